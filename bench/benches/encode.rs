@@ -1,0 +1,93 @@
+//! What it costs to turn a message into its bytes on the wire: CPU time of one message, allocation included.
+//!
+//! The peer of the JSON cases is `serde_json::to_writer` into a fresh buffer, which any server must pay.
+
+use divan::{Bencher, black_box, counter::BytesCount};
+use serde::Serialize;
+use volga_sse::Message;
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench]
+fn short_text(bencher: Bencher) {
+    bencher.bench(|| Message::new().data(black_box("Hello, world!")).encode());
+}
+
+#[divan::bench]
+fn text_with_event_and_id(bencher: Bencher) {
+    bencher.bench(|| {
+        Message::new()
+            .event(black_box("greeting"))
+            .id(black_box("1848"))
+            .data(black_box("Hello, world!"))
+            .encode()
+    });
+}
+
+#[divan::bench(args = Size::ALL)]
+fn json(bencher: Bencher, size: Size) {
+    let value = Order::of(size);
+    bencher
+        .counter(BytesCount::new(value.len()))
+        .bench(|| Message::new().json(black_box(&value)).encode());
+}
+
+#[divan::bench(args = Size::ALL)]
+fn json_serde_alone(bencher: Bencher, size: Size) {
+    let value = Order::of(size);
+    bencher.counter(BytesCount::new(value.len())).bench(|| {
+        let mut out = Vec::new();
+        serde_json::to_writer(&mut out, black_box(&value)).map(|()| out)
+    });
+}
+
+/// How much JSON a value makes.
+#[derive(Clone, Copy, Debug)]
+enum Size {
+    Bytes100,
+    KiB2,
+}
+
+impl Size {
+    const ALL: [Self; 2] = [Self::Bytes100, Self::KiB2];
+}
+
+/// What a shop's page might follow.
+#[derive(Serialize)]
+struct Order {
+    number: u64,
+    customer: String,
+    paid: bool,
+    lines: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    article: String,
+    count: u32,
+    price: f64,
+}
+
+impl Order {
+    fn of(size: Size) -> Self {
+        let (lines, bytes) = match size {
+            Size::Bytes100 => (1, 100),
+            Size::KiB2 => (40, 2_048),
+        };
+        let line =
+            |index: u32| Line { article: format!("tea {index:02}"), count: index, price: 3.75 };
+        let lines = (0..lines).map(line).collect();
+        let mut order = Self { number: 2_048, customer: String::new(), paid: true, lines };
+        // The customer's name fills up to the size that is measured.
+        order.customer = "x".repeat(bytes - order.len());
+        assert_eq!(order.len(), bytes, "the JSON has the size that its bench names");
+        order
+    }
+
+    /// Bytes of its JSON.
+    fn len(&self) -> usize {
+        serde_json::to_vec(self).expect("an order is plain data").len()
+    }
+}

@@ -1,0 +1,79 @@
+// One example as a process: each test starts its own and ends it by its process id.
+
+import { spawn } from "node:child_process";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+const BIN = process.env.VOLGA_BIN_DIR ?? fileURLToPath(new URL("../../target/debug", import.meta.url));
+const START_MS = 15_000;
+const STOP_MS = 15_000;
+const RETRY_MS = 25;
+
+/** Starts an example and waits until it listens. */
+export async function startServer(name, port) {
+  if (await isListening(port)) {
+    throw new Error(`port ${port} is in use already: end what listens there (\`ss -ltnp\` shows it)`);
+  }
+  const child = spawn(join(BIN, name), { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
+  let output = "";
+  child.stdout.on("data", (text) => (output += text));
+  child.stderr.on("data", (text) => (output += text));
+  const ended = new Promise((resolve) => {
+    child.once("error", (error) => resolve(`could not start: ${error.message}`));
+    child.once("exit", (code, signal) => resolve(signal ?? code));
+  });
+
+  let end;
+  ended.then((how) => (end = how));
+  const deadline = Date.now() + START_MS;
+  while (!(await isListening(port))) {
+    if (end !== undefined || Date.now() > deadline) {
+      child.kill("SIGKILL");
+      throw new Error(`${name} does not listen on port ${port} (${end ?? "still starting"}):\n${output}`);
+    }
+    await pause(RETRY_MS);
+  }
+  return new Server(name, child, ended);
+}
+
+class Server {
+  #name;
+  #child;
+  #ended;
+
+  constructor(name, child, ended) {
+    this.#name = name;
+    this.#child = child;
+    this.#ended = ended;
+  }
+
+  /** Sends SIGTERM and returns the exit code; one that does not end is killed, and that is an error. */
+  async stop() {
+    this.#child.kill("SIGTERM");
+    const timer = new AbortController();
+    const late = pause(STOP_MS, "late", { signal: timer.signal }).catch(() => "late");
+    const end = await Promise.race([this.#ended, late]);
+    timer.abort();
+    if (end === "late") {
+      this.#child.kill("SIGKILL");
+      throw new Error(`${this.#name} had not ended ${STOP_MS} ms after SIGTERM`);
+    }
+    return end;
+  }
+}
+
+/** Whether somebody accepts connections; a browser comes by either address. */
+async function isListening(port) {
+  const answers = await Promise.all(["127.0.0.1", "::1"].map((host) => accepts(host, port)));
+  return answers.includes(true);
+}
+
+function accepts(host, port) {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.once("connect", () => socket.destroy() && resolve(true));
+    socket.once("error", () => resolve(false));
+  });
+}

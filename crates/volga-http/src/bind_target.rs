@@ -1,0 +1,226 @@
+//! What a server listens on, as its user wrote it. Pure.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::error::BindError;
+
+/// Where to listen: an address, or a name for several.
+///
+/// | made from | means |
+/// |---|---|
+/// | `"127.0.0.1:80"`, `"[::1]:80"`, a `SocketAddr`, `([127, 0, 0, 1], 80)` | this address |
+/// | `"localhost:80"`, [`BindTarget::localhost`] | `127.0.0.1` and `[::1]`; no resolver is asked (RFC 6761, section 6.3) |
+/// | `"example.org:80"` | every address that the system resolves the name to |
+///
+/// Port 0 lets the system choose a free port, the same for all addresses. Text is checked by [`bind`](crate::bind()),
+/// which has a `Result` to say what is wrong with it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BindTarget(Written);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Written {
+    Text(String),
+    Place(Place),
+}
+
+/// A target that makes sense.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    Address(SocketAddr),
+    Localhost(u16),
+    Name { host: String, port: u16 },
+}
+
+impl BindTarget {
+    /// Both loopback addresses, `127.0.0.1` and `[::1]`.
+    pub fn localhost(port: u16) -> Self {
+        Self(Written::Place(Place::Localhost(port)))
+    }
+
+    pub(crate) fn check(self) -> Result<Place, BindError> {
+        match self.0 {
+            Written::Place(place) => Ok(place),
+            Written::Text(text) => check_text(&text),
+        }
+    }
+}
+
+impl From<&str> for BindTarget {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<String> for BindTarget {
+    fn from(text: String) -> Self {
+        Self(Written::Text(text))
+    }
+}
+
+impl From<SocketAddr> for BindTarget {
+    fn from(address: SocketAddr) -> Self {
+        Self(Written::Place(Place::Address(address)))
+    }
+}
+
+impl<I: Into<IpAddr>> From<(I, u16)> for BindTarget {
+    fn from((ip, port): (I, u16)) -> Self {
+        SocketAddr::new(ip.into(), port).into()
+    }
+}
+
+/// Both loopback addresses. IPv4 comes first, so that port 0 is chosen where most clients look.
+pub(crate) fn loopbacks(port: u16) -> [SocketAddr; 2] {
+    [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+}
+
+fn check_text(text: &str) -> Result<Place, BindError> {
+    if let Ok(address) = text.parse() {
+        return Ok(Place::Address(address));
+    }
+    let target = || text.to_owned();
+    if is_ip(text) {
+        return Err(BindError::MissingPort { target: target() });
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return Err(if is_name(text) {
+            BindError::MissingPort { target: target() }
+        } else {
+            BindError::Malformed { target: target() }
+        });
+    };
+    if host.is_empty() {
+        return Err(BindError::MissingHost { target: target() });
+    }
+    if !is_name(host) && !is_ip(host) {
+        return Err(BindError::Malformed { target: target() });
+    }
+    if port.is_empty() {
+        return Err(BindError::MissingPort { target: target() });
+    }
+    // `parse` alone would take a sign.
+    let port = match port.parse() {
+        Ok(number) if port.bytes().all(|byte| byte.is_ascii_digit()) => number,
+        _ => return Err(BindError::InvalidPort { target: target() }),
+    };
+    if is_ip(host) {
+        // `::1:80` without brackets reads as an address and as address and port: the author must say which.
+        return Err(BindError::Malformed { target: target() });
+    }
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(Place::Localhost(port));
+    }
+    Ok(Place::Name { host: host.to_owned(), port })
+}
+
+/// An address with or without brackets.
+fn is_ip(text: &str) -> bool {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse::<IpAddr>().is_ok()
+}
+
+/// Whether the resolver may be asked for it; underscores are no host name's, but some networks have them.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expect: &str) {
+        let got = match BindTarget::from(text).check() {
+            Ok(Place::Address(address)) => format!("address {address}"),
+            Ok(Place::Localhost(port)) => format!("localhost {port}"),
+            Ok(Place::Name { host, port }) => format!("name {host} {port}"),
+            Err(BindError::MissingPort { .. }) => "no port".to_owned(),
+            Err(BindError::MissingHost { .. }) => "no host".to_owned(),
+            Err(BindError::InvalidPort { .. }) => "bad port".to_owned(),
+            Err(BindError::Malformed { .. }) => "malformed".to_owned(),
+            Err(error) => format!("{error:?}"),
+        };
+        assert_eq!(got, expect, "{text:?}");
+    }
+
+    #[test]
+    fn addresses_are_taken_as_they_are() {
+        check("127.0.0.1:80", "address 127.0.0.1:80");
+        check("0.0.0.0:0", "address 0.0.0.0:0");
+        check("[::1]:80", "address [::1]:80");
+    }
+
+    #[test]
+    fn localhost_in_any_case_is_loopback_and_other_names_are_for_the_resolver() {
+        check("localhost:7878", "localhost 7878");
+        check("LocalHost:7878", "localhost 7878");
+        check("example.org:443", "name example.org 443");
+        check("my_host-1:8080", "name my_host-1 8080");
+    }
+
+    #[test]
+    fn a_missing_part_is_never_made_up() {
+        for text in [
+            "localhost",
+            "localhost:",
+            "127.0.0.1",
+            "127.0.0.1:",
+            "::1",
+            "[::1]",
+            "[::1]:",
+            "example.org",
+        ] {
+            check(text, "no port");
+        }
+        check(":7878", "no host");
+    }
+
+    #[test]
+    fn a_port_is_a_number_up_to_65535() {
+        for text in [
+            "localhost:http",
+            "localhost:65536",
+            "localhost:-1",
+            "localhost:+80",
+            "127.0.0.1:99999",
+            "a:8 0",
+        ] {
+            check(text, "bad port");
+        }
+    }
+
+    #[test]
+    fn what_is_no_target_is_malformed() {
+        for text in [
+            "",
+            " ",
+            "*:80",
+            "http://localhost:80",
+            "::zz:80",
+            "[::1:80",
+            "a b:80",
+            "[fe80::1%eth0]:80",
+        ] {
+            check(text, "malformed");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_with_its_port_needs_brackets() {
+        // Reads as the address `::1:80`, so what lacks is a port.
+        check("::1:80", "no port");
+        check("1:2:3:4:5:6:7:8:80", "malformed");
+    }
+
+    #[test]
+    fn typed_targets_need_no_check() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 5000));
+        assert_eq!(BindTarget::from(address).check().expect("typed"), Place::Address(address));
+        assert_eq!(BindTarget::from(([127, 0, 0, 1], 5000)), address.into());
+        assert_eq!(
+            BindTarget::from((Ipv6Addr::LOCALHOST, 1)).check().expect("typed"),
+            Place::Address(loopbacks(1)[1])
+        );
+        assert_eq!(BindTarget::localhost(1).check().expect("typed"), Place::Localhost(1));
+    }
+}

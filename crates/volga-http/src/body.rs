@@ -1,0 +1,79 @@
+//! The body of a request.
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// The body of a request, as it arrives.
+///
+/// Nothing is read ahead of the reader but what the connection's buffer (HTTP/1) or window (HTTP/2) holds, so a slow reader
+/// slows the client down. There is no limit on the length: whoever collects the body must set one. Dropping it
+/// unread is fine; an HTTP/1 connection then closes after the response unless the rest has arrived already.
+#[derive(Debug)]
+pub struct RequestBody {
+    incoming: Incoming,
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming) -> Self {
+        Self { incoming }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = RequestBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        Poll::Ready(frame.map(|result| result.map_err(RequestBodyError::new)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// Why a request body ended before its end.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum RequestBodyError {
+    /// The client left, or its stream was reset. Stop working: nobody waits for an answer.
+    #[error("the client left before the end of the request body")]
+    Incomplete(#[source] Box<dyn Error + Send + Sync>),
+    /// The framing of the body breaks the rules of HTTP. Answer 400.
+    #[error("the framing of the request body is malformed")]
+    Malformed(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl RequestBodyError {
+    fn new(error: hyper::Error) -> Self {
+        if breaks_framing(&error) {
+            Self::Malformed(error.into())
+        } else {
+            Self::Incomplete(error.into())
+        }
+    }
+}
+
+/// Whether hyper's chunk decoder refused the bytes. It says so only by the kind of an `io::Error` among the causes.
+fn breaks_framing(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| {
+            matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+        })
+    })
+}

@@ -1,0 +1,273 @@
+//! One connection: which protocol it speaks, and hyper driven until its end.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use http_body::Body;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
+use tower_service::Service;
+
+use crate::body::RequestBody;
+use crate::drain_handle::Drain;
+use crate::limits::{DETECT_READ, MAX_HEAD_BYTES, MAX_STREAMS, PING_INTERVAL, PING_TIMEOUT};
+use crate::preface::{self, Protocol};
+use crate::rewind::Rewind;
+use crate::service::Requests;
+use crate::tasks::{Alive, StreamTasks};
+
+/// What all connections of a server have in common.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    header_read_timeout: Duration,
+    http1: http1::Builder,
+    drain: Drain,
+    alive: Alive,
+}
+
+impl Connections {
+    pub(crate) fn new(header_read_timeout: Duration, drain: Drain, alive: Alive) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_read_timeout)
+            .max_header_size(MAX_HEAD_BYTES as usize)
+            // A client that closed its side has left; what it would have read must not be produced for nobody.
+            .half_close(false);
+        Self { header_read_timeout, http1, drain, alive }
+    }
+
+    /// Serves one connection to its end, which is the client's leaving, a timeout, or the drain.
+    ///
+    /// Errors end here: they are the client's doing or its network's, and it can't be told any more.
+    pub(crate) async fn serve<I, S, B>(&self, mut io: I, requests: Requests<S>)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let mut received = BytesMut::new();
+        let detected = tokio::select! {
+            // In this order, so that a request which is there already is served.
+            biased;
+            detected = timeout(self.header_read_timeout, detect(&mut io, &mut received)) => detected,
+            () = self.drain.started() => return,
+        };
+        let Ok(Ok(protocol)) = detected else { return };
+        let io = Rewind::new(received.freeze(), io);
+        match protocol {
+            Protocol::Http1 => self.serve_http1(io, requests).await,
+            // In a box, or the task of every HTTP/1 connection would be as large as the larger of the two.
+            Protocol::Http2 => Box::pin(self.serve_http2(io, requests)).await,
+        }
+    }
+
+    /// Upgrades are off: an upgraded connection would leave the server's count, and so its drain. `with_upgrades` is
+    /// the one call to add once there is someone to keep track of them.
+    async fn serve_http1<I, S, B>(&self, io: I, requests: Requests<S>)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone,
+        B: Body<Data = Bytes> + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let mut connection = pin!(self.http1.serve_connection(TokioIo::new(io), requests));
+        tokio::select! {
+            // In this order, so that hyper has seen what was received when it is asked whether the connection is idle.
+            biased;
+            _ = connection.as_mut() => return,
+            () = self.drain.started() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
+
+    async fn serve_http2<I, S, B>(&self, io: I, requests: Requests<S>)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (tasks, streams) = StreamTasks::new(self.alive.clone());
+        let connection = http2::Builder::new(tasks)
+            .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEAD_BYTES)
+            .max_concurrent_streams(MAX_STREAMS)
+            // HTTP/2 has no header-read timeout, because an idle connection is a proper one: ask whether it is alive.
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .serve_connection(TokioIo::new(io), requests);
+        let mut connection = pin!(connection);
+        let mut started = pin!(self.drain.started());
+        let mut told = false;
+        let _ = poll_fn(|cx| {
+            streams.reap(cx);
+            if !told && started.as_mut().poll(cx).is_ready() {
+                told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            connection.as_mut().poll(cx)
+        })
+        .await;
+    }
+}
+
+/// Reads until the protocol is known. What was read is in `received`.
+async fn detect<I: AsyncRead + Unpin>(io: &mut I, received: &mut BytesMut) -> io::Result<Protocol> {
+    loop {
+        if poll_fn(|cx| poll_receive(io, received, cx)).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some(protocol) = preface::detect(received) {
+            return Ok(protocol);
+        }
+    }
+}
+
+fn poll_receive<I>(
+    io: &mut I,
+    received: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>>
+where
+    I: AsyncRead + Unpin,
+{
+    // On the stack and only while reading: a connection that waits holds no buffer.
+    let mut space = [MaybeUninit::uninit(); DETECT_READ];
+    let mut read = ReadBuf::uninit(&mut space);
+    ready!(Pin::new(io).poll_read(cx, &mut read))?;
+    received.extend_from_slice(read.filled());
+    Poll::Ready(Ok(read.filled().len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Ready, ready};
+
+    use http_body_util::Empty;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
+    use crate::tasks::roll_call;
+
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const PUT: &[u8] = b"PUT / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+
+    #[derive(Clone)]
+    struct Ok200;
+
+    impl Service<Request<RequestBody>> for Ok200 {
+        type Response = Response<Empty<Bytes>>;
+        type Error = Infallible;
+        type Future = Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
+            ready(Ok(Response::default()))
+        }
+    }
+
+    /// A served connection through which at most `size` bytes go at a time.
+    fn connect(size: usize) -> DuplexStream {
+        let (client, server) = duplex(size);
+        let (alive, _gone) = roll_call();
+        let shared = Connections::new(DEFAULT_HEADER_READ_TIMEOUT, Drain::new(), alive);
+        let address = ([127, 0, 0, 1], 1).into();
+        let requests = Requests { service: Ok200, peer: address, local: address };
+        tokio::spawn(async move { shared.serve(server, requests).await });
+        client
+    }
+
+    /// What the server answers before anything else. Every split of the first bytes must come to the same.
+    async fn first_answer<const N: usize>(sent: &'static [u8], size: usize) -> [u8; N] {
+        let (mut read, mut write) = tokio::io::split(connect(size));
+        let writing = tokio::spawn(async move {
+            // The server may have closed already.
+            let _ = write.write_all(sent).await;
+            write
+        });
+        let mut answer = [0; N];
+        read.read_exact(&mut answer).await.expect("the server answers");
+        writing.abort();
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_preface_is_known_whatever_the_reads_are() {
+        let sent: &[u8] = [PREFACE, EMPTY_SETTINGS].concat().leak();
+        for size in 1..=sent.len() {
+            let frame: [u8; 9] = first_answer(sent, size).await;
+            assert_eq!(frame[3], 4, "reads of {size}: a SETTINGS frame comes first");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http1_request_that_starts_like_the_preface_is_served_whatever_the_reads_are() {
+        for size in 1..=PUT.len() {
+            let answer: [u8; 12] = first_answer(PUT, size).await;
+            assert_eq!(&answer, b"HTTP/1.1 200", "reads of {size}");
+        }
+    }
+
+    /// The clock is paused: it leaps to the next timeout as soon as everybody waits.
+    async fn until_closed(sent: &[u8]) -> Vec<u8> {
+        let mut client = connect(64 * 1024);
+        client.write_all(sent).await.expect("the server reads");
+        let mut rest = Vec::new();
+        let day = Duration::from_secs(24 * 60 * 60);
+        let _ = timeout(day, client.read_to_end(&mut rest)).await.expect("the server closes");
+        rest
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_nothing_or_half_a_preface_is_closed() {
+        for end in 0..PREFACE.len() {
+            assert_eq!(until_closed(&PREFACE[..end]).await, b"", "{end} bytes");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_half_a_head_is_closed() {
+        for end in 1..PUT.len() {
+            assert_eq!(until_closed(&PUT[..end]).await, b"", "{end} bytes");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_idles_after_its_request_is_closed() {
+        let answer = until_closed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http2_client_that_answers_no_ping_is_closed() {
+        for sent in [PREFACE, &[PREFACE, EMPTY_SETTINGS].concat()] {
+            let answer = until_closed(sent).await;
+            assert_eq!(answer.get(3), Some(&4), "a SETTINGS frame came first");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The handle that starts a drain, and that others watch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+
+/// Starts the orderly end of the servers that were given it, and tells whoever watches.
+///
+/// Clones are handles to one and the same drain. Started, it stays started: a server stops accepting, tells HTTP/2 clients
+/// to go away, closes idle HTTP/1 connections, lets running requests finish until its deadline, and cuts the rest.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use volga_http::Drain;
+///
+/// let drain = Drain::new();
+/// let watched = drain.started();
+/// drain.start();
+/// watched.await;
+/// assert!(drain.is_started());
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Drain {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    started: AtomicBool,
+    wake: Notify,
+}
+
+impl Drain {
+    /// A drain that has not started.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts the drain. A second call changes nothing.
+    pub fn start(&self) {
+        if !self.shared.started.swap(true, Ordering::AcqRel) {
+            self.shared.wake.notify_waiters();
+        }
+    }
+
+    /// Whether the drain has started.
+    pub fn is_started(&self) -> bool {
+        self.shared.started.load(Ordering::Acquire)
+    }
+
+    /// Waits for the drain to start; ready at once if it has.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only watches.
+    pub fn started(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            // Made before the flag is read: a start in between wakes it, and an earlier one is in the flag.
+            let woken = shared.wake.notified();
+            if !shared.started.load(Ordering::Acquire) {
+                woken.await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_clone_and_every_watcher_sees_the_one_start() {
+        let drain = Drain::new();
+        let before = tokio::spawn(drain.started());
+        let clone = drain.clone();
+        assert!(!clone.is_started());
+        drain.start();
+        drain.start();
+        assert!(clone.is_started());
+        before.await.expect("the watcher does not panic");
+        clone.started().await;
+    }
+
+    /// A watcher that is polled again and again, as in `select!`, must not miss the start either.
+    #[tokio::test]
+    async fn a_dropped_watcher_takes_nothing_from_the_next() {
+        let drain = Drain::new();
+        for _ in 0..3 {
+            tokio::select! {
+                biased;
+                () = drain.started() => panic!("nobody started it"),
+                () = std::future::ready(()) => {}
+            }
+        }
+        drain.start();
+        drain.started().await;
+    }
+}

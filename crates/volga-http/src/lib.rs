@@ -1,0 +1,82 @@
+//! The transport of Volga: a [`Server`] for any tower service over TCP.
+//!
+//! It speaks HTTP/1.1, and HTTP/2 with prior knowledge, on the same port; it bounds what a client may take ([`limits`]); and
+//! it ends in order ([`Drain`]). It knows no route and no event.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::future::{Ready, ready};
+//! use std::task::{Context, Poll};
+//!
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use volga_http::{Drain, Drained, PeerAddr, RequestBody, Server, bind};
+//!
+//! #[derive(Clone)]
+//! struct Hello;
+//!
+//! impl tower_service::Service<Request<RequestBody>> for Hello {
+//!     type Response = Response<Full<Bytes>>;
+//!     type Error = Infallible;
+//!     type Future = Ready<Result<Self::Response, Infallible>>;
+//!
+//!     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+//!         Poll::Ready(Ok(()))
+//!     }
+//!
+//!     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+//!         let peer = request.extensions().get::<PeerAddr>().copied();
+//!         ready(Ok(Response::new(format!("hello, {peer:?}").into())))
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let drain = Drain::new();
+//! let server = Server::new().drain(drain.clone()).serve(bind("localhost:0").await?, Hello);
+//!
+//! // A program would start it after `volga_http::shutdown_signal().await`.
+//! drain.start();
+//! assert_eq!(server.await?, Drained::Complete);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | idea |
+//! |---|---|
+//! | `server` | the accept loop, and the end |
+//! | `accept` | several listeners in turn, through shortages |
+//! | `bind_target`, `listener`, `error` | what to listen on, listening on it, and why not |
+//! | `conn`, `preface`, `rewind` | one connection and its protocol |
+//! | `service`, `body`, `addr` | a request, from hyper to tower |
+//! | `tasks` | tasks that cannot outlive their server |
+//! | `drain`, `drain_handle`, `signal` | when it is done, and who says so |
+//! | [`limits`] | every bound, in one place |
+
+mod accept;
+mod addr;
+mod bind_target;
+mod body;
+mod conn;
+mod drain;
+mod drain_handle;
+mod error;
+pub mod limits;
+mod listener;
+mod preface;
+mod rewind;
+mod server;
+mod service;
+mod signal;
+mod tasks;
+
+pub use addr::{LocalAddr, PeerAddr};
+pub use bind_target::BindTarget;
+pub use body::{RequestBody, RequestBodyError};
+pub use drain::Drained;
+pub use drain_handle::Drain;
+pub use error::BindError;
+pub use listener::bind;
+pub use server::Server;
+pub use signal::shutdown_signal;

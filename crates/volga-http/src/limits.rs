@@ -1,0 +1,69 @@
+//! Every bound of the server, with its default, in one place.
+//!
+//! | bound | default | when it is reached |
+//! |---|---|---|
+//! | [`DEFAULT_HEADER_READ_TIMEOUT`] | 10 s | the connection is closed |
+//! | [`DEFAULT_DRAIN_DEADLINE`] | 10 s | what still runs is cut |
+//! | [`MAX_HEAD_BYTES`] | 32 KiB | the request is answered with 431 |
+//! | [`MAX_STREAMS`] | 1,000 | HTTP/2: the stream is refused |
+//! | [`PING_INTERVAL`], [`PING_TIMEOUT`] | 30 s, 20 s | HTTP/2: a silent peer is closed |
+//! | [`BACKLOG`] | 1,024 | the kernel refuses or ignores new connections |
+//! | [`ACCEPT_PAUSE`] | 100 ms | accepting goes on after a shortage of descriptors or memory |
+//! | [`CUT_GRACE`] | 1 s | code that blocks its thread is left behind |
+//! | [`PORT_TRIES`] | 16 | no port is free on every address of a target |
+//!
+//! The rest stays as hyper 1.12 and h2 0.4 have it, because those defaults are sound for a server:
+//!
+//! - HTTP/1: at most 100 header fields (431), a connection's buffers grow to about 400 KiB at most.
+//! - HTTP/2: windows of 1 MiB for each stream and connection, frames of 16 KiB, 400 KiB of unsent data for each stream;
+//!   at most 20 streams that the peer reset before they were accepted, and 1,024 that its own errors made us reset: one
+//!   more ends the connection (`ENHANCE_YOUR_CALM`), which is what stops a rapid reset.
+
+use std::time::Duration;
+
+/// How long a client may take to send a request head, from the moment the server waits for it: 10 seconds.
+///
+/// It is also how long an HTTP/1 connection may idle between two requests.
+pub const DEFAULT_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a drain waits for running requests before it cuts them: 10 seconds.
+///
+/// Kubernetes kills a process 30 seconds after SIGTERM, which leaves room for it and [`CUT_GRACE`]. `docker stop` kills
+/// after 10: set a shorter deadline there.
+pub const DEFAULT_DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The largest request head: start line and header fields together on HTTP/1, the header list of RFC 9113, section
+/// 6.5.2, on HTTP/2.
+pub const MAX_HEAD_BYTES: u32 = 32 * 1024;
+
+/// How many streams one HTTP/2 connection may have open at a time.
+pub const MAX_STREAMS: u32 = 1_000;
+
+/// How long an HTTP/2 connection may be silent before the server asks with a PING whether the peer is still there.
+pub const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long the peer may take to answer that PING before the connection is closed.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How many connections the kernel may hold for each listener before the server accepts them.
+pub const BACKLOG: i32 = 1024;
+
+/// How long accepting rests after the process or the machine ran out of descriptors or memory.
+///
+/// Long enough not to spin, short enough that nobody notices once the shortage is over.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a server waits for cut tasks to let go of what they hold.
+///
+/// A cut takes effect where a task waits, so only code that blocks its thread needs longer; it is then left behind, for
+/// otherwise it would keep the process from ending.
+pub const CUT_GRACE: Duration = Duration::from_secs(1);
+
+/// How often [`bind`](crate::bind) looks for a port that is free on every address of the target.
+pub const PORT_TRIES: usize = 16;
+
+/// How many bytes one read takes while the protocol is not known yet; an ordinary request head fits.
+pub(crate) const DETECT_READ: usize = 1024;
+
+/// The longest wait that can be configured, a year, so that adding it to the clock cannot overflow.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -1,0 +1,74 @@
+//! The bridge from a tower service to what hyper calls.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::addr::{LocalAddr, PeerAddr};
+use crate::body::RequestBody;
+
+/// The requests of one connection, each answered by a clone of the service.
+#[derive(Clone, Debug)]
+pub(crate) struct Requests<S> {
+    pub(crate) service: S,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = Answer<S, S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let mut request = request.map(RequestBody::new);
+        request.extensions_mut().insert(PeerAddr(self.peer));
+        request.extensions_mut().insert(LocalAddr(self.local));
+        // A clone for each request, because readiness belongs to the very instance that reported it, and requests of one
+        // HTTP/2 connection wait side by side.
+        Answer::Waiting { service: self.service.clone(), request: Some(request) }
+    }
+}
+
+pin_project! {
+    /// One request: waits until the service is ready, calls it, and waits for the response.
+    ///
+    /// Even the call happens in the poll: on HTTP/2 that is the stream's own task, so a panic in `call` ends that stream and
+    /// not the connection.
+    #[project = AnswerProj]
+    pub(crate) enum Answer<S, F> {
+        Waiting { service: S, request: Option<Request<RequestBody>> },
+        Called { #[pin] response: F },
+    }
+}
+
+impl<S, B> Future for Answer<S, S::Future>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+{
+    type Output = Result<Response<B>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.as_mut().project() {
+                AnswerProj::Waiting { service, request } => {
+                    let Ok(()) = ready!(service.poll_ready(cx));
+                    let request =
+                        request.take().expect("the state changes when the request is taken");
+                    let response = service.call(request);
+                    self.set(Answer::Called { response });
+                }
+                AnswerProj::Called { response } => return response.poll(cx),
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Listening: every address of a target, or an error that says which.
+
+use std::error::Error;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tokio::net::{TcpListener, TcpStream};
+use volga_http::{BindError, BindTarget, bind};
+
+fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    listeners.iter().map(|listener| listener.local_addr().expect("a bound socket")).collect()
+}
+
+/// A machine may have no IPv6; then the tests ask for less.
+fn has_ipv6() -> bool {
+    std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+#[tokio::test]
+async fn localhost_is_both_loopbacks_on_one_free_port() {
+    for target in [BindTarget::from("localhost:0"), BindTarget::localhost(0)] {
+        let addresses = addresses(&bind(target).await.expect("a free port"));
+        let port = addresses[0].port();
+        assert_ne!(port, 0);
+        let mut expect = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+        if has_ipv6() {
+            expect.push(SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
+        }
+        assert_eq!(addresses, expect);
+    }
+}
+
+#[tokio::test]
+async fn every_loopback_of_localhost_is_reachable() {
+    let listeners = bind("localhost:0").await.expect("a free port");
+    for address in addresses(&listeners) {
+        TcpStream::connect(address).await.expect("someone listens");
+    }
+}
+
+#[tokio::test]
+async fn a_busy_address_is_named() {
+    let first = bind("127.0.0.1:0").await.expect("a free port");
+    let address = addresses(&first)[0];
+    let error = bind(address).await.expect_err("it is busy");
+    assert!(matches!(error, BindError::InUse { .. }), "{error:?}");
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
+    assert!(error.source().is_some());
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::AddrInUse);
+}
+
+/// One address of the two would do for nobody who asks for the other.
+#[tokio::test]
+async fn a_busy_address_among_several_is_an_error() {
+    if !has_ipv6() {
+        return;
+    }
+    let first = bind((Ipv6Addr::LOCALHOST, 0)).await.expect("a free port");
+    let address = addresses(&first)[0];
+    let error = bind(BindTarget::localhost(address.port())).await.expect_err("one of them is busy");
+    assert!(matches!(error, BindError::InUse { .. }), "{error:?}");
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_of_another_machine_is_named() {
+    // TEST-NET-1 (RFC 5737) is nobody's.
+    let error = bind(([192, 0, 2, 1], 0)).await.expect_err("not this machine's");
+    assert!(matches!(error, BindError::NotLocal { .. }), "{error:?}");
+    assert!(error.to_string().contains("192.0.2.1:0"), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_without_address_is_named() {
+    // A label of more than 63 letters cannot exist, so no server is asked.
+    let name = "a".repeat(64);
+    let error = bind(format!("{name}:80")).await.expect_err("there is no such name");
+    assert!(matches!(error, BindError::Resolve { .. }), "{error:?}");
+    assert!(error.to_string().contains(&name), "{error}");
+    assert!(error.source().is_some());
+}
+
+#[tokio::test]
+async fn a_target_without_port_is_an_error() {
+    let error = bind("localhost").await.expect_err("there is no default");
+    assert!(matches!(error, BindError::MissingPort { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_port_can_be_bound_again_at_once() {
+    let listeners = bind("127.0.0.1:0").await.expect("a free port");
+    let address = addresses(&listeners)[0];
+    let client = TcpStream::connect(address).await.expect("someone listens");
+    let (accepted, _) = listeners[0].accept().await.expect("a client");
+    // The server's side closes first, and so lingers in TIME_WAIT.
+    drop(accepted);
+    drop(client);
+    drop(listeners);
+    bind(address).await.expect("the lingering connection is no obstacle");
+}

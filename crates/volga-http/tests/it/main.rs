@@ -1,0 +1,13 @@
+//! The server from outside: bytes over real sockets, and the `h2` client.
+
+mod bind;
+mod drain;
+mod keep_alive;
+mod leaving;
+mod limits;
+mod protocols;
+mod requests;
+#[cfg(unix)]
+mod signal;
+mod support;
+mod timeouts;

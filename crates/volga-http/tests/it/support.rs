@@ -1,0 +1,229 @@
+//! What the tests share: a service from a closure, a server for it, bodies, and clients that speak bytes.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use volga_http::{Drain, Drained, RequestBody, Server, bind};
+
+/// Lets a failing test fail instead of hang. No test depends on how long it is.
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(30), future)
+        .await
+        .expect("what the test waits for does not happen")
+}
+
+/// A service from a function.
+#[derive(Clone)]
+pub(crate) struct Handler<F>(pub(crate) F);
+
+impl<F, Fut> tower_service::Service<Request<RequestBody>> for Handler<F>
+where
+    F: Fn(Request<RequestBody>) -> Fut,
+    Fut: Future<Output = Response<TestBody>> + Send + 'static,
+{
+    type Response = Response<TestBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<TestBody>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let response = (self.0)(request);
+        Box::pin(async move { Ok(response.await) })
+    }
+}
+
+/// A body of one piece, which may then wait for ever or for a signal instead of ending.
+#[derive(Default)]
+pub(crate) struct TestBody {
+    piece: Option<Bytes>,
+    then: Then,
+    _held: Option<Box<dyn Any + Send>>,
+}
+
+#[derive(Default)]
+enum Then {
+    #[default]
+    End,
+    Wait,
+    WaitFor(oneshot::Receiver<Bytes>),
+}
+
+impl TestBody {
+    pub(crate) fn full(piece: impl Into<Bytes>) -> Self {
+        Self { piece: Some(piece.into()), ..Self::default() }
+    }
+
+    /// Sends `piece` and never ends.
+    pub(crate) fn endless(piece: &'static str) -> Self {
+        Self { then: Then::Wait, ..Self::full(piece) }
+    }
+
+    /// Sends `piece`, then what `last` receives, then ends.
+    pub(crate) fn ending_with(piece: &'static str, last: oneshot::Receiver<Bytes>) -> Self {
+        Self { then: Then::WaitFor(last), ..Self::full(piece) }
+    }
+
+    /// Holds `what` until it is dropped itself.
+    pub(crate) fn holding(self, what: impl Send + 'static) -> Self {
+        Self { _held: Some(Box::new(what)), ..self }
+    }
+}
+
+impl Body for TestBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(piece) = self.piece.take() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let piece = match &mut self.then {
+            Then::End => return Poll::Ready(None),
+            Then::Wait => return Poll::Pending,
+            Then::WaitFor(last) => std::task::ready!(Pin::new(last).poll(cx)),
+        };
+        self.then = Then::End;
+        Poll::Ready(piece.ok().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.piece.is_none() && matches!(self.then, Then::End)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.then {
+            Then::End => SizeHint::with_exact(self.piece.as_ref().map_or(0, Bytes::len) as u64),
+            Then::Wait | Then::WaitFor(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// A server on its own port, with the handle to drain it.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) drain: Drain,
+    pub(crate) task: JoinHandle<io::Result<Drained>>,
+}
+
+impl Running {
+    pub(crate) async fn start<F, Fut>(server: Server, handler: F) -> Self
+    where
+        F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = Response<TestBody>> + Send + 'static,
+    {
+        let drain = Drain::new();
+        let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
+        let address = listeners[0].local_addr().expect("a bound socket");
+        let task = tokio::spawn(server.drain(drain.clone()).serve(listeners, Handler(handler)));
+        Self { address, drain, task }
+    }
+
+    /// A server that answers `hello` to everything.
+    pub(crate) async fn hello() -> Self {
+        Self::start(Server::new(), |_| async { Response::new(TestBody::full("hello")) }).await
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.expect("the server listens")
+    }
+
+    /// An HTTP/2 client. Its connection is driven until the server closes it, which ends the task.
+    pub(crate) async fn connect_h2(
+        &self,
+    ) -> (h2::client::SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
+        let (client, connection) =
+            h2::client::handshake(self.connect().await).await.expect("a handshake");
+        let driver = tokio::spawn(connection);
+        (client.ready().await.expect("an open connection"), driver)
+    }
+
+    pub(crate) async fn drained(self) -> Drained {
+        within(self.task)
+            .await
+            .expect("the server does not panic")
+            .expect("the server does not fail")
+    }
+}
+
+pub(crate) const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+/// A `GET /` for the `h2` client.
+pub(crate) fn get() -> Request<()> {
+    Request::get("http://a/").body(()).expect("a request")
+}
+
+pub(crate) async fn send(stream: &mut TcpStream, bytes: &[u8]) {
+    within(stream.write_all(bytes)).await.expect("the server reads");
+}
+
+/// Reads until what was read ends with `end`, and returns it all as text.
+pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut all = Vec::new();
+    while !all.ends_with(end.as_bytes()) {
+        match within(stream.read_u8()).await {
+            Ok(byte) => all.push(byte),
+            Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&all)),
+        }
+    }
+    String::from_utf8(all).expect("text")
+}
+
+/// Reads until the server closes, properly or by a reset.
+pub(crate) async fn read_to_close(stream: &mut TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let _ = within(stream.read_to_end(&mut all)).await;
+    all
+}
+
+/// One HTTP/2 frame as it is on the wire.
+#[derive(Debug)]
+pub(crate) struct RawFrame {
+    pub(crate) kind: u8,
+    pub(crate) stream: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl RawFrame {
+    pub(crate) const RST_STREAM: u8 = 3;
+    pub(crate) const SETTINGS: u8 = 4;
+    pub(crate) const GOAWAY: u8 = 7;
+
+    pub(crate) async fn read(stream: &mut TcpStream) -> Self {
+        let mut head = [0; 9];
+        within(stream.read_exact(&mut head)).await.expect("another frame");
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        within(stream.read_exact(&mut payload)).await.expect("a whole frame");
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        Self { kind: head[3], stream, payload }
+    }
+
+    /// Reads on until a frame of this kind.
+    pub(crate) async fn read_kind(stream: &mut TcpStream, kind: u8) -> Self {
+        loop {
+            let frame = Self::read(stream).await;
+            if frame.kind == kind {
+                return frame;
+            }
+        }
+    }
+}

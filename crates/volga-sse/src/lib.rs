@@ -1,0 +1,83 @@
+//! Server-sent events for any Rust server: messages that arrive as they were meant or are refused, and one
+//! response body that carries them.
+//!
+//! ```
+//! # #[cfg(feature = "body")] {
+//! use futures_util::stream;
+//! use volga_sse::{Message, Sse};
+//!
+//! let ticks = stream::iter(1..=3).map(|n| Message::new().event("tick").data(n.to_string()));
+//! # use futures_util::StreamExt;
+//! let response = Sse::new(ticks).into_response();
+//! assert_eq!(response.headers()["content-type"], "text/event-stream");
+//! # }
+//! ```
+//!
+//! The response is an ordinary [`http::Response`] with an [`http_body::Body`]: hyper, axum and whatever else speaks
+//! those types takes it as it is. The words are those of the
+//! [HTML standard](https://html.spec.whatwg.org/multipage/server-sent-events.html): an application sends a
+//! [`Message`], a client receives an event.
+//!
+//! | Feature | Default | What it adds |
+//! |---|---|---|
+//! | none | yes | the codec: [`Message`], [`EncodedMessage`], [`EventName`], [`EventId`]. No runtime, no `http` |
+//! | `body` | yes | [`Sse`] and [`SseBody`]: a stream of messages as a response body, with heartbeat and farewell |
+//! | `json` | yes | [`Message::json`] |
+//! | `macros` | no | [`sse_stream!`]: a stream written as a block with `yield` and `?` |
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod encode;
+mod error;
+mod field;
+mod message;
+mod wire;
+
+#[cfg(feature = "body")]
+mod body;
+#[cfg(feature = "body")]
+mod close;
+#[cfg(feature = "body")]
+mod frame;
+#[cfg(feature = "body")]
+mod heartbeat;
+#[cfg(feature = "body")]
+mod item;
+#[cfg(feature = "body")]
+mod response;
+#[cfg(feature = "body")]
+mod spread;
+
+#[cfg(feature = "macros")]
+mod generate;
+
+pub use encode::EncodedMessage;
+#[cfg(feature = "json")]
+pub use error::JsonError;
+pub use error::{EncodeError, Field};
+pub use field::{EventId, EventName};
+pub use message::Message;
+
+#[cfg(feature = "body")]
+pub use body::{BoxError, SseBody};
+#[cfg(feature = "body")]
+pub use close::{CloseGroup, CloseHandle, EndReason, StreamKind};
+#[cfg(feature = "body")]
+pub use frame::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
+#[cfg(feature = "body")]
+pub use heartbeat::{DEFAULT_HEARTBEAT, Heartbeat};
+#[cfg(feature = "body")]
+pub use item::SseItem;
+#[cfg(feature = "body")]
+pub use response::{DEFAULT_RETRY, IntoSse, Sse};
+#[cfg(feature = "body")]
+pub use spread::DEFAULT_FAREWELL_SPREAD;
+
+#[cfg(feature = "macros")]
+pub use generate::{Generate, Yielder, generate};
+
+/// What the macros of this crate expand to. Not a public interface.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private {
+    pub use volga_macros::yields;
+}

@@ -1,0 +1,54 @@
+//! Reconnection times that keep clients from returning all at once.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    time::Duration,
+};
+
+/// The window over which clients return after a farewell.
+pub const DEFAULT_FAREWELL_SPREAD: Duration = Duration::from_secs(5);
+
+/// The soonest return after a farewell: what takes over needs a moment to be there.
+const SOONEST: Duration = Duration::from_secs(1);
+
+/// A reconnection time of one second plus a part of the window that `seed` chooses; seeds that are spread evenly give times
+/// that are.
+pub(crate) fn farewell_retry(window: Duration, seed: u64) -> Duration {
+    let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+    // The high half of the product is `seed` scaled from 0..2^64 to 0..window.
+    let part = (u128::from(seed) * u128::from(window)) >> 64;
+    SOONEST + Duration::from_millis(part as u64)
+}
+
+/// A number that nobody can foresee, from what the standard library keeps for its hash maps.
+pub(crate) fn random_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_fill_the_window_evenly() {
+        let window = Duration::from_secs(10);
+        let mut counts = [0; 10];
+        for n in 0..10_000_u64 {
+            let time = farewell_retry(window, n * (u64::MAX / 10_000));
+            assert!((SOONEST..=SOONEST + window).contains(&time));
+            counts[((time - SOONEST).as_secs() as usize).min(9)] += 1;
+        }
+        assert!(counts.iter().all(|count| (950..=1050).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_window_of_any_size_is_safe() {
+        assert_eq!(farewell_retry(Duration::ZERO, u64::MAX), SOONEST);
+        assert!(farewell_retry(Duration::MAX, u64::MAX) > SOONEST);
+    }
+
+    #[test]
+    fn seeds_differ() {
+        assert_ne!(random_seed(), random_seed());
+    }
+}

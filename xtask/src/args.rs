@@ -1,0 +1,120 @@
+//! The command line, parsed by hand: it has five forms (pure).
+
+use crate::{ci, tools::Failure};
+
+/// What the caller asked for.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Command {
+    /// No argument, or `help`.
+    Help,
+    /// `ci --list`
+    List,
+    /// `ci`, with the names after `--only`, or none for all steps.
+    Ci { only: Vec<String> },
+    /// One step by its name.
+    Step(String),
+    /// `bench`, with what `cargo bench` gets.
+    Bench { args: Vec<String> },
+}
+
+impl Command {
+    /// Reads the arguments after the program's name.
+    ///
+    /// # Errors
+    /// Names the first argument that is not understood, and what would be.
+    pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, Failure> {
+        let mut args = args.into_iter();
+        let Some(command) = args.next() else {
+            return Ok(Self::Help);
+        };
+        match command.as_str() {
+            "help" | "-h" | "--help" => none_left(args, Self::Help),
+            "ci" => parse_ci(args),
+            "bench" => Ok(Self::Bench { args: args.collect() }),
+            name if ci::STEPS.iter().any(|step| step.name == name) => {
+                none_left(args, Self::Step(command))
+            }
+            _ => Err(Failure::new(format!("no command `{command}`: `cargo xtask` lists them"))),
+        }
+    }
+}
+
+fn parse_ci(mut args: impl Iterator<Item = String>) -> Result<Command, Failure> {
+    match args.next().as_deref() {
+        None => Ok(Command::Ci { only: Vec::new() }),
+        Some("--list") => none_left(args, Command::List),
+        Some("--only") => {
+            let names = args.next().ok_or_else(|| {
+                Failure::new("`--only` wants names: cargo xtask ci --only fmt,clippy")
+            })?;
+            let only = parse_names(&names)?;
+            none_left(args, Command::Ci { only })
+        }
+        Some(other) => Err(unexpected(other)),
+    }
+}
+
+fn parse_names(names: &str) -> Result<Vec<String>, Failure> {
+    names
+        .split(',')
+        .map(|name| {
+            if ci::STEPS.iter().any(|step| step.name == name) {
+                Ok(name.to_owned())
+            } else {
+                Err(Failure::new(format!("no step `{name}`: `cargo xtask ci --list` prints them")))
+            }
+        })
+        .collect()
+}
+
+fn none_left(mut args: impl Iterator<Item = String>, command: Command) -> Result<Command, Failure> {
+    match args.next() {
+        None => Ok(command),
+        Some(extra) => Err(unexpected(&extra)),
+    }
+}
+
+fn unexpected(arg: &str) -> Failure {
+    Failure::new(format!("did not expect `{arg}`: `cargo xtask` lists the commands"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, Failure> {
+        Command::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn each_form_is_understood() {
+        assert_eq!(parse("").unwrap(), Command::Help);
+        assert_eq!(parse("ci").unwrap(), Command::Ci { only: vec![] });
+        assert_eq!(parse("ci --list").unwrap(), Command::List);
+        assert_eq!(
+            parse("ci --only fmt,tidy").unwrap(),
+            Command::Ci { only: vec!["fmt".into(), "tidy".into()] }
+        );
+        assert_eq!(parse("tidy").unwrap(), Command::Step("tidy".into()));
+        assert_eq!(
+            parse("bench -- short").unwrap(),
+            Command::Bench { args: vec!["--".into(), "short".into()] }
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        for (line, named) in [
+            ("tidi", "`tidi`"),
+            ("tidy now", "`now`"),
+            ("ci --onyl fmt", "`--onyl`"),
+            ("ci --only", "`--only`"),
+            ("ci --only fmt,", "``"),
+            ("ci --only fmt,clipy", "`clipy`"),
+            ("ci --list all", "`all`"),
+        ] {
+            let failure = parse(line).expect_err(line);
+            assert!(failure.to_string().contains(named), "{line}: {failure}");
+        }
+    }
+}

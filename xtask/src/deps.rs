@@ -1,0 +1,414 @@
+//! Who may import whom: rules 1 to 4 of ARCHITECTURE.md over a small model of the workspace (pure).
+//!
+//! The rules look at what a manifest declares, of every kind and for every target, whether or not a feature switches it on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The packages of the workspace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Graph {
+    pub(crate) members: Vec<Member>,
+}
+
+/// One package of ours.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Member {
+    pub(crate) name: String,
+    /// Its folder, from the root.
+    pub(crate) place: String,
+    pub(crate) dependencies: Vec<Dependency>,
+    pub(crate) features: BTreeMap<String, Vec<String>>,
+}
+
+/// One dependency as declared.
+#[derive(Clone, Debug)]
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) optional: bool,
+    pub(crate) features: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// Also build dependencies: they are compiled for every user, too.
+    Normal,
+    Dev,
+}
+
+/// The layers, lowest first; a name that ends in `-` stands for all that start so. A package imports lower layers only,
+/// so the crates of one layer do not know each other.
+const LAYERS: &[&[&str]] = &[
+    &["volga-macros"],
+    &["volga-core", "volga-http", "volga-sse"],
+    &["volga-relay-", "volga-sse-client"],
+    &["volga"],
+];
+
+/// What a crate never imports; a name stands for its family as well (`hyper` for `hyper-util`).
+const NEVER: &[(u8, &str, &[&str])] = &[
+    (1, "volga-sse", &["hyper", "axum", "tower", "tracing"]),
+    (2, "volga-core", &["hyper", "h2", "rustls", "tokio-rustls"]),
+    (3, "volga-http", &["serde"]),
+];
+
+/// The features of tokio that `volga-core` does without: it has no socket and starts no runtime.
+const CORE_TOKIO_NEVER: &[&str] = &["net", "rt", "rt-multi-thread", "full"];
+/// The same in its tests: they need an executor, and still no socket.
+const CORE_TOKIO_NEVER_IN_TESTS: &[&str] = &["net", "full"];
+
+/// The examples that prove that `volga-sse` stands alone.
+const SSE_ALONE: &[&str] = &["examples/axum-sse", "examples/hyper-sse"];
+
+/// Every violation, one text each, or an empty list.
+pub(crate) fn check(graph: &Graph) -> Vec<String> {
+    let mut found = Vec::new();
+    for member in &graph.members {
+        for dependency in &member.dependencies {
+            check_layer(graph, member, dependency, &mut found);
+            check_never(member, dependency, &mut found);
+            check_alone(graph, member, dependency, &mut found);
+        }
+        check_macros_switch(member, &mut found);
+        if is_library(member) && layer(&member.name).is_none() {
+            found.push(format!(
+                "{} has no layer: give it one in LAYERS of xtask/src/deps.rs",
+                member.name
+            ));
+        }
+    }
+    found
+}
+
+/// Rules 1 to 4, as far as our own crates go: downward only.
+fn check_layer(graph: &Graph, member: &Member, dependency: &Dependency, found: &mut Vec<String>) {
+    let (Some(from), Some(to)) = (layer(&member.name), layer(&dependency.name)) else {
+        // A library never imports an example or this tool; those are above every layer.
+        if is_library(member) && is_ours(graph, &dependency.name) {
+            found.push(format!(
+                "{}: {} imports {}, which is no library",
+                rule(member, dependency),
+                member.name,
+                dependency.name
+            ));
+        }
+        return;
+    };
+    if to >= from {
+        let how = match dependency.kind {
+            Kind::Normal => "imports",
+            Kind::Dev => "imports for its tests",
+        };
+        found.push(format!(
+            "{}: {} {how} {}, which is not below it (tests across crates live in crates/volga/tests)",
+            rule(member, dependency),
+            member.name,
+            dependency.name
+        ));
+    }
+}
+
+/// Rules 1 to 3, as far as foreign crates and tokio's features go.
+fn check_never(member: &Member, dependency: &Dependency, found: &mut Vec<String>) {
+    for (number, name, never) in NEVER {
+        if member.name == *name && never.iter().any(|never| is_family(never, &dependency.name)) {
+            found.push(format!("rule {number}: {name} imports {}", dependency.name));
+        }
+    }
+    if member.name == "volga-core" && dependency.name == "tokio" {
+        let never = match dependency.kind {
+            Kind::Normal => CORE_TOKIO_NEVER,
+            Kind::Dev => CORE_TOKIO_NEVER_IN_TESTS,
+        };
+        for feature in
+            dependency.features.iter().filter(|feature| never.contains(&feature.as_str()))
+        {
+            found.push(format!("rule 2: volga-core imports tokio with feature `{feature}`"));
+        }
+    }
+}
+
+/// Rule 1: `volga-sse` has `volga-macros` behind feature `macros` and nowhere else.
+fn check_macros_switch(member: &Member, found: &mut Vec<String>) {
+    if member.name != "volga-sse" {
+        return;
+    }
+    let imports = |dependency: &&Dependency| {
+        dependency.name == "volga-macros" && dependency.kind == Kind::Normal
+    };
+    if member.dependencies.iter().filter(imports).any(|dependency| !dependency.optional) {
+        found.push(
+            "rule 1: volga-sse imports volga-macros without feature `macros`: make it optional"
+                .to_owned(),
+        );
+    }
+    for (feature, switches) in &member.features {
+        let on = switches.iter().any(|switch| {
+            let name = switch.strip_prefix("dep:").unwrap_or(switch);
+            name.split(['/', '?']).next() == Some("volga-macros")
+        });
+        // Cargo names a feature after an optional dependency that nothing mentions with `dep:`.
+        if on && feature != "macros" {
+            found.push(format!(
+                "rule 1: feature `{feature}` of volga-sse imports volga-macros: only `macros` may"
+            ));
+        }
+    }
+    if reaches(&member.features, "default", "macros", &mut BTreeSet::new()) {
+        found.push("rule 1: feature `macros` of volga-sse is on by default".to_owned());
+    }
+}
+
+/// Section 2: the examples beside other frameworks name `volga-sse` and no other crate of ours.
+fn check_alone(graph: &Graph, member: &Member, dependency: &Dependency, found: &mut Vec<String>) {
+    let ours = is_ours(graph, &dependency.name) || layer(&dependency.name).is_some();
+    if SSE_ALONE.contains(&member.place.as_str()) && ours && dependency.name != "volga-sse" {
+        found.push(format!(
+            "{} imports {}: of our crates it may name volga-sse alone",
+            member.place, dependency.name
+        ));
+    }
+}
+
+/// The rule that an import between our crates breaks.
+fn rule(member: &Member, dependency: &Dependency) -> &'static str {
+    match (member.name.as_str(), dependency.kind) {
+        ("volga-sse", _) => "rule 1",
+        ("volga-core", _) => "rule 2",
+        ("volga-http", _) => "rule 3",
+        (_, Kind::Dev) => "rule 4",
+        _ => "layers",
+    }
+}
+
+fn layer(name: &str) -> Option<usize> {
+    LAYERS.iter().position(|names| {
+        names.iter().any(|one| *one == name || (one.ends_with('-') && name.starts_with(one)))
+    })
+}
+
+fn is_ours(graph: &Graph, name: &str) -> bool {
+    graph.members.iter().any(|member| member.name == name)
+}
+
+fn is_library(member: &Member) -> bool {
+    member.place.starts_with("crates/")
+}
+
+fn is_family(family: &str, name: &str) -> bool {
+    name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_']))
+}
+
+fn reaches(
+    features: &BTreeMap<String, Vec<String>>,
+    from: &str,
+    to: &str,
+    seen: &mut BTreeSet<String>,
+) -> bool {
+    let Some(switches) = features.get(from) else {
+        return false;
+    };
+    switches.iter().any(|switch| {
+        switch == to || (seen.insert(switch.clone()) && reaches(features, switch, to, seen))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small workspace that keeps every rule. `edit` breaks one, and the check must say `expect` and nothing else.
+    #[track_caller]
+    fn check_broken(edit: impl FnOnce(&mut Graph), expect: &str) {
+        let mut graph = good();
+        edit(&mut graph);
+        let found = check(&graph);
+        assert!(
+            found.len() == 1 && found[0].contains(expect),
+            "expected only `{expect}`, found {found:#?}"
+        );
+    }
+
+    fn good() -> Graph {
+        let library =
+            |name: &str, imports: &[&str]| member(name, &format!("crates/{name}"), imports);
+        let mut sse = library("volga-sse", &["bytes", "tokio"]);
+        sse.dependencies.push(Dependency { optional: true, ..normal("volga-macros") });
+        sse.features.insert("default".into(), vec!["body".into()]);
+        sse.features.insert("body".into(), vec!["dep:tokio".into()]);
+        sse.features.insert("macros".into(), vec!["dep:volga-macros".into(), "body".into()]);
+        let mut core = library("volga-core", &["http", "serde", "tower-service"]);
+        core.dependencies.push(tokio(Kind::Normal, &["fs", "io-util", "sync"]));
+        core.dependencies.push(tokio(Kind::Dev, &["macros", "rt"]));
+        let mut volga = library("volga", &["volga-core", "volga-http", "volga-sse", "tokio"]);
+        volga.dependencies.push(Dependency { kind: Kind::Dev, ..normal("hyper") });
+        Graph {
+            members: vec![
+                library("volga-macros", &["syn"]),
+                sse,
+                core,
+                library("volga-http", &["hyper", "h2", "tokio"]),
+                volga,
+                member("sse", "examples/sse", &["volga"]),
+                member("axum-sse", "examples/axum-sse", &["volga-sse", "axum"]),
+                member("xtask", "xtask", &["cargo_metadata"]),
+            ],
+        }
+    }
+
+    fn member(name: &str, place: &str, imports: &[&str]) -> Member {
+        Member {
+            name: name.to_owned(),
+            place: place.to_owned(),
+            dependencies: imports.iter().map(|name| normal(name)).collect(),
+            features: BTreeMap::new(),
+        }
+    }
+
+    fn normal(name: &str) -> Dependency {
+        Dependency {
+            name: name.to_owned(),
+            kind: Kind::Normal,
+            optional: false,
+            features: Vec::new(),
+        }
+    }
+
+    fn tokio(kind: Kind, features: &[&str]) -> Dependency {
+        Dependency {
+            kind,
+            features: features.iter().map(|&feature| feature.to_owned()).collect(),
+            ..normal("tokio")
+        }
+    }
+
+    fn add(to: &str, dependency: Dependency) -> impl FnOnce(&mut Graph) {
+        let to = to.to_owned();
+        move |graph| find(graph, &to).dependencies.push(dependency)
+    }
+
+    fn find<'a>(graph: &'a mut Graph, name: &str) -> &'a mut Member {
+        graph.members.iter_mut().find(|member| member.name == name).unwrap()
+    }
+
+    fn dev(name: &str) -> Dependency {
+        Dependency { kind: Kind::Dev, ..normal(name) }
+    }
+
+    #[test]
+    fn a_good_workspace_passes() {
+        assert_eq!(check(&good()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn rule_1_sse_imports_no_crate_of_ours_and_no_framework() {
+        check_broken(
+            add("volga-sse", normal("volga-core")),
+            "rule 1: volga-sse imports volga-core",
+        );
+        check_broken(
+            add("volga-sse", dev("volga-http")),
+            "rule 1: volga-sse imports for its tests volga-http",
+        );
+        for name in ["hyper", "hyper-util", "axum", "axum-core", "tower", "tower-http", "tracing"] {
+            check_broken(
+                add("volga-sse", normal(name)),
+                &format!("rule 1: volga-sse imports {name}"),
+            );
+            check_broken(add("volga-sse", dev(name)), &format!("rule 1: volga-sse imports {name}"));
+        }
+    }
+
+    #[test]
+    fn rule_1_the_macros_stay_behind_their_feature() {
+        check_broken(
+            |graph| {
+                find(graph, "volga-sse")
+                    .dependencies
+                    .iter_mut()
+                    .for_each(|one| one.optional = false)
+            },
+            "without feature `macros`",
+        );
+        let feature = |name: &'static str, switch: &'static str| {
+            move |graph: &mut Graph| {
+                find(graph, "volga-sse")
+                    .features
+                    .entry(name.to_owned())
+                    .or_default()
+                    .push(switch.to_owned());
+            }
+        };
+        check_broken(feature("body", "dep:volga-macros"), "feature `body` of volga-sse");
+        check_broken(feature("json", "volga-macros/full"), "feature `json` of volga-sse");
+        check_broken(feature("default", "macros"), "on by default");
+        check_broken(feature("body", "macros"), "on by default");
+    }
+
+    #[test]
+    fn rule_2_core_has_no_socket_no_server_no_sibling() {
+        for name in ["hyper", "hyper-util", "h2", "rustls", "tokio-rustls"] {
+            check_broken(
+                add("volga-core", normal(name)),
+                &format!("rule 2: volga-core imports {name}"),
+            );
+        }
+        check_broken(
+            add("volga-core", normal("volga-sse")),
+            "rule 2: volga-core imports volga-sse",
+        );
+        check_broken(
+            add("volga-core", dev("volga-http")),
+            "rule 2: volga-core imports for its tests volga-http",
+        );
+        check_broken(add("volga-core", tokio(Kind::Normal, &["net"])), "tokio with feature `net`");
+        check_broken(add("volga-core", tokio(Kind::Normal, &["rt"])), "tokio with feature `rt`");
+        check_broken(add("volga-core", tokio(Kind::Dev, &["net"])), "tokio with feature `net`");
+    }
+
+    #[test]
+    fn rule_3_http_knows_no_route_no_event_no_serde() {
+        check_broken(
+            add("volga-http", normal("volga-core")),
+            "rule 3: volga-http imports volga-core",
+        );
+        check_broken(
+            add("volga-http", dev("volga-sse")),
+            "rule 3: volga-http imports for its tests volga-sse",
+        );
+        for name in ["serde", "serde_json"] {
+            check_broken(
+                add("volga-http", normal(name)),
+                &format!("rule 3: volga-http imports {name}"),
+            );
+        }
+    }
+
+    #[test]
+    fn rule_4_a_dev_dependency_never_points_upward() {
+        check_broken(
+            add("volga-macros", dev("volga")),
+            "rule 4: volga-macros imports for its tests volga",
+        );
+        check_broken(
+            add("volga-macros", dev("volga-sse")),
+            "rule 4: volga-macros imports for its tests volga-sse",
+        );
+        check_broken(add("volga", dev("sse")), "rule 4: volga imports sse, which is no library");
+    }
+
+    #[test]
+    fn a_new_library_needs_a_layer() {
+        let new = member("volga-new", "crates/volga-new", &[]);
+        check_broken(|graph| graph.members.push(new), "volga-new has no layer");
+    }
+
+    #[test]
+    fn an_example_beside_another_framework_names_volga_sse_alone() {
+        check_broken(add("axum-sse", normal("volga")), "examples/axum-sse imports volga");
+        check_broken(
+            add("axum-sse", dev("volga-macros")),
+            "examples/axum-sse imports volga-macros",
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! The project's own checks and tools: `cargo xtask` prints what there is.
+//!
+//! `ci` is a table of steps (see `ci`), each a command of its own. What decides is pure and tested on small broken
+//! fixtures (`deps`, `tidy`, `smoke::metadata`); what acts is a thin shell around `cargo`, `git` and `node` (`tools`).
+
+mod args;
+mod bench;
+mod browser;
+mod budget;
+mod ci;
+mod deps;
+mod http_get;
+mod smoke;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use args::Command;
+use tools::Failure;
+use workspace::Workspace;
+
+fn main() -> ExitCode {
+    match Command::parse(std::env::args().skip(1)).and_then(|command| dispatch(&command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Help => {
+            print_commands();
+            Ok(())
+        }
+        Command::List => {
+            ci::print_steps();
+            Ok(())
+        }
+        Command::Ci { only } => ci::run(&Workspace::read()?, only),
+        Command::Step(name) => ci::run(&Workspace::read()?, std::slice::from_ref(name)),
+        Command::Bench { args } => bench::run(&Workspace::read()?, args),
+    }
+}
+
+fn print_commands() {
+    println!("cargo xtask COMMAND\n");
+    println!("  {:<13}all of the steps below, in this order", "ci");
+    println!("  {:<13}some of them: cargo xtask ci --only fmt,clippy", "");
+    println!("  {:<13}only their names: cargo xtask ci --list", "");
+    for step in ci::STEPS {
+        println!("  {:<13}{}", step.name, step.what);
+    }
+    println!("  {:<13}the benchmarks of bench/; further arguments go to `cargo bench`", "bench");
+}

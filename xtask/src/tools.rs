@@ -1,0 +1,166 @@
+//! Running a program, saying how long something took, and colour where a person reads it.
+
+use std::{
+    env, fmt,
+    io::{self, IsTerminal as _},
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+/// Why a command of ours failed: what happened, and what to do about it, as text for a person.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Several findings, one a line, or `Ok` when there are none.
+    pub(crate) fn from_findings(findings: &[String], advice: &str) -> Result<(), Self> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        Err(Self(format!("  {}\n{advice}", findings.join("\n  "))))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// `cargo`, the same one that runs this program, in the workspace's root.
+pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root);
+    command
+}
+
+/// Prints the command, runs it with its output going where ours goes, and fails unless it ends with success.
+pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
+    println!("{}", paint(Style::Dim, &format!("$ {}", shown(command))));
+    let status = command.status().map_err(|error| not_started(command, &error))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("`{}` ended with {status}", shown(command))))
+    }
+}
+
+/// Runs the command and returns what it wrote to its standard output.
+pub(crate) fn read(command: &mut Command) -> Result<String, Failure> {
+    let Output { status, stdout, stderr } =
+        command.stdin(Stdio::null()).output().map_err(|error| not_started(command, &error))?;
+    if !status.success() {
+        let stderr = String::from_utf8_lossy(&stderr);
+        return Err(Failure::new(format!(
+            "`{}` ended with {status}:\n{}",
+            shown(command),
+            stderr.trim_end()
+        )));
+    }
+    String::from_utf8(stdout)
+        .map_err(|_| Failure::new(format!("`{}` wrote text that is not UTF-8", shown(command))))
+}
+
+/// The command as it could be typed.
+pub(crate) fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+    let envs = command.get_envs().filter_map(|(key, value)| {
+        let value = value?.to_string_lossy().into_owned();
+        Some(format!("{}={}", key.to_string_lossy(), quoted(value)))
+    });
+    let args = command.get_args().map(|arg| quoted(arg.to_string_lossy().into_owned()));
+    envs.chain([program]).chain(args).collect::<Vec<_>>().join(" ")
+}
+
+/// `4.2 s`, or `3 min 07 s`.
+pub(crate) fn shown_time(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds < 60 {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    }
+}
+
+/// The first of these programs that `PATH` has.
+pub(crate) fn find_program(names: &[&str]) -> Option<std::path::PathBuf> {
+    let path = env::var_os("PATH")?;
+    names.iter().find_map(|name| {
+        env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+    })
+}
+
+/// How a text stands out.
+#[derive(Clone, Copy)]
+pub(crate) enum Style {
+    Bold,
+    Dim,
+    Good,
+    Bad,
+    Warn,
+}
+
+/// The text with its style, or as it is where nobody would see colours or wants them.
+pub(crate) fn paint(style: Style, text: &str) -> String {
+    if !io::stdout().is_terminal() || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+    {
+        return text.to_owned();
+    }
+    let code = match style {
+        Style::Bold => "1",
+        Style::Dim => "2",
+        Style::Good => "32",
+        Style::Bad => "31",
+        Style::Warn => "33",
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+/// Whether this run is a robot's: what a person may skip is then required.
+pub(crate) fn in_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}
+
+fn quoted(text: String) -> String {
+    if text.contains(' ') { format!("'{text}'") } else { text }
+}
+
+fn not_started(command: &Command, error: &io::Error) -> Failure {
+    Failure::new(format!("could not start `{}`: {error}; is it installed?", shown(command)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_command_can_be_typed_again() {
+        let mut command = Command::new("/opt/tools/cargo");
+        command.args(["doc", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+        assert_eq!(shown(&command), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");
+    }
+
+    #[test]
+    fn times_are_readable() {
+        assert_eq!(shown_time(Duration::from_millis(4_230)), "4.2 s");
+        assert_eq!(shown_time(Duration::from_secs(187)), "3 min 07 s");
+    }
+
+    #[test]
+    fn a_program_that_fails_is_a_failure() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let failure =
+            read(&mut cargo(root, &["no-such-command"])).expect_err("cargo has no such command");
+        assert!(failure.to_string().contains("no-such-command"), "{failure}");
+        let failure = run(Command::new("sh").args(["-c", "exit 3"])).expect_err("code 3");
+        assert!(failure.to_string().contains('3'), "{failure}");
+        let failure = run(&mut Command::new("volga-no-such-program")).expect_err("no such program");
+        assert!(failure.to_string().contains("is it installed"), "{failure}");
+    }
+}

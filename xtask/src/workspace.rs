@@ -1,0 +1,175 @@
+//! What `cargo metadata` and `git` say about this checkout.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, TargetKind};
+
+use crate::{
+    deps::{Dependency, Graph, Kind, Member},
+    smoke::metadata::Table,
+    tools::{self, Failure},
+};
+
+/// The workspace that this program was built from.
+pub(crate) struct Workspace {
+    /// The folder of the root manifest.
+    pub(crate) root: PathBuf,
+    metadata: Metadata,
+}
+
+/// A package under `examples/` and the parts that a smoke test needs.
+pub(crate) struct Example<'a> {
+    pub(crate) name: &'a str,
+    /// Its first binary.
+    pub(crate) binary: PathBuf,
+    /// `[package.metadata.smoke]`
+    pub(crate) smoke: Table,
+}
+
+/// One tracked (or new, and not ignored) file.
+pub(crate) struct SourceFile {
+    /// From the root, with `/`.
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    /// `None` when the file is not UTF-8.
+    pub(crate) text: Option<String>,
+}
+
+impl Workspace {
+    /// Asks `cargo metadata` without resolving dependencies, so it needs no network.
+    ///
+    /// # Errors
+    /// When a manifest is malformed; cargo's own words say which.
+    pub(crate) fn read() -> Result<Self, Failure> {
+        let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+        let metadata = MetadataCommand::new()
+            .manifest_path(manifest)
+            .no_deps()
+            .exec()
+            .map_err(|error| Failure::new(format!("cargo metadata failed: {error}")))?;
+        Ok(Self { root: metadata.workspace_root.clone().into_std_path_buf(), metadata })
+    }
+
+    /// Where cargo puts what it builds.
+    pub(crate) fn target_dir(&self) -> PathBuf {
+        self.metadata.target_directory.clone().into_std_path_buf()
+    }
+
+    /// `cargo` in the root.
+    pub(crate) fn cargo(&self, args: &[&str]) -> Command {
+        tools::cargo(&self.root, args)
+    }
+
+    /// Whether the workspace has a package of this name.
+    pub(crate) fn has_package(&self, name: &str) -> bool {
+        self.metadata.packages.iter().any(|package| package.name.as_str() == name)
+    }
+
+    /// The packages under `examples/`, by name.
+    pub(crate) fn examples(&self) -> Vec<Example<'_>> {
+        let debug = self.target_dir().join("debug");
+        let mut examples: Vec<_> = self
+            .metadata
+            .packages
+            .iter()
+            .filter(|package| self.place(package).starts_with("examples/"))
+            .filter_map(|package| {
+                let binary =
+                    package.targets.iter().find(|target| target.kind.contains(&TargetKind::Bin))?;
+                Some(Example {
+                    name: package.name.as_str(),
+                    binary: debug.join(&binary.name),
+                    smoke: smoke_table(package),
+                })
+            })
+            .collect();
+        examples.sort_by_key(|example| example.name);
+        examples
+    }
+
+    /// The packages and what they declare, in the words of the import rules.
+    pub(crate) fn graph(&self) -> Graph {
+        let members = self.metadata.packages.iter().map(|package| Member {
+            name: package.name.to_string(),
+            place: self.place(package),
+            dependencies: package.dependencies.iter().map(dependency).collect(),
+            features: package.features.clone(),
+        });
+        Graph { members: members.collect() }
+    }
+
+    /// The files that belong to the repository: tracked, or new and not ignored.
+    ///
+    /// # Errors
+    /// When `git` is missing, or a listed file cannot be read.
+    pub(crate) fn files(&self) -> Result<Vec<SourceFile>, Failure> {
+        let mut git = Command::new("git");
+        git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
+            .current_dir(&self.root);
+        let mut files = Vec::new();
+        for path in tools::read(&mut git)?.split('\0').filter(|path| !path.is_empty()) {
+            let full = self.root.join(path);
+            // Deleted but not yet committed, or a link to a folder: git lists both.
+            if !full.is_file() {
+                continue;
+            }
+            let content = fs::read(&full)
+                .map_err(|error| Failure::new(format!("cannot read {path}: {error}")))?;
+            let bytes = content.len() as u64;
+            files.push(SourceFile {
+                path: path.to_owned(),
+                bytes,
+                text: String::from_utf8(content).ok(),
+            });
+        }
+        Ok(files)
+    }
+
+    /// The package's folder, from the root.
+    fn place(&self, package: &Package) -> String {
+        let folder = package.manifest_path.parent().unwrap_or(&package.manifest_path);
+        folder.strip_prefix(&self.metadata.workspace_root).unwrap_or(folder).to_string()
+    }
+}
+
+/// `[package.metadata.smoke]`, a text being a list of one.
+fn smoke_table(package: &Package) -> Table {
+    let table = package.metadata.get("smoke").and_then(|smoke| smoke.as_object());
+    let texts = table.into_iter().flatten().map(|(key, value)| {
+        let text = value.as_str().into_iter();
+        let list = value.as_array().into_iter().flatten().filter_map(|value| value.as_str());
+        (key.clone(), text.chain(list).map(str::to_owned).collect())
+    });
+    texts.collect()
+}
+
+fn dependency(declared: &cargo_metadata::Dependency) -> Dependency {
+    Dependency {
+        name: declared.name.clone(),
+        kind: match declared.kind {
+            DependencyKind::Development => Kind::Dev,
+            _ => Kind::Normal,
+        },
+        optional: declared.optional,
+        features: declared.features.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checkout_describes_itself() {
+        let workspace = Workspace::read().unwrap();
+        assert!(workspace.has_package("volga-sse"));
+        let graph = workspace.graph();
+        let sse = graph.members.iter().find(|member| member.name == "volga-sse").unwrap();
+        assert_eq!(sse.place, "crates/volga-sse");
+        assert!(sse.dependencies.iter().any(|dependency| dependency.name == "bytes"));
+        assert!(sse.dependencies.iter().any(|dependency| dependency.kind == Kind::Dev));
+        assert!(
+            workspace.files().unwrap().iter().any(|file| file.path == "xtask/src/workspace.rs")
+        );
+    }
+}
