@@ -66,7 +66,9 @@ enum Phase {
     /// Nothing was sent yet.
     Opening,
     Open,
-    /// The stream failed after messages that had to go out first.
+    /// The stream failed; what was sent before has a turn to get out.
+    Flushing(BoxError),
+    /// The next thing that the server is told.
     Failing(BoxError),
     Ended,
 }
@@ -137,6 +139,12 @@ where
                 this.timer.set(this.silence.as_ref().map(|silence| sleep_until(silence.due())));
                 this.settings.opening().map_or(Ok(()), |message| frame.push(Piece::Own(message)))
             }
+            Phase::Flushing(error) => {
+                // Servers drop what they hold when a body fails. Told that nothing is ready, they send it first.
+                *this.phase = Phase::Failing(error);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Phase::Failing(error) => {
                 *this.phase = Phase::Ended;
                 return Poll::Ready(Some(Err(error)));
@@ -167,10 +175,11 @@ where
             Filled::Failed(error) => {
                 this.ending.tell(EndReason::Failed);
                 if frame.is_empty() {
-                    *this.phase = Phase::Ended;
-                    return Poll::Ready(Some(Err(error)));
+                    *this.phase = Phase::Failing(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
-                *this.phase = Phase::Failing(error);
+                *this.phase = Phase::Flushing(error);
             }
             Filled::Ended(reason) => {
                 this.ending.tell(reason);
@@ -258,5 +267,182 @@ impl<S> fmt::Debug for SseBody<S> {
             .field("ended", &matches!(self.phase, Phase::Ended))
             .field("close", &self.close)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, StreamExt, stream};
+    use http_body_util::BodyExt;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{DEFAULT_MAX_FRAME_MESSAGES, EncodedMessage, Sse};
+
+    fn text(text: &str) -> Message {
+        Message::new().data(text)
+    }
+
+    fn channel() -> (mpsc::UnboundedSender<Message>, impl Stream<Item = Message>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let messages =
+            stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
+        (sender, messages)
+    }
+
+    /// The body's next frame as text; `None` at its end.
+    async fn next<S>(body: &mut Pin<Box<SseBody<S>>>) -> Option<Result<String, String>>
+    where
+        S: Stream<Item: SseItem>,
+    {
+        let frame = body.frame().await?;
+        Some(match frame {
+            Ok(frame) => {
+                let bytes = frame.into_data().expect("data, since there are no trailers");
+                Ok(String::from_utf8(bytes.to_vec()).expect("UTF-8"))
+            }
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
+    fn body<S: Stream<Item: SseItem>>(sse: Sse<S>) -> Pin<Box<SseBody<S>>> {
+        Box::pin(sse.into_response().into_body())
+    }
+
+    fn ok(text: &str) -> Option<Result<String, String>> {
+        Some(Ok(text.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn the_opening_goes_out_before_any_message_is_there() {
+        let (sender, messages) = channel();
+        let mut body = body(Sse::new(messages).retry(Duration::from_millis(7)));
+        assert_eq!(next(&mut body).await, ok("retry: 7\n"));
+        assert!(next(&mut body).now_or_never().is_none());
+        sender.send(text("a")).unwrap();
+        assert_eq!(next(&mut body).await, ok("data: a\n\n"));
+        drop(sender);
+        assert_eq!(next(&mut body).await, None);
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_ready_is_one_frame_up_to_the_bound() {
+        let messages = stream::iter((0..DEFAULT_MAX_FRAME_MESSAGES + 1).map(|_| text("")));
+        let mut body = body(Sse::new(messages).without_retry());
+        let full = "data: \n\n".repeat(DEFAULT_MAX_FRAME_MESSAGES);
+        assert_eq!(next(&mut body).await, ok(&full));
+        assert!(!body.is_end_stream());
+        assert_eq!(next(&mut body).await, ok("data: \n\n"));
+        assert!(body.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn one_encoded_message_is_sent_without_a_copy() {
+        let message: EncodedMessage = text("shared").encode().unwrap();
+        let mut body = body(Sse::new(stream::iter([message.clone()])).without_retry());
+        let sent = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(sent.as_ptr(), message.as_bytes().as_ptr());
+    }
+
+    #[tokio::test]
+    async fn an_empty_message_is_no_frame() {
+        let mut body = body(Sse::new(stream::iter([Message::new()])).without_retry());
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn an_error_comes_after_what_was_ready_before_it() {
+        let items = [Ok(text("a")), Err("the cause"), Ok(text("never"))];
+        let mut body = body(Sse::new(stream::iter(items)).without_retry());
+        assert_eq!(next(&mut body).await, ok("data: a\n\n"));
+        // The server gets a turn to flush before it is told.
+        assert!(next(&mut body).now_or_never().is_none());
+        assert_eq!(next(&mut body).await, Some(Err("the cause".to_owned())));
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_cannot_be_sent_ends_the_body_and_names_the_field() {
+        for sse in [
+            Sse::new(stream::iter([text("a").id("1\nid: 2")])).without_retry(),
+            Sse::new(stream::iter([text("a")])).retry(Duration::MAX),
+        ] {
+            let mut body = body(sse);
+            let error = next(&mut body).await.unwrap().unwrap_err();
+            assert!(error.contains("event ID") || error.contains("reconnection time"), "{error}");
+            assert_eq!(next(&mut body).await, None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heartbeat_breaks_each_interval_of_silence() {
+        let (sender, messages) = channel();
+        let sse =
+            Sse::new(messages).without_retry().heartbeat(Heartbeat::every(Duration::from_secs(10)));
+        let mut body = body(sse);
+        let start = Instant::now();
+        assert_eq!(next(&mut body).await, ok(":\n"));
+        assert_eq!(start.elapsed().as_secs(), 10);
+
+        tokio::time::advance(Duration::from_secs(6)).await;
+        sender.send(text("a")).unwrap();
+        assert_eq!(next(&mut body).await, ok("data: a\n\n"));
+        assert_eq!(next(&mut body).await, ok(":\n"));
+        assert_eq!(start.elapsed().as_secs(), 26);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_without_heartbeat_is_silent() {
+        let sse =
+            Sse::new(stream::pending::<Message>()).without_retry().heartbeat(Heartbeat::off());
+        let mut body = body(sse);
+        let silence = tokio::time::timeout(Duration::from_secs(100_000), next(&mut body)).await;
+        assert!(silence.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_close_wakes_the_body_and_says_farewell_with_a_time_of_its_own() {
+        let (reasons, mut reason) = mpsc::unbounded_channel();
+        let (sender, messages) = channel();
+        let sse = Sse::new(messages)
+            .without_retry()
+            .farewell(Message::new().event("bye").data(""))
+            .farewell_spread(Duration::ZERO)
+            .on_end(move |reason| reasons.send(reason).unwrap());
+        let close = sse.close_handle();
+        let mut body = body(sse);
+        let (frame, ()) = tokio::join!(next(&mut body), async {
+            tokio::task::yield_now().await;
+            close.close();
+        });
+        assert_eq!(frame, ok("event: bye\ndata: \n\nretry: 1000\n"));
+        assert_eq!(next(&mut body).await, None);
+        assert_eq!(reason.try_recv(), Ok(EndReason::Closed));
+        drop((body, sender));
+        assert!(reason.try_recv().is_err(), "told once");
+    }
+
+    #[tokio::test]
+    async fn what_was_ready_at_the_close_goes_before_the_farewell() {
+        let (sender, messages) = channel();
+        let sse = Sse::new(messages).without_retry().farewell_spread(Duration::ZERO);
+        let close = sse.close_handle();
+        let mut body = body(sse);
+        sender.send(text("last")).unwrap();
+        close.close();
+        assert_eq!(next(&mut body).await, ok("data: last\n\nretry: 1000\n"));
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_dropped_tells_that_the_client_left() {
+        let (reasons, mut reason) = mpsc::unbounded_channel();
+        let sse = Sse::new(stream::iter([text("a")]).chain(stream::pending()))
+            .on_end(move |reason| reasons.send(reason).unwrap());
+        let mut body = body(sse);
+        next(&mut body).await;
+        drop(body);
+        assert_eq!(reason.try_recv(), Ok(EndReason::ClientLeft));
     }
 }

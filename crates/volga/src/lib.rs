@@ -1,1 +1,111 @@
-//! To be written.
+//! A web framework whose server-sent events are exact, resumable and bounded in memory.
+//!
+//! ```no_run
+//! use futures_util::stream::repeat_with;
+//! use std::time::Duration;
+//! use tokio_stream::StreamExt;
+//! use volga::{App, error::Error, http::sse::Message, ok, sse};
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let mut app = App::new();
+//!
+//!     app.map_get("/hello/{name}", async |name: String| ok!("Hello, {name}!"));
+//!
+//!     app.map_get("/events", async || {
+//!         let ticks = repeat_with(|| Message::new().data("tick"))
+//!             .map(Ok::<_, Error>)
+//!             .throttle(Duration::from_secs(1));
+//!         sse!(ticks)
+//!     });
+//!
+//!     app.run().await
+//! }
+//! ```
+//!
+//! It speaks HTTP/1.1 and HTTP/2 on one port, 7878 on localhost unless [`App::bind`] says otherwise. Ctrl-C and SIGTERM end it in order: every event
+//! stream reads a farewell, and the process exits with code 0.
+//!
+//! | Name | What it is |
+//! |---|---|
+//! | [`App`] | routes and settings; runs the server |
+//! | [`ok!`], [`status!`], [`stream!`] | responses |
+//! | [`sse!`], [`sse_stream!`] | event streams |
+//! | [`http`] | requests, responses, and [event streams](http::sse) |
+//! | [`error`] | the error that any other becomes |
+//! | [`limits`] | every bound, with its default |
+//!
+//! The guide is in the repository, under `docs`.
+
+mod app;
+mod endpoint;
+mod greeter;
+mod macros;
+mod shutdown;
+mod sse_stream;
+
+pub use app::App;
+pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
+pub use shutdown::ShutdownHandle;
+pub use volga_http::{BindError, BindTarget};
+
+/// The error that any other becomes, and the faults of routes.
+pub mod error {
+    pub use volga_core::{BoxError, Error, RouteError, RouteFault, RouteFaults};
+}
+
+/// Requests and responses.
+pub mod http {
+    pub use ::http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
+    };
+    pub use volga_core::{
+        FromRequest, FromRequestParts, Handler, HttpBody, HttpRequest, HttpResponse, HttpResult,
+        IntoResponse, PathArgs, RequestParts, RouterService,
+    };
+    pub use volga_http::{LocalAddr, PeerAddr};
+
+    /// Server-sent events: messages, and the streams that carry them.
+    pub mod sse {
+        pub use crate::sse_stream::SseStream;
+        pub use volga_sse::{
+            CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
+            EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse, Message, Sse,
+            SseItem, StreamKind,
+        };
+    }
+}
+
+/// Every bound, with its default.
+pub mod limits {
+    pub use volga_core::MAX_PATH_ARGS;
+    pub use volga_http::limits::*;
+    pub use volga_sse::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
+}
+
+/// What the macros of this crate expand to. Not a public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::macros::{IntoStatus, json, respond, sse, stream, text};
+    pub use serde_json;
+    pub use volga_core::set_header;
+    pub use volga_sse::{__private::yields, generate};
+}
+
+/// The code blocks of the guide and the README, compiled and run as tests.
+#[cfg(doctest)]
+mod guide {
+    macro_rules! pages {
+        ($($name:ident: $page:literal;)*) => { $(
+            #[doc = include_str!($page)]
+            mod $name {}
+        )* };
+    }
+
+    pages! {
+        readme: "../../../README.md";
+        quick_start: "../../../docs/src/quick-start.md";
+        server_sent_events: "../../../docs/src/server-sent-events.md";
+        http1_and_http2: "../../../docs/src/http1-and-http2.md";
+    }
+}

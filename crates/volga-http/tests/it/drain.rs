@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use volga_http::{Drained, Server};
 
 use crate::support::{
-    EMPTY_SETTINGS, GET, PREFACE, RawFrame, Running, TestBody, get, read_to_close, read_until,
-    send, within,
+    EMPTY_SETTINGS, GET, PREFACE, RawFrame, Running, TestBody, connect, connect_h2, get,
+    read_to_close, read_until, send, serving, within,
 };
 
 /// A server that loses patience with nobody, so that only the drain itself can close a connection.
@@ -115,28 +115,33 @@ async fn new_connections_are_refused() {
     refused(&server).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn the_deadline_cuts_bodies_that_do_not_end_and_nothing_lives_on() {
     let held = Arc::new(());
-    let server = Running::start(patient().drain_deadline(Duration::from_millis(20)), {
-        let held = Arc::clone(&held);
-        move |_| {
-            let held = Arc::clone(&held);
-            async move { Response::new(TestBody::endless("first").holding(held)) }
-        }
+    let in_service = Arc::clone(&held);
+    let server = patient().drain_deadline(Duration::from_millis(20));
+    let (address, drain, serving) = serving(server, move |_| {
+        let held = Arc::clone(&in_service);
+        async move { Response::new(TestBody::endless("first").holding(held)) }
     })
     .await;
-    let mut http1 = server.connect().await;
-    send(&mut http1, GET).await;
-    read_until(&mut http1, "first\r\n").await;
-    let (mut http2, _driver) = server.connect_h2().await;
-    let (response, _) = http2.send_request(get(), true).expect("an open connection");
-    let mut body = within(response).await.expect("a response").into_body();
-    assert_eq!(within(body.data()).await.expect("a body").expect("data"), "first");
-
-    server.drain.start();
-    assert_eq!(server.drained().await, Drained::Cut { connections: 2 });
-    assert_eq!(Arc::strong_count(&held), 1, "the service and both bodies are gone");
+    // Polled by the test itself: on its single thread, nothing that the server left behind can go away unseen.
+    let server = async { (serving.await.expect("a listener"), Arc::strong_count(&held)) };
+    let clients = async {
+        let mut http1 = connect(address).await;
+        send(&mut http1, GET).await;
+        read_until(&mut http1, "first\r\n").await;
+        let (mut http2, _driver) = connect_h2(address).await;
+        let (response, _) = http2.send_request(get(), true).expect("an open connection");
+        let mut body = within(response).await.expect("a response").into_body();
+        assert_eq!(within(body.data()).await.expect("a body").expect("data"), "first");
+        drain.start();
+        (http1, body)
+    };
+    let ((drained, held), (mut http1, mut body)) =
+        within(async { tokio::join!(server, clients) }).await;
+    assert_eq!(drained, Drained::Cut { connections: 2 });
+    assert_eq!(held, 1, "the service and both bodies are gone");
     assert!(!read_to_close(&mut http1).await.ends_with(b"0\r\n\r\n"), "a cut is not a proper end");
     assert!(within(body.data()).await.expect("an error").is_err(), "a cut is not a proper end");
 }

@@ -26,7 +26,7 @@ pub(crate) async fn within<F: Future>(future: F) -> F::Output {
 
 /// A service from a function.
 #[derive(Clone)]
-pub(crate) struct Handler<F>(pub(crate) F);
+struct Handler<F>(F);
 
 impl<F, Fut> tower_service::Service<Request<RequestBody>> for Handler<F>
 where
@@ -129,11 +129,8 @@ impl Running {
         F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Response<TestBody>> + Send + 'static,
     {
-        let drain = Drain::new();
-        let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
-        let address = listeners[0].local_addr().expect("a bound socket");
-        let task = tokio::spawn(server.drain(drain.clone()).serve(listeners, Handler(handler)));
-        Self { address, drain, task }
+        let (address, drain, serving) = serving(server, handler).await;
+        Self { address, drain, task: tokio::spawn(serving) }
     }
 
     /// A server that answers `hello` to everything.
@@ -142,17 +139,14 @@ impl Running {
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.expect("the server listens")
+        connect(self.address).await
     }
 
     /// An HTTP/2 client. Its connection is driven until the server closes it, which ends the task.
     pub(crate) async fn connect_h2(
         &self,
     ) -> (h2::client::SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
-        let (client, connection) =
-            h2::client::handshake(self.connect().await).await.expect("a handshake");
-        let driver = tokio::spawn(connection);
-        (client.ready().await.expect("an open connection"), driver)
+        connect_h2(self.address).await
     }
 
     pub(crate) async fn drained(self) -> Drained {
@@ -161,6 +155,34 @@ impl Running {
             .expect("the server does not panic")
             .expect("the server does not fail")
     }
+}
+
+/// A server that runs where the caller polls it, its address, and the handle to drain it.
+pub(crate) async fn serving<F, Fut>(
+    server: Server,
+    handler: F,
+) -> (SocketAddr, Drain, impl Future<Output = io::Result<Drained>> + Send)
+where
+    F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Response<TestBody>> + Send + 'static,
+{
+    let drain = Drain::new();
+    let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
+    let address = listeners[0].local_addr().expect("a bound socket");
+    (address, drain.clone(), server.drain(drain).serve(listeners, Handler(handler)))
+}
+
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.expect("the server listens")
+}
+
+pub(crate) async fn connect_h2(
+    address: SocketAddr,
+) -> (h2::client::SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
+    let stream = connect(address).await;
+    let (client, connection) = within(h2::client::handshake(stream)).await.expect("a handshake");
+    let driver = tokio::spawn(connection);
+    (within(client.ready()).await.expect("an open connection"), driver)
 }
 
 pub(crate) const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";

@@ -1,0 +1,27 @@
+//! The glue between endpoints and the server's end.
+
+use volga_core::{BoxFuture, Endpoint, HttpBody, HttpResponse, RequestParts};
+use volga_sse::{CloseGroup, CloseHandle};
+
+/// An endpoint whose event streams the server can close when it goes away.
+///
+/// It stands directly at the endpoint, before any middleware sees the response: so nothing that wraps the body can hide the
+/// stream from the drain.
+pub(crate) struct StreamEndpoint<E> {
+    pub(crate) inner: E,
+    pub(crate) streams: CloseGroup,
+}
+
+impl<E: Endpoint> Endpoint for StreamEndpoint<E> {
+    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let response = self.inner.call(parts, body);
+        let streams = self.streams.clone();
+        Box::pin(async move {
+            let response = response.await;
+            if let Some(stream) = response.extensions().get::<CloseHandle>() {
+                streams.add(stream);
+            }
+            response
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! `ok!` and `status!`: a status, a body of text or JSON, headers.
+
+use std::fmt;
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+use volga_core::{Error, HttpBody, HttpResult};
+
+/// Makes a response with status 200.
+///
+/// | Form | Body |
+/// |---|---|
+/// | `ok!()` | none |
+/// | `ok!("text {name}")`, `ok!("text {}", value)` | the text, as `text/plain; charset=utf-8` |
+/// | `ok!({ "name": value, .. })` | this JSON object, as `application/json` |
+/// | `ok!(value)`, `ok!(json: value)` | the value as JSON; `json:` is needed for a literal |
+///
+/// Each takes headers after a semicolon: `ok!("text"; [("x-id", "7")])`. A header takes the place of a default one of its name; the same
+/// name twice in the list is sent twice. The result is an [`HttpResult`](crate::HttpResult): an error when a value cannot be serialised or a header is none.
+///
+/// ```
+/// use volga::{HttpResult, ok};
+///
+/// fn hello(name: &str) -> HttpResult {
+///     ok!("Hello, {name}!"; [("cache-control", "no-store")])
+/// }
+/// assert_eq!(hello("Anna").unwrap().headers()["cache-control"], "no-store");
+/// assert_eq!(ok!({ "a": [1, 2] }).unwrap().headers()["content-type"], "application/json");
+/// ```
+#[macro_export]
+macro_rules! ok {
+    ($($body:tt)*) => { $crate::__respond!(200; $($body)*) };
+}
+
+/// Makes a response with any status: `status!(404)`, and a body and headers as [`ok!`](crate::ok) takes them: `status!(404, "no {name}")`.
+///
+/// The status is a number or a [`StatusCode`](crate::http::StatusCode). A number that is no status makes an error.
+///
+/// ```
+/// use volga::status;
+///
+/// assert_eq!(status!(404, "no such user").unwrap().status(), 404);
+/// assert_eq!(status!(201; [("location", "/users/7")]).unwrap().headers()["location"], "/users/7");
+/// assert!(status!(1000).is_err());
+/// ```
+#[macro_export]
+macro_rules! status {
+    ($status:expr) => { $crate::__respond!($status;) };
+    ($status:expr; $($headers:tt)*) => { $crate::__respond!($status; ; $($headers)*) };
+    ($status:expr, $($body:tt)*) => { $crate::__respond!($status; $($body)*) };
+}
+
+/// Sorts what follows the status: a body, then `; [headers]`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __respond {
+    ($status:expr; $(; $headers:tt)?) => {
+        $crate::__with_headers!($crate::__private::respond($status) $(, $headers)?)
+    };
+    ($status:expr; { $($json:tt)* } $(; $headers:tt)?) => {
+        $crate::__with_headers!(
+            $crate::__private::json($status, &$crate::__private::serde_json::json!({ $($json)* })) $(, $headers)?
+        )
+    };
+    ($status:expr; json: $value:expr $(; $headers:tt)?) => {
+        $crate::__with_headers!($crate::__private::json($status, &$value) $(, $headers)?)
+    };
+    ($status:expr; $format:literal $(, $arg:expr)* $(,)? $(; $headers:tt)?) => {
+        $crate::__with_headers!(
+            $crate::__private::text($status, ::core::format_args!($format $(, $arg)*)) $(, $headers)?
+        )
+    };
+    ($status:expr; $value:expr $(; $headers:tt)?) => {
+        $crate::__with_headers!($crate::__private::json($status, &$value) $(, $headers)?)
+    };
+}
+
+/// Adds the header list of a response macro to its response.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_headers {
+    ($response:expr) => { $response };
+    ($response:expr, [$( ($name:expr, $value:expr) ),* $(,)?]) => {
+        $response.and_then(|mut response: $crate::HttpResponse| {
+            let mut named = ::std::vec::Vec::new();
+            $( $crate::__private::set_header(response.headers_mut(), &mut named, $name, $value)?; )*
+            let _ = &mut named;
+            ::core::result::Result::Ok(response)
+        })
+    };
+}
+
+/// A status, as the macros take it.
+pub trait IntoStatus {
+    /// Makes the status, if it is one.
+    fn into_status(self) -> Result<StatusCode, Error>;
+}
+
+impl IntoStatus for StatusCode {
+    fn into_status(self) -> Result<StatusCode, Error> {
+        Ok(self)
+    }
+}
+
+impl IntoStatus for u16 {
+    fn into_status(self) -> Result<StatusCode, Error> {
+        StatusCode::from_u16(self)
+            .map_err(|_| Error::server_error(format!("{self} is no status; it is 100 to 999")))
+    }
+}
+
+/// A response without a body.
+pub fn respond(status: impl IntoStatus) -> HttpResult {
+    let mut response = Response::new(HttpBody::empty());
+    *response.status_mut() = status.into_status()?;
+    Ok(response)
+}
+
+/// A response with a text.
+pub fn text(status: impl IntoStatus, text: fmt::Arguments<'_>) -> HttpResult {
+    let body = match text.as_str() {
+        Some(text) => HttpBody::full(text),
+        None => HttpBody::full(text.to_string()),
+    };
+    with_body(status, "text/plain; charset=utf-8", body)
+}
+
+/// A response with a value as JSON.
+pub fn json(status: impl IntoStatus, value: &(impl Serialize + ?Sized)) -> HttpResult {
+    let body = serde_json::to_vec(value).map_err(Error::server_error)?;
+    with_body(status, "application/json", HttpBody::full(body))
+}
+
+fn with_body(status: impl IntoStatus, content_type: &'static str, body: HttpBody) -> HttpResult {
+    let mut response = respond(status)?;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    *response.body_mut() = body;
+    Ok(response)
+}

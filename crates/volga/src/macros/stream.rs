@@ -1,0 +1,101 @@
+//! `sse!`, `sse_stream!` and `stream!`: responses whose body comes bit by bit.
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::Response;
+use volga_core::{BoxError, HttpBody, HttpResult, IntoResponse};
+use volga_sse::IntoSse;
+
+/// Makes the response of an event stream.
+///
+/// It takes a stream of [`Message`](crate::http::sse::Message), of [`EncodedMessage`](crate::http::sse::EncodedMessage) or of a `Result` of one; or an
+/// [`Sse`](crate::http::sse::Sse), where more is to be set than the messages. Headers follow after a semicolon, as in [`ok!`](crate::ok).
+///
+/// ```
+/// use futures_util::stream;
+/// use volga::{HttpResult, http::sse::{Message, Sse}, sse};
+///
+/// fn plain() -> HttpResult {
+///     sse!(stream::iter([Message::new().data("one")]))
+/// }
+///
+/// fn with_settings() -> HttpResult {
+///     let messages = stream::iter([Message::new().data("one")]);
+///     sse!(Sse::new(messages).answer(); [("x-id", "7")])
+/// }
+/// assert_eq!(plain().unwrap().headers()["content-type"], "text/event-stream");
+/// assert_eq!(with_settings().unwrap().headers()["x-id"], "7");
+/// ```
+#[macro_export]
+macro_rules! sse {
+    ($stream:expr $(; $headers:tt)?) => {
+        $crate::__with_headers!($crate::__private::sse($stream) $(, $headers)?)
+    };
+}
+
+/// Makes an event stream of a block of code in which `yield` sends a message and `?` ends the stream with an error.
+///
+/// The block is async: it may await anything between two messages. It runs only while the client takes what it yields, and it is dropped
+/// where it stands when the client leaves. A handler may return the result as it is, an [`SseStream`](crate::http::sse::SseStream).
+///
+/// ```
+/// use std::time::Duration;
+/// use volga::{App, http::sse::Message, sse_stream};
+///
+/// let mut app = App::new();
+/// app.map_get("/countdown/{from}", async |from: u32| {
+///     sse_stream! {
+///         for n in (0..=from).rev() {
+///             yield Message::new().event("tick").json(n);
+///             tokio::time::sleep(Duration::from_secs(1)).await;
+///         }
+///     }
+/// });
+/// ```
+#[macro_export]
+macro_rules! sse_stream {
+    ($($body:tt)*) => {
+        $crate::http::sse::SseStream::new($crate::__private::generate::<_, $crate::error::Error, _, _>(
+            |yielder| $crate::__private::yields!(yielder { $($body)* }),
+        ))
+    };
+}
+
+/// Makes a response whose body is a stream of bytes: a `Stream` of `Result`s of text or bytes. An error cuts the body short, so that the client can tell.
+///
+/// It has no content type of its own. Headers follow after a semicolon, as in [`ok!`](crate::ok).
+///
+/// ```
+/// use futures_util::stream;
+/// use volga::{error::Error, stream};
+///
+/// let lines = stream::iter(["one\n", "two\n"]).map(Ok::<_, Error>);
+/// # use futures_util::StreamExt;
+/// let response = stream!(lines; [("content-type", "text/plain")]).unwrap();
+/// assert_eq!(response.headers()["content-type"], "text/plain");
+/// ```
+#[macro_export]
+macro_rules! stream {
+    ($stream:expr $(; $headers:tt)?) => {
+        $crate::__with_headers!($crate::__private::stream($stream) $(, $headers)?)
+    };
+}
+
+/// The response of an event stream.
+pub fn sse<S>(stream: S) -> HttpResult
+where
+    S: IntoSse,
+    S::Stream: Send + 'static,
+{
+    stream.into_sse().into_response().into_response()
+}
+
+/// The response of a stream of bytes.
+pub fn stream<S, T, E>(stream: S) -> HttpResult
+where
+    S: Stream<Item = Result<T, E>> + Send + 'static,
+    T: Into<Bytes>,
+    E: Into<BoxError>,
+{
+    Ok(Response::new(HttpBody::from_stream(stream)))
+}

@@ -1,0 +1,56 @@
+//! `SseStream`: what `sse_stream!` gives.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+use volga_core::{HttpResult, IntoResponse};
+use volga_sse::{Sse, SseItem};
+
+pin_project! {
+    /// A stream of messages that a handler may return as it is. Made by [`sse_stream!`](crate::sse_stream).
+    ///
+    /// To set more than the messages, give it to [`Sse::new`]: `sse!(Sse::new(stream).retry(..))`.
+    #[derive(Debug)]
+    #[must_use = "a stream does nothing until it is returned from a handler"]
+    pub struct SseStream<S> {
+        #[pin]
+        stream: S,
+    }
+}
+
+impl<S> SseStream<S>
+where
+    S: Stream,
+    S::Item: SseItem,
+{
+    /// A stream that a handler may return.
+    pub fn new(stream: S) -> Self {
+        Self { stream }
+    }
+}
+
+impl<S: Stream> Stream for SseStream<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        self.project().stream.poll_next(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.stream.size_hint()
+    }
+}
+
+impl<S> IntoResponse for SseStream<S>
+where
+    S: Stream + Send + 'static,
+    S::Item: SseItem,
+{
+    fn into_response(self) -> HttpResult {
+        Sse::new(self.stream).into_response().into_response()
+    }
+}

@@ -1,0 +1,108 @@
+//! Servers on a port of their own, and clients that speak bytes.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use volga::{App, ShutdownHandle};
+
+/// How long a test waits before it calls a thing missing. It is never what a test measures.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for what must come.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} did not come within {PATIENCE:?}"),
+    }
+}
+
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) shutdown: ShutdownHandle,
+    pub(crate) end: JoinHandle<std::io::Result<()>>,
+}
+
+/// Runs an app on a port that the system chooses.
+pub(crate) async fn run(map: impl FnOnce(&mut App)) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (mut app, shutdown) = App::new().without_greeter().with_shutdown();
+    map(&mut app);
+    let end = tokio::spawn(app.run_with_listener(listener));
+    Running { address, shutdown, end }
+}
+
+/// Sends a request with this first line over HTTP/1.1.
+pub(crate) async fn send(address: SocketAddr, line: &str) -> TcpStream {
+    let mut stream = soon("the connection", TcpStream::connect(address)).await.unwrap();
+    let request = format!("{line} HTTP/1.1\r\nhost: test\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Reads until this text has come, and gives everything read.
+pub(crate) async fn read_until(stream: &mut TcpStream, text: &str) -> String {
+    let mut read = Vec::new();
+    let reading = async {
+        loop {
+            let so_far = String::from_utf8_lossy(&read).into_owned();
+            if so_far.contains(text) {
+                return so_far;
+            }
+            let mut buffer = [0; 4096];
+            let count = stream.read(&mut buffer).await.unwrap();
+            assert!(count > 0, "the end came before {text:?}: {so_far:?}");
+            read.extend_from_slice(&buffer[..count]);
+        }
+    };
+    soon(text, reading).await
+}
+
+/// Reads to the end of the connection.
+pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut read = Vec::new();
+    // A reset is an end too; what came before it counts.
+    let _ = soon("the end", stream.read_to_end(&mut read)).await;
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+/// One request on a connection that closes after it.
+pub(crate) async fn ask(address: SocketAddr, line: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{line} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    read_to_end(&mut stream).await
+}
+
+/// A connection that speaks HTTP/2.
+pub(crate) async fn http2(address: SocketAddr) -> h2::client::SendRequest<Bytes> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (client, connection) = soon("HTTP/2", h2::client::handshake(stream)).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Sends a GET over HTTP/2 and gives the response.
+pub(crate) async fn get2(
+    client: &h2::client::SendRequest<Bytes>,
+    path: &str,
+) -> http::Response<h2::RecvStream> {
+    let mut client = soon("a free stream", client.clone().ready()).await.unwrap();
+    let request = http::Request::get(format!("http://test{path}")).body(()).unwrap();
+    let (response, _) = client.send_request(request, true).unwrap();
+    soon("the response", response).await.unwrap()
+}
+
+/// The next bytes of a body over HTTP/2; `None` at its proper end.
+pub(crate) async fn data2(body: &mut h2::RecvStream) -> Option<Result<String, h2::Error>> {
+    let chunk = soon("data", body.data()).await?;
+    Some(chunk.map(|bytes| {
+        let _ = body.flow_control().release_capacity(bytes.len());
+        String::from_utf8_lossy(&bytes).into_owned()
+    }))
+}
