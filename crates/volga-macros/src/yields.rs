@@ -18,12 +18,18 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     };
     match rewrite(&yielder, block.stream()) {
         Ok(body) => {
-            let mut statements = TokenStream::from(group(Delimiter::Brace, body));
-            // Unreachable after a `loop` without an end; the compiler does not warn of that in code that a macro made.
-            statements.extend(tokens("::core::result::Result::Ok(())"));
-            let mut block = tokens("async move");
-            block.extend([group(Delimiter::Brace, statements)]);
-            block
+            // A name of the macro's own, which no code of the caller can see.
+            let name = Ident::new("block", Span::mixed_site());
+            let mut inside = TokenStream::from(group(Delimiter::Brace, body));
+            inside.extend(tokens("::core::result::Result::Ok(())"));
+            // What follows a `loop` without an end is never reached, and that is no mistake of the caller's.
+            let mut outside = tokens("# [allow(unreachable_code)] let");
+            outside.extend([TokenTree::Ident(name.clone())]);
+            outside.extend(tokens("= async move"));
+            outside.extend([group(Delimiter::Brace, inside)]);
+            outside.extend(tokens(";"));
+            outside.extend([TokenTree::Ident(name)]);
+            group(Delimiter::Brace, outside).into()
         }
         Err(error) => error,
     }

@@ -15,11 +15,12 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
-    CloseHandle, EncodeError, EndReason, Heartbeat, Message, SseItem,
+    CloseHandle, EncodeError, EndReason, Heartbeat, Message, SseItem, StreamEnd,
     frame::Frame,
-    heartbeat::Silence,
+    heartbeat::due,
     item::sealed::{IntoPiece, Piece},
-    spread::{farewell_retry, random_seed},
+    schedule::{Due, Schedule},
+    spread::{farewell_retry, part_of, random_seed},
 };
 
 /// Any error, as a body carries it.
@@ -31,6 +32,15 @@ pub(crate) struct Settings {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) farewell: Option<Message>,
     pub(crate) farewell_spread: Duration,
+    pub(crate) close_on: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    pub(crate) max_age: Option<MaxAge>,
+    pub(crate) deadline: Option<std::time::Instant>,
+}
+
+/// A maximum age, and the window within which each stream has one of its own.
+pub(crate) struct MaxAge {
+    pub(crate) age: Duration,
+    pub(crate) jitter: Duration,
 }
 
 pin_project! {
@@ -46,14 +56,15 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// Polling a body with a heartbeat panics outside a tokio runtime with its timer enabled.
+    /// Polling a body with a heartbeat, a maximum age or a deadline panics outside a tokio runtime with its timer enabled.
+    #[project = SseBodyProj]
     pub struct SseBody<S> {
         #[pin]
         stream: S,
         // Made at the first poll: before it, there may be no runtime yet.
         #[pin]
         timer: Option<Sleep>,
-        silence: Option<Silence>,
+        schedule: Schedule,
         phase: Phase,
         // What is needed once in a stream's life lives on the heap until then.
         settings: Box<Settings>,
@@ -73,26 +84,29 @@ enum Phase {
     Ended,
 }
 
-/// Tells the observer, once, why the stream ended.
+/// What is to be called, once, when the stream has ended.
+pub(crate) type Observer = Box<dyn FnOnce(StreamEnd<'_>) + Send>;
+
+/// Tells the observer.
 pub(crate) struct Ending {
-    observer: Option<Box<dyn FnOnce(EndReason) + Send>>,
+    observer: Option<Observer>,
 }
 
 impl Ending {
-    pub(crate) fn new(observer: Option<Box<dyn FnOnce(EndReason) + Send>>) -> Self {
+    pub(crate) fn new(observer: Option<Observer>) -> Self {
         Self { observer }
     }
 
-    fn tell(&mut self, reason: EndReason) {
+    fn tell(&mut self, reason: EndReason, cause: Option<&BoxError>) {
         if let Some(observer) = self.observer.take() {
-            observer(reason);
+            observer(StreamEnd { reason, cause: cause.map(|cause| &**cause) });
         }
     }
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.tell(EndReason::ClientLeft);
+        self.tell(EndReason::ClientLeft, None);
     }
 }
 
@@ -101,21 +115,13 @@ impl<S> SseBody<S> {
         Self {
             stream,
             timer: None,
-            silence: None,
+            schedule: Schedule::default(),
             phase: Phase::Opening,
             settings: Box::new(settings),
             close,
             ending,
         }
     }
-}
-
-/// What a look at the stream of messages came to.
-enum Filled {
-    Pending,
-    Full,
-    Ended(EndReason),
-    Failed(BoxError),
 }
 
 impl<S> Body for SseBody<S>
@@ -132,73 +138,41 @@ where
     ) -> Poll<Option<Result<BodyFrame<Bytes>, BoxError>>> {
         let mut this = self.project();
         let mut frame = Frame::default();
-        let opened = match std::mem::replace(this.phase, Phase::Open) {
-            Phase::Open => Ok(()),
-            Phase::Opening => {
-                *this.silence = this.settings.heartbeat.start(Instant::now());
-                this.timer.set(this.silence.as_ref().map(|silence| sleep_until(silence.due())));
-                this.settings.opening().map_or(Ok(()), |message| frame.push(Piece::Own(message)))
-            }
-            Phase::Flushing(error) => {
-                // Servers drop what they hold when a body fails. Told that nothing is ready, they send it first.
-                *this.phase = Phase::Failing(error);
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Phase::Failing(error) => {
-                *this.phase = Phase::Ended;
-                return Poll::Ready(Some(Err(error)));
-            }
-            Phase::Ended => {
-                *this.phase = Phase::Ended;
-                return Poll::Ready(None);
-            }
-        };
-
-        // Asked before the messages are: what was sent before the close is ready by now and still goes out.
-        let mut close = this.close.reason();
-        let mut filled = match opened {
-            Ok(()) => fill(&mut frame, this.stream, cx),
-            Err(error) => Filled::Failed(error.into()),
-        };
-        if matches!(filled, Filled::Pending) && frame.is_empty() && close.is_none() {
-            close = this.close.poll_reason(cx);
-        }
-        if let (Filled::Pending | Filled::Full, Some(reason)) = (&filled, close) {
-            filled = match this.settings.say_farewell(&mut frame) {
-                Ok(()) => Filled::Ended(reason),
-                Err(error) => Filled::Failed(error.into()),
-            };
-        }
-
-        match filled {
-            Filled::Failed(error) => {
-                this.ending.tell(EndReason::Failed);
-                if frame.is_empty() {
+        loop {
+            match std::mem::replace(this.phase, Phase::Open) {
+                phase @ (Phase::Opening | Phase::Open) => {
+                    let is_opening = matches!(phase, Phase::Opening);
+                    match ready!(this.turn(&mut frame, is_opening, cx)) {
+                        Ok(None) => {}
+                        Ok(Some(reason)) => {
+                            *this.phase = Phase::Ended;
+                            this.ending.tell(reason, None);
+                        }
+                        Err(error) => {
+                            this.ending.tell(EndReason::Failed, Some(&error));
+                            *this.phase = Phase::Flushing(error);
+                        }
+                    }
+                    if !frame.is_empty() {
+                        return Poll::Ready(Some(Ok(BodyFrame::data(frame.into_bytes()))));
+                    }
+                }
+                Phase::Flushing(error) => {
+                    // Servers drop what they hold when a body fails. Told that nothing is ready, they send it first.
                     *this.phase = Phase::Failing(error);
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                *this.phase = Phase::Flushing(error);
-            }
-            Filled::Ended(reason) => {
-                this.ending.tell(reason);
-                *this.phase = Phase::Ended;
-                if frame.is_empty() {
+                Phase::Failing(error) => {
+                    *this.phase = Phase::Ended;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Phase::Ended => {
+                    *this.phase = Phase::Ended;
                     return Poll::Ready(None);
                 }
             }
-            Filled::Pending if frame.is_empty() => {
-                ready!(poll_silence(this.timer, this.silence, cx));
-                frame.push_bytes(Bytes::from_static(this.settings.heartbeat.bytes()));
-            }
-            Filled::Pending | Filled::Full => {
-                if let Some(silence) = this.silence {
-                    silence.broken(Instant::now());
-                }
-            }
         }
-        Poll::Ready(Some(Ok(BodyFrame::data(frame.into_bytes()))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -206,42 +180,89 @@ where
     }
 }
 
-/// Takes what is ready, up to a full frame.
-fn fill<S>(frame: &mut Frame, mut stream: Pin<&mut S>, cx: &mut Context<'_>) -> Filled
+/// What a look at the stream of messages came to.
+enum Filled {
+    Pending,
+    Full,
+    Finished,
+}
+
+impl<S> SseBodyProj<'_, S>
 where
     S: Stream,
     S::Item: SseItem,
 {
-    while !frame.is_full() {
-        match stream.as_mut().poll_next(cx) {
-            Poll::Pending => return Filled::Pending,
-            Poll::Ready(None) => return Filled::Ended(EndReason::Finished),
-            Poll::Ready(Some(item)) => {
-                let pushed = item.into_piece().and_then(|piece| Ok(frame.push(piece)?));
-                if let Err(error) = pushed {
-                    return Filled::Failed(error);
-                }
+    /// Puts into the frame what there is to send; gives the reason when it is the last one. Ready with something in the frame, with an end, or
+    /// with an error.
+    fn turn(
+        &mut self,
+        frame: &mut Frame,
+        is_opening: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<EndReason>, BoxError>> {
+        if is_opening {
+            *self.schedule = self.settings.schedule(Instant::now());
+            self.timer.set(self.schedule.next().map(sleep_until));
+            if let Some(opening) = self.settings.opening() {
+                frame.push(Piece::Own(opening))?;
             }
         }
+        self.settings.poll_close_on(cx, self.close);
+        // Asked before the messages are: what was sent before the close is ready by now and still goes out.
+        let mut end = self.close.reason();
+        let filled = self.fill(frame, cx)?;
+        if let Filled::Finished = filled {
+            return Poll::Ready(Ok(Some(EndReason::Finished)));
+        }
+        if end.is_none() && !frame.is_empty() {
+            end = self.schedule.sent(Instant::now());
+        } else if end.is_none() {
+            if let Filled::Full = filled {
+                // Empty messages only. The others on this thread have a turn, and the stream has the next.
+                cx.waker().wake_by_ref();
+            }
+            end = ready!(self.wait(frame, cx));
+        }
+        if end.is_some() {
+            self.settings.say_farewell(frame)?;
+        }
+        Poll::Ready(Ok(end))
     }
-    Filled::Full
-}
 
-/// Ready once per interval of silence.
-fn poll_silence(
-    mut timer: Pin<&mut Option<Sleep>>,
-    silence: &mut Option<Silence>,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    let (Some(mut timer), Some(silence)) = (timer.as_mut().as_pin_mut(), silence) else {
-        return Poll::Pending;
-    };
-    loop {
-        ready!(timer.as_mut().poll(cx));
-        let owed = silence.fire(Instant::now());
-        timer.as_mut().reset(silence.due());
-        if owed {
-            return Poll::Ready(());
+    /// Takes what is ready, up to a full frame.
+    fn fill(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Result<Filled, BoxError> {
+        while !frame.is_full() {
+            match self.stream.as_mut().poll_next(cx) {
+                Poll::Pending => return Ok(Filled::Pending),
+                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Ready(Some(item)) => frame.push(item.into_piece()?)?,
+            }
+        }
+        Ok(Filled::Full)
+    }
+
+    /// Waits for what ends or breaks the silence: a close, the clock.
+    fn wait(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
+        if let Some(reason) = self.close.poll_reason(cx) {
+            return Poll::Ready(Some(reason));
+        }
+        loop {
+            let (Some(mut timer), Some(next)) =
+                (self.timer.as_mut().as_pin_mut(), self.schedule.next())
+            else {
+                return Poll::Pending;
+            };
+            ready!(timer.as_mut().poll(cx));
+            let due = self.schedule.fire(Instant::now());
+            timer.reset(self.schedule.next().unwrap_or(next));
+            match due {
+                Due::Nothing => {}
+                Due::End(reason) => return Poll::Ready(Some(reason)),
+                Due::Comment => {
+                    frame.push_bytes(Bytes::from_static(self.settings.heartbeat.bytes()));
+                    return Poll::Ready(None);
+                }
+            }
         }
     }
 }
@@ -250,6 +271,29 @@ impl Settings {
     /// What a stream starts with: the reconnection time that holds for it, so that one from an earlier farewell does not stick.
     fn opening(&self) -> Option<Message> {
         self.retry.map(|time| Message::new().retry(time))
+    }
+
+    /// The stream's times, once it starts.
+    fn schedule(&self, now: Instant) -> Schedule {
+        let mut schedule = Schedule { silence: self.heartbeat.start(now), end: None };
+        if let Some(MaxAge { age, jitter }) = self.max_age {
+            let age = age.saturating_add(part_of(jitter, random_seed()));
+            schedule.end_at(due(now, age), EndReason::MaxAge);
+        }
+        if let Some(deadline) = self.deadline {
+            schedule.end_at(Instant::from_std(deadline), EndReason::Deadline);
+        }
+        schedule
+    }
+
+    /// Closes the stream once what it was to close on has happened.
+    fn poll_close_on(&mut self, cx: &mut Context<'_>, close: &CloseHandle) {
+        if let Some(happens) = &mut self.close_on
+            && happens.as_mut().poll(cx).is_ready()
+        {
+            self.close_on = None;
+            close.close();
+        }
     }
 
     fn say_farewell(&mut self, frame: &mut Frame) -> Result<(), EncodeError> {
@@ -354,8 +398,13 @@ mod tests {
     #[tokio::test]
     async fn an_error_comes_after_what_was_ready_before_it() {
         let items = [Ok(text("a")), Err("the cause"), Ok(text("never"))];
-        let mut body = body(Sse::new(stream::iter(items)).without_retry());
+        let (causes, mut cause) = mpsc::unbounded_channel();
+        let sse = Sse::new(stream::iter(items)).without_retry();
+        let mut body = body(sse.on_end(move |end| {
+            causes.send((end.reason(), end.cause().map(ToString::to_string))).unwrap();
+        }));
         assert_eq!(next(&mut body).await, ok("data: a\n\n"));
+        assert_eq!(cause.try_recv(), Ok((EndReason::Failed, Some("the cause".to_owned()))));
         // The server gets a turn to flush before it is told.
         assert!(next(&mut body).now_or_never().is_none());
         assert_eq!(next(&mut body).await, Some(Err("the cause".to_owned())));
@@ -409,7 +458,7 @@ mod tests {
             .without_retry()
             .farewell(Message::new().event("bye").data(""))
             .farewell_spread(Duration::ZERO)
-            .on_end(move |reason| reasons.send(reason).unwrap());
+            .on_end(move |end| reasons.send(end.reason()).unwrap());
         let close = sse.close_handle();
         let mut body = body(sse);
         let (frame, ()) = tokio::join!(next(&mut body), async {
@@ -435,11 +484,57 @@ mod tests {
         assert_eq!(next(&mut body).await, None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_at_its_age_or_deadline_whichever_is_earlier() {
+        let start = Instant::now();
+        let quiet = || {
+            Sse::new(stream::pending::<Message>()).without_retry().farewell_spread(Duration::ZERO)
+        };
+        let deadline = (start + Duration::from_secs(5)).into_std();
+        let (age, jitter) = (Duration::from_secs(3), Duration::from_secs(1));
+        for (sse, reason, latest) in [
+            (quiet().max_age(age, jitter), EndReason::MaxAge, 4),
+            (quiet().max_age(age, jitter).deadline(deadline), EndReason::Deadline, 5),
+        ] {
+            let (reasons, mut ended) = mpsc::unbounded_channel();
+            let mut body = body(sse.on_end(move |end| reasons.send(end.reason()).unwrap()));
+            assert_eq!(next(&mut body).await, ok("retry: 1000\n"));
+            assert_eq!(ended.try_recv(), Ok(reason));
+            assert!(start.elapsed() >= age && start.elapsed().as_secs() <= latest);
+            assert_eq!(next(&mut body).await, None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_never_pauses_ends_at_its_age_too() {
+        let busy = stream::repeat_with(|| text("x"));
+        let mut body =
+            body(Sse::new(busy).without_retry().max_age(Duration::from_secs(1), Duration::ZERO));
+        assert!(next(&mut body).await.is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(next(&mut body).await.unwrap().unwrap().contains("\n\nretry: "));
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_stream_closes_on_what_it_was_told_to() {
+        let (logout, logged_out) = tokio::sync::oneshot::channel::<()>();
+        let sse = Sse::new(stream::pending::<Message>())
+            .without_retry()
+            .farewell_spread(Duration::ZERO)
+            .close_on(async { drop(logged_out.await) });
+        let mut body = body(sse);
+        assert!(next(&mut body).now_or_never().is_none());
+        drop(logout);
+        assert_eq!(next(&mut body).await, ok("retry: 1000\n"));
+        assert_eq!(next(&mut body).await, None);
+    }
+
     #[tokio::test]
     async fn a_body_that_is_dropped_tells_that_the_client_left() {
         let (reasons, mut reason) = mpsc::unbounded_channel();
         let sse = Sse::new(stream::iter([text("a")]).chain(stream::pending()))
-            .on_end(move |reason| reasons.send(reason).unwrap());
+            .on_end(move |end| reasons.send(end.reason()).unwrap());
         let mut body = body(sse);
         next(&mut body).await;
         drop(body);

@@ -17,12 +17,37 @@ pub enum EndReason {
     Finished,
     /// An item was an error, or a message that could not be encoded. The body ended with an error, so the client sees a cut stream.
     Failed,
-    /// [`CloseHandle::close`] was called.
+    /// [`CloseHandle::close`] was called, or what the stream was to [close on](crate::Sse::close_on) happened.
     Closed,
+    /// The stream reached its [maximum age](crate::Sse::max_age).
+    MaxAge,
+    /// The stream reached its [deadline](crate::Sse::deadline).
+    Deadline,
     /// [`CloseGroup::close`] was called: the server is going away.
     Drained,
     /// The body was dropped before its end, because the client left or the connection broke.
     ClientLeft,
+}
+
+/// How a stream ended, as its [observer](crate::Sse::on_end) is told.
+#[derive(Debug)]
+pub struct StreamEnd<'a> {
+    pub(crate) reason: EndReason,
+    pub(crate) cause: Option<&'a (dyn std::error::Error + Send + Sync + 'static)>,
+}
+
+impl StreamEnd<'_> {
+    /// Why the stream ended.
+    #[must_use]
+    pub fn reason(&self) -> EndReason {
+        self.reason
+    }
+
+    /// What went wrong, when the stream [failed](EndReason::Failed). The client is not told, so this is the place to log it.
+    #[must_use]
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.cause
+    }
 }
 
 /// What a stream is to its client, and so what happens to it when the server goes away.

@@ -86,7 +86,7 @@ impl Silence {
 }
 
 /// An interval too long for the clock is as good as the end of time, for which thirty years stand in.
-fn due(now: Instant, interval: Duration) -> Instant {
+pub(crate) fn due(now: Instant, interval: Duration) -> Instant {
     const THIRTY_YEARS: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
     now.checked_add(interval).unwrap_or(now + THIRTY_YEARS)
 }

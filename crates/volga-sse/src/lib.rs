@@ -1,5 +1,5 @@
-//! Server-sent events for any Rust server: messages that arrive as they were meant or are refused, and one
-//! response body that carries them.
+//! Server-sent events for any Rust server: messages that arrive as they were meant or are refused, one response body
+//! that carries them, and a decoder that reads what anybody sends.
 //!
 //! ```
 //! # #[cfg(feature = "body")] {
@@ -20,14 +20,18 @@
 //!
 //! | Feature | Default | What it adds |
 //! |---|---|---|
-//! | none | yes | the codec: [`Message`], [`EncodedMessage`], [`EventName`], [`EventId`]. No runtime, no `http` |
-//! | `body` | yes | [`Sse`] and [`SseBody`]: a stream of messages as a response body, with heartbeat and farewell |
+//! | none | yes | the codec: [`Message`], [`EncodedMessage`], [`EventName`], [`EventId`]; [`Decoder`], [`Event`], [`reconnect`]. No runtime, no `http` |
+//! | `body` | yes | [`Sse`] and [`SseBody`]: a stream of messages as a response body; [`EventStream`]: a body as a stream of events; [`LastEventId`] |
 //! | `json` | yes | [`Message::json`] |
 //! | `macros` | no | [`sse_stream!`]: a stream written as a block with `yield` and `?` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod reconnect;
+
+mod decode;
 mod encode;
 mod error;
+mod event;
 mod field;
 mod message;
 mod wire;
@@ -43,30 +47,43 @@ mod heartbeat;
 #[cfg(feature = "body")]
 mod item;
 #[cfg(feature = "body")]
+mod last_event_id;
+#[cfg(feature = "body")]
 mod response;
+#[cfg(feature = "body")]
+mod schedule;
 #[cfg(feature = "body")]
 mod spread;
 
 #[cfg(feature = "macros")]
 mod generate;
 
+pub use decode::{DEFAULT_MAX_EVENT, DEFAULT_MAX_ID, DEFAULT_MAX_LINE, DecodeError, Decoder};
 pub use encode::EncodedMessage;
 #[cfg(feature = "json")]
 pub use error::JsonError;
 pub use error::{EncodeError, Field};
+pub use event::{Event, EventRef};
 pub use field::{EventId, EventName};
 pub use message::Message;
 
 #[cfg(feature = "body")]
 pub use body::{BoxError, SseBody};
 #[cfg(feature = "body")]
-pub use close::{CloseGroup, CloseHandle, EndReason, StreamKind};
+pub use close::{CloseGroup, CloseHandle, EndReason, StreamEnd, StreamKind};
+#[cfg(feature = "body")]
+pub use decode::{EventStream, ReadError, ReaderBody};
 #[cfg(feature = "body")]
 pub use frame::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
 #[cfg(feature = "body")]
 pub use heartbeat::{DEFAULT_HEARTBEAT, Heartbeat};
 #[cfg(feature = "body")]
 pub use item::SseItem;
+#[cfg(feature = "body")]
+pub use last_event_id::{
+    DEFAULT_LAST_EVENT_ID_PARAMETER, DEFAULT_MAX_LAST_EVENT_ID, LastEventId, LastEventIdError,
+    LastEventIdSource,
+};
 #[cfg(feature = "body")]
 pub use response::{DEFAULT_RETRY, IntoSse, Sse};
 #[cfg(feature = "body")]

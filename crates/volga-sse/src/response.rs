@@ -1,13 +1,17 @@
 //! `Sse`: what an event stream is made of, and the response that it becomes.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use futures_core::Stream;
 use http::{HeaderName, HeaderValue, Response, header};
 
 use crate::{
-    CloseHandle, EndReason, Heartbeat, Message, SseBody, SseItem, StreamKind,
-    body::{Ending, Settings},
+    CloseHandle, Heartbeat, Message, SseBody, SseItem, StreamEnd, StreamKind,
+    body::{Ending, MaxAge, Observer, Settings},
     spread::DEFAULT_FAREWELL_SPREAD,
 };
 
@@ -24,7 +28,7 @@ pub const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 /// let response = Sse::new(messages)
 ///     .retry(Duration::from_secs(1))
 ///     .heartbeat(Heartbeat::every(Duration::from_secs(30)))
-///     .on_end(|reason| println!("the stream ended: {reason:?}"))
+///     .on_end(|end| println!("the stream ended: {:?}", end.reason()))
 ///     .into_response();
 /// assert_eq!(response.status(), 200);
 /// ```
@@ -33,7 +37,7 @@ pub struct Sse<S> {
     stream: S,
     settings: Settings,
     close: CloseHandle,
-    observer: Option<Box<dyn FnOnce(EndReason) + Send>>,
+    observer: Option<Observer>,
 }
 
 impl<S> Sse<S>
@@ -50,6 +54,9 @@ where
                 heartbeat: Heartbeat::default(),
                 farewell: None,
                 farewell_spread: DEFAULT_FAREWELL_SPREAD,
+                close_on: None,
+                max_age: None,
+                deadline: None,
             },
             close: CloseHandle::new(),
             observer: None,
@@ -93,8 +100,28 @@ where
         self
     }
 
+    /// Closes the stream, with its farewell, when the future is ready: a session that ends, a token that is cancelled. Its task is polled with the
+    /// body's.
+    pub fn close_on(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.settings.close_on = Some(Box::pin(future));
+        self
+    }
+
+    /// Closes the stream, with its farewell, at this age plus a random part of `jitter`, counted from the first poll of its body. Clients that came
+    /// together, after a restart say, so do not have to come back together.
+    pub fn max_age(mut self, age: Duration, jitter: Duration) -> Self {
+        self.settings.max_age = Some(MaxAge { age, jitter });
+        self
+    }
+
+    /// Closes the stream, with its farewell, at this time: when the client's token expires, say.
+    pub fn deadline(mut self, at: Instant) -> Self {
+        self.settings.deadline = Some(at);
+        self
+    }
+
     /// Sets the observer of the stream's end. It is called once: when the stream has ended, or when its body is dropped before.
-    pub fn on_end(mut self, observer: impl FnOnce(EndReason) + Send + 'static) -> Self {
+    pub fn on_end(mut self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) -> Self {
         self.observer = Some(Box::new(observer));
         self
     }

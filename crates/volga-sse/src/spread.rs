@@ -14,10 +14,14 @@ const SOONEST: Duration = Duration::from_secs(1);
 /// A reconnection time of one second plus a part of the window that `seed` chooses; seeds that are spread evenly give times
 /// that are.
 pub(crate) fn farewell_retry(window: Duration, seed: u64) -> Duration {
+    SOONEST + part_of(window, seed)
+}
+
+/// A part of the window that `seed` chooses, in whole milliseconds.
+pub(crate) fn part_of(window: Duration, seed: u64) -> Duration {
     let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
     // The high half of the product is `seed` scaled from 0..2^64 to 0..window.
-    let part = (u128::from(seed) * u128::from(window)) >> 64;
-    SOONEST + Duration::from_millis(part as u64)
+    Duration::from_millis(((u128::from(seed) * u128::from(window)) >> 64) as u64)
 }
 
 /// A number that nobody can foresee, from what the standard library keeps for its hash maps.

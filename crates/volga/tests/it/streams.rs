@@ -205,9 +205,11 @@ async fn a_close_handle_ends_its_stream_after_what_was_sent() {
                 Some((messages.recv().await?, messages))
             });
             let reasons = reasons.clone();
-            let sse = Sse::new(messages)
-                .farewell(Message::new().event("bye").data(""))
-                .on_end(move |reason| drop(reasons.send(reason)));
+            let sse = Sse::new(messages).farewell(Message::new().event("bye").data("")).on_end(
+                move |end| {
+                    let _ = reasons.send(end.reason());
+                },
+            );
             handles.send((sender, sse.close_handle())).unwrap();
             sse!(sse)
         });
@@ -238,7 +240,9 @@ async fn the_observer_is_told_once_why_a_stream_ended() {
                 "failed" => stream::iter([Err("no")]).boxed(),
                 _ => stream::pending().boxed(),
             };
-            sse!(Sse::new(first.chain(rest)).on_end(move |reason| drop(reasons.send(reason))))
+            sse!(Sse::new(first.chain(rest)).on_end(move |end| {
+                let _ = reasons.send(end.reason());
+            }))
         });
     })
     .await;

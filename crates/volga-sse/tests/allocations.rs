@@ -1,0 +1,78 @@
+//! How often the codec asks for memory. A binary of its own, since the allocator that counts is the one of its whole process.
+
+use allocation_counter::measure;
+use volga_sse::{Decoder, Message};
+
+/// Counts with the result kept alive, so that what it holds is counted and its end is not.
+#[track_caller]
+fn check<T>(most: u64, run: impl FnOnce() -> T) {
+    let mut kept = None;
+    let info = measure(|| kept = Some(run()));
+    assert!(info.count_total <= most, "{} allocations, expected at most {most}", info.count_total);
+    drop(kept);
+}
+
+fn read_all(decoder: &mut Decoder, wire: &[u8], piece: usize) -> usize {
+    let mut bytes = 0;
+    for mut chunk in wire.chunks(piece) {
+        while let Some(event) = decoder.next(&mut chunk).expect("within limits") {
+            bytes += event.event().len() + event.data().len() + event.id().len();
+        }
+    }
+    bytes
+}
+
+#[test]
+fn reading_allocates_nothing_once_the_buffers_have_grown() {
+    let long = "é".repeat(10_000);
+    let wire = format!(
+        "event: tick\nid: 1\ndata: one\n\n: c\ndata: two\ndata: lines\nid: 22\n\nretry: 1\nevent\n\ndata: {long}\r\n\r\n",
+    );
+    for piece in [1, 7, 1_000, wire.len()] {
+        let mut decoder = Decoder::new();
+        read_all(&mut decoder, wire.as_bytes(), piece);
+        check(0, || (0..10).map(|_| read_all(&mut decoder, wire.as_bytes(), piece)).sum::<usize>());
+    }
+}
+
+#[test]
+fn an_event_that_lasts_is_one_allocation() {
+    let mut decoder = Decoder::new();
+    let mut chunk = &b"event: tick\nid: 1\ndata: one\n\n"[..];
+    let event = decoder.next(&mut chunk).expect("within limits").expect("an event");
+    check(1, || event.to_event());
+    let event = event.to_event();
+    check(0, || event.into_data());
+}
+
+#[test]
+fn a_message_is_at_most_one_allocation() {
+    check(1, || Message::new().data("Hello, world!").encode());
+    check(1, || Message::new().event("greeting").id("7").data("Hello, world!").encode());
+    let text = "x".repeat(2_048);
+    check(1, || Message::new().event("greeting").id("7").data(&text).encode());
+    check(1, || Message::new().data(&text).encode());
+}
+
+#[test]
+fn a_short_message_into_a_buffer_with_room_is_none() {
+    let mut out = Vec::with_capacity(1_024);
+    check(0, || {
+        Message::new().event("greeting").id("7").data("Hello, world!").encode_into(&mut out)
+    });
+}
+
+#[test]
+fn a_clone_of_an_encoded_message_copies_no_bytes() {
+    let message = Message::new().data("x".repeat(10_000)).encode().expect("valid");
+    // `Bytes` may move its count to the heap at the first clone; the bytes stay where they are.
+    let first = message.clone();
+    assert_eq!(first.as_bytes().as_ptr(), message.as_bytes().as_ptr());
+    check(0, || message.clone());
+}
+
+#[test]
+fn the_count_counts() {
+    let info = measure(|| drop(vec![1, 2, 3]));
+    assert_eq!(info.count_total, 1);
+}

@@ -1,0 +1,69 @@
+//! What is encoded is decoded as it was, or was refused.
+
+#![no_main]
+
+use std::time::Duration;
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use volga_sse::{Decoder, Message};
+
+#[derive(Arbitrary, Debug)]
+struct Fields<'a> {
+    comment: Option<&'a str>,
+    event: Option<&'a str>,
+    id: Option<&'a str>,
+    milliseconds: Option<u64>,
+    data: Option<&'a str>,
+    more: Option<&'a str>,
+    piece: u8,
+}
+
+fuzz_target!(|fields: Fields<'_>| {
+    let mut message = Message::new();
+    if let Some(text) = fields.comment {
+        message = message.comment(text);
+    }
+    if let Some(name) = fields.event {
+        message = message.event(name);
+    }
+    if let Some(id) = fields.id {
+        message = message.id(id);
+    }
+    if let Some(time) = fields.milliseconds {
+        message = message.retry(Duration::from_millis(time));
+    }
+    if let Some(text) = fields.data {
+        message = message.data(text);
+    }
+    if let Some(text) = fields.more {
+        message = message.append(text);
+    }
+
+    let valid = fields.event.is_none_or(|name| !name.is_empty() && !name.contains(['\n', '\r']))
+        && fields.id.is_none_or(|id| !id.contains(['\n', '\r', '\0']));
+    let wire = message.encode();
+    assert_eq!(wire.is_ok(), valid, "{wire:?}");
+    let Ok(wire) = wire else {
+        return;
+    };
+
+    let mut decoder = Decoder::new().max_id(usize::MAX);
+    let mut events = Vec::new();
+    for chunk in wire.as_bytes().chunks(usize::from(fields.piece) + 1) {
+        events.extend(decoder.feed(chunk).expect("within limits"));
+    }
+    assert_eq!(decoder.last_event_id(), fields.id.unwrap_or_default());
+    assert_eq!(decoder.retry(), fields.milliseconds.map(Duration::from_millis));
+
+    let lines = [fields.data, fields.more].into_iter().flatten();
+    let lines: Vec<_> = lines.map(|text| text.replace("\r\n", "\n").replace('\r', "\n")).collect();
+    if lines.is_empty() {
+        assert_eq!(events, []);
+    } else {
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].event(), fields.event.unwrap_or("message"));
+        assert_eq!(events[0].data(), lines.join("\n"));
+        assert_eq!(events[0].id(), fields.id.unwrap_or_default());
+    }
+});
