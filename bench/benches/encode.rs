@@ -16,6 +16,26 @@ fn short_text(bencher: Bencher) {
 }
 
 #[divan::bench]
+fn short_text_into_a_reused_buffer(bencher: Bencher) {
+    let mut out = Vec::with_capacity(64);
+    bencher.bench_local(|| {
+        out.clear();
+        Message::new().data(black_box("Hello, world!")).encode_into(black_box(&mut out))
+    });
+}
+
+#[divan::bench]
+fn short_text_sse_stream(bencher: Bencher) {
+    bencher.bench(|| sse_stream::Sse::default().data(black_box("Hello, world!")).encode());
+}
+
+/// axum makes its `Event` in its final form; only a body can take it out.
+#[divan::bench]
+fn short_text_axum_event_made_not_sent(bencher: Bencher) {
+    bencher.bench(|| axum::response::sse::Event::default().data(black_box("Hello, world!")));
+}
+
+#[divan::bench]
 fn text_with_event_and_id(bencher: Bencher) {
     bencher.bench(|| {
         Message::new()
@@ -23,6 +43,27 @@ fn text_with_event_and_id(bencher: Bencher) {
             .id(black_box("1848"))
             .data(black_box("Hello, world!"))
             .encode()
+    });
+}
+
+#[divan::bench]
+fn text_with_event_and_id_sse_stream(bencher: Bencher) {
+    bencher.bench(|| {
+        sse_stream::Sse::default()
+            .event(black_box("greeting"))
+            .id(black_box("1848"))
+            .data(black_box("Hello, world!"))
+            .encode()
+    });
+}
+
+#[divan::bench]
+fn text_with_event_and_id_axum_event_made_not_sent(bencher: Bencher) {
+    bencher.bench(|| {
+        axum::response::sse::Event::default()
+            .event(black_box("greeting"))
+            .id(black_box("1848"))
+            .data(black_box("Hello, world!"))
     });
 }
 

@@ -1,11 +1,13 @@
 //! Why a server could not listen.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
 /// Why [`bind`](crate::bind()) failed. Each message names the target or address, and says what to do.
 #[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum BindError {
     /// The text has no port. There is no default, so write one.
     #[error(
@@ -85,6 +87,14 @@ pub enum BindError {
     },
 }
 
+/// The message and its cause: a `main` that returns the error prints it in this form, and it is then all that a person sees.
+impl fmt::Debug for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        self.source().map_or(Ok(()), |source| write!(f, " ({source})"))
+    }
+}
+
 impl BindError {
     /// Names the cause of a failed attempt to listen on `address`.
     pub(crate) fn listen(address: SocketAddr, source: io::Error) -> Self {
@@ -144,6 +154,13 @@ mod tests {
     use std::error::Error;
 
     use super::*;
+
+    #[test]
+    fn the_debug_form_is_for_people() {
+        let address = ([127, 0, 0, 1], 7878).into();
+        let error = BindError::listen(address, io::ErrorKind::AddrInUse.into());
+        assert_eq!(format!("{error:?}"), format!("{error} (address in use)"));
+    }
 
     #[test]
     fn the_message_names_the_address_and_the_way_out_and_the_cause_is_its_source() {

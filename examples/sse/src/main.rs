@@ -1,2 +1,34 @@
-//! To be written.
-fn main() {}
+//! An event stream at `/events`, and at `/` a page that watches it.
+//!
+//! ```sh
+//! cargo run -p sse
+//! curl -N localhost:7878/events
+//! ```
+//!
+//! There is no code for the end. At Ctrl-C and SIGTERM every reader gets a farewell with the time after which to return, and
+//! the process exits with code 0.
+
+use futures_util::stream::repeat_with;
+use std::time::Duration;
+use tokio_stream::StreamExt;
+use volga::{App, error::Error, http::sse::Message, ok, sse};
+
+const PAGE: &str = include_str!("index.html");
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let mut app = App::new();
+
+    app.map_get("/", || ok!("{PAGE}"; [("content-type", "text/html; charset=utf-8")]));
+
+    app.map_get("/events", || async {
+        // Create a stream of messages sent every second
+        let stream = repeat_with(|| Message::new().data("Hello, world!"))
+            .map(Ok::<_, Error>)
+            .throttle(Duration::from_secs(1));
+
+        sse!(stream)
+    });
+
+    app.run().await
+}

@@ -1,0 +1,82 @@
+//! An event stream of `volga-sse` in an axum program.
+//!
+//! ```sh
+//! cargo run -p axum-sse
+//! curl -N localhost:3000/events
+//! curl -N localhost:3000/events/beat/clock-
+//! ```
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::Path,
+    middleware::map_response,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures_util::StreamExt;
+use serde::Serialize;
+use tokio::{net::TcpListener, signal::ctrl_c, time::interval};
+use tokio_stream::wrappers::IntervalStream;
+use volga_sse::{CloseGroup, CloseHandle, Message, Sse};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    println!("axum-sse listens on http://{}/events", listener.local_addr()?);
+    let streams = CloseGroup::new();
+    axum::serve(listener, app(streams.clone()))
+        .with_graceful_shutdown(async move {
+            // Without a handler for Ctrl-C it kills the process, which is an end, too.
+            let _ = ctrl_c().await;
+            // axum waits for its responses, and an event stream has no end of its own.
+            streams.close();
+        })
+        .await
+}
+
+/// The routes. Every event stream that they answer with joins the group.
+fn app(streams: CloseGroup) -> Router {
+    let join = move |response: Response| {
+        if let Some(stream) = response.extensions().get::<CloseHandle>() {
+            streams.add(stream);
+        }
+        std::future::ready(response)
+    };
+    Router::new()
+        .route("/events", get(events))
+        .route("/events/{event}/{prefix}", get(named_events))
+        .layer(map_response(join))
+}
+
+// [guide]
+#[derive(Serialize)]
+struct Tick {
+    seconds: usize,
+}
+
+/// A tick at once and then every second.
+async fn events() -> impl IntoResponse {
+    let ticks = IntervalStream::new(interval(Duration::from_secs(1)));
+    let messages = ticks.enumerate().map(|(seconds, _)| {
+        Message::new().event("tick").id(seconds.to_string()).json(Tick { seconds })
+    });
+    Sse::new(messages).into_response()
+}
+// [guide]
+
+/// The same, but the client says what its events are called and what their IDs start with.
+///
+/// It need not be trusted: a line break in either would start a field of the client's making, so the message is refused and
+/// the stream ends.
+async fn named_events(Path((event, prefix)): Path<(String, String)>) -> impl IntoResponse {
+    let ticks = IntervalStream::new(interval(Duration::from_secs(1)));
+    let messages = ticks.enumerate().map(move |(seconds, _)| {
+        Message::new().event(&event).id(format!("{prefix}{seconds}")).json(Tick { seconds })
+    });
+    Sse::new(messages).into_response()
+}
+
+#[cfg(test)]
+mod tests;

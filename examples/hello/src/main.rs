@@ -1,0 +1,59 @@
+//! Text, path arguments, JSON, and a test that needs no socket.
+//!
+//! ```sh
+//! cargo run -p hello
+//! curl localhost:7878/hello/Anna
+//! curl localhost:7878/add/2/40
+//! ```
+
+use volga::{App, ok};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let mut app = App::new();
+    map_routes(&mut app);
+    app.run().await
+}
+
+/// Apart from `main`, so that the test maps the same ones.
+fn map_routes(app: &mut App) {
+    app.map_get("/", || ok!("Hello, world!"));
+    app.map_get("/hello/{name}", |name: String| ok!("Hello, {name}!"));
+    app.map_get("/add/{a}/{b}", async |a: i32, b: i32| ok!({ "sum": i64::from(a) + i64::from(b) }));
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use volga::http::{HttpBody, HttpRequest};
+
+    use super::*;
+
+    /// Asks for a path; gives the status and the text of the answer.
+    async fn get(path: &str) -> (u16, String) {
+        let mut app = App::new();
+        map_routes(&mut app);
+        let service = app.into_service().unwrap();
+
+        let mut request = HttpRequest::new(HttpBody::empty());
+        *request.uri_mut() = path.parse().unwrap();
+        let response = service.respond(request).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn routes_answer() {
+        assert_eq!(get("/").await, (200, "Hello, world!".into()));
+        assert_eq!(get("/hello/J%C3%BCrgen").await, (200, "Hello, Jürgen!".into()));
+        assert_eq!(get("/add/2/40").await, (200, r#"{"sum":42}"#.into()));
+        assert_eq!(get("/nowhere").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn an_argument_that_is_no_number_is_the_clients_mistake() {
+        let told = "path argument `b`: invalid digit found in string";
+        assert_eq!(get("/add/2/x").await, (400, told.into()));
+    }
+}
