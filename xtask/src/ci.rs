@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    bench, browser, budget, deps, smoke, tidy,
+    bench, browser, budget, deps, fuzz, smoke, tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -107,6 +107,14 @@ pub(crate) const STEPS: &[Step] = &[
         advice: "target/browser/ holds what the page looked like; CONTRIBUTING.md says what the tests need",
         missing: browser::missing,
         run: browser::run,
+    },
+    Step {
+        name: "fuzz",
+        what: "each fuzz target builds, and a short run of it finds nothing",
+        advice: "target/fuzz/found holds the input; give it to the target as its only argument, and add it to fuzz/corpus with the fix",
+        // Not every machine of ours has a nightly toolchain: the step itself says what it skips.
+        missing: || None,
+        run: fuzz::run,
     },
     Step {
         name: "bench-check",

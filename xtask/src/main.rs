@@ -9,6 +9,7 @@ mod browser;
 mod budget;
 mod ci;
 mod deps;
+mod fuzz;
 mod http_get;
 mod smoke;
 mod tidy;

@@ -1,0 +1,115 @@
+//! The fuzz targets of `fuzz/`, built with a nightly toolchain and run for a moment each.
+//!
+//! The flags are those that `cargo fuzz` would give, so that a machine without it can build the targets too. The corpus of the
+//! repository is read and left as it is: what a run finds goes to `target/fuzz`.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    tools::{self, Failure},
+    workspace::Workspace,
+};
+
+/// How long each target runs, in seconds.
+const SECONDS: u32 = 10;
+
+/// What makes a program one that libFuzzer can drive, with the address sanitizer.
+const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Ccodegen-units=1 -Zsanitizer=address";
+
+/// Builds every target, and runs each for [`SECONDS`]. Without a nightly toolchain it says so and does nothing.
+///
+/// # Errors
+/// When a target does not build, or a run ends with a finding.
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
+    let Some(host) = nightly_host(&workspace.root) else {
+        println!(
+            "skipped: there is no nightly toolchain; `rustup toolchain install nightly` brings one"
+        );
+        return Ok(());
+    };
+    let target_dir = workspace.target_dir().join("fuzz");
+    // Through rustup: the cargo that runs this program is one of the stable toolchain, and would stay it.
+    let mut build = nightly(&workspace.root, "cargo");
+    build
+        .args([
+            "build",
+            "--release",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--target",
+            &host,
+            "--target-dir",
+        ])
+        .arg(&target_dir)
+        .env("RUSTFLAGS", RUSTFLAGS);
+    tools::run(&mut build)?;
+
+    for target in targets(&workspace.root)? {
+        let found = target_dir.join("found").join(&target);
+        fs::create_dir_all(&found)
+            .map_err(|error| Failure::new(format!("cannot make {}: {error}", found.display())))?;
+        let mut fuzz = Command::new(target_dir.join(&host).join("release").join(&target));
+        fuzz.arg(&found)
+            .arg(workspace.root.join("fuzz/corpus").join(&target))
+            .arg(format!("-max_total_time={SECONDS}"))
+            .arg(format!("-artifact_prefix={}/", found.display()))
+            .args(["-verbosity=0", "-print_final_stats=1"])
+            .current_dir(&workspace.root);
+        tools::run(&mut fuzz)?;
+    }
+    Ok(())
+}
+
+fn nightly(root: &Path, tool: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", tool]).current_dir(root);
+    // Set by the stable cargo that runs this program, and no concern of another toolchain.
+    command
+        .env_remove("CARGO")
+        .env_remove("RUSTC")
+        .env_remove("RUSTDOC")
+        .env_remove("RUSTUP_TOOLCHAIN");
+    command
+}
+
+/// What the nightly compiler builds for, when there is one.
+fn nightly_host(root: &Path) -> Option<String> {
+    let output = nightly(root, "rustc").arg("-vV").stdin(Stdio::null()).output().ok()?;
+    host_of(&String::from_utf8(output.stdout).ok()?)
+}
+
+fn host_of(version: &str) -> Option<String> {
+    version.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned)
+}
+
+/// The names of the targets, which are those of their files.
+fn targets(root: &Path) -> Result<Vec<String>, Failure> {
+    let folder = root.join("fuzz/fuzz_targets");
+    let entries = fs::read_dir(&folder)
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", folder.display())))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| {
+            entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned)
+        })
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_read_from_what_the_compiler_says() {
+        let version = "rustc 1.97.0-nightly\nbinary: rustc\nhost: x86_64-unknown-linux-gnu\n";
+        assert_eq!(host_of(version).as_deref(), Some("x86_64-unknown-linux-gnu"));
+        assert_eq!(host_of("rustc 1.97.0-nightly\n"), None);
+    }
+}
