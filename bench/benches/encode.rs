@@ -2,6 +2,8 @@
 //!
 //! The peer of the JSON cases is `serde_json::to_writer` into a fresh buffer, which any server must pay.
 
+use std::mem::take;
+
 use divan::{Bencher, black_box, counter::BytesCount};
 use serde::Serialize;
 use volga_sse::Message;
@@ -16,11 +18,20 @@ fn short_text(bencher: Bencher) {
 }
 
 #[divan::bench]
-fn short_text_into_a_reused_buffer(bencher: Bencher) {
+fn short_text_added_to_a_buffer(bencher: Bencher) {
     let mut out = Vec::with_capacity(64);
     bencher.bench_local(|| {
         out.clear();
         Message::new().data(black_box("Hello, world!")).encode_into(black_box(&mut out))
+    });
+}
+
+#[divan::bench]
+fn short_text_in_a_reused_buffer(bencher: Bencher) {
+    let mut buffer = Vec::new();
+    bencher.bench_local(|| {
+        let message = Message::reusing(take(&mut buffer)).data(black_box("Hello, world!"));
+        buffer = message.into_buffer().expect("a text is valid data");
     });
 }
 

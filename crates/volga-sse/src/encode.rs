@@ -12,41 +12,97 @@ use crate::wire::Wire;
 
 /// A field's name as a line starts with it, with the space that a client strips: what follows may then start with a space of its own.
 pub(crate) mod prefix {
-    pub(crate) const DATA: &[u8] = b"data: ";
-    pub(crate) const EVENT: &[u8] = b"event: ";
-    pub(crate) const ID: &[u8] = b"id: ";
-    pub(crate) const RETRY: &[u8] = b"retry: ";
-    pub(crate) const COMMENT: &[u8] = b": ";
+    pub(crate) const DATA: &[u8; 6] = b"data: ";
+    pub(crate) const EVENT: &[u8; 7] = b"event: ";
+    pub(crate) const ID: &[u8; 4] = b"id: ";
+    pub(crate) const RETRY: &[u8; 7] = b"retry: ";
+    pub(crate) const COMMENT: &[u8; 2] = b": ";
+}
+
+/// The first CR or LF of a text, at which a client ends the line.
+// Not copied into applications along with `push_lines`: it is long, and as a call it costs nothing that can be measured.
+#[inline(never)]
+pub(crate) fn line_end(text: &[u8]) -> Option<usize> {
+    if is_short_line(text) { None } else { memchr2(b'\n', b'\r', text) }
+}
+
+/// True for a text that is short and has no line end. Names, IDs and tokens are a few bytes long, and for those two words that may
+/// overlap are done before a search with larger registers has begun.
+#[inline]
+fn is_short_line(text: &[u8]) -> bool {
+    const WORD: usize = size_of::<u64>();
+    match (text.first_chunk::<WORD>(), text.last_chunk::<WORD>()) {
+        (Some(first), Some(last)) if text.len() <= 2 * WORD => {
+            line_end_bits(u64::from_ne_bytes(*first)) | line_end_bits(u64::from_ne_bytes(*last))
+                == 0
+        }
+        (Some(_), _) => false,
+        (None, _) => !text.iter().any(|&byte| byte == b'\n' || byte == b'\r'),
+    }
+}
+
+/// Not zero if a byte of the word is CR or LF: a byte is, if it is zero after the exclusive or, and then a borrow reaches its highest bit.
+#[inline]
+fn line_end_bits(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let zero_bits = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    zero_bits(word ^ (ONES * b'\n' as u64)) | zero_bits(word ^ (ONES * b'\r' as u64))
 }
 
 /// Writes a text as one line for each of its lines. CR, LF and CRLF each end one, because a client takes each for the end of a line:
 /// a lone CR left in place would let the text start a field of its own.
-pub(crate) fn write_lines(wire: &mut Wire, prefix: &[u8], text: &str) {
-    let mut rest = text.as_bytes();
-    // Exact for a text of one line, which is the common case, and one byte more for the blank line after the event.
-    wire.reserve(prefix.len() + rest.len() + 2);
-    loop {
-        wire.extend(prefix);
-        let Some(end) = memchr2(b'\n', b'\r', rest) else {
-            wire.extend(rest);
-            wire.extend(b"\n");
-            return;
-        };
-        wire.extend(&rest[..end]);
-        wire.extend(b"\n");
-        rest = rest[end..].strip_prefix(b"\r\n").unwrap_or(&rest[end + 1..]);
+#[inline]
+pub(crate) fn write_lines<const N: usize>(wire: &mut Wire, prefix: &[u8; N], text: &str) {
+    let bytes = text.as_bytes();
+    match line_end(bytes) {
+        None => wire.push_line(prefix, bytes),
+        Some(end) => {
+            let mut heap = wire.take_heap(room(prefix, text));
+            heap.extend_from_slice(prefix);
+            write_more_lines(&mut heap, prefix, bytes, end);
+            *wire = Wire::Heap(heap);
+        }
     }
 }
 
-/// Writes a field whose text is known to be one line.
-pub(crate) fn write_line(wire: &mut Wire, prefix: &[u8], text: &str) {
-    wire.reserve(prefix.len() + text.len() + 2);
-    wire.extend(prefix);
-    wire.extend(text.as_bytes());
-    wire.extend(b"\n");
+/// The same to the end of a heap block. Copied into the caller, where the block often is new and needs no check of its room.
+#[inline(always)]
+pub(crate) fn push_lines<const N: usize>(heap: &mut Vec<u8>, prefix: &[u8; N], text: &str) {
+    heap.reserve(room(prefix, text));
+    heap.extend_from_slice(prefix);
+    let text = text.as_bytes();
+    match line_end(text) {
+        None => {
+            heap.extend_from_slice(text);
+            heap.push(b'\n');
+        }
+        Some(end) => write_more_lines(heap, prefix, text, end),
+    }
+}
+
+/// Exact for a text of one line, which is the common case, and the blank line after the message.
+#[inline(always)]
+pub(crate) fn room<const N: usize>(_: &[u8; N], text: &str) -> usize {
+    N + text.len() + 2
+}
+
+#[cold]
+fn write_more_lines(heap: &mut Vec<u8>, prefix: &[u8], mut rest: &[u8], mut end: usize) {
+    loop {
+        heap.extend_from_slice(&rest[..end]);
+        heap.push(b'\n');
+        if end == rest.len() {
+            return;
+        }
+        rest = rest[end..].strip_prefix(b"\r\n").unwrap_or(&rest[end + 1..]);
+        end = line_end(rest).unwrap_or(rest.len());
+        heap.extend_from_slice(prefix);
+    }
 }
 
 /// Takes out every line that starts with `prefix`.
+#[cold]
 pub(crate) fn remove_lines(wire: &mut Wire, prefix: &[u8]) {
     let kept: Vec<u8> = wire
         .as_slice()
@@ -55,8 +111,7 @@ pub(crate) fn remove_lines(wire: &mut Wire, prefix: &[u8]) {
         .flatten()
         .copied()
         .collect();
-    wire.truncate(0);
-    wire.extend(&kept);
+    *wire = Wire::Heap(kept);
 }
 
 /// A message as its bytes on the wire: encoded once, shared by however many streams send it.
@@ -69,13 +124,10 @@ pub struct EncodedMessage {
 }
 
 impl EncodedMessage {
-    pub(crate) fn new(wire: Wire) -> Self {
-        let bytes = match wire {
-            Wire::Inline { len, bytes } => Bytes::copy_from_slice(&bytes[..usize::from(len)]),
-            // Without spare capacity `Bytes` takes the block over; with some it would allocate a second one for its bookkeeping.
-            Wire::Heap(bytes) => Bytes::from(bytes.into_boxed_slice()),
-        };
-        Self { bytes }
+    #[inline(always)]
+    pub(crate) fn new(wire: Vec<u8>) -> Self {
+        // Without spare capacity `Bytes` takes the block over; with some it would allocate a second one for its bookkeeping.
+        Self { bytes: Bytes::from(wire.into_boxed_slice()) }
     }
 
     /// The bytes as they are sent.
@@ -115,9 +167,12 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expect: &str) {
-        let mut wire = Wire::new();
+        let mut wire = Wire::Empty;
         write_lines(&mut wire, prefix::DATA, text);
         assert_eq!(std::str::from_utf8(wire.as_slice()), Ok(expect));
+        let mut heap = Vec::new();
+        push_lines(&mut heap, prefix::DATA, text);
+        assert_eq!(std::str::from_utf8(&heap), Ok(expect));
     }
 
     #[test]
@@ -134,6 +189,24 @@ mod tests {
     }
 
     #[test]
+    fn a_line_end_is_found_wherever_it_stands() {
+        for len in 0..100 {
+            // Neighbours of CR and LF, and bytes that differ from them in the highest bit only.
+            for filler in [0x0b, 0x0c, 0x0e, 0x09, 0x8a, 0x8d, 0x00, 0xff] {
+                let mut text = vec![filler; len];
+                assert_eq!(line_end(&text), None);
+                for at in 0..len {
+                    for end in [b'\n', b'\r'] {
+                        text[at] = end;
+                        assert_eq!(line_end(&text), Some(at), "of {len}");
+                        text[at] = filler;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn other_separators_are_text() {
         check("a\u{2028}b\u{0b}c\u{85}", "data: a\u{2028}b\u{0b}c\u{85}\n");
         check(" a", "data:  a\n");
@@ -141,8 +214,7 @@ mod tests {
 
     #[test]
     fn lines_are_taken_out_by_their_prefix_only() {
-        let mut wire = Wire::new();
-        wire.extend(b"id: data: 1\ndata: a\n: data: b\ndata: c\n");
+        let mut wire = Wire::Heap(b"id: data: 1\ndata: a\n: data: b\ndata: c\n".to_vec());
         remove_lines(&mut wire, prefix::DATA);
         assert_eq!(wire.as_slice(), b"id: data: 1\n: data: b\n");
     }

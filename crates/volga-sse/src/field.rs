@@ -2,14 +2,14 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{EncodeError, Field};
+use crate::{EncodeError, Field, encode::line_end};
 
 /// Checks the text of an event name.
 pub(crate) fn check_event_name(text: &str) -> Result<(), EncodeError> {
     if text.is_empty() {
         return Err(EncodeError::EmptyEventName);
     }
-    match memchr::memchr2(b'\n', b'\r', text.as_bytes()) {
+    match line_end(text.as_bytes()) {
         None => Ok(()),
         Some(at) => Err(EncodeError::LineBreak { field: Field::Event, at }),
     }

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     EncodeError, EncodedMessage,
-    encode::{prefix, remove_lines, write_line, write_lines},
+    encode::{prefix, push_lines, remove_lines, room, write_lines},
     field::{check_event_id, check_event_name},
     wire::Wire,
 };
@@ -44,36 +44,78 @@ pub struct Message {
     error: Option<Box<EncodeError>>,
 }
 
-/// Which fields are on the wire already.
+/// Which fields are on the wire already, a bit for each.
 #[derive(Clone, Copy, Default)]
-struct Present {
-    data: bool,
-    event: bool,
-    id: bool,
-    retry: bool,
+struct Present(u8);
+
+impl Present {
+    const DATA: u8 = 1;
+    const EVENT: u8 = 2;
+    const ID: u8 = 4;
+    const RETRY: u8 = 8;
+
+    #[inline]
+    fn has(self, field: u8) -> bool {
+        self.0 & field != 0
+    }
+
+    /// Whether a blank line ends the message. A client acts on comments and `retry:` at the end of their line, and some clients take
+    /// a blank line that follows no data for an empty event; so those two do without.
+    #[inline]
+    fn blank_line(self) -> bool {
+        self.has(Self::DATA | Self::EVENT | Self::ID)
+    }
 }
 
 impl Message {
     /// A message without any field.
     pub const fn new() -> Self {
-        Self {
-            wire: Wire::new(),
-            present: Present { data: false, event: false, id: false, retry: false },
-            error: None,
-        }
+        Self { wire: Wire::Empty, present: Present(0), error: None }
+    }
+
+    /// A message without any field, to be built in the memory of `buffer`, whose content is dropped.
+    ///
+    /// With [`into_buffer`](Self::into_buffer), any number of messages share one buffer, and none of them allocates once it
+    /// is large enough:
+    ///
+    /// ```
+    /// use volga_sse::Message;
+    ///
+    /// let mut buffer = Vec::new();
+    /// for price in ["7.20", "7.25"] {
+    ///     buffer = Message::reusing(buffer).event("price").data(price).into_buffer()?;
+    ///     assert_eq!(buffer, format!("event: price\ndata: {price}\n\n").as_bytes());
+    /// }
+    /// # Ok::<(), volga_sse::EncodeError>(())
+    /// ```
+    #[inline(always)]
+    pub fn reusing(mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self { wire: Wire::Heap(buffer), ..Self::new() }
     }
 
     /// Sets the data, in place of any set before. Each CR, LF or CRLF in it arrives as one LF; everything else arrives as it is.
+    #[inline(always)]
     pub fn data(mut self, text: impl AsRef<str>) -> Self {
-        self.clear_data();
-        self.append(text)
+        let text = text.as_ref();
+        // Data alone, the simplest message, goes to its block right here: then the message lives in registers from `new` to `encode`.
+        // A reference to it, or to the bytes inside, would send it to memory.
+        let mut heap = match &mut self.wire {
+            Wire::Empty => Vec::with_capacity(room(prefix::DATA, text)),
+            Wire::Heap(heap) if !self.present.has(Present::DATA) => std::mem::take(heap),
+            _ => return self.set_data(text),
+        };
+        push_lines(&mut heap, prefix::DATA, text);
+        self.wire = Wire::Heap(heap);
+        self.present.0 |= Present::DATA;
+        self
     }
 
     /// Adds lines to the data: the client sees a line break between what was there and `text`. Without data so far, the same as
     /// [`data`](Self::data).
+    #[inline(always)]
     pub fn append(mut self, text: impl AsRef<str>) -> Self {
-        write_lines(&mut self.wire, prefix::DATA, text.as_ref());
-        self.present.data = true;
+        self.append_data(text.as_ref());
         self
     }
 
@@ -83,39 +125,43 @@ impl Message {
     /// [`encode`](Self::encode) fail.
     #[cfg(feature = "json")]
     pub fn json(mut self, value: impl serde::Serialize) -> Self {
-        self.clear_data();
-        let start = self.wire.len();
-        self.wire.extend(prefix::DATA);
-        if let Err(error) = serde_json::to_writer(&mut self.wire, &value) {
-            self.wire.truncate(start);
-            return self.refuse(EncodeError::Json(error.into()));
-        }
-        self.present.data = true;
+        /// What the serialiser itself would start with.
+        const ROOM: usize = 128;
 
-        let json = &self.wire.as_slice()[start + prefix::DATA.len()..];
-        if memchr::memchr2(b'\n', b'\r', json).is_none() {
-            self.wire.extend(b"\n");
-            return self;
+        self.clear_data();
+        let start = self.wire.as_slice().len();
+        let mut heap = self.wire.take_heap(ROOM);
+        heap.extend_from_slice(prefix::DATA);
+        let written = serde_json::to_writer(&mut heap, &value);
+        let json = start + prefix::DATA.len();
+        match written {
+            Ok(()) if crate::encode::line_end(&heap[json..]).is_none() => {
+                heap.push(b'\n');
+                self.wire = Wire::Heap(heap);
+                self.present.0 |= Present::DATA;
+            }
+            Ok(()) => {
+                // JSON within JSON may be laid out in lines. JSON is UTF-8, and so this conversion changes nothing.
+                let lines = String::from_utf8_lossy(&heap[json..]).into_owned();
+                heap.truncate(start);
+                self.wire = Wire::Heap(heap);
+                self.append_data(&lines);
+            }
+            Err(error) => {
+                heap.truncate(start);
+                self.wire = Wire::Heap(heap);
+                self.refuse(EncodeError::Json(error.into()));
+            }
         }
-        // JSON within JSON may be laid out in lines. JSON is UTF-8, and so this conversion changes nothing.
-        let json = String::from_utf8_lossy(json).into_owned();
-        self.wire.truncate(start);
-        self.append(json)
+        self
     }
 
     /// Sets the event name, in place of any set before. Without one the client sees `message`.
     ///
     /// An empty name or one with a line break makes [`encode`](Self::encode) fail.
+    #[inline(always)]
     pub fn event(mut self, name: impl AsRef<str>) -> Self {
-        let name = name.as_ref();
-        if let Err(error) = check_event_name(name) {
-            return self.refuse(error);
-        }
-        if self.present.event {
-            remove_lines(&mut self.wire, prefix::EVENT);
-        }
-        self.present.event = true;
-        write_line(&mut self.wire, prefix::EVENT, name);
+        self.set_event(name.as_ref());
         self
     }
 
@@ -123,16 +169,9 @@ impl Message {
     /// ID makes it forget the last one.
     ///
     /// An ID with a line break or a NUL makes [`encode`](Self::encode) fail.
+    #[inline(always)]
     pub fn id(mut self, id: impl AsRef<str>) -> Self {
-        let id = id.as_ref();
-        if let Err(error) = check_event_id(id) {
-            return self.refuse(error);
-        }
-        if self.present.id {
-            remove_lines(&mut self.wire, prefix::ID);
-        }
-        self.present.id = true;
-        write_line(&mut self.wire, prefix::ID, id);
+        self.set_id(id.as_ref());
         self
     }
 
@@ -142,14 +181,15 @@ impl Message {
     /// More than 2⁶⁴ − 1 milliseconds make [`encode`](Self::encode) fail.
     pub fn retry(mut self, time: Duration) -> Self {
         let Ok(milliseconds) = u64::try_from(time.as_nanos().div_ceil(1_000_000)) else {
-            return self.refuse(EncodeError::RetryTooLong);
+            self.refuse(EncodeError::RetryTooLong);
+            return self;
         };
-        if self.present.retry {
+        if self.present.has(Present::RETRY) {
             remove_lines(&mut self.wire, prefix::RETRY);
         }
-        self.present.retry = true;
+        self.present.0 |= Present::RETRY;
         let mut digits = [0; 20];
-        write_line(&mut self.wire, prefix::RETRY, decimal(milliseconds, &mut digits));
+        self.wire.push_line(prefix::RETRY, decimal(milliseconds, &mut digits).as_bytes());
         self
     }
 
@@ -164,12 +204,26 @@ impl Message {
     /// # Errors
     ///
     /// The first value that a client could not have received as it was given.
-    pub fn encode(mut self) -> Result<EncodedMessage, EncodeError> {
+    #[inline(always)]
+    pub fn encode(self) -> Result<EncodedMessage, EncodeError> {
+        self.into_buffer().map(EncodedMessage::new)
+    }
+
+    /// The message as its bytes on the wire, in the memory that it was built in: see [`reusing`](Self::reusing).
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode); the memory is then freed.
+    #[inline(always)]
+    pub fn into_buffer(self) -> Result<Vec<u8>, EncodeError> {
         if let Some(error) = self.error {
             return Err(*error);
         }
-        self.wire.extend(self.present.blank_line());
-        Ok(EncodedMessage::new(self.wire))
+        let mut buffer = self.wire.into_heap();
+        if self.present.blank_line() {
+            buffer.push(b'\n');
+        }
+        Ok(buffer)
     }
 
     /// Writes the message to the end of `out`.
@@ -177,33 +231,67 @@ impl Message {
     /// # Errors
     ///
     /// As [`encode`](Self::encode); `out` is then as it was.
+    #[inline]
     pub fn encode_into(self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if let Some(error) = self.error {
             return Err(*error);
         }
         out.extend_from_slice(self.wire.as_slice());
-        out.extend_from_slice(self.present.blank_line());
+        if self.present.blank_line() {
+            out.push(b'\n');
+        }
         Ok(())
     }
 
+    // What the builders do stands apart from them: they are copied into the caller, so that a message is built in place.
+
+    // By value, because `data` must not take a reference.
+    #[inline(never)]
+    fn set_data(mut self, text: &str) -> Self {
+        self.clear_data();
+        self.append_data(text);
+        self
+    }
+
+    #[inline]
+    fn append_data(&mut self, text: &str) {
+        write_lines(&mut self.wire, prefix::DATA, text);
+        self.present.0 |= Present::DATA;
+    }
+
+    #[inline]
     fn clear_data(&mut self) {
-        if self.present.data {
+        if self.present.has(Present::DATA) {
             remove_lines(&mut self.wire, prefix::DATA);
-            self.present.data = false;
+            self.present.0 &= !Present::DATA;
         }
     }
 
-    fn refuse(mut self, error: EncodeError) -> Self {
-        self.error.get_or_insert_with(|| Box::new(error));
-        self
+    fn set_event(&mut self, name: &str) {
+        if let Err(error) = check_event_name(name) {
+            return self.refuse(error);
+        }
+        if self.present.has(Present::EVENT) {
+            remove_lines(&mut self.wire, prefix::EVENT);
+        }
+        self.present.0 |= Present::EVENT;
+        self.wire.push_line(prefix::EVENT, name.as_bytes());
     }
-}
 
-impl Present {
-    /// What ends the message. A client acts on comments and `retry:` at the end of their line, and some clients take a blank
-    /// line that follows no data for an empty event; so those two do without.
-    fn blank_line(self) -> &'static [u8] {
-        if self.data || self.event || self.id { b"\n" } else { b"" }
+    fn set_id(&mut self, id: &str) {
+        if let Err(error) = check_event_id(id) {
+            return self.refuse(error);
+        }
+        if self.present.has(Present::ID) {
+            remove_lines(&mut self.wire, prefix::ID);
+        }
+        self.present.0 |= Present::ID;
+        self.wire.push_line(prefix::ID, id.as_bytes());
+    }
+
+    #[cold]
+    fn refuse(&mut self, error: EncodeError) {
+        self.error.get_or_insert_with(|| Box::new(error));
     }
 }
 
@@ -252,6 +340,7 @@ mod tests {
     fn check(message: Message, expect: &str) {
         let mut out = b"before".to_vec();
         message.clone().encode_into(&mut out).expect("a valid message");
+        assert_eq!(message.clone().into_buffer().expect("a valid message"), expect.as_bytes());
         let wire = message.encode().expect("a valid message");
         assert_eq!(std::str::from_utf8(wire.as_bytes()), Ok(expect));
         assert_eq!(out, [b"before", wire.as_bytes()].concat());
@@ -282,6 +371,7 @@ mod tests {
     fn appended_data_follows_on_lines_of_its_own() {
         check(Message::new().append("a").append("").append("b"), "data: a\ndata: \ndata: b\n\n");
         check(Message::new().data("a").id("1").append("b"), "data: a\nid: 1\ndata: b\n\n");
+        check(Message::new().id("1").append("a\nb"), "id: 1\ndata: a\ndata: b\n\n");
     }
 
     #[test]
@@ -303,6 +393,17 @@ mod tests {
         );
         let error = Message::new().retry(Duration::MAX).encode().unwrap_err();
         assert!(matches!(error, EncodeError::RetryTooLong));
+    }
+
+    #[test]
+    fn messages_that_share_a_buffer_stay_in_it() {
+        let buffer = Vec::with_capacity(100);
+        let place = buffer.as_ptr();
+        let long = Message::reusing(buffer).event("e").id("1").data("a\nb").into_buffer().unwrap();
+        assert_eq!(long, b"event: e\nid: 1\ndata: a\ndata: b\n\n");
+        let short = Message::reusing(long).data("c").into_buffer().unwrap();
+        assert_eq!((short.as_slice(), short.as_ptr()), (&b"data: c\n\n"[..], place));
+        check(Message::reusing(short).comment("d"), ": d\n");
     }
 
     #[test]
@@ -339,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_two_cache_lines() {
-        assert!(size_of::<Message>() <= 128, "{}", size_of::<Message>());
+    fn a_message_is_one_cache_line() {
+        assert!(size_of::<Message>() <= 64, "{}", size_of::<Message>());
     }
 }

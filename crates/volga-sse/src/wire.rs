@@ -1,101 +1,90 @@
-//! The bytes of a message that is being written: inside the message while they are few, on the heap from then on. Pure.
+//! The bytes of a message that is being written: inside the message while they are few, else all in one heap block. Pure.
 
-/// Bytes that a message holds without an allocation. With it a [`Message`](crate::Message) is two cache lines, and a typical JSON event, with
-/// its name and ID, stays inside.
-pub(crate) const INLINE: usize = 110;
+/// Bytes that a message holds without an allocation: an event name, an ID and short data. What does not fit gets one block of just
+/// the size that all of it needs; and a [`Message`](crate::Message) stays within a cache line.
+pub(crate) const INLINE: usize = 46;
 
 /// A byte buffer that grows from the inline array to one heap block.
 #[derive(Clone)]
 pub(crate) enum Wire {
-    Inline { len: u8, bytes: [u8; INLINE] },
+    /// Apart from `Inline`, so that a message which starts with its data clears no array: that one goes to the heap at once, where
+    /// [`encode`](crate::Message::encode) needs it.
+    Empty,
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE],
+    },
     Heap(Vec<u8>),
 }
 
 impl Wire {
-    pub(crate) const fn new() -> Self {
-        Self::Inline { len: 0, bytes: [0; INLINE] }
-    }
-
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
+            Self::Empty => &[],
             Self::Inline { len, bytes } => &bytes[..usize::from(*len)],
             Self::Heap(bytes) => bytes,
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Inline { len, .. } => usize::from(*len),
-            Self::Heap(bytes) => bytes.len(),
-        }
-    }
-
-    /// Makes room for `more` bytes: one allocation of just that at the first spill, since most messages end with the field that is being
-    /// written; amortised growth later.
-    pub(crate) fn reserve(&mut self, more: usize) {
-        match self {
-            Self::Inline { len, bytes } => {
-                let len = usize::from(*len);
-                if len + more > INLINE {
-                    let mut heap = Vec::with_capacity(len + more);
-                    heap.extend_from_slice(&bytes[..len]);
-                    *self = Self::Heap(heap);
-                }
-            }
-            Self::Heap(bytes) => bytes.reserve(more),
-        }
-    }
-
+    /// Adds a line, inside while it fits.
     #[inline]
-    pub(crate) fn extend(&mut self, more: &[u8]) {
-        match self {
-            Self::Heap(bytes) => bytes.extend_from_slice(more),
-            Self::Inline { len, bytes } => {
-                let start = usize::from(*len);
-                match bytes.get_mut(start..start + more.len()) {
-                    Some(room) => {
-                        room.copy_from_slice(more);
-                        // The sum is at most INLINE, which fits.
-                        *len += more.len() as u8;
-                    }
-                    None => self.spill(more),
-                }
+    pub(crate) fn push_line<const N: usize>(&mut self, prefix: &[u8; N], text: &[u8]) {
+        if let Self::Empty = self {
+            *self = Self::Inline { len: 0, bytes: [0; INLINE] };
+        }
+        let more = N + text.len() + 1;
+        if let Self::Inline { len, bytes } = self {
+            let start = usize::from(*len);
+            if let Some(room) = bytes.get_mut(start..start + more) {
+                room[..N].copy_from_slice(prefix);
+                room[N..more - 1].copy_from_slice(text);
+                room[more - 1] = b'\n';
+                // The sum is at most INLINE, which fits.
+                *len += more as u8;
+                return;
             }
         }
-    }
-
-    #[cold]
-    fn spill(&mut self, more: &[u8]) {
-        // A serialiser writes in small pieces: doubling keeps the copies few.
-        let mut heap = Vec::with_capacity((self.len() + more.len()).max(4 * INLINE));
-        heap.extend_from_slice(self.as_slice());
-        heap.extend_from_slice(more);
+        // One more, for the blank line after the message.
+        let mut heap = self.take_heap(more + 1);
+        heap.extend_from_slice(prefix);
+        heap.extend_from_slice(text);
+        heap.push(b'\n');
         *self = Self::Heap(heap);
     }
 
-    pub(crate) fn truncate(&mut self, keep: usize) {
+    /// All bytes as a heap block, with room for the blank line after the message.
+    #[inline(always)]
+    pub(crate) fn into_heap(self) -> Vec<u8> {
         match self {
-            Self::Inline { len, .. } => *len = (*len).min(u8::try_from(keep).unwrap_or(u8::MAX)),
-            Self::Heap(bytes) => bytes.truncate(keep),
+            Self::Heap(heap) => heap,
+            inside => inside.spilled(),
         }
     }
-}
 
-#[cfg(feature = "json")]
-impl std::io::Write for Wire {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.extend(bytes);
-        Ok(bytes.len())
+    // Takes itself by value: a reference to the array would keep every message in memory, those without an array too.
+    #[inline(never)]
+    fn spilled(mut self) -> Vec<u8> {
+        self.take_heap(1)
     }
 
+    /// Takes all bytes out as a heap block, with room for `more`: of just that size when it is new, since most messages end with the field that
+    /// makes it; grown by doubling later. The caller puts it back as `Heap`.
     #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.extend(bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+    pub(crate) fn take_heap(&mut self, more: usize) -> Vec<u8> {
+        match self {
+            Self::Empty => Vec::with_capacity(more),
+            Self::Inline { len, bytes } => {
+                let inside = &bytes[..usize::from(*len)];
+                let mut heap = Vec::with_capacity(inside.len() + more);
+                heap.extend_from_slice(inside);
+                heap
+            }
+            Self::Heap(heap) => {
+                let mut heap = std::mem::take(heap);
+                heap.reserve(more);
+                heap
+            }
+        }
     }
 }
 
@@ -104,22 +93,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_survive_the_spill_wherever_it_comes() {
+    fn lines_survive_the_spill_wherever_it_comes() {
         for first in 0..=INLINE + 2 {
-            for reserve in [0, 1, 300] {
-                let mut wire = Wire::new();
+            for room in [None, Some(0), Some(300)] {
+                let mut wire = Wire::Empty;
                 let mut expect = vec![1; first];
-                wire.extend(&expect);
-                wire.reserve(reserve);
+                wire.push_line(b"", &expect);
+                expect.push(b'\n');
+                if let Some(room) = room {
+                    wire = Wire::Heap(wire.take_heap(room));
+                }
                 for n in 0..4_u8 {
-                    wire.extend(&[n; 9]);
-                    expect.extend_from_slice(&[n; 9]);
+                    wire.push_line(b"ab", &[n; 7]);
+                    expect.extend_from_slice(&[b"ab", &[n; 7][..], b"\n"].concat());
                 }
                 assert_eq!(wire.as_slice(), expect);
-                assert_eq!(wire.len(), expect.len());
-                wire.truncate(first);
-                assert_eq!(wire.as_slice(), &expect[..first]);
             }
         }
+    }
+
+    #[test]
+    fn the_first_block_is_of_the_size_asked_for() {
+        let mut wire = Wire::Empty;
+        wire.push_line(b"event: ", b"e");
+        assert_eq!(wire.take_heap(1000).capacity(), 1009);
     }
 }
