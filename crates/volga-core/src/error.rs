@@ -1,10 +1,10 @@
 //! `Error`: what went wrong while a request was handled, and the status that says so.
 
-use std::{any::Any, fmt, io};
+use std::{any::Any, fmt, io, sync::Arc};
 
 use http::StatusCode;
 
-use crate::BoxError;
+use crate::{BoxError, ExtractError, HttpResult, IntoResponse, Problem};
 
 /// An error with the status that the response will have.
 ///
@@ -12,6 +12,7 @@ use crate::BoxError;
 ///
 /// - of its kind for an [`io::Error`]: 404 for `NotFound`, 403 for `PermissionDenied` and so on,
 /// - 400 for a [`serde_json::Error`] about input,
+/// - [its own](ExtractError::status) for an [`ExtractError`],
 /// - 500 for everything else.
 ///
 /// ```
@@ -22,17 +23,24 @@ use crate::BoxError;
 /// }
 /// assert_eq!(read().unwrap_err().status(), 404);
 /// ```
-pub struct Error(Box<Parts>);
+///
+/// An error type of your own that decides its status implements `From<MyError> for Error`, and not [`std::error::Error`].
+///
+/// Cloning it is cheap and makes no second error: the clone in the extensions of a response is the error that became it.
+#[derive(Clone)]
+pub struct Error(Arc<Parts>);
 
 struct Parts {
     status: StatusCode,
     cause: BoxError,
+    /// What the client is told, where the application has said it.
+    problem: Option<Problem>,
 }
 
 impl Error {
     /// An error with this status.
     pub fn new(status: StatusCode, cause: impl Into<BoxError>) -> Self {
-        Self(Box::new(Parts { status, cause: cause.into() }))
+        Self(Arc::new(Parts { status, cause: cause.into(), problem: None }))
     }
 
     /// A mistake of the client: status 400.
@@ -53,9 +61,9 @@ impl Error {
 
     /// The same error with another status.
     #[must_use]
-    pub fn with_status(mut self, status: StatusCode) -> Self {
-        self.0.status = status;
-        self
+    pub fn with_status(self, status: StatusCode) -> Self {
+        let problem = self.0.problem.clone();
+        Self(Arc::new(Parts { status, cause: self.into_cause(), problem }))
     }
 
     /// What went wrong.
@@ -67,7 +75,32 @@ impl Error {
     /// What went wrong, taken out.
     #[must_use]
     pub fn into_cause(self) -> BoxError {
-        self.0.cause
+        match Arc::try_unwrap(self.0) {
+            Ok(parts) => parts.cause,
+            Err(shared) => Box::new(Shared(shared)),
+        }
+    }
+
+    /// What the client is told: the [`Problem`] that this error was made of, or one of the status and the
+    /// [public message](Self::public_message).
+    pub fn problem(&self) -> Problem {
+        if let Some(problem) = &self.0.problem {
+            return problem.clone();
+        }
+        let problem = Problem::of(self.status());
+        if self.status().is_server_error() {
+            problem
+        } else {
+            problem.with_detail(self.public_message())
+        }
+    }
+
+    /// An error that may be an `Error` in a box already.
+    pub(crate) fn from_boxed(error: BoxError) -> Self {
+        match error.downcast::<Shared>() {
+            Ok(shared) => Self(shared.0),
+            Err(error) => Self::new(status_of_boxed(&*error), error),
+        }
     }
 
     /// What the client is told: the error itself when it is the client's, only the status when it is the server's.
@@ -111,12 +144,61 @@ impl From<Error> for BoxError {
     }
 }
 
+/// The problem is what the client is told, whatever its status.
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        let cause = problem.message().into();
+        Self(Arc::new(Parts { status: problem.status(), cause, problem: Some(problem) }))
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> HttpResult {
+        Err(self)
+    }
+}
+
+/// An error that is shared with a response, as the cause of something else.
+struct Shared(Arc<Parts>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.cause.fmt(f)
+    }
+}
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.cause.fmt(f)
+    }
+}
+
+impl std::error::Error for Shared {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.source()
+    }
+}
+
+fn status_of_boxed(error: &(dyn std::error::Error + 'static)) -> StatusCode {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        status_of(error)
+    } else if let Some(error) = error.downcast_ref::<serde_json::Error>() {
+        status_of(error)
+    } else if let Some(error) = error.downcast_ref::<ExtractError>() {
+        status_of(error)
+    } else {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+}
+
 fn status_of(error: &dyn Any) -> StatusCode {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         status_of_io(error.kind())
     } else if let Some(error) = error.downcast_ref::<serde_json::Error>() {
         // An error of category Io comes from writing or from a source that broke, not from the client's text.
         if error.is_io() { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST }
+    } else if let Some(error) = error.downcast_ref::<ExtractError>() {
+        error.status()
     } else {
         StatusCode::INTERNAL_SERVER_ERROR
     }

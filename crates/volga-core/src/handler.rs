@@ -1,10 +1,13 @@
 //! Functions as endpoints.
+//!
+//! What a handler must be is said by three traits, each about one thing: the function ([`Handler`]), its arguments ([`HandlerArgs`]) and its result
+//! ([`HandlerOutput`]). So the compiler finds the arguments' types first, and names the one that is wrong.
 
-use std::{fmt, future::Future, marker::PhantomData, pin::Pin};
+use std::{fmt, future::Future, future::Ready, marker::PhantomData, pin::Pin};
 
 use crate::{
-    FromRequest, FromRequestParts, HttpBody, HttpResponse, HttpResult, IntoResponse, RequestParts,
-    response::error_response,
+    Error, FromRequest, FromRequestParts, HttpBody, HttpResponse, IntoResponse, Needs,
+    RequestParts, catch_panic::CatchPanic,
 };
 
 /// A future that may move between threads.
@@ -14,30 +17,88 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub trait Endpoint: Send + Sync + 'static {
     /// Answers a request.
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse>;
+
+    /// How many path arguments it takes by position. A route that has fewer is a fault.
+    fn path_args(&self) -> usize {
+        0
+    }
+
+    /// What it needs besides the request. One that does not tell may use anything.
+    fn needs(&self, needs: &mut Needs) {
+        needs.anything();
+    }
 }
 
 /// A function that answers requests: async or not, with up to ten arguments.
 ///
-/// Every argument is [`FromRequestParts`]; the last may be [`FromRequest`] and so take the body. The result is [`IntoResponse`], or
-/// a future of one. `Args` and `Kind` are found by the compiler.
+/// Every argument is [`FromRequestParts`]; the last may be [`FromRequest`] and so take the body. The result is [`IntoResponse`], or a future of one. The
+/// compiler finds `Args`, the tuple of the arguments.
 #[diagnostic::on_unimplemented(
-    message = "this function is no handler: one of its arguments cannot be made of a request, or its result is no response",
+    message = "this is no handler: a handler is a function or closure with up to ten arguments",
     label = "no handler",
-    note = "a handler takes up to ten arguments: path arguments (`String`, numbers, …), types that implement `FromRequestParts`, and as the last one also what takes the body",
-    note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, an `http::Response`, what `ok!` and `sse!` give, or an `Option` or `Result` of one of them; or a future of it",
-    note = "a closure must be `Clone + Send + Sync + 'static`, and so is what it captures: use `move`, and an `Arc` for what is shared"
+    note = "write `|| ..`, `async |id: u32| ..`, or the name of a function; a response alone is none",
+    note = "the types of a closure's arguments are named: `|id: u32| ..`"
 )]
-pub trait Handler<Args, Kind>: Clone + Send + Sync + 'static {
-    /// How many path arguments it takes.
+pub trait Handler<Args> {
+    /// What the function returns.
+    type Output;
+
+    /// Calls the function.
+    fn call(&self, args: Args) -> Self::Output;
+}
+
+/// The arguments of a handler, as a tuple. The compiler finds `Via`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the arguments of a handler",
+    label = "no arguments"
+)]
+pub trait HandlerArgs<Via>: Sized {
+    /// How many path arguments they take.
     #[doc(hidden)]
     const PATH_ARGS: usize;
 
-    /// Makes the arguments, calls the function and makes the response.
-    fn call(
-        &self,
+    #[doc(hidden)]
+    fn needs(needs: &mut Needs);
+
+    /// Makes the arguments, from left to right.
+    #[doc(hidden)]
+    fn from_request(
         parts: RequestParts,
         body: HttpBody,
-    ) -> impl Future<Output = HttpResult> + Send + 'static;
+    ) -> impl Future<Output = Result<Self, Error>> + Send;
+}
+
+/// The arguments of a function that sees the head of a request only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the arguments of a filter",
+    label = "no arguments",
+    note = "a filter takes what needs the head of the request only, since the body belongs to the handler"
+)]
+pub trait PartsArgs: Sized {
+    #[doc(hidden)]
+    fn needs(needs: &mut Needs);
+
+    /// Makes the arguments, from left to right.
+    #[doc(hidden)]
+    fn from_parts(parts: &mut RequestParts) -> impl Future<Output = Result<Self, Error>> + Send;
+}
+
+/// What a handler returns: a response, or a future of one. The compiler finds `Kind`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot become a response",
+    label = "this is what the handler returns",
+    note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, `Json`, an `http::Response`, an `Option` or `Result` of one of them, a tuple of a status, headers and one of them, or what `ok!`, `status!` and `sse!` give; or a future of it",
+    note = "a value of your own is returned as JSON: `Json(value)` or `ok!(value)`"
+)]
+pub trait HandlerOutput<Kind> {
+    /// What becomes the response.
+    type Value;
+    /// What gives it.
+    type Future: Future<Output = Self::Value>;
+
+    /// The future of the value.
+    #[doc(hidden)]
+    fn into_future(self) -> Self::Future;
 }
 
 /// Marks a handler that returns a future.
@@ -48,120 +109,158 @@ pub enum Async {}
 #[derive(Debug)]
 pub enum Immediate {}
 
-/// A handler as an endpoint: an error becomes the response that its status says.
-pub struct HandlerEndpoint<H, Args, Kind> {
-    handler: H,
-    marker: PhantomData<fn() -> (Args, Kind)>,
+impl<F: Future> HandlerOutput<Async> for F {
+    type Value = F::Output;
+    type Future = F;
+
+    fn into_future(self) -> F {
+        self
+    }
 }
 
-impl<H: Handler<Args, Kind>, Args, Kind> HandlerEndpoint<H, Args, Kind> {
+#[diagnostic::do_not_recommend]
+impl<R: IntoResponse> HandlerOutput<Immediate> for R {
+    type Value = R;
+    type Future = Ready<R>;
+
+    fn into_future(self) -> Ready<R> {
+        std::future::ready(self)
+    }
+}
+
+/// Types that a value knows and does not hold.
+pub(crate) type Marker<T> = PhantomData<fn() -> T>;
+
+/// A handler as an endpoint: an error becomes the response that its status says.
+pub struct HandlerEndpoint<H, Args, Via, Kind> {
+    handler: H,
+    marker: Marker<(Args, Via, Kind)>,
+}
+
+impl<H, Args, Via, Kind> HandlerEndpoint<H, Args, Via, Kind>
+where
+    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    H: Clone + Send + Sync + 'static,
+    Args: HandlerArgs<Via> + Send + 'static,
+{
     /// Makes an endpoint of a handler.
     pub fn new(handler: H) -> Self {
         Self { handler, marker: PhantomData }
     }
 }
 
-impl<H, Args, Kind> Endpoint for HandlerEndpoint<H, Args, Kind>
+impl<H, Args, Via, Kind> Endpoint for HandlerEndpoint<H, Args, Via, Kind>
 where
-    H: Handler<Args, Kind>,
-    Args: 'static,
+    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    H: Clone + Send + Sync + 'static,
+    Args: HandlerArgs<Via> + Send + 'static,
+    Via: 'static,
     Kind: 'static,
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
-        let result = self.handler.call(parts, body);
-        Box::pin(async move { result.await.unwrap_or_else(error_response) })
+        let handler = self.handler.clone();
+        let responder = parts.responder();
+        let answer = CatchPanic::new(async move {
+            let args = Args::from_request(parts, body).await?;
+            handler.call(args).into_future().await.into_response()
+        });
+        Box::pin(async move { responder.respond(answer.await.and_then(|result| result)).await })
+    }
+
+    fn path_args(&self) -> usize {
+        Args::PATH_ARGS
+    }
+
+    fn needs(&self, needs: &mut Needs) {
+        Args::needs(needs);
     }
 }
 
-impl<H, Args, Kind> fmt::Debug for HandlerEndpoint<H, Args, Kind> {
+impl<H, Args, Via, Kind> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerEndpoint").finish_non_exhaustive()
     }
 }
 
-impl<F, Fut> Handler<(), Async> for F
+impl<F, R> Handler<()> for F
 where
-    F: Fn() -> Fut + Clone + Send + Sync + 'static,
-    Fut: Future<Output: IntoResponse> + Send + 'static,
+    F: Fn() -> R,
 {
-    const PATH_ARGS: usize = 0;
+    type Output = R;
 
-    fn call(
-        &self,
-        _: RequestParts,
-        _: HttpBody,
-    ) -> impl Future<Output = HttpResult> + Send + 'static {
-        let result = self();
-        async move { result.await.into_response() }
+    fn call(&self, (): ()) -> R {
+        self()
     }
 }
 
-impl<F, R> Handler<(), Immediate> for F
-where
-    F: Fn() -> R + Clone + Send + Sync + 'static,
-    R: IntoResponse + 'static,
-{
+impl HandlerArgs<()> for () {
     const PATH_ARGS: usize = 0;
 
-    fn call(
-        &self,
-        _: RequestParts,
-        _: HttpBody,
-    ) -> impl Future<Output = HttpResult> + Send + 'static {
-        std::future::ready(self().into_response())
+    fn needs(_: &mut Needs) {}
+
+    async fn from_request(_: RequestParts, body: HttpBody) -> Result<Self, Error> {
+        drop(body);
+        Ok(())
+    }
+}
+
+impl PartsArgs for () {
+    fn needs(_: &mut Needs) {}
+
+    async fn from_parts(_: &mut RequestParts) -> Result<Self, Error> {
+        Ok(())
     }
 }
 
 /// Every argument but the last is made of the parts, the last of everything.
 macro_rules! handlers {
     ($( ($($arg:ident)*) $last:ident; )*) => { $(
-        impl<F, Fut, Via, $($arg,)* $last> Handler<(Via, $($arg,)* $last,), Async> for F
+        impl<F, R, $($arg,)* $last> Handler<($($arg,)* $last,)> for F
         where
-            F: Fn($($arg,)* $last) -> Fut + Clone + Send + Sync + 'static,
-            Fut: Future<Output: IntoResponse> + Send + 'static,
-            $($arg: FromRequestParts + Send + 'static,)*
-            $last: FromRequest<Via> + Send + 'static,
+            F: Fn($($arg,)* $last) -> R,
         {
-            const PATH_ARGS: usize = $last::PATH_ARGS $(+ $arg::PATH_ARGS)*;
+            type Output = R;
 
             #[expect(non_snake_case, reason = "the arguments are named by their types")]
-            fn call(
-                &self,
-                mut parts: RequestParts,
-                body: HttpBody,
-            ) -> impl Future<Output = HttpResult> + Send + 'static {
-                let handler = self.clone();
-                async move {
-                    parts.rewind_path_args();
-                    $( let $arg = $arg::from_request_parts(&mut parts).await?; )*
-                    let $last = $last::from_request(parts, body).await?;
-                    handler($($arg,)* $last).await.into_response()
-                }
+            fn call(&self, ($($arg,)* $last,): ($($arg,)* $last,)) -> R {
+                self($($arg,)* $last)
             }
         }
 
-        impl<F, R, Via, $($arg,)* $last> Handler<(Via, $($arg,)* $last,), Immediate> for F
+        impl<$($arg,)* $last> PartsArgs for ($($arg,)* $last,)
         where
-            F: Fn($($arg,)* $last) -> R + Clone + Send + Sync + 'static,
-            R: IntoResponse + 'static,
-            $($arg: FromRequestParts + Send + 'static,)*
-            $last: FromRequest<Via> + Send + 'static,
+            $($arg: FromRequestParts + Send,)*
+            $last: FromRequestParts + Send,
+        {
+            fn needs(needs: &mut Needs) {
+                $( $arg::needs(needs); )*
+                $last::needs(needs);
+            }
+
+            async fn from_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+                parts.rewind_path_args();
+                Ok(($($arg::from_request_parts(parts).await?,)* $last::from_request_parts(parts).await?,))
+            }
+        }
+
+        impl<Via, $($arg,)* $last> HandlerArgs<Via> for ($($arg,)* $last,)
+        where
+            $($arg: FromRequestParts + Send,)*
+            $last: FromRequest<Via>,
         {
             const PATH_ARGS: usize = $last::PATH_ARGS $(+ $arg::PATH_ARGS)*;
 
+            fn needs(needs: &mut Needs) {
+                $( $arg::needs(needs); )*
+                $last::needs(needs);
+            }
+
             #[expect(non_snake_case, reason = "the arguments are named by their types")]
-            fn call(
-                &self,
-                mut parts: RequestParts,
-                body: HttpBody,
-            ) -> impl Future<Output = HttpResult> + Send + 'static {
-                let handler = self.clone();
-                async move {
-                    parts.rewind_path_args();
-                    $( let $arg = $arg::from_request_parts(&mut parts).await?; )*
-                    let $last = $last::from_request(parts, body).await?;
-                    handler($($arg,)* $last).into_response()
-                }
+            async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
+                parts.rewind_path_args();
+                $( let $arg = $arg::from_request_parts(&mut parts).await?; )*
+                let $last = $last::from_request(parts, body).await?;
+                Ok(($($arg,)* $last,))
             }
         }
     )* };
@@ -186,20 +285,22 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::{Error, HttpRequest, Router};
+    use crate::{HttpRequest, Router};
 
     /// Maps the handler at `/{a}/{b}/{c}` and asks for a path.
     #[track_caller]
-    fn check<Args: 'static, Kind: 'static>(
-        handler: impl Handler<Args, Kind>,
-        path: &str,
-        status: u16,
-        text: &str,
-    ) {
+    fn check<H, Args, Via, Kind>(handler: H, path: &str, status: u16, text: &str)
+    where
+        HandlerEndpoint<H, Args, Via, Kind>: Endpoint,
+        H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+        H: Clone + Send + Sync + 'static,
+        Args: HandlerArgs<Via> + Send + 'static,
+    {
         let mut router = Router::new();
         router.map(Method::POST, "/{a}/{b}/{c}", HandlerEndpoint::new(handler));
         let service = router.into_service().unwrap();
-        let request = http::Request::post(path).body(HttpBody::full("body")).unwrap();
+        let request = http::Request::post(path).header("accept", "text/plain");
+        let request = request.body(HttpBody::full("body")).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (found, body) = runtime.block_on(async {
             let response = service.respond(request).await;

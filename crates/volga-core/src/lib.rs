@@ -18,23 +18,63 @@
 //! # }
 //! ```
 //!
-//! Modules: `body`, `request` and `response` are the values; `route` finds the endpoint (pure); `extract` makes arguments of requests;
-//! `handler` calls functions; `service` ties them together.
+//! Modules: `body`, `request` and `response` are the values; `route` finds the endpoint (pure); `extract` makes arguments of requests, [`mod@headers`] are typed;
+//! `handler` calls functions; `router` holds what is mapped, and `service` answers by it.
 
 mod body;
+mod cancel;
+mod catch_panic;
+mod detached;
 mod error;
 mod extract;
 mod handler;
+pub mod headers;
+mod middleware;
+mod percent;
+mod problem;
 mod request;
+mod request_context;
+mod responder;
 mod response;
+mod response_parts;
 mod route;
+mod router;
 mod service;
+mod services;
+mod way;
 
 pub use body::{BoxError, HttpBody};
+pub use cancel::{CancelGuard, CancellationToken};
+pub use detached::{Detached, DetachedArgs, detached};
 pub use error::Error;
-pub use extract::{FromRequest, FromRequestParts, ViaParts, ViaRequest};
-pub use handler::{Async, BoxFuture, Endpoint, Handler, HandlerEndpoint, Immediate};
-pub use request::{HttpRequest, PathArgs, RequestParts};
-pub use response::{HttpResponse, HttpResult, IntoResponse, set_header};
+pub use extract::{
+    Extension, ExtractError, FromPathArg, FromRequest, FromRequestParts, Header, Json, MayBeAbsent,
+    Path, Query, ViaParts, ViaRequest,
+};
+pub use handler::{
+    Async, BoxFuture, Endpoint, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, Immediate,
+    PartsArgs,
+};
+pub use middleware::{
+    EndpointService, Filter, FilterVerdict, HttpContext, MapOk, Middleware, Next, NextCall,
+    TapRequest, TowerLayer, With, Wrap,
+};
+pub use problem::Problem;
+pub use request::{HttpRequest, RequestParts};
+pub use request_context::{AppContext, Spawner};
+pub use responder::{ErrorMapper, MapError};
+pub use response::{HttpResponse, HttpResult, IntoResponse};
+pub use response_parts::{IntoResponseParts, set_header};
 pub use route::{MAX_PATH_ARGS, RouteError, RouteFault, RouteFaults};
-pub use service::{Router, RouterService};
+pub use router::{Place, RouteId, Router, ScopeId};
+pub use service::{ResponseFuture, RouteMatch, RouterService};
+pub use services::{
+    Asker, Dc, Dependencies, Factory, Inject, Needs, Scope, ServiceError, ServiceFault,
+    ServiceFaults, Services, ServicesBuilder,
+};
+
+/// What the macros of this crate expand to. Not a public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use http::{HeaderName, HeaderValue};
+}

@@ -1,9 +1,9 @@
 //! The response, and what can become one.
 
-use std::{borrow::Cow, convert::Infallible, sync::Arc};
+use std::{borrow::Cow, convert::Infallible};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Body;
 
 use crate::{BoxError, Error, HttpBody};
@@ -18,7 +18,8 @@ pub type HttpResult = Result<HttpResponse, Error>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot become a response",
     label = "this is what the handler returns",
-    note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, an `http::Response`, an `Option` or `Result` of one of them, or what `ok!`, `status!` and `sse!` give"
+    note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, `Json`, an `http::Response`, an `Option` or `Result` of one of them, a tuple of a status, headers and one of them, or what `ok!`, `status!` and `sse!` give",
+    note = "a value of your own is returned as JSON: `Json(value)` or `ok!(value)`"
 )]
 pub trait IntoResponse {
     /// Makes the response.
@@ -65,12 +66,6 @@ impl IntoResponse for StatusCode {
     }
 }
 
-impl IntoResponse for Error {
-    fn into_response(self) -> HttpResult {
-        Err(self)
-    }
-}
-
 /// `None` is 404.
 impl<T: IntoResponse> IntoResponse for Option<T> {
     fn into_response(self) -> HttpResult {
@@ -87,15 +82,10 @@ impl<T: IntoResponse, E: Into<Error>> IntoResponse for Result<T, E> {
     }
 }
 
-impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
-    fn into_response(self) -> HttpResult {
-        let mut response = self.1.into_response()?;
-        *response.status_mut() = self.0;
-        Ok(response)
-    }
-}
-
-fn with_content_type(content_type: &'static str, body: impl Into<HttpBody>) -> HttpResult {
+pub(crate) fn with_content_type(
+    content_type: &'static str,
+    body: impl Into<HttpBody>,
+) -> HttpResult {
     let mut response = Response::new(body.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
@@ -150,45 +140,6 @@ impl IntoResponse for Box<str> {
     }
 }
 
-/// Sets a header that the application names, in place of what was set by default; a second one of the same name is added to the first.
-///
-/// `named` are the names that the application set so far. This is what the header list of the response macros does.
-///
-/// # Errors
-///
-/// A name or value that HTTP does not allow, as an error of the server.
-pub fn set_header<N, V>(
-    headers: &mut HeaderMap,
-    named: &mut Vec<HeaderName>,
-    name: N,
-    value: V,
-) -> Result<(), Error>
-where
-    N: TryInto<HeaderName, Error: Into<BoxError>>,
-    V: TryInto<HeaderValue, Error: Into<BoxError>>,
-{
-    let name = name.try_into().map_err(Error::server_error)?;
-    let value = value.try_into().map_err(Error::server_error)?;
-    if named.contains(&name) {
-        headers.append(name, value);
-    } else {
-        named.push(name.clone());
-        headers.insert(name, value);
-    }
-    Ok(())
-}
-
-/// The response that an error becomes. The error itself rides along in the extensions, for whoever logs it.
-pub(crate) fn error_response(error: Error) -> HttpResponse {
-    let mut response = Response::new(HttpBody::full(error.public_message()));
-    *response.status_mut() = error.status();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response.extensions_mut().insert(Arc::new(error));
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,19 +173,5 @@ mod tests {
     fn an_error_stays_one() {
         let error = "x".parse::<u8>().map(|_| ()).into_response().unwrap_err();
         assert_eq!(error.status(), 500);
-    }
-
-    #[test]
-    fn a_named_header_replaces_the_default_and_joins_its_like() {
-        let mut headers = HeaderMap::new();
-        headers.insert("content-type", HeaderValue::from_static("text/plain"));
-        let mut named = Vec::new();
-        set_header(&mut headers, &mut named, "Content-Type", "a/b").unwrap();
-        set_header(&mut headers, &mut named, "x-a", "1").unwrap();
-        set_header(&mut headers, &mut named, "x-a", "2").unwrap();
-        assert_eq!(headers["content-type"], "a/b");
-        assert_eq!(headers.get_all("x-a").iter().count(), 2);
-        assert!(set_header(&mut headers, &mut named, "x-b", "a\nb").is_err());
-        assert!(set_header(&mut headers, &mut named, "x b", "a").is_err());
     }
 }

@@ -1,128 +1,168 @@
-//! The router: what is mapped, and the service that it becomes.
+//! The service that a router becomes: it answers requests.
 
 use std::{
     convert::Infallible,
     fmt,
-    panic::Location,
+    future::Future,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    BoxError, BoxFuture, Endpoint, HttpBody, HttpRequest, HttpResponse, RequestParts, RouteError,
-    RouteFault, RouteFaults,
-    route::{Found, Pattern, Tree},
+    AppContext, BoxError, BoxFuture, Endpoint, Error, HttpBody, HttpRequest, HttpResponse,
+    IntoResponse, MapError, Needs, RequestParts, RouteId,
+    catch_panic::CatchPanic,
+    request::PathArgs,
+    request_context::{RequestContext, RequestLife},
+    route::{Found, RouteInfo, Spans, Tree},
+    way::{Onward, Way},
 };
 
-/// Endpoints by method and path.
-///
-/// A pattern is a path whose segments may be `{arguments}`: `/users/{id}`. A static segment goes before an argument, and a path that leads nowhere
-/// this way is tried the other way. One trailing slash is ignored. GET answers HEAD too, unless HEAD is mapped itself.
-pub struct Router {
-    tree: Tree<Box<dyn Endpoint>>,
-    faults: Vec<RouteFault>,
-}
-
-impl Router {
-    /// A router without routes.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { tree: Tree::new(), faults: Vec::new() }
-    }
-
-    /// Maps an endpoint. What is wrong with the route is recorded with the caller's place in the source, and told by
-    /// [`check`](Self::check) and [`into_service`](Self::into_service).
-    #[track_caller]
-    pub fn map(&mut self, method: Method, pattern: &str, endpoint: impl Endpoint) {
-        let place = Location::caller();
-        let mapped = Pattern::parse(pattern)
-            .and_then(|pattern| self.tree.insert(method, &pattern, place, Box::new(endpoint)));
-        if let Err(error) = mapped {
-            self.faults.push(RouteFault { error, place });
-        }
-    }
-
-    /// As [`map`](Self::map), for an endpoint that takes so many path arguments by position.
-    #[track_caller]
-    pub fn map_with_args(
-        &mut self,
-        method: Method,
-        pattern: &str,
-        taken: usize,
-        endpoint: impl Endpoint,
-    ) {
-        let present = Pattern::parse(pattern).map_or(taken, |pattern| pattern.names().count());
-        if present < taken {
-            let error =
-                RouteError::MissingArgs { method, pattern: pattern.to_owned(), taken, present };
-            self.faults.push(RouteFault { error, place: Location::caller() });
-        } else {
-            self.map(method, pattern, endpoint);
-        }
-    }
-
-    /// Methods and patterns of all routes, for people to read.
-    pub fn routes(&self) -> impl Iterator<Item = (&Method, &str)> {
-        self.tree.routes().into_iter()
-    }
-
-    /// Tells what is wrong with the routes mapped so far.
-    ///
-    /// # Errors
-    ///
-    /// All faults, each with its place in the source.
-    pub fn check(&self) -> Result<(), RouteFaults> {
-        if self.faults.is_empty() { Ok(()) } else { Err(RouteFaults(self.faults.clone())) }
-    }
-
-    /// The service that answers requests by these routes.
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check).
-    pub fn into_service(self) -> Result<RouterService, RouteFaults> {
-        self.check()?;
-        Ok(RouterService { tree: Arc::new(self.tree) })
-    }
-}
-
-impl Default for Router {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for Router {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Router")
-            .field("routes", &self.tree.routes())
-            .field("faults", &self.faults)
-            .finish()
-    }
-}
-
-/// Answers requests by the routes of a [`Router`]. Clones share them.
+/// Answers requests by the routes of a [`Router`](crate::Router). Clones share them.
 #[derive(Clone)]
 pub struct RouterService {
-    tree: Arc<Tree<Box<dyn Endpoint>>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    tree: Tree<RouteId>,
+    /// By the number of the route.
+    targets: Vec<Target>,
+    misses: Misses,
+    app: Arc<AppContext>,
+}
+
+/// Where a request goes, and who makes the responses of its errors.
+pub(crate) struct Target {
+    pub(crate) way: Way,
+    pub(crate) mapper: Option<Arc<dyn MapError>>,
+    /// Of the endpoint and all that stands around it.
+    pub(crate) needs: Needs,
+}
+
+/// Where requests without a route go, by the prefixes of the scopes.
+pub(crate) struct Misses {
+    pub(crate) tree: Tree<usize>,
+    pub(crate) targets: Vec<Target>,
+}
+
+impl Misses {
+    /// The target of the deepest scope that the path lies in. The last one is that of all paths.
+    fn find(&self, path: &str) -> Option<&Target> {
+        match self.tree.find(&Method::GET, path, &mut Spans::default()) {
+            Found::Route(scope) => self.targets.get(scope.target),
+            _ => self.targets.last(),
+        }
+    }
 }
 
 impl RouterService {
-    /// Answers a request: 404 for an unknown path; 405, with `Allow`, for a known one that is not mapped for this method.
+    pub(crate) fn new(
+        tree: Tree<RouteId>,
+        targets: Vec<Target>,
+        misses: Misses,
+        app: AppContext,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { tree, targets, misses, app: Arc::new(app) }) }
+    }
+
+    /// Answers a request. Where no route is for it, the status is
+    ///
+    /// - 404 for an unknown path,
+    /// - 405, with `Allow`, for a known one that is not mapped for this method,
+    /// - 204, with `Allow`, for OPTIONS of a known one, and of `*`,
+    /// - 400 for a path with a `%` that encodes nothing.
     pub fn respond(&self, request: HttpRequest) -> BoxFuture<HttpResponse> {
         let (head, body) = request.into_parts();
         let is_head = head.method == Method::HEAD;
-        let response = match self.tree.find(&head.method, head.uri.path()) {
-            Found::Target(endpoint, args) => endpoint.call(RequestParts::new(head, args), body),
-            Found::OtherMethods(methods) => ready(method_not_allowed(&methods)),
-            Found::Nothing => ready(empty(StatusCode::NOT_FOUND)),
-        };
-        if is_head { Box::pin(async move { without_body(response.await) }) } else { response }
+        let mut spans = Spans::default();
+        let (target, args, why) =
+            match self.shared.tree.find(&head.method, head.uri.path(), &mut spans) {
+                Found::Route(route) => {
+                    let args = PathArgs::new(&route.info, spans);
+                    (self.shared.targets.get(route.target.index()), args, None)
+                }
+                found => {
+                    let target = self.shared.misses.find(head.uri.path());
+                    (target, PathArgs::default(), Some(Why::of(found, &head)))
+                }
+            };
+        let mut parts = RequestParts::new(head, args, &body);
+        let mut life = None;
+        if let Some(Target { way, mapper, needs }) = target {
+            *parts.context_mut() = RequestContext::new(&self.shared.app);
+            life = Some(RequestLife::begin(needs, &mut parts));
+            let carried = parts.carried_mut();
+            carried.way = way.clone();
+            carried.mapper = mapper.clone();
+        }
+        if let Some(why) = why {
+            parts.extensions.insert(why);
+        }
+        let responder = parts.responder();
+        // Handlers catch their own panics; this is for middleware.
+        let response = CatchPanic::new(Onward.call(parts, body));
+        Box::pin(async move {
+            let response = match response.await {
+                Ok(response) => response,
+                Err(panic) => responder.respond_to(panic).await,
+            };
+            let response = if is_head { without_body(response) } else { response };
+            match life {
+                Some(life) => life.attach(response),
+                None => response,
+            }
+        })
+    }
+
+    /// The route that a request with this method and path would take, if there is one.
+    #[must_use]
+    pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Option<RouteMatch<'a>> {
+        let mut spans = Spans::default();
+        match self.shared.tree.find(method, path, &mut spans) {
+            Found::Route(route) => Some(RouteMatch { info: &route.info, spans, path }),
+            Found::OtherMethods(_) | Found::Malformed | Found::Nothing => None,
+        }
+    }
+}
+
+/// A route, found for a path; given by [`RouterService::find`].
+pub struct RouteMatch<'a> {
+    info: &'a RouteInfo,
+    spans: Spans,
+    path: &'a str,
+}
+
+impl<'a> RouteMatch<'a> {
+    /// The pattern of the route.
+    #[must_use]
+    pub fn pattern(&self) -> &'a str {
+        &self.info.pattern
+    }
+
+    /// The path arguments, from left to right: their names, and their text as it stands in the path.
+    pub fn raw_path_args(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let text = |index| self.spans.slice(self.path, index);
+        self.info
+            .names
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, name)| Some((&**name, text(index)?)))
+    }
+}
+
+impl fmt::Debug for RouteMatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteMatch")
+            .field("pattern", &self.pattern())
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,42 +173,117 @@ where
 {
     type Response = HttpResponse;
     type Error = Infallible;
-    type Future = BoxFuture<Result<HttpResponse, Infallible>>;
+    type Future = ResponseFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let response = self.respond(request.map(HttpBody::new));
-        Box::pin(async move { Ok(response.await) })
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        ResponseFuture(self.respond(request.map(HttpBody::new)))
+    }
+}
+
+/// The future of a response; what a [`RouterService`] gives as a [`Service`].
+#[must_use = "a future does nothing until it is awaited"]
+pub struct ResponseFuture(BoxFuture<HttpResponse>);
+
+impl Future for ResponseFuture {
+    type Output = Result<HttpResponse, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for RouterService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RouterService").field("routes", &self.tree.routes()).finish()
+        f.debug_struct("RouterService").field("routes", &self.shared.tree.routes()).finish()
     }
 }
 
-fn ready(response: HttpResponse) -> BoxFuture<HttpResponse> {
-    Box::pin(std::future::ready(response))
+/// Why a request has no route.
+#[derive(Clone, Debug)]
+enum Why {
+    UnknownPath,
+    OtherMethods(Vec<Method>),
+    Options(Vec<Method>),
+    Malformed,
 }
 
-fn empty(status: StatusCode) -> HttpResponse {
-    let mut response = Response::new(HttpBody::empty());
-    *response.status_mut() = status;
-    response
-}
-
-fn method_not_allowed(methods: &[Method]) -> HttpResponse {
-    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
-    let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-    // Methods are tokens, so they are a header value.
-    if let Ok(allow) = HeaderValue::from_str(&allow) {
-        response.headers_mut().insert(header::ALLOW, allow);
+impl Why {
+    fn of<T>(found: Found<'_, T>, head: &request::Parts) -> Self {
+        let is_options = head.method == Method::OPTIONS;
+        match found {
+            Found::OtherMethods(methods) if is_options => Self::Options(methods),
+            Found::OtherMethods(methods) => Self::OtherMethods(methods),
+            Found::Malformed => Self::Malformed,
+            _ if is_options && head.uri.path() == "*" => Self::Options(Vec::new()),
+            _ => Self::UnknownPath,
+        }
     }
-    response
+
+    fn error(&self) -> Error {
+        match self {
+            Self::Malformed => Error::client_error("path: malformed percent-encoding"),
+            Self::OtherMethods(_) | Self::Options(_) => Error::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "the path is known, but not for this method",
+            ),
+            Self::UnknownPath => Error::new(StatusCode::NOT_FOUND, "nothing is at this path"),
+        }
+    }
+
+    /// The methods that the path is mapped for.
+    fn allow(&self) -> Option<HeaderValue> {
+        let (Self::OtherMethods(methods) | Self::Options(methods)) = self else { return None };
+        let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+        // Methods are tokens, so they are a header value.
+        HeaderValue::from_str(&names.join(", ")).ok().filter(|_| !names.is_empty())
+    }
+}
+
+/// Answers requests without a route.
+pub(crate) struct Miss {
+    pub(crate) fallback: Option<Arc<dyn Endpoint>>,
+}
+
+impl Endpoint for Miss {
+    fn needs(&self, needs: &mut Needs) {
+        if let Some(fallback) = &self.fallback {
+            fallback.needs(needs);
+        }
+    }
+
+    fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let why = parts.extensions.remove().unwrap_or(Why::UnknownPath);
+        let responder = parts.responder();
+        let fallback = match why {
+            Why::UnknownPath | Why::OtherMethods(_) => {
+                self.fallback.as_ref().map(|endpoint| endpoint.call(parts, body))
+            }
+            Why::Options(_) | Why::Malformed => None,
+        };
+        Box::pin(async move {
+            let mut response = match (fallback, &why) {
+                (Some(response), _) => response.await,
+                (None, Why::Options(_)) => {
+                    responder.respond(StatusCode::NO_CONTENT.into_response()).await
+                }
+                (None, why) => responder.respond_to(why.error()).await,
+            };
+            if let Some(allow) = why.allow() {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+            response
+        })
+    }
 }
 
 /// The answer to HEAD: what GET would have said of its body's length, and no body. A stream that was to be the body is never polled.
@@ -185,7 +300,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::HandlerEndpoint;
+    use crate::{HandlerEndpoint, Router};
 
     async fn ask(service: &RouterService, method: Method, path: &str) -> HttpResponse {
         let request = Request::builder().method(method).uri(path).body(HttpBody::empty()).unwrap();
@@ -196,6 +311,8 @@ mod tests {
         let mut router = Router::new();
         router.map(Method::GET, "/a", HandlerEndpoint::new(|| "text"));
         router.map(Method::POST, "/a", HandlerEndpoint::new(|| StatusCode::CREATED));
+        router.map(Method::OPTIONS, "/own", HandlerEndpoint::new(|| "own"));
+        router.map(Method::GET, "/own/{x}", HandlerEndpoint::new(|| ""));
         router.into_service().unwrap()
     }
 
@@ -203,9 +320,21 @@ mod tests {
     async fn unknown_paths_and_methods_are_told_apart() {
         let service = service();
         assert_eq!(ask(&service, Method::GET, "/b").await.status(), 404);
+        assert_eq!(ask(&service, Method::GET, "/b%").await.status(), 400);
         let response = ask(&service, Method::PUT, "/a").await;
         assert_eq!(response.status(), 405);
         assert_eq!(response.headers()["allow"], "GET, HEAD, POST");
+    }
+
+    #[tokio::test]
+    async fn options_is_answered_for_known_paths_unless_it_is_mapped() {
+        let service = service();
+        let response = ask(&service, Method::OPTIONS, "/a").await;
+        assert_eq!(response.status(), 204);
+        assert_eq!(response.headers()["allow"], "GET, HEAD, POST");
+        assert_eq!(ask(&service, Method::OPTIONS, "/own").await.status(), 200);
+        assert_eq!(ask(&service, Method::OPTIONS, "/b").await.status(), 404);
+        assert_eq!(ask(&service, Method::OPTIONS, "*").await.status(), 204);
     }
 
     #[tokio::test]
@@ -218,21 +347,11 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_told_all_at_once_with_their_places() {
-        let mut router = Router::new();
-        router.map(Method::GET, "a", HandlerEndpoint::new(|| ""));
-        router.map(Method::GET, "/{x}", HandlerEndpoint::new(|| ""));
-        router.map(Method::GET, "/{y}", HandlerEndpoint::new(|| ""));
-        router.map_with_args(Method::GET, "/z/{y}", 2, HandlerEndpoint::new(|_: u8, _: u8| ""));
-        let faults = router.into_service().unwrap_err().to_string();
-        for part in [
-            "3 of the routes could not be mapped",
-            "pattern `a` is malformed at byte 0: a pattern starts with `/`",
-            "`GET /{y}` conflicts with `GET /{x}`, mapped before at ",
-            "the handler of `GET /z/{y}` takes 2 path arguments, but the pattern has 1",
-            "service.rs:",
-        ] {
-            assert!(faults.contains(part), "{faults}");
-        }
+    fn the_route_of_a_request_is_told_without_asking_it() {
+        let service = service();
+        let found = service.find(&Method::HEAD, "/own/a%20b").unwrap();
+        assert_eq!(found.pattern(), "/own/{x}");
+        assert_eq!(found.raw_path_args().collect::<Vec<_>>(), [("x", "a%20b")]);
+        assert!(service.find(&Method::PUT, "/a").is_none());
     }
 }

@@ -3,18 +3,18 @@
 use std::{
     fmt,
     io::{self, IsTerminal, Write},
+    ops::{Deref, DerefMut},
     pin::pin,
     time::Duration,
 };
 
-use http::Method;
 use tokio::net::TcpListener;
-use volga_core::{Handler, HandlerEndpoint, RouteFaults, Router, RouterService};
+use volga_core::{AppContext, RouterService, ServicesBuilder, Spawner};
 use volga_http::{BindTarget, Drained, Server, limits::DEFAULT_DRAIN_DEADLINE, shutdown_signal};
 
 use crate::{
-    ShutdownHandle,
-    endpoint::StreamEndpoint,
+    Group, ShutdownHandle,
+    fault::AppFaults,
     greeter::{Style, greeting},
 };
 
@@ -36,14 +36,12 @@ const DEFAULT_PORT: u16 = 7878;
 /// # }
 /// ```
 ///
-/// # Patterns
-///
-/// A pattern is a path whose segments may be `{arguments}`, which the handler takes by position. A static segment goes before an argument. One
-/// trailing slash is ignored. GET answers HEAD too, unless HEAD is mapped itself. What is wrong with a route is told by [`check`](Self::check) and by
-/// [`run`](Self::run), all at once.
+/// It dereferences to the [`Group`] of all its routes: what maps routes, and what patterns mean, is said there. What is wrong with the routes is told by
+/// [`check`](Self::check) and by [`run`](Self::run), all at once.
 #[must_use = "an app does nothing until it runs"]
 pub struct App {
-    router: Router,
+    routes: Group,
+    services: ServicesBuilder,
     bind: BindTarget,
     server: Server,
     deadline: Duration,
@@ -51,29 +49,17 @@ pub struct App {
     greeter: bool,
 }
 
-macro_rules! map_methods {
-    ($($(#[$doc:meta])* $name:ident $method:ident;)*) => { $(
-        $(#[$doc])*
-        #[track_caller]
-        pub fn $name<Args, Kind>(&mut self, pattern: &str, handler: impl Handler<Args, Kind>) -> &mut Self
-        where
-            Args: 'static,
-            Kind: 'static,
-        {
-            self.map(Method::$method, pattern, handler)
-        }
-    )* };
-}
-
 impl App {
     /// An app without routes that listens on port 7878 of this machine alone: `localhost`, `127.0.0.1` and `[::1]` all reach it.
     pub fn new() -> Self {
+        let shutdown = ShutdownHandle::default();
         Self {
-            router: Router::new(),
+            routes: Group::new(shutdown.streams.clone()),
+            services: ServicesBuilder::new(),
             bind: BindTarget::localhost(DEFAULT_PORT),
             server: Server::new(),
             deadline: DEFAULT_DRAIN_DEADLINE,
-            shutdown: ShutdownHandle::default(),
+            shutdown,
             greeter: cfg!(debug_assertions),
         }
     }
@@ -111,50 +97,14 @@ impl App {
         self
     }
 
-    map_methods! {
-        /// Maps a handler for GET, which answers HEAD too.
-        map_get GET;
-        /// Maps a handler for POST.
-        map_post POST;
-        /// Maps a handler for PUT.
-        map_put PUT;
-        /// Maps a handler for PATCH.
-        map_patch PATCH;
-        /// Maps a handler for DELETE.
-        map_delete DELETE;
-        /// Maps a handler for HEAD, in place of the one for GET.
-        map_head HEAD;
-        /// Maps a handler for OPTIONS.
-        map_options OPTIONS;
-        /// Maps a handler for TRACE.
-        map_trace TRACE;
-        /// Maps a handler for CONNECT.
-        map_connect CONNECT;
-    }
-
-    /// Maps a handler for any method.
-    #[track_caller]
-    pub fn map<H, Args, Kind>(&mut self, method: Method, pattern: &str, handler: H) -> &mut Self
-    where
-        H: Handler<Args, Kind>,
-        Args: 'static,
-        Kind: 'static,
-    {
-        let endpoint = StreamEndpoint {
-            inner: HandlerEndpoint::new(handler),
-            streams: self.shutdown.streams.clone(),
-        };
-        self.router.map_with_args(method, pattern, H::PATH_ARGS, endpoint);
-        self
-    }
-
-    /// Tells what is wrong with the routes mapped so far.
+    /// Tells what is wrong with the routes mapped and the services added so far.
     ///
     /// # Errors
     ///
     /// All faults, each with its place in the source.
-    pub fn check(&self) -> Result<(), RouteFaults> {
-        self.router.check()
+    pub fn check(&self) -> Result<(), AppFaults> {
+        let router = self.routes.router();
+        AppFaults::check(router.check(), router.check_services(&self.services))
     }
 
     /// The app as a [`tower_service::Service`], to be called by a test or served by something else. Its settings for the server have no effect then; the
@@ -163,8 +113,16 @@ impl App {
     /// # Errors
     ///
     /// As [`check`](Self::check).
-    pub fn into_service(self) -> Result<RouterService, RouteFaults> {
-        self.router.into_service()
+    pub fn into_service(self) -> Result<RouterService, AppFaults> {
+        self.check()?;
+        let Self { mut routes, services, .. } = self;
+        let spawner = Spawner::new(|task| drop(tokio::spawn(task)));
+        routes.router_mut().set_context(AppContext::new(services.build()?).with_spawner(spawner));
+        Ok(routes.into_service()?)
+    }
+
+    pub(crate) fn services_mut(&mut self) -> &mut ServicesBuilder {
+        &mut self.services
     }
 
     /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) ends it.
@@ -174,7 +132,7 @@ impl App {
     ///
     /// # Errors
     ///
-    /// - A fault of the routes: all of them are in the message.
+    /// - A fault of the routes or the services: all of them are in the message.
     /// - An address that cannot be listened on; the message names it.
     /// - [`TimedOut`](io::ErrorKind::TimedOut) when connections had to be cut at the deadline.
     ///
@@ -218,15 +176,17 @@ impl App {
         if self.greeter {
             self.greet(&listeners)?;
         }
-        let service = self.router.into_service().map_err(faults)?;
-        let server = self.server.drain_deadline(self.deadline).drain(self.shutdown.drain.clone());
+        let deadline = self.deadline;
+        let shutdown = self.shutdown.clone();
+        let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
+        let service = self.into_service().map_err(faults)?;
         let mut serving = pin!(server.serve(listeners, service));
 
         let drained = tokio::select! {
             drained = &mut serving => drained?,
             end = shutdown_signal() => {
                 end?;
-                self.shutdown.shutdown();
+                shutdown.shutdown();
                 serving.await?
             }
         };
@@ -235,8 +195,7 @@ impl App {
             Drained::Cut { connections } => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!(
-                    "{connections} connections were still busy {:?} after the end began, and were cut",
-                    self.deadline
+                    "{connections} connections were still busy {deadline:?} after the end began, and were cut"
                 ),
             )),
         }
@@ -249,15 +208,29 @@ impl App {
         let colour =
             out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let style = if colour { Style::Colour } else { Style::Plain };
-        let text = greeting(&addresses, self.router.routes(), style);
+        let text = greeting(&addresses, self.routes.router().routes(), style);
         // Nobody may be reading, and that is no reason not to serve.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         Ok(())
     }
 }
 
-fn faults(faults: RouteFaults) -> io::Error {
+fn faults(faults: AppFaults) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, faults)
+}
+
+impl Deref for App {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        &self.routes
+    }
+}
+
+impl DerefMut for App {
+    fn deref_mut(&mut self) -> &mut Group {
+        &mut self.routes
+    }
 }
 
 impl Default for App {
@@ -270,7 +243,7 @@ impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App")
             .field("bind", &self.bind)
-            .field("router", &self.router)
+            .field("routes", self.routes.router())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! The glue between endpoints and the server's end.
 
-use volga_core::{BoxFuture, Endpoint, HttpBody, HttpResponse, RequestParts};
+use volga_core::{BoxFuture, Endpoint, HttpBody, HttpResponse, Needs, RequestParts};
 use volga_sse::{CloseGroup, CloseHandle};
 
 /// An endpoint whose event streams the server can close when it goes away.
@@ -23,5 +23,13 @@ impl<E: Endpoint> Endpoint for StreamEndpoint<E> {
             }
             response
         })
+    }
+
+    fn needs(&self, needs: &mut Needs) {
+        self.inner.needs(needs);
+    }
+
+    fn path_args(&self) -> usize {
+        self.inner.path_args()
     }
 }

@@ -28,40 +28,75 @@
 //!
 //! | Name | What it is |
 //! |---|---|
-//! | [`App`] | routes and settings; runs the server |
-//! | [`ok!`], [`status!`], [`stream!`] | responses |
+//! | [`App`] | settings and routes; runs the server |
+//! | [`Group`], [`Route`] | routes: patterns, methods, prefixes |
+//! | [`Path`], [`Query`], [`Header`], [`Json`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
+//! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
+//! | [`redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
 //! | [`http`] | requests, responses, and [event streams](http::sse) |
-//! | [`error`] | the error that any other becomes |
+//! | [`mod@headers`] | headers by their types; [`headers!`] declares more |
+//! | [`di`] | services: [`Dc`](di::Dc) and what makes them |
+//! | [`CancellationToken`], [`detached`] | what happens when a client leaves |
+//! | [`mod@middleware`] | what `wrap`, `with` and `filter` on an app, a group or a route take |
+//! | [`error`] | the error that any other becomes, and the problem that the client is told |
 //! | [`limits`] | every bound, with its default |
 //!
 //! The guide is in the repository, under `docs`.
 
 mod app;
+mod client_addr;
 mod endpoint;
+mod fault;
 mod greeter;
+mod group;
 mod macros;
+mod route;
+mod services;
+mod settings;
 mod shutdown;
 mod sse_stream;
 
 pub use app::App;
+pub use group::Group;
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
+pub use route::Route;
 pub use shutdown::ShutdownHandle;
+pub use volga_core::{CancellationToken, Header, Json, Path, Query, detached, headers};
 pub use volga_http::{BindError, BindTarget};
 
 /// The error that any other becomes, and the faults of routes.
 pub mod error {
-    pub use volga_core::{BoxError, Error, RouteError, RouteFault, RouteFaults};
+    pub use crate::fault::AppFaults;
+    pub use volga_core::{
+        BoxError, Error, ExtractError, Problem, RouteError, RouteFault, RouteFaults, ServiceError,
+        ServiceFault, ServiceFaults,
+    };
+}
+
+/// Services: values that handlers take by their type (dependency injection). An [`App`] adds them.
+pub mod di {
+    pub use volga_core::{Dc, Dependencies, Factory, Inject, Scope};
+}
+
+/// What stands around handlers: functions that see the request on its way in and the response on its way out.
+pub mod middleware {
+    pub use volga_core::{
+        Endpoint, EndpointService, FilterVerdict, HttpContext, Middleware, Next, NextCall,
+        PartsArgs,
+    };
 }
 
 /// Requests and responses.
 pub mod http {
+    pub use crate::client_addr::ClientAddr;
     pub use ::http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
     };
     pub use volga_core::{
-        FromRequest, FromRequestParts, Handler, HttpBody, HttpRequest, HttpResponse, HttpResult,
-        IntoResponse, PathArgs, RequestParts, RouterService,
+        Extension, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput,
+        HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts,
+        MayBeAbsent, RequestParts, ResponseFuture, RouteMatch, RouterService,
     };
     pub use volga_http::{LocalAddr, PeerAddr};
 
@@ -71,7 +106,7 @@ pub mod http {
         pub use volga_sse::{
             CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
             EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse, Message, Sse,
-            SseItem, StreamKind,
+            SseItem, StreamEnd, StreamKind,
         };
     }
 }
@@ -86,7 +121,7 @@ pub mod limits {
 /// What the macros of this crate expand to. Not a public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::macros::{IntoStatus, json, respond, sse, stream, text};
+    pub use crate::macros::{IntoStatus, html, json, raw, redirect, respond, sse, stream, text};
     pub use serde_json;
     pub use volga_core::set_header;
     pub use volga_sse::{__private::yields, generate};
@@ -106,6 +141,10 @@ mod guide {
         readme: "../../../README.md";
         quick_start: "../../../docs/src/quick-start.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
+        messages: "../../../docs/src/messages.md";
+        reading_a_stream: "../../../docs/src/reading-a-stream.md";
+        proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
+        what_clients_do: "../../../docs/src/what-clients-do.md";
         http1_and_http2: "../../../docs/src/http1-and-http2.md";
     }
 }

@@ -1,11 +1,29 @@
 //! Arguments made of requests: two traits, one for what needs the head only and one for what takes the body.
 
 mod body;
+mod error;
+mod extension;
+mod fields;
+mod header;
+mod json;
+mod optional;
+mod parts;
+mod path;
 mod path_arg;
+mod query;
 
 use std::future::Future;
 
-use crate::{Error, HttpBody, HttpRequest, RequestParts};
+use crate::{Error, HttpBody, Needs, RequestParts};
+
+pub use error::ExtractError;
+pub use extension::Extension;
+pub use header::Header;
+pub use json::Json;
+pub use optional::MayBeAbsent;
+pub use path::Path;
+pub use path_arg::FromPathArg;
+pub use query::Query;
 
 /// An argument made of everything but the body.
 ///
@@ -25,16 +43,25 @@ use crate::{Error, HttpBody, HttpRequest, RequestParts};
 ///     }
 /// }
 /// ```
+///
+/// `Option<Tenant>` is an argument, too, once `Tenant` is [`MayBeAbsent`]; `Result<Tenant, Error>` always is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler here",
     label = "no argument",
-    note = "arguments are path arguments (`String`, numbers, `bool`, …), and types that implement `FromRequestParts`",
-    note = "what takes the body, such as `HttpRequest` or `HttpBody`, must be the last argument"
+    note = "arguments are path arguments (`String`, numbers, `bool`, … and what implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, and what implements `FromRequestParts`",
+    note = "what takes the body, such as `Json`, `HttpRequest` or `HttpBody`, must be the last argument",
+    note = "`Path`, `Query` and `Json` are of a type that implements serde's `Deserialize`, `Header` of one that implements `TypedHeader`, `Option` of an argument that implements `MayBeAbsent`",
+    note = "arguments are owned: `String` instead of `&str`"
 )]
 pub trait FromRequestParts: Sized {
     /// How many path arguments it takes.
     #[doc(hidden)]
     const PATH_ARGS: usize = 0;
+
+    /// Tells what it uses besides the request, so that a service that is missing is found at start-up. One that does not tell may use anything.
+    fn needs(needs: &mut Needs) {
+        needs.anything();
+    }
 
     /// Makes the argument.
     ///
@@ -48,16 +75,39 @@ pub trait FromRequestParts: Sized {
 
 /// The last argument of a handler, which may take the body.
 ///
-/// Whatever implements [`FromRequestParts`] implements it too; the parameter `Via` keeps the two apart.
+/// Whatever implements [`FromRequestParts`] implements it too; the parameter `Via` keeps the two apart, and an implementation of your own leaves it out:
+///
+/// ```
+/// use volga_core::{Error, FromRequest, HttpBody, RequestParts};
+///
+/// /// The body, and the type that the client gave it.
+/// struct Upload { content_type: Option<String>, body: HttpBody }
+///
+/// impl FromRequest for Upload {
+///     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
+///         let content_type = parts.headers.get("content-type");
+///         let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
+///         Ok(Self { content_type, body })
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler",
     label = "no argument",
-    note = "arguments are path arguments (`String`, numbers, `bool`, …), `HttpRequest`, `HttpBody`, and types that implement `FromRequestParts` or `FromRequest`"
+    note = "arguments are path arguments (`String`, numbers, `bool`, … and what implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, and what implements `FromRequestParts`",
+    note = "the last argument may also be `Json`, `HttpRequest`, `HttpBody`, or what implements `FromRequest`",
+    note = "`Path`, `Query` and `Json` are of a type that implements serde's `Deserialize`, `Header` of one that implements `TypedHeader`, `Option` of an argument that implements `MayBeAbsent`",
+    note = "arguments are owned: `String` instead of `&str`"
 )]
 pub trait FromRequest<Via = ViaRequest>: Sized {
     /// How many path arguments it takes.
     #[doc(hidden)]
     const PATH_ARGS: usize = 0;
+
+    /// Tells what it uses besides the request, so that a service that is missing is found at start-up. One that does not tell may use anything.
+    fn needs(needs: &mut Needs) {
+        needs.anything();
+    }
 
     /// Makes the argument.
     ///
@@ -78,18 +128,17 @@ pub enum ViaParts {}
 #[derive(Debug)]
 pub enum ViaRequest {}
 
+#[diagnostic::do_not_recommend]
 impl<T: FromRequestParts> FromRequest<ViaParts> for T {
     const PATH_ARGS: usize = T::PATH_ARGS;
+
+    fn needs(needs: &mut Needs) {
+        T::needs(needs);
+    }
 
     async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         // Dropped first, so that the future need not hold it.
         drop(body);
         T::from_request_parts(&mut parts).await
-    }
-}
-
-impl FromRequest for HttpRequest {
-    async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
-        Ok(Self::from_parts(parts.into_head(), body))
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Cow,
-    fmt::Display,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::{
         NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8,
@@ -12,81 +11,97 @@ use std::{
     str::FromStr,
 };
 
-use crate::{Error, FromRequestParts, RequestParts};
+use crate::{BoxError, Error, ExtractError, FromRequestParts, RequestParts};
 
-/// Takes the next path argument and parses it.
-fn next<T>(parts: &mut RequestParts) -> Result<T, Error>
-where
-    T: FromStr<Err: Display>,
-{
-    let (name, text) = parts.next_path_arg().ok_or_else(|| {
-        // Mapping has counted the arguments, so this is an endpoint that was called past the router.
-        Error::server_error("the route has fewer path arguments than its handler takes")
-    })??;
-    text.parse().map_err(|error| Error::client_error(format!("path argument `{name}`: {error}")))
+/// A type that takes the next `{argument}` of the path, percent-decoded.
+///
+/// These do: `String`, `Box<str>`, `Cow<'static, str>`, `PathBuf`, `char`, `bool`, all integers and floats, `NonZero…`, IP and socket addresses.
+/// Implement it for a type of your own:
+///
+/// ```
+/// use volga_core::{FromPathArg, HandlerEndpoint};
+///
+/// struct Sku(u32);
+///
+/// impl FromPathArg for Sku {
+///     type Error = &'static str;
+///
+///     fn from_path_arg(text: &str) -> Result<Self, Self::Error> {
+///         let digits = text.strip_prefix("sku-").ok_or("it starts with `sku-`")?;
+///         digits.parse().map(Sku).map_err(|_| "a number follows `sku-`")
+///     }
+/// }
+///
+/// # let mut router = volga_core::Router::new();
+/// router.map(http::Method::GET, "/items/{sku}", HandlerEndpoint::new(|Sku(n): Sku| n));
+/// ```
+///
+/// A text that it refuses is status 400, with the name of the argument and the reason. For one that should rather be 404, constrain the pattern:
+/// `{id:int}`.
+pub trait FromPathArg: Sized {
+    /// Why a text is refused; the client reads it.
+    type Error: Into<BoxError>;
+
+    /// Makes the value of the decoded text, which is not empty. It may hold a `/` or be `..`, since those can be encoded.
+    ///
+    /// # Errors
+    ///
+    /// Why the text is none.
+    fn from_path_arg(text: &str) -> Result<Self, Self::Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromPathArg> FromRequestParts for T {
+    const PATH_ARGS: usize = 1;
+
+    fn needs(_: &mut crate::Needs) {}
+
+    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+        let (name, text) = parts.next_path_arg().ok_or_else(|| {
+            // Mapping has counted the arguments, so this is an endpoint that was called past the router.
+            let reason = "the handler takes more than there are".to_owned();
+            ExtractError::PathShape { reason }
+        })??;
+        T::from_path_arg(&text).map_err(|error| {
+            let reason = error.into().to_string();
+            ExtractError::PathArg { name: name.to_owned(), reason }.into()
+        })
+    }
 }
 
 macro_rules! path_args {
     ($($type:ty),* $(,)?) => { $(
-        impl FromRequestParts for $type {
-            const PATH_ARGS: usize = 1;
+        impl FromPathArg for $type {
+            type Error = <Self as FromStr>::Err;
 
-            async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-                next(parts)
+            fn from_path_arg(text: &str) -> Result<Self, Self::Error> {
+                text.parse()
             }
         }
     )* };
 }
 
+#[rustfmt::skip]
 path_args!(
-    String,
-    bool,
-    char,
-    PathBuf,
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr,
-    SocketAddr, //
-    u8,
-    u16,
-    u32,
-    u64,
-    u128,
-    usize,
-    i8,
-    i16,
-    i32,
-    i64,
-    i128,
-    isize,
-    f32,
-    f64, //
-    NonZeroU8,
-    NonZeroU16,
-    NonZeroU32,
-    NonZeroU64,
-    NonZeroU128,
-    NonZeroUsize, //
-    NonZeroI8,
-    NonZeroI16,
-    NonZeroI32,
-    NonZeroI64,
-    NonZeroI128,
-    NonZeroIsize,
+    String, bool, char, PathBuf,
+    IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr,
+    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64,
+    NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize,
+    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize,
 );
 
-impl FromRequestParts for Cow<'static, str> {
-    const PATH_ARGS: usize = 1;
+impl FromPathArg for Cow<'static, str> {
+    type Error = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        next(parts).map(Cow::Owned)
+    fn from_path_arg(text: &str) -> Result<Self, Self::Error> {
+        Ok(Self::Owned(text.to_owned()))
     }
 }
 
-impl FromRequestParts for Box<str> {
-    const PATH_ARGS: usize = 1;
+impl FromPathArg for Box<str> {
+    type Error = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        next::<String>(parts).map(String::into_boxed_str)
+    fn from_path_arg(text: &str) -> Result<Self, Self::Error> {
+        Ok(text.into())
     }
 }

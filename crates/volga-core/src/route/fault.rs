@@ -20,7 +20,8 @@ pub enum RouteError {
         /// Where the pattern that stands was mapped.
         old_place: &'static Location<'static>,
     },
-    /// A pattern that does not start with `/`, a `{` without its `}`, an argument that is not a whole segment, or one without a name.
+    /// A pattern that does not start with `/`, a `{` without its `}`, an argument that is not a whole segment or has no name, a `{*rest}`
+    /// before the end, or the spelling of another framework.
     #[error("pattern `{pattern}` is malformed at byte {at}: {expected}")]
     Pattern {
         /// The pattern that was refused.
@@ -29,6 +30,18 @@ pub enum RouteError {
         at: usize,
         /// What should have stood there.
         expected: &'static str,
+    },
+    /// `{name:constraint}` with a constraint that does not exist.
+    #[error(
+        "pattern `{pattern}` asks for `{constraint}`, which is no constraint; there are {known}"
+    )]
+    UnknownConstraint {
+        /// The pattern that was refused.
+        pattern: String,
+        /// What it asks for.
+        constraint: String,
+        /// Those that exist.
+        known: &'static str,
     },
     /// The same name twice in one pattern.
     #[error("pattern `{pattern}` names `{name}` twice")]
@@ -73,7 +86,7 @@ pub struct RouteFault {
 }
 
 /// All routes that could not be mapped.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct RouteFaults(pub(crate) Vec<RouteFault>);
 
 impl RouteFaults {
@@ -87,6 +100,13 @@ impl fmt::Display for RouteFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of the routes could not be mapped", self.0.len())?;
         self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+/// The message: a `main` that returns the error prints it in this form.
+impl fmt::Debug for RouteFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 

@@ -1,10 +1,13 @@
 //! From a method and a path to what was mapped there. Pure.
 
+mod constraint;
 mod fault;
+mod key;
 mod pattern;
+mod statics;
 mod tree;
 
 pub use fault::{RouteError, RouteFault, RouteFaults};
 pub use pattern::MAX_PATH_ARGS;
-pub(crate) use pattern::Pattern;
-pub(crate) use tree::{Found, Tree};
+pub(crate) use pattern::{Pattern, Segment};
+pub(crate) use tree::{Found, RouteInfo, Spans, Tree};

@@ -1,6 +1,9 @@
-//! A route's pattern: `/users/{id}/orders`. Pure.
+//! A route's pattern: `/users/{id}/orders`, `/users/{id:int}`, `/files/{*path}`. Pure.
 
-use super::RouteError;
+use super::{
+    RouteError,
+    constraint::{Constraint, KNOWN},
+};
 
 /// The most arguments that a pattern may have.
 pub const MAX_PATH_ARGS: usize = 16;
@@ -16,8 +19,17 @@ pub(crate) struct Pattern {
 pub(crate) enum Segment {
     /// Matches itself, byte by byte.
     Static(Box<str>),
-    /// `{name}`: matches any one segment that is not empty.
-    Arg(Box<str>),
+    /// `{name}` and `{name:constraint}`: matches any one segment that is not empty and keeps the constraint.
+    Arg(Box<str>, Option<Constraint>),
+    /// `{*name}`, the last one: matches one or more segments, of which the first is not empty.
+    Rest(Box<str>),
+}
+
+/// What is wrong with a segment.
+enum Malformed {
+    /// At this byte of it something else should stand.
+    At(usize, &'static str),
+    UnknownConstraint(String),
 }
 
 impl Pattern {
@@ -30,8 +42,17 @@ impl Pattern {
         let mut segments = Vec::new();
         let mut at = FIRST_SEGMENT;
         while let Some((segment, next)) = segment_at(without_trailing_slash(text), at) {
-            let parsed = parse_segment(segment);
-            segments.push(parsed.map_err(|(offset, expected)| malformed(at + offset, expected))?);
+            if matches!(segments.last(), Some(Segment::Rest(_))) {
+                return Err(malformed(at, "`{*name}` is the last segment"));
+            }
+            segments.push(parse_segment(segment).map_err(|wrong| match wrong {
+                Malformed::At(offset, expected) => malformed(at + offset, expected),
+                Malformed::UnknownConstraint(constraint) => RouteError::UnknownConstraint {
+                    pattern: text.to_owned(),
+                    constraint,
+                    known: KNOWN,
+                },
+            })?);
             at = next;
         }
         let pattern = Self { text: text.to_owned(), segments };
@@ -50,7 +71,7 @@ impl Pattern {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
             Segment::Static(_) => None,
-            Segment::Arg(name) => Some(&**name),
+            Segment::Arg(name, _) | Segment::Rest(name) => Some(&**name),
         })
     }
 
@@ -74,7 +95,8 @@ pub(crate) const FIRST_SEGMENT: usize = 1;
 
 /// `/a` and `/a/` are the same path.
 pub(crate) fn without_trailing_slash(path: &str) -> &str {
-    path.strip_suffix('/').unwrap_or(path)
+    // By the byte, which is quicker than by the character.
+    if path.as_bytes().ends_with(b"/") { &path[..path.len() - 1] } else { path }
 }
 
 /// The segment that starts at this byte, and where the next one starts; `None` after the last. A segment may be empty.
@@ -84,21 +106,58 @@ pub(crate) fn segment_at(path: &str, at: usize) -> Option<(&str, usize)> {
     Some((&rest[..len], at + len + 1))
 }
 
-fn parse_segment(segment: &str) -> Result<Segment, (usize, &'static str)> {
+fn parse_segment(segment: &str) -> Result<Segment, Malformed> {
     const WHOLE: &str = "an argument is a whole segment: `/{name}/`";
-    let Some(name) = segment.strip_prefix('{') else {
-        return match segment.find(['{', '}']) {
-            None => Ok(Segment::Static(segment.into())),
-            Some(at) => Err((at, WHOLE)),
-        };
+    let Some(inner) = segment.strip_prefix('{') else {
+        return parse_static(segment, WHOLE);
     };
-    let name = name.strip_suffix('}').ok_or((segment.len(), "a `}` closes the argument"))?;
+    let Some(inner) = inner.strip_suffix('}') else {
+        let expected = if inner.contains('}') { WHOLE } else { "a `}` closes the argument" };
+        return Err(Malformed::At(inner.find('}').map_or(segment.len(), |at| at + 2), expected));
+    };
+    if let Some(name) = inner.strip_prefix('*') {
+        check_name(name, 2)?;
+        return Ok(Segment::Rest(name.into()));
+    }
+    let (name, constraint) = match inner.split_once(':') {
+        None => (inner, None),
+        Some((name, constraint)) => (name, Some(constraint)),
+    };
+    check_name(name, 1)?;
+    let constraint = match constraint {
+        None => None,
+        Some(text) => Some(
+            Constraint::named(text).ok_or_else(|| Malformed::UnknownConstraint(text.to_owned()))?,
+        ),
+    };
+    Ok(Segment::Arg(name.into(), constraint))
+}
+
+/// A static segment, unless it is what another framework takes for an argument: it would silently match nothing.
+fn parse_static(segment: &str, whole: &'static str) -> Result<Segment, Malformed> {
+    if segment.starts_with(':') {
+        return Err(Malformed::At(0, "an argument is written `{name}`"));
+    }
+    if segment.starts_with('*') {
+        return Err(Malformed::At(0, "the rest of a path is written `{*name}`"));
+    }
+    match segment.find(['{', '}', '?', '#']) {
+        None => Ok(Segment::Static(segment.into())),
+        Some(at) if segment[at..].starts_with(['{', '}']) => Err(Malformed::At(at, whole)),
+        Some(at) => Err(Malformed::At(at, "a pattern is a path alone, without `?` and `#`")),
+    }
+}
+
+/// Checks a name that starts at this byte of its segment.
+fn check_name(name: &str, at: usize) -> Result<(), Malformed> {
     if name.is_empty() {
-        return Err((1, "an argument has a name"));
+        return Err(Malformed::At(at, "an argument has a name"));
     }
     match name.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') {
-        None => Ok(Segment::Arg(name.into())),
-        Some(at) => Err((1 + at, "an argument's name is letters, digits, `_` and `-`")),
+        None => Ok(()),
+        Some(offset) => {
+            Err(Malformed::At(at + offset, "an argument's name is letters, digits, `_` and `-`"))
+        }
     }
 }
 
@@ -114,6 +173,7 @@ mod tests {
     fn arguments_are_whole_segments() {
         assert!(names("/").is_empty());
         assert_eq!(names("/users/{id}/orders/{order_id}"), ["id", "order_id"]);
+        assert_eq!(names("/{id:int}/{*rest}"), ["id", "rest"]);
         assert_eq!(Pattern::parse("/a/").unwrap().segments().len(), 1);
         assert_eq!(Pattern::parse("/a//b").unwrap().segments().len(), 3);
     }
@@ -126,8 +186,16 @@ mod tests {
             ("/a/{id", 6),
             ("/a/{}", 4),
             ("/a/x{id}", 4),
+            ("/a/{id}.png", 7),
             ("/{a b}", 3),
+            ("/{id?}", 4),
             ("/a}", 2),
+            ("/{*}", 3),
+            ("/{*rest}/a", 9),
+            ("/{:int}", 2),
+            ("/users/:id", 7),
+            ("/files/*rest", 7),
+            ("/a?b=c", 2),
         ] {
             match Pattern::parse(pattern) {
                 Err(RouteError::Pattern { at, .. }) => assert_eq!(at, byte, "{pattern}"),
@@ -137,8 +205,17 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_constraint_is_told_with_those_that_exist() {
+        let error = Pattern::parse("/{id:integer}").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "pattern `/{id:integer}` asks for `integer`, which is no constraint; there are `uuid`, `bool`, `uint`, `int`, `hex`, `alpha`"
+        );
+    }
+
+    #[test]
     fn names_differ_and_are_not_too_many() {
-        assert!(matches!(Pattern::parse("/{a}/{a}"), Err(RouteError::SameName { .. })));
+        assert!(matches!(Pattern::parse("/{a}/{*a}"), Err(RouteError::SameName { .. })));
         let args = |count| (0..count).map(|n| format!("/{{a{n}}}")).collect::<String>();
         assert!(Pattern::parse(&args(MAX_PATH_ARGS)).is_ok());
         assert!(matches!(

@@ -1,4 +1,4 @@
-//! `ok!` and `status!`: a status, a body of text or JSON, headers.
+//! `ok!`, `status!` and their kin: a status, a body of text or JSON, headers.
 
 use std::fmt;
 
@@ -15,8 +15,8 @@ use volga_core::{Error, HttpBody, HttpResult};
 /// | `ok!({ "name": value, .. })` | this JSON object, as `application/json` |
 /// | `ok!(value)`, `ok!(json: value)` | the value as JSON; `json:` is needed for a literal |
 ///
-/// Each takes headers after a semicolon: `ok!("text"; [("x-id", "7")])`. A header takes the place of a default one of its name; the same
-/// name twice in the list is sent twice. The result is an [`HttpResult`](crate::HttpResult): an error when a value cannot be serialised or a header is none.
+/// Each takes headers after a semicolon: `ok!("text"; [("x-id", "7")])`. A header is a pair of name and value, or a [type](mod@crate::headers) of its own:
+/// `ok!("text"; [CacheControl::new().no_store()])`. It takes the place of a default one of its name; the same name twice in the list is sent twice. The result is an [`HttpResult`](crate::HttpResult): an error when a value cannot be serialised or a header is none.
 ///
 /// ```
 /// use volga::{HttpResult, ok};
@@ -50,6 +50,58 @@ macro_rules! status {
     ($status:expr, $($body:tt)*) => { $crate::__respond!($status; $($body)*) };
 }
 
+/// Makes a response with status 201: something new exists. Name its place in `Location`. Forms as in [`ok!`](crate::ok!).
+///
+/// ```
+/// let response = volga::created!({ "id": 7 }; [("location", "/users/7")]).unwrap();
+/// assert_eq!(response.status(), 201);
+/// ```
+#[macro_export]
+macro_rules! created {
+    ($($body:tt)*) => { $crate::__respond!(201; $($body)*) };
+}
+
+/// Makes a response with status 202: the work goes on after the response. Forms as in [`ok!`](crate::ok!).
+///
+/// ```
+/// assert_eq!(volga::accepted!("queued").unwrap().status(), 202);
+/// ```
+#[macro_export]
+macro_rules! accepted {
+    ($($body:tt)*) => { $crate::__respond!(202; $($body)*) };
+}
+
+/// Makes a response with status 400: the request is wrong. Forms as in [`ok!`](crate::ok!).
+///
+/// ```
+/// assert_eq!(volga::bad_request!("`from` is after `to`").unwrap().status(), 400);
+/// ```
+#[macro_export]
+macro_rules! bad_request {
+    ($($body:tt)*) => { $crate::__respond!(400; $($body)*) };
+}
+
+/// Makes a response with status 404: there is no such thing. Forms as in [`ok!`](crate::ok!).
+///
+/// ```
+/// let id = 7;
+/// assert_eq!(volga::not_found!("no user {id}").unwrap().status(), 404);
+/// ```
+#[macro_export]
+macro_rules! not_found {
+    ($($body:tt)*) => { $crate::__respond!(404; $($body)*) };
+}
+
+/// Makes a response with status 204, which has no body. Headers may follow: `no_content!(; [("x-id", "7")])`.
+///
+/// ```
+/// assert_eq!(volga::no_content!().unwrap().status(), 204);
+/// ```
+#[macro_export]
+macro_rules! no_content {
+    ($(; $headers:tt)?) => { $crate::__respond!(204; $(; $headers)?) };
+}
+
 /// Sorts what follows the status: a body, then `; [headers]`.
 #[doc(hidden)]
 #[macro_export]
@@ -80,10 +132,10 @@ macro_rules! __respond {
 #[macro_export]
 macro_rules! __with_headers {
     ($response:expr) => { $response };
-    ($response:expr, [$( ($name:expr, $value:expr) ),* $(,)?]) => {
+    ($response:expr, [$( $header:expr ),* $(,)?]) => {
         $response.and_then(|mut response: $crate::HttpResponse| {
             let mut named = ::std::vec::Vec::new();
-            $( $crate::__private::set_header(response.headers_mut(), &mut named, $name, $value)?; )*
+            $( $crate::__private::set_header(response.headers_mut(), &mut named, $header)?; )*
             let _ = &mut named;
             ::core::result::Result::Ok(response)
         })

@@ -1,7 +1,15 @@
 //! The facade over real sockets: one file per behaviour.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
+mod compile_fail;
+mod extract;
+mod in_process;
+mod macros;
+mod middleware;
 mod responses;
+mod routing;
 mod seed;
+mod services;
 mod shutdown;
 mod start;
 mod streams;

@@ -49,7 +49,12 @@ async fn macros_make_text_json_and_headers() {
     check(&ask("/status").await, "418", "x-a: 1\r\n", "teapot");
     check(&ask("/code").await, "202", "", "");
     check(&ask("/headers").await, "200", "x-a: 1\r\nx-a: 2\r\n", "");
-    check(&ask("/bad").await, "500", "", "Internal Server Error");
+    check(
+        &ask("/bad").await,
+        "500",
+        "application/problem+json",
+        r#"{"status":500,"title":"Internal Server Error"}"#,
+    );
     check(
         &ask("/bytes").await,
         "200",
@@ -66,14 +71,12 @@ async fn unknown_paths_methods_and_arguments_are_answered() {
     })
     .await;
     let address = server.address;
-    check(&ask(address, "GET /nothing").await, "404", "", "");
-    check(&ask(address, "POST /users/7").await, "405", "allow: GET, HEAD, DELETE\r\n", "");
-    check(
-        &ask(address, "GET /users/x").await,
-        "400",
-        "",
-        "path argument `id`: invalid digit found in string",
-    );
+    let unknown = r#"{"status":404,"title":"Not Found","detail":"nothing is at this path"}"#;
+    check(&ask(address, "GET /nothing").await, "404", "", unknown);
+    let other = r#"{"status":405,"title":"Method Not Allowed","detail":"the path is known, but not for this method"}"#;
+    check(&ask(address, "POST /users/7").await, "405", "allow: GET, HEAD, DELETE\r\n", other);
+    let argument = r#"{"status":400,"title":"Bad Request","detail":"path argument `id`: invalid digit found in string"}"#;
+    check(&ask(address, "GET /users/x").await, "400", "application/problem+json", argument);
     check(&ask(address, "HEAD /users/7").await, "200", "content-length: 1\r\n", "");
     check(&ask(address, "DELETE /users/7").await, "204", "", "");
 

@@ -1,0 +1,107 @@
+//! Why an argument could not be made of a request.
+
+use http::{HeaderName, StatusCode};
+
+use crate::BoxError;
+
+/// Why an argument could not be made of a request. Each becomes a response with its [`status`](Self::status).
+///
+/// It rides along as the [`cause`](crate::Error::cause) of the [`Error`](crate::Error), for whoever shapes the response.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// A segment of the path is not what the handler takes.
+    #[error("path argument `{name}`: {reason}")]
+    PathArg {
+        /// The argument's name in the pattern.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The handler asks for path arguments that its route does not have: a mistake of the server.
+    #[error("path arguments of the route: {reason}")]
+    PathShape {
+        /// What does not fit.
+        reason: String,
+    },
+    /// A field that the query must have is not there.
+    #[error("query field `{field}` is missing")]
+    MissingQueryField {
+        /// Its name.
+        field: String,
+    },
+    /// A field of the query is not what the handler takes.
+    #[error("query field `{at}`: {reason}")]
+    QueryField {
+        /// Its name, and the place among its values where it has several: `tag[1]` is the second one.
+        at: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The query as a whole is not what the handler takes.
+    #[error("query: {reason}")]
+    Query {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A header that the handler needs is not there.
+    #[error("header `{name}` is missing")]
+    MissingHeader {
+        /// Its name.
+        name: HeaderName,
+    },
+    /// A header is not what the handler takes.
+    #[error("header `{name}`: {reason}")]
+    Header {
+        /// Its name.
+        name: HeaderName,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The body is of another type than the handler takes, or of none.
+    #[error("the body must be `{expected}`, {found}")]
+    ContentType {
+        /// The type that the handler takes.
+        expected: &'static str,
+        /// What the request says of its body.
+        found: String,
+    },
+    /// The body is no JSON.
+    #[error("malformed JSON: {reason}")]
+    JsonSyntax {
+        /// What is wrong, with line and column.
+        reason: String,
+    },
+    /// The body is JSON, but not of the shape that the handler takes.
+    #[error("JSON of another shape at `{at}`: {reason}")]
+    JsonShape {
+        /// The place in the value: `items[2].price`; `.` for the whole.
+        at: String,
+        /// What does not fit, with line and column.
+        reason: String,
+    },
+    /// The body broke off.
+    #[error("the body could not be read")]
+    Body(#[source] BoxError),
+    /// The server was to put a value of this type into the request's extensions, and did not.
+    #[error("the request has no extension of type `{type_name}`")]
+    MissingExtension {
+        /// The type.
+        type_name: &'static str,
+    },
+}
+
+impl ExtractError {
+    /// The status of the response: 415 for a body of another type, 422 for JSON of another shape, 500 where the server is at fault, else 400.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::JsonShape { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::PathShape { .. } | Self::MissingExtension { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `Extension<T>`: a value that the server or a middleware put into the request.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::{Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+
+/// A value of the request's extensions, cloned. Dereferences to it.
+///
+/// Where it is missing, the server forgot to put it there: status 500.
+///
+/// ```
+/// use volga_core::{Extension, HandlerEndpoint};
+///
+/// #[derive(Clone)]
+/// struct User(String);
+///
+/// let endpoint = HandlerEndpoint::new(|Extension(User(name)): Extension<User>| name);
+/// # let mut router = volga_core::Router::new();
+/// # router.map(http::Method::GET, "/", endpoint);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extension<T>(pub T);
+
+impl<T: Clone + Send + Sync + 'static> FromRequestParts for Extension<T> {
+    fn needs(_: &mut crate::Needs) {}
+
+    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+        match parts.extensions.get::<T>() {
+            Some(value) => Ok(Self(value.clone())),
+            None => {
+                Err(ExtractError::MissingExtension { type_name: std::any::type_name::<T>() }.into())
+            }
+        }
+    }
+}
+
+/// Absent when the extensions hold no value of the type.
+impl<T: Clone + Send + Sync + 'static> MayBeAbsent for Extension<T> {
+    fn is_absent(parts: &RequestParts) -> bool {
+        parts.extensions.get::<T>().is_none()
+    }
+}
+
+impl<T> Deref for Extension<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Extension<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}

@@ -1,0 +1,202 @@
+//! `Json<T>`: a value as JSON, in and out.
+
+use std::ops::{Deref, DerefMut};
+
+use http::{HeaderMap, header};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::error::Category;
+
+use super::body::read_all;
+use crate::{
+    Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse, MayBeAbsent,
+    RequestParts, response::with_content_type,
+};
+
+const CONTENT_TYPE: &str = "application/json";
+
+/// A value that a request brings as JSON, or a response sends as JSON. Dereferences to it.
+///
+/// As the last argument of a handler it reads the body. The status is
+///
+/// - 415 where `Content-Type` is neither `application/json` nor `application/…+json`,
+/// - 400 where the body is no JSON,
+/// - 422 where it is JSON that does not fit `T`, with the place: `items[2].price`.
+///
+/// `Option<Json<T>>` is `None` where the request has neither a body nor a content type.
+///
+/// As a result of a handler it is sent as `application/json`.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use volga_core::{HandlerEndpoint, Json, Router};
+///
+/// #[derive(Deserialize, Serialize)]
+/// struct User { name: String }
+///
+/// let mut router = Router::new();
+/// router.map(http::Method::POST, "/users", HandlerEndpoint::new(async |Json(user): Json<User>| {
+///     Json(User { name: user.name.to_uppercase() })
+/// }));
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Json<T>(pub T);
+
+impl<T> Json<T> {
+    /// The value itself.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Json<T> {
+    fn needs(_: &mut crate::Needs) {}
+
+    async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
+        check_content_type(&parts.headers)?;
+        Ok(Self(read(&read_all(body).await?)?))
+    }
+}
+
+/// Absent when the request has neither a body nor a content type.
+impl<T> MayBeAbsent for Json<T> {
+    fn is_absent(parts: &RequestParts) -> bool {
+        !parts.has_body() && !parts.headers.contains_key(header::CONTENT_TYPE)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> HttpResult {
+        let body = serde_json::to_vec(&self.0).map_err(Error::server_error)?;
+        with_content_type(CONTENT_TYPE, body)
+    }
+}
+
+impl<T> From<T> for Json<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T> Deref for Json<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Json<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), ExtractError> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        let found = "but the request names no content type".to_owned();
+        return Err(ExtractError::ContentType { expected: CONTENT_TYPE, found });
+    };
+    if value.to_str().is_ok_and(is_json) {
+        return Ok(());
+    }
+    let found = format!("not `{}`", String::from_utf8_lossy(value.as_bytes()));
+    Err(ExtractError::ContentType { expected: CONTENT_TYPE, found })
+}
+
+/// True for `application/json` and `application/…+json`, in letters of either case, whatever parameters follow.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let (kind, subtype) = essence.split_once('/').unwrap_or_default();
+    let suffix = subtype.rsplit_once('+').map_or(subtype, |(_, suffix)| suffix);
+    kind.eq_ignore_ascii_case("application") && suffix.eq_ignore_ascii_case("json")
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ExtractError> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let at = error.path().to_string();
+        let inner = error.into_inner();
+        let reason = inner.to_string();
+        match inner.classify() {
+            Category::Data => ExtractError::JsonShape { at, reason },
+            Category::Io | Category::Syntax | Category::Eof => ExtractError::JsonSyntax { reason },
+        }
+    })?;
+    json.end().map_err(|error| ExtractError::JsonSyntax { reason: error.to_string() })?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Order {
+        items: Vec<Item>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Item {
+        price: u32,
+    }
+
+    #[track_caller]
+    fn check(body: &str, status: u16, message: &str) {
+        let error = read::<Order>(body.as_bytes()).unwrap_err();
+        assert_eq!((error.status().as_u16(), &*error.to_string()), (status, message));
+    }
+
+    #[test]
+    fn malformed_and_of_another_shape_are_told_apart() {
+        check("", 400, "malformed JSON: EOF while parsing a value at line 1 column 0");
+        check("{", 400, "malformed JSON: EOF while parsing an object at line 1 column 1");
+        check("{\"items\":[]} x", 400, "malformed JSON: trailing characters at line 1 column 14");
+        check(
+            r#"{"items":[{"price":1},{"price":"x"}]}"#,
+            422,
+            "JSON of another shape at `items[1].price`: invalid type: string \"x\", expected u32 at line 1 column 34",
+        );
+        check("{}", 422, "JSON of another shape at `.`: missing field `items` at line 1 column 2");
+        check(
+            r#"{"items":[{}]}"#,
+            422,
+            "JSON of another shape at `items[0]`: missing field `price` at line 1 column 12",
+        );
+        assert_eq!(read::<Order>(b" {\"items\":[]}\n").unwrap(), Order { items: Vec::new() });
+    }
+
+    #[test]
+    fn json_has_several_content_types() {
+        for text in ["application/json", "Application/JSON; charset=utf-8", "application/ld+json"] {
+            assert!(is_json(text), "{text}");
+        }
+        for text in
+            ["", "json", "text/json", "application/jsonp", "application/x-www-form-urlencoded"]
+        {
+            assert!(!is_json(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_body_is_a_value_or_an_error_of_the_client(body in prop::collection::vec(any::<u8>(), 0..64)) {
+            if let Err(error) = read::<Order>(&body) {
+                prop_assert!(error.status().is_client_error());
+            }
+        }
+
+        #[test]
+        fn json_of_any_kind_is_422_or_fits(text in r#"(\{"items":)?(\[(\{"price":)?(1|-1|"x"|null|\[\])\}?\]|1)\}?"#) {
+            let malformed = serde_json::from_str::<serde_json::Value>(&text).is_err();
+            match read::<Order>(text.as_bytes()) {
+                Ok(_) => prop_assert!(!malformed),
+                // A wrong shape may be met before a mistake of syntax that follows it.
+                Err(error) if malformed => prop_assert!([400, 422].contains(&error.status().as_u16())),
+                Err(error) => prop_assert_eq!(error.status().as_u16(), 422),
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Headers that are any text, and the macro that declares them.
+
+use std::fmt;
+
+use http::HeaderValue;
+
+/// Declares headers that are any text, each as a type.
+///
+/// A type dereferences to `str`, is made by `from_static` or `try_from`, implements [`TypedHeader`](crate::headers::TypedHeader), and is `pub`.
+///
+/// ```
+/// use volga_core::{IntoResponse, headers};
+///
+/// headers! {
+///     (ApiKey, "x-api-key"),
+///     /// Ties the log lines of several services together.
+///     (CorrelationId, "x-correlation-id"),
+/// }
+///
+/// let id = CorrelationId::try_from(String::from("7f")).unwrap();
+/// assert_eq!(id.as_str(), "7f");
+/// assert_eq!((id, "text").into_response().unwrap().headers()["x-correlation-id"], "7f");
+/// assert!(ApiKey::try_from("two\nlines").is_err());
+/// ```
+///
+/// A name in capital letters, or one that is none, does not compile.
+#[macro_export]
+macro_rules! headers {
+    ($( $(#[$meta:meta])* ($type:ident, $name:literal) ),* $(,)?) => { $(
+        #[doc = ::core::concat!("The header `", $name, "`, as a text.\n")]
+        $(#[$meta])*
+        #[derive(Clone, Debug, Eq, Hash, PartialEq)]
+        pub struct $type($crate::headers::TextHeader);
+
+        // A constant of a trait is looked at when it is used; this one, when it is declared.
+        const _: $crate::__private::HeaderName = $crate::__private::HeaderName::from_static($name);
+
+        impl $type {
+            /// A value that is known when the program is compiled.
+            ///
+            /// # Panics
+            ///
+            /// When it is not visible ASCII; in a constant, it does not compile then.
+            #[must_use]
+            pub const fn from_static(text: &'static str) -> Self {
+                Self($crate::headers::TextHeader::from_static(text))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl $crate::headers::TypedHeader for $type {
+            const NAME: $crate::__private::HeaderName = $crate::__private::HeaderName::from_static($name);
+            type Error = $crate::headers::HeaderTextError;
+
+            fn from_value(
+                value: &$crate::__private::HeaderValue,
+            ) -> ::core::result::Result<Self, Self::Error> {
+                $crate::headers::TextHeader::new(value.clone()).map(Self)
+            }
+
+            fn to_value(&self) -> $crate::__private::HeaderValue {
+                self.0.value().clone()
+            }
+        }
+
+        impl ::core::convert::TryFrom<&str> for $type {
+            type Error = $crate::headers::HeaderTextError;
+
+            fn try_from(text: &str) -> ::core::result::Result<Self, Self::Error> {
+                $crate::headers::TextHeader::try_from(text).map(Self)
+            }
+        }
+
+        impl ::core::convert::TryFrom<::std::string::String> for $type {
+            type Error = $crate::headers::HeaderTextError;
+
+            fn try_from(text: ::std::string::String) -> ::core::result::Result<Self, Self::Error> {
+                $crate::headers::TextHeader::try_from(text).map(Self)
+            }
+        }
+
+        impl ::core::ops::Deref for $type {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl ::core::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    )* };
+}
+
+/// A header value that is a text of visible ASCII and blanks; what [`headers!`](crate::headers!) makes its types of.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct TextHeader(HeaderValue);
+
+impl TextHeader {
+    /// Checks a value.
+    ///
+    /// # Errors
+    ///
+    /// A byte that is neither visible ASCII nor a blank.
+    pub fn new(value: HeaderValue) -> Result<Self, HeaderTextError> {
+        if value.to_str().is_ok() { Ok(Self(value)) } else { Err(HeaderTextError) }
+    }
+
+    /// A text that is known when the program is compiled.
+    ///
+    /// # Panics
+    ///
+    /// When it is no such text; in a constant, it does not compile then.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(HeaderValue::from_static(text))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // It was checked when it was made.
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+impl TryFrom<&str> for TextHeader {
+    type Error = HeaderTextError;
+
+    fn try_from(text: &str) -> Result<Self, HeaderTextError> {
+        HeaderValue::try_from(text).map_err(|_| HeaderTextError).and_then(Self::new)
+    }
+}
+
+impl TryFrom<String> for TextHeader {
+    type Error = HeaderTextError;
+
+    fn try_from(text: String) -> Result<Self, HeaderTextError> {
+        HeaderValue::try_from(text).map_err(|_| HeaderTextError).and_then(Self::new)
+    }
+}
+
+impl fmt::Display for TextHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that cannot be a header's value: it holds more than visible ASCII and blanks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a header is visible ASCII on one line")]
+pub struct HeaderTextError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_visible_ascii_on_one_line() {
+        assert_eq!(TextHeader::try_from("a b").unwrap().as_str(), "a b");
+        for text in ["é", "a\nb", "a\0"] {
+            assert_eq!(TextHeader::try_from(text), Err(HeaderTextError), "{text:?}");
+        }
+        assert!(TextHeader::new(HeaderValue::from_bytes(b"\xff").unwrap()).is_err());
+    }
+}

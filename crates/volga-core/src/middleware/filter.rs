@@ -1,0 +1,115 @@
+//! `filter`: a function that lets a request pass or refuses it.
+
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+use crate::{
+    BoxFuture, Endpoint, Error, Handler, HandlerOutput, HttpBody, HttpResponse, Middleware,
+    PartsArgs, RequestParts, handler::Marker,
+};
+
+/// What a [`Filter`] function says of a request.
+pub trait FilterVerdict {
+    /// Lets the request pass, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// Why the request is refused; it becomes the response.
+    fn verdict(self) -> Result<(), Error>;
+}
+
+/// `false` refuses with 400.
+impl FilterVerdict for bool {
+    fn verdict(self) -> Result<(), Error> {
+        if self { Ok(()) } else { Err(Error::client_error("the request was refused by a filter")) }
+    }
+}
+
+impl FilterVerdict for () {
+    fn verdict(self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl<T: FilterVerdict, E: Into<Error>> FilterVerdict for Result<T, E> {
+    fn verdict(self) -> Result<(), Error> {
+        self.map_err(Into::into)?.verdict()
+    }
+}
+
+/// Middleware of a function of extractors that need the head only: `|user: User| user.is_admin()`. It says `bool`, or a `Result`
+/// whose error becomes the response.
+pub struct Filter<F, Args, Kind> {
+    function: F,
+    marker: Marker<(Args, Kind)>,
+}
+
+impl<F, Args, Kind> Filter<F, Args, Kind>
+where
+    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+    F: Clone + Send + Sync + 'static,
+    Args: PartsArgs + Send + 'static,
+{
+    /// Makes middleware of a function.
+    pub fn new(function: F) -> Self {
+        Self { function, marker: PhantomData }
+    }
+}
+
+impl<F, Args, Kind> Clone for Filter<F, Args, Kind>
+where
+    F: Clone,
+{
+    fn clone(&self) -> Self {
+        Self { function: self.function.clone(), marker: PhantomData }
+    }
+}
+
+impl<F, Args, Kind> Middleware for Filter<F, Args, Kind>
+where
+    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+    F: Clone + Send + Sync + 'static,
+    Args: PartsArgs + Send + 'static,
+    Kind: 'static,
+{
+    fn needs(&self, needs: &mut crate::Needs) {
+        Args::needs(needs);
+    }
+
+    fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
+        Arc::new(FilterEndpoint { filter: self.clone(), inner })
+    }
+}
+
+struct FilterEndpoint<F, Args, Kind> {
+    filter: Filter<F, Args, Kind>,
+    inner: Arc<dyn Endpoint>,
+}
+
+impl<F, Args, Kind> Endpoint for FilterEndpoint<F, Args, Kind>
+where
+    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+    F: Clone + Send + Sync + 'static,
+    Args: PartsArgs + Send + 'static,
+    Kind: 'static,
+{
+    fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let function = self.filter.function.clone();
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            let args = match Args::from_parts(&mut parts).await {
+                Ok(args) => args,
+                Err(error) => return parts.responder().respond_to(error).await,
+            };
+            match function.call(args).into_future().await.verdict() {
+                Ok(()) => inner.call(parts, body).await,
+                Err(error) => parts.responder().respond_to(error).await,
+            }
+        })
+    }
+}
+
+impl<F, Args, Kind> fmt::Debug for Filter<F, Args, Kind> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filter").finish_non_exhaustive()
+    }
+}

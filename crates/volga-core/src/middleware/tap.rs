@@ -1,0 +1,112 @@
+//! `tap_req` and `map_ok`: one look at the request, or at the response of one that went well.
+
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+use crate::{
+    BoxFuture, Endpoint, Error, HandlerOutput, HttpBody, HttpResponse, IntoResponse, Middleware,
+    RequestParts, handler::Marker,
+};
+
+/// Middleware of a function `|parts: &mut RequestParts| …` that looks at the head of each request and may change it.
+#[derive(Clone, Debug)]
+pub struct TapRequest<F>(F);
+
+impl<F> TapRequest<F>
+where
+    F: Fn(&mut RequestParts) + Clone + Send + Sync + 'static,
+{
+    /// Makes middleware of a function.
+    pub fn new(function: F) -> Self {
+        Self(function)
+    }
+}
+
+impl<F> Middleware for TapRequest<F>
+where
+    F: Fn(&mut RequestParts) + Clone + Send + Sync + 'static,
+{
+    fn needs(&self, _: &mut crate::Needs) {}
+
+    fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
+        Arc::new(TapEndpoint { function: self.0.clone(), inner })
+    }
+}
+
+struct TapEndpoint<F> {
+    function: F,
+    inner: Arc<dyn Endpoint>,
+}
+
+impl<F> Endpoint for TapEndpoint<F>
+where
+    F: Fn(&mut RequestParts) + Send + Sync + 'static,
+{
+    fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        (self.function)(&mut parts);
+        self.inner.call(parts, body)
+    }
+}
+
+/// Middleware of a function `|response| …`, async or not, that gets each response which no error has become.
+pub struct MapOk<F, Kind> {
+    function: F,
+    marker: Marker<Kind>,
+}
+
+impl<F, R, Kind> MapOk<F, Kind>
+where
+    F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+{
+    /// Makes middleware of a function.
+    pub fn new(function: F) -> Self {
+        Self { function, marker: PhantomData }
+    }
+}
+
+impl<F, R, Kind> Middleware for MapOk<F, Kind>
+where
+    F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    Kind: 'static,
+{
+    fn needs(&self, _: &mut crate::Needs) {}
+
+    fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
+        let function = self.function.clone();
+        Arc::new(MapOkEndpoint { function, inner, marker: PhantomData })
+    }
+}
+
+struct MapOkEndpoint<F, Kind> {
+    function: F,
+    inner: Arc<dyn Endpoint>,
+    marker: Marker<Kind>,
+}
+
+impl<F, R, Kind> Endpoint for MapOkEndpoint<F, Kind>
+where
+    F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    Kind: 'static,
+{
+    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let responder = parts.responder();
+        let response = self.inner.call(parts, body);
+        let function = self.function.clone();
+        Box::pin(async move {
+            let response = response.await;
+            if response.extensions().get::<Error>().is_some() {
+                return response;
+            }
+            let mapped = function(response).into_future();
+            responder.respond(mapped.await.into_response()).await
+        })
+    }
+}
+
+impl<F, Kind> fmt::Debug for MapOk<F, Kind> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MapOk").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,103 @@
+//! `with`: a function of extractors and the rest of the way.
+
+use std::{fmt, future::IntoFuture, marker::PhantomData, sync::Arc};
+
+use crate::{
+    BoxFuture, Endpoint, Error, FromRequest, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput,
+    HttpBody, HttpContext, HttpResponse, IntoResponse, Middleware, Next, RequestParts,
+    handler::Marker,
+};
+
+/// Middleware of a function `async |user: User, next: NextCall| …`: its arguments are those of a handler, the last one is the rest of the way.
+pub struct With<F, Args, Via, Kind> {
+    function: F,
+    marker: Marker<(Args, Via, Kind)>,
+}
+
+impl<F, Args, Via, Kind> With<F, Args, Via, Kind>
+where
+    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    F: Clone + Send + Sync + 'static,
+    Args: HandlerArgs<Via> + Send + 'static,
+{
+    /// Makes middleware of a function.
+    pub fn new(function: F) -> Self {
+        Self { function, marker: PhantomData }
+    }
+}
+
+impl<F, Args, Via, Kind> Middleware for With<F, Args, Via, Kind>
+where
+    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    F: Clone + Send + Sync + 'static,
+    Args: HandlerArgs<Via> + Send + 'static,
+    Via: 'static,
+    Kind: 'static,
+{
+    fn needs(&self, needs: &mut crate::Needs) {
+        Args::needs(needs);
+    }
+
+    fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
+        let function = HandlerEndpoint::new(self.function.clone());
+        Arc::new(WithEndpoint { function, next: Next::new(inner) })
+    }
+}
+
+struct WithEndpoint<E> {
+    function: E,
+    next: Next,
+}
+
+impl<E: Endpoint> Endpoint for WithEndpoint<E> {
+    fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        parts.set_next(self.next.clone());
+        self.function.call(parts, body)
+    }
+}
+
+/// The rest of the way, as the last argument of a [`With`] function: awaiting it goes on with the request.
+#[must_use = "the request goes no further unless this is awaited"]
+pub struct NextCall {
+    next: Next,
+    ctx: HttpContext,
+}
+
+impl FromRequest for NextCall {
+    fn needs(_: &mut crate::Needs) {}
+
+    async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
+        let next = parts.take_next().ok_or_else(|| {
+            Error::server_error("`NextCall` is an argument of `with` functions only, for there alone is something next")
+        })?;
+        Ok(Self { next, ctx: HttpContext::new(parts, body) })
+    }
+}
+
+impl NextCall {
+    /// The request that goes on.
+    pub fn context_mut(&mut self) -> &mut HttpContext {
+        &mut self.ctx
+    }
+}
+
+impl IntoFuture for NextCall {
+    type Output = HttpResponse;
+    type IntoFuture = BoxFuture<HttpResponse>;
+
+    fn into_future(self) -> BoxFuture<HttpResponse> {
+        self.next.run(self.ctx)
+    }
+}
+
+impl<F, Args, Via, Kind> fmt::Debug for With<F, Args, Via, Kind> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("With").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for NextCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextCall").field("ctx", &self.ctx).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,51 @@
+//! `wrap`: a function of the request and the rest of the way.
+
+use std::{future::Future, sync::Arc};
+
+use crate::{
+    BoxFuture, Endpoint, HttpBody, HttpContext, HttpResponse, IntoResponse, Middleware, Next,
+    RequestParts,
+};
+
+/// Middleware of a function `async |ctx, next| …`: it may look at the request and change it, go on by
+/// [`next.run(ctx)`](Next::run) or answer by itself, and look at the response and change it.
+#[derive(Clone, Debug)]
+pub struct Wrap<F>(F);
+
+impl<F, Fut> Wrap<F>
+where
+    F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output: IntoResponse> + Send + 'static,
+{
+    /// Makes middleware of a function.
+    pub fn new(function: F) -> Self {
+        Self(function)
+    }
+}
+
+impl<F, Fut> Middleware for Wrap<F>
+where
+    F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output: IntoResponse> + Send + 'static,
+{
+    fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
+        Arc::new(WrapEndpoint { function: self.0.clone(), next: Next::new(inner) })
+    }
+}
+
+struct WrapEndpoint<F> {
+    function: F,
+    next: Next,
+}
+
+impl<F, Fut> Endpoint for WrapEndpoint<F>
+where
+    F: Fn(HttpContext, Next) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: IntoResponse> + Send + 'static,
+{
+    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let responder = parts.responder();
+        let result = (self.function)(HttpContext::new(parts, body), self.next.clone());
+        Box::pin(async move { responder.respond(result.await.into_response()).await })
+    }
+}

@@ -1,0 +1,174 @@
+//! What a request carries besides its head: the services of its app, its scope and its token; and how long they live.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::{
+    BoxError, BoxFuture, CancelGuard, CancellationToken, Dc, Error, HttpBody, HttpResponse, Needs,
+    RequestParts, Scope, ServiceError, Services,
+};
+
+/// What the requests of an app share: its services, and what runs [`detached`](crate::detached) handlers.
+#[derive(Clone, Debug)]
+pub struct AppContext {
+    services: Services,
+    root: Scope,
+    spawner: Option<Spawner>,
+}
+
+impl AppContext {
+    /// The context of an app with these services. Without a [`Spawner`], detached handlers are errors.
+    #[must_use]
+    pub fn new(services: Services) -> Self {
+        Self { root: services.root(), services, spawner: None }
+    }
+
+    /// Sets what runs detached handlers.
+    #[must_use]
+    pub fn with_spawner(mut self, spawner: Spawner) -> Self {
+        self.spawner = Some(spawner);
+        self
+    }
+}
+
+impl Default for AppContext {
+    fn default() -> Self {
+        Self::new(Services::default())
+    }
+}
+
+/// Runs futures beside the requests: `Spawner::new(|task| { tokio::spawn(task); })`.
+#[derive(Clone)]
+pub struct Spawner(Arc<dyn Fn(BoxFuture<()>) + Send + Sync>);
+
+impl Spawner {
+    /// Runs a future to its end by this function.
+    pub fn new(spawn: impl Fn(BoxFuture<()>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(spawn))
+    }
+
+    pub(crate) fn spawn(&self, task: BoxFuture<()>) {
+        (self.0)(task);
+    }
+}
+
+impl fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner").finish_non_exhaustive()
+    }
+}
+
+/// What a request carries besides its head. It costs one reference count until something of it is needed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RequestContext {
+    app: Option<Arc<AppContext>>,
+    scope: Option<Scope>,
+    token: Option<CancellationToken>,
+}
+
+impl RequestContext {
+    pub(crate) fn new(app: &Arc<AppContext>) -> Self {
+        Self { app: Some(Arc::clone(app)), scope: None, token: None }
+    }
+
+    pub(crate) fn token(&self) -> Option<&CancellationToken> {
+        self.token.as_ref()
+    }
+
+    pub(crate) fn services(&self) -> Option<&Services> {
+        self.app.as_ref().map(|app| &app.services)
+    }
+
+    pub(crate) fn spawner(&self) -> Option<&Spawner> {
+        self.app.as_ref()?.spawner.as_ref()
+    }
+
+    /// A service, made in the scope of the request if there is one.
+    pub(crate) async fn resolve<T>(&self) -> Result<Dc<T>, Error>
+    where
+        T: ?Sized + Send + Sync + 'static,
+    {
+        let root = self.app.as_ref().map(|app| &app.root);
+        match self.scope.as_ref().or(root) {
+            Some(scope) => scope.resolve().await,
+            None => Err(ServiceError::missing::<T>().into()),
+        }
+    }
+}
+
+/// The scope and the token of a request, from before its first argument is made until the body of its response is dropped.
+///
+/// It is held beside the future that answers the request. If that is dropped, so is this: the token fires.
+#[derive(Debug)]
+#[must_use = "dropping it ends the request"]
+pub(crate) struct RequestLife {
+    guard: Option<CancelGuard>,
+    scope: Option<Scope>,
+}
+
+impl RequestLife {
+    /// Makes what is needed and was not made further out. What is not needed costs nothing.
+    pub(crate) fn begin(needs: &Needs, parts: &mut RequestParts) -> Self {
+        let mut life = Self { guard: None, scope: None };
+        let context = parts.context();
+        if needs.needs_scope() && context.scope.is_none() {
+            life.scope = context.services().filter(|all| all.has_scoped()).map(Services::scope);
+        }
+        if let Some(scope) = &life.scope {
+            parts.context_mut().scope = Some(scope.clone());
+        }
+        if needs.needs_token() && parts.context().token.is_none() {
+            let (token, guard) = CancellationToken::with_guard();
+            parts.context_mut().token = Some(token);
+            life.guard = Some(guard);
+        }
+        life
+    }
+
+    /// Lets it live as long as the response's body, if there is still anyone whom its end concerns.
+    pub(crate) fn attach(self, response: HttpResponse) -> HttpResponse {
+        let guard = self.guard.filter(CancelGuard::is_observed);
+        let scope = self.scope.filter(Scope::holds_any);
+        if guard.is_none() && scope.is_none() {
+            return response;
+        }
+        response.map(|body| HttpBody::new(LivingBody { body, _life: Self { guard, scope } }))
+    }
+}
+
+/// A body that keeps the life of its request.
+struct LivingBody {
+    // Before the life, so that a stream is gone before the services that it uses, and before anyone hears that it is.
+    body: HttpBody,
+    _life: RequestLife,
+}
+
+impl Body for LivingBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests;

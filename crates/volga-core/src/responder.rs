@@ -1,0 +1,97 @@
+//! How a result becomes the response: errors by the mapper of the route, its groups or the app, or else as problem details.
+
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+use http::{HeaderMap, StatusCode};
+
+use crate::{
+    BoxFuture, Error, HandlerOutput, HttpResponse, HttpResult, IntoResponse, handler::Marker,
+    problem::Form,
+};
+
+/// Makes a response of an error.
+pub trait MapError: Send + Sync + 'static {
+    /// Makes the response, or gives up with an error, which then becomes one as if there were no mapper.
+    fn map_error(&self, error: Error) -> BoxFuture<HttpResult>;
+}
+
+/// A function `|error| …`, async or not, as a [`MapError`].
+pub struct ErrorMapper<F, Kind> {
+    function: F,
+    marker: Marker<Kind>,
+}
+
+impl<F, R, Kind> ErrorMapper<F, Kind>
+where
+    F: Fn(Error) -> R + Send + Sync + 'static,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+{
+    /// Makes a mapper of a function.
+    pub fn new(function: F) -> Self {
+        Self { function, marker: PhantomData }
+    }
+}
+
+impl<F, R, Kind> MapError for ErrorMapper<F, Kind>
+where
+    F: Fn(Error) -> R + Send + Sync + 'static,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    Kind: 'static,
+{
+    fn map_error(&self, error: Error) -> BoxFuture<HttpResult> {
+        let result = (self.function)(error).into_future();
+        Box::pin(async move { result.await.into_response() })
+    }
+}
+
+impl<F, Kind> fmt::Debug for ErrorMapper<F, Kind> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorMapper").finish_non_exhaustive()
+    }
+}
+
+/// What a request says about the response of an error, kept while the request itself is taken apart.
+#[derive(Clone)]
+pub(crate) struct Responder {
+    form: Form,
+    mapper: Option<Arc<dyn MapError>>,
+}
+
+impl Responder {
+    pub(crate) fn new(headers: &HeaderMap, mapper: Option<Arc<dyn MapError>>) -> Self {
+        Self { form: Form::preferred(headers), mapper }
+    }
+
+    /// Makes the response of a result.
+    pub(crate) async fn respond(&self, result: HttpResult) -> HttpResponse {
+        match result {
+            Ok(response) => response,
+            Err(error) => self.respond_to(error).await,
+        }
+    }
+
+    /// Makes the response of an error. The error rides along in its extensions, for whoever logs it.
+    pub(crate) async fn respond_to(&self, error: Error) -> HttpResponse {
+        let Some(mapper) = &self.mapper else { return self.plain(error) };
+        let carried = error.clone();
+        match mapper.map_error(error).await {
+            Ok(mut response) => {
+                response.extensions_mut().insert(carried);
+                response
+            }
+            Err(error) => self.plain(error),
+        }
+    }
+
+    fn plain(&self, error: Error) -> HttpResponse {
+        let problem = error.problem();
+        // The problem's members are strings and numbers, unless the application added others; and even those were JSON already.
+        let mut response = problem.respond(self.form).unwrap_or_else(|_| {
+            let mut response = HttpResponse::default();
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        });
+        response.extensions_mut().insert(error.clone());
+        response
+    }
+}

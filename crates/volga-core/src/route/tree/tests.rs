@@ -1,0 +1,306 @@
+//! The tree against cases, against a linear scan and against matchit.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn insert(
+    tree: &mut Tree<usize>,
+    method: Method,
+    pattern: &str,
+    target: usize,
+) -> Result<(), RouteError> {
+    tree.insert(method, &Pattern::parse(pattern)?, Location::caller(), target)
+}
+
+fn tree(patterns: &[&str]) -> Tree<usize> {
+    let mut tree = Tree::new();
+    for (index, pattern) in patterns.iter().enumerate() {
+        insert(&mut tree, Method::GET, pattern, index).unwrap();
+    }
+    tree.compact();
+    tree
+}
+
+fn find<'t>(tree: &'t Tree<usize>, method: &Method, path: &str) -> Found<'t, usize> {
+    tree.find(method, path, &mut Spans::default())
+}
+
+fn target(tree: &Tree<usize>, path: &str) -> Option<usize> {
+    match find(tree, &Method::GET, path) {
+        Found::Route(route) => Some(route.target),
+        _ => None,
+    }
+}
+
+/// The arguments that a path gives, raw.
+fn args(tree: &Tree<usize>, path: &str) -> Vec<(String, String)> {
+    let mut spans = Spans::default();
+    let Found::Route(route) = tree.find(&Method::GET, path, &mut spans) else { panic!("{path}") };
+    let value = |index| spans.slice(path, index).unwrap().to_owned();
+    route.info.names.iter().enumerate().map(|(at, name)| (name.to_string(), value(at))).collect()
+}
+
+#[test]
+fn static_goes_before_argument_and_a_dead_end_is_left_again() {
+    let tree = tree(&["/a/b/c", "/{x}/d", "/a/{y}", "/"]);
+    assert_eq!(target(&tree, "/a/b/c"), Some(0));
+    assert_eq!(target(&tree, "/a/d"), Some(2));
+    assert_eq!(target(&tree, "/b/d"), Some(1));
+    assert_eq!(target(&tree, "/a/b"), Some(2));
+    assert_eq!(target(&tree, "/"), Some(3));
+    assert_eq!(target(&tree, "/a"), None);
+    assert_eq!(target(&tree, "*"), None);
+}
+
+#[test]
+fn constraints_go_before_the_plain_argument_and_the_rest_comes_last() {
+    let tree = tree(&[
+        "/u/{name}",
+        "/u/{id:int}",
+        "/u/{n:uint}",
+        "/u/{*rest}",
+        "/u/me",
+        "/u/{id:int}/x",
+        "/{*all}",
+    ]);
+    for (path, expect) in [
+        ("/u/me", 4),
+        ("/u/7", 2),
+        ("/u/-7", 1),
+        ("/u/anna", 0),
+        ("/u/7/x", 5),
+        ("/u/7/y", 3),
+        ("/u/anna/x", 3),
+        ("/u", 6),
+        ("/v/w/x", 6),
+    ] {
+        assert_eq!(target(&tree, path), Some(expect), "{path}");
+    }
+    assert_eq!(target(&tree, "/"), None, "the rest is never empty");
+}
+
+#[test]
+fn each_route_has_its_own_names() {
+    let tree = tree(&["/u/{id}", "/u/{name}/x", "/u/{name}/{*rest}"]);
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(args(&tree, "/u/7"), [pair("id", "7")]);
+    assert_eq!(args(&tree, "/u/7/x"), [pair("name", "7")]);
+    assert_eq!(args(&tree, "/u/7/x/y"), [pair("name", "7"), pair("rest", "x/y")]);
+}
+
+#[test]
+fn one_trailing_slash_is_ignored_and_an_argument_is_never_empty() {
+    let tree = tree(&["/a", "/u/{id}", "/f/{*rest}", "//b/c"]);
+    assert_eq!(target(&tree, "/a/"), Some(0));
+    assert_eq!(target(&tree, "/a//"), None);
+    assert_eq!(target(&tree, "/u/"), None);
+    assert_eq!(target(&tree, "/u//"), None);
+    assert_eq!(target(&tree, "/A"), None);
+    assert_eq!(target(&tree, "/f"), None);
+    assert_eq!(target(&tree, "/f/"), None);
+    assert_eq!(target(&tree, "/f//x"), None);
+    assert_eq!(target(&tree, "//b/c"), Some(3));
+    assert_eq!(target(&tree, "/b/c"), None);
+    assert_eq!(target(&tree, "/b"), None);
+    assert_eq!(args(&tree, "/f/x/")[0].1, "x/", "the rest keeps its slash");
+}
+
+#[test]
+fn segments_are_compared_decoded_and_a_malformed_path_is_told() {
+    let tree = tree(&["/caf\u{e9}", "/100%", "/n/{id:int}", "/s/{x}"]);
+    assert_eq!(target(&tree, "/caf%C3%A9"), Some(0));
+    assert_eq!(target(&tree, "/%63af%c3%a9"), Some(0));
+    assert_eq!(target(&tree, "/100%25"), Some(1));
+    assert_eq!(target(&tree, "/n/%37"), Some(2));
+    assert_eq!(args(&tree, "/s/a%2Fb")[0].1, "a%2Fb", "an encoded slash splits nothing");
+    for path in ["/s/%", "/s/%2", "/nothing/%zz", "/100%"] {
+        assert!(matches!(find(&tree, &Method::GET, path), Found::Malformed), "{path}");
+    }
+}
+
+#[test]
+fn another_method_is_told_with_those_that_would_do() {
+    let mut tree = tree(&["/a", "/{x}", "/b/{*rest}"]);
+    insert(&mut tree, Method::POST, "/{x}", 9).unwrap();
+    let allowed = |path| match find(&tree, &Method::PUT, path) {
+        Found::OtherMethods(methods) => methods,
+        _ => panic!("the path is known"),
+    };
+    assert_eq!(allowed("/a"), [Method::GET, Method::HEAD, Method::POST]);
+    assert_eq!(allowed("/b/c"), [Method::GET, Method::HEAD]);
+    // A method of a less specific pattern is found when the more specific one lacks it.
+    assert!(matches!(find(&tree, &Method::POST, "/a"), Found::Route(Route { target: 9, .. })));
+    assert!(matches!(find(&tree, &Method::HEAD, "/a"), Found::Route(Route { target: 0, .. })));
+    insert(&mut tree, Method::HEAD, "/a", 10).unwrap();
+    assert!(matches!(find(&tree, &Method::HEAD, "/a"), Found::Route(Route { target: 10, .. })));
+}
+
+#[test]
+fn a_conflict_names_both_routes() {
+    for (old, new) in [
+        ("/users/{id}", "/users/{name}/"),
+        ("/users/{id:int}", "/users/{n:int}"),
+        ("/{*a}", "/{*b}"),
+    ] {
+        let error = insert(&mut tree(&[old]), Method::GET, new, 1).unwrap_err().to_string();
+        let expect = format!("`GET {new}` conflicts with `GET {old}`, mapped before at ");
+        assert!(error.starts_with(&expect), "{error}");
+    }
+}
+
+/// A segment of a generated pattern, in the order of precedence.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Part {
+    Static(u8),
+    Uint,
+    Int,
+    Arg,
+    Rest,
+}
+
+/// A segment of a generated path: a word, or a number.
+#[derive(Clone, Copy, Debug)]
+enum Given {
+    Word(u8),
+    Number(i8),
+}
+
+impl Part {
+    fn text(self, depth: usize) -> String {
+        match self {
+            Self::Static(n) => format!("s{n}"),
+            Self::Uint => format!("{{a{depth}:uint}}"),
+            Self::Int => format!("{{a{depth}:int}}"),
+            Self::Arg => format!("{{a{depth}}}"),
+            Self::Rest => "{*rest}".to_owned(),
+        }
+    }
+
+    fn matches(self, given: Given) -> bool {
+        match (self, given) {
+            (Self::Static(n), Given::Word(m)) => n == m,
+            (Self::Static(_), Given::Number(_)) => false,
+            (Self::Uint, given) => matches!(given, Given::Number(n) if n >= 0),
+            (Self::Int, given) => matches!(given, Given::Number(_)),
+            (Self::Arg | Self::Rest, _) => true,
+        }
+    }
+}
+
+fn pattern_text(parts: &[Part]) -> String {
+    parts.iter().enumerate().map(|(depth, part)| format!("/{}", part.text(depth))).collect()
+}
+
+fn path_text(path: &[Given]) -> String {
+    let segment = |given: &Given| match given {
+        Given::Word(n) => format!("/s{n}"),
+        Given::Number(n) => format!("/{n}"),
+    };
+    path.iter().map(segment).collect()
+}
+
+/// The same rules, said as a scan of all patterns: of those that match, the one whose first difference goes before wins.
+fn scan(patterns: &[Vec<Part>], path: &[Given]) -> Option<usize> {
+    let matches = |pattern: &Vec<Part>| {
+        let rest = pattern.last() == Some(&Part::Rest);
+        let long_enough =
+            if rest { path.len() >= pattern.len() } else { path.len() == pattern.len() };
+        long_enough && pattern.iter().zip(path).all(|(part, given)| part.matches(*given))
+    };
+    (0..patterns.len()).filter(|&n| matches(&patterns[n])).min_by_key(|&n| &patterns[n])
+}
+
+fn pattern_strategy(parts: impl Strategy<Value = Part>) -> impl Strategy<Value = Vec<Part>> {
+    (prop::collection::vec(parts, 0..5), any::<bool>()).prop_map(|(mut parts, rest)| {
+        if rest {
+            parts.push(Part::Rest);
+        }
+        parts
+    })
+}
+
+fn path_strategy() -> impl Strategy<Value = Vec<Given>> {
+    let given = prop_oneof![(0..3_u8).prop_map(Given::Word), (-1..2_i8).prop_map(Given::Number)];
+    prop::collection::vec(given, 0..6)
+}
+
+proptest! {
+    #[test]
+    fn the_tree_agrees_with_a_scan(
+        patterns in prop::collection::vec(
+            pattern_strategy(prop_oneof![
+                (0..3_u8).prop_map(Part::Static),
+                Just(Part::Uint),
+                Just(Part::Int),
+                Just(Part::Arg),
+            ]),
+            0..16,
+        ),
+        paths in prop::collection::vec(path_strategy(), 0..20),
+        slash in "/?",
+        compact in any::<bool>(),
+    ) {
+        let mut tree = Tree::new();
+        let mut kept: Vec<Vec<Part>> = Vec::new();
+        for pattern in patterns {
+            let text = format!("{}/", pattern_text(&pattern));
+            let mapped = insert(&mut tree, Method::GET, &text, kept.len());
+            prop_assert_eq!(mapped.is_err(), kept.contains(&pattern), "{}", text);
+            if mapped.is_ok() {
+                kept.push(pattern);
+            }
+        }
+        if compact {
+            tree.compact();
+        }
+        for path in paths {
+            let text = format!("{}{slash}", path_text(&path));
+            let expect = scan(&kept, &path);
+            prop_assert_eq!(target(&tree, &text), expect, "{}", text);
+            let allowed = matches!(find(&tree, &Method::PUT, &text), Found::OtherMethods(_));
+            prop_assert_eq!(allowed, expect.is_some(), "{}", text);
+        }
+    }
+
+    /// Where both accept the routes, both find the same; matchit knows no constraints and no trailing slash.
+    #[test]
+    fn the_tree_agrees_with_matchit(
+        patterns in prop::collection::vec(
+            pattern_strategy(prop_oneof![(0..3_u8).prop_map(Part::Static), Just(Part::Arg)]),
+            0..16,
+        ),
+        paths in prop::collection::vec(path_strategy(), 0..20),
+    ) {
+        let mut tree = Tree::new();
+        let mut peer = matchit::Router::new();
+        for (index, pattern) in patterns.iter().enumerate() {
+            let text = if pattern.is_empty() { "/".to_owned() } else { pattern_text(pattern) };
+            if peer.insert(&text, index).is_ok() {
+                insert(&mut tree, Method::GET, &text, index).unwrap();
+            }
+        }
+        tree.compact();
+        for path in paths {
+            let text = if path.is_empty() { "/".to_owned() } else { path_text(&path) };
+            let expect = peer.at(&text).ok();
+            prop_assert_eq!(target(&tree, &text), expect.as_ref().map(|found| *found.value), "{}", text);
+            if let Some(expect) = expect {
+                let values: Vec<_> = args(&tree, &text);
+                let pairs = expect.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+                prop_assert_eq!(values, pairs.collect::<Vec<_>>(), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn no_path_panics(path in "[/a-c%0-9é{}*:.]{0,24}") {
+        let tree = tree(&["/a", "/{x:int}/{y}", "/a/{*rest}", "/{x}/b/{*rest}"]);
+        let mut spans = Spans::default();
+        if let Found::Route(route) = tree.find(&Method::GET, &path, &mut spans) {
+            for index in 0..route.info.names.len() {
+                prop_assert!(spans.slice(&path, index).is_some_and(|text| !text.is_empty()));
+            }
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! The router: what is mapped, by scopes, before it becomes a service.
+
+use std::{fmt, panic::Location, sync::Arc};
+
+use http::Method;
+
+use crate::{
+    AppContext, Asker, Endpoint, MapError, Middleware, Needs, RouteError, RouteFault, RouteFaults,
+    RouterService, ServiceFaults, ServicesBuilder,
+    route::{Pattern, Segment, Tree},
+    service::{Miss, Misses, Target},
+    way::{Onward, Way},
+};
+
+/// Endpoints by method and path.
+///
+/// A pattern is a path whose segments may be arguments:
+///
+/// | Segment | Matches |
+/// |---|---|
+/// | `users` | itself, percent-decoded and case-sensitive |
+/// | `{id:int}` | one segment that keeps the constraint: `uuid`, `bool`, `uint` (fits `u64`), `int` (fits `i64`), `hex`, `alpha` (ASCII letters) |
+/// | `{id}` | one segment that is not empty |
+/// | `{*path}`, the last one | one or more segments, of which the first is not empty |
+///
+/// They are tried in this order at each segment, constraints in the order given here, and a path that leads nowhere one way is tried the next. One trailing slash is ignored, in the
+/// pattern and in the path. GET answers HEAD too, unless HEAD is mapped itself; OPTIONS is answered for every known path, unless it is mapped.
+pub struct Router {
+    tree: Tree<RouteId>,
+    routes: Vec<MappedRoute>,
+    scopes: Vec<Scope>,
+    faults: Vec<RouteFault>,
+    app: AppContext,
+}
+
+/// A route of a [`Router`], to add settings to it later.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RouteId(usize);
+
+/// A part of a [`Router`] with a prefix of its own, to map routes in it and to add settings to all of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ScopeId(usize);
+
+impl ScopeId {
+    /// All routes.
+    pub const ROOT: Self = Self(0);
+}
+
+/// What was mapped. Faulty routes are kept as well, so that every `RouteId` stands for one.
+///
+/// What is set on a route, its scope, the scopes around that and the whole router is looked up when the router becomes a service; so the order in which they were set and
+/// mapped does not matter.
+struct MappedRoute {
+    method: Method,
+    pattern: String,
+    scope: ScopeId,
+    endpoint: Arc<dyn Endpoint>,
+    settings: Settings,
+    place: &'static Location<'static>,
+}
+
+/// What is set on a place: a route, a scope, the whole router.
+#[derive(Default)]
+struct Settings {
+    /// The outermost first.
+    middleware: Vec<Box<dyn Middleware>>,
+    mapper: Option<Arc<dyn MapError>>,
+    fallback: Option<Arc<dyn Endpoint>>,
+}
+
+impl Settings {
+    fn needs(&self, needs: &mut Needs) {
+        self.middleware.iter().for_each(|middleware| middleware.needs(needs));
+    }
+
+    /// Puts the middleware around an endpoint.
+    fn wrap(&self, endpoint: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
+        self.middleware.iter().rev().fold(endpoint, |inner, middleware| middleware.wrap(inner))
+    }
+}
+
+struct Scope {
+    /// `None` for the root.
+    parent: Option<ScopeId>,
+    /// With those of the scopes around it, without a slash at its end.
+    prefix: String,
+    /// Its prefix, or that of a scope around it, is malformed. That is one fault, not one for each route in it.
+    is_faulty: bool,
+    settings: Settings,
+}
+
+/// A place in a [`Router`] that middleware, an error mapper and a fallback can be set on: for all that is mapped there, before or after.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// A scope, or the whole router by [`ScopeId::ROOT`].
+    Scope(ScopeId),
+    /// One route.
+    Route(RouteId),
+}
+
+impl Router {
+    /// A router without routes.
+    #[must_use]
+    pub fn new() -> Self {
+        let root = Scope {
+            parent: None,
+            prefix: String::new(),
+            is_faulty: false,
+            settings: Settings::default(),
+        };
+        Self {
+            tree: Tree::new(),
+            routes: Vec::new(),
+            scopes: vec![root],
+            faults: Vec::new(),
+            app: AppContext::default(),
+        }
+    }
+
+    /// Maps an endpoint. What is wrong with the route is recorded with the caller's place in the source, and told by
+    /// [`check`](Self::check) and [`into_service`](Self::into_service).
+    #[track_caller]
+    pub fn map(&mut self, method: Method, pattern: &str, endpoint: impl Endpoint) -> RouteId {
+        self.map_in(ScopeId::ROOT, method, pattern, endpoint)
+    }
+
+    /// As [`map`](Self::map), with the prefix of a scope before the pattern. There, the empty pattern and `/` are the prefix itself.
+    #[track_caller]
+    pub fn map_in(
+        &mut self,
+        scope: ScopeId,
+        method: Method,
+        pattern: &str,
+        endpoint: impl Endpoint,
+    ) -> RouteId {
+        let place = Location::caller();
+        let id = RouteId(self.routes.len());
+        let full = format!("{}{pattern}", self.scopes[scope.0].prefix);
+        if let Err(error) = self.insert(id, scope, &method, &full, endpoint.path_args(), place) {
+            self.faults.push(RouteFault { error, place });
+        }
+        let endpoint = Arc::new(endpoint);
+        let settings = Settings::default();
+        self.routes.push(MappedRoute { method, pattern: full, scope, endpoint, settings, place });
+        id
+    }
+
+    /// Sets what the requests share.
+    pub fn set_context(&mut self, app: AppContext) {
+        self.app = app;
+    }
+
+    /// Tells what is wrong with the services, as far as these routes need them.
+    ///
+    /// # Errors
+    ///
+    /// All faults, each with its place in the source.
+    pub fn check_services(&self, services: &ServicesBuilder) -> Result<(), ServiceFaults> {
+        let routes: Vec<_> = self
+            .routes
+            .iter()
+            .map(|route| {
+                (format!("{} {}", route.method, route.pattern), self.needs_of(route), route.place)
+            })
+            .collect();
+        services.check(routes.iter().map(|(name, needs, place)| Asker { name, needs, place }))
+    }
+
+    /// Makes a scope within another one; its prefix is a pattern, and comes after that of the other.
+    #[track_caller]
+    pub fn scope(&mut self, parent: ScopeId, prefix: &str) -> ScopeId {
+        let id = ScopeId(self.scopes.len());
+        let full = format!("{}{prefix}", self.scopes[parent.0].prefix);
+        let mut is_faulty = self.scopes[parent.0].is_faulty;
+        if !prefix.is_empty()
+            && let Err(error) = check_prefix(&full)
+        {
+            self.faults.push(RouteFault { error, place: Location::caller() });
+            is_faulty = true;
+        }
+        let prefix = full.strip_suffix('/').unwrap_or(&full).to_owned();
+        let settings = Settings::default();
+        self.scopes.push(Scope { parent: Some(parent), prefix, is_faulty, settings });
+        id
+    }
+
+    /// Adds middleware at a place, inside of what was added there before. That of a scope stands around that of the scopes and routes in it.
+    pub fn add_middleware(&mut self, place: Place, middleware: impl Middleware) {
+        self.settings(place).middleware.push(Box::new(middleware));
+    }
+
+    /// Sets what makes responses of errors at a place, in place of what was set there before. The nearest one counts: that of the route, of its
+    /// scope, of the scopes around that, of the router.
+    pub fn set_error_mapper(&mut self, place: Place, mapper: impl MapError) {
+        self.settings(place).mapper = Some(Arc::new(mapper));
+    }
+
+    /// Sets what answers requests without a route whose path begins with the prefix of the scope, in place of what was set there before. The nearest one counts.
+    pub fn set_fallback(&mut self, scope: ScopeId, endpoint: impl Endpoint) {
+        self.settings(Place::Scope(scope)).fallback = Some(Arc::new(endpoint));
+    }
+
+    fn settings(&mut self, place: Place) -> &mut Settings {
+        match place {
+            Place::Scope(id) => &mut self.scopes[id.0].settings,
+            Place::Route(id) => &mut self.routes[id.0].settings,
+        }
+    }
+
+    /// The method and the pattern of a route; the pattern has the prefixes of its scopes.
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> (&Method, &str) {
+        let route = &self.routes[id.0];
+        (&route.method, &route.pattern)
+    }
+
+    /// The prefix of a scope with those of the scopes around it, without a slash at its end.
+    #[must_use]
+    pub fn prefix(&self, id: ScopeId) -> &str {
+        &self.scopes[id.0].prefix
+    }
+
+    /// The scopes of a route, from its own to the root.
+    pub fn scopes_of(&self, id: RouteId) -> impl Iterator<Item = ScopeId> {
+        self.around(self.routes[id.0].scope)
+    }
+
+    /// Methods and patterns of all routes, for people to read.
+    pub fn routes(&self) -> impl Iterator<Item = (&Method, &str)> {
+        self.tree.routes().into_iter()
+    }
+
+    /// Tells what is wrong with the routes mapped so far.
+    ///
+    /// # Errors
+    ///
+    /// All faults, each with its place in the source.
+    pub fn check(&self) -> Result<(), RouteFaults> {
+        if self.faults.is_empty() { Ok(()) } else { Err(RouteFaults(self.faults.clone())) }
+    }
+
+    /// The service that answers requests by these routes.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn into_service(mut self) -> Result<RouterService, RouteFaults> {
+        self.check()?;
+        self.tree.compact();
+        // Once for each scope, whatever number of routes it has; one without middleware is no stage.
+        let stages: Vec<Option<Arc<dyn Endpoint>>> = self
+            .scopes
+            .iter()
+            .map(|Scope { settings, .. }| {
+                (!settings.middleware.is_empty()).then(|| settings.wrap(Arc::new(Onward)))
+            })
+            .collect();
+        let way_to = |scope: ScopeId, endpoint: Arc<dyn Endpoint>| {
+            let mut way: Vec<_> =
+                self.around(scope).filter_map(|id| stages[id.0].clone()).collect();
+            way.reverse();
+            way.push(endpoint);
+            Way::new(way.into())
+        };
+        let targets = self
+            .routes
+            .iter()
+            .map(|route| Target {
+                way: way_to(route.scope, route.settings.wrap(Arc::clone(&route.endpoint))),
+                needs: self.needs_of(route),
+                mapper: route.settings.mapper.clone().or_else(|| self.mapper(route.scope)),
+            })
+            .collect();
+        let mut misses = Tree::new();
+        let mut miss_targets = Vec::new();
+        for (index, scope) in self.scopes.iter().enumerate().rev() {
+            let id = ScopeId(index);
+            let fallback =
+                self.around(id).find_map(|id| self.scopes[id.0].settings.fallback.clone());
+            let endpoint = Arc::new(Miss { fallback });
+            let mut needs = Needs::default();
+            endpoint.needs(&mut needs);
+            self.around(id).for_each(|id| self.scopes[id.0].settings.needs(&mut needs));
+            let target = Target { way: way_to(id, endpoint), mapper: self.mapper(id), needs };
+            for pattern in [format!("{}/", scope.prefix), format!("{}/{{*rest}}", scope.prefix)] {
+                // Two scopes with one prefix: the later one counts, and so it came first here.
+                if let Ok(pattern) = Pattern::parse(&pattern) {
+                    let _ = misses.insert(
+                        Method::GET,
+                        &pattern,
+                        Location::caller(),
+                        miss_targets.len(),
+                    );
+                }
+            }
+            miss_targets.push(target);
+        }
+        Ok(RouterService::new(
+            self.tree,
+            targets,
+            Misses { tree: misses, targets: miss_targets },
+            self.app,
+        ))
+    }
+
+    /// A scope and those around it, from the inside out.
+    fn around(&self, scope: ScopeId) -> impl Iterator<Item = ScopeId> {
+        std::iter::successors(Some(scope), |scope| self.scopes[scope.0].parent)
+    }
+
+    fn needs_of(&self, route: &MappedRoute) -> Needs {
+        let mut needs = Needs::default();
+        route.endpoint.needs(&mut needs);
+        route.settings.needs(&mut needs);
+        self.around(route.scope).for_each(|id| self.scopes[id.0].settings.needs(&mut needs));
+        needs
+    }
+
+    fn mapper(&self, scope: ScopeId) -> Option<Arc<dyn MapError>> {
+        self.around(scope).find_map(|id| self.scopes[id.0].settings.mapper.clone())
+    }
+
+    fn insert(
+        &mut self,
+        id: RouteId,
+        scope: ScopeId,
+        method: &Method,
+        pattern: &str,
+        taken: usize,
+        place: &'static Location<'static>,
+    ) -> Result<(), RouteError> {
+        if self.scopes[scope.0].is_faulty {
+            return Ok(());
+        }
+        let parsed = Pattern::parse(pattern)?;
+        let present = parsed.names().count();
+        self.tree.insert(method.clone(), &parsed, place, id)?;
+        if present < taken {
+            let (method, pattern) = (method.clone(), pattern.to_owned());
+            return Err(RouteError::MissingArgs { method, pattern, taken, present });
+        }
+        Ok(())
+    }
+}
+
+impl RouteId {
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router")
+            .field("routes", &self.tree.routes())
+            .field("faults", &self.faults)
+            .finish()
+    }
+}
+
+/// A prefix is a pattern that something may follow.
+fn check_prefix(prefix: &str) -> Result<(), RouteError> {
+    let pattern = Pattern::parse(prefix)?;
+    match pattern.segments().last() {
+        Some(Segment::Rest(_)) => Err(RouteError::Pattern {
+            pattern: prefix.to_owned(),
+            at: prefix.rfind("{*").unwrap_or_default(),
+            expected: "nothing can follow `{*name}`, so it is no prefix",
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HandlerEndpoint;
+
+    fn nothing() -> impl Endpoint {
+        HandlerEndpoint::new(|| "")
+    }
+
+    #[track_caller]
+    fn check(router: Router, expect: &[&str]) {
+        let faults = router.into_service().unwrap_err();
+        let all = faults.to_string();
+        assert_eq!(faults.iter().count(), expect.len(), "{all}");
+        assert_eq!(all.matches("\n").count(), expect.len(), "{all}");
+        for (part, fault) in expect.iter().zip(faults.iter()) {
+            let fault = fault.to_string();
+            assert!(fault.contains(part) && fault.contains("router.rs:"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn faults_are_told_all_at_once_with_their_places() {
+        let mut router = Router::new();
+        router.map(Method::GET, "a", nothing());
+        router.map(Method::GET, "/{x}", nothing());
+        router.map(Method::GET, "/{y}", nothing());
+        router.map(Method::GET, "/z/{y}", HandlerEndpoint::new(|_: u8, _: u8| ""));
+        router.map(Method::GET, "/{*rest}/x", nothing());
+        router.map(Method::GET, "/{id:number}", nothing());
+        check(
+            router,
+            &[
+                "pattern `a` is malformed at byte 0: a pattern starts with `/`",
+                "`GET /{y}` conflicts with `GET /{x}`, mapped before at ",
+                "the handler of `GET /z/{y}` takes 2 path arguments, but the pattern has 1",
+                "pattern `/{*rest}/x` is malformed at byte 9: `{*name}` is the last segment",
+                "pattern `/{id:number}` asks for `number`, which is no constraint",
+            ],
+        );
+    }
+
+    #[test]
+    fn scopes_put_their_prefixes_before_their_routes() {
+        let mut router = Router::new();
+        let users = router.scope(ScopeId::ROOT, "/users/{id}/");
+        let plain = router.scope(users, "");
+        let orders = router.scope(plain, "/orders");
+        let id = router.map_in(orders, Method::GET, "/{number}", nothing());
+        let itself = router.map_in(orders, Method::GET, "", nothing());
+        let slash = router.map_in(users, Method::GET, "/", nothing());
+        assert_eq!(router.route(id), (&Method::GET, "/users/{id}/orders/{number}"));
+        assert_eq!(router.route(itself).1, "/users/{id}/orders");
+        assert_eq!(router.route(slash).1, "/users/{id}/");
+        assert_eq!(router.scopes_of(id).collect::<Vec<_>>(), [orders, plain, users, ScopeId::ROOT]);
+        assert_eq!(router.prefix(orders), "/users/{id}/orders");
+        router.check().unwrap();
+    }
+
+    #[test]
+    fn a_faulty_prefix_is_one_fault_and_routes_of_scopes_conflict_as_any() {
+        let mut router = Router::new();
+        let faulty = router.scope(ScopeId::ROOT, "users");
+        router.map_in(faulty, Method::GET, "/a", nothing());
+        router.map_in(faulty, Method::GET, "/a", nothing());
+        router.scope(ScopeId::ROOT, "/files/{*rest}");
+        let users = router.scope(ScopeId::ROOT, "/users");
+        router.map(Method::GET, "/users/{id}", nothing());
+        router.map_in(users, Method::GET, "/{name}", nothing());
+        router.map_in(users, Method::GET, "{name}", nothing());
+        let repeated = router.scope(users, "/{id}");
+        router.map_in(repeated, Method::GET, "/{id}", nothing());
+        check(
+            router,
+            &[
+                "pattern `users` is malformed at byte 0",
+                "pattern `/files/{*rest}` is malformed at byte 7: nothing can follow `{*name}`, so it is no prefix",
+                "`GET /users/{name}` conflicts with `GET /users/{id}`",
+                "pattern `/users{name}` is malformed at byte 6",
+                "pattern `/users/{id}/{id}` names `id` twice",
+            ],
+        );
+    }
+}

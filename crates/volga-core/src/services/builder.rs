@@ -1,0 +1,259 @@
+//! Registering services.
+
+use std::{
+    any::{TypeId, type_name},
+    collections::BTreeMap,
+    fmt,
+    marker::PhantomData,
+    panic::Location,
+    sync::Arc,
+};
+
+use tokio::sync::OnceCell;
+
+use super::{
+    Asker, Dc, Factory, Inject, Needs, ServiceFaults, Services,
+    check::check,
+    needs::short,
+    registry::{ByAlias, ByFactory, Entry, Erased, Held, Maker},
+};
+
+/// Registers services, each under its type.
+///
+/// | Lifetime | Made | By a value | By a factory | By the type itself |
+/// |---|---|---|---|---|
+/// | singleton | once, when it is first asked for | [`add_singleton`](Self::add_singleton), [`add_shared`](Self::add_shared) | [`add_singleton_factory`](Self::add_singleton_factory) | |
+/// | scoped | once for each request that asks for it | | [`add_scoped_factory`](Self::add_scoped_factory) | [`add_scoped`](Self::add_scoped) |
+/// | transient | for each argument that asks for it | | [`add_transient_factory`](Self::add_transient_factory) | [`add_transient`](Self::add_transient) |
+///
+/// A scoped service lives until the body of its request's response is dropped; a stream keeps it for as long as it runs. Whatever is made lives on, in any
+/// case, where a `Dc` of it is held.
+///
+/// The order does not matter, and what is registered again replaces what was there, so a test can put its own in place. Services that are missing
+/// or need each other in a circle are told at start-up, and so is a singleton that would keep a scoped service beyond its request.
+///
+/// ```
+/// use volga_core::{Dc, ServicesBuilder};
+///
+/// struct Config { url: String }
+/// struct Pool { url: String }
+/// trait Repo: Send + Sync { fn name(&self) -> String; }
+/// struct PgRepo { pool: Dc<Pool> }
+/// impl Repo for PgRepo { fn name(&self) -> String { self.pool.url.clone() } }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), volga_core::Error> {
+/// let mut services = ServicesBuilder::new();
+/// services
+///     .add_singleton(Config { url: "pg://".into() })
+///     .add_singleton_factory(async |config: Dc<Config>| Ok(Pool { url: config.url.clone() }))
+///     .add_scoped_factory(|pool: Dc<Pool>| Ok(PgRepo { pool }))
+///     .add_alias::<dyn Repo, PgRepo>(|repo| repo);
+///
+/// let scope = services.build()?.scope();
+/// assert_eq!(scope.resolve::<dyn Repo>().await?.name(), "pg://");
+/// # Ok(()) }
+/// ```
+#[derive(Default)]
+pub struct ServicesBuilder {
+    registrations: Vec<Registration>,
+    by_type: BTreeMap<TypeId, usize>,
+}
+
+impl ServicesBuilder {
+    /// No services.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a singleton that is there already: plain shared state.
+    #[track_caller]
+    pub fn add_singleton<T: Send + Sync + 'static>(&mut self, value: T) -> &mut Self {
+        self.add_shared(Arc::new(value))
+    }
+
+    /// Adds a singleton that the program holds elsewhere, too, or one under a trait: `add_shared::<dyn Repo>(Arc::new(PgRepo))`.
+    #[track_caller]
+    pub fn add_shared<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) -> &mut Self {
+        self.add::<T>(Needs::default(), Source::Value(Box::new(Dc::from(value))))
+    }
+
+    /// Adds a singleton that is made when it is first asked for. If that fails, the next who asks tries again.
+    #[track_caller]
+    pub fn add_singleton_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
+    where
+        F: Factory<Args, Kind>,
+        Args: 'static,
+        Kind: 'static,
+    {
+        self.add_factory(Lifetime::Singleton, factory)
+    }
+
+    /// Adds a service that each request makes once, when it first asks for it.
+    #[track_caller]
+    pub fn add_scoped_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
+    where
+        F: Factory<Args, Kind>,
+        Args: 'static,
+        Kind: 'static,
+    {
+        self.add_factory(Lifetime::Scoped, factory)
+    }
+
+    /// Adds a service that is made for each argument.
+    #[track_caller]
+    pub fn add_transient_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
+    where
+        F: Factory<Args, Kind>,
+        Args: 'static,
+        Kind: 'static,
+    {
+        self.add_factory(Lifetime::Transient, factory)
+    }
+
+    /// As [`add_scoped_factory`](Self::add_scoped_factory), for a type that says how it is made.
+    #[track_caller]
+    pub fn add_scoped<T: Inject>(&mut self) -> &mut Self {
+        self.add_factory(Lifetime::Scoped, T::inject)
+    }
+
+    /// As [`add_transient_factory`](Self::add_transient_factory), for a type that says how it is made.
+    #[track_caller]
+    pub fn add_transient<T: Inject>(&mut self) -> &mut Self {
+        self.add_factory(Lifetime::Transient, T::inject)
+    }
+
+    /// Lets a service be asked for under a trait, too: `add_alias::<dyn Repo, PgRepo>(|repo| repo)`. It is the same service, with the same lifetime.
+    #[track_caller]
+    pub fn add_alias<T, S>(&mut self, alias: fn(Arc<S>) -> Arc<T>) -> &mut Self
+    where
+        T: ?Sized + Send + Sync + 'static,
+        S: ?Sized + Send + Sync + 'static,
+    {
+        let mut needs = Needs::default();
+        needs.service::<S>();
+        let maker = Box::new(ByAlias(alias));
+        self.add::<T>(needs, Source::Made(Lifetime::Of(TypeId::of::<S>()), maker))
+    }
+
+    /// Tells what is wrong with the services registered so far, and with those that the askers need.
+    ///
+    /// # Errors
+    ///
+    /// All faults, each with its place in the source.
+    pub fn check<'a>(
+        &self,
+        askers: impl IntoIterator<Item = Asker<'a>>,
+    ) -> Result<(), ServiceFaults> {
+        check(self, askers)
+    }
+
+    /// The services, ready to be asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn build(self) -> Result<Services, ServiceFaults> {
+        self.check([])?;
+        let lifetimes: Vec<_> =
+            self.registrations.iter().map(|registration| self.lifetime(registration)).collect();
+        let mut scoped = 0;
+        let entry = |(registration, lifetime): (Registration, Lifetime)| {
+            let held = match (registration.source, lifetime) {
+                (Source::Value(value), _) => Held::Value(value),
+                (Source::Made(_, maker), Lifetime::Transient) => Held::Transient(maker),
+                (Source::Made(_, maker), Lifetime::Scoped) => {
+                    scoped += 1;
+                    Held::Scoped(scoped - 1, maker)
+                }
+                (Source::Made(_, maker), _) => Held::Singleton(OnceCell::new(), maker),
+            };
+            (registration.id, Entry { name: registration.name, held })
+        };
+        let entries = self.registrations.into_iter().zip(lifetimes).map(entry).collect();
+        Ok(Services::new(entries, scoped))
+    }
+
+    pub(super) fn registrations(&self) -> &[Registration] {
+        &self.registrations
+    }
+
+    pub(super) fn index_of(&self, id: TypeId) -> Option<usize> {
+        self.by_type.get(&id).copied()
+    }
+
+    /// The lifetime of a service, or of what it is an alias for. Only after the check, as aliases could go in a circle.
+    fn lifetime(&self, registration: &Registration) -> Lifetime {
+        match registration.lifetime() {
+            Lifetime::Of(id) => match self.index_of(id) {
+                Some(index) => self.lifetime(&self.registrations[index]),
+                None => Lifetime::Transient,
+            },
+            lifetime => lifetime,
+        }
+    }
+
+    #[track_caller]
+    fn add_factory<F, Args, Kind>(&mut self, lifetime: Lifetime, factory: F) -> &mut Self
+    where
+        F: Factory<Args, Kind>,
+        Args: 'static,
+        Kind: 'static,
+    {
+        let mut needs = Needs::default();
+        F::needs(&mut needs);
+        let maker = Box::new(ByFactory(factory, PhantomData));
+        self.add::<F::Service>(needs, Source::Made(lifetime, maker))
+    }
+
+    #[track_caller]
+    fn add<T: ?Sized + 'static>(&mut self, needs: Needs, source: Source) -> &mut Self {
+        let (id, name, place) = (TypeId::of::<T>(), short(type_name::<T>()), Location::caller());
+        let registration = Registration { id, name, place, needs, source };
+        match self.index_of(id) {
+            Some(index) => self.registrations[index] = registration,
+            None => {
+                self.by_type.insert(id, self.registrations.len());
+                self.registrations.push(registration);
+            }
+        }
+        self
+    }
+}
+
+impl fmt::Debug for ServicesBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.registrations.iter().map(|service| &service.name)).finish()
+    }
+}
+
+pub(super) struct Registration {
+    id: TypeId,
+    pub(super) name: String,
+    pub(super) place: &'static Location<'static>,
+    pub(super) needs: Needs,
+    source: Source,
+}
+
+impl Registration {
+    pub(super) fn lifetime(&self) -> Lifetime {
+        match &self.source {
+            Source::Value(_) => Lifetime::Singleton,
+            Source::Made(lifetime, _) => *lifetime,
+        }
+    }
+}
+
+enum Source {
+    Value(Erased),
+    Made(Lifetime, Maker),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Lifetime {
+    Singleton,
+    Scoped,
+    Transient,
+    /// That of the service under this type.
+    Of(TypeId),
+}

@@ -1,0 +1,51 @@
+//! `ClientAddr`: who sent a request.
+
+use std::{fmt, net::SocketAddr, ops::Deref};
+
+use volga_core::{Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+use volga_http::PeerAddr;
+
+/// The address of the client, as an argument of a handler. Dereferences to it.
+///
+/// It is the client's end of the connection, so behind a proxy it is the proxy's. A request that came over no connection of Volga, as in a test in process, has
+/// one only if it was given the extension [`PeerAddr`]; without, it is status 500, and `Option<ClientAddr>` is `None`.
+///
+/// ```
+/// use volga::{App, http::ClientAddr, ok};
+///
+/// let mut app = App::new();
+/// app.map_get("/whoami", async |client: ClientAddr| ok!("{}", client.ip()));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ClientAddr(pub SocketAddr);
+
+impl FromRequestParts for ClientAddr {
+    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+        let PeerAddr(address) = parts
+            .extensions
+            .get()
+            .ok_or(ExtractError::MissingExtension { type_name: "PeerAddr" })?;
+        Ok(Self(*address))
+    }
+}
+
+/// Absent when the request came over no connection of Volga.
+impl MayBeAbsent for ClientAddr {
+    fn is_absent(parts: &RequestParts) -> bool {
+        parts.extensions.get::<PeerAddr>().is_none()
+    }
+}
+
+impl Deref for ClientAddr {
+    type Target = SocketAddr;
+
+    fn deref(&self) -> &SocketAddr {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,52 @@
+//! `html!` and `response!`: a body as it is.
+
+use http::{HeaderValue, Response, header};
+use volga_core::{HttpBody, HttpResult};
+
+use super::IntoStatus;
+
+/// Makes a response of HTML: status 200, `text/html; charset=utf-8`.
+///
+/// It takes a text or bytes as they are and puts nothing into it, since what a client sent must be escaped first: that is the work of a template engine.
+/// Headers follow after a semicolon, as in [`ok!`](crate::ok!).
+///
+/// ```
+/// let response = volga::html!("<h1>Hello</h1>"; [("cache-control", "no-store")]).unwrap();
+/// assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+/// ```
+#[macro_export]
+macro_rules! html {
+    ($html:expr $(; $headers:tt)?) => {
+        $crate::__with_headers!($crate::__private::html($html) $(, $headers)?)
+    };
+}
+
+/// Makes a response of a status and a body as it is: text, bytes, or an [`HttpBody`](crate::HttpBody). It has the headers that are given, after a semicolon, and
+/// no others.
+///
+/// ```
+/// let response = volga::response!(200, "a,b\n"; [("content-type", "text/csv")]).unwrap();
+/// assert_eq!(response.headers()["content-type"], "text/csv");
+/// assert!(volga::response!(202, Vec::new()).unwrap().headers().is_empty());
+/// ```
+#[macro_export]
+macro_rules! response {
+    ($status:expr, $body:expr $(; $headers:tt)?) => {
+        $crate::__with_headers!($crate::__private::raw($status, $body) $(, $headers)?)
+    };
+}
+
+/// A response of HTML.
+pub fn html(html: impl Into<HttpBody>) -> HttpResult {
+    let mut response = Response::new(html.into());
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, html);
+    Ok(response)
+}
+
+/// A response of a status and a body.
+pub fn raw(status: impl IntoStatus, body: impl Into<HttpBody>) -> HttpResult {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status.into_status()?;
+    Ok(response)
+}

@@ -1,0 +1,70 @@
+//! `Route`: what was mapped, to say more about it.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
+
+use http::Method;
+use volga_core::RouteId;
+
+use crate::Group;
+
+/// A route that was just mapped. Dereferences to its [`Group`], so that the next one may follow.
+///
+/// ```
+/// use volga::{App, ok};
+///
+/// let mut app = App::new();
+/// let route = app.map_get("/users/{id}", async |id: u32| ok!("{id}"));
+/// assert_eq!(route.pattern(), "/users/{id}");
+/// ```
+pub struct Route<'a> {
+    group: &'a mut Group,
+    id: RouteId,
+}
+
+impl<'a> Route<'a> {
+    pub(crate) fn new(group: &'a mut Group, id: RouteId) -> Self {
+        Self { group, id }
+    }
+
+    pub(crate) fn id(&self) -> RouteId {
+        self.id
+    }
+
+    /// The method that it is mapped for.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        self.group.router().route(self.id).0
+    }
+
+    /// Its pattern, with the prefixes of its groups.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        self.group.router().route(self.id).1
+    }
+}
+
+impl Deref for Route<'_> {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        self.group
+    }
+}
+
+impl DerefMut for Route<'_> {
+    fn deref_mut(&mut self) -> &mut Group {
+        self.group
+    }
+}
+
+impl fmt::Debug for Route<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("method", self.method())
+            .field("pattern", &self.pattern())
+            .finish_non_exhaustive()
+    }
+}

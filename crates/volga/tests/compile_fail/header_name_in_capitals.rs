@@ -1,0 +1,5 @@
+volga::headers! {
+    (ApiKey, "X-Api-Key"),
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use volga::{App, http::StatusCode};
+
+fn main() {
+    let mut app = App::new();
+    app.map_get("/", async || ("text", StatusCode::CREATED));
+}

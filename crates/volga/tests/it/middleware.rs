@@ -1,0 +1,366 @@
+//! Middleware on an app, a group and a route: for handlers, for requests without a route, for HEAD, panics and event streams.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::stream;
+use http_body_util::BodyExt;
+use tower_http::{
+    cors::CorsLayer,
+    request_id::{MakeRequestUuid, SetRequestIdLayer},
+    timeout::TimeoutLayer,
+    trace::TraceLayer,
+};
+use volga::{
+    App, Group, HttpBody, HttpResponse, Json,
+    error::{Error, Problem},
+    http::{HeaderValue, Method, RouterService, StatusCode, sse::Message},
+    middleware::{HttpContext, Next, NextCall},
+    ok, sse,
+};
+
+/// Every kind of answer that middleware has to see.
+const KINDS: [(&str, &str, u16); 7] = [
+    ("GET", "/in/hello/me", 200),
+    ("HEAD", "/in/hello/me", 200),
+    ("GET", "/in/nothing", 404),
+    ("PUT", "/in/hello/me", 405),
+    ("OPTIONS", "/in/hello/me", 204),
+    ("GET", "/in/panic", 500),
+    ("GET", "/in/events", 200),
+];
+
+fn map(group: &mut Group) {
+    group.map_get("/hello/{name}", |name: String| ok!("Hello, {name}!"));
+    group.map_get("/panic", || -> () { panic!("on purpose") });
+    group.map_get("/events", || sse!(stream::iter([Message::new().data("x")])));
+    group.map_get("/error", || Err::<(), _>(Error::client_error("no")));
+}
+
+async fn ask(service: &RouterService, method: &str, path: &str) -> HttpResponse {
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    let request =
+        http::Request::builder().method(method).uri(path).body(HttpBody::empty()).unwrap();
+    service.respond(request).await
+}
+
+async fn text(response: HttpResponse) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+type Answer = Pin<Box<dyn Future<Output = HttpResponse> + Send>>;
+
+/// Marks each response that comes by.
+fn mark(name: &'static str) -> impl Fn(HttpContext, Next) -> Answer + Clone {
+    move |ctx, next| {
+        Box::pin(async move {
+            let mut response = next.run(ctx).await;
+            response.headers_mut().append("x-mark", HeaderValue::from_static(name));
+            response
+        })
+    }
+}
+
+#[track_caller]
+fn marks(response: &HttpResponse) -> Vec<&str> {
+    response.headers().get_all("x-mark").iter().map(|value| value.to_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn middleware_of_app_and_group_sees_every_kind_of_answer() {
+    let mut app = App::new();
+    app.wrap(mark("app"));
+    app.group("/in", |group| {
+        map(group);
+        group.wrap(mark("group"));
+    });
+    app.map_get("/out", || "out");
+    let service = app.into_service().unwrap();
+    for (method, path, status) in KINDS {
+        let response = ask(&service, method, path).await;
+        assert_eq!(response.status().as_u16(), status, "{method} {path}");
+        assert_eq!(marks(&response), ["group", "app"], "{method} {path}");
+    }
+    assert_eq!(marks(&ask(&service, "GET", "/out").await), ["app"]);
+    assert_eq!(marks(&ask(&service, "GET", "/other").await), ["app"]);
+    // A prefix ends where a segment does.
+    assert_eq!(marks(&ask(&service, "GET", "/inner").await), ["app"]);
+}
+
+#[tokio::test]
+async fn the_order_is_app_groups_route_and_on_each_that_of_adding() {
+    let mut app = App::new();
+    app.group("/a", |outer| {
+        outer.group("/b", |inner| {
+            inner.map_get("/", || "").wrap(mark("route 1")).wrap(mark("route 2"));
+            inner.wrap(mark("inner"));
+        });
+        outer.wrap(mark("outer"));
+    });
+    app.wrap(mark("app 1")).wrap(mark("app 2"));
+    let service = app.into_service().unwrap();
+    let response = ask(&service, "GET", "/a/b").await;
+    assert_eq!(marks(&response), ["route 2", "route 1", "inner", "outer", "app 2", "app 1"]);
+}
+
+#[tokio::test]
+async fn each_shape_of_middleware_does_its_part_on_app_group_and_route() {
+    fn add(group: &mut Group) {
+        group
+            .filter(|name: Result<String, Error>| name.is_ok_and(|name| name != "nobody"))
+            .filter(
+                async |name: String| {
+                    if name == "late" { Err(Error::new(StatusCode::GONE, "gone")) } else { Ok(()) }
+                },
+            )
+            .with(async |name: String, next: NextCall| {
+                let mut response = next.await;
+                response.headers_mut().insert("x-name", HeaderValue::from_str(&name)?);
+                Ok::<_, Error>(response)
+            })
+            .tap_req(|parts| {
+                parts.headers.insert("x-seen", HeaderValue::from_static("yes"));
+            })
+            .map_ok(|mut response: HttpResponse| {
+                response.headers_mut().insert("x-ok", HeaderValue::from_static("1"));
+                response
+            });
+    }
+    let on_app = |app: &mut App| {
+        add(app);
+        app.map_get("/{name}", handler);
+    };
+    let on_group = |app: &mut App| {
+        app.group("", |group| {
+            group.map_get("/{name}", handler);
+            add(group);
+        });
+    };
+    let on_route =
+        |app: &mut App| {
+            let mut route = app.map_get("/{name}", handler);
+            route
+                .filter(|name: String| name != "nobody")
+                .filter(async |name: String| {
+                    if name == "late" { Err(Error::new(StatusCode::GONE, "gone")) } else { Ok(()) }
+                })
+                .with(async |name: String, next: NextCall| {
+                    let mut response = next.await;
+                    response.headers_mut().insert("x-name", HeaderValue::from_str(&name)?);
+                    Ok::<_, Error>(response)
+                })
+                .tap_req(|parts| {
+                    parts.headers.insert("x-seen", HeaderValue::from_static("yes"));
+                })
+                .map_ok(|mut response: HttpResponse| {
+                    response.headers_mut().insert("x-ok", HeaderValue::from_static("1"));
+                    response
+                });
+        };
+    async fn handler(name: String, request: volga::HttpRequest) -> Result<String, Error> {
+        assert_eq!(request.headers()["x-seen"], "yes");
+        if name == "bad" { Err(Error::client_error("bad")) } else { Ok(name) }
+    }
+    for setup in [&on_app as &dyn Fn(&mut App), &on_group, &on_route] {
+        let mut app = App::new();
+        setup(&mut app);
+        let service = app.into_service().unwrap();
+        let good = ask(&service, "GET", "/anna").await;
+        assert_eq!(
+            (good.status().as_u16(), &good.headers()["x-name"]),
+            (200, &HeaderValue::from_static("anna"))
+        );
+        assert_eq!(good.headers()["x-ok"], "1");
+        let bad = ask(&service, "GET", "/bad").await;
+        assert_eq!(bad.status(), 400);
+        assert!(!bad.headers().contains_key("x-ok") && bad.headers().contains_key("x-name"));
+        assert!(bad.extensions().get::<Error>().is_some_and(|error| error.to_string() == "bad"));
+        assert_eq!(ask(&service, "GET", "/nobody").await.status(), 400);
+        assert_eq!(ask(&service, "GET", "/late").await.status(), 410);
+    }
+}
+
+#[tokio::test]
+async fn middleware_may_answer_by_itself_and_its_panics_and_errors_are_answers() {
+    let mut app = App::new();
+    app.wrap(|ctx, next| async move {
+        match ctx.uri.path() {
+            "/early" => Ok(volga::HttpResponse::new(HttpBody::full("early"))),
+            "/error" => Err(Error::new(StatusCode::CONFLICT, "conflict")),
+            "/panic" => panic!("on purpose"),
+            _ => Ok(next.run(ctx).await),
+        }
+    });
+    let service = app.into_service().unwrap();
+    assert_eq!(text(ask(&service, "GET", "/early").await).await, "early");
+    assert_eq!(ask(&service, "GET", "/error").await.status(), 409);
+    assert_eq!(ask(&service, "GET", "/panic").await.status(), 500);
+    assert_eq!(ask(&service, "GET", "/x").await.status(), 404);
+}
+
+#[tokio::test]
+async fn the_nearest_error_mapper_and_fallback_count() {
+    let mut app = App::new();
+    app.group("/in", |group| {
+        map(group);
+        group
+            .map_get("/own", || Err::<(), _>(Error::client_error("no")))
+            .map_err(|_: Error| "route");
+        group.map_err(async |error: Error| (error.status(), Json(error.to_string())));
+        group.map_fallback(|| (StatusCode::NOT_FOUND, "group"));
+    });
+    app.map_get("/out", || Err::<(), _>(Error::client_error("no")));
+    app.map_err(|_: Error| -> Result<(), Error> {
+        Err(Error::new(StatusCode::BAD_GATEWAY, "again"))
+    });
+    app.map_fallback(async |request: volga::HttpRequest| format!("nothing at {}", request.uri()));
+    let service = app.into_service().unwrap();
+    assert_eq!(text(ask(&service, "GET", "/in/own").await).await, "route");
+    let group = ask(&service, "GET", "/in/error").await;
+    assert_eq!((group.status().as_u16(), &*text(group).await), (400, "\"no\""));
+    assert_eq!(ask(&service, "GET", "/out").await.status(), 502, "an error of the mapper");
+    assert_eq!(text(ask(&service, "GET", "/in/x/y").await).await, "group");
+    assert_eq!(text(ask(&service, "GET", "/x").await).await, "nothing at /x");
+    let method = ask(&service, "DELETE", "/out").await;
+    assert_eq!(method.headers()["allow"], "GET, HEAD");
+    assert_eq!(text(method).await, "nothing at /out");
+}
+
+#[tokio::test]
+async fn errors_are_problem_details_or_text_as_the_client_prefers() {
+    let mut app = App::new();
+    map(&mut app);
+    app.map_get("/secret", || Err::<(), _>(std::io::Error::other("password x")));
+    app.map_get("/problem", || {
+        Err::<(), Error>(Problem::new(402).with_extension("balance", 3).into())
+    });
+    let service = app.into_service().unwrap();
+
+    let response = ask(&service, "GET", "/error").await;
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert_eq!(text(response).await, r#"{"status":400,"title":"Bad Request","detail":"no"}"#);
+    let secret = text(ask(&service, "GET", "/secret").await).await;
+    assert!(!secret.contains("password"), "{secret}");
+    let problem = text(ask(&service, "GET", "/problem").await).await;
+    assert_eq!(problem, r#"{"status":402,"title":"Payment Required","balance":3}"#);
+
+    for (path, expect) in [
+        ("/error", "no"),
+        ("/nothing", "nothing is at this path"),
+        ("/secret", "Internal Server Error"),
+    ] {
+        let request = http::Request::get(path)
+            .header("accept", "text/plain")
+            .body(HttpBody::empty())
+            .unwrap();
+        let response = service.respond(request).await;
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+        assert_eq!(text(response).await, expect);
+    }
+}
+
+#[tokio::test]
+async fn tower_layers_plug_in_on_every_level() {
+    let mut app = App::new();
+    app.layer(TraceLayer::new_for_http());
+    app.layer(SetRequestIdLayer::x_request_id(MakeRequestUuid));
+    app.layer(CorsLayer::permissive());
+    app.group("/in", |group| {
+        map(group);
+        group.layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            Duration::from_millis(20),
+        ));
+        group
+            .map_get("/id/{n}", async |n: u8, request: volga::HttpRequest| {
+                assert!(request.headers().contains_key("x-request-id"));
+                ok!("{n}")
+            })
+            .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid));
+        group.map_get("/slow", std::future::pending::<()>);
+    });
+    let service = app.into_service().unwrap();
+    for (method, path, status) in KINDS {
+        let response = ask(&service, method, path).await;
+        let cors_answers = method == "OPTIONS";
+        assert_eq!(
+            response.status().as_u16(),
+            if cors_answers { 200 } else { status },
+            "{method} {path}"
+        );
+        assert_eq!(response.headers()["access-control-allow-origin"], "*", "{method} {path}");
+    }
+    assert_eq!(
+        text(ask(&service, "GET", "/in/id/7").await).await,
+        "7",
+        "path arguments pass through layers"
+    );
+    assert_eq!(ask(&service, "GET", "/in/slow").await.status(), 408);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_layer_does_not_cut_a_running_stream() {
+    let mut app = App::new();
+    app.layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(1)));
+    app.map_get("/events", || {
+        let later = stream::once(async {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            Message::new().data("later")
+        });
+        sse!(later)
+    });
+    let service = app.into_service().unwrap();
+    let response = ask(&service, "GET", "/events").await;
+    assert!(text(response).await.ends_with("data: later\n\n"));
+}
+
+#[tokio::test]
+async fn what_a_layer_of_the_app_counts_it_counts_for_all_routes() {
+    #[derive(Clone)]
+    struct Count(Arc<AtomicUsize>);
+    impl<S> tower_layer::Layer<S> for Count {
+        type Service = S;
+        fn layer(&self, inner: S) -> S {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            inner
+        }
+    }
+    let applied = Arc::new(AtomicUsize::new(0));
+    let mut app = App::new();
+    app.layer(Count(Arc::clone(&applied)));
+    for path in ["/a", "/b", "/c"] {
+        app.map_get(path, || "");
+    }
+    let _service = app.into_service().unwrap();
+    assert_eq!(applied.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_request_may_be_sent_on_twice() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut app = App::new();
+    let calls = Arc::clone(&seen);
+    app.map_get("/{name}", move |name: String| {
+        calls.lock().unwrap().push(name);
+        if calls.lock().unwrap().len() < 2 {
+            Err(Error::server_error("first"))
+        } else {
+            Ok("second")
+        }
+    });
+    app.wrap(|mut ctx: HttpContext, next: Next| async move {
+        let name = ctx.extract::<String>().await?;
+        assert_eq!(name, "x");
+        Ok::<_, Error>(next.run(ctx).await)
+    });
+    let service = app.into_service().unwrap();
+    assert_eq!(ask(&service, "GET", "/x").await.status(), 500);
+    assert_eq!(text(ask(&service, "GET", "/x").await).await, "second");
+}

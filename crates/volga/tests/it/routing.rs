@@ -1,0 +1,168 @@
+//! Which handler a request reaches, and what it is told where there is none.
+
+use volga::{App, Group, http::Method, ok, status};
+
+use super::in_process::{check, send, service};
+
+#[test]
+fn precedence_is_static_then_constrained_then_argument_then_rest() {
+    // Mapped the other way round, since the order does not matter.
+    let service = service(|app| {
+        app.map_get("/users/{*rest}", async |rest: String| ok!("rest {rest}"))
+            .map_get("/users/{name}", async |name: String| ok!("name {name}"))
+            .map_get("/users/{id:int}", async |id: i64| ok!("id {id}"))
+            .map_get("/users/me", async || ok!("me"))
+            .map_get("/users/{id:uuid}/photo", async |id: String| ok!("photo {id}"));
+    });
+    check(&service, "GET /users/me", 200, "me");
+    check(&service, "GET /users/7", 200, "id 7");
+    check(&service, "GET /users/anna", 200, "name anna");
+    check(&service, "GET /users/anna/photo", 200, "rest anna/photo");
+    check(&service, "GET /users/7/", 200, "id 7");
+    check(&service, "GET /users/a/b/", 200, "rest a/b/");
+    check(&service, "GET /users", 404, "");
+    let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    check(&service, &format!("GET /users/{id}/photo"), 200, &format!("photo {id}"));
+}
+
+#[test]
+fn each_of_the_methods_and_any_other_is_mapped() {
+    let service = service(|app| {
+        app.map_get("/", || "GET")
+            .map_post("/", || "POST")
+            .map_put("/", || "PUT")
+            .map_patch("/", || "PATCH")
+            .map_delete("/", || "DELETE")
+            .map_options("/", || "OPTIONS")
+            .map_trace("/", || "TRACE")
+            .map_connect("/", || "CONNECT")
+            .map(Method::from_bytes(b"QUERY").unwrap(), "/", || "QUERY")
+            .map(Method::from_bytes(b"PURGE-EVERYTHING-NOW").unwrap(), "/", || "PURGE");
+        app.map_head("/", || ([("x-head", "own")], ""));
+    });
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"]
+    {
+        check(&service, &format!("{method} /"), 200, method);
+    }
+    check(&service, "PURGE-EVERYTHING-NOW /", 200, "PURGE");
+    check(&service, "OTHER /", 405, "");
+}
+
+#[tokio::test]
+async fn head_takes_the_way_of_get_unless_it_is_mapped() {
+    let service = service(|app| {
+        app.map_head("/own", || ([("x-head", "own")], ""))
+            .map_get("/own", || "text")
+            .map_get("/shared", || ([("x-get", "yes")], "text"));
+    });
+    let own = send(&service, "HEAD /own", &[], "").await;
+    assert_eq!(own.header("x-head"), Some("own"));
+    let shared = send(&service, "HEAD /shared", &[], "").await;
+    assert_eq!((shared.status.as_u16(), &*shared.body), (200, ""));
+    assert_eq!(shared.header("x-get"), Some("yes"));
+    assert_eq!(shared.header("content-length"), Some("4"));
+}
+
+#[tokio::test]
+async fn options_and_405_tell_the_methods_of_every_pattern_that_matches() {
+    let service = service(|app| {
+        app.map_get("/users/{id:int}", |_: i64| "")
+            .map_delete("/users/{name}", |_: String| "")
+            .map_get("/health", || "");
+    });
+    for (line, status, allow) in [
+        ("OPTIONS /users/7", 204, Some("GET, HEAD, DELETE")),
+        ("PUT /users/7", 405, Some("GET, HEAD, DELETE")),
+        ("GET /users/anna", 405, Some("DELETE")),
+        ("POST /health", 405, Some("GET, HEAD")),
+        ("OPTIONS /nothing", 404, None),
+        ("GET /nothing", 404, None),
+    ] {
+        let answer = send(&service, line, &[], "").await;
+        assert_eq!((answer.status.as_u16(), answer.header("allow")), (status, allow), "{line}");
+    }
+    check_in_thread(service, "DELETE /users/7", 200);
+}
+
+/// `check` runs a runtime of its own, which must not be within another.
+fn check_in_thread(service: volga::http::RouterService, line: &'static str, status: u16) {
+    std::thread::spawn(move || check(&service, line, status, "")).join().expect("no panic");
+}
+
+#[test]
+fn segments_are_decoded_once_and_a_malformed_path_is_400() {
+    let service = service(|app| {
+        app.map_get("/{text}", async |text: String| ok!("{text}"))
+            .map_get("/files/{*path}", async |path: String| ok!("{path}"))
+            .map_get("/caf\u{e9}/menu", async || ok!("menu"));
+    });
+    check(&service, "GET /a%20b+c", 200, "a b+c");
+    check(&service, "GET /a%2Fb", 200, "a/b");
+    check(&service, "GET /%2541", 200, "%41");
+    check(&service, "GET /a&admin=1", 200, "a&admin=1");
+    check(&service, "GET /files/a%20b/c", 200, "a b/c");
+    check(&service, "GET /caf%C3%A9/menu", 200, "menu");
+    check(&service, "GET /caf%C3%A9/other", 404, "");
+    check(&service, "GET /%zz", 400, "path: malformed percent-encoding");
+    check(&service, "GET /nothing/at/all%2", 400, "path: malformed percent-encoding");
+    check(&service, "GET /%ff", 400, "path argument `text`: malformed percent-encoding");
+}
+
+#[test]
+fn groups_nest_and_pass_their_arguments_first() {
+    fn orders(group: &mut Group) {
+        group
+            .map_get("", async |user: String| ok!("orders of {user}"))
+            .map_get("/{number:uint}", async |user: String, n: u32| ok!("order {n} of {user}"));
+    }
+    let service = service(|app| {
+        app.group("/users/{user}", |users| {
+            assert_eq!(users.prefix(), "/users/{user}");
+            users.group("/orders", orders);
+            users.map_get("/", async |user: String| ok!("user {user}"));
+        })
+        .map_get("/users", || "users");
+        app.group("", |plain| {
+            plain.map_get("/plain", || "plain");
+        });
+    });
+    check(&service, "GET /users", 200, "users");
+    check(&service, "GET /users/anna", 200, "user anna");
+    check(&service, "GET /users/anna/orders", 200, "orders of anna");
+    check(&service, "GET /users/anna/orders/7", 200, "order 7 of anna");
+    check(&service, "GET /users/anna/orders/x", 404, "");
+    check(&service, "GET /plain", 200, "plain");
+}
+
+#[test]
+fn faults_of_groups_and_new_patterns_are_told_at_once_with_their_places() {
+    let mut app = App::new();
+    app.group("/users", |users| {
+        users.map_get("/{id:number}", |_: u8| "").map_get("/{*rest}/x", || "");
+        users.map_get("/{id}", |_: u8, _: u8| "");
+    });
+    app.group("orders", |orders| {
+        orders.map_get("/a", || "").map_get("/a", || "");
+    });
+    app.map_get("/:id", || "");
+    let text = app.check().unwrap_err().to_string();
+    for part in [
+        "`/users/{id:number}` asks for `number`",
+        "`/users/{*rest}/x` is malformed at byte 15",
+        "the handler of `GET /users/{id}` takes 2 path arguments, but the pattern has 1",
+        "`orders` is malformed at byte 0",
+        "an argument is written `{name}`",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(text.matches("routing.rs:").count(), 5, "{text}");
+}
+
+#[test]
+fn a_status_may_be_sent_for_every_other_path() {
+    let service = service(|app| {
+        app.map_get("/{*rest}", async |rest: String| status!(418, "no {rest}"));
+    });
+    check(&service, "GET /a/b", 418, "no a/b");
+    check(&service, "GET /", 404, "");
+}
