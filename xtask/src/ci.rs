@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    bench, browser, budget, deps, fuzz, smoke, tidy,
+    bench, browser, budget, compat, deps, fuzz, smoke, tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -15,7 +15,7 @@ pub(crate) struct Step {
     /// What to do when it fails.
     advice: &'static str,
     /// What it needs and this machine lacks: then a person's run skips it, and CI fails.
-    missing: fn() -> Option<String>,
+    missing: fn(&Workspace) -> Option<String>,
     run: fn(&Workspace) -> Result<(), Failure>,
 }
 
@@ -24,37 +24,36 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "fmt",
         what: "the code is formatted",
-        advice: "`cargo fmt --all` formats it; bench/ is a workspace of its own, so run it there as well",
-        missing: || None,
+        advice: "`cargo fmt --all` formats it; bench/ and compat/ are workspaces of their own, so run it there as well",
+        missing: |_| None,
         run: |workspace| {
             tools::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
-            tools::run(&mut workspace.cargo(&[
-                "fmt",
-                "--manifest-path",
-                "bench/Cargo.toml",
-                "--check",
-            ]))
+            for manifest in ["bench/Cargo.toml", "compat/Cargo.toml"] {
+                let check = ["fmt", "--manifest-path", manifest, "--check"];
+                tools::run(&mut workspace.cargo(&check))?;
+            }
+            Ok(())
         },
     },
     Step {
         name: "deps",
         what: "no crate imports what it must not know (ARCHITECTURE.md), and volga-sse stays small",
         advice: "remove the import, or move the code to the crate that may have it; glue between siblings belongs in crates/volga",
-        missing: || None,
+        missing: |_| None,
         run: check_deps,
     },
     Step {
         name: "tidy",
         what: "file sizes, module docs, reasons for what is silenced, links, examples and guide pages complete",
         advice: "each line above names the file and what is expected there",
-        missing: || None,
+        missing: |_| None,
         run: tidy::run,
     },
     Step {
         name: "clippy",
         what: "no warning of rustc or clippy in any target",
         advice: "fix the warning; if it is wrong here, #[expect(…, reason = \"…\")] says why",
-        missing: || None,
+        missing: |_| None,
         run: |workspace| {
             tools::run(&mut workspace.cargo(&[
                 "clippy",
@@ -71,14 +70,14 @@ pub(crate) const STEPS: &[Step] = &[
         name: "features",
         what: "each feature set compiles by itself, without a warning",
         advice: "a name lacks its #[cfg(feature = …)], or a feature lacks one that it needs",
-        missing: || None,
+        missing: |_| None,
         run: check_features,
     },
     Step {
         name: "test",
         what: "unit tests, integration tests, doc tests and the guide's code blocks",
         advice: "`cargo test -p CRATE TEST_NAME` repeats one",
-        missing: || None,
+        missing: |_| None,
         run: |workspace| {
             tools::run(&mut workspace.cargo(&["test", "--workspace", "--all-features"]))
         },
@@ -87,7 +86,7 @@ pub(crate) const STEPS: &[Step] = &[
         name: "doc",
         what: "rustdoc builds without a warning",
         advice: "mostly a link to a name that moved",
-        missing: || None,
+        missing: |_| None,
         run: |workspace| {
             let mut command =
                 workspace.cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
@@ -98,7 +97,7 @@ pub(crate) const STEPS: &[Step] = &[
         name: "examples",
         what: "every example starts, answers and ends cleanly",
         advice: "run the example by hand: cargo run -p NAME",
-        missing: || None,
+        missing: |_| None,
         run: smoke::run,
     },
     Step {
@@ -113,14 +112,22 @@ pub(crate) const STEPS: &[Step] = &[
         what: "each fuzz target builds, and a short run of it finds nothing",
         advice: "target/fuzz/found holds the input; give it to the target as its only argument, and add it to fuzz/corpus with the fix",
         // Not every machine of ours has a nightly toolchain: the step itself says what it skips.
-        missing: || None,
+        missing: |_| None,
         run: fuzz::run,
+    },
+    Step {
+        name: "compat",
+        what: "clients that are not ours read our streams, and our decoder reads theirs, as compat/departures.json says",
+        advice: "if the departure is theirs, compat/departures.json lists it with its reason; `cargo xtask compat` writes the guide's tables",
+        // A client without its program is skipped by itself.
+        missing: |_| None,
+        run: compat::run,
     },
     Step {
         name: "bench-check",
         what: "the benchmarks of bench/ compile",
         advice: "an interface changed: change its benchmark as well",
-        missing: || None,
+        missing: |_| None,
         run: bench::check,
     },
 ];
@@ -154,7 +161,7 @@ pub(crate) fn run(workspace: &Workspace, only: &[String]) -> Result<(), Failure>
             )
         );
         let start = Instant::now();
-        let result = match (step.missing)() {
+        let result = match (step.missing)(workspace) {
             Some(missing) if !tools::in_ci() => {
                 println!("{}\n", paint(Style::Warn, &format!("{} SKIPPED: {missing}", step.name)));
                 ends.push((step.name, "skipped".to_owned()));

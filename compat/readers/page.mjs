@@ -1,0 +1,31 @@
+// A page of the server in headless Chromium, to which this machine is the whole world.
+
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+const MODULES = fileURLToPath(new URL("../node_modules/", import.meta.url));
+const ARGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+];
+
+/** Opens the page in a browser that ends with this process. It is the one at `base`, where `/modules/PATH` is the script PATH.js of an installed package. */
+export async function openPage(base) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ARGS });
+  const page = await browser.newPage();
+  await page.route(`${base}/modules/**`, async (route) => {
+    const path = decodeURIComponent(new URL(route.request().url()).pathname).slice("/modules/".length);
+    await route.fulfill({ contentType: "text/javascript", body: await readFile(`${MODULES}${path}.js`) });
+  });
+  await page.goto(base);
+  return page;
+}

@@ -1,0 +1,124 @@
+//! Volga's event streams, read by clients that are not ours, and other encoders, read by our decoder.
+//!
+//! The corpus (`corpus.json`) is what is sent. Each reader says what it received; what that should be is worked out here from the
+//! corpus alone, by the words of the standard. Where a reader is known to depart, `departures.json` has the case and says why. A
+//! departure that is not listed fails the run, and so does a listed one that no longer happens.
+//!
+//! `cargo xtask compat` runs it. The tables of the guide page "What clients do" are this program's output.
+
+mod chat;
+mod corpus;
+mod departures;
+mod encoders;
+mod outcome;
+mod page;
+mod program;
+mod readers;
+mod server;
+
+use std::{env, error::Error, fs, path::PathBuf, process::ExitCode, time::Instant};
+
+use corpus::Corpus;
+use departures::Departures;
+use outcome::Outcome;
+use program::Programs;
+
+/// What the command line asks to be done with the guide's page.
+enum Page {
+    Leave,
+    Write(PathBuf),
+    Check(PathBuf),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let page = arguments()?;
+    let corpus = Corpus::read()?;
+    let departures = Departures::read()?;
+    let server = server::start(corpus.clone()).await?;
+    let programs = Programs::from_environment();
+
+    let start = Instant::now();
+    let mut outcomes = Vec::new();
+    let mut skipped = Vec::new();
+    for reader in readers::ALL {
+        match reader.run(&corpus, &server, &programs).await? {
+            Some(outcome) => add(&mut outcomes, outcome),
+            None => skipped.push(reader.name),
+        }
+    }
+    for encoder in encoders::ALL {
+        add(&mut outcomes, encoder.run(&corpus).await?);
+    }
+    for client in chat::ALL {
+        match client.run(&server, &programs).await? {
+            Some(outcome) => add(&mut outcomes, outcome),
+            None => skipped.push(client.name),
+        }
+    }
+    println!("{} clients and encoders in {:.1} s", outcomes.len(), start.elapsed().as_secs_f64());
+
+    let problems = departures.compare(&outcomes, &skipped);
+    if !problems.is_empty() {
+        return Err(format!(
+            "{}\nwhat is expected is in compat/departures.json",
+            problems.join("\n")
+        )
+        .into());
+    }
+    if !skipped.is_empty() {
+        println!("SKIPPED, so the guide's tables stay as they are: {}", skipped.join(", "));
+        return Ok(());
+    }
+    finish(page, &page::tables(&outcomes, &departures))
+}
+
+fn add(outcomes: &mut Vec<Outcome>, outcome: Outcome) {
+    println!("{outcome}");
+    outcomes.push(outcome);
+}
+
+fn arguments() -> Result<Page, String> {
+    let args: Vec<_> = env::args().skip(1).collect();
+    match &*args.iter().map(String::as_str).collect::<Vec<_>>() {
+        [] => Ok(Page::Leave),
+        ["--write", page] => Ok(Page::Write(page.into())),
+        ["--check", page] => Ok(Page::Check(page.into())),
+        _ => Err("volga-compat [--write PAGE | --check PAGE]".to_owned()),
+    }
+}
+
+fn finish(page: Page, tables: &str) -> Result<(), Box<dyn Error>> {
+    match page {
+        Page::Leave => print!("{tables}"),
+        Page::Write(path) => {
+            let before = fs::read_to_string(&path)?;
+            let after = page::replace(&before, tables)?;
+            if after != before {
+                fs::write(&path, after)?;
+                println!("wrote the tables of {}", path.display());
+            }
+        }
+        Page::Check(path) => {
+            let before = fs::read_to_string(&path)?;
+            if page::replace(&before, tables)? != before {
+                return Err(format!(
+                    "the tables of {} are not this run's, which are:\n\n{tables}\n`cargo xtask compat` writes them",
+                    path.display()
+                )
+                .into());
+            }
+        }
+    }
+    Ok(())
+}

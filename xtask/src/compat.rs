@@ -1,0 +1,117 @@
+//! `compat/`: our streams read by clients that are not ours. It is a workspace of its own, so that they stay out of our lock file.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    programs::{self, NodeVersion},
+    tools::{self, Failure, Style, find_program, paint},
+    workspace::Workspace,
+};
+
+/// What the npm packages ask for.
+const MIN_NODE: NodeVersion = (22, 12);
+/// The page whose tables the run makes.
+const PAGE: &str = "docs/src/what-clients-do.md";
+
+/// Runs every client that this machine can run; in CI, that must be all of them.
+///
+/// It writes the tables of the guide's page. In CI they must be there already.
+///
+/// # Errors
+/// When a client departs from the standard otherwise than expected, or in CI when a program is missing or a table differs.
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
+    let python = program(python(workspace))?;
+    let node = program(node(workspace))?;
+    let chromium = program(programs::chromium())?;
+
+    tools::run(&mut cargo(workspace, "test"))?;
+    let page = workspace.root.join(PAGE);
+    let mut compat = cargo(workspace, "run");
+    compat.args(["--", if tools::in_ci() { "--check" } else { "--write" }]).arg(page);
+    for (name, program) in
+        [("COMPAT_PYTHON", python), ("COMPAT_NODE", node), ("CHROMIUM", chromium)]
+    {
+        compat.env(name, program.unwrap_or_default());
+    }
+    tools::run(&mut compat)
+}
+
+fn cargo(workspace: &Workspace, command: &str) -> Command {
+    let mut cargo = workspace.cargo(&[command, "--quiet", "--manifest-path", "compat/Cargo.toml"]);
+    // Its own folder, so that it never waits for a build of the main workspace, nor unbuilds it.
+    cargo.arg("--target-dir").arg(workspace.target_dir().join("compat"));
+    cargo
+}
+
+/// A program, or none with a word about it; in CI none is a failure.
+fn program(found: Result<PathBuf, Failure>) -> Result<Option<PathBuf>, Failure> {
+    match found {
+        Ok(program) => Ok(Some(program)),
+        Err(failure) if tools::in_ci() => Err(failure),
+        Err(failure) => {
+            println!("{}", paint(Style::Warn, &format!("its clients are SKIPPED: {failure}")));
+            Ok(None)
+        }
+    }
+}
+
+/// A node with the packages of `compat/`.
+fn node(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let node = programs::node(&workspace.target_dir(), MIN_NODE)?;
+    programs::install_npm_packages(workspace, "compat")?;
+    Ok(node)
+}
+
+/// A Python with the packages of `compat/requirements.txt`, in a virtual environment.
+fn python(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let system = find_program(&["python3"])
+        .ok_or_else(|| Failure::new("python3 is missing: apt-get install python3 python3-venv"))?;
+    let requirements = workspace.root.join("compat/requirements.txt");
+    let wanted = fs::read_to_string(&requirements).map_err(|error| {
+        Failure::new(format!("cannot read {}: {error}", requirements.display()))
+    })?;
+    let environment = workspace.target_dir().join("compat/venv");
+    let python = environment.join("bin/python");
+    // Written last, so a broken installation is not taken for a whole one.
+    let installed = environment.join("requirements.txt");
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    tools::read(Command::new(&system).args(["-c", "import ensurepip, venv"])).map_err(|_| {
+        Failure::new("python3 cannot make virtual environments: apt-get install python3-venv")
+    })?;
+    install(&system, &environment, &python, &requirements)?;
+    fs::write(&installed, wanted)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", installed.display())))?;
+    Ok(python)
+}
+
+fn install(
+    system: &Path,
+    environment: &Path,
+    python: &Path,
+    requirements: &Path,
+) -> Result<(), Failure> {
+    tools::run(Command::new(system).args(["-m", "venv", "--clear"]).arg(environment))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    tools::run(Command::new(python).args(pip).arg(requirements))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_and_the_requirements_are_where_they_are_looked_for() {
+        let root = Workspace::read().unwrap().root;
+        for path in
+            [PAGE, "compat/requirements.txt", "compat/package-lock.json", "compat/Cargo.lock"]
+        {
+            assert!(root.join(path).is_file(), "{path}");
+        }
+    }
+}
