@@ -139,6 +139,8 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features", "--features", "body"]),
     ("volga-sse", &[]),
     ("volga-sse", &["--all-features"]),
+    ("volga", &[]),
+    ("volga", &["--all-features"]),
 ];
 
 /// Runs the named steps, or all, in the order of the table; stops at the first failure.

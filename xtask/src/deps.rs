@@ -94,7 +94,9 @@ fn check_layer(graph: &Graph, member: &Member, dependency: &Dependency, found: &
         }
         return;
     };
-    if to >= from {
+    // A crate that is its own dev-dependency switches its features on for its tests.
+    let itself = dependency.kind == Kind::Dev && dependency.name == member.name;
+    if to >= from && !itself {
         let how = match dependency.kind {
             Kind::Normal => "imports",
             Kind::Dev => "imports for its tests",
@@ -395,6 +397,13 @@ mod tests {
             "rule 4: volga-macros imports for its tests volga-sse",
         );
         check_broken(add("volga", dev("sse")), "rule 4: volga imports sse, which is no library");
+    }
+
+    #[test]
+    fn a_crate_may_switch_its_own_features_on_for_its_tests() {
+        let mut graph = good();
+        add("volga", dev("volga"))(&mut graph);
+        assert_eq!(check(&graph), Vec::<String>::new());
     }
 
     #[test]

@@ -1,10 +1,17 @@
 //! `Error`: what went wrong while a request was handled, and the status that says so.
 
-use std::{any::Any, fmt, io, sync::Arc};
+use std::{
+    any::Any,
+    fmt, io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use http::StatusCode;
 
-use crate::{BoxError, ExtractError, HttpResult, IntoResponse, Problem};
+use crate::{BoxError, ExtractError, HttpResult, IntoResponse, Problem, report::random_reference};
 
 /// An error with the status that the response will have.
 ///
@@ -35,12 +42,21 @@ struct Parts {
     cause: BoxError,
     /// What the client is told, where the application has said it.
     problem: Option<Problem>,
+    reference: OnceLock<u64>,
+    is_reported: AtomicBool,
+}
+
+impl Parts {
+    fn new(status: StatusCode, cause: BoxError, problem: Option<Problem>) -> Self {
+        let (reference, is_reported) = (OnceLock::new(), AtomicBool::new(false));
+        Self { status, cause, problem, reference, is_reported }
+    }
 }
 
 impl Error {
     /// An error with this status.
     pub fn new(status: StatusCode, cause: impl Into<BoxError>) -> Self {
-        Self(Arc::new(Parts { status, cause: cause.into(), problem: None }))
+        Self(Arc::new(Parts::new(status, cause.into(), None)))
     }
 
     /// A mistake of the client: status 400.
@@ -62,8 +78,8 @@ impl Error {
     /// The same error with another status.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
-        let problem = self.0.problem.clone();
-        Self(Arc::new(Parts { status, cause: self.into_cause(), problem }))
+        let (problem, reference) = (self.0.problem.clone(), self.0.reference.clone());
+        Self(Arc::new(Parts { reference, ..Parts::new(status, self.into_cause(), problem) }))
     }
 
     /// What went wrong.
@@ -82,17 +98,33 @@ impl Error {
     }
 
     /// What the client is told: the [`Problem`] that this error was made of, or one of the status and the
-    /// [public message](Self::public_message).
+    /// [public message](Self::public_message). That of a server's error has the member `reference`.
     pub fn problem(&self) -> Problem {
-        if let Some(problem) = &self.0.problem {
-            return problem.clone();
+        let problem = match &self.0.problem {
+            Some(problem) => problem.clone(),
+            None if self.status().is_server_error() => Problem::of(self.status()),
+            None => Problem::of(self.status()).with_detail(self.public_message()),
+        };
+        match self.reference() {
+            Some(reference) => problem.with_reference(reference),
+            None => problem,
         }
-        let problem = Problem::of(self.status());
-        if self.status().is_server_error() {
-            problem
-        } else {
-            problem.with_detail(self.public_message())
-        }
+    }
+
+    /// What client and server name this error by, where its status is the server's: 16 hexadecimal digits, random for each error. The client reads it in
+    /// the response, the server in its log.
+    #[must_use]
+    pub fn reference(&self) -> Option<String> {
+        self.status().is_server_error().then(|| self.reference_text())
+    }
+
+    pub(crate) fn reference_text(&self) -> String {
+        format!("{:016x}", self.0.reference.get_or_init(random_reference))
+    }
+
+    /// True once.
+    pub(crate) fn is_first_report(&self) -> bool {
+        !self.0.is_reported.swap(true, Ordering::Relaxed)
     }
 
     /// An error that may be an `Error` in a box already.
@@ -148,7 +180,7 @@ impl From<Error> for BoxError {
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         let cause = problem.message().into();
-        Self(Arc::new(Parts { status: problem.status(), cause, problem: Some(problem) }))
+        Self(Arc::new(Parts::new(problem.status(), cause, Some(problem))))
     }
 }
 

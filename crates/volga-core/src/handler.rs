@@ -259,6 +259,11 @@ macro_rules! handlers {
             async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
                 parts.rewind_path_args();
                 $( let $arg = $arg::from_request_parts(&mut parts).await?; )*
+                // Again at each function: a layer may have made the body a longer one, by decompressing it.
+                let body = parts.body_limit().bind(body);
+                if $last::REFUSES_LARGE {
+                    body.check_limit()?;
+                }
                 let $last = $last::from_request(parts, body).await?;
                 Ok(($($arg,)* $last,))
             }

@@ -22,6 +22,7 @@
 //! `handler` calls functions; `router` holds what is mapped, and `service` answers by it.
 
 mod body;
+mod body_limit;
 mod cancel;
 mod catch_panic;
 mod detached;
@@ -32,6 +33,7 @@ pub mod headers;
 mod middleware;
 mod percent;
 mod problem;
+mod report;
 mod request;
 mod request_context;
 mod responder;
@@ -44,12 +46,13 @@ mod services;
 mod way;
 
 pub use body::{BoxError, HttpBody};
+pub use body_limit::{BodyLimit, DEFAULT_MAX_BODY};
 pub use cancel::{CancelGuard, CancellationToken};
 pub use detached::{Detached, DetachedArgs, detached};
 pub use error::Error;
 pub use extract::{
-    Extension, ExtractError, FromPathArg, FromRequest, FromRequestParts, Header, Json, MayBeAbsent,
-    Path, Query, ViaParts, ViaRequest,
+    Extension, ExtractError, FromPathArg, FromRequest, FromRequestParts, Header, Json,
+    MAX_NDJSON_LINE, MayBeAbsent, NdJson, Path, Query, Text, ViaParts, ViaRequest,
 };
 pub use handler::{
     Async, BoxFuture, Endpoint, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, Immediate,
@@ -60,6 +63,7 @@ pub use middleware::{
     TapRequest, TowerLayer, With, Wrap,
 };
 pub use problem::Problem;
+pub use report::ErrorReport;
 pub use request::{HttpRequest, RequestParts};
 pub use request_context::{AppContext, Spawner};
 pub use responder::{ErrorMapper, MapError};

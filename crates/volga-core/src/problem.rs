@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use serde::{Serialize, ser::SerializeMap};
 
 use crate::{Error, HttpBody, HttpResult, IntoResponse};
@@ -36,6 +36,9 @@ pub struct Problem {
 
 /// The members that RFC 9457 defines, which no extension may take.
 const OWN_MEMBERS: [&str; 5] = ["type", "title", "status", "detail", "instance"];
+
+/// The member of a problem that the server's log names the error by.
+const REFERENCE: &str = "reference";
 
 impl Problem {
     /// A problem with this status. A number that is no status becomes 500.
@@ -100,6 +103,19 @@ impl Problem {
         self.status
     }
 
+    /// Adds what the server's log names the error by.
+    pub(crate) fn with_reference(mut self, reference: String) -> Self {
+        if self.reference().is_none() {
+            self.extensions.push((Cow::Borrowed(REFERENCE), reference.into()));
+        }
+        self
+    }
+
+    fn reference(&self) -> Option<&serde_json::Value> {
+        let found = self.extensions.iter().find(|(name, _)| name == REFERENCE);
+        found.map(|(_, value)| value)
+    }
+
     fn title(&self) -> Option<&str> {
         self.title.as_deref().or_else(|| self.status.canonical_reason())
     }
@@ -154,7 +170,13 @@ impl Problem {
                 let json = serde_json::to_vec(self).map_err(Error::server_error)?;
                 ("application/problem+json", HttpBody::full(json))
             }
-            Form::Text => ("text/plain; charset=utf-8", HttpBody::full(self.message())),
+            Form::Text => {
+                let mut text = self.message();
+                if let Some(serde_json::Value::String(reference)) = self.reference() {
+                    text.push_str(&format!(" (reference {reference})"));
+                }
+                ("text/plain; charset=utf-8", HttpBody::full(text))
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
@@ -165,9 +187,9 @@ impl Problem {
 
 impl Form {
     /// The form that the client prefers by its `Accept`: text only if it rates some text above every JSON.
-    pub(crate) fn preferred(headers: &HeaderMap) -> Self {
+    pub(crate) fn preferred<'a>(accept: impl IntoIterator<Item = &'a HeaderValue>) -> Self {
         let (mut json, mut text) = (None, None);
-        let fields = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let fields = accept.into_iter().filter_map(|value| value.to_str().ok());
         for range in fields.flat_map(|field| field.split(',')) {
             let mut parts = range.split(';').map(str::trim);
             let media = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -215,12 +237,8 @@ mod tests {
 
     #[test]
     fn text_goes_to_those_who_rate_it_higher() {
-        let form = |accept: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("accept", HeaderValue::from_static(accept));
-            Form::preferred(&headers)
-        };
-        assert_eq!(Form::preferred(&HeaderMap::new()), Form::Problem);
+        let form = |accept: &'static str| Form::preferred([&HeaderValue::from_static(accept)]);
+        assert_eq!(Form::preferred([]), Form::Problem);
         assert_eq!(form("*/*"), Form::Problem);
         assert_eq!(form("text/plain"), Form::Text);
         assert_eq!(form("application/json, text/plain;q=0.5"), Form::Problem);

@@ -11,7 +11,8 @@ use http::request;
 use http_body::Body;
 
 use crate::{
-    ExtractError, HttpBody, MapError, Next, percent,
+    BodyLimit, ExtractError, HttpBody, MapError, Next, percent,
+    report::Reporter,
     request_context::RequestContext,
     responder::Responder,
     route::{RouteInfo, Spans},
@@ -22,7 +23,11 @@ use crate::{
 pub type HttpRequest = http::Request<HttpBody>;
 
 /// Everything of a request but its body, with what the route found in the path. Dereferences to [`http::request::Parts`].
-pub struct RequestParts {
+///
+/// It is one pointer, because it moves through every stage on the way to the handler, and from one future into the next.
+pub struct RequestParts(Box<Inner>);
+
+struct Inner {
     head: request::Parts,
     carried: Carried,
 }
@@ -36,8 +41,10 @@ pub(crate) struct Carried {
     pub(crate) way: Way,
     /// The services of the app, the scope and the token.
     pub(crate) context: RequestContext,
-    /// Who makes the responses of errors.
-    pub(crate) mapper: Option<Arc<dyn MapError>>,
+    /// How long the body may be.
+    pub(crate) body_limit: BodyLimit,
+    /// Who makes the responses of errors, at every stage of the way.
+    pub(crate) responder: Option<Arc<Responder>>,
     /// What the next [`NextCall`](crate::NextCall) goes on with.
     next: Option<Next>,
 }
@@ -45,55 +52,64 @@ pub(crate) struct Carried {
 impl RequestParts {
     pub(crate) fn new(head: request::Parts, path_args: PathArgs, body: &HttpBody) -> Self {
         let has_body = !body.is_end_stream();
-        Self { head, carried: Carried { path_args, has_body, ..Carried::default() } }
+        Self::carried(head, Carried { path_args, has_body, ..Carried::default() })
     }
 
     /// The parts of a request that was an ordinary one for a while.
     pub(crate) fn carried(head: request::Parts, carried: Carried) -> Self {
-        Self { head, carried }
+        Self(Box::new(Inner { head, carried }))
     }
 
     /// Makes it an ordinary request for a while.
     pub(crate) fn into_request(self, body: HttpBody) -> HttpRequest {
-        let mut request = HttpRequest::from_parts(self.head, body);
-        request.extensions_mut().insert(self.carried);
+        let Inner { head, carried } = *self.0;
+        let mut request = HttpRequest::from_parts(head, body);
+        request.extensions_mut().insert(carried);
         request
     }
 
     pub(crate) fn context(&self) -> &RequestContext {
-        &self.carried.context
+        &self.0.carried.context
     }
 
     pub(crate) fn context_mut(&mut self) -> &mut RequestContext {
-        &mut self.carried.context
+        &mut self.0.carried.context
     }
 
     pub(crate) fn carried_mut(&mut self) -> &mut Carried {
-        &mut self.carried
+        &mut self.0.carried
+    }
+
+    /// Settles how the results of this request become responses.
+    pub(crate) fn set_mapper(&mut self, mapper: Option<Arc<dyn MapError>>) {
+        let Inner { head, carried } = &mut *self.0;
+        let reporter = carried.context.error_hook().map(|hook| Reporter::new(hook, head));
+        carried.responder = Some(Arc::new(Responder::new(&head.headers, mapper, reporter)));
     }
 
     /// How the results of this request become responses.
-    pub(crate) fn responder(&self) -> Responder {
-        Responder::new(&self.head.headers, self.carried.mapper.clone())
+    pub(crate) fn responder(&self) -> Arc<Responder> {
+        let settled = self.0.carried.responder.clone();
+        settled.unwrap_or_else(|| Arc::new(Responder::new(&self.0.head.headers, None, None)))
     }
 
     pub(crate) fn set_next(&mut self, next: Next) {
-        self.carried.next = Some(next);
+        self.0.carried.next = Some(next);
     }
 
     pub(crate) fn take_next(&mut self) -> Option<Next> {
-        self.carried.next.take()
+        self.0.carried.next.take()
     }
 
     /// The pattern of the route, such as `/users/{id}`; `None` where no route was found.
     #[must_use]
     pub fn route(&self) -> Option<&str> {
-        self.carried.path_args.route.as_ref().map(|route| &*route.pattern)
+        self.0.carried.path_args.route.as_ref().map(|route| &*route.pattern)
     }
 
     /// The path arguments of the route, from left to right: their names, and their text as it stands in the path.
     pub fn raw_path_args(&self) -> impl Iterator<Item = (&str, &str)> {
-        (0..self.carried.path_args.len()).filter_map(|index| self.raw(index))
+        (0..self.0.carried.path_args.len()).filter_map(|index| self.raw(index))
     }
 
     /// The path argument of this name, percent-decoded. It may hold a `/` or be `..`, since those can be encoded.
@@ -111,7 +127,13 @@ impl RequestParts {
     /// Whether a body comes with the request. One that is announced and turns out to be empty counts.
     #[must_use]
     pub fn has_body(&self) -> bool {
-        self.carried.has_body
+        self.0.carried.has_body
+    }
+
+    /// How long the body may be. The body that comes with these parts keeps to it by itself.
+    #[must_use]
+    pub fn body_limit(&self) -> BodyLimit {
+        self.0.carried.body_limit
     }
 
     /// All path arguments with their names, percent-decoded.
@@ -123,24 +145,24 @@ impl RequestParts {
 
     /// The next path argument that no extractor took yet, percent-decoded, with its name.
     pub(crate) fn next_path_arg(&mut self) -> Option<Result<(&str, Cow<'_, str>), ExtractError>> {
-        let index = self.carried.path_args.taken;
-        self.carried.path_args.taken += 1;
+        let index = self.0.carried.path_args.taken;
+        self.0.carried.path_args.taken += 1;
         self.raw(index).map(decode)
     }
 
     /// Lets the next extractor take the first path argument again: every function counts for itself.
     pub(crate) fn rewind_path_args(&mut self) {
-        self.carried.path_args.taken = 0;
+        self.0.carried.path_args.taken = 0;
     }
 
     pub(crate) fn into_head(self) -> request::Parts {
-        self.head
+        self.0.head
     }
 
     fn raw(&self, index: usize) -> Option<(&str, &str)> {
-        let name = &**self.carried.path_args.route.as_ref()?.names.get(index)?;
+        let name = &**self.0.carried.path_args.route.as_ref()?.names.get(index)?;
         // Nothing where an extractor has changed the path.
-        let raw = self.carried.path_args.spans.slice(self.head.uri.path(), index)?;
+        let raw = self.0.carried.path_args.spans.slice(self.0.head.uri.path(), index)?;
         Some((name, raw))
     }
 }
@@ -149,22 +171,22 @@ impl Deref for RequestParts {
     type Target = request::Parts;
 
     fn deref(&self) -> &request::Parts {
-        &self.head
+        &self.0.head
     }
 }
 
 impl DerefMut for RequestParts {
     fn deref_mut(&mut self) -> &mut request::Parts {
-        &mut self.head
+        &mut self.0.head
     }
 }
 
 impl fmt::Debug for RequestParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestParts")
-            .field("head", &self.head)
+            .field("head", &self.0.head)
             .field("route", &self.route())
-            .field("has_body", &self.carried.has_body)
+            .field("has_body", &self.0.carried.has_body)
             .finish_non_exhaustive()
     }
 }

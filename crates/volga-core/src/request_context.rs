@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::{
-    BoxError, BoxFuture, CancelGuard, CancellationToken, Dc, Error, HttpBody, HttpResponse, Needs,
-    RequestParts, Scope, ServiceError, Services,
+    BoxError, BoxFuture, CancelGuard, CancellationToken, Dc, Error, ErrorReport, HttpBody,
+    HttpResponse, Needs, RequestParts, Scope, ServiceError, Services, report::ErrorHook,
 };
 
 /// What the requests of an app share: its services, and what runs [`detached`](crate::detached) handlers.
@@ -21,19 +21,30 @@ pub struct AppContext {
     services: Services,
     root: Scope,
     spawner: Option<Spawner>,
+    error_hook: Option<ErrorHook>,
 }
 
 impl AppContext {
     /// The context of an app with these services. Without a [`Spawner`], detached handlers are errors.
     #[must_use]
     pub fn new(services: Services) -> Self {
-        Self { root: services.root(), services, spawner: None }
+        Self { root: services.root(), services, spawner: None, error_hook: None }
     }
 
     /// Sets what runs detached handlers.
     #[must_use]
     pub fn with_spawner(mut self, spawner: Spawner) -> Self {
         self.spawner = Some(spawner);
+        self
+    }
+
+    /// Sets who is told of errors that are the server's. Nobody is without it.
+    #[must_use]
+    pub fn with_error_hook(
+        mut self,
+        hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.error_hook = Some(ErrorHook::new(hook));
         self
     }
 }
@@ -84,6 +95,10 @@ impl RequestContext {
 
     pub(crate) fn services(&self) -> Option<&Services> {
         self.app.as_ref().map(|app| &app.services)
+    }
+
+    pub(crate) fn error_hook(&self) -> Option<&ErrorHook> {
+        self.app.as_ref()?.error_hook.as_ref()
     }
 
     pub(crate) fn spawner(&self) -> Option<&Spawner> {

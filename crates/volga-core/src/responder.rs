@@ -2,11 +2,11 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
-    BoxFuture, Error, HandlerOutput, HttpResponse, HttpResult, IntoResponse, handler::Marker,
-    problem::Form,
+    BoxFuture, Error, HandlerOutput, HttpResponse, HttpResult, IntoResponse,
+    catch_panic::CatchPanic, handler::Marker, problem::Form, report::Reporter,
 };
 
 /// Makes a response of an error.
@@ -51,15 +51,27 @@ impl<F, Kind> fmt::Debug for ErrorMapper<F, Kind> {
 }
 
 /// What a request says about the response of an error, kept while the request itself is taken apart.
-#[derive(Clone)]
 pub(crate) struct Responder {
-    form: Form,
+    /// Read only when there is an error.
+    accept: Accept,
     mapper: Option<Arc<dyn MapError>>,
+    reporter: Option<Reporter>,
+}
+
+/// The `Accept` of a request, which is one field in all but odd cases.
+struct Accept {
+    first: Option<HeaderValue>,
+    others: Vec<HeaderValue>,
 }
 
 impl Responder {
-    pub(crate) fn new(headers: &HeaderMap, mapper: Option<Arc<dyn MapError>>) -> Self {
-        Self { form: Form::preferred(headers), mapper }
+    pub(crate) fn new(
+        headers: &HeaderMap,
+        mapper: Option<Arc<dyn MapError>>,
+        reporter: Option<Reporter>,
+    ) -> Self {
+        let mut fields = headers.get_all(header::ACCEPT).iter().cloned();
+        Self { accept: Accept { first: fields.next(), others: fields.collect() }, mapper, reporter }
     }
 
     /// Makes the response of a result.
@@ -74,19 +86,32 @@ impl Responder {
     pub(crate) async fn respond_to(&self, error: Error) -> HttpResponse {
         let Some(mapper) = &self.mapper else { return self.plain(error) };
         let carried = error.clone();
-        match mapper.map_error(error).await {
+        let mapped = CatchPanic::new(async move { mapper.map_error(error).await });
+        match mapped.await.and_then(|result| result) {
             Ok(mut response) => {
+                self.report(&carried, response.status());
                 response.extensions_mut().insert(carried);
                 response
             }
-            Err(error) => self.plain(error),
+            Err(error) => {
+                self.report(&carried, carried.status());
+                self.plain(error)
+            }
+        }
+    }
+
+    fn report(&self, error: &Error, status: StatusCode) {
+        if let Some(reporter) = &self.reporter {
+            reporter.report(error, status);
         }
     }
 
     fn plain(&self, error: Error) -> HttpResponse {
+        self.report(&error, error.status());
         let problem = error.problem();
         // The problem's members are strings and numbers, unless the application added others; and even those were JSON already.
-        let mut response = problem.respond(self.form).unwrap_or_else(|_| {
+        let form = Form::preferred(self.accept.first.iter().chain(&self.accept.others));
+        let mut response = problem.respond(form).unwrap_or_else(|_| {
             let mut response = HttpResponse::default();
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response

@@ -5,8 +5,8 @@ use std::{fmt, panic::Location, sync::Arc};
 use http::Method;
 
 use crate::{
-    AppContext, Asker, Endpoint, MapError, Middleware, Needs, RouteError, RouteFault, RouteFaults,
-    RouterService, ServiceFaults, ServicesBuilder,
+    AppContext, Asker, BodyLimit, Endpoint, MapError, Middleware, Needs, RouteError, RouteFault,
+    RouteFaults, RouterService, ServiceFaults, ServicesBuilder,
     route::{Pattern, Segment, Tree},
     service::{Miss, Misses, Target},
     way::{Onward, Way},
@@ -65,6 +65,7 @@ struct Settings {
     /// The outermost first.
     middleware: Vec<Box<dyn Middleware>>,
     mapper: Option<Arc<dyn MapError>>,
+    body_limit: Option<BodyLimit>,
     fallback: Option<Arc<dyn Endpoint>>,
 }
 
@@ -195,6 +196,11 @@ impl Router {
         self.settings(place).mapper = Some(Arc::new(mapper));
     }
 
+    /// Sets how long request bodies may be at a place, in place of what was set there before. The nearest one counts.
+    pub fn set_body_limit(&mut self, place: Place, limit: BodyLimit) {
+        self.settings(place).body_limit = Some(limit);
+    }
+
     /// Sets what answers requests without a route whose path begins with the prefix of the scope, in place of what was set there before. The nearest one counts.
     pub fn set_fallback(&mut self, scope: ScopeId, endpoint: impl Endpoint) {
         self.settings(Place::Scope(scope)).fallback = Some(Arc::new(endpoint));
@@ -269,6 +275,10 @@ impl Router {
                 way: way_to(route.scope, route.settings.wrap(Arc::clone(&route.endpoint))),
                 needs: self.needs_of(route),
                 mapper: route.settings.mapper.clone().or_else(|| self.mapper(route.scope)),
+                body_limit: route
+                    .settings
+                    .body_limit
+                    .unwrap_or_else(|| self.body_limit(route.scope)),
             })
             .collect();
         let mut misses = Tree::new();
@@ -281,7 +291,12 @@ impl Router {
             let mut needs = Needs::default();
             endpoint.needs(&mut needs);
             self.around(id).for_each(|id| self.scopes[id.0].settings.needs(&mut needs));
-            let target = Target { way: way_to(id, endpoint), mapper: self.mapper(id), needs };
+            let target = Target {
+                way: way_to(id, endpoint),
+                mapper: self.mapper(id),
+                body_limit: self.body_limit(id),
+                needs,
+            };
             for pattern in [format!("{}/", scope.prefix), format!("{}/{{*rest}}", scope.prefix)] {
                 // Two scopes with one prefix: the later one counts, and so it came first here.
                 if let Ok(pattern) = Pattern::parse(&pattern) {
@@ -318,6 +333,10 @@ impl Router {
 
     fn mapper(&self, scope: ScopeId) -> Option<Arc<dyn MapError>> {
         self.around(scope).find_map(|id| self.scopes[id.0].settings.mapper.clone())
+    }
+
+    fn body_limit(&self, scope: ScopeId) -> BodyLimit {
+        self.around(scope).find_map(|id| self.scopes[id.0].settings.body_limit).unwrap_or_default()
     }
 
     fn insert(

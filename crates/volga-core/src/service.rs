@@ -15,8 +15,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    AppContext, BoxError, BoxFuture, Endpoint, Error, HttpBody, HttpRequest, HttpResponse,
-    IntoResponse, MapError, Needs, RequestParts, RouteId,
+    AppContext, BodyLimit, BoxError, BoxFuture, Endpoint, Error, HttpBody, HttpRequest,
+    HttpResponse, IntoResponse, MapError, Needs, RequestParts, RouteId,
     catch_panic::CatchPanic,
     request::PathArgs,
     request_context::{RequestContext, RequestLife},
@@ -42,6 +42,7 @@ struct Shared {
 pub(crate) struct Target {
     pub(crate) way: Way,
     pub(crate) mapper: Option<Arc<dyn MapError>>,
+    pub(crate) body_limit: BodyLimit,
     /// Of the endpoint and all that stands around it.
     pub(crate) needs: Needs,
 }
@@ -95,13 +96,15 @@ impl RouterService {
             };
         let mut parts = RequestParts::new(head, args, &body);
         let mut life = None;
-        if let Some(Target { way, mapper, needs }) = target {
+        if let Some(Target { way, mapper, body_limit, needs }) = target {
             *parts.context_mut() = RequestContext::new(&self.shared.app);
             life = Some(RequestLife::begin(needs, &mut parts));
             let carried = parts.carried_mut();
             carried.way = way.clone();
-            carried.mapper = mapper.clone();
+            carried.body_limit = *body_limit;
+            parts.set_mapper(mapper.clone());
         }
+        let body = parts.body_limit().bind(body);
         if let Some(why) = why {
             parts.extensions.insert(why);
         }

@@ -39,7 +39,7 @@ impl Endpoint for Onward {
 }
 
 /// A tower layer has sent on a request of its own, which has no way.
-fn lost(responder: Responder) -> BoxFuture<HttpResponse> {
+fn lost(responder: Arc<Responder>) -> BoxFuture<HttpResponse> {
     let error = crate::Error::server_error(
         "a layer replaced the request and lost its extensions; it must keep them",
     );

@@ -9,19 +9,34 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::linger::Unread;
+
 /// The body of a request, as it arrives.
 ///
 /// Nothing is read ahead of the reader but what the connection's buffer (HTTP/1) or window (HTTP/2) holds, so a slow reader
 /// slows the client down. There is no limit on the length: whoever collects the body must set one. Dropping it
-/// unread is fine; an HTTP/1 connection then closes after the response unless the rest has arrived already.
+/// unread is fine; an HTTP/1 connection then closes after the response unless the rest has arrived already, and what the client still sends is
+/// discarded within [bounds](crate::limits::LINGER_TIME), so that it sees the response.
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
+    /// Nothing comes any more.
+    is_over: bool,
+    unread: Unread,
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming) -> Self {
-        Self { incoming }
+    pub(crate) fn new(incoming: Incoming, unread: Unread) -> Self {
+        unread.set(false);
+        Self { incoming, is_over: false, unread }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.is_over && !self.incoming.is_end_stream() {
+            self.unread.set(true);
+        }
     }
 }
 
@@ -34,6 +49,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        self.is_over |= frame.is_none();
         Poll::Ready(frame.map(|result| result.map_err(RequestBodyError::new)))
     }
 

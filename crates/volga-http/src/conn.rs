@@ -21,6 +21,7 @@ use tower_service::Service;
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::limits::{DETECT_READ, MAX_HEAD_BYTES, MAX_STREAMS, PING_INTERVAL, PING_TIMEOUT};
+use crate::linger::Linger;
 use crate::preface::{self, Protocol};
 use crate::rewind::Rewind;
 use crate::service::Requests;
@@ -86,6 +87,7 @@ impl Connections {
         B: Body<Data = Bytes> + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
+        let io = Linger::new(io, requests.unread.clone());
         let mut connection = pin!(self.http1.serve_connection(TokioIo::new(io), requests));
         tokio::select! {
             // In this order, so that hyper has seen what was received when it is asked whether the connection is idle.
@@ -197,7 +199,8 @@ mod tests {
         let (alive, _gone) = roll_call();
         let shared = Connections::new(DEFAULT_HEADER_READ_TIMEOUT, Drain::new(), alive);
         let address = ([127, 0, 0, 1], 1).into();
-        let requests = Requests { service: Ok200, peer: address, local: address };
+        let unread = Default::default();
+        let requests = Requests { service: Ok200, peer: address, local: address, unread };
         tokio::spawn(async move { shared.serve(server, requests).await });
         client
     }

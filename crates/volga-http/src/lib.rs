@@ -63,6 +63,7 @@ mod drain;
 mod drain_handle;
 mod error;
 pub mod limits;
+mod linger;
 mod listener;
 mod preface;
 mod rewind;

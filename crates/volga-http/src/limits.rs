@@ -10,6 +10,7 @@
 //! | [`BACKLOG`] | 1,024 | the kernel refuses or ignores new connections |
 //! | [`ACCEPT_PAUSE`] | 100 ms | accepting goes on after a shortage of descriptors or memory |
 //! | [`CUT_GRACE`] | 1 s | code that blocks its thread is left behind |
+//! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: a client that sends on after its response is closed |
 //! | [`PORT_TRIES`] | 16 | no port is free on every address of a target |
 //!
 //! The rest stays as hyper 1.12 and h2 0.4 have it, because those defaults are sound for a server:
@@ -58,6 +59,18 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A cut takes effect where a task waits, so only code that blocks its thread needs longer; it is then left behind, for
 /// otherwise it would keep the process from ending.
 pub const CUT_GRACE: Duration = Duration::from_secs(1);
+
+/// How long an HTTP/1 connection whose response was there before the whole request is read on, for the client to see the response.
+pub const LINGER_TIME: Duration = Duration::from_secs(5);
+
+/// How long the client of such a connection may send nothing before it is closed.
+pub const LINGER_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many bytes such a connection discards before it is closed: 64 MiB.
+pub const LINGER_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many bytes one read discards.
+pub(crate) const LINGER_READ: usize = 16 * 1024;
 
 /// How often [`bind`](crate::bind) looks for a port that is free on every address of the target.
 pub const PORT_TRIES: usize = 16;

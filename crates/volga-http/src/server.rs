@@ -22,6 +22,7 @@ use crate::conn::Connections;
 use crate::drain::{Drained, Progress};
 use crate::drain_handle::Drain;
 use crate::limits::{CUT_GRACE, DEFAULT_DRAIN_DEADLINE, DEFAULT_HEADER_READ_TIMEOUT, LONGEST_WAIT};
+use crate::linger::Unread;
 use crate::service::Requests;
 use crate::tasks::roll_call;
 
@@ -136,7 +137,7 @@ impl Server {
                 (stream, peer) = acceptor.accept() => {
                     // Both fail only for a client that is gone already.
                     if stream.set_nodelay(true).is_ok() && let Ok(local) = stream.local_addr() {
-                        let requests = Requests { service: service.clone(), peer, local };
+                        let requests = Requests { service: service.clone(), peer, local, unread: Unread::default() };
                         let shared = Arc::clone(&shared);
                         tasks.spawn(alive.carried_by(async move { shared.serve(stream, requests).await }));
                         progress.opened();

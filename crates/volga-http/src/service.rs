@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use crate::addr::{LocalAddr, PeerAddr};
 use crate::body::RequestBody;
+use crate::linger::Unread;
 
 /// The requests of one connection, each answered by a clone of the service.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Requests<S> {
     pub(crate) service: S,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
+    pub(crate) unread: Unread,
 }
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
@@ -30,7 +32,7 @@ where
     type Future = Answer<S, S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let mut request = request.map(RequestBody::new);
+        let mut request = request.map(|body| RequestBody::new(body, self.unread.clone()));
         request.extensions_mut().insert(PeerAddr(self.peer));
         request.extensions_mut().insert(LocalAddr(self.local));
         // A clone for each request, because readiness belongs to the very instance that reported it, and requests of one

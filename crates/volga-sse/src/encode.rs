@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use memchr::memchr2;
 
-use crate::wire::Wire;
+use crate::{Position, wire::Wire};
 
 /// A field's name as a line starts with it, with the space that a client strips: what follows may then start with a space of its own.
 pub(crate) mod prefix {
@@ -121,13 +121,24 @@ pub(crate) fn remove_lines(wire: &mut Wire, prefix: &[u8]) {
 #[derive(Clone, Eq, PartialEq)]
 pub struct EncodedMessage {
     bytes: Bytes,
+    position: Option<Position>,
 }
 
 impl EncodedMessage {
     #[inline(always)]
     pub(crate) fn new(wire: Vec<u8>) -> Self {
         // Without spare capacity `Bytes` takes the block over; with some it would allocate a second one for its bookkeeping.
-        Self { bytes: Bytes::from(wire.into_boxed_slice()) }
+        Self { bytes: Bytes::from(wire.into_boxed_slice()), position: None }
+    }
+
+    pub(crate) fn at(self, position: Position) -> Self {
+        Self { position: Some(position), ..self }
+    }
+
+    /// Where it stands in its log, if it was [encoded for a place](crate::Message::encode_at) in one.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.position
     }
 
     /// The bytes as they are sent.

@@ -20,7 +20,7 @@
 //!
 //! | Feature | Default | What it adds |
 //! |---|---|---|
-//! | none | yes | the codec: [`Message`], [`EncodedMessage`], [`EventName`], [`EventId`]; [`Decoder`], [`Event`], [`reconnect`]. No runtime, no `http` |
+//! | none | yes | the codec: [`Message`], [`EncodedMessage`], [`EventName`], [`EventId`], [`Position`]; [`Decoder`], [`Event`], [`reconnect`]. No runtime, no `http` |
 //! | `body` | yes | [`Sse`] and [`SseBody`]: a stream of messages as a response body; [`EventStream`]: a body as a stream of events; [`LastEventId`] |
 //! | `json` | yes | [`Message::json`] |
 //! | `macros` | no | [`sse_stream!`]: a stream written as a block with `yield` and `?` |
@@ -34,6 +34,7 @@ mod error;
 mod event;
 mod field;
 mod message;
+mod position;
 mod wire;
 
 #[cfg(feature = "body")]
@@ -66,6 +67,7 @@ pub use error::{EncodeError, Field};
 pub use event::{Event, EventRef};
 pub use field::{EventId, EventName};
 pub use message::Message;
+pub use position::{Position, PositionError};
 
 #[cfg(feature = "body")]
 pub use body::{BoxError, SseBody};

@@ -3,9 +3,10 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    EncodeError, EncodedMessage,
+    EncodeError, EncodedMessage, Position,
     encode::{prefix, push_lines, remove_lines, room, write_lines},
     field::{check_event_id, check_event_name},
+    position::PositionText,
     wire::Wire,
 };
 
@@ -209,6 +210,16 @@ impl Message {
         self.into_buffer().map(EncodedMessage::new)
     }
 
+    /// The message as its bytes on the wire, for a place in a log: the [`Position`] is its event ID, in place of any set before.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_at(mut self, position: Position) -> Result<EncodedMessage, EncodeError> {
+        self.set_id(PositionText::new(position).as_str());
+        Ok(self.encode()?.at(position))
+    }
+
     /// The message as its bytes on the wire, in the memory that it was built in: see [`reusing`](Self::reusing).
     ///
     /// # Errors
@@ -381,6 +392,16 @@ mod tests {
         check(Message::new().retry(Duration::ZERO), "retry: 0\n");
         check(Message::new().id("1"), "id: 1\n\n");
         check(Message::new().event("e"), "event: e\n\n");
+    }
+
+    #[test]
+    fn a_place_in_a_log_is_the_event_id() {
+        let position = Position::new(u64::MAX, 0);
+        let wire = Message::new().id("mine").data("x").encode_at(position).unwrap();
+        assert_eq!(wire.as_bytes(), b"data: x\nid: ffffffffffffffff-0\n\n");
+        assert_eq!(wire.clone().position(), Some(position));
+        assert_eq!(Message::new().encode().unwrap().position(), None);
+        assert!(Message::new().event("").encode_at(position).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::net::TcpListener;
-use volga_core::{AppContext, RouterService, ServicesBuilder, Spawner};
+use volga_core::{AppContext, ErrorReport, RouterService, ServicesBuilder, Spawner};
 use volga_http::{BindTarget, Drained, Server, limits::DEFAULT_DRAIN_DEADLINE, shutdown_signal};
 
 use crate::{
@@ -47,6 +47,7 @@ pub struct App {
     deadline: Duration,
     shutdown: ShutdownHandle,
     greeter: bool,
+    on_error: Box<dyn Fn(&ErrorReport<'_>) + Send + Sync>,
 }
 
 impl App {
@@ -61,6 +62,7 @@ impl App {
             deadline: DEFAULT_DRAIN_DEADLINE,
             shutdown,
             greeter: cfg!(debug_assertions),
+            on_error: Box::new(log),
         }
     }
 
@@ -97,6 +99,20 @@ impl App {
         self
     }
 
+    /// Sets who is told of errors that are the server's: those that became a response with a status of 500 or more, panics included. The client reads
+    /// nothing of such an error but its [reference](ErrorReport::reference). By default, the report is written to standard error, as one line.
+    ///
+    /// ```
+    /// use volga::App;
+    ///
+    /// let app = App::new().on_error(|report| eprintln!("{} failed: {report}", report.path()));
+    /// # let _ = app;
+    /// ```
+    pub fn on_error(mut self, hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
+        self.on_error = Box::new(hook);
+        self
+    }
+
     /// Tells what is wrong with the routes mapped and the services added so far.
     ///
     /// # Errors
@@ -115,9 +131,11 @@ impl App {
     /// As [`check`](Self::check).
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
         self.check()?;
-        let Self { mut routes, services, .. } = self;
+        let Self { mut routes, services, on_error, .. } = self;
         let spawner = Spawner::new(|task| drop(tokio::spawn(task)));
-        routes.router_mut().set_context(AppContext::new(services.build()?).with_spawner(spawner));
+        let context =
+            AppContext::new(services.build()?).with_spawner(spawner).with_error_hook(on_error);
+        routes.router_mut().set_context(context);
         Ok(routes.into_service()?)
     }
 
@@ -213,6 +231,11 @@ impl App {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         Ok(())
     }
+}
+
+/// In one write, so that the lines of two threads do not mix. Nobody may be reading, and that is no reason not to serve.
+fn log(report: &ErrorReport<'_>) {
+    let _ = io::stderr().write_all(format!("{report}\n").as_bytes());
 }
 
 fn faults(faults: AppFaults) -> io::Error {

@@ -30,7 +30,7 @@
 //! |---|---|
 //! | [`App`] | settings and routes; runs the server |
 //! | [`Group`], [`Route`] | routes: patterns, methods, prefixes |
-//! | [`Path`], [`Query`], [`Header`], [`Json`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
+//! | [`Path`], [`Query`], [`Header`], [`Json`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
 //! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
 //! | [`redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
@@ -41,6 +41,7 @@
 //! | [`mod@middleware`] | what `wrap`, `with` and `filter` on an app, a group or a route take |
 //! | [`error`] | the error that any other becomes, and the problem that the client is told |
 //! | [`limits`] | every bound, with its default |
+//! | `test` | a client for tests, in process or over a socket; with the feature `test` |
 //!
 //! The guide is in the repository, under `docs`.
 
@@ -56,21 +57,25 @@ mod services;
 mod settings;
 mod shutdown;
 mod sse_stream;
+#[cfg(feature = "test")]
+pub mod test;
 
 pub use app::App;
 pub use group::Group;
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
 pub use route::Route;
 pub use shutdown::ShutdownHandle;
-pub use volga_core::{CancellationToken, Header, Json, Path, Query, detached, headers};
+pub use volga_core::{
+    CancellationToken, Header, Json, NdJson, Path, Query, Text, detached, headers,
+};
 pub use volga_http::{BindError, BindTarget};
 
 /// The error that any other becomes, and the faults of routes.
 pub mod error {
     pub use crate::fault::AppFaults;
     pub use volga_core::{
-        BoxError, Error, ExtractError, Problem, RouteError, RouteFault, RouteFaults, ServiceError,
-        ServiceFault, ServiceFaults,
+        BoxError, Error, ErrorReport, ExtractError, Problem, RouteError, RouteFault, RouteFaults,
+        ServiceError, ServiceFault, ServiceFaults,
     };
 }
 
@@ -90,13 +95,14 @@ pub mod middleware {
 /// Requests and responses.
 pub mod http {
     pub use crate::client_addr::ClientAddr;
+    pub use ::bytes::Bytes;
     pub use ::http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
     };
     pub use volga_core::{
-        Extension, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput,
-        HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts,
-        MayBeAbsent, RequestParts, ResponseFuture, RouteMatch, RouterService,
+        BodyLimit, Extension, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs,
+        HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse,
+        IntoResponseParts, MayBeAbsent, RequestParts, ResponseFuture, RouteMatch, RouterService,
     };
     pub use volga_http::{LocalAddr, PeerAddr};
 
@@ -105,15 +111,19 @@ pub mod http {
         pub use crate::sse_stream::SseStream;
         pub use volga_sse::{
             CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
-            EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse, Message, Sse,
-            SseItem, StreamEnd, StreamKind,
+            EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse, Message,
+            Position, Sse, SseItem, StreamEnd, StreamKind,
+        };
+        pub use volga_sse::{
+            DecodeError, Decoder, Event, EventRef, EventStream, LastEventId, LastEventIdError,
+            LastEventIdSource, ReadError, reconnect,
         };
     }
 }
 
 /// Every bound, with its default.
 pub mod limits {
-    pub use volga_core::MAX_PATH_ARGS;
+    pub use volga_core::{DEFAULT_MAX_BODY, MAX_NDJSON_LINE, MAX_PATH_ARGS};
     pub use volga_http::limits::*;
     pub use volga_sse::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
 }
@@ -140,6 +150,16 @@ mod guide {
     pages! {
         readme: "../../../README.md";
         quick_start: "../../../docs/src/quick-start.md";
+        route_parameters: "../../../docs/src/route-parameters.md";
+        query_parameters: "../../../docs/src/query-parameters.md";
+        route_groups: "../../../docs/src/route-groups.md";
+        headers: "../../../docs/src/headers.md";
+        handling_json: "../../../docs/src/handling-json.md";
+        custom_middleware: "../../../docs/src/custom-middleware.md";
+        global_error_handling: "../../../docs/src/global-error-handling.md";
+        dependency_injection: "../../../docs/src/dependency-injection.md";
+        request_cancellation: "../../../docs/src/request-cancellation.md";
+        custom_methods: "../../../docs/src/custom-methods.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
         messages: "../../../docs/src/messages.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";

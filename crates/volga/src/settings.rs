@@ -8,9 +8,10 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 use volga_core::{
-    BoxError, EndpointService, Error, ErrorMapper, Filter, FilterVerdict, Handler, HandlerArgs,
-    HandlerEndpoint, HandlerOutput, HttpContext, HttpRequest, HttpResponse, IntoResponse, MapOk,
-    Middleware, Next, PartsArgs, Place, RequestParts, TapRequest, TowerLayer, With, Wrap,
+    BodyLimit, BoxError, EndpointService, Error, ErrorMapper, Filter, FilterVerdict, Handler,
+    HandlerArgs, HandlerEndpoint, HandlerOutput, HttpContext, HttpRequest, HttpResponse,
+    IntoResponse, MapOk, Middleware, Next, PartsArgs, Place, RequestParts, TapRequest, TowerLayer,
+    With, Wrap,
 };
 
 use crate::{Group, Route, endpoint::StreamEndpoint};
@@ -101,6 +102,26 @@ macro_rules! settings {
         pub fn attach(&mut $self, middleware: impl Middleware) -> &mut Self {
             let place = $place;
             $self.router_mut().add_middleware(place, middleware);
+            $self
+        }
+
+        /// Sets how many bytes request bodies may have, [`DEFAULT_MAX_BODY`](crate::limits::DEFAULT_MAX_BODY) by default: a number, or
+        /// [`BodyLimit::UNLIMITED`]. The nearest one counts: that of the route, of its group, of the groups around that, of the app.
+        ///
+        /// It holds for what extractors read into memory and for what is read piece by piece. A larger body is status 413: before the handler runs where
+        /// `Content-Length` says so and the handler takes the body, else when the piece comes that goes beyond. Where a layer decompresses the body, it
+        /// holds for both forms.
+        ///
+        /// ```
+        /// use volga::{App, http::{BodyLimit, Bytes}, ok};
+        ///
+        /// let mut app = App::new();
+        /// app.with_body_limit(64 * 1024);
+        /// app.map_post("/upload", async |body: Bytes| ok!("{}", body.len())).with_body_limit(BodyLimit::UNLIMITED);
+        /// ```
+        pub fn with_body_limit(&mut $self, limit: impl Into<BodyLimit>) -> &mut Self {
+            let place = $place;
+            $self.router_mut().set_body_limit(place, limit.into());
             $self
         }
 

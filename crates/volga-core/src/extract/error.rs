@@ -80,6 +80,29 @@ pub enum ExtractError {
         /// What does not fit, with line and column.
         reason: String,
     },
+    /// The body is longer than it may be.
+    #[error("the body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// How many bytes it may have.
+        limit: usize,
+    },
+    /// The body is no text in UTF-8.
+    #[error("the body is no UTF-8")]
+    NotText,
+    /// A line of a body of many values is not what the handler takes.
+    #[error("line {line}: {error}")]
+    Line {
+        /// Its number, from 1 on.
+        line: u64,
+        /// What is wrong with it.
+        error: Box<Self>,
+    },
+    /// A line is longer than it may be.
+    #[error("longer than {limit} bytes")]
+    LineTooLong {
+        /// How many bytes it may have.
+        limit: usize,
+    },
     /// The body broke off.
     #[error("the body could not be read")]
     Body(#[source] BoxError),
@@ -92,16 +115,33 @@ pub enum ExtractError {
 }
 
 impl ExtractError {
-    /// The status of the response: 415 for a body of another type, 422 for JSON of another shape, 500 where the server is at fault, else 400.
+    /// The status of the response: 413 for a body that is too large, 415 for one of another type, 422 for JSON of another shape, 500 where the server is
+    /// at fault, else 400.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             Self::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge { .. } | Self::LineTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Line { error, .. } => error.status(),
             Self::JsonShape { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::PathShape { .. } | Self::MissingExtension { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             _ => StatusCode::BAD_REQUEST,
         }
+    }
+
+    /// Why a body gave no more: because it is too large, or because it broke off. A layer may have wrapped the cause.
+    pub(crate) fn of_body(error: BoxError) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(error) => return *error,
+            Err(error) => error,
+        };
+        let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+        let too_large = causes.find_map(|cause| match cause.downcast_ref() {
+            Some(Self::BodyTooLarge { limit }) => Some(Self::BodyTooLarge { limit: *limit }),
+            _ => None,
+        });
+        too_large.unwrap_or(Self::Body(error))
     }
 }

@@ -112,17 +112,36 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ExtractError> {
+    read_with(body, serde_json::Error::to_string)
+}
+
+/// Reads the value of one line of several: what is wrong with it has a column, and the caller adds the number of the line.
+pub(super) fn read_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, ExtractError> {
+    read_with(line, |error| {
+        let (line, column) = (error.line(), error.column());
+        let text = error.to_string();
+        match text.strip_suffix(&format!(" at line {line} column {column}")) {
+            Some(reason) => format!("{reason} at column {column}"),
+            None => text,
+        }
+    })
+}
+
+fn read_with<T: DeserializeOwned>(
+    body: &[u8],
+    tell: impl Fn(&serde_json::Error) -> String,
+) -> Result<T, ExtractError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let at = error.path().to_string();
         let inner = error.into_inner();
-        let reason = inner.to_string();
+        let reason = tell(&inner);
         match inner.classify() {
             Category::Data => ExtractError::JsonShape { at, reason },
             Category::Io | Category::Syntax | Category::Eof => ExtractError::JsonSyntax { reason },
         }
     })?;
-    json.end().map_err(|error| ExtractError::JsonSyntax { reason: error.to_string() })?;
+    json.end().map_err(|error| ExtractError::JsonSyntax { reason: tell(&error) })?;
     Ok(value)
 }
 

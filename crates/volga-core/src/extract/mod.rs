@@ -6,6 +6,8 @@ mod extension;
 mod fields;
 mod header;
 mod json;
+mod lines;
+mod ndjson;
 mod optional;
 mod parts;
 mod path;
@@ -16,10 +18,13 @@ use std::future::Future;
 
 use crate::{Error, HttpBody, Needs, RequestParts};
 
+pub use body::Text;
 pub use error::ExtractError;
 pub use extension::Extension;
 pub use header::Header;
 pub use json::Json;
+pub use lines::MAX_NDJSON_LINE;
+pub use ndjson::NdJson;
 pub use optional::MayBeAbsent;
 pub use path::Path;
 pub use path_arg::FromPathArg;
@@ -95,7 +100,7 @@ pub trait FromRequestParts: Sized {
     message = "`{Self}` cannot be an argument of a handler",
     label = "no argument",
     note = "arguments are path arguments (`String`, numbers, `bool`, … and what implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, and what implements `FromRequestParts`",
-    note = "the last argument may also be `Json`, `HttpRequest`, `HttpBody`, or what implements `FromRequest`",
+    note = "the last argument may also be `Json`, `NdJson`, `Text`, `Bytes`, `HttpRequest`, `HttpBody`, or what implements `FromRequest`",
     note = "`Path`, `Query` and `Json` are of a type that implements serde's `Deserialize`, `Header` of one that implements `TypedHeader`, `Option` of an argument that implements `MayBeAbsent`",
     note = "arguments are owned: `String` instead of `&str`"
 )]
@@ -103,6 +108,10 @@ pub trait FromRequest<Via = ViaRequest>: Sized {
     /// How many path arguments it takes.
     #[doc(hidden)]
     const PATH_ARGS: usize = 0;
+
+    /// Whether a body whose length is known to be beyond the limit is refused before it is asked for the argument.
+    #[doc(hidden)]
+    const REFUSES_LARGE: bool = true;
 
     /// Tells what it uses besides the request, so that a service that is missing is found at start-up. One that does not tell may use anything.
     fn needs(needs: &mut Needs) {
@@ -131,6 +140,7 @@ pub enum ViaRequest {}
 #[diagnostic::do_not_recommend]
 impl<T: FromRequestParts> FromRequest<ViaParts> for T {
     const PATH_ARGS: usize = T::PATH_ARGS;
+    const REFUSES_LARGE: bool = false;
 
     fn needs(needs: &mut Needs) {
         T::needs(needs);

@@ -72,11 +72,16 @@ impl<T: FromRequestParts> FromRequestParts for Result<T, Error> {
 
 /// The handler gets the error and decides.
 impl<T: FromRequest> FromRequest for Result<T, Error> {
+    const REFUSES_LARGE: bool = false;
+
     fn needs(needs: &mut crate::Needs) {
         needs.optional(T::needs);
     }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
-        Ok(T::from_request(parts, body).await)
+        match body.check_limit() {
+            Err(error) if T::REFUSES_LARGE => Ok(Err(error.into())),
+            _ => Ok(T::from_request(parts, body).await),
+        }
     }
 }

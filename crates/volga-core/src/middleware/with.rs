@@ -64,6 +64,8 @@ pub struct NextCall {
 }
 
 impl FromRequest for NextCall {
+    const REFUSES_LARGE: bool = false;
+
     fn needs(_: &mut crate::Needs) {}
 
     async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {

@@ -5,6 +5,7 @@ mod drain;
 mod keep_alive;
 mod leaving;
 mod limits;
+mod linger;
 mod protocols;
 mod requests;
 #[cfg(unix)]

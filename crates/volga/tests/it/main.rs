@@ -1,11 +1,14 @@
 //! The facade over real sockets: one file per behaviour.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
+mod body;
 mod compile_fail;
 mod extract;
 mod in_process;
 mod macros;
 mod middleware;
+mod ndjson;
+mod reports;
 mod responses;
 mod routing;
 mod seed;
@@ -14,3 +17,4 @@ mod shutdown;
 mod start;
 mod streams;
 mod support;
+mod test_client;

@@ -54,7 +54,7 @@ async fn the_first_program_streams_on_its_port_over_both_address_families() {
         while text.matches("data: Hello, world!\n\n").count() < 2 {
             let mut buffer = [0; 1024];
             let count = soon("a message", client.read(&mut buffer)).await.unwrap();
-            assert!(count > 0, "the stream ended: {text:?}");
+            assert!(count > 0, "the stream ended; is another program on port 7878? {text:?}");
             text.push_str(&String::from_utf8_lossy(&buffer[..count]));
         }
     }

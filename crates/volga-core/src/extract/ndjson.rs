@@ -1,0 +1,199 @@
+//! `NdJson<T>`: a body of many values, one JSON text on each line, in and out.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::{HeaderMap, header};
+use http_body::Body;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{json::read_line, lines::Lines};
+use crate::{
+    BoxError, Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse, RequestParts,
+    response::with_content_type,
+};
+
+const CONTENT_TYPE: &str = "application/x-ndjson";
+
+/// Many values as one body of newline-delimited JSON: a stream that a request brings, or that a response sends.
+///
+/// As the last argument of a handler it reads the body while it comes: [`next`](Self::next) waits for the next value. `Content-Type` must be
+/// `application/x-ndjson`, `application/ndjson` or `application/jsonl`, or the status is 415. A line that is no value is an [`Error`] that names its number, with
+/// the status that [`Json`](crate::Json) gives; one of more than [`MAX_NDJSON_LINE`](crate::MAX_NDJSON_LINE) bytes is 413, and so is a body beyond its limit. After an error
+/// the stream ends. Empty lines are passed over.
+///
+/// As a result of a handler it sends a line for each value of a stream. What was sent cannot be taken back, so an error cuts the body short: the client can
+/// tell that from an end.
+///
+/// ```
+/// use volga_core::{Error, HandlerEndpoint, NdJson, Router};
+///
+/// let mut router = Router::new();
+/// router.map(http::Method::POST, "/sum", HandlerEndpoint::new(async |mut numbers: NdJson<u64>| {
+///     let mut sum = 0;
+///     while let Some(number) = numbers.next().await {
+///         sum += number?;
+///     }
+///     Ok::<_, Error>(sum)
+/// }));
+/// ```
+pub struct NdJson<T>(Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>);
+
+impl<T> NdJson<T> {
+    /// A response of the values of a stream.
+    pub fn new<S, E>(stream: S) -> Self
+    where
+        S: Stream<Item = Result<T, E>> + Send + 'static,
+        E: Into<Error> + 'static,
+        T: 'static,
+    {
+        Self(Box::pin(IntoErrors { stream: Box::pin(stream) }))
+    }
+
+    /// Waits for the next value. `None` is the end.
+    ///
+    /// # Errors
+    ///
+    /// Why a line is no value, with its number; or why the body broke off. Nothing comes after it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<T, Error>> {
+        poll_fn(|cx| self.0.as_mut().poll_next(cx)).await
+    }
+}
+
+impl<T> Stream for NdJson<T> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for NdJson<T> {
+    fn needs(_: &mut crate::Needs) {}
+
+    async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
+        check_content_type(&parts.headers)?;
+        let read = Read { body: Some(body), lines: Lines::default(), value: read_line };
+        Ok(Self(Box::pin(read)))
+    }
+}
+
+impl<T: Serialize + 'static> IntoResponse for NdJson<T> {
+    fn into_response(self) -> HttpResult {
+        with_content_type(CONTENT_TYPE, HttpBody::from_stream(Written(self)))
+    }
+}
+
+impl<T> fmt::Debug for NdJson<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NdJson").finish_non_exhaustive()
+    }
+}
+
+/// The values of a body.
+struct Read<T> {
+    /// `None` after its end, or after an error.
+    body: Option<HttpBody>,
+    lines: Lines,
+    value: fn(&[u8]) -> Result<T, ExtractError>,
+}
+
+impl<T> Read<T> {
+    fn value(&mut self, line: Result<(u64, Bytes), ExtractError>) -> Result<T, Error> {
+        let value = line.and_then(|(line, text)| {
+            (self.value)(&text).map_err(|error| ExtractError::Line { line, error: Box::new(error) })
+        });
+        value.map_err(|error| {
+            self.body = None;
+            self.lines = Lines::default();
+            error.into()
+        })
+    }
+}
+
+impl<T> Stream for Read<T> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(line) = self.lines.next() {
+                return Poll::Ready(Some(self.value(line)));
+            }
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            match ready!(Pin::new(body).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(piece) = frame.into_data() {
+                        self.lines.push(&piece);
+                    }
+                }
+                Some(Err(error)) => {
+                    return Poll::Ready(Some(self.value(Err(ExtractError::of_body(error)))));
+                }
+                None => {
+                    self.body = None;
+                    let last = self.lines.last();
+                    return Poll::Ready(last.map(|line| self.value(line)));
+                }
+            }
+        }
+    }
+}
+
+/// The values of a response as lines.
+struct Written<T>(NdJson<T>);
+
+impl<T: Serialize> Stream for Written<T> {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let value = ready!(Pin::new(&mut self.0).poll_next(cx));
+        Poll::Ready(value.map(|value| {
+            let mut line = serde_json::to_vec(&value?)?;
+            line.push(b'\n');
+            Ok(line.into())
+        }))
+    }
+}
+
+/// A stream whose errors become [`Error`]s.
+struct IntoErrors<S> {
+    stream: Pin<Box<S>>,
+}
+
+impl<S, T, E> Stream for IntoErrors<S>
+where
+    S: Stream<Item = Result<T, E>>,
+    E: Into<Error>,
+{
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.stream.as_mut().poll_next(cx).map(|item| item.map(|item| item.map_err(Into::into)))
+    }
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), ExtractError> {
+    const NAMES: [&str; 3] = [CONTENT_TYPE, "application/ndjson", "application/jsonl"];
+    let found = match headers.get(header::CONTENT_TYPE) {
+        None => "but the request names no content type".to_owned(),
+        Some(value) => {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let essence = text.split(';').next().unwrap_or_default().trim();
+            if NAMES.iter().any(|name| essence.eq_ignore_ascii_case(name)) {
+                return Ok(());
+            }
+            format!("not `{text}`")
+        }
+    };
+    Err(ExtractError::ContentType { expected: CONTENT_TYPE, found })
+}

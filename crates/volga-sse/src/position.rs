@@ -1,0 +1,160 @@
+//! `Position`: where a message stands in the order of a log. Pure.
+
+use std::{fmt, str::FromStr};
+
+/// Where a message stands in the order in which a log took messages in: greater is later.
+///
+/// As text it is the event ID of its message, so a client's last event ID says where the client left off. The epoch tells one life of a log
+/// from another: after a restart the numbers begin again, and a position of an earlier epoch is not taken for one of this.
+///
+/// ```
+/// use volga_sse::{Message, Position};
+///
+/// let position = Position::new(0x2a, 7);
+/// let message = Message::new().data("x").encode_at(position)?;
+/// assert_eq!(message.as_bytes(), b"data: x\nid: 2a-7\n\n");
+/// assert_eq!(message.position(), Some(position));
+/// assert_eq!("2a-7".parse(), Ok(position));
+/// # Ok::<(), volga_sse::EncodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Position {
+    epoch: u64,
+    number: u64,
+}
+
+impl Position {
+    /// The position with this number in this epoch.
+    #[must_use]
+    pub const fn new(epoch: u64, number: u64) -> Self {
+        Self { epoch, number }
+    }
+
+    /// Which life of the log it belongs to. Only positions of one epoch are in one order.
+    #[must_use]
+    pub const fn epoch(self) -> u64 {
+        self.epoch
+    }
+
+    /// Its number in the epoch.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.number
+    }
+}
+
+/// Two hexadecimal numbers, at most 33 characters.
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:x}", self.epoch, self.number)
+    }
+}
+
+/// A position as text, without an allocation.
+pub(crate) struct PositionText {
+    bytes: [u8; 33],
+    len: usize,
+}
+
+impl PositionText {
+    pub(crate) fn new(position: Position) -> Self {
+        let mut text = Self { bytes: [0; 33], len: 0 };
+        // It is at most 33 characters.
+        let _ = fmt::write(&mut text, format_args!("{position}"));
+        text
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for PositionText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// A text that is no position: not what [`Position`] writes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PositionError(());
+
+impl fmt::Display for PositionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a position, which is two hexadecimal numbers with a `-` between them")
+    }
+}
+
+impl std::error::Error for PositionError {}
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    /// Takes just what `Display` writes, so that a position has one spelling.
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let number = |text: &str| {
+            let canonical = text == "0" || !text.starts_with('0');
+            let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            u64::from_str_radix(text, 16).ok().filter(|_| canonical && digits)
+        };
+        let (epoch, rest) = text.split_once('-').ok_or(PositionError(()))?;
+        match (number(epoch), number(rest)) {
+            (Some(epoch), Some(number)) => Ok(Self { epoch, number }),
+            _ => Err(PositionError(())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_its_own_spelling_is_a_position() {
+        for text in [
+            "",
+            "-",
+            "1",
+            "1-",
+            "-1",
+            "01-1",
+            "1-0x1",
+            "1-+1",
+            "A-1",
+            "1-2-3",
+            " 1-1",
+            "10000000000000000-0",
+        ] {
+            assert_eq!(text.parse::<Position>(), Err(PositionError(())), "{text:?}");
+        }
+        assert_eq!("0-0".parse(), Ok(Position::new(0, 0)));
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_position_are_each_others_inverse(epoch: u64, number: u64) {
+            let position = Position::new(epoch, number);
+            prop_assert_eq!(position.to_string().parse(), Ok(position));
+            let text = PositionText::new(position);
+            prop_assert_eq!(text.as_str(), position.to_string());
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,40}") {
+            if let Ok(position) = text.parse::<Position>() {
+                prop_assert_eq!(position.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn later_is_greater_and_it_is_128_bits() {
+        assert!(Position::new(1, 2) < Position::new(1, 10));
+        assert_eq!(size_of::<Position>(), 16);
+    }
+}

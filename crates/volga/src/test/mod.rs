@@ -1,0 +1,49 @@
+//! A client for tests: the app in process, or over a real socket, with one API.
+//!
+//! It needs the feature `test` of this crate, which belongs into the `dev-dependencies`:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! volga = { version = "…", features = ["test"] }
+//! ```
+//!
+//! ```
+//! use futures_util::{StreamExt, stream};
+//! use serde::{Deserialize, Serialize};
+//! use volga::{App, Json, http::sse::Message, sse, test::TestClient};
+//!
+//! #[derive(Debug, Deserialize, PartialEq, Serialize)]
+//! struct User { name: String }
+//!
+//! fn app() -> App {
+//!     let mut app = App::new();
+//!     app.map_post("/users", async |Json(user): Json<User>| Json(user));
+//!     app.map_get("/events", || sse!(stream::iter([Message::new().data("one")])));
+//!     app
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! for client in [TestClient::new(app()), TestClient::serve(app()).await] {
+//!     let anna = User { name: "Anna".to_owned() };
+//!     let response = client.post("/users").json(&anna).send().await;
+//!     response.assert_status(200);
+//!     assert_eq!(response.json::<User>().await, anna);
+//!
+//!     let mut events = client.get("/events").send().await.events();
+//!     assert_eq!(events.next().await.unwrap().unwrap().data(), "one");
+//!
+//!     client.get("/nothing").send().await.assert_status(404);
+//! }
+//! # }
+//! ```
+//!
+//! What goes wrong panics, and says what the server answered: a test has nothing better to do.
+
+mod client;
+mod cookies;
+mod request;
+mod response;
+
+pub use client::TestClient;
+pub use request::TestRequest;
+pub use response::TestResponse;

@@ -1,0 +1,89 @@
+//! `TestRequest`: a request in one line.
+
+use std::fmt;
+
+use http::{HeaderName, HeaderValue, Method, header};
+use serde::Serialize;
+use volga_core::{HttpBody, HttpRequest};
+
+use super::{TestClient, TestResponse};
+
+/// A request of a [`TestClient`]; [`send`](Self::send) sends it.
+#[must_use = "a request does nothing until it is sent"]
+pub struct TestRequest<'a> {
+    client: &'a TestClient,
+    target: String,
+    request: HttpRequest,
+}
+
+impl<'a> TestRequest<'a> {
+    pub(super) fn new(client: &'a TestClient, method: Method, path: &str) -> Self {
+        let mut request = HttpRequest::default();
+        *request.method_mut() = method;
+        Self { client, target: path.to_owned(), request }
+    }
+
+    /// Adds a header.
+    ///
+    /// # Panics
+    ///
+    /// The name or the value is none.
+    #[track_caller]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("the name of a header");
+        let value = HeaderValue::from_str(value).expect("the value of a header");
+        self.request.headers_mut().append(name, value);
+        self
+    }
+
+    /// Adds a field to the query, encoded. It may be called for several.
+    pub fn query(mut self, name: &str, value: impl fmt::Display) -> Self {
+        let pair = form_urlencoded::Serializer::new(String::new())
+            .append_pair(name, &value.to_string())
+            .finish();
+        self.target.push(if self.target.contains('?') { '&' } else { '?' });
+        self.target.push_str(&pair);
+        self
+    }
+
+    /// Sets the body: text, bytes, or any [`HttpBody`], a stream included. It has no content type of its own.
+    pub fn body(mut self, body: impl Into<HttpBody>) -> Self {
+        *self.request.body_mut() = body.into();
+        self
+    }
+
+    /// Sets the body to a value as JSON, and the content type to `application/json` unless another was set.
+    ///
+    /// # Panics
+    ///
+    /// The value is none in JSON.
+    #[track_caller]
+    pub fn json(mut self, value: &impl Serialize) -> Self {
+        let json = serde_json::to_vec(value).expect("a value that JSON has");
+        let content_type = HeaderValue::from_static("application/json");
+        self.request.headers_mut().entry(header::CONTENT_TYPE).or_insert(content_type);
+        self.body(json)
+    }
+
+    /// Sends the request and waits for the response: its head, and its body too where its length is known.
+    ///
+    /// # Panics
+    ///
+    /// The path is none, or the server cannot be reached.
+    pub async fn send(mut self) -> TestResponse {
+        *self.request.uri_mut() = match self.target.parse() {
+            Ok(uri) => uri,
+            Err(error) => panic!("the path {:?} is none: {error}", self.target),
+        };
+        self.client.send(self.request).await
+    }
+}
+
+impl fmt::Debug for TestRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestRequest")
+            .field("method", self.request.method())
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,273 @@
+//! How long a request body may be, and that a client which is still sending reads that it is too long.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use futures_util::stream;
+use proptest::prelude::*;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use volga::{
+    App, HttpBody, Json, NdJson, Text,
+    error::Error,
+    http::{BodyLimit, Bytes, HeaderMap},
+    limits::{DEFAULT_MAX_BODY, LINGER_BYTES},
+    ok,
+    test::{TestClient, TestRequest},
+};
+
+use super::support::{http2, read_to_end, run, soon};
+
+const BIG: usize = 20 * 1024 * 1024;
+
+/// A body that tells nothing of its length.
+fn pieces(count: usize, bytes: usize) -> HttpBody {
+    let piece = Bytes::from(vec![b'1'; bytes]);
+    HttpBody::from_stream(stream::iter(vec![Ok::<_, Error>(piece); count]))
+}
+
+/// Every way to take a body, with a limit of ten bytes.
+fn takers() -> App {
+    let mut app = App::new();
+    app.with_body_limit(10);
+    app.map_post("/bytes", async |body: Bytes| ok!("{}", body.len()));
+    app.map_post("/text", async |body: Text| ok!("{}", body.len()));
+    app.map_post("/json", async |Json(number): Json<u64>| ok!("{number}"));
+    app.map_post("/ndjson", async |mut numbers: NdJson<u64>| {
+        while let Some(number) = numbers.next().await {
+            number?;
+        }
+        Ok::<_, Error>(())
+    });
+    app.map_post("/stream", async |mut body: HttpBody| {
+        let mut length = 0;
+        while let Some(bytes) = body.next().await {
+            length += bytes?.len();
+        }
+        Ok::<_, Error>(length)
+    });
+    app.map_post("/request", async |request: volga::HttpRequest| {
+        let mut body = request.into_body();
+        while let Some(bytes) = body.next().await {
+            bytes?;
+        }
+        Ok::<_, Error>(())
+    });
+    app.map_post("/result", async |body: Result<Json<u64>, Error>| {
+        let error = body.expect_err("too large");
+        (error.status(), "the handler has seen it")
+    });
+    app
+}
+
+fn typed<'a>(request: TestRequest<'a>, path: &str) -> TestRequest<'a> {
+    let name = if path == "/ndjson" { "application/x-ndjson" } else { "application/json" };
+    request.header("content-type", name)
+}
+
+#[tokio::test]
+async fn every_way_to_take_a_body_keeps_to_the_limit_to_the_byte() {
+    for client in [TestClient::new(takers()), TestClient::serve(takers()).await] {
+        for path in ["/bytes", "/text", "/json", "/ndjson", "/stream", "/request"] {
+            for (body, status) in [
+                (HttpBody::full("1234567890"), 200),
+                (HttpBody::full("12345678901"), 413),
+                (pieces(5, 2), 200),
+                (pieces(11, 1), 413),
+            ] {
+                let response = typed(client.post(path), path).body(body).send().await;
+                response.assert_status(status);
+            }
+        }
+        for body in [HttpBody::full("12345678901"), pieces(11, 1)] {
+            let response = typed(client.post("/result"), "/result").body(body).send().await;
+            response.assert_status(413);
+            assert_eq!(response.text().await, "the handler has seen it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_nearest_limit_counts_and_5_mib_where_none_is() {
+    let mut app = App::new();
+    let length = async |body: Bytes| ok!("{}", body.len());
+    app.map_post("/default", length);
+    app.group("/in", |group| {
+        group.map_post("/group", length);
+        group.map_post("/route", length).with_body_limit(5);
+        group.map_post("/any", length).with_body_limit(BodyLimit::UNLIMITED);
+        group.with_body_limit(3);
+        group.map_fallback(length);
+    });
+    let client = TestClient::new(app);
+    for (path, most) in [
+        ("/default", DEFAULT_MAX_BODY),
+        ("/in/group", 3),
+        ("/in/route", 5),
+        ("/in/nothing/here", 3),
+    ] {
+        for body in [HttpBody::full(vec![0; most]), pieces(1, most)] {
+            client.post(path).body(body).send().await.assert_status(200);
+        }
+        for body in [HttpBody::full(vec![0; most + 1]), pieces(1, most + 1)] {
+            client.post(path).body(body).send().await.assert_status(413);
+        }
+    }
+    client.post("/in/any").body(pieces(6, 1024 * 1024)).send().await.assert_status(200);
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_no_body_answers_and_one_that_does_is_not_called() {
+    let mut app = App::new();
+    app.with_body_limit(3);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    app.map_post("/none", |headers: HeaderMap| ok!("{}", headers.len()));
+    app.map_post("/takes", move |_: HttpBody| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        "called"
+    });
+    let client = TestClient::serve(app).await;
+    client.post("/none").body("1234").send().await.assert_status(200);
+    let response = client.post("/takes").body("1234").send().await;
+    response.assert_status(413).assert_header("content-type", "application/problem+json");
+    let expect =
+        r#"{"status":413,"title":"Payload Too Large","detail":"the body is larger than 3 bytes"}"#;
+    assert_eq!(response.text().await, expect);
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_middleware_made_longer_is_limited_again() {
+    let mut app = App::new();
+    app.with_body_limit(10);
+    app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
+    app.wrap(|mut ctx, next| async move {
+        *ctx.body_mut() = pieces(1000, 1000);
+        next.run(ctx).await
+    });
+    TestClient::new(app).post("/").body("small").send().await.assert_status(413);
+}
+
+/// Sends a request whose body is 20 MB, all of it before it reads anything, and gives what it reads then.
+async fn send_all_then_read(mut stream: TcpStream, head: &str) -> String {
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let chunk = format!("10000\r\n{}\r\n", "a".repeat(0x10000));
+    let sending = async {
+        let mut left = BIG;
+        while left > 0 {
+            let piece =
+                if head.contains("chunked") { &*chunk } else { &chunk[..left.min(0x10000)] };
+            stream.write_all(piece.as_bytes()).await.expect("the server reads on");
+            left = left.saturating_sub(piece.len());
+        }
+    };
+    soon("the end of sending", sending).await;
+    read_to_end(&mut stream).await
+}
+
+#[tokio::test]
+async fn a_client_that_sends_everything_first_reads_413_over_http1() {
+    const { assert!(BIG < LINGER_BYTES) };
+    let server = run(|app| {
+        app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
+        app.map_post("/none", || "no body wanted");
+    })
+    .await;
+    for (path, length, expect) in [
+        ("/", format!("content-length: {BIG}"), "HTTP/1.1 413 "),
+        ("/", "transfer-encoding: chunked".to_owned(), "HTTP/1.1 413 "),
+        ("/none", format!("content-length: {BIG}"), "HTTP/1.1 200 "),
+        ("/nothing", format!("content-length: {BIG}"), "HTTP/1.1 404 "),
+    ] {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let answer = send_all_then_read(
+            stream,
+            &format!("POST {path} HTTP/1.1\r\nhost: a\r\n{length}\r\n\r\n"),
+        )
+        .await;
+        assert!(answer.starts_with(expect), "{path} {length}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_before_it_sends() {
+    let server = run(|app| {
+        app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
+    })
+    .await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {BIG}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 12];
+    soon("the answer", stream.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 413");
+}
+
+#[tokio::test]
+async fn http2_answers_413_and_resets_the_stream_without_an_error() {
+    let server = run(|app| {
+        app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
+    })
+    .await;
+    let mut client = soon("a stream", http2(server.address).await.ready()).await.unwrap();
+    let request =
+        http::Request::post("http://test/").header("content-length", BIG).body(()).unwrap();
+    let (response, mut body) = client.send_request(request, false).unwrap();
+    body.send_data(Bytes::from_static(b"some"), false).unwrap();
+    let response = soon("the response", response).await.unwrap();
+    assert_eq!(response.status(), 413);
+    let reset = std::future::poll_fn(|cx| body.poll_reset(cx));
+    assert_eq!(soon("the reset", reset).await.unwrap(), h2::Reason::NO_ERROR);
+    let text = soon("the body", response.into_body().data()).await.unwrap().unwrap();
+    assert!(text.starts_with(br#"{"status":413"#), "{text:?}");
+}
+
+fn any_body() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        "[0-9\n\r \\[\\]{}\",:a-z-]{0,14}".prop_map(String::into_bytes),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_body_has_one_of_the_documented_statuses(
+        path in prop::sample::select(vec!["/bytes", "/text", "/json", "/ndjson", "/stream", "/request"]),
+        content_type in prop::option::of(prop_oneof![
+            Just("application/json".to_owned()),
+            Just("application/x-ndjson".to_owned()),
+            "[ -~]{0,30}",
+        ]),
+        body in any_body(),
+        cut in 1..20_usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let status = runtime.block_on(async {
+            let client = TestClient::new(takers());
+            let pieces: Vec<_> = body.chunks(cut).map(|piece| Ok::<_, Error>(piece.to_vec())).collect();
+            let mut request = client.post(path).body(HttpBody::from_stream(stream::iter(pieces)));
+            if let Some(content_type) = &content_type {
+                request = request.header("content-type", content_type);
+            }
+            request.send().await.status().as_u16()
+        });
+        let documented: &[u16] = match path {
+            "/bytes" | "/stream" | "/request" => &[200, 413],
+            "/text" => &[200, 400, 413, 415],
+            _ => &[200, 400, 413, 415, 422],
+        };
+        prop_assert!(documented.contains(&status), "{path} {status}");
+        if body.len() > 10 {
+            prop_assert!(status != 200);
+        } else {
+            prop_assert!(status != 413);
+        }
+    }
+}

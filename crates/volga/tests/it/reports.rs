@@ -1,0 +1,132 @@
+//! What the server is told of its errors, and what the client is.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::Value;
+use volga::{
+    App,
+    error::{Error, Problem},
+    http::StatusCode,
+    test::TestClient,
+};
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+#[derive(Debug)]
+struct Outer(io::Error);
+
+impl std::fmt::Display for Outer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("payment failed")
+    }
+}
+
+impl std::error::Error for Outer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn app() -> (App, Log) {
+    let log = Log::default();
+    let kept = Arc::clone(&log);
+    let mut app = App::new().on_error(move |report| {
+        assert!(report.status().is_server_error());
+        kept.lock().unwrap().push(report.to_string());
+    });
+    app.map_get("/orders/{id}", |_: u32| -> Result<(), Error> {
+        Err(Outer(io::Error::other("password x")).into())
+    });
+    app.map_get("/panic", || -> () { panic!("on purpose") });
+    app.map_get("/client", || Err::<(), _>(Error::client_error("no")));
+    app.map_get("/problem", || Err::<(), Error>(Problem::new(503).with_detail("later").into()));
+    (app, log)
+}
+
+fn taken(log: &Log) -> Vec<String> {
+    std::mem::take(&mut *log.lock().unwrap())
+}
+
+#[tokio::test]
+async fn the_reference_of_a_server_error_is_in_the_answer_and_in_the_log() {
+    let (app, log) = app();
+    let client = TestClient::new(app);
+    for (path, line, status) in [
+        ("/orders/7?token=x", "500 GET /orders/7: payment failed: password x", 500),
+        ("/panic", "500 GET /panic: panic: on purpose", 500),
+        ("/problem", "503 GET /problem: later", 503),
+    ] {
+        let response = client.get(path).send().await;
+        response.assert_status(status);
+        let problem: Value = response.json().await;
+        let reference = problem["reference"].as_str().unwrap();
+        assert_eq!(reference.len(), 16);
+        assert_eq!(taken(&log), [format!("{line} (reference {reference})")]);
+        assert!(!problem.to_string().contains("password"), "{problem}");
+
+        let text = client.get(path).header("accept", "text/plain").send().await.text().await;
+        let logged = taken(&log).concat();
+        let (_, reference) = logged.rsplit_once(" (").unwrap();
+        assert!(text.ends_with(reference) && !text.contains("password"), "{text}");
+    }
+    client.get("/client").send().await.assert_status(400);
+    client.get("/nothing").send().await.assert_status(404);
+    assert!(taken(&log).is_empty());
+}
+
+#[tokio::test]
+async fn an_error_is_reported_once_however_much_middleware_handles_it() {
+    let (mut app, log) = app();
+    for _ in 0..3 {
+        app.wrap(|ctx, next| async move {
+            let response = next.run(ctx).await;
+            match response.extensions().get::<Error>() {
+                Some(error) => Err(error.clone()),
+                None => Ok(response),
+            }
+        });
+    }
+    let problem: Value = TestClient::new(app).get("/orders/7").send().await.json().await;
+    let reference = problem["reference"].as_str().unwrap();
+    let log = taken(&log);
+    assert!(log.len() == 1 && log[0].contains(reference), "{log:?}");
+}
+
+#[tokio::test]
+async fn what_a_mapper_makes_of_an_error_decides_whether_it_is_reported() {
+    let (mut app, log) = app();
+    app.group("/kind", |group| {
+        group.map_get("/", || Err::<(), _>(Error::server_error("row not found")));
+        group.map_err(|error: Error| (StatusCode::NOT_FOUND, error.to_string()));
+    });
+    app.group("/shown", |group| {
+        group.map_get("/", || Err::<(), _>(Error::server_error("inner")));
+        group.map_err(|error: Error| {
+            (StatusCode::BAD_GATEWAY, error.reference().unwrap_or_default())
+        });
+    });
+    app.group("/panics", |group| {
+        group.map_get("/", || Err::<(), _>(Error::client_error("inner")));
+        group.map_err(|_: Error| -> String { panic!("in the mapper") });
+    });
+    let client = TestClient::new(app);
+    client.get("/kind").send().await.assert_status(404);
+    assert!(taken(&log).is_empty());
+    let response = client.get("/shown").send().await;
+    response.assert_status(502);
+    let reference = response.text().await;
+    assert_eq!(taken(&log), [format!("502 GET /shown: inner (reference {reference})")]);
+    client.get("/panics").send().await.assert_status(500);
+    let log = taken(&log).concat();
+    assert!(log.starts_with("500 GET /panics: panic: in the mapper (reference "), "{log}");
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_does_not_fail_the_request() {
+    let mut app = App::new().on_error(|_| panic!("the log is full"));
+    app.map_get("/", || Err::<(), _>(Error::server_error("x")));
+    TestClient::new(app).get("/").send().await.assert_status(500);
+}

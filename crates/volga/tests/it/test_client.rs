@@ -1,0 +1,121 @@
+//! The client for tests, in process and over a socket.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use volga::{
+    App, HttpBody, Json, Query,
+    http::{ClientAddr, HeaderMap, Method, sse::Message},
+    ok, sse,
+    test::TestClient,
+};
+
+use super::support::soon;
+
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+struct Search {
+    text: String,
+    page: u32,
+}
+
+fn app() -> App {
+    let mut app = App::new();
+    app.map_get("/search", |Query(search): Query<Search>| Json(search))
+        .map_post("/search", |Json(search): Json<Search>| Json(search))
+        .map_put("/bytes", async |body: HttpBody| body)
+        .map_get("/who", |client: ClientAddr| ok!("{}", client.ip()))
+        .map_get("/cookie", |headers: HeaderMap| {
+            ok!("{}", headers.get("cookie").map_or("none", |value| value.to_str().unwrap()))
+        })
+        .map_post(
+            "/login",
+            || ok!("in"; [("set-cookie", "session=7; HttpOnly"), ("set-cookie", "theme=dark")]),
+        )
+        .map_post("/logout", || ok!("out"; [("set-cookie", "session=; Max-Age=0")]))
+        .map(Method::from_bytes(b"PURGE").unwrap(), "/cache", || ok!("purged"))
+        .map_get("/events", || {
+            let messages = ["one", "two"].map(|text| Message::new().event("tick").data(text));
+            sse!(stream::iter(messages))
+        })
+        .map_get("/endless", || {
+            sse!(stream::iter([Message::new().data("first")]).chain(stream::pending()))
+        });
+    app
+}
+
+async fn both() -> [TestClient; 2] {
+    [TestClient::new(app()), TestClient::serve(app()).await]
+}
+
+#[tokio::test]
+async fn json_queries_bodies_and_methods_go_through_in_one_line() {
+    let search = Search { text: "a b&c=ü".to_owned(), page: 2 };
+    for client in both().await {
+        let response =
+            client.get("/search").query("text", &search.text).query("page", 2).send().await;
+        response.assert_status(200).assert_header("content-type", "application/json");
+        assert_eq!(response.json::<Search>().await, search);
+        let response = client.post("/search").json(&search).send().await;
+        assert_eq!(response.json::<Search>().await, search);
+        let long = vec![7; 1_000_000];
+        assert_eq!(client.put("/bytes").body(long.clone()).send().await.bytes().await, long);
+        let purge = Method::from_bytes(b"PURGE").unwrap();
+        assert_eq!(client.request(purge, "/cache").send().await.text().await, "purged");
+        assert_eq!(client.get("/who").send().await.text().await, "127.0.0.1");
+        let head = client.head("/cookie").send().await;
+        head.assert_status(200).assert_header("content-length", "4");
+        assert_eq!(head.text().await, "");
+    }
+}
+
+#[tokio::test]
+async fn cookies_are_kept_between_requests() {
+    for client in both().await {
+        let cookie = async || client.get("/cookie").send().await.text().await;
+        assert_eq!(cookie().await, "none");
+        client.post("/login").send().await.assert_status(200);
+        assert_eq!(cookie().await, "session=7; theme=dark");
+        let own = client.get("/cookie").header("cookie", "own=1").send().await;
+        assert_eq!(own.text().await, "own=1");
+        client.post("/logout").send().await.assert_status(200);
+        assert_eq!(cookie().await, "theme=dark");
+    }
+}
+
+#[tokio::test]
+async fn streams_are_read_as_events_while_they_run() {
+    for client in both().await {
+        let mut events = client.get("/events").send().await.events();
+        for expect in ["one", "two"] {
+            let event = soon("an event", events.next()).await.unwrap().unwrap();
+            assert_eq!((event.event(), event.data()), ("tick", expect));
+        }
+        assert!(soon("the end", events.next()).await.is_none());
+        let mut endless = client.get("/endless").send().await.events();
+        assert_eq!(soon("an event", endless.next()).await.unwrap().unwrap().data(), "first");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_assertion_shows_the_response() {
+    for client in both().await {
+        let response = client.get("/nothing").query("a", 1).send().await;
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            response.assert_status(200);
+        }))
+        .unwrap_err();
+        let text = panic.downcast_ref::<String>().unwrap();
+        for part in ["status 200", "GET /nothing?a=1", "404 Not Found", "nothing is at this path"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "conflicts with")]
+async fn faults_of_the_app_are_told() {
+    let mut app = App::new();
+    app.map_get("/", || "").map_get("/", || "");
+    let _ = TestClient::new(app);
+}

@@ -1,0 +1,36 @@
+//! What stands around handlers, what becomes of errors, what handlers share, and what happens when a client leaves: one file for
+//! each page of the guide.
+//!
+//! ```sh
+//! cargo run -p middleware
+//! curl -i localhost:7878/shop/tea
+//! curl localhost:7878/admin/stats -H 'x-api-key: secret'
+//! curl localhost:7878/visits
+//! curl -N localhost:7878/ticks
+//! ```
+
+mod around;
+mod cancel;
+mod errors;
+mod layers;
+mod services;
+#[cfg(test)]
+mod tests;
+
+use volga::App;
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    app().run().await
+}
+
+/// Apart from `main`, so that the tests have the same one.
+fn app() -> App {
+    let mut app = App::new();
+    around::map(&mut app);
+    layers::map(&mut app);
+    errors::map(&mut app);
+    services::map(&mut app);
+    cancel::map(&mut app);
+    app
+}

@@ -1,0 +1,37 @@
+//! What a handler takes of a request and what it gives: one file for each page of the guide.
+//!
+//! ```sh
+//! cargo run -p routes
+//! curl localhost:7878/users/42
+//! curl 'localhost:7878/search?text=tea+pot&tag=new&tag=sale'
+//! curl localhost:7878/people --json '{"name":"Anna","age":30}'
+//! curl -X TRACE localhost:7878/notes
+//! ```
+
+mod groups;
+mod headers;
+mod json;
+mod methods;
+mod path;
+mod query;
+#[cfg(test)]
+mod tests;
+
+use volga::App;
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    app().run().await
+}
+
+/// Apart from `main`, so that the tests have the same one.
+fn app() -> App {
+    let mut app = App::new();
+    path::map(&mut app);
+    query::map(&mut app);
+    groups::map(&mut app);
+    headers::map(&mut app);
+    json::map(&mut app);
+    methods::map(&mut app);
+    app
+}
