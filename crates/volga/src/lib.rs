@@ -160,6 +160,7 @@ mod guide {
         dependency_injection: "../../../docs/src/dependency-injection.md";
         request_cancellation: "../../../docs/src/request-cancellation.md";
         custom_methods: "../../../docs/src/custom-methods.md";
+        testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
         messages: "../../../docs/src/messages.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";

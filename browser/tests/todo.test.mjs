@@ -1,0 +1,132 @@
+// The page of examples/todo in a real browser, twice: what one does appears on the other.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+
+import { launch, openPage, screenshot } from "./chromium.mjs";
+import { startServer } from "./server.mjs";
+
+const PORT = 7878;
+const URL = `http://localhost:${PORT}/`;
+/** For what comes at once, on a busy machine. */
+const SOON = { timeout: 15_000 };
+/** For a return: the farewell asks for a wait of up to a few seconds. */
+const RETURN = { timeout: 30_000 };
+
+let browser;
+let server;
+let here;
+let there;
+let errors;
+
+before(async () => {
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+});
+
+beforeEach(async () => {
+  server = await startServer("todo", PORT);
+  const pages = await Promise.all([openPage(browser), openPage(browser)]);
+  [here, there] = pages.map(({ page }) => page);
+  errors = () => pages.flatMap(({ errors }) => errors);
+  await Promise.all([here, there].map((page) => page.goto(URL)));
+  await Promise.all([here, there].map((page) => state(page, "open")));
+});
+
+afterEach(async () => {
+  try {
+    if (there) {
+      // How the test left the other page: what a person looks at after a failure.
+      await screenshot(there, "todo-last");
+    }
+    await Promise.all([here, there].map((page) => page?.close()));
+  } finally {
+    await server?.stop();
+    here = there = server = undefined;
+  }
+});
+
+const state = (page, name, wait = SOON) => page.waitForSelector(`#state[data-state="${name}"]`, wait);
+
+async function add(page, title) {
+  await page.getByLabel("What is to be done?").fill(title);
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+}
+
+/** Waits until a page shows these todos in this order; those that are done begin with `x `. */
+async function shows(page, expect, wait = SOON) {
+  const shown = () =>
+    [...document.querySelectorAll("#todos li")].map(
+      (row) => (row.querySelector("input").checked ? "x " : "") + row.querySelector(".title").textContent,
+    );
+  try {
+    await page.waitForFunction(`JSON.stringify((${shown})()) === ${JSON.stringify(JSON.stringify(expect))}`, null, wait);
+  } catch {
+    assert.deepEqual(await page.evaluate(shown), expect);
+  }
+}
+
+test("what one page adds, ticks and deletes appears on the other", async () => {
+  const both = (expect) => Promise.all([here, there].map((page) => shows(page, expect)));
+  await both([]);
+  await add(here, "water the plants");
+  await both(["water the plants"]);
+  await add(there, "<b>not bold</b>");
+  await both(["water the plants", "<b>not bold</b>"]);
+  await here.getByLabel("<b>not bold</b>").first().check();
+  await both(["water the plants", "x <b>not bold</b>"]);
+  await screenshot(there, "todo");
+  await there.getByLabel("<b>not bold</b>").first().uncheck();
+  await both(["water the plants", "<b>not bold</b>"]);
+  await there.getByRole("button", { name: "Delete water the plants" }).click();
+  await both(["<b>not bold</b>"]);
+  assert.deepEqual(errors(), []);
+});
+
+test("a page by the keyboard alone", async () => {
+  await here.getByLabel("What is to be done?").focus();
+  for (const title of ["one", "two"]) {
+    await here.keyboard.type(title);
+    await here.keyboard.press("Enter");
+    await here.waitForFunction(() => document.activeElement.id === "title" && !document.activeElement.value, null, SOON);
+  }
+  await shows(there, ["one", "two"]);
+  // From the title over the button to the first box.
+  for (const key of ["Tab", "Tab", "Space"]) {
+    await here.keyboard.press(key);
+  }
+  await shows(there, ["x one", "two"]);
+  await here.keyboard.press("Tab");
+  await here.keyboard.press("Enter");
+  await shows(here, ["two"]);
+  const focus = await here.evaluate(() => document.activeElement.getAttribute("aria-label"));
+  assert.equal(focus, "Delete two");
+  assert.deepEqual(errors(), []);
+});
+
+test("what the server refuses is told, and the other page sees nothing of it", async () => {
+  await add(here, "  ");
+  const problem = here.getByRole("alert");
+  await problem.filter({ hasText: "a title has 1 to 200 characters, not 0" }).waitFor(SOON);
+  await add(here, "better");
+  await shows(there, ["better"]);
+  assert.equal(await problem.textContent(), "");
+  // The browser itself writes a line about each answer that is an error.
+  assert.equal(errors().filter((error) => !error.includes("422")).length, 0, errors());
+});
+
+test("a server that starts again gets its pages back, with the list that it has then", async () => {
+  await add(here, "in memory");
+  await shows(there, ["in memory"]);
+  assert.equal(await server.stop(), 0, "SIGTERM with open streams ends the process with code 0");
+  await state(there, "waiting");
+  server = await startServer("todo", PORT);
+  await Promise.all([here, there].map((page) => state(page, "open", RETURN)));
+  await Promise.all([here, there].map((page) => shows(page, [])));
+  await add(here, "new");
+  await shows(there, ["new"]);
+  assert.deepEqual(errors(), []);
+});

@@ -1,0 +1,42 @@
+//! Todos in SQLite, and a page that shows every change live.
+//!
+//! ```sh
+//! cargo run -p todo
+//! cargo run -p todo -- todos.sqlite
+//! curl localhost:7878/todos --json '{"title":"water the plants"}'
+//! curl -N localhost:7878/events
+//! ```
+//!
+//! Open <http://localhost:7878> twice: what one page does appears on the other. Without a file, the todos end with the process.
+//!
+//! `routes.rs` says what is at which path, `store.rs` keeps the todos and tells of changes, `error.rs` says what a client reads
+//! when something goes wrong.
+
+mod error;
+mod routes;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use store::Store;
+use tokio::sync::broadcast;
+use volga::App;
+
+/// How many changes a reader of the events may be behind before its stream ends.
+const MAX_BEHIND: usize = 256;
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let path = std::env::args().nth(1).unwrap_or_else(|| store::IN_MEMORY.to_owned());
+    app(&path).map_err(std::io::Error::other)?.run().await
+}
+
+/// Apart from `main`, so that the tests have the same one.
+fn app(path: &str) -> rusqlite::Result<App> {
+    let (changes, _) = broadcast::channel(MAX_BEHIND);
+    let mut app = App::new();
+    app.add_singleton(Store::open(path, changes.clone())?);
+    app.add_singleton(changes);
+    routes::map(&mut app);
+    Ok(app)
+}
