@@ -71,7 +71,7 @@ pub use response::{HttpResponse, HttpResult, IntoResponse};
 pub use response_parts::{IntoResponseParts, set_header};
 pub use route::{MAX_PATH_ARGS, RouteError, RouteFault, RouteFaults};
 pub use router::{Place, RouteId, Router, ScopeId};
-pub use service::{ResponseFuture, RouteMatch, RouterService};
+pub use service::{NoRoute, ResponseFuture, RouteMatch, RouterService};
 pub use services::{
     Asker, Dc, Dependencies, Factory, Inject, Needs, Scope, ServiceError, ServiceFault,
     ServiceFaults, Services, ServicesBuilder,

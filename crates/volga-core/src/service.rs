@@ -211,6 +211,16 @@ impl fmt::Debug for RouterService {
     }
 }
 
+/// Why a request has no route, as its fallback finds it: `Extension(why): Extension<NoRoute>` is an argument of the handler.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NoRoute {
+    /// Nothing is mapped at its path: 404.
+    UnknownPath,
+    /// Its path is mapped, for these methods only: 405. The response gets `Allow` by itself.
+    OtherMethods(Vec<Method>),
+}
+
 /// Why a request has no route.
 #[derive(Clone, Debug)]
 enum Why {
@@ -267,12 +277,15 @@ impl Endpoint for Miss {
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let why = parts.extensions.remove().unwrap_or(Why::UnknownPath);
         let responder = parts.responder();
-        let fallback = match why {
-            Why::UnknownPath | Why::OtherMethods(_) => {
-                self.fallback.as_ref().map(|endpoint| endpoint.call(parts, body))
-            }
+        let no_route = match &why {
+            Why::UnknownPath => Some(NoRoute::UnknownPath),
+            Why::OtherMethods(methods) => Some(NoRoute::OtherMethods(methods.clone())),
             Why::Options(_) | Why::Malformed => None,
         };
+        let fallback = no_route.zip(self.fallback.as_ref()).map(|(no_route, endpoint)| {
+            parts.extensions.insert(no_route);
+            endpoint.call(parts, body)
+        });
         Box::pin(async move {
             let mut response = match (fallback, &why) {
                 (Some(response), _) => response.await,

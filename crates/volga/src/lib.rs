@@ -102,7 +102,8 @@ pub mod http {
     pub use volga_core::{
         BodyLimit, Extension, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs,
         HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse,
-        IntoResponseParts, MayBeAbsent, RequestParts, ResponseFuture, RouteMatch, RouterService,
+        IntoResponseParts, MayBeAbsent, NoRoute, RequestParts, ResponseFuture, RouteMatch,
+        RouterService,
     };
     pub use volga_http::{LocalAddr, PeerAddr};
 

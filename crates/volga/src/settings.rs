@@ -144,7 +144,7 @@ impl Group {
     settings!(self: Place::Scope(self.scope()));
 
     /// Sets the handler of requests without a route: those for an unknown path, and those for a known one that is not mapped for their method, whose response gets
-    /// `Allow`. The nearest one counts, by the prefixes of the groups.
+    /// `Allow`. [`NoRoute`](crate::http::NoRoute) tells the handler which it is. The nearest one counts, by the prefixes of the groups.
     pub fn map_fallback<H, Args, Via, Kind>(&mut self, handler: H) -> &mut Self
     where
         H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,

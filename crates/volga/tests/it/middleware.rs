@@ -21,7 +21,7 @@ use tower_http::{
 use volga::{
     App, Group, HttpBody, HttpResponse, Json,
     error::{Error, Problem},
-    http::{HeaderValue, Method, RouterService, StatusCode, sse::Message},
+    http::{Extension, HeaderValue, Method, NoRoute, RouterService, StatusCode, sse::Message},
     middleware::{HttpContext, Next, NextCall},
     ok, sse,
 };
@@ -265,6 +265,23 @@ async fn the_nearest_error_mapper_and_fallback_count() {
     let method = ask(&service, "DELETE", "/out").await;
     assert_eq!(method.headers()["allow"], "GET, HEAD");
     assert_eq!(text(method).await, "nothing at /out");
+}
+
+#[tokio::test]
+async fn a_fallback_is_told_why_there_is_no_route() {
+    let mut app = App::new();
+    map(&mut app);
+    app.map_fallback(|Extension(why): Extension<NoRoute>| match why {
+        NoRoute::OtherMethods(_) => StatusCode::METHOD_NOT_ALLOWED,
+        _ => StatusCode::NOT_FOUND,
+    });
+    let service = app.into_service().unwrap();
+    assert_eq!(ask(&service, "GET", "/nothing").await.status(), 404);
+    let response = ask(&service, "DELETE", "/error").await;
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["allow"]),
+        (405, &HeaderValue::from_static("GET, HEAD"))
+    );
 }
 
 #[tokio::test]
