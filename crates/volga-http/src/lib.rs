@@ -50,6 +50,7 @@
 //! | `bind_target`, `listener`, `error` | what to listen on, listening on it, and why not |
 //! | `conn`, `preface`, `rewind` | one connection and its protocol |
 //! | `service`, `body`, `addr` | a request, from hyper to tower |
+//! | `long_lived` | the mark of a response that goes on for long |
 //! | `tasks` | tasks that cannot outlive their server |
 //! | `drain`, `drain_handle`, `signal` | when it is done, and who says so |
 //! | [`limits`] | every bound, in one place |
@@ -65,6 +66,7 @@ mod error;
 pub mod limits;
 mod linger;
 mod listener;
+mod long_lived;
 mod preface;
 mod rewind;
 mod server;
@@ -79,5 +81,6 @@ pub use drain::Drained;
 pub use drain_handle::Drain;
 pub use error::BindError;
 pub use listener::bind;
+pub use long_lived::LongLived;
 pub use server::Server;
 pub use signal::shutdown_signal;

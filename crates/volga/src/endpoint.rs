@@ -1,9 +1,10 @@
-//! The glue between endpoints and the server's end.
+//! The glue between endpoints and the server: its end, and how it serves a stream.
 
 use volga_core::{BoxFuture, Endpoint, HttpBody, HttpResponse, Needs, RequestParts};
+use volga_http::LongLived;
 use volga_sse::{CloseGroup, CloseHandle};
 
-/// An endpoint whose event streams the server can close when it goes away.
+/// An endpoint whose event streams the server knows for what they are, and can close when it goes away.
 ///
 /// It stands directly at the endpoint, before any middleware sees the response: so nothing that wraps the body can hide the
 /// stream from the drain.
@@ -17,9 +18,10 @@ impl<E: Endpoint> Endpoint for StreamEndpoint<E> {
         let response = self.inner.call(parts, body);
         let streams = self.streams.clone();
         Box::pin(async move {
-            let response = response.await;
+            let mut response = response.await;
             if let Some(stream) = response.extensions().get::<CloseHandle>() {
                 streams.add(stream);
+                response.extensions_mut().insert(LongLived);
             }
             response
         })

@@ -1,0 +1,16 @@
+//! The mark of a response that goes on for long.
+
+/// Among the extensions of a response, it says that the body goes on for long and mostly waits, as an event stream does.
+///
+/// The server then holds no more for it than it needs: on HTTP/1 no read buffer and no parser, on HTTP/2 no task of its own. The client receives the
+/// same bytes with the mark and without.
+///
+/// ```
+/// use http::Response;
+/// use volga_http::LongLived;
+///
+/// let mut response = Response::new(());
+/// response.extensions_mut().insert(LongLived);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LongLived;
