@@ -97,9 +97,10 @@ impl RouterService {
     pub(crate) fn new(
         tree: Tree<RouteId>,
         targets: Vec<Target>,
-        misses: Misses,
+        mut misses: Misses,
         app: AppContext,
     ) -> Self {
+        misses.tree.compact();
         Self { shared: Arc::new(Shared { tree, targets, misses, app: Arc::new(app) }) }
     }
 

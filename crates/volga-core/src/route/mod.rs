@@ -2,10 +2,10 @@
 
 mod constraint;
 mod fault;
-mod key;
 mod pattern;
-mod statics;
+mod radix;
 mod tree;
+mod words;
 
 pub use fault::{RouteError, RouteFault, RouteFaults};
 pub use pattern::MAX_PATH_ARGS;

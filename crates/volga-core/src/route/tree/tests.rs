@@ -120,6 +120,24 @@ fn segments_are_compared_decoded_and_a_malformed_path_is_told() {
 }
 
 #[test]
+fn an_encoded_rest_is_found_and_a_malformed_one_is_told() {
+    let tree = tree(&["/f/{*rest}", "/{x}/{y}/z"]);
+    assert_eq!(args(&tree, "/f/a/b%20c")[0].1, "a/b%20c");
+    assert_eq!(target(&tree, "/%66/a/b"), Some(0));
+    assert_eq!(target(&tree, "/a%2Fb/c/z"), Some(1));
+    assert!(matches!(find(&tree, &Method::GET, "/f/a/%"), Found::Malformed));
+    assert!(matches!(find(&tree, &Method::GET, "/a/b/z%7"), Found::Malformed));
+}
+
+#[test]
+fn what_is_no_path_leads_nowhere() {
+    let tree = tree(&["/a", "/{x}", "//"]);
+    for text in ["*", "xa", "a", "xa%62", "%2Fa"] {
+        assert!(matches!(find(&tree, &Method::GET, text), Found::Nothing), "{text}");
+    }
+}
+
+#[test]
 fn another_method_is_told_with_those_that_would_do() {
     let mut tree = tree(&["/a", "/{x}", "/b/{*rest}"]);
     insert(&mut tree, Method::POST, "/{x}", 9).unwrap();
@@ -258,6 +276,8 @@ proptest! {
             let text = format!("{}{slash}", path_text(&path));
             let expect = scan(&kept, &path);
             prop_assert_eq!(target(&tree, &text), expect, "{}", text);
+            let encoded = text.replace('s', "%73").replace('-', "%2D");
+            prop_assert_eq!(target(&tree, &encoded), expect, "{}", encoded);
             let allowed = matches!(find(&tree, &Method::PUT, &text), Found::OtherMethods(_));
             prop_assert_eq!(allowed, expect.is_some(), "{}", text);
         }
