@@ -51,6 +51,7 @@ mod endpoint;
 mod fault;
 mod greeter;
 mod group;
+mod limit_streams;
 mod macros;
 mod route;
 mod services;
@@ -86,6 +87,7 @@ pub mod di {
 
 /// What stands around handlers: functions that see the request on its way in and the response on its way out.
 pub mod middleware {
+    pub use crate::limit_streams::LimitStreams;
     pub use volga_core::{
         Endpoint, EndpointService, FilterVerdict, HttpContext, Middleware, Next, NextCall,
         PartsArgs,
@@ -119,6 +121,7 @@ pub mod http {
             DecodeError, Decoder, Event, EventRef, EventStream, LastEventId, LastEventIdError,
             LastEventIdSource, ReadError, reconnect,
         };
+        pub use volga_sse::{LimitCounts, Permit, ReachedLimit, Refusal, Refused, StreamLimit};
     }
 }
 
@@ -126,7 +129,10 @@ pub mod http {
 pub mod limits {
     pub use volga_core::{DEFAULT_MAX_BODY, MAX_NDJSON_LINE, MAX_PATH_ARGS};
     pub use volga_http::limits::*;
-    pub use volga_sse::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
+    pub use volga_sse::{
+        DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS,
+        DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD,
+    };
 }
 
 /// What the macros of this crate expand to. Not a public interface.
@@ -163,6 +169,7 @@ mod guide {
         custom_methods: "../../../docs/src/custom-methods.md";
         testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
+        limits: "../../../docs/src/limits.md";
         messages: "../../../docs/src/messages.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
