@@ -13,7 +13,8 @@ use volga_core::{AppContext, ErrorReport, RouterService, ServicesBuilder, Spawne
 use volga_http::{BindTarget, Drained, Server, limits::DEFAULT_DRAIN_DEADLINE, shutdown_signal};
 
 use crate::{
-    Group, ShutdownHandle,
+    Counters, Group, ShutdownHandle,
+    endpoint::Streams,
     fault::AppFaults,
     greeter::{Style, greeting},
 };
@@ -54,8 +55,9 @@ impl App {
     /// An app without routes that listens on port 7878 of this machine alone: `localhost`, `127.0.0.1` and `[::1]` all reach it.
     pub fn new() -> Self {
         let shutdown = ShutdownHandle::default();
+        let streams = Streams { group: shutdown.streams.clone(), counters: Counters::default() };
         Self {
-            routes: Group::new(shutdown.streams.clone()),
+            routes: Group::new(streams),
             services: ServicesBuilder::new(),
             bind: BindTarget::localhost(DEFAULT_PORT),
             server: Server::new(),
@@ -100,7 +102,8 @@ impl App {
     }
 
     /// Sets who is told of errors that are the server's: those that became a response with a status of 500 or more, panics included. The client reads
-    /// nothing of such an error but its [reference](ErrorReport::reference). By default, the report is written to standard error, as one line.
+    /// nothing of such an error but its [reference](ErrorReport::reference). It is told of what cuts an event stream short, too, where the stream has no
+    /// [observer](crate::http::sse::Sse::on_end) of its own. By default, the report is written to standard error, as one line.
     ///
     /// ```
     /// use volga::App;
@@ -111,6 +114,12 @@ impl App {
     pub fn on_error(mut self, hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_error = Box::new(hook);
         self
+    }
+
+    /// The counters of the app's connections and event streams.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.routes.streams().counters.clone()
     }
 
     /// Tells what is wrong with the routes mapped and the services added so far.
@@ -197,6 +206,7 @@ impl App {
         let deadline = self.deadline;
         let shutdown = self.shutdown.clone();
         let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
+        let server = server.counts(self.counters().connections);
         let service = self.into_service().map_err(faults)?;
         let mut serving = pin!(server.serve(listeners, service));
 

@@ -41,12 +41,14 @@
 //! | [`mod@middleware`] | what `wrap`, `with` and `filter` on an app, a group or a route take |
 //! | [`error`] | the error that any other becomes, and the problem that the client is told |
 //! | [`limits`] | every bound, with its default |
+//! | [`Counters`] | connections and streams, counted |
 //! | `test` | a client for tests, in process or over a socket; with the feature `test` |
 //!
 //! The guide is in the repository, under `docs`.
 
 mod app;
 mod client_addr;
+mod counters;
 mod endpoint;
 mod fault;
 mod greeter;
@@ -62,6 +64,7 @@ mod sse_stream;
 pub mod test;
 
 pub use app::App;
+pub use counters::{Counters, Snapshot};
 pub use group::Group;
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
 pub use route::Route;
