@@ -141,7 +141,11 @@ impl App {
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
         self.check()?;
         let Self { mut routes, services, on_error, .. } = self;
-        let spawner = Spawner::new(|task| drop(tokio::spawn(task)));
+        let spawner = Spawner::new(|task| {
+            #[cfg(feature = "tracing")]
+            let task = tracing::Instrument::in_current_span(task);
+            drop(tokio::spawn(task));
+        });
         let context =
             AppContext::new(services.build()?).with_spawner(spawner).with_error_hook(on_error);
         routes.router_mut().set_context(context);

@@ -42,6 +42,7 @@
 //! | [`error`] | the error that any other becomes, and the problem that the client is told |
 //! | [`limits`] | every bound, with its default |
 //! | [`Counters`] | connections and streams, counted |
+//! | `trace` | requests as spans, and an access log; with the feature `tracing` |
 //! | `test` | a client for tests, in process or over a socket; with the feature `test` |
 //!
 //! The guide is in the repository, under `docs`.
@@ -62,6 +63,8 @@ mod shutdown;
 mod sse_stream;
 #[cfg(feature = "test")]
 pub mod test;
+#[cfg(feature = "tracing")]
+pub mod trace;
 
 pub use app::App;
 pub use counters::{Counters, Snapshot};
@@ -151,7 +154,8 @@ pub mod __private {
 #[cfg(doctest)]
 mod guide {
     macro_rules! pages {
-        ($($name:ident: $page:literal;)*) => { $(
+        ($($(#[$meta:meta])* $name:ident: $page:literal;)*) => { $(
+            $(#[$meta])*
             #[doc = include_str!($page)]
             mod $name {}
         )* };
@@ -173,6 +177,8 @@ mod guide {
         testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
         limits: "../../../docs/src/limits.md";
+        #[cfg(feature = "tracing")]
+        tracing: "../../../docs/src/tracing.md";
         messages: "../../../docs/src/messages.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";

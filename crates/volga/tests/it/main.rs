@@ -19,3 +19,4 @@ mod stream_limits;
 mod streams;
 mod support;
 mod test_client;
+mod tracing;
