@@ -41,6 +41,7 @@
 //! | [`mod@middleware`] | what `wrap`, `with` and `filter` on an app, a group or a route take |
 //! | [`error`] | the error that any other becomes, and the problem that the client is told |
 //! | [`limits`] | every bound, with its default |
+//! | [`ShutdownHandle`], [`exit_code`] | the end of an app, and how it is told |
 //! | [`Counters`] | connections and streams, counted |
 //! | `trace` | requests as spans, and an access log; with the feature `tracing` |
 //! | `test` | a client for tests, in process or over a socket; with the feature `test` |
@@ -50,17 +51,21 @@
 mod app;
 mod client_addr;
 mod counters;
+mod ending;
 mod endpoint;
+mod exit;
 mod fault;
 mod greeter;
 mod group;
 mod limit_streams;
 mod macros;
+mod readiness;
 mod route;
 mod services;
 mod settings;
 mod shutdown;
 mod sse_stream;
+mod tasks;
 #[cfg(feature = "test")]
 pub mod test;
 #[cfg(feature = "tracing")]
@@ -68,6 +73,7 @@ pub mod trace;
 
 pub use app::App;
 pub use counters::{Counters, Snapshot};
+pub use exit::exit_code;
 pub use group::Group;
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
 pub use route::Route;
@@ -79,7 +85,7 @@ pub use volga_http::{BindError, BindTarget};
 
 /// The error that any other becomes, and the faults of routes.
 pub mod error {
-    pub use crate::fault::AppFaults;
+    pub use crate::{exit::ShutdownError, fault::AppFaults};
     pub use volga_core::{
         BoxError, Error, ErrorReport, ExtractError, Problem, RouteError, RouteFault, RouteFaults,
         ServiceError, ServiceFault, ServiceFaults,
@@ -133,6 +139,7 @@ pub mod http {
 
 /// Every bound, with its default.
 pub mod limits {
+    pub use crate::ending::DEFAULT_BEFORE_SHUTDOWN;
     pub use volga_core::{DEFAULT_MAX_BODY, MAX_NDJSON_LINE, MAX_PATH_ARGS};
     pub use volga_http::limits::*;
     pub use volga_sse::{
@@ -176,6 +183,7 @@ mod guide {
         custom_methods: "../../../docs/src/custom-methods.md";
         testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
+        shutdown_and_deploys: "../../../docs/src/shutdown-and-deploys.md";
         limits: "../../../docs/src/limits.md";
         #[cfg(feature = "tracing")]
         tracing: "../../../docs/src/tracing.md";
