@@ -30,6 +30,7 @@ mod error;
 mod extract;
 mod handler;
 pub mod headers;
+mod late_report;
 mod middleware;
 mod percent;
 mod problem;
@@ -58,6 +59,7 @@ pub use handler::{
     Async, BoxFuture, Endpoint, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, Immediate,
     PartsArgs,
 };
+pub use late_report::{LateReport, LateReporter};
 pub use middleware::{
     EndpointService, Filter, FilterVerdict, HttpContext, MapOk, Middleware, Next, NextCall,
     TapRequest, TowerLayer, With, Wrap,

@@ -13,7 +13,8 @@ use http::{Method, StatusCode, uri::PathAndQuery};
 use crate::Error;
 
 /// An error that became a response with a status of 500 or more, for the server's log: the client sees its [`reference`](Self::reference) and nothing
-/// else of it. An error is reported once, panics included.
+/// else of it. An error is reported once, panics included. An error that [cut](Self::is_cut) an event stream short is reported, too, unless the stream has an
+/// observer of its own.
 ///
 /// As text it is one line: `500 GET /orders/7: payment failed: connection refused (reference 3f0c9a6e51d27b84)`. Line breaks and control characters
 /// in it are escaped.
@@ -23,25 +24,42 @@ pub struct ErrorReport<'a> {
     status: StatusCode,
     method: &'a Method,
     path: &'a str,
+    is_cut: bool,
 }
 
 impl<'a> ErrorReport<'a> {
+    /// Of an error that came after the response had begun.
+    pub(crate) fn of_cut(
+        error: &'a Error,
+        status: StatusCode,
+        method: &'a Method,
+        path: &'a str,
+    ) -> Self {
+        Self { error, status, method, path, is_cut: true }
+    }
+
     /// The error.
     #[must_use]
     pub fn error(&self) -> &'a Error {
         self.error
     }
 
-    /// What the client was given to name the error by: 16 hexadecimal digits, random for each error.
+    /// What the client was given to name the error by: 16 hexadecimal digits, random for each error. One whose response was cut short was given nothing.
     #[must_use]
     pub fn reference(&self) -> String {
         self.error.reference_text()
     }
 
-    /// The status of the response.
+    /// The status of the response; where that was cut short, the one that the client read before.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// Whether the error came after the response had begun, and cut it short.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The method of the request.
@@ -66,10 +84,13 @@ impl<'a> ErrorReport<'a> {
 impl fmt::Display for ErrorReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.status.as_u16(), self.method, Escaped(self.path))?;
+        if self.is_cut {
+            f.write_str(" was cut short")?;
+        }
         for cause in self.causes() {
             write!(f, ": {}", Escaped(&cause.to_string()))?;
         }
-        write!(f, " (reference {})", self.reference())
+        if self.is_cut { Ok(()) } else { write!(f, " (reference {})", self.reference()) }
     }
 }
 
@@ -97,6 +118,11 @@ impl ErrorHook {
     pub(crate) fn new(hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(hook))
     }
+
+    pub(crate) fn tell(&self, report: &ErrorReport<'_>) {
+        // A log that fails is no reason to fail the request.
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.0)(report)));
+    }
 }
 
 impl fmt::Debug for ErrorHook {
@@ -122,10 +148,20 @@ impl Reporter {
         if !status.is_server_error() || !error.is_first_report() {
             return;
         }
-        let path = self.path.as_ref().map_or("*", PathAndQuery::path);
-        let report = ErrorReport { error, status, method: &self.method, path };
-        // A log that fails is no reason to fail the request.
-        let _ = catch_unwind(AssertUnwindSafe(|| (self.hook.0)(&report)));
+        let (method, path) = (&self.method, self.path());
+        self.hook.tell(&ErrorReport { error, status, method, path, is_cut: false });
+    }
+
+    pub(crate) fn hook(&self) -> &ErrorHook {
+        &self.hook
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.path.as_ref().map_or("*", PathAndQuery::path)
     }
 }
 
@@ -147,7 +183,8 @@ mod tests {
     fn a_report_is_one_line_with_the_chain_of_causes() {
         let error = Error::server_error(Payment(std::io::Error::other("refused\n500 GET /forged")));
         let (status, path) = (error.status(), "/orders/7");
-        let report = ErrorReport { error: &error, status, method: &Method::GET, path };
+        let method = &Method::GET;
+        let report = ErrorReport { error: &error, status, method, path, is_cut: false };
         let reference = report.reference();
         assert_eq!(
             report.to_string(),

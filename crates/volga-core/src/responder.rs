@@ -100,6 +100,10 @@ impl Responder {
         }
     }
 
+    pub(crate) fn reporter(&self) -> Option<&Reporter> {
+        self.reporter.as_ref()
+    }
+
     fn report(&self, error: &Error, status: StatusCode) {
         if let Some(reporter) = &self.reporter {
             reporter.report(error, status);

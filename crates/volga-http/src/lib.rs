@@ -51,6 +51,7 @@
 //! | `conn`, `preface`, `rewind` | one connection and its protocol |
 //! | `service`, `body`, `addr` | a request, from hyper to tower |
 //! | `long_lived` | the mark of a response that goes on for long |
+//! | `counts` | how many connections there are |
 //! | `tasks` | tasks that cannot outlive their server |
 //! | `drain`, `drain_handle`, `signal` | when it is done, and who says so |
 //! | [`limits`] | every bound, in one place |
@@ -60,6 +61,7 @@ mod addr;
 mod bind_target;
 mod body;
 mod conn;
+mod counts;
 mod drain;
 mod drain_handle;
 mod error;
@@ -77,6 +79,7 @@ mod tasks;
 pub use addr::{LocalAddr, PeerAddr};
 pub use bind_target::BindTarget;
 pub use body::{RequestBody, RequestBodyError};
+pub use counts::ConnectionCounts;
 pub use drain::Drained;
 pub use drain_handle::Drain;
 pub use error::BindError;

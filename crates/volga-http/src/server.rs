@@ -19,6 +19,7 @@ use tower_service::Service;
 use crate::accept::Acceptor;
 use crate::body::RequestBody;
 use crate::conn::Connections;
+use crate::counts::ConnectionCounts;
 use crate::drain::{Drained, Progress};
 use crate::drain_handle::Drain;
 use crate::limits::{CUT_GRACE, DEFAULT_DRAIN_DEADLINE, DEFAULT_HEADER_READ_TIMEOUT, LONGEST_WAIT};
@@ -36,6 +37,7 @@ pub struct Server {
     header_read_timeout: Duration,
     drain_deadline: Duration,
     drain: Drain,
+    counts: ConnectionCounts,
 }
 
 impl Server {
@@ -45,6 +47,7 @@ impl Server {
             header_read_timeout: DEFAULT_HEADER_READ_TIMEOUT,
             drain_deadline: DEFAULT_DRAIN_DEADLINE,
             drain: Drain::new(),
+            counts: ConnectionCounts::default(),
         }
     }
 
@@ -69,6 +72,12 @@ impl Server {
     /// Sets what starts the server's end. Without one it ends only by being dropped.
     pub fn drain(mut self, drain: Drain) -> Self {
         self.drain = drain;
+        self
+    }
+
+    /// Sets what counts the server's connections.
+    pub fn counts(mut self, counts: ConnectionCounts) -> Self {
+        self.counts = counts;
         self
     }
 
@@ -119,6 +128,7 @@ impl Server {
         }
         let mut acceptor = Acceptor::new(listeners);
         let mut progress = Progress::new();
+        let mut counted = self.counts.share();
         let mut tasks = JoinSet::new();
         let (alive, gone) = roll_call();
         let shared =
@@ -141,9 +151,13 @@ impl Server {
                         let shared = Arc::clone(&shared);
                         tasks.spawn(alive.carried_by(async move { shared.serve(stream, requests).await }));
                         progress.opened();
+                        counted.opened();
                     }
                 }
-                Some(_ended_or_panicked) = tasks.join_next() => progress.closed(),
+                Some(_ended_or_panicked) = tasks.join_next() => {
+                    progress.closed();
+                    counted.closed();
+                }
                 () = at(progress.until()) => progress.expire(Instant::now().into_std()),
             }
         };

@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
     CloseHandle, EncodeError, EndReason, Heartbeat, Message, SseItem, StreamEnd,
+    close::Sent,
     frame::Frame,
     heartbeat::due,
     item::sealed::{IntoPiece, Piece},
@@ -68,7 +69,6 @@ pin_project! {
         phase: Phase,
         // What is needed once in a stream's life lives on the heap until then.
         settings: Box<Settings>,
-        close: CloseHandle,
         ending: Ending,
     }
 }
@@ -84,23 +84,15 @@ enum Phase {
     Ended,
 }
 
-/// What is to be called, once, when the stream has ended.
-pub(crate) type Observer = Box<dyn FnOnce(StreamEnd<'_>) + Send>;
-
-/// Tells the observer.
-pub(crate) struct Ending {
-    observer: Option<Observer>,
+/// Tells the observers of the stream, even when the body is dropped.
+struct Ending {
+    close: CloseHandle,
+    sent: Sent,
 }
 
 impl Ending {
-    pub(crate) fn new(observer: Option<Observer>) -> Self {
-        Self { observer }
-    }
-
-    fn tell(&mut self, reason: EndReason, cause: Option<&BoxError>) {
-        if let Some(observer) = self.observer.take() {
-            observer(StreamEnd { reason, cause: cause.map(|cause| &**cause) });
-        }
+    fn tell(&self, reason: EndReason, cause: Option<&BoxError>) {
+        self.close.ended(StreamEnd { reason, cause: cause.map(|cause| &**cause), sent: self.sent });
     }
 }
 
@@ -111,15 +103,14 @@ impl Drop for Ending {
 }
 
 impl<S> SseBody<S> {
-    pub(crate) fn new(stream: S, settings: Settings, close: CloseHandle, ending: Ending) -> Self {
+    pub(crate) fn new(stream: S, settings: Settings, close: CloseHandle) -> Self {
         Self {
             stream,
             timer: None,
             schedule: Schedule::default(),
             phase: Phase::Opening,
             settings: Box::new(settings),
-            close,
-            ending,
+            ending: Ending { close, sent: Sent::default() },
         }
     }
 }
@@ -142,7 +133,9 @@ where
             match std::mem::replace(this.phase, Phase::Open) {
                 phase @ (Phase::Opening | Phase::Open) => {
                     let is_opening = matches!(phase, Phase::Opening);
-                    match ready!(this.turn(&mut frame, is_opening, cx)) {
+                    let turn = ready!(this.turn(&mut frame, is_opening, cx));
+                    this.ending.sent.bytes += frame.len() as u64;
+                    match turn {
                         Ok(None) => {}
                         Ok(Some(reason)) => {
                             *this.phase = Phase::Ended;
@@ -207,10 +200,13 @@ where
                 frame.push(Piece::Own(opening))?;
             }
         }
-        self.settings.poll_close_on(cx, self.close);
+        self.settings.poll_close_on(cx, &self.ending.close);
         // Asked before the messages are: what was sent before the close is ready by now and still goes out.
-        let mut end = self.close.reason();
-        let filled = self.fill(frame, cx)?;
+        let mut end = self.ending.close.reason();
+        let before = frame.messages();
+        let filled = self.fill(frame, cx);
+        self.ending.sent.messages += (frame.messages() - before) as u64;
+        let filled = filled?;
         if let Filled::Finished = filled {
             return Poll::Ready(Ok(Some(EndReason::Finished)));
         }
@@ -243,7 +239,7 @@ where
 
     /// Waits for what ends or breaks the silence: a close, the clock.
     fn wait(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
-        if let Some(reason) = self.close.poll_reason(cx) {
+        if let Some(reason) = self.ending.close.poll_reason(cx) {
             return Poll::Ready(Some(reason));
         }
         loop {
@@ -309,7 +305,7 @@ impl<S> fmt::Debug for SseBody<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SseBody")
             .field("ended", &matches!(self.phase, Phase::Ended))
-            .field("close", &self.close)
+            .field("close", &self.ending.close)
             .finish_non_exhaustive()
     }
 }
@@ -401,10 +397,12 @@ mod tests {
         let (causes, mut cause) = mpsc::unbounded_channel();
         let sse = Sse::new(stream::iter(items)).without_retry();
         let mut body = body(sse.on_end(move |end| {
-            causes.send((end.reason(), end.cause().map(ToString::to_string))).unwrap();
+            let sent = (end.messages(), end.bytes());
+            causes.send((end.reason(), end.cause().map(ToString::to_string), sent)).unwrap();
         }));
         assert_eq!(next(&mut body).await, ok("data: a\n\n"));
-        assert_eq!(cause.try_recv(), Ok((EndReason::Failed, Some("the cause".to_owned()))));
+        let expect = (EndReason::Failed, Some("the cause".to_owned()), (1, 9));
+        assert_eq!(cause.try_recv(), Ok(expect));
         // The server gets a turn to flush before it is told.
         assert!(next(&mut body).now_or_never().is_none());
         assert_eq!(next(&mut body).await, Some(Err("the cause".to_owned())));
@@ -458,7 +456,11 @@ mod tests {
             .without_retry()
             .farewell(Message::new().event("bye").data(""))
             .farewell_spread(Duration::ZERO)
-            .on_end(move |end| reasons.send(end.reason()).unwrap());
+            .on_end(move |end| {
+                let farewell = "event: bye\ndata: \n\nretry: 1000\n".len() as u64;
+                assert_eq!((end.messages(), end.bytes()), (0, farewell));
+                reasons.send(end.reason()).unwrap();
+            });
         let close = sse.close_handle();
         let mut body = body(sse);
         let (frame, ()) = tokio::join!(next(&mut body), async {

@@ -29,12 +29,23 @@ pub enum EndReason {
     ClientLeft,
 }
 
-/// How a stream ended, as its [observer](crate::Sse::on_end) is told.
-#[derive(Debug)]
+/// How a stream ended, as its [observers](crate::Sse::on_end) are told.
+#[derive(Clone, Copy, Debug)]
 pub struct StreamEnd<'a> {
     pub(crate) reason: EndReason,
     pub(crate) cause: Option<&'a (dyn std::error::Error + Send + Sync + 'static)>,
+    pub(crate) sent: Sent,
 }
+
+/// What a stream gave to its server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) bytes: u64,
+    pub(crate) messages: u64,
+}
+
+/// What is to be called, once, when a stream has ended.
+type Observer = Box<dyn FnOnce(StreamEnd<'_>) + Send>;
 
 impl StreamEnd<'_> {
     /// Why the stream ended.
@@ -47,6 +58,18 @@ impl StreamEnd<'_> {
     #[must_use]
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.cause
+    }
+
+    /// How many messages the server took from the stream to send them. What a stream says by itself is none: its opening, heartbeats, its farewell.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.sent.messages
+    }
+
+    /// How many bytes of the body the server took to send them. The last of them may have gone nowhere if the client left.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.sent.bytes
     }
 }
 
@@ -70,7 +93,17 @@ pub struct CloseHandle(Arc<Shared>);
 struct Shared {
     end: AtomicU8,
     is_answer: AtomicBool,
-    waker: Mutex<Option<Waker>>,
+    watch: Mutex<Watch>,
+}
+
+/// Who is to hear of the stream.
+#[derive(Default)]
+struct Watch {
+    waker: Option<Waker>,
+    observer: Option<Observer>,
+    /// The observer is more than something to be dropped.
+    is_observed: bool,
+    has_ended: bool,
 }
 
 const OPEN: u8 = 0;
@@ -82,7 +115,7 @@ impl CloseHandle {
         Self(Arc::new(Shared {
             end: AtomicU8::new(OPEN),
             is_answer: AtomicBool::new(false),
-            waker: Mutex::new(None),
+            watch: Mutex::default(),
         }))
     }
 
@@ -95,6 +128,52 @@ impl CloseHandle {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.reason().is_some()
+    }
+
+    /// Adds an observer of the stream's end, after those that there are. Each is called once, where the body ends or is dropped, between other work of
+    /// the server: let it be short. When the stream has ended already, the observer is dropped without being called.
+    pub fn on_end(&self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) {
+        self.at_end(observer);
+        self.0.watch().is_observed = true;
+    }
+
+    fn at_end(&self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) {
+        let mut watch = self.0.watch();
+        if watch.has_ended {
+            // What it holds is dropped without the lock.
+            drop(watch);
+            return;
+        }
+        watch.observer = Some(match watch.observer.take() {
+            None => Box::new(observer),
+            Some(earlier) => Box::new(move |end: StreamEnd<'_>| {
+                earlier(end);
+                observer(end);
+            }),
+        });
+    }
+
+    /// Keeps a value until the stream has ended. When it has already, the value is dropped at once.
+    pub fn hold(&self, value: impl Send + 'static) {
+        self.at_end(move |_| drop(value));
+    }
+
+    /// True when the stream's end has an observer, of [`Sse::on_end`](crate::Sse::on_end) or [`on_end`](Self::on_end).
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        self.0.watch().is_observed
+    }
+
+    /// Tells the observers. Only the first call counts.
+    pub(crate) fn ended(&self, end: StreamEnd<'_>) {
+        let observer = {
+            let mut watch = self.0.watch();
+            watch.has_ended = true;
+            watch.observer.take()
+        };
+        if let Some(observer) = observer {
+            observer(end);
+        }
     }
 
     /// What the stream is to its client.
@@ -122,7 +201,7 @@ impl CloseHandle {
     /// The reason to end, or the promise to wake this task when there is one.
     pub(crate) fn poll_reason(&self, cx: &Context<'_>) -> Option<EndReason> {
         {
-            let mut waker = self.0.waker();
+            let waker = &mut self.0.watch().waker;
             if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 *waker = Some(cx.waker().clone());
             }
@@ -136,15 +215,15 @@ impl Shared {
     fn end(&self, how: u8) {
         if self.end.compare_exchange(OPEN, how, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             // Taken out first, so that the lock is not held while foreign code runs.
-            let waker = self.waker().take();
+            let waker = self.watch().waker.take();
             if let Some(waker) = waker {
                 waker.wake();
             }
         }
     }
 
-    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -243,6 +322,33 @@ mod tests {
         handle.close();
         handle.0.end(DRAINED);
         assert_eq!(handle.reason(), Some(EndReason::Closed));
+    }
+
+    #[test]
+    fn each_observer_is_told_once_in_order_and_a_late_one_is_dropped() {
+        let (handle, told) = (CloseHandle::new(), Arc::new(Mutex::new(Vec::new())));
+        let observe = |name| {
+            let told = Arc::clone(&told);
+            handle.on_end(move |end| told.lock().unwrap().push((name, end.reason(), end.bytes())));
+        };
+        handle.hold(Arc::clone(&told));
+        assert!(!handle.is_observed(), "what is held looks at nothing");
+        observe("first");
+        observe("second");
+        assert!(handle.is_observed());
+        let sent = Sent { bytes: 7, messages: 1 };
+        for reason in [EndReason::Failed, EndReason::ClientLeft] {
+            handle.ended(StreamEnd { reason, cause: None, sent });
+        }
+        observe("late");
+        let expect = [("first", EndReason::Failed, 7), ("second", EndReason::Failed, 7)];
+        assert_eq!(*told.lock().unwrap(), expect);
+        handle.hold(Arc::clone(&told));
+        assert_eq!(
+            Arc::strong_count(&told),
+            1,
+            "what comes late is dropped, and what was held as well"
+        );
     }
 
     #[test]

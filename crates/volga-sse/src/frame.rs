@@ -28,6 +28,11 @@ impl Frame {
         self.len() == 0
     }
 
+    /// How many messages were pushed.
+    pub(crate) fn messages(&self) -> usize {
+        self.messages
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.len() >= DEFAULT_MAX_FRAME_BYTES || self.messages >= DEFAULT_MAX_FRAME_MESSAGES
     }
@@ -56,7 +61,7 @@ impl Frame {
         if self.many.is_empty() { self.one } else { Bytes::from(self.many) }
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.one.len() + self.many.len()
     }
 

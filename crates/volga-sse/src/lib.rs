@@ -21,7 +21,7 @@
 //! | Feature | Default | What it adds |
 //! |---|---|---|
 //! | none | yes | the codec: [`Message`], [`EncodedMessage`], [`EventName`], [`EventId`], [`Position`]; [`Decoder`], [`Event`], [`reconnect`]. No runtime, no `http` |
-//! | `body` | yes | [`Sse`] and [`SseBody`]: a stream of messages as a response body; [`EventStream`]: a body as a stream of events; [`LastEventId`] |
+//! | `body` | yes | [`Sse`] and [`SseBody`]: a stream of messages as a response body; [`EventStream`]: a body as a stream of events; [`LastEventId`]; [`StreamLimit`] |
 //! | `json` | yes | [`Message::json`] |
 //! | `macros` | no | [`sse_stream!`]: a stream written as a block with `yield` and `?` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -49,6 +49,10 @@ mod heartbeat;
 mod item;
 #[cfg(feature = "body")]
 mod last_event_id;
+#[cfg(feature = "body")]
+mod limit;
+#[cfg(feature = "body")]
+mod refusal;
 #[cfg(feature = "body")]
 mod response;
 #[cfg(feature = "body")]
@@ -85,6 +89,12 @@ pub use item::SseItem;
 pub use last_event_id::{
     DEFAULT_LAST_EVENT_ID_PARAMETER, DEFAULT_MAX_LAST_EVENT_ID, LastEventId, LastEventIdError,
     LastEventIdSource,
+};
+#[cfg(feature = "body")]
+pub use limit::{DEFAULT_MAX_OPEN_STREAMS, LimitCounts, Permit, StreamLimit};
+#[cfg(feature = "body")]
+pub use refusal::{
+    DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD, ReachedLimit, Refusal, Refused,
 };
 #[cfg(feature = "body")]
 pub use response::{DEFAULT_RETRY, IntoSse, Sse};

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Response, header};
 
 use crate::{
     CloseHandle, Heartbeat, Message, SseBody, SseItem, StreamEnd, StreamKind,
-    body::{Ending, MaxAge, Observer, Settings},
+    body::{MaxAge, Settings},
     spread::DEFAULT_FAREWELL_SPREAD,
 };
 
@@ -37,7 +37,6 @@ pub struct Sse<S> {
     stream: S,
     settings: Settings,
     close: CloseHandle,
-    observer: Option<Observer>,
 }
 
 impl<S> Sse<S>
@@ -59,7 +58,6 @@ where
                 deadline: None,
             },
             close: CloseHandle::new(),
-            observer: None,
         }
     }
 
@@ -120,9 +118,15 @@ where
         self
     }
 
-    /// Sets the observer of the stream's end. It is called once: when the stream has ended, or when its body is dropped before.
-    pub fn on_end(mut self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) -> Self {
-        self.observer = Some(Box::new(observer));
+    /// Adds an observer of the stream's end. It is called once: when the stream has ended, or when its body is dropped before.
+    pub fn on_end(self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) -> Self {
+        self.close.on_end(observer);
+        self
+    }
+
+    /// Keeps a value until the stream has ended, or its body is dropped: the [permit](crate::Permit) of a limit, say.
+    pub fn hold(self, value: impl Send + 'static) -> Self {
+        self.close.hold(value);
         self
     }
 
@@ -142,9 +146,7 @@ where
         const NO: HeaderValue = HeaderValue::from_static("no");
 
         let close = self.close.clone();
-        let ending = Ending::new(self.observer);
-        let mut response =
-            Response::new(SseBody::new(self.stream, self.settings, self.close, ending));
+        let mut response = Response::new(SseBody::new(self.stream, self.settings, self.close));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
         headers.insert(header::CACHE_CONTROL, NO_CACHE);

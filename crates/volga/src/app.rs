@@ -2,20 +2,24 @@
 
 use std::{
     fmt,
+    future::Future,
     io::{self, IsTerminal, Write},
     ops::{Deref, DerefMut},
-    pin::pin,
     time::Duration,
 };
 
 use tokio::net::TcpListener;
-use volga_core::{AppContext, ErrorReport, RouterService, ServicesBuilder, Spawner};
-use volga_http::{BindTarget, Drained, Server, limits::DEFAULT_DRAIN_DEADLINE, shutdown_signal};
+use volga_core::{AppContext, ErrorReport, RouterService, ServicesBuilder};
+use volga_http::{BindTarget, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
 use crate::{
-    Group, ShutdownHandle,
+    Counters, Group, ShutdownHandle,
+    ending::{Before, Ending, Hook},
+    endpoint::Streams,
+    exit::ShutdownError,
     fault::AppFaults,
     greeter::{Style, greeting},
+    tasks::Tasks,
 };
 
 /// The port of an app that was told none.
@@ -44,8 +48,10 @@ pub struct App {
     services: ServicesBuilder,
     bind: BindTarget,
     server: Server,
+    before: Before,
     deadline: Duration,
     shutdown: ShutdownHandle,
+    tasks: Tasks,
     greeter: bool,
     on_error: Box<dyn Fn(&ErrorReport<'_>) + Send + Sync>,
 }
@@ -54,13 +60,16 @@ impl App {
     /// An app without routes that listens on port 7878 of this machine alone: `localhost`, `127.0.0.1` and `[::1]` all reach it.
     pub fn new() -> Self {
         let shutdown = ShutdownHandle::default();
+        let streams = Streams { group: shutdown.streams.clone(), counters: Counters::default() };
         Self {
-            routes: Group::new(shutdown.streams.clone()),
+            routes: Group::new(streams),
             services: ServicesBuilder::new(),
             bind: BindTarget::localhost(DEFAULT_PORT),
             server: Server::new(),
+            before: Before::default(),
             deadline: DEFAULT_DRAIN_DEADLINE,
             shutdown,
+            tasks: Tasks::default(),
             greeter: cfg!(debug_assertions),
             on_error: Box::new(log),
         }
@@ -80,10 +89,31 @@ impl App {
         self
     }
 
-    /// Sets how long requests and answers may go on once the app was told to end,
+    /// Sets how long requests, answers and [`detached`](crate::detached) handlers may go on once the end began,
     /// [`DEFAULT_DRAIN_DEADLINE`](crate::limits::DEFAULT_DRAIN_DEADLINE) by default.
     pub fn with_shutdown_timeout(mut self, time: Duration) -> Self {
         self.deadline = time;
+        self
+    }
+
+    /// Adds what is to be done when the app was told to end, before the end begins: to leave a load balancer, say. Meanwhile the app accepts and serves as
+    /// before; only its [readiness](Self::map_readiness) says that it ends. What is added by several calls is done side by side.
+    ///
+    /// It has [a time](Self::with_before_shutdown_timeout), and is dropped when that is over. A second signal does not wait for it.
+    pub fn before_shutdown<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let hook: Hook = Box::new(|| Box::pin(hook()));
+        self.before.hooks.push(hook);
+        self
+    }
+
+    /// Sets how long what is to be done [before the end](Self::before_shutdown) may take,
+    /// [`DEFAULT_BEFORE_SHUTDOWN`](crate::limits::DEFAULT_BEFORE_SHUTDOWN) by default.
+    pub fn with_before_shutdown_timeout(mut self, time: Duration) -> Self {
+        self.before.time = time;
         self
     }
 
@@ -100,7 +130,8 @@ impl App {
     }
 
     /// Sets who is told of errors that are the server's: those that became a response with a status of 500 or more, panics included. The client reads
-    /// nothing of such an error but its [reference](ErrorReport::reference). By default, the report is written to standard error, as one line.
+    /// nothing of such an error but its [reference](ErrorReport::reference). It is told of what cuts an event stream short, too, where the stream has no
+    /// [observer](crate::http::sse::Sse::on_end) of its own. By default, the report is written to standard error, as one line.
     ///
     /// ```
     /// use volga::App;
@@ -111,6 +142,12 @@ impl App {
     pub fn on_error(mut self, hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_error = Box::new(hook);
         self
+    }
+
+    /// The counters of the app's connections and event streams.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.routes.streams().counters.clone()
     }
 
     /// Tells what is wrong with the routes mapped and the services added so far.
@@ -131,12 +168,16 @@ impl App {
     /// As [`check`](Self::check).
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
         self.check()?;
-        let Self { mut routes, services, on_error, .. } = self;
-        let spawner = Spawner::new(|task| drop(tokio::spawn(task)));
-        let context =
-            AppContext::new(services.build()?).with_spawner(spawner).with_error_hook(on_error);
+        let Self { mut routes, services, tasks, on_error, .. } = self;
+        let context = AppContext::new(services.build()?)
+            .with_spawner(tasks.spawner())
+            .with_error_hook(on_error);
         routes.router_mut().set_context(context);
         Ok(routes.into_service()?)
+    }
+
+    pub(crate) fn shutdown_handle(&self) -> ShutdownHandle {
+        self.shutdown.clone()
     }
 
     pub(crate) fn services_mut(&mut self) -> &mut ServicesBuilder {
@@ -145,14 +186,15 @@ impl App {
 
     /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) ends it.
     ///
-    /// Then it accepts no more connections, closes every subscription with its farewell, and lets requests and answers finish within the
-    /// [deadline](Self::with_shutdown_timeout).
+    /// Then it does what is to be done [before](Self::before_shutdown), accepts no more connections, closes every subscription with its farewell, and lets
+    /// requests, answers and [`detached`](crate::detached) handlers finish within the [deadline](Self::with_shutdown_timeout). A second signal ends it at once.
     ///
     /// # Errors
     ///
     /// - A fault of the routes or the services: all of them are in the message.
     /// - An address that cannot be listened on; the message names it.
-    /// - [`TimedOut`](io::ErrorKind::TimedOut) when connections had to be cut at the deadline.
+    /// - [`TimedOut`](io::ErrorKind::TimedOut) when what was busy at the deadline had to be cut, [`Interrupted`](io::ErrorKind::Interrupted) when a second
+    ///   signal came. The cause of either is a [`ShutdownError`]; [`exit_code`](crate::exit_code) tells them apart for who started the program.
     ///
     /// # Panics
     ///
@@ -187,36 +229,27 @@ impl App {
                 "`run_blocking` was called inside a runtime; use `run().await` there",
             ));
         }
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.run())
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let ended = runtime.block_on(self.run());
+        if ended.as_ref().is_err_and(|error| ShutdownError::of(error).is_some()) {
+            // Its time is over: the runtime is not to wait for threads that are blocked.
+            runtime.shutdown_background();
+        }
+        ended
     }
 
-    async fn serve(self, listeners: Vec<TcpListener>) -> io::Result<()> {
+    async fn serve(mut self, listeners: Vec<TcpListener>) -> io::Result<()> {
         if self.greeter {
             self.greet(&listeners)?;
         }
-        let deadline = self.deadline;
-        let shutdown = self.shutdown.clone();
+        let Self { deadline, .. } = self;
+        let (shutdown, tasks) = (self.shutdown.clone(), self.tasks.clone());
         let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
+        let server = server.counts(self.counters().connections);
+        let before = std::mem::take(&mut self.before);
         let service = self.into_service().map_err(faults)?;
-        let mut serving = pin!(server.serve(listeners, service));
-
-        let drained = tokio::select! {
-            drained = &mut serving => drained?,
-            end = shutdown_signal() => {
-                end?;
-                shutdown.shutdown();
-                serving.await?
-            }
-        };
-        match drained {
-            Drained::Complete => Ok(()),
-            Drained::Cut { connections } => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!(
-                    "{connections} connections were still busy {deadline:?} after the end began, and were cut"
-                ),
-            )),
-        }
+        let ending = Ending { shutdown, before, deadline, tasks };
+        ending.conduct(server.serve(listeners, service)).await
     }
 
     fn greet(&self, listeners: &[TcpListener]) -> io::Result<()> {

@@ -1,15 +1,16 @@
 //! `Group`: routes that have a prefix in common.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
+use crate::{
+    Route,
+    endpoint::{StreamEndpoint, Streams},
+};
 use http::Method;
 use volga_core::{
     Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, IntoResponse, RouteFaults, Router,
     RouterService, ScopeId,
 };
-use volga_sse::CloseGroup;
-
-use crate::{Route, endpoint::StreamEndpoint};
 
 /// Routes that have a prefix in common; an [`App`](crate::App) is the group of all its routes.
 ///
@@ -59,7 +60,7 @@ pub struct Group {
     router: Router,
     /// Where routes are mapped at the moment.
     scope: ScopeId,
-    streams: CloseGroup,
+    streams: Arc<Streams>,
 }
 
 macro_rules! map_methods {
@@ -80,7 +81,8 @@ macro_rules! map_methods {
 }
 
 impl Group {
-    pub(crate) fn new(streams: CloseGroup) -> Self {
+    pub(crate) fn new(streams: Streams) -> Self {
+        let streams = Arc::new(streams);
         Self { router: Router::new(), scope: ScopeId::ROOT, streams }
     }
 
@@ -123,7 +125,7 @@ impl Group {
         Kind: 'static,
     {
         let endpoint =
-            StreamEndpoint { inner: HandlerEndpoint::new(handler), streams: self.streams.clone() };
+            StreamEndpoint { inner: HandlerEndpoint::new(handler), streams: self.streams() };
         let id = self.router.map_in(self.scope, method, pattern, endpoint);
         Route::new(self, id)
     }
@@ -157,8 +159,8 @@ impl Group {
         self.scope
     }
 
-    pub(crate) fn streams(&self) -> CloseGroup {
-        self.streams.clone()
+    pub(crate) fn streams(&self) -> Arc<Streams> {
+        Arc::clone(&self.streams)
     }
 
     pub(crate) fn into_service(self) -> Result<RouterService, RouteFaults> {

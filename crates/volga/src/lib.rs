@@ -41,26 +41,39 @@
 //! | [`mod@middleware`] | what `wrap`, `with` and `filter` on an app, a group or a route take |
 //! | [`error`] | the error that any other becomes, and the problem that the client is told |
 //! | [`limits`] | every bound, with its default |
+//! | [`ShutdownHandle`], [`exit_code`] | the end of an app, and how it is told |
+//! | [`Counters`] | connections and streams, counted |
+//! | `trace` | requests as spans, and an access log; with the feature `tracing` |
 //! | `test` | a client for tests, in process or over a socket; with the feature `test` |
 //!
 //! The guide is in the repository, under `docs`.
 
 mod app;
 mod client_addr;
+mod counters;
+mod ending;
 mod endpoint;
+mod exit;
 mod fault;
 mod greeter;
 mod group;
+mod limit_streams;
 mod macros;
+mod readiness;
 mod route;
 mod services;
 mod settings;
 mod shutdown;
 mod sse_stream;
+mod tasks;
 #[cfg(feature = "test")]
 pub mod test;
+#[cfg(feature = "tracing")]
+pub mod trace;
 
 pub use app::App;
+pub use counters::{Counters, Snapshot};
+pub use exit::exit_code;
 pub use group::Group;
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
 pub use route::Route;
@@ -72,7 +85,7 @@ pub use volga_http::{BindError, BindTarget};
 
 /// The error that any other becomes, and the faults of routes.
 pub mod error {
-    pub use crate::fault::AppFaults;
+    pub use crate::{exit::ShutdownError, fault::AppFaults};
     pub use volga_core::{
         BoxError, Error, ErrorReport, ExtractError, Problem, RouteError, RouteFault, RouteFaults,
         ServiceError, ServiceFault, ServiceFaults,
@@ -86,6 +99,7 @@ pub mod di {
 
 /// What stands around handlers: functions that see the request on its way in and the response on its way out.
 pub mod middleware {
+    pub use crate::limit_streams::LimitStreams;
     pub use volga_core::{
         Endpoint, EndpointService, FilterVerdict, HttpContext, Middleware, Next, NextCall,
         PartsArgs,
@@ -119,14 +133,19 @@ pub mod http {
             DecodeError, Decoder, Event, EventRef, EventStream, LastEventId, LastEventIdError,
             LastEventIdSource, ReadError, reconnect,
         };
+        pub use volga_sse::{LimitCounts, Permit, ReachedLimit, Refusal, Refused, StreamLimit};
     }
 }
 
 /// Every bound, with its default.
 pub mod limits {
+    pub use crate::ending::DEFAULT_BEFORE_SHUTDOWN;
     pub use volga_core::{DEFAULT_MAX_BODY, MAX_NDJSON_LINE, MAX_PATH_ARGS};
     pub use volga_http::limits::*;
-    pub use volga_sse::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
+    pub use volga_sse::{
+        DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS,
+        DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD,
+    };
 }
 
 /// What the macros of this crate expand to. Not a public interface.
@@ -142,7 +161,8 @@ pub mod __private {
 #[cfg(doctest)]
 mod guide {
     macro_rules! pages {
-        ($($name:ident: $page:literal;)*) => { $(
+        ($($(#[$meta:meta])* $name:ident: $page:literal;)*) => { $(
+            $(#[$meta])*
             #[doc = include_str!($page)]
             mod $name {}
         )* };
@@ -163,6 +183,10 @@ mod guide {
         custom_methods: "../../../docs/src/custom-methods.md";
         testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
+        shutdown_and_deploys: "../../../docs/src/shutdown-and-deploys.md";
+        limits: "../../../docs/src/limits.md";
+        #[cfg(feature = "tracing")]
+        tracing: "../../../docs/src/tracing.md";
         messages: "../../../docs/src/messages.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::{
     Router,
-    extract::Path,
+    extract::{Path, State},
     middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
@@ -19,7 +19,11 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::{net::TcpListener, signal::ctrl_c, time::interval};
 use tokio_stream::wrappers::IntervalStream;
-use volga_sse::{CloseGroup, CloseHandle, Message, Sse};
+use volga_sse::{CloseGroup, CloseHandle, Message, Sse, StreamLimit};
+
+/// How many streams may be open with names of their own, in all and for each name.
+const MAX_NAMED: usize = 1_000;
+const MAX_PER_NAME: usize = 8;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -48,6 +52,7 @@ fn app(streams: CloseGroup) -> Router {
         .route("/events", get(events))
         .route("/events/{event}/{prefix}", get(named_events))
         .layer(map_response(join))
+        .with_state(StreamLimit::new(MAX_NAMED).per_key(MAX_PER_NAME))
 }
 
 // [guide]
@@ -70,12 +75,21 @@ async fn events() -> impl IntoResponse {
 ///
 /// It need not be trusted: a line break in either would start a field of the client's making, so the message is refused and
 /// the stream ends.
-async fn named_events(Path((event, prefix)): Path<(String, String)>) -> impl IntoResponse {
+///
+/// Nobody knows how many of them there will be, so there is a limit. The stream holds its place until it ends.
+async fn named_events(
+    State(limit): State<StreamLimit<String>>,
+    Path((event, prefix)): Path<(String, String)>,
+) -> Response {
+    let permit = match limit.take(event.clone()) {
+        Ok(permit) => permit,
+        Err(refused) => return refused.response().into_response(),
+    };
     let ticks = IntervalStream::new(interval(Duration::from_secs(1)));
     let messages = ticks.enumerate().map(move |(seconds, _)| {
         Message::new().event(&event).id(format!("{prefix}{seconds}")).json(Tick { seconds })
     });
-    Sse::new(messages).into_response()
+    Sse::new(messages).hold(permit).into_response().into_response()
 }
 
 #[cfg(test)]

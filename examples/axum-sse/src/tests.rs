@@ -2,14 +2,17 @@
 
 use std::{error::Error, iter::successors, net::SocketAddr};
 
-use axum::{body::to_bytes, extract::Path, response::IntoResponse};
+use axum::{
+    body::to_bytes,
+    extract::{Path, State},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use volga_sse::{CloseGroup, EncodeError, Field};
+use volga_sse::{CloseGroup, EncodeError, Field, StreamLimit};
 
-use super::{app, named_events};
+use super::{MAX_PER_NAME, app, named_events};
 
 /// Starts the program on a port that the system chooses.
 async fn start() -> SocketAddr {
@@ -83,12 +86,31 @@ async fn a_line_break_in_a_field_ends_the_stream_instead_of_forging_another() {
         assert!(!text.ends_with("0\r\n\r\n"), "{path}: {text}");
 
         // What the client cannot see, the body says: which field, and why.
-        let response = named_events(Path((event.into(), id.into()))).await.into_response();
+        let limit = State(StreamLimit::new(1));
+        let response = named_events(limit, Path((event.into(), id.into()))).await;
         let error = to_bytes(response.into_body(), usize::MAX).await.unwrap_err();
         let Some(EncodeError::LineBreak { field: found, .. }) = refused(&error) else {
             panic!("{error:?}");
         };
         assert_eq!(*found, field);
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_limit_a_stream_is_refused_and_the_others_go_on() {
+    let address = start().await;
+    let mut open = Vec::new();
+    for _ in 0..MAX_PER_NAME {
+        let mut client = get(address, "/events/beat/clock-").await;
+        read(&mut client, Some("id: clock-0\n")).await;
+        open.push(client);
+    }
+    let text = read(&mut get(address, "/events/beat/clock-").await, Some("\r\n\r\n")).await;
+    assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("\r\nretry-after: "), "{text}");
+    read(&mut get(address, "/events/other/clock-").await, Some("id: clock-0\n")).await;
+    for mut client in open {
+        let text = read(&mut client, Some("id: clock-1\n")).await;
+        assert!(text.contains("id: clock-1\n"), "{text}");
     }
 }
 

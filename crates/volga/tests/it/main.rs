@@ -15,6 +15,8 @@ mod seed;
 mod services;
 mod shutdown;
 mod start;
+mod stream_limits;
 mod streams;
 mod support;
 mod test_client;
+mod tracing;

@@ -5,11 +5,17 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use futures_util::stream;
+use http_body_util::BodyExt;
 use serde_json::Value;
 use volga::{
-    App,
+    App, HttpBody,
     error::{Error, Problem},
-    http::StatusCode,
+    http::{
+        StatusCode,
+        sse::{Message, Sse},
+    },
+    sse,
     test::TestClient,
 };
 
@@ -129,4 +135,41 @@ async fn a_hook_that_panics_does_not_fail_the_request() {
     let mut app = App::new().on_error(|_| panic!("the log is full"));
     app.map_get("/", || Err::<(), _>(Error::server_error("x")));
     TestClient::new(app).get("/").send().await.assert_status(500);
+}
+
+#[tokio::test]
+async fn an_error_that_cuts_a_stream_short_is_told_unless_the_stream_has_an_observer() {
+    let log = Log::default();
+    let kept = Arc::clone(&log);
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
+    let failing = || {
+        let error = Outer(io::Error::other("connection lost"));
+        Sse::new(stream::iter([Ok(Message::new().data("x")), Err(error)]))
+    };
+    // What it holds is no observer.
+    app.map_get("/events/{id}", move |_: u32| sse!(failing().hold("a permit")));
+    app.map_get("/observed", move || sse!(failing().on_end(|_| {})));
+    app.map_get("/refused", || sse!(stream::iter([Message::new().id("a\nid: forged")])));
+    let counters = app.counters();
+    let service = app.into_service().unwrap();
+    for (path, expect) in [
+        (
+            "/events/7?token=x",
+            vec!["200 GET /events/7 was cut short: payment failed: connection lost"],
+        ),
+        ("/observed", vec![]),
+        (
+            "/refused",
+            vec![
+                "200 GET /refused was cut short: the event ID holds a line break at byte 1; remove it or send the text as data",
+            ],
+        ),
+    ] {
+        let request = http::Request::get(path).body(HttpBody::empty()).unwrap();
+        let body = service.respond(request).await.into_body();
+        body.collect().await.unwrap_err();
+        assert_eq!(taken(&log), expect, "{path}");
+    }
+    let counts = counters.snapshot();
+    assert_eq!((counts.streams_opened, counts.streams_failed, counts.streams_open), (3, 3, 0));
 }

@@ -9,12 +9,13 @@ use std::{
 
 use futures_util::stream;
 use volga::{
-    App,
+    App, CancellationToken, detached,
+    error::ShutdownError,
     http::sse::{Message, Sse},
     ok, sse,
 };
 
-use super::support::{data2, get2, http2, read_to_end, read_until, run, send, soon};
+use super::support::{PATIENCE, ask, data2, get2, http2, read_to_end, read_until, run, send, soon};
 
 const STREAMS: usize = 100;
 /// Tells the test below that it is the server.
@@ -26,14 +27,19 @@ fn child_server() {
     if std::env::var_os(CHILD).is_none() {
         return;
     }
-    let mut app = App::new().bind("127.0.0.1:0");
+    // Nothing here takes so long: what ends later was not ended by a second signal.
+    let mut app = App::new().bind("127.0.0.1:0").with_shutdown_timeout(10 * PATIENCE);
     app.map_get("/events", || sse!(stream::pending::<Message>()));
-    app.run_blocking().unwrap();
+    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).answer()));
+    if let Err(error) = app.run_blocking() {
+        let code = ShutdownError::of(&error).expect("it started").exit_code();
+        std::process::exit(code.into());
+    }
 }
 
+/// Starts the server as a process, and waits until it listens.
 #[cfg(unix)]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sigterm_says_farewell_to_every_stream_and_exits_with_zero() {
+async fn spawn_child() -> (std::process::Child, SocketAddr) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "shutdown::child_server", "--nocapture"])
         .env(CHILD, "1")
@@ -50,7 +56,13 @@ async fn sigterm_says_farewell_to_every_stream_and_exits_with_zero() {
     });
     let url = soon("the greeting", url).await.unwrap();
     let address: SocketAddr = url.trim().strip_prefix("http://").unwrap().parse().unwrap();
+    (child, address)
+}
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_says_farewell_to_every_stream_and_exits_with_zero() {
+    let (mut child, address) = spawn_child().await;
     let mut ones = Vec::new();
     for _ in 0..STREAMS {
         let mut client = send(address, "GET /events").await;
@@ -65,8 +77,7 @@ async fn sigterm_says_farewell_to_every_stream_and_exits_with_zero() {
         twos.push(body);
     }
 
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    terminate(&child);
 
     let mut times = Vec::new();
     for mut client in ones {
@@ -140,6 +151,7 @@ async fn what_outlives_the_deadline_is_cut_and_said() {
     let error = soon("the end", end).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     assert!(error.to_string().starts_with("1 connections were still busy"), "{error}");
+    assert_eq!(ShutdownError::of(&error).unwrap().exit_code(), 2);
 }
 
 #[tokio::test]
@@ -153,4 +165,109 @@ async fn a_stream_that_is_asked_for_during_the_end_is_closed_at_once() {
     let response = service.respond(request).await;
     let body = soon("the end", http_body_util::BodyExt::collect(response.into_body())).await;
     assert!(String::from_utf8_lossy(&body.unwrap().to_bytes()).contains("retry: "));
+}
+
+#[tokio::test]
+async fn before_the_end_the_app_serves_and_only_its_readiness_says_that_it_ends() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (left, leave) = tokio::sync::oneshot::channel::<()>();
+    let (app, shutdown) = App::new()
+        .without_greeter()
+        .before_shutdown(|| async { drop(leave.await) })
+        .with_shutdown();
+    let mut app = app;
+    app.map_get("/events", || sse!(stream::pending::<Message>())).map_get("/", || ok!("served"));
+    app.map_readiness("/ready");
+    let end = tokio::spawn(app.run_with_listener(listener));
+    let mut stream = send(address, "GET /events").await;
+    read_until(&mut stream, "retry: 3000").await;
+    let text = ask(address, "GET /ready").await;
+    assert!(
+        text.starts_with("HTTP/1.1 200 ") && text.contains("cache-control: no-store"),
+        "{text}"
+    );
+
+    shutdown.shutdown();
+    assert!(shutdown.is_shutdown_requested());
+    let text = ask(address, "GET /ready").await;
+    assert!(
+        text.starts_with("HTTP/1.1 503 ") && text.contains("cache-control: no-store"),
+        "{text}"
+    );
+    assert!(ask(address, "GET /").await.ends_with("served"));
+    let mut late = send(address, "GET /events").await;
+    read_until(&mut late, "retry: 3000\n").await;
+
+    drop(left);
+    for mut client in [stream, late] {
+        farewell(&read_until(&mut client, "\r\n0\r\n\r\n").await);
+    }
+    soon("the end", end).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_takes_too_long_before_the_end_is_left_behind() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (app, shutdown) = App::new()
+        .without_greeter()
+        .before_shutdown(std::future::pending)
+        .with_before_shutdown_timeout(Duration::from_millis(10))
+        .with_shutdown();
+    let end = tokio::spawn(app.run_with_listener(listener));
+    shutdown.shutdown();
+    soon("the end", end).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_detached_handler_is_waited_for_although_its_client_left() {
+    let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+    let (finish, finished) = tokio::sync::watch::channel(false);
+    let server = run(|app| {
+        let pay = move |token: CancellationToken| {
+            let (started, mut finished) = (started.clone(), finished.clone());
+            async move {
+                started.send("asked").unwrap();
+                token.cancelled().await;
+                started.send("left").unwrap();
+                finished.wait_for(|finished| *finished).await.unwrap();
+                started.send("paid").unwrap();
+            }
+        };
+        app.map_post("/pay", detached(pay));
+    })
+    .await;
+    let client = send(server.address, "POST /pay").await;
+    assert_eq!(soon("the handler", starts.recv()).await, Some("asked"));
+    drop(client);
+    assert_eq!(soon("the leaving", starts.recv()).await, Some("left"));
+    server.shutdown.shutdown();
+    finish.send(true).unwrap();
+    soon("the end", server.end).await.unwrap().unwrap();
+    assert_eq!(starts.try_recv(), Ok("paid"));
+}
+
+/// A signal, as an operator or an orchestrator sends it.
+#[cfg(unix)]
+fn terminate(child: &std::process::Child) {
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once_and_the_exit_code_says_so() {
+    let (mut child, address) = spawn_child().await;
+    let mut answer = send(address, "GET /answer").await;
+    read_until(&mut answer, "retry: 3000\n").await;
+    let mut subscription = send(address, "GET /events").await;
+    read_until(&mut subscription, "retry: 3000\n").await;
+    terminate(&child);
+    farewell(&read_to_end(&mut subscription).await);
+    // The answer would have all of the deadline.
+    terminate(&child);
+    let text = read_to_end(&mut answer).await;
+    assert!(!text.ends_with("0\r\n\r\n"), "{text:?}");
+    let status = soon("the exit", tokio::task::spawn_blocking(move || child.wait())).await;
+    assert_eq!(status.unwrap().unwrap().code(), Some(3));
 }

@@ -10,7 +10,7 @@ use std::{
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use volga::{
-    App,
+    App, Snapshot,
     http::sse::{EndReason, Heartbeat, Message, Sse},
     ok, sse, sse_stream,
 };
@@ -257,4 +257,43 @@ async fn the_observer_is_told_once_why_a_stream_ended() {
         assert_eq!(soon("the reason", reason.recv()).await, Some(expect), "{kind}");
         assert!(reason.try_recv().is_err());
     }
+}
+
+#[tokio::test]
+async fn connections_and_streams_are_counted_from_their_begin_to_their_end() {
+    let mut counters = None;
+    let server = run(|app| {
+        map_guarded(app);
+        counters = Some(app.counters());
+    })
+    .await;
+    let counters = counters.unwrap();
+    let until = async |what: &str, reached: fn(Snapshot) -> bool| {
+        let polls = async {
+            while !reached(counters.snapshot()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(what, polls).await;
+    };
+    let mut client = send(server.address, "GET /events").await;
+    read_until(&mut client, "first").await;
+    let other = send(server.address, "GET /nothing").await;
+    until("two connections, one stream", |now| {
+        (now.connections_open, now.connections_accepted, now.streams_open) == (2, 2, 1)
+    })
+    .await;
+    drop((client, other));
+    until("the end of all", |now| {
+        (now.connections_open, now.streams_open, now.streams_left) == (0, 0, 1)
+    })
+    .await;
+
+    let mut client = send(server.address, "GET /events").await;
+    read_until(&mut client, "first").await;
+    server.shutdown.shutdown();
+    soon("the end", server.end).await.unwrap().unwrap();
+    let now = counters.snapshot();
+    assert_eq!((now.connections_open, now.connections_accepted), (0, 3));
+    assert_eq!((now.streams_opened, now.streams_closed, now.streams_open), (2, 1, 0));
 }

@@ -1,0 +1,77 @@
+//! How many connections there are, for whoever watches a server.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+/// Counts the connections of the servers that were given it. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionCounts(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    accepted: AtomicU64,
+    open: AtomicUsize,
+}
+
+impl ConnectionCounts {
+    /// How many connections were accepted so far.
+    pub fn accepted(&self) -> u64 {
+        self.0.accepted.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.0.open.load(Ordering::Relaxed)
+    }
+
+    /// The part of one server.
+    pub(crate) fn share(&self) -> Share {
+        Share { counts: self.clone(), open: 0 }
+    }
+}
+
+/// What one server adds to the counts. When it is dropped, so are the connections of the server.
+#[derive(Debug)]
+pub(crate) struct Share {
+    counts: ConnectionCounts,
+    open: usize,
+}
+
+impl Share {
+    pub(crate) fn opened(&mut self) {
+        self.open += 1;
+        self.counts.0.accepted.fetch_add(1, Ordering::Relaxed);
+        self.counts.0.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn closed(&mut self) {
+        self.open -= 1;
+        self.counts.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.counts.0.open.fetch_sub(self.open, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_dropped_takes_its_connections_along() {
+        let counts = ConnectionCounts::default();
+        let (mut one, mut other) = (counts.share(), counts.share());
+        one.opened();
+        one.opened();
+        other.opened();
+        one.closed();
+        assert_eq!((counts.accepted(), counts.open()), (3, 2));
+        drop(one);
+        assert_eq!((counts.accepted(), counts.open()), (3, 1));
+    }
+}

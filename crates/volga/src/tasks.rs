@@ -1,0 +1,78 @@
+//! The tasks that an app runs beside its requests, and the wait for the last of them.
+
+use tokio::sync::watch;
+use volga_core::{BoxFuture, Spawner};
+
+/// Runs tasks and counts them. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tasks(watch::Sender<usize>);
+
+impl Tasks {
+    /// What [`detached`](crate::detached) handlers are run by.
+    pub(crate) fn spawner(&self) -> Spawner {
+        let tasks = self.clone();
+        Spawner::new(move |task| tasks.spawn(task))
+    }
+
+    pub(crate) fn spawn(&self, task: BoxFuture<()>) {
+        let running = self.begin();
+        let task = async move {
+            let _running = running;
+            task.await;
+        };
+        // Its request is over at some time, but not what it logs.
+        #[cfg(feature = "tracing")]
+        let task = tracing::Instrument::in_current_span(task);
+        drop(tokio::spawn(task));
+    }
+
+    fn begin(&self) -> Running {
+        self.0.send_modify(|running| *running += 1);
+        Running(self.0.clone())
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    /// Waits until none runs.
+    pub(crate) async fn ended(&self) {
+        // It fails only without a sender, and here is one.
+        let _ = self.0.subscribe().wait_for(|running| *running == 0).await;
+    }
+}
+
+/// Held by each task until it has ended, panicked or was dropped.
+struct Running(watch::Sender<usize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|running| *running -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_counts_until_it_has_ended_or_panicked() {
+        let tasks = Tasks::default();
+        tasks.ended().await;
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        tasks.spawn(Box::pin(async { drop(ended.await) }));
+        tasks.spawn(Box::pin(async { panic!("on purpose") }));
+        assert_eq!(tasks.running(), 2);
+        tokio::select! {
+            biased;
+            () = tasks.ended() => panic!("one runs"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop(end);
+        tasks.ended().await;
+        tasks.spawn(Box::pin(pending()));
+        assert_eq!(tasks.running(), 1);
+    }
+}
