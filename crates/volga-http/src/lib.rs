@@ -66,6 +66,8 @@ mod date;
 mod drain;
 mod drain_handle;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http1;
 pub mod limits;
 mod linger;

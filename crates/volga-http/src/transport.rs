@@ -45,7 +45,7 @@ impl Transport for TcpStream {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Transport for tokio::io::DuplexStream {
     fn addresses(&self) -> io::Result<(PeerAddr, LocalAddr)> {
         let address = ([127, 0, 0, 1], 1).into();
