@@ -20,22 +20,24 @@ use crate::linger::Unread;
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
-    /// Nothing comes any more.
-    is_over: bool,
     unread: Unread,
 }
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, unread: Unread) -> Self {
-        unread.set(false);
-        Self { incoming, is_over: false, unread }
+        if incoming.is_end_stream() {
+            unread.read();
+        } else {
+            unread.open();
+        }
+        Self { incoming, unread }
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if !self.is_over && !self.incoming.is_end_stream() {
-            self.unread.set(true);
+        if !self.unread.is_at_end() {
+            self.unread.leave();
         }
     }
 }
@@ -49,7 +51,9 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        self.is_over |= frame.is_none();
+        if frame.is_none() || self.incoming.is_end_stream() {
+            self.unread.read();
+        }
         Poll::Ready(frame.map(|result| result.map_err(RequestBodyError::new)))
     }
 

@@ -6,13 +6,14 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body::Body;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
@@ -20,40 +21,40 @@ use tower_service::Service;
 
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
+use crate::http1::{Http1, Next};
 use crate::limits::{DETECT_READ, MAX_HEAD_BYTES, MAX_STREAMS, PING_INTERVAL, PING_TIMEOUT};
-use crate::linger::Linger;
 use crate::preface::{self, Protocol};
 use crate::rewind::Rewind;
 use crate::service::Requests;
 use crate::tasks::{Alive, StreamTasks};
+use crate::transport::Transport;
 
 /// What all connections of a server have in common.
 #[derive(Debug)]
 pub(crate) struct Connections {
     header_read_timeout: Duration,
-    http1: http1::Builder,
+    pub(crate) http1: Arc<Http1>,
     drain: Drain,
     alive: Alive,
 }
 
 impl Connections {
-    pub(crate) fn new(header_read_timeout: Duration, drain: Drain, alive: Alive) -> Self {
-        let mut http1 = http1::Builder::new();
-        http1
-            .timer(TokioTimer::new())
-            .header_read_timeout(header_read_timeout)
-            .max_header_size(MAX_HEAD_BYTES as usize)
-            // A client that closed its side has left; what it would have read must not be produced for nobody.
-            .half_close(false);
+    pub(crate) fn new(
+        header_read_timeout: Duration,
+        write_stall_timeout: Duration,
+        drain: Drain,
+        alive: Alive,
+    ) -> Self {
+        let http1 = Http1::new(header_read_timeout, write_stall_timeout, drain.clone());
         Self { header_read_timeout, http1, drain, alive }
     }
 
-    /// Serves one connection to its end, which is the client's leaving, a timeout, or the drain.
+    /// Serves one connection: to its end, which is the client's leaving, a timeout, or the drain; or until its [`Next`] stage.
     ///
     /// Errors end here: they are the client's doing or its network's, and it can't be told any more.
-    pub(crate) async fn serve<I, S, B>(&self, mut io: I, requests: Requests<S>)
+    pub(crate) async fn serve<I, S, B>(&self, mut io: I, requests: Requests<S>) -> Next<I, B>
     where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        I: Transport,
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
             + Clone
             + Send
@@ -67,35 +68,18 @@ impl Connections {
             // In this order, so that a request which is there already is served.
             biased;
             detected = timeout(self.header_read_timeout, detect(&mut io, &mut received)) => detected,
-            () = self.drain.started() => return,
+            () = self.drain.started() => return Next::Closed,
         };
-        let Ok(Ok(protocol)) = detected else { return };
+        let Ok(Ok(protocol)) = detected else { return Next::Closed };
         let io = Rewind::new(received.freeze(), io);
         match protocol {
-            Protocol::Http1 => self.serve_http1(io, requests).await,
-            // In a box, or the task of every HTTP/1 connection would be as large as the larger of the two.
-            Protocol::Http2 => Box::pin(self.serve_http2(io, requests)).await,
+            Protocol::Http1 => self.http1.serve(io, requests).await,
+            Protocol::Http2 => {
+                // In a box, or the task of every HTTP/1 connection would be as large as the larger of the two.
+                Box::pin(self.serve_http2(io, requests)).await;
+                Next::Closed
+            }
         }
-    }
-
-    /// Upgrades are off: an upgraded connection would leave the server's count, and so its drain. `with_upgrades` is
-    /// the one call to add once there is someone to keep track of them.
-    async fn serve_http1<I, S, B>(&self, io: I, requests: Requests<S>)
-    where
-        I: AsyncRead + AsyncWrite + Unpin + 'static,
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone,
-        B: Body<Data = Bytes> + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        let io = Linger::new(io, requests.unread.clone());
-        let mut connection = pin!(self.http1.serve_connection(TokioIo::new(io), requests));
-        tokio::select! {
-            // In this order, so that hyper has seen what was received when it is asked whether the connection is idle.
-            biased;
-            _ = connection.as_mut() => return,
-            () = self.drain.started() => connection.as_mut().graceful_shutdown(),
-        }
-        let _ = connection.await;
     }
 
     async fn serve_http2<I, S, B>(&self, io: I, requests: Requests<S>)
@@ -169,7 +153,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
-    use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
+    use crate::addr::{LocalAddr, PeerAddr};
+    use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
     use crate::tasks::roll_call;
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -197,10 +182,16 @@ mod tests {
     fn connect(size: usize) -> DuplexStream {
         let (client, server) = duplex(size);
         let (alive, _gone) = roll_call();
-        let shared = Connections::new(DEFAULT_HEADER_READ_TIMEOUT, Drain::new(), alive);
+        let shared = Connections::new(
+            DEFAULT_HEADER_READ_TIMEOUT,
+            DEFAULT_WRITE_STALL_TIMEOUT,
+            Drain::new(),
+            alive,
+        );
         let address = ([127, 0, 0, 1], 1).into();
         let unread = Default::default();
-        let requests = Requests { service: Ok200, peer: address, local: address, unread };
+        let requests =
+            Requests { service: Ok200, peer: PeerAddr(address), local: LocalAddr(address), unread };
         tokio::spawn(async move { shared.serve(server, requests).await });
         client
     }

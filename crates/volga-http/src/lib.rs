@@ -48,11 +48,13 @@
 //! | `server` | the accept loop, and the end |
 //! | `accept` | several listeners in turn, through shortages |
 //! | `bind_target`, `listener`, `error` | what to listen on, listening on it, and why not |
+//! | `stages`, `tasks` | connections as tasks, which cannot outlive their server |
 //! | `conn`, `preface`, `rewind` | one connection and its protocol |
+//! | `http1` | requests by hyper, and long-lived responses without it |
+//! | `transport`, `stall`, `linger` | what carries a connection; clients that do not read, or still send |
 //! | `service`, `body`, `addr` | a request, from hyper to tower |
 //! | `long_lived` | the mark of a response that goes on for long |
 //! | `counts` | how many connections there are |
-//! | `tasks` | tasks that cannot outlive their server |
 //! | `drain`, `drain_handle`, `signal` | when it is done, and who says so |
 //! | [`limits`] | every bound, in one place |
 
@@ -62,9 +64,13 @@ mod bind_target;
 mod body;
 mod conn;
 mod counts;
+mod date;
 mod drain;
 mod drain_handle;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod http1;
 pub mod limits;
 mod linger;
 mod listener;
@@ -74,7 +80,10 @@ mod rewind;
 mod server;
 mod service;
 mod signal;
+mod stages;
+mod stall;
 mod tasks;
+mod transport;
 
 pub use addr::{LocalAddr, PeerAddr};
 pub use bind_target::BindTarget;

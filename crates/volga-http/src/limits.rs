@@ -3,8 +3,10 @@
 //! | bound | default | when it is reached |
 //! |---|---|---|
 //! | [`DEFAULT_HEADER_READ_TIMEOUT`] | 10 s | the connection is closed |
+//! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | HTTP/1: a client that reads nothing is closed |
 //! | [`DEFAULT_DRAIN_DEADLINE`] | 10 s | what still runs is cut |
 //! | [`MAX_HEAD_BYTES`] | 32 KiB | the request is answered with 431 |
+//! | [`MAX_PIPELINED_BYTES`] | 32 KiB | HTTP/1: the connection closes after the long-lived response during which they came |
 //! | [`MAX_STREAMS`] | 1,000 | HTTP/2: the stream is refused |
 //! | [`PING_INTERVAL`], [`PING_TIMEOUT`] | 30 s, 20 s | HTTP/2: a silent peer is closed |
 //! | [`BACKLOG`] | 1,024 | the kernel refuses or ignores new connections |
@@ -27,6 +29,11 @@ use std::time::Duration;
 /// It is also how long an HTTP/1 connection may idle between two requests.
 pub const DEFAULT_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long an HTTP/1 client may take no byte of what waits to be sent to it: 30 seconds.
+///
+/// A stalled connection holds no more than one frame of its response and what the kernel buffers; this is how long it may hold that.
+pub const DEFAULT_WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How long a drain waits for running requests before it cuts them: 10 seconds.
 ///
 /// Kubernetes kills a process 30 seconds after SIGTERM, which leaves room for it and [`CUT_GRACE`]. `docker stop` kills
@@ -36,6 +43,11 @@ pub const DEFAULT_DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// The largest request head: start line and header fields together on HTTP/1, the header list of RFC 9113, section
 /// 6.5.2, on HTTP/2.
 pub const MAX_HEAD_BYTES: u32 = 32 * 1024;
+
+/// How many bytes of its next requests an HTTP/1 client may send during a [long-lived](crate::LongLived) response: 32 KiB.
+///
+/// From there on nothing is read, and the connection closes after that response.
+pub const MAX_PIPELINED_BYTES: usize = 32 * 1024;
 
 /// How many streams one HTTP/2 connection may have open at a time.
 pub const MAX_STREAMS: u32 = 1_000;
@@ -77,6 +89,22 @@ pub const PORT_TRIES: usize = 16;
 
 /// How many bytes one read takes while the protocol is not known yet; an ordinary request head fits.
 pub(crate) const DETECT_READ: usize = 1024;
+
+/// The largest frame of a long-lived response that is copied to be sent with what goes before and after it; up to here that costs less than
+/// a write of several pieces.
+pub(crate) const COPY_MAX: usize = 8 * 1024;
+
+/// How many bytes of small frames one write takes before it takes no further frame.
+pub(crate) const GATHER_MAX: usize = 16 * 1024;
+
+/// How large a thread's buffer for such a write may stay.
+pub(crate) const SCRATCH_MAX: usize = 64 * 1024;
+
+/// How many frames one write takes, so that a body of empty ones ends its turn.
+pub(crate) const FRAMES_PER_WRITE: usize = 64;
+
+/// How many writes a stream that always has more may do before the others on its thread have their turn.
+pub(crate) const WRITES_PER_TURN: usize = 4;
 
 /// The longest wait that can be configured, a year, so that adding it to the clock cannot overflow.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,17 +16,36 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits::{LINGER_BYTES, LINGER_PAUSE, LINGER_READ, LINGER_TIME};
 
-/// Whether the body of a connection's last request was let go of before its end.
+/// How far the body of a connection's last request was read.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Unread(Arc<AtomicBool>);
+pub(crate) struct Unread(Arc<AtomicU8>);
+
+/// To its end, or there was none.
+const READ: u8 = 0;
+/// Somebody may still read it.
+const OPEN: u8 = 1;
+/// It was let go of before its end.
+const LEFT: u8 = 2;
 
 impl Unread {
-    pub(crate) fn set(&self, is_unread: bool) {
-        self.0.store(is_unread, Ordering::Relaxed);
+    pub(crate) fn open(&self) {
+        self.0.store(OPEN, Ordering::Relaxed);
     }
 
-    fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    pub(crate) fn read(&self) {
+        self.0.store(READ, Ordering::Relaxed);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.0.store(LEFT, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == READ
+    }
+
+    fn is_left(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == LEFT
     }
 }
 
@@ -49,6 +68,10 @@ struct Wait {
 impl<I> Linger<I> {
     pub(crate) fn new(io: I, unread: Unread) -> Self {
         Self { io, unread, wait: None }
+    }
+
+    pub(crate) fn into_inner(self) -> I {
+        self.io
     }
 }
 
@@ -118,7 +141,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<I> {
         let this = &mut *self;
         if this.wait.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-            if !this.unread.is_set() {
+            if !this.unread.is_left() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -144,7 +167,9 @@ mod tests {
         let (there, here) = duplex(1024);
         let client = tokio::spawn(client(there));
         let unread = Unread::default();
-        unread.set(is_unread);
+        if is_unread {
+            unread.leave();
+        }
         let mut io = Linger::new(here, unread);
         let start = Instant::now();
         io.shutdown().await.expect("memory does not fail");

@@ -1,4 +1,4 @@
-//! A transport that gives back the bytes which the protocol detection took.
+//! A transport that gives back bytes which were read from it for another purpose: to detect the protocol, or to notice that a client leaves.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,6 +17,15 @@ pub(crate) struct Rewind<I> {
 impl<I> Rewind<I> {
     pub(crate) fn new(head: Bytes, io: I) -> Self {
         Self { head, io }
+    }
+
+    pub(crate) fn get_ref(&self) -> &I {
+        &self.io
+    }
+
+    /// What was not read again, and the transport.
+    pub(crate) fn into_parts(self) -> (Bytes, I) {
+        (self.head, self.io)
     }
 }
 

@@ -5,14 +5,12 @@ use std::error::Error;
 use std::future::pending;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service;
 
@@ -22,9 +20,11 @@ use crate::conn::Connections;
 use crate::counts::ConnectionCounts;
 use crate::drain::{Drained, Progress};
 use crate::drain_handle::Drain;
-use crate::limits::{CUT_GRACE, DEFAULT_DRAIN_DEADLINE, DEFAULT_HEADER_READ_TIMEOUT, LONGEST_WAIT};
-use crate::linger::Unread;
-use crate::service::Requests;
+use crate::limits::{
+    CUT_GRACE, DEFAULT_DRAIN_DEADLINE, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT,
+    LONGEST_WAIT,
+};
+use crate::stages::Stages;
 use crate::tasks::roll_call;
 
 /// Serves any tower service over TCP: HTTP/1.1, and HTTP/2 with prior knowledge, on the same port.
@@ -35,6 +35,7 @@ use crate::tasks::roll_call;
 #[must_use = "a server does nothing before `serve`"]
 pub struct Server {
     header_read_timeout: Duration,
+    write_stall_timeout: Duration,
     drain_deadline: Duration,
     drain: Drain,
     counts: ConnectionCounts,
@@ -45,6 +46,7 @@ impl Server {
     pub fn new() -> Self {
         Self {
             header_read_timeout: DEFAULT_HEADER_READ_TIMEOUT,
+            write_stall_timeout: DEFAULT_WRITE_STALL_TIMEOUT,
             drain_deadline: DEFAULT_DRAIN_DEADLINE,
             drain: Drain::new(),
             counts: ConnectionCounts::default(),
@@ -59,6 +61,13 @@ impl Server {
     /// did not, has the time once more for its head.
     pub fn header_read_timeout(mut self, time: Duration) -> Self {
         self.header_read_timeout = time.min(LONGEST_WAIT);
+        self
+    }
+
+    /// Sets how long an HTTP/1 client may take no byte of what waits to be sent to it; then its connection is closed. The default is
+    /// [`DEFAULT_WRITE_STALL_TIMEOUT`]; a year is the most.
+    pub fn write_stall_timeout(mut self, time: Duration) -> Self {
+        self.write_stall_timeout = time.min(LONGEST_WAIT);
         self
     }
 
@@ -91,7 +100,7 @@ impl Server {
     ///
     /// A client that leaves, or resets its stream, drops what runs for it: the service's future, or the response's body even
     /// while that waits. On HTTP/1, closing its sending side is leaving. A panic ends its HTTP/1 connection or HTTP/2 stream,
-    /// and nothing else.
+    /// and nothing else. A response that is [long-lived](crate::LongLived) costs little while it waits.
     ///
     /// Once the [`Drain`] starts, the listeners close, HTTP/2 clients get GOAWAY, and connections on which no request runs
     /// close; the others close after their response. When the deadline has passed the rest is cut, and [`Drained`] says how
@@ -129,10 +138,14 @@ impl Server {
         let mut acceptor = Acceptor::new(listeners);
         let mut progress = Progress::new();
         let mut counted = self.counts.share();
-        let mut tasks = JoinSet::new();
         let (alive, gone) = roll_call();
-        let shared =
-            Arc::new(Connections::new(self.header_read_timeout, self.drain.clone(), alive.clone()));
+        let connections = Connections::new(
+            self.header_read_timeout,
+            self.write_stall_timeout,
+            self.drain.clone(),
+            alive.clone(),
+        );
+        let mut stages = Stages::new(connections, service, alive);
         let mut started = pin!(self.drain.started());
 
         let drained = loop {
@@ -145,16 +158,13 @@ impl Server {
                     acceptor.close();
                 }
                 (stream, peer) = acceptor.accept() => {
-                    // Both fail only for a client that is gone already.
-                    if stream.set_nodelay(true).is_ok() && let Ok(local) = stream.local_addr() {
-                        let requests = Requests { service: service.clone(), peer, local, unread: Unread::default() };
-                        let shared = Arc::clone(&shared);
-                        tasks.spawn(alive.carried_by(async move { shared.serve(stream, requests).await }));
+                    // It fails only for a client that is gone already.
+                    if stream.set_nodelay(true).is_ok() && stages.open(stream, peer) {
                         progress.opened();
                         counted.opened();
                     }
                 }
-                Some(_ended_or_panicked) = tasks.join_next() => {
+                Some(()) = stages.closed() => {
                     progress.closed();
                     counted.closed();
                 }
@@ -162,8 +172,7 @@ impl Server {
             }
         };
 
-        drop(tasks);
-        drop((shared, alive));
+        drop(stages);
         // The result is the same when the time is up: what blocks its thread cannot be ended from outside.
         let _ = timeout(CUT_GRACE, gone.wait()).await;
         Ok(drained)

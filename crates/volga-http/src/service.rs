@@ -1,7 +1,6 @@
 //! The bridge from a tower service to what hyper calls.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -18,8 +17,8 @@ use crate::linger::Unread;
 #[derive(Clone, Debug)]
 pub(crate) struct Requests<S> {
     pub(crate) service: S,
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
+    pub(crate) peer: PeerAddr,
+    pub(crate) local: LocalAddr,
     pub(crate) unread: Unread,
 }
 
@@ -33,8 +32,8 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut request = request.map(|body| RequestBody::new(body, self.unread.clone()));
-        request.extensions_mut().insert(PeerAddr(self.peer));
-        request.extensions_mut().insert(LocalAddr(self.local));
+        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.local);
         // A clone for each request, because readiness belongs to the very instance that reported it, and requests of one
         // HTTP/2 connection wait side by side.
         Answer::Waiting { service: self.service.clone(), request: Some(request) }

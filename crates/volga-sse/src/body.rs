@@ -5,7 +5,6 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,34 +14,16 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
-    CloseHandle, EncodeError, EndReason, Heartbeat, Message, SseItem, StreamEnd,
+    CloseHandle, EncodeError, EndReason, Heartbeat, SseItem, StreamEnd,
     close::Sent,
     frame::Frame,
-    heartbeat::due,
     item::sealed::{IntoPiece, Piece},
     schedule::{Due, Schedule},
-    spread::{farewell_retry, part_of, random_seed},
+    settings::Settings,
 };
 
 /// Any error, as a body carries it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// How a body behaves beside carrying its messages.
-pub(crate) struct Settings {
-    pub(crate) retry: Option<Duration>,
-    pub(crate) heartbeat: Heartbeat,
-    pub(crate) farewell: Option<Message>,
-    pub(crate) farewell_spread: Duration,
-    pub(crate) close_on: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    pub(crate) max_age: Option<MaxAge>,
-    pub(crate) deadline: Option<std::time::Instant>,
-}
-
-/// A maximum age, and the window within which each stream has one of its own.
-pub(crate) struct MaxAge {
-    pub(crate) age: Duration,
-    pub(crate) jitter: Duration,
-}
 
 pin_project! {
     /// The body of an event stream, made by [`Sse::into_response`](crate::Sse::into_response).
@@ -67,8 +48,9 @@ pin_project! {
         timer: Option<Sleep>,
         schedule: Schedule,
         phase: Phase,
-        // What is needed once in a stream's life lives on the heap until then.
-        settings: Box<Settings>,
+        // On the heap, since they are needed once or twice in a stream's life; `None` from the opening on if nothing is left but defaults. A stream waits
+        // for hours, and this is a fifth of what it held.
+        settings: Option<Box<Settings>>,
         ending: Ending,
     }
 }
@@ -109,7 +91,7 @@ impl<S> SseBody<S> {
             timer: None,
             schedule: Schedule::default(),
             phase: Phase::Opening,
-            settings: Box::new(settings),
+            settings: Some(Box::new(settings)),
             ending: Ending { close, sent: Sent::default() },
         }
     }
@@ -194,13 +176,11 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<EndReason>, BoxError>> {
         if is_opening {
-            *self.schedule = self.settings.schedule(Instant::now());
-            self.timer.set(self.schedule.next().map(sleep_until));
-            if let Some(opening) = self.settings.opening() {
-                frame.push(Piece::Own(opening))?;
-            }
+            self.open(frame)?;
         }
-        self.settings.poll_close_on(cx, &self.ending.close);
+        if let Some(settings) = self.settings {
+            settings.poll_close_on(cx, &self.ending.close);
+        }
         // Asked before the messages are: what was sent before the close is ready by now and still goes out.
         let mut end = self.ending.close.reason();
         let before = frame.messages();
@@ -220,9 +200,21 @@ where
             end = ready!(self.wait(frame, cx));
         }
         if end.is_some() {
-            self.settings.say_farewell(frame)?;
+            self.settings.get_or_insert_default().say_farewell(frame)?;
         }
         Poll::Ready(Ok(end))
+    }
+
+    /// Starts the clock, and says what a stream starts with.
+    fn open(&mut self, frame: &mut Frame) -> Result<(), EncodeError> {
+        let settings = self.settings.get_or_insert_default();
+        *self.schedule = settings.schedule(Instant::now());
+        self.timer.set(self.schedule.next().map(sleep_until));
+        let opening = settings.opening();
+        if settings.is_default_from_now_on() {
+            *self.settings = None;
+        }
+        opening.map_or(Ok(()), |opening| frame.push(Piece::Own(opening)))
     }
 
     /// Takes what is ready, up to a full frame.
@@ -255,49 +247,13 @@ where
                 Due::Nothing => {}
                 Due::End(reason) => return Poll::Ready(Some(reason)),
                 Due::Comment => {
-                    frame.push_bytes(Bytes::from_static(self.settings.heartbeat.bytes()));
+                    let heartbeat =
+                        self.settings.as_ref().map_or_else(Heartbeat::default, |set| set.heartbeat);
+                    frame.push_bytes(Bytes::from_static(heartbeat.bytes()));
                     return Poll::Ready(None);
                 }
             }
         }
-    }
-}
-
-impl Settings {
-    /// What a stream starts with: the reconnection time that holds for it, so that one from an earlier farewell does not stick.
-    fn opening(&self) -> Option<Message> {
-        self.retry.map(|time| Message::new().retry(time))
-    }
-
-    /// The stream's times, once it starts.
-    fn schedule(&self, now: Instant) -> Schedule {
-        let mut schedule = Schedule { silence: self.heartbeat.start(now), end: None };
-        if let Some(MaxAge { age, jitter }) = self.max_age {
-            let age = age.saturating_add(part_of(jitter, random_seed()));
-            schedule.end_at(due(now, age), EndReason::MaxAge);
-        }
-        if let Some(deadline) = self.deadline {
-            schedule.end_at(Instant::from_std(deadline), EndReason::Deadline);
-        }
-        schedule
-    }
-
-    /// Closes the stream once what it was to close on has happened.
-    fn poll_close_on(&mut self, cx: &mut Context<'_>, close: &CloseHandle) {
-        if let Some(happens) = &mut self.close_on
-            && happens.as_mut().poll(cx).is_ready()
-        {
-            self.close_on = None;
-            close.close();
-        }
-    }
-
-    fn say_farewell(&mut self, frame: &mut Frame) -> Result<(), EncodeError> {
-        if let Some(farewell) = self.farewell.take() {
-            frame.push(Piece::Own(farewell))?;
-        }
-        let retry = farewell_retry(self.farewell_spread, random_seed());
-        frame.push(Piece::Own(Message::new().retry(retry)))
     }
 }
 
@@ -312,12 +268,14 @@ impl<S> fmt::Debug for SseBody<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::{FutureExt, StreamExt, stream};
     use http_body_util::BodyExt;
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::{DEFAULT_MAX_FRAME_MESSAGES, EncodedMessage, Sse};
+    use crate::{DEFAULT_MAX_FRAME_MESSAGES, EncodedMessage, Message, Sse};
 
     fn text(text: &str) -> Message {
         Message::new().data(text)
@@ -472,6 +430,27 @@ mod tests {
         assert_eq!(reason.try_recv(), Ok(EndReason::Closed));
         drop((body, sender));
         assert!(reason.try_recv().is_err(), "told once");
+    }
+
+    /// Settings are let go of at the opening if they are the defaults, and only then.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_set_holds_for_as_long_as_the_stream() {
+        let heartbeat = Heartbeat::every(Duration::from_secs(1)).with_blank_line();
+        let sse = || Sse::new(stream::pending::<Message>()).without_retry().heartbeat(heartbeat);
+        let mut body = body(sse());
+        for _ in 0..2 {
+            assert_eq!(next(&mut body).await, ok(":\n\n"));
+        }
+        let sse = sse().heartbeat(Heartbeat::every(Duration::from_secs(1)));
+        let close = sse.close_handle();
+        let mut body = super::tests::body(sse);
+        for _ in 0..2 {
+            assert_eq!(next(&mut body).await, ok(":\n"));
+        }
+        assert!(body.settings.is_none(), "nothing but defaults is left");
+        close.close();
+        let farewell = next(&mut body).await.expect("a farewell").expect("no error");
+        assert!(farewell.starts_with("retry: "), "{farewell}");
     }
 
     #[tokio::test]

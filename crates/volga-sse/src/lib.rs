@@ -58,6 +58,8 @@ mod response;
 #[cfg(feature = "body")]
 mod schedule;
 #[cfg(feature = "body")]
+mod settings;
+#[cfg(feature = "body")]
 mod spread;
 
 #[cfg(feature = "macros")]

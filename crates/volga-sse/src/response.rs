@@ -11,8 +11,7 @@ use http::{HeaderName, HeaderValue, Response, header};
 
 use crate::{
     CloseHandle, Heartbeat, Message, SseBody, SseItem, StreamEnd, StreamKind,
-    body::{MaxAge, Settings},
-    spread::DEFAULT_FAREWELL_SPREAD,
+    settings::{MaxAge, Settings},
 };
 
 /// The reconnection time with which a stream opens, and to which it so sets back one that an earlier farewell gave.
@@ -46,19 +45,7 @@ where
 {
     /// An event stream of these messages: a subscription with the default reconnection time, heartbeat and farewell.
     pub fn new(stream: S) -> Self {
-        Self {
-            stream,
-            settings: Settings {
-                retry: Some(DEFAULT_RETRY),
-                heartbeat: Heartbeat::default(),
-                farewell: None,
-                farewell_spread: DEFAULT_FAREWELL_SPREAD,
-                close_on: None,
-                max_age: None,
-                deadline: None,
-            },
-            close: CloseHandle::new(),
-        }
+        Self { stream, settings: Settings::default(), close: CloseHandle::new() }
     }
 
     /// Sets the reconnection time that the stream opens with, [`DEFAULT_RETRY`] by default.
@@ -91,8 +78,8 @@ where
         self
     }
 
-    /// Sets the window over which clients return after a farewell, [`DEFAULT_FAREWELL_SPREAD`] by default. Each is told one second plus a random
-    /// part of it.
+    /// Sets the window over which clients return after a farewell, [`DEFAULT_FAREWELL_SPREAD`](crate::DEFAULT_FAREWELL_SPREAD) by default. Each is
+    /// told one second plus a random part of it.
     pub fn farewell_spread(mut self, window: Duration) -> Self {
         self.settings.farewell_spread = window;
         self

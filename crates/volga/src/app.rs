@@ -89,6 +89,13 @@ impl App {
         self
     }
 
+    /// Sets how long an HTTP/1 client may read nothing of what waits to be sent to it; then its connection is closed.
+    /// [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT) by default.
+    pub fn with_write_stall_timeout(mut self, time: Duration) -> Self {
+        self.server = self.server.write_stall_timeout(time);
+        self
+    }
+
     /// Sets how long requests, answers and [`detached`](crate::detached) handlers may go on once the end began,
     /// [`DEFAULT_DRAIN_DEADLINE`](crate::limits::DEFAULT_DRAIN_DEADLINE) by default.
     pub fn with_shutdown_timeout(mut self, time: Duration) -> Self {

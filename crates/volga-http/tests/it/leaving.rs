@@ -45,7 +45,7 @@ fn assert_dropped(result: Result<Infallible, oneshot::error::RecvError>) {
     assert!(result.is_err(), "the guard sends nothing, it is only dropped");
 }
 
-fn reset(stream: TcpStream) {
+pub(crate) fn reset(stream: TcpStream) {
     let stream = stream.into_std().expect("an open socket");
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("an open socket");
     drop(stream);

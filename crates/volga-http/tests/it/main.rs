@@ -6,8 +6,10 @@ mod keep_alive;
 mod leaving;
 mod limits;
 mod linger;
+mod long_lived;
 mod protocols;
 mod requests;
+mod same_bytes;
 #[cfg(unix)]
 mod signal;
 mod support;

@@ -13,9 +13,9 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use volga_http::{Drain, Drained, RequestBody, Server, bind};
+use volga_http::{Drain, Drained, LongLived, RequestBody, Server, bind};
 
 /// Lets a failing test fail instead of hang. No test depends on how long it is.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
@@ -52,6 +52,7 @@ where
 pub(crate) struct TestBody {
     piece: Option<Bytes>,
     then: Then,
+    length: Option<u64>,
     _held: Option<Box<dyn Any + Send>>,
 }
 
@@ -61,6 +62,19 @@ enum Then {
     End,
     Wait,
     WaitFor(oneshot::Receiver<Bytes>),
+    Told(mpsc::UnboundedReceiver<Step>),
+}
+
+/// What a body that is told what to do does next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Data(Bytes),
+    Fail,
+    Panic,
+}
+
+pub(crate) fn data(text: &'static str) -> Step {
+    Step::Data(Bytes::from_static(text.as_bytes()))
 }
 
 impl TestBody {
@@ -78,6 +92,24 @@ impl TestBody {
         Self { then: Then::WaitFor(last), ..Self::full(piece) }
     }
 
+    /// Does what the sender says, and ends when that is dropped.
+    pub(crate) fn told() -> (mpsc::UnboundedSender<Step>, Self) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (sender, Self { then: Then::Told(receiver), ..Self::default() })
+    }
+
+    /// Does one step after the other, and then ends.
+    pub(crate) fn steps(steps: impl IntoIterator<Item = Step>) -> Self {
+        let (sender, body) = Self::told();
+        steps.into_iter().for_each(|step| sender.send(step).expect("an open channel"));
+        body
+    }
+
+    /// Claims a length that only this says.
+    pub(crate) fn of_length(self, length: u64) -> Self {
+        Self { length: Some(length), ..self }
+    }
+
     /// Holds `what` until it is dropped itself.
     pub(crate) fn holding(self, what: impl Send + 'static) -> Self {
         Self { _held: Some(Box::new(what)), ..self }
@@ -86,12 +118,12 @@ impl TestBody {
 
 impl Body for TestBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if let Some(piece) = self.piece.take() {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
@@ -99,6 +131,13 @@ impl Body for TestBody {
             Then::End => return Poll::Ready(None),
             Then::Wait => return Poll::Pending,
             Then::WaitFor(last) => std::task::ready!(Pin::new(last).poll(cx)),
+            Then::Told(steps) => {
+                return steps.poll_recv(cx).map(|step| match step? {
+                    Step::Data(data) => Some(Ok(Frame::data(data))),
+                    Step::Fail => Some(Err(io::Error::other("told to fail"))),
+                    Step::Panic => panic!("told to panic"),
+                });
+            }
         };
         self.then = Then::End;
         Poll::Ready(piece.ok().map(|piece| Ok(Frame::data(piece))))
@@ -109,11 +148,21 @@ impl Body for TestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.then {
-            Then::End => SizeHint::with_exact(self.piece.as_ref().map_or(0, Bytes::len) as u64),
-            Then::Wait | Then::WaitFor(_) => SizeHint::default(),
+        match (self.length, &self.then) {
+            (Some(length), _) => SizeHint::with_exact(length),
+            (None, Then::End) => {
+                SizeHint::with_exact(self.piece.as_ref().map_or(0, Bytes::len) as u64)
+            }
+            (None, _) => SizeHint::default(),
         }
     }
+}
+
+/// A response with the mark of one that goes on for long.
+pub(crate) fn long_lived(body: TestBody) -> Response<TestBody> {
+    let mut response = Response::new(body);
+    response.extensions_mut().insert(LongLived);
+    response
 }
 
 /// A server on its own port, with the handle to drain it.

@@ -1,0 +1,45 @@
+//! What the fuzz targets need: a connection in memory. Only in builds for fuzzing, so not a public interface.
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::io::DuplexStream;
+use tower_service::Service;
+
+use crate::addr::{LocalAddr, PeerAddr};
+use crate::body::RequestBody;
+use crate::drain_handle::Drain;
+use crate::http1::{Http1, Next};
+use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
+use crate::linger::Unread;
+use crate::rewind::Rewind;
+use crate::service::Requests;
+
+/// Serves an HTTP/1 connection through all its stages.
+pub async fn serve_http1<S, B>(io: DuplexStream, service: S)
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let http1 = Http1::new(DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, Drain::new());
+    let address = ([127, 0, 0, 1], 1).into();
+    let requests = || Requests {
+        service: service.clone(),
+        peer: PeerAddr(address),
+        local: LocalAddr(address),
+        unread: Unread::default(),
+    };
+    let mut next = http1.serve(Rewind::new(Bytes::new(), io), requests()).await;
+    loop {
+        next = match next {
+            Next::Closed => return,
+            Next::Stream(stream) => Box::into_pin(stream).await,
+            Next::Requests(io) => http1.serve(io, requests()).await,
+            Next::Linger(io) => return http1.linger(io).await,
+        };
+    }
+}

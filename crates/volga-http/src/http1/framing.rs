@@ -1,0 +1,129 @@
+//! How the bytes of a response body are told from what follows them (RFC 9112, section 6). Pure.
+
+use bytes::Bytes;
+
+/// The framing of one body, and how much of it is left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Framing {
+    /// Each frame is a chunk; an empty chunk is the end.
+    Chunked,
+    /// So many bytes are left.
+    Length(u64),
+    /// The end of the connection is the end of the body.
+    UntilClose,
+}
+
+impl Framing {
+    /// Shortens `frame` to what the body may still hold, counts it, and appends what goes before it.
+    pub(crate) fn open(&mut self, frame: &mut Bytes, out: &mut Vec<u8>) {
+        match self {
+            Self::Chunked => push_chunk_size(frame.len(), out),
+            Self::Length(left) => {
+                frame.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= frame.len() as u64;
+            }
+            Self::UntilClose => {}
+        }
+    }
+
+    /// What goes after each frame.
+    pub(crate) fn close(self) -> &'static [u8] {
+        match self {
+            Self::Chunked => b"\r\n",
+            Self::Length(_) | Self::UntilClose => b"",
+        }
+    }
+
+    /// What goes after each frame, and after the last one.
+    pub(crate) fn close_and_end(self) -> &'static [u8] {
+        match self {
+            Self::Chunked => b"\r\n0\r\n\r\n",
+            Self::Length(_) | Self::UntilClose => b"",
+        }
+    }
+
+    /// What says that the body is complete.
+    pub(crate) fn end(self) -> &'static [u8] {
+        match self {
+            Self::Chunked => b"0\r\n\r\n",
+            Self::Length(_) | Self::UntilClose => b"",
+        }
+    }
+
+    /// Whether the body has all the bytes that it may have.
+    pub(crate) fn is_full(self) -> bool {
+        self == Self::Length(0)
+    }
+
+    /// Whether the body may end here.
+    pub(crate) fn may_end(self) -> bool {
+        !matches!(self, Self::Length(1..))
+    }
+}
+
+/// As `write!(out, "{size:X}\r\n")`, but without its machinery: this is done for every delivery.
+fn push_chunk_size(size: usize, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
+    out.extend((0..digits).rev().map(|place| DIGITS[(size >> (4 * place)) & 15]));
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the frames become on the wire, and what is left of the framing.
+    fn wire(mut framing: Framing, frames: &[&'static str]) -> (String, Framing) {
+        let mut out = Vec::new();
+        for frame in frames {
+            let mut frame = Bytes::from_static(frame.as_bytes());
+            framing.open(&mut frame, &mut out);
+            out.extend_from_slice(&frame);
+            out.extend_from_slice(framing.close());
+        }
+        out.extend_from_slice(framing.end());
+        (String::from_utf8(out).expect("text"), framing)
+    }
+
+    #[test]
+    fn chunks_have_their_size_in_hexadecimal_and_an_empty_one_is_the_end() {
+        let (text, framing) = wire(Framing::Chunked, &["a", "0123456789abcdef0"]);
+        assert_eq!(text, "1\r\na\r\n11\r\n0123456789abcdef0\r\n0\r\n\r\n");
+        assert!(framing.may_end() && !framing.is_full());
+        assert_eq!(framing.close_and_end(), [framing.close(), framing.end()].concat());
+    }
+
+    #[test]
+    fn the_size_of_a_chunk_is_what_the_library_would_write() {
+        let powers = (0..usize::BITS).map(|bit| 1 << bit);
+        for size in powers.flat_map(|power: usize| [power - 1, power, power + power / 3]) {
+            let mut out = Vec::new();
+            push_chunk_size(size, &mut out);
+            assert_eq!(out, format!("{size:X}\r\n").as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_body_of_known_length_never_exceeds_it() {
+        for frames in [&["abc", "de"][..], &["abcdefg"], &["abcde", "f"]] {
+            let (text, framing) = wire(Framing::Length(5), frames);
+            assert_eq!(text, "abcde");
+            assert!(framing.is_full() && framing.may_end());
+        }
+    }
+
+    #[test]
+    fn a_body_that_falls_short_may_not_end() {
+        let (text, framing) = wire(Framing::Length(5), &["abc"]);
+        assert_eq!(text, "abc");
+        assert!(!framing.is_full() && !framing.may_end());
+    }
+
+    #[test]
+    fn without_a_frame_around_it_a_body_ends_with_its_connection() {
+        let (text, framing) = wire(Framing::UntilClose, &["abc", "de"]);
+        assert_eq!(text, "abcde");
+        assert!(!framing.is_full() && framing.may_end());
+    }
+}

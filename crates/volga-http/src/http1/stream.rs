@@ -1,0 +1,456 @@
+//! The lean stream: one response that goes on for long, without the machinery that reads and routes requests.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::io::AsyncWrite;
+
+use super::batch::{Batch, Unsent};
+use super::framing::Framing;
+use super::head::Head;
+use super::inbound::Inbound;
+use super::{Http1, Next};
+use crate::limits::{FRAMES_PER_WRITE, WRITES_PER_TURN};
+use crate::rewind::Rewind;
+use crate::stall::Stall;
+use crate::transport::Transport;
+
+pin_project! {
+    /// A response on its way to a client, and the connection for as long as that takes.
+    ///
+    /// It holds what it cannot do without while it waits. What is needed now and then, such as unsent bytes, is allocated then.
+    #[project = StreamProj]
+    pub(crate) struct Stream<I, B> {
+        #[pin]
+        body: B,
+        // `None` once the stream is over.
+        io: Option<Stall<I>>,
+        inbound: Inbound,
+        outbound: Outbound,
+        framing: Framing,
+        keep_alive: bool,
+        phase: Phase,
+        http1: Arc<Http1>,
+    }
+}
+
+/// What goes out before the body is polled again.
+#[derive(Debug)]
+enum Outbound {
+    Nothing,
+    /// The head, which goes out with what is ready of the body.
+    Head(Box<Head>),
+    /// What the last write left over.
+    Unsent(Box<Unsent>),
+}
+
+/// How far the body has come.
+#[derive(Debug)]
+enum Phase {
+    Open,
+    /// All of it was written.
+    Complete,
+    /// It failed. What it gave before goes out, and then the connection is cut, so that the client can tell.
+    Broken,
+}
+
+impl<I: Transport, B: Body<Data = Bytes>> Stream<I, B> {
+    pub(crate) fn new(io: I, inbound: Inbound, head: Head, body: B, http1: Arc<Http1>) -> Self {
+        Self {
+            body,
+            io: Some(Stall::new(io, http1.write_stall_timeout)),
+            inbound,
+            framing: head.framing,
+            keep_alive: head.keep_alive,
+            outbound: Outbound::Head(Box::new(head)),
+            phase: Phase::Open,
+            http1,
+        }
+    }
+}
+
+impl<I: Transport, B: Body<Data = Bytes>> Future for Stream<I, B> {
+    type Output = Next<I, B>;
+
+    /// A panic of the body ends the task, and so cuts the connection.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next<I, B>> {
+        let mut this = self.project();
+        match this.turn(cx) {
+            Poll::Pending => Poll::Pending,
+            // The client left, it took nothing for too long, or the body failed.
+            Poll::Ready(Err(Cut)) => Poll::Ready(Next::Closed),
+            Poll::Ready(Ok(())) => this.poll_end(cx),
+        }
+    }
+}
+
+/// The connection is of no use any more.
+struct Cut;
+
+impl<I: Transport, B: Body<Data = Bytes>> StreamProj<'_, I, B> {
+    /// Sends what is ready. It is over once all of the body was sent.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cut>> {
+        let Some(io) = self.io.as_mut() else { return Poll::Ready(Err(Cut)) };
+        // First, so that nothing is produced for a client that has left.
+        if self.inbound.poll_left(io, cx).is_ready() {
+            return Poll::Ready(Err(Cut));
+        }
+        let mut writes = 0;
+        let mut is_waiting = false;
+        loop {
+            ready!(self.poll_send_rest(cx)).map_err(|_| Cut)?;
+            match self.phase {
+                Phase::Complete => return Poll::Ready(Ok(())),
+                Phase::Broken => return Poll::Ready(Err(Cut)),
+                Phase::Open if is_waiting => return Poll::Pending,
+                Phase::Open if writes == WRITES_PER_TURN => {
+                    // The others on this thread have a turn, and this stream has the next.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Phase::Open => {}
+            }
+            let mut batch = Batch::new();
+            if let Outbound::Head(head) = self.outbound {
+                batch.push(&head.bytes);
+            }
+            *self.outbound = Outbound::Nothing;
+            is_waiting = self.fill(&mut batch, cx).is_pending();
+            self.send(batch, cx).map_err(|_| Cut)?;
+            writes += 1;
+        }
+    }
+
+    /// Sends what an earlier turn left over.
+    fn poll_send_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(io) = self.io.as_mut() else { return Poll::Ready(Ok(())) };
+        if let Outbound::Unsent(unsent) = self.outbound {
+            ready!(unsent.poll_write_all(io, cx))?;
+            *self.outbound = Outbound::Nothing;
+        }
+        Pin::new(io).poll_flush(cx)
+    }
+
+    fn send(&mut self, batch: Batch, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Some(io) = self.io.as_mut()
+            && let Some(unsent) = batch.write(io, cx)?
+        {
+            *self.outbound = Outbound::Unsent(Box::new(unsent));
+        }
+        Ok(())
+    }
+
+    /// Takes from the body what is ready. Pending if the body has no more for now, ready if it is over or the batch is full.
+    fn fill(&mut self, batch: &mut Batch, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..FRAMES_PER_WRITE {
+            if batch.is_full() || !matches!(self.phase, Phase::Open) {
+                break;
+            }
+            match ready!(self.body.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    // A body ends with its trailers. Only a response that announces them may have some, and such a response never comes here.
+                    let is_last = !frame.is_data() || self.body.is_end_stream();
+                    self.push(batch, frame.into_data().unwrap_or_default(), is_last);
+                }
+                Some(Err(_)) => *self.phase = Phase::Broken,
+                None => self.push(batch, Bytes::new(), true),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn push(&mut self, batch: &mut Batch, data: Bytes, is_last: bool) {
+        let is_vectored = self.io.as_ref().is_some_and(|io| io.is_write_vectored());
+        if !data.is_empty() {
+            batch.push_frame(data, self.framing, is_last, is_vectored);
+        } else if is_last {
+            batch.push(self.framing.end());
+        }
+        if self.framing.is_full() || is_last {
+            // A body shorter than the head promised must not look whole.
+            *self.phase = if self.framing.may_end() { Phase::Complete } else { Phase::Broken };
+        }
+    }
+
+    /// What becomes of the connection after a whole response.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Next<I, B>> {
+        let may_go_on = *self.keep_alive && !self.http1.drain.is_started();
+        if !may_go_on && !self.inbound.is_over() {
+            if let Some(io) = self.io.as_mut() {
+                let _ = ready!(Pin::new(io).poll_shutdown(cx));
+            }
+            return Poll::Ready(Next::Closed);
+        }
+        let Some(io) = self.io.take() else { return Poll::Ready(Next::Closed) };
+        let io = io.into_inner();
+        // Where some of what the client sent was not read, the next request is not known to be whole.
+        Poll::Ready(if self.inbound.is_over() {
+            Next::Linger(io)
+        } else {
+            Next::Requests(Rewind::new(self.inbound.take(), io))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::mpsc::UnboundedSender;
+    use tokio::task::JoinHandle;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::drain_handle::Drain;
+    use crate::http1::testing::{Counting, STALL, Step, Told, data, http1, read_all, read_some};
+    use crate::limits::MAX_PIPELINED_BYTES;
+
+    const HEAD: &str = "head\r\n\r\n";
+
+    fn head(framing: Framing, keep_alive: bool) -> Head {
+        Head { bytes: HEAD.into(), framing, keep_alive }
+    }
+
+    fn stream<I: Transport, B: Body<Data = Bytes>>(io: I, body: B) -> Stream<I, B> {
+        let head = head(Framing::Chunked, true);
+        Stream::new(io, Inbound::new(&[]), head, body, http1(&Drain::new()))
+    }
+
+    /// The clock is paused: it goes on once all tasks wait.
+    async fn all_wait() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    type Running = JoinHandle<Next<DuplexStream, Told>>;
+
+    /// A stream that runs, its client, through which so many bytes fit, and who tells its body what to do.
+    fn start(size: usize) -> (Running, DuplexStream, UnboundedSender<Step>) {
+        let (client, server) = duplex(size);
+        let (tell, body) = Told::new();
+        (tokio::spawn(stream(server, body)), client, tell)
+    }
+
+    /// A task has room for a future of 152 bytes, one word of which is its token; then its memory grows from 256 to 384 bytes.
+    #[test]
+    fn a_stream_with_a_body_of_four_words_fits_a_small_task() {
+        let size = size_of::<Stream<tokio::net::TcpStream, [usize; 4]>>();
+        assert!(size <= 152 - size_of::<usize>(), "{size} bytes");
+    }
+
+    #[tokio::test]
+    async fn the_head_and_all_that_is_ready_is_one_write() {
+        let (mut client, server) = duplex(64 * 1024);
+        let (server, writes) = Counting::new(server);
+        let (tell, body) = Told::new();
+        for step in [data("a"), data(""), data("bc")] {
+            tell.send(step).expect("the body is there");
+        }
+        let running = tokio::spawn(stream(server, body));
+        let expect = format!("{HEAD}1\r\na\r\n2\r\nbc\r\n");
+        assert_eq!(read_some(&mut client, expect.len()).await, expect);
+        assert_eq!(writes.load(Ordering::Relaxed), 1);
+
+        tell.send(data("d")).expect("the body is there");
+        assert_eq!(read_some(&mut client, 6).await, "1\r\nd\r\n");
+        assert_eq!(writes.load(Ordering::Relaxed), 2, "one for each delivery");
+
+        tell.send(Step::Data(vec![b'x'; 10_000].into())).expect("the body is there");
+        let large = read_some(&mut client, 6 + 10_000 + 2).await;
+        assert!(large.starts_with("2710\r\nx") && large.ends_with("x\r\n"));
+        assert_eq!(writes.load(Ordering::Relaxed), 3, "large or small");
+
+        drop(tell);
+        assert_eq!(read_some(&mut client, 5).await, "0\r\n\r\n");
+        assert!(matches!(running.await, Ok(Next::Requests(_))));
+    }
+
+    #[tokio::test]
+    async fn the_head_does_not_wait_for_the_body() {
+        let (_running, mut client, _tell) = start(1024);
+        assert_eq!(read_some(&mut client, HEAD.len()).await, HEAD);
+    }
+
+    #[tokio::test]
+    async fn every_size_of_write_gives_the_same_bytes() {
+        let large = "x".repeat(9_000);
+        let steps = || [data("a"), Step::Data(large.clone().into()), data("b")];
+        let expect = format!("{HEAD}1\r\na\r\n2328\r\n{large}\r\n1\r\nb\r\n0\r\n\r\n");
+        for size in (1..=20).chain([9_000, 9_019, 9_020, 9_021, 20_000]) {
+            let (mut client, server) = duplex(size);
+            let running = tokio::spawn(stream(server, Told::ready(steps())));
+            assert_eq!(read_some(&mut client, expect.len()).await, expect, "{size} at a time");
+            assert!(matches!(running.await, Ok(Next::Requests(_))), "{size} at a time");
+        }
+    }
+
+    #[tokio::test]
+    async fn trailers_end_a_body() {
+        let (mut client, server) = duplex(1024);
+        let body = Told::ready([data("a"), Step::Trailers, data("never")]);
+        let running = tokio::spawn(stream(server, body));
+        assert!(matches!(running.await, Ok(Next::Requests(_))));
+        assert_eq!(read_all(&mut client).await, format!("{HEAD}1\r\na\r\n0\r\n\r\n"));
+    }
+
+    #[tokio::test]
+    async fn a_body_of_known_length_is_cut_to_it_and_one_that_falls_short_is_broken() {
+        for (steps, expect, is_whole) in [
+            (&["abc", "defg"][..], "abcde", true),
+            (&["abcde"], "abcde", true),
+            (&["abc"], "abc", false),
+        ] {
+            let (mut client, server) = duplex(1024);
+            let body = Told::ready(steps.iter().map(|text| data(text)));
+            let head = head(Framing::Length(5), true);
+            let http1 = http1(&Drain::new());
+            let next = Stream::new(server, Inbound::new(&[]), head, body, http1).await;
+            assert_eq!(matches!(next, Next::Requests(_)), is_whole, "{steps:?}");
+            drop(next);
+            assert_eq!(read_all(&mut client).await, format!("{HEAD}{expect}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_fails_has_what_it_gave_sent_and_is_cut() {
+        for size in [4, 1024] {
+            let (mut client, server) = duplex(size);
+            let body = Told::ready([data("a"), data("b"), Step::Fail]);
+            let running = tokio::spawn(stream(server, body));
+            let sent = read_all(&mut client).await;
+            assert_eq!(sent, format!("{HEAD}1\r\na\r\n1\r\nb\r\n"), "{size} at a time");
+            assert!(matches!(running.await, Ok(Next::Closed)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_panics_takes_its_connection_along() {
+        let (running, mut client, tell) = start(1024);
+        tell.send(data("a")).expect("the body is there");
+        read_some(&mut client, HEAD.len() + 6).await;
+        tell.send(Step::Panic).expect("the body is there");
+        assert_eq!(read_all(&mut client).await, "");
+        assert!(running.await.is_err_and(|error| error.is_panic()));
+        assert!(Batch::new().is_empty(), "the next stream finds a clean buffer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_given_up_at_the_limit() {
+        let (running, _client, tell) = start(HEAD.len());
+        tell.send(data("a")).expect("the body is there");
+        let start = Instant::now();
+        assert!(matches!(running.await, Ok(Next::Closed)));
+        assert_eq!(start.elapsed(), STALL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_a_client_stalls_the_body_is_not_polled() {
+        let (_running, mut client, tell) = start(HEAD.len());
+        tell.send(data("a")).expect("the body is there");
+        for _ in 0..3 {
+            all_wait().await;
+            tell.send(data("b")).expect("the body is there");
+        }
+        all_wait().await;
+        // One write with all that came meanwhile follows what was stuck.
+        let expect = format!("{HEAD}1\r\na\r\n1\r\nb\r\n1\r\nb\r\n1\r\nb\r\n");
+        assert_eq!(read_some(&mut client, expect.len()).await, expect);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_is_noticed_whatever_it_sent_and_whether_it_reads() {
+        for (size, sent) in [(1024, &b""[..]), (1024, b"GET /next"), (HEAD.len(), b""), (4, b"GET")]
+        {
+            let (running, mut client, tell) = start(size);
+            tell.send(data("a")).expect("the body is there");
+            client.write_all(sent).await.expect("the server reads");
+            client.shutdown().await.expect("memory does not fail");
+            assert!(matches!(running.await, Ok(Next::Closed)), "{size}, {sent:?}");
+            assert!(tell.is_closed(), "the body is gone");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_client_sends_meanwhile_is_there_for_the_next_request() {
+        let (mut client, server) = duplex(1024);
+        let (tell, body) = Told::new();
+        let inbound = Inbound::new(&[b"before ", b"and "]);
+        let stream =
+            Stream::new(server, inbound, head(Framing::Chunked, true), body, http1(&Drain::new()));
+        let running = tokio::spawn(stream);
+        client.write_all(b"after").await.expect("the server reads");
+        all_wait().await;
+        drop(tell);
+        let Ok(Next::Requests(io)) = running.await else { panic!("the connection lives on") };
+        assert_eq!(io.into_parts().0, "before and after");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_too_much_is_not_read_and_its_connection_closes_after_the_stream() {
+        const SENT: usize = 2 * MAX_PIPELINED_BYTES;
+        let (running, client, tell) = start(1024);
+        let (mut read, mut write) = tokio::io::split(client);
+        let sending = tokio::spawn(async move { write.write_all(&[b'x'; SENT]).await });
+        tell.send(data("a")).expect("the body is there");
+        let mut answer = vec![0; HEAD.len() + 6];
+        read.read_exact(&mut answer).await.expect("the stream goes on");
+        all_wait().await;
+        drop(tell);
+        let Ok(Next::Linger(mut io)) = running.await else { panic!("the connection closes") };
+        let mut rest = 0;
+        while !sending.is_finished() {
+            rest += io.read(&mut [0; 1024]).await.expect("the client sends");
+        }
+        assert!(SENT - rest - 1024 <= MAX_PIPELINED_BYTES, "{rest} were not read");
+    }
+
+    #[tokio::test]
+    async fn without_keep_alive_and_in_a_drain_the_connection_closes() {
+        for keep_alive in [true, false] {
+            let (mut client, server) = duplex(1024);
+            let drain = Drain::new();
+            let (tell, body) = Told::new();
+            let head = head(Framing::Chunked, keep_alive);
+            let stream = Stream::new(server, Inbound::new(&[b"GET"]), head, body, http1(&drain));
+            let running = tokio::spawn(stream);
+            tell.send(data("a")).expect("the body is there");
+            read_some(&mut client, HEAD.len() + 6).await;
+            if keep_alive {
+                drain.start();
+            }
+            tell.send(data("b")).expect("the stream goes on");
+            drop(tell);
+            assert_eq!(read_all(&mut client).await, "1\r\nb\r\n0\r\n\r\n");
+            assert!(matches!(running.await, Ok(Next::Closed)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_always_ready_leaves_others_their_turn() {
+        struct Endless(&'static str);
+        impl Body for Endless {
+            type Data = Bytes;
+            type Error = std::convert::Infallible;
+
+            fn poll_frame(
+                self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+            ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+                Poll::Ready(Some(Ok(http_body::Frame::data(self.0.into()))))
+            }
+        }
+        for text in ["", "x"] {
+            let (_client, server) = duplex(usize::MAX / 2);
+            let mut stream = std::pin::pin!(stream(server, Endless(text)));
+            let first =
+                std::future::poll_fn(|cx| Poll::Ready(stream.as_mut().poll(cx).is_pending()));
+            assert!(first.await, "{text:?}: a turn ends");
+        }
+    }
+}

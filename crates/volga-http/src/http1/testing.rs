@@ -1,0 +1,224 @@
+//! What the tests of this module share: bodies that do as they are told, and connections in memory.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::sync::mpsc;
+use tower_service::Service;
+
+use super::{Http1, Next};
+use crate::addr::{LocalAddr, PeerAddr};
+use crate::body::RequestBody;
+use crate::drain_handle::Drain;
+use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
+use crate::linger::Unread;
+use crate::long_lived::LongLived;
+use crate::rewind::Rewind;
+use crate::service::Requests;
+use crate::transport::Transport;
+
+pub(super) const STALL: Duration = Duration::from_secs(30);
+
+pub(super) fn http1(drain: &Drain) -> Arc<Http1> {
+    Http1::new(DEFAULT_HEADER_READ_TIMEOUT, STALL, drain.clone())
+}
+
+/// What a body does next.
+#[derive(Debug)]
+pub(super) enum Step {
+    Data(Bytes),
+    Trailers,
+    Fail,
+    Panic,
+}
+
+pub(super) fn data(text: &'static str) -> Step {
+    Step::Data(Bytes::from_static(text.as_bytes()))
+}
+
+/// A body that does what its sender says, and ends when that is dropped.
+#[derive(Debug)]
+pub(super) struct Told(mpsc::UnboundedReceiver<Step>);
+
+impl Told {
+    pub(super) fn new() -> (mpsc::UnboundedSender<Step>, Self) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (sender, Self(receiver))
+    }
+
+    /// A body that is ready with these steps, and then ends.
+    pub(super) fn ready(steps: impl IntoIterator<Item = Step>) -> Self {
+        let (sender, body) = Self::new();
+        steps.into_iter().for_each(|step| sender.send(step).expect("an open channel"));
+        body
+    }
+}
+
+impl Body for Told {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.0.poll_recv(cx).map(|step| {
+            Some(match step? {
+                Step::Data(data) => Ok(Frame::data(data)),
+                Step::Trailers => Ok(Frame::trailers(Default::default())),
+                Step::Fail => Err(io::Error::other("told to fail")),
+                Step::Panic => panic!("told to panic"),
+            })
+        })
+    }
+}
+
+/// A service from a function.
+#[derive(Clone)]
+pub(super) struct Answering<F>(pub(super) F);
+
+impl<F, B> Service<Request<RequestBody>> for Answering<F>
+where
+    F: Fn(&Request<RequestBody>) -> Response<B>,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<B>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        ready(Ok((self.0)(&request)))
+    }
+}
+
+pub(super) fn requests<S>(service: S) -> Requests<S> {
+    let address = ([127, 0, 0, 1], 1).into();
+    let unread = Unread::default();
+    Requests { service, peer: PeerAddr(address), local: LocalAddr(address), unread }
+}
+
+pub(super) fn rewound<I>(io: I) -> Rewind<I> {
+    Rewind::new(Bytes::new(), io)
+}
+
+pub(super) fn long_lived<B>(body: B) -> Response<B> {
+    let mut response = Response::new(body);
+    response.extensions_mut().insert(LongLived);
+    response
+}
+
+/// Serves a connection through all its stages, and tells how many responses left hyper.
+pub(super) async fn serve_all<F, B>(http1: Arc<Http1>, io: impl Transport, answer: F) -> usize
+where
+    F: Fn(&Request<RequestBody>) -> Response<B> + Clone,
+    B: Body<Data = Bytes, Error = io::Error> + 'static,
+{
+    let mut left = 0;
+    let mut next = http1.serve(rewound(io), requests(Answering(answer.clone()))).await;
+    loop {
+        next = match next {
+            Next::Closed => return left,
+            Next::Stream(stream) => {
+                left += 1;
+                Box::into_pin(stream).await
+            }
+            Next::Requests(io) => http1.serve(io, requests(Answering(answer.clone()))).await,
+            Next::Linger(io) => {
+                http1.linger(io).await;
+                Next::Closed
+            }
+        };
+    }
+}
+
+/// Reads what there is until the end.
+pub(super) async fn read_all(client: &mut DuplexStream) -> String {
+    let mut all = Vec::new();
+    client.read_to_end(&mut all).await.expect("memory does not fail");
+    String::from_utf8(all).expect("text")
+}
+
+/// Reads so many bytes.
+pub(super) async fn read_some(client: &mut DuplexStream, bytes: usize) -> String {
+    let mut some = vec![0; bytes];
+    client.read_exact(&mut some).await.expect("so much comes");
+    String::from_utf8(some).expect("text")
+}
+
+/// A transport that counts its writes.
+pub(super) struct Counting {
+    io: DuplexStream,
+    writes: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    pub(super) fn new(io: DuplexStream) -> (Self, Arc<AtomicUsize>) {
+        let writes = Arc::new(AtomicUsize::new(0));
+        (Self { io, writes: Arc::clone(&writes) }, writes)
+    }
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+impl Transport for Counting {
+    fn addresses(&self) -> io::Result<(PeerAddr, LocalAddr)> {
+        self.io.addresses()
+    }
+
+    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.io.poll_left(cx)
+    }
+}

@@ -1,0 +1,106 @@
+//! The connections of a server: each is a series of stages, and each stage a task.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+use crate::addr::{LocalAddr, PeerAddr};
+use crate::body::RequestBody;
+use crate::conn::Connections;
+use crate::http1::Next;
+use crate::linger::Unread;
+use crate::rewind::Rewind;
+use crate::service::Requests;
+use crate::tasks::Alive;
+use crate::transport::Transport;
+
+/// The running stages. Dropping it cuts all connections.
+///
+/// A stage's task ends with what comes next, which then is spawned here: so a connection is always exactly one task of this set, and never larger than
+/// its stage.
+pub(crate) struct Stages<S, B> {
+    tasks: JoinSet<Next<TcpStream, B>>,
+    connections: Arc<Connections>,
+    service: S,
+    alive: Alive,
+}
+
+impl<S, B> Stages<S, B>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    pub(crate) fn new(connections: Connections, service: S, alive: Alive) -> Self {
+        Self { tasks: JoinSet::new(), connections: Arc::new(connections), service, alive }
+    }
+
+    /// Begins a connection. False if its client is gone already.
+    pub(crate) fn open(&mut self, io: TcpStream, peer: SocketAddr) -> bool {
+        let Ok(local) = io.local_addr() else { return false };
+        let requests = self.requests(PeerAddr(peer), LocalAddr(local));
+        let connections = Arc::clone(&self.connections);
+        self.spawn(async move { connections.serve(io, requests).await });
+        true
+    }
+
+    /// Waits for the end of a connection, and takes the others from stage to stage. `None` if there is no connection.
+    ///
+    /// Cancel safe: a stage that has ended is followed by the next one before this waits again.
+    pub(crate) async fn closed(&mut self) -> Option<()> {
+        loop {
+            // A stage that panicked has closed its connection.
+            let next = self.tasks.join_next().await?.unwrap_or(Next::Closed);
+            if !self.go_on(next) {
+                return Some(());
+            }
+        }
+    }
+
+    /// Begins the next stage, if there is one.
+    fn go_on(&mut self, next: Next<TcpStream, B>) -> bool {
+        match next {
+            Next::Closed => return false,
+            Next::Stream(stream) => self.spawn(*stream),
+            Next::Requests(io) => return self.reopen(io),
+            Next::Linger(io) => {
+                let connections = Arc::clone(&self.connections);
+                self.spawn(async move {
+                    connections.http1.linger(io).await;
+                    Next::Closed
+                });
+            }
+        }
+        true
+    }
+
+    /// Lets a connection go on with its next request.
+    fn reopen(&mut self, io: Rewind<TcpStream>) -> bool {
+        // Asked again, rather than kept in a stream that may wait for hours.
+        let Ok((peer, local)) = io.get_ref().addresses() else { return false };
+        let requests = self.requests(peer, local);
+        let connections = Arc::clone(&self.connections);
+        self.spawn(async move { connections.http1.serve(io, requests).await });
+        true
+    }
+
+    fn requests(&self, peer: PeerAddr, local: LocalAddr) -> Requests<S> {
+        Requests { service: self.service.clone(), peer, local, unread: Unread::default() }
+    }
+
+    fn spawn(&mut self, stage: impl Future<Output = Next<TcpStream, B>> + Send + 'static) {
+        self.tasks.spawn(self.alive.carried_by(stage));
+    }
+}

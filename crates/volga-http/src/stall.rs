@@ -1,0 +1,128 @@
+//! The bound on a client that does not read.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) once the client took no byte for a time.
+#[derive(Debug)]
+pub(crate) struct Stall<I> {
+    io: I,
+    /// In half the space of a `Duration`, since a stream may hold it for hours.
+    limit_nanos: u64,
+    /// There only while a write waits.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<I> Stall<I> {
+    pub(crate) fn new(io: I, limit: Duration) -> Self {
+        let limit_nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        Self { io, limit_nanos, timer: None }
+    }
+
+    pub(crate) fn get_ref(&self) -> &I {
+        &self.io
+    }
+
+    pub(crate) fn into_inner(self) -> I {
+        self.io
+    }
+
+    /// Passes on what a write came to, and starts or stops the time.
+    fn bounded<T>(
+        &mut self,
+        write: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if write.is_ready() {
+            self.timer = None;
+            return write;
+        }
+        let limit = Duration::from_nanos(self.limit_nanos);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Stall<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Stall<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let write = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.bounded(write, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let write = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.bounded(write, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flush = Pin::new(&mut self.io).poll_flush(cx);
+        self.bounded(flush, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shutdown = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.bounded(shutdown, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_for_the_limit_is_given_up() {
+        let (_client, server) = duplex(4);
+        let mut server = Stall::new(server, LIMIT);
+        let start = Instant::now();
+        let error = server.write_all(b"12345").await.expect_err("nobody reads");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed(), LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_now_and_then_is_enough() {
+        let (mut client, server) = duplex(1);
+        let mut server = Stall::new(server, LIMIT);
+        let reading = tokio::spawn(async move {
+            for _ in 0..5 {
+                tokio::time::sleep(LIMIT - Duration::from_secs(1)).await;
+                client.read_u8().await.expect("the server writes");
+            }
+        });
+        server.write_all(b"12345").await.expect("somebody reads");
+        reading.await.expect("no panic");
+        assert!(server.timer.is_none(), "it is there only while a write waits");
+    }
+}

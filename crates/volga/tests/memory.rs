@@ -1,0 +1,57 @@
+//! What an open stream holds. A binary of its own, since the allocator that counts is the one of its whole process.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+};
+
+use allocation_counter::measure;
+use futures_util::stream;
+use volga::{App, http::sse::Message, sse};
+
+const GET: &[u8] = b"GET /events HTTP/1.1\r\nhost: a\r\n\r\n";
+
+/// Opens streams, and waits for the opening message of each. These clients allocate nothing.
+async fn open(address: SocketAddr, count: usize, clients: &mut Vec<TcpStream>) {
+    for _ in 0..count {
+        let mut client = TcpStream::connect(address).expect("the app listens");
+        client.write_all(GET).expect("room");
+        client.set_nonblocking(true).expect("an open socket");
+        let (mut answer, mut length) = ([0; 1024], 0);
+        while !answer[..length].ends_with(b"retry: 3000\n\r\n") {
+            match client.read(&mut answer[length..]) {
+                Ok(read) => length += read,
+                // The app has the same thread.
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+        clients.push(client);
+    }
+}
+
+/// How many bytes are held once so many streams are open.
+fn held_by(count: usize) -> i64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let mut clients = Vec::with_capacity(count);
+    let info = measure(|| {
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+            let address = listener.local_addr().expect("a bound socket");
+            let mut app = App::new().without_greeter();
+            app.map_get("/events", || sse!(stream::pending::<Message>()));
+            tokio::spawn(app.run_with_listener(listener));
+            open(address, count, &mut clients).await;
+        });
+    });
+    info.bytes_current
+}
+
+/// Its task, its socket's registration with the runtime, its body with heartbeat and timer, and its handles.
+#[test]
+fn an_idle_stream_holds_less_than_a_kilobyte() {
+    const FEW: usize = 64;
+    const MANY: usize = 64 + 512;
+    let each = (held_by(MANY) - held_by(FEW)) / (MANY - FEW) as i64;
+    assert!((500..1_000).contains(&each), "{each} bytes");
+}
