@@ -1,0 +1,194 @@
+//! What the hub's one lock guards: the next number, which topics there are, and who waits for topics to come.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+    sync::Arc,
+};
+
+use super::{
+    clock::Moment,
+    dense::Dense,
+    forgotten::Forgotten,
+    pattern::Filter,
+    shared::Settings,
+    topic::{Member, Topic},
+    wake::Reader,
+};
+
+/// How many topics one call looks at, at most, to find what has expired.
+const MAX_SWEEP: u64 = 16;
+/// In how many turns all topics are looked at within the time after which something can expire.
+const SWEEPS: u64 = 4;
+
+/// The order of a hub.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    /// The last number that was given.
+    pub(crate) last: u64,
+    pub(crate) closed: bool,
+    topics: HashMap<Arc<str>, Arc<Topic>>,
+    /// The same topics by their names, for patterns and for the sweep.
+    by_name: BTreeMap<Arc<str>, Arc<Topic>>,
+    watchers: Dense<Watcher>,
+    identities: HashMap<Arc<str>, Dense<Arc<Reader>>>,
+    forgotten: Forgotten,
+    /// The last topic that the sweep looked at, and when it moved.
+    hand: Option<Arc<str>>,
+    swept: Moment,
+}
+
+/// A subscription with patterns.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    pub(crate) filters: Box<[Filter]>,
+    pub(crate) reader: Arc<Reader>,
+}
+
+/// The hub has its maximum of topics.
+#[derive(Debug)]
+pub(crate) struct Full;
+
+impl Order {
+    pub(crate) fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(name)
+    }
+
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name.values()
+    }
+
+    pub(crate) fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// The topic, new if need be: then every subscription with a pattern that matches has it before it has its first message.
+    pub(crate) fn topic_or_new(
+        &mut self,
+        name: &str,
+        settings: &Settings,
+        now: Moment,
+    ) -> Result<Arc<Topic>, Full> {
+        if let Some(topic) = self.topics.get(name) {
+            return Ok(Arc::clone(topic));
+        }
+        self.make_room(1, settings, now)?;
+        let name: Arc<str> = name.into();
+        let before = self.forgotten.recall(&name);
+        let topic = Topic::new(Arc::clone(&name), before, settings.max_keys(&name), now);
+        let topic = Arc::new(topic);
+        for watcher in self.watchers.iter() {
+            if watcher.filters.iter().any(|filter| filter.matches(&name)) {
+                watcher.reader.hand_over(topic.join(&watcher.reader));
+            }
+        }
+        self.topics.insert(Arc::clone(&name), Arc::clone(&topic));
+        self.by_name.insert(name, Arc::clone(&topic));
+        Ok(topic)
+    }
+
+    /// Makes sure that this many new topics have room, if need be by looking for idle ones.
+    pub(crate) fn make_room(
+        &mut self,
+        count: usize,
+        settings: &Settings,
+        now: Moment,
+    ) -> Result<(), Full> {
+        let has_room = |order: &Self| order.topics.len() + count <= settings.max_topics;
+        if !has_room(self) {
+            self.sweep_some(MAX_SWEEP, settings, now);
+        }
+        if has_room(self) { Ok(()) } else { Err(Full) }
+    }
+
+    /// The topics that a filter matches.
+    pub(crate) fn matching<'a>(&'a self, filter: &'a Filter) -> Vec<Arc<Topic>> {
+        match filter {
+            Filter::Name(name) => self.topics.get(name.as_str()).cloned().into_iter().collect(),
+            Filter::Pattern(pattern) => self
+                .by_name
+                .range::<str, _>((Bound::Included(pattern.prefix()), Bound::Unbounded))
+                .take_while(|(name, _)| name.starts_with(pattern.prefix()))
+                .filter(|(name, _)| pattern.matches(name))
+                .map(|(_, topic)| Arc::clone(topic))
+                .collect(),
+        }
+    }
+
+    /// The greatest number that topics had which match and are gone.
+    pub(crate) fn forgotten(&self, filters: &[Filter]) -> u64 {
+        self.forgotten.greatest(|name| filters.iter().any(|filter| filter.matches(name)))
+    }
+
+    pub(crate) fn watch(&mut self, watcher: Watcher) -> u32 {
+        self.watchers.insert(watcher)
+    }
+
+    pub(crate) fn unwatch(&mut self, handle: u32) -> Watcher {
+        self.watchers.remove(handle)
+    }
+
+    pub(crate) fn watchers(&self) -> impl Iterator<Item = &Watcher> {
+        self.watchers.iter()
+    }
+
+    pub(crate) fn identify(&mut self, identity: &Arc<str>, reader: &Arc<Reader>) -> u32 {
+        let readers = self.identities.entry(Arc::clone(identity)).or_insert(Dense::new());
+        readers.insert(Arc::clone(reader))
+    }
+
+    pub(crate) fn unidentify(&mut self, identity: &str, handle: u32) {
+        if let Some(readers) = self.identities.get_mut(identity) {
+            readers.remove(handle);
+            if readers.is_empty() {
+                self.identities.remove(identity);
+            }
+        }
+    }
+
+    /// The subscriptions of an identity.
+    pub(crate) fn identified(&self, identity: &str) -> Vec<Arc<Reader>> {
+        self.identities
+            .get(identity)
+            .map_or_else(Vec::new, |readers| readers.iter().map(Arc::clone).collect())
+    }
+
+    /// Looks at as many topics as the time since the last call asks for: so all have their turn however many there are, and
+    /// a hub that publishes much does not look more often.
+    pub(crate) fn sweep(&mut self, settings: &Settings, now: Moment) {
+        let period = settings.bounds.age.min(settings.topic_idle) / SWEEPS + 1;
+        let passed = self.swept.age(now).min(period);
+        let due = self.topics.len() as u64 * passed / period;
+        if due > 0 {
+            self.swept = now;
+            self.sweep_some(due.min(MAX_SWEEP), settings, now);
+        }
+    }
+
+    fn sweep_some(&mut self, count: u64, settings: &Settings, now: Moment) {
+        for _ in 0..count {
+            let from = self.hand.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let Some((_, topic)) = self.by_name.range::<str, _>((from, Bound::Unbounded)).next()
+            else {
+                self.hand = None;
+                continue;
+            };
+            let topic = Arc::clone(topic);
+            self.hand = Some(Arc::clone(&topic.name));
+            topic.expire(now, &settings.bounds);
+            if topic.is_idle(now, settings.topic_idle) {
+                self.topics.remove(&topic.name);
+                self.by_name.remove(&topic.name);
+                let max = settings.max_forgotten_topics;
+                self.forgotten.note(Arc::clone(&topic.name), topic.last_ever(), max);
+            }
+        }
+    }
+}
+
+/// A topic for each that a set of filters names or matches, each once.
+pub(crate) fn join_all(topics: &mut Vec<Arc<Topic>>, reader: &Arc<Reader>) -> Vec<Member> {
+    topics.sort_unstable_by_key(|topic| Arc::as_ptr(topic) as usize);
+    topics.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    topics.iter().map(|topic| topic.join(reader)).collect()
+}

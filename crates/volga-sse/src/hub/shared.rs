@@ -1,0 +1,230 @@
+//! The hub behind its handles: how a message gets its number and its place, and who is woken.
+
+use std::{sync::Arc, task::Waker};
+
+use super::{
+    Policy, PublishError, SubscriptionEnd,
+    clock::{Clock, Moment},
+    limits::Bounds,
+    name::check_name,
+    order::Order,
+    pattern::Filter,
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
+    topic::{KeyChange, Topic},
+};
+use crate::{Message, Position, message::Unnumbered, spread::random_seed};
+
+/// The bits of an epoch: enough that no two hubs share one, and few enough for an event ID to stay short.
+const EPOCH_BITS: u32 = 48;
+
+/// What a hub was built with.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) bounds: Bounds,
+    pub(crate) max_topics: usize,
+    /// In milliseconds.
+    pub(crate) topic_idle: u64,
+    pub(crate) max_forgotten_topics: usize,
+    pub(crate) max_message_bytes: usize,
+    pub(crate) max_topic_name: usize,
+    pub(crate) max_key: usize,
+    pub(crate) max_topics_per_subscription: usize,
+    pub(crate) policy: Policy,
+    pub(crate) keyed: Vec<KeyedTopics>,
+}
+
+/// Which topics are keyed, and for how many keys.
+#[derive(Debug)]
+pub(crate) struct KeyedTopics {
+    pub(crate) filter: Filter,
+    pub(crate) max_keys: usize,
+}
+
+impl Settings {
+    /// How many keys a topic may have, if it is keyed.
+    pub(crate) fn max_keys(&self, topic: &str) -> Option<usize> {
+        let keyed = self.keyed.iter().find(|keyed| keyed.filter.matches(topic))?;
+        Some(keyed.max_keys)
+    }
+}
+
+/// A hub behind its handles.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) epoch: u64,
+    pub(crate) clock: Clock,
+    /// The last number whose message, and those of all numbers before, are in their logs.
+    ///
+    /// Whoever loads it and then reads any logs finds all messages up to it, or that a log let go of them. This is what puts the messages
+    /// of several topics in one order for a reader that never takes the lock.
+    horizon: AtomicU64,
+    order: Mutex<Order>,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            epoch: random_seed() >> (u64::BITS - EPOCH_BITS),
+            clock: Clock::new(),
+            horizon: AtomicU64::new(0),
+            order: Mutex::new(Order::default()),
+        }
+    }
+
+    pub(crate) fn order(&self) -> MutexGuard<'_, Order> {
+        lock(&self.order)
+    }
+
+    pub(crate) fn horizon(&self) -> u64 {
+        self.horizon.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn position(&self, number: u64) -> Position {
+        Position::new(self.epoch, number)
+    }
+
+    pub(crate) fn publish(
+        &self,
+        topic: &str,
+        message: Message,
+        key: KeyChange<'_>,
+    ) -> Result<Position, PublishError> {
+        check_name(topic, self.settings.max_topic_name)?;
+        self.check_key(key)?;
+        let message = self.prepare(message)?;
+        let now = self.clock.now();
+        let mut order = self.order();
+        let topic = self.open_topic(&mut order, topic, now)?;
+        check_room(&topic, key)?;
+        let number = self.append(&mut order, &topic, message, key, now);
+        self.show(&topic, number);
+        drop(order);
+        topic.wake();
+        Ok(self.position(number))
+    }
+
+    /// Gives the position of the last one.
+    pub(crate) fn publish_many(
+        &self,
+        topic: &str,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Result<Option<Position>, PublishError> {
+        check_name(topic, self.settings.max_topic_name)?;
+        let messages: Vec<Unnumbered> =
+            messages.into_iter().map(|message| self.prepare(message)).collect::<Result<_, _>>()?;
+        if messages.is_empty() {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let mut order = self.order();
+        let topic = self.open_topic(&mut order, topic, now)?;
+        let mut last = 0;
+        for message in messages {
+            last = self.append(&mut order, &topic, message, KeyChange::None, now);
+        }
+        self.show(&topic, last);
+        drop(order);
+        topic.wake();
+        Ok(Some(self.position(last)))
+    }
+
+    /// Ends all subscriptions once they have read what there is.
+    pub(crate) fn close(&self) {
+        let (topics, readers) = {
+            let mut order = self.order();
+            order.closed = true;
+            let topics: Vec<_> = order.topics().map(Arc::clone).collect();
+            let readers: Vec<_> =
+                order.watchers().map(|watcher| Arc::clone(&watcher.reader)).collect();
+            (topics, readers)
+        };
+        for topic in topics {
+            topic.wake_each(|reader| reader.close(SubscriptionEnd::HubClosed));
+        }
+        let close =
+            |reader: &Arc<_>| super::wake::Reader::close(reader, SubscriptionEnd::HubClosed);
+        readers.iter().filter_map(close).for_each(Waker::wake);
+    }
+
+    /// Ends all subscriptions of an identity at once; gives their number.
+    pub(crate) fn close_identity(&self, identity: &str) -> usize {
+        let readers = self.order().identified(identity);
+        let close =
+            |reader: &Arc<_>| super::wake::Reader::close(reader, SubscriptionEnd::IdentityClosed);
+        readers.iter().filter_map(close).for_each(Waker::wake);
+        readers.len()
+    }
+
+    /// The encoding, as far as it does not depend on the number: what the lock need not be held for.
+    fn prepare(&self, message: Message) -> Result<Unnumbered, PublishError> {
+        let message = message.without_id(self.position(self.horizon() + 1))?;
+        let (bytes, max) = (message.len(), self.settings.max_message_bytes);
+        if bytes > max {
+            return Err(PublishError::MessageTooLong { bytes, max });
+        }
+        Ok(message)
+    }
+
+    fn check_key(&self, key: KeyChange<'_>) -> Result<(), PublishError> {
+        let max = self.settings.max_key;
+        match key {
+            KeyChange::Set(key) | KeyChange::Remove(key) if key.len() > max => {
+                Err(PublishError::KeyTooLong { max })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open_topic(
+        &self,
+        order: &mut Order,
+        topic: &str,
+        now: Moment,
+    ) -> Result<Arc<Topic>, PublishError> {
+        if order.closed {
+            return Err(PublishError::Closed);
+        }
+        order.sweep(&self.settings, now);
+        let max = self.settings.max_topics;
+        order
+            .topic_or_new(topic, &self.settings, now)
+            .map_err(|_| PublishError::TooManyTopics { max })
+    }
+
+    fn append(
+        &self,
+        order: &mut Order,
+        topic: &Topic,
+        message: Unnumbered,
+        key: KeyChange<'_>,
+        now: Moment,
+    ) -> u64 {
+        let number = order.last + 1;
+        order.last = number;
+        let bytes = message.at(self.position(number)).into_bytes();
+        topic.append(number, bytes, key, now, &self.settings.bounds);
+        number
+    }
+
+    /// Lets readers see what was appended; only under the lock.
+    fn show(&self, topic: &Topic, number: u64) {
+        self.horizon.store(number, Ordering::Release);
+        // After the horizon: a reader that is told of news by this finds them below the horizon.
+        topic.set_last(number);
+    }
+}
+
+fn check_room(topic: &Topic, key: KeyChange<'_>) -> Result<(), PublishError> {
+    let (key, is_new) = match key {
+        KeyChange::None => return Ok(()),
+        KeyChange::Set(key) => (key, true),
+        KeyChange::Remove(key) => (key, false),
+    };
+    match topic.room_for_key(key) {
+        None => Err(PublishError::NotKeyed),
+        Some(Err(max)) if is_new => Err(PublishError::TooManyKeys { max }),
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,262 @@
+//! A topic: its log, the table of its keys if it is keyed, and who listens.
+
+use std::{sync::Arc, task::Waker};
+
+use bytes::Bytes;
+
+use super::{
+    batch::Batch,
+    clock::Moment,
+    dense::Dense,
+    keys::Keys,
+    limits::Bounds,
+    log::Log,
+    sync::{AtomicU64, Mutex, Ordering, RwLock, lock, read, write},
+    wake::Reader,
+};
+
+/// How many wakers are taken under the lock of the members before they are woken without it.
+const WAKE_AT_ONCE: usize = 32;
+
+/// A topic of a hub.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: Arc<str>,
+    /// The greatest number that an earlier topic of this name had, or may have had.
+    pub(crate) before: u64,
+    /// The number of the last message, once it may be read.
+    last: AtomicU64,
+    /// When the last message came or the last subscriber left, in milliseconds.
+    quiet_since: AtomicU64,
+    held: RwLock<Held>,
+    members: Mutex<Dense<Arc<Reader>>>,
+}
+
+/// What a topic holds.
+#[derive(Debug)]
+struct Held {
+    log: Log,
+    keys: Option<Box<Keys>>,
+}
+
+/// A subscription's place among the members of a topic.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) topic: Arc<Topic>,
+    handle: u32,
+}
+
+/// What becomes of the key when a message is appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyChange<'a> {
+    None,
+    Set(&'a str),
+    Remove(&'a str),
+}
+
+/// What a subscription looks for, and what else it finds.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// Numbers greater than this,
+    pub(crate) after: u64,
+    /// and up to this one: all of them were appended before the look began.
+    pub(crate) through: u64,
+    /// Only the newest message of each key counts.
+    pub(crate) latest: bool,
+    /// For a newcomer: the newest value of each key, and of messages without keys those after this number.
+    pub(crate) newcomer: Option<u64>,
+    /// How far behind a topic may be, in messages and bytes.
+    pub(crate) max_lag: Option<(usize, u64)>,
+    /// The greatest number that a topic let go of and that counts.
+    pub(crate) lost: u64,
+    /// A topic is further ahead than it may be.
+    pub(crate) too_slow: bool,
+}
+
+impl Topic {
+    pub(crate) fn new(name: Arc<str>, before: u64, max_keys: Option<usize>, now: Moment) -> Self {
+        let keys = max_keys.map(|max| Box::new(Keys::new(max)));
+        Self {
+            name,
+            before,
+            last: AtomicU64::new(0),
+            quiet_since: AtomicU64::new(now.0),
+            held: RwLock::new(Held { log: Log::default(), keys }),
+            members: Mutex::new(Dense::new()),
+        }
+    }
+
+    /// The number of the last message, or zero.
+    pub(crate) fn last(&self) -> u64 {
+        self.last.load(Ordering::Acquire)
+    }
+
+    /// Says that the messages up to this number may be read: all that the hub has up to it are in place.
+    pub(crate) fn set_last(&self, number: u64) {
+        self.last.store(number, Ordering::Release);
+    }
+
+    /// The number that a later topic of this name has to know.
+    pub(crate) fn last_ever(&self) -> u64 {
+        self.before.max(self.last())
+    }
+
+    pub(crate) fn append(
+        &self,
+        number: u64,
+        bytes: Bytes,
+        key: KeyChange<'_>,
+        now: Moment,
+        bounds: &Bounds,
+    ) {
+        let mut held = write(&self.held);
+        let Held { log, keys } = &mut *held;
+        if let Some(keys) = keys {
+            match key {
+                KeyChange::Set(key) => keys.set(key, number, bytes.clone()),
+                KeyChange::Remove(key) => {
+                    keys.remove(key);
+                    keys.plain(number);
+                }
+                KeyChange::None => keys.plain(number),
+            }
+        }
+        log.append(number, bytes, now, bounds);
+        if let Some(keys) = keys {
+            keys.dropped(log.dropped());
+        }
+        drop(held);
+        self.quiet_since.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Lets go of what is too old.
+    pub(crate) fn expire(&self, now: Moment, bounds: &Bounds) {
+        let mut held = write(&self.held);
+        let Held { log, keys } = &mut *held;
+        log.expire(now, bounds);
+        if let Some(keys) = keys {
+            keys.dropped(log.dropped());
+        }
+    }
+
+    /// `None` without keys; else whether a value for this key has room, with the limit.
+    pub(crate) fn room_for_key(&self, key: &str) -> Option<Result<(), usize>> {
+        let held = read(&self.held);
+        let keys = held.keys.as_ref()?;
+        Some(if keys.has_room(key) { Ok(()) } else { Err(keys.max()) })
+    }
+
+    pub(crate) fn is_keyed(&self) -> bool {
+        read(&self.held).keys.is_some()
+    }
+
+    /// The greatest number that the log let go of.
+    pub(crate) fn dropped(&self) -> u64 {
+        read(&self.held).log.dropped()
+    }
+
+    /// The numbers of the last `count` messages.
+    pub(crate) fn last_numbers(&self, count: usize) -> Vec<u64> {
+        let log = &read(&self.held).log;
+        log.after(log.before_last(count)).map(|entry| entry.number).collect()
+    }
+
+    /// Offers what the subscription lacks.
+    pub(crate) fn scan(&self, scan: &mut Scan, batch: &mut Batch) {
+        let held = read(&self.held);
+        let Held { log, keys } = &*held;
+        let after = match scan.newcomer {
+            Some(after) if keys.is_none() => after.max(scan.after),
+            _ => scan.after,
+        };
+        if let Some((messages, bytes)) = scan.max_lag {
+            let behind = log.behind(after);
+            scan.too_slow |= behind.0 >= messages || behind.1 >= bytes;
+        }
+        let mut offer =
+            |number: u64, bytes: &Bytes| number <= scan.through && batch.offer(number, bytes);
+        let log_after = match keys {
+            Some(keys) if scan.newcomer.is_some() => {
+                keys.after(after).all(|(number, bytes)| offer(number, bytes));
+                return;
+            }
+            Some(keys) if scan.latest => {
+                scan.lost = scan.lost.max(lost(keys.plain_dropped(), after));
+                keys.after(after).all(|(number, bytes)| offer(number, bytes));
+                keys.plain_after(after)
+                    .filter_map(|number| log.find(number))
+                    .all(|entry| offer(entry.number, &entry.bytes));
+                return;
+            }
+            // What the log has lost stands in the table, as far as nothing newer replaced it.
+            Some(keys) => {
+                let dropped = log.dropped();
+                keys.after(after)
+                    .take_while(|(number, _)| *number <= dropped)
+                    .all(|(number, bytes)| offer(number, bytes));
+                after.max(dropped)
+            }
+            None => after,
+        };
+        log.after(log_after).all(|entry| offer(entry.number, &entry.bytes));
+        scan.lost = scan.lost.max(lost(log.dropped(), after));
+    }
+
+    /// Takes a subscription in.
+    pub(crate) fn join(self: &Arc<Self>, reader: &Arc<Reader>) -> Member {
+        let handle = lock(&self.members).insert(Arc::clone(reader));
+        Member { topic: Arc::clone(self), handle }
+    }
+
+    /// How many subscriptions listen.
+    pub(crate) fn subscribers(&self) -> usize {
+        lock(&self.members).len()
+    }
+
+    /// Wakes every subscription that sleeps. No lock is held while a waker runs.
+    pub(crate) fn wake(&self) {
+        self.wake_each(Reader::take_waker);
+    }
+
+    /// Wakes with what `take` gives for each subscription.
+    pub(crate) fn wake_each(&self, take: impl Fn(&Reader) -> Option<Waker>) {
+        let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
+        let mut place = usize::MAX;
+        while place > 0 {
+            let mut count = 0;
+            let members = lock(&self.members);
+            // From the last to the first: see `Dense`.
+            place = place.min(members.len());
+            while place > 0 && count < WAKE_AT_ONCE {
+                place -= 1;
+                wakers[count] = members.get(place).and_then(|reader| take(reader));
+                count += usize::from(wakers[count].is_some());
+            }
+            drop(members);
+            wakers[..count].iter_mut().filter_map(Option::take).for_each(Waker::wake);
+        }
+    }
+
+    /// Whether the topic may go: nobody listens, and for `idle` milliseconds nothing has happened. Only under the hub's lock, so that nobody
+    /// joins meanwhile.
+    pub(crate) fn is_idle(&self, now: Moment, idle: u64) -> bool {
+        Moment(self.quiet_since.load(Ordering::Relaxed)).age(now) > idle
+            && lock(&self.members).is_empty()
+            && read(&self.held).keys.as_ref().is_none_or(|keys| keys.len() == 0)
+    }
+}
+
+/// The number, if somebody who has everything up to `after` has lost it; else zero.
+fn lost(dropped: u64, after: u64) -> u64 {
+    if dropped > after { dropped } else { 0 }
+}
+
+impl Member {
+    /// Takes the subscription out.
+    pub(crate) fn leave(self, now: Moment) {
+        self.topic.quiet_since.fetch_max(now.0, Ordering::Relaxed);
+        // Bound to a name, so that the reader is dropped after the lock.
+        let reader = lock(&self.topic.members).remove(self.handle);
+        drop(reader);
+    }
+}
