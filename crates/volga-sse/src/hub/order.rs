@@ -50,8 +50,8 @@ pub(crate) struct Watcher {
 pub(crate) struct Full;
 
 impl Order {
-    pub(crate) fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
-        self.topics.get(name)
+    pub(crate) fn is_new(&self, name: &str) -> bool {
+        !self.topics.contains_key(name)
     }
 
     pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
@@ -72,7 +72,7 @@ impl Order {
         if let Some(topic) = self.topics.get(name) {
             return Ok(Arc::clone(topic));
         }
-        self.make_room(1, settings, now)?;
+        self.make_room(|_| 1, settings, now)?;
         let name: Arc<str> = name.into();
         let before = self.forgotten.recall(&name);
         let topic = Topic::new(Arc::clone(&name), before, settings.max_keys(&name), now);
@@ -87,14 +87,15 @@ impl Order {
         Ok(topic)
     }
 
-    /// Makes sure that this many new topics have room, if need be by looking for idle ones.
+    /// Makes sure that so many new topics have room, if need be by looking for idle ones. The count is asked for again then: a topic that is gone
+    /// may be one that is wanted.
     pub(crate) fn make_room(
         &mut self,
-        count: usize,
+        count: impl Fn(&Self) -> usize,
         settings: &Settings,
         now: Moment,
     ) -> Result<(), Full> {
-        let has_room = |order: &Self| order.topics.len() + count <= settings.max_topics;
+        let has_room = |order: &Self| order.topics.len() + count(order) <= settings.max_topics;
         if !has_room(self) {
             self.sweep_some(MAX_SWEEP, settings, now);
         }

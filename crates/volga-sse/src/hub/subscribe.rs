@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Policy, SubscribeError, Subscription,
-    order::{Watcher, join_all},
+    order::{Order, Watcher, join_all},
     pattern::Filter,
     shared::Shared,
     subscription::{Opening, Start},
@@ -99,11 +99,12 @@ impl<'a> Subscribe<'a> {
             Filter::Name(name) => Some(name.as_str()),
             Filter::Pattern(_) => None,
         });
-        let missing = names.clone().filter(|name| order.topic(name).is_none()).count();
         let full = |_| SubscribeError::TooManyTopics { max: settings.max_topics };
+        let missing = |order: &Order| names.clone().filter(|name| order.is_new(name)).count();
+        // All at once, so that no topic goes to make room while the next one is made.
         order.make_room(missing, settings, now).map_err(full)?;
         let mut topics = Vec::with_capacity(filters.len());
-        for name in names {
+        for name in names.clone() {
             topics.push(order.topic_or_new(name, settings, now).map_err(full)?);
         }
         let has_patterns = filters.iter().any(|filter| matches!(filter, Filter::Pattern(_)));

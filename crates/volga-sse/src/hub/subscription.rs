@@ -193,13 +193,14 @@ impl Subscription {
             for member in self.topics.members() {
                 member.topic.scan(&mut scan, &mut batch);
             }
-            if let Some(gap) = self.gap(&scan, &batch) {
+            if let Some(gap) = self.gap(&scan, horizon, &batch) {
                 let (first, mut taken) = batch.into_parts();
                 taken.extend(first);
                 self.taken = taken;
                 return Some(Delivery::Gap(gap));
             }
-            if scan.too_slow {
+            // A hub that is closed leaves nobody behind: its subscriptions come to its end.
+            if scan.too_slow && self.reader.end().is_none() {
                 self.reader.close(SubscriptionEnd::TooSlow);
                 return None;
             }
@@ -216,10 +217,10 @@ impl Subscription {
     }
 
     /// The gap that is to be told before the messages of the batch. It then counts as told.
-    fn gap(&mut self, scan: &Scan, batch: &Batch) -> Option<Gap> {
+    fn gap(&mut self, scan: &Scan, horizon: u64, batch: &Batch) -> Option<Gap> {
         let told = scan.after.max(self.told).max(scan.newcomer.unwrap_or(0));
-        // What lies beyond was not looked for in every topic.
-        let mut lost = scan.lost.min(scan.through);
+        // What a topic let go of meanwhile may lie beyond messages that others got meanwhile: those were not looked for.
+        let mut lost = scan.lost.min(horizon);
         let mut after = Some(told);
         match self.opening.as_deref() {
             Some(Opening::Returning { lost: before }) => lost = lost.max(*before),
@@ -236,7 +237,7 @@ impl Subscription {
             self.opening = None;
         }
         self.told = lost;
-        let settled = batch.first_number().is_none_or(|first| first > lost);
+        let settled = lost <= scan.through && batch.first_number().is_none_or(|first| first > lost);
         if settled {
             self.reader.set_cursor(scan.after.max(lost));
         }

@@ -3,6 +3,8 @@
 mod chunks;
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "hub")]
+mod hub_model;
 mod linear;
 mod naive;
 mod round_trip;
