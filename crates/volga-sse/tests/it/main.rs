@@ -5,6 +5,8 @@ mod chunks;
 mod hub;
 #[cfg(feature = "hub")]
 mod hub_model;
+#[cfg(feature = "hub")]
+mod hub_threads;
 mod linear;
 mod naive;
 mod round_trip;
