@@ -12,7 +12,7 @@ use super::{
     forgotten::Forgotten,
     pattern::Filter,
     shared::Settings,
-    topic::{Member, Topic},
+    topic::{Side, Topic},
     wake::Reader,
 };
 
@@ -79,7 +79,7 @@ impl Order {
         let topic = Arc::new(topic);
         for watcher in self.watchers.iter() {
             if watcher.filters.iter().any(|filter| filter.matches(&name)) {
-                watcher.reader.hand_over(topic.join(&watcher.reader));
+                watcher.reader.hand_over(topic.join(&watcher.reader, Side::Others));
             }
         }
         self.topics.insert(Arc::clone(&name), Arc::clone(&topic));
@@ -185,11 +185,4 @@ impl Order {
             }
         }
     }
-}
-
-/// A topic for each that a set of filters names or matches, each once.
-pub(crate) fn join_all(topics: &mut Vec<Arc<Topic>>, reader: &Arc<Reader>) -> Vec<Member> {
-    topics.sort_unstable_by_key(|topic| Arc::as_ptr(topic) as usize);
-    topics.dedup_by(|one, other| Arc::ptr_eq(one, other));
-    topics.iter().map(|topic| topic.join(reader)).collect()
 }

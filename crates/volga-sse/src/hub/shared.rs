@@ -141,7 +141,7 @@ impl Shared {
             (topics, readers)
         };
         for topic in topics {
-            topic.wake_each(|reader| reader.close(SubscriptionEnd::HubClosed));
+            topic.close(SubscriptionEnd::HubClosed);
         }
         let close =
             |reader: &Arc<_>| super::wake::Reader::close(reader, SubscriptionEnd::HubClosed);

@@ -4,11 +4,11 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Policy, SubscribeError, Subscription,
-    order::{Order, Watcher, join_all},
+    order::{Order, Watcher},
     pattern::Filter,
     shared::Shared,
     subscription::{Opening, Start},
-    topic::Topic,
+    topic::{Side, Topic},
     wake::Reader,
 };
 use crate::{LastEventId, Position};
@@ -113,7 +113,11 @@ impl<'a> Subscribe<'a> {
         }
 
         let reader = Arc::new(Reader::new(0));
-        let members = join_all(&mut topics, &reader);
+        topics.sort_unstable_by_key(|topic| Arc::as_ptr(topic) as usize);
+        topics.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        let is_alone = topics.len() == 1 && !has_patterns;
+        let side = if is_alone { Side::Alone } else { Side::Others };
+        let members = topics.iter().map(|topic| topic.join(&reader, side)).collect();
         topics.iter().for_each(|topic| topic.expire(now, &settings.bounds));
         let before = topics.iter().map(|topic| topic.before).max().unwrap_or(0);
         let forgotten = if has_patterns { order.forgotten(&filters) } else { 0 };

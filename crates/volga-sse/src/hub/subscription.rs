@@ -138,6 +138,9 @@ impl Subscription {
             }
             self.caught_up = true;
             self.reader.park(cx.waker());
+            if let Topics::One(member) = &self.topics {
+                member.topic.sleeps();
+            }
             if !self.has_news() && self.reader.end() == end {
                 return Poll::Pending;
             }

@@ -11,8 +11,8 @@ use super::{
     keys::Keys,
     limits::Bounds,
     log::Log,
-    sync::{AtomicU64, Mutex, Ordering, RwLock, lock, read, write},
-    wake::Reader,
+    sync::{AtomicBool, AtomicU64, Mutex, Ordering, RwLock, lock, read, write},
+    wake::{Reader, SubscriptionEnd},
 };
 
 /// How many wakers are taken under the lock of the members before they are woken without it.
@@ -29,7 +29,18 @@ pub(crate) struct Topic {
     /// When the last message came or the last subscriber left, in milliseconds.
     quiet_since: AtomicU64,
     held: RwLock<Held>,
-    members: Mutex<Dense<Arc<Reader>>>,
+    /// A subscription of this topic alone has gone to sleep since such were woken last.
+    asleep: AtomicBool,
+    members: Mutex<Members>,
+}
+
+/// The subscriptions of a topic.
+#[derive(Debug, Default)]
+struct Members {
+    /// Those of this topic alone. They say when they sleep, so in a burst they are looked at once.
+    alone: Dense<Arc<Reader>>,
+    /// Those that have other topics, or may have. To say it they would have to say it to all of these.
+    others: Dense<Arc<Reader>>,
 }
 
 /// What a topic holds.
@@ -44,6 +55,34 @@ struct Held {
 pub(crate) struct Member {
     pub(crate) topic: Arc<Topic>,
     handle: u32,
+    side: Side,
+}
+
+/// Among which members of a topic a subscription is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Side {
+    Alone,
+    Others,
+}
+
+impl Members {
+    fn side(&self, side: Side) -> &Dense<Arc<Reader>> {
+        match side {
+            Side::Alone => &self.alone,
+            Side::Others => &self.others,
+        }
+    }
+
+    fn side_mut(&mut self, side: Side) -> &mut Dense<Arc<Reader>> {
+        match side {
+            Side::Alone => &mut self.alone,
+            Side::Others => &mut self.others,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.alone.len() + self.others.len()
+    }
 }
 
 /// What becomes of the key when a message is appended.
@@ -82,7 +121,8 @@ impl Topic {
             last: AtomicU64::new(0),
             quiet_since: AtomicU64::new(now.0),
             held: RwLock::new(Held { log: Log::default(), keys }),
-            members: Mutex::new(Dense::new()),
+            asleep: AtomicBool::new(false),
+            members: Mutex::new(Members::default()),
         }
     }
 
@@ -203,9 +243,9 @@ impl Topic {
     }
 
     /// Takes a subscription in.
-    pub(crate) fn join(self: &Arc<Self>, reader: &Arc<Reader>) -> Member {
-        let handle = lock(&self.members).insert(Arc::clone(reader));
-        Member { topic: Arc::clone(self), handle }
+    pub(crate) fn join(self: &Arc<Self>, reader: &Arc<Reader>, side: Side) -> Member {
+        let handle = lock(&self.members).side_mut(side).insert(Arc::clone(reader));
+        Member { topic: Arc::clone(self), handle, side }
     }
 
     /// How many subscriptions listen.
@@ -213,23 +253,40 @@ impl Topic {
         lock(&self.members).len()
     }
 
-    /// Wakes every subscription that sleeps. No lock is held while a waker runs.
-    pub(crate) fn wake(&self) {
-        self.wake_each(Reader::take_waker);
+    /// Says that a subscription of this topic alone has left its waker and goes to sleep, unless there is news: so it looks once more after this.
+    ///
+    /// Whoever publishes makes the news visible and then takes this mark. Both change the same flag, so one comes after the other and sees what was
+    /// before it: the publisher the waker, or the subscription the news.
+    pub(crate) fn sleeps(&self) {
+        self.asleep.swap(true, Ordering::AcqRel);
     }
 
-    /// Wakes with what `take` gives for each subscription.
-    pub(crate) fn wake_each(&self, take: impl Fn(&Reader) -> Option<Waker>) {
+    /// Wakes every subscription that sleeps. No lock is held while a waker runs.
+    pub(crate) fn wake(&self) {
+        if self.asleep.swap(false, Ordering::AcqRel) {
+            self.wake_side(Side::Alone, Reader::take_waker);
+        }
+        self.wake_side(Side::Others, Reader::take_waker);
+    }
+
+    /// Ends every subscription.
+    pub(crate) fn close(&self, end: SubscriptionEnd) {
+        self.wake_side(Side::Alone, |reader| reader.close(end));
+        self.wake_side(Side::Others, |reader| reader.close(end));
+    }
+
+    fn wake_side(&self, side: Side, take: impl Fn(&Reader) -> Option<Waker>) {
         let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
         let mut place = usize::MAX;
         while place > 0 {
             let mut count = 0;
             let members = lock(&self.members);
+            let members_of_side = members.side(side);
             // From the last to the first: see `Dense`.
-            place = place.min(members.len());
+            place = place.min(members_of_side.len());
             while place > 0 && count < WAKE_AT_ONCE {
                 place -= 1;
-                wakers[count] = members.get(place).and_then(|reader| take(reader));
+                wakers[count] = members_of_side.get(place).and_then(|reader| take(reader));
                 count += usize::from(wakers[count].is_some());
             }
             drop(members);
@@ -241,7 +298,7 @@ impl Topic {
     /// joins meanwhile.
     pub(crate) fn is_idle(&self, now: Moment, idle: u64) -> bool {
         Moment(self.quiet_since.load(Ordering::Relaxed)).age(now) > idle
-            && lock(&self.members).is_empty()
+            && lock(&self.members).len() == 0
             && read(&self.held).keys.as_ref().is_none_or(|keys| keys.len() == 0)
     }
 }
@@ -256,7 +313,7 @@ impl Member {
     pub(crate) fn leave(self, now: Moment) {
         self.topic.quiet_since.fetch_max(now.0, Ordering::Relaxed);
         // Bound to a name, so that the reader is dropped after the lock.
-        let reader = lock(&self.topic.members).remove(self.handle);
+        let reader = lock(&self.topic.members).side_mut(self.side).remove(self.handle);
         drop(reader);
     }
 }
