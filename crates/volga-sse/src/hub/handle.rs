@@ -1,9 +1,10 @@
 //! `Hub`: what applications hold.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
-    HubBuilder, PublishError, Subscribe, Topics,
+    HubBuilder, PresenceWatch, PublishError, Subscribe, TopicError, Topics,
+    name::check_name,
     shared::{Settings, Shared},
     topic::KeyChange,
 };
@@ -121,6 +122,40 @@ impl Hub {
     /// published and not yet delivered.
     pub fn close_identity(&self, identity: &str) -> usize {
         self.0.close_identity(identity)
+    }
+
+    /// Who subscribes to a topic: each [identity](Subscribe::identity) with the number of its subscriptions, those by pattern included.
+    #[must_use]
+    pub fn presence(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
+        self.0.order().present(topic)
+    }
+
+    /// Watches who subscribes to a topic: first who is there, then who comes and who leaves.
+    ///
+    /// ```
+    /// use volga_sse::hub::{Hub, PresenceEvent};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = Hub::new();
+    /// let mut lobby = hub.watch_presence("chat.lobby")?;
+    /// let anna = hub.subscribe("chat.*").identity("anna").open()?;
+    /// let in_lobby = hub.subscribe("chat.lobby").identity("ben").open()?;
+    /// assert_eq!(lobby.next().await, PresenceEvent::Present([].into()));
+    /// assert_eq!(lobby.next().await, PresenceEvent::Joined("anna".into()));
+    /// assert_eq!(lobby.next().await, PresenceEvent::Joined("ben".into()));
+    /// drop(in_lobby);
+    /// assert_eq!(lobby.next().await, PresenceEvent::Left("ben".into()));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The topic has no valid name.
+    pub fn watch_presence(&self, topic: &str) -> Result<PresenceWatch, TopicError> {
+        check_name(topic, self.0.settings.max_topic_name)?;
+        let topic: Arc<str> = topic.into();
+        let (handle, queue) = self.0.order().watch_presence(&topic);
+        Ok(PresenceWatch::new(Arc::clone(&self.0), topic, handle, queue))
     }
 
     /// The position of the last message that was published, or one before the first.

@@ -39,10 +39,13 @@ mod handle;
 mod keys;
 mod limits;
 mod log;
+#[cfg(all(test, loom))]
+mod loom_model;
 mod name;
 mod order;
 mod pattern;
 mod policy;
+mod presence;
 mod shared;
 mod subscribe;
 mod subscription;
@@ -60,6 +63,7 @@ pub use limits::{
 };
 pub use name::TopicError;
 pub use policy::Policy;
+pub use presence::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent, PresenceWatch};
 pub use subscribe::{ResumeFrom, Subscribe, Topics};
 pub use subscription::Subscription;
 pub use wake::SubscriptionEnd;

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     ops::Bound,
     sync::Arc,
+    task::Waker,
 };
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
     dense::Dense,
     forgotten::Forgotten,
     pattern::Filter,
+    presence::{Presence, Queue},
     shared::Settings,
     topic::{Side, Topic},
     wake::Reader,
@@ -32,6 +34,10 @@ pub(crate) struct Order {
     by_name: BTreeMap<Arc<str>, Arc<Topic>>,
     watchers: Dense<Watcher>,
     identities: HashMap<Arc<str>, Dense<Arc<Reader>>>,
+    /// For topics with identities or with somebody who watches them.
+    presence: HashMap<Arc<str>, Presence>,
+    /// Who is to be woken once the lock is free.
+    wakers: Vec<Waker>,
     forgotten: Forgotten,
     /// The last topic that the sweep looked at, and when it moved.
     hand: Option<Arc<str>>,
@@ -43,6 +49,7 @@ pub(crate) struct Order {
 pub(crate) struct Watcher {
     pub(crate) filters: Box<[Filter]>,
     pub(crate) reader: Arc<Reader>,
+    pub(crate) identity: Option<Arc<str>>,
 }
 
 /// The hub has its maximum of topics.
@@ -80,6 +87,10 @@ impl Order {
         for watcher in self.watchers.iter() {
             if watcher.filters.iter().any(|filter| filter.matches(&name)) {
                 watcher.reader.hand_over(topic.join(&watcher.reader, Side::Others));
+                if let Some(identity) = &watcher.identity {
+                    let presence = self.presence.entry(Arc::clone(&name)).or_default();
+                    presence.join(identity, &mut self.wakers);
+                }
             }
         }
         self.topics.insert(Arc::clone(&name), Arc::clone(&topic));
@@ -145,6 +156,57 @@ impl Order {
                 self.identities.remove(identity);
             }
         }
+    }
+
+    /// Counts a subscription of an identity on these topics.
+    pub(crate) fn enter<'a>(
+        &mut self,
+        identity: &Arc<str>,
+        topics: impl Iterator<Item = &'a Arc<Topic>>,
+    ) {
+        for topic in topics {
+            let presence = self.presence.entry(Arc::clone(&topic.name)).or_default();
+            presence.join(identity, &mut self.wakers);
+        }
+    }
+
+    /// Takes it back.
+    pub(crate) fn exit<'a>(
+        &mut self,
+        identity: &Arc<str>,
+        topics: impl Iterator<Item = &'a Arc<Topic>>,
+    ) {
+        for topic in topics {
+            if let Some(presence) = self.presence.get_mut(&topic.name) {
+                presence.leave(identity, &mut self.wakers);
+                if presence.is_unused() {
+                    self.presence.remove(&topic.name);
+                }
+            }
+        }
+    }
+
+    /// Who subscribes to a topic, each identity with the number of its subscriptions.
+    pub(crate) fn present(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
+        self.presence.get(topic).map_or_else(BTreeMap::new, |presence| presence.present().clone())
+    }
+
+    pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> (u32, Arc<Queue>) {
+        self.presence.entry(Arc::clone(topic)).or_default().watch()
+    }
+
+    pub(crate) fn unwatch_presence(&mut self, topic: &str, handle: u32) {
+        if let Some(presence) = self.presence.get_mut(topic) {
+            presence.unwatch(handle);
+            if presence.is_unused() {
+                self.presence.remove(topic);
+            }
+        }
+    }
+
+    /// Who is to be woken once the lock is free.
+    pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.wakers)
     }
 
     /// The subscriptions of an identity.

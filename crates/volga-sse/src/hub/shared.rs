@@ -100,7 +100,7 @@ impl Shared {
         check_room(&topic, key)?;
         let number = self.append(&mut order, &topic, message, key, now);
         self.show(&topic, number);
-        drop(order);
+        unlock(order);
         topic.wake();
         Ok(self.position(number))
     }
@@ -125,7 +125,7 @@ impl Shared {
             last = self.append(&mut order, &topic, message, KeyChange::None, now);
         }
         self.show(&topic, last);
-        drop(order);
+        unlock(order);
         topic.wake();
         Ok(Some(self.position(last)))
     }
@@ -214,6 +214,13 @@ impl Shared {
         // After the horizon: a reader that is told of news by this finds them below the horizon.
         topic.set_last(number);
     }
+}
+
+/// Lets go of the lock, and wakes whom what was done under it concerns.
+pub(crate) fn unlock(mut order: MutexGuard<'_, Order>) {
+    let wakers = order.take_wakers();
+    drop(order);
+    wakers.into_iter().for_each(Waker::wake);
 }
 
 fn check_room(topic: &Topic, key: KeyChange<'_>) -> Result<(), PublishError> {

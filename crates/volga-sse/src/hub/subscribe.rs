@@ -6,7 +6,7 @@ use super::{
     Policy, SubscribeError, Subscription,
     order::{Order, Watcher},
     pattern::Filter,
-    shared::Shared,
+    shared::{Shared, unlock},
     subscription::{Opening, Start},
     topic::{Side, Topic},
     wake::Reader,
@@ -76,7 +76,7 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// Says whose subscription it is, for [`Hub::close_identity`](super::Hub::close_identity).
+    /// Says whose subscription it is, for [`Hub::close_identity`](super::Hub::close_identity) and [`Hub::presence`](super::Hub::presence).
     pub fn identity(mut self, identity: impl Into<Arc<str>>) -> Self {
         self.identity = Some(identity.into());
         self
@@ -117,7 +117,7 @@ impl<'a> Subscribe<'a> {
         topics.dedup_by(|one, other| Arc::ptr_eq(one, other));
         let is_alone = topics.len() == 1 && !has_patterns;
         let side = if is_alone { Side::Alone } else { Side::Others };
-        let members = topics.iter().map(|topic| topic.join(&reader, side)).collect();
+        let members: Vec<_> = topics.iter().map(|topic| topic.join(&reader, side)).collect();
         topics.iter().for_each(|topic| topic.expire(now, &settings.bounds));
         let before = topics.iter().map(|topic| topic.before).max().unwrap_or(0);
         let forgotten = if has_patterns { order.forgotten(&filters) } else { 0 };
@@ -125,13 +125,15 @@ impl<'a> Subscribe<'a> {
         reader.set_cursor(cursor);
         let watch = has_patterns.then(|| {
             let filters = filters.into_boxed_slice();
-            order.watch(Watcher { filters, reader: Arc::clone(&reader) })
+            let identity = self.identity.clone();
+            order.watch(Watcher { filters, reader: Arc::clone(&reader), identity })
         });
         let identity = self.identity.map(|identity| {
+            order.enter(&identity, topics.iter());
             let handle = order.identify(&identity, &reader);
             (identity, handle)
         });
-        drop(order);
+        unlock(order);
         Ok(Subscription::new(Start {
             hub: Arc::clone(self.hub),
             reader,

@@ -13,7 +13,7 @@ use futures_core::Stream;
 use super::{
     Delivery, Gap, Policy, SubscriptionEnd,
     batch::{Batch, MAX_MESSAGES, Taken},
-    shared::Shared,
+    shared::{Shared, unlock},
     topic::{Member, Scan},
     wake::Reader,
 };
@@ -292,18 +292,20 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        let now = self.hub.clock.now();
         if let Some(registered) = self.registered.take() {
-            let mut order = self.hub.order();
+            let hub = Arc::clone(&self.hub);
+            let mut order = hub.order();
             let watcher = registered.watch.map(|handle| order.unwatch(handle));
+            // From here on no topic is handed over any more.
+            self.take_joined();
             if let Some((identity, handle)) = registered.identity {
                 order.unidentify(&identity, handle);
+                order.exit(&identity, self.topics.members().iter().map(|member| &member.topic));
             }
-            drop(order);
+            unlock(order);
             drop(watcher);
         }
-        // From here on no topic is handed over any more.
-        let now = self.hub.clock.now();
-        self.take_joined();
         match std::mem::replace(&mut self.topics, Topics::Several(Vec::new())) {
             Topics::One(member) => member.leave(now),
             Topics::Several(members) => members.into_iter().for_each(|member| member.leave(now)),

@@ -8,8 +8,8 @@ use tokio::time::advance;
 use volga_sse::{
     LastEventId, Message, Position, Sse,
     hub::{
-        Delivery, Hub, Policy, PublishError, SubscribeError, Subscription, SubscriptionEnd,
-        TopicError,
+        DEFAULT_MAX_PRESENCE_EVENTS, Delivery, Hub, Policy, PresenceEvent, PublishError,
+        SubscribeError, Subscription, SubscriptionEnd, TopicError,
     },
 };
 
@@ -416,4 +416,58 @@ fn a_dropped_subscription_is_gone_at_once() {
     let pattern = hub.subscribe(">").identity("user-7").open().unwrap();
     drop((name, pattern));
     assert_eq!(hub.close_identity("user-7"), 0);
+}
+
+#[test]
+fn an_identity_is_present_once_however_many_subscriptions_it_has() {
+    let hub = Hub::new();
+    let mut watch = hub.watch_presence("a").unwrap();
+    let mut event = || watch.next().now_or_never();
+    let first = hub.subscribe("a").identity("anna").open().unwrap();
+    let second = hub.subscribe(["*", "a"]).identity("anna").open().unwrap();
+    let nobody = hub.subscribe("a").open().unwrap();
+    assert_eq!(hub.presence("a"), [("anna".into(), 2)].into());
+    assert_eq!(event(), Some(PresenceEvent::Present([].into())));
+    assert_eq!(event(), Some(PresenceEvent::Joined("anna".into())));
+    drop((first, nobody));
+    assert_eq!(event(), None);
+    drop(second);
+    assert_eq!(event(), Some(PresenceEvent::Left("anna".into())));
+    assert_eq!(hub.presence("a"), [].into());
+}
+
+#[test]
+fn a_pattern_is_present_in_topics_that_begin_later() {
+    let hub = Hub::new();
+    let subscription = hub.subscribe("room.*").identity("anna").open().unwrap();
+    let mut watch = hub.watch_presence("room.1").unwrap();
+    publish(&hub, "room.1", &["x"]);
+    drop(subscription);
+    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()).collect();
+    let anna = "anna".into();
+    assert_eq!(
+        events,
+        [
+            PresenceEvent::Present([].into()),
+            PresenceEvent::Joined(std::sync::Arc::clone(&anna)),
+            PresenceEvent::Left(anna)
+        ]
+    );
+}
+
+#[test]
+fn a_watch_that_is_not_polled_starts_over_instead_of_growing() {
+    let hub = Hub::new();
+    let mut watch = hub.watch_presence("a").unwrap();
+    let all: Vec<_> = (0..DEFAULT_MAX_PRESENCE_EVENTS)
+        .map(|n| hub.subscribe("a").identity(n.to_string()).open().unwrap())
+        .collect();
+    let more = hub.subscribe("a").identity("one more").open().unwrap();
+    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()).collect();
+    let [PresenceEvent::Present(present), PresenceEvent::Joined(last)] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!((present.len(), &**last), (all.len(), "one more"));
+    drop(more);
+    assert_eq!(watch.next().now_or_never(), Some(PresenceEvent::Left("one more".into())));
 }
