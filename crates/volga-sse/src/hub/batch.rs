@@ -10,6 +10,8 @@ const MAX_BYTES: usize = 16 * 1024;
 /// A message that was taken from a log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Taken {
+    /// Which of the subscription's topics it is from.
+    pub(crate) topic: usize,
     pub(crate) number: u64,
     pub(crate) bytes: Bytes,
 }
@@ -32,11 +34,11 @@ impl Batch {
     }
 
     /// Takes the message if it is among the first. False means that later ones of the same topic will not be, either.
-    pub(crate) fn offer(&mut self, number: u64, bytes: &Bytes) -> bool {
+    pub(crate) fn offer(&mut self, topic: usize, number: u64, bytes: &Bytes) -> bool {
         if self.is_full() && self.last_number().is_some_and(|last| number > last) {
             return false;
         }
-        let taken = Taken { number, bytes: bytes.clone() };
+        let taken = Taken { topic, number, bytes: bytes.clone() };
         self.bytes += bytes.len();
         match &mut self.first {
             None => self.first = Some(taken),
@@ -108,8 +110,8 @@ mod tests {
                 for (skip, len) in topic {
                     number += skip * topics.len() as u64;
                     let bytes = Bytes::from(vec![b'x'; *len]);
-                    all.push(Taken { number, bytes: bytes.clone() });
-                    refused = refused || !batch.offer(number, &bytes);
+                    all.push(Taken { topic: index, number, bytes: bytes.clone() });
+                    refused = refused || !batch.offer(index, number, &bytes);
                 }
             }
             all.sort_unstable_by_key(|taken| taken.number);
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn one_message_takes_no_memory_of_its_own() {
         let mut batch = Batch::of(MAX_MESSAGES);
-        assert!(batch.offer(1, &Bytes::from_static(b"x")));
+        assert!(batch.offer(0, 1, &Bytes::from_static(b"x")));
         assert_eq!(batch.into_parts().1.capacity(), 0);
     }
 }

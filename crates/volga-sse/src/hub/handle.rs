@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
-    HubBuilder, PresenceWatch, PublishError, Subscribe, TopicError, Topics,
+    HubBuilder, HubStats, PresenceWatch, PublishError, Subscribe, TopicError, TopicStats, Topics,
     name::check_name,
     shared::{Settings, Shared},
     topic::KeyChange,
@@ -156,6 +156,24 @@ impl Hub {
         let topic: Arc<str> = topic.into();
         let (handle, queue) = self.0.order().watch_presence(&topic);
         Ok(PresenceWatch::new(Arc::clone(&self.0), topic, handle, queue))
+    }
+
+    /// What the hub does and holds, now. It looks at every topic, so it is for a person or a monitor, and not for every request.
+    #[must_use]
+    pub fn stats(&self) -> HubStats {
+        self.0.stats()
+    }
+
+    /// What a topic does and holds, now; `None` if it is not there.
+    #[must_use]
+    pub fn topic_stats(&self, topic: &str) -> Option<TopicStats> {
+        self.0.topic_stats(topic)
+    }
+
+    /// The names of the topics that there are, in order.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Arc<str>> {
+        self.0.order().topics().map(|topic| Arc::clone(&topic.name)).collect()
     }
 
     /// The position of the last message that was published, or one before the first.

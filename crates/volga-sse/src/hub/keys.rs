@@ -84,9 +84,9 @@ impl Keys {
         self.numbers.len()
     }
 
-    /// The bytes of the values.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.newest.values().map(|(_, bytes)| bytes.len() as u64).sum()
+    /// The bytes of the values up to this number.
+    pub(crate) fn bytes_through(&self, number: u64) -> u64 {
+        self.newest.range(..=number).map(|(_, (_, bytes))| bytes.len() as u64).sum()
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Entry {
 pub(crate) struct Log {
     entries: VecDeque<Entry>,
     dropped: u64,
+    taken_in: u64,
 }
 
 impl Log {
@@ -31,6 +32,7 @@ impl Log {
     pub(crate) fn append(&mut self, number: u64, bytes: Bytes, now: Moment, bounds: &Bounds) {
         let end = self.entries.back().map_or(0, |entry| entry.end) + bytes.len() as u64;
         self.entries.push_back(Entry { number, bytes, at: now, end });
+        self.taken_in += 1;
         while self.entries.len() > 1
             && (self.entries.len() > bounds.messages || self.bytes() > bounds.bytes as u64)
         {
@@ -93,6 +95,11 @@ impl Log {
             (Some(first), Some(last)) => last.end - first.end + first.bytes.len() as u64,
             _ => 0,
         }
+    }
+
+    /// The messages that it ever took in.
+    pub(crate) fn taken_in(&self) -> u64 {
+        self.taken_in
     }
 
     /// The messages that are held.

@@ -47,6 +47,7 @@ mod pattern;
 mod policy;
 mod presence;
 mod shared;
+mod stats;
 mod subscribe;
 mod subscription;
 mod sync;
@@ -64,6 +65,7 @@ pub use limits::{
 pub use name::TopicError;
 pub use policy::Policy;
 pub use presence::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent, PresenceWatch};
+pub use stats::{HubStats, TopicStats};
 pub use subscribe::{ResumeFrom, Subscribe, Topics};
 pub use subscription::Subscription;
 pub use wake::SubscriptionEnd;

@@ -29,6 +29,9 @@ pub(crate) struct Order {
     /// The last number that was given.
     pub(crate) last: u64,
     pub(crate) closed: bool,
+    /// How many messages were published, and how many of topics that are gone were delivered.
+    pub(crate) published: u64,
+    pub(crate) gone_delivered: u64,
     topics: HashMap<Arc<str>, Arc<Topic>>,
     /// The same topics by their names, for patterns and for the sweep.
     by_name: BTreeMap<Arc<str>, Arc<Topic>>,
@@ -65,8 +68,8 @@ impl Order {
         self.by_name.values()
     }
 
-    pub(crate) fn topic_count(&self) -> usize {
-        self.topics.len()
+    pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topics.get(name).cloned()
     }
 
     /// The topic, new if need be: then every subscription with a pattern that matches has it before it has its first message.
@@ -242,6 +245,7 @@ impl Order {
             if topic.is_idle(now, settings.topic_idle) {
                 self.topics.remove(&topic.name);
                 self.by_name.remove(&topic.name);
+                self.gone_delivered += topic.stats().delivered;
                 let max = settings.max_forgotten_topics;
                 self.forgotten.note(Arc::clone(&topic.name), topic.last_ever(), max);
             }

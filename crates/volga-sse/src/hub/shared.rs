@@ -9,6 +9,7 @@ use super::{
     name::check_name,
     order::Order,
     pattern::Filter,
+    stats::Counts,
     sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
     topic::{KeyChange, Topic},
 };
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     /// of several topics in one order for a reader that never takes the lock.
     horizon: AtomicU64,
     order: Mutex<Order>,
+    pub(crate) counts: Counts,
 }
 
 impl Shared {
@@ -70,6 +72,7 @@ impl Shared {
             clock: Clock::new(),
             horizon: AtomicU64::new(0),
             order: Mutex::new(Order::default()),
+            counts: Counts::default(),
         }
     }
 
@@ -203,6 +206,7 @@ impl Shared {
     ) -> u64 {
         let number = order.last + 1;
         order.last = number;
+        order.published += 1;
         let bytes = message.at(self.position(number)).into_bytes();
         topic.append(number, bytes, key, now, &self.settings.bounds);
         number

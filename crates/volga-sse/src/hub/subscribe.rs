@@ -8,6 +8,7 @@ use super::{
     pattern::Filter,
     shared::{Shared, unlock},
     subscription::{Opening, Start},
+    sync::Ordering,
     topic::{Side, Topic},
     wake::Reader,
 };
@@ -179,6 +180,7 @@ impl<'a> Subscribe<'a> {
                 if position.epoch() == self.hub.epoch && position.number() <= last =>
             {
                 let cursor = position.number();
+                self.hub.counts.resumed.fetch_add(1, Ordering::Relaxed);
                 (cursor, (before > cursor).then_some(Opening::Returning { lost: before }))
             }
             Resume::From(_) | Resume::Unknown => (0, Some(Opening::Unknown { lost: before })),

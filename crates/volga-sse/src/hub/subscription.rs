@@ -14,6 +14,7 @@ use super::{
     Delivery, Gap, Policy, SubscriptionEnd,
     batch::{Batch, MAX_MESSAGES, Taken},
     shared::{Shared, unlock},
+    sync::Ordering,
     topic::{Member, Scan},
     wake::Reader,
 };
@@ -82,6 +83,7 @@ impl Subscription {
                 Topics::Several(members)
             }
         };
+        hub.counts.subscribers.fetch_add(1, Ordering::Relaxed);
         let registered = (watch.is_some() || identity.is_some())
             .then(|| Box::new(Registered { watch, identity }));
         Self {
@@ -159,6 +161,10 @@ impl Subscription {
 
     fn deliver(&self, taken: Taken) -> Delivery {
         self.reader.set_cursor(taken.number);
+        match &self.topics {
+            Topics::One(_) => self.reader.count_delivered(),
+            Topics::Several(members) => members[taken.topic].topic.count_delivered(),
+        }
         Delivery::Message(EncodedMessage::held(taken.bytes, self.hub.position(taken.number)))
     }
 
@@ -183,6 +189,7 @@ impl Subscription {
                 _ => (horizon, None),
             };
             let mut scan = Scan {
+                topic: 0,
                 after: cursor,
                 through,
                 latest: self.policy == Policy::Latest,
@@ -193,7 +200,8 @@ impl Subscription {
             };
             // What was taken cannot be replaced by a newer value any more.
             let mut batch = Batch::of(if scan.latest { 1 } else { MAX_MESSAGES });
-            for member in self.topics.members() {
+            for (topic, member) in self.topics.members().iter().enumerate() {
+                scan.topic = topic;
                 member.topic.scan(&mut scan, &mut batch);
             }
             if let Some(gap) = self.gap(&scan, horizon, &batch) {
@@ -240,6 +248,7 @@ impl Subscription {
             self.opening = None;
         }
         self.told = lost;
+        self.hub.counts.gap(after.map_or(0, |after| lost - after));
         let settled = lost <= scan.through && batch.first_number().is_none_or(|first| first > lost);
         if settled {
             self.reader.set_cursor(scan.after.max(lost));
@@ -306,6 +315,7 @@ impl Drop for Subscription {
             unlock(order);
             drop(watcher);
         }
+        self.hub.counts.subscribers.fetch_sub(1, Ordering::Relaxed);
         match std::mem::replace(&mut self.topics, Topics::Several(Vec::new())) {
             Topics::One(member) => member.leave(now),
             Topics::Several(members) => members.into_iter().for_each(|member| member.leave(now)),

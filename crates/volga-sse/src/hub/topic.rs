@@ -11,6 +11,7 @@ use super::{
     keys::Keys,
     limits::Bounds,
     log::Log,
+    stats::TopicStats,
     sync::{AtomicBool, AtomicU64, Mutex, Ordering, RwLock, lock, read, write},
     wake::{Reader, SubscriptionEnd},
 };
@@ -28,6 +29,8 @@ pub(crate) struct Topic {
     last: AtomicU64,
     /// When the last message came or the last subscriber left, in milliseconds.
     quiet_since: AtomicU64,
+    /// How many messages were delivered to subscriptions that have other topics, or are gone.
+    delivered: AtomicU64,
     held: RwLock<Held>,
     /// A subscription of this topic alone has gone to sleep since such were woken last.
     asleep: AtomicBool,
@@ -96,6 +99,8 @@ pub(crate) enum KeyChange<'a> {
 /// What a subscription looks for, and what else it finds.
 #[derive(Debug)]
 pub(crate) struct Scan {
+    /// Which of the subscription's topics this is.
+    pub(crate) topic: usize,
     /// Numbers greater than this,
     pub(crate) after: u64,
     /// and up to this one: all of them were appended before the look began.
@@ -120,6 +125,7 @@ impl Topic {
             before,
             last: AtomicU64::new(0),
             quiet_since: AtomicU64::new(now.0),
+            delivered: AtomicU64::new(0),
             held: RwLock::new(Held { log: Log::default(), keys }),
             asleep: AtomicBool::new(false),
             members: Mutex::new(Members::default()),
@@ -190,11 +196,6 @@ impl Topic {
         read(&self.held).keys.is_some()
     }
 
-    /// The greatest number that the log let go of.
-    pub(crate) fn dropped(&self) -> u64 {
-        read(&self.held).log.dropped()
-    }
-
     /// The numbers of the last `count` messages.
     pub(crate) fn last_numbers(&self, count: usize) -> Vec<u64> {
         let log = &read(&self.held).log;
@@ -213,8 +214,9 @@ impl Topic {
             let behind = log.behind(after);
             scan.too_slow |= behind.0 >= messages || behind.1 >= bytes;
         }
+        let (topic, through) = (scan.topic, scan.through);
         let mut offer =
-            |number: u64, bytes: &Bytes| number <= scan.through && batch.offer(number, bytes);
+            |number: u64, bytes: &Bytes| number <= through && batch.offer(topic, number, bytes);
         let log_after = match keys {
             Some(keys) if scan.newcomer.is_some() => {
                 keys.after(after).all(|(number, bytes)| offer(number, bytes));
@@ -246,11 +248,6 @@ impl Topic {
     pub(crate) fn join(self: &Arc<Self>, reader: &Arc<Reader>, side: Side) -> Member {
         let handle = lock(&self.members).side_mut(side).insert(Arc::clone(reader));
         Member { topic: Arc::clone(self), handle, side }
-    }
-
-    /// How many subscriptions listen.
-    pub(crate) fn subscribers(&self) -> usize {
-        lock(&self.members).len()
     }
 
     /// Says that a subscription of this topic alone has left its waker and goes to sleep, unless there is news: so it looks once more after this.
@@ -294,6 +291,31 @@ impl Topic {
         }
     }
 
+    pub(crate) fn count_delivered(&self) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stats(&self) -> TopicStats {
+        let members = lock(&self.members);
+        let everybody = || members.alone.iter().chain(members.others.iter());
+        let slowest = everybody().map(|reader| reader.cursor()).min();
+        let delivered: u64 = members.alone.iter().map(|reader| reader.delivered()).sum();
+        let subscribers = members.len();
+        drop(members);
+        let held = read(&self.held);
+        let Held { log, keys } = &*held;
+        let unlogged = |keys: &Keys| keys.bytes_through(log.dropped());
+        TopicStats {
+            subscribers,
+            published: log.taken_in(),
+            delivered: delivered + self.delivered.load(Ordering::Relaxed),
+            messages: log.len(),
+            bytes: log.bytes() + keys.as_deref().map_or(0, unlogged),
+            keys: keys.as_deref().map_or(0, Keys::len),
+            max_lag: slowest.map_or(0, |cursor| log.behind(cursor).0),
+        }
+    }
+
     /// Whether the topic may go: nobody listens, and for `idle` milliseconds nothing has happened. Only under the hub's lock, so that nobody
     /// joins meanwhile.
     pub(crate) fn is_idle(&self, now: Moment, idle: u64) -> bool {
@@ -312,8 +334,12 @@ impl Member {
     /// Takes the subscription out.
     pub(crate) fn leave(self, now: Moment) {
         self.topic.quiet_since.fetch_max(now.0, Ordering::Relaxed);
-        // Bound to a name, so that the reader is dropped after the lock.
-        let reader = lock(&self.topic.members).side_mut(self.side).remove(self.handle);
+        let mut members = lock(&self.topic.members);
+        let reader = members.side_mut(self.side).remove(self.handle);
+        if self.side == Side::Alone {
+            self.topic.delivered.fetch_add(reader.delivered(), Ordering::Relaxed);
+        }
+        drop(members);
         drop(reader);
     }
 }

@@ -33,6 +33,8 @@ const TOO_SLOW: u8 = 3;
 pub(crate) struct Reader {
     /// Everything up to here was delivered or told. Only the subscription writes it.
     cursor: AtomicU64,
+    /// How many messages were delivered to a subscription of one topic. Only it writes this.
+    delivered: AtomicU64,
     end: AtomicU8,
     has_joined: AtomicBool,
     slot: Mutex<Slot>,
@@ -49,6 +51,7 @@ impl Reader {
     pub(crate) fn new(cursor: u64) -> Self {
         Self {
             cursor: AtomicU64::new(cursor),
+            delivered: AtomicU64::new(0),
             end: AtomicU8::new(OPEN),
             has_joined: AtomicBool::new(false),
             slot: Mutex::new(Slot::default()),
@@ -61,6 +64,15 @@ impl Reader {
 
     pub(crate) fn set_cursor(&self, cursor: u64) {
         self.cursor.store(cursor, Ordering::Relaxed);
+    }
+
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_delivered(&self) {
+        // One writer: no need for an addition that others could interrupt.
+        self.delivered.store(self.delivered() + 1, Ordering::Relaxed);
     }
 
     /// Leaves the waker for whoever has something new. The caller looks again afterwards.
