@@ -79,6 +79,7 @@ impl HubBuilder {
                 max_key: DEFAULT_MAX_KEY,
                 max_topics_per_subscription: DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
                 policy: Policy::Gap,
+                pace: Duration::ZERO,
                 keyed: Vec::new(),
             },
         }
@@ -151,6 +152,12 @@ impl HubBuilder {
     /// Sets what happens to slow subscribers that do not say it themselves; [`Policy::Gap`] by default.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.settings.policy = policy;
+        self
+    }
+
+    /// Sets the [pace](super::Subscribe::pace) of subscriptions that do not say it themselves; none by default.
+    pub fn pace(mut self, time: Duration) -> Self {
+        self.settings.pace = time;
         self
     }
 

@@ -43,6 +43,7 @@ mod log;
 mod loom_model;
 mod name;
 mod order;
+mod pace;
 mod pattern;
 mod policy;
 mod presence;

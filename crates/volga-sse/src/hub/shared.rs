@@ -1,6 +1,6 @@
 //! The hub behind its handles: how a message gets its number and its place, and who is woken.
 
-use std::{sync::Arc, task::Waker};
+use std::{sync::Arc, task::Waker, time::Duration};
 
 use super::{
     Policy, PublishError, SubscriptionEnd,
@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) max_key: usize,
     pub(crate) max_topics_per_subscription: usize,
     pub(crate) policy: Policy,
+    /// Zero for none.
+    pub(crate) pace: Duration,
     pub(crate) keyed: Vec<KeyedTopics>,
 }
 

@@ -1,6 +1,6 @@
 //! What a subscription starts from: its topics, where it goes on, and how it behaves.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Policy, SubscribeError, Subscription,
@@ -21,6 +21,7 @@ pub struct Subscribe<'a> {
     topics: Vec<String>,
     resume: Resume,
     policy: Policy,
+    pace: Duration,
     history: usize,
     identity: Option<Arc<str>>,
 }
@@ -42,6 +43,7 @@ impl<'a> Subscribe<'a> {
             topics,
             resume: Resume::Newcomer,
             policy: hub.settings.policy,
+            pace: hub.settings.pace,
             history: 0,
             identity: None,
         }
@@ -74,6 +76,19 @@ impl<'a> Subscribe<'a> {
     /// Sets what happens when the client is slower than its topics, in place of the hub's own policy.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Sets the shortest time between one delivery and the next, in place of the hub's own; zero, the default, for none.
+    ///
+    /// What comes after a pause is delivered at once. What follows within this time waits for its end and is then delivered together: fewer writes for
+    /// a burst, at the price of this much latency. An end of the subscription waits as well.
+    ///
+    /// # Panics
+    ///
+    /// A subscription with a pace panics outside a tokio runtime with its timer enabled.
+    pub fn pace(mut self, time: Duration) -> Self {
+        self.pace = time;
         self
     }
 
@@ -140,6 +155,7 @@ impl<'a> Subscribe<'a> {
             reader,
             members,
             policy: self.policy,
+            pace: self.pace,
             opening,
             watch,
             identity,

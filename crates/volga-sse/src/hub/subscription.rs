@@ -5,7 +5,8 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures_core::Stream;
@@ -13,6 +14,7 @@ use futures_core::Stream;
 use super::{
     Delivery, Gap, Policy, SubscriptionEnd,
     batch::{Batch, MAX_MESSAGES, Taken},
+    pace::Pace,
     shared::{Shared, unlock},
     sync::Ordering,
     topic::{Member, Scan},
@@ -35,7 +37,7 @@ pub struct Subscription {
     policy: Policy,
     /// It was up to date once, and so may be too slow.
     caught_up: bool,
-    registered: Option<Box<Registered>>,
+    extras: Option<Box<Extras>>,
 }
 
 /// The topics of a subscription. Most have one, which needs no memory of its own.
@@ -55,10 +57,12 @@ pub(crate) enum Opening {
     Unknown { lost: u64 },
 }
 
-/// Where else the hub knows a subscription; taken back when it ends.
-struct Registered {
+/// What few subscriptions have.
+struct Extras {
+    /// Where else the hub knows the subscription; taken back when it ends.
     watch: Option<u32>,
     identity: Option<(Arc<str>, u32)>,
+    pace: Option<Pace>,
 }
 
 /// What a subscription starts with.
@@ -67,6 +71,8 @@ pub(crate) struct Start {
     pub(crate) reader: Arc<Reader>,
     pub(crate) members: Vec<Member>,
     pub(crate) policy: Policy,
+    /// Zero for none.
+    pub(crate) pace: Duration,
     pub(crate) opening: Option<Opening>,
     pub(crate) watch: Option<u32>,
     pub(crate) identity: Option<(Arc<str>, u32)>,
@@ -74,7 +80,7 @@ pub(crate) struct Start {
 
 impl Subscription {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { hub, reader, mut members, policy, opening, watch, identity } = start;
+        let Start { hub, reader, mut members, policy, pace, opening, watch, identity } = start;
         // With a pattern, others may come.
         let topics = match members.pop() {
             Some(only) if members.is_empty() && watch.is_none() => Topics::One(only),
@@ -84,8 +90,9 @@ impl Subscription {
             }
         };
         hub.counts.subscribers.fetch_add(1, Ordering::Relaxed);
-        let registered = (watch.is_some() || identity.is_some())
-            .then(|| Box::new(Registered { watch, identity }));
+        let has_extras = watch.is_some() || identity.is_some() || !pace.is_zero();
+        let pace = (!pace.is_zero()).then(|| Pace::new(pace));
+        let extras = has_extras.then(|| Box::new(Extras { watch, identity, pace }));
         Self {
             hub,
             reader,
@@ -95,7 +102,7 @@ impl Subscription {
             opening: opening.map(Box::new),
             policy,
             caught_up: false,
-            registered,
+            extras,
         }
     }
 
@@ -124,7 +131,7 @@ impl Subscription {
         self.reader.end()
     }
 
-    fn poll_delivery(&mut self, cx: &Context<'_>) -> Poll<Option<Delivery>> {
+    fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
         loop {
             // Looked at before the logs are: what was published before the hub closed is then seen there.
             let end = self.reader.end();
@@ -132,11 +139,18 @@ impl Subscription {
                 self.taken = Vec::new();
                 return Poll::Ready(None);
             }
+            if let (None, Some(pace)) = (end, self.pace()) {
+                ready!(pace.poll_open(cx));
+            }
             if let Some(delivery) = self.take().or_else(|| self.read()) {
+                self.pace().into_iter().for_each(Pace::delivered);
                 return Poll::Ready(Some(delivery));
             }
             if end.is_some() {
                 return Poll::Ready(None);
+            }
+            if self.pace().is_some_and(Pace::drained) {
+                continue;
             }
             self.caught_up = true;
             self.reader.park(cx.waker());
@@ -147,6 +161,10 @@ impl Subscription {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn pace(&mut self) -> Option<&mut Pace> {
+        self.extras.as_mut()?.pace.as_mut()
     }
 
     /// The next of the messages that were taken before.
@@ -302,13 +320,15 @@ impl Stream for Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let now = self.hub.clock.now();
-        if let Some(registered) = self.registered.take() {
+        if let Some(extras) = self.extras.take()
+            && (extras.watch.is_some() || extras.identity.is_some())
+        {
             let hub = Arc::clone(&self.hub);
             let mut order = hub.order();
-            let watcher = registered.watch.map(|handle| order.unwatch(handle));
+            let watcher = extras.watch.map(|handle| order.unwatch(handle));
             // From here on no topic is handed over any more.
             self.take_joined();
-            if let Some((identity, handle)) = registered.identity {
+            if let Some((identity, handle)) = extras.identity {
                 order.unidentify(&identity, handle);
                 order.exit(&identity, self.topics.members().iter().map(|member| &member.topic));
             }

@@ -471,3 +471,40 @@ fn a_watch_that_is_not_polled_starts_over_instead_of_growing() {
     drop(more);
     assert_eq!(watch.next().now_or_never(), Some(PresenceEvent::Left("one more".into())));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pace_delivers_the_first_at_once_and_the_rest_of_a_burst_together() {
+    let window = Duration::from_millis(50);
+    let hub = Hub::new();
+    let mut paced = hub.subscribe("a").pace(window).open().unwrap();
+    publish(&hub, "a", &["1"]);
+    assert_eq!(ready(&mut paced), ["1"]);
+    publish(&hub, "a", &["2", "3"]);
+    assert_eq!(ready(&mut paced), [""; 0]);
+    advance(window - Duration::from_millis(1)).await;
+    publish(&hub, "a", &["4"]);
+    assert_eq!(ready(&mut paced), [""; 0]);
+    advance(Duration::from_millis(2)).await;
+    assert_eq!(ready(&mut paced), ["2", "3", "4"]);
+    // After a pause the first goes out at once again.
+    advance(2 * window).await;
+    assert_eq!(ready(&mut paced), [""; 0]);
+    publish(&hub, "a", &["5"]);
+    assert_eq!(ready(&mut paced), ["5"]);
+    // A hub that closes does not make anybody wait.
+    publish(&hub, "a", &["6"]);
+    hub.close();
+    assert_eq!(ready(&mut paced), ["6", "end"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paced_subscriber_that_sleeps_is_woken_by_the_end_of_its_window() {
+    let hub = Hub::builder().pace(Duration::from_millis(50)).build();
+    let mut paced = hub.subscribe("a").open().unwrap();
+    publish(&hub, "a", &["1"]);
+    assert_eq!(ready(&mut paced), ["1"]);
+    let reading = tokio::spawn(async move { paced.next().await });
+    tokio::task::yield_now().await;
+    publish(&hub, "a", &["2"]);
+    assert!(matches!(reading.await, Ok(Some(Delivery::Message(_)))));
+}
