@@ -37,6 +37,12 @@ pub enum PublishError {
         /// The limit.
         max: usize,
     },
+    /// The hub is [relayed](super::HubBuilder::relay): its messages come from its source alone, by [`Hub::publish_at`](super::Hub::publish_at).
+    Relayed,
+    /// The hub is not relayed: it gives positions itself, by [`Hub::publish`](super::Hub::publish).
+    NotRelayed,
+    /// The position is of another epoch than the hub's source.
+    OtherEpoch,
     /// The hub is closed.
     Closed,
 }
@@ -57,6 +63,9 @@ impl fmt::Display for PublishError {
             Self::TooManyTopics { max } => {
                 write!(f, "the hub has {max} topics, which is the maximum")
             }
+            Self::Relayed => f.write_str("the hub takes messages from its source alone"),
+            Self::NotRelayed => f.write_str("the hub has no source that gives positions"),
+            Self::OtherEpoch => f.write_str("the position is of another epoch than the hub's"),
             Self::Closed => f.write_str("the hub is closed"),
         }
     }

@@ -30,6 +30,14 @@ impl Forgotten {
         }
     }
 
+    /// Notes that messages up to this number may have been those of any topic.
+    pub(crate) fn raise_floor(&mut self, number: u64) {
+        self.floor = self.floor.max(number);
+        while let Some(first) = self.order.first_entry().filter(|first| *first.key() <= number) {
+            self.numbers.remove(&first.remove());
+        }
+    }
+
     /// A number that is not less than that of any message which a topic of this name ever had; the topic is there again.
     pub(crate) fn recall(&mut self, name: &str) -> u64 {
         match self.numbers.remove(name) {

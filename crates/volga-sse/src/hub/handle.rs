@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
-    HubBuilder, HubStats, PresenceWatch, PublishError, Subscribe, TopicError, TopicStats, Topics,
+    HubBuilder, HubStats, KeyChange, PresenceWatch, PublishError, Subscribe, TopicError,
+    TopicStats, Topics,
     name::check_name,
     shared::{Settings, Shared},
-    topic::KeyChange,
 };
 use crate::{Message, Position};
 
@@ -96,6 +96,38 @@ impl Hub {
         message: Message,
     ) -> Result<Position, PublishError> {
         self.0.publish(topic, message, KeyChange::Remove(key))
+    }
+
+    /// Takes a message in at the position that its source gave it, in a hub that is [relayed](HubBuilder::relay).
+    ///
+    /// Positions are consecutive numbers. What comes again is ignored; what comes early waits for what is before it, up to
+    /// [`max_reordered`](HubBuilder::max_reordered) messages. Then what is missing counts as lost, and every subscription is told of a gap. So is one whose
+    /// message has no room in this hub.
+    ///
+    /// **Unstable**: this is here for logs that several nodes share, and will change with them.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the position, the name, the key or the message. The position is then as if the message had not come.
+    pub fn publish_at(
+        &self,
+        position: Position,
+        topic: &str,
+        key: KeyChange<'_>,
+        message: Message,
+    ) -> Result<(), PublishError> {
+        self.0.publish_at(position, topic, message, key)
+    }
+
+    /// Says that nothing comes any more up to this position: what is missing there is lost. For a source that knows it.
+    ///
+    /// **Unstable**: as [`publish_at`](Self::publish_at).
+    ///
+    /// # Errors
+    ///
+    /// The hub is not relayed, or of another epoch, or closed.
+    pub fn skip_to(&self, position: Position) -> Result<(), PublishError> {
+        self.0.skip_to(position)
     }
 
     /// A subscription to topics: a name or pattern, or a list of them, each message once however many of them match.

@@ -7,8 +7,10 @@ use super::{
     clock::milliseconds,
     name::TopicError,
     pattern::Filter,
-    shared::{KeyedTopics, Settings},
+    relay::DEFAULT_MAX_REORDERED,
+    shared::{KeyedTopics, Relay, Settings},
 };
+use crate::Position;
 
 /// The messages that a topic's log holds.
 pub const DEFAULT_MAX_MESSAGES: usize = 1_024;
@@ -81,6 +83,8 @@ impl HubBuilder {
                 policy: Policy::Gap,
                 pace: Duration::ZERO,
                 keyed: Vec::new(),
+                relay: None,
+                max_reordered: DEFAULT_MAX_REORDERED,
             },
         }
     }
@@ -171,6 +175,22 @@ impl HubBuilder {
         let filter = Filter::parse(topics, usize::MAX)?;
         self.settings.keyed.push(KeyedTopics { filter, max_keys });
         Ok(self)
+    }
+
+    /// Makes a hub that numbers nothing itself: its positions come from an ordered source outside, by [`Hub::publish_at`], and `after` is the last one that it
+    /// does not need. Hubs of one source share its epoch, so a client may resume on any of them.
+    ///
+    /// **Unstable**: this is here for logs that several nodes share, and will change with them.
+    pub fn relay(mut self, after: Position) -> Self {
+        self.settings.relay = Some(Relay { epoch: after.epoch(), after: after.number() });
+        self
+    }
+
+    /// Sets how many messages a [relayed](Self::relay) hub holds back because one before them has not come; [`DEFAULT_MAX_REORDERED`] by default. With one
+    /// more, what is missing counts as lost.
+    pub fn max_reordered(mut self, messages: usize) -> Self {
+        self.settings.max_reordered = messages;
+        self
     }
 
     /// The hub.

@@ -47,6 +47,7 @@ mod pace;
 mod pattern;
 mod policy;
 mod presence;
+mod relay;
 mod shared;
 mod stats;
 mod subscribe;
@@ -66,7 +67,9 @@ pub use limits::{
 pub use name::TopicError;
 pub use policy::Policy;
 pub use presence::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent, PresenceWatch};
+pub use relay::DEFAULT_MAX_REORDERED;
 pub use stats::{HubStats, TopicStats};
 pub use subscribe::{ResumeFrom, Subscribe, Topics};
 pub use subscription::Subscription;
+pub use topic::KeyChange;
 pub use wake::SubscriptionEnd;

@@ -13,6 +13,7 @@ use super::{
     forgotten::Forgotten,
     pattern::Filter,
     presence::{Presence, Queue},
+    relay::Reordered,
     shared::Settings,
     topic::{Side, Topic},
     wake::Reader,
@@ -42,6 +43,8 @@ pub(crate) struct Order {
     /// Who is to be woken once the lock is free.
     wakers: Vec<Waker>,
     forgotten: Forgotten,
+    /// Of a relayed hub: what waits for its turn.
+    pub(crate) reordered: Reordered,
     /// The last topic that the sweep looked at, and when it moved.
     hand: Option<Arc<str>>,
     swept: Moment,
@@ -60,6 +63,13 @@ pub(crate) struct Watcher {
 pub(crate) struct Full;
 
 impl Order {
+    /// The order of a hub that has nothing up to this number.
+    pub(crate) fn starting_after(last: u64) -> Self {
+        let mut order = Self { last, ..Self::default() };
+        order.lose(last);
+        order
+    }
+
     pub(crate) fn is_new(&self, name: &str) -> bool {
         !self.topics.contains_key(name)
     }
@@ -128,6 +138,13 @@ impl Order {
                 .map(|(_, topic)| Arc::clone(topic))
                 .collect(),
         }
+    }
+
+    /// Notes that messages up to this number are lost, of whatever topics, and wakes those who wait for topics to come.
+    pub(crate) fn lose(&mut self, number: u64) {
+        self.forgotten.raise_floor(number);
+        let wakers = self.watchers.iter().filter_map(|watcher| watcher.reader.take_waker());
+        self.wakers.extend(wakers);
     }
 
     /// The greatest number that topics had which match and are gone.

@@ -34,6 +34,16 @@ pub(crate) struct Settings {
     /// Zero for none.
     pub(crate) pace: Duration,
     pub(crate) keyed: Vec<KeyedTopics>,
+    pub(crate) relay: Option<Relay>,
+    pub(crate) max_reordered: usize,
+}
+
+/// The source of a hub that numbers nothing itself.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) epoch: u64,
+    /// The hub has nothing up to here.
+    pub(crate) after: u64,
 }
 
 /// Which topics are keyed, and for how many keys.
@@ -62,18 +72,24 @@ pub(crate) struct Shared {
     /// Whoever loads it and then reads any logs finds all messages up to it, or that a log let go of them. This is what puts the messages
     /// of several topics in one order for a reader that never takes the lock.
     horizon: AtomicU64,
+    /// The last number of a relayed hub that never came, or zero: who has not passed it has lost something.
+    hole: AtomicU64,
     order: Mutex<Order>,
     pub(crate) counts: Counts,
 }
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
+        let random = random_seed() >> (u64::BITS - EPOCH_BITS);
+        let (epoch, after) =
+            settings.relay.as_ref().map_or((random, 0), |relay| (relay.epoch, relay.after));
         Self {
             settings,
-            epoch: random_seed() >> (u64::BITS - EPOCH_BITS),
+            epoch,
             clock: Clock::new(),
-            horizon: AtomicU64::new(0),
-            order: Mutex::new(Order::default()),
+            horizon: AtomicU64::new(after),
+            hole: AtomicU64::new(after),
+            order: Mutex::new(Order::starting_after(after)),
             counts: Counts::default(),
         }
     }
@@ -90,6 +106,13 @@ impl Shared {
         Position::new(self.epoch, number)
     }
 
+    /// Whether a client can have an event of this position when the hub has given numbers up to `last`. Of a source that several hubs follow, another hub
+    /// may be ahead, by no more than what is held back here.
+    pub(crate) fn knows(&self, position: Position, last: u64) -> bool {
+        let ahead = if self.settings.relay.is_some() { self.settings.max_reordered } else { 0 };
+        position.epoch() == self.epoch && position.number() <= last.saturating_add(ahead as u64)
+    }
+
     pub(crate) fn publish(
         &self,
         topic: &str,
@@ -98,13 +121,15 @@ impl Shared {
     ) -> Result<Position, PublishError> {
         check_name(topic, self.settings.max_topic_name)?;
         self.check_key(key)?;
-        let message = self.prepare(message)?;
+        let message = self.prepare(message, self.next_position()?)?;
         let now = self.clock.now();
         let mut order = self.order();
         let topic = self.open_topic(&mut order, topic, now)?;
         check_room(&topic, key)?;
-        let number = self.append(&mut order, &topic, message, key, now);
-        self.show(&topic, number);
+        order.last += 1;
+        let number = order.last;
+        self.append(&mut order, &topic, message, key, now);
+        self.show(&order, &[(&topic, number)]);
         unlock(order);
         topic.wake();
         Ok(self.position(number))
@@ -117,19 +142,23 @@ impl Shared {
         messages: impl IntoIterator<Item = Message>,
     ) -> Result<Option<Position>, PublishError> {
         check_name(topic, self.settings.max_topic_name)?;
-        let messages: Vec<Unnumbered> =
-            messages.into_iter().map(|message| self.prepare(message)).collect::<Result<_, _>>()?;
+        let expected = self.next_position()?;
+        let messages: Vec<Unnumbered> = messages
+            .into_iter()
+            .map(|message| self.prepare(message, expected))
+            .collect::<Result<_, _>>()?;
         if messages.is_empty() {
             return Ok(None);
         }
         let now = self.clock.now();
         let mut order = self.order();
         let topic = self.open_topic(&mut order, topic, now)?;
-        let mut last = 0;
         for message in messages {
-            last = self.append(&mut order, &topic, message, KeyChange::None, now);
+            order.last += 1;
+            self.append(&mut order, &topic, message, KeyChange::None, now);
         }
-        self.show(&topic, last);
+        let last = order.last;
+        self.show(&order, &[(&topic, last)]);
         unlock(order);
         topic.wake();
         Ok(Some(self.position(last)))
@@ -162,9 +191,21 @@ impl Shared {
         readers.len()
     }
 
+    /// The position that a message published now is likely to get.
+    fn next_position(&self) -> Result<Position, PublishError> {
+        if self.settings.relay.is_some() {
+            return Err(PublishError::Relayed);
+        }
+        Ok(self.position(self.horizon() + 1))
+    }
+
     /// The encoding, as far as it does not depend on the number: what the lock need not be held for.
-    fn prepare(&self, message: Message) -> Result<Unnumbered, PublishError> {
-        let message = message.without_id(self.position(self.horizon() + 1))?;
+    pub(crate) fn prepare(
+        &self,
+        message: Message,
+        expected: Position,
+    ) -> Result<Unnumbered, PublishError> {
+        let message = message.without_id(expected)?;
         let (bytes, max) = (message.len(), self.settings.max_message_bytes);
         if bytes > max {
             return Err(PublishError::MessageTooLong { bytes, max });
@@ -172,7 +213,7 @@ impl Shared {
         Ok(message)
     }
 
-    fn check_key(&self, key: KeyChange<'_>) -> Result<(), PublishError> {
+    pub(crate) fn check_key(&self, key: KeyChange<'_>) -> Result<(), PublishError> {
         let max = self.settings.max_key;
         match key {
             KeyChange::Set(key) | KeyChange::Remove(key) if key.len() > max => {
@@ -198,27 +239,34 @@ impl Shared {
             .map_err(|_| PublishError::TooManyTopics { max })
     }
 
-    fn append(
+    /// Appends the message with the last number that was given.
+    pub(crate) fn append(
         &self,
         order: &mut Order,
         topic: &Topic,
         message: Unnumbered,
         key: KeyChange<'_>,
         now: Moment,
-    ) -> u64 {
-        let number = order.last + 1;
-        order.last = number;
+    ) {
         order.published += 1;
-        let bytes = message.at(self.position(number)).into_bytes();
-        topic.append(number, bytes, key, now, &self.settings.bounds);
-        number
+        let bytes = message.at(self.position(order.last)).into_bytes();
+        topic.append(order.last, bytes, key, now, &self.settings.bounds);
     }
 
-    /// Lets readers see what was appended; only under the lock.
-    fn show(&self, topic: &Topic, number: u64) {
-        self.horizon.store(number, Ordering::Release);
+    /// Lets readers see what was appended, for each topic up to a number of its own; only under the lock.
+    pub(crate) fn show(&self, order: &Order, changed: &[(impl AsRef<Topic>, u64)]) {
+        self.horizon.store(order.last, Ordering::Release);
         // After the horizon: a reader that is told of news by this finds them below the horizon.
-        topic.set_last(number);
+        changed.iter().for_each(|(topic, number)| topic.as_ref().set_last(*number));
+    }
+
+    pub(crate) fn hole(&self) -> u64 {
+        self.hole.load(Ordering::Acquire)
+    }
+
+    /// Before the horizon moves past it.
+    pub(crate) fn set_hole(&self, hole: u64) {
+        self.hole.store(hole, Ordering::Release);
     }
 }
 
@@ -229,7 +277,7 @@ pub(crate) fn unlock(mut order: MutexGuard<'_, Order>) {
     wakers.into_iter().for_each(Waker::wake);
 }
 
-fn check_room(topic: &Topic, key: KeyChange<'_>) -> Result<(), PublishError> {
+pub(crate) fn check_room(topic: &Topic, key: KeyChange<'_>) -> Result<(), PublishError> {
     let (key, is_new) = match key {
         KeyChange::None => return Ok(()),
         KeyChange::Set(key) => (key, true),

@@ -192,9 +192,7 @@ impl<'a> Subscribe<'a> {
     /// an earlier life.
     fn opening(&self, last: u64, before: u64, topics: &[Arc<Topic>]) -> (u64, Option<Opening>) {
         match self.resume {
-            Resume::From(position)
-                if position.epoch() == self.hub.epoch && position.number() <= last =>
-            {
+            Resume::From(position) if self.hub.knows(position, last) => {
                 let cursor = position.number();
                 self.hub.counts.resumed.fetch_add(1, Ordering::Relaxed);
                 (cursor, (before > cursor).then_some(Opening::Returning { lost: before }))

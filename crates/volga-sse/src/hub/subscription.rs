@@ -222,6 +222,10 @@ impl Subscription {
                 scan.topic = topic;
                 member.topic.scan(&mut scan, &mut batch);
             }
+            let hole = self.hub.hole();
+            if hole > cursor {
+                scan.lost = scan.lost.max(hole);
+            }
             if let Some(gap) = self.gap(&scan, horizon, &batch) {
                 let (first, mut taken) = batch.into_parts();
                 taken.extend(first);

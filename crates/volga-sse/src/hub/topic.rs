@@ -88,11 +88,14 @@ impl Members {
     }
 }
 
-/// What becomes of the key when a message is appended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum KeyChange<'a> {
+/// What a message is to the keys of a [keyed](super::HubBuilder::keyed) topic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyChange<'a> {
+    /// It has no key.
     None,
+    /// It is the newest of this key.
     Set(&'a str),
+    /// It says that this key is gone.
     Remove(&'a str),
 }
 
@@ -139,7 +142,7 @@ impl Topic {
 
     /// Says that the messages up to this number may be read: all that the hub has up to it are in place.
     pub(crate) fn set_last(&self, number: u64) {
-        self.last.store(number, Ordering::Release);
+        self.last.fetch_max(number, Ordering::Release);
     }
 
     /// The number that a later topic of this name has to know.

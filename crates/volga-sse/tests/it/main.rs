@@ -6,6 +6,8 @@ mod hub;
 #[cfg(feature = "hub")]
 mod hub_model;
 #[cfg(feature = "hub")]
+mod hub_relay;
+#[cfg(feature = "hub")]
 mod hub_stats;
 #[cfg(feature = "hub")]
 mod hub_threads;
