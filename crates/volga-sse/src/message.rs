@@ -335,6 +335,7 @@ impl Unnumbered {
     }
 
     /// The bytes on the wire, once it has an ID of the expected length.
+    #[cfg(feature = "hub")]
     pub(crate) fn len(&self) -> usize {
         self.wire.capacity()
     }

@@ -165,7 +165,7 @@ impl Order {
     }
 
     pub(crate) fn identify(&mut self, identity: &Arc<str>, reader: &Arc<Reader>) -> u32 {
-        let readers = self.identities.entry(Arc::clone(identity)).or_insert(Dense::new());
+        let readers = self.identities.entry(Arc::clone(identity)).or_default();
         readers.insert(Arc::clone(reader))
     }
 

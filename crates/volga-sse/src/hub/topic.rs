@@ -220,7 +220,7 @@ impl Topic {
         let (topic, through) = (scan.topic, scan.through);
         let mut offer =
             |number: u64, bytes: &Bytes| number <= through && batch.offer(topic, number, bytes);
-        let log_after = match keys {
+        match keys {
             Some(keys) if scan.newcomer.is_some() => {
                 keys.after(after).all(|(number, bytes)| offer(number, bytes));
                 return;
@@ -235,15 +235,13 @@ impl Topic {
             }
             // What the log has lost stands in the table, as far as nothing newer replaced it.
             Some(keys) => {
-                let dropped = log.dropped();
                 keys.after(after)
-                    .take_while(|(number, _)| *number <= dropped)
+                    .take_while(|(number, _)| *number <= log.dropped())
                     .all(|(number, bytes)| offer(number, bytes));
-                after.max(dropped)
             }
-            None => after,
-        };
-        log.after(log_after).all(|entry| offer(entry.number, &entry.bytes));
+            None => {}
+        }
+        log.after(after).all(|entry| offer(entry.number, &entry.bytes));
         scan.lost = scan.lost.max(lost(log.dropped(), after));
     }
 
