@@ -47,6 +47,7 @@ mod pace;
 mod pattern;
 mod policy;
 mod presence;
+mod recent;
 mod relay;
 mod shared;
 mod stats;

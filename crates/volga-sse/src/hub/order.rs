@@ -33,6 +33,7 @@ pub(crate) struct Order {
     /// How many messages were published, and how many of topics that are gone were delivered.
     pub(crate) published: u64,
     pub(crate) gone_delivered: u64,
+    next_topic: u64,
     topics: HashMap<Arc<str>, Arc<Topic>>,
     /// The same topics by their names, for patterns and for the sweep.
     by_name: BTreeMap<Arc<str>, Arc<Topic>>,
@@ -95,7 +96,9 @@ impl Order {
         self.make_room(|_| 1, settings, now)?;
         let name: Arc<str> = name.into();
         let before = self.forgotten.recall(&name);
-        let topic = Topic::new(Arc::clone(&name), before, settings.max_keys(&name), now);
+        let topic =
+            Topic::new(self.next_topic, Arc::clone(&name), before, settings.max_keys(&name), now);
+        self.next_topic += 1;
         let topic = Arc::new(topic);
         for watcher in self.watchers.iter() {
             if watcher.filters.iter().any(|filter| filter.matches(&name)) {

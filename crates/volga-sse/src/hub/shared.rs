@@ -9,8 +9,9 @@ use super::{
     name::check_name,
     order::Order,
     pattern::Filter,
+    recent::{Found, Recent},
     stats::Counts,
-    sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock, lock, read, write},
     topic::{KeyChange, Topic},
 };
 use crate::{Message, Position, message::Unnumbered, spread::random_seed};
@@ -75,6 +76,8 @@ pub(crate) struct Shared {
     /// The last number of a relayed hub that never came, or zero: who has not passed it has lost something.
     hole: AtomicU64,
     order: Mutex<Order>,
+    /// Written under the lock, before the horizon moves.
+    recent: RwLock<Recent>,
     pub(crate) counts: Counts,
 }
 
@@ -90,6 +93,7 @@ impl Shared {
             horizon: AtomicU64::new(after),
             hole: AtomicU64::new(after),
             order: Mutex::new(Order::starting_after(after)),
+            recent: RwLock::new(Recent::new()),
             counts: Counts::default(),
         }
     }
@@ -251,6 +255,7 @@ impl Shared {
         order.published += 1;
         let bytes = message.at(self.position(order.last)).into_bytes();
         topic.append(order.last, bytes, key, now, &self.settings.bounds);
+        write(&self.recent).note(order.last, topic.id);
     }
 
     /// Lets readers see what was appended, for each topic up to a number of its own; only under the lock.
@@ -258,6 +263,16 @@ impl Shared {
         self.horizon.store(order.last, Ordering::Release);
         // After the horizon: a reader that is told of news by this finds them below the horizon.
         changed.iter().for_each(|(topic, number)| topic.as_ref().set_last(*number));
+    }
+
+    /// Which of the topics that `place` knows have messages between two numbers, if that can be said.
+    pub(crate) fn changed(
+        &self,
+        after: u64,
+        through: u64,
+        place: impl Fn(u64) -> Option<usize>,
+    ) -> Option<Found> {
+        read(&self.recent).find(after, through, place)
     }
 
     pub(crate) fn hole(&self) -> u64 {

@@ -129,8 +129,8 @@ impl<'a> Subscribe<'a> {
         }
 
         let reader = Arc::new(Reader::new(0));
-        topics.sort_unstable_by_key(|topic| Arc::as_ptr(topic) as usize);
-        topics.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        topics.sort_unstable_by_key(|topic| topic.id);
+        topics.dedup_by_key(|topic| topic.id);
         let is_alone = topics.len() == 1 && !has_patterns;
         let side = if is_alone { Side::Alone } else { Side::Others };
         let members: Vec<_> = topics.iter().map(|topic| topic.join(&reader, side)).collect();

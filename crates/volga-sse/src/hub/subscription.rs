@@ -22,6 +22,9 @@ use super::{
 };
 use crate::{EncodedMessage, Position};
 
+/// So many topics are looked at one by one for a message.
+const FEW: usize = 4;
+
 /// A subscription to topics of a hub: a stream of [deliveries](Delivery), which [`Sse`](crate::Sse) takes as it is.
 ///
 /// It holds no messages but a few that are about to be delivered: it is a position in the logs of its topics. Dropping it ends it at once.
@@ -43,6 +46,7 @@ pub struct Subscription {
 /// The topics of a subscription. Most have one, which needs no memory of its own.
 enum Topics {
     One(Member),
+    /// By their IDs: new ones come last.
     Several(Vec<Member>),
 }
 
@@ -218,10 +222,7 @@ impl Subscription {
             };
             // What was taken cannot be replaced by a newer value any more.
             let mut batch = Batch::of(if scan.latest { 1 } else { MAX_MESSAGES });
-            for (topic, member) in self.topics.members().iter().enumerate() {
-                scan.topic = topic;
-                member.topic.scan(&mut scan, &mut batch);
-            }
+            self.scan(&mut scan, &mut batch);
             let hole = self.hub.hole();
             if hole > cursor {
                 scan.lost = scan.lost.max(hole);
@@ -247,6 +248,26 @@ impl Subscription {
             self.opening = None;
         }
         None
+    }
+
+    /// Looks into the topics: into those with news if this can be said and is worth asking, else into all.
+    fn scan(&self, scan: &mut Scan, batch: &mut Batch) {
+        let members = self.topics.members();
+        let place = |id| members.binary_search_by_key(&id, |member| member.topic.id).ok();
+        let changed = if members.len() > FEW && self.opening.is_none() {
+            self.hub.changed(scan.after, scan.through, place)
+        } else {
+            None
+        };
+        let mut look = |topic: usize| {
+            scan.topic = topic;
+            members[topic].topic.scan(scan, batch);
+        };
+        match changed {
+            // A topic that let go of a message which was not read yet had that message after the cursor: so it is among these.
+            Some(found) => found.places().iter().for_each(|topic| look(*topic)),
+            None => (0..members.len()).for_each(look),
+        }
     }
 
     /// The gap that is to be told before the messages of the batch. It then counts as told.

@@ -22,6 +22,8 @@ const WAKE_AT_ONCE: usize = 32;
 /// A topic of a hub.
 #[derive(Debug)]
 pub(crate) struct Topic {
+    /// Greater than that of every topic before.
+    pub(crate) id: u64,
     pub(crate) name: Arc<str>,
     /// The greatest number that an earlier topic of this name had, or may have had.
     pub(crate) before: u64,
@@ -121,9 +123,16 @@ pub(crate) struct Scan {
 }
 
 impl Topic {
-    pub(crate) fn new(name: Arc<str>, before: u64, max_keys: Option<usize>, now: Moment) -> Self {
+    pub(crate) fn new(
+        id: u64,
+        name: Arc<str>,
+        before: u64,
+        max_keys: Option<usize>,
+        now: Moment,
+    ) -> Self {
         let keys = max_keys.map(|max| Box::new(Keys::new(max)));
         Self {
+            id,
             name,
             before,
             last: AtomicU64::new(0),
