@@ -9,6 +9,8 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::heartbeat::due;
+
 /// The shortest time between the end of one delivery and the next.
 ///
 /// What comes after a pause goes out at once; what follows within the window waits for its end, and then goes out together.
@@ -38,7 +40,7 @@ impl Pace {
         }
         self.waits = true;
         match &mut self.timer {
-            Some(timer) => timer.as_mut().reset(Instant::now() + self.window),
+            Some(timer) => timer.as_mut().reset(due(Instant::now(), self.window)),
             None => self.timer = Some(Box::pin(sleep(self.window))),
         }
         true

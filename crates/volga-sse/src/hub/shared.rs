@@ -83,7 +83,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
-        let random = random_seed() >> (u64::BITS - EPOCH_BITS);
+        // With its highest bit set, so that it always has as many digits: messages are as long in one run as in another.
+        let random = random_seed() >> (u64::BITS - EPOCH_BITS) | 1 << (EPOCH_BITS - 1);
         let (epoch, after) =
             settings.relay.as_ref().map_or((random, 0), |relay| (relay.epoch, relay.after));
         Self {

@@ -1,8 +1,15 @@
 //! What a hub promises, one claim a test. `hub_model` holds all of them together against random steps.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use http_body_util::BodyExt;
 use tokio::time::advance;
 use volga_sse::{
@@ -411,11 +418,53 @@ async fn a_response_body_takes_a_subscription_as_it_is() {
 
 #[test]
 fn a_dropped_subscription_is_gone_at_once() {
-    let hub = Hub::builder().max_topics(1).topic_idle(Duration::ZERO).build();
+    let hub = Hub::new();
     let name = hub.subscribe("a").open().unwrap();
     let pattern = hub.subscribe(">").identity("user-7").open().unwrap();
-    drop((name, pattern));
+    let subscribers = || (hub.stats().subscribers, hub.topic_stats("a").unwrap().subscribers);
+    assert_eq!(subscribers(), (2, 2));
+    drop(name);
+    assert_eq!(subscribers(), (1, 1));
+    drop(pattern);
+    assert_eq!(subscribers(), (0, 0));
     assert_eq!(hub.close_identity("user-7"), 0);
+    publish(&hub, "new", &["x"]);
+    assert_eq!(hub.topic_stats("new").unwrap().subscribers, 0);
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_publish_wakes_who_sleeps_on_its_topic_once_and_nobody_else() {
+    let hub = Hub::new();
+    for topics in [&["a"][..], &["a", "c"], &["a.>", "a"]] {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let poll = |subscription: &mut Subscription| {
+            subscription.poll_next_unpin(&mut Context::from_waker(&waker)).is_ready()
+        };
+        let mut subscription = hub.subscribe(topics).open().unwrap();
+        assert!(!poll(&mut subscription));
+        publish(&hub, "b", &["1"]);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        publish(&hub, "a", &["2", "3", "4"]);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        // It is awake, and has yet to see what it was woken for.
+        assert!(poll(&mut subscription));
+        publish(&hub, "a", &["5"]);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        while poll(&mut subscription) {}
+        publish(&hub, "a", &["6"]);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+    }
 }
 
 #[test]
@@ -449,7 +498,7 @@ fn a_pattern_is_present_in_topics_that_begin_later() {
         events,
         [
             PresenceEvent::Present([].into()),
-            PresenceEvent::Joined(std::sync::Arc::clone(&anna)),
+            PresenceEvent::Joined(Arc::clone(&anna)),
             PresenceEvent::Left(anna)
         ]
     );
@@ -500,9 +549,11 @@ async fn a_pace_delivers_the_first_at_once_and_the_rest_of_a_burst_together() {
 #[tokio::test(start_paused = true)]
 async fn a_paced_subscriber_that_sleeps_is_woken_by_the_end_of_its_window() {
     let hub = Hub::builder().pace(Duration::from_millis(50)).build();
+    let mut forever = hub.subscribe("a").pace(Duration::MAX).open().unwrap();
     let mut paced = hub.subscribe("a").open().unwrap();
     publish(&hub, "a", &["1"]);
     assert_eq!(ready(&mut paced), ["1"]);
+    assert_eq!(ready(&mut forever), ["1"]);
     let reading = tokio::spawn(async move { paced.next().await });
     tokio::task::yield_now().await;
     publish(&hub, "a", &["2"]);

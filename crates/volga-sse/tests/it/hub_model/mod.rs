@@ -17,7 +17,7 @@ use volga_sse::{
     hub::{Delivery, Hub, Policy, PublishError, SubscribeError, Subscription, SubscriptionEnd},
 };
 
-const RUNS: u64 = 300;
+const RUNS: u64 = 200;
 const STEPS: usize = 400;
 const CLIENTS: usize = 6;
 const TOPICS: [&str; 9] = ["a", "b", "o.1", "o.2", "o.3.x", "o.3.y", "k.1", "k.2", "k.3"];
