@@ -83,6 +83,19 @@ pub(crate) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "loom",
+        what: "the hub's synchronisation holds in every order in which threads can meet",
+        advice: "loom prints the schedule with LOOM_LOG=trace; crates/volga-sse/src/hub/loom_model.rs has the command",
+        missing: |_| None,
+        run: |workspace| {
+            let mut command = workspace.cargo(&["test", "--package", "volga-sse"]);
+            command.args(["--features", "hub", "--release", "--lib", "loom_model"]);
+            // Its own folder: with other flags everything is another build.
+            command.arg("--target-dir").arg(workspace.target_dir().join("loom"));
+            tools::run(command.env("RUSTFLAGS", "--cfg loom"))
+        },
+    },
+    Step {
         name: "doc",
         what: "rustdoc builds without a warning",
         advice: "mostly a link to a name that moved",
@@ -137,6 +150,8 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features"]),
     ("volga-sse", &["--no-default-features", "--features", "json"]),
     ("volga-sse", &["--no-default-features", "--features", "body"]),
+    ("volga-sse", &["--no-default-features", "--features", "hub"]),
+    ("volga-sse", &["--no-default-features", "--features", "metrics"]),
     ("volga-sse", &[]),
     ("volga-sse", &["--all-features"]),
     ("volga", &[]),

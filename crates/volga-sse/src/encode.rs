@@ -135,6 +135,12 @@ impl EncodedMessage {
         Self { position: Some(position), ..self }
     }
 
+    /// Bytes that a log holds, at their place in it.
+    #[cfg(feature = "hub")]
+    pub(crate) fn held(bytes: Bytes, position: Position) -> Self {
+        Self { bytes, position: Some(position) }
+    }
+
     /// Where it stands in its log, if it was [encoded for a place](crate::Message::encode_at) in one.
     #[must_use]
     pub fn position(&self) -> Option<Position> {

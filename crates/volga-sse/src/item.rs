@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{EncodedMessage, Message, body::BoxError};
 
-/// An item of an event stream: a [`Message`], an [`EncodedMessage`], or a `Result` of one with any error.
+/// An item of an event stream: a [`Message`], an [`EncodedMessage`], a delivery of a hub, or a `Result` of one with any error.
 ///
 /// Text and bytes are no items, because nothing in them says what they are: a text becomes a message by
 /// `Message::new().data(text)`. An `Err`, or a message that cannot be encoded, ends the stream, so that the client sees a cut stream.
@@ -13,7 +13,7 @@ use crate::{EncodedMessage, Message, body::BoxError};
 #[diagnostic::on_unimplemented(
     message = "an event stream cannot carry `{Self}`",
     label = "the items of this stream are `{Self}`",
-    note = "items are `Message`, `EncodedMessage`, or a `Result` of one with an error that converts into `Box<dyn Error + Send + Sync>`",
+    note = "items are `Message`, `EncodedMessage`, a hub's `Delivery`, or a `Result` of one with an error that converts into `Box<dyn Error + Send + Sync>`",
     note = "make a message of each item: `stream.map(|text| Message::new().data(text))`, or `.json(value)`"
 )]
 pub trait SseItem: sealed::IntoPiece {}

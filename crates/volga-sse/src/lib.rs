@@ -22,10 +22,14 @@
 //! |---|---|---|
 //! | none | yes | the codec: [`Message`], [`EncodedMessage`], [`EventName`], [`EventId`], [`Position`]; [`Decoder`], [`Event`], [`reconnect`]. No runtime, no `http` |
 //! | `body` | yes | [`Sse`] and [`SseBody`]: a stream of messages as a response body; [`EventStream`]: a body as a stream of events; [`LastEventId`]; [`StreamLimit`] |
+//! | `hub` | no | [`hub`]: topics with a bounded log each, subscriptions that resume, gaps that are told |
+//! | `metrics` | no | `HubStats::record`: the numbers of a hub for the recorder of the `metrics` crate |
 //! | `json` | yes | [`Message::json`] |
 //! | `macros` | no | [`sse_stream!`]: a stream written as a block with `yield` and `?` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod reconnect;
 
 mod decode;

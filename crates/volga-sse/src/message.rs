@@ -215,9 +215,24 @@ impl Message {
     /// # Errors
     ///
     /// As [`encode`](Self::encode).
-    pub fn encode_at(mut self, position: Position) -> Result<EncodedMessage, EncodeError> {
-        self.set_id(PositionText::new(position).as_str());
-        Ok(self.encode()?.at(position))
+    pub fn encode_at(self, position: Position) -> Result<EncodedMessage, EncodeError> {
+        Ok(self.without_id(position)?.at(position))
+    }
+
+    /// The message but for its event ID, in a block with room for one as long as that of `expected`: what a log does before it knows the place, so
+    /// that nothing is copied while it gives places out.
+    pub(crate) fn without_id(mut self, expected: Position) -> Result<Unnumbered, EncodeError> {
+        if let Some(error) = self.error {
+            return Err(*error);
+        }
+        if self.present.has(Present::ID) {
+            remove_lines(&mut self.wire, prefix::ID);
+        }
+        let mut wire = self.wire.into_heap();
+        let more = room(prefix::ID, PositionText::new(expected).as_str());
+        wire.reserve_exact(more);
+        wire.shrink_to(wire.len() + more);
+        Ok(Unnumbered { wire })
     }
 
     /// The message as its bytes on the wire, in the memory that it was built in: see [`reusing`](Self::reusing).
@@ -303,6 +318,26 @@ impl Message {
     #[cold]
     fn refuse(&mut self, error: EncodeError) {
         self.error.get_or_insert_with(|| Box::new(error));
+    }
+}
+
+/// A message that waits for its place in a log.
+pub(crate) struct Unnumbered {
+    wire: Vec<u8>,
+}
+
+impl Unnumbered {
+    /// Writes the event ID behind the rest. Copies nothing when the ID has the length that was expected.
+    pub(crate) fn at(mut self, position: Position) -> EncodedMessage {
+        push_lines(&mut self.wire, prefix::ID, PositionText::new(position).as_str());
+        self.wire.push(b'\n');
+        EncodedMessage::new(self.wire).at(position)
+    }
+
+    /// The bytes on the wire, once it has an ID of the expected length.
+    #[cfg(feature = "hub")]
+    pub(crate) fn len(&self) -> usize {
+        self.wire.capacity()
     }
 }
 

@@ -53,28 +53,38 @@ impl fmt::Display for Position {
 /// A position as text, without an allocation.
 pub(crate) struct PositionText {
     bytes: [u8; 33],
-    len: usize,
+    start: usize,
 }
 
 impl PositionText {
+    // By hand, since each message that a log takes in needs one, and formatting took a fifth of that time.
     pub(crate) fn new(position: Position) -> Self {
-        let mut text = Self { bytes: [0; 33], len: 0 };
-        // It is at most 33 characters.
-        let _ = fmt::write(&mut text, format_args!("{position}"));
+        let mut text = Self { bytes: [0; 33], start: 33 };
+        text.push_hex(position.number);
+        text.push(b'-');
+        text.push_hex(position.epoch);
         text
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+        std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
     }
-}
 
-impl fmt::Write for PositionText {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.len + text.len();
-        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
+    /// Puts the number in front of what is there.
+    fn push_hex(&mut self, mut number: u64) {
+        loop {
+            self.push(b"0123456789abcdef"[(number % 16) as usize]);
+            number /= 16;
+            if number == 0 {
+                return;
+            }
+        }
+    }
+
+    fn push(&mut self, byte: u8) {
+        // Two numbers of sixteen digits and what stands between them just fit.
+        self.start -= 1;
+        self.bytes[self.start] = byte;
     }
 }
 

@@ -76,3 +76,86 @@ fn the_count_counts() {
     let info = measure(|| drop(vec![1, 2, 3]));
     assert_eq!(info.count_total, 1);
 }
+
+#[cfg(feature = "hub")]
+mod hub {
+    use std::task::{Context, Poll, Waker};
+
+    use allocation_counter::measure;
+    use futures_util::StreamExt;
+    use volga_sse::{
+        Message,
+        hub::{Delivery, Hub, Subscription},
+    };
+
+    /// The bytes of a subscription that waits, with all that the hub holds for it. Its stream's body and its connection come on top.
+    const IDLE: usize = 200;
+
+    fn poll(subscription: &mut Subscription) -> Poll<Option<Delivery>> {
+        subscription.poll_next_unpin(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Reads to the end of what there is; gives the number of messages.
+    fn drain(subscription: &mut Subscription) -> usize {
+        std::iter::from_fn(|| match poll(subscription) {
+            Poll::Ready(Some(Delivery::Message(message))) => Some(message),
+            Poll::Ready(other) => panic!("{other:?}"),
+            Poll::Pending => None,
+        })
+        .count()
+    }
+
+    fn subscribed(hub: &Hub, count: usize, topics: &[&str]) -> Vec<Subscription> {
+        let mut all: Vec<_> =
+            (0..count).map(|_| hub.subscribe(topics).open().expect("a subscription")).collect();
+        all.iter_mut().for_each(|subscription| assert!(poll(subscription).is_pending()));
+        all
+    }
+
+    fn publish(hub: &Hub) {
+        hub.publish("a.1", Message::new().data("x".repeat(100))).expect("published");
+    }
+
+    #[test]
+    fn delivering_a_message_allocates_nothing_per_subscriber() {
+        for topics in [&["a.1"][..], &["a.1", "b"], &["a.*"]] {
+            let hub = Hub::new();
+            publish(&hub);
+            let mut all = subscribed(&hub, 1_000, topics);
+            // The buffers of the log grow to their size.
+            (0..8).for_each(|_| publish(&hub));
+            all.iter_mut().for_each(|subscription| assert_eq!(drain(subscription), 8));
+            let info = measure(|| {
+                publish(&hub);
+                all.iter_mut().for_each(|subscription| assert_eq!(drain(subscription), 1));
+            });
+            // The text, the message, its block grown for the ID, and the count of its references.
+            assert!(info.count_total <= 5, "{topics:?}: {}", info.count_total);
+        }
+    }
+
+    #[test]
+    fn several_at_once_cost_one_buffer_for_as_long_as_they_wait() {
+        let hub = Hub::new();
+        publish(&hub);
+        let mut all = subscribed(&hub, 1_000, &["a.1"]);
+        (0..50).for_each(|_| publish(&hub));
+        let info = measure(|| {
+            all.iter_mut().for_each(|subscription| assert_eq!(drain(subscription), 50));
+        });
+        // One that grows a few times, and the counts of the messages' references.
+        assert!(info.count_total <= 1_000 * 5 + 50, "{}", info.count_total);
+        assert!(info.count_current <= 50, "{}", info.count_current);
+    }
+
+    #[test]
+    fn a_subscription_that_waits_is_small() {
+        let hub = Hub::new();
+        let mut all = Vec::new();
+        all.reserve_exact(4_000);
+        let info = measure(|| all.extend(subscribed(&hub, 4_000, &["a.1"])));
+        let bytes = info.bytes_current as usize / all.len() + size_of::<Subscription>();
+        println!("{bytes} bytes, of which {} in place", size_of::<Subscription>());
+        assert!(bytes <= IDLE, "{bytes} bytes");
+    }
+}

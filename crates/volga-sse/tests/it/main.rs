@@ -1,6 +1,16 @@
-//! The codec from outside: what goes in, what comes out, for inputs that nobody thought of.
+//! The crate from outside: what goes in, what comes out, for inputs that nobody thought of.
 
 mod chunks;
+#[cfg(feature = "hub")]
+mod hub;
+#[cfg(feature = "hub")]
+mod hub_model;
+#[cfg(feature = "hub")]
+mod hub_relay;
+#[cfg(feature = "hub")]
+mod hub_stats;
+#[cfg(feature = "hub")]
+mod hub_threads;
 mod linear;
 mod naive;
 mod round_trip;

@@ -1,0 +1,134 @@
+//! What a subscription takes from its topics in one go. Pure.
+
+use bytes::Bytes;
+
+/// The messages that a subscription takes in one go: a burst then costs one lock for that many, and not one each.
+pub(crate) const MAX_MESSAGES: usize = 64;
+/// The bytes at which it takes no further one. What a subscriber holds when its client stops reading is bounded by this and one message.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// A message that was taken from a log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Taken {
+    /// Which of the subscription's topics it is from.
+    pub(crate) topic: usize,
+    pub(crate) number: u64,
+    pub(crate) bytes: Bytes,
+}
+
+/// The first messages, by number, of all that are offered.
+///
+/// The offers of one topic come in order, those of several mixed. One message, the common case, takes no memory of its own.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    max: usize,
+    first: Option<Taken>,
+    more: Vec<Taken>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// A batch of at most this many messages.
+    pub(crate) fn of(max: usize) -> Self {
+        Self { max, first: None, more: Vec::new(), bytes: 0 }
+    }
+
+    /// Takes the message if it is among the first. False means that later ones of the same topic will not be, either.
+    pub(crate) fn offer(&mut self, topic: usize, number: u64, bytes: &Bytes) -> bool {
+        if self.is_full() && self.last_number().is_some_and(|last| number > last) {
+            return false;
+        }
+        let taken = Taken { topic, number, bytes: bytes.clone() };
+        self.bytes += bytes.len();
+        match &mut self.first {
+            None => self.first = Some(taken),
+            Some(first) if number < first.number => {
+                let second = std::mem::replace(first, taken);
+                self.more.insert(0, second);
+            }
+            Some(_) => {
+                let place = match self.more.last() {
+                    Some(last) if last.number > number => {
+                        self.more.partition_point(|other| other.number < number)
+                    }
+                    _ => self.more.len(),
+                };
+                self.more.insert(place, taken);
+            }
+        }
+        self.trim();
+        true
+    }
+
+    /// The number of the first message.
+    pub(crate) fn first_number(&self) -> Option<u64> {
+        self.first.as_ref().map(|first| first.number)
+    }
+
+    /// The first message, and the others in reverse, so that the next is always the last.
+    pub(crate) fn into_parts(mut self) -> (Option<Taken>, Vec<Taken>) {
+        self.more.reverse();
+        (self.first, self.more)
+    }
+
+    fn last_number(&self) -> Option<u64> {
+        self.more.last().or(self.first.as_ref()).map(|last| last.number)
+    }
+
+    fn is_full(&self) -> bool {
+        self.more.len() + 1 >= self.max || self.bytes >= MAX_BYTES
+    }
+
+    /// Puts back what a batch that was full before has too much. It stays full, so what was refused before is still behind it.
+    fn trim(&mut self) {
+        while let Some(last) = self.more.last()
+            && (self.more.len() + 1 > self.max || self.bytes - last.bytes.len() >= MAX_BYTES)
+        {
+            self.bytes -= last.bytes.len();
+            self.more.pop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_the_first_part_of_what_was_offered_in_order(
+            topics in vec(vec((1..20_u64, 0..4_000_usize), 0..80), 1..5),
+        ) {
+            let mut batch = Batch::of(MAX_MESSAGES);
+            let mut all = Vec::new();
+            for (index, topic) in topics.iter().enumerate() {
+                // Numbers of different topics never meet.
+                let mut number = index as u64;
+                let mut refused = false;
+                for (skip, len) in topic {
+                    number += skip * topics.len() as u64;
+                    let bytes = Bytes::from(vec![b'x'; *len]);
+                    all.push(Taken { topic: index, number, bytes: bytes.clone() });
+                    refused = refused || !batch.offer(index, number, &bytes);
+                }
+            }
+            all.sort_unstable_by_key(|taken| taken.number);
+            let (first, mut rest) = batch.into_parts();
+            rest.reverse();
+            let found: Vec<_> = first.into_iter().chain(rest).collect();
+            prop_assert_eq!(&found[..], &all[..found.len()]);
+            let bytes: usize = found.iter().map(|taken| taken.bytes.len()).sum();
+            prop_assert!(found.len() == all.len() || found.len() == MAX_MESSAGES || bytes >= MAX_BYTES);
+            prop_assert!(found.len() <= MAX_MESSAGES && bytes < MAX_BYTES + 4_000);
+        }
+    }
+
+    #[test]
+    fn one_message_takes_no_memory_of_its_own() {
+        let mut batch = Batch::of(MAX_MESSAGES);
+        assert!(batch.offer(0, 1, &Bytes::from_static(b"x")));
+        assert_eq!(batch.into_parts().1.capacity(), 0);
+    }
+}

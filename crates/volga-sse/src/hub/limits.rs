@@ -1,0 +1,201 @@
+//! The bounds of a hub, each with its default, and the builder that sets them.
+
+use std::time::Duration;
+
+use super::{
+    Hub, Policy,
+    clock::milliseconds,
+    name::TopicError,
+    pattern::Filter,
+    relay::DEFAULT_MAX_REORDERED,
+    shared::{KeyedTopics, Relay, Settings},
+};
+use crate::Position;
+
+/// The messages that a topic's log holds.
+pub const DEFAULT_MAX_MESSAGES: usize = 1_024;
+/// The bytes that a topic's log holds.
+pub const DEFAULT_MAX_BYTES: usize = 1024 * 1024;
+/// The age to which a topic's log holds messages.
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
+/// The topics of a hub.
+pub const DEFAULT_MAX_TOPICS: usize = 10_000;
+/// How long a topic without subscribers stays after its last message.
+pub const DEFAULT_TOPIC_IDLE: Duration = Duration::from_secs(60 * 60);
+/// The topics that are gone whose last position a hub remembers.
+pub const DEFAULT_MAX_FORGOTTEN_TOPICS: usize = 10_000;
+/// The bytes of a message as it is sent.
+pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 64 * 1024;
+/// The bytes of a topic's name.
+pub const DEFAULT_MAX_TOPIC_NAME: usize = 255;
+/// The bytes of a key.
+pub const DEFAULT_MAX_KEY: usize = 255;
+/// The names and patterns of one subscription.
+pub const DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION: usize = 100;
+
+/// The bounds of a topic's log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    /// In milliseconds.
+    pub(crate) age: u64,
+}
+
+/// A hub in the making: its bounds, and what its topics are.
+///
+/// ```
+/// use std::time::Duration;
+/// use volga_sse::hub::{Hub, Policy};
+///
+/// let hub = Hub::builder()
+///     .max_messages(200)
+///     .max_age(Duration::from_secs(600))
+///     .policy(Policy::close())
+///     .keyed("ticker.*", 1_000)?
+///     .build();
+/// # Ok::<(), volga_sse::hub::TopicError>(())
+/// ```
+///
+/// What a hub holds at most is the number of topics times the bytes of a log, beside the values of keyed topics.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct HubBuilder {
+    settings: Settings,
+}
+
+impl HubBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            settings: Settings {
+                bounds: Bounds {
+                    messages: DEFAULT_MAX_MESSAGES,
+                    bytes: DEFAULT_MAX_BYTES,
+                    age: milliseconds(DEFAULT_MAX_AGE),
+                },
+                max_topics: DEFAULT_MAX_TOPICS,
+                topic_idle: milliseconds(DEFAULT_TOPIC_IDLE),
+                max_forgotten_topics: DEFAULT_MAX_FORGOTTEN_TOPICS,
+                max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+                max_topic_name: DEFAULT_MAX_TOPIC_NAME,
+                max_key: DEFAULT_MAX_KEY,
+                max_topics_per_subscription: DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
+                policy: Policy::Gap,
+                pace: Duration::ZERO,
+                keyed: Vec::new(),
+                relay: None,
+                max_reordered: DEFAULT_MAX_REORDERED,
+            },
+        }
+    }
+
+    /// Sets how many messages a topic's log holds; [`DEFAULT_MAX_MESSAGES`] by default. The newest message always stays, so zero counts as one.
+    pub fn max_messages(mut self, messages: usize) -> Self {
+        self.settings.bounds.messages = messages.max(1);
+        self
+    }
+
+    /// Sets how many bytes a topic's log holds; [`DEFAULT_MAX_BYTES`] by default. A message that is longer is held alone.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.settings.bounds.bytes = bytes;
+        self
+    }
+
+    /// Sets the age to which a topic's log holds messages; [`DEFAULT_MAX_AGE`] by default. Old messages go when somebody publishes or subscribes: on
+    /// that topic at once, on the others little by little.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.settings.bounds.age = milliseconds(age);
+        self
+    }
+
+    /// Sets how many topics the hub has; [`DEFAULT_MAX_TOPICS`] by default.
+    pub fn max_topics(mut self, topics: usize) -> Self {
+        self.settings.max_topics = topics;
+        self
+    }
+
+    /// Sets how long a topic without subscribers stays after its last message; [`DEFAULT_TOPIC_IDLE`] by default. A keyed topic stays for as long as
+    /// a key has a value.
+    pub fn topic_idle(mut self, time: Duration) -> Self {
+        self.settings.topic_idle = milliseconds(time);
+        self
+    }
+
+    /// Sets of how many topics that are gone the hub remembers the last position; [`DEFAULT_MAX_FORGOTTEN_TOPICS`] by default. Who resumes on one that
+    /// is no longer remembered may be told of a gap where there is none, and never the other way round.
+    pub fn max_forgotten_topics(mut self, topics: usize) -> Self {
+        self.settings.max_forgotten_topics = topics;
+        self
+    }
+
+    /// Sets how many bytes a message has as it is sent; [`DEFAULT_MAX_MESSAGE_BYTES`] by default.
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_message_bytes = bytes;
+        self
+    }
+
+    /// Sets how many bytes a topic's name has; [`DEFAULT_MAX_TOPIC_NAME`] by default.
+    pub fn max_topic_name(mut self, bytes: usize) -> Self {
+        self.settings.max_topic_name = bytes;
+        self
+    }
+
+    /// Sets how many bytes a key has; [`DEFAULT_MAX_KEY`] by default.
+    pub fn max_key(mut self, bytes: usize) -> Self {
+        self.settings.max_key = bytes;
+        self
+    }
+
+    /// Sets how many names and patterns a subscription has; [`DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION`] by default. A pattern may match any number of
+    /// topics.
+    pub fn max_topics_per_subscription(mut self, topics: usize) -> Self {
+        self.settings.max_topics_per_subscription = topics;
+        self
+    }
+
+    /// Sets what happens to slow subscribers that do not say it themselves; [`Policy::Gap`] by default.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.settings.policy = policy;
+        self
+    }
+
+    /// Sets the [pace](super::Subscribe::pace) of subscriptions that do not say it themselves; none by default.
+    pub fn pace(mut self, time: Duration) -> Self {
+        self.settings.pace = time;
+        self
+    }
+
+    /// Makes the topics of this name or pattern keyed: beside its log, each has a table with the newest message of each key, for up to `max_keys` keys.
+    /// The first call that matches a topic counts.
+    ///
+    /// # Errors
+    ///
+    /// The text is no name or pattern.
+    pub fn keyed(mut self, topics: &str, max_keys: usize) -> Result<Self, TopicError> {
+        let filter = Filter::parse(topics, usize::MAX)?;
+        self.settings.keyed.push(KeyedTopics { filter, max_keys });
+        Ok(self)
+    }
+
+    /// Makes a hub that numbers nothing itself: its positions come from an ordered source outside, by [`Hub::publish_at`], and `after` is the last one that it
+    /// does not need. Hubs of one source share its epoch, so a client may resume on any of them.
+    ///
+    /// **Unstable**: this is here for logs that several nodes share, and will change with them.
+    pub fn relay(mut self, after: Position) -> Self {
+        self.settings.relay = Some(Relay { epoch: after.epoch(), after: after.number() });
+        self
+    }
+
+    /// Sets how many messages a [relayed](Self::relay) hub holds back because one before them has not come; [`DEFAULT_MAX_REORDERED`] by default. With one
+    /// more, what is missing counts as lost.
+    pub fn max_reordered(mut self, messages: usize) -> Self {
+        self.settings.max_reordered = messages;
+        self
+    }
+
+    /// The hub.
+    #[must_use]
+    pub fn build(self) -> Hub {
+        Hub::with(self.settings)
+    }
+}

@@ -1,0 +1,138 @@
+//! The hub under every order in which threads can meet at its locks and atomics, as far as a bound on forced switches goes.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p volga-sse --features hub --release --lib loom`
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+};
+
+use futures_util::StreamExt;
+use loom::{sync::Notify, thread};
+
+use super::{Delivery, Hub, Subscription};
+use crate::Message;
+
+/// Each schedule with at most so many switches away from a thread that could go on. Bugs of this kind need one or two.
+const SWITCHES: usize = 2;
+
+/// A task: it sleeps until its waker is woken. If nobody does that, loom reports a deadlock.
+struct Task(Notify);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.notify();
+    }
+}
+
+/// Waits for the next delivery as a task would.
+fn next(subscription: &mut Subscription) -> Option<Delivery> {
+    let task = Arc::new(Task(Notify::new()));
+    let waker = Waker::from(Arc::clone(&task));
+    loop {
+        match subscription.poll_next_unpin(&mut Context::from_waker(&waker)) {
+            Poll::Ready(delivery) => return delivery,
+            Poll::Pending => task.0.wait(),
+        }
+    }
+}
+
+fn number(delivery: Option<Delivery>) -> u64 {
+    match delivery {
+        Some(Delivery::Message(message)) => message.position().expect("a position").number(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn publish(hub: &Hub, topic: &str) {
+    hub.publish(topic, Message::new()).expect("published");
+}
+
+fn model(check: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(SWITCHES);
+    builder.check(check);
+}
+
+#[test]
+fn a_sleeping_subscriber_of_one_topic_misses_no_message() {
+    model(|| {
+        let hub = Hub::new();
+        let mut subscription = hub.subscribe("a").open().expect("open");
+        let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
+        assert_eq!(number(next(&mut subscription)), 1);
+        assert_eq!(number(next(&mut subscription)), 2);
+        publisher.join().expect("no panic");
+    });
+}
+
+#[test]
+fn two_publishers_wake_a_subscriber_of_one_topic_for_both() {
+    model(|| {
+        let hub = Hub::new();
+        let mut subscription = hub.subscribe("a").open().expect("open");
+        let publishers = [hub.clone(), hub].map(|hub| thread::spawn(move || publish(&hub, "a")));
+        assert_eq!(number(next(&mut subscription)), 1);
+        assert_eq!(number(next(&mut subscription)), 2);
+        publishers.into_iter().for_each(|publisher| publisher.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn messages_of_two_topics_arrive_in_the_order_of_their_positions() {
+    model(|| {
+        let hub = Hub::new();
+        let mut subscription = hub.subscribe(["a", "b"]).open().expect("open");
+        let publishers = [(hub.clone(), "a"), (hub, "b")]
+            .map(|(hub, topic)| thread::spawn(move || publish(&hub, topic)));
+        assert_eq!(number(next(&mut subscription)), 1);
+        assert_eq!(number(next(&mut subscription)), 2);
+        publishers.into_iter().for_each(|publisher| publisher.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn a_topic_that_begins_while_its_pattern_is_read_is_not_missed() {
+    model(|| {
+        let hub = Hub::new();
+        let mut subscription = hub.subscribe("*").open().expect("open");
+        let publisher = thread::spawn(move || {
+            publish(&hub, "a");
+            publish(&hub, "b");
+        });
+        assert_eq!(number(next(&mut subscription)), 1);
+        assert_eq!(number(next(&mut subscription)), 2);
+        publisher.join().expect("no panic");
+    });
+}
+
+#[test]
+fn one_that_leaves_hides_nobody_from_a_publisher() {
+    model(|| {
+        let hub = Hub::new();
+        let leaves = hub.subscribe("a").open().expect("open");
+        let mut stays = hub.subscribe("a").open().expect("open");
+        let publisher = thread::spawn(move || publish(&hub, "a"));
+        let leaving = thread::spawn(move || drop(leaves));
+        assert_eq!(number(next(&mut stays)), 1);
+        publisher.join().expect("no panic");
+        leaving.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_close_reaches_who_sleeps_after_all_that_was_published_before() {
+    for topics in [&["a"][..], &["*"]] {
+        model(move || {
+            let hub = Hub::new();
+            let mut subscription = hub.subscribe(topics).open().expect("open");
+            let publisher = thread::spawn(move || {
+                publish(&hub, "a");
+                hub.close();
+            });
+            assert_eq!(number(next(&mut subscription)), 1);
+            assert_eq!(next(&mut subscription), None);
+            publisher.join().expect("no panic");
+        });
+    }
+}

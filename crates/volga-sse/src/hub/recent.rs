@@ -1,0 +1,123 @@
+//! Which topics the last messages of the hub were for: so that one who reads ten thousand topics need not look at each for one message. Pure.
+
+/// The messages that are remembered.
+const MESSAGES: usize = 1_024;
+/// The topics that are found at most: with more, looking at every topic costs no more.
+pub(crate) const MAX_FOUND: usize = 64;
+
+/// The topics of the last messages.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    /// The topic of a number stands at its remainder.
+    topics: Box<[u64]>,
+    /// The numbers that are known, from the first to before the end.
+    first: u64,
+    end: u64,
+}
+
+/// Topics, each once, as places among those of a subscription.
+#[derive(Debug)]
+pub(crate) struct Found {
+    places: [usize; MAX_FOUND],
+    len: usize,
+}
+
+impl Recent {
+    pub(crate) fn new() -> Self {
+        Self { topics: vec![0; MESSAGES].into(), first: 0, end: 0 }
+    }
+
+    /// Notes the topic of the message with this number. A number that does not follow the last one starts anew.
+    pub(crate) fn note(&mut self, number: u64, topic: u64) {
+        if number != self.end {
+            self.first = number;
+        }
+        self.end = number.saturating_add(1);
+        self.first = self.first.max(self.end.saturating_sub(MESSAGES as u64));
+        self.topics[(number % MESSAGES as u64) as usize] = topic;
+    }
+
+    /// The topics of the messages after a number and up to another, as the places that `place` gives; `None` if that is not known, or is too many.
+    pub(crate) fn find(
+        &self,
+        after: u64,
+        through: u64,
+        place: impl Fn(u64) -> Option<usize>,
+    ) -> Option<Found> {
+        if after >= through || after + 1 < self.first || through >= self.end {
+            return None;
+        }
+        let mut found = Found { places: [0; MAX_FOUND], len: 0 };
+        for number in after + 1..=through {
+            let topic = self.topics[(number % MESSAGES as u64) as usize];
+            if let Some(place) = place(topic).filter(|place| !found.places().contains(place)) {
+                *found.places.get_mut(found.len)? = place;
+                found.len += 1;
+            }
+        }
+        Some(found)
+    }
+}
+
+impl Found {
+    pub(crate) fn places(&self) -> &[usize] {
+        &self.places[..self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_what_was_noted(
+            steps in vec((0..3_u64, 0..100_u64), 0..3_000),
+            ends in (0..4_000_u64, 0..4_000_u64),
+        ) {
+            let mut recent = Recent::new();
+            let mut all = Vec::new();
+            let mut number = 0;
+            for (skip, topic) in steps {
+                // Mostly none is left out.
+                number += 1 + u64::from(skip == 0 && topic == 0);
+                recent.note(number, topic);
+                all.push((number, topic));
+            }
+            let (after, through) = (ends.0.min(ends.1), ends.0.max(ends.1));
+            // Every second topic is subscribed to.
+            let place = |topic: u64| topic.is_multiple_of(2).then_some(topic as usize / 2);
+            if let Some(found) = recent.find(after, through, place) {
+                let range = all.iter().filter(|(number, _)| (after + 1..=through).contains(number));
+                prop_assert_eq!(range.clone().count() as u64, through - after);
+                let mut expect: Vec<_> = range.filter_map(|(_, topic)| place(*topic)).collect();
+                expect.sort_unstable();
+                expect.dedup();
+                let mut places = found.places().to_vec();
+                places.sort_unstable();
+                prop_assert_eq!(places, expect);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_found() {
+        let mut recent = Recent::new();
+        let find = |recent: &Recent, after, through| {
+            recent.find(after, through, |topic| Some(topic as usize)).map(|found| found.len)
+        };
+        assert_eq!(find(&recent, 0, 1), None);
+        (1..=MESSAGES as u64 + 1).for_each(|number| recent.note(number, number % 5));
+        assert_eq!(find(&recent, 0, 3), None);
+        assert_eq!(find(&recent, 1, 3), Some(2));
+        assert_eq!(find(&recent, 1, MESSAGES as u64 + 1), Some(5));
+        assert_eq!(find(&recent, 1, MESSAGES as u64 + 2), None);
+        assert_eq!(find(&recent, 3, 3), None);
+        let mut many = Recent::new();
+        (1..=100).for_each(|number| many.note(number, number));
+        assert_eq!(find(&many, 0, MAX_FOUND as u64), Some(MAX_FOUND));
+        assert_eq!(find(&many, 0, MAX_FOUND as u64 + 1), None);
+    }
+}

@@ -1,0 +1,379 @@
+//! A subscription: a cursor in the order of its hub, and the topics that it reads.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures_core::Stream;
+
+use super::{
+    Delivery, Gap, Policy, SubscriptionEnd,
+    batch::{Batch, MAX_MESSAGES, Taken},
+    pace::Pace,
+    shared::{Shared, unlock},
+    sync::Ordering,
+    topic::{Member, Scan},
+    wake::Reader,
+};
+use crate::{EncodedMessage, Position};
+
+/// So many topics are looked at one by one for a message.
+const FEW: usize = 4;
+
+/// A subscription to topics of a hub: a stream of [deliveries](Delivery), which [`Sse`](crate::Sse) takes as it is.
+///
+/// It holds no messages but a few that are about to be delivered: it is a position in the logs of its topics. Dropping it ends it at once.
+pub struct Subscription {
+    hub: Arc<Shared>,
+    reader: Arc<Reader>,
+    topics: Topics,
+    /// Losses up to here were told; behind the cursor when messages that were not lost lie between.
+    told: u64,
+    /// What was taken from the logs and is to be delivered, the next one last.
+    taken: Vec<Taken>,
+    opening: Option<Box<Opening>>,
+    policy: Policy,
+    /// It was up to date once, and so may be too slow.
+    caught_up: bool,
+    extras: Option<Box<Extras>>,
+}
+
+/// The topics of a subscription. Most have one, which needs no memory of its own.
+enum Topics {
+    One(Member),
+    /// By their IDs: new ones come last.
+    Several(Vec<Member>),
+}
+
+/// How a subscription begins.
+#[derive(Debug)]
+pub(crate) enum Opening {
+    /// Keyed topics begin with the newest value of each key up to `through`, the others behind `plain_after`.
+    Newcomer { through: u64, plain_after: u64 },
+    /// The topics may have lost messages up to `lost` before they were what they are now.
+    Returning { lost: u64 },
+    /// The same, and where the client left off is not known.
+    Unknown { lost: u64 },
+}
+
+/// What few subscriptions have.
+struct Extras {
+    /// Where else the hub knows the subscription; taken back when it ends.
+    watch: Option<u32>,
+    identity: Option<(Arc<str>, u32)>,
+    pace: Option<Pace>,
+}
+
+/// What a subscription starts with.
+pub(crate) struct Start {
+    pub(crate) hub: Arc<Shared>,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) members: Vec<Member>,
+    pub(crate) policy: Policy,
+    /// Zero for none.
+    pub(crate) pace: Duration,
+    pub(crate) opening: Option<Opening>,
+    pub(crate) watch: Option<u32>,
+    pub(crate) identity: Option<(Arc<str>, u32)>,
+}
+
+impl Subscription {
+    pub(crate) fn new(start: Start) -> Self {
+        let Start { hub, reader, mut members, policy, pace, opening, watch, identity } = start;
+        // With a pattern, others may come.
+        let topics = match members.pop() {
+            Some(only) if members.is_empty() && watch.is_none() => Topics::One(only),
+            last => {
+                members.extend(last);
+                Topics::Several(members)
+            }
+        };
+        hub.counts.subscribers.fetch_add(1, Ordering::Relaxed);
+        let has_extras = watch.is_some() || identity.is_some() || !pace.is_zero();
+        let pace = (!pace.is_zero()).then(|| Pace::new(pace));
+        let extras = has_extras.then(|| Box::new(Extras { watch, identity, pace }));
+        Self {
+            hub,
+            reader,
+            topics,
+            told: 0,
+            taken: Vec::new(),
+            opening: opening.map(Box::new),
+            policy,
+            caught_up: false,
+            extras,
+        }
+    }
+
+    /// Waits for the next delivery of the subscribed topics.
+    ///
+    /// Messages arrive in the order of their positions. A [`Delivery::Gap`] stands where a log moved past this subscriber: it covers at least
+    /// what is missing, and the subscription goes on with the oldest message that is still held. `None` means that it
+    /// [ended](Self::end).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future loses nothing, so it may be a `select!` branch.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        poll_fn(|cx| self.poll_delivery(cx)).await
+    }
+
+    /// Up to where everything was delivered or told: what a client that has it all would resume from.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.hub.position(self.reader.cursor())
+    }
+
+    /// Why it ended by itself, if it did.
+    #[must_use]
+    pub fn end(&self) -> Option<SubscriptionEnd> {
+        self.reader.end()
+    }
+
+    fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        loop {
+            // Looked at before the logs are: what was published before the hub closed is then seen there.
+            let end = self.reader.end();
+            if end.is_some_and(|end| end != SubscriptionEnd::HubClosed) {
+                self.taken = Vec::new();
+                return Poll::Ready(None);
+            }
+            if let (None, Some(pace)) = (end, self.pace()) {
+                ready!(pace.poll_open(cx));
+            }
+            if let Some(delivery) = self.take().or_else(|| self.read()) {
+                self.pace().into_iter().for_each(Pace::delivered);
+                return Poll::Ready(Some(delivery));
+            }
+            if end.is_some() {
+                return Poll::Ready(None);
+            }
+            if self.pace().is_some_and(Pace::drained) {
+                continue;
+            }
+            self.caught_up = true;
+            self.reader.park(cx.waker());
+            if let Topics::One(member) = &self.topics {
+                member.topic.sleeps();
+            }
+            if !self.has_news() && self.reader.end() == end {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn pace(&mut self) -> Option<&mut Pace> {
+        self.extras.as_mut()?.pace.as_mut()
+    }
+
+    /// The next of the messages that were taken before.
+    fn take(&mut self) -> Option<Delivery> {
+        let taken = self.taken.pop()?;
+        if self.taken.is_empty() {
+            // A subscriber that waits holds no memory for bursts.
+            self.taken = Vec::new();
+        }
+        Some(self.deliver(taken))
+    }
+
+    fn deliver(&self, taken: Taken) -> Delivery {
+        self.reader.set_cursor(taken.number);
+        match &self.topics {
+            Topics::One(_) => self.reader.count_delivered(),
+            Topics::Several(members) => members[taken.topic].topic.count_delivered(),
+        }
+        Delivery::Message(EncodedMessage::held(taken.bytes, self.hub.position(taken.number)))
+    }
+
+    /// Whether there may be something to read.
+    fn has_news(&self) -> bool {
+        let cursor = self.reader.cursor();
+        self.opening.is_some()
+            || match &self.topics {
+                Topics::One(member) => member.topic.last() > cursor,
+                Topics::Several(_) => self.hub.horizon() > cursor,
+            }
+    }
+
+    /// Reads from the logs until there is something to deliver, or nothing more to read.
+    fn read(&mut self) -> Option<Delivery> {
+        while self.has_news() {
+            let horizon = self.hub.horizon();
+            self.take_joined();
+            let cursor = self.reader.cursor();
+            let (through, newcomer) = match self.opening.as_deref() {
+                Some(Opening::Newcomer { through, plain_after }) => (*through, Some(*plain_after)),
+                _ => (horizon, None),
+            };
+            let mut scan = Scan {
+                topic: 0,
+                after: cursor,
+                through,
+                latest: self.policy == Policy::Latest,
+                newcomer,
+                max_lag: self.max_lag(),
+                lost: 0,
+                too_slow: false,
+            };
+            // What was taken cannot be replaced by a newer value any more.
+            let mut batch = Batch::of(if scan.latest { 1 } else { MAX_MESSAGES });
+            self.scan(&mut scan, &mut batch);
+            let hole = self.hub.hole();
+            if hole > cursor {
+                scan.lost = scan.lost.max(hole);
+            }
+            if let Some(gap) = self.gap(&scan, horizon, &batch) {
+                let (first, mut taken) = batch.into_parts();
+                taken.extend(first);
+                self.taken = taken;
+                return Some(Delivery::Gap(gap));
+            }
+            // A hub that is closed leaves nobody behind: its subscriptions come to its end.
+            if scan.too_slow && self.reader.end().is_none() {
+                self.reader.close(SubscriptionEnd::TooSlow);
+                return None;
+            }
+            let (first, taken) = batch.into_parts();
+            if let Some(first) = first {
+                self.taken = taken;
+                return Some(self.deliver(first));
+            }
+            // Nothing is left up to there.
+            self.reader.set_cursor(cursor.max(through));
+            self.opening = None;
+        }
+        None
+    }
+
+    /// Looks into the topics: into those with news if this can be said and is worth asking, else into all.
+    fn scan(&self, scan: &mut Scan, batch: &mut Batch) {
+        let members = self.topics.members();
+        let place = |id| members.binary_search_by_key(&id, |member| member.topic.id).ok();
+        let changed = if members.len() > FEW && self.opening.is_none() {
+            self.hub.changed(scan.after, scan.through, place)
+        } else {
+            None
+        };
+        let mut look = |topic: usize| {
+            scan.topic = topic;
+            members[topic].topic.scan(scan, batch);
+        };
+        match changed {
+            // A topic that let go of a message which was not read yet had that message after the cursor: so it is among these.
+            Some(found) => found.places().iter().for_each(|topic| look(*topic)),
+            None => (0..members.len()).for_each(look),
+        }
+    }
+
+    /// The gap that is to be told before the messages of the batch. It then counts as told.
+    fn gap(&mut self, scan: &Scan, horizon: u64, batch: &Batch) -> Option<Gap> {
+        let told = scan.after.max(self.told).max(scan.newcomer.unwrap_or(0));
+        // What a topic let go of meanwhile may lie beyond messages that others got meanwhile: those were not looked for.
+        let mut lost = scan.lost.min(horizon);
+        let mut after = Some(told);
+        match self.opening.as_deref() {
+            Some(Opening::Returning { lost: before }) => lost = lost.max(*before),
+            Some(Opening::Unknown { lost: before }) => {
+                lost = lost.max(*before);
+                after = None;
+            }
+            Some(Opening::Newcomer { .. }) | None => {}
+        }
+        if after.is_some() && lost <= told {
+            return None;
+        }
+        if scan.newcomer.is_none() {
+            self.opening = None;
+        }
+        self.told = lost;
+        self.hub.counts.gap(after.map_or(0, |after| lost - after));
+        let settled = lost <= scan.through && batch.first_number().is_none_or(|first| first > lost);
+        if settled {
+            self.reader.set_cursor(scan.after.max(lost));
+        }
+        Some(Gap::new(
+            after.map(|after| self.hub.position(after)),
+            self.hub.position(lost),
+            settled,
+        ))
+    }
+
+    fn max_lag(&self) -> Option<(usize, u64)> {
+        let Policy::Close { max_lag } = self.policy else {
+            return None;
+        };
+        if !self.caught_up {
+            return None;
+        }
+        let bounds = &self.hub.settings.bounds;
+        Some(match max_lag {
+            // What is lagged behind by is more than one message.
+            None => ((bounds.messages / 2).max(2), (bounds.bytes as u64 / 2).max(1)),
+            Some(messages) => (messages.get() as usize, u64::MAX),
+        })
+    }
+
+    fn take_joined(&mut self) {
+        if let Topics::Several(members) = &mut self.topics {
+            members.extend(self.reader.take_joined());
+        }
+    }
+}
+
+impl Topics {
+    fn members(&self) -> &[Member] {
+        match self {
+            Self::One(member) => std::slice::from_ref(member),
+            Self::Several(members) => members,
+        }
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Delivery;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        self.poll_delivery(cx)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let now = self.hub.clock.now();
+        if let Some(extras) = self.extras.take()
+            && (extras.watch.is_some() || extras.identity.is_some())
+        {
+            let hub = Arc::clone(&self.hub);
+            let mut order = hub.order();
+            let watcher = extras.watch.map(|handle| order.unwatch(handle));
+            // From here on no topic is handed over any more.
+            self.take_joined();
+            if let Some((identity, handle)) = extras.identity {
+                order.unidentify(&identity, handle);
+                order.exit(&identity, self.topics.members().iter().map(|member| &member.topic));
+            }
+            unlock(order);
+            drop(watcher);
+        }
+        self.hub.counts.subscribers.fetch_sub(1, Ordering::Relaxed);
+        match std::mem::replace(&mut self.topics, Topics::Several(Vec::new())) {
+            Topics::One(member) => member.leave(now),
+            Topics::Several(members) => members.into_iter().for_each(|member| member.leave(now)),
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("position", &self.position())
+            .field("policy", &self.policy)
+            .field("end", &self.end())
+            .finish_non_exhaustive()
+    }
+}

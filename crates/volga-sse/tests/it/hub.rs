@@ -1,0 +1,561 @@
+//! What a hub promises, one claim a test. `hub_model` holds all of them together against random steps.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, StreamExt};
+use http_body_util::BodyExt;
+use tokio::time::advance;
+use volga_sse::{
+    LastEventId, Message, Position, Sse,
+    hub::{
+        DEFAULT_MAX_PRESENCE_EVENTS, Delivery, Hub, Policy, PresenceEvent, PublishError,
+        SubscribeError, Subscription, SubscriptionEnd, TopicError,
+    },
+};
+
+fn text(text: impl AsRef<str>) -> Message {
+    Message::new().data(text)
+}
+
+/// What is ready, as text: data of messages, `after..through` of gaps, `.` where the gap has an ID, `end` at the end.
+fn ready(subscription: &mut Subscription) -> Vec<String> {
+    let mut all = Vec::new();
+    loop {
+        match subscription.next().now_or_never() {
+            None => return all,
+            Some(None) => {
+                all.push("end".to_owned());
+                return all;
+            }
+            Some(Some(Delivery::Message(message))) => {
+                let wire = std::str::from_utf8(message.as_bytes()).unwrap();
+                let (data, id) = wire.strip_prefix("data: ").unwrap().split_once('\n').unwrap();
+                assert_eq!(id, format!("id: {}\n\n", message.position().unwrap()));
+                all.push(data.to_owned());
+            }
+            Some(Some(Delivery::Gap(gap))) => {
+                let after =
+                    gap.after().map_or_else(|| "?".to_owned(), |after| after.number().to_string());
+                let event = gap.to_message().encode().unwrap();
+                let settled = std::str::from_utf8(event.as_bytes()).unwrap().contains("\nid: ");
+                let mark = if settled { "." } else { "" };
+                all.push(format!("{after}..{}{mark}", gap.through().number()));
+            }
+        }
+    }
+}
+
+fn publish(hub: &Hub, topic: &str, texts: &[&str]) -> Position {
+    texts.iter().map(|data| hub.publish(topic, text(data)).unwrap()).last().unwrap()
+}
+
+#[test]
+fn a_subscriber_gets_what_is_published_from_then_on() {
+    let hub = Hub::new();
+    publish(&hub, "a", &["before"]);
+    let mut subscription = hub.subscribe("a").open().unwrap();
+    assert_eq!(ready(&mut subscription), [""; 0]);
+    publish(&hub, "a", &["1", "2"]);
+    publish(&hub, "b", &["other"]);
+    assert_eq!(ready(&mut subscription), ["1", "2"]);
+    publish(&hub, "a", &["3"]);
+    assert_eq!(ready(&mut subscription), ["3"]);
+    assert_eq!(subscription.position().number(), 5);
+}
+
+#[test]
+fn several_topics_arrive_in_one_order_and_each_message_once() {
+    let hub = Hub::new();
+    publish(&hub, "a.1", &["before"]);
+    let mut subscription = hub.subscribe(["a.*", "a.1", ">", "b"]).open().unwrap();
+    for n in 0..300 {
+        hub.publish(["a.1", "b", "a.2", "c"][n * 7 % 4], text(n.to_string())).unwrap();
+    }
+    let expect: Vec<_> = (0..300).map(|n| n.to_string()).collect();
+    assert_eq!(ready(&mut subscription), expect);
+}
+
+#[test]
+fn a_topic_that_a_pattern_matches_later_is_read_from_its_first_message() {
+    let hub = Hub::new();
+    let mut subscription = hub.subscribe("orders.*").open().unwrap();
+    publish(&hub, "orders.1", &["1"]);
+    publish(&hub, "other.1", &["x"]);
+    publish(&hub, "orders.2", &["2"]);
+    assert_eq!(ready(&mut subscription), ["1", "2"]);
+}
+
+#[test]
+fn a_client_resumes_behind_its_last_event_id() {
+    let hub = Hub::new();
+    let last = publish(&hub, "a", &["1", "2"]);
+    publish(&hub, "b", &["3"]);
+    publish(&hub, "a", &["4"]);
+    let mut subscription = hub.subscribe(["a", "b"]).resume(last).open().unwrap();
+    assert_eq!(ready(&mut subscription), ["3", "4"]);
+    let id = last.to_string();
+    for mut subscription in [
+        hub.subscribe("a").resume(id.as_str()).open().unwrap(),
+        hub.subscribe("a").resume(Some(&id)).open().unwrap(),
+    ] {
+        assert_eq!(ready(&mut subscription), ["4"]);
+    }
+    for mut subscription in [
+        hub.subscribe("a").resume("").open().unwrap(),
+        hub.subscribe("a").resume(None::<LastEventId>).open().unwrap(),
+    ] {
+        assert_eq!(ready(&mut subscription), [""; 0]);
+    }
+}
+
+#[test]
+fn an_id_of_nowhere_is_a_gap_with_an_unknown_start_and_then_all_that_is_held() {
+    let hub = Hub::builder().max_messages(2).build();
+    publish(&hub, "a", &["1", "2", "3"]);
+    let next = Position::new(hub.position().epoch(), 4).to_string();
+    for id in ["nonsense", "0-1", next.as_str()] {
+        let mut subscription = hub.subscribe("a").resume(id).open().unwrap();
+        assert_eq!(ready(&mut subscription), ["?..1.", "2", "3"], "{id}");
+    }
+    let mut subscription = hub.subscribe("new").resume("nonsense").open().unwrap();
+    assert_eq!(ready(&mut subscription), ["?..0."]);
+}
+
+#[test]
+fn two_hubs_never_share_an_epoch() {
+    assert_ne!(Hub::new().position().epoch(), Hub::new().position().epoch());
+}
+
+#[test]
+fn who_falls_behind_the_log_is_told_what_is_missing() {
+    let hub = Hub::builder().max_messages(2).build();
+    let mut subscription = hub.subscribe("a").open().unwrap();
+    publish(&hub, "a", &["1", "2", "3", "4"]);
+    assert_eq!(ready(&mut subscription), ["0..2.", "3", "4"]);
+    publish(&hub, "a", &["5"]);
+    assert_eq!(ready(&mut subscription), ["5"]);
+}
+
+#[test]
+fn a_gap_has_an_id_only_if_nothing_before_its_end_is_still_to_come() {
+    let hub = Hub::builder().max_messages(2).build();
+    let mut subscription = hub.subscribe(["a", "b"]).open().unwrap();
+    publish(&hub, "b", &["held"]);
+    publish(&hub, "a", &["2", "3", "4"]);
+    assert_eq!(ready(&mut subscription), ["0..2", "held", "3", "4"]);
+}
+
+#[test]
+fn resuming_past_the_tail_is_a_gap() {
+    let hub = Hub::builder().max_messages(2).build();
+    let first = publish(&hub, "a", &["1"]);
+    publish(&hub, "a", &["2", "3", "4"]);
+    let mut subscription = hub.subscribe("a").resume(first).open().unwrap();
+    assert_eq!(ready(&mut subscription), ["1..2.", "3", "4"]);
+}
+
+#[test]
+fn a_newcomer_may_begin_with_the_last_messages_of_all_topics() {
+    let hub = Hub::new();
+    publish(&hub, "a", &["1", "2"]);
+    publish(&hub, "b", &["3"]);
+    publish(&hub, "a", &["4"]);
+    let mut subscription = hub.subscribe(["a", "b"]).history(3).open().unwrap();
+    publish(&hub, "b", &["5"]);
+    assert_eq!(ready(&mut subscription), ["2", "3", "4", "5"]);
+    let mut all = hub.subscribe(">").history(100).open().unwrap();
+    assert_eq!(ready(&mut all), ["1", "2", "3", "4", "5"]);
+    // Who resumes has a history of its own.
+    let mut resumed = hub.subscribe(">").history(100).resume(hub.position()).open().unwrap();
+    assert_eq!(ready(&mut resumed), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_messages_go_on_publish_on_subscribe_and_elsewhere_little_by_little() {
+    let hub = Hub::builder().max_age(Duration::from_secs(10)).build();
+    let first = publish(&hub, "a", &["1"]);
+    advance(Duration::from_secs(11)).await;
+    let mut subscription = hub.subscribe("a").resume(first).open().unwrap();
+    assert_eq!(ready(&mut subscription), [""; 0]);
+    let mut subscription = hub.subscribe("a").history(5).open().unwrap();
+    assert_eq!(ready(&mut subscription), [""; 0]);
+    publish(&hub, "a", &["2"]);
+    let mut slow = hub.subscribe("a").resume(first).open().unwrap();
+    advance(Duration::from_secs(11)).await;
+    // Only another topic is published to.
+    for _ in 0..3 {
+        publish(&hub, "b", &["x"]);
+        advance(Duration::from_secs(5)).await;
+    }
+    assert_eq!(ready(&mut slow), ["1..2."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_expired_and_came_again_hides_no_loss() {
+    for forgotten in [0, 10] {
+        let hub = Hub::builder()
+            .topic_idle(Duration::from_secs(10))
+            .max_forgotten_topics(forgotten)
+            .max_topics(2)
+            .build();
+        let first = publish(&hub, "a", &["1"]);
+        publish(&hub, "a", &["2"]);
+        publish(&hub, "kept", &["3"]);
+        let subscriber = hub.subscribe("kept").open().unwrap();
+        assert!(matches!(hub.publish("b", text("x")), Err(PublishError::TooManyTopics { max: 2 })));
+        assert_eq!(
+            hub.subscribe("b").open().unwrap_err(),
+            SubscribeError::TooManyTopics { max: 2 }
+        );
+        advance(Duration::from_secs(11)).await;
+        publish(&hub, "b", &["4"]);
+
+        let mut by_pattern = hub.subscribe("a.>").resume(first).open().unwrap();
+        let expect: &[&str] = if forgotten == 0 { &["1..2."] } else { &[] };
+        assert_eq!(ready(&mut by_pattern), expect);
+        let mut by_pattern = hub.subscribe("*").resume(first).open().unwrap();
+        assert_eq!(ready(&mut by_pattern), ["1..2.", "3", "4"]);
+        drop(subscriber);
+        drop((by_pattern,));
+
+        advance(Duration::from_secs(22)).await;
+        let mut again = hub.subscribe("a").resume(first).open().unwrap();
+        assert_eq!(ready(&mut again)[0], if forgotten == 0 { "1..4." } else { "1..2." });
+    }
+}
+
+#[test]
+fn a_keyed_topic_gives_newcomers_the_newest_of_each_key_and_then_what_comes() {
+    let hub = Hub::builder().keyed("ticker.*", 3).unwrap().build();
+    for (key, price) in [("a", "a1"), ("b", "b2"), ("a", "a3"), ("c", "c4")] {
+        hub.publish_keyed("ticker.x", key, text(price)).unwrap();
+    }
+    hub.remove_key("ticker.x", "c", text("c gone")).unwrap();
+    publish(&hub, "plain", &["not for newcomers"]);
+    let mut newcomer = hub.subscribe(["ticker.*", "plain"]).open().unwrap();
+    hub.publish_keyed("ticker.x", "b", text("b7")).unwrap();
+    publish(&hub, "plain", &["8"]);
+    assert_eq!(ready(&mut newcomer), ["a3", "b7", "8"]);
+    hub.publish_keyed("ticker.x", "c", text("c9")).unwrap();
+    assert_eq!(ready(&mut newcomer), ["c9"]);
+
+    assert!(matches!(
+        hub.publish_keyed("ticker.x", "d", text("")),
+        Err(PublishError::TooManyKeys { max: 3 })
+    ));
+    assert!(matches!(hub.publish_keyed("plain", "a", text("")), Err(PublishError::NotKeyed)));
+    assert!(matches!(hub.remove_key("plain", "a", text("")), Err(PublishError::NotKeyed)));
+}
+
+#[test]
+fn who_falls_behind_a_keyed_log_gets_the_newest_of_each_key() {
+    let hub = Hub::builder().keyed("k", 10).unwrap().max_messages(2).build();
+    let mut slow = hub.subscribe("k").open().unwrap();
+    for (key, value) in [("a", "a1"), ("b", "b2"), ("a", "a3"), ("c", "c4"), ("d", "d5")] {
+        hub.publish_keyed("k", key, text(value)).unwrap();
+    }
+    assert_eq!(ready(&mut slow), ["0..3", "b2", "a3", "c4", "d5"]);
+}
+
+#[test]
+fn latest_skips_what_a_newer_message_of_its_key_replaced() {
+    let hub = Hub::builder().keyed("k", 10).unwrap().max_messages(4).build();
+    let mut latest = hub.subscribe("k").policy(Policy::Latest).open().unwrap();
+    for n in 0..100 {
+        hub.publish_keyed("k", ["a", "b"][n % 2], text(n.to_string())).unwrap();
+    }
+    assert_eq!(ready(&mut latest), ["98", "99"]);
+    publish(&hub, "k", &["no key"]);
+    hub.publish_keyed("k", "a", text("a")).unwrap();
+    assert_eq!(ready(&mut latest), ["no key", "a"]);
+    // A message without a key can be lost, and this is told.
+    publish(&hub, "k", &["lost"]);
+    for _ in 0..4 {
+        hub.publish_keyed("k", "a", text("a")).unwrap();
+    }
+    assert_eq!(ready(&mut latest), ["102..103.", "a"]);
+
+    let error = hub.subscribe("plain").policy(Policy::Latest).open().unwrap_err();
+    assert_eq!(error, SubscribeError::NotKeyed);
+}
+
+#[test]
+fn close_ends_a_slow_subscriber_while_it_can_still_resume_whole() {
+    let hub = Hub::builder().max_messages(8).policy(Policy::close()).build();
+    let mut slow = hub.subscribe("a").open().unwrap();
+    assert_eq!(ready(&mut slow), [""; 0]);
+    publish(&hub, "a", &["1", "2", "3"]);
+    assert_eq!(ready(&mut slow), ["1", "2", "3"]);
+    publish(&hub, "a", &["4", "5", "6", "7"]);
+    let left_off = slow.position();
+    assert_eq!(ready(&mut slow), ["end"]);
+    assert_eq!(slow.end(), Some(SubscriptionEnd::TooSlow));
+    // It returns far behind, and is not sent away again before it has caught up once.
+    let mut again = hub.subscribe("a").resume(left_off).open().unwrap();
+    assert_eq!(ready(&mut again), ["4", "5", "6", "7"]);
+    publish(&hub, "a", &["8", "9", "10", "11"]);
+    assert_eq!(ready(&mut again), ["end"]);
+}
+
+#[test]
+fn a_closed_hub_delivers_what_was_published_before() {
+    let hub = Hub::new();
+    let mut one = hub.subscribe("a").open().unwrap();
+    let mut pattern = hub.subscribe("*").open().unwrap();
+    publish(&hub, "a", &["1"]);
+    hub.close();
+    for subscription in [&mut one, &mut pattern] {
+        assert_eq!(ready(subscription), ["1", "end"]);
+        assert_eq!(ready(subscription), ["end"]);
+        assert_eq!(subscription.end(), Some(SubscriptionEnd::HubClosed));
+    }
+    assert!(matches!(hub.publish("a", text("2")), Err(PublishError::Closed)));
+    assert_eq!(hub.subscribe("a").open().unwrap_err(), SubscribeError::Closed);
+}
+
+#[tokio::test]
+async fn a_sleeping_subscriber_is_woken_by_a_message_by_a_close_and_for_its_identity() {
+    let hub = Hub::new();
+    let mut one = hub.subscribe("a").identity("user-7").open().unwrap();
+    let mut pattern = hub.subscribe("*").open().unwrap();
+    let one = tokio::spawn(async move {
+        assert!(one.next().await.is_some());
+        assert!(one.next().await.is_none());
+        one.end()
+    });
+    let pattern = tokio::spawn(async move {
+        assert!(pattern.next().await.is_some());
+        assert!(pattern.next().await.is_none());
+        pattern.end()
+    });
+    tokio::task::yield_now().await;
+    publish(&hub, "a", &["1"]);
+    tokio::task::yield_now().await;
+    assert_eq!(hub.close_identity("user-8"), 0);
+    assert_eq!(hub.close_identity("user-7"), 1);
+    assert_eq!(one.await.unwrap(), Some(SubscriptionEnd::IdentityClosed));
+    hub.close();
+    assert_eq!(pattern.await.unwrap(), Some(SubscriptionEnd::HubClosed));
+    assert_eq!(hub.close_identity("user-7"), 0);
+}
+
+#[test]
+fn an_identity_that_is_closed_gets_nothing_more() {
+    let hub = Hub::new();
+    let mut subscription = hub.subscribe("a").identity("user-7").open().unwrap();
+    publish(&hub, "a", &["1", "2", "3"]);
+    assert!(matches!(subscription.next().now_or_never(), Some(Some(Delivery::Message(_)))));
+    hub.close_identity("user-7");
+    assert_eq!(ready(&mut subscription), ["end"]);
+}
+
+#[test]
+fn what_is_invalid_is_refused_and_changes_nothing() {
+    let hub = Hub::builder()
+        .max_message_bytes(60)
+        .max_topic_name(8)
+        .max_key(2)
+        .max_topics_per_subscription(2)
+        .keyed("k", 1)
+        .unwrap()
+        .build();
+    let start = hub.position();
+    let topic = |result| match result {
+        Err(PublishError::Topic(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(topic(hub.publish("a.*", text(""))), TopicError::Wildcard { at: 2 });
+    assert_eq!(topic(hub.publish("123456789", text(""))), TopicError::TooLong { max: 8 });
+    assert!(matches!(hub.publish("a", text("").event("\n")), Err(PublishError::Message(_))));
+    let room = 60 - format!("data: \nid: {start}\n\n").len();
+    let long = hub.publish("a", text("x".repeat(room + 1)));
+    assert!(matches!(long, Err(PublishError::MessageTooLong { bytes: 61, max: 60 })), "{long:?}");
+    let many = hub.publish_many("a", [text("1"), text("2").event("")]);
+    assert!(matches!(many, Err(PublishError::Message(_))));
+    assert!(matches!(hub.publish_many("a", []), Ok(None)));
+    let key = hub.publish_keyed("k", "abc", text(""));
+    assert!(matches!(key, Err(PublishError::KeyTooLong { max: 2 })));
+    assert_eq!(hub.position(), start);
+    hub.publish("a", text("x".repeat(room))).unwrap();
+
+    let error = |topics: &[&str]| hub.subscribe(topics).open().unwrap_err();
+    assert_eq!(error(&[]), SubscribeError::NoTopics);
+    assert_eq!(error(&["a", "b", "c"]), SubscribeError::TooManyFilters { max: 2 });
+    assert_eq!(error(&["a."]), SubscribeError::Topic(TopicError::EmptySegment { at: 2 }));
+}
+
+#[test]
+fn the_position_replaces_an_id_and_many_are_numbered_one_after_another() {
+    let hub = Hub::new();
+    let mut subscription = hub.subscribe("a").open().unwrap();
+    let last = hub.publish_many("a", ["1", "2", "3"].map(|data| text(data).id("mine"))).unwrap();
+    assert_eq!(last.unwrap().number(), 3);
+    assert_eq!(ready(&mut subscription), ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn a_response_body_takes_a_subscription_as_it_is() {
+    let hub = Hub::builder().max_messages(1).build();
+    let subscription = hub.subscribe("a").open().unwrap();
+    let epoch = hub.position().epoch();
+    publish(&hub, "a", &["1", "2"]);
+    hub.close();
+    let body = Sse::new(subscription).without_retry().into_response().into_body();
+    let sent = body.collect().await.unwrap().to_bytes();
+    let expect = format!(
+        "event: gap\ndata: {{\"after\":\"{epoch:x}-0\",\"through\":\"{epoch:x}-1\"}}\nid: {epoch:x}-1\n\n\
+         data: 2\nid: {epoch:x}-2\n\n"
+    );
+    assert_eq!(String::from_utf8(sent.to_vec()).unwrap(), expect);
+}
+
+#[test]
+fn a_dropped_subscription_is_gone_at_once() {
+    let hub = Hub::new();
+    let name = hub.subscribe("a").open().unwrap();
+    let pattern = hub.subscribe(">").identity("user-7").open().unwrap();
+    let subscribers = || (hub.stats().subscribers, hub.topic_stats("a").unwrap().subscribers);
+    assert_eq!(subscribers(), (2, 2));
+    drop(name);
+    assert_eq!(subscribers(), (1, 1));
+    drop(pattern);
+    assert_eq!(subscribers(), (0, 0));
+    assert_eq!(hub.close_identity("user-7"), 0);
+    publish(&hub, "new", &["x"]);
+    assert_eq!(hub.topic_stats("new").unwrap().subscribers, 0);
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_publish_wakes_who_sleeps_on_its_topic_once_and_nobody_else() {
+    let hub = Hub::new();
+    for topics in [&["a"][..], &["a", "c"], &["a.>", "a"]] {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let poll = |subscription: &mut Subscription| {
+            subscription.poll_next_unpin(&mut Context::from_waker(&waker)).is_ready()
+        };
+        let mut subscription = hub.subscribe(topics).open().unwrap();
+        assert!(!poll(&mut subscription));
+        publish(&hub, "b", &["1"]);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        publish(&hub, "a", &["2", "3", "4"]);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        // It is awake, and has yet to see what it was woken for.
+        assert!(poll(&mut subscription));
+        publish(&hub, "a", &["5"]);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        while poll(&mut subscription) {}
+        publish(&hub, "a", &["6"]);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+    }
+}
+
+#[test]
+fn an_identity_is_present_once_however_many_subscriptions_it_has() {
+    let hub = Hub::new();
+    let mut watch = hub.watch_presence("a").unwrap();
+    let mut event = || watch.next().now_or_never();
+    let first = hub.subscribe("a").identity("anna").open().unwrap();
+    let second = hub.subscribe(["*", "a"]).identity("anna").open().unwrap();
+    let nobody = hub.subscribe("a").open().unwrap();
+    assert_eq!(hub.presence("a"), [("anna".into(), 2)].into());
+    assert_eq!(event(), Some(PresenceEvent::Present([].into())));
+    assert_eq!(event(), Some(PresenceEvent::Joined("anna".into())));
+    drop((first, nobody));
+    assert_eq!(event(), None);
+    drop(second);
+    assert_eq!(event(), Some(PresenceEvent::Left("anna".into())));
+    assert_eq!(hub.presence("a"), [].into());
+}
+
+#[test]
+fn a_pattern_is_present_in_topics_that_begin_later() {
+    let hub = Hub::new();
+    let subscription = hub.subscribe("room.*").identity("anna").open().unwrap();
+    let mut watch = hub.watch_presence("room.1").unwrap();
+    publish(&hub, "room.1", &["x"]);
+    drop(subscription);
+    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()).collect();
+    let anna = "anna".into();
+    assert_eq!(
+        events,
+        [
+            PresenceEvent::Present([].into()),
+            PresenceEvent::Joined(Arc::clone(&anna)),
+            PresenceEvent::Left(anna)
+        ]
+    );
+}
+
+#[test]
+fn a_watch_that_is_not_polled_starts_over_instead_of_growing() {
+    let hub = Hub::new();
+    let mut watch = hub.watch_presence("a").unwrap();
+    let all: Vec<_> = (0..DEFAULT_MAX_PRESENCE_EVENTS)
+        .map(|n| hub.subscribe("a").identity(n.to_string()).open().unwrap())
+        .collect();
+    let more = hub.subscribe("a").identity("one more").open().unwrap();
+    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()).collect();
+    let [PresenceEvent::Present(present), PresenceEvent::Joined(last)] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!((present.len(), &**last), (all.len(), "one more"));
+    drop(more);
+    assert_eq!(watch.next().now_or_never(), Some(PresenceEvent::Left("one more".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pace_delivers_the_first_at_once_and_the_rest_of_a_burst_together() {
+    let window = Duration::from_millis(50);
+    let hub = Hub::new();
+    let mut paced = hub.subscribe("a").pace(window).open().unwrap();
+    publish(&hub, "a", &["1"]);
+    assert_eq!(ready(&mut paced), ["1"]);
+    publish(&hub, "a", &["2", "3"]);
+    assert_eq!(ready(&mut paced), [""; 0]);
+    advance(window - Duration::from_millis(1)).await;
+    publish(&hub, "a", &["4"]);
+    assert_eq!(ready(&mut paced), [""; 0]);
+    advance(Duration::from_millis(2)).await;
+    assert_eq!(ready(&mut paced), ["2", "3", "4"]);
+    // After a pause the first goes out at once again.
+    advance(2 * window).await;
+    assert_eq!(ready(&mut paced), [""; 0]);
+    publish(&hub, "a", &["5"]);
+    assert_eq!(ready(&mut paced), ["5"]);
+    // A hub that closes does not make anybody wait.
+    publish(&hub, "a", &["6"]);
+    hub.close();
+    assert_eq!(ready(&mut paced), ["6", "end"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paced_subscriber_that_sleeps_is_woken_by_the_end_of_its_window() {
+    let hub = Hub::builder().pace(Duration::from_millis(50)).build();
+    let mut forever = hub.subscribe("a").pace(Duration::MAX).open().unwrap();
+    let mut paced = hub.subscribe("a").open().unwrap();
+    publish(&hub, "a", &["1"]);
+    assert_eq!(ready(&mut paced), ["1"]);
+    assert_eq!(ready(&mut forever), ["1"]);
+    let reading = tokio::spawn(async move { paced.next().await });
+    tokio::task::yield_now().await;
+    publish(&hub, "a", &["2"]);
+    assert!(matches!(reading.await, Ok(Some(Delivery::Message(_)))));
+}

@@ -1,0 +1,312 @@
+//! Random steps against a hub, and an oracle that says what every client must have.
+//!
+//! A failure prints its seed; `VOLGA_SEED=7 cargo test -p volga-sse --features hub hub_model` runs that one again.
+
+mod oracle;
+
+use std::{num::NonZeroU32, time::Duration};
+
+use futures_util::FutureExt;
+use oracle::{
+    Change, Knowledge, MAX_AGE, MAX_BYTES, MAX_KEYS, MAX_MESSAGES, MAX_TOPICS, Oracle, Sent,
+    TOPIC_IDLE, is_keyed,
+};
+use tokio::time::advance;
+use volga_sse::{
+    Message, Position,
+    hub::{Delivery, Hub, Policy, PublishError, SubscribeError, Subscription, SubscriptionEnd},
+};
+
+const RUNS: u64 = 200;
+const STEPS: usize = 400;
+const CLIENTS: usize = 6;
+const TOPICS: [&str; 9] = ["a", "b", "o.1", "o.2", "o.3.x", "o.3.y", "k.1", "k.2", "k.3"];
+const FILTERS: [&str; 12] =
+    ["a", "b", "o.1", "o.2", "o.*", "o.>", "o.*.x", ">", "k.1", "k.2", "k.*", "*.1"];
+const KEYS: [&str; 4] = ["p", "q", "r", "s"];
+
+/// A small generator (SplitMix64), so that a seed means the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+}
+
+/// Says which run it was, if it fails.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this run again: VOLGA_SEED={}", self.0);
+        }
+    }
+}
+
+struct Client {
+    knowledge: Knowledge,
+    connection: Option<Connection>,
+    /// The last event ID, as a browser keeps it.
+    last_event_id: Option<Position>,
+}
+
+struct Connection {
+    subscription: Subscription,
+    identity: usize,
+    /// What it receives is behind this number.
+    passed: u64,
+}
+
+struct Run {
+    hub: Hub,
+    oracle: Oracle,
+    random: Random,
+    clients: Vec<Client>,
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_received_is_what_was_sent_or_a_gap_covers_what_is_missing() {
+    let seeds = match std::env::var("VOLGA_SEED") {
+        Ok(seed) => {
+            let seed = seed.parse().expect("a number");
+            seed..seed + 1
+        }
+        Err(_) => 0..RUNS,
+    };
+    for seed in seeds {
+        let _seed = Seed(seed);
+        Run::new(seed).run().await;
+    }
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let hub = Hub::builder()
+            .max_messages(MAX_MESSAGES)
+            .max_bytes(MAX_BYTES)
+            .max_age(Duration::from_millis(MAX_AGE))
+            .topic_idle(Duration::from_millis(TOPIC_IDLE))
+            .max_topics(MAX_TOPICS)
+            .keyed("k.*", MAX_KEYS)
+            .expect("a pattern")
+            .build();
+        let clients = Vec::new();
+        Self { hub, oracle: Oracle::default(), random: Random(seed), clients }
+    }
+
+    async fn run(mut self) {
+        for _ in 0..CLIENTS {
+            let knowledge = self.stranger();
+            self.clients.push(Client { knowledge, connection: None, last_event_id: None });
+        }
+        for _ in 0..STEPS {
+            self.step().await;
+        }
+        for client in 0..CLIENTS {
+            self.connect(client);
+        }
+        self.hub.close();
+        for client in 0..CLIENTS {
+            self.read(client, usize::MAX);
+            let connection = self.clients[client].connection.as_ref();
+            assert!(connection.is_none(), "it ended with the hub");
+        }
+    }
+
+    async fn step(&mut self) {
+        let client = self.random.below(CLIENTS);
+        match self.random.below(20) {
+            0..8 => self.publish(),
+            8 => (0..self.random.below(3 * MAX_MESSAGES)).for_each(|_| self.publish()),
+            9..11 => self.connect(client),
+            11 => self.clients[client].connection = None,
+            12..14 => {
+                let most = self.random.below(6);
+                self.read(client, most);
+            }
+            14..17 => self.read(client, usize::MAX),
+            17 => self.replace(client),
+            18 => self.close_identity(),
+            _ => {
+                let time = self.random.pick(&[10, 1_000, 4_000, 20_000]);
+                self.oracle.now += time;
+                advance(Duration::from_millis(time)).await;
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        let topic = self.random.pick(&TOPICS);
+        let key = self.random.pick(&KEYS);
+        let change = match self.random.below(8) {
+            0..5 if is_keyed(topic) => Change::Set(key),
+            5 if is_keyed(topic) => Change::Remove(key),
+            _ => Change::Plain,
+        };
+        let number = self.oracle.last() + 1;
+        let filler = self.random.pick(&[0, 10, 100]);
+        let message = Message::new().data(format!("{number} {topic} {}", "x".repeat(filler)));
+        let position = match change {
+            Change::Plain => self.hub.publish(topic, message.clone()),
+            Change::Set(key) => self.hub.publish_keyed(topic, key, message.clone()),
+            Change::Remove(key) => self.hub.remove_key(topic, key, message.clone()),
+        };
+        match position {
+            Ok(position) => {
+                assert_eq!(position.number(), number);
+                let bytes = message.encode_at(position).expect("valid").len();
+                self.oracle.sent.push(Sent { topic, change, bytes, at: self.oracle.now });
+            }
+            Err(PublishError::TooManyTopics { max: MAX_TOPICS }) => {}
+            Err(PublishError::TooManyKeys { max: MAX_KEYS }) => {
+                let values = self.oracle.values(topic, self.oracle.last());
+                assert_eq!(values.len(), MAX_KEYS);
+                assert!(values.iter().all(|(other, _)| *other != key));
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    /// Somebody who has never been here.
+    fn stranger(&mut self) -> Knowledge {
+        let filters: Vec<_> =
+            (0..=self.random.below(3)).map(|_| self.random.pick(&FILTERS)).collect();
+        let half = Policy::close();
+        let few = Policy::Close { max_lag: NonZeroU32::new(3) };
+        let policy = match self.random.below(6) {
+            0 => half,
+            1 => few,
+            2 | 3 if filters.iter().all(|filter| filter.starts_with("k.")) => Policy::Latest,
+            _ => Policy::Gap,
+        };
+        let history = self.random.pick(&[0, 0, 1, 5, 30]);
+        Knowledge::new(&self.oracle, filters, policy, history, &TOPICS)
+    }
+
+    fn replace(&mut self, client: usize) {
+        let knowledge = self.stranger();
+        self.clients[client] = Client { knowledge, connection: None, last_event_id: None };
+    }
+
+    /// Connects a client that is not: with its last event ID, anew without one, and sometimes with a wrong one.
+    fn connect(&mut self, client: usize) {
+        let is_wrong = self.random.below(10) == 0;
+        let wrong = Position::new(self.hub.position().epoch(), self.oracle.last() + 7).to_string();
+        let wrong = self.random.pick(&["nonsense", "0-1", wrong.as_str()]).to_owned();
+        let identity = self.random.below(3);
+        let Client { knowledge, connection, last_event_id } = &mut self.clients[client];
+        if connection.is_some() {
+            return;
+        }
+        let subscribe = self
+            .hub
+            .subscribe(knowledge.filters.clone())
+            .policy(knowledge.policy)
+            .identity(format!("user-{identity}"));
+        let (opened, passed) = if is_wrong {
+            (subscribe.resume(wrong).open(), 0)
+        } else if let Some(id) = *last_event_id {
+            (subscribe.resume(id).open(), id.number())
+        } else {
+            (subscribe.history(knowledge.history).open(), 0)
+        };
+        let subscription = match opened {
+            Ok(subscription) => subscription,
+            Err(SubscribeError::TooManyTopics { max: MAX_TOPICS }) => return,
+            Err(error) => panic!("{error:?}"),
+        };
+        if is_wrong {
+            *last_event_id = None;
+            knowledge.forget();
+        } else if last_event_id.is_none() {
+            let Knowledge { filters, policy, history, .. } = &*knowledge;
+            *knowledge = Knowledge::new(&self.oracle, filters.clone(), *policy, *history, &TOPICS);
+        }
+        if let Some(id) = *last_event_id {
+            // It left in the midst of its history: now it is owed all that is behind its last event ID.
+            knowledge.start = knowledge.start.min(id.number());
+        }
+        *connection = Some(Connection { subscription, identity, passed });
+    }
+
+    /// Lets a client read so many deliveries, or all that there are.
+    fn read(&mut self, client: usize, most: usize) {
+        let Client { knowledge, connection, last_event_id } = &mut self.clients[client];
+        let Some(Connection { subscription, passed, .. }) = connection else {
+            return;
+        };
+        for _ in 0..most {
+            match subscription.next().now_or_never() {
+                Some(Some(Delivery::Message(message))) => {
+                    let position = message.position().expect("of the log");
+                    let number = position.number();
+                    assert!(number > *passed, "{number} after {passed}");
+                    let sent = self.oracle.get(number);
+                    let start = format!("data: {number} {} ", sent.topic);
+                    assert!(message.as_bytes().starts_with(start.as_bytes()));
+                    assert_eq!(message.len(), sent.bytes);
+                    knowledge.receive(&self.oracle, number);
+                    *passed = number;
+                    *last_event_id = Some(position);
+                }
+                Some(Some(Delivery::Gap(gap))) => {
+                    let after = gap.after().map(Position::number);
+                    knowledge.miss(&self.oracle, after, gap.through().number());
+                    let event = gap.to_message().encode().expect("valid");
+                    let id = format!("\nid: {}\n", gap.through());
+                    if String::from_utf8_lossy(event.as_bytes()).contains(&id) {
+                        *passed = gap.through().number();
+                        *last_event_id = Some(gap.through());
+                    }
+                }
+                Some(None) => {
+                    let end = subscription.end().expect("a reason");
+                    match end {
+                        SubscriptionEnd::TooSlow => {
+                            assert!(matches!(knowledge.policy, Policy::Close { .. }));
+                        }
+                        SubscriptionEnd::HubClosed => knowledge.check(&self.oracle),
+                        other => panic!("{other:?}"),
+                    }
+                    *connection = None;
+                    return;
+                }
+                None => {
+                    knowledge.check(&self.oracle);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn close_identity(&mut self) {
+        let identity = self.random.below(3);
+        let closed = self.hub.close_identity(&format!("user-{identity}"));
+        let mut count = 0;
+        for client in &mut self.clients {
+            if let Some(mut connection) =
+                client.connection.take_if(|connection| connection.identity == identity)
+            {
+                count += 1;
+                assert!(matches!(connection.subscription.next().now_or_never(), Some(None)));
+                let end = connection.subscription.end();
+                assert_eq!(end, Some(SubscriptionEnd::IdentityClosed));
+            }
+        }
+        assert_eq!(closed, count);
+    }
+}

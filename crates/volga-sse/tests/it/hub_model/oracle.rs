@@ -1,0 +1,240 @@
+//! What was sent, and what a client must have received of it: the promises of a hub, said once more without its data structures.
+
+use std::collections::BTreeSet;
+
+use volga_sse::hub::Policy;
+
+/// The bounds of the hub under test: small, so that they are reached.
+pub(crate) const MAX_MESSAGES: usize = 12;
+pub(crate) const MAX_BYTES: usize = 600;
+pub(crate) const MAX_AGE: u64 = 10_000;
+pub(crate) const TOPIC_IDLE: u64 = 15_000;
+pub(crate) const MAX_TOPICS: usize = 7;
+pub(crate) const MAX_KEYS: usize = 3;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Change {
+    Plain,
+    Set(&'static str),
+    Remove(&'static str),
+}
+
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) topic: &'static str,
+    pub(crate) change: Change,
+    pub(crate) bytes: usize,
+    pub(crate) at: u64,
+}
+
+/// Everything that was ever sent; the message with number n stands at n - 1.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) now: u64,
+}
+
+pub(crate) fn is_keyed(topic: &str) -> bool {
+    topic.starts_with("k.")
+}
+
+pub(crate) fn matches(filters: &[&str], topic: &str) -> bool {
+    fn segments(filter: &[&str], topic: &[&str]) -> bool {
+        match (filter, topic) {
+            ([], []) => true,
+            ([">"], [_, ..]) => true,
+            ([own, filter @ ..], [other, topic @ ..]) => {
+                (*own == "*" || own == other) && segments(filter, topic)
+            }
+            _ => false,
+        }
+    }
+    let topic: Vec<_> = topic.split('.').collect();
+    filters.iter().any(|filter| segments(&filter.split('.').collect::<Vec<_>>(), &topic))
+}
+
+impl Oracle {
+    pub(crate) fn last(&self) -> u64 {
+        self.sent.len() as u64
+    }
+
+    pub(crate) fn get(&self, number: u64) -> &Sent {
+        &self.sent[number as usize - 1]
+    }
+
+    fn later(&self, number: u64) -> impl Iterator<Item = &Sent> {
+        self.sent[number as usize..].iter()
+    }
+
+    /// Whether the bounds allow the hub to have let go of the message.
+    pub(crate) fn may_be_gone(&self, number: u64) -> bool {
+        let sent = self.get(number);
+        let later: Vec<_> = self.later(number).filter(|other| other.topic == sent.topic).collect();
+        let bytes: usize = later.iter().map(|sent| sent.bytes).sum();
+        later.len() >= MAX_MESSAGES
+            || bytes + sent.bytes > MAX_BYTES
+            || self.now - sent.at > MAX_AGE
+            || self.now - sent.at > TOPIC_IDLE
+    }
+
+    /// The number of the newest value of each key of a topic, as of some number.
+    pub(crate) fn values(&self, topic: &str, through: u64) -> Vec<(&'static str, u64)> {
+        let mut values: Vec<(&'static str, u64)> = Vec::new();
+        for (number, sent) in (1..=through).zip(&self.sent) {
+            if let (true, Change::Set(key) | Change::Remove(key)) =
+                (sent.topic == topic, sent.change)
+            {
+                values.retain(|(other, _)| *other != key);
+                if sent.change == Change::Set(key) {
+                    values.push((key, number));
+                }
+            }
+        }
+        values
+    }
+
+    /// Whether a later message says something else of the same key.
+    pub(crate) fn is_replaced(&self, number: u64) -> bool {
+        let sent = self.get(number);
+        let Change::Set(key) = sent.change else {
+            return false;
+        };
+        self.later(number).any(|other| {
+            other.topic == sent.topic
+                && matches!(other.change, Change::Set(k) | Change::Remove(k) if k == key)
+        })
+    }
+}
+
+/// What one client knows, over all of its connections since it was new.
+#[derive(Debug)]
+pub(crate) struct Knowledge {
+    pub(crate) filters: Vec<&'static str>,
+    pub(crate) policy: Policy,
+    /// Everything behind this number is owed to it.
+    pub(crate) start: u64,
+    /// What it gets from before it came: how many messages, and which values.
+    pub(crate) came: u64,
+    pub(crate) history: usize,
+    pub(crate) snapshot: Vec<u64>,
+    pub(crate) received: BTreeSet<u64>,
+    pub(crate) gaps: Vec<(u64, u64)>,
+}
+
+impl Knowledge {
+    pub(crate) fn new(
+        oracle: &Oracle,
+        filters: Vec<&'static str>,
+        policy: Policy,
+        history: usize,
+        topics: &[&'static str],
+    ) -> Self {
+        let last = oracle.last();
+        let keyed = topics.iter().filter(|topic| is_keyed(topic) && matches(&filters, topic));
+        let values = keyed.flat_map(|topic| oracle.values(topic, last));
+        Self {
+            snapshot: values.map(|(_, number)| number).collect(),
+            filters,
+            policy,
+            start: last,
+            came: last,
+            history,
+            received: BTreeSet::new(),
+            gaps: Vec::new(),
+        }
+    }
+
+    /// Nobody knows what it has: then all that is held is owed.
+    pub(crate) fn forget(&mut self) {
+        *self = Self {
+            filters: std::mem::take(&mut self.filters),
+            policy: self.policy,
+            start: 0,
+            came: 0,
+            history: 0,
+            snapshot: Vec::new(),
+            received: BTreeSet::new(),
+            gaps: Vec::new(),
+        };
+    }
+
+    fn is_owed(&self, oracle: &Oracle, number: u64) -> bool {
+        matches(&self.filters, oracle.get(number).topic)
+    }
+
+    fn is_covered(&self, number: u64) -> bool {
+        self.gaps.iter().any(|(after, through)| (after + 1..=*through).contains(&number))
+    }
+
+    pub(crate) fn receive(&mut self, oracle: &Oracle, number: u64) {
+        assert!(self.is_owed(oracle, number), "{number} was not subscribed to");
+        assert!(self.received.insert(number), "{number} came twice");
+        if number <= self.start {
+            let from_history = self.history > 0 && !is_keyed(oracle.get(number).topic);
+            assert!(
+                self.snapshot.contains(&number) || from_history,
+                "{number} is older than the subscription, from {}",
+                self.start
+            );
+        }
+    }
+
+    /// A gap is told for a reason: something that it covers was sent, has not arrived, and is allowed to be gone.
+    pub(crate) fn miss(&mut self, oracle: &Oracle, after: Option<u64>, through: u64) {
+        self.gaps.push((after.unwrap_or(0), through));
+        let Some(after) = after else {
+            return;
+        };
+        assert!(after < through && through <= oracle.last(), "{after}..{through}");
+        let is_reason = |number: &u64| {
+            let sent = oracle.get(*number);
+            let conflated = self.policy == Policy::Latest
+                && is_keyed(sent.topic)
+                && matches!(sent.change, Change::Set(_));
+            self.is_owed(oracle, *number)
+                && !self.received.contains(number)
+                && oracle.may_be_gone(*number)
+                && !conflated
+        };
+        assert!((after + 1..=through).any(|number| is_reason(&number)), "{after}..{through}: why?");
+    }
+
+    /// It has read all there is.
+    pub(crate) fn check(&self, oracle: &Oracle) {
+        let mut values = BTreeSet::new();
+        for number in self.start + 1..=oracle.last() {
+            if !self.is_owed(oracle, number) || self.received.contains(&number) {
+                continue;
+            }
+            let sent = oracle.get(number);
+            let replaced = oracle.is_replaced(number);
+            if self.policy == Policy::Latest && is_keyed(sent.topic) && replaced {
+                continue;
+            }
+            assert!(self.is_covered(number), "{number} is missing without a word: {sent:?}");
+            assert!(oracle.may_be_gone(number), "{number} is missing and must not be: {sent:?}");
+            if matches!(sent.change, Change::Set(_)) && !replaced {
+                values.insert(number);
+            }
+        }
+        assert!(values.is_empty(), "the newest values of keys are missing: {values:?}");
+        for number in &self.snapshot {
+            let arrived = self.received.contains(number) || oracle.is_replaced(*number);
+            assert!(arrived, "{number} was the newest value of its key");
+        }
+        self.check_history(oracle);
+    }
+
+    fn check_history(&self, oracle: &Oracle) {
+        let plain =
+            |number: &u64| self.is_owed(oracle, *number) && !is_keyed(oracle.get(*number).topic);
+        let count = self.received.range(..=self.start).filter(|number| plain(number)).count();
+        assert!(count <= self.history, "{count} messages of {}", self.history);
+        for number in (1..=self.came).rev().filter(plain).take(self.history) {
+            assert!(
+                self.received.contains(&number) || oracle.may_be_gone(number),
+                "{number} belongs to the history"
+            );
+        }
+    }
+}

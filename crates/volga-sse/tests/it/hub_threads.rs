@@ -1,0 +1,127 @@
+//! A hub under real threads, and with a reader that does not read.
+
+use std::{sync::Arc, thread};
+
+use futures_util::{FutureExt, future::join_all};
+use volga_sse::{
+    Message,
+    hub::{Delivery, Hub, Subscription},
+};
+
+const PUBLISHERS: usize = 3;
+const MESSAGES: usize = 2_000;
+
+fn message(publisher: usize, number: usize) -> Message {
+    Message::new().data(format!("{publisher} {number}"))
+}
+
+/// What a message was made of.
+fn content(delivery: &Delivery) -> (usize, usize) {
+    let Delivery::Message(message) = delivery else { panic!("{delivery:?}") };
+    let text = std::str::from_utf8(message.as_bytes()).unwrap();
+    let (data, _) = text.strip_prefix("data: ").unwrap().split_once('\n').unwrap();
+    let (publisher, number) = data.split_once(' ').unwrap();
+    (publisher.parse().unwrap(), number.parse().unwrap())
+}
+
+/// Reads until everything of every publisher has come: each message once, in the order of positions and in that of its publisher.
+async fn read_all(mut subscription: Subscription) {
+    let mut next = [0; PUBLISHERS];
+    let mut last = None;
+    while next.iter().sum::<usize>() < PUBLISHERS * MESSAGES {
+        let delivery = subscription.next().await.expect("the hub is open");
+        let (publisher, number) = content(&delivery);
+        assert_eq!(number, next[publisher]);
+        next[publisher] += 1;
+        let Delivery::Message(message) = delivery else { unreachable!() };
+        assert!(last < message.position());
+        last = message.position();
+    }
+    assert!(subscription.next().now_or_never().is_none());
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+}
+
+#[test]
+fn every_message_arrives_once_and_in_order_while_several_threads_publish_and_read() {
+    let room = PUBLISHERS * MESSAGES;
+    let hub = Hub::builder().max_messages(room).max_bytes(room * 100).build();
+    // The last topic comes into being in the midst of it.
+    let topics = ["t.0", "t.1", "t.2"];
+    thread::scope(|scope| {
+        for filters in [&topics[..], &["t.*"], &[">"]] {
+            let subscriptions: Vec<_> =
+                (0..10).map(|_| hub.subscribe(filters).open().unwrap()).collect();
+            scope.spawn(move || {
+                runtime().block_on(join_all(subscriptions.into_iter().map(read_all)));
+            });
+        }
+        for publisher in 0..PUBLISHERS {
+            let hub = &hub;
+            scope.spawn(move || {
+                for number in 0..MESSAGES {
+                    let topic = topics[if number < 100 { 0 } else { publisher }];
+                    hub.publish(topic, message(publisher, number)).unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn subscribers_come_and_go_while_others_are_woken() {
+    let hub = Hub::builder().max_messages(MESSAGES).build();
+    thread::scope(|scope| {
+        let subscription = hub.subscribe("t").open().unwrap();
+        let reading = scope.spawn(move || {
+            runtime().block_on(async move {
+                let mut subscription = subscription;
+                for number in 0..MESSAGES {
+                    let delivery = subscription.next().await.expect("the hub is open");
+                    assert_eq!(content(&delivery), (0, number));
+                }
+            });
+        });
+        let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        for _ in 0..2 {
+            let (hub, done) = (&hub, Arc::clone(&done));
+            scope.spawn(move || {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let mut others: Vec<_> =
+                        (0..50).map(|_| hub.subscribe("t").open().unwrap()).collect();
+                    others.iter_mut().for_each(|other| drop(other.next().now_or_never()));
+                }
+            });
+        }
+        for number in 0..MESSAGES {
+            hub.publish("t", message(0, number)).unwrap();
+        }
+        reading.join().expect("all arrived");
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn one_that_never_reads_costs_the_others_nothing() {
+    const MAX: usize = 16;
+    let hub = Hub::builder().max_messages(MAX).build();
+    let mut never = hub.subscribe("t").open().unwrap();
+    let mut others: Vec<_> = (0..2_000).map(|_| hub.subscribe("t").open().unwrap()).collect();
+    let rounds = 10 * MAX;
+    for number in 0..rounds {
+        hub.publish("t", message(0, number)).unwrap();
+        for other in &mut others {
+            let delivery = other.next().now_or_never().flatten().expect("a message");
+            assert_eq!(content(&delivery), (0, number));
+        }
+    }
+    // What is held is the log, whoever reads or not.
+    let Some(Some(Delivery::Gap(gap))) = never.next().now_or_never() else { panic!("no gap") };
+    assert_eq!(gap.through().number() as usize, rounds - MAX);
+    for number in rounds - MAX..rounds {
+        let delivery = never.next().now_or_never().flatten().expect("a message");
+        assert_eq!(content(&delivery), (0, number));
+    }
+}
