@@ -8,7 +8,7 @@ use crate::{
     AppContext, Asker, BodyLimit, Endpoint, MapError, Middleware, Needs, RouteError, RouteFault,
     RouteFaults, RouterService, ServiceFaults, ServicesBuilder,
     route::{Pattern, Segment, Tree},
-    service::{Miss, Misses, Target},
+    service::{Miss, MissTarget, Misses, Target},
     way::{Onward, Way},
 };
 
@@ -58,6 +58,22 @@ struct MappedRoute {
     settings: Settings,
     place: &'static Location<'static>,
 }
+
+impl MappedRoute {
+    fn spot(&self) -> Spot<'_> {
+        Spot { scope: self.scope, route: Some(&self.settings) }
+    }
+}
+
+/// Where an endpoint stands: in a scope, and in a route's own settings if it is that of a route.
+#[derive(Clone, Copy)]
+struct Spot<'a> {
+    scope: ScopeId,
+    route: Option<&'a Settings>,
+}
+
+/// The middleware of each scope, as a stage of the way.
+type Stages = [Option<Arc<dyn Endpoint>>];
 
 /// What is set on a place: a route, a scope, the whole router.
 #[derive(Default)]
@@ -161,7 +177,8 @@ impl Router {
             .routes
             .iter()
             .map(|route| {
-                (format!("{} {}", route.method, route.pattern), self.needs_of(route), route.place)
+                let needs = self.needs_of(route.spot(), &*route.endpoint);
+                (format!("{} {}", route.method, route.pattern), needs, route.place)
             })
             .collect();
         services.check(routes.iter().map(|(name, needs, place)| Asker { name, needs, place }))
@@ -201,9 +218,21 @@ impl Router {
         self.settings(place).body_limit = Some(limit);
     }
 
-    /// Sets what answers requests without a route whose path begins with the prefix of the scope, in place of what was set there before. The nearest one counts.
-    pub fn set_fallback(&mut self, scope: ScopeId, endpoint: impl Endpoint) {
-        self.settings(Place::Scope(scope)).fallback = Some(Arc::new(endpoint));
+    /// Sets what answers requests without a route, in place of what was set there before: for a scope, those whose path begins with its prefix; for a route, those for
+    /// its path with a method that nothing there is mapped for, with their path arguments. The nearest one counts.
+    #[track_caller]
+    pub fn set_fallback(&mut self, place: Place, endpoint: impl Endpoint) {
+        if let Place::Route(id) = place {
+            let MappedRoute { method, pattern, .. } = &self.routes[id.0];
+            // A malformed pattern is a fault already.
+            let checked = Pattern::parse(pattern).map_or(Ok(()), |parsed| {
+                check_args(method, &parsed, pattern, endpoint.path_args())
+            });
+            if let Err(error) = checked {
+                self.faults.push(RouteFault { error, place: Location::caller() });
+            }
+        }
+        self.settings(place).fallback = Some(Arc::new(endpoint));
     }
 
     fn settings(&mut self, place: Place) -> &mut Settings {
@@ -253,90 +282,90 @@ impl Router {
     pub fn into_service(mut self) -> Result<RouterService, RouteFaults> {
         self.check()?;
         self.tree.compact();
-        // Once for each scope, whatever number of routes it has; one without middleware is no stage.
-        let stages: Vec<Option<Arc<dyn Endpoint>>> = self
-            .scopes
-            .iter()
-            .map(|Scope { settings, .. }| {
-                (!settings.middleware.is_empty()).then(|| settings.wrap(Arc::new(Onward)))
-            })
-            .collect();
-        let way_to = |scope: ScopeId, endpoint: Arc<dyn Endpoint>| {
-            let mut way: Vec<_> =
-                self.around(scope).filter_map(|id| stages[id.0].clone()).collect();
-            way.reverse();
-            way.push(endpoint);
-            Way::new(way.into())
-        };
+        let stages = self.stages();
         let targets = self
             .routes
             .iter()
-            .map(|route| Target {
-                way: way_to(route.scope, route.settings.wrap(Arc::clone(&route.endpoint))),
-                needs: self.needs_of(route),
-                mapper: route.settings.mapper.clone().or_else(|| self.mapper(route.scope)),
-                body_limit: route
-                    .settings
-                    .body_limit
-                    .unwrap_or_else(|| self.body_limit(route.scope)),
-            })
+            .map(|route| self.target(&stages, route.spot(), Arc::clone(&route.endpoint)))
             .collect();
-        let mut misses = Tree::new();
-        let mut miss_targets = Vec::new();
-        for (index, scope) in self.scopes.iter().enumerate().rev() {
-            let id = ScopeId(index);
-            let fallback =
-                self.around(id).find_map(|id| self.scopes[id.0].settings.fallback.clone());
-            let endpoint = Arc::new(Miss { fallback });
-            let mut needs = Needs::default();
-            endpoint.needs(&mut needs);
-            self.around(id).for_each(|id| self.scopes[id.0].settings.needs(&mut needs));
-            let target = Target {
-                way: way_to(id, endpoint),
-                mapper: self.mapper(id),
-                body_limit: self.body_limit(id),
-                needs,
-            };
-            for pattern in [format!("{}/", scope.prefix), format!("{}/{{*rest}}", scope.prefix)] {
-                // Two scopes with one prefix: the later one counts, and so it came first here.
-                if let Ok(pattern) = Pattern::parse(&pattern) {
-                    let _ = misses.insert(
-                        Method::GET,
-                        &pattern,
-                        Location::caller(),
-                        miss_targets.len(),
-                    );
-                }
-            }
-            miss_targets.push(target);
+        let misses = self.misses(&stages);
+        Ok(RouterService::new(self.tree, targets, misses, self.app))
+    }
+
+    /// The middleware of each scope, once, whatever number of routes it has; one without middleware is no stage.
+    fn stages(&self) -> Vec<Option<Arc<dyn Endpoint>>> {
+        let wrap = |Scope { settings, .. }: &Scope| {
+            (!settings.middleware.is_empty()).then(|| settings.wrap(Arc::new(Onward)))
+        };
+        self.scopes.iter().map(wrap).collect()
+    }
+
+    /// An endpoint, and what the settings of its places make of it.
+    fn target(&self, stages: &Stages, spot: Spot<'_>, endpoint: Arc<dyn Endpoint>) -> Target {
+        let mut way: Vec<_> =
+            self.around(spot.scope).filter_map(|id| stages[id.0].clone()).collect();
+        way.reverse();
+        let needs = self.needs_of(spot, &*endpoint);
+        way.push(match spot.route {
+            Some(route) => route.wrap(endpoint),
+            None => endpoint,
+        });
+        Target {
+            way: Way::new(way.into()),
+            needs,
+            mapper: self.settings_at(spot).find_map(|settings| settings.mapper.clone()),
+            body_limit: self
+                .settings_at(spot)
+                .find_map(|settings| settings.body_limit)
+                .unwrap_or_default(),
         }
-        Ok(RouterService::new(
-            self.tree,
-            targets,
-            Misses { tree: misses, targets: miss_targets },
-            self.app,
-        ))
+    }
+
+    /// Where requests without a route go: by the paths of routes, and by the prefixes of scopes.
+    fn misses(&self, stages: &Stages) -> Misses {
+        let mut misses = Misses::new();
+        let mut add = |spot: Spot<'_>, patterns: &[&str]| {
+            let fallback = self.settings_at(spot).find_map(|settings| settings.fallback.clone());
+            let has_args = spot.route.is_some();
+            let target = self.target(stages, spot, Arc::new(Miss { fallback }));
+            misses.add(patterns, MissTarget { target, has_args });
+        };
+        // What comes first at a pattern stays: the route with a fallback of its own before the others there, and the later one before the earlier. Routes without one are
+        // there because their path may match the pattern of a route that has one, and then it is not that one's.
+        let has_fallback = |route: &&MappedRoute| route.settings.fallback.is_some();
+        if self.routes.iter().any(|route| has_fallback(&route)) {
+            let (own, others): (Vec<_>, Vec<_>) = self.routes.iter().rev().partition(has_fallback);
+            for route in own {
+                add(route.spot(), &[&route.pattern]);
+            }
+            for route in others {
+                add(Spot { scope: route.scope, route: None }, &[&route.pattern]);
+            }
+        }
+        // Of two scopes with one prefix, the later one counts. The root comes last.
+        for (index, Scope { prefix, .. }) in self.scopes.iter().enumerate().rev() {
+            let spot = Spot { scope: ScopeId(index), route: None };
+            add(spot, &[&format!("{prefix}/"), &format!("{prefix}/{{*rest}}")]);
+        }
+        misses
+    }
+
+    /// The settings that count at a spot, from the inside out.
+    fn settings_at<'a>(&'a self, spot: Spot<'a>) -> impl Iterator<Item = &'a Settings> {
+        let scopes = self.around(spot.scope).map(|id| &self.scopes[id.0].settings);
+        spot.route.into_iter().chain(scopes)
+    }
+
+    fn needs_of(&self, spot: Spot<'_>, endpoint: &dyn Endpoint) -> Needs {
+        let mut needs = Needs::default();
+        endpoint.needs(&mut needs);
+        self.settings_at(spot).for_each(|settings| settings.needs(&mut needs));
+        needs
     }
 
     /// A scope and those around it, from the inside out.
     fn around(&self, scope: ScopeId) -> impl Iterator<Item = ScopeId> {
         std::iter::successors(Some(scope), |scope| self.scopes[scope.0].parent)
-    }
-
-    fn needs_of(&self, route: &MappedRoute) -> Needs {
-        let mut needs = Needs::default();
-        route.endpoint.needs(&mut needs);
-        route.settings.needs(&mut needs);
-        self.around(route.scope).for_each(|id| self.scopes[id.0].settings.needs(&mut needs));
-        needs
-    }
-
-    fn mapper(&self, scope: ScopeId) -> Option<Arc<dyn MapError>> {
-        self.around(scope).find_map(|id| self.scopes[id.0].settings.mapper.clone())
-    }
-
-    fn body_limit(&self, scope: ScopeId) -> BodyLimit {
-        self.around(scope).find_map(|id| self.scopes[id.0].settings.body_limit).unwrap_or_default()
     }
 
     fn insert(
@@ -352,13 +381,8 @@ impl Router {
             return Ok(());
         }
         let parsed = Pattern::parse(pattern)?;
-        let present = parsed.names().count();
         self.tree.insert(method.clone(), &parsed, place, id)?;
-        if present < taken {
-            let (method, pattern) = (method.clone(), pattern.to_owned());
-            return Err(RouteError::MissingArgs { method, pattern, taken, present });
-        }
-        Ok(())
+        check_args(method, &parsed, pattern, taken)
     }
 }
 
@@ -381,6 +405,21 @@ impl fmt::Debug for Router {
             .field("faults", &self.faults)
             .finish()
     }
+}
+
+/// A function cannot take more path arguments than its pattern has.
+fn check_args(
+    method: &Method,
+    parsed: &Pattern,
+    pattern: &str,
+    taken: usize,
+) -> Result<(), RouteError> {
+    let present = parsed.names().count();
+    if present < taken {
+        let (method, pattern) = (method.clone(), pattern.to_owned());
+        return Err(RouteError::MissingArgs { method, pattern, taken, present });
+    }
+    Ok(())
 }
 
 /// A prefix is a pattern that something may follow.

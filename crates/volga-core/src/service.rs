@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     fmt,
     future::Future,
+    panic::Location,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -20,7 +21,7 @@ use crate::{
     catch_panic::CatchPanic,
     request::PathArgs,
     request_context::{RequestContext, RequestLife},
-    route::{Found, RouteInfo, Spans, Tree},
+    route::{Found, Pattern, RouteInfo, Spans, Tree},
     way::{Onward, Way},
 };
 
@@ -47,18 +48,47 @@ pub(crate) struct Target {
     pub(crate) needs: Needs,
 }
 
-/// Where requests without a route go, by the prefixes of the scopes.
+/// Where requests without a route go, by the paths of routes and the prefixes of scopes.
 pub(crate) struct Misses {
-    pub(crate) tree: Tree<usize>,
-    pub(crate) targets: Vec<Target>,
+    tree: Tree<usize>,
+    targets: Vec<MissTarget>,
+}
+
+/// Where requests without a route go.
+pub(crate) struct MissTarget {
+    pub(crate) target: Target,
+    /// It is that of a route, whose path arguments it gets.
+    pub(crate) has_args: bool,
 }
 
 impl Misses {
-    /// The target of the deepest scope that the path lies in. The last one is that of all paths.
-    fn find(&self, path: &str) -> Option<&Target> {
-        match self.tree.find(&Method::GET, path, &mut Spans::default()) {
-            Found::Route(scope) => self.targets.get(scope.target),
-            _ => self.targets.last(),
+    pub(crate) fn new() -> Self {
+        Self { tree: Tree::new(), targets: Vec::new() }
+    }
+
+    /// Adds a target for the patterns that have none yet.
+    pub(crate) fn add(&mut self, patterns: &[&str], target: MissTarget) {
+        for pattern in patterns {
+            if let Ok(pattern) = Pattern::parse(pattern) {
+                let place = Location::caller();
+                // It conflicts with what was there before, which is what stays.
+                let _ = self.tree.insert(Method::GET, &pattern, place, self.targets.len());
+            }
+        }
+        self.targets.push(target);
+    }
+
+    /// The target of the route or of the deepest scope that the path lies in. The last one is that of all paths.
+    fn find(&self, path: &str) -> (Option<&Target>, PathArgs) {
+        let mut spans = Spans::default();
+        match self.tree.find(&Method::GET, path, &mut spans) {
+            Found::Route(found) => {
+                let miss = self.targets.get(found.target);
+                let has_args = miss.is_some_and(|miss| miss.has_args);
+                let args = has_args.then(|| PathArgs::new(&found.info, spans));
+                (miss.map(|miss| &miss.target), args.unwrap_or_default())
+            }
+            _ => (self.targets.last().map(|miss| &miss.target), PathArgs::default()),
         }
     }
 }
@@ -90,8 +120,8 @@ impl RouterService {
                     (self.shared.targets.get(route.target.index()), args, None)
                 }
                 found => {
-                    let target = self.shared.misses.find(head.uri.path());
-                    (target, PathArgs::default(), Some(Why::of(found, &head)))
+                    let (target, args) = self.shared.misses.find(head.uri.path());
+                    (target, args, Some(Why::of(found, &head)))
                 }
             };
         let mut parts = RequestParts::new(head, args, &body);

@@ -85,7 +85,7 @@ macro_rules! settings {
             $self.attach(MapOk::new(function))
         }
 
-        /// Adds a tower layer, such as those of `tower-http`. It is applied once for this place.
+        /// Adds a tower layer, such as those of `tower-http`. It is applied once for this place; on a route with a [fallback](Self::map_fallback), once for each of the two.
         pub fn layer<L, S, B>(&mut $self, layer: L) -> &mut Self
         where
             L: Layer<EndpointService, Service = S> + Send + Sync + 'static,
@@ -137,28 +137,30 @@ macro_rules! settings {
             $self.router_mut().set_error_mapper(place, ErrorMapper::new(function));
             $self
         }
+
+        /// Sets the handler of requests without a route. On an app or a group, those for an unknown path, and those for a known one that is not mapped for their method, whose
+        /// response gets `Allow`; [`NoRoute`](crate::http::NoRoute) tells the handler which it is. On a route, those for its path with a method that nothing is mapped for there, with its path arguments. The
+        /// nearest one counts: that of the route, then by the prefixes of the groups.
+        #[track_caller]
+        pub fn map_fallback<H, Args, Via, Kind>(&mut $self, handler: H) -> &mut Self
+        where
+            H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+            H: Clone + Send + Sync + 'static,
+            Args: HandlerArgs<Via> + Send + 'static,
+            Via: 'static,
+            Kind: 'static,
+        {
+            let endpoint =
+                StreamEndpoint { inner: HandlerEndpoint::new(handler), streams: $self.streams() };
+            let place = $place;
+            $self.router_mut().set_fallback(place, endpoint);
+            $self
+        }
     };
 }
 
 impl Group {
     settings!(self: Place::Scope(self.scope()));
-
-    /// Sets the handler of requests without a route: those for an unknown path, and those for a known one that is not mapped for their method, whose response gets
-    /// `Allow`. [`NoRoute`](crate::http::NoRoute) tells the handler which it is. The nearest one counts, by the prefixes of the groups.
-    pub fn map_fallback<H, Args, Via, Kind>(&mut self, handler: H) -> &mut Self
-    where
-        H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
-        H: Clone + Send + Sync + 'static,
-        Args: HandlerArgs<Via> + Send + 'static,
-        Via: 'static,
-        Kind: 'static,
-    {
-        let endpoint =
-            StreamEndpoint { inner: HandlerEndpoint::new(handler), streams: self.streams() };
-        let scope = self.scope();
-        self.router_mut().set_fallback(scope, endpoint);
-        self
-    }
 }
 
 impl Route<'_> {

@@ -23,7 +23,7 @@ use volga::{
     error::{Error, Problem},
     http::{Extension, HeaderValue, Method, NoRoute, RouterService, StatusCode, sse::Message},
     middleware::{HttpContext, Next, NextCall},
-    ok, sse,
+    ok, sse, status,
 };
 
 /// Every kind of answer that middleware has to see.
@@ -282,6 +282,54 @@ async fn a_fallback_is_told_why_there_is_no_route() {
         (response.status().as_u16(), &response.headers()["allow"]),
         (405, &HeaderValue::from_static("GET, HEAD"))
     );
+}
+
+#[tokio::test]
+async fn a_fallback_of_a_route_answers_the_other_methods_of_its_path_alone() {
+    let mut app = App::new();
+    app.map_get("/users/{id}", async |id: u32| ok!("{id}"))
+        .map_fallback(async |id: u32, method: Method| status!(405, "{method} no {id}"))
+        .wrap(|ctx, next| async move {
+            let mut response = next.run(ctx).await;
+            response.headers_mut().insert("x-route", HeaderValue::from_static("users"));
+            response
+        });
+    app.map_put("/users/{id}", || ok!("put"));
+    app.map_get("/users/me", || ok!("me"));
+    let service = app.into_service().unwrap();
+    let response = ask(&service, "DELETE", "/users/7").await;
+    assert_eq!(response.status(), 405);
+    assert_eq!(response.headers()["allow"], "GET, HEAD, PUT");
+    assert_eq!(response.headers()["x-route"], "users");
+    assert_eq!(text(response).await, "DELETE no 7");
+    assert_eq!(text(ask(&service, "PUT", "/users/7").await).await, "put");
+    // The path of another route, and paths of none.
+    for (method, path) in [("DELETE", "/users/me"), ("GET", "/users/7/x"), ("GET", "/x")] {
+        let response = ask(&service, method, path).await;
+        assert!(!response.headers().contains_key("x-route"), "{method} {path}");
+    }
+}
+
+#[test]
+fn a_fallback_of_a_route_takes_no_more_arguments_than_its_pattern_has() {
+    let mut app = App::new();
+    app.map_get("/users/{id}", async |id: u32| ok!("{id}"))
+        .map_fallback(async |a: u32, b: u32| ok!("{a} {b}"));
+    let fault = app.check().unwrap_err().to_string();
+    assert!(fault.contains("/users/{id}") && fault.contains("middleware.rs"), "{fault}");
+}
+
+#[tokio::test]
+async fn the_last_fallback_of_a_path_counts_and_the_group_s_is_for_the_rest() {
+    let mut app = App::new();
+    app.map_get("/a", || ok!("get")).map_fallback(|| "first");
+    app.map_post("/a", || ok!("post")).map_fallback(|| "second");
+    app.map_get("/b", || ok!("get"));
+    app.map_fallback(|| "app");
+    let service = app.into_service().unwrap();
+    assert_eq!(text(ask(&service, "PUT", "/a").await).await, "second");
+    assert_eq!(text(ask(&service, "PUT", "/b").await).await, "app");
+    assert_eq!(text(ask(&service, "GET", "/c").await).await, "app");
 }
 
 #[tokio::test]
