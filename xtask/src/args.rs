@@ -13,7 +13,7 @@ pub(crate) enum Command {
     Ci { only: Vec<String> },
     /// One step by its name.
     Step(String),
-    /// `bench`, with what `cargo bench` gets.
+    /// `bench`, with what the laboratory or `cargo bench` gets.
     Bench { args: Vec<String> },
 }
 

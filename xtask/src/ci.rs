@@ -29,7 +29,7 @@ pub(crate) const STEPS: &[Step] = &[
         run: |workspace| {
             tools::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
             for manifest in ["bench/Cargo.toml", "compat/Cargo.toml"] {
-                let check = ["fmt", "--manifest-path", manifest, "--check"];
+                let check = ["fmt", "--manifest-path", manifest, "--all", "--check"];
                 tools::run(&mut workspace.cargo(&check))?;
             }
             Ok(())
@@ -138,8 +138,8 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "bench-check",
-        what: "the benchmarks of bench/ compile",
-        advice: "an interface changed: change its benchmark as well",
+        what: "the benchmarks of bench/ compile without a warning, and the laboratory's own tests pass",
+        advice: "an interface changed: change its benchmark as well; `cargo test --manifest-path bench/Cargo.toml -p bench-load` repeats the tests",
         missing: |_| None,
         run: bench::check,
     },

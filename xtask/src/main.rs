@@ -58,5 +58,9 @@ fn print_commands() {
     for step in ci::STEPS {
         println!("  {:<13}{}", step.name, step.what);
     }
-    println!("  {:<13}the benchmarks of bench/; further arguments go to `cargo bench`", "bench");
+    println!(
+        "  {:<13}servers side by side under load: --quick, --only ROW, --rounds N (bench/README.md)",
+        "bench"
+    );
+    println!("  {:<13}one function beside its peers: cargo xtask bench --bench NAME", "");
 }

@@ -1,0 +1,43 @@
+//! Connections from many addresses of this machine, so that ports do not run out.
+
+use std::{
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+};
+
+use socket2::{Domain, Socket, Type};
+
+/// Each source address has about 28,000 ports, and one that was used stays taken for a minute.
+const SOURCES: u32 = 100;
+
+/// Connects from an address of its own for each number, in turns.
+pub(crate) fn connect(server: SocketAddr, number: usize) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    let source = u32::from(Ipv4Addr::new(127, 0, 0, 1)) + number as u32 % SOURCES;
+    socket.bind(&SocketAddr::from((Ipv4Addr::from(source), 0)).into())?;
+    socket.connect(&server.into())?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket.into())
+}
+
+/// Connects, asks, and leaves the socket ready for epoll.
+pub(crate) fn ask(
+    server: SocketAddr,
+    number: usize,
+    request: &[u8],
+) -> io::Result<mio::net::TcpStream> {
+    let mut socket = connect(server, number)?;
+    socket.write_all(request)?;
+    socket.set_nonblocking(true)?;
+    Ok(mio::net::TcpStream::from_std(socket))
+}
+
+/// A request for a path.
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    let accept = if path.starts_with("/events") || path.starts_with("/firehose") {
+        "text/event-stream"
+    } else {
+        "*/*"
+    };
+    format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept: {accept}\r\n\r\n").into_bytes()
+}

@@ -1,0 +1,179 @@
+//! The servers: which there are, what they can do, and how each is started.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::failure::Failure;
+
+const NCHAN_MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+
+/// One server under test.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    kind: Kind,
+    pub(crate) http2: bool,
+    /// Serves `/firehose`: what has no code of its own does not.
+    pub(crate) firehose: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A member of this workspace, next to the laboratory's own program.
+    Ours(&'static str),
+    Nginx,
+    Node,
+}
+
+/// All of them: ours first, then the peers, the limit last.
+pub(crate) const PEERS: &[Peer] = &[
+    Peer {
+        name: OURS,
+        what: "this repository",
+        kind: Kind::Ours("bench-volga"),
+        http2: true,
+        firehose: true,
+    },
+    Peer {
+        name: "hyper",
+        what: "bare hyper",
+        kind: Kind::Ours("bench-hyper"),
+        http2: true,
+        firehose: true,
+    },
+    Peer {
+        name: "axum",
+        what: "axum",
+        kind: Kind::Ours("bench-axum"),
+        http2: true,
+        firehose: true,
+    },
+    Peer {
+        name: "actix",
+        what: "actix-web with actix-web-lab",
+        kind: Kind::Ours("bench-actix"),
+        http2: true,
+        firehose: true,
+    },
+    Peer {
+        name: "nchan",
+        what: "nginx with nchan",
+        kind: Kind::Nginx,
+        http2: false,
+        firehose: false,
+    },
+    Peer {
+        name: "better-sse",
+        what: "better-sse on Node",
+        kind: Kind::Node,
+        http2: false,
+        firehose: true,
+    },
+    Peer {
+        name: LIMIT,
+        what: "one thread that only sends ready-made bytes",
+        kind: Kind::Ours("bench-limit"),
+        http2: false,
+        firehose: false,
+    },
+];
+
+/// The server that the pass lines are about.
+pub(crate) const OURS: &str = "volga";
+/// The server that no other can beat.
+pub(crate) const LIMIT: &str = "limit";
+
+/// Where things are.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// The programs that were built with the laboratory.
+    pub(crate) programs: PathBuf,
+    /// `bench/`
+    pub(crate) bench: PathBuf,
+    /// What servers write: their errors, and files made for them.
+    pub(crate) scratch: PathBuf,
+}
+
+impl Places {
+    pub(crate) fn find() -> Result<Self, Failure> {
+        let program = std::env::current_exe()?;
+        let programs = program.parent().unwrap_or(Path::new(".")).to_owned();
+        let load = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let scratch = programs.join("lab-scratch");
+        fs::create_dir_all(&scratch)?;
+        Ok(Self { programs, bench: load.parent().unwrap_or(load).to_owned(), scratch })
+    }
+}
+
+impl Peer {
+    /// What this machine lacks to run it.
+    pub(crate) fn missing(&self, places: &Places) -> Option<String> {
+        match self.kind {
+            Kind::Ours(program) => (!places.programs.join(program).exists())
+                .then(|| format!("{program} is not built: `cargo xtask bench` builds it")),
+            Kind::Nginx => (!(answers("nginx", "-v") && Path::new(NCHAN_MODULE).exists()))
+                .then(|| "it wants Debian's packages nginx and libnginx-mod-nchan".to_owned()),
+            Kind::Node => {
+                let installed =
+                    places.bench.join("servers/better-sse/node_modules/better-sse").exists();
+                (!(installed && answers("node", "--version")))
+                    .then(|| "it wants Node, and `npm ci` in bench/servers/better-sse".to_owned())
+            }
+        }
+    }
+
+    /// The version of what is not in our lock file.
+    pub(crate) fn version(&self) -> Option<String> {
+        let output = match self.kind {
+            Kind::Ours(_) => return None,
+            // It writes its version to standard error.
+            Kind::Nginx => Command::new("nginx").arg("-v").output().ok()?.stderr,
+            Kind::Node => Command::new("node").arg("--version").output().ok()?.stdout,
+        };
+        Some(String::from_utf8_lossy(&output).trim().to_owned())
+    }
+
+    /// The program and its arguments. The port is the last, but for nginx, which takes it from a file.
+    pub(crate) fn command(&self, places: &Places, port: u16) -> Result<Vec<OsString>, Failure> {
+        let port_text = OsString::from(port.to_string());
+        Ok(match self.kind {
+            Kind::Ours(program) => vec![places.programs.join(program).into(), port_text],
+            Kind::Nginx => {
+                let template = fs::read_to_string(places.bench.join("servers/nchan/nginx.conf"))?;
+                let file = places.scratch.join("nginx.conf");
+                fs::write(
+                    &file,
+                    template.replace("@PORT@", &port.to_string()).replace("@MODULE@", NCHAN_MODULE),
+                )?;
+                let scratch = OsString::from(&places.scratch);
+                vec![
+                    "nginx".into(),
+                    "-p".into(),
+                    scratch,
+                    "-e".into(),
+                    "stderr".into(),
+                    "-c".into(),
+                    file.into(),
+                ]
+            }
+            Kind::Node => {
+                vec![
+                    "node".into(),
+                    places.bench.join("servers/better-sse/server.mjs").into(),
+                    port_text,
+                ]
+            }
+        })
+    }
+}
+
+fn answers(program: &str, argument: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg(argument).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

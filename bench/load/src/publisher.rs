@@ -1,0 +1,101 @@
+//! The client that publishes: one connection, kept alive.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    ops::Range,
+    time::Instant,
+};
+
+use crate::{clock, connect, failure::Failure, streams::PATIENCE, wire::Response};
+
+/// How much data a message holds.
+pub(crate) const DATA: usize = 64;
+
+pub(crate) struct Publisher {
+    socket: TcpStream,
+    response: Response,
+    /// Requests without an answer.
+    open: usize,
+    requests: Vec<u8>,
+    buffer: Box<[u8]>,
+}
+
+impl Publisher {
+    pub(crate) fn connect(server: SocketAddr) -> Result<Self, Failure> {
+        let socket = connect::connect(server, 0)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            socket,
+            response: Response::new(),
+            open: 0,
+            requests: Vec::new(),
+            buffer: vec![0; 16 * 1024].into_boxed_slice(),
+        })
+    }
+
+    /// Publishes the messages with these numbers, in one write.
+    pub(crate) fn publish(&mut self, numbers: Range<u64>) -> Result<(), Failure> {
+        self.requests.clear();
+        for number in numbers {
+            // Number and time stand at the beginning, where the load reads them.
+            write!(
+                self.requests,
+                "POST /publish HTTP/1.1\r\nhost: bench\r\ncontent-type: text/plain\r\ncontent-length: {DATA}\r\n\r\n{number:010} {:020} {:.<32}",
+                clock::now(),
+                ""
+            )?;
+            self.open += 1;
+        }
+        let mut written = 0;
+        while written < self.requests.len() {
+            match self.socket.write(&self.requests[written..]) {
+                Ok(bytes) => written += bytes,
+                // The server has fallen behind; it is on another core.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.read_answers()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the answers that are there.
+    ///
+    /// # Errors
+    ///
+    /// When one is not a success.
+    pub(crate) fn read_answers(&mut self) -> Result<(), Failure> {
+        loop {
+            let read = match self.socket.read(&mut self.buffer) {
+                Ok(0) => return Err(Failure::new("the server closed the publisher's connection")),
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            let mut used = 0;
+            while used < read {
+                used += self.response.feed(&self.buffer[used..read], |_| Ok(()))?;
+                if self.response.is_complete() {
+                    self.response = Response::new();
+                    self.open = self
+                        .open
+                        .checked_sub(1)
+                        .ok_or_else(|| Failure::new("an answer that nobody asked for"))?;
+                }
+            }
+        }
+    }
+
+    /// Waits until each request has its answer.
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        let begin = Instant::now();
+        while self.open > 0 {
+            self.read_answers()?;
+            if begin.elapsed() > PATIENCE {
+                return Err(Failure::new(format!("{} publications without an answer", self.open)));
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! What was measured, and how our server stands against its lines (pure).
+
+use crate::{
+    failure::Failure,
+    peer::{LIMIT, OURS},
+    rows::{Against, Better, Line, Measure, Row},
+    stats::Summary,
+};
+
+/// What the servers did in one row.
+#[derive(Debug, Default)]
+pub(crate) struct RowResult {
+    pub(crate) servers: Vec<ServerResult>,
+}
+
+/// What one server did in one row.
+#[derive(Debug)]
+pub(crate) struct ServerResult {
+    pub(crate) name: &'static str,
+    /// For each round, a value for each measure, or why there is none.
+    pub(crate) rounds: Vec<Result<Vec<f64>, Failure>>,
+}
+
+/// A line, and where our server stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) value: f64,
+    /// Whom the value is a ratio to.
+    pub(crate) reference: Option<&'static str>,
+    pub(crate) passes: Option<bool>,
+    pub(crate) reaches_goal: Option<bool>,
+}
+
+impl ServerResult {
+    pub(crate) fn summary(&self, measure: usize) -> Option<Summary> {
+        let values: Vec<f64> =
+            (0..self.rounds.len()).filter_map(|round| self.value(round, measure)).collect();
+        Summary::of(&values)
+    }
+
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.rounds.iter().find_map(|round| round.as_ref().err())
+    }
+
+    fn value(&self, round: usize, measure: usize) -> Option<f64> {
+        self.rounds.get(round)?.as_ref().ok()?.get(measure).copied()
+    }
+
+    /// This server's figures divided by another's: the median of the ratios within each round, so that what slows a whole round down is not in
+    /// it.
+    pub(crate) fn ratio_to(&self, other: &Self, measure: usize) -> Option<f64> {
+        let ratios: Vec<f64> = (0..self.rounds.len())
+            .filter_map(|round| Some(self.value(round, measure)? / other.value(round, measure)?))
+            .collect();
+        Summary::of(&ratios).map(|summary| summary.median)
+    }
+}
+
+impl RowResult {
+    pub(crate) fn server(&self, name: &str) -> Option<&ServerResult> {
+        self.servers.iter().find(|server| server.name == name)
+    }
+
+    /// The best of those that are neither ours nor the limit.
+    pub(crate) fn best_peer(&self, index: usize, measure: Measure) -> Option<&ServerResult> {
+        let median = |server: &&ServerResult| {
+            server.summary(index).map_or(f64::NAN, |summary| summary.median)
+        };
+        let peers = self
+            .servers
+            .iter()
+            .filter(|server| server.name != OURS && server.name != LIMIT)
+            .filter(|server| median(server).is_finite());
+        let order = |a: &&ServerResult, b: &&ServerResult| median(a).total_cmp(&median(b));
+        match measure.better {
+            Better::Less => peers.min_by(order),
+            Better::More => peers.max_by(order),
+        }
+    }
+
+    /// Where our server stands; `None` when it or what it is held against has no figure.
+    pub(crate) fn verdict(&self, row: &Row, line: &Line) -> Option<Verdict> {
+        let ours = self.server(OURS)?;
+        let measure = row.measures[line.measure];
+        let reference = match line.against {
+            Against::Nothing => None,
+            Against::Limit => Some(self.server(LIMIT)?),
+            Against::BestPeer => Some(self.best_peer(line.measure, measure)?),
+            Against::Peer(name) => Some(self.server(name)?),
+        };
+        let value = match reference {
+            Some(reference) => ours.ratio_to(reference, line.measure)?,
+            None => ours.summary(line.measure)?.median,
+        };
+        let reaches = |bound: f64| match measure.better {
+            Better::Less => value <= bound,
+            Better::More => value >= bound,
+        };
+        Some(Verdict {
+            value,
+            reference: reference.map(|server| server.name),
+            passes: line.pass.map(reaches),
+            reaches_goal: line.goal.map(reaches),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::ROWS;
+
+    fn server(name: &'static str, values: &[f64]) -> ServerResult {
+        ServerResult { name, rounds: values.iter().map(|&value| Ok(vec![value])).collect() }
+    }
+
+    #[test]
+    fn ratios_are_within_a_round() {
+        let ours = server(OURS, &[1.0, 10.0, 2.0]);
+        let other = server("hyper", &[2.0, 20.0, 4.0]);
+        assert_eq!(ours.ratio_to(&other, 0), Some(0.5));
+        let failed = ServerResult { name: "axum", rounds: vec![Err(Failure::new("it fell over"))] };
+        assert_eq!(ours.ratio_to(&failed, 0), None);
+        assert!(failed.failure().is_some() && failed.summary(0).is_none());
+    }
+
+    #[test]
+    fn the_best_peer_is_neither_ours_nor_the_limit() {
+        let row = &ROWS[0];
+        let servers = vec![
+            server(OURS, &[1.2]),
+            server("axum", &[4.0]),
+            server("hyper", &[1.5]),
+            server("actix", &[f64::INFINITY]),
+            server(LIMIT, &[1.0]),
+        ];
+        let result = RowResult { servers };
+        assert_eq!(result.best_peer(0, row.measures[0]).map(|server| server.name), Some("hyper"));
+        let verdict = result.verdict(row, &row.lines[0]);
+        let expected = Verdict {
+            value: 1.2,
+            reference: Some(LIMIT),
+            passes: Some(true),
+            reaches_goal: Some(false),
+        };
+        assert_eq!(verdict, Some(expected));
+    }
+
+    #[test]
+    fn without_a_figure_there_is_no_verdict() {
+        let row = &ROWS[0];
+        let result = RowResult { servers: vec![server(OURS, &[1.2])] };
+        assert_eq!(result.verdict(row, &row.lines[0]), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! Who runs what, and in which order: in each round every server once, so that what slows the machine down for a while slows all of them.
+
+use crate::{
+    args::Args,
+    failure::Failure,
+    peer::{LIMIT, OURS, PEERS, Peer, Places},
+    plan::Plan,
+    results::{RowResult, ServerResult},
+    rows::{ROWS, Row},
+    server::Server,
+};
+
+/// The servers that were asked for and that this machine has, and those that it lacks, with what is missing.
+pub(crate) fn servers(
+    args: &Args,
+    places: &Places,
+) -> (Vec<&'static Peer>, Vec<(&'static Peer, String)>) {
+    let mut present = Vec::new();
+    let mut skipped = Vec::new();
+    for peer in PEERS {
+        if !args.servers.is_empty() && !args.servers.iter().any(|name| name == peer.name) {
+            continue;
+        }
+        match peer.missing(places) {
+            Some(missing) => skipped.push((peer, missing)),
+            None => present.push(peer),
+        }
+    }
+    (present, skipped)
+}
+
+/// The rows that were asked for.
+pub(crate) fn rows(args: &Args) -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().filter(|row| args.only.is_empty() || args.only.iter().any(|name| name == row.name))
+}
+
+/// Runs all rounds of one row. A server that fails is not asked again.
+pub(crate) fn run(
+    row: &Row,
+    plan: &Plan,
+    servers: &[&'static Peer],
+    places: &Places,
+    core: usize,
+) -> RowResult {
+    let servers: Vec<&Peer> = servers.iter().copied().filter(|peer| row.fits(peer)).collect();
+    let results =
+        servers.iter().map(|peer| ServerResult { name: peer.name, rounds: Vec::new() }).collect();
+    let mut result = RowResult { servers: results };
+    for round in 1..=plan.rounds {
+        for (peer, result) in servers.iter().zip(&mut result.servers) {
+            if result.failure().is_some() {
+                continue;
+            }
+            eprintln!("{}: round {round} of {}: {}", row.name, plan.rounds, peer.name);
+            let values = Server::start(peer, places, core)
+                .and_then(|mut server| (row.run)(&mut server, plan));
+            result.rounds.push(values);
+        }
+    }
+    result
+}
+
+/// Whether our server and the limit did all of it. What befalls a peer is in the table, and no fault of the run.
+pub(crate) fn check(results: &[(&Row, RowResult)]) -> Result<(), Failure> {
+    let failures: Vec<String> = results
+        .iter()
+        .flat_map(|(row, result)| result.servers.iter().map(move |server| (row, server)))
+        .filter(|(_, server)| [OURS, LIMIT].contains(&server.name))
+        .filter_map(|(row, server)| {
+            Some(format!("{}: {}: {}", row.name, server.name, server.failure()?))
+        })
+        .collect();
+    if failures.is_empty() { Ok(()) } else { Err(Failure::new(failures.join("\n"))) }
+}

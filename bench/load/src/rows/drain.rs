@@ -1,0 +1,71 @@
+//! SIGTERM with many streams open.
+
+use std::time::{Duration, Instant};
+
+use crate::{failure::Failure, plan::Plan, server::Server, streams::Streams, wire::Event};
+
+/// After this, the server is taken for one that does not end.
+const BOUND: Duration = Duration::from_secs(5);
+/// How often it is asked whether the server has ended.
+const STEP: Duration = Duration::from_millis(5);
+
+pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let mut streams = Streams::of(server.address, "/events")?;
+    // A stream may begin with a reconnection time as well; the farewell's comes later.
+    streams.open(plan.drain, |_, _| Ok(()))?;
+    server.rest()?;
+    while streams.read_within(STEP, |_, _| Ok(()))? {}
+
+    let mut returns: Vec<Option<u64>> = vec![None; plan.drain];
+    let begin = Instant::now();
+    server.terminate()?;
+    let mut exit = None;
+    while begin.elapsed() < BOUND && (exit.is_none() || streams.ends().ended < plan.drain) {
+        streams.read_within(STEP, |stream, event| {
+            if let Event::Retry(time) = event {
+                returns[stream] = Some(time);
+            }
+            Ok(())
+        })?;
+        if exit.is_none() && server.exited()?.is_some() {
+            exit = Some(begin.elapsed());
+        }
+    }
+    let share = |count: usize| count as f64 / plan.drain as f64;
+    let returns: Vec<u64> = returns.into_iter().flatten().collect();
+    Ok(vec![
+        exit.map_or(f64::INFINITY, |time| time.as_nanos() as f64),
+        share(returns.len()),
+        share(streams.ends().terminated),
+        fullest_tenth(&returns),
+    ])
+}
+
+/// How many clients return in the fullest tenth of the time over which they are spread, as a multiple of the even share; not a number without
+/// a spread.
+fn fullest_tenth(returns: &[u64]) -> f64 {
+    let (Some(&first), Some(&last)) = (returns.iter().min(), returns.iter().max()) else {
+        return f64::NAN;
+    };
+    let mut tenths = [0_usize; 10];
+    for &time in returns {
+        tenths[((time - first) * 10 / (last - first + 1)) as usize] += 1;
+    }
+    let fullest = tenths.into_iter().max().unwrap_or(0);
+    fullest as f64 * 10.0 / returns.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_even_spread_has_no_fullest_tenth() {
+        let even: Vec<u64> = (1_000..3_000).collect();
+        assert_eq!(fullest_tenth(&even), 1.0);
+        assert_eq!(fullest_tenth(&[5_000; 20]), 10.0);
+        let half: Vec<u64> = (0..100).chain([0; 100]).collect();
+        assert_eq!(fullest_tenth(&half), 5.5);
+        assert!(fullest_tenth(&[]).is_nan());
+    }
+}

@@ -1,0 +1,55 @@
+//! What an idle stream holds: the slope from few streams to many, so that what the server holds anyway is not in it.
+
+use crate::{
+    failure::Failure,
+    http2::{self, Http2Streams},
+    meter,
+    plan::Plan,
+    server::Server,
+    streams::Streams,
+};
+
+pub(crate) fn http1(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let mut streams = Streams::of(server.address, "/events")?;
+    let (few, many) = plan.idle;
+    streams.open(few, |_, _| Ok(()))?;
+    let before = Held::now(server)?;
+    streams.open(many, |_, _| Ok(()))?;
+    let slope = Held::now(server)?.slope_from(before, many - few);
+    if streams.ends().ended > 0 {
+        return Err(Failure::new("a stream ended by itself"));
+    }
+    Ok(slope)
+}
+
+pub(crate) fn http2(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let (few, many) = plan.idle;
+    http2::block_on(async {
+        let mut streams = Http2Streams::of(server.address, "/events", |_, _| Ok(()));
+        streams.open(few).await?;
+        let before = Held::now(server)?;
+        streams.open(many).await?;
+        let slope = Held::now(server)?.slope_from(before, many - few);
+        streams.check()?;
+        Ok(slope)
+    })
+}
+
+/// Bytes.
+#[derive(Clone, Copy)]
+struct Held {
+    server: u64,
+    sockets: u64,
+}
+
+impl Held {
+    fn now(server: &Server) -> Result<Self, Failure> {
+        server.rest()?;
+        Ok(Self { server: server.private_memory()?, sockets: meter::socket_memory()? })
+    }
+
+    fn slope_from(self, before: Self, streams: usize) -> Vec<f64> {
+        let slope = |now: u64, before: u64| (now as f64 - before as f64) / streams as f64;
+        vec![slope(self.server, before.server), slope(self.sockets, before.sockets)]
+    }
+}

@@ -1,0 +1,284 @@
+//! The rows of the table: what is done, what is measured, and what must be reached.
+
+mod churn;
+mod drain;
+mod fan_out;
+mod fan_out_http2;
+mod firehose;
+mod memory;
+mod requests;
+
+use crate::{
+    failure::Failure,
+    peer::Peer,
+    plan::{OUTSTANDING, Plan, REQUEST_CONNECTIONS, STREAMS_A_CONNECTION},
+    server::Server,
+};
+
+/// One kind of work.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) title: fn(&Plan) -> String,
+    needs: Needs,
+    /// The first is the one of the ratios.
+    pub(crate) measures: &'static [Measure],
+    pub(crate) lines: &'static [Line],
+    /// A value for each measure.
+    pub(crate) run: fn(&mut Server, &Plan) -> Result<Vec<f64>, Failure>,
+}
+
+/// What a server must have to be asked.
+#[derive(Clone, Copy, Debug)]
+enum Needs {
+    Nothing,
+    Http2,
+    Firehose,
+    FirehoseHttp2,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measure {
+    pub(crate) name: &'static str,
+    pub(crate) unit: Unit,
+    pub(crate) better: Better,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Unit {
+    Nanoseconds,
+    Bytes,
+    PerSecond,
+    Share,
+    Times,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Better {
+    Less,
+    More,
+}
+
+/// What our server must reach in one measure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    pub(crate) measure: usize,
+    pub(crate) against: Against,
+    /// At most, where less is better, and at least where more is.
+    pub(crate) pass: Option<f64>,
+    pub(crate) goal: Option<f64>,
+}
+
+/// What our figure is divided by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Against {
+    Nothing,
+    Limit,
+    BestPeer,
+    Peer(&'static str),
+}
+
+impl Row {
+    /// Whether the server has what the row asks for.
+    pub(crate) fn fits(&self, peer: &Peer) -> bool {
+        match self.needs {
+            Needs::Nothing => true,
+            Needs::Http2 => peer.http2,
+            Needs::Firehose => peer.firehose,
+            Needs::FirehoseHttp2 => peer.http2 && peer.firehose,
+        }
+    }
+}
+
+const fn less(name: &'static str, unit: Unit) -> Measure {
+    Measure { name, unit, better: Better::Less }
+}
+
+const fn more(name: &'static str, unit: Unit) -> Measure {
+    Measure { name, unit, better: Better::More }
+}
+
+const P50: Measure = less("latency, median", Unit::Nanoseconds);
+const P99: Measure = less("latency, p99", Unit::Nanoseconds);
+const REQUESTS: &[Measure] = &[
+    more("requests per CPU second", Unit::PerSecond),
+    more("requests per second", Unit::PerSecond),
+    P50,
+    P99,
+];
+const IDLE: &[Measure] =
+    &[less("user memory", Unit::Bytes), less("kernel's socket memory, both ends", Unit::Bytes)];
+const FIREHOSE: &[Measure] =
+    &[less("CPU per event", Unit::Nanoseconds), more("events per second", Unit::PerSecond)];
+
+const fn line(against: Against, pass: f64, goal: f64) -> Line {
+    Line { measure: 0, against, pass: Some(pass), goal: Some(goal) }
+}
+
+const fn floor(measure: usize, against: Against, pass: f64) -> Line {
+    Line { measure, against, pass: Some(pass), goal: None }
+}
+
+const KB: f64 = 1024.0;
+const SECOND: f64 = 1e9;
+
+/// All rows, in the order of the table.
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "fan-out",
+        title: |plan| {
+            format!("fan-out: {} HTTP/1 streams, one message at a time", plan.fan_out.receivers)
+        },
+        needs: Needs::Nothing,
+        measures: &[less("CPU per delivery", Unit::Nanoseconds), P50, P99],
+        lines: &[line(Against::Limit, 1.3, 1.1), floor(0, Against::BestPeer, 1.0)],
+        run: fan_out::one_at_a_time,
+    },
+    Row {
+        name: "burst",
+        title: |plan| {
+            format!(
+                "burst: {} HTTP/1 streams, {OUTSTANDING} messages outstanding",
+                plan.burst.receivers
+            )
+        },
+        needs: Needs::Nothing,
+        measures: &[
+            more("deliveries per second", Unit::PerSecond),
+            less("CPU per delivery", Unit::Nanoseconds),
+            // Where this is near the time between two deliveries, the load was what held the server back.
+            less("load's CPU", Unit::Nanoseconds),
+            P50,
+            P99,
+        ],
+        lines: &[line(Against::BestPeer, 3.0, 10.0)],
+        run: fan_out::burst,
+    },
+    Row {
+        name: "idle",
+        title: |plan| {
+            format!("idle HTTP/1 stream: slope from {} to {} streams", plan.idle.0, plan.idle.1)
+        },
+        needs: Needs::Nothing,
+        measures: IDLE,
+        lines: &[line(Against::Nothing, 2.2 * KB, 0.7 * KB)],
+        run: memory::http1,
+    },
+    Row {
+        name: "firehose",
+        title: |plan| format!("firehose: {} JSON events on one HTTP/1 stream", plan.firehose),
+        needs: Needs::Firehose,
+        measures: FIREHOSE,
+        lines: &[line(Against::Peer("hyper"), 0.6, 0.25)],
+        run: firehose::http1,
+    },
+    Row {
+        name: "churn",
+        title: |plan| format!("churn: {} clients connect, subscribe, vanish", plan.churn),
+        needs: Needs::Nothing,
+        measures: &[less("CPU per client", Unit::Nanoseconds)],
+        lines: &[line(Against::BestPeer, 1.2, 0.9)],
+        run: churn::run,
+    },
+    Row {
+        name: "plaintext",
+        title: |_| {
+            format!("GET /plaintext over {REQUEST_CONNECTIONS} connections that are kept alive")
+        },
+        needs: Needs::Nothing,
+        measures: REQUESTS,
+        lines: &[
+            floor(0, Against::Peer("hyper"), 0.97),
+            Line { measure: 0, against: Against::BestPeer, pass: None, goal: Some(1.0) },
+        ],
+        run: requests::plaintext,
+    },
+    Row {
+        name: "json",
+        title: |_| format!("GET /json over {REQUEST_CONNECTIONS} connections that are kept alive"),
+        needs: Needs::Nothing,
+        measures: REQUESTS,
+        lines: &[],
+        run: requests::json,
+    },
+    Row {
+        name: "users",
+        title: |_| {
+            format!("GET /users/{{id}} over {REQUEST_CONNECTIONS} connections that are kept alive")
+        },
+        needs: Needs::Nothing,
+        measures: REQUESTS,
+        lines: &[],
+        run: requests::users,
+    },
+    Row {
+        name: "fan-out-http2",
+        title: |plan| {
+            let connections = plan.fan_out_http2.receivers;
+            let streams = connections * STREAMS_A_CONNECTION;
+            format!(
+                "fan-out: {streams} HTTP/2 streams on {connections} connections, one message at a time"
+            )
+        },
+        needs: Needs::Http2,
+        measures: &[less("CPU per delivery", Unit::Nanoseconds), P50, P99],
+        lines: &[line(Against::BestPeer, 0.5, 0.25)],
+        run: fan_out_http2::run,
+    },
+    Row {
+        name: "firehose-http2",
+        title: |plan| format!("firehose: {} JSON events on one HTTP/2 stream", plan.firehose),
+        needs: Needs::FirehoseHttp2,
+        measures: FIREHOSE,
+        lines: &[line(Against::Peer("hyper"), 0.25, 0.08)],
+        run: firehose::http2,
+    },
+    Row {
+        name: "idle-http2",
+        title: |plan| {
+            format!(
+                "idle HTTP/2 stream: slope from {} to {} streams, {STREAMS_A_CONNECTION} on a connection",
+                plan.idle.0, plan.idle.1
+            )
+        },
+        needs: Needs::Http2,
+        measures: IDLE,
+        lines: &[line(Against::Nothing, 1.5 * KB, 0.7 * KB)],
+        run: memory::http2,
+    },
+    Row {
+        name: "drain",
+        title: |plan| format!("SIGTERM with {} HTTP/1 streams open", plan.drain),
+        needs: Needs::Nothing,
+        measures: &[
+            less("until exit", Unit::Nanoseconds),
+            more("streams with a farewell", Unit::Share),
+            more("with a terminator", Unit::Share),
+            less("fullest tenth of returns", Unit::Times),
+        ],
+        lines: &[
+            floor(0, Against::Nothing, 2.0 * SECOND),
+            floor(1, Against::Nothing, 1.0),
+            floor(2, Against::Nothing, 1.0),
+        ],
+        run: drain::run,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::PEERS;
+
+    #[test]
+    fn rows_are_told_apart_and_their_lines_name_what_there_is() {
+        for (index, row) in ROWS.iter().enumerate() {
+            assert!(ROWS[..index].iter().all(|other| other.name != row.name), "{}", row.name);
+            for line in row.lines {
+                assert!(line.measure < row.measures.len(), "{}", row.name);
+                if let Against::Peer(name) = line.against {
+                    assert!(PEERS.iter().any(|peer| peer.name == name), "{name}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A server that runs, from its first answer to its end.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    failure::Failure,
+    meter,
+    peer::{Peer, Places},
+};
+
+/// How long a server may take until it answers.
+const START: Duration = Duration::from_secs(20);
+/// How long a server may take to come to rest after the load ends.
+const REST: Duration = Duration::from_secs(10);
+/// A server rests when it needed less than a thousandth of such a while.
+const WHILE: Duration = Duration::from_millis(50);
+
+/// Servers listen on one of so many ports, from this one on.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u32 = 10_000;
+
+/// Killed when it is dropped; and by the kernel when the laboratory dies.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    errors: PathBuf,
+}
+
+impl Server {
+    /// Starts the server on a core of its own and waits until it answers.
+    pub(crate) fn start(peer: &Peer, places: &Places, core: usize) -> Result<Self, Failure> {
+        let address = free_address()?;
+        let errors = places.scratch.join(format!("{}.stderr", peer.name));
+        let child = Command::new(std::env::current_exe()?)
+            .args(["launch", &core.to_string()])
+            .args(peer.command(places, address.port())?)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&errors)?)
+            .spawn()?;
+        let mut server = Self { child, address, errors };
+        let begin = Instant::now();
+        while !server.answers() {
+            if let Some(status) = server.exited()? {
+                return Err(Failure::new(format!(
+                    "it ended with {status}: {}",
+                    server.last_words()
+                )));
+            }
+            if begin.elapsed() > START {
+                return Err(Failure::new(format!(
+                    "no answer in {START:?}: {}",
+                    server.last_words()
+                )));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(server)
+    }
+
+    pub(crate) fn cpu(&self) -> Result<u64, Failure> {
+        meter::cpu(self.child.id())
+    }
+
+    pub(crate) fn private_memory(&self) -> Result<u64, Failure> {
+        meter::private_memory(self.child.id())
+    }
+
+    /// Waits until the server has nothing left to do, and returns its CPU time so far.
+    pub(crate) fn rest(&self) -> Result<u64, Failure> {
+        let begin = Instant::now();
+        let mut before = self.cpu()?;
+        loop {
+            thread::sleep(WHILE);
+            let now = self.cpu()?;
+            if u128::from(now - before) < WHILE.as_nanos() / 1000 || begin.elapsed() > REST {
+                return Ok(now);
+            }
+            before = now;
+        }
+    }
+
+    /// Asks the server to end, as a service manager does.
+    pub(crate) fn terminate(&self) -> Result<(), Failure> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| Failure::new("a process without a proper id"))?;
+        kill_process(pid, Signal::TERM).map_err(|error| Failure::new(format!("SIGTERM: {error}")))
+    }
+
+    pub(crate) fn exited(&mut self) -> Result<Option<ExitStatus>, Failure> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// The end of what the server wrote to standard error.
+    pub(crate) fn last_words(&self) -> String {
+        let text = fs::read_to_string(&self.errors).unwrap_or_default();
+        text.lines().next_back().unwrap_or("it said nothing").to_owned()
+    }
+
+    fn answers(&self) -> bool {
+        let ask = || {
+            let mut socket = TcpStream::connect(self.address)?;
+            socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+            socket.write_all(b"GET /plaintext HTTP/1.1\r\nhost: bench\r\n\r\n")?;
+            let mut status = [0; 12];
+            socket.read_exact(&mut status)?;
+            Ok::<_, std::io::Error>(&status == b"HTTP/1.1 200")
+        };
+        ask().unwrap_or(false)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended and was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address that nobody uses now. Another program could take it before the server does; then the server says so.
+///
+/// Its port is none of those that the system gives to clients: a client could be given it, and even connect to itself.
+fn free_address() -> Result<SocketAddr, Failure> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Laboratories that run side by side begin at different places.
+    let begin = (std::process::id() % PORTS) as u16;
+    for _ in 0..PORTS {
+        let offset = (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS as u16;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST_PORT + offset));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    Err(Failure::new("no free port"))
+}

@@ -1,0 +1,56 @@
+//! Medians, spread and percentiles (pure).
+
+/// What the rounds of one measure came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Summary {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+impl Summary {
+    /// `None` without values.
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (least, most) = (*sorted.first()?, *sorted.last()?);
+        let middle = sorted.len() / 2;
+        let median = if sorted.len() % 2 == 1 {
+            sorted[middle]
+        } else {
+            f64::midpoint(sorted[middle - 1], sorted[middle])
+        };
+        Some(Self { median, least, most })
+    }
+}
+
+/// The value that this share of the samples does not exceed; 0 without samples. Sorts them.
+pub(crate) fn percentile(samples: &mut [u64], share: f64) -> f64 {
+    samples.sort_unstable();
+    let rank = (samples.len() as f64 * share).ceil() as usize;
+    samples.get(rank.saturating_sub(1)).map_or(0.0, |&sample| sample as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_stands_in_the_middle() {
+        let summary = |values: &[f64]| Summary::of(values).map(|of| (of.median, of.least, of.most));
+        assert_eq!(summary(&[3.0, 1.0, 2.0]), Some((2.0, 1.0, 3.0)));
+        assert_eq!(summary(&[4.0, 1.0, 2.0, 3.0]), Some((2.5, 1.0, 4.0)));
+        assert_eq!(summary(&[1.0, f64::INFINITY, 2.0]), Some((2.0, 1.0, f64::INFINITY)));
+        assert_eq!(summary(&[]), None);
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_samples() {
+        let mut samples: Vec<u64> = (1..=100).rev().collect();
+        assert_eq!(percentile(&mut samples, 0.5), 50.0);
+        assert_eq!(percentile(&mut samples, 0.99), 99.0);
+        assert_eq!(percentile(&mut samples, 1.0), 100.0);
+        assert_eq!(percentile(&mut [7], 0.5), 7.0);
+        assert_eq!(percentile(&mut [], 0.5), 0.0);
+    }
+}

@@ -1,0 +1,125 @@
+//! The chunked transfer coding, [RFC 9112 section 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1), without trailers (pure).
+
+use super::Malformed;
+
+/// Takes chunks apart, however the network cut them.
+#[derive(Debug)]
+pub(crate) enum Chunked {
+    /// In the size's digits, with what they say so far.
+    Size(usize),
+    /// After the size, before the line's end.
+    Extension(usize),
+    /// In the chunk, with what is left of it.
+    Data(usize),
+    /// At the line break after a chunk, with what is left of it.
+    AfterData(u8),
+    /// At the line break after the last chunk's size, with what is left of it.
+    Last(u8),
+    Complete,
+}
+
+impl Default for Chunked {
+    fn default() -> Self {
+        Self::Size(0)
+    }
+}
+
+impl Chunked {
+    /// Hands on the content among `bytes`, and returns how many of them are the body's.
+    pub(crate) fn feed(
+        &mut self,
+        bytes: &[u8],
+        mut on_content: impl FnMut(&[u8]) -> Result<(), Malformed>,
+    ) -> Result<usize, Malformed> {
+        let mut at = 0;
+        while at < bytes.len() && !self.is_complete() {
+            let byte = bytes[at];
+            match *self {
+                Self::Data(left) => {
+                    let end = bytes.len().min(at + left);
+                    on_content(&bytes[at..end])?;
+                    let left = left - (end - at);
+                    *self = if left == 0 { Self::AfterData(2) } else { Self::Data(left) };
+                    at = end;
+                    continue;
+                }
+                Self::Size(size) => match (byte as char).to_digit(16) {
+                    Some(digit) if size < usize::MAX >> 8 => {
+                        *self = Self::Size(size * 16 + digit as usize);
+                    }
+                    None if matches!(byte, b'\r' | b';' | b' ') => *self = Self::Extension(size),
+                    _ => return Err(Malformed::new("a chunk without a proper size")),
+                },
+                Self::Extension(0) if byte == b'\n' => *self = Self::Last(2),
+                Self::Extension(size) if byte == b'\n' => *self = Self::Data(size),
+                Self::Extension(_) => {}
+                Self::AfterData(left) => {
+                    line_break(left, byte)?;
+                    *self = if left == 1 { Self::Size(0) } else { Self::AfterData(left - 1) };
+                }
+                Self::Last(left) => {
+                    line_break(left, byte)?;
+                    *self = if left == 1 { Self::Complete } else { Self::Last(left - 1) };
+                }
+                Self::Complete => {}
+            }
+            at += 1;
+        }
+        Ok(at)
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self, Self::Complete)
+    }
+}
+
+fn line_break(left: u8, byte: u8) -> Result<(), Malformed> {
+    if byte == if left == 2 { b'\r' } else { b'\n' } {
+        Ok(())
+    } else {
+        Err(Malformed::new("a chunk longer than its size"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The content must not depend on how the network cut the bytes, so every cut is tried.
+    #[track_caller]
+    fn check(wire: &str, content: &str, complete: bool) {
+        for size in 1..=wire.len() {
+            let mut chunked = Chunked::default();
+            let mut found = Vec::new();
+            for part in wire.as_bytes().chunks(size) {
+                let used = chunked.feed(part, |bytes| {
+                    found.extend_from_slice(bytes);
+                    Ok(())
+                });
+                assert_eq!(used, Ok(part.len()), "in parts of {size}");
+            }
+            assert_eq!(String::from_utf8_lossy(&found), content, "in parts of {size}");
+            assert_eq!(chunked.is_complete(), complete, "in parts of {size}");
+        }
+    }
+
+    #[test]
+    fn content_is_what_stands_in_the_chunks() {
+        check("5\r\nhello\r\n1\r\n,\r\n0\r\n\r\n", "hello,", true);
+        check("A\r\n0123456789\r\n0a;name=value\r\n0123456789\r\n", "01234567890123456789", false);
+    }
+
+    #[test]
+    fn what_follows_the_last_chunk_is_not_of_the_body() {
+        let mut chunked = Chunked::default();
+        assert_eq!(chunked.feed(b"0\r\n\r\nHTTP/1.1", |_| Ok(())), Ok(5));
+        assert_eq!(chunked.feed(b"more", |_| Ok(())), Ok(0));
+    }
+
+    #[test]
+    fn a_wrong_size_is_malformed() {
+        for wire in ["x\r\n", "2\r\nabc\r\n", "2\r\nab\n", "0\r\n\n", "ffffffffffffffffff\r\n"] {
+            assert!(Chunked::default().feed(wire.as_bytes(), |_| Ok(())).is_err(), "{wire:?}");
+        }
+    }
+}

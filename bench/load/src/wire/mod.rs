@@ -1,0 +1,24 @@
+//! What comes over an HTTP/1 connection, from bytes to events (pure).
+
+mod chunked;
+mod events;
+mod response;
+
+pub(crate) use events::{Event, Events};
+pub(crate) use response::Response;
+
+/// What no server should send, in words.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Malformed(String);
+
+impl Malformed {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,67 @@
+//! The laboratory's server, on axum.
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::sse::{Event, KeepAlive, Sse},
+    routing::{get, post},
+    serve::ListenerExt,
+};
+use bench_common::{CHANNEL, Greeting, HELLO, Tick};
+use futures_util::{Stream, StreamExt, stream};
+use serde::Deserialize;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::broadcast,
+};
+use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
+
+type Topic = broadcast::Sender<String>;
+
+#[derive(Deserialize)]
+struct Firehose {
+    n: u64,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/events", get(events))
+        .route("/publish", post(publish))
+        .route("/firehose", get(firehose))
+        .route("/plaintext", get(async || HELLO))
+        .route("/json", get(async || Json(Greeting::HELLO)))
+        .route("/users/{id}", get(async |Path(id): Path<u64>| format!("user {id}")))
+        .with_state(Topic::new(CHANNEL));
+    let listener = TcpListener::bind(bench_common::address()).await?.tap_io(|socket| {
+        let _ = socket.set_nodelay(true);
+    });
+    let mut term = signal(SignalKind::terminate())?;
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move {
+            term.recv().await;
+        })
+        .await
+}
+
+async fn events(
+    State(topic): State<Topic>,
+) -> Sse<impl Stream<Item = Result<Event, BroadcastStreamRecvError>>> {
+    let messages = BroadcastStream::new(topic.subscribe());
+    Sse::new(messages.map(|data| Ok(Event::default().data(data?)))).keep_alive(KeepAlive::default())
+}
+
+async fn publish(State(topic): State<Topic>, data: String) -> StatusCode {
+    // An error says that nobody listens, which is no fault.
+    let _ = topic.send(data);
+    StatusCode::NO_CONTENT
+}
+
+async fn firehose(
+    Query(Firehose { n }): Query<Firehose>,
+) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
+    let ticks = (0..n).map(|counter| Event::default().json_data(Tick::new(counter)));
+    Sse::new(stream::iter(ticks)).keep_alive(KeepAlive::default())
+}

@@ -1,0 +1,47 @@
+//! What every server of the laboratory answers, so that they differ in nothing but how they serve it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::Serialize;
+
+/// What `GET /plaintext` answers.
+pub const HELLO: &str = "Hello, World!";
+
+/// How many messages a broadcast channel keeps for a reader that is behind: far more than the load ever has outstanding.
+pub const CHANNEL: usize = 1024;
+
+/// What `GET /json` answers.
+#[derive(Serialize)]
+pub struct Greeting {
+    pub message: &'static str,
+}
+
+impl Greeting {
+    pub const HELLO: Self = Self { message: HELLO };
+}
+
+/// One event of `GET /firehose`: about 60 bytes of JSON.
+#[derive(Serialize)]
+pub struct Tick {
+    /// From 0; the load looks for each number in its turn.
+    pub counter: u64,
+    pub sensor: &'static str,
+    pub celsius: i32,
+    pub open: bool,
+}
+
+impl Tick {
+    pub fn new(counter: u64) -> Self {
+        Self { counter, sensor: "turbine-7", celsius: 21, open: true }
+    }
+}
+
+/// Where to listen: the port is the program's last argument.
+///
+/// # Panics
+///
+/// Without one: nobody but the laboratory starts these servers.
+pub fn address() -> SocketAddr {
+    let port = std::env::args().next_back().and_then(|last| last.parse().ok());
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port.expect("the last argument is a port")))
+}

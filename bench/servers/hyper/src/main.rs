@@ -1,0 +1,121 @@
+//! The laboratory's server, on bare hyper: each message is encoded once, and each connection gets the protocol that it begins with.
+//!
+//! It does less than the others: no heartbeat, and SIGTERM ends it as it ends any program.
+
+use bench_common::{CHANNEL, Greeting, HELLO, Tick};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Frame, Incoming},
+    header::{self, HeaderValue},
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::broadcast,
+};
+use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
+
+/// A reader that the channel has left behind is cut.
+type Body = UnsyncBoxBody<Bytes, BroadcastStreamRecvError>;
+type Topic = broadcast::Sender<Bytes>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    let listener = TcpListener::bind(bench_common::address()).await?;
+    let topic = Topic::new(CHANNEL);
+    loop {
+        let (socket, _) = listener.accept().await?;
+        tokio::spawn(serve(socket, topic.clone()));
+    }
+}
+
+async fn serve(socket: TcpStream, topic: Topic) {
+    let _ = socket.set_nodelay(true);
+    let service = service_fn(move |request| answer(request, topic.clone()));
+    // The preface of HTTP/2 is there at once or never: clients do not send it byte by byte.
+    let mut first = [0; 4];
+    let is_http2 = socket.peek(&mut first).await.is_ok_and(|read| &first[..read] == b"PRI ");
+    let io = TokioIo::new(socket);
+    // That a client leaves is an error to hyper, and none to us.
+    if is_http2 {
+        let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await;
+    } else {
+        let _ = http1::Builder::new().serve_connection(io, service).await;
+    }
+}
+
+async fn answer(request: Request<Incoming>, topic: Topic) -> Result<Response<Body>, hyper::Error> {
+    let path = request.uri().path();
+    Ok(match (request.method(), path) {
+        (&Method::GET, "/events") => events(&topic),
+        (&Method::POST, "/publish") => {
+            let data = request.into_body().collect().await?.to_bytes();
+            // An error says that nobody listens, which is no fault.
+            let _ = topic.send([b"data: ", &data[..], b"\n\n"].concat().into());
+            status(StatusCode::NO_CONTENT)
+        }
+        (&Method::GET, "/firehose") => {
+            match request.uri().query().and_then(|query| query.strip_prefix("n=")?.parse().ok()) {
+                Some(n) => firehose(n),
+                None => status(StatusCode::BAD_REQUEST),
+            }
+        }
+        (&Method::GET, "/plaintext") => full("text/plain; charset=utf-8", HELLO.into()),
+        (&Method::GET, "/json") => full(
+            "application/json",
+            serde_json::to_vec(&Greeting::HELLO).expect("it has no map").into(),
+        ),
+        (&Method::GET, _) => {
+            match path.strip_prefix("/users/").and_then(|id| id.parse::<u64>().ok()) {
+                Some(id) => full("text/plain; charset=utf-8", format!("user {id}").into()),
+                None => status(StatusCode::NOT_FOUND),
+            }
+        }
+        _ => status(StatusCode::NOT_FOUND),
+    })
+}
+
+fn events(topic: &Topic) -> Response<Body> {
+    let messages = BroadcastStream::new(topic.subscribe()).map(|bytes| bytes.map(Frame::data));
+    event_stream(StreamBody::new(messages).boxed_unsync())
+}
+
+fn firehose(n: u64) -> Response<Body> {
+    let messages = (0..n).map(|counter| {
+        let mut bytes = Vec::with_capacity(96);
+        bytes.extend_from_slice(b"data: ");
+        serde_json::to_writer(&mut bytes, &Tick::new(counter)).expect("it has no map");
+        bytes.extend_from_slice(b"\n\n");
+        Ok(Frame::data(bytes.into()))
+    });
+    event_stream(StreamBody::new(stream::iter(messages)).boxed_unsync())
+}
+
+fn event_stream(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn full(content_type: &'static str, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(whole(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(whole(Bytes::new()));
+    *response.status_mut() = status;
+    response
+}
+
+fn whole(body: Bytes) -> Body {
+    Full::new(body).map_err(|never| match never {}).boxed_unsync()
+}

@@ -1,0 +1,36 @@
+//! The laboratory's server, on Volga, as a user would write it.
+
+mod feed;
+
+use bench_common::{Greeting, HELLO, Tick};
+use futures_util::stream;
+use serde::Deserialize;
+use volga::{App, Query, Text, http::sse::Message, no_content, ok, sse};
+
+use feed::Feed;
+
+#[derive(Deserialize)]
+struct Firehose {
+    n: u64,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    let feed = Feed::new();
+    let mut app = App::new().bind(bench_common::address());
+
+    let topic = feed.clone();
+    app.map_get("/events", move || sse!(topic.subscribe()));
+    app.map_post("/publish", move |Text(body): Text| {
+        feed.publish(body);
+        no_content!()
+    });
+    app.map_get("/firehose", |Query(Firehose { n }): Query<Firehose>| {
+        sse!(stream::iter((0..n).map(|counter| Message::new().json(Tick::new(counter)))))
+    });
+    app.map_get("/plaintext", || ok!("{HELLO}"));
+    app.map_get("/json", || ok!(json: Greeting::HELLO));
+    app.map_get("/users/{id}", |id: u64| ok!("user {id}"));
+
+    app.run().await
+}
