@@ -49,7 +49,8 @@
 //! | `accept` | several listeners in turn, through shortages |
 //! | `bind_target`, `listener`, `error` | what to listen on, listening on it, and why not |
 //! | `conn`, `preface`, `rewind` | one connection and its protocol |
-//! | `service`, `body`, `addr` | a request, from hyper to tower |
+//! | `http2` | an HTTP/2 connection, driven by ourselves |
+//! | `service`, `body`, `addr` | a request, and the service that answers it |
 //! | `long_lived` | the mark of a response that goes on for long |
 //! | `tasks` | tasks that cannot outlive their server |
 //! | `drain`, `drain_handle`, `signal` | when it is done, and who says so |
@@ -63,6 +64,10 @@ mod conn;
 mod drain;
 mod drain_handle;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
+mod http2;
 pub mod limits;
 mod linger;
 mod listener;

@@ -1,0 +1,44 @@
+//! The `date` field of responses.
+
+use std::cell::RefCell;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+
+/// The time now, as the field has it. It is written anew once a second on each thread, and else only counted.
+pub(super) fn date() -> HeaderValue {
+    thread_local! {
+        static WRITTEN: RefCell<Option<(u64, HeaderValue)>> = const { RefCell::new(None) };
+    }
+    let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    WRITTEN.with_borrow_mut(|written| match written {
+        Some((then, value)) if *then == second => value.clone(),
+        _ => {
+            let value = write(second);
+            *written = Some((second, value.clone()));
+            value
+        }
+    })
+}
+
+fn write(second: u64) -> HeaderValue {
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+    HeaderValue::try_from(text).expect("a date is text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_written_as_http_has_it() {
+        assert_eq!(write(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+
+    #[test]
+    fn it_tells_the_time() {
+        let (before, date, after) = (SystemTime::now(), date(), SystemTime::now());
+        let told = httpdate::parse_http_date(date.to_str().expect("text")).expect("a date");
+        assert!(told <= after && before <= told + Duration::from_secs(1));
+    }
+}
