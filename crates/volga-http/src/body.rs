@@ -6,9 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use h2::RecvStream;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::http2::Upload;
 use crate::linger::Unread;
 
 /// The body of a request, as it arrives.
@@ -18,7 +21,16 @@ use crate::linger::Unread;
 /// unread is fine; an HTTP/1 connection then closes after the response unless the rest has arrived already, and what the client still sends is
 /// discarded within [bounds](crate::limits::LINGER_TIME), so that it sees the response.
 #[derive(Debug)]
-pub struct RequestBody {
+pub struct RequestBody(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Http1(Http1),
+    Http2(Upload),
+}
+
+#[derive(Debug)]
+struct Http1 {
     incoming: Incoming,
     unread: Unread,
 }
@@ -30,11 +42,15 @@ impl RequestBody {
         } else {
             unread.open();
         }
-        Self { incoming, unread }
+        Self(Kind::Http1(Http1 { incoming, unread }))
+    }
+
+    pub(crate) fn http2(stream: RecvStream, headers: &HeaderMap) -> Self {
+        Self(Kind::Http2(Upload::new(stream, headers)))
     }
 }
 
-impl Drop for RequestBody {
+impl Drop for Http1 {
     fn drop(&mut self) {
         if !self.unread.is_at_end() {
             self.unread.leave();
@@ -50,19 +66,30 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        if frame.is_none() || self.incoming.is_end_stream() {
-            self.unread.read();
+        match &mut self.0 {
+            Kind::Http1(body) => {
+                let frame = ready!(Pin::new(&mut body.incoming).poll_frame(cx));
+                if frame.is_none() || body.incoming.is_end_stream() {
+                    body.unread.read();
+                }
+                Poll::Ready(frame.map(|result| result.map_err(RequestBodyError::http1)))
+            }
+            Kind::Http2(body) => body.poll_frame(cx).map_err(RequestBodyError::http2),
         }
-        Poll::Ready(frame.map(|result| result.map_err(RequestBodyError::new)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.0 {
+            Kind::Http1(body) => body.incoming.is_end_stream(),
+            Kind::Http2(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.0 {
+            Kind::Http1(body) => body.incoming.size_hint(),
+            Kind::Http2(body) => body.size_hint(),
+        }
     }
 }
 
@@ -79,8 +106,17 @@ pub enum RequestBodyError {
 }
 
 impl RequestBodyError {
-    fn new(error: hyper::Error) -> Self {
+    fn http1(error: hyper::Error) -> Self {
         if breaks_framing(&error) {
+            Self::Malformed(error.into())
+        } else {
+            Self::Incomplete(error.into())
+        }
+    }
+
+    fn http2(error: h2::Error) -> Self {
+        // What `h2` itself found wrong is a breach of the protocol: DATA that contradicts `content-length`, for one.
+        if error.is_library() {
             Self::Malformed(error.into())
         } else {
             Self::Incomplete(error.into())

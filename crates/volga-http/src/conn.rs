@@ -1,11 +1,11 @@
-//! One connection: which protocol it speaks, and hyper driven until its end.
+//! One connection: which protocol it speaks, and its driver until its end.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -13,20 +13,19 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body::Body;
-use hyper::server::conn::http2;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::http1::{Http1, Next};
-use crate::limits::{DETECT_READ, MAX_HEAD_BYTES, MAX_STREAMS, PING_INTERVAL, PING_TIMEOUT};
+use crate::http2;
+use crate::limits::DETECT_READ;
 use crate::preface::{self, Protocol};
 use crate::rewind::Rewind;
 use crate::service::Requests;
-use crate::tasks::{Alive, StreamTasks};
+use crate::tasks::Alive;
 use crate::transport::Transport;
 
 /// What all connections of a server have in common.
@@ -75,45 +74,13 @@ impl Connections {
         match protocol {
             Protocol::Http1 => self.http1.serve(io, requests).await,
             Protocol::Http2 => {
+                let alive = self.alive.clone();
+                let patience = self.header_read_timeout;
                 // In a box, or the task of every HTTP/1 connection would be as large as the larger of the two.
-                Box::pin(self.serve_http2(io, requests)).await;
+                Box::pin(http2::serve(io, requests, patience, &self.drain, alive)).await;
                 Next::Closed
             }
         }
-    }
-
-    async fn serve_http2<I, S, B>(&self, io: I, requests: Requests<S>)
-    where
-        I: AsyncRead + AsyncWrite + Unpin + 'static,
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        let (tasks, streams) = StreamTasks::new(self.alive.clone());
-        let connection = http2::Builder::new(tasks)
-            .timer(TokioTimer::new())
-            .max_header_list_size(MAX_HEAD_BYTES)
-            .max_concurrent_streams(MAX_STREAMS)
-            // HTTP/2 has no header-read timeout, because an idle connection is a proper one: ask whether it is alive.
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .serve_connection(TokioIo::new(io), requests);
-        let mut connection = pin!(connection);
-        let mut started = pin!(self.drain.started());
-        let mut told = false;
-        let _ = poll_fn(|cx| {
-            streams.reap(cx);
-            if !told && started.as_mut().poll(cx).is_ready() {
-                told = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            connection.as_mut().poll(cx)
-        })
-        .await;
     }
 }
 

@@ -1,35 +1,29 @@
-//! The `date` header field, formatted once a second for each thread.
+//! The `date` field of responses.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use httpdate::HttpDate;
+use http::HeaderValue;
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
-pub(crate) type Date = [u8; 29];
-
-thread_local! {
-    static LAST: Cell<(u64, Date)> = const { Cell::new((u64::MAX, [0; 29])) };
-}
-
-/// The present date.
-pub(crate) fn now() -> Date {
-    let second =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since_epoch| since_epoch.as_secs());
-    let (last, date) = LAST.get();
-    if last == second {
-        return date;
+/// The time now, as the field has it. It is written anew once a second on each thread, and else only counted.
+pub(crate) fn date() -> HeaderValue {
+    thread_local! {
+        static WRITTEN: RefCell<Option<(u64, HeaderValue)>> = const { RefCell::new(None) };
     }
-    let date = format(second);
-    LAST.set((second, date));
-    date
+    let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    WRITTEN.with_borrow_mut(|written| match written {
+        Some((then, value)) if *then == second => value.clone(),
+        _ => {
+            let value = write(second);
+            *written = Some((second, value.clone()));
+            value
+        }
+    })
 }
 
-fn format(second: u64) -> Date {
-    let text = HttpDate::from(UNIX_EPOCH + Duration::from_secs(second)).to_string();
-    let mut date = [b' '; 29];
-    date.copy_from_slice(text.as_bytes());
-    date
+fn write(second: u64) -> HeaderValue {
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+    HeaderValue::try_from(text).expect("a date is text")
 }
 
 #[cfg(test)]
@@ -37,17 +31,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_has_the_form_that_the_standard_prescribes() {
-        assert_eq!(&format(784_111_777), b"Sun, 06 Nov 1994 08:49:37 GMT");
+    fn it_is_written_as_http_has_it() {
+        assert_eq!(write(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 
     #[test]
-    fn it_is_the_present_one_on_every_call() {
-        for _ in 0..2 {
-            let before = format(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
-            let date = now();
-            let after = format(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
-            assert!(date == before || date == after);
-        }
+    fn it_tells_the_time() {
+        let (before, date, after) = (SystemTime::now(), date(), SystemTime::now());
+        let told = httpdate::parse_http_date(date.to_str().expect("text")).expect("a date");
+        assert!(told <= after && before <= told + Duration::from_secs(1));
     }
 }

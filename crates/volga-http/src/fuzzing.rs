@@ -6,7 +6,7 @@ use std::error::Error;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tower_service::Service;
 
 use crate::addr::{LocalAddr, PeerAddr};
@@ -17,6 +17,7 @@ use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
 use crate::linger::Unread;
 use crate::rewind::Rewind;
 use crate::service::Requests;
+use crate::tasks::roll_call;
 
 /// Serves an HTTP/1 connection through all its stages.
 pub async fn serve_http1<S, B>(io: DuplexStream, service: S)
@@ -42,4 +43,28 @@ where
             Next::Linger(io) => return http1.linger(io).await,
         };
     }
+}
+
+/// Serves an HTTP/2 connection whose preface is yet to come, until it and everything that it started are gone.
+pub async fn serve_http2<I, S, B>(io: I, service: S)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let address = ([127, 0, 0, 1], 1).into();
+    let requests = Requests {
+        service,
+        peer: PeerAddr(address),
+        local: LocalAddr(address),
+        unread: Unread::default(),
+    };
+    let (alive, gone) = roll_call();
+    crate::http2::serve(io, requests, DEFAULT_HEADER_READ_TIMEOUT, &Drain::new(), alive).await;
+    gone.wait().await;
 }

@@ -51,8 +51,9 @@
 //! | `stages`, `tasks` | connections as tasks, which cannot outlive their server |
 //! | `conn`, `preface`, `rewind` | one connection and its protocol |
 //! | `http1` | requests by hyper, and long-lived responses without it |
+//! | `http2` | an HTTP/2 connection, driven by ourselves |
 //! | `transport`, `stall`, `linger` | what carries a connection; clients that do not read, or still send |
-//! | `service`, `body`, `addr` | a request, from hyper to tower |
+//! | `service`, `body`, `addr` | a request, and the service that answers it |
 //! | `long_lived` | the mark of a response that goes on for long |
 //! | `counts` | how many connections there are |
 //! | `drain`, `drain_handle`, `signal` | when it is done, and who says so |
@@ -71,6 +72,7 @@ mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http1;
+mod http2;
 pub mod limits;
 mod linger;
 mod listener;

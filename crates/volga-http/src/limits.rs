@@ -9,18 +9,18 @@
 //! | [`MAX_PIPELINED_BYTES`] | 32 KiB | HTTP/1: the connection closes after the long-lived response during which they came |
 //! | [`MAX_STREAMS`] | 1,000 | HTTP/2: the stream is refused |
 //! | [`PING_INTERVAL`], [`PING_TIMEOUT`] | 30 s, 20 s | HTTP/2: a silent peer is closed |
+//! | [`MAX_PENDING_RESETS`], [`MAX_ERROR_RESETS`] | 20, 1,024 | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
+//! | [`STREAM_WINDOW`], [`CONNECTION_WINDOW`] | 1 MiB, 1 MiB | HTTP/2: the client waits until the request's body is read |
+//! | [`FRAME_BYTES`] | 16 KiB | HTTP/2: a larger frame closes the connection; a larger piece of a body is several frames |
+//! | [`SEND_BUFFER`] | 64 KiB | HTTP/2: a response's body is not asked for more until the client takes it |
 //! | [`BACKLOG`] | 1,024 | the kernel refuses or ignores new connections |
 //! | [`ACCEPT_PAUSE`] | 100 ms | accepting goes on after a shortage of descriptors or memory |
 //! | [`CUT_GRACE`] | 1 s | code that blocks its thread is left behind |
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: a client that sends on after its response is closed |
 //! | [`PORT_TRIES`] | 16 | no port is free on every address of a target |
 //!
-//! The rest stays as hyper 1.12 and h2 0.4 have it, because those defaults are sound for a server:
-//!
-//! - HTTP/1: at most 100 header fields (431), a connection's buffers grow to about 400 KiB at most.
-//! - HTTP/2: windows of 1 MiB for each stream and connection, frames of 16 KiB, 400 KiB of unsent data for each stream;
-//!   at most 20 streams that the peer reset before they were accepted, and 1,024 that its own errors made us reset: one
-//!   more ends the connection (`ENHANCE_YOUR_CALM`), which is what stops a rapid reset.
+//! The rest stays as hyper 1.12 has it, because that is sound for a server: on HTTP/1 at most 100 header fields (431), and a connection's buffers grow to about
+//! 400 KiB at most.
 
 use std::time::Duration;
 
@@ -57,6 +57,37 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long the peer may take to answer that PING before the connection is closed.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How many HTTP/2 streams of one connection the peer may have reset before they were so much as looked at.
+///
+/// One more is a rapid reset (CVE-2023-44487), which makes work for the price of two frames, and ends the connection.
+pub const MAX_PENDING_RESETS: usize = 20;
+
+/// How many HTTP/2 streams of one connection the server may have had to reset because of the peer's errors, before it ends the connection.
+pub const MAX_ERROR_RESETS: usize = 1_024;
+
+/// How many bytes of a request's body an HTTP/2 client may send before the handler reads them: 1 MiB, so that one stream can fill a fast network.
+pub const STREAM_WINDOW: u32 = 1024 * 1024;
+
+/// The same for all streams of a connection together. It is not more than that of one, so it bounds what a connection can make the server hold.
+pub const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// The largest HTTP/2 frame that the server takes, and the largest that it makes: 16 KiB, which is what every peer takes.
+pub const FRAME_BYTES: usize = 16 * 1024;
+
+/// How many bytes of a response may wait for an HTTP/2 client whose window has room, but whose network has not: 64 KiB for each stream, four frames.
+///
+/// Of a body with the mark [`LongLived`](crate::LongLived) it is never more than one frame.
+pub const SEND_BUFFER: usize = 64 * 1024;
+
+/// How many bytes of HTTP/2 frames are gathered before they are written.
+pub(crate) const GATHER_BYTES: usize = 32 * 1024;
+
+/// The largest piece that is gathered. To copy a larger one costs more than the write that it saves.
+pub(crate) const GATHER_PIECE: usize = 4 * 1024;
+
+/// How many pieces of a body become one HTTP/2 frame, so that a body with empty ones cannot hold up its connection.
+pub(crate) const FRAME_PIECES: usize = 64;
 
 /// How many connections the kernel may hold for each listener before the server accepts them.
 pub const BACKLOG: i32 = 1024;

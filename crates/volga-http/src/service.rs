@@ -1,4 +1,4 @@
-//! The bridge from a tower service to what hyper calls.
+//! The bridge from a connection to a tower service.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -31,7 +31,16 @@ where
     type Future = Answer<S, S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let mut request = request.map(|body| RequestBody::new(body, self.unread.clone()));
+        self.answer(request.map(|body| RequestBody::new(body, self.unread.clone())))
+    }
+}
+
+impl<S> Requests<S> {
+    /// The answer to a request, made as it is polled.
+    pub(crate) fn answer(&self, mut request: Request<RequestBody>) -> Answer<S, S::Future>
+    where
+        S: Service<Request<RequestBody>> + Clone,
+    {
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(self.local);
         // A clone for each request, because readiness belongs to the very instance that reported it, and requests of one

@@ -9,7 +9,6 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use super::framing::Framing;
-use crate::date::Date;
 use crate::long_lived::LongLived;
 
 /// What a request says of its answer.
@@ -69,7 +68,12 @@ pub(crate) struct Head {
 
 impl Head {
     /// Writes the head of a response that [may leave](may_leave) hyper, whose body has `length` bytes where that is known.
-    pub(crate) fn new(mut parts: Parts, length: Option<u64>, terms: Terms, date: &Date) -> Self {
+    pub(crate) fn new(
+        mut parts: Parts,
+        length: Option<u64>,
+        terms: Terms,
+        date: &HeaderValue,
+    ) -> Self {
         let framing = match (length, terms.version) {
             (Some(length), _) => Framing::Length(length),
             (None, Version::HTTP_10) => Framing::UntilClose,
@@ -102,7 +106,7 @@ fn names(headers: &HeaderMap, token: &str) -> bool {
         .any(|list| list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
 }
 
-fn write(parts: &Parts, framing: Framing, version: Version, date: &Date) -> Vec<u8> {
+fn write(parts: &Parts, framing: Framing, version: Version, date: &HeaderValue) -> Vec<u8> {
     // Room for the status line, the fields' usual lengths, the framing and the date.
     let mut out = Vec::with_capacity(128 + 48 * parts.headers.len());
     let version = if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
@@ -129,7 +133,7 @@ fn write(parts: &Parts, framing: Framing, version: Version, date: &Date) -> Vec<
         Framing::UntilClose => {}
     }
     if !parts.headers.contains_key(DATE) {
-        put(&mut out, &[b"date: ", date, b"\r\n"]);
+        put(&mut out, &[b"date: ", date.as_bytes(), b"\r\n"]);
     }
     put(&mut out, &[b"\r\n"]);
     out
@@ -147,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    const DATE_VALUE: &Date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+    const DATE_VALUE: HeaderValue = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
 
     fn request(version: Version, connection: &[&str]) -> Request<()> {
         let request = Request::get("/").version(version);
@@ -163,7 +167,7 @@ mod tests {
             .iter()
             .fold(Response::builder(), |response, &value| response.header(CONNECTION, value));
         let (parts, ()) = response.body(()).expect("a response").into_parts();
-        let head = Head::new(parts, length, terms, DATE_VALUE);
+        let head = Head::new(parts, length, terms, &DATE_VALUE);
         let text = String::from_utf8(head.bytes).expect("text");
         let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
         assert_eq!(text.strip_suffix(date), Some(expect), "{text}");

@@ -35,7 +35,7 @@ use self::inbound::Inbound;
 use self::slot::{Parked, Slot, SlotService, Watched};
 pub(crate) use self::stream::Stream;
 use crate::body::RequestBody;
-use crate::date;
+use crate::date::date;
 use crate::drain_handle::Drain;
 use crate::limits::MAX_HEAD_BYTES;
 use crate::linger::{Linger, Unread};
@@ -139,7 +139,7 @@ impl Http1 {
         let (unread, io) = io.into_parts();
         let terms = if self.drain.is_started() { terms.closing() } else { terms };
         let (parts, body) = response.into_parts();
-        let head = Head::new(parts, body.size_hint().exact(), terms, &date::now());
+        let head = Head::new(parts, body.size_hint().exact(), terms, &date());
         Stream::new(io, Inbound::new(&[read, &unread]), head, body, Arc::clone(self))
     }
 

@@ -5,7 +5,8 @@ use volga_http::Server;
 use volga_http::limits::{MAX_HEAD_BYTES, MAX_STREAMS};
 
 use crate::support::{
-    EMPTY_SETTINGS, PREFACE, RawFrame, Running, TestBody, read_to_close, read_until, send, within,
+    EMPTY_SETTINGS, PREFACE, RawFrame, Running, TestBody, raw_get, read_to_close, read_until, send,
+    within,
 };
 
 fn a_head_of(bytes: usize) -> String {
@@ -46,10 +47,7 @@ async fn one_stream_more_than_the_limit_is_refused() {
     let mut sent = [PREFACE, EMPTY_SETTINGS].concat();
     let last = 2 * MAX_STREAMS + 1;
     for stream in (1..=last).step_by(2) {
-        // HEADERS with END_STREAM and END_HEADERS; `:method: GET`, `:scheme: http`, `:path: /` from the static table.
-        sent.extend_from_slice(&[0, 0, 3, 1, 5]);
-        sent.extend_from_slice(&stream.to_be_bytes());
-        sent.extend_from_slice(&[0x82, 0x86, 0x84]);
+        sent.extend_from_slice(&raw_get(stream));
     }
     send(&mut client, &sent).await;
     let reset = RawFrame::read_kind(&mut client, RawFrame::RST_STREAM).await;

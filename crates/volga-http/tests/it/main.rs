@@ -2,6 +2,7 @@
 
 mod bind;
 mod drain;
+mod http2;
 mod keep_alive;
 mod leaving;
 mod limits;

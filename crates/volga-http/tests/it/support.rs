@@ -266,6 +266,16 @@ pub(crate) async fn read_to_close(stream: &mut TcpStream) -> Vec<u8> {
     all
 }
 
+/// A `GET /` as it is on the wire of an HTTP/2 connection.
+pub(crate) fn raw_get(stream: u32) -> Vec<u8> {
+    // HEADERS with END_STREAM and END_HEADERS.
+    let mut frame = vec![0, 0, 6, 1, 5];
+    frame.extend_from_slice(&stream.to_be_bytes());
+    // From the static table `:method: GET`, `:scheme: http`, `:path: /`, and the name of `:authority`, which is `a`.
+    frame.extend_from_slice(&[0x82, 0x86, 0x84, 0x01, 1, b'a']);
+    frame
+}
+
 /// One HTTP/2 frame as it is on the wire.
 #[derive(Debug)]
 pub(crate) struct RawFrame {

@@ -1,0 +1,140 @@
+//! One request: its handler, and the response as far as it is ordinary.
+
+use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::Reason;
+use h2::server::SendResponse;
+use http::{Method, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::outgoing::{Outgoing, Step};
+use super::response::{announce_length, complete, is_without_content};
+use crate::LongLived;
+use crate::date::date;
+
+/// What a request's task leaves for the connection's own to go on with: a long-lived body, or one that failed.
+pub(super) type Rest<B> = Option<Pin<Box<Outgoing<B>>>>;
+
+pin_project! {
+    /// Runs the handler and sends its response, except for a long-lived body.
+    ///
+    /// A client that resets the stream drops the handler, or the body. A panic ends the stream and nothing else.
+    ///
+    /// Written by hand: an async function would hold the handler twice, as its argument and where it is pinned.
+    #[project = AnswerProj]
+    pub(super) enum Answer<F, B> {
+        Handler {
+            #[pin]
+            handler: F,
+            method: Method,
+            respond: SendResponse<Bytes>,
+        },
+        Body {
+            // In a box, since it may move to the connection's task.
+            outgoing: Rest<B>,
+        },
+    }
+}
+
+impl<F, B> Answer<F, B> {
+    pub(super) fn new(handler: F, method: Method, respond: SendResponse<Bytes>) -> Self {
+        Self::Handler { handler, method, respond }
+    }
+}
+
+impl<F, B, E> Future for Answer<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = Rest<B>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Rest<B>> {
+        loop {
+            match self.as_mut().project() {
+                AnswerProj::Handler { handler, method, respond } => {
+                    let Some(response) = ready!(poll_handler(handler, respond, cx)) else {
+                        return Poll::Ready(None);
+                    };
+                    let is_long_lived = response.extensions().get::<LongLived>().is_some();
+                    let Some(outgoing) = start(response, method, respond) else {
+                        return Poll::Ready(None);
+                    };
+                    let outgoing = Box::pin(outgoing);
+                    if is_long_lived {
+                        return Poll::Ready(Some(outgoing));
+                    }
+                    self.set(Self::Body { outgoing: Some(outgoing) });
+                }
+                AnswerProj::Body { outgoing: rest } => {
+                    let Some(outgoing) = rest else { return Poll::Ready(None) };
+                    match ready!(outgoing.as_mut().step(cx)) {
+                        Step::Over => return Poll::Ready(None),
+                        Step::Failed => return Poll::Ready(rest.take()),
+                        Step::Sent => {
+                            // The window may be wide and the body always ready: the others on this thread have a turn.
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The response, or `None` if nobody gets one: the client has reset the stream, or the handler has panicked.
+fn poll_handler<F, B, E>(
+    handler: Pin<&mut F>,
+    respond: &mut SendResponse<Bytes>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Response<B>>>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
+        Ok(Poll::Ready(response)) => Poll::Ready(response.ok()),
+        Ok(Poll::Pending) => respond.poll_reset(cx).map(|_why| None),
+        Err(_panic) => {
+            respond.send_reset(Reason::INTERNAL_ERROR);
+            Poll::Ready(None)
+        }
+    }
+}
+
+/// Sends the head. `None` if nothing follows it.
+fn start<B>(
+    response: Response<B>,
+    method: &Method,
+    respond: &mut SendResponse<Bytes>,
+) -> Option<Outgoing<B>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (mut head, body) = response.into_parts();
+    if head.status.is_informational() {
+        // It announces a response, and there is none.
+        respond.send_reset(Reason::INTERNAL_ERROR);
+        return None;
+    }
+    complete(&mut head.headers, date);
+    let mut is_over = body.is_end_stream();
+    if !is_over {
+        announce_length(&mut head.headers, &body.size_hint());
+        is_over = is_without_content(method, head.status);
+    }
+    match respond.send_response(Response::from_parts(head, ()), is_over) {
+        Ok(stream) => (!is_over).then(|| Outgoing::new(stream, body)),
+        Err(_) => {
+            respond.send_reset(Reason::INTERNAL_ERROR);
+            None
+        }
+    }
+}

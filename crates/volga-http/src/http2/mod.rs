@@ -1,0 +1,202 @@
+//! One HTTP/2 connection: `h2` speaks the protocol, and this drives it.
+//!
+//! | module | idea |
+//! |---|---|
+//! | `request`, `response` | what `h2` leaves to do with heads |
+//! | `upload` | the body of a request |
+//! | `answer` | one request, in a task of its own |
+//! | `outgoing` | a body becomes DATA frames, as the window allows |
+//! | `streams`, `ready` | the long-lived bodies, all in the connection's task |
+//! | `ping` | whether a silent peer is still there |
+//! | `wire` | the transport |
+
+mod answer;
+mod outgoing;
+mod ping;
+mod ready;
+mod request;
+mod response;
+mod streams;
+mod upload;
+mod wire;
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Builder, SendResponse};
+use h2::{Reason, RecvStream};
+use http::{Request, Response};
+use http_body::Body;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tower_service::Service;
+
+use self::answer::{Answer, Rest};
+use self::ping::KeepAlive;
+use self::ready::Ready;
+use self::streams::Streams;
+pub(crate) use self::upload::Upload;
+use self::wire::Wire;
+use crate::body::RequestBody;
+use crate::date::date;
+use crate::drain_handle::Drain;
+use crate::limits::{
+    CONNECTION_WINDOW, FRAME_BYTES, MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
+    MAX_STREAMS, SEND_BUFFER, STREAM_WINDOW,
+};
+use crate::service::Requests;
+use crate::tasks::Alive;
+
+/// Serves a connection to its end. `patience` is how long the peer may take to let the server's first frame through.
+pub(crate) async fn serve<I, S, B>(
+    io: I,
+    requests: Requests<S>,
+    patience: Duration,
+    drain: &Drain,
+    alive: Alive,
+) where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let wire = Wire::new(io);
+    let handshake = builder().handshake(wire.clone());
+    let Ok(Ok(mut h2)) = timeout(patience, handshake).await else { return };
+    let Some(pings) = h2.ping_pong() else { return };
+    let ready = Arc::new(Ready::default());
+    let mut connection = Connection {
+        h2,
+        wire,
+        keep_alive: KeepAlive::new(pings),
+        requests,
+        tasks: JoinSet::new(),
+        alive,
+        streams: Streams::new(Arc::clone(&ready)),
+        h2_waker: Waker::from(Arc::clone(&ready)),
+        ready,
+    };
+    let mut started = pin!(drain.started());
+    let mut is_draining = false;
+    poll_fn(|cx| {
+        if !is_draining && started.as_mut().poll(cx).is_ready() {
+            is_draining = true;
+            connection.h2.graceful_shutdown();
+        }
+        connection.poll(cx)
+    })
+    .await;
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .max_header_list_size(MAX_HEAD_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME_BYTES as u32)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(Some(MAX_ERROR_RESETS));
+    builder
+}
+
+struct Connection<I, S, B> {
+    h2: h2::server::Connection<Wire<I>, Bytes>,
+    wire: Wire<I>,
+    keep_alive: KeepAlive,
+    requests: Requests<S>,
+    /// A task for each request. Dropped with the connection, they end with it.
+    tasks: JoinSet<Rest<B>>,
+    alive: Alive,
+    streams: Streams<B>,
+    ready: Arc<Ready>,
+    /// Given to `h2` in place of the task's own, for what it does while the task runs.
+    h2_waker: Waker,
+}
+
+impl<I, S, B> Connection<I, S, B>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// One turn: a frame of every stream that is ready, then all requests that have arrived, and one write.
+    ///
+    /// It does not go on with what becomes ready meanwhile: that is for the next turn, after the other tasks of this thread, above all the handlers.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.join(cx);
+        if self.keep_alive.poll_gone(|| self.wire.heard(), cx).is_ready() {
+            // A courtesy, in case that it still listens.
+            self.h2.abrupt_shutdown(Reason::NO_ERROR);
+            let _ = self.h2.poll_closed(cx);
+            return Poll::Ready(());
+        }
+        // While the socket takes nothing, a frame would only lie in memory; and each stream has given one.
+        if !self.wire.is_blocked() {
+            self.streams.serve();
+        }
+        self.ready.clear_connection();
+        let mut has_accepted = false;
+        while let Poll::Ready(next) = self.h2.poll_accept(&mut Context::from_waker(&self.h2_waker))
+        {
+            let Some(Ok((request, respond))) = next else { return Poll::Ready(()) };
+            self.accept(request, respond);
+            has_accepted = true;
+        }
+        if has_accepted {
+            // A set that was empty before has not kept the waker.
+            self.join(cx);
+        }
+        if let Poll::Ready(Err(_)) = self.wire.poll_send(cx) {
+            return Poll::Ready(());
+        }
+        self.ready.rest(self.wire.is_blocked(), self.streams.is_line_empty(), cx);
+        Poll::Pending
+    }
+
+    /// Takes over what ended tasks have left.
+    fn join(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
+            if let Ok(Some(outgoing)) = ended {
+                self.streams.insert(outgoing);
+            }
+        }
+    }
+
+    fn accept(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        let (mut head, body) = request.into_parts();
+        if let Err(status) = request::check(&mut head) {
+            let mut response = Response::new(());
+            *response.status_mut() = status;
+            response::complete(response.headers_mut(), date);
+            // An error means that the client has left already.
+            let _ = respond.send_response(response, true);
+            return;
+        }
+        let method = head.method.clone();
+        let body = RequestBody::http2(body, &head.headers);
+        let handler = self.requests.answer(Request::from_parts(head, body));
+        self.tasks.spawn(self.alive.carried_by(Answer::new(handler, method, respond)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! The long-lived bodies of a connection, polled in its one task.
+//!
+//! A task for each of them would turn a message for all into a wake, a schedule and a write for each. Here, one turn takes a frame of every stream that is
+//! ready, and the connection then writes them together.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::Body;
+use slab::Slab;
+use tokio::task::coop::has_budget_remaining;
+
+use super::outgoing::{Outgoing, Step};
+use super::ready::{Ready, StreamWaker};
+
+/// The bodies, and those of them that are ready.
+pub(super) struct Streams<B> {
+    streams: Slab<Stream<B>>,
+    /// Who is served next. A stream stands here at most once, so no stream has two turns before another has one.
+    line: VecDeque<usize>,
+    ready: Arc<Ready>,
+}
+
+struct Stream<B> {
+    outgoing: Pin<Box<Outgoing<B>>>,
+    /// The body has failed, and waits until what came before has left.
+    has_failed: bool,
+    waker: Waker,
+    noted: Arc<StreamWaker>,
+}
+
+impl<B> Streams<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    pub(super) fn new(ready: Arc<Ready>) -> Self {
+        Self { streams: Slab::new(), line: VecDeque::new(), ready }
+    }
+
+    /// Takes over a body, to be served in the next turn.
+    pub(super) fn insert(&mut self, outgoing: Pin<Box<Outgoing<B>>>) {
+        let entry = self.streams.vacant_entry();
+        let noted = StreamWaker::noted(entry.key(), Arc::clone(&self.ready));
+        self.line.push_back(entry.key());
+        let waker = Waker::from(Arc::clone(&noted));
+        entry.insert(Stream { outgoing, has_failed: false, waker, noted });
+    }
+
+    /// Whether nobody stands in line.
+    pub(super) fn is_line_empty(&self) -> bool {
+        self.line.is_empty()
+    }
+
+    /// Takes a frame of each stream that is ready. Whoever has more, or was not reached, stands in line for the next turn.
+    ///
+    /// What came before must have left: a failed stream is reset now, and that drops what `h2` still holds for it.
+    pub(super) fn serve(&mut self) {
+        self.ready.take(&mut self.line);
+        for _ in 0..self.line.len() {
+            // The budget is the task's own: a turn is as long as any other task's, and the connection writes and reads after it.
+            if !has_budget_remaining() {
+                break;
+            }
+            let Some(key) = self.line.pop_front() else { break };
+            // A note may outlive its stream; whoever has the place now is polled in vain.
+            let Some(stream) = self.streams.get_mut(key) else { continue };
+            if stream.has_failed {
+                stream.outgoing.as_mut().reset();
+                self.remove(key);
+                continue;
+            }
+            stream.noted.clear();
+            let step = stream.outgoing.as_mut().step(&mut Context::from_waker(&stream.waker));
+            match step {
+                Poll::Pending => {}
+                Poll::Ready(Step::Over) => self.remove(key),
+                Poll::Ready(again) => {
+                    stream.has_failed = again == Step::Failed;
+                    if stream.noted.keep() {
+                        self.line.push_back(key);
+                    }
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, key: usize) {
+        let stream = self.streams.remove(key);
+        // Its wakers may live on, and from now on note nothing.
+        stream.noted.keep();
+        // A body that panics when it is dropped must not take the others along either.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(stream)));
+    }
+}

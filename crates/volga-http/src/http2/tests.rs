@@ -1,0 +1,144 @@
+//! The connection in memory, with a paused clock: it leaps to the next timeout as soon as everybody waits, so a wait shows that nothing more happens by itself.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use h2::client::SendRequest;
+use http_body::Frame;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::LongLived;
+use crate::addr::{LocalAddr, PeerAddr};
+use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, PING_INTERVAL, PING_TIMEOUT, SEND_BUFFER};
+use crate::tasks::roll_call;
+
+const PIECE: usize = 16 * 1024;
+
+/// Always ready, and counts what is taken of it.
+struct Endless(Arc<AtomicUsize>);
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; PIECE])))))
+    }
+}
+
+/// Answers with endless bodies; a request for `/long-lived` gets the mark.
+#[derive(Clone, Default)]
+struct Endlessly {
+    taken: Arc<AtomicUsize>,
+}
+
+impl Service<Request<RequestBody>> for Endlessly {
+    type Response = Response<Endless>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let mut response = Response::new(Endless(Arc::clone(&self.taken)));
+        if request.uri().path() == "/long-lived" {
+            response.extensions_mut().insert(LongLived);
+        }
+        std::future::ready(Ok(response))
+    }
+}
+
+/// A served connection through which at most `size` bytes go at a time, what is taken of its bodies, and its end.
+fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandle<()>) {
+    let (client, server) = duplex(size);
+    let service = Endlessly::default();
+    let taken = Arc::clone(&service.taken);
+    let address = ([127, 0, 0, 1], 1).into();
+    let requests = Requests {
+        service,
+        peer: PeerAddr(address),
+        local: LocalAddr(address),
+        unread: Default::default(),
+    };
+    let serving = tokio::spawn(async move {
+        let (alive, _gone) = roll_call();
+        serve(server, requests, DEFAULT_HEADER_READ_TIMEOUT, &Drain::new(), alive).await;
+    });
+    (client, taken, serving)
+}
+
+/// A client whose windows never close, and its connection, which goes on only while it is polled.
+async fn greedy<I>(io: I) -> (SendRequest<Bytes>, h2::client::Connection<I, Bytes>)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    const WIDEST: u32 = (1 << 31) - 1;
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(WIDEST).initial_connection_window_size(WIDEST);
+    builder.handshake(io).await.expect("a handshake")
+}
+
+fn get(path: &str) -> Request<()> {
+    Request::get(format!("http://a{path}")).body(()).expect("a request")
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_client_reads_nothing_a_body_gives_no_more_than_its_bound() {
+    // An ordinary body may fill the buffer of its stream; beyond it, one frame is being written and one is in hand.
+    for (path, bound) in [("/long-lived", PIECE), ("/ordinary", SEND_BUFFER + 2 * PIECE)] {
+        let (client, taken, _serving) = connect(1024);
+        let (mut requests, mut connection) = greedy(client).await;
+        let (response, _) = requests.send_request(get(path), true).expect("an open connection");
+        tokio::select! {
+            _ = &mut connection => panic!("the connection lives"),
+            response = response => assert!(response.is_ok(), "a response"),
+        }
+        // From here on the client reads nothing.
+        sleep(PING_INTERVAL / 2).await;
+        let held = taken.load(Ordering::Relaxed) * PIECE;
+        assert!(PIECE <= held && held <= bound, "{path}: {held} bytes");
+        drop(requests);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_answers_is_left_alone_and_one_that_does_not_is_closed() {
+    let (client, _taken, serving) = connect(64 * 1024);
+    let (requests, connection) = greedy(client).await;
+    let driver = tokio::spawn(connection);
+    sleep(10 * (PING_INTERVAL + PING_TIMEOUT)).await;
+    assert!(!serving.is_finished(), "an idle connection is a proper one");
+
+    driver.abort();
+    let start = Instant::now();
+    serving.await.expect("no panic");
+    assert_eq!(start.elapsed(), std::time::Duration::ZERO, "the client has closed");
+    drop(requests);
+
+    let (client, _taken, serving) = connect(64 * 1024);
+    let (requests, connection) = greedy(client).await;
+    let start = Instant::now();
+    serving.await.expect("no panic");
+    assert_eq!(start.elapsed(), PING_INTERVAL + PING_TIMEOUT);
+    drop((requests, connection));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_lets_nothing_through_is_closed() {
+    let (mut client, _taken, serving) = connect(1);
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    client.write_all(preface).await.expect("the server reads");
+    serving.await.expect("no panic");
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.expect("memory does not fail");
+    assert_eq!(rest.len(), 1);
+}

@@ -1,0 +1,61 @@
+//! The body of a request, as `h2` receives it.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body::{Frame, SizeHint};
+
+/// The receiving half of a stream.
+///
+/// The client may send on as its bytes are taken from here. Dropped before its end, what still comes is discarded, and once the response is complete
+/// the stream is reset without an error, which tells the client to stop (RFC 9113, section 8.1).
+#[derive(Debug)]
+pub(crate) struct Upload {
+    stream: RecvStream,
+    /// How much is still to come, if the client said.
+    left: Option<u64>,
+    are_trailers_next: bool,
+}
+
+impl Upload {
+    pub(crate) fn new(stream: RecvStream, headers: &HeaderMap) -> Self {
+        let left = if stream.is_end_stream() {
+            Some(0)
+        } else {
+            // `h2` has checked the field, and checks the frames against it.
+            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok())
+        };
+        Self { stream, left, are_trailers_next: false }
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if !self.are_trailers_next {
+            match ready!(self.stream.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    // It fails when the stream is over: then there is no window to widen.
+                    let _ = self.stream.flow_control().release_capacity(data.len());
+                    self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => self.are_trailers_next = true,
+            }
+        }
+        let trailers = ready!(self.stream.poll_trailers(cx))?;
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

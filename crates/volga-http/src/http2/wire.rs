@@ -1,0 +1,305 @@
+//! The transport of an HTTP/2 connection, as `h2` and its driver share it.
+//!
+//! `h2` writes each frame of more than a few hundred bytes by itself. So a message for a hundred streams would be a hundred writes, and a write is
+//! what costs most. Here small frames are gathered during a turn and written together at its end, or with the next large one.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use crate::limits::{GATHER_BYTES, GATHER_PIECE};
+
+/// A transport that gathers what is written, and remembers when the peer was heard and whether it takes anything.
+///
+/// `h2` owns the one clone and writes to it. The driver owns the other, which [sends](Self::poll_send).
+#[derive(Debug)]
+pub(super) struct Wire<I> {
+    shared: Arc<Mutex<Shared<I>>>,
+}
+
+#[derive(Debug)]
+struct Shared<I> {
+    io: I,
+    unsent: Unsent,
+    heard: Instant,
+    is_blocked: bool,
+}
+
+/// Bytes that were gathered, and how many of them have left.
+#[derive(Debug, Default)]
+struct Unsent {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+thread_local! {
+    /// A buffer is needed only within a turn, mostly. So the connections of a thread share one.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Unsent {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rest().is_empty()
+    }
+
+    fn gather(&mut self, bufs: &[IoSlice<'_>]) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = SPARE.take();
+            self.bytes.reserve_exact(GATHER_BYTES);
+        }
+        if self.sent > 0 {
+            // The socket took a part. Without this, one that always does would make the buffer grow for ever.
+            self.bytes.drain(..std::mem::take(&mut self.sent));
+        }
+        for buf in bufs {
+            self.bytes.extend_from_slice(buf);
+        }
+    }
+
+    /// Notes that `written` bytes left, and returns how many of these were not from here.
+    fn advance(&mut self, written: usize) -> usize {
+        let own = written.min(self.rest().len());
+        self.sent += own;
+        if self.is_empty() && self.bytes.capacity() > 0 {
+            self.sent = 0;
+            self.bytes.clear();
+            SPARE.set(std::mem::take(&mut self.bytes));
+        }
+        written - own
+    }
+}
+
+impl<I> Clone for Wire<I> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<I> Wire<I> {
+    pub(super) fn new(io: I) -> Self {
+        let (heard, unsent) = (Instant::now(), Unsent::default());
+        Self { shared: Arc::new(Mutex::new(Shared { io, unsent, heard, is_blocked: false })) }
+    }
+
+    /// When the peer last sent anything.
+    pub(super) fn heard(&self) -> Instant {
+        self.lock().heard
+    }
+
+    /// Whether the last write found no room. What was given to `h2` before is then still in memory.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.lock().is_blocked
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared<I>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> Wire<I> {
+    /// Sends everything that was gathered.
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut shared = self.lock();
+        while !shared.unsent.is_empty() {
+            ready!(shared.poll_write(&[], cx))?;
+        }
+        Pin::new(&mut shared.io).poll_flush(cx)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> Shared<I> {
+    /// Writes once: first what was gathered, then `bufs`. Returns how much of `bufs` was written.
+    fn poll_write(
+        &mut self,
+        bufs: &[IoSlice<'_>],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        // `h2` gives two: what it has encoded, and the payload of one frame.
+        let mut all = [IoSlice::new(&[]); 3];
+        let mut count = 0;
+        let gathered = std::iter::once(self.unsent.rest());
+        for buf in gathered.chain(bufs.iter().map(|buf| &**buf)).filter(|buf| !buf.is_empty()) {
+            if count < all.len() {
+                all[count] = IoSlice::new(buf);
+                count += 1;
+            }
+        }
+        let io = Pin::new(&mut self.io);
+        let result = if io.is_write_vectored() {
+            io.poll_write_vectored(cx, &all[..count])
+        } else {
+            io.poll_write(cx, &all[0])
+        };
+        self.is_blocked = result.is_pending();
+        match ready!(result)? {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            written => Poll::Ready(Ok(self.unsent.advance(written))),
+        }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Wire<I> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut shared = self.lock();
+        let before = buf.filled().len();
+        let result = Pin::new(&mut shared.io).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            shared.heard = Instant::now();
+        }
+        result
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Wire<I> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut shared = self.lock();
+        let size: usize = bufs.iter().map(|buf| buf.len()).sum();
+        loop {
+            if size <= GATHER_PIECE && shared.unsent.rest().len() + size <= GATHER_BYTES {
+                shared.unsent.gather(bufs);
+                return Poll::Ready(Ok(size));
+            }
+            match ready!(shared.poll_write(bufs, cx))? {
+                0 => {}
+                written => return Poll::Ready(Ok(written)),
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Leaves the sending to the driver, at the end of its turn.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.lock().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    /// Writes in pieces of these sizes through a transport that takes `size` bytes at a time, and returns what arrives and what was written.
+    async fn carry(size: usize, pieces: &[usize]) -> (Vec<u8>, Vec<u8>) {
+        let (mut far, near) = duplex(size);
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            far.read_to_end(&mut all).await.expect("memory does not fail");
+            all
+        });
+        let mut wire = Wire::new(near);
+        let mut written = Vec::new();
+        for (number, &piece) in pieces.iter().enumerate() {
+            let bytes: Vec<u8> = (0..piece).map(|at| (number * 31 + at) as u8).collect();
+            wire.write_all(&bytes).await.expect("memory does not fail");
+            written.extend_from_slice(&bytes);
+        }
+        wire.shutdown().await.expect("memory does not fail");
+        drop(wire);
+        (reading.await.expect("no panic"), written)
+    }
+
+    #[tokio::test]
+    async fn every_byte_arrives_once_and_in_order_whatever_is_gathered_and_taken() {
+        let full = GATHER_BYTES / GATHER_PIECE;
+        let pieces = [
+            vec![],
+            vec![1, 2, 3],
+            vec![GATHER_PIECE; full + 1],
+            vec![10, GATHER_PIECE + 1, 10],
+            vec![GATHER_BYTES + 1, 1, GATHER_PIECE - 1, 2 * GATHER_BYTES],
+        ];
+        for size in [1, 7, 1024, GATHER_BYTES, 1 << 20] {
+            for pieces in &pieces {
+                let (arrived, written) = carry(size, pieces).await;
+                assert!(arrived == written, "{pieces:?} through {size}");
+            }
+        }
+    }
+
+    /// What has arrived at the other end so far.
+    fn arrived(far: &mut DuplexStream) -> usize {
+        let mut space = [0; 1024];
+        let mut read = ReadBuf::new(&mut space);
+        let _ =
+            Pin::new(far).poll_read(&mut Context::from_waker(std::task::Waker::noop()), &mut read);
+        read.filled().len()
+    }
+
+    #[tokio::test]
+    async fn small_pieces_wait_for_the_end_of_the_turn_and_a_large_one_takes_them_along() {
+        let (mut far, near) = duplex(1024);
+        let mut wire = Wire::new(near);
+        wire.write_all(b"small").await.expect("room");
+        wire.flush().await.expect("room");
+        assert_eq!(arrived(&mut far), 0);
+        poll_fn(|cx| wire.poll_send(cx)).await.expect("room");
+        assert_eq!(arrived(&mut far), 5);
+
+        wire.write_all(b"small").await.expect("room");
+        let written = wire.write(&[0; GATHER_PIECE + 1]).await.expect("room");
+        assert_eq!(arrived(&mut far), 1024, "as much as fits");
+        assert_eq!(written, 1024 - 5);
+    }
+
+    #[tokio::test]
+    async fn no_more_is_gathered_than_the_bound_and_a_full_socket_is_told() {
+        let (mut far, near) = duplex(1);
+        let mut wire = Wire::new(near);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut gathered = 0;
+        while Pin::new(&mut wire).poll_write(&mut cx, &[0; GATHER_PIECE]).is_ready() {
+            gathered += GATHER_PIECE;
+            assert!(!wire.is_blocked());
+        }
+        assert_eq!(gathered, GATHER_BYTES);
+        assert!(wire.is_blocked());
+        assert_eq!(arrived(&mut far), 1);
+        assert!(wire.poll_send(&mut cx).is_pending(), "one more byte went out");
+        assert!(wire.is_blocked());
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            far.read_to_end(&mut all).await.expect("memory does not fail");
+            all.len()
+        });
+        poll_fn(|cx| wire.poll_send(cx)).await.expect("it is read");
+        assert!(!wire.is_blocked());
+        drop(wire);
+        assert_eq!(reading.await.expect("no panic"), GATHER_BYTES - 1);
+    }
+}

@@ -1,0 +1,8 @@
+//! What HTTP/2 has of its own.
+
+mod bodies;
+mod heads;
+mod limits;
+mod many;
+mod support;
+mod uploads;
