@@ -154,6 +154,9 @@ impl Http1 {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Context;
+
+    use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio::time::timeout;
 
@@ -302,6 +305,53 @@ mod tests {
         assert_eq!((bodies[0].len(), &bodies[1][..]), (BIG, "eventevent"));
         drop(client);
         assert_eq!(serving.await.expect("no panic"), 1);
+    }
+
+    /// Answers with a stream, once the request was read.
+    #[derive(Clone)]
+    struct Reading;
+
+    impl Service<Request<RequestBody>> for Reading {
+        type Response = Response<Told>;
+        type Error = Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<Response<Told>, Infallible>>>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+            Box::pin(async move {
+                request.into_body().collect().await.expect("a body");
+                Ok(long_lived(Told::ready([data("event")])))
+            })
+        }
+    }
+
+    /// The one thing that hyper may still have to write when a response is there.
+    #[tokio::test]
+    async fn a_100_continue_is_written_to_its_end_before_the_connection_is_taken() {
+        const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+        let (client, server) = duplex(16);
+        let (mut read, mut write) = tokio::io::split(client);
+        let http1 = http1(&Drain::new());
+        let serving = async {
+            let next = http1.serve(rewound(server), requests(Reading)).await;
+            let Next::Stream(stream) = next else { panic!("the response is taken over") };
+            drop(Box::into_pin(stream).await);
+        };
+        let talking = async {
+            let head = "POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\nabc";
+            write.write_all(head.as_bytes()).await.expect("it is read");
+            // The response is there, and nothing of it or before it was read.
+            tokio::task::yield_now().await;
+            let mut all = String::new();
+            read.read_to_string(&mut all).await.expect("text");
+            all
+        };
+        let ((), all) = tokio::join!(serving, talking);
+        let rest = all.strip_prefix(CONTINUE).unwrap_or_else(|| panic!("{all}"));
+        assert_eq!(bodies(rest), ["event"]);
     }
 
     #[tokio::test(start_paused = true)]

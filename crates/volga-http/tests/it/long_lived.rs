@@ -312,12 +312,14 @@ async fn in_a_drain_the_stream_goes_on_to_its_end_and_then_its_connection_closes
 }
 
 #[tokio::test]
-async fn at_the_deadline_streams_are_cut_and_counted_as_one_connection_each() {
+async fn at_the_deadline_a_stream_is_cut_and_counts_as_the_one_connection_that_it_always_was() {
     let streaming = Streaming::start(patient().drain_deadline(Duration::from_millis(20))).await;
-    let mut idle = streaming.server.connect().await;
-    send(&mut idle, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    read_until(&mut idle, &streaming.server.address.to_string()).await;
-    let mut client = streaming.connect().await;
+    let mut client = streaming.server.connect().await;
+    send(&mut client, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    read_until(&mut client, &streaming.server.address.to_string()).await;
+    send(&mut client, STREAM.as_bytes()).await;
+    streaming.tell(data("first"));
+    read_until(&mut client, "5\r\nfirst\r\n").await;
     streaming.server.drain.start();
     assert_eq!(read_to_close(&mut client).await, b"", "no proper end");
     assert_eq!(streaming.server.drained().await, Drained::Cut { connections: 1 });
