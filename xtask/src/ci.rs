@@ -137,6 +137,7 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features"]),
     ("volga-sse", &["--no-default-features", "--features", "json"]),
     ("volga-sse", &["--no-default-features", "--features", "body"]),
+    ("volga-sse", &["--no-default-features", "--features", "answers"]),
     ("volga-sse", &[]),
     ("volga-sse", &["--all-features"]),
     ("volga", &[]),

@@ -135,6 +135,12 @@ impl EncodedMessage {
         Self { position: Some(position), ..self }
     }
 
+    /// Bytes from a log, which has encoded them.
+    #[cfg(feature = "answers")]
+    pub(crate) fn shared(bytes: Bytes, position: Position) -> Self {
+        Self { bytes, position: Some(position) }
+    }
+
     /// Where it stands in its log, if it was [encoded for a place](crate::Message::encode_at) in one.
     #[must_use]
     pub fn position(&self) -> Option<Position> {

@@ -1,5 +1,7 @@
-//! The codec from outside: what goes in, what comes out, for inputs that nobody thought of.
+//! The codec and the answers from outside: what goes in, what comes out, for inputs and orders that nobody thought of.
 
+#[cfg(feature = "answers")]
+mod answers;
 mod chunks;
 mod linear;
 mod naive;
