@@ -25,9 +25,9 @@ impl<'a> NewAnswer<'a> {
         Self { answers, terms: Terms::default() }
     }
 
-    /// Says whose it is: a name of the application's own, such as a user's number. A claim has to name the same.
-    pub fn owned_by(mut self, owner: impl Into<String>) -> Self {
-        self.terms.owner = Some(owner.into().into_boxed_str());
+    /// Says whose it is: a name of the application's own, such as a user's number. A claim has to name the same. `None` is nobody, as without this.
+    pub fn owned_by<'o>(mut self, owner: impl Into<Option<&'o str>>) -> Self {
+        self.terms.owner = owner.into().map(Into::into);
         self
     }
 
@@ -74,8 +74,8 @@ impl<'a> Claim<'a> {
     }
 
     /// Says who claims it. It has to be who [owns](NewAnswer::owned_by) it; an answer that nobody owns is for claims that name nobody.
-    pub fn owned_by(mut self, owner: &'a str) -> Self {
-        self.owner = Some(owner);
+    pub fn owned_by(mut self, owner: impl Into<Option<&'a str>>) -> Self {
+        self.owner = owner.into();
         self
     }
 

@@ -79,12 +79,7 @@ async fn only_its_owner_may_have_it() {
     let hers = answers.new_answer().owned_by("anna").start(texts(["a"])).unwrap();
     let free = answers.start(texts(["b"])).unwrap();
     let claim = |token: &str, owner: Option<&str>| {
-        let claim = answers.claim(token);
-        let claim = match owner {
-            Some(owner) => claim.owned_by(owner),
-            None => claim,
-        };
-        claim.attach().map(|_| ())
+        answers.claim(token).owned_by(owner).attach().map(|_| ())
     };
     for (token, owner, expect) in [
         (hers.as_str(), Some("anna"), Ok(())),
