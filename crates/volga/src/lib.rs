@@ -41,6 +41,7 @@
 //! | [`mod@middleware`] | what `wrap`, `with` and `filter` on an app, a group or a route take |
 //! | [`error`] | the error that any other becomes, and the problem that the client is told |
 //! | [`limits`] | every bound, with its default |
+//! | `http::sse::Answers` | replies and imports that outlive their connection; with the feature `answers` |
 //! | `test` | a client for tests, in process or over a socket; with the feature `test` |
 //!
 //! The guide is in the repository, under `docs`.
@@ -110,6 +111,12 @@ pub mod http {
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {
         pub use crate::sse_stream::SseStream;
+        #[cfg(feature = "answers")]
+        pub use volga_sse::{
+            Abandoned, AnswerEnd, AnswerError, AnswerMessages, Answers, AnswersBuilder,
+            AnswersFacts, Attached, Attachment, Claim, ClaimError, NewAnswer, StartError, Token,
+            TokenError,
+        };
         pub use volga_sse::{
             CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
             EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse, Message,
@@ -126,6 +133,11 @@ pub mod http {
 pub mod limits {
     pub use volga_core::{DEFAULT_MAX_BODY, MAX_NDJSON_LINE, MAX_PATH_ARGS};
     pub use volga_http::limits::*;
+    #[cfg(feature = "answers")]
+    pub use volga_sse::{
+        DEFAULT_FIRST_CLIENT, DEFAULT_GRACE, DEFAULT_KEEP, DEFAULT_MAX_ANSWER_BYTES,
+        DEFAULT_MAX_ANSWERS, DEFAULT_MAX_TOTAL_ANSWER_BYTES,
+    };
     pub use volga_sse::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
 }
 
@@ -164,6 +176,7 @@ mod guide {
         testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
         messages: "../../../docs/src/messages.md";
+        answers: "../../../docs/src/answers.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
         what_clients_do: "../../../docs/src/what-clients-do.md";
