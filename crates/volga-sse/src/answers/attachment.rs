@@ -11,11 +11,7 @@ use futures_core::Stream;
 
 use crate::{
     AnswerError, EncodedMessage, IntoSse, Sse,
-    answers::{
-        answer::Answer,
-        log::Read,
-        shelf::{Shelf, Tally},
-    },
+    answers::{answer::Answer, log::Read, shelf::Shelf, tally::Tally},
 };
 
 /// What a client that [attaches](crate::Claim::attach) finds.

@@ -1,5 +1,7 @@
 //! `NewAnswer` and `Claim`: how an answer starts, and how a client comes to it.
 
+use std::fmt;
+
 use futures_core::Stream;
 use tokio::runtime::Handle;
 
@@ -8,7 +10,8 @@ use crate::{
     answers::{
         Abandoned, Answers, Attached, ClaimError, StartError, Token,
         producer::{Writer, produce},
-        shelf::{Running, Terms},
+        shelf::Terms,
+        tally::Running,
     },
 };
 
@@ -59,7 +62,6 @@ impl<'a> NewAnswer<'a> {
 }
 
 /// A client's claim to an answer, by its token; from [`Answers::claim`].
-#[derive(Debug)]
 #[must_use = "a claim does nothing until it attaches or cancels"]
 pub struct Claim<'a> {
     answers: &'a Answers,
@@ -102,5 +104,15 @@ impl<'a> Claim<'a> {
     /// There is no such answer, or not for this owner.
     pub fn cancel(self) -> Result<(), ClaimError> {
         self.answers.shelf.cancel(self.token, self.owner)
+    }
+}
+
+/// Without the token, which is a secret.
+impl fmt::Debug for Claim<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim")
+            .field("owner", &self.owner)
+            .field("last_event_id", &self.last_event_id)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 //! The log of one answer: every message, and how it ended. Pure.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::{
@@ -16,7 +18,6 @@ pub(crate) const MESSAGE_OVERHEAD: usize = 96;
 pub(crate) type Outcome = Result<(), AnswerError>;
 
 /// All messages of an answer, encoded, in order. It is the history for those who come later and the queue of those who read: a client is an index.
-#[derive(Debug)]
 pub(crate) struct Log {
     epoch: u64,
     messages: Vec<Bytes>,
@@ -115,6 +116,17 @@ impl Log {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+/// Without the messages, which are for their clients.
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("len", &self.len)
+            .field("bytes", &self.bytes)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
     }
 }
 

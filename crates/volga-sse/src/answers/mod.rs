@@ -9,6 +9,7 @@ mod log;
 mod producer;
 mod settings;
 mod shelf;
+mod tally;
 mod token;
 mod waiters;
 

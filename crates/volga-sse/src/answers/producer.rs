@@ -18,7 +18,8 @@ use crate::{
         AnswerError,
         answer::{Afterwards, Answer},
         log::{Outcome, cost, write},
-        shelf::{Running, Shelf, Tally},
+        shelf::Shelf,
+        tally::{Running, Tally},
     },
     item::sealed::Piece,
 };

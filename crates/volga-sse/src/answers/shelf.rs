@@ -2,10 +2,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use tokio::{
@@ -22,6 +19,7 @@ use crate::{
         lives::{Due, Lives},
         log::Outcome,
         settings::AnswersBuilder,
+        tally::Tally,
     },
     heartbeat::due,
 };
@@ -44,15 +42,6 @@ struct Books {
     runtime: Option<Handle>,
     /// Alive while there is a timer.
     timer: Weak<()>,
-}
-
-/// What is counted without a lock.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    bytes: AtomicUsize,
-    attached: AtomicUsize,
-    producers: AtomicUsize,
-    idle: Notify,
 }
 
 /// Who may claim an answer, and what happens when it is abandoned.
@@ -194,8 +183,8 @@ impl Shelf {
         self.with(|books, _, _| AnswersFacts {
             running: books.lives.running(),
             kept: books.lives.len() - books.lives.running(),
-            attached: self.tally.attached.load(Ordering::Relaxed),
-            bytes: self.tally.bytes.load(Ordering::Relaxed),
+            attached: self.tally.attached(),
+            bytes: self.tally.bytes(),
         })
     }
 
@@ -254,8 +243,9 @@ impl Shelf {
         now: Instant,
         after: &mut Afterwards,
     ) {
-        if answer.end(outcome, after) {
-            books.lives.end(&answer.token, due(now, self.settings.keep));
+        let is_first = answer.end(outcome, after);
+        books.lives.end(&answer.token, due(now, self.settings.keep));
+        if is_first {
             after.ended.push(Arc::clone(answer));
         }
     }
@@ -316,55 +306,5 @@ async fn keep_time(shelf: Weak<Shelf>, earlier: Arc<Notify>, timer: Arc<()>) {
         let (Some(next), Some(_)) = (next, &timer) else { return };
         // Too late or too early makes no difference: what is due is looked up again.
         let _ = timeout_at(next, earlier.notified()).await;
-    }
-}
-
-impl Tally {
-    /// Counts so many bytes, unless there would be more than `max`.
-    pub(crate) fn reserve(&self, bytes: usize, max: usize) -> bool {
-        let add = |held: usize| held.checked_add(bytes).filter(|held| *held <= max);
-        self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
-    }
-
-    pub(crate) fn release(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    pub(crate) fn attach(&self) {
-        self.attached.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn detach(&self) {
-        self.attached.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Waits until no producer is left.
-    pub(crate) async fn idle(&self) {
-        loop {
-            let idle = self.idle.notified();
-            if self.producers.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            idle.await;
-        }
-    }
-}
-
-/// A producer that is there, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Running(Arc<Tally>);
-
-impl Running {
-    pub(crate) fn new(tally: &Arc<Tally>) -> Self {
-        tally.producers.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(tally))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.0.producers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.notify_waiters();
-        }
     }
 }

@@ -13,8 +13,8 @@ const TEXT_BYTES: usize = RANDOM_BYTES / 3 * 4;
 /// Whoever has it may read the answer, unless the answer has an [owner](crate::NewAnswer::owned_by). URLs end up in logs and histories: where
 /// that is too little, say who owns the answer, or send the token in a header. `Debug` does not show it.
 ///
-/// Tokens are found in a hash map with a key that differs from process to process, and are compared only where the hashes agree. So the time that a
-/// lookup takes does not tell a guesser how much of a guess is right.
+/// A token is found in a hash map whose key differs from process to process: which tokens a guess is compared with, if any, is chance. So the time that it
+/// takes does not tell a guesser how much of a guess is right.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Token([u8; TEXT_BYTES]);
 
