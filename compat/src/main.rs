@@ -15,6 +15,7 @@ mod page;
 mod program;
 mod readers;
 mod server;
+mod tokens;
 
 use std::{env, error::Error, fs, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -64,6 +65,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
         match client.run(&server, &programs).await? {
             Some(outcome) => add(&mut outcomes, outcome),
             None => skipped.push(client.name),
+        }
+    }
+    // No case of the corpus, so none of the guide's tables; and it knows no departures.
+    for outcome in tokens::run(&programs).await? {
+        println!("{outcome}");
+        if outcome.good() < outcome.results.len() {
+            return Err(format!("{} does not get on with examples/tokens", outcome.name).into());
         }
     }
     println!("{} clients and encoders in {:.1} s", outcomes.len(), start.elapsed().as_secs_f64());

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The examples that the tests start.
-const SERVERS: &[&str] = &["sse", "todo"];
+const SERVERS: &[&str] = &["sse", "todo", "tokens"];
 /// The first version of node whose test runner does what we ask of it.
 const MIN_NODE: NodeVersion = (20, 0);
 

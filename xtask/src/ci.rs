@@ -152,6 +152,7 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features", "--features", "body"]),
     ("volga-sse", &["--no-default-features", "--features", "hub"]),
     ("volga-sse", &["--no-default-features", "--features", "metrics"]),
+    ("volga-sse", &["--no-default-features", "--features", "answers"]),
     ("volga-sse", &[]),
     ("volga-sse", &["--all-features"]),
     ("volga", &[]),

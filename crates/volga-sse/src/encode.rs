@@ -136,7 +136,7 @@ impl EncodedMessage {
     }
 
     /// Bytes that a log holds, at their place in it.
-    #[cfg(feature = "hub")]
+    #[cfg(any(feature = "answers", feature = "hub"))]
     pub(crate) fn held(bytes: Bytes, position: Position) -> Self {
         Self { bytes, position: Some(position) }
     }

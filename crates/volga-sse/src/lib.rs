@@ -26,6 +26,7 @@
 //! | `metrics` | no | `HubStats::record`: the numbers of a hub for the recorder of the `metrics` crate |
 //! | `json` | yes | [`Message::json`] |
 //! | `macros` | no | [`sse_stream!`]: a stream written as a block with `yield` and `?` |
+//! | `answers` | no | [`Answers`]: producers that outlive their connection, and clients that attach to them by a token. Needs a tokio runtime |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "hub")]
@@ -41,6 +42,8 @@ mod message;
 mod position;
 mod wire;
 
+#[cfg(feature = "answers")]
+mod answers;
 #[cfg(feature = "body")]
 mod body;
 #[cfg(feature = "body")]
@@ -79,6 +82,13 @@ pub use field::{EventId, EventName};
 pub use message::Message;
 pub use position::{Position, PositionError};
 
+#[cfg(feature = "answers")]
+pub use answers::{
+    Abandoned, AnswerEnd, AnswerError, AnswerMessages, Answers, AnswersBuilder, AnswersFacts,
+    Attached, Attachment, Claim, ClaimError, DEFAULT_FIRST_CLIENT, DEFAULT_GRACE, DEFAULT_KEEP,
+    DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_ANSWERS, DEFAULT_MAX_TOTAL_ANSWER_BYTES, NewAnswer,
+    StartError, Token, TokenError,
+};
 #[cfg(feature = "body")]
 pub use body::{BoxError, SseBody};
 #[cfg(feature = "body")]

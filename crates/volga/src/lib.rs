@@ -41,6 +41,7 @@
 //! | [`mod@middleware`] | what `wrap`, `with` and `filter` on an app, a group or a route take |
 //! | [`error`] | the error that any other becomes, and the problem that the client is told |
 //! | [`limits`] | every bound, with its default |
+//! | `http::sse::Answers` | replies and imports that outlive their connection; with the feature `answers` |
 //! | [`ShutdownHandle`], [`exit_code`] | the end of an app, and how it is told |
 //! | [`Counters`] | connections and streams, counted |
 //! | `trace` | requests as spans, and an access log; with the feature `tracing` |
@@ -124,6 +125,12 @@ pub mod http {
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {
         pub use crate::sse_stream::SseStream;
+        #[cfg(feature = "answers")]
+        pub use volga_sse::{
+            Abandoned, AnswerEnd, AnswerError, AnswerMessages, Answers, AnswersBuilder,
+            AnswersFacts, Attached, Attachment, Claim, ClaimError, NewAnswer, StartError, Token,
+            TokenError,
+        };
         pub use volga_sse::{
             CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
             EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse, Message,
@@ -142,6 +149,11 @@ pub mod limits {
     pub use crate::ending::DEFAULT_BEFORE_SHUTDOWN;
     pub use volga_core::{DEFAULT_MAX_BODY, MAX_NDJSON_LINE, MAX_PATH_ARGS};
     pub use volga_http::limits::*;
+    #[cfg(feature = "answers")]
+    pub use volga_sse::{
+        DEFAULT_FIRST_CLIENT, DEFAULT_GRACE, DEFAULT_KEEP, DEFAULT_MAX_ANSWER_BYTES,
+        DEFAULT_MAX_ANSWERS, DEFAULT_MAX_TOTAL_ANSWER_BYTES,
+    };
     pub use volga_sse::{
         DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS,
         DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD,
@@ -188,6 +200,7 @@ mod guide {
         #[cfg(feature = "tracing")]
         tracing: "../../../docs/src/tracing.md";
         messages: "../../../docs/src/messages.md";
+        answers: "../../../docs/src/answers.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
         what_clients_do: "../../../docs/src/what-clients-do.md";

@@ -1,5 +1,7 @@
-//! The crate from outside: what goes in, what comes out, for inputs that nobody thought of.
+//! The crate from outside: what goes in, what comes out, for inputs and orders that nobody thought of.
 
+#[cfg(feature = "answers")]
+mod answers;
 mod chunks;
 #[cfg(feature = "hub")]
 mod hub;

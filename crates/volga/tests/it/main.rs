@@ -1,6 +1,7 @@
 //! The facade over real sockets: one file per behaviour.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
+mod answers;
 mod body;
 mod compile_fail;
 mod extract;

@@ -1,0 +1,9 @@
+//! Answers that outlive their connection, through their public interface.
+
+mod bounds;
+mod clients;
+mod ends;
+mod model;
+mod policies;
+mod support;
+mod threads;

@@ -1,0 +1,315 @@
+//! Random steps against a plain model: what each client reads is what the model says, at every step.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::{sync::mpsc::UnboundedSender, time::advance};
+use volga_sse::{Abandoned, Answers, Attached, ClaimError, Token};
+
+use super::support::*;
+
+const KEEP: u64 = 20;
+const GRACE: u64 = 7;
+const FIRST: u64 = 11;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Start(u8),
+    Produce(prop::sample::Index, u8),
+    Fail(prop::sample::Index),
+    Finish(prop::sample::Index),
+    Cancel(prop::sample::Index),
+    Attach(prop::sample::Index),
+    /// A client reads so many events.
+    Read(prop::sample::Index, u8),
+    Leave(prop::sample::Index),
+    /// A client leaves, and returns with its last event ID.
+    Return(prop::sample::Index),
+    Wait(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let which = any::<prop::sample::Index>;
+    prop_oneof![
+        2 => (0..3_u8).prop_map(Step::Start),
+        8 => (which(), 1..5_u8).prop_map(|(which, count)| Step::Produce(which, count)),
+        1 => which().prop_map(Step::Fail),
+        2 => which().prop_map(Step::Finish),
+        1 => which().prop_map(Step::Cancel),
+        5 => which().prop_map(Step::Attach),
+        6 => (which(), 0..6_u8).prop_map(|(which, count)| Step::Read(which, count)),
+        3 => which().prop_map(Step::Leave),
+        4 => which().prop_map(Step::Return),
+        3 => (1..12_u8).prop_map(Step::Wait),
+    ]
+}
+
+/// An answer as it should be.
+struct Model {
+    token: Token,
+    sender: Option<UnboundedSender<Item>>,
+    abandoned: Abandoned,
+    produced: usize,
+    end: Option<&'static str>,
+    clients: usize,
+    /// Cancelled then, unless a client comes.
+    cancel_at: Option<u64>,
+    gone_at: Option<u64>,
+    is_overdue: bool,
+    is_gone: bool,
+}
+
+struct Client {
+    reader: Reader,
+    answer: usize,
+    read: usize,
+    ended: bool,
+}
+
+struct World {
+    answers: Answers,
+    models: Vec<Model>,
+    clients: Vec<Client>,
+    now: u64,
+}
+
+const ENDS: [&str; 3] = [
+    "the producer of the answer failed",
+    "the answer was cancelled",
+    "the answer was abandoned by its clients",
+];
+
+impl World {
+    fn end(&mut self, at: usize, end: &'static str) {
+        let model = &mut self.models[at];
+        if model.end.is_none() {
+            (model.end, model.sender) = (Some(end), None);
+            (model.cancel_at, model.gone_at) = (None, Some(self.now + KEEP));
+        }
+    }
+
+    fn leave(&mut self, at: usize) {
+        let client = self.clients.swap_remove(at);
+        if !client.ended {
+            self.left(client.answer);
+        }
+    }
+
+    fn left(&mut self, at: usize) {
+        let model = &mut self.models[at];
+        model.clients -= 1;
+        if model.clients > 0 {
+            return;
+        }
+        model.is_gone |= model.is_overdue;
+        match model.abandoned {
+            _ if model.end.is_some() => {}
+            Abandoned::Cancel => self.end(at, ENDS[2]),
+            Abandoned::CancelAfter(grace) => model.cancel_at = Some(self.now + grace.as_secs()),
+            Abandoned::RunOn => {}
+        }
+    }
+
+    /// A second passes.
+    fn pass(&mut self) {
+        self.now += 1;
+        for at in 0..self.models.len() {
+            if self.models[at].cancel_at == Some(self.now) {
+                self.end(at, ENDS[2]);
+            }
+            let model = &mut self.models[at];
+            if model.gone_at == Some(self.now) {
+                model.is_overdue = true;
+                model.is_gone = model.clients == 0;
+            }
+        }
+    }
+
+    async fn attach(&mut self, answer: usize, read: usize, id: &str) {
+        let model = &mut self.models[answer];
+        let claim = self.answers.claim(model.token.as_str());
+        let claim = if id.is_empty() { claim } else { claim.resume(last_event_id(id)) };
+        match claim.attach() {
+            Err(error) => {
+                assert_eq!(error, ClaimError::Unknown);
+                assert!(model.is_overdue || model.is_gone);
+            }
+            Ok(Attached::Over(outcome)) => {
+                let end = outcome.err().map_or(String::new(), |error| error.to_string());
+                assert_eq!((Some(end.as_str()), read), (model.end, model.produced));
+            }
+            Ok(attached) => {
+                assert!(!model.is_overdue && (model.end.is_none() || read < model.produced));
+                (model.clients, model.cancel_at) = (model.clients + 1, None);
+                let mut reader = Reader::new(attached);
+                id.clone_into(&mut reader.last_id);
+                self.clients.push(Client { reader, answer, read, ended: false });
+            }
+        }
+    }
+
+    /// Reads up to so many events; each is the next one that the model has.
+    async fn read(&mut self, at: usize, count: usize) {
+        let client = &mut self.clients[at];
+        let model = &self.models[client.answer];
+        for _ in 0..count {
+            if client.ended {
+                break;
+            }
+            let more = client.read < model.produced;
+            let item = futures_util::FutureExt::now_or_never(client.reader.next());
+            match (item, model.end) {
+                (None, None) if !more => return,
+                (Some(Some(Ok(text))), _) if more => {
+                    assert_eq!(text, client.read.to_string());
+                    client.read += 1;
+                }
+                (Some(None), Some("")) if !more => client.ended = true,
+                (Some(Some(Err(error))), Some(end)) if !more && error == end => {
+                    client.ended = true;
+                    // The stream is over once it is asked again.
+                    assert_eq!(client.reader.next().await, None);
+                }
+                (item, end) => {
+                    panic!("{item:?} of {} after {} ({end:?})", model.produced, client.read)
+                }
+            }
+        }
+        if client.ended {
+            let answer = client.answer;
+            self.left(answer);
+            self.clients.swap_remove(at);
+        }
+    }
+
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Start(policy) => {
+                let grace = Duration::from_secs(GRACE);
+                let abandoned =
+                    [Abandoned::Cancel, Abandoned::CancelAfter(grace), Abandoned::RunOn];
+                let abandoned = abandoned[usize::from(policy)];
+                let (sender, stream) = by_hand();
+                let token = self
+                    .answers
+                    .new_answer()
+                    .when_abandoned(abandoned)
+                    .start(stream)
+                    .expect("room");
+                let cancel_at = (abandoned != Abandoned::RunOn).then_some(self.now + FIRST);
+                self.models.push(Model {
+                    token,
+                    sender: Some(sender),
+                    abandoned,
+                    produced: 0,
+                    end: None,
+                    clients: 0,
+                    cancel_at,
+                    gone_at: None,
+                    is_overdue: false,
+                    is_gone: false,
+                });
+            }
+            Step::Produce(which, count) => {
+                for _ in 0..count {
+                    let at = which.index(self.models.len());
+                    let model = &mut self.models[at];
+                    if let Some(sender) = &model.sender {
+                        sender.send(text(model.produced.to_string())).expect("a producer");
+                        model.produced += 1;
+                    }
+                }
+            }
+            Step::Fail(which) => {
+                let at = which.index(self.models.len());
+                if let Some(sender) = &self.models[at].sender {
+                    sender.send(Err("broken".into())).expect("a producer");
+                }
+                self.end(at, ENDS[0]);
+            }
+            Step::Finish(which) => self.end(which.index(self.models.len()), ""),
+            Step::Cancel(which) => {
+                let at = which.index(self.models.len());
+                let cancelled = self.answers.claim(self.models[at].token.as_str()).cancel();
+                assert_eq!(cancelled.is_err(), self.models[at].is_overdue);
+                self.end(at, ENDS[1]);
+            }
+            Step::Attach(which) => self.attach(which.index(self.models.len()), 0, "").await,
+            Step::Wait(seconds) => {
+                // Second by second: what falls due is done when it is, as the model has it.
+                for _ in 0..seconds {
+                    advance(Duration::from_secs(1)).await;
+                    quiet().await;
+                    self.pass();
+                }
+            }
+            Step::Read(..) | Step::Leave(_) | Step::Return(_) if self.clients.is_empty() => {}
+            Step::Read(which, count) => {
+                self.read(which.index(self.clients.len()), count.into()).await;
+            }
+            Step::Leave(which) => self.leave(which.index(self.clients.len())),
+            Step::Return(which) => {
+                let at = which.index(self.clients.len());
+                let Client { answer, read, .. } = self.clients[at];
+                let id = self.clients[at].reader.last_id.clone();
+                self.leave(at);
+                self.attach(answer, read, &id).await;
+            }
+        }
+    }
+
+    fn check(&self) {
+        let count = |is: fn(&&Model) -> bool| self.models.iter().filter(is).count();
+        let facts = self.answers.facts();
+        assert_eq!(facts.running, count(|model| model.end.is_none()), "running");
+        assert_eq!(facts.kept, count(|model| model.end.is_some() && !model.is_gone), "kept");
+        assert_eq!(facts.attached, self.clients.len(), "attached");
+        let empty = self.models.iter().all(|model| model.is_gone || model.produced == 0);
+        assert_eq!(facts.bytes == 0, empty, "bytes");
+    }
+}
+
+/// The tasks do what they can, without a moment passing.
+async fn quiet() {
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn run(steps: Vec<Step>) {
+    let answers = Answers::builder()
+        .keep(Duration::from_secs(KEEP))
+        .first_client_within(Duration::from_secs(FIRST))
+        .build();
+    let mut world = World { answers, models: Vec::new(), clients: Vec::new(), now: 0 };
+    world.step(Step::Start(2)).await;
+    for step in steps {
+        world.step(step).await;
+        quiet().await;
+        world.check();
+    }
+    // In the end everybody reads everything.
+    for at in (0..world.clients.len()).rev() {
+        world.read(at, usize::MAX).await;
+    }
+    // Then everything ends and nobody is left, and nothing is.
+    world.answers.stop();
+    world.clients.clear();
+    advance(Duration::from_secs(KEEP)).await;
+    assert_eq!(world.answers.facts(), volga_sse::AnswersFacts::default());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// A failure prints its steps, and keeps its seed.
+    #[test]
+    fn clients_read_what_the_model_says(steps in proptest::collection::vec(step(), 0..80)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(run(steps));
+    }
+}
