@@ -121,7 +121,7 @@ mod tests {
         ) {
             let mut dense = Dense::new();
             let mut handles: Vec<_> = (0..50).map(|member| Some(dense.insert(member))).collect();
-            let mut visited = vec![false; 50];
+            let mut visited = [false; 50];
             let mut place = dense.len();
             let mut leave = leave.into_iter();
             while place > 0 {

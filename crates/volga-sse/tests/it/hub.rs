@@ -35,16 +35,18 @@ fn ready(subscription: &mut Subscription) -> Vec<String> {
                 return all;
             }
             Some(Some(Delivery::Message(message))) => {
-                let wire = std::str::from_utf8(message.as_bytes()).unwrap();
-                let (data, id) = wire.strip_prefix("data: ").unwrap().split_once('\n').unwrap();
-                assert_eq!(id, format!("id: {}\n\n", message.position().unwrap()));
+                let wire = std::str::from_utf8(message.as_bytes()).expect("valid");
+                let (data, id) =
+                    wire.strip_prefix("data: ").expect("valid").split_once('\n').expect("valid");
+                assert_eq!(id, format!("id: {}\n\n", message.position().expect("valid")));
                 all.push(data.to_owned());
             }
             Some(Some(Delivery::Gap(gap))) => {
                 let after =
                     gap.after().map_or_else(|| "?".to_owned(), |after| after.number().to_string());
-                let event = gap.to_message().encode().unwrap();
-                let settled = std::str::from_utf8(event.as_bytes()).unwrap().contains("\nid: ");
+                let event = gap.to_message().encode().expect("valid");
+                let settled =
+                    std::str::from_utf8(event.as_bytes()).expect("valid").contains("\nid: ");
                 let mark = if settled { "." } else { "" };
                 all.push(format!("{after}..{}{mark}", gap.through().number()));
             }
@@ -53,7 +55,8 @@ fn ready(subscription: &mut Subscription) -> Vec<String> {
 }
 
 fn publish(hub: &Hub, topic: &str, texts: &[&str]) -> Position {
-    texts.iter().map(|data| hub.publish(topic, text(data)).unwrap()).last().unwrap()
+    let messages = texts.iter().map(text);
+    hub.publish_many(topic, messages).expect("published").expect("a message")
 }
 
 #[test]
@@ -455,7 +458,7 @@ fn a_publish_wakes_who_sleeps_on_its_topic_once_and_nobody_else() {
         assert!(!poll(&mut subscription));
         publish(&hub, "b", &["1"]);
         assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
-        publish(&hub, "a", &["2", "3", "4"]);
+        ["2", "3", "4"].iter().for_each(|data| _ = publish(&hub, "a", &[data]));
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
         // It is awake, and has yet to see what it was woken for.
         assert!(poll(&mut subscription));

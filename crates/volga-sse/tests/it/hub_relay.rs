@@ -20,17 +20,17 @@ fn hub(after: u64) -> Hub {
 fn put(hub: &Hub, number: u64) {
     let topic = ["t.a", "t.b"][number as usize % 2];
     hub.publish_at(at(number), topic, KeyChange::None, Message::new().data(number.to_string()))
-        .unwrap();
+        .expect("valid");
 }
 
 /// What is ready, by number; a gap as its two ends.
 fn ready(subscription: &mut volga_sse::hub::Subscription) -> Vec<(u64, u64)> {
     let next = || match subscription.next().now_or_never()?.expect("the hub is open") {
         Delivery::Message(message) => {
-            let number = message.position().unwrap().number();
+            let number = message.position().expect("valid").number();
             Some((number, number))
         }
-        Delivery::Gap(gap) => Some((gap.after().unwrap().number(), gap.through().number())),
+        Delivery::Gap(gap) => Some((gap.after().expect("valid").number(), gap.through().number())),
     };
     std::iter::from_fn(next).collect()
 }

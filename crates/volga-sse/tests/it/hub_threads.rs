@@ -18,10 +18,10 @@ fn message(publisher: usize, number: usize) -> Message {
 /// What a message was made of.
 fn content(delivery: &Delivery) -> (usize, usize) {
     let Delivery::Message(message) = delivery else { panic!("{delivery:?}") };
-    let text = std::str::from_utf8(message.as_bytes()).unwrap();
-    let (data, _) = text.strip_prefix("data: ").unwrap().split_once('\n').unwrap();
-    let (publisher, number) = data.split_once(' ').unwrap();
-    (publisher.parse().unwrap(), number.parse().unwrap())
+    let text = std::str::from_utf8(message.as_bytes()).expect("valid");
+    let (data, _) = text.strip_prefix("data: ").expect("valid").split_once('\n').expect("valid");
+    let (publisher, number) = data.split_once(' ').expect("valid");
+    (publisher.parse().expect("valid"), number.parse().expect("valid"))
 }
 
 /// Reads until everything of every publisher has come: each message once, in the order of positions and in that of its publisher.
