@@ -13,8 +13,8 @@ use loom::{sync::Notify, thread};
 use super::{Delivery, Hub, Subscription};
 use crate::Message;
 
-/// Each schedule with at most so many switches away from a thread that could go on. Bugs of this kind need one or two.
-const SWITCHES: usize = 2;
+/// Each schedule with at most so many switches away from a thread that could go on. Bugs of this kind need one or two; three take a quarter of a minute.
+const SWITCHES: usize = 3;
 
 /// A task: it sleeps until its waker is woken. If nobody does that, loom reports a deadlock.
 struct Task(Notify);
