@@ -16,6 +16,7 @@ use crate::{
     Group, ShutdownHandle,
     fault::AppFaults,
     greeter::{Style, greeting},
+    sse_status,
 };
 
 /// The port of an app that was told none.
@@ -53,6 +54,7 @@ pub struct App {
 impl App {
     /// An app without routes that listens on port 7878 of this machine alone: `localhost`, `127.0.0.1` and `[::1]` all reach it.
     pub fn new() -> Self {
+        volga_core::set_status_rule(sse_status::status_of);
         let shutdown = ShutdownHandle::default();
         Self {
             routes: Group::new(shutdown.streams.clone()),

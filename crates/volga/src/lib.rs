@@ -34,7 +34,7 @@
 //! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
 //! | [`redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
-//! | [`http`] | requests, responses, and [event streams](http::sse) |
+//! | [`http`] | requests, responses, and [event streams](http::sse) with their [hub](http::sse::Hub) |
 //! | [`mod@headers`] | headers by their types; [`headers!`] declares more |
 //! | [`di`] | services: [`Dc`](di::Dc) and what makes them |
 //! | [`CancellationToken`], [`detached`] | what happens when a client leaves |
@@ -52,10 +52,12 @@ mod fault;
 mod greeter;
 mod group;
 mod macros;
+mod resume;
 mod route;
 mod services;
 mod settings;
 mod shutdown;
+mod sse_status;
 mod sse_stream;
 #[cfg(feature = "test")]
 pub mod test;
@@ -109,7 +111,12 @@ pub mod http {
 
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {
-        pub use crate::sse_stream::SseStream;
+        pub use crate::{resume::Resume, sse_stream::SseStream};
+        pub use volga_sse::hub::{
+            Delivery, GAP_EVENT, Gap, Hub, HubBuilder, HubStats, KeyChange, Policy, PresenceEvent,
+            PresenceWatch, PublishError, ResumeFrom, Subscribe, SubscribeError, Subscription,
+            SubscriptionEnd, TopicError, TopicStats, Topics,
+        };
         pub use volga_sse::{
             CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
             EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse, Message,
@@ -126,6 +133,12 @@ pub mod http {
 pub mod limits {
     pub use volga_core::{DEFAULT_MAX_BODY, MAX_NDJSON_LINE, MAX_PATH_ARGS};
     pub use volga_http::limits::*;
+    pub use volga_sse::hub::{
+        DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_FORGOTTEN_TOPICS, DEFAULT_MAX_KEY,
+        DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGES, DEFAULT_MAX_PRESENCE_EVENTS,
+        DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
+        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE,
+    };
     pub use volga_sse::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
 }
 

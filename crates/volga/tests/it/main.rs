@@ -4,6 +4,7 @@
 mod body;
 mod compile_fail;
 mod extract;
+mod hub_errors;
 mod in_process;
 mod macros;
 mod middleware;
