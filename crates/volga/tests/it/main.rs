@@ -3,7 +3,9 @@
 
 mod body;
 mod compile_fail;
+mod cutting_proxy;
 mod extract;
+mod hub_cuts;
 mod hub_errors;
 mod in_process;
 mod macros;
