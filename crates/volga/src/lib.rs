@@ -177,6 +177,13 @@ mod guide {
         testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
         messages: "../../../docs/src/messages.md";
+        hub: "../../../docs/src/hub.md";
+        topics: "../../../docs/src/topics.md";
+        resume: "../../../docs/src/resume.md";
+        slow_readers: "../../../docs/src/slow-readers.md";
+        keyed_topics: "../../../docs/src/keyed-topics.md";
+        presence: "../../../docs/src/presence.md";
+        watching_a_hub: "../../../docs/src/watching-a-hub.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
         what_clients_do: "../../../docs/src/what-clients-do.md";
