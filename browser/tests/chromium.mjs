@@ -26,20 +26,43 @@ export async function launch() {
   return chromium.launch({ executablePath: findChromium(), args: ARGS });
 }
 
+/** What a stopped server looks like. */
+const REFUSED = ["ERR_CONNECTION_REFUSED"];
+/** What a killed server or a lost network looks like, too. */
+export const BROKEN = [
+  ...REFUSED,
+  "ERR_CONNECTION_RESET",
+  "ERR_EMPTY_RESPONSE",
+  "ERR_INCOMPLETE_CHUNKED_ENCODING",
+  "ERR_INTERNET_DISCONNECTED",
+  "ERR_NETWORK_CHANGED",
+];
+
 /**
- * Opens an empty page and collects what goes wrong in it: uncaught errors and errors on the console, except refused
- * connections, which are what a stopped server looks like.
+ * Opens an empty page, as a browser of its own, and collects what goes wrong in it: uncaught errors and errors on the console,
+ * except those that are expected.
  */
-export async function openPage(browser) {
+export async function openPage(browser, expected = REFUSED) {
   const page = await browser.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(`uncaught: ${error.message}`));
   page.on("console", (message) => {
-    if (message.type() === "error" && !message.text().includes("ERR_CONNECTION_REFUSED")) {
+    if (message.type() === "error" && !expected.some((text) => message.text().includes(text))) {
       errors.push(`console: ${message.text()} (${message.location().url})`);
     }
   });
   return { page, errors };
+}
+
+/** Lets a page have so many bytes a second and no more. */
+export async function throttle(page, bytesPerSecond) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Network.emulateNetworkConditions", {
+    offline: false,
+    latency: 100,
+    downloadThroughput: bytesPerSecond,
+    uploadThroughput: -1,
+  });
 }
 
 /** Keeps what the page looks like, for people: target/browser/NAME.png. */

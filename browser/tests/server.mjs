@@ -1,7 +1,7 @@
 // One example as a process: each test starts its own and ends it by its process id.
 
 import { spawn } from "node:child_process";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -11,12 +11,21 @@ const START_MS = 15_000;
 const STOP_MS = 15_000;
 const RETRY_MS = 25;
 
+/** A port that nobody listens on, for an example that takes one. */
+export async function freePort() {
+  const server = createServer();
+  await new Promise((resolve, reject) => server.once("error", reject).listen(0, "localhost", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
 /** Starts an example and waits until it listens. */
-export async function startServer(name, port) {
+export async function startServer(name, port, args = []) {
   if (await isListening(port)) {
     throw new Error(`port ${port} is in use already: end what listens there (\`ss -ltnp\` shows it)`);
   }
-  const child = spawn(join(BIN, name), { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
+  const child = spawn(join(BIN, name), args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
   let output = "";
   child.stdout.on("data", (text) => (output += text));
   child.stderr.on("data", (text) => (output += text));
@@ -61,6 +70,12 @@ class Server {
       throw new Error(`${this.#name} had not ended ${STOP_MS} ms after SIGTERM`);
     }
     return end;
+  }
+
+  /** Ends it with SIGKILL: a crash, as its clients see it. */
+  async kill() {
+    this.#child.kill("SIGKILL");
+    await this.#ended;
   }
 }
 

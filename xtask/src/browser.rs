@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The examples that the tests start.
-const SERVERS: &[&str] = &["sse", "todo", "tokens"];
+const SERVERS: &[&str] = &["chat", "sse", "ticker", "todo", "tokens"];
 /// The first version of node whose test runner does what we ask of it.
 const MIN_NODE: NodeVersion = (20, 0);
 
@@ -44,7 +44,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
 
     let folder = workspace.root.join("browser");
     let mut tests = Command::new(node);
-    // One file at a time: the examples listen on fixed ports.
+    // One file at a time: some examples listen on a fixed port.
     tests
         .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
         .args(test_files(&folder)?);

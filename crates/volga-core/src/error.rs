@@ -1,7 +1,6 @@
 //! `Error`: what went wrong while a request was handled, and the status that says so.
 
 use std::{
-    any::Any,
     fmt, io,
     sync::{
         Arc, OnceLock,
@@ -20,6 +19,7 @@ use crate::{BoxError, ExtractError, HttpResult, IntoResponse, Problem, report::r
 /// - of its kind for an [`io::Error`]: 404 for `NotFound`, 403 for `PermissionDenied` and so on,
 /// - 400 for a [`serde_json::Error`] about input,
 /// - [its own](ExtractError::status) for an [`ExtractError`],
+/// - what the facade's [rule](set_status_rule) says of its other crates' errors,
 /// - 500 for everything else.
 ///
 /// ```
@@ -36,6 +36,20 @@ use crate::{BoxError, ExtractError, HttpResult, IntoResponse, Problem, report::r
 /// Cloning it is cheap and makes no second error: the clone in the extensions of a response is the error that became it.
 #[derive(Clone)]
 pub struct Error(Arc<Parts>);
+
+/// The status of an error that this crate does not know; `None` where the rule does not know it either.
+pub type StatusRule = fn(&(dyn std::error::Error + 'static)) -> Option<StatusCode>;
+
+static STATUS_RULE: OnceLock<StatusRule> = OnceLock::new();
+
+/// Sets what status the errors of this crate's siblings have when they become an [`Error`]. Only the first call counts.
+///
+/// It is for the facade, which alone knows all of its crates: the conversion by `?` is here, and the errors are there. It is the same for every app of a
+/// process, so it must say what is true of an error wherever it arises.
+pub fn set_status_rule(rule: StatusRule) {
+    // A second call brings the same rule.
+    let _ = STATUS_RULE.set(rule);
+}
 
 struct Parts {
     status: StatusCode,
@@ -131,7 +145,7 @@ impl Error {
     pub(crate) fn from_boxed(error: BoxError) -> Self {
         match error.downcast::<Shared>() {
             Ok(shared) => Self(shared.0),
-            Err(error) => Self::new(status_of_boxed(&*error), error),
+            Err(error) => Self::new(status_of(&*error), error),
         }
     }
 
@@ -211,19 +225,7 @@ impl std::error::Error for Shared {
     }
 }
 
-fn status_of_boxed(error: &(dyn std::error::Error + 'static)) -> StatusCode {
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        status_of(error)
-    } else if let Some(error) = error.downcast_ref::<serde_json::Error>() {
-        status_of(error)
-    } else if let Some(error) = error.downcast_ref::<ExtractError>() {
-        status_of(error)
-    } else {
-        StatusCode::INTERNAL_SERVER_ERROR
-    }
-}
-
-fn status_of(error: &dyn Any) -> StatusCode {
+fn status_of(error: &(dyn std::error::Error + 'static)) -> StatusCode {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         status_of_io(error.kind())
     } else if let Some(error) = error.downcast_ref::<serde_json::Error>() {
@@ -232,7 +234,7 @@ fn status_of(error: &dyn Any) -> StatusCode {
     } else if let Some(error) = error.downcast_ref::<ExtractError>() {
         error.status()
     } else {
-        StatusCode::INTERNAL_SERVER_ERROR
+        STATUS_RULE.get().and_then(|rule| rule(error)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     exit::ShutdownError,
     fault::AppFaults,
     greeter::{Style, greeting},
+    sse_status,
     tasks::Tasks,
 };
 
@@ -59,6 +60,7 @@ pub struct App {
 impl App {
     /// An app without routes that listens on port 7878 of this machine alone: `localhost`, `127.0.0.1` and `[::1]` all reach it.
     pub fn new() -> Self {
+        volga_core::set_status_rule(sse_status::status_of);
         let shutdown = ShutdownHandle::default();
         let streams = Streams { group: shutdown.streams.clone(), counters: Counters::default() };
         Self {

@@ -34,7 +34,7 @@
 //! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
 //! | [`redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
-//! | [`http`] | requests, responses, and [event streams](http::sse) |
+//! | [`http`] | requests, responses, and [event streams](http::sse) with their [hub](http::sse::Hub) |
 //! | [`mod@headers`] | headers by their types; [`headers!`] declares more |
 //! | [`di`] | services: [`Dc`](di::Dc) and what makes them |
 //! | [`CancellationToken`], [`detached`] | what happens when a client leaves |
@@ -61,10 +61,12 @@ mod group;
 mod limit_streams;
 mod macros;
 mod readiness;
+mod resume;
 mod route;
 mod services;
 mod settings;
 mod shutdown;
+mod sse_status;
 mod sse_stream;
 mod tasks;
 #[cfg(feature = "test")]
@@ -124,7 +126,12 @@ pub mod http {
 
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {
-        pub use crate::sse_stream::SseStream;
+        pub use crate::{resume::Resume, sse_stream::SseStream};
+        pub use volga_sse::hub::{
+            Delivery, GAP_EVENT, Gap, Hub, HubBuilder, HubStats, KeyChange, Policy, PresenceEvent,
+            PresenceWatch, PublishError, ResumeFrom, Subscribe, SubscribeError, Subscription,
+            SubscriptionEnd, TopicError, TopicStats, Topics,
+        };
         #[cfg(feature = "answers")]
         pub use volga_sse::{
             Abandoned, AnswerEnd, AnswerError, AnswerMessages, Answers, AnswersBuilder,
@@ -149,6 +156,12 @@ pub mod limits {
     pub use crate::ending::DEFAULT_BEFORE_SHUTDOWN;
     pub use volga_core::{DEFAULT_MAX_BODY, MAX_NDJSON_LINE, MAX_PATH_ARGS};
     pub use volga_http::limits::*;
+    pub use volga_sse::hub::{
+        DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_FORGOTTEN_TOPICS, DEFAULT_MAX_KEY,
+        DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGES, DEFAULT_MAX_PRESENCE_EVENTS,
+        DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
+        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE,
+    };
     #[cfg(feature = "answers")]
     pub use volga_sse::{
         DEFAULT_FIRST_CLIENT, DEFAULT_GRACE, DEFAULT_KEEP, DEFAULT_MAX_ANSWER_BYTES,
@@ -200,6 +213,13 @@ mod guide {
         #[cfg(feature = "tracing")]
         tracing: "../../../docs/src/tracing.md";
         messages: "../../../docs/src/messages.md";
+        hub: "../../../docs/src/hub.md";
+        topics: "../../../docs/src/topics.md";
+        resume: "../../../docs/src/resume.md";
+        slow_readers: "../../../docs/src/slow-readers.md";
+        keyed_topics: "../../../docs/src/keyed-topics.md";
+        presence: "../../../docs/src/presence.md";
+        watching_a_hub: "../../../docs/src/watching-a-hub.md";
         answers: "../../../docs/src/answers.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";

@@ -1,13 +1,16 @@
 //! The laboratory's server, on Volga, as a user would write it.
 
-mod feed;
-
 use bench_common::{Greeting, HELLO, Tick};
 use futures_util::stream;
 use serde::Deserialize;
-use volga::{App, Query, Text, http::sse::Message, no_content, ok, sse};
+use volga::{
+    App, Query, Text,
+    http::sse::{Hub, Message},
+    no_content, ok, sse,
+};
 
-use feed::Feed;
+/// The topic that everybody reads.
+const TOPIC: &str = "events";
 
 #[derive(Deserialize)]
 struct Firehose {
@@ -16,13 +19,13 @@ struct Firehose {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    let feed = Feed::new();
+    let hub = Hub::new();
     let mut app = App::new().bind(bench_common::address());
 
-    let topic = feed.clone();
-    app.map_get("/events", move || sse!(topic.subscribe()));
+    let readers = hub.clone();
+    app.map_get("/events", move || sse!(readers.subscribe(TOPIC).open()?));
     app.map_post("/publish", move |Text(body): Text| {
-        feed.publish(body);
+        hub.publish(TOPIC, Message::new().data(body))?;
         no_content!()
     });
     app.map_get("/firehose", |Query(Firehose { n }): Query<Firehose>| {

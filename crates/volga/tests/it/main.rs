@@ -4,7 +4,10 @@
 mod answers;
 mod body;
 mod compile_fail;
+mod cutting_proxy;
 mod extract;
+mod hub_cuts;
+mod hub_errors;
 mod in_process;
 mod macros;
 mod middleware;

@@ -1,0 +1,259 @@
+// The page of examples/chat in two browsers: through crashes, restarts, lost and slow networks, each shows every message once, or a
+// line where some are missing.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+
+import { BROKEN, launch, openPage, screenshot, throttle } from "./chromium.mjs";
+import { startNetwork } from "./network.mjs";
+import { freePort, startServer } from "./server.mjs";
+
+/** For what comes at once, on a busy machine. */
+const SOON = { timeout: 15_000 };
+/** For a return: the farewell asks for a wait of up to a few seconds. */
+const RETURN = { timeout: 40_000 };
+/** As the server's log has it. */
+const HELD = 200;
+
+let browser;
+let port;
+let server;
+/** What Ben comes through. */
+let network;
+let opened;
+let ann;
+let ben;
+
+before(async () => {
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+});
+
+beforeEach(async () => {
+  opened = [];
+  port = await freePort();
+  server = await start();
+  network = await startNetwork(port);
+  [ann, ben] = await Promise.all([enter("Ann"), enter("Ben", network.port)]);
+});
+
+afterEach(async () => {
+  try {
+    if (ben) {
+      // How the test left a page: what a person looks at after a failure.
+      await screenshot(ben, "chat-last");
+    }
+    await Promise.all(opened.map(({ page }) => page.close()));
+  } finally {
+    await network?.stop();
+    await server?.stop();
+    ann = ben = network = server = undefined;
+  }
+});
+
+const start = () => startServer("chat", port, [`localhost:${port}`]);
+const errors = () => opened.flatMap(({ errors }) => errors);
+const state = (page, name, wait = SOON) => page.waitForSelector(`#state[data-state="${name}"]`, wait);
+
+/** Opens the room in a browser of its own, under this name. */
+async function enter(name, by = port) {
+  const one = await openPage(browser, BROKEN);
+  opened.push(one);
+  await one.page.addInitScript((name) => localStorage.setItem("name", name), name);
+  await one.page.goto(`http://localhost:${by}/#lounge`);
+  await state(one.page, "open");
+  return one.page;
+}
+
+async function say(page, text) {
+  await page.getByLabel("Message").fill(text);
+  await page.keyboard.press("Enter");
+}
+
+/** Says something without a page, and returns it once the server has taken it. */
+async function post(text) {
+  const response = await fetch(`http://localhost:${port}/rooms/lounge/messages`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ author: "Test", text }),
+  });
+  assert.equal(response.status, 201);
+  return text;
+}
+
+async function postMany(count, name, filler = "") {
+  const posted = [];
+  while (posted.length < count) {
+    posted.push(await post(`${name} ${posted.length}${filler}`));
+  }
+  return posted;
+}
+
+/** What a page shows: the texts, and `null` for a line that says that some are missing. */
+const shown = (page) =>
+  page.$$eval("#messages > li", (rows) => rows.map((row) => row.querySelector(".text")?.textContent ?? null));
+
+async function showsLast(page, text, wait = RETURN) {
+  const last = (text) => document.querySelector("#messages > li:last-child > .text")?.textContent === text;
+  await page.waitForFunction(last, text, wait).catch(async (error) => {
+    throw new Error(`not the last: ${text}, of ${JSON.stringify(await shown(page))}`, { cause: error });
+  });
+}
+
+/** Waits for the last message; then every message is there, once and in order, or a line stands where some are missing. */
+async function showsAll(page, posted) {
+  await showsLast(page, posted.at(-1));
+  const rows = await shown(page);
+  let next = 0;
+  let mayMiss = false;
+  for (const row of rows) {
+    if (row === null) {
+      mayMiss = true;
+      continue;
+    }
+    const at = posted.indexOf(row, next);
+    assert.notEqual(at, -1, `${row} is there twice or out of order: ${JSON.stringify(rows)}`);
+    assert.ok(at === next || mayMiss, `silently missing: ${posted.slice(next, at)}`);
+    next = at + 1;
+    mayMiss = false;
+  }
+  return rows.filter((row) => row === null).length;
+}
+
+async function showsHere(page, people, wait = SOON) {
+  const here = (people) =>
+    JSON.stringify([...document.querySelectorAll("#here li")].map((row) => row.textContent)) === people;
+  await page.waitForFunction(here, JSON.stringify(people), wait).catch(async () => {
+    assert.deepEqual(await page.$$eval("#here li", (rows) => rows.map((row) => row.textContent)), people);
+  });
+}
+
+test("what one says both read, and it is text whatever it is", async () => {
+  const texts = ["hello", "<b>not bold</b>", "<img src=x onerror=alert(1)>", "naïve 🙂"];
+  for (const [index, text] of texts.entries()) {
+    await say(index % 2 ? ann : ben, text);
+    await Promise.all([ann, ben].map((page) => showsLast(page, text, SOON)));
+  }
+  for (const page of [ann, ben]) {
+    assert.equal(await showsAll(page, texts), 0);
+    assert.equal(await page.locator("#messages :is(img, .text b)").count(), 0);
+  }
+  await screenshot(ann, "chat");
+  assert.deepEqual(errors(), []);
+});
+
+test("a newcomer reads what was said before, and another room is another room", async () => {
+  const posted = await postMany(5, "before");
+  const cem = await enter("Cem");
+  assert.equal(await showsAll(cem, posted), 0);
+  await cem.getByRole("link", { name: "kitchen" }).click();
+  await cem.waitForFunction(() => document.querySelector("#heading").textContent === "# kitchen", null, SOON);
+  await state(cem, "open");
+  await say(cem, "in the kitchen");
+  await showsLast(cem, "in the kitchen", SOON);
+  assert.deepEqual(await shown(cem), ["in the kitchen"]);
+  assert.equal(await showsAll(ann, posted), 0);
+  assert.deepEqual(errors(), []);
+});
+
+test("a page shows who is here", async () => {
+  await Promise.all([ann, ben].map((page) => showsHere(page, ["Ann", "Ben"])));
+  const cem = await enter("Cem");
+  await Promise.all([ann, ben, cem].map((page) => showsHere(page, ["Ann", "Ben", "Cem"])));
+  await cem.close();
+  await showsHere(ann, ["Ann", "Ben"]);
+  await ben.getByLabel("Your name").fill("Bea");
+  await ben.keyboard.press("Enter");
+  await Promise.all([ann, ben].map((page) => showsHere(page, ["Ann", "Bea"])));
+  assert.deepEqual(errors(), []);
+});
+
+test("what cannot be said is told, and stays to be mended", async () => {
+  await say(ann, "   ");
+  await ann.getByRole("alert").filter({ hasText: "1 to 2000 characters" }).waitFor(SOON);
+  await say(ann, "better");
+  await showsLast(ben, "better", SOON);
+  assert.equal(await ann.getByRole("alert").textContent(), "");
+  // The browser itself writes a line about each answer that is an error.
+  assert.deepEqual(errors().filter((error) => !error.includes("422")), []);
+});
+
+test("a browser that was offline for a while gets what it missed", async () => {
+  const posted = await postMany(3, "online");
+  await showsLast(ben, posted.at(-1));
+  network.lose();
+  await state(ben, "waiting");
+  posted.push(...(await postMany(50, "offline")));
+  await showsLast(ann, posted.at(-1));
+  network.find();
+  assert.equal(await showsAll(ben, posted), 0, "the log holds all that");
+  assert.equal(await showsAll(ann, posted), 0);
+  assert.deepEqual(errors(), []);
+});
+
+test("a browser that had not read a word is told of the gap, too", async () => {
+  network.lose();
+  await state(ben, "waiting");
+  const posted = await postMany(HELD + 20, "offline");
+  network.find();
+  await showsLast(ben, posted.at(-1));
+  const rows = await shown(ben);
+  assert.deepEqual(rows, [null, ...posted.slice(-HELD)], "it was here before the first, so it is no newcomer");
+  assert.deepEqual(errors(), []);
+});
+
+test("a browser that was offline for too long is told of the gap", async () => {
+  const posted = await postMany(3, "online");
+  await showsLast(ben, posted.at(-1));
+  network.lose();
+  await state(ben, "waiting");
+  posted.push(...(await postMany(HELD + 20, "offline")));
+  network.find();
+  assert.equal(await showsAll(ben, posted), 1);
+  assert.equal((await shown(ben)).length, 3 + 1 + HELD, "what it had, the line, what is held");
+  assert.equal(await showsAll(ann, posted), 0);
+  await ben.locator(".gap").filter({ hasText: "Some messages were missed" }).waitFor(SOON);
+  await ben.locator(".gap").scrollIntoViewIfNeeded();
+  await screenshot(ben, "chat-gap");
+  assert.deepEqual(errors(), []);
+});
+
+for (const [how, end] of [
+  ["stopped", async () => assert.equal(await server.stop(), 0, "SIGTERM with open streams ends it with code 0")],
+  ["killed", () => server.kill()],
+]) {
+  test(`a server that is ${how} and starts again: every message once, or the line`, async () => {
+    const posted = await postMany(20, "before");
+    await end();
+    await state(ann, "waiting");
+    server = await start();
+    posted.push(...(await postMany(20, "between")));
+    await Promise.all([ann, ben].map((page) => state(page, "open", RETURN)));
+    posted.push(...(await postMany(20, "after")));
+    for (const page of [ann, ben]) {
+      assert.equal(await showsAll(page, posted), 1, "the log begins anew, and the page says so");
+      await showsHere(page, ["Ann", "Ben"]);
+    }
+    assert.deepEqual(errors(), []);
+  });
+}
+
+test("all at once: one offline, one throttled, the server killed and started again", async () => {
+  const filler = ` ${"x".repeat(150)}`;
+  await throttle(ann, 8_000);
+  network.lose();
+  const posted = await postMany(60, "first", filler);
+  await server.kill();
+  server = await start();
+  posted.push(...(await postMany(60, "second", filler)));
+  network.find();
+  await Promise.all([ann, ben].map((page) => state(page, "open", RETURN)));
+  posted.push(...(await postMany(60, "third", filler)));
+  for (const page of [ann, ben]) {
+    await showsAll(page, posted);
+  }
+  assert.deepEqual(errors(), []);
+});

@@ -1,0 +1,173 @@
+// The page of examples/ticker in a real browser: a chart of what is newest, whatever the reader keeps up with.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+
+import { BROKEN, launch, openPage, screenshot, throttle } from "./chromium.mjs";
+import { freePort, startServer } from "./server.mjs";
+
+/** For what comes at once, on a busy machine. */
+const SOON = { timeout: 15_000 };
+const RETURN = { timeout: 40_000 };
+const SYMBOLS = ["AQUA", "BREW", "COIL", "DUNE", "ECHO", "FERN", "GLOW", "HAZE"];
+/** What the page draws the first series in. */
+const FIRST_COLOUR = [0x2b, 0x8c, 0xbe];
+
+let browser;
+let port;
+let server;
+let opened;
+let page;
+
+before(async () => {
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+});
+
+beforeEach(async () => {
+  opened = [];
+  port = await freePort();
+  server = await start();
+  page = await open();
+});
+
+afterEach(async () => {
+  try {
+    if (page) {
+      // How the test left the page: what a person looks at after a failure.
+      await screenshot(page, "ticker-last");
+    }
+    await Promise.all(opened.map(({ page }) => page.close()));
+  } finally {
+    await server?.stop();
+    page = server = undefined;
+  }
+});
+
+const start = () => startServer("ticker", port, [`localhost:${port}`]);
+// A value that goes back is an uncaught error of the page, and so is here.
+const errors = () => opened.flatMap(({ errors }) => errors);
+const state = (page, name, wait = SOON) => page.waitForSelector(`#state[data-state="${name}"]`, wait);
+
+async function open() {
+  const one = await openPage(browser, BROKEN);
+  opened.push(one);
+  await one.page.goto(`http://localhost:${port}/`);
+  await state(one.page, "open");
+  return one.page;
+}
+
+/** Sets the updates a second and returns how many there were so far; at zero there are no more after that. */
+async function setRate(perSecond) {
+  const response = await fetch(`http://localhost:${port}/rate`, {
+    method: "PUT",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ per_second: perSecond }),
+  });
+  assert.equal(response.status, 200);
+  return (await response.json()).published;
+}
+
+const prices = (page) =>
+  page.$$eval("#prices li", (rows) =>
+    rows.map((row) => [row.querySelector("b").textContent, row.querySelector("span").textContent, row.dataset.number]),
+  );
+
+/** Waits until the page has heard of so many updates: of the newest of each symbol, whose numbers count the others. */
+async function reaches(page, updates, wait = SOON) {
+  const heard = (updates) => {
+    const rows = [...document.querySelectorAll("#prices li")];
+    const sum = rows.reduce((sum, row) => sum + Number(row.dataset.number ?? 0), 0);
+    return sum >= updates && sum;
+  };
+  const sum = await page.waitForFunction(heard, updates, wait).catch(async (error) => {
+    throw new Error(`${await page.evaluate(heard, 0)} of ${updates}`, { cause: error });
+  });
+  return sum.jsonValue();
+}
+
+test("the chart is drawn, every price goes on, and none goes back", async () => {
+  await reaches(page, 2_000);
+  assert.deepEqual((await prices(page)).map(([symbol]) => symbol).sort(), SYMBOLS);
+  const before = await prices(page);
+  await page.waitForFunction(
+    (before) => {
+      const now = [...document.querySelectorAll("#prices li")].map((row) => Number(row.dataset.number));
+      return now.every((number, index) => number > before[index]);
+    },
+    before.map(([, , number]) => Number(number)),
+    SOON,
+  );
+  const isDrawn = ([red, green, blue]) => {
+    const canvas = document.querySelector("#chart canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let at = 0; at < data.length; at += 4) {
+      count += data[at] === red && data[at + 1] === green && data[at + 2] === blue;
+    }
+    return count > 20;
+  };
+  await page.waitForFunction(isDrawn, FIRST_COLOUR, SOON);
+  await screenshot(page, "ticker");
+  assert.deepEqual(errors(), []);
+});
+
+test("a newcomer has every price at once, and the same as everybody", async () => {
+  await reaches(page, 500);
+  const published = await setRate(0);
+  assert.equal(await reaches(page, published), published);
+  const newcomer = await open();
+  assert.equal(await reaches(newcomer, published), published, "nothing was published since: this is the snapshot");
+  const sorted = async (page) => (await prices(page)).sort();
+  assert.deepEqual(await sorted(newcomer), await sorted(page));
+  assert.deepEqual(errors(), []);
+});
+
+test("whatever a page keeps up with, it ends with the newest of each", async () => {
+  const slow = await open();
+  await throttle(slow, 4_000);
+  const all = await open();
+  await all.getByLabel("This page takes").selectOption("0");
+  await setRate(20_000);
+  await reaches(page, 40_000, RETURN);
+  const published = await setRate(0);
+  for (const one of [page, all, slow]) {
+    assert.equal(await reaches(one, published, RETURN), published);
+  }
+  assert.deepEqual(errors(), []);
+});
+
+test("a page that takes one a second is sent a few of thousands", async () => {
+  await setRate(5_000);
+  await page.getByLabel("This page takes").selectOption("1000");
+  await page.waitForFunction(
+    () => {
+      const number = (id) => Number(document.getElementById(id).textContent.replace(/[^0-9]/g, ""));
+      return number("published") > 1_000 && number("received") > 0 && number("received") <= 40 && number("conflated") >= 95;
+    },
+    null,
+    RETURN,
+  );
+  assert.deepEqual(errors(), []);
+});
+
+test("a server that is killed and starts again gets its page back, and its numbers begin again", async () => {
+  await reaches(page, 5_000);
+  await server.kill();
+  await state(page, "waiting");
+  server = await start();
+  await state(page, "open", RETURN);
+  const published = await setRate(0);
+  await page.waitForFunction(
+    (published) => {
+      const rows = [...document.querySelectorAll("#prices li")];
+      return rows.reduce((sum, row) => sum + Number(row.dataset.number), 0) === published;
+    },
+    published,
+    SOON,
+  );
+  assert.deepEqual(errors(), []);
+});

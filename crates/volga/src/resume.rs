@@ -1,0 +1,30 @@
+//! `Resume`: where a client that returns left off, as an argument of a handler.
+
+use volga_core::{Error, FromRequestParts, RequestParts};
+use volga_sse::{DEFAULT_LAST_EVENT_ID_PARAMETER, LastEventId, LastEventIdSource};
+
+/// The ID of the last event that a client has, or `None` if it is new: what [`Subscribe::resume`](crate::http::sse::Subscribe::resume) takes.
+///
+/// It is the header `Last-Event-ID`, which a browser sends when it returns by itself; or the query parameter `lastEventId`, for a page that was loaded again
+/// and for clients that cannot set headers. An ID that no event can have is status 400.
+///
+/// ```
+/// use volga::{App, di::Dc, http::sse::{Hub, Resume}, sse};
+///
+/// let mut app = App::new();
+/// app.add_singleton(Hub::new());
+/// app.map_get("/news", async |Resume(last): Resume, hub: Dc<Hub>| {
+///     sse!(hub.subscribe("news").resume(last).open()?)
+/// });
+/// # app.check().unwrap();
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resume(pub Option<LastEventId>);
+
+impl FromRequestParts for Resume {
+    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+        let source = LastEventIdSource::new().or_parameter(DEFAULT_LAST_EVENT_ID_PARAMETER);
+        let found = source.find(&parts.headers, parts.uri.query());
+        found.map(Self).map_err(Error::client_error)
+    }
+}

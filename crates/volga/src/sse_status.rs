@@ -1,0 +1,56 @@
+//! What status the errors of event streams have, when a handler passes them on by `?`.
+
+use std::error::Error;
+
+use http::StatusCode;
+use volga_sse::{
+    LastEventIdError,
+    hub::{PublishError, SubscribeError},
+};
+
+/// The client's mistakes and the server's state; what neither is stays with the default.
+pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<StatusCode> {
+    if error.is::<LastEventIdError>() {
+        Some(StatusCode::BAD_REQUEST)
+    } else if let Some(error) = error.downcast_ref() {
+        status_of_subscribe(error)
+    } else if let Some(error) = error.downcast_ref() {
+        status_of_publish(error)
+    } else {
+        status_of_answer(error)
+    }
+}
+
+#[cfg(feature = "answers")]
+fn status_of_answer(error: &(dyn Error + 'static)) -> Option<StatusCode> {
+    use volga_sse::{ClaimError, StartError};
+    let claim = error.downcast_ref().map(ClaimError::status);
+    claim.or_else(|| error.downcast_ref().map(StartError::status))
+}
+
+#[cfg(not(feature = "answers"))]
+fn status_of_answer(_: &(dyn Error + 'static)) -> Option<StatusCode> {
+    None
+}
+
+fn status_of_subscribe(error: &SubscribeError) -> Option<StatusCode> {
+    use SubscribeError as E;
+    match error {
+        E::Topic(_) | E::NoTopics | E::TooManyFilters { .. } => Some(StatusCode::BAD_REQUEST),
+        E::TooManyTopics { .. } | E::Closed => Some(StatusCode::SERVICE_UNAVAILABLE),
+        // A policy is the program's own choice.
+        _ => None,
+    }
+}
+
+fn status_of_publish(error: &PublishError) -> Option<StatusCode> {
+    use PublishError as E;
+    match error {
+        E::Topic(_) | E::Message(_) | E::KeyTooLong { .. } => Some(StatusCode::BAD_REQUEST),
+        E::MessageTooLong { .. } => Some(StatusCode::PAYLOAD_TOO_LARGE),
+        E::TooManyKeys { .. } | E::TooManyTopics { .. } | E::Closed => {
+            Some(StatusCode::SERVICE_UNAVAILABLE)
+        }
+        _ => None,
+    }
+}

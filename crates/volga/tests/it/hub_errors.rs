@@ -1,0 +1,87 @@
+//! What a client is answered when a hub refuses, and where it resumes from.
+
+use futures_util::StreamExt;
+use volga::{
+    App,
+    di::Dc,
+    error::Error,
+    http::sse::{Hub, Message, Resume},
+    ok, sse,
+    test::TestClient,
+};
+
+/// `/read/TOPIC` subscribes, `/publish/TOPIC` publishes, `/say/TEXT` publishes this text as an event's name.
+fn client(hub: Hub) -> TestClient {
+    let mut app = App::new();
+    app.add_singleton(hub);
+    app.map_get("/read/{topic}", async |topic: String, Resume(last): Resume, hub: Dc<Hub>| {
+        sse!(hub.subscribe(topic).resume(last).open()?)
+    });
+    app.map_get("/publish/{topic}", async |topic: String, hub: Dc<Hub>| {
+        hub.publish(&topic, Message::new().data("x"))?;
+        ok!()
+    });
+    app.map_get("/keyed/{topic}", async |topic: String, hub: Dc<Hub>| {
+        hub.publish_keyed(&topic, "key", Message::new().data("x"))?;
+        ok!()
+    });
+    app.map_get("/say/{name}", async |name: String, hub: Dc<Hub>| {
+        hub.publish("a", Message::new().event(name).data("x"))?;
+        ok!()
+    });
+    TestClient::new(app)
+}
+
+#[tokio::test]
+async fn a_refusal_has_the_status_of_whose_fault_it_is() {
+    let hub = Hub::builder().max_topics(1).max_message_bytes(64).build();
+    let client = client(hub.clone());
+    for (path, status) in [
+        ("/read/a", 200),
+        ("/read/b", 503),
+        ("/read/a..b", 400),
+        ("/read/a*", 400),
+        ("/publish/b", 503),
+        ("/publish/a*", 400),
+        ("/keyed/a", 500),
+        ("/say/event%0Adata:forged", 400),
+        ("/say/a-name-that-is-far-too-long-for-an-event-of-at-most-64-bytes-in-all", 413),
+    ] {
+        // The stream is dropped at once; its topic stays.
+        let response = client.get(path).send().await;
+        assert_eq!(response.status(), status, "{path}");
+    }
+    hub.close();
+    for path in ["/read/a", "/publish/a"] {
+        client.get(path).send().await.assert_status(503);
+    }
+}
+
+#[test]
+fn the_status_is_that_of_the_error_wherever_it_becomes_one() {
+    drop(App::new());
+    let error = Hub::new().subscribe(Vec::<String>::new()).open().map(drop).unwrap_err();
+    assert_eq!(Error::from(error).status(), 400);
+}
+
+#[tokio::test]
+async fn a_client_resumes_by_the_header_or_by_the_parameter() {
+    let hub = Hub::new();
+    let client = client(hub.clone());
+    let first = hub.publish("a", Message::new().data("first")).unwrap().to_string();
+    let second = hub.publish("a", Message::new().data("second")).unwrap().to_string();
+    hub.publish("a", Message::new().data("third")).unwrap();
+    for (request, expect) in [
+        (client.get("/read/a").header("last-event-id", &first), "second"),
+        (client.get(&format!("/read/a?lastEventId={first}")), "second"),
+        // The page has the parameter that it was loaded with; only the header is up to date.
+        (
+            client.get(&format!("/read/a?lastEventId={first}")).header("last-event-id", &second),
+            "third",
+        ),
+    ] {
+        let mut events = request.send().await.events();
+        assert_eq!(events.next().await.unwrap().unwrap().data(), expect);
+    }
+    client.get("/read/a?lastEventId=%00").send().await.assert_status(400);
+}
