@@ -29,9 +29,10 @@ use std::time::Duration;
 /// It is also how long an HTTP/1 connection may idle between two requests.
 pub const DEFAULT_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an HTTP/1 client may take no byte of what waits to be sent to it: 30 seconds.
+/// How long a client may take no byte of what waits to be sent to it: 30 seconds.
 ///
-/// A stalled connection holds no more than one frame of its response and what the kernel buffers; this is how long it may hold that.
+/// A stalled connection holds no more than one frame of its response and what the kernel buffers; this is how long it may hold that. On HTTP/2 it is also how
+/// long the window of a stream may stay shut; then that stream is reset (`CANCEL`).
 pub const DEFAULT_WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a drain waits for running requests before it cuts them: 10 seconds.
