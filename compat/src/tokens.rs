@@ -2,14 +2,10 @@
 
 use std::{collections::BTreeMap, error::Error, io, time::Duration};
 
+use ::tokens::Settings;
 use futures_util::StreamExt;
 use serde::Deserialize;
-use ::tokens::Settings;
-use tokio::{
-    net::TcpListener,
-    task::AbortHandle,
-    time::timeout,
-};
+use tokio::{net::TcpListener, task::AbortHandle, time::timeout};
 use volga::http::sse::{AnswerError, Answers, Attached, Decoder};
 
 use crate::{
@@ -77,10 +73,7 @@ pub(crate) async fn run(programs: &Programs) -> Result<Vec<Outcome>, Box<dyn Err
     Ok(outcomes)
 }
 
-async fn check(
-    mut said: BTreeMap<String, Received<Said>>,
-    answers: &Answers,
-) -> Vec<CaseResult> {
+async fn check(mut said: BTreeMap<String, Received<Said>>, answers: &Answers) -> Vec<CaseResult> {
     let tokens = ::tokens::reply("Hi");
     let text = tokens.concat();
     let mut results = Vec::new();

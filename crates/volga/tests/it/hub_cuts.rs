@@ -221,7 +221,9 @@ fn position(text: &str) -> Position {
 
 /// Asks for the stream; where the connection ends before the response, there is none.
 async fn open(proxy: SocketAddr, protocol: Protocol, last: &str) -> Result<Incoming, Ended> {
-    let mut request = Request::get(format!("http://{proxy}/events")).header("host", "test");
+    // The same host as the URL's: a request whose two differ is malformed.
+    let mut request =
+        Request::get(format!("http://{proxy}/events")).header("host", proxy.to_string());
     if !last.is_empty() {
         request = request.header("last-event-id", last);
     }
