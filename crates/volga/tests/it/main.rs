@@ -4,6 +4,7 @@
 mod answers;
 mod body;
 mod compile_fail;
+mod crowd;
 mod cutting_proxy;
 mod extract;
 mod hub_cuts;
