@@ -20,7 +20,7 @@ use tower_service::Service;
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::http1::{Http1, Next};
-use crate::http2;
+use crate::http2::{self, Patience};
 use crate::limits::DETECT_READ;
 use crate::preface::{self, Protocol};
 use crate::rewind::Rewind;
@@ -32,6 +32,7 @@ use crate::transport::Transport;
 #[derive(Debug)]
 pub(crate) struct Connections {
     header_read_timeout: Duration,
+    write_stall_timeout: Duration,
     pub(crate) http1: Arc<Http1>,
     drain: Drain,
     alive: Alive,
@@ -45,7 +46,7 @@ impl Connections {
         alive: Alive,
     ) -> Self {
         let http1 = Http1::new(header_read_timeout, write_stall_timeout, drain.clone());
-        Self { header_read_timeout, http1, drain, alive }
+        Self { header_read_timeout, write_stall_timeout, http1, drain, alive }
     }
 
     /// Serves one connection: to its end, which is the client's leaving, a timeout, or the drain; or until its [`Next`] stage.
@@ -75,7 +76,10 @@ impl Connections {
             Protocol::Http1 => self.http1.serve(io, requests).await,
             Protocol::Http2 => {
                 let alive = self.alive.clone();
-                let patience = self.header_read_timeout;
+                let patience = Patience {
+                    handshake: self.header_read_timeout,
+                    stall: self.write_stall_timeout,
+                };
                 // In a box, or the task of every HTTP/1 connection would be as large as the larger of the two.
                 Box::pin(http2::serve(io, requests, patience, &self.drain, alive)).await;
                 Next::Closed

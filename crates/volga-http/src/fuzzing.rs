@@ -13,6 +13,7 @@ use crate::addr::{LocalAddr, PeerAddr};
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::http1::{Http1, Next};
+use crate::http2::Patience;
 use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
 use crate::linger::Unread;
 use crate::rewind::Rewind;
@@ -65,6 +66,8 @@ where
         unread: Unread::default(),
     };
     let (alive, gone) = roll_call();
-    crate::http2::serve(io, requests, DEFAULT_HEADER_READ_TIMEOUT, &Drain::new(), alive).await;
+    let patience =
+        Patience { handshake: DEFAULT_HEADER_READ_TIMEOUT, stall: DEFAULT_WRITE_STALL_TIMEOUT };
+    crate::http2::serve(io, requests, patience, &Drain::new(), alive).await;
     gone.wait().await;
 }

@@ -84,6 +84,7 @@ mod service;
 mod signal;
 mod stages;
 mod stall;
+mod target;
 mod tasks;
 mod transport;
 

@@ -3,9 +3,11 @@
 //! | bound | default | when it is reached |
 //! |---|---|---|
 //! | [`DEFAULT_HEADER_READ_TIMEOUT`] | 10 s | the connection is closed |
-//! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | HTTP/1: a client that reads nothing is closed |
+//! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | a client that reads nothing is closed; HTTP/2: a stream whose window stays shut is reset |
 //! | [`DEFAULT_DRAIN_DEADLINE`] | 10 s | what still runs is cut |
 //! | [`MAX_HEAD_BYTES`] | 32 KiB | the request is answered with 431 |
+//! | [`MAX_HEAD_FIELDS`] | 100 | HTTP/1: the request is answered with 431 |
+//! | [`MAX_TARGET_BYTES`] | 8 KiB | the request is answered with 414 |
 //! | [`MAX_PIPELINED_BYTES`] | 32 KiB | HTTP/1: the connection closes after the long-lived response during which they came |
 //! | [`MAX_STREAMS`] | 1,000 | HTTP/2: the stream is refused |
 //! | [`PING_INTERVAL`], [`PING_TIMEOUT`] | 30 s, 20 s | HTTP/2: a silent peer is closed |
@@ -19,8 +21,8 @@
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: a client that sends on after its response is closed |
 //! | [`PORT_TRIES`] | 16 | no port is free on every address of a target |
 //!
-//! The rest stays as hyper 1.12 has it, because that is sound for a server: on HTTP/1 at most 100 header fields (431), and a connection's buffers grow to about
-//! 400 KiB at most.
+//! The guide's page on limits says the same with the tests that reach each. The rest stays as hyper 1.12 and h2 0.4 have it, because that is sound for a server:
+//! an HTTP/1 connection's buffers grow to about 400 KiB at most, and frames without content end an HTTP/2 connection, be they DATA or CONTINUATION.
 
 use std::time::Duration;
 
@@ -29,9 +31,10 @@ use std::time::Duration;
 /// It is also how long an HTTP/1 connection may idle between two requests.
 pub const DEFAULT_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an HTTP/1 client may take no byte of what waits to be sent to it: 30 seconds.
+/// How long a client may take no byte of what waits to be sent to it: 30 seconds.
 ///
-/// A stalled connection holds no more than one frame of its response and what the kernel buffers; this is how long it may hold that.
+/// A stalled connection holds no more than one frame of its response and what the kernel buffers; this is how long it may hold that. On HTTP/2 it is also how
+/// long the window of a stream may stay shut; then that stream is reset (`CANCEL`).
 pub const DEFAULT_WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a drain waits for running requests before it cuts them: 10 seconds.
@@ -43,6 +46,13 @@ pub const DEFAULT_DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// The largest request head: start line and header fields together on HTTP/1, the header list of RFC 9113, section
 /// 6.5.2, on HTTP/2.
 pub const MAX_HEAD_BYTES: u32 = 32 * 1024;
+
+/// How many header fields an HTTP/1 request may have, which is hyper's own bound. On HTTP/2, where each counts as 32 bytes more than it has,
+/// [`MAX_HEAD_BYTES`] is the bound.
+pub const MAX_HEAD_FIELDS: usize = 100;
+
+/// The longest target of a request, path, query and authority together: 8 KiB. A longer one is answered with 414.
+pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 
 /// How many bytes of its next requests an HTTP/1 client may send during a [long-lived](crate::LongLived) response: 32 KiB.
 ///

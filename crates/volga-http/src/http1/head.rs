@@ -88,6 +88,16 @@ impl Head {
     }
 }
 
+/// The answer to a request that no service sees, and the last one of its connection. hyper writes the same for what it refuses itself.
+pub(crate) fn refusal(status: StatusCode, date: &HeaderValue) -> Vec<u8> {
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+    head.extend_from_slice(b"connection: close\r\ncontent-length: 0\r\ndate: ");
+    head.extend_from_slice(date.as_bytes());
+    head.extend_from_slice(b"\r\n\r\n");
+    head
+}
+
 /// What the connection is to do next, where that is not what its version has it do anyway.
 fn connection_token(headers: &HeaderMap, terms: Terms) -> Option<&'static str> {
     match (terms.version, terms.keep_alive) {

@@ -10,6 +10,7 @@ mod head;
 mod inbound;
 mod slot;
 mod stream;
+mod strict;
 #[cfg(test)]
 mod testing;
 
@@ -22,15 +23,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
-use http::Response;
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tower_service::Service;
 
-use self::head::Head;
+use self::head::{Head, Terms, refusal};
 use self::inbound::Inbound;
 use self::slot::{Parked, Slot, SlotService, Watched};
 pub(crate) use self::stream::Stream;
@@ -122,7 +122,22 @@ impl Http1 {
         let Some(parked) = parked else { return Next::Closed };
         let parts = connection.into_parts();
         let io = parts.io.into_inner().into_inner().into_inner().into_inner();
-        Next::Stream(Box::new(self.take_over(io, &parts.read_buf, parked)))
+        match parked {
+            Parked::Response(response, terms) => {
+                Next::Stream(Box::new(self.take_over(io, &parts.read_buf, response, terms)))
+            }
+            Parked::Refused(status) => self.refuse(io, status).await,
+        }
+    }
+
+    /// Answers what no service is to see. What the client sent after it may be part of it, so it is never looked at.
+    async fn refuse<I: Transport, B>(&self, io: Rewind<I>, status: StatusCode) -> Next<I, B> {
+        let (_, io) = io.into_parts();
+        let mut io = Stall::new(io, self.write_stall_timeout);
+        match io.write_all(&refusal(status, &date())).await {
+            Ok(()) => Next::Linger(io.into_inner()),
+            Err(_) => Next::Closed,
+        }
     }
 
     /// Makes a response that left hyper a stream. What hyper had read beyond the request is `read`, and what it had not read yet is in `io`.
@@ -130,7 +145,8 @@ impl Http1 {
         self: &Arc<Self>,
         io: Rewind<I>,
         read: &[u8],
-        (response, terms): Parked<B>,
+        response: Response<B>,
+        terms: Terms,
     ) -> Stream<I, B>
     where
         I: Transport,

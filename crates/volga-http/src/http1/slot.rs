@@ -1,4 +1,4 @@
-//! Where a response waits that is to leave hyper, and how hyper is brought to the point at which it can.
+//! Where a response waits that is to leave hyper, or the refusal of a request, and how hyper is brought to the point at which it can.
 //!
 //! hyper is given a future that never ends once the response is in the slot. hyper then waits for it, having read the request to its end, and
 //! flushes whatever it still holds. When that is done, the connection can be taken from it.
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -18,12 +18,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower_service::Service;
 
 use super::head::{Terms, may_leave};
+use super::strict;
 use crate::body::RequestBody;
 use crate::linger::Unread;
 use crate::service::{Answer, Requests};
 
-/// A response, and the terms of its request.
-pub(crate) type Parked<B> = (Response<B>, Terms);
+/// What makes hyper give up the connection.
+#[derive(Debug)]
+pub(crate) enum Parked<B> {
+    /// A response, and the terms of its request.
+    Response(Response<B>, Terms),
+    /// The request is not for any service: it is answered with this status, and nothing after it is read.
+    Refused(StatusCode),
+}
 
 /// What a connection's task shares with its service and its transport, both of which hyper has.
 #[derive(Debug)]
@@ -38,7 +45,7 @@ impl<B> Slot<B> {
         Arc::new(Self { parked: Mutex::new(None), is_flushed: AtomicBool::new(true) })
     }
 
-    /// The response, once hyper can do without the connection. To be asked after hyper was polled and waits.
+    /// What is parked, once hyper can do without the connection. To be asked after hyper was polled and waits.
     pub(crate) fn take(&self) -> Option<Parked<B>> {
         if self.is_flushed.load(Ordering::Relaxed) { self.parked().take() } else { None }
     }
@@ -66,6 +73,10 @@ where
     type Future = SlotAnswer<S, S::Future, B>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if let Err(status) = strict::check(&request) {
+            *self.slot.parked() = Some(Parked::Refused(status));
+            return SlotAnswer::Parked;
+        }
         let terms = Terms::of(&request);
         SlotAnswer::Running {
             terms,
@@ -77,7 +88,7 @@ where
 }
 
 pin_project! {
-    /// One request: its response goes to hyper, or into the slot.
+    /// One request: its response goes to hyper, or into the slot; a refusal is there already.
     #[project = SlotAnswerProj]
     pub(crate) enum SlotAnswer<S, F, B> {
         Running { terms: Option<Terms>, #[pin] answer: Answer<S, F>, unread: Unread, slot: Arc<Slot<B>> },
@@ -101,7 +112,7 @@ where
         match *terms {
             // The request must be at its end: what is left of a body only hyper can find the end of.
             Some(terms) if unread.is_at_end() && may_leave(&response) => {
-                *slot.parked() = Some((response, terms));
+                *slot.parked() = Some(Parked::Response(response, terms));
                 self.set(SlotAnswer::Parked);
                 Poll::Pending
             }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use pin_project_lite::pin_project;
 
 use super::outgoing::{Outgoing, Step};
 use super::response::{announce_length, complete, is_without_content};
+use super::room::Socket;
 use crate::LongLived;
 use crate::date::date;
 
@@ -33,6 +35,7 @@ pin_project! {
             handler: F,
             method: Method,
             respond: SendResponse<Bytes>,
+            socket: Arc<Socket>,
         },
         Body {
             // In a box, since it may move to the connection's task.
@@ -42,8 +45,13 @@ pin_project! {
 }
 
 impl<F, B> Answer<F, B> {
-    pub(super) fn new(handler: F, method: Method, respond: SendResponse<Bytes>) -> Self {
-        Self::Handler { handler, method, respond }
+    pub(super) fn new(
+        handler: F,
+        method: Method,
+        respond: SendResponse<Bytes>,
+        socket: Arc<Socket>,
+    ) -> Self {
+        Self::Handler { handler, method, respond, socket }
     }
 }
 
@@ -58,12 +66,12 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Rest<B>> {
         loop {
             match self.as_mut().project() {
-                AnswerProj::Handler { handler, method, respond } => {
+                AnswerProj::Handler { handler, method, respond, socket } => {
                     let Some(response) = ready!(poll_handler(handler, respond, cx)) else {
                         return Poll::Ready(None);
                     };
                     let is_long_lived = response.extensions().get::<LongLived>().is_some();
-                    let Some(outgoing) = start(response, method, respond) else {
+                    let Some(outgoing) = start(response, method, respond, socket) else {
                         return Poll::Ready(None);
                     };
                     let outgoing = Box::pin(outgoing);
@@ -113,6 +121,7 @@ fn start<B>(
     response: Response<B>,
     method: &Method,
     respond: &mut SendResponse<Bytes>,
+    socket: &Arc<Socket>,
 ) -> Option<Outgoing<B>>
 where
     B: Body<Data = Bytes>,
@@ -131,7 +140,7 @@ where
         is_over = is_without_content(method, head.status);
     }
     match respond.send_response(Response::from_parts(head, ()), is_over) {
-        Ok(stream) => (!is_over).then(|| Outgoing::new(stream, body)),
+        Ok(stream) => (!is_over).then(|| Outgoing::new(stream, body, Arc::clone(socket))),
         Err(_) => {
             respond.send_reset(Reason::INTERNAL_ERROR);
             None

@@ -6,6 +6,7 @@
 //! | `upload` | the body of a request |
 //! | `answer` | one request, in a task of its own |
 //! | `outgoing` | a body becomes DATA frames, as the window allows |
+//! | `room` | how long a body may wait for its window |
 //! | `streams`, `ready` | the long-lived bodies, all in the connection's task |
 //! | `ping` | whether a silent peer is still there |
 //! | `wire` | the transport |
@@ -16,6 +17,7 @@ mod ping;
 mod ready;
 mod request;
 mod response;
+mod room;
 mod streams;
 mod upload;
 mod wire;
@@ -41,6 +43,7 @@ use tower_service::Service;
 use self::answer::{Answer, Rest};
 use self::ping::KeepAlive;
 use self::ready::Ready;
+use self::room::Socket;
 use self::streams::Streams;
 pub(crate) use self::upload::Upload;
 use self::wire::Wire;
@@ -52,13 +55,23 @@ use crate::limits::{
     MAX_STREAMS, SEND_BUFFER, STREAM_WINDOW,
 };
 use crate::service::Requests;
+use crate::stall::Stall;
 use crate::tasks::Alive;
 
-/// Serves a connection to its end. `patience` is how long the peer may take to let the server's first frame through.
+/// How long the server waits for the peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// To let the server's first frame through.
+    pub(crate) handshake: Duration,
+    /// To take a byte of what waits for it, on the whole connection or on one stream.
+    pub(crate) stall: Duration,
+}
+
+/// Serves a connection to its end.
 pub(crate) async fn serve<I, S, B>(
     io: I,
     requests: Requests<S>,
-    patience: Duration,
+    patience: Patience,
     drain: &Drain,
     alive: Alive,
 ) where
@@ -71,14 +84,16 @@ pub(crate) async fn serve<I, S, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let wire = Wire::new(io);
+    let socket = Socket::new(patience.stall);
+    let wire = Wire::new(Stall::new(io, patience.stall), Arc::clone(&socket));
     let handshake = builder().handshake(wire.clone());
-    let Ok(Ok(mut h2)) = timeout(patience, handshake).await else { return };
+    let Ok(Ok(mut h2)) = timeout(patience.handshake, handshake).await else { return };
     let Some(pings) = h2.ping_pong() else { return };
     let ready = Arc::new(Ready::default());
     let mut connection = Connection {
         h2,
         wire,
+        socket,
         keep_alive: KeepAlive::new(pings),
         requests,
         tasks: JoinSet::new(),
@@ -116,6 +131,7 @@ fn builder() -> Builder {
 struct Connection<I, S, B> {
     h2: h2::server::Connection<Wire<I>, Bytes>,
     wire: Wire<I>,
+    socket: Arc<Socket>,
     keep_alive: KeepAlive,
     requests: Requests<S>,
     /// A task for each request. Dropped with the connection, they end with it.
@@ -150,7 +166,7 @@ where
             return Poll::Ready(());
         }
         // While the socket takes nothing, a frame would only lie in memory; and each stream has given one.
-        if !self.wire.is_blocked() {
+        if !self.socket.is_full() {
             self.streams.serve();
         }
         self.ready.clear_connection();
@@ -168,7 +184,7 @@ where
         if let Poll::Ready(Err(_)) = self.wire.poll_send(cx) {
             return Poll::Ready(());
         }
-        self.ready.rest(self.wire.is_blocked(), self.streams.is_line_empty(), cx);
+        self.ready.rest(self.socket.is_full(), self.streams.is_line_empty(), cx);
         Poll::Pending
     }
 
@@ -194,9 +210,12 @@ where
         let method = head.method.clone();
         let body = RequestBody::http2(body, &head.headers);
         let handler = self.requests.answer(Request::from_parts(head, body));
-        self.tasks.spawn(self.alive.carried_by(Answer::new(handler, method, respond)));
+        let answer = Answer::new(handler, method, respond, Arc::clone(&self.socket));
+        self.tasks.spawn(self.alive.carried_by(answer));
     }
 }
 
+#[cfg(test)]
+mod abuse;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -11,17 +12,19 @@ use http::HeaderMap;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use super::room::{Socket, Wait};
 use crate::limits::{FRAME_BYTES, FRAME_PIECES};
 
 pin_project! {
     /// A body, and the stream that it goes out on.
     ///
     /// What the body has ready becomes one DATA frame, which goes to `h2` when the stream's window has room for it. Until then it is held here, and the
-    /// body is not asked for more.
+    /// body is not asked for more; a stream that gets no room for too long is reset.
     pub(super) struct Outgoing<B> {
         stream: SendStream<Bytes>,
         held: Bytes,
         then: Then,
+        wait: Wait,
         #[pin]
         body: B,
     }
@@ -51,8 +54,8 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(super) fn new(stream: SendStream<Bytes>, body: B) -> Self {
-        Self { stream, held: Bytes::new(), then: Then::More, body }
+    pub(super) fn new(stream: SendStream<Bytes>, body: B, socket: Arc<Socket>) -> Self {
+        Self { stream, held: Bytes::new(), then: Then::More, wait: Wait::new(socket), body }
     }
 
     /// Sends one frame of what is ready.
@@ -65,16 +68,16 @@ where
         }
         let this = self.project();
         if !this.held.is_empty() {
-            let ends = matches!(this.then, Then::End);
-            let room = if ends && this.held.len() <= FRAME_BYTES {
-                // The last frame waits for its room in `h2`: there is nothing left to hold back, and so no need to ask.
-                Some(this.held.len())
-            } else {
-                ready!(poll_room(this.stream, this.held.len(), cx))
+            // The last frame is held back like any other: in `h2`, nobody would count how long it waits.
+            let Poll::Ready(room) = poll_room(this.stream, this.held.len(), cx) else {
+                ready!(this.wait.poll_too_long(cx));
+                this.stream.send_reset(Reason::CANCEL);
+                return Poll::Ready(Step::Over);
             };
+            this.wait.end();
             let Some(room) = room else { return Poll::Ready(Step::Over) };
             let part = this.held.split_to(room.min(this.held.len()));
-            let is_last = ends && this.held.is_empty();
+            let is_last = matches!(this.then, Then::End) && this.held.is_empty();
             if this.stream.send_data(part, is_last).is_err() || is_last {
                 return Poll::Ready(Step::Over);
             }

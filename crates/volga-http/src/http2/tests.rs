@@ -12,13 +12,21 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::LongLived;
 use crate::addr::{LocalAddr, PeerAddr};
-use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, PING_INTERVAL, PING_TIMEOUT, SEND_BUFFER};
+use crate::limits::{
+    DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, PING_INTERVAL, PING_TIMEOUT,
+    SEND_BUFFER,
+};
 use crate::tasks::roll_call;
 
 const PIECE: usize = 16 * 1024;
+pub(super) const PATIENCE: Patience =
+    Patience { handshake: DEFAULT_HEADER_READ_TIMEOUT, stall: DEFAULT_WRITE_STALL_TIMEOUT };
 
-/// Always ready, and counts what is taken of it.
-struct Endless(Arc<AtomicUsize>);
+/// Always ready, and counts what is taken of it. It keeps its request, whose body nobody reads.
+pub(super) struct Endless {
+    taken: Arc<AtomicUsize>,
+    request: Request<RequestBody>,
+}
 
 impl Body for Endless {
     type Data = Bytes;
@@ -28,12 +36,16 @@ impl Body for Endless {
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.taken.fetch_add(1, Ordering::Relaxed);
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; PIECE])))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.request.uri().path() == "/short" && self.taken.load(Ordering::Relaxed) > 0
     }
 }
 
-/// Answers with endless bodies; a request for `/long-lived` gets the mark.
+/// Answers with endless bodies; a request for `/long-lived` gets the mark, and one for `/short` a single piece.
 #[derive(Clone, Default)]
 struct Endlessly {
     taken: Arc<AtomicUsize>,
@@ -49,8 +61,9 @@ impl Service<Request<RequestBody>> for Endlessly {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let mut response = Response::new(Endless(Arc::clone(&self.taken)));
-        if request.uri().path() == "/long-lived" {
+        let is_long_lived = request.uri().path() == "/long-lived";
+        let mut response = Response::new(Endless { taken: Arc::clone(&self.taken), request });
+        if is_long_lived {
             response.extensions_mut().insert(LongLived);
         }
         std::future::ready(Ok(response))
@@ -58,7 +71,7 @@ impl Service<Request<RequestBody>> for Endlessly {
 }
 
 /// A served connection through which at most `size` bytes go at a time, what is taken of its bodies, and its end.
-fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandle<()>) {
+pub(super) fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandle<()>) {
     let (client, server) = duplex(size);
     let service = Endlessly::default();
     let taken = Arc::clone(&service.taken);
@@ -71,13 +84,13 @@ fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandle<()>) {
     };
     let serving = tokio::spawn(async move {
         let (alive, _gone) = roll_call();
-        serve(server, requests, DEFAULT_HEADER_READ_TIMEOUT, &Drain::new(), alive).await;
+        serve(server, requests, PATIENCE, &Drain::new(), alive).await;
     });
     (client, taken, serving)
 }
 
 /// A client whose windows never close, and its connection, which goes on only while it is polled.
-async fn greedy<I>(io: I) -> (SendRequest<Bytes>, h2::client::Connection<I, Bytes>)
+pub(super) async fn greedy<I>(io: I) -> (SendRequest<Bytes>, h2::client::Connection<I, Bytes>)
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -87,7 +100,7 @@ where
     builder.handshake(io).await.expect("a handshake")
 }
 
-fn get(path: &str) -> Request<()> {
+pub(super) fn get(path: &str) -> Request<()> {
     Request::get(format!("http://a{path}")).body(()).expect("a request")
 }
 

@@ -12,9 +12,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::room::Socket;
 use crate::limits::{GATHER_BYTES, GATHER_PIECE};
 
-/// A transport that gathers what is written, and remembers when the peer was heard and whether it takes anything.
+/// A transport that gathers what is written, remembers when the peer was heard, and tells `socket` whether it takes anything.
 ///
 /// `h2` owns the one clone and writes to it. The driver owns the other, which [sends](Self::poll_send).
 #[derive(Debug)]
@@ -27,7 +28,7 @@ struct Shared<I> {
     io: I,
     unsent: Unsent,
     heard: Instant,
-    is_blocked: bool,
+    socket: Arc<Socket>,
 }
 
 /// Bytes that were gathered, and how many of them have left.
@@ -85,19 +86,14 @@ impl<I> Clone for Wire<I> {
 }
 
 impl<I> Wire<I> {
-    pub(super) fn new(io: I) -> Self {
+    pub(super) fn new(io: I, socket: Arc<Socket>) -> Self {
         let (heard, unsent) = (Instant::now(), Unsent::default());
-        Self { shared: Arc::new(Mutex::new(Shared { io, unsent, heard, is_blocked: false })) }
+        Self { shared: Arc::new(Mutex::new(Shared { io, unsent, heard, socket })) }
     }
 
     /// When the peer last sent anything.
     pub(super) fn heard(&self) -> Instant {
         self.lock().heard
-    }
-
-    /// Whether the last write found no room. What was given to `h2` before is then still in memory.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.lock().is_blocked
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared<I>> {
@@ -111,6 +107,10 @@ impl<I: AsyncWrite + Unpin> Wire<I> {
         let mut shared = self.lock();
         while !shared.unsent.is_empty() {
             ready!(shared.poll_write(&[], cx))?;
+        }
+        if shared.socket.is_full() {
+            // `h2` waits to write more. A flush has nothing to do, and would pass for progress.
+            return Poll::Pending;
         }
         Pin::new(&mut shared.io).poll_flush(cx)
     }
@@ -139,7 +139,7 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
         } else {
             io.poll_write(cx, &all[0])
         };
-        self.is_blocked = result.is_pending();
+        self.socket.set_full(result.is_pending());
         match ready!(result)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             written => Poll::Ready(Ok(self.unsent.advance(written))),
@@ -213,6 +213,11 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
+    use crate::limits::DEFAULT_WRITE_STALL_TIMEOUT;
+
+    fn socket() -> Arc<Socket> {
+        Socket::new(DEFAULT_WRITE_STALL_TIMEOUT)
+    }
 
     /// Writes in pieces of these sizes through a transport that takes `size` bytes at a time, and returns what arrives and what was written.
     async fn carry(size: usize, pieces: &[usize]) -> (Vec<u8>, Vec<u8>) {
@@ -222,7 +227,7 @@ mod tests {
             far.read_to_end(&mut all).await.expect("memory does not fail");
             all
         });
-        let mut wire = Wire::new(near);
+        let mut wire = Wire::new(near, socket());
         let mut written = Vec::new();
         for (number, &piece) in pieces.iter().enumerate() {
             let bytes: Vec<u8> = (0..piece).map(|at| (number * 31 + at) as u8).collect();
@@ -264,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn small_pieces_wait_for_the_end_of_the_turn_and_a_large_one_takes_them_along() {
         let (mut far, near) = duplex(1024);
-        let mut wire = Wire::new(near);
+        let mut wire = Wire::new(near, socket());
         wire.write_all(b"small").await.expect("room");
         wire.flush().await.expect("room");
         assert_eq!(arrived(&mut far), 0);
@@ -280,25 +285,26 @@ mod tests {
     #[tokio::test]
     async fn no_more_is_gathered_than_the_bound_and_a_full_socket_is_told() {
         let (mut far, near) = duplex(1);
-        let mut wire = Wire::new(near);
+        let socket = socket();
+        let mut wire = Wire::new(near, Arc::clone(&socket));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut gathered = 0;
         while Pin::new(&mut wire).poll_write(&mut cx, &[0; GATHER_PIECE]).is_ready() {
             gathered += GATHER_PIECE;
-            assert!(!wire.is_blocked());
+            assert!(!socket.is_full());
         }
         assert_eq!(gathered, GATHER_BYTES);
-        assert!(wire.is_blocked());
+        assert!(socket.is_full());
         assert_eq!(arrived(&mut far), 1);
         assert!(wire.poll_send(&mut cx).is_pending(), "one more byte went out");
-        assert!(wire.is_blocked());
+        assert!(socket.is_full());
         let reading = tokio::spawn(async move {
             let mut all = Vec::new();
             far.read_to_end(&mut all).await.expect("memory does not fail");
             all.len()
         });
         poll_fn(|cx| wire.poll_send(cx)).await.expect("it is read");
-        assert!(!wire.is_blocked());
+        assert!(!socket.is_full());
         drop(wire);
         assert_eq!(reading.await.expect("no panic"), GATHER_BYTES - 1);
     }

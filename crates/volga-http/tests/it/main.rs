@@ -13,5 +13,6 @@ mod requests;
 mod same_bytes;
 #[cfg(unix)]
 mod signal;
+mod strict;
 mod support;
 mod timeouts;

@@ -4,5 +4,6 @@ mod bodies;
 mod heads;
 mod limits;
 mod many;
+mod strict;
 mod support;
 mod uploads;

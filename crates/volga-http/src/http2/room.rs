@@ -1,0 +1,105 @@
+//! The bound on a stream that waits for room and gets none.
+//!
+//! A client opens the window of each stream, and of the connection. One that never does would have the server hold a frame of every stream for as long as it
+//! answers PINGs, so a stream whose window stays shut is given up.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
+
+/// What the streams of a connection need to know of its socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    patience: Duration,
+    is_full: AtomicBool,
+}
+
+impl Socket {
+    pub(super) fn new(patience: Duration) -> Arc<Self> {
+        Arc::new(Self { patience, is_full: AtomicBool::new(false) })
+    }
+
+    /// Whether the last write found no room. What was given to `h2` before is then still in memory.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_full(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::Relaxed);
+    }
+}
+
+/// A stream's wait for room.
+#[derive(Debug)]
+pub(super) struct Wait {
+    socket: Arc<Socket>,
+    /// There only while the stream waits.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Wait {
+    pub(super) fn new(socket: Arc<Socket>) -> Self {
+        Self { socket, timer: None }
+    }
+
+    /// There was room, however little.
+    pub(super) fn end(&mut self) {
+        self.timer = None;
+    }
+
+    /// There is no room. Ready once that has been so for too long.
+    pub(super) fn poll_too_long(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let patience = self.socket.patience;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+            ready!(timer.as_mut().poll(cx));
+            if !self.socket.is_full() {
+                return Poll::Ready(());
+            }
+            // The network is what is slow, and many streams share it. A socket that takes nothing at all ends the whole connection.
+            self.timer = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_is_too_long_after_the_time_and_each_begins_anew() {
+        let mut wait = Wait::new(Socket::new(PATIENCE));
+        for _ in 0..3 {
+            let almost = PATIENCE - Duration::from_secs(1);
+            let waiting = poll_fn(|cx| wait.poll_too_long(cx));
+            timeout(almost, waiting).await.expect_err("a second is left");
+            wait.end();
+        }
+        let start = Instant::now();
+        poll_fn(|cx| wait.poll_too_long(cx)).await;
+        assert_eq!(start.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_socket_is_no_fault_of_the_stream() {
+        let socket = Socket::new(PATIENCE);
+        let mut wait = Wait::new(Arc::clone(&socket));
+        socket.set_full(true);
+        let waiting = poll_fn(|cx| wait.poll_too_long(cx));
+        timeout(10 * PATIENCE, waiting).await.expect_err("the network is slow");
+        socket.set_full(false);
+        let start = Instant::now();
+        poll_fn(|cx| wait.poll_too_long(cx)).await;
+        assert!(start.elapsed() <= PATIENCE);
+    }
+}
