@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::LongLived;
-use crate::addr::{LocalAddr, PeerAddr};
+use crate::addr::Ends;
 use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, PING_INTERVAL, PING_TIMEOUT, SEND_BUFFER};
 use crate::tasks::roll_call;
 
@@ -63,12 +63,8 @@ fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandle<()>) {
     let service = Endlessly::default();
     let taken = Arc::clone(&service.taken);
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = Requests {
-        service,
-        peer: PeerAddr(address),
-        local: LocalAddr(address),
-        unread: Default::default(),
-    };
+    let requests =
+        Requests { service, ends: Ends::tcp(address, address), unread: Default::default() };
     let serving = tokio::spawn(async move {
         let (alive, _gone) = roll_call();
         serve(server, requests, DEFAULT_HEADER_READ_TIMEOUT, &Drain::new(), alive).await;

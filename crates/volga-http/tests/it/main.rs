@@ -1,5 +1,6 @@
 //! The server from outside: bytes over real sockets, and the `h2` client.
 
+mod admission;
 mod bind;
 mod drain;
 mod http2;
@@ -15,3 +16,5 @@ mod same_bytes;
 mod signal;
 mod support;
 mod timeouts;
+#[cfg(unix)]
+mod unix_socket;
