@@ -1,60 +1,106 @@
-//! Accepting connections on several listeners, through shortages.
+//! Accepting connections on several listeners, through shortages, and to the last one when they close.
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
 
-use crate::limits::ACCEPT_PAUSE;
+use crate::limits::{ACCEPT_PAUSE, BACKLOG};
+use crate::listener::{Accepted, Listener};
 
 /// Accepts from all of its listeners in turn.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     /// Which listener is asked first, so that a busy one cannot starve the others.
     first: usize,
     pause: Option<Pin<Box<Sleep>>>,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Open,
+    /// Nobody new comes; those who are coming are waited for.
+    Closing(Pin<Box<Sleep>>),
+    /// What waits in the queues is accepted, so many at most.
+    Emptying(i32),
+    Closed,
 }
 
 impl Acceptor {
-    pub(crate) fn new(listeners: Vec<TcpListener>) -> Self {
-        Self { listeners, first: 0, pause: None }
+    pub(crate) fn new(listeners: Vec<Listener>) -> Self {
+        Self { listeners, first: 0, pause: None, phase: Phase::Open }
     }
 
-    /// Closes the listeners. From now on [`accept`](Self::accept) waits for ever.
+    /// Closes the listeners, once those who have connected are accepted: they were not refused, and so have a right to be served.
     pub(crate) fn close(&mut self) {
-        self.listeners.clear();
+        self.listeners.retain(|listener| !listener.leaves_its_queue());
+        let wait = self.listeners.iter().map(Listener::turn_away).max().unwrap_or_default();
+        self.phase = match wait {
+            Duration::ZERO => Phase::Emptying(BACKLOG),
+            wait => Phase::Closing(Box::pin(sleep(wait))),
+        };
     }
 
-    /// Waits for the next connection, and the address of its peer. No error ends it; see [`pause_after`].
+    /// Waits for the next connection. No error ends it; see [`pause_after`]. After [`close`](Self::close), `None` says once that no more come; then it waits for ever.
     ///
     /// Cancel safe: a pause goes on in the next call.
-    pub(crate) async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+    pub(crate) async fn accept(&mut self) -> Option<Accepted> {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<(TcpStream, SocketAddr)> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<Accepted>> {
         loop {
+            match &mut self.phase {
+                Phase::Open => {}
+                Phase::Closing(wait) => {
+                    if wait.as_mut().poll(cx).is_ready() {
+                        self.phase = Phase::Emptying(BACKLOG);
+                        continue;
+                    }
+                }
+                Phase::Emptying(_) => return Poll::Ready(self.accept_rest()),
+                Phase::Closed => return Poll::Pending,
+            }
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
             match ready!(self.poll_listeners(cx)) {
-                Ok(accepted) => return Poll::Ready(accepted),
+                Ok(accepted) => return Poll::Ready(Some(accepted)),
                 Err(error) => self.pause = pause_after(&error).map(|pause| Box::pin(sleep(pause))),
             }
         }
     }
 
-    fn poll_listeners(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+    /// The next of those that wait in a queue. A listener whose queue is empty is closed in the same turn.
+    fn accept_rest(&mut self) -> Option<Accepted> {
+        while let Phase::Emptying(left) = &mut self.phase
+            && let Some(listener) = self.listeners.last()
+        {
+            // Bounded, or one that gets new connections as fast as this is would never close.
+            *left -= 1;
+            match listener.accept_now() {
+                Ok(accepted) if *left >= 0 => return Some(accepted),
+                Ok(_) => {}
+                Err(error) if pause_after(&error).is_none() => {}
+                // It is empty, or a shortage leaves nothing to accept with.
+                Err(_) => *left = 0,
+            }
+            if *left <= 0 {
+                self.listeners.pop();
+                *left = BACKLOG;
+            }
+        }
+        self.phase = Phase::Closed;
+        None
+    }
+
+    fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         let count = self.listeners.len();
         for step in 0..count {
             let at = (self.first + step) % count;
@@ -84,7 +130,42 @@ fn pause_after(error: &io::Error) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// Connections that nobody has told the runtime of are no exception.
+    #[tokio::test]
+    async fn whoever_has_connected_is_accepted_before_the_listeners_close() {
+        let mut listeners = Vec::new();
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let address = listener.local_addr().expect("a bound socket");
+            for _ in 0..3 {
+                clients.push(std::net::TcpStream::connect(address).expect("it listens"));
+            }
+            listeners.push(Listener::from(listener));
+        }
+        let mut acceptor = Acceptor::new(listeners);
+        acceptor.close();
+        for _ in 0..clients.len() {
+            assert!(acceptor.accept().await.is_some());
+        }
+        assert!(acceptor.accept().await.is_none());
+        assert!(acceptor.listeners.is_empty());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_waits_in_a_shared_socket_is_left_to_the_next_process() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let _client = std::net::TcpStream::connect(address).expect("it listens");
+        let mut acceptor = Acceptor::new(vec![Listener::inherited(listener)]);
+        acceptor.close();
+        assert!(acceptor.accept().await.is_none());
+    }
 
     #[test]
     fn an_error_of_one_connection_does_not_hold_up_the_next() {

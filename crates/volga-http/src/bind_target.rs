@@ -1,6 +1,8 @@
 //! What a server listens on, as its user wrote it. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+#[cfg(unix)]
+use std::path::PathBuf;
 
 use crate::error::BindError;
 
@@ -11,11 +13,25 @@ use crate::error::BindError;
 /// | `"127.0.0.1:80"`, `"[::1]:80"`, a `SocketAddr`, `([127, 0, 0, 1], 80)` | this address |
 /// | `"localhost:80"`, [`BindTarget::localhost`] | `127.0.0.1` and `[::1]`; no resolver is asked (RFC 6761, section 6.3) |
 /// | `"example.org:80"` | every address that the system resolves the name to |
+/// | `"unix:/run/app.sock"`, [`BindTarget::unix`] | a Unix-domain socket at this path (on Unix) |
+/// | `"inherited:"`, [`BindTarget::inherited`] | the sockets that were opened for the process, as systemd does (on Unix) |
 ///
 /// Port 0 lets the system choose a free port, the same for all addresses. Text is checked by [`bind`](crate::bind()),
 /// which has a `Result` to say what is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct BindTarget(Written);
+pub struct BindTarget {
+    written: Written,
+    port: Port,
+    #[cfg(unix)]
+    mode: Option<u32>,
+}
+
+/// Whether other sockets may listen on the same port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Port {
+    Own,
+    Shared,
+}
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Written {
@@ -28,20 +44,81 @@ enum Written {
 pub(crate) enum Place {
     Address(SocketAddr),
     Localhost(u16),
-    Name { host: String, port: u16 },
+    Name {
+        host: String,
+        port: u16,
+    },
+    #[cfg(unix)]
+    Unix {
+        path: PathBuf,
+        mode: Option<u32>,
+    },
+    #[cfg(unix)]
+    Inherited,
 }
 
 impl BindTarget {
     /// Both loopback addresses, `127.0.0.1` and `[::1]`.
     pub fn localhost(port: u16) -> Self {
-        Self(Written::Place(Place::Localhost(port)))
+        Self::new(Written::Place(Place::Localhost(port)))
+    }
+
+    /// A Unix-domain socket at this path. Who may connect is for the umask to say, or for [`unix_mode`](Self::unix_mode).
+    #[cfg(unix)]
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Self::new(Written::Place(Place::Unix { path: path.into(), mode: None }))
+    }
+
+    /// The sockets that were opened for this process by who started it, TCP or Unix-domain: socket activation by `LISTEN_FDS` and `LISTEN_PID`, as systemd does it.
+    /// They stay open when the process ends, so that the next one has whoever connected in between.
+    #[cfg(unix)]
+    pub fn inherited() -> Self {
+        Self::new(Written::Place(Place::Inherited))
+    }
+
+    /// Lets other processes of the same user listen on the same port at the same time, if they ask for it as well (`SO_REUSEPORT`).
+    ///
+    /// So a new version of a program can start while the old one still listens, and nobody is refused in between: the old one, told to end, first lets no new connection come
+    /// to it and then serves all that have come. On Linux the system spreads new connections over all that listen; other systems have rules of their own. It has no
+    /// meaning for Unix-domain and inherited sockets.
+    ///
+    /// Mind that it also lets a program be started twice by mistake.
+    #[cfg(unix)]
+    pub fn reuse_port(mut self) -> Self {
+        self.port = Port::Shared;
+        self
+    }
+
+    /// Sets the permissions of a Unix-domain socket's file, such as `0o660`: who may write to it may connect. Without, the umask says. It has no meaning for others.
+    #[cfg(unix)]
+    pub fn unix_mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    fn new(written: Written) -> Self {
+        Self {
+            written,
+            port: Port::Own,
+            #[cfg(unix)]
+            mode: None,
+        }
+    }
+
+    pub(crate) fn port_use(&self) -> Port {
+        self.port
     }
 
     pub(crate) fn check(self) -> Result<Place, BindError> {
-        match self.0 {
-            Written::Place(place) => Ok(place),
-            Written::Text(text) => check_text(&text),
+        let place = match self.written {
+            Written::Place(place) => place,
+            Written::Text(text) => check_text(&text)?,
+        };
+        #[cfg(unix)]
+        if let Place::Unix { path, .. } = place {
+            return Ok(Place::Unix { path, mode: self.mode });
         }
+        Ok(place)
     }
 }
 
@@ -53,13 +130,13 @@ impl From<&str> for BindTarget {
 
 impl From<String> for BindTarget {
     fn from(text: String) -> Self {
-        Self(Written::Text(text))
+        Self::new(Written::Text(text))
     }
 }
 
 impl From<SocketAddr> for BindTarget {
     fn from(address: SocketAddr) -> Self {
-        Self(Written::Place(Place::Address(address)))
+        Self::new(Written::Place(Place::Address(address)))
     }
 }
 
@@ -75,6 +152,13 @@ pub(crate) fn loopbacks(port: u16) -> [SocketAddr; 2] {
 }
 
 fn check_text(text: &str) -> Result<Place, BindError> {
+    #[cfg(unix)]
+    match text.split_once(':') {
+        Some(("unix", "")) => return Err(BindError::Malformed { target: text.to_owned() }),
+        Some(("unix", path)) => return Ok(Place::Unix { path: path.into(), mode: None }),
+        Some(("inherited", "")) => return Ok(Place::Inherited),
+        _ => {}
+    }
     if let Ok(address) = text.parse() {
         return Ok(Place::Address(address));
     }
@@ -134,6 +218,10 @@ mod tests {
             Ok(Place::Address(address)) => format!("address {address}"),
             Ok(Place::Localhost(port)) => format!("localhost {port}"),
             Ok(Place::Name { host, port }) => format!("name {host} {port}"),
+            #[cfg(unix)]
+            Ok(Place::Unix { path, .. }) => format!("unix {}", path.display()),
+            #[cfg(unix)]
+            Ok(Place::Inherited) => "inherited".to_owned(),
             Err(BindError::MissingPort { .. }) => "no port".to_owned(),
             Err(BindError::MissingHost { .. }) => "no host".to_owned(),
             Err(BindError::InvalidPort { .. }) => "bad port".to_owned(),
@@ -156,6 +244,20 @@ mod tests {
         check("LocalHost:7878", "localhost 7878");
         check("example.org:443", "name example.org 443");
         check("my_host-1:8080", "name my_host-1 8080");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_and_what_was_inherited_have_words_of_their_own() {
+        check("unix:/run/app.sock", "unix /run/app.sock");
+        check("unix:app.sock", "unix app.sock");
+        check("unix:", "malformed");
+        check("inherited:", "inherited");
+        check("inherited:80", "name inherited 80");
+        assert_eq!(
+            BindTarget::from("unix:a").unix_mode(0o660).check().expect("a path"),
+            Place::Unix { path: "a".into(), mode: Some(0o660) }
+        );
     }
 
     #[test]

@@ -14,14 +14,14 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body::Body;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::http1::{Http1, Next};
 use crate::http2::{self, Patience};
-use crate::limits::DETECT_READ;
+use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
 use crate::preface::{self, Protocol};
 use crate::rewind::Rewind;
 use crate::service::Requests;
@@ -68,7 +68,7 @@ impl Connections {
             // In this order, so that a request which is there already is served.
             biased;
             detected = timeout(self.header_read_timeout, detect(&mut io, &mut received)) => detected,
-            () = self.drain.started() => return Next::Closed,
+            () = self.patience() => return Next::Closed,
         };
         let Ok(Ok(protocol)) = detected else { return Next::Closed };
         let io = Rewind::new(received.freeze(), io);
@@ -85,6 +85,12 @@ impl Connections {
                 Next::Closed
             }
         }
+    }
+
+    /// Waits until a connection that has sent nothing is to be given up for the server's end.
+    async fn patience(&self) {
+        self.drain.started().await;
+        sleep(FIRST_BYTES_GRACE).await;
     }
 }
 
@@ -124,7 +130,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
-    use crate::addr::{LocalAddr, PeerAddr};
+    use crate::addr::Ends;
     use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
     use crate::tasks::roll_call;
 
@@ -151,18 +157,21 @@ mod tests {
 
     /// A served connection through which at most `size` bytes go at a time.
     fn connect(size: usize) -> DuplexStream {
+        connect_until(Drain::new(), size)
+    }
+
+    fn connect_until(drain: Drain, size: usize) -> DuplexStream {
         let (client, server) = duplex(size);
         let (alive, _gone) = roll_call();
         let shared = Connections::new(
             DEFAULT_HEADER_READ_TIMEOUT,
             DEFAULT_WRITE_STALL_TIMEOUT,
-            Drain::new(),
+            drain,
             alive,
         );
         let address = ([127, 0, 0, 1], 1).into();
         let unread = Default::default();
-        let requests =
-            Requests { service: Ok200, peer: PeerAddr(address), local: LocalAddr(address), unread };
+        let requests = Requests { service: Ok200, ends: Ends::tcp(address, address), unread };
         tokio::spawn(async move { shared.serve(server, requests).await });
         client
     }
@@ -226,6 +235,35 @@ mod tests {
     async fn a_client_that_idles_after_its_request_is_closed() {
         let answer = until_closed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
         assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    }
+
+    /// Who connected in the last moment is served, in however many pieces the request comes.
+    #[tokio::test(start_paused = true)]
+    async fn a_first_request_that_comes_during_the_end_is_answered() {
+        for size in [1, 64 * 1024] {
+            let drain = Drain::new();
+            let mut client = connect_until(drain.clone(), size);
+            drain.start();
+            sleep(FIRST_BYTES_GRACE / 2).await;
+            let (mut read, mut write) = tokio::io::split(&mut client);
+            let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+            let mut answer = Vec::new();
+            let (sent, received) =
+                tokio::join!(write.write_all(request), read.read_to_end(&mut answer));
+            sent.and(received.map(drop)).expect("the server answers and closes");
+            let answer = String::from_utf8(answer).expect("text");
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_request_does_not_hold_up_the_end() {
+        let drain = Drain::new();
+        let mut client = connect_until(drain.clone(), 1);
+        drain.start();
+        let start = tokio::time::Instant::now();
+        assert_eq!(client.read(&mut [0; 1]).await.expect("a proper end"), 0);
+        assert_eq!(start.elapsed(), FIRST_BYTES_GRACE);
     }
 
     #[tokio::test(start_paused = true)]

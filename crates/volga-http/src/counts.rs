@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
+use crate::admission::Reached;
+
 /// Counts the connections of the servers that were given it. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionCounts(Arc<Counts>);
@@ -13,6 +15,8 @@ pub struct ConnectionCounts(Arc<Counts>);
 struct Counts {
     accepted: AtomicU64,
     open: AtomicUsize,
+    refused_in_all: AtomicU64,
+    refused_by_address: AtomicU64,
 }
 
 impl ConnectionCounts {
@@ -24,6 +28,16 @@ impl ConnectionCounts {
     /// How many connections are open.
     pub fn open(&self) -> usize {
         self.0.open.load(Ordering::Relaxed)
+    }
+
+    /// How many connections were closed at once because there were as many as may be [in all](crate::Server::max_connections).
+    pub fn refused_in_all(&self) -> u64 {
+        self.0.refused_in_all.load(Ordering::Relaxed)
+    }
+
+    /// How many connections were closed at once because their address had as many as it [may](crate::Server::max_connections_per_address).
+    pub fn refused_by_address(&self) -> u64 {
+        self.0.refused_by_address.load(Ordering::Relaxed)
     }
 
     /// The part of one server.
@@ -44,6 +58,19 @@ impl Share {
         self.open += 1;
         self.counts.0.accepted.fetch_add(1, Ordering::Relaxed);
         self.counts.0.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many connections of this server are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open
+    }
+
+    pub(crate) fn refused(&self, reached: Reached) {
+        let counter = match reached {
+            Reached::InAll => &self.counts.0.refused_in_all,
+            Reached::PerAddress => &self.counts.0.refused_by_address,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn closed(&mut self) {

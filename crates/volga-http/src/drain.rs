@@ -20,6 +20,7 @@ pub enum Drained {
 pub(crate) struct Progress {
     phase: Phase,
     open: usize,
+    is_listening: bool,
 }
 
 #[derive(Debug)]
@@ -31,7 +32,7 @@ enum Phase {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { phase: Phase::Running, open: 0 }
+        Self { phase: Phase::Running, open: 0, is_listening: true }
     }
 
     /// Counts an accepted connection.
@@ -49,8 +50,13 @@ impl Progress {
     pub(crate) fn start(&mut self, now: Instant, deadline: Duration) {
         if let Phase::Running = self.phase {
             self.phase = Phase::Draining { until: now + deadline };
-            self.settle();
         }
+    }
+
+    /// No more connections come. Until then a drain is not over, for those that have come are still to be accepted.
+    pub(crate) fn stopped_listening(&mut self) {
+        self.is_listening = false;
+        self.settle();
     }
 
     /// Ends the drain if its time is up.
@@ -62,8 +68,8 @@ impl Progress {
         }
     }
 
-    /// Whether new connections are welcome.
-    pub(crate) fn accepts(&self) -> bool {
+    /// Whether the drain is still to begin.
+    pub(crate) fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running)
     }
 
@@ -84,7 +90,7 @@ impl Progress {
     }
 
     fn settle(&mut self) {
-        if self.open == 0 && matches!(self.phase, Phase::Draining { .. }) {
+        if self.open == 0 && !self.is_listening && matches!(self.phase, Phase::Draining { .. }) {
             self.phase = Phase::Done(Drained::Complete);
         }
     }
@@ -101,9 +107,10 @@ mod tests {
         Opened,
         Closed,
         Start,
+        Stopped,
         Expire,
     }
-    use Step::{Closed, Expire, Opened, Start};
+    use Step::{Closed, Expire, Opened, Start, Stopped};
 
     /// Applies steps, each with the seconds since the beginning at which it happens.
     #[track_caller]
@@ -116,6 +123,7 @@ mod tests {
                 Opened => progress.opened(),
                 Closed => progress.closed(),
                 Start => progress.start(now, DEADLINE),
+                Stopped => progress.stopped_listening(),
                 Expire => progress.expire(now),
             }
         }
@@ -130,15 +138,22 @@ mod tests {
 
     #[test]
     fn without_connections_a_drain_is_complete_at_once() {
-        check(&[(0, Start)], Some(Drained::Complete));
-        check(&[(0, Opened), (1, Closed), (2, Start)], Some(Drained::Complete));
+        check(&[(0, Start), (0, Stopped)], Some(Drained::Complete));
+        check(&[(0, Opened), (1, Closed), (2, Start), (2, Stopped)], Some(Drained::Complete));
+    }
+
+    #[test]
+    fn a_drain_is_not_complete_while_connections_may_still_come() {
+        check(&[(0, Start), (1, Opened), (2, Closed)], None);
+        check(&[(0, Start), (1, Opened), (2, Closed), (3, Stopped)], Some(Drained::Complete));
+        check(&[(0, Start), (10, Expire)], Some(Drained::Cut { connections: 0 }));
     }
 
     #[test]
     fn the_last_connection_to_end_completes_the_drain() {
-        check(&[(0, Opened), (0, Opened), (1, Start), (2, Closed)], None);
+        check(&[(0, Opened), (0, Opened), (1, Start), (1, Stopped), (2, Closed)], None);
         check(
-            &[(0, Opened), (0, Opened), (1, Start), (2, Closed), (3, Closed)],
+            &[(0, Opened), (0, Opened), (1, Start), (1, Stopped), (2, Closed), (3, Closed)],
             Some(Drained::Complete),
         );
     }
@@ -170,14 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn only_a_running_server_accepts_and_only_a_draining_one_has_a_deadline() {
+    fn a_drain_begins_once_and_only_a_draining_one_has_a_deadline() {
         let zero = Instant::now();
         let mut progress = Progress::new();
         progress.opened();
-        assert!(progress.accepts() && progress.until().is_none());
+        assert!(progress.is_running() && progress.until().is_none());
         progress.start(zero, DEADLINE);
-        assert!(!progress.accepts() && progress.until() == Some(zero + DEADLINE));
+        assert!(!progress.is_running() && progress.until() == Some(zero + DEADLINE));
+        progress.stopped_listening();
         progress.closed();
-        assert!(!progress.accepts() && progress.until().is_none());
+        assert!(!progress.is_running() && progress.until().is_none());
     }
 }

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
 
 /// Why [`bind`](crate::bind()) failed. Each message names the target or address, and says what to do.
 #[non_exhaustive]
@@ -85,6 +87,52 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another program listens on the Unix-domain socket.
+    #[cfg(unix)]
+    #[error(
+        "cannot listen on unix:{}: another program is listening on it; stop that program or choose another path",
+        path.display()
+    )]
+    PathInUse {
+        /// The path that is busy.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// At the path of the Unix-domain socket lies a file that is none, and so is not replaced.
+    #[cfg(unix)]
+    #[error(
+        "cannot listen on unix:{}: there is a file that is no socket; remove it or choose another path",
+        path.display()
+    )]
+    NotASocket {
+        /// The path that is taken.
+        path: PathBuf,
+    },
+    /// The system refused the Unix-domain socket, for a reason that is the source: a directory that is not there or may not be written to, a path that is too long.
+    #[cfg(unix)]
+    #[error("cannot listen on unix:{}", path.display())]
+    Path {
+        /// The path that failed.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No socket was opened for this process, or all were taken already.
+    #[cfg(unix)]
+    #[error(
+        "no socket was inherited: `LISTEN_FDS` is not set for this process; start it by a socket unit, or bind an address"
+    )]
+    NothingInherited,
+    /// What was inherited is no socket that connections could come from.
+    #[cfg(unix)]
+    #[error("cannot accept connections on inherited socket {index}, counted from 0")]
+    Inherited {
+        /// Which one of those inherited.
+        index: usize,
+        /// What is wrong with it.
+        source: io::Error,
+    },
 }
 
 /// The message and its cause: a `main` that returns the error prints it in this form, and it is then all that a person sees.
@@ -106,6 +154,16 @@ impl BindError {
         }
     }
 
+    /// Names the cause of a failed attempt to listen at `path`.
+    #[cfg(unix)]
+    pub(crate) fn unix(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::PathInUse { path, source },
+            _ => Self::Path { path, source },
+        }
+    }
+
     fn kind(&self) -> io::ErrorKind {
         match self {
             Self::MissingPort { .. }
@@ -117,6 +175,14 @@ impl BindError {
             | Self::Denied { source, .. }
             | Self::NotLocal { source, .. }
             | Self::Listen { source, .. } => source.kind(),
+            #[cfg(unix)]
+            Self::PathInUse { source, .. }
+            | Self::Path { source, .. }
+            | Self::Inherited { source, .. } => source.kind(),
+            #[cfg(unix)]
+            Self::NotASocket { .. } => io::ErrorKind::AlreadyExists,
+            #[cfg(unix)]
+            Self::NothingInherited => io::ErrorKind::NotFound,
         }
     }
 }

@@ -9,7 +9,7 @@ use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tower_service::Service;
 
-use crate::addr::{LocalAddr, PeerAddr};
+use crate::addr::Ends;
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::http1::{Http1, Next};
@@ -31,8 +31,7 @@ where
     let address = ([127, 0, 0, 1], 1).into();
     let requests = || Requests {
         service: service.clone(),
-        peer: PeerAddr(address),
-        local: LocalAddr(address),
+        ends: Ends::tcp(address, address),
         unread: Unread::default(),
     };
     let mut next = http1.serve(Rewind::new(Bytes::new(), io), requests()).await;
@@ -59,12 +58,8 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = Requests {
-        service,
-        peer: PeerAddr(address),
-        local: LocalAddr(address),
-        unread: Unread::default(),
-    };
+    let requests =
+        Requests { service, ends: Ends::tcp(address, address), unread: Unread::default() };
     let (alive, gone) = roll_call();
     let patience =
         Patience { handshake: DEFAULT_HEADER_READ_TIMEOUT, stall: DEFAULT_WRITE_STALL_TIMEOUT };

@@ -1,4 +1,5 @@
-//! The transport of Volga: a [`Server`] for any tower service over TCP.
+//! The transport of Volga: a [`Server`] for any tower service over TCP
+//! and Unix-domain sockets.
 //!
 //! It speaks HTTP/1.1, and HTTP/2 with prior knowledge, on the same port; it bounds what a client may take ([`limits`]); and
 //! it ends in order ([`Drain`]). It knows no route and no event.
@@ -46,8 +47,11 @@
 //! | module | idea |
 //! |---|---|
 //! | `server` | the accept loop, and the end |
-//! | `accept` | several listeners in turn, through shortages |
-//! | `bind_target`, `listener`, `error` | what to listen on, listening on it, and why not |
+//! | `accept`, `admission` | several listeners in turn, through shortages; and who may connect |
+//! | `bind_target`, `bind`, `unix_socket`, `inherited`, `error` | what to listen on, listening on it, and why not |
+//! | `listener`, `socket` | what connections come from, and what they are, of each kind |
+//! | `handover` | leaving a port to another process |
+//! | `probes` | what the kernel does to find clients that are gone |
 //! | `stages`, `tasks` | connections as tasks, which cannot outlive their server |
 //! | `conn`, `preface`, `rewind` | one connection and its protocol |
 //! | `http1` | requests by hyper, and long-lived responses without it |
@@ -61,6 +65,8 @@
 
 mod accept;
 mod addr;
+mod admission;
+mod bind;
 mod bind_target;
 mod body;
 mod conn;
@@ -71,31 +77,39 @@ mod drain_handle;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod handover;
 mod http1;
 mod http2;
+#[cfg(unix)]
+mod inherited;
 pub mod limits;
 mod linger;
 mod listener;
 mod long_lived;
 mod preface;
+mod probes;
 mod rewind;
 mod server;
 mod service;
 mod signal;
+mod socket;
 mod stages;
 mod stall;
 mod target;
 mod tasks;
 mod transport;
+#[cfg(unix)]
+mod unix_socket;
 
 pub use addr::{LocalAddr, PeerAddr};
+pub use bind::bind;
 pub use bind_target::BindTarget;
 pub use body::{RequestBody, RequestBodyError};
 pub use counts::ConnectionCounts;
 pub use drain::Drained;
 pub use drain_handle::Drain;
 pub use error::BindError;
-pub use listener::bind;
+pub use listener::Listener;
 pub use long_lived::LongLived;
 pub use server::Server;
 pub use signal::shutdown_signal;

@@ -5,6 +5,9 @@
 //! | [`DEFAULT_HEADER_READ_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | a client that reads nothing is closed; HTTP/2: a stream whose window stays shut is reset |
 //! | [`DEFAULT_DRAIN_DEADLINE`] | 10 s | what still runs is cut |
+//! | [`DEFAULT_MAX_CONNECTIONS`] | 100,000 | a further connection is closed at once |
+//! | [`DEFAULT_MAX_CONNECTIONS_PER_ADDRESS`] | none | a further connection of the address is closed at once |
+//! | [`DEFAULT_DEAD_CLIENT_TIMEOUT`] | 60 s | TCP: a client that is gone without a word is closed |
 //! | [`MAX_HEAD_BYTES`] | 32 KiB | the request is answered with 431 |
 //! | [`MAX_HEAD_FIELDS`] | 100 | HTTP/1: the request is answered with 431 |
 //! | [`MAX_TARGET_BYTES`] | 8 KiB | the request is answered with 414 |
@@ -17,6 +20,8 @@
 //! | [`SEND_BUFFER`] | 64 KiB | HTTP/2: a response's body is not asked for more until the client takes it |
 //! | [`BACKLOG`] | 1,024 | the kernel refuses or ignores new connections |
 //! | [`ACCEPT_PAUSE`] | 100 ms | accepting goes on after a shortage of descriptors or memory |
+//! | [`HANDOVER_WAIT`] | 200 ms | a listener on a shared port closes |
+//! | [`FIRST_BYTES_GRACE`] | 1 s | a connection without a request is closed by the drain |
 //! | [`CUT_GRACE`] | 1 s | code that blocks its thread is left behind |
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: a client that sends on after its response is closed |
 //! | [`PORT_TRIES`] | 16 | no port is free on every address of a target |
@@ -42,6 +47,29 @@ pub const DEFAULT_WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Kubernetes kills a process 30 seconds after SIGTERM, which leaves room for it and [`CUT_GRACE`]. `docker stop` kills
 /// after 10: set a shorter deadline there.
 pub const DEFAULT_DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How many connections may be open at a time: 100,000.
+///
+/// A bound on what a flood can take where the process may have more descriptors than that. It is no promise: one connection is one descriptor, so set the limit
+/// of descriptors (`LimitNOFILE=`, `ulimit -n`) above it, or it below them and leave some for files and other servers.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 100_000;
+
+/// How many connections one client may have open at a time: as many as there may be in all.
+///
+/// Behind a proxy all clients have the same address, so only who knows that there is none can set a bound.
+pub const DEFAULT_MAX_CONNECTIONS_PER_ADDRESS: usize = usize::MAX;
+
+/// How long it may take to find that a client is gone without a word, as after a power cut: 60 seconds.
+///
+/// After half of it without a byte the kernel asks, [`DEAD_CLIENT_PROBES`] times in the other half. Bytes that the client does not acknowledge for this long end its
+/// connection, on Linux. On HTTP/2 a PING asks as well.
+pub const DEFAULT_DEAD_CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How many TCP keep-alive probes a client may leave unanswered: 3, so that one or two may get lost.
+pub const DEAD_CLIENT_PROBES: u32 = 3;
+
+/// The longest time for TCP probes that Linux takes, about nine hours.
+pub(crate) const LONGEST_PROBE: Duration = Duration::from_secs(32_767);
 
 /// The largest request head: start line and header fields together on HTTP/1, the header list of RFC 9113, section
 /// 6.5.2, on HTTP/2.
@@ -106,6 +134,16 @@ pub const BACKLOG: i32 = 1024;
 ///
 /// Long enough not to spin, short enough that nobody notices once the shortage is over.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a listener on a [shared port](crate::BindTarget::reuse_port) stays open, on Linux, after it lets no new connection come to it.
+///
+/// In that time handshakes that have begun come to their end; a round trip takes less, nearly everywhere. Whoever would connect in that time does so a second later.
+pub const HANDOVER_WAIT: Duration = Duration::from_millis(200);
+
+/// How long a connection that has sent nothing yet may take to send its first bytes once the drain has started.
+///
+/// Its client may have connected a moment before, and not be told by anything that its request would not be answered.
+pub const FIRST_BYTES_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a server waits for cut tasks to let go of what they hold.
 ///

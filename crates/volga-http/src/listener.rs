@@ -1,124 +1,177 @@
-//! Listening on every address of a target.
+//! `Listener`: a socket that connections come from, whatever its kind.
 
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, lookup_host};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
 
-use crate::bind_target::{BindTarget, Place, loopbacks};
-use crate::error::BindError;
-use crate::limits::{BACKLOG, PORT_TRIES};
+use crate::handover;
+use crate::probes::Probes;
+#[cfg(unix)]
+use crate::unix_socket::SocketFile;
 
-/// Listens on every address of `target`, with a listener for each.
+/// A socket that a server accepts connections on: one of [`bind`](crate::bind()), or made of a listener of tokio's.
 ///
-/// Of several addresses, those that the machine lacks (as on a host without IPv6) are left out as long as one is left.
-/// With port 0 the system chooses a free port, the same for all. On Unix a port can be bound again while connections of
-/// an earlier process linger (`SO_REUSEADDR`).
-///
-/// A name is looked up by the system's resolver, which takes as long as it is configured to.
-///
-/// # Errors
-///
-/// [`BindError`]: the target makes no sense, the name has no address, or an address is busy, forbidden or not there.
-///
-/// # Panics
-///
-/// Outside a tokio runtime with its I/O driver.
-///
-/// # Cancel safety
-///
-/// Cancel safe: what was bound so far is closed again.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), volga_http::BindError> {
-/// let listeners = volga_http::bind("localhost:0").await?;
-/// for listener in &listeners {
-///     println!("listening on {:?}", listener.local_addr());
-/// }
-/// # Ok(())
-/// # }
-/// ```
-pub async fn bind(target: impl Into<BindTarget>) -> Result<Vec<TcpListener>, BindError> {
-    let addresses = match target.into().check()? {
-        Place::Address(address) => vec![address],
-        Place::Localhost(port) => loopbacks(port).to_vec(),
-        Place::Name { host, port } => resolve(&host, port).await?,
-    };
-    let mut tries = 1;
-    loop {
-        match listen_on_all(&addresses) {
-            // The system chose a port for the first address that another one has taken: let it choose again.
-            Err(BindError::InUse { address, .. })
-                if is_chosen(&addresses, address) && tries < PORT_TRIES =>
-            {
-                tries += 1
-            }
-            result => return result,
-        }
-    }
+/// Dropped, it does not listen any more. A Unix-domain socket that [`bind`](crate::bind()) made takes its file along.
+#[derive(Debug)]
+pub struct Listener {
+    kind: Kind,
+    /// How those who connect meanwhile fare when it closes.
+    succession: Succession,
 }
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
-    let failed = |source| BindError::Resolve { name: host.to_owned(), source };
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in lookup_host((host, port)).await.map_err(failed)? {
-        // The hosts file may have an address more than once.
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    if addresses.is_empty() {
-        return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
-    }
-    Ok(addresses)
-}
-
-/// Whether `address` has its port from the system instead of the target.
-fn is_chosen(targets: &[SocketAddr], address: SocketAddr) -> bool {
-    address.port() != 0 && targets.iter().any(|target| target.port() == 0)
-}
-
-fn listen_on_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
-    // Alone, `[::]` may serve IPv4 as well, as the system has it; together, each family has its own socket.
-    let both_families =
-        addresses.iter().any(SocketAddr::is_ipv4) && addresses.iter().any(SocketAddr::is_ipv6);
-    let mut listeners = Vec::with_capacity(addresses.len());
-    let mut chosen_port = None;
-    let mut lacking = None;
-    for &(mut address) in addresses {
-        if let Some(port) = chosen_port {
-            address.set_port(port);
-        }
-        let listening = listen(address, both_families)
-            .and_then(|listener| Ok((listener.local_addr()?.port(), listener)))
-            .map_err(|source| BindError::listen(address, source));
-        match listening {
-            Ok((port, listener)) => {
-                chosen_port = Some(port);
-                listeners.push(listener);
-            }
-            Err(error @ BindError::NotLocal { .. }) => lacking = Some(error),
-            Err(error) => return Err(error),
-        }
-    }
-    match lacking {
-        Some(error) if listeners.is_empty() => Err(error),
-        _ => Ok(listeners),
-    }
-}
-
-fn listen(address: SocketAddr, both_families: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // On Windows the same option would let two programs listen on one port.
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
     #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    if both_families && address.is_ipv6() {
-        socket.set_only_v6(true)?;
+    Unix {
+        listener: UnixListener,
+        _file: Option<SocketFile>,
+    },
+}
+
+/// Who has the connections that come when a listener closes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Succession {
+    /// Nobody: it is the only one of its address.
+    None,
+    /// Another socket of the same port.
+    SharedPort,
+    /// Whoever else has this very socket, with all that waits in it.
+    SharedSocket,
+}
+
+/// A connection as it comes from its listener.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Listener {
+    /// The address that it listens on; `None` for a Unix-domain socket.
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            Kind::Tcp(listener) => listener.local_addr().ok(),
+            #[cfg(unix)]
+            Kind::Unix { .. } => None,
+        }
     }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+
+    pub(crate) fn sharing_port(listener: TcpListener) -> Self {
+        Self { succession: Succession::SharedPort, ..Self::from(listener) }
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn inherited(listener: impl Into<Self>) -> Self {
+        Self { succession: Succession::SharedSocket, ..listener.into() }
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn with_file(listener: UnixListener, file: SocketFile) -> Self {
+        let kind = Kind::Unix { listener, _file: Some(file) };
+        Self { kind, succession: Succession::None }
+    }
+
+    /// Lets the kernel look after the clients of this listener.
+    pub(crate) fn probe(&self, probes: Probes) {
+        match &self.kind {
+            Kind::Tcp(listener) => probes.set(SockRef::from(listener)),
+            // The kernel knows at once when the other end is gone.
+            #[cfg(unix)]
+            Kind::Unix { .. } => {}
+        }
+    }
+
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        match &self.kind {
+            Kind::Tcp(listener) => listener
+                .poll_accept(cx)
+                .map(|accepted| accepted.map(|(stream, peer)| Accepted::Tcp(stream, peer))),
+            #[cfg(unix)]
+            Kind::Unix { listener, .. } => listener
+                .poll_accept(cx)
+                .map(|accepted| accepted.map(|(stream, _)| Accepted::Unix(stream))),
+        }
+    }
+
+    /// Accepts what has come already, whether or not the runtime knows of it.
+    pub(crate) fn accept_now(&self) -> io::Result<Accepted> {
+        let accept = |listener: SockRef<'_>| {
+            let (socket, peer) = listener.accept()?;
+            socket.set_nonblocking(true)?;
+            Ok::<_, io::Error>((socket, peer))
+        };
+        match &self.kind {
+            Kind::Tcp(listener) => {
+                let (socket, peer) = accept(SockRef::from(listener))?;
+                let peer = peer.as_socket().ok_or(io::ErrorKind::NotConnected)?;
+                let stream = TcpStream::from_std(net::TcpStream::from(socket))?;
+                Ok(Accepted::Tcp(stream, peer))
+            }
+            #[cfg(unix)]
+            Kind::Unix { listener, .. } => {
+                let (socket, _) = accept(SockRef::from(listener))?;
+                let stream = std::os::unix::net::UnixStream::from(socket);
+                Ok(Accepted::Unix(UnixStream::from_std(stream)?))
+            }
+        }
+    }
+
+    /// Whether what waits in it is left to somebody else when it closes.
+    pub(crate) fn leaves_its_queue(&self) -> bool {
+        self.succession == Succession::SharedSocket
+    }
+
+    /// Sends newcomers to the other sockets of the port, and says for how long handshakes that have begun may go on. Zero where there is nothing to wait for.
+    pub(crate) fn turn_away(&self) -> Duration {
+        match (&self.kind, self.succession) {
+            (Kind::Tcp(listener), Succession::SharedPort) => {
+                handover::turn_away(SockRef::from(listener))
+            }
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self { kind: Kind::Tcp(listener), succession: Succession::None }
+    }
+}
+
+/// Whoever made the socket has the care of its file.
+#[cfg(unix)]
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        let kind = Kind::Unix { listener, _file: None };
+        Self { kind, succession: Succession::None }
+    }
+}
+
+/// As it can be bound: `127.0.0.1:7878`, or `unix:/run/app.sock`.
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => address.fmt(f),
+                Err(_) => f.write_str("an unknown address"),
+            },
+            #[cfg(unix)]
+            Kind::Unix { listener, .. } => {
+                let address = listener.local_addr().ok();
+                match address.as_ref().and_then(|address| address.as_pathname()) {
+                    Some(path) => write!(f, "unix:{}", path.display()),
+                    None => f.write_str("unix: without a path"),
+                }
+            }
+        }
+    }
 }

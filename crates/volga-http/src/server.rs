@@ -10,24 +10,29 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service;
 
 use crate::accept::Acceptor;
+use crate::addr::{Ends, PeerAddr};
+use crate::admission::{Admission, Bounds, Reached};
 use crate::body::RequestBody;
 use crate::conn::Connections;
 use crate::counts::ConnectionCounts;
 use crate::drain::{Drained, Progress};
 use crate::drain_handle::Drain;
 use crate::limits::{
-    CUT_GRACE, DEFAULT_DRAIN_DEADLINE, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT,
+    CUT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_HEADER_READ_TIMEOUT,
+    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, DEFAULT_WRITE_STALL_TIMEOUT,
     LONGEST_WAIT,
 };
+use crate::listener::{Accepted, Listener};
+use crate::probes::Probes;
+use crate::socket::Socket;
 use crate::stages::Stages;
 use crate::tasks::roll_call;
 
-/// Serves any tower service over TCP: HTTP/1.1, and HTTP/2 with prior knowledge, on the same port.
+/// Serves any tower service over TCP and Unix-domain sockets: HTTP/1.1, and HTTP/2 with prior knowledge, on the same port.
 ///
 /// Built by value: each setting has a default in [`limits`](crate::limits). The [crate's page](crate) has an example that
 /// runs.
@@ -36,6 +41,8 @@ use crate::tasks::roll_call;
 pub struct Server {
     header_read_timeout: Duration,
     write_stall_timeout: Duration,
+    dead_client_timeout: Duration,
+    bounds: Bounds,
     drain_deadline: Duration,
     drain: Drain,
     counts: ConnectionCounts,
@@ -47,6 +54,11 @@ impl Server {
         Self {
             header_read_timeout: DEFAULT_HEADER_READ_TIMEOUT,
             write_stall_timeout: DEFAULT_WRITE_STALL_TIMEOUT,
+            dead_client_timeout: DEFAULT_DEAD_CLIENT_TIMEOUT,
+            bounds: Bounds {
+                in_all: DEFAULT_MAX_CONNECTIONS,
+                per_address: DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
+            },
             drain_deadline: DEFAULT_DRAIN_DEADLINE,
             drain: Drain::new(),
             counts: ConnectionCounts::default(),
@@ -71,6 +83,35 @@ impl Server {
         self
     }
 
+    /// Sets how long it may take to find that a TCP client is gone without a word: its machine lost power, or a router on the way forgot the connection. The default is
+    /// [`DEFAULT_DEAD_CLIENT_TIMEOUT`].
+    ///
+    /// The kernel does it: keep-alive probes ask a client that is silent for half of the time, and on Linux sent bytes that are not acknowledged for all of it
+    /// (`TCP_USER_TIMEOUT`; or for the [write stall timeout](Self::write_stall_timeout), if that is longer) end the connection. It counts in whole seconds, from 1 to about nine hours.
+    pub fn dead_client_timeout(mut self, time: Duration) -> Self {
+        self.dead_client_timeout = time;
+        self
+    }
+
+    /// Sets how many connections may be open at a time. A further one is accepted and closed at once, so none that is open ever makes room for a new one. The default is
+    /// [`DEFAULT_MAX_CONNECTIONS`].
+    ///
+    /// An `EventSource` takes that for a failure of the network and comes back after its reconnection time, where a status would end it for good; a proxy asks the next
+    /// server. To let it wait in the backlog instead would keep it there for as long as event streams go on.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.bounds.in_all = count;
+        self
+    }
+
+    /// Sets how many connections one [client's network](crate::PeerAddr::network) may have open at a time; a further one is closed at once. By default there is no bound but
+    /// that in all ([`DEFAULT_MAX_CONNECTIONS_PER_ADDRESS`]).
+    ///
+    /// Not for servers behind a proxy, where all connections are the proxy's. Those of Unix-domain sockets have no address and are not counted by it.
+    pub fn max_connections_per_address(mut self, count: usize) -> Self {
+        self.bounds.per_address = count;
+        self
+    }
+
     /// Sets how long running requests may go on once the drain has started; then they are cut. The default is
     /// [`DEFAULT_DRAIN_DEADLINE`]; a year is the most.
     pub fn drain_deadline(mut self, time: Duration) -> Self {
@@ -90,10 +131,10 @@ impl Server {
         self
     }
 
-    /// Accepts from all `listeners`, usually those of [`bind`](crate::bind()), and answers each request with a clone of
+    /// Accepts from all `listeners`, those of [`bind`](crate::bind()) or of tokio, and answers each request with a clone of
     /// `service`, until the drain is over.
     ///
-    /// Requests carry [`PeerAddr`](crate::PeerAddr) and [`LocalAddr`](crate::LocalAddr) as extensions. The service is called
+    /// Requests over TCP carry [`PeerAddr`](crate::PeerAddr) and [`LocalAddr`](crate::LocalAddr) as extensions. The service is called
     /// once it is ready; on HTTP/1 one request of a connection runs at a time, on HTTP/2 each in a task of its own. Header
     /// fields that HTTP/2 forbids (`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`, `upgrade`) are not
     /// sent there.
@@ -102,7 +143,7 @@ impl Server {
     /// while that waits. On HTTP/1, closing its sending side is leaving. A panic ends its HTTP/1 connection or HTTP/2 stream,
     /// and nothing else. A response that is [long-lived](crate::LongLived) costs little while it waits.
     ///
-    /// Once the [`Drain`] starts, the listeners close, HTTP/2 clients get GOAWAY, and connections on which no request runs
+    /// Once the [`Drain`] starts, the listeners accept who has connected already and close, HTTP/2 clients get GOAWAY, and connections on which no request runs
     /// close; the others close after their response. When the deadline has passed the rest is cut, and [`Drained`] says how
     /// much that was. When this returns, no task of the server lives on; only code that blocks its thread beyond
     /// [`CUT_GRACE`] is left behind.
@@ -119,7 +160,11 @@ impl Server {
     /// # Cancel safety
     ///
     /// Dropping the future closes the listeners and cuts every connection at once.
-    pub async fn serve<S, B>(self, listeners: Vec<TcpListener>, service: S) -> io::Result<Drained>
+    pub async fn serve<S, B>(
+        self,
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
+        service: S,
+    ) -> io::Result<Drained>
     where
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
             + Clone
@@ -129,13 +174,17 @@ impl Server {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
+        let listeners: Vec<Listener> = listeners.into_iter().map(Into::into).collect();
         if listeners.is_empty() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "there is no listener to serve",
             ));
         }
+        let probes = Probes::new(self.dead_client_timeout, self.write_stall_timeout);
+        listeners.iter().for_each(|listener| listener.probe(probes));
         let mut acceptor = Acceptor::new(listeners);
+        let admission = Admission::new(self.bounds);
         let mut progress = Progress::new();
         let mut counted = self.counts.share();
         let (alive, gone) = roll_call();
@@ -153,17 +202,22 @@ impl Server {
                 break drained;
             }
             tokio::select! {
-                () = &mut started, if progress.accepts() => {
+                () = &mut started, if progress.is_running() => {
                     progress.start(Instant::now().into_std(), self.drain_deadline);
                     acceptor.close();
                 }
-                (stream, peer) = acceptor.accept() => {
-                    // It fails only for a client that is gone already.
-                    if stream.set_nodelay(true).is_ok() && stages.open(stream, peer) {
-                        progress.opened();
-                        counted.opened();
-                    }
-                }
+                accepted = acceptor.accept() => match accepted {
+                    Some(accepted) => match admit(accepted, &admission, counted.open()) {
+                        Ok((socket, ends)) => {
+                            stages.open(socket, ends);
+                            progress.opened();
+                            counted.opened();
+                        }
+                        Err(Closed::Refused(reached)) => counted.refused(reached),
+                        Err(Closed::Gone) => {}
+                    },
+                    None => progress.stopped_listening(),
+                },
                 Some(()) = stages.closed() => {
                     progress.closed();
                     counted.closed();
@@ -182,6 +236,38 @@ impl Server {
 impl Default for Server {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Why an accepted connection is closed at once.
+enum Closed {
+    Refused(Reached),
+    /// Its client has left already.
+    Gone,
+}
+
+impl From<Reached> for Closed {
+    fn from(reached: Reached) -> Self {
+        Self::Refused(reached)
+    }
+}
+
+/// A connection that is served beside those that are `open`. What is not is closed by being dropped.
+fn admit(accepted: Accepted, admission: &Admission, open: usize) -> Result<(Socket, Ends), Closed> {
+    admission.admit(open)?;
+    match accepted {
+        Accepted::Tcp(stream, peer) => {
+            let place = admission.place(PeerAddr(peer).network())?;
+            let local = stream.local_addr().map_err(|_| Closed::Gone)?;
+            stream.set_nodelay(true).map_err(|_| Closed::Gone)?;
+            let socket = match place {
+                Some(place) => Socket::counted(stream, place),
+                None => Socket::Tcp(stream),
+            };
+            Ok((socket, Ends::tcp(peer, local)))
+        }
+        #[cfg(unix)]
+        Accepted::Unix(stream) => Ok((Socket::Unix(Box::new(stream)), Ends::Unix)),
     }
 }
 

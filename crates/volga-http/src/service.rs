@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::addr::{LocalAddr, PeerAddr};
+use crate::addr::Ends;
 use crate::body::RequestBody;
 use crate::linger::Unread;
 
@@ -17,8 +17,7 @@ use crate::linger::Unread;
 #[derive(Clone, Debug)]
 pub(crate) struct Requests<S> {
     pub(crate) service: S,
-    pub(crate) peer: PeerAddr,
-    pub(crate) local: LocalAddr,
+    pub(crate) ends: Ends,
     pub(crate) unread: Unread,
 }
 
@@ -41,8 +40,14 @@ impl<S> Requests<S> {
     where
         S: Service<Request<RequestBody>> + Clone,
     {
-        request.extensions_mut().insert(self.peer);
-        request.extensions_mut().insert(self.local);
+        match self.ends {
+            Ends::Tcp { peer, local } => {
+                request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(local);
+            }
+            #[cfg(unix)]
+            Ends::Unix => {}
+        }
         // A clone for each request, because readiness belongs to the very instance that reported it, and requests of one
         // HTTP/2 connection wait side by side.
         Answer::Waiting { service: self.service.clone(), request: Some(request) }

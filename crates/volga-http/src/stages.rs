@@ -2,23 +2,22 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tower_service::Service;
 
-use crate::addr::{LocalAddr, PeerAddr};
+use crate::addr::Ends;
 use crate::body::RequestBody;
 use crate::conn::Connections;
 use crate::http1::Next;
 use crate::linger::Unread;
 use crate::rewind::Rewind;
 use crate::service::Requests;
+use crate::socket::Socket;
 use crate::tasks::Alive;
 use crate::transport::Transport;
 
@@ -27,7 +26,7 @@ use crate::transport::Transport;
 /// A stage's task ends with what comes next, which then is spawned here: so a connection is always exactly one task of this set, and never larger than
 /// its stage.
 pub(crate) struct Stages<S, B> {
-    tasks: JoinSet<Next<TcpStream, B>>,
+    tasks: JoinSet<Next<Socket, B>>,
     connections: Arc<Connections>,
     service: S,
     alive: Alive,
@@ -47,13 +46,11 @@ where
         Self { tasks: JoinSet::new(), connections: Arc::new(connections), service, alive }
     }
 
-    /// Begins a connection. False if its client is gone already.
-    pub(crate) fn open(&mut self, io: TcpStream, peer: SocketAddr) -> bool {
-        let Ok(local) = io.local_addr() else { return false };
-        let requests = self.requests(PeerAddr(peer), LocalAddr(local));
+    /// Begins a connection.
+    pub(crate) fn open(&mut self, io: Socket, ends: Ends) {
+        let requests = self.requests(ends);
         let connections = Arc::clone(&self.connections);
         self.spawn(async move { connections.serve(io, requests).await });
-        true
     }
 
     /// Waits for the end of a connection, and takes the others from stage to stage. `None` if there is no connection.
@@ -70,7 +67,7 @@ where
     }
 
     /// Begins the next stage, if there is one.
-    fn go_on(&mut self, next: Next<TcpStream, B>) -> bool {
+    fn go_on(&mut self, next: Next<Socket, B>) -> bool {
         match next {
             Next::Closed => return false,
             Next::Stream(stream) => self.spawn(*stream),
@@ -87,20 +84,20 @@ where
     }
 
     /// Lets a connection go on with its next request.
-    fn reopen(&mut self, io: Rewind<TcpStream>) -> bool {
+    fn reopen(&mut self, io: Rewind<Socket>) -> bool {
         // Asked again, rather than kept in a stream that may wait for hours.
-        let Ok((peer, local)) = io.get_ref().addresses() else { return false };
-        let requests = self.requests(peer, local);
+        let Ok(ends) = io.get_ref().ends() else { return false };
+        let requests = self.requests(ends);
         let connections = Arc::clone(&self.connections);
         self.spawn(async move { connections.http1.serve(io, requests).await });
         true
     }
 
-    fn requests(&self, peer: PeerAddr, local: LocalAddr) -> Requests<S> {
-        Requests { service: self.service.clone(), peer, local, unread: Unread::default() }
+    fn requests(&self, ends: Ends) -> Requests<S> {
+        Requests { service: self.service.clone(), ends, unread: Unread::default() }
     }
 
-    fn spawn(&mut self, stage: impl Future<Output = Next<TcpStream, B>> + Send + 'static) {
+    fn spawn(&mut self, stage: impl Future<Output = Next<Socket, B>> + Send + 'static) {
         self.tasks.spawn(self.alive.carried_by(stage));
     }
 }

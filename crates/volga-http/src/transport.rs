@@ -7,13 +7,15 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
-use crate::addr::{LocalAddr, PeerAddr};
+use crate::addr::Ends;
 
 /// The bytes of a connection in both directions.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// The client's address and ours. Fails only where the client is gone already.
-    fn addresses(&self) -> io::Result<(PeerAddr, LocalAddr)>;
+    fn ends(&self) -> io::Result<Ends>;
 
     /// Waits until the client has left, without reading what it sent before. Afterwards the socket tells only of new bytes, so that old ones are
     /// not to be waited for.
@@ -22,34 +24,50 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
+/// tokio's sockets have the same methods, and no trait for them.
+macro_rules! poll_left {
+    () => {
+        fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+            loop {
+                if ready!(self.poll_read_ready(cx)).is_err() {
+                    return Poll::Ready(());
+                }
+                if let Poll::Ready(Ok(now)) = pin!(self.ready(Interest::READABLE)).poll(cx)
+                    && now.is_read_closed()
+                {
+                    return Poll::Ready(());
+                }
+                // Readable is all that it is. Forgotten, so that the next look waits for what is new.
+                let _ = self.try_io(Interest::READABLE, || {
+                    Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock))
+                });
+            }
+        }
+    };
+}
+
 impl Transport for TcpStream {
-    fn addresses(&self) -> io::Result<(PeerAddr, LocalAddr)> {
-        Ok((PeerAddr(self.peer_addr()?), LocalAddr(self.local_addr()?)))
+    fn ends(&self) -> io::Result<Ends> {
+        Ok(Ends::tcp(self.peer_addr()?, self.local_addr()?))
     }
 
-    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if ready!(self.poll_read_ready(cx)).is_err() {
-                return Poll::Ready(());
-            }
-            if let Poll::Ready(Ok(now)) = pin!(self.ready(Interest::READABLE)).poll(cx)
-                && now.is_read_closed()
-            {
-                return Poll::Ready(());
-            }
-            // Readable is all that it is. Forgotten, so that the next look waits for what is new.
-            let _ = self.try_io(Interest::READABLE, || {
-                Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock))
-            });
-        }
+    poll_left!();
+}
+
+#[cfg(unix)]
+impl Transport for UnixStream {
+    fn ends(&self) -> io::Result<Ends> {
+        Ok(Ends::Unix)
     }
+
+    poll_left!();
 }
 
 #[cfg(any(test, fuzzing))]
 impl Transport for tokio::io::DuplexStream {
-    fn addresses(&self) -> io::Result<(PeerAddr, LocalAddr)> {
+    fn ends(&self) -> io::Result<Ends> {
         let address = ([127, 0, 0, 1], 1).into();
-        Ok((PeerAddr(address), LocalAddr(address)))
+        Ok(Ends::tcp(address, address))
     }
 
     fn poll_left(&self, _: &mut Context<'_>) -> Poll<()> {

@@ -8,9 +8,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpListener;
 use volga_core::{AppContext, ErrorReport, RouterService, ServicesBuilder};
-use volga_http::{BindTarget, Server, limits::DEFAULT_DRAIN_DEADLINE};
+use volga_http::{BindTarget, Listener, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
 use crate::{
     Counters, Group, ShutdownHandle,
@@ -18,7 +17,7 @@ use crate::{
     endpoint::Streams,
     exit::ShutdownError,
     fault::AppFaults,
-    greeter::{Style, greeting},
+    greeter::{Place, Style, greeting},
     sse_status,
     tasks::Tasks,
 };
@@ -78,7 +77,8 @@ impl App {
     }
 
     /// Sets what to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port such as `([0, 0, 0, 0], 8080)`. A host name means
-    /// every address that it has; port 0 lets the system choose.
+    /// every address that it has; port 0 lets the system choose. `"unix:/run/app.sock"` is a Unix-domain socket, and `"inherited:"` what systemd opened for the
+    /// process; [`BindTarget`] has more.
     pub fn bind(mut self, target: impl Into<BindTarget>) -> Self {
         self.bind = target.into();
         self
@@ -95,6 +95,27 @@ impl App {
     /// [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT) by default.
     pub fn with_write_stall_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.write_stall_timeout(time);
+        self
+    }
+
+    /// Sets how long it may take to find that a TCP client is gone without a word, as after a power cut,
+    /// [`DEFAULT_DEAD_CLIENT_TIMEOUT`](crate::limits::DEFAULT_DEAD_CLIENT_TIMEOUT) by default.
+    pub fn with_dead_client_timeout(mut self, time: Duration) -> Self {
+        self.server = self.server.dead_client_timeout(time);
+        self
+    }
+
+    /// Sets how many connections may be open at a time, [`DEFAULT_MAX_CONNECTIONS`](crate::limits::DEFAULT_MAX_CONNECTIONS) by default. A further one is closed at once;
+    /// an `EventSource` then comes back by itself.
+    pub fn with_max_connections(mut self, count: usize) -> Self {
+        self.server = self.server.max_connections(count);
+        self
+    }
+
+    /// Sets how many connections one client may have open at a time, an IPv6 client by the first 64 bits of its address. A further one is closed at once.
+    /// By default there is no such bound, because behind a proxy all clients have the proxy's address.
+    pub fn with_max_connections_per_address(mut self, count: usize) -> Self {
+        self.server = self.server.max_connections_per_address(count);
         self
     }
 
@@ -218,13 +239,13 @@ impl App {
         self.serve(listeners).await
     }
 
-    /// As [`run`](Self::run), on a listener that exists already.
+    /// As [`run`](Self::run), on a listener that exists already, one of tokio's for TCP or Unix-domain sockets.
     ///
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub async fn run_with_listener(self, listener: TcpListener) -> io::Result<()> {
-        self.serve(vec![listener]).await
+    pub async fn run_with_listener(self, listener: impl Into<Listener>) -> io::Result<()> {
+        self.serve(vec![listener.into()]).await
     }
 
     /// As [`run`](Self::run), in a program without a runtime: it makes one that uses all cores.
@@ -247,9 +268,9 @@ impl App {
         ended
     }
 
-    async fn serve(mut self, listeners: Vec<TcpListener>) -> io::Result<()> {
+    async fn serve(mut self, listeners: Vec<Listener>) -> io::Result<()> {
         if self.greeter {
-            self.greet(&listeners)?;
+            self.greet(&listeners);
         }
         let Self { deadline, .. } = self;
         let (shutdown, tasks) = (self.shutdown.clone(), self.tasks.clone());
@@ -261,17 +282,15 @@ impl App {
         ending.conduct(server.serve(listeners, service)).await
     }
 
-    fn greet(&self, listeners: &[TcpListener]) -> io::Result<()> {
-        let addresses: Vec<_> =
-            listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+    fn greet(&self, listeners: &[Listener]) {
+        let places: Vec<Place> = listeners.iter().map(Place::from).collect();
         let mut out = io::stdout();
         let colour =
             out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let style = if colour { Style::Colour } else { Style::Plain };
-        let text = greeting(&addresses, self.routes.router().routes(), style);
+        let text = greeting(&places, self.routes.router().routes(), style);
         // Nobody may be reading, and that is no reason not to serve.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        Ok(())
     }
 }
 

@@ -7,8 +7,9 @@ use volga_http::PeerAddr;
 
 /// The address of the client, as an argument of a handler. Dereferences to it.
 ///
-/// It is the client's end of the connection, so behind a proxy it is the proxy's. A request that came over no connection of Volga, as in a test in process, has
-/// one only if it was given the extension [`PeerAddr`]; without, it is status 500, and `Option<ClientAddr>` is `None`.
+/// It is the client's end of the connection, so behind a proxy it is the proxy's. The client of a Unix-domain socket has no address; a request that came over no
+/// connection of Volga, as in a test in process, has one only if it was given the extension [`PeerAddr`]. Without, it is status 500, and `Option<ClientAddr>` is `None`:
+/// an app that listens on such a socket takes that.
 ///
 /// ```
 /// use volga::{App, http::ClientAddr, ok};
@@ -29,7 +30,7 @@ impl FromRequestParts for ClientAddr {
     }
 }
 
-/// Absent when the request came over no connection of Volga.
+/// Absent when the request came over no TCP connection of Volga.
 impl MayBeAbsent for ClientAddr {
     fn is_absent(parts: &RequestParts) -> bool {
         parts.extensions.get::<PeerAddr>().is_none()

@@ -44,6 +44,10 @@ pub struct Snapshot {
     pub connections_open: usize,
     /// Connections that were accepted so far.
     pub connections_accepted: u64,
+    /// Connections that were closed at once because there were as many as [may be](crate::App::with_max_connections).
+    pub connections_refused_in_all: u64,
+    /// Connections that were closed at once because their client had as many as [it may](crate::App::with_max_connections_per_address).
+    pub connections_refused_by_address: u64,
     /// Event streams that are open.
     pub streams_open: usize,
     /// Event streams that were opened so far.
@@ -66,6 +70,8 @@ impl Counters {
         Snapshot {
             connections_open: self.connections.open(),
             connections_accepted: self.connections.accepted(),
+            connections_refused_in_all: self.connections.refused_in_all(),
+            connections_refused_by_address: self.connections.refused_by_address(),
             streams_open: streams.open.load(Ordering::Relaxed),
             streams_opened: streams.opened.load(Ordering::Relaxed),
             streams_finished: streams.finished.load(Ordering::Relaxed),

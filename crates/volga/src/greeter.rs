@@ -3,6 +3,7 @@
 use std::{fmt::Write, net::SocketAddr};
 
 use http::Method;
+use volga_http::Listener;
 
 /// Whether to use colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -11,9 +12,23 @@ pub(crate) enum Style {
     Colour,
 }
 
+/// Where an app listens.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Tcp(SocketAddr),
+    /// Anything else, as it is bound.
+    Other(String),
+}
+
+impl From<&Listener> for Place {
+    fn from(listener: &Listener) -> Self {
+        listener.tcp_addr().map_or_else(|| Self::Other(listener.to_string()), Self::Tcp)
+    }
+}
+
 /// The greeting, a line for each address and each route.
 pub(crate) fn greeting<'a>(
-    addresses: &[SocketAddr],
+    places: &[Place],
     routes: impl Iterator<Item = (&'a Method, &'a str)>,
     style: Style,
 ) -> String {
@@ -22,7 +37,7 @@ pub(crate) fn greeting<'a>(
         Style::Colour => ("\x1b[1m", "\x1b[2m", "\x1b[0m"),
     };
     let mut text = format!("\n  {bold}Volga{reset} {} listens on\n", env!("CARGO_PKG_VERSION"));
-    for url in urls(addresses) {
+    for url in urls(places) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "    {bold}{url}{reset}");
     }
@@ -36,19 +51,29 @@ pub(crate) fn greeting<'a>(
 }
 
 /// Both loopback addresses on one port are what people know as localhost.
-fn urls(addresses: &[SocketAddr]) -> Vec<String> {
+fn urls(places: &[Place]) -> Vec<String> {
+    let tcp = || {
+        places.iter().filter_map(|place| match place {
+            Place::Tcp(address) => Some(address),
+            Place::Other(_) => None,
+        })
+    };
     let mut urls = Vec::new();
-    for address in addresses {
-        let twin = |other: &SocketAddr| {
-            other.port() == address.port() && other.is_ipv4() != address.is_ipv4()
-        };
-        let is_localhost = |address: &SocketAddr| address.ip().is_loopback();
-        let url = if is_localhost(address)
-            && addresses.iter().any(|other| twin(other) && is_localhost(other))
-        {
-            format!("http://localhost:{}", address.port())
-        } else {
-            format!("http://{address}")
+    for place in places {
+        let url = match place {
+            Place::Other(text) => text.clone(),
+            Place::Tcp(address) => {
+                let is_twin = |other: &SocketAddr| {
+                    other.port() == address.port()
+                        && other.is_ipv4() != address.is_ipv4()
+                        && other.ip().is_loopback()
+                };
+                if address.ip().is_loopback() && tcp().any(is_twin) {
+                    format!("http://localhost:{}", address.port())
+                } else {
+                    format!("http://{address}")
+                }
+            }
         };
         if !urls.contains(&url) {
             urls.push(url);
@@ -63,22 +88,28 @@ mod tests {
 
     #[test]
     fn it_names_addresses_and_routes() {
-        let addresses =
-            ["127.0.0.1:7878", "[::1]:7878", "10.0.0.1:80"].map(|text| text.parse().unwrap());
+        let tcp = |text: &str| Place::Tcp(text.parse().unwrap());
+        let places = [
+            tcp("127.0.0.1:7878"),
+            tcp("[::1]:7878"),
+            tcp("10.0.0.1:80"),
+            Place::Other("unix:/run/app.sock".to_owned()),
+        ];
         let routes = [(&Method::GET, "/events"), (&Method::DELETE, "/a/{id}")];
-        let text = greeting(&addresses, routes.into_iter(), Style::Plain);
+        let text = greeting(&places, routes.into_iter(), Style::Plain);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[2..],
             [
                 "    http://localhost:7878",
                 "    http://10.0.0.1:80",
+                "    unix:/run/app.sock",
                 "    GET    /events",
                 "    DELETE /a/{id}",
                 "  Ctrl-C ends it.",
             ]
         );
         assert!(!text.contains('\x1b'));
-        assert!(greeting(&addresses, [].into_iter(), Style::Colour).contains("\x1b[1m"));
+        assert!(greeting(&places, [].into_iter(), Style::Colour).contains("\x1b[1m"));
     }
 }

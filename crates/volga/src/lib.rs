@@ -84,7 +84,7 @@ pub use shutdown::ShutdownHandle;
 pub use volga_core::{
     CancellationToken, Header, Json, NdJson, Path, Query, Text, detached, headers,
 };
-pub use volga_http::{BindError, BindTarget};
+pub use volga_http::{BindError, BindTarget, Listener};
 
 /// The error that any other becomes, and the faults of routes.
 pub mod error {

@@ -1,12 +1,6 @@
 //! `LimitStreams`: a limit on open event streams as middleware.
 
-use std::{
-    fmt,
-    future::ready,
-    hash::Hash,
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{fmt, future::ready, hash::Hash, net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, header};
 use volga_core::{BoxFuture, Endpoint, HttpBody, HttpResponse, Middleware, Needs, RequestParts};
@@ -48,12 +42,9 @@ impl LimitStreams<(), fn(&RequestParts) -> Option<()>> {
 
 impl LimitStreams<IpAddr, fn(&RequestParts) -> Option<IpAddr>> {
     /// Counts by the address of the client, which behind a proxy is the proxy's: there, count [by](Self::by) what the proxy says. Of an IPv6 address the first
-    /// 64 bits count, since one client may have all of the others. A request that came over no connection of Volga has no address, and is not counted.
+    /// 64 bits count, since one client may have all of the others. A request that came over a Unix-domain socket or no connection of Volga has no address, and is not counted.
     pub fn by_client(limit: StreamLimit<IpAddr>) -> Self {
-        Self::by(limit, |parts| {
-            let PeerAddr(peer) = parts.extensions.get()?;
-            Some(network_of(peer.ip()))
-        })
+        Self::by(limit, |parts| parts.extensions.get().map(PeerAddr::network))
     }
 }
 
@@ -150,17 +141,6 @@ fn asks_for_stream(headers: &HeaderMap) -> bool {
     })
 }
 
-/// What one client has: an IPv4 address, or the 64 bits of an IPv6 address that its network gives it.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address => address,
-    }
-}
-
 impl<K, F> fmt::Debug for LimitStreams<K, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LimitStreams")
@@ -190,18 +170,5 @@ mod tests {
         check_accept(&["*/*"], false);
         check_accept(&["text/event-streams", "text/html;a=text/event-stream"], false);
         check_accept(&[], false);
-    }
-
-    #[track_caller]
-    fn check_network(address: &str, expect: &str) {
-        let parse = |text: &str| text.parse::<IpAddr>().expect("an address");
-        assert_eq!(network_of(parse(address)), parse(expect));
-    }
-
-    #[test]
-    fn a_client_is_an_address_or_the_half_of_one_that_it_cannot_choose() {
-        check_network("192.0.2.7", "192.0.2.7");
-        check_network("::ffff:192.0.2.7", "192.0.2.7");
-        check_network("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::");
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use volga::{
     App, HttpResult, Json, Query, created,
     di::Dc,
-    http::sse::{Delivery, Hub, LastEventId, Message, PresenceEvent, Resume, Sse},
+    http::sse::{Hub, Message, PresenceEvent, Resume, Sse},
     sse, sse_stream,
 };
 
@@ -35,22 +35,14 @@ async fn events(
     hub: Dc<Hub>,
 ) -> HttpResult {
     let (topic, name) = (room.topic(), said::name(&person.name)?);
-    let mut said =
-        hub.subscribe(&topic).resume(last.clone()).history(HELD).identity(name).open()?;
+    let mut said = hub.subscribe(&topic).resume(last).history(HELD).identity(name).open()?;
     // From after the subscription, so that who comes sees themselves at once.
     let mut people = hub.watch_presence(&topic)?;
-    // An ID for those who have read nothing yet: without one they would return as newcomers, and what they missed would be no gap.
-    let is_new = last.as_ref().is_none_or(LastEventId::is_empty);
-    let opening = Message::new().id(said.position().to_string());
     let stream = sse_stream! {
-        if is_new {
-            yield opening.encode()?;
-        }
         loop {
             let message = tokio::select! {
                 delivery = said.next() => match delivery {
-                    Some(Delivery::Message(message)) => message,
-                    Some(Delivery::Gap(gap)) => gap.to_message().encode()?,
+                    Some(delivery) => delivery.encode()?,
                     None => break,
                 },
                 change = people.next() => presence(change).encode()?,

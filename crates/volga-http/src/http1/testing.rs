@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 use super::{Http1, Next};
-use crate::addr::{LocalAddr, PeerAddr};
+use crate::addr::Ends;
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
@@ -107,7 +107,7 @@ where
 pub(super) fn requests<S>(service: S) -> Requests<S> {
     let address = ([127, 0, 0, 1], 1).into();
     let unread = Unread::default();
-    Requests { service, peer: PeerAddr(address), local: LocalAddr(address), unread }
+    Requests { service, ends: Ends::tcp(address, address), unread }
 }
 
 pub(super) fn rewound<I>(io: I) -> Rewind<I> {
@@ -214,8 +214,8 @@ impl AsyncWrite for Counting {
 }
 
 impl Transport for Counting {
-    fn addresses(&self) -> io::Result<(PeerAddr, LocalAddr)> {
-        self.io.addresses()
+    fn ends(&self) -> io::Result<Ends> {
+        self.io.ends()
     }
 
     fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {

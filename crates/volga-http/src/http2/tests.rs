@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::LongLived;
-use crate::addr::{LocalAddr, PeerAddr};
+use crate::addr::Ends;
 use crate::limits::{
     DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, PING_INTERVAL, PING_TIMEOUT,
     SEND_BUFFER,
@@ -76,12 +76,8 @@ pub(super) fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandl
     let service = Endlessly::default();
     let taken = Arc::clone(&service.taken);
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = Requests {
-        service,
-        peer: PeerAddr(address),
-        local: LocalAddr(address),
-        unread: Default::default(),
-    };
+    let requests =
+        Requests { service, ends: Ends::tcp(address, address), unread: Default::default() };
     let serving = tokio::spawn(async move {
         let (alive, _gone) = roll_call();
         serve(server, requests, PATIENCE, &Drain::new(), alive).await;

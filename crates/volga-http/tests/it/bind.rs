@@ -5,10 +5,10 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpStream};
-use volga_http::{BindError, BindTarget, bind};
+use volga_http::{BindError, BindTarget, Listener, bind};
 
-fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
-    listeners.iter().map(|listener| listener.local_addr().expect("a bound socket")).collect()
+fn addresses(listeners: &[Listener]) -> Vec<SocketAddr> {
+    listeners.iter().map(|listener| listener.tcp_addr().expect("a TCP socket")).collect()
 }
 
 /// A machine may have no IPv6; then the tests ask for less.
@@ -88,13 +88,31 @@ async fn a_target_without_port_is_an_error() {
 
 #[tokio::test]
 async fn a_port_can_be_bound_again_at_once() {
-    let listeners = bind("127.0.0.1:0").await.expect("a free port");
-    let address = addresses(&listeners)[0];
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
     let client = TcpStream::connect(address).await.expect("someone listens");
-    let (accepted, _) = listeners[0].accept().await.expect("a client");
+    let (accepted, _) = listener.accept().await.expect("a client");
     // The server's side closes first, and so lingers in TIME_WAIT.
     drop(accepted);
     drop(client);
-    drop(listeners);
+    drop(listener);
     bind(address).await.expect("the lingering connection is no obstacle");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_shared_port_is_bound_by_all_who_share_it_and_by_nobody_else() {
+    let shared = BindTarget::from("127.0.0.1:0").reuse_port();
+    let first = bind(shared).await.expect("a free port");
+    let address = addresses(&first)[0];
+    bind(BindTarget::from(address).reuse_port()).await.expect("it is shared");
+    let error = bind(address).await.expect_err("this one does not share");
+    assert!(matches!(error, BindError::InUse { .. }), "{error:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn without_inherited_sockets_the_error_says_so() {
+    let error = bind(BindTarget::inherited()).await.expect_err("cargo opens none");
+    assert!(matches!(error, BindError::NothingInherited), "{error:?}");
 }

@@ -1,5 +1,6 @@
 //! The server from outside: bytes over real sockets, and the `h2` client.
 
+mod admission;
 mod bind;
 mod drain;
 mod http2;
@@ -16,3 +17,5 @@ mod signal;
 mod strict;
 mod support;
 mod timeouts;
+#[cfg(unix)]
+mod unix_socket;

@@ -126,7 +126,7 @@ impl tower_service::Service<Request<RequestBody>> for Fussy {
 #[tokio::test]
 async fn the_service_is_called_once_it_is_ready() {
     let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
-    let address = listeners[0].local_addr().expect("a bound socket");
+    let address = listeners[0].tcp_addr().expect("a TCP socket");
     let _server = tokio::spawn(Server::new().serve(listeners, Fussy::default()));
     let mut client = tokio::net::TcpStream::connect(address).await.expect("the server listens");
     for _ in 0..2 {

@@ -11,11 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use volga_http::{Drain, Drained, LongLived, RequestBody, Server, bind};
+use volga_http::{Drain, Drained, Listener, LongLived, RequestBody, Server, bind};
 
 /// Lets a failing test fail instead of hang. No test depends on how long it is.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
@@ -215,10 +215,24 @@ where
     F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<TestBody>> + Send + 'static,
 {
-    let drain = Drain::new();
     let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
-    let address = listeners[0].local_addr().expect("a bound socket");
-    (address, drain.clone(), server.drain(drain).serve(listeners, Handler(handler)))
+    let address = listeners[0].tcp_addr().expect("a TCP socket");
+    let (drain, serving) = serving_on(listeners, server, handler);
+    (address, drain, serving)
+}
+
+/// The same on listeners that are there already.
+pub(crate) fn serving_on<F, Fut>(
+    listeners: Vec<Listener>,
+    server: Server,
+    handler: F,
+) -> (Drain, impl Future<Output = io::Result<Drained>> + Send)
+where
+    F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Response<TestBody>> + Send + 'static,
+{
+    let drain = Drain::new();
+    (drain.clone(), server.drain(drain).serve(listeners, Handler(handler)))
 }
 
 pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
@@ -243,12 +257,12 @@ pub(crate) fn get() -> Request<()> {
     Request::get("http://a/").body(()).expect("a request")
 }
 
-pub(crate) async fn send(stream: &mut TcpStream, bytes: &[u8]) {
+pub(crate) async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     within(stream.write_all(bytes)).await.expect("the server reads");
 }
 
 /// Reads until what was read ends with `end`, and returns it all as text.
-pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+pub(crate) async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &str) -> String {
     let mut all = Vec::new();
     while !all.ends_with(end.as_bytes()) {
         match within(stream.read_u8()).await {
@@ -260,7 +274,7 @@ pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 }
 
 /// Reads until the server closes, properly or by a reset.
-pub(crate) async fn read_to_close(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn read_to_close(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut all = Vec::new();
     let _ = within(stream.read_to_end(&mut all)).await;
     all

@@ -1,7 +1,7 @@
 //! What a subscription delivers: messages, and gaps where there were some.
 
 use crate::{
-    EncodedMessage, Message, Position, SseItem,
+    EncodeError, EncodedMessage, Message, Position, SseItem,
     body::BoxError,
     item::sealed::{IntoPiece, Piece},
 };
@@ -12,10 +12,26 @@ pub const GAP_EVENT: &str = "gap";
 /// What a subscription delivers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Delivery {
-    /// A message, in the order of positions.
+    /// A message, in the order of positions; or, first of all, the position of a client that is new.
     Message(EncodedMessage),
     /// Messages are missing.
     Gap(Gap),
+}
+
+impl Delivery {
+    /// What is sent to a client: the message as it was published, or the event that tells of the gap.
+    ///
+    /// For a stream that sends other messages as well; a stream of deliveries alone is taken by [`Sse`](crate::Sse) as it is.
+    ///
+    /// # Errors
+    ///
+    /// None that is known: it is a `Result` so that it can stand where [`Message::encode`] does.
+    pub fn encode(self) -> Result<EncodedMessage, EncodeError> {
+        match self {
+            Self::Message(message) => Ok(message),
+            Self::Gap(gap) => gap.to_message().encode(),
+        }
+    }
 }
 
 /// Messages that the hub no longer holds stood between two positions. What it covers is at least what is missing.

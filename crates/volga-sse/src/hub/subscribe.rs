@@ -157,6 +157,7 @@ impl<'a> Subscribe<'a> {
             policy: self.policy,
             pace: self.pace,
             opening,
+            is_new: self.resume == Resume::Newcomer,
             watch,
             identity,
         }))

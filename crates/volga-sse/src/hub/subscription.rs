@@ -40,6 +40,8 @@ pub struct Subscription {
     policy: Policy,
     /// It was up to date once, and so may be too slow.
     caught_up: bool,
+    /// Its client has no ID to return with yet.
+    is_new: bool,
     extras: Option<Box<Extras>>,
 }
 
@@ -78,13 +80,15 @@ pub(crate) struct Start {
     /// Zero for none.
     pub(crate) pace: Duration,
     pub(crate) opening: Option<Opening>,
+    pub(crate) is_new: bool,
     pub(crate) watch: Option<u32>,
     pub(crate) identity: Option<(Arc<str>, u32)>,
 }
 
 impl Subscription {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { hub, reader, mut members, policy, pace, opening, watch, identity } = start;
+        let Start { hub, reader, mut members, policy, pace, opening, is_new, watch, identity } =
+            start;
         // With a pattern, others may come.
         let topics = match members.pop() {
             Some(only) if members.is_empty() && watch.is_none() => Topics::One(only),
@@ -106,13 +110,15 @@ impl Subscription {
             opening: opening.map(Box::new),
             policy,
             caught_up: false,
+            is_new,
             extras,
         }
     }
 
     /// Waits for the next delivery of the subscribed topics.
     ///
-    /// Messages arrive in the order of their positions. A [`Delivery::Gap`] stands where a log moved past this subscriber: it covers at least
+    /// Messages arrive in the order of their positions. A client that is new and for whom nothing is there yet first gets a message with an ID and nothing else, which is no
+    /// event: without it, one that is cut off before its first message would return as new, and miss what it does not know of. A [`Delivery::Gap`] stands where a log moved past this subscriber: it covers at least
     /// what is missing, and the subscription goes on with the oldest message that is still held. `None` means that it
     /// [ended](Self::end).
     ///
@@ -147,6 +153,7 @@ impl Subscription {
                 ready!(pace.poll_open(cx));
             }
             if let Some(delivery) = self.take().or_else(|| self.read()) {
+                self.is_new = false;
                 self.pace().into_iter().for_each(Pace::delivered);
                 return Poll::Ready(Some(delivery));
             }
@@ -157,6 +164,9 @@ impl Subscription {
                 continue;
             }
             self.caught_up = true;
+            if std::mem::take(&mut self.is_new) {
+                return Poll::Ready(Some(self.place()));
+            }
             self.reader.park(cx.waker());
             if let Topics::One(member) = &self.topics {
                 member.topic.sleeps();
@@ -165,6 +175,12 @@ impl Subscription {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// An ID and nothing else.
+    fn place(&self) -> Delivery {
+        let position = self.position();
+        Delivery::Message(EncodedMessage::held(format!("id: {position}\n\n").into(), position))
     }
 
     fn pace(&mut self) -> Option<&mut Pace> {

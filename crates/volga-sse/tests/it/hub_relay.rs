@@ -25,14 +25,17 @@ fn put(hub: &Hub, number: u64) {
 
 /// What is ready, by number; a gap as its two ends.
 fn ready(subscription: &mut volga_sse::hub::Subscription) -> Vec<(u64, u64)> {
-    let next = || match subscription.next().now_or_never()?.expect("the hub is open") {
+    let next = || subscription.next().now_or_never()?;
+    let ends = |delivery| match delivery {
+        // Where a client that is new stands.
+        Delivery::Message(message) if message.as_bytes().starts_with(b"id: ") => None,
         Delivery::Message(message) => {
             let number = message.position().expect("valid").number();
             Some((number, number))
         }
         Delivery::Gap(gap) => Some((gap.after().expect("valid").number(), gap.through().number())),
     };
-    std::iter::from_fn(next).collect()
+    std::iter::from_fn(next).filter_map(ends).collect()
 }
 
 /// The order in which a hub gets its source's messages: each a few places early or late, and some twice.

@@ -16,8 +16,7 @@ use tokio::net::TcpStream;
 use volga::{
     App,
     http::sse::{
-        Decoder, Delivery, EncodeError, EncodedMessage, Event, EventStream, GAP_EVENT, Hub,
-        Message, Policy, Position, Resume,
+        Decoder, Delivery, Event, EventStream, GAP_EVENT, Hub, Message, Policy, Position, Resume,
         reconnect::{Ended, Next, Reconnect, Refusal},
     },
     sse,
@@ -204,15 +203,8 @@ fn map(app: &mut App, hub: Hub) {
         let subscription = hub.subscribe("cut.*").resume(last).open()?;
         let position = subscription.position().to_string();
         let opening = Message::new().event(OPENING).id(position).data("").encode();
-        sse!(stream::iter([opening]).chain(subscription.map(encode)))
+        sse!(stream::iter([opening]).chain(subscription.map(Delivery::encode)))
     });
-}
-
-fn encode(delivery: Delivery) -> Result<EncodedMessage, EncodeError> {
-    match delivery {
-        Delivery::Message(message) => Ok(message),
-        Delivery::Gap(gap) => gap.to_message().encode(),
-    }
 }
 
 fn position(text: &str) -> Position {

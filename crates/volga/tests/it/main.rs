@@ -3,6 +3,8 @@
 
 mod answers;
 mod body;
+#[cfg(unix)]
+mod child;
 mod compile_fail;
 mod crowd;
 mod cutting_proxy;
@@ -13,6 +15,8 @@ mod in_process;
 mod macros;
 mod middleware;
 mod ndjson;
+#[cfg(unix)]
+mod processes;
 mod reports;
 mod responses;
 mod routing;

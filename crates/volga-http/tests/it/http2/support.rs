@@ -129,7 +129,7 @@ where
 {
     let drain = Drain::new();
     let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
-    let address = listeners[0].local_addr().expect("a bound socket");
+    let address = listeners[0].tcp_addr().expect("a TCP socket");
     let server = Server::new().drain(drain.clone()).serve(listeners, Handler(handler));
     Running { address, drain, task: tokio::spawn(server) }
 }

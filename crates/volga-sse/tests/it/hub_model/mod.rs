@@ -254,6 +254,14 @@ impl Run {
                 Some(Some(Delivery::Message(message))) => {
                     let position = message.position().expect("of the log");
                     let number = position.number();
+                    if message.as_bytes() == format!("id: {position}\n\n").as_bytes() {
+                        // It is new, and now it has an ID to return with.
+                        assert!(last_event_id.is_none() && number >= *passed);
+                        knowledge.check(&self.oracle);
+                        *passed = number;
+                        *last_event_id = Some(position);
+                        continue;
+                    }
                     assert!(number > *passed, "{number} after {passed}");
                     let sent = self.oracle.get(number);
                     let start = format!("data: {number} {} ", sent.topic);

@@ -1,0 +1,131 @@
+//! Who may connect: how many at a time, in all and from one address. Counting only.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The bounds on open connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) in_all: usize,
+    pub(crate) per_address: usize,
+}
+
+/// Which bound a connection would have passed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reached {
+    InAll,
+    PerAddress,
+}
+
+/// The connections of one server, counted.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    bounds: Bounds,
+    networks: Arc<Networks>,
+}
+
+/// How many connections each network has that has any, so that the table is no larger than the connections are many.
+#[derive(Debug, Default)]
+struct Networks(Mutex<HashMap<IpAddr, usize>>);
+
+impl Admission {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { bounds, networks: Arc::default() }
+    }
+
+    /// Whether one more is welcome beside those that are `open`.
+    pub(crate) fn admit(&self, open: usize) -> Result<(), Reached> {
+        if open < self.bounds.in_all { Ok(()) } else { Err(Reached::InAll) }
+    }
+
+    /// The place of a connection among those of its network; `None` where those are not counted.
+    pub(crate) fn place(&self, network: IpAddr) -> Result<Option<Place>, Reached> {
+        let Bounds { in_all, per_address } = self.bounds;
+        if per_address >= in_all {
+            return Ok(None);
+        }
+        if !self.networks.enter(network, per_address) {
+            return Err(Reached::PerAddress);
+        }
+        Ok(Some(Place { networks: Arc::clone(&self.networks), network }))
+    }
+}
+
+impl Networks {
+    /// Counts one more of this network, unless it has as many as it may.
+    fn enter(&self, network: IpAddr, most: usize) -> bool {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.entry(network) {
+            Entry::Occupied(mut count) if *count.get() < most => *count.get_mut() += 1,
+            Entry::Vacant(vacant) if most > 0 => {
+                vacant.insert(1);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn leave(&self, network: IpAddr) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = open.entry(network) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+/// A connection's place among those of its network, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    networks: Arc<Networks>,
+    network: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.networks.leave(self.network);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+
+    fn admission(in_all: usize, per_address: usize) -> Admission {
+        Admission::new(Bounds { in_all, per_address })
+    }
+
+    #[test]
+    fn the_last_place_in_all_is_given_and_no_further_one() {
+        let admission = admission(3, 3);
+        assert_eq!(admission.admit(2), Ok(()));
+        assert_eq!(admission.admit(3), Err(Reached::InAll));
+    }
+
+    #[test]
+    fn an_address_has_its_places_and_takes_none_of_another() {
+        let admission = admission(100, 2);
+        let take = |network| admission.place(network).map(|place| place.expect("it is counted"));
+        let held = [take(ONE).expect("the first"), take(ONE).expect("the last")];
+        assert_eq!(take(ONE).unwrap_err(), Reached::PerAddress);
+        let other = take(OTHER).expect("another address");
+        drop(held);
+        let again = take(ONE).expect("the places were given back");
+        drop((other, again));
+        assert!(admission.networks.0.lock().expect("no panic").is_empty(), "no address is kept");
+    }
+
+    #[test]
+    fn without_a_bound_nothing_is_counted() {
+        assert!(admission(10, usize::MAX).place(ONE).expect("no bound").is_none());
+    }
+}

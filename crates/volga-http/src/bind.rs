@@ -1,0 +1,150 @@
+//! Listening on every address of a target.
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, lookup_host};
+
+use crate::bind_target::{BindTarget, Place, Port, loopbacks};
+use crate::error::BindError;
+use crate::limits::{BACKLOG, PORT_TRIES};
+use crate::listener::Listener;
+
+/// Listens on every address of `target`, with a listener for each; or on its Unix-domain socket, or on what the process inherited.
+///
+/// Of several addresses, those that the machine lacks (as on a host without IPv6) are left out as long as one is left.
+/// With port 0 the system chooses a free port, the same for all. On Unix a port can be bound again while connections of
+/// an earlier process linger (`SO_REUSEADDR`).
+///
+/// A name is looked up by the system's resolver, which takes as long as it is configured to.
+///
+/// A Unix-domain socket that nobody listens on any more is replaced; another file is not. The file is removed when its listener is dropped.
+///
+/// Inherited sockets can be taken once.
+///
+/// # Errors
+///
+/// [`BindError`]: the target makes no sense, the name has no address, an address is busy, forbidden or not there, or nothing was inherited.
+///
+/// # Panics
+///
+/// Outside a tokio runtime with its I/O driver.
+///
+/// # Cancel safety
+///
+/// Cancel safe: what was bound so far is closed again.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), volga_http::BindError> {
+/// let listeners = volga_http::bind("localhost:0").await?;
+/// for listener in &listeners {
+///     println!("listening on {listener}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub async fn bind(target: impl Into<BindTarget>) -> Result<Vec<Listener>, BindError> {
+    let target = target.into();
+    let port = target.port_use();
+    let addresses = match target.check()? {
+        Place::Address(address) => vec![address],
+        Place::Localhost(port) => loopbacks(port).to_vec(),
+        Place::Name { host, port } => resolve(&host, port).await?,
+        #[cfg(unix)]
+        Place::Unix { path, mode } => {
+            let (listener, file) = crate::unix_socket::listen(&path, mode)?;
+            return Ok(vec![Listener::with_file(listener, file)]);
+        }
+        #[cfg(unix)]
+        Place::Inherited => return crate::inherited::take(),
+    };
+    let mut tries = 1;
+    loop {
+        match listen_on_all(&addresses, port) {
+            // The system chose a port for the first address that another one has taken: let it choose again.
+            Err(BindError::InUse { address, .. })
+                if is_chosen(&addresses, address) && tries < PORT_TRIES =>
+            {
+                tries += 1
+            }
+            result => {
+                let of = |listener| match port {
+                    Port::Own => Listener::from(listener),
+                    Port::Shared => Listener::sharing_port(listener),
+                };
+                return Ok(result?.into_iter().map(of).collect());
+            }
+        }
+    }
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
+    let failed = |source| BindError::Resolve { name: host.to_owned(), source };
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in lookup_host((host, port)).await.map_err(failed)? {
+        // The hosts file may have an address more than once.
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+    }
+    Ok(addresses)
+}
+
+/// Whether `address` has its port from the system instead of the target.
+fn is_chosen(targets: &[SocketAddr], address: SocketAddr) -> bool {
+    address.port() != 0 && targets.iter().any(|target| target.port() == 0)
+}
+
+fn listen_on_all(addresses: &[SocketAddr], port_use: Port) -> Result<Vec<TcpListener>, BindError> {
+    // Alone, `[::]` may serve IPv4 as well, as the system has it; together, each family has its own socket.
+    let both_families =
+        addresses.iter().any(SocketAddr::is_ipv4) && addresses.iter().any(SocketAddr::is_ipv6);
+    let mut listeners = Vec::with_capacity(addresses.len());
+    let mut chosen_port = None;
+    let mut lacking = None;
+    for &(mut address) in addresses {
+        if let Some(port) = chosen_port {
+            address.set_port(port);
+        }
+        let listening = listen(address, both_families, port_use)
+            .and_then(|listener| Ok((listener.local_addr()?.port(), listener)))
+            .map_err(|source| BindError::listen(address, source));
+        match listening {
+            Ok((port, listener)) => {
+                chosen_port = Some(port);
+                listeners.push(listener);
+            }
+            Err(error @ BindError::NotLocal { .. }) => lacking = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match lacking {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
+fn listen(address: SocketAddr, both_families: bool, port: Port) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // On Windows the same option would let two programs listen on one port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    #[cfg(unix)]
+    if port == Port::Shared {
+        socket.set_reuse_port(true)?;
+    }
+    #[cfg(not(unix))]
+    let Port::Own = port else { return Err(io::ErrorKind::Unsupported.into()) };
+    if both_families && address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

@@ -1,0 +1,128 @@
+//! An accepted socket, of whatever kind: what the stages of a connection are served over.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+use crate::addr::Ends;
+use crate::admission::Place;
+use crate::transport::Transport;
+
+/// One socket, accepted.
+///
+/// What most servers have is in place, and the rest in a box: so the kinds cost an event stream that waits not a byte.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    /// A connection that counts for its client's address until it is closed.
+    Counted(Box<Counted>),
+    #[cfg(unix)]
+    Unix(Box<UnixStream>),
+}
+
+/// The fields are in the order of their drop: the place is given back after the socket.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    stream: TcpStream,
+    _place: Place,
+}
+
+impl Socket {
+    pub(crate) fn counted(stream: TcpStream, place: Place) -> Self {
+        Self::Counted(Box::new(Counted { stream, _place: place }))
+    }
+}
+
+/// Does the same with every kind.
+macro_rules! each {
+    ($socket:expr, $io:ident => $act:expr) => {
+        match $socket {
+            Socket::Tcp($io) => $act,
+            Socket::Counted(counted) => {
+                let $io = &mut counted.stream;
+                $act
+            }
+            #[cfg(unix)]
+            Socket::Unix(boxed) => {
+                let $io = &mut **boxed;
+                $act
+            }
+        }
+    };
+}
+
+impl Transport for Socket {
+    fn ends(&self) -> io::Result<Ends> {
+        match self {
+            Self::Tcp(stream) => stream.ends(),
+            Self::Counted(counted) => counted.stream.ends(),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.ends(),
+        }
+    }
+
+    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(stream) => stream.poll_left(cx),
+            Self::Counted(counted) => counted.stream.poll_left(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.poll_left(cx),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(&mut *self, io => Pin::new(io).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(&mut *self, io => Pin::new(io).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(&mut *self, io => Pin::new(io).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        // Sockets of every kind take several pieces at once.
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut *self, io => Pin::new(io).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut *self, io => Pin::new(io).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kinds_of_sockets_cost_no_byte() {
+        assert_eq!(size_of::<Socket>(), size_of::<TcpStream>());
+    }
+}

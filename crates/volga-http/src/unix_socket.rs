@@ -1,0 +1,92 @@
+//! Unix-domain sockets: a path to listen on, and its file.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::UnixListener;
+
+use crate::error::BindError;
+use crate::limits::BACKLOG;
+
+/// The file of a socket, removed when the server does not listen on it any more.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: what lies at the path later may be another program's.
+    id: (u64, u64),
+}
+
+/// Listens on `path`, with these permissions or those that the umask leaves.
+pub(crate) fn listen(
+    path: &Path,
+    mode: Option<u32>,
+) -> Result<(UnixListener, SocketFile), BindError> {
+    remove_stale(path)?;
+    let failed = |source| BindError::unix(path, source);
+    let socket = bind(path).map_err(failed)?;
+    let file = SocketFile::at(path).map_err(failed)?;
+    let listener = (|| {
+        if let Some(mode) = mode {
+            // Before it listens, so that nobody connects who may not.
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        }
+        socket.listen(BACKLOG)?;
+        UnixListener::from_std(socket.into())
+    })();
+    Ok((listener.map_err(failed)?, file))
+}
+
+fn bind(path: &Path) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    Ok(socket)
+}
+
+/// Removes what a process left behind that could not: a socket that nobody listens on.
+fn remove_stale(path: &Path) -> Result<(), BindError> {
+    let failed = |source| BindError::unix(path, source);
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+        // A typing error must not cost a file.
+        Ok(file) if !file.file_type().is_socket() => {
+            return Err(BindError::NotASocket { path: path.to_owned() });
+        }
+        Ok(_) => {}
+    }
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
+    // A full backlog must not hold this up.
+    probe.set_nonblocking(true).map_err(failed)?;
+    match probe.connect(&SockAddr::unix(path).map_err(failed)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed)
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(failed(error)),
+        // Somebody answers, or would if it had the time.
+        _ => Err(failed(io::ErrorKind::AddrInUse.into())),
+    }
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<Self> {
+        let id = id_of(path)?;
+        Ok(Self { path: path.to_owned(), id })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if id_of(&self.path).is_ok_and(|id| id == self.id) {
+            // Left behind, it would only be removed by whoever listens there next.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn id_of(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}

@@ -1,0 +1,154 @@
+//! Unix-domain sockets: both protocols over them, and their files.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::Response;
+use tokio::net::{UnixListener, UnixStream};
+use volga_http::{BindError, BindTarget, Drained, Listener, LocalAddr, PeerAddr, Server, bind};
+
+use crate::support::{GET, TestBody, get, long_lived, read_until, send, serving_on, within};
+
+/// A directory of its own for each test. The system's place for them, because the path of a socket must be short.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("volga-{}-{next}", std::process::id()));
+        fs::create_dir(&path).expect("a directory for tests");
+        Self(path)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("s")
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn connect(path: &Path) -> UnixStream {
+    UnixStream::connect(path).await.expect("the server listens")
+}
+
+#[tokio::test]
+async fn requests_and_streams_of_both_protocols_are_served_and_the_file_goes_with_the_server() {
+    let dir = Dir::new();
+    let path = dir.socket();
+    let listeners = bind(format!("unix:{}", path.display())).await.expect("a free path");
+    assert_eq!(listeners[0].to_string(), format!("unix:{}", path.display()));
+    let (drain, serving) = serving_on(listeners, Server::new(), |request| async move {
+        let extensions = request.extensions();
+        assert!(extensions.get::<PeerAddr>().is_none() && extensions.get::<LocalAddr>().is_none());
+        match request.uri().path() {
+            "/stream" => long_lived(TestBody::endless("streamed")),
+            _ => Response::new(TestBody::full("hello")),
+        }
+    });
+    let task = tokio::spawn(serving);
+
+    let mut one = connect(&path).await;
+    for _ in 0..2 {
+        send(&mut one, GET).await;
+        read_until(&mut one, "hello").await;
+    }
+    send(&mut one, b"GET /stream HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    read_until(&mut one, "streamed\r\n").await;
+
+    let (mut two, driver) =
+        within(h2::client::handshake(connect(&path).await)).await.expect("a handshake");
+    let driver = tokio::spawn(driver);
+    let (response, _) = two.send_request(get(), true).expect("an open connection");
+    assert_eq!(within(response).await.expect("a response").status(), 200);
+    let stream = http::Request::get("http://a/stream").body(()).expect("a request");
+    let (response, _) = two.send_request(stream, true).expect("an open connection");
+    let mut body = within(response).await.expect("a response").into_body();
+    assert_eq!(within(body.data()).await.expect("data").expect("no error"), "streamed");
+
+    drop((one, two, body));
+    driver.abort();
+    drain.start();
+    assert_eq!(within(task).await.expect("no panic").expect("no failure"), Drained::Complete);
+    assert!(!path.exists());
+}
+
+/// The server hears at once that the client of a waiting stream has left.
+#[tokio::test]
+async fn a_client_that_leaves_its_stream_lets_the_drain_complete() {
+    let dir = Dir::new();
+    let listener = UnixListener::bind(dir.socket()).expect("a free path");
+    let handler = |_| async { long_lived(TestBody::endless("hello")) };
+    let (drain, serving) = serving_on(vec![listener.into()], Server::new(), handler);
+    let task = tokio::spawn(serving);
+    let mut client = connect(&dir.socket()).await;
+    send(&mut client, GET).await;
+    read_until(&mut client, "hello\r\n").await;
+    drain.start();
+    drop(client);
+    assert_eq!(within(task).await.expect("no panic").expect("no failure"), Drained::Complete);
+    assert!(dir.socket().exists(), "whoever made the socket has the care of its file");
+}
+
+#[tokio::test]
+async fn what_a_process_left_behind_is_replaced_and_what_somebody_listens_on_is_not() {
+    let dir = Dir::new();
+    let path = dir.socket();
+    let left = UnixListener::bind(&path).expect("a free path");
+    let error = bind(BindTarget::unix(&path)).await.expect_err("somebody listens");
+    assert!(matches!(error, BindError::PathInUse { .. }), "{error:?}");
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    drop(left);
+    assert!(path.exists());
+    let _ours = bind(BindTarget::unix(&path)).await.expect("nobody listens");
+    connect(&path).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_socket_is_not_touched() {
+    let dir = Dir::new();
+    fs::write(dir.socket(), "precious").expect("a new file");
+    let error = bind(BindTarget::unix(dir.socket())).await.expect_err("it is a file");
+    assert!(matches!(error, BindError::NotASocket { .. }), "{error:?}");
+    assert_eq!(fs::read(dir.socket()).expect("it is there"), b"precious");
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_is_named() {
+    let dir = Dir::new();
+    let missing = dir.0.join("missing/s");
+    let long = dir.0.join("s".repeat(200));
+    for path in [missing, long] {
+        let error = bind(BindTarget::unix(&path)).await.expect_err("no such path");
+        assert!(matches!(error, BindError::Path { .. }), "{error:?}");
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_file_has_the_permissions_that_were_set() {
+    let dir = Dir::new();
+    for mode in [0o600, 0o666] {
+        let _listeners =
+            bind(BindTarget::unix(dir.socket()).unix_mode(mode)).await.expect("a free path");
+        let file = fs::metadata(dir.socket()).expect("it is there");
+        assert_eq!(file.permissions().mode() & 0o777, mode);
+    }
+}
+
+#[tokio::test]
+async fn the_file_of_another_process_at_the_same_path_is_not_removed() {
+    let dir = Dir::new();
+    let path = dir.socket();
+    let listeners: Vec<Listener> = bind(BindTarget::unix(&path)).await.expect("a free path");
+    fs::rename(&path, dir.0.join("away")).expect("it is there");
+    let _other = UnixListener::bind(&path).expect("a free path");
+    drop(listeners);
+    connect(&path).await;
+}
