@@ -1,15 +1,11 @@
 //! Thousands of streams of both protocols in a process of its own: its end, and what it holds after they are gone.
 #![cfg(unix)]
 
-use std::{net::SocketAddr, process::Stdio};
+use std::process::Stdio;
 
 use futures_util::{StreamExt, stream};
 use h2::client::SendRequest;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    net::TcpStream,
-    process::{Child, Command},
-};
+use tokio::net::TcpStream;
 use volga::{
     App,
     error::ShutdownError,
@@ -17,7 +13,10 @@ use volga::{
     ok, sse,
 };
 
-use super::support::{PATIENCE, ask, data2, get2, http2, read_to_end, read_until, send, soon};
+use super::{
+    child::Server,
+    support::{PATIENCE, ask, data2, get2, http2, read_to_end, read_until, send},
+};
 
 /// Tells the test below that it is the server.
 const CHILD: &str = "VOLGA_TEST_CROWD_CHILD";
@@ -54,79 +53,41 @@ fn child_server() {
     }
 }
 
-/// The server, which is killed when a test fails.
-struct Server {
-    process: Child,
-    address: SocketAddr,
+async fn start() -> Server {
+    Server::start("crowd::child_server", "", Stdio::null(), &[(CHILD, "1")]).await
 }
 
-impl Server {
-    async fn start() -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crowd::child_server", "--nocapture"])
-            .env(CHILD, "1")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let address = loop {
-            let line = soon("the greeting", lines.next_line()).await.unwrap().expect("a greeting");
-            if let Some(address) = line.trim().strip_prefix("http://") {
-                break address.parse().unwrap();
-            }
-        };
-        // The pipe stays open, so that the server can go on writing.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { process, address }
-    }
+async fn http1_streams(server: &Server, path: &str, count: usize) -> Vec<TcpStream> {
+    let opening = stream::iter(0..count).map(|_| async {
+        let mut client = send(server.address, &format!("GET {path}")).await;
+        read_until(&mut client, "retry: 3000\n").await;
+        client
+    });
+    opening.buffer_unordered(AT_ONCE).collect().await
+}
 
-    fn id(&self) -> String {
-        self.process.id().expect("it runs").to_string()
-    }
-
-    fn terminate(&self) {
-        let kill = std::process::Command::new("kill").args(["-TERM", &self.id()]).status();
-        assert!(kill.unwrap().success());
-    }
-
-    async fn exit_code(mut self) -> Option<i32> {
-        soon("the exit", self.process.wait()).await.unwrap().code()
-    }
-
-    async fn streams(&self, count: usize) -> Vec<TcpStream> {
-        let opening = stream::iter(0..count).map(|_| async {
-            let mut client = send(self.address, "GET /events").await;
-            read_until(&mut client, "retry: 3000\n").await;
-            client
+async fn http2_streams(server: &Server, connections: usize, each: usize) -> Vec<Http2Streams> {
+    let mut all = Vec::new();
+    for _ in 0..connections {
+        let client = http2(server.address).await;
+        let opening = stream::iter(0..each).map(|_| async {
+            let mut body = get2(&client, "/events").await.into_body();
+            assert!(data2(&mut body).await.unwrap().unwrap().starts_with("retry: 3000\n"));
+            body
         });
-        opening.buffer_unordered(AT_ONCE).collect().await
+        let bodies = opening.buffer_unordered(AT_ONCE).collect().await;
+        all.push(Http2Streams { bodies, _client: client });
     }
+    all
+}
 
-    async fn http2_streams(&self, connections: usize, each: usize) -> Vec<Http2Streams> {
-        let mut all = Vec::new();
-        for _ in 0..connections {
-            let client = http2(self.address).await;
-            let opening = stream::iter(0..each).map(|_| async {
-                let mut body = get2(&client, "/events").await.into_body();
-                assert_eq!(data2(&mut body).await.unwrap().unwrap(), "retry: 3000\n");
-                body
-            });
-            let bodies = opening.buffer_unordered(AT_ONCE).collect().await;
-            all.push(Http2Streams { bodies, _client: client });
-        }
-        all
-    }
-
-    /// The memory that the process has for itself, in bytes.
-    #[cfg(target_os = "linux")]
-    fn private_memory(&self) -> u64 {
-        let path = format!("/proc/{}/smaps_rollup", self.id());
-        let text = std::fs::read_to_string(path).unwrap();
-        let of = |line: &str| line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap();
-        let private = text.lines().filter(|line| line.starts_with("Private_"));
-        1024 * private.map(of).sum::<u64>()
-    }
+/// The memory that a process has for itself, in bytes.
+#[cfg(target_os = "linux")]
+fn private_memory(server: &Server) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", server.id())).unwrap();
+    let of = |line: &str| line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap();
+    let private = text.lines().filter(|line| line.starts_with("Private_"));
+    1024 * private.map(of).sum::<u64>()
 }
 
 struct Http2Streams {
@@ -143,9 +104,9 @@ fn check_whole(text: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_end_each_of_thousands_of_streams_reads_its_farewell_and_a_proper_end() {
-    let server = Server::start().await;
-    let ones = server.streams(HTTP1_STREAMS).await;
-    let twos = server.http2_streams(HTTP2_CONNECTIONS, STREAMS_EACH).await;
+    let server = start().await;
+    let ones = http1_streams(&server, "/events", HTTP1_STREAMS).await;
+    let twos = http2_streams(&server, HTTP2_CONNECTIONS, STREAMS_EACH).await;
     assert!(ask(server.address, "GET /publish").await.starts_with("HTTP/1.1 200 "));
     server.terminate();
     for mut client in ones {
@@ -166,14 +127,9 @@ async fn at_the_end_each_of_thousands_of_streams_reads_its_farewell_and_a_proper
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once_however_many_answers_still_run() {
     const ANSWERS: usize = 200;
-    let server = Server::start().await;
-    let opening = stream::iter(0..ANSWERS).map(|_| async {
-        let mut client = send(server.address, "GET /answer").await;
-        read_until(&mut client, "retry: 3000\n").await;
-        client
-    });
-    let answers: Vec<_> = opening.buffer_unordered(AT_ONCE).collect().await;
-    let mut subscription = server.streams(1).await.remove(0);
+    let server = start().await;
+    let answers = http1_streams(&server, "/answer", ANSWERS).await;
+    let mut subscription = http1_streams(&server, "/events", 1).await.remove(0);
     server.terminate();
     assert!(read_to_end(&mut subscription).await.ends_with("\r\n0\r\n\r\n"));
     server.terminate();
@@ -192,21 +148,21 @@ const BATCH: usize = 1_000;
 async fn growth(batches: usize) -> i64 {
     /// After so many, what is kept for reuse is there.
     const WARM: usize = 5;
-    let server = Server::start().await;
+    let server = start().await;
     let mut warm = 0;
     for batch in 0..batches {
         if batch == WARM {
-            warm = server.private_memory();
+            warm = private_memory(&server);
         }
-        let ones = server.streams(BATCH / 2).await;
-        let twos = server.http2_streams(5, BATCH / 10).await;
+        let ones = http1_streams(&server, "/events", BATCH / 2).await;
+        let twos = http2_streams(&server, 5, BATCH / 10).await;
         // Every other one vanishes with a reset, the rest with a proper close.
         ones.iter().step_by(2).try_for_each(TcpStream::set_zero_linger).unwrap();
         drop((ones, twos));
         // The server has noticed all of it when no stream is open any more.
         while !ask(server.address, "GET /open").await.ends_with("\r\n\r\n0") {}
     }
-    let growth = server.private_memory() as i64 - warm as i64;
+    let growth = private_memory(&server) as i64 - warm as i64;
     println!("{} streams abandoned: {warm} bytes, then {growth:+}", batches * BATCH);
     server.terminate();
     assert_eq!(server.exit_code().await, Some(0));
