@@ -168,8 +168,10 @@ async fn who_connects_between_two_servers_of_an_inherited_socket_is_served_by_th
 async fn a_restart_with_an_inherited_socket_refuses_no_client() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut old = start_with(&socket).await;
-    let clients = Clients::of(&old);
+    let mut clients = Clients::of(&old);
     for _ in 0..3 {
+        // Who answers has heard of signals.
+        clients.until_answered_by(old.id()).await;
         old.terminate();
         assert_eq!(old.exit_code().await, Some(0));
         old = start_with(&socket).await;
