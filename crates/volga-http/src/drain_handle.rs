@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// Starts the orderly end of the servers that were given it, and tells whoever watches.
 ///
-/// Clones are handles to one and the same drain. Started, it stays started: a server stops accepting, tells HTTP/2 clients
+/// Clones are handles to one and the same drain. Started, it stays started: a server accepts who has connected already and no one else, tells HTTP/2 clients
 /// to go away, closes idle HTTP/1 connections, lets running requests finish until its deadline, and cuts the rest.
 ///
 /// ```
