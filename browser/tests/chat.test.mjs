@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { BROKEN, launch, openPage, screenshot, throttle } from "./chromium.mjs";
 import { startNetwork } from "./network.mjs";
@@ -123,6 +124,15 @@ async function showsAll(page, posted) {
   return rows.filter((row) => row === null).length;
 }
 
+/** Waits for what the tests themselves do, which no page tells of. */
+async function until(condition) {
+  const deadline = Date.now() + RETURN.timeout;
+  while (!condition()) {
+    assert.ok(Date.now() < deadline, `still not: ${condition}`);
+    await pause(25);
+  }
+}
+
 async function showsHere(page, people, wait = SOON) {
   const here = (people) =>
     JSON.stringify([...document.querySelectorAll("#here li")].map((row) => row.textContent)) === people;
@@ -240,6 +250,22 @@ for (const [how, end] of [
     assert.deepEqual(errors(), []);
   });
 }
+
+test("through a network that cuts, stalls and passes on single bytes, every message comes once", async () => {
+  const posted = await postMany(3, "before");
+  await showsLast(ben, posted.at(-1));
+  // In the middle of a message or of what is around it, whichever it is.
+  network.worsen([1, 333, 1_000]);
+  for (let left = network.cutsLeft; left > 0; left = network.cutsLeft) {
+    // So much that a stream with all of it does not come to its end before its cut.
+    posted.push(...(await postMany(5, `${left} cuts left`, ` ${"x".repeat(400)}`)));
+    await until(() => network.cutsLeft < left);
+  }
+  posted.push(...(await postMany(5, "after")));
+  assert.equal(await showsAll(ben, posted), 0, "the log holds all that");
+  assert.equal(await showsAll(ann, posted), 0);
+  assert.deepEqual(errors(), []);
+});
 
 test("all at once: one offline, one throttled, the server killed and started again", async () => {
   const filler = ` ${"x".repeat(150)}`;

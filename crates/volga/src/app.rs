@@ -91,7 +91,8 @@ impl App {
         self
     }
 
-    /// Sets how long an HTTP/1 client may read nothing of what waits to be sent to it; then its connection is closed.
+    /// Sets how long a client may read nothing of what waits to be sent to it; then its connection is closed. On HTTP/2 it is also
+    /// how long a stream's window may stay shut; then that stream is reset.
     /// [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT) by default.
     pub fn with_write_stall_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.write_stall_timeout(time);

@@ -209,6 +209,7 @@ mod guide {
         testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
         shutdown_and_deploys: "../../../docs/src/shutdown-and-deploys.md";
+        behind_a_proxy: "../../../docs/src/behind-a-proxy.md";
         limits: "../../../docs/src/limits.md";
         #[cfg(feature = "tracing")]
         tracing: "../../../docs/src/tracing.md";

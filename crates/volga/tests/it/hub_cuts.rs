@@ -1,4 +1,4 @@
-//! A hub's subscriber over connections that are cut at random bytes: it receives what was published, once and in order, or a gap covers the hole.
+//! A hub's subscriber over connections that are cut at random bytes, stall, and come byte by byte: it receives what was published, once and in order, or a gap covers the hole.
 
 use std::{net::SocketAddr, num::NonZeroU32};
 
@@ -23,7 +23,7 @@ use volga::{
 };
 
 use super::{
-    cutting_proxy,
+    cutting_proxy::{self, Line},
     support::{run, soon},
 };
 
@@ -34,6 +34,8 @@ const SEEDS: u64 = 6;
 const SOON_CUT: u64 = 3_000;
 /// A client of HTTP/2 is given a frame when it is whole, so only one that lives longer than a frame gets on.
 const LATE_CUT: u64 = 60_000;
+/// How much is passed on at a time, down to single bytes.
+const PIECES: [usize; 3] = [1, 100, 16_384];
 /// Far more than any round needs.
 const MAX_CONNECTIONS: usize = 2_000;
 /// The event that opens each stream, so that a client has an ID before the first message comes.
@@ -104,11 +106,13 @@ impl Round {
     async fn run(mut self) -> usize {
         let server = run(|app| map(app, self.hub.clone())).await;
         let mut cuts = Random(self.random.next());
-        let bytes = move || {
+        let lines = move || {
             let end = if cuts.below(3) == 0 { LATE_CUT } else { SOON_CUT };
-            1 + cuts.below(end)
+            let cut_after = 1 + cuts.below(end);
+            let piece = PIECES[cuts.below(PIECES.len() as u64) as usize];
+            Line { cut_after, piece, stall_after: cuts.below(end) }
         };
-        let proxy = cutting_proxy::start(server.address, bytes).await;
+        let proxy = cutting_proxy::start(server.address, lines).await;
         let mut reconnect = Reconnect::new();
         let mut decoder = Decoder::new();
         for _ in 0..MAX_CONNECTIONS {

@@ -7,6 +7,7 @@ mod body;
 mod child;
 mod compile_fail;
 mod connections;
+mod crowd;
 mod cutting_proxy;
 mod extract;
 mod hub_cuts;
