@@ -6,8 +6,8 @@
 use std::{fmt, future::Future, future::Ready, marker::PhantomData, pin::Pin};
 
 use crate::{
-    Error, FromRequest, FromRequestParts, HttpBody, HttpResponse, IntoResponse, Needs,
-    RequestParts, catch_panic::CatchPanic,
+    Error, FromRequest, FromRequestParts, HttpBody, HttpResponse, IntoResponse, LateReporter,
+    Needs, RequestParts, catch_panic::CatchPanic,
 };
 
 /// A future that may move between threads.
@@ -131,9 +131,21 @@ impl<R: IntoResponse> HandlerOutput<Immediate> for R {
 /// Types that a value knows and does not hold.
 pub(crate) type Marker<T> = PhantomData<fn() -> T>;
 
+/// The last thing that is done to a response of a handler, before middleware sees it.
+pub trait Finish: Clone + Send + Sync + 'static {
+    /// Changes the response, or does nothing.
+    fn finish(&self, response: &mut HttpResponse, reporter: LateReporter<'_>);
+}
+
+/// Does nothing.
+impl Finish for () {
+    fn finish(&self, _: &mut HttpResponse, _: LateReporter<'_>) {}
+}
+
 /// A handler as an endpoint: an error becomes the response that its status says.
-pub struct HandlerEndpoint<H, Args, Via, Kind> {
+pub struct HandlerEndpoint<H, Args, Via, Kind, Last = ()> {
     handler: H,
+    last: Last,
     marker: Marker<(Args, Via, Kind)>,
 }
 
@@ -145,26 +157,44 @@ where
 {
     /// Makes an endpoint of a handler.
     pub fn new(handler: H) -> Self {
-        Self { handler, marker: PhantomData }
+        Self { handler, last: (), marker: PhantomData }
+    }
+
+    /// Has this done to each response at last. An endpoint around this one could do the same, at the cost of a second future on the heap for each request.
+    pub fn finished_by<Last: Finish>(
+        self,
+        last: Last,
+    ) -> HandlerEndpoint<H, Args, Via, Kind, Last> {
+        HandlerEndpoint { handler: self.handler, last, marker: PhantomData }
     }
 }
 
-impl<H, Args, Via, Kind> Endpoint for HandlerEndpoint<H, Args, Via, Kind>
+impl<H, Args, Via, Kind, Last> Endpoint for HandlerEndpoint<H, Args, Via, Kind, Last>
 where
     H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
     H: Clone + Send + Sync + 'static,
     Args: HandlerArgs<Via> + Send + 'static,
     Via: 'static,
     Kind: 'static,
+    Last: Finish,
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let handler = self.handler.clone();
+        let last = self.last.clone();
         let responder = parts.responder();
-        let answer = CatchPanic::new(async move {
-            let args = Args::from_request(parts, body).await?;
-            handler.call(args).into_future().await.into_response()
-        });
-        Box::pin(async move { responder.respond(answer.await.and_then(|result| result)).await })
+        Box::pin(async move {
+            // Made in here: a future that is moved into another one takes its place twice.
+            let answer = CatchPanic::new(async move {
+                let args = Args::from_request(parts, body).await?;
+                handler.call(args).into_future().await.into_response()
+            });
+            let mut response = match answer.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) | Err(error) => responder.respond_to(error).await,
+            };
+            last.finish(&mut response, LateReporter::new(&responder));
+            response
+        })
     }
 
     fn path_args(&self) -> usize {
@@ -176,7 +206,7 @@ where
     }
 }
 
-impl<H, Args, Via, Kind> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind> {
+impl<H, Args, Via, Kind, Last> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, Last> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerEndpoint").finish_non_exhaustive()
     }

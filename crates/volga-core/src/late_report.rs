@@ -1,6 +1,6 @@
 //! Errors that come after the response has begun: reports that outlive their request.
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{error::Error as StdError, fmt};
 
 use http::{Method, StatusCode};
 
@@ -10,11 +10,11 @@ use crate::{
     responder::Responder,
 };
 
-/// Reports what cuts a response short, after its head was sent; made by [`RequestParts::late_reporter`](crate::RequestParts::late_reporter).
-pub struct LateReporter(Arc<Responder>);
+/// Reports what cuts a response short, after its head was sent; given to [`Finish`](crate::Finish).
+pub struct LateReporter<'a>(&'a Responder);
 
-impl LateReporter {
-    pub(crate) fn new(responder: Arc<Responder>) -> Self {
+impl<'a> LateReporter<'a> {
+    pub(crate) fn new(responder: &'a Responder) -> Self {
         Self(responder)
     }
 
@@ -29,7 +29,7 @@ impl LateReporter {
     }
 }
 
-impl fmt::Debug for LateReporter {
+impl fmt::Debug for LateReporter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LateReporter").finish_non_exhaustive()
     }
@@ -88,7 +88,7 @@ impl StdError for Retold {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
 

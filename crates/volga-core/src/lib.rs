@@ -56,8 +56,8 @@ pub use extract::{
     MAX_NDJSON_LINE, MayBeAbsent, NdJson, Path, Query, Text, ViaParts, ViaRequest,
 };
 pub use handler::{
-    Async, BoxFuture, Endpoint, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, Immediate,
-    PartsArgs,
+    Async, BoxFuture, Endpoint, Finish, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput,
+    Immediate, PartsArgs,
 };
 pub use late_report::{LateReport, LateReporter};
 pub use middleware::{

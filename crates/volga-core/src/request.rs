@@ -11,7 +11,7 @@ use http::request;
 use http_body::Body;
 
 use crate::{
-    BodyLimit, ExtractError, HttpBody, LateReporter, MapError, Next, percent,
+    BodyLimit, ExtractError, HttpBody, MapError, Next, percent,
     report::Reporter,
     request_context::RequestContext,
     responder::Responder,
@@ -91,12 +91,6 @@ impl RequestParts {
     pub(crate) fn responder(&self) -> Arc<Responder> {
         let settled = self.0.carried.responder.clone();
         settled.unwrap_or_else(|| Arc::new(Responder::new(&self.0.head.headers, None, None)))
-    }
-
-    /// Who is told of an error that comes after the response of this request has begun.
-    #[must_use]
-    pub fn late_reporter(&self) -> LateReporter {
-        LateReporter::new(self.responder())
     }
 
     pub(crate) fn set_next(&mut self, next: Next) {

@@ -147,6 +147,11 @@ impl RequestLife {
         life
     }
 
+    /// Whether its end concerns anyone.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.guard.is_some() || self.scope.is_some()
+    }
+
     /// Lets it live as long as the response's body, if there is still anyone whom its end concerns.
     pub(crate) fn attach(self, response: HttpResponse) -> HttpResponse {
         let guard = self.guard.filter(CancelGuard::is_observed);

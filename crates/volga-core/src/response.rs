@@ -82,12 +82,13 @@ impl<T: IntoResponse, E: Into<Error>> IntoResponse for Result<T, E> {
     }
 }
 
+/// The content type is to be a constant, since a value that is made anew is checked byte by byte.
 pub(crate) fn with_content_type(
-    content_type: &'static str,
+    content_type: HeaderValue,
     body: impl Into<HttpBody>,
 ) -> HttpResult {
     let mut response = Response::new(body.into());
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     Ok(response)
 }
 
@@ -95,7 +96,8 @@ macro_rules! text {
     ($($type:ty),*) => { $(
         impl IntoResponse for $type {
             fn into_response(self) -> HttpResult {
-                with_content_type("text/plain; charset=utf-8", self)
+                const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+                with_content_type(TEXT, self)
             }
         }
     )* };
@@ -115,7 +117,8 @@ macro_rules! bytes {
     ($($type:ty),*) => { $(
         impl IntoResponse for $type {
             fn into_response(self) -> HttpResult {
-                with_content_type("application/octet-stream", self)
+                const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
+                with_content_type(BYTES, self)
             }
         }
     )* };

@@ -7,7 +7,7 @@ use std::{
     panic::Location,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use crate::{
     catch_panic::CatchPanic,
     request::PathArgs,
     request_context::{RequestContext, RequestLife},
+    responder::Responder,
     route::{Found, Pattern, RouteInfo, Spans, Tree},
     way::{Onward, Way},
 };
@@ -112,6 +113,14 @@ impl RouterService {
     /// - 400 for a path with a `%` that encodes nothing.
     pub fn respond(&self, request: HttpRequest) -> BoxFuture<HttpResponse> {
         let (head, body) = request.into_parts();
+        let response = self.answer(head, body);
+        Box::pin(async move {
+            let Ok(response) = response.await;
+            response
+        })
+    }
+
+    fn answer(&self, head: request::Parts, body: HttpBody) -> ResponseFuture {
         let is_head = head.method == Method::HEAD;
         let mut spans = Spans::default();
         let (target, args, why) =
@@ -129,7 +138,7 @@ impl RouterService {
         let mut life = None;
         if let Some(Target { way, mapper, body_limit, needs }) = target {
             *parts.context_mut() = RequestContext::new(&self.shared.app);
-            life = Some(RequestLife::begin(needs, &mut parts));
+            life = Some(RequestLife::begin(needs, &mut parts)).filter(RequestLife::is_needed);
             let carried = parts.carried_mut();
             carried.way = way.clone();
             carried.body_limit = *body_limit;
@@ -141,18 +150,8 @@ impl RouterService {
         }
         let responder = parts.responder();
         // Handlers catch their own panics; this is for middleware.
-        let response = CatchPanic::new(Onward.call(parts, body));
-        Box::pin(async move {
-            let response = match response.await {
-                Ok(response) => response,
-                Err(panic) => responder.respond_to(panic).await,
-            };
-            let response = if is_head { without_body(response) } else { response };
-            match life {
-                Some(life) => life.attach(response),
-                None => response,
-            }
-        })
+        let step = Step::Way(CatchPanic::new(Onward.call(parts, body)));
+        ResponseFuture { step, responder, is_head, life }
     }
 
     /// The route that a request with this method and path would take, if there is one.
@@ -214,19 +213,59 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        ResponseFuture(self.respond(request.map(HttpBody::new)))
+        let (head, body) = request.into_parts();
+        // Most requests have no body, and nothing needs no place on the heap.
+        let body = if body.is_end_stream() { HttpBody::empty() } else { HttpBody::new(body) };
+        self.answer(head, body)
     }
 }
 
 /// The future of a response; what a [`RouterService`] gives as a [`Service`].
 #[must_use = "a future does nothing until it is awaited"]
-pub struct ResponseFuture(BoxFuture<HttpResponse>);
+pub struct ResponseFuture {
+    // Before the life, so that what answers is gone before the services that it uses.
+    step: Step,
+    responder: Arc<Responder>,
+    is_head: bool,
+    life: Option<RequestLife>,
+}
+
+/// How far an answer is.
+enum Step {
+    /// The request is on its way.
+    Way(CatchPanic<BoxFuture<HttpResponse>>),
+    /// Middleware panicked.
+    Panic(BoxFuture<HttpResponse>),
+    Done,
+}
 
 impl Future for ResponseFuture {
     type Output = Result<HttpResponse, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
+        let mut response = loop {
+            match &mut self.step {
+                Step::Way(answer) => match ready!(Pin::new(answer).poll(cx)) {
+                    Ok(response) => break response,
+                    Err(panic) => {
+                        let responder = Arc::clone(&self.responder);
+                        let response = async move { responder.respond_to(panic).await };
+                        self.step = Step::Panic(Box::pin(response));
+                    }
+                },
+                Step::Panic(response) => break ready!(response.as_mut().poll(cx)),
+                Step::Done => panic!("a future was polled after its end"),
+            }
+        };
+        // What answered lets go of its services and its token now, or they would seem to be in use.
+        self.step = Step::Done;
+        if self.is_head {
+            response = without_body(response);
+        }
+        if let Some(life) = self.life.take() {
+            response = life.attach(response);
+        }
+        Poll::Ready(Ok(response))
     }
 }
 

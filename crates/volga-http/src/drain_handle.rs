@@ -1,13 +1,16 @@
 //! The handle that starts a drain, and that others watch.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Waker};
 
 use tokio::sync::Notify;
 
 /// Starts the orderly end of the servers that were given it, and tells whoever watches.
 ///
-/// Clones are handles to one and the same drain. Started, it stays started: a server stops accepting, tells HTTP/2 clients
+/// Clones are handles to one and the same drain. Started, it stays started: a server accepts who has connected already and no one else, tells HTTP/2 clients
 /// to go away, closes idle HTTP/1 connections, lets running requests finish until its deadline, and cuts the rest.
 ///
 /// ```
@@ -60,10 +63,20 @@ impl Drain {
         let shared = Arc::clone(&self.shared);
         async move {
             // Made before the flag is read: a start in between wakes it, and an earlier one is in the flag.
-            let woken = shared.wake.notified();
-            if !shared.started.load(Ordering::Acquire) {
-                woken.await;
-            }
+            let mut woken = pin!(shared.wake.notified());
+            let mut waiting: Option<Waker> = None;
+            poll_fn(|cx| {
+                if shared.started.load(Ordering::Acquire) {
+                    return Poll::Ready(());
+                }
+                // Every connection asks at each of its turns. Who is in the list already need not take its lock again.
+                if waiting.as_ref().is_some_and(|waiting| waiting.will_wake(cx.waker())) {
+                    return Poll::Pending;
+                }
+                waiting = Some(cx.waker().clone());
+                woken.as_mut().poll(cx)
+            })
+            .await;
         }
     }
 }
@@ -83,6 +96,20 @@ mod tests {
         assert!(clone.is_started());
         before.await.expect("the watcher does not panic");
         clone.started().await;
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_moves_to_another_task_is_woken_there() {
+        let drain = Drain::new();
+        let mut moved = Box::pin(drain.started());
+        for _ in 0..2 {
+            let polled = poll_fn(|cx| Poll::Ready(moved.as_mut().poll(cx))).await;
+            assert!(polled.is_pending());
+        }
+        let there = tokio::spawn(moved);
+        tokio::task::yield_now().await;
+        drain.start();
+        there.await.expect("it is woken");
     }
 
     /// A watcher that is polled again and again, as in `select!`, must not miss the start either.

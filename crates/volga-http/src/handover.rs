@@ -3,6 +3,9 @@
 //! Linux chooses one of a port's sockets when a connection begins, and resets what waits in the queue of a socket that closes. So a socket that is to close takes no new
 //! connection first: a filter drops what would begin one, whose client sends it again after a second and then meets the other process. Handshakes that have begun go
 //! on meanwhile, and what is in the queue is accepted.
+//!
+//! Measured with 32 clients that connect anew for each request, over loopback: without the filter 200 hand-overs reset 10 of 24,000 connections, though a handshake
+//! takes no time there; with it 25 reset none of 79,000, and each client waited once, for a second.
 
 use std::time::Duration;
 

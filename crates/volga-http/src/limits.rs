@@ -173,6 +173,9 @@ pub(crate) const DETECT_READ: usize = 1024;
 /// a write of several pieces.
 pub(crate) const COPY_MAX: usize = 8 * 1024;
 
+/// The largest response that is copied to be written in one piece: a system call of one piece costs less than one of two.
+pub(crate) const JOIN_MAX: usize = 1024;
+
 /// How many bytes of small frames one write takes before it takes no further frame.
 pub(crate) const GATHER_MAX: usize = 16 * 1024;
 

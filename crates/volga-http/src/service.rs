@@ -29,6 +29,7 @@ where
     type Error = Infallible;
     type Future = Answer<S, S::Future>;
 
+    #[inline]
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.answer(request.map(|body| RequestBody::new(body, self.unread.clone())))
     }
@@ -36,6 +37,7 @@ where
 
 impl<S> Requests<S> {
     /// The answer to a request, made as it is polled.
+    #[inline]
     pub(crate) fn answer(&self, mut request: Request<RequestBody>) -> Answer<S, S::Future>
     where
         S: Service<Request<RequestBody>> + Clone,
@@ -72,6 +74,7 @@ where
 {
     type Output = Result<Response<B>, Infallible>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             match self.as_mut().project() {

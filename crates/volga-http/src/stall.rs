@@ -49,6 +49,7 @@ impl<I> Stall<I> {
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Stall<I> {
+    #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -59,6 +60,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Stall<I> {
 }
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Stall<I> {
+    #[inline]
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -68,6 +70,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Stall<I> {
         self.bounded(write, cx)
     }
 
+    #[inline]
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -77,10 +80,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Stall<I> {
         self.bounded(write, cx)
     }
 
+    #[inline]
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
     }
 
+    #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flush = Pin::new(&mut self.io).poll_flush(cx);
         self.bounded(flush, cx)

@@ -270,9 +270,7 @@ impl App {
     }
 
     async fn serve(mut self, listeners: Vec<Listener>) -> io::Result<()> {
-        if self.greeter {
-            self.greet(&listeners);
-        }
+        let greeting = self.greeter.then(|| self.greeting(&listeners));
         let Self { deadline, .. } = self;
         let (shutdown, tasks) = (self.shutdown.clone(), self.tasks.clone());
         let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
@@ -280,18 +278,24 @@ impl App {
         let before = std::mem::take(&mut self.before);
         let service = self.into_service().map_err(faults)?;
         let ending = Ending { shutdown, before, deadline, tasks };
-        ending.conduct(server.serve(listeners, service)).await
+        let serving = async {
+            // Signals are listened for by now, so who has read it may send one.
+            if let Some(text) = greeting {
+                // Nobody may be reading, and that is no reason not to serve.
+                let mut out = io::stdout();
+                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            }
+            server.serve(listeners, service).await
+        };
+        ending.conduct(serving).await
     }
 
-    fn greet(&self, listeners: &[Listener]) {
+    fn greeting(&self, listeners: &[Listener]) -> String {
         let places: Vec<Place> = listeners.iter().map(Place::from).collect();
-        let mut out = io::stdout();
-        let colour =
-            out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let colour = io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let style = if colour { Style::Colour } else { Style::Plain };
-        let text = greeting(&places, self.routes.router().routes(), style);
-        // Nobody may be reading, and that is no reason not to serve.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        greeting(&places, self.routes.router().routes(), style)
     }
 }
 

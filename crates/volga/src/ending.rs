@@ -52,11 +52,13 @@ impl Ending {
             shutdown.conduct();
         }
         tokio::select! {
-            ended = self.orderly(serving) => ended,
+            // Signals are listened for before anybody can see that the app serves.
+            biased;
             twice = signalled_twice(&shutdown) => {
                 twice?;
                 Err(ShutdownError::Forced.into())
             }
+            ended = self.orderly(serving) => ended,
         }
     }
 

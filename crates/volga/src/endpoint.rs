@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use volga_core::{BoxFuture, Endpoint, HttpBody, HttpResponse, LateReporter, Needs, RequestParts};
+use volga_core::{Finish, HttpResponse, LateReporter};
 use volga_http::LongLived;
 use volga_sse::{CloseGroup, CloseHandle};
 
@@ -15,44 +15,25 @@ pub(crate) struct Streams {
     pub(crate) counters: Counters,
 }
 
-/// An endpoint whose event streams the server knows for what they are, and can close when it goes away.
+/// Lets the server know an endpoint's event streams for what they are, and close them when it goes away.
 ///
-/// It stands directly at the endpoint, before any middleware sees the response: so nothing that wraps the body can hide the
-/// stream from the drain.
-pub(crate) struct StreamEndpoint<E> {
-    pub(crate) inner: E,
-    /// Shared, since each request takes it along.
-    pub(crate) streams: Arc<Streams>,
-}
+/// It sees a response before any middleware does: so nothing that wraps the body can hide the stream from the drain. Shared, since each request takes it along.
+#[derive(Clone)]
+pub(crate) struct BindStreams(pub(crate) Arc<Streams>);
 
-impl<E: Endpoint> Endpoint for StreamEndpoint<E> {
-    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
-        let reporter = parts.late_reporter();
-        let response = self.inner.call(parts, body);
-        let streams = Arc::clone(&self.streams);
-        Box::pin(async move {
-            let mut response = response.await;
-            if let Some(stream) = response.extensions().get::<CloseHandle>() {
-                streams.group.add(stream);
-                streams.observe(stream, &response, &reporter);
-                response.extensions_mut().insert(LongLived);
-            }
-            response
-        })
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        self.inner.needs(needs);
-    }
-
-    fn path_args(&self) -> usize {
-        self.inner.path_args()
+impl Finish for BindStreams {
+    fn finish(&self, response: &mut HttpResponse, reporter: LateReporter<'_>) {
+        if let Some(stream) = response.extensions().get::<CloseHandle>() {
+            self.0.group.add(stream);
+            self.0.observe(stream, response, reporter);
+            response.extensions_mut().insert(LongLived);
+        }
     }
 }
 
 impl Streams {
     /// Counts the stream, and reports what cuts it short, unless the application looks after that by itself.
-    fn observe(&self, stream: &CloseHandle, response: &HttpResponse, reporter: &LateReporter) {
+    fn observe(&self, stream: &CloseHandle, response: &HttpResponse, reporter: LateReporter<'_>) {
         let open = self.counters.open_stream();
         let report = if stream.is_observed() { None } else { reporter.keep(response.status()) };
         stream.on_end(move |end| {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     Route,
-    endpoint::{StreamEndpoint, Streams},
+    endpoint::{BindStreams, Streams},
 };
 use http::Method;
 use volga_core::{
@@ -124,8 +124,7 @@ impl Group {
         Via: 'static,
         Kind: 'static,
     {
-        let endpoint =
-            StreamEndpoint { inner: HandlerEndpoint::new(handler), streams: self.streams() };
+        let endpoint = HandlerEndpoint::new(handler).finished_by(BindStreams(self.streams()));
         let id = self.router.map_in(self.scope, method, pattern, endpoint);
         Route::new(self, id)
     }

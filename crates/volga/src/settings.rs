@@ -14,7 +14,7 @@ use volga_core::{
     With, Wrap,
 };
 
-use crate::{Group, Route, endpoint::StreamEndpoint};
+use crate::{Group, Route, endpoint::BindStreams};
 
 macro_rules! settings {
     ($self:ident: $place:expr) => {
@@ -150,8 +150,7 @@ macro_rules! settings {
             Via: 'static,
             Kind: 'static,
         {
-            let endpoint =
-                StreamEndpoint { inner: HandlerEndpoint::new(handler), streams: $self.streams() };
+            let endpoint = HandlerEndpoint::new(handler).finished_by(BindStreams($self.streams()));
             let place = $place;
             $self.router_mut().set_fallback(place, endpoint);
             $self

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
@@ -67,7 +67,8 @@ impl<T> MayBeAbsent for Json<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> HttpResult {
         let body = serde_json::to_vec(&self.0).map_err(Error::server_error)?;
-        with_content_type(CONTENT_TYPE, body)
+        const VALUE: HeaderValue = HeaderValue::from_static(CONTENT_TYPE);
+        with_content_type(VALUE, body)
     }
 }
 

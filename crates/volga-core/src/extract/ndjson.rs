@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body::Body;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -90,7 +90,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for NdJson<T> {
 
 impl<T: Serialize + 'static> IntoResponse for NdJson<T> {
     fn into_response(self) -> HttpResult {
-        with_content_type(CONTENT_TYPE, HttpBody::from_stream(Written(self)))
+        const VALUE: HeaderValue = HeaderValue::from_static(CONTENT_TYPE);
+        with_content_type(VALUE, HttpBody::from_stream(Written(self)))
     }
 }
 

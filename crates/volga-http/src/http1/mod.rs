@@ -7,6 +7,7 @@
 mod batch;
 mod framing;
 mod head;
+mod head_timer;
 mod inbound;
 mod slot;
 mod stream;
@@ -26,11 +27,12 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tower_service::Service;
 
 use self::head::{Head, Terms, refusal};
+use self::head_timer::HeadTimer;
 use self::inbound::Inbound;
 use self::slot::{Parked, Slot, SlotService, Watched};
 pub(crate) use self::stream::Stream;
@@ -72,7 +74,6 @@ impl Http1 {
     ) -> Arc<Self> {
         let mut builder = http1::Builder::new();
         builder
-            .timer(TokioTimer::new())
             .header_read_timeout(header_read_timeout)
             .max_header_size(MAX_HEAD_BYTES as usize)
             // A client that closed its side has left; what it would have read must not be produced for nobody.
@@ -99,7 +100,8 @@ impl Http1 {
         let io = Linger::new(Stall::new(io, self.write_stall_timeout), requests.unread.clone());
         let io = TokioIo::new(Watched::new(io, Arc::clone(&slot)));
         let service = SlotService { requests, slot: Arc::clone(&slot) };
-        let mut connection = self.builder.serve_connection(io, service);
+        let mut builder = self.builder.clone();
+        let mut connection = builder.timer(HeadTimer::default()).serve_connection(io, service);
         let mut started = pin!(self.drain.started());
         let mut is_told = false;
         let parked = poll_fn(|cx| {

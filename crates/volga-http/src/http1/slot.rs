@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ use tower_service::Service;
 use super::head::{Terms, may_leave};
 use super::strict;
 use crate::body::RequestBody;
+use crate::limits::JOIN_MAX;
 use crate::linger::Unread;
 use crate::service::{Answer, Requests};
 
@@ -72,6 +74,7 @@ where
     type Error = Infallible;
     type Future = SlotAnswer<S, S::Future, B>;
 
+    #[inline]
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         if let Err(status) = strict::check(&request) {
             *self.slot.parked() = Some(Parked::Refused(status));
@@ -103,6 +106,7 @@ where
 {
     type Output = Result<Response<B>, Infallible>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let SlotAnswerProj::Running { terms, answer, unread, slot } = self.as_mut().project()
         else {
@@ -119,6 +123,12 @@ where
             _ => Poll::Ready(Ok(response)),
         }
     }
+}
+
+/// The size of pieces that are small enough to be written as one: the head of a response and a short body.
+fn joined(bufs: &[IoSlice<'_>]) -> Option<usize> {
+    let size = bufs.iter().map(|buf| buf.len()).sum();
+    (size <= JOIN_MAX).then_some(size)
 }
 
 /// A transport from which the slot learns whether hyper has written everything: only then does hyper flush.
@@ -143,6 +153,7 @@ impl<I, B> Watched<I, B> {
 }
 
 impl<I: AsyncRead + Unpin, B> AsyncRead for Watched<I, B> {
+    #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -153,6 +164,7 @@ impl<I: AsyncRead + Unpin, B> AsyncRead for Watched<I, B> {
 }
 
 impl<I: AsyncWrite + Unpin, B> AsyncWrite for Watched<I, B> {
+    #[inline]
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -162,19 +174,28 @@ impl<I: AsyncWrite + Unpin, B> AsyncWrite for Watched<I, B> {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
+    #[inline]
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.set_flushed(false);
+        if let Some(size) = joined(bufs) {
+            let mut space = [MaybeUninit::uninit(); JOIN_MAX];
+            let mut joined = ReadBuf::uninit(&mut space[..size]);
+            bufs.iter().for_each(|buf| joined.put_slice(buf));
+            return Pin::new(&mut self.io).poll_write(cx, joined.filled());
+        }
         Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 
+    #[inline]
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
     }
 
+    #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flush = Pin::new(&mut self.io).poll_flush(cx);
         self.set_flushed(flush.is_ready());
@@ -183,5 +204,57 @@ impl<I: AsyncWrite + Unpin, B> AsyncWrite for Watched<I, B> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// Takes everything, and notes of each call how many pieces it had and how many bytes.
+    #[derive(Default)]
+    struct Calls(Vec<(usize, usize)>);
+
+    impl AsyncWrite for Calls {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bufs: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let size = bufs.iter().map(|buf| buf.len()).sum();
+            self.0.push((bufs.len(), size));
+            Poll::Ready(Ok(size))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_short_response_is_one_piece_and_a_longer_one_is_not_copied() {
+        let head = [b'h'; 200];
+        for (body, pieces) in [(1, 1), (JOIN_MAX - head.len(), 1), (JOIN_MAX, 2)] {
+            let body = vec![b'b'; body];
+            let mut io = Watched::new(Calls::default(), Slot::<()>::new());
+            let bufs = [IoSlice::new(&head), IoSlice::new(&body)];
+            let size = head.len() + body.len();
+            assert_eq!(io.write_vectored(&bufs).await.expect("it takes all"), size);
+            assert_eq!(io.into_inner().0, [(pieces, size)]);
+        }
     }
 }

@@ -38,7 +38,7 @@ async fn with_running_body() -> (Running, oneshot::Sender<Bytes>) {
 }
 
 #[tokio::test]
-async fn connections_without_a_request_close_at_once() {
+async fn connections_without_a_request_close() {
     let server = hello().await;
     // The order of these makes sure that all three are accepted before the drain starts.
     let mut silent = server.connect().await;
@@ -178,4 +178,26 @@ async fn code_that_blocks_its_thread_does_not_keep_the_server_from_ending() {
     assert_eq!(server.drained().await, Drained::Cut { connections: 1 });
     drop(release);
     let _ = client.read_u8().await;
+}
+
+/// They were not refused; to close the listener would reset them.
+#[tokio::test]
+async fn who_waits_to_be_accepted_when_the_drain_starts_is_served() {
+    let hello = |_| async { Response::new(TestBody::full("hello")) };
+    let (address, drain, serving) = serving(Server::new(), hello).await;
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        let mut client = connect(address).await;
+        send(&mut client, GET).await;
+        clients.push(client);
+    }
+    // Nothing is accepted before the server runs.
+    drain.start();
+    let server = tokio::spawn(serving);
+    for mut client in clients {
+        let answer = read_to_close(&mut client).await;
+        assert!(answer.ends_with(b"hello"), "{}", String::from_utf8_lossy(&answer));
+    }
+    let drained = within(server).await.expect("no panic").expect("no failure");
+    assert_eq!(drained, Drained::Complete);
 }

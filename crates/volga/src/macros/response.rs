@@ -174,18 +174,22 @@ pub fn text(status: impl IntoStatus, text: fmt::Arguments<'_>) -> HttpResult {
         Some(text) => HttpBody::full(text),
         None => HttpBody::full(text.to_string()),
     };
-    with_body(status, "text/plain; charset=utf-8", body)
+    with_body(status, TEXT, body)
 }
 
 /// A response with a value as JSON.
 pub fn json(status: impl IntoStatus, value: &(impl Serialize + ?Sized)) -> HttpResult {
     let body = serde_json::to_vec(value).map_err(Error::server_error)?;
-    with_body(status, "application/json", HttpBody::full(body))
+    with_body(status, JSON, HttpBody::full(body))
 }
 
-fn with_body(status: impl IntoStatus, content_type: &'static str, body: HttpBody) -> HttpResult {
-    let mut response = respond(status)?;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    *response.body_mut() = body;
+// Constants, since a value that is made anew is checked byte by byte.
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+fn with_body(status: impl IntoStatus, content_type: HeaderValue, body: HttpBody) -> HttpResult {
+    let mut response = Response::new(body);
+    *response.status_mut() = status.into_status()?;
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     Ok(response)
 }

@@ -6,6 +6,7 @@ mod body;
 #[cfg(unix)]
 mod child;
 mod compile_fail;
+mod connections;
 mod crowd;
 mod cutting_proxy;
 mod extract;

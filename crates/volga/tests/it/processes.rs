@@ -48,6 +48,15 @@ async fn start(shell: &str, target: &str) -> Server {
 }
 
 #[tokio::test]
+async fn a_signal_right_after_the_greeting_is_heard() {
+    for _ in 0..10 {
+        let server = start("", "127.0.0.1:0").await;
+        server.terminate();
+        assert_eq!(server.exit_code().await, Some(0));
+    }
+}
+
+#[tokio::test]
 async fn a_server_without_descriptors_goes_on_and_accepts_again_once_it_has_some() {
     let server = start("ulimit -n 64", "127.0.0.1:0").await;
     let mut first = TcpStream::connect(server.address).await.unwrap();
