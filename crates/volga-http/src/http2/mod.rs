@@ -23,6 +23,7 @@ mod wire;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -49,8 +50,8 @@ use crate::body::RequestBody;
 use crate::date::date;
 use crate::drain_handle::Drain;
 use crate::limits::{
-    CONNECTION_WINDOW, FRAME_BYTES, FRAMES_AT_ONCE, MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
-    MAX_STREAMS, SEND_BUFFER, STREAM_WINDOW,
+    CONNECTION_WINDOW, FRAME_BYTES, FRAMES_AT_ONCE, MAX_ERROR_RESETS, MAX_HEAD_BYTES,
+    MAX_PENDING_RESETS, MAX_STREAMS, SEND_BUFFER, STREAM_WINDOW,
 };
 use crate::service::Requests;
 use crate::tasks::Alive;
@@ -179,7 +180,9 @@ where
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
             match ended {
                 Ok(Rest::LongLived(start)) => {
-                    if let Some(outgoing) = start.send_head() {
+                    // It asks the body, and may drop it: a panic there must not take the others along.
+                    let started = catch_unwind(AssertUnwindSafe(|| start.send_head()));
+                    if let Ok(Some(outgoing)) = started {
                         self.streams.insert(outgoing);
                     }
                     frames += 1;
