@@ -90,6 +90,9 @@ pub(crate) const GATHER_PIECE: usize = 4 * 1024;
 /// processor's first cache.
 pub(crate) const FRAMES_AT_ONCE: usize = 16;
 
+/// How many requests that a client has sent ahead of their answers one turn of its connection takes, about.
+pub(crate) const REQUESTS_PER_TURN: usize = 64;
+
 /// How many pieces of a body become one HTTP/2 frame, so that a body with empty ones cannot hold up its connection.
 pub(crate) const FRAME_PIECES: usize = 64;
 
