@@ -39,7 +39,7 @@ pub(crate) use self::stream::Stream;
 use crate::body::RequestBody;
 use crate::date::date;
 use crate::drain_handle::Drain;
-use crate::limits::MAX_HEAD_BYTES;
+use crate::limits::{MAX_HEAD_BYTES, REQUESTS_PER_TURN};
 use crate::linger::{Linger, Unread};
 use crate::rewind::Rewind;
 use crate::service::Requests;
@@ -105,10 +105,16 @@ impl Http1 {
         let mut started = pin!(self.drain.started());
         let mut is_told = false;
         let parked = poll_fn(|cx| {
+            let first = slot.requests();
             loop {
+                let before = slot.requests();
                 // hyper first, so that it has seen what was received when it is asked whether the connection is idle.
                 if Pin::new(&mut connection).poll(cx).is_ready() {
                     return Poll::Ready(None);
+                }
+                // hyper rests after a few pipelined requests. If they publish to many streams, then each of these would wake, write and wait for every few messages.
+                if slot.requests() - before > 1 && slot.requests() - first < REQUESTS_PER_TURN {
+                    continue;
                 }
                 if let Some(parked) = slot.take() {
                     return Poll::Ready(Some(parked));
@@ -235,6 +241,23 @@ mod tests {
         assert_eq!(io.read_u8().await.expect("the same transport"), b'!');
         drop(io);
         assert_eq!(bodies(&read_all(&mut client).await), ["eventevent"]);
+    }
+
+    #[tokio::test]
+    async fn a_turn_takes_many_requests_that_were_sent_ahead_and_not_all_of_too_many() {
+        let sent = 3 * REQUESTS_PER_TURN;
+        let (mut client, server) = duplex(64 * 1024);
+        let request = "GET /other HTTP/1.1\r\nhost: a\r\n\r\n";
+        client.write_all(request.repeat(sent).as_bytes()).await.expect("room");
+        let http1 = http1(&Drain::new());
+        let serving = http1.serve(rewound(server), requests(Answering(answer)));
+        let mut serving = pin!(tokio::task::unconstrained(serving));
+        let turn = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await;
+        assert!(turn.is_pending());
+        let mut wire = vec![0; 64 * 1024];
+        let len = client.read(&mut wire).await.expect("answers");
+        let answers = String::from_utf8_lossy(&wire[..len]).matches("HTTP/1.1 200 OK").count();
+        assert!(REQUESTS_PER_TURN <= answers && answers < sent, "{answers} answers");
     }
 
     #[tokio::test]

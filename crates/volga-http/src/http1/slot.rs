@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -40,11 +40,22 @@ pub(crate) struct Slot<B> {
     parked: Mutex<Option<Parked<B>>>,
     /// Whether hyper has nothing left to write.
     is_flushed: AtomicBool,
+    /// How many requests hyper has given to the service.
+    requests: AtomicUsize,
 }
 
 impl<B> Slot<B> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { parked: Mutex::new(None), is_flushed: AtomicBool::new(true) })
+        Arc::new(Self {
+            parked: Mutex::new(None),
+            is_flushed: AtomicBool::new(true),
+            requests: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many requests there were.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// What is parked, once hyper can do without the connection. To be asked after hyper was polled and waits.
@@ -81,6 +92,7 @@ where
             return SlotAnswer::Parked;
         }
         let terms = Terms::of(&request);
+        self.slot.requests.fetch_add(1, Ordering::Relaxed);
         SlotAnswer::Running {
             terms,
             answer: self.requests.call(request),

@@ -19,8 +19,21 @@ use super::room::Socket;
 use crate::LongLived;
 use crate::date::date;
 
-/// What a request's task leaves for the connection's own to go on with: a long-lived body, or one that failed.
-pub(super) type Rest<B> = Option<Pin<Box<Outgoing<B>>>>;
+/// What a request's task leaves for the connection's own to go on with.
+pub(super) enum Rest<B> {
+    Nothing,
+    /// A long-lived response. Its head is not sent yet: those of many requests that came together would all lie in `h2` at once, which keeps that memory.
+    LongLived(Box<Start<B>>),
+    Failed(Pin<Box<Outgoing<B>>>),
+}
+
+/// A response that is about to begin.
+pub(super) struct Start<B> {
+    response: Response<B>,
+    method: Method,
+    respond: SendResponse<Bytes>,
+    socket: Arc<Socket>,
+}
 
 pin_project! {
     /// Runs the handler and sends its response, except for a long-lived body.
@@ -34,12 +47,13 @@ pin_project! {
             #[pin]
             handler: F,
             method: Method,
-            respond: SendResponse<Bytes>,
+            // Taken once there is a response.
+            respond: Option<SendResponse<Bytes>>,
             socket: Arc<Socket>,
         },
         Body {
             // In a box, since it may move to the connection's task.
-            outgoing: Rest<B>,
+            outgoing: Option<Pin<Box<Outgoing<B>>>>,
         },
     }
 }
@@ -51,7 +65,7 @@ impl<F, B> Answer<F, B> {
         respond: SendResponse<Bytes>,
         socket: Arc<Socket>,
     ) -> Self {
-        Self::Handler { handler, method, respond, socket }
+        Self::Handler { handler, method, respond: Some(respond), socket }
     }
 }
 
@@ -68,23 +82,29 @@ where
             match self.as_mut().project() {
                 AnswerProj::Handler { handler, method, respond, socket } => {
                     let Some(response) = ready!(poll_handler(handler, respond, cx)) else {
-                        return Poll::Ready(None);
+                        return Poll::Ready(Rest::Nothing);
+                    };
+                    let (method, Some(respond)) = (std::mem::take(method), respond.take()) else {
+                        return Poll::Ready(Rest::Nothing);
                     };
                     let is_long_lived = response.extensions().get::<LongLived>().is_some();
-                    let Some(outgoing) = start(response, method, respond, socket) else {
-                        return Poll::Ready(None);
-                    };
-                    let outgoing = Box::pin(outgoing);
+                    let socket = Arc::clone(socket);
+                    let start = Start { response, method, respond, socket };
                     if is_long_lived {
-                        return Poll::Ready(Some(outgoing));
+                        return Poll::Ready(Rest::LongLived(Box::new(start)));
                     }
+                    let Some(outgoing) = start.send_head() else {
+                        return Poll::Ready(Rest::Nothing);
+                    };
                     self.set(Self::Body { outgoing: Some(outgoing) });
                 }
                 AnswerProj::Body { outgoing: rest } => {
-                    let Some(outgoing) = rest else { return Poll::Ready(None) };
+                    let Some(outgoing) = rest else { return Poll::Ready(Rest::Nothing) };
                     match ready!(outgoing.as_mut().step(cx)) {
-                        Step::Over => return Poll::Ready(None),
-                        Step::Failed => return Poll::Ready(rest.take()),
+                        Step::Over => return Poll::Ready(Rest::Nothing),
+                        Step::Failed => {
+                            return Poll::Ready(rest.take().map_or(Rest::Nothing, Rest::Failed));
+                        }
                         Step::Sent => {
                             // The window may be wide and the body always ready: the others on this thread have a turn.
                             cx.waker().wake_by_ref();
@@ -100,7 +120,7 @@ where
 /// The response, or `None` if nobody gets one: the client has reset the stream, or the handler has panicked.
 fn poll_handler<F, B, E>(
     handler: Pin<&mut F>,
-    respond: &mut SendResponse<Bytes>,
+    respond: &mut Option<SendResponse<Bytes>>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Response<B>>>
 where
@@ -108,42 +128,44 @@ where
 {
     match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
         Ok(Poll::Ready(response)) => Poll::Ready(response.ok()),
-        Ok(Poll::Pending) => respond.poll_reset(cx).map(|_why| None),
+        Ok(Poll::Pending) => match respond {
+            Some(respond) => respond.poll_reset(cx).map(|_why| None),
+            None => Poll::Ready(None),
+        },
         Err(_panic) => {
-            respond.send_reset(Reason::INTERNAL_ERROR);
+            if let Some(respond) = respond {
+                respond.send_reset(Reason::INTERNAL_ERROR);
+            }
             Poll::Ready(None)
         }
     }
 }
 
-/// Sends the head. `None` if nothing follows it.
-fn start<B>(
-    response: Response<B>,
-    method: &Method,
-    respond: &mut SendResponse<Bytes>,
-    socket: &Arc<Socket>,
-) -> Option<Outgoing<B>>
+impl<B> Start<B>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (mut head, body) = response.into_parts();
-    if head.status.is_informational() {
-        // It announces a response, and there is none.
-        respond.send_reset(Reason::INTERNAL_ERROR);
-        return None;
-    }
-    complete(&mut head.headers, date);
-    let mut is_over = body.is_end_stream();
-    if !is_over {
-        announce_length(&mut head.headers, &body.size_hint());
-        is_over = is_without_content(method, head.status);
-    }
-    match respond.send_response(Response::from_parts(head, ()), is_over) {
-        Ok(stream) => (!is_over).then(|| Outgoing::new(stream, body, Arc::clone(socket))),
-        Err(_) => {
-            respond.send_reset(Reason::INTERNAL_ERROR);
-            None
+    /// Sends the head. `None` if nothing follows it.
+    pub(super) fn send_head(mut self) -> Option<Pin<Box<Outgoing<B>>>> {
+        let (mut head, body) = self.response.into_parts();
+        if head.status.is_informational() {
+            // It announces a response, and there is none.
+            self.respond.send_reset(Reason::INTERNAL_ERROR);
+            return None;
+        }
+        complete(&mut head.headers, date);
+        let mut is_over = body.is_end_stream();
+        if !is_over {
+            announce_length(&mut head.headers, &body.size_hint());
+            is_over = is_without_content(&self.method, head.status);
+        }
+        match self.respond.send_response(Response::from_parts(head, ()), is_over) {
+            Ok(stream) => (!is_over).then(|| Box::pin(Outgoing::new(stream, body, self.socket))),
+            Err(_) => {
+                self.respond.send_reset(Reason::INTERNAL_ERROR);
+                None
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ mod wire;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -37,6 +38,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::timeout;
 use tower_service::Service;
 
@@ -51,8 +53,8 @@ use crate::body::RequestBody;
 use crate::date::date;
 use crate::drain_handle::Drain;
 use crate::limits::{
-    CONNECTION_WINDOW, FRAME_BYTES, MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
-    MAX_STREAMS, SEND_BUFFER, STREAM_WINDOW,
+    CONNECTION_WINDOW, FRAME_BYTES, FRAMES_AT_ONCE, MAX_ERROR_RESETS, MAX_HEAD_BYTES,
+    MAX_PENDING_RESETS, MAX_STREAMS, SEND_BUFFER, STREAM_WINDOW,
 };
 use crate::service::Requests;
 use crate::stall::Stall;
@@ -167,7 +169,7 @@ where
         }
         // While the socket takes nothing, a frame would only lie in memory; and each stream has given one.
         if !self.socket.is_full() {
-            self.streams.serve();
+            self.serve_streams();
         }
         self.ready.clear_connection();
         let mut has_accepted = false;
@@ -190,11 +192,41 @@ where
 
     /// Takes over what ended tasks have left.
     fn join(&mut self, cx: &mut Context<'_>) {
+        let mut frames = 0;
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
-            if let Ok(Some(outgoing)) = ended {
-                self.streams.insert(outgoing);
+            match ended {
+                Ok(Rest::LongLived(start)) => {
+                    // It asks the body, and may drop it: a panic there must not take the others along.
+                    let started = catch_unwind(AssertUnwindSafe(|| start.send_head()));
+                    if let Ok(Some(outgoing)) = started {
+                        self.streams.insert(outgoing);
+                    }
+                    frames += 1;
+                    if frames % FRAMES_AT_ONCE == 0 {
+                        self.pass_on();
+                    }
+                }
+                Ok(Rest::Failed(outgoing)) => self.streams.insert(outgoing),
+                Ok(Rest::Nothing) | Err(_) => {}
             }
         }
+    }
+
+    /// Takes a frame of each stream that is ready, as long as the socket takes them.
+    fn serve_streams(&mut self) {
+        let mut waiting = self.streams.line_up();
+        while waiting > 0 && !self.socket.is_full() && has_budget_remaining() {
+            let part = waiting.min(FRAMES_AT_ONCE);
+            self.streams.serve(part);
+            self.pass_on();
+            waiting -= part;
+        }
+    }
+
+    /// Lets `h2` pass on the frames that it was given. It has memory for as many as ever lay in it at once, and never lets go of it.
+    fn pass_on(&mut self) {
+        // If this is the connection's end, that shows when it is polled for requests.
+        let _ = self.h2.poll_closed(&mut Context::from_waker(&self.h2_waker));
     }
 
     fn accept(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {

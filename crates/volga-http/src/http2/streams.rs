@@ -57,12 +57,17 @@ where
         self.line.is_empty()
     }
 
-    /// Takes a frame of each stream that is ready. Whoever has more, or was not reached, stands in line for the next turn.
-    ///
-    /// What came before must have left: a failed stream is reset now, and that drops what `h2` still holds for it.
-    pub(super) fn serve(&mut self) {
+    /// Begins a turn: whoever is ready stands in line. Returns how many do.
+    pub(super) fn line_up(&mut self) -> usize {
         self.ready.take(&mut self.line);
-        for _ in 0..self.line.len() {
+        self.line.len()
+    }
+
+    /// Takes a frame of each of the first `count` in line. Whoever has more, or was not reached, stands in line for the next turn.
+    ///
+    /// What came in turns before must have left: a failed stream is reset now, and that drops what `h2` still holds for it.
+    pub(super) fn serve(&mut self, count: usize) {
+        for _ in 0..count {
             // The budget is the task's own: a turn is as long as any other task's, and the connection writes and reads after it.
             if !has_budget_remaining() {
                 break;
