@@ -47,11 +47,11 @@ fn held_by(count: usize) -> i64 {
     info.bytes_current
 }
 
-/// Its task, its socket's registration with the runtime, its body with heartbeat and timer, and its handles.
+/// Its task, its socket's registration with the runtime, its body with heartbeat and timer, its handles, and what is to be told when it ends.
 #[test]
-fn an_idle_stream_holds_less_than_a_kilobyte() {
+fn an_idle_stream_holds_little_more_than_a_kilobyte() {
     const FEW: usize = 64;
     const MANY: usize = 64 + 512;
     let each = (held_by(MANY) - held_by(FEW)) / (MANY - FEW) as i64;
-    assert!((500..1_000).contains(&each), "{each} bytes");
+    assert!((500..1_150).contains(&each), "{each} bytes");
 }
