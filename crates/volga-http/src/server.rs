@@ -76,8 +76,8 @@ impl Server {
         self
     }
 
-    /// Sets how long an HTTP/1 client may take no byte of what waits to be sent to it; then its connection is closed. The default is
-    /// [`DEFAULT_WRITE_STALL_TIMEOUT`]; a year is the most.
+    /// Sets how long a client may take no byte of what waits to be sent to it; then its connection is closed. On HTTP/2 it is also how long a stream's window
+    /// may stay shut; then that stream is reset. The default is [`DEFAULT_WRITE_STALL_TIMEOUT`]; a year is the most.
     pub fn write_stall_timeout(mut self, time: Duration) -> Self {
         self.write_stall_timeout = time.min(LONGEST_WAIT);
         self
