@@ -27,8 +27,8 @@ pub(crate) async fn start(
     server: SocketAddr,
     mut lines: impl FnMut() -> Line + Send + 'static,
 ) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("a bound socket");
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             tokio::spawn(pass(client, server, lines()));
@@ -42,10 +42,10 @@ async fn pass(mut client: TcpStream, server: SocketAddr, line: Line) {
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     // A cut is a FIN or a RST; the latter may take with it what was passed on before.
     if line.cut_after.is_multiple_of(2) {
-        client.set_zero_linger().unwrap();
+        client.set_zero_linger().expect("an open socket");
     }
     // Each piece is a segment of its own.
-    client.set_nodelay(true).unwrap();
+    client.set_nodelay(true).expect("an open socket");
     let (mut from_client, mut to_client) = client.split();
     let (from_server, mut to_server) = server.split();
     // Either end ends both: the sockets are dropped with this function. How they fail is what the client is to cope with.
