@@ -10,7 +10,7 @@ use std::{
 use futures_util::StreamExt;
 use loom::{sync::Notify, thread};
 
-use super::{Delivery, Hub, Subscription};
+use super::{Delivery, Hub, Subscription, Topics};
 use crate::Message;
 
 /// Each schedule with at most so many switches away from a thread that could go on. Bugs of this kind need one or two; three take a quarter of a minute.
@@ -37,6 +37,11 @@ fn next(subscription: &mut Subscription) -> Option<Delivery> {
     }
 }
 
+/// A subscription of somebody who was here before, and so is not told first where it stands.
+fn open(hub: &Hub, topics: impl Topics) -> Subscription {
+    hub.subscribe(topics).resume(hub.position()).open().expect("open")
+}
+
 fn number(delivery: Option<Delivery>) -> u64 {
     match delivery {
         Some(Delivery::Message(message)) => message.position().expect("a position").number(),
@@ -58,7 +63,7 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
 fn a_sleeping_subscriber_of_one_topic_misses_no_message() {
     model(|| {
         let hub = Hub::new();
-        let mut subscription = hub.subscribe("a").open().expect("open");
+        let mut subscription = open(&hub, "a");
         let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
         assert_eq!(number(next(&mut subscription)), 1);
         assert_eq!(number(next(&mut subscription)), 2);
@@ -70,7 +75,7 @@ fn a_sleeping_subscriber_of_one_topic_misses_no_message() {
 fn two_publishers_wake_a_subscriber_of_one_topic_for_both() {
     model(|| {
         let hub = Hub::new();
-        let mut subscription = hub.subscribe("a").open().expect("open");
+        let mut subscription = open(&hub, "a");
         let publishers = [hub.clone(), hub].map(|hub| thread::spawn(move || publish(&hub, "a")));
         assert_eq!(number(next(&mut subscription)), 1);
         assert_eq!(number(next(&mut subscription)), 2);
@@ -82,7 +87,7 @@ fn two_publishers_wake_a_subscriber_of_one_topic_for_both() {
 fn messages_of_two_topics_arrive_in_the_order_of_their_positions() {
     model(|| {
         let hub = Hub::new();
-        let mut subscription = hub.subscribe(["a", "b"]).open().expect("open");
+        let mut subscription = open(&hub, ["a", "b"]);
         let publishers = [(hub.clone(), "a"), (hub, "b")]
             .map(|(hub, topic)| thread::spawn(move || publish(&hub, topic)));
         assert_eq!(number(next(&mut subscription)), 1);
@@ -95,7 +100,7 @@ fn messages_of_two_topics_arrive_in_the_order_of_their_positions() {
 fn a_topic_that_begins_while_its_pattern_is_read_is_not_missed() {
     model(|| {
         let hub = Hub::new();
-        let mut subscription = hub.subscribe("*").open().expect("open");
+        let mut subscription = open(&hub, "*");
         let publisher = thread::spawn(move || {
             publish(&hub, "a");
             publish(&hub, "b");
@@ -110,8 +115,8 @@ fn a_topic_that_begins_while_its_pattern_is_read_is_not_missed() {
 fn one_that_leaves_hides_nobody_from_a_publisher() {
     model(|| {
         let hub = Hub::new();
-        let leaves = hub.subscribe("a").open().expect("open");
-        let mut stays = hub.subscribe("a").open().expect("open");
+        let leaves = open(&hub, "a");
+        let mut stays = open(&hub, "a");
         let publisher = thread::spawn(move || publish(&hub, "a"));
         let leaving = thread::spawn(move || drop(leaves));
         assert_eq!(number(next(&mut stays)), 1);
