@@ -130,7 +130,7 @@ fn a_close_reaches_who_sleeps_after_all_that_was_published_before() {
     for topics in [&["a"][..], &["*"]] {
         model(move || {
             let hub = Hub::new();
-            let mut subscription = hub.subscribe(topics).open().expect("open");
+            let mut subscription = open(&hub, topics);
             let publisher = thread::spawn(move || {
                 publish(&hub, "a");
                 hub.close();
