@@ -188,7 +188,7 @@ fn by_pattern(topics: usize) -> Duration {
     const TIMES: usize = 1_000;
     let hub = Hub::builder().max_topics(topics).build();
     let names: Vec<_> = (0..topics).map(|topic| format!("topic.{topic}")).collect();
-    names.iter().for_each(|name| drop(hub.publish(name, message()).expect("published")));
+    names.iter().for_each(|name| _ = hub.publish(name, message()).expect("published"));
     let mut subscriber = Plain(Box::pin(hub.subscribe("topic.*").open().expect("open")));
     let mut times: Vec<_> = (0..ROUNDS)
         .map(|_| {
@@ -208,7 +208,7 @@ fn publishing(topics: usize) -> Duration {
     const TIMES: usize = 20_000;
     let hub = Hub::builder().max_topics(topics).build();
     let names: Vec<_> = (0..topics).map(|topic| format!("topic.{topic}")).collect();
-    names.iter().for_each(|name| drop(hub.publish(name, message()).expect("published")));
+    names.iter().for_each(|name| _ = hub.publish(name, message()).expect("published"));
     let mut times: Vec<_> = (0..ROUNDS)
         .map(|_| {
             let start = cpu();
@@ -225,14 +225,14 @@ fn publishing(topics: usize) -> Duration {
 fn resuming() -> Duration {
     let hub = Hub::new();
     let first = hub.publish("trades", message()).expect("published");
-    (0..1_000).for_each(|_| drop(hub.publish("trades", message()).expect("published")));
+    (0..1_000).for_each(|_| _ = hub.publish("trades", message()).expect("published"));
     let mut times: Vec<_> = (0..201)
         .map(|_| {
             let start = cpu();
             let subscription = hub.subscribe("trades").resume(first).open().expect("open");
             let mut subscriber = Plain(Box::pin(subscription));
             subscriber.drain(&mut Context::from_waker(Waker::noop()));
-            (cpu() - start)
+            cpu() - start
         })
         .collect();
     times.sort_unstable();
