@@ -211,6 +211,7 @@ mod guide {
         shutdown_and_deploys: "../../../docs/src/shutdown-and-deploys.md";
         behind_a_proxy: "../../../docs/src/behind-a-proxy.md";
         limits: "../../../docs/src/limits.md";
+        performance: "../../../docs/src/performance.md";
         #[cfg(feature = "tracing")]
         tracing: "../../../docs/src/tracing.md";
         messages: "../../../docs/src/messages.md";
