@@ -35,7 +35,7 @@ struct Measured {
 fn measure(server: &Server, load: Load, outstanding: usize) -> Result<Measured, Failure> {
     let mut streams = Streams::of(server.address, "/events")?;
     let mut deliveries = Deliveries::new(load.receivers, outstanding);
-    streams.open(load.receivers, |stream, event| deliveries.take(stream, event))?;
+    streams.open(load.receivers, &mut deliveries)?;
     let mut publisher = Publisher::connect(server.address)?;
 
     run(&mut streams, &mut publisher, &mut deliveries, load.warm_up)?;
@@ -71,7 +71,7 @@ fn run(
         if !numbers.is_empty() {
             publisher.publish(numbers)?;
         }
-        streams.read(|stream, event| deliveries.take(stream, event))?;
+        streams.read(deliveries)?;
         if streams.ends().ended > 0 {
             return Err(Failure::new("a stream ended by itself"));
         }

@@ -10,6 +10,7 @@ use crate::{
     publisher::Publisher,
     server::Server,
     stats::percentile,
+    wire::Take,
 };
 
 pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
@@ -19,7 +20,7 @@ pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure>
         let deliveries = Rc::new(RefCell::new(Deliveries::new(count, 1)));
         let taking = Rc::clone(&deliveries);
         let mut streams = Http2Streams::of(server.address, "/events", move |stream, event| {
-            taking.borrow_mut().take(stream, event)
+            taking.borrow_mut().take(stream, event, &[])
         });
         streams.open(count).await?;
         let mut publisher = Publisher::connect(server.address)?;

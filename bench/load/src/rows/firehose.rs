@@ -15,9 +15,10 @@ pub(crate) fn http1(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failur
     measure(server, plan, |events| {
         let mut streams = Streams::of(server.address, &path(events))?;
         let mut counter = Counter::default();
-        streams.open(1, |_, event| counter.take(event))?;
+        let mut taker = |_: usize, event: Event<'_>| counter.take(event);
+        streams.open(1, &mut taker)?;
         while streams.ends().ended == 0 {
-            streams.read(|_, event| counter.take(event))?;
+            streams.read(&mut taker)?;
         }
         counter.check(events)
     })
