@@ -8,6 +8,8 @@ use crate::{
 
 /// Latency is sampled on one stream of so many.
 const SAMPLED: usize = 16;
+/// More than a round has. What would come after them is not sampled, so that reading never allocates for them.
+const SAMPLES: usize = 1 << 20;
 
 /// The messages of one topic, on their way to all streams.
 ///
@@ -25,9 +27,7 @@ pub(crate) struct Deliveries {
     waiting: Box<[usize]>,
     /// What is on its way, in a ring.
     known: Box<[Known]>,
-    /// Nanoseconds, while sampling.
-    samples: Vec<u64>,
-    sampling: bool,
+    samples: Samples,
 }
 
 /// A message that some stream has.
@@ -37,6 +37,12 @@ struct Known {
     time: u64,
     /// Its event. It keeps its memory, so reading allocates once for each place in the ring.
     wire: Vec<u8>,
+}
+
+/// Latencies. Until there is room for them, nothing is sampled.
+#[derive(Debug, Default)]
+struct Samples {
+    nanoseconds: Vec<u64>,
 }
 
 impl Deliveries {
@@ -52,31 +58,36 @@ impl Deliveries {
             complete: 0,
             waiting: waiting.into_boxed_slice(),
             known: vec![nothing; outstanding].into_boxed_slice(),
-            samples: Vec::new(),
-            sampling: false,
+            samples: Samples::default(),
         }
     }
 
-    /// The numbers of the messages that may be published now, up to `total` in all. The caller publishes them.
-    pub(crate) fn publish(&mut self, total: u64) -> std::ops::Range<u64> {
-        let until = total.min(self.complete + self.known.len() as u64);
+    /// The numbers of the messages that may be published now. The caller publishes them.
+    pub(crate) fn publish(&mut self) -> std::ops::Range<u64> {
+        let until = self.complete + self.known.len() as u64;
         let range = self.published..until;
         self.published = until;
         range
     }
 
+    /// How many messages every stream has.
     pub(crate) fn complete(&self) -> u64 {
         self.complete
     }
 
-    /// Begins to sample latencies, of so many messages.
-    pub(crate) fn sample(&mut self, messages: u64) {
-        self.samples.reserve_exact(self.next.len().div_ceil(SAMPLED) * messages as usize);
-        self.sampling = true;
+    /// Whether every stream has all that was published.
+    pub(crate) fn are_complete(&self) -> bool {
+        self.complete == self.published
     }
 
+    /// Begins to sample latencies.
+    pub(crate) fn sample(&mut self) {
+        self.samples.nanoseconds.reserve_exact(SAMPLES);
+    }
+
+    /// The samples, in nanoseconds.
     pub(crate) fn take_samples(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.samples)
+        std::mem::take(&mut self.samples.nanoseconds)
     }
 
     /// Takes note that a stream has all messages before this one.
@@ -110,9 +121,7 @@ impl Take for Deliveries {
         known.wire.clear();
         known.wire.extend_from_slice(wire);
         self.advance(stream, number + 1);
-        if self.sampling && stream.is_multiple_of(SAMPLED) {
-            self.samples.push(clock::now().saturating_sub(time));
-        }
+        self.samples.take(stream, time);
         Ok(())
     }
 
@@ -128,14 +137,21 @@ impl Take for Deliveries {
             }
             used += known.wire.len();
             number += 1;
-            if self.sampling && stream.is_multiple_of(SAMPLED) {
-                self.samples.push(clock::now().saturating_sub(known.time));
-            }
+            self.samples.take(stream, known.time);
         }
         if number > from {
             self.advance(stream, number);
         }
         used
+    }
+}
+
+impl Samples {
+    /// Takes note that a stream has a message of this time.
+    fn take(&mut self, stream: usize, time: u64) {
+        if stream.is_multiple_of(SAMPLED) && self.nanoseconds.len() < self.nanoseconds.capacity() {
+            self.nanoseconds.push(clock::now().saturating_sub(time));
+        }
     }
 }
 
@@ -193,7 +209,7 @@ mod tests {
     /// What has all six messages on stream 0.
     fn begun() -> Deliveries {
         let mut deliveries = Deliveries::new(3, 8);
-        deliveries.publish(6);
+        assert_eq!(deliveries.publish(), 0..8);
         Events::default().feed(0, wire().as_bytes(), &mut deliveries).expect("in order");
         deliveries
     }
@@ -264,22 +280,25 @@ mod tests {
     #[test]
     fn a_message_is_complete_when_every_stream_has_it() {
         let mut deliveries = Deliveries::new(2, 3);
-        assert_eq!(deliveries.publish(10), 0..3);
+        assert_eq!(deliveries.publish(), 0..3);
         for number in 0..3 {
             assert_eq!(deliver(&mut deliveries, 0, number), Ok(()));
         }
         assert_eq!(deliveries.complete(), 0);
-        assert_eq!(deliveries.publish(10), 3..3);
+        assert_eq!(deliveries.publish(), 3..3);
         assert_eq!(deliver(&mut deliveries, 1, 0), Ok(()));
         assert_eq!(deliveries.complete(), 1);
-        assert_eq!(deliveries.publish(10), 3..4);
-        assert_eq!(deliveries.publish(10), 4..4);
+        assert_eq!(deliver(&mut deliveries, 1, 1), Ok(()));
+        assert_eq!(deliver(&mut deliveries, 1, 2), Ok(()));
+        assert!(deliveries.are_complete());
+        assert_eq!(deliveries.publish(), 3..6);
+        assert!(!deliveries.are_complete());
     }
 
     #[test]
     fn a_message_missing_twice_or_made_up_is_noticed() {
-        let mut deliveries = Deliveries::new(1, 8);
-        assert_eq!(deliveries.publish(3), 0..3);
+        let mut deliveries = Deliveries::new(1, 3);
+        assert_eq!(deliveries.publish(), 0..3);
         assert!(deliver(&mut deliveries, 0, 1).is_err(), "0 is missing");
         assert_eq!(deliver(&mut deliveries, 0, 0), Ok(()));
         assert!(deliver(&mut deliveries, 0, 0).is_err(), "0 came twice");
@@ -292,11 +311,11 @@ mod tests {
     #[test]
     fn latency_is_sampled_on_some_streams_once_it_is_asked_for() {
         let mut deliveries = Deliveries::new(SAMPLED + 1, 2);
-        deliveries.publish(2);
+        deliveries.publish();
         for stream in 0..=SAMPLED {
             deliver(&mut deliveries, stream, 0).expect("in order");
         }
-        deliveries.sample(1);
+        deliveries.sample();
         for stream in 0..=SAMPLED {
             deliver(&mut deliveries, stream, 1).expect("in order");
         }

@@ -24,6 +24,7 @@ mod server;
 mod stats;
 mod streams;
 mod table;
+mod windows;
 mod wire;
 
 use std::{fs, process::ExitCode};

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// After this, the server is taken for one that does not end.
-const BOUND: Duration = Duration::from_secs(5);
+const BOUND: Duration = Duration::from_secs(3);
 /// How often it is asked whether the server has ended.
 const STEP: Duration = Duration::from_millis(5);
 
