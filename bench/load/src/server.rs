@@ -70,6 +70,10 @@ impl Server {
         Ok(server)
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn cpu(&self) -> Result<u64, Failure> {
         meter::cpu(self.child.id())
     }
