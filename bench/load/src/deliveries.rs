@@ -20,6 +20,8 @@ const SAMPLES: usize = 1 << 20;
 pub(crate) struct Deliveries {
     /// The number that each stream must get next.
     next: Vec<u64>,
+    /// How many messages may be on their way at once.
+    outstanding: u64,
     published: u64,
     /// Messages that every stream has.
     complete: u64,
@@ -48,23 +50,26 @@ struct Samples {
 impl Deliveries {
     /// At most `outstanding` messages are on their way at once.
     pub(crate) fn new(streams: usize, outstanding: usize) -> Self {
-        // A stream may be before any of the messages that are on their way, or behind the last.
-        let mut waiting = vec![0; outstanding + 1];
+        // A stream may be before any of the messages that are on their way, or behind the last. Rings are powers of two, because to divide by another length cost
+        // more than to compare a message.
+        let places = (outstanding + 1).next_power_of_two();
+        let mut waiting = vec![0; places];
         waiting[0] = streams;
         let nothing = Known { number: u64::MAX, time: 0, wire: Vec::new() };
         Self {
             next: vec![0; streams],
+            outstanding: outstanding as u64,
             published: 0,
             complete: 0,
             waiting: waiting.into_boxed_slice(),
-            known: vec![nothing; outstanding].into_boxed_slice(),
+            known: vec![nothing; places].into_boxed_slice(),
             samples: Samples::default(),
         }
     }
 
     /// The numbers of the messages that may be published now. The caller publishes them.
     pub(crate) fn publish(&mut self) -> std::ops::Range<u64> {
-        let until = self.complete + self.known.len() as u64;
+        let until = self.complete + self.outstanding;
         let range = self.published..until;
         self.published = until;
         range
@@ -90,13 +95,17 @@ impl Deliveries {
         std::mem::take(&mut self.samples.nanoseconds)
     }
 
+    /// Where a message stands in the rings.
+    fn place(&self, number: u64) -> usize {
+        number as usize & (self.waiting.len() - 1)
+    }
+
     /// Takes note that a stream has all messages before this one.
     fn advance(&mut self, stream: usize, to: u64) {
-        let ring = self.waiting.len() as u64;
         let from = std::mem::replace(&mut self.next[stream], to);
-        self.waiting[(from % ring) as usize] -= 1;
-        self.waiting[(to % ring) as usize] += 1;
-        while self.complete < self.published && self.waiting[(self.complete % ring) as usize] == 0 {
+        self.waiting[self.place(from)] -= 1;
+        self.waiting[self.place(to)] += 1;
+        while self.complete < self.published && self.waiting[self.place(self.complete)] == 0 {
             self.complete += 1;
         }
     }
@@ -112,7 +121,7 @@ impl Take for Deliveries {
         if number != expected || number >= self.published {
             return Err(Malformed::new(format!("message {number} instead of {expected}")));
         }
-        let place = (number % self.known.len() as u64) as usize;
+        let place = self.place(number);
         let known = &mut self.known[place];
         if known.number == number && known.time != time {
             return Err(Malformed::new(format!("message {number} with the time of another")));
@@ -129,7 +138,7 @@ impl Take for Deliveries {
         let from = self.next[stream];
         let mut number = from;
         let mut used = 0;
-        let (end, begin) = self.known.split_at((from % self.known.len() as u64) as usize);
+        let (end, begin) = self.known.split_at(self.place(from));
         for known in begin.iter().chain(end) {
             let is_next = known.number == number && !known.wire.is_empty();
             if !(is_next && bytes[used..].starts_with(&known.wire)) {

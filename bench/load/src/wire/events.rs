@@ -77,6 +77,9 @@ fn take(stream: usize, bytes: &[u8], taker: &mut impl Take) -> Result<usize, Mal
     let mut used = 0;
     while used < bytes.len() {
         used += taker.recognise(stream, &bytes[used..]);
+        if used == bytes.len() {
+            break;
+        }
         let (length, is_whole) = read_one(stream, &bytes[used..], taker)?;
         used += length;
         if !is_whole {
