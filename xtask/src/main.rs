@@ -59,7 +59,7 @@ fn print_commands() {
         println!("  {:<13}{}", step.name, step.what);
     }
     println!(
-        "  {:<13}servers side by side under load: --quick, --only ROW, --rounds N (bench/README.md)",
+        "  {:<13}servers side by side under load: --quick, --only ROW, --rounds N, --runs N, --profile (bench/README.md)",
         "bench"
     );
     println!("  {:<13}one function beside its peers: cargo xtask bench --bench NAME", "");

@@ -1,4 +1,4 @@
-//! The command line, parsed by hand: it has three options (pure).
+//! The command line, parsed by hand: it has few options (pure).
 
 use crate::{failure::Failure, rows::ROWS};
 
@@ -12,15 +12,22 @@ pub(crate) struct Args {
     /// Names of servers; none for all.
     pub(crate) servers: Vec<String>,
     pub(crate) rounds: Option<usize>,
+    /// Whole runs, one after another.
+    pub(crate) runs: Option<usize>,
+    /// No figures, but where our server's CPU time goes.
+    pub(crate) profile: bool,
 }
 
 pub(crate) const HELP: &str = "\
-cargo xtask bench [--quick] [--only ROW,ROW] [--servers NAME,NAME] [--rounds N]
+cargo xtask bench [--quick] [--only ROW,ROW] [--servers NAME,NAME] [--rounds N] [--runs N]
+cargo xtask bench --profile [--only ROW,ROW]
 
   --quick     small sizes and one round: shows that all of it works
   --only      these rows, and no results file
   --servers   these servers, and no results file
-  --rounds    so many rounds, 5 by default";
+  --rounds    so many rounds, 5 by default
+  --runs      so many whole runs, 1 by default: the pass lines hold in each, or do not
+  --profile   where the CPU time of volga goes, by perf, in place of figures";
 
 impl Args {
     /// Reads the arguments after the program's name.
@@ -46,14 +53,9 @@ impl Args {
                         crate::peer::PEERS.iter().map(|peer| peer.name).collect();
                     parsed.servers = names(&value()?, "server", &servers)?;
                 }
-                "--rounds" => {
-                    let text = value()?;
-                    let rounds = text.parse().ok().filter(|rounds| *rounds > 0);
-                    parsed.rounds =
-                        Some(rounds.ok_or_else(|| {
-                            Failure::new(format!("`{text}` is no number of rounds"))
-                        })?);
-                }
+                "--rounds" => parsed.rounds = Some(number(&value()?, "rounds")?),
+                "--runs" => parsed.runs = Some(number(&value()?, "runs")?),
+                "--profile" => parsed.profile = true,
                 _ => return Err(Failure::new(format!("did not expect `{arg}`\n\n{HELP}"))),
             }
         }
@@ -64,6 +66,11 @@ impl Args {
     pub(crate) fn is_whole(&self) -> bool {
         !self.quick && self.only.is_empty() && self.servers.is_empty()
     }
+}
+
+fn number(text: &str, what: &str) -> Result<usize, Failure> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| Failure::new(format!("`{text}` is no number of {what}")))
 }
 
 fn names(list: &str, what: &str, known: &[&str]) -> Result<Vec<String>, Failure> {
@@ -89,12 +96,15 @@ mod tests {
     #[test]
     fn each_option_is_understood() {
         assert_eq!(parse("").expect("nothing"), Args::default());
-        let all = parse("--quick --only idle,churn --rounds 3 --servers volga,limit");
+        let all =
+            parse("--quick --only idle,churn --rounds 3 --runs 2 --servers volga,limit --profile");
         let expected = Args {
             quick: true,
             only: vec!["idle".into(), "churn".into()],
             servers: vec!["volga".into(), "limit".into()],
             rounds: Some(3),
+            runs: Some(2),
+            profile: true,
         };
         assert_eq!(all.expect("all options"), expected);
     }
@@ -106,6 +116,7 @@ mod tests {
             ("--only idel", "`idel`"),
             ("--only", "`--only`"),
             ("--rounds 0", "`0`"),
+            ("--runs two", "`two`"),
             ("--servers apache", "`apache`"),
         ] {
             let failure = parse(line).expect_err(line);

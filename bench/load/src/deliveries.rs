@@ -3,64 +3,116 @@
 use crate::{
     clock,
     publisher::DATA,
-    wire::{Event, Malformed},
+    wire::{Event, Malformed, Take},
 };
 
 /// Latency is sampled on one stream of so many.
-const SAMPLED: usize = 8;
+const SAMPLED: usize = 16;
+/// More than a round has. What would come after them is not sampled, so that reading never allocates for them.
+const SAMPLES: usize = 1 << 20;
 
 /// The messages of one topic, on their way to all streams.
+///
+/// Nearly all that a stream gets is what another got just before. So the bytes of each message, as they were last read and checked, are kept
+/// while it is on its way, and what equals them byte for byte is that message. The rest is read field by field. This is the same for every server,
+/// however it writes its events.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
     /// The number that each stream must get next.
     next: Vec<u64>,
+    /// How many messages may be on their way at once.
+    outstanding: u64,
     published: u64,
     /// Messages that every stream has.
     complete: u64,
-    /// How many streams have message `complete`, the one after it, and so on, in a ring.
-    counts: Box<[usize]>,
-    /// Nanoseconds, while sampling.
-    samples: Vec<u64>,
-    sampling: bool,
+    /// How many streams must get message `complete` next, how many the one after it, and so on, in a ring.
+    waiting: Box<[usize]>,
+    /// What is on its way, in a ring.
+    known: Box<[Known]>,
+    samples: Samples,
+}
+
+/// A message that some stream has.
+#[derive(Clone, Debug)]
+struct Known {
+    number: u64,
+    time: u64,
+    /// Its event. It keeps its memory, so reading allocates once for each place in the ring.
+    wire: Vec<u8>,
+}
+
+/// Latencies. Until there is room for them, nothing is sampled.
+#[derive(Debug, Default)]
+struct Samples {
+    nanoseconds: Vec<u64>,
 }
 
 impl Deliveries {
     /// At most `outstanding` messages are on their way at once.
     pub(crate) fn new(streams: usize, outstanding: usize) -> Self {
+        // A stream may be before any of the messages that are on their way, or behind the last. Rings are powers of two, because to divide by another length cost
+        // more than to compare a message.
+        let places = (outstanding + 1).next_power_of_two();
+        let mut waiting = vec![0; places];
+        waiting[0] = streams;
+        let nothing = Known { number: u64::MAX, time: 0, wire: Vec::new() };
         Self {
             next: vec![0; streams],
+            outstanding: outstanding as u64,
             published: 0,
             complete: 0,
-            counts: vec![0; outstanding].into_boxed_slice(),
-            samples: Vec::new(),
-            sampling: false,
+            waiting: waiting.into_boxed_slice(),
+            known: vec![nothing; places].into_boxed_slice(),
+            samples: Samples::default(),
         }
     }
 
-    /// The numbers of the messages that may be published now, up to `total` in all. The caller publishes them.
-    pub(crate) fn publish(&mut self, total: u64) -> std::ops::Range<u64> {
-        let until = total.min(self.complete + self.counts.len() as u64);
+    /// The numbers of the messages that may be published now. The caller publishes them.
+    pub(crate) fn publish(&mut self) -> std::ops::Range<u64> {
+        let until = self.complete + self.outstanding;
         let range = self.published..until;
         self.published = until;
         range
     }
 
+    /// How many messages every stream has.
     pub(crate) fn complete(&self) -> u64 {
         self.complete
     }
 
-    /// Begins to sample latencies, of so many messages.
-    pub(crate) fn sample(&mut self, messages: u64) {
-        self.samples.reserve_exact(self.next.len().div_ceil(SAMPLED) * messages as usize);
-        self.sampling = true;
+    /// Whether every stream has all that was published.
+    pub(crate) fn are_complete(&self) -> bool {
+        self.complete == self.published
     }
 
+    /// Begins to sample latencies.
+    pub(crate) fn sample(&mut self) {
+        self.samples.nanoseconds.reserve_exact(SAMPLES);
+    }
+
+    /// The samples, in nanoseconds.
     pub(crate) fn take_samples(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.samples)
+        std::mem::take(&mut self.samples.nanoseconds)
     }
 
-    /// Takes note of an event that a stream got.
-    pub(crate) fn take(&mut self, stream: usize, event: Event<'_>) -> Result<(), Malformed> {
+    /// Where a message stands in the rings.
+    fn place(&self, number: u64) -> usize {
+        number as usize & (self.waiting.len() - 1)
+    }
+
+    /// Takes note that a stream has all messages before this one.
+    fn advance(&mut self, stream: usize, to: u64) {
+        let from = std::mem::replace(&mut self.next[stream], to);
+        self.waiting[self.place(from)] -= 1;
+        self.waiting[self.place(to)] += 1;
+        while self.complete < self.published && self.waiting[self.place(self.complete)] == 0 {
+            self.complete += 1;
+        }
+    }
+}
+
+impl Take for Deliveries {
+    fn take(&mut self, stream: usize, event: Event<'_>, wire: &[u8]) -> Result<(), Malformed> {
         let Event::Data(data) = event else { return Ok(()) };
         let (number, time) = parse(data).ok_or_else(|| {
             Malformed::new(format!("data that nobody published: `{}`", data.escape_ascii()))
@@ -69,25 +121,56 @@ impl Deliveries {
         if number != expected || number >= self.published {
             return Err(Malformed::new(format!("message {number} instead of {expected}")));
         }
-        self.next[stream] += 1;
-        let ring = self.counts.len() as u64;
-        let count = &mut self.counts[(number % ring) as usize];
-        *count += 1;
-        // Streams get messages in order, so no later message is complete before this one.
-        if *count == self.next.len() {
-            *count = 0;
-            self.complete += 1;
+        let place = self.place(number);
+        let known = &mut self.known[place];
+        if known.number == number && known.time != time {
+            return Err(Malformed::new(format!("message {number} with the time of another")));
         }
-        if self.sampling && stream.is_multiple_of(SAMPLED) {
-            self.samples.push(clock::now().saturating_sub(time));
-        }
+        (known.number, known.time) = (number, time);
+        known.wire.clear();
+        known.wire.extend_from_slice(wire);
+        self.advance(stream, number + 1);
+        self.samples.take(stream, time);
         Ok(())
+    }
+
+    fn recognise(&mut self, stream: usize, bytes: &[u8]) -> usize {
+        let from = self.next[stream];
+        let mut number = from;
+        let mut used = 0;
+        let (end, begin) = self.known.split_at(self.place(from));
+        for known in begin.iter().chain(end) {
+            let is_next = known.number == number && !known.wire.is_empty();
+            if !(is_next && bytes[used..].starts_with(&known.wire)) {
+                break;
+            }
+            used += known.wire.len();
+            number += 1;
+            self.samples.take(stream, known.time);
+        }
+        if number > from {
+            self.advance(stream, number);
+        }
+        used
     }
 }
 
-/// Number and time of a message: ten digits, a space, twenty digits.
+impl Samples {
+    /// Takes note that a stream has a message of this time.
+    fn take(&mut self, stream: usize, time: u64) {
+        if stream.is_multiple_of(SAMPLED) && self.nanoseconds.len() < self.nanoseconds.capacity() {
+            self.nanoseconds.push(clock::now().saturating_sub(time));
+        }
+    }
+}
+
+/// Number and time of a message: ten digits, a space, twenty digits, a space, and dots.
 fn parse(data: &[u8]) -> Option<(u64, u64)> {
-    if data.len() != DATA || data[10] != b' ' || data[31] != b' ' {
+    let is_ours = data.len() == DATA
+        && data[10] == b' '
+        && data[31] == b' '
+        && data[32..].iter().all(|&byte| byte == b'.');
+    if !is_ours {
         return None;
     }
     Some((decimal(&data[..10])?, decimal(&data[11..31])?))
@@ -103,48 +186,145 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Events;
+
+    fn data(number: u64, time: u64) -> String {
+        format!("{number:010} {time:020} {:.<32}", "")
+    }
 
     fn deliver(deliveries: &mut Deliveries, stream: usize, number: u64) -> Result<(), Malformed> {
-        let data = format!("{number:010} {:020} {:.<32}", 0, "");
-        deliveries.take(stream, Event::Data(data.as_bytes()))
+        let data = data(number, 0);
+        deliveries.take(stream, Event::Data(data.as_bytes()), &[])
+    }
+
+    /// Six messages as a server could write them, with what stands between events.
+    fn wire() -> String {
+        let mut wire = String::from("retry: 7\n\n: hi\n\nid: 0\n\n");
+        for number in 0..6 {
+            wire.push_str(&format!("id: x{number}\ndata: {}\n\n", data(number, 900 + number)));
+        }
+        wire
+    }
+
+    /// Reads each event by its fields, and knows none by sight.
+    struct Slow(Deliveries);
+
+    impl Take for Slow {
+        fn take(&mut self, stream: usize, event: Event<'_>, wire: &[u8]) -> Result<(), Malformed> {
+            self.0.take(stream, event, wire)
+        }
+    }
+
+    /// What has all six messages on stream 0.
+    fn begun() -> Deliveries {
+        let mut deliveries = Deliveries::new(3, 8);
+        assert_eq!(deliveries.publish(), 0..8);
+        Events::default().feed(0, wire().as_bytes(), &mut deliveries).expect("in order");
+        deliveries
+    }
+
+    /// What a stream comes to that gets these bytes in parts of this size: its next message, or an error.
+    fn read(taker: &mut impl Take, wire: &[u8], size: usize) -> Result<(), Malformed> {
+        let mut events = Events::default();
+        wire.chunks(size).try_for_each(|part| events.feed(1, part, taker))
+    }
+
+    #[test]
+    fn what_is_known_by_sight_is_the_same_on_any_cut() {
+        let wire = wire();
+        for size in 1..=wire.len() {
+            let mut deliveries = begun();
+            assert_eq!(read(&mut deliveries, wire.as_bytes(), size), Ok(()), "parts of {size}");
+            assert_eq!(deliveries.next, [6, 6, 0], "parts of {size}");
+            assert_eq!(deliveries.complete(), 0);
+        }
+        // Uncut, and with nothing between events, no event is read by its fields.
+        let mut deliveries = begun();
+        let first = wire.find("id: x0").expect("the first event");
+        assert_eq!(deliveries.recognise(1, &wire.as_bytes()[first..]), wire.len() - first);
+    }
+
+    #[test]
+    fn a_message_that_is_lost_or_doubled_among_known_ones_is_noticed() {
+        let wire = wire();
+        let begins: Vec<usize> = wire.match_indices("id: x").map(|(at, _)| at).collect();
+        for pair in begins.windows(2) {
+            let (begin, end) = (pair[0], pair[1]);
+            let lost = format!("{}{}", &wire[..begin], &wire[end..]);
+            let doubled = format!("{}{}", &wire[..end], &wire[begin..]);
+            for bad in [lost, doubled] {
+                for size in 1..=bad.len() {
+                    assert!(read(&mut begun(), bad.as_bytes(), size).is_err(), "{bad}, {size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn damage_is_noticed_among_known_messages_as_it_is_without() {
+        let good = wire().into_bytes();
+        for at in 0..good.len() {
+            for damage in [b'\n', b'0', b'x'] {
+                let mut bad = good.clone();
+                bad[at] = damage;
+                for size in [7, 50, bad.len()] {
+                    let (mut fast, mut slow) = (begun(), Slow(begun()));
+                    let as_it_is_without = read(&mut slow, &bad, size);
+                    assert_eq!(read(&mut fast, &bad, size), as_it_is_without, "byte {at}");
+                    assert_eq!(fast.next, slow.0.next, "byte {at}");
+                    // In what was published, no byte may be another.
+                    let in_data = bad[..at]
+                        .iter()
+                        .rposition(|&byte| byte == b':')
+                        .is_some_and(|colon| at > colon + 1 && bad[..colon].ends_with(b"\ndata"));
+                    let is_end = good[at] == b'\n';
+                    if in_data && !is_end && bad != good {
+                        assert!(as_it_is_without.is_err(), "byte {at} as {damage}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]
     fn a_message_is_complete_when_every_stream_has_it() {
         let mut deliveries = Deliveries::new(2, 3);
-        assert_eq!(deliveries.publish(10), 0..3);
+        assert_eq!(deliveries.publish(), 0..3);
         for number in 0..3 {
             assert_eq!(deliver(&mut deliveries, 0, number), Ok(()));
         }
         assert_eq!(deliveries.complete(), 0);
-        assert_eq!(deliveries.publish(10), 3..3);
+        assert_eq!(deliveries.publish(), 3..3);
         assert_eq!(deliver(&mut deliveries, 1, 0), Ok(()));
         assert_eq!(deliveries.complete(), 1);
-        assert_eq!(deliveries.publish(10), 3..4);
-        assert_eq!(deliveries.publish(10), 4..4);
+        assert_eq!(deliver(&mut deliveries, 1, 1), Ok(()));
+        assert_eq!(deliver(&mut deliveries, 1, 2), Ok(()));
+        assert!(deliveries.are_complete());
+        assert_eq!(deliveries.publish(), 3..6);
+        assert!(!deliveries.are_complete());
     }
 
     #[test]
     fn a_message_missing_twice_or_made_up_is_noticed() {
-        let mut deliveries = Deliveries::new(1, 8);
-        assert_eq!(deliveries.publish(3), 0..3);
+        let mut deliveries = Deliveries::new(1, 3);
+        assert_eq!(deliveries.publish(), 0..3);
         assert!(deliver(&mut deliveries, 0, 1).is_err(), "0 is missing");
         assert_eq!(deliver(&mut deliveries, 0, 0), Ok(()));
         assert!(deliver(&mut deliveries, 0, 0).is_err(), "0 came twice");
         assert_eq!(deliver(&mut deliveries, 0, 1), Ok(()));
         assert_eq!(deliver(&mut deliveries, 0, 2), Ok(()));
         assert!(deliver(&mut deliveries, 0, 3).is_err(), "3 was not published");
-        assert!(deliveries.take(0, Event::Data(b"0000000003")).is_err(), "cut");
+        assert!(deliveries.take(0, Event::Data(b"0000000003"), &[]).is_err(), "cut");
     }
 
     #[test]
     fn latency_is_sampled_on_some_streams_once_it_is_asked_for() {
         let mut deliveries = Deliveries::new(SAMPLED + 1, 2);
-        deliveries.publish(2);
+        deliveries.publish();
         for stream in 0..=SAMPLED {
             deliver(&mut deliveries, stream, 0).expect("in order");
         }
-        deliveries.sample(1);
+        deliveries.sample();
         for stream in 0..=SAMPLED {
             deliver(&mut deliveries, stream, 1).expect("in order");
         }

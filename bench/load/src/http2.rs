@@ -161,7 +161,9 @@ async fn read(number: usize, mut body: RecvStream, shared: Rc<Shared>) {
     while let Some(data) = body.data().await {
         let taken = data.map_err(Failure::from).and_then(|data| {
             body.flow_control().release_capacity(data.len())?;
-            Ok(events.feed(&data, |event| (shared.on_event)(number, event))?)
+            Ok(events.feed(number, &data, &mut |number: usize, event: Event<'_>| {
+                (shared.on_event)(number, event)
+            })?)
         });
         if let Err(failure) = taken {
             return shared.fail(Failure::new(format!("stream {number}: {failure}")));

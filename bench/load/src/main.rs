@@ -1,7 +1,8 @@
 //! The laboratory: runs servers one after another under the same load, and says what each costs. `README.md` of `bench/` says how to read it.
 //!
-//! What is pure: `wire` (bytes to events), `deliveries` (is each message there, once, in order), `stats`, `figure`, `results`, `table`, `chart`, `args`. What
-//! acts: `server` and `launch` (processes), `streams`, `http2` and `publisher` (load), `meter` (`/proc`), and `rows`, which put them together.
+//! What is pure: `wire` (bytes to events), `deliveries` (is each message there, once, in order), `stats`, `figure`, `results`, `table`, `chart`, `layers`, `args`.
+//! What acts: `server` and `launch` (processes), `streams`, `http2` and `publisher` (load), `meter` (`/proc`), `windows`, and `rows`, which put them
+//! together; `rounds` and `profile` run the rows.
 
 mod args;
 mod chart;
@@ -12,10 +13,12 @@ mod failure;
 mod figure;
 mod http2;
 mod launch;
+mod layers;
 mod machine;
 mod meter;
 mod peer;
 mod plan;
+mod profile;
 mod publisher;
 mod results;
 mod rounds;
@@ -24,6 +27,7 @@ mod server;
 mod stats;
 mod streams;
 mod table;
+mod windows;
 mod wire;
 
 use std::{fs, process::ExitCode};
@@ -32,6 +36,8 @@ use args::Args;
 use failure::Failure;
 use peer::Places;
 use plan::Plan;
+use results::RowResult;
+use rows::Row;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();
@@ -60,11 +66,15 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
     launch::pin(cores.0).map_err(system)?;
     launch::raise_descriptors().map_err(system)?;
 
+    if args.profile {
+        return profile::run(&args, command.trim_end(), &plan, &places, cores);
+    }
     let mut text = machine::describe(&places, command.trim_end(), cores);
-    text.push_str(&format!(
-        "rounds    {}, interleaved; each figure is a median (least to most)\n",
-        plan.rounds
-    ));
+    let runs = args.runs.unwrap_or(1);
+    text.push_str(&match runs {
+        1 => format!("rounds    {}, interleaved; each figure is a median (least to most)\n", plan.rounds),
+        _ => format!("rounds    {} in each of {runs} runs, interleaved; each figure is a median of all rounds (least to most), and under the tables each run is judged by itself\n", plan.rounds),
+    });
     print!("{text}");
     let (servers, skipped) = rounds::servers(&args, &places);
     for (peer, missing) in skipped {
@@ -72,15 +82,25 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
         print!("{line}");
         text.push_str(&line);
     }
-    let mut results = Vec::new();
-    for row in rounds::rows(&args) {
-        let result = rounds::run(row, &plan, &servers, &places, cores.1);
-        let table = table::of(row, &plan, &result);
-        print!("\n{table}");
-        text.push('\n');
-        text.push_str(&table);
-        results.push((row, result));
+    let mut results: Vec<(&Row, Vec<RowResult>)> =
+        rounds::rows(&args).map(|row| (row, Vec::new())).collect();
+    for run in 1..=runs {
+        eprintln!("run {run} of {runs}");
+        for (row, results) in &mut results {
+            let result = rounds::run(row, &plan, &servers, &places, cores.1);
+            print!("\n{}", table::of(row, &plan, std::slice::from_ref(&result)));
+            results.push(result);
+        }
     }
+    let lines = table::pass_lines(&results);
+    print!("\n{lines}");
+    text.push_str(&lines);
+    for (row, results) in &results {
+        text.push('\n');
+        text.push_str(&table::of(row, &plan, results));
+    }
+    let results: Vec<(&Row, RowResult)> =
+        results.into_iter().map(|(row, runs)| (row, RowResult::of_all(&runs))).collect();
     if args.is_whole() {
         let folder = places.bench.join("results");
         fs::create_dir_all(&folder)?;

@@ -8,13 +8,13 @@ use crate::{
 };
 
 /// What the servers did in one row.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RowResult {
     pub(crate) servers: Vec<ServerResult>,
 }
 
 /// What one server did in one row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ServerResult {
     pub(crate) name: &'static str,
     /// For each round, a value for each measure, or why there is none.
@@ -57,6 +57,17 @@ impl ServerResult {
 }
 
 impl RowResult {
+    /// The rounds of several runs, as if they were of one.
+    pub(crate) fn of_all(runs: &[Self]) -> Self {
+        let mut all = runs.first().cloned().unwrap_or_default();
+        for run in runs.iter().skip(1) {
+            for (server, more) in all.servers.iter_mut().zip(&run.servers) {
+                server.rounds.extend_from_slice(&more.rounds);
+            }
+        }
+        all
+    }
+
     pub(crate) fn server(&self, name: &str) -> Option<&ServerResult> {
         self.servers.iter().find(|server| server.name == name)
     }
@@ -144,6 +155,15 @@ mod tests {
             reaches_goal: Some(false),
         };
         assert_eq!(verdict, Some(expected));
+    }
+
+    #[test]
+    fn the_rounds_of_all_runs_are_those_of_one() {
+        let run = |values| RowResult { servers: vec![server(OURS, values), server(LIMIT, &[1.0])] };
+        let all = RowResult::of_all(&[run(&[1.0, 2.0]), run(&[4.0])]);
+        let summary = all.servers[0].summary(0).expect("three rounds");
+        assert_eq!((summary.median, summary.most), (2.0, 4.0));
+        assert_eq!(all.servers[1].rounds.len(), 2);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Who runs what, and in which order: in each round every server once, so that what slows the machine down for a while slows all of them.
+//! Who runs what, and in which order: row by row, and in each round every server once, within seconds of each other, so that what slows the machine
+//! down for a while slows all of them.
 
 use crate::{
     args::Args,
@@ -35,6 +36,9 @@ pub(crate) fn rows(args: &Args) -> impl Iterator<Item = &'static Row> {
 }
 
 /// Runs all rounds of one row. A server that fails is not asked again.
+///
+/// The limit and our server stand side by side, and next to them the peer of most ratios. Every other round goes the other way round, so that nobody is always
+/// first after a pause, or always follows the slowest.
 pub(crate) fn run(
     row: &Row,
     plan: &Plan,
@@ -47,7 +51,13 @@ pub(crate) fn run(
         servers.iter().map(|peer| ServerResult { name: peer.name, rounds: Vec::new() }).collect();
     let mut result = RowResult { servers: results };
     for round in 1..=plan.rounds {
-        for (peer, result) in servers.iter().zip(&mut result.servers) {
+        let mut order: Vec<_> = servers.iter().zip(&mut result.servers).collect();
+        // Stable: the others keep their order.
+        order.sort_by_key(|(peer, _)| peer.name != LIMIT);
+        if round % 2 == 0 {
+            order.reverse();
+        }
+        for (peer, result) in order {
             if result.failure().is_some() {
                 continue;
             }

@@ -24,7 +24,7 @@ const START: Duration = Duration::from_secs(20);
 /// How long a server may take to come to rest after the load ends.
 const REST: Duration = Duration::from_secs(10);
 /// A server rests when it needed less than a thousandth of such a while.
-const WHILE: Duration = Duration::from_millis(50);
+const WHILE: Duration = Duration::from_millis(20);
 
 /// Servers listen on one of so many ports, from this one on.
 const FIRST_PORT: u16 = 20_000;
@@ -68,6 +68,10 @@ impl Server {
             thread::sleep(Duration::from_millis(10));
         }
         Ok(server)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn cpu(&self) -> Result<u64, Failure> {

@@ -11,7 +11,7 @@ use mio::{Interest, Poll, Token, net::TcpStream};
 use crate::{
     connect,
     failure::Failure,
-    wire::{Event, Events, Malformed, Response},
+    wire::{Events, Malformed, Response, Take},
 };
 
 /// How many connections wait for their answer at once: fewer than the shortest queue of a listener (128 where nothing was said).
@@ -61,12 +61,8 @@ impl Streams {
         })
     }
 
-    /// Opens streams until there are so many, and waits for the head of each. Events that come are handed on as by [`read`](Self::read).
-    pub(crate) fn open(
-        &mut self,
-        count: usize,
-        mut on_event: impl FnMut(usize, Event<'_>) -> Result<(), Malformed>,
-    ) -> Result<(), Failure> {
+    /// Opens streams until there are so many, and waits for the head of each. Events that come are taken as by [`read`](Self::read).
+    pub(crate) fn open(&mut self, count: usize, taker: &mut impl Take) -> Result<(), Failure> {
         self.streams.reserve_exact(count.saturating_sub(self.streams.len()));
         while self.streams.len() < count {
             let wave = count.min(self.streams.len() + WAVE);
@@ -82,22 +78,19 @@ impl Streams {
                 });
             }
             while self.heads < wave {
-                self.read(&mut on_event)?;
+                self.read(taker)?;
             }
         }
         Ok(())
     }
 
-    /// Waits until something comes, and hands on the events in it, each with the number of its stream.
+    /// Waits until something comes, and has the events in it taken, each with the number of its stream.
     ///
     /// # Errors
     ///
     /// When nothing comes for long, and when a server sends what none should.
-    pub(crate) fn read(
-        &mut self,
-        on_event: impl FnMut(usize, Event<'_>) -> Result<(), Malformed>,
-    ) -> Result<(), Failure> {
-        if self.read_within(PATIENCE, on_event)? {
+    pub(crate) fn read(&mut self, taker: &mut impl Take) -> Result<(), Failure> {
+        if self.read_within(PATIENCE, taker)? {
             Ok(())
         } else {
             Err(Failure::new(format!(
@@ -110,7 +103,7 @@ impl Streams {
     pub(crate) fn read_within(
         &mut self,
         time: Duration,
-        mut on_event: impl FnMut(usize, Event<'_>) -> Result<(), Malformed>,
+        taker: &mut impl Take,
     ) -> Result<bool, Failure> {
         let begin = Instant::now();
         loop {
@@ -124,7 +117,7 @@ impl Streams {
             let stream = &mut self.streams[number];
             let had_head = stream.response.has_head();
             let open = stream
-                .read(&mut self.buffer, event.is_read_closed(), |event| on_event(number, event))
+                .read(number, &mut self.buffer, event.is_read_closed(), taker)
                 .map_err(|malformed| Failure::new(format!("stream {number}: {malformed}")))?;
             self.heads += usize::from(!had_head && stream.response.has_head());
             if !open && stream.socket.take().is_some() {
@@ -145,9 +138,10 @@ impl Stream {
     /// False once the stream has ended.
     fn read(
         &mut self,
+        number: usize,
         buffer: &mut [u8],
         closed: bool,
-        mut on_event: impl FnMut(Event<'_>) -> Result<(), Malformed>,
+        taker: &mut impl Take,
     ) -> Result<bool, Malformed> {
         let Some(socket) = &mut self.socket else { return Ok(false) };
         loop {
@@ -160,7 +154,7 @@ impl Stream {
             };
             let used = self
                 .response
-                .feed(&buffer[..read], |content| self.events.feed(content, &mut on_event))?;
+                .feed(&buffer[..read], |content| self.events.feed(number, content, taker))?;
             if used < read {
                 return Err(Malformed::new("bytes after the end of its response"));
             }

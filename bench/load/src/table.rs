@@ -10,8 +10,9 @@ use crate::{
     rows::{Better, Line, Measure, Row},
 };
 
-/// The table of one row, and under it where our server stands.
-pub(crate) fn of(row: &Row, plan: &Plan, result: &RowResult) -> String {
+/// The table of one row, of the rounds of all runs, and under it where our server stands in each run.
+pub(crate) fn of(row: &Row, plan: &Plan, runs: &[RowResult]) -> String {
+    let result = &RowResult::of_all(runs);
     let mut lines = vec![header(row)];
     for server in &result.servers {
         let mut cells = vec![server.name.to_owned()];
@@ -44,7 +45,8 @@ pub(crate) fn of(row: &Row, plan: &Plan, result: &RowResult) -> String {
     let mut text = format!("## {}\n\n{}", (row.title)(plan), aligned(&lines));
     for line in row.lines {
         let measure = row.measures[line.measure];
-        let _ = writeln!(text, "{}", stand(measure, line, result.verdict(row, line)));
+        let verdicts: Vec<_> = runs.iter().map(|run| run.verdict(row, line)).collect();
+        let _ = writeln!(text, "{}", stand(measure, line, &verdicts));
     }
     text
 }
@@ -56,32 +58,71 @@ fn header(row: &Row) -> Vec<String> {
     cells
 }
 
-fn stand(measure: Measure, line: &Line, verdict: Option<Verdict>) -> String {
-    let Some(verdict) = verdict else {
+/// Where our server stands in each run.
+fn stand(measure: Measure, line: &Line, verdicts: &[Option<Verdict>]) -> String {
+    let Some(verdicts) = verdicts.iter().copied().collect::<Option<Vec<Verdict>>>() else {
         return format!("{OURS}: {}: no figure", measure.name);
     };
     let word = match measure.better {
         Better::Less => "at most",
         Better::More => "at least",
     };
-    let shown = |value: f64| match verdict.reference {
-        Some(_) => digits(value),
-        None => show(value, measure.unit),
-    };
+    let is_ratio = verdicts.iter().any(|verdict| verdict.reference.is_some());
+    let shown = |value: f64| if is_ratio { digits(value) } else { show(value, measure.unit) };
     let mut text = format!("{OURS}: {}", measure.name);
-    if let Some(reference) = verdict.reference {
-        let _ = write!(text, " ÷ {reference}");
+    if is_ratio {
+        let mut references: Vec<&str> =
+            verdicts.iter().filter_map(|verdict| verdict.reference).collect();
+        // The best peer may be another in another run.
+        references.dedup();
+        let _ = write!(text, " ÷ {}", references.join(", "));
     }
-    let _ = write!(text, " = {}", shown(verdict.value));
-    if let (Some(pass), Some(passes)) = (line.pass, verdict.passes) {
-        let end = if passes { "pass" } else { "FAIL" };
+    let list = |of: &dyn Fn(&Verdict) -> String| {
+        let texts: Vec<String> = verdicts.iter().map(of).collect();
+        texts.join(", ")
+    };
+    let _ = write!(text, " = {}", list(&|verdict| shown(verdict.value)));
+    if let Some(pass) = line.pass {
+        let end = list(&|verdict| one_of(verdict.passes, "pass", "FAIL"));
         let _ = write!(text, "; pass line {word} {}: {end}", shown(pass));
     }
-    if let (Some(goal), Some(reached)) = (line.goal, verdict.reaches_goal) {
-        let end = if reached { "reached" } else { "not yet" };
+    if let Some(goal) = line.goal {
+        let end = list(&|verdict| one_of(verdict.reaches_goal, "reached", "not yet"));
         let _ = write!(text, "; research goal {word} {}: {end}", shown(goal));
     }
     text
+}
+
+fn one_of(is_so: Option<bool>, yes: &str, no: &str) -> String {
+    if is_so == Some(true) { yes } else { no }.to_owned()
+}
+
+/// How many pass lines hold in each run, and which do not.
+pub(crate) fn pass_lines(rows: &[(&Row, Vec<RowResult>)]) -> String {
+    let mut count = 0;
+    let mut missed = Vec::new();
+    let mut runs = 0;
+    for (row, results) in rows {
+        runs = results.len();
+        for line in row.lines.iter().filter(|line| line.pass.is_some()) {
+            count += 1;
+            let passed = results
+                .iter()
+                .filter(|result| {
+                    result.verdict(row, line).is_some_and(|verdict| verdict.passes == Some(true))
+                })
+                .count();
+            if passed < runs {
+                let measure = row.measures[line.measure].name;
+                missed.push(format!("          {}: {measure}: in {passed} of {runs}\n", row.name));
+            }
+        }
+    }
+    let held = count - missed.len();
+    format!(
+        "lines     {held} of {count} pass lines hold in each of {runs} runs\n{}",
+        missed.concat()
+    )
 }
 
 /// Columns as wide as their widest cell. The last cell of a short line may be wider than its column.
@@ -125,7 +166,7 @@ mod tests {
             ServerResult { name: "axum", rounds: vec![Err(Failure::new("it fell over"))] },
             server(LIMIT, &[1_000.0, 1_000.0, 1_000.0]),
         ];
-        let text = of(&ROWS[0], &Plan::FULL, &RowResult { servers });
+        let text = of(&ROWS[0], &Plan::FULL, &[RowResult { servers }]);
         let expected = "\
 ## fan-out: 2000 HTTP/1 streams, one message at a time
 
@@ -138,5 +179,30 @@ volga: CPU per delivery ÷ limit = 1.21; pass line at most 1.30: pass; research 
 volga: CPU per delivery ÷ hyper = 0.81; pass line at most 1.00: pass
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn each_run_is_judged_by_itself() {
+        let run = |ours: f64, axum: f64| {
+            let servers = [(OURS, ours), ("hyper", 2_000.0), ("axum", axum), (LIMIT, 1_000.0)];
+            let servers = servers.map(|(name, value)| ServerResult {
+                name,
+                rounds: vec![Ok(vec![value, 5e5, 9e5])],
+            });
+            RowResult { servers: servers.into() }
+        };
+        let runs = vec![run(1_060.0, 3_000.0), run(1_400.0, 1_500.0)];
+        let text = of(&ROWS[0], &Plan::FULL, &runs);
+        for part in [
+            "volga   1.23 µs (1.06 µs to 1.40 µs)",
+            "÷ limit = 1.06, 1.40; pass line at most 1.30: pass, FAIL; research goal at most 1.10: reached, not yet",
+            "÷ hyper, axum = 0.53, 0.93; pass line at most 1.00: pass, pass",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert_eq!(
+            pass_lines(&[(&ROWS[0], runs)]),
+            "lines     1 of 2 pass lines hold in each of 2 runs\n          fan-out: CPU per delivery: in 1 of 2\n"
+        );
     }
 }

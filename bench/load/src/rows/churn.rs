@@ -1,25 +1,36 @@
 //! Clients that connect, subscribe, read the head of the answer, and vanish.
 
-use crate::{failure::Failure, plan::Plan, server::Server, streams::Streams};
+use std::time::{Duration, Instant};
+
+use crate::{
+    failure::Failure, plan::Plan, server::Server, streams::Streams, windows::Windows, wire::ignore,
+};
 
 /// Clients that are there at once.
-const AT_ONCE: usize = 50;
+pub(crate) const AT_ONCE: usize = 50;
 
 pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    come_and_go(server, plan.churn / 10)?;
-    let before = server.rest()?;
-    come_and_go(server, plan.churn)?;
-    let cpu = server.rest()? - before;
-    Ok(vec![cpu as f64 / plan.churn as f64])
+    // To warm up.
+    come_and_go(server, plan.window)?;
+    let mut windows = Windows::of(server)?;
+    while windows.begin()? {
+        let clients = come_and_go(server, plan.window)?;
+        windows.end(clients)?;
+    }
+    Ok(vec![windows.cpu()])
 }
 
-fn come_and_go(server: &Server, clients: usize) -> Result<(), Failure> {
-    for _ in 0..clients / AT_ONCE {
+/// Goes on for so long; how many clients that were.
+fn come_and_go(server: &Server, window: Duration) -> Result<u64, Failure> {
+    let begin = Instant::now();
+    let mut clients = 0;
+    while begin.elapsed() < window {
         let mut streams = Streams::of(server.address, "/events")?;
-        streams.open(AT_ONCE, |_, _| Ok(()))?;
+        streams.open(AT_ONCE, &mut ignore)?;
         if streams.ends().ended > 0 {
             return Err(Failure::new("a stream ended by itself"));
         }
+        clients += AT_ONCE as u64;
     }
-    Ok(())
+    Ok(clients)
 }

@@ -2,26 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{failure::Failure, plan::Plan, server::Server, streams::Streams, wire::Event};
+use crate::{
+    failure::Failure,
+    plan::Plan,
+    server::Server,
+    streams::Streams,
+    wire::{Event, ignore},
+};
 
 /// After this, the server is taken for one that does not end.
-const BOUND: Duration = Duration::from_secs(5);
+const BOUND: Duration = Duration::from_secs(3);
 /// How often it is asked whether the server has ended.
 const STEP: Duration = Duration::from_millis(5);
 
 pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
     let mut streams = Streams::of(server.address, "/events")?;
     // A stream may begin with a reconnection time as well; the farewell's comes later.
-    streams.open(plan.drain, |_, _| Ok(()))?;
+    streams.open(plan.drain, &mut ignore)?;
     server.rest()?;
-    while streams.read_within(STEP, |_, _| Ok(()))? {}
+    while streams.read_within(STEP, &mut ignore)? {}
 
     let mut returns: Vec<Option<u64>> = vec![None; plan.drain];
     let begin = Instant::now();
     server.terminate()?;
     let mut exit = None;
     while begin.elapsed() < BOUND && (exit.is_none() || streams.ends().ended < plan.drain) {
-        streams.read_within(STEP, |stream, event| {
+        streams.read_within(STEP, &mut |stream: usize, event: Event<'_>| {
             if let Event::Retry(time) = event {
                 returns[stream] = Some(time);
             }

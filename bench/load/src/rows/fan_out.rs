@@ -1,25 +1,25 @@
 //! One message to all streams: one at a time, and in a burst.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     deliveries::Deliveries,
     failure::Failure,
-    meter,
-    plan::{Load, OUTSTANDING, Plan},
+    plan::{OUTSTANDING, Plan},
     publisher::Publisher,
     server::Server,
     stats::percentile,
     streams::Streams,
+    windows::Windows,
 };
 
 pub(crate) fn one_at_a_time(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(server, plan.fan_out, 1)?;
+    let measured = measure(server, plan.fan_out, 1, plan.window)?;
     Ok(vec![measured.cpu, measured.p50, measured.p99])
 }
 
 pub(crate) fn burst(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(server, plan.burst, OUTSTANDING)?;
+    let measured = measure(server, plan.burst, OUTSTANDING, plan.window)?;
     Ok(vec![measured.rate, measured.cpu, measured.load_cpu, measured.p50, measured.p99])
 }
 
@@ -32,50 +32,60 @@ struct Measured {
     p99: f64,
 }
 
-fn measure(server: &Server, load: Load, outstanding: usize) -> Result<Measured, Failure> {
+fn measure(
+    server: &Server,
+    count: usize,
+    outstanding: usize,
+    window: Duration,
+) -> Result<Measured, Failure> {
     let mut streams = Streams::of(server.address, "/events")?;
-    let mut deliveries = Deliveries::new(load.receivers, outstanding);
-    streams.open(load.receivers, |stream, event| deliveries.take(stream, event))?;
+    let mut deliveries = Deliveries::new(count, outstanding);
+    streams.open(count, &mut deliveries)?;
     let mut publisher = Publisher::connect(server.address)?;
 
-    run(&mut streams, &mut publisher, &mut deliveries, load.warm_up)?;
-    deliveries.sample(load.messages);
-    let before = server.rest()?;
-    let load_before = meter::cpu(std::process::id())?;
-    let begin = Instant::now();
-    run(&mut streams, &mut publisher, &mut deliveries, load.warm_up + load.messages)?;
-    let time = begin.elapsed();
-    let load_cpu = meter::cpu(std::process::id())? - load_before;
-    let cpu = server.rest()? - before;
+    // To warm up.
+    run(&mut streams, &mut publisher, &mut deliveries, window)?;
+    deliveries.sample();
+    let mut windows = Windows::of(server)?;
+    while windows.begin()? {
+        let messages = run(&mut streams, &mut publisher, &mut deliveries, window)?;
+        windows.end(messages * count as u64)?;
+    }
 
-    let count = (load.receivers as u64 * load.messages) as f64;
     let mut samples = deliveries.take_samples();
     Ok(Measured {
-        cpu: cpu as f64 / count,
-        load_cpu: load_cpu as f64 / count,
-        rate: count / time.as_secs_f64(),
+        cpu: windows.cpu(),
+        load_cpu: windows.load_cpu(),
+        rate: windows.rate(),
         p50: percentile(&mut samples, 0.5),
         p99: percentile(&mut samples, 0.99),
     })
 }
 
-/// Publishes up to `total` messages in all and waits until every stream has each.
+/// Publishes for so long, and waits until every stream has each message; how many messages that were.
 fn run(
     streams: &mut Streams,
     publisher: &mut Publisher,
     deliveries: &mut Deliveries,
-    total: u64,
-) -> Result<(), Failure> {
-    while deliveries.complete() < total {
-        let numbers = deliveries.publish(total);
-        if !numbers.is_empty() {
-            publisher.publish(numbers)?;
+    window: Duration,
+) -> Result<u64, Failure> {
+    let before = deliveries.complete();
+    let begin = Instant::now();
+    loop {
+        if begin.elapsed() < window {
+            let numbers = deliveries.publish();
+            if !numbers.is_empty() {
+                publisher.publish(numbers)?;
+            }
+        } else if deliveries.are_complete() {
+            break;
         }
-        streams.read(|stream, event| deliveries.take(stream, event))?;
+        streams.read(deliveries)?;
         if streams.ends().ended > 0 {
             return Err(Failure::new("a stream ended by itself"));
         }
         publisher.read_answers()?;
     }
-    publisher.finish()
+    publisher.finish()?;
+    Ok(deliveries.complete() - before)
 }

@@ -1,6 +1,10 @@
 //! One message to all streams of a few HTTP/2 connections, one message at a time.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     deliveries::Deliveries,
@@ -10,51 +14,52 @@ use crate::{
     publisher::Publisher,
     server::Server,
     stats::percentile,
+    windows::Windows,
+    wire::Take,
 };
 
 pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let load = plan.fan_out_http2;
-    let count = load.receivers * STREAMS_A_CONNECTION;
+    let count = plan.fan_out_http2 * STREAMS_A_CONNECTION;
     http2::block_on(async {
         let deliveries = Rc::new(RefCell::new(Deliveries::new(count, 1)));
         let taking = Rc::clone(&deliveries);
         let mut streams = Http2Streams::of(server.address, "/events", move |stream, event| {
-            taking.borrow_mut().take(stream, event)
+            taking.borrow_mut().take(stream, event, &[])
         });
         streams.open(count).await?;
         let mut publisher = Publisher::connect(server.address)?;
 
-        publish(&streams, &mut publisher, &deliveries, load.warm_up).await?;
-        deliveries.borrow_mut().sample(load.messages);
-        let before = server.rest()?;
-        publish(&streams, &mut publisher, &deliveries, load.warm_up + load.messages).await?;
-        let cpu = server.rest()? - before;
+        // To warm up.
+        publish(&streams, &mut publisher, &deliveries, plan.window).await?;
+        deliveries.borrow_mut().sample();
+        let mut windows = Windows::of(server)?;
+        while windows.begin()? {
+            let messages = publish(&streams, &mut publisher, &deliveries, plan.window).await?;
+            windows.end(messages * count as u64)?;
+        }
 
         let mut samples = deliveries.borrow_mut().take_samples();
-        Ok(vec![
-            cpu as f64 / (count as f64 * load.messages as f64),
-            percentile(&mut samples, 0.5),
-            percentile(&mut samples, 0.99),
-        ])
+        Ok(vec![windows.cpu(), percentile(&mut samples, 0.5), percentile(&mut samples, 0.99)])
     })
 }
 
-/// Publishes up to `total` messages in all and waits until every stream has each.
+/// Publishes for so long, and waits until every stream has each message; how many messages that were.
 async fn publish(
     streams: &Http2Streams,
     publisher: &mut Publisher,
     deliveries: &RefCell<Deliveries>,
-    total: u64,
-) -> Result<(), Failure> {
-    while deliveries.borrow().complete() < total {
-        let numbers = deliveries.borrow_mut().publish(total);
-        let until = numbers.end;
+    window: Duration,
+) -> Result<u64, Failure> {
+    let before = deliveries.borrow().complete();
+    let begin = Instant::now();
+    while begin.elapsed() < window {
+        let numbers = deliveries.borrow_mut().publish();
         publisher.publish(numbers)?;
-        streams.until(|_| deliveries.borrow().complete() == until).await?;
+        streams.until(|_| deliveries.borrow().are_complete()).await?;
         if streams.ended() > 0 {
             return Err(Failure::new("a stream ended by itself"));
         }
         publisher.finish()?;
     }
-    Ok(())
+    Ok(deliveries.borrow().complete() - before)
 }

@@ -8,16 +8,21 @@ use crate::{
     plan::Plan,
     server::Server,
     streams::Streams,
+    windows::Windows,
     wire::{Event, Malformed},
 };
+
+/// Events of the two streams before the measure.
+const PROBE: u64 = 50_000;
 
 pub(crate) fn http1(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
     measure(server, plan, |events| {
         let mut streams = Streams::of(server.address, &path(events))?;
         let mut counter = Counter::default();
-        streams.open(1, |_, event| counter.take(event))?;
+        let mut taker = |_: usize, event: Event<'_>| counter.take(event);
+        streams.open(1, &mut taker)?;
         while streams.ends().ended == 0 {
-            streams.read(|_, event| counter.take(event))?;
+            streams.read(&mut taker)?;
         }
         counter.check(events)
     })
@@ -50,14 +55,19 @@ fn measure(
     plan: &Plan,
     run: impl Fn(u64) -> Result<(), Failure>,
 ) -> Result<Vec<f64>, Failure> {
-    run(plan.firehose / 10)?;
-    let before = server.rest()?;
+    // To warm up, and then to learn how many events a window has.
+    run(PROBE)?;
     let begin = Instant::now();
-    run(plan.firehose)?;
-    let time = begin.elapsed();
-    let cpu = server.rest()? - before;
-    let events = plan.firehose as f64;
-    Ok(vec![cpu as f64 / events, events / time.as_secs_f64()])
+    run(PROBE)?;
+    let windows_of_probe = plan.window.as_secs_f64() / begin.elapsed().as_secs_f64();
+    let events = (PROBE as f64 * windows_of_probe).max(1.0) as u64;
+
+    let mut windows = Windows::of(server)?;
+    while windows.begin()? {
+        run(events)?;
+        windows.end(events)?;
+    }
+    Ok(vec![windows.cpu(), windows.rate()])
 }
 
 /// Looks for each counter in its turn.

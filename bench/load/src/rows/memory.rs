@@ -7,14 +7,15 @@ use crate::{
     plan::Plan,
     server::Server,
     streams::Streams,
+    wire::ignore,
 };
 
 pub(crate) fn http1(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
     let mut streams = Streams::of(server.address, "/events")?;
     let (few, many) = plan.idle;
-    streams.open(few, |_, _| Ok(()))?;
+    streams.open(few, &mut ignore)?;
     let before = Held::now(server)?;
-    streams.open(many, |_, _| Ok(()))?;
+    streams.open(many, &mut ignore)?;
     let slope = Held::now(server)?.slope_from(before, many - few);
     if streams.ends().ended > 0 {
         return Err(Failure::new("a stream ended by itself"));
@@ -25,7 +26,7 @@ pub(crate) fn http1(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failur
 pub(crate) fn http2(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
     let (few, many) = plan.idle;
     http2::block_on(async {
-        let mut streams = Http2Streams::of(server.address, "/events", |_, _| Ok(()));
+        let mut streams = Http2Streams::of(server.address, "/events", ignore);
         streams.open(few).await?;
         let before = Held::now(server)?;
         streams.open(many).await?;

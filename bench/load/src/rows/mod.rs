@@ -125,9 +125,7 @@ const SECOND: f64 = 1e9;
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "fan-out",
-        title: |plan| {
-            format!("fan-out: {} HTTP/1 streams, one message at a time", plan.fan_out.receivers)
-        },
+        title: |plan| format!("fan-out: {} HTTP/1 streams, one message at a time", plan.fan_out),
         needs: Needs::Nothing,
         measures: &[less("CPU per delivery", Unit::Nanoseconds), P50, P99],
         lines: &[line(Against::Limit, 1.3, 1.1), floor(0, Against::BestPeer, 1.0)],
@@ -136,10 +134,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "burst",
         title: |plan| {
-            format!(
-                "burst: {} HTTP/1 streams, {OUTSTANDING} messages outstanding",
-                plan.burst.receivers
-            )
+            format!("burst: {} HTTP/1 streams, {OUTSTANDING} messages outstanding", plan.burst)
         },
         needs: Needs::Nothing,
         measures: &[
@@ -165,7 +160,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "firehose",
-        title: |plan| format!("firehose: {} JSON events on one HTTP/1 stream", plan.firehose),
+        title: |_| "firehose: JSON events on one HTTP/1 stream".to_owned(),
         needs: Needs::Firehose,
         measures: FIREHOSE,
         lines: &[line(Against::Peer("hyper"), 0.6, 0.25)],
@@ -173,7 +168,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "churn",
-        title: |plan| format!("churn: {} clients connect, subscribe, vanish", plan.churn),
+        title: |_| format!("churn: clients connect, subscribe, vanish, {} at once", churn::AT_ONCE),
         needs: Needs::Nothing,
         measures: &[less("CPU per client", Unit::Nanoseconds)],
         lines: &[line(Against::BestPeer, 1.2, 0.9)],
@@ -213,7 +208,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "fan-out-http2",
         title: |plan| {
-            let connections = plan.fan_out_http2.receivers;
+            let connections = plan.fan_out_http2;
             let streams = connections * STREAMS_A_CONNECTION;
             format!(
                 "fan-out: {streams} HTTP/2 streams on {connections} connections, one message at a time"
@@ -226,7 +221,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "firehose-http2",
-        title: |plan| format!("firehose: {} JSON events on one HTTP/2 stream", plan.firehose),
+        title: |_| "firehose: JSON events on one HTTP/2 stream".to_owned(),
         needs: Needs::FirehoseHttp2,
         measures: FIREHOSE,
         lines: &[line(Against::Peer("hyper"), 0.25, 0.08)],

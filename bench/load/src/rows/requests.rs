@@ -14,6 +14,7 @@ use crate::{
     server::Server,
     stats::percentile,
     streams::PATIENCE,
+    windows::Windows,
     wire::{Malformed, Response},
 };
 
@@ -31,17 +32,18 @@ pub(crate) fn users(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failur
 
 fn measure(server: &Server, plan: &Plan, path: &str, answer: &[u8]) -> Result<Vec<f64>, Failure> {
     let mut clients = Clients::connect(server, path, answer)?;
-    let time = Duration::from_millis(plan.requests);
-    clients.run(time / 4)?;
-    let before = server.rest()?;
-    let begin = Instant::now();
-    let mut samples = clients.run(time)?;
-    let took = begin.elapsed();
-    let cpu = server.rest()? - before;
-    let count = samples.len() as f64;
+    // To warm up.
+    clients.run(plan.window)?;
+    let mut windows = Windows::of(server)?;
+    let mut samples = Vec::new();
+    while windows.begin()? {
+        let mut took = clients.run(plan.window)?;
+        windows.end(took.len() as u64)?;
+        samples.append(&mut took);
+    }
     Ok(vec![
-        count / (cpu as f64 / 1e9),
-        count / took.as_secs_f64(),
+        1e9 / windows.cpu(),
+        windows.rate(),
         percentile(&mut samples, 0.5),
         percentile(&mut samples, 0.99),
     ])

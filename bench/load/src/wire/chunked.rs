@@ -39,8 +39,20 @@ impl Chunked {
                     let end = bytes.len().min(at + left);
                     on_content(&bytes[at..end])?;
                     let left = left - (end - at);
-                    *self = if left == 0 { Self::AfterData(2) } else { Self::Data(left) };
                     at = end;
+                    if left > 0 {
+                        *self = Self::Data(left);
+                    } else if bytes[at..].starts_with(b"\r\n") {
+                        *self = Self::Size(0);
+                        at += 2;
+                    } else {
+                        *self = Self::AfterData(2);
+                    }
+                    continue;
+                }
+                Self::Size(0) if let Some((size, length)) = size_line(&bytes[at..]) => {
+                    *self = Self::Data(size);
+                    at += length;
                     continue;
                 }
                 Self::Size(size) => match (byte as char).to_digit(16) {
@@ -71,6 +83,20 @@ impl Chunked {
     pub(crate) fn is_complete(&self) -> bool {
         matches!(self, Self::Complete)
     }
+}
+
+/// The size of a chunk and the length of its line, where all of it is there and it is as most servers write it. Whatever else there is, and what
+/// is cut, goes byte by byte: some servers frame each event, and then this line is most of the work.
+fn size_line(bytes: &[u8]) -> Option<(usize, usize)> {
+    let mut size = 0;
+    for (at, &byte) in bytes.iter().enumerate().take(8) {
+        match (byte as char).to_digit(16) {
+            Some(digit) => size = size * 16 + digit as usize,
+            None if size > 0 && bytes[at..].starts_with(b"\r\n") => return Some((size, at + 2)),
+            None => return None,
+        }
+    }
+    None
 }
 
 fn line_break(left: u8, byte: u8) -> Result<(), Malformed> {

@@ -15,6 +15,33 @@ pub(crate) enum Event<'a> {
     Retry(u64),
 }
 
+/// Whoever wants the events of the streams.
+pub(crate) trait Take {
+    /// Takes an event of a stream. `wire` is where it was read: up to the end of the line that completes it.
+    ///
+    /// # Errors
+    ///
+    /// When the stream should not have got this event.
+    fn take(&mut self, stream: usize, event: Event<'_>, wire: &[u8]) -> Result<(), Malformed>;
+
+    /// Takes the events at the beginning of `bytes` that are known by sight, because the very same bytes were read before, and returns how long
+    /// they are. What lies before `bytes` is done with, so equal bytes are equal events.
+    fn recognise(&mut self, _stream: usize, _bytes: &[u8]) -> usize {
+        0
+    }
+}
+
+impl<F: FnMut(usize, Event<'_>) -> Result<(), Malformed>> Take for F {
+    fn take(&mut self, stream: usize, event: Event<'_>, _wire: &[u8]) -> Result<(), Malformed> {
+        self(stream, event)
+    }
+}
+
+/// For whom only heads and ends matter.
+pub(crate) fn ignore(_stream: usize, _event: Event<'_>) -> Result<(), Malformed> {
+    Ok(())
+}
+
 /// Finds the events of one stream, however the network cut them.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
@@ -23,18 +50,19 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Hands on the events that end within `bytes`.
+    /// Hands on the events of this stream that end within `bytes`.
     pub(crate) fn feed(
         &mut self,
+        stream: usize,
         bytes: &[u8],
-        mut on_event: impl FnMut(Event<'_>) -> Result<(), Malformed>,
+        taker: &mut impl Take,
     ) -> Result<(), Malformed> {
         if self.rest.is_empty() {
-            let used = take(bytes, &mut on_event)?;
+            let used = take(stream, bytes, taker)?;
             self.rest.extend_from_slice(&bytes[used..]);
         } else {
             self.rest.extend_from_slice(bytes);
-            let used = take(&self.rest, &mut on_event)?;
+            let used = take(stream, &self.rest, taker)?;
             self.rest.drain(..used);
         }
         if self.rest.len() > MAX_REST {
@@ -45,24 +73,48 @@ impl Events {
 }
 
 /// Hands on what is whole, and returns how many bytes that was.
-fn take(
-    bytes: &[u8],
-    on_event: &mut impl FnMut(Event<'_>) -> Result<(), Malformed>,
-) -> Result<usize, Malformed> {
+fn take(stream: usize, bytes: &[u8], taker: &mut impl Take) -> Result<usize, Malformed> {
     let mut used = 0;
+    while used < bytes.len() {
+        used += taker.recognise(stream, &bytes[used..]);
+        if used == bytes.len() {
+            break;
+        }
+        let (length, is_whole) = read_one(stream, &bytes[used..], taker)?;
+        used += length;
+        if !is_whole {
+            break;
+        }
+    }
+    Ok(used)
+}
+
+/// Hands on what stands up to the end of the first event with data; how many bytes are done with, and whether that end is there.
+fn read_one(
+    stream: usize,
+    bytes: &[u8],
+    taker: &mut impl Take,
+) -> Result<(usize, bool), Malformed> {
+    let mut used = 0;
+    // Of the event: what a blank line ended before it, such as a heartbeat, is not of it.
+    let mut begin = 0;
     let mut line_begin = 0;
     let mut data = None;
-    for line_end in memchr::memchr_iter(b'\n', bytes) {
-        let line = &bytes[line_begin..line_end];
-        line_begin = line_end + 1;
+    while let Some(length) = memchr::memchr(b'\n', &bytes[line_begin..]) {
+        let line = &bytes[line_begin..line_begin + length];
+        line_begin += length + 1;
         if line.is_empty() {
-            if let Some(data) = data.take() {
-                on_event(Event::Data(data))?;
+            if let Some(data) = data {
+                taker.take(stream, Event::Data(data), &bytes[begin..line_begin])?;
+                return Ok((line_begin, true));
             }
+            begin = line_begin;
         } else {
             match (field(line)?, data) {
                 (Field::Data(value), None) => data = Some(value),
-                (Field::Retry(time), None) => on_event(Event::Retry(time))?,
+                (Field::Retry(time), None) => {
+                    taker.take(stream, Event::Retry(time), &bytes[begin..line_begin])?;
+                }
                 (Field::Other, _) => {}
                 (Field::Data(_) | Field::Retry(_), Some(_)) => return Err(malformed(line)),
             }
@@ -72,7 +124,7 @@ fn take(
             used = line_begin;
         }
     }
-    Ok(used)
+    Ok((used, false))
 }
 
 enum Field<'a> {
@@ -85,6 +137,10 @@ enum Field<'a> {
 fn field(line: &[u8]) -> Result<Field<'_>, Malformed> {
     if line.ends_with(b"\r") {
         return Err(malformed(line));
+    }
+    // Most lines.
+    if let Some(value) = line.strip_prefix(b"data: ") {
+        return Ok(Field::Data(value));
     }
     let (name, value) = match memchr::memchr(b':', line) {
         Some(colon) => {
@@ -119,7 +175,7 @@ mod tests {
             let mut events = Events::default();
             let mut found = 0;
             for part in wire.as_bytes().chunks(size) {
-                let fed = events.feed(part, |event| {
+                let fed = events.feed(0, part, &mut |_: usize, event: Event<'_>| {
                     assert_eq!(Some(&event), expect.get(found), "in parts of {size}");
                     found += 1;
                     Ok(())
@@ -158,9 +214,9 @@ mod tests {
             "date: a\n",
             "data: a\ndate: a\n",
         ] {
-            assert!(Events::default().feed(wire.as_bytes(), |_| Ok(())).is_err(), "{wire:?}");
+            assert!(Events::default().feed(0, wire.as_bytes(), &mut ignore).is_err(), "{wire:?}");
         }
         let endless = vec![b'a'; MAX_REST + 1];
-        assert!(Events::default().feed(&endless, |_| Ok(())).is_err());
+        assert!(Events::default().feed(0, &endless, &mut ignore).is_err());
     }
 }

@@ -4,7 +4,7 @@ mod chunked;
 mod events;
 mod response;
 
-pub(crate) use events::{Event, Events};
+pub(crate) use events::{Event, Events, Take, ignore};
 pub(crate) use response::Response;
 
 /// What no server should send, in words.
