@@ -20,6 +20,8 @@ const LAYERS: &[(&str, &str)] = &[
     ("hyper", "hyper"),
     ("httparse", "hyper"),
     ("http::", "http, bytes"),
+    // Its adapters are generic, so much of a body's own work is compiled into them.
+    ("http_body_util", "body, compiled into its adapters"),
     ("http_body", "http, bytes"),
     ("bytes::", "http, bytes"),
     ("serde", "serde"),

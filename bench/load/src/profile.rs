@@ -35,6 +35,8 @@ pub(crate) fn run(
         println!("no profile: it wants `perf`, of Debian's package linux-perf or your kernel's");
         return Ok(());
     };
+    // A profiler that samples needs longer than a meter.
+    let plan = &Plan { window: plan.window * 5, ..*plan };
     let mut text = machine::describe(places, command, cores);
     text.push_str(&format!(
         "profiler  {version}, clock of the system, of {OURS} while the row lasts, its streams' opening included\n"

@@ -119,10 +119,8 @@ pub(crate) fn pass_lines(rows: &[(&Row, Vec<RowResult>)]) -> String {
         }
     }
     let held = count - missed.len();
-    format!(
-        "lines     {held} of {count} pass lines hold in each of {runs} runs\n{}",
-        missed.concat()
-    )
+    let in_each = if runs > 1 { format!(" in each of {runs} runs") } else { String::new() };
+    format!("lines     {held} of {count} pass lines hold{in_each}\n{}", missed.concat())
 }
 
 /// Columns as wide as their widest cell. The last cell of a short line may be wider than its column.

@@ -33,7 +33,7 @@ pub(crate) fn users(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failur
 fn measure(server: &Server, plan: &Plan, path: &str, answer: &[u8]) -> Result<Vec<f64>, Failure> {
     let mut clients = Clients::connect(server, path, answer)?;
     // To warm up.
-    clients.run(plan.window)?;
+    clients.run(plan.window * 3)?;
     let mut windows = Windows::of(server)?;
     let mut samples = Vec::new();
     while windows.begin()? {
