@@ -18,6 +18,7 @@ use crate::{
     close::Sent,
     frame::Frame,
     item::sealed::{IntoPiece, Piece},
+    runs::{Ready, poll_ready},
     schedule::{Due, Schedule},
     settings::Settings,
 };
@@ -32,6 +33,9 @@ pin_project! {
     /// [`DEFAULT_MAX_FRAME_BYTES`](crate::DEFAULT_MAX_FRAME_BYTES) or
     /// [`DEFAULT_MAX_FRAME_MESSAGES`](crate::DEFAULT_MAX_FRAME_MESSAGES). The next message is taken from the stream
     /// only when the server asks for the next frame, so a slow client holds up its own stream and nothing is queued here.
+    ///
+    /// The body of a hub's `Subscription` to one topic shares its frames with the others of its thread that lack the same messages. So hand the subscription over as it
+    /// is: through another stream, such as a `map`, each message is copied for each client.
     ///
     /// When an item is an error, what was ready before it is sent, and then the body fails: the server cuts the response
     /// short, and the client can tell.
@@ -99,7 +103,7 @@ impl<S> SseBody<S> {
 
 impl<S> Body for SseBody<S>
 where
-    S: Stream,
+    S: Stream + 'static,
     S::Item: SseItem,
 {
     type Data = Bytes;
@@ -164,7 +168,7 @@ enum Filled {
 
 impl<S> SseBodyProj<'_, S>
 where
-    S: Stream,
+    S: Stream + 'static,
     S::Item: SseItem,
 {
     /// Puts into the frame what there is to send; gives the reason when it is the last one. Ready with something in the frame, with an end, or
@@ -219,6 +223,18 @@ where
 
     /// Takes what is ready, up to a full frame.
     fn fill(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Result<Filled, BoxError> {
+        // A run is a frame of its own: in one that has something already, its bounds would not be those of the frame.
+        if let Some(poll_ready) = poll_ready::<S>().filter(|_| frame.is_empty()) {
+            match poll_ready(self.stream.as_mut(), cx) {
+                Poll::Pending => return Ok(Filled::Pending),
+                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Ready(Some(Ready::Run(bytes, messages))) => {
+                    frame.push_joined(bytes, messages);
+                    return Ok(Filled::Full);
+                }
+                Poll::Ready(Some(Ready::One(piece))) => frame.push(piece?)?,
+            }
+        }
         while !frame.is_full() {
             match self.stream.as_mut().poll_next(cx) {
                 Poll::Pending => return Ok(Filled::Pending),
@@ -291,7 +307,7 @@ mod tests {
     /// The body's next frame as text; `None` at its end.
     async fn next<S>(body: &mut Pin<Box<SseBody<S>>>) -> Option<Result<String, String>>
     where
-        S: Stream<Item: SseItem>,
+        S: Stream<Item: SseItem> + 'static,
     {
         let frame = body.frame().await?;
         Some(match frame {

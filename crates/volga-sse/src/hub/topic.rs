@@ -11,6 +11,7 @@ use super::{
     keys::Keys,
     limits::Bounds,
     log::Log,
+    run::Run,
     stats::TopicStats,
     sync::{AtomicBool, AtomicU64, Mutex, Ordering, RwLock, lock, read, write},
     wake::{Reader, SubscriptionEnd},
@@ -252,6 +253,16 @@ impl Topic {
         }
         log.after(after).all(|entry| offer(entry.number, &entry.bytes));
         scan.lost = scan.lost.max(lost(log.dropped(), after));
+    }
+
+    /// What stands after a number and up to another, as one run; `None` if there is nothing, or if the log has let go of some of it.
+    pub(crate) fn run(&self, after: u64, through: u64) -> Option<Run> {
+        let log = &read(&self.held).log;
+        if log.dropped() > after {
+            return None;
+        }
+        let entries = log.after(after).take_while(|entry| entry.number <= through);
+        Run::join(after, entries.map(|entry| (entry.number, &entry.bytes)))
     }
 
     /// Takes a subscription in.
