@@ -18,7 +18,7 @@ use super::{
 };
 
 /// How many wakers are taken under the lock of the members before they are woken without it.
-const WAKE_AT_ONCE: usize = 32;
+const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
 
 /// A topic of a hub.
 #[derive(Debug)]
@@ -72,13 +72,6 @@ pub(crate) enum Side {
 }
 
 impl Members {
-    fn side(&self, side: Side) -> &Dense<Arc<Reader>> {
-        match side {
-            Side::Alone => &self.alone,
-            Side::Others => &self.others,
-        }
-    }
-
     fn side_mut(&mut self, side: Side) -> &mut Dense<Arc<Reader>> {
         match side {
             Side::Alone => &mut self.alone,
@@ -295,20 +288,23 @@ impl Topic {
 
     fn wake_side(&self, side: Side, take: impl Fn(&Reader) -> Option<Waker>) {
         let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
-        let mut place = usize::MAX;
-        while place > 0 {
+        let mut walk = None;
+        loop {
             let mut count = 0;
-            let members = lock(&self.members);
-            let members_of_side = members.side(side);
-            // From the last to the first: see `Dense`.
-            place = place.min(members_of_side.len());
-            while place > 0 && count < WAKE_AT_ONCE {
-                place -= 1;
-                wakers[count] = members_of_side.get(place).and_then(|reader| take(reader));
+            let mut members = lock(&self.members);
+            let members_of_side = members.side_mut(side);
+            let walk = walk.get_or_insert_with(|| members_of_side.walk());
+            while count < WAKE_AT_ONCE
+                && let Some(reader) = members_of_side.step(walk)
+            {
+                wakers[count] = take(reader);
                 count += usize::from(wakers[count].is_some());
             }
             drop(members);
             wakers[..count].iter_mut().filter_map(Option::take).for_each(Waker::wake);
+            if count < WAKE_AT_ONCE {
+                return;
+            }
         }
     }
 
