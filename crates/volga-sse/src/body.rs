@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -52,6 +52,8 @@ pin_project! {
         timer: Option<Sleep>,
         schedule: Schedule,
         phase: Phase,
+        // Who is to be woken by the close and by the timer, for as long as both know it.
+        waits: Option<Waker>,
         // On the heap, since they are needed once or twice in a stream's life; `None` from the opening on if nothing is left but defaults. A stream waits
         // for hours, and this is a fifth of what it held.
         settings: Option<Box<Settings>>,
@@ -95,6 +97,7 @@ impl<S> SseBody<S> {
             timer: None,
             schedule: Schedule::default(),
             phase: Phase::Opening,
+            waits: None,
             settings: Some(Box::new(settings)),
             ending: Ending { close, sent: Sent::default() },
         }
@@ -247,16 +250,20 @@ where
 
     /// Waits for what ends or breaks the silence: a close, the clock.
     fn wait(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
+        // After each delivery a stream waits for the same again: then nobody needs to be told anew. What happened meanwhile has woken the task, or is seen here.
+        let is_known = self.waits.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        let is_due = self.timer.as_ref().as_pin_ref().is_some_and(|timer| timer.is_elapsed());
+        if is_known && !is_due && !self.ending.close.is_closed() {
+            return Poll::Pending;
+        }
+        *self.waits = None;
         if let Some(reason) = self.ending.close.poll_reason(cx) {
             return Poll::Ready(Some(reason));
         }
-        loop {
-            let (Some(mut timer), Some(next)) =
-                (self.timer.as_mut().as_pin_mut(), self.schedule.next())
-            else {
-                return Poll::Pending;
-            };
-            ready!(timer.as_mut().poll(cx));
+        while let Some((mut timer, next)) =
+            self.timer.as_mut().as_pin_mut().zip(self.schedule.next())
+            && timer.as_mut().poll(cx).is_ready()
+        {
             let due = self.schedule.fire(Instant::now());
             timer.reset(self.schedule.next().unwrap_or(next));
             match due {
@@ -270,6 +277,8 @@ where
                 }
             }
         }
+        *self.waits = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -411,6 +420,25 @@ mod tests {
         assert_eq!(next(&mut body).await, ok("data: a\n\n"));
         assert_eq!(next(&mut body).await, ok(":\n"));
         assert_eq!(start.elapsed().as_secs(), 26);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_polled_last_is_woken_by_the_clock_and_by_a_close() {
+        let heartbeat = Heartbeat::every(Duration::from_secs(1));
+        let sse = Sse::new(stream::pending::<Message>()).without_retry().heartbeat(heartbeat);
+        let close = sse.close_handle();
+        let mut body = body(sse);
+        for _ in 0..2 {
+            // By somebody else, twice: the second time nothing is new.
+            assert!((0..2).all(|_| next(&mut body).now_or_never().is_none()));
+            assert_eq!(next(&mut body).await, ok(":\n"));
+        }
+        assert!((0..2).all(|_| next(&mut body).now_or_never().is_none()));
+        let waiting = tokio::spawn(async move { next(&mut body).await });
+        tokio::task::yield_now().await;
+        close.close();
+        let farewell = waiting.await.unwrap().expect("a farewell").expect("no error");
+        assert!(farewell.starts_with("retry: "), "{farewell}");
     }
 
     #[tokio::test(start_paused = true)]
