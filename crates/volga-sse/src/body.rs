@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use crate::{
     close::Sent,
     frame::Frame,
     item::sealed::{IntoPiece, Piece},
+    runs::{Ready, poll_ready},
     schedule::{Due, Schedule},
     settings::Settings,
 };
@@ -32,6 +33,9 @@ pin_project! {
     /// [`DEFAULT_MAX_FRAME_BYTES`](crate::DEFAULT_MAX_FRAME_BYTES) or
     /// [`DEFAULT_MAX_FRAME_MESSAGES`](crate::DEFAULT_MAX_FRAME_MESSAGES). The next message is taken from the stream
     /// only when the server asks for the next frame, so a slow client holds up its own stream and nothing is queued here.
+    ///
+    /// The body of a hub's `Subscription` to one topic shares its frames with the others of its thread that lack the same messages. So hand the subscription over as it
+    /// is: through another stream, such as a `map`, each message is copied for each client.
     ///
     /// When an item is an error, what was ready before it is sent, and then the body fails: the server cuts the response
     /// short, and the client can tell.
@@ -48,6 +52,8 @@ pin_project! {
         timer: Option<Sleep>,
         schedule: Schedule,
         phase: Phase,
+        // Who is to be woken by the close and by the timer, for as long as both know it.
+        waits: Option<Waker>,
         // On the heap, since they are needed once or twice in a stream's life; `None` from the opening on if nothing is left but defaults. A stream waits
         // for hours, and this is a fifth of what it held.
         settings: Option<Box<Settings>>,
@@ -91,6 +97,7 @@ impl<S> SseBody<S> {
             timer: None,
             schedule: Schedule::default(),
             phase: Phase::Opening,
+            waits: None,
             settings: Some(Box::new(settings)),
             ending: Ending { close, sent: Sent::default() },
         }
@@ -99,7 +106,7 @@ impl<S> SseBody<S> {
 
 impl<S> Body for SseBody<S>
 where
-    S: Stream,
+    S: Stream + 'static,
     S::Item: SseItem,
 {
     type Data = Bytes;
@@ -164,7 +171,7 @@ enum Filled {
 
 impl<S> SseBodyProj<'_, S>
 where
-    S: Stream,
+    S: Stream + 'static,
     S::Item: SseItem,
 {
     /// Puts into the frame what there is to send; gives the reason when it is the last one. Ready with something in the frame, with an end, or
@@ -219,6 +226,18 @@ where
 
     /// Takes what is ready, up to a full frame.
     fn fill(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Result<Filled, BoxError> {
+        // A run is a frame of its own: in one that has something already, its bounds would not be those of the frame.
+        if let Some(poll_ready) = poll_ready::<S>().filter(|_| frame.is_empty()) {
+            match poll_ready(self.stream.as_mut(), cx) {
+                Poll::Pending => return Ok(Filled::Pending),
+                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Ready(Some(Ready::Run(bytes, messages))) => {
+                    frame.push_joined(bytes, messages);
+                    return Ok(Filled::Full);
+                }
+                Poll::Ready(Some(Ready::One(piece))) => frame.push(piece?)?,
+            }
+        }
         while !frame.is_full() {
             match self.stream.as_mut().poll_next(cx) {
                 Poll::Pending => return Ok(Filled::Pending),
@@ -231,16 +250,20 @@ where
 
     /// Waits for what ends or breaks the silence: a close, the clock.
     fn wait(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
+        // After each delivery a stream waits for the same again: then nobody needs to be told anew. What happened meanwhile has woken the task, or is seen here.
+        let is_known = self.waits.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        let is_due = self.timer.as_ref().as_pin_ref().is_some_and(|timer| timer.is_elapsed());
+        if is_known && !is_due && !self.ending.close.is_closed() {
+            return Poll::Pending;
+        }
+        *self.waits = None;
         if let Some(reason) = self.ending.close.poll_reason(cx) {
             return Poll::Ready(Some(reason));
         }
-        loop {
-            let (Some(mut timer), Some(next)) =
-                (self.timer.as_mut().as_pin_mut(), self.schedule.next())
-            else {
-                return Poll::Pending;
-            };
-            ready!(timer.as_mut().poll(cx));
+        while let Some((mut timer, next)) =
+            self.timer.as_mut().as_pin_mut().zip(self.schedule.next())
+            && timer.as_mut().poll(cx).is_ready()
+        {
             let due = self.schedule.fire(Instant::now());
             timer.reset(self.schedule.next().unwrap_or(next));
             match due {
@@ -254,6 +277,8 @@ where
                 }
             }
         }
+        *self.waits = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -291,7 +316,7 @@ mod tests {
     /// The body's next frame as text; `None` at its end.
     async fn next<S>(body: &mut Pin<Box<SseBody<S>>>) -> Option<Result<String, String>>
     where
-        S: Stream<Item: SseItem>,
+        S: Stream<Item: SseItem> + 'static,
     {
         let frame = body.frame().await?;
         Some(match frame {
@@ -395,6 +420,25 @@ mod tests {
         assert_eq!(next(&mut body).await, ok("data: a\n\n"));
         assert_eq!(next(&mut body).await, ok(":\n"));
         assert_eq!(start.elapsed().as_secs(), 26);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_polled_last_is_woken_by_the_clock_and_by_a_close() {
+        let heartbeat = Heartbeat::every(Duration::from_secs(1));
+        let sse = Sse::new(stream::pending::<Message>()).without_retry().heartbeat(heartbeat);
+        let close = sse.close_handle();
+        let mut body = body(sse);
+        for _ in 0..2 {
+            // By somebody else, twice: the second time nothing is new.
+            assert!((0..2).all(|_| next(&mut body).now_or_never().is_none()));
+            assert_eq!(next(&mut body).await, ok(":\n"));
+        }
+        assert!((0..2).all(|_| next(&mut body).now_or_never().is_none()));
+        let waiting = tokio::spawn(async move { next(&mut body).await });
+        tokio::task::yield_now().await;
+        close.close();
+        let farewell = waiting.await.unwrap().expect("a farewell").expect("no error");
+        assert!(farewell.starts_with("retry: "), "{farewell}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,6 +48,12 @@ impl Frame {
         Ok(())
     }
 
+    /// Adds so many messages, joined before.
+    pub(crate) fn push_joined(&mut self, bytes: Bytes, messages: usize) {
+        self.push_bytes(bytes);
+        self.messages += messages;
+    }
+
     /// Adds bytes that are whole lines.
     pub(crate) fn push_bytes(&mut self, bytes: Bytes) {
         if self.is_empty() {

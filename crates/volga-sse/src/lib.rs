@@ -63,6 +63,8 @@ mod refusal;
 #[cfg(feature = "body")]
 mod response;
 #[cfg(feature = "body")]
+mod runs;
+#[cfg(feature = "body")]
 mod schedule;
 #[cfg(feature = "body")]
 mod settings;

@@ -64,7 +64,7 @@ impl Log {
     }
 
     /// The entries with greater numbers than this, in order.
-    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &Entry> + Clone {
         self.entries.range(self.index_after(number)..)
     }
 

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use loom::{sync::Notify, thread};
 
 use super::{Delivery, Hub, Subscription, Topics};
-use crate::Message;
+use crate::{Message, runs::Ready};
 
 /// Each schedule with at most so many switches away from a thread that could go on. Bugs of this kind need one or two; three take a quarter of a minute.
 const SWITCHES: usize = 3;
@@ -25,16 +25,21 @@ impl Wake for Task {
     }
 }
 
-/// Waits for the next delivery as a task would.
-fn next(subscription: &mut Subscription) -> Option<Delivery> {
+/// Waits as a task would.
+fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let task = Arc::new(Task(Notify::new()));
     let waker = Waker::from(Arc::clone(&task));
     loop {
-        match subscription.poll_next_unpin(&mut Context::from_waker(&waker)) {
-            Poll::Ready(delivery) => return delivery,
+        match poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(ready) => return ready,
             Poll::Pending => task.0.wait(),
         }
     }
+}
+
+/// The next delivery.
+fn next(subscription: &mut Subscription) -> Option<Delivery> {
+    wait(|cx| subscription.poll_next_unpin(cx))
 }
 
 /// A subscription of somebody who was here before, and so is not told first where it stands.
@@ -67,6 +72,33 @@ fn a_sleeping_subscriber_of_one_topic_misses_no_message() {
         let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
         assert_eq!(number(next(&mut subscription)), 1);
         assert_eq!(number(next(&mut subscription)), 2);
+        publisher.join().expect("no panic");
+    });
+}
+
+/// Reads as a body does, and gives the number of messages.
+fn next_run(subscription: &mut Subscription) -> usize {
+    match wait(|cx| subscription.poll_ready(cx)) {
+        Some(Ready::Run(_, messages)) => messages,
+        // It came while the subscription was about to sleep.
+        Some(Ready::One(Delivery::Message(_))) => 1,
+        Some(Ready::One(Delivery::Gap(gap))) => panic!("{gap:?}"),
+        None => panic!("it ended"),
+    }
+}
+
+#[test]
+fn sleeping_subscribers_that_share_runs_miss_no_message() {
+    model(|| {
+        let hub = Hub::new();
+        let mut subscriptions = [open(&hub, "a"), open(&hub, "a")];
+        let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
+        for subscription in &mut subscriptions {
+            let mut messages = 0;
+            while messages < 2 {
+                messages += next_run(subscription);
+            }
+        }
         publisher.join().expect("no panic");
     });
 }
@@ -115,11 +147,14 @@ fn a_topic_that_begins_while_its_pattern_is_read_is_not_missed() {
 fn one_that_leaves_hides_nobody_from_a_publisher() {
     model(|| {
         let hub = Hub::new();
-        let leaves = open(&hub, "a");
+        let mut leaves = open(&hub, "a");
         let mut stays = open(&hub, "a");
-        let publisher = thread::spawn(move || publish(&hub, "a"));
+        // The publisher wakes it, and so lets go of the lock before it comes to the other.
+        assert!(leaves.poll_next_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+        let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
         let leaving = thread::spawn(move || drop(leaves));
         assert_eq!(number(next(&mut stays)), 1);
+        assert_eq!(number(next(&mut stays)), 2);
         publisher.join().expect("no panic");
         leaving.join().expect("no panic");
     });

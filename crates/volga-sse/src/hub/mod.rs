@@ -49,6 +49,7 @@ mod policy;
 mod presence;
 mod recent;
 mod relay;
+mod run;
 mod shared;
 mod stats;
 mod subscribe;

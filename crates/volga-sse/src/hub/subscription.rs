@@ -15,12 +15,13 @@ use super::{
     Delivery, Gap, Policy, SubscriptionEnd,
     batch::{Batch, MAX_MESSAGES, Taken},
     pace::Pace,
+    run::{self, Run},
     shared::{Shared, unlock},
     sync::Ordering,
     topic::{Member, Scan},
     wake::Reader,
 };
-use crate::{EncodedMessage, Position};
+use crate::{EncodedMessage, Position, runs::Ready};
 
 /// So many topics are looked at one by one for a message.
 const FEW: usize = 4;
@@ -142,6 +143,26 @@ impl Subscription {
     }
 
     fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        self.poll_with(cx, |this| this.take().or_else(|| this.read()))
+    }
+
+    /// The next delivery; or all messages that are ready and make a frame, if they can be had at once. For a body with an empty frame.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ready<Delivery>>> {
+        self.poll_with(cx, |this| {
+            let delivery = |this: &mut Self| this.take().or_else(|| this.read());
+            this.run()
+                .map(|run| Ready::Run(run.bytes, run.messages))
+                .or_else(|| delivery(this).map(Ready::One))
+        })
+    }
+
+    /// Waits until `next` gives something.
+    #[inline(always)]
+    fn poll_with<T: From<Delivery>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        next: impl Fn(&mut Self) -> Option<T>,
+    ) -> Poll<Option<T>> {
         loop {
             // Looked at before the logs are: what was published before the hub closed is then seen there.
             let end = self.reader.end();
@@ -152,10 +173,10 @@ impl Subscription {
             if let (None, Some(pace)) = (end, self.pace()) {
                 ready!(pace.poll_open(cx));
             }
-            if let Some(delivery) = self.take().or_else(|| self.read()) {
+            if let Some(ready) = next(self) {
                 self.is_new = false;
                 self.pace().into_iter().for_each(Pace::delivered);
-                return Poll::Ready(Some(delivery));
+                return Poll::Ready(Some(ready));
             }
             if end.is_some() {
                 return Poll::Ready(None);
@@ -165,7 +186,7 @@ impl Subscription {
             }
             self.caught_up = true;
             if std::mem::take(&mut self.is_new) {
-                return Poll::Ready(Some(self.place()));
+                return Poll::Ready(Some(self.place().into()));
             }
             self.reader.park(cx.waker());
             if let Topics::One(member) = &self.topics {
@@ -200,10 +221,46 @@ impl Subscription {
     fn deliver(&self, taken: Taken) -> Delivery {
         self.reader.set_cursor(taken.number);
         match &self.topics {
-            Topics::One(_) => self.reader.count_delivered(),
+            Topics::One(_) => self.reader.count_delivered(1),
             Topics::Several(members) => members[taken.topic].topic.count_delivered(),
         }
         Delivery::Message(EncodedMessage::held(taken.bytes, self.hub.position(taken.number)))
+    }
+
+    /// All messages that are ready, as far as they make one frame, if they are those that others of the topic lack as well.
+    fn run(&mut self) -> Option<Run> {
+        let Topics::One(Member { topic, .. }) = &self.topics else {
+            return None;
+        };
+        if !self.taken.is_empty() || self.opening.is_some() || self.policy == Policy::Latest {
+            return None;
+        }
+        let (cursor, last) = (self.reader.cursor(), topic.last());
+        if last <= cursor {
+            return None;
+        }
+        let run = match run::joined(topic, cursor, last) {
+            Some(run) => run,
+            None => {
+                let run = topic.run(cursor, last)?;
+                // Looked at after the log is: a hole that is not seen here lies behind what was read.
+                if self.hub.hole() > cursor {
+                    return None;
+                }
+                run::remember(topic, &run);
+                run
+            }
+        };
+        // What is left behind by a full frame is not known, and one that may be too slow is looked at more closely.
+        let is_within = |(messages, bytes)| {
+            run.last == last && run.messages < messages && (run.bytes.len() as u64) < bytes
+        };
+        if !self.max_lag().is_none_or(is_within) {
+            return None;
+        }
+        self.reader.set_cursor(run.last);
+        self.reader.count_delivered(run.messages);
+        Some(run)
     }
 
     /// Whether there may be something to read.
@@ -378,7 +435,10 @@ impl Drop for Subscription {
         }
         self.hub.counts.subscribers.fetch_sub(1, Ordering::Relaxed);
         match std::mem::replace(&mut self.topics, Topics::Several(Vec::new())) {
-            Topics::One(member) => member.leave(now),
+            Topics::One(member) => {
+                run::forget(&member.topic);
+                member.leave(now);
+            }
             Topics::Several(members) => members.into_iter().for_each(|member| member.leave(now)),
         }
     }

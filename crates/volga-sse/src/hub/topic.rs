@@ -11,13 +11,14 @@ use super::{
     keys::Keys,
     limits::Bounds,
     log::Log,
+    run::Run,
     stats::TopicStats,
     sync::{AtomicBool, AtomicU64, Mutex, Ordering, RwLock, lock, read, write},
     wake::{Reader, SubscriptionEnd},
 };
 
 /// How many wakers are taken under the lock of the members before they are woken without it.
-const WAKE_AT_ONCE: usize = 32;
+const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
 
 /// A topic of a hub.
 #[derive(Debug)]
@@ -71,13 +72,6 @@ pub(crate) enum Side {
 }
 
 impl Members {
-    fn side(&self, side: Side) -> &Dense<Arc<Reader>> {
-        match side {
-            Side::Alone => &self.alone,
-            Side::Others => &self.others,
-        }
-    }
-
     fn side_mut(&mut self, side: Side) -> &mut Dense<Arc<Reader>> {
         match side {
             Side::Alone => &mut self.alone,
@@ -254,6 +248,16 @@ impl Topic {
         scan.lost = scan.lost.max(lost(log.dropped(), after));
     }
 
+    /// What stands after a number and up to another, as one run; `None` if there is nothing, or if the log has let go of some of it.
+    pub(crate) fn run(&self, after: u64, through: u64) -> Option<Run> {
+        let log = &read(&self.held).log;
+        if log.dropped() > after {
+            return None;
+        }
+        let entries = log.after(after).take_while(|entry| entry.number <= through);
+        Run::join(after, entries.map(|entry| (entry.number, &entry.bytes)))
+    }
+
     /// Takes a subscription in.
     pub(crate) fn join(self: &Arc<Self>, reader: &Arc<Reader>, side: Side) -> Member {
         let handle = lock(&self.members).side_mut(side).insert(Arc::clone(reader));
@@ -284,20 +288,23 @@ impl Topic {
 
     fn wake_side(&self, side: Side, take: impl Fn(&Reader) -> Option<Waker>) {
         let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
-        let mut place = usize::MAX;
-        while place > 0 {
+        let mut walk = None;
+        loop {
             let mut count = 0;
-            let members = lock(&self.members);
-            let members_of_side = members.side(side);
-            // From the last to the first: see `Dense`.
-            place = place.min(members_of_side.len());
-            while place > 0 && count < WAKE_AT_ONCE {
-                place -= 1;
-                wakers[count] = members_of_side.get(place).and_then(|reader| take(reader));
+            let mut members = lock(&self.members);
+            let members_of_side = members.side_mut(side);
+            let walk = walk.get_or_insert_with(|| members_of_side.walk());
+            while count < WAKE_AT_ONCE
+                && let Some(reader) = members_of_side.step(walk)
+            {
+                wakers[count] = take(reader);
                 count += usize::from(wakers[count].is_some());
             }
             drop(members);
             wakers[..count].iter_mut().filter_map(Option::take).for_each(Waker::wake);
+            if count < WAKE_AT_ONCE {
+                return;
+            }
         }
     }
 

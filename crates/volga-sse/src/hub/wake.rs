@@ -74,9 +74,9 @@ impl Reader {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn count_delivered(&self) {
+    pub(crate) fn count_delivered(&self, messages: usize) {
         // One writer: no need for an addition that others could interrupt.
-        self.delivered.store(self.delivered() + 1, Ordering::Relaxed);
+        self.delivered.store(self.delivered() + messages as u64, Ordering::Relaxed);
     }
 
     /// Leaves the waker for whoever has something new. The caller looks again afterwards.

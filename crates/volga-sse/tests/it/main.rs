@@ -10,6 +10,8 @@ mod hub_model;
 #[cfg(feature = "hub")]
 mod hub_relay;
 #[cfg(feature = "hub")]
+mod hub_runs;
+#[cfg(feature = "hub")]
 mod hub_stats;
 #[cfg(feature = "hub")]
 mod hub_threads;

@@ -2,11 +2,12 @@
 //!
 //! A failure prints its seed; `VOLGA_SEED=7 cargo test -p volga-sse --features hub hub_model` runs that one again.
 
+mod connection;
 mod oracle;
 
 use std::{num::NonZeroU32, time::Duration};
 
-use futures_util::FutureExt;
+use connection::{Connection, Received};
 use oracle::{
     Change, Knowledge, MAX_AGE, MAX_BYTES, MAX_KEYS, MAX_MESSAGES, MAX_TOPICS, Oracle, Sent,
     TOPIC_IDLE, is_keyed,
@@ -14,7 +15,7 @@ use oracle::{
 use tokio::time::advance;
 use volga_sse::{
     Message, Position,
-    hub::{Delivery, Hub, Policy, PublishError, SubscribeError, Subscription, SubscriptionEnd},
+    hub::{Hub, Policy, PublishError, SubscribeError, SubscriptionEnd},
 };
 
 const RUNS: u64 = 200;
@@ -59,13 +60,13 @@ impl Drop for Seed {
 
 struct Client {
     knowledge: Knowledge,
-    connection: Option<Connection>,
+    connection: Option<Connected>,
     /// The last event ID, as a browser keeps it.
     last_event_id: Option<Position>,
 }
 
-struct Connection {
-    subscription: Subscription,
+struct Connected {
+    connection: Connection,
     identity: usize,
     /// What it receives is behind this number.
     passed: u64,
@@ -76,6 +77,7 @@ struct Run {
     oracle: Oracle,
     random: Random,
     clients: Vec<Client>,
+    is_closed: bool,
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,7 +107,7 @@ impl Run {
             .expect("a pattern")
             .build();
         let clients = Vec::new();
-        Self { hub, oracle: Oracle::default(), random: Random(seed), clients }
+        Self { hub, oracle: Oracle::default(), random: Random(seed), clients, is_closed: false }
     }
 
     async fn run(mut self) {
@@ -120,6 +122,7 @@ impl Run {
             self.connect(client);
         }
         self.hub.close();
+        self.is_closed = true;
         for client in 0..CLIENTS {
             self.read(client, usize::MAX);
             let connection = self.clients[client].connection.as_ref();
@@ -240,21 +243,22 @@ impl Run {
             // It left in the midst of its history: now it is owed all that is behind its last event ID.
             knowledge.start = knowledge.start.min(id.number());
         }
-        *connection = Some(Connection { subscription, identity, passed });
+        let open = self.random.pick(&[Connection::deliveries, Connection::body]);
+        *connection = Some(Connected { connection: open(subscription), identity, passed });
     }
 
     /// Lets a client read so many deliveries, or all that there are.
     fn read(&mut self, client: usize, most: usize) {
+        let is_closed = self.is_closed;
         let Client { knowledge, connection, last_event_id } = &mut self.clients[client];
-        let Some(Connection { subscription, passed, .. }) = connection else {
+        let Some(Connected { connection: open, passed, .. }) = connection else {
             return;
         };
         for _ in 0..most {
-            match subscription.next().now_or_never() {
-                Some(Some(Delivery::Message(message))) => {
-                    let position = message.position().expect("of the log");
+            match open.next() {
+                Some(Received::Message { position, bytes }) => {
                     let number = position.number();
-                    if message.as_bytes() == format!("id: {position}\n\n").as_bytes() {
+                    if bytes == format!("id: {position}\n\n").as_bytes() {
                         // It is new, and now it has an ID to return with.
                         assert!(last_event_id.is_none() && number >= *passed);
                         knowledge.check(&self.oracle);
@@ -265,30 +269,30 @@ impl Run {
                     assert!(number > *passed, "{number} after {passed}");
                     let sent = self.oracle.get(number);
                     let start = format!("data: {number} {} ", sent.topic);
-                    assert!(message.as_bytes().starts_with(start.as_bytes()));
-                    assert_eq!(message.len(), sent.bytes);
+                    assert!(bytes.starts_with(start.as_bytes()));
+                    assert_eq!(bytes.len(), sent.bytes);
                     knowledge.receive(&self.oracle, number);
                     *passed = number;
                     *last_event_id = Some(position);
                 }
-                Some(Some(Delivery::Gap(gap))) => {
-                    let after = gap.after().map(Position::number);
-                    knowledge.miss(&self.oracle, after, gap.through().number());
-                    let event = gap.to_message().encode().expect("valid");
-                    let id = format!("\nid: {}\n", gap.through());
-                    if String::from_utf8_lossy(event.as_bytes()).contains(&id) {
-                        *passed = gap.through().number();
-                        *last_event_id = Some(gap.through());
+                Some(Received::Gap { after, through, is_id }) => {
+                    knowledge.miss(&self.oracle, after.map(Position::number), through.number());
+                    if is_id {
+                        *passed = through.number();
+                        *last_event_id = Some(through);
                     }
                 }
-                Some(None) => {
-                    let end = subscription.end().expect("a reason");
-                    match end {
-                        SubscriptionEnd::TooSlow => {
-                            assert!(matches!(knowledge.policy, Policy::Close { .. }));
-                        }
-                        SubscriptionEnd::HubClosed => knowledge.check(&self.oracle),
-                        other => panic!("{other:?}"),
+                Some(Received::End(reason)) => {
+                    match reason {
+                        Some(SubscriptionEnd::HubClosed) => assert!(is_closed),
+                        Some(SubscriptionEnd::TooSlow) => assert!(!is_closed),
+                        Some(other) => panic!("{other:?}"),
+                        None => {}
+                    }
+                    if is_closed {
+                        knowledge.check(&self.oracle);
+                    } else {
+                        assert!(matches!(knowledge.policy, Policy::Close { .. }));
                     }
                     *connection = None;
                     return;
@@ -306,13 +310,16 @@ impl Run {
         let closed = self.hub.close_identity(&format!("user-{identity}"));
         let mut count = 0;
         for client in &mut self.clients {
-            if let Some(mut connection) =
-                client.connection.take_if(|connection| connection.identity == identity)
+            if let Some(mut connected) =
+                client.connection.take_if(|connected| connected.identity == identity)
             {
                 count += 1;
-                assert!(matches!(connection.subscription.next().now_or_never(), Some(None)));
-                let end = connection.subscription.end();
-                assert_eq!(end, Some(SubscriptionEnd::IdentityClosed));
+                connected.connection.drop_frame();
+                let end = connected.connection.next();
+                let reason = Some(SubscriptionEnd::IdentityClosed);
+                assert!(
+                    matches!(end, Some(Received::End(end)) if end.is_none_or(|_| end == reason))
+                );
             }
         }
         assert_eq!(closed, count);

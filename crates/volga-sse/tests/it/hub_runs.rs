@@ -1,0 +1,193 @@
+//! Bodies of one topic share what they send, and still each gets all of its messages, within the bounds of a frame.
+
+use std::{
+    num::NonZeroU32,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+use bytes::Bytes;
+use http_body::Body;
+use volga_sse::{
+    DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, EndReason, Heartbeat, Message, Position,
+    Sse, SseBody, StreamEnd,
+    hub::{Hub, KeyChange, Policy, Subscribe, Subscription},
+};
+
+type Stream = Pin<Box<SseBody<Subscription>>>;
+
+fn body(subscribe: Subscribe<'_>) -> Stream {
+    observed(subscribe, |_| {})
+}
+
+/// A body of somebody who was here before, and so is not told first where it stands.
+fn returning(hub: &Hub) -> Stream {
+    body(hub.subscribe("t").resume(hub.position()))
+}
+
+fn observed(subscribe: Subscribe<'_>, end: impl FnOnce(StreamEnd<'_>) + Send + 'static) -> Stream {
+    let sse = Sse::new(subscribe.open().expect("open"));
+    let sse = sse.without_retry().heartbeat(Heartbeat::off()).on_end(end);
+    Box::pin(sse.into_response().into_body())
+}
+
+/// The next frame, if there is one.
+fn frame(body: &mut Stream) -> Option<Bytes> {
+    match body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(frame) => frame?.expect("no error").into_data().ok(),
+        Poll::Pending => None,
+    }
+}
+
+fn publish(hub: &Hub, count: usize, len: usize) {
+    let message = || Message::new().data("x".repeat(len));
+    (0..count).for_each(|_| _ = hub.publish("t", message()).expect("published"));
+}
+
+fn messages(frame: &[u8]) -> usize {
+    frame.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"data: ")).count()
+}
+
+#[test]
+fn those_at_one_place_are_sent_the_same_bytes() {
+    let hub = Hub::new();
+    let mut all: Vec<_> = (0..10).map(|_| returning(&hub)).collect();
+    for count in [1, 2, 64] {
+        publish(&hub, count, 10);
+        let frames: Vec<_> = all.iter_mut().map(|body| frame(body).expect("a frame")).collect();
+        assert_eq!(messages(&frames[0]), count);
+        assert!(frames.iter().all(|frame| frame.as_ptr() == frames[0].as_ptr()));
+        assert!(all.iter_mut().all(|body| frame(body).is_none()));
+    }
+    assert_eq!(hub.stats().delivered, 10 * (1 + 2 + 64));
+}
+
+#[test]
+fn those_at_different_places_are_each_sent_what_they_lack() {
+    let hub = Hub::new();
+    let start = hub.position();
+    let mut early = returning(&hub);
+    publish(&hub, 2, 10);
+    let mut late = returning(&hub);
+    publish(&hub, 3, 10);
+    // Topics of other names, and of other hubs, have other messages at these places.
+    let other = Hub::new();
+    let mut elsewhere = returning(&other);
+    publish(&other, 5, 20);
+    assert_eq!(frame(&mut body(hub.subscribe("u").resume(start))), None);
+    assert_eq!(messages(&frame(&mut late).expect("a frame")), 3);
+    assert_eq!(messages(&frame(&mut early).expect("a frame")), 5);
+    let theirs = frame(&mut elsewhere).expect("a frame");
+    assert!(theirs.starts_with(format!("data: {}\n", "x".repeat(20)).as_bytes()));
+}
+
+#[test]
+fn a_run_ends_at_the_bounds_of_a_frame() {
+    let hub = Hub::builder().max_messages(1_000).max_bytes(1 << 20).build();
+    let mut all: Vec<_> = (0..2).map(|_| returning(&hub)).collect();
+    publish(&hub, DEFAULT_MAX_FRAME_MESSAGES + 44, 0);
+    for body in &mut all {
+        assert_eq!(messages(&frame(body).expect("full")), DEFAULT_MAX_FRAME_MESSAGES);
+        assert_eq!(messages(&frame(body).expect("the rest")), 44);
+        assert!(frame(body).is_none());
+    }
+    publish(&hub, 40, 1_000);
+    for body in &mut all {
+        let full = frame(body).expect("full").len();
+        assert!((DEFAULT_MAX_FRAME_BYTES..DEFAULT_MAX_FRAME_BYTES + 1_100).contains(&full));
+        assert_eq!(messages(&frame(body).expect("the rest")), 40 - full / 1_000);
+    }
+}
+
+#[test]
+fn what_a_body_sent_is_counted_by_messages_and_bytes() {
+    let hub = Hub::new();
+    let (tell, told) = std::sync::mpsc::channel();
+    let mut one = observed(hub.subscribe("t").resume(hub.position()), move |end| {
+        tell.send((end.reason(), end.messages(), end.bytes())).expect("somebody listens");
+    });
+    publish(&hub, 64, 10);
+    let sent = frame(&mut one).expect("a frame").len();
+    drop(one);
+    assert_eq!(told.recv(), Ok((EndReason::ClientLeft, 64, sent as u64)));
+}
+
+#[test]
+fn one_that_is_too_slow_is_closed_although_others_were_sent_the_same() {
+    let hub = Hub::new();
+    let max_lag = NonZeroU32::new(5);
+    let mut patient = returning(&hub);
+    let strict = hub.subscribe("t").resume(hub.position()).policy(Policy::Close { max_lag });
+    let mut slow = body(strict);
+    assert!(frame(&mut slow).is_none(), "it is up to date, and from then on may be too slow");
+    publish(&hub, 4, 10);
+    assert_eq!(messages(&frame(&mut patient).expect("a frame")), 4);
+    assert_eq!(messages(&frame(&mut slow).expect("a frame")), 4);
+    publish(&hub, 5, 10);
+    assert_eq!(messages(&frame(&mut patient).expect("a frame")), 5);
+    assert!(frame(&mut slow).is_none() && slow.is_end_stream(), "it lags behind by five");
+}
+
+#[test]
+fn a_gap_is_told_although_others_were_sent_what_it_covers() {
+    let hub = Hub::builder().max_messages(8).build();
+    let (mut reads, mut sleeps) = (returning(&hub), returning(&hub));
+    for _ in 0..2 {
+        publish(&hub, 8, 10);
+        assert_eq!(messages(&frame(&mut reads).expect("a frame")), 8);
+    }
+    let late = frame(&mut sleeps).expect("a frame");
+    assert!(late.starts_with(b"event: gap\n"));
+    assert_eq!(messages(&late), 1 + 8);
+}
+
+#[test]
+fn what_a_source_lost_is_told_before_what_came_after_it() {
+    let at = |number| Position::new(0x2a, number);
+    let hub = Hub::builder().relay(at(0)).build();
+    let put = |number| hub.publish_at(at(number), "t", KeyChange::None, Message::new().data("x"));
+    put(1).expect("published");
+    let mut body = body(hub.subscribe("t").resume(at(1)));
+    hub.skip_to(at(3)).expect("skipped");
+    put(4).expect("published");
+    let sent = frame(&mut body).expect("a frame");
+    assert!(sent.starts_with(b"event: gap\n"), "{sent:?}");
+    assert_eq!(messages(&sent), 1 + 1);
+}
+
+#[test]
+fn bodies_in_several_threads_are_each_sent_every_message_in_order() {
+    const MESSAGES: usize = 3_000;
+    let hub = Hub::builder().max_messages(MESSAGES).max_bytes(1 << 20).build();
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            let mut all: Vec<_> = (0..8).map(|_| returning(&hub)).collect();
+            scope.spawn(move || {
+                let mut received = vec![Vec::new(); all.len()];
+                for turn in 0.. {
+                    for (place, (body, text)) in all.iter_mut().zip(&mut received).enumerate() {
+                        // Some read less often, and so stand at other places.
+                        if turn % (place / 2 + 1) == 0 {
+                            text.extend(frame(body).into_iter().flatten());
+                        }
+                    }
+                    if received.iter().all(|text: &Vec<u8>| messages(text) == MESSAGES) {
+                        break;
+                    }
+                    thread::yield_now();
+                }
+                for text in received {
+                    let numbers = text.split(|byte| *byte == b'\n');
+                    let numbers = numbers.filter_map(|line| line.strip_prefix(b"data: "));
+                    assert!(
+                        numbers.eq((0..MESSAGES).map(|number| number.to_string().into_bytes()))
+                    );
+                }
+            });
+        }
+        for number in 0..MESSAGES {
+            hub.publish("t", Message::new().data(number.to_string())).expect("published");
+        }
+    });
+}
