@@ -31,7 +31,7 @@ async fn main() -> std::io::Result<()> {
     app.map_get("/firehose", |Query(Firehose { n }): Query<Firehose>| {
         sse!(stream::iter((0..n).map(|counter| Message::new().json(Tick::new(counter)))))
     });
-    app.map_get("/plaintext", || ok!("{HELLO}"));
+    app.map_get("/plaintext", || HELLO);
     app.map_get("/json", || ok!(json: Greeting::HELLO));
     app.map_get("/users/{id}", |id: u64| ok!("user {id}"));
 
