@@ -128,6 +128,9 @@ pub(crate) const GATHER_PIECE: usize = 4 * 1024;
 /// processor's first cache.
 pub(crate) const FRAMES_AT_ONCE: usize = 16;
 
+/// How many requests `h2` reads before the server takes them: it makes places for four at least, and keeps as many as ever lay in it.
+pub(crate) const HEADS_AT_ONCE: usize = 4;
+
 /// How many requests that a client has sent ahead of their answers one turn of its connection takes, about.
 pub(crate) const REQUESTS_PER_TURN: usize = 64;
 

@@ -10,8 +10,10 @@
 //! | `streams`, `ready` | the long-lived bodies, all in the connection's task |
 //! | `ping` | whether a silent peer is still there |
 //! | `wire` | the transport |
+//! | `heads` | how many requests are read at once |
 
 mod answer;
+mod heads;
 mod outgoing;
 mod ping;
 mod ready;
@@ -171,13 +173,20 @@ where
         if !self.socket.is_full() {
             self.serve_streams();
         }
-        self.ready.clear_connection();
         let mut has_accepted = false;
-        while let Poll::Ready(next) = self.h2.poll_accept(&mut Context::from_waker(&self.h2_waker))
-        {
-            let Some(Ok((request, respond))) = next else { return Poll::Ready(()) };
-            self.accept(request, respond);
-            has_accepted = true;
+        loop {
+            self.wire.allow_heads();
+            self.ready.clear_connection();
+            while let Poll::Ready(next) =
+                self.h2.poll_accept(&mut Context::from_waker(&self.h2_waker))
+            {
+                let Some(Ok((request, respond))) = next else { return Poll::Ready(()) };
+                self.accept(request, respond);
+                has_accepted = true;
+            }
+            if !self.wire.has_stopped() {
+                break;
+            }
         }
         if has_accepted {
             // A set that was empty before has not kept the waker.
@@ -209,6 +218,9 @@ where
                 Ok(Rest::Failed(outgoing)) => self.streams.insert(outgoing),
                 Ok(Rest::Nothing) | Err(_) => {}
             }
+        }
+        if frames % FRAMES_AT_ONCE > 0 {
+            self.pass_on();
         }
     }
 
@@ -249,5 +261,7 @@ where
 
 #[cfg(test)]
 mod abuse;
+#[cfg(test)]
+mod bursts;
 #[cfg(test)]
 mod tests;

@@ -9,9 +9,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::heads::Heads;
 use super::room::Socket;
 use crate::limits::{GATHER_BYTES, GATHER_PIECE};
 
@@ -27,6 +29,9 @@ pub(super) struct Wire<I> {
 struct Shared<I> {
     io: I,
     unsent: Unsent,
+    heads: Heads,
+    /// What was read and `h2` may not have yet. No more than one read, and there only within a turn, mostly.
+    unread: Bytes,
     heard: Instant,
     socket: Arc<Socket>,
 }
@@ -87,8 +92,25 @@ impl<I> Clone for Wire<I> {
 
 impl<I> Wire<I> {
     pub(super) fn new(io: I, socket: Arc<Socket>) -> Self {
-        let (heard, unsent) = (Instant::now(), Unsent::default());
-        Self { shared: Arc::new(Mutex::new(Shared { io, unsent, heard, socket })) }
+        let shared = Shared {
+            io,
+            unsent: Unsent::default(),
+            heads: Heads::new(),
+            unread: Bytes::new(),
+            heard: Instant::now(),
+            socket,
+        };
+        Self { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// Lets `h2` read some more heads. Where there are none too many, this changes nothing.
+    pub(super) fn allow_heads(&self) {
+        self.lock().heads.allow();
+    }
+
+    /// Whether `h2` would have read more heads than were [allowed](Self::allow_heads). It does not while the socket takes no answers.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.lock().heads.has_stopped()
     }
 
     /// When the peer last sent anything.
@@ -147,19 +169,51 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
     }
 }
 
+impl<I: AsyncRead + Unpin> Shared<I> {
+    /// Reads what there is up to a head too many. There, whoever reads is woken at once: it is not the network that it waits for.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let fits = self.unread.len().min(buf.remaining());
+            let passed = self.heads.pass(&self.unread[..fits]);
+            buf.put_slice(&self.unread[..passed]);
+            self.unread.advance(passed);
+            if passed == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.unread.is_empty() {
+                self.unread = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let read = &buf.filled()[before..];
+        if read.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.heard = Instant::now();
+        let passed = self.heads.pass(read);
+        if passed == read.len() {
+            return Poll::Ready(Ok(()));
+        }
+        self.unread = Bytes::copy_from_slice(&read[passed..]);
+        buf.set_filled(before + passed);
+        if passed == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<I: AsyncRead + Unpin> AsyncRead for Wire<I> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut shared = self.lock();
-        let before = buf.filled().len();
-        let result = Pin::new(&mut shared.io).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            shared.heard = Instant::now();
-        }
-        result
+        self.lock().poll_read(cx, buf)
     }
 }
 
@@ -213,7 +267,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
-    use crate::limits::DEFAULT_WRITE_STALL_TIMEOUT;
+    use crate::limits::{DEFAULT_WRITE_STALL_TIMEOUT, HEADS_AT_ONCE};
 
     fn socket() -> Arc<Socket> {
         Socket::new(DEFAULT_WRITE_STALL_TIMEOUT)
@@ -307,5 +361,33 @@ mod tests {
         assert!(!socket.is_full());
         drop(wire);
         assert_eq!(reading.await.expect("no panic"), GATHER_BYTES - 1);
+    }
+
+    #[tokio::test]
+    async fn heads_too_many_wait_until_more_are_allowed_and_every_byte_is_read_once() {
+        // The preface, and heads of no content.
+        let head = [0, 0, 0, 1, 0, 0, 0, 0, 1];
+        let sent = [&[0; 24][..], &head.repeat(2 * HEADS_AT_ONCE + 1)].concat();
+        let (mut far, near) = duplex(1024);
+        let mut wire = Wire::new(near, socket());
+        far.write_all(&sent).await.expect("room");
+        let mut all = Vec::new();
+        let mut stops = Vec::new();
+        while all.len() < sent.len() {
+            let mut space = [0; 50];
+            let mut read = ReadBuf::new(&mut space);
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            if Pin::new(&mut wire).poll_read(&mut cx, &mut read).is_pending() {
+                assert!(wire.has_stopped());
+                stops.push(all.len());
+                wire.allow_heads();
+            }
+            all.extend_from_slice(read.filled());
+        }
+        assert_eq!(all, sent);
+        // Each is at the type of a head, behind its length.
+        let stop = |heads: usize| 24 + heads * head.len() + 3;
+        assert_eq!(stops, [stop(HEADS_AT_ONCE), stop(2 * HEADS_AT_ONCE)]);
+        assert!(!wire.has_stopped());
     }
 }
