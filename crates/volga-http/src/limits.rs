@@ -11,6 +11,7 @@
 //! | [`MAX_HEAD_BYTES`] | 32 KiB | the request is answered with 431 |
 //! | [`MAX_HEAD_FIELDS`] | 100 | HTTP/1: the request is answered with 431 |
 //! | [`MAX_TARGET_BYTES`] | 8 KiB | the request is answered with 414 |
+//! | [`MAX_CHUNK_EXTENSION_BYTES`] | 16 KiB | HTTP/1: the request's body is malformed |
 //! | [`MAX_PIPELINED_BYTES`] | 32 KiB | HTTP/1: the connection closes after the long-lived response during which they came |
 //! | [`MAX_STREAMS`] | 1,000 | HTTP/2: the stream is refused |
 //! | [`PING_INTERVAL`], [`PING_TIMEOUT`] | 30 s, 20 s | HTTP/2: a silent peer is closed |
@@ -75,7 +76,7 @@ pub(crate) const LONGEST_PROBE: Duration = Duration::from_secs(32_767);
 /// 6.5.2, on HTTP/2.
 pub const MAX_HEAD_BYTES: u32 = 32 * 1024;
 
-/// How many header fields an HTTP/1 request may have, which is hyper's own bound. On HTTP/2, where each counts as 32 bytes more than it has,
+/// How many header fields an HTTP/1 request may have, and as many trailers. On HTTP/2, where each counts as 32 bytes more than it has,
 /// [`MAX_HEAD_BYTES`] is the bound.
 pub const MAX_HEAD_FIELDS: usize = 100;
 
@@ -173,15 +174,26 @@ pub(crate) const LINGER_READ: usize = 16 * 1024;
 /// How often [`bind`](crate::bind) looks for a port that is free on every address of the target.
 pub const PORT_TRIES: usize = 16;
 
+/// How many bytes of extensions the chunks of one request's body may have, together: 16 KiB. With more it is malformed.
+///
+/// They are read and dropped. The trailers behind the chunks have the bounds of a head.
+pub const MAX_CHUNK_EXTENSION_BYTES: usize = 16 * 1024;
+
+/// How many bytes one read of an HTTP/1 connection takes, on the stack: a piece of a body, or a few heads that were sent together.
+pub(crate) const READ_BYTES: usize = 8 * 1024;
+
+/// How much of a body that nobody reads, and that has come with its head, is dropped for the connection to live on.
+pub(crate) const DISCARD_BYTES: usize = 64 * 1024;
+
+/// How large the map of header fields may be that a thread keeps for its next request.
+pub(crate) const SPARE_FIELDS: usize = 64;
+
 /// How many bytes one read takes while the protocol is not known yet; an ordinary request head fits.
 pub(crate) const DETECT_READ: usize = 1024;
 
 /// The largest frame of a long-lived response that is copied to be sent with what goes before and after it; up to here that costs less than
 /// a write of several pieces.
 pub(crate) const COPY_MAX: usize = 8 * 1024;
-
-/// The largest response that is copied to be written in one piece: a system call of one piece costs less than one of two.
-pub(crate) const JOIN_MAX: usize = 1024;
 
 /// How many bytes of small frames one write takes before it takes no further frame.
 pub(crate) const GATHER_MAX: usize = 16 * 1024;
