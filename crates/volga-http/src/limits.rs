@@ -27,8 +27,9 @@
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: a client that sends on after its response is closed |
 //! | [`PORT_TRIES`] | 16 | no port is free on every address of a target |
 //!
-//! The guide's page on limits says the same with the tests that reach each. The rest stays as hyper 1.12 and h2 0.4 have it, because that is sound for a server:
-//! an HTTP/1 connection's buffers grow to about 400 KiB at most, and frames without content end an HTTP/2 connection, be they DATA or CONTINUATION.
+//! The guide's page on limits says the same with the tests that reach each. An HTTP/1 connection holds at most a head
+//! or [`MAX_PIPELINED_BYTES`] of what its client sent, and one piece of a body. The rest of HTTP/2 stays as h2 0.4 has it, because that is sound for a server: frames without content end a connection, be they
+//! DATA or CONTINUATION.
 
 use std::time::Duration;
 
@@ -83,9 +84,9 @@ pub const MAX_HEAD_FIELDS: usize = 100;
 /// The longest target of a request, path, query and authority together: 8 KiB. A longer one is answered with 414.
 pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 
-/// How many bytes of its next requests an HTTP/1 client may send during a [long-lived](crate::LongLived) response: 32 KiB.
+/// How many bytes of its next requests an HTTP/1 client may send during a response: 32 KiB.
 ///
-/// From there on nothing is read, and the connection closes after that response.
+/// From there on nothing is read. After a [long-lived](crate::LongLived) response the connection then closes; another response is soon over, and the rest read after it.
 pub const MAX_PIPELINED_BYTES: usize = 32 * 1024;
 
 /// How many streams one HTTP/2 connection may have open at a time.

@@ -7,6 +7,8 @@
 mod batch;
 mod connection;
 mod decode;
+#[cfg(test)]
+mod differential;
 mod framing;
 mod head;
 mod head_timer;

@@ -129,7 +129,7 @@ impl Reader {
     /// Reads a field, and says whether the service is to see it.
     fn read(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<bool, StatusCode> {
         match *name {
-            HOST => self.hosts = self.hosts.another(),
+            HOST => self.hosts = self.hosts.and(value),
             CONTENT_LENGTH => {
                 let length = decimal(value.as_bytes()).ok_or(StatusCode::BAD_REQUEST)?;
                 if let Some(before) = self.length.replace(length) {

@@ -4,21 +4,28 @@
 //! what is ambiguous; this refuses the rest of what can still be seen after it. The guide lists what cannot.
 
 use http::header::HOST;
-use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
-use crate::target::{has_one_authority, is_proper};
+use crate::target::{has_one_authority, is_plain, is_proper};
 
-/// How many `host` fields there are.
+/// What the `host` fields come to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Hosts {
     None,
+    /// One, with a name or address as nearly all requests have it.
+    Plain,
     One,
     Several,
 }
 
 impl Hosts {
-    pub(super) fn another(self) -> Self {
-        if self == Self::None { Self::One } else { Self::Several }
+    /// With another one.
+    pub(super) fn and(self, host: &HeaderValue) -> Self {
+        match self {
+            Self::None if is_plain(host.as_bytes()) => Self::Plain,
+            Self::None => Self::One,
+            _ => Self::Several,
+        }
     }
 }
 
@@ -52,7 +59,9 @@ fn has_proper_host(version: Version, uri: &Uri, headers: &HeaderMap, hosts: Host
         Hosts::One if headers.get(HOST).is_some_and(|host| host.is_empty()) => {
             uri.authority().is_none()
         }
-        Hosts::One => has_one_authority(uri, headers),
+        // Told without looking for the field again.
+        Hosts::Plain if uri.authority().is_none() => true,
+        Hosts::Plain | Hosts::One => has_one_authority(uri, headers),
         Hosts::Several => false,
     }
 }
@@ -65,8 +74,7 @@ mod tests {
 
     fn status(request: http::request::Builder) -> Option<u16> {
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        let hosts =
-            parts.headers.get_all(HOST).iter().fold(Hosts::None, |hosts, _| hosts.another());
+        let hosts = parts.headers.get_all(HOST).iter().fold(Hosts::None, Hosts::and);
         check(&parts.method, &parts.uri, parts.version, &parts.headers, hosts)
             .err()
             .map(|status| status.as_u16())
