@@ -23,18 +23,20 @@ use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, MAX_HEAD_BYTES};
 
+type Fields = Vec<(String, Vec<u8>)>;
+
 /// What a service sees of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Seen {
     head: String,
-    fields: Vec<(String, Vec<u8>)>,
+    fields: Fields,
     /// What the body came to, and its trailers; `None` if it was malformed.
-    body: Option<(Vec<u8>, Vec<(String, Vec<u8>)>)>,
+    body: Option<(Vec<u8>, Fields)>,
 }
 
 type Log = Arc<Mutex<Vec<Seen>>>;
 
-fn fields(headers: &http::HeaderMap) -> Vec<(String, Vec<u8>)> {
+fn fields(headers: &http::HeaderMap) -> Fields {
     let pair = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         (name.to_string(), value.as_bytes().to_vec())
     };
