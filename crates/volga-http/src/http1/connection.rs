@@ -16,7 +16,7 @@ use super::received::{Received, poll_read};
 use super::request::{self, BodyLength, Head};
 use super::spare;
 use crate::body::RequestBody;
-use crate::limits::{MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
+use crate::limits::{MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
 use crate::stall::Stall;
 use crate::transport::Transport;
 
@@ -25,7 +25,7 @@ use crate::transport::Transport;
 pub(crate) struct Connection<I> {
     io: Stall<I>,
     received: Received,
-    /// The end of a head cannot lie before this place.
+    /// The empty line that ends a head cannot begin before this place.
     searched: usize,
     /// The body of the request, where it has one.
     body: Option<Feed>,
@@ -103,10 +103,12 @@ impl<I: Transport> Connection<I> {
                         self.searched = 0;
                         return Poll::Ready(Ok(head));
                     }
-                    Ok(None) => self.searched = self.received.len().saturating_sub(3),
+                    Ok(None) => {}
                     Err(status) => return Poll::Ready(Err(Unheard::Refused(status))),
                 }
             }
+            // The empty line may begin with the last two bytes.
+            self.searched = self.received.len().saturating_sub(2);
             let received = &mut self.received;
             let read = poll_read(&mut self.io, READ_BYTES, cx, |bytes| {
                 if bytes.is_empty() {
@@ -138,13 +140,15 @@ impl<I: Transport> Connection<I> {
         }
     }
 
-    /// Whether there is an empty line, or so much that it is too much. It is looked for once at each place, however slowly a head comes.
+    /// Whether it is worth while to parse. Once a head came in part, that is when there is an empty line, which is looked for once at each place, however slowly the rest comes; or
+    /// when there is too much.
     fn may_be_whole(&self) -> bool {
         let bytes = self.received.bytes();
-        let rest = bytes.get(self.searched..).unwrap_or_default();
-        bytes.len() >= crate::limits::MAX_HEAD_BYTES as usize
-            || rest.windows(2).any(|pair| pair == b"\n\n")
-            || rest.windows(3).any(|three| three == b"\n\r\n")
+        let is_end = |at: usize| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]);
+        let mut rest = (self.searched..bytes.len()).filter(|&at| bytes[at] == b'\n');
+        self.searched == 0 && !bytes.is_empty()
+            || bytes.len() >= MAX_HEAD_BYTES as usize
+            || rest.any(is_end)
     }
 
     /// The body of the request whose head was read.
@@ -264,6 +268,143 @@ impl<I: Transport> Connection<I> {
             && body.is_given_up()
         {
             body.discard(&mut self.io, &mut self.received, cx);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn};
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::{Instant, sleep, timeout};
+
+    use super::*;
+    use crate::http1::testing::STALL;
+    use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
+
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    const POST: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
+
+    /// A connection through which so many bytes go at a time, and its client.
+    fn connect(size: usize) -> (DuplexStream, Connection<DuplexStream>) {
+        let (client, server) = duplex(size);
+        (client, Connection::new(Stall::new(server, STALL), b"", DEFAULT_HEADER_READ_TIMEOUT))
+    }
+
+    async fn head(connection: &mut Connection<DuplexStream>) -> Result<Head, Unheard> {
+        poll_fn(|cx| connection.poll_head(cx, |_| Poll::Pending)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_read_whatever_the_pieces_and_nothing_is_held_between_two() {
+        for size in 1..=GET.len() + 1 {
+            let (mut client, mut connection) = connect(size);
+            let sending = tokio::spawn(async move {
+                client.write_all(&[b"\r\n", GET, b"\n", GET].concat()).await.expect("it is read");
+                client
+            });
+            for _ in 0..2 {
+                assert_eq!(head(&mut connection).await.expect("a head").uri, "/", "{size}");
+            }
+            assert!(connection.is_idle(), "{size}");
+            drop(sending.await.expect("no panic"));
+            assert!(matches!(head(&mut connection).await, Err(Unheard::Over)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_its_time_from_the_moment_that_it_is_waited_for() {
+        let (mut client, mut connection) = connect(1024);
+        let start = Instant::now();
+        for sent in [&b""[..], b"GET"] {
+            client.write_all(sent).await.expect("room");
+            let wait = timeout(DEFAULT_HEADER_READ_TIMEOUT / 4, head(&mut connection));
+            assert!(wait.await.is_err(), "it is waited for");
+        }
+        assert!(matches!(head(&mut connection).await, Err(Unheard::Over)));
+        assert_eq!(start.elapsed(), DEFAULT_HEADER_READ_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_leaves_is_noticed_while_its_next_requests_wait() {
+        for ahead in [0, 1, MAX_PIPELINED_BYTES - 1] {
+            let (mut client, mut connection) = connect(1024 * 1024);
+            client.write_all(&[GET, &vec![b'x'; ahead]].concat()).await.expect("room");
+            head(&mut connection).await.expect("a head");
+            let mut answer = std::pin::pin!(pending::<()>());
+            let mut answered =
+                std::pin::pin!(poll_fn(|cx| connection.poll_answer(answer.as_mut(), cx)));
+            assert!(timeout(STALL, answered.as_mut()).await.is_err(), "{ahead} bytes ahead");
+            drop(client);
+            assert_eq!(answered.await, None, "{ahead} bytes ahead");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_ahead_is_read_to_a_bound_and_a_body_not_before_somebody_wants_it() {
+        for (request, bound) in [(GET, MAX_PIPELINED_BYTES), (POST, 0)] {
+            let (mut client, mut connection) = connect(1);
+            let (sent, mut count) = tokio::sync::mpsc::unbounded_channel();
+            tokio::spawn(async move {
+                client.write_all(request).await.expect("it is read");
+                while client.write_all(b"x").await.is_ok() {
+                    sent.send(()).expect("the test waits");
+                }
+            });
+            let head = head(&mut connection).await.expect("a head");
+            let body = connection.open_body(head.body, false);
+            let mut waits = std::pin::pin!(pending::<()>());
+            let answered = poll_fn(|cx| connection.poll_answer(waits.as_mut(), cx));
+            assert!(timeout(STALL, answered).await.is_err());
+            let mut ahead = 0;
+            while count.try_recv().is_ok() {
+                ahead += 1;
+            }
+            // One byte more fits into the transport.
+            assert!(ahead <= bound + 1 && bound <= ahead, "{ahead} and not {bound}");
+            drop(body);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_read_by_another_task_and_its_end_is_waited_for() {
+        let (mut client, mut connection) = connect(64);
+        let sending = tokio::spawn(async move {
+            client.write_all(POST).await.expect("it is read");
+            client.write_all(&[b'x'; 100_000]).await.expect("it is read");
+            client
+        });
+        let head = head(&mut connection).await.expect("a head");
+        let body = connection.open_body(head.body, false);
+        let reading = tokio::spawn(async move {
+            sleep(Duration::from_secs(1)).await;
+            body.collect().await.expect("a body").to_bytes().len()
+        });
+        poll_fn(|cx| connection.poll_body_end(cx)).await.expect("the client is there");
+        assert!(connection.is_body_read());
+        assert_eq!(reading.await.expect("no panic"), 100_000);
+        drop(sending.await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_come_of_a_body_that_nobody_reads_is_dropped_and_what_has_not_is_not_waited_for()
+     {
+        for (sent, is_read) in [(100_000, false), (10, false), (5, true)] {
+            let (mut client, mut connection) = connect(1024 * 1024);
+            let length = if is_read { 5 } else { 100_000 };
+            let request = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+            client.write_all(request.as_bytes()).await.expect("room");
+            client.write_all(&vec![b'x'; sent]).await.expect("room");
+            let head = head(&mut connection).await.expect("a head");
+            drop(connection.open_body(head.body, false));
+            poll_fn(|cx| connection.poll_body_end(cx)).await.expect("the client is there");
+            assert_eq!(connection.is_body_read(), is_read, "{sent} sent");
+            assert_eq!(connection.may_go_on(), is_read, "{sent} sent");
+            client.shutdown().await.expect("memory does not fail");
+            assert_eq!(client.read(&mut []).await.expect("nothing was sent"), 0);
         }
     }
 }
