@@ -249,7 +249,7 @@ mod tests {
                 library("volga-macros", &["syn"]),
                 sse,
                 core,
-                library("volga-http", &["hyper", "h2", "tokio"]),
+                library("volga-http", &["httparse", "h2", "tokio"]),
                 volga,
                 member("sse", "examples/sse", &["volga"]),
                 member("axum-sse", "examples/axum-sse", &["volga-sse", "axum"]),

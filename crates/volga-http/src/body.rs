@@ -1,18 +1,16 @@
 //! The body of a request.
 
 use std::error::Error;
-use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::RecvStream;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
+use crate::http1::{Fault, Incoming};
 use crate::http2::Upload;
-use crate::linger::Unread;
 
 /// The body of a request, as it arrives.
 ///
@@ -25,36 +23,22 @@ pub struct RequestBody(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Http1(Http1),
+    Empty,
+    Http1(Incoming),
     Http2(Upload),
 }
 
-#[derive(Debug)]
-struct Http1 {
-    incoming: Incoming,
-    unread: Unread,
-}
-
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, unread: Unread) -> Self {
-        if incoming.is_end_stream() {
-            unread.read();
-        } else {
-            unread.open();
-        }
-        Self(Kind::Http1(Http1 { incoming, unread }))
+    pub(crate) fn empty() -> Self {
+        Self(Kind::Empty)
+    }
+
+    pub(crate) fn http1(incoming: Incoming) -> Self {
+        Self(Kind::Http1(incoming))
     }
 
     pub(crate) fn http2(stream: RecvStream, headers: &HeaderMap) -> Self {
         Self(Kind::Http2(Upload::new(stream, headers)))
-    }
-}
-
-impl Drop for Http1 {
-    fn drop(&mut self) {
-        if !self.unread.is_at_end() {
-            self.unread.leave();
-        }
     }
 }
 
@@ -67,27 +51,24 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         match &mut self.0 {
-            Kind::Http1(body) => {
-                let frame = ready!(Pin::new(&mut body.incoming).poll_frame(cx));
-                if frame.is_none() || body.incoming.is_end_stream() {
-                    body.unread.read();
-                }
-                Poll::Ready(frame.map(|result| result.map_err(RequestBodyError::http1)))
-            }
+            Kind::Empty => Poll::Ready(None),
+            Kind::Http1(body) => body.poll_frame(cx).map_err(RequestBodyError::http1),
             Kind::Http2(body) => body.poll_frame(cx).map_err(RequestBodyError::http2),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Http1(body) => body.incoming.is_end_stream(),
+            Kind::Empty => true,
+            Kind::Http1(body) => body.is_end_stream(),
             Kind::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Http1(body) => body.incoming.size_hint(),
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Http1(body) => body.size_hint(),
             Kind::Http2(body) => body.size_hint(),
         }
     }
@@ -106,11 +87,11 @@ pub enum RequestBodyError {
 }
 
 impl RequestBodyError {
-    fn http1(error: hyper::Error) -> Self {
-        if breaks_framing(&error) {
-            Self::Malformed(error.into())
-        } else {
-            Self::Incomplete(error.into())
+    fn http1(fault: Fault) -> Self {
+        let source = std::io::Error::from(fault).into();
+        match fault {
+            Fault::Incomplete => Self::Incomplete(source),
+            Fault::Malformed(_) => Self::Malformed(source),
         }
     }
 
@@ -122,14 +103,4 @@ impl RequestBodyError {
             Self::Incomplete(error.into())
         }
     }
-}
-
-/// Whether hyper's chunk decoder refused the bytes. It says so only by the kind of an `io::Error` among the causes.
-fn breaks_framing(error: &(dyn Error + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| {
-            matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-        })
-    })
 }

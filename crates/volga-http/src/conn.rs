@@ -71,15 +71,16 @@ impl Connections {
             () = self.patience() => return Next::Closed,
         };
         let Ok(Ok(protocol)) = detected else { return Next::Closed };
-        let io = Rewind::new(received.freeze(), io);
+        let received = received.freeze();
         match protocol {
-            Protocol::Http1 => self.http1.serve(io, requests).await,
+            Protocol::Http1 => self.http1.serve(io, received, requests).await,
             Protocol::Http2 => {
                 let alive = self.alive.clone();
                 let patience = Patience {
                     handshake: self.header_read_timeout,
                     stall: self.write_stall_timeout,
                 };
+                let io = Rewind::new(received, io);
                 // In a box, or the task of every HTTP/1 connection would be as large as the larger of the two.
                 Box::pin(http2::serve(io, requests, patience, &self.drain, alive)).await;
                 Next::Closed
@@ -170,8 +171,7 @@ mod tests {
             alive,
         );
         let address = ([127, 0, 0, 1], 1).into();
-        let unread = Default::default();
-        let requests = Requests { service: Ok200, ends: Ends::tcp(address, address), unread };
+        let requests = Requests { service: Ok200, ends: Ends::tcp(address, address) };
         tokio::spawn(async move { shared.serve(server, requests).await });
         client
     }

@@ -5,6 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
+/// Appends the whole line of an HTTP/1 head.
+pub(crate) fn push_date(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"date: ");
+    out.extend_from_slice(date().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
 /// The time now, as the field has it. It is written anew once a second on each thread, and else only counted.
 pub(crate) fn date() -> HeaderValue {
     thread_local! {

@@ -15,8 +15,6 @@ use crate::drain_handle::Drain;
 use crate::http1::{Http1, Next};
 use crate::http2::Patience;
 use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
-use crate::linger::Unread;
-use crate::rewind::Rewind;
 use crate::service::Requests;
 use crate::tasks::roll_call;
 
@@ -29,17 +27,13 @@ where
 {
     let http1 = Http1::new(DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, Drain::new());
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = || Requests {
-        service: service.clone(),
-        ends: Ends::tcp(address, address),
-        unread: Unread::default(),
-    };
-    let mut next = http1.serve(Rewind::new(Bytes::new(), io), requests()).await;
+    let requests = || Requests { service: service.clone(), ends: Ends::tcp(address, address) };
+    let mut next = http1.serve(io, Bytes::new(), requests()).await;
     loop {
         next = match next {
             Next::Closed => return,
             Next::Stream(stream) => Box::into_pin(stream).await,
-            Next::Requests(io) => http1.serve(io, requests()).await,
+            Next::Requests(io, received) => http1.serve(io, received, requests()).await,
             Next::Linger(io) => return http1.linger(io).await,
         };
     }
@@ -58,8 +52,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let address = ([127, 0, 0, 1], 1).into();
-    let requests =
-        Requests { service, ends: Ends::tcp(address, address), unread: Unread::default() };
+    let requests = Requests { service, ends: Ends::tcp(address, address) };
     let (alive, gone) = roll_call();
     let patience =
         Patience { handshake: DEFAULT_HEADER_READ_TIMEOUT, stall: DEFAULT_WRITE_STALL_TIMEOUT };

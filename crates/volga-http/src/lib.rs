@@ -54,7 +54,7 @@
 //! | `probes` | what the kernel does to find clients that are gone |
 //! | `stages`, `tasks` | connections as tasks, which cannot outlive their server |
 //! | `conn`, `preface`, `rewind` | one connection and its protocol |
-//! | `http1` | requests by hyper, and long-lived responses without it |
+//! | `http1` | requests one after another, and long-lived responses |
 //! | `http2` | an HTTP/2 connection, driven by ourselves |
 //! | `transport`, `stall`, `linger` | what carries a connection; clients that do not read, or still send |
 //! | `service`, `body`, `addr` | a request, and the service that answers it |

@@ -11,6 +11,7 @@
 //! | [`MAX_HEAD_BYTES`] | 32 KiB | the request is answered with 431 |
 //! | [`MAX_HEAD_FIELDS`] | 100 | HTTP/1: the request is answered with 431 |
 //! | [`MAX_TARGET_BYTES`] | 8 KiB | the request is answered with 414 |
+//! | [`MAX_CHUNK_EXTENSION_BYTES`] | 16 KiB | HTTP/1: the request's body is malformed |
 //! | [`MAX_PIPELINED_BYTES`] | 32 KiB | HTTP/1: the connection closes after the long-lived response during which they came |
 //! | [`MAX_STREAMS`] | 1,000 | HTTP/2: the stream is refused |
 //! | [`PING_INTERVAL`], [`PING_TIMEOUT`] | 30 s, 20 s | HTTP/2: a silent peer is closed |
@@ -26,8 +27,9 @@
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: a client that sends on after its response is closed |
 //! | [`PORT_TRIES`] | 16 | no port is free on every address of a target |
 //!
-//! The guide's page on limits says the same with the tests that reach each. The rest stays as hyper 1.12 and h2 0.4 have it, because that is sound for a server:
-//! an HTTP/1 connection's buffers grow to about 400 KiB at most, and frames without content end an HTTP/2 connection, be they DATA or CONTINUATION.
+//! The guide's page on limits says the same with the tests that reach each. An HTTP/1 connection holds at most a head
+//! or [`MAX_PIPELINED_BYTES`] of what its client sent, and one piece of a body. The rest of HTTP/2 stays as h2 0.4 has it, because that is sound for a server: frames without content end a connection, be they
+//! DATA or CONTINUATION.
 
 use std::time::Duration;
 
@@ -75,16 +77,16 @@ pub(crate) const LONGEST_PROBE: Duration = Duration::from_secs(32_767);
 /// 6.5.2, on HTTP/2.
 pub const MAX_HEAD_BYTES: u32 = 32 * 1024;
 
-/// How many header fields an HTTP/1 request may have, which is hyper's own bound. On HTTP/2, where each counts as 32 bytes more than it has,
+/// How many header fields an HTTP/1 request may have, and as many trailers. On HTTP/2, where each counts as 32 bytes more than it has,
 /// [`MAX_HEAD_BYTES`] is the bound.
 pub const MAX_HEAD_FIELDS: usize = 100;
 
 /// The longest target of a request, path, query and authority together: 8 KiB. A longer one is answered with 414.
 pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 
-/// How many bytes of its next requests an HTTP/1 client may send during a [long-lived](crate::LongLived) response: 32 KiB.
+/// How many bytes of its next requests an HTTP/1 client may send during a response: 32 KiB.
 ///
-/// From there on nothing is read, and the connection closes after that response.
+/// From there on nothing is read. After a [long-lived](crate::LongLived) response the connection then closes; another response is soon over, and the rest read after it.
 pub const MAX_PIPELINED_BYTES: usize = 32 * 1024;
 
 /// How many streams one HTTP/2 connection may have open at a time.
@@ -176,15 +178,26 @@ pub(crate) const LINGER_READ: usize = 16 * 1024;
 /// How often [`bind`](crate::bind) looks for a port that is free on every address of the target.
 pub const PORT_TRIES: usize = 16;
 
+/// How many bytes of extensions the chunks of one request's body may have, together: 16 KiB. With more it is malformed.
+///
+/// They are read and dropped. The trailers behind the chunks have the bounds of a head.
+pub const MAX_CHUNK_EXTENSION_BYTES: usize = 16 * 1024;
+
+/// How many bytes one read of an HTTP/1 connection takes, on the stack: a piece of a body, or a few heads that were sent together.
+pub(crate) const READ_BYTES: usize = 8 * 1024;
+
+/// How much of a body that nobody reads, and that has come with its head, is dropped for the connection to live on.
+pub(crate) const DISCARD_BYTES: usize = 64 * 1024;
+
+/// How large the map of header fields may be that a thread keeps for its next request.
+pub(crate) const SPARE_FIELDS: usize = 64;
+
 /// How many bytes one read takes while the protocol is not known yet; an ordinary request head fits.
 pub(crate) const DETECT_READ: usize = 1024;
 
 /// The largest frame of a long-lived response that is copied to be sent with what goes before and after it; up to here that costs less than
 /// a write of several pieces.
 pub(crate) const COPY_MAX: usize = 8 * 1024;
-
-/// The largest response that is copied to be written in one piece: a system call of one piece costs less than one of two.
-pub(crate) const JOIN_MAX: usize = 1024;
 
 /// How many bytes of small frames one write takes before it takes no further frame.
 pub(crate) const GATHER_MAX: usize = 16 * 1024;

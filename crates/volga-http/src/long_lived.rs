@@ -5,8 +5,7 @@
 /// The server then holds no more for it than it needs: on HTTP/1 no read buffer and no parser, on HTTP/2 no task of its own. The client receives the
 /// same bytes with the mark and without.
 ///
-/// Some responses gain nothing by it on HTTP/1, and are sent like any other: to HEAD, to a request whose body was not read to its end or came in chunks; those with a
-/// `content-length`, `transfer-encoding` or `trailer` of their own, or with a custom reason phrase.
+/// Some responses gain nothing by it on HTTP/1, and are sent like any other: those without a body, and one that is there before its request was read to its end.
 ///
 /// ```
 /// use http::Response;

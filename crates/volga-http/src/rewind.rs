@@ -18,15 +18,6 @@ impl<I> Rewind<I> {
     pub(crate) fn new(head: Bytes, io: I) -> Self {
         Self { head, io }
     }
-
-    pub(crate) fn get_ref(&self) -> &I {
-        &self.io
-    }
-
-    /// What was not read again, and the transport.
-    pub(crate) fn into_parts(self) -> (Bytes, I) {
-        (self.head, self.io)
-    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Rewind<I> {

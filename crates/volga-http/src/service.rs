@@ -5,34 +5,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::addr::Ends;
 use crate::body::RequestBody;
-use crate::linger::Unread;
 
 /// The requests of one connection, each answered by a clone of the service.
 #[derive(Clone, Debug)]
 pub(crate) struct Requests<S> {
     pub(crate) service: S,
     pub(crate) ends: Ends,
-    pub(crate) unread: Unread,
-}
-
-impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
-where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone,
-{
-    type Response = Response<B>;
-    type Error = Infallible;
-    type Future = Answer<S, S::Future>;
-
-    #[inline]
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.answer(request.map(|body| RequestBody::new(body, self.unread.clone())))
-    }
 }
 
 impl<S> Requests<S> {

@@ -14,8 +14,6 @@ use crate::addr::Ends;
 use crate::body::RequestBody;
 use crate::conn::Connections;
 use crate::http1::Next;
-use crate::linger::Unread;
-use crate::rewind::Rewind;
 use crate::service::Requests;
 use crate::socket::Socket;
 use crate::tasks::Alive;
@@ -71,7 +69,7 @@ where
         match next {
             Next::Closed => return false,
             Next::Stream(stream) => self.spawn(*stream),
-            Next::Requests(io) => return self.reopen(io),
+            Next::Requests(io, received) => return self.reopen(io, received),
             Next::Linger(io) => {
                 let connections = Arc::clone(&self.connections);
                 self.spawn(async move {
@@ -84,17 +82,17 @@ where
     }
 
     /// Lets a connection go on with its next request.
-    fn reopen(&mut self, io: Rewind<Socket>) -> bool {
+    fn reopen(&mut self, io: Socket, received: Bytes) -> bool {
         // Asked again, rather than kept in a stream that may wait for hours.
-        let Ok(ends) = io.get_ref().ends() else { return false };
+        let Ok(ends) = io.ends() else { return false };
         let requests = self.requests(ends);
         let connections = Arc::clone(&self.connections);
-        self.spawn(async move { connections.http1.serve(io, requests).await });
+        self.spawn(async move { connections.http1.serve(io, received, requests).await });
         true
     }
 
     fn requests(&self, ends: Ends) -> Requests<S> {
-        Requests { service: self.service.clone(), ends, unread: Unread::default() }
+        Requests { service: self.service.clone(), ends }
     }
 
     fn spawn(&mut self, stage: impl Future<Output = Next<Socket, B>> + Send + 'static) {

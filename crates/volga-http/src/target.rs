@@ -47,7 +47,7 @@ pub(crate) fn is_proper(authority: &Authority) -> bool {
 }
 
 /// Names and addresses as nearly all requests have them, told without allocating.
-fn is_plain(host: &[u8]) -> bool {
+pub(crate) fn is_plain(host: &[u8]) -> bool {
     let end = host.iter().position(|&byte| byte == b':').unwrap_or(host.len());
     let (name, port) = host.split_at(end);
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');

@@ -45,6 +45,11 @@ impl Batch {
         !self.large.is_empty() || self.small.len() >= GATHER_MAX
     }
 
+    /// Where bytes are written that are always copied.
+    pub(crate) fn small(&mut self) -> &mut Vec<u8> {
+        &mut self.small
+    }
+
     /// Adds bytes that have their form already.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.small.extend_from_slice(bytes);

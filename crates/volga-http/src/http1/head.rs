@@ -1,245 +1,365 @@
-//! The head of a response, as hyper would write it. Pure.
+//! The head of a response. Pure.
 
-use std::io::Write;
-
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
-use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body;
-use hyper::ext::ReasonPhrase;
 
 use super::framing::Framing;
-use crate::long_lived::LongLived;
+use super::terms::{Asked, Terms, names};
+use super::trailers::Announced;
+use crate::date::push_date;
 
-/// What a request says of its answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Terms {
-    version: Version,
-    keep_alive: bool,
-}
-
-impl Terms {
-    /// The terms of a request whose answer may leave hyper; `None` where hyper is needed to the end.
-    ///
-    /// A chunked request is left to hyper because only its parser knows whether a length stood beside the chunks, which ends the connection.
-    pub(crate) fn of<T>(request: &Request<T>) -> Option<Self> {
-        if matches!(*request.method(), Method::HEAD | Method::CONNECT)
-            || request.headers().contains_key(TRANSFER_ENCODING)
-        {
-            return None;
-        }
-        let headers = request.headers();
-        let keep_alive = match request.version() {
-            Version::HTTP_11 => !names(headers, "close"),
-            Version::HTTP_10 => !names(headers, "close") && names(headers, "keep-alive"),
-            _ => return None,
-        };
-        Some(Self { version: request.version(), keep_alive })
-    }
-
-    /// The same terms, on a connection that ends with this answer.
-    pub(crate) fn closing(self) -> Self {
-        Self { keep_alive: false, ..self }
-    }
-}
-
-/// Whether a response is marked and may leave hyper: it has a body, and no header field by which the application frames it itself.
-pub(crate) fn may_leave<B: Body>(response: &Response<B>) -> bool {
-    let (headers, extensions) = (response.headers(), response.extensions());
-    extensions.get::<LongLived>().is_some()
-        && extensions.get::<ReasonPhrase>().is_none()
-        && response.version() == Version::HTTP_11
-        && !response.status().is_informational()
-        && !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-        && ![CONTENT_LENGTH, TRANSFER_ENCODING, TRAILER]
-            .iter()
-            .any(|name| headers.contains_key(name))
-        && !response.body().is_end_stream()
-        && response.body().size_hint().exact() != Some(0)
-}
-
-/// A head on its way out, and what it promises.
+/// What a head that was written promises.
 #[derive(Debug)]
-pub(crate) struct Head {
-    pub(crate) bytes: Vec<u8>,
+pub(crate) struct Promise {
     pub(crate) framing: Framing,
     pub(crate) keep_alive: bool,
+    pub(crate) trailers: Option<Box<Announced>>,
 }
 
-impl Head {
-    /// Writes the head of a response that [may leave](may_leave) hyper, whose body has `length` bytes where that is known.
-    pub(crate) fn new(
-        mut parts: Parts,
-        length: Option<u64>,
-        terms: Terms,
-        date: &HeaderValue,
-    ) -> Self {
-        let framing = match (length, terms.version) {
-            (Some(length), _) => Framing::Length(length),
-            (None, Version::HTTP_10) => Framing::UntilClose,
-            (None, _) => Framing::Chunked,
-        };
-        if let Some(token) = connection_token(&parts.headers, terms) {
-            parts.headers.append(CONNECTION, HeaderValue::from_static(token));
-        }
-        let keep_alive =
-            terms.keep_alive && !names(&parts.headers, "close") && framing != Framing::UntilClose;
-        Self { bytes: write(&parts, framing, terms.version, date), framing, keep_alive }
+/// Appends to `out` the head of a response on these terms, whose body has `length` bytes where that is known.
+///
+/// What the application's own fields say of the framing is kept where it can be true. A status of 1xx is not the answer to a request, so it is an error of the
+/// application's, and the answer is 500. (An upgrade would begin here, with 101, and hand its transport on as a [`Next`](super::Next) of its own.)
+pub(crate) fn write(
+    status: StatusCode,
+    headers: &HeaderMap,
+    length: Option<u64>,
+    terms: Terms,
+    out: &mut Vec<u8>,
+) -> Promise {
+    if status.is_informational() {
+        let headers = HeaderMap::new();
+        return write(StatusCode::INTERNAL_SERVER_ERROR, &headers, Some(0), terms.closing(), out);
     }
-}
-
-/// The answer to a request that no service sees, and the last one of its connection. hyper writes the same for what it refuses itself.
-pub(crate) fn refusal(status: StatusCode, date: &HeaderValue) -> Vec<u8> {
-    let reason = status.canonical_reason().unwrap_or_default();
-    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
-    head.extend_from_slice(b"connection: close\r\ncontent-length: 0\r\ndate: ");
-    head.extend_from_slice(date.as_bytes());
-    head.extend_from_slice(b"\r\n\r\n");
-    head
-}
-
-/// What the connection is to do next, where that is not what its version has it do anyway.
-fn connection_token(headers: &HeaderMap, terms: Terms) -> Option<&'static str> {
-    match (terms.version, terms.keep_alive) {
-        (Version::HTTP_10, true) if !names(headers, "keep-alive") => Some("keep-alive"),
-        (Version::HTTP_11, false) if !names(headers, "close") => Some("close"),
-        _ => None,
-    }
-}
-
-/// Whether a `connection` field holds the token.
-fn names(headers: &HeaderMap, token: &str) -> bool {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|list| list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
-}
-
-fn write(parts: &Parts, framing: Framing, version: Version, date: &HeaderValue) -> Vec<u8> {
-    // Room for the status line, the fields' usual lengths, the framing and the date.
-    let mut out = Vec::with_capacity(128 + 48 * parts.headers.len());
-    let version = if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
-    let reason = parts.status.canonical_reason().unwrap_or("<none>");
-    put(&mut out, &[version.as_bytes(), b" ", parts.status.as_str().as_bytes(), b" "]);
-    put(&mut out, &[reason.as_bytes(), b"\r\n"]);
-    for name in parts.headers.keys() {
-        let mut values = parts.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        if *name == CONNECTION {
-            put(
-                &mut out,
-                &[b"connection: ", &values.by_ref().collect::<Vec<_>>().join(&b", "[..]), b"\r\n"],
-            );
-        }
-        for value in values {
-            put(&mut out, &[name.as_str().as_bytes(), b": ", value, b"\r\n"]);
-        }
-    }
+    push_status(status, terms, out);
+    let own = push_fields(headers, out);
+    let is_tunnel = terms.asked == Asked::Connect && status.is_success();
+    let terms = if own.closes || is_tunnel { terms.closing() } else { terms };
+    // RFC 9110, section 6.4.1.
+    let has_body = terms.asked != Asked::Head && !has_no_body(status) && !is_tunnel;
+    let framing = own.framing(length, has_body, terms);
     match framing {
-        Framing::Chunked => put(&mut out, &[b"transfer-encoding: chunked\r\n"]),
-        Framing::Length(length) => {
-            write!(out, "content-length: {length}\r\n").expect("memory does not fail");
+        Framing::Chunked => push_codings(headers, out),
+        Framing::Length(length) if has_body => push_length(length, out),
+        // The head is that of the answer to GET, as far as it is known (RFC 9110, section 9.3.2).
+        Framing::Length(_) if terms.asked == Asked::Head && !has_no_body(status) => {
+            if let Some(length) = own.length.or(length.filter(|&length| length > 0)) {
+                push_length(length, out);
+            }
         }
-        Framing::UntilClose => {}
+        Framing::Length(_) | Framing::UntilClose => {}
     }
-    if !parts.headers.contains_key(DATE) {
-        put(&mut out, &[b"date: ", date.as_bytes(), b"\r\n"]);
+    let trailers = (own.has_trailer && framing == Framing::Chunked).then(|| {
+        push_list(TRAILER.as_str(), headers.get_all(TRAILER), None, out);
+        Box::new(Announced::new(headers))
+    });
+    let keep_alive = terms.keep_alive && framing != Framing::UntilClose;
+    push_connection(headers, own.has_connection, keep_alive, terms, out);
+    if !own.has_date {
+        push_date(out);
     }
-    put(&mut out, &[b"\r\n"]);
+    out.extend_from_slice(b"\r\n");
+    let trailers = trailers.filter(|_| terms.takes_trailers);
+    Promise { framing, keep_alive, trailers }
+}
+
+/// The answer to a request that no service sees, and the last one of its connection.
+pub(crate) fn refusal(status: StatusCode) -> Vec<u8> {
+    let mut out = Vec::new();
+    let terms = Terms {
+        asked: Asked::Ordinary,
+        is_http_10: false,
+        keep_alive: false,
+        takes_trailers: false,
+    };
+    write(status, &HeaderMap::new(), Some(0), terms, &mut out);
     out
 }
 
-fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
-    for piece in pieces {
-        out.extend_from_slice(piece);
+/// How long a body is, as far as it says so.
+pub(crate) fn length_of<B: Body<Data = Bytes>>(body: &B) -> Option<u64> {
+    if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
+}
+
+/// What the application's own fields say of the message. Those that concern its framing are written where that is decided.
+#[derive(Default)]
+struct Own {
+    length: Option<u64>,
+    has_coding: bool,
+    has_trailer: bool,
+    has_connection: bool,
+    closes: bool,
+    has_date: bool,
+}
+
+impl Own {
+    fn framing(&self, length: Option<u64>, has_body: bool, terms: Terms) -> Framing {
+        if !has_body {
+            return Framing::Length(0);
+        }
+        match self.length.or(length) {
+            _ if self.has_coding && !terms.is_http_10 => Framing::Chunked,
+            // An empty body has no other length, whatever the application says.
+            _ if length == Some(0) => Framing::Length(0),
+            Some(length) => Framing::Length(length),
+            None if terms.is_http_10 => Framing::UntilClose,
+            None => Framing::Chunked,
+        }
     }
+}
+
+fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn push_status(status: StatusCode, terms: Terms, out: &mut Vec<u8>) {
+    if status == StatusCode::OK && !terms.is_http_10 {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    out.extend_from_slice(if terms.is_http_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    // Nothing is written for a status without a name: the line ends with the blank (RFC 9112, section 4).
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_fields(headers: &HeaderMap, out: &mut Vec<u8>) -> Own {
+    let mut own = Own::default();
+    for (name, value) in headers {
+        match *name {
+            CONTENT_LENGTH => {
+                own.length = own.length.or(value.to_str().ok().and_then(|text| text.parse().ok()))
+            }
+            TRANSFER_ENCODING => own.has_coding = true,
+            TRAILER => own.has_trailer = true,
+            CONNECTION => {
+                own.has_connection = true;
+                own.closes |= names(value, "close");
+            }
+            _ => {
+                own.has_date |= *name == DATE;
+                out.extend_from_slice(name.as_str().as_bytes());
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(value.as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+    own
+}
+
+fn push_length(length: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"content-length: ");
+    let mut digits = [0; 20];
+    let (mut at, mut rest) = (digits.len(), length);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The codings that the application says it applied, and chunks at their end.
+fn push_codings(headers: &HeaderMap, out: &mut Vec<u8>) {
+    let codings = headers.get_all(TRANSFER_ENCODING);
+    let is_last = |value: &HeaderValue| {
+        let last = value.as_bytes().rsplit(|&byte| byte == b',').next().unwrap_or_default();
+        last.trim_ascii().eq_ignore_ascii_case(b"chunked")
+    };
+    let chunked = (!codings.iter().next_back().is_some_and(is_last)).then_some("chunked");
+    push_list(TRANSFER_ENCODING.as_str(), codings, chunked, out);
+}
+
+/// What the connection is to do next, where that is not what its version has it do anyway.
+fn push_connection(
+    headers: &HeaderMap,
+    has_own: bool,
+    keep_alive: bool,
+    terms: Terms,
+    out: &mut Vec<u8>,
+) {
+    let own = headers.get_all(CONNECTION);
+    let token = match (terms.is_http_10, keep_alive) {
+        (true, true) => Some("keep-alive"),
+        (false, false) => Some("close"),
+        (true, false) | (false, true) => None,
+    };
+    let token = token.filter(|token| !has_own || !own.iter().any(|value| names(value, token)));
+    if has_own || token.is_some() {
+        push_list(CONNECTION.as_str(), own, token, out);
+    }
+}
+
+/// All values of a field in one line, and one more.
+fn push_list(
+    name: &str,
+    values: http::header::GetAll<'_, HeaderValue>,
+    last: Option<&str>,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(name.as_bytes());
+    let values = values.iter().map(HeaderValue::as_bytes).chain(last.map(str::as_bytes));
+    for (index, value) in values.enumerate() {
+        out.extend_from_slice(if index == 0 { b": " } else { b", " });
+        out.extend_from_slice(value);
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{Empty, Full};
+    use http::Response;
 
     use super::*;
 
-    const DATE_VALUE: HeaderValue = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+    const V11: Terms =
+        Terms { asked: Asked::Ordinary, is_http_10: false, keep_alive: true, takes_trailers: true };
+    const V10: Terms = Terms { is_http_10: true, ..V11 };
+    const HEAD: Terms = Terms { asked: Asked::Head, ..V11 };
+    const CONNECT: Terms = Terms { asked: Asked::Connect, ..V11 };
 
-    fn request(version: Version, connection: &[&str]) -> Request<()> {
-        let request = Request::get("/").version(version);
-        let request =
-            connection.iter().fold(request, |request, &value| request.header(CONNECTION, value));
-        request.body(()).expect("a request")
-    }
-
-    /// The head of a plain response on these terms, without its date, and whether the connection is to live on.
-    #[track_caller]
-    fn check(terms: Terms, length: Option<u64>, own: &[&str], expect: &str, keep_alive: bool) {
-        let response = own
-            .iter()
-            .fold(Response::builder(), |response, &value| response.header(CONNECTION, value));
+    /// What is written of a response with these fields, without its date, and what it promises.
+    fn written(
+        terms: Terms,
+        status: u16,
+        own: &[(&str, &str)],
+        length: Option<u64>,
+    ) -> (String, Promise) {
+        let response =
+            own.iter().fold(Response::builder().status(status), |response, (name, value)| {
+                response.header(*name, *value)
+            });
         let (parts, ()) = response.body(()).expect("a response").into_parts();
-        let head = Head::new(parts, length, terms, &DATE_VALUE);
-        let text = String::from_utf8(head.bytes).expect("text");
-        let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
-        assert_eq!(text.strip_suffix(date), Some(expect), "{text}");
-        assert_eq!(head.keep_alive, keep_alive, "{text}");
+        let mut out = Vec::new();
+        let promise = write(parts.status, &parts.headers, length, terms, &mut out);
+        let text = String::from_utf8(out).expect("text");
+        let (fields, date) = text.split_once("date: ").expect("a date");
+        assert!(date.ends_with(" GMT\r\n\r\n"), "{text}");
+        (fields.to_owned(), promise)
     }
 
-    #[test]
-    fn a_request_sets_the_terms() {
-        let v10 = Version::HTTP_10;
-        let v11 = Version::HTTP_11;
-        for (version, connection, keep_alive) in [
-            (v11, &[][..], true),
-            (v11, &["keep-alive"], true),
-            (v11, &["x, Close"], false),
-            (v11, &["close", "keep-alive"], false),
-            (v10, &[], false),
-            (v10, &["Keep-Alive"], true),
-            (v10, &["keep-alive", "close"], false),
-        ] {
-            let terms = Terms::of(&request(version, connection));
-            assert_eq!(terms, Some(Terms { version, keep_alive }), "{version:?} {connection:?}");
-        }
-        assert_eq!(Terms::of(&request(Version::HTTP_2, &[])), None);
+    #[track_caller]
+    fn check(
+        terms: Terms,
+        (status, own, length): (u16, &[(&str, &str)], Option<u64>),
+        expect: &str,
+        framing: Framing,
+        keep_alive: bool,
+    ) {
+        let (text, promise) = written(terms, status, own, length);
+        assert_eq!(text.replace("\r\n", "|"), expect);
+        assert_eq!((promise.framing, promise.keep_alive), (framing, keep_alive), "{text}");
     }
 
     #[test]
     fn the_version_the_length_and_both_sides_wishes_decide_what_follows() {
-        let v11 = Terms { version: Version::HTTP_11, keep_alive: true };
-        let v10 = Terms { version: Version::HTTP_10, keep_alive: true };
-        let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n";
-        check(v11, None, &[], chunked, true);
-        let chunked = "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n";
-        check(v11, None, &["close"], chunked, false);
-        check(v11.closing(), None, &[], chunked, false);
-        let both = "HTTP/1.1 200 OK\r\nconnection: x, close\r\ncontent-length: 5\r\n";
-        check(v11.closing(), Some(5), &["x"], both, false);
-        let length = "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 5\r\n";
-        check(v10, Some(5), &[], length, true);
-        check(v10, None, &[], "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\n", false);
-        check(v10.closing(), None, &[], "HTTP/1.0 200 OK\r\n", false);
+        use Framing::{Chunked, Length, UntilClose};
+        let ok = (200, &[][..], None);
+        check(V11, ok, "HTTP/1.1 200 OK|transfer-encoding: chunked|", Chunked, true);
+        let sized = (200, &[][..], Some(5));
+        check(V11, sized, "HTTP/1.1 200 OK|content-length: 5|", Length(5), true);
+        let closes = (200, &[("connection", "close")][..], None);
+        let chunked = "HTTP/1.1 200 OK|transfer-encoding: chunked|connection: close|";
+        check(V11, closes, chunked, Chunked, false);
+        check(V11.closing(), ok, chunked, Chunked, false);
+        let own = (200, &[("connection", "x"), ("connection", "y")][..], Some(5));
+        let both = "HTTP/1.1 200 OK|content-length: 5|connection: x, y, close|";
+        check(V11.closing(), own, both, Length(5), false);
+        let kept = "HTTP/1.0 200 OK|content-length: 5|connection: keep-alive|";
+        check(V10, sized, kept, Length(5), true);
+        check(V10, ok, "HTTP/1.0 200 OK|", UntilClose, false);
+        check(V10.closing(), sized, "HTTP/1.0 200 OK|content-length: 5|", Length(5), false);
+        check(V11, (299, &[][..], Some(0)), "HTTP/1.1 299 |content-length: 0|", Length(0), true);
     }
 
     #[test]
-    fn only_a_marked_response_with_a_body_that_it_does_not_frame_itself_may_leave() {
-        let marked = || Response::builder().extension(LongLived);
-        let body = || Full::new(&b"body"[..]);
-        let refused = [
-            Response::builder().body(body()),
-            marked().status(StatusCode::SWITCHING_PROTOCOLS).body(body()),
-            marked().status(StatusCode::NO_CONTENT).body(body()),
-            marked().status(StatusCode::NOT_MODIFIED).body(body()),
-            marked().version(Version::HTTP_10).body(body()),
-            marked().extension(ReasonPhrase::from_static(b"Fine")).body(body()),
-            marked().header(CONTENT_LENGTH, "4").body(body()),
-            marked().header(TRANSFER_ENCODING, "gzip").body(body()),
-            marked().header(TRAILER, "x-sum").body(body()),
-        ];
-        for response in refused {
-            let response = response.expect("a response");
-            assert!(!may_leave(&response), "{response:?}");
+    fn some_answers_have_no_body_and_say_only_what_is_true_of_it() {
+        use Framing::Length;
+        for status in [204, 304] {
+            for length in [None, Some(0), Some(5)] {
+                let name = StatusCode::from_u16(status).expect("a status");
+                let expect = format!("HTTP/1.1 {name}|");
+                check(V11, (status, &[("content-length", "5")], length), &expect, Length(0), true);
+            }
         }
-        assert!(may_leave(&marked().body(body()).expect("a response")));
-        assert!(!may_leave(&marked().body(Empty::<&[u8]>::new()).expect("a response")));
+        let head = "HTTP/1.1 200 OK|content-length: 5|";
+        check(HEAD, (200, &[], Some(5)), head, Length(0), true);
+        check(HEAD, (200, &[("content-length", "5")], Some(0)), head, Length(0), true);
+        check(HEAD, (200, &[], None), "HTTP/1.1 200 OK|", Length(0), true);
+        check(HEAD, (200, &[], Some(0)), "HTTP/1.1 200 OK|", Length(0), true);
+        check(CONNECT, (200, &[], None), "HTTP/1.1 200 OK|connection: close|", Length(0), false);
+        let refused = "HTTP/1.1 405 Method Not Allowed|content-length: 0|";
+        check(CONNECT, (405, &[], Some(0)), refused, Length(0), true);
+    }
+
+    #[test]
+    fn a_status_that_is_no_answer_is_an_error_and_the_last_answer() {
+        let expect = "HTTP/1.1 500 Internal Server Error|content-length: 0|connection: close|";
+        for status in [100, 101, 103] {
+            check(V11, (status, &[("x", "y")], None), expect, Framing::Length(0), false);
+        }
+    }
+
+    #[test]
+    fn own_fields_that_frame_are_kept_where_they_can_be_true() {
+        use Framing::{Chunked, Length, UntilClose};
+        let length = [("content-length", "5")];
+        let five = "HTTP/1.1 200 OK|content-length: 5|";
+        check(V11, (200, &length, None), five, Length(5), true);
+        check(V11, (200, &length, Some(7)), five, Length(5), true);
+        check(V11, (200, &length, Some(0)), "HTTP/1.1 200 OK|content-length: 0|", Length(0), true);
+        let bad = [("content-length", "x")];
+        check(V11, (200, &bad, None), "HTTP/1.1 200 OK|transfer-encoding: chunked|", Chunked, true);
+        let gzip = [("transfer-encoding", "gzip"), ("content-length", "5")];
+        let coded = "HTTP/1.1 200 OK|transfer-encoding: gzip, chunked|";
+        check(V11, (200, &gzip, Some(5)), coded, Chunked, true);
+        check(V10, (200, &gzip[..1], None), "HTTP/1.0 200 OK|", UntilClose, false);
+        let chunked = [("transfer-encoding", "Chunked")];
+        check(
+            V11,
+            (200, &chunked, None),
+            "HTTP/1.1 200 OK|transfer-encoding: Chunked|",
+            Chunked,
+            true,
+        );
+    }
+
+    #[test]
+    fn trailers_are_announced_in_chunks_and_promised_to_who_takes_them() {
+        let own = [("trailer", "x-sum"), ("trailer", "x-other")];
+        let expect = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum, x-other\r\n";
+        let (text, promise) = written(V11, 200, &own, None);
+        assert_eq!((&text[..], promise.trailers.is_some()), (expect, true));
+        let (text, promise) = written(Terms { takes_trailers: false, ..V11 }, 200, &own, None);
+        assert_eq!((&text[..], promise.trailers.is_some()), (expect, false));
+        for (terms, length) in [(V11, Some(5)), (V10, None), (HEAD, None)] {
+            let (text, promise) = written(terms, 200, &own, length);
+            assert!(!text.contains("trailer") && promise.trailers.is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_own_date_is_the_only_one() {
+        let mut out = Vec::new();
+        let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static("then"))]);
+        write(StatusCode::OK, &headers, Some(0), V11, &mut out);
+        assert_eq!(out, b"HTTP/1.1 200 OK\r\ndate: then\r\ncontent-length: 0\r\n\r\n");
+    }
+
+    #[test]
+    fn a_length_is_written_in_digits() {
+        for length in [0, 1, 9, 10, 99, 12_345, u64::MAX] {
+            let mut out = Vec::new();
+            push_length(length, &mut out);
+            assert_eq!(out, format!("content-length: {length}\r\n").as_bytes());
+        }
     }
 }

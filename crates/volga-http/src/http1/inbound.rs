@@ -20,9 +20,8 @@ struct Received(Vec<u8>);
 
 impl Inbound {
     /// Begins with what came before.
-    pub(crate) fn new(received: &[&[u8]]) -> Self {
-        let received = received.concat();
-        Self((!received.is_empty()).then(|| Box::new(Received(received))))
+    pub(crate) fn new(received: Bytes) -> Self {
+        Self((!received.is_empty()).then(|| Box::new(Received(received.into()))))
     }
 
     /// Reads what is there, and waits until the client has left. Closing its sending side is leaving.

@@ -1,47 +1,55 @@
-//! HTTP/1: hyper reads requests and answers them; a response that goes on for long leaves it.
+//! HTTP/1: a loop that reads requests, has them answered and sends the answers.
 //!
-//! A connection's life is a series of stages, each a task of its own size. hyper's stage holds buffers and a parser. When a response is marked
-//! [`LongLived`](crate::LongLived), the connection is taken from hyper and the stage ends; the [`Stream`] is the next one, a small task that
-//! writes that response and nothing else. After it, where HTTP lets the connection live on, hyper has the next requests in a new stage.
+//! A connection's life is a series of stages, each a task of its own size. The stage of the [`Connection`] reads and answers. When a response is marked
+//! [`LongLived`], it ends; the [`Stream`] is the next one, a small task that writes that response and nothing else. After it, where HTTP lets the connection
+//! live on, the next requests have a new stage.
 
 mod batch;
+mod connection;
+mod decode;
+#[cfg(test)]
+mod differential;
 mod framing;
 mod head;
 mod head_timer;
 mod inbound;
-mod slot;
+mod incoming;
+mod outgoing;
+mod received;
+mod request;
+mod spare;
 mod stream;
 mod strict;
+mod terms;
 #[cfg(test)]
 mod testing;
+mod trailers;
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tower_service::Service;
 
-use self::head::{Head, Terms, refusal};
-use self::head_timer::HeadTimer;
+use self::batch::Batch;
+use self::connection::{Connection, Unheard};
+use self::head::{length_of, refusal};
 use self::inbound::Inbound;
-use self::slot::{Parked, Slot, SlotService, Watched};
+pub(crate) use self::incoming::{Fault, Incoming};
+use self::outgoing::Outgoing;
+use self::request::Head;
 pub(crate) use self::stream::Stream;
 use crate::body::RequestBody;
-use crate::date::date;
 use crate::drain_handle::Drain;
-use crate::limits::{MAX_HEAD_BYTES, REQUESTS_PER_TURN};
-use crate::linger::{Linger, Unread};
-use crate::rewind::Rewind;
+use crate::linger::linger;
+use crate::long_lived::LongLived;
 use crate::service::Requests;
 use crate::stall::Stall;
 use crate::transport::Transport;
@@ -49,7 +57,7 @@ use crate::transport::Transport;
 /// What all HTTP/1 connections of a server have in common.
 #[derive(Debug)]
 pub(crate) struct Http1 {
-    builder: http1::Builder,
+    header_read_timeout: Duration,
     write_stall_timeout: Duration,
     drain: Drain,
 }
@@ -58,11 +66,11 @@ pub(crate) struct Http1 {
 pub(crate) enum Next<I, B> {
     /// Nothing, it is closed.
     Closed,
-    /// A response leaves hyper.
+    /// A response that goes on for long.
     Stream(Box<Stream<I, B>>),
-    /// A response that left hyper is complete, and more requests may come.
-    Requests(Rewind<I>),
-    /// The same, but the connection is to be closed while the client may still be sending.
+    /// Such a response is complete, and more requests may come. Of those, these bytes were read.
+    Requests(I, Bytes),
+    /// The connection is to be closed while the client may still be sending.
     Linger(I),
 }
 
@@ -72,123 +80,134 @@ impl Http1 {
         write_stall_timeout: Duration,
         drain: Drain,
     ) -> Arc<Self> {
-        let mut builder = http1::Builder::new();
-        builder
-            .header_read_timeout(header_read_timeout)
-            .max_header_size(MAX_HEAD_BYTES as usize)
-            // A client that closed its side has left; what it would have read must not be produced for nobody.
-            .half_close(false);
-        Arc::new(Self { builder, write_stall_timeout, drain })
+        Arc::new(Self { header_read_timeout, write_stall_timeout, drain })
     }
 
-    /// Serves requests until the connection ends or a response leaves hyper.
-    ///
-    /// Upgrades are off: an upgraded connection would leave the server's count, and so its drain. `with_upgrades` is
-    /// the one call to add once there is someone to keep track of them.
+    /// Serves requests, of which some bytes were `received`, until the connection ends or a response is long-lived.
     pub(crate) async fn serve<I, S, B>(
         self: &Arc<Self>,
-        io: Rewind<I>,
+        io: I,
+        received: Bytes,
         requests: Requests<S>,
     ) -> Next<I, B>
     where
         I: Transport,
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone,
-        B: Body<Data = Bytes> + 'static,
+        B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let slot = Slot::new();
-        let io = Linger::new(Stall::new(io, self.write_stall_timeout), requests.unread.clone());
-        let io = TokioIo::new(Watched::new(io, Arc::clone(&slot)));
-        let service = SlotService { requests, slot: Arc::clone(&slot) };
-        let mut builder = self.builder.clone();
-        let mut connection = builder.timer(HeadTimer::default()).serve_connection(io, service);
+        let io = Stall::new(io, self.write_stall_timeout);
+        let mut connection = Connection::new(io, &received, self.header_read_timeout);
+        drop(received);
         let mut started = pin!(self.drain.started());
-        let mut is_told = false;
-        let parked = poll_fn(|cx| {
-            let first = slot.requests();
-            loop {
-                let before = slot.requests();
-                // hyper first, so that it has seen what was received when it is asked whether the connection is idle.
-                if Pin::new(&mut connection).poll(cx).is_ready() {
-                    return Poll::Ready(None);
-                }
-                // hyper rests after a few pipelined requests. If they publish to many streams, then each of these would wake, write and wait for every few messages.
-                if slot.requests() - before > 1 && slot.requests() - first < REQUESTS_PER_TURN {
-                    continue;
-                }
-                if let Some(parked) = slot.take() {
-                    return Poll::Ready(Some(parked));
-                }
-                if is_told || started.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                is_told = true;
-                Pin::new(&mut connection).graceful_shutdown();
+        loop {
+            let head = poll_fn(|cx| connection.poll_head(cx, |cx| started.as_mut().poll(cx)));
+            let head = match head.await {
+                Ok(head) => head,
+                Err(Unheard::Refused(status)) => return self.refuse(connection, status).await,
+                Err(Unheard::Over) => return Next::Closed,
+            };
+            let terms = head.terms;
+            let request = open(&mut connection, head);
+            let response = {
+                let mut answer = pin!(requests.answer(request));
+                poll_fn(|cx| connection.poll_answer(answer.as_mut(), cx)).await
+            };
+            let Some(Ok(response)) = response else { return Next::Closed };
+            let may_go_on = connection.may_go_on() && !self.drain.is_started();
+            let terms = if may_go_on { terms } else { terms.closing() };
+
+            let (parts, body) = response.into_parts();
+            let length = length_of(&body);
+            let mut batch = Batch::new();
+            batch.push(connection.begun_go_ahead());
+            let promise = head::write(parts.status, &parts.headers, length, terms, batch.small());
+            let is_long = parts.extensions.get::<LongLived>().is_some();
+            spare::keep(parts.headers);
+            // A body without a byte is sent with its head.
+            let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();
+            let keep_alive = promise.keep_alive;
+            let outgoing = Outgoing::new(body, promise);
+            if is_stream {
+                connection.close_body();
+                let outgoing = outgoing.after(batch.small().clone());
+                let (io, received) = connection.into_parts();
+                let inbound = Inbound::new(received);
+                let http1 = Arc::clone(self);
+                let stream = Stream::new(io, inbound, outgoing, http1);
+                return Next::Stream(Box::new(stream));
             }
-        })
-        .await;
-        let Some(parked) = parked else { return Next::Closed };
-        let parts = connection.into_parts();
-        let io = parts.io.into_inner().into_inner().into_inner().into_inner();
-        match parked {
-            Parked::Response(response, terms) => {
-                Next::Stream(Box::new(self.take_over(io, &parts.read_buf, response, terms)))
+            {
+                let mut first = Some(batch);
+                let mut outgoing = pin!(outgoing);
+                let sent = poll_fn(|cx| connection.poll_send(outgoing.as_mut(), first.take(), cx));
+                if sent.await.is_err() {
+                    return Next::Closed;
+                }
             }
-            Parked::Refused(status) => self.refuse(io, status).await,
+            if poll_fn(|cx| connection.poll_body_end(cx)).await.is_err() {
+                return Next::Closed;
+            }
+            if !keep_alive || !connection.is_body_read() || self.drain.is_started() {
+                return close(connection).await;
+            }
+            connection.close_body();
         }
     }
 
     /// Answers what no service is to see. What the client sent after it may be part of it, so it is never looked at.
-    async fn refuse<I: Transport, B>(&self, io: Rewind<I>, status: StatusCode) -> Next<I, B> {
-        let (_, io) = io.into_parts();
-        let mut io = Stall::new(io, self.write_stall_timeout);
-        match io.write_all(&refusal(status, &date())).await {
-            Ok(()) => Next::Linger(io.into_inner()),
+    async fn refuse<I: Transport, B>(
+        &self,
+        mut connection: Connection<I>,
+        status: StatusCode,
+    ) -> Next<I, B> {
+        match connection.io().write_all(&refusal(status)).await {
+            Ok(()) => Next::Linger(connection.into_parts().0.into_inner()),
             Err(_) => Next::Closed,
         }
     }
 
-    /// Makes a response that left hyper a stream. What hyper had read beyond the request is `read`, and what it had not read yet is in `io`.
-    fn take_over<I, B>(
-        self: &Arc<Self>,
-        io: Rewind<I>,
-        read: &[u8],
-        response: Response<B>,
-        terms: Terms,
-    ) -> Stream<I, B>
-    where
-        I: Transport,
-        B: Body<Data = Bytes>,
-    {
-        let (unread, io) = io.into_parts();
-        let terms = if self.drain.is_started() { terms.closing() } else { terms };
-        let (parts, body) = response.into_parts();
-        let head = Head::new(parts, body.size_hint().exact(), terms, &date());
-        Stream::new(io, Inbound::new(&[read, &unread]), head, body, Arc::clone(self))
-    }
-
     /// Closes a connection whose client may still be sending.
     pub(crate) async fn linger<I: Transport>(&self, io: I) {
-        let unread = Unread::default();
-        unread.leave();
-        // Nothing depends on how it ends.
-        let _ = Linger::new(Stall::new(io, self.write_stall_timeout), unread).shutdown().await;
+        linger(Stall::new(io, self.write_stall_timeout)).await;
     }
+}
+
+/// The request whose head was read.
+fn open<I: Transport>(connection: &mut Connection<I>, head: Head) -> Request<RequestBody> {
+    let body = connection.open_body(head.body, head.expects_continue);
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method;
+    *request.uri_mut() = head.uri;
+    *request.version_mut() = head.version;
+    *request.headers_mut() = head.headers;
+    request
+}
+
+/// Closes a connection after its last answer.
+async fn close<I: Transport, B>(mut connection: Connection<I>) -> Next<I, B> {
+    if connection.is_unread() {
+        return Next::Linger(connection.into_parts().0.into_inner());
+    }
+    // Nothing depends on how it ends.
+    let _ = connection.io().shutdown().await;
+    Next::Closed
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::Context;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
 
     use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio::time::timeout;
 
     use super::testing::{
-        Answering, STALL, Step, Told, data, http1, long_lived, read_all, requests, rewound,
-        serve_all,
+        Answering, STALL, Step, Told, data, http1, long_lived, read_all, requests, serve_all,
     };
     use super::*;
+    use crate::limits::REQUESTS_PER_TURN;
 
     const STREAM: &str = "GET /stream HTTP/1.1\r\nhost: a\r\n\r\n";
     const NEXT: &str = "GET /next HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
@@ -202,7 +221,7 @@ mod tests {
         }
     }
 
-    /// A served connection through which so many bytes go at a time, and how many of its responses left hyper.
+    /// A served connection through which so many bytes go at a time, and how many of its responses became streams.
     fn connect(size: usize) -> (DuplexStream, tokio::task::JoinHandle<usize>) {
         let (client, server) = duplex(size);
         (client, tokio::spawn(serve_all(http1(&Drain::new()), server, answer)))
@@ -223,19 +242,17 @@ mod tests {
         bodies
     }
 
-    /// hyper documents `into_parts` for connections that are done. It also gives back those whose service has not answered yet, with every
-    /// byte: this is what pins its minor version.
     #[tokio::test]
-    async fn hyper_gives_up_a_connection_that_waits_for_its_service() {
+    async fn what_was_read_goes_from_stage_to_stage_with_the_transport() {
         let (mut client, server) = duplex(1024);
         let drain = Drain::new();
         let http1 = http1(&drain);
-        let serving = http1.serve(rewound(server), requests(Answering(answer)));
+        let serving = http1.serve(server, Bytes::new(), requests(Answering(answer)));
         client.write_all(&[STREAM.as_bytes(), b"GET /ne"].concat()).await.expect("room");
-        let Next::Stream(stream) = serving.await else { panic!("the response is taken over") };
+        let Next::Stream(stream) = serving.await else { panic!("the response is a stream") };
         client.write_all(b"xt").await.expect("room");
-        let Next::Requests(io) = Box::into_pin(stream).await else { panic!("it lives on") };
-        let (received, mut io) = io.into_parts();
+        let next = Box::into_pin(stream).await;
+        let Next::Requests(mut io, received) = next else { panic!("it lives on") };
         assert_eq!(received, "GET /next");
         client.write_all(b"!").await.expect("room");
         assert_eq!(io.read_u8().await.expect("the same transport"), b'!');
@@ -250,7 +267,7 @@ mod tests {
         let request = "GET /other HTTP/1.1\r\nhost: a\r\n\r\n";
         client.write_all(request.repeat(sent).as_bytes()).await.expect("room");
         let http1 = http1(&Drain::new());
-        let serving = http1.serve(rewound(server), requests(Answering(answer)));
+        let serving = http1.serve(server, Bytes::new(), requests(Answering(answer)));
         let mut serving = pin!(tokio::task::unconstrained(serving));
         let turn = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await;
         assert!(turn.is_pending());
@@ -296,7 +313,7 @@ mod tests {
         }
     }
 
-    /// Whether the response to this request leaves hyper, and all that is sent.
+    /// Whether the response to this request becomes a stream, and all that is sent.
     async fn sent_for(request: &str, answer: fn() -> Response<Told>) -> (bool, String) {
         let (mut client, server) = duplex(64 * 1024);
         let serving = tokio::spawn(serve_all(http1(&Drain::new()), server, move |_| answer()));
@@ -305,22 +322,26 @@ mod tests {
         (serving.await.expect("no panic") == 1, sent)
     }
 
-    #[tokio::test]
-    async fn what_hyper_is_needed_for_stays_with_it() {
+    /// The clock is paused, since it is waited for a client that owes the rest of a body.
+    #[tokio::test(start_paused = true)]
+    async fn a_marked_response_with_a_body_is_a_stream_once_its_request_was_read() {
         let ready = || long_lived(Told::ready([data("event")]));
         let close = "host: a\r\nconnection: close\r\n";
-        for (leaves, request) in [
+        for (is_stream, request) in [
             (true, format!("GET / HTTP/1.1\r\n{close}\r\n")),
             (true, "GET / HTTP/1.0\r\n\r\n".to_owned()),
             (true, format!("POST / HTTP/1.1\r\n{close}content-length: 0\r\n\r\n")),
-            (false, format!("HEAD / HTTP/1.1\r\n{close}\r\n")),
-            (false, format!("POST / HTTP/1.1\r\n{close}content-length: 3\r\n\r\nabc")),
+            // What has come of a body that nobody wants is dropped.
+            (true, format!("POST / HTTP/1.1\r\n{close}content-length: 3\r\n\r\nabc")),
+            (false, format!("POST / HTTP/1.1\r\n{close}content-length: 3\r\n\r\nab")),
             (
-                false,
+                true,
                 format!("POST / HTTP/1.1\r\n{close}transfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
             ),
+            (false, format!("POST / HTTP/1.1\r\n{close}transfer-encoding: chunked\r\n\r\n0\r\n")),
+            (false, format!("HEAD / HTTP/1.1\r\n{close}\r\n")),
         ] {
-            assert_eq!(sent_for(&request, ready).await.0, leaves, "{request}");
+            assert_eq!(sent_for(&request, ready).await.0, is_stream, "{request}");
         }
         let get = format!("GET / HTTP/1.1\r\n{close}\r\n");
         let unmarked: fn() -> Response<Told> = || Response::new(Told::ready([data("event")]));
@@ -328,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_went_before_is_flushed_before_the_connection_is_taken() {
+    async fn what_went_before_is_sent_before_the_stream() {
         const BIG: usize = 100_000;
         let (mut client, server) = duplex(1024);
         let answer = |request: &Request<RequestBody>| match request.uri().path() {
@@ -369,16 +390,16 @@ mod tests {
         }
     }
 
-    /// The one thing that hyper may still have to write when a response is there.
+    /// The one thing that may still have to be written when a response is there.
     #[tokio::test]
-    async fn a_100_continue_is_written_to_its_end_before_the_connection_is_taken() {
+    async fn a_100_continue_is_written_to_its_end_before_the_stream() {
         const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
         let (client, server) = duplex(16);
         let (mut read, mut write) = tokio::io::split(client);
         let http1 = http1(&Drain::new());
         let serving = async {
-            let next = http1.serve(rewound(server), requests(Reading)).await;
-            let Next::Stream(stream) = next else { panic!("the response is taken over") };
+            let next = http1.serve(server, Bytes::new(), requests(Reading)).await;
+            let Next::Stream(stream) = next else { panic!("the response is a stream") };
             drop(Box::into_pin(stream).await);
         };
         let talking = async {

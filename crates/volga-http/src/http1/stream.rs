@@ -1,6 +1,5 @@
 //! The lean stream: one response that goes on for long, without the machinery that reads and routes requests.
 
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,87 +9,49 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::io::AsyncWrite;
 
-use super::batch::{Batch, Unsent};
-use super::framing::Framing;
-use super::head::Head;
 use super::inbound::Inbound;
+use super::outgoing::{Cut, Outgoing};
 use super::{Http1, Next};
-use crate::limits::{FRAMES_PER_WRITE, WRITES_PER_TURN};
-use crate::rewind::Rewind;
 use crate::stall::Stall;
 use crate::transport::Transport;
 
 pin_project! {
     /// A response on its way to a client, and the connection for as long as that takes.
     ///
-    /// It holds what it cannot do without while it waits. What is needed now and then, such as unsent bytes, is allocated then.
+    /// It holds what it cannot do without while it waits.
     #[project = StreamProj]
     pub(crate) struct Stream<I, B> {
         #[pin]
-        body: B,
+        outgoing: Outgoing<B>,
         // `None` once the stream is over.
         io: Option<Stall<I>>,
         inbound: Inbound,
-        outbound: Outbound,
-        framing: Framing,
-        keep_alive: bool,
-        phase: Phase,
         http1: Arc<Http1>,
     }
 }
 
-/// What goes out before the body is polled again.
-#[derive(Debug)]
-enum Outbound {
-    Nothing,
-    /// The head, which goes out with what is ready of the body.
-    Head(Box<Head>),
-    /// What the last write left over.
-    Unsent(Box<Unsent>),
-}
-
-/// How far the body has come.
-#[derive(Debug)]
-enum Phase {
-    Open,
-    /// All of it was written.
-    Complete,
-    /// It failed. What it gave before goes out, and then the connection is cut, so that the client can tell.
-    Broken,
-}
-
 impl<I: Transport, B: Body<Data = Bytes>> Stream<I, B> {
-    pub(crate) fn new(io: I, inbound: Inbound, head: Head, body: B, http1: Arc<Http1>) -> Self {
-        Self {
-            body,
-            io: Some(Stall::new(io, http1.write_stall_timeout)),
-            inbound,
-            framing: head.framing,
-            keep_alive: head.keep_alive,
-            outbound: Outbound::Head(Box::new(head)),
-            phase: Phase::Open,
-            http1,
-        }
+    pub(crate) fn new(
+        io: Stall<I>,
+        inbound: Inbound,
+        outgoing: Outgoing<B>,
+        http1: Arc<Http1>,
+    ) -> Self {
+        Self { outgoing, io: Some(io), inbound, http1 }
     }
 }
 
 impl<I: Transport, B: Body<Data = Bytes>> Future for Stream<I, B> {
     type Output = Next<I, B>;
 
-    /// A panic of the body ends the task, and so cuts the connection.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next<I, B>> {
         let mut this = self.project();
-        match this.turn(cx) {
-            Poll::Pending => Poll::Pending,
-            // The client left, it took nothing for too long, or the body failed.
-            Poll::Ready(Err(Cut)) => Poll::Ready(Next::Closed),
-            Poll::Ready(Ok(())) => this.poll_end(cx),
+        match ready!(this.turn(cx)) {
+            Err(Cut) => Poll::Ready(Next::Closed),
+            Ok(()) => this.poll_end(cx),
         }
     }
 }
-
-/// The connection is of no use any more.
-struct Cut;
 
 impl<I: Transport, B: Body<Data = Bytes>> StreamProj<'_, I, B> {
     /// Sends what is ready. It is over once all of the body was sent.
@@ -100,86 +61,12 @@ impl<I: Transport, B: Body<Data = Bytes>> StreamProj<'_, I, B> {
         if self.inbound.poll_left(io, cx).is_ready() {
             return Poll::Ready(Err(Cut));
         }
-        let mut writes = 0;
-        let mut is_waiting = false;
-        loop {
-            ready!(self.poll_send_rest(cx)).map_err(|_| Cut)?;
-            match self.phase {
-                Phase::Complete => return Poll::Ready(Ok(())),
-                Phase::Broken => return Poll::Ready(Err(Cut)),
-                Phase::Open if is_waiting => return Poll::Pending,
-                Phase::Open if writes == WRITES_PER_TURN => {
-                    // The others on this thread have a turn, and this stream has the next.
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Phase::Open => {}
-            }
-            let mut batch = Batch::new();
-            if let Outbound::Head(head) = self.outbound {
-                batch.push(&head.bytes);
-            }
-            *self.outbound = Outbound::Nothing;
-            is_waiting = self.fill(&mut batch, cx).is_pending();
-            self.send(batch, cx).map_err(|_| Cut)?;
-            writes += 1;
-        }
-    }
-
-    /// Sends what an earlier turn left over.
-    fn poll_send_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(io) = self.io.as_mut() else { return Poll::Ready(Ok(())) };
-        if let Outbound::Unsent(unsent) = self.outbound {
-            ready!(unsent.poll_write_all(io, cx))?;
-            *self.outbound = Outbound::Nothing;
-        }
-        Pin::new(io).poll_flush(cx)
-    }
-
-    fn send(&mut self, batch: Batch, cx: &mut Context<'_>) -> io::Result<()> {
-        if let Some(io) = self.io.as_mut()
-            && let Some(unsent) = batch.write(io, cx)?
-        {
-            *self.outbound = Outbound::Unsent(Box::new(unsent));
-        }
-        Ok(())
-    }
-
-    /// Takes from the body what is ready. Pending if the body has no more for now, ready if it is over or the batch is full.
-    fn fill(&mut self, batch: &mut Batch, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..FRAMES_PER_WRITE {
-            if batch.is_full() || !matches!(self.phase, Phase::Open) {
-                break;
-            }
-            match ready!(self.body.as_mut().poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    // A body ends with its trailers. Only a response that announces them may have some, and such a response never comes here.
-                    let is_last = !frame.is_data() || self.body.is_end_stream();
-                    self.push(batch, frame.into_data().unwrap_or_default(), is_last);
-                }
-                Some(Err(_)) => *self.phase = Phase::Broken,
-                None => self.push(batch, Bytes::new(), true),
-            }
-        }
-        Poll::Ready(())
-    }
-
-    fn push(&mut self, batch: &mut Batch, data: Bytes, is_last: bool) {
-        let is_vectored = self.io.as_ref().is_some_and(|io| io.is_write_vectored());
-        if !data.is_empty() {
-            batch.push_frame(data, self.framing, is_last, is_vectored);
-        } else if is_last {
-            batch.push(self.framing.end());
-        }
-        if self.framing.is_full() || is_last {
-            // A body shorter than the head promised must not look whole.
-            *self.phase = if self.framing.may_end() { Phase::Complete } else { Phase::Broken };
-        }
+        self.outgoing.as_mut().poll_send(io, None, cx)
     }
 
     /// What becomes of the connection after a whole response.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Next<I, B>> {
-        let may_go_on = *self.keep_alive && !self.http1.drain.is_started();
+        let may_go_on = self.outgoing.keeps_alive() && !self.http1.drain.is_started();
         if !may_go_on && !self.inbound.is_over() {
             if let Some(io) = self.io.as_mut() {
                 let _ = ready!(Pin::new(io).poll_shutdown(cx));
@@ -192,7 +79,7 @@ impl<I: Transport, B: Body<Data = Bytes>> StreamProj<'_, I, B> {
         Poll::Ready(if self.inbound.is_over() {
             Next::Linger(io)
         } else {
-            Next::Requests(Rewind::new(self.inbound.take(), io))
+            Next::Requests(io, self.inbound.take())
         })
     }
 }
@@ -209,18 +96,30 @@ mod tests {
 
     use super::*;
     use crate::drain_handle::Drain;
+    use crate::http1::batch::Batch;
+    use crate::http1::framing::Framing;
+    use crate::http1::head::Promise;
     use crate::http1::testing::{Counting, STALL, Step, Told, data, http1, read_all, read_some};
     use crate::limits::MAX_PIPELINED_BYTES;
 
     const HEAD: &str = "head\r\n\r\n";
 
-    fn head(framing: Framing, keep_alive: bool) -> Head {
-        Head { bytes: HEAD.into(), framing, keep_alive }
+    /// A stream whose body is framed like this, and whose client has sent that.
+    fn begun<I: Transport, B: Body<Data = Bytes>>(
+        io: I,
+        received: &'static [u8],
+        (framing, body): (Framing, B),
+        keep_alive: bool,
+        drain: &Drain,
+    ) -> Stream<I, B> {
+        let promise = Promise { framing, keep_alive, trailers: None };
+        let outgoing = Outgoing::new(body, promise).after(HEAD.into());
+        let inbound = Inbound::new(Bytes::from_static(received));
+        Stream::new(Stall::new(io, STALL), inbound, outgoing, http1(drain))
     }
 
     fn stream<I: Transport, B: Body<Data = Bytes>>(io: I, body: B) -> Stream<I, B> {
-        let head = head(Framing::Chunked, true);
-        Stream::new(io, Inbound::new(&[]), head, body, http1(&Drain::new()))
+        begun(io, b"", (Framing::Chunked, body), true, &Drain::new())
     }
 
     /// The clock is paused: it goes on once all tasks wait.
@@ -268,7 +167,7 @@ mod tests {
 
         drop(tell);
         assert_eq!(read_some(&mut client, 5).await, "0\r\n\r\n");
-        assert!(matches!(running.await, Ok(Next::Requests(_))));
+        assert!(matches!(running.await, Ok(Next::Requests(..))));
     }
 
     #[tokio::test]
@@ -286,7 +185,7 @@ mod tests {
             let (mut client, server) = duplex(size);
             let running = tokio::spawn(stream(server, Told::ready(steps())));
             assert_eq!(read_some(&mut client, expect.len()).await, expect, "{size} at a time");
-            assert!(matches!(running.await, Ok(Next::Requests(_))), "{size} at a time");
+            assert!(matches!(running.await, Ok(Next::Requests(..))), "{size} at a time");
         }
     }
 
@@ -295,7 +194,7 @@ mod tests {
         let (mut client, server) = duplex(1024);
         let body = Told::ready([data("a"), Step::Trailers, data("never")]);
         let running = tokio::spawn(stream(server, body));
-        assert!(matches!(running.await, Ok(Next::Requests(_))));
+        assert!(matches!(running.await, Ok(Next::Requests(..))));
         assert_eq!(read_all(&mut client).await, format!("{HEAD}1\r\na\r\n0\r\n\r\n"));
     }
 
@@ -308,10 +207,8 @@ mod tests {
         ] {
             let (mut client, server) = duplex(1024);
             let body = Told::ready(steps.iter().map(|text| data(text)));
-            let head = head(Framing::Length(5), true);
-            let http1 = http1(&Drain::new());
-            let next = Stream::new(server, Inbound::new(&[]), head, body, http1).await;
-            assert_eq!(matches!(next, Next::Requests(_)), is_whole, "{steps:?}");
+            let next = begun(server, b"", (Framing::Length(5), body), true, &Drain::new()).await;
+            assert_eq!(matches!(next, Next::Requests(..)), is_whole, "{steps:?}");
             drop(next);
             assert_eq!(read_all(&mut client).await, format!("{HEAD}{expect}"));
         }
@@ -380,15 +277,15 @@ mod tests {
     async fn what_a_client_sends_meanwhile_is_there_for_the_next_request() {
         let (mut client, server) = duplex(1024);
         let (tell, body) = Told::new();
-        let inbound = Inbound::new(&[b"before ", b"and "]);
-        let stream =
-            Stream::new(server, inbound, head(Framing::Chunked, true), body, http1(&Drain::new()));
-        let running = tokio::spawn(stream);
+        let body = (Framing::Chunked, body);
+        let running = tokio::spawn(begun(server, b"before and ", body, true, &Drain::new()));
         client.write_all(b"after").await.expect("the server reads");
         all_wait().await;
         drop(tell);
-        let Ok(Next::Requests(io)) = running.await else { panic!("the connection lives on") };
-        assert_eq!(io.into_parts().0, "before and after");
+        let Ok(Next::Requests(_, received)) = running.await else {
+            panic!("the connection lives on")
+        };
+        assert_eq!(received, "before and after");
     }
 
     #[tokio::test(start_paused = true)]
@@ -416,9 +313,8 @@ mod tests {
             let (mut client, server) = duplex(1024);
             let drain = Drain::new();
             let (tell, body) = Told::new();
-            let head = head(Framing::Chunked, keep_alive);
-            let stream = Stream::new(server, Inbound::new(&[b"GET"]), head, body, http1(&drain));
-            let running = tokio::spawn(stream);
+            let body = (Framing::Chunked, body);
+            let running = tokio::spawn(begun(server, b"GET", body, keep_alive, &drain));
             tell.send(data("a")).expect("the body is there");
             read_some(&mut client, HEAD.len() + 6).await;
             if keep_alive {

@@ -21,9 +21,7 @@ use crate::addr::Ends;
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
-use crate::linger::Unread;
 use crate::long_lived::LongLived;
-use crate::rewind::Rewind;
 use crate::service::Requests;
 use crate::transport::Transport;
 
@@ -106,12 +104,7 @@ where
 
 pub(super) fn requests<S>(service: S) -> Requests<S> {
     let address = ([127, 0, 0, 1], 1).into();
-    let unread = Unread::default();
-    Requests { service, ends: Ends::tcp(address, address), unread }
-}
-
-pub(super) fn rewound<I>(io: I) -> Rewind<I> {
-    Rewind::new(Bytes::new(), io)
+    Requests { service, ends: Ends::tcp(address, address) }
 }
 
 pub(super) fn long_lived<B>(body: B) -> Response<B> {
@@ -120,22 +113,24 @@ pub(super) fn long_lived<B>(body: B) -> Response<B> {
     response
 }
 
-/// Serves a connection through all its stages, and tells how many responses left hyper.
+/// Serves a connection through all its stages, and tells how many responses became streams.
 pub(super) async fn serve_all<F, B>(http1: Arc<Http1>, io: impl Transport, answer: F) -> usize
 where
     F: Fn(&Request<RequestBody>) -> Response<B> + Clone,
     B: Body<Data = Bytes, Error = io::Error> + 'static,
 {
-    let mut left = 0;
-    let mut next = http1.serve(rewound(io), requests(Answering(answer.clone()))).await;
+    let mut streams = 0;
+    let mut next = http1.serve(io, Bytes::new(), requests(Answering(answer.clone()))).await;
     loop {
         next = match next {
-            Next::Closed => return left,
+            Next::Closed => return streams,
             Next::Stream(stream) => {
-                left += 1;
+                streams += 1;
                 Box::into_pin(stream).await
             }
-            Next::Requests(io) => http1.serve(io, requests(Answering(answer.clone()))).await,
+            Next::Requests(io, received) => {
+                http1.serve(io, received, requests(Answering(answer.clone()))).await
+            }
             Next::Linger(io) => {
                 http1.linger(io).await;
                 Next::Closed

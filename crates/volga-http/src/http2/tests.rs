@@ -76,8 +76,7 @@ pub(super) fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandl
     let service = Endlessly::default();
     let taken = Arc::clone(&service.taken);
     let address = ([127, 0, 0, 1], 1).into();
-    let requests =
-        Requests { service, ends: Ends::tcp(address, address), unread: Default::default() };
+    let requests = Requests { service, ends: Ends::tcp(address, address) };
     let serving = tokio::spawn(async move {
         let (alive, _gone) = roll_call();
         serve(server, requests, PATIENCE, &Drain::new(), alive).await;

@@ -1,6 +1,4 @@
 //! The mark of a long-lived response changes how it is sent, and not a byte of what is sent.
-//!
-//! But for bodies that fail, or fall short of their length: of those, hyper drops what it has not flushed.
 
 use http::{Request, Response, StatusCode};
 use volga_http::{LongLived, RequestBody, Server};

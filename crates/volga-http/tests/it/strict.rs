@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::Response;
 use http_body_util::BodyExt;
 use volga_http::Server;
-use volga_http::limits::MAX_TARGET_BYTES;
+use volga_http::limits::{MAX_HEAD_FIELDS, MAX_TARGET_BYTES};
 
 use crate::support::{Running, TestBody, long_lived, read_to_close, read_until, send};
 
@@ -239,12 +239,28 @@ async fn a_refusal_comes_after_the_answers_before_it() {
 async fn a_refusal_reaches_a_client_that_is_still_sending() {
     const BODY: usize = 4 * 1024 * 1024;
     let (server, calls) = echo().await;
-    let head = format!("POST / HTTP/1.1\r\ncontent-length: {BODY}\r\n\r\n");
-    let mut client = server.connect().await;
-    send(&mut client, head.as_bytes()).await;
-    send(&mut client, &vec![b'x'; BODY]).await;
-    let answer = read_until(&mut client, "\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    for (status, fields) in [
+        (400, String::new()),
+        (400, "host: a\r\nx: a\rb\r\n".into()),
+        (431, format!("host: a\r\n{}", "x: y\r\n".repeat(MAX_HEAD_FIELDS))),
+    ] {
+        let head = format!("POST / HTTP/1.1\r\n{fields}content-length: {BODY}\r\n\r\n");
+        let mut client = server.connect().await;
+        send(&mut client, head.as_bytes()).await;
+        send(&mut client, &vec![b'x'; BODY]).await;
+        let answer = read_until(&mut client, "\r\n\r\n").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_http_1_is_answered_with_505() {
+    let (server, calls) = echo().await;
+    for version in ["HTTP/2.0", "HTTP/3.0", "HTTP/0.9"] {
+        let all = answers(&server, format!("GET / {version}\r\nhost: a\r\n\r\n").as_bytes()).await;
+        assert!(all.starts_with("HTTP/1.1 505 HTTP Version Not Supported\r\n"), "{all}");
+    }
     assert_eq!(calls.load(Ordering::Relaxed), 0);
 }
 

@@ -1,0 +1,410 @@
+//! A connection while it has requests: what each of them waits for, from its first byte to the end of its answer.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::Body;
+
+use super::batch::Batch;
+use super::head_timer::HeadTimer;
+use super::incoming::{Feed, Gone};
+use super::outgoing::{Cut, Outgoing};
+use super::received::{Received, poll_read};
+use super::request::{self, BodyLength, Head};
+use super::spare;
+use crate::body::RequestBody;
+use crate::limits::{MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
+use crate::stall::Stall;
+use crate::transport::Transport;
+
+/// A transport, and what was read from it ahead of its use.
+#[derive(Debug)]
+pub(crate) struct Connection<I> {
+    io: Stall<I>,
+    received: Received,
+    /// The empty line that ends a head cannot begin before this place.
+    searched: usize,
+    /// The body of the request, where it has one.
+    body: Option<Feed>,
+    timer: HeadTimer,
+    /// How many requests were read since this task last let others have their turn.
+    in_turn: usize,
+}
+
+/// Why there is no further request.
+#[derive(Debug)]
+pub(crate) enum Unheard {
+    /// It is to be answered with this status, and nothing behind it may be read.
+    Refused(StatusCode),
+    /// The client has left, it took too long, or it is idle and the server ends.
+    Over,
+}
+
+impl<I: Transport> Connection<I> {
+    pub(crate) fn new(io: Stall<I>, received: &[u8], head_time: Duration) -> Self {
+        Self {
+            io,
+            received: Received::new(received),
+            searched: 0,
+            body: None,
+            timer: HeadTimer::new(head_time),
+            in_turn: 0,
+        }
+    }
+
+    /// The transport, and what was read from it beyond the last request.
+    pub(crate) fn into_parts(self) -> (Stall<I>, Bytes) {
+        (self.io, self.received.into_bytes())
+    }
+
+    pub(crate) fn io(&mut self) -> &mut Stall<I> {
+        &mut self.io
+    }
+
+    /// Whether nothing of a further request has come.
+    fn is_idle(&self) -> bool {
+        self.received.is_empty()
+    }
+
+    /// Reads the next head. `ending` says whether the server ends, which an idle connection does not outlive.
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        ending: impl FnOnce(&mut Context<'_>) -> Poll<()>,
+    ) -> Poll<Result<Head, Unheard>> {
+        if self.in_turn >= REQUESTS_PER_TURN {
+            self.in_turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let head = self.poll_read_head(cx);
+        if head.is_ready() {
+            self.timer.stop();
+            self.in_turn += 1;
+            return head;
+        }
+        self.in_turn = 0;
+        // Only after what was received was seen.
+        if self.timer.poll_late(cx).is_ready() || self.is_idle() && ending(cx).is_ready() {
+            return Poll::Ready(Err(Unheard::Over));
+        }
+        Poll::Pending
+    }
+
+    fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Unheard>> {
+        loop {
+            if self.may_be_whole() {
+                match request::parse(self.received.bytes(), spare::take) {
+                    Ok(Some((head, length))) => {
+                        self.received.consume(length);
+                        self.searched = 0;
+                        return Poll::Ready(Ok(head));
+                    }
+                    Ok(None) => {}
+                    Err(status) => return Poll::Ready(Err(Unheard::Refused(status))),
+                }
+            }
+            // The empty line may begin with the last two bytes.
+            self.searched = self.received.len().saturating_sub(2);
+            let received = &mut self.received;
+            let read = poll_read(&mut self.io, READ_BYTES, cx, |bytes| {
+                if bytes.is_empty() {
+                    return Err(Unheard::Over);
+                }
+                if !received.is_empty() {
+                    received.push(bytes);
+                    return Ok(None);
+                }
+                // As a rule a head comes whole and alone: then it is not copied twice.
+                match request::parse(bytes, spare::take) {
+                    Ok(Some((head, length))) => {
+                        received.push(&bytes[length..]);
+                        Ok(Some(head))
+                    }
+                    Ok(None) => {
+                        received.push(bytes);
+                        Ok(None)
+                    }
+                    Err(status) => Err(Unheard::Refused(status)),
+                }
+            });
+            match ready!(read) {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(head))) => return Poll::Ready(Ok(head)),
+                Ok(Err(unheard)) => return Poll::Ready(Err(unheard)),
+                Err(_) => return Poll::Ready(Err(Unheard::Over)),
+            }
+        }
+    }
+
+    /// Whether it is worth while to parse. Once a head came in part, that is when there is an empty line, which is looked for once at each place, however slowly the rest comes; or
+    /// when there is too much.
+    fn may_be_whole(&self) -> bool {
+        let bytes = self.received.bytes();
+        let is_end = |at: usize| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]);
+        let mut rest = (self.searched..bytes.len()).filter(|&at| bytes[at] == b'\n');
+        self.searched == 0 && !bytes.is_empty()
+            || bytes.len() >= MAX_HEAD_BYTES as usize
+            || rest.any(is_end)
+    }
+
+    /// The body of the request whose head was read.
+    pub(crate) fn open_body(&mut self, length: BodyLength, expects_continue: bool) -> RequestBody {
+        if length == BodyLength::Known(0) {
+            return RequestBody::empty();
+        }
+        let (feed, incoming) = Feed::new(length, expects_continue);
+        self.body = Some(feed);
+        RequestBody::http1(incoming)
+    }
+
+    /// Waits for the answer. `None` if the client leaves before: then nobody wants it.
+    pub(crate) fn poll_answer<F: Future>(
+        &mut self,
+        mut answer: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<F::Output>> {
+        loop {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                self.discard_body(cx);
+                return Poll::Ready(Some(answer));
+            }
+            if ready!(self.poll_client(cx)).is_err() {
+                return Poll::Ready(None);
+            }
+        }
+    }
+
+    /// Sends the answer, after what is in `first`.
+    pub(crate) fn poll_send<B: Body<Data = Bytes>>(
+        &mut self,
+        mut outgoing: Pin<&mut Outgoing<B>>,
+        mut first: Option<Batch>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Cut>> {
+        loop {
+            if let Poll::Ready(sent) = outgoing.as_mut().poll_send(&mut self.io, first.take(), cx) {
+                return Poll::Ready(sent);
+            }
+            if ready!(self.poll_client(cx)).is_err() {
+                return Poll::Ready(Err(Cut));
+            }
+        }
+    }
+
+    /// Waits until the request is read to its end, or will never be.
+    pub(crate) fn poll_body_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        loop {
+            self.discard_body(cx);
+            if self.body.as_ref().is_none_or(|body| body.is_done() || body.is_given_up()) {
+                return Poll::Ready(Ok(()));
+            }
+            if let Err(gone) = ready!(self.poll_client(cx)) {
+                return Poll::Ready(Err(gone));
+            }
+        }
+    }
+
+    /// Whether the request was read to its end: only then is it known where the next one begins.
+    pub(crate) fn is_body_read(&self) -> bool {
+        self.body.as_ref().is_none_or(Feed::is_done)
+    }
+
+    /// Whether the request may still come to its end.
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| !body.is_given_up())
+    }
+
+    /// Whether the client may be sending, or has sent, what nobody will read.
+    pub(crate) fn is_unread(&self) -> bool {
+        !self.is_body_read() || !self.received.is_empty()
+    }
+
+    /// What of a "100 Continue" must go before the response.
+    pub(crate) fn begun_go_ahead(&mut self) -> &'static [u8] {
+        self.body.as_mut().map_or(b"", Feed::begun_go_ahead)
+    }
+
+    /// Forgets the request, which is over.
+    pub(crate) fn close_body(&mut self) {
+        self.body = None;
+    }
+
+    /// What the client does meanwhile: it sends more of the body, which the caller then looks after, or it leaves.
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        if let Some(body) = &mut self.body
+            && !body.is_done()
+        {
+            let fed = body.poll_feed(&mut self.io, &mut self.received, cx);
+            if fed.is_ready() || !body.is_done() {
+                return fed;
+            }
+        }
+        self.poll_left(cx).map(|()| Err(Gone))
+    }
+
+    /// Waits until the client has left. Closing its sending side is leaving. Of what it sends before so much is read as may be held.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.received.len() < MAX_PIPELINED_BYTES {
+            let room = MAX_PIPELINED_BYTES - self.received.len();
+            let received = &mut self.received;
+            let read = poll_read(&mut self.io, room, cx, |bytes| {
+                received.push(bytes);
+                bytes.is_empty()
+            });
+            if ready!(read).unwrap_or(true) {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Drops what has come of a body that nobody will read.
+    fn discard_body(&mut self, cx: &mut Context<'_>) {
+        if let Some(body) = &mut self.body
+            && body.is_given_up()
+        {
+            body.discard(&mut self.io, &mut self.received, cx);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn};
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::{Instant, sleep, timeout};
+
+    use super::*;
+    use crate::http1::testing::STALL;
+    use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
+
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    const POST: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
+
+    /// A connection through which so many bytes go at a time, and its client.
+    fn connect(size: usize) -> (DuplexStream, Connection<DuplexStream>) {
+        let (client, server) = duplex(size);
+        (client, Connection::new(Stall::new(server, STALL), b"", DEFAULT_HEADER_READ_TIMEOUT))
+    }
+
+    async fn head(connection: &mut Connection<DuplexStream>) -> Result<Head, Unheard> {
+        poll_fn(|cx| connection.poll_head(cx, |_| Poll::Pending)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_read_whatever_the_pieces_and_nothing_is_held_between_two() {
+        for size in 1..=GET.len() + 1 {
+            let (mut client, mut connection) = connect(size);
+            let sending = tokio::spawn(async move {
+                client.write_all(&[b"\r\n", GET, b"\n", GET].concat()).await.expect("it is read");
+                client
+            });
+            for _ in 0..2 {
+                assert_eq!(head(&mut connection).await.expect("a head").uri, "/", "{size}");
+            }
+            assert!(connection.is_idle(), "{size}");
+            drop(sending.await.expect("no panic"));
+            assert!(matches!(head(&mut connection).await, Err(Unheard::Over)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_its_time_from_the_moment_that_it_is_waited_for() {
+        let (mut client, mut connection) = connect(1024);
+        let start = Instant::now();
+        for sent in [&b""[..], b"GET"] {
+            client.write_all(sent).await.expect("room");
+            let wait = timeout(DEFAULT_HEADER_READ_TIMEOUT / 4, head(&mut connection));
+            assert!(wait.await.is_err(), "it is waited for");
+        }
+        assert!(matches!(head(&mut connection).await, Err(Unheard::Over)));
+        assert_eq!(start.elapsed(), DEFAULT_HEADER_READ_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_leaves_is_noticed_while_its_next_requests_wait() {
+        for ahead in [0, 1, MAX_PIPELINED_BYTES - 1] {
+            let (mut client, mut connection) = connect(1024 * 1024);
+            client.write_all(&[GET, &vec![b'x'; ahead]].concat()).await.expect("room");
+            head(&mut connection).await.expect("a head");
+            let mut answer = std::pin::pin!(pending::<()>());
+            let mut answered =
+                std::pin::pin!(poll_fn(|cx| connection.poll_answer(answer.as_mut(), cx)));
+            assert!(timeout(STALL, answered.as_mut()).await.is_err(), "{ahead} bytes ahead");
+            drop(client);
+            assert_eq!(answered.await, None, "{ahead} bytes ahead");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_ahead_is_read_to_a_bound_and_a_body_not_before_somebody_wants_it() {
+        for (request, bound) in [(GET, MAX_PIPELINED_BYTES), (POST, 0)] {
+            let (mut client, mut connection) = connect(1);
+            let (sent, mut count) = tokio::sync::mpsc::unbounded_channel();
+            tokio::spawn(async move {
+                client.write_all(request).await.expect("it is read");
+                while client.write_all(b"x").await.is_ok() {
+                    sent.send(()).expect("the test waits");
+                }
+            });
+            let head = head(&mut connection).await.expect("a head");
+            let body = connection.open_body(head.body, false);
+            let mut waits = std::pin::pin!(pending::<()>());
+            let answered = poll_fn(|cx| connection.poll_answer(waits.as_mut(), cx));
+            assert!(timeout(STALL, answered).await.is_err());
+            let mut ahead = 0;
+            while count.try_recv().is_ok() {
+                ahead += 1;
+            }
+            // One byte more fits into the transport.
+            assert!(ahead <= bound + 1 && bound <= ahead, "{ahead} and not {bound}");
+            drop(body);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_read_by_another_task_and_its_end_is_waited_for() {
+        let (mut client, mut connection) = connect(64);
+        let sending = tokio::spawn(async move {
+            client.write_all(POST).await.expect("it is read");
+            client.write_all(&[b'x'; 100_000]).await.expect("it is read");
+            client
+        });
+        let head = head(&mut connection).await.expect("a head");
+        let body = connection.open_body(head.body, false);
+        let reading = tokio::spawn(async move {
+            sleep(Duration::from_secs(1)).await;
+            body.collect().await.expect("a body").to_bytes().len()
+        });
+        poll_fn(|cx| connection.poll_body_end(cx)).await.expect("the client is there");
+        assert!(connection.is_body_read());
+        assert_eq!(reading.await.expect("no panic"), 100_000);
+        drop(sending.await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_come_of_a_body_that_nobody_reads_is_dropped_and_what_has_not_is_not_waited_for()
+     {
+        for (sent, is_read) in [(100_000, false), (10, false), (5, true)] {
+            let (mut client, mut connection) = connect(1024 * 1024);
+            let length = if is_read { 5 } else { 100_000 };
+            let request = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+            client.write_all(request.as_bytes()).await.expect("room");
+            client.write_all(&vec![b'x'; sent]).await.expect("room");
+            let head = head(&mut connection).await.expect("a head");
+            drop(connection.open_body(head.body, false));
+            poll_fn(|cx| connection.poll_body_end(cx)).await.expect("the client is there");
+            assert_eq!(connection.is_body_read(), is_read, "{sent} sent");
+            assert_eq!(connection.may_go_on(), is_read, "{sent} sent");
+            client.shutdown().await.expect("memory does not fail");
+            assert_eq!(client.read(&mut []).await.expect("nothing was sent"), 0);
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The body of a request, out of the bytes that follow its head (RFC 9112, sections 6 and 7). Pure.
+
+use std::io;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use httparse::Status;
+
+use super::request::BodyLength;
+use crate::limits::{MAX_CHUNK_EXTENSION_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
+
+/// What is still to come of a body.
+#[derive(Debug)]
+pub(crate) enum Decoder {
+    Length(u64),
+    Chunked(Chunks),
+}
+
+/// The bytes break the rules; where the body ends is not known any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Malformed(&'static str);
+
+impl From<Malformed> for io::Error {
+    fn from(error: Malformed) -> Self {
+        Self::new(io::ErrorKind::InvalidData, error)
+    }
+}
+
+impl Decoder {
+    pub(crate) fn new(length: BodyLength) -> Self {
+        match length {
+            BodyLength::Known(length) => Self::Length(length),
+            BodyLength::Chunked => Self::Chunked(Chunks::default()),
+        }
+    }
+
+    /// Appends to `out` what `input` has of the body, and says how many bytes of it belong to the body and its framing.
+    ///
+    /// All do unless the body is done.
+    pub(crate) fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Malformed> {
+        match self {
+            Self::Length(left) => {
+                let taken = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                out.extend_from_slice(&input[..taken]);
+                *left -= taken as u64;
+                Ok(taken)
+            }
+            Self::Chunked(chunks) => chunks.decode(input, out),
+        }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        match self {
+            Self::Length(left) => *left == 0,
+            Self::Chunked(chunks) => chunks.state == State::Done,
+        }
+    }
+
+    /// The trailers, once it is done.
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        match self {
+            Self::Length(_) => None,
+            Self::Chunked(chunks) => chunks.trailers.take(),
+        }
+    }
+}
+
+/// A body in chunks.
+#[derive(Debug, Default)]
+pub(crate) struct Chunks {
+    state: State,
+    /// Bytes of extensions, and blanks, in all of the body.
+    ignored: usize,
+    /// The lines after the last chunk, as they came.
+    lines: Vec<u8>,
+    trailers: Option<HeaderMap>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum State {
+    /// Before the first digit of a size.
+    #[default]
+    Start,
+    /// So many digits of a size.
+    Size(u64, u8),
+    /// Behind a size: blanks, and then an extension or the end of the line.
+    Blank(u64),
+    Extension(u64),
+    SizeLf(u64),
+    /// So many bytes of a chunk are left.
+    Data(u64),
+    DataCr,
+    DataLf,
+    /// Behind the last chunk.
+    Trailers,
+    Done,
+}
+
+/// How many digits a size has at most, zeros included.
+const SIZE_DIGITS: u8 = 16;
+
+impl Chunks {
+    fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Malformed> {
+        let mut at = 0;
+        while at < input.len() && self.state != State::Done {
+            if let State::Data(left) = self.state {
+                let rest = &input[at..];
+                let taken = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                out.extend_from_slice(&rest[..taken]);
+                at += taken;
+                let left = left - taken as u64;
+                self.state = if left == 0 { State::DataCr } else { State::Data(left) };
+            } else {
+                self.state = self.step(input[at])?;
+                at += 1;
+            }
+        }
+        Ok(at)
+    }
+
+    /// The state after one byte of the framing.
+    fn step(&mut self, byte: u8) -> Result<State, Malformed> {
+        match (self.state, byte) {
+            (State::Start, _) => match digit(byte) {
+                Some(digit) => Ok(State::Size(digit, 1)),
+                None => Err(Malformed("a chunk has no size")),
+            },
+            (State::Size(size, _) | State::Blank(size), b' ' | b'\t') => {
+                self.ignore()?;
+                Ok(State::Blank(size))
+            }
+            (State::Size(size, _) | State::Blank(size), b';') => Ok(State::Extension(size)),
+            (State::Size(size, _) | State::Blank(size) | State::Extension(size), b'\r') => {
+                Ok(State::SizeLf(size))
+            }
+            (State::Size(size, digits), _) => match digit(byte) {
+                Some(digit) if digits < SIZE_DIGITS => {
+                    Ok(State::Size(size << 4 | digit, digits + 1))
+                }
+                _ => Err(Malformed("the size of a chunk is not a number, or too large")),
+            },
+            (State::Extension(_), b'\n') | (State::Blank(_), _) => {
+                Err(Malformed("the line of a chunk's size does not end as it should"))
+            }
+            (State::Extension(size), _) => {
+                self.ignore()?;
+                Ok(State::Extension(size))
+            }
+            (State::SizeLf(0), b'\n') => Ok(State::Trailers),
+            (State::SizeLf(size), b'\n') => Ok(State::Data(size)),
+            (State::DataCr, b'\r') => Ok(State::DataLf),
+            (State::DataLf, b'\n') => Ok(State::Start),
+            (State::Trailers, _) => self.trailer(byte),
+            (State::SizeLf(_) | State::DataCr | State::DataLf, _) => {
+                Err(Malformed("a chunk does not end where its size says"))
+            }
+            (State::Data(_) | State::Done, _) => Ok(self.state),
+        }
+    }
+
+    fn ignore(&mut self) -> Result<(), Malformed> {
+        self.ignored += 1;
+        if self.ignored > MAX_CHUNK_EXTENSION_BYTES {
+            return Err(Malformed("the extensions of chunks are too long"));
+        }
+        Ok(())
+    }
+
+    /// Takes one byte of the lines after the last chunk, which end with an empty one.
+    fn trailer(&mut self, byte: u8) -> Result<State, Malformed> {
+        // A line ends with CR and LF, and neither is anywhere else.
+        if (self.lines.last() == Some(&b'\r')) != (byte == b'\n') {
+            return Err(Malformed("a trailer does not end with CR and LF"));
+        }
+        self.lines.push(byte);
+        if self.lines.len() > MAX_HEAD_BYTES as usize {
+            return Err(Malformed("the trailers are too long"));
+        }
+        if self.lines == b"\r\n" {
+            return Ok(State::Done);
+        }
+        if self.lines.ends_with(b"\r\n\r\n") {
+            self.trailers = Some(fields(&self.lines)?);
+            return Ok(State::Done);
+        }
+        Ok(State::Trailers)
+    }
+}
+
+fn digit(byte: u8) -> Option<u64> {
+    char::from(byte).to_digit(16).map(u64::from)
+}
+
+/// The fields of whole lines.
+fn fields(lines: &[u8]) -> Result<HeaderMap, Malformed> {
+    const MALFORMED: Malformed = Malformed("a trailer is not a field");
+    let mut fields = [httparse::EMPTY_HEADER; MAX_HEAD_FIELDS];
+    let Ok(Status::Complete((_, fields))) = httparse::parse_headers(lines, &mut fields) else {
+        return Err(MALFORMED);
+    };
+    let mut trailers = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| MALFORMED)?;
+        let value = HeaderValue::from_bytes(field.value).map_err(|_| MALFORMED)?;
+        trailers.append(name, value);
+    }
+    Ok(trailers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a body comes to that arrives in pieces of this size: its bytes, its trailers, and how much of the wire is its own.
+    fn decode(
+        length: BodyLength,
+        wire: &[u8],
+        size: usize,
+    ) -> Result<(Vec<u8>, Option<HeaderMap>, usize), Malformed> {
+        let (mut decoder, mut out, mut taken) = (Decoder::new(length), Vec::new(), 0);
+        for piece in wire.chunks(size) {
+            if decoder.is_done() {
+                break;
+            }
+            let own = decoder.decode(piece, &mut out)?;
+            assert!(own == piece.len() || decoder.is_done(), "all is taken until it is done");
+            taken += own;
+        }
+        assert!(decoder.is_done(), "{:?}", String::from_utf8_lossy(wire));
+        Ok((out, decoder.take_trailers(), taken))
+    }
+
+    #[track_caller]
+    fn check(length: BodyLength, wire: &str, body: &str, trailers: &[(&str, &str)]) {
+        let all = format!("{wire}GET /next");
+        for size in 1..=all.len() {
+            let (out, fields, taken) = decode(length, all.as_bytes(), size).expect(wire);
+            assert_eq!(out, body.as_bytes(), "{wire:?} by {size}");
+            assert_eq!(taken, wire.len(), "{wire:?} by {size}");
+            let fields = fields.unwrap_or_default();
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.to_str().expect("text")))
+                .collect();
+            assert_eq!(fields, trailers, "{wire:?} by {size}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_known_length_ends_with_it() {
+        check(BodyLength::Known(5), "hello", "hello", &[]);
+    }
+
+    #[test]
+    fn chunks_are_joined_and_what_is_no_data_is_not_seen() {
+        check(BodyLength::Chunked, "0\r\n\r\n", "", &[]);
+        check(
+            BodyLength::Chunked,
+            "3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n",
+            "abc0123456789",
+            &[],
+        );
+        check(BodyLength::Chunked, "0003;a=\"b\";c\r\nabc\r\n00\r\n\r\n", "abc", &[]);
+        check(BodyLength::Chunked, "3 \t\r\nabc\r\n0 ;x\r\n\r\n", "abc", &[]);
+        check(BodyLength::Chunked, "2\r\n\r\n\r\n0\r\n\r\n", "\r\n", &[]);
+    }
+
+    #[test]
+    fn trailers_are_the_fields_behind_the_last_chunk() {
+        check(
+            BodyLength::Chunked,
+            "1\r\na\r\n0\r\nX-Sum: 1\r\nx-other:\r\n\r\n",
+            "a",
+            &[("x-sum", "1"), ("x-other", "")],
+        );
+    }
+
+    #[test]
+    fn what_breaks_the_rules_is_malformed_however_it_is_cut() {
+        for wire in [
+            "x\r\n",
+            "\r\n",
+            " 1\r\n",
+            "0x5\r\n",
+            "+5\r\n",
+            "-5\r\n",
+            "5 5\r\n",
+            "5\n",
+            "5\rx",
+            "5;a\nb\r\n",
+            "5\r\nhelloX",
+            "5\r\nhello\n",
+            "5\r\nhello\rx",
+            "00000000000000005\r\n",
+            "fffffffffffffffff\r\n",
+            "0\r\nx\r\n\r\n",
+            "0\r\nx: \0\r\n\r\n",
+            "0\r\nx: 1\n\r\n",
+            "0\r\nx: 1\rx",
+            "0\r\n\n",
+            "0\r\nx : 1\r\n\r\n",
+            "0\r\nx: 1\r\n y\r\n\r\n",
+        ] {
+            for size in 1..=wire.len() {
+                let (mut decoder, mut out) = (Decoder::new(BodyLength::Chunked), Vec::new());
+                let mut pieces = wire.as_bytes().chunks(size);
+                assert!(
+                    pieces.any(|piece| decoder.decode(piece, &mut out).is_err()),
+                    "{wire:?} by {size}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn extensions_and_trailers_have_their_bounds() {
+        let ends = |wire: String| decode(BodyLength::Chunked, wire.as_bytes(), 1000).map(|_| ());
+        let extension = |bytes: usize| format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(bytes));
+        assert_eq!(ends(extension(MAX_CHUNK_EXTENSION_BYTES)), Ok(()));
+        assert!(ends(extension(MAX_CHUNK_EXTENSION_BYTES + 1)).is_err());
+        let trailers = |bytes: usize| format!("0\r\nx: {}\r\n\r\n", "x".repeat(bytes - 7));
+        assert_eq!(ends(trailers(MAX_HEAD_BYTES as usize)), Ok(()));
+        assert!(ends(trailers(MAX_HEAD_BYTES as usize + 1)).is_err());
+        let fields = |count: usize| format!("0\r\n{}\r\n", "x: y\r\n".repeat(count));
+        assert_eq!(ends(fields(MAX_HEAD_FIELDS)), Ok(()));
+        assert!(ends(fields(MAX_HEAD_FIELDS + 1)).is_err());
+    }
+}

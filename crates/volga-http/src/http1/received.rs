@@ -1,0 +1,91 @@
+//! What a client has sent and nobody has used yet.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::limits::READ_BYTES;
+
+/// Bytes in the order in which they came. Empty, it holds no memory.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    bytes: Vec<u8>,
+    /// How many of them were used.
+    used: usize,
+}
+
+impl Received {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.to_vec(), used: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.used..]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.used
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if self.used > 0 {
+            self.bytes.drain(..self.used);
+            self.used = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        self.used += bytes;
+        if self.is_empty() {
+            *self = Self::default();
+        }
+    }
+
+    pub(crate) fn into_bytes(self) -> Bytes {
+        Bytes::copy_from_slice(self.bytes())
+    }
+}
+
+/// Reads once, at most `room` bytes, and gives them to `take`. No bytes are the end.
+///
+/// They lie on the stack, and only while they are read: a connection that waits holds no buffer.
+pub(crate) fn poll_read<I, T>(
+    io: &mut I,
+    room: usize,
+    cx: &mut Context<'_>,
+    take: impl FnOnce(&[u8]) -> T,
+) -> Poll<io::Result<T>>
+where
+    I: AsyncRead + Unpin,
+{
+    let mut space = [MaybeUninit::uninit(); READ_BYTES];
+    let mut read = ReadBuf::uninit(&mut space[..room.min(READ_BYTES)]);
+    ready!(Pin::new(io).poll_read(cx, &mut read))?;
+    Poll::Ready(Ok(take(read.filled())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_used_in_their_order_and_leave_no_memory_behind() {
+        let mut received = Received::new(b"abc");
+        received.consume(1);
+        received.push(b"de");
+        assert_eq!((received.bytes(), received.len()), (&b"bcde"[..], 4));
+        received.consume(4);
+        assert!(received.is_empty() && received.bytes.capacity() == 0);
+        received.push(b"f");
+        assert_eq!(received.into_bytes(), "f");
+    }
+}

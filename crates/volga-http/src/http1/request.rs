@@ -1,0 +1,318 @@
+//! The head of a request, from its bytes. Pure.
+//!
+//! What it takes, it takes in one way only; what two readers could take for two different requests is refused, here and in [`strict`](super::strict).
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use httparse::Status;
+
+use super::strict::{self, Hosts};
+use super::terms::{Asked, Terms, names};
+use crate::limits::{MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
+use crate::target::is_too_long;
+
+/// The head of a request, and what it says of all that belongs to it.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) version: Version,
+    pub(crate) headers: HeaderMap,
+    /// What its answer must be like.
+    pub(crate) terms: Terms,
+    pub(crate) body: BodyLength,
+    /// Whether the client waits to be told before it sends the body.
+    pub(crate) expects_continue: bool,
+}
+
+/// How the end of a request's body is found (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum BodyLength {
+    Known(u64),
+    Chunked,
+}
+
+/// Reads a head, and says how many bytes it has; `None` while it is not whole. What is in `headers` is dropped, and its room used again.
+///
+/// The error is the status to answer with. Where the request would end is then not certain, so nothing after it may be read.
+pub(crate) fn parse(
+    bytes: &[u8],
+    headers: impl FnOnce() -> HeaderMap,
+) -> Result<Option<(Head, usize)>, StatusCode> {
+    let mut fields = [MaybeUninit::uninit(); MAX_HEAD_FIELDS];
+    let mut parsed = httparse::Request::new(&mut []);
+    let length = match parsed.parse_with_uninit_headers(bytes, &mut fields) {
+        Ok(Status::Complete(length)) if length <= MAX_HEAD_BYTES as usize => length,
+        Ok(Status::Partial) if bytes.len() < MAX_HEAD_BYTES as usize => return Ok(None),
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => {
+            return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        }
+        Err(httparse::Error::Version) if speaks_another_version(bytes) => {
+            return Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED);
+        }
+        Err(_) => return Err(StatusCode::BAD_REQUEST),
+    };
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(StatusCode::BAD_REQUEST);
+    };
+    // One copy of exactly the head, which the target and all values are slices of.
+    let shared = Bytes::copy_from_slice(&bytes[..length]);
+    let uri = Uri::from_maybe_shared(shared.slice(place(bytes, target.as_bytes())))
+        .map_err(|_| StatusCode::BAD_REQUEST)?;
+    if is_too_long(&uri) {
+        return Err(StatusCode::URI_TOO_LONG);
+    }
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let mut reader = Reader::new(if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 });
+    let mut headers = headers();
+    headers.reserve(parsed.headers.len());
+    for field in &*parsed.headers {
+        let name =
+            HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let value = HeaderValue::from_maybe_shared(shared.slice(place(bytes, field.value)))
+            .map_err(|_| StatusCode::BAD_REQUEST)?;
+        if reader.read(&name, &value)? {
+            headers.append(name, value);
+        }
+    }
+    strict::check(&method, &uri, reader.version, &headers, reader.hosts)?;
+    let (body, keep_alive) = reader.finish(&mut headers)?;
+    let terms = Terms {
+        asked: Asked::by(&method),
+        is_http_10: reader.version == Version::HTTP_10,
+        keep_alive,
+        takes_trailers: reader.takes_trailers,
+    };
+    let head = Head {
+        method,
+        uri,
+        version: reader.version,
+        headers,
+        terms,
+        body,
+        expects_continue: reader.expects_continue && !terms.is_http_10,
+    };
+    Ok(Some((head, length)))
+}
+
+/// What the fields that concern the connection have said so far.
+struct Reader {
+    version: Version,
+    hosts: Hosts,
+    length: Option<u64>,
+    is_chunked: bool,
+    wants_close: bool,
+    wants_keep_alive: bool,
+    takes_trailers: bool,
+    expects_continue: bool,
+}
+
+impl Reader {
+    fn new(version: Version) -> Self {
+        Self {
+            version,
+            hosts: Hosts::None,
+            length: None,
+            is_chunked: false,
+            wants_close: false,
+            wants_keep_alive: false,
+            takes_trailers: false,
+            expects_continue: false,
+        }
+    }
+
+    /// Reads a field, and says whether the service is to see it.
+    fn read(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<bool, StatusCode> {
+        match *name {
+            HOST => self.hosts = self.hosts.and(value),
+            CONTENT_LENGTH => {
+                let length = decimal(value.as_bytes()).ok_or(StatusCode::BAD_REQUEST)?;
+                if let Some(before) = self.length.replace(length) {
+                    // Said twice, it is one length as long as both agree (RFC 9110, section 8.6).
+                    return if before == length { Ok(false) } else { Err(StatusCode::BAD_REQUEST) };
+                }
+            }
+            TRANSFER_ENCODING => {
+                // The one coding that the server knows, once. HTTP/1.0 has none.
+                let is_known = value.as_bytes().eq_ignore_ascii_case(b"chunked");
+                if !is_known || self.is_chunked || self.version == Version::HTTP_10 {
+                    return Err(StatusCode::BAD_REQUEST);
+                }
+                self.is_chunked = true;
+            }
+            CONNECTION => {
+                self.wants_close |= names(value, "close");
+                self.wants_keep_alive |= names(value, "keep-alive");
+            }
+            TE => self.takes_trailers |= names(value, "trailers"),
+            EXPECT => {
+                self.expects_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// How the body's end is found, and whether the connection may live on.
+    fn finish(&self, headers: &mut HeaderMap) -> Result<(BodyLength, bool), StatusCode> {
+        let keep_alive =
+            !self.wants_close && (self.version == Version::HTTP_11 || self.wants_keep_alive);
+        if !self.is_chunked {
+            return Ok((BodyLength::Known(self.length.unwrap_or(0)), keep_alive));
+        }
+        // RFC 9112, section 6.1: the chunks count, and the connection closes, for who sent this may have meant the length.
+        let is_clear = self.length.is_none();
+        if !is_clear {
+            headers.remove(CONTENT_LENGTH);
+        }
+        Ok((BodyLength::Chunked, keep_alive && is_clear))
+    }
+}
+
+/// Where `part` lies in the bytes of which it was parsed.
+fn place(bytes: &[u8], part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
+    // An empty part may lie anywhere.
+    if part.is_empty() { 0..0 } else { start..start + part.len() }
+}
+
+/// A number in digits and nothing else: no sign, no blank, no list.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// Whether the first line ends with a version that is well formed, and not one of HTTP/1.
+fn speaks_another_version(bytes: &[u8]) -> bool {
+    let line = bytes.trim_ascii_start().split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && *major != b'1' && minor.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, StatusCode> {
+        super::parse(bytes, HeaderMap::new)
+    }
+
+    #[track_caller]
+    fn whole(text: &str) -> Head {
+        let (head, length) = parse(text.as_bytes()).expect("no refusal").expect("a whole head");
+        assert_eq!(length, text.len(), "{text:?}");
+        head
+    }
+
+    #[track_caller]
+    fn refused(text: &str) -> u16 {
+        parse(text.as_bytes()).expect_err(text).as_u16()
+    }
+
+    #[test]
+    fn a_head_is_whole_with_its_last_byte_and_what_follows_is_not_touched() {
+        let text = "POST /a?b HTTP/1.1\r\nHost: a\r\nx-empty:\r\nX: 1\r\nx: 2\r\ncontent-length: 3\r\n\r\n";
+        for end in 0..text.len() {
+            let cut = parse(&text.as_bytes()[..end]).expect("no refusal");
+            assert!(cut.is_none(), "{end} bytes");
+        }
+        let more = format!("{text}abc");
+        let (head, length) = parse(more.as_bytes()).expect("no refusal").expect("a whole head");
+        assert_eq!((length, head.body), (text.len(), BodyLength::Known(3)));
+        assert_eq!((head.method, head.uri.to_string()), (Method::POST, "/a?b".to_owned()));
+        assert_eq!(head.version, Version::HTTP_11);
+        let values: Vec<_> = head.headers.get_all("x").iter().collect();
+        assert_eq!(values, ["1", "2"]);
+        assert_eq!(
+            (&head.headers["host"], &head.headers["x-empty"]),
+            (&"a".parse().unwrap(), &"".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn the_version_and_both_tokens_decide_whether_the_connection_lives_on() {
+        for (version, fields, keep_alive) in [
+            ("1.1", "", true),
+            ("1.1", "connection: keep-alive\r\n", true),
+            ("1.1", "connection: x, Close\r\n", false),
+            ("1.1", "connection: close\r\nconnection: keep-alive\r\n", false),
+            ("1.0", "", false),
+            ("1.0", "connection: Keep-Alive\r\n", true),
+            ("1.0", "connection: keep-alive\r\nconnection: close\r\n", false),
+        ] {
+            let head = whole(&format!("GET / HTTP/{version}\r\nhost: a\r\n{fields}\r\n"));
+            assert_eq!(head.terms.keep_alive, keep_alive, "{version} {fields}");
+        }
+    }
+
+    #[test]
+    fn chunks_count_beside_a_length_which_nobody_sees_and_the_connection_closes() {
+        for fields in [
+            "content-length: 3\r\ntransfer-encoding: chunked\r\n",
+            "transfer-encoding: Chunked\r\ncontent-length: 3\r\n",
+        ] {
+            let head = whole(&format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n"));
+            assert_eq!(head.body, BodyLength::Chunked);
+            assert!(!head.headers.contains_key(CONTENT_LENGTH) && !head.terms.keep_alive);
+        }
+    }
+
+    #[test]
+    fn a_length_is_digits_and_said_twice_it_is_the_same() {
+        let of =
+            |fields: &str| parse(format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n").as_bytes());
+        for fields in ["content-length: 5\r\ncontent-length: 5\r\n", "content-length: \t0005 \r\n"]
+        {
+            let (head, _) = of(fields).expect("no refusal").expect("a whole head");
+            assert_eq!(head.body, BodyLength::Known(5), "{fields}");
+            assert_eq!(head.headers.get_all(CONTENT_LENGTH).iter().count(), 1, "{fields}");
+        }
+        for value in ["", "+5", "-5", "5, 5", "0x5", "5.0", "5 5", "18446744073709551616"] {
+            let refused = of(&format!("content-length: {value}\r\n"));
+            assert_eq!(refused.expect_err(value), StatusCode::BAD_REQUEST);
+        }
+        let most = format!("content-length: {}\r\n", u64::MAX);
+        assert!(of(&most).is_ok());
+    }
+
+    #[test]
+    fn only_http_1_1_may_be_told_to_continue() {
+        let of = |version| {
+            whole(&format!("POST / HTTP/{version}\r\nhost: a\r\nexpect: 100-Continue\r\n\r\n"))
+        };
+        assert!(of("1.1").expects_continue && !of("1.0").expects_continue);
+    }
+
+    #[test]
+    fn a_refusal_has_the_status_that_tells_why() {
+        let fields = "x: y\r\n".repeat(MAX_HEAD_FIELDS);
+        let long = "a".repeat(MAX_HEAD_BYTES as usize);
+        for (status, text) in [
+            (431, format!("GET / HTTP/1.1\r\nhost: a\r\n{fields}\r\n")),
+            (431, format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}")),
+            (431, format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n")),
+            (414, format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", &long[..9_000])),
+            (505, "GET / HTTP/2.0\r\nhost: a\r\n\r\n".into()),
+            (505, "\r\nGET / HTTP/0.9\r\n\r\n".into()),
+            (400, "GET / HTTP/1.2\r\nhost: a\r\n\r\n".into()),
+            (400, "GET / HTTP/x.y\r\nhost: a\r\n\r\n".into()),
+            (400, "GET / HTTP/1.1\r\n\r\n".into()),
+            (400, "G\u{e9}T / HTTP/1.1\r\nhost: a\r\n\r\n".into()),
+            (400, "GET / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n".into()),
+        ] {
+            assert_eq!(refused(&text), status, "{text:.80}");
+        }
+    }
+}

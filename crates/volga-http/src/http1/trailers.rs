@@ -1,0 +1,71 @@
+//! The fields behind a body in chunks (RFC 9110, section 6.5). Pure.
+
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    HOST, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderName};
+
+/// The fields that a head has announced.
+#[derive(Debug)]
+pub(crate) struct Announced(Vec<HeaderName>);
+
+/// Those that say how the message is read or handled, and so must be known before it is.
+const FORBIDDEN: [HeaderName; 12] = [
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    HOST,
+    MAX_FORWARDS,
+    SET_COOKIE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+];
+
+impl Announced {
+    pub(crate) fn new(headers: &HeaderMap) -> Self {
+        let lists = headers.get_all(TRAILER).iter().map(|value| value.as_bytes());
+        let names = lists.flat_map(|list| list.split(|&byte| byte == b','));
+        let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+        Self(names.filter(|name| !FORBIDDEN.contains(name)).collect())
+    }
+
+    /// Appends to `out` the end of a body in chunks, with those of its trailers that were announced.
+    pub(crate) fn write(&self, trailers: &HeaderMap, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"0\r\n");
+        for (name, value) in trailers.iter().filter(|(name, _)| self.0.contains(name)) {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_what_was_announced_and_may_come_last_is_sent() {
+        let value = HeaderValue::from_static;
+        let headers = HeaderMap::from_iter([
+            (TRAILER, value("X-Sum, content-length, ")),
+            (TRAILER, value("x-b")),
+        ]);
+        let trailers = HeaderMap::from_iter([
+            (HeaderName::from_static("x-sum"), value("1")),
+            (HeaderName::from_static("x-other"), value("2")),
+            (CONTENT_LENGTH, value("3")),
+        ]);
+        let mut out = Vec::new();
+        Announced::new(&headers).write(&trailers, &mut out);
+        assert_eq!(out, b"0\r\nx-sum: 1\r\n\r\n");
+    }
+}
