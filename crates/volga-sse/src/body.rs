@@ -565,4 +565,15 @@ mod tests {
         drop(body);
         assert_eq!(reason.try_recv(), Ok(EndReason::ClientLeft));
     }
+
+    #[test]
+    fn a_body_that_waits_is_small() {
+        type Quiet = stream::Pending<Message>;
+        println!(
+            "{} bytes, of which tokio's timer {}",
+            size_of::<SseBody<Quiet>>(),
+            size_of::<Option<Sleep>>()
+        );
+        assert!(size_of::<SseBody<Quiet>>() <= size_of::<Option<Sleep>>() + 112);
+    }
 }

@@ -8,8 +8,8 @@ use crate::{EndReason, heartbeat::Silence};
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     pub(crate) silence: Option<Silence>,
-    /// When the stream ends at the latest, and what that end is called.
-    pub(crate) end: Option<(Instant, EndReason)>,
+    /// When the stream ends at the latest, and what that end is called. Few streams have one, and all have room for it.
+    pub(crate) end: Option<Box<(Instant, EndReason)>>,
 }
 
 /// What is owed when the timer fires.
@@ -23,15 +23,15 @@ pub(crate) enum Due {
 impl Schedule {
     /// Adds a time at which the stream ends; the earliest counts.
     pub(crate) fn end_at(&mut self, at: Instant, reason: EndReason) {
-        if self.end.is_none_or(|(earlier, _)| at < earlier) {
-            self.end = Some((at, reason));
+        if self.end.as_ref().is_none_or(|end| at < end.0) {
+            self.end = Some(Box::new((at, reason)));
         }
     }
 
     /// When to look again; `None` for never.
     pub(crate) fn next(&self) -> Option<Instant> {
         let comment = self.silence.as_ref().map(Silence::due);
-        let end = self.end.map(|(at, _)| at);
+        let end = self.end.as_ref().map(|end| end.0);
         comment.into_iter().chain(end).min()
     }
 
@@ -53,7 +53,7 @@ impl Schedule {
     }
 
     fn ended(&self, now: Instant) -> Option<EndReason> {
-        self.end.and_then(|(at, reason)| (at <= now).then_some(reason))
+        self.end.as_ref().and_then(|end| (end.0 <= now).then_some(end.1))
     }
 }
 

@@ -209,6 +209,8 @@ impl Subscription {
     }
 
     /// The next of the messages that were taken before.
+    // Copied into where it is called: as calls, this and what it calls made each message of a burst a fifth dearer.
+    #[inline(always)]
     fn take(&mut self) -> Option<Delivery> {
         let taken = self.taken.pop()?;
         if self.taken.is_empty() {
@@ -218,6 +220,7 @@ impl Subscription {
         Some(self.deliver(taken))
     }
 
+    #[inline(always)]
     fn deliver(&self, taken: Taken) -> Delivery {
         self.reader.set_cursor(taken.number);
         match &self.topics {
@@ -274,6 +277,7 @@ impl Subscription {
     }
 
     /// Reads from the logs until there is something to deliver, or nothing more to read.
+    #[inline(never)]
     fn read(&mut self) -> Option<Delivery> {
         while self.has_news() {
             let horizon = self.hub.horizon();
