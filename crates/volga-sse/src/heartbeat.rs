@@ -46,7 +46,12 @@ impl Heartbeat {
 
     /// The silence that starts now, unless the heartbeat is off.
     pub(crate) fn start(self, now: Instant) -> Option<Silence> {
-        self.interval.map(|interval| Silence { interval, due: due(now, interval) })
+        self.interval.map(|interval| Silence { due: due(now, interval) })
+    }
+
+    /// The interval, unless it is the usual one.
+    pub(crate) fn own_interval(self) -> Option<Duration> {
+        self.interval.filter(|&interval| interval != DEFAULT_HEARTBEAT)
     }
 }
 
@@ -56,17 +61,16 @@ impl Default for Heartbeat {
     }
 }
 
-/// How long the stream may stay silent.
+/// How long the stream may stay silent. Whoever holds it knows the interval.
 #[derive(Debug)]
 pub(crate) struct Silence {
-    interval: Duration,
     due: Instant,
 }
 
 impl Silence {
     /// Something was sent. The timer stays where it is: re-arming it here would cost every message what only a silent stream owes.
-    pub(crate) fn broken(&mut self, now: Instant) {
-        self.due = due(now, self.interval);
+    pub(crate) fn broken(&mut self, now: Instant, interval: Duration) {
+        self.due = due(now, interval);
     }
 
     /// When to look again.
@@ -75,11 +79,11 @@ impl Silence {
     }
 
     /// Returns true once per interval of silence.
-    pub(crate) fn fire(&mut self, now: Instant) -> bool {
+    pub(crate) fn fire(&mut self, now: Instant, interval: Duration) -> bool {
         let owed = self.due <= now;
         if owed {
             // From `now`, not from `due`: after a stall the client needs one comment, not a burst.
-            self.due = due(now, self.interval);
+            self.due = due(now, interval);
         }
         owed
     }
@@ -100,29 +104,31 @@ mod tests {
     #[test]
     fn one_comment_is_owed_per_interval_of_silence() {
         let start = Instant::now();
-        let mut silence = Heartbeat::every(10 * SECOND).start(start).expect("on");
-        assert!(!silence.fire(start + 9 * SECOND));
-        assert!(silence.fire(start + 10 * SECOND));
-        assert!(!silence.fire(start + 11 * SECOND));
-        assert!(silence.fire(start + 20 * SECOND));
+        let interval = 10 * SECOND;
+        let mut silence = Heartbeat::every(interval).start(start).expect("on");
+        assert!(!silence.fire(start + 9 * SECOND, interval));
+        assert!(silence.fire(start + 10 * SECOND, interval));
+        assert!(!silence.fire(start + 11 * SECOND, interval));
+        assert!(silence.fire(start + 20 * SECOND, interval));
     }
 
     #[test]
     fn a_message_puts_the_comment_off() {
         let start = Instant::now();
-        let mut silence = Heartbeat::every(10 * SECOND).start(start).expect("on");
-        silence.broken(start + 5 * SECOND);
-        assert!(!silence.fire(start + 10 * SECOND));
+        let interval = 10 * SECOND;
+        let mut silence = Heartbeat::every(interval).start(start).expect("on");
+        silence.broken(start + 5 * SECOND, interval);
+        assert!(!silence.fire(start + 10 * SECOND, interval));
         assert_eq!(silence.due(), start + 15 * SECOND);
-        assert!(silence.fire(start + 15 * SECOND));
+        assert!(silence.fire(start + 15 * SECOND, interval));
     }
 
     #[test]
     fn a_stall_owes_one_comment() {
         let start = Instant::now();
         let mut silence = Heartbeat::every(SECOND).start(start).expect("on");
-        assert!(silence.fire(start + 60 * SECOND));
-        assert!(!silence.fire(start + 60 * SECOND));
+        assert!(silence.fire(start + 60 * SECOND, SECOND));
+        assert!(!silence.fire(start + 60 * SECOND, SECOND));
     }
 
     #[test]
@@ -130,8 +136,8 @@ mod tests {
         let start = Instant::now();
         assert!(Heartbeat::off().start(start).is_none());
         let mut silence = Heartbeat::every(Duration::ZERO).start(start).expect("on");
-        assert!(!silence.fire(start));
+        assert!(!silence.fire(start, Duration::from_millis(1)));
         let mut silence = Heartbeat::every(Duration::MAX).start(start).expect("on");
-        assert!(!silence.fire(start + SECOND));
+        assert!(!silence.fire(start + SECOND, Duration::MAX));
     }
 }

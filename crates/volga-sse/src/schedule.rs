@@ -1,15 +1,31 @@
 //! What a stream owes to the clock: comments into silence, and its end. Pure.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
-use crate::{EndReason, heartbeat::Silence};
+use crate::{DEFAULT_HEARTBEAT, EndReason, Heartbeat, heartbeat::Silence};
 
 /// The times of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
-    pub(crate) silence: Option<Silence>,
-    /// When the stream ends at the latest, and what that end is called. Few streams have one, and all have room for it.
-    pub(crate) end: Option<Box<(Instant, EndReason)>>,
+    silence: Option<Silence>,
+    own: Option<Box<Own>>,
+}
+
+/// What few streams have, while all have room for it.
+#[derive(Debug)]
+struct Own {
+    /// The interval of its heartbeat.
+    interval: Duration,
+    /// When the stream ends at the latest, and what that end is called.
+    end: Option<(Instant, EndReason)>,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { interval: DEFAULT_HEARTBEAT, end: None }
+    }
 }
 
 /// What is owed when the timer fires.
@@ -21,24 +37,39 @@ pub(crate) enum Due {
 }
 
 impl Schedule {
+    /// The times of a stream that begins now.
+    pub(crate) fn new(heartbeat: Heartbeat, now: Instant) -> Self {
+        let own = heartbeat.own_interval().map(|interval| Box::new(Own { interval, end: None }));
+        Self { silence: heartbeat.start(now), own }
+    }
+
+    fn interval(&self) -> Duration {
+        self.own.as_ref().map_or(DEFAULT_HEARTBEAT, |own| own.interval)
+    }
+
+    fn end(&self) -> Option<(Instant, EndReason)> {
+        self.own.as_ref()?.end
+    }
+
     /// Adds a time at which the stream ends; the earliest counts.
     pub(crate) fn end_at(&mut self, at: Instant, reason: EndReason) {
-        if self.end.as_ref().is_none_or(|end| at < end.0) {
-            self.end = Some(Box::new((at, reason)));
+        if self.end().is_none_or(|(earlier, _)| at < earlier) {
+            self.own.get_or_insert_default().end = Some((at, reason));
         }
     }
 
     /// When to look again; `None` for never.
     pub(crate) fn next(&self) -> Option<Instant> {
         let comment = self.silence.as_ref().map(Silence::due);
-        let end = self.end.as_ref().map(|end| end.0);
+        let end = self.end().map(|(at, _)| at);
         comment.into_iter().chain(end).min()
     }
 
     /// Something was sent. A stream that never pauses learns here that its time is up.
     pub(crate) fn sent(&mut self, now: Instant) -> Option<EndReason> {
+        let interval = self.interval();
         if let Some(silence) = &mut self.silence {
-            silence.broken(now);
+            silence.broken(now, interval);
         }
         self.ended(now)
     }
@@ -48,12 +79,13 @@ impl Schedule {
         if let Some(reason) = self.ended(now) {
             return Due::End(reason);
         }
-        let owed = self.silence.as_mut().is_some_and(|silence| silence.fire(now));
+        let interval = self.interval();
+        let owed = self.silence.as_mut().is_some_and(|silence| silence.fire(now, interval));
         if owed { Due::Comment } else { Due::Nothing }
     }
 
     fn ended(&self, now: Instant) -> Option<EndReason> {
-        self.end.as_ref().and_then(|end| (end.0 <= now).then_some(end.1))
+        self.end().and_then(|(at, reason)| (at <= now).then_some(reason))
     }
 }
 
@@ -82,8 +114,7 @@ mod tests {
     #[test]
     fn an_end_goes_before_a_comment_and_a_busy_stream_learns_of_it_too() {
         let start = Instant::now();
-        let silence = Heartbeat::every(5 * SECOND).start(start);
-        let mut schedule = Schedule { silence, end: None };
+        let mut schedule = Schedule::new(Heartbeat::every(5 * SECOND), start);
         schedule.end_at(start + 10 * SECOND, EndReason::MaxAge);
         assert_eq!(schedule.next(), Some(start + 5 * SECOND));
         assert_eq!(schedule.fire(start + 5 * SECOND), Due::Comment);

@@ -52,7 +52,7 @@ impl Settings {
 
     /// The stream's times, once it starts.
     pub(crate) fn schedule(&self, now: Instant) -> Schedule {
-        let mut schedule = Schedule { silence: self.heartbeat.start(now), end: None };
+        let mut schedule = Schedule::new(self.heartbeat, now);
         if let Some(MaxAge { age, jitter }) = self.max_age {
             let age = age.saturating_add(part_of(jitter, random_seed()));
             schedule.end_at(due(now, age), EndReason::MaxAge);
