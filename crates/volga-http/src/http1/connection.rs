@@ -64,9 +64,9 @@ impl<I: Transport> Connection<I> {
         &mut self.io
     }
 
-    /// Whether nothing of a further request has come.
+    /// Whether nothing of a further request has come. Old clients send an empty line behind a body, which is none (RFC 9112, section 2.2).
     fn is_idle(&self) -> bool {
-        self.received.is_empty()
+        self.received.bytes().iter().all(|byte| matches!(byte, b'\r' | b'\n'))
     }
 
     /// Reads the next head. `ending` says whether the server ends, which an idle connection does not outlive.
@@ -326,6 +326,18 @@ mod tests {
         }
         assert!(matches!(head(&mut connection).await, Err(Unheard::Over)));
         assert_eq!(start.elapsed(), DEFAULT_HEADER_READ_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_is_that_of_a_connection_on_which_nothing_of_a_request_has_come() {
+        for (sent, is_idle) in [(&b""[..], true), (b"\r\n", true), (b"G", false), (b"\r\nG", false)]
+        {
+            let (mut client, mut connection) = connect(1024);
+            client.write_all(sent).await.expect("room");
+            let head = poll_fn(|cx| connection.poll_head(cx, |_| Poll::Ready(())));
+            let over = timeout(Duration::ZERO, head).await;
+            assert_eq!(over.is_ok(), is_idle, "{sent:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

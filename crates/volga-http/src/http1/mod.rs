@@ -349,6 +349,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn announced_trailers_are_sent_to_who_takes_them_in_a_stream_and_in_any_other_response() {
+        fn plain() -> Response<Told> {
+            announcing(Response::new(Told::ready([data("a"), Step::Trailers])))
+        }
+        fn marked() -> Response<Told> {
+            announcing(long_lived(Told::ready([data("a"), Step::Trailers])))
+        }
+        fn announcing(mut response: Response<Told>) -> Response<Told> {
+            let name = http::HeaderValue::from_static("x-sum");
+            response.headers_mut().insert(http::header::TRAILER, name);
+            response
+        }
+        for (te, end) in [("te: trailers\r\n", "0\r\nx-sum: 1\r\n\r\n"), ("", "0\r\n\r\n")] {
+            let get = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{te}\r\n");
+            for (is_stream, answer) in [(false, plain as fn() -> _), (true, marked)] {
+                let (streamed, sent) = sent_for(&get, answer).await;
+                assert_eq!(streamed, is_stream);
+                assert!(sent.ends_with(&format!("\r\n\r\n1\r\na\r\n{end}")), "{sent}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn what_went_before_is_sent_before_the_stream() {
         const BIG: usize = 100_000;
         let (mut client, server) = duplex(1024);

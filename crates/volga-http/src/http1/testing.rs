@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
@@ -73,7 +73,10 @@ impl Body for Told {
         self.0.poll_recv(cx).map(|step| {
             Some(match step? {
                 Step::Data(data) => Ok(Frame::data(data)),
-                Step::Trailers => Ok(Frame::trailers(Default::default())),
+                Step::Trailers => {
+                    let sum = (HeaderName::from_static("x-sum"), HeaderValue::from_static("1"));
+                    Ok(Frame::trailers(HeaderMap::from_iter([sum])))
+                }
                 Step::Fail => Err(io::Error::other("told to fail")),
                 Step::Panic => panic!("told to panic"),
             })
