@@ -28,12 +28,13 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Kind {
-    Tcp(TcpListener),
-    #[cfg(unix)]
-    Unix {
-        listener: UnixListener,
-        _file: Option<SocketFile>,
+    Tcp {
+        listener: TcpListener,
+        /// What every connection has for its own end; `None` where each may have another.
+        address: Option<SocketAddr>,
     },
+    #[cfg(unix)]
+    Unix { listener: UnixListener, _file: Option<SocketFile> },
 }
 
 /// Who has the connections that come when a listener closes.
@@ -50,7 +51,12 @@ pub(crate) enum Succession {
 /// A connection as it comes from its listener.
 #[derive(Debug)]
 pub(crate) enum Accepted {
-    Tcp(TcpStream, SocketAddr),
+    Tcp {
+        stream: TcpStream,
+        peer: SocketAddr,
+        /// The address of this end, where the listener knows it.
+        local: Option<SocketAddr>,
+    },
     #[cfg(unix)]
     Unix(UnixStream),
 }
@@ -59,7 +65,7 @@ impl Listener {
     /// The address that it listens on; `None` for a Unix-domain socket.
     pub fn tcp_addr(&self) -> Option<SocketAddr> {
         match &self.kind {
-            Kind::Tcp(listener) => listener.local_addr().ok(),
+            Kind::Tcp { listener, .. } => listener.local_addr().ok(),
             #[cfg(unix)]
             Kind::Unix { .. } => None,
         }
@@ -80,10 +86,14 @@ impl Listener {
         Self { kind, succession: Succession::None }
     }
 
-    /// Lets the kernel look after the clients of this listener.
-    pub(crate) fn probe(&self, probes: Probes) {
+    /// Sets what the connections of this listener inherit: that the kernel looks after their clients, and that it sends what it is given at once.
+    pub(crate) fn prepare(&self, probes: Probes) {
         match &self.kind {
-            Kind::Tcp(listener) => probes.set(SockRef::from(listener)),
+            Kind::Tcp { listener, .. } => {
+                probes.set(SockRef::from(listener));
+                // Where it cannot be set here, it is not, and what is accepted is only slower.
+                let _ = SockRef::from(listener).set_tcp_nodelay(true);
+            }
             // The kernel knows at once when the other end is gone.
             #[cfg(unix)]
             Kind::Unix { .. } => {}
@@ -92,9 +102,9 @@ impl Listener {
 
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match &self.kind {
-            Kind::Tcp(listener) => listener
-                .poll_accept(cx)
-                .map(|accepted| accepted.map(|(stream, peer)| Accepted::Tcp(stream, peer))),
+            Kind::Tcp { listener, address } => listener.poll_accept(cx).map(|accepted| {
+                accepted.map(|(stream, peer)| Accepted::Tcp { stream, peer, local: *address })
+            }),
             #[cfg(unix)]
             Kind::Unix { listener, .. } => listener
                 .poll_accept(cx)
@@ -110,11 +120,11 @@ impl Listener {
             Ok::<_, io::Error>((socket, peer))
         };
         match &self.kind {
-            Kind::Tcp(listener) => {
+            Kind::Tcp { listener, address } => {
                 let (socket, peer) = accept(SockRef::from(listener))?;
                 let peer = peer.as_socket().ok_or(io::ErrorKind::NotConnected)?;
                 let stream = TcpStream::from_std(net::TcpStream::from(socket))?;
-                Ok(Accepted::Tcp(stream, peer))
+                Ok(Accepted::Tcp { stream, peer, local: *address })
             }
             #[cfg(unix)]
             Kind::Unix { listener, .. } => {
@@ -133,7 +143,7 @@ impl Listener {
     /// Sends newcomers to the other sockets of the port, and says for how long handshakes that have begun may go on. Zero where there is nothing to wait for.
     pub(crate) fn turn_away(&self) -> Duration {
         match (&self.kind, self.succession) {
-            (Kind::Tcp(listener), Succession::SharedPort) => {
+            (Kind::Tcp { listener, .. }, Succession::SharedPort) => {
                 handover::turn_away(SockRef::from(listener))
             }
             _ => Duration::ZERO,
@@ -143,7 +153,8 @@ impl Listener {
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { kind: Kind::Tcp(listener), succession: Succession::None }
+        let address = listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
+        Self { kind: Kind::Tcp { listener, address }, succession: Succession::None }
     }
 }
 
@@ -160,7 +171,7 @@ impl From<UnixListener> for Listener {
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Tcp(listener) => match listener.local_addr() {
+            Kind::Tcp { listener, .. } => match listener.local_addr() {
                 Ok(address) => address.fmt(f),
                 Err(_) => f.write_str("an unknown address"),
             },
@@ -172,6 +183,31 @@ impl fmt::Display for Listener {
                     None => f.write_str("unix: without a path"),
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::limits::{DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[tokio::test]
+    async fn what_is_accepted_has_its_settings_from_the_listener_and_its_address_where_there_is_but_one()
+     {
+        for (ip, is_known) in [("127.0.0.1", true), ("0.0.0.0", false)] {
+            let listener = Listener::from(TcpListener::bind((ip, 0)).await.expect("a free port"));
+            listener.prepare(Probes::new(DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT));
+            let port = listener.tcp_addr().expect("TCP").port();
+            let _client = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+            let accepted = poll_fn(|cx| listener.poll_accept(cx)).await.expect("a client");
+            let Accepted::Tcp { stream, local, .. } = accepted else { panic!("{accepted:?}") };
+            assert!(stream.nodelay().expect("an option"));
+            let own = stream.local_addr().expect("a connection");
+            assert_eq!(local, is_known.then_some(own), "{ip}");
         }
     }
 }

@@ -4,12 +4,14 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::pending;
 use std::io;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service;
 
@@ -182,8 +184,30 @@ impl Server {
             ));
         }
         let probes = Probes::new(self.dead_client_timeout, self.write_stall_timeout);
-        listeners.iter().for_each(|listener| listener.probe(probes));
-        let mut acceptor = Acceptor::new(listeners);
+        listeners.iter().for_each(|listener| listener.prepare(probes));
+        // A task of its own: each connection that comes or ends wakes it, and to wake the future that a runtime blocks on costs a system call.
+        let mut task = JoinSet::new();
+        task.spawn(self.run(Acceptor::new(listeners), service));
+        match task.join_next().await {
+            Some(Ok(drained)) => Ok(drained),
+            Some(Err(error)) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(error) => Err(error.into()),
+            },
+            None => Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+
+    async fn run<S, B>(self, mut acceptor: Acceptor, service: S) -> Drained
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let admission = Admission::new(self.bounds);
         let mut progress = Progress::new();
         let mut counted = self.counts.share();
@@ -229,7 +253,7 @@ impl Server {
         drop(stages);
         // The result is the same when the time is up: what blocks its thread cannot be ended from outside.
         let _ = timeout(CUT_GRACE, gone.wait()).await;
-        Ok(drained)
+        drained
     }
 }
 
@@ -256,9 +280,11 @@ impl From<Reached> for Closed {
 fn admit(accepted: Accepted, admission: &Admission, open: usize) -> Result<(Socket, Ends), Closed> {
     admission.admit(open)?;
     match accepted {
-        Accepted::Tcp(stream, peer) => {
+        Accepted::Tcp { stream, peer, local } => {
             let place = admission.place(PeerAddr(peer).network())?;
-            let local = stream.local_addr().map_err(|_| Closed::Gone)?;
+            let local = local.map_or_else(|| stream.local_addr(), Ok).map_err(|_| Closed::Gone)?;
+            // Elsewhere each socket has it from its listener.
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
             stream.set_nodelay(true).map_err(|_| Closed::Gone)?;
             let socket = match place {
                 Some(place) => Socket::counted(stream, place),
