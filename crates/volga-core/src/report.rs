@@ -110,13 +110,15 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Who is told of errors.
+/// Who is told of errors. One thin pointer, which every event stream holds.
 #[derive(Clone)]
-pub(crate) struct ErrorHook(Arc<dyn Fn(&ErrorReport<'_>) + Send + Sync>);
+pub(crate) struct ErrorHook(Arc<Hook>);
+
+type Hook = Box<dyn Fn(&ErrorReport<'_>) + Send + Sync>;
 
 impl ErrorHook {
     pub(crate) fn new(hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(hook))
+        Self(Arc::new(Box::new(hook)))
     }
 
     pub(crate) fn tell(&self, report: &ErrorReport<'_>) {
