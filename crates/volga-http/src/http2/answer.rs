@@ -4,7 +4,7 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use h2::Reason;
@@ -100,7 +100,17 @@ where
                 }
                 AnswerProj::Body { outgoing: rest } => {
                     let Some(outgoing) = rest else { return Poll::Ready(Rest::Nothing) };
-                    match ready!(outgoing.as_mut().step(cx)) {
+                    // `h2` wakes whoever waits for a reset when the stream gets room, also from within the call that asks for it. So nobody waits during the
+                    // step: else each would be followed by another one in vain.
+                    let mut nobody = Context::from_waker(Waker::noop());
+                    let is_reset = outgoing.as_mut().poll_reset(&mut nobody).is_ready();
+                    if is_reset {
+                        return Poll::Ready(Rest::Nothing);
+                    }
+                    let Poll::Ready(step) = outgoing.as_mut().step(cx) else {
+                        return outgoing.as_mut().poll_reset(cx).map(|()| Rest::Nothing);
+                    };
+                    match step {
                         Step::Over => return Poll::Ready(Rest::Nothing),
                         Step::Failed => {
                             return Poll::Ready(rest.take().map_or(Rest::Nothing, Rest::Failed));

@@ -10,10 +10,10 @@
 //! | `streams`, `ready` | the long-lived bodies, all in the connection's task |
 //! | `ping` | whether a silent peer is still there |
 //! | `wire` | the transport |
-//! | `heads` | how many requests are read at once |
+//! | `frames` | how many requests are read at once, and which streams are reset |
 
 mod answer;
-mod heads;
+mod frames;
 mod outgoing;
 mod ping;
 mod ready;
@@ -184,6 +184,7 @@ where
                 self.accept(request, respond);
                 has_accepted = true;
             }
+            self.streams.end(&self.wire.take_resets());
             if !self.wire.has_stopped() {
                 break;
             }
@@ -263,5 +264,7 @@ where
 mod abuse;
 #[cfg(test)]
 mod bursts;
+#[cfg(test)]
+mod resets;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use h2::{Reason, SendStream};
@@ -60,7 +60,8 @@ where
 
     /// Sends one frame of what is ready.
     ///
-    /// Pending, it has registered for whatever makes another step worthwhile: the body, room in the window, and a reset by the client.
+    /// Pending, it has registered for whatever makes another step worthwhile: the body, or room in the window. That the client resets the stream, it notices only
+    /// where it has something to send: see [`Outgoing::poll_reset`].
     pub(super) fn step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Step> {
         let mut is_drained = false;
         if self.held.is_empty() && matches!(self.then, Then::More) {
@@ -86,7 +87,7 @@ where
             }
         }
         match std::mem::replace(this.then, Then::More) {
-            Then::More if is_drained => this.stream.poll_reset(cx).map(|_why| Step::Over),
+            Then::More if is_drained => Poll::Pending,
             Then::More => Poll::Ready(Step::Sent),
             Then::End => {
                 // It fails only when nobody wants it any more.
@@ -105,6 +106,16 @@ where
                 Poll::Ready(Step::Failed)
             }
         }
+    }
+
+    /// Ready once nobody wants the body any more.
+    pub(super) fn poll_reset(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().stream.poll_reset(cx).map(|_why| ())
+    }
+
+    /// The stream's number.
+    pub(super) fn id(&self) -> u32 {
+        self.stream.stream_id().as_u32()
     }
 
     /// Tells the client that the body failed.
@@ -152,12 +163,6 @@ fn poll_room(
     wanted: usize,
     cx: &mut Context<'_>,
 ) -> Poll<Option<usize>> {
-    // `h2` wakes whoever waits on the stream when it gets room, also from within the call that asks for it: without this, every frame would be followed by
-    // a step in vain.
-    let mut nobody = Context::from_waker(Waker::noop());
-    if stream.poll_reset(&mut nobody).is_ready() {
-        return Poll::Ready(None);
-    }
     // Asked for only with the bytes in hand: room that an idle stream keeps is missing on the others (all streams of a connection share its window).
     stream.reserve_capacity(wanted);
     let mut room = stream.capacity();

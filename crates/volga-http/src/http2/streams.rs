@@ -46,7 +46,7 @@ where
     /// Takes over a body, to be served in the next turn.
     pub(super) fn insert(&mut self, outgoing: Pin<Box<Outgoing<B>>>) {
         let entry = self.streams.vacant_entry();
-        let noted = StreamWaker::noted(entry.key(), Arc::clone(&self.ready));
+        let noted = StreamWaker::noted(entry.key(), outgoing.id(), Arc::clone(&self.ready));
         self.line.push_back(entry.key());
         let waker = Waker::from(Arc::clone(&noted));
         entry.insert(Stream { outgoing, has_failed: false, waker, noted });
@@ -93,6 +93,25 @@ where
                 }
             }
         }
+    }
+
+    /// Drops the bodies of these streams, because the client has reset them.
+    ///
+    /// `h2` resets a stream by itself, too, when the client breaks a rule that is the stream's own. It tells no waker, so such a body
+    /// stays until it has a frame; before there are more than `MAX_ERROR_RESETS` of them, `h2` ends the connection.
+    pub(super) fn end(&mut self, resets: &[u32]) {
+        if resets.is_empty() {
+            return;
+        }
+        // One look at all of them, however many come together; and each costs the client a request first.
+        let is_reset = |stream: &Stream<B>| resets.contains(&stream.noted.id());
+        let keys: Vec<usize> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| is_reset(stream))
+            .map(|(key, _)| key)
+            .collect();
+        keys.into_iter().for_each(|key| self.remove(key));
     }
 
     fn remove(&mut self, key: usize) {
