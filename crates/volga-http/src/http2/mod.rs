@@ -94,6 +94,7 @@ pub(crate) async fn serve<I, S, B>(
     let Ok(Ok(mut h2)) = timeout(patience.handshake, handshake).await else { return };
     let Some(pings) = h2.ping_pong() else { return };
     let ready = Arc::new(Ready::default());
+    let streams = Streams::new(Arc::clone(&ready), Arc::clone(&socket));
     let mut connection = Connection {
         h2,
         wire,
@@ -102,7 +103,7 @@ pub(crate) async fn serve<I, S, B>(
         requests,
         tasks: JoinSet::new(),
         alive,
-        streams: Streams::new(Arc::clone(&ready)),
+        streams,
         h2_waker: Waker::from(Arc::clone(&ready)),
         ready,
     };
@@ -216,7 +217,11 @@ where
                         self.pass_on();
                     }
                 }
-                Ok(Rest::Failed(outgoing)) => self.streams.insert(outgoing),
+                Ok(Rest::Failed(outgoing)) => {
+                    // Its next step is the reset.
+                    self.pass_on();
+                    self.streams.insert(outgoing);
+                }
                 Ok(Rest::Nothing) | Err(_) => {}
             }
         }
