@@ -133,6 +133,9 @@ pub(crate) const FRAMES_AT_ONCE: usize = 16;
 /// How many requests `h2` reads before the server takes them: it makes places for four at least, and keeps as many as ever lay in it.
 pub(crate) const HEADS_AT_ONCE: usize = 4;
 
+/// How many streams a client may reset before `h2` reads on and their bodies are dropped. The memory of one is four bytes, so that it is bounded is what matters.
+pub(crate) const RESETS_AT_ONCE: usize = 32;
+
 /// How many requests that a client has sent ahead of their answers one turn of its connection takes, about.
 pub(crate) const REQUESTS_PER_TURN: usize = 64;
 

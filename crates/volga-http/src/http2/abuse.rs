@@ -15,11 +15,11 @@ pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
+pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+pub(super) const PING: u8 = 6;
 const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
+pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 
 pub(super) const END_STREAM: u8 = 1;
@@ -30,7 +30,7 @@ const PADDED: u8 = 8;
 /// From the static table `:method: GET`, `:scheme: http`, `:path: /`, and the name of `:authority`, which is `a`.
 const GET: &[u8] = &[0x82, 0x86, 0x84, 0x01, 1, b'a'];
 const ZERO: &[u8] = &[0; 4];
-const CANCEL: &[u8] = &[0, 0, 0, 8];
+pub(super) const CANCEL: &[u8] = &[0, 0, 0, 8];
 /// What a connection takes from a client that reads nothing: what the two pipes of a test hold, and the buffers of `h2`.
 const HELD: usize = 512 * 1024;
 const PIPE: usize = 64 * 1024;
@@ -42,7 +42,7 @@ pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 }
 
 /// The streams of a client, in their order.
-fn streams() -> impl Iterator<Item = u32> {
+pub(super) fn streams() -> impl Iterator<Item = u32> {
     (1..).step_by(2)
 }
 

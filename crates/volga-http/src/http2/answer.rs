@@ -4,7 +4,7 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use h2::Reason;
@@ -32,7 +32,6 @@ pub(super) struct Start<B> {
     response: Response<B>,
     method: Method,
     respond: SendResponse<Bytes>,
-    socket: Arc<Socket>,
 }
 
 pin_project! {
@@ -54,6 +53,7 @@ pin_project! {
         Body {
             // In a box, since it may move to the connection's task.
             outgoing: Option<Pin<Box<Outgoing<B>>>>,
+            socket: Arc<Socket>,
         },
     }
 }
@@ -89,18 +89,28 @@ where
                     };
                     let is_long_lived = response.extensions().get::<LongLived>().is_some();
                     let socket = Arc::clone(socket);
-                    let start = Start { response, method, respond, socket };
+                    let start = Start { response, method, respond };
                     if is_long_lived {
                         return Poll::Ready(Rest::LongLived(Box::new(start)));
                     }
                     let Some(outgoing) = start.send_head() else {
                         return Poll::Ready(Rest::Nothing);
                     };
-                    self.set(Self::Body { outgoing: Some(outgoing) });
+                    self.set(Self::Body { outgoing: Some(outgoing), socket });
                 }
-                AnswerProj::Body { outgoing: rest } => {
+                AnswerProj::Body { outgoing: rest, socket } => {
                     let Some(outgoing) = rest else { return Poll::Ready(Rest::Nothing) };
-                    match ready!(outgoing.as_mut().step(cx)) {
+                    // `h2` wakes whoever waits for a reset when the stream gets room, also from within the call that asks for it. So nobody waits during the
+                    // step: else each would be followed by another one in vain.
+                    let mut nobody = Context::from_waker(Waker::noop());
+                    let is_reset = outgoing.as_mut().poll_reset(&mut nobody).is_ready();
+                    if is_reset {
+                        return Poll::Ready(Rest::Nothing);
+                    }
+                    let Poll::Ready(step) = outgoing.as_mut().step(socket, cx) else {
+                        return outgoing.as_mut().poll_reset(cx).map(|()| Rest::Nothing);
+                    };
+                    match step {
                         Step::Over => return Poll::Ready(Rest::Nothing),
                         Step::Failed => {
                             return Poll::Ready(rest.take().map_or(Rest::Nothing, Rest::Failed));
@@ -161,7 +171,7 @@ where
             is_over = is_without_content(&self.method, head.status);
         }
         match self.respond.send_response(Response::from_parts(head, ()), is_over) {
-            Ok(stream) => (!is_over).then(|| Box::pin(Outgoing::new(stream, body, self.socket))),
+            Ok(stream) => (!is_over).then(|| Box::pin(Outgoing::new(stream, body))),
             Err(_) => {
                 self.respond.send_reset(Reason::INTERNAL_ERROR);
                 None

@@ -13,7 +13,7 @@ use super::*;
 use crate::limits::HEADS_AT_ONCE;
 
 /// From the static table `:method: GET` and `:scheme: http`, and the names of `:path` and `:authority`.
-fn head(path: &str) -> Vec<u8> {
+pub(super) fn head(path: &str) -> Vec<u8> {
     [&[0x82, 0x86, 0x04, path.len() as u8], path.as_bytes(), &[0x01, 1, b'a']].concat()
 }
 

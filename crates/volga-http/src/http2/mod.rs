@@ -10,10 +10,10 @@
 //! | `streams`, `ready` | the long-lived bodies, all in the connection's task |
 //! | `ping` | whether a silent peer is still there |
 //! | `wire` | the transport |
-//! | `heads` | how many requests are read at once |
+//! | `frames` | how many requests are read at once, and which streams are reset |
 
 mod answer;
-mod heads;
+mod frames;
 mod outgoing;
 mod ping;
 mod ready;
@@ -94,6 +94,7 @@ pub(crate) async fn serve<I, S, B>(
     let Ok(Ok(mut h2)) = timeout(patience.handshake, handshake).await else { return };
     let Some(pings) = h2.ping_pong() else { return };
     let ready = Arc::new(Ready::default());
+    let streams = Streams::new(Arc::clone(&ready), Arc::clone(&socket));
     let mut connection = Connection {
         h2,
         wire,
@@ -102,7 +103,7 @@ pub(crate) async fn serve<I, S, B>(
         requests,
         tasks: JoinSet::new(),
         alive,
-        streams: Streams::new(Arc::clone(&ready)),
+        streams,
         h2_waker: Waker::from(Arc::clone(&ready)),
         ready,
     };
@@ -184,6 +185,7 @@ where
                 self.accept(request, respond);
                 has_accepted = true;
             }
+            self.streams.end(&self.wire.take_resets());
             if !self.wire.has_stopped() {
                 break;
             }
@@ -215,7 +217,11 @@ where
                         self.pass_on();
                     }
                 }
-                Ok(Rest::Failed(outgoing)) => self.streams.insert(outgoing),
+                Ok(Rest::Failed(outgoing)) => {
+                    // Its next step is the reset.
+                    self.pass_on();
+                    self.streams.insert(outgoing);
+                }
                 Ok(Rest::Nothing) | Err(_) => {}
             }
         }
@@ -263,5 +269,7 @@ where
 mod abuse;
 #[cfg(test)]
 mod bursts;
+#[cfg(test)]
+mod resets;
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,7 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use h2::{Reason, SendStream};
@@ -22,20 +21,27 @@ pin_project! {
     /// body is not asked for more; a stream that gets no room for too long is reset.
     pub(super) struct Outgoing<B> {
         stream: SendStream<Bytes>,
-        held: Bytes,
-        then: Then,
-        wait: Wait,
+        // In a box, because a stream that waits for its body holds nothing.
+        held: Option<Box<Next>>,
         #[pin]
         body: B,
     }
 }
 
-/// What follows the bytes that are held.
+/// What is to be sent next.
+struct Next {
+    data: Bytes,
+    then: Then,
+    wait: Wait,
+}
+
+/// What follows the data.
 enum Then {
     More,
     End,
     Trailers(Box<HeaderMap>),
     Failure,
+    Reset,
 }
 
 /// What became of a step that was not in vain.
@@ -45,7 +51,7 @@ pub(super) enum Step {
     Sent,
     /// Everything went out, or nobody wants it any more.
     Over,
-    /// The body failed. Once what came before has left, call [`Outgoing::reset`].
+    /// The body failed. The next step resets the stream; before it, `h2` must pass on what it has of it.
     Failed,
 }
 
@@ -54,96 +60,106 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(super) fn new(stream: SendStream<Bytes>, body: B, socket: Arc<Socket>) -> Self {
-        Self { stream, held: Bytes::new(), then: Then::More, wait: Wait::new(socket), body }
+    pub(super) fn new(stream: SendStream<Bytes>, body: B) -> Self {
+        Self { stream, held: None, body }
     }
 
     /// Sends one frame of what is ready.
     ///
-    /// Pending, it has registered for whatever makes another step worthwhile: the body, room in the window, and a reset by the client.
-    pub(super) fn step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Step> {
-        let mut is_drained = false;
-        if self.held.is_empty() && matches!(self.then, Then::More) {
-            is_drained = self.as_mut().gather(cx);
-        }
+    /// Pending, it has registered for whatever makes another step worthwhile: the body, or room in the window. That the client resets the stream, it notices only
+    /// where it has something to send: see [`Outgoing::poll_reset`].
+    pub(super) fn step(self: Pin<&mut Self>, socket: &Socket, cx: &mut Context<'_>) -> Poll<Step> {
         let this = self.project();
-        if !this.held.is_empty() {
+        let (mut next, is_drained) = match this.held.take() {
+            Some(held) => (*held, false),
+            None => gather(this.body, cx),
+        };
+        if !next.data.is_empty() {
             // The last frame is held back like any other: in `h2`, nobody would count how long it waits.
-            let Poll::Ready(room) = poll_room(this.stream, this.held.len(), cx) else {
-                ready!(this.wait.poll_too_long(cx));
+            let Poll::Ready(room) = poll_room(this.stream, next.data.len(), cx) else {
+                if next.wait.poll_too_long(socket, cx).is_pending() {
+                    *this.held = Some(Box::new(next));
+                    return Poll::Pending;
+                }
                 this.stream.send_reset(Reason::CANCEL);
                 return Poll::Ready(Step::Over);
             };
-            this.wait.end();
+            next.wait.end();
             let Some(room) = room else { return Poll::Ready(Step::Over) };
-            let part = this.held.split_to(room.min(this.held.len()));
-            let is_last = matches!(this.then, Then::End) && this.held.is_empty();
+            let part = next.data.split_to(room.min(next.data.len()));
+            let is_last = matches!(next.then, Then::End) && next.data.is_empty();
             if this.stream.send_data(part, is_last).is_err() || is_last {
                 return Poll::Ready(Step::Over);
             }
-            if !this.held.is_empty() {
+            if !next.data.is_empty() {
+                *this.held = Some(Box::new(next));
                 return Poll::Ready(Step::Sent);
             }
         }
-        match std::mem::replace(this.then, Then::More) {
-            Then::More if is_drained => this.stream.poll_reset(cx).map(|_why| Step::Over),
-            Then::More => Poll::Ready(Step::Sent),
-            Then::End => {
-                // It fails only when nobody wants it any more.
-                let _ = this.stream.send_data(Bytes::new(), true);
-                Poll::Ready(Step::Over)
-            }
+        match next.then {
+            Then::More if is_drained => return Poll::Pending,
+            Then::More => return Poll::Ready(Step::Sent),
+            // It fails only when nobody wants it any more.
+            Then::End => drop(this.stream.send_data(Bytes::new(), true)),
             Then::Trailers(trailers) => {
                 if this.stream.send_trailers(*trailers).is_err() {
                     this.stream.send_reset(Reason::INTERNAL_ERROR);
                 }
-                Poll::Ready(Step::Over)
             }
             Then::Failure => {
-                // It may be asked again, by whoever is to reset the stream; the body is not.
-                *this.then = Then::Failure;
-                Poll::Ready(Step::Failed)
+                *this.held = Some(Box::new(Next { then: Then::Reset, ..next }));
+                return Poll::Ready(Step::Failed);
             }
+            Then::Reset => this.stream.send_reset(Reason::INTERNAL_ERROR),
         }
+        Poll::Ready(Step::Over)
     }
 
-    /// Tells the client that the body failed.
-    pub(super) fn reset(self: Pin<&mut Self>) {
-        self.project().stream.send_reset(Reason::INTERNAL_ERROR);
+    /// Ready once nobody wants the body any more.
+    pub(super) fn poll_reset(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().stream.poll_reset(cx).map(|_why| ())
     }
 
-    /// Takes from the body what is ready, up to a frame, and returns whether the body now waits.
-    fn gather(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
-        let mut this = self.project();
-        let mut joined = BytesMut::new();
-        let mut is_drained = false;
-        for _ in 0..FRAME_PIECES {
-            let Poll::Ready((data, then)) = poll_piece(this.body.as_mut(), cx) else {
-                is_drained = true;
-                break;
-            };
-            *this.then = then;
-            if this.held.is_empty() {
-                // Mostly the only piece, which then is not copied.
-                *this.held = data;
-            } else {
-                if joined.is_empty() {
-                    joined.reserve(2 * (this.held.len() + data.len()));
-                    joined.extend_from_slice(this.held);
-                }
-                joined.extend_from_slice(&data);
-            }
-            // Pieces of one body are mostly of one size: when half of the frame is full, another one may not fit.
-            let is_full = this.held.len().max(joined.len()) >= FRAME_BYTES / 2;
-            if is_full || !matches!(this.then, Then::More) {
-                break;
-            }
-        }
-        if !joined.is_empty() {
-            *this.held = joined.freeze();
-        }
-        is_drained
+    /// The stream's number.
+    pub(super) fn id(&self) -> u32 {
+        self.stream.stream_id().as_u32()
     }
+}
+
+/// Takes from the body what is ready, up to a frame, and returns whether the body now waits.
+fn gather<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> (Next, bool)
+where
+    B: Body<Data = Bytes>,
+{
+    let mut next = Next { data: Bytes::new(), then: Then::More, wait: Wait::default() };
+    let mut joined = BytesMut::new();
+    let mut is_drained = false;
+    for _ in 0..FRAME_PIECES {
+        let Poll::Ready((data, then)) = poll_piece(body.as_mut(), cx) else {
+            is_drained = true;
+            break;
+        };
+        next.then = then;
+        if next.data.is_empty() {
+            // Mostly the only piece, which then is not copied.
+            next.data = data;
+        } else {
+            if joined.is_empty() {
+                joined.reserve(2 * (next.data.len() + data.len()));
+                joined.extend_from_slice(&next.data);
+            }
+            joined.extend_from_slice(&data);
+        }
+        // Pieces of one body are mostly of one size: when half of the frame is full, another one may not fit.
+        let is_full = next.data.len().max(joined.len()) >= FRAME_BYTES / 2;
+        if is_full || !matches!(next.then, Then::More) {
+            break;
+        }
+    }
+    if !joined.is_empty() {
+        next.data = joined.freeze();
+    }
+    (next, is_drained)
 }
 
 /// Waits for room in the stream's window, and returns how many of the `wanted` bytes fit; `None` once nobody wants them.
@@ -152,12 +168,6 @@ fn poll_room(
     wanted: usize,
     cx: &mut Context<'_>,
 ) -> Poll<Option<usize>> {
-    // `h2` wakes whoever waits on the stream when it gets room, also from within the call that asks for it: without this, every frame would be followed by
-    // a step in vain.
-    let mut nobody = Context::from_waker(Waker::noop());
-    if stream.poll_reset(&mut nobody).is_ready() {
-        return Poll::Ready(None);
-    }
     // Asked for only with the bytes in hand: room that an idle stream keeps is missing on the others (all streams of a connection share its window).
     stream.reserve_capacity(wanted);
     let mut room = stream.capacity();
@@ -192,4 +202,14 @@ where
             },
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_stream_holds_its_body_and_four_words() {
+        assert!(size_of::<Outgoing<[usize; 10]>>() <= size_of::<[usize; 14]>());
+    }
 }

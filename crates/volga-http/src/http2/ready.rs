@@ -78,14 +78,20 @@ impl Wake for Ready {
 #[derive(Debug)]
 pub(super) struct StreamWaker {
     stream: usize,
+    /// The stream's number in the protocol.
+    id: u32,
     is_noted: AtomicBool,
     ready: Arc<Ready>,
 }
 
 impl StreamWaker {
     /// A waker for the stream, which is noted already.
-    pub(super) fn noted(stream: usize, ready: Arc<Ready>) -> Arc<Self> {
-        Arc::new(Self { stream, is_noted: AtomicBool::new(true), ready })
+    pub(super) fn noted(stream: usize, id: u32, ready: Arc<Ready>) -> Arc<Self> {
+        Arc::new(Self { stream, id, is_noted: AtomicBool::new(true), ready })
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.id
     }
 
     /// The stream is about to be polled: from now on a wake is news.
@@ -142,7 +148,7 @@ mod tests {
         }
 
         fn stream(&self, stream: usize) -> Arc<StreamWaker> {
-            StreamWaker::noted(stream, Arc::clone(&self.ready))
+            StreamWaker::noted(stream, 1, Arc::clone(&self.ready))
         }
 
         fn rest(&self, is_blocked: bool) {

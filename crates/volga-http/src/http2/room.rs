@@ -34,30 +34,25 @@ impl Socket {
 }
 
 /// A stream's wait for room.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Wait {
-    socket: Arc<Socket>,
     /// There only while the stream waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wait {
-    pub(super) fn new(socket: Arc<Socket>) -> Self {
-        Self { socket, timer: None }
-    }
-
     /// There was room, however little.
     pub(super) fn end(&mut self) {
         self.timer = None;
     }
 
     /// There is no room. Ready once that has been so for too long.
-    pub(super) fn poll_too_long(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_too_long(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let patience = self.socket.patience;
+            let patience = socket.patience;
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
             ready!(timer.as_mut().poll(cx));
-            if !self.socket.is_full() {
+            if !socket.is_full() {
                 return Poll::Ready(());
             }
             // The network is what is slow, and many streams share it. A socket that takes nothing at all ends the whole connection.
@@ -78,28 +73,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_is_too_long_after_the_time_and_each_begins_anew() {
-        let mut wait = Wait::new(Socket::new(PATIENCE));
+        let (mut wait, socket) = (Wait::default(), Socket::new(PATIENCE));
         for _ in 0..3 {
             let almost = PATIENCE - Duration::from_secs(1);
-            let waiting = poll_fn(|cx| wait.poll_too_long(cx));
+            let waiting = poll_fn(|cx| wait.poll_too_long(&socket, cx));
             timeout(almost, waiting).await.expect_err("a second is left");
             wait.end();
         }
         let start = Instant::now();
-        poll_fn(|cx| wait.poll_too_long(cx)).await;
+        poll_fn(|cx| wait.poll_too_long(&socket, cx)).await;
         assert_eq!(start.elapsed(), PATIENCE);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_socket_is_no_fault_of_the_stream() {
         let socket = Socket::new(PATIENCE);
-        let mut wait = Wait::new(Arc::clone(&socket));
+        let mut wait = Wait::default();
         socket.set_full(true);
-        let waiting = poll_fn(|cx| wait.poll_too_long(cx));
+        let waiting = poll_fn(|cx| wait.poll_too_long(&socket, cx));
         timeout(10 * PATIENCE, waiting).await.expect_err("the network is slow");
         socket.set_full(false);
         let start = Instant::now();
-        poll_fn(|cx| wait.poll_too_long(cx)).await;
+        poll_fn(|cx| wait.poll_too_long(&socket, cx)).await;
         assert!(start.elapsed() <= PATIENCE);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::ready;
 
 use h2::client::SendRequest;
 use http_body::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::*;
 use crate::LongLived;
@@ -22,10 +23,14 @@ const PIECE: usize = 16 * 1024;
 pub(super) const PATIENCE: Patience =
     Patience { handshake: DEFAULT_HEADER_READ_TIMEOUT, stall: DEFAULT_WRITE_STALL_TIMEOUT };
 
-/// Always ready, and counts what is taken of it. It keeps its request, whose body nobody reads.
+/// How long a quiet body waits before each of its pieces.
+pub(super) const QUIET: Duration = Duration::from_secs(20);
+
+/// Always ready, unless it is quiet, and counts what is taken of it. It keeps its request, whose body nobody reads.
 pub(super) struct Endless {
     taken: Arc<AtomicUsize>,
     request: Request<RequestBody>,
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Body for Endless {
@@ -33,9 +38,13 @@ impl Body for Endless {
     type Error = Infallible;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            pause.set(sleep(QUIET));
+        }
         self.taken.fetch_add(1, Ordering::Relaxed);
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; PIECE])))))
     }
@@ -45,7 +54,7 @@ impl Body for Endless {
     }
 }
 
-/// Answers with endless bodies; a request for `/long-lived` gets the mark, and one for `/short` a single piece.
+/// Answers with endless bodies; a request for `/long-lived` gets the mark, one for `/quiet` too, and one for `/short` a single piece.
 #[derive(Clone, Default)]
 struct Endlessly {
     taken: Arc<AtomicUsize>,
@@ -61,8 +70,11 @@ impl Service<Request<RequestBody>> for Endlessly {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let is_long_lived = request.uri().path() == "/long-lived";
-        let mut response = Response::new(Endless { taken: Arc::clone(&self.taken), request });
+        let is_quiet = request.uri().path() == "/quiet";
+        let is_long_lived = is_quiet || request.uri().path() == "/long-lived";
+        let pause = is_quiet.then(|| Box::pin(sleep(QUIET)));
+        let mut response =
+            Response::new(Endless { taken: Arc::clone(&self.taken), request, pause });
         if is_long_lived {
             response.extensions_mut().insert(LongLived);
         }

@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::heads::Heads;
+use super::frames::Frames;
 use super::room::Socket;
 use crate::limits::{GATHER_BYTES, GATHER_PIECE};
 
@@ -29,7 +29,7 @@ pub(super) struct Wire<I> {
 struct Shared<I> {
     io: I,
     unsent: Unsent,
-    heads: Heads,
+    frames: Frames,
     /// What was read and `h2` may not have yet. No more than one read, and there only within a turn, mostly.
     unread: Bytes,
     heard: Instant,
@@ -95,7 +95,7 @@ impl<I> Wire<I> {
         let shared = Shared {
             io,
             unsent: Unsent::default(),
-            heads: Heads::new(),
+            frames: Frames::new(),
             unread: Bytes::new(),
             heard: Instant::now(),
             socket,
@@ -105,12 +105,18 @@ impl<I> Wire<I> {
 
     /// Lets `h2` read some more heads. Where there are none too many, this changes nothing.
     pub(super) fn allow_heads(&self) {
-        self.lock().heads.allow();
+        self.lock().frames.allow();
     }
 
-    /// Whether `h2` would have read more heads than were [allowed](Self::allow_heads). It does not while the socket takes no answers.
+    /// The streams that the client has reset since they were last taken.
+    pub(super) fn take_resets(&self) -> Vec<u32> {
+        self.lock().frames.take_resets()
+    }
+
+    /// Whether `h2` would have read more heads than were [allowed](Self::allow_heads), or more resets than are to be held. It does not while the socket takes no
+    /// answers.
     pub(super) fn has_stopped(&self) -> bool {
-        self.lock().heads.has_stopped()
+        self.lock().frames.has_stopped()
     }
 
     /// When the peer last sent anything.
@@ -170,11 +176,12 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
 }
 
 impl<I: AsyncRead + Unpin> Shared<I> {
-    /// Reads what there is up to a head too many. There, whoever reads is woken at once: it is not the network that it waits for.
+    /// Reads what there is up to a frame too many. There, whoever reads is woken at once: it is not the network that it waits for.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.frames.settle();
         if !self.unread.is_empty() {
             let fits = self.unread.len().min(buf.remaining());
-            let passed = self.heads.pass(&self.unread[..fits]);
+            let passed = self.frames.pass(&self.unread[..fits]);
             buf.put_slice(&self.unread[..passed]);
             self.unread.advance(passed);
             if passed == 0 {
@@ -193,7 +200,7 @@ impl<I: AsyncRead + Unpin> Shared<I> {
             return Poll::Ready(Ok(()));
         }
         self.heard = Instant::now();
-        let passed = self.heads.pass(read);
+        let passed = self.frames.pass(read);
         if passed == read.len() {
             return Poll::Ready(Ok(()));
         }

@@ -1,0 +1,130 @@
+//! Streams that end before their bodies do, in memory: the body is dropped, however quiet it is and however its reset arrives.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::{sleep, timeout};
+
+use super::abuse::{
+    CANCEL, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    frame, streams,
+};
+use super::bursts::head;
+use super::tests::{QUIET, connect};
+use crate::limits::{MAX_STREAMS, RESETS_AT_ONCE};
+
+const PIPE: usize = 64 * 1024;
+/// The clock is paused, so after any time everybody has done what they can.
+const A_WHILE: Duration = Duration::from_secs(1);
+
+fn reset(stream: u32) -> Vec<u8> {
+    frame(RST_STREAM, 0, stream, CANCEL)
+}
+
+/// How many bodies there are.
+fn bodies(taken: &Arc<AtomicUsize>) -> usize {
+    // The service has one, and the test.
+    Arc::strong_count(taken) - 2
+}
+
+/// A client that has opened so many quiet streams, and what its bodies share.
+async fn quiet(count: usize) -> (DuplexStream, Arc<AtomicUsize>) {
+    let (mut client, taken, _serving) = connect(PIPE);
+    client.write_all(PREFACE).await.expect("room");
+    client.write_all(&frame(SETTINGS, 0, 0, &[])).await.expect("room");
+    open(&mut client, streams().take(count)).await;
+    assert_eq!(bodies(&taken), count);
+    (client, taken)
+}
+
+async fn open(client: &mut DuplexStream, streams: impl Iterator<Item = u32>) {
+    for stream in streams {
+        let request = frame(HEADERS, END_STREAM | END_HEADERS, stream, &head("/quiet"));
+        client.write_all(&request).await.expect("room");
+    }
+    sleep(A_WHILE).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_drops_a_quiet_body_at_once_whatever_the_cuts() {
+    let reset = reset(1);
+    for cut in 0..reset.len() {
+        let (mut client, taken) = quiet(2).await;
+        client.write_all(&reset[..cut]).await.expect("room");
+        sleep(A_WHILE).await;
+        assert_eq!(bodies(&taken), 2, "{cut} bytes of it");
+        client.write_all(&reset[cut..]).await.expect("room");
+        sleep(A_WHILE).await;
+        assert_eq!(bodies(&taken), 1, "after {cut} bytes of it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_number_of_resets_in_one_segment_drop_their_bodies_and_no_others() {
+    for count in [RESETS_AT_ONCE, RESETS_AT_ONCE + 1, 10 * RESETS_AT_ONCE + 3] {
+        let (mut client, taken) = quiet(count + 1).await;
+        let resets: Vec<u8> = streams().take(count).flat_map(reset).collect();
+        client.write_all(&resets).await.expect("room");
+        sleep(A_WHILE).await;
+        assert_eq!(bodies(&taken), 1, "{count} resets");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn resets_of_streams_that_never_were_or_are_over_change_nothing_for_others() {
+    let (mut client, taken) = quiet(2).await;
+    let resets = reset(1).repeat(10 * RESETS_AT_ONCE);
+    client.write_all(&resets).await.expect("room");
+    sleep(A_WHILE).await;
+    assert_eq!(bodies(&taken), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn resets_among_what_the_server_cannot_answer_yet_drop_their_bodies_once_it_can() {
+    let count = RESETS_AT_ONCE;
+    let (client, taken) = quiet(count).await;
+    let (mut read, mut write) = tokio::io::split(client);
+    // Wherever it stops to read, there is a reset before and one behind.
+    let pings = frame(PING, 0, 0, &[0; 8]).repeat(500);
+    let sent: Vec<u8> =
+        streams().take(count).flat_map(|at| [&pings[..], &reset(at)].concat()).collect();
+    let mut writing = Box::pin(write.write_all(&sent));
+    timeout(A_WHILE, &mut writing).await.expect_err("nobody reads the answers");
+    let left = bodies(&taken);
+    assert!(0 < left && left < count, "{left}");
+    let reading = async {
+        let mut space = [0; 1024];
+        while read.read(&mut space).await.is_ok_and(|size| size > 0) {}
+    };
+    let rest = async {
+        writing.await.expect("it is read again");
+        sleep(A_WHILE).await;
+    };
+    tokio::select! {
+        () = reading => panic!("the connection lives"),
+        () = rest => assert_eq!(bodies(&taken), 0),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_the_server_resets_drops_its_body_with_the_next_frame() {
+    let (mut client, taken) = quiet(2).await;
+    let too_wide = frame(WINDOW_UPDATE, 0, 1, &[0x7f, 0xff, 0xff, 0xff]);
+    client.write_all(&too_wide).await.expect("room");
+    sleep(QUIET).await;
+    assert_eq!(bodies(&taken), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_streams_that_may_be_open_can_be_reset_and_opened_anew() {
+    let (mut client, taken) = quiet(MAX_STREAMS as usize).await;
+    let resets: Vec<u8> = streams().take(MAX_STREAMS as usize).flat_map(reset).collect();
+    client.write_all(&resets).await.expect("room");
+    sleep(A_WHILE).await;
+    assert_eq!(bodies(&taken), 0);
+    // Their places are taken by others, and nothing is left that would end these.
+    open(&mut client, streams().skip(MAX_STREAMS as usize).take(2)).await;
+    assert_eq!(bodies(&taken), 2);
+}
