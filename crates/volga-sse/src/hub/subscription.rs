@@ -33,8 +33,6 @@ pub struct Subscription {
     hub: Arc<Shared>,
     reader: Arc<Reader>,
     topics: Topics,
-    /// Losses up to here were told; behind the cursor when messages that were not lost lie between.
-    told: u64,
     /// What was taken from the logs and is to be delivered, the next one last.
     taken: Vec<Taken>,
     opening: Option<Box<Opening>>,
@@ -66,7 +64,10 @@ pub(crate) enum Opening {
 }
 
 /// What few subscriptions have.
+#[derive(Default)]
 struct Extras {
+    /// Losses up to here were told, while messages that were not lost lie before it and are still to be delivered.
+    told: u64,
     /// Where else the hub knows the subscription; taken back when it ends.
     watch: Option<u32>,
     identity: Option<(Arc<str>, u32)>,
@@ -102,12 +103,11 @@ impl Subscription {
         hub.counts.subscribers.fetch_add(1, Ordering::Relaxed);
         let has_extras = watch.is_some() || identity.is_some() || !pace.is_zero();
         let pace = (!pace.is_zero()).then(|| Pace::new(pace));
-        let extras = has_extras.then(|| Box::new(Extras { watch, identity, pace }));
+        let extras = has_extras.then(|| Box::new(Extras { told: 0, watch, identity, pace }));
         Self {
             hub,
             reader,
             topics,
-            told: 0,
             taken: Vec::new(),
             opening: opening.map(Box::new),
             policy,
@@ -203,6 +203,10 @@ impl Subscription {
     fn place(&self) -> Delivery {
         let position = self.position();
         Delivery::Message(EncodedMessage::held(format!("id: {position}\n\n").into(), position))
+    }
+
+    fn told(&self) -> u64 {
+        self.extras.as_ref().map_or(0, |extras| extras.told)
     }
 
     fn pace(&mut self) -> Option<&mut Pace> {
@@ -350,7 +354,7 @@ impl Subscription {
 
     /// The gap that is to be told before the messages of the batch. It then counts as told.
     fn gap(&mut self, scan: &Scan, horizon: u64, batch: &Batch) -> Option<Gap> {
-        let told = scan.after.max(self.told).max(scan.newcomer.unwrap_or(0));
+        let told = scan.after.max(self.told()).max(scan.newcomer.unwrap_or(0));
         // What a topic let go of meanwhile may lie beyond messages that others got meanwhile: those were not looked for.
         let mut lost = scan.lost.min(horizon);
         let mut after = Some(told);
@@ -368,11 +372,12 @@ impl Subscription {
         if scan.newcomer.is_none() {
             self.opening = None;
         }
-        self.told = lost;
         self.hub.counts.gap(after.map_or(0, |after| lost - after));
         let settled = lost <= scan.through && batch.first_number().is_none_or(|first| first > lost);
         if settled {
             self.reader.set_cursor(scan.after.max(lost));
+        } else {
+            self.extras.get_or_insert_default().told = lost;
         }
         Some(Gap::new(
             after.map(|after| self.hub.position(after)),
@@ -465,6 +470,6 @@ mod tests {
 
     #[test]
     fn a_subscription_that_waits_is_small() {
-        assert!(size_of::<Subscription>() <= 96, "{} bytes", size_of::<Subscription>());
+        assert!(size_of::<Subscription>() <= 88, "{} bytes", size_of::<Subscription>());
     }
 }
