@@ -128,7 +128,7 @@ pub(crate) const GATHER_PIECE: usize = 4 * 1024;
 
 /// How many frames of long-lived bodies `h2` holds at once. It has to allocate a place for each of them, of 300 bytes, and keeps it; and few places stay in the
 /// processor's first cache.
-pub(crate) const FRAMES_AT_ONCE: usize = 16;
+pub(crate) const FRAMES_AT_ONCE: usize = 8;
 
 /// How many requests `h2` reads before the server takes them: it makes places for four at least, and keeps as many as ever lay in it.
 pub(crate) const HEADS_AT_ONCE: usize = 4;

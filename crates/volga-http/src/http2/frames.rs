@@ -5,7 +5,7 @@
 //! then it is given more.
 //!
 //! **Which streams are reset.** `h2` tells it to a waker of the stream, which it takes with every frame that goes out. To register one anew for each of them
-//! cost a tenth of a delivery. Here resets are noted as they pass, which costs the others nothing.
+//! cost a twentieth of a delivery. Here resets are noted as they pass, which costs the others nothing.
 
 use crate::limits::{HEADS_AT_ONCE, MAX_PENDING_RESETS, RESETS_AT_ONCE};
 
