@@ -27,8 +27,8 @@ pub(crate) struct Connection<I> {
     received: Received,
     /// The empty line that ends a head cannot begin before this place.
     searched: usize,
-    /// The body of the request, where it has one.
-    body: Option<Feed>,
+    /// The body of the request. In a box, for most have none and every connection has room for it.
+    body: Option<Box<Feed>>,
     timer: HeadTimer,
     /// How many requests were read since this task last let others have their turn.
     in_turn: usize,
@@ -58,6 +58,11 @@ impl<I: Transport> Connection<I> {
     /// The transport, and what was read from it beyond the last request.
     pub(crate) fn into_parts(self) -> (Stall<I>, Bytes) {
         (self.io, self.received.into_bytes())
+    }
+
+    /// The transport alone, when nothing is to be read any more.
+    pub(crate) fn into_io(self) -> I {
+        self.io.into_inner()
     }
 
     pub(crate) fn io(&mut self) -> &mut Stall<I> {
@@ -157,7 +162,7 @@ impl<I: Transport> Connection<I> {
             return RequestBody::empty();
         }
         let (feed, incoming) = Feed::new(length, expects_continue);
-        self.body = Some(feed);
+        self.body = Some(Box::new(feed));
         RequestBody::http1(incoming)
     }
 
@@ -210,7 +215,7 @@ impl<I: Transport> Connection<I> {
 
     /// Whether the request was read to its end: only then is it known where the next one begins.
     pub(crate) fn is_body_read(&self) -> bool {
-        self.body.as_ref().is_none_or(Feed::is_done)
+        self.body.as_ref().is_none_or(|body| body.is_done())
     }
 
     /// Whether the request may still come to its end.
@@ -225,7 +230,7 @@ impl<I: Transport> Connection<I> {
 
     /// What of a "100 Continue" must go before the response.
     pub(crate) fn begun_go_ahead(&mut self) -> &'static [u8] {
-        self.body.as_mut().map_or(b"", Feed::begun_go_ahead)
+        self.body.as_mut().map_or(b"", |body| body.begun_go_ahead())
     }
 
     /// Forgets the request, which is over.

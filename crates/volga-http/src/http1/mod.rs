@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use tokio::io::AsyncWriteExt;
 use tower_service::Service;
@@ -46,6 +46,7 @@ pub(crate) use self::incoming::{Fault, Incoming};
 use self::outgoing::Outgoing;
 use self::request::Head;
 pub(crate) use self::stream::Stream;
+use self::terms::Terms;
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::linger::linger;
@@ -100,71 +101,71 @@ impl Http1 {
         let mut connection = Connection::new(io, &received, self.header_read_timeout);
         drop(received);
         let mut started = pin!(self.drain.started());
-        loop {
+        let refused = loop {
             let head = poll_fn(|cx| connection.poll_head(cx, |cx| started.as_mut().poll(cx)));
             let head = match head.await {
                 Ok(head) => head,
-                Err(Unheard::Refused(status)) => return self.refuse(connection, status).await,
+                Err(Unheard::Refused(status)) => break status,
                 Err(Unheard::Over) => return Next::Closed,
             };
             let terms = head.terms;
-            let request = open(&mut connection, head);
             let response = {
+                let request = open(&mut connection, head);
                 let mut answer = pin!(requests.answer(request));
                 poll_fn(|cx| connection.poll_answer(answer.as_mut(), cx)).await
             };
             let Some(Ok(response)) = response else { return Next::Closed };
             let may_go_on = connection.may_go_on() && !self.drain.is_started();
             let terms = if may_go_on { terms } else { terms.closing() };
-
-            let (parts, body) = response.into_parts();
-            let length = length_of(&body);
-            let mut batch = Batch::new();
-            batch.push(connection.begun_go_ahead());
-            let promise = head::write(parts.status, &parts.headers, length, terms, batch.small());
-            let is_long = parts.extensions.get::<LongLived>().is_some();
-            spare::keep(parts.headers);
-            // A body without a byte is sent with its head.
-            let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();
-            let keep_alive = promise.keep_alive;
-            let outgoing = Outgoing::new(body, promise);
-            if is_stream {
-                connection.close_body();
-                let outgoing = outgoing.after(batch.small().clone());
-                let (io, received) = connection.into_parts();
-                let inbound = Inbound::new(received);
-                let http1 = Arc::clone(self);
-                let stream = Stream::new(io, inbound, outgoing, http1);
-                return Next::Stream(Box::new(stream));
-            }
-            {
+            let keep_alive = {
+                let (outgoing, batch, is_stream) = begin(&mut connection, response, terms);
+                if is_stream {
+                    return self.stream(connection, outgoing, batch);
+                }
                 let mut first = Some(batch);
                 let mut outgoing = pin!(outgoing);
                 let sent = poll_fn(|cx| connection.poll_send(outgoing.as_mut(), first.take(), cx));
                 if sent.await.is_err() {
                     return Next::Closed;
                 }
-            }
+                outgoing.keeps_alive()
+            };
             if poll_fn(|cx| connection.poll_body_end(cx)).await.is_err() {
                 return Next::Closed;
             }
             if !keep_alive || !connection.is_body_read() || self.drain.is_started() {
-                return close(connection).await;
+                if connection.is_unread() {
+                    return Next::Linger(connection.into_io());
+                }
+                // Nothing depends on how it ends.
+                let _ = connection.io().shutdown().await;
+                return Next::Closed;
             }
             connection.close_body();
+        };
+        // What no service is to see. What the client sent after it may be part of it, so it is never looked at.
+        match connection.io().write_all(&refusal(refused)).await {
+            Ok(()) => Next::Linger(connection.into_io()),
+            Err(_) => Next::Closed,
         }
     }
 
-    /// Answers what no service is to see. What the client sent after it may be part of it, so it is never looked at.
-    async fn refuse<I: Transport, B>(
-        &self,
+    /// Makes a long-lived response the next stage. Its head, which is in `batch`, goes out with what is ready of it.
+    fn stream<I, B>(
+        self: &Arc<Self>,
         mut connection: Connection<I>,
-        status: StatusCode,
-    ) -> Next<I, B> {
-        match connection.io().write_all(&refusal(status)).await {
-            Ok(()) => Next::Linger(connection.into_parts().0.into_inner()),
-            Err(_) => Next::Closed,
-        }
+        outgoing: Outgoing<B>,
+        mut batch: Batch,
+    ) -> Next<I, B>
+    where
+        I: Transport,
+        B: Body<Data = Bytes>,
+    {
+        connection.close_body();
+        let outgoing = outgoing.after(batch.small().clone());
+        let (io, received) = connection.into_parts();
+        let inbound = Inbound::new(received);
+        Next::Stream(Box::new(Stream::new(io, inbound, outgoing, Arc::clone(self))))
     }
 
     /// Closes a connection whose client may still be sending.
@@ -184,14 +185,26 @@ fn open<I: Transport>(connection: &mut Connection<I>, head: Head) -> Request<Req
     request
 }
 
-/// Closes a connection after its last answer.
-async fn close<I: Transport, B>(mut connection: Connection<I>) -> Next<I, B> {
-    if connection.is_unread() {
-        return Next::Linger(connection.into_parts().0.into_inner());
-    }
-    // Nothing depends on how it ends.
-    let _ = connection.io().shutdown().await;
-    Next::Closed
+/// Writes the head of an answer, and says how its body goes out, and whether as a stage of its own.
+fn begin<I, B>(
+    connection: &mut Connection<I>,
+    response: Response<B>,
+    terms: Terms,
+) -> (Outgoing<B>, Batch, bool)
+where
+    I: Transport,
+    B: Body<Data = Bytes>,
+{
+    let (parts, body) = response.into_parts();
+    let length = length_of(&body);
+    let mut batch = Batch::new();
+    batch.push(connection.begun_go_ahead());
+    let promise = head::write(parts.status, &parts.headers, length, terms, batch.small());
+    let is_long = parts.extensions.get::<LongLived>().is_some();
+    spare::keep(parts.headers);
+    // A body without a byte is sent with its head.
+    let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();
+    (Outgoing::new(body, promise), batch, is_stream)
 }
 
 #[cfg(test)]
@@ -240,6 +253,15 @@ mod tests {
             bodies.push(chunks.chunks(2).map(|chunk| chunk[1]).collect());
         }
         bodies
+    }
+
+    /// Every connection that comes is a task of this size, and most of it moves from where it is made to where it runs.
+    #[test]
+    fn what_serves_a_connection_is_about_a_kilobyte() {
+        let (_client, server) = duplex(1);
+        let http1 = http1(&Drain::new());
+        let serving = http1.serve(server, Bytes::new(), requests(Answering(answer)));
+        assert!(size_of_val(&serving) <= 1_200, "{} bytes", size_of_val(&serving));
     }
 
     #[tokio::test]
