@@ -41,6 +41,8 @@ async fn events(
     let stream = sse_stream! {
         loop {
             let message = tokio::select! {
+                // In this order, so that what a new client gets first is the ID to return with.
+                biased;
                 delivery = said.next() => match delivery {
                     Some(delivery) => delivery.encode()?,
                     None => break,
