@@ -20,7 +20,10 @@ const PROGRAMS: &[&str] =
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
     println!("the benchmarks of bench/, optimised; the first build takes a while");
     if is_micro(args) {
-        return tools::run(command(workspace, "bench", &["--benches"]).args(args));
+        // All of them, unless the arguments choose.
+        let chooses = args.iter().any(|arg| ["--bench", "--benches"].contains(&arg.as_str()));
+        let all: &[&str] = if chooses { &[] } else { &["--benches"] };
+        return tools::run(command(workspace, "bench", all).args(args));
     }
     for program in PROGRAMS {
         // Each by itself, as its user would build it: built together, all would have the features that one of them asks of a library they share. With the `log`
