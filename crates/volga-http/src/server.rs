@@ -161,7 +161,7 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the listeners and cuts every connection at once.
+    /// Dropping the future closes the listeners and cuts every connection, as soon as the runtime comes to it.
     pub async fn serve<S, B>(
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,

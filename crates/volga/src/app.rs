@@ -233,7 +233,7 @@ impl App {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cuts every connection at once.
+    /// Dropping the future cuts every connection, as soon as the runtime comes to it.
     pub async fn run(self) -> io::Result<()> {
         self.check().map_err(faults)?;
         let listeners = volga_http::bind(self.bind.clone()).await?;
