@@ -117,24 +117,29 @@ pub const FRAME_BYTES: usize = 16 * 1024;
 
 /// How many bytes of a response may wait for an HTTP/2 client whose window has room, but whose network has not: 64 KiB for each stream, four frames.
 ///
-/// Of a body with the mark [`LongLived`](crate::LongLived) it is never more than one frame.
+/// Bodies with the mark [`LongLived`](crate::LongLived) have as much for all of a connection together, and each one frame that waits for its window.
 pub const SEND_BUFFER: usize = 64 * 1024;
 
-/// How many bytes of HTTP/2 frames are gathered before they are written.
-pub(crate) const GATHER_BYTES: usize = 32 * 1024;
+/// How many bytes of HTTP/2 frames are gathered before they are written. Frames of long-lived bodies are copied for it, four of the largest.
+pub(crate) const GATHER_BYTES: usize = 64 * 1024;
 
-/// The largest piece that is gathered. To copy a larger one costs more than the write that it saves.
+/// The largest piece of what `h2` writes that is gathered. To copy a larger one costs more than the write that it saves.
 pub(crate) const GATHER_PIECE: usize = 4 * 1024;
 
-/// How many frames of long-lived bodies `h2` holds at once. It has to allocate a place for each of them, of 300 bytes, and keeps it; and few places stay in the
-/// processor's first cache.
-pub(crate) const FRAMES_AT_ONCE: usize = 8;
+/// How many long-lived bodies are started, or served, before `h2` passes on what it was given. It has to allocate a place for each frame, of 300 bytes, and keeps it.
+pub(crate) const FRAMES_AT_ONCE: usize = 4;
 
 /// How many requests `h2` reads before the server takes them: it makes places for four at least, and keeps as many as ever lay in it.
 pub(crate) const HEADS_AT_ONCE: usize = 4;
 
 /// How many streams a client may reset before `h2` reads on and their bodies are dropped. The memory of one is four bytes, so that it is bounded is what matters.
 pub(crate) const RESETS_AT_ONCE: usize = 32;
+
+/// How many settings a client may send before `h2` acknowledges them and reads on.
+pub(crate) const SETTINGS_AT_ONCE: usize = 32;
+
+/// How many frames of each long-lived body one turn of its connection takes, if it always has more.
+pub(crate) const ROUNDS_PER_TURN: usize = 4;
 
 /// How many requests that a client has sent ahead of their answers one turn of its connection takes, about.
 pub(crate) const REQUESTS_PER_TURN: usize = 64;

@@ -107,7 +107,7 @@ where
                     if is_reset {
                         return Poll::Ready(Rest::Nothing);
                     }
-                    let Poll::Ready(step) = outgoing.as_mut().step(socket, cx) else {
+                    let Poll::Ready(step) = outgoing.as_mut().step(socket, None, cx) else {
                         return outgoing.as_mut().poll_reset(cx).map(|()| Rest::Nothing);
                     };
                     match step {

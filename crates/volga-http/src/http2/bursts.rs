@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::abuse::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame,
-};
+use super::abuse::{PREFACE, frame};
+use super::frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS};
 use super::tests::{PATIENCE, connect};
 use super::*;
 use crate::limits::HEADS_AT_ONCE;

@@ -10,10 +10,14 @@
 //! | `streams`, `ready` | the long-lived bodies, all in the connection's task |
 //! | `ping` | whether a silent peer is still there |
 //! | `wire` | the transport |
-//! | `frames` | how many requests are read at once, and which streams are reset |
+//! | `outbox` | what is about to leave: the frames of `h2`, and DATA past it |
+//! | `windows` | how much may be sent past `h2` |
+//! | `written` | what `h2` has written |
+//! | `frames` | what the client sends, as far as the server follows it |
 
 mod answer;
 mod frames;
+mod outbox;
 mod outgoing;
 mod ping;
 mod ready;
@@ -22,7 +26,9 @@ mod response;
 mod room;
 mod streams;
 mod upload;
+mod windows;
 mod wire;
+mod written;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -30,7 +36,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,11 +46,11 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
-use tokio::task::coop::has_budget_remaining;
 use tokio::time::timeout;
 use tower_service::Service;
 
 use self::answer::{Answer, Rest};
+use self::outbox::Outbox;
 use self::ping::KeepAlive;
 use self::ready::Ready;
 use self::room::Socket;
@@ -56,7 +62,7 @@ use crate::date::date;
 use crate::drain_handle::Drain;
 use crate::limits::{
     CONNECTION_WINDOW, FRAME_BYTES, FRAMES_AT_ONCE, MAX_ERROR_RESETS, MAX_HEAD_BYTES,
-    MAX_PENDING_RESETS, MAX_STREAMS, SEND_BUFFER, STREAM_WINDOW,
+    MAX_PENDING_RESETS, MAX_STREAMS, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW,
 };
 use crate::service::Requests;
 use crate::stall::Stall;
@@ -88,23 +94,27 @@ pub(crate) async fn serve<I, S, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let socket = Socket::new(patience.stall);
-    let wire = Wire::new(Stall::new(io, patience.stall), Arc::clone(&socket));
+    let ready = Arc::new(Ready::default());
+    let h2_waker = Waker::from(Arc::clone(&ready));
+    let socket = Socket::new(patience.stall, h2_waker.clone());
+    let outbox = Outbox::new();
+    let io = Stall::new(io, patience.stall);
+    let wire = Wire::new(io, outbox.clone(), Arc::clone(&socket));
     let handshake = builder().handshake(wire.clone());
     let Ok(Ok(mut h2)) = timeout(patience.handshake, handshake).await else { return };
     let Some(pings) = h2.ping_pong() else { return };
-    let ready = Arc::new(Ready::default());
-    let streams = Streams::new(Arc::clone(&ready), Arc::clone(&socket));
+    let streams = Streams::new(Arc::clone(&ready), Arc::clone(&socket), outbox.clone());
     let mut connection = Connection {
         h2,
         wire,
+        outbox,
         socket,
         keep_alive: KeepAlive::new(pings),
         requests,
         tasks: JoinSet::new(),
         alive,
         streams,
-        h2_waker: Waker::from(Arc::clone(&ready)),
+        h2_waker,
         ready,
     };
     let mut started = pin!(drain.started());
@@ -136,6 +146,7 @@ fn builder() -> Builder {
 struct Connection<I, S, B> {
     h2: h2::server::Connection<Wire<I>, Bytes>,
     wire: Wire<I>,
+    outbox: Outbox,
     socket: Arc<Socket>,
     keep_alive: KeepAlive,
     requests: Requests<S>,
@@ -172,7 +183,7 @@ where
         }
         // While the socket takes nothing, a frame would only lie in memory; and each stream has given one.
         if !self.socket.is_full() {
-            self.serve_streams();
+            self.serve_streams(cx);
         }
         let mut has_accepted = false;
         loop {
@@ -186,7 +197,10 @@ where
                 has_accepted = true;
             }
             self.streams.end(&self.wire.take_resets());
-            if !self.wire.has_stopped() {
+            let (resets, opened) = self.outbox.take_news();
+            self.streams.end(&resets);
+            self.streams.reopen(&opened);
+            if !self.wire.has_stopped() || self.socket.is_full() {
                 break;
             }
         }
@@ -197,7 +211,11 @@ where
         if let Poll::Ready(Err(_)) = self.wire.poll_send(cx) {
             return Poll::Ready(());
         }
-        self.ready.rest(self.socket.is_full(), self.streams.is_line_empty(), cx);
+        if self.wire.has_stopped() && !self.socket.is_full() {
+            // What had to leave first has left.
+            self.ready.wake_by_ref();
+        }
+        self.ready.rest(self.socket.is_full(), self.streams.waiting() == 0, cx);
         Poll::Pending
     }
 
@@ -230,14 +248,26 @@ where
         }
     }
 
-    /// Takes a frame of each stream that is ready, as long as the socket takes them.
-    fn serve_streams(&mut self) {
-        let mut waiting = self.streams.line_up();
-        while waiting > 0 && !self.socket.is_full() && has_budget_remaining() {
-            let part = waiting.min(FRAMES_AT_ONCE);
-            self.streams.serve(part);
-            self.pass_on();
-            waiting -= part;
+    /// Takes a frame of each stream that is ready, as long as the socket takes them, and then some more of those that have more.
+    fn serve_streams(&mut self, cx: &mut Context<'_>) {
+        self.streams.line_up();
+        for _ in 0..ROUNDS_PER_TURN {
+            let mut waiting = self.streams.waiting();
+            while waiting > 0 {
+                let part = waiting.min(FRAMES_AT_ONCE);
+                let served = self.streams.serve(part);
+                if self.outbox.take_given() || served.has_ended {
+                    self.pass_on();
+                }
+                if served.count < part {
+                    // The budget is the task's own: a turn is as long as any other task's, and the connection writes and reads after it.
+                    return;
+                }
+                if self.outbox.is_full() && self.wire.poll_send(cx).is_pending() {
+                    return;
+                }
+                waiting -= part;
+            }
         }
     }
 
@@ -269,6 +299,8 @@ where
 mod abuse;
 #[cfg(test)]
 mod bursts;
+#[cfg(test)]
+mod flow;
 #[cfg(test)]
 mod resets;
 #[cfg(test)]

@@ -3,15 +3,18 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use h2::{Reason, SendStream};
 use http::HeaderMap;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::room::{Socket, Wait};
+use super::outbox::Past;
+use super::room::{Short, Socket, Wait};
+use super::windows::Way;
 use crate::limits::{FRAME_BYTES, FRAME_PIECES};
 
 pin_project! {
@@ -33,6 +36,8 @@ struct Next {
     data: Bytes,
     then: Then,
     wait: Wait,
+    /// There while `h2` has no room for the stream.
+    short: Option<Short>,
 }
 
 /// What follows the data.
@@ -66,9 +71,15 @@ where
 
     /// Sends one frame of what is ready.
     ///
-    /// Pending, it has registered for whatever makes another step worthwhile: the body, or room in the window. That the client resets the stream, it notices only
-    /// where it has something to send: see [`Outgoing::poll_reset`].
-    pub(super) fn step(self: Pin<&mut Self>, socket: &Socket, cx: &mut Context<'_>) -> Poll<Step> {
+    /// Pending, it has registered for whatever makes another step worthwhile: the body, or room in the window; except that where it may send `past` `h2`, it is the connection
+    /// which [learns](super::outbox::Outbox::take_news) that the stream's window is open. That the client resets the stream, it notices only where it has something to send: see
+    /// [`Outgoing::poll_reset`].
+    pub(super) fn step(
+        self: Pin<&mut Self>,
+        socket: &Arc<Socket>,
+        past: Option<Past<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Step> {
         let this = self.project();
         let (mut next, is_drained) = match this.held.take() {
             Some(held) => (*held, false),
@@ -76,20 +87,21 @@ where
         };
         if !next.data.is_empty() {
             // The last frame is held back like any other: in `h2`, nobody would count how long it waits.
-            let Poll::Ready(room) = poll_room(this.stream, next.data.len(), cx) else {
-                if next.wait.poll_too_long(socket, cx).is_pending() {
-                    *this.held = Some(Box::new(next));
-                    return Poll::Pending;
+            let is_last = matches!(next.then, Then::End);
+            match send(this.stream, past, &mut next.data, is_last, cx) {
+                Sent::Part => (next.wait, next.short) = (Wait::default(), None),
+                Sent::Over => return Poll::Ready(Step::Over),
+                shortage => {
+                    if shortage == Sent::Short {
+                        next.short.get_or_insert_with(|| Short::new(socket));
+                    }
+                    if next.wait.poll_too_long(socket, cx).is_pending() {
+                        *this.held = Some(Box::new(next));
+                        return Poll::Pending;
+                    }
+                    this.stream.send_reset(Reason::CANCEL);
+                    return Poll::Ready(Step::Over);
                 }
-                this.stream.send_reset(Reason::CANCEL);
-                return Poll::Ready(Step::Over);
-            };
-            next.wait.end();
-            let Some(room) = room else { return Poll::Ready(Step::Over) };
-            let part = next.data.split_to(room.min(next.data.len()));
-            let is_last = matches!(next.then, Then::End) && next.data.is_empty();
-            if this.stream.send_data(part, is_last).is_err() || is_last {
-                return Poll::Ready(Step::Over);
             }
             if !next.data.is_empty() {
                 *this.held = Some(Box::new(next));
@@ -131,7 +143,8 @@ fn gather<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> (Next, bool)
 where
     B: Body<Data = Bytes>,
 {
-    let mut next = Next { data: Bytes::new(), then: Then::More, wait: Wait::default() };
+    let mut next =
+        Next { data: Bytes::new(), then: Then::More, wait: Wait::default(), short: None };
     let mut joined = BytesMut::new();
     let mut is_drained = false;
     for _ in 0..FRAME_PIECES {
@@ -160,6 +173,54 @@ where
         next.data = joined.freeze();
     }
     (next, is_drained)
+}
+
+/// What became of data that was to be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sent {
+    /// A part of it went out.
+    Part,
+    /// Nothing: the stream's window is shut.
+    Shut,
+    /// Nothing: `h2` has no room.
+    Short,
+    /// All went out, and it was the last; or nobody wants it any more.
+    Over,
+}
+
+/// Sends as much of the data as there is room for: past `h2` if that may be.
+fn send(
+    stream: &mut SendStream<Bytes>,
+    past: Option<Past<'_>>,
+    data: &mut Bytes,
+    is_last: bool,
+    cx: &mut Context<'_>,
+) -> Sent {
+    // The end is for `h2` to know, so what comes with it goes through it.
+    let way = match past {
+        Some(past) if is_last => past.claim_through(data.len()),
+        Some(past) => past.send(data),
+        None => Way::Through(data.len()),
+    };
+    let wanted = match way {
+        Way::Past(sent) => {
+            data.advance(sent);
+            return Sent::Part;
+        }
+        Way::Shut => return Sent::Shut,
+        Way::Through(wanted) => wanted,
+    };
+    let room = match poll_room(stream, wanted, cx) {
+        Poll::Pending => return Sent::Short,
+        Poll::Ready(None) => return Sent::Over,
+        Poll::Ready(Some(room)) => room,
+    };
+    let part = data.split_to(room.min(wanted));
+    if let Some(past) = past {
+        past.give_h2(part.len());
+    }
+    let is_last = is_last && data.is_empty();
+    if stream.send_data(part, is_last).is_err() || is_last { Sent::Over } else { Sent::Part }
 }
 
 /// Waits for room in the stream's window, and returns how many of the `wanted` bytes fit; `None` once nobody wants them.

@@ -1,66 +1,85 @@
 //! Which streams of a connection are ready, and when its task must run.
 //!
 //! Every stream has a waker of its own, which notes the stream and wakes the connection's task: so one turn of the task serves exactly those that are
-//! ready, however many others wait. Once the task runs, a wake only leaves its note, for the turn ends with a look at the notes. That matters because `h2` wakes
-//! the connection with every frame that it is given, and these come from the turn itself.
+//! ready, however many others wait. A note is a bit, for a message that goes to many streams sets many of them. Once the task runs, a wake only leaves its note, for
+//! the turn ends with a look at the notes. That matters because `h2` wakes the connection with every frame that it is given, and these come from the turn itself.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
+
+use crate::limits::MAX_STREAMS;
+
+const BITS: usize = u64::BITS as usize;
+const WORDS: usize = (MAX_STREAMS as usize).div_ceil(BITS);
+/// How many notes there are. Streams whose places are so far apart share one.
+pub(super) const NOTES: usize = WORDS * BITS;
 
 /// The notes of one connection. As a waker it notes that `h2` has something to do.
 #[derive(Debug, Default)]
 pub(super) struct Ready {
-    notes: Mutex<Notes>,
-}
-
-#[derive(Debug, Default)]
-struct Notes {
-    streams: Vec<usize>,
-    connection: bool,
-    /// Taken by the first wake; `None` while the task runs or is about to.
-    task: Option<Waker>,
+    streams: [AtomicU64; WORDS],
+    connection: AtomicBool,
+    /// The task waits. Whoever finds that so after leaving a note, wakes it; and whoever goes to wait looks for notes after saying so. All in one order
+    /// (`SeqCst`), so that one of both sees the other.
+    is_resting: AtomicBool,
+    task: Mutex<Option<Waker>>,
 }
 
 impl Ready {
-    /// Moves the noted streams to the end of `line`.
-    pub(super) fn take(&self, line: &mut VecDeque<usize>) {
-        let mut notes = self.lock();
+    /// Calls `each` with every note, which is the place of a stream, or that of one before.
+    pub(super) fn take(&self, mut each: impl FnMut(usize)) {
         // Whatever woke the task, it runs now.
-        notes.task = None;
-        line.extend(notes.streams.drain(..));
+        self.is_resting.store(false, Ordering::SeqCst);
+        for (at, word) in self.streams.iter().enumerate() {
+            if word.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let mut bits = word.swap(0, Ordering::SeqCst);
+            while bits != 0 {
+                each(at * BITS + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+            }
+        }
     }
 
     /// Forgets that `h2` has something to do, because it is about to be polled.
     pub(super) fn clear_connection(&self) {
-        self.lock().connection = false;
+        self.connection.store(false, Ordering::SeqCst);
     }
 
     /// Ends a turn: the next one comes with the next note, or at once if there is one that can be acted on. Streams are left alone while `is_blocked`.
     pub(super) fn rest(&self, is_blocked: bool, is_line_empty: bool, cx: &Context<'_>) {
-        let mut notes = self.lock();
-        let is_anyone_ready = !is_line_empty || !notes.streams.is_empty();
-        if notes.connection || (is_anyone_ready && !is_blocked) {
-            drop(notes);
-            cx.waker().wake_by_ref();
-        } else {
-            notes.task = Some(cx.waker().clone());
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            *task = Some(cx.waker().clone());
+        }
+        drop(task);
+        self.is_resting.store(true, Ordering::SeqCst);
+        let is_noted = |word: &AtomicU64| word.load(Ordering::SeqCst) != 0;
+        let is_anyone_ready = !is_line_empty || self.streams.iter().any(is_noted);
+        if self.connection.load(Ordering::SeqCst) || (is_anyone_ready && !is_blocked) {
+            self.wake_task();
         }
     }
 
-    fn note(&self, what: impl FnOnce(&mut Notes)) {
-        let mut notes = self.lock();
-        what(&mut notes);
-        let task = notes.task.take();
-        drop(notes);
-        if let Some(task) = task {
-            task.wake();
+    fn note(&self, stream: usize) {
+        let bit = 1 << (stream % BITS);
+        let before = self.streams[stream / BITS % WORDS].fetch_or(bit, Ordering::SeqCst);
+        if before & bit == 0 {
+            self.wake_task();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Wakes the task if it rests; the first one does.
+    fn wake_task(&self) {
+        let is_resting = &self.is_resting;
+        if is_resting.load(Ordering::SeqCst) && is_resting.swap(false, Ordering::SeqCst) {
+            let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(task) = task {
+                task.wake();
+            }
+        }
     }
 }
 
@@ -70,40 +89,21 @@ impl Wake for Ready {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.note(|notes| notes.connection = true);
+        self.connection.store(true, Ordering::SeqCst);
+        self.wake_task();
     }
 }
 
-/// Notes its stream, once until the stream is polled.
+/// Notes its stream.
 #[derive(Debug)]
-pub(super) struct StreamWaker {
+struct StreamWaker {
     stream: usize,
-    /// The stream's number in the protocol.
-    id: u32,
-    is_noted: AtomicBool,
     ready: Arc<Ready>,
 }
 
-impl StreamWaker {
-    /// A waker for the stream, which is noted already.
-    pub(super) fn noted(stream: usize, id: u32, ready: Arc<Ready>) -> Arc<Self> {
-        Arc::new(Self { stream, id, is_noted: AtomicBool::new(true), ready })
-    }
-
-    pub(super) fn id(&self) -> u32 {
-        self.id
-    }
-
-    /// The stream is about to be polled: from now on a wake is news.
-    pub(super) fn clear(&self) {
-        // Acquire, to see what was done before the wake; a swap, because a wake that comes between is not lost but seen by the poll.
-        self.is_noted.swap(false, Ordering::AcqRel);
-    }
-
-    /// Notes the stream without a wake, in its own turn. Returns whether it was not noted yet.
-    pub(super) fn keep(&self) -> bool {
-        !self.is_noted.swap(true, Ordering::AcqRel)
-    }
+/// A waker for the stream at this place.
+pub(super) fn stream_waker(stream: usize, ready: &Arc<Ready>) -> Waker {
+    Waker::from(Arc::new(StreamWaker { stream, ready: Arc::clone(ready) }))
 }
 
 impl Wake for StreamWaker {
@@ -112,9 +112,7 @@ impl Wake for StreamWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.is_noted.swap(true, Ordering::AcqRel) {
-            self.ready.note(|notes| notes.streams.push(self.stream));
-        }
+        self.ready.note(self.stream);
     }
 }
 
@@ -137,23 +135,23 @@ mod tests {
         wakes: Arc<Count>,
         waker: Waker,
         ready: Arc<Ready>,
-        line: VecDeque<usize>,
     }
 
     impl Task {
         fn new() -> Self {
             let wakes = Arc::<Count>::default();
             let waker = Waker::from(Arc::clone(&wakes));
-            Self { wakes, waker, ready: Arc::default(), line: VecDeque::new() }
-        }
-
-        fn stream(&self, stream: usize) -> Arc<StreamWaker> {
-            StreamWaker::noted(stream, 1, Arc::clone(&self.ready))
+            Self { wakes, waker, ready: Arc::default() }
         }
 
         fn rest(&self, is_blocked: bool) {
-            let cx = Context::from_waker(&self.waker);
-            self.ready.rest(is_blocked, self.line.is_empty(), &cx);
+            self.ready.rest(is_blocked, true, &Context::from_waker(&self.waker));
+        }
+
+        fn take(&self) -> Vec<usize> {
+            let mut notes = vec![];
+            self.ready.take(|note| notes.push(note));
+            notes
         }
 
         fn wakes(&self) -> usize {
@@ -163,25 +161,29 @@ mod tests {
 
     #[test]
     fn any_number_of_wakes_is_one_note_and_one_wake_of_the_task() {
-        let mut task = Task::new();
-        let streams = [task.stream(7), task.stream(8)];
-        streams.iter().for_each(|stream| stream.clear());
+        let task = Task::new();
+        let streams = [8, 7, 900, NOTES - 1].map(|stream| stream_waker(stream, &task.ready));
         task.rest(false);
         for _ in 0..3 {
-            streams.iter().for_each(Wake::wake_by_ref);
+            streams.iter().for_each(Waker::wake_by_ref);
             Waker::from(Arc::clone(&task.ready)).wake();
         }
         assert_eq!(task.wakes(), 1);
-        task.ready.take(&mut task.line);
-        assert_eq!(task.line, [7, 8]);
+        assert_eq!(task.take(), [7, 8, 900, NOTES - 1]);
+        assert!(task.take().is_empty());
+    }
+
+    #[test]
+    fn places_beyond_the_notes_share_one() {
+        let task = Task::new();
+        stream_waker(NOTES + 7, &task.ready).wake();
+        assert_eq!(task.take(), [7]);
     }
 
     #[test]
     fn a_wake_within_the_turn_brings_the_next_one() {
         let task = Task::new();
-        let stream = task.stream(7);
-        stream.clear();
-        stream.wake_by_ref();
+        stream_waker(7, &task.ready).wake();
         assert_eq!(task.wakes(), 0, "it runs");
         task.rest(false);
         assert_eq!(task.wakes(), 1);
@@ -190,9 +192,7 @@ mod tests {
     #[test]
     fn streams_wait_while_the_socket_is_blocked_and_the_connection_does_not() {
         let task = Task::new();
-        let stream = task.stream(7);
-        stream.clear();
-        stream.wake_by_ref();
+        stream_waker(7, &task.ready).wake();
         task.rest(true);
         assert_eq!(task.wakes(), 0);
         task.ready.wake_by_ref();
@@ -209,14 +209,28 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_noted_again_only_after_it_was_polled() {
-        let mut task = Task::new();
-        let stream = task.stream(7);
-        stream.wake_by_ref();
-        task.ready.take(&mut task.line);
-        assert!(task.line.is_empty(), "it stands in line already");
-        stream.clear();
-        assert!(stream.keep());
-        assert!(!stream.keep());
+    fn no_wake_is_lost_however_turns_and_wakes_meet() {
+        const WAKES: usize = 100_000;
+        let ready = Arc::<Ready>::default();
+        let waker = stream_waker(7, &ready);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let sent = Arc::<AtomicUsize>::default();
+        let sending = Arc::clone(&sent);
+        let waking = std::thread::spawn(move || {
+            for number in 1..=WAKES {
+                sending.store(number, Ordering::Relaxed);
+                waker.wake_by_ref();
+            }
+        });
+        // It would wait for ever.
+        runtime.block_on(std::future::poll_fn(|cx| {
+            ready.take(|_| {});
+            if sent.load(Ordering::Relaxed) == WAKES {
+                return std::task::Poll::Ready(());
+            }
+            ready.rest(false, true, cx);
+            std::task::Poll::Pending
+        }));
+        waking.join().expect("no panic");
     }
 }

@@ -7,12 +7,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{sleep, timeout};
 
-use super::abuse::{
-    CANCEL, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
-    frame, streams,
-};
+use super::abuse::{CANCEL, PING, PREFACE, frame, streams};
 use super::bursts::head;
-use super::tests::{QUIET, connect};
+use super::frames::{END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE};
+use super::tests::connect;
 use crate::limits::{MAX_STREAMS, RESETS_AT_ONCE};
 
 const PIPE: usize = 64 * 1024;
@@ -109,11 +107,11 @@ async fn resets_among_what_the_server_cannot_answer_yet_drop_their_bodies_once_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_the_server_resets_drops_its_body_with_the_next_frame() {
+async fn a_stream_that_the_server_resets_drops_its_quiet_body_at_once() {
     let (mut client, taken) = quiet(2).await;
     let too_wide = frame(WINDOW_UPDATE, 0, 1, &[0x7f, 0xff, 0xff, 0xff]);
     client.write_all(&too_wide).await.expect("room");
-    sleep(QUIET).await;
+    sleep(A_WHILE).await;
     assert_eq!(bodies(&taken), 1);
 }
 

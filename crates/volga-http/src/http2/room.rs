@@ -5,22 +5,27 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-/// What the streams of a connection need to know of its socket.
+/// What the streams of a connection need to know of its socket, and the connection of them.
 #[derive(Debug)]
 pub(super) struct Socket {
     patience: Duration,
     is_full: AtomicBool,
+    /// How many streams wait for `h2` to have room for them.
+    short: AtomicUsize,
+    /// Wakes the connection.
+    connection: Waker,
 }
 
 impl Socket {
-    pub(super) fn new(patience: Duration) -> Arc<Self> {
-        Arc::new(Self { patience, is_full: AtomicBool::new(false) })
+    pub(super) fn new(patience: Duration, connection: Waker) -> Arc<Self> {
+        let (is_full, short) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Arc::new(Self { patience, is_full, short, connection })
     }
 
     /// Whether the last write found no room. What was given to `h2` before is then still in memory.
@@ -30,6 +35,30 @@ impl Socket {
 
     pub(super) fn set_full(&self, is_full: bool) {
         self.is_full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// Whether anybody waits for `h2` to have room.
+    pub(super) fn is_h2_short(&self) -> bool {
+        self.short.load(Ordering::Acquire) > 0
+    }
+}
+
+/// There while a stream waits for `h2` to have room for it: everything that the client grants is then for `h2`.
+#[derive(Debug)]
+pub(super) struct Short(Arc<Socket>);
+
+impl Short {
+    pub(super) fn new(socket: &Arc<Socket>) -> Self {
+        socket.short.fetch_add(1, Ordering::Release);
+        // What was granted before is given back in its next turn.
+        socket.connection.wake_by_ref();
+        Self(Arc::clone(socket))
+    }
+}
+
+impl Drop for Short {
+    fn drop(&mut self) {
+        self.0.short.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -41,11 +70,6 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    /// There was room, however little.
-    pub(super) fn end(&mut self) {
-        self.timer = None;
-    }
-
     /// There is no room. Ready once that has been so for too long.
     pub(super) fn poll_too_long(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<()> {
         loop {
@@ -73,12 +97,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_is_too_long_after_the_time_and_each_begins_anew() {
-        let (mut wait, socket) = (Wait::default(), Socket::new(PATIENCE));
+        let (mut wait, socket) = (Wait::default(), Socket::new(PATIENCE, Waker::noop().clone()));
         for _ in 0..3 {
             let almost = PATIENCE - Duration::from_secs(1);
             let waiting = poll_fn(|cx| wait.poll_too_long(&socket, cx));
             timeout(almost, waiting).await.expect_err("a second is left");
-            wait.end();
+            wait = Wait::default();
         }
         let start = Instant::now();
         poll_fn(|cx| wait.poll_too_long(&socket, cx)).await;
@@ -87,7 +111,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_full_socket_is_no_fault_of_the_stream() {
-        let socket = Socket::new(PATIENCE);
+        let socket = Socket::new(PATIENCE, Waker::noop().clone());
         let mut wait = Wait::default();
         socket.set_full(true);
         let waiting = poll_fn(|cx| wait.poll_too_long(&socket, cx));

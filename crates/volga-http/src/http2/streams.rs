@@ -15,8 +15,9 @@ use http_body::Body;
 use slab::Slab;
 use tokio::task::coop::has_budget_remaining;
 
+use super::outbox::{Outbox, Past};
 use super::outgoing::{Outgoing, Step};
-use super::ready::{Ready, StreamWaker};
+use super::ready::{NOTES, Ready, stream_waker};
 use super::room::Socket;
 
 /// The bodies, and those of them that are ready.
@@ -26,11 +27,33 @@ pub(super) struct Streams<B> {
     line: VecDeque<usize>,
     ready: Arc<Ready>,
     socket: Arc<Socket>,
+    outbox: Outbox,
+}
+
+/// What became of those in line.
+pub(super) struct Served {
+    /// How many there were until the task's turn was over.
+    pub(super) count: usize,
+    /// `h2` has an end, or a reset, to pass on.
+    pub(super) has_ended: bool,
 }
 
 struct Stream<B> {
     outgoing: Pin<Box<Outgoing<B>>>,
-    noted: Arc<StreamWaker>,
+    waker: Waker,
+    /// The stream's number in the protocol.
+    id: u32,
+    is_in_line: bool,
+}
+
+impl<B> Stream<B> {
+    /// Stands in line, at most once.
+    fn line_up(&mut self, key: usize, line: &mut VecDeque<usize>) {
+        if !self.is_in_line {
+            self.is_in_line = true;
+            line.push_back(key);
+        }
+    }
 }
 
 impl<B> Streams<B>
@@ -38,66 +61,84 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(super) fn new(ready: Arc<Ready>, socket: Arc<Socket>) -> Self {
-        Self { streams: Slab::new(), line: VecDeque::new(), ready, socket }
+    pub(super) fn new(ready: Arc<Ready>, socket: Arc<Socket>, outbox: Outbox) -> Self {
+        Self { streams: Slab::new(), line: VecDeque::new(), ready, socket, outbox }
     }
 
     /// Takes over a body, to be served in the next turn.
     pub(super) fn insert(&mut self, outgoing: Pin<Box<Outgoing<B>>>) {
         let entry = self.streams.vacant_entry();
-        let noted = StreamWaker::noted(entry.key(), outgoing.id(), Arc::clone(&self.ready));
+        let waker = stream_waker(entry.key(), &self.ready);
         self.line.push_back(entry.key());
-        entry.insert(Stream { outgoing, noted });
+        let id = outgoing.id();
+        entry.insert(Stream { outgoing, waker, id, is_in_line: true });
     }
 
-    /// Whether nobody stands in line.
-    pub(super) fn is_line_empty(&self) -> bool {
-        self.line.is_empty()
+    /// Begins a turn: whoever is ready stands in line.
+    pub(super) fn line_up(&mut self) {
+        let Self { streams, line, ready, .. } = self;
+        ready.take(|note| {
+            // A note may outlive its stream; whoever has the place now is polled in vain.
+            for key in (note..streams.capacity()).step_by(NOTES) {
+                if let Some(stream) = streams.get_mut(key) {
+                    stream.line_up(key, line);
+                }
+            }
+        });
     }
 
-    /// Begins a turn: whoever is ready stands in line. Returns how many do.
-    pub(super) fn line_up(&mut self) -> usize {
-        self.ready.take(&mut self.line);
+    /// How many stand in line.
+    pub(super) fn waiting(&self) -> usize {
         self.line.len()
     }
 
-    /// Takes a frame of each of the first `count` in line. Whoever has more, or was not reached, stands in line for the next turn.
+    /// Takes a frame of each of the first `count` in line. Whoever has more stands in line again.
     ///
     /// What came in turns before must have left: a failed stream is reset now, and that drops what `h2` still holds of it.
-    pub(super) fn serve(&mut self, count: usize) {
-        for _ in 0..count {
-            // The budget is the task's own: a turn is as long as any other task's, and the connection writes and reads after it.
-            if !has_budget_remaining() {
-                break;
-            }
+    pub(super) fn serve(&mut self, count: usize) -> Served {
+        let mut served = Served { count: 0, has_ended: false };
+        while served.count < count && has_budget_remaining() {
             let Some(key) = self.line.pop_front() else { break };
-            // A note may outlive its stream; whoever has the place now is polled in vain.
+            served.count += 1;
+            // It may have been reset in line.
             let Some(stream) = self.streams.get_mut(key) else { continue };
-            stream.noted.clear();
-            let waker = Waker::from(Arc::clone(&stream.noted));
-            let mut cx = Context::from_waker(&waker);
-            match stream.outgoing.as_mut().step(&self.socket, &mut cx) {
+            stream.is_in_line = false;
+            let mut cx = Context::from_waker(&stream.waker);
+            let past = Past { outbox: &self.outbox, stream: stream.id };
+            match stream.outgoing.as_mut().step(&self.socket, Some(past), &mut cx) {
                 Poll::Pending => {}
-                Poll::Ready(Step::Over) => self.remove(key),
-                Poll::Ready(Step::Sent | Step::Failed) => {
-                    if stream.noted.keep() {
-                        self.line.push_back(key);
-                    }
+                Poll::Ready(Step::Over) => {
+                    served.has_ended = true;
+                    self.remove(key);
                 }
+                Poll::Ready(step) => {
+                    served.has_ended |= step == Step::Failed;
+                    stream.line_up(key, &mut self.line);
+                }
+            }
+        }
+        served
+    }
+
+    /// Lets these streams stand in line, because their windows are open again.
+    pub(super) fn reopen(&mut self, opened: &[u32]) {
+        if opened.is_empty() {
+            return;
+        }
+        for (key, stream) in &mut self.streams {
+            if opened.contains(&stream.id) {
+                stream.line_up(key, &mut self.line);
             }
         }
     }
 
-    /// Drops the bodies of these streams, because the client has reset them.
-    ///
-    /// `h2` resets a stream by itself, too, when the client breaks a rule that is the stream's own. It tells no waker, so such a body
-    /// stays until it has a frame; before there are more than `MAX_ERROR_RESETS` of them, `h2` ends the connection.
+    /// Drops the bodies of these streams, because the client has reset them, or `h2` has.
     pub(super) fn end(&mut self, resets: &[u32]) {
         if resets.is_empty() {
             return;
         }
         // One look at all of them, however many come together; and each costs the client a request first.
-        let is_reset = |stream: &Stream<B>| resets.contains(&stream.noted.id());
+        let is_reset = |stream: &Stream<B>| resets.contains(&stream.id);
         let keys: Vec<usize> = self
             .streams
             .iter()
@@ -109,8 +150,6 @@ where
 
     fn remove(&mut self, key: usize) {
         let stream = self.streams.remove(key);
-        // Its wakers may live on, and from now on note nothing.
-        stream.noted.keep();
         // A body that panics when it is dropped must not take the others along either.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(stream)));
     }

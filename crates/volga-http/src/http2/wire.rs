@@ -1,21 +1,21 @@
 //! The transport of an HTTP/2 connection, as `h2` and its driver share it.
 //!
-//! `h2` writes each frame of more than a few hundred bytes by itself. So a message for a hundred streams would be a hundred writes, and a write is
-//! what costs most. Here small frames are gathered during a turn and written together at its end, or with the next large one.
+//! `h2` writes each frame of more than a few hundred bytes by itself, and a write is what costs most. Here small frames are gathered in the [`Outbox`] during a turn, among
+//! those that go past `h2`, and written together at its end, or with the next large one. What is read goes to `h2` as far as [`Frames`] let it pass.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::frames::Frames;
+use super::frames::{Frames, window_update};
+use super::outbox::Outbox;
 use super::room::Socket;
-use crate::limits::{GATHER_BYTES, GATHER_PIECE};
+use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE};
 
 /// A transport that gathers what is written, remembers when the peer was heard, and tells `socket` whether it takes anything.
 ///
@@ -28,19 +28,21 @@ pub(super) struct Wire<I> {
 #[derive(Debug)]
 struct Shared<I> {
     io: I,
-    unsent: Unsent,
+    outbox: Outbox,
+    received: Received,
     frames: Frames,
-    /// What was read and `h2` may not have yet. No more than one read, and there only within a turn, mostly.
-    unread: Bytes,
     heard: Instant,
     socket: Arc<Socket>,
 }
 
-/// Bytes that were gathered, and how many of them have left.
+/// What was read and `h2` does not have yet. No more than one read and a part of a frame, and there only within a turn, mostly.
 #[derive(Debug, Default)]
-struct Unsent {
+struct Received {
     bytes: Vec<u8>,
-    sent: usize,
+    /// How much of it `h2` has.
+    given: usize,
+    /// How much of it `h2` may have.
+    passed: usize,
 }
 
 thread_local! {
@@ -48,39 +50,28 @@ thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-impl Unsent {
-    fn rest(&self) -> &[u8] {
-        &self.bytes[self.sent..]
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rest().is_empty()
-    }
-
-    fn gather(&mut self, bufs: &[IoSlice<'_>]) {
+impl Received {
+    /// Makes room for a read, and lets go of what `h2` has.
+    fn start(&mut self) {
         if self.bytes.capacity() == 0 {
             self.bytes = SPARE.take();
-            self.bytes.reserve_exact(GATHER_BYTES);
         }
-        if self.sent > 0 {
-            // The socket took a part. Without this, one that always does would make the buffer grow for ever.
-            self.bytes.drain(..std::mem::take(&mut self.sent));
-        }
-        for buf in bufs {
-            self.bytes.extend_from_slice(buf);
+        self.bytes.drain(..std::mem::take(&mut self.given));
+        self.passed = 0;
+        self.bytes.reserve(FRAME_BYTES);
+    }
+
+    /// Lets go of the buffer if it is empty.
+    fn rest(&mut self) {
+        if self.bytes.is_empty() {
+            SPARE.set(std::mem::take(&mut self.bytes));
         }
     }
 
-    /// Notes that `written` bytes left, and returns how many of these were not from here.
-    fn advance(&mut self, written: usize) -> usize {
-        let own = written.min(self.rest().len());
-        self.sent += own;
-        if self.is_empty() && self.bytes.capacity() > 0 {
-            self.sent = 0;
-            self.bytes.clear();
-            SPARE.set(std::mem::take(&mut self.bytes));
-        }
-        written - own
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
+        let part = (self.passed - self.given).min(buf.remaining());
+        buf.put_slice(&self.bytes[self.given..][..part]);
+        self.given += part;
     }
 }
 
@@ -91,12 +82,12 @@ impl<I> Clone for Wire<I> {
 }
 
 impl<I> Wire<I> {
-    pub(super) fn new(io: I, socket: Arc<Socket>) -> Self {
+    pub(super) fn new(io: I, outbox: Outbox, socket: Arc<Socket>) -> Self {
         let shared = Shared {
             io,
-            unsent: Unsent::default(),
+            outbox,
+            received: Received::default(),
             frames: Frames::new(),
-            unread: Bytes::new(),
             heard: Instant::now(),
             socket,
         };
@@ -133,8 +124,12 @@ impl<I: AsyncWrite + Unpin> Wire<I> {
     /// Sends everything that was gathered.
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut shared = self.lock();
-        while !shared.unsent.is_empty() {
-            ready!(shared.poll_write(&[], cx))?;
+        while !shared.outbox.lock().is_empty() {
+            let Poll::Ready(written) = shared.poll_write(&[], cx) else {
+                shared.outbox.lock().shrink();
+                return Poll::Pending;
+            };
+            written?;
         }
         if shared.socket.is_full() {
             // `h2` waits to write more. A flush has nothing to do, and would pass for progress.
@@ -151,10 +146,11 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
         bufs: &[IoSlice<'_>],
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        let mut unsent = self.outbox.lock();
         // `h2` gives two: what it has encoded, and the payload of one frame.
         let mut all = [IoSlice::new(&[]); 3];
         let mut count = 0;
-        let gathered = std::iter::once(self.unsent.rest());
+        let gathered = std::iter::once(unsent.rest());
         for buf in gathered.chain(bufs.iter().map(|buf| &**buf)).filter(|buf| !buf.is_empty()) {
             if count < all.len() {
                 all[count] = IoSlice::new(buf);
@@ -162,7 +158,7 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
             }
         }
         let io = Pin::new(&mut self.io);
-        let result = if io.is_write_vectored() {
+        let result = if count > 1 && io.is_write_vectored() {
             io.poll_write_vectored(cx, &all[..count])
         } else {
             io.poll_write(cx, &all[0])
@@ -170,47 +166,66 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
         self.socket.set_full(result.is_pending());
         match ready!(result)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            written => Poll::Ready(Ok(self.unsent.advance(written))),
+            written => Poll::Ready(Ok(unsent.advance(written, bufs))),
         }
     }
 }
 
 impl<I: AsyncRead + Unpin> Shared<I> {
-    /// Reads what there is up to a frame too many. There, whoever reads is woken at once: it is not the network that it waits for.
+    /// Reads what there is up to a frame too many. There, whoever reads is woken at once, unless it is an answer that has to leave first: it is not for more to come
+    /// that it waits.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.frames.settle();
-        if !self.unread.is_empty() {
-            let fits = self.unread.len().min(buf.remaining());
-            let passed = self.frames.pass(&self.unread[..fits]);
-            buf.put_slice(&self.unread[..passed]);
-            self.unread.advance(passed);
-            if passed == 0 {
-                cx.waker().wake_by_ref();
+        loop {
+            let received = &mut self.received;
+            if received.given < received.passed {
+                received.give(buf);
+                return Poll::Ready(Ok(()));
+            }
+            self.frames.settle();
+            received.start();
+            self.pass();
+            if self.received.passed > 0 {
+                continue;
+            }
+            if self.frames.has_stopped() {
+                if !self.socket.is_full() {
+                    cx.waker().wake_by_ref();
+                }
                 return Poll::Pending;
             }
-            if self.unread.is_empty() {
-                self.unread = Bytes::new();
+            let received = &mut self.received;
+            let Poll::Ready(read) = pin!(self.io.read_buf(&mut received.bytes)).poll(cx) else {
+                received.rest();
+                return Poll::Pending;
+            };
+            if read? > 0 {
+                self.heard = Instant::now();
+                self.pass();
+            } else if received.bytes.is_empty() {
+                received.rest();
+                return Poll::Ready(Ok(()));
+            } else {
+                // The client has ended within a frame, which is for `h2` to see.
+                received.passed = received.bytes.len();
             }
-            return Poll::Ready(Ok(()));
         }
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        let read = &buf.filled()[before..];
-        if read.is_empty() {
-            return Poll::Ready(Ok(()));
+    }
+
+    /// Finds how much of what was received `h2` may have.
+    fn pass(&mut self) {
+        let Self { outbox, received, frames, socket, .. } = self;
+        let mut unsent = outbox.lock();
+        let is_h2_short = socket.is_h2_short();
+        if is_h2_short && frames.is_between_frames() {
+            let increment = unsent.windows.give_back();
+            if increment > 0 {
+                let at = received.passed;
+                received.bytes.splice(at..at, window_update(increment));
+            }
         }
-        self.heard = Instant::now();
-        let passed = self.frames.pass(read);
-        if passed == read.len() {
-            return Poll::Ready(Ok(()));
-        }
-        self.unread = Bytes::copy_from_slice(&read[passed..]);
-        buf.set_filled(before + passed);
-        if passed == 0 {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
+        let from = received.passed;
+        let windows = &mut unsent.windows;
+        received.passed = frames.pass(&mut received.bytes, from, is_h2_short, windows);
     }
 }
 
@@ -241,10 +256,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Wire<I> {
         let mut shared = self.lock();
         let size: usize = bufs.iter().map(|buf| buf.len()).sum();
         loop {
-            if size <= GATHER_PIECE && shared.unsent.rest().len() + size <= GATHER_BYTES {
-                shared.unsent.gather(bufs);
+            let mut unsent = shared.outbox.lock();
+            if size <= GATHER_PIECE && unsent.rest().len() + size <= GATHER_BYTES {
+                unsent.gather(bufs);
                 return Poll::Ready(Ok(size));
             }
+            drop(unsent);
             match ready!(shared.poll_write(bufs, cx))? {
                 0 => {}
                 written => return Poll::Ready(Ok(written)),
@@ -270,6 +287,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Wire<I> {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::task::Waker;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -277,7 +295,7 @@ mod tests {
     use crate::limits::{DEFAULT_WRITE_STALL_TIMEOUT, HEADS_AT_ONCE};
 
     fn socket() -> Arc<Socket> {
-        Socket::new(DEFAULT_WRITE_STALL_TIMEOUT)
+        Socket::new(DEFAULT_WRITE_STALL_TIMEOUT, Waker::noop().clone())
     }
 
     /// Writes in pieces of these sizes through a transport that takes `size` bytes at a time, and returns what arrives and what was written.
@@ -288,7 +306,7 @@ mod tests {
             far.read_to_end(&mut all).await.expect("memory does not fail");
             all
         });
-        let mut wire = Wire::new(near, socket());
+        let mut wire = Wire::new(near, Outbox::new(), socket());
         let mut written = Vec::new();
         for (number, &piece) in pieces.iter().enumerate() {
             let bytes: Vec<u8> = (0..piece).map(|at| (number * 31 + at) as u8).collect();
@@ -330,7 +348,7 @@ mod tests {
     #[tokio::test]
     async fn small_pieces_wait_for_the_end_of_the_turn_and_a_large_one_takes_them_along() {
         let (mut far, near) = duplex(1024);
-        let mut wire = Wire::new(near, socket());
+        let mut wire = Wire::new(near, Outbox::new(), socket());
         wire.write_all(b"small").await.expect("room");
         wire.flush().await.expect("room");
         assert_eq!(arrived(&mut far), 0);
@@ -347,7 +365,7 @@ mod tests {
     async fn no_more_is_gathered_than_the_bound_and_a_full_socket_is_told() {
         let (mut far, near) = duplex(1);
         let socket = socket();
-        let mut wire = Wire::new(near, Arc::clone(&socket));
+        let mut wire = Wire::new(near, Outbox::new(), Arc::clone(&socket));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut gathered = 0;
         while Pin::new(&mut wire).poll_write(&mut cx, &[0; GATHER_PIECE]).is_ready() {
@@ -373,10 +391,10 @@ mod tests {
     #[tokio::test]
     async fn heads_too_many_wait_until_more_are_allowed_and_every_byte_is_read_once() {
         // The preface, and heads of no content.
-        let head = [0, 0, 0, 1, 0, 0, 0, 0, 1];
+        let head = [0, 0, 0, 1, 4, 0, 0, 0, 1];
         let sent = [&[0; 24][..], &head.repeat(2 * HEADS_AT_ONCE + 1)].concat();
         let (mut far, near) = duplex(1024);
-        let mut wire = Wire::new(near, socket());
+        let mut wire = Wire::new(near, Outbox::new(), socket());
         far.write_all(&sent).await.expect("room");
         let mut all = Vec::new();
         let mut stops = Vec::new();
@@ -392,8 +410,7 @@ mod tests {
             all.extend_from_slice(read.filled());
         }
         assert_eq!(all, sent);
-        // Each is at the type of a head, behind its length.
-        let stop = |heads: usize| 24 + heads * head.len() + 3;
+        let stop = |heads: usize| 24 + heads * head.len();
         assert_eq!(stops, [stop(HEADS_AT_ONCE), stop(2 * HEADS_AT_ONCE)]);
         assert!(!wire.has_stopped());
     }
