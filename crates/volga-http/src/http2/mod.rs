@@ -103,7 +103,7 @@ pub(crate) async fn serve<I, S, B>(
     let handshake = builder().handshake(wire.clone());
     let Ok(Ok(mut h2)) = timeout(patience.handshake, handshake).await else { return };
     let Some(pings) = h2.ping_pong() else { return };
-    let streams = Streams::new(Arc::clone(&ready), Arc::clone(&socket), outbox.clone());
+    let streams = Streams::new(Arc::clone(&ready), Arc::clone(&socket));
     let mut connection = Connection {
         h2,
         wire,
@@ -254,19 +254,14 @@ where
         for _ in 0..ROUNDS_PER_TURN {
             let mut waiting = self.streams.waiting();
             while waiting > 0 {
-                let part = waiting.min(FRAMES_AT_ONCE);
-                let served = self.streams.serve(part);
-                if self.outbox.take_given() || served.has_ended {
-                    self.pass_on();
-                }
-                if served.count < part {
-                    // The budget is the task's own: a turn is as long as any other task's, and the connection writes and reads after it.
+                let served = self.streams.serve(waiting, &mut self.outbox.lock());
+                self.pass_on();
+                let is_full = self.outbox.lock().is_full();
+                if served == 0 || is_full && self.wire.poll_send(cx).is_pending() {
+                    // The turn is over; or the socket takes nothing, or is broken.
                     return;
                 }
-                if self.outbox.is_full() && self.wire.poll_send(cx).is_pending() {
-                    return;
-                }
-                waiting -= part;
+                waiting -= served;
             }
         }
     }
@@ -275,6 +270,7 @@ where
     fn pass_on(&mut self) {
         // If this is the connection's end, that shows when it is polled for requests.
         let _ = self.h2.poll_closed(&mut Context::from_waker(&self.h2_waker));
+        self.outbox.lock().passed_on();
     }
 
     fn accept(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {

@@ -20,9 +20,9 @@ pub(super) struct Outbox {
 }
 
 /// The way of one stream past `h2`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Past<'a> {
-    pub(super) outbox: &'a Outbox,
+    pub(super) unsent: &'a mut Unsent,
     pub(super) stream: u32,
 }
 
@@ -32,7 +32,8 @@ pub(super) struct Unsent {
     bytes: Vec<u8>,
     sent: usize,
     written: Written,
-    has_given: bool,
+    /// How many frames `h2` was given since it last passed them on.
+    given: usize,
     pub(super) windows: Windows,
 }
 
@@ -47,7 +48,7 @@ impl Outbox {
             bytes: Vec::new(),
             sent: 0,
             written: Written::default(),
-            has_given: false,
+            given: 0,
             windows: Windows::new(),
         };
         Self { shared: Arc::new(Mutex::new(unsent)) }
@@ -55,16 +56,6 @@ impl Outbox {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Unsent> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether no more should be gathered before some of it has left.
-    pub(super) fn is_full(&self) -> bool {
-        self.lock().rest().len() >= GATHER_BYTES
-    }
-
-    /// Whether `h2` was given anything since this was last asked.
-    pub(super) fn take_given(&self) -> bool {
-        std::mem::take(&mut self.lock().has_given)
     }
 
     /// The streams that `h2` has reset, and those whose windows were shut and are open. Each is returned once.
@@ -76,16 +67,16 @@ impl Outbox {
 
 impl Past<'_> {
     /// Sends as much of `data` as the windows allow past `h2`, or says how else it may go.
-    pub(super) fn send(self, data: &[u8]) -> Way {
-        let mut unsent = self.outbox.lock();
+    pub(super) fn send(&mut self, data: &[u8]) -> Way {
+        let Self { unsent, stream } = self;
         let wanted = data.len().min(FRAME_BYTES);
         if !unsent.written.is_between_frames() {
             // `h2` could write no more than a part of its frame, and has to go on first.
-            return unsent.windows.claim_through(self.stream, wanted);
+            return unsent.windows.claim_through(*stream, wanted);
         }
-        let way = unsent.windows.claim(self.stream, wanted);
+        let way = unsent.windows.claim(*stream, wanted);
         if let Way::Past(part) = way {
-            let head = Head { kind: DATA, flags: 0, stream: self.stream, length: part };
+            let head = Head { kind: DATA, flags: 0, stream: *stream, length: part };
             unsent.start();
             unsent.bytes.extend_from_slice(&head.write());
             unsent.bytes.extend_from_slice(&data[..part]);
@@ -94,15 +85,14 @@ impl Past<'_> {
     }
 
     /// Says how much of `wanted` bytes may go through `h2`.
-    pub(super) fn claim_through(self, wanted: usize) -> Way {
-        self.outbox.lock().windows.claim_through(self.stream, wanted)
+    pub(super) fn claim_through(&mut self, wanted: usize) -> Way {
+        self.unsent.windows.claim_through(self.stream, wanted)
     }
 
     /// `h2` was given so many bytes.
-    pub(super) fn give_h2(self, bytes: usize) {
-        let mut unsent = self.outbox.lock();
-        unsent.has_given = true;
-        unsent.windows.give_h2(self.stream, bytes);
+    pub(super) fn give_h2(&mut self, bytes: usize) {
+        self.unsent.given += 1;
+        self.unsent.windows.give_h2(self.stream, bytes);
     }
 }
 
@@ -113,6 +103,21 @@ impl Unsent {
 
     pub(super) fn is_empty(&self) -> bool {
         self.rest().is_empty()
+    }
+
+    /// Whether no more should be gathered before some of it has left.
+    pub(super) fn is_full(&self) -> bool {
+        self.rest().len() >= GATHER_BYTES
+    }
+
+    /// How many frames `h2` was given that it may not have passed on.
+    pub(super) fn given(&self) -> usize {
+        self.given
+    }
+
+    /// `h2` has passed on everything that it could.
+    pub(super) fn passed_on(&mut self) {
+        self.given = 0;
     }
 
     /// Gathers what `h2` writes.
@@ -186,13 +191,16 @@ mod tests {
         outbox
     }
 
+    fn send(outbox: &Outbox, stream: u32, data: &[u8]) -> Way {
+        Past { unsent: &mut outbox.lock(), stream }.send(data)
+    }
+
     #[test]
     fn data_past_h2_is_a_frame_among_its_frames() {
         let outbox = granted(1_000);
-        let past = |stream| Past { outbox: &outbox, stream };
-        assert_eq!(past(1).send(b"one"), Way::Past(3));
+        assert_eq!(send(&outbox, 1, b"one"), Way::Past(3));
         outbox.lock().gather(&[IoSlice::new(&[0, 0, 0, 6, 0, 0, 0, 0, 0])]);
-        assert_eq!(past(3).send(b"three"), Way::Past(5));
+        assert_eq!(send(&outbox, 3, b"three"), Way::Past(5));
         let expect = [
             &[0, 0, 3, DATA, 0, 0, 0, 0, 1][..],
             b"one",
@@ -206,50 +214,42 @@ mod tests {
     #[test]
     fn a_frame_is_no_larger_than_every_client_takes() {
         let outbox = granted(100_000);
-        let past = Past { outbox: &outbox, stream: 1 };
-        assert_eq!(past.send(&[0; FRAME_BYTES + 1]), Way::Past(FRAME_BYTES));
-        assert!(!outbox.is_full());
-        for _ in 1..3 {
-            assert_eq!(past.send(&[0; FRAME_BYTES]), Way::Past(FRAME_BYTES));
+        assert_eq!(send(&outbox, 1, &[0; FRAME_BYTES + 1]), Way::Past(FRAME_BYTES));
+        for stream in [1, 1, 3] {
+            assert!(!outbox.lock().is_full());
+            assert_eq!(send(&outbox, stream, &[0; FRAME_BYTES]), Way::Past(FRAME_BYTES));
         }
-        let stream = 3;
-        assert_eq!(Past { stream, ..past }.send(&[0; FRAME_BYTES]), Way::Past(FRAME_BYTES));
-        assert!(outbox.is_full());
+        assert!(outbox.lock().is_full());
     }
 
     #[test]
     fn nothing_goes_past_h2_while_it_is_within_a_frame_and_it_is_noted_what_it_has() {
         let outbox = granted(1_000);
-        let past = Past { outbox: &outbox, stream: 1 };
         let frame = [0, 0, 2, DATA, 0, 0, 0, 0, 3, b'h', b'2'];
         let (start, rest) = frame.split_at(10);
         assert_eq!(outbox.lock().advance(start.len(), &[IoSlice::new(start)]), start.len());
-        assert_eq!(past.send(b"one"), Way::Through(3));
-        assert!(!outbox.take_given());
-        past.give_h2(3);
-        assert!(outbox.take_given() && !outbox.take_given());
+        assert_eq!(send(&outbox, 1, b"one"), Way::Through(3));
+        assert_eq!(outbox.lock().given(), 0);
+        Past { unsent: &mut outbox.lock(), stream: 1 }.give_h2(3);
+        assert_eq!(outbox.lock().given(), 1);
         assert_eq!(outbox.lock().advance(rest.len(), &[IoSlice::new(rest)]), rest.len());
-        assert_eq!(past.send(b"two"), Way::Through(3), "it would overtake");
-        assert_eq!(Past { stream: 3, ..past }.send(b"three"), Way::Past(5));
+        assert_eq!(send(&outbox, 1, b"two"), Way::Through(3), "it would overtake");
+        assert_eq!(send(&outbox, 3, b"three"), Way::Past(5));
     }
 
     #[test]
     fn what_the_socket_took_is_gone_and_the_rest_stays_in_order() {
         let outbox = granted(1_000);
-        let past = Past { outbox: &outbox, stream: 1 };
-        assert_eq!(past.send(b"first"), Way::Past(5));
-        assert_eq!(outbox.lock().advance(10, &[]), 0);
-        assert_eq!(past.send(b"second"), Way::Past(6));
-        assert!(outbox.lock().rest().starts_with(b"irst"));
-        outbox.lock().shrink();
-        assert!(outbox.lock().rest().starts_with(b"irst"));
-        assert!(outbox.lock().bytes.capacity() < GATHER_BYTES);
-        let all = outbox.lock().rest().len();
-        assert_eq!(
-            outbox.lock().advance(all + 2, &[IoSlice::new(&[0; 9])]),
-            2,
-            "of what came with it"
-        );
-        assert!(outbox.lock().is_empty());
+        assert_eq!(send(&outbox, 1, b"first"), Way::Past(5));
+        let mut unsent = outbox.lock();
+        assert_eq!(unsent.advance(10, &[]), 0);
+        assert!(unsent.rest().starts_with(b"irst"));
+        unsent.shrink();
+        assert!(unsent.bytes.capacity() < GATHER_BYTES);
+        assert_eq!(Past { unsent: &mut unsent, stream: 1 }.send(b"second"), Way::Past(6));
+        assert!(unsent.rest().starts_with(b"irst") && unsent.rest().ends_with(b"second"));
+        let all = unsent.rest().len();
+        assert_eq!(unsent.advance(all + 2, &[IoSlice::new(&[0; 9])]), 2, "of what came with it");
+        assert!(unsent.is_empty());
     }
 }

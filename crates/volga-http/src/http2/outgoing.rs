@@ -191,13 +191,13 @@ enum Sent {
 /// Sends as much of the data as there is room for: past `h2` if that may be.
 fn send(
     stream: &mut SendStream<Bytes>,
-    past: Option<Past<'_>>,
+    mut past: Option<Past<'_>>,
     data: &mut Bytes,
     is_last: bool,
     cx: &mut Context<'_>,
 ) -> Sent {
     // The end is for `h2` to know, so what comes with it goes through it.
-    let way = match past {
+    let way = match &mut past {
         Some(past) if is_last => past.claim_through(data.len()),
         Some(past) => past.send(data),
         None => Way::Through(data.len()),
@@ -216,7 +216,7 @@ fn send(
         Poll::Ready(Some(room)) => room,
     };
     let part = data.split_to(room.min(wanted));
-    if let Some(past) = past {
+    if let Some(mut past) = past {
         past.give_h2(part.len());
     }
     let is_last = is_last && data.is_empty();

@@ -15,10 +15,11 @@ use http_body::Body;
 use slab::Slab;
 use tokio::task::coop::has_budget_remaining;
 
-use super::outbox::{Outbox, Past};
+use super::outbox::{Past, Unsent};
 use super::outgoing::{Outgoing, Step};
 use super::ready::{NOTES, Ready, stream_waker};
 use super::room::Socket;
+use crate::limits::FRAMES_AT_ONCE;
 
 /// The bodies, and those of them that are ready.
 pub(super) struct Streams<B> {
@@ -27,15 +28,6 @@ pub(super) struct Streams<B> {
     line: VecDeque<usize>,
     ready: Arc<Ready>,
     socket: Arc<Socket>,
-    outbox: Outbox,
-}
-
-/// What became of those in line.
-pub(super) struct Served {
-    /// How many there were until the task's turn was over.
-    pub(super) count: usize,
-    /// `h2` has an end, or a reset, to pass on.
-    pub(super) has_ended: bool,
 }
 
 struct Stream<B> {
@@ -61,8 +53,8 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(super) fn new(ready: Arc<Ready>, socket: Arc<Socket>, outbox: Outbox) -> Self {
-        Self { streams: Slab::new(), line: VecDeque::new(), ready, socket, outbox }
+    pub(super) fn new(ready: Arc<Ready>, socket: Arc<Socket>) -> Self {
+        Self { streams: Slab::new(), line: VecDeque::new(), ready, socket }
     }
 
     /// Takes over a body, to be served in the next turn.
@@ -92,32 +84,37 @@ where
         self.line.len()
     }
 
-    /// Takes a frame of each of the first `count` in line. Whoever has more stands in line again.
+    /// Takes a frame of each of the first `count` in line, as long as `h2` is not given too many and there is room in the outbox. Returns how many it came to.
+    /// Whoever has more stands in line again.
     ///
     /// What came in turns before must have left: a failed stream is reset now, and that drops what `h2` still holds of it.
-    pub(super) fn serve(&mut self, count: usize) -> Served {
-        let mut served = Served { count: 0, has_ended: false };
-        while served.count < count && has_budget_remaining() {
-            let Some(key) = self.line.pop_front() else { break };
-            served.count += 1;
+    pub(super) fn serve(&mut self, count: usize, unsent: &mut Unsent) -> usize {
+        let mut ended = 0;
+        for served in 0..count {
+            let is_full = unsent.is_full() || unsent.given() + ended >= FRAMES_AT_ONCE;
+            // The budget is the task's own: a turn is as long as any other task's, and the connection writes and reads after it.
+            if is_full || !has_budget_remaining() {
+                return served;
+            }
+            let Some(key) = self.line.pop_front() else { return served };
             // It may have been reset in line.
             let Some(stream) = self.streams.get_mut(key) else { continue };
             stream.is_in_line = false;
             let mut cx = Context::from_waker(&stream.waker);
-            let past = Past { outbox: &self.outbox, stream: stream.id };
+            let past = Past { unsent, stream: stream.id };
             match stream.outgoing.as_mut().step(&self.socket, Some(past), &mut cx) {
                 Poll::Pending => {}
                 Poll::Ready(Step::Over) => {
-                    served.has_ended = true;
+                    ended += 1;
                     self.remove(key);
                 }
                 Poll::Ready(step) => {
-                    served.has_ended |= step == Step::Failed;
+                    ended += usize::from(step == Step::Failed);
                     stream.line_up(key, &mut self.line);
                 }
             }
         }
-        served
+        count
     }
 
     /// Lets these streams stand in line, because their windows are open again.
