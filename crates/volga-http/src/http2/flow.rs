@@ -168,6 +168,20 @@ async fn check(client: Client) {
     serving.await.expect("no panic");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_ordinary_body_gets_what_was_granted_while_only_event_streams_were_there() {
+    // It is more than `h2` was told of, and less than what makes this client grant more.
+    let window = 1 << 20;
+    let client = Client {
+        network: 1 << 16,
+        stream_window: window,
+        connection_window: window,
+        later: vec![],
+        lengths: vec![500_000, 10],
+    };
+    timeout(PATIENCE.stall / 2, check(client)).await.expect("nobody waits for ever");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
