@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use http::Extensions;
+
 /// The address of the client's end of the connection, an extension of every request that came over TCP.
 ///
 /// Behind a proxy it is the proxy's. A client of a Unix-domain socket has no address, and its requests not this extension.
@@ -41,6 +43,18 @@ pub(crate) enum Ends {
 impl Ends {
     pub(crate) fn tcp(peer: SocketAddr, local: SocketAddr) -> Self {
         Self::Tcp { peer: PeerAddr(peer), local: LocalAddr(local) }
+    }
+
+    /// Puts the addresses into the extensions of a request.
+    pub(crate) fn extend(&self, extensions: &mut Extensions) {
+        match self {
+            Self::Tcp { peer, local } => {
+                extensions.insert(*peer);
+                extensions.insert(*local);
+            }
+            #[cfg(unix)]
+            Self::Unix => {}
+        }
     }
 }
 

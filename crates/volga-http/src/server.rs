@@ -133,11 +133,11 @@ impl Server {
         self
     }
 
-    /// Accepts from all `listeners`, those of [`bind`](crate::bind()) or of tokio, and answers each request with a clone of
+    /// Accepts from all `listeners`, those of [`bind`](crate::bind()) or of tokio, and answers requests with clones of
     /// `service`, until the drain is over.
     ///
     /// Requests over TCP carry [`PeerAddr`](crate::PeerAddr) and [`LocalAddr`](crate::LocalAddr) as extensions. The service is called
-    /// once it is ready; on HTTP/1 one request of a connection runs at a time, on HTTP/2 each in a task of its own. Header
+    /// once it is ready; on HTTP/1 one request of a connection runs at a time, and one clone answers them all, on HTTP/2 each has a clone and a task of its own. Header
     /// fields that HTTP/2 forbids (`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`, `upgrade`) are not
     /// sent there.
     ///
