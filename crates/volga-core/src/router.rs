@@ -311,6 +311,7 @@ impl Router {
             None => endpoint,
         });
         Target {
+            sees_extensions: way.iter().any(|stage| stage.sees_extensions()),
             way: Way::new(way.into()),
             needs,
             mapper: self.settings_at(spot).find_map(|settings| settings.mapper.clone()),
