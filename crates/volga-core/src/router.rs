@@ -9,7 +9,7 @@ use crate::{
     RouteFaults, RouterService, ServiceFaults, ServicesBuilder,
     route::{Pattern, Segment, Tree},
     service::{Miss, MissTarget, Misses, Target},
-    way::{Onward, Way},
+    way::Onward,
 };
 
 /// Endpoints by method and path.
@@ -312,7 +312,7 @@ impl Router {
         });
         Target {
             sees_extensions: way.iter().any(|stage| stage.sees_extensions()),
-            way: Way::new(way.into()),
+            stages: way.into(),
             needs,
             mapper: self.settings_at(spot).find_map(|settings| settings.mapper.clone()),
             body_limit: self

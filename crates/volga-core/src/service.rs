@@ -23,7 +23,7 @@ use crate::{
     request_context::{RequestContext, RequestLife},
     responder::Responder,
     route::{Found, Pattern, RouteInfo, Spans, Tree},
-    way::{Onward, Way},
+    way::{Way, lost},
 };
 
 /// Answers requests by the routes of a [`Router`](crate::Router). Clones share them.
@@ -42,7 +42,8 @@ struct Shared {
 
 /// Where a request goes, and who makes the responses of its errors.
 pub(crate) struct Target {
-    pub(crate) way: Way,
+    /// What stands on its way, the endpoint as the last.
+    pub(crate) stages: Arc<[Arc<dyn Endpoint>]>,
     pub(crate) mapper: Option<Arc<dyn MapError>>,
     pub(crate) body_limit: BodyLimit,
     /// Of the endpoint and all that stands around it.
@@ -162,14 +163,14 @@ impl RouterService {
             };
         let mut parts = RequestParts::new(head, args, &body);
         let mut life = None;
-        if let Some(Target { way, mapper, body_limit, needs, sees_extensions }) = target {
+        if let Some(Target { stages, mapper, body_limit, needs, sees_extensions }) = target {
             if *sees_extensions {
                 extend(&mut parts.extensions);
             }
             *parts.context_mut() = RequestContext::new(&self.shared.app);
             life = Some(RequestLife::begin(needs, &mut parts)).filter(RequestLife::is_needed);
             let carried = parts.carried_mut();
-            carried.way = way.clone();
+            carried.way = Way::begun(stages);
             carried.body_limit = *body_limit;
             parts.set_mapper(mapper.clone());
         }
@@ -179,7 +180,11 @@ impl RouterService {
         }
         let responder = parts.responder();
         // Handlers catch their own panics; this is for middleware.
-        let step = Step::Way(CatchPanic::new(Onward.call(parts, body)));
+        let answer = match target.and_then(|target| target.stages.first()) {
+            Some(stage) => stage.call(parts, body),
+            None => lost(Arc::clone(&responder)),
+        };
+        let step = Step::Way(CatchPanic::new(answer));
         ResponseFuture { step, responder, is_head, life }
     }
 

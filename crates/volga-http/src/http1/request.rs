@@ -2,10 +2,10 @@
 //!
 //! What it takes, it takes in one way only; what two readers could take for two different requests is refused, here and in [`strict`](super::strict).
 
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, take};
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
@@ -60,8 +60,11 @@ pub(crate) fn parse(
     else {
         return Err(StatusCode::BAD_REQUEST);
     };
-    // One copy of exactly the head, which the target and all values are slices of.
-    let shared = Bytes::copy_from_slice(&bytes[..length]);
+    // One copy of the head, which the target and all values are slices of. With a byte to spare it is one that is counted from the start, rather than made so
+    // by the first slice.
+    let mut copy = Vec::with_capacity(length + 1);
+    copy.extend_from_slice(&bytes[..length]);
+    let mut shared = Bytes::from(copy);
     let uri = Uri::from_maybe_shared(shared.slice(place(bytes, target.as_bytes())))
         .map_err(|_| StatusCode::BAD_REQUEST)?;
     if is_too_long(&uri) {
@@ -71,11 +74,15 @@ pub(crate) fn parse(
     let mut reader = Reader::new(if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 });
     let mut headers = headers();
     headers.reserve(parsed.headers.len());
-    for field in &*parsed.headers {
+    let mut fields = parsed.headers.iter();
+    while let Some(field) = fields.next() {
         let name =
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
-        let value = HeaderValue::from_maybe_shared(shared.slice(place(bytes, field.value)))
-            .map_err(|_| StatusCode::BAD_REQUEST)?;
+        let place = place(bytes, field.value);
+        // The last one has what the others share.
+        let is_last = fields.as_slice().is_empty();
+        let value = if is_last { only(take(&mut shared), place) } else { shared.slice(place) };
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| StatusCode::BAD_REQUEST)?;
         if reader.read(&name, &value)? {
             headers.append(name, value);
         }
@@ -177,6 +184,13 @@ fn place(bytes: &[u8], part: &[u8]) -> Range<usize> {
     let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
     // An empty part may lie anywhere.
     if part.is_empty() { 0..0 } else { start..start + part.len() }
+}
+
+/// These bytes and no others.
+fn only(mut bytes: Bytes, Range { start, end }: Range<usize>) -> Bytes {
+    bytes.truncate(end);
+    bytes.advance(start);
+    bytes
 }
 
 /// A number in digits and nothing else: no sign, no blank, no list.
