@@ -107,6 +107,8 @@ impl fmt::Debug for CancellationToken {
 }
 
 impl FromRequestParts for CancellationToken {
+    const SEES_EXTENSIONS: bool = false;
+
     fn needs(needs: &mut Needs) {
         needs.cancellation();
     }

@@ -93,6 +93,7 @@ pub struct DetachedArgs<Args> {
 
 impl<Args: HandlerArgs<Via>, Via> HandlerArgs<Via> for DetachedArgs<Args> {
     const PATH_ARGS: usize = Args::PATH_ARGS;
+    const SEES_EXTENSIONS: bool = Args::SEES_EXTENSIONS;
 
     fn needs(needs: &mut crate::Needs) {
         Args::needs(needs);

@@ -27,6 +27,12 @@ pub trait Endpoint: Send + Sync + 'static {
     fn needs(&self, needs: &mut Needs) {
         needs.anything();
     }
+
+    /// Whether it may look at the request's extensions. What the server would put there is left out where nobody does.
+    #[doc(hidden)]
+    fn sees_extensions(&self) -> bool {
+        true
+    }
 }
 
 /// A function that answers requests: async or not, with up to ten arguments.
@@ -56,6 +62,10 @@ pub trait HandlerArgs<Via>: Sized {
     /// How many path arguments they take.
     #[doc(hidden)]
     const PATH_ARGS: usize;
+
+    /// Whether one of them may look at the request's extensions.
+    #[doc(hidden)]
+    const SEES_EXTENSIONS: bool;
 
     #[doc(hidden)]
     fn needs(needs: &mut Needs);
@@ -204,6 +214,10 @@ where
     fn needs(&self, needs: &mut Needs) {
         Args::needs(needs);
     }
+
+    fn sees_extensions(&self) -> bool {
+        Args::SEES_EXTENSIONS
+    }
 }
 
 impl<H, Args, Via, Kind, Last> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, Last> {
@@ -225,6 +239,7 @@ where
 
 impl HandlerArgs<()> for () {
     const PATH_ARGS: usize = 0;
+    const SEES_EXTENSIONS: bool = false;
 
     fn needs(_: &mut Needs) {}
 
@@ -279,6 +294,7 @@ macro_rules! handlers {
             $last: FromRequest<Via>,
         {
             const PATH_ARGS: usize = $last::PATH_ARGS $(+ $arg::PATH_ARGS)*;
+            const SEES_EXTENSIONS: bool = $last::SEES_EXTENSIONS $(|| $arg::SEES_EXTENSIONS)*;
 
             fn needs(needs: &mut Needs) {
                 $( $arg::needs(needs); )*

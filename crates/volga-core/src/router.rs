@@ -9,7 +9,7 @@ use crate::{
     RouteFaults, RouterService, ServiceFaults, ServicesBuilder,
     route::{Pattern, Segment, Tree},
     service::{Miss, MissTarget, Misses, Target},
-    way::{Onward, Way},
+    way::Onward,
 };
 
 /// Endpoints by method and path.
@@ -311,7 +311,8 @@ impl Router {
             None => endpoint,
         });
         Target {
-            way: Way::new(way.into()),
+            sees_extensions: way.iter().any(|stage| stage.sees_extensions()),
+            stages: way.into(),
             needs,
             mapper: self.settings_at(spot).find_map(|settings| settings.mapper.clone()),
             body_limit: self

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
+use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body::Body;
 use tower_service::Service;
 
@@ -23,7 +23,7 @@ use crate::{
     request_context::{RequestContext, RequestLife},
     responder::Responder,
     route::{Found, Pattern, RouteInfo, Spans, Tree},
-    way::{Onward, Way},
+    way::{Way, lost},
 };
 
 /// Answers requests by the routes of a [`Router`](crate::Router). Clones share them.
@@ -42,11 +42,14 @@ struct Shared {
 
 /// Where a request goes, and who makes the responses of its errors.
 pub(crate) struct Target {
-    pub(crate) way: Way,
+    /// What stands on its way, the endpoint as the last.
+    pub(crate) stages: Arc<[Arc<dyn Endpoint>]>,
     pub(crate) mapper: Option<Arc<dyn MapError>>,
     pub(crate) body_limit: BodyLimit,
     /// Of the endpoint and all that stands around it.
     pub(crate) needs: Needs,
+    /// Whether anything on the way may look at the request's extensions.
+    pub(crate) sees_extensions: bool,
 }
 
 /// Where requests without a route go, by the paths of routes and the prefixes of scopes.
@@ -113,14 +116,38 @@ impl RouterService {
     /// - 400 for a path with a `%` that encodes nothing.
     pub fn respond(&self, request: HttpRequest) -> BoxFuture<HttpResponse> {
         let (head, body) = request.into_parts();
-        let response = self.answer(head, body);
+        let response = self.answer(head, body, |_| {});
         Box::pin(async move {
             let Ok(response) = response.await;
             response
         })
     }
 
-    fn answer(&self, head: request::Parts, body: HttpBody) -> ResponseFuture {
+    /// Answers a request of which its server knows more than the head says: `extend` puts that into its extensions.
+    ///
+    /// It is called only where something on the way of the request may look at them: middleware, a fallback, or an extractor that does not take its argument from
+    /// the head or the body alone.
+    pub fn call_extended<B>(
+        &self,
+        request: Request<B>,
+        extend: impl FnOnce(&mut Extensions),
+    ) -> ResponseFuture
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (head, body) = request.into_parts();
+        // Most requests have no body, and nothing needs no place on the heap.
+        let body = if body.is_end_stream() { HttpBody::empty() } else { HttpBody::new(body) };
+        self.answer(head, body, extend)
+    }
+
+    fn answer(
+        &self,
+        head: request::Parts,
+        body: HttpBody,
+        extend: impl FnOnce(&mut Extensions),
+    ) -> ResponseFuture {
         let is_head = head.method == Method::HEAD;
         let mut spans = Spans::default();
         let (target, args, why) =
@@ -136,11 +163,14 @@ impl RouterService {
             };
         let mut parts = RequestParts::new(head, args, &body);
         let mut life = None;
-        if let Some(Target { way, mapper, body_limit, needs }) = target {
+        if let Some(Target { stages, mapper, body_limit, needs, sees_extensions }) = target {
+            if *sees_extensions {
+                extend(&mut parts.extensions);
+            }
             *parts.context_mut() = RequestContext::new(&self.shared.app);
             life = Some(RequestLife::begin(needs, &mut parts)).filter(RequestLife::is_needed);
             let carried = parts.carried_mut();
-            carried.way = way.clone();
+            carried.way = Way::begun(stages);
             carried.body_limit = *body_limit;
             parts.set_mapper(mapper.clone());
         }
@@ -150,7 +180,11 @@ impl RouterService {
         }
         let responder = parts.responder();
         // Handlers catch their own panics; this is for middleware.
-        let step = Step::Way(CatchPanic::new(Onward.call(parts, body)));
+        let answer = match target.and_then(|target| target.stages.first()) {
+            Some(stage) => stage.call(parts, body),
+            None => lost(Arc::clone(&responder)),
+        };
+        let step = Step::Way(CatchPanic::new(answer));
         ResponseFuture { step, responder, is_head, life }
     }
 
@@ -213,10 +247,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let (head, body) = request.into_parts();
-        // Most requests have no body, and nothing needs no place on the heap.
-        let body = if body.is_end_stream() { HttpBody::empty() } else { HttpBody::new(body) };
-        self.answer(head, body)
+        self.call_extended(request, |_| {})
     }
 }
 
@@ -386,7 +417,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::{HandlerEndpoint, Router};
+    use crate::{Extension, HandlerEndpoint, Place, Router, ScopeId, TapRequest, Text};
 
     async fn ask(service: &RouterService, method: Method, path: &str) -> HttpResponse {
         let request = Request::builder().method(method).uri(path).body(HttpBody::empty()).unwrap();
@@ -430,6 +461,60 @@ mod tests {
         assert_eq!(response.headers()["content-length"], "4");
         assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
         assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
+
+    /// Whether the server is asked what it knows, and whether the handler finds it.
+    async fn extended(router: Router, path: &str) -> (bool, bool) {
+        let service = router.into_service().unwrap();
+        let mut is_asked = false;
+        let request = Request::get(path).body(HttpBody::empty()).unwrap();
+        let response = service.call_extended(request, |extensions| {
+            is_asked = true;
+            extensions.insert("known");
+        });
+        let Ok(response) = response.await;
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        (is_asked, &*text == b"known")
+    }
+
+    #[tokio::test]
+    async fn what_the_server_knows_is_there_wherever_anything_may_look_for_it() {
+        fn map(router: &mut Router) {
+            router.map(Method::GET, "/none", HandlerEndpoint::new(|| ""));
+            router.map(Method::GET, "/{a}/head", HandlerEndpoint::new(|_: u8, _: Method| ""));
+            router.map(
+                Method::GET,
+                "/body",
+                HandlerEndpoint::new(async |_: Result<Text, Error>| ""),
+            );
+            router.map(Method::GET, "/{a}/seen", HandlerEndpoint::new(sees));
+            router.map(Method::GET, "/request", HandlerEndpoint::new(has));
+        }
+        async fn sees(_: u8, text: Option<Extension<&'static str>>, _: Method) -> &'static str {
+            text.map_or("", |text| *text)
+        }
+        async fn has(request: HttpRequest) -> &'static str {
+            request.extensions().get().copied().unwrap_or_default()
+        }
+        for (path, is_asked, is_found) in [
+            ("/none", false, false),
+            ("/1/head", false, false),
+            ("/body", false, false),
+            ("/1/seen", true, true),
+            ("/request", true, true),
+            ("/nowhere", true, false),
+        ] {
+            let mut router = Router::new();
+            map(&mut router);
+            assert_eq!(extended(router, path).await, (is_asked, is_found), "{path}");
+        }
+        let mut router = Router::new();
+        map(&mut router);
+        router.add_middleware(
+            Place::Scope(ScopeId::ROOT),
+            TapRequest::new(|_: &mut RequestParts| {}),
+        );
+        assert!(extended(router, "/none").await.0, "middleware may look at anything");
     }
 
     #[test]

@@ -15,8 +15,9 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    pub(crate) fn new(stages: Arc<[Arc<dyn Endpoint>]>) -> Self {
-        Self { stages: Some(stages), at: 0 }
+    /// The way of a request that is at the first of the stages. Where there is no other, it need not know any.
+    pub(crate) fn begun(stages: &Arc<[Arc<dyn Endpoint>]>) -> Self {
+        Self { stages: (stages.len() > 1).then(|| Arc::clone(stages)), at: 1 }
     }
 
     fn next(&mut self) -> Option<Arc<dyn Endpoint>> {
@@ -39,7 +40,7 @@ impl Endpoint for Onward {
 }
 
 /// A tower layer has sent on a request of its own, which has no way.
-fn lost(responder: Arc<Responder>) -> BoxFuture<HttpResponse> {
+pub(crate) fn lost(responder: Arc<Responder>) -> BoxFuture<HttpResponse> {
     let error = crate::Error::server_error(
         "a layer replaced the request and lost its extensions; it must keep them",
     );

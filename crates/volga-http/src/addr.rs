@@ -1,6 +1,9 @@
 //! What a request knows of its connection.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use http::Extensions;
 
 /// The address of the client's end of the connection, an extension of every request that came over TCP.
 ///
@@ -27,20 +30,26 @@ impl PeerAddr {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct LocalAddr(pub SocketAddr);
 
-/// Both ends of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Ends {
-    Tcp {
-        peer: PeerAddr,
-        local: LocalAddr,
-    },
-    #[cfg(unix)]
-    Unix,
-}
+/// Both ends of a connection, where they have addresses: over TCP they do. A pointer; clones share what it points to.
+#[derive(Clone, Debug)]
+pub struct Ends(Option<Arc<(PeerAddr, LocalAddr)>>);
 
 impl Ends {
     pub(crate) fn tcp(peer: SocketAddr, local: SocketAddr) -> Self {
-        Self::Tcp { peer: PeerAddr(peer), local: LocalAddr(local) }
+        Self(Some(Arc::new((PeerAddr(peer), LocalAddr(local)))))
+    }
+
+    /// Ends without addresses.
+    pub(crate) fn unnamed() -> Self {
+        Self(None)
+    }
+
+    /// Puts the addresses into the extensions of a request.
+    pub fn extend(&self, extensions: &mut Extensions) {
+        if let Some((peer, local)) = self.0.as_deref() {
+            extensions.insert(*peer);
+            extensions.insert(*local);
+        }
     }
 }
 

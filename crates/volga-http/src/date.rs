@@ -7,24 +7,30 @@ use http::HeaderValue;
 
 /// Appends the whole line of an HTTP/1 head.
 pub(crate) fn push_date(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"date: ");
-    out.extend_from_slice(date().as_bytes());
-    out.extend_from_slice(b"\r\n");
+    with_date(|date| {
+        for part in [&b"date: "[..], date.as_bytes(), b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    });
 }
 
-/// The time now, as the field has it. It is written anew once a second on each thread, and else only counted.
+/// The time now, as the field has it.
 pub(crate) fn date() -> HeaderValue {
+    with_date(HeaderValue::clone)
+}
+
+/// Shows the time now. It is written anew once a second on each thread.
+fn with_date<T>(show: impl FnOnce(&HeaderValue) -> T) -> T {
     thread_local! {
         static WRITTEN: RefCell<Option<(u64, HeaderValue)>> = const { RefCell::new(None) };
     }
     let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    WRITTEN.with_borrow_mut(|written| match written {
-        Some((then, value)) if *then == second => value.clone(),
-        _ => {
-            let value = write(second);
-            *written = Some((second, value.clone()));
-            value
+    WRITTEN.with_borrow_mut(|written| {
+        let (then, value) = written.get_or_insert_with(|| (second, write(second)));
+        if *then != second {
+            (*then, *value) = (second, write(second));
         }
+        show(value)
     })
 }
 

@@ -101,7 +101,7 @@ mod transport;
 #[cfg(unix)]
 mod unix_socket;
 
-pub use addr::{LocalAddr, PeerAddr};
+pub use addr::{Ends, LocalAddr, PeerAddr};
 pub use bind::bind;
 pub use bind_target::BindTarget;
 pub use body::{RequestBody, RequestBodyError};

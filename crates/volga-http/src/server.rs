@@ -30,6 +30,7 @@ use crate::limits::{
 };
 use crate::listener::{Accepted, Listener};
 use crate::probes::Probes;
+use crate::service::Requests;
 use crate::socket::Socket;
 use crate::stages::Stages;
 use crate::tasks::roll_call;
@@ -133,11 +134,11 @@ impl Server {
         self
     }
 
-    /// Accepts from all `listeners`, those of [`bind`](crate::bind()) or of tokio, and answers each request with a clone of
+    /// Accepts from all `listeners`, those of [`bind`](crate::bind()) or of tokio, and answers requests with clones of
     /// `service`, until the drain is over.
     ///
     /// Requests over TCP carry [`PeerAddr`](crate::PeerAddr) and [`LocalAddr`](crate::LocalAddr) as extensions. The service is called
-    /// once it is ready; on HTTP/1 one request of a connection runs at a time, on HTTP/2 each in a task of its own. Header
+    /// once it is ready; on HTTP/1 one request of a connection runs at a time, and one clone answers them all, on HTTP/2 each has a clone and a task of its own. Header
     /// fields that HTTP/2 forbids (`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`, `upgrade`) are not
     /// sent there.
     ///
@@ -176,6 +177,48 @@ impl Server {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
+        let requests = move |ends| Requests { service: service.clone(), ends };
+        self.serve_connections(listeners, requests).await
+    }
+
+    /// As [`serve`](Self::serve), with a service for each connection, which `make` makes of its ends: it is called at the beginning, and again after a long-lived
+    /// response. The requests do not carry the addresses then, unless the service [puts them there](Ends::extend): so one that knows that nobody will look saves that.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`](Self::serve); so are its panics, and its cancel safety.
+    pub async fn serve_each<S, B>(
+        self,
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
+        mut make: impl FnMut(Ends) -> S + Send + 'static,
+    ) -> io::Result<Drained>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let requests = move |ends| Requests { service: make(ends), ends: Ends::unnamed() };
+        self.serve_connections(listeners, requests).await
+    }
+
+    async fn serve_connections<S, B>(
+        self,
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
+        requests: impl FnMut(Ends) -> Requests<S> + Send + 'static,
+    ) -> io::Result<Drained>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let listeners: Vec<Listener> = listeners.into_iter().map(Into::into).collect();
         if listeners.is_empty() {
             return Err(io::Error::new(
@@ -187,7 +230,7 @@ impl Server {
         listeners.iter().for_each(|listener| listener.prepare(probes));
         // A task of its own: each connection that comes or ends wakes it, and to wake the future that a runtime blocks on costs a system call.
         let mut task = JoinSet::new();
-        task.spawn(self.run(Acceptor::new(listeners), service));
+        task.spawn(self.run(Acceptor::new(listeners), requests));
         match task.join_next().await {
             Some(Ok(drained)) => Ok(drained),
             Some(Err(error)) => match error.try_into_panic() {
@@ -198,7 +241,11 @@ impl Server {
         }
     }
 
-    async fn run<S, B>(self, mut acceptor: Acceptor, service: S) -> Drained
+    async fn run<S, B>(
+        self,
+        mut acceptor: Acceptor,
+        requests: impl FnMut(Ends) -> Requests<S> + Send + 'static,
+    ) -> Drained
     where
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
             + Clone
@@ -218,7 +265,7 @@ impl Server {
             self.drain.clone(),
             alive.clone(),
         );
-        let mut stages = Stages::new(connections, service, alive);
+        let mut stages = Stages::new(connections, requests, alive);
         let mut started = pin!(self.drain.started());
 
         let drained = loop {
@@ -293,7 +340,7 @@ fn admit(accepted: Accepted, admission: &Admission, open: usize) -> Result<(Sock
             Ok((socket, Ends::tcp(peer, local)))
         }
         #[cfg(unix)]
-        Accepted::Unix(stream) => Ok((Socket::Unix(Box::new(stream)), Ends::Unix)),
+        Accepted::Unix(stream) => Ok((Socket::Unix(Box::new(stream)), Ends::unnamed())),
     }
 }
 

@@ -11,30 +11,35 @@ use tower_service::Service;
 use crate::addr::Ends;
 use crate::body::RequestBody;
 
-/// The requests of one connection, each answered by a clone of the service.
+/// The requests of one connection, and the service that answers them.
 #[derive(Clone, Debug)]
 pub(crate) struct Requests<S> {
     pub(crate) service: S,
     pub(crate) ends: Ends,
 }
 
-impl<S> Requests<S> {
-    /// The answer to a request, made as it is polled.
+impl<S: Service<Request<RequestBody>, Error = Infallible>> Requests<S> {
+    /// Waits until the service is ready for a request.
+    #[inline]
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.service.poll_ready(cx).map(|Ok(())| ())
+    }
+
+    /// The answer to a request, for which the service is ready. One after another they need no clone of the service each.
+    #[inline]
+    pub(crate) fn call(&mut self, mut request: Request<RequestBody>) -> S::Future {
+        self.ends.extend(request.extensions_mut());
+        self.service.call(request)
+    }
+
+    /// The answer to a request that waits beside others, made as it is polled.
     #[inline]
     pub(crate) fn answer(&self, mut request: Request<RequestBody>) -> Answer<S, S::Future>
     where
-        S: Service<Request<RequestBody>> + Clone,
+        S: Clone,
     {
-        match self.ends {
-            Ends::Tcp { peer, local } => {
-                request.extensions_mut().insert(peer);
-                request.extensions_mut().insert(local);
-            }
-            #[cfg(unix)]
-            Ends::Unix => {}
-        }
-        // A clone for each request, because readiness belongs to the very instance that reported it, and requests of one
-        // HTTP/2 connection wait side by side.
+        self.ends.extend(request.extensions_mut());
+        // A clone for each request, because readiness belongs to the very instance that reported it.
         Answer::Waiting { service: self.service.clone(), request: Some(request) }
     }
 }

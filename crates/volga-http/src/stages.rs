@@ -23,15 +23,17 @@ use crate::transport::Transport;
 ///
 /// A stage's task ends with what comes next, which then is spawned here: so a connection is always exactly one task of this set, and never larger than
 /// its stage.
-pub(crate) struct Stages<S, B> {
+pub(crate) struct Stages<R, B> {
     tasks: JoinSet<Next<Socket, B>>,
     connections: Arc<Connections>,
-    service: S,
+    /// Makes what answers the requests of a connection.
+    requests: R,
     alive: Alive,
 }
 
-impl<S, B> Stages<S, B>
+impl<R, S, B> Stages<R, B>
 where
+    R: FnMut(Ends) -> Requests<S>,
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
         + Clone
         + Send
@@ -40,13 +42,13 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(crate) fn new(connections: Connections, service: S, alive: Alive) -> Self {
-        Self { tasks: JoinSet::new(), connections: Arc::new(connections), service, alive }
+    pub(crate) fn new(connections: Connections, requests: R, alive: Alive) -> Self {
+        Self { tasks: JoinSet::new(), connections: Arc::new(connections), requests, alive }
     }
 
     /// Begins a connection.
     pub(crate) fn open(&mut self, io: Socket, ends: Ends) {
-        let requests = self.requests(ends);
+        let requests = (self.requests)(ends);
         let connections = Arc::clone(&self.connections);
         self.spawn(async move { connections.serve(io, requests).await });
     }
@@ -85,14 +87,10 @@ where
     fn reopen(&mut self, io: Socket, received: Bytes) -> bool {
         // Asked again, rather than kept in a stream that may wait for hours.
         let Ok(ends) = io.ends() else { return false };
-        let requests = self.requests(ends);
+        let requests = (self.requests)(ends);
         let connections = Arc::clone(&self.connections);
         self.spawn(async move { connections.http1.serve(io, received, requests).await });
         true
-    }
-
-    fn requests(&self, ends: Ends) -> Requests<S> {
-        Requests { service: self.service.clone(), ends }
     }
 
     fn spawn(&mut self, stage: impl Future<Output = Next<Socket, B>> + Send + 'static) {

@@ -57,7 +57,7 @@ impl Transport for TcpStream {
 #[cfg(unix)]
 impl Transport for UnixStream {
     fn ends(&self) -> io::Result<Ends> {
-        Ok(Ends::Unix)
+        Ok(Ends::unnamed())
     }
 
     poll_left!();

@@ -13,6 +13,7 @@ use volga_http::{BindTarget, Listener, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
 use crate::{
     Counters, Group, ShutdownHandle,
+    answering::Answering,
     ending::{Before, Ending, Hook},
     endpoint::Streams,
     exit::ShutdownError,
@@ -285,7 +286,7 @@ impl App {
                 let mut out = io::stdout();
                 let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
             }
-            server.serve(listeners, service).await
+            server.serve_each(listeners, move |ends| Answering::new(service.clone(), ends)).await
         };
         ending.conduct(serving).await
     }

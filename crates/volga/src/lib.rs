@@ -49,6 +49,7 @@
 //!
 //! The guide is in the repository, under `docs`.
 
+mod answering;
 mod app;
 mod client_addr;
 mod counters;

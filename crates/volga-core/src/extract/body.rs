@@ -14,6 +14,8 @@ pub(super) async fn read_all(body: HttpBody) -> Result<Bytes, ExtractError> {
 }
 
 impl FromRequest for HttpBody {
+    const SEES_EXTENSIONS: bool = false;
+
     fn needs(_: &mut crate::Needs) {}
 
     async fn from_request(_: RequestParts, body: HttpBody) -> Result<Self, Error> {
@@ -31,6 +33,8 @@ impl FromRequest for HttpRequest {
 
 /// The whole body, whatever its content type.
 impl FromRequest for Bytes {
+    const SEES_EXTENSIONS: bool = false;
+
     fn needs(_: &mut crate::Needs) {}
 
     async fn from_request(_: RequestParts, body: HttpBody) -> Result<Self, Error> {
@@ -54,6 +58,8 @@ impl FromRequest for Bytes {
 pub struct Text(pub String);
 
 impl FromRequest for Text {
+    const SEES_EXTENSIONS: bool = false;
+
     fn needs(_: &mut crate::Needs) {}
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {

@@ -41,6 +41,8 @@ impl<T> Header<T> {
 }
 
 impl<T: TypedHeader> FromRequestParts for Header<T> {
+    const SEES_EXTENSIONS: bool = false;
+
     fn needs(_: &mut crate::Needs) {}
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {

@@ -49,6 +49,8 @@ impl<T> Json<T> {
 }
 
 impl<T: DeserializeOwned> FromRequest for Json<T> {
+    const SEES_EXTENSIONS: bool = false;
+
     fn needs(_: &mut crate::Needs) {}
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {

@@ -63,6 +63,10 @@ pub trait FromRequestParts: Sized {
     #[doc(hidden)]
     const PATH_ARGS: usize = 0;
 
+    /// Whether it may look at the request's extensions. One that takes nothing else than what it says cannot.
+    #[doc(hidden)]
+    const SEES_EXTENSIONS: bool = true;
+
     /// Tells what it uses besides the request, so that a service that is missing is found at start-up. One that does not tell may use anything.
     fn needs(needs: &mut Needs) {
         needs.anything();
@@ -109,6 +113,10 @@ pub trait FromRequest<Via = ViaRequest>: Sized {
     #[doc(hidden)]
     const PATH_ARGS: usize = 0;
 
+    /// Whether it may look at the request's extensions. One that takes nothing else than what it says cannot.
+    #[doc(hidden)]
+    const SEES_EXTENSIONS: bool = true;
+
     /// Whether a body whose length is known to be beyond the limit is refused before it is asked for the argument.
     #[doc(hidden)]
     const REFUSES_LARGE: bool = true;
@@ -140,6 +148,7 @@ pub enum ViaRequest {}
 #[diagnostic::do_not_recommend]
 impl<T: FromRequestParts> FromRequest<ViaParts> for T {
     const PATH_ARGS: usize = T::PATH_ARGS;
+    const SEES_EXTENSIONS: bool = T::SEES_EXTENSIONS;
     const REFUSES_LARGE: bool = false;
 
     fn needs(needs: &mut Needs) {

@@ -79,6 +79,8 @@ impl<T> Stream for NdJson<T> {
 }
 
 impl<T: DeserializeOwned + 'static> FromRequest for NdJson<T> {
+    const SEES_EXTENSIONS: bool = false;
+
     fn needs(_: &mut crate::Needs) {}
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {

@@ -37,6 +37,7 @@ pub trait MayBeAbsent {
 
 impl<T: FromRequestParts + MayBeAbsent> FromRequestParts for Option<T> {
     const PATH_ARGS: usize = T::PATH_ARGS;
+    const SEES_EXTENSIONS: bool = T::SEES_EXTENSIONS;
 
     fn needs(needs: &mut crate::Needs) {
         needs.optional(T::needs);
@@ -48,6 +49,8 @@ impl<T: FromRequestParts + MayBeAbsent> FromRequestParts for Option<T> {
 }
 
 impl<T: FromRequest + MayBeAbsent> FromRequest for Option<T> {
+    const SEES_EXTENSIONS: bool = T::SEES_EXTENSIONS;
+
     fn needs(needs: &mut crate::Needs) {
         needs.optional(T::needs);
     }
@@ -60,6 +63,7 @@ impl<T: FromRequest + MayBeAbsent> FromRequest for Option<T> {
 /// The handler gets the error and decides.
 impl<T: FromRequestParts> FromRequestParts for Result<T, Error> {
     const PATH_ARGS: usize = T::PATH_ARGS;
+    const SEES_EXTENSIONS: bool = T::SEES_EXTENSIONS;
 
     fn needs(needs: &mut crate::Needs) {
         needs.optional(T::needs);
@@ -72,6 +76,7 @@ impl<T: FromRequestParts> FromRequestParts for Result<T, Error> {
 
 /// The handler gets the error and decides.
 impl<T: FromRequest> FromRequest for Result<T, Error> {
+    const SEES_EXTENSIONS: bool = T::SEES_EXTENSIONS;
     const REFUSES_LARGE: bool = false;
 
     fn needs(needs: &mut crate::Needs) {

@@ -7,6 +7,8 @@ use crate::{Error, FromRequestParts, RequestParts};
 macro_rules! parts {
     ($($type:ty: $field:ident;)*) => { $(
         impl FromRequestParts for $type {
+            const SEES_EXTENSIONS: bool = false;
+
             fn needs(_: &mut crate::Needs) {}
 
             async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {

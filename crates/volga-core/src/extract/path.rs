@@ -48,6 +48,8 @@ impl<T> Path<T> {
 }
 
 impl<T: DeserializeOwned> FromRequestParts for Path<T> {
+    const SEES_EXTENSIONS: bool = false;
+
     fn needs(_: &mut crate::Needs) {}
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {

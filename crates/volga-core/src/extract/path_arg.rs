@@ -53,6 +53,7 @@ pub trait FromPathArg: Sized {
 #[diagnostic::do_not_recommend]
 impl<T: FromPathArg> FromRequestParts for T {
     const PATH_ARGS: usize = 1;
+    const SEES_EXTENSIONS: bool = false;
 
     fn needs(_: &mut crate::Needs) {}
 

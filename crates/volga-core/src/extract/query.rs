@@ -50,6 +50,8 @@ impl<T> Query<T> {
 }
 
 impl<T: DeserializeOwned> FromRequestParts for Query<T> {
+    const SEES_EXTENSIONS: bool = false;
+
     fn needs(_: &mut crate::Needs) {}
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {

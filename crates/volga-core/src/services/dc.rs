@@ -33,6 +33,8 @@ impl<T: ?Sized> Dc<T> {
 }
 
 impl<T: ?Sized + Send + Sync + 'static> FromRequestParts for Dc<T> {
+    const SEES_EXTENSIONS: bool = false;
+
     fn needs(needs: &mut Needs) {
         needs.service::<T>();
     }

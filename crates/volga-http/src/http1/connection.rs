@@ -74,22 +74,23 @@ impl<I: Transport> Connection<I> {
         self.received.bytes().iter().all(|byte| matches!(byte, b'\r' | b'\n'))
     }
 
-    /// Reads the next head. `ending` says whether the server ends, which an idle connection does not outlive.
+    /// Reads the next head into `head`. `ending` says whether the server ends, which an idle connection does not outlive.
     pub(crate) fn poll_head(
         &mut self,
+        head: &mut Option<Head>,
         cx: &mut Context<'_>,
         ending: impl FnOnce(&mut Context<'_>) -> Poll<()>,
-    ) -> Poll<Result<Head, Unheard>> {
+    ) -> Poll<Result<(), Unheard>> {
         if self.in_turn >= REQUESTS_PER_TURN {
             self.in_turn = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let head = self.poll_read_head(cx);
-        if head.is_ready() {
+        let read = self.poll_read_head(head, cx);
+        if read.is_ready() {
             self.timer.stop();
             self.in_turn += 1;
-            return head;
+            return read;
         }
         self.in_turn = 0;
         // Only after what was received was seen.
@@ -99,14 +100,18 @@ impl<I: Transport> Connection<I> {
         Poll::Pending
     }
 
-    fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Unheard>> {
+    fn poll_read_head(
+        &mut self,
+        head: &mut Option<Head>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Unheard>> {
         loop {
             if self.may_be_whole() {
-                match request::parse(self.received.bytes(), spare::take) {
-                    Ok(Some((head, length))) => {
+                match request::parse(self.received.bytes(), spare::take, head) {
+                    Ok(Some(length)) => {
                         self.received.consume(length);
                         self.searched = 0;
-                        return Poll::Ready(Ok(head));
+                        return Poll::Ready(Ok(()));
                     }
                     Ok(None) => {}
                     Err(status) => return Poll::Ready(Err(Unheard::Refused(status))),
@@ -121,24 +126,16 @@ impl<I: Transport> Connection<I> {
                 }
                 if !received.is_empty() {
                     received.push(bytes);
-                    return Ok(None);
+                    return Ok(false);
                 }
                 // As a rule a head comes whole and alone: then it is not copied twice.
-                match request::parse(bytes, spare::take) {
-                    Ok(Some((head, length))) => {
-                        received.push(&bytes[length..]);
-                        Ok(Some(head))
-                    }
-                    Ok(None) => {
-                        received.push(bytes);
-                        Ok(None)
-                    }
-                    Err(status) => Err(Unheard::Refused(status)),
-                }
+                let length = request::parse(bytes, spare::take, head).map_err(Unheard::Refused)?;
+                received.push(&bytes[length.unwrap_or(0)..]);
+                Ok(length.is_some())
             });
             match ready!(read) {
-                Ok(Ok(None)) => {}
-                Ok(Ok(Some(head))) => return Poll::Ready(Ok(head)),
+                Ok(Ok(false)) => {}
+                Ok(Ok(true)) => return Poll::Ready(Ok(())),
                 Ok(Err(unheard)) => return Poll::Ready(Err(unheard)),
                 Err(_) => return Poll::Ready(Err(Unheard::Over)),
             }
@@ -300,7 +297,9 @@ mod tests {
     }
 
     async fn head(connection: &mut Connection<DuplexStream>) -> Result<Head, Unheard> {
-        poll_fn(|cx| connection.poll_head(cx, |_| Poll::Pending)).await
+        let mut head = None;
+        poll_fn(|cx| connection.poll_head(&mut head, cx, |_| Poll::Pending)).await?;
+        Ok(head.expect("it was read"))
     }
 
     #[tokio::test(start_paused = true)]
@@ -312,7 +311,7 @@ mod tests {
                 client
             });
             for _ in 0..2 {
-                assert_eq!(head(&mut connection).await.expect("a head").uri, "/", "{size}");
+                assert_eq!(head(&mut connection).await.expect("a head").parts.uri, "/", "{size}");
             }
             assert!(connection.is_idle(), "{size}");
             drop(sending.await.expect("no panic"));
@@ -339,8 +338,9 @@ mod tests {
         {
             let (mut client, mut connection) = connect(1024);
             client.write_all(sent).await.expect("room");
-            let head = poll_fn(|cx| connection.poll_head(cx, |_| Poll::Ready(())));
-            let over = timeout(Duration::ZERO, head).await;
+            let mut head = None;
+            let read = poll_fn(|cx| connection.poll_head(&mut head, cx, |_| Poll::Ready(())));
+            let over = timeout(Duration::ZERO, read).await;
             assert_eq!(over.is_ok(), is_idle, "{sent:?}");
         }
     }

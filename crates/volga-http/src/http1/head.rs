@@ -186,16 +186,18 @@ fn push_connection(
     terms: Terms,
     out: &mut Vec<u8>,
 ) {
-    let own = headers.get_all(CONNECTION);
     let token = match (terms.is_http_10, keep_alive) {
         (true, true) => Some("keep-alive"),
         (false, false) => Some("close"),
         (true, false) | (false, true) => None,
     };
-    let token = token.filter(|token| !has_own || !own.iter().any(|value| names(value, token)));
-    if has_own || token.is_some() {
-        push_list(CONNECTION.as_str(), own, token, out);
+    // As a rule there is nothing to say, and then nothing is looked up.
+    if !has_own && token.is_none() {
+        return;
     }
+    let own = headers.get_all(CONNECTION);
+    let token = token.filter(|token| !own.iter().any(|value| names(value, token)));
+    push_list(CONNECTION.as_str(), own, token, out);
 }
 
 /// All values of a field in one line, and one more.

@@ -2,11 +2,13 @@
 //!
 //! To put a timer into the runtime's wheel for each head, and to take it out again, costs more than to parse the request. So the timer of a connection stays in
 //! the wheel when a head has come, and is set anew only when it fires too early for the head that is waited for now: at most once in the time that a head may take.
+//! Nor is it polled for each head: it knows whom to wake already.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The timer of one connection.
@@ -16,19 +18,29 @@ pub(crate) struct HeadTimer {
     /// Until when the head must be there that is waited for.
     deadline: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer wakes when it fires.
+    waker: Option<Waker>,
 }
 
 impl HeadTimer {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, deadline: None, timer: None }
+        Self { limit, deadline: None, timer: None, waker: None }
     }
 
     /// Waits until a head is late. The time runs from the first call after the last [`stop`](Self::stop).
     pub(crate) fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.limit);
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let is_known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_known && !timer.is_elapsed() {
+            return Poll::Pending;
+        }
         loop {
-            ready!(timer.as_mut().poll(cx));
+            // Not bound to the task's budget: one that is used up would put it off, and it would not know whom to wake.
+            if pin!(unconstrained(timer.as_mut())).poll(cx).is_pending() {
+                self.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
             if deadline <= timer.deadline() {
                 return Poll::Ready(());
             }
@@ -64,6 +76,17 @@ mod tests {
         }
         let start = Instant::now();
         poll_fn(|cx| timer.poll_late(cx)).await;
+        assert_eq!(start.elapsed(), LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_last_is_woken() {
+        let mut timer = HeadTimer::new(LIMIT);
+        let start = Instant::now();
+        for _ in 0..2 {
+            assert!(timer.poll_late(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        timeout(2 * LIMIT, poll_fn(|cx| timer.poll_late(cx))).await.expect("it is woken");
         assert_eq!(start.elapsed(), LIMIT);
     }
 

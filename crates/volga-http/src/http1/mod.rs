@@ -28,7 +28,7 @@ mod trailers;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ impl Http1 {
         self: &Arc<Self>,
         io: I,
         received: Bytes,
-        requests: Requests<S>,
+        mut requests: Requests<S>,
     ) -> Next<I, B>
     where
         I: Transport,
@@ -102,16 +102,24 @@ impl Http1 {
         drop(received);
         let mut started = pin!(self.drain.started());
         let refused = loop {
-            let head = poll_fn(|cx| connection.poll_head(cx, |cx| started.as_mut().poll(cx)));
-            let head = match head.await {
-                Ok(head) => head,
+            let mut head = None;
+            let read =
+                poll_fn(|cx| connection.poll_head(&mut head, cx, |cx| started.as_mut().poll(cx)));
+            match read.await {
+                Ok(()) => {}
                 Err(Unheard::Refused(status)) => break status,
                 Err(Unheard::Over) => return Next::Closed,
-            };
+            }
+            let Some(head) = head else { return Next::Closed };
             let terms = head.terms;
             let response = {
                 let request = open(&mut connection, head);
-                let mut answer = pin!(requests.answer(request));
+                let mut ready = poll_fn(|cx| requests.poll_ready(cx));
+                let ready = poll_fn(|cx| connection.poll_answer(Pin::new(&mut ready), cx));
+                if ready.await.is_none() {
+                    return Next::Closed;
+                }
+                let mut answer = pin!(requests.call(request));
                 poll_fn(|cx| connection.poll_answer(answer.as_mut(), cx)).await
             };
             let Some(Ok(response)) = response else { return Next::Closed };
@@ -177,12 +185,7 @@ impl Http1 {
 /// The request whose head was read.
 fn open<I: Transport>(connection: &mut Connection<I>, head: Head) -> Request<RequestBody> {
     let body = connection.open_body(head.body, head.expects_continue);
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method;
-    *request.uri_mut() = head.uri;
-    *request.version_mut() = head.version;
-    *request.headers_mut() = head.headers;
-    request
+    Request::from_parts(head.parts, body)
 }
 
 /// Writes the head of an answer, and says how its body goes out, and whether as a stage of its own.
@@ -209,7 +212,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
     use std::task::{Context, Poll};
 
     use http_body_util::BodyExt;

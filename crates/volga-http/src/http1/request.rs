@@ -2,12 +2,13 @@
 //!
 //! What it takes, it takes in one way only; what two readers could take for two different requests is refused, here and in [`strict`](super::strict).
 
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, take};
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use httparse::Status;
 
 use super::strict::{self, Hosts};
@@ -18,10 +19,7 @@ use crate::target::is_too_long;
 /// The head of a request, and what it says of all that belongs to it.
 #[derive(Debug)]
 pub(crate) struct Head {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    pub(crate) version: Version,
-    pub(crate) headers: HeaderMap,
+    pub(crate) parts: Parts,
     /// What its answer must be like.
     pub(crate) terms: Terms,
     pub(crate) body: BodyLength,
@@ -36,13 +34,15 @@ pub(crate) enum BodyLength {
     Chunked,
 }
 
-/// Reads a head, and says how many bytes it has; `None` while it is not whole. What is in `headers` is dropped, and its room used again.
+/// Reads a head into `head`, and says how many bytes it has; `None` while it is not whole. It is put together in its place, for it is large and would else be
+/// moved from each caller to the next. What is in `headers` is dropped, and its room used again.
 ///
 /// The error is the status to answer with. Where the request would end is then not certain, so nothing after it may be read.
 pub(crate) fn parse(
     bytes: &[u8],
     headers: impl FnOnce() -> HeaderMap,
-) -> Result<Option<(Head, usize)>, StatusCode> {
+    head: &mut Option<Head>,
+) -> Result<Option<usize>, StatusCode> {
     let mut fields = [MaybeUninit::uninit(); MAX_HEAD_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     let length = match parsed.parse_with_uninit_headers(bytes, &mut fields) {
@@ -60,8 +60,11 @@ pub(crate) fn parse(
     else {
         return Err(StatusCode::BAD_REQUEST);
     };
-    // One copy of exactly the head, which the target and all values are slices of.
-    let shared = Bytes::copy_from_slice(&bytes[..length]);
+    // One copy of the head, which the target and all values are slices of. With a byte to spare it is one that is counted from the start, rather than made so
+    // by the first slice.
+    let mut copy = Vec::with_capacity(length + 1);
+    copy.extend_from_slice(&bytes[..length]);
+    let mut shared = Bytes::from(copy);
     let uri = Uri::from_maybe_shared(shared.slice(place(bytes, target.as_bytes())))
         .map_err(|_| StatusCode::BAD_REQUEST)?;
     if is_too_long(&uri) {
@@ -71,11 +74,15 @@ pub(crate) fn parse(
     let mut reader = Reader::new(if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 });
     let mut headers = headers();
     headers.reserve(parsed.headers.len());
-    for field in &*parsed.headers {
+    let mut fields = parsed.headers.iter();
+    while let Some(field) = fields.next() {
         let name =
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
-        let value = HeaderValue::from_maybe_shared(shared.slice(place(bytes, field.value)))
-            .map_err(|_| StatusCode::BAD_REQUEST)?;
+        let place = place(bytes, field.value);
+        // The last one has what the others share.
+        let is_last = fields.as_slice().is_empty();
+        let value = if is_last { only(take(&mut shared), place) } else { shared.slice(place) };
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| StatusCode::BAD_REQUEST)?;
         if reader.read(&name, &value)? {
             headers.append(name, value);
         }
@@ -88,16 +95,14 @@ pub(crate) fn parse(
         keep_alive,
         takes_trailers: reader.takes_trailers,
     };
-    let head = Head {
-        method,
-        uri,
-        version: reader.version,
-        headers,
-        terms,
-        body,
-        expects_continue: reader.expects_continue && !terms.is_http_10,
-    };
-    Ok(Some((head, length)))
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = method;
+    parts.uri = uri;
+    parts.version = reader.version;
+    parts.headers = headers;
+    let expects_continue = reader.expects_continue && !terms.is_http_10;
+    *head = Some(Head { parts, terms, body, expects_continue });
+    Ok(Some(length))
 }
 
 /// What the fields that concern the connection have said so far.
@@ -181,6 +186,13 @@ fn place(bytes: &[u8], part: &[u8]) -> Range<usize> {
     if part.is_empty() { 0..0 } else { start..start + part.len() }
 }
 
+/// These bytes and no others.
+fn only(mut bytes: Bytes, Range { start, end }: Range<usize>) -> Bytes {
+    bytes.truncate(end);
+    bytes.advance(start);
+    bytes
+}
+
 /// A number in digits and nothing else: no sign, no blank, no list.
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
@@ -206,7 +218,9 @@ mod tests {
     use super::*;
 
     fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, StatusCode> {
-        super::parse(bytes, HeaderMap::new)
+        let mut head = None;
+        let length = super::parse(bytes, HeaderMap::new, &mut head)?;
+        Ok(head.zip(length))
     }
 
     #[track_caller]
@@ -231,12 +245,15 @@ mod tests {
         let more = format!("{text}abc");
         let (head, length) = parse(more.as_bytes()).expect("no refusal").expect("a whole head");
         assert_eq!((length, head.body), (text.len(), BodyLength::Known(3)));
-        assert_eq!((head.method, head.uri.to_string()), (Method::POST, "/a?b".to_owned()));
-        assert_eq!(head.version, Version::HTTP_11);
-        let values: Vec<_> = head.headers.get_all("x").iter().collect();
+        assert_eq!(
+            (head.parts.method, head.parts.uri.to_string()),
+            (Method::POST, "/a?b".to_owned())
+        );
+        assert_eq!(head.parts.version, Version::HTTP_11);
+        let values: Vec<_> = head.parts.headers.get_all("x").iter().collect();
         assert_eq!(values, ["1", "2"]);
         assert_eq!(
-            (&head.headers["host"], &head.headers["x-empty"]),
+            (&head.parts.headers["host"], &head.parts.headers["x-empty"]),
             (&"a".parse().unwrap(), &"".parse().unwrap())
         );
     }
@@ -265,7 +282,7 @@ mod tests {
         ] {
             let head = whole(&format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n"));
             assert_eq!(head.body, BodyLength::Chunked);
-            assert!(!head.headers.contains_key(CONTENT_LENGTH) && !head.terms.keep_alive);
+            assert!(!head.parts.headers.contains_key(CONTENT_LENGTH) && !head.terms.keep_alive);
         }
     }
 
@@ -277,7 +294,7 @@ mod tests {
         {
             let (head, _) = of(fields).expect("no refusal").expect("a whole head");
             assert_eq!(head.body, BodyLength::Known(5), "{fields}");
-            assert_eq!(head.headers.get_all(CONTENT_LENGTH).iter().count(), 1, "{fields}");
+            assert_eq!(head.parts.headers.get_all(CONTENT_LENGTH).iter().count(), 1, "{fields}");
         }
         for value in ["", "+5", "-5", "5, 5", "0x5", "5.0", "5 5", "18446744073709551616"] {
             let refused = of(&format!("content-length: {value}\r\n"));

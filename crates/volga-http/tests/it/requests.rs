@@ -1,13 +1,14 @@
 //! What a service gets, how it is called, and what goes out.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
-use volga_http::{LocalAddr, PeerAddr, RequestBody, RequestBodyError, Server, bind};
+use volga_http::{Ends, LocalAddr, PeerAddr, RequestBody, RequestBodyError, Server, bind};
 
 use crate::support::{GET, Running, TestBody, get, read_to_close, read_until, send, within};
 
@@ -31,6 +32,53 @@ async fn requests_carry_both_addresses() {
     let mut body = within(response).await.expect("a response").into_body();
     let data = within(body.data()).await.expect("a body").expect("data");
     assert!(data.ends_with(format!(" to {}!", server.address).as_bytes()), "{data:?}");
+}
+
+/// Answers with the addresses that the request carries, once it was given those of its connection where `is_told`.
+#[derive(Clone)]
+struct Telling {
+    ends: Ends,
+    is_told: bool,
+}
+
+impl tower_service::Service<Request<RequestBody>> for Telling {
+    type Response = Response<TestBody>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<TestBody>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        if self.is_told {
+            self.ends.extend(request.extensions_mut());
+        }
+        let peer = request.extensions().get().map(|PeerAddr(peer)| peer);
+        let local = request.extensions().get().map(|LocalAddr(local)| local);
+        ready(Ok(Response::new(TestBody::full(format!("{peer:?} to {local:?}!")))))
+    }
+}
+
+#[tokio::test]
+async fn a_service_of_its_own_decides_whether_its_connection_s_requests_carry_the_addresses() {
+    for is_told in [true, false] {
+        let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
+        let address = listeners[0].tcp_addr().expect("a TCP socket");
+        let make = move |ends| Telling { ends, is_told };
+        let _server = tokio::spawn(Server::new().serve_each(listeners, make));
+        for _ in 0..2 {
+            let mut client = tokio::net::TcpStream::connect(address).await.expect("it listens");
+            let peer = client.local_addr().expect("an open socket");
+            for _ in 0..2 {
+                send(&mut client, GET).await;
+                let answer = read_until(&mut client, "!").await;
+                let told = format!("{:?} to {:?}!", Some(peer), Some(address));
+                let expect = if is_told { &told } else { "None to None!" };
+                assert!(answer.ends_with(expect), "{answer}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -118,7 +166,8 @@ impl tower_service::Service<Request<RequestBody>> for Fussy {
     }
 
     fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
-        assert_eq!(self.asked, 2, "called before it was ready");
+        // Readiness is for one call.
+        assert_eq!(std::mem::take(&mut self.asked), 2, "called before it was ready");
         Box::pin(async { Ok(Response::new(TestBody::full("hello"))) })
     }
 }
