@@ -38,6 +38,8 @@ mod encode;
 mod error;
 mod event;
 mod field;
+#[cfg(feature = "json")]
+mod json;
 mod message;
 mod position;
 mod wire;

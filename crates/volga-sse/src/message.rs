@@ -9,6 +9,8 @@ use crate::{
     position::PositionText,
     wire::Wire,
 };
+#[cfg(feature = "json")]
+use crate::{encode::line_end, json::Output};
 
 /// A message for a client: data, event name, event ID, reconnection time and comments, each optional.
 ///
@@ -133,10 +135,12 @@ impl Message {
         let start = self.wire.as_slice().len();
         let mut heap = self.wire.take_heap(ROOM);
         heap.extend_from_slice(prefix::DATA);
-        let written = serde_json::to_writer(&mut heap, &value);
-        let json = start + prefix::DATA.len();
+        let json = heap.len();
+        let mut out = Output::new(heap);
+        let written = out.write(&value);
+        let Output { bytes: mut heap, has_raw_text } = out;
         match written {
-            Ok(()) if crate::encode::line_end(&heap[json..]).is_none() => {
+            Ok(()) if !has_raw_text || line_end(&heap[json..]).is_none() => {
                 heap.push(b'\n');
                 self.wire = Wire::Heap(heap);
                 self.present.0 |= Present::DATA;
