@@ -42,6 +42,8 @@ mod field;
 mod json;
 mod message;
 mod position;
+#[cfg(feature = "json")]
+mod spare;
 mod wire;
 
 #[cfg(feature = "answers")]

@@ -11,7 +11,7 @@ use serde_json::Error;
 
 use super::{Output, text::write_key};
 
-/// What the structs are named by which `serde_json` hands text of its own to itself: `RawValue`, numbers of any length.
+/// How the structs of one field are named by which `serde_json` hands text of its own to itself: `RawValue`, numbers of any length.
 const PRIVATE: &str = "$serde_json::private::";
 
 /// An array.
@@ -136,8 +136,8 @@ pub(super) struct Struct<'a> {
 
 impl<'a> Struct<'a> {
     #[inline(always)]
-    pub(super) fn new(out: &'a mut Output, name: &'static str) -> Self {
-        let private = name.starts_with(PRIVATE).then_some(name);
+    pub(super) fn new(out: &'a mut Output, name: &'static str, fields: usize) -> Self {
+        let private = (fields == 1 && name.starts_with(PRIVATE)).then_some(name);
         Self { out, before: b'{', end: "}", private }
     }
 

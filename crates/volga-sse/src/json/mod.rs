@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Error;
 
 use self::items::{Items, Map, Struct};
+use crate::encode::line_end;
 
 /// Where a value is written.
 pub(crate) struct Output {
@@ -23,6 +24,22 @@ impl Output {
     #[inline]
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self { bytes, has_raw_text: false }
+    }
+
+    /// Writes a value behind a prefix and ends the line; false if the value is not one line, and has no end yet. After an error some of it may be there.
+    pub(crate) fn write_line<T: Serialize>(
+        &mut self,
+        prefix: &[u8],
+        value: &T,
+    ) -> Result<bool, Error> {
+        self.bytes.extend_from_slice(prefix);
+        let start = self.bytes.len();
+        self.write(value)?;
+        if self.has_raw_text && line_end(&self.bytes[start..]).is_some() {
+            return Ok(false);
+        }
+        self.bytes.push(b'\n');
+        Ok(true)
     }
 
     /// Writes a value. After an error some of it may be there.
@@ -189,8 +206,8 @@ impl<'a> Serializer for Json<'a> {
     }
 
     #[inline]
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Struct<'a>, Error> {
-        Ok(Struct::new(self.out, name))
+    fn serialize_struct(self, name: &'static str, fields: usize) -> Result<Struct<'a>, Error> {
+        Ok(Struct::new(self.out, name, fields))
     }
 
     fn serialize_struct_variant(
