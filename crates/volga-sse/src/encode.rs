@@ -8,6 +8,8 @@ use std::fmt;
 use bytes::Bytes;
 use memchr::memchr2;
 
+#[cfg(feature = "json")]
+use crate::spare;
 use crate::{Position, wire::Wire};
 
 /// A field's name as a line starts with it, with the space that a client strips: what follows may then start with a space of its own.
@@ -114,6 +116,18 @@ pub(crate) fn remove_lines(wire: &mut Wire, prefix: &[u8]) {
     *wire = Wire::Heap(kept);
 }
 
+/// The bytes in a block of just their size.
+#[inline(never)]
+fn fitted(wire: Vec<u8>) -> Box<[u8]> {
+    #[cfg(feature = "json")]
+    if spare::is_kept(&wire) {
+        let bytes = Box::from(wire.as_slice());
+        spare::keep(wire);
+        return bytes;
+    }
+    wire.into_boxed_slice()
+}
+
 /// A message as its bytes on the wire: encoded once, shared by however many streams send it.
 ///
 /// Cloning copies no bytes. Made by [`Message::encode`](crate::Message::encode), so it always holds whole fields: sending it
@@ -128,7 +142,9 @@ impl EncodedMessage {
     #[inline(always)]
     pub(crate) fn new(wire: Vec<u8>) -> Self {
         // Without spare capacity `Bytes` takes the block over; with some it would allocate a second one for its bookkeeping.
-        Self { bytes: Bytes::from(wire.into_boxed_slice()), position: None }
+        let wire =
+            if wire.len() == wire.capacity() { wire.into_boxed_slice() } else { fitted(wire) };
+        Self { bytes: Bytes::from(wire), position: None }
     }
 
     pub(crate) fn at(self, position: Position) -> Self {

@@ -38,8 +38,12 @@ mod encode;
 mod error;
 mod event;
 mod field;
+#[cfg(feature = "json")]
+mod json;
 mod message;
 mod position;
+#[cfg(feature = "json")]
+mod spare;
 mod wire;
 
 #[cfg(feature = "answers")]

@@ -9,6 +9,8 @@ use crate::{
     position::PositionText,
     wire::Wire,
 };
+#[cfg(feature = "json")]
+use crate::{json::Output, spare};
 
 /// A message for a client: data, event name, event ID, reconnection time and comments, each optional.
 ///
@@ -125,36 +127,15 @@ impl Message {
     /// A value that cannot be serialised, such as a map with keys that are no strings, makes
     /// [`encode`](Self::encode) fail.
     #[cfg(feature = "json")]
+    #[inline(always)]
     pub fn json(mut self, value: impl serde::Serialize) -> Self {
-        /// What the serialiser itself would start with.
-        const ROOM: usize = 128;
-
-        self.clear_data();
-        let start = self.wire.as_slice().len();
-        let mut heap = self.wire.take_heap(ROOM);
-        heap.extend_from_slice(prefix::DATA);
-        let written = serde_json::to_writer(&mut heap, &value);
-        let json = start + prefix::DATA.len();
-        match written {
-            Ok(()) if crate::encode::line_end(&heap[json..]).is_none() => {
-                heap.push(b'\n');
-                self.wire = Wire::Heap(heap);
-                self.present.0 |= Present::DATA;
-            }
-            Ok(()) => {
-                // JSON within JSON may be laid out in lines. JSON is UTF-8, and so this conversion changes nothing.
-                let lines = String::from_utf8_lossy(&heap[json..]).into_owned();
-                heap.truncate(start);
-                self.wire = Wire::Heap(heap);
-                self.append_data(&lines);
-            }
-            Err(error) => {
-                heap.truncate(start);
-                self.wire = Wire::Heap(heap);
-                self.refuse(EncodeError::Json(error.into()));
-            }
-        }
-        self
+        // As in `data`: data alone never sends the message to memory, from where it would be read again before it has arrived there.
+        let heap = match &mut self.wire {
+            Wire::Empty => spare::take(),
+            Wire::Heap(heap) if !self.present.has(Present::DATA) => std::mem::take(heap),
+            _ => return self.set_json(&value),
+        };
+        self.push_json(heap, &value)
     }
 
     /// Sets the event name, in place of any set before. Without one the client sees `message`.
@@ -266,6 +247,10 @@ impl Message {
         if self.present.blank_line() {
             out.push(b'\n');
         }
+        #[cfg(feature = "json")]
+        if let Wire::Heap(block) = self.wire {
+            spare::keep(block);
+        }
         Ok(())
     }
 
@@ -276,6 +261,52 @@ impl Message {
     fn set_data(mut self, text: &str) -> Self {
         self.clear_data();
         self.append_data(text);
+        self
+    }
+
+    #[cfg(feature = "json")]
+    #[inline(never)]
+    fn set_json(mut self, value: &impl serde::Serialize) -> Self {
+        self.clear_data();
+        let heap = self.wire.take_roomy();
+        self.push_json(heap, value)
+    }
+
+    /// Adds a value to the end of all bytes, which were taken out.
+    #[cfg(feature = "json")]
+    #[inline(always)]
+    fn push_json(mut self, heap: Vec<u8>, value: &impl serde::Serialize) -> Self {
+        let start = heap.len();
+        let mut out = Output::new(heap);
+        match out.write_line(prefix::DATA, value) {
+            Ok(true) => {
+                self.wire = Wire::Heap(out.bytes);
+                self.present.0 |= Present::DATA;
+                self
+            }
+            written => self.unusual_json(out.bytes, start, written),
+        }
+    }
+
+    /// What else than a line came of a value whose bytes, with those of its prefix, stand at `start`: several lines, or an error.
+    #[cfg(feature = "json")]
+    #[cold]
+    fn unusual_json(
+        mut self,
+        mut heap: Vec<u8>,
+        start: usize,
+        written: serde_json::Result<bool>,
+    ) -> Self {
+        let json = start + prefix::DATA.len();
+        // JSON is UTF-8, and so this conversion changes nothing.
+        let lines = String::from_utf8_lossy(&heap[json..]).into_owned();
+        heap.truncate(start);
+        self.wire = Wire::Heap(heap);
+        match written {
+            // JSON within JSON may be laid out in lines.
+            Ok(_) => self.append_data(&lines),
+            Err(error) => self.refuse(EncodeError::Json(error.into())),
+        }
         self
     }
 

@@ -1,5 +1,8 @@
 //! The bytes of a message that is being written: inside the message while they are few, else all in one heap block. Pure.
 
+#[cfg(feature = "json")]
+use crate::spare;
+
 /// Bytes that a message holds without an allocation: an event name, an ID and short data. What does not fit gets one block of just
 /// the size that all of it needs; and a [`Message`](crate::Message) stays within a cache line.
 pub(crate) const INLINE: usize = 46;
@@ -85,6 +88,18 @@ impl Wire {
                 heap
             }
         }
+    }
+
+    /// Takes all bytes out as a heap block for what nobody knows the size of: the one that the thread has to spare, unless there is one already.
+    #[cfg(feature = "json")]
+    #[inline]
+    pub(crate) fn take_roomy(&mut self) -> Vec<u8> {
+        if let Self::Heap(heap) = self {
+            return std::mem::take(heap);
+        }
+        let mut block = spare::take();
+        block.extend_from_slice(self.as_slice());
+        block
     }
 }
 

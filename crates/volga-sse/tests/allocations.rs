@@ -62,6 +62,18 @@ fn a_short_message_into_a_buffer_with_room_is_none() {
     });
 }
 
+#[cfg(feature = "json")]
+#[test]
+fn json_after_json_is_written_in_the_same_block() {
+    let value = ["x"; 20];
+    let mut out = Vec::with_capacity(1_024);
+    let mut write = || Message::new().event("greeting").json(value).encode_into(&mut out);
+    write().expect("valid");
+    check(0, write);
+    check(1, || Message::new().json(value).encode());
+    check(1, || Message::new().json(value).encode());
+}
+
 #[test]
 fn a_clone_of_an_encoded_message_copies_no_bytes() {
     let message = Message::new().data("x".repeat(10_000)).encode().expect("valid");

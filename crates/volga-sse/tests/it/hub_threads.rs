@@ -87,7 +87,11 @@ fn subscribers_come_and_go_while_others_are_woken() {
             runtime().block_on(async move {
                 let mut subscription = subscription;
                 for number in 0..MESSAGES {
-                    let delivery = subscription.next().await.expect("the hub is open");
+                    let mut delivery = subscription.next().await.expect("the hub is open");
+                    // One that looks before the first message is there gets its place first.
+                    if is_place(&delivery) {
+                        delivery = subscription.next().await.expect("the hub is open");
+                    }
                     assert_eq!(content(&delivery), (0, number));
                 }
             });
@@ -106,8 +110,9 @@ fn subscribers_come_and_go_while_others_are_woken() {
         for number in 0..MESSAGES {
             hub.publish("t", message(0, number)).unwrap();
         }
-        reading.join().expect("all arrived");
+        let read = reading.join();
         done.store(true, std::sync::atomic::Ordering::Relaxed);
+        read.expect("all arrived");
     });
 }
 

@@ -1,0 +1,211 @@
+//! Arrays, maps and structs.
+
+use serde::{
+    Serialize, Serializer,
+    ser::{
+        SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+        SerializeTupleStruct, SerializeTupleVariant,
+    },
+};
+use serde_json::Error;
+
+use super::{Output, text::write_key};
+
+/// How the structs of one field are named by which `serde_json` hands text of its own to itself: `RawValue`, numbers of any length.
+const PRIVATE: &str = "$serde_json::private::";
+
+/// An array.
+pub(super) struct Items<'a> {
+    out: &'a mut Output,
+    /// What stands before the next item.
+    before: u8,
+    end: &'static str,
+}
+
+impl<'a> Items<'a> {
+    #[inline]
+    pub(super) fn new(out: &'a mut Output, end: &'static str) -> Self {
+        Self { out, before: b'[', end }
+    }
+
+    #[inline]
+    fn item<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Error> {
+        self.out.bytes.push(self.before);
+        self.before = b',';
+        self.out.write(item)
+    }
+
+    #[inline]
+    fn close(self) -> Result<(), Error> {
+        if self.before == b'[' {
+            self.out.bytes.push(b'[');
+        }
+        self.out.bytes.extend_from_slice(self.end.as_bytes());
+        Ok(())
+    }
+}
+
+macro_rules! items {
+    ($($trait:ident::$item:ident),*) => {
+        $(
+            impl $trait for Items<'_> {
+                type Ok = ();
+                type Error = Error;
+
+                #[inline]
+                fn $item<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Error> {
+                    self.item(item)
+                }
+
+                #[inline]
+                fn end(self) -> Result<(), Error> {
+                    self.close()
+                }
+            }
+        )*
+    };
+}
+
+items!(
+    SerializeSeq::serialize_element,
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field,
+    SerializeTupleVariant::serialize_field
+);
+
+/// A map, whose keys may be more than texts.
+pub(super) struct Map<'a> {
+    out: &'a mut Output,
+    is_empty: bool,
+}
+
+impl<'a> Map<'a> {
+    #[inline]
+    pub(super) fn new(out: &'a mut Output) -> Self {
+        Self { out, is_empty: true }
+    }
+}
+
+impl SerializeMap for Map<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+        /// `{"key":null}`
+        struct Alone<'a, T: ?Sized>(&'a T);
+
+        impl<T: Serialize + ?Sized> Serialize for Alone<'_, T> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry(self.0, &())?;
+                map.end()
+            }
+        }
+
+        let start = self.out.bytes.len();
+        self.out.write_as_serde_json(&Alone(key))?;
+        self.out.bytes.truncate(self.out.bytes.len() - "null}".len());
+        if !self.is_empty {
+            self.out.bytes[start] = b',';
+        }
+        self.is_empty = false;
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.out.write(value)
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Error> {
+        self.out.bytes.extend_from_slice(if self.is_empty { b"{}" } else { b"}" });
+        Ok(())
+    }
+}
+
+/// A struct.
+pub(super) struct Struct<'a> {
+    out: &'a mut Output,
+    /// What stands before the next field.
+    before: u8,
+    end: &'static str,
+    /// Its name, if it is one of `serde_json`'s own.
+    private: Option<&'static str>,
+}
+
+impl<'a> Struct<'a> {
+    #[inline(always)]
+    pub(super) fn new(out: &'a mut Output, name: &'static str, fields: usize) -> Self {
+        let private = (fields == 1 && name.starts_with(PRIVATE)).then_some(name);
+        Self { out, before: b'{', end: "}", private }
+    }
+
+    pub(super) fn variant(out: &'a mut Output) -> Self {
+        Self { out, before: b'{', end: "}}", private: None }
+    }
+
+    #[inline(always)]
+    fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
+        if let Some(name) = self.private {
+            self.out.has_raw_text = true;
+            return self.out.write_as_serde_json(&Private { name, key, value });
+        }
+        write_key(self.out, self.before, key)?;
+        self.before = b',';
+        self.out.write(value)
+    }
+
+    #[inline(always)]
+    fn close(self) -> Result<(), Error> {
+        if self.private.is_none() {
+            if self.before == b'{' {
+                self.out.bytes.push(b'{');
+            }
+            self.out.bytes.extend_from_slice(self.end.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+macro_rules! fields {
+    ($($trait:ident),*) => {
+        $(
+            impl $trait for Struct<'_> {
+                type Ok = ();
+                type Error = Error;
+
+                #[inline(always)]
+                fn serialize_field<T: Serialize + ?Sized>(
+                    &mut self,
+                    key: &'static str,
+                    value: &T,
+                ) -> Result<(), Error> {
+                    self.field(key, value)
+                }
+
+                #[inline(always)]
+                fn end(self) -> Result<(), Error> {
+                    self.close()
+                }
+            }
+        )*
+    };
+}
+
+fields!(SerializeStruct, SerializeStructVariant);
+
+/// A struct of one field, as it was.
+struct Private<'a, T: ?Sized> {
+    name: &'static str,
+    key: &'static str,
+    value: &'a T,
+}
+
+impl<T: Serialize + ?Sized> Serialize for Private<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut one = serializer.serialize_struct(self.name, 1)?;
+        one.serialize_field(self.key, self.value)?;
+        one.end()
+    }
+}

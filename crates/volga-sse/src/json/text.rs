@@ -1,0 +1,70 @@
+//! Texts in quotes.
+
+use serde_json::Error;
+
+use super::Output;
+
+/// Bytes that are looked at at once.
+const WORD: usize = size_of::<u64>();
+
+/// Writes a text in quotes.
+#[inline]
+pub(super) fn write(out: &mut Output, text: &str) -> Result<(), Error> {
+    if !is_plain(text.as_bytes()) {
+        return out.write_as_serde_json(text);
+    }
+    out.bytes.reserve(text.len() + 2);
+    out.bytes.push(b'"');
+    out.bytes.extend_from_slice(text.as_bytes());
+    out.bytes.push(b'"');
+    Ok(())
+}
+
+/// Writes a key with what stands before it, a brace or a comma, and its colon.
+// Copied to where the key is known: there the compiler looks for escapes, and what is left is a copy.
+#[inline(always)]
+pub(super) fn write_key(out: &mut Output, before: u8, key: &'static str) -> Result<(), Error> {
+    if !is_plain(key.as_bytes()) {
+        out.bytes.push(before);
+        out.write_as_serde_json(key)?;
+        out.bytes.push(b':');
+        return Ok(());
+    }
+    out.bytes.reserve(key.len() + 4);
+    out.bytes.extend_from_slice(&[before, b'"']);
+    out.bytes.extend_from_slice(key.as_bytes());
+    out.bytes.extend_from_slice(b"\":");
+    Ok(())
+}
+
+/// Whether a text stands in JSON as it is: no quote, no backslash, no control character.
+#[inline(always)]
+fn is_plain(text: &[u8]) -> bool {
+    const HALF: usize = WORD / 2;
+    let (words, _) = text.as_chunks::<WORD>();
+    // The words at the end may overlap others; then none is left over.
+    let end =
+        match (text.last_chunk::<WORD>(), text.first_chunk::<HALF>(), text.last_chunk::<HALF>()) {
+            (Some(last), _, _) => *last,
+            (None, Some([a, b, c, d]), Some([e, f, g, h])) => [*a, *b, *c, *d, *e, *f, *g, *h],
+            _ => match *text {
+                [] => [b' '; WORD],
+                [a] => [a; WORD],
+                [a, b] => [a, a, a, a, a, a, a, b],
+                [a, b, c, ..] => [a, a, a, a, a, a, b, c],
+            },
+        };
+    words.iter().fold(special(end), |found, word| found | special(*word)) == 0
+}
+
+/// Not zero if a byte of the word needs an escape. Neither is a byte of other characters than ASCII's.
+#[inline(always)]
+fn special(word: [u8; WORD]) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; WORD]);
+    const HIGH: u64 = ONES << 7;
+    let word = u64::from_ne_bytes(word);
+    // A byte below the limit borrows from its highest bit.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, b' ') | is(b'"') | is(b'\\')) & HIGH
+}
