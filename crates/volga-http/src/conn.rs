@@ -4,16 +4,13 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body::Body;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::AsyncRead;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
@@ -23,6 +20,7 @@ use crate::http1::{Http1, Next};
 use crate::http2::{self, Patience};
 use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
 use crate::preface::{self, Protocol};
+use crate::read::poll_read;
 use crate::rewind::Rewind;
 use crate::service::Requests;
 use crate::tasks::Alive;
@@ -98,7 +96,14 @@ impl Connections {
 /// Reads until the protocol is known. What was read is in `received`.
 async fn detect<I: AsyncRead + Unpin>(io: &mut I, received: &mut BytesMut) -> io::Result<Protocol> {
     loop {
-        if poll_fn(|cx| poll_receive(io, received, cx)).await? == 0 {
+        let known = received.len();
+        let read = poll_fn(|cx| {
+            poll_read::<DETECT_READ, _, _>(io, DETECT_READ, cx, |bytes| {
+                received.extend_from_slice(bytes);
+            })
+        });
+        read.await?;
+        if received.len() == known {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if let Some(protocol) = preface::detect(received) {
@@ -107,25 +112,10 @@ async fn detect<I: AsyncRead + Unpin>(io: &mut I, received: &mut BytesMut) -> io
     }
 }
 
-fn poll_receive<I>(
-    io: &mut I,
-    received: &mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>>
-where
-    I: AsyncRead + Unpin,
-{
-    // On the stack and only while reading: a connection that waits holds no buffer.
-    let mut space = [MaybeUninit::uninit(); DETECT_READ];
-    let mut read = ReadBuf::uninit(&mut space);
-    ready!(Pin::new(io).poll_read(cx, &mut read))?;
-    received.extend_from_slice(read.filled());
-    Poll::Ready(Ok(read.filled().len()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::{Ready, ready};
+    use std::task::{Context, Poll};
 
     use http_body_util::Empty;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

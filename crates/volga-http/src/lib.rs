@@ -88,6 +88,7 @@ mod listener;
 mod long_lived;
 mod preface;
 mod probes;
+mod read;
 mod rewind;
 mod server;
 mod service;

@@ -12,11 +12,12 @@ use super::batch::Batch;
 use super::head_timer::HeadTimer;
 use super::incoming::{Feed, Gone};
 use super::outgoing::{Cut, Outgoing};
-use super::received::{Received, poll_read};
+use super::received::Received;
 use super::request::{self, BodyLength, Head};
 use super::spare;
 use crate::body::RequestBody;
 use crate::limits::{MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
+use crate::read::poll_read;
 use crate::stall::Stall;
 use crate::transport::Transport;
 
@@ -120,7 +121,7 @@ impl<I: Transport> Connection<I> {
             // The empty line may begin with the last two bytes.
             self.searched = self.received.len().saturating_sub(2);
             let received = &mut self.received;
-            let read = poll_read(&mut self.io, READ_BYTES, cx, |bytes| {
+            let read = poll_read::<READ_BYTES, _, _>(&mut self.io, READ_BYTES, cx, |bytes| {
                 if bytes.is_empty() {
                     return Err(Unheard::Over);
                 }
@@ -253,7 +254,7 @@ impl<I: Transport> Connection<I> {
         while self.received.len() < MAX_PIPELINED_BYTES {
             let room = MAX_PIPELINED_BYTES - self.received.len();
             let received = &mut self.received;
-            let read = poll_read(&mut self.io, room, cx, |bytes| {
+            let read = poll_read::<READ_BYTES, _, _>(&mut self.io, room, cx, |bytes| {
                 received.push(bytes);
                 bytes.is_empty()
             });

@@ -12,9 +12,10 @@ use http_body::{Frame, SizeHint};
 use tokio::io::AsyncWrite;
 
 use super::decode::{Decoder, Malformed};
-use super::received::{Received, poll_read};
+use super::received::Received;
 use super::request::BodyLength;
 use crate::limits::{DISCARD_BYTES, READ_BYTES};
+use crate::read::poll_read;
 use crate::stall::Stall;
 use crate::transport::Transport;
 
@@ -241,7 +242,7 @@ impl Feed {
                 received.consume(used.map_err(Fault::Malformed)?);
             } else {
                 let decoder = &mut self.decoder;
-                let read = poll_read(io, READ_BYTES, cx, |bytes| {
+                let read = poll_read::<READ_BYTES, _, _>(io, READ_BYTES, cx, |bytes| {
                     if bytes.is_empty() {
                         return Err(Fault::Incomplete);
                     }

@@ -1,14 +1,6 @@
 //! What a client has sent and nobody has used yet.
 
-use std::io;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
 use bytes::Bytes;
-use tokio::io::{AsyncRead, ReadBuf};
-
-use crate::limits::READ_BYTES;
 
 /// Bytes in the order in which they came. Empty, it holds no memory.
 #[derive(Debug, Default)]
@@ -53,24 +45,6 @@ impl Received {
     pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::copy_from_slice(self.bytes())
     }
-}
-
-/// Reads once, at most `room` bytes, and gives them to `take`. No bytes are the end.
-///
-/// They lie on the stack, and only while they are read: a connection that waits holds no buffer.
-pub(crate) fn poll_read<I, T>(
-    io: &mut I,
-    room: usize,
-    cx: &mut Context<'_>,
-    take: impl FnOnce(&[u8]) -> T,
-) -> Poll<io::Result<T>>
-where
-    I: AsyncRead + Unpin,
-{
-    let mut space = [MaybeUninit::uninit(); READ_BYTES];
-    let mut read = ReadBuf::uninit(&mut space[..room.min(READ_BYTES)]);
-    ready!(Pin::new(io).poll_read(cx, &mut read))?;
-    Poll::Ready(Ok(take(read.filled())))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! What it takes, it takes in one way only; what two readers could take for two different requests is refused, here and in [`strict`](super::strict).
 
-use std::mem::{MaybeUninit, take};
+use std::mem::{MaybeUninit, forget, replace, take};
 use std::ops::Range;
 
 use bytes::{Buf, Bytes};
@@ -99,7 +99,8 @@ pub(crate) fn parse(
     parts.method = method;
     parts.uri = uri;
     parts.version = reader.version;
-    parts.headers = headers;
+    // The empty map that stood there owns nothing, which its drop would find out field by field, for each request.
+    forget(replace(&mut parts.headers, headers));
     let expects_continue = reader.expects_continue && !terms.is_http_10;
     *head = Some(Head { parts, terms, body, expects_continue });
     Ok(Some(length))
