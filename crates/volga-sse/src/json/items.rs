@@ -11,8 +11,8 @@ use serde_json::Error;
 
 use super::{Output, text::write_key};
 
-/// How the structs of one field are named by which `serde_json` hands text of its own to itself: `RawValue`, numbers of any length.
-const PRIVATE: &str = "$serde_json::private::";
+/// What the names of the structs of one field begin with by which `serde_json` hands text of its own to itself: `RawValue`, numbers of any length. No name in Rust does.
+const PRIVATE: char = '$';
 
 /// An array.
 pub(super) struct Items<'a> {
