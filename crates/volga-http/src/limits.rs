@@ -207,6 +207,11 @@ pub(crate) const DETECT_READ: usize = 1024;
 /// a write of several pieces.
 pub(crate) const COPY_MAX: usize = 8 * 1024;
 
+/// How large a frame is that is kept with its framing for the next client that gets the same bytes: for smaller ones a copy costs less, and for larger ones it would be
+/// much for a thread to keep.
+pub(crate) const AGAIN_MIN: usize = 1024;
+pub(crate) const AGAIN_MAX: usize = 64 * 1024;
+
 /// How many bytes of small frames one write takes before it takes no further frame.
 pub(crate) const GATHER_MAX: usize = 16 * 1024;
 

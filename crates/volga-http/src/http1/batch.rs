@@ -1,7 +1,8 @@
 //! What is ready to be sent, on its way out in one write.
 //!
 //! Small frames are copied, with their framing, into a buffer that belongs to the thread, and sent with one plain write: measured, that is 0.7 µs
-//! cheaper than a vectored write of head, frame and tail. For a large frame it is the other way round; it goes out from where it lies.
+//! cheaper than a vectored write of head, frame and tail. For a large frame it is the other way round; it goes out from where it lies. One that the thread has just
+//! sent to another client is neither copied nor in pieces ([`again`]).
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -13,6 +14,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 use tokio::task::unconstrained;
 
+use super::again;
 use super::framing::Framing;
 use crate::limits::{COPY_MAX, GATHER_MAX, SCRATCH_MAX};
 
@@ -63,6 +65,14 @@ impl Batch {
         is_last: bool,
         is_vectored: bool,
     ) {
+        if self.small.is_empty()
+            && !is_last
+            && *framing == Framing::Chunked
+            && let Some(chunk) = again::chunk(&frame)
+        {
+            self.large = chunk;
+            return;
+        }
         framing.open(&mut frame, &mut self.small);
         let tail = if is_last { framing.close_and_end() } else { framing.close() };
         if frame.len() <= COPY_MAX || !is_vectored {
@@ -155,7 +165,7 @@ where
     let write = poll_fn(|cx| {
         let io = Pin::new(&mut *io);
         match slices {
-            [one, [], []] => io.poll_write(cx, one),
+            [one, [], []] | [[], one, []] => io.poll_write(cx, one),
             _ => io.poll_write_vectored(cx, &slices.map(IoSlice::new)),
         }
     });
@@ -197,6 +207,25 @@ mod tests {
         assert_eq!(batch.large.as_ptr(), frame.as_ptr());
         assert_eq!(batch.tail, b"\r\n0\r\n\r\n");
         assert!(batch.is_full());
+    }
+
+    #[test]
+    fn a_frame_that_was_just_sent_goes_out_again_as_it_is_unless_something_goes_with_it() {
+        let frame = Bytes::from(vec![b'x'; COPY_MAX]);
+        for (before, is_last, is_again) in
+            [("", false, false), ("", false, true), ("head", false, false), ("", true, false)]
+        {
+            let mut batch = Batch::new();
+            batch.push(before.as_bytes());
+            batch.push_frame(frame.clone(), &mut Framing::Chunked, is_last, true);
+            assert_eq!(batch.small.is_empty(), is_again, "{before:?}, {is_last}");
+            let wire = [&batch.small[..], &batch.large, batch.tail].concat();
+            let end = if is_last { "0\r\n\r\n" } else { "" };
+            assert_eq!(
+                wire,
+                format!("{before}2000\r\n{}\r\n{end}", "x".repeat(COPY_MAX)).as_bytes()
+            );
+        }
     }
 
     #[test]

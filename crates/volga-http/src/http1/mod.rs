@@ -4,6 +4,7 @@
 //! [`LongLived`], it ends; the [`Stream`] is the next one, a small task that writes that response and nothing else. After it, where HTTP lets the connection
 //! live on, the next requests have a new stage.
 
+mod again;
 mod batch;
 mod connection;
 mod decode;
