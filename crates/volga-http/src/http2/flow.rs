@@ -5,15 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http_body::Frame;
 use proptest::prelude::*;
-use tokio::io::duplex;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::tests::{PATIENCE, get};
+use super::tests::{PATIENCE, connect_to, get};
 use super::*;
 use crate::LongLived;
-use crate::addr::Ends;
-use crate::tasks::roll_call;
 
 /// What a stream's byte is.
 fn byte(stream: usize, at: usize) -> u8 {
@@ -110,13 +107,7 @@ fn client() -> impl Strategy<Value = Client> {
 
 /// Asks for all bodies at once, and expects every byte of each.
 async fn check(client: Client) {
-    let (near, far) = duplex(client.network);
-    let address = ([127, 0, 0, 1], 1).into();
-    let requests = Requests { service: Patterns, ends: Ends::tcp(address, address) };
-    let serving = tokio::spawn(async move {
-        let (alive, _gone) = roll_call();
-        serve(far, requests, PATIENCE, &Drain::new(), alive).await;
-    });
+    let (near, serving) = connect_to(Patterns, client.network);
     let mut builder = h2::client::Builder::new();
     builder
         .initial_window_size(client.stream_window)

@@ -84,16 +84,28 @@ impl Service<Request<RequestBody>> for Endlessly {
 
 /// A served connection through which at most `size` bytes go at a time, what is taken of its bodies, and its end.
 pub(super) fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandle<()>) {
-    let (client, server) = duplex(size);
     let service = Endlessly::default();
     let taken = Arc::clone(&service.taken);
+    let (client, serving) = connect_to(service, size);
+    (client, taken, serving)
+}
+
+/// A connection that this service answers, through which at most `size` bytes go at a time, and its end.
+pub(super) fn connect_to<S, B>(service: S, size: usize) -> (DuplexStream, JoinHandle<()>)
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    let (client, server) = duplex(size);
     let address = ([127, 0, 0, 1], 1).into();
     let requests = Requests { service, ends: Ends::tcp(address, address) };
     let serving = tokio::spawn(async move {
         let (alive, _gone) = roll_call();
         serve(server, requests, PATIENCE, &Drain::new(), alive).await;
     });
-    (client, taken, serving)
+    (client, serving)
 }
 
 /// A client whose windows never close, and its connection, which goes on only while it is polled.
