@@ -13,9 +13,10 @@
 //! | [`MAX_TARGET_BYTES`] | 8 KiB | the request is answered with 414 |
 //! | [`MAX_CHUNK_EXTENSION_BYTES`] | 16 KiB | HTTP/1: the request's body is malformed |
 //! | [`MAX_PIPELINED_BYTES`] | 32 KiB | HTTP/1: the connection closes after the long-lived response during which they came |
-//! | [`MAX_STREAMS`] | 1,000 | HTTP/2: the stream is refused |
+//! | [`MAX_STREAMS`] | 250 | HTTP/2: the stream is refused |
 //! | [`PING_INTERVAL`], [`PING_TIMEOUT`] | 30 s, 20 s | HTTP/2: a silent peer is closed |
 //! | [`MAX_PENDING_RESETS`], [`MAX_ERROR_RESETS`] | 20, 1,024 | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
+//! | [`MAX_UNANSWERED_RESETS`] | 250, and [more](UNANSWERED_RESETS_PER_SECOND) with time and responses | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
 //! | [`STREAM_WINDOW`], [`CONNECTION_WINDOW`] | 1 MiB, 1 MiB | HTTP/2: the client waits until the request's body is read |
 //! | [`FRAME_BYTES`] | 16 KiB | HTTP/2: a larger frame closes the connection; a larger piece of a body is several frames |
 //! | [`SEND_BUFFER`] | 64 KiB | HTTP/2: a response's body is not asked for more until the client takes it |
@@ -90,7 +91,26 @@ pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 pub const MAX_PIPELINED_BYTES: usize = 32 * 1024;
 
 /// How many streams one HTTP/2 connection may have open at a time.
-pub const MAX_STREAMS: u32 = 1_000;
+///
+/// A browser opens about a hundred at most. What the streams of a connection may hold together is
+/// this many times [`SEND_BUFFER`] for ordinary responses, and [`FRAME_BYTES`] for long-lived ones.
+pub const MAX_STREAMS: u32 = 250;
+
+/// How many requests of one HTTP/2 connection may be abandoned before their responses have begun:
+/// as many as may be open at a time.
+///
+/// A request counts when its stream is reset by the client, or by the server because of the
+/// client's errors, whatever the order of the frames. One more closes the connection
+/// (`ENHANCE_YOUR_CALM`), for each costs the client two small frames and the server a request (a
+/// "rapid reset", CVE-2023-44487). [`RESPONSES_PER_RESET`] and [`UNANSWERED_RESETS_PER_SECOND`]
+/// allow for more.
+pub const MAX_UNANSWERED_RESETS: usize = MAX_STREAMS as usize;
+
+/// How many responses allow for one more request that is abandoned: 4.
+pub const RESPONSES_PER_RESET: u32 = 4;
+
+/// How many requests more may be abandoned with each second: 25.
+pub const UNANSWERED_RESETS_PER_SECOND: u32 = 25;
 
 /// How long an HTTP/2 connection may be silent before the server asks with a PING whether the peer is still there.
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -117,7 +137,8 @@ pub const FRAME_BYTES: usize = 16 * 1024;
 
 /// How many bytes of a response may wait for an HTTP/2 client whose window has room, but whose network has not: 64 KiB for each stream, four frames.
 ///
-/// Bodies with the mark [`LongLived`](crate::LongLived) have as much for all of a connection together, and each one frame that waits for its window.
+/// Bodies with the mark [`LongLived`](crate::LongLived) have as much for all of a connection together,
+/// and each less than one frame whose window closed in the middle.
 pub const SEND_BUFFER: usize = 64 * 1024;
 
 /// How many bytes of HTTP/2 frames are gathered before they are written. Frames of long-lived bodies are copied for it, four of the largest.
@@ -141,8 +162,17 @@ pub(crate) const SETTINGS_AT_ONCE: usize = 32;
 /// How many frames of each long-lived body one turn of its connection takes, if it always has more.
 pub(crate) const ROUNDS_PER_TURN: usize = 4;
 
-/// How many requests that a client has sent ahead of their answers one turn of its connection takes, about.
+/// How many requests that a client has sent ahead of their responses one turn of its connection
+/// begins, about.
 pub(crate) const REQUESTS_PER_TURN: usize = 64;
+
+/// How many bytes one turn of an HTTP/2 connection reads, about. Frames may be so small that others
+/// on the thread would wait for long.
+pub(crate) const TURN_READ_BYTES: usize = 128 * 1024;
+
+/// How many tasks the requests of an HTTP/2 connection are at most. More than there may be streams,
+/// because the task of an abandoned request is there until it has run once more.
+pub(crate) const MAX_REQUEST_TASKS: usize = 2 * MAX_STREAMS as usize;
 
 /// How many pieces of a body become one HTTP/2 frame, so that a body with empty ones cannot hold up its connection.
 pub(crate) const FRAME_PIECES: usize = 64;

@@ -36,7 +36,7 @@ const PREFACE_BYTES: usize = 24;
 /// What every frame begins with (section 4.1).
 pub(super) const HEAD_BYTES: usize = 9;
 /// A frame whose payload is one number.
-const NUMBER_BYTES: usize = 4;
+pub(super) const NUMBER_BYTES: usize = 4;
 /// A stream has 31 bits, and a window too.
 const NUMBER: u32 = u32::MAX >> 1;
 
@@ -98,10 +98,15 @@ impl Frames {
         }
     }
 
-    /// The requests so far have been taken.
-    pub(super) fn allow(&mut self) {
-        self.heads_left = HEADS_AT_ONCE;
+    /// The requests so far have been taken, and so many more may pass.
+    pub(super) fn allow(&mut self, heads: usize) {
+        self.heads_left = heads;
         self.has_stopped = false;
+    }
+
+    /// Nothing more passes until the next frames are [allowed](Self::allow).
+    pub(super) fn stop(&mut self) {
+        self.has_stopped = true;
     }
 
     /// Whether there was a frame too many since the last were allowed. Whoever does not read is not stopped, whatever there is.
@@ -191,7 +196,7 @@ impl Frames {
                         self.has_stopped = true;
                         break;
                     }
-                    windows.close(head.stream);
+                    windows.reset(head.stream);
                     self.resets.push(head.stream);
                     // `h2` ends a connection with too many requests that are taken back before they are taken. It has to see them together.
                     self.heads_left += 1;
@@ -293,7 +298,7 @@ mod tests {
             client.send(part);
             while client.frames.has_stopped() {
                 stops.push(client.passed);
-                client.frames.allow();
+                client.frames.allow(HEADS_AT_ONCE);
                 client.send(&[]);
             }
         }
@@ -366,7 +371,7 @@ mod tests {
             assert_eq!(sent.len() - client.send(&sent), frame(kind, 4).len());
             assert!(client.frames.has_stopped());
             client.frames.settle();
-            client.frames.allow();
+            client.frames.allow(HEADS_AT_ONCE);
             match kind {
                 RST_STREAM => assert_eq!(client.frames.take_resets().len(), bound),
                 _ => client.windows.acknowledge(),

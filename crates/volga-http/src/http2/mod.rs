@@ -14,6 +14,7 @@
 //! | `windows` | how much may be sent past `h2` |
 //! | `written` | what `h2` has written |
 //! | `frames` | what the client sends, as far as the server follows it |
+//! | `reset_budget` | how many requests the client may abandon |
 
 mod answer;
 mod frames;
@@ -22,6 +23,7 @@ mod outgoing;
 mod ping;
 mod ready;
 mod request;
+mod reset_budget;
 mod response;
 mod room;
 mod streams;
@@ -46,24 +48,28 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
 use self::answer::{Answer, Rest};
 use self::outbox::Outbox;
 use self::ping::KeepAlive;
 use self::ready::Ready;
+use self::reset_budget::{Exhausted, ResetBudget};
 use self::room::Socket;
 use self::streams::Streams;
 pub(crate) use self::upload::Upload;
+use self::windows::Starts;
 use self::wire::Wire;
 use crate::body::RequestBody;
 use crate::date::date;
 use crate::drain_handle::Drain;
 use crate::limits::{
-    CONNECTION_WINDOW, FRAME_BYTES, FRAMES_AT_ONCE, MAX_ERROR_RESETS, MAX_HEAD_BYTES,
-    MAX_PENDING_RESETS, MAX_STREAMS, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW,
+    CONNECTION_WINDOW, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE, LINGER_TIME, MAX_ERROR_RESETS,
+    MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS, MAX_STREAMS, REQUESTS_PER_TURN,
+    ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW,
 };
+use crate::linger::linger;
 use crate::service::Requests;
 use crate::stall::Stall;
 use crate::tasks::Alive;
@@ -116,10 +122,12 @@ pub(crate) async fn serve<I, S, B>(
         streams,
         h2_waker,
         ready,
+        budget: ResetBudget::new(Instant::now()),
+        responses: 0,
     };
     let mut started = pin!(drain.started());
     let mut is_draining = false;
-    poll_fn(|cx| {
+    let end = poll_fn(|cx| {
         if !is_draining && started.as_mut().poll(cx).is_ready() {
             is_draining = true;
             connection.h2.graceful_shutdown();
@@ -127,6 +135,27 @@ pub(crate) async fn serve<I, S, B>(
         connection.poll(cx)
     })
     .await;
+    let io = match end {
+        End::Closed => None,
+        End::Refused => connection.into_io(),
+        End::TooManyResets => connection.refuse().await,
+    };
+    if let Some(io) = io {
+        // Closed now, the socket would be reset because of what the client still sends, and the
+        // client might not read why.
+        linger(io).await;
+    }
+}
+
+/// How a connection has ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    /// The client has left, or has nothing to be told.
+    Closed,
+    /// `h2` refuses to go on, and has sent the GOAWAY frame that says why.
+    Refused,
+    /// The client abandons too many requests, which it is still to be told.
+    TooManyResets,
 }
 
 fn builder() -> Builder {
@@ -155,6 +184,9 @@ struct Connection<I, S, B> {
     alive: Alive,
     streams: Streams<B>,
     ready: Arc<Ready>,
+    budget: ResetBudget,
+    /// Responses that have begun since the budget was last asked.
+    responses: usize,
     /// Given to `h2` in place of the task's own, for what it does while the task runs.
     h2_waker: Waker,
 }
@@ -170,53 +202,93 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    /// One turn: a frame of every stream that is ready, then all requests that have arrived, and one write.
+    /// One turn: a frame of every stream that is ready, then requests that have arrived, and one write.
     ///
-    /// It does not go on with what becomes ready meanwhile: that is for the next turn, after the other tasks of this thread, above all the handlers.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// It does not go on with what becomes ready meanwhile: that is for the next turn, after the other tasks of this thread, above all the handlers. For the same reason
+    /// the number of requests that one turn begins is bounded, and so are the bytes that it reads.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.join(cx);
         if self.keep_alive.poll_gone(|| self.wire.heard(), cx).is_ready() {
             // A courtesy, in case that it still listens.
             self.h2.abrupt_shutdown(Reason::NO_ERROR);
             let _ = self.h2.poll_closed(cx);
-            return Poll::Ready(());
+            return Poll::Ready(End::Closed);
         }
         // While the socket takes nothing, a frame would only lie in memory; and each stream has given one.
         if !self.socket.is_full() {
             self.serve_streams(cx);
         }
-        let mut has_accepted = false;
+        self.wire.start_turn();
+        let mut accepted = 0;
         loop {
-            self.wire.allow_heads();
+            // Requests that were abandoned are tasks until these have run once more.
+            let has_room = self.tasks.len() < MAX_REQUEST_TASKS;
+            self.wire.allow_heads(if has_room { HEADS_AT_ONCE } else { 0 });
             self.ready.clear_connection();
             while let Poll::Ready(next) =
                 self.h2.poll_accept(&mut Context::from_waker(&self.h2_waker))
             {
-                let Some(Ok((request, respond))) = next else { return Poll::Ready(()) };
-                self.accept(request, respond);
-                has_accepted = true;
+                match next {
+                    Some(Ok((request, respond))) => self.accept(request, respond),
+                    // Not by the client or its network: by `h2`, which has said why.
+                    Some(Err(error)) if error.is_library() => return Poll::Ready(End::Refused),
+                    Some(Err(_)) | None => return Poll::Ready(End::Closed),
+                }
+                accepted += 1;
             }
             self.streams.end(&self.wire.take_resets());
-            let (resets, opened) = self.outbox.take_news();
-            self.streams.end(&resets);
-            self.streams.reopen(&opened);
-            if !self.wire.has_stopped() || self.socket.is_full() {
+            let news = self.outbox.take_news();
+            self.streams.end(&news.resets);
+            self.streams.reopen(&news.opened);
+            if self.pay(news.starts).is_err() {
+                return Poll::Ready(End::TooManyResets);
+            }
+            let is_over = accepted >= REQUESTS_PER_TURN || self.wire.is_turn_over() || !has_room;
+            if !self.wire.has_stopped() || self.socket.is_full() || is_over {
                 break;
             }
         }
-        if has_accepted {
+        if accepted > 0 {
             // A set that was empty before has not kept the waker.
             self.join(cx);
         }
         if let Poll::Ready(Err(_)) = self.wire.poll_send(cx) {
-            return Poll::Ready(());
+            return Poll::Ready(End::Closed);
         }
         if self.wire.has_stopped() && !self.socket.is_full() {
-            // What had to leave first has left.
+            // What had to leave first has left, or the turn is over and the next one goes on.
             self.ready.wake_by_ref();
         }
         self.ready.rest(self.socket.is_full(), self.streams.waiting() == 0, cx);
         Poll::Pending
+    }
+
+    /// Pays for requests that were abandoned.
+    fn pay(&mut self, starts: Starts) -> Result<(), Exhausted> {
+        let Starts { responses, resets } = starts;
+        if resets == 0 {
+            self.responses += responses;
+            return Ok(());
+        }
+        let responses = std::mem::take(&mut self.responses) + responses;
+        self.budget.pay(responses, resets, Instant::now())
+    }
+
+    /// Ends the connection with a GOAWAY frame that says why. Everything else of it is dropped first.
+    async fn refuse(mut self) -> Option<I> {
+        self.tasks = JoinSet::new();
+        self.streams.clear();
+        self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        // The client may not read, and there is no reason to wait for it as long as for others.
+        let sent = timeout(LINGER_TIME, poll_fn(|cx| self.h2.poll_closed(cx))).await;
+        sent.ok().and_then(|_end| self.into_io())
+    }
+
+    /// The transport, when nothing is left of the connection.
+    fn into_io(self) -> Option<I> {
+        let Self { h2, wire, .. } = self;
+        drop(h2);
+        wire.into_io()
     }
 
     /// Takes over what ended tasks have left.
@@ -292,9 +364,13 @@ where
 }
 
 #[cfg(test)]
+mod abandoned;
+#[cfg(test)]
 mod abuse;
 #[cfg(test)]
 mod bursts;
+#[cfg(test)]
+mod closed_windows;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]

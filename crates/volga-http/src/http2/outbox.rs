@@ -9,7 +9,7 @@ use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::frames::{DATA, HEAD_BYTES, Head};
-use super::windows::{Way, Windows};
+use super::windows::{FirstByte, Starts, Way, Windows};
 use super::written::Written;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES};
 
@@ -17,6 +17,16 @@ use crate::limits::{FRAME_BYTES, GATHER_BYTES};
 #[derive(Clone, Debug)]
 pub(super) struct Outbox {
     shared: Arc<Mutex<Unsent>>,
+}
+
+/// What has changed on a connection.
+#[derive(Debug)]
+pub(super) struct News {
+    /// The streams that `h2` has reset.
+    pub(super) resets: Vec<u32>,
+    /// The streams whose windows were shut and are open.
+    pub(super) opened: Vec<u32>,
+    pub(super) starts: Starts,
 }
 
 /// The way of one stream past `h2`.
@@ -58,14 +68,28 @@ impl Outbox {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The streams that `h2` has reset, and those whose windows were shut and are open. Each is returned once.
-    pub(super) fn take_news(&self) -> (Vec<u32>, Vec<u32>) {
+    /// What has changed since this was last called.
+    pub(super) fn take_news(&self) -> News {
         let mut unsent = self.lock();
-        (unsent.written.take_resets(), unsent.windows.take_opened())
+        News {
+            resets: unsent.written.take_resets(),
+            opened: unsent.windows.take_opened(),
+            starts: unsent.windows.take_starts(),
+        }
     }
 }
 
 impl Past<'_> {
+    /// Whether a first byte of the stream could be sent now.
+    pub(super) fn first_byte(&mut self) -> FirstByte {
+        let Self { unsent, stream } = self;
+        if unsent.written.is_between_frames() {
+            unsent.windows.first_byte(*stream)
+        } else {
+            unsent.windows.first_byte_through(*stream)
+        }
+    }
+
     /// Sends as much of `data` as the windows allow past `h2`, or says how else it may go.
     pub(super) fn send(&mut self, data: &[u8]) -> Way {
         let Self { unsent, stream } = self;

@@ -14,14 +14,16 @@ use pin_project_lite::pin_project;
 
 use super::outbox::Past;
 use super::room::{Short, Socket, Wait};
-use super::windows::Way;
+use super::windows::{FirstByte, Way};
 use crate::limits::{FRAME_BYTES, FRAME_PIECES};
 
 pin_project! {
     /// A body, and the stream that it goes out on.
     ///
-    /// What the body has ready becomes one DATA frame, which goes to `h2` when the stream's window has room for it. Until then it is held here, and the
-    /// body is not asked for more; a stream that gets no room for too long is reset.
+    /// The body is asked for data only when a first byte of it could be sent. What it has ready then
+    /// becomes one DATA frame. If the window closes in the middle of the frame, the rest is held
+    /// here, and the body is not asked for more. A stream whose window stays shut for too long is
+    /// reset.
     pub(super) struct Outgoing<B> {
         stream: SendStream<Bytes>,
         // In a box, because a stream that waits for its body holds nothing.
@@ -31,7 +33,8 @@ pin_project! {
     }
 }
 
-/// What is to be sent next.
+/// What is to be sent next. Without data, the body is to be asked for some, or waits for room.
+#[derive(Default)]
 struct Next {
     data: Bytes,
     then: Then,
@@ -41,7 +44,9 @@ struct Next {
 }
 
 /// What follows the data.
+#[derive(Default)]
 enum Then {
+    #[default]
     More,
     End,
     Trailers(Box<HeaderMap>),
@@ -77,30 +82,38 @@ where
     pub(super) fn step(
         self: Pin<&mut Self>,
         socket: &Arc<Socket>,
-        past: Option<Past<'_>>,
+        mut past: Option<Past<'_>>,
         cx: &mut Context<'_>,
     ) -> Poll<Step> {
-        let this = self.project();
-        let (mut next, is_drained) = match this.held.take() {
-            Some(held) => (*held, false),
-            None => gather(this.body, cx),
-        };
+        let mut this = self.project();
+        let mut next = this.held.take().map_or_else(Next::default, |held| *held);
+        let mut is_drained = false;
+        if next.is_for_more() {
+            match poll_first_byte(this.stream, past.as_mut(), cx) {
+                Room::Bytes(room) => {
+                    (next.wait, next.short) = (Wait::default(), None);
+                    is_drained = next.gather(this.body.as_mut(), room, cx);
+                    if next.is_for_more() {
+                        // An idle stream keeps no room: all streams share the connection's window.
+                        this.stream.reserve_capacity(0);
+                    }
+                }
+                // An end without data needs no room.
+                Room::None(_) if this.body.is_end_stream() => next.then = Then::End,
+                Room::None(shortage) => {
+                    return next.wait(this.held, this.stream, shortage, socket, cx);
+                }
+                Room::Gone => return Poll::Ready(Step::Over),
+            }
+        }
         if !next.data.is_empty() {
             // The last frame is held back like any other: in `h2`, nobody would count how long it waits.
             let is_last = matches!(next.then, Then::End);
             match send(this.stream, past, &mut next.data, is_last, cx) {
                 Sent::Part => (next.wait, next.short) = (Wait::default(), None),
                 Sent::Over => return Poll::Ready(Step::Over),
-                shortage => {
-                    if shortage == Sent::Short {
-                        next.short.get_or_insert_with(|| Short::new(socket));
-                    }
-                    if next.wait.poll_too_long(socket, cx).is_pending() {
-                        *this.held = Some(Box::new(next));
-                        return Poll::Pending;
-                    }
-                    this.stream.send_reset(Reason::CANCEL);
-                    return Poll::Ready(Step::Over);
+                Sent::None(shortage) => {
+                    return next.wait(this.held, this.stream, shortage, socket, cx);
                 }
             }
             if !next.data.is_empty() {
@@ -138,41 +151,115 @@ where
     }
 }
 
-/// Takes from the body what is ready, up to a frame, and returns whether the body now waits.
-fn gather<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> (Next, bool)
-where
-    B: Body<Data = Bytes>,
-{
-    let mut next =
-        Next { data: Bytes::new(), then: Then::More, wait: Wait::default(), short: None };
-    let mut joined = BytesMut::new();
-    let mut is_drained = false;
-    for _ in 0..FRAME_PIECES {
-        let Poll::Ready((data, then)) = poll_piece(body.as_mut(), cx) else {
-            is_drained = true;
-            break;
-        };
-        next.then = then;
-        if next.data.is_empty() {
-            // Mostly the only piece, which then is not copied.
-            next.data = data;
-        } else {
-            if joined.is_empty() {
-                joined.reserve(2 * (next.data.len() + data.len()));
-                joined.extend_from_slice(&next.data);
+impl Next {
+    /// Whether the body is to be asked for data.
+    fn is_for_more(&self) -> bool {
+        self.data.is_empty() && matches!(self.then, Then::More)
+    }
+
+    /// Takes from the body what is ready, up to a frame, and returns whether the body now waits.
+    ///
+    /// Once it has filled the `room`, no further piece is taken: it could only be held.
+    fn gather<B>(&mut self, mut body: Pin<&mut B>, room: usize, cx: &mut Context<'_>) -> bool
+    where
+        B: Body<Data = Bytes>,
+    {
+        // Pieces of one body are mostly of one size: when half of the frame is full, another one may
+        // not fit.
+        let enough = room.min(FRAME_BYTES / 2);
+        let mut joined = BytesMut::new();
+        let mut is_drained = false;
+        for _ in 0..FRAME_PIECES {
+            let Poll::Ready((data, then)) = poll_piece(body.as_mut(), cx) else {
+                is_drained = true;
+                break;
+            };
+            self.then = then;
+            if self.data.is_empty() {
+                // Mostly the only piece, which then is not copied.
+                self.data = data;
+            } else {
+                if joined.is_empty() {
+                    joined.reserve(2 * (self.data.len() + data.len()));
+                    joined.extend_from_slice(&self.data);
+                }
+                joined.extend_from_slice(&data);
             }
-            joined.extend_from_slice(&data);
+            let is_full = self.data.len().max(joined.len()) >= enough;
+            if is_full || !matches!(self.then, Then::More) {
+                break;
+            }
         }
-        // Pieces of one body are mostly of one size: when half of the frame is full, another one may not fit.
-        let is_full = next.data.len().max(joined.len()) >= FRAME_BYTES / 2;
-        if is_full || !matches!(next.then, Then::More) {
-            break;
+        if !joined.is_empty() {
+            self.data = joined.freeze();
         }
+        is_drained
     }
-    if !joined.is_empty() {
-        next.data = joined.freeze();
+
+    /// Waits for room, in `held`. A stream that waits for too long is reset.
+    fn wait(
+        mut self,
+        held: &mut Option<Box<Self>>,
+        stream: &mut SendStream<Bytes>,
+        shortage: Shortage,
+        socket: &Arc<Socket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Step> {
+        match shortage {
+            Shortage::H2 => {
+                self.short.get_or_insert_with(|| Short::new(socket));
+            }
+            Shortage::Window => {
+                // It may have waited for `h2` before. `h2` thinks the window wider than it is by what
+                // went past it, so it would keep room for a stream that cannot use it.
+                stream.reserve_capacity(0);
+                self.short = None;
+            }
+        }
+        if self.wait.poll_too_long(socket, cx).is_pending() {
+            *held = Some(Box::new(self));
+            return Poll::Pending;
+        }
+        stream.send_reset(Reason::CANCEL);
+        Poll::Ready(Step::Over)
     }
-    (next, is_drained)
+}
+
+/// Why nothing can be sent now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Shortage {
+    /// The stream's window is shut.
+    Window,
+    /// `h2` has no room.
+    H2,
+}
+
+/// Whether a body is to be asked for data.
+enum Room {
+    /// A first byte could be sent, and so many with it.
+    Bytes(usize),
+    None(Shortage),
+    /// Nobody wants the body any more.
+    Gone,
+}
+
+/// Waits until a first byte of what the body may have could be sent.
+fn poll_first_byte(
+    stream: &mut SendStream<Bytes>,
+    past: Option<&mut Past<'_>>,
+    cx: &mut Context<'_>,
+) -> Room {
+    let wanted = match past.map(Past::first_byte) {
+        Some(FirstByte::Past(room)) => return Room::Bytes(room),
+        Some(FirstByte::Shut) => return Room::None(Shortage::Window),
+        Some(FirstByte::Through(room)) => room.min(FRAME_BYTES),
+        None => FRAME_BYTES,
+    };
+    match poll_room(stream, wanted, cx) {
+        Poll::Pending => Room::None(Shortage::H2),
+        Poll::Ready(None) => Room::Gone,
+        Poll::Ready(Some(room)) => Room::Bytes(room),
+    }
 }
 
 /// What became of data that was to be sent.
@@ -180,10 +267,8 @@ where
 enum Sent {
     /// A part of it went out.
     Part,
-    /// Nothing: the stream's window is shut.
-    Shut,
-    /// Nothing: `h2` has no room.
-    Short,
+    /// Nothing.
+    None(Shortage),
     /// All went out, and it was the last; or nobody wants it any more.
     Over,
 }
@@ -207,11 +292,11 @@ fn send(
             data.advance(sent);
             return Sent::Part;
         }
-        Way::Shut => return Sent::Shut,
+        Way::Shut => return Sent::None(Shortage::Window),
         Way::Through(wanted) => wanted,
     };
     let room = match poll_room(stream, wanted, cx) {
-        Poll::Pending => return Sent::Short,
+        Poll::Pending => return Sent::None(Shortage::H2),
         Poll::Ready(None) => return Sent::Over,
         Poll::Ready(Some(room)) => room,
     };
@@ -229,7 +314,6 @@ fn poll_room(
     wanted: usize,
     cx: &mut Context<'_>,
 ) -> Poll<Option<usize>> {
-    // Asked for only with the bytes in hand: room that an idle stream keeps is missing on the others (all streams of a connection share its window).
     stream.reserve_capacity(wanted);
     let mut room = stream.capacity();
     while room == 0 {

@@ -145,6 +145,12 @@ where
         keys.into_iter().for_each(|key| self.remove(key));
     }
 
+    /// Drops all bodies.
+    pub(super) fn clear(&mut self) {
+        let keys: Vec<usize> = self.streams.iter().map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.remove(key));
+    }
+
     fn remove(&mut self, key: usize) {
         let stream = self.streams.remove(key);
         // A body that panics when it is dropped must not take the others along either.

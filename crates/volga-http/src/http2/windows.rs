@@ -33,9 +33,21 @@ pub(super) struct Windows {
     /// In the order of their numbers.
     streams: Vec<Stream>,
     newest: u32,
-    /// Who comes after the last one that was asked for. A message for all of them goes out in about this order.
-    next: usize,
+    /// The place of the stream that was asked for last. A message for all of them goes out in about
+    /// the order of their places.
+    last: usize,
     opened: Vec<u32>,
+    /// Responses that have begun, and streams that were reset before that, since they were last
+    /// [taken](Self::take_starts).
+    starts: Starts,
+}
+
+/// What became of requests: how many responses have begun, and how many streams were reset before
+/// theirs had.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Starts {
+    pub(super) responses: usize,
+    pub(super) resets: usize,
 }
 
 #[derive(Debug)]
@@ -61,6 +73,21 @@ pub(super) enum Way {
     Shut,
 }
 
+/// Whether the first byte of what a body may have could be sent now.
+///
+/// A body is asked for data only if it could: what it gives would otherwise lie in memory until its
+/// client opens the window, once for each stream that the client cares to open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum FirstByte {
+    /// It could be sent past `h2`, and so many bytes with it.
+    Past(usize),
+    /// It has to go through `h2`, which knows whether it has room. The stream's window has so many
+    /// bytes.
+    Through(usize),
+    /// The stream's window is shut. The stream is [told](Windows::take_opened) when it opens.
+    Shut,
+}
+
 impl Windows {
     pub(super) fn new() -> Self {
         Self {
@@ -70,8 +97,9 @@ impl Windows {
             announced: VecDeque::new(),
             streams: Vec::new(),
             newest: 0,
-            next: 0,
+            last: 0,
             opened: Vec::new(),
+            starts: Starts::default(),
         }
     }
 
@@ -86,10 +114,21 @@ impl Windows {
         self.streams.push(Stream { id, room, debt: 0, in_h2: 0, has_head: false, is_shut: false });
     }
 
-    /// One side has ended the stream. Returns whether it was open.
+    /// The response has ended. Returns whether the stream was open.
     pub(super) fn close(&mut self, id: u32) -> bool {
-        let at = self.position(id);
-        at.is_some_and(|at| self.streams.remove(at).id == id)
+        self.remove(id).is_some()
+    }
+
+    /// One side has reset the stream. Returns whether it was open.
+    pub(super) fn reset(&mut self, id: u32) -> bool {
+        let Some(stream) = self.remove(id) else { return false };
+        self.starts.resets += usize::from(!stream.has_head);
+        true
+    }
+
+    /// What became of requests since this was last called.
+    pub(super) fn take_starts(&mut self) -> Starts {
+        std::mem::take(&mut self.starts)
     }
 
     /// The client grants so much to the connection. Returns how much of it, and of what was granted before, `h2` is told of.
@@ -150,17 +189,42 @@ impl Windows {
         std::mem::take(&mut self.pool)
     }
 
+    /// Whether a first byte of the stream could be sent now.
+    pub(super) fn first_byte(&mut self, id: u32) -> FirstByte {
+        let pool = self.pool;
+        // A stream that is left to `h2` has its window there.
+        let Some(stream) = self.find(id) else { return FirstByte::Through(usize::MAX) };
+        match stream.claim(usize::MAX) {
+            Way::Through(room) if stream.has_head && stream.in_h2 == 0 && pool > 0 => {
+                FirstByte::Past(room.min(pool as usize))
+            }
+            Way::Through(room) => FirstByte::Through(room),
+            _ => FirstByte::Shut,
+        }
+    }
+
+    /// The same for a byte that may not go past `h2`.
+    pub(super) fn first_byte_through(&mut self, id: u32) -> FirstByte {
+        match self.first_byte(id) {
+            FirstByte::Past(room) => FirstByte::Through(room),
+            other => other,
+        }
+    }
+
     /// How the stream may send these bytes, which are not none.
     pub(super) fn claim(&mut self, id: u32, wanted: usize) -> Way {
         let pool = self.pool;
         let Some(stream) = self.find(id) else { return Way::Through(wanted) };
         let through = stream.claim(wanted);
         let Way::Through(part) = through else { return through };
-        let paid = part as u32;
         // What `h2` has of the stream must not be overtaken.
-        if !stream.has_head || stream.in_h2 > 0 || pool < paid {
+        if !stream.has_head || stream.in_h2 > 0 || pool == 0 {
             return through;
         }
+        // The body was asked for data because the pool had a byte, so what the pool has is used up
+        // before `h2` is asked for more.
+        let part = part.min(pool as usize);
+        let paid = part as u32;
         stream.room -= paid as i32;
         stream.debt = stream.debt.saturating_add(paid);
         self.pool -= paid;
@@ -192,8 +256,11 @@ impl Windows {
 
     /// `h2` has written the head of the response.
     pub(super) fn written_head(&mut self, id: u32) {
-        if let Some(stream) = self.find(id) {
+        if let Some(stream) = self.find(id)
+            && !stream.has_head
+        {
             stream.has_head = true;
+            self.starts.responses += 1;
         }
     }
 
@@ -207,15 +274,18 @@ impl Windows {
         self.streams.get_mut(at)
     }
 
+    fn remove(&mut self, id: u32) -> Option<Stream> {
+        let at = self.position(id)?;
+        Some(self.streams.remove(at))
+    }
+
     fn position(&mut self, id: u32) -> Option<usize> {
-        let is_next = self.streams.get(self.next).is_some_and(|stream| stream.id == id);
-        let at = if is_next {
-            self.next
-        } else {
-            self.streams.binary_search_by_key(&id, |stream| stream.id).ok()?
-        };
-        self.next = at + 1;
-        Some(at)
+        // The stream that was asked for last, or the one after it.
+        let is_at = |at: &usize| self.streams.get(*at).is_some_and(|stream| stream.id == id);
+        let near = [self.last, self.last + 1].into_iter().find(is_at);
+        let search = || self.streams.binary_search_by_key(&id, |stream| stream.id).ok();
+        self.last = near.or_else(search)?;
+        Some(self.last)
     }
 }
 
@@ -258,7 +328,8 @@ mod tests {
         assert_eq!(windows.grant_stream(1, 70_000), 4_465, "after the debt");
         assert_eq!(windows.take_opened(), [1]);
         assert!(windows.take_opened().is_empty());
-        assert_eq!(windows.claim(1, 40_000), Way::Through(40_000), "the pool has less");
+        assert_eq!(windows.claim(1, 40_000), Way::Past(34_465), "all that the pool has");
+        assert_eq!(windows.claim(1, 5_535), Way::Through(5_535));
     }
 
     #[test]
@@ -317,7 +388,8 @@ mod tests {
         assert_eq!(windows.take_opened(), [1]);
         assert_eq!(windows.claim(1, 1_000), Way::Past(965));
         opened(&mut windows, 3);
-        assert_eq!(windows.claim(3, 100_000), Way::Through(66_000));
+        windows.grant_connection(100_000, false);
+        assert_eq!(windows.claim(3, 100_000), Way::Past(66_000));
     }
 
     #[test]

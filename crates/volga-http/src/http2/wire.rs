@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::frames::{Frames, window_update};
 use super::outbox::Outbox;
 use super::room::Socket;
-use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE};
+use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE, TURN_READ_BYTES};
 
 /// A transport that gathers what is written, remembers when the peer was heard, and tells `socket` whether it takes anything.
 ///
@@ -33,6 +33,8 @@ struct Shared<I> {
     frames: Frames,
     heard: Instant,
     socket: Arc<Socket>,
+    /// How many bytes this turn may still read, about.
+    left: usize,
 }
 
 /// What was read and `h2` does not have yet. No more than one read and a part of a frame, and there only within a turn, mostly.
@@ -90,13 +92,30 @@ impl<I> Wire<I> {
             frames: Frames::new(),
             heard: Instant::now(),
             socket,
+            left: TURN_READ_BYTES,
         };
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
 
-    /// Lets `h2` read some more heads. Where there are none too many, this changes nothing.
-    pub(super) fn allow_heads(&self) {
-        self.lock().frames.allow();
+    /// Begins a turn: `h2` may read as much as one turn reads.
+    pub(super) fn start_turn(&self) {
+        self.lock().left = TURN_READ_BYTES;
+    }
+
+    /// Lets `h2` read this many more heads. Where there are none too many, this changes nothing.
+    pub(super) fn allow_heads(&self, heads: usize) {
+        self.lock().frames.allow(heads);
+    }
+
+    /// Whether this turn has read what one turn reads.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.lock().left == 0
+    }
+
+    /// The transport, once this is its only owner.
+    pub(super) fn into_io(self) -> Option<I> {
+        let shared = Arc::into_inner(self.shared)?;
+        Some(shared.into_inner().unwrap_or_else(PoisonError::into_inner).io)
     }
 
     /// The streams that the client has reset since they were last taken.
@@ -187,6 +206,9 @@ impl<I: AsyncRead + Unpin> Shared<I> {
             if self.received.passed > 0 {
                 continue;
             }
+            if self.left == 0 {
+                self.frames.stop();
+            }
             if self.frames.has_stopped() {
                 if !self.socket.is_full() {
                     cx.waker().wake_by_ref();
@@ -198,7 +220,9 @@ impl<I: AsyncRead + Unpin> Shared<I> {
                 received.rest();
                 return Poll::Pending;
             };
-            if read? > 0 {
+            let read = read?;
+            self.left = self.left.saturating_sub(read);
+            if read > 0 {
                 self.heard = Instant::now();
                 self.pass();
             } else if received.bytes.is_empty() {
@@ -405,7 +429,7 @@ mod tests {
             if Pin::new(&mut wire).poll_read(&mut cx, &mut read).is_pending() {
                 assert!(wire.has_stopped());
                 stops.push(all.len());
-                wire.allow_heads();
+                wire.allow_heads(HEADS_AT_ONCE);
             }
             all.extend_from_slice(read.filled());
         }

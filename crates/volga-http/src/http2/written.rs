@@ -1,14 +1,19 @@
 //! What `h2` writes, as far as what goes past it must know. Pure.
 
+use h2::Reason;
+
 use super::frames::{ACK, END_HEADERS, END_STREAM};
-use super::frames::{CONTINUATION, DATA, HEAD_BYTES, HEADERS, Head, RST_STREAM, SETTINGS};
+use super::frames::{
+    CONTINUATION, DATA, HEAD_BYTES, HEADERS, Head, NUMBER_BYTES, RST_STREAM, SETTINGS,
+};
 use super::windows::Windows;
 
 /// Follows the frames of `h2`, however it cuts them.
 #[derive(Debug, Default)]
 pub(super) struct Written {
-    head: [u8; HEAD_BYTES],
-    /// How much of a frame's head there is.
+    /// The head of a frame; of RST_STREAM its error code, too.
+    head: [u8; HEAD_BYTES + NUMBER_BYTES],
+    /// How much of that there is.
     read: usize,
     /// How much is left of its payload.
     skip: usize,
@@ -27,16 +32,37 @@ impl Written {
                 bytes = &bytes[skipped..];
                 continue;
             }
-            let part = bytes.len().min(HEAD_BYTES - self.read);
+            let wanted = if self.read < HEAD_BYTES { HEAD_BYTES } else { self.head.len() };
+            let part = bytes.len().min(wanted - self.read);
             self.head[self.read..][..part].copy_from_slice(&bytes[..part]);
             self.read += part;
             bytes = &bytes[part..];
-            if self.read == HEAD_BYTES {
-                self.read = 0;
-                let head = Head::read(&self.head);
+            if self.read < wanted {
+                return;
+            }
+            let [head @ .., a, b, c, d] = self.head;
+            let head = Head::read(&head);
+            let is_reset = head.kind == RST_STREAM && head.length == NUMBER_BYTES;
+            if is_reset && wanted == HEAD_BYTES {
+                // The code comes next.
+                continue;
+            }
+            self.read = 0;
+            if is_reset {
+                self.note_reset(head.stream, u32::from_be_bytes([a, b, c, d]), windows);
+            } else {
                 self.skip = head.length;
                 self.note(head, windows);
             }
+        }
+    }
+
+    fn note_reset(&mut self, stream: u32, code: u32, windows: &mut Windows) {
+        // A refused stream never was a request: it cost nothing, and the client may send it again.
+        let is_refused = code == u32::from(Reason::REFUSED_STREAM);
+        let was_open = if is_refused { windows.close(stream) } else { windows.reset(stream) };
+        if was_open {
+            self.resets.push(stream);
         }
     }
 
@@ -48,7 +74,6 @@ impl Written {
                 self.is_in_head = flags & END_HEADERS == 0;
                 windows.written_head(stream);
             }
-            RST_STREAM if windows.close(stream) => self.resets.push(stream),
             SETTINGS if flags & ACK != 0 => windows.acknowledge(),
             _ => {}
         }

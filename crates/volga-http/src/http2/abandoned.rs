@@ -1,0 +1,367 @@
+//! Requests that are reset before their responses begin, in memory: in whatever order the frames
+//! come, the connection ends before they cost much, and a proper client's connection never does.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http_body_util::Empty;
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::sleep;
+
+use super::abuse::{CANCEL, GET, GOAWAY, PADDED, PING, PREFACE, PRIORITY, frame, streams};
+use super::frames::{
+    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+};
+use super::tests::connect_to;
+use super::*;
+use crate::limits::{MAX_UNANSWERED_RESETS, RESPONSES_PER_RESET, UNANSWERED_RESETS_PER_SECOND};
+
+/// How many handlers were called, and how many of them are there.
+#[derive(Debug, Default)]
+struct Calls {
+    all: AtomicUsize,
+    running: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// A handler that never responds, or does so at once.
+struct Handler {
+    calls: Arc<Calls>,
+    responds: bool,
+}
+
+impl Future for Handler {
+    type Output = Result<Response<Empty<Bytes>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.responds { Poll::Ready(Ok(Response::new(Empty::new()))) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        self.calls.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Calls a [`Handler`] for each request. Those with a body get no response.
+#[derive(Clone)]
+struct Handlers {
+    calls: Arc<Calls>,
+    respond: bool,
+}
+
+impl Service<Request<RequestBody>> for Handlers {
+    type Response = Response<Empty<Bytes>>;
+    type Error = Infallible;
+    type Future = Handler;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<RequestBody>) -> Handler {
+        self.calls.all.fetch_add(1, Ordering::Relaxed);
+        let running = self.calls.running.fetch_add(1, Ordering::Relaxed) + 1;
+        self.calls.most.fetch_max(running, Ordering::Relaxed);
+        Handler { calls: Arc::clone(&self.calls), responds: self.respond }
+    }
+}
+
+/// In which order a block of requests and their resets is sent.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    /// All requests, and then all resets.
+    Block,
+    /// The same, the newest request first.
+    Backwards,
+    /// Each reset so many requests after its own.
+    Lag(usize),
+}
+
+/// How a stream comes to be reset.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    ByClient,
+    /// The server has to, since the client widens the window beyond its maximum.
+    TooWide,
+    /// The server has to, since the request has no method.
+    Malformed,
+}
+
+/// What lies between the frames.
+#[derive(Clone, Copy, Debug)]
+enum Between {
+    Nothing,
+    Ping,
+    Settings,
+    Priority,
+    Window,
+}
+
+#[derive(Clone, Debug)]
+struct Attack {
+    block: usize,
+    order: Order,
+    how: How,
+    between: Between,
+    is_padded: bool,
+    is_split: bool,
+    /// How many bytes the client writes at a time, and how long it then waits.
+    write: usize,
+    pause: Option<Duration>,
+}
+
+fn attack() -> impl Strategy<Value = Attack> {
+    let block = prop_oneof![1..30usize, Just(100), 200..250usize, Just(900)];
+    let order =
+        prop_oneof![Just(Order::Block), Just(Order::Backwards), (0..40usize).prop_map(Order::Lag)];
+    let how =
+        prop_oneof![3 => Just(How::ByClient), 1 => Just(How::TooWide), 1 => Just(How::Malformed)];
+    let between = prop_oneof![
+        4 => Just(Between::Nothing),
+        1 => Just(Between::Ping),
+        1 => Just(Between::Settings),
+        1 => Just(Between::Priority),
+        1 => Just(Between::Window),
+    ];
+    let write = prop_oneof![1..40usize, 40..2_000usize, Just(1 << 20)];
+    let pause = prop::option::of((0..3u64).prop_map(Duration::from_millis));
+    (block, order, how, between, any::<bool>(), any::<bool>(), write, pause).prop_map(
+        |(block, order, how, between, is_padded, is_split, write, pause)| Attack {
+            block,
+            order,
+            how,
+            between,
+            is_padded,
+            is_split,
+            write,
+            // With more pauses it would take longer than the budget has time for.
+            pause: pause.filter(|_| write >= 40),
+        },
+    )
+}
+
+impl Attack {
+    /// The frames of so many requests, in their order.
+    fn frames(&self, count: usize) -> Vec<u8> {
+        let mut ids = streams().take(count);
+        let mut sent = Vec::new();
+        loop {
+            let block: Vec<u32> = ids.by_ref().take(self.block).collect();
+            if block.is_empty() {
+                return sent;
+            }
+            let mut open = VecDeque::new();
+            for &id in &block {
+                self.request(id, &mut sent);
+                open.push_back(id);
+                if let Order::Lag(lag) = self.order
+                    && open.len() > lag
+                {
+                    open.pop_front().into_iter().for_each(|id| self.reset(id, &mut sent));
+                }
+            }
+            while let Some(id) = match self.order {
+                Order::Backwards => open.pop_back(),
+                Order::Block | Order::Lag(_) => open.pop_front(),
+            } {
+                self.reset(id, &mut sent);
+            }
+        }
+    }
+
+    fn request(&self, id: u32, sent: &mut Vec<u8>) {
+        match self.between {
+            Between::Nothing => {}
+            Between::Ping => sent.extend(frame(PING, 0, 0, &[0; 8])),
+            Between::Settings => sent.extend(frame(SETTINGS, 0, 0, &[])),
+            Between::Priority => sent.extend(frame(PRIORITY, 0, id, &[0, 0, 0, 0, 7])),
+            Between::Window => sent.extend(frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+        }
+        // A stream that the server is to reset must still be open for the client.
+        let end = if matches!(self.how, How::ByClient) { END_STREAM } else { 0 };
+        let head = if matches!(self.how, How::Malformed) { &GET[1..] } else { GET };
+        let (start, rest) = if self.is_split { head.split_at(3) } else { (head, &[][..]) };
+        let flags = end | if self.is_split { 0 } else { END_HEADERS };
+        if self.is_padded {
+            let padded = [&[9][..], start, &[0; 9]].concat();
+            sent.extend(frame(HEADERS, flags | PADDED, id, &padded));
+        } else {
+            sent.extend(frame(HEADERS, flags, id, start));
+        }
+        if self.is_split {
+            sent.extend(frame(CONTINUATION, END_HEADERS, id, rest));
+        }
+    }
+
+    fn reset(&self, id: u32, sent: &mut Vec<u8>) {
+        sent.extend(match self.how {
+            How::ByClient => frame(RST_STREAM, 0, id, CANCEL),
+            How::TooWide => frame(WINDOW_UPDATE, 0, id, &[0x7f, 0xff, 0xff, 0xff]),
+            How::Malformed => vec![],
+        });
+    }
+}
+
+/// The reason of the GOAWAY frame among what a server has sent, if there is one.
+fn goaway(mut sent: &[u8]) -> Option<Reason> {
+    while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = sent {
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        let (payload, rest) = rest.split_at_checked(length)?;
+        if *kind == GOAWAY
+            && let [_, _, _, _, code @ ..] = payload
+        {
+            return Some(u32::from_be_bytes(*code.first_chunk()?).into());
+        }
+        sent = rest;
+    }
+    None
+}
+
+/// Sends these frames, and returns the server's last word and what it did until then.
+async fn run(frames: &[u8], write: usize, pause: Option<Duration>) -> (Option<Reason>, Arc<Calls>) {
+    let calls = Arc::<Calls>::default();
+    let handlers = Handlers { calls: Arc::clone(&calls), respond: false };
+    let (client, serving) = connect_to(handlers, 64 * 1024);
+    let (mut read, mut writer) = tokio::io::split(client);
+    let sending = async move {
+        let start = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+        writer.write_all(&start).await.expect("room");
+        for part in frames.chunks(write) {
+            if writer.write_all(part).await.is_err() {
+                break;
+            }
+            match pause {
+                Some(time) => sleep(time).await,
+                None => yield_now().await,
+            }
+        }
+        // The client waits for the server to close.
+        writer
+    };
+    let reading = async {
+        let mut all = Vec::new();
+        let _ = read.read_to_end(&mut all).await;
+        all
+    };
+    let (_writer, sent) = tokio::join!(sending, reading);
+    serving.await.expect("no panic");
+    (goaway(&sent), calls)
+}
+
+/// Runs a future with a paused clock.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(future)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn a_flood_of_abandoned_requests_ends_the_connection_whatever_the_order(attack in attack()) {
+        let frames = attack.frames(5_000);
+        let start = std::time::Instant::now();
+        let (reason, calls) = block_on(run(&frames, attack.write, attack.pause));
+        prop_assert_eq!(reason, Some(Reason::ENHANCE_YOUR_CALM), "after {:?}", start.elapsed());
+        // The pauses take at most a second or two of the paused clock.
+        let paused = attack.pause.unwrap_or_default() * (frames.len() / attack.write) as u32;
+        let time = paused.as_secs_f64() * f64::from(UNANSWERED_RESETS_PER_SECOND);
+        // Those that are open when the budget is used up have been called, too.
+        let most = MAX_UNANSWERED_RESETS + MAX_STREAMS as usize + time as usize + 1;
+        let all = calls.all.load(Ordering::Relaxed);
+        prop_assert!(all <= most, "{} calls, {} are allowed", all, most);
+        prop_assert!(calls.most.load(Ordering::Relaxed) <= MAX_REQUEST_TASKS);
+        prop_assert_eq!(calls.running.load(Ordering::Relaxed), 0, "handlers are dropped");
+    }
+}
+
+/// Opens a connection to handlers that do or do not respond, and sends its first frames.
+async fn connected(respond: bool) -> (tokio::io::DuplexStream, Arc<Calls>, JoinHandle<()>) {
+    let calls = Arc::<Calls>::default();
+    let (mut client, serving) =
+        connect_to(Handlers { calls: Arc::clone(&calls), respond }, 1 << 20);
+    let start = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+    client.write_all(&start).await.expect("room");
+    (client, calls, serving)
+}
+
+fn request(id: u32) -> Vec<u8> {
+    frame(HEADERS, END_STREAM | END_HEADERS, id, GET)
+}
+
+fn reset(id: u32) -> Vec<u8> {
+    frame(RST_STREAM, 0, id, CANCEL)
+}
+
+/// Sends these frames, and waits until the server has nothing to do.
+async fn send(client: &mut tokio::io::DuplexStream, frames: impl Iterator<Item = Vec<u8>>) {
+    let frames: Vec<u8> = frames.flatten().collect();
+    client.write_all(&frames).await.expect("an open connection");
+    // The clock is paused, so this leaps when everybody waits.
+    sleep(Duration::from_nanos(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_gives_up_all_its_requests_at_once_goes_on_with_others() {
+    let (mut client, calls, serving) = connected(false).await;
+    let mut ids = streams();
+    for _ in 0..3 {
+        let all: Vec<u32> = ids.by_ref().take(MAX_STREAMS as usize).collect();
+        send(&mut client, all.iter().map(|&id| request(id))).await;
+        assert_eq!(calls.running.load(Ordering::Relaxed), all.len());
+        send(&mut client, all.iter().map(|&id| reset(id))).await;
+        assert_eq!(calls.running.load(Ordering::Relaxed), 0);
+        assert!(!serving.is_finished());
+        // As after a time-out of all of them.
+        let time = MAX_UNANSWERED_RESETS as f64 / f64::from(UNANSWERED_RESETS_PER_SECOND);
+        sleep(Duration::from_secs_f64(time)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn responses_allow_for_requests_that_are_given_up_and_late_resets_cost_nothing() {
+    let (mut client, _calls, serving) = connected(true).await;
+    let mut ids = streams();
+    // Each was answered before the reset came, however many of them there are.
+    for _ in 0..20 {
+        let all: Vec<u32> = ids.by_ref().take(MAX_STREAMS as usize).collect();
+        send(&mut client, all.iter().map(|&id| request(id))).await;
+        send(&mut client, all.iter().map(|&id| reset(id))).await;
+    }
+    assert!(!serving.is_finished());
+    // One in so many comes together with its reset, and is never answered.
+    for _ in 0..2 * MAX_UNANSWERED_RESETS {
+        let answered = ids.by_ref().take(RESPONSES_PER_RESET as usize).map(request);
+        send(&mut client, answered).await;
+        let given_up = ids.next().expect("enough");
+        send(&mut client, [request(given_up), reset(given_up)].into_iter()).await;
+    }
+    assert!(!serving.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_turn_begins_no_more_requests_than_its_bound_and_then_the_others_run() {
+    for size in [1, 10, 100] {
+        let (mut client, calls, _serving) = connected(true).await;
+        // Handlers that respond at once, so nothing else holds the requests up.
+        let frames: Vec<u8> = streams().take(5_000).flat_map(request).collect();
+        client.write_all(&frames[..frames.len() / 100 * size]).await.expect("room");
+        let (mut before, mut most, mut idle) = (0, 0, 0);
+        // Runs once in each round of the runtime's tasks.
+        while idle < 100 {
+            yield_now().await;
+            let now = calls.all.load(Ordering::Relaxed);
+            most = most.max(now - before);
+            idle = if now == before { idle + 1 } else { 0 };
+            before = now;
+        }
+        assert!(before > 0);
+        assert!(most <= REQUESTS_PER_TURN + HEADS_AT_ONCE, "{most} in one turn");
+    }
+}

@@ -1,0 +1,125 @@
+//! How many requests a client may abandon before the server has begun to respond. Pure.
+//!
+//! Opening a stream and resetting it costs a client two small frames. It costs the server a
+//! decoded head, a task and a handler's first steps (a "rapid reset", CVE-2023-44487). `h2` counts
+//! only the resets that arrive before it has handed over the request, so a client that sends its
+//! frames in blocks stays below that count for ever. This budget counts every stream that is reset,
+//! by either side, while its response has not begun, and does not care how the frames were ordered.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::limits::{MAX_UNANSWERED_RESETS, RESPONSES_PER_RESET, UNANSWERED_RESETS_PER_SECOND};
+
+/// What one reset costs. A response earns one part of it.
+const RESET: u64 = RESPONSES_PER_RESET as u64;
+const FULL: u64 = MAX_UNANSWERED_RESETS as u64 * RESET;
+
+/// The budget of one connection.
+#[derive(Debug)]
+pub(super) struct ResetBudget {
+    left: u64,
+    /// When time was last turned into budget.
+    refilled: Instant,
+}
+
+/// The client has abandoned more requests than it may.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Exhausted;
+
+impl ResetBudget {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { left: FULL, refilled: now }
+    }
+
+    /// Pays for `resets` streams that ended before their response began.
+    ///
+    /// `responses` have begun since the last call, and came first.
+    pub(super) fn pay(
+        &mut self,
+        responses: usize,
+        resets: usize,
+        now: Instant,
+    ) -> Result<(), Exhausted> {
+        self.refill(now);
+        self.left = self.left.saturating_add(responses as u64).min(FULL);
+        let cost = (resets as u64).saturating_mul(RESET);
+        self.left = self.left.checked_sub(cost).ok_or(Exhausted)?;
+        Ok(())
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let rate = UNANSWERED_RESETS_PER_SECOND * RESPONSES_PER_RESET;
+        let step = Duration::from_secs(1) / rate;
+        let steps = now.saturating_duration_since(self.refilled).as_nanos() / step.as_nanos();
+        // Whole steps only, so that frequent calls do not round the time away.
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_add(u64::from(steps)).min(FULL);
+        self.refilled = self.refilled.checked_add(step * steps).map_or(now, |time| time.min(now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn all_streams_of_a_connection_may_be_abandoned_once_and_then_some_each_second() {
+        let start = Instant::now();
+        let mut budget = ResetBudget::new(start);
+        assert_eq!(budget.pay(0, MAX_UNANSWERED_RESETS, start), Ok(()));
+        assert_eq!(budget.pay(0, 1, start), Err(Exhausted));
+        let later = start + Duration::from_secs(1);
+        assert_eq!(budget.pay(0, UNANSWERED_RESETS_PER_SECOND as usize, later), Ok(()));
+        assert_eq!(budget.pay(0, 1, later), Err(Exhausted));
+    }
+
+    #[test]
+    fn responses_pay_for_resets_but_are_not_saved_beyond_the_maximum() {
+        let now = Instant::now();
+        let mut budget = ResetBudget::new(now);
+        assert_eq!(budget.pay(1_000_000, MAX_UNANSWERED_RESETS, now), Ok(()));
+        assert_eq!(budget.pay(RESPONSES_PER_RESET as usize - 1, 1, now), Err(Exhausted));
+        assert_eq!(budget.pay(1, 1, now), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_schedule_gets_more_resets_than_start_time_and_responses_allow(
+            steps in prop::collection::vec((0..2_000u64, 0..50usize, 0..50usize), 1..300),
+        ) {
+            let start = Instant::now();
+            let mut budget = ResetBudget::new(start);
+            let (mut now, mut responses, mut resets) = (start, 0, 0);
+            for (millis, begun, reset) in steps {
+                now += Duration::from_millis(millis);
+                responses += begun;
+                if budget.pay(begun, reset, now).is_ok() {
+                    resets += reset;
+                }
+                let earned = responses as f64 / f64::from(RESPONSES_PER_RESET);
+                let time = (now - start).as_secs_f64() * f64::from(UNANSWERED_RESETS_PER_SECOND);
+                prop_assert!(resets as f64 <= MAX_UNANSWERED_RESETS as f64 + earned + time);
+            }
+        }
+
+        #[test]
+        fn a_client_below_the_rate_is_never_closed_however_often_the_budget_is_asked(
+            gaps in prop::collection::vec(1..10_000u64, 1..500),
+        ) {
+            let mut now = Instant::now();
+            let mut budget = ResetBudget::new(now);
+            let (mut micros, mut paid) = (0, 0);
+            for gap in gaps {
+                now += Duration::from_micros(gap);
+                micros += gap;
+                let due = micros * u64::from(UNANSWERED_RESETS_PER_SECOND) / 1_000_000;
+                prop_assert_eq!(budget.pay(0, (due - paid) as usize, now), Ok(()));
+                paid = due;
+            }
+        }
+    }
+}
