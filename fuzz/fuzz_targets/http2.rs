@@ -1,6 +1,7 @@
 //! Any bytes after the preface of an HTTP/2 connection: nothing panics, the connection ends when the client has closed, and nothing of it lives on.
 //!
-//! The service reads each body and gives it back, marked as long-lived or not, so that both ways out are taken. The first byte chooses how wide the transport is.
+//! The service reads each body and gives it back, marked as long-lived or not, so that both ways out are taken. The first byte chooses how wide the transport is, and its last
+//! bit whether the data of long-lived bodies is written directly or through `h2`.
 
 #![no_main]
 
@@ -41,7 +42,7 @@ fuzz_target!(|input: &[u8]| {
             while let Ok(1..) = read.read(&mut space).await {}
         });
         let hour = Duration::from_secs(60 * 60);
-        let served = tokio::time::timeout(hour, volga_http::fuzzing::serve_http2(server, Echo)).await;
+        let served = tokio::time::timeout(hour, volga_http::fuzzing::serve_http2(server, Echo, width % 2 == 0)).await;
         served.expect("the connection ends");
         writing.await.expect("no panic");
         reading.await.expect("no panic");

@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::http1::{Http1, Next};
-use crate::http2::{self, Patience};
+use crate::http2;
 use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
 use crate::preface::{self, Protocol};
 use crate::read::poll_read;
@@ -30,8 +30,8 @@ use crate::transport::Transport;
 #[derive(Debug)]
 pub(crate) struct Connections {
     header_read_timeout: Duration,
-    write_stall_timeout: Duration,
     pub(crate) http1: Arc<Http1>,
+    http2: http2::Settings,
     drain: Drain,
     alive: Alive,
 }
@@ -40,11 +40,17 @@ impl Connections {
     pub(crate) fn new(
         header_read_timeout: Duration,
         write_stall_timeout: Duration,
+        direct_data: bool,
         drain: Drain,
         alive: Alive,
     ) -> Self {
         let http1 = Http1::new(header_read_timeout, write_stall_timeout, drain.clone());
-        Self { header_read_timeout, write_stall_timeout, http1, drain, alive }
+        let http2 = http2::Settings {
+            handshake: header_read_timeout,
+            stall: write_stall_timeout,
+            direct_data,
+        };
+        Self { header_read_timeout, http1, http2, drain, alive }
     }
 
     /// Serves one connection: to its end, which is the client's leaving, a timeout, or the drain; or until its [`Next`] stage.
@@ -74,13 +80,9 @@ impl Connections {
             Protocol::Http1 => self.http1.serve(io, received, requests).await,
             Protocol::Http2 => {
                 let alive = self.alive.clone();
-                let patience = Patience {
-                    handshake: self.header_read_timeout,
-                    stall: self.write_stall_timeout,
-                };
                 let io = Rewind::new(received, io);
                 // In a box, or the task of every HTTP/1 connection would be as large as the larger of the two.
-                Box::pin(http2::serve(io, requests, patience, &self.drain, alive)).await;
+                Box::pin(http2::serve(io, requests, self.http2, &self.drain, alive)).await;
                 Next::Closed
             }
         }
@@ -157,6 +159,7 @@ mod tests {
         let shared = Connections::new(
             DEFAULT_HEADER_READ_TIMEOUT,
             DEFAULT_WRITE_STALL_TIMEOUT,
+            true,
             drain,
             alive,
         );

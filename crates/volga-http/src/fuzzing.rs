@@ -13,7 +13,7 @@ use crate::addr::Ends;
 use crate::body::RequestBody;
 use crate::drain_handle::Drain;
 use crate::http1::{Http1, Next};
-use crate::http2::Patience;
+use crate::http2::Settings;
 use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
 use crate::service::Requests;
 use crate::tasks::roll_call;
@@ -39,8 +39,8 @@ where
     }
 }
 
-/// Serves an HTTP/2 connection whose preface is yet to come, until it and everything that it started are gone.
-pub async fn serve_http2<I, S, B>(io: I, service: S)
+/// Serves an HTTP/2 connection whose preface is yet to come, until it and everything that it started are gone, with or without the direct data path.
+pub async fn serve_http2<I, S, B>(io: I, service: S, direct_data: bool)
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
@@ -54,8 +54,11 @@ where
     let address = ([127, 0, 0, 1], 1).into();
     let requests = Requests { service, ends: Ends::tcp(address, address) };
     let (alive, gone) = roll_call();
-    let patience =
-        Patience { handshake: DEFAULT_HEADER_READ_TIMEOUT, stall: DEFAULT_WRITE_STALL_TIMEOUT };
-    crate::http2::serve(io, requests, patience, &Drain::new(), alive).await;
+    let settings = Settings {
+        handshake: DEFAULT_HEADER_READ_TIMEOUT,
+        stall: DEFAULT_WRITE_STALL_TIMEOUT,
+        direct_data,
+    };
+    crate::http2::serve(io, requests, settings, &Drain::new(), alive).await;
     gone.wait().await;
 }

@@ -46,6 +46,7 @@ pub struct Server {
     write_stall_timeout: Duration,
     dead_client_timeout: Duration,
     bounds: Bounds,
+    http2_direct_data: bool,
     drain_deadline: Duration,
     drain: Drain,
     counts: ConnectionCounts,
@@ -62,6 +63,7 @@ impl Server {
                 in_all: DEFAULT_MAX_CONNECTIONS,
                 per_address: DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
             },
+            http2_direct_data: true,
             drain_deadline: DEFAULT_DRAIN_DEADLINE,
             drain: Drain::new(),
             counts: ConnectionCounts::default(),
@@ -112,6 +114,17 @@ impl Server {
     /// Not for servers behind a proxy, where all connections are the proxy's. Those of Unix-domain sockets have no address and are not counted by it.
     pub fn max_connections_per_address(mut self, count: usize) -> Self {
         self.bounds.per_address = count;
+        self
+    }
+
+    /// Sets whether the data of [long-lived](crate::LongLived) bodies is written directly on HTTP/2,
+    /// beside the `h2` library; it is by default.
+    ///
+    /// A message for many streams then costs half of the CPU time. The direct path relies on how `h2`
+    /// behaves; should you suspect it of a fault, switch it off, and everything goes through `h2`.
+    /// What clients receive is the same.
+    pub fn http2_direct_data(mut self, is_on: bool) -> Self {
+        self.http2_direct_data = is_on;
         self
     }
 
@@ -262,6 +275,7 @@ impl Server {
         let connections = Connections::new(
             self.header_read_timeout,
             self.write_stall_timeout,
+            self.http2_direct_data,
             self.drain.clone(),
             alive.clone(),
         );

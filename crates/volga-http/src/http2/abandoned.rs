@@ -13,7 +13,7 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::sleep;
 
 use super::abuse::{CANCEL, GET, GOAWAY, PADDED, PING, PREFACE, PRIORITY, frame, streams};
-use super::frames::{
+use super::direct::received_frames::{
     CONTINUATION, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 };
 use super::tests::connect_to;

@@ -6,10 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::frames::{
+use super::direct::received_frames::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 };
-use super::tests::{PATIENCE, connect, get};
+use super::tests::{STALL, connect, get};
 use super::*;
 use crate::limits::{PING_INTERVAL, PING_TIMEOUT};
 
@@ -197,7 +197,7 @@ async fn until_refused(client: &mut DuplexStream, mut next: impl FnMut() -> Vec<
         let bytes = next();
         let sending = client.write_all(&bytes);
         // The clock leaps when nothing can go on. The server's own end would come later.
-        match timeout(PATIENCE.stall / 2, sending).await {
+        match timeout(STALL / 2, sending).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return taken,
         }
@@ -222,7 +222,7 @@ async fn who_reads_no_answer_is_not_listened_to_and_then_closed() {
         let start = Instant::now();
         until_refused(&mut client, next).await;
         serving.await.expect("no panic");
-        assert!(start.elapsed() <= PATIENCE.stall, "{what}: {:?}", start.elapsed());
+        assert!(start.elapsed() <= STALL, "{what}: {:?}", start.elapsed());
     }
 }
 
@@ -238,7 +238,7 @@ async fn a_client_that_sends_on_but_reads_nothing_is_closed_all_the_same() {
         }
         let start = Instant::now();
         serving.await.expect("no panic");
-        assert_eq!(start.elapsed(), PATIENCE.stall, "{path}");
+        assert_eq!(start.elapsed(), STALL, "{path}");
         drop((requests, connection));
     }
 }
@@ -279,7 +279,7 @@ async fn a_stream_whose_window_stays_shut_is_reset_and_its_connection_lives() {
             };
             let what = format!("{path} through {stream} and {connection}");
             assert_eq!(error.reason(), Some(Reason::CANCEL), "{what}");
-            assert_eq!(start.elapsed(), PATIENCE.stall, "{what}");
+            assert_eq!(start.elapsed(), STALL, "{what}");
             // It answers PINGs, and so is left alone.
             sleep(2 * (PING_INTERVAL + PING_TIMEOUT)).await;
             assert!(!serving.is_finished(), "{what}");
@@ -295,7 +295,7 @@ async fn a_window_that_opens_now_and_then_keeps_its_stream() {
     for _ in 0..5 {
         let data = body.data().await.expect("no end").expect("no reset");
         assert_eq!(data.len(), 1);
-        sleep(PATIENCE.stall - Duration::from_secs(1)).await;
+        sleep(STALL - Duration::from_secs(1)).await;
         body.flow_control().release_capacity(1).expect("an open stream");
     }
 }

@@ -6,8 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::abuse::{PREFACE, frame};
-use super::frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS};
-use super::tests::{PATIENCE, connect};
+use super::direct::received_frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS,
+};
+use super::tests::{STALL, connect};
 use super::*;
 use crate::limits::HEADS_AT_ONCE;
 
@@ -64,7 +66,7 @@ async fn check(count: usize, size: usize) {
     let both = async { tokio::join!(write.write_all(&sent), reading) };
     // The clock leaps when nothing can go on, as it would if a head were kept back and forgotten.
     let what = format!("{count} requests, {size} bytes at a time");
-    let (written, answered) = timeout(PATIENCE.stall / 2, both).await.expect(&what);
+    let (written, answered) = timeout(STALL / 2, both).await.expect(&what);
     written.expect(&what);
     assert_eq!(answered, streams, "{what}");
 }

@@ -13,8 +13,10 @@ use tokio::time::sleep;
 
 use super::abuse::{PREFACE, frame, streams};
 use super::bursts::head;
-use super::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE};
-use super::tests::{PATIENCE, connect_to};
+use super::direct::received_frames::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+};
+use super::tests::{STALL, connect_to};
 use super::*;
 use crate::LongLived;
 
@@ -230,7 +232,7 @@ async fn check(initial: u32, acts: Vec<Act>) {
             assert!(!client.has_room(id), "stream {id} has room and sends nothing");
         }
     }
-    assert!(start.elapsed() < PATIENCE.stall, "nobody was given up");
+    assert!(start.elapsed() < STALL, "nobody was given up");
 }
 
 proptest! {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::tests::{PATIENCE, connect_to, get};
+use super::tests::{STALL, connect_to, get};
 use super::*;
 use crate::LongLived;
 
@@ -170,7 +170,7 @@ async fn an_ordinary_body_gets_what_was_granted_while_only_event_streams_were_th
         later: vec![],
         lengths: vec![500_000, 10],
     };
-    timeout(PATIENCE.stall / 2, check(client)).await.expect("nobody waits for ever");
+    timeout(STALL / 2, check(client)).await.expect("nobody waits for ever");
 }
 
 proptest! {
@@ -181,7 +181,7 @@ proptest! {
         let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
         // The clock leaps when nothing goes on, as it would if room were overlooked.
         runtime.block_on(async {
-            timeout(PATIENCE.stall / 2, check(client)).await.expect("nobody waits for ever");
+            timeout(STALL / 2, check(client)).await.expect("nobody waits for ever");
         });
     }
 }

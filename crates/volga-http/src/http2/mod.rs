@@ -4,33 +4,27 @@
 //! |---|---|
 //! | `request`, `response` | what `h2` leaves to do with heads |
 //! | `upload` | the body of a request |
-//! | `answer` | one request, in a task of its own |
-//! | `outgoing` | a body becomes DATA frames, as the window allows |
-//! | `room` | how long a body may wait for its window |
-//! | `streams`, `ready` | the long-lived bodies, all in the connection's task |
+//! | `request_task` | one request, in a task of its own |
+//! | `send_body` | a body becomes DATA frames, as the window allows |
+//! | `backpressure` | how long a body may wait for its window |
+//! | `long_lived`, `ready` | the long-lived bodies, all in the connection's task |
 //! | `ping` | whether a silent peer is still there |
-//! | `wire` | the transport |
-//! | `outbox` | what is about to leave: the frames of `h2`, and DATA past it |
-//! | `windows` | how much may be sent past `h2` |
-//! | `written` | what `h2` has written |
-//! | `frames` | what the client sends, as far as the server follows it |
 //! | `reset_budget` | how many requests the client may abandon |
+//! | `h2_transport` | the transport, as `h2` sees it |
+//! | `direct` | the data path beside `h2` |
 
-mod answer;
-mod frames;
-mod outbox;
-mod outgoing;
+mod backpressure;
+mod direct;
+mod h2_transport;
+mod long_lived;
 mod ping;
 mod ready;
 mod request;
+mod request_task;
 mod reset_budget;
 mod response;
-mod room;
-mod streams;
+mod send_body;
 mod upload;
-mod windows;
-mod wire;
-mod written;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -51,16 +45,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
-use self::answer::{Answer, Rest};
-use self::outbox::Outbox;
+use self::backpressure::Backpressure;
+use self::direct::windows::Starts;
+use self::direct::write_buffer::SharedWriteBuffer;
+use self::h2_transport::H2Transport;
+use self::long_lived::LongLivedStreams;
 use self::ping::KeepAlive;
 use self::ready::Ready;
+use self::request_task::{RequestTask, TaskOutcome};
 use self::reset_budget::{Exhausted, ResetBudget};
-use self::room::Socket;
-use self::streams::Streams;
 pub(crate) use self::upload::Upload;
-use self::windows::Starts;
-use self::wire::Wire;
 use crate::body::RequestBody;
 use crate::date::date;
 use crate::drain_handle::Drain;
@@ -74,20 +68,23 @@ use crate::service::Requests;
 use crate::stall::Stall;
 use crate::tasks::Alive;
 
-/// How long the server waits for the peer.
+/// The settings of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// To let the server's first frame through.
+pub(crate) struct Settings {
+    /// How long the client may take to let the server's first frame through.
     pub(crate) handshake: Duration,
-    /// To take a byte of what waits for it, on the whole connection or on one stream.
+    /// How long the client may take no byte of what waits for it, on the whole connection or on one
+    /// stream.
     pub(crate) stall: Duration,
+    /// Whether the data of long-lived bodies is written directly, beside `h2`.
+    pub(crate) direct_data: bool,
 }
 
 /// Serves a connection to its end.
 pub(crate) async fn serve<I, S, B>(
     io: I,
     requests: Requests<S>,
-    patience: Patience,
+    settings: Settings,
     drain: &Drain,
     alive: Alive,
 ) where
@@ -102,18 +99,18 @@ pub(crate) async fn serve<I, S, B>(
 {
     let ready = Arc::new(Ready::default());
     let h2_waker = Waker::from(Arc::clone(&ready));
-    let socket = Socket::new(patience.stall, h2_waker.clone());
-    let outbox = Outbox::new();
-    let io = Stall::new(io, patience.stall);
-    let wire = Wire::new(io, outbox.clone(), Arc::clone(&socket));
+    let socket = Backpressure::new(settings.stall, h2_waker.clone());
+    let write_buffer = SharedWriteBuffer::new(settings.direct_data);
+    let io = Stall::new(io, settings.stall);
+    let wire = H2Transport::new(io, write_buffer.clone(), Arc::clone(&socket));
     let handshake = builder().handshake(wire.clone());
-    let Ok(Ok(mut h2)) = timeout(patience.handshake, handshake).await else { return };
+    let Ok(Ok(mut h2)) = timeout(settings.handshake, handshake).await else { return };
     let Some(pings) = h2.ping_pong() else { return };
-    let streams = Streams::new(Arc::clone(&ready), Arc::clone(&socket));
+    let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&socket));
     let mut connection = Connection {
         h2,
         wire,
-        outbox,
+        write_buffer,
         socket,
         keep_alive: KeepAlive::new(pings),
         requests,
@@ -173,16 +170,16 @@ fn builder() -> Builder {
 }
 
 struct Connection<I, S, B> {
-    h2: h2::server::Connection<Wire<I>, Bytes>,
-    wire: Wire<I>,
-    outbox: Outbox,
-    socket: Arc<Socket>,
+    h2: h2::server::Connection<H2Transport<I>, Bytes>,
+    wire: H2Transport<I>,
+    write_buffer: SharedWriteBuffer,
+    socket: Arc<Backpressure>,
     keep_alive: KeepAlive,
     requests: Requests<S>,
     /// A task for each request. Dropped with the connection, they end with it.
-    tasks: JoinSet<Rest<B>>,
+    tasks: JoinSet<TaskOutcome<B>>,
     alive: Alive,
-    streams: Streams<B>,
+    streams: LongLivedStreams<B>,
     ready: Arc<Ready>,
     budget: ResetBudget,
     /// Responses that have begun since the budget was last asked.
@@ -237,7 +234,7 @@ where
                 accepted += 1;
             }
             self.streams.end(&self.wire.take_resets());
-            let news = self.outbox.take_news();
+            let news = self.write_buffer.take_news();
             self.streams.end(&news.resets);
             self.streams.reopen(&news.opened);
             if self.pay(news.starts).is_err() {
@@ -296,23 +293,23 @@ where
         let mut frames = 0;
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
             match ended {
-                Ok(Rest::LongLived(start)) => {
+                Ok(TaskOutcome::LongLived(start)) => {
                     // It asks the body, and may drop it: a panic there must not take the others along.
                     let started = catch_unwind(AssertUnwindSafe(|| start.send_head()));
                     if let Ok(Some(outgoing)) = started {
-                        self.streams.insert(outgoing);
+                        self.streams.insert(outgoing, &mut self.write_buffer.lock().windows);
                     }
                     frames += 1;
                     if frames % FRAMES_AT_ONCE == 0 {
                         self.pass_on();
                     }
                 }
-                Ok(Rest::Failed(outgoing)) => {
+                Ok(TaskOutcome::Failed(outgoing)) => {
                     // Its next step is the reset.
                     self.pass_on();
-                    self.streams.insert(outgoing);
+                    self.streams.insert(outgoing, &mut self.write_buffer.lock().windows);
                 }
-                Ok(Rest::Nothing) | Err(_) => {}
+                Ok(TaskOutcome::Nothing) | Err(_) => {}
             }
         }
         if frames % FRAMES_AT_ONCE > 0 {
@@ -322,13 +319,13 @@ where
 
     /// Takes a frame of each stream that is ready, as long as the socket takes them, and then some more of those that have more.
     fn serve_streams(&mut self, cx: &mut Context<'_>) {
-        self.streams.line_up();
+        self.streams.enqueue();
         for _ in 0..ROUNDS_PER_TURN {
             let mut waiting = self.streams.waiting();
             while waiting > 0 {
-                let served = self.streams.serve(waiting, &mut self.outbox.lock());
+                let served = self.streams.serve(waiting, &mut self.write_buffer.lock());
                 self.pass_on();
-                let is_full = self.outbox.lock().is_full();
+                let is_full = self.write_buffer.lock().is_full();
                 if served == 0 || is_full && self.wire.poll_send(cx).is_pending() {
                     // The turn is over; or the socket takes nothing, or is broken.
                     return;
@@ -342,7 +339,7 @@ where
     fn pass_on(&mut self) {
         // If this is the connection's end, that shows when it is polled for requests.
         let _ = self.h2.poll_closed(&mut Context::from_waker(&self.h2_waker));
-        self.outbox.lock().passed_on();
+        self.write_buffer.lock().passed_on();
     }
 
     fn accept(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
@@ -358,7 +355,7 @@ where
         let method = head.method.clone();
         let body = RequestBody::http2(body, &head.headers);
         let handler = self.requests.answer(Request::from_parts(head, body));
-        let answer = Answer::new(handler, method, respond, Arc::clone(&self.socket));
+        let answer = RequestTask::new(handler, method, respond, Arc::clone(&self.socket));
         self.tasks.spawn(self.alive.carried_by(answer));
     }
 }

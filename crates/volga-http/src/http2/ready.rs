@@ -12,7 +12,7 @@ use crate::limits::MAX_STREAMS;
 
 const BITS: usize = u64::BITS as usize;
 const WORDS: usize = (MAX_STREAMS as usize).div_ceil(BITS);
-/// How many notes there are. Streams whose places are so far apart share one.
+/// How many notes there are. LongLivedStreams whose places are so far apart share one.
 pub(super) const NOTES: usize = WORDS * BITS;
 
 /// The notes of one connection. As a waker it notes that `h2` has something to do.
@@ -48,7 +48,7 @@ impl Ready {
         self.connection.store(false, Ordering::SeqCst);
     }
 
-    /// Ends a turn: the next one comes with the next note, or at once if there is one that can be acted on. Streams are left alone while `is_blocked`.
+    /// Ends a turn: the next one comes with the next note, or at once if there is one that can be acted on. LongLivedStreams are left alone while `is_blocked`.
     pub(super) fn rest(&self, is_blocked: bool, is_line_empty: bool, cx: &Context<'_>) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {

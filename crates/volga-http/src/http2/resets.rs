@@ -1,4 +1,4 @@
-//! Streams that end before their bodies do, in memory: the body is dropped, however quiet it is and however its reset arrives.
+//! LongLivedStreams that end before their bodies do, in memory: the body is dropped, however quiet it is and however its reset arrives.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -9,7 +9,9 @@ use tokio::time::{sleep, timeout};
 
 use super::abuse::{CANCEL, PING, PREFACE, frame, streams};
 use super::bursts::head;
-use super::frames::{END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE};
+use super::direct::received_frames::{
+    END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+};
 use super::tests::connect;
 use crate::limits::{MAX_STREAMS, RESETS_AT_ONCE};
 

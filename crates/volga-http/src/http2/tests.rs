@@ -20,8 +20,18 @@ use crate::limits::{
 use crate::tasks::roll_call;
 
 const PIECE: usize = 16 * 1024;
-pub(super) const PATIENCE: Patience =
-    Patience { handshake: DEFAULT_HEADER_READ_TIMEOUT, stall: DEFAULT_WRITE_STALL_TIMEOUT };
+/// How long a client may take no byte.
+pub(super) const STALL: Duration = DEFAULT_WRITE_STALL_TIMEOUT;
+
+/// The settings of a connection. All tests run a second time without the direct data path, which the
+/// environment says.
+fn settings() -> Settings {
+    Settings {
+        handshake: DEFAULT_HEADER_READ_TIMEOUT,
+        stall: STALL,
+        direct_data: std::env::var_os("VOLGA_TEST_HTTP2_VIA_H2").is_none(),
+    }
+}
 
 /// How long a quiet body waits before each of its pieces.
 const QUIET: Duration = Duration::from_secs(20);
@@ -103,7 +113,7 @@ where
     let requests = Requests { service, ends: Ends::tcp(address, address) };
     let serving = tokio::spawn(async move {
         let (alive, _gone) = roll_call();
-        serve(server, requests, PATIENCE, &Drain::new(), alive).await;
+        serve(server, requests, settings(), &Drain::new(), alive).await;
     });
     (client, serving)
 }

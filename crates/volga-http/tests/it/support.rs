@@ -232,7 +232,10 @@ where
     Fut: Future<Output = Response<TestBody>> + Send + 'static,
 {
     let drain = Drain::new();
-    (drain.clone(), server.drain(drain).serve(listeners, Handler(handler)))
+    // All tests run a second time without the direct data path.
+    let is_direct = std::env::var_os("VOLGA_TEST_HTTP2_VIA_H2").is_none();
+    let server = server.http2_direct_data(is_direct).drain(drain.clone());
+    (drain, server.serve(listeners, Handler(handler)))
 }
 
 pub(crate) async fn connect(address: SocketAddr) -> TcpStream {

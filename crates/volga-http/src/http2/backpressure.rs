@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 
 /// What the streams of a connection need to know of its socket, and the connection of them.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(super) struct Backpressure {
     patience: Duration,
     is_full: AtomicBool,
     /// How many streams wait for `h2` to have room for them.
@@ -22,7 +22,7 @@ pub(super) struct Socket {
     connection: Waker,
 }
 
-impl Socket {
+impl Backpressure {
     pub(super) fn new(patience: Duration, connection: Waker) -> Arc<Self> {
         let (is_full, short) = (AtomicBool::new(false), AtomicUsize::new(0));
         Arc::new(Self { patience, is_full, short, connection })
@@ -45,10 +45,10 @@ impl Socket {
 
 /// There while a stream waits for `h2` to have room for it: everything that the client grants is then for `h2`.
 #[derive(Debug)]
-pub(super) struct Short(Arc<Socket>);
+pub(super) struct WaitingInH2(Arc<Backpressure>);
 
-impl Short {
-    pub(super) fn new(socket: &Arc<Socket>) -> Self {
+impl WaitingInH2 {
+    pub(super) fn new(socket: &Arc<Backpressure>) -> Self {
         socket.short.fetch_add(1, Ordering::Release);
         // What was granted before is given back in its next turn.
         socket.connection.wake_by_ref();
@@ -56,7 +56,7 @@ impl Short {
     }
 }
 
-impl Drop for Short {
+impl Drop for WaitingInH2 {
     fn drop(&mut self) {
         self.0.short.fetch_sub(1, Ordering::Release);
     }
@@ -64,14 +64,18 @@ impl Drop for Short {
 
 /// A stream's wait for room.
 #[derive(Debug, Default)]
-pub(super) struct Wait {
+pub(super) struct WindowTimer {
     /// There only while the stream waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Wait {
+impl WindowTimer {
     /// There is no room. Ready once that has been so for too long.
-    pub(super) fn poll_too_long(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_too_long(
+        &mut self,
+        socket: &Backpressure,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         loop {
             let patience = socket.patience;
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
@@ -97,12 +101,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_is_too_long_after_the_time_and_each_begins_anew() {
-        let (mut wait, socket) = (Wait::default(), Socket::new(PATIENCE, Waker::noop().clone()));
+        let (mut wait, socket) =
+            (WindowTimer::default(), Backpressure::new(PATIENCE, Waker::noop().clone()));
         for _ in 0..3 {
             let almost = PATIENCE - Duration::from_secs(1);
             let waiting = poll_fn(|cx| wait.poll_too_long(&socket, cx));
             timeout(almost, waiting).await.expect_err("a second is left");
-            wait = Wait::default();
+            wait = WindowTimer::default();
         }
         let start = Instant::now();
         poll_fn(|cx| wait.poll_too_long(&socket, cx)).await;
@@ -111,8 +116,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_full_socket_is_no_fault_of_the_stream() {
-        let socket = Socket::new(PATIENCE, Waker::noop().clone());
-        let mut wait = Wait::default();
+        let socket = Backpressure::new(PATIENCE, Waker::noop().clone());
+        let mut wait = WindowTimer::default();
         socket.set_full(true);
         let waiting = poll_fn(|cx| wait.poll_too_long(&socket, cx));
         timeout(10 * PATIENCE, waiting).await.expect_err("the network is slow");

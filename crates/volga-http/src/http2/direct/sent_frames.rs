@@ -2,15 +2,15 @@
 
 use h2::Reason;
 
-use super::frames::{ACK, END_HEADERS, END_STREAM};
-use super::frames::{
+use super::received_frames::{ACK, END_HEADERS, END_STREAM};
+use super::received_frames::{
     CONTINUATION, DATA, HEAD_BYTES, HEADERS, Head, NUMBER_BYTES, RST_STREAM, SETTINGS,
 };
-use super::windows::Windows;
+use super::windows::{Place, Windows};
 
 /// Follows the frames of `h2`, however it cuts them.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub(in crate::http2) struct SentFrames {
     /// The head of a frame; of RST_STREAM its error code, too.
     head: [u8; HEAD_BYTES + NUMBER_BYTES],
     /// How much of that there is.
@@ -19,12 +19,12 @@ pub(super) struct Written {
     skip: usize,
     /// A head of a message goes on in the next frame, and nothing may come between.
     is_in_head: bool,
-    resets: Vec<u32>,
+    resets: Vec<Place>,
 }
 
-impl Written {
+impl SentFrames {
     /// Notes what these bytes say.
-    pub(super) fn follow(&mut self, mut bytes: &[u8], windows: &mut Windows) {
+    pub(in crate::http2) fn follow(&mut self, mut bytes: &[u8], windows: &mut Windows) {
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let skipped = self.skip.min(bytes.len());
@@ -60,10 +60,8 @@ impl Written {
     fn note_reset(&mut self, stream: u32, code: u32, windows: &mut Windows) {
         // A refused stream never was a request: it cost nothing, and the client may send it again.
         let is_refused = code == u32::from(Reason::REFUSED_STREAM);
-        let was_open = if is_refused { windows.close(stream) } else { windows.reset(stream) };
-        if was_open {
-            self.resets.push(stream);
-        }
+        let open = if is_refused { windows.close(stream) } else { windows.reset(stream) };
+        self.resets.extend(open);
     }
 
     fn note(&mut self, head: Head, windows: &mut Windows) {
@@ -83,19 +81,19 @@ impl Written {
     }
 
     /// Whether another frame may be written now.
-    pub(super) fn is_between_frames(&self) -> bool {
+    pub(in crate::http2) fn is_between_frames(&self) -> bool {
         self.skip == 0 && self.read == 0 && !self.is_in_head
     }
 
     /// The streams that `h2` has reset. Each is returned once.
-    pub(super) fn take_resets(&mut self) -> Vec<u32> {
+    pub(in crate::http2) fn take_resets(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.resets)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::windows::Way;
+    use super::super::windows::SendPath;
     use super::*;
 
     fn frame(kind: u8, flags: u8, stream: u32, length: usize) -> Vec<u8> {
@@ -104,10 +102,10 @@ mod tests {
     }
 
     /// Lets `h2` write these frames, cut in every way. Returns what is known after each cut.
-    fn write(frames: &[Vec<u8>], check: impl Fn(&mut Written, &mut Windows, usize)) {
+    fn write(frames: &[Vec<u8>], check: impl Fn(&mut SentFrames, &mut Windows, usize)) {
         let bytes = frames.concat();
         for cut in 1..=bytes.len() {
-            let (mut written, mut windows) = (Written::default(), Windows::new());
+            let (mut written, mut windows) = (SentFrames::default(), Windows::new(true));
             windows.grant_connection(1_000, false);
             (1..6).step_by(2).for_each(|stream| windows.open(stream));
             for part in bytes.chunks(cut) {
@@ -122,14 +120,17 @@ mod tests {
         let head = frame(HEADERS, END_HEADERS, 1, 20);
         let data = frame(DATA, 0, 1, 300);
         for (frames, expect) in [
-            (vec![], Way::Through(10)),
-            (vec![frame(HEADERS, END_HEADERS, 3, 20)], Way::Through(10)),
-            (vec![head.clone()], Way::Past(10)),
-            (vec![frame(HEADERS, 0, 1, 20), frame(CONTINUATION, END_HEADERS, 1, 5)], Way::Past(10)),
-            (vec![head.clone(), data.clone()], Way::Past(10)),
-            (vec![head.clone(), data, frame(DATA, END_STREAM, 1, 0)], Way::Through(10)),
-            (vec![frame(HEADERS, END_HEADERS | END_STREAM, 1, 20)], Way::Through(10)),
-            (vec![head, frame(RST_STREAM, 0, 1, 4)], Way::Through(10)),
+            (vec![], SendPath::ViaH2(10)),
+            (vec![frame(HEADERS, END_HEADERS, 3, 20)], SendPath::ViaH2(10)),
+            (vec![head.clone()], SendPath::Direct(10)),
+            (
+                vec![frame(HEADERS, 0, 1, 20), frame(CONTINUATION, END_HEADERS, 1, 5)],
+                SendPath::Direct(10),
+            ),
+            (vec![head.clone(), data.clone()], SendPath::Direct(10)),
+            (vec![head.clone(), data, frame(DATA, END_STREAM, 1, 0)], SendPath::ViaH2(10)),
+            (vec![frame(HEADERS, END_HEADERS | END_STREAM, 1, 20)], SendPath::ViaH2(10)),
+            (vec![head, frame(RST_STREAM, 0, 1, 4)], SendPath::ViaH2(10)),
         ] {
             write(&frames, |written, windows, cut| {
                 assert!(written.is_between_frames(), "cut by {cut}");
@@ -142,14 +143,15 @@ mod tests {
     fn resets_are_told_once() {
         let frames = [3, 9, 1, 3].map(|stream| frame(RST_STREAM, 0, stream, 4));
         write(&frames, |written, _, cut| {
-            assert_eq!(written.take_resets(), [3, 1], "cut by {cut}");
+            let resets: Vec<u32> = written.take_resets().iter().map(|place| place.id).collect();
+            assert_eq!(resets, [3, 1], "cut by {cut}");
             assert!(written.take_resets().is_empty());
         });
     }
 
     #[test]
     fn settings_count_once_they_are_acknowledged() {
-        let (mut written, mut windows) = (Written::default(), Windows::new());
+        let (mut written, mut windows) = (SentFrames::default(), Windows::new(true));
         windows.announce(Some(7));
         written.follow(&frame(SETTINGS, 0, 0, 6), &mut windows);
         assert_eq!(windows.announced(), 1);
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn nothing_may_come_within_a_frame_or_a_head() {
-        let (mut written, mut windows) = (Written::default(), Windows::new());
+        let (mut written, mut windows) = (SentFrames::default(), Windows::new(true));
         let head = frame(HEADERS, 0, 1, 3);
         let rest = frame(CONTINUATION, END_HEADERS, 1, 3);
         for (at, byte) in [head, rest].concat().into_iter().enumerate() {

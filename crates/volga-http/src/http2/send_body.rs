@@ -12,9 +12,9 @@ use http::HeaderMap;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::outbox::Past;
-use super::room::{Short, Socket, Wait};
-use super::windows::{FirstByte, Way};
+use super::backpressure::{Backpressure, WaitingInH2, WindowTimer};
+use super::direct::windows::{FirstByte, SendPath};
+use super::direct::write_buffer::DirectWriter;
 use crate::limits::{FRAME_BYTES, FRAME_PIECES};
 
 pin_project! {
@@ -24,10 +24,10 @@ pin_project! {
     /// becomes one DATA frame. If the window closes in the middle of the frame, the rest is held
     /// here, and the body is not asked for more. A stream whose window stays shut for too long is
     /// reset.
-    pub(super) struct Outgoing<B> {
+    pub(super) struct SendBody<B> {
         stream: SendStream<Bytes>,
         // In a box, because a stream that waits for its body holds nothing.
-        held: Option<Box<Next>>,
+        held: Option<Box<PendingFrame>>,
         #[pin]
         body: B,
     }
@@ -35,17 +35,17 @@ pin_project! {
 
 /// What is to be sent next. Without data, the body is to be asked for some, or waits for room.
 #[derive(Default)]
-struct Next {
+struct PendingFrame {
     data: Bytes,
-    then: Then,
-    wait: Wait,
+    then: AfterData,
+    wait: WindowTimer,
     /// There while `h2` has no room for the stream.
-    short: Option<Short>,
+    short: Option<WaitingInH2>,
 }
 
 /// What follows the data.
 #[derive(Default)]
-enum Then {
+enum AfterData {
     #[default]
     More,
     End,
@@ -65,7 +65,7 @@ pub(super) enum Step {
     Failed,
 }
 
-impl<B> Outgoing<B>
+impl<B> SendBody<B>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -77,21 +77,21 @@ where
     /// Sends one frame of what is ready.
     ///
     /// Pending, it has registered for whatever makes another step worthwhile: the body, or room in the window; except that where it may send `past` `h2`, it is the connection
-    /// which [learns](super::outbox::Outbox::take_news) that the stream's window is open. That the client resets the stream, it notices only where it has something to send: see
-    /// [`Outgoing::poll_reset`].
+    /// which [learns](super::direct::write_buffer::SharedWriteBuffer::take_news) that the stream's window is open. That the client resets the stream, it notices only where it has something to send: see
+    /// [`SendBody::poll_reset`].
     pub(super) fn step(
         self: Pin<&mut Self>,
-        socket: &Arc<Socket>,
-        mut past: Option<Past<'_>>,
+        socket: &Arc<Backpressure>,
+        mut past: Option<DirectWriter<'_>>,
         cx: &mut Context<'_>,
     ) -> Poll<Step> {
         let mut this = self.project();
-        let mut next = this.held.take().map_or_else(Next::default, |held| *held);
+        let mut next = this.held.take().map_or_else(PendingFrame::default, |held| *held);
         let mut is_drained = false;
         if next.is_for_more() {
             match poll_first_byte(this.stream, past.as_mut(), cx) {
-                Room::Bytes(room) => {
-                    (next.wait, next.short) = (Wait::default(), None);
+                FirstByteRoom::Bytes(room) => {
+                    (next.wait, next.short) = (WindowTimer::default(), None);
                     is_drained = next.gather(this.body.as_mut(), room, cx);
                     if next.is_for_more() {
                         // An idle stream keeps no room: all streams share the connection's window.
@@ -99,20 +99,20 @@ where
                     }
                 }
                 // An end without data needs no room.
-                Room::None(_) if this.body.is_end_stream() => next.then = Then::End,
-                Room::None(shortage) => {
+                FirstByteRoom::None(_) if this.body.is_end_stream() => next.then = AfterData::End,
+                FirstByteRoom::None(shortage) => {
                     return next.wait(this.held, this.stream, shortage, socket, cx);
                 }
-                Room::Gone => return Poll::Ready(Step::Over),
+                FirstByteRoom::Gone => return Poll::Ready(Step::Over),
             }
         }
         if !next.data.is_empty() {
             // The last frame is held back like any other: in `h2`, nobody would count how long it waits.
-            let is_last = matches!(next.then, Then::End);
+            let is_last = matches!(next.then, AfterData::End);
             match send(this.stream, past, &mut next.data, is_last, cx) {
-                Sent::Part => (next.wait, next.short) = (Wait::default(), None),
-                Sent::Over => return Poll::Ready(Step::Over),
-                Sent::None(shortage) => {
+                SendOutcome::Part => (next.wait, next.short) = (WindowTimer::default(), None),
+                SendOutcome::Over => return Poll::Ready(Step::Over),
+                SendOutcome::None(shortage) => {
                     return next.wait(this.held, this.stream, shortage, socket, cx);
                 }
             }
@@ -122,20 +122,20 @@ where
             }
         }
         match next.then {
-            Then::More if is_drained => return Poll::Pending,
-            Then::More => return Poll::Ready(Step::Sent),
+            AfterData::More if is_drained => return Poll::Pending,
+            AfterData::More => return Poll::Ready(Step::Sent),
             // It fails only when nobody wants it any more.
-            Then::End => drop(this.stream.send_data(Bytes::new(), true)),
-            Then::Trailers(trailers) => {
+            AfterData::End => drop(this.stream.send_data(Bytes::new(), true)),
+            AfterData::Trailers(trailers) => {
                 if this.stream.send_trailers(*trailers).is_err() {
                     this.stream.send_reset(Reason::INTERNAL_ERROR);
                 }
             }
-            Then::Failure => {
-                *this.held = Some(Box::new(Next { then: Then::Reset, ..next }));
+            AfterData::Failure => {
+                *this.held = Some(Box::new(PendingFrame { then: AfterData::Reset, ..next }));
                 return Poll::Ready(Step::Failed);
             }
-            Then::Reset => this.stream.send_reset(Reason::INTERNAL_ERROR),
+            AfterData::Reset => this.stream.send_reset(Reason::INTERNAL_ERROR),
         }
         Poll::Ready(Step::Over)
     }
@@ -151,10 +151,10 @@ where
     }
 }
 
-impl Next {
+impl PendingFrame {
     /// Whether the body is to be asked for data.
     fn is_for_more(&self) -> bool {
-        self.data.is_empty() && matches!(self.then, Then::More)
+        self.data.is_empty() && matches!(self.then, AfterData::More)
     }
 
     /// Takes from the body what is ready, up to a frame, and returns whether the body now waits.
@@ -186,7 +186,7 @@ impl Next {
                 joined.extend_from_slice(&data);
             }
             let is_full = self.data.len().max(joined.len()) >= enough;
-            if is_full || !matches!(self.then, Then::More) {
+            if is_full || !matches!(self.then, AfterData::More) {
                 break;
             }
         }
@@ -202,12 +202,12 @@ impl Next {
         held: &mut Option<Box<Self>>,
         stream: &mut SendStream<Bytes>,
         shortage: Shortage,
-        socket: &Arc<Socket>,
+        socket: &Arc<Backpressure>,
         cx: &mut Context<'_>,
     ) -> Poll<Step> {
         match shortage {
             Shortage::H2 => {
-                self.short.get_or_insert_with(|| Short::new(socket));
+                self.short.get_or_insert_with(|| WaitingInH2::new(socket));
             }
             Shortage::Window => {
                 // It may have waited for `h2` before. `h2` thinks the window wider than it is by what
@@ -235,7 +235,7 @@ enum Shortage {
 }
 
 /// Whether a body is to be asked for data.
-enum Room {
+enum FirstByteRoom {
     /// A first byte could be sent, and so many with it.
     Bytes(usize),
     None(Shortage),
@@ -246,25 +246,25 @@ enum Room {
 /// Waits until a first byte of what the body may have could be sent.
 fn poll_first_byte(
     stream: &mut SendStream<Bytes>,
-    past: Option<&mut Past<'_>>,
+    past: Option<&mut DirectWriter<'_>>,
     cx: &mut Context<'_>,
-) -> Room {
-    let wanted = match past.map(Past::first_byte) {
-        Some(FirstByte::Past(room)) => return Room::Bytes(room),
-        Some(FirstByte::Shut) => return Room::None(Shortage::Window),
-        Some(FirstByte::Through(room)) => room.min(FRAME_BYTES),
+) -> FirstByteRoom {
+    let wanted = match past.map(DirectWriter::first_byte) {
+        Some(FirstByte::Direct(room)) => return FirstByteRoom::Bytes(room),
+        Some(FirstByte::Blocked) => return FirstByteRoom::None(Shortage::Window),
+        Some(FirstByte::ViaH2(room)) => room.min(FRAME_BYTES),
         None => FRAME_BYTES,
     };
     match poll_room(stream, wanted, cx) {
-        Poll::Pending => Room::None(Shortage::H2),
-        Poll::Ready(None) => Room::Gone,
-        Poll::Ready(Some(room)) => Room::Bytes(room),
+        Poll::Pending => FirstByteRoom::None(Shortage::H2),
+        Poll::Ready(None) => FirstByteRoom::Gone,
+        Poll::Ready(Some(room)) => FirstByteRoom::Bytes(room),
     }
 }
 
 /// What became of data that was to be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Sent {
+enum SendOutcome {
     /// A part of it went out.
     Part,
     /// Nothing.
@@ -276,28 +276,28 @@ enum Sent {
 /// Sends as much of the data as there is room for: past `h2` if that may be.
 fn send(
     stream: &mut SendStream<Bytes>,
-    mut past: Option<Past<'_>>,
+    mut past: Option<DirectWriter<'_>>,
     data: &mut Bytes,
     is_last: bool,
     cx: &mut Context<'_>,
-) -> Sent {
+) -> SendOutcome {
     // The end is for `h2` to know, so what comes with it goes through it.
     let way = match &mut past {
-        Some(past) if is_last => past.claim_through(data.len()),
+        Some(past) if is_last => past.claim_via_h2(data.len()),
         Some(past) => past.send(data),
-        None => Way::Through(data.len()),
+        None => SendPath::ViaH2(data.len()),
     };
     let wanted = match way {
-        Way::Past(sent) => {
+        SendPath::Direct(sent) => {
             data.advance(sent);
-            return Sent::Part;
+            return SendOutcome::Part;
         }
-        Way::Shut => return Sent::None(Shortage::Window),
-        Way::Through(wanted) => wanted,
+        SendPath::Blocked => return SendOutcome::None(Shortage::Window),
+        SendPath::ViaH2(wanted) => wanted,
     };
     let room = match poll_room(stream, wanted, cx) {
-        Poll::Pending => return Sent::None(Shortage::H2),
-        Poll::Ready(None) => return Sent::Over,
+        Poll::Pending => return SendOutcome::None(Shortage::H2),
+        Poll::Ready(None) => return SendOutcome::Over,
         Poll::Ready(Some(room)) => room,
     };
     let part = data.split_to(room.min(wanted));
@@ -305,7 +305,11 @@ fn send(
         past.give_h2(part.len());
     }
     let is_last = is_last && data.is_empty();
-    if stream.send_data(part, is_last).is_err() || is_last { Sent::Over } else { Sent::Part }
+    if stream.send_data(part, is_last).is_err() || is_last {
+        SendOutcome::Over
+    } else {
+        SendOutcome::Part
+    }
 }
 
 /// Waits for room in the stream's window, and returns how many of the `wanted` bytes fit; `None` once nobody wants them.
@@ -326,7 +330,7 @@ fn poll_room(
 }
 
 /// The next piece of a body, perhaps empty, and what follows it. A panic is a failure like any other, so it ends this stream and not its connection.
-fn poll_piece<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<(Bytes, Then)>
+fn poll_piece<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<(Bytes, AfterData)>
 where
     B: Body<Data = Bytes>,
 {
@@ -334,16 +338,16 @@ where
         let frame = ready!(body.as_mut().poll_frame(cx));
         Poll::Ready((frame, body.is_end_stream()))
     }));
-    let Ok(polled) = polled else { return Poll::Ready((Bytes::new(), Then::Failure)) };
+    let Ok(polled) = polled else { return Poll::Ready((Bytes::new(), AfterData::Failure)) };
     polled.map(|(frame, is_end)| match frame {
-        None => (Bytes::new(), Then::End),
-        Some(Err(_)) => (Bytes::new(), Then::Failure),
+        None => (Bytes::new(), AfterData::End),
+        Some(Err(_)) => (Bytes::new(), AfterData::Failure),
         Some(Ok(frame)) => match frame.into_data() {
-            Ok(data) => (data, if is_end { Then::End } else { Then::More }),
+            Ok(data) => (data, if is_end { AfterData::End } else { AfterData::More }),
             Err(frame) => match frame.into_trailers() {
-                Ok(trailers) => (Bytes::new(), Then::Trailers(Box::new(trailers))),
+                Ok(trailers) => (Bytes::new(), AfterData::Trailers(Box::new(trailers))),
                 // A kind of frame that HTTP/2 has no place for.
-                Err(_) => (Bytes::new(), Then::More),
+                Err(_) => (Bytes::new(), AfterData::More),
             },
         },
     })
@@ -355,6 +359,6 @@ mod tests {
 
     #[test]
     fn an_idle_stream_holds_its_body_and_four_words() {
-        assert!(size_of::<Outgoing<[usize; 10]>>() <= size_of::<[usize; 14]>());
+        assert!(size_of::<SendBody<[usize; 10]>>() <= size_of::<[usize; 14]>());
     }
 }

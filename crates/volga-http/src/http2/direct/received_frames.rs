@@ -9,23 +9,23 @@
 //!
 //! **What the client grants.** The [`Windows`] say how much of it `h2` is told of: the frame gets another increment, or does not pass at all.
 
-use super::windows::Windows;
+use super::windows::{Place, Windows};
 use crate::limits::{
     FRAME_BYTES, HEADS_AT_ONCE, MAX_PENDING_RESETS, RESETS_AT_ONCE, SETTINGS_AT_ONCE,
 };
 
 // The types of frames (RFC 9113, section 6).
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const WINDOW_UPDATE: u8 = 8;
-pub(super) const CONTINUATION: u8 = 9;
+pub(in crate::http2) const DATA: u8 = 0;
+pub(in crate::http2) const HEADERS: u8 = 1;
+pub(in crate::http2) const RST_STREAM: u8 = 3;
+pub(in crate::http2) const SETTINGS: u8 = 4;
+pub(in crate::http2) const WINDOW_UPDATE: u8 = 8;
+pub(in crate::http2) const CONTINUATION: u8 = 9;
 
 // Their flags.
-pub(super) const ACK: u8 = 1;
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
+pub(in crate::http2) const ACK: u8 = 1;
+pub(in crate::http2) const END_STREAM: u8 = 1;
+pub(in crate::http2) const END_HEADERS: u8 = 4;
 
 /// Among settings, the window that a stream opens with (section 6.5.2), and how long one of them is.
 const INITIAL_WINDOW_SIZE: u16 = 4;
@@ -34,9 +34,9 @@ const SETTING_BYTES: usize = 6;
 /// What a client sends before its first frame (section 3.4).
 const PREFACE_BYTES: usize = 24;
 /// What every frame begins with (section 4.1).
-pub(super) const HEAD_BYTES: usize = 9;
+pub(in crate::http2) const HEAD_BYTES: usize = 9;
 /// A frame whose payload is one number.
-pub(super) const NUMBER_BYTES: usize = 4;
+pub(in crate::http2) const NUMBER_BYTES: usize = 4;
 /// A stream has 31 bits, and a window too.
 const NUMBER: u32 = u32::MAX >> 1;
 
@@ -45,15 +45,15 @@ const _: () = assert!(RESETS_AT_ONCE > MAX_PENDING_RESETS);
 
 /// The head of a frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) stream: u32,
-    pub(super) length: usize,
+pub(in crate::http2) struct Head {
+    pub(in crate::http2) kind: u8,
+    pub(in crate::http2) flags: u8,
+    pub(in crate::http2) stream: u32,
+    pub(in crate::http2) length: usize,
 }
 
 impl Head {
-    pub(super) fn read(bytes: &[u8; HEAD_BYTES]) -> Self {
+    pub(in crate::http2) fn read(bytes: &[u8; HEAD_BYTES]) -> Self {
         let [a, b, c, kind, flags, stream @ ..] = *bytes;
         Self {
             kind,
@@ -63,7 +63,7 @@ impl Head {
         }
     }
 
-    pub(super) fn write(self) -> [u8; HEAD_BYTES] {
+    pub(in crate::http2) fn write(self) -> [u8; HEAD_BYTES] {
         let [_, a, b, c] = (self.length as u32).to_be_bytes();
         let [d, e, f, g] = self.stream.to_be_bytes();
         [a, b, c, self.kind, self.flags, d, e, f, g]
@@ -72,7 +72,7 @@ impl Head {
 
 /// Follows the frames of a client, and says how far they may be read.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(in crate::http2) struct ReceivedFrames {
     heads_left: usize,
     /// There was a frame too many since the last were allowed.
     has_stopped: bool,
@@ -81,13 +81,13 @@ pub(super) struct Frames {
     /// The head of a message goes on in the next frame, and nothing may come between.
     is_in_head: bool,
     /// The streams of the resets that have passed.
-    resets: Vec<u32>,
+    resets: Vec<Place>,
     /// How many of these `h2` has acted on.
     settled: usize,
 }
 
-impl Frames {
-    pub(super) fn new() -> Self {
+impl ReceivedFrames {
+    pub(in crate::http2) fn new() -> Self {
         Self {
             heads_left: HEADS_AT_ONCE,
             has_stopped: false,
@@ -99,28 +99,28 @@ impl Frames {
     }
 
     /// The requests so far have been taken, and so many more may pass.
-    pub(super) fn allow(&mut self, heads: usize) {
+    pub(in crate::http2) fn allow(&mut self, heads: usize) {
         self.heads_left = heads;
         self.has_stopped = false;
     }
 
     /// Nothing more passes until the next frames are [allowed](Self::allow).
-    pub(super) fn stop(&mut self) {
+    pub(in crate::http2) fn stop(&mut self) {
         self.has_stopped = true;
     }
 
     /// Whether there was a frame too many since the last were allowed. Whoever does not read is not stopped, whatever there is.
-    pub(super) fn has_stopped(&self) -> bool {
+    pub(in crate::http2) fn has_stopped(&self) -> bool {
         self.has_stopped
     }
 
     /// `h2` asks for more, so it has acted on every frame that passed.
-    pub(super) fn settle(&mut self) {
+    pub(in crate::http2) fn settle(&mut self) {
         self.settled = self.resets.len();
     }
 
     /// The streams that the client has reset, and for which `h2` sends nothing any more. Each is returned once.
-    pub(super) fn take_resets(&mut self) -> Vec<u32> {
+    pub(in crate::http2) fn take_resets(&mut self) -> Vec<Place> {
         if self.settled == 0 {
             return Vec::new();
         }
@@ -129,83 +129,105 @@ impl Frames {
     }
 
     /// Whether a frame of ours may come next.
-    pub(super) fn is_between_frames(&self) -> bool {
+    pub(in crate::http2) fn is_between_frames(&self) -> bool {
         self.skip == 0 && !self.is_in_head
     }
 
-    /// How many of these bytes may be read now: all, or up to a frame too many, or up to one that has not come completely and has to. The rest is to come again. Of
-    /// what may be read, frames may be changed or missing.
+    /// Finds how many of these bytes `h2` may read now: all, or up to a frame too many, or up to one
+    /// that must be whole and is not. The rest is to be passed again. Frames among those that `h2` may
+    /// read are changed, or are missing.
     ///
-    /// It is only HEADERS that count as too many, and others that make the server remember something: a body is read as fast as it comes, and a CONTINUATION goes with its head.
-    pub(super) fn pass(
+    /// Only HEADERS count as too many, and frames that make the server remember something: a body is
+    /// read as fast as it comes, and a CONTINUATION goes with its head.
+    pub(in crate::http2) fn pass(
         &mut self,
         bytes: &mut Vec<u8>,
         from: usize,
         is_h2_short: bool,
         windows: &mut Windows,
     ) -> usize {
-        let mut at = from;
-        while at < bytes.len() {
-            if self.skip > 0 {
-                let skipped = self.skip.min(bytes.len() - at);
-                self.skip -= skipped;
-                at += skipped;
-                continue;
-            }
-            let Some(head) = bytes[at..].first_chunk() else { break };
-            let head = Head::read(head);
-            let start = at + HEAD_BYTES;
-            let is_whole_needed = matches!(head.kind, RST_STREAM | SETTINGS | WINDOW_UPDATE);
-            if !is_whole_needed || head.length > FRAME_BYTES || self.is_in_head {
-                // Of a frame too large, or of one that interrupts a head, `h2` makes an error.
-                if !self.may_pass(head, windows) {
-                    break;
+        // Frames that `h2` does not see leave a gap, which is closed as later bytes are kept: so the
+        // work is linear, however many such frames there are.
+        let (mut at, mut kept) = (from, from);
+        while let Some(passed) = self.next(&mut bytes[at..], is_h2_short, windows) {
+            let (Passed::Kept(length) | Passed::Dropped(length)) = passed;
+            if matches!(passed, Passed::Kept(_)) {
+                if kept < at {
+                    bytes.copy_within(at..at + length, kept);
                 }
-                self.skip = head.length;
-                at = start;
-                continue;
+                kept += length;
             }
-            let end = start + head.length;
-            let Some(payload) = bytes.get(start..end) else { break };
-            match head.kind {
-                WINDOW_UPDATE => {
-                    let Some(increment) = number(payload).filter(|&increment| increment > 0) else {
-                        at = end;
-                        continue;
-                    };
+            at += length;
+        }
+        bytes.drain(kept..at);
+        kept
+    }
+
+    /// What may pass next of these bytes: a part of a payload, or the head of a frame, or a frame.
+    fn next(
+        &mut self,
+        bytes: &mut [u8],
+        is_h2_short: bool,
+        windows: &mut Windows,
+    ) -> Option<Passed> {
+        if bytes.is_empty() {
+            return None;
+        }
+        if self.skip > 0 {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            return Some(Passed::Kept(skipped));
+        }
+        let head = Head::read(bytes.first_chunk()?);
+        let is_whole_needed = matches!(head.kind, RST_STREAM | SETTINGS | WINDOW_UPDATE);
+        if !is_whole_needed || head.length > FRAME_BYTES || self.is_in_head {
+            // `h2` makes an error of a frame that is too large or interrupts a head.
+            if !self.may_pass(head, windows) {
+                return None;
+            }
+            self.skip = head.length;
+            return Some(Passed::Kept(HEAD_BYTES));
+        }
+        let length = HEAD_BYTES + head.length;
+        let payload = bytes.get_mut(HEAD_BYTES..length)?;
+        match head.kind {
+            WINDOW_UPDATE => {
+                if let Some(increment) = number(payload).filter(|&increment| increment > 0) {
                     let told = if head.stream == 0 {
                         windows.grant_connection(increment, is_h2_short)
                     } else {
                         windows.grant_stream(head.stream, increment)
                     };
                     if told == 0 {
-                        bytes.drain(at..end);
-                        continue;
+                        return Some(Passed::Dropped(length));
                     }
-                    bytes[start..end].copy_from_slice(&told.to_be_bytes());
+                    payload.copy_from_slice(&told.to_be_bytes());
                 }
-                SETTINGS if head.flags & ACK == 0 => {
-                    if windows.announced() >= SETTINGS_AT_ONCE {
-                        self.has_stopped = true;
-                        break;
-                    }
-                    windows.announce(initial_window(payload));
-                }
-                RST_STREAM => {
-                    if self.resets.len() == RESETS_AT_ONCE {
-                        self.has_stopped = true;
-                        break;
-                    }
-                    windows.reset(head.stream);
-                    self.resets.push(head.stream);
-                    // `h2` ends a connection with too many requests that are taken back before they are taken. It has to see them together.
-                    self.heads_left += 1;
-                }
-                _ => {}
             }
-            at = end;
+            SETTINGS if head.flags & ACK == 0 => {
+                if windows.announced() >= SETTINGS_AT_ONCE {
+                    self.has_stopped = true;
+                    return None;
+                }
+                let value = initial_window(payload);
+                let announced = value.as_ref().map(|value| u32::from_be_bytes(**value));
+                if let (Some(told), Some(value)) = (windows.announce(announced), value) {
+                    *value = told.to_be_bytes();
+                }
+            }
+            RST_STREAM => {
+                if self.resets.len() == RESETS_AT_ONCE {
+                    self.has_stopped = true;
+                    return None;
+                }
+                self.resets.extend(windows.reset(head.stream));
+                // `h2` ends a connection with too many requests that are taken back before they are
+                // taken. It has to see them together.
+                self.heads_left += 1;
+            }
+            _ => {}
         }
-        at
+        Some(Passed::Kept(length))
     }
 
     fn may_pass(&mut self, head: Head, windows: &mut Windows) -> bool {
@@ -224,8 +246,16 @@ impl Frames {
     }
 }
 
+/// What becomes of bytes that a client has sent.
+enum Passed {
+    /// `h2` reads this many.
+    Kept(usize),
+    /// `h2` does not see this many.
+    Dropped(usize),
+}
+
 /// A frame that tells `h2` of what the client has granted to the connection.
-pub(super) fn window_update(increment: u32) -> [u8; HEAD_BYTES + NUMBER_BYTES] {
+pub(in crate::http2) fn window_update(increment: u32) -> [u8; HEAD_BYTES + NUMBER_BYTES] {
     let head = Head { kind: WINDOW_UPDATE, flags: 0, stream: 0, length: NUMBER_BYTES };
     let mut frame = [0; HEAD_BYTES + NUMBER_BYTES];
     frame[..HEAD_BYTES].copy_from_slice(&head.write());
@@ -240,20 +270,19 @@ fn number(payload: &[u8]) -> Option<u32> {
 }
 
 /// What these settings say of the window that a stream opens with. The last word counts.
-fn initial_window(payload: &[u8]) -> Option<u32> {
-    let settings = payload.chunks_exact(SETTING_BYTES).rev();
+fn initial_window(payload: &mut [u8]) -> Option<&mut [u8; NUMBER_BYTES]> {
+    let settings = payload.chunks_exact_mut(SETTING_BYTES).rev();
     settings
         .filter_map(|setting| {
-            let (name, value) = setting.split_first_chunk()?;
-            let value = u32::from_be_bytes(value.try_into().ok()?);
-            (u16::from_be_bytes(*name) == INITIAL_WINDOW_SIZE).then_some(value)
+            let (name, value) = setting.split_first_chunk_mut()?;
+            (u16::from_be_bytes(*name) == INITIAL_WINDOW_SIZE).then(|| value.try_into().ok())?
         })
         .next()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::windows::Way;
+    use super::super::windows::SendPath;
     use super::*;
 
     fn frame(kind: u8, length: usize) -> Vec<u8> {
@@ -264,7 +293,7 @@ mod tests {
 
     /// What a client sends, as it arrives.
     struct Client {
-        frames: Frames,
+        frames: ReceivedFrames,
         windows: Windows,
         bytes: Vec<u8>,
         passed: usize,
@@ -272,7 +301,7 @@ mod tests {
 
     impl Client {
         fn new() -> Self {
-            let (frames, windows) = (Frames::new(), Windows::new());
+            let (frames, windows) = (ReceivedFrames::new(), Windows::new(true));
             Self { frames, windows, bytes: vec![], passed: 0 }
         }
 
@@ -348,6 +377,7 @@ mod tests {
         let bytes = [&[0; PREFACE_BYTES][..], &reset(3), &frame(DATA, 9), &reset(5)].concat();
         for cut in 1..=bytes.len() {
             let mut client = Client::new();
+            [0x103, 0x105].into_iter().for_each(|id| client.windows.open(id));
             let mut told = vec![];
             for part in bytes.chunks(cut) {
                 client.frames.settle();
@@ -358,26 +388,63 @@ mod tests {
             client.frames.settle();
             told.extend(client.frames.take_resets());
             // The first bit is reserved.
+            let told: Vec<u32> = told.iter().map(|place: &Place| place.id).collect();
             assert_eq!(told, [0x103, 0x105], "cut by {cut}");
             assert!(client.frames.take_resets().is_empty());
         }
     }
 
     #[test]
-    fn no_more_is_remembered_than_the_bounds() {
-        for (kind, bound) in [(RST_STREAM, RESETS_AT_ONCE), (SETTINGS, SETTINGS_AT_ONCE)] {
+    fn no_more_settings_are_remembered_than_the_bound() {
+        let mut client = Client::new();
+        let sent = self::client(&[(SETTINGS, 4); SETTINGS_AT_ONCE + 1]);
+        assert_eq!(sent.len() - client.send(&sent), frame(SETTINGS, 4).len());
+        assert!(client.frames.has_stopped());
+        client.frames.allow(HEADS_AT_ONCE);
+        client.windows.acknowledge();
+        assert_eq!(client.send(&[]), frame(SETTINGS, 4).len());
+        assert!(!client.frames.has_stopped());
+    }
+
+    #[test]
+    fn no_more_resets_are_remembered_than_the_bound_and_none_of_an_unknown_stream() {
+        let reset = |stream: u32| {
+            let head = Head { kind: RST_STREAM, flags: 0, stream, length: NUMBER_BYTES };
+            [&head.write()[..], &[0; NUMBER_BYTES]].concat()
+        };
+        let streams = (1..).step_by(2).take(RESETS_AT_ONCE + 1);
+        let mut client = Client::new();
+        streams.clone().for_each(|stream| client.windows.open(stream));
+        let unknown = reset(9_999).repeat(10 * RESETS_AT_ONCE);
+        let resets: Vec<u8> = streams.flat_map(reset).collect();
+        let sent = [&[0; PREFACE_BYTES][..], &unknown, &resets].concat();
+        assert_eq!(sent.len() - client.send(&sent), reset(1).len());
+        assert!(client.frames.has_stopped());
+        client.frames.settle();
+        client.frames.allow(HEADS_AT_ONCE);
+        assert_eq!(client.frames.take_resets().len(), RESETS_AT_ONCE);
+        assert_eq!(client.send(&[]), reset(1).len());
+        assert!(!client.frames.has_stopped());
+    }
+
+    #[test]
+    fn frames_that_h2_does_not_see_are_dropped_from_among_the_others_whatever_the_cuts() {
+        let sent = [
+            &[0; PREFACE_BYTES][..],
+            &frame(HEADERS, 3),
+            &update(0, 7).repeat(3),
+            &frame(DATA, 20),
+            &update(0, 9),
+            &frame(SETTINGS, 6),
+        ]
+        .concat();
+        let expect =
+            [&[0; PREFACE_BYTES][..], &frame(HEADERS, 3), &frame(DATA, 20), &frame(SETTINGS, 6)];
+        for cut in 1..=sent.len() {
             let mut client = Client::new();
-            let sent = self::client(&vec![(kind, 4); bound + 1]);
-            assert_eq!(sent.len() - client.send(&sent), frame(kind, 4).len());
-            assert!(client.frames.has_stopped());
-            client.frames.settle();
-            client.frames.allow(HEADS_AT_ONCE);
-            match kind {
-                RST_STREAM => assert_eq!(client.frames.take_resets().len(), bound),
-                _ => client.windows.acknowledge(),
-            }
-            assert_eq!(client.send(&[]), frame(kind, 4).len());
-            assert!(!client.frames.has_stopped());
+            sent.chunks(cut).for_each(|part| drop(client.send(part)));
+            assert_eq!(client.bytes, expect.concat(), "cut by {cut}");
+            assert_eq!(client.windows.give_back(), 30);
         }
     }
 
@@ -411,7 +478,7 @@ mod tests {
         client.send(&frame(HEADERS, 3));
         client.windows.written_head(1);
         assert_eq!(told(&mut client, &update(0, 1_000)), [], "it goes to the pool");
-        assert_eq!(client.windows.claim(1, 300), Way::Past(300));
+        assert_eq!(client.windows.claim(1, 300), SendPath::Direct(300));
         assert_eq!(told(&mut client, &update(1, 200)), [], "it pays the debt");
         assert_eq!(told(&mut client, &update(1, 200)), update(1, 100), "the rest");
         assert_eq!(told(&mut client, &update(3, 200)), update(3, 200), "of a stream that it knows");
@@ -434,8 +501,8 @@ mod tests {
     #[test]
     fn of_settings_the_last_word_on_the_window_counts() {
         let setting = |name: u8, value: u32| [&[0, name][..], &value.to_be_bytes()].concat();
-        assert_eq!(initial_window(&[]), None);
-        let some = [setting(4, 1), setting(3, 2), setting(4, 3), setting(1, 4)].concat();
-        assert_eq!(initial_window(&some), Some(3));
+        assert_eq!(initial_window(&mut []), None);
+        let mut some = [setting(4, 1), setting(3, 2), setting(4, 3), setting(1, 4)].concat();
+        assert_eq!(initial_window(&mut some), Some(&mut [0, 0, 0, 3]));
     }
 }

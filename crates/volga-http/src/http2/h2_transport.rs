@@ -1,7 +1,7 @@
 //! The transport of an HTTP/2 connection, as `h2` and its driver share it.
 //!
-//! `h2` writes each frame of more than a few hundred bytes by itself, and a write is what costs most. Here small frames are gathered in the [`Outbox`] during a turn, among
-//! those that go past `h2`, and written together at its end, or with the next large one. What is read goes to `h2` as far as [`Frames`] let it pass.
+//! `h2` writes each frame of more than a few hundred bytes by itself, and a write is what costs most. Here small frames are gathered in the [`SharedWriteBuffer`] during a turn, among
+//! those that go past `h2`, and written together at its end, or with the next large one. What is read goes to `h2` as far as [`ReceivedFrames`] let it pass.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -12,34 +12,35 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::frames::{Frames, window_update};
-use super::outbox::Outbox;
-use super::room::Socket;
+use super::backpressure::Backpressure;
+use super::direct::received_frames::{ReceivedFrames, window_update};
+use super::direct::windows::Place;
+use super::direct::write_buffer::SharedWriteBuffer;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE, TURN_READ_BYTES};
 
 /// A transport that gathers what is written, remembers when the peer was heard, and tells `socket` whether it takes anything.
 ///
 /// `h2` owns the one clone and writes to it. The driver owns the other, which [sends](Self::poll_send).
 #[derive(Debug)]
-pub(super) struct Wire<I> {
+pub(super) struct H2Transport<I> {
     shared: Arc<Mutex<Shared<I>>>,
 }
 
 #[derive(Debug)]
 struct Shared<I> {
     io: I,
-    outbox: Outbox,
-    received: Received,
-    frames: Frames,
+    write_buffer: SharedWriteBuffer,
+    received: ReadBuffer,
+    frames: ReceivedFrames,
     heard: Instant,
-    socket: Arc<Socket>,
+    socket: Arc<Backpressure>,
     /// How many bytes this turn may still read, about.
     left: usize,
 }
 
 /// What was read and `h2` does not have yet. No more than one read and a part of a frame, and there only within a turn, mostly.
 #[derive(Debug, Default)]
-struct Received {
+struct ReadBuffer {
     bytes: Vec<u8>,
     /// How much of it `h2` has.
     given: usize,
@@ -52,7 +53,7 @@ thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-impl Received {
+impl ReadBuffer {
     /// Makes room for a read, and lets go of what `h2` has.
     fn start(&mut self) {
         if self.bytes.capacity() == 0 {
@@ -77,19 +78,19 @@ impl Received {
     }
 }
 
-impl<I> Clone for Wire<I> {
+impl<I> Clone for H2Transport<I> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<I> Wire<I> {
-    pub(super) fn new(io: I, outbox: Outbox, socket: Arc<Socket>) -> Self {
+impl<I> H2Transport<I> {
+    pub(super) fn new(io: I, write_buffer: SharedWriteBuffer, socket: Arc<Backpressure>) -> Self {
         let shared = Shared {
             io,
-            outbox,
-            received: Received::default(),
-            frames: Frames::new(),
+            write_buffer,
+            received: ReadBuffer::default(),
+            frames: ReceivedFrames::new(),
             heard: Instant::now(),
             socket,
             left: TURN_READ_BYTES,
@@ -119,7 +120,7 @@ impl<I> Wire<I> {
     }
 
     /// The streams that the client has reset since they were last taken.
-    pub(super) fn take_resets(&self) -> Vec<u32> {
+    pub(super) fn take_resets(&self) -> Vec<Place> {
         self.lock().frames.take_resets()
     }
 
@@ -139,13 +140,13 @@ impl<I> Wire<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> Wire<I> {
+impl<I: AsyncWrite + Unpin> H2Transport<I> {
     /// Sends everything that was gathered.
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut shared = self.lock();
-        while !shared.outbox.lock().is_empty() {
+        while !shared.write_buffer.lock().is_empty() {
             let Poll::Ready(written) = shared.poll_write(&[], cx) else {
-                shared.outbox.lock().shrink();
+                shared.write_buffer.lock().shrink();
                 return Poll::Pending;
             };
             written?;
@@ -165,11 +166,11 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
         bufs: &[IoSlice<'_>],
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let mut unsent = self.outbox.lock();
+        let mut buffer = self.write_buffer.lock();
         // `h2` gives two: what it has encoded, and the payload of one frame.
         let mut all = [IoSlice::new(&[]); 3];
         let mut count = 0;
-        let gathered = std::iter::once(unsent.rest());
+        let gathered = std::iter::once(buffer.rest());
         for buf in gathered.chain(bufs.iter().map(|buf| &**buf)).filter(|buf| !buf.is_empty()) {
             if count < all.len() {
                 all[count] = IoSlice::new(buf);
@@ -185,7 +186,7 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
         self.socket.set_full(result.is_pending());
         match ready!(result)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            written => Poll::Ready(Ok(unsent.advance(written, bufs))),
+            written => Poll::Ready(Ok(buffer.advance(written, bufs))),
         }
     }
 }
@@ -237,23 +238,23 @@ impl<I: AsyncRead + Unpin> Shared<I> {
 
     /// Finds how much of what was received `h2` may have.
     fn pass(&mut self) {
-        let Self { outbox, received, frames, socket, .. } = self;
-        let mut unsent = outbox.lock();
+        let Self { write_buffer, received, frames, socket, .. } = self;
+        let mut buffer = write_buffer.lock();
         let is_h2_short = socket.is_h2_short();
         if is_h2_short && frames.is_between_frames() {
-            let increment = unsent.windows.give_back();
+            let increment = buffer.windows.give_back();
             if increment > 0 {
                 let at = received.passed;
                 received.bytes.splice(at..at, window_update(increment));
             }
         }
         let from = received.passed;
-        let windows = &mut unsent.windows;
+        let windows = &mut buffer.windows;
         received.passed = frames.pass(&mut received.bytes, from, is_h2_short, windows);
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Wire<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for H2Transport<I> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -263,7 +264,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Wire<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Wire<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for H2Transport<I> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -280,12 +281,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Wire<I> {
         let mut shared = self.lock();
         let size: usize = bufs.iter().map(|buf| buf.len()).sum();
         loop {
-            let mut unsent = shared.outbox.lock();
-            if size <= GATHER_PIECE && unsent.rest().len() + size <= GATHER_BYTES {
-                unsent.gather(bufs);
+            let mut buffer = shared.write_buffer.lock();
+            if size <= GATHER_PIECE && buffer.rest().len() + size <= GATHER_BYTES {
+                buffer.gather(bufs);
                 return Poll::Ready(Ok(size));
             }
-            drop(unsent);
+            drop(buffer);
             match ready!(shared.poll_write(bufs, cx))? {
                 0 => {}
                 written => return Poll::Ready(Ok(written)),
@@ -318,8 +319,8 @@ mod tests {
     use super::*;
     use crate::limits::{DEFAULT_WRITE_STALL_TIMEOUT, HEADS_AT_ONCE};
 
-    fn socket() -> Arc<Socket> {
-        Socket::new(DEFAULT_WRITE_STALL_TIMEOUT, Waker::noop().clone())
+    fn socket() -> Arc<Backpressure> {
+        Backpressure::new(DEFAULT_WRITE_STALL_TIMEOUT, Waker::noop().clone())
     }
 
     /// Writes in pieces of these sizes through a transport that takes `size` bytes at a time, and returns what arrives and what was written.
@@ -330,7 +331,7 @@ mod tests {
             far.read_to_end(&mut all).await.expect("memory does not fail");
             all
         });
-        let mut wire = Wire::new(near, Outbox::new(), socket());
+        let mut wire = H2Transport::new(near, SharedWriteBuffer::new(true), socket());
         let mut written = Vec::new();
         for (number, &piece) in pieces.iter().enumerate() {
             let bytes: Vec<u8> = (0..piece).map(|at| (number * 31 + at) as u8).collect();
@@ -372,7 +373,7 @@ mod tests {
     #[tokio::test]
     async fn small_pieces_wait_for_the_end_of_the_turn_and_a_large_one_takes_them_along() {
         let (mut far, near) = duplex(1024);
-        let mut wire = Wire::new(near, Outbox::new(), socket());
+        let mut wire = H2Transport::new(near, SharedWriteBuffer::new(true), socket());
         wire.write_all(b"small").await.expect("room");
         wire.flush().await.expect("room");
         assert_eq!(arrived(&mut far), 0);
@@ -389,7 +390,7 @@ mod tests {
     async fn no_more_is_gathered_than_the_bound_and_a_full_socket_is_told() {
         let (mut far, near) = duplex(1);
         let socket = socket();
-        let mut wire = Wire::new(near, Outbox::new(), Arc::clone(&socket));
+        let mut wire = H2Transport::new(near, SharedWriteBuffer::new(true), Arc::clone(&socket));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut gathered = 0;
         while Pin::new(&mut wire).poll_write(&mut cx, &[0; GATHER_PIECE]).is_ready() {
@@ -418,7 +419,7 @@ mod tests {
         let head = [0, 0, 0, 1, 4, 0, 0, 0, 1];
         let sent = [&[0; 24][..], &head.repeat(2 * HEADS_AT_ONCE + 1)].concat();
         let (mut far, near) = duplex(1024);
-        let mut wire = Wire::new(near, Outbox::new(), socket());
+        let mut wire = H2Transport::new(near, SharedWriteBuffer::new(true), socket());
         far.write_all(&sent).await.expect("room");
         let mut all = Vec::new();
         let mut stops = Vec::new();

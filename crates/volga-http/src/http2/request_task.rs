@@ -13,22 +13,22 @@ use http::{Method, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::outgoing::{Outgoing, Step};
+use super::backpressure::Backpressure;
 use super::response::{announce_length, complete, is_without_content};
-use super::room::Socket;
+use super::send_body::{SendBody, Step};
 use crate::LongLived;
 use crate::date::date;
 
 /// What a request's task leaves for the connection's own to go on with.
-pub(super) enum Rest<B> {
+pub(super) enum TaskOutcome<B> {
     Nothing,
     /// A long-lived response. Its head is not sent yet: those of many requests that came together would all lie in `h2` at once, which keeps that memory.
-    LongLived(Box<Start<B>>),
-    Failed(Pin<Box<Outgoing<B>>>),
+    LongLived(Box<ResponseStart<B>>),
+    Failed(Pin<Box<SendBody<B>>>),
 }
 
 /// A response that is about to begin.
-pub(super) struct Start<B> {
+pub(super) struct ResponseStart<B> {
     response: Response<B>,
     method: Method,
     respond: SendResponse<Bytes>,
@@ -39,81 +39,83 @@ pin_project! {
     ///
     /// A client that resets the stream drops the handler, or the body. A panic ends the stream and nothing else.
     ///
-    /// Written by hand: an async function would hold the handler twice, as its argument and where it is pinned.
-    #[project = AnswerProj]
-    pub(super) enum Answer<F, B> {
+    /// SentFrames by hand: an async function would hold the handler twice, as its argument and where it is pinned.
+    #[project = RequestTaskProj]
+    pub(super) enum RequestTask<F, B> {
         Handler {
             #[pin]
             handler: F,
             method: Method,
             // Taken once there is a response.
             respond: Option<SendResponse<Bytes>>,
-            socket: Arc<Socket>,
+            socket: Arc<Backpressure>,
         },
         Body {
             // In a box, since it may move to the connection's task.
-            outgoing: Option<Pin<Box<Outgoing<B>>>>,
-            socket: Arc<Socket>,
+            outgoing: Option<Pin<Box<SendBody<B>>>>,
+            socket: Arc<Backpressure>,
         },
     }
 }
 
-impl<F, B> Answer<F, B> {
+impl<F, B> RequestTask<F, B> {
     pub(super) fn new(
         handler: F,
         method: Method,
         respond: SendResponse<Bytes>,
-        socket: Arc<Socket>,
+        socket: Arc<Backpressure>,
     ) -> Self {
         Self::Handler { handler, method, respond: Some(respond), socket }
     }
 }
 
-impl<F, B, E> Future for Answer<F, B>
+impl<F, B, E> Future for RequestTask<F, B>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    type Output = Rest<B>;
+    type Output = TaskOutcome<B>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Rest<B>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TaskOutcome<B>> {
         loop {
             match self.as_mut().project() {
-                AnswerProj::Handler { handler, method, respond, socket } => {
+                RequestTaskProj::Handler { handler, method, respond, socket } => {
                     let Some(response) = ready!(poll_handler(handler, respond, cx)) else {
-                        return Poll::Ready(Rest::Nothing);
+                        return Poll::Ready(TaskOutcome::Nothing);
                     };
                     let (method, Some(respond)) = (std::mem::take(method), respond.take()) else {
-                        return Poll::Ready(Rest::Nothing);
+                        return Poll::Ready(TaskOutcome::Nothing);
                     };
                     let is_long_lived = response.extensions().get::<LongLived>().is_some();
                     let socket = Arc::clone(socket);
-                    let start = Start { response, method, respond };
+                    let start = ResponseStart { response, method, respond };
                     if is_long_lived {
-                        return Poll::Ready(Rest::LongLived(Box::new(start)));
+                        return Poll::Ready(TaskOutcome::LongLived(Box::new(start)));
                     }
                     let Some(outgoing) = start.send_head() else {
-                        return Poll::Ready(Rest::Nothing);
+                        return Poll::Ready(TaskOutcome::Nothing);
                     };
                     self.set(Self::Body { outgoing: Some(outgoing), socket });
                 }
-                AnswerProj::Body { outgoing: rest, socket } => {
-                    let Some(outgoing) = rest else { return Poll::Ready(Rest::Nothing) };
+                RequestTaskProj::Body { outgoing: rest, socket } => {
+                    let Some(outgoing) = rest else { return Poll::Ready(TaskOutcome::Nothing) };
                     // `h2` wakes whoever waits for a reset when the stream gets room, also from within the call that asks for it. So nobody waits during the
                     // step: else each would be followed by another one in vain.
                     let mut nobody = Context::from_waker(Waker::noop());
                     let is_reset = outgoing.as_mut().poll_reset(&mut nobody).is_ready();
                     if is_reset {
-                        return Poll::Ready(Rest::Nothing);
+                        return Poll::Ready(TaskOutcome::Nothing);
                     }
                     let Poll::Ready(step) = outgoing.as_mut().step(socket, None, cx) else {
-                        return outgoing.as_mut().poll_reset(cx).map(|()| Rest::Nothing);
+                        return outgoing.as_mut().poll_reset(cx).map(|()| TaskOutcome::Nothing);
                     };
                     match step {
-                        Step::Over => return Poll::Ready(Rest::Nothing),
+                        Step::Over => return Poll::Ready(TaskOutcome::Nothing),
                         Step::Failed => {
-                            return Poll::Ready(rest.take().map_or(Rest::Nothing, Rest::Failed));
+                            return Poll::Ready(
+                                rest.take().map_or(TaskOutcome::Nothing, TaskOutcome::Failed),
+                            );
                         }
                         Step::Sent => {
                             // The window may be wide and the body always ready: the others on this thread have a turn.
@@ -151,13 +153,13 @@ where
     }
 }
 
-impl<B> Start<B>
+impl<B> ResponseStart<B>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Sends the head. `None` if nothing follows it.
-    pub(super) fn send_head(mut self) -> Option<Pin<Box<Outgoing<B>>>> {
+    pub(super) fn send_head(mut self) -> Option<Pin<Box<SendBody<B>>>> {
         let (mut head, body) = self.response.into_parts();
         if head.status.is_informational() {
             // It announces a response, and there is none.
@@ -171,7 +173,7 @@ where
             is_over = is_without_content(&self.method, head.status);
         }
         match self.respond.send_response(Response::from_parts(head, ()), is_over) {
-            Ok(stream) => (!is_over).then(|| Box::pin(Outgoing::new(stream, body))),
+            Ok(stream) => (!is_over).then(|| Box::pin(SendBody::new(stream, body))),
             Err(_) => {
                 self.respond.send_reset(Reason::INTERNAL_ERROR);
                 None

@@ -1,0 +1,286 @@
+//! What is about to leave on a connection: what `h2` writes, and the DATA that goes past it.
+//!
+//! To `h2`, a DATA frame is a place in two queues, three locks and five moves of 300 bytes. For a message that goes to a hundred streams of a connection that is more than
+//! half of what a delivery costs. So the frames of long-lived bodies are written here, among the frames of `h2` and within the same [`Windows`]; what `h2`
+//! must know of, like a stream's end, goes through it.
+
+use std::cell::Cell;
+use std::io::IoSlice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::received_frames::{DATA, HEAD_BYTES, Head};
+use super::sent_frames::SentFrames;
+use super::windows::{FirstByte, Place, SendPath, Starts, Windows};
+use crate::limits::{FRAME_BYTES, GATHER_BYTES};
+
+/// The write_buffer of a connection. Its transport and its streams share it.
+#[derive(Clone, Debug)]
+pub(in crate::http2) struct SharedWriteBuffer {
+    shared: Arc<Mutex<WriteBuffer>>,
+}
+
+/// What has changed on a connection.
+#[derive(Debug)]
+pub(in crate::http2) struct News {
+    /// The streams that `h2` has reset.
+    pub(in crate::http2) resets: Vec<Place>,
+    /// The streams whose windows were shut and are open.
+    pub(in crate::http2) opened: Vec<Place>,
+    pub(in crate::http2) starts: Starts,
+}
+
+/// The way of one stream past `h2`.
+#[derive(Debug)]
+pub(in crate::http2) struct DirectWriter<'a> {
+    pub(in crate::http2) buffer: &'a mut WriteBuffer,
+    pub(in crate::http2) stream: u32,
+}
+
+/// Bytes that were gathered, and how many of them have left.
+#[derive(Debug)]
+pub(in crate::http2) struct WriteBuffer {
+    bytes: Vec<u8>,
+    sent: usize,
+    written: SentFrames,
+    /// How many frames `h2` was given since it last passed them on.
+    given: usize,
+    pub(in crate::http2) windows: Windows,
+}
+
+thread_local! {
+    /// A buffer is needed only within a turn, mostly. So the connections of a thread share one.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl SharedWriteBuffer {
+    /// Without `is_direct`, everything is sent through `h2`.
+    pub(in crate::http2) fn new(is_direct: bool) -> Self {
+        let buffer = WriteBuffer {
+            bytes: Vec::new(),
+            sent: 0,
+            written: SentFrames::default(),
+            given: 0,
+            windows: Windows::new(is_direct),
+        };
+        Self { shared: Arc::new(Mutex::new(buffer)) }
+    }
+
+    pub(in crate::http2) fn lock(&self) -> MutexGuard<'_, WriteBuffer> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has changed since this was last called.
+    pub(in crate::http2) fn take_news(&self) -> News {
+        let mut buffer = self.lock();
+        News {
+            resets: buffer.written.take_resets(),
+            opened: buffer.windows.take_opened(),
+            starts: buffer.windows.take_starts(),
+        }
+    }
+}
+
+impl DirectWriter<'_> {
+    /// Whether a first byte of the stream could be sent now.
+    pub(in crate::http2) fn first_byte(&mut self) -> FirstByte {
+        let Self { buffer, stream } = self;
+        if buffer.written.is_between_frames() {
+            buffer.windows.first_byte(*stream)
+        } else {
+            buffer.windows.first_byte_via_h2(*stream)
+        }
+    }
+
+    /// Sends as much of `data` as the windows allow past `h2`, or says how else it may go.
+    pub(in crate::http2) fn send(&mut self, data: &[u8]) -> SendPath {
+        let Self { buffer, stream } = self;
+        let wanted = data.len().min(FRAME_BYTES);
+        if !buffer.written.is_between_frames() {
+            // `h2` could write no more than a part of its frame, and has to go on first.
+            return buffer.windows.claim_via_h2(*stream, wanted);
+        }
+        let way = buffer.windows.claim(*stream, wanted);
+        if let SendPath::Direct(part) = way {
+            let head = Head { kind: DATA, flags: 0, stream: *stream, length: part };
+            buffer.start();
+            buffer.bytes.extend_from_slice(&head.write());
+            buffer.bytes.extend_from_slice(&data[..part]);
+        }
+        way
+    }
+
+    /// Says how much of `wanted` bytes may go through `h2`.
+    pub(in crate::http2) fn claim_via_h2(&mut self, wanted: usize) -> SendPath {
+        self.buffer.windows.claim_via_h2(self.stream, wanted)
+    }
+
+    /// `h2` was given so many bytes.
+    pub(in crate::http2) fn give_h2(&mut self, bytes: usize) {
+        self.buffer.given += 1;
+        self.buffer.windows.give_h2(self.stream, bytes);
+    }
+}
+
+impl WriteBuffer {
+    pub(in crate::http2) fn rest(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    pub(in crate::http2) fn is_empty(&self) -> bool {
+        self.rest().is_empty()
+    }
+
+    /// Whether no more should be gathered before some of it has left.
+    pub(in crate::http2) fn is_full(&self) -> bool {
+        self.rest().len() >= GATHER_BYTES
+    }
+
+    /// How many frames `h2` was given that it may not have passed on.
+    pub(in crate::http2) fn given(&self) -> usize {
+        self.given
+    }
+
+    /// `h2` has passed on everything that it could.
+    pub(in crate::http2) fn passed_on(&mut self) {
+        self.given = 0;
+    }
+
+    /// Gathers what `h2` writes.
+    pub(in crate::http2) fn gather(&mut self, bufs: &[IoSlice<'_>]) {
+        self.start();
+        for buf in bufs {
+            self.bytes.extend_from_slice(buf);
+            self.written.follow(buf, &mut self.windows);
+        }
+    }
+
+    /// Notes that `written` bytes left: first those that were gathered, then some of `bufs`, of which it returns how many.
+    pub(in crate::http2) fn advance(&mut self, written: usize, bufs: &[IoSlice<'_>]) -> usize {
+        let own = written.min(self.rest().len());
+        self.sent += own;
+        if self.is_empty() && self.bytes.capacity() > 0 {
+            self.sent = 0;
+            self.bytes.clear();
+            SPARE.set(std::mem::take(&mut self.bytes));
+        }
+        let mut left = written - own;
+        for buf in bufs {
+            let part = left.min(buf.len());
+            self.written.follow(&buf[..part], &mut self.windows);
+            left -= part;
+        }
+        written - own
+    }
+
+    /// Lets go of what is not needed for what waits, since that may be for long.
+    pub(in crate::http2) fn shrink(&mut self) {
+        if self.bytes.capacity() > 2 * self.rest().len() {
+            let rest = self.rest().to_vec();
+            let mut spare = std::mem::replace(&mut self.bytes, rest);
+            self.sent = 0;
+            spare.clear();
+            SPARE.set(spare);
+        }
+    }
+
+    fn start(&mut self) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = SPARE.take();
+            self.bytes.reserve(GATHER_BYTES + HEAD_BYTES + FRAME_BYTES);
+        }
+        if self.sent > 0 {
+            // The socket took a part. Without this, one that always does would make the buffer grow for ever.
+            self.bytes.drain(..std::mem::take(&mut self.sent));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::received_frames::{END_HEADERS, HEADERS};
+    use super::*;
+
+    /// An write_buffer of a client that has granted so much, with streams 1 and 3 open.
+    fn granted(increment: u32) -> SharedWriteBuffer {
+        let write_buffer = SharedWriteBuffer::new(true);
+        let mut buffer = write_buffer.lock();
+        buffer.windows.grant_connection(increment, false);
+        for stream in [1, 3] {
+            buffer.windows.open(stream);
+            let head = Head { kind: HEADERS, flags: END_HEADERS, stream, length: 0 };
+            buffer.gather(&[IoSlice::new(&head.write())]);
+        }
+        let heads = buffer.rest().len();
+        assert_eq!(buffer.advance(heads, &[]), 0);
+        drop(buffer);
+        write_buffer
+    }
+
+    fn send(write_buffer: &SharedWriteBuffer, stream: u32, data: &[u8]) -> SendPath {
+        DirectWriter { buffer: &mut write_buffer.lock(), stream }.send(data)
+    }
+
+    #[test]
+    fn data_past_h2_is_a_frame_among_its_frames() {
+        let write_buffer = granted(1_000);
+        assert_eq!(send(&write_buffer, 1, b"one"), SendPath::Direct(3));
+        write_buffer.lock().gather(&[IoSlice::new(&[0, 0, 0, 6, 0, 0, 0, 0, 0])]);
+        assert_eq!(send(&write_buffer, 3, b"three"), SendPath::Direct(5));
+        let expect = [
+            &[0, 0, 3, DATA, 0, 0, 0, 0, 1][..],
+            b"one",
+            &[0, 0, 0, 6, 0, 0, 0, 0, 0],
+            &[0, 0, 5, DATA, 0, 0, 0, 0, 3],
+            b"three",
+        ];
+        assert_eq!(write_buffer.lock().rest(), expect.concat());
+    }
+
+    #[test]
+    fn a_frame_is_no_larger_than_every_client_takes() {
+        let write_buffer = granted(100_000);
+        assert_eq!(send(&write_buffer, 1, &[0; FRAME_BYTES + 1]), SendPath::Direct(FRAME_BYTES));
+        for stream in [1, 1, 3] {
+            assert!(!write_buffer.lock().is_full());
+            assert_eq!(
+                send(&write_buffer, stream, &[0; FRAME_BYTES]),
+                SendPath::Direct(FRAME_BYTES)
+            );
+        }
+        assert!(write_buffer.lock().is_full());
+    }
+
+    #[test]
+    fn nothing_goes_past_h2_while_it_is_within_a_frame_and_it_is_noted_what_it_has() {
+        let write_buffer = granted(1_000);
+        let frame = [0, 0, 2, DATA, 0, 0, 0, 0, 3, b'h', b'2'];
+        let (start, rest) = frame.split_at(10);
+        assert_eq!(write_buffer.lock().advance(start.len(), &[IoSlice::new(start)]), start.len());
+        assert_eq!(send(&write_buffer, 1, b"one"), SendPath::ViaH2(3));
+        assert_eq!(write_buffer.lock().given(), 0);
+        DirectWriter { buffer: &mut write_buffer.lock(), stream: 1 }.give_h2(3);
+        assert_eq!(write_buffer.lock().given(), 1);
+        assert_eq!(write_buffer.lock().advance(rest.len(), &[IoSlice::new(rest)]), rest.len());
+        assert_eq!(send(&write_buffer, 1, b"two"), SendPath::ViaH2(3), "it would overtake");
+        assert_eq!(send(&write_buffer, 3, b"three"), SendPath::Direct(5));
+    }
+
+    #[test]
+    fn what_the_socket_took_is_gone_and_the_rest_stays_in_order() {
+        let write_buffer = granted(1_000);
+        assert_eq!(send(&write_buffer, 1, b"first"), SendPath::Direct(5));
+        let mut buffer = write_buffer.lock();
+        assert_eq!(buffer.advance(10, &[]), 0);
+        assert!(buffer.rest().starts_with(b"irst"));
+        buffer.shrink();
+        assert!(buffer.bytes.capacity() < GATHER_BYTES);
+        assert_eq!(
+            DirectWriter { buffer: &mut buffer, stream: 1 }.send(b"second"),
+            SendPath::Direct(6)
+        );
+        assert!(buffer.rest().starts_with(b"irst") && buffer.rest().ends_with(b"second"));
+        let all = buffer.rest().len();
+        assert_eq!(buffer.advance(all + 2, &[IoSlice::new(&[0; 9])]), 2, "of what came with it");
+        assert!(buffer.is_empty());
+    }
+}
