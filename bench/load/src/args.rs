@@ -1,12 +1,14 @@
 //! The command line, parsed by hand: it has few options (pure).
 
-use crate::{failure::Failure, rows::ROWS};
+use crate::{failure::Failure, rows};
 
 /// What to run.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Args {
     /// Small sizes and one round: it shows that all of it works, and no figure worth keeping.
     pub(crate) quick: bool,
+    /// The rows in which clients attack, in place of the others.
+    pub(crate) floods: bool,
     /// Names of rows; none for all.
     pub(crate) only: Vec<String>,
     /// Names of servers; none for all.
@@ -20,10 +22,12 @@ pub(crate) struct Args {
 
 pub(crate) const HELP: &str = "\
 cargo xtask bench [--quick] [--only ROW,ROW] [--servers NAME,NAME] [--rounds N] [--runs N]
+cargo xtask bench --floods [--quick] [--servers NAME,NAME] [--rounds N] [--runs N]
 cargo xtask bench --profile [--only ROW,ROW]
 
   --quick     small sizes and one round: shows that all of it works
   --only      these rows, and no results file
+  --floods    the rows in which clients attack, in place of the others
   --servers   these servers, and no results file
   --rounds    so many rounds, 5 by default
   --runs      so many whole runs, 1 by default: the pass lines hold in each, or do not
@@ -44,8 +48,9 @@ impl Args {
             };
             match arg.as_str() {
                 "--quick" => parsed.quick = true,
+                "--floods" => parsed.floods = true,
                 "--only" => {
-                    let rows: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
+                    let rows: Vec<&str> = rows::all().map(|row| row.name).collect();
                     parsed.only = names(&value()?, "row", &rows)?;
                 }
                 "--servers" => {
@@ -96,10 +101,12 @@ mod tests {
     #[test]
     fn each_option_is_understood() {
         assert_eq!(parse("").expect("nothing"), Args::default());
-        let all =
-            parse("--quick --only idle,churn --rounds 3 --runs 2 --servers volga,limit --profile");
+        let all = parse(
+            "--quick --only idle,churn --rounds 3 --runs 2 --servers volga,limit --profile --floods",
+        );
         let expected = Args {
             quick: true,
+            floods: true,
             only: vec!["idle".into(), "churn".into()],
             servers: vec!["volga".into(), "limit".into()],
             rounds: Some(3),

@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},
 };
 
+use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
 /// Each source address has about 28,000 ports, and one that was used stays taken for a minute.
@@ -12,12 +13,24 @@ const SOURCES: u32 = 100;
 
 /// Connects from an address of its own for each number, in turns.
 pub(crate) fn connect(server: SocketAddr, number: usize) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    let source = u32::from(Ipv4Addr::new(127, 0, 0, 1)) + number as u32 % SOURCES;
-    socket.bind(&SocketAddr::from((Ipv4Addr::from(source), 0)).into())?;
+    let socket = from_source(number)?;
     socket.connect(&server.into())?;
     socket.set_tcp_nodelay(true)?;
     Ok(socket.into())
+}
+
+/// Begins to connect as [`connect`] does, and does not wait until the connection is there. Before
+/// that, reads and writes would block.
+pub(crate) fn begin(server: SocketAddr, number: usize) -> io::Result<mio::net::TcpStream> {
+    let socket = from_source(number)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&server.into()) {
+        // The kernel reports a connection that is on its way as this error.
+        Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => return Err(error),
+        _ => {}
+    }
+    socket.set_tcp_nodelay(true)?;
+    Ok(mio::net::TcpStream::from_std(socket.into()))
 }
 
 /// Connects, asks, and leaves the socket ready for epoll.
@@ -30,6 +43,13 @@ pub(crate) fn ask(
     socket.write_all(request)?;
     socket.set_nonblocking(true)?;
     Ok(mio::net::TcpStream::from_std(socket))
+}
+
+fn from_source(number: usize) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    let source = u32::from(Ipv4Addr::new(127, 0, 0, 1)) + number as u32 % SOURCES;
+    socket.bind(&SocketAddr::from((Ipv4Addr::from(source), 0)).into())?;
+    Ok(socket)
 }
 
 /// A request for a path.

@@ -16,6 +16,7 @@ pub(crate) fn show(value: f64, unit: Unit) -> String {
         Unit::PerSecond => scaled(value, 1000.0, &["/s", "k/s", "M/s"]),
         Unit::Share => format!("{} %", digits(value * 100.0)),
         Unit::Times => digits(value),
+        Unit::Count => format!("{value:.0}"),
     }
 }
 
@@ -58,6 +59,7 @@ mod tests {
             (153_456.0, Unit::PerSecond, "153 k/s"),
             (1.0, Unit::Share, "100 %"),
             (1.046, Unit::Times, "1.05"),
+            (4.0, Unit::Count, "4"),
             (f64::INFINITY, Unit::Nanoseconds, "never"),
             (f64::NAN, Unit::Times, "–"),
         ] {

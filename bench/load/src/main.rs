@@ -1,7 +1,7 @@
 //! The laboratory: runs servers one after another under the same load, and says what each costs. `README.md` of `bench/` says how to read it.
 //!
 //! What is pure: `wire` (bytes to events), `deliveries` (is each message there, once, in order), `stats`, `figure`, `results`, `table`, `chart`, `layers`, `args`.
-//! What acts: `server` and `launch` (processes), `streams`, `http2` and `publisher` (load), `meter` (`/proc`), `windows`, and `rows`, which put them
+//! What acts: `server` and `launch` (processes), `streams`, `http2`, `publisher` and `floods` (load), `meter` (`/proc`), `windows`, and `rows`, which put them
 //! together; `rounds` and `profile` run the rows.
 
 mod args;
@@ -11,6 +11,7 @@ mod connect;
 mod deliveries;
 mod failure;
 mod figure;
+mod floods;
 mod http2;
 mod launch;
 mod layers;
@@ -83,7 +84,7 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
         text.push_str(&line);
     }
     let mut results: Vec<(&Row, Vec<RowResult>)> =
-        rounds::rows(&args).map(|row| (row, Vec::new())).collect();
+        rounds::rows(&args).into_iter().map(|row| (row, Vec::new())).collect();
     for run in 1..=runs {
         eprintln!("run {run} of {runs}");
         for (row, results) in &mut results {
@@ -104,6 +105,11 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
     if args.is_whole() {
         let folder = places.bench.join("results");
         fs::create_dir_all(&folder)?;
+        if args.floods {
+            fs::write(folder.join("floods.txt"), &text)?;
+            println!("\nwritten to bench/results/floods.txt");
+            return rounds::check(&results);
+        }
         fs::write(folder.join("servers.txt"), &text)?;
         // Beside the guide's page that shows it.
         fs::write(places.bench.join("../docs/src/performance.svg"), chart::of(&results, &plan))?;

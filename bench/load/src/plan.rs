@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) idle: (usize, usize),
     /// Streams that are open when SIGTERM comes.
     pub(crate) drain: usize,
+    /// How long each attack lasts.
+    pub(crate) attack: Duration,
 }
 
 /// Messages that are on their way at once in a burst.
@@ -36,6 +38,7 @@ impl Plan {
         fan_out_http2: 20,
         idle: (2_000, 18_000),
         drain: 10_000,
+        attack: Duration::from_millis(1_500),
     };
 
     pub(crate) const QUICK: Self = Self {
@@ -46,5 +49,6 @@ impl Plan {
         fan_out_http2: 5,
         idle: (500, 2_500),
         drain: 1_000,
+        attack: Duration::from_millis(400),
     };
 }

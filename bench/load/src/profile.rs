@@ -42,7 +42,9 @@ pub(crate) fn run(
         "profiler  {version}, clock of the system, of {OURS} while the row lasts, its streams' opening included\n"
     ));
     print!("{text}");
-    let rows = rounds::rows(args).filter(|row| !args.only.is_empty() || ROWS.contains(&row.name));
+    let rows = rounds::rows(args)
+        .into_iter()
+        .filter(|row| !args.only.is_empty() || ROWS.contains(&row.name));
     for row in rows {
         let section = format!("\n## {}\n\n{}", (row.title)(plan), of(row, plan, places, cores.1)?);
         print!("{section}");

@@ -48,9 +48,11 @@ impl ServerResult {
 
     /// This server's figures divided by another's: the median of the ratios within each round, so that what slows a whole round down is not in
     /// it.
-    pub(crate) fn ratio_to(&self, other: &Self, measure: usize) -> Option<f64> {
+    pub(crate) fn ratio_to(&self, other: &Self, index: usize, measure: Measure) -> Option<f64> {
         let ratios: Vec<f64> = (0..self.rounds.len())
-            .filter_map(|round| Some(self.value(round, measure)? / other.value(round, measure)?))
+            .filter_map(|round| {
+                Some(measure.ratio(self.value(round, index)?, other.value(round, index)?))
+            })
             .collect();
         Summary::of(&ratios).map(|summary| summary.median)
     }
@@ -100,7 +102,7 @@ impl RowResult {
             Against::Peer(name) => Some(self.server(name)?),
         };
         let value = match reference {
-            Some(reference) => ours.ratio_to(reference, line.measure)?,
+            Some(reference) => ours.ratio_to(reference, line.measure, measure)?,
             None => ours.summary(line.measure)?.median,
         };
         let reaches = |bound: f64| match measure.better {
@@ -129,9 +131,9 @@ mod tests {
     fn ratios_are_within_a_round() {
         let ours = server(OURS, &[1.0, 10.0, 2.0]);
         let other = server("hyper", &[2.0, 20.0, 4.0]);
-        assert_eq!(ours.ratio_to(&other, 0), Some(0.5));
+        assert_eq!(ours.ratio_to(&other, 0, ROWS[0].measures[0]), Some(0.5));
         let failed = ServerResult { name: "axum", rounds: vec![Err(Failure::new("it fell over"))] };
-        assert_eq!(ours.ratio_to(&failed, 0), None);
+        assert_eq!(ours.ratio_to(&failed, 0, ROWS[0].measures[0]), None);
         assert!(failed.failure().is_some() && failed.summary(0).is_none());
     }
 

@@ -7,7 +7,7 @@ use crate::{
     peer::{LIMIT, OURS, PEERS, Peer, Places},
     plan::Plan,
     results::{RowResult, ServerResult},
-    rows::{ROWS, Row},
+    rows::{self, FLOODS, ROWS, Row},
     server::Server,
 };
 
@@ -31,8 +31,11 @@ pub(crate) fn servers(
 }
 
 /// The rows that were asked for.
-pub(crate) fn rows(args: &Args) -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().filter(|row| args.only.is_empty() || args.only.iter().any(|name| name == row.name))
+pub(crate) fn rows(args: &Args) -> Vec<&'static Row> {
+    if !args.only.is_empty() {
+        return rows::all().filter(|row| args.only.iter().any(|name| name == row.name)).collect();
+    }
+    if args.floods { FLOODS.iter().collect() } else { ROWS.iter().collect() }
 }
 
 /// Runs all rounds of one row. A server that fails is not asked again.

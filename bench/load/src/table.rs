@@ -36,7 +36,7 @@ pub(crate) fn of(row: &Row, plan: &Plan, runs: &[RowResult]) -> String {
         }
         for reference in [result.best_peer(0, row.measures[0]), result.server(LIMIT)] {
             let ratio = reference
-                .and_then(|reference| server.ratio_to(reference, 0))
+                .and_then(|reference| server.ratio_to(reference, 0, row.measures[0]))
                 .filter(|ratio| ratio.is_finite());
             cells.push(ratio.map_or_else(|| "–".to_owned(), digits));
         }

@@ -5,6 +5,7 @@ mod drain;
 mod fan_out;
 mod fan_out_http2;
 mod firehose;
+mod floods;
 mod memory;
 mod requests;
 
@@ -41,6 +42,9 @@ pub(crate) struct Measure {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
     pub(crate) better: Better,
+    /// Figures below this are noise. In a ratio they count as this, so that a ratio of two tiny
+    /// figures says that they are equal.
+    pub(crate) noise: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,6 +54,7 @@ pub(crate) enum Unit {
     PerSecond,
     Share,
     Times,
+    Count,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,6 +82,14 @@ pub(crate) enum Against {
     Peer(&'static str),
 }
 
+impl Measure {
+    /// One figure divided by another, noise aside.
+    pub(crate) fn ratio(self, value: f64, other: f64) -> f64 {
+        let above_noise = |value: f64| self.noise.map_or(value, |noise| value.max(noise));
+        above_noise(value) / above_noise(other)
+    }
+}
+
 impl Row {
     /// Whether the server has what the row asks for.
     pub(crate) fn fits(&self, peer: &Peer) -> bool {
@@ -90,11 +103,11 @@ impl Row {
 }
 
 const fn less(name: &'static str, unit: Unit) -> Measure {
-    Measure { name, unit, better: Better::Less }
+    Measure { name, unit, better: Better::Less, noise: None }
 }
 
 const fn more(name: &'static str, unit: Unit) -> Measure {
-    Measure { name, unit, better: Better::More }
+    Measure { name, unit, better: Better::More, noise: None }
 }
 
 const P50: Measure = less("latency, median", Unit::Nanoseconds);
@@ -121,7 +134,15 @@ const fn floor(measure: usize, against: Against, pass: f64) -> Line {
 const KB: f64 = 1024.0;
 const SECOND: f64 = 1e9;
 
-/// All rows, in the order of the table.
+/// The rows in which clients attack, which have a command and a results file of their own.
+pub(crate) use floods::FLOODS;
+
+/// Every row that there is.
+pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(FLOODS)
+}
+
+/// The rows of what servers cost, in the order of the table.
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "fan-out",
@@ -266,8 +287,8 @@ mod tests {
 
     #[test]
     fn rows_are_told_apart_and_their_lines_name_what_there_is() {
-        for (index, row) in ROWS.iter().enumerate() {
-            assert!(ROWS[..index].iter().all(|other| other.name != row.name), "{}", row.name);
+        for (index, row) in all().enumerate() {
+            assert!(all().take(index).all(|other| other.name != row.name), "{}", row.name);
             for line in row.lines {
                 assert!(line.measure < row.measures.len(), "{}", row.name);
                 if let Against::Peer(name) = line.against {
@@ -275,5 +296,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_ratio_of_noise_is_one() {
+        let measure = Measure { noise: Some(5.0), ..less("wait", Unit::Nanoseconds) };
+        for (value, other, ratio) in
+            [(0.1, 4.0, 1.0), (10.0, 0.1, 2.0), (-3.0, 10.0, 0.5), (20.0, 10.0, 2.0)]
+        {
+            assert_eq!(measure.ratio(value, other), ratio, "{value} and {other}");
+        }
+        assert_eq!(less("wait", Unit::Nanoseconds).ratio(0.1, 0.4), 0.25);
     }
 }

@@ -1,7 +1,8 @@
-//! What comes over an HTTP/1 connection, from bytes to events (pure).
+//! What comes over a connection: from bytes to responses and events, and HTTP/2 frames (pure).
 
 mod chunked;
 mod events;
+pub(crate) mod frames;
 mod response;
 
 pub(crate) use events::{Event, Events, Take, ignore};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, Responder, get, post, web};
 use actix_web_lab::sse;
-use bench_common::{CHANNEL, Greeting, HELLO, Tick};
+use bench_common::{CHANNEL, Greeting, HELLO, LARGE, Tick};
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use tokio::sync::broadcast;
@@ -27,6 +27,7 @@ async fn main() -> std::io::Result<()> {
             .service(publish)
             .service(firehose)
             .service(plaintext)
+            .service(large)
             .service(json)
             .service(user)
     })
@@ -60,6 +61,11 @@ async fn firehose(query: web::Query<Firehose>) -> impl Responder {
 #[get("/plaintext")]
 async fn plaintext() -> &'static str {
     HELLO
+}
+
+#[get("/large")]
+async fn large() -> &'static [u8] {
+    LARGE
 }
 
 #[get("/json")]

@@ -8,7 +8,7 @@ use axum::{
     routing::{get, post},
     serve::ListenerExt,
 };
-use bench_common::{CHANNEL, Greeting, HELLO, Tick};
+use bench_common::{CHANNEL, Greeting, HELLO, LARGE, Tick};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use tokio::{
@@ -32,6 +32,7 @@ async fn main() -> std::io::Result<()> {
         .route("/publish", post(publish))
         .route("/firehose", get(firehose))
         .route("/plaintext", get(async || HELLO))
+        .route("/large", get(async || LARGE))
         .route("/json", get(async || Json(Greeting::HELLO)))
         .route("/users/{id}", get(async |Path(id): Path<u64>| format!("user {id}")))
         .with_state(Topic::new(CHANNEL));

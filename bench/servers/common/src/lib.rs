@@ -7,6 +7,9 @@ use serde::Serialize;
 /// What `GET /plaintext` answers.
 pub const HELLO: &str = "Hello, World!";
 
+/// What `GET /large` answers: 1 MiB, which every server sends from where it lies.
+pub static LARGE: &[u8] = &[b'.'; 1024 * 1024];
+
 /// How many messages a broadcast channel keeps for a reader that is behind: far more than the load ever has outstanding.
 pub const CHANNEL: usize = 1024;
 

@@ -2,7 +2,7 @@
 //!
 //! It does less than the others: no heartbeat, and SIGTERM ends it as it ends any program.
 
-use bench_common::{CHANNEL, Greeting, HELLO, Tick};
+use bench_common::{CHANNEL, Greeting, HELLO, LARGE, Tick};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -66,6 +66,7 @@ async fn answer(request: Request<Incoming>, topic: Topic) -> Result<Response<Bod
             }
         }
         (&Method::GET, "/plaintext") => full("text/plain; charset=utf-8", HELLO.into()),
+        (&Method::GET, "/large") => full("application/octet-stream", Bytes::from_static(LARGE)),
         (&Method::GET, "/json") => full(
             "application/json",
             serde_json::to_vec(&Greeting::HELLO).expect("it has no map").into(),

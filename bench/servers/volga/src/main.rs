@@ -1,6 +1,6 @@
 //! The laboratory's server, on Volga, as a user would write it.
 
-use bench_common::{Greeting, HELLO, Tick};
+use bench_common::{Greeting, HELLO, LARGE, Tick};
 use futures_util::stream;
 use serde::Deserialize;
 use volga::{
@@ -32,6 +32,7 @@ async fn main() -> std::io::Result<()> {
         sse!(stream::iter((0..n).map(|counter| Message::new().json(Tick::new(counter)))))
     });
     app.map_get("/plaintext", || HELLO);
+    app.map_get("/large", || LARGE);
     app.map_get("/json", || ok!(json: Greeting::HELLO));
     app.map_get("/users/{id}", |id: u64| ok!("user {id}"));
 

@@ -1,0 +1,102 @@
+//! An ordinary client: one HTTP/1 connection that is kept alive, with a request every few
+//! milliseconds.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{waits::Waits, watch::Progress};
+use crate::{
+    connect,
+    failure::Failure,
+    wire::{Malformed, Response},
+};
+
+/// How long the client rests from the beginning of one request to that of the next.
+const INTERVAL: Duration = Duration::from_millis(2);
+
+/// The longest that the client waits for one response. A server that takes longer has this figure.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// How long one read waits for bytes, so that the end of the wait is noticed.
+const READ: Duration = Duration::from_millis(100);
+
+pub(crate) struct Innocent {
+    socket: TcpStream,
+    request: Vec<u8>,
+    content: Vec<u8>,
+    buffer: Box<[u8]>,
+}
+
+impl Innocent {
+    /// Connects, and asks once.
+    pub(crate) fn connect(server: SocketAddr) -> Result<Self, Failure> {
+        let socket = connect::connect(server, 0)?;
+        socket.set_read_timeout(Some(READ))?;
+        let mut innocent = Self {
+            socket,
+            request: connect::get("/plaintext"),
+            content: Vec::new(),
+            buffer: vec![0; 16 * 1024].into_boxed_slice(),
+        };
+        if innocent.ask()? {
+            Ok(innocent)
+        } else {
+            Err(Failure::new(format!("no answer in {LONGEST_WAIT:?}, before the attack")))
+        }
+    }
+
+    /// Asks until the attackers have sent everything, and once more: what they have sent may still
+    /// lie before the server. Returns how long each response took.
+    pub(crate) fn ask_during(mut self, progress: &Progress) -> Result<Waits, Failure> {
+        let mut waits = Waits::new(INTERVAL);
+        loop {
+            let is_last = progress.is_all_sent();
+            let begin = Instant::now();
+            let is_answered = self.ask()?;
+            waits.add(begin.elapsed());
+            if is_last || !is_answered {
+                return Ok(waits);
+            }
+            thread::sleep(INTERVAL.saturating_sub(begin.elapsed()));
+        }
+    }
+
+    /// Sends a request and waits for all of its response; false if that takes too long.
+    fn ask(&mut self) -> Result<bool, Failure> {
+        let begin = Instant::now();
+        let mut response = Response::new();
+        self.content.clear();
+        self.socket.write_all(&self.request)?;
+        while !response.is_complete() {
+            if begin.elapsed() >= LONGEST_WAIT {
+                return Ok(false);
+            }
+            let read = match self.socket.read(&mut self.buffer) {
+                Ok(0) => return Err(Failure::new("the server closed the innocent connection")),
+                Ok(read) => read,
+                Err(error) if is_timeout(error.kind()) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let used = response.feed(&self.buffer[..read], |content| {
+                self.content.extend_from_slice(content);
+                Ok(())
+            })?;
+            if used < read {
+                return Err(Malformed::new("bytes after the end of its response").into());
+            }
+        }
+        if self.content == b"Hello, World!" {
+            return Ok(true);
+        }
+        let content = self.content.escape_ascii();
+        Err(Malformed::new(format!("`{content}` as its answer")).into())
+    }
+}
+
+fn is_timeout(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}

@@ -1,0 +1,76 @@
+//! How long a client waited (pure).
+
+use std::time::Duration;
+
+use crate::stats::percentile;
+
+/// The waits of one client that would ask every so often.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    interval: u64,
+    longest: u64,
+    samples: Vec<u64>,
+}
+
+impl Waits {
+    pub(crate) fn new(interval: Duration) -> Self {
+        Self { interval: nanoseconds(interval), longest: 0, samples: Vec::new() }
+    }
+
+    /// Takes note of one wait.
+    ///
+    /// While the client waits it cannot ask again, so one wait of a second would stand against
+    /// hundreds of short ones, and the percentiles would not show it. What the client did not ask
+    /// meanwhile therefore counts as asked in time and answered with the one that it waited for.
+    pub(crate) fn add(&mut self, wait: Duration) {
+        let mut wait = nanoseconds(wait);
+        self.longest = self.longest.max(wait);
+        self.samples.push(wait);
+        while wait > self.interval {
+            wait -= self.interval;
+            self.samples.push(wait);
+        }
+    }
+
+    /// Nanoseconds.
+    pub(crate) fn longest(&self) -> f64 {
+        self.longest as f64
+    }
+
+    /// Nanoseconds.
+    pub(crate) fn percentile(&mut self, share: f64) -> f64 {
+        percentile(&mut self.samples, share)
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(milliseconds: &[u64]) -> Waits {
+        let mut waits = Waits::new(Duration::from_millis(2));
+        for &wait in milliseconds {
+            waits.add(Duration::from_millis(wait));
+        }
+        waits
+    }
+
+    #[test]
+    fn short_waits_count_once() {
+        let mut waits = waits(&[1, 2, 1]);
+        assert_eq!((waits.longest(), waits.samples.len()), (2e6, 3));
+        assert_eq!(waits.percentile(0.5), 1e6);
+    }
+
+    #[test]
+    fn a_long_wait_counts_as_often_as_the_client_would_have_asked() {
+        let mut waits = waits(&[1, 1, 1, 9]);
+        // 9, 7, 5, 3 and 1 ms, and the three before.
+        assert_eq!((waits.longest(), waits.samples.len()), (9e6, 8));
+        assert_eq!(waits.percentile(0.75), 5e6);
+    }
+}

@@ -1,0 +1,185 @@
+//! Clients that attack over HTTP/2, beside one that does not.
+
+use super::{Against, Better, Line, Measure, Needs, Row, Unit, floor, less, more};
+use crate::{
+    failure::Failure,
+    floods::{Attack, CONNECTIONS, attack, hold_streams, watch},
+    plan::Plan,
+    server::Server,
+};
+
+/// What one wait may differ by from another on a machine that does nothing else: the slice of time
+/// that the kernel gives to one thread, and some more.
+const WAIT_NOISE: f64 = 5e6;
+
+/// What the user memory of a server may differ by.
+const MEMORY_NOISE: f64 = 1024.0 * 1024.0;
+
+/// The same for each of a few hundred streams.
+const STREAM_NOISE: f64 = 1024.0;
+
+const LONGEST_WAIT: Measure = Measure {
+    name: "longest wait",
+    unit: Unit::Nanoseconds,
+    better: Better::Less,
+    noise: Some(WAIT_NOISE),
+};
+
+const GROWTH: Measure = Measure {
+    name: "memory growth",
+    unit: Unit::Bytes,
+    better: Better::Less,
+    noise: Some(MEMORY_NOISE),
+};
+
+const GROWTH_PER_STREAM: Measure = Measure {
+    name: "memory per stream",
+    unit: Unit::Bytes,
+    better: Better::Less,
+    noise: Some(STREAM_NOISE),
+};
+
+const FLOOD: &[Measure] = &[
+    LONGEST_WAIT,
+    less("wait, p99", Unit::Nanoseconds),
+    GROWTH,
+    more("sent per second", Unit::PerSecond),
+    less("connections", Unit::Count),
+];
+
+const CLOSED_WINDOWS: &[Measure] = &[
+    GROWTH_PER_STREAM,
+    less("memory per connection", Unit::Bytes),
+    LONGEST_WAIT,
+    less("wait, p99", Unit::Nanoseconds),
+    more("streams", Unit::Count),
+];
+
+const HYPER: Against = Against::Peer("hyper");
+const FLOOD_LINES: &[Line] =
+    &[Line { measure: 0, against: HYPER, pass: Some(1.5), goal: Some(1.0) }, floor(2, HYPER, 1.5)];
+const CLOSED_WINDOWS_LINES: &[Line] =
+    &[floor(0, HYPER, 1.5), Line { measure: 2, against: HYPER, pass: Some(1.5), goal: Some(1.0) }];
+
+/// All of them, in the order of the table.
+pub(crate) const FLOODS: &[Row] = &[
+    flood_row(
+        "resets-1-http2",
+        |_| resets_title(1),
+        |server, plan| flood(server, plan, Attack::Resets(1)),
+    ),
+    flood_row(
+        "resets-16-http2",
+        |_| resets_title(16),
+        |server, plan| flood(server, plan, Attack::Resets(16)),
+    ),
+    flood_row(
+        "resets-20-http2",
+        |_| resets_title(20),
+        |server, plan| flood(server, plan, Attack::Resets(20)),
+    ),
+    flood_row(
+        "resets-24-http2",
+        |_| resets_title(24),
+        |server, plan| flood(server, plan, Attack::Resets(24)),
+    ),
+    flood_row(
+        "resets-100-http2",
+        |_| resets_title(100),
+        |server, plan| flood(server, plan, Attack::Resets(100)),
+    ),
+    flood_row(
+        "resets-900-http2",
+        |_| resets_title(900),
+        |server, plan| flood(server, plan, Attack::Resets(900)),
+    ),
+    flood_row(
+        "error-resets-http2",
+        |_| "error resets: 100 requests at a time, each with an error after it".to_owned(),
+        |server, plan| flood(server, plan, Attack::ErrorResets(100)),
+    ),
+    flood_row(
+        "pings-http2",
+        |_| "PINGs, with acknowledgements that nobody reads".to_owned(),
+        |server, plan| flood(server, plan, Attack::Pings),
+    ),
+    flood_row(
+        "settings-http2",
+        |_| "SETTINGS, with acknowledgements that nobody reads".to_owned(),
+        |server, plan| flood(server, plan, Attack::Settings),
+    ),
+    closed_windows_row(
+        "closed-windows-events-http2",
+        |_| "closed windows: event streams, with messages published to them".to_owned(),
+        |server, plan| closed_windows(server, plan, "/events", true),
+    ),
+    closed_windows_row(
+        "closed-windows-firehose-http2",
+        |_| "closed windows: event streams that always have more".to_owned(),
+        |server, plan| closed_windows(server, plan, "/firehose?n=1000000", false),
+    ),
+    closed_windows_row(
+        "closed-windows-large-http2",
+        |_| "closed windows: responses of 1 MiB".to_owned(),
+        |server, plan| closed_windows(server, plan, "/large", false),
+    ),
+];
+
+type Run = fn(&mut Server, &Plan) -> Result<Vec<f64>, Failure>;
+
+const fn flood_row(name: &'static str, title: fn(&Plan) -> String, run: Run) -> Row {
+    Row { name, title, needs: Needs::Http2, measures: FLOOD, lines: FLOOD_LINES, run }
+}
+
+const fn closed_windows_row(name: &'static str, title: fn(&Plan) -> String, run: Run) -> Row {
+    let (measures, lines) = (CLOSED_WINDOWS, CLOSED_WINDOWS_LINES);
+    Row { name, title, needs: Needs::FirehoseHttp2, measures, lines, run }
+}
+
+fn resets_title(block: usize) -> String {
+    format!("resets: {block} at a time, after as many requests, on {CONNECTIONS} connections")
+}
+
+fn flood(server: &mut Server, plan: &Plan, how: Attack) -> Result<Vec<f64>, Failure> {
+    let address = server.address;
+    let outcome = watch(server, |progress| attack(address, how, plan.attack, progress));
+    let mut outcome = outcome.map_err(|failure| with_end(server, failure))?;
+    let counts = outcome.attackers;
+    Ok(vec![
+        outcome.waits.longest(),
+        outcome.waits.percentile(0.99),
+        outcome.growth,
+        counts.sent as f64 / counts.time.as_secs_f64(),
+        counts.connections as f64,
+    ])
+}
+
+fn closed_windows(
+    server: &mut Server,
+    plan: &Plan,
+    path: &str,
+    publishes: bool,
+) -> Result<Vec<f64>, Failure> {
+    let address = server.address;
+    let outcome =
+        watch(server, |progress| hold_streams(address, path, publishes, plan.attack, progress));
+    let mut outcome = outcome.map_err(|failure| with_end(server, failure))?;
+    let streams = outcome.attackers as f64;
+    Ok(vec![
+        outcome.growth / streams,
+        outcome.growth / CONNECTIONS as f64,
+        outcome.waits.longest(),
+        outcome.waits.percentile(0.99),
+        streams,
+    ])
+}
+
+/// The failure, or the end of the server that explains it.
+fn with_end(server: &mut Server, failure: Failure) -> Failure {
+    match server.exited() {
+        Ok(Some(status)) => {
+            Failure::new(format!("it ended with {status}: {}", server.last_words()))
+        }
+        _ => failure,
+    }
+}
