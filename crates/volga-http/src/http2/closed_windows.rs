@@ -1,5 +1,6 @@
-//! What a body is asked for while its client keeps the windows shut, in memory: nothing without room
-//! for a first byte, and at most a frame beyond what is sent.
+//! Bodies through windows that a client opens, closes and narrows by hand, in memory. Every byte
+//! arrives; no more is sent than was granted; no room stays unused; a body is asked for nothing
+//! without room for a first byte, and for less than a frame beyond what is sent.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::sleep;
 
-use super::abuse::{PREFACE, frame, streams};
+use super::abuse::{CANCEL, GOAWAY, PREFACE, frame, streams};
 use super::bursts::head;
 use super::direct::received_frames::{
     DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE,
@@ -23,34 +24,78 @@ use crate::LongLived;
 /// How many bytes each body has given, by the number in its path.
 type Given = Arc<Mutex<BTreeMap<u32, usize>>>;
 
-/// Gives pieces of this size for ever; or waits for ever, if the size is zero.
+/// A byte of a body.
+fn byte(number: u32, at: usize) -> u8 {
+    (number as usize * 31 + at * 7 + at / 251) as u8
+}
+
+/// Gives `left` pieces of this size, and then ends or fails. A body whose pieces are empty waits for
+/// ever.
 struct Pieces {
     number: u32,
     size: usize,
+    left: usize,
+    fails: bool,
+    at: usize,
     given: Given,
 }
 
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
+/// The failure of a body.
+#[derive(Debug)]
+struct Failed;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.size == 0 {
-            return Poll::Pending;
-        }
-        let mut given = self.given.lock().expect("no panic");
-        *given.entry(self.number).or_default() += self.size;
-        Poll::Ready(Some(Ok(Frame::data(vec![b'x'; self.size].into()))))
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("as it was told to")
     }
 }
 
-/// Answers `/NUMBER/SIZE/KIND`, where the kind is `l` for long-lived or `o` for ordinary.
-#[derive(Clone)]
+impl Error for Failed {}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Failed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+        if self.size == 0 {
+            return Poll::Pending;
+        }
+        if self.left == 0 {
+            return Poll::Ready(self.fails.then_some(Err(Failed)));
+        }
+        self.left -= 1;
+        let end = self.at + self.size;
+        let piece: Vec<u8> = (self.at..end).map(|at| byte(self.number, at)).collect();
+        self.at = end;
+        *self.given.lock().expect("no panic").entry(self.number).or_default() = end;
+        Poll::Ready(Some(Ok(Frame::data(piece.into()))))
+    }
+}
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    is_long_lived: bool,
+    size: usize,
+    pieces: usize,
+    fails: bool,
+}
+
+impl Asked {
+    /// A body without an end.
+    fn endless(size: usize, is_long_lived: bool) -> Self {
+        Self { is_long_lived, size, pieces: usize::MAX, fails: false }
+    }
+}
+
+/// Answers `/NUMBER` with the body that was asked for under this number.
+#[derive(Clone, Default)]
 struct Answers {
     given: Given,
+    asked: Arc<Mutex<BTreeMap<u32, Asked>>>,
 }
 
 impl Service<Request<RequestBody>> for Answers {
@@ -63,12 +108,12 @@ impl Service<Request<RequestBody>> for Answers {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let mut parts = request.uri().path()[1..].split('/');
-        let mut next = || parts.next().expect("three parts");
-        let number = next().parse().expect("a number");
-        let size = next().parse().expect("a size");
-        let mut response = Response::new(Pieces { number, size, given: Arc::clone(&self.given) });
-        if next() == "l" {
+        let number = request.uri().path()[1..].parse().expect("a number");
+        let Asked { is_long_lived, size, pieces: left, fails } =
+            self.asked.lock().expect("no panic")[&number];
+        let given = Arc::clone(&self.given);
+        let mut response = Response::new(Pieces { number, size, left, fails, at: 0, given });
+        if is_long_lived {
             response.extensions_mut().insert(LongLived);
         }
         std::future::ready(Ok(response))
@@ -78,9 +123,9 @@ impl Service<Request<RequestBody>> for Answers {
 /// A client that writes its frames by hand and follows what it has granted.
 struct Client {
     io: DuplexStream,
-    given: Given,
+    answers: Answers,
     unread: Vec<u8>,
-    /// What each stream may still send, and the connection. A stream that was reset is not there.
+    /// What each open stream may still send, and the connection.
     rooms: BTreeMap<u32, i64>,
     connection: i64,
     initial: i64,
@@ -89,14 +134,14 @@ struct Client {
 
 impl Client {
     async fn connect(initial: u32) -> Self {
-        let given = Given::default();
-        let (mut io, _serving) = connect_to(Answers { given: Arc::clone(&given) }, 1 << 20);
+        let answers = Answers::default();
+        let (mut io, _serving) = connect_to(answers.clone(), 1 << 20);
         let setting = [&[0, 4][..], &initial.to_be_bytes()].concat();
         let start = [PREFACE, &frame(SETTINGS, 0, 0, &setting)].concat();
         io.write_all(&start).await.expect("room");
         Self {
             io,
-            given,
+            answers,
             unread: vec![],
             rooms: BTreeMap::new(),
             connection: 65_535,
@@ -105,10 +150,15 @@ impl Client {
         }
     }
 
-    async fn get(&mut self, id: u32, size: usize, kind: char) {
+    async fn get(&mut self, id: u32, asked: Asked) {
         self.rooms.insert(id, self.initial);
-        let head = head(&format!("/{id}/{size}/{kind}"));
-        self.send(frame(HEADERS, END_STREAM | END_HEADERS, id, &head)).await;
+        self.answers.asked.lock().expect("no panic").insert(id, asked);
+        self.send(frame(HEADERS, END_STREAM | END_HEADERS, id, &head(&format!("/{id}")))).await;
+    }
+
+    async fn reset(&mut self, id: u32) {
+        self.rooms.remove(&id);
+        self.send(frame(RST_STREAM, 0, id, CANCEL)).await;
     }
 
     async fn grant(&mut self, id: u32, increment: u32) {
@@ -147,21 +197,30 @@ impl Client {
                 () = sleep(Duration::from_nanos(1)) => break,
             }
         }
-        let mut rest = &self.unread[..];
+        let unread = std::mem::take(&mut self.unread);
+        let mut rest = &unread[..];
         while let [a, b, c, kind, flags, i, j, k, l, after @ ..] = rest {
             let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
-            let Some((_payload, after)) = after.split_at_checked(length) else { break };
+            let Some((payload, after)) = after.split_at_checked(length) else { break };
             let id = u32::from_be_bytes([*i, *j, *k, *l]);
             match *kind {
                 DATA => {
-                    assert_eq!(flags & END_STREAM, 0, "a body without an end");
+                    let received = self.received.entry(id).or_default();
+                    for (at, &got) in payload.iter().enumerate() {
+                        assert_eq!(got, byte(id, *received + at), "stream {id}");
+                    }
+                    *received += length;
                     self.connection -= length as i64;
-                    *self.received.entry(id).or_default() += length;
                     let room = self.rooms.get_mut(&id).expect("an open stream");
                     *room -= length as i64;
-                    assert!(*room >= 0 && self.connection >= 0, "more than was granted");
+                    let is_within = *room >= 0 || length == 0;
+                    assert!(is_within && self.connection >= 0, "more than was granted");
+                    if flags & END_STREAM != 0 {
+                        self.check_end(id, false);
+                    }
                 }
-                RST_STREAM => panic!("stream {id} is reset"),
+                RST_STREAM => self.check_end(id, true),
+                GOAWAY => panic!("the connection ends: {payload:?}"),
                 _ => {}
             }
             rest = after;
@@ -169,11 +228,20 @@ impl Client {
         self.unread = rest.to_vec();
     }
 
+    /// A stream has ended, or was reset by the server.
+    fn check_end(&mut self, id: u32, is_reset: bool) {
+        let asked = self.answers.asked.lock().expect("no panic")[&id];
+        assert_eq!(is_reset, asked.fails, "stream {id}");
+        assert_eq!(self.received.get(&id).copied().unwrap_or(0), asked.size * asked.pieces);
+        self.rooms.remove(&id);
+    }
+
     /// What the server has taken from the bodies and not sent.
     fn held(&self) -> BTreeMap<u32, usize> {
-        let given = self.given.lock().expect("no panic");
+        let given = self.answers.given.lock().expect("no panic");
         let sent = |id| self.received.get(id).copied().unwrap_or_default();
-        given.iter().map(|(id, given)| (*id, given - sent(id))).collect()
+        let open = given.iter().filter(|(id, _)| self.rooms.contains_key(id));
+        open.map(|(id, given)| (*id, given - sent(id))).collect()
     }
 
     /// Whether a stream has room for a byte that is not sent.
@@ -184,55 +252,64 @@ impl Client {
 
 #[derive(Clone, Debug)]
 enum Act {
-    /// Grants to the stream of this place, or to the connection.
+    /// Grants to the open stream at this place, or to the connection.
     Grant(Option<usize>, u32),
     /// Sets what streams open with.
     Initial(u32),
-    /// Opens a stream, whose body has pieces of this size.
-    Get(usize, bool),
+    Get(Asked),
+    /// Resets the open stream at this place.
+    Reset(usize),
 }
 
 fn act() -> impl Strategy<Value = Act> {
     let increment = || prop_oneof![3 => 1..3u32, 2 => 1..20_000u32, 1 => 20_000..200_000u32];
     let initial = prop_oneof![Just(0u32), 1..3u32, 1..70_000u32];
     let size = prop_oneof![1..400usize, 400..FRAME_BYTES, Just(FRAME_BYTES)];
+    let pieces = prop_oneof![Just(usize::MAX), 0..4usize];
+    let asked = (any::<bool>(), size, pieces, prop::bool::weighted(0.2));
+    let asked = asked.prop_map(|(is_long_lived, size, pieces, fails)| {
+        let fails = fails && pieces < usize::MAX;
+        Asked { is_long_lived, size, pieces, fails }
+    });
     prop_oneof![
-        4 => (prop::option::weighted(0.7, 0..20usize), increment())
+        6 => (prop::option::weighted(0.7, 0..20usize), increment())
             .prop_map(|(at, increment)| Act::Grant(at, increment)),
         1 => initial.prop_map(Act::Initial),
-        3 => (size, any::<bool>()).prop_map(|(size, is_long)| Act::Get(size, is_long)),
+        4 => asked.prop_map(Act::Get),
+        1 => (0..20usize).prop_map(Act::Reset),
     ]
 }
 
 async fn check(initial: u32, acts: Vec<Act>) {
     let mut client = Client::connect(initial).await;
     let mut ids = streams();
-    let mut open: Vec<u32> = vec![];
     let start = Instant::now();
     for act in acts {
+        let open: Vec<u32> = client.rooms.keys().copied().collect();
+        let at = |at: usize| open.get(at % open.len().max(1)).copied();
         match act {
             Act::Grant(None, increment) => client.grant(0, increment).await,
-            Act::Grant(Some(at), increment) => {
-                let Some(id) = open.get(at % open.len().max(1)) else { continue };
-                client.grant(*id, increment).await;
+            Act::Grant(Some(place), increment) => {
+                let Some(id) = at(place) else { continue };
+                client.grant(id, increment).await;
             }
             Act::Initial(initial) => client.set_initial(initial).await,
-            Act::Get(size, is_long) => {
-                let id = ids.next().expect("enough");
-                open.push(id);
-                client.get(id, size, if is_long { 'l' } else { 'o' }).await;
+            Act::Get(asked) => client.get(ids.next().expect("enough"), asked).await,
+            Act::Reset(place) => {
+                let Some(id) = at(place) else { continue };
+                client.reset(id).await;
             }
         }
         client.read().await;
         for (id, held) in client.held() {
             assert!(held < FRAME_BYTES, "stream {id} holds {held} bytes");
         }
-        // Whoever has room has used it.
-        for &id in &open {
+        // Room is used, or the body is over.
+        for &id in client.rooms.keys() {
             assert!(!client.has_room(id), "stream {id} has room and sends nothing");
         }
     }
-    assert!(start.elapsed() < STALL, "nobody was given up");
+    assert!(start.elapsed() < STALL, "no stream was given up");
 }
 
 proptest! {
@@ -250,10 +327,10 @@ proptest! {
 
 #[tokio::test(start_paused = true)]
 async fn with_shut_windows_no_body_is_asked_for_anything() {
-    for kind in ['l', 'o'] {
+    for kind in [true, false] {
         let mut client = Client::connect(0).await;
         for id in streams().take(MAX_STREAMS as usize) {
-            client.get(id, FRAME_BYTES, kind).await;
+            client.get(id, Asked::endless(FRAME_BYTES, kind)).await;
         }
         client.read().await;
         assert!(client.held().is_empty(), "{kind}: nothing is taken");
@@ -269,11 +346,11 @@ async fn with_shut_windows_no_body_is_asked_for_anything() {
 #[tokio::test(start_paused = true)]
 async fn with_a_shut_connection_no_body_is_asked_for_anything() {
     let mut client = Client::connect(1 << 20).await;
-    client.get(1, FRAME_BYTES, 'l').await;
+    client.get(1, Asked::endless(FRAME_BYTES, true)).await;
     client.read().await;
     assert_eq!(client.connection, 0);
-    for (id, kind) in streams().skip(1).take(100).zip(['l', 'o'].into_iter().cycle()) {
-        client.get(id, FRAME_BYTES, kind).await;
+    for (id, kind) in streams().skip(1).take(100).zip([true, false].into_iter().cycle()) {
+        client.get(id, Asked::endless(FRAME_BYTES, kind)).await;
     }
     client.read().await;
     assert_eq!(client.held().len(), 1, "only the first was asked");
@@ -281,13 +358,13 @@ async fn with_a_shut_connection_no_body_is_asked_for_anything() {
 
 #[tokio::test(start_paused = true)]
 async fn bodies_that_have_nothing_keep_no_room_of_the_connection() {
-    for kind in ['l', 'o'] {
+    for kind in [true, false] {
         let mut client = Client::connect(1 << 20).await;
         for id in streams().take(100) {
-            client.get(id, 0, kind).await;
+            client.get(id, Asked::endless(0, kind)).await;
         }
         client.read().await;
-        client.get(201, FRAME_BYTES, 'o').await;
+        client.get(201, Asked::endless(FRAME_BYTES, false)).await;
         client.read().await;
         assert_eq!(client.connection, 0, "{kind}: the whole window is used");
     }
@@ -295,7 +372,7 @@ async fn bodies_that_have_nothing_keep_no_room_of_the_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_window_made_smaller_takes_room_from_its_stream_and_from_no_other() {
-    let get = |is_long| Act::Get(FRAME_BYTES, is_long);
+    let get = |is_long_lived| Act::Get(Asked::endless(FRAME_BYTES, is_long_lived));
     let grant = Act::Grant;
     let acts = vec![
         get(true),
@@ -309,4 +386,20 @@ async fn a_window_made_smaller_takes_room_from_its_stream_and_from_no_other() {
         grant(Some(2), 1),
     ];
     check(0, acts).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_was_widened_and_used_up_may_open_to_its_maximum() {
+    const WIDEST: u32 = (1 << 31) - 1;
+    let mut client = Client::connect(65_535).await;
+    client.grant(0, 3_000_000).await;
+    client.get(1, Asked::endless(FRAME_BYTES, true)).await;
+    client.read().await;
+    client.grant(1, 1_000_000).await;
+    client.read().await;
+    assert_eq!(client.rooms[&1], 0);
+    client.set_initial(WIDEST).await;
+    client.get(3, Asked::endless(FRAME_BYTES, false)).await;
+    client.read().await;
+    assert_eq!(client.connection, 0, "and the connection goes on");
 }
