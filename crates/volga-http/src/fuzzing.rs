@@ -9,14 +9,14 @@ use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tower_service::Service;
 
-use crate::addr::Ends;
-use crate::body::RequestBody;
-use crate::drain_handle::Drain;
+use crate::connection::info::Ends;
+use crate::connection::task_tokens::roll_call;
+use crate::drain::handle::Drain;
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::service::Requests;
 use crate::http1::{Http1, Next};
 use crate::http2::Settings;
 use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
-use crate::service::Requests;
-use crate::tasks::roll_call;
 
 /// Serves an HTTP/1 connection through all its stages.
 pub async fn serve_http1<S, B>(io: DuplexStream, service: S)

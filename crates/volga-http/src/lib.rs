@@ -46,71 +46,37 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | `server` | the accept loop, and the end |
-//! | `accept`, `admission` | several listeners in turn, through shortages; and who may connect |
-//! | `bind_target`, `bind`, `unix_socket`, `inherited`, `error` | what to listen on, listening on it, and why not |
-//! | `listener`, `socket` | what connections come from, and what they are, of each kind |
-//! | `handover` | leaving a port to another process |
-//! | `probes` | what the kernel does to find clients that are gone |
-//! | `stages`, `tasks` | connections as tasks, which cannot outlive their server |
-//! | `conn`, `preface`, `rewind` | one connection and its protocol |
+//! | `server` | the server: its settings, its accept loop and its end |
+//! | `listen` | where connections come from |
+//! | `io` | what carries the bytes of a connection |
+//! | `connection` | a connection's life, whatever protocol it speaks |
+//! | `exchange` | one request and its response, whatever the protocol |
 //! | `http1` | requests one after another, and long-lived responses |
-//! | `http2` | an HTTP/2 connection, driven by ourselves |
-//! | `transport`, `stall`, `linger` | what carries a connection; clients that do not read, or still send |
-//! | `service`, `body`, `addr` | a request, and the service that answers it |
-//! | `long_lived` | the mark of a response that goes on for long |
-//! | `counts` | how many connections there are |
-//! | `drain`, `drain_handle`, `signal` | when it is done, and who says so |
-//! | [`limits`] | every bound, in one place |
+//! | `http2` | an HTTP/2 connection: `h2`, and what drives it |
+//! | `drain` | the end of a server |
+//! | [`limits`] | every limit, in one place |
 
-mod accept;
-mod addr;
-mod admission;
-mod bind;
-mod bind_target;
-mod body;
-mod conn;
-mod counts;
-mod date;
+mod connection;
 mod drain;
-mod drain_handle;
-mod error;
+mod exchange;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod handover;
 mod http1;
 mod http2;
-#[cfg(unix)]
-mod inherited;
+mod io;
 pub mod limits;
-mod linger;
-mod listener;
-mod long_lived;
-mod preface;
-mod probes;
-mod read;
-mod rewind;
+mod listen;
 mod server;
-mod service;
-mod signal;
-mod socket;
-mod stages;
-mod stall;
-mod target;
-mod tasks;
-mod transport;
-#[cfg(unix)]
-mod unix_socket;
 
-pub use addr::{Ends, LocalAddr, PeerAddr};
-pub use bind::bind;
-pub use bind_target::BindTarget;
-pub use body::{RequestBody, RequestBodyError};
-pub use counts::ConnectionCounts;
-pub use drain::Drained;
-pub use drain_handle::Drain;
-pub use error::BindError;
-pub use listener::Listener;
-pub use long_lived::LongLived;
+pub use connection::info::{Ends, LocalAddr, PeerAddr};
+pub use drain::handle::Drain;
+pub use drain::progress::Drained;
+pub use drain::signal::shutdown_signal;
+pub use exchange::long_lived::LongLived;
+pub use exchange::request_body::{RequestBody, RequestBodyError};
+pub use listen::bind::bind;
+pub use listen::bind_target::BindTarget;
+pub use listen::counts::ConnectionCounts;
+pub use listen::error::BindError;
+pub use listen::listener::Listener;
 pub use server::Server;
-pub use signal::shutdown_signal;

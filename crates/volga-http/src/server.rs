@@ -15,25 +15,25 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service;
 
-use crate::accept::Acceptor;
-use crate::addr::{Ends, PeerAddr};
-use crate::admission::{Admission, Bounds, Reached};
-use crate::body::RequestBody;
-use crate::conn::Connections;
-use crate::counts::ConnectionCounts;
-use crate::drain::{Drained, Progress};
-use crate::drain_handle::Drain;
+use crate::connection::connection_tasks::Stages;
+use crate::connection::info::{Ends, PeerAddr};
+use crate::connection::serve::Connections;
+use crate::connection::task_tokens::roll_call;
+use crate::drain::handle::Drain;
+use crate::drain::progress::{Drained, Progress};
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::service::Requests;
+use crate::io::socket::Socket;
 use crate::limits::{
     CUT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_HEADER_READ_TIMEOUT,
     DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, DEFAULT_WRITE_STALL_TIMEOUT,
     LONGEST_WAIT,
 };
-use crate::listener::{Accepted, Listener};
-use crate::probes::Probes;
-use crate::service::Requests;
-use crate::socket::Socket;
-use crate::stages::Stages;
-use crate::tasks::roll_call;
+use crate::listen::accept::Acceptor;
+use crate::listen::admission::{Admission, Bounds, Reached};
+use crate::listen::counts::ConnectionCounts;
+use crate::listen::listener::{Accepted, Listener};
+use crate::listen::tcp_keepalive::Probes;
 
 /// Serves any tower service over TCP and Unix-domain sockets: HTTP/1.1, and HTTP/2 with prior knowledge, on the same port.
 ///

@@ -15,11 +15,11 @@ use super::outgoing::{Cut, Outgoing};
 use super::received::Received;
 use super::request::{self, BodyLength, Head};
 use super::spare;
-use crate::body::RequestBody;
+use crate::exchange::request_body::RequestBody;
+use crate::io::stack_read::poll_read;
+use crate::io::stall::Stall;
+use crate::io::transport::Transport;
 use crate::limits::{MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
-use crate::read::poll_read;
-use crate::stall::Stall;
-use crate::transport::Transport;
 
 /// A transport, and what was read from it ahead of its use.
 #[derive(Debug)]

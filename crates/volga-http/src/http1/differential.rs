@@ -19,8 +19,8 @@ use tower_service::Service;
 
 use super::testing::{http1, requests};
 use super::{Http1, Next};
-use crate::body::RequestBody;
-use crate::drain_handle::Drain;
+use crate::drain::handle::Drain;
+use crate::exchange::request_body::RequestBody;
 use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, MAX_HEAD_BYTES};
 
 type Fields = Vec<(String, Vec<u8>)>;

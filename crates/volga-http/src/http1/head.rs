@@ -8,7 +8,7 @@ use http_body::Body;
 use super::framing::Framing;
 use super::terms::{Asked, Terms, names};
 use super::trailers::Announced;
-use crate::date::push_date;
+use crate::exchange::date::push_date;
 
 /// What a head that was written promises.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use super::received::Received;
+use crate::io::stack_read::poll_read;
+use crate::io::stall::Stall;
+use crate::io::transport::Transport;
 use crate::limits::{DETECT_READ, MAX_PIPELINED_BYTES};
-use crate::read::poll_read;
-use crate::stall::Stall;
-use crate::transport::Transport;
 
 /// The bytes that came, up to a bound. A pointer that is null as a rule.
 #[derive(Debug)]

@@ -14,10 +14,10 @@ use tokio::io::AsyncWrite;
 use super::decode::{Decoder, Malformed};
 use super::received::Received;
 use super::request::BodyLength;
+use crate::io::stack_read::poll_read;
+use crate::io::stall::Stall;
+use crate::io::transport::Transport;
 use crate::limits::{DISCARD_BYTES, READ_BYTES};
-use crate::read::poll_read;
-use crate::stall::Stall;
-use crate::transport::Transport;
 
 /// What both ends share.
 #[derive(Debug, Default)]

@@ -48,13 +48,13 @@ use self::outgoing::Outgoing;
 use self::request::Head;
 pub(crate) use self::stream::Stream;
 use self::terms::Terms;
-use crate::body::RequestBody;
-use crate::drain_handle::Drain;
-use crate::linger::linger;
-use crate::long_lived::LongLived;
-use crate::service::Requests;
-use crate::stall::Stall;
-use crate::transport::Transport;
+use crate::drain::handle::Drain;
+use crate::exchange::long_lived::LongLived;
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::service::Requests;
+use crate::io::linger::linger;
+use crate::io::stall::Stall;
+use crate::io::transport::Transport;
 
 /// What all HTTP/1 connections of a server have in common.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use httparse::Status;
 
 use super::strict::{self, Hosts};
 use super::terms::{Asked, Terms, names};
+use crate::exchange::target::is_too_long;
 use crate::limits::{MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
-use crate::target::is_too_long;
 
 /// The head of a request, and what it says of all that belongs to it.
 #[derive(Debug)]

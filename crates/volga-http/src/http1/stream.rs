@@ -12,8 +12,8 @@ use tokio::io::AsyncWrite;
 use super::inbound::Inbound;
 use super::outgoing::{Cut, Outgoing};
 use super::{Http1, Next};
-use crate::stall::Stall;
-use crate::transport::Transport;
+use crate::io::stall::Stall;
+use crate::io::transport::Transport;
 
 pin_project! {
     /// A response on its way to a client, and the connection for as long as that takes.
@@ -95,7 +95,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::drain_handle::Drain;
+    use crate::drain::handle::Drain;
     use crate::http1::batch::Batch;
     use crate::http1::framing::Framing;
     use crate::http1::head::Promise;

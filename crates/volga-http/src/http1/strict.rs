@@ -6,7 +6,7 @@
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
-use crate::target::{has_one_authority, is_plain, is_proper};
+use crate::exchange::target::{has_one_authority, is_plain, is_proper};
 
 /// What the `host` fields come to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -17,13 +17,13 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 use super::{Http1, Next};
-use crate::addr::Ends;
-use crate::body::RequestBody;
-use crate::drain_handle::Drain;
+use crate::connection::info::Ends;
+use crate::drain::handle::Drain;
+use crate::exchange::long_lived::LongLived;
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::service::Requests;
+use crate::io::transport::Transport;
 use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
-use crate::long_lived::LongLived;
-use crate::service::Requests;
-use crate::transport::Transport;
 
 pub(super) const STALL: Duration = Duration::from_secs(30);
 

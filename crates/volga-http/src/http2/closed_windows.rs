@@ -19,7 +19,7 @@ use super::direct::received_frames::{
 };
 use super::tests::{STALL, connect_to};
 use super::*;
-use crate::LongLived;
+use crate::exchange::long_lived::LongLived;
 
 /// How many bytes each body has given, by the number in its path.
 type Given = Arc<Mutex<BTreeMap<u32, usize>>>;

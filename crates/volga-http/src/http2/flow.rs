@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::tests::{STALL, connect_to, get};
 use super::*;
-use crate::LongLived;
+use crate::exchange::long_lived::LongLived;
 
 /// What a stream's byte is.
 fn byte(stream: usize, at: usize) -> u8 {

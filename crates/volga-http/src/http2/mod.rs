@@ -55,18 +55,18 @@ use self::ready::Ready;
 use self::request_task::{RequestTask, TaskOutcome};
 use self::reset_budget::{Exhausted, ResetBudget};
 pub(crate) use self::upload::Upload;
-use crate::body::RequestBody;
-use crate::date::date;
-use crate::drain_handle::Drain;
+use crate::connection::task_tokens::Alive;
+use crate::drain::handle::Drain;
+use crate::exchange::date::date;
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::service::Requests;
+use crate::io::linger::linger;
+use crate::io::stall::Stall;
 use crate::limits::{
     CONNECTION_WINDOW, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE, LINGER_TIME, MAX_ERROR_RESETS,
     MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS, MAX_STREAMS, REQUESTS_PER_TURN,
     ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW,
 };
-use crate::linger::linger;
-use crate::service::Requests;
-use crate::stall::Stall;
-use crate::tasks::Alive;
 
 /// The settings of a connection.
 #[derive(Clone, Copy, Debug)]

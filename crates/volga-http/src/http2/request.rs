@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::target::{has_one_authority, is_too_long};
+use crate::exchange::target::{has_one_authority, is_too_long};
 
 /// Mends the head, or says with what status to refuse it.
 pub(super) fn check(head: &mut Parts) -> Result<(), StatusCode> {

@@ -16,8 +16,8 @@ use pin_project_lite::pin_project;
 use super::backpressure::Backpressure;
 use super::response::{announce_length, complete, is_without_content};
 use super::send_body::{SendBody, Step};
-use crate::LongLived;
-use crate::date::date;
+use crate::exchange::date::date;
+use crate::exchange::long_lived::LongLived;
 
 /// What a request's task leaves for the connection's own to go on with.
 pub(super) enum TaskOutcome<B> {

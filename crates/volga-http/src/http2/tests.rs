@@ -11,13 +11,13 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::*;
-use crate::LongLived;
-use crate::addr::Ends;
+use crate::connection::info::Ends;
+use crate::connection::task_tokens::roll_call;
+use crate::exchange::long_lived::LongLived;
 use crate::limits::{
     DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, GATHER_BYTES, PING_INTERVAL,
     PING_TIMEOUT, SEND_BUFFER,
 };
-use crate::tasks::roll_call;
 
 const PIECE: usize = 16 * 1024;
 /// How long a client may take no byte.

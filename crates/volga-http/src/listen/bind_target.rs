@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
 
-use crate::error::BindError;
+use crate::listen::error::BindError;
 
 /// Where to listen: an address, or a name for several.
 ///

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
-use crate::bind_target::{BindTarget, Place, Port, loopbacks};
-use crate::error::BindError;
 use crate::limits::{BACKLOG, PORT_TRIES};
-use crate::listener::Listener;
+use crate::listen::bind_target::{BindTarget, Place, Port, loopbacks};
+use crate::listen::error::BindError;
+use crate::listen::listener::Listener;
 
 /// Listens on every address of `target`, with a listener for each; or on its Unix-domain socket, or on what the process inherited.
 ///
@@ -54,11 +54,11 @@ pub async fn bind(target: impl Into<BindTarget>) -> Result<Vec<Listener>, BindEr
         Place::Name { host, port } => resolve(&host, port).await?,
         #[cfg(unix)]
         Place::Unix { path, mode } => {
-            let (listener, file) = crate::unix_socket::listen(&path, mode)?;
+            let (listener, file) = crate::listen::unix_socket::listen(&path, mode)?;
             return Ok(vec![Listener::with_file(listener, file)]);
         }
         #[cfg(unix)]
-        Place::Inherited => return crate::inherited::take(),
+        Place::Inherited => return crate::listen::inherited::take(),
     };
     let mut tries = 1;
     loop {

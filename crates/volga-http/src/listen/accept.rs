@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 use crate::limits::{ACCEPT_PAUSE, BACKLOG};
-use crate::listener::{Accepted, Listener};
+use crate::listen::listener::{Accepted, Listener};
 
 /// Accepts from all of its listeners in turn.
 #[derive(Debug)]

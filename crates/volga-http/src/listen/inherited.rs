@@ -6,8 +6,8 @@ use listenfd::ListenFd;
 use socket2::SockRef;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::error::BindError;
-use crate::listener::Listener;
+use crate::listen::error::BindError;
+use crate::listen::listener::Listener;
 
 /// One at a time: a socket must not have two owners.
 static TAKING: Mutex<()> = Mutex::new(());

@@ -10,14 +10,14 @@ use http_body::Body;
 use tokio::task::JoinSet;
 use tower_service::Service;
 
-use crate::addr::Ends;
-use crate::body::RequestBody;
-use crate::conn::Connections;
+use crate::connection::info::Ends;
+use crate::connection::serve::Connections;
+use crate::connection::task_tokens::Alive;
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::service::Requests;
 use crate::http1::Next;
-use crate::service::Requests;
-use crate::socket::Socket;
-use crate::tasks::Alive;
-use crate::transport::Transport;
+use crate::io::socket::Socket;
+use crate::io::transport::Transport;
 
 /// The running stages. Dropping it cuts all connections.
 ///

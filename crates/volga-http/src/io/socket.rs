@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use crate::addr::Ends;
-use crate::admission::Place;
-use crate::transport::Transport;
+use crate::connection::info::Ends;
+use crate::io::transport::Transport;
+use crate::listen::admission::Place;
 
 /// One socket, accepted.
 ///

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use crate::admission::Reached;
+use crate::listen::admission::Reached;
 
 /// Counts the connections of the servers that were given it. Clones count together.
 #[derive(Clone, Debug, Default)]

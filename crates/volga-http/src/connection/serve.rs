@@ -14,17 +14,17 @@ use tokio::io::AsyncRead;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
-use crate::body::RequestBody;
-use crate::drain_handle::Drain;
+use crate::connection::preface::{self, Protocol};
+use crate::connection::task_tokens::Alive;
+use crate::drain::handle::Drain;
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::service::Requests;
 use crate::http1::{Http1, Next};
 use crate::http2;
+use crate::io::rewind::Rewind;
+use crate::io::stack_read::poll_read;
+use crate::io::transport::Transport;
 use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
-use crate::preface::{self, Protocol};
-use crate::read::poll_read;
-use crate::rewind::Rewind;
-use crate::service::Requests;
-use crate::tasks::Alive;
-use crate::transport::Transport;
 
 /// What all connections of a server have in common.
 #[derive(Debug)]
@@ -123,9 +123,9 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
-    use crate::addr::Ends;
+    use crate::connection::info::Ends;
+    use crate::connection::task_tokens::roll_call;
     use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
-    use crate::tasks::roll_call;
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];

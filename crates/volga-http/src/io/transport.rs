@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use crate::addr::Ends;
+use crate::connection::info::Ends;
 
 /// The bytes of a connection in both directions.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-use crate::error::BindError;
 use crate::limits::BACKLOG;
+use crate::listen::error::BindError;
 
 /// The file of a socket, removed when the server does not listen on it any more.
 #[derive(Debug)]

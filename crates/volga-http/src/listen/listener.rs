@@ -11,10 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::handover;
-use crate::probes::Probes;
+use crate::listen::handover;
+use crate::listen::tcp_keepalive::Probes;
 #[cfg(unix)]
-use crate::unix_socket::SocketFile;
+use crate::listen::unix_socket::SocketFile;
 
 /// A socket that a server accepts connections on: one of [`bind`](crate::bind()), or made of a listener of tokio's.
 ///

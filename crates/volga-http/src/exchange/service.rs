@@ -8,8 +8,8 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::addr::Ends;
-use crate::body::RequestBody;
+use crate::connection::info::Ends;
+use crate::exchange::request_body::RequestBody;
 
 /// The requests of one connection, and the service that answers them.
 #[derive(Clone, Debug)]

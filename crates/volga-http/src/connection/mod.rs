@@ -1,0 +1,15 @@
+//! A connection's life, whatever protocol it speaks.
+//!
+//! | module | idea |
+//! |---|---|
+//! | `info` | what a request knows of its connection |
+//! | `preface` | which protocol the first bytes are of |
+//! | `serve` | the first stage: the protocol, and its driver |
+//! | `connection_tasks` | the stages of all connections, each a task |
+//! | `task_tokens` | tasks that cannot outlive their server |
+
+pub(crate) mod connection_tasks;
+pub(crate) mod info;
+pub(crate) mod preface;
+pub(crate) mod serve;
+pub(crate) mod task_tokens;

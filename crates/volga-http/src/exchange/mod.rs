@@ -1,0 +1,15 @@
+//! One request and its response, whatever the protocol.
+//!
+//! | module | idea |
+//! |---|---|
+//! | `service` | what a server serves, and how a request reaches it |
+//! | `request_body` | the body of a request |
+//! | `long_lived` | the mark of a response that goes on for long |
+//! | `target` | what is wrong with a request's target |
+//! | `date` | the `date` field, made once a second |
+
+pub(crate) mod date;
+pub(crate) mod long_lived;
+pub(crate) mod request_body;
+pub(crate) mod service;
+pub(crate) mod target;

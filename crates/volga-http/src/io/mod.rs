@@ -1,0 +1,17 @@
+//! What carries the bytes of a connection.
+//!
+//! | module | idea |
+//! |---|---|
+//! | `transport` | what a connection needs beyond reading and writing |
+//! | `socket` | an accepted socket of any kind |
+//! | `stack_read` | reading through a buffer on the stack |
+//! | `rewind` | bytes that were read and are to be read again |
+//! | `stall` | the bound on a client that does not read |
+//! | `linger` | the close of a connection whose client may still be sending |
+
+pub(crate) mod linger;
+pub(crate) mod rewind;
+pub(crate) mod socket;
+pub(crate) mod stack_read;
+pub(crate) mod stall;
+pub(crate) mod transport;
