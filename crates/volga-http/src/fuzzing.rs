@@ -1,33 +1,22 @@
 //! What the fuzz targets need: a connection in memory. Only in builds for fuzzing, so not a public interface.
 
-use std::convert::Infallible;
-use std::error::Error;
-
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
-use tower_service::Service;
 
-use crate::connection::info::Ends;
+use crate::connection::info::ConnectionInfo;
 use crate::connection::task_tokens::roll_call;
 use crate::drain::handle::Drain;
-use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::Requests;
+use crate::exchange::service::{HttpService, Requests};
 use crate::http1::{Http1, Next};
 use crate::http2::Settings;
 use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
 
 /// Serves an HTTP/1 connection through all its stages.
-pub async fn serve_http1<S, B>(io: DuplexStream, service: S)
-where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone,
-    B: Body<Data = Bytes> + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+pub async fn serve_http1<S: HttpService>(io: DuplexStream, service: S) {
     let http1 = Http1::new(DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, Drain::new());
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = || Requests { service: service.clone(), ends: Ends::tcp(address, address) };
+    let requests =
+        || Requests { service: service.clone(), info: Some(ConnectionInfo::tcp(address, address)) };
     let mut next = http1.serve(io, Bytes::new(), requests()).await;
     loop {
         next = match next {
@@ -40,19 +29,13 @@ where
 }
 
 /// Serves an HTTP/2 connection whose preface is yet to come, until it and everything that it started are gone, with or without the direct data path.
-pub async fn serve_http2<I, S, B>(io: I, service: S, direct_data: bool)
+pub async fn serve_http2<I, S>(io: I, service: S, direct_data: bool)
 where
     I: AsyncRead + AsyncWrite + Unpin,
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    S: HttpService,
 {
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = Requests { service, ends: Ends::tcp(address, address) };
+    let requests = Requests { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let (alive, gone) = roll_call();
     let settings = Settings {
         handshake: DEFAULT_HEADER_READ_TIMEOUT,

@@ -12,7 +12,7 @@
 //! use bytes::Bytes;
 //! use http::{Request, Response};
 //! use http_body_util::Full;
-//! use volga_http::{Drain, Drained, PeerAddr, RequestBody, Server, bind};
+//! use volga_http::{ConnectionInfo, Drain, Drained, RequestBody, Server, bind};
 //!
 //! #[derive(Clone)]
 //! struct Hello;
@@ -27,7 +27,7 @@
 //!     }
 //!
 //!     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-//!         let peer = request.extensions().get::<PeerAddr>().copied();
+//!         let peer = request.extensions().get().and_then(ConnectionInfo::peer);
 //!         ready(Ok(Response::new(format!("hello, {peer:?}").into())))
 //!     }
 //! }
@@ -68,12 +68,13 @@ pub mod limits;
 mod listen;
 mod server;
 
-pub use connection::info::{Ends, LocalAddr, PeerAddr};
+pub use connection::info::{ConnectionInfo, TlsInfo};
 pub use drain::handle::Drain;
 pub use drain::progress::Drained;
 pub use drain::signal::shutdown_signal;
 pub use exchange::long_lived::LongLived;
 pub use exchange::request_body::{RequestBody, RequestBodyError};
+pub use exchange::service::HttpService;
 pub use listen::bind::bind;
 pub use listen::bind_target::BindTarget;
 pub use listen::counts::ConnectionCounts;

@@ -1,28 +1,21 @@
 //! The server: accepts connections, serves them, and ends.
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::future::pending;
 use std::io;
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
-use tower_service::Service;
 
-use crate::connection::connection_tasks::Stages;
-use crate::connection::info::{Ends, PeerAddr};
+use crate::connection::connection_tasks::ConnectionTasks;
+use crate::connection::info::{ConnectionInfo, network};
 use crate::connection::serve::Connections;
 use crate::connection::task_tokens::roll_call;
 use crate::drain::handle::Drain;
 use crate::drain::progress::{Drained, Progress};
-use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::Requests;
+use crate::exchange::service::{HttpService, Requests};
 use crate::io::socket::Socket;
 use crate::limits::{
     CUT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_HEADER_READ_TIMEOUT,
@@ -108,7 +101,7 @@ impl Server {
         self
     }
 
-    /// Sets how many connections one [client's network](crate::PeerAddr::network) may have open at a time; a further one is closed at once. By default there is no bound but
+    /// Sets how many connections one [client's network](crate::ConnectionInfo::peer_network) may have open at a time; a further one is closed at once. By default there is no bound but
     /// that in all ([`DEFAULT_MAX_CONNECTIONS_PER_ADDRESS`]).
     ///
     /// Not for servers behind a proxy, where all connections are the proxy's. Those of Unix-domain sockets have no address and are not counted by it.
@@ -150,7 +143,7 @@ impl Server {
     /// Accepts from all `listeners`, those of [`bind`](crate::bind()) or of tokio, and answers requests with clones of
     /// `service`, until the drain is over.
     ///
-    /// Requests over TCP carry [`PeerAddr`](crate::PeerAddr) and [`LocalAddr`](crate::LocalAddr) as extensions. The service is called
+    /// Requests carry the [`ConnectionInfo`](crate::ConnectionInfo) as an extension. The service is called
     /// once it is ready; on HTTP/1 one request of a connection runs at a time, and one clone answers them all, on HTTP/2 each has a clone and a task of its own. Header
     /// fields that HTTP/2 forbids (`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`, `upgrade`) are not
     /// sent there.
@@ -176,62 +169,35 @@ impl Server {
     /// # Cancel safety
     ///
     /// Dropping the future closes the listeners and cuts every connection, as soon as the runtime comes to it.
-    pub async fn serve<S, B>(
+    pub async fn serve<S: HttpService>(
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
         service: S,
-    ) -> io::Result<Drained>
-    where
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        let requests = move |ends| Requests { service: service.clone(), ends };
+    ) -> io::Result<Drained> {
+        let requests = move |info| Requests { service: service.clone(), info: Some(info) };
         self.serve_connections(listeners, requests).await
     }
 
-    /// As [`serve`](Self::serve), with a service for each connection, which `make` makes of its ends: it is called at the beginning, and again after a long-lived
-    /// response. The requests do not carry the addresses then, unless the service [puts them there](Ends::extend): so one that knows that nobody will look saves that.
+    /// As [`serve`](Self::serve), with a service for each connection, which `make` makes of what is known of the connection: it is called at the beginning, and again after a long-lived
+    /// response. The requests do not carry the [`ConnectionInfo`] then, unless the service puts it into their extensions: so a service that knows that nobody will look saves that.
     ///
     /// # Errors
     ///
     /// As [`serve`](Self::serve); so are its panics, and its cancel safety.
-    pub async fn serve_each<S, B>(
+    pub async fn serve_each<S: HttpService>(
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
-        mut make: impl FnMut(Ends) -> S + Send + 'static,
-    ) -> io::Result<Drained>
-    where
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        let requests = move |ends| Requests { service: make(ends), ends: Ends::unnamed() };
+        mut make: impl FnMut(ConnectionInfo) -> S + Send + 'static,
+    ) -> io::Result<Drained> {
+        let requests = move |info| Requests { service: make(info), info: None };
         self.serve_connections(listeners, requests).await
     }
 
-    async fn serve_connections<S, B>(
+    async fn serve_connections<S: HttpService>(
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
-        requests: impl FnMut(Ends) -> Requests<S> + Send + 'static,
-    ) -> io::Result<Drained>
-    where
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+        requests: impl FnMut(ConnectionInfo) -> Requests<S> + Send + 'static,
+    ) -> io::Result<Drained> {
         let listeners: Vec<Listener> = listeners.into_iter().map(Into::into).collect();
         if listeners.is_empty() {
             return Err(io::Error::new(
@@ -254,20 +220,11 @@ impl Server {
         }
     }
 
-    async fn run<S, B>(
+    async fn run<S: HttpService>(
         self,
         mut acceptor: Acceptor,
-        requests: impl FnMut(Ends) -> Requests<S> + Send + 'static,
-    ) -> Drained
-    where
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+        requests: impl FnMut(ConnectionInfo) -> Requests<S> + Send + 'static,
+    ) -> Drained {
         let admission = Admission::new(self.bounds);
         let mut progress = Progress::new();
         let mut counted = self.counts.share();
@@ -279,7 +236,7 @@ impl Server {
             self.drain.clone(),
             alive.clone(),
         );
-        let mut stages = Stages::new(connections, requests, alive);
+        let mut stages = ConnectionTasks::new(connections, requests, alive);
         let mut started = pin!(self.drain.started());
 
         let drained = loop {
@@ -293,8 +250,8 @@ impl Server {
                 }
                 accepted = acceptor.accept() => match accepted {
                     Some(accepted) => match admit(accepted, &admission, counted.open()) {
-                        Ok((socket, ends)) => {
-                            stages.open(socket, ends);
+                        Ok((socket, info)) => {
+                            stages.open(socket, info);
                             progress.opened();
                             counted.opened();
                         }
@@ -338,11 +295,15 @@ impl From<Reached> for Closed {
 }
 
 /// A connection that is served beside those that are `open`. What is not is closed by being dropped.
-fn admit(accepted: Accepted, admission: &Admission, open: usize) -> Result<(Socket, Ends), Closed> {
+fn admit(
+    accepted: Accepted,
+    admission: &Admission,
+    open: usize,
+) -> Result<(Socket, ConnectionInfo), Closed> {
     admission.admit(open)?;
     match accepted {
         Accepted::Tcp { stream, peer, local } => {
-            let place = admission.place(PeerAddr(peer).network())?;
+            let place = admission.place(network(peer))?;
             let local = local.map_or_else(|| stream.local_addr(), Ok).map_err(|_| Closed::Gone)?;
             // Elsewhere each socket has it from its listener.
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -351,10 +312,10 @@ fn admit(accepted: Accepted, admission: &Admission, open: usize) -> Result<(Sock
                 Some(place) => Socket::counted(stream, place),
                 None => Socket::Tcp(stream),
             };
-            Ok((socket, Ends::tcp(peer, local)))
+            Ok((socket, ConnectionInfo::tcp(peer, local)))
         }
         #[cfg(unix)]
-        Accepted::Unix(stream) => Ok((Socket::Unix(Box::new(stream)), Ends::unnamed())),
+        Accepted::Unix(stream) => Ok((Socket::Unix(Box::new(stream)), ConnectionInfo::new())),
     }
 }
 

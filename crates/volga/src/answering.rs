@@ -8,19 +8,20 @@ use std::{
 use http::Request;
 use tower_service::Service;
 use volga_core::{HttpResponse, ResponseFuture, RouterService};
-use volga_http::{Ends, RequestBody};
+use volga_http::{ConnectionInfo, RequestBody};
 
-/// The app, and the ends of a connection: their addresses go to the requests on whose way something may look for them. For the others, which are most, they are
-/// not worth their place in the extensions: to make and to drop it costs as much as a tenth of all that is done for a small request.
+/// The app, and what is known of a connection. It goes into the extensions of the requests for which
+/// something may look there. For the others, which are most, that place would cost a tenth of all that
+/// is done for a small request.
 #[derive(Clone, Debug)]
 pub(crate) struct Answering {
     router: RouterService,
-    ends: Ends,
+    info: ConnectionInfo,
 }
 
 impl Answering {
-    pub(crate) fn new(router: RouterService, ends: Ends) -> Self {
-        Self { router, ends }
+    pub(crate) fn new(router: RouterService, info: ConnectionInfo) -> Self {
+        Self { router, info }
     }
 }
 
@@ -34,6 +35,8 @@ impl Service<Request<RequestBody>> for Answering {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> ResponseFuture {
-        self.router.call_extended(request, |extensions| self.ends.extend(extensions))
+        self.router.call_extended(request, |extensions| {
+            extensions.insert(self.info.clone());
+        })
     }
 }

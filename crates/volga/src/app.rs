@@ -286,7 +286,7 @@ impl App {
                 let mut out = io::stdout();
                 let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
             }
-            server.serve_each(listeners, move |ends| Answering::new(service.clone(), ends)).await
+            server.serve_each(listeners, move |info| Answering::new(service.clone(), info)).await
         };
         ending.conduct(serving).await
     }

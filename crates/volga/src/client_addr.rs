@@ -3,13 +3,14 @@
 use std::{fmt, net::SocketAddr, ops::Deref};
 
 use volga_core::{Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
-use volga_http::PeerAddr;
+use volga_http::ConnectionInfo;
 
 /// The address of the client, as an argument of a handler. Dereferences to it.
 ///
-/// It is the client's end of the connection, so behind a proxy it is the proxy's. The client of a Unix-domain socket has no address; a request that came over no
-/// connection of Volga, as in a test in process, has one only if it was given the extension [`PeerAddr`]. Without, it is status 500, and `Option<ClientAddr>` is `None`:
-/// an app that listens on such a socket takes that.
+/// It is the client's end of the connection, so behind a proxy it is the proxy's. The client of a
+/// Unix-domain socket has no address, and neither has a request that came over no connection of
+/// Volga, unless it was given a [`ConnectionInfo`] with one. Then the response has status 500, and
+/// `Option<ClientAddr>` is `None`: an app that listens on such a socket takes the `Option`.
 ///
 /// ```
 /// use volga::{App, http::ClientAddr, ok};
@@ -22,19 +23,21 @@ pub struct ClientAddr(pub SocketAddr);
 
 impl FromRequestParts for ClientAddr {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        let PeerAddr(address) = parts
-            .extensions
-            .get()
-            .ok_or(ExtractError::MissingExtension { type_name: "PeerAddr" })?;
-        Ok(Self(*address))
+        let address =
+            address(parts).ok_or(ExtractError::MissingExtension { type_name: "ConnectionInfo" })?;
+        Ok(Self(address))
     }
 }
 
 /// Absent when the request came over no TCP connection of Volga.
 impl MayBeAbsent for ClientAddr {
     fn is_absent(parts: &RequestParts) -> bool {
-        parts.extensions.get::<PeerAddr>().is_none()
+        address(parts).is_none()
     }
+}
+
+fn address(parts: &RequestParts) -> Option<SocketAddr> {
+    parts.extensions.get().and_then(ConnectionInfo::peer)
 }
 
 impl Deref for ClientAddr {

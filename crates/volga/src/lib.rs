@@ -123,7 +123,7 @@ pub mod http {
         IntoResponseParts, MayBeAbsent, NoRoute, RequestParts, ResponseFuture, RouteMatch,
         RouterService,
     };
-    pub use volga_http::{LocalAddr, PeerAddr};
+    pub use volga_http::{ConnectionInfo, TlsInfo};
 
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {

@@ -4,7 +4,7 @@ use std::{fmt, future::ready, hash::Hash, net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, header};
 use volga_core::{BoxFuture, Endpoint, HttpBody, HttpResponse, Middleware, Needs, RequestParts};
-use volga_http::PeerAddr;
+use volga_http::ConnectionInfo;
 use volga_sse::{CloseHandle, Refused, StreamLimit};
 
 /// A [`StreamLimit`] as middleware, on an app, a group or a route: only responses that are event streams count, each until its body has ended or is dropped.
@@ -44,7 +44,7 @@ impl LimitStreams<IpAddr, fn(&RequestParts) -> Option<IpAddr>> {
     /// Counts by the address of the client, which behind a proxy is the proxy's: there, count [by](Self::by) what the proxy says. Of an IPv6 address the first
     /// 64 bits count, since one client may have all of the others. A request that came over a Unix-domain socket or no connection of Volga has no address, and is not counted.
     pub fn by_client(limit: StreamLimit<IpAddr>) -> Self {
-        Self::by(limit, |parts| parts.extensions.get().map(PeerAddr::network))
+        Self::by(limit, |parts| parts.extensions.get().and_then(ConnectionInfo::peer_network))
     }
 }
 

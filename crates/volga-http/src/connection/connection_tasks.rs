@@ -1,20 +1,14 @@
 //! The connections of a server: each is a series of stages, and each stage a task.
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
 use tokio::task::JoinSet;
-use tower_service::Service;
 
-use crate::connection::info::Ends;
+use crate::connection::info::ConnectionInfo;
 use crate::connection::serve::Connections;
 use crate::connection::task_tokens::Alive;
-use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::Requests;
+use crate::exchange::service::{HttpService, Requests};
 use crate::http1::Next;
 use crate::io::socket::Socket;
 use crate::io::transport::Transport;
@@ -23,7 +17,7 @@ use crate::io::transport::Transport;
 ///
 /// A stage's task ends with what comes next, which then is spawned here: so a connection is always exactly one task of this set, and never larger than
 /// its stage.
-pub(crate) struct Stages<R, B> {
+pub(crate) struct ConnectionTasks<R, B> {
     tasks: JoinSet<Next<Socket, B>>,
     connections: Arc<Connections>,
     /// Makes what answers the requests of a connection.
@@ -31,24 +25,18 @@ pub(crate) struct Stages<R, B> {
     alive: Alive,
 }
 
-impl<R, S, B> Stages<R, B>
+impl<R, S> ConnectionTasks<R, S::ResponseBody>
 where
-    R: FnMut(Ends) -> Requests<S>,
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    R: FnMut(ConnectionInfo) -> Requests<S>,
+    S: HttpService,
 {
     pub(crate) fn new(connections: Connections, requests: R, alive: Alive) -> Self {
         Self { tasks: JoinSet::new(), connections: Arc::new(connections), requests, alive }
     }
 
     /// Begins a connection.
-    pub(crate) fn open(&mut self, io: Socket, ends: Ends) {
-        let requests = (self.requests)(ends);
+    pub(crate) fn open(&mut self, io: Socket, info: ConnectionInfo) {
+        let requests = (self.requests)(info);
         let connections = Arc::clone(&self.connections);
         self.spawn(async move { connections.serve(io, requests).await });
     }
@@ -67,7 +55,7 @@ where
     }
 
     /// Begins the next stage, if there is one.
-    fn go_on(&mut self, next: Next<Socket, B>) -> bool {
+    fn go_on(&mut self, next: Next<Socket, S::ResponseBody>) -> bool {
         match next {
             Next::Closed => return false,
             Next::Stream(stream) => self.spawn(*stream),
@@ -86,14 +74,17 @@ where
     /// Lets a connection go on with its next request.
     fn reopen(&mut self, io: Socket, received: Bytes) -> bool {
         // Asked again, rather than kept in a stream that may wait for hours.
-        let Ok(ends) = io.ends() else { return false };
-        let requests = (self.requests)(ends);
+        let Ok(info) = io.info() else { return false };
+        let requests = (self.requests)(info);
         let connections = Arc::clone(&self.connections);
         self.spawn(async move { connections.http1.serve(io, received, requests).await });
         true
     }
 
-    fn spawn(&mut self, stage: impl Future<Output = Next<Socket, B>> + Send + 'static) {
+    fn spawn(
+        &mut self,
+        stage: impl Future<Output = Next<Socket, S::ResponseBody>> + Send + 'static,
+    ) {
         self.tasks.spawn(self.alive.carried_by(stage));
     }
 }

@@ -1,55 +1,123 @@
 //! What a request knows of its connection.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use http::Extensions;
+use bytes::Bytes;
+use http::uri::Scheme;
 
-/// The address of the client's end of the connection, an extension of every request that came over TCP.
+/// The connection on which a request came: an extension of every request.
 ///
-/// Behind a proxy it is the proxy's. A client of a Unix-domain socket has no address, and its requests not this extension.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct PeerAddr(pub SocketAddr);
+/// Clones are cheap and share what they point to. A transport of your own says what it knows:
+///
+/// ```
+/// use volga_http::ConnectionInfo;
+///
+/// let info = ConnectionInfo::new().with_peer(([192, 0, 2, 7], 50_000).into());
+/// assert_eq!(info.peer().map(|peer| peer.port()), Some(50_000));
+/// assert_eq!(info.scheme(), &http::uri::Scheme::HTTP);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionInfo(Arc<Facts>);
 
-impl PeerAddr {
-    /// What one client has for itself: its IPv4 address, or the first 64 bits of its IPv6 address, since it may have all of the others. To count clients by.
-    pub fn network(&self) -> IpAddr {
-        match self.0.ip().to_canonical() {
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, ..] = ip.segments();
-                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-            }
-            ip => ip,
-        }
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+    tls: Option<TlsInfo>,
+}
+
+/// What a TLS handshake has agreed on.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct TlsInfo {
+    /// The protocol that was chosen by ALPN, `h2` or `http/1.1`, if the client offered any.
+    pub alpn: Option<Bytes>,
+    /// The version of TLS, such as `TLSv1.3`.
+    pub version: Option<Cow<'static, str>>,
+    /// The host name that the client asked for (SNI).
+    pub server_name: Option<Arc<str>>,
+    /// The certificates of the client, in DER, its own first. Empty if it sent none.
+    pub client_certificates: Vec<Bytes>,
+}
+
+impl ConnectionInfo {
+    /// A connection of which nothing is known, without TLS.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn tcp(peer: SocketAddr, local: SocketAddr) -> Self {
+        Self(Arc::new(Facts { peer: Some(peer), local: Some(local), tls: None }))
+    }
+
+    /// Sets the address of the client.
+    #[must_use]
+    pub fn with_peer(mut self, peer: SocketAddr) -> Self {
+        Arc::make_mut(&mut self.0).peer = Some(peer);
+        self
+    }
+
+    /// Sets the address that the client reached.
+    #[must_use]
+    pub fn with_local(mut self, local: SocketAddr) -> Self {
+        Arc::make_mut(&mut self.0).local = Some(local);
+        self
+    }
+
+    /// Sets what the TLS handshake has agreed on. The scheme is then `https`.
+    #[must_use]
+    pub fn with_tls(mut self, tls: TlsInfo) -> Self {
+        Arc::make_mut(&mut self.0).tls = Some(tls);
+        self
+    }
+
+    /// The address of the client's end. Behind a proxy it is the proxy's; the client of a Unix-domain
+    /// socket has none.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.0.peer
+    }
+
+    /// The address of the server's end. Where the server listens on an unspecified address such as
+    /// `0.0.0.0`, this is the one that the client reached.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.0.local
+    }
+
+    /// The network that one client has to itself, to count clients by: its IPv4 address, or the first
+    /// 64 bits of its IPv6 address, since it may use all of the others.
+    pub fn peer_network(&self) -> Option<IpAddr> {
+        self.peer().map(network)
+    }
+
+    /// `https` over TLS, else `http`.
+    pub fn scheme(&self) -> &'static Scheme {
+        const HTTP: &Scheme = &Scheme::HTTP;
+        const HTTPS: &Scheme = &Scheme::HTTPS;
+        if self.0.tls.is_some() { HTTPS } else { HTTP }
+    }
+
+    /// What the TLS handshake has agreed on, if there was one.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.0.tls.as_ref()
+    }
+
+    /// The protocol that was chosen by ALPN.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.tls()?.alpn.as_deref()
     }
 }
 
-/// The address of the server's end of the connection, an extension of every request that came over TCP.
-///
-/// Where the server listens on an unspecified address such as `0.0.0.0`, this is the one that the client reached.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct LocalAddr(pub SocketAddr);
-
-/// Both ends of a connection, where they have addresses: over TCP they do. A pointer; clones share what it points to.
-#[derive(Clone, Debug)]
-pub struct Ends(Option<Arc<(PeerAddr, LocalAddr)>>);
-
-impl Ends {
-    pub(crate) fn tcp(peer: SocketAddr, local: SocketAddr) -> Self {
-        Self(Some(Arc::new((PeerAddr(peer), LocalAddr(local)))))
-    }
-
-    /// Ends without addresses.
-    pub(crate) fn unnamed() -> Self {
-        Self(None)
-    }
-
-    /// Puts the addresses into the extensions of a request.
-    pub fn extend(&self, extensions: &mut Extensions) {
-        if let Some((peer, local)) = self.0.as_deref() {
-            extensions.insert(*peer);
-            extensions.insert(*local);
+/// The network that the client of this address has to itself.
+pub(crate) fn network(address: SocketAddr) -> IpAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
         }
+        ip => ip,
     }
 }
 
@@ -58,14 +126,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_is_what_one_client_has_for_itself() {
-        for (address, network) in [
+    fn a_network_is_what_one_client_has_to_itself() {
+        for (address, expect) in [
             ("192.0.2.7:80", "192.0.2.7"),
             ("[::ffff:192.0.2.7]:80", "192.0.2.7"),
             ("[2001:db8:1:2:3:4:5:6]:80", "2001:db8:1:2::"),
         ] {
-            let peer = PeerAddr(address.parse().expect("an address"));
-            assert_eq!(peer.network().to_string(), network);
+            let address: SocketAddr = address.parse().expect("an address");
+            assert_eq!(network(address).to_string(), expect);
         }
+    }
+
+    #[test]
+    fn with_tls_the_scheme_is_https_and_clones_keep_what_they_had() {
+        let plain = ConnectionInfo::tcp(([192, 0, 2, 7], 1).into(), ([192, 0, 2, 1], 80).into());
+        let tls = TlsInfo { alpn: Some(Bytes::from_static(b"h2")), ..TlsInfo::default() };
+        let secure = plain.clone().with_tls(tls);
+        assert_eq!((plain.scheme(), secure.scheme()), (&Scheme::HTTP, &Scheme::HTTPS));
+        assert_eq!((plain.alpn(), secure.alpn()), (None, Some(&b"h2"[..])));
+        assert_eq!(secure.peer(), plain.peer());
     }
 }

@@ -1,24 +1,18 @@
 //! One connection: which protocol it speaks, and its driver until its end.
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
-use http_body::Body;
+use bytes::BytesMut;
 use tokio::io::AsyncRead;
 use tokio::time::{sleep, timeout};
-use tower_service::Service;
 
 use crate::connection::preface::{self, Protocol};
 use crate::connection::task_tokens::Alive;
 use crate::drain::handle::Drain;
-use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::Requests;
+use crate::exchange::service::{HttpService, Requests};
 use crate::http1::{Http1, Next};
 use crate::http2;
 use crate::io::rewind::Rewind;
@@ -56,16 +50,14 @@ impl Connections {
     /// Serves one connection: to its end, which is the client's leaving, a timeout, or the drain; or until its [`Next`] stage.
     ///
     /// Errors end here: they are the client's doing or its network's, and it can't be told any more.
-    pub(crate) async fn serve<I, S, B>(&self, mut io: I, requests: Requests<S>) -> Next<I, B>
+    pub(crate) async fn serve<I, S>(
+        &self,
+        mut io: I,
+        requests: Requests<S>,
+    ) -> Next<I, S::ResponseBody>
     where
         I: Transport,
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
+        S: HttpService,
     {
         let mut received = BytesMut::new();
         let detected = tokio::select! {
@@ -116,15 +108,20 @@ async fn detect<I: AsyncRead + Unpin>(io: &mut I, received: &mut BytesMut) -> io
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::future::{Ready, ready};
     use std::task::{Context, Poll};
 
+    use bytes::Bytes;
+    use http::{Request, Response};
     use http_body_util::Empty;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tower_service::Service;
 
     use super::*;
-    use crate::connection::info::Ends;
+    use crate::connection::info::ConnectionInfo;
     use crate::connection::task_tokens::roll_call;
+    use crate::exchange::request_body::RequestBody;
     use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -164,7 +161,8 @@ mod tests {
             alive,
         );
         let address = ([127, 0, 0, 1], 1).into();
-        let requests = Requests { service: Ok200, ends: Ends::tcp(address, address) };
+        let requests =
+            Requests { service: Ok200, info: Some(ConnectionInfo::tcp(address, address)) };
         tokio::spawn(async move { shared.serve(server, requests).await });
         client
     }

@@ -1,24 +1,85 @@
 //! The bridge from a connection to a tower service.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::connection::info::Ends;
+use crate::connection::info::ConnectionInfo;
 use crate::exchange::request_body::RequestBody;
+
+/// What a [`Server`](crate::Server) serves: any tower service that takes requests, never fails, and
+/// responds with a body of [`Bytes`].
+///
+/// This is another name for these bounds. Implement [`Service`], and your type has this trait.
+///
+/// An error is a response for HTTP, so the service's own error type is [`Infallible`]. A body may
+/// fail; the client then sees that the response was cut.
+pub trait HttpService:
+    sealed::Sealed
+    + Service<
+        Request<RequestBody>,
+        Response = Response<Self::ResponseBody>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+    /// The body of its responses.
+    type ResponseBody: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
+        + Send
+        + 'static;
+}
+
+impl<S, B> HttpService for S
+where
+    S: Service<
+            Request<RequestBody>,
+            Response = Response<B>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    type ResponseBody = B;
+}
+
+mod sealed {
+    use http::Request;
+    use tower_service::Service;
+
+    use crate::exchange::request_body::RequestBody;
+
+    /// Keeps others from implementing [`HttpService`](super::HttpService) by itself.
+    pub trait Sealed {}
+
+    impl<S: Service<Request<RequestBody>>> Sealed for S {}
+}
 
 /// The requests of one connection, and the service that answers them.
 #[derive(Clone, Debug)]
 pub(crate) struct Requests<S> {
     pub(crate) service: S,
-    pub(crate) ends: Ends,
+    /// What is put into the extensions of each request.
+    pub(crate) info: Option<ConnectionInfo>,
 }
 
-impl<S: Service<Request<RequestBody>, Error = Infallible>> Requests<S> {
+impl<S: HttpService> Requests<S> {
+    fn extend(&self, request: &mut Request<RequestBody>) {
+        if let Some(info) = &self.info {
+            request.extensions_mut().insert(info.clone());
+        }
+    }
+
     /// Waits until the service is ready for a request.
     #[inline]
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -28,17 +89,14 @@ impl<S: Service<Request<RequestBody>, Error = Infallible>> Requests<S> {
     /// The answer to a request, for which the service is ready. One after another they need no clone of the service each.
     #[inline]
     pub(crate) fn call(&mut self, mut request: Request<RequestBody>) -> S::Future {
-        self.ends.extend(request.extensions_mut());
+        self.extend(&mut request);
         self.service.call(request)
     }
 
     /// The answer to a request that waits beside others, made as it is polled.
     #[inline]
-    pub(crate) fn answer(&self, mut request: Request<RequestBody>) -> Answer<S, S::Future>
-    where
-        S: Clone,
-    {
-        self.ends.extend(request.extensions_mut());
+    pub(crate) fn answer(&self, mut request: Request<RequestBody>) -> Answer<S, S::Future> {
+        self.extend(&mut request);
         // A clone for each request, because readiness belongs to the very instance that reported it.
         Answer::Waiting { service: self.service.clone(), request: Some(request) }
     }
@@ -56,11 +114,8 @@ pin_project! {
     }
 }
 
-impl<S, B> Future for Answer<S, S::Future>
-where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
-{
-    type Output = Result<Response<B>, Infallible>;
+impl<S: HttpService> Future for Answer<S, S::Future> {
+    type Output = Result<Response<S::ResponseBody>, Infallible>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -26,8 +26,6 @@ mod terms;
 mod testing;
 mod trailers;
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -37,7 +35,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::io::AsyncWriteExt;
-use tower_service::Service;
 
 use self::batch::Batch;
 use self::connection::{Connection, Unheard};
@@ -51,7 +48,7 @@ use self::terms::Terms;
 use crate::drain::handle::Drain;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::Requests;
+use crate::exchange::service::{HttpService, Requests};
 use crate::io::linger::linger;
 use crate::io::stall::Stall;
 use crate::io::transport::Transport;
@@ -86,17 +83,15 @@ impl Http1 {
     }
 
     /// Serves requests, of which some bytes were `received`, until the connection ends or a response is long-lived.
-    pub(crate) async fn serve<I, S, B>(
+    pub(crate) async fn serve<I, S>(
         self: &Arc<Self>,
         io: I,
         received: Bytes,
         mut requests: Requests<S>,
-    ) -> Next<I, B>
+    ) -> Next<I, S::ResponseBody>
     where
         I: Transport,
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone,
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
+        S: HttpService,
     {
         let io = Stall::new(io, self.write_stall_timeout);
         let mut connection = Connection::new(io, &received, self.header_read_timeout);
@@ -219,11 +214,13 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::task::{Context, Poll};
 
     use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio::time::timeout;
+    use tower_service::Service;
 
     use super::testing::{
         Answering, STALL, Step, Told, data, http1, long_lived, read_all, requests, serve_all,
@@ -430,7 +427,7 @@ mod tests {
     impl Service<Request<RequestBody>> for Reading {
         type Response = Response<Told>;
         type Error = Infallible;
-        type Future = Pin<Box<dyn Future<Output = Result<Response<Told>, Infallible>>>>;
+        type Future = Pin<Box<dyn Future<Output = Result<Response<Told>, Infallible>> + Send>>;
 
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
             Poll::Ready(Ok(()))

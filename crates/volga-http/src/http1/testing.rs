@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 use super::{Http1, Next};
-use crate::connection::info::Ends;
+use crate::connection::info::ConnectionInfo;
 use crate::drain::handle::Drain;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
@@ -107,7 +107,7 @@ where
 
 pub(super) fn requests<S>(service: S) -> Requests<S> {
     let address = ([127, 0, 0, 1], 1).into();
-    Requests { service, ends: Ends::tcp(address, address) }
+    Requests { service, info: Some(ConnectionInfo::tcp(address, address)) }
 }
 
 pub(super) fn long_lived<B>(body: B) -> Response<B> {
@@ -119,8 +119,8 @@ pub(super) fn long_lived<B>(body: B) -> Response<B> {
 /// Serves a connection through all its stages, and tells how many responses became streams.
 pub(super) async fn serve_all<F, B>(http1: Arc<Http1>, io: impl Transport, answer: F) -> usize
 where
-    F: Fn(&Request<RequestBody>) -> Response<B> + Clone,
-    B: Body<Data = Bytes, Error = io::Error> + 'static,
+    F: Fn(&Request<RequestBody>) -> Response<B> + Clone + Send + 'static,
+    B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
 {
     let mut streams = 0;
     let mut next = http1.serve(io, Bytes::new(), requests(Answering(answer.clone()))).await;
@@ -212,8 +212,8 @@ impl AsyncWrite for Counting {
 }
 
 impl Transport for Counting {
-    fn ends(&self) -> io::Result<Ends> {
-        self.io.ends()
+    fn info(&self) -> io::Result<ConnectionInfo> {
+        self.io.info()
     }
 
     fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {

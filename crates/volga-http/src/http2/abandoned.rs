@@ -2,6 +2,7 @@
 //! come, the connection ends before they cost much, and a proper client's connection never does.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::sleep;
+use tower_service::Service;
 
 use super::abuse::{CANCEL, GET, GOAWAY, PADDED, PING, PREFACE, PRIORITY, frame, streams};
 use super::direct::received_frames::{

@@ -3,14 +3,18 @@
 //! without room for a first byte, and for less than a frame beyond what is sent.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use http_body::Body;
 use http_body::Frame;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::sleep;
+use tower_service::Service;
 
 use super::abuse::{CANCEL, GOAWAY, PREFACE, frame, streams};
 use super::bursts::head;

@@ -1,12 +1,15 @@
 //! Bodies through every kind of window, in memory: `h2` as the client keeps the books, and ends a connection that sends more than it has granted.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http_body::Body;
 use http_body::Frame;
 use proptest::prelude::*;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tower_service::Service;
 
 use super::tests::{STALL, connect_to, get};
 use super::*;

@@ -26,8 +26,6 @@ mod response;
 mod send_body;
 mod upload;
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -39,11 +37,9 @@ use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{Request, Response};
-use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-use tower_service::Service;
 
 use self::backpressure::Backpressure;
 use self::direct::windows::Starts;
@@ -59,7 +55,7 @@ use crate::connection::task_tokens::Alive;
 use crate::drain::handle::Drain;
 use crate::exchange::date::date;
 use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::Requests;
+use crate::exchange::service::{HttpService, Requests};
 use crate::io::linger::linger;
 use crate::io::stall::Stall;
 use crate::limits::{
@@ -81,7 +77,7 @@ pub(crate) struct Settings {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve<I, S, B>(
+pub(crate) async fn serve<I, S>(
     io: I,
     requests: Requests<S>,
     settings: Settings,
@@ -89,13 +85,7 @@ pub(crate) async fn serve<I, S, B>(
     alive: Alive,
 ) where
     I: AsyncRead + AsyncWrite + Unpin,
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    S: HttpService,
 {
     let ready = Arc::new(Ready::default());
     let h2_waker = Waker::from(Arc::clone(&ready));
@@ -169,7 +159,7 @@ fn builder() -> Builder {
     builder
 }
 
-struct Connection<I, S, B> {
+struct Connection<I, S: HttpService> {
     h2: h2::server::Connection<H2Transport<I>, Bytes>,
     wire: H2Transport<I>,
     write_buffer: SharedWriteBuffer,
@@ -177,9 +167,9 @@ struct Connection<I, S, B> {
     keep_alive: KeepAlive,
     requests: Requests<S>,
     /// A task for each request. Dropped with the connection, they end with it.
-    tasks: JoinSet<TaskOutcome<B>>,
+    tasks: JoinSet<TaskOutcome<S::ResponseBody>>,
     alive: Alive,
-    streams: LongLivedStreams<B>,
+    streams: LongLivedStreams<S::ResponseBody>,
     ready: Arc<Ready>,
     budget: ResetBudget,
     /// Responses that have begun since the budget was last asked.
@@ -188,16 +178,10 @@ struct Connection<I, S, B> {
     h2_waker: Waker,
 }
 
-impl<I, S, B> Connection<I, S, B>
+impl<I, S> Connection<I, S>
 where
     I: AsyncRead + AsyncWrite + Unpin,
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    S: HttpService,
 {
     /// One turn: a frame of every stream that is ready, then requests that have arrived, and one write.
     ///

@@ -48,7 +48,7 @@ impl Ready {
         self.connection.store(false, Ordering::SeqCst);
     }
 
-    /// Ends a turn: the next one comes with the next note, or at once if there is one that can be acted on. LongLivedStreams are left alone while `is_blocked`.
+    /// Ends a turn: the next one comes with the next note, or at once if there is one that can be acted on. Streams are left alone while `is_blocked`.
     pub(super) fn rest(&self, is_blocked: bool, is_line_empty: bool, cx: &Context<'_>) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {

@@ -1,17 +1,21 @@
 //! The connection in memory, with a paused clock: it leaps to the next timeout as soon as everybody waits, so a wait shows that nothing more happens by itself.
 
+use std::convert::Infallible;
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::ready;
 
 use h2::client::SendRequest;
+use http_body::Body;
 use http_body::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, sleep};
+use tower_service::Service;
 
 use super::*;
-use crate::connection::info::Ends;
+use crate::connection::info::ConnectionInfo;
 use crate::connection::task_tokens::roll_call;
 use crate::exchange::long_lived::LongLived;
 use crate::limits::{
@@ -111,7 +115,7 @@ where
 {
     let (client, server) = duplex(size);
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = Requests { service, ends: Ends::tcp(address, address) };
+    let requests = Requests { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let serving = tokio::spawn(async move {
         let (alive, _gone) = roll_call();
         serve(server, requests, settings(), &Drain::new(), alive).await;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use crate::connection::info::Ends;
+use crate::connection::info::ConnectionInfo;
 use crate::io::transport::Transport;
 use crate::listen::admission::Place;
 
@@ -57,12 +57,12 @@ macro_rules! each {
 }
 
 impl Transport for Socket {
-    fn ends(&self) -> io::Result<Ends> {
+    fn info(&self) -> io::Result<ConnectionInfo> {
         match self {
-            Self::Tcp(stream) => stream.ends(),
-            Self::Counted(counted) => counted.stream.ends(),
+            Self::Tcp(stream) => stream.info(),
+            Self::Counted(counted) => counted.stream.info(),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.ends(),
+            Self::Unix(stream) => stream.info(),
         }
     }
 

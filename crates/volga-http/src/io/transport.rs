@@ -10,12 +10,12 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use crate::connection::info::Ends;
+use crate::connection::info::ConnectionInfo;
 
 /// The bytes of a connection in both directions.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// The client's address and ours. Fails only where the client is gone already.
-    fn ends(&self) -> io::Result<Ends>;
+    /// What requests know of the connection. Fails only where the client has left already.
+    fn info(&self) -> io::Result<ConnectionInfo>;
 
     /// Waits until the client has left, without reading what it sent before. Afterwards the socket tells only of new bytes, so that old ones are
     /// not to be waited for.
@@ -47,8 +47,8 @@ macro_rules! poll_left {
 }
 
 impl Transport for TcpStream {
-    fn ends(&self) -> io::Result<Ends> {
-        Ok(Ends::tcp(self.peer_addr()?, self.local_addr()?))
+    fn info(&self) -> io::Result<ConnectionInfo> {
+        Ok(ConnectionInfo::tcp(self.peer_addr()?, self.local_addr()?))
     }
 
     poll_left!();
@@ -56,8 +56,8 @@ impl Transport for TcpStream {
 
 #[cfg(unix)]
 impl Transport for UnixStream {
-    fn ends(&self) -> io::Result<Ends> {
-        Ok(Ends::unnamed())
+    fn info(&self) -> io::Result<ConnectionInfo> {
+        Ok(ConnectionInfo::new())
     }
 
     poll_left!();
@@ -65,9 +65,9 @@ impl Transport for UnixStream {
 
 #[cfg(any(test, fuzzing))]
 impl Transport for tokio::io::DuplexStream {
-    fn ends(&self) -> io::Result<Ends> {
+    fn info(&self) -> io::Result<ConnectionInfo> {
         let address = ([127, 0, 0, 1], 1).into();
-        Ok(Ends::tcp(address, address))
+        Ok(ConnectionInfo::tcp(address, address))
     }
 
     fn poll_left(&self, _: &mut Context<'_>) -> Poll<()> {

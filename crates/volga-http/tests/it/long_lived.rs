@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use volga_http::limits::MAX_PIPELINED_BYTES;
-use volga_http::{Drained, LocalAddr, PeerAddr, Server};
+use volga_http::{ConnectionInfo, Drained, Server};
 
 use crate::leaving::reset;
 use crate::support::{
@@ -37,8 +37,8 @@ impl Streaming {
             let response = if request.uri().path() == "/stream" {
                 long_lived(body.lock().expect("no panic").take().expect("one stream"))
             } else {
-                let PeerAddr(peer) = request.extensions().get().expect("an extension");
-                let LocalAddr(local) = request.extensions().get().expect("an extension");
+                let info: &ConnectionInfo = request.extensions().get().expect("an extension");
+                let (peer, local) = (info.peer().expect("TCP"), info.local().expect("TCP"));
                 Response::new(TestBody::full(format!("{peer} to {local}")))
             };
             async { response }

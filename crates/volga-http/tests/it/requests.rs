@@ -8,15 +8,15 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
-use volga_http::{Ends, LocalAddr, PeerAddr, RequestBody, RequestBodyError, Server, bind};
+use volga_http::{ConnectionInfo, RequestBody, RequestBodyError, Server, bind};
 
 use crate::support::{GET, Running, TestBody, get, read_to_close, read_until, send, within};
 
 #[tokio::test]
 async fn requests_carry_both_addresses() {
     let server = Running::start(Server::new(), |request| async move {
-        let PeerAddr(peer) = request.extensions().get().expect("an extension");
-        let LocalAddr(local) = request.extensions().get().expect("an extension");
+        let info: &ConnectionInfo = request.extensions().get().expect("an extension");
+        let (peer, local) = (info.peer().expect("TCP"), info.local().expect("TCP"));
         Response::new(TestBody::full(format!("{peer} to {local}!")))
     })
     .await;
@@ -37,7 +37,7 @@ async fn requests_carry_both_addresses() {
 /// Answers with the addresses that the request carries, once it was given those of its connection where `is_told`.
 #[derive(Clone)]
 struct Telling {
-    ends: Ends,
+    info: ConnectionInfo,
     is_told: bool,
 }
 
@@ -52,10 +52,11 @@ impl tower_service::Service<Request<RequestBody>> for Telling {
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         if self.is_told {
-            self.ends.extend(request.extensions_mut());
+            request.extensions_mut().insert(self.info.clone());
         }
-        let peer = request.extensions().get().map(|PeerAddr(peer)| peer);
-        let local = request.extensions().get().map(|LocalAddr(local)| local);
+        let info: Option<&ConnectionInfo> = request.extensions().get();
+        let peer = info.and_then(ConnectionInfo::peer);
+        let local = info.and_then(ConnectionInfo::local);
         ready(Ok(Response::new(TestBody::full(format!("{peer:?} to {local:?}!")))))
     }
 }
@@ -65,7 +66,7 @@ async fn a_service_of_its_own_decides_whether_its_connection_s_requests_carry_th
     for is_told in [true, false] {
         let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
         let address = listeners[0].tcp_addr().expect("a TCP socket");
-        let make = move |ends| Telling { ends, is_told };
+        let make = move |info| Telling { info, is_told };
         let _server = tokio::spawn(Server::new().serve_each(listeners, make));
         for _ in 0..2 {
             let mut client = tokio::net::TcpStream::connect(address).await.expect("it listens");

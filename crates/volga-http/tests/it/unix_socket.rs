@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Response;
 use tokio::net::{UnixListener, UnixStream};
-use volga_http::{BindError, BindTarget, Drained, Listener, LocalAddr, PeerAddr, Server, bind};
+use volga_http::{BindError, BindTarget, ConnectionInfo, Drained, Listener, Server, bind};
 
 use crate::support::{GET, TestBody, get, long_lived, read_until, send, serving_on, within};
 
@@ -45,8 +45,8 @@ async fn requests_and_streams_of_both_protocols_are_served_and_the_file_goes_wit
     let listeners = bind(format!("unix:{}", path.display())).await.expect("a free path");
     assert_eq!(listeners[0].to_string(), format!("unix:{}", path.display()));
     let (drain, serving) = serving_on(listeners, Server::new(), |request| async move {
-        let extensions = request.extensions();
-        assert!(extensions.get::<PeerAddr>().is_none() && extensions.get::<LocalAddr>().is_none());
+        let info: &ConnectionInfo = request.extensions().get().expect("an extension");
+        assert_eq!((info.peer(), info.local()), (None, None));
         match request.uri().path() {
             "/stream" => long_lived(TestBody::endless("streamed")),
             _ => Response::new(TestBody::full("hello")),

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 use volga_core::{HttpBody, HttpRequest, HttpResponse, RouterService};
-use volga_http::PeerAddr;
+use volga_http::ConnectionInfo;
 
 use super::{TestRequest, TestResponse, cookies::Cookies};
 use crate::App;
@@ -120,7 +120,8 @@ impl TestClient {
         let response = match &self.reach {
             Reach::InProcess(service) => {
                 // Without a connection it has no address, and handlers may ask for one.
-                request.extensions_mut().insert(PeerAddr(([127, 0, 0, 1], 0).into()));
+                let info = ConnectionInfo::new().with_peer(([127, 0, 0, 1], 0).into());
+                request.extensions_mut().insert(info);
                 service.respond(request).await
             }
             Reach::Socket { address, .. } => match over_socket(*address, request).await {

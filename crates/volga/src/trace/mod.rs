@@ -41,7 +41,7 @@ use std::sync::Arc;
 use http::Method;
 use tracing::{Level, Span, field::Empty};
 use volga_core::{BoxFuture, Endpoint, HttpBody, HttpResponse, Middleware, Needs, RequestParts};
-use volga_http::PeerAddr;
+use volga_http::ConnectionInfo;
 
 pub use trace_parent::{ParentId, TraceId, TraceParent};
 
@@ -106,7 +106,7 @@ fn span(parts: &RequestParts, trace_parent: Option<TraceParent>) -> Span {
         path = tracing::field::display(parts.uri.path()),
         route = parts.route().map(tracing::field::display),
         version = tracing::field::debug(parts.version),
-        peer = parts.extensions.get().map(|PeerAddr(peer)| tracing::field::display(*peer)),
+        peer = parts.extensions.get().and_then(ConnectionInfo::peer).map(tracing::field::display),
         trace_id = trace_parent.map(|parent| tracing::field::display(parent.trace_id())),
         parent_id = trace_parent.map(|parent| tracing::field::display(parent.parent_id())),
         status = Empty,

@@ -9,7 +9,7 @@ use std::{
 use http::{Method, Version};
 use tracing::Span;
 use volga_core::{HttpResponse, RequestParts};
-use volga_http::PeerAddr;
+use volga_http::ConnectionInfo;
 use volga_sse::{CloseHandle, EndReason};
 
 use super::{ACCESS_TARGET, TraceParent};
@@ -31,7 +31,7 @@ impl Asked {
             path: parts.uri.path().into(),
             route: parts.route().map(Into::into),
             version: parts.version,
-            peer: parts.extensions.get().map(|PeerAddr(peer)| *peer),
+            peer: parts.extensions.get().and_then(ConnectionInfo::peer),
             trace_parent,
         }
     }
