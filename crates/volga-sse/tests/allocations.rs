@@ -165,6 +165,20 @@ mod hub {
     }
 
     #[test]
+    fn a_subscription_that_does_not_read_holds_no_topics_that_are_gone() {
+        let hub = Hub::builder().max_topics(100).max_forgotten_topics(100).build();
+        let publish = |index: usize| {
+            hub.publish(&format!("n.{index}"), Message::new().data("x")).expect("room");
+        };
+        let mut stalled = hub.subscribe(">").open().expect("a subscription");
+        (0..1_000).for_each(publish);
+        let info = measure(|| (1_000..50_000).for_each(publish));
+        println!("{} bytes more", info.bytes_current);
+        assert!(info.bytes_current < 100_000, "{} bytes", info.bytes_current);
+        assert!(matches!(poll(&mut stalled), Poll::Ready(Some(Delivery::Gap(_)))));
+    }
+
+    #[test]
     fn a_subscription_that_waits_is_small() {
         let hub = Hub::new();
         let mut all = Vec::new();

@@ -129,9 +129,10 @@ pub mod http {
     pub mod sse {
         pub use crate::{resume::Resume, sse_stream::SseStream};
         pub use volga_sse::hub::{
-            Delivery, GAP_EVENT, Gap, Hub, HubBuilder, HubStats, KeyChange, Policy, PresenceEvent,
-            PresenceWatch, PublishError, ResumeFrom, Subscribe, SubscribeError, Subscription,
-            SubscriptionEnd, TopicError, TopicStats, Topics,
+            CreateTopicError, Delivery, GAP_EVENT, Gap, Hub, HubBuilder, HubStats, KeyChange,
+            Policy, PresenceEvent, PresenceWatch, PublishError, ResumeFrom, Subscribe,
+            SubscribeError, Subscription, SubscriptionEnd, TopicCreation, TopicError, TopicStats,
+            Topics,
         };
         #[cfg(feature = "answers")]
         pub use volga_sse::{

@@ -5,7 +5,7 @@ use std::error::Error;
 use http::StatusCode;
 use volga_sse::{
     LastEventIdError,
-    hub::{PublishError, SubscribeError},
+    hub::{CreateTopicError, PublishError, SubscribeError},
 };
 
 /// The client's mistakes and the server's state; what neither is stays with the default.
@@ -16,6 +16,8 @@ pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<StatusCode> {
         status_of_subscribe(error)
     } else if let Some(error) = error.downcast_ref() {
         status_of_publish(error)
+    } else if let Some(error) = error.downcast_ref() {
+        status_of_create(error)
     } else {
         status_of_answer(error)
     }
@@ -37,6 +39,7 @@ fn status_of_subscribe(error: &SubscribeError) -> Option<StatusCode> {
     use SubscribeError as E;
     match error {
         E::Topic(_) | E::NoTopics | E::TooManyFilters { .. } => Some(StatusCode::BAD_REQUEST),
+        E::UnknownTopic { .. } => Some(StatusCode::NOT_FOUND),
         E::TooManyTopics { .. } | E::Closed => Some(StatusCode::SERVICE_UNAVAILABLE),
         // A policy is the program's own choice.
         _ => None,
@@ -47,10 +50,20 @@ fn status_of_publish(error: &PublishError) -> Option<StatusCode> {
     use PublishError as E;
     match error {
         E::Topic(_) | E::Message(_) | E::KeyTooLong { .. } => Some(StatusCode::BAD_REQUEST),
+        E::UnknownTopic { .. } => Some(StatusCode::NOT_FOUND),
         E::MessageTooLong { .. } => Some(StatusCode::PAYLOAD_TOO_LARGE),
         E::TooManyKeys { .. } | E::TooManyTopics { .. } | E::Closed => {
             Some(StatusCode::SERVICE_UNAVAILABLE)
         }
+        _ => None,
+    }
+}
+
+fn status_of_create(error: &CreateTopicError) -> Option<StatusCode> {
+    use CreateTopicError as E;
+    match error {
+        E::Topic(_) => Some(StatusCode::BAD_REQUEST),
+        E::TooManyTopics { .. } | E::Closed => Some(StatusCode::SERVICE_UNAVAILABLE),
         _ => None,
     }
 }

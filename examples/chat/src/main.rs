@@ -30,6 +30,9 @@ async fn main() -> std::io::Result<()> {
 }
 
 /// Apart from `main`, so that the tests have the same one.
+///
+/// Anybody may open a room, and nobody can fill the hub with rooms: an empty one goes with the last
+/// person in it. `topic_creation` on the hub would say that only certain rooms exist.
 fn app() -> App {
     let mut app = App::new();
     app.add_singleton(Hub::builder().max_messages(HELD).build());

@@ -13,6 +13,16 @@ impl Moment {
     pub(crate) fn age(self, now: Self) -> u64 {
         now.0.saturating_sub(self.0)
     }
+
+    /// The moment so many milliseconds later.
+    pub(crate) fn after(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_add(milliseconds))
+    }
+
+    /// The first moment after this one.
+    pub(crate) fn next(self) -> Self {
+        self.after(1)
+    }
 }
 
 /// Where moments come from. It is tokio's clock, so a test that pauses that one drives the hub; without a runtime it is the system's.

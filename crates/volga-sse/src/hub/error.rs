@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::name::TopicError;
+use super::{TopicCreation, name::TopicError};
 use crate::EncodeError;
 
 /// Why a message was not published. No subscriber received it, and nothing was changed.
@@ -32,7 +32,15 @@ pub enum PublishError {
         /// The limit.
         max: usize,
     },
-    /// The topic is new, and the hub has its maximum of topics, none of which has been idle long enough to go.
+    /// The topic does not exist, and the hub's [`TopicCreation`] is
+    /// [`Explicit`](TopicCreation::Explicit). [`Hub::create_topic`](super::Hub::create_topic)
+    /// creates it.
+    UnknownTopic {
+        /// Its name.
+        topic: String,
+    },
+    /// The topic is new, and the hub has its maximum of topics, none of which may go: see
+    /// [`HubBuilder::max_topics`](super::HubBuilder::max_topics).
     TooManyTopics {
         /// The limit.
         max: usize,
@@ -60,9 +68,10 @@ impl fmt::Display for PublishError {
             Self::TooManyKeys { max } => {
                 write!(f, "the topic has {max} keys, which is the maximum")
             }
-            Self::TooManyTopics { max } => {
-                write!(f, "the hub has {max} topics, which is the maximum")
+            Self::UnknownTopic { topic } => {
+                write!(f, "there is no topic `{topic}`; create it with `Hub::create_topic` first")
             }
+            Self::TooManyTopics { max } => full(f, *max),
             Self::Relayed => f.write_str("the hub takes messages from its source alone"),
             Self::NotRelayed => f.write_str("the hub has no source that gives positions"),
             Self::OtherEpoch => f.write_str("the position is of another epoch than the hub's"),
@@ -106,7 +115,15 @@ pub enum SubscribeError {
         /// The limit.
         max: usize,
     },
-    /// A topic is new, and the hub has its maximum of topics, none of which has been idle long enough to go.
+    /// A topic does not exist, and in this hub subscribing does not create it.
+    UnknownTopic {
+        /// Its name.
+        topic: String,
+        /// The hub's rule.
+        creation: TopicCreation,
+    },
+    /// A topic is new, and the hub has its maximum of topics, none of which may go: see
+    /// [`HubBuilder::max_topics`](super::HubBuilder::max_topics).
     TooManyTopics {
         /// The limit.
         max: usize,
@@ -125,9 +142,15 @@ impl fmt::Display for SubscribeError {
             Self::TooManyFilters { max } => {
                 write!(f, "a subscription has at most {max} names and patterns")
             }
-            Self::TooManyTopics { max } => {
-                write!(f, "the hub has {max} topics, which is the maximum")
+            Self::UnknownTopic { topic, creation: TopicCreation::OnPublish } => write!(
+                f,
+                "there is no topic `{topic}`; \
+                 publish to it or create it with `Hub::create_topic` first"
+            ),
+            Self::UnknownTopic { topic, .. } => {
+                write!(f, "there is no topic `{topic}`; create it with `Hub::create_topic` first")
             }
+            Self::TooManyTopics { max } => full(f, *max),
             Self::NotKeyed => {
                 f.write_str("only of a topic with keys can the latest messages be subscribed to")
             }
@@ -149,4 +172,53 @@ impl From<TopicError> for SubscribeError {
     fn from(error: TopicError) -> Self {
         Self::Topic(error)
     }
+}
+
+/// Why a topic was not created.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CreateTopicError {
+    /// The name is invalid.
+    Topic(TopicError),
+    /// The hub has its maximum of topics, none of which may go: see
+    /// [`HubBuilder::max_topics`](super::HubBuilder::max_topics).
+    TooManyTopics {
+        /// The limit.
+        max: usize,
+    },
+    /// The hub is closed.
+    Closed,
+}
+
+impl fmt::Display for CreateTopicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(_) => f.write_str("the topic's name is invalid"),
+            Self::TooManyTopics { max } => full(f, *max),
+            Self::Closed => f.write_str("the hub is closed"),
+        }
+    }
+}
+
+impl std::error::Error for CreateTopicError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Topic(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<TopicError> for CreateTopicError {
+    fn from(error: TopicError) -> Self {
+        Self::Topic(error)
+    }
+}
+
+fn full(f: &mut fmt::Formatter<'_>, max: usize) -> fmt::Result {
+    write!(
+        f,
+        "the hub has {max} topics, which is the maximum, and each has subscribers or values of keys, \
+         or was created explicitly; raise `max_topics`, or remove one"
+    )
 }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
-    HubBuilder, HubStats, KeyChange, PresenceWatch, PublishError, Subscribe, TopicError,
-    TopicStats, Topics,
+    CreateTopicError, HubBuilder, HubStats, KeyChange, PresenceWatch, PublishError, Subscribe,
+    TopicError, TopicStats, Topics,
     name::check_name,
     shared::{Settings, Shared},
 };
@@ -35,7 +35,8 @@ impl Hub {
     /// Publishes a message: it gets the next position of the hub, which is also its event ID, in place of any that was set. All subscribers of the topic
     /// are woken.
     ///
-    /// A topic begins with its first message or subscriber. Never waits, however slow subscribers are.
+    /// A topic begins with its first message or subscriber, unless [`HubBuilder::topic_creation`]
+    /// says otherwise. Publishing never waits, however slow subscribers are.
     ///
     /// # Errors
     ///
@@ -145,6 +146,45 @@ impl Hub {
         Subscribe::new(&self.0, topics.into_topics())
     }
 
+    /// Creates a topic that stays without messages and without subscribers, until
+    /// [`remove_topic`](Self::remove_topic). A topic that exists already stays from now on.
+    ///
+    /// Whatever [`HubBuilder::topic_creation`] says, this creates topics.
+    ///
+    /// # Errors
+    ///
+    /// The name is invalid, the hub is closed, or it has its [maximum of
+    /// topics](HubBuilder::max_topics) and none of them may go.
+    pub fn create_topic(&self, topic: &str) -> Result<(), CreateTopicError> {
+        check_name(topic, self.0.settings.max_topic_name)?;
+        let now = self.0.clock.now();
+        self.0.order().create_topic(topic, &self.0.settings, now)
+    }
+
+    /// Removes a topic with its messages and the values of its keys, however it was created. False
+    /// if there was none.
+    ///
+    /// Open subscriptions stay open. One that has not read the last messages is told of a gap, and
+    /// one that returns later is told as well. While somebody subscribes to the topic's name,
+    /// [`topics`](Self::topics) still lists it. In a hub with
+    /// [`TopicCreation::Explicit`](super::TopicCreation::Explicit), publishing to it is refused
+    /// from now on, and so are new subscriptions to its name.
+    ///
+    /// ```
+    /// use volga_sse::hub::Hub;
+    ///
+    /// let hub = Hub::new();
+    /// hub.create_topic("room.lounge")?;
+    /// assert_eq!(hub.topics(), ["room.lounge".into()]);
+    /// assert!(hub.remove_topic("room.lounge"));
+    /// assert!(hub.topics().is_empty());
+    /// # Ok::<(), volga_sse::hub::CreateTopicError>(())
+    /// ```
+    pub fn remove_topic(&self, topic: &str) -> bool {
+        let now = self.0.clock.now();
+        self.0.order().remove_topic(topic, &self.0.settings, now)
+    }
+
     /// Closes the hub: nothing can be published any more, and each subscription ends when it has delivered what was published before.
     pub fn close(&self) {
         self.0.close();
@@ -205,7 +245,8 @@ impl Hub {
     /// The names of the topics that there are, in order.
     #[must_use]
     pub fn topics(&self) -> Vec<Arc<str>> {
-        self.0.order().topics().map(|topic| Arc::clone(&topic.name)).collect()
+        self.0.sweep_all();
+        self.0.order().registry.topics().map(|topic| Arc::clone(&topic.name)).collect()
     }
 
     /// The position of the last message that was published, or one before the first.

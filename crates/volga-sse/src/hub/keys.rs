@@ -64,6 +64,13 @@ impl Keys {
         }
     }
 
+    /// Takes out all values, and notes that messages up to this number are gone. So whoever has not
+    /// read them is told of a gap.
+    pub(crate) fn clear(&mut self, through: u64) -> Self {
+        let empty = Self { plain_dropped: through, ..Self::new(self.max) };
+        std::mem::replace(self, empty)
+    }
+
     /// The newest values with greater numbers than this, in order.
     pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = (u64, &Bytes)> {
         self.newest.range(number.saturating_add(1)..).map(|(number, (_, bytes))| (*number, bytes))
@@ -74,7 +81,7 @@ impl Keys {
         self.plain.range(self.plain.partition_point(|plain| *plain <= number)..).copied()
     }
 
-    /// The greatest number of a message without a key that the log let go of, or zero.
+    /// The greatest number of a message that is gone without a newer one of its key, or zero.
     pub(crate) fn plain_dropped(&self) -> u64 {
         self.plain_dropped
     }

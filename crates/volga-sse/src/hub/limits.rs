@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Hub, Policy,
+    Hub, Policy, TopicCreation,
     clock::milliseconds,
     name::TopicError,
     pattern::Filter,
@@ -75,6 +75,7 @@ impl HubBuilder {
                 },
                 max_topics: DEFAULT_MAX_TOPICS,
                 topic_idle: milliseconds(DEFAULT_TOPIC_IDLE),
+                creation: TopicCreation::OnUse,
                 max_forgotten_topics: DEFAULT_MAX_FORGOTTEN_TOPICS,
                 max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
                 max_topic_name: DEFAULT_MAX_TOPIC_NAME,
@@ -109,15 +110,46 @@ impl HubBuilder {
     }
 
     /// Sets how many topics the hub has; [`DEFAULT_MAX_TOPICS`] by default.
+    ///
+    /// When a new topic needs room, the topic that has been idle longest goes, with its messages:
+    /// first of those that nobody reads, then of those that are read by pattern alone. A client
+    /// that resumes on it is told of a gap, and so is a reader by pattern that has not read the
+    /// last messages.
+    ///
+    /// A topic never makes room while somebody subscribes to its name, while a key of it has a
+    /// value, or if it was [created explicitly](Hub::create_topic). Only when all topics are like
+    /// that is a new one refused.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.settings.max_topics = topics;
         self
     }
 
-    /// Sets how long a topic without subscribers stays after its last message; [`DEFAULT_TOPIC_IDLE`] by default. A keyed topic stays for as long as
-    /// a key has a value.
+    /// Sets how long a topic without subscribers stays after its last message;
+    /// [`DEFAULT_TOPIC_IDLE`] by default. The time begins anew when its last subscriber leaves. A
+    /// topic that has no messages either goes at once.
+    ///
+    /// A keyed topic stays for as long as a key has a value, and a topic that was [created
+    /// explicitly](Hub::create_topic) until it is [removed](Hub::remove_topic).
     pub fn topic_idle(mut self, time: Duration) -> Self {
         self.settings.topic_idle = milliseconds(time);
+        self
+    }
+
+    /// Sets who may create topics; by default, publishing and subscribing both do.
+    ///
+    /// ```
+    /// use volga_sse::{Message, hub::{Hub, SubscribeError, TopicCreation}};
+    ///
+    /// let hub = Hub::builder().topic_creation(TopicCreation::Explicit).build();
+    /// hub.create_topic("room.lounge")?;
+    /// hub.publish("room.lounge", Message::new().data("hello"))?;
+    ///
+    /// let refused = hub.subscribe("room.nonsense").open().unwrap_err();
+    /// assert!(matches!(refused, SubscribeError::UnknownTopic { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn topic_creation(mut self, creation: TopicCreation) -> Self {
+        self.settings.creation = creation;
         self
     }
 

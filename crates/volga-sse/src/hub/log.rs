@@ -52,6 +52,28 @@ impl Log {
         }
     }
 
+    /// Takes out all messages: whoever has not read them has lost them.
+    pub(crate) fn take(&mut self) -> VecDeque<Entry> {
+        self.dropped = self.last_number();
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Whether there are messages that have not expired.
+    pub(crate) fn has_messages_at(&self, now: Moment, bounds: &Bounds) -> bool {
+        self.entries.back().is_some_and(|entry| entry.at.age(now) <= bounds.age)
+    }
+
+    /// The moments when its first and its last message expire; `None` without messages.
+    pub(crate) fn expiries(&self, bounds: &Bounds) -> Option<(Moment, Moment)> {
+        let expiry = |entry: &Entry| entry.at.after(bounds.age).next();
+        Some((expiry(self.entries.front()?), expiry(self.entries.back()?)))
+    }
+
+    /// The number of the last message that it ever had, or zero.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.entries.back().map_or(self.dropped, |entry| entry.number)
+    }
+
     fn drop_first(&mut self) {
         if let Some(entry) = self.entries.pop_front() {
             self.dropped = entry.number;
@@ -189,6 +211,14 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(log.dropped(), naive.dropped);
+                let is_young = |entry: &(u64, usize, u64)| now - entry.2 <= age;
+                let has_young = naive.entries.iter().any(is_young);
+                prop_assert_eq!(log.has_messages_at(Moment(now), &bounds), has_young);
+                let expiry = |entry: &(u64, usize, u64)| Moment(entry.2 + age + 1);
+                let ends = naive.entries.first().zip(naive.entries.last());
+                let expect = ends.map(|(first, last)| (expiry(first), expiry(last)));
+                prop_assert_eq!(log.expiries(&bounds), expect);
+                prop_assert_eq!(log.last_number(), number);
                 prop_assert_eq!(log.len(), naive.entries.len());
                 for after in 0..=number + 1 {
                     let expect: Vec<_> =

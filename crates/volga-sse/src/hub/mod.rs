@@ -31,6 +31,7 @@
 
 mod batch;
 mod clock;
+mod creation;
 mod delivery;
 mod dense;
 mod error;
@@ -47,7 +48,9 @@ mod pace;
 mod pattern;
 mod policy;
 mod presence;
+mod recency;
 mod recent;
+mod registry;
 mod relay;
 mod run;
 mod shared;
@@ -58,8 +61,9 @@ mod sync;
 mod topic;
 mod wake;
 
+pub use creation::TopicCreation;
 pub use delivery::{Delivery, GAP_EVENT, Gap};
-pub use error::{PublishError, SubscribeError};
+pub use error::{CreateTopicError, PublishError, SubscribeError};
 pub use handle::Hub;
 pub use limits::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_FORGOTTEN_TOPICS, DEFAULT_MAX_KEY,

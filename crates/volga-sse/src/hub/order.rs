@@ -1,28 +1,24 @@
-//! What the hub's one lock guards: the next number, which topics there are, and who waits for topics to come.
+//! What the hub's one lock guards: the next number, the registry of topics, and who waits for
+//! topics to come.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    ops::Bound,
     sync::Arc,
     task::Waker,
 };
 
 use super::{
+    CreateTopicError, PublishError, SubscribeError, TopicCreation,
     clock::Moment,
     dense::Dense,
-    forgotten::Forgotten,
     pattern::Filter,
     presence::{Presence, Queue},
+    registry::{Full, Registry},
     relay::Reordered,
     shared::Settings,
-    topic::{Side, Topic},
+    topic::{KeyChange, Readers, Side, Topic, check_first_key},
     wake::Reader,
 };
-
-/// How many topics one call looks at, at most, to find what has expired.
-const MAX_SWEEP: u64 = 16;
-/// In how many turns all topics are looked at within the time after which something can expire.
-const SWEEPS: u64 = 4;
 
 /// The order of a hub.
 #[derive(Debug, Default)]
@@ -30,25 +26,20 @@ pub(crate) struct Order {
     /// The last number that was given.
     pub(crate) last: u64,
     pub(crate) closed: bool,
-    /// How many messages were published, and how many of topics that are gone were delivered.
+    /// How many messages were published.
     pub(crate) published: u64,
-    pub(crate) gone_delivered: u64,
-    next_topic: u64,
-    topics: HashMap<Arc<str>, Arc<Topic>>,
-    /// The same topics by their names, for patterns and for the sweep.
-    by_name: BTreeMap<Arc<str>, Arc<Topic>>,
+    pub(crate) registry: Registry,
     watchers: Dense<Watcher>,
     identities: HashMap<Arc<str>, Dense<Arc<Reader>>>,
     /// For topics with identities or with somebody who watches them.
     presence: HashMap<Arc<str>, Presence>,
     /// Who is to be woken once the lock is free.
     wakers: Vec<Waker>,
-    forgotten: Forgotten,
+    /// Topics that are gone and are to be cleared once the lock is free: a long log takes time to
+    /// free.
+    removed: Vec<Arc<Topic>>,
     /// Of a relayed hub: what waits for its turn.
     pub(crate) reordered: Reordered,
-    /// The last topic that the sweep looked at, and when it moved.
-    hand: Option<Arc<str>>,
-    swept: Moment,
 }
 
 /// A subscription with patterns.
@@ -59,10 +50,6 @@ pub(crate) struct Watcher {
     pub(crate) identity: Option<Arc<str>>,
 }
 
-/// The hub has its maximum of topics.
-#[derive(Debug)]
-pub(crate) struct Full;
-
 impl Order {
     /// The order of a hub that has nothing up to this number.
     pub(crate) fn starting_after(last: u64) -> Self {
@@ -71,88 +58,180 @@ impl Order {
         order
     }
 
-    pub(crate) fn is_new(&self, name: &str) -> bool {
-        !self.topics.contains_key(name)
-    }
-
-    pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
-        self.by_name.values()
-    }
-
     pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
-        self.topics.get(name).cloned()
+        self.registry.find(name).cloned()
     }
 
-    /// The topic, new if need be: then every subscription with a pattern that matches has it before it has its first message.
-    pub(crate) fn topic_or_new(
+    /// The topic for a message with this key, new if need be. If it is refused, no topic has come
+    /// or gone.
+    pub(crate) fn topic_to_publish(
+        &mut self,
+        name: &str,
+        key: KeyChange<'_>,
+        settings: &Settings,
+        now: Moment,
+    ) -> Result<Arc<Topic>, PublishError> {
+        let is_strict = settings.creation == TopicCreation::Explicit;
+        match self.registry.find(name) {
+            Some(topic) if !is_strict || self.registry.is_explicit(topic) => {
+                topic.check_key(key)?;
+                return Ok(Arc::clone(topic));
+            }
+            _ if is_strict => return Err(PublishError::UnknownTopic { topic: name.to_owned() }),
+            _ => {}
+        }
+        check_first_key(key, settings.max_keys(name))?;
+        let max = settings.max_topics;
+        self.make_room(1, [].iter(), settings).map_err(|_| PublishError::TooManyTopics { max })?;
+        Ok(self.create(name, settings, now))
+    }
+
+    /// The topics of a subscription by these names, new if need be: either all of them, or none has
+    /// come or gone.
+    pub(crate) fn topics_to_read<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a str> + Clone,
+        settings: &Settings,
+        now: Moment,
+    ) -> Result<Vec<Arc<Topic>>, SubscribeError> {
+        let is_there = |order: &Self, name| match order.registry.find(name) {
+            Some(topic) if settings.creation == TopicCreation::Explicit => {
+                order.registry.is_explicit(topic)
+            }
+            found => found.is_some(),
+        };
+        let mut missing = names.clone().filter(|name| !is_there(self, name)).peekable();
+        if let Some(first) = missing.peek()
+            && settings.creation != TopicCreation::OnUse
+        {
+            let (topic, creation) = ((*first).to_owned(), settings.creation);
+            return Err(SubscribeError::UnknownTopic { topic, creation });
+        }
+        let count = missing.count();
+        let wanted: Vec<_> = names.clone().filter_map(|name| self.topic(name)).collect();
+        let max = settings.max_topics;
+        self.make_room(count, wanted.iter(), settings)
+            .map_err(|_| SubscribeError::TooManyTopics { max })?;
+        let mut topic_of =
+            |name| self.topic(name).unwrap_or_else(|| self.create(name, settings, now));
+        Ok(names.map(&mut topic_of).collect())
+    }
+
+    /// Creates a topic that stays until it is removed.
+    pub(crate) fn create_topic(
         &mut self,
         name: &str,
         settings: &Settings,
         now: Moment,
-    ) -> Result<Arc<Topic>, Full> {
-        if let Some(topic) = self.topics.get(name) {
-            return Ok(Arc::clone(topic));
+    ) -> Result<(), CreateTopicError> {
+        if self.closed {
+            return Err(CreateTopicError::Closed);
         }
-        self.make_room(|_| 1, settings, now)?;
-        let name: Arc<str> = name.into();
-        let before = self.forgotten.recall(&name);
-        let topic =
-            Topic::new(self.next_topic, Arc::clone(&name), before, settings.max_keys(&name), now);
-        self.next_topic += 1;
-        let topic = Arc::new(topic);
+        self.sweep(settings, now);
+        let topic = match self.topic(name) {
+            Some(topic) => topic,
+            None => {
+                let max = settings.max_topics;
+                self.make_room(1, [].iter(), settings)
+                    .map_err(|_| CreateTopicError::TooManyTopics { max })?;
+                self.create(name, settings, now)
+            }
+        };
+        self.registry.set_explicit(&topic, true);
+        self.registry.settle(&topic, settings, now);
+        Ok(())
+    }
+
+    /// Lets go of all that a topic holds, and of the topic if nobody subscribes to its name. False
+    /// if it is not there.
+    pub(crate) fn remove_topic(&mut self, name: &str, settings: &Settings, now: Moment) -> bool {
+        let Some(topic) = self.topic(name) else {
+            return false;
+        };
+        self.registry.set_explicit(&topic, false);
+        if topic.readers() == Readers::Named {
+            topic.clear();
+        } else {
+            self.registry.remove(&topic, settings);
+        }
+        self.registry.settle(&topic, settings, now);
+        self.after_removal();
+        true
+    }
+
+    /// Notes a message that was appended to a topic.
+    pub(crate) fn note_message(
+        &mut self,
+        topic: &Topic,
+        key: KeyChange<'_>,
+        settings: &Settings,
+        now: Moment,
+    ) {
+        self.registry.note_message(topic, key, settings, now);
+    }
+
+    /// Notes that the last subscriber has left each of these topics, or the last one by name.
+    pub(crate) fn note_left(&mut self, topics: &[Arc<Topic>], settings: &Settings, now: Moment) {
+        topics.iter().for_each(|topic| self.registry.note_left(topic, settings, now));
+        self.after_removal();
+    }
+
+    /// Lets go of what has expired, a bounded number of topics in one call. True if there may be
+    /// more.
+    pub(crate) fn sweep(&mut self, settings: &Settings, now: Moment) -> bool {
+        let has_more = self.registry.sweep(settings, now);
+        self.after_removal();
+        has_more
+    }
+
+    /// A topic that is not there: every subscription with a pattern that matches has it before it
+    /// has its first message.
+    fn create(&mut self, name: &str, settings: &Settings, now: Moment) -> Arc<Topic> {
+        let topic = self.registry.add(name, settings, now);
         for watcher in self.watchers.iter() {
-            if watcher.filters.iter().any(|filter| filter.matches(&name)) {
-                watcher.reader.hand_over(topic.join(&watcher.reader, Side::Others));
+            if watcher.filters.iter().any(|filter| filter.matches(name)) {
+                watcher.reader.hand_over(topic.join(&watcher.reader, Side::Pattern));
                 if let Some(identity) = &watcher.identity {
-                    let presence = self.presence.entry(Arc::clone(&name)).or_default();
+                    let presence = self.presence.entry(Arc::clone(&topic.name)).or_default();
                     presence.join(identity, &mut self.wakers);
                 }
             }
         }
-        self.topics.insert(Arc::clone(&name), Arc::clone(&topic));
-        self.by_name.insert(name, Arc::clone(&topic));
-        Ok(topic)
+        topic
     }
 
-    /// Makes sure that so many new topics have room, if need be by looking for idle ones. The count is asked for again then: a topic that is gone
-    /// may be one that is wanted.
-    pub(crate) fn make_room(
+    fn make_room<'a>(
         &mut self,
-        count: impl Fn(&Self) -> usize,
+        count: usize,
+        wanted: impl Iterator<Item = &'a Arc<Topic>> + Clone,
         settings: &Settings,
-        now: Moment,
     ) -> Result<(), Full> {
-        let has_room = |order: &Self| order.topics.len() + count(order) <= settings.max_topics;
-        if !has_room(self) {
-            self.sweep_some(MAX_SWEEP, settings, now);
-        }
-        if has_room(self) { Ok(()) } else { Err(Full) }
+        let result = self.registry.make_room(count, wanted, settings);
+        self.after_removal();
+        result
     }
 
-    /// The topics that a filter matches.
-    pub(crate) fn matching<'a>(&'a self, filter: &'a Filter) -> Vec<Arc<Topic>> {
-        match filter {
-            Filter::Name(name) => self.topics.get(name.as_str()).cloned().into_iter().collect(),
-            Filter::Pattern(pattern) => self
-                .by_name
-                .range::<str, _>((Bound::Included(pattern.prefix()), Bound::Unbounded))
-                .take_while(|(name, _)| name.starts_with(pattern.prefix()))
-                .filter(|(name, _)| pattern.matches(name))
-                .map(|(_, topic)| Arc::clone(topic))
-                .collect(),
+    /// Nobody is present in a topic that is gone, not even by a pattern.
+    fn after_removal(&mut self) {
+        if !self.registry.has_removed() {
+            return;
+        }
+        for topic in self.registry.take_removed() {
+            if let Some(presence) = self.presence.get_mut(&topic.name) {
+                presence.leave_all(&mut self.wakers);
+                if presence.is_unused() {
+                    self.presence.remove(&topic.name);
+                }
+            }
+            self.removed.push(topic);
         }
     }
 
     /// Notes that messages up to this number are lost, of whatever topics, and wakes those who wait for topics to come.
     pub(crate) fn lose(&mut self, number: u64) {
-        self.forgotten.raise_floor(number);
+        self.registry.lose(number);
         let wakers = self.watchers.iter().filter_map(|watcher| watcher.reader.take_waker());
         self.wakers.extend(wakers);
-    }
-
-    /// The greatest number that topics had which match and are gone.
-    pub(crate) fn forgotten(&self, filters: &[Filter]) -> u64 {
-        self.forgotten.greatest(|name| filters.iter().any(|filter| filter.matches(name)))
     }
 
     pub(crate) fn watch(&mut self, watcher: Watcher) -> u32 {
@@ -193,13 +272,13 @@ impl Order {
         }
     }
 
-    /// Takes it back.
+    /// Takes it back. Of a topic that is gone this was done when it went.
     pub(crate) fn exit<'a>(
         &mut self,
         identity: &Arc<str>,
         topics: impl Iterator<Item = &'a Arc<Topic>>,
     ) {
-        for topic in topics {
+        for topic in topics.filter(|topic| !topic.is_removed()) {
             if let Some(presence) = self.presence.get_mut(&topic.name) {
                 presence.leave(identity, &mut self.wakers);
                 if presence.is_unused() {
@@ -227,9 +306,14 @@ impl Order {
         }
     }
 
-    /// Who is to be woken once the lock is free.
-    pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.wakers)
+    /// Whether something is to be done once the lock is free.
+    pub(crate) fn has_rest(&self) -> bool {
+        !(self.wakers.is_empty() && self.removed.is_empty())
+    }
+
+    /// What is to be done once the lock is free: whom to wake, and which topics to clear.
+    pub(crate) fn take_rest(&mut self) -> (Vec<Waker>, Vec<Arc<Topic>>) {
+        (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed))
     }
 
     /// The subscriptions of an identity.
@@ -237,38 +321,5 @@ impl Order {
         self.identities
             .get(identity)
             .map_or_else(Vec::new, |readers| readers.iter().map(Arc::clone).collect())
-    }
-
-    /// Looks at as many topics as the time since the last call asks for: so all have their turn however many there are, and
-    /// a hub that publishes much does not look more often.
-    pub(crate) fn sweep(&mut self, settings: &Settings, now: Moment) {
-        let period = settings.bounds.age.min(settings.topic_idle) / SWEEPS + 1;
-        let passed = self.swept.age(now).min(period);
-        let due = self.topics.len() as u64 * passed / period;
-        if due > 0 {
-            self.swept = now;
-            self.sweep_some(due.min(MAX_SWEEP), settings, now);
-        }
-    }
-
-    fn sweep_some(&mut self, count: u64, settings: &Settings, now: Moment) {
-        for _ in 0..count {
-            let from = self.hand.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let Some((_, topic)) = self.by_name.range::<str, _>((from, Bound::Unbounded)).next()
-            else {
-                self.hand = None;
-                continue;
-            };
-            let topic = Arc::clone(topic);
-            self.hand = Some(Arc::clone(&topic.name));
-            topic.expire(now, &settings.bounds);
-            if topic.is_idle(now, settings.topic_idle) {
-                self.topics.remove(&topic.name);
-                self.by_name.remove(&topic.name);
-                self.gone_delivered += topic.stats().delivered;
-                let max = settings.max_forgotten_topics;
-                self.forgotten.note(Arc::clone(&topic.name), topic.last_ever(), max);
-            }
-        }
     }
 }

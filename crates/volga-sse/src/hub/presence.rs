@@ -80,6 +80,13 @@ impl Presence {
         }
     }
 
+    /// Takes all subscriptions back: the topic is gone.
+    pub(crate) fn leave_all(&mut self, wakers: &mut Vec<Waker>) {
+        for identity in std::mem::take(&mut self.present).into_keys() {
+            self.tell(&PresenceEvent::Left(identity), wakers);
+        }
+    }
+
     pub(crate) fn watch(&mut self) -> (u32, Arc<Queue>) {
         let events = VecDeque::from([PresenceEvent::Present(self.present.clone())]);
         let queue = Arc::new(Queue(Mutex::new(Waiting { events, waker: None })));

@@ -7,7 +7,7 @@ use super::{
     clock::Moment,
     name::check_name,
     order::Order,
-    shared::{Shared, check_room, unlock},
+    shared::Shared,
     topic::{KeyChange, Topic},
 };
 use crate::{Message, Position, message::Unnumbered};
@@ -118,23 +118,23 @@ impl Shared {
         }
         if let Some(hole) = hole {
             // Nobody knows whose messages they were. So every topic has news: a gap.
-            changed.extend(order.topics().map(|topic| (Arc::clone(topic), hole)));
+            changed.extend(order.registry.topics().map(|topic| (Arc::clone(topic), hole)));
             order.lose(hole);
             self.set_hole(hole);
         }
         self.show(&order, &changed);
-        unlock(order);
+        drop(order);
         changed.iter().for_each(|(topic, _)| topic.wake());
         Ok(())
     }
 
-    /// Appends the first message that waits, whose turn it is; `None` if its topic has no room for it.
+    /// Appends the first message that waits, whose turn it is; `None` if its topic has no room for
+    /// it or may not be created.
     fn place(&self, order: &mut Order, number: u64, now: Moment) -> Option<Arc<Topic>> {
         let (_, early) = order.reordered.0.pop_first()?;
         order.last = number;
         let key = early.key.as_change();
-        let topic = order.topic_or_new(&early.topic, &self.settings, now).ok()?;
-        check_room(&topic, key).ok()?;
+        let topic = order.topic_to_publish(&early.topic, key, &self.settings, now).ok()?;
         self.append(order, &topic, early.message, key, now);
         Some(topic)
     }

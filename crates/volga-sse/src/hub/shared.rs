@@ -1,9 +1,14 @@
 //! The hub behind its handles: how a message gets its number and its place, and who is woken.
 
-use std::{sync::Arc, task::Waker, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    task::Waker,
+    time::Duration,
+};
 
 use super::{
-    Policy, PublishError, SubscriptionEnd,
+    Policy, PublishError, SubscriptionEnd, TopicCreation,
     clock::{Clock, Moment},
     limits::Bounds,
     name::check_name,
@@ -18,6 +23,8 @@ use crate::{Message, Position, message::Unnumbered, spread::random_seed};
 
 /// The bits of an epoch: enough that no two hubs share one, and few enough for an event ID to stay short.
 const EPOCH_BITS: u32 = 48;
+/// How many topics of one subscription are left under one hold of the lock.
+pub(crate) const TOPICS_AT_ONCE: usize = 32;
 
 /// What a hub was built with.
 #[derive(Debug)]
@@ -26,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) max_topics: usize,
     /// In milliseconds.
     pub(crate) topic_idle: u64,
+    pub(crate) creation: TopicCreation,
     pub(crate) max_forgotten_topics: usize,
     pub(crate) max_message_bytes: usize,
     pub(crate) max_topic_name: usize,
@@ -99,8 +107,8 @@ impl Shared {
         }
     }
 
-    pub(crate) fn order(&self) -> MutexGuard<'_, Order> {
-        lock(&self.order)
+    pub(crate) fn order(&self) -> Locked<'_> {
+        Locked(Some(lock(&self.order)))
     }
 
     pub(crate) fn horizon(&self) -> u64 {
@@ -129,13 +137,12 @@ impl Shared {
         let message = self.prepare(message, self.next_position()?)?;
         let now = self.clock.now();
         let mut order = self.order();
-        let topic = self.open_topic(&mut order, topic, now)?;
-        check_room(&topic, key)?;
+        let topic = self.open_topic(&mut order, topic, key, now)?;
         order.last += 1;
         let number = order.last;
         self.append(&mut order, &topic, message, key, now);
         self.show(&order, &[(&topic, number)]);
-        unlock(order);
+        drop(order);
         topic.wake();
         Ok(self.position(number))
     }
@@ -157,14 +164,14 @@ impl Shared {
         }
         let now = self.clock.now();
         let mut order = self.order();
-        let topic = self.open_topic(&mut order, topic, now)?;
+        let topic = self.open_topic(&mut order, topic, KeyChange::None, now)?;
         for message in messages {
             order.last += 1;
             self.append(&mut order, &topic, message, KeyChange::None, now);
         }
         let last = order.last;
         self.show(&order, &[(&topic, last)]);
-        unlock(order);
+        drop(order);
         topic.wake();
         Ok(Some(self.position(last)))
     }
@@ -174,7 +181,7 @@ impl Shared {
         let (topics, readers) = {
             let mut order = self.order();
             order.closed = true;
-            let topics: Vec<_> = order.topics().map(Arc::clone).collect();
+            let topics: Vec<_> = order.registry.topics().map(Arc::clone).collect();
             let readers: Vec<_> =
                 order.watchers().map(|watcher| Arc::clone(&watcher.reader)).collect();
             (topics, readers)
@@ -232,16 +239,32 @@ impl Shared {
         &self,
         order: &mut Order,
         topic: &str,
+        key: KeyChange<'_>,
         now: Moment,
     ) -> Result<Arc<Topic>, PublishError> {
         if order.closed {
             return Err(PublishError::Closed);
         }
         order.sweep(&self.settings, now);
-        let max = self.settings.max_topics;
-        order
-            .topic_or_new(topic, &self.settings, now)
-            .map_err(|_| PublishError::TooManyTopics { max })
+        order.topic_to_publish(topic, key, &self.settings, now)
+    }
+
+    /// Lets go of everything that has expired, a few topics at a time.
+    pub(crate) fn sweep_all(&self) {
+        let now = self.clock.now();
+        while self.order().sweep(&self.settings, now) {}
+    }
+
+    /// Tells the registry of topics that the last subscriber has left, or the last one by name. A
+    /// few at a time: a subscription may have had many.
+    pub(crate) fn note_left(&self, topics: &[Arc<Topic>]) {
+        if topics.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        for some in topics.chunks(TOPICS_AT_ONCE) {
+            self.order().note_left(some, &self.settings, now);
+        }
     }
 
     /// Appends the message with the last number that was given.
@@ -257,6 +280,7 @@ impl Shared {
         let bytes = message.at(self.position(order.last)).into_bytes();
         topic.append(order.last, bytes, key, now, &self.settings.bounds);
         write(&self.recent).note(order.last, topic.id);
+        order.note_message(topic, key, &self.settings, now);
     }
 
     /// Lets readers see what was appended, for each topic up to a number of its own; only under the lock.
@@ -286,22 +310,40 @@ impl Shared {
     }
 }
 
-/// Lets go of the lock, and wakes whom what was done under it concerns.
-pub(crate) fn unlock(mut order: MutexGuard<'_, Order>) {
-    let wakers = order.take_wakers();
-    drop(order);
-    wakers.into_iter().for_each(Waker::wake);
-}
+/// The hub's lock while it is held.
+///
+/// When it is dropped, it first frees the lock. Then it wakes the tasks that concern what was done
+/// under it, and clears the topics that were removed: wakers are foreign code, and a long log takes
+/// time to free.
+#[derive(Debug)]
+pub(crate) struct Locked<'a>(Option<MutexGuard<'a, Order>>);
 
-pub(crate) fn check_room(topic: &Topic, key: KeyChange<'_>) -> Result<(), PublishError> {
-    let (key, is_new) = match key {
-        KeyChange::None => return Ok(()),
-        KeyChange::Set(key) => (key, true),
-        KeyChange::Remove(key) => (key, false),
-    };
-    match topic.room_for_key(key) {
-        None => Err(PublishError::NotKeyed),
-        Some(Err(max)) if is_new => Err(PublishError::TooManyKeys { max }),
-        Some(_) => Ok(()),
+impl Deref for Locked<'_> {
+    type Target = Order;
+
+    fn deref(&self) -> &Order {
+        self.0.as_deref().expect(HELD)
     }
 }
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Order {
+        self.0.as_deref_mut().expect(HELD)
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let Some(mut order) = self.0.take() else { return };
+        if !order.has_rest() {
+            return;
+        }
+        let (wakers, removed) = order.take_rest();
+        drop(order);
+        wakers.into_iter().for_each(Waker::wake);
+        removed.iter().for_each(|topic| topic.clear());
+    }
+}
+
+/// Why the guard of [`Locked`] is there.
+const HELD: &str = "only dropping takes the guard";

@@ -15,6 +15,9 @@ use super::{
 pub struct HubStats {
     /// The topics that there are.
     pub topics: usize,
+    /// The topics that made room for a new one while they held messages. Often, a larger
+    /// [`max_topics`](super::HubBuilder::max_topics) helps; if not, clients make up names.
+    pub evicted: u64,
     /// The subscriptions that are open.
     pub subscribers: u64,
     /// The messages that were published.
@@ -62,6 +65,8 @@ pub(crate) struct Counts {
     pub(crate) resumed: AtomicU64,
     pub(crate) gaps: AtomicU64,
     pub(crate) skipped: AtomicU64,
+    /// Messages that were delivered after their topic was removed.
+    pub(crate) late_delivered: AtomicU64,
 }
 
 impl Counts {
@@ -74,16 +79,19 @@ impl Counts {
 impl Shared {
     /// A look at every topic; publishing waits only while the list of topics is copied.
     pub(crate) fn stats(&self) -> HubStats {
-        let (topics, gone, published) = {
+        self.sweep_all();
+        let (topics, gone, evicted, published) = {
             let order = self.order();
-            let topics: Vec<Arc<Topic>> = order.topics().map(Arc::clone).collect();
-            (topics, order.gone_delivered, order.published)
+            let registry = &order.registry;
+            let topics: Vec<Arc<Topic>> = registry.topics().map(Arc::clone).collect();
+            (topics, registry.gone_delivered, registry.evicted, order.published)
         };
         let mut all = HubStats {
             topics: topics.len(),
+            evicted,
             subscribers: self.counts.subscribers.load(Ordering::Relaxed),
             published,
-            delivered: gone,
+            delivered: gone + self.counts.late_delivered.load(Ordering::Relaxed),
             gaps: self.counts.gaps.load(Ordering::Relaxed),
             skipped: self.counts.skipped.load(Ordering::Relaxed),
             resumed: self.counts.resumed.load(Ordering::Relaxed),
@@ -100,6 +108,7 @@ impl Shared {
     }
 
     pub(crate) fn topic_stats(&self, topic: &str) -> Option<TopicStats> {
+        self.sweep_all();
         let topic = Order::topic(&self.order(), topic)?;
         Some(topic.stats())
     }
@@ -113,6 +122,7 @@ impl HubStats {
         for (name, value) in [
             ("volga_hub_published_total", self.published),
             ("volga_hub_delivered_total", self.delivered),
+            ("volga_hub_evicted_total", self.evicted),
             ("volga_hub_gaps_total", self.gaps),
             ("volga_hub_skipped_total", self.skipped),
             ("volga_hub_resumed_total", self.resumed),

@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Policy, SubscribeError, Subscription,
-    order::{Order, Watcher},
+    order::Watcher,
     pattern::Filter,
-    shared::{Shared, unlock},
+    shared::Shared,
     subscription::{Opening, Start},
     sync::Ordering,
     topic::{Side, Topic},
@@ -102,7 +102,9 @@ impl<'a> Subscribe<'a> {
     ///
     /// # Errors
     ///
-    /// What is wrong with the topics or with the policy on them, or that the hub is full or closed.
+    /// What is wrong with the topics or with the policy on them; that a topic does not exist, where
+    /// [subscribing does not create it](super::TopicCreation); or that the hub is full or closed.
+    /// No topic was created then.
     pub fn open(self) -> Result<Subscription, SubscribeError> {
         let filters = self.filters()?;
         let settings = &self.hub.settings;
@@ -111,32 +113,39 @@ impl<'a> Subscribe<'a> {
         if order.closed {
             return Err(SubscribeError::Closed);
         }
+        order.sweep(settings, now);
         let names = filters.iter().filter_map(|filter| match filter {
             Filter::Name(name) => Some(name.as_str()),
             Filter::Pattern(_) => None,
         });
-        let full = |_| SubscribeError::TooManyTopics { max: settings.max_topics };
-        let missing = |order: &Order| names.clone().filter(|name| order.is_new(name)).count();
-        // All at once, so that no topic goes to make room while the next one is made.
-        order.make_room(missing, settings, now).map_err(full)?;
-        let mut topics = Vec::with_capacity(filters.len());
-        for name in names.clone() {
-            topics.push(order.topic_or_new(name, settings, now).map_err(full)?);
-        }
+        // From here on nothing is refused.
+        let named = order.topics_to_read(names, settings, now)?;
         let has_patterns = filters.iter().any(|filter| matches!(filter, Filter::Pattern(_)));
-        if has_patterns {
-            topics.extend(filters.iter().flat_map(|filter| order.matching(filter)));
-        }
-
+        let side = if named.len() == 1 && !has_patterns { Side::Alone } else { Side::Named };
         let reader = Arc::new(Reader::new(0));
-        topics.sort_unstable_by_key(|topic| topic.id);
-        topics.dedup_by_key(|topic| topic.id);
-        let is_alone = topics.len() == 1 && !has_patterns;
-        let side = if is_alone { Side::Alone } else { Side::Others };
-        let members: Vec<_> = topics.iter().map(|topic| topic.join(&reader, side)).collect();
-        topics.iter().for_each(|topic| topic.expire(now, &settings.bounds));
+        let mut members: Vec<_> = named.iter().map(|topic| topic.join(&reader, side)).collect();
+        named.iter().for_each(|topic| order.registry.note_joined(topic));
+        let mut topics = named;
+        if has_patterns {
+            let mut matching: Vec<_> =
+                filters.iter().flat_map(|filter| order.registry.matching(filter)).collect();
+            matching.sort_unstable_by_key(|topic| topic.id);
+            matching.dedup_by_key(|topic| topic.id);
+            topics.sort_unstable_by_key(|topic| topic.id);
+            let is_named =
+                |topic: &Arc<Topic>| topics.binary_search_by_key(&topic.id, |t| t.id).is_ok();
+            matching.retain(|topic| !is_named(topic));
+            members.extend(matching.iter().map(|topic| topic.join(&reader, Side::Pattern)));
+            // Those that had a message last come last, so that this is still the order in which
+            // they make room.
+            matching.sort_by_cached_key(|topic| topic.last_number());
+            matching.iter().for_each(|topic| order.registry.settle(topic, settings, now));
+            topics.extend(matching);
+        }
+        members.sort_unstable_by_key(|member| member.topic.id);
+        topics.iter().for_each(|topic| _ = topic.expire(now, &settings.bounds));
         let before = topics.iter().map(|topic| topic.before).max().unwrap_or(0);
-        let forgotten = if has_patterns { order.forgotten(&filters) } else { 0 };
+        let forgotten = if has_patterns { order.registry.forgotten(&filters) } else { 0 };
         let (cursor, opening) = self.opening(order.last, before.max(forgotten), &topics);
         reader.set_cursor(cursor);
         let watch = has_patterns.then(|| {
@@ -149,7 +158,7 @@ impl<'a> Subscribe<'a> {
             let handle = order.identify(&identity, &reader);
             (identity, handle)
         });
-        unlock(order);
+        drop(order);
         Ok(Subscription::new(Start {
             hub: Arc::clone(self.hub),
             reader,

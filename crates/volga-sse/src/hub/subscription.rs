@@ -16,7 +16,7 @@ use super::{
     batch::{Batch, MAX_MESSAGES, Taken},
     pace::Pace,
     run::{self, Run},
-    shared::{Shared, unlock},
+    shared::{Shared, TOPICS_AT_ONCE},
     sync::Ordering,
     topic::{Member, Scan},
     wake::Reader,
@@ -68,6 +68,8 @@ pub(crate) enum Opening {
 struct Extras {
     /// Losses up to here were told, while messages that were not lost lie before it and are still to be delivered.
     told: u64,
+    /// The greatest number of topics that were removed before they were read.
+    lost: u64,
     /// Where else the hub knows the subscription; taken back when it ends.
     watch: Option<u32>,
     identity: Option<(Arc<str>, u32)>,
@@ -103,7 +105,8 @@ impl Subscription {
         hub.counts.subscribers.fetch_add(1, Ordering::Relaxed);
         let has_extras = watch.is_some() || identity.is_some() || !pace.is_zero();
         let pace = (!pace.is_zero()).then(|| Pace::new(pace));
-        let extras = has_extras.then(|| Box::new(Extras { told: 0, watch, identity, pace }));
+        let extras =
+            has_extras.then(|| Box::new(Extras { watch, identity, pace, ..Extras::default() }));
         Self {
             hub,
             reader,
@@ -230,7 +233,9 @@ impl Subscription {
         self.reader.set_cursor(taken.number);
         match &self.topics {
             Topics::One(_) => self.reader.count_delivered(1),
-            Topics::Several(members) => members[taken.topic].topic.count_delivered(),
+            Topics::Several(members) => {
+                members[taken.topic].topic.count_delivered(&self.hub.counts)
+            }
         }
         Delivery::Message(EncodedMessage::held(taken.bytes, self.hub.position(taken.number)))
     }
@@ -305,9 +310,9 @@ impl Subscription {
             // What was taken cannot be replaced by a newer value any more.
             let mut batch = Batch::of(if scan.latest { 1 } else { MAX_MESSAGES });
             self.scan(&mut scan, &mut batch);
-            let hole = self.hub.hole();
-            if hole > cursor {
-                scan.lost = scan.lost.max(hole);
+            let lost = self.hub.hole().max(self.extras.as_ref().map_or(0, |extras| extras.lost));
+            if lost > cursor {
+                scan.lost = scan.lost.max(lost);
             }
             if let Some(gap) = self.gap(&scan, horizon, &batch) {
                 let (first, mut taken) = batch.into_parts();
@@ -401,10 +406,31 @@ impl Subscription {
         })
     }
 
+    /// Takes in the topics that were handed over. Those that are gone and were read make room for
+    /// them.
     fn take_joined(&mut self) {
-        if let Topics::Several(members) = &mut self.topics {
-            members.extend(self.reader.take_joined());
+        let Topics::Several(members) = &mut self.topics else {
+            return;
+        };
+        let mut joined = self.reader.take_joined();
+        if joined.lost > 0 {
+            let extras = self.extras.get_or_insert_default();
+            extras.lost = extras.lost.max(joined.lost);
         }
+        if joined.members.is_empty() {
+            return;
+        }
+        // Only when the list would have to grow: so looking through it costs each topic that comes
+        // a constant time.
+        if members.capacity() - members.len() < joined.members.len() {
+            let cursor = self.reader.cursor();
+            let is_over =
+                |member: &Member| member.topic.is_removed() && member.topic.last_number() <= cursor;
+            let over: Vec<_> = members.extract_if(.., |member| is_over(member)).collect();
+            over.into_iter().for_each(|member| _ = member.leave());
+        }
+        joined.members.make_contiguous().sort_unstable_by_key(|member| member.topic.id);
+        members.extend(joined.members);
     }
 }
 
@@ -427,29 +453,39 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let now = self.hub.clock.now();
+        let hub = Arc::clone(&self.hub);
         if let Some(extras) = self.extras.take()
             && (extras.watch.is_some() || extras.identity.is_some())
         {
-            let hub = Arc::clone(&self.hub);
             let mut order = hub.order();
             let watcher = extras.watch.map(|handle| order.unwatch(handle));
-            // From here on no topic is handed over any more.
-            self.take_joined();
-            if let Some((identity, handle)) = extras.identity {
-                order.unidentify(&identity, handle);
-                order.exit(&identity, self.topics.members().iter().map(|member| &member.topic));
+            if let Some((identity, handle)) = &extras.identity {
+                order.unidentify(identity, *handle);
             }
-            unlock(order);
+            drop(order);
             drop(watcher);
+            // No topic is handed over any more.
+            self.take_joined();
+            if let Some((identity, _)) = &extras.identity {
+                // A few at a time: a pattern may have matched many.
+                for members in self.topics.members().chunks(TOPICS_AT_ONCE) {
+                    hub.order().exit(identity, members.iter().map(|member| &member.topic));
+                }
+            }
         }
-        self.hub.counts.subscribers.fetch_sub(1, Ordering::Relaxed);
+        hub.counts.subscribers.fetch_sub(1, Ordering::Relaxed);
         match std::mem::replace(&mut self.topics, Topics::Several(Box::default())) {
             Topics::One(member) => {
                 run::forget(&member.topic);
-                member.leave(now);
+                hub.note_left(member.leave().as_slice());
             }
-            Topics::Several(members) => members.into_iter().for_each(|member| member.leave(now)),
+            Topics::Several(members) => {
+                let mut left: Vec<_> = members.into_iter().filter_map(Member::leave).collect();
+                // Those that had a message last come last, so that this is still the order in which
+                // they make room.
+                left.sort_by_cached_key(|topic| topic.last_number());
+                hub.note_left(&left);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, task::Waker};
 use bytes::Bytes;
 
 use super::{
+    PublishError,
     batch::Batch,
     clock::Moment,
     dense::Dense,
@@ -12,7 +13,7 @@ use super::{
     limits::Bounds,
     log::Log,
     run::Run,
-    stats::TopicStats,
+    stats::{Counts, TopicStats},
     sync::{AtomicBool, AtomicU64, Mutex, Ordering, RwLock, lock, read, write},
     wake::{Reader, SubscriptionEnd},
 };
@@ -25,13 +26,15 @@ const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
 pub(crate) struct Topic {
     /// Greater than that of every topic before.
     pub(crate) id: u64,
+    /// Where the registry has its record. When the topic is gone, another one has this place.
+    pub(crate) slot: u32,
     pub(crate) name: Arc<str>,
     /// The greatest number that an earlier topic of this name had, or may have had.
     pub(crate) before: u64,
     /// The number of the last message, once it may be read.
     last: AtomicU64,
-    /// When the last message came or the last subscriber left, in milliseconds.
-    quiet_since: AtomicU64,
+    /// The registry has it no longer. Changes under the hub's lock.
+    removed: AtomicBool,
     /// How many messages were delivered to subscriptions that have other topics, or are gone.
     delivered: AtomicU64,
     held: RwLock<Held>,
@@ -47,6 +50,8 @@ struct Members {
     alone: Dense<Arc<Reader>>,
     /// Those that have other topics, or may have. To say it they would have to say it to all of these.
     others: Dense<Arc<Reader>>,
+    /// How many of these subscribe to the topic's name.
+    named_others: usize,
 }
 
 /// What a topic holds.
@@ -67,15 +72,46 @@ pub(crate) struct Member {
 /// Among which members of a topic a subscription is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Side {
+    /// It subscribes to the name of this topic and to nothing else.
     Alone,
-    Others,
+    /// It subscribes to the name of this topic, and to others.
+    Named,
+    /// A pattern of it matches.
+    Pattern,
+}
+
+/// Who reads a topic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Readers {
+    None,
+    /// Only subscriptions by pattern.
+    ByPattern,
+    /// At least one that subscribes to its name.
+    Named,
+}
+
+/// What a topic holds that a client could want.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Contents {
+    Empty,
+    Messages,
+    /// The value of a key, whether the log has its message or not.
+    Keys,
 }
 
 impl Members {
     fn side_mut(&mut self, side: Side) -> &mut Dense<Arc<Reader>> {
         match side {
             Side::Alone => &mut self.alone,
-            Side::Others => &mut self.others,
+            Side::Named | Side::Pattern => &mut self.others,
+        }
+    }
+
+    fn readers(&self) -> Readers {
+        match self.len() {
+            0 => Readers::None,
+            _ if self.alone.is_empty() && self.named_others == 0 => Readers::ByPattern,
+            _ => Readers::Named,
         }
     }
 
@@ -119,18 +155,19 @@ pub(crate) struct Scan {
 impl Topic {
     pub(crate) fn new(
         id: u64,
+        slot: u32,
         name: Arc<str>,
         before: u64,
         max_keys: Option<usize>,
-        now: Moment,
     ) -> Self {
         let keys = max_keys.map(|max| Box::new(Keys::new(max)));
         Self {
             id,
+            slot,
             name,
             before,
             last: AtomicU64::new(0),
-            quiet_since: AtomicU64::new(now.0),
+            removed: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             held: RwLock::new(Held { log: Log::default(), keys }),
             asleep: AtomicBool::new(false),
@@ -148,9 +185,52 @@ impl Topic {
         self.last.fetch_max(number, Ordering::Release);
     }
 
-    /// The number that a later topic of this name has to know.
+    /// The number that a later topic of this name has to know. The last message counts before it
+    /// may be read.
     pub(crate) fn last_ever(&self) -> u64 {
-        self.before.max(self.last())
+        self.before.max(self.last()).max(self.last_number())
+    }
+
+    /// The number of the last message, be it held or not, or zero.
+    pub(crate) fn last_number(&self) -> u64 {
+        read(&self.held).log.last_number()
+    }
+
+    /// Whether the registry has let go of it. Messages that were not read until then are told as a
+    /// gap.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_removed(&self) {
+        self.removed.store(true, Ordering::Release);
+    }
+
+    /// Who reads it. Only under the hub's lock can nobody come meanwhile.
+    pub(crate) fn readers(&self) -> Readers {
+        lock(&self.members).readers()
+    }
+
+    /// What it holds once what has expired is gone.
+    pub(crate) fn contents_at(&self, now: Moment, bounds: &Bounds) -> Contents {
+        let held = read(&self.held);
+        match &held.keys {
+            Some(keys) if keys.len() > 0 => Contents::Keys,
+            _ if held.log.has_messages_at(now, bounds) => Contents::Messages,
+            _ => Contents::Empty,
+        }
+    }
+
+    /// Lets go of all messages and values. Whoever has not read the messages has lost them, and
+    /// finds that out in the log.
+    pub(crate) fn clear(&self) {
+        let mut held = write(&self.held);
+        let log = held.log.take();
+        let dropped = held.log.dropped();
+        let keys = held.keys.as_mut().map(|keys| keys.clear(dropped));
+        drop(held);
+        // Freed without the lock.
+        drop((log, keys));
     }
 
     pub(crate) fn append(
@@ -177,25 +257,32 @@ impl Topic {
         if let Some(keys) = keys {
             keys.dropped(log.dropped());
         }
-        drop(held);
-        self.quiet_since.store(now.0, Ordering::Relaxed);
     }
 
-    /// Lets go of what is too old.
-    pub(crate) fn expire(&self, now: Moment, bounds: &Bounds) {
+    /// Lets go of what is too old. Gives the moments when the first and the last of the rest will
+    /// be; `None` if nothing is left.
+    pub(crate) fn expire(&self, now: Moment, bounds: &Bounds) -> Option<(Moment, Moment)> {
         let mut held = write(&self.held);
         let Held { log, keys } = &mut *held;
         log.expire(now, bounds);
         if let Some(keys) = keys {
             keys.dropped(log.dropped());
         }
+        log.expiries(bounds)
     }
 
-    /// `None` without keys; else whether a value for this key has room, with the limit.
-    pub(crate) fn room_for_key(&self, key: &str) -> Option<Result<(), usize>> {
-        let held = read(&self.held);
-        let keys = held.keys.as_ref()?;
-        Some(if keys.has_room(key) { Ok(()) } else { Err(keys.max()) })
+    /// Whether a message with this key may be published.
+    pub(crate) fn check_key(&self, key: KeyChange<'_>) -> Result<(), PublishError> {
+        if key == KeyChange::None {
+            return Ok(());
+        }
+        match (&read(&self.held).keys, key) {
+            (None, _) => Err(PublishError::NotKeyed),
+            (Some(keys), KeyChange::Set(key)) if !keys.has_room(key) => {
+                Err(PublishError::TooManyKeys { max: keys.max() })
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn is_keyed(&self) -> bool {
@@ -260,7 +347,10 @@ impl Topic {
 
     /// Takes a subscription in.
     pub(crate) fn join(self: &Arc<Self>, reader: &Arc<Reader>, side: Side) -> Member {
-        let handle = lock(&self.members).side_mut(side).insert(Arc::clone(reader));
+        let mut members = lock(&self.members);
+        let handle = members.side_mut(side).insert(Arc::clone(reader));
+        members.named_others += usize::from(side == Side::Named);
+        drop(members);
         Member { topic: Arc::clone(self), handle, side }
     }
 
@@ -277,13 +367,13 @@ impl Topic {
         if self.asleep.swap(false, Ordering::AcqRel) {
             self.wake_side(Side::Alone, Reader::take_waker);
         }
-        self.wake_side(Side::Others, Reader::take_waker);
+        self.wake_side(Side::Pattern, Reader::take_waker);
     }
 
     /// Ends every subscription.
     pub(crate) fn close(&self, end: SubscriptionEnd) {
         self.wake_side(Side::Alone, |reader| reader.close(end));
-        self.wake_side(Side::Others, |reader| reader.close(end));
+        self.wake_side(Side::Pattern, |reader| reader.close(end));
     }
 
     fn wake_side(&self, side: Side, take: impl Fn(&Reader) -> Option<Waker>) {
@@ -308,8 +398,14 @@ impl Topic {
         }
     }
 
-    pub(crate) fn count_delivered(&self) {
-        self.delivered.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_delivered(&self, counts: &Counts) {
+        let delivered = if self.is_removed() { &counts.late_delivered } else { &self.delivered };
+        delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many messages were delivered to subscriptions that are gone.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stats(&self) -> TopicStats {
@@ -332,13 +428,19 @@ impl Topic {
             max_lag: slowest.map_or(0, |cursor| log.behind(cursor).0),
         }
     }
+}
 
-    /// Whether the topic may go: nobody listens, and for `idle` milliseconds nothing has happened. Only under the hub's lock, so that nobody
-    /// joins meanwhile.
-    pub(crate) fn is_idle(&self, now: Moment, idle: u64) -> bool {
-        Moment(self.quiet_since.load(Ordering::Relaxed)).age(now) > idle
-            && lock(&self.members).len() == 0
-            && read(&self.held).keys.as_ref().is_none_or(|keys| keys.len() == 0)
+/// Whether a message with this key may be the first of a topic with so many keys at most, or of one
+/// that is not keyed.
+pub(crate) fn check_first_key(
+    key: KeyChange<'_>,
+    max_keys: Option<usize>,
+) -> Result<(), PublishError> {
+    match (key, max_keys) {
+        (KeyChange::None, _) => Ok(()),
+        (_, None) => Err(PublishError::NotKeyed),
+        (KeyChange::Set(_), Some(0)) => Err(PublishError::TooManyKeys { max: 0 }),
+        _ => Ok(()),
     }
 }
 
@@ -348,15 +450,19 @@ fn lost(dropped: u64, after: u64) -> u64 {
 }
 
 impl Member {
-    /// Takes the subscription out.
-    pub(crate) fn leave(self, now: Moment) {
-        self.topic.quiet_since.fetch_max(now.0, Ordering::Relaxed);
+    /// Takes the subscription out. Gives the topic if this was the last one, or the last one by
+    /// name: the registry then has to hear of it.
+    pub(crate) fn leave(self) -> Option<Arc<Topic>> {
         let mut members = lock(&self.topic.members);
+        let before = members.readers();
         let reader = members.side_mut(self.side).remove(self.handle);
+        members.named_others -= usize::from(self.side == Side::Named);
         if self.side == Side::Alone {
             self.topic.delivered.fetch_add(reader.delivered(), Ordering::Relaxed);
         }
+        let has_changed = members.readers() != before;
         drop(members);
         drop(reader);
+        has_changed.then_some(self.topic)
     }
 }

@@ -1,6 +1,6 @@
 //! The shared half of a subscription: how a publisher reaches it.
 
-use std::task::Waker;
+use std::{collections::VecDeque, task::Waker};
 
 use super::{
     sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering, lock},
@@ -44,11 +44,16 @@ pub(crate) struct Reader {
 struct Slot {
     waker: Option<Waker>,
     /// New topics that match a pattern of the subscription.
-    #[expect(
-        clippy::box_collection,
-        reason = "a third of the size, and few subscriptions have one"
-    )]
-    joined: Option<Box<Vec<Member>>>,
+    joined: Option<Box<Joined>>,
+}
+
+/// What a subscription with patterns is handed.
+#[derive(Debug, Default)]
+pub(crate) struct Joined {
+    pub(crate) members: VecDeque<Member>,
+    /// The greatest number of a topic that was removed before the subscription took it: it has lost
+    /// what was before.
+    pub(crate) lost: u64,
 }
 
 impl Reader {
@@ -120,18 +125,38 @@ impl Reader {
     }
 
     /// Gives the subscription a new topic. It comes before the topic's first number is visible, and so does this flag.
+    ///
+    /// A subscription that does not read holds no more than the topics that there are, up to a
+    /// factor: with each new topic, it is looked whether the two that were handed over first are
+    /// gone.
     pub(crate) fn hand_over(&self, member: Member) {
-        lock(&self.slot).joined.get_or_insert_default().push(member);
+        let mut slot = lock(&self.slot);
+        let joined = slot.joined.get_or_insert_default();
+        let mut gone = [None, None];
+        for gone in &mut gone {
+            let Some(first) = joined.members.pop_front() else { break };
+            if first.topic.is_removed() {
+                joined.lost = joined.lost.max(first.topic.last_number());
+                *gone = Some(first);
+            } else {
+                joined.members.push_back(first);
+            }
+        }
+        joined.members.push_back(member);
         self.has_joined.store(true, Ordering::Release);
+        drop(slot);
+        // A publisher locks the members of a topic before this slot, so they are left without its
+        // lock.
+        gone.into_iter().flatten().for_each(|member| _ = member.leave());
     }
 
-    /// The topics that were handed over.
-    pub(crate) fn take_joined(&self) -> Vec<Member> {
+    /// What was handed over.
+    pub(crate) fn take_joined(&self) -> Joined {
         if !self.has_joined.load(Ordering::Acquire) {
-            return Vec::new();
+            return Joined::default();
         }
         let mut slot = lock(&self.slot);
         self.has_joined.store(false, Ordering::Release);
-        slot.joined.take().map_or_else(Vec::new, |joined| *joined)
+        slot.joined.take().map_or_else(Joined::default, |joined| *joined)
     }
 }

@@ -15,6 +15,8 @@ mod hub_runs;
 mod hub_stats;
 #[cfg(feature = "hub")]
 mod hub_threads;
+#[cfg(feature = "hub")]
+mod hub_topics;
 mod linear;
 mod naive;
 mod round_trip;

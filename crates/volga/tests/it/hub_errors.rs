@@ -5,7 +5,7 @@ use volga::{
     App,
     di::Dc,
     error::Error,
-    http::sse::{Hub, Message, Resume},
+    http::sse::{Hub, Message, Resume, TopicCreation},
     ok, sse,
     test::TestClient,
 };
@@ -35,6 +35,7 @@ fn client(hub: Hub) -> TestClient {
 #[tokio::test]
 async fn a_refusal_has_the_status_of_whose_fault_it_is() {
     let hub = Hub::builder().max_topics(1).max_message_bytes(64).build();
+    hub.create_topic("a").unwrap();
     let client = client(hub.clone());
     for (path, status) in [
         ("/read/a", 200),
@@ -47,7 +48,6 @@ async fn a_refusal_has_the_status_of_whose_fault_it_is() {
         ("/say/event%0Adata:forged", 400),
         ("/say/a-name-that-is-far-too-long-for-an-event-of-at-most-64-bytes-in-all", 413),
     ] {
-        // The stream is dropped at once; its topic stays.
         let response = client.get(path).send().await;
         assert_eq!(response.status(), status, "{path}");
     }
@@ -55,6 +55,18 @@ async fn a_refusal_has_the_status_of_whose_fault_it_is() {
     for path in ["/read/a", "/publish/a"] {
         client.get(path).send().await.assert_status(503);
     }
+}
+
+#[tokio::test]
+async fn a_topic_that_may_not_be_created_here_is_not_found() {
+    for (creation, publish) in [(TopicCreation::OnPublish, 200), (TopicCreation::Explicit, 404)] {
+        let client = client(Hub::builder().topic_creation(creation).build());
+        client.get("/read/a").send().await.assert_status(404);
+        client.get("/publish/a").send().await.assert_status(publish);
+    }
+    let hub = Hub::builder().max_topics(0).build();
+    assert_eq!(Error::from(hub.create_topic("a").unwrap_err()).status(), 503);
+    assert_eq!(Error::from(hub.create_topic("*").unwrap_err()).status(), 400);
 }
 
 #[test]

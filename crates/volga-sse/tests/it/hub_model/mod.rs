@@ -4,6 +4,7 @@
 
 mod connection;
 mod oracle;
+mod topics;
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -13,9 +14,12 @@ use oracle::{
     TOPIC_IDLE, is_keyed,
 };
 use tokio::time::advance;
+use topics::Refusal;
 use volga_sse::{
     Message, Position,
-    hub::{Hub, Policy, PublishError, SubscribeError, SubscriptionEnd},
+    hub::{
+        CreateTopicError, Hub, Policy, PublishError, SubscribeError, SubscriptionEnd, TopicCreation,
+    },
 };
 
 const RUNS: u64 = 200;
@@ -97,7 +101,14 @@ async fn what_is_received_is_what_was_sent_or_a_gap_covers_what_is_missing() {
 
 impl Run {
     fn new(seed: u64) -> Self {
+        let creation = [
+            TopicCreation::OnUse,
+            TopicCreation::OnUse,
+            TopicCreation::OnPublish,
+            TopicCreation::Explicit,
+        ][(seed % 4) as usize];
         let hub = Hub::builder()
+            .topic_creation(creation)
             .max_messages(MAX_MESSAGES)
             .max_bytes(MAX_BYTES)
             .max_age(Duration::from_millis(MAX_AGE))
@@ -107,7 +118,8 @@ impl Run {
             .expect("a pattern")
             .build();
         let clients = Vec::new();
-        Self { hub, oracle: Oracle::default(), random: Random(seed), clients, is_closed: false }
+        let oracle = Oracle::new(creation);
+        Self { hub, oracle, random: Random(seed), clients, is_closed: false }
     }
 
     async fn run(mut self) {
@@ -117,6 +129,7 @@ impl Run {
         }
         for _ in 0..STEPS {
             self.step().await;
+            self.check_topics();
         }
         for client in 0..CLIENTS {
             self.connect(client);
@@ -132,11 +145,11 @@ impl Run {
 
     async fn step(&mut self) {
         let client = self.random.below(CLIENTS);
-        match self.random.below(20) {
+        match self.random.below(22) {
             0..8 => self.publish(),
             8 => (0..self.random.below(3 * MAX_MESSAGES)).for_each(|_| self.publish()),
             9..11 => self.connect(client),
-            11 => self.clients[client].connection = None,
+            11 => self.leave(client),
             12..14 => {
                 let most = self.random.below(6);
                 self.read(client, most);
@@ -144,8 +157,10 @@ impl Run {
             14..17 => self.read(client, usize::MAX),
             17 => self.replace(client),
             18 => self.close_identity(),
+            19 => self.create_topic(),
+            20 if self.random.below(3) == 0 => self.remove_topic(),
             _ => {
-                let time = self.random.pick(&[10, 1_000, 4_000, 20_000]);
+                let time = self.random.pick(&[1, 10, 1_000, 4_000, 20_000]);
                 self.oracle.now += time;
                 advance(Duration::from_millis(time)).await;
             }
@@ -168,20 +183,58 @@ impl Run {
             Change::Set(key) => self.hub.publish_keyed(topic, key, message.clone()),
             Change::Remove(key) => self.hub.remove_key(topic, key, message.clone()),
         };
-        match position {
+        let (last, now) = (self.oracle.last(), self.oracle.now);
+        let expect = self.oracle.topics.publish(topic, change, last, now);
+        let refusal = match position {
             Ok(position) => {
                 assert_eq!(position.number(), number);
                 let bytes = message.encode_at(position).expect("valid").len();
                 self.oracle.sent.push(Sent { topic, change, bytes, at: self.oracle.now });
+                Ok(())
             }
-            Err(PublishError::TooManyTopics { max: MAX_TOPICS }) => {}
-            Err(PublishError::TooManyKeys { max: MAX_KEYS }) => {
-                let values = self.oracle.values(topic, self.oracle.last());
-                assert_eq!(values.len(), MAX_KEYS);
-                assert!(values.iter().all(|(other, _)| *other != key));
-            }
+            Err(PublishError::TooManyTopics { max: MAX_TOPICS }) => Err(Refusal::Full),
+            Err(PublishError::UnknownTopic { .. }) => Err(Refusal::Unknown),
+            Err(PublishError::TooManyKeys { max: MAX_KEYS }) => Err(Refusal::Keys),
             Err(error) => panic!("{error:?}"),
+        };
+        assert_eq!(refusal, expect, "{topic} {change:?}");
+        self.check_topics();
+    }
+
+    fn check_topics(&mut self) {
+        let (last, now) = (self.oracle.last(), self.oracle.now);
+        self.oracle.topics.check(&self.hub.topics(), last, now);
+        assert_eq!(self.hub.stats().evicted, self.oracle.topics.evicted);
+    }
+
+    fn create_topic(&mut self) {
+        let topic = self.random.pick(&TOPICS);
+        let (last, now) = (self.oracle.last(), self.oracle.now);
+        let expect = self.oracle.topics.create_topic(topic, last, now);
+        let created = self.hub.create_topic(topic).map_err(|error| match error {
+            CreateTopicError::TooManyTopics { max: MAX_TOPICS } => Refusal::Full,
+            error => panic!("{error:?}"),
+        });
+        assert_eq!(created, expect);
+    }
+
+    fn remove_topic(&mut self) {
+        let topic = self.random.pick(&TOPICS);
+        let (last, now) = (self.oracle.last(), self.oracle.now);
+        let expect = self.oracle.topics.remove_topic(topic, last, now);
+        assert_eq!(self.hub.remove_topic(topic), expect);
+    }
+
+    fn leave(&mut self, client: usize) {
+        if self.clients[client].connection.take().is_some() {
+            self.left(client);
         }
+    }
+
+    fn left(&mut self, client: usize) {
+        let (last, now) = (self.oracle.last(), self.oracle.now);
+        self.oracle.topics.leave(client, last, now);
+        self.check_topics();
     }
 
     /// Somebody who has never been here.
@@ -201,6 +254,7 @@ impl Run {
     }
 
     fn replace(&mut self, client: usize) {
+        self.leave(client);
         let knowledge = self.stranger();
         self.clients[client] = Client { knowledge, connection: None, last_event_id: None };
     }
@@ -227,11 +281,16 @@ impl Run {
         } else {
             (subscribe.history(knowledge.history).open(), 0)
         };
-        let subscription = match opened {
-            Ok(subscription) => subscription,
-            Err(SubscribeError::TooManyTopics { max: MAX_TOPICS }) => return,
+        let (last, now) = (self.oracle.last(), self.oracle.now);
+        let expect = self.oracle.topics.subscribe(client, &knowledge.filters, last, now);
+        let refusal = match &opened {
+            Ok(_) => Ok(()),
+            Err(SubscribeError::TooManyTopics { max: MAX_TOPICS }) => Err(Refusal::Full),
+            Err(SubscribeError::UnknownTopic { .. }) => Err(Refusal::Unknown),
             Err(error) => panic!("{error:?}"),
         };
+        assert_eq!(refusal, expect, "{:?}", knowledge.filters);
+        let Ok(subscription) = opened else { return };
         if is_wrong {
             *last_event_id = None;
             knowledge.forget();
@@ -245,6 +304,7 @@ impl Run {
         }
         let open = self.random.pick(&[Connection::deliveries, Connection::body]);
         *connection = Some(Connected { connection: open(subscription), identity, passed });
+        self.check_topics();
     }
 
     /// Lets a client read so many deliveries, or all that there are.
@@ -295,6 +355,9 @@ impl Run {
                         assert!(matches!(knowledge.policy, Policy::Close { .. }));
                     }
                     *connection = None;
+                    if !is_closed {
+                        self.left(client);
+                    }
                     return;
                 }
                 None => {
@@ -309,7 +372,8 @@ impl Run {
         let identity = self.random.below(3);
         let closed = self.hub.close_identity(&format!("user-{identity}"));
         let mut count = 0;
-        for client in &mut self.clients {
+        for index in 0..CLIENTS {
+            let client = &mut self.clients[index];
             if let Some(mut connected) =
                 client.connection.take_if(|connected| connected.identity == identity)
             {
@@ -320,6 +384,8 @@ impl Run {
                 assert!(
                     matches!(end, Some(Received::End(end)) if end.is_none_or(|_| end == reason))
                 );
+                drop(connected);
+                self.left(index);
             }
         }
         assert_eq!(closed, count);

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use volga_sse::hub::Policy;
+use volga_sse::hub::{Policy, TopicCreation};
+
+use super::topics::Topics;
 
 /// The bounds of the hub under test: small, so that they are reached.
 pub(crate) const MAX_MESSAGES: usize = 12;
 pub(crate) const MAX_BYTES: usize = 600;
 pub(crate) const MAX_AGE: u64 = 10_000;
-pub(crate) const TOPIC_IDLE: u64 = 15_000;
+pub(crate) const TOPIC_IDLE: u64 = 6_000;
 pub(crate) const MAX_TOPICS: usize = 7;
 pub(crate) const MAX_KEYS: usize = 3;
 
@@ -28,10 +30,11 @@ pub(crate) struct Sent {
 }
 
 /// Everything that was ever sent; the message with number n stands at n - 1.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Oracle {
     pub(crate) sent: Vec<Sent>,
     pub(crate) now: u64,
+    pub(crate) topics: Topics,
 }
 
 pub(crate) fn is_keyed(topic: &str) -> bool {
@@ -54,6 +57,10 @@ pub(crate) fn matches(filters: &[&str], topic: &str) -> bool {
 }
 
 impl Oracle {
+    pub(crate) fn new(creation: TopicCreation) -> Self {
+        Self { sent: Vec::new(), now: 0, topics: Topics::new(creation) }
+    }
+
     pub(crate) fn last(&self) -> u64 {
         self.sent.len() as u64
     }
@@ -74,7 +81,7 @@ impl Oracle {
         later.len() >= MAX_MESSAGES
             || bytes + sent.bytes > MAX_BYTES
             || self.now - sent.at > MAX_AGE
-            || self.now - sent.at > TOPIC_IDLE
+            || self.topics.is_removed(sent.topic, number)
     }
 
     /// The number of the newest value of each key of a topic, as of some number.
@@ -82,7 +89,7 @@ impl Oracle {
         let mut values: Vec<(&'static str, u64)> = Vec::new();
         for (number, sent) in (1..=through).zip(&self.sent) {
             if let (true, Change::Set(key) | Change::Remove(key)) =
-                (sent.topic == topic, sent.change)
+                (sent.topic == topic && !self.topics.is_removed(topic, number), sent.change)
             {
                 values.retain(|(other, _)| *other != key);
                 if sent.change == Change::Set(key) {
@@ -93,16 +100,18 @@ impl Oracle {
         values
     }
 
-    /// Whether a later message says something else of the same key.
+    /// Whether a later message says something else of the same key, or the value went with its
+    /// topic.
     pub(crate) fn is_replaced(&self, number: u64) -> bool {
         let sent = self.get(number);
         let Change::Set(key) = sent.change else {
             return false;
         };
-        self.later(number).any(|other| {
-            other.topic == sent.topic
-                && matches!(other.change, Change::Set(k) | Change::Remove(k) if k == key)
-        })
+        self.topics.is_removed(sent.topic, number)
+            || self.later(number).any(|other| {
+                other.topic == sent.topic
+                    && matches!(other.change, Change::Set(k) | Change::Remove(k) if k == key)
+            })
     }
 }
 
@@ -190,7 +199,8 @@ impl Knowledge {
             let sent = oracle.get(*number);
             let conflated = self.policy == Policy::Latest
                 && is_keyed(sent.topic)
-                && matches!(sent.change, Change::Set(_));
+                && matches!(sent.change, Change::Set(_))
+                && !oracle.topics.is_removed(sent.topic, *number);
             self.is_owed(oracle, *number)
                 && !self.received.contains(number)
                 && oracle.may_be_gone(*number)
