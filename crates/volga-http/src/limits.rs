@@ -162,13 +162,23 @@ pub(crate) const SETTINGS_AT_ONCE: usize = 32;
 /// How many frames of each long-lived body one turn of its connection takes, if it always has more.
 pub(crate) const ROUNDS_PER_TURN: usize = 4;
 
-/// How many requests that a client has sent ahead of their responses one turn of its connection
+/// How many requests that a client has sent ahead of their responses one turn of an HTTP/1 connection
 /// begins, about.
 pub(crate) const REQUESTS_PER_TURN: usize = 64;
 
-/// How many bytes one turn of an HTTP/2 connection reads, about. Frames may be so small that others
-/// on the thread would wait for long.
+/// How many frames one turn of an HTTP/2 connection reads. The smallest have nine bytes, so without
+/// this bound a client that floods the server would make the others on the thread wait for long.
+pub(crate) const TURN_FRAMES: usize = 256;
+
+/// How many bytes one turn of an HTTP/2 connection reads, about.
 pub(crate) const TURN_READ_BYTES: usize = 128 * 1024;
+
+/// How many requests one turn of an HTTP/2 connection begins, about.
+pub(crate) const TURN_REQUESTS: usize = 32;
+
+/// How many bytes are discarded of what a client still sends that was refused with GOAWAY. Who floods
+/// the server sends more, and reading all of that would be what it wants.
+pub(crate) const LINGER_BYTES_AFTER_GOAWAY: usize = 128 * 1024;
 
 /// How many tasks the requests of an HTTP/2 connection are at most. More than there may be streams,
 /// because the task of an abandoned request is there until it has run once more.

@@ -52,6 +52,7 @@ use crate::exchange::service::{HttpService, Requests};
 use crate::io::linger::linger;
 use crate::io::stall::Stall;
 use crate::io::transport::Transport;
+use crate::limits::LINGER_BYTES;
 
 /// What all HTTP/1 connections of a server have in common.
 #[derive(Debug)]
@@ -180,7 +181,7 @@ impl Http1 {
 
     /// Closes a connection whose client may still be sending.
     pub(crate) async fn linger<I: Transport>(&self, io: I) {
-        linger(Stall::new(io, self.write_stall_timeout)).await;
+        linger(Stall::new(io, self.write_stall_timeout), LINGER_BYTES).await;
     }
 }
 

@@ -100,7 +100,9 @@ impl<I> H2Transport<I> {
 
     /// Begins a turn: `h2` may read as much as one turn reads.
     pub(super) fn start_turn(&self) {
-        self.lock().left = TURN_READ_BYTES;
+        let mut shared = self.lock();
+        shared.left = TURN_READ_BYTES;
+        shared.frames.start_turn();
     }
 
     /// Lets `h2` read this many more heads. Where there are none too many, this changes nothing.
@@ -110,7 +112,7 @@ impl<I> H2Transport<I> {
 
     /// Whether this turn has read what one turn reads.
     pub(super) fn is_turn_over(&self) -> bool {
-        self.lock().left == 0
+        self.lock().frames.is_turn_over()
     }
 
     /// The transport, once this is its only owner.
@@ -208,7 +210,7 @@ impl<I: AsyncRead + Unpin> Shared<I> {
                 continue;
             }
             if self.left == 0 {
-                self.frames.stop();
+                self.frames.end_turn();
             }
             if self.frames.has_stopped() {
                 if !self.socket.is_full() {

@@ -59,9 +59,9 @@ use crate::exchange::service::{HttpService, Requests};
 use crate::io::linger::linger;
 use crate::io::stall::Stall;
 use crate::limits::{
-    CONNECTION_WINDOW, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE, LINGER_TIME, MAX_ERROR_RESETS,
-    MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS, MAX_STREAMS, REQUESTS_PER_TURN,
-    ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW,
+    CONNECTION_WINDOW, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE, LINGER_BYTES_AFTER_GOAWAY,
+    LINGER_TIME, MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS,
+    MAX_STREAMS, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, TURN_REQUESTS,
 };
 
 /// The settings of a connection.
@@ -130,7 +130,7 @@ pub(crate) async fn serve<I, S>(
     if let Some(io) = io {
         // Closed now, the socket would be reset because of what the client still sends, and the
         // client might not read why.
-        linger(io).await;
+        linger(io, LINGER_BYTES_AFTER_GOAWAY).await;
     }
 }
 
@@ -224,7 +224,7 @@ where
             if self.pay(news.starts).is_err() {
                 return Poll::Ready(End::TooManyResets);
             }
-            let is_over = accepted >= REQUESTS_PER_TURN || self.wire.is_turn_over() || !has_room;
+            let is_over = accepted >= TURN_REQUESTS || self.wire.is_turn_over() || !has_room;
             if !self.wire.has_stopped() || self.socket.is_full() || is_over {
                 break;
             }

@@ -12,12 +12,12 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::limits::{LINGER_BYTES, LINGER_PAUSE, LINGER_READ, LINGER_TIME};
+use crate::limits::{LINGER_PAUSE, LINGER_READ, LINGER_TIME};
 
-/// Closes a transport whose client may still be sending.
-pub(crate) async fn linger<I: AsyncRead + AsyncWrite + Unpin>(mut io: I) {
+/// Closes a transport whose client may still be sending. At most `bytes` of that are read.
+pub(crate) async fn linger<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, bytes: usize) {
     if io.shutdown().await.is_ok() {
-        let mut wait = Wait::new();
+        let mut wait = Wait::new(bytes);
         poll_fn(|cx| wait.poll(&mut io, cx)).await;
     }
 }
@@ -31,9 +31,9 @@ struct Wait {
 }
 
 impl Wait {
-    fn new() -> Self {
+    fn new(bytes: usize) -> Self {
         let end = Instant::now() + LINGER_TIME;
-        Self { end, bytes: LINGER_BYTES, timer: Box::pin(sleep(LINGER_PAUSE)) }
+        Self { end, bytes, timer: Box::pin(sleep(LINGER_PAUSE)) }
     }
 
     /// Discards what comes, until the end or a bound.
@@ -65,6 +65,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
     use super::*;
+    use crate::limits::LINGER_BYTES;
 
     /// Closes a transport while `client` does what it does, and tells how long that took.
     async fn close<F>(client: impl FnOnce(DuplexStream) -> F) -> Duration
@@ -75,7 +76,7 @@ mod tests {
         let (there, here) = duplex(1024);
         let client = tokio::spawn(client(there));
         let start = Instant::now();
-        linger(here).await;
+        linger(here, LINGER_BYTES).await;
         let time = start.elapsed();
         client.abort();
         time

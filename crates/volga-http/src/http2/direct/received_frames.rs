@@ -11,7 +11,7 @@
 
 use super::windows::{Place, Windows};
 use crate::limits::{
-    FRAME_BYTES, HEADS_AT_ONCE, MAX_PENDING_RESETS, RESETS_AT_ONCE, SETTINGS_AT_ONCE,
+    FRAME_BYTES, HEADS_AT_ONCE, MAX_PENDING_RESETS, RESETS_AT_ONCE, SETTINGS_AT_ONCE, TURN_FRAMES,
 };
 
 // The types of frames (RFC 9113, section 6).
@@ -74,6 +74,8 @@ impl Head {
 #[derive(Debug)]
 pub(in crate::http2) struct ReceivedFrames {
     heads_left: usize,
+    /// How many frames this turn of the connection may still read.
+    frames_left: usize,
     /// There was a frame too many since the last were allowed.
     has_stopped: bool,
     /// How many bytes are left of the preface, or of a payload.
@@ -90,6 +92,7 @@ impl ReceivedFrames {
     pub(in crate::http2) fn new() -> Self {
         Self {
             heads_left: HEADS_AT_ONCE,
+            frames_left: TURN_FRAMES,
             has_stopped: false,
             skip: PREFACE_BYTES,
             is_in_head: false,
@@ -104,9 +107,20 @@ impl ReceivedFrames {
         self.has_stopped = false;
     }
 
-    /// Nothing more passes until the next frames are [allowed](Self::allow).
-    pub(in crate::http2) fn stop(&mut self) {
+    /// Begins a turn of the connection, which reads a bounded number of frames.
+    pub(in crate::http2) fn start_turn(&mut self) {
+        self.frames_left = TURN_FRAMES;
+    }
+
+    /// This turn has read enough. Nothing more passes until the next one begins.
+    pub(in crate::http2) fn end_turn(&mut self) {
+        self.frames_left = 0;
         self.has_stopped = true;
+    }
+
+    /// Whether this turn has read what one turn reads.
+    pub(in crate::http2) fn is_turn_over(&self) -> bool {
+        self.frames_left == 0
     }
 
     /// Whether there was a frame too many since the last were allowed. Whoever does not read is not stopped, whatever there is.
@@ -179,6 +193,10 @@ impl ReceivedFrames {
             return Some(Passed::Kept(skipped));
         }
         let head = Head::read(bytes.first_chunk()?);
+        if self.frames_left == 0 {
+            self.has_stopped = true;
+            return None;
+        }
         let is_whole_needed = matches!(head.kind, RST_STREAM | SETTINGS | WINDOW_UPDATE);
         if !is_whole_needed || head.length > FRAME_BYTES || self.is_in_head {
             // `h2` makes an error of a frame that is too large or interrupts a head.
@@ -186,6 +204,7 @@ impl ReceivedFrames {
                 return None;
             }
             self.skip = head.length;
+            self.frames_left -= 1;
             return Some(Passed::Kept(HEAD_BYTES));
         }
         let length = HEAD_BYTES + head.length;
@@ -199,6 +218,7 @@ impl ReceivedFrames {
                         windows.grant_stream(head.stream, increment)
                     };
                     if told == 0 {
+                        self.frames_left -= 1;
                         return Some(Passed::Dropped(length));
                     }
                     payload.copy_from_slice(&told.to_be_bytes());
@@ -227,6 +247,7 @@ impl ReceivedFrames {
             }
             _ => {}
         }
+        self.frames_left -= 1;
         Some(Passed::Kept(length))
     }
 
@@ -415,7 +436,7 @@ mod tests {
         let streams = (1..).step_by(2).take(RESETS_AT_ONCE + 1);
         let mut client = Client::new();
         streams.clone().for_each(|stream| client.windows.open(stream));
-        let unknown = reset(9_999).repeat(10 * RESETS_AT_ONCE);
+        let unknown = reset(9_999).repeat(3 * RESETS_AT_ONCE);
         let resets: Vec<u8> = streams.flat_map(reset).collect();
         let sent = [&[0; PREFACE_BYTES][..], &unknown, &resets].concat();
         assert_eq!(sent.len() - client.send(&sent), reset(1).len());
@@ -425,6 +446,22 @@ mod tests {
         assert_eq!(client.frames.take_resets().len(), RESETS_AT_ONCE);
         assert_eq!(client.send(&[]), reset(1).len());
         assert!(!client.frames.has_stopped());
+    }
+
+    #[test]
+    fn one_turn_reads_so_many_frames_of_any_kind_and_the_next_one_goes_on() {
+        for (kind, length) in [(DATA, 0), (DATA, 9), (6, 8), (RST_STREAM, 4), (WINDOW_UPDATE, 4)] {
+            let mut client = Client::new();
+            client.send(&[0; PREFACE_BYTES]);
+            let before = client.frames.frames_left;
+            client.send(&frame(kind, length).repeat(2 * TURN_FRAMES));
+            assert_eq!((before, client.frames.frames_left), (TURN_FRAMES, 0));
+            assert!(client.frames.has_stopped() && client.frames.is_turn_over());
+            client.frames.start_turn();
+            client.frames.allow(HEADS_AT_ONCE);
+            client.send(&[]);
+            assert_eq!(client.passed, client.bytes.len(), "all of the second half");
+        }
     }
 
     #[test]

@@ -583,7 +583,15 @@ mod tests {
         /// The initial windows that are acknowledged: the client's and the one that `h2` was told.
         initial: (i64, i64),
         announced: VecDeque<(u32, u32)>,
+        /// What `h2` reads after the settings before it: grants, and further settings.
+        unread: VecDeque<Unread>,
         in_h2: VecDeque<(u32, i64)>,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Unread {
+        Grant(u32, i64),
+        Initial(i64),
     }
 
     impl Model {
@@ -597,6 +605,7 @@ mod tests {
                 newest: 0,
                 initial: (first, first),
                 announced: VecDeque::new(),
+                unread: VecDeque::new(),
                 in_h2: VecDeque::new(),
             }
         }
@@ -646,14 +655,13 @@ mod tests {
                     let Some(id) = self.at(at) else { return };
                     let room = (i64::from(LARGEST) - self.widest(id)).max(0);
                     let more = more.min(room as u32);
+                    if more == 0 {
+                        return;
+                    }
                     *self.client.streams.get_mut(&id).expect("it is open") += i64::from(more);
                     let told = i64::from(self.windows.grant_stream(id, more));
-                    let seen = self.h2.streams.get_mut(&id).expect("it is open");
-                    *seen += told;
-                    // `h2` applies what was announced before it reads this.
-                    let latest = self.announced.back().map_or(self.initial.1, |x| i64::from(x.1));
-                    let after = *seen + self.held(id) + latest - self.initial.1;
-                    assert!(told == 0 || after <= i64::from(LARGEST), "too wide");
+                    self.unread.push_back(Unread::Grant(id, told));
+                    self.read_grants();
                 }
                 Act::Settings(value) => {
                     let room = |id: &u32| i64::from(LARGEST) - (self.widest(*id) - self.latest());
@@ -661,15 +669,20 @@ mod tests {
                     let value = i64::from(value).min(most).max(0) as u32;
                     let told = self.windows.announce(Some(value)).unwrap_or(value);
                     self.announced.push_back((value, told));
+                    self.unread.push_back(Unread::Initial(i64::from(told)));
                 }
                 Act::Acknowledge => {
                     let Some((client, h2)) = self.announced.pop_front() else { return };
                     self.windows.acknowledge();
                     let change = i64::from(client) - self.initial.0;
                     self.client.streams.values_mut().for_each(|window| *window += change);
+                    let read = self.unread.pop_front();
+                    assert!(matches!(read, Some(Unread::Initial(told)) if told == i64::from(h2)));
                     let change = i64::from(h2) - self.initial.1;
                     self.h2.streams.values_mut().for_each(|window| *window += change);
                     self.initial = (i64::from(client), i64::from(h2));
+                    self.check();
+                    self.read_grants();
                 }
                 Act::Send(at, bytes) => {
                     let Some(id) = self.at(at) else { return };
@@ -686,7 +699,26 @@ mod tests {
                     self.windows.written(id, sent as u32);
                 }
             }
+            self.check();
+        }
+
+        /// `h2` keeps in a stream's window what it has of the stream and has not written.
+        fn check(&self) {
             self.h2.check();
+            for (id, window) in &self.h2.streams {
+                assert!(window + self.held(*id) <= i64::from(LARGEST), "too wide");
+            }
+        }
+
+        /// `h2` reads the grants up to the next settings.
+        fn read_grants(&mut self) {
+            while let Some(Unread::Grant(id, told)) = self.unread.front().copied() {
+                self.unread.pop_front();
+                if let Some(window) = self.h2.streams.get_mut(&id) {
+                    *window += told;
+                    self.check();
+                }
+            }
         }
 
         fn send_via_h2(&mut self, id: u32, wanted: i64) {
