@@ -75,6 +75,8 @@ pub use drain::signal::shutdown_signal;
 pub use exchange::long_lived::LongLived;
 pub use exchange::request_body::{RequestBody, RequestBodyError};
 pub use exchange::service::HttpService;
+pub use io::byte_stream::ByteStream;
+pub use listen::accept_streams::AcceptStreams;
 pub use listen::bind::bind;
 pub use listen::bind_target::BindTarget;
 pub use listen::counts::ConnectionCounts;

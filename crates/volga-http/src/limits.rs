@@ -3,6 +3,7 @@
 //! | bound | default | when it is reached |
 //! |---|---|---|
 //! | [`DEFAULT_HEADER_READ_TIMEOUT`] | 10 s | the connection is closed |
+//! | [`DEFAULT_HANDSHAKE_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | a client that reads nothing is closed; HTTP/2: a stream whose window stays shut is reset |
 //! | [`DEFAULT_DRAIN_DEADLINE`] | 10 s | what still runs is cut |
 //! | [`DEFAULT_MAX_CONNECTIONS`] | 100,000 | a further connection is closed at once |
@@ -38,6 +39,9 @@ use std::time::Duration;
 ///
 /// It is also how long an HTTP/1 connection may idle between two requests.
 pub const DEFAULT_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the [handshake](crate::Listener::with_handshake) of a connection may take: 10 seconds.
+pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may take no byte of what waits to be sent to it: 30 seconds.
 ///

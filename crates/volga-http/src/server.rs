@@ -18,14 +18,14 @@ use crate::drain::progress::{Drained, Progress};
 use crate::exchange::service::{HttpService, Requests};
 use crate::io::socket::Socket;
 use crate::limits::{
-    CUT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_HEADER_READ_TIMEOUT,
-    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, DEFAULT_WRITE_STALL_TIMEOUT,
-    LONGEST_WAIT,
+    CUT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_HANDSHAKE_TIMEOUT,
+    DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
+    DEFAULT_WRITE_STALL_TIMEOUT, LONGEST_WAIT,
 };
 use crate::listen::accept::Acceptor;
 use crate::listen::admission::{Admission, Bounds, Reached};
 use crate::listen::counts::ConnectionCounts;
-use crate::listen::listener::{Accepted, Listener};
+use crate::listen::listener::{AcceptedStream, Listener};
 use crate::listen::tcp_keepalive::Probes;
 
 /// Serves any tower service over TCP and Unix-domain sockets: HTTP/1.1, and HTTP/2 with prior knowledge, on the same port.
@@ -40,6 +40,7 @@ pub struct Server {
     dead_client_timeout: Duration,
     bounds: Bounds,
     http2_direct_data: bool,
+    handshake_timeout: Duration,
     drain_deadline: Duration,
     drain: Drain,
     counts: ConnectionCounts,
@@ -57,6 +58,7 @@ impl Server {
                 per_address: DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
             },
             http2_direct_data: true,
+            handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
             drain_deadline: DEFAULT_DRAIN_DEADLINE,
             drain: Drain::new(),
             counts: ConnectionCounts::default(),
@@ -107,6 +109,13 @@ impl Server {
     /// Not for servers behind a proxy, where all connections are the proxy's. Those of Unix-domain sockets have no address and are not counted by it.
     pub fn max_connections_per_address(mut self, count: usize) -> Self {
         self.bounds.per_address = count;
+        self
+    }
+
+    /// Sets how long the [handshake](Listener::with_handshake) of a connection may take; then the
+    /// connection is closed. The default is [`DEFAULT_HANDSHAKE_TIMEOUT`]; a year is the most.
+    pub fn handshake_timeout(mut self, time: Duration) -> Self {
+        self.handshake_timeout = time.min(LONGEST_WAIT);
         self
     }
 
@@ -233,10 +242,11 @@ impl Server {
             self.header_read_timeout,
             self.write_stall_timeout,
             self.http2_direct_data,
+            self.handshake_timeout,
             self.drain.clone(),
             alive.clone(),
         );
-        let mut stages = ConnectionTasks::new(connections, requests, alive);
+        let mut tasks = ConnectionTasks::new(connections, requests, alive);
         let mut started = pin!(self.drain.started());
 
         let drained = loop {
@@ -249,9 +259,9 @@ impl Server {
                     acceptor.close();
                 }
                 accepted = acceptor.accept() => match accepted {
-                    Some(accepted) => match admit(accepted, &admission, counted.open()) {
+                    Some(accepted) => match admit(accepted.stream, &admission, counted.open()) {
                         Ok((socket, info)) => {
-                            stages.open(socket, info);
+                            tasks.open(socket, info, accepted.handshake);
                             progress.opened();
                             counted.opened();
                         }
@@ -260,7 +270,7 @@ impl Server {
                     },
                     None => progress.stopped_listening(),
                 },
-                Some(()) = stages.closed() => {
+                Some(()) = tasks.closed() => {
                     progress.closed();
                     counted.closed();
                 }
@@ -268,7 +278,7 @@ impl Server {
             }
         };
 
-        drop(stages);
+        drop(tasks);
         // The result is the same when the time is up: what blocks its thread cannot be ended from outside.
         let _ = timeout(CUT_GRACE, gone.wait()).await;
         drained
@@ -296,13 +306,13 @@ impl From<Reached> for Closed {
 
 /// A connection that is served beside those that are `open`. What is not is closed by being dropped.
 fn admit(
-    accepted: Accepted,
+    accepted: AcceptedStream,
     admission: &Admission,
     open: usize,
 ) -> Result<(Socket, ConnectionInfo), Closed> {
     admission.admit(open)?;
     match accepted {
-        Accepted::Tcp { stream, peer, local } => {
+        AcceptedStream::Tcp { stream, peer, local } => {
             let place = admission.place(network(peer))?;
             let local = local.map_or_else(|| stream.local_addr(), Ok).map_err(|_| Closed::Gone)?;
             // Elsewhere each socket has it from its listener.
@@ -315,7 +325,14 @@ fn admit(
             Ok((socket, ConnectionInfo::tcp(peer, local)))
         }
         #[cfg(unix)]
-        Accepted::Unix(stream) => Ok((Socket::Unix(Box::new(stream)), ConnectionInfo::new())),
+        AcceptedStream::Unix(stream) => Ok((Socket::Unix(Box::new(stream)), ConnectionInfo::new())),
+        AcceptedStream::Custom(stream, info) => {
+            let place = match info.peer_network() {
+                Some(network) => admission.place(network)?,
+                None => None,
+            };
+            Ok((Socket::custom(stream, info.clone(), place), info))
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
+use crate::connection::handshake::Handshake;
 use crate::connection::info::ConnectionInfo;
+use crate::connection::preface::Protocol;
 use crate::connection::serve::Connections;
 use crate::connection::task_tokens::Alive;
 use crate::exchange::service::{HttpService, Requests};
@@ -34,11 +36,24 @@ where
         Self { tasks: JoinSet::new(), connections: Arc::new(connections), requests, alive }
     }
 
-    /// Begins a connection.
-    pub(crate) fn open(&mut self, io: Socket, info: ConnectionInfo) {
+    /// Begins a connection, with its handshake if it has one.
+    pub(crate) fn open(&mut self, io: Socket, info: ConnectionInfo, handshake: Option<Handshake>) {
+        let Some(handshake) = handshake else { return self.serve(io, info) };
+        let connections = Arc::clone(&self.connections);
+        self.spawn(async move {
+            match connections.shake(handshake, io, info).await {
+                Some((io, info)) => Next::Serve(io, info),
+                None => Next::Closed,
+            }
+        });
+    }
+
+    /// Lets a connection begin with its requests.
+    fn serve(&mut self, io: Socket, info: ConnectionInfo) {
+        let protocol = info.alpn().and_then(Protocol::from_alpn);
         let requests = (self.requests)(info);
         let connections = Arc::clone(&self.connections);
-        self.spawn(async move { connections.serve(io, requests).await });
+        self.spawn(async move { connections.serve(io, protocol, requests).await });
     }
 
     /// Waits for the end of a connection, and takes the others from stage to stage. `None` if there is no connection.
@@ -58,6 +73,7 @@ where
     fn go_on(&mut self, next: Next<Socket, S::ResponseBody>) -> bool {
         match next {
             Next::Closed => return false,
+            Next::Serve(io, info) => self.serve(io, info),
             Next::Stream(stream) => self.spawn(*stream),
             Next::Requests(io, received) => return self.reopen(io, received),
             Next::Linger(io) => {

@@ -3,12 +3,14 @@
 //! | module | idea |
 //! |---|---|
 //! | `info` | what a request knows of its connection |
+//! | `handshake` | what comes before the first request, such as TLS |
 //! | `preface` | which protocol the first bytes are of |
 //! | `serve` | the first stage: the protocol, and its driver |
 //! | `connection_tasks` | the stages of all connections, each a task |
 //! | `task_tokens` | tasks that cannot outlive their server |
 
 pub(crate) mod connection_tasks;
+pub(crate) mod handshake;
 pub(crate) mod info;
 pub(crate) mod preface;
 pub(crate) mod serve;

@@ -10,6 +10,17 @@ pub(crate) enum Protocol {
     Http2,
 }
 
+impl Protocol {
+    /// The protocol of this name (RFC 7301); `None` of another, which the first bytes then tell.
+    pub(crate) fn from_alpn(name: &[u8]) -> Option<Self> {
+        match name {
+            b"h2" => Some(Self::Http2),
+            b"http/1.1" | b"http/1.0" => Some(Self::Http1),
+            _ => None,
+        }
+    }
+}
+
 /// Tells the protocol from all bytes received so far, or `None` while they are a proper start of the preface.
 ///
 /// The first byte that departs from the preface decides: no request may wait for bytes that its client never sends.

@@ -9,13 +9,17 @@ use bytes::BytesMut;
 use tokio::io::AsyncRead;
 use tokio::time::{sleep, timeout};
 
+use crate::connection::handshake::Handshake;
+use crate::connection::info::ConnectionInfo;
 use crate::connection::preface::{self, Protocol};
 use crate::connection::task_tokens::Alive;
 use crate::drain::handle::Drain;
 use crate::exchange::service::{HttpService, Requests};
 use crate::http1::{Http1, Next};
 use crate::http2;
+use crate::io::byte_stream::ByteStream;
 use crate::io::rewind::Rewind;
+use crate::io::socket::Socket;
 use crate::io::stack_read::poll_read;
 use crate::io::transport::Transport;
 use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
@@ -26,6 +30,7 @@ pub(crate) struct Connections {
     header_read_timeout: Duration,
     pub(crate) http1: Arc<Http1>,
     http2: http2::Settings,
+    handshake_timeout: Duration,
     drain: Drain,
     alive: Alive,
 }
@@ -35,6 +40,7 @@ impl Connections {
         header_read_timeout: Duration,
         write_stall_timeout: Duration,
         direct_data: bool,
+        handshake_timeout: Duration,
         drain: Drain,
         alive: Alive,
     ) -> Self {
@@ -44,15 +50,33 @@ impl Connections {
             stall: write_stall_timeout,
             direct_data,
         };
-        Self { header_read_timeout, http1, http2, drain, alive }
+        Self { header_read_timeout, http1, http2, handshake_timeout, drain, alive }
     }
 
-    /// Serves one connection: to its end, which is the client's leaving, a timeout, or the drain; or until its [`Next`] stage.
+    /// Lets a connection do its handshake within its time.
+    pub(crate) async fn shake<I: ByteStream>(
+        &self,
+        handshake: Handshake,
+        io: I,
+        info: ConnectionInfo,
+    ) -> Option<(Socket, ConnectionInfo)> {
+        let shaking = handshake.shake(Box::new(io), info);
+        tokio::select! {
+            shaken = timeout(self.handshake_timeout, shaking) => {
+                let (stream, info) = shaken.ok()?.ok()?;
+                Some((Socket::custom(stream, info.clone(), None), info))
+            }
+            () = self.patience() => None,
+        }
+    }
+
+    /// Serves one connection, whose protocol may be known already: to its end, which is the client's leaving, a timeout, or the drain; or until its [`Next`] stage.
     ///
     /// Errors end here: they are the client's doing or its network's, and it can't be told any more.
     pub(crate) async fn serve<I, S>(
         &self,
         mut io: I,
+        protocol: Option<Protocol>,
         requests: Requests<S>,
     ) -> Next<I, S::ResponseBody>
     where
@@ -60,10 +84,16 @@ impl Connections {
         S: HttpService,
     {
         let mut received = BytesMut::new();
+        let detect = async {
+            match protocol {
+                Some(protocol) => Ok(protocol),
+                None => detect(&mut io, &mut received).await,
+            }
+        };
         let detected = tokio::select! {
             // In this order, so that a request which is there already is served.
             biased;
-            detected = timeout(self.header_read_timeout, detect(&mut io, &mut received)) => detected,
+            detected = timeout(self.header_read_timeout, detect) => detected,
             () = self.patience() => return Next::Closed,
         };
         let Ok(Ok(protocol)) = detected else { return Next::Closed };
@@ -122,7 +152,9 @@ mod tests {
     use crate::connection::info::ConnectionInfo;
     use crate::connection::task_tokens::roll_call;
     use crate::exchange::request_body::RequestBody;
-    use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
+    use crate::limits::{
+        DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT,
+    };
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -157,13 +189,14 @@ mod tests {
             DEFAULT_HEADER_READ_TIMEOUT,
             DEFAULT_WRITE_STALL_TIMEOUT,
             true,
+            DEFAULT_HANDSHAKE_TIMEOUT,
             drain,
             alive,
         );
         let address = ([127, 0, 0, 1], 1).into();
         let requests =
             Requests { service: Ok200, info: Some(ConnectionInfo::tcp(address, address)) };
-        tokio::spawn(async move { shared.serve(server, requests).await });
+        tokio::spawn(async move { shared.serve(server, None, requests).await });
         client
     }
 

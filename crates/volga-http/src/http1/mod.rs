@@ -45,6 +45,7 @@ use self::outgoing::Outgoing;
 use self::request::Head;
 pub(crate) use self::stream::Stream;
 use self::terms::Terms;
+use crate::connection::info::ConnectionInfo;
 use crate::drain::handle::Drain;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
@@ -66,6 +67,8 @@ pub(crate) struct Http1 {
 pub(crate) enum Next<I, B> {
     /// Nothing, it is closed.
     Closed,
+    /// Its handshake is done, and it begins with its requests.
+    Serve(I, ConnectionInfo),
     /// A response that goes on for long.
     Stream(Box<Stream<I, B>>),
     /// Such a response is complete, and more requests may come. Of those, these bytes were read.

@@ -9,6 +9,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -54,14 +55,13 @@ thread_local! {
 }
 
 impl ReadBuffer {
-    /// Makes room for a read, and lets go of what `h2` has.
+    /// Lets go of what `h2` has.
     fn start(&mut self) {
         if self.bytes.capacity() == 0 {
             self.bytes = SPARE.take();
         }
         self.bytes.drain(..std::mem::take(&mut self.given));
         self.passed = 0;
-        self.bytes.reserve(FRAME_BYTES);
     }
 
     /// Lets go of the buffer if it is empty.
@@ -219,7 +219,11 @@ impl<I: AsyncRead + Unpin> Shared<I> {
                 return Poll::Pending;
             }
             let received = &mut self.received;
-            let Poll::Ready(read) = pin!(self.io.read_buf(&mut received.bytes)).poll(cx) else {
+            // There is less than a frame, or it would have passed. No more is read than one more, so the
+            // buffer does not grow.
+            received.bytes.reserve(FRAME_BYTES);
+            let mut space = (&mut received.bytes).limit(FRAME_BYTES);
+            let Poll::Ready(read) = pin!(self.io.read_buf(&mut space)).poll(cx) else {
                 received.rest();
                 return Poll::Pending;
             };

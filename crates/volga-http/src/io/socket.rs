@@ -1,5 +1,6 @@
 //! An accepted socket, of whatever kind: what the stages of a connection are served over.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use crate::connection::info::ConnectionInfo;
+use crate::io::byte_stream::ByteStream;
 use crate::io::transport::Transport;
 use crate::listen::admission::Place;
 
@@ -23,6 +25,21 @@ pub(crate) enum Socket {
     Counted(Box<Counted>),
     #[cfg(unix)]
     Unix(Box<UnixStream>),
+    /// A byte stream of another kind.
+    Custom(Box<Custom>),
+}
+
+/// The fields are in the order of their drop: the place is given back after the stream.
+pub(crate) struct Custom {
+    stream: Box<dyn ByteStream>,
+    info: ConnectionInfo,
+    _place: Option<Place>,
+}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Custom").field("info", &self.info).finish_non_exhaustive()
+    }
 }
 
 /// The fields are in the order of their drop: the place is given back after the socket.
@@ -35,6 +52,14 @@ pub(crate) struct Counted {
 impl Socket {
     pub(crate) fn counted(stream: TcpStream, place: Place) -> Self {
         Self::Counted(Box::new(Counted { stream, _place: place }))
+    }
+
+    pub(crate) fn custom(
+        stream: Box<dyn ByteStream>,
+        info: ConnectionInfo,
+        place: Option<Place>,
+    ) -> Self {
+        Self::Custom(Box::new(Custom { stream, info, _place: place }))
     }
 }
 
@@ -52,6 +77,10 @@ macro_rules! each {
                 let $io = &mut **boxed;
                 $act
             }
+            Socket::Custom(custom) => {
+                let $io = &mut custom.stream;
+                $act
+            }
         }
     };
 }
@@ -63,6 +92,7 @@ impl Transport for Socket {
             Self::Counted(counted) => counted.stream.info(),
             #[cfg(unix)]
             Self::Unix(stream) => stream.info(),
+            Self::Custom(custom) => Ok(custom.info.clone()),
         }
     }
 
@@ -72,6 +102,7 @@ impl Transport for Socket {
             Self::Counted(counted) => counted.stream.poll_left(cx),
             #[cfg(unix)]
             Self::Unix(stream) => stream.poll_left(cx),
+            Self::Custom(_) => Poll::Pending,
         }
     }
 }
@@ -104,8 +135,11 @@ impl AsyncWrite for Socket {
     }
 
     fn is_write_vectored(&self) -> bool {
-        // Sockets of every kind take several pieces at once.
-        true
+        match self {
+            Self::Custom(custom) => custom.stream.is_write_vectored(),
+            // Sockets take several pieces at once.
+            _ => true,
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -80,7 +80,7 @@ impl Acceptor {
     /// The next of those that wait in a queue. A listener whose queue is empty is closed in the same turn.
     fn accept_rest(&mut self) -> Option<Accepted> {
         while let Phase::Emptying(left) = &mut self.phase
-            && let Some(listener) = self.listeners.last()
+            && let Some(listener) = self.listeners.last_mut()
         {
             // Bounded, or one that gets new connections as fast as this is would never close.
             *left -= 1;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{self, SocketAddr};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -11,22 +11,27 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::connection::handshake::Handshake;
+use crate::connection::info::ConnectionInfo;
+use crate::io::byte_stream::ByteStream;
+use crate::listen::accept_streams::AcceptStreams;
 use crate::listen::handover;
 use crate::listen::tcp_keepalive::Probes;
 #[cfg(unix)]
 use crate::listen::unix_socket::SocketFile;
 
-/// A socket that a server accepts connections on: one of [`bind`](crate::bind()), or made of a listener of tokio's.
+/// Where a server's connections come from: a socket of [`bind`](crate::bind()), a listener of tokio's,
+/// or a [listener of your own](Self::custom).
 ///
 /// Dropped, it does not listen any more. A Unix-domain socket that [`bind`](crate::bind()) made takes its file along.
-#[derive(Debug)]
 pub struct Listener {
     kind: Kind,
     /// How those who connect meanwhile fare when it closes.
     succession: Succession,
+    /// What its connections do before their first request.
+    handshake: Option<Handshake>,
 }
 
-#[derive(Debug)]
 enum Kind {
     Tcp {
         listener: TcpListener,
@@ -34,7 +39,14 @@ enum Kind {
         address: Option<SocketAddr>,
     },
     #[cfg(unix)]
-    Unix { listener: UnixListener, _file: Option<SocketFile> },
+    Unix {
+        listener: UnixListener,
+        _file: Option<SocketFile>,
+    },
+    Custom {
+        name: Box<str>,
+        accept: Box<dyn AcceptStreams>,
+    },
 }
 
 /// Who has the connections that come when a listener closes.
@@ -50,7 +62,13 @@ pub(crate) enum Succession {
 
 /// A connection as it comes from its listener.
 #[derive(Debug)]
-pub(crate) enum Accepted {
+pub(crate) struct Accepted {
+    pub(crate) stream: AcceptedStream,
+    pub(crate) handshake: Option<Handshake>,
+}
+
+/// What an accepted connection is.
+pub(crate) enum AcceptedStream {
     Tcp {
         stream: TcpStream,
         peer: SocketAddr,
@@ -59,15 +77,76 @@ pub(crate) enum Accepted {
     },
     #[cfg(unix)]
     Unix(UnixStream),
+    Custom(Box<dyn ByteStream>, ConnectionInfo),
+}
+
+impl fmt::Debug for AcceptedStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { peer, .. } => write!(f, "Tcp({peer})"),
+            #[cfg(unix)]
+            Self::Unix(_) => f.write_str("Unix"),
+            Self::Custom(_, info) => write!(f, "Custom({info:?})"),
+        }
+    }
 }
 
 impl Listener {
-    /// The address that it listens on; `None` for a Unix-domain socket.
+    /// A listener of your own, which is shown by this name.
+    pub fn custom(name: impl Into<String>, accept: impl AcceptStreams) -> Self {
+        let name = name.into().into_boxed_str();
+        Self::new(Kind::Custom { name, accept: Box::new(accept) }, Succession::None)
+    }
+
+    /// Lets every connection of this listener do a handshake before its first request, such as TLS.
+    ///
+    /// `handshake` gets the accepted stream and returns the one that carries the requests, with what
+    /// is known of the connection then: if [`ConnectionInfo::alpn`] says the protocol, the server does
+    /// not look for it in the first bytes. It runs in the task of its connection, so it delays no
+    /// other, and within [`Server::handshake_timeout`](crate::Server::handshake_timeout). A
+    /// connection in its handshake counts like any other.
+    ///
+    /// If it fails or panics, the connection is closed. Report the reason yourself if you want to know
+    /// of it: clients that give up are common.
+    ///
+    /// ```
+    /// # async fn example() -> std::io::Result<()> {
+    /// use tokio::io::AsyncReadExt;
+    /// use volga_http::{Listener, bind};
+    ///
+    /// // Expects a magic byte before anything else.
+    /// let listeners = bind("localhost:0").await?.into_iter().map(|listener| {
+    ///     listener.with_handshake(|mut stream, info| async move {
+    ///         match stream.read_u8().await? {
+    ///             7 => Ok((stream, info)),
+    ///             _ => Err(std::io::ErrorKind::InvalidData.into()),
+    ///         }
+    ///     })
+    /// });
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn with_handshake<F, Fut, S>(mut self, handshake: F) -> Self
+    where
+        F: Fn(Box<dyn ByteStream>, ConnectionInfo) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<(S, ConnectionInfo)>> + Send + 'static,
+        S: ByteStream,
+    {
+        self.handshake = Some(Handshake::new(handshake));
+        self
+    }
+
+    fn new(kind: Kind, succession: Succession) -> Self {
+        Self { kind, succession, handshake: None }
+    }
+
+    /// The address that it listens on; `None` if that is not TCP.
     pub fn tcp_addr(&self) -> Option<SocketAddr> {
         match &self.kind {
             Kind::Tcp { listener, .. } => listener.local_addr().ok(),
             #[cfg(unix)]
             Kind::Unix { .. } => None,
+            Kind::Custom { .. } => None,
         }
     }
 
@@ -82,8 +161,7 @@ impl Listener {
 
     #[cfg(unix)]
     pub(crate) fn with_file(listener: UnixListener, file: SocketFile) -> Self {
-        let kind = Kind::Unix { listener, _file: Some(file) };
-        Self { kind, succession: Succession::None }
+        Self::new(Kind::Unix { listener, _file: Some(file) }, Succession::None)
     }
 
     /// Sets what the connections of this listener inherit: that the kernel looks after their clients, and that it sends what it is given at once.
@@ -97,40 +175,60 @@ impl Listener {
             // The kernel knows at once when the other end is gone.
             #[cfg(unix)]
             Kind::Unix { .. } => {}
+            Kind::Custom { .. } => {}
         }
     }
 
-    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
-        match &self.kind {
-            Kind::Tcp { listener, address } => listener.poll_accept(cx).map(|accepted| {
-                accepted.map(|(stream, peer)| Accepted::Tcp { stream, peer, local: *address })
-            }),
+    pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        let stream = match &mut self.kind {
+            Kind::Tcp { listener, address } => {
+                let (stream, peer) = ready!(listener.poll_accept(cx))?;
+                AcceptedStream::Tcp { stream, peer, local: *address }
+            }
             #[cfg(unix)]
-            Kind::Unix { listener, .. } => listener
-                .poll_accept(cx)
-                .map(|accepted| accepted.map(|(stream, _)| Accepted::Unix(stream))),
-        }
+            Kind::Unix { listener, .. } => {
+                AcceptedStream::Unix(ready!(listener.poll_accept(cx))?.0)
+            }
+            Kind::Custom { accept, .. } => {
+                let (stream, info) = ready!(accept.poll_accept(cx))?;
+                AcceptedStream::Custom(stream, info)
+            }
+        };
+        Poll::Ready(Ok(Accepted { stream, handshake: self.handshake.clone() }))
     }
 
     /// Accepts what has come already, whether or not the runtime knows of it.
-    pub(crate) fn accept_now(&self) -> io::Result<Accepted> {
+    pub(crate) fn accept_now(&mut self) -> io::Result<Accepted> {
+        let stream = self.accept_stream_now()?;
+        Ok(Accepted { stream, handshake: self.handshake.clone() })
+    }
+
+    fn accept_stream_now(&mut self) -> io::Result<AcceptedStream> {
         let accept = |listener: SockRef<'_>| {
             let (socket, peer) = listener.accept()?;
             socket.set_nonblocking(true)?;
             Ok::<_, io::Error>((socket, peer))
         };
-        match &self.kind {
+        match &mut self.kind {
             Kind::Tcp { listener, address } => {
-                let (socket, peer) = accept(SockRef::from(listener))?;
+                let (socket, peer) = accept(SockRef::from(&*listener))?;
                 let peer = peer.as_socket().ok_or(io::ErrorKind::NotConnected)?;
                 let stream = TcpStream::from_std(net::TcpStream::from(socket))?;
-                Ok(Accepted::Tcp { stream, peer, local: *address })
+                Ok(AcceptedStream::Tcp { stream, peer, local: *address })
             }
             #[cfg(unix)]
             Kind::Unix { listener, .. } => {
-                let (socket, _) = accept(SockRef::from(listener))?;
+                let (socket, _) = accept(SockRef::from(&*listener))?;
                 let stream = std::os::unix::net::UnixStream::from(socket);
-                Ok(Accepted::Unix(UnixStream::from_std(stream)?))
+                Ok(AcceptedStream::Unix(UnixStream::from_std(stream)?))
+            }
+            Kind::Custom { accept, .. } => {
+                match accept.poll_accept(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(accepted) => {
+                        accepted.map(|(stream, info)| AcceptedStream::Custom(stream, info))
+                    }
+                    Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+                }
             }
         }
     }
@@ -154,7 +252,7 @@ impl Listener {
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         let address = listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
-        Self { kind: Kind::Tcp { listener, address }, succession: Succession::None }
+        Self::new(Kind::Tcp { listener, address }, Succession::None)
     }
 }
 
@@ -162,8 +260,7 @@ impl From<TcpListener> for Listener {
 #[cfg(unix)]
 impl From<UnixListener> for Listener {
     fn from(listener: UnixListener) -> Self {
-        let kind = Kind::Unix { listener, _file: None };
-        Self { kind, succession: Succession::None }
+        Self::new(Kind::Unix { listener, _file: None }, Succession::None)
     }
 }
 
@@ -183,7 +280,19 @@ impl fmt::Display for Listener {
                     None => f.write_str("unix: without a path"),
                 }
             }
+            Kind::Custom { name, .. } => f.write_str(name),
         }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { succession, handshake, .. } = self;
+        f.debug_struct("Listener")
+            .field("listens_on", &format_args!("{self}"))
+            .field("succession", succession)
+            .field("handshake", handshake)
+            .finish()
     }
 }
 
@@ -199,12 +308,15 @@ mod tests {
     async fn what_is_accepted_has_its_settings_from_the_listener_and_its_address_where_there_is_but_one()
      {
         for (ip, is_known) in [("127.0.0.1", true), ("0.0.0.0", false)] {
-            let listener = Listener::from(TcpListener::bind((ip, 0)).await.expect("a free port"));
+            let tcp = TcpListener::bind((ip, 0)).await.expect("a free port");
+            let mut listener = Listener::from(tcp);
             listener.prepare(Probes::new(DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT));
             let port = listener.tcp_addr().expect("TCP").port();
             let _client = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
             let accepted = poll_fn(|cx| listener.poll_accept(cx)).await.expect("a client");
-            let Accepted::Tcp { stream, local, .. } = accepted else { panic!("{accepted:?}") };
+            let AcceptedStream::Tcp { stream, local, .. } = accepted.stream else {
+                panic!("{accepted:?}")
+            };
             assert!(stream.nodelay().expect("an option"));
             let own = stream.local_addr().expect("a connection");
             assert_eq!(local, is_known.then_some(own), "{ip}");

@@ -14,6 +14,7 @@ mod requests;
 mod same_bytes;
 #[cfg(unix)]
 mod signal;
+mod streams_of_any_kind;
 mod strict;
 mod support;
 mod timeouts;
