@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use crate::body::RequestBody;
+use crate::body_pace::PaceLimits;
 use crate::drain_handle::Drain;
 use crate::http1::{Http1, Next};
 use crate::http2::{self, Patience};
@@ -31,6 +32,7 @@ use crate::transport::Transport;
 pub(crate) struct Connections {
     header_read_timeout: Duration,
     write_stall_timeout: Duration,
+    body_limits: PaceLimits,
     pub(crate) http1: Arc<Http1>,
     drain: Drain,
     alive: Alive,
@@ -40,11 +42,13 @@ impl Connections {
     pub(crate) fn new(
         header_read_timeout: Duration,
         write_stall_timeout: Duration,
+        body_limits: PaceLimits,
         drain: Drain,
         alive: Alive,
     ) -> Self {
-        let http1 = Http1::new(header_read_timeout, write_stall_timeout, drain.clone());
-        Self { header_read_timeout, write_stall_timeout, http1, drain, alive }
+        let drained = drain.clone();
+        let http1 = Http1::new(header_read_timeout, write_stall_timeout, body_limits, drained);
+        Self { header_read_timeout, write_stall_timeout, body_limits, http1, drain, alive }
     }
 
     /// Serves one connection: to its end, which is the client's leaving, a timeout, or the drain; or until its [`Next`] stage.
@@ -77,6 +81,7 @@ impl Connections {
                 let patience = Patience {
                     handshake: self.header_read_timeout,
                     stall: self.write_stall_timeout,
+                    body: self.body_limits,
                 };
                 let io = Rewind::new(received, io);
                 // In a box, or the task of every HTTP/1 connection would be as large as the larger of the two.
@@ -157,6 +162,7 @@ mod tests {
         let shared = Connections::new(
             DEFAULT_HEADER_READ_TIMEOUT,
             DEFAULT_WRITE_STALL_TIMEOUT,
+            PaceLimits::DEFAULT,
             drain,
             alive,
         );

@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use crate::addr::Ends;
 use crate::body::RequestBody;
+use crate::body_pace::PaceLimits;
 use crate::drain_handle::Drain;
 use crate::http1::{Http1, Next};
 use crate::http2::Patience;
@@ -25,7 +26,8 @@ where
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let http1 = Http1::new(DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, Drain::new());
+    let (head, stall) = (DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT);
+    let http1 = Http1::new(head, stall, PaceLimits::DEFAULT, Drain::new());
     let address = ([127, 0, 0, 1], 1).into();
     let requests = || Requests { service: service.clone(), ends: Ends::tcp(address, address) };
     let mut next = http1.serve(io, Bytes::new(), requests()).await;
@@ -54,8 +56,11 @@ where
     let address = ([127, 0, 0, 1], 1).into();
     let requests = Requests { service, ends: Ends::tcp(address, address) };
     let (alive, gone) = roll_call();
-    let patience =
-        Patience { handshake: DEFAULT_HEADER_READ_TIMEOUT, stall: DEFAULT_WRITE_STALL_TIMEOUT };
+    let patience = Patience {
+        handshake: DEFAULT_HEADER_READ_TIMEOUT,
+        stall: DEFAULT_WRITE_STALL_TIMEOUT,
+        body: PaceLimits::DEFAULT,
+    };
     crate::http2::serve(io, requests, patience, &Drain::new(), alive).await;
     gone.wait().await;
 }

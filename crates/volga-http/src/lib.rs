@@ -58,6 +58,7 @@
 //! | `http2` | an HTTP/2 connection, driven by ourselves |
 //! | `transport`, `stall`, `linger` | what carries a connection; clients that do not read, or still send |
 //! | `service`, `body`, `addr` | a request, and the service that answers it |
+//! | `body_pace`, `body_timer` | how long a client may take to send a body |
 //! | `long_lived` | the mark of a response that goes on for long |
 //! | `counts` | how many connections there are |
 //! | `drain`, `drain_handle`, `signal` | when it is done, and who says so |
@@ -69,6 +70,8 @@ mod admission;
 mod bind;
 mod bind_target;
 mod body;
+mod body_pace;
+mod body_timer;
 mod conn;
 mod counts;
 mod date;
@@ -93,6 +96,8 @@ mod rewind;
 mod server;
 mod service;
 mod signal;
+#[cfg(test)]
+mod slow_bodies;
 mod socket;
 mod stages;
 mod stall;

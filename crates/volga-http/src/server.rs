@@ -19,6 +19,7 @@ use crate::accept::Acceptor;
 use crate::addr::{Ends, PeerAddr};
 use crate::admission::{Admission, Bounds, Reached};
 use crate::body::RequestBody;
+use crate::body_pace::PaceLimits;
 use crate::conn::Connections;
 use crate::counts::ConnectionCounts;
 use crate::drain::{Drained, Progress};
@@ -44,6 +45,7 @@ use crate::tasks::roll_call;
 pub struct Server {
     header_read_timeout: Duration,
     write_stall_timeout: Duration,
+    body_limits: PaceLimits,
     dead_client_timeout: Duration,
     bounds: Bounds,
     drain_deadline: Duration,
@@ -57,6 +59,7 @@ impl Server {
         Self {
             header_read_timeout: DEFAULT_HEADER_READ_TIMEOUT,
             write_stall_timeout: DEFAULT_WRITE_STALL_TIMEOUT,
+            body_limits: PaceLimits::DEFAULT,
             dead_client_timeout: DEFAULT_DEAD_CLIENT_TIMEOUT,
             bounds: Bounds {
                 in_all: DEFAULT_MAX_CONNECTIONS,
@@ -83,6 +86,34 @@ impl Server {
     /// may stay shut; then that stream is reset. The default is [`DEFAULT_WRITE_STALL_TIMEOUT`]; a year is the most.
     pub fn write_stall_timeout(mut self, time: Duration) -> Self {
         self.write_stall_timeout = time.min(LONGEST_WAIT);
+        self
+    }
+
+    /// Sets how long the server waits for a byte of a request's body; then the body ends with
+    /// [`RequestBodyError::TimedOut`](crate::RequestBodyError::TimedOut). The default is
+    /// [`DEFAULT_BODY_READ_TIMEOUT`](crate::limits::DEFAULT_BODY_READ_TIMEOUT); a year is the most.
+    ///
+    /// Only time counts in which something reads the body and the client may send: a service that
+    /// reads slowly, or an HTTP/2 window that is shut, is not held against the client. After the
+    /// error an HTTP/1 connection closes with the response, and an HTTP/2 stream is reset after it.
+    /// A client that waits for a part of the response before it sends on needs a longer time.
+    pub fn body_read_timeout(mut self, time: Duration) -> Self {
+        self.body_limits.timeout = time.min(LONGEST_WAIT);
+        self
+    }
+
+    /// Sets how many bytes of a request's body a client has to send in each second in which the
+    /// server waits for it, on average; a client that is slower is treated as one that sends
+    /// [nothing](Self::body_read_timeout). The default is
+    /// [`DEFAULT_MIN_BODY_RATE`](crate::limits::DEFAULT_MIN_BODY_RATE). 0 switches it off: then any
+    /// byte starts the time anew.
+    ///
+    /// Of a body, the server waits no longer in all than the timeout and the time that its bytes
+    /// may take at this rate. Time that a fast client saves is kept only up to the timeout, so a
+    /// fast beginning does not pay for a slow rest. Only the content counts, not what frames it:
+    /// chunk sizes, trailers and padding are no progress.
+    pub fn min_body_rate(mut self, bytes_per_second: u32) -> Self {
+        self.body_limits.min_rate = bytes_per_second;
         self
     }
 
@@ -262,6 +293,7 @@ impl Server {
         let connections = Connections::new(
             self.header_read_timeout,
             self.write_stall_timeout,
+            self.body_limits,
             self.drain.clone(),
             alive.clone(),
         );

@@ -49,6 +49,7 @@ use self::request::Head;
 pub(crate) use self::stream::Stream;
 use self::terms::Terms;
 use crate::body::RequestBody;
+use crate::body_pace::PaceLimits;
 use crate::drain_handle::Drain;
 use crate::linger::linger;
 use crate::long_lived::LongLived;
@@ -61,6 +62,7 @@ use crate::transport::Transport;
 pub(crate) struct Http1 {
     header_read_timeout: Duration,
     write_stall_timeout: Duration,
+    body_limits: PaceLimits,
     drain: Drain,
 }
 
@@ -80,9 +82,10 @@ impl Http1 {
     pub(crate) fn new(
         header_read_timeout: Duration,
         write_stall_timeout: Duration,
+        body_limits: PaceLimits,
         drain: Drain,
     ) -> Arc<Self> {
-        Arc::new(Self { header_read_timeout, write_stall_timeout, drain })
+        Arc::new(Self { header_read_timeout, write_stall_timeout, body_limits, drain })
     }
 
     /// Serves requests, of which some bytes were `received`, until the connection ends or a response is long-lived.
@@ -118,7 +121,7 @@ impl Http1 {
             let terms = head.terms;
             let response = {
                 let answer = {
-                    let request = open(&mut connection, head);
+                    let request = open(&mut connection, head, self.body_limits);
                     let mut ready = poll_fn(|cx| requests.poll_ready(cx));
                     let ready = poll_fn(|cx| connection.poll_answer(Pin::new(&mut ready), cx));
                     if ready.await.is_none() {
@@ -190,8 +193,12 @@ impl Http1 {
 }
 
 /// The request whose head was read.
-fn open<I: Transport>(connection: &mut Connection<I>, head: Head) -> Request<RequestBody> {
-    let body = connection.open_body(head.body, head.expects_continue);
+fn open<I: Transport>(
+    connection: &mut Connection<I>,
+    head: Head,
+    limits: PaceLimits,
+) -> Request<RequestBody> {
+    let body = connection.open_body(head.body, head.expects_continue, limits);
     Request::from_parts(head.parts, body)
 }
 

@@ -19,6 +19,7 @@ use tower_service::Service;
 use super::{Http1, Next};
 use crate::addr::Ends;
 use crate::body::RequestBody;
+use crate::body_pace::PaceLimits;
 use crate::drain_handle::Drain;
 use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
 use crate::long_lived::LongLived;
@@ -28,7 +29,7 @@ use crate::transport::Transport;
 pub(super) const STALL: Duration = Duration::from_secs(30);
 
 pub(super) fn http1(drain: &Drain) -> Arc<Http1> {
-    Http1::new(DEFAULT_HEADER_READ_TIMEOUT, STALL, drain.clone())
+    Http1::new(DEFAULT_HEADER_READ_TIMEOUT, STALL, PaceLimits::DEFAULT, drain.clone())
 }
 
 /// What a body does next.

@@ -3,7 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | `request`, `response` | what `h2` leaves to do with heads |
-//! | `upload` | the body of a request |
+//! | `upload`, `upload_window` | the body of a request, and whether the client may send it |
 //! | `answer` | one request, in a task of its own |
 //! | `outgoing` | a body becomes DATA frames, as the window allows |
 //! | `room` | how long a body may wait for its window |
@@ -26,6 +26,7 @@ mod response;
 mod room;
 mod streams;
 mod upload;
+mod upload_window;
 mod windows;
 mod wire;
 mod written;
@@ -58,6 +59,7 @@ use self::streams::Streams;
 pub(crate) use self::upload::Upload;
 use self::wire::Wire;
 use crate::body::RequestBody;
+use crate::body_pace::PaceLimits;
 use crate::date::date;
 use crate::drain_handle::Drain;
 use crate::limits::{
@@ -75,6 +77,8 @@ pub(crate) struct Patience {
     pub(crate) handshake: Duration,
     /// To take a byte of what waits for it, on the whole connection or on one stream.
     pub(crate) stall: Duration,
+    /// To send the body of a request.
+    pub(crate) body: PaceLimits,
 }
 
 /// Serves a connection to its end.
@@ -116,6 +120,7 @@ pub(crate) async fn serve<I, S, B>(
         streams,
         h2_waker,
         ready,
+        body_limits: patience.body,
     };
     let mut started = pin!(drain.started());
     let mut is_draining = false;
@@ -157,6 +162,7 @@ struct Connection<I, S, B> {
     ready: Arc<Ready>,
     /// Given to `h2` in place of the task's own, for what it does while the task runs.
     h2_waker: Waker,
+    body_limits: PaceLimits,
 }
 
 impl<I, S, B> Connection<I, S, B>
@@ -284,7 +290,8 @@ where
             return;
         }
         let method = head.method.clone();
-        let body = RequestBody::http2(body, &head.headers);
+        let upload = Upload::new(body, &head.headers, self.body_limits, &self.outbox);
+        let body = RequestBody::http2(upload);
         let handler = self.requests.answer(Request::from_parts(head, body));
         let answer = Answer::new(handler, method, respond, Arc::clone(&self.socket));
         self.tasks.spawn(self.alive.carried_by(answer));

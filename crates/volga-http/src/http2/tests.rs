@@ -20,8 +20,11 @@ use crate::limits::{
 use crate::tasks::roll_call;
 
 const PIECE: usize = 16 * 1024;
-pub(super) const PATIENCE: Patience =
-    Patience { handshake: DEFAULT_HEADER_READ_TIMEOUT, stall: DEFAULT_WRITE_STALL_TIMEOUT };
+pub(super) const PATIENCE: Patience = Patience {
+    handshake: DEFAULT_HEADER_READ_TIMEOUT,
+    stall: DEFAULT_WRITE_STALL_TIMEOUT,
+    body: PaceLimits::DEFAULT,
+};
 
 /// How long a quiet body waits before each of its pieces.
 const QUIET: Duration = Duration::from_secs(20);

@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 
+use super::upload_window::UploadWindow;
 use crate::limits::MAX_STREAMS;
 
 /// The largest window (section 6.9.1).
@@ -36,6 +37,8 @@ pub(super) struct Windows {
     /// Who comes after the last one that was asked for. A message for all of them goes out in about this order.
     next: usize,
     opened: Vec<u32>,
+    /// The other direction: how much the client may send.
+    pub(super) upload: UploadWindow,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,7 @@ impl Windows {
             newest: 0,
             next: 0,
             opened: Vec::new(),
+            upload: UploadWindow::new(),
         }
     }
 

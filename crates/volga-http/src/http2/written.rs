@@ -1,7 +1,9 @@
 //! What `h2` writes, as far as what goes past it must know. Pure.
 
 use super::frames::{ACK, END_HEADERS, END_STREAM};
-use super::frames::{CONTINUATION, DATA, HEAD_BYTES, HEADERS, Head, RST_STREAM, SETTINGS};
+use super::frames::{
+    CONTINUATION, DATA, HEAD_BYTES, HEADERS, Head, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+};
 use super::windows::Windows;
 
 /// Follows the frames of `h2`, however it cuts them.
@@ -15,6 +17,9 @@ pub(super) struct Written {
     /// A head of a message goes on in the next frame, and nothing may come between.
     is_in_head: bool,
     resets: Vec<u32>,
+    /// What there is so far of the number that widens the client's window, while such a frame is
+    /// written.
+    increment: Option<u32>,
 }
 
 impl Written {
@@ -24,6 +29,7 @@ impl Written {
             if self.skip > 0 {
                 let skipped = self.skip.min(bytes.len());
                 self.skip -= skipped;
+                self.note_payload(&bytes[..skipped], windows);
                 bytes = &bytes[skipped..];
                 continue;
             }
@@ -50,10 +56,23 @@ impl Written {
             }
             RST_STREAM if windows.close(stream) => self.resets.push(stream),
             SETTINGS if flags & ACK != 0 => windows.acknowledge(),
+            WINDOW_UPDATE if stream == 0 => self.increment = Some(0),
             _ => {}
         }
         if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 {
             windows.close(stream);
+        }
+    }
+
+    /// Reads the number of a frame that widens the client's window.
+    fn note_payload(&mut self, part: &[u8], windows: &mut Windows) {
+        let Some(increment) = &mut self.increment else { return };
+        for &byte in part {
+            *increment = *increment << 8 | u32::from(byte);
+        }
+        if self.skip == 0 {
+            windows.upload.granted(*increment);
+            self.increment = None;
         }
     }
 
