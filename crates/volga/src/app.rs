@@ -100,6 +100,27 @@ impl App {
         self
     }
 
+    /// Sets how long the app waits for a byte of a request's body; then the answer is 408, and the
+    /// connection (on HTTP/2 the stream) ends.
+    /// [`DEFAULT_BODY_READ_TIMEOUT`](crate::limits::DEFAULT_BODY_READ_TIMEOUT) by default.
+    ///
+    /// Only time counts in which something reads the body and the client may send. A handler that
+    /// reads slowly costs the client nothing.
+    pub fn with_body_read_timeout(mut self, time: Duration) -> Self {
+        self.server = self.server.body_read_timeout(time);
+        self
+    }
+
+    /// Sets how many bytes of a request's body a client has to send in each second in which the app
+    /// waits for it, on average; a slower client is answered with 408 as one that sends
+    /// [nothing](Self::with_body_read_timeout).
+    /// [`DEFAULT_MIN_BODY_RATE`](crate::limits::DEFAULT_MIN_BODY_RATE) by default; 0 switches it
+    /// off, for apps whose clients send a line now and then for hours.
+    pub fn with_min_body_rate(mut self, bytes_per_second: u32) -> Self {
+        self.server = self.server.min_body_rate(bytes_per_second);
+        self
+    }
+
     /// Sets how long it may take to find that a TCP client is gone without a word, as after a power cut,
     /// [`DEFAULT_DEAD_CLIENT_TIMEOUT`](crate::limits::DEFAULT_DEAD_CLIENT_TIMEOUT) by default.
     pub fn with_dead_client_timeout(mut self, time: Duration) -> Self {
