@@ -108,6 +108,12 @@ pub enum ExtractError {
     /// The client took too long to send the body.
     #[error("the client took too long to send the body")]
     BodyTimedOut(#[source] BoxError),
+    /// The app collects as many bytes of request bodies already as it may.
+    #[error("more than {limit} bytes of request bodies would be collected at a time")]
+    TooMuchCollected {
+        /// How many bytes all requests together may have.
+        limit: usize,
+    },
     /// The body broke off.
     #[error("the body could not be read")]
     Body(#[source] BoxError),
@@ -121,14 +127,15 @@ pub enum ExtractError {
 
 impl ExtractError {
     /// The status of the response: 408 for a body that does not come, 413 for one that is too
-    /// large, 415 for one of another type, 422 for JSON of another shape, 500 where the server is at
-    /// fault, else 400.
+    /// large, 415 for one of another type, 422 for JSON of another shape, 503 where too many bodies
+    /// come at a time, 500 where the server is at fault, else 400.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             Self::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } | Self::LineTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::TooMuchCollected { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Line { error, .. } => error.status(),
             Self::JsonShape { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::PathShape { .. } | Self::MissingExtension { .. } => {

@@ -1,5 +1,5 @@
-//! How long a request body may be and how long it may take, and that a client which is still
-//! sending reads why it is refused.
+//! How long a request body may be and how long it may take, how much of all bodies is collected,
+//! and that a client which is still sending reads why it is refused.
 
 use std::{
     sync::{
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use proptest::prelude::*;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -301,6 +301,83 @@ async fn a_body_that_trickles_is_answered_with_408_unless_the_rate_is_switched_o
         assert!(answer.starts_with(expect), "{rate}: {answer}");
         trickle.abort();
     }
+}
+
+/// A body of a first piece, and of what the sender says.
+fn told(first: &'static str) -> (tokio::sync::mpsc::UnboundedSender<&'static str>, HttpBody) {
+    let (tell, pieces) = tokio::sync::mpsc::unbounded_channel();
+    tell.send(first).unwrap();
+    let pieces = stream::unfold(pieces, |mut pieces| async {
+        let piece: &str = pieces.recv().await?;
+        Some((Ok::<_, Error>(piece), pieces))
+    });
+    (tell, HttpBody::from_stream(pieces))
+}
+
+#[tokio::test]
+async fn what_is_collected_at_a_time_has_a_bound_and_gives_it_back() {
+    for (path, first, counted) in [
+        ("/bytes", "12345", 5),
+        ("/text", "12345", 5),
+        ("/json", "12345", 5),
+        // Of lines, the one that is not there yet.
+        ("/ndjson", "123\n45", 2),
+        ("/stream", "12345", 0),
+        ("/request", "12345", 0),
+    ] {
+        for way_out in ["end", "error", "leave"] {
+            let reports = Arc::new(AtomicUsize::new(0));
+            let reported = Arc::clone(&reports);
+            let app = takers().with_max_collected_bytes(8).on_error(move |report| {
+                assert_eq!(report.status(), 503);
+                reported.fetch_add(1, Ordering::Relaxed);
+            });
+            let client = TestClient::new(app);
+            let case = format!("{path}, {way_out}");
+            let (tell, body) = told(first);
+            let mut waits = Box::pin(typed(client.post(path), path).body(body).send());
+            assert!((&mut waits).now_or_never().is_none(), "{case}");
+            let room = 8 - counted;
+            for at_once in [true, false] {
+                let send = |bytes: usize| {
+                    let pieces =
+                        if at_once { HttpBody::full(vec![b'1'; bytes]) } else { pieces(bytes, 1) };
+                    client.post("/bytes").body(pieces).send()
+                };
+                send(room).await.assert_status(200);
+                for _ in 0..3 {
+                    let refused = send(room + 1).await;
+                    refused.assert_status(503).assert_header("retry-after", "5");
+                }
+            }
+            // Until half of it is free, one report says it.
+            assert_eq!(reports.load(Ordering::Relaxed), if counted == 5 { 1 } else { 6 }, "{case}");
+            match way_out {
+                "end" => {
+                    drop(tell);
+                    waits.await.assert_status(200);
+                }
+                "error" => {
+                    tell.send("12345678901").unwrap();
+                    let status = if counted > 0 { [413, 503] } else { [413, 413] };
+                    assert!(status.contains(&waits.await.status().as_u16()), "{case}");
+                }
+                _ => drop(waits),
+            }
+            client.post("/bytes").body(pieces(8, 1)).send().await.assert_status(200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_for_the_bound_may_be_shaped_and_keeps_its_retry_after() {
+    let mut app = App::new().with_max_collected_bytes(3);
+    app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
+    app.map_err(|error: Error| (error.status(), "shaped"));
+    let client = TestClient::new(app);
+    let response = client.post("/").body("1234").send().await;
+    response.assert_status(503).assert_header("retry-after", "5");
+    assert_eq!(response.text().await, "shaped");
 }
 
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
