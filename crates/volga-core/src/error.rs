@@ -6,11 +6,15 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use http::StatusCode;
 
-use crate::{BoxError, ExtractError, HttpResult, IntoResponse, Problem, report::random_reference};
+use crate::{
+    BoxError, COLLECTED_RETRY_AFTER, ExtractError, HttpResult, IntoResponse, Problem,
+    report::random_reference,
+};
 
 /// An error with the status that the response will have.
 ///
@@ -134,6 +138,20 @@ impl Error {
 
     pub(crate) fn reference_text(&self) -> String {
         format!("{:016x}", self.0.reference.get_or_init(random_reference))
+    }
+
+    /// The same error, which nobody is told of.
+    pub(crate) fn without_report(self) -> Self {
+        self.0.is_reported.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// When the client may try again, where that is known.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self.0.cause.downcast_ref()? {
+            ExtractError::TooMuchCollected { .. } => Some(COLLECTED_RETRY_AFTER),
+            _ => None,
+        }
     }
 
     /// True once.

@@ -25,6 +25,7 @@ mod body;
 mod body_limit;
 mod cancel;
 mod catch_panic;
+mod collected;
 mod detached;
 mod error;
 mod extract;
@@ -49,6 +50,7 @@ mod way;
 pub use body::{BoxError, HttpBody};
 pub use body_limit::{BodyLimit, DEFAULT_MAX_BODY};
 pub use cancel::{CancelGuard, CancellationToken};
+pub use collected::{COLLECTED_RETRY_AFTER, DEFAULT_MAX_COLLECTED_BYTES};
 pub use detached::{Detached, DetachedArgs, detached};
 pub use error::{Error, StatusRule, set_status_rule};
 pub use extract::{

@@ -11,8 +11,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::{
-    BoxError, BoxFuture, CancelGuard, CancellationToken, Dc, Error, ErrorReport, HttpBody,
-    HttpResponse, Needs, RequestParts, Scope, ServiceError, Services, report::ErrorHook,
+    BoxError, BoxFuture, CancelGuard, CancellationToken, DEFAULT_MAX_COLLECTED_BYTES, Dc, Error,
+    ErrorReport, HttpBody, HttpResponse, Needs, RequestParts, Scope, ServiceError, Services,
+    collected::{Collected, CollectedShare},
+    report::ErrorHook,
 };
 
 /// What the requests of an app share: its services, and what runs [`detached`](crate::detached) handlers.
@@ -22,19 +24,29 @@ pub struct AppContext {
     root: Scope,
     spawner: Option<Spawner>,
     error_hook: Option<ErrorHook>,
+    collected: Arc<Collected>,
 }
 
 impl AppContext {
     /// The context of an app with these services. Without a [`Spawner`], detached handlers are errors.
     #[must_use]
     pub fn new(services: Services) -> Self {
-        Self { root: services.root(), services, spawner: None, error_hook: None }
+        let collected = Collected::new(DEFAULT_MAX_COLLECTED_BYTES);
+        Self { root: services.root(), services, spawner: None, error_hook: None, collected }
     }
 
     /// Sets what runs detached handlers.
     #[must_use]
     pub fn with_spawner(mut self, spawner: Spawner) -> Self {
         self.spawner = Some(spawner);
+        self
+    }
+
+    /// Sets how many bytes of request bodies are collected in memory at a time,
+    /// [`DEFAULT_MAX_COLLECTED_BYTES`] by default.
+    #[must_use]
+    pub fn with_max_collected_bytes(mut self, bytes: usize) -> Self {
+        self.collected = Collected::new(bytes);
         self
     }
 
@@ -99,6 +111,11 @@ impl RequestContext {
 
     pub(crate) fn error_hook(&self) -> Option<&ErrorHook> {
         self.app.as_ref()?.error_hook.as_ref()
+    }
+
+    /// What the request collects of its body, of which there is nothing yet.
+    pub(crate) fn collected_share(&self) -> CollectedShare {
+        self.app.as_ref().map(|app| CollectedShare::of(&app.collected)).unwrap_or_default()
     }
 
     pub(crate) fn spawner(&self) -> Option<&Spawner> {

@@ -84,6 +84,18 @@ impl Responder {
 
     /// Makes the response of an error. The error rides along in its extensions, for whoever logs it.
     pub(crate) async fn respond_to(&self, error: Error) -> HttpResponse {
+        let retry_after = error.retry_after();
+        let mut response = self.map(error).await;
+        if let Some(time) = retry_after
+            && response.status() == StatusCode::SERVICE_UNAVAILABLE
+        {
+            let seconds = time.as_secs().into();
+            response.headers_mut().entry(header::RETRY_AFTER).or_insert(seconds);
+        }
+        response
+    }
+
+    async fn map(&self, error: Error) -> HttpResponse {
         let Some(mapper) = &self.mapper else { return self.plain(error) };
         let carried = error.clone();
         let mapped = CatchPanic::new(async move { mapper.map_error(error).await });

@@ -4,16 +4,15 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 
 use crate::connection::info::ConnectionInfo;
+use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tokens::roll_call;
 use crate::drain::handle::Drain;
 use crate::exchange::service::{HttpService, Requests};
 use crate::http1::{Http1, Next};
-use crate::http2::Settings;
-use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
 
 /// Serves an HTTP/1 connection through all its stages.
 pub async fn serve_http1<S: HttpService>(io: DuplexStream, service: S) {
-    let http1 = Http1::new(DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, Drain::new());
+    let http1 = Http1::new(ConnectionSettings::DEFAULT, Drain::new());
     let address = ([127, 0, 0, 1], 1).into();
     let requests =
         || Requests { service: service.clone(), info: Some(ConnectionInfo::tcp(address, address)) };
@@ -37,11 +36,8 @@ where
     let address = ([127, 0, 0, 1], 1).into();
     let requests = Requests { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let (alive, gone) = roll_call();
-    let settings = Settings {
-        handshake: DEFAULT_HEADER_READ_TIMEOUT,
-        stall: DEFAULT_WRITE_STALL_TIMEOUT,
-        direct_data,
-    };
+    let settings =
+        ConnectionSettings { http2_direct_data: direct_data, ..ConnectionSettings::DEFAULT };
     crate::http2::serve(io, requests, settings, &Drain::new(), alive).await;
     gone.wait().await;
 }

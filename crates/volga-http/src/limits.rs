@@ -5,6 +5,7 @@
 //! | [`DEFAULT_HEADER_READ_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_HANDSHAKE_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | a client that reads nothing is closed; HTTP/2: a stream whose window stays shut is reset |
+//! | [`DEFAULT_BODY_READ_TIMEOUT`], [`DEFAULT_MIN_BODY_RATE`] | 30 s, 240 bytes/s | the request's body ends with an error, for 408; HTTP/1: the connection closes after the response |
 //! | [`DEFAULT_DRAIN_DEADLINE`] | 10 s | what still runs is cut |
 //! | [`DEFAULT_MAX_CONNECTIONS`] | 100,000 | a further connection is closed at once |
 //! | [`DEFAULT_MAX_CONNECTIONS_PER_ADDRESS`] | none | a further connection of the address is closed at once |
@@ -48,6 +49,18 @@ pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A stalled connection holds no more than one frame of its response and what the kernel buffers; this is how long it may hold that. On HTTP/2 it is also how
 /// long the window of a stream may stay shut; then that stream is reset (`CANCEL`).
 pub const DEFAULT_WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the server waits for a byte of a request's body: 30 seconds.
+///
+/// Only time counts in which something reads the body and the client may send.
+pub const DEFAULT_BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many bytes of a request's body a client has to send in each second in which the server waits
+/// for them: 240.
+///
+/// It is a bound on clients that send a byte now and then to keep a connection and its memory. A
+/// modem of 1990 is faster.
+pub const DEFAULT_MIN_BODY_RATE: u32 = 240;
 
 /// How long a drain waits for running requests before it cuts them: 10 seconds.
 ///

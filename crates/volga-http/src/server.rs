@@ -12,15 +12,15 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::connection::connection_tasks::ConnectionTasks;
 use crate::connection::info::{ConnectionInfo, network};
 use crate::connection::serve::Connections;
+use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tokens::roll_call;
 use crate::drain::handle::Drain;
 use crate::drain::progress::{Drained, Progress};
 use crate::exchange::service::{HttpService, Requests};
 use crate::io::socket::Socket;
 use crate::limits::{
-    CUT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_HANDSHAKE_TIMEOUT,
-    DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
-    DEFAULT_WRITE_STALL_TIMEOUT, LONGEST_WAIT,
+    CUT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_MAX_CONNECTIONS,
+    DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, LONGEST_WAIT,
 };
 use crate::listen::accept::Acceptor;
 use crate::listen::admission::{Admission, Bounds, Reached};
@@ -35,12 +35,9 @@ use crate::listen::tcp_keepalive::Probes;
 #[derive(Clone, Debug)]
 #[must_use = "a server does nothing before `serve`"]
 pub struct Server {
-    header_read_timeout: Duration,
-    write_stall_timeout: Duration,
+    connection: ConnectionSettings,
     dead_client_timeout: Duration,
     bounds: Bounds,
-    http2_direct_data: bool,
-    handshake_timeout: Duration,
     drain_deadline: Duration,
     drain: Drain,
     counts: ConnectionCounts,
@@ -50,15 +47,12 @@ impl Server {
     /// A server with every default, which nothing drains.
     pub fn new() -> Self {
         Self {
-            header_read_timeout: DEFAULT_HEADER_READ_TIMEOUT,
-            write_stall_timeout: DEFAULT_WRITE_STALL_TIMEOUT,
+            connection: ConnectionSettings::DEFAULT,
             dead_client_timeout: DEFAULT_DEAD_CLIENT_TIMEOUT,
             bounds: Bounds {
                 in_all: DEFAULT_MAX_CONNECTIONS,
                 per_address: DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
             },
-            http2_direct_data: true,
-            handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
             drain_deadline: DEFAULT_DRAIN_DEADLINE,
             drain: Drain::new(),
             counts: ConnectionCounts::default(),
@@ -66,20 +60,48 @@ impl Server {
     }
 
     /// Sets how long a client may take to send a request head, from the moment the server waits for it; then its connection
-    /// is closed. The default is [`DEFAULT_HEADER_READ_TIMEOUT`]; a year is the most.
+    /// is closed. The default is [`DEFAULT_HEADER_READ_TIMEOUT`](crate::limits::DEFAULT_HEADER_READ_TIMEOUT); a year is the most.
     ///
     /// The time covers a client that connects and sends nothing, part of the HTTP/2 preface, or part of a head, and an
     /// HTTP/1 connection that idles between two requests. A client whose first bytes could have become the preface, and then
     /// did not, has the time once more for its head.
     pub fn header_read_timeout(mut self, time: Duration) -> Self {
-        self.header_read_timeout = time.min(LONGEST_WAIT);
+        self.connection.header_read_timeout = time.min(LONGEST_WAIT);
         self
     }
 
     /// Sets how long a client may take no byte of what waits to be sent to it; then its connection is closed. On HTTP/2 it is also how long a stream's window
-    /// may stay shut; then that stream is reset. The default is [`DEFAULT_WRITE_STALL_TIMEOUT`]; a year is the most.
+    /// may stay shut; then that stream is reset. The default is [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT); a year is the most.
     pub fn write_stall_timeout(mut self, time: Duration) -> Self {
-        self.write_stall_timeout = time.min(LONGEST_WAIT);
+        self.connection.write_stall_timeout = time.min(LONGEST_WAIT);
+        self
+    }
+
+    /// Sets how long the server waits for a byte of a request's body; then the body ends with
+    /// [`RequestBodyError::TimedOut`](crate::RequestBodyError::TimedOut). The default is
+    /// [`DEFAULT_BODY_READ_TIMEOUT`](crate::limits::DEFAULT_BODY_READ_TIMEOUT); a year is the most.
+    ///
+    /// Only time counts in which something reads the body and the client may send: a service that
+    /// reads slowly, or an HTTP/2 window that is shut, is not held against the client. After the
+    /// error an HTTP/1 connection closes with the response, and an HTTP/2 stream is reset after it.
+    /// A client that waits for a part of the response before it sends on needs a longer time.
+    pub fn body_read_timeout(mut self, time: Duration) -> Self {
+        self.connection.body_limits.timeout = time.min(LONGEST_WAIT);
+        self
+    }
+
+    /// Sets how many bytes of a request's body a client has to send in each second in which the
+    /// server waits for it, on average; a client that is slower is treated as one that sends
+    /// [nothing](Self::body_read_timeout). The default is
+    /// [`DEFAULT_MIN_BODY_RATE`](crate::limits::DEFAULT_MIN_BODY_RATE). 0 switches it off: then any
+    /// byte starts the time anew.
+    ///
+    /// Of a body, the server waits no longer in all than the timeout and the time that its bytes
+    /// may take at this rate. Time that a fast client saves is kept only up to the timeout, so a
+    /// fast beginning does not pay for a slow rest. Only the content counts, not what frames it:
+    /// chunk sizes, trailers and padding are no progress.
+    pub fn min_body_rate(mut self, bytes_per_second: u32) -> Self {
+        self.connection.body_limits.min_rate = bytes_per_second;
         self
     }
 
@@ -113,9 +135,9 @@ impl Server {
     }
 
     /// Sets how long the [handshake](Listener::with_handshake) of a connection may take; then the
-    /// connection is closed. The default is [`DEFAULT_HANDSHAKE_TIMEOUT`]; a year is the most.
+    /// connection is closed. The default is [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT); a year is the most.
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
-        self.handshake_timeout = time.min(LONGEST_WAIT);
+        self.connection.handshake_timeout = time.min(LONGEST_WAIT);
         self
     }
 
@@ -126,7 +148,7 @@ impl Server {
     /// behaves; should you suspect it of a fault, switch it off, and everything goes through `h2`.
     /// What clients receive is the same.
     pub fn http2_direct_data(mut self, is_on: bool) -> Self {
-        self.http2_direct_data = is_on;
+        self.connection.http2_direct_data = is_on;
         self
     }
 
@@ -214,7 +236,7 @@ impl Server {
                 "there is no listener to serve",
             ));
         }
-        let probes = Probes::new(self.dead_client_timeout, self.write_stall_timeout);
+        let probes = Probes::new(self.dead_client_timeout, self.connection.write_stall_timeout);
         listeners.iter().for_each(|listener| listener.prepare(probes));
         // A task of its own: each connection that comes or ends wakes it, and to wake the future that a runtime blocks on costs a system call.
         let mut task = JoinSet::new();
@@ -238,14 +260,7 @@ impl Server {
         let mut progress = Progress::new();
         let mut counted = self.counts.share();
         let (alive, gone) = roll_call();
-        let connections = Connections::new(
-            self.header_read_timeout,
-            self.write_stall_timeout,
-            self.http2_direct_data,
-            self.handshake_timeout,
-            self.drain.clone(),
-            alive.clone(),
-        );
+        let connections = Connections::new(self.connection, self.drain.clone(), alive.clone());
         let mut tasks = ConnectionTasks::new(connections, requests, alive);
         let mut started = pin!(self.drain.started());
 

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use volga_core::{AppContext, ErrorReport, RouterService, ServicesBuilder};
+use volga_core::{
+    AppContext, DEFAULT_MAX_COLLECTED_BYTES, ErrorReport, RouterService, ServicesBuilder,
+};
 use volga_http::{BindTarget, Listener, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
 use crate::{
@@ -51,6 +53,7 @@ pub struct App {
     server: Server,
     before: Before,
     deadline: Duration,
+    max_collected_bytes: usize,
     shutdown: ShutdownHandle,
     tasks: Tasks,
     greeter: bool,
@@ -70,6 +73,7 @@ impl App {
             server: Server::new(),
             before: Before::default(),
             deadline: DEFAULT_DRAIN_DEADLINE,
+            max_collected_bytes: DEFAULT_MAX_COLLECTED_BYTES,
             shutdown,
             tasks: Tasks::default(),
             greeter: cfg!(debug_assertions),
@@ -97,6 +101,40 @@ impl App {
     /// [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT) by default.
     pub fn with_write_stall_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.write_stall_timeout(time);
+        self
+    }
+
+    /// Sets how long the app waits for a byte of a request's body; then the answer is 408, and the
+    /// connection (on HTTP/2 the stream) ends.
+    /// [`DEFAULT_BODY_READ_TIMEOUT`](crate::limits::DEFAULT_BODY_READ_TIMEOUT) by default.
+    ///
+    /// Only time counts in which something reads the body and the client may send. A handler that
+    /// reads slowly costs the client nothing.
+    pub fn with_body_read_timeout(mut self, time: Duration) -> Self {
+        self.server = self.server.body_read_timeout(time);
+        self
+    }
+
+    /// Sets how many bytes of a request's body a client has to send in each second in which the app
+    /// waits for it, on average; a slower client is answered with 408 as one that sends
+    /// [nothing](Self::with_body_read_timeout).
+    /// [`DEFAULT_MIN_BODY_RATE`](crate::limits::DEFAULT_MIN_BODY_RATE) by default; 0 switches it
+    /// off, for apps whose clients send a line now and then for hours.
+    pub fn with_min_body_rate(mut self, bytes_per_second: u32) -> Self {
+        self.server = self.server.min_body_rate(bytes_per_second);
+        self
+    }
+
+    /// Sets how many bytes of request bodies all requests together may have in memory while they
+    /// are collected for an argument: `Json`, `Bytes`, `Text`, and the line of an `NdJson` that has
+    /// not come completely.
+    /// [`DEFAULT_MAX_COLLECTED_BYTES`](crate::limits::DEFAULT_MAX_COLLECTED_BYTES) by default.
+    ///
+    /// A request that would need more is answered with 503 and `Retry-After`. The first of them is
+    /// reported to [`on_error`](Self::on_error); the next report comes after half of the bytes were
+    /// free again. What a handler collects by itself does not count.
+    pub fn with_max_collected_bytes(mut self, bytes: usize) -> Self {
+        self.max_collected_bytes = bytes;
         self
     }
 
@@ -200,9 +238,10 @@ impl App {
     /// As [`check`](Self::check).
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
         self.check()?;
-        let Self { mut routes, services, tasks, on_error, .. } = self;
+        let Self { mut routes, services, tasks, on_error, max_collected_bytes, .. } = self;
         let context = AppContext::new(services.build()?)
             .with_spawner(tasks.spawner())
+            .with_max_collected_bytes(max_collected_bytes)
             .with_error_hook(on_error);
         routes.router_mut().set_context(context);
         Ok(routes.into_service()?)

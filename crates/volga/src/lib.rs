@@ -156,7 +156,10 @@ pub mod http {
 /// Every bound, with its default.
 pub mod limits {
     pub use crate::ending::DEFAULT_BEFORE_SHUTDOWN;
-    pub use volga_core::{DEFAULT_MAX_BODY, MAX_NDJSON_LINE, MAX_PATH_ARGS};
+    pub use volga_core::{
+        COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_NDJSON_LINE,
+        MAX_PATH_ARGS,
+    };
     pub use volga_http::limits::*;
     pub use volga_sse::hub::{
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_FORGOTTEN_TOPICS, DEFAULT_MAX_KEY,

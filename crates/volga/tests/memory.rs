@@ -1,4 +1,5 @@
-//! What an open stream holds. A binary of its own, since the allocator that counts is the one of its whole process.
+//! What an open stream holds, and what uploads do. A binary of its own, since the allocator that
+//! counts is the one of its whole process.
 
 use std::{
     io::{Read, Write},
@@ -7,7 +8,11 @@ use std::{
 
 use allocation_counter::measure;
 use futures_util::stream;
-use volga::{App, http::sse::Message, sse};
+use volga::{
+    App,
+    http::{Bytes, sse::Message},
+    ok, sse,
+};
 
 const GET: &[u8] = b"GET /events HTTP/1.1\r\nhost: a\r\n\r\n";
 
@@ -54,4 +59,58 @@ fn an_idle_stream_holds_little_more_than_a_kilobyte() {
     const MANY: usize = 64 + 512;
     let each = (held_by(MANY) - held_by(FEW)) / (MANY - FEW) as i64;
     assert!((500..1_150).contains(&each), "{each} bytes");
+}
+
+/// What stalled uploads hold: so many clients send this much of a body and then nothing. Returns
+/// how many were refused, and the most that was held.
+fn held_by_uploads(count: usize, sent: usize, limit: usize) -> (usize, u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let head = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", 2 * sent);
+    let request = [head.as_bytes(), &vec![b'x'; sent]].concat();
+    let mut clients = Vec::with_capacity(count);
+    let mut refused = 0;
+    let info = measure(|| {
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+            let address = listener.local_addr().expect("a bound socket");
+            let mut app = App::new()
+                .without_greeter()
+                .with_max_collected_bytes(limit)
+                .on_error(|report| assert_eq!(report.status(), 503));
+            app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
+            tokio::spawn(app.run_with_listener(listener));
+            for _ in 0..count {
+                let mut client = TcpStream::connect(address).expect("the app listens");
+                client.set_nonblocking(true).expect("an open socket");
+                let mut rest = &request[..];
+                let mut answer = [0; 12];
+                // One that is refused need not send the rest.
+                while !rest.is_empty() && client.peek(&mut answer).is_err() {
+                    rest = &rest[client.write(rest).unwrap_or(0)..];
+                    tokio::task::yield_now().await;
+                }
+                // The app has the same thread, and may still have to read.
+                for _ in 0..1_000 {
+                    tokio::task::yield_now().await;
+                }
+                if client.read(&mut answer).is_ok() {
+                    assert_eq!(&answer, b"HTTP/1.1 503");
+                    refused += 1;
+                }
+                clients.push(client);
+            }
+        });
+    });
+    (refused, info.bytes_max)
+}
+
+/// A block that grows may be twice as large as what was collected, and is copied while it grows.
+#[test]
+fn uploads_that_stall_hold_no_more_than_twice_the_bound() {
+    const SENT: usize = 512 * 1024;
+    const LIMIT: usize = 8 * SENT;
+    let (refused, most) = held_by_uploads(64, SENT, LIMIT);
+    assert!(refused >= 64 - 8, "{refused} refused");
+    assert!((LIMIT as u64 / 2..3 * LIMIT as u64).contains(&most), "{most} bytes");
 }

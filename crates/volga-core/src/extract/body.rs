@@ -4,13 +4,64 @@ use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use http_body_util::BodyExt;
+use http_body::Body;
 
-use crate::{Error, ExtractError, FromRequest, HttpBody, HttpRequest, RequestParts};
+use crate::{
+    Error, ExtractError, FromRequest, HttpBody, HttpRequest, RequestParts,
+    collected::CollectedShare,
+};
+
+/// All bytes of a body, which count as [collected](crate::collected) until this is dropped.
+pub(super) struct Whole {
+    bytes: Bytes,
+    _share: CollectedShare,
+}
+
+impl Whole {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bytes, as the argument of a handler.
+    fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+}
 
 /// Reads a body to its end. Every extractor that needs all bytes at once reads them here.
-pub(super) async fn read_all(body: HttpBody) -> Result<Bytes, ExtractError> {
-    body.collect().await.map(|body| body.to_bytes()).map_err(ExtractError::of_body)
+///
+/// Pieces are copied into one block: a piece of a byte may keep the whole buffer that it was read
+/// into, and many of them take more memory than is counted.
+pub(super) async fn read_all(parts: &RequestParts, mut body: HttpBody) -> Result<Whole, Error> {
+    let mut share = parts.context().collected_share();
+    let Some(first) = body.next().await.transpose()? else {
+        return Ok(Whole { bytes: Bytes::new(), _share: share });
+    };
+    if body.is_end_stream() {
+        share.check(first.len())?;
+        return Ok(Whole { bytes: first, _share: share });
+    }
+    let most = body.size_hint().upper().and_then(|rest| usize::try_from(rest).ok());
+    let most = most.map(|rest| rest.saturating_add(first.len()));
+    let mut all = Vec::new();
+    let mut next = Some(first);
+    while let Some(piece) = next {
+        share.resize(all.len() + piece.len())?;
+        make_room(&mut all, piece.len(), most);
+        all.extend_from_slice(&piece);
+        next = body.next().await.transpose()?;
+    }
+    all.shrink_to_fit();
+    Ok(Whole { bytes: all.into(), _share: share })
+}
+
+/// Makes room for a piece: twice as much as there was, but no more than all of the body needs.
+fn make_room(all: &mut Vec<u8>, piece: usize, most: Option<usize>) {
+    let needed = all.len() + piece;
+    if needed > all.capacity() {
+        let capacity = (2 * all.capacity()).min(most.unwrap_or(usize::MAX)).max(needed);
+        all.reserve_exact(capacity - all.len());
+    }
 }
 
 impl FromRequest for HttpBody {
@@ -37,8 +88,8 @@ impl FromRequest for Bytes {
 
     fn needs(_: &mut crate::Needs) {}
 
-    async fn from_request(_: RequestParts, body: HttpBody) -> Result<Self, Error> {
-        Ok(read_all(body).await?)
+    async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
+        Ok(read_all(&parts, body).await?.into_bytes())
     }
 }
 
@@ -64,7 +115,7 @@ impl FromRequest for Text {
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         check_charset(&parts.headers)?;
-        let bytes = read_all(body).await?;
+        let bytes = read_all(&parts, body).await?.into_bytes();
         String::from_utf8(bytes.into()).map(Self).map_err(|_| ExtractError::NotText.into())
     }
 }

@@ -1,5 +1,7 @@
 //! Why an argument could not be made of a request.
 
+use std::io;
+
 use http::{HeaderName, StatusCode};
 
 use crate::BoxError;
@@ -103,6 +105,15 @@ pub enum ExtractError {
         /// How many bytes it may have.
         limit: usize,
     },
+    /// The client took too long to send the body.
+    #[error("the client took too long to send the body")]
+    BodyTimedOut(#[source] BoxError),
+    /// The app collects as many bytes of request bodies already as it may.
+    #[error("more than {limit} bytes of request bodies would be collected at a time")]
+    TooMuchCollected {
+        /// How many bytes all requests together may have.
+        limit: usize,
+    },
     /// The body broke off.
     #[error("the body could not be read")]
     Body(#[source] BoxError),
@@ -115,13 +126,16 @@ pub enum ExtractError {
 }
 
 impl ExtractError {
-    /// The status of the response: 413 for a body that is too large, 415 for one of another type, 422 for JSON of another shape, 500 where the server is
-    /// at fault, else 400.
+    /// The status of the response: 408 for a body that does not come, 413 for one that is too
+    /// large, 415 for one of another type, 422 for JSON of another shape, 503 where too many bodies
+    /// come at a time, 500 where the server is at fault, else 400.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             Self::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } | Self::LineTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::TooMuchCollected { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Line { error, .. } => error.status(),
             Self::JsonShape { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::PathShape { .. } | Self::MissingExtension { .. } => {
@@ -131,17 +145,53 @@ impl ExtractError {
         }
     }
 
-    /// Why a body gave no more: because it is too large, or because it broke off. A layer may have wrapped the cause.
+    /// Why a body gave no more: because it is too large, did not come in time, or broke off. A
+    /// layer may have wrapped the cause.
     pub(crate) fn of_body(error: BoxError) -> Self {
         let error = match error.downcast::<Self>() {
             Ok(error) => return *error,
             Err(error) => error,
         };
-        let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
-        let too_large = causes.find_map(|cause| match cause.downcast_ref() {
+        let first: &(dyn std::error::Error + 'static) = &*error;
+        let mut causes = std::iter::successors(Some(first), |&cause| cause.source());
+        let too_large = causes.clone().find_map(|cause| match cause.downcast_ref() {
             Some(Self::BodyTooLarge { limit }) => Some(Self::BodyTooLarge { limit: *limit }),
             _ => None,
         });
-        too_large.unwrap_or(Self::Body(error))
+        // Servers say it in errors of their own, and this kind is what those have in common.
+        let timed_out = causes.any(|cause| {
+            let error = cause.downcast_ref::<io::Error>();
+            error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+        });
+        match too_large {
+            Some(too_large) => too_large,
+            None if timed_out => Self::BodyTimedOut(error),
+            None => Self::Body(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("a layer")]
+    struct Layer(#[source] BoxError);
+
+    #[test]
+    fn the_status_of_a_body_is_that_of_its_first_cause_however_it_is_wrapped() {
+        let io = |kind: io::ErrorKind| -> BoxError { io::Error::from(kind).into() };
+        for layers in 0..3 {
+            for (error, status) in [
+                (io(io::ErrorKind::TimedOut), 408),
+                (io(io::ErrorKind::UnexpectedEof), 400),
+                (ExtractError::BodyTooLarge { limit: 1 }.into(), 413),
+                ("text".into(), 400),
+            ] {
+                let wrapped = (0..layers).fold(error, |error, _| Layer(error).into());
+                assert_eq!(ExtractError::of_body(wrapped).status(), status, "{layers} layers");
+            }
+        }
     }
 }

@@ -55,7 +55,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         check_content_type(&parts.headers)?;
-        Ok(Self(read(&read_all(body).await?)?))
+        Ok(Self(read(read_all(&parts, body).await?.bytes())?))
     }
 }
 

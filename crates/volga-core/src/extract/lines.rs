@@ -23,6 +23,11 @@ impl Lines {
         self.pending.extend_from_slice(piece);
     }
 
+    /// How many bytes were not given out.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// The next whole line that is not empty, with its number. `None` asks for more bytes.
     pub(super) fn next(&mut self) -> Option<Result<(u64, Bytes), ExtractError>> {
         loop {

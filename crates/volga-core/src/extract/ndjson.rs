@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{json::read_line, lines::Lines};
 use crate::{
     BoxError, Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse, RequestParts,
-    response::with_content_type,
+    collected::CollectedShare, response::with_content_type,
 };
 
 const CONTENT_TYPE: &str = "application/x-ndjson";
@@ -85,7 +85,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for NdJson<T> {
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         check_content_type(&parts.headers)?;
-        let read = Read { body: Some(body), lines: Lines::default(), value: read_line };
+        let share = parts.context().collected_share();
+        let read = Read { body: Some(body), lines: Lines::default(), share, value: read_line };
         Ok(Self(Box::pin(read)))
     }
 }
@@ -108,6 +109,8 @@ struct Read<T> {
     /// `None` after its end, or after an error.
     body: Option<HttpBody>,
     lines: Lines,
+    /// The line that has not come completely.
+    share: CollectedShare,
     value: fn(&[u8]) -> Result<T, ExtractError>,
 }
 
@@ -116,11 +119,15 @@ impl<T> Read<T> {
         let value = line.and_then(|(line, text)| {
             (self.value)(&text).map_err(|error| ExtractError::Line { line, error: Box::new(error) })
         });
-        value.map_err(|error| {
-            self.body = None;
-            self.lines = Lines::default();
-            error.into()
-        })
+        value.map_err(|error| self.fail(error.into()))
+    }
+
+    /// Nothing comes after an error.
+    fn fail(&mut self, error: Error) -> Error {
+        self.body = None;
+        self.lines = Lines::default();
+        self.share = CollectedShare::default();
+        error
     }
 }
 
@@ -131,6 +138,10 @@ impl<T> Stream for Read<T> {
         loop {
             if let Some(line) = self.lines.next() {
                 return Poll::Ready(Some(self.value(line)));
+            }
+            let pending = self.lines.pending();
+            if let Err(error) = self.share.resize(pending) {
+                return Poll::Ready(Some(Err(self.fail(error))));
             }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             match ready!(Pin::new(body).poll_frame(cx)) {
@@ -144,6 +155,7 @@ impl<T> Stream for Read<T> {
                 }
                 None => {
                     self.body = None;
+                    self.share = CollectedShare::default();
                     let last = self.lines.last();
                     return Poll::Ready(last.map(|line| self.value(line)));
                 }

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncRead;
@@ -12,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::connection::handshake::Handshake;
 use crate::connection::info::ConnectionInfo;
 use crate::connection::preface::{self, Protocol};
+use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tokens::Alive;
 use crate::drain::handle::Drain;
 use crate::exchange::service::{HttpService, Requests};
@@ -27,30 +27,16 @@ use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
 /// What all connections of a server have in common.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    header_read_timeout: Duration,
+    settings: ConnectionSettings,
     pub(crate) http1: Arc<Http1>,
-    http2: http2::Settings,
-    handshake_timeout: Duration,
     drain: Drain,
     alive: Alive,
 }
 
 impl Connections {
-    pub(crate) fn new(
-        header_read_timeout: Duration,
-        write_stall_timeout: Duration,
-        direct_data: bool,
-        handshake_timeout: Duration,
-        drain: Drain,
-        alive: Alive,
-    ) -> Self {
-        let http1 = Http1::new(header_read_timeout, write_stall_timeout, drain.clone());
-        let http2 = http2::Settings {
-            handshake: header_read_timeout,
-            stall: write_stall_timeout,
-            direct_data,
-        };
-        Self { header_read_timeout, http1, http2, handshake_timeout, drain, alive }
+    pub(crate) fn new(settings: ConnectionSettings, drain: Drain, alive: Alive) -> Self {
+        let http1 = Http1::new(settings, drain.clone());
+        Self { settings, http1, drain, alive }
     }
 
     /// Lets a connection do its handshake within its time.
@@ -62,7 +48,7 @@ impl Connections {
     ) -> Option<(Socket, ConnectionInfo)> {
         let shaking = handshake.shake(Box::new(io), info);
         tokio::select! {
-            shaken = timeout(self.handshake_timeout, shaking) => {
+            shaken = timeout(self.settings.handshake_timeout, shaking) => {
                 let (stream, info) = shaken.ok()?.ok()?;
                 Some((Socket::custom(stream, info.clone(), None), info))
             }
@@ -93,7 +79,7 @@ impl Connections {
         let detected = tokio::select! {
             // In this order, so that a request which is there already is served.
             biased;
-            detected = timeout(self.header_read_timeout, detect) => detected,
+            detected = timeout(self.settings.header_read_timeout, detect) => detected,
             () = self.patience() => return Next::Closed,
         };
         let Ok(Ok(protocol)) = detected else { return Next::Closed };
@@ -104,7 +90,7 @@ impl Connections {
                 let alive = self.alive.clone();
                 let io = Rewind::new(received, io);
                 // In a box, or the task of every HTTP/1 connection would be as large as the larger of the two.
-                Box::pin(http2::serve(io, requests, self.http2, &self.drain, alive)).await;
+                Box::pin(http2::serve(io, requests, self.settings, &self.drain, alive)).await;
                 Next::Closed
             }
         }
@@ -141,6 +127,7 @@ mod tests {
     use std::convert::Infallible;
     use std::future::{Ready, ready};
     use std::task::{Context, Poll};
+    use std::time::Duration;
 
     use bytes::Bytes;
     use http::{Request, Response};
@@ -152,9 +139,6 @@ mod tests {
     use crate::connection::info::ConnectionInfo;
     use crate::connection::task_tokens::roll_call;
     use crate::exchange::request_body::RequestBody;
-    use crate::limits::{
-        DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT,
-    };
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -185,14 +169,7 @@ mod tests {
     fn connect_until(drain: Drain, size: usize) -> DuplexStream {
         let (client, server) = duplex(size);
         let (alive, _gone) = roll_call();
-        let shared = Connections::new(
-            DEFAULT_HEADER_READ_TIMEOUT,
-            DEFAULT_WRITE_STALL_TIMEOUT,
-            true,
-            DEFAULT_HANDSHAKE_TIMEOUT,
-            drain,
-            alive,
-        );
+        let shared = Connections::new(ConnectionSettings::DEFAULT, drain, alive);
         let address = ([127, 0, 0, 1], 1).into();
         let requests =
             Requests { service: Ok200, info: Some(ConnectionInfo::tcp(address, address)) };

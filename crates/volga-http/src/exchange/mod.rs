@@ -4,12 +4,17 @@
 //! |---|---|
 //! | `service` | what a server serves, and how a request reaches it |
 //! | `request_body` | the body of a request |
+//! | `body_pace`, `body_timer` | how fast a client must send a body |
 //! | `long_lived` | the mark of a response that goes on for long |
 //! | `target` | what is wrong with a request's target |
 //! | `date` | the `date` field, made once a second |
 
+pub(crate) mod body_pace;
+pub(crate) mod body_timer;
 pub(crate) mod date;
 pub(crate) mod long_lived;
 pub(crate) mod request_body;
 pub(crate) mod service;
+#[cfg(test)]
+mod slow_bodies;
 pub(crate) mod target;

@@ -15,6 +15,7 @@ use super::outgoing::{Cut, Outgoing};
 use super::received::Received;
 use super::request::{self, BodyLength, Head};
 use super::spare;
+use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::request_body::RequestBody;
 use crate::io::stack_read::poll_read;
 use crate::io::stall::Stall;
@@ -155,11 +156,16 @@ impl<I: Transport> Connection<I> {
     }
 
     /// The body of the request whose head was read.
-    pub(crate) fn open_body(&mut self, length: BodyLength, expects_continue: bool) -> RequestBody {
+    pub(crate) fn open_body(
+        &mut self,
+        length: BodyLength,
+        expects_continue: bool,
+        limits: PaceLimits,
+    ) -> RequestBody {
         if length == BodyLength::Known(0) {
             return RequestBody::empty();
         }
-        let (feed, incoming) = Feed::new(length, expects_continue);
+        let (feed, incoming) = Feed::new(length, expects_continue, limits);
         self.body = Some(Box::new(feed));
         RequestBody::http1(incoming)
     }
@@ -373,7 +379,7 @@ mod tests {
                 }
             });
             let head = head(&mut connection).await.expect("a head");
-            let body = connection.open_body(head.body, false);
+            let body = connection.open_body(head.body, false, PaceLimits::DEFAULT);
             let mut waits = std::pin::pin!(pending::<()>());
             let answered = poll_fn(|cx| connection.poll_answer(waits.as_mut(), cx));
             assert!(timeout(STALL, answered).await.is_err());
@@ -396,7 +402,7 @@ mod tests {
             client
         });
         let head = head(&mut connection).await.expect("a head");
-        let body = connection.open_body(head.body, false);
+        let body = connection.open_body(head.body, false, PaceLimits::DEFAULT);
         let reading = tokio::spawn(async move {
             sleep(Duration::from_secs(1)).await;
             body.collect().await.expect("a body").to_bytes().len()
@@ -417,7 +423,7 @@ mod tests {
             client.write_all(request.as_bytes()).await.expect("room");
             client.write_all(&vec![b'x'; sent]).await.expect("room");
             let head = head(&mut connection).await.expect("a head");
-            drop(connection.open_body(head.body, false));
+            drop(connection.open_body(head.body, false, PaceLimits::DEFAULT));
             poll_fn(|cx| connection.poll_body_end(cx)).await.expect("the client is there");
             assert_eq!(connection.is_body_read(), is_read, "{sent} sent");
             assert_eq!(connection.may_go_on(), is_read, "{sent} sent");

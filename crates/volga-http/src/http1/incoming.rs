@@ -14,6 +14,8 @@ use tokio::io::AsyncWrite;
 use super::decode::{Decoder, Malformed};
 use super::received::Received;
 use super::request::BodyLength;
+use crate::exchange::body_pace::{PaceLimits, TooSlow};
+use crate::exchange::body_timer::BodyTimer;
 use crate::io::stack_read::poll_read;
 use crate::io::stall::Stall;
 use crate::io::transport::Transport;
@@ -49,6 +51,7 @@ impl Shared {
 pub(crate) enum Fault {
     Incomplete,
     Malformed(Malformed),
+    TooSlow(TooSlow),
 }
 
 /// The reader's end.
@@ -130,6 +133,7 @@ pub(crate) struct Feed {
     /// What the client waits for before it sends the body, as far as it is not sent yet.
     go_ahead: &'static [u8],
     stage: Stage,
+    timer: BodyTimer,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -147,7 +151,11 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl Feed {
     /// Both ends of a body that is not empty.
-    pub(crate) fn new(length: BodyLength, expects_continue: bool) -> (Self, Incoming) {
+    pub(crate) fn new(
+        length: BodyLength,
+        expects_continue: bool,
+        limits: PaceLimits,
+    ) -> (Self, Incoming) {
         let shared = Arc::<Shared>::default();
         let left = match length {
             BodyLength::Known(length) => Some(length),
@@ -158,6 +166,7 @@ impl Feed {
             shared: Arc::clone(&shared),
             go_ahead: if expects_continue { CONTINUE } else { b"" },
             stage: Stage::Open,
+            timer: BodyTimer::new(limits),
         };
         (feed, Incoming { shared, left, is_over: false })
     }
@@ -178,7 +187,9 @@ impl Feed {
         if rest.len() < CONTINUE.len() { rest } else { b"" }
     }
 
-    /// Gives the reader what it waits for. Ready when the task that polls this has something new to read; pending as well where nobody waits.
+    /// Gives the reader what it waits for. Ready when the task that polls this has something new to
+    /// read, and when nothing more follows, which the connection may wait for while the reader is
+    /// in another task; pending as well where nobody waits.
     pub(crate) fn poll_feed<I: Transport>(
         &mut self,
         io: &mut Stall<I>,
@@ -188,15 +199,23 @@ impl Feed {
         loop {
             match self.stage {
                 Stage::Failed(Fault::Incomplete) => return Poll::Ready(Err(Gone)),
-                Stage::Failed(Fault::Malformed(_)) => return Poll::Pending,
+                Stage::Failed(Fault::Malformed(_) | Fault::TooSlow(_)) => return Poll::Pending,
                 Stage::Open if self.decoder.is_done() || !self.is_asked(cx) => {
                     return Poll::Pending;
                 }
                 Stage::Open => {}
             }
             self.tell_to_go_ahead(io, cx)?;
-            let piece = ready!(self.poll_piece(io, received, cx));
-            if self.is_there_here(piece, cx) {
+            let piece = match self.poll_piece(io, received, cx) {
+                Poll::Ready(piece) => piece,
+                Poll::Pending => {
+                    let reason = ready!(self.timer.poll_too_slow(|_| None, cx));
+                    Err(Fault::TooSlow(reason))
+                }
+            };
+            self.timer.received(piece.as_ref().map_or(0, Vec::len), |_| None);
+            let is_last = piece.is_err() || self.decoder.is_done();
+            if self.is_there_here(piece, cx) || is_last {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -324,6 +343,7 @@ impl From<Fault> for io::Error {
         match fault {
             Fault::Incomplete => io::ErrorKind::UnexpectedEof.into(),
             Fault::Malformed(error) => error.into(),
+            Fault::TooSlow(reason) => Self::new(io::ErrorKind::TimedOut, reason),
         }
     }
 }

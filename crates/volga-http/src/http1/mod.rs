@@ -29,7 +29,6 @@ mod trailers;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -46,7 +45,9 @@ use self::request::Head;
 pub(crate) use self::stream::Stream;
 use self::terms::Terms;
 use crate::connection::info::ConnectionInfo;
+use crate::connection::settings::ConnectionSettings;
 use crate::drain::handle::Drain;
+use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::{HttpService, Requests};
@@ -58,8 +59,7 @@ use crate::limits::LINGER_BYTES;
 /// What all HTTP/1 connections of a server have in common.
 #[derive(Debug)]
 pub(crate) struct Http1 {
-    header_read_timeout: Duration,
-    write_stall_timeout: Duration,
+    settings: ConnectionSettings,
     drain: Drain,
 }
 
@@ -78,12 +78,8 @@ pub(crate) enum Next<I, B> {
 }
 
 impl Http1 {
-    pub(crate) fn new(
-        header_read_timeout: Duration,
-        write_stall_timeout: Duration,
-        drain: Drain,
-    ) -> Arc<Self> {
-        Arc::new(Self { header_read_timeout, write_stall_timeout, drain })
+    pub(crate) fn new(settings: ConnectionSettings, drain: Drain) -> Arc<Self> {
+        Arc::new(Self { settings, drain })
     }
 
     /// Serves requests, of which some bytes were `received`, until the connection ends or a response is long-lived.
@@ -97,8 +93,8 @@ impl Http1 {
         I: Transport,
         S: HttpService,
     {
-        let io = Stall::new(io, self.write_stall_timeout);
-        let mut connection = Connection::new(io, &received, self.header_read_timeout);
+        let io = Stall::new(io, self.settings.write_stall_timeout);
+        let mut connection = Connection::new(io, &received, self.settings.header_read_timeout);
         drop(received);
         let mut started = pin!(self.drain.started());
         let refused = loop {
@@ -117,7 +113,7 @@ impl Http1 {
             let terms = head.terms;
             let response = {
                 let answer = {
-                    let request = open(&mut connection, head);
+                    let request = open(&mut connection, head, self.settings.body_limits);
                     let mut ready = poll_fn(|cx| requests.poll_ready(cx));
                     let ready = poll_fn(|cx| connection.poll_answer(Pin::new(&mut ready), cx));
                     if ready.await.is_none() {
@@ -184,13 +180,17 @@ impl Http1 {
 
     /// Closes a connection whose client may still be sending.
     pub(crate) async fn linger<I: Transport>(&self, io: I) {
-        linger(Stall::new(io, self.write_stall_timeout), LINGER_BYTES).await;
+        linger(Stall::new(io, self.settings.write_stall_timeout), LINGER_BYTES).await;
     }
 }
 
 /// The request whose head was read.
-fn open<I: Transport>(connection: &mut Connection<I>, head: Head) -> Request<RequestBody> {
-    let body = connection.open_body(head.body, head.expects_continue);
+fn open<I: Transport>(
+    connection: &mut Connection<I>,
+    head: Head,
+    limits: PaceLimits,
+) -> Request<RequestBody> {
+    let body = connection.open_body(head.body, head.expects_continue, limits);
     Request::from_parts(head.parts, body)
 }
 

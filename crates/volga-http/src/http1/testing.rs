@@ -18,17 +18,18 @@ use tower_service::Service;
 
 use super::{Http1, Next};
 use crate::connection::info::ConnectionInfo;
+use crate::connection::settings::ConnectionSettings;
 use crate::drain::handle::Drain;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::Requests;
 use crate::io::transport::Transport;
-use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
 
 pub(super) const STALL: Duration = Duration::from_secs(30);
 
 pub(super) fn http1(drain: &Drain) -> Arc<Http1> {
-    Http1::new(DEFAULT_HEADER_READ_TIMEOUT, STALL, drain.clone())
+    let settings = ConnectionSettings { write_stall_timeout: STALL, ..ConnectionSettings::DEFAULT };
+    Http1::new(settings, drain.clone())
 }
 
 /// What a body does next.

@@ -3,7 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | `request`, `response` | what `h2` leaves to do with heads |
-//! | `upload` | the body of a request |
+//! | `upload`, `upload_window` | the body of a request, and whether the client may send it |
 //! | `request_task` | one request, in a task of its own |
 //! | `send_body` | a body becomes DATA frames, as the window allows |
 //! | `backpressure` | how long a body may wait for its window |
@@ -25,13 +25,13 @@ mod reset_budget;
 mod response;
 mod send_body;
 mod upload;
+mod upload_window;
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
@@ -51,8 +51,10 @@ use self::ready::Ready;
 use self::request_task::{RequestTask, TaskOutcome};
 use self::reset_budget::{Exhausted, ResetBudget};
 pub(crate) use self::upload::Upload;
+use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tokens::Alive;
 use crate::drain::handle::Drain;
+use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::date::date;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::{HttpService, Requests};
@@ -64,23 +66,11 @@ use crate::limits::{
     MAX_STREAMS, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, TURN_REQUESTS,
 };
 
-/// The settings of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    /// How long the client may take to let the server's first frame through.
-    pub(crate) handshake: Duration,
-    /// How long the client may take no byte of what waits for it, on the whole connection or on one
-    /// stream.
-    pub(crate) stall: Duration,
-    /// Whether the data of long-lived bodies is written directly, beside `h2`.
-    pub(crate) direct_data: bool,
-}
-
 /// Serves a connection to its end.
 pub(crate) async fn serve<I, S>(
     io: I,
     requests: Requests<S>,
-    settings: Settings,
+    settings: ConnectionSettings,
     drain: &Drain,
     alive: Alive,
 ) where
@@ -89,12 +79,12 @@ pub(crate) async fn serve<I, S>(
 {
     let ready = Arc::new(Ready::default());
     let h2_waker = Waker::from(Arc::clone(&ready));
-    let socket = Backpressure::new(settings.stall, h2_waker.clone());
-    let write_buffer = SharedWriteBuffer::new(settings.direct_data);
-    let io = Stall::new(io, settings.stall);
+    let socket = Backpressure::new(settings.write_stall_timeout, h2_waker.clone());
+    let write_buffer = SharedWriteBuffer::new(settings.http2_direct_data);
+    let io = Stall::new(io, settings.write_stall_timeout);
     let wire = H2Transport::new(io, write_buffer.clone(), Arc::clone(&socket));
     let handshake = builder().handshake(wire.clone());
-    let Ok(Ok(mut h2)) = timeout(settings.handshake, handshake).await else { return };
+    let Ok(Ok(mut h2)) = timeout(settings.header_read_timeout, handshake).await else { return };
     let Some(pings) = h2.ping_pong() else { return };
     let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&socket));
     let mut connection = Connection {
@@ -111,6 +101,7 @@ pub(crate) async fn serve<I, S>(
         ready,
         budget: ResetBudget::new(Instant::now()),
         responses: 0,
+        body_limits: settings.body_limits,
     };
     let mut started = pin!(drain.started());
     let mut is_draining = false;
@@ -176,6 +167,7 @@ struct Connection<I, S: HttpService> {
     responses: usize,
     /// Given to `h2` in place of the task's own, for what it does while the task runs.
     h2_waker: Waker,
+    body_limits: PaceLimits,
 }
 
 impl<I, S> Connection<I, S>
@@ -337,7 +329,8 @@ where
             return;
         }
         let method = head.method.clone();
-        let body = RequestBody::http2(body, &head.headers);
+        let upload = Upload::new(body, &head.headers, self.body_limits, &self.write_buffer);
+        let body = RequestBody::http2(upload);
         let handler = self.requests.answer(Request::from_parts(head, body));
         let answer = RequestTask::new(handler, method, respond, Arc::clone(&self.socket));
         self.tasks.spawn(self.alive.carried_by(answer));

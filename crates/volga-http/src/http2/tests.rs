@@ -5,6 +5,7 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::ready;
+use std::time::Duration;
 
 use h2::client::SendRequest;
 use http_body::Body;
@@ -19,8 +20,7 @@ use crate::connection::info::ConnectionInfo;
 use crate::connection::task_tokens::roll_call;
 use crate::exchange::long_lived::LongLived;
 use crate::limits::{
-    DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, GATHER_BYTES, PING_INTERVAL,
-    PING_TIMEOUT, SEND_BUFFER,
+    DEFAULT_WRITE_STALL_TIMEOUT, GATHER_BYTES, PING_INTERVAL, PING_TIMEOUT, SEND_BUFFER,
 };
 
 const PIECE: usize = 16 * 1024;
@@ -29,12 +29,9 @@ pub(super) const STALL: Duration = DEFAULT_WRITE_STALL_TIMEOUT;
 
 /// The settings of a connection. All tests run a second time without the direct data path, which the
 /// environment says.
-fn settings() -> Settings {
-    Settings {
-        handshake: DEFAULT_HEADER_READ_TIMEOUT,
-        stall: STALL,
-        direct_data: std::env::var_os("VOLGA_TEST_HTTP2_VIA_H2").is_none(),
-    }
+fn settings() -> ConnectionSettings {
+    let http2_direct_data = std::env::var_os("VOLGA_TEST_HTTP2_VIA_H2").is_none();
+    ConnectionSettings { http2_direct_data, ..ConnectionSettings::DEFAULT }
 }
 
 /// How long a quiet body waits before each of its pieces.

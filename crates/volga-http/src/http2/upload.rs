@@ -7,6 +7,12 @@ use h2::RecvStream;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::direct::write_buffer::SharedWriteBuffer;
+use crate::exchange::body_pace::PaceLimits;
+use crate::exchange::body_timer::BodyTimer;
+use crate::exchange::request_body::RequestBodyError;
 
 /// The receiving half of a stream.
 ///
@@ -18,20 +24,50 @@ pub(crate) struct Upload {
     /// How much is still to come, if the client said.
     left: Option<u64>,
     are_trailers_next: bool,
+    timer: BodyTimer,
+    /// Where it is known whether the client may send. A body that is complete has no need of it.
+    buffer: Option<SharedWriteBuffer>,
 }
 
 impl Upload {
-    pub(crate) fn new(stream: RecvStream, headers: &HeaderMap) -> Self {
-        let left = if stream.is_end_stream() {
+    pub(super) fn new(
+        stream: RecvStream,
+        headers: &HeaderMap,
+        limits: PaceLimits,
+        buffer: &SharedWriteBuffer,
+    ) -> Self {
+        let is_over = stream.is_end_stream();
+        let left = if is_over {
             Some(0)
         } else {
             // `h2` has checked the field, and checks the frames against it.
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok())
         };
-        Self { stream, left, are_trailers_next: false }
+        let buffer = (!is_over).then(|| buffer.clone());
+        Self { stream, left, are_trailers_next: false, timer: BodyTimer::new(limits), buffer }
     }
 
     pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let received = self.poll_received(cx);
+        let buffer = &self.buffer;
+        let shut_until = |now: Instant| buffer.as_ref()?.lock().windows.upload.shut_until(now);
+        match &received {
+            Poll::Pending => {
+                let reason = ready!(self.timer.poll_too_slow(shut_until, cx));
+                return Poll::Ready(Some(Err(RequestBodyError::too_slow(reason))));
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                self.timer.received(frame.data_ref().map_or(0, Bytes::len), shut_until);
+            }
+            Poll::Ready(_) => {}
+        }
+        received.map_err(RequestBodyError::http2)
+    }
+
+    fn poll_received(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {

@@ -1,11 +1,15 @@
-//! How long a request body may be, and that a client which is still sending reads that it is too long.
+//! How long a request body may be and how long it may take, how much of all bodies is collected,
+//! and that a client which is still sending reads why it is refused.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use proptest::prelude::*;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,7 +24,7 @@ use volga::{
     test::{TestClient, TestRequest},
 };
 
-use super::support::{http2, read_to_end, run, soon};
+use super::support::{http2, read_to_end, run, run_app, soon};
 
 const BIG: usize = 20 * 1024 * 1024;
 
@@ -227,6 +231,153 @@ async fn http2_answers_413_and_resets_the_stream_without_an_error() {
     assert_eq!(soon("the reset", reset).await.unwrap(), h2::Reason::NO_ERROR);
     let text = soon("the body", response.into_body().data()).await.unwrap().unwrap();
     assert!(text.starts_with(br#"{"status":413"#), "{text:?}");
+}
+
+/// Reads a response whose connection is then closed, and checks that it is the problem of a body
+/// that did not come.
+async fn assert_timed_out(stream: &mut TcpStream, case: &str) {
+    let answer = read_to_end(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{case}: {answer}");
+    assert!(answer.contains("connection: close\r\n"), "{case}: {answer}");
+    assert!(answer.contains("content-type: application/problem+json\r\n"), "{case}: {answer}");
+    assert!(answer.contains("took too long to send the body"), "{case}: {answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_stops_is_answered_with_408_whatever_takes_it() {
+    let server = run_app(takers().with_body_read_timeout(Duration::from_millis(20))).await;
+    for path in ["/bytes", "/text", "/json", "/ndjson", "/stream", "/request"] {
+        let content_type =
+            if path == "/ndjson" { "application/x-ndjson" } else { "application/json" };
+        for (framing, sent) in [
+            ("content-length: 9", ""),
+            ("content-length: 9", "12345678"),
+            ("transfer-encoding: chunked", "5"),
+            ("transfer-encoding: chunked", "1\r\n1\r\n"),
+            ("transfer-encoding: chunked", "1\r\n1\r\n0\r\nx-sum: 1\r\n"),
+        ] {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: {content_type}");
+            let request = format!("{head}\r\n{framing}\r\n\r\n{sent}");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            assert_timed_out(&mut stream, &format!("{path}, {framing}, {sent:?}")).await;
+        }
+        let mut client = soon("a stream", http2(server.address).await.ready()).await.unwrap();
+        let request = http::Request::post(format!("http://test{path}"))
+            .header("content-type", content_type)
+            .body(())
+            .unwrap();
+        let (response, mut body) = client.send_request(request, false).unwrap();
+        body.send_data(Bytes::from_static(b"1"), false).unwrap();
+        let response = soon("the response", response).await.unwrap();
+        assert_eq!(response.status(), 408, "{path}");
+        let reset = std::future::poll_fn(|cx| body.poll_reset(cx));
+        assert_eq!(soon("the reset", reset).await.unwrap(), h2::Reason::NO_ERROR, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_answered_with_408_unless_the_rate_is_switched_off() {
+    let second = Duration::from_secs(1);
+    for (rate, expect) in [(1_000_000, "HTTP/1.1 408 "), (0, "HTTP/1.1 200 ")] {
+        let app = takers().with_body_read_timeout(second).with_min_body_rate(rate);
+        let server = run_app(app).await;
+        let (mut read, mut write) = TcpStream::connect(server.address).await.unwrap().into_split();
+        let head =
+            "POST /bytes HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 10\r\n\r\n";
+        write.write_all(head.as_bytes()).await.unwrap();
+        let trickle = tokio::spawn(async move {
+            for _ in 0..10 {
+                // Longer in all than the timeout, and each time a part of it.
+                tokio::time::sleep(second / 8).await;
+                if write.write_all(b"1").await.is_err() {
+                    break;
+                }
+            }
+            write
+        });
+        let mut answer = String::new();
+        let _ = soon("the answer", read.read_to_string(&mut answer)).await;
+        assert!(answer.starts_with(expect), "{rate}: {answer}");
+        trickle.abort();
+    }
+}
+
+/// A body of a first piece, and of what the sender says.
+fn told(first: &'static str) -> (tokio::sync::mpsc::UnboundedSender<&'static str>, HttpBody) {
+    let (tell, pieces) = tokio::sync::mpsc::unbounded_channel();
+    tell.send(first).unwrap();
+    let pieces = stream::unfold(pieces, |mut pieces| async {
+        let piece: &str = pieces.recv().await?;
+        Some((Ok::<_, Error>(piece), pieces))
+    });
+    (tell, HttpBody::from_stream(pieces))
+}
+
+#[tokio::test]
+async fn what_is_collected_at_a_time_has_a_bound_and_gives_it_back() {
+    for (path, first, counted) in [
+        ("/bytes", "12345", 5),
+        ("/text", "12345", 5),
+        ("/json", "12345", 5),
+        // Of lines, the one that is not there yet.
+        ("/ndjson", "123\n45", 2),
+        ("/stream", "12345", 0),
+        ("/request", "12345", 0),
+    ] {
+        for way_out in ["end", "error", "leave"] {
+            let reports = Arc::new(AtomicUsize::new(0));
+            let reported = Arc::clone(&reports);
+            let app = takers().with_max_collected_bytes(8).on_error(move |report| {
+                assert_eq!(report.status(), 503);
+                reported.fetch_add(1, Ordering::Relaxed);
+            });
+            let client = TestClient::new(app);
+            let case = format!("{path}, {way_out}");
+            let (tell, body) = told(first);
+            let mut waits = Box::pin(typed(client.post(path), path).body(body).send());
+            assert!((&mut waits).now_or_never().is_none(), "{case}");
+            let room = 8 - counted;
+            for at_once in [true, false] {
+                let send = |bytes: usize| {
+                    let pieces =
+                        if at_once { HttpBody::full(vec![b'1'; bytes]) } else { pieces(bytes, 1) };
+                    client.post("/bytes").body(pieces).send()
+                };
+                send(room).await.assert_status(200);
+                for _ in 0..3 {
+                    let refused = send(room + 1).await;
+                    refused.assert_status(503).assert_header("retry-after", "5");
+                }
+            }
+            // Until half of it is free, one report says it.
+            assert_eq!(reports.load(Ordering::Relaxed), if counted == 5 { 1 } else { 6 }, "{case}");
+            match way_out {
+                "end" => {
+                    drop(tell);
+                    waits.await.assert_status(200);
+                }
+                "error" => {
+                    tell.send("12345678901").unwrap();
+                    let status = if counted > 0 { [413, 503] } else { [413, 413] };
+                    assert!(status.contains(&waits.await.status().as_u16()), "{case}");
+                }
+                _ => drop(waits),
+            }
+            client.post("/bytes").body(pieces(8, 1)).send().await.assert_status(200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_for_the_bound_may_be_shaped_and_keeps_its_retry_after() {
+    let mut app = App::new().with_max_collected_bytes(3);
+    app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
+    app.map_err(|error: Error| (error.status(), "shaped"));
+    let client = TestClient::new(app);
+    let response = client.post("/").body("1234").send().await;
+    response.assert_status(503).assert_header("retry-after", "5");
+    assert_eq!(response.text().await, "shaped");
 }
 
 fn any_body() -> impl Strategy<Value = Vec<u8>> {

@@ -29,10 +29,16 @@ pub(crate) struct Running {
 
 /// Runs an app on a port that the system chooses.
 pub(crate) async fn run(map: impl FnOnce(&mut App)) -> Running {
+    let mut app = App::new();
+    map(&mut app);
+    run_app(app).await
+}
+
+/// The same with an app that has settings.
+pub(crate) async fn run_app(app: App) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (mut app, shutdown) = App::new().without_greeter().with_shutdown();
-    map(&mut app);
+    let (app, shutdown) = app.without_greeter().with_shutdown();
     let end = tokio::spawn(app.run_with_listener(listener));
     Running { address, shutdown, end }
 }

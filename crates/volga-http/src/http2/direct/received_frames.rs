@@ -260,6 +260,9 @@ impl ReceivedFrames {
             self.heads_left -= 1;
             windows.open(head.stream);
         }
+        if head.kind == DATA {
+            windows.upload.received(head.length);
+        }
         if matches!(head.kind, HEADERS | CONTINUATION) {
             self.is_in_head = head.flags & END_HEADERS == 0;
         }

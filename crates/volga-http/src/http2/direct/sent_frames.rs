@@ -5,13 +5,14 @@ use h2::Reason;
 use super::received_frames::{ACK, END_HEADERS, END_STREAM};
 use super::received_frames::{
     CONTINUATION, DATA, HEAD_BYTES, HEADERS, Head, NUMBER_BYTES, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE,
 };
 use super::windows::{Place, Windows};
 
 /// Follows the frames of `h2`, however it cuts them.
 #[derive(Debug, Default)]
 pub(in crate::http2) struct SentFrames {
-    /// The head of a frame; of RST_STREAM its error code, too.
+    /// The head of a frame; and its number, if that is all that it has and it matters.
     head: [u8; HEAD_BYTES + NUMBER_BYTES],
     /// How much of that there is.
     read: usize,
@@ -42,14 +43,15 @@ impl SentFrames {
             }
             let [head @ .., a, b, c, d] = self.head;
             let head = Head::read(&head);
-            let is_reset = head.kind == RST_STREAM && head.length == NUMBER_BYTES;
-            if is_reset && wanted == HEAD_BYTES {
-                // The code comes next.
+            let has_number =
+                matches!(head.kind, RST_STREAM | WINDOW_UPDATE) && head.length == NUMBER_BYTES;
+            if has_number && wanted == HEAD_BYTES {
+                // The number comes next.
                 continue;
             }
             self.read = 0;
-            if is_reset {
-                self.note_reset(head.stream, u32::from_be_bytes([a, b, c, d]), windows);
+            if has_number {
+                self.note_number(head, u32::from_be_bytes([a, b, c, d]), windows);
             } else {
                 self.skip = head.length;
                 self.note(head, windows);
@@ -57,9 +59,16 @@ impl SentFrames {
         }
     }
 
-    fn note_reset(&mut self, stream: u32, code: u32, windows: &mut Windows) {
+    fn note_number(&mut self, head: Head, number: u32, windows: &mut Windows) {
+        let stream = head.stream;
+        if head.kind == WINDOW_UPDATE {
+            if stream == 0 {
+                windows.upload.granted(number);
+            }
+            return;
+        }
         // A refused stream never was a request: it cost nothing, and the client may send it again.
-        let is_refused = code == u32::from(Reason::REFUSED_STREAM);
+        let is_refused = number == u32::from(Reason::REFUSED_STREAM);
         let open = if is_refused { windows.close(stream) } else { windows.reset(stream) };
         self.resets.extend(open);
     }

@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::upload_window::UploadWindow;
 use crate::limits::MAX_STREAMS;
 
 /// The largest window (section 6.9.1).
@@ -46,6 +47,8 @@ pub(in crate::http2) struct Windows {
     last: usize,
     opened: Vec<Place>,
     starts: Starts,
+    /// The other direction: how much the client may send.
+    pub(in crate::http2) upload: UploadWindow,
 }
 
 /// The window with which a stream opens.
@@ -132,6 +135,7 @@ impl Windows {
             last: 0,
             opened: Vec::new(),
             starts: Starts::default(),
+            upload: UploadWindow::new(),
         }
     }
 

@@ -1,0 +1,35 @@
+//! The settings of a server that concern each of its connections.
+
+use std::time::Duration;
+
+use crate::exchange::body_pace::PaceLimits;
+use crate::limits::{
+    DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT,
+};
+
+/// The settings of a server that concern each of its connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionSettings {
+    /// How long a handshake may take.
+    pub(crate) handshake_timeout: Duration,
+    /// How long the head of a request may take; on HTTP/2 also how long the client may take to let the
+    /// server's first frame through.
+    pub(crate) header_read_timeout: Duration,
+    /// How long the client may take no byte of what waits for it, on the whole connection or on one
+    /// stream of HTTP/2.
+    pub(crate) write_stall_timeout: Duration,
+    /// How fast the client must send the body of a request.
+    pub(crate) body_limits: PaceLimits,
+    /// Whether the data of long-lived bodies on HTTP/2 is written directly, beside `h2`.
+    pub(crate) http2_direct_data: bool,
+}
+
+impl ConnectionSettings {
+    pub(crate) const DEFAULT: Self = Self {
+        handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
+        header_read_timeout: DEFAULT_HEADER_READ_TIMEOUT,
+        write_stall_timeout: DEFAULT_WRITE_STALL_TIMEOUT,
+        body_limits: PaceLimits::DEFAULT,
+        http2_direct_data: true,
+    };
+}

@@ -1,0 +1,168 @@
+//! The time that a client has for the body of a request, without a timer for each piece of it.
+//!
+//! To set a timer for every wait costs more than to read a small piece. So the timer stays set when
+//! a piece comes, and is set anew only when it fires too early: at most once in the time that the
+//! client may be silent. That works because a [`BodyPace`] never moves its deadline back.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
+use tokio::task::unconstrained;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::exchange::body_pace::{BodyPace, PaceLimits, TooSlow};
+
+/// The pace of one body, and its timer. Nothing is allocated before the first wait.
+#[derive(Debug)]
+pub(crate) struct BodyTimer {
+    limits: PaceLimits,
+    waiting: Option<Pin<Box<Waiting>>>,
+}
+
+pin_project! {
+    #[derive(Debug)]
+    struct Waiting {
+        pace: BodyPace,
+        #[pin]
+        timer: Sleep,
+        // The task that the timer wakes when it fires.
+        waker: Option<Waker>,
+    }
+}
+
+impl BodyTimer {
+    pub(crate) fn new(limits: PaceLimits) -> Self {
+        Self { limits, waiting: None }
+    }
+
+    /// Waits until the client is too slow. The time runs from the first call after the last
+    /// [`received`](Self::received).
+    ///
+    /// `excuse` says until when the server did not let the client send.
+    pub(crate) fn poll_too_slow(
+        &mut self,
+        excuse: impl Fn(Instant) -> Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<TooSlow> {
+        let limits = self.limits;
+        let waiting = match &mut self.waiting {
+            Some(waiting) => waiting,
+            // A timer cannot be made outside of a runtime. Somebody who reads a body there has no
+            // bound rather than a panic.
+            none if Handle::try_current().is_ok() => none.insert(Box::pin(Waiting {
+                pace: BodyPace::new(limits),
+                timer: sleep_until(Instant::now() + limits.timeout),
+                waker: None,
+            })),
+            _ => return Poll::Pending,
+        };
+        let mut waiting = waiting.as_mut().project();
+        let is_known = waiting.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_known && waiting.pace.is_waiting() && !waiting.timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        let now = Instant::now();
+        waiting.pace.wait(now);
+        loop {
+            // Not bound to the task's budget: one that is used up would put it off, and it would
+            // not know whom to wake.
+            if pin!(unconstrained(waiting.timer.as_mut())).poll(cx).is_pending() {
+                *waiting.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            if let Some(until) = excuse(now) {
+                waiting.pace.excuse(until);
+            }
+            if let Some(reason) = waiting.pace.too_slow(now) {
+                return Poll::Ready(reason);
+            }
+            // It was set for an earlier wait.
+            let deadline = waiting.pace.deadline().unwrap_or(now + limits.timeout);
+            waiting.timer.as_mut().reset(deadline);
+        }
+    }
+
+    /// So many bytes of the body have come.
+    pub(crate) fn received(&mut self, bytes: usize, excuse: impl Fn(Instant) -> Option<Instant>) {
+        let Some(waiting) = &mut self.waiting else { return };
+        let pace = waiting.as_mut().project().pace;
+        let now = Instant::now();
+        if let Some(until) = excuse(now).filter(|_| pace.is_waiting()) {
+            pace.excuse(until);
+        }
+        pace.received(bytes, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const LIMITS: PaceLimits = PaceLimits { timeout: Duration::from_secs(30), min_rate: 240 };
+
+    async fn too_slow(timer: &mut BodyTimer) -> TooSlow {
+        poll_fn(|cx| timer.poll_too_slow(|_| None, cx)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_fires_when_the_pace_says_whatever_was_waited_for_before() {
+        for first in [0, 1, 10, 29] {
+            let mut timer = BodyTimer::new(LIMITS);
+            timer.received(1, |_| None);
+            assert!(timer.waiting.is_none(), "a body that is there needs no timer");
+            assert!(timeout(first * SECOND, too_slow(&mut timer)).await.is_err());
+            timer.received(240, |_| None);
+            // The reader is busy.
+            sleep(100 * SECOND).await;
+            let start = Instant::now();
+            assert!(matches!(
+                too_slow(&mut timer).await,
+                TooSlow::BelowRate(240) | TooSlow::Silent(_)
+            ));
+            let left = LIMITS.timeout.min((31 - first) * SECOND);
+            assert_eq!(start.elapsed(), left, "after {first} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_task_that_polls_is_woken() {
+        let mut timer = BodyTimer::new(LIMITS);
+        let start = Instant::now();
+        for _ in 0..2 {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(timer.poll_too_slow(|_| None, &mut cx).is_pending());
+        }
+        timeout(2 * LIMITS.timeout, too_slow(&mut timer)).await.expect("it is woken");
+        assert_eq!(start.elapsed(), LIMITS.timeout);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_begins_anew_when_the_client_may_send_again() {
+        let mut timer = BodyTimer::new(LIMITS);
+        let start = Instant::now();
+        let opens = start + 100 * SECOND;
+        let late = poll_fn(|cx| timer.poll_too_slow(|now| Some(now.min(opens)), cx)).await;
+        assert_eq!(late, TooSlow::Silent(LIMITS.timeout));
+        assert_eq!(start.elapsed(), 130 * SECOND);
+    }
+
+    #[test]
+    fn outside_of_a_runtime_nothing_panics() {
+        let mut timer = BodyTimer::new(LIMITS);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(timer.poll_too_slow(|_| None, &mut cx).is_pending());
+    }
+
+    #[test]
+    fn a_body_that_never_waited_holds_a_pointer_and_its_limits() {
+        assert!(size_of::<BodyTimer>() <= 4 * size_of::<usize>());
+    }
+}

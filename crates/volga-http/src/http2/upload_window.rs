@@ -1,0 +1,77 @@
+//! How much the client may send on a connection, as it knows it. Pure.
+//!
+//! All requests of a connection share one window. A handler that does not read can fill it, and
+//! then the client cannot send the bodies of the others either. A server that waits for one of
+//! those must not take that client for a slow one. `h2` does not say how wide the window is, so it
+//! is counted here: by the DATA that the client sends, and by the updates that `h2` writes.
+
+use tokio::time::Instant;
+
+/// The window at the start (RFC 9113, section 6.9.2).
+const FIRST: i64 = 65_535;
+
+/// The window of the connection for what the client sends.
+#[derive(Debug)]
+pub(super) struct UploadWindow {
+    size: i64,
+    /// It was shut and is open, and nobody has asked since.
+    has_opened: bool,
+    /// The first question after it last opened.
+    opened: Option<Instant>,
+}
+
+impl UploadWindow {
+    pub(super) fn new() -> Self {
+        Self { size: FIRST, has_opened: false, opened: None }
+    }
+
+    /// The client sends a frame of so many bytes, padding included.
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.size -= bytes as i64;
+    }
+
+    /// The server grants so many bytes more.
+    pub(super) fn granted(&mut self, bytes: u32) {
+        let was_shut = self.size <= 0;
+        self.size += i64::from(bytes);
+        self.has_opened |= was_shut && self.size > 0;
+    }
+
+    /// Until when the client could not send: until now if it cannot, `None` if it always could.
+    ///
+    /// When the window opened is not known to the moment, since no clock is read for every frame:
+    /// the first question after it counts.
+    pub(super) fn shut_until(&mut self, now: Instant) -> Option<Instant> {
+        if self.size <= 0 {
+            return Some(now);
+        }
+        if std::mem::take(&mut self.has_opened) {
+            self.opened = Some(now);
+        }
+        self.opened
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn it_is_shut_from_the_last_byte_granted_until_more_is() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let mut window = UploadWindow::new();
+        window.granted(1);
+        window.received(FIRST as usize);
+        assert_eq!(window.shut_until(now), None, "one byte is left");
+        window.received(1);
+        assert_eq!(window.shut_until(now), Some(now));
+        assert_eq!(window.shut_until(later), Some(later), "still");
+        window.granted(1);
+        assert_eq!(window.shut_until(now), Some(now), "it has opened");
+        window.granted(1);
+        assert_eq!(window.shut_until(later), Some(now), "it was open");
+    }
+}
