@@ -44,7 +44,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "tidy",
-        what: "file sizes, module docs, reasons for what is silenced, links, examples and guide pages complete",
+        what: "file sizes, module docs, reasons for what is silenced, links, examples and guide pages complete, no version of our crates",
         advice: "each line above names the file and what is expected there",
         missing: |_| None,
         run: tidy::run,
