@@ -98,31 +98,32 @@ impl Workspace {
         Graph { members: members.collect() }
     }
 
-    /// The files that belong to the repository: tracked, or new and not ignored.
+    /// The paths of the files that belong to the repository: tracked, or new and not ignored.
+    ///
+    /// # Errors
+    /// When `git` is missing.
+    pub(crate) fn paths(&self) -> Result<Vec<String>, Failure> {
+        let mut git = Command::new("git");
+        git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
+            .current_dir(&self.root);
+        let listed = tools::read(&mut git)?;
+        let paths = listed.split('\0').filter(|path| !path.is_empty());
+        // Deleted but not yet committed, or a link to a folder: git lists both.
+        Ok(paths.filter(|path| self.root.join(path).is_file()).map(str::to_owned).collect())
+    }
+
+    /// The files that belong to the repository, and what they hold.
     ///
     /// # Errors
     /// When `git` is missing, or a listed file cannot be read.
     pub(crate) fn files(&self) -> Result<Vec<SourceFile>, Failure> {
-        let mut git = Command::new("git");
-        git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
-            .current_dir(&self.root);
-        let mut files = Vec::new();
-        for path in tools::read(&mut git)?.split('\0').filter(|path| !path.is_empty()) {
-            let full = self.root.join(path);
-            // Deleted but not yet committed, or a link to a folder: git lists both.
-            if !full.is_file() {
-                continue;
-            }
-            let content = fs::read(&full)
+        let read = |path: String| {
+            let content = fs::read(self.root.join(&path))
                 .map_err(|error| Failure::new(format!("cannot read {path}: {error}")))?;
             let bytes = content.len() as u64;
-            files.push(SourceFile {
-                path: path.to_owned(),
-                bytes,
-                text: String::from_utf8(content).ok(),
-            });
-        }
-        Ok(files)
+            Ok(SourceFile { path, bytes, text: String::from_utf8(content).ok() })
+        };
+        self.paths()?.into_iter().map(read).collect()
     }
 
     /// The package's folder, from the root.
