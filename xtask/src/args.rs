@@ -14,6 +14,8 @@ pub(crate) enum Command {
     List,
     /// `ci`, `ci --all`, `ci --only NAMES`, or one step by its name.
     Ci(Choice),
+    /// `api --write`
+    WriteApi,
     /// `bench`, with what the laboratory or `cargo bench` gets.
     Bench { args: Vec<String> },
 }
@@ -32,6 +34,11 @@ impl Command {
             "help" | "-h" | "--help" => none_left(args, Self::Help),
             "ci" => parse_ci(args),
             "bench" => Ok(Self::Bench { args: args.collect() }),
+            "api" => match args.next().as_deref() {
+                None => Ok(Self::Ci(Choice::Named(vec![command]))),
+                Some("--write") => none_left(args, Self::WriteApi),
+                Some(other) => Err(unexpected(other)),
+            },
             name if ci::STEPS.iter().any(|step| step.name == name) => {
                 none_left(args, Self::Ci(Choice::Named(vec![command])))
             }
@@ -99,6 +106,8 @@ mod tests {
             Command::Ci(Choice::Named(vec!["fmt".into(), "tidy".into()]))
         );
         assert_eq!(parse("tidy").unwrap(), Command::Ci(Choice::Named(vec!["tidy".into()])));
+        assert_eq!(parse("api").unwrap(), Command::Ci(Choice::Named(vec!["api".into()])));
+        assert_eq!(parse("api --write").unwrap(), Command::WriteApi);
         assert_eq!(
             parse("bench -- short").unwrap(),
             Command::Bench { args: vec!["--".into(), "short".into()] }
@@ -116,6 +125,8 @@ mod tests {
             ("ci --only fmt,clipy", "`clipy`"),
             ("ci --list all", "`all`"),
             ("ci --all fmt", "`fmt`"),
+            ("api --wirte", "`--wirte`"),
+            ("api --write all", "`all`"),
         ] {
             let failure = parse(line).expect_err(line);
             assert!(failure.to_string().contains(named), "{line}: {failure}");

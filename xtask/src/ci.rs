@@ -7,7 +7,7 @@ mod summary;
 use std::time::{Duration, Instant};
 
 use crate::{
-    bench, browser, budget, compat, deps, fuzz, smoke, tidy,
+    api, bench, browser, budget, compat, deps, fuzz, smoke, tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -158,6 +158,14 @@ pub(crate) const STEPS: &[Step] = &[
                 workspace.cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
             tools::run(command.env("RUSTDOCFLAGS", "-D warnings"))
         },
+    },
+    Step {
+        name: "api",
+        what: "the public API of each crate is what api/ says",
+        depth: Depth::Everyday,
+        advice: "if the change is meant, `cargo xtask api --write` accepts it: commit api/ with it, and tell users in CHANGELOG.md",
+        missing: |workspace| api::missing(workspace).map(Missing::Required),
+        run: api::check,
     },
     Step {
         name: "examples",

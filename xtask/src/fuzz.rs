@@ -37,9 +37,7 @@ pub(crate) fn missing(workspace: &Workspace) -> Option<String> {
 pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<(), Failure> {
     let host = host(workspace)?;
     let target_dir = workspace.target_dir().join("fuzz");
-    // Through rustup: the cargo that runs this program is one of the stable toolchain, and would
-    // stay it.
-    let mut build = nightly(&workspace.root, "cargo");
+    let mut build = tools::rustup(&workspace.root, "nightly", "cargo");
     build
         .args([
             "build",
@@ -70,18 +68,6 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-fn nightly(root: &Path, tool: &str) -> Command {
-    let mut command = Command::new("rustup");
-    command.args(["run", "nightly", tool]).current_dir(root);
-    // Set by the stable cargo that runs this program, and no concern of another toolchain.
-    command
-        .env_remove("CARGO")
-        .env_remove("RUSTC")
-        .env_remove("RUSTDOC")
-        .env_remove("RUSTUP_TOOLCHAIN");
-    command
-}
-
 fn host(workspace: &Workspace) -> Result<String, Failure> {
     nightly_host(&workspace.root).ok_or_else(|| {
         Failure::new(
@@ -92,7 +78,8 @@ fn host(workspace: &Workspace) -> Result<String, Failure> {
 
 /// What the nightly compiler builds for, when there is one.
 fn nightly_host(root: &Path) -> Option<String> {
-    let output = nightly(root, "rustc").arg("-vV").stdin(Stdio::null()).output().ok()?;
+    let output =
+        tools::rustup(root, "nightly", "rustc").arg("-vV").stdin(Stdio::null()).output().ok()?;
     host_of(&String::from_utf8(output.stdout).ok()?)
 }
 

@@ -3,6 +3,7 @@
 //! `ci` is a table of steps (see `ci`), each a command of its own. What decides is pure and tested on small broken
 //! fixtures (`deps`, `tidy`, `smoke::metadata`); what acts is a thin shell around `cargo`, `git` and `node` (`tools`).
 
+mod api;
 mod args;
 mod bench;
 mod browser;
@@ -46,6 +47,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Ci(choice) => ci::run(&Workspace::read()?, choice),
+        Command::WriteApi => api::write(&Workspace::read()?),
         Command::Bench { args } => bench::run(&Workspace::read()?, args),
     }
 }
@@ -63,6 +65,10 @@ fn print_commands() {
         }
     }
     println!("\nno part of ci");
+    println!(
+        "  {:<13}the snapshots in api/ become what the API is now: cargo xtask api --write",
+        "api"
+    );
     println!(
         "  {:<13}servers side by side under load: --quick, --only ROW, --rounds N, --runs N, --profile (bench/README.md)",
         "bench"

@@ -26,6 +26,13 @@ pub(crate) struct Example<'a> {
     pub(crate) smoke: Table,
 }
 
+/// A package under `crates/`.
+pub(crate) struct Library<'a> {
+    pub(crate) name: &'a str,
+    /// What its code is called in Rust, so with `_`.
+    pub(crate) target: String,
+}
+
 /// One tracked (or new, and not ignored) file.
 pub(crate) struct SourceFile {
     /// From the root, with `/`.
@@ -85,6 +92,18 @@ impl Workspace {
             .collect();
         examples.sort_by_key(|example| example.name);
         examples
+    }
+
+    /// The packages under `crates/`, by name.
+    pub(crate) fn libraries(&self) -> Vec<Library<'_>> {
+        let packages = self.metadata.packages.iter();
+        let mut libraries: Vec<_> = packages
+            .filter(|package| self.place(package).starts_with("crates/"))
+            .map(|package| package.name.as_str())
+            .map(|name| Library { name, target: name.replace('-', "_") })
+            .collect();
+        libraries.sort_by_key(|library| library.name);
+        libraries
     }
 
     /// The packages and what they declare, in the words of the import rules.
