@@ -1,6 +1,9 @@
-//! The command line, parsed by hand: it has five forms (pure).
+//! The command line, parsed by hand: it has a handful of forms (pure).
 
-use crate::{ci, tools::Failure};
+use crate::{
+    ci::{self, Choice},
+    tools::Failure,
+};
 
 /// What the caller asked for.
 #[derive(Debug, Eq, PartialEq)]
@@ -9,10 +12,10 @@ pub(crate) enum Command {
     Help,
     /// `ci --list`
     List,
-    /// `ci`, with the names after `--only`, or none for all steps.
-    Ci { only: Vec<String> },
-    /// One step by its name.
-    Step(String),
+    /// `ci`, `ci --all`, `ci --only NAMES`, or one step by its name.
+    Ci(Choice),
+    /// `api --write`
+    WriteApi,
     /// `bench`, with what the laboratory or `cargo bench` gets.
     Bench { args: Vec<String> },
 }
@@ -31,8 +34,13 @@ impl Command {
             "help" | "-h" | "--help" => none_left(args, Self::Help),
             "ci" => parse_ci(args),
             "bench" => Ok(Self::Bench { args: args.collect() }),
+            "api" => match args.next().as_deref() {
+                None => Ok(Self::Ci(Choice::Named(vec![command]))),
+                Some("--write") => none_left(args, Self::WriteApi),
+                Some(other) => Err(unexpected(other)),
+            },
             name if ci::STEPS.iter().any(|step| step.name == name) => {
-                none_left(args, Self::Step(command))
+                none_left(args, Self::Ci(Choice::Named(vec![command])))
             }
             _ => Err(Failure::new(format!("no command `{command}`: `cargo xtask` lists them"))),
         }
@@ -41,14 +49,15 @@ impl Command {
 
 fn parse_ci(mut args: impl Iterator<Item = String>) -> Result<Command, Failure> {
     match args.next().as_deref() {
-        None => Ok(Command::Ci { only: Vec::new() }),
+        None => Ok(Command::Ci(Choice::Everyday)),
+        Some("--all") => none_left(args, Command::Ci(Choice::All)),
         Some("--list") => none_left(args, Command::List),
         Some("--only") => {
             let names = args.next().ok_or_else(|| {
                 Failure::new("`--only` wants names: cargo xtask ci --only fmt,clippy")
             })?;
-            let only = parse_names(&names)?;
-            none_left(args, Command::Ci { only })
+            let names = parse_names(&names)?;
+            none_left(args, Command::Ci(Choice::Named(names)))
         }
         Some(other) => Err(unexpected(other)),
     }
@@ -89,13 +98,16 @@ mod tests {
     #[test]
     fn each_form_is_understood() {
         assert_eq!(parse("").unwrap(), Command::Help);
-        assert_eq!(parse("ci").unwrap(), Command::Ci { only: vec![] });
+        assert_eq!(parse("ci").unwrap(), Command::Ci(Choice::Everyday));
+        assert_eq!(parse("ci --all").unwrap(), Command::Ci(Choice::All));
         assert_eq!(parse("ci --list").unwrap(), Command::List);
         assert_eq!(
             parse("ci --only fmt,tidy").unwrap(),
-            Command::Ci { only: vec!["fmt".into(), "tidy".into()] }
+            Command::Ci(Choice::Named(vec!["fmt".into(), "tidy".into()]))
         );
-        assert_eq!(parse("tidy").unwrap(), Command::Step("tidy".into()));
+        assert_eq!(parse("tidy").unwrap(), Command::Ci(Choice::Named(vec!["tidy".into()])));
+        assert_eq!(parse("api").unwrap(), Command::Ci(Choice::Named(vec!["api".into()])));
+        assert_eq!(parse("api --write").unwrap(), Command::WriteApi);
         assert_eq!(
             parse("bench -- short").unwrap(),
             Command::Bench { args: vec!["--".into(), "short".into()] }
@@ -112,6 +124,9 @@ mod tests {
             ("ci --only fmt,", "``"),
             ("ci --only fmt,clipy", "`clipy`"),
             ("ci --list all", "`all`"),
+            ("ci --all fmt", "`fmt`"),
+            ("api --wirte", "`--wirte`"),
+            ("api --write all", "`all`"),
         ] {
             let failure = parse(line).expect_err(line);
             assert!(failure.to_string().contains(named), "{line}: {failure}");

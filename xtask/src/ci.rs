@@ -1,29 +1,75 @@
 //! The steps of `cargo xtask ci`, as data, and what runs them.
 
-use std::time::Instant;
+mod long;
+mod newest;
+mod summary;
+
+use std::time::{Duration, Instant};
 
 use crate::{
-    bench, browser, budget, compat, deps, fuzz, smoke, tidy,
+    api, bench, browser, budget, compat, deps, fuzz, smoke, tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
+use summary::{Ended, Ending};
+
+/// How long all everyday steps may take on a machine with two cores that has built nothing yet.
+const EVERYDAY_BUDGET: Duration = Duration::from_secs(35 * 60);
 
 /// One check. Its name is a command as well.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
+    pub(crate) depth: Depth,
     /// What to do when it fails.
     advice: &'static str,
-    /// What it needs and this machine lacks: then a person's run skips it, and CI fails.
-    missing: fn(&Workspace) -> Option<String>,
+    /// What it needs and this machine lacks.
+    missing: fn(&Workspace) -> Option<Missing>,
     run: fn(&Workspace) -> Result<(), Failure>,
 }
 
-/// All checks, cheap ones first.
+/// Which run a step belongs to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Depth {
+    /// Every run, so before each change is handed over.
+    Everyday,
+    /// `cargo xtask ci --all` alone, which a schedule starts: what is long or needs foreign
+    /// programs.
+    Long,
+}
+
+/// Which steps to run.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Choice {
+    Everyday,
+    All,
+    Named(Vec<String>),
+}
+
+impl Choice {
+    fn has(&self, step: &Step) -> bool {
+        match self {
+            Self::Everyday => step.depth == Depth::Everyday,
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|name| name == step.name),
+        }
+    }
+}
+
+/// What a step needs and this machine lacks, with how to get it.
+pub(crate) enum Missing {
+    /// The step is skipped, in CI as well.
+    Optional(String),
+    /// A person's run skips the step, and CI fails.
+    Required(String),
+}
+
+/// All checks, cheap ones first, and the long ones after all others.
 pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "fmt",
         what: "the code is formatted",
+        depth: Depth::Everyday,
         advice: "`cargo fmt --all` formats it; bench/ and compat/ are workspaces of their own, so run it there as well",
         missing: |_| None,
         run: |workspace| {
@@ -38,13 +84,15 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "deps",
         what: "no crate imports what it must not know (ARCHITECTURE.md), and volga-sse stays small",
+        depth: Depth::Everyday,
         advice: "remove the import, or move the code to the crate that may have it; glue between siblings belongs in crates/volga",
         missing: |_| None,
         run: check_deps,
     },
     Step {
         name: "tidy",
-        what: "file sizes, module docs, reasons for what is silenced, links, examples and guide pages complete",
+        what: "file sizes, module docs, reasons for what is silenced, links, examples and guide pages complete, no version of our crates",
+        depth: Depth::Everyday,
         advice: "each line above names the file and what is expected there",
         missing: |_| None,
         run: tidy::run,
@@ -52,6 +100,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "clippy",
         what: "no warning of rustc or clippy in any target",
+        depth: Depth::Everyday,
         advice: "fix the warning; if it is wrong here, #[expect(…, reason = \"…\")] says why",
         missing: |_| None,
         run: |workspace| {
@@ -69,6 +118,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "features",
         what: "each feature set compiles by itself, without a warning",
+        depth: Depth::Everyday,
         advice: "a name lacks its #[cfg(feature = …)], or a feature lacks one that it needs",
         missing: |_| None,
         run: check_features,
@@ -76,6 +126,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "test",
         what: "unit tests, integration tests, doc tests and the guide's code blocks",
+        depth: Depth::Everyday,
         advice: "`cargo test -p CRATE TEST_NAME` repeats one",
         missing: |_| None,
         run: |workspace| {
@@ -85,6 +136,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "loom",
         what: "the hub's synchronisation holds in every order in which threads can meet",
+        depth: Depth::Everyday,
         advice: "loom prints the schedule with LOOM_LOG=trace; crates/volga-sse/src/hub/loom_model.rs has the command",
         missing: |_| None,
         run: |workspace| {
@@ -98,6 +150,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "doc",
         what: "rustdoc builds without a warning",
+        depth: Depth::Everyday,
         advice: "mostly a link to a name that moved",
         missing: |_| None,
         run: |workspace| {
@@ -107,30 +160,41 @@ pub(crate) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "api",
+        what: "the public API of each crate is what api/ says",
+        depth: Depth::Everyday,
+        advice: "if the change is meant, `cargo xtask api --write` accepts it: commit api/ with it, and tell users in CHANGELOG.md",
+        missing: |workspace| api::missing(workspace).map(Missing::Required),
+        run: api::check,
+    },
+    Step {
         name: "examples",
         what: "every example starts, answers and ends cleanly",
+        depth: Depth::Everyday,
         advice: "run the example by hand: cargo run -p NAME",
         missing: |_| None,
         run: smoke::run,
     },
     Step {
         name: "browser",
-        what: "the example page works in Chromium",
+        what: "the examples' pages work in Chromium",
+        depth: Depth::Everyday,
         advice: "target/browser/ holds what the page looked like; CONTRIBUTING.md says what the tests need",
-        missing: browser::missing,
+        missing: |workspace| browser::missing(workspace).map(Missing::Required),
         run: browser::run,
     },
     Step {
         name: "fuzz",
         what: "each fuzz target builds, and a short run of it finds nothing",
+        depth: Depth::Everyday,
         advice: "target/fuzz/found holds the input; give it to the target as its only argument, and add it to fuzz/corpus with the fix",
-        // Not every machine of ours has a nightly toolchain: the step itself says what it skips.
-        missing: |_| None,
-        run: fuzz::run,
+        missing: |workspace| fuzz::missing(workspace).map(Missing::Optional),
+        run: |workspace| fuzz::run(workspace, fuzz::EVERYDAY_SECONDS),
     },
     Step {
         name: "compat",
         what: "clients that are not ours read our streams, and our decoder reads theirs, as compat/departures.json says",
+        depth: Depth::Everyday,
         advice: "if the departure is theirs, compat/departures.json lists it with its reason; `cargo xtask compat` writes the guide's tables",
         // A client without its program is skipped by itself.
         missing: |_| None,
@@ -139,9 +203,42 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "bench-check",
         what: "the benchmarks of bench/ compile without a warning, and the laboratory's own tests pass",
+        depth: Depth::Everyday,
         advice: "an interface changed: change its benchmark as well; `cargo test --manifest-path bench/Cargo.toml -p bench-load` repeats the tests",
         missing: |_| None,
         run: bench::check,
+    },
+    Step {
+        name: "cases",
+        what: "property tests hold for many more cases than in the step `test`",
+        depth: Depth::Long,
+        advice: "proptest prints the smallest failing input and keeps its seed beside the test: commit that with the fix",
+        missing: |_| None,
+        run: long::cases,
+    },
+    Step {
+        name: "soak",
+        what: "what is ignored in the step `test` because it takes long",
+        depth: Depth::Long,
+        advice: "the test's `#[ignore]` has the command that runs it alone",
+        missing: |_| None,
+        run: long::soak,
+    },
+    Step {
+        name: "newest",
+        what: "all tests pass with the newest versions of the dependencies, `h2` among them",
+        depth: Depth::Long,
+        advice: "`cargo update --package NAME` brings one of them; if it has a fault, the manifest excludes that version and says why",
+        missing: |_| None,
+        run: newest::run,
+    },
+    Step {
+        name: "fuzz-long",
+        what: "a longer run of each fuzz target finds nothing",
+        depth: Depth::Long,
+        advice: "target/fuzz/found holds the input; give it to the target as its only argument, and add it to fuzz/corpus with the fix",
+        missing: |workspace| fuzz::missing(workspace).map(Missing::Required),
+        run: |workspace| fuzz::run(workspace, fuzz::LONG_SECONDS),
     },
 ];
 
@@ -159,46 +256,54 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga", &["--all-features"]),
 ];
 
-/// Runs the named steps, or all, in the order of the table; stops at the first failure.
+/// Runs the chosen steps in the order of the table, then prints how each ended and after how long.
+///
+/// The first failure ends the run, except in a run of all steps: a schedule starts that one, so it
+/// tells everything that it can find.
 ///
 /// # Errors
 /// What failed, the command that repeats it, and what to do.
-pub(crate) fn run(workspace: &Workspace, only: &[String]) -> Result<(), Failure> {
-    let chosen: Vec<&Step> = STEPS
-        .iter()
-        .filter(|step| only.is_empty() || only.iter().any(|name| name == step.name))
-        .collect();
-    let begin = Instant::now();
-    let mut ends = Vec::new();
+pub(crate) fn run(workspace: &Workspace, choice: &Choice) -> Result<(), Failure> {
+    let chosen: Vec<&Step> = STEPS.iter().filter(|step| choice.has(step)).collect();
+    let mut ended = Vec::new();
+    let mut failures = Vec::new();
     for (index, step) in chosen.iter().enumerate() {
-        println!(
-            "{}",
-            paint(
-                Style::Bold,
-                &format!("[{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.what)
-            )
-        );
-        let start = Instant::now();
-        let result = match (step.missing)(workspace) {
-            Some(missing) if !tools::in_ci() => {
-                println!("{}\n", paint(Style::Warn, &format!("{} SKIPPED: {missing}", step.name)));
-                ends.push((step.name, "skipped".to_owned()));
-                continue;
-            }
-            Some(missing) => Err(Failure::new(missing)),
-            None => (step.run)(workspace),
-        };
-        let time = shown_time(start.elapsed());
-        ends.push((step.name, time.clone()));
-        if let Err(failure) = result {
-            print_ends(&ends);
-            return Err(explain(step, &failure, &time));
+        if !failures.is_empty() && *choice != Choice::All {
+            ended.push(Ended { name: step.name, time: Duration::ZERO, result: Ending::NotRun });
+            continue;
         }
-        println!("{}\n", paint(Style::Good, &format!("{} passed after {time}", step.name)));
+        let title = format!("[{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.what);
+        println!("{}", paint(Style::Bold, &title));
+        let start = Instant::now();
+        let result = run_step(step, workspace);
+        let time = start.elapsed();
+        let result = result.unwrap_or_else(|failure| {
+            let failure = explain(step, &failure, time);
+            if *choice == Choice::All {
+                println!("{failure}\n");
+            }
+            failures.push(failure);
+            Ending::Failed
+        });
+        if result == Ending::Passed {
+            let text = format!("{} passed after {}", step.name, shown_time(time));
+            println!("{}\n", paint(Style::Good, &text));
+        }
+        ended.push(Ended { name: step.name, time, result });
     }
-    ends.push(("all", shown_time(begin.elapsed())));
-    print_ends(&ends);
-    Ok(())
+    if let [_, _, ..] = ended[..] {
+        println!("{}", summary::table(&ended));
+        let total = ended.iter().map(|step| step.time).sum::<Duration>();
+        if *choice == Choice::Everyday && total > EVERYDAY_BUDGET {
+            let warning = format!(
+                "warning: this took {}, the everyday steps have {}: give a step `Depth::Long`",
+                shown_time(total),
+                shown_time(EVERYDAY_BUDGET)
+            );
+            println!("{}", paint(Style::Warn, &warning));
+        }
+    }
+    failures.into_iter().next_back().map_or(Ok(()), Err)
 }
 
 /// Prints the names of the steps.
@@ -208,23 +313,26 @@ pub(crate) fn print_steps() {
     }
 }
 
-fn explain(step: &Step, failure: &Failure, time: &str) -> Failure {
+fn run_step(step: &Step, workspace: &Workspace) -> Result<Ending, Failure> {
+    match (step.missing)(workspace) {
+        Some(Missing::Required(missing)) if tools::in_ci() => Err(Failure::new(missing)),
+        Some(Missing::Required(missing) | Missing::Optional(missing)) => {
+            let text = format!("{} SKIPPED: {missing}", step.name);
+            println!("{}\n", paint(Style::Warn, &text));
+            Ok(Ending::Skipped)
+        }
+        None => (step.run)(workspace).map(|()| Ending::Passed),
+    }
+}
+
+fn explain(step: &Step, failure: &Failure, time: Duration) -> Failure {
+    let time = shown_time(time);
     Failure::new(format!(
         "\n{}\n{failure}\n\nonly this step again:  cargo xtask {}\nwhat to do:            {}",
         paint(Style::Bad, &format!("{} FAILED after {time}", step.name)),
         step.name,
         step.advice
     ))
-}
-
-/// A table of steps and times, unless it was one step alone, which has said it already.
-fn print_ends(ends: &[(&str, String)]) {
-    if ends.len() > 2 {
-        println!("{}", paint(Style::Bold, &format!("{:<13}{:>13}", "step", "time")));
-        for (name, end) in ends {
-            println!("{name:<13}{end:>13}");
-        }
-    }
 }
 
 fn check_deps(workspace: &Workspace) -> Result<(), Failure> {
@@ -235,7 +343,8 @@ fn check_deps(workspace: &Workspace) -> Result<(), Failure> {
 
 fn check_features(workspace: &Workspace) -> Result<(), Failure> {
     for (package, set) in FEATURE_SETS {
-        // clippy rather than `RUSTFLAGS=-Dwarnings cargo check`: other flags would throw the build cache away.
+        // clippy rather than `RUSTFLAGS=-Dwarnings cargo check`: other flags would throw the build
+        // cache away.
         let mut args = vec!["clippy", "--package", package];
         args.extend(*set);
         args.extend(["--", "-D", "warnings"]);
@@ -257,9 +366,32 @@ mod tests {
     }
 
     #[test]
+    fn each_step_is_explained_to_contributors() {
+        let page = include_str!("../../CONTRIBUTING.md");
+        for step in STEPS {
+            assert!(page.contains(&format!("\n| `{}` | ", step.name)), "{}", step.name);
+        }
+    }
+
+    #[test]
+    fn an_everyday_run_has_no_long_step_and_all_has_every_one() {
+        let names = |choice: &Choice| -> Vec<&str> {
+            STEPS.iter().filter(|step| choice.has(step)).map(|step| step.name).collect()
+        };
+        let everyday = names(&Choice::Everyday);
+        assert!(everyday.contains(&"fuzz") && !everyday.contains(&"fuzz-long"));
+        // The long steps come last, so all begins as every day does.
+        assert_eq!(names(&Choice::All)[..everyday.len()], everyday);
+        assert_eq!(names(&Choice::All).len(), STEPS.len());
+        let named = Choice::Named(vec!["soak".to_owned(), "fmt".to_owned()]);
+        assert_eq!(names(&named), ["fmt", "soak"]);
+    }
+
+    #[test]
     fn a_failure_says_how_to_repeat_it_and_what_to_do() {
         let text =
-            explain(&STEPS[0], &Failure::new("`cargo fmt` ended with 1"), "2.0 s").to_string();
+            explain(&STEPS[0], &Failure::new("`cargo fmt` ended with 1"), Duration::from_secs(2))
+                .to_string();
         assert!(text.contains("cargo xtask fmt") && text.contains("cargo fmt --all"), "{text}");
     }
 }

@@ -1,7 +1,8 @@
 //! The fuzz targets of `fuzz/`, built with a nightly toolchain and run for a moment each.
 //!
-//! The flags are those that `cargo fuzz` would give, so that a machine without it can build the targets too. The corpus of the
-//! repository is read and left as it is: what a run finds goes to `target/fuzz`.
+//! The flags are those that `cargo fuzz` would give, so that a machine without it can build the
+//! targets too. The corpus of the repository is read and left as it is: what a run finds goes to
+//! `target/fuzz`.
 
 use std::{
     fs,
@@ -14,28 +15,29 @@ use crate::{
     workspace::Workspace,
 };
 
-/// How long each target runs, in seconds.
-const SECONDS: u32 = 10;
+/// How long each target runs every day, in seconds.
+pub(crate) const EVERYDAY_SECONDS: u32 = 10;
+/// How long each target runs when a schedule starts it, in seconds.
+pub(crate) const LONG_SECONDS: u32 = 120;
 
 /// What makes a program one that libFuzzer can drive, with the address sanitizer.
 const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Ccodegen-units=1 -Zsanitizer=address";
 
-/// Builds every target, and runs each for [`SECONDS`]. Without a nightly toolchain it says so and does nothing.
+/// What the targets need and this machine lacks, and how to get it.
+pub(crate) fn missing(workspace: &Workspace) -> Option<String> {
+    host(workspace).err().map(|failure| failure.to_string())
+}
+
+/// Builds every target, and runs each for this many seconds.
 ///
 /// # Errors
 /// When a target does not build, or a run ends with a finding.
-pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    let Some(host) = nightly_host(&workspace.root) else {
-        println!(
-            "skipped: there is no nightly toolchain; `rustup toolchain install nightly` brings one"
-        );
-        return Ok(());
-    };
+pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<(), Failure> {
+    let host = host(workspace)?;
     let target_dir = workspace.target_dir().join("fuzz");
-    // Through rustup: the cargo that runs this program is one of the stable toolchain, and would stay it.
-    let mut build = nightly(&workspace.root, "cargo");
+    let mut build = tools::rustup(&workspace.root, "nightly", "cargo");
     build
         .args([
             "build",
@@ -57,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
         let mut fuzz = Command::new(target_dir.join(&host).join("release").join(&target));
         fuzz.arg(&found)
             .arg(workspace.root.join("fuzz/corpus").join(&target))
-            .arg(format!("-max_total_time={SECONDS}"))
+            .arg(format!("-max_total_time={seconds}"))
             .arg(format!("-artifact_prefix={}/", found.display()))
             .args(["-verbosity=0", "-print_final_stats=1"])
             .current_dir(&workspace.root);
@@ -66,21 +68,18 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     Ok(())
 }
 
-fn nightly(root: &Path, tool: &str) -> Command {
-    let mut command = Command::new("rustup");
-    command.args(["run", "nightly", tool]).current_dir(root);
-    // Set by the stable cargo that runs this program, and no concern of another toolchain.
-    command
-        .env_remove("CARGO")
-        .env_remove("RUSTC")
-        .env_remove("RUSTDOC")
-        .env_remove("RUSTUP_TOOLCHAIN");
-    command
+fn host(workspace: &Workspace) -> Result<String, Failure> {
+    nightly_host(&workspace.root).ok_or_else(|| {
+        Failure::new(
+            "a nightly toolchain is missing: rustup toolchain install nightly --profile minimal",
+        )
+    })
 }
 
 /// What the nightly compiler builds for, when there is one.
 fn nightly_host(root: &Path) -> Option<String> {
-    let output = nightly(root, "rustc").arg("-vV").stdin(Stdio::null()).output().ok()?;
+    let output =
+        tools::rustup(root, "nightly", "rustc").arg("-vV").stdin(Stdio::null()).output().ok()?;
     host_of(&String::from_utf8(output.stdout).ok()?)
 }
 

@@ -3,6 +3,7 @@
 //! `ci` is a table of steps (see `ci`), each a command of its own. What decides is pure and tested on small broken
 //! fixtures (`deps`, `tidy`, `smoke::metadata`); what acts is a thin shell around `cargo`, `git` and `node` (`tools`).
 
+mod api;
 mod args;
 mod bench;
 mod browser;
@@ -21,6 +22,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use args::Command;
+use ci::Depth;
 use tools::Failure;
 use workspace::Workspace;
 
@@ -44,20 +46,29 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
             ci::print_steps();
             Ok(())
         }
-        Command::Ci { only } => ci::run(&Workspace::read()?, only),
-        Command::Step(name) => ci::run(&Workspace::read()?, std::slice::from_ref(name)),
+        Command::Ci(choice) => ci::run(&Workspace::read()?, choice),
+        Command::WriteApi => api::write(&Workspace::read()?),
         Command::Bench { args } => bench::run(&Workspace::read()?, args),
     }
 }
 
 fn print_commands() {
     println!("cargo xtask COMMAND\n");
-    println!("  {:<13}all of the steps below, in this order", "ci");
+    println!("  {:<13}every day's steps, in this order", "ci");
+    println!("  {:<13}those and the long ones, which a schedule runs: cargo xtask ci --all", "");
     println!("  {:<13}some of them: cargo xtask ci --only fmt,clippy", "");
     println!("  {:<13}only their names: cargo xtask ci --list", "");
-    for step in ci::STEPS {
-        println!("  {:<13}{}", step.name, step.what);
+    for (depth, title) in [(Depth::Everyday, "every day"), (Depth::Long, "only with --all")] {
+        println!("\n{title}");
+        for step in ci::STEPS.iter().filter(|step| step.depth == depth) {
+            println!("  {:<13}{}", step.name, step.what);
+        }
     }
+    println!("\nno part of ci");
+    println!(
+        "  {:<13}the snapshots in api/ become what the API is now: cargo xtask api --write",
+        "api"
+    );
     println!(
         "  {:<13}servers side by side under load: --quick, --only ROW, --rounds N, --runs N, --profile (bench/README.md)",
         "bench"

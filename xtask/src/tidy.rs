@@ -1,8 +1,10 @@
 //! What a compiler does not check: file sizes, module docs, reasons, examples and guide pages that belong together.
 //!
-//! Each rule is a pure function of paths and texts; `run` only feeds them the repository's files. Links are in `links`.
+//! Each rule is a pure function of paths and texts; `run` only feeds them the repository's files. Links are in `links`,
+//! dependencies that a reader could copy are in `unpublished`.
 
 mod links;
+mod unpublished;
 
 use crate::{
     tools::{Failure, Style, paint},
@@ -51,6 +53,7 @@ fn check(files: &[SourceFile]) -> Vec<String> {
     }
     check_examples(files, &mut found);
     links::check(files, &mut found);
+    unpublished::check(files, &mut found);
     found
 }
 

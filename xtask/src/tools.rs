@@ -39,7 +39,24 @@ pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Prints the command, runs it with its output going where ours goes, and fails unless it ends with success.
+/// A tool of another toolchain, in the workspace's root.
+///
+/// It goes through rustup: the cargo that runs this program belongs to one toolchain, and would
+/// stay with it.
+pub(crate) fn rustup(root: &Path, toolchain: &str, tool: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", toolchain, tool]).current_dir(root);
+    // Set by the cargo that runs this program, and no concern of another toolchain.
+    command
+        .env_remove("CARGO")
+        .env_remove("RUSTC")
+        .env_remove("RUSTDOC")
+        .env_remove("RUSTUP_TOOLCHAIN");
+    command
+}
+
+/// Prints the command, runs it with its output going where ours goes, and fails unless it ends with
+/// success.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     println!("{}", paint(Style::Dim, &format!("$ {}", shown(command))));
     let status = command.status().map_err(|error| not_started(command, &error))?;

@@ -26,6 +26,13 @@ pub(crate) struct Example<'a> {
     pub(crate) smoke: Table,
 }
 
+/// A package under `crates/`.
+pub(crate) struct Library<'a> {
+    pub(crate) name: &'a str,
+    /// What its code is called in Rust, so with `_`.
+    pub(crate) target: String,
+}
+
 /// One tracked (or new, and not ignored) file.
 pub(crate) struct SourceFile {
     /// From the root, with `/`.
@@ -87,6 +94,18 @@ impl Workspace {
         examples
     }
 
+    /// The packages under `crates/`, by name.
+    pub(crate) fn libraries(&self) -> Vec<Library<'_>> {
+        let packages = self.metadata.packages.iter();
+        let mut libraries: Vec<_> = packages
+            .filter(|package| self.place(package).starts_with("crates/"))
+            .map(|package| package.name.as_str())
+            .map(|name| Library { name, target: name.replace('-', "_") })
+            .collect();
+        libraries.sort_by_key(|library| library.name);
+        libraries
+    }
+
     /// The packages and what they declare, in the words of the import rules.
     pub(crate) fn graph(&self) -> Graph {
         let members = self.metadata.packages.iter().map(|package| Member {
@@ -98,31 +117,32 @@ impl Workspace {
         Graph { members: members.collect() }
     }
 
-    /// The files that belong to the repository: tracked, or new and not ignored.
+    /// The paths of the files that belong to the repository: tracked, or new and not ignored.
+    ///
+    /// # Errors
+    /// When `git` is missing.
+    pub(crate) fn paths(&self) -> Result<Vec<String>, Failure> {
+        let mut git = Command::new("git");
+        git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
+            .current_dir(&self.root);
+        let listed = tools::read(&mut git)?;
+        let paths = listed.split('\0').filter(|path| !path.is_empty());
+        // Deleted but not yet committed, or a link to a folder: git lists both.
+        Ok(paths.filter(|path| self.root.join(path).is_file()).map(str::to_owned).collect())
+    }
+
+    /// The files that belong to the repository, and what they hold.
     ///
     /// # Errors
     /// When `git` is missing, or a listed file cannot be read.
     pub(crate) fn files(&self) -> Result<Vec<SourceFile>, Failure> {
-        let mut git = Command::new("git");
-        git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
-            .current_dir(&self.root);
-        let mut files = Vec::new();
-        for path in tools::read(&mut git)?.split('\0').filter(|path| !path.is_empty()) {
-            let full = self.root.join(path);
-            // Deleted but not yet committed, or a link to a folder: git lists both.
-            if !full.is_file() {
-                continue;
-            }
-            let content = fs::read(&full)
+        let read = |path: String| {
+            let content = fs::read(self.root.join(&path))
                 .map_err(|error| Failure::new(format!("cannot read {path}: {error}")))?;
             let bytes = content.len() as u64;
-            files.push(SourceFile {
-                path: path.to_owned(),
-                bytes,
-                text: String::from_utf8(content).ok(),
-            });
-        }
-        Ok(files)
+            Ok(SourceFile { path, bytes, text: String::from_utf8(content).ok() })
+        };
+        self.paths()?.into_iter().map(read).collect()
     }
 
     /// The package's folder, from the root.

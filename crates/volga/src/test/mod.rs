@@ -1,10 +1,12 @@
 //! A client for tests: the app in process, or over a real socket, with one API.
 //!
-//! It needs the feature `test` of this crate, which belongs into the `dev-dependencies`:
+//! It needs the feature `test` of this crate, which belongs into the `dev-dependencies`. Volga is
+//! not published yet, so clone its repository next to your project: the path leads from your
+//! project to the crate in the clone.
 //!
 //! ```toml
 //! [dev-dependencies]
-//! volga = { version = "…", features = ["test"] }
+//! volga = { path = "../volga/crates/volga", features = ["test"] }
 //! ```
 //!
 //! ```

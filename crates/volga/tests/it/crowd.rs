@@ -178,7 +178,7 @@ async fn what_abandoned_streams_held_comes_back() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes half a minute: cargo test --release -p volga --test it -- --ignored soak"]
+#[ignore = "takes half a minute: cargo test -p volga --test it -- --ignored soak"]
 async fn soak_what_a_hundred_thousand_abandoned_streams_held_comes_back() {
     // 20 bytes for each.
     assert!(growth(100).await < 2 << 20);
