@@ -1,16 +1,18 @@
 //! The body of a request.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
 
 use crate::exchange::body_pace::TooSlow;
-use crate::http1::{Fault, Incoming};
-use crate::http2::Upload;
+use crate::exchange::fed_body::{BodyFault, FedBody};
+use crate::exchange::h2_body::H2Body;
 
 /// The body of a request, as it arrives.
 ///
@@ -26,21 +28,95 @@ pub struct RequestBody(Kind);
 #[derive(Debug)]
 enum Kind {
     Empty,
-    Http1(Incoming),
-    Http2(Upload),
+    Fed(FedBody),
+    H2(H2Body),
+    /// Any other, in a box: the two above are fast, and most requests have one of them or none.
+    Boxed(Boxed),
+}
+
+pin_project! {
+    /// A body whose errors become those of request bodies.
+    struct Foreign<B> {
+        #[pin]
+        body: B,
+    }
+}
+
+impl<B> Body for Foreign<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    type Data = Bytes;
+    type Error = RequestBodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        self.project().body.poll_frame(cx).map_err(|error| {
+            match error.into().downcast::<RequestBodyError>() {
+                Ok(error) => *error,
+                Err(error) => RequestBodyError::Failed(error),
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body of another kind.
+struct Boxed(Pin<Box<dyn Body<Data = Bytes, Error = RequestBodyError> + Send>>);
+
+impl fmt::Debug for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Boxed")
+    }
 }
 
 impl RequestBody {
+    /// Any body as that of a request: one that a server of another protocol received, that middleware
+    /// has wrapped, or that a test made.
+    ///
+    /// An error of the body becomes [`RequestBodyError::Failed`], unless it is a [`RequestBodyError`]
+    /// already. A server of another protocol says by it what its client did.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::{BodyExt, Full};
+    /// use volga_http::RequestBody;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let body = RequestBody::new(Full::from("hello"));
+    /// assert_eq!(body.collect().await.expect("it does not fail").to_bytes(), "hello");
+    /// # }
+    /// ```
+    pub fn new<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        if body.is_end_stream() {
+            return Self::empty();
+        }
+        Self(Kind::Boxed(Boxed(Box::pin(Foreign { body }))))
+    }
+
     pub(crate) fn empty() -> Self {
         Self(Kind::Empty)
     }
 
-    pub(crate) fn http1(incoming: Incoming) -> Self {
-        Self(Kind::Http1(incoming))
+    pub(crate) fn fed(body: FedBody) -> Self {
+        Self(Kind::Fed(body))
     }
 
-    pub(crate) fn http2(upload: Upload) -> Self {
-        Self(Kind::Http2(upload))
+    pub(crate) fn h2(body: H2Body) -> Self {
+        Self(Kind::H2(body))
     }
 }
 
@@ -54,8 +130,9 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         match &mut self.0 {
             Kind::Empty => Poll::Ready(None),
-            Kind::Http1(body) => body.poll_frame(cx).map_err(RequestBodyError::http1),
-            Kind::Http2(body) => {
+            Kind::Fed(body) => body.poll_frame(cx).map_err(RequestBodyError::fed),
+            Kind::Boxed(Boxed(body)) => body.as_mut().poll_frame(cx),
+            Kind::H2(body) => {
                 let polled = body.poll_frame(cx);
                 if let Poll::Ready(Some(Err(RequestBodyError::TimedOut(_)))) = &polled {
                     // The client may send what is left, and nobody will read it: so `h2` is to drop
@@ -70,16 +147,18 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Empty => true,
-            Kind::Http1(body) => body.is_end_stream(),
-            Kind::Http2(body) => body.is_end_stream(),
+            Kind::Fed(body) => body.is_end_stream(),
+            Kind::H2(body) => body.is_end_stream(),
+            Kind::Boxed(Boxed(body)) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
-            Kind::Http1(body) => body.size_hint(),
-            Kind::Http2(body) => body.size_hint(),
+            Kind::Fed(body) => body.size_hint(),
+            Kind::H2(body) => body.size_hint(),
+            Kind::Boxed(Boxed(body)) => body.size_hint(),
         }
     }
 }
@@ -102,20 +181,23 @@ pub enum RequestBodyError {
     /// after it.
     #[error("the client took too long to send the request body")]
     TimedOut(#[source] Box<dyn Error + Send + Sync>),
+    /// A [body of another kind](RequestBody::new) failed, for a reason of its own.
+    #[error("the request body failed")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl RequestBodyError {
-    fn http1(fault: Fault) -> Self {
+    fn fed(fault: BodyFault) -> Self {
         let source = io::Error::from(fault).into();
         match fault {
-            Fault::Incomplete => Self::Incomplete(source),
-            Fault::Malformed(_) => Self::Malformed(source),
-            Fault::TooSlow(_) => Self::TimedOut(source),
+            BodyFault::Incomplete => Self::Incomplete(source),
+            BodyFault::Malformed(_) => Self::Malformed(source),
+            BodyFault::TooSlow(_) => Self::TimedOut(source),
         }
     }
 
     pub(crate) fn too_slow(reason: TooSlow) -> Self {
-        Self::http1(Fault::TooSlow(reason))
+        Self::fed(BodyFault::TooSlow(reason))
     }
 
     pub(crate) fn http2(error: h2::Error) -> Self {
@@ -124,6 +206,53 @@ impl RequestBodyError {
             Self::Malformed(error.into())
         } else {
             Self::Incomplete(error.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+
+    /// These frames, one after the other.
+    struct Frames<E>(VecDeque<Result<Frame<Bytes>, E>>);
+
+    impl<E: Unpin> Body for Frames<E> {
+        type Data = Bytes;
+        type Error = E;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+            Poll::Ready(self.0.pop_front())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_of_another_kind_arrives_with_its_data_its_trailers_and_its_errors() {
+        assert!(RequestBody::new(Empty::new()).is_end_stream());
+
+        let trailers =
+            http::HeaderMap::from_iter([(http::header::ETAG, "x".parse().expect("one"))]);
+        let frames = [Frame::data(Bytes::from_static(b"data")), Frame::trailers(trailers)];
+        let body = RequestBody::new(Frames(frames.map(Ok::<_, fmt::Error>).into()));
+        let collected = body.collect().await.expect("no error");
+        assert!(collected.trailers().is_some_and(|trailers| trailers.len() == 1));
+        assert_eq!(collected.to_bytes(), "data");
+
+        type Any = Box<dyn Error + Send + Sync>;
+        let own: Any = Box::new(RequestBodyError::Incomplete("gone".into()));
+        for (error, expect) in [
+            (own, "the client left before the end of the request body"),
+            ("another".into(), "the request body failed"),
+        ] {
+            let failed = RequestBody::new(Frames(VecDeque::from([Err(error)]))).collect().await;
+            assert_eq!(failed.expect_err("it fails").to_string(), expect);
         }
     }
 }

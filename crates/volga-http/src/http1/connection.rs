@@ -9,8 +9,8 @@ use http::StatusCode;
 use http_body::Body;
 
 use super::batch::Batch;
+use super::feed::{Feed, Gone};
 use super::head_timer::HeadTimer;
-use super::incoming::{Feed, Gone};
 use super::outgoing::{Cut, Outgoing};
 use super::received::Received;
 use super::request::{self, BodyLength, Head};
@@ -167,7 +167,7 @@ impl<I: Transport> Connection<I> {
         }
         let (feed, incoming) = Feed::new(length, expects_continue, limits);
         self.body = Some(Box::new(feed));
-        RequestBody::http1(incoming)
+        RequestBody::fed(incoming)
     }
 
     /// Waits for the answer. `None` if the client leaves before: then nobody wants it.

@@ -1,11 +1,10 @@
 //! The body of a request, out of the bytes that follow its head (RFC 9112, sections 6 and 7). Pure.
 
-use std::io;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Status;
 
 use super::request::BodyLength;
+use crate::exchange::fed_body::Malformed;
 use crate::limits::{MAX_CHUNK_EXTENSION_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
 
 /// What is still to come of a body.
@@ -13,17 +12,6 @@ use crate::limits::{MAX_CHUNK_EXTENSION_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
 pub(crate) enum Decoder {
     Length(u64),
     Chunked(Chunks),
-}
-
-/// The bytes break the rules; where the body ends is not known any more.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Malformed(&'static str);
-
-impl From<Malformed> for io::Error {
-    fn from(error: Malformed) -> Self {
-        Self::new(io::ErrorKind::InvalidData, error)
-    }
 }
 
 impl Decoder {

@@ -3,7 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | `request`, `response` | what `h2` leaves to do with heads |
-//! | `upload`, `upload_window` | the body of a request, and whether the client may send it |
+//! | `upload_window` | how much the client may send |
 //! | `request_task` | one request, in a task of its own |
 //! | `send_body` | a body becomes DATA frames, as the window allows |
 //! | `backpressure` | how long a body may wait for its window |
@@ -24,7 +24,6 @@ mod request_task;
 mod reset_budget;
 mod response;
 mod send_body;
-mod upload;
 mod upload_window;
 
 use std::future::poll_fn;
@@ -50,12 +49,12 @@ use self::ping::KeepAlive;
 use self::ready::Ready;
 use self::request_task::{RequestTask, TaskOutcome};
 use self::reset_budget::{Exhausted, ResetBudget};
-pub(crate) use self::upload::Upload;
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tokens::Alive;
 use crate::drain::handle::Drain;
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::date::date;
+use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::{HttpService, Requests};
 use crate::io::linger::linger;
@@ -329,8 +328,9 @@ where
             return;
         }
         let method = head.method.clone();
-        let upload = Upload::new(body, &head.headers, self.body_limits, &self.write_buffer);
-        let body = RequestBody::http2(upload);
+        let window = self.write_buffer.client_window();
+        let body = H2Body::new(body, &head.headers, self.body_limits, window);
+        let body = RequestBody::h2(body);
         let handler = self.requests.answer(Request::from_parts(head, body));
         let answer = RequestTask::new(handler, method, respond, Arc::clone(&self.socket));
         self.tasks.spawn(self.alive.carried_by(answer));

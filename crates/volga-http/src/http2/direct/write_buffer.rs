@@ -8,9 +8,12 @@ use std::cell::Cell;
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
+
 use super::received_frames::{DATA, HEAD_BYTES, Head};
 use super::sent_frames::SentFrames;
 use super::windows::{FirstByte, Place, SendPath, Starts, Windows};
+use crate::exchange::h2_body::ClientWindow;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES};
 
 /// The write_buffer of a connection. Its transport and its streams share it.
@@ -65,6 +68,11 @@ impl SharedWriteBuffer {
         Self { shared: Arc::new(Mutex::new(buffer)) }
     }
 
+    /// What the request bodies of the connection ask.
+    pub(in crate::http2) fn client_window(&self) -> Arc<dyn ClientWindow> {
+        Arc::clone(&self.shared) as Arc<dyn ClientWindow>
+    }
+
     pub(in crate::http2) fn lock(&self) -> MutexGuard<'_, WriteBuffer> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,6 +85,13 @@ impl SharedWriteBuffer {
             opened: buffer.windows.take_opened(),
             starts: buffer.windows.take_starts(),
         }
+    }
+}
+
+impl ClientWindow for Mutex<WriteBuffer> {
+    fn closed_until(&self, now: Instant) -> Option<Instant> {
+        let mut buffer = self.lock().unwrap_or_else(PoisonError::into_inner);
+        buffer.windows.upload.shut_until(now)
     }
 }
 

@@ -1,129 +1,20 @@
-//! The body of a request on its way from the connection to whoever reads it, which may be another task.
-//!
-//! The connection reads the socket only for somebody who waits, and one piece at a time: so a slow reader slows the client down.
+//! The connection's end of a request body: reads the socket for the body's reader.
 
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use http::HeaderMap;
-use http_body::{Frame, SizeHint};
 use tokio::io::AsyncWrite;
 
-use super::decode::{Decoder, Malformed};
+use super::decode::Decoder;
 use super::received::Received;
 use super::request::BodyLength;
-use crate::exchange::body_pace::{PaceLimits, TooSlow};
+use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::body_timer::BodyTimer;
+use crate::exchange::fed_body::{BodyFault, FedBody, Shared};
 use crate::io::stack_read::poll_read;
 use crate::io::stall::Stall;
 use crate::io::transport::Transport;
 use crate::limits::{DISCARD_BYTES, READ_BYTES};
-
-/// What both ends share.
-#[derive(Debug, Default)]
-struct Shared(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    data: Option<Bytes>,
-    trailers: Option<HeaderMap>,
-    /// Whether nothing comes after those two; and if so, whether that was the body's end.
-    end: Option<Result<(), Fault>>,
-    /// Whether the reader waits.
-    is_wanted: bool,
-    /// Whether there is no reader any more.
-    is_let_go: bool,
-    reader: Option<Waker>,
-    connection: Option<Waker>,
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Whole at any time, whoever panics.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Why a body ended before its end.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Fault {
-    Incomplete,
-    Malformed(Malformed),
-    TooSlow(TooSlow),
-}
-
-/// The reader's end.
-#[derive(Debug)]
-pub(crate) struct Incoming {
-    shared: Arc<Shared>,
-    /// How much is still to come, if the client said.
-    left: Option<u64>,
-    is_over: bool,
-}
-
-impl Incoming {
-    pub(crate) fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let mut state = self.shared.state();
-        if let Some(data) = state.data.take() {
-            self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
-            self.is_over = state.is_over();
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-        if let Some(trailers) = state.trailers.take() {
-            self.is_over = state.is_over();
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-        }
-        if let Some(end) = state.end {
-            self.is_over = true;
-            // A fault is told once.
-            state.end = Some(Ok(()));
-            return Poll::Ready(end.err().map(Err));
-        }
-        state.is_wanted = true;
-        match &mut state.reader {
-            Some(reader) => reader.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        // Where the connection's task polls this, it looks after the body right away.
-        let connection = state.connection.take_if(|connection| !connection.will_wake(cx.waker()));
-        drop(state);
-        if let Some(connection) = connection {
-            connection.wake();
-        }
-        Poll::Pending
-    }
-
-    pub(crate) fn is_end_stream(&self) -> bool {
-        self.is_over
-    }
-
-    pub(crate) fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.is_let_go = true;
-        let connection = state.connection.take().filter(|_| state.end.is_none());
-        drop(state);
-        if let Some(connection) = connection {
-            connection.wake();
-        }
-    }
-}
-
-impl State {
-    fn is_over(&self) -> bool {
-        self.trailers.is_none() && self.end == Some(Ok(()))
-    }
-}
 
 /// The connection's end.
 #[derive(Debug)]
@@ -140,7 +31,7 @@ pub(crate) struct Feed {
 enum Stage {
     Open,
     /// Its reader knows that there is no more.
-    Failed(Fault),
+    Failed(BodyFault),
 }
 
 /// The client has left.
@@ -155,7 +46,7 @@ impl Feed {
         length: BodyLength,
         expects_continue: bool,
         limits: PaceLimits,
-    ) -> (Self, Incoming) {
+    ) -> (Self, FedBody) {
         let shared = Arc::<Shared>::default();
         let left = match length {
             BodyLength::Known(length) => Some(length),
@@ -168,7 +59,7 @@ impl Feed {
             stage: Stage::Open,
             timer: BodyTimer::new(limits),
         };
-        (feed, Incoming { shared, left, is_over: false })
+        (feed, FedBody::new(shared, left))
     }
 
     /// Whether all of the body was read from the socket.
@@ -198,8 +89,10 @@ impl Feed {
     ) -> Poll<Result<(), Gone>> {
         loop {
             match self.stage {
-                Stage::Failed(Fault::Incomplete) => return Poll::Ready(Err(Gone)),
-                Stage::Failed(Fault::Malformed(_) | Fault::TooSlow(_)) => return Poll::Pending,
+                Stage::Failed(BodyFault::Incomplete) => return Poll::Ready(Err(Gone)),
+                Stage::Failed(BodyFault::Malformed(_) | BodyFault::TooSlow(_)) => {
+                    return Poll::Pending;
+                }
                 Stage::Open if self.decoder.is_done() || !self.is_asked(cx) => {
                     return Poll::Pending;
                 }
@@ -210,7 +103,7 @@ impl Feed {
                 Poll::Ready(piece) => piece,
                 Poll::Pending => {
                     let reason = ready!(self.timer.poll_too_slow(|_| None, cx));
-                    Err(Fault::TooSlow(reason))
+                    Err(BodyFault::TooSlow(reason))
                 }
             };
             self.timer.received(piece.as_ref().map_or(0, Vec::len), |_| None);
@@ -253,23 +146,23 @@ impl Feed {
         io: &mut Stall<I>,
         received: &mut Received,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Vec<u8>, Fault>> {
+    ) -> Poll<Result<Vec<u8>, BodyFault>> {
         loop {
             let mut piece = Vec::new();
             if !received.is_empty() {
                 let used = self.decoder.decode(received.bytes(), &mut piece);
-                received.consume(used.map_err(Fault::Malformed)?);
+                received.consume(used.map_err(BodyFault::Malformed)?);
             } else {
                 let decoder = &mut self.decoder;
                 let read = poll_read::<READ_BYTES, _, _>(io, READ_BYTES, cx, |bytes| {
                     if bytes.is_empty() {
-                        return Err(Fault::Incomplete);
+                        return Err(BodyFault::Incomplete);
                     }
-                    let used = decoder.decode(bytes, &mut piece).map_err(Fault::Malformed)?;
+                    let used = decoder.decode(bytes, &mut piece).map_err(BodyFault::Malformed)?;
                     received.push(&bytes[used..]);
                     Ok(())
                 });
-                ready!(read).unwrap_or(Err(Fault::Incomplete))?;
+                ready!(read).unwrap_or(Err(BodyFault::Incomplete))?;
             }
             if !piece.is_empty() || self.decoder.is_done() {
                 return Poll::Ready(Ok(piece));
@@ -278,7 +171,7 @@ impl Feed {
     }
 
     /// Hands over a piece, and says whether its reader is in this very task, which then need not be woken.
-    fn is_there_here(&mut self, piece: Result<Vec<u8>, Fault>, cx: &mut Context<'_>) -> bool {
+    fn is_there_here(&mut self, piece: Result<Vec<u8>, BodyFault>, cx: &mut Context<'_>) -> bool {
         let mut state = self.shared.state();
         match piece {
             Ok(piece) => {
@@ -329,21 +222,11 @@ impl Drop for Feed {
             return;
         }
         let mut state = self.shared.state();
-        state.end.get_or_insert(Err(Fault::Incomplete));
+        state.end.get_or_insert(Err(BodyFault::Incomplete));
         let reader = state.reader.take();
         drop(state);
         if let Some(reader) = reader {
             reader.wake();
-        }
-    }
-}
-
-impl From<Fault> for io::Error {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Incomplete => io::ErrorKind::UnexpectedEof.into(),
-            Fault::Malformed(error) => error.into(),
-            Fault::TooSlow(reason) => Self::new(io::ErrorKind::TimedOut, reason),
         }
     }
 }

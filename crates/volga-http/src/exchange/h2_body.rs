@@ -1,5 +1,7 @@
 //! The body of a request, as `h2` receives it.
 
+use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -9,32 +11,37 @@ use http::header::CONTENT_LENGTH;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::direct::write_buffer::SharedWriteBuffer;
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::body_timer::BodyTimer;
 use crate::exchange::request_body::RequestBodyError;
+
+/// What a connection knows of the window that all of its uploads share.
+pub(crate) trait ClientWindow: fmt::Debug + Send + Sync {
+    /// Until when the client could not send: until now if it cannot, `None` if it always could.
+    fn closed_until(&self, now: Instant) -> Option<Instant>;
+}
 
 /// The receiving half of a stream.
 ///
 /// The client may send on as its bytes are taken from here. Dropped before its end, what still comes is discarded, and once the response is complete
 /// the stream is reset without an error, which tells the client to stop (RFC 9113, section 8.1).
 #[derive(Debug)]
-pub(crate) struct Upload {
+pub(crate) struct H2Body {
     stream: RecvStream,
     /// How much is still to come, if the client said.
     left: Option<u64>,
     are_trailers_next: bool,
     timer: BodyTimer,
     /// Where it is known whether the client may send. A body that is complete has no need of it.
-    buffer: Option<SharedWriteBuffer>,
+    window: Option<Arc<dyn ClientWindow>>,
 }
 
-impl Upload {
-    pub(super) fn new(
+impl H2Body {
+    pub(crate) fn new(
         stream: RecvStream,
         headers: &HeaderMap,
         limits: PaceLimits,
-        buffer: &SharedWriteBuffer,
+        window: Arc<dyn ClientWindow>,
     ) -> Self {
         let is_over = stream.is_end_stream();
         let left = if is_over {
@@ -43,8 +50,8 @@ impl Upload {
             // `h2` has checked the field, and checks the frames against it.
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok())
         };
-        let buffer = (!is_over).then(|| buffer.clone());
-        Self { stream, left, are_trailers_next: false, timer: BodyTimer::new(limits), buffer }
+        let window = (!is_over).then_some(window);
+        Self { stream, left, are_trailers_next: false, timer: BodyTimer::new(limits), window }
     }
 
     pub(crate) fn poll_frame(
@@ -52,15 +59,15 @@ impl Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let received = self.poll_received(cx);
-        let buffer = &self.buffer;
-        let shut_until = |now: Instant| buffer.as_ref()?.lock().windows.upload.shut_until(now);
+        let window = &self.window;
+        let closed_until = |now: Instant| window.as_ref()?.closed_until(now);
         match &received {
             Poll::Pending => {
-                let reason = ready!(self.timer.poll_too_slow(shut_until, cx));
+                let reason = ready!(self.timer.poll_too_slow(closed_until, cx));
                 return Poll::Ready(Some(Err(RequestBodyError::too_slow(reason))));
             }
             Poll::Ready(Some(Ok(frame))) => {
-                self.timer.received(frame.data_ref().map_or(0, Bytes::len), shut_until);
+                self.timer.received(frame.data_ref().map_or(0, Bytes::len), closed_until);
             }
             Poll::Ready(_) => {}
         }
