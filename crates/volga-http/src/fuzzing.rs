@@ -19,7 +19,7 @@ pub async fn serve_http1<S: HttpService>(io: DuplexStream, service: S) {
     let mut next = http1.serve(io, Bytes::new(), requests()).await;
     loop {
         next = match next {
-            Next::Closed | Next::Serve(..) => return,
+            Next::Closed | Next::Serve(..) | Next::Tunnel(_) => return,
             Next::Stream(stream) => Box::into_pin(stream).await,
             Next::Requests(io, received) => http1.serve(io, received, requests()).await,
             Next::Linger(io) => return http1.linger(io).await,

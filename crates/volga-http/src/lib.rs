@@ -75,6 +75,7 @@ pub use drain::signal::shutdown_signal;
 pub use exchange::long_lived::LongLived;
 pub use exchange::request_body::{RequestBody, RequestBodyError};
 pub use exchange::service::HttpService;
+pub use exchange::tunnel::{Tunnel, TunnelOffer, TunnelStream};
 pub use io::byte_stream::ByteStream;
 pub use listen::accept_streams::AcceptStreams;
 pub use listen::bind::bind;

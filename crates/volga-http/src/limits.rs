@@ -6,6 +6,7 @@
 //! | [`DEFAULT_HANDSHAKE_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | a client that reads nothing is closed; HTTP/2: a stream whose window stays shut is reset |
 //! | [`DEFAULT_BODY_READ_TIMEOUT`], [`DEFAULT_MIN_BODY_RATE`] | 30 s, 240 bytes/s | the request's body ends with an error, for 408; HTTP/1: the connection closes after the response |
+//! | [`DEFAULT_TUNNEL_IDLE_TIMEOUT`] | 5 min | reading from the tunnel fails |
 //! | [`DEFAULT_DRAIN_DEADLINE`] | 10 s | what still runs is cut |
 //! | [`DEFAULT_MAX_CONNECTIONS`] | 100,000 | a further connection is closed at once |
 //! | [`DEFAULT_MAX_CONNECTIONS_PER_ADDRESS`] | none | a further connection of the address is closed at once |
@@ -43,6 +44,9 @@ pub const DEFAULT_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the [handshake](crate::Listener::with_handshake) of a connection may take: 10 seconds.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long nothing may go through a [tunnel](crate::TunnelStream), in either direction: 5 minutes.
+pub const DEFAULT_TUNNEL_IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// How long a client may take no byte of what waits to be sent to it: 30 seconds.
 ///

@@ -141,6 +141,14 @@ impl Server {
         self
     }
 
+    /// Sets how long nothing may go through a [tunnel](crate::TunnelStream), in either direction; then
+    /// reading from it fails. The default is
+    /// [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT); a year is the most.
+    pub fn tunnel_idle_timeout(mut self, time: Duration) -> Self {
+        self.connection.tunnel_idle_timeout = time.min(LONGEST_WAIT);
+        self
+    }
+
     /// Sets whether the data of [long-lived](crate::LongLived) bodies is written directly on HTTP/2,
     /// beside the `h2` library; it is by default.
     ///

@@ -76,6 +76,10 @@ where
             Next::Serve(io, info) => self.serve(io, info),
             Next::Stream(stream) => self.spawn(*stream),
             Next::Requests(io, received) => return self.reopen(io, received),
+            Next::Tunnel(running) => self.spawn(async move {
+                running.await;
+                Next::Closed
+            }),
             Next::Linger(io) => {
                 let connections = Arc::clone(&self.connections);
                 self.spawn(async move {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::exchange::body_pace::PaceLimits;
 use crate::limits::{
-    DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT,
+    DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_TUNNEL_IDLE_TIMEOUT,
+    DEFAULT_WRITE_STALL_TIMEOUT,
 };
 
 /// The settings of a server that concern each of its connections.
@@ -22,6 +23,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) body_limits: PaceLimits,
     /// Whether the data of long-lived bodies on HTTP/2 is written directly, beside `h2`.
     pub(crate) http2_direct_data: bool,
+    /// How long nothing may go through a tunnel.
+    pub(crate) tunnel_idle_timeout: Duration,
 }
 
 impl ConnectionSettings {
@@ -31,5 +34,6 @@ impl ConnectionSettings {
         write_stall_timeout: DEFAULT_WRITE_STALL_TIMEOUT,
         body_limits: PaceLimits::DEFAULT,
         http2_direct_data: true,
+        tunnel_idle_timeout: DEFAULT_TUNNEL_IDLE_TIMEOUT,
     };
 }

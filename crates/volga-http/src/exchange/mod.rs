@@ -7,6 +7,7 @@
 //! | `fed_body`, `h2_body` | one that an HTTP/1 connection feeds, and one that `h2` receives |
 //! | `body_pace`, `body_timer` | how fast a client must send a body |
 //! | `long_lived` | the mark of a response that goes on for long |
+//! | `tunnel` | a connection, or a stream of one, that becomes a byte stream of the application's |
 //! | `target` | what is wrong with a request's target |
 //! | `date` | the `date` field, made once a second |
 
@@ -21,3 +22,4 @@ pub(crate) mod service;
 #[cfg(test)]
 mod slow_bodies;
 pub(crate) mod target;
+pub(crate) mod tunnel;

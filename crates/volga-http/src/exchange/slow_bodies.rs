@@ -160,7 +160,7 @@ fn connect(limits: PaceLimits, reading: Reading, size: usize) -> Client {
         let mut next = connections.serve(server, None, requests.clone()).await;
         loop {
             next = match next {
-                Next::Closed | Next::Serve(..) => return,
+                Next::Closed | Next::Serve(..) | Next::Tunnel(_) => return,
                 Next::Stream(_) => panic!("no response is long-lived"),
                 Next::Requests(io, received) => {
                     connections.http1.serve(io, received, requests.clone()).await

@@ -21,7 +21,7 @@ pub(crate) struct Promise {
 /// Appends to `out` the head of a response on these terms, whose body has `length` bytes where that is known.
 ///
 /// What the application's own fields say of the framing is kept where it can be true. A status of 1xx is not the answer to a request, so it is an error of the
-/// application's, and the answer is 500. (An upgrade would begin here, with 101, and hand its transport on as a [`Next`](super::Next) of its own.)
+/// application's, and the answer is 500.
 pub(crate) fn write(
     status: StatusCode,
     headers: &HeaderMap,
@@ -65,6 +65,22 @@ pub(crate) fn write(
     Promise { framing, keep_alive, trailers }
 }
 
+/// The head of a response that turns the connection into a tunnel. Fields that frame a body, it has
+/// none to frame (RFC 9110, section 8.6).
+pub(crate) fn switching(headers: &HeaderMap) -> Vec<u8> {
+    let mut out = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
+    let own = push_fields(headers, &mut out);
+    let own_connection = headers.get_all(CONNECTION);
+    let has_upgrade = own_connection.iter().any(|value| names(value, "upgrade"));
+    let token = (!has_upgrade).then_some("upgrade");
+    push_list(CONNECTION.as_str(), own_connection, token, &mut out);
+    if !own.has_date {
+        push_date(&mut out);
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
 /// The answer to a request that no service sees, and the last one of its connection.
 pub(crate) fn refusal(status: StatusCode) -> Vec<u8> {
     let mut out = Vec::new();
@@ -73,6 +89,7 @@ pub(crate) fn refusal(status: StatusCode) -> Vec<u8> {
         is_http_10: false,
         keep_alive: false,
         takes_trailers: false,
+        offers_tunnel: false,
     };
     write(status, &HeaderMap::new(), Some(0), terms, &mut out);
     out
@@ -222,8 +239,13 @@ mod tests {
 
     use super::*;
 
-    const V11: Terms =
-        Terms { asked: Asked::Ordinary, is_http_10: false, keep_alive: true, takes_trailers: true };
+    const V11: Terms = Terms {
+        asked: Asked::Ordinary,
+        is_http_10: false,
+        keep_alive: true,
+        takes_trailers: true,
+        offers_tunnel: false,
+    };
     const V10: Terms = Terms { is_http_10: true, ..V11 };
     const HEAD: Terms = Terms { asked: Asked::Head, ..V11 };
     const CONNECT: Terms = Terms { asked: Asked::Connect, ..V11 };
@@ -300,6 +322,26 @@ mod tests {
         check(CONNECT, (200, &[], None), "HTTP/1.1 200 OK|connection: close|", Length(0), false);
         let refused = "HTTP/1.1 405 Method Not Allowed|content-length: 0|";
         check(CONNECT, (405, &[], Some(0)), refused, Length(0), true);
+    }
+
+    #[test]
+    fn a_head_that_switches_protocols_has_own_fields_and_none_that_frame() {
+        for (own, connection) in
+            [(&[("connection", "Upgrade")][..], "Upgrade"), (&[("connection", "x")], "x, upgrade")]
+        {
+            let fields = [("upgrade", "echo"), ("content-length", "5"), ("transfer-encoding", "x")];
+            let headers = own.iter().chain(&fields).map(|&(name, value)| {
+                let name = http::HeaderName::from_static(name);
+                (name, HeaderValue::from_static(value))
+            });
+            let text = String::from_utf8(switching(&headers.collect())).expect("text");
+            let (head, date) = text.split_once("date: ").expect("a date");
+            let expect = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: {connection}\r\n"
+            );
+            assert_eq!(head, expect);
+            assert!(date.ends_with(" GMT\r\n\r\n"), "{text}");
+        }
     }
 
     #[test]

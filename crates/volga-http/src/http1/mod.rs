@@ -31,7 +31,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::io::AsyncWriteExt;
 
@@ -50,7 +50,9 @@ use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::{HttpService, Requests};
+use crate::exchange::tunnel::{Run, Running, Tunnel, TunnelStream};
 use crate::io::linger::linger;
+use crate::io::rewind::Rewind;
 use crate::io::stall::Stall;
 use crate::io::transport::Transport;
 use crate::limits::LINGER_BYTES;
@@ -74,6 +76,8 @@ pub(crate) enum Next<I, B> {
     Requests(I, Bytes),
     /// The connection is to be closed while the client may still be sending.
     Linger(I),
+    /// The application has the rest of the connection.
+    Tunnel(Running),
 }
 
 impl Http1 {
@@ -124,6 +128,11 @@ impl Http1 {
                 poll_fn(|cx| connection.poll_answer(answer.as_mut(), cx)).await
             };
             let Some(Ok(response)) = response else { return Next::Closed };
+            // By value: a response that was borrowed would have a place of its own in the future.
+            let (response, run) = accepted_tunnel(response, terms);
+            if let Some(run) = run {
+                return self.tunnel(connection, response, run);
+            }
             let may_go_on = connection.may_go_on() && !self.drain.is_started();
             let terms = if may_go_on { terms } else { terms.closing() };
             let keep_alive = {
@@ -159,6 +168,25 @@ impl Http1 {
         }
     }
 
+    /// Makes a tunnel the next stage. What was read ahead is the first that comes out of it.
+    fn tunnel<I: Transport, B>(
+        &self,
+        connection: Connection<I>,
+        response: Response<B>,
+        run: Run,
+    ) -> Next<I, B> {
+        let head = head::switching(response.headers());
+        let (mut io, received) = connection.into_parts();
+        let drain = self.drain.clone();
+        let idle_timeout = self.settings.tunnel_idle_timeout;
+        Next::Tunnel(Box::pin(async move {
+            if io.write_all(&head).await.is_ok() && io.flush().await.is_ok() {
+                let stream = Rewind::new(received, io);
+                run(TunnelStream::new(stream, drain, idle_timeout)).await;
+            }
+        }))
+    }
+
     /// Makes a long-lived response the next stage. Its head, which is in `batch`, goes out with what is ready of it.
     fn stream<I, B>(
         self: &Arc<Self>,
@@ -181,6 +209,13 @@ impl Http1 {
     pub(crate) async fn linger<I: Transport>(&self, io: I) {
         linger(Stall::new(io, self.settings.write_stall_timeout), LINGER_BYTES).await;
     }
+}
+
+/// What runs on the rest of the connection, if the response accepts a tunnel that was offered.
+fn accepted_tunnel<B>(response: Response<B>, terms: Terms) -> (Response<B>, Option<Run>) {
+    let is_accepted = terms.offers_tunnel && response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let run = is_accepted.then(|| response.extensions().get::<Tunnel>()?.take()).flatten();
+    (response, run)
 }
 
 /// The request whose head was read.

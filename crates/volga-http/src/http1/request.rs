@@ -6,7 +6,7 @@ use std::mem::{MaybeUninit, forget, replace, take};
 use std::ops::Range;
 
 use bytes::{Buf, Bytes};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use httparse::Status;
@@ -14,6 +14,7 @@ use httparse::Status;
 use super::strict::{self, Hosts};
 use super::terms::{Asked, Terms, names};
 use crate::exchange::target::is_too_long;
+use crate::exchange::tunnel::TunnelOffer;
 use crate::limits::{MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
 
 /// The head of a request, and what it says of all that belongs to it.
@@ -89,16 +90,21 @@ pub(crate) fn parse(
     }
     strict::check(&method, &uri, reader.version, &headers, reader.hosts)?;
     let (body, keep_alive) = reader.finish(&mut headers)?;
+    let offer = reader.offer(body);
     let terms = Terms {
         asked: Asked::by(&method),
         is_http_10: reader.version == Version::HTTP_10,
         keep_alive,
         takes_trailers: reader.takes_trailers,
+        offers_tunnel: offer.is_some(),
     };
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = method;
     parts.uri = uri;
     parts.version = reader.version;
+    if let Some(offer) = offer {
+        parts.extensions.insert(offer);
+    }
     // The empty map that stood there owns nothing, which its drop would find out field by field, for each request.
     forget(replace(&mut parts.headers, headers));
     let expects_continue = reader.expects_continue && !terms.is_http_10;
@@ -116,6 +122,8 @@ struct Reader {
     wants_keep_alive: bool,
     takes_trailers: bool,
     expects_continue: bool,
+    wants_upgrade: bool,
+    upgrade: Option<HeaderValue>,
 }
 
 impl Reader {
@@ -129,6 +137,8 @@ impl Reader {
             wants_keep_alive: false,
             takes_trailers: false,
             expects_continue: false,
+            wants_upgrade: false,
+            upgrade: None,
         }
     }
 
@@ -154,7 +164,10 @@ impl Reader {
             CONNECTION => {
                 self.wants_close |= names(value, "close");
                 self.wants_keep_alive |= names(value, "keep-alive");
+                self.wants_upgrade |= names(value, "upgrade");
             }
+            // Of several such fields the last one counts.
+            UPGRADE => self.upgrade = Some(value.clone()),
             TE => self.takes_trailers |= names(value, "trailers"),
             EXPECT => {
                 self.expects_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
@@ -162,6 +175,14 @@ impl Reader {
             _ => {}
         }
         Ok(true)
+    }
+
+    /// The client's offer to go on in another protocol (RFC 9110, section 7.8). It must say so for the
+    /// connection as well; HTTP/1.0 has no upgrade; and a body would have to be read first.
+    fn offer(&mut self, body: BodyLength) -> Option<TunnelOffer> {
+        let may_ask = self.wants_upgrade && self.version == Version::HTTP_11;
+        let protocols = self.upgrade.take().filter(|_| may_ask)?;
+        (body == BodyLength::Known(0)).then(|| TunnelOffer::upgrade(protocols))
     }
 
     /// How the body's end is found, and whether the connection may live on.

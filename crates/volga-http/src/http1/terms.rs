@@ -10,6 +10,8 @@ pub(crate) struct Terms {
     pub(crate) keep_alive: bool,
     /// Whether the client said that it takes trailers.
     pub(crate) takes_trailers: bool,
+    /// Whether the client offers to go on in another protocol.
+    pub(crate) offers_tunnel: bool,
 }
 
 /// What kind of answer a method has.

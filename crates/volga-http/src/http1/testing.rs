@@ -127,7 +127,7 @@ where
     let mut next = http1.serve(io, Bytes::new(), requests(Answering(answer.clone()))).await;
     loop {
         next = match next {
-            Next::Closed | Next::Serve(..) => return streams,
+            Next::Closed | Next::Serve(..) | Next::Tunnel(_) => return streams,
             Next::Stream(stream) => {
                 streams += 1;
                 Box::into_pin(stream).await

@@ -11,11 +11,13 @@
 //! | `ping` | whether a silent peer is still there |
 //! | `reset_budget` | how many requests the client may abandon |
 //! | `h2_transport` | the transport, as `h2` sees it |
+//! | `h2_tunnel` | a stream as a byte stream |
 //! | `direct` | the data path beside `h2` |
 
 mod backpressure;
 mod direct;
 mod h2_transport;
+mod h2_tunnel;
 mod long_lived;
 mod ping;
 mod ready;
@@ -35,7 +37,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -47,12 +49,11 @@ use self::h2_transport::H2Transport;
 use self::long_lived::LongLivedStreams;
 use self::ping::KeepAlive;
 use self::ready::Ready;
-use self::request_task::{RequestTask, TaskOutcome};
+use self::request_task::{RequestTask, TaskOutcome, TunnelEnds};
 use self::reset_budget::{Exhausted, ResetBudget};
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tokens::Alive;
 use crate::drain::handle::Drain;
-use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::date::date;
 use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
@@ -100,7 +101,8 @@ pub(crate) async fn serve<I, S>(
         ready,
         budget: ResetBudget::new(Instant::now()),
         responses: 0,
-        body_limits: settings.body_limits,
+        settings,
+        drain: drain.clone(),
     };
     let mut started = pin!(drain.started());
     let mut is_draining = false;
@@ -140,6 +142,7 @@ fn builder() -> Builder {
     builder
         .max_header_list_size(MAX_HEAD_BYTES)
         .max_concurrent_streams(MAX_STREAMS)
+        .enable_connect_protocol()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME_BYTES as u32)
@@ -166,7 +169,8 @@ struct Connection<I, S: HttpService> {
     responses: usize,
     /// Given to `h2` in place of the task's own, for what it does while the task runs.
     h2_waker: Waker,
-    body_limits: PaceLimits,
+    settings: ConnectionSettings,
+    drain: Drain,
 }
 
 impl<I, S> Connection<I, S>
@@ -328,11 +332,18 @@ where
             return;
         }
         let method = head.method.clone();
-        let window = self.write_buffer.client_window();
-        let body = H2Body::new(body, &head.headers, self.body_limits, window);
-        let body = RequestBody::h2(body);
+        let (body, tunnel) = if head.method == Method::CONNECT {
+            let Self { drain, settings, .. } = self;
+            let (drain, idle_timeout) = (drain.clone(), settings.tunnel_idle_timeout);
+            let ends = TunnelEnds { recv: body, drain, idle_timeout };
+            (RequestBody::empty(), Some(Box::new(ends)))
+        } else {
+            let window = self.write_buffer.client_window();
+            let body = H2Body::new(body, &head.headers, self.settings.body_limits, window);
+            (RequestBody::h2(body), None)
+        };
         let handler = self.requests.answer(Request::from_parts(head, body));
-        let answer = RequestTask::new(handler, method, respond, Arc::clone(&self.socket));
+        let answer = RequestTask::new(handler, method, respond, Arc::clone(&self.socket), tunnel);
         self.tasks.spawn(self.alive.carried_by(answer));
     }
 }

@@ -3,17 +3,24 @@
 //! `h2` itself refuses what breaks the protocol: a pseudo-header field that is missing, repeated, misplaced or malformed, fields that HTTP/2 forbids, and DATA that
 //! contradicts `content-length`.
 
+use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::exchange::target::{has_one_authority, is_too_long};
+use crate::exchange::tunnel::TunnelOffer;
 
 /// Mends the head, or says with what status to refuse it.
 pub(super) fn check(head: &mut Parts) -> Result<(), StatusCode> {
     if head.method == Method::CONNECT {
-        // No tunnels. An extended CONNECT (RFC 8441) would be told apart by its `h2::ext::Protocol`; `h2` refuses it until the server offers it.
-        return Err(StatusCode::NOT_IMPLEMENTED);
+        // An ordinary CONNECT asks for a proxy. An extended one (RFC 8441) names a protocol.
+        let Some(protocol) = head.extensions.remove::<Protocol>() else {
+            return Err(StatusCode::NOT_IMPLEMENTED);
+        };
+        let protocol =
+            HeaderValue::from_str(protocol.as_str()).map_err(|_| StatusCode::BAD_REQUEST)?;
+        head.extensions.insert(TunnelOffer::connect(protocol));
     }
     if is_too_long(&head.uri) {
         return Err(StatusCode::URI_TOO_LONG);
@@ -70,10 +77,16 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_is_not_implemented() {
+    fn an_ordinary_connect_is_not_implemented_and_an_extended_one_is_an_offer() {
         let request = Request::connect("a:80").body(()).expect("a request");
         let (mut head, ()) = request.into_parts();
         assert_eq!(super::check(&mut head), Err(StatusCode::NOT_IMPLEMENTED));
+
+        let request = Request::connect("http://a/chat");
+        let request = request.extension(Protocol::from("websocket")).body(()).expect("a request");
+        let (mut head, ()) = request.into_parts();
+        assert_eq!(super::check(&mut head), Ok(()));
+        assert!(head.extensions.get::<TunnelOffer>().is_some_and(|offer| offer.has("websocket")));
     }
 
     #[test]

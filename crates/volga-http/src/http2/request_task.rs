@@ -5,19 +5,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
-use h2::Reason;
 use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::header::CONTENT_LENGTH;
 use http::{Method, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::backpressure::Backpressure;
+use super::h2_tunnel::H2Tunnel;
 use super::response::{announce_length, complete, is_without_content};
 use super::send_body::{SendBody, Step};
+use crate::drain::handle::Drain;
 use crate::exchange::date::date;
 use crate::exchange::long_lived::LongLived;
+use crate::exchange::tunnel::{Run, Running, Tunnel, TunnelStream};
 
 /// What a request's task leaves for the connection's own to go on with.
 pub(super) enum TaskOutcome<B> {
@@ -39,7 +44,7 @@ pin_project! {
     ///
     /// A client that resets the stream drops the handler, or the body. A panic ends the stream and nothing else.
     ///
-    /// SentFrames by hand: an async function would hold the handler twice, as its argument and where it is pinned.
+    /// Written by hand: an async function would hold the handler twice, as its argument and where it is pinned.
     #[project = RequestTaskProj]
     pub(super) enum RequestTask<F, B> {
         Handler {
@@ -49,7 +54,11 @@ pin_project! {
             // Taken once there is a response.
             respond: Option<SendResponse<Bytes>>,
             socket: Arc<Backpressure>,
+            // There if the client has asked for a tunnel.
+            tunnel: Option<Box<TunnelEnds>>,
         },
+        // A tunnel has begun, and the application runs it.
+        Tunnel { running: Running },
         Body {
             // In a box, since it may move to the connection's task.
             outgoing: Option<Pin<Box<SendBody<B>>>>,
@@ -64,8 +73,9 @@ impl<F, B> RequestTask<F, B> {
         method: Method,
         respond: SendResponse<Bytes>,
         socket: Arc<Backpressure>,
+        tunnel: Option<Box<TunnelEnds>>,
     ) -> Self {
-        Self::Handler { handler, method, respond: Some(respond), socket }
+        Self::Handler { handler, method, respond: Some(respond), socket, tunnel }
     }
 }
 
@@ -80,13 +90,23 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TaskOutcome<B>> {
         loop {
             match self.as_mut().project() {
-                RequestTaskProj::Handler { handler, method, respond, socket } => {
+                RequestTaskProj::Handler { handler, method, respond, socket, tunnel } => {
                     let Some(response) = ready!(poll_handler(handler, respond, cx)) else {
                         return Poll::Ready(TaskOutcome::Nothing);
                     };
                     let (method, Some(respond)) = (std::mem::take(method), respond.take()) else {
                         return Poll::Ready(TaskOutcome::Nothing);
                     };
+                    if let Some(ends) = tunnel.take()
+                        && let Some(run) = accepted_tunnel(&response)
+                    {
+                        let socket = Arc::clone(socket);
+                        let Some(stream) = ends.open(response, respond, socket) else {
+                            return Poll::Ready(TaskOutcome::Nothing);
+                        };
+                        self.set(Self::Tunnel { running: run(stream) });
+                        continue;
+                    }
                     let is_long_lived = response.extensions().get::<LongLived>().is_some();
                     let socket = Arc::clone(socket);
                     let start = ResponseStart { response, method, respond };
@@ -97,6 +117,9 @@ where
                         return Poll::Ready(TaskOutcome::Nothing);
                     };
                     self.set(Self::Body { outgoing: Some(outgoing), socket });
+                }
+                RequestTaskProj::Tunnel { running } => {
+                    return running.as_mut().poll(cx).map(|()| TaskOutcome::Nothing);
                 }
                 RequestTaskProj::Body { outgoing: rest, socket } => {
                     let Some(outgoing) = rest else { return Poll::Ready(TaskOutcome::Nothing) };
@@ -127,6 +150,38 @@ where
             }
         }
     }
+}
+
+/// What a tunnel needs beside the response that accepts it.
+#[derive(Debug)]
+pub(super) struct TunnelEnds {
+    pub(super) recv: RecvStream,
+    pub(super) drain: Drain,
+    pub(super) idle_timeout: Duration,
+}
+
+impl TunnelEnds {
+    /// Sends the head of the response, and opens the tunnel. `None` if the client has left.
+    fn open<B>(
+        self: Box<Self>,
+        response: Response<B>,
+        mut respond: SendResponse<Bytes>,
+        backpressure: Arc<Backpressure>,
+    ) -> Option<TunnelStream> {
+        let (mut head, _body) = response.into_parts();
+        complete(&mut head.headers, date);
+        // A stream of bytes has no length (RFC 9110, section 9.3.6).
+        head.headers.remove(CONTENT_LENGTH);
+        let send = respond.send_response(Response::from_parts(head, ()), false).ok()?;
+        let Self { recv, drain, idle_timeout } = *self;
+        Some(TunnelStream::new(H2Tunnel::new(send, recv, backpressure), drain, idle_timeout))
+    }
+}
+
+/// What runs in the tunnel, if the response accepts it.
+fn accepted_tunnel<B>(response: &Response<B>) -> Option<Run> {
+    let tunnel = response.extensions().get::<Tunnel>()?;
+    response.status().is_success().then(|| tunnel.take())?
 }
 
 /// The response, or `None` if nobody gets one: the client has reset the stream, or the handler has panicked.

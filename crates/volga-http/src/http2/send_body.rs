@@ -313,7 +313,7 @@ fn send(
 }
 
 /// Waits for room in the stream's window, and returns how many of the `wanted` bytes fit; `None` once nobody wants them.
-fn poll_room(
+pub(super) fn poll_room(
     stream: &mut SendStream<Bytes>,
     wanted: usize,
     cx: &mut Context<'_>,

@@ -18,5 +18,6 @@ mod streams_of_any_kind;
 mod strict;
 mod support;
 mod timeouts;
+mod tunnels;
 #[cfg(unix)]
 mod unix_socket;

@@ -1,0 +1,277 @@
+//! Tunnels: the rest of a connection, or of one stream of it, as a byte stream of the application's.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, Response, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::drain::handle::Drain;
+use crate::io::byte_stream::ByteStream;
+
+/// What a client offers when it asks to go on in another protocol: an extension of such a request.
+///
+/// There are two ways to ask, and a service need not tell them apart: on HTTP/1.1 the field `upgrade`
+/// (RFC 9110, section 7.8), on HTTP/2 an extended CONNECT (RFC 8441). On HTTP/1.1 only a request
+/// without a body can ask.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use volga_http::{RequestBody, TunnelOffer};
+///
+/// async fn echo(request: Request<RequestBody>) -> Response<Full<Bytes>> {
+///     match request.extensions().get::<TunnelOffer>().filter(|offer| offer.has("echo")) {
+///         Some(offer) => offer
+///             .accept("echo", |mut stream| async move {
+///                 let mut space = [0; 1024];
+///                 while let Ok(read @ 1..) = stream.read(&mut space).await {
+///                     if stream.write_all(&space[..read]).await.is_err() {
+///                         break;
+///                     }
+///                 }
+///             })
+///             .map(|()| Full::default()),
+///         None => Response::builder()
+///             .status(426)
+///             .header("upgrade", "echo")
+///             .body("this is for the protocol echo".into())
+///             .expect("valid fields"),
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct TunnelOffer {
+    protocols: HeaderValue,
+    is_upgrade: bool,
+}
+
+impl TunnelOffer {
+    /// Of an `upgrade` field of HTTP/1.1.
+    pub(crate) fn upgrade(protocols: HeaderValue) -> Self {
+        Self { protocols, is_upgrade: true }
+    }
+
+    /// Of an extended CONNECT.
+    pub(crate) fn connect(protocol: HeaderValue) -> Self {
+        Self { protocols: protocol, is_upgrade: false }
+    }
+
+    /// The names of the protocols that the client would go on in, the one that it likes best first.
+    pub fn protocols(&self) -> impl Iterator<Item = &str> {
+        let list = self.protocols.to_str().unwrap_or_default();
+        list.split(',').map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// Whether this protocol is among them. Names are compared without regard to case.
+    pub fn has(&self, protocol: &str) -> bool {
+        self.protocols().any(|offered| offered.eq_ignore_ascii_case(protocol))
+    }
+
+    /// The response that accepts the offer: the status and the fields that the client expects, and
+    /// the [`Tunnel`] that `run` gets.
+    ///
+    /// # Panics
+    ///
+    /// If `protocol` is not a valid value of a header field.
+    pub fn accept<F, Fut>(&self, protocol: &str, run: F) -> Response<()>
+    where
+        F: FnOnce(TunnelStream) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let mut response = Response::new(());
+        if self.is_upgrade {
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            let protocol = HeaderValue::try_from(protocol).expect("the name of a protocol");
+            response.headers_mut().insert(UPGRADE, protocol);
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        response.extensions_mut().insert(Tunnel::new(run));
+        response
+    }
+}
+
+/// What the server runs once it has sent a response: an extension of the response that accepts a
+/// [`TunnelOffer`].
+///
+/// The response must have the status 101 on HTTP/1.1, and 200 or another success on HTTP/2;
+/// [`TunnelOffer::accept`] makes such a response. On a response to any other request it has no effect:
+/// on HTTP/1.1 a status of 101 is then an error of the service, and the client gets 500.
+#[derive(Clone)]
+pub struct Tunnel(Arc<Mutex<Option<Run>>>);
+
+pub(crate) type Run = Box<dyn FnOnce(TunnelStream) -> Running + Send>;
+pub(crate) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Tunnel {
+    /// A tunnel that `run` uses until it returns.
+    pub fn new<F, Fut>(run: F) -> Self
+    where
+        F: FnOnce(TunnelStream) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let run: Run = Box::new(move |stream| Box::pin(run(stream)));
+        Self(Arc::new(Mutex::new(Some(run))))
+    }
+
+    /// What is to be run. It can be taken once, however many clones there are.
+    pub(crate) fn take(&self) -> Option<Run> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tunnel")
+    }
+}
+
+/// The byte stream of a tunnel.
+///
+/// What the client sent ahead is read first. Reading ends when the client has closed its side;
+/// [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes ours, and dropping the stream ends both.
+///
+/// Two limits end a tunnel with an error of the kind [`TimedOut`](io::ErrorKind::TimedOut): a client
+/// that takes nothing for [`write_stall_timeout`](crate::Server::write_stall_timeout) fails the write,
+/// and a tunnel through which nothing goes in either direction for
+/// [`tunnel_idle_timeout`](crate::Server::tunnel_idle_timeout) fails the read. When the server drains,
+/// the tunnel goes on until the drain's deadline: watch [`drain`](Self::drain) to end it before.
+pub struct TunnelStream {
+    stream: Box<dyn ByteStream>,
+    drain: Drain,
+    idle_timeout: Duration,
+    last_active: Instant,
+    /// There only while a read waits.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl TunnelStream {
+    pub(crate) fn new(stream: impl ByteStream, drain: Drain, idle_timeout: Duration) -> Self {
+        let last_active = Instant::now();
+        Self { stream: Box::new(stream), drain, idle_timeout, last_active, timer: None }
+    }
+
+    /// The end of the server, which the application may watch to end the tunnel properly.
+    pub fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    /// Waits until nothing has gone through for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let due = self.last_active + self.idle_timeout;
+            let timeout = self.idle_timeout;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= due {
+                return Poll::Ready(());
+            }
+            // Something was written meanwhile.
+            timer.as_mut().reset(due);
+        }
+    }
+
+    fn note<T>(&mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.last_active = Instant::now();
+        }
+        polled
+    }
+}
+
+impl fmt::Debug for TunnelStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TunnelStream").finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for TunnelStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_ready() {
+            self.timer = None;
+            return self.note(read);
+        }
+        self.poll_idle(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for TunnelStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn an_offer_has_what_its_list_names_whatever_the_case() {
+        let offer = TunnelOffer::upgrade(HeaderValue::from_static(" h2c, WebSocket ,,x/1"));
+        assert_eq!(offer.protocols().collect::<Vec<_>>(), ["h2c", "WebSocket", "x/1"]);
+        assert!(offer.has("websocket") && !offer.has("x") && !offer.has(""));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tunnel_is_idle_when_nothing_goes_in_either_direction() {
+        let (mut client, server) = duplex(64);
+        let mut tunnel = TunnelStream::new(server, Drain::new(), IDLE);
+        let start = Instant::now();
+        for _ in 0..3 {
+            tokio::time::sleep(IDLE * 3 / 4).await;
+            client.write_all(b"x").await.expect("room");
+            assert_eq!(tunnel.read_u8().await.expect("not idle"), b'x');
+        }
+        let (mut read, mut write) = tokio::io::split(tunnel);
+        let reading = tokio::spawn(async move { (read.read_u8().await, Instant::now()) });
+        tokio::time::sleep(IDLE / 2).await;
+        write.write_all(b"y").await.expect("room");
+        let written = start.elapsed();
+        let (read, at) = reading.await.expect("no panic");
+        assert_eq!(read.expect_err("it is idle").kind(), io::ErrorKind::TimedOut);
+        assert_eq!(at - start, written + IDLE);
+    }
+}
