@@ -104,6 +104,28 @@ impl App {
         self
     }
 
+    /// Sets how long the [handshake](crate::Listener::with_handshake) of a connection may take; then the
+    /// connection is closed.
+    /// [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT) by default.
+    pub fn with_handshake_timeout(mut self, time: Duration) -> Self {
+        self.server = self.server.handshake_timeout(time);
+        self
+    }
+
+    /// Sets how long nothing may go through a [tunnel](crate::http::TunnelStream); then reading from it
+    /// fails. [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT) by default.
+    pub fn with_tunnel_idle_timeout(mut self, time: Duration) -> Self {
+        self.server = self.server.tunnel_idle_timeout(time);
+        self
+    }
+
+    /// Sets whether event streams on HTTP/2 are [written
+    /// directly](volga_http::Server::http2_direct_data), beside the `h2` library; they are by default.
+    pub fn with_http2_direct_data(mut self, is_on: bool) -> Self {
+        self.server = self.server.http2_direct_data(is_on);
+        self
+    }
+
     /// Sets how long the app waits for a byte of a request's body; then the answer is 408, and the
     /// connection (on HTTP/2 the stream) ends.
     /// [`DEFAULT_BODY_READ_TIMEOUT`](crate::limits::DEFAULT_BODY_READ_TIMEOUT) by default.

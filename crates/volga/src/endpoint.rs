@@ -1,9 +1,10 @@
 //! The glue between endpoints and the server: its end, what it counts and reports, and how it serves a stream.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
+use http::StatusCode;
 use volga_core::{Finish, HttpResponse, LateReporter};
-use volga_http::LongLived;
+use volga_http::{LongLived, Tunnel};
 use volga_sse::{CloseGroup, CloseHandle};
 
 use crate::counters::Counters;
@@ -21,8 +22,28 @@ pub(crate) struct Streams {
 #[derive(Clone)]
 pub(crate) struct BindStreams(pub(crate) Arc<Streams>);
 
+/// A handler's response has a status that is not final, and no tunnel begins with it.
+#[derive(Debug)]
+struct NotFinal(StatusCode);
+
+impl fmt::Display for NotFinal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a handler responded with {}, which is not a final status", self.0)
+    }
+}
+
+impl std::error::Error for NotFinal {}
+
 impl Finish for BindStreams {
     fn finish(&self, response: &mut HttpResponse, reporter: LateReporter<'_>) {
+        let status = response.status();
+        if status.is_informational() && response.extensions().get::<Tunnel>().is_none() {
+            if let Some(report) = reporter.keep(StatusCode::INTERNAL_SERVER_ERROR) {
+                report.tell(&NotFinal(status));
+            }
+            *response = HttpResponse::default();
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        }
         if let Some(stream) = response.extensions().get::<CloseHandle>() {
             self.0.group.add(stream);
             self.0.observe(stream, response, reporter);

@@ -85,7 +85,7 @@ pub use shutdown::ShutdownHandle;
 pub use volga_core::{
     CancellationToken, Header, Json, NdJson, Path, Query, Text, detached, headers,
 };
-pub use volga_http::{BindError, BindTarget, Listener};
+pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener};
 
 /// The error that any other becomes, and the faults of routes.
 pub mod error {
@@ -123,7 +123,7 @@ pub mod http {
         IntoResponseParts, MayBeAbsent, NoRoute, RequestParts, ResponseFuture, RouteMatch,
         RouterService,
     };
-    pub use volga_http::{ConnectionInfo, TlsInfo};
+    pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {

@@ -173,3 +173,20 @@ async fn an_error_that_cuts_a_stream_short_is_told_unless_the_stream_has_an_obse
     let counts = counters.snapshot();
     assert_eq!((counts.streams_opened, counts.streams_failed, counts.streams_open), (3, 3, 0));
 }
+
+#[tokio::test]
+async fn a_status_that_is_not_final_is_a_server_error_and_reported() {
+    let log = Log::default();
+    let kept = Arc::clone(&log);
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
+    app.map_get("/{status}", |status: u16| StatusCode::from_u16(status).expect("a status"));
+    let client = TestClient::new(app);
+    for status in [100, 101, 103, 199] {
+        assert_eq!(client.get(&format!("/{status}")).send().await.status(), 500);
+        let told = taken(&log);
+        let expect = format!("a handler responded with {status}");
+        assert!(told.len() == 1 && told[0].contains(&expect), "{told:?}");
+    }
+    assert_eq!(client.get("/204").send().await.status(), 204);
+    assert!(taken(&log).is_empty());
+}
