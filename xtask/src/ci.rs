@@ -134,6 +134,19 @@ pub(crate) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "via-h2",
+        what: "the tests of HTTP/2 pass without the direct data path as well",
+        depth: Depth::Everyday,
+        advice: "docs/design/http2-direct-data.md says what the two modes are; `VOLGA_TEST_HTTP2_VIA_H2=1 cargo test -p volga-http NAME` repeats one",
+        missing: |_| None,
+        run: |workspace| {
+            let mut command =
+                workspace.cargo(&["test", "--package", "volga-http", "--all-features"]);
+            command.args(["--lib", "--tests", "--", "http2", "tunnels", "streams_of_any_kind"]);
+            tools::run(command.env("VOLGA_TEST_HTTP2_VIA_H2", "1"))
+        },
+    },
+    Step {
         name: "loom",
         what: "the hub's synchronisation holds in every order in which threads can meet",
         depth: Depth::Everyday,

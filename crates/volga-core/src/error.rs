@@ -12,19 +12,23 @@ use std::{
 use http::StatusCode;
 
 use crate::{
-    BoxError, COLLECTED_RETRY_AFTER, ExtractError, HttpResult, IntoResponse, Problem,
+    BoxError, COLLECTED_RETRY_AFTER, ExtractError, HttpResult, IntoResponse, Problem, ServiceError,
     report::random_reference,
 };
 
-/// An error with the status that the response will have.
+/// An error that becomes a response with a status.
 ///
 /// Like `anyhow::Error` it is not itself a [`std::error::Error`]: so any error becomes one by `?`, with the status
 ///
+/// - that the [rules](crate::AppContext::with_status_rule) of the app have for it,
 /// - of its kind for an [`io::Error`]: 404 for `NotFound`, 403 for `PermissionDenied` and so on,
 /// - 400 for a [`serde_json::Error`] about input,
 /// - [its own](ExtractError::status) for an [`ExtractError`],
-/// - what the facade's [rule](set_status_rule) says of its other crates' errors,
 /// - 500 for everything else.
+///
+/// The rules are asked where the error becomes a response, since before that no app is known. They
+/// are not asked about a status that was set by [`new`](Self::new) or
+/// [`with_status`](Self::with_status).
 ///
 /// ```
 /// use volga_core::Error;
@@ -41,22 +45,14 @@ use crate::{
 #[derive(Clone)]
 pub struct Error(Arc<Parts>);
 
-/// The status of an error that this crate does not know; `None` where the rule does not know it either.
-pub type StatusRule = fn(&(dyn std::error::Error + 'static)) -> Option<StatusCode>;
-
-static STATUS_RULE: OnceLock<StatusRule> = OnceLock::new();
-
-/// Sets what status the errors of this crate's siblings have when they become an [`Error`]. Only the first call counts.
-///
-/// It is for the facade, which alone knows all of its crates: the conversion by `?` is here, and the errors are there. It is the same for every app of a
-/// process, so it must say what is true of an error wherever it arises.
-pub fn set_status_rule(rule: StatusRule) {
-    // A second call brings the same rule.
-    let _ = STATUS_RULE.set(rule);
-}
+/// The status of an error, or `None` where the rule has none for it.
+pub(crate) type StatusRule =
+    Arc<dyn Fn(&(dyn std::error::Error + 'static)) -> Option<StatusCode> + Send + Sync>;
 
 struct Parts {
     status: StatusCode,
+    /// The application has set the status, so no rule changes it.
+    is_status_set: bool,
     cause: BoxError,
     /// What the client is told, where the application has said it.
     problem: Option<Problem>,
@@ -67,7 +63,7 @@ struct Parts {
 impl Parts {
     fn new(status: StatusCode, cause: BoxError, problem: Option<Problem>) -> Self {
         let (reference, is_reported) = (OnceLock::new(), AtomicBool::new(false));
-        Self { status, cause, problem, reference, is_reported }
+        Self { status, is_status_set: true, cause, problem, reference, is_reported }
     }
 }
 
@@ -87,17 +83,56 @@ impl Error {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, cause)
     }
 
+    /// An error whose status no one has set: that of its kind, unless a rule has another one.
+    pub(crate) fn of_kind(cause: impl Into<BoxError>) -> Self {
+        let cause = cause.into();
+        let status = status_of(&*cause, &[]);
+        Self(Arc::new(Parts { is_status_set: false, ..Parts::new(status, cause, None) }))
+    }
+
     /// The status of the response.
+    ///
+    /// The status of an error that was made by `?` is only the one of its kind until it becomes a
+    /// response: the [rules](crate::AppContext::with_status_rule) of the app may have another one.
+    /// What sees errors after that, such as [`MapError`](crate::MapError), sees the final status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// The same error with another status.
+    /// The same error with another status, which no rule changes.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
+        self.replace_status(status, true)
+    }
+
+    /// The same error with the status that it has by these rules, unless its status was set.
+    #[must_use]
+    pub(crate) fn decided_by(self, rules: &[StatusRule]) -> Self {
+        if self.is_status_set() {
+            return self;
+        }
+        // Not only where a rule has a status: another app may have decided about this error before.
+        match status_of(self.cause(), rules) {
+            status if status == self.status() => self,
+            status => self.replace_status(status, false),
+        }
+    }
+
+    pub(crate) fn is_status_set(&self) -> bool {
+        self.0.is_status_set
+    }
+
+    fn replace_status(mut self, status: StatusCode, is_status_set: bool) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            (parts.status, parts.is_status_set) = (status, is_status_set);
+            return self;
+        }
+        // Somebody else holds this error, and its status there is not ours to change.
         let (problem, reference) = (self.0.problem.clone(), self.0.reference.clone());
-        Self(Arc::new(Parts { reference, ..Parts::new(status, self.into_cause(), problem) }))
+        let is_reported = AtomicBool::new(self.0.is_reported.load(Ordering::Relaxed));
+        let cause = Box::new(Shared(self.0));
+        Self(Arc::new(Parts { status, is_status_set, cause, problem, reference, is_reported }))
     }
 
     /// What went wrong.
@@ -163,7 +198,7 @@ impl Error {
     pub(crate) fn from_boxed(error: BoxError) -> Self {
         match error.downcast::<Shared>() {
             Ok(shared) => Self(shared.0),
-            Err(error) => Self::new(status_of(&*error), error),
+            Err(error) => Self::of_kind(error),
         }
     }
 
@@ -198,7 +233,7 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     fn from(error: E) -> Self {
-        Self::new(status_of(&error), error)
+        Self::of_kind(error)
     }
 }
 
@@ -243,17 +278,29 @@ impl std::error::Error for Shared {
     }
 }
 
-fn status_of(error: &(dyn std::error::Error + 'static)) -> StatusCode {
-    if let Some(error) = error.downcast_ref::<io::Error>() {
+/// The status by the rules, of which the last is asked first, or else by the kind of the error.
+fn status_of(error: &(dyn std::error::Error + 'static), rules: &[StatusRule]) -> StatusCode {
+    if let Some(error) = error.downcast_ref::<Shared>() {
+        status_of(&*error.0.cause, rules)
+    } else if let Some(status) = rules.iter().rev().find_map(|rule| rule(error)) {
+        status
+    } else if let Some(error) = error.downcast_ref::<io::Error>() {
         status_of_io(error.kind())
     } else if let Some(error) = error.downcast_ref::<serde_json::Error>() {
         // An error of category Io comes from writing or from a source that broke, not from the client's text.
         if error.is_io() { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST }
     } else if let Some(error) = error.downcast_ref::<ExtractError>() {
         error.status()
+    } else if let Some(ServiceError::Failed { source, .. }) = error.downcast_ref() {
+        server_status(status_of(&**source, rules))
     } else {
-        STATUS_RULE.get().and_then(|rule| rule(error)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::INTERNAL_SERVER_ERROR
     }
+}
+
+/// The status if it is one of the server, or else 500: the client is not to blame.
+pub(crate) fn server_status(status: StatusCode) -> StatusCode {
+    if status.is_server_error() { status } else { StatusCode::INTERNAL_SERVER_ERROR }
 }
 
 fn status_of_io(kind: io::ErrorKind) -> StatusCode {
@@ -296,6 +343,49 @@ mod tests {
         let secret = Error::server_error("password of db is x");
         assert_eq!(secret.public_message(), "Internal Server Error");
         assert_eq!(secret.to_string(), "password of db is x");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("sold out")]
+    struct SoldOut;
+
+    fn rules(status: u16) -> Vec<StatusRule> {
+        let status = StatusCode::from_u16(status).unwrap();
+        vec![Arc::new(move |error| error.is::<SoldOut>().then_some(status))]
+    }
+
+    #[test]
+    fn rules_decide_about_a_status_that_was_not_set() {
+        let decided = |error: Error| error.decided_by(&rules(409)).status().as_u16();
+        assert_eq!(decided(SoldOut.into()), 409);
+        assert_eq!(decided(Error::from_boxed(SoldOut.into())), 409);
+        assert_eq!(decided(io::Error::from(io::ErrorKind::NotFound).into()), 404);
+        assert_eq!(decided(Error::new(StatusCode::GONE, SoldOut)), 410);
+        assert_eq!(decided(Error::from(SoldOut).with_status(StatusCode::GONE)), 410);
+        let mut both = rules(409);
+        both.extend(rules(410));
+        assert_eq!(Error::from(SoldOut).decided_by(&both).status(), 410, "the last is asked first");
+    }
+
+    #[test]
+    fn rules_decide_anew_wherever_the_same_error_becomes_a_response() {
+        let error = Error::from(SoldOut);
+        let [one, two] = [409, 410].map(|status| error.clone().decided_by(&rules(status)));
+        let three = one.clone().decided_by(&[]);
+        let statuses = [&error, &one, &two, &three].map(|error| error.status().as_u16());
+        assert_eq!(statuses, [500, 409, 410, 500]);
+        assert_eq!(one.clone().decided_by(&rules(410)).status(), 410);
+        assert_eq!(one.to_string(), "sold out");
+    }
+
+    #[test]
+    fn a_factory_that_failed_is_never_the_clients_fault() {
+        let failed = |error: Error| ServiceError::failed("Shop", error);
+        let decided = |error, status| failed(error).decided_by(&rules(status)).status().as_u16();
+        assert_eq!(decided(SoldOut.into(), 503), 503);
+        assert_eq!(decided(SoldOut.into(), 409), 500);
+        assert_eq!(decided(Error::new(StatusCode::BAD_GATEWAY, SoldOut), 503), 502);
+        assert_eq!(decided(failed(SoldOut.into()), 503), 503);
     }
 
     #[test]

@@ -24,8 +24,9 @@ impl<'a> LateReporter<'a> {
     #[must_use]
     pub fn keep(&self, status: StatusCode) -> Option<LateReport> {
         let reporter = self.0.reporter()?;
+        let hook = reporter.hook()?.clone();
         let request = format!("{} {}", reporter.method(), reporter.path()).into();
-        Some(LateReport { hook: reporter.hook().clone(), request, status })
+        Some(LateReport { hook, request, status })
     }
 }
 

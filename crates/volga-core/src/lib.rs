@@ -52,7 +52,7 @@ pub use body_limit::{BodyLimit, DEFAULT_MAX_BODY};
 pub use cancel::{CancelGuard, CancellationToken};
 pub use collected::{COLLECTED_RETRY_AFTER, DEFAULT_MAX_COLLECTED_BYTES};
 pub use detached::{Detached, DetachedArgs, detached};
-pub use error::{Error, StatusRule, set_status_rule};
+pub use error::Error;
 pub use extract::{
     Extension, ExtractError, FromPathArg, FromRequest, FromRequestParts, Header, Json,
     MAX_NDJSON_LINE, MayBeAbsent, NdJson, Path, Query, Text, ViaParts, ViaRequest,

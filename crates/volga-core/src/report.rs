@@ -10,7 +10,7 @@ use std::{
 
 use http::{Method, StatusCode, uri::PathAndQuery};
 
-use crate::Error;
+use crate::{AppContext, Error};
 
 /// An error that became a response with a status of 500 or more, for the server's log: the client sees its [`reference`](Self::reference) and nothing
 /// else of it. An error is reported once, panics included. An error that [cut](Self::is_cut) an event stream short is reported, too, unless the stream has an
@@ -133,29 +133,35 @@ impl fmt::Debug for ErrorHook {
     }
 }
 
-/// Reports the errors of one request.
+/// Decides the status of the errors of one request, and reports them.
 pub(crate) struct Reporter {
-    hook: ErrorHook,
+    app: Arc<AppContext>,
     method: Method,
     path: Option<PathAndQuery>,
 }
 
 impl Reporter {
-    pub(crate) fn new(hook: &ErrorHook, head: &http::request::Parts) -> Self {
+    pub(crate) fn new(app: &Arc<AppContext>, head: &http::request::Parts) -> Self {
         let path = head.uri.path_and_query().cloned();
-        Self { hook: hook.clone(), method: head.method.clone(), path }
+        Self { app: Arc::clone(app), method: head.method.clone(), path }
+    }
+
+    /// The error with the status that the app has for it.
+    pub(crate) fn decide(&self, error: Error) -> Error {
+        error.decided_by(self.app.status_rules())
     }
 
     pub(crate) fn report(&self, error: &Error, status: StatusCode) {
+        let Some(hook) = self.hook() else { return };
         if !status.is_server_error() || !error.is_first_report() {
             return;
         }
         let (method, path) = (&self.method, self.path());
-        self.hook.tell(&ErrorReport { error, status, method, path, is_cut: false });
+        hook.tell(&ErrorReport { error, status, method, path, is_cut: false });
     }
 
-    pub(crate) fn hook(&self) -> &ErrorHook {
-        &self.hook
+    pub(crate) fn hook(&self) -> Option<&ErrorHook> {
+        self.app.error_hook()
     }
 
     pub(crate) fn method(&self) -> &Method {

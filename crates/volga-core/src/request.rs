@@ -83,7 +83,7 @@ impl RequestParts {
     /// Settles how the results of this request become responses.
     pub(crate) fn set_mapper(&mut self, mapper: Option<Arc<dyn MapError>>) {
         let Inner { head, carried } = &mut *self.0;
-        let reporter = carried.context.error_hook().map(|hook| Reporter::new(hook, head));
+        let reporter = carried.context.app().map(|app| Reporter::new(app, head));
         carried.responder = Some(Arc::new(Responder::new(&head.headers, mapper, reporter)));
     }
 

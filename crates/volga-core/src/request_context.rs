@@ -8,22 +8,26 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::{
     BoxError, BoxFuture, CancelGuard, CancellationToken, DEFAULT_MAX_COLLECTED_BYTES, Dc, Error,
     ErrorReport, HttpBody, HttpResponse, Needs, RequestParts, Scope, ServiceError, Services,
     collected::{Collected, CollectedShare},
+    error::StatusRule,
     report::ErrorHook,
 };
 
 /// What the requests of an app share: its services, and what runs [`detached`](crate::detached) handlers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AppContext {
     services: Services,
     root: Scope,
     spawner: Option<Spawner>,
     error_hook: Option<ErrorHook>,
+    /// The last is asked first.
+    status_rules: Vec<StatusRule>,
     collected: Arc<Collected>,
 }
 
@@ -32,7 +36,14 @@ impl AppContext {
     #[must_use]
     pub fn new(services: Services) -> Self {
         let collected = Collected::new(DEFAULT_MAX_COLLECTED_BYTES);
-        Self { root: services.root(), services, spawner: None, error_hook: None, collected }
+        Self {
+            root: services.root(),
+            services,
+            spawner: None,
+            error_hook: None,
+            status_rules: Vec::new(),
+            collected,
+        }
     }
 
     /// Sets what runs detached handlers.
@@ -58,6 +69,55 @@ impl AppContext {
     ) -> Self {
         self.error_hook = Some(ErrorHook::new(hook));
         self
+    }
+
+    /// Adds a rule for the status of errors that became an [`Error`] by `?`. It gives `None` for
+    /// the errors that it does not know; the rule that was added last is asked first.
+    ///
+    /// It is asked where an error becomes a response of this app. An error whose status was set, by
+    /// [`Error::new`] or [`Error::with_status`], keeps it.
+    ///
+    /// ```
+    /// use std::{error::Error as StdError, num::ParseIntError};
+    /// use http::StatusCode;
+    /// use volga_core::{AppContext, Error, HandlerEndpoint, HttpBody, Router};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// fn not_a_number(error: &(dyn StdError + 'static)) -> Option<StatusCode> {
+    ///     error.is::<ParseIntError>().then_some(StatusCode::UNPROCESSABLE_ENTITY)
+    /// }
+    ///
+    /// let mut router = Router::new();
+    /// router.set_context(AppContext::default().with_status_rule(not_a_number));
+    /// router.map(http::Method::GET, "/{n}", HandlerEndpoint::new(|text: String| {
+    ///     Ok::<_, Error>(text.parse::<u8>()?)
+    /// }));
+    /// let request = http::Request::get("/x").body(HttpBody::empty()).unwrap();
+    /// let response = router.into_service().unwrap().respond(request).await;
+    /// assert_eq!(response.status(), 422);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_status_rule(
+        mut self,
+        rule: impl Fn(&(dyn std::error::Error + 'static)) -> Option<StatusCode> + Send + Sync + 'static,
+    ) -> Self {
+        self.status_rules.push(Arc::new(rule));
+        self
+    }
+
+    pub(crate) fn error_hook(&self) -> Option<&ErrorHook> {
+        self.error_hook.as_ref()
+    }
+
+    pub(crate) fn status_rules(&self) -> &[StatusRule] {
+        &self.status_rules
+    }
+}
+
+impl fmt::Debug for AppContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppContext").field("services", &self.services).finish_non_exhaustive()
     }
 }
 
@@ -109,8 +169,8 @@ impl RequestContext {
         self.app.as_ref().map(|app| &app.services)
     }
 
-    pub(crate) fn error_hook(&self) -> Option<&ErrorHook> {
-        self.app.as_ref()?.error_hook.as_ref()
+    pub(crate) fn app(&self) -> Option<&Arc<AppContext>> {
+        self.app.as_ref()
     }
 
     /// What the request collects of its body, of which there is nothing yet.

@@ -84,6 +84,7 @@ impl Responder {
 
     /// Makes the response of an error. The error rides along in its extensions, for whoever logs it.
     pub(crate) async fn respond_to(&self, error: Error) -> HttpResponse {
+        let error = self.decide(error);
         let retry_after = error.retry_after();
         let mut response = self.map(error).await;
         if let Some(time) = retry_after
@@ -107,13 +108,21 @@ impl Responder {
             }
             Err(error) => {
                 self.report(&carried, carried.status());
-                self.plain(error)
+                self.plain(self.decide(error))
             }
         }
     }
 
     pub(crate) fn reporter(&self) -> Option<&Reporter> {
         self.reporter.as_ref()
+    }
+
+    /// The error with the status that its app has for it.
+    fn decide(&self, error: Error) -> Error {
+        match &self.reporter {
+            Some(reporter) => reporter.decide(error),
+            None => error,
+        }
     }
 
     fn report(&self, error: &Error, status: StatusCode) {

@@ -1,6 +1,7 @@
 //! `App`: routes and settings, and the server that they become.
 
 use std::{
+    error::Error as StdError,
     fmt,
     future::Future,
     io::{self, IsTerminal, Write},
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
 use volga_core::{
     AppContext, DEFAULT_MAX_COLLECTED_BYTES, ErrorReport, RouterService, ServicesBuilder,
 };
@@ -58,12 +60,14 @@ pub struct App {
     tasks: Tasks,
     greeter: bool,
     on_error: Box<dyn Fn(&ErrorReport<'_>) + Send + Sync>,
+    status_rules: Vec<StatusRule>,
 }
+
+type StatusRule = Box<dyn Fn(&(dyn StdError + 'static)) -> Option<StatusCode> + Send + Sync>;
 
 impl App {
     /// An app without routes that listens on port 7878 of this machine alone: `localhost`, `127.0.0.1` and `[::1]` all reach it.
     pub fn new() -> Self {
-        volga_core::set_status_rule(sse_status::status_of);
         let shutdown = ShutdownHandle::default();
         let streams = Streams { group: shutdown.streams.clone(), counters: Counters::default() };
         Self {
@@ -78,6 +82,7 @@ impl App {
             tasks: Tasks::default(),
             greeter: cfg!(debug_assertions),
             on_error: Box::new(log),
+            status_rules: Vec::new(),
         }
     }
 
@@ -236,6 +241,34 @@ impl App {
         self
     }
 
+    /// Adds a rule for the status of errors that a handler passes on by `?`. It gives `None` for
+    /// the errors that it does not know; the rule that was added last is asked first.
+    ///
+    /// The rule is asked where an error becomes a response of this app, and other apps of the
+    /// process do not see it. An error whose status was set, by [`Error::new`] or
+    /// [`Error::with_status`], keeps it.
+    ///
+    /// ```
+    /// use std::num::ParseIntError;
+    /// use volga::{App, error::Error, http::StatusCode, ok};
+    ///
+    /// let mut app = App::new().with_status_rule(|error| {
+    ///     error.is::<ParseIntError>().then_some(StatusCode::UNPROCESSABLE_ENTITY)
+    /// });
+    /// app.map_get("/half/{n}", async |text: String| ok!("{}", text.parse::<u8>()? / 2));
+    /// # app.check().unwrap();
+    /// ```
+    ///
+    /// [`Error::new`]: crate::error::Error::new
+    /// [`Error::with_status`]: crate::error::Error::with_status
+    pub fn with_status_rule(
+        mut self,
+        rule: impl Fn(&(dyn StdError + 'static)) -> Option<StatusCode> + Send + Sync + 'static,
+    ) -> Self {
+        self.status_rules.push(Box::new(rule));
+        self
+    }
+
     /// The counters of the app's connections and event streams.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -261,10 +294,14 @@ impl App {
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
         self.check()?;
         let Self { mut routes, services, tasks, on_error, max_collected_bytes, .. } = self;
-        let context = AppContext::new(services.build()?)
+        let mut context = AppContext::new(services.build()?)
             .with_spawner(tasks.spawner())
             .with_max_collected_bytes(max_collected_bytes)
-            .with_error_hook(on_error);
+            .with_error_hook(on_error)
+            .with_status_rule(sse_status::status_of);
+        for rule in self.status_rules {
+            context = context.with_status_rule(rule);
+        }
         routes.router_mut().set_context(context);
         Ok(routes.into_service()?)
     }

@@ -2,10 +2,8 @@
 
 use std::any::type_name;
 
-use http::StatusCode;
-
 use super::needs::short;
-use crate::{BoxError, Error};
+use crate::{BoxError, Error, error::server_status};
 
 /// Why a service could not be had by a request. It rides along as the [`cause`](crate::Error::cause) of the [`Error`].
 #[non_exhaustive]
@@ -40,11 +38,12 @@ impl ServiceError {
 
     /// What the factory of a service said. Its status stays if it is one of the server's; the client is not to blame for a file that a factory
     /// did not find.
-    pub(super) fn failed(service: &str, error: Error) -> Error {
-        let status = error.status();
-        let status =
-            if status.is_server_error() { status } else { StatusCode::INTERNAL_SERVER_ERROR };
-        let service = service.to_owned();
-        Error::new(status, Self::Failed { service, source: error.into_cause() })
+    pub(crate) fn failed(service: &str, error: Error) -> Error {
+        let status = error.is_status_set().then(|| server_status(error.status()));
+        let failed = Self::Failed { service: service.to_owned(), source: error.into_cause() };
+        match status {
+            Some(status) => Error::new(status, failed),
+            None => Error::of_kind(failed),
+        }
     }
 }

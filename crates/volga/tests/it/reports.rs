@@ -190,3 +190,42 @@ async fn a_status_that_is_not_final_is_a_server_error_and_reported() {
     assert_eq!(client.get("/204").send().await.status(), 204);
     assert!(taken(&log).is_empty());
 }
+
+#[tokio::test]
+async fn each_app_decides_the_status_of_an_error_by_its_own_rules() {
+    // One error in both apps, older than either.
+    let error = Error::from(Outer(io::Error::other("password x")));
+    let app = |status: Option<u16>| {
+        let mut app = App::new().on_error(|_| {});
+        if let Some(status) = status {
+            let status = StatusCode::from_u16(status).unwrap();
+            app = app
+                .with_status_rule(|error| error.is::<Outer>().then_some(StatusCode::GONE))
+                .with_status_rule(move |error| error.is::<Outer>().then_some(status));
+        }
+        let (shared, again) = (error.clone(), error.clone());
+        app.map_get("/shared", move || Err::<(), _>(shared.clone()));
+        app.map_get("/set", move || Err::<(), _>(again.clone().with_status(StatusCode::CONFLICT)));
+        app.map_get("/new", || Err::<(), _>(Outer(io::Error::other("x"))));
+        app.map_get("/filtered", || "").filter(|| Err::<(), _>(Outer(io::Error::other("x"))));
+        app.group("/mapped", |group| {
+            group.map_get("", || Err::<(), _>(Outer(io::Error::other("x"))));
+            group.map_err(|error: Error| (StatusCode::OK, error.status().as_str().to_owned()));
+        });
+        app.group("/given-up", |group| {
+            group.map_get("", || Err::<(), _>(Error::client_error("x")));
+            group.map_err(|_| Err::<(), _>(Outer(io::Error::other("x"))));
+        });
+        TestClient::new(app)
+    };
+    let apps = [(app(Some(402)), 402), (app(None), 500), (app(Some(503)), 503)];
+    for _ in 0..2 {
+        for (app, status) in &apps {
+            for path in ["/shared", "/new", "/filtered", "/given-up"] {
+                app.get(path).send().await.assert_status(*status);
+            }
+            app.get("/set").send().await.assert_status(409);
+            assert_eq!(app.get("/mapped").send().await.text().await, status.to_string());
+        }
+    }
+}
