@@ -163,7 +163,7 @@ pub(super) struct TunnelEnds {
 impl TunnelEnds {
     /// Sends the head of the response, and opens the tunnel. `None` if the client has left.
     fn open<B>(
-        self: Box<Self>,
+        self,
         response: Response<B>,
         mut respond: SendResponse<Bytes>,
         backpressure: Arc<Backpressure>,
@@ -173,7 +173,7 @@ impl TunnelEnds {
         // A stream of bytes has no length (RFC 9110, section 9.3.6).
         head.headers.remove(CONTENT_LENGTH);
         let send = respond.send_response(Response::from_parts(head, ()), false).ok()?;
-        let Self { recv, drain, idle_timeout } = *self;
+        let Self { recv, drain, idle_timeout } = self;
         Some(TunnelStream::new(H2Tunnel::new(send, recv, backpressure), drain, idle_timeout))
     }
 }
