@@ -194,8 +194,12 @@ pub(crate) const TURN_FRAMES: usize = 256;
 /// How many bytes one turn of an HTTP/2 connection reads, about.
 pub(crate) const TURN_READ_BYTES: usize = 128 * 1024;
 
-/// How many requests one turn of an HTTP/2 connection begins, about.
+/// How many requests one turn of an HTTP/2 connection begins.
 pub(crate) const TURN_REQUESTS: usize = 32;
+
+/// For how many turns of an HTTP/2 connection a request waits while the client has sent more than one
+/// turn reads.
+pub(crate) const DEFERRED_TURNS: usize = 8;
 
 /// How many bytes are discarded of what a client still sends that was refused with GOAWAY. Who floods
 /// the server sends more, and reading all of that would be what it wants.

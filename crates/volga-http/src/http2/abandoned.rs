@@ -226,9 +226,14 @@ fn goaway(mut sent: &[u8]) -> Option<Reason> {
 }
 
 /// Sends these frames, and returns the server's last word and what it did until then.
-async fn run(frames: &[u8], write: usize, pause: Option<Duration>) -> (Option<Reason>, Arc<Calls>) {
+async fn run(
+    frames: &[u8],
+    write: usize,
+    pause: Option<Duration>,
+    respond: bool,
+) -> (Option<Reason>, Arc<Calls>) {
     let calls = Arc::<Calls>::default();
-    let handlers = Handlers { calls: Arc::clone(&calls), respond: false };
+    let handlers = Handlers { calls: Arc::clone(&calls), respond };
     let (client, serving) = connect_to(handlers, 64 * 1024);
     let (mut read, mut writer) = tokio::io::split(client);
     let sending = async move {
@@ -269,7 +274,7 @@ proptest! {
     fn a_flood_of_abandoned_requests_ends_the_connection_whatever_the_order(attack in attack()) {
         let frames = attack.frames(5_000);
         let start = std::time::Instant::now();
-        let (reason, calls) = block_on(run(&frames, attack.write, attack.pause));
+        let (reason, calls) = block_on(run(&frames, attack.write, attack.pause, false));
         prop_assert_eq!(reason, Some(Reason::ENHANCE_YOUR_CALM), "after {:?}", start.elapsed());
         // The pauses take at most a second or two of the paused clock.
         let paused = attack.pause.unwrap_or_default() * (frames.len() / attack.write) as u32;
@@ -370,5 +375,25 @@ async fn one_turn_begins_no_more_requests_than_its_bound_and_then_the_others_run
         let (before, most) = bystander.await.expect("no panic");
         assert!(before > 0);
         assert!(most <= TURN_REQUESTS + HEADS_AT_ONCE, "{most} in one turn");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_is_noticed_although_the_handlers_respond_at_once() {
+    for block in [1, 16, 20, 24, 100, 250, 900] {
+        let attack = Attack {
+            block,
+            order: Order::Block,
+            how: How::ByClient,
+            between: Between::Nothing,
+            is_padded: false,
+            is_split: false,
+            write: 1 << 20,
+            pause: None,
+        };
+        let (reason, calls) = run(&attack.frames(20_000), attack.write, None, true).await;
+        assert_eq!(reason, Some(Reason::ENHANCE_YOUR_CALM), "blocks of {block}");
+        let all = calls.all.load(Ordering::Relaxed);
+        assert!(all < 2_000, "blocks of {block}: {all} handlers were called");
     }
 }

@@ -28,6 +28,7 @@ mod response;
 mod send_body;
 mod upload_window;
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -37,13 +38,14 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
+use http::request::Parts;
 use http::{Method, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use self::backpressure::Backpressure;
-use self::direct::windows::Starts;
+use self::direct::windows::{Place, Starts};
 use self::direct::write_buffer::SharedWriteBuffer;
 use self::h2_transport::H2Transport;
 use self::long_lived::LongLivedStreams;
@@ -61,9 +63,9 @@ use crate::exchange::service::{HttpService, Requests};
 use crate::io::linger::linger;
 use crate::io::stall::Stall;
 use crate::limits::{
-    CONNECTION_WINDOW, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE, LINGER_BYTES_AFTER_GOAWAY,
-    LINGER_TIME, MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS,
-    MAX_STREAMS, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, TURN_REQUESTS,
+    CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
+    LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
+    MAX_REQUEST_TASKS, MAX_STREAMS, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, TURN_REQUESTS,
 };
 
 /// Serves a connection to its end.
@@ -94,6 +96,9 @@ pub(crate) async fn serve<I, S>(
         socket,
         keep_alive: KeepAlive::new(pings),
         requests,
+        accepted: VecDeque::new(),
+        begun: 0,
+        deferred: 0,
         tasks: JoinSet::new(),
         alive,
         streams,
@@ -152,6 +157,13 @@ fn builder() -> Builder {
     builder
 }
 
+/// A request that was accepted and has not begun.
+struct Accepted {
+    head: Parts,
+    body: RecvStream,
+    respond: SendResponse<Bytes>,
+}
+
 struct Connection<I, S: HttpService> {
     h2: h2::server::Connection<H2Transport<I>, Bytes>,
     wire: H2Transport<I>,
@@ -159,6 +171,12 @@ struct Connection<I, S: HttpService> {
     socket: Arc<Backpressure>,
     keep_alive: KeepAlive,
     requests: Requests<S>,
+    /// Requests that were accepted and have not begun, in the order of their streams.
+    accepted: VecDeque<Accepted>,
+    /// How many requests this turn has begun.
+    begun: usize,
+    /// For how many turns those have waited for what the client has sent after them.
+    deferred: usize,
     /// A task for each request. Dropped with the connection, they end with it.
     tasks: JoinSet<TaskOutcome<S::ResponseBody>>,
     alive: Alive,
@@ -195,11 +213,9 @@ where
             self.serve_streams(cx);
         }
         self.wire.start_turn();
-        let mut accepted = 0;
+        self.begun = 0;
         loop {
-            // Requests that were abandoned are tasks until these have run once more.
-            let has_room = self.tasks.len() < MAX_REQUEST_TASKS;
-            self.wire.allow_heads(if has_room { HEADS_AT_ONCE } else { 0 });
+            self.wire.allow_heads(HEADS_AT_ONCE);
             self.ready.clear_connection();
             while let Poll::Ready(next) =
                 self.h2.poll_accept(&mut Context::from_waker(&self.h2_waker))
@@ -210,33 +226,65 @@ where
                     Some(Err(error)) if error.is_library() => return Poll::Ready(End::Refused),
                     Some(Err(_)) | None => return Poll::Ready(End::Closed),
                 }
-                accepted += 1;
             }
-            self.streams.end(&self.wire.take_resets());
+            self.end(&self.wire.take_resets());
             let news = self.write_buffer.take_news();
-            self.streams.end(&news.resets);
+            self.end(&news.resets);
             self.streams.reopen(&news.opened);
             if self.pay(news.starts).is_err() {
                 return Poll::Ready(End::TooManyResets);
             }
-            let is_over = accepted >= TURN_REQUESTS || self.wire.is_turn_over() || !has_room;
-            if !self.wire.has_stopped() || self.socket.is_full() || is_over {
+            let is_over = self.socket.is_full() || self.wire.is_turn_over();
+            if !self.wire.has_stopped() || is_over {
                 break;
             }
         }
-        if accepted > 0 {
+        let has_more = self.wire.has_stopped() && !self.socket.is_full();
+        if self.begin_requests(has_more) {
             // A set that was empty before has not kept the waker.
             self.join(cx);
         }
         if let Poll::Ready(Err(_)) = self.wire.poll_send(cx) {
             return Poll::Ready(End::Closed);
         }
-        if self.wire.has_stopped() && !self.socket.is_full() {
+        let may_begin = !self.accepted.is_empty() && self.tasks.len() < MAX_REQUEST_TASKS;
+        if may_begin || self.wire.has_stopped() && !self.socket.is_full() {
             // What had to leave first has left, or the turn is over and the next one goes on.
             self.ready.wake_by_ref();
         }
         self.ready.rest(self.socket.is_full(), self.streams.waiting() == 0, cx);
         Poll::Pending
+    }
+
+    /// Begins requests that were accepted, and says whether this turn has begun any.
+    ///
+    /// While the client has sent more than one turn reads, they wait for some turns: their resets may be
+    /// among that. A client that opens and abandons streams in blocks then costs no handler.
+    fn begin_requests(&mut self, has_more: bool) -> bool {
+        if has_more && self.deferred < DEFERRED_TURNS && !self.accepted.is_empty() {
+            self.deferred += 1;
+            return self.begun > 0;
+        }
+        // An abandoned request is a task until that has run once more.
+        while self.begun < TURN_REQUESTS && self.tasks.len() < MAX_REQUEST_TASKS {
+            let Some(accepted) = self.accepted.pop_front() else { break };
+            self.begin(accepted);
+        }
+        if self.accepted.is_empty() {
+            self.deferred = 0;
+        }
+        self.begun > 0
+    }
+
+    /// Drops what there is of these streams, because one side has reset them.
+    fn end(&mut self, resets: &[Place]) {
+        for place in resets {
+            let id = |accepted: &Accepted| accepted.respond.stream_id().as_u32();
+            if let Ok(at) = self.accepted.binary_search_by_key(&place.id, id) {
+                self.accepted.remove(at);
+            }
+        }
+        self.streams.end(resets);
     }
 
     /// Pays for requests that were abandoned.
@@ -253,6 +301,7 @@ where
     /// Ends the connection with a GOAWAY frame that says why. Everything else of it is dropped first.
     async fn refuse(mut self) -> Option<I> {
         self.tasks = JoinSet::new();
+        self.accepted = VecDeque::new();
         self.streams.clear();
         self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
         // The client may not read, and there is no reason to wait for it as long as for others.
@@ -331,6 +380,17 @@ where
             let _ = respond.send_response(response, true);
             return;
         }
+        let accepted = Accepted { head, body, respond };
+        if self.accepted.is_empty() && self.begun < HEADS_AT_ONCE {
+            // As a rule nothing comes after it, and it begins at once.
+            self.begin(accepted);
+        } else {
+            self.accepted.push_back(accepted);
+        }
+    }
+
+    fn begin(&mut self, Accepted { head, body, respond }: Accepted) {
+        self.begun += 1;
         let method = head.method.clone();
         let (body, tunnel) = if head.method == Method::CONNECT {
             let Self { drain, settings, .. } = self;
