@@ -24,6 +24,11 @@ impl<F: Future> CatchPanic<F> {
     pub(crate) fn new(future: F) -> Self {
         Self { future }
     }
+
+    /// Calls a function that makes a future; its panic is an error as well.
+    pub(crate) fn call(function: impl FnOnce() -> F) -> Result<F, Error> {
+        catch_unwind(AssertUnwindSafe(function)).map_err(|panic| error_of(&*panic))
+    }
 }
 
 impl<F: Future> Future for CatchPanic<F> {

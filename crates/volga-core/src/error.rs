@@ -202,6 +202,14 @@ impl Error {
         }
     }
 
+    /// An error of a service: the server's, unless it was an `Error` before.
+    pub(crate) fn of_service(error: impl Into<BoxError>) -> Self {
+        match error.into().downcast::<Shared>() {
+            Ok(shared) => Self(shared.0),
+            Err(error) => Self::server_error(error),
+        }
+    }
+
     /// What the client is told: the error itself when it is the client's, only the status when it is the server's.
     #[must_use]
     pub fn public_message(&self) -> String {

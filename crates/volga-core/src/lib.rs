@@ -33,6 +33,7 @@ mod handler;
 pub mod headers;
 mod late_report;
 mod middleware;
+mod mount;
 mod percent;
 mod problem;
 mod report;
@@ -66,6 +67,7 @@ pub use middleware::{
     EndpointService, Filter, FilterVerdict, HttpContext, MapOk, Middleware, Next, NextCall,
     TapRequest, TowerLayer, With, Wrap,
 };
+pub use mount::{Finished, OriginalUri, ServiceEndpoint, StripPrefix};
 pub use problem::Problem;
 pub use report::ErrorReport;
 pub use request::{HttpRequest, RequestParts};
@@ -73,7 +75,7 @@ pub use request_context::{AppContext, Spawner};
 pub use responder::{ErrorMapper, MapError};
 pub use response::{HttpResponse, HttpResult, IntoResponse};
 pub use response_parts::{IntoResponseParts, set_header};
-pub use route::{MAX_PATH_ARGS, RouteError, RouteFault, RouteFaults};
+pub use route::{MAX_PATH_ARGS, RouteError, RouteFault, RouteFaults, RouteMethod};
 pub use router::{Place, RouteId, Router, ScopeId};
 pub use service::{NoRoute, ResponseFuture, RouteMatch, RouterService};
 pub use services::{

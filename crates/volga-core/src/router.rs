@@ -2,12 +2,10 @@
 
 use std::{fmt, panic::Location, sync::Arc};
 
-use http::Method;
-
 use crate::{
     AppContext, Asker, BodyLimit, Endpoint, MapError, Middleware, Needs, RouteError, RouteFault,
-    RouteFaults, RouterService, ServiceFaults, ServicesBuilder,
-    route::{Pattern, Segment, Tree},
+    RouteFaults, RouteMethod, RouterService, ServiceFaults, ServicesBuilder, StripPrefix,
+    route::{Pattern, Tree},
     service::{Miss, MissTarget, Misses, Target},
     way::Onward,
 };
@@ -51,8 +49,10 @@ impl ScopeId {
 /// What is set on a route, its scope, the scopes around that and the whole router is looked up when the router becomes a service; so the order in which they were set and
 /// mapped does not matter.
 struct MappedRoute {
-    method: Method,
+    method: RouteMethod,
     pattern: String,
+    /// The prefix of a mounted service has so many segments.
+    mounted: Option<usize>,
     scope: ScopeId,
     endpoint: Arc<dyn Endpoint>,
     settings: Settings,
@@ -137,7 +137,12 @@ impl Router {
     /// Maps an endpoint. What is wrong with the route is recorded with the caller's place in the source, and told by
     /// [`check`](Self::check) and [`into_service`](Self::into_service).
     #[track_caller]
-    pub fn map(&mut self, method: Method, pattern: &str, endpoint: impl Endpoint) -> RouteId {
+    pub fn map(
+        &mut self,
+        method: impl Into<RouteMethod>,
+        pattern: &str,
+        endpoint: impl Endpoint,
+    ) -> RouteId {
         self.map_in(ScopeId::ROOT, method, pattern, endpoint)
     }
 
@@ -146,19 +151,67 @@ impl Router {
     pub fn map_in(
         &mut self,
         scope: ScopeId,
-        method: Method,
+        method: impl Into<RouteMethod>,
         pattern: &str,
         endpoint: impl Endpoint,
     ) -> RouteId {
         let place = Location::caller();
+        let method = method.into();
         let id = RouteId(self.routes.len());
         let full = format!("{}{pattern}", self.scopes[scope.0].prefix);
         if let Err(error) = self.insert(id, scope, &method, &full, endpoint.path_args(), place) {
             self.faults.push(RouteFault { error, place });
         }
-        let endpoint = Arc::new(endpoint);
-        let settings = Settings::default();
-        self.routes.push(MappedRoute { method, pattern: full, scope, endpoint, settings, place });
+        let (endpoint, settings) = (Arc::new(endpoint), Settings::default());
+        let pattern = full;
+        let mounted = None;
+        self.routes.push(MappedRoute {
+            method,
+            pattern,
+            mounted,
+            scope,
+            endpoint,
+            settings,
+            place,
+        });
+        id
+    }
+
+    /// Maps an endpoint for the prefix and for everything below it, with any method. The endpoint
+    /// sees the path without the prefix of the scope and this one; [`StripPrefix`] says how.
+    ///
+    /// The prefix is a pattern and may have arguments. A request below it goes elsewhere
+    ///
+    /// - to a route that is mapped for its path and its method,
+    /// - to the deepest mounted endpoint, of several,
+    /// - to the fallback of a scope whose prefix is longer, or of a route that has its own.
+    #[track_caller]
+    pub fn mount_in(&mut self, scope: ScopeId, prefix: &str, endpoint: impl Endpoint) -> RouteId {
+        let place = Location::caller();
+        let id = RouteId(self.routes.len());
+        let full = format!("{}{prefix}", self.scopes[scope.0].prefix);
+        let taken = endpoint.path_args();
+        let (pattern, depth) = match self.insert_mount(id, scope, &full, taken, place) {
+            Ok(below) => (below.text().to_owned(), below.segments().len() - 1),
+            Err(error) => {
+                if !self.scopes[scope.0].is_faulty {
+                    self.faults.push(RouteFault { error, place });
+                }
+                (full, 0)
+            }
+        };
+        let (method, settings) = (RouteMethod::Any, Settings::default());
+        let endpoint = Arc::new(StripPrefix::new(depth, endpoint));
+        let mounted = Some(depth);
+        self.routes.push(MappedRoute {
+            method,
+            pattern,
+            mounted,
+            scope,
+            endpoint,
+            settings,
+            place,
+        });
         id
     }
 
@@ -224,7 +277,7 @@ impl Router {
     pub fn set_fallback(&mut self, place: Place, endpoint: impl Endpoint) {
         if let Place::Route(id) = place {
             let MappedRoute { method, pattern, .. } = &self.routes[id.0];
-            // A malformed pattern is a fault already.
+            // A malformed pattern is a fault already, and a mounted service leaves no method.
             let checked = Pattern::parse(pattern).map_or(Ok(()), |parsed| {
                 check_args(method, &parsed, pattern, endpoint.path_args())
             });
@@ -244,7 +297,7 @@ impl Router {
 
     /// The method and the pattern of a route; the pattern has the prefixes of its scopes.
     #[must_use]
-    pub fn route(&self, id: RouteId) -> (&Method, &str) {
+    pub fn route(&self, id: RouteId) -> (&RouteMethod, &str) {
         let route = &self.routes[id.0];
         (&route.method, &route.pattern)
     }
@@ -261,7 +314,7 @@ impl Router {
     }
 
     /// Methods and patterns of all routes, for people to read.
-    pub fn routes(&self) -> impl Iterator<Item = (&Method, &str)> {
+    pub fn routes(&self) -> impl Iterator<Item = (&RouteMethod, &str)> {
         self.tree.routes().into_iter()
     }
 
@@ -286,7 +339,10 @@ impl Router {
         let targets = self
             .routes
             .iter()
-            .map(|route| self.target(&stages, route.spot(), Arc::clone(&route.endpoint)))
+            .map(|route| {
+                let target = self.target(&stages, route.spot(), Arc::clone(&route.endpoint));
+                Target { mounted: route.mounted, ..target }
+            })
             .collect();
         let misses = self.misses(&stages);
         Ok(RouterService::new(self.tree, targets, misses, self.app))
@@ -319,34 +375,43 @@ impl Router {
                 .settings_at(spot)
                 .find_map(|settings| settings.body_limit)
                 .unwrap_or_default(),
+            mounted: None,
         }
     }
 
     /// Where requests without a route go: by the paths of routes, and by the prefixes of scopes.
     fn misses(&self, stages: &Stages) -> Misses {
         let mut misses = Misses::new();
-        let mut add = |spot: Spot<'_>, patterns: &[&str]| {
+        let mut add = |spot: Spot<'_>, patterns: &[Pattern]| {
             let fallback = self.settings_at(spot).find_map(|settings| settings.fallback.clone());
             let has_args = spot.route.is_some();
             let target = self.target(stages, spot, Arc::new(Miss { fallback }));
-            misses.add(patterns, MissTarget { target, has_args });
+            let depth = match spot.route {
+                Some(_) => patterns.iter().map(|pattern| pattern.segments().len()).max(),
+                None => Some(depth_of(&self.scopes[spot.scope.0].prefix)),
+            };
+            let depth = depth.unwrap_or_default();
+            misses.add(patterns, MissTarget { target, has_args, depth });
         };
         // What comes first at a pattern stays: the route with a fallback of its own before the others there, and the later one before the earlier. Routes without one are
         // there because their path may match the pattern of a route that has one, and then it is not that one's.
         let has_fallback = |route: &&MappedRoute| route.settings.fallback.is_some();
         if self.routes.iter().any(|route| has_fallback(&route)) {
-            let (own, others): (Vec<_>, Vec<_>) = self.routes.iter().rev().partition(has_fallback);
+            let routes = self.routes.iter().filter(|route| route.mounted.is_none());
+            let (own, others): (Vec<_>, Vec<_>) = routes.rev().partition(has_fallback);
             for route in own {
-                add(route.spot(), &[&route.pattern]);
+                add(route.spot(), &parsed(&route.pattern));
             }
             for route in others {
-                add(Spot { scope: route.scope, route: None }, &[&route.pattern]);
+                add(Spot { scope: route.scope, route: None }, &parsed(&route.pattern));
             }
         }
         // Of two scopes with one prefix, the later one counts. The root comes last.
         for (index, Scope { prefix, .. }) in self.scopes.iter().enumerate().rev() {
             let spot = Spot { scope: ScopeId(index), route: None };
-            add(spot, &[&format!("{prefix}/"), &format!("{prefix}/{{*rest}}")]);
+            let below = Pattern::below(prefix).ok();
+            let patterns: Vec<_> = parsed(&format!("{prefix}/")).into_iter().chain(below).collect();
+            add(spot, &patterns);
         }
         misses
     }
@@ -373,7 +438,7 @@ impl Router {
         &mut self,
         id: RouteId,
         scope: ScopeId,
-        method: &Method,
+        method: &RouteMethod,
         pattern: &str,
         taken: usize,
         place: &'static Location<'static>,
@@ -385,6 +450,35 @@ impl Router {
         self.tree.insert(method.clone(), &parsed, place, id)?;
         check_args(method, &parsed, pattern, taken)
     }
+
+    /// Inserts the prefix and what is below it. Gives the pattern of the latter.
+    fn insert_mount(
+        &mut self,
+        id: RouteId,
+        scope: ScopeId,
+        prefix: &str,
+        taken: usize,
+        place: &'static Location<'static>,
+    ) -> Result<Pattern, RouteError> {
+        let below = Pattern::below(prefix)?;
+        if !self.scopes[scope.0].is_faulty {
+            self.tree.insert(RouteMethod::Any, &below, place, id)?;
+            let itself = Pattern::parse(if prefix.is_empty() { "/" } else { prefix })?;
+            self.tree.insert(RouteMethod::Any, &itself, place, id)?;
+            check_args(&RouteMethod::Any, &below, prefix, taken)?;
+        }
+        Ok(below)
+    }
+}
+
+/// A pattern that is known to be sound. One that is not has no requests.
+fn parsed(pattern: &str) -> Vec<Pattern> {
+    Pattern::parse(pattern).into_iter().collect()
+}
+
+/// How many segments a prefix has.
+fn depth_of(prefix: &str) -> usize {
+    Pattern::below(prefix).map_or(0, |below| below.segments().len() - 1)
 }
 
 impl RouteId {
@@ -410,7 +504,7 @@ impl fmt::Debug for Router {
 
 /// A function cannot take more path arguments than its pattern has.
 fn check_args(
-    method: &Method,
+    method: &RouteMethod,
     parsed: &Pattern,
     pattern: &str,
     taken: usize,
@@ -425,98 +519,8 @@ fn check_args(
 
 /// A prefix is a pattern that something may follow.
 fn check_prefix(prefix: &str) -> Result<(), RouteError> {
-    let pattern = Pattern::parse(prefix)?;
-    match pattern.segments().last() {
-        Some(Segment::Rest(_)) => Err(RouteError::Pattern {
-            pattern: prefix.to_owned(),
-            at: prefix.rfind("{*").unwrap_or_default(),
-            expected: "nothing can follow `{*name}`, so it is no prefix",
-        }),
-        _ => Ok(()),
-    }
+    Pattern::parse(prefix)?.check_prefix()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::HandlerEndpoint;
-
-    fn nothing() -> impl Endpoint {
-        HandlerEndpoint::new(|| "")
-    }
-
-    #[track_caller]
-    fn check(router: Router, expect: &[&str]) {
-        let faults = router.into_service().unwrap_err();
-        let all = faults.to_string();
-        assert_eq!(faults.iter().count(), expect.len(), "{all}");
-        assert_eq!(all.matches("\n").count(), expect.len(), "{all}");
-        for (part, fault) in expect.iter().zip(faults.iter()) {
-            let fault = fault.to_string();
-            assert!(fault.contains(part) && fault.contains("router.rs:"), "{fault}");
-        }
-    }
-
-    #[test]
-    fn faults_are_told_all_at_once_with_their_places() {
-        let mut router = Router::new();
-        router.map(Method::GET, "a", nothing());
-        router.map(Method::GET, "/{x}", nothing());
-        router.map(Method::GET, "/{y}", nothing());
-        router.map(Method::GET, "/z/{y}", HandlerEndpoint::new(|_: u8, _: u8| ""));
-        router.map(Method::GET, "/{*rest}/x", nothing());
-        router.map(Method::GET, "/{id:number}", nothing());
-        check(
-            router,
-            &[
-                "pattern `a` is malformed at byte 0: a pattern starts with `/`",
-                "`GET /{y}` conflicts with `GET /{x}`, mapped before at ",
-                "the handler of `GET /z/{y}` takes 2 path arguments, but the pattern has 1",
-                "pattern `/{*rest}/x` is malformed at byte 9: `{*name}` is the last segment",
-                "pattern `/{id:number}` asks for `number`, which is no constraint",
-            ],
-        );
-    }
-
-    #[test]
-    fn scopes_put_their_prefixes_before_their_routes() {
-        let mut router = Router::new();
-        let users = router.scope(ScopeId::ROOT, "/users/{id}/");
-        let plain = router.scope(users, "");
-        let orders = router.scope(plain, "/orders");
-        let id = router.map_in(orders, Method::GET, "/{number}", nothing());
-        let itself = router.map_in(orders, Method::GET, "", nothing());
-        let slash = router.map_in(users, Method::GET, "/", nothing());
-        assert_eq!(router.route(id), (&Method::GET, "/users/{id}/orders/{number}"));
-        assert_eq!(router.route(itself).1, "/users/{id}/orders");
-        assert_eq!(router.route(slash).1, "/users/{id}/");
-        assert_eq!(router.scopes_of(id).collect::<Vec<_>>(), [orders, plain, users, ScopeId::ROOT]);
-        assert_eq!(router.prefix(orders), "/users/{id}/orders");
-        router.check().unwrap();
-    }
-
-    #[test]
-    fn a_faulty_prefix_is_one_fault_and_routes_of_scopes_conflict_as_any() {
-        let mut router = Router::new();
-        let faulty = router.scope(ScopeId::ROOT, "users");
-        router.map_in(faulty, Method::GET, "/a", nothing());
-        router.map_in(faulty, Method::GET, "/a", nothing());
-        router.scope(ScopeId::ROOT, "/files/{*rest}");
-        let users = router.scope(ScopeId::ROOT, "/users");
-        router.map(Method::GET, "/users/{id}", nothing());
-        router.map_in(users, Method::GET, "/{name}", nothing());
-        router.map_in(users, Method::GET, "{name}", nothing());
-        let repeated = router.scope(users, "/{id}");
-        router.map_in(repeated, Method::GET, "/{id}", nothing());
-        check(
-            router,
-            &[
-                "pattern `users` is malformed at byte 0",
-                "pattern `/files/{*rest}` is malformed at byte 7: nothing can follow `{*name}`, so it is no prefix",
-                "`GET /users/{name}` conflicts with `GET /users/{id}`",
-                "pattern `/users{name}` is malformed at byte 6",
-                "pattern `/users/{id}/{id}` names `id` twice",
-            ],
-        );
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use crate::{
     AppContext, BodyLimit, BoxError, BoxFuture, Endpoint, Error, HttpBody, HttpRequest,
-    HttpResponse, IntoResponse, MapError, Needs, RequestParts, RouteId,
+    HttpResponse, IntoResponse, MapError, Needs, RequestParts, RouteId, RouteMethod,
     catch_panic::CatchPanic,
     request::PathArgs,
     request_context::{RequestContext, RequestLife},
@@ -50,6 +50,8 @@ pub(crate) struct Target {
     pub(crate) needs: Needs,
     /// Whether anything on the way may look at the request's extensions.
     pub(crate) sees_extensions: bool,
+    /// That of a mounted service, whose prefix has so many segments.
+    pub(crate) mounted: Option<usize>,
 }
 
 /// Where requests without a route go, by the paths of routes and the prefixes of scopes.
@@ -63,6 +65,8 @@ pub(crate) struct MissTarget {
     pub(crate) target: Target,
     /// It is that of a route, whose path arguments it gets.
     pub(crate) has_args: bool,
+    /// How many segments the prefix of the scope has, or the pattern of the route.
+    pub(crate) depth: usize,
 }
 
 impl Misses {
@@ -71,28 +75,26 @@ impl Misses {
     }
 
     /// Adds a target for the patterns that have none yet.
-    pub(crate) fn add(&mut self, patterns: &[&str], target: MissTarget) {
+    pub(crate) fn add(&mut self, patterns: &[Pattern], target: MissTarget) {
         for pattern in patterns {
-            if let Ok(pattern) = Pattern::parse(pattern) {
-                let place = Location::caller();
-                // It conflicts with what was there before, which is what stays.
-                let _ = self.tree.insert(Method::GET, &pattern, place, self.targets.len());
-            }
+            let place = Location::caller();
+            // It conflicts with what was there before, which is what stays.
+            let _ = self.tree.insert(RouteMethod::Any, pattern, place, self.targets.len());
         }
         self.targets.push(target);
     }
 
     /// The target of the route or of the deepest scope that the path lies in. The last one is that of all paths.
-    fn find(&self, path: &str) -> (Option<&Target>, PathArgs) {
+    fn find(&self, path: &str) -> (Option<&MissTarget>, PathArgs) {
         let mut spans = Spans::default();
         match self.tree.find(&Method::GET, path, &mut spans) {
             Found::Route(found) => {
                 let miss = self.targets.get(found.target);
                 let has_args = miss.is_some_and(|miss| miss.has_args);
                 let args = has_args.then(|| PathArgs::new(&found.info, spans));
-                (miss.map(|miss| &miss.target), args.unwrap_or_default())
+                (miss, args.unwrap_or_default())
             }
-            _ => (self.targets.last().map(|miss| &miss.target), PathArgs::default()),
+            _ => (self.targets.last(), PathArgs::default()),
         }
     }
 }
@@ -154,16 +156,20 @@ impl RouterService {
             match self.shared.tree.find(&head.method, head.uri.path(), &mut spans) {
                 Found::Route(route) => {
                     let args = PathArgs::new(&route.info, spans);
-                    (self.shared.targets.get(route.target.index()), args, None)
+                    let target = self.shared.targets.get(route.target.index());
+                    match target.and_then(|target| self.claimed(target.mounted?, &head)) {
+                        None => (target, args, None),
+                        Some((miss, args, why)) => (Some(miss), args, Some(why)),
+                    }
                 }
                 found => {
-                    let (target, args) = self.shared.misses.find(head.uri.path());
-                    (target, args, Some(Why::of(found, &head)))
+                    let (miss, args) = self.shared.misses.find(head.uri.path());
+                    (miss.map(|miss| &miss.target), args, Some(Why::of(found, &head)))
                 }
             };
         let mut parts = RequestParts::new(head, args, &body);
         let mut life = None;
-        if let Some(Target { stages, mapper, body_limit, needs, sees_extensions }) = target {
+        if let Some(Target { stages, mapper, body_limit, needs, sees_extensions, .. }) = target {
             if *sees_extensions {
                 extend(&mut parts.extensions);
             }
@@ -186,6 +192,20 @@ impl RouterService {
         };
         let step = Step::Way(CatchPanic::new(answer));
         ResponseFuture { step, responder, is_head, life }
+    }
+
+    /// Where a request goes that a service, mounted at a prefix of so many segments, would get if
+    /// there were not a scope with a longer prefix around the path, or a route with its own fallback.
+    #[cold]
+    fn claimed(&self, mounted: usize, head: &request::Parts) -> Option<(&Target, PathArgs, Why)> {
+        let path = head.uri.path();
+        let (miss, args) = self.shared.misses.find(path);
+        let miss = miss.filter(|miss| miss.depth > mounted)?;
+        let found = match self.shared.tree.methods_of(path) {
+            methods if methods.is_empty() => Found::<RouteId>::Nothing,
+            methods => Found::OtherMethods(methods),
+        };
+        Some((&miss.target, args, Why::of(found, head)))
     }
 
     /// The route that a request with this method and path would take, if there is one.

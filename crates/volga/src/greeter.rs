@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, net::SocketAddr};
 
-use http::Method;
+use volga_core::RouteMethod;
 use volga_http::Listener;
 
 /// Whether to use colours.
@@ -29,7 +29,7 @@ impl From<&Listener> for Place {
 /// The greeting, a line for each address and each route.
 pub(crate) fn greeting<'a>(
     places: &[Place],
-    routes: impl Iterator<Item = (&'a Method, &'a str)>,
+    routes: impl Iterator<Item = (&'a RouteMethod, &'a str)>,
     style: Style,
 ) -> String {
     let (bold, faint, reset) = match style {
@@ -84,6 +84,8 @@ fn urls(places: &[Place]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
 
     #[test]
@@ -95,7 +97,8 @@ mod tests {
             tcp("10.0.0.1:80"),
             Place::Other("unix:/run/app.sock".to_owned()),
         ];
-        let routes = [(&Method::GET, "/events"), (&Method::DELETE, "/a/{id}")];
+        let [get, delete] = [Method::GET, Method::DELETE].map(RouteMethod::from);
+        let routes = [(&get, "/events"), (&delete, "/a/{id}")];
         let text = greeting(&places, routes.into_iter(), Style::Plain);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(

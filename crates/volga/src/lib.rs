@@ -61,6 +61,7 @@ mod greeter;
 mod group;
 mod limit_streams;
 mod macros;
+mod mounting;
 mod readiness;
 mod resume;
 mod route;
@@ -105,8 +106,8 @@ pub mod di {
 pub mod middleware {
     pub use crate::limit_streams::LimitStreams;
     pub use volga_core::{
-        Endpoint, EndpointService, FilterVerdict, HttpContext, Middleware, Next, NextCall,
-        PartsArgs,
+        BoxFuture, Endpoint, EndpointService, FilterVerdict, HttpContext, Middleware, Next,
+        NextCall, PartsArgs,
     };
 }
 
@@ -120,8 +121,8 @@ pub mod http {
     pub use volga_core::{
         BodyLimit, Extension, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs,
         HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse,
-        IntoResponseParts, MayBeAbsent, NoRoute, RequestParts, ResponseFuture, RouteMatch,
-        RouterService,
+        IntoResponseParts, MayBeAbsent, NoRoute, OriginalUri, RequestParts, ResponseFuture,
+        RouteMatch, RouteMethod, RouterService,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
@@ -211,6 +212,7 @@ mod guide {
         dependency_injection: "../../../docs/src/dependency-injection.md";
         request_cancellation: "../../../docs/src/request-cancellation.md";
         custom_methods: "../../../docs/src/custom-methods.md";
+        mounting: "../../../docs/src/mounting.md";
         testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
         shutdown_and_deploys: "../../../docs/src/shutdown-and-deploys.md";

@@ -5,8 +5,7 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use http::Method;
-use volga_core::RouteId;
+use volga_core::{RouteId, RouteMethod};
 
 use crate::Group;
 
@@ -33,9 +32,9 @@ impl<'a> Route<'a> {
         self.id
     }
 
-    /// The method that it is mapped for.
+    /// The method that it is mapped for, or any.
     #[must_use]
-    pub fn method(&self) -> &Method {
+    pub fn method(&self) -> &RouteMethod {
         self.group.router().route(self.id).0
     }
 

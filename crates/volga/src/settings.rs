@@ -155,6 +155,32 @@ macro_rules! settings {
             $self.router_mut().set_fallback(place, endpoint);
             $self
         }
+
+        /// Sets a tower service as what answers requests without a route, as
+        /// [`map_fallback`](Self::map_fallback) sets a handler. It sees the whole path, with the
+        /// prefixes of groups.
+        ///
+        /// ```
+        /// use volga::App;
+        ///
+        /// let mut app = App::new();
+        /// app.fallback_service(tower_http::services::ServeDir::new("public"));
+        /// # app.check().unwrap();
+        /// ```
+        #[track_caller]
+        pub fn fallback_service<S, B>(&mut $self, service: S) -> &mut Self
+        where
+            S: Service<HttpRequest, Response = Response<B>> + Clone + Send + 'static,
+            S::Error: Into<BoxError>,
+            S::Future: Send + 'static,
+            B: Body<Data = Bytes> + Send + 'static,
+            B::Error: Into<BoxError>,
+        {
+            let endpoint = $self.service_endpoint(service);
+            let place = $place;
+            $self.router_mut().set_fallback(place, endpoint);
+            $self
+        }
     };
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, panic::Location};
 
-use http::Method;
+use super::RouteMethod;
 
 /// Why a route could not be mapped.
 #[non_exhaustive]
@@ -12,7 +12,7 @@ pub enum RouteError {
     #[error("`{method} {new}` conflicts with `{method} {old}`, mapped before at {old_place}")]
     Conflict {
         /// The method that both are mapped for.
-        method: Method,
+        method: RouteMethod,
         /// The pattern that was refused.
         new: String,
         /// The pattern that stands.
@@ -65,7 +65,7 @@ pub enum RouteError {
     )]
     MissingArgs {
         /// The method of the route.
-        method: Method,
+        method: RouteMethod,
         /// The pattern of the route.
         pattern: String,
         /// How many the handler takes.

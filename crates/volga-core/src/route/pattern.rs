@@ -23,6 +23,9 @@ pub(crate) enum Segment {
     Arg(Box<str>, Option<Constraint>),
     /// `{*name}`, the last one: matches one or more segments, of which the first is not empty.
     Rest(Box<str>),
+    /// The last one, written `{*}` and made by [`Pattern::below`] alone: matches one or more segments,
+    /// empty ones too, and is no argument.
+    Below,
 }
 
 /// What is wrong with a segment.
@@ -60,6 +63,39 @@ impl Pattern {
         Ok(pattern)
     }
 
+    /// The pattern of everything below a prefix, which is a pattern itself.
+    ///
+    /// Unlike `{*name}` it matches a path such as `/prefix//x`: a service may take that for `/prefix/x`,
+    /// so both must go the same way.
+    pub(crate) fn below(prefix: &str) -> Result<Self, RouteError> {
+        let prefix = without_trailing_slash(prefix);
+        let mut pattern = match prefix {
+            "" => Self { text: String::new(), segments: Vec::new() },
+            prefix => Self::parse(prefix)?,
+        };
+        pattern.check_prefix()?;
+        pattern.segments.push(Segment::Below);
+        pattern.text = format!("{prefix}/{{*}}");
+        // What is below takes a place among the arguments, although it is none.
+        if pattern.names().count() >= MAX_PATH_ARGS {
+            let limit = MAX_PATH_ARGS - 1;
+            return Err(RouteError::TooManyArgs { pattern: pattern.text, limit });
+        }
+        Ok(pattern)
+    }
+
+    /// Whether something may follow the pattern.
+    pub(crate) fn check_prefix(&self) -> Result<(), RouteError> {
+        match self.segments.last() {
+            Some(Segment::Rest(_)) => Err(RouteError::Pattern {
+                pattern: self.text.clone(),
+                at: self.text.rfind("{*").unwrap_or_default(),
+                expected: "nothing can follow `{*name}`, so it is no prefix",
+            }),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -70,7 +106,7 @@ impl Pattern {
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
-            Segment::Static(_) => None,
+            Segment::Static(_) | Segment::Below => None,
             Segment::Arg(name, _) | Segment::Rest(name) => Some(&**name),
         })
     }

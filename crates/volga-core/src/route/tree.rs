@@ -10,7 +10,7 @@ use std::{cell::Cell, collections::BTreeMap, panic::Location, sync::Arc};
 use http::Method;
 
 use super::{
-    MAX_PATH_ARGS, RouteError,
+    MAX_PATH_ARGS, RouteError, RouteMethod,
     constraint::Constraint,
     pattern::{FIRST_SEGMENT, Pattern, Segment, segment_at, without_trailing_slash},
     radix::NOWHERE,
@@ -38,6 +38,8 @@ struct Node<T> {
     routes: Vec<Route<T>>,
     /// Mapped for the path that ends here and one or more segments after it.
     rest: Vec<Route<T>>,
+    /// The same, also where the first of those segments is empty. Tried after `rest`.
+    below: Vec<Route<T>>,
 }
 
 struct ArgEdge {
@@ -49,7 +51,7 @@ struct ArgEdge {
 
 /// A route of the tree.
 pub(crate) struct Route<T> {
-    method: Method,
+    method: RouteMethod,
     number: u8,
     place: &'static Location<'static>,
     pub(crate) info: Arc<RouteInfo>,
@@ -96,23 +98,28 @@ impl<T> Tree<T> {
     /// Adds a route.
     pub(crate) fn insert(
         &mut self,
-        method: Method,
+        method: RouteMethod,
         pattern: &Pattern,
         place: &'static Location<'static>,
         target: T,
     ) -> Result<(), RouteError> {
         self.compact = None;
         let mut node = 0;
-        let mut has_rest = false;
+        let mut end = End::Here;
         for segment in pattern.segments() {
             match segment {
                 Segment::Static(text) => node = self.static_child(node, text.as_bytes()),
                 Segment::Arg(_, constraint) => node = self.arg_child(node, *constraint),
-                Segment::Rest(_) => has_rest = true,
+                Segment::Rest(_) => end = End::Rest,
+                Segment::Below => end = End::Below,
             }
         }
         let node = &mut self.nodes[node];
-        let routes = if has_rest { &mut node.rest } else { &mut node.routes };
+        let routes = match end {
+            End::Here => &mut node.routes,
+            End::Rest => &mut node.rest,
+            End::Below => &mut node.below,
+        };
         if let Some(old) = routes.iter().find(|route| route.method == method) {
             return Err(RouteError::Conflict {
                 method,
@@ -125,7 +132,7 @@ impl<T> Tree<T> {
             pattern: pattern.text().into(),
             names: pattern.names().map(Box::from).collect(),
         });
-        let number = method_number(&method);
+        let number = method.only().map_or(ANY_METHOD, method_number);
         routes.push(Route { method, number, place, info, target });
         Ok(())
     }
@@ -164,13 +171,19 @@ impl<T> Tree<T> {
         if !search.is_known.get() {
             return Found::Nothing;
         }
+        Found::OtherMethods(self.methods_of(search.path))
+    }
+
+    /// The methods that a path is mapped for, besides what takes any method.
+    pub(crate) fn methods_of(&self, path: &str) -> Vec<Method> {
         let mut methods = Vec::new();
-        self.methods(&self.nodes[0], search, FIRST_SEGMENT, &mut methods);
-        Found::OtherMethods(methods)
+        let path = without_trailing_slash(path);
+        self.methods(&self.nodes[0], path, FIRST_SEGMENT, &mut methods);
+        methods
     }
 
     /// Every route, for people to read: methods and patterns, in the order of the tree.
-    pub(crate) fn routes(&self) -> Vec<(&Method, &str)> {
+    pub(crate) fn routes(&self) -> Vec<(&RouteMethod, &str)> {
         let mut routes = Vec::new();
         self.collect(&self.nodes[0], &mut routes);
         routes
@@ -196,7 +209,7 @@ impl<T> Tree<T> {
             return Some(found);
         }
         if segment.is_empty() {
-            return None;
+            return search.below(node, at, depth, spans);
         }
         for edge in node.args.iter().filter(|edge| edge.accepts(&decoded)) {
             spans.set(depth, at, next - 1);
@@ -205,37 +218,40 @@ impl<T> Tree<T> {
                 return Some(found);
             }
         }
-        let rest = search.route_of(&node.rest)?;
+        let Some(rest) = search.route_of(&node.rest) else {
+            return search.below(node, at, depth, spans);
+        };
         // The rest is given as it came, with a slash at its end.
         spans.set(depth, at, search.whole);
         Some(rest)
     }
 
     /// Adds the methods that the rest of the path is mapped for.
-    fn methods(&self, node: &Node<T>, search: &Search<'_>, at: usize, methods: &mut Vec<Method>) {
-        let Some((segment, next)) = segment_at(search.path, at) else {
+    fn methods(&self, node: &Node<T>, path: &str, at: usize, methods: &mut Vec<Method>) {
+        let Some((segment, next)) = segment_at(path, at) else {
             return add_methods(&node.routes, methods);
         };
         let decoded = percent::decode_bytes(segment.as_bytes());
         if let Some(child) = node.statics.get(&*decoded) {
-            self.methods(&self.nodes[*child as usize], search, next, methods);
+            self.methods(&self.nodes[*child as usize], path, next, methods);
         }
         if segment.is_empty() {
             return;
         }
         for edge in node.args.iter().filter(|edge| edge.accepts(&decoded)) {
-            self.methods(&self.nodes[edge.node as usize], search, next, methods);
+            self.methods(&self.nodes[edge.node as usize], path, next, methods);
         }
         add_methods(&node.rest, methods);
+        add_methods(&node.below, methods);
     }
 
-    fn collect<'a>(&'a self, node: &'a Node<T>, routes: &mut Vec<(&'a Method, &'a str)>) {
+    fn collect<'a>(&'a self, node: &'a Node<T>, routes: &mut Vec<(&'a RouteMethod, &'a str)>) {
         let own = |route: &'a Route<T>| (&route.method, &*route.info.pattern);
         routes.extend(node.routes.iter().map(own));
         for child in node.statics.values().chain(node.args.iter().map(|edge| &edge.node)) {
             self.collect(&self.nodes[*child as usize], routes);
         }
-        routes.extend(node.rest.iter().map(own));
+        routes.extend(node.rest.iter().chain(&node.below).map(own));
     }
 
     fn static_child(&mut self, node: usize, text: &[u8]) -> usize {
@@ -293,17 +309,45 @@ impl Search<'_> {
         };
         let found = routes.iter().find(is_same);
         if found.is_none() {
-            self.is_known.set(true);
-            if *self.method == Method::HEAD {
-                return routes.iter().find(|route| route.method == Method::GET);
+            if *self.method == Method::HEAD
+                && let Some(get) = routes.iter().find(|route| route.method == Method::GET)
+            {
+                return Some(get);
             }
+            let any = routes.iter().find(|route| route.number == ANY_METHOD);
+            self.is_known.set(self.is_known.get() || any.is_none());
+            return any;
         }
         found
     }
+
+    /// The route for everything below a node, of which the first segment starts at byte `at`.
+    #[cold]
+    fn below<'t, T>(
+        &self,
+        node: &'t Node<T>,
+        at: usize,
+        depth: usize,
+        spans: &mut Spans,
+    ) -> Option<&'t Route<T>> {
+        let found = self.route_of(&node.below)?;
+        spans.set(depth, at, self.whole);
+        Some(found)
+    }
+}
+
+/// Where a pattern ends.
+enum End {
+    Here,
+    Rest,
+    Below,
 }
 
 /// The number of a method that none of the usual is.
 const OTHER_METHOD: u8 = 9;
+
+/// The number of a route that takes any method; no request has it.
+const ANY_METHOD: u8 = u8::MAX;
 
 /// Tells the usual methods apart by one byte, which is quicker than what `Method` compares.
 #[inline]
@@ -332,13 +376,18 @@ impl ArgEdge {
 
 impl<T> Node<T> {
     fn new() -> Self {
-        Self { statics: BTreeMap::new(), args: Vec::new(), routes: Vec::new(), rest: Vec::new() }
+        Self {
+            statics: BTreeMap::new(),
+            args: Vec::new(),
+            routes: Vec::new(),
+            rest: Vec::new(),
+            below: Vec::new(),
+        }
     }
 }
 
 fn add_methods<T>(routes: &[Route<T>], methods: &mut Vec<Method>) {
-    for route in routes {
-        let method = &route.method;
+    for method in routes.iter().filter_map(|route| route.method.only()) {
         let head = (*method == Method::GET).then_some(&Method::HEAD);
         for method in [method].into_iter().chain(head) {
             if !methods.contains(method) {

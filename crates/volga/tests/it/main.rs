@@ -10,11 +10,13 @@ mod connections;
 mod crowd;
 mod cutting_proxy;
 mod extract;
+mod grpc;
 mod hub_cuts;
 mod hub_errors;
 mod in_process;
 mod macros;
 mod middleware;
+mod mounting;
 mod ndjson;
 #[cfg(unix)]
 mod processes;

@@ -42,7 +42,7 @@ impl<T> Tree<T> {
                     places.push(([&*slash, segment].concat(), *child));
                 }
             }
-            if !node.args.is_empty() || !node.rest.is_empty() {
+            if !node.args.is_empty() || !node.rest.is_empty() || !node.below.is_empty() {
                 texts.push((slash, Stop::Args(number)));
             }
             // A path that ends before all of these segments asks no step.
@@ -105,7 +105,14 @@ impl<'t, 'p, T> Walk<'t, 'p, T> {
             let here = self.radix.step(step);
             (rest, step) = here.follow(rest, self.last_word)?;
             if rest.is_empty() {
-                return self.search.route_of(&self.nodes[here.end()? as usize].routes);
+                if let Some(end) = here.end()
+                    && let Some(found) = self.search.route_of(&self.nodes[end as usize].routes)
+                {
+                    return Some(found);
+                }
+                // The path has a slash here that is not the one that is ignored.
+                let node = &self.nodes[here.args()? as usize];
+                return self.below(node, rest, self.search.path.len(), depth);
             }
             let Some(node) = here.args() else { continue };
 
@@ -116,14 +123,15 @@ impl<'t, 'p, T> Walk<'t, 'p, T> {
                 return Some(found);
             }
             let (segment, after) = rest.split_at(plain(rest, self.last_word));
-            if segment.is_empty() {
-                return None;
-            }
             let start = self.search.path.len() - rest.len();
             let end = start + segment.len();
             let node = &self.nodes[node as usize];
+            if segment.is_empty() {
+                return self.below(node, rest, start, depth);
+            }
             if let [edge] = &*node.args
                 && node.rest.is_empty()
+                && node.below.is_empty()
             {
                 // The usual case goes on without a stack frame.
                 if !edge.accepts(segment) {
@@ -143,12 +151,29 @@ impl<'t, 'p, T> Walk<'t, 'p, T> {
                 }
             }
             if node.rest.is_empty() || has_percent(rest) {
-                return None;
+                return self.below(node, rest, start, depth);
             }
-            let found = self.search.route_of(&node.rest)?;
+            let Some(found) = self.search.route_of(&node.rest) else {
+                return self.below(node, rest, start, depth);
+            };
             // The rest is given as it came, with a slash at its end.
             self.spans.set(depth, start, self.search.whole);
             return Some(found);
         }
+    }
+
+    /// The route for everything below a node; the rest of the path starts at byte `start`.
+    #[cold]
+    fn below(
+        &mut self,
+        node: &'t Node<T>,
+        rest: &[u8],
+        start: usize,
+        depth: usize,
+    ) -> Option<&'t Route<T>> {
+        if node.below.is_empty() || has_percent(rest) {
+            return None;
+        }
+        self.search.below(node, start, depth, self.spans)
     }
 }

@@ -10,7 +10,13 @@ fn insert(
     pattern: &str,
     target: usize,
 ) -> Result<(), RouteError> {
-    tree.insert(method, &Pattern::parse(pattern)?, Location::caller(), target)
+    tree.insert(method.into(), &Pattern::parse(pattern)?, Location::caller(), target)
+}
+
+/// Inserts a route for everything below a prefix.
+fn insert_below(tree: &mut Tree<usize>, prefix: &str, target: usize) -> Result<(), RouteError> {
+    let pattern = Pattern::below(prefix)?;
+    tree.insert(Method::GET.into(), &pattern, Location::caller(), target)
 }
 
 fn tree(patterns: &[&str]) -> Tree<usize> {
@@ -155,6 +161,53 @@ fn another_method_is_told_with_those_that_would_do() {
 }
 
 #[test]
+fn any_method_comes_after_the_methods_of_the_same_pattern_and_before_other_patterns() {
+    let mut tree = tree(&["/a/{x}", "/{*rest}"]);
+    let any = Pattern::parse("/a/{x}").unwrap();
+    tree.insert(RouteMethod::Any, &any, Location::caller(), 7).unwrap();
+    tree.compact();
+    for (method, path, expect) in [
+        (Method::GET, "/a/b", 0),
+        (Method::HEAD, "/a/b", 0),
+        (Method::PUT, "/a/b", 7),
+        (Method::OPTIONS, "/a/%62", 7),
+        (Method::from_bytes(b"ANY").unwrap(), "/a/b", 7),
+        (Method::GET, "/a/b/c", 1),
+    ] {
+        let Found::Route(route) = find(&tree, &method, path) else { panic!("{method} {path}") };
+        assert_eq!(route.target, expect, "{method} {path}");
+    }
+    assert_eq!(tree.methods_of("/a/b"), [Method::GET, Method::HEAD]);
+    let again = tree.insert(RouteMethod::Any, &any, Location::caller(), 8);
+    assert!(again.unwrap_err().to_string().starts_with("`ANY /a/{x}` conflicts with"));
+}
+
+#[test]
+fn what_is_below_a_prefix_may_begin_with_an_empty_segment() {
+    let mut tree = tree(&["/f/{*rest}", "/f/a"]);
+    insert_below(&mut tree, "/f/", 7).unwrap();
+    insert_below(&mut tree, "", 8).unwrap();
+    for is_compact in [false, true] {
+        if is_compact {
+            tree.compact();
+        }
+        for (path, expect) in [
+            ("/f/b", 0),
+            ("/f/a", 1),
+            ("/f//a", 7),
+            ("/f//", 7),
+            ("/f//%61", 7),
+            ("/f", 8),
+            ("//f/a", 8),
+            ("//", 8),
+        ] {
+            assert_eq!(target(&tree, path), Some(expect), "{path}");
+        }
+        assert_eq!(target(&tree, "/"), None);
+    }
+}
+
+#[test]
 fn a_conflict_names_both_routes() {
     for (old, new) in [
         ("/users/{id}", "/users/{name}/"),
@@ -175,6 +228,7 @@ enum Part {
     Int,
     Arg,
     Rest,
+    Below,
 }
 
 /// A segment of a generated path: a word, or a number.
@@ -182,6 +236,7 @@ enum Part {
 enum Given {
     Word(u8),
     Number(i8),
+    Empty,
 }
 
 impl Part {
@@ -192,13 +247,15 @@ impl Part {
             Self::Int => format!("{{a{depth}:int}}"),
             Self::Arg => format!("{{a{depth}}}"),
             Self::Rest => "{*rest}".to_owned(),
+            Self::Below => "{*}".to_owned(),
         }
     }
 
     fn matches(self, given: Given) -> bool {
         match (self, given) {
             (Self::Static(n), Given::Word(m)) => n == m,
-            (Self::Static(_), Given::Number(_)) => false,
+            (Self::Below, _) => true,
+            (_, Given::Empty) | (Self::Static(_), Given::Number(_)) => false,
             (Self::Uint, given) => matches!(given, Given::Number(n) if n >= 0),
             (Self::Int, given) => matches!(given, Given::Number(_)),
             (Self::Arg | Self::Rest, _) => true,
@@ -214,6 +271,7 @@ fn path_text(path: &[Given]) -> String {
     let segment = |given: &Given| match given {
         Given::Word(n) => format!("/s{n}"),
         Given::Number(n) => format!("/{n}"),
+        Given::Empty => "/".to_owned(),
     };
     path.iter().map(segment).collect()
 }
@@ -221,7 +279,7 @@ fn path_text(path: &[Given]) -> String {
 /// The same rules, said as a scan of all patterns: of those that match, the one whose first difference goes before wins.
 fn scan(patterns: &[Vec<Part>], path: &[Given]) -> Option<usize> {
     let matches = |pattern: &Vec<Part>| {
-        let rest = pattern.last() == Some(&Part::Rest);
+        let rest = matches!(pattern.last(), Some(Part::Rest | Part::Below));
         let long_enough =
             if rest { path.len() >= pattern.len() } else { path.len() == pattern.len() };
         long_enough && pattern.iter().zip(path).all(|(part, given)| part.matches(*given))
@@ -230,11 +288,35 @@ fn scan(patterns: &[Vec<Part>], path: &[Given]) -> Option<usize> {
 }
 
 fn pattern_strategy(parts: impl Strategy<Value = Part>) -> impl Strategy<Value = Vec<Part>> {
-    (prop::collection::vec(parts, 0..5), any::<bool>()).prop_map(|(mut parts, rest)| {
-        if rest {
-            parts.push(Part::Rest);
-        }
+    let end = prop::option::of(Just(Part::Rest));
+    (prop::collection::vec(parts, 0..5), end).prop_map(|(mut parts, end)| {
+        parts.extend(end);
         parts
+    })
+}
+
+/// Patterns of everything below some others.
+fn below_strategy(parts: impl Strategy<Value = Part>) -> impl Strategy<Value = Vec<Part>> {
+    prop::collection::vec(parts, 0..4).prop_map(|mut parts| {
+        parts.push(Part::Below);
+        parts
+    })
+}
+
+fn part_strategy() -> impl Strategy<Value = Part> {
+    prop_oneof![
+        (0..3_u8).prop_map(Part::Static),
+        Just(Part::Uint),
+        Just(Part::Int),
+        Just(Part::Arg),
+    ]
+}
+
+/// Paths with empty segments, too.
+fn gapped_path_strategy() -> impl Strategy<Value = Vec<Given>> {
+    (path_strategy(), any::<[bool; 6]>()).prop_map(|(path, gaps)| {
+        let gap = |(given, gap)| if gap { Given::Empty } else { given };
+        path.into_iter().zip(gaps).map(gap).collect()
     })
 }
 
@@ -247,15 +329,13 @@ proptest! {
     #[test]
     fn the_tree_agrees_with_a_scan(
         patterns in prop::collection::vec(
-            pattern_strategy(prop_oneof![
-                (0..3_u8).prop_map(Part::Static),
-                Just(Part::Uint),
-                Just(Part::Int),
-                Just(Part::Arg),
-            ]),
+            prop_oneof![4 => pattern_strategy(part_strategy()), 1 => below_strategy(part_strategy())],
             0..16,
         ),
-        paths in prop::collection::vec(path_strategy(), 0..20),
+        paths in prop::collection::vec(
+            prop_oneof![3 => path_strategy(), 1 => gapped_path_strategy()],
+            0..20,
+        ),
         slash in "/?",
         compact in any::<bool>(),
     ) {
@@ -263,7 +343,10 @@ proptest! {
         let mut kept: Vec<Vec<Part>> = Vec::new();
         for pattern in patterns {
             let text = format!("{}/", pattern_text(&pattern));
-            let mapped = insert(&mut tree, Method::GET, &text, kept.len());
+            let mapped = match text.strip_suffix("/{*}/") {
+                Some(prefix) => insert_below(&mut tree, prefix, kept.len()),
+                None => insert(&mut tree, Method::GET, &text, kept.len()),
+            };
             prop_assert_eq!(mapped.is_err(), kept.contains(&pattern), "{}", text);
             if mapped.is_ok() {
                 kept.push(pattern);
@@ -272,8 +355,12 @@ proptest! {
         if compact {
             tree.compact();
         }
-        for path in paths {
+        for mut path in paths {
             let text = format!("{}{slash}", path_text(&path));
+            if slash.is_empty() && matches!(path.last(), Some(Given::Empty)) {
+                // As text, an empty segment at the end is the slash that is ignored.
+                path.pop();
+            }
             let expect = scan(&kept, &path);
             prop_assert_eq!(target(&tree, &text), expect, "{}", text);
             let encoded = text.replace('s', "%73").replace('-', "%2D");
