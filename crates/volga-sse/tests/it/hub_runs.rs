@@ -8,10 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http_body::Body;
 use volga_sse::{
     DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, EndReason, Heartbeat, Message, Position,
-    Sse, SseBody, StreamEnd,
+    Sse, SseBody, SseSource, StreamEnd,
     hub::{Hub, KeyChange, Policy, Subscribe, Subscription},
 };
 
@@ -33,7 +34,7 @@ fn observed(subscribe: Subscribe<'_>, end: impl FnOnce(StreamEnd<'_>) + Send + '
 }
 
 /// The next frame, if there is one.
-fn frame(body: &mut Stream) -> Option<Bytes> {
+fn frame<S: SseSource>(body: &mut Pin<Box<SseBody<S>>>) -> Option<Bytes> {
     match body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(frame) => frame?.expect("no error").into_data().ok(),
         Poll::Pending => None,
@@ -94,10 +95,64 @@ fn a_run_ends_at_the_bounds_of_a_frame() {
     }
     publish(&hub, 40, 1_000);
     for body in &mut all {
-        let full = frame(body).expect("full").len();
-        assert!((DEFAULT_MAX_FRAME_BYTES..DEFAULT_MAX_FRAME_BYTES + 1_100).contains(&full));
-        assert_eq!(messages(&frame(body).expect("the rest")), 40 - full / 1_000);
+        let mut left = 40;
+        while left > 0 {
+            let full = frame(body).expect("a frame");
+            let (bytes, count) = (full.len(), messages(&full));
+            assert!(bytes <= DEFAULT_MAX_FRAME_BYTES, "{bytes} bytes");
+            left -= count;
+            // One more would not have fitted.
+            assert!(left == 0 || bytes + 1_030 > DEFAULT_MAX_FRAME_BYTES, "{bytes} bytes");
+        }
+        assert!(frame(body).is_none());
     }
+}
+
+#[test]
+fn a_full_run_is_shared_when_more_messages_have_come_since() {
+    let hub = Hub::new();
+    let mut all: Vec<_> = (0..2).map(|_| returning(&hub)).collect();
+    let [first, second] = &mut all[..] else { panic!("two") };
+    publish(&hub, 20, 1_000);
+    let full = frame(first).expect("full");
+    assert!(full.len() < DEFAULT_MAX_FRAME_BYTES, "the next message did not fit");
+    publish(&hub, 1, 10);
+    assert_eq!(frame(second).expect("full").as_ptr(), full.as_ptr());
+    let rest = frame(first).expect("the rest");
+    assert_eq!(messages(&rest), 21 - messages(&full));
+    assert_eq!(frame(second).expect("the rest").as_ptr(), rest.as_ptr());
+}
+
+#[test]
+fn a_message_larger_than_a_frame_is_a_frame_of_its_own() {
+    let hub = Hub::builder().max_bytes(1 << 20).build();
+    let mut all: Vec<_> = (0..2).map(|_| returning(&hub)).collect();
+    publish(&hub, 1, 10);
+    publish(&hub, 1, 2 * DEFAULT_MAX_FRAME_BYTES);
+    publish(&hub, 2, 10);
+    for body in &mut all {
+        let counts = [(); 3].map(|()| messages(&frame(body).expect("a frame")));
+        assert_eq!(counts, [1, 1, 2]);
+    }
+}
+
+/// A body shares frames because of the type that it was made of, at compile time. An ordinary
+/// stream of deliveries, which may borrow, carries the same messages.
+#[test]
+fn a_stream_of_deliveries_carries_the_same_and_shares_nothing() {
+    let hub = Hub::new();
+    let mut shared = returning(&hub);
+    let seen = std::cell::Cell::new(0);
+    let subscription = || hub.subscribe("t").resume(hub.position()).open().expect("open");
+    let stream = || subscription().deliveries().inspect(|_| seen.set(seen.get() + 1));
+    let sse = || Sse::new(stream()).without_retry().heartbeat(Heartbeat::off());
+    let mut bodies = [(); 2].map(|()| Box::pin(sse().into_response().into_body()));
+    publish(&hub, 64, 10);
+    let expect = frame(&mut shared).expect("a frame");
+    let frames = bodies.each_mut().map(|body| frame(body).expect("a frame"));
+    assert!(frames.iter().all(|frame| *frame == expect));
+    assert_ne!(frames[0].as_ptr(), frames[1].as_ptr());
+    assert_eq!(seen.get(), 2 * 64);
 }
 
 #[test]
