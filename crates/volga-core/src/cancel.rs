@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{Error, FromRequestParts, Needs, RequestParts};
+use crate::{Description, Error, FromRequestParts, RequestParts};
 
 /// Tells when a request is over. As an argument of a handler it is the token of its own request.
 ///
@@ -107,10 +107,8 @@ impl fmt::Debug for CancellationToken {
 }
 
 impl FromRequestParts for CancellationToken {
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(needs: &mut Needs) {
-        needs.cancellation();
+    fn describe(description: &mut Description) {
+        description.uses_cancellation();
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {

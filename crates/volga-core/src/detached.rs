@@ -92,11 +92,8 @@ pub struct DetachedArgs<Args> {
 }
 
 impl<Args: HandlerArgs<Via>, Via> HandlerArgs<Via> for DetachedArgs<Args> {
-    const PATH_ARGS: usize = Args::PATH_ARGS;
-    const SEES_EXTENSIONS: bool = Args::SEES_EXTENSIONS;
-
-    fn needs(needs: &mut crate::Needs) {
-        Args::needs(needs);
+    fn describe(description: &mut crate::Description) {
+        Args::describe(description);
     }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
@@ -255,7 +252,9 @@ mod tests {
         assert_eq!(ask(HandlerEndpoint::new(detached(failing))).await, 400);
         // Its arguments are made before it starts.
         assert_eq!(ask(HandlerEndpoint::new(detached(|_: Json<u8>| ""))).await, 415);
-        assert_eq!(HandlerEndpoint::new(detached(|_: u8, _: String| "")).path_args(), 2);
+        let mut description = crate::Description::new();
+        HandlerEndpoint::new(detached(|_: u8, _: String| "")).describe(&mut description);
+        assert_eq!(description.path_args(), 2);
     }
 
     #[tokio::test]

@@ -12,8 +12,8 @@ use std::{
 use http::StatusCode;
 
 use crate::{
-    BoxError, COLLECTED_RETRY_AFTER, ExtractError, HttpResult, IntoResponse, Problem, ServiceError,
-    report::random_reference,
+    BoxError, COLLECTED_RETRY_AFTER, Description, ExtractError, HttpResult, IntoResponse, Problem,
+    ServiceError, report::random_reference,
 };
 
 /// An error that becomes a response with a status.
@@ -260,6 +260,10 @@ impl From<Problem> for Error {
 }
 
 impl IntoResponse for Error {
+    fn describe(description: &mut Description) {
+        description.responds_error();
+    }
+
     fn into_response(self) -> HttpResult {
         Err(self)
     }

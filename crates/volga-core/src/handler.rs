@@ -6,8 +6,8 @@
 use std::{fmt, future::Future, future::Ready, marker::PhantomData, pin::Pin};
 
 use crate::{
-    Error, FromRequest, FromRequestParts, HttpBody, HttpResponse, IntoResponse, LateReporter,
-    Needs, RequestParts, catch_panic::CatchPanic,
+    Description, Error, FromRequest, FromRequestParts, HttpBody, HttpResponse, IntoResponse,
+    LateReporter, RequestParts, catch_panic::CatchPanic, extract::refuses_large_body,
 };
 
 /// A future that may move between threads.
@@ -18,20 +18,12 @@ pub trait Endpoint: Send + Sync + 'static {
     /// Answers a request.
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse>;
 
-    /// How many path arguments it takes by position. A route that has fewer is a fault.
-    fn path_args(&self) -> usize {
-        0
-    }
-
-    /// What it needs besides the request. One that does not tell may use anything.
-    fn needs(&self, needs: &mut Needs) {
-        needs.anything();
-    }
-
-    /// Whether it may look at the request's extensions. What the server would put there is left out where nobody does.
-    #[doc(hidden)]
-    fn sees_extensions(&self) -> bool {
-        true
+    /// Says what it reads, which services it uses and what it may respond. Called when the router
+    /// becomes a service and by its checks. An endpoint that does not say it may do anything.
+    ///
+    /// A route that has fewer arguments in its pattern than the endpoint takes is a fault.
+    fn describe(&self, description: &mut Description) {
+        description.reads_anything().responds_anything();
     }
 }
 
@@ -59,16 +51,9 @@ pub trait Handler<Args> {
     label = "no arguments"
 )]
 pub trait HandlerArgs<Via>: Sized {
-    /// How many path arguments they take.
+    /// Says what they read and use, together.
     #[doc(hidden)]
-    const PATH_ARGS: usize;
-
-    /// Whether one of them may look at the request's extensions.
-    #[doc(hidden)]
-    const SEES_EXTENSIONS: bool;
-
-    #[doc(hidden)]
-    fn needs(needs: &mut Needs);
+    fn describe(description: &mut Description);
 
     /// Makes the arguments, from left to right.
     #[doc(hidden)]
@@ -85,8 +70,9 @@ pub trait HandlerArgs<Via>: Sized {
     note = "a filter takes what needs the head of the request only, since the body belongs to the handler"
 )]
 pub trait PartsArgs: Sized {
+    /// Says what they read and use, together.
     #[doc(hidden)]
-    fn needs(needs: &mut Needs);
+    fn describe(description: &mut Description);
 
     /// Makes the arguments, from left to right.
     #[doc(hidden)]
@@ -207,16 +193,9 @@ where
         })
     }
 
-    fn path_args(&self) -> usize {
-        Args::PATH_ARGS
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        Args::needs(needs);
-    }
-
-    fn sees_extensions(&self) -> bool {
-        Args::SEES_EXTENSIONS
+    fn describe(&self, description: &mut Description) {
+        Args::describe(description);
+        <H::Output as HandlerOutput<Kind>>::Value::describe(description);
     }
 }
 
@@ -238,10 +217,7 @@ where
 }
 
 impl HandlerArgs<()> for () {
-    const PATH_ARGS: usize = 0;
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(_: &mut Needs) {}
+    fn describe(_: &mut Description) {}
 
     async fn from_request(_: RequestParts, body: HttpBody) -> Result<Self, Error> {
         drop(body);
@@ -250,7 +226,7 @@ impl HandlerArgs<()> for () {
 }
 
 impl PartsArgs for () {
-    fn needs(_: &mut Needs) {}
+    fn describe(_: &mut Description) {}
 
     async fn from_parts(_: &mut RequestParts) -> Result<Self, Error> {
         Ok(())
@@ -277,9 +253,9 @@ macro_rules! handlers {
             $($arg: FromRequestParts + Send,)*
             $last: FromRequestParts + Send,
         {
-            fn needs(needs: &mut Needs) {
-                $( $arg::needs(needs); )*
-                $last::needs(needs);
+            fn describe(description: &mut Description) {
+                $( description.of_head($arg::describe); )*
+                description.of_head($last::describe);
             }
 
             async fn from_parts(parts: &mut RequestParts) -> Result<Self, Error> {
@@ -293,12 +269,9 @@ macro_rules! handlers {
             $($arg: FromRequestParts + Send,)*
             $last: FromRequest<Via>,
         {
-            const PATH_ARGS: usize = $last::PATH_ARGS $(+ $arg::PATH_ARGS)*;
-            const SEES_EXTENSIONS: bool = $last::SEES_EXTENSIONS $(|| $arg::SEES_EXTENSIONS)*;
-
-            fn needs(needs: &mut Needs) {
-                $( $arg::needs(needs); )*
-                $last::needs(needs);
+            fn describe(description: &mut Description) {
+                $( description.of_head($arg::describe); )*
+                $last::describe(description);
             }
 
             #[expect(non_snake_case, reason = "the arguments are named by their types")]
@@ -307,8 +280,10 @@ macro_rules! handlers {
                 $( let $arg = $arg::from_request_parts(&mut parts).await?; )*
                 // Again at each function: a layer may have made the body a longer one, by decompressing it.
                 let body = parts.body_limit().bind(body);
-                if $last::REFUSES_LARGE {
-                    body.check_limit()?;
+                if let Err(error) = body.check_limit()
+                    && refuses_large_body::<$last, Via>()
+                {
+                    return Err(error.into());
                 }
                 let $last = $last::from_request(parts, body).await?;
                 Ok(($($arg,)* $last,))

@@ -26,6 +26,7 @@ mod body_limit;
 mod cancel;
 mod catch_panic;
 mod collected;
+mod description;
 mod detached;
 mod error;
 mod extract;
@@ -52,6 +53,7 @@ pub use body::{BoxError, HttpBody};
 pub use body_limit::{BodyLimit, DEFAULT_MAX_BODY};
 pub use cancel::{CancelGuard, CancellationToken};
 pub use collected::{COLLECTED_RETRY_AFTER, DEFAULT_MAX_COLLECTED_BYTES};
+pub use description::{DescribedBody, DescribedHeader, DescribedResponse, Description};
 pub use detached::{Detached, DetachedArgs, detached};
 pub use error::Error;
 pub use extract::{

@@ -12,8 +12,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    BoxError, BoxFuture, Endpoint, Error, Finish, HttpBody, HttpRequest, HttpResponse,
-    IntoResponse, LateReporter, Needs, RequestParts, catch_panic::CatchPanic, responder::Responder,
+    BoxError, BoxFuture, Description, Endpoint, Error, Finish, HttpBody, HttpRequest, HttpResponse,
+    IntoResponse, LateReporter, RequestParts, catch_panic::CatchPanic, responder::Responder,
 };
 
 /// A tower [`Service`] as an endpoint: a router of axum, the routes of tonic, `ServeDir`.
@@ -54,7 +54,9 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn needs(&self, _: &mut Needs) {}
+    fn describe(&self, description: &mut Description) {
+        description.reads_head().reads_body(&["*/*"]).responds_anything();
+    }
 
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let responder = parts.responder();
@@ -102,16 +104,8 @@ impl<E: Endpoint, Last: Finish> Endpoint for Finished<E, Last> {
         })
     }
 
-    fn path_args(&self) -> usize {
-        self.endpoint.path_args()
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        self.endpoint.needs(needs);
-    }
-
-    fn sees_extensions(&self) -> bool {
-        self.endpoint.sees_extensions()
+    fn describe(&self, description: &mut Description) {
+        self.endpoint.describe(description);
     }
 }
 
@@ -180,16 +174,8 @@ impl<E: Endpoint> Endpoint for StripPrefix<E> {
         })
     }
 
-    fn path_args(&self) -> usize {
-        self.endpoint.path_args()
-    }
-
-    fn needs(&self, needs: &mut Needs) {
-        self.endpoint.needs(needs);
-    }
-
-    fn sees_extensions(&self) -> bool {
-        self.endpoint.sees_extensions()
+    fn describe(&self, description: &mut Description) {
+        self.endpoint.describe(description);
     }
 }
 

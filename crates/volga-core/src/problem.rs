@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::{Serialize, ser::SerializeMap};
 
-use crate::{Error, HttpBody, HttpResult, IntoResponse};
+use crate::{Description, Error, HttpBody, HttpResult, IntoResponse};
 
 /// What went wrong, in the form of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457): a handler may return it, or an [`Error`] be
 /// made of it.
@@ -149,6 +149,10 @@ impl Serialize for Problem {
 }
 
 impl IntoResponse for Problem {
+    fn describe(description: &mut Description) {
+        description.responds_error();
+    }
+
     fn into_response(self) -> HttpResult {
         self.respond(Form::Problem)
     }

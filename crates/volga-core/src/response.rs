@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Body;
 
-use crate::{BoxError, Error, HttpBody};
+use crate::{BoxError, Description, Error, HttpBody};
 
 /// A response as an application makes it.
 pub type HttpResponse = Response<HttpBody>;
@@ -28,6 +28,32 @@ pub trait IntoResponse {
     ///
     /// What kept the response from being made. It becomes a response of its own, with the error's status.
     fn into_response(self) -> HttpResult;
+
+    /// Says which responses it may become. Called at start-up, once for each route; never for a
+    /// request. A type that does not say it may become any.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use volga_core::{Description, HttpResult, IntoResponse};
+    ///
+    /// struct Csv(String);
+    ///
+    /// impl IntoResponse for Csv {
+    ///     fn into_response(self) -> HttpResult {
+    ///         ([("content-type", "text/csv")], self.0).into_response()
+    ///     }
+    ///
+    ///     fn describe(description: &mut Description) {
+    ///         description.responds(StatusCode::OK, &["text/csv"]);
+    ///     }
+    /// }
+    /// ```
+    fn describe(description: &mut Description)
+    where
+        Self: Sized,
+    {
+        description.responds_anything();
+    }
 }
 
 impl<B> IntoResponse for Response<B>
@@ -50,12 +76,18 @@ impl IntoResponse for () {
     fn into_response(self) -> HttpResult {
         HttpBody::empty().into_response()
     }
+
+    fn describe(description: &mut Description) {
+        description.responds(StatusCode::OK, &[]);
+    }
 }
 
 impl IntoResponse for Infallible {
     fn into_response(self) -> HttpResult {
         match self {}
     }
+
+    fn describe(_: &mut Description) {}
 }
 
 impl IntoResponse for StatusCode {
@@ -74,11 +106,21 @@ impl<T: IntoResponse> IntoResponse for Option<T> {
             None => StatusCode::NOT_FOUND.into_response(),
         }
     }
+
+    fn describe(description: &mut Description) {
+        T::describe(description);
+        description.response_without_body(StatusCode::NOT_FOUND);
+    }
 }
 
 impl<T: IntoResponse, E: Into<Error>> IntoResponse for Result<T, E> {
     fn into_response(self) -> HttpResult {
         self.map_err(Into::into)?.into_response()
+    }
+
+    fn describe(description: &mut Description) {
+        T::describe(description);
+        description.responds_error();
     }
 }
 
@@ -99,6 +141,10 @@ macro_rules! text {
                 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
                 with_content_type(TEXT, self)
             }
+
+            fn describe(description: &mut Description) {
+                description.responds(StatusCode::OK, &["text/plain"]);
+            }
         }
     )* };
 }
@@ -108,6 +154,10 @@ macro_rules! text_of {
         impl IntoResponse for $type {
             fn into_response(self) -> HttpResult {
                 self.to_string().into_response()
+            }
+
+            fn describe(description: &mut Description) {
+                String::describe(description);
             }
         }
     )* };
@@ -119,6 +169,10 @@ macro_rules! bytes {
             fn into_response(self) -> HttpResult {
                 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
                 with_content_type(BYTES, self)
+            }
+
+            fn describe(description: &mut Description) {
+                description.responds(StatusCode::OK, &["application/octet-stream"]);
             }
         }
     )* };
@@ -135,11 +189,19 @@ impl IntoResponse for Cow<'static, str> {
             Cow::Owned(text) => text.into_response(),
         }
     }
+
+    fn describe(description: &mut Description) {
+        String::describe(description);
+    }
 }
 
 impl IntoResponse for Box<str> {
     fn into_response(self) -> HttpResult {
         String::from(self).into_response()
+    }
+
+    fn describe(description: &mut Description) {
+        String::describe(description);
     }
 }
 

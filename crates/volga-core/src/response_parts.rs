@@ -1,9 +1,9 @@
 //! What goes before the body in a tuple: a status and headers.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::Entry, response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, header::Entry, response};
 
 use crate::{
-    Error, HttpResult, IntoResponse,
+    DescribedResponse, Description, Error, HttpResult, IntoResponse,
     headers::{IntoHeader, TypedHeader},
 };
 
@@ -35,12 +35,25 @@ pub trait IntoResponseParts {
     ///
     /// What kept it from being changed; it becomes the response instead.
     fn into_response_parts(self, head: &mut response::Parts) -> Result<(), Error>;
+
+    /// Says what becomes of the response of the body: parts that do not say it may change its status
+    /// and its media type.
+    fn describe(response: &mut DescribedResponse)
+    where
+        Self: Sized,
+    {
+        (response.status, response.media_types) = (None, vec!["*/*"]);
+    }
 }
 
 impl IntoResponseParts for StatusCode {
     fn into_response_parts(self, head: &mut response::Parts) -> Result<(), Error> {
         head.status = self;
         Ok(())
+    }
+
+    fn describe(response: &mut DescribedResponse) {
+        response.status = None;
     }
 }
 
@@ -57,17 +70,32 @@ impl IntoResponseParts for HeaderMap {
         }
         Ok(())
     }
+
+    fn describe(response: &mut DescribedResponse) {
+        // A `content-type` may be among them.
+        response.media_types = vec!["*/*"];
+    }
 }
 
 impl<H: IntoHeader, const N: usize> IntoResponseParts for [H; N] {
     fn into_response_parts(self, head: &mut response::Parts) -> Result<(), Error> {
         put_all(&mut head.headers, self)
     }
+
+    fn describe(response: &mut DescribedResponse) {
+        // A `content-type` may be among them.
+        response.media_types = vec!["*/*"];
+    }
 }
 
 impl<H: IntoHeader> IntoResponseParts for Vec<H> {
     fn into_response_parts(self, head: &mut response::Parts) -> Result<(), Error> {
         put_all(&mut head.headers, self)
+    }
+
+    fn describe(response: &mut DescribedResponse) {
+        // A `content-type` may be among them.
+        response.media_types = vec!["*/*"];
     }
 }
 
@@ -76,12 +104,22 @@ impl<T: TypedHeader> IntoResponseParts for T {
     fn into_response_parts(self, head: &mut response::Parts) -> Result<(), Error> {
         put_all(&mut head.headers, [self])
     }
+
+    fn describe(response: &mut DescribedResponse) {
+        if T::NAME == header::CONTENT_TYPE {
+            response.media_types = vec!["*/*"];
+        }
+    }
 }
 
 /// Nothing for `None`.
 impl<T: IntoResponseParts> IntoResponseParts for Option<T> {
     fn into_response_parts(self, head: &mut response::Parts) -> Result<(), Error> {
         self.map_or(Ok(()), |part| part.into_response_parts(head))
+    }
+
+    fn describe(response: &mut DescribedResponse) {
+        T::describe(response);
     }
 }
 
@@ -94,6 +132,12 @@ macro_rules! tuples {
                 let (mut head, body) = response.into_response()?.into_parts();
                 $( $part.into_response_parts(&mut head)?; )*
                 Ok(http::Response::from_parts(head, body))
+            }
+
+            fn describe(description: &mut Description) {
+                description.map_responses(R::describe, |response| {
+                    $( $part::describe(response); )*
+                });
             }
         }
     )* };

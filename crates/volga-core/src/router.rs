@@ -3,8 +3,9 @@
 use std::{fmt, panic::Location, sync::Arc};
 
 use crate::{
-    AppContext, Asker, BodyLimit, Endpoint, MapError, Middleware, Needs, RouteError, RouteFault,
-    RouteFaults, RouteMethod, RouterService, ServiceFaults, ServicesBuilder, StripPrefix,
+    AppContext, Asker, BodyLimit, Description, Endpoint, MapError, Middleware, RouteError,
+    RouteFault, RouteFaults, RouteMethod, RouterService, ServiceFaults, ServicesBuilder,
+    StripPrefix,
     route::{Pattern, Tree},
     service::{Miss, MissTarget, Misses, Target},
     way::Onward,
@@ -86,8 +87,10 @@ struct Settings {
 }
 
 impl Settings {
-    fn needs(&self, needs: &mut Needs) {
-        self.middleware.iter().for_each(|middleware| middleware.needs(needs));
+    fn describe(&self, description: &mut Description) {
+        for middleware in &self.middleware {
+            description.around(|description| middleware.describe(description));
+        }
     }
 
     /// Puts the middleware around an endpoint.
@@ -159,7 +162,7 @@ impl Router {
         let method = method.into();
         let id = RouteId(self.routes.len());
         let full = format!("{}{pattern}", self.scopes[scope.0].prefix);
-        if let Err(error) = self.insert(id, scope, &method, &full, endpoint.path_args(), place) {
+        if let Err(error) = self.insert(id, scope, &method, &full, path_args_of(&endpoint), place) {
             self.faults.push(RouteFault { error, place });
         }
         let (endpoint, settings) = (Arc::new(endpoint), Settings::default());
@@ -190,7 +193,7 @@ impl Router {
         let place = Location::caller();
         let id = RouteId(self.routes.len());
         let full = format!("{}{prefix}", self.scopes[scope.0].prefix);
-        let taken = endpoint.path_args();
+        let taken = path_args_of(&endpoint);
         let (pattern, depth) = match self.insert_mount(id, scope, &full, taken, place) {
             Ok(below) => (below.text().to_owned(), below.segments().len() - 1),
             Err(error) => {
@@ -230,11 +233,22 @@ impl Router {
             .routes
             .iter()
             .map(|route| {
-                let needs = self.needs_of(route.spot(), &*route.endpoint);
-                (format!("{} {}", route.method, route.pattern), needs, route.place)
+                let description = self.description_of(route.spot(), &*route.endpoint);
+                (format!("{} {}", route.method, route.pattern), description, route.place)
             })
             .collect();
-        services.check(routes.iter().map(|(name, needs, place)| Asker { name, needs, place }))
+        services.check(routes.iter().map(|(name, description, place)| Asker {
+            name,
+            needs: description.needs(),
+            place,
+        }))
+    }
+
+    /// What a route says of itself: its endpoint, and the middleware around it as it is now.
+    #[must_use]
+    pub fn description(&self, id: RouteId) -> Description {
+        let route = &self.routes[id.0];
+        self.description_of(route.spot(), &*route.endpoint)
     }
 
     /// Makes a scope within another one; its prefix is a pattern, and comes after that of the other.
@@ -279,7 +293,7 @@ impl Router {
             let MappedRoute { method, pattern, .. } = &self.routes[id.0];
             // A malformed pattern is a fault already, and a mounted service leaves no method.
             let checked = Pattern::parse(pattern).map_or(Ok(()), |parsed| {
-                check_args(method, &parsed, pattern, endpoint.path_args())
+                check_args(method, &parsed, pattern, path_args_of(&endpoint))
             });
             if let Err(error) = checked {
                 self.faults.push(RouteFault { error, place: Location::caller() });
@@ -361,15 +375,15 @@ impl Router {
         let mut way: Vec<_> =
             self.around(spot.scope).filter_map(|id| stages[id.0].clone()).collect();
         way.reverse();
-        let needs = self.needs_of(spot, &*endpoint);
+        let description = self.description_of(spot, &*endpoint);
         way.push(match spot.route {
             Some(route) => route.wrap(endpoint),
             None => endpoint,
         });
         Target {
-            sees_extensions: way.iter().any(|stage| stage.sees_extensions()),
+            sees_extensions: description.are_extensions_read(),
             stages: way.into(),
-            needs,
+            needs: description.needs().clone(),
             mapper: self.settings_at(spot).find_map(|settings| settings.mapper.clone()),
             body_limit: self
                 .settings_at(spot)
@@ -422,11 +436,11 @@ impl Router {
         spot.route.into_iter().chain(scopes)
     }
 
-    fn needs_of(&self, spot: Spot<'_>, endpoint: &dyn Endpoint) -> Needs {
-        let mut needs = Needs::default();
-        endpoint.needs(&mut needs);
-        self.settings_at(spot).for_each(|settings| settings.needs(&mut needs));
-        needs
+    fn description_of(&self, spot: Spot<'_>, endpoint: &dyn Endpoint) -> Description {
+        let mut description = Description::new();
+        endpoint.describe(&mut description);
+        self.settings_at(spot).for_each(|settings| settings.describe(&mut description));
+        description
     }
 
     /// A scope and those around it, from the inside out.
@@ -474,6 +488,13 @@ impl Router {
 /// A pattern that is known to be sound. One that is not has no requests.
 fn parsed(pattern: &str) -> Vec<Pattern> {
     Pattern::parse(pattern).into_iter().collect()
+}
+
+/// How many path arguments an endpoint takes by position.
+fn path_args_of(endpoint: &impl Endpoint) -> usize {
+    let mut description = Description::new();
+    endpoint.describe(&mut description);
+    description.path_args()
 }
 
 /// How many segments a prefix has.

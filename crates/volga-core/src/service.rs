@@ -16,8 +16,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    AppContext, BodyLimit, BoxError, BoxFuture, Endpoint, Error, HttpBody, HttpRequest,
-    HttpResponse, IntoResponse, MapError, Needs, RequestParts, RouteId, RouteMethod,
+    AppContext, BodyLimit, BoxError, BoxFuture, Description, Endpoint, Error, HttpBody,
+    HttpRequest, HttpResponse, IntoResponse, MapError, Needs, RequestParts, RouteId, RouteMethod,
     catch_panic::CatchPanic,
     request::PathArgs,
     request_context::{RequestContext, RequestLife},
@@ -389,9 +389,11 @@ pub(crate) struct Miss {
 }
 
 impl Endpoint for Miss {
-    fn needs(&self, needs: &mut Needs) {
+    fn describe(&self, description: &mut Description) {
+        // Why there is no route is among the extensions.
+        description.reads_extensions().responds_error();
         if let Some(fallback) = &self.fallback {
-            fallback.needs(needs);
+            fallback.describe(description);
         }
     }
 
@@ -437,7 +439,10 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::{Extension, HandlerEndpoint, Place, Router, ScopeId, TapRequest, Text};
+    use crate::{
+        Extension, Filter, FromRequestParts, HandlerEndpoint, Place, Router, ScopeId, TapRequest,
+        Text,
+    };
 
     async fn ask(service: &RouterService, method: Method, path: &str) -> HttpResponse {
         let request = Request::builder().method(method).uri(path).body(HttpBody::empty()).unwrap();
@@ -509,6 +514,13 @@ mod tests {
             );
             router.map(Method::GET, "/{a}/seen", HandlerEndpoint::new(sees));
             router.map(Method::GET, "/request", HandlerEndpoint::new(has));
+            router.map(Method::GET, "/silent", HandlerEndpoint::new(|_: Silent| ""));
+            router.map(Method::GET, "/modest", HandlerEndpoint::new(|_: Option<Modest>| ""));
+        }
+        impl crate::MayBeAbsent for Modest {
+            fn is_absent(_: &RequestParts) -> bool {
+                true
+            }
         }
         async fn sees(_: u8, text: Option<Extension<&'static str>>, _: Method) -> &'static str {
             text.map_or("", |text| *text)
@@ -516,7 +528,27 @@ mod tests {
         async fn has(request: HttpRequest) -> &'static str {
             request.extensions().get().copied().unwrap_or_default()
         }
+        /// It does not say what it reads.
+        struct Silent;
+        impl FromRequestParts for Silent {
+            async fn from_request_parts(_: &mut RequestParts) -> Result<Self, Error> {
+                Ok(Self)
+            }
+        }
+        /// It says that it reads no extensions.
+        struct Modest;
+        impl FromRequestParts for Modest {
+            fn describe(description: &mut Description) {
+                description.reads_query();
+            }
+
+            async fn from_request_parts(_: &mut RequestParts) -> Result<Self, Error> {
+                Ok(Self)
+            }
+        }
         for (path, is_asked, is_found) in [
+            ("/silent", true, false),
+            ("/modest", false, false),
             ("/none", false, false),
             ("/1/head", false, false),
             ("/body", false, false),
@@ -535,6 +567,10 @@ mod tests {
             TapRequest::new(|_: &mut RequestParts| {}),
         );
         assert!(extended(router, "/none").await.0, "middleware may look at anything");
+        let mut router = Router::new();
+        map(&mut router);
+        router.add_middleware(Place::Scope(ScopeId::ROOT), Filter::new(|_: Method| true));
+        assert!(!extended(router, "/none").await.0, "this one says that it does not");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, ops::Deref};
 
-use volga_core::{Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+use volga_core::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
 use volga_http::ConnectionInfo;
 
 /// The address of the client, as an argument of a handler. Dereferences to it.
@@ -22,6 +22,10 @@ use volga_http::ConnectionInfo;
 pub struct ClientAddr(pub SocketAddr);
 
 impl FromRequestParts for ClientAddr {
+    fn describe(description: &mut Description) {
+        description.reads_extensions();
+    }
+
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let address =
             address(parts).ok_or(ExtractError::MissingExtension { type_name: "ConnectionInfo" })?;

@@ -119,10 +119,10 @@ pub mod http {
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
     };
     pub use volga_core::{
-        BodyLimit, Extension, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs,
-        HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse,
-        IntoResponseParts, MayBeAbsent, NoRoute, OriginalUri, RequestParts, ResponseFuture,
-        RouteMatch, RouteMethod, RouterService,
+        BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
+        FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
+        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, MayBeAbsent,
+        NoRoute, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod, RouterService,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
@@ -207,6 +207,7 @@ mod guide {
         route_groups: "../../../docs/src/route-groups.md";
         headers: "../../../docs/src/headers.md";
         handling_json: "../../../docs/src/handling-json.md";
+        custom_extractors: "../../../docs/src/custom-extractors.md";
         custom_middleware: "../../../docs/src/custom-middleware.md";
         global_error_handling: "../../../docs/src/global-error-handling.md";
         dependency_injection: "../../../docs/src/dependency-injection.md";

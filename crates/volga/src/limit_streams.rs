@@ -2,8 +2,11 @@
 
 use std::{fmt, future::ready, hash::Hash, net::IpAddr, sync::Arc};
 
+use http::StatusCode;
 use http::{HeaderMap, header};
-use volga_core::{BoxFuture, Endpoint, HttpBody, HttpResponse, Middleware, Needs, RequestParts};
+use volga_core::{
+    BoxFuture, Description, Endpoint, HttpBody, HttpResponse, Middleware, RequestParts,
+};
 use volga_http::ConnectionInfo;
 use volga_sse::{CloseHandle, Refused, StreamLimit};
 
@@ -87,7 +90,9 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     F: Fn(&RequestParts) -> Option<K> + Clone + Send + Sync + 'static,
 {
-    fn needs(&self, _: &mut Needs) {}
+    fn describe(&self, description: &mut Description) {
+        description.reads_head().responds(StatusCode::SERVICE_UNAVAILABLE, &[]);
+    }
 
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
         let (limit, key) = (self.limit.clone(), self.key.clone());

@@ -1,6 +1,7 @@
 //! `Resume`: where a client that returns left off, as an argument of a handler.
 
-use volga_core::{Error, FromRequestParts, RequestParts};
+use http::{HeaderName, StatusCode};
+use volga_core::{Description, Error, FromRequestParts, RequestParts};
 use volga_sse::{DEFAULT_LAST_EVENT_ID_PARAMETER, LastEventId, LastEventIdSource};
 
 /// The ID of the last event that a client has, or `None` if it is new: what [`Subscribe::resume`](crate::http::sse::Subscribe::resume) takes.
@@ -22,6 +23,13 @@ use volga_sse::{DEFAULT_LAST_EVENT_ID_PARAMETER, LastEventId, LastEventIdSource}
 pub struct Resume(pub Option<LastEventId>);
 
 impl FromRequestParts for Resume {
+    fn describe(description: &mut Description) {
+        description.reads_query().responds(StatusCode::BAD_REQUEST, &[]);
+        description.optional(|inner| {
+            inner.reads_header(HeaderName::from_static("last-event-id"));
+        });
+    }
+
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let source = LastEventIdSource::new().or_parameter(DEFAULT_LAST_EVENT_ID_PARAMETER);
         let found = source.find(&parts.headers, parts.uri.query());

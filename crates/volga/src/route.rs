@@ -5,7 +5,7 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use volga_core::{RouteId, RouteMethod};
+use volga_core::{Description, RouteId, RouteMethod};
 
 use crate::Group;
 
@@ -42,6 +42,25 @@ impl<'a> Route<'a> {
     #[must_use]
     pub fn pattern(&self) -> &str {
         self.group.router().route(self.id).1
+    }
+
+    /// What the route says of itself: what its handler and the middleware around it, as it is now,
+    /// read and may respond.
+    ///
+    /// ```
+    /// use volga::{App, Json, Query, http::StatusCode};
+    ///
+    /// let mut app = App::new();
+    /// let route = app.map_get("/half/{n}", async |n: u32, _: Query<Vec<(String, String)>>| Json(n / 2));
+    /// let description = route.description();
+    /// assert!(description.is_query_read() && description.body().is_none());
+    /// assert_eq!(description.path_args(), 1);
+    /// let ok = description.responses().iter().find(|each| each.status == Some(StatusCode::OK));
+    /// assert_eq!(ok.unwrap().media_types, ["application/json"]);
+    /// ```
+    #[must_use]
+    pub fn description(&self) -> Description {
+        self.group.router().description(self.id)
     }
 }
 

@@ -6,8 +6,9 @@ use std::{
 };
 
 use futures_core::Stream;
+use http::StatusCode;
 use pin_project_lite::pin_project;
-use volga_core::{HttpResult, IntoResponse};
+use volga_core::{Description, HttpResult, IntoResponse};
 use volga_sse::{Sse, SseItem};
 
 pin_project! {
@@ -52,5 +53,9 @@ where
 {
     fn into_response(self) -> HttpResult {
         Sse::new(self.stream).into_response().into_response()
+    }
+
+    fn describe(description: &mut Description) {
+        description.responds(StatusCode::OK, &["text/event-stream"]);
     }
 }

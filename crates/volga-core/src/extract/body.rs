@@ -3,11 +3,11 @@
 use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use http_body::Body;
 
 use crate::{
-    Error, ExtractError, FromRequest, HttpBody, HttpRequest, RequestParts,
+    Description, Error, ExtractError, FromRequest, HttpBody, HttpRequest, RequestParts,
     collected::CollectedShare,
 };
 
@@ -65,9 +65,9 @@ fn make_room(all: &mut Vec<u8>, piece: usize, most: Option<usize>) {
 }
 
 impl FromRequest for HttpBody {
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description.reads_body(&["*/*"]).responds(StatusCode::PAYLOAD_TOO_LARGE, &[]);
+    }
 
     async fn from_request(_: RequestParts, body: HttpBody) -> Result<Self, Error> {
         Ok(body)
@@ -75,7 +75,9 @@ impl FromRequest for HttpBody {
 }
 
 impl FromRequest for HttpRequest {
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description.reads_head().reads_body(&["*/*"]).responds(StatusCode::PAYLOAD_TOO_LARGE, &[]);
+    }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         Ok(Self::from_parts(parts.into_head(), body))
@@ -84,9 +86,9 @@ impl FromRequest for HttpRequest {
 
 /// The whole body, whatever its content type.
 impl FromRequest for Bytes {
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description.reads_body(&["*/*"]).responds(StatusCode::PAYLOAD_TOO_LARGE, &[]);
+    }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         Ok(read_all(&parts, body).await?.into_bytes())
@@ -109,9 +111,13 @@ impl FromRequest for Bytes {
 pub struct Text(pub String);
 
 impl FromRequest for Text {
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description
+            .reads_body(&["*/*"])
+            .responds(StatusCode::BAD_REQUEST, &[])
+            .responds(StatusCode::PAYLOAD_TOO_LARGE, &[])
+            .responds(StatusCode::UNSUPPORTED_MEDIA_TYPE, &[]);
+    }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         check_charset(&parts.headers)?;

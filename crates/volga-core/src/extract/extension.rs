@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::{Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+use crate::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
 
 /// A value of the request's extensions, cloned. Dereferences to it.
 ///
@@ -22,7 +22,9 @@ use crate::{Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
 pub struct Extension<T>(pub T);
 
 impl<T: Clone + Send + Sync + 'static> FromRequestParts for Extension<T> {
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description.reads_extensions();
+    }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         match parts.extensions.get::<T>() {

@@ -5,10 +5,11 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
-    Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts, headers::TypedHeader,
+    Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts,
+    headers::TypedHeader,
 };
 
 /// One header of the request, by its type. Dereferences to it.
@@ -41,9 +42,9 @@ impl<T> Header<T> {
 }
 
 impl<T: TypedHeader> FromRequestParts for Header<T> {
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description.reads_header(T::NAME).responds(StatusCode::BAD_REQUEST, &[]);
+    }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let value = joined(&parts.headers, &T::NAME)

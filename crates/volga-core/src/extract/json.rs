@@ -2,13 +2,13 @@
 
 use std::ops::{Deref, DerefMut};
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
 use super::body::read_all;
 use crate::{
-    Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse, MayBeAbsent,
+    Description, Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse, MayBeAbsent,
     RequestParts, response::with_content_type,
 };
 
@@ -49,9 +49,14 @@ impl<T> Json<T> {
 }
 
 impl<T: DeserializeOwned> FromRequest for Json<T> {
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description
+            .reads_body(&[CONTENT_TYPE])
+            .responds(StatusCode::BAD_REQUEST, &[])
+            .responds(StatusCode::PAYLOAD_TOO_LARGE, &[])
+            .responds(StatusCode::UNSUPPORTED_MEDIA_TYPE, &[])
+            .responds(StatusCode::UNPROCESSABLE_ENTITY, &[]);
+    }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         check_content_type(&parts.headers)?;
@@ -67,6 +72,10 @@ impl<T> MayBeAbsent for Json<T> {
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
+    fn describe(description: &mut Description) {
+        description.responds(StatusCode::OK, &[CONTENT_TYPE]);
+    }
+
     fn into_response(self) -> HttpResult {
         let body = serde_json::to_vec(&self.0).map_err(Error::server_error)?;
         const VALUE: HeaderValue = HeaderValue::from_static(CONTENT_TYPE);

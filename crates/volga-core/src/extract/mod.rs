@@ -16,7 +16,7 @@ mod query;
 
 use std::future::Future;
 
-use crate::{Error, HttpBody, Needs, RequestParts};
+use crate::{Description, Error, HttpBody, RequestParts};
 
 pub use body::Text;
 pub use error::ExtractError;
@@ -59,17 +59,13 @@ pub use query::Query;
     note = "arguments are owned: `String` instead of `&str`"
 )]
 pub trait FromRequestParts: Sized {
-    /// How many path arguments it takes.
-    #[doc(hidden)]
-    const PATH_ARGS: usize = 0;
-
-    /// Whether it may look at the request's extensions. One that takes nothing else than what it says cannot.
-    #[doc(hidden)]
-    const SEES_EXTENSIONS: bool = true;
-
-    /// Tells what it uses besides the request, so that a service that is missing is found at start-up. One that does not tell may use anything.
-    fn needs(needs: &mut Needs) {
-        needs.anything();
+    /// Says what it reads, which services it uses, and with what it responds where it cannot be
+    /// made. Called at start-up, once for each place; never for a request.
+    ///
+    /// An extractor that does not say it may read and use anything. One that does has to say all of
+    /// it: [`Description`] tells what is left out otherwise.
+    fn describe(description: &mut Description) {
+        description.reads_anything().responds_anything();
     }
 
     /// Makes the argument.
@@ -109,21 +105,13 @@ pub trait FromRequestParts: Sized {
     note = "arguments are owned: `String` instead of `&str`"
 )]
 pub trait FromRequest<Via = ViaRequest>: Sized {
-    /// How many path arguments it takes.
-    #[doc(hidden)]
-    const PATH_ARGS: usize = 0;
-
-    /// Whether it may look at the request's extensions. One that takes nothing else than what it says cannot.
-    #[doc(hidden)]
-    const SEES_EXTENSIONS: bool = true;
-
-    /// Whether a body whose length is known to be beyond the limit is refused before it is asked for the argument.
-    #[doc(hidden)]
-    const REFUSES_LARGE: bool = true;
-
-    /// Tells what it uses besides the request, so that a service that is missing is found at start-up. One that does not tell may use anything.
-    fn needs(needs: &mut Needs) {
-        needs.anything();
+    /// Says what it reads, which services it uses, and with what it responds where it cannot be
+    /// made. Called at start-up, once for each place; never for a request.
+    ///
+    /// An extractor that does not say it may read and use anything. One that does has to say all of
+    /// it: [`Description`] tells what is left out otherwise.
+    fn describe(description: &mut Description) {
+        description.reads_anything().responds_anything();
     }
 
     /// Makes the argument.
@@ -147,12 +135,8 @@ pub enum ViaRequest {}
 
 #[diagnostic::do_not_recommend]
 impl<T: FromRequestParts> FromRequest<ViaParts> for T {
-    const PATH_ARGS: usize = T::PATH_ARGS;
-    const SEES_EXTENSIONS: bool = T::SEES_EXTENSIONS;
-    const REFUSES_LARGE: bool = false;
-
-    fn needs(needs: &mut Needs) {
-        T::needs(needs);
+    fn describe(description: &mut Description) {
+        description.of_head(T::describe);
     }
 
     async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
@@ -160,4 +144,13 @@ impl<T: FromRequestParts> FromRequest<ViaParts> for T {
         drop(body);
         T::from_request_parts(&mut parts).await
     }
+}
+
+/// Whether a body that is known to be beyond its limit is refused before the argument is asked for.
+/// Called for such bodies only, since a description costs more than a request.
+#[cold]
+pub(crate) fn refuses_large_body<T: FromRequest<Via>, Via>() -> bool {
+    let mut description = Description::new();
+    T::describe(&mut description);
+    description.refuses_large_body()
 }

@@ -9,14 +9,14 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Body;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{json::read_line, lines::Lines};
 use crate::{
-    BoxError, Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse, RequestParts,
-    collected::CollectedShare, response::with_content_type,
+    BoxError, Description, Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse,
+    RequestParts, collected::CollectedShare, response::with_content_type,
 };
 
 const CONTENT_TYPE: &str = "application/x-ndjson";
@@ -79,9 +79,12 @@ impl<T> Stream for NdJson<T> {
 }
 
 impl<T: DeserializeOwned + 'static> FromRequest for NdJson<T> {
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description
+            .reads_body(&[CONTENT_TYPE])
+            .responds(StatusCode::PAYLOAD_TOO_LARGE, &[])
+            .responds(StatusCode::UNSUPPORTED_MEDIA_TYPE, &[]);
+    }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         check_content_type(&parts.headers)?;
@@ -92,6 +95,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for NdJson<T> {
 }
 
 impl<T: Serialize + 'static> IntoResponse for NdJson<T> {
+    fn describe(description: &mut Description) {
+        description.responds(StatusCode::OK, &[CONTENT_TYPE]);
+    }
+
     fn into_response(self) -> HttpResult {
         const VALUE: HeaderValue = HeaderValue::from_static(CONTENT_TYPE);
         with_content_type(VALUE, HttpBody::from_stream(Written(self)))

@@ -1,6 +1,9 @@
 //! `Option` and `Result` around an argument.
 
-use crate::{Error, FromRequest, FromRequestParts, HttpBody, RequestParts};
+use crate::{
+    Description, Error, FromRequest, FromRequestParts, HttpBody, RequestParts,
+    extract::refuses_large_body,
+};
 
 /// An argument that a request may do without: then `Option<Self>` is an argument, too.
 ///
@@ -36,11 +39,8 @@ pub trait MayBeAbsent {
 }
 
 impl<T: FromRequestParts + MayBeAbsent> FromRequestParts for Option<T> {
-    const PATH_ARGS: usize = T::PATH_ARGS;
-    const SEES_EXTENSIONS: bool = T::SEES_EXTENSIONS;
-
-    fn needs(needs: &mut crate::Needs) {
-        needs.optional(T::needs);
+    fn describe(description: &mut Description) {
+        description.optional(T::describe);
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
@@ -49,10 +49,8 @@ impl<T: FromRequestParts + MayBeAbsent> FromRequestParts for Option<T> {
 }
 
 impl<T: FromRequest + MayBeAbsent> FromRequest for Option<T> {
-    const SEES_EXTENSIONS: bool = T::SEES_EXTENSIONS;
-
-    fn needs(needs: &mut crate::Needs) {
-        needs.optional(T::needs);
+    fn describe(description: &mut Description) {
+        description.optional(T::describe);
     }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
@@ -62,11 +60,8 @@ impl<T: FromRequest + MayBeAbsent> FromRequest for Option<T> {
 
 /// The handler gets the error and decides.
 impl<T: FromRequestParts> FromRequestParts for Result<T, Error> {
-    const PATH_ARGS: usize = T::PATH_ARGS;
-    const SEES_EXTENSIONS: bool = T::SEES_EXTENSIONS;
-
-    fn needs(needs: &mut crate::Needs) {
-        needs.optional(T::needs);
+    fn describe(description: &mut Description) {
+        description.fallible(T::describe);
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
@@ -76,16 +71,13 @@ impl<T: FromRequestParts> FromRequestParts for Result<T, Error> {
 
 /// The handler gets the error and decides.
 impl<T: FromRequest> FromRequest for Result<T, Error> {
-    const SEES_EXTENSIONS: bool = T::SEES_EXTENSIONS;
-    const REFUSES_LARGE: bool = false;
-
-    fn needs(needs: &mut crate::Needs) {
-        needs.optional(T::needs);
+    fn describe(description: &mut Description) {
+        description.fallible(T::describe);
     }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         match body.check_limit() {
-            Err(error) if T::REFUSES_LARGE => Ok(Err(error.into())),
+            Err(error) if refuses_large_body::<T, _>() => Ok(Err(error.into())),
             _ => Ok(T::from_request(parts, body).await),
         }
     }

@@ -2,14 +2,14 @@
 
 use http::{HeaderMap, Method, Uri, Version};
 
-use crate::{Error, FromRequestParts, RequestParts};
+use crate::{Description, Error, FromRequestParts, RequestParts};
 
 macro_rules! parts {
-    ($($type:ty: $field:ident;)*) => { $(
+    ($($type:ty: $field:ident $($reads:ident)*;)*) => { $(
         impl FromRequestParts for $type {
-            const SEES_EXTENSIONS: bool = false;
-
-            fn needs(_: &mut crate::Needs) {}
+            fn describe(_description: &mut Description) {
+                $( _description.$reads(); )*
+            }
 
             async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
                 Ok(parts.$field.clone())
@@ -20,7 +20,7 @@ macro_rules! parts {
 
 parts! {
     Method: method;
-    Uri: uri;
+    Uri: uri reads_path reads_query;
     Version: version;
-    HeaderMap: headers;
+    HeaderMap: headers reads_headers;
 }

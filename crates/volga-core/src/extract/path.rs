@@ -11,7 +11,9 @@ use serde::{
 };
 
 use super::fields::{FieldError, Fields, Value, Values, Wrong};
-use crate::{Error, ExtractError, FromRequestParts, RequestParts};
+use http::StatusCode;
+
+use crate::{Description, Error, ExtractError, FromRequestParts, RequestParts};
 
 /// All path arguments of the route, percent-decoded, in one value.
 ///
@@ -48,9 +50,9 @@ impl<T> Path<T> {
 }
 
 impl<T: DeserializeOwned> FromRequestParts for Path<T> {
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description.reads_path().responds(StatusCode::BAD_REQUEST, &[]);
+    }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let args = parts.path_args().collect::<Result<Vec<_>, _>>()?;

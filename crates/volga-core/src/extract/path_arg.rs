@@ -11,7 +11,9 @@ use std::{
     str::FromStr,
 };
 
-use crate::{BoxError, Error, ExtractError, FromRequestParts, RequestParts};
+use http::StatusCode;
+
+use crate::{BoxError, Description, Error, ExtractError, FromRequestParts, RequestParts};
 
 /// A type that takes the next `{argument}` of the path, percent-decoded.
 ///
@@ -52,10 +54,9 @@ pub trait FromPathArg: Sized {
 
 #[diagnostic::do_not_recommend]
 impl<T: FromPathArg> FromRequestParts for T {
-    const PATH_ARGS: usize = 1;
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description.reads_path_arg().responds(StatusCode::BAD_REQUEST, &[]);
+    }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let (name, text) = parts.next_path_arg().ok_or_else(|| {

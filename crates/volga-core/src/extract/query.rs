@@ -11,7 +11,9 @@ use serde::{
 };
 
 use super::fields::{FieldError, Fields, Value, Values, Wrong};
-use crate::{Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+use http::StatusCode;
+
+use crate::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
 
 /// The query of the URI, read into a struct or a map by name.
 ///
@@ -50,9 +52,9 @@ impl<T> Query<T> {
 }
 
 impl<T: DeserializeOwned> FromRequestParts for Query<T> {
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        description.reads_query().responds(StatusCode::BAD_REQUEST, &[]);
+    }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let pairs = Pairs(parts.uri.query().unwrap_or_default());

@@ -3,8 +3,8 @@
 use std::{fmt, marker::PhantomData, sync::Arc};
 
 use crate::{
-    BoxFuture, Endpoint, Error, Handler, HandlerOutput, HttpBody, HttpResponse, Middleware,
-    PartsArgs, RequestParts, handler::Marker,
+    BoxFuture, Description, Endpoint, Error, Handler, HandlerOutput, HttpBody, HttpResponse,
+    Middleware, PartsArgs, RequestParts, handler::Marker,
 };
 
 /// What a [`Filter`] function says of a request.
@@ -71,8 +71,10 @@ where
     Args: PartsArgs + Send + 'static,
     Kind: 'static,
 {
-    fn needs(&self, needs: &mut crate::Needs) {
-        Args::needs(needs);
+    fn describe(&self, description: &mut Description) {
+        Args::describe(description);
+        // What a filter refuses is told by its verdict, of which only the type is known.
+        description.responds_error();
     }
 
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {

@@ -17,13 +17,16 @@ pub use tower::{EndpointService, TowerLayer};
 pub use with::{NextCall, With};
 pub use wrap::Wrap;
 
-use crate::{BoxFuture, Endpoint, Error, FromRequestParts, HttpBody, HttpResponse, RequestParts};
+use crate::{
+    BoxFuture, Description, Endpoint, Error, FromRequestParts, HttpBody, HttpResponse, RequestParts,
+};
 
 /// What makes a new endpoint of the one that it wraps. Every request goes through it, those without a route included.
 pub trait Middleware: Send + Sync + 'static {
-    /// What it needs besides the request. One that does not tell may use anything.
-    fn needs(&self, needs: &mut crate::Needs) {
-        needs.anything();
+    /// Says what it reads, which services it uses and what it may respond by itself. Middleware that
+    /// does not say it may do anything.
+    fn describe(&self, description: &mut Description) {
+        description.reads_anything().responds_anything();
     }
 
     /// Wraps an endpoint. Called when the router becomes a service, once for each place where the middleware stands.

@@ -3,8 +3,8 @@
 use std::{fmt, marker::PhantomData, sync::Arc};
 
 use crate::{
-    BoxFuture, Endpoint, Error, HandlerOutput, HttpBody, HttpResponse, IntoResponse, Middleware,
-    RequestParts, handler::Marker,
+    BoxFuture, Description, Endpoint, Error, HandlerOutput, HttpBody, HttpResponse, IntoResponse,
+    Middleware, RequestParts, handler::Marker,
 };
 
 /// Middleware of a function `|parts: &mut RequestParts| …` that looks at the head of each request and may change it.
@@ -25,7 +25,9 @@ impl<F> Middleware for TapRequest<F>
 where
     F: Fn(&mut RequestParts) + Clone + Send + Sync + 'static,
 {
-    fn needs(&self, _: &mut crate::Needs) {}
+    fn describe(&self, description: &mut Description) {
+        description.reads_head();
+    }
 
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
         Arc::new(TapEndpoint { function: self.0.clone(), inner })
@@ -70,7 +72,9 @@ where
     R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
     Kind: 'static,
 {
-    fn needs(&self, _: &mut crate::Needs) {}
+    fn describe(&self, description: &mut Description) {
+        description.responds_anything();
+    }
 
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
         let function = self.function.clone();

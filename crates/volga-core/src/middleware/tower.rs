@@ -15,8 +15,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    BoxError, BoxFuture, Endpoint, Error, HttpBody, HttpRequest, HttpResponse, IntoResponse,
-    Middleware, RequestParts, request::Carried,
+    BoxError, BoxFuture, Description, Endpoint, Error, HttpBody, HttpRequest, HttpResponse,
+    IntoResponse, Middleware, RequestParts, request::Carried,
 };
 
 /// A tower [`Layer`] as middleware: those of `tower-http`, and any other for HTTP requests.
@@ -41,7 +41,9 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn needs(&self, _: &mut crate::Needs) {}
+    fn describe(&self, description: &mut Description) {
+        description.reads_head().responds_anything();
+    }
 
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
         let service = self.0.layer(EndpointService(inner));

@@ -3,9 +3,9 @@
 use std::{fmt, future::IntoFuture, marker::PhantomData, sync::Arc};
 
 use crate::{
-    BoxFuture, Endpoint, Error, FromRequest, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput,
-    HttpBody, HttpContext, HttpResponse, IntoResponse, Middleware, Next, RequestParts,
-    handler::Marker,
+    BoxFuture, Description, Endpoint, Error, FromRequest, Handler, HandlerArgs, HandlerEndpoint,
+    HandlerOutput, HttpBody, HttpContext, HttpResponse, IntoResponse, Middleware, Next,
+    RequestParts, handler::Marker,
 };
 
 /// Middleware of a function `async |user: User, next: NextCall| …`: its arguments are those of a handler, the last one is the rest of the way.
@@ -34,8 +34,9 @@ where
     Via: 'static,
     Kind: 'static,
 {
-    fn needs(&self, needs: &mut crate::Needs) {
-        Args::needs(needs);
+    fn describe(&self, description: &mut Description) {
+        Args::describe(description);
+        description.responds_anything();
     }
 
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
@@ -64,9 +65,10 @@ pub struct NextCall {
 }
 
 impl FromRequest for NextCall {
-    const REFUSES_LARGE: bool = false;
-
-    fn needs(_: &mut crate::Needs) {}
+    fn describe(description: &mut Description) {
+        // The request goes on, so its body is not refused here.
+        description.reads_head();
+    }
 
     async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         let next = parts.take_next().ok_or_else(|| {

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use crate::{Error, FromRequestParts, MayBeAbsent, Needs, RequestParts};
+use crate::{Description, Error, FromRequestParts, MayBeAbsent, RequestParts};
 
 /// A service: a value that was registered under its type, or under a trait. Dereferences to it; clones share it.
 ///
@@ -33,10 +33,8 @@ impl<T: ?Sized> Dc<T> {
 }
 
 impl<T: ?Sized + Send + Sync + 'static> FromRequestParts for Dc<T> {
-    const SEES_EXTENSIONS: bool = false;
-
-    fn needs(needs: &mut Needs) {
-        needs.service::<T>();
+    fn describe(description: &mut Description) {
+        description.uses_service::<T>();
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {

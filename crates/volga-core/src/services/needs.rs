@@ -52,8 +52,12 @@ impl Needs {
     pub fn optional(&mut self, needs: impl FnOnce(&mut Needs)) {
         let mut inner = Self::default();
         needs(&mut inner);
-        inner.services.iter_mut().for_each(|need| need.is_optional = true);
+        inner.make_optional();
         self.merge(&inner);
+    }
+
+    pub(crate) fn make_optional(&mut self) {
+        self.services.iter_mut().for_each(|need| need.is_optional = true);
     }
 
     /// Adds what others need.

@@ -40,7 +40,9 @@ use std::sync::Arc;
 
 use http::Method;
 use tracing::{Level, Span, field::Empty};
-use volga_core::{BoxFuture, Endpoint, HttpBody, HttpResponse, Middleware, Needs, RequestParts};
+use volga_core::{
+    BoxFuture, Description, Endpoint, HttpBody, HttpResponse, Middleware, RequestParts,
+};
 use volga_http::ConnectionInfo;
 
 pub use trace_parent::{ParentId, TraceId, TraceParent};
@@ -70,7 +72,9 @@ impl TraceRequests {
 }
 
 impl Middleware for TraceRequests {
-    fn needs(&self, _: &mut Needs) {}
+    fn describe(&self, description: &mut Description) {
+        description.reads_head();
+    }
 
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
         Arc::new(TraceEndpoint { inner })

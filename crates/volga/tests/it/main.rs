@@ -9,6 +9,7 @@ mod compile_fail;
 mod connections;
 mod crowd;
 mod cutting_proxy;
+mod describe;
 mod extract;
 mod grpc;
 mod hub_cuts;

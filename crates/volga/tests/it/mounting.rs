@@ -17,7 +17,8 @@ use volga::{
     App, HttpBody, HttpRequest, HttpResponse,
     error::{BoxError, Error},
     http::{
-        Extension, HeaderValue, Method, NoRoute, OriginalUri, RequestParts, RouteMethod,
+        Description, Extension, HeaderValue, Method, NoRoute, OriginalUri, RequestParts,
+        RouteMethod,
         sse::{Message, Sse},
     },
     middleware::{BoxFuture, Endpoint, HttpContext, Next},
@@ -308,8 +309,8 @@ impl Endpoint for Echo {
         })
     }
 
-    fn path_args(&self) -> usize {
-        1
+    fn describe(&self, description: &mut Description) {
+        description.reads_path_arg().reads_path();
     }
 }
 
