@@ -5,10 +5,49 @@
 //! those must not take that client for a slow one. `h2` does not say how wide the window is, so it
 //! is counted here: by the DATA that the client sends, and by the updates that `h2` writes.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use tokio::time::Instant;
+
+use crate::exchange::h2_body::ClientWindow;
 
 /// The window at the start (RFC 9113, section 6.9.2).
 const FIRST: i64 = 65_535;
+
+/// The window, as the connection and its request bodies share it.
+///
+/// It has a lock of its own: a response may be made of its request's body, and is then polled while
+/// the connection holds the lock of its write buffer.
+#[derive(Clone, Debug)]
+pub(super) struct SharedUploadWindow(Arc<Mutex<UploadWindow>>);
+
+impl SharedUploadWindow {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(UploadWindow::new())))
+    }
+
+    pub(super) fn received(&self, bytes: usize) {
+        self.lock().received(bytes);
+    }
+
+    pub(super) fn granted(&self, bytes: u32) {
+        self.lock().granted(bytes);
+    }
+
+    pub(super) fn client_window(&self) -> Arc<dyn ClientWindow> {
+        Arc::clone(&self.0) as Arc<dyn ClientWindow>
+    }
+
+    fn lock(&self) -> MutexGuard<'_, UploadWindow> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientWindow for Mutex<UploadWindow> {
+    fn closed_until(&self, now: Instant) -> Option<Instant> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).shut_until(now)
+    }
+}
 
 /// The window of the connection for what the client sends.
 #[derive(Debug)]

@@ -15,7 +15,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::upload_window::UploadWindow;
+use super::super::upload_window::SharedUploadWindow;
 use crate::limits::MAX_STREAMS;
 
 /// The largest window (section 6.9.1).
@@ -48,7 +48,7 @@ pub(in crate::http2) struct Windows {
     opened: Vec<Place>,
     starts: Starts,
     /// The other direction: how much the client may send.
-    pub(in crate::http2) upload: UploadWindow,
+    pub(in crate::http2) upload: SharedUploadWindow,
 }
 
 /// The window with which a stream opens.
@@ -135,7 +135,7 @@ impl Windows {
             last: 0,
             opened: Vec::new(),
             starts: Starts::default(),
-            upload: UploadWindow::new(),
+            upload: SharedUploadWindow::new(),
         }
     }
 

@@ -8,8 +8,6 @@ use std::cell::Cell;
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::time::Instant;
-
 use super::received_frames::{DATA, HEAD_BYTES, Head};
 use super::sent_frames::SentFrames;
 use super::windows::{FirstByte, Place, SendPath, Starts, Windows};
@@ -70,7 +68,7 @@ impl SharedWriteBuffer {
 
     /// What the request bodies of the connection ask.
     pub(in crate::http2) fn client_window(&self) -> Arc<dyn ClientWindow> {
-        Arc::clone(&self.shared) as Arc<dyn ClientWindow>
+        self.lock().windows.upload.client_window()
     }
 
     pub(in crate::http2) fn lock(&self) -> MutexGuard<'_, WriteBuffer> {
@@ -85,13 +83,6 @@ impl SharedWriteBuffer {
             opened: buffer.windows.take_opened(),
             starts: buffer.windows.take_starts(),
         }
-    }
-}
-
-impl ClientWindow for Mutex<WriteBuffer> {
-    fn closed_until(&self, now: Instant) -> Option<Instant> {
-        let mut buffer = self.lock().unwrap_or_else(PoisonError::into_inner);
-        buffer.windows.upload.shut_until(now)
     }
 }
 
