@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt, stream};
 use http_body::Body;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::broadcast;
-use volga_sse::{EncodedMessage, Message, Sse, SseItem, hub::Hub};
+use volga_sse::{EncodedMessage, Message, Sse, SseSource, hub::Hub};
 
 const ROUNDS: usize = 21;
 const DATA: &str = r#"{"id":1234567,"symbol":"VOLGA","price":72.5,"volume":1200,"side":"buy"}"#;
@@ -129,8 +129,8 @@ fn message() -> Message {
     Message::new().event("trade").data(DATA)
 }
 
-fn body<S: Stream<Item: SseItem> + 'static>(stream: S) -> Box<dyn Subscriber> {
-    Box::new(Response(Box::pin(Sse::new(stream).into_response().into_body())))
+fn body<S: SseSource + 'static>(source: S) -> Box<dyn Subscriber> {
+    Box::new(Response(Box::pin(Sse::new(source).into_response().into_body())))
 }
 
 fn received(
@@ -166,7 +166,9 @@ fn deliveries(count: usize, burst: usize, through_body: bool) {
         ]
     } else {
         [
-            Side::new("hub", count, publish, || Box::new(Plain(Box::pin(subscription())))),
+            Side::new("hub", count, publish, || {
+                Box::new(Plain(Box::pin(subscription().deliveries())))
+            }),
             Side::new("broadcast", count, send, || Box::new(Plain(Box::pin(receiver())))),
         ]
     };
@@ -189,7 +191,8 @@ fn by_pattern(topics: usize) -> Duration {
     let hub = Hub::builder().max_topics(topics).build();
     let names: Vec<_> = (0..topics).map(|topic| format!("topic.{topic}")).collect();
     names.iter().for_each(|name| _ = hub.publish(name, message()).expect("published"));
-    let mut subscriber = Plain(Box::pin(hub.subscribe("topic.*").open().expect("open")));
+    let mut subscriber =
+        Plain(Box::pin(hub.subscribe("topic.*").open().expect("open").deliveries()));
     let mut times: Vec<_> = (0..ROUNDS)
         .map(|_| {
             let start = cpu();
@@ -230,7 +233,7 @@ fn resuming() -> Duration {
         .map(|_| {
             let start = cpu();
             let subscription = hub.subscribe("trades").resume(first).open().expect("open");
-            let mut subscriber = Plain(Box::pin(subscription));
+            let mut subscriber = Plain(Box::pin(subscription.deliveries()));
             subscriber.drain(&mut Context::from_waker(Waker::noop()));
             cpu() - start
         })

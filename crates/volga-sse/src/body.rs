@@ -8,19 +8,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_core::Stream;
 use http_body::{Body, Frame as BodyFrame};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
-    CloseHandle, EncodeError, EndReason, Heartbeat, SseItem, StreamEnd,
+    CloseHandle, EncodeError, EndReason, Heartbeat, SseSource, StreamEnd,
     close::Sent,
     frame::Frame,
-    item::sealed::{IntoPiece, Piece},
-    runs::{Ready, poll_ready},
+    item::sealed::Piece,
     schedule::{Due, Schedule},
     settings::Settings,
+    source::sealed::Filled,
 };
 
 /// Any error, as a body carries it.
@@ -34,8 +33,9 @@ pin_project! {
     /// [`DEFAULT_MAX_FRAME_MESSAGES`](crate::DEFAULT_MAX_FRAME_MESSAGES). The next message is taken from the stream
     /// only when the server asks for the next frame, so a slow client holds up its own stream and nothing is queued here.
     ///
-    /// The body of a hub's `Subscription` to one topic shares its frames with the others of its thread that lack the same messages. So hand the subscription over as it
-    /// is: through another stream, such as a `map`, each message is copied for each client.
+    /// The body of a hub's `Subscription` to one topic shares its frames with other bodies of its
+    /// thread that are missing the same messages. In the body of another stream, each message is
+    /// copied for each client.
     ///
     /// When an item is an error, what was ready before it is sent, and then the body fails: the server cuts the response
     /// short, and the client can tell.
@@ -104,11 +104,7 @@ impl<S> SseBody<S> {
     }
 }
 
-impl<S> Body for SseBody<S>
-where
-    S: Stream + 'static,
-    S::Item: SseItem,
-{
+impl<S: SseSource> Body for SseBody<S> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -162,18 +158,7 @@ where
     }
 }
 
-/// What a look at the stream of messages came to.
-enum Filled {
-    Pending,
-    Full,
-    Finished,
-}
-
-impl<S> SseBodyProj<'_, S>
-where
-    S: Stream + 'static,
-    S::Item: SseItem,
-{
+impl<S: SseSource> SseBodyProj<'_, S> {
     /// Puts into the frame what there is to send; gives the reason when it is the last one. Ready with something in the frame, with an end, or
     /// with an error.
     fn turn(
@@ -191,7 +176,7 @@ where
         // Asked before the messages are: what was sent before the close is ready by now and still goes out.
         let mut end = self.ending.close.reason();
         let before = frame.messages();
-        let filled = self.fill(frame, cx);
+        let filled = self.stream.as_mut().fill(frame, cx);
         self.ending.sent.messages += (frame.messages() - before) as u64;
         let filled = filled?;
         if let Filled::Finished = filled {
@@ -222,30 +207,6 @@ where
             *self.settings = None;
         }
         opening.map_or(Ok(()), |opening| frame.push(Piece::Own(opening)))
-    }
-
-    /// Takes what is ready, up to a full frame.
-    fn fill(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Result<Filled, BoxError> {
-        // A run is a frame of its own: in one that has something already, its bounds would not be those of the frame.
-        if let Some(poll_ready) = poll_ready::<S>().filter(|_| frame.is_empty()) {
-            match poll_ready(self.stream.as_mut(), cx) {
-                Poll::Pending => return Ok(Filled::Pending),
-                Poll::Ready(None) => return Ok(Filled::Finished),
-                Poll::Ready(Some(Ready::Run(bytes, messages))) => {
-                    frame.push_joined(bytes, messages);
-                    return Ok(Filled::Full);
-                }
-                Poll::Ready(Some(Ready::One(piece))) => frame.push(piece?)?,
-            }
-        }
-        while !frame.is_full() {
-            match self.stream.as_mut().poll_next(cx) {
-                Poll::Pending => return Ok(Filled::Pending),
-                Poll::Ready(None) => return Ok(Filled::Finished),
-                Poll::Ready(Some(item)) => frame.push(item.into_piece()?)?,
-            }
-        }
-        Ok(Filled::Full)
     }
 
     /// Waits for what ends or breaks the silence: a close, the clock.
@@ -295,7 +256,7 @@ impl<S> fmt::Debug for SseBody<S> {
 mod tests {
     use std::time::Duration;
 
-    use futures_util::{FutureExt, StreamExt, stream};
+    use futures_util::{FutureExt, Stream, StreamExt, stream};
     use http_body_util::BodyExt;
     use tokio::sync::mpsc;
 
@@ -314,10 +275,7 @@ mod tests {
     }
 
     /// The body's next frame as text; `None` at its end.
-    async fn next<S>(body: &mut Pin<Box<SseBody<S>>>) -> Option<Result<String, String>>
-    where
-        S: Stream<Item: SseItem> + 'static,
-    {
+    async fn next<S: SseSource>(body: &mut Pin<Box<SseBody<S>>>) -> Option<Result<String, String>> {
         let frame = body.frame().await?;
         Some(match frame {
             Ok(frame) => {
@@ -328,7 +286,7 @@ mod tests {
         })
     }
 
-    fn body<S: Stream<Item: SseItem>>(sse: Sse<S>) -> Pin<Box<SseBody<S>>> {
+    fn body<S: SseSource>(sse: Sse<S>) -> Pin<Box<SseBody<S>>> {
         Box::pin(sse.into_response().into_body())
     }
 

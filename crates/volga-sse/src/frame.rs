@@ -49,6 +49,7 @@ impl Frame {
     }
 
     /// Adds so many messages, joined before.
+    #[cfg(feature = "hub")]
     pub(crate) fn push_joined(&mut self, bytes: Bytes, messages: usize) {
         self.push_bytes(bytes);
         self.messages += messages;

@@ -67,11 +67,11 @@ mod refusal;
 #[cfg(feature = "body")]
 mod response;
 #[cfg(feature = "body")]
-mod runs;
-#[cfg(feature = "body")]
 mod schedule;
 #[cfg(feature = "body")]
 mod settings;
+#[cfg(feature = "body")]
+mod source;
 #[cfg(feature = "body")]
 mod spread;
 
@@ -120,6 +120,8 @@ pub use refusal::{
 };
 #[cfg(feature = "body")]
 pub use response::{DEFAULT_RETRY, IntoSse, Sse};
+#[cfg(feature = "body")]
+pub use source::SseSource;
 #[cfg(feature = "body")]
 pub use spread::DEFAULT_FAREWELL_SPREAD;
 

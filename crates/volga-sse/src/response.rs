@@ -6,11 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_core::Stream;
 use http::{HeaderName, HeaderValue, Response, header};
 
 use crate::{
-    CloseHandle, Heartbeat, Message, SseBody, SseItem, StreamEnd, StreamKind,
+    CloseHandle, Heartbeat, Message, SseBody, SseSource, StreamEnd, StreamKind,
     settings::{MaxAge, Settings},
 };
 
@@ -38,11 +37,7 @@ pub struct Sse<S> {
     close: CloseHandle,
 }
 
-impl<S> Sse<S>
-where
-    S: Stream,
-    S::Item: SseItem,
-{
+impl<S: SseSource> Sse<S> {
     /// An event stream of these messages: a subscription with the default reconnection time, heartbeat and farewell.
     pub fn new(stream: S) -> Self {
         Self { stream, settings: Settings::default(), close: CloseHandle::new() }
@@ -143,11 +138,7 @@ where
     }
 }
 
-impl<S> From<Sse<S>> for Response<SseBody<S>>
-where
-    S: Stream,
-    S::Item: SseItem,
-{
+impl<S: SseSource> From<Sse<S>> for Response<SseBody<S>> {
     fn from(sse: Sse<S>) -> Self {
         sse.into_response()
     }
@@ -163,29 +154,30 @@ impl<S> fmt::Debug for Sse<S> {
     }
 }
 
-/// What makes an event stream: a stream of messages, with everything else as it is by default, or an [`Sse`].
+/// What makes an event stream: a [source](SseSource) of messages, with everything else as it is by
+/// default; an [`Sse`]; or a client of [`Answers`](crate::Answers).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no event stream",
-    note = "an event stream is a `Stream` of `Message`, `EncodedMessage`, or a `Result` of one; or an `Sse`"
+    note = "an event stream is a `Stream` of `Message`, `EncodedMessage`, or a `Result` of one; a hub's `Subscription`; or an `Sse`"
 )]
 pub trait IntoSse {
-    /// The stream of messages.
-    type Stream: Stream<Item: SseItem>;
+    /// Where the messages come from.
+    type Source: SseSource;
 
     /// Makes the event stream.
-    fn into_sse(self) -> Sse<Self::Stream>;
+    fn into_sse(self) -> Sse<Self::Source>;
 }
 
-impl<S: Stream<Item: SseItem>> IntoSse for S {
-    type Stream = S;
+impl<S: SseSource> IntoSse for S {
+    type Source = S;
 
     fn into_sse(self) -> Sse<S> {
         Sse::new(self)
     }
 }
 
-impl<S: Stream<Item: SseItem>> IntoSse for Sse<S> {
-    type Stream = S;
+impl<S: SseSource> IntoSse for Sse<S> {
+    type Source = S;
 
     fn into_sse(self) -> Sse<S> {
         self

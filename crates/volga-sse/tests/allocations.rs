@@ -94,7 +94,6 @@ mod hub {
     use std::task::{Context, Poll, Waker};
 
     use allocation_counter::measure;
-    use futures_util::StreamExt;
     use volga_sse::{
         Message,
         hub::{Delivery, Hub, Subscription},
@@ -104,7 +103,7 @@ mod hub {
     const IDLE: usize = 200;
 
     fn poll(subscription: &mut Subscription) -> Poll<Option<Delivery>> {
-        subscription.poll_next_unpin(&mut Context::from_waker(Waker::noop()))
+        std::pin::pin!(subscription.next()).poll(&mut Context::from_waker(Waker::noop()))
     }
 
     /// Reads to the end of what there is; gives the number of messages.

@@ -129,8 +129,8 @@ pub mod http {
     pub mod sse {
         pub use crate::{resume::Resume, sse_stream::SseStream};
         pub use volga_sse::hub::{
-            CreateTopicError, Delivery, GAP_EVENT, Gap, Hub, HubBuilder, HubStats, KeyChange,
-            Policy, PresenceEvent, PresenceWatch, PublishError, ResumeFrom, Subscribe,
+            CreateTopicError, Deliveries, Delivery, GAP_EVENT, Gap, Hub, HubBuilder, HubStats,
+            KeyChange, Policy, PresenceEvent, PresenceWatch, PublishError, ResumeFrom, Subscribe,
             SubscribeError, Subscription, SubscriptionEnd, TopicCreation, TopicError, TopicStats,
             Topics,
         };
@@ -143,7 +143,7 @@ pub mod http {
         pub use volga_sse::{
             CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
             EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse, Message,
-            Position, Sse, SseItem, StreamEnd, StreamKind,
+            Position, Sse, SseItem, SseSource, StreamEnd, StreamKind,
         };
         pub use volga_sse::{
             DecodeError, Decoder, Event, EventRef, EventStream, LastEventId, LastEventIdError,

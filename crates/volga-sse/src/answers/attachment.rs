@@ -61,7 +61,7 @@ impl Attachment {
 }
 
 impl IntoSse for Attachment {
-    type Stream = AnswerMessages;
+    type Source = AnswerMessages;
 
     fn into_sse(self) -> Sse<AnswerMessages> {
         self.into_sse()

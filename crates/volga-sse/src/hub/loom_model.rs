@@ -7,11 +7,10 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use futures_util::StreamExt;
 use loom::{sync::Notify, thread};
 
-use super::{Delivery, Hub, Subscription, Topics};
-use crate::{Message, runs::Ready};
+use super::{Delivery, Hub, Subscription, Topics, run::Ready};
+use crate::Message;
 
 /// Each schedule with at most so many switches away from a thread that could go on. Bugs of this kind need one or two; three take a quarter of a minute.
 const SWITCHES: usize = 3;
@@ -39,7 +38,7 @@ fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
 
 /// The next delivery.
 fn next(subscription: &mut Subscription) -> Option<Delivery> {
-    wait(|cx| subscription.poll_next_unpin(cx))
+    wait(|cx| subscription.poll_delivery(cx))
 }
 
 /// A subscription of somebody who was here before, and so is not told first where it stands.
@@ -79,7 +78,7 @@ fn a_sleeping_subscriber_of_one_topic_misses_no_message() {
 /// Reads as a body does, and gives the number of messages.
 fn next_run(subscription: &mut Subscription) -> usize {
     match wait(|cx| subscription.poll_ready(cx)) {
-        Some(Ready::Run(_, messages)) => messages,
+        Some(Ready::Run(run)) => run.messages,
         // It came while the subscription was about to sleep.
         Some(Ready::One(Delivery::Message(_))) => 1,
         Some(Ready::One(Delivery::Gap(gap))) => panic!("{gap:?}"),
@@ -150,7 +149,7 @@ fn one_that_leaves_hides_nobody_from_a_publisher() {
         let mut leaves = open(&hub, "a");
         let mut stays = open(&hub, "a");
         // The publisher wakes it, and so lets go of the lock before it comes to the other.
-        assert!(leaves.poll_next_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(leaves.poll_delivery(&mut Context::from_waker(Waker::noop())).is_pending());
         let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
         let leaving = thread::spawn(move || drop(leaves));
         assert_eq!(number(next(&mut stays)), 1);

@@ -32,6 +32,7 @@
 mod batch;
 mod clock;
 mod creation;
+mod deliveries;
 mod delivery;
 mod dense;
 mod error;
@@ -62,6 +63,7 @@ mod topic;
 mod wake;
 
 pub use creation::TopicCreation;
+pub use deliveries::Deliveries;
 pub use delivery::{Delivery, GAP_EVENT, Gap};
 pub use error::{CreateTopicError, PublishError, SubscribeError};
 pub use handle::Hub;

@@ -10,8 +10,20 @@ use std::{
 
 use bytes::Bytes;
 
-use super::topic::Topic;
+use super::{Delivery, topic::Topic};
 use crate::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
+
+/// What a subscription has ready for a frame.
+pub(crate) enum Ready {
+    One(Delivery),
+    Run(Run),
+}
+
+impl From<Delivery> for Ready {
+    fn from(delivery: Delivery) -> Self {
+        Self::One(delivery)
+    }
+}
 
 /// Messages of one topic that follow one another, as the bytes of one frame.
 #[derive(Clone, Debug)]

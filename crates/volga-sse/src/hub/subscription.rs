@@ -9,24 +9,33 @@ use std::{
     time::Duration,
 };
 
-use futures_core::Stream;
-
 use super::{
-    Delivery, Gap, Policy, SubscriptionEnd,
+    Deliveries, Delivery, Gap, Policy, SubscriptionEnd,
     batch::{Batch, MAX_MESSAGES, Taken},
     pace::Pace,
-    run::{self, Run},
+    run::{self, Ready, Run},
     shared::{Shared, TOPICS_AT_ONCE},
     sync::Ordering,
     topic::{Member, Scan},
     wake::Reader,
 };
-use crate::{EncodedMessage, Position, runs::Ready};
+use crate::{
+    EncodedMessage, Position, SseSource,
+    body::BoxError,
+    frame::Frame,
+    item::sealed::IntoPiece,
+    source::sealed::{FillFrame, Filled},
+};
 
 /// So many topics are looked at one by one for a message.
 const FEW: usize = 4;
 
-/// A subscription to topics of a hub: a stream of [deliveries](Delivery), which [`Sse`](crate::Sse) takes as it is.
+/// A subscription to topics of a hub, whose [deliveries](Delivery) come one by one by
+/// [`next`](Self::next).
+///
+/// [`Sse`](crate::Sse) takes it as it is. Clients of one topic that are missing the same messages
+/// are then sent the same bytes, joined once. It is not a `Stream`, since a stream would have to
+/// give the messages one by one; [`deliveries`](Self::deliveries) makes it one.
 ///
 /// It holds no messages but a few that are about to be delivered: it is a position in the logs of its topics. Dropping it ends it at once.
 pub struct Subscription {
@@ -134,6 +143,29 @@ impl Subscription {
         poll_fn(|cx| self.poll_delivery(cx)).await
     }
 
+    /// Makes it a `Stream` of its deliveries, for adapters such as `map` and `filter`.
+    ///
+    /// [`Sse`](crate::Sse) takes such a stream as well, and each client then pays for itself: every
+    /// message is taken out of the log, and copied into a frame, once for each client. If all
+    /// clients get the same, change a message before you publish it.
+    ///
+    /// ```
+    /// use futures_util::{StreamExt, future::ready};
+    /// use volga_sse::{Message, Sse, hub::{Delivery, Hub}};
+    ///
+    /// # fn main() -> Result<(), volga_sse::hub::SubscribeError> {
+    /// let hub = Hub::new();
+    /// let deliveries = hub.subscribe("orders.*").open()?.deliveries();
+    /// let with_gaps_only = deliveries.filter(|next| ready(matches!(next, Delivery::Gap(_))));
+    /// let response = Sse::new(with_gaps_only).into_response();
+    /// # assert_eq!(response.status(), 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn deliveries(self) -> Deliveries {
+        Deliveries::new(self)
+    }
+
     /// Up to where everything was delivered or told: what a client that has it all would resume from.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -146,17 +178,15 @@ impl Subscription {
         self.reader.end()
     }
 
-    fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+    pub(crate) fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
         self.poll_with(cx, |this| this.take().or_else(|| this.read()))
     }
 
     /// The next delivery; or all messages that are ready and make a frame, if they can be had at once. For a body with an empty frame.
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ready<Delivery>>> {
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ready>> {
         self.poll_with(cx, |this| {
             let delivery = |this: &mut Self| this.take().or_else(|| this.read());
-            this.run()
-                .map(|run| Ready::Run(run.bytes, run.messages))
-                .or_else(|| delivery(this).map(Ready::One))
+            this.run().map(Ready::Run).or_else(|| delivery(this).map(Ready::One))
         })
     }
 
@@ -443,11 +473,37 @@ impl Topics {
     }
 }
 
-impl Stream for Subscription {
-    type Item = Delivery;
+impl SseSource for Subscription {}
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
-        self.poll_delivery(cx)
+impl FillFrame for Subscription {
+    #[expect(private_interfaces, reason = "the trait cannot be named outside of the crate")]
+    fn fill(
+        self: Pin<&mut Self>,
+        frame: &mut Frame,
+        cx: &mut Context<'_>,
+    ) -> Result<Filled, BoxError> {
+        let this = self.get_mut();
+        // A run is a frame of its own: together with what the frame already has, it could exceed
+        // the bounds of one.
+        if frame.is_empty() {
+            match this.poll_ready(cx) {
+                Poll::Pending => return Ok(Filled::Pending),
+                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Ready(Some(Ready::Run(run))) => {
+                    frame.push_joined(run.bytes, run.messages);
+                    return Ok(Filled::Full);
+                }
+                Poll::Ready(Some(Ready::One(delivery))) => frame.push(delivery.into_piece()?)?,
+            }
+        }
+        while !frame.is_full() {
+            match this.poll_delivery(cx) {
+                Poll::Pending => return Ok(Filled::Pending),
+                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Ready(Some(delivery)) => frame.push(delivery.into_piece()?)?,
+            }
+        }
+        Ok(Filled::Full)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a hub promises, one claim a test. `hub_model` holds all of them together against random steps.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use tokio::time::advance;
 use volga_sse::{
@@ -482,7 +483,7 @@ fn a_publish_wakes_who_sleeps_on_its_topic_once_and_nobody_else() {
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         let poll = |subscription: &mut Subscription| {
-            subscription.poll_next_unpin(&mut Context::from_waker(&waker)).is_ready()
+            pin!(subscription.next()).poll(&mut Context::from_waker(&waker)).is_ready()
         };
         let mut subscription = hub.subscribe(topics).open().unwrap();
         while poll(&mut subscription) {}

@@ -8,10 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http_body::Body;
 use volga_sse::{
     DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, EndReason, Heartbeat, Message, Position,
-    Sse, SseBody, StreamEnd,
+    Sse, SseBody, SseSource, StreamEnd,
     hub::{Hub, KeyChange, Policy, Subscribe, Subscription},
 };
 
@@ -33,7 +34,7 @@ fn observed(subscribe: Subscribe<'_>, end: impl FnOnce(StreamEnd<'_>) + Send + '
 }
 
 /// The next frame, if there is one.
-fn frame(body: &mut Stream) -> Option<Bytes> {
+fn frame<S: SseSource>(body: &mut Pin<Box<SseBody<S>>>) -> Option<Bytes> {
     match body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(frame) => frame?.expect("no error").into_data().ok(),
         Poll::Pending => None,
@@ -98,6 +99,25 @@ fn a_run_ends_at_the_bounds_of_a_frame() {
         assert!((DEFAULT_MAX_FRAME_BYTES..DEFAULT_MAX_FRAME_BYTES + 1_100).contains(&full));
         assert_eq!(messages(&frame(body).expect("the rest")), 40 - full / 1_000);
     }
+}
+
+/// A body shares frames because of the type that it was made of, at compile time. An ordinary
+/// stream of deliveries, which may borrow, carries the same messages.
+#[test]
+fn a_stream_of_deliveries_carries_the_same_and_shares_nothing() {
+    let hub = Hub::new();
+    let mut shared = returning(&hub);
+    let seen = std::cell::Cell::new(0);
+    let subscription = || hub.subscribe("t").resume(hub.position()).open().expect("open");
+    let stream = || subscription().deliveries().inspect(|_| seen.set(seen.get() + 1));
+    let sse = || Sse::new(stream()).without_retry().heartbeat(Heartbeat::off());
+    let mut bodies = [(); 2].map(|()| Box::pin(sse().into_response().into_body()));
+    publish(&hub, 64, 10);
+    let expect = frame(&mut shared).expect("a frame");
+    let frames = bodies.each_mut().map(|body| frame(body).expect("a frame"));
+    assert!(frames.iter().all(|frame| *frame == expect));
+    assert_ne!(frames[0].as_ptr(), frames[1].as_ptr());
+    assert_eq!(seen.get(), 2 * 64);
 }
 
 #[test]

@@ -8,8 +8,10 @@ use volga_sse::IntoSse;
 
 /// Makes the response of an event stream.
 ///
-/// It takes a stream of [`Message`](crate::http::sse::Message), of [`EncodedMessage`](crate::http::sse::EncodedMessage) or of a `Result` of one; or an
-/// [`Sse`](crate::http::sse::Sse), where more is to be set than the messages. Headers follow after a semicolon, as in [`ok!`](crate::ok).
+/// It takes a stream of [`Message`](crate::http::sse::Message), of
+/// [`EncodedMessage`](crate::http::sse::EncodedMessage) or of a `Result` of one; a hub's
+/// [`Subscription`](crate::http::sse::Subscription); or an [`Sse`](crate::http::sse::Sse), where
+/// more is to be set than the messages. Headers follow after a semicolon, as in [`ok!`](crate::ok).
 ///
 /// ```
 /// use futures_util::stream;
@@ -85,7 +87,7 @@ macro_rules! stream {
 pub fn sse<S>(stream: S) -> HttpResult
 where
     S: IntoSse,
-    S::Stream: Send + 'static,
+    S::Source: Send + 'static,
 {
     stream.into_sse().into_response().into_response()
 }

@@ -207,7 +207,7 @@ fn map(app: &mut App, hub: Hub) {
         let subscription = hub.subscribe("cut.*").resume(last).open()?;
         let position = subscription.position().to_string();
         let opening = Message::new().event(OPENING).id(position).data("").encode();
-        sse!(stream::iter([opening]).chain(subscription.map(Delivery::encode)))
+        sse!(stream::iter([opening]).chain(subscription.deliveries().map(Delivery::encode)))
     });
 }
 
