@@ -4,8 +4,12 @@ use bytes::Bytes;
 
 use crate::{EncodeError, item::sealed::Piece};
 
-/// The bytes at which a frame of several messages takes no further one. A frame exceeds it by at most its last message.
-pub const DEFAULT_MAX_FRAME_BYTES: usize = 32 * 1024;
+/// The bytes at which a frame takes no further message: 16 KiB, as much as an HTTP/2 frame has.
+///
+/// What the subscribers of a topic share stays within it, unless one message alone is larger. A
+/// frame that is put together message by message exceeds it by at most its last message, since a
+/// stream does not say beforehand how large its next message is.
+pub const DEFAULT_MAX_FRAME_BYTES: usize = 16 * 1024;
 
 /// The number of messages at which a frame takes no further one, so that a stream which is always ready lets others have a turn.
 pub const DEFAULT_MAX_FRAME_MESSAGES: usize = 256;

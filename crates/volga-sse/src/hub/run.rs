@@ -35,21 +35,26 @@ pub(crate) struct Run {
     first: u64,
     /// The number of its last message.
     pub(crate) last: u64,
+    /// A message follows that did not fit. So the run stays what it is when further messages come.
+    is_full: bool,
 }
 
 impl Run {
-    /// Joins what comes after a number, up to the bounds of a frame. One message is no copy. `None` without any.
+    /// Joins what comes after a number, within the bounds of a frame: only a first message that is
+    /// larger by itself exceeds them. One message is no copy. `None` without any.
     pub(crate) fn join<'a>(
         after: u64,
         messages: impl Iterator<Item = (u64, &'a Bytes)> + Clone,
     ) -> Option<Self> {
         let mut all = messages.clone();
         let (first, only) = all.next()?;
-        let (mut last, mut count, mut len) = (first, 1, only.len());
-        while len < DEFAULT_MAX_FRAME_BYTES
-            && count < DEFAULT_MAX_FRAME_MESSAGES
-            && let Some((number, bytes)) = all.next()
-        {
+        let (mut last, mut count, mut len, mut is_full) = (first, 1, only.len(), false);
+        for (number, bytes) in all {
+            is_full =
+                count >= DEFAULT_MAX_FRAME_MESSAGES || len + bytes.len() > DEFAULT_MAX_FRAME_BYTES;
+            if is_full {
+                break;
+            }
             (last, count, len) = (number, count + 1, len + bytes.len());
         }
         let bytes = if count == 1 {
@@ -59,14 +64,12 @@ impl Run {
             messages.take(count).for_each(|(_, bytes)| joined.extend_from_slice(bytes));
             joined.into()
         };
-        Some(Self { bytes, messages: count, after, first, last })
+        Some(Self { bytes, messages: count, after, first, last, is_full })
     }
 
     /// Whether it is what somebody is to get next who has everything up to `cursor`, of a topic that goes up to `last`.
     fn is_for(&self, cursor: u64, last: u64) -> bool {
-        let is_full = self.bytes.len() >= DEFAULT_MAX_FRAME_BYTES
-            || self.messages >= DEFAULT_MAX_FRAME_MESSAGES;
-        self.after <= cursor && cursor < self.first && (self.last == last || is_full)
+        self.after <= cursor && cursor < self.first && (self.last == last || self.is_full)
     }
 }
 
@@ -101,4 +104,35 @@ pub(crate) fn forget(topic: &Arc<Topic>) {
 
 fn is_same(weak: &Weak<Topic>, topic: &Arc<Topic>) -> bool {
     std::ptr::eq(weak.as_ptr(), Arc::as_ptr(topic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is joined of messages of these sizes: how many messages, and whether the run is full.
+    fn join(sizes: &[usize]) -> (usize, bool) {
+        let messages: Vec<_> = sizes.iter().map(|size| Bytes::from(vec![b'x'; *size])).collect();
+        let run = Run::join(0, (1..).zip(&messages)).expect("a run");
+        assert_eq!(run.last, run.messages as u64);
+        assert_eq!(run.bytes.len(), sizes[..run.messages].iter().sum::<usize>());
+        // With a further message behind it, only a full run is what a subscriber gets next.
+        assert_eq!(run.is_for(0, run.last + 1), run.is_full);
+        assert!(run.is_for(0, run.last));
+        (run.messages, run.is_full)
+    }
+
+    #[test]
+    fn a_run_stops_before_the_message_that_does_not_fit() {
+        const MAX: usize = DEFAULT_MAX_FRAME_BYTES;
+        assert_eq!(join(&[10]), (1, false));
+        assert_eq!(join(&[10, MAX - 10]), (2, false), "it fits exactly");
+        assert_eq!(join(&[10, MAX - 10, 1]), (2, true));
+        assert_eq!(join(&[10, MAX - 9]), (1, true));
+        assert_eq!(join(&[10, MAX - 9, 1]), (1, true), "none is skipped");
+        assert_eq!(join(&[MAX + 1]), (1, false), "a message is not cut");
+        assert_eq!(join(&[MAX + 1, 1]), (1, true));
+        assert_eq!(join(&[1; DEFAULT_MAX_FRAME_MESSAGES]), (DEFAULT_MAX_FRAME_MESSAGES, false));
+        assert_eq!(join(&[1; DEFAULT_MAX_FRAME_MESSAGES + 1]), (DEFAULT_MAX_FRAME_MESSAGES, true));
+    }
 }

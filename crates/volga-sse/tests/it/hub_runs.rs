@@ -95,9 +95,44 @@ fn a_run_ends_at_the_bounds_of_a_frame() {
     }
     publish(&hub, 40, 1_000);
     for body in &mut all {
-        let full = frame(body).expect("full").len();
-        assert!((DEFAULT_MAX_FRAME_BYTES..DEFAULT_MAX_FRAME_BYTES + 1_100).contains(&full));
-        assert_eq!(messages(&frame(body).expect("the rest")), 40 - full / 1_000);
+        let mut left = 40;
+        while left > 0 {
+            let full = frame(body).expect("a frame");
+            let (bytes, count) = (full.len(), messages(&full));
+            assert!(bytes <= DEFAULT_MAX_FRAME_BYTES, "{bytes} bytes");
+            left -= count;
+            // One more would not have fitted.
+            assert!(left == 0 || bytes + 1_030 > DEFAULT_MAX_FRAME_BYTES, "{bytes} bytes");
+        }
+        assert!(frame(body).is_none());
+    }
+}
+
+#[test]
+fn a_full_run_is_shared_when_more_messages_have_come_since() {
+    let hub = Hub::new();
+    let mut all: Vec<_> = (0..2).map(|_| returning(&hub)).collect();
+    let [first, second] = &mut all[..] else { panic!("two") };
+    publish(&hub, 20, 1_000);
+    let full = frame(first).expect("full");
+    assert!(full.len() < DEFAULT_MAX_FRAME_BYTES, "the next message did not fit");
+    publish(&hub, 1, 10);
+    assert_eq!(frame(second).expect("full").as_ptr(), full.as_ptr());
+    let rest = frame(first).expect("the rest");
+    assert_eq!(messages(&rest), 21 - messages(&full));
+    assert_eq!(frame(second).expect("the rest").as_ptr(), rest.as_ptr());
+}
+
+#[test]
+fn a_message_larger_than_a_frame_is_a_frame_of_its_own() {
+    let hub = Hub::builder().max_bytes(1 << 20).build();
+    let mut all: Vec<_> = (0..2).map(|_| returning(&hub)).collect();
+    publish(&hub, 1, 10);
+    publish(&hub, 1, 2 * DEFAULT_MAX_FRAME_BYTES);
+    publish(&hub, 2, 10);
+    for body in &mut all {
+        let counts = [(); 3].map(|()| messages(&frame(body).expect("a frame")));
+        assert_eq!(counts, [1, 1, 2]);
     }
 }
 
