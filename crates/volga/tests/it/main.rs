@@ -30,3 +30,4 @@ mod streams;
 mod support;
 mod test_client;
 mod tracing;
+mod under_hyper;

@@ -101,7 +101,7 @@ async fn sigterm_says_farewell_to_every_stream_and_exits_with_zero() {
 }
 
 /// The reconnection time of a farewell, in milliseconds.
-fn farewell(text: &str) -> u32 {
+pub(super) fn farewell(text: &str) -> u32 {
     let (_, time) = text.split_once("retry: ").expect("a farewell");
     time.lines().next().unwrap().parse().expect("digits")
 }
