@@ -153,7 +153,10 @@ impl Reader {
             }
             CONNECTION => {
                 self.wants_close |= names(value, "close");
-                self.wants_keep_alive |= names(value, "keep-alive");
+                // The members of the list are tokens (RFC 9110, section 7.6.1). hyper takes no wish
+                // from a value with bytes that no token has, and the safe reading of it is to
+                // close.
+                self.wants_keep_alive |= names(value, "keep-alive") && value.to_str().is_ok();
             }
             TE => self.takes_trailers |= names(value, "trailers"),
             EXPECT => {
@@ -269,6 +272,8 @@ mod tests {
             ("1.0", "", false),
             ("1.0", "connection: Keep-Alive\r\n", true),
             ("1.0", "connection: keep-alive\r\nconnection: close\r\n", false),
+            ("1.0", "connection: keep-alive, \u{e9}\r\n", false),
+            ("1.1", "connection: close, \u{e9}\r\n", false),
         ] {
             let head = whole(&format!("GET / HTTP/{version}\r\nhost: a\r\n{fields}\r\n"));
             assert_eq!(head.terms.keep_alive, keep_alive, "{version} {fields}");
