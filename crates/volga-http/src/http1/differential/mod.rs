@@ -1,6 +1,7 @@
 //! This server beside hyper, which is the oracle: what is accepted here, hyper reads in the same
 //! way, and what is written here, hyper's client reads as it was meant.
 
+mod client;
 mod comparison;
 mod generate;
 
