@@ -4,6 +4,7 @@
 mod client;
 mod comparison;
 mod generate;
+mod known;
 
 use std::fs;
 use std::path::PathBuf;
