@@ -253,7 +253,8 @@ pub const PORT_TRIES: usize = 16;
 
 /// How many bytes of extensions the chunks of one request's body may have, together: 16 KiB. With more it is malformed.
 ///
-/// They are read and dropped. The trailers behind the chunks have the bounds of a head.
+/// They are read and dropped. Blanks and leading zeros of the sizes count as well. The trailers
+/// behind the chunks have the bounds of a head.
 pub const MAX_CHUNK_EXTENSION_BYTES: usize = 16 * 1024;
 
 /// How many bytes one read of an HTTP/1 connection takes, on the stack: a piece of a body, or a few heads that were sent together.

@@ -57,7 +57,7 @@ impl Decoder {
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
     state: State,
-    /// Bytes of extensions, and blanks, in all of the body.
+    /// Bytes of extensions, blanks and leading zeros, in all of the body.
     ignored: usize,
     /// The lines after the last chunk, as they came.
     lines: Vec<u8>,
@@ -84,7 +84,7 @@ enum State {
     Done,
 }
 
-/// How many digits a size has at most, zeros included.
+/// How many digits a size has at most, behind its leading zeros.
 const SIZE_DIGITS: u8 = 16;
 
 impl Chunks {
@@ -122,6 +122,12 @@ impl Chunks {
                 Ok(State::SizeLf(size))
             }
             (State::Size(size, digits), _) => match digit(byte) {
+                // Leading zeros have no limit in RFC 9112, section 7.1. They share one with
+                // extensions.
+                Some(digit) if size == 0 => {
+                    self.ignore()?;
+                    Ok(State::Size(digit, 1))
+                }
                 Some(digit) if digits < SIZE_DIGITS => {
                     Ok(State::Size(size << 4 | digit, digits + 1))
                 }
@@ -279,7 +285,6 @@ mod tests {
             "5\r\nhelloX",
             "5\r\nhello\n",
             "5\r\nhello\rx",
-            "00000000000000005\r\n",
             "fffffffffffffffff\r\n",
             "0\r\nx\r\n\r\n",
             "0\r\nx: \0\r\n\r\n",
@@ -306,6 +311,13 @@ mod tests {
         let extension = |bytes: usize| format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(bytes));
         assert_eq!(ends(extension(MAX_CHUNK_EXTENSION_BYTES)), Ok(()));
         assert!(ends(extension(MAX_CHUNK_EXTENSION_BYTES + 1)).is_err());
+        let zeros = |zeros: usize| format!("{}1\r\na\r\n0\r\n\r\n", "0".repeat(zeros));
+        assert_eq!(ends(zeros(MAX_CHUNK_EXTENSION_BYTES)), Ok(()));
+        assert!(ends(zeros(MAX_CHUNK_EXTENSION_BYTES + 1)).is_err());
+        assert_eq!(
+            ends("0000000000000000001;x\r\na\r\n00000000000000000000\r\n\r\n".into()),
+            Ok(())
+        );
         let trailers = |bytes: usize| format!("0\r\nx: {}\r\n\r\n", "x".repeat(bytes - 7));
         assert_eq!(ends(trailers(MAX_HEAD_BYTES as usize)), Ok(()));
         assert!(ends(trailers(MAX_HEAD_BYTES as usize + 1)).is_err());

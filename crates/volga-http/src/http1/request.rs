@@ -161,7 +161,9 @@ impl Reader {
                 }
                 self.is_chunked = true;
             }
-            CONNECTION => {
+            // The members of the list are tokens (RFC 9110, section 7.6.1). A value with bytes that
+            // no token has is malformed and says nothing, as with hyper.
+            CONNECTION if value.to_str().is_ok() => {
                 self.wants_close |= names(value, "close");
                 self.wants_keep_alive |= names(value, "keep-alive");
                 self.wants_upgrade |= names(value, "upgrade");
@@ -290,6 +292,8 @@ mod tests {
             ("1.0", "", false),
             ("1.0", "connection: Keep-Alive\r\n", true),
             ("1.0", "connection: keep-alive\r\nconnection: close\r\n", false),
+            ("1.0", "connection: keep-alive, \u{e9}\r\n", false),
+            ("1.1", "connection: close, \u{e9}\r\n", true),
         ] {
             let head = whole(&format!("GET / HTTP/{version}\r\nhost: a\r\n{fields}\r\n"));
             assert_eq!(head.terms.keep_alive, keep_alive, "{version} {fields}");

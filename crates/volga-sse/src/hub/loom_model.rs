@@ -149,7 +149,7 @@ fn one_that_leaves_hides_nobody_from_a_publisher() {
         let mut leaves = open(&hub, "a");
         let mut stays = open(&hub, "a");
         // The publisher wakes it, and so lets go of the lock before it comes to the other.
-        assert!(leaves.poll_next_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(leaves.poll_delivery(&mut Context::from_waker(Waker::noop())).is_pending());
         let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
         let leaving = thread::spawn(move || drop(leaves));
         assert_eq!(number(next(&mut stays)), 1);

@@ -1,0 +1,107 @@
+//! This server beside hyper, which is the oracle: what is accepted here, hyper reads in the same
+//! way, and what is written here, hyper's client reads as it was meant.
+
+mod client;
+mod comparison;
+mod generate;
+mod known;
+
+use std::fs;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngSeed, TestRunner};
+use tokio::io::DuplexStream;
+
+use self::comparison::{Noting, Seen, compare};
+use self::generate::{mutate, mutations, request, size};
+use super::Next;
+use super::testing::{http1, requests};
+use crate::drain::handle::Drain;
+use crate::limits;
+
+fn both(sent: &[u8], size: usize) -> (Vec<Seen>, Vec<Seen>) {
+    let http1 = http1(&Drain::new());
+    comparison::both(sent, size, async move |io: DuplexStream, noting: Noting| {
+        let next = http1.serve(io, Bytes::new(), requests(noting)).await;
+        if let Next::Linger(io) = next {
+            http1.linger(io).await;
+        }
+    })
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config(1_500))]
+
+    #[test]
+    fn what_is_accepted_hyper_reads_in_the_same_way(
+        sent in prop::collection::vec(request(), 1..4),
+        mutations in mutations(),
+        size in size(),
+    ) {
+        let mut sent = sent.concat();
+        mutate(&mut sent, &mutations);
+        let (ours, hypers) = both(&sent, size);
+        prop_assert_eq!(compare(&ours, &hypers), Ok(()));
+    }
+
+    #[test]
+    fn what_is_proper_is_accepted(
+        sent in prop::collection::vec(request(), 1..4),
+        size in size(),
+    ) {
+        let (ours, hypers) = both(&sent.concat(), size);
+        prop_assert_eq!(ours.len(), sent.len());
+        prop_assert_eq!(ours, hypers);
+    }
+}
+
+/// Where the fuzz target's seeds are: the first byte chooses the size of the pieces.
+fn corpus() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/http1_differential"))
+}
+
+/// The corpus also has what the fuzz target found, so that it stays found.
+#[test]
+fn the_seeds_of_the_fuzz_target_hold() {
+    let mut seeds = 0;
+    for entry in fs::read_dir(corpus()).expect("the corpus") {
+        let path = entry.expect("an entry").path();
+        let seed = fs::read(&path).expect("a seed");
+        let (&cut, sent) = seed.split_first().expect("not empty");
+        let (ours, hypers) = both(sent, usize::from(cut) + 1);
+        assert_eq!(compare(&ours, &hypers), Ok(()), "{}", path.display());
+        seeds += 1;
+    }
+    assert!(seeds >= SEEDS, "{seeds} seeds");
+}
+
+const SEEDS: usize = 48;
+
+#[test]
+#[ignore = "it writes the seeds of the fuzz target anew, after a change of the generator"]
+fn write_the_seeds_of_the_fuzz_target() {
+    let mut runner = TestRunner::new(config(0));
+    let input = (prop::collection::vec(request(), 1..3), mutations(), 0..=255_u8);
+    for number in 0..SEEDS {
+        let (sent, mutations, cut) = input.new_tree(&mut runner).expect("a value").current();
+        let mut sent = sent.concat();
+        // Every fourth seed is proper.
+        if number % 4 > 0 {
+            mutate(&mut sent, &mutations);
+        }
+        sent.insert(0, cut);
+        fs::write(corpus().join(format!("generated_{number:02}")), sent).expect("written");
+    }
+}

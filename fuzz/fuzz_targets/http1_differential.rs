@@ -1,0 +1,23 @@
+//! Any bytes on an HTTP/1 connection, cut anywhere: what our server accepts, hyper reads in the same way.
+//!
+//! The first byte chooses the cuts, the rest is what the client sends. The comparison is that of the
+//! property test in `volga-http`, which also runs over the corpus of this target.
+
+#![no_main]
+
+#[path = "../../crates/volga-http/src/http1/differential/comparison.rs"]
+mod comparison;
+
+use comparison::{both, compare};
+use libfuzzer_sys::fuzz_target;
+use volga_http::{fuzzing::serve_http1, limits};
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&cut, sent)) = input.split_first() else {
+        return;
+    };
+    let (ours, hypers) = both(sent, usize::from(cut) + 1, serve_http1);
+    if let Err(difference) = compare(&ours, &hypers) {
+        panic!("{difference}\n\nsent: {:?}", String::from_utf8_lossy(sent));
+    }
+});
