@@ -8,14 +8,15 @@ use crate::Needs;
 /// first request.
 ///
 /// [`FromRequestParts::describe`](crate::FromRequestParts::describe),
-/// [`IntoResponse::describe`](crate::IntoResponse::describe) and their siblings write it. The checks
-/// at start-up read it, so that a missing service, or a handler with more path arguments than its
-/// pattern, is found before the first request. [`Router::description`](crate::Router::description)
-/// gives that of a whole route to whatever makes a document of it.
+/// [`IntoResponse::describe`](crate::IntoResponse::describe) and their siblings write it. The
+/// checks at start-up read it, so that a missing service, or a handler with more path arguments
+/// than its pattern, is found before the first request.
+/// [`Router::description`](crate::Router::description) gives that of a whole route to whatever
+/// makes a document of it.
 ///
 /// An extractor that describes itself says everything that it reads. What it does not say is not
-/// made for it: without [`reads_extensions`](Self::reads_extensions) the server may leave out what it
-/// would put there, and without [`uses_service`](Self::uses_service) or
+/// made for it: without [`reads_extensions`](Self::reads_extensions) the server may leave out what
+/// it would put there, and without [`uses_service`](Self::uses_service) or
 /// [`uses_cancellation`](Self::uses_cancellation) there may be no scope and no token. One that does
 /// not describe itself may read and use [anything](Self::reads_anything).
 ///

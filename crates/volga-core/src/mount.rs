@@ -127,16 +127,18 @@ impl<E, Last> fmt::Debug for Finished<E, Last> {
     }
 }
 
-/// The URI of a request before the prefix of a mounted service was removed from its path. It is in
-/// the extensions of the request that the service sees. Where one router is mounted in another, it
-/// is the URI that the outermost one saw.
+/// The URI of a request as it came, in the extensions of the request: before middleware [before
+/// routing](crate::Router::add_before_routing) changed it, and before the prefix of a mounted
+/// service was removed from its path. Where neither is, there is no such extension. Where one
+/// router is mounted in another, it is the URI that the outermost one saw.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OriginalUri(pub Uri);
 
 /// An endpoint that sees paths without their prefix.
 ///
 /// `/files/a%20b?x=1` is `/a%20b?x=1` where the prefix `/files` is removed, and `/files` is `/`.
-/// Query and percent-encoding stay as they are. The request has the [`OriginalUri`] in its extensions.
+/// Query and percent-encoding stay as they are. The request has the [`OriginalUri`] in its
+/// extensions.
 ///
 /// The endpoint does not know its prefix, so the prefix is added to the `Location` of its
 /// responses with a status of 3xx or 201, where that is a path (`/dir/`), or a URI whose scheme and
@@ -185,7 +187,8 @@ impl<E> fmt::Debug for StripPrefix<E> {
     }
 }
 
-/// The prefix of a URI with so many segments, and the URI without it; `None` where nothing is removed.
+/// The prefix of a URI with so many segments, and the URI without it; `None` where nothing is
+/// removed.
 fn split(uri: &Uri, depth: usize) -> Option<(String, Uri)> {
     let path = uri.path();
     // The prefix ends before the slash that comes after its last segment.
@@ -213,8 +216,8 @@ fn origin(uri: &Uri) -> Option<String> {
 struct Base {
     prefix: String,
     origin: Option<String>,
-    /// The path that the endpoint saw begins with two slashes. A location that does so, too, was made
-    /// of that path, and without the prefix it would lead to another server.
+    /// The path that the endpoint saw begins with two slashes. A location that does so, too, was
+    /// made of that path, and without the prefix it would lead to another server.
     double_slash_is_path: bool,
 }
 

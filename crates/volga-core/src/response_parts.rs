@@ -36,8 +36,8 @@ pub trait IntoResponseParts {
     /// What kept it from being changed; it becomes the response instead.
     fn into_response_parts(self, head: &mut response::Parts) -> Result<(), Error>;
 
-    /// Says what becomes of the response of the body: parts that do not say it may change its status
-    /// and its media type.
+    /// Says what becomes of the response of the body: parts that do not say it may change its
+    /// status and its media type.
     fn describe(response: &mut DescribedResponse)
     where
         Self: Sized,

@@ -1,7 +1,10 @@
 //! The router: what is mapped, by scopes, before it becomes a service.
 
+mod checks;
+
 use std::{fmt, panic::Location, sync::Arc};
 
+use self::checks::{check_args, check_prefix, depth_of, parsed, path_args_of};
 use crate::{
     AppContext, Asker, BodyLimit, Description, Endpoint, MapError, Middleware, RouteError,
     RouteFault, RouteFaults, RouteMethod, RouterService, ServiceFaults, ServicesBuilder,
@@ -30,6 +33,8 @@ pub struct Router {
     scopes: Vec<Scope>,
     faults: Vec<RouteFault>,
     app: AppContext,
+    /// What stands before routing, with the places where it was added.
+    before: Vec<(Box<dyn Middleware>, &'static Location<'static>)>,
 }
 
 /// A route of a [`Router`], to add settings to it later.
@@ -134,6 +139,7 @@ impl Router {
             scopes: vec![root],
             faults: Vec::new(),
             app: AppContext::default(),
+            before: Vec::new(),
         }
     }
 
@@ -229,15 +235,17 @@ impl Router {
     ///
     /// All faults, each with its place in the source.
     pub fn check_services(&self, services: &ServicesBuilder) -> Result<(), ServiceFaults> {
-        let routes: Vec<_> = self
-            .routes
-            .iter()
-            .map(|route| {
-                let description = self.description_of(route.spot(), &*route.endpoint);
-                (format!("{} {}", route.method, route.pattern), description, route.place)
-            })
-            .collect();
-        services.check(routes.iter().map(|(name, description, place)| Asker {
+        let routes = self.routes.iter().map(|route| {
+            let description = self.description_of(route.spot(), &*route.endpoint);
+            (format!("{} {}", route.method, route.pattern), description, route.place)
+        });
+        let before = self.before.iter().map(|(middleware, place)| {
+            let mut description = Description::new();
+            middleware.describe(&mut description);
+            ("before routing".to_owned(), description, *place)
+        });
+        let askers: Vec<_> = before.chain(routes).collect();
+        services.check(askers.iter().map(|(name, description, place)| Asker {
             name,
             needs: description.needs(),
             place,
@@ -272,6 +280,36 @@ impl Router {
     /// Adds middleware at a place, inside of what was added there before. That of a scope stands around that of the scopes and routes in it.
     pub fn add_middleware(&mut self, place: Place, middleware: impl Middleware) {
         self.settings(place).middleware.push(Box::new(middleware));
+    }
+
+    /// Adds middleware before routing, inside of what was added there before. It sees every request
+    /// before its route is looked for, and may change its method, its URI and its extensions; the
+    /// route is that of the changed request. It may also respond by itself.
+    ///
+    /// Its errors and panics become responses by the error mapper of the whole router. A request
+    /// has no route there and no path arguments, and its body no limit yet. Its
+    /// [`OriginalUri`](crate::OriginalUri) is in the extensions.
+    ///
+    /// ```
+    /// use http::{Method, Request, Uri};
+    /// use volga_core::{HandlerEndpoint, HttpBody, RequestParts, Router, TapRequest};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let mut router = Router::new();
+    /// router.add_before_routing(TapRequest::new(|parts: &mut RequestParts| {
+    ///     if parts.uri.path() == "/old" {
+    ///         parts.uri = Uri::from_static("/new");
+    ///     }
+    /// }));
+    /// router.map(Method::GET, "/new", HandlerEndpoint::new(|| "new"));
+    /// let request = Request::get("/old").body(HttpBody::empty()).unwrap();
+    /// let response = router.into_service().unwrap().respond(request).await;
+    /// assert_eq!(response.status(), 200);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn add_before_routing(&mut self, middleware: impl Middleware) {
+        self.before.push((Box::new(middleware), Location::caller()));
     }
 
     /// Sets what makes responses of errors at a place, in place of what was set there before. The nearest one counts: that of the route, of its
@@ -359,7 +397,12 @@ impl Router {
             })
             .collect();
         let misses = self.misses(&stages);
-        Ok(RouterService::new(self.tree, targets, misses, self.app))
+        let (before, settings) = (self.before, self.scopes.swap_remove(0).settings);
+        let service = RouterService::new(self.tree, targets, misses, self.app);
+        if before.is_empty() {
+            return Ok(service);
+        }
+        Ok(service.with_before(|routing| before_target(&before, settings, routing)))
     }
 
     /// The middleware of each scope, once, whatever number of routes it has; one without middleware is no stage.
@@ -390,6 +433,7 @@ impl Router {
                 .find_map(|settings| settings.body_limit)
                 .unwrap_or_default(),
             mounted: None,
+            is_before: false,
         }
     }
 
@@ -485,23 +529,6 @@ impl Router {
     }
 }
 
-/// A pattern that is known to be sound. One that is not has no requests.
-fn parsed(pattern: &str) -> Vec<Pattern> {
-    Pattern::parse(pattern).into_iter().collect()
-}
-
-/// How many path arguments an endpoint takes by position.
-fn path_args_of(endpoint: &impl Endpoint) -> usize {
-    let mut description = Description::new();
-    endpoint.describe(&mut description);
-    description.path_args()
-}
-
-/// How many segments a prefix has.
-fn depth_of(prefix: &str) -> usize {
-    Pattern::below(prefix).map_or(0, |below| below.segments().len() - 1)
-}
-
 impl RouteId {
     pub(crate) fn index(self) -> usize {
         self.0
@@ -523,24 +550,26 @@ impl fmt::Debug for Router {
     }
 }
 
-/// A function cannot take more path arguments than its pattern has.
-fn check_args(
-    method: &RouteMethod,
-    parsed: &Pattern,
-    pattern: &str,
-    taken: usize,
-) -> Result<(), RouteError> {
-    let present = parsed.names().count();
-    if present < taken {
-        let (method, pattern) = (method.clone(), pattern.to_owned());
-        return Err(RouteError::MissingArgs { method, pattern, taken, present });
+/// The middleware before routing around the endpoint that routes.
+fn before_target(
+    before: &[(Box<dyn Middleware>, &'static Location<'static>)],
+    root: Settings,
+    routing: Arc<dyn Endpoint>,
+) -> Target {
+    let mut description = Description::new();
+    // What comes after it may look at what the server puts there.
+    description.reads_extensions();
+    before.iter().for_each(|(middleware, _)| middleware.describe(&mut description));
+    let wrap = |inner, (middleware, _): &(Box<dyn Middleware>, _)| middleware.wrap(inner);
+    Target {
+        stages: [before.iter().rev().fold(routing, wrap)].into(),
+        mapper: root.mapper,
+        body_limit: root.body_limit.unwrap_or_default(),
+        needs: description.needs().clone(),
+        sees_extensions: description.are_extensions_read(),
+        mounted: None,
+        is_before: true,
     }
-    Ok(())
-}
-
-/// A prefix is a pattern that something may follow.
-fn check_prefix(prefix: &str) -> Result<(), RouteError> {
-    Pattern::parse(prefix)?.check_prefix()
 }
 
 #[cfg(test)]

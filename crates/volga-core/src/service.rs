@@ -17,7 +17,8 @@ use tower_service::Service;
 
 use crate::{
     AppContext, BodyLimit, BoxError, BoxFuture, Description, Endpoint, Error, HttpBody,
-    HttpRequest, HttpResponse, IntoResponse, MapError, Needs, RequestParts, RouteId, RouteMethod,
+    HttpRequest, HttpResponse, IntoResponse, MapError, Needs, OriginalUri, RequestParts, RouteId,
+    RouteMethod,
     catch_panic::CatchPanic,
     request::PathArgs,
     request_context::{RequestContext, RequestLife},
@@ -29,10 +30,12 @@ use crate::{
 /// Answers requests by the routes of a [`Router`](crate::Router). Clones share them.
 #[derive(Clone)]
 pub struct RouterService {
-    shared: Arc<Shared>,
+    routes: Arc<Routes>,
+    /// What stands before routing, if anything does.
+    before: Option<Arc<Target>>,
 }
 
-struct Shared {
+struct Routes {
     tree: Tree<RouteId>,
     /// By the number of the route.
     targets: Vec<Target>,
@@ -52,6 +55,8 @@ pub(crate) struct Target {
     pub(crate) sees_extensions: bool,
     /// That of a mounted service, whose prefix has so many segments.
     pub(crate) mounted: Option<usize>,
+    /// It stands before routing.
+    pub(crate) is_before: bool,
 }
 
 /// Where requests without a route go, by the paths of routes and the prefixes of scopes.
@@ -107,7 +112,16 @@ impl RouterService {
         app: AppContext,
     ) -> Self {
         misses.tree.compact();
-        Self { shared: Arc::new(Shared { tree, targets, misses, app: Arc::new(app) }) }
+        Self {
+            routes: Arc::new(Routes { tree, targets, misses, app: Arc::new(app) }),
+            before: None,
+        }
+    }
+
+    /// Puts something before routing: `target` makes it of the endpoint that routes.
+    pub(crate) fn with_before(mut self, target: impl FnOnce(Arc<dyn Endpoint>) -> Target) -> Self {
+        self.before = Some(Arc::new(target(Arc::new(Routing(Arc::clone(&self.routes))))));
+        self
     }
 
     /// Answers a request. Where no route is for it, the status is
@@ -150,72 +164,144 @@ impl RouterService {
         body: HttpBody,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
-        let is_head = head.method == Method::HEAD;
-        let mut spans = Spans::default();
-        let (target, args, why) =
-            match self.shared.tree.find(&head.method, head.uri.path(), &mut spans) {
-                Found::Route(route) => {
-                    let args = PathArgs::new(&route.info, spans);
-                    let target = self.shared.targets.get(route.target.index());
-                    match target.and_then(|target| self.claimed(target.mounted?, &head)) {
-                        None => (target, args, None),
-                        Some((miss, args, why)) => (Some(miss), args, Some(why)),
-                    }
-                }
-                found => {
-                    let (miss, args) = self.shared.misses.find(head.uri.path());
-                    (miss.map(|miss| &miss.target), args, Some(Why::of(found, &head)))
-                }
-            };
-        let mut parts = RequestParts::new(head, args, &body);
-        let mut life = None;
-        if let Some(Target { stages, mapper, body_limit, needs, sees_extensions, .. }) = target {
-            if *sees_extensions {
-                extend(&mut parts.extensions);
-            }
-            *parts.context_mut() = RequestContext::new(&self.shared.app);
-            life = Some(RequestLife::begin(needs, &mut parts)).filter(RequestLife::is_needed);
-            let carried = parts.carried_mut();
-            carried.way = Way::begun(stages);
-            carried.body_limit = *body_limit;
-            parts.set_mapper(mapper.clone());
+        let context = RequestContext::new(&self.routes.app);
+        match &self.before {
+            None => self.routes.answer(head, body, context, extend),
+            Some(before) => before.answer(head, body, context, extend),
         }
-        let body = parts.body_limit().bind(body);
-        if let Some(why) = why {
-            parts.extensions.insert(why);
-        }
-        let responder = parts.responder();
-        // Handlers catch their own panics; this is for middleware.
-        let answer = match target.and_then(|target| target.stages.first()) {
-            Some(stage) => stage.call(parts, body),
-            None => lost(Arc::clone(&responder)),
-        };
-        let step = Step::Way(CatchPanic::new(answer));
-        ResponseFuture { step, responder, is_head, life }
-    }
-
-    /// Where a request goes that a service, mounted at a prefix of so many segments, would get if
-    /// there were not a scope with a longer prefix around the path, or a route with its own fallback.
-    #[cold]
-    fn claimed(&self, mounted: usize, head: &request::Parts) -> Option<(&Target, PathArgs, Why)> {
-        let path = head.uri.path();
-        let (miss, args) = self.shared.misses.find(path);
-        let miss = miss.filter(|miss| miss.depth > mounted)?;
-        let found = match self.shared.tree.methods_of(path) {
-            methods if methods.is_empty() => Found::<RouteId>::Nothing,
-            methods => Found::OtherMethods(methods),
-        };
-        Some((&miss.target, args, Why::of(found, head)))
     }
 
     /// The route that a request with this method and path would take, if there is one.
     #[must_use]
     pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Option<RouteMatch<'a>> {
         let mut spans = Spans::default();
-        match self.shared.tree.find(method, path, &mut spans) {
+        match self.routes.tree.find(method, path, &mut spans) {
             Found::Route(route) => Some(RouteMatch { info: &route.info, spans, path }),
             Found::OtherMethods(_) | Found::Malformed | Found::Nothing => None,
         }
+    }
+}
+
+impl Routes {
+    /// Finds the route of a request, and answers by it.
+    fn answer(
+        &self,
+        head: request::Parts,
+        body: HttpBody,
+        context: RequestContext,
+        extend: impl FnOnce(&mut Extensions),
+    ) -> ResponseFuture {
+        let mut spans = Spans::default();
+        let (target, args, why) = match self.tree.find(&head.method, head.uri.path(), &mut spans) {
+            Found::Route(route) => {
+                let args = PathArgs::new(&route.info, spans);
+                let target = self.targets.get(route.target.index());
+                match target.and_then(|target| self.claimed(target.mounted?, &head)) {
+                    None => (target, args, None),
+                    Some((miss, args, why)) => (Some(miss), args, Some(why)),
+                }
+            }
+            found => {
+                let (miss, args) = self.misses.find(head.uri.path());
+                (miss.map(|miss| &miss.target), args, Some(Why::of(found, &head)))
+            }
+        };
+        let parts = RequestParts::new(head, args, &body);
+        match target {
+            Some(target) => target.send(parts, body, context, why, extend),
+            None => ResponseFuture::lost(parts),
+        }
+    }
+
+    /// Where a request goes that a service, mounted at a prefix of so many segments, would get if
+    /// there were not a scope with a longer prefix around the path, or a route with its own
+    /// fallback.
+    #[cold]
+    fn claimed(&self, mounted: usize, head: &request::Parts) -> Option<(&Target, PathArgs, Why)> {
+        let path = head.uri.path();
+        let (miss, args) = self.misses.find(path);
+        let miss = miss.filter(|miss| miss.depth > mounted)?;
+        let found = match self.tree.methods_of(path) {
+            methods if methods.is_empty() => Found::<RouteId>::Nothing,
+            methods => Found::OtherMethods(methods),
+        };
+        Some((&miss.target, args, Why::of(found, head)))
+    }
+}
+
+impl Target {
+    /// Answers a request before it is known where it goes.
+    fn answer(
+        &self,
+        mut head: request::Parts,
+        body: HttpBody,
+        context: RequestContext,
+        extend: impl FnOnce(&mut Extensions),
+    ) -> ResponseFuture {
+        if head.extensions.get::<OriginalUri>().is_none() {
+            let original = OriginalUri(head.uri.clone());
+            head.extensions.insert(original);
+        }
+        let parts = RequestParts::new(head, PathArgs::default(), &body);
+        self.send(parts, body, context, None, extend)
+    }
+
+    /// Sends a request on its way.
+    #[inline]
+    fn send(
+        &self,
+        mut parts: RequestParts,
+        body: HttpBody,
+        context: RequestContext,
+        why: Option<Why>,
+        extend: impl FnOnce(&mut Extensions),
+    ) -> ResponseFuture {
+        let is_head = parts.method == Method::HEAD;
+        if self.sees_extensions {
+            extend(&mut parts.extensions);
+        }
+        *parts.context_mut() = context;
+        let life = RequestLife::begin(&self.needs, &mut parts);
+        let life = Some(life).filter(RequestLife::is_needed);
+        let carried = parts.carried_mut();
+        carried.way = Way::begun(&self.stages);
+        carried.body_limit = self.body_limit;
+        parts.set_mapper(self.mapper.clone());
+        // Before routing, nobody knows how long the body may be.
+        let body = if self.is_before { body } else { parts.body_limit().bind(body) };
+        if let Some(why) = why {
+            parts.extensions.insert(why);
+        }
+        let responder = parts.responder();
+        // Handlers catch their own panics; this is for middleware.
+        let answer = CatchPanic::call(|| match self.stages.first() {
+            Some(stage) => stage.call(parts, body),
+            None => lost(Arc::clone(&responder)),
+        });
+        let step = match answer {
+            Ok(answer) => Step::Way(CatchPanic::new(answer)),
+            Err(panic) => Step::panic(&responder, panic),
+        };
+        ResponseFuture { step, responder, is_head, life }
+    }
+}
+
+/// Finds the route of a request, whatever was done to it before.
+struct Routing(Arc<Routes>);
+
+impl Endpoint for Routing {
+    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let context = match parts.context() {
+            context if context.app().is_some() => context.clone(),
+            // A layer has made a request of its own.
+            _ => RequestContext::new(&self.0.app),
+        };
+        // What the server knows was put there before.
+        let response = self.0.answer(parts.into_head(), body, context, |_| {});
+        Box::pin(async move {
+            let Ok(response) = response.await;
+            response
+        })
     }
 }
 
@@ -290,6 +376,22 @@ enum Step {
     Done,
 }
 
+impl Step {
+    fn panic(responder: &Arc<Responder>, panic: Error) -> Self {
+        let responder = Arc::clone(responder);
+        Self::Panic(Box::pin(async move { responder.respond_to(panic).await }))
+    }
+}
+
+impl ResponseFuture {
+    /// Of a request that goes nowhere.
+    fn lost(parts: RequestParts) -> Self {
+        let (responder, is_head) = (parts.responder(), parts.method == Method::HEAD);
+        let step = Step::Way(CatchPanic::new(lost(Arc::clone(&responder))));
+        Self { step, responder, is_head, life: None }
+    }
+}
+
 impl Future for ResponseFuture {
     type Output = Result<HttpResponse, Infallible>;
 
@@ -298,11 +400,7 @@ impl Future for ResponseFuture {
             match &mut self.step {
                 Step::Way(answer) => match ready!(Pin::new(answer).poll(cx)) {
                     Ok(response) => break response,
-                    Err(panic) => {
-                        let responder = Arc::clone(&self.responder);
-                        let response = async move { responder.respond_to(panic).await };
-                        self.step = Step::Panic(Box::pin(response));
-                    }
+                    Err(panic) => self.step = Step::panic(&self.responder, panic),
                 },
                 Step::Panic(response) => break ready!(response.as_mut().poll(cx)),
                 Step::Done => panic!("a future was polled after its end"),
@@ -328,7 +426,7 @@ impl fmt::Debug for ResponseFuture {
 
 impl fmt::Debug for RouterService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RouterService").field("routes", &self.shared.tree.routes()).finish()
+        f.debug_struct("RouterService").field("routes", &self.routes.tree.routes()).finish()
     }
 }
 
@@ -435,150 +533,4 @@ fn without_body(response: HttpResponse) -> HttpResponse {
 }
 
 #[cfg(test)]
-mod tests {
-    use http_body_util::BodyExt;
-
-    use super::*;
-    use crate::{
-        Extension, Filter, FromRequestParts, HandlerEndpoint, Place, Router, ScopeId, TapRequest,
-        Text,
-    };
-
-    async fn ask(service: &RouterService, method: Method, path: &str) -> HttpResponse {
-        let request = Request::builder().method(method).uri(path).body(HttpBody::empty()).unwrap();
-        service.respond(request).await
-    }
-
-    fn service() -> RouterService {
-        let mut router = Router::new();
-        router.map(Method::GET, "/a", HandlerEndpoint::new(|| "text"));
-        router.map(Method::POST, "/a", HandlerEndpoint::new(|| StatusCode::CREATED));
-        router.map(Method::OPTIONS, "/own", HandlerEndpoint::new(|| "own"));
-        router.map(Method::GET, "/own/{x}", HandlerEndpoint::new(|| ""));
-        router.into_service().unwrap()
-    }
-
-    #[tokio::test]
-    async fn unknown_paths_and_methods_are_told_apart() {
-        let service = service();
-        assert_eq!(ask(&service, Method::GET, "/b").await.status(), 404);
-        assert_eq!(ask(&service, Method::GET, "/b%").await.status(), 400);
-        let response = ask(&service, Method::PUT, "/a").await;
-        assert_eq!(response.status(), 405);
-        assert_eq!(response.headers()["allow"], "GET, HEAD, POST");
-    }
-
-    #[tokio::test]
-    async fn options_is_answered_for_known_paths_unless_it_is_mapped() {
-        let service = service();
-        let response = ask(&service, Method::OPTIONS, "/a").await;
-        assert_eq!(response.status(), 204);
-        assert_eq!(response.headers()["allow"], "GET, HEAD, POST");
-        assert_eq!(ask(&service, Method::OPTIONS, "/own").await.status(), 200);
-        assert_eq!(ask(&service, Method::OPTIONS, "/b").await.status(), 404);
-        assert_eq!(ask(&service, Method::OPTIONS, "*").await.status(), 204);
-    }
-
-    #[tokio::test]
-    async fn head_says_what_get_would_and_sends_no_body() {
-        let response = ask(&service(), Method::HEAD, "/a").await;
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-length"], "4");
-        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
-        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
-    }
-
-    /// Whether the server is asked what it knows, and whether the handler finds it.
-    async fn extended(router: Router, path: &str) -> (bool, bool) {
-        let service = router.into_service().unwrap();
-        let mut is_asked = false;
-        let request = Request::get(path).body(HttpBody::empty()).unwrap();
-        let response = service.call_extended(request, |extensions| {
-            is_asked = true;
-            extensions.insert("known");
-        });
-        let Ok(response) = response.await;
-        let text = response.into_body().collect().await.unwrap().to_bytes();
-        (is_asked, &*text == b"known")
-    }
-
-    #[tokio::test]
-    async fn what_the_server_knows_is_there_wherever_anything_may_look_for_it() {
-        fn map(router: &mut Router) {
-            router.map(Method::GET, "/none", HandlerEndpoint::new(|| ""));
-            router.map(Method::GET, "/{a}/head", HandlerEndpoint::new(|_: u8, _: Method| ""));
-            router.map(
-                Method::GET,
-                "/body",
-                HandlerEndpoint::new(async |_: Result<Text, Error>| ""),
-            );
-            router.map(Method::GET, "/{a}/seen", HandlerEndpoint::new(sees));
-            router.map(Method::GET, "/request", HandlerEndpoint::new(has));
-            router.map(Method::GET, "/silent", HandlerEndpoint::new(|_: Silent| ""));
-            router.map(Method::GET, "/modest", HandlerEndpoint::new(|_: Option<Modest>| ""));
-        }
-        impl crate::MayBeAbsent for Modest {
-            fn is_absent(_: &RequestParts) -> bool {
-                true
-            }
-        }
-        async fn sees(_: u8, text: Option<Extension<&'static str>>, _: Method) -> &'static str {
-            text.map_or("", |text| *text)
-        }
-        async fn has(request: HttpRequest) -> &'static str {
-            request.extensions().get().copied().unwrap_or_default()
-        }
-        /// It does not say what it reads.
-        struct Silent;
-        impl FromRequestParts for Silent {
-            async fn from_request_parts(_: &mut RequestParts) -> Result<Self, Error> {
-                Ok(Self)
-            }
-        }
-        /// It says that it reads no extensions.
-        struct Modest;
-        impl FromRequestParts for Modest {
-            fn describe(description: &mut Description) {
-                description.reads_query();
-            }
-
-            async fn from_request_parts(_: &mut RequestParts) -> Result<Self, Error> {
-                Ok(Self)
-            }
-        }
-        for (path, is_asked, is_found) in [
-            ("/silent", true, false),
-            ("/modest", false, false),
-            ("/none", false, false),
-            ("/1/head", false, false),
-            ("/body", false, false),
-            ("/1/seen", true, true),
-            ("/request", true, true),
-            ("/nowhere", true, false),
-        ] {
-            let mut router = Router::new();
-            map(&mut router);
-            assert_eq!(extended(router, path).await, (is_asked, is_found), "{path}");
-        }
-        let mut router = Router::new();
-        map(&mut router);
-        router.add_middleware(
-            Place::Scope(ScopeId::ROOT),
-            TapRequest::new(|_: &mut RequestParts| {}),
-        );
-        assert!(extended(router, "/none").await.0, "middleware may look at anything");
-        let mut router = Router::new();
-        map(&mut router);
-        router.add_middleware(Place::Scope(ScopeId::ROOT), Filter::new(|_: Method| true));
-        assert!(!extended(router, "/none").await.0, "this one says that it does not");
-    }
-
-    #[test]
-    fn the_route_of_a_request_is_told_without_asking_it() {
-        let service = service();
-        let found = service.find(&Method::HEAD, "/own/a%20b").unwrap();
-        assert_eq!(found.pattern(), "/own/{x}");
-        assert_eq!(found.raw_path_args().collect::<Vec<_>>(), [("x", "a%20b")]);
-        assert!(service.find(&Method::PUT, "/a").is_none());
-    }
-}
+mod tests;

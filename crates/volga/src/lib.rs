@@ -51,6 +51,7 @@
 
 mod answering;
 mod app;
+mod before_routing;
 mod client_addr;
 mod counters;
 mod ending;
@@ -104,7 +105,7 @@ pub mod di {
 
 /// What stands around handlers: functions that see the request on its way in and the response on its way out.
 pub mod middleware {
-    pub use crate::limit_streams::LimitStreams;
+    pub use crate::{before_routing::BeforeRouting, limit_streams::LimitStreams};
     pub use volga_core::{
         BoxFuture, Endpoint, EndpointService, FilterVerdict, HttpContext, Middleware, Next,
         NextCall, PartsArgs,

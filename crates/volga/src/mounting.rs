@@ -66,8 +66,8 @@ impl Group {
     /// are, and so do headers and extensions. The extensions have the
     /// [`OriginalUri`](crate::http::OriginalUri), too.
     ///
-    /// The prefix may have arguments: `/tenants/{id}/files`. They are removed as the rest of the prefix is, and
-    /// middleware around the service takes them as a handler would.
+    /// The prefix may have arguments: `/tenants/{id}/files`. They are removed as the rest of the
+    /// prefix is, and middleware around the service takes them as a handler would.
     ///
     /// # What becomes of its responses
     ///
@@ -87,13 +87,14 @@ impl Group {
     /// - Groups below the prefix: what lies below their own prefix is theirs.
     ///
     /// Middleware and filters of the app, of its groups and of the [`Route`] that this gives run
-    /// around the service. Do not protect a part of a service by a group below its prefix: a service
-    /// may take two different paths for one, as `ServeDir` does with `/a/./b` and `/a/b`. Filter at
-    /// the service itself.
+    /// around the service. Do not protect a part of a service by a group below its prefix: a
+    /// service may take two different paths for one, as `ServeDir` does with `/a/./b` and `/a/b`.
+    /// Filter at the service itself.
     ///
     /// Request bodies are [limited](Self::with_body_limit) as those of handlers are.
     ///
-    /// A service for requests of another body type is mounted with tower's `ServiceExt::map_request`.
+    /// A service for requests of another body type is mounted with tower's
+    /// `ServiceExt::map_request`.
     #[track_caller]
     pub fn map_service<S, B>(&mut self, prefix: &str, service: S) -> Route<'_>
     where

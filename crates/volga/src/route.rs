@@ -51,7 +51,7 @@ impl<'a> Route<'a> {
     /// use volga::{App, Json, Query, http::StatusCode};
     ///
     /// let mut app = App::new();
-    /// let route = app.map_get("/half/{n}", async |n: u32, _: Query<Vec<(String, String)>>| Json(n / 2));
+    /// let route = app.map_get("/{n}", async |n: u32, _: Query<Vec<(String, u8)>>| Json(n / 2));
     /// let description = route.description();
     /// assert!(description.is_query_read() && description.body().is_none());
     /// assert_eq!(description.path_args(), 1);

@@ -23,8 +23,8 @@ use crate::{
 
 /// What makes a new endpoint of the one that it wraps. Every request goes through it, those without a route included.
 pub trait Middleware: Send + Sync + 'static {
-    /// Says what it reads, which services it uses and what it may respond by itself. Middleware that
-    /// does not say it may do anything.
+    /// Says what it reads, which services it uses and what it may respond by itself. Middleware
+    /// that does not say it may do anything.
     fn describe(&self, description: &mut Description) {
         description.reads_anything().responds_anything();
     }

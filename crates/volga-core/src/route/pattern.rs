@@ -23,8 +23,8 @@ pub(crate) enum Segment {
     Arg(Box<str>, Option<Constraint>),
     /// `{*name}`, the last one: matches one or more segments, of which the first is not empty.
     Rest(Box<str>),
-    /// The last one, written `{*}` and made by [`Pattern::below`] alone: matches one or more segments,
-    /// empty ones too, and is no argument.
+    /// The last one, written `{*}` and made by [`Pattern::below`] alone: matches one or more
+    /// segments, empty ones too, and is no argument.
     Below,
 }
 
@@ -65,8 +65,8 @@ impl Pattern {
 
     /// The pattern of everything below a prefix, which is a pattern itself.
     ///
-    /// Unlike `{*name}` it matches a path such as `/prefix//x`: a service may take that for `/prefix/x`,
-    /// so both must go the same way.
+    /// Unlike `{*name}` it matches a path such as `/prefix//x`: a service may take that for
+    /// `/prefix/x`, so both must go the same way.
     pub(crate) fn below(prefix: &str) -> Result<Self, RouteError> {
         let prefix = without_trailing_slash(prefix);
         let mut pattern = match prefix {

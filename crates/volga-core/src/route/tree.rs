@@ -40,6 +40,8 @@ struct Node<T> {
     rest: Vec<Route<T>>,
     /// The same, also where the first of those segments is empty. Tried after `rest`.
     below: Vec<Route<T>>,
+    /// Whether `rest` or `below` has routes. It is asked at every argument.
+    goes_on: bool,
 }
 
 struct ArgEdge {
@@ -115,6 +117,7 @@ impl<T> Tree<T> {
             }
         }
         let node = &mut self.nodes[node];
+        node.goes_on |= !matches!(end, End::Here);
         let routes = match end {
             End::Here => &mut node.routes,
             End::Rest => &mut node.rest,
@@ -382,6 +385,7 @@ impl<T> Node<T> {
             routes: Vec::new(),
             rest: Vec::new(),
             below: Vec::new(),
+            goes_on: false,
         }
     }
 }

@@ -152,8 +152,8 @@ fn responses_say_their_status_and_their_media_types() {
     )]);
 }
 
-/// Checks what is said by an argument: the path arguments, and whether it reads the path, the query,
-/// any headers, the extensions and the body.
+/// Checks what is said by an argument: the path arguments, and whether it reads the path, the
+/// query, any headers, the extensions and the body.
 #[track_caller]
 fn check_reads<T: FromRequest<Via>, Via>(path_args: usize, reads: [bool; 5]) {
     let mut description = Description::new();
@@ -193,4 +193,17 @@ fn arguments_say_what_they_read() {
     check_reads::<volga::HttpRequest, _>(0, [true; 5]);
     // It has no body to read, as the last argument, either.
     check_reads::<Silent, _>(0, [true, true, true, true, false]);
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_the_error_of_a_body_gets_it_before_the_body_is_read() {
+    let service = service(|app| {
+        app.with_body_limit(4);
+        app.map_post("/", async |body: Result<volga::HttpBody, Error>| match body {
+            Ok(_) => ok!("a body"),
+            Err(error) => ok!("{}", error.status().as_u16()),
+        });
+    });
+    assert_eq!(send(&service, "POST /", &[], "1234").await.body, "a body");
+    assert_eq!(send(&service, "POST /", &[], "12345").await.body, "413");
 }

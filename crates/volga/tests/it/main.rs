@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
 mod answers;
+mod before_routing;
 mod body;
 #[cfg(unix)]
 mod child;

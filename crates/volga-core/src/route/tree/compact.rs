@@ -42,7 +42,7 @@ impl<T> Tree<T> {
                     places.push(([&*slash, segment].concat(), *child));
                 }
             }
-            if !node.args.is_empty() || !node.rest.is_empty() || !node.below.is_empty() {
+            if !node.args.is_empty() || node.goes_on {
                 texts.push((slash, Stop::Args(number)));
             }
             // A path that ends before all of these segments asks no step.
@@ -124,14 +124,13 @@ impl<'t, 'p, T> Walk<'t, 'p, T> {
             }
             let (segment, after) = rest.split_at(plain(rest, self.last_word));
             let start = self.search.path.len() - rest.len();
-            let end = start + segment.len();
             let node = &self.nodes[node as usize];
             if segment.is_empty() {
-                return self.below(node, rest, start, depth);
+                return if node.goes_on { self.below(node, rest, start, depth) } else { None };
             }
+            let end = start + segment.len();
             if let [edge] = &*node.args
-                && node.rest.is_empty()
-                && node.below.is_empty()
+                && !node.goes_on
             {
                 // The usual case goes on without a stack frame.
                 if !edge.accepts(segment) {
@@ -150,8 +149,8 @@ impl<'t, 'p, T> Walk<'t, 'p, T> {
                     return Some(found);
                 }
             }
-            if node.rest.is_empty() || has_percent(rest) {
-                return self.below(node, rest, start, depth);
+            if !node.goes_on || has_percent(rest) {
+                return None;
             }
             let Some(found) = self.search.route_of(&node.rest) else {
                 return self.below(node, rest, start, depth);
