@@ -189,7 +189,7 @@ pub(crate) const REQUESTS_PER_TURN: usize = 64;
 
 /// How many frames one turn of an HTTP/2 connection reads. The smallest have nine bytes, so without
 /// this bound a client that floods the server would make the others on the thread wait for long.
-pub(crate) const TURN_FRAMES: usize = 256;
+pub(crate) const TURN_FRAMES: usize = 64;
 
 /// How many bytes one turn of an HTTP/2 connection reads, about.
 pub(crate) const TURN_READ_BYTES: usize = 128 * 1024;
@@ -199,7 +199,7 @@ pub(crate) const TURN_REQUESTS: usize = 32;
 
 /// For how many turns of an HTTP/2 connection a request waits while the client has sent more than one
 /// turn reads.
-pub(crate) const DEFERRED_TURNS: usize = 8;
+pub(crate) const DEFERRED_TURNS: usize = 32;
 
 /// How many bytes are discarded of what a client still sends that was refused with GOAWAY. Who floods
 /// the server sends more, and reading all of that would be what it wants.

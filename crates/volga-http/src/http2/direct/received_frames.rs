@@ -439,7 +439,7 @@ mod tests {
         let streams = (1..).step_by(2).take(RESETS_AT_ONCE + 1);
         let mut client = Client::new();
         streams.clone().for_each(|stream| client.windows.open(stream));
-        let unknown = reset(9_999).repeat(3 * RESETS_AT_ONCE);
+        let unknown = reset(9_999).repeat(TURN_FRAMES - RESETS_AT_ONCE - 1);
         let resets: Vec<u8> = streams.flat_map(reset).collect();
         let sent = [&[0; PREFACE_BYTES][..], &unknown, &resets].concat();
         assert_eq!(sent.len() - client.send(&sent), reset(1).len());
