@@ -1,8 +1,8 @@
-//! A hub beside `tokio::sync::broadcast`: what a delivery costs, to subscriptions as they are and through the response body; and what publishing costs with
-//! few and with many topics.
+//! A hub beside `tokio::sync::broadcast`: what a delivery costs, to subscriptions as they are and
+//! through the response body; and what publishing costs with few and with many topics.
 //!
-//! A program of its own: rounds of the two are interleaved on one thread, and the medians compared. Each subscriber is polled by hand with a waker
-//! of its own, as by a task.
+//! A program of its own: rounds of the two are interleaved on one thread, and the medians compared.
+//! Each subscriber is polled by hand with a waker of its own, as by a task.
 
 use std::{
     hint::black_box,
@@ -243,7 +243,8 @@ fn resuming() -> Duration {
 }
 
 fn main() {
-    // For the timers of bodies. Not inside of `block_on`, where tokio would make a subscriber pause after 128 messages.
+    // For the timers of bodies. Not inside of `block_on`, where tokio would make a subscriber pause
+    // after 128 messages.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("a runtime");
     let _entered = runtime.enter();

@@ -1,7 +1,9 @@
-//! Any bytes after the preface of an HTTP/2 connection: nothing panics, the connection ends when the client has closed, and nothing of it lives on.
+//! Any bytes after the preface of an HTTP/2 connection: nothing panics, the connection ends when
+//! the client has closed, and nothing of it lives on.
 //!
-//! The service reads each body and gives it back, marked as long-lived or not, so that both ways out are taken. The first byte chooses how wide the transport is, and its last
-//! bit whether the data of long-lived bodies is written directly or through `h2`.
+//! The service reads each body and gives it back, marked as long-lived or not, so that both ways
+//! out are taken. The first byte chooses how wide the transport is, and its last bit whether the
+//! data of long-lived bodies is written directly or through `h2`.
 
 #![no_main]
 

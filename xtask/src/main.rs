@@ -1,7 +1,8 @@
 //! The project's own checks and tools: `cargo xtask` prints what there is.
 //!
-//! `ci` is a table of steps (see `ci`), each a command of its own. What decides is pure and tested on small broken
-//! fixtures (`deps`, `tidy`, `smoke::metadata`); what acts is a thin shell around `cargo`, `git` and `node` (`tools`).
+//! `ci` is a table of steps (see `ci`), each a command of its own. What decides is pure and tested
+//! on small broken fixtures (`deps`, `tidy`, `smoke::metadata`); what acts is a thin shell around
+//! `cargo`, `git` and `node` (`tools`).
 
 mod api;
 mod args;

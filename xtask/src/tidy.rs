@@ -1,7 +1,8 @@
-//! What a compiler does not check: file sizes, module docs, reasons, examples and guide pages that belong together.
+//! What a compiler does not check: file sizes, module docs, reasons, examples and guide pages that
+//! belong together.
 //!
-//! Each rule is a pure function of paths and texts; `run` only feeds them the repository's files. Links are in `links`,
-//! dependencies that a reader could copy are in `unpublished`.
+//! Each rule is a pure function of paths and texts; `run` only feeds them the repository's files.
+//! Links are in `links`, dependencies that a reader could copy are in `unpublished`.
 
 mod links;
 mod unpublished;

@@ -1,8 +1,11 @@
-//! The laboratory: runs servers one after another under the same load, and says what each costs. `README.md` of `bench/` says how to read it.
+//! The laboratory: runs servers one after another under the same load, and says what each costs.
+//! `README.md` of `bench/` says how to read it.
 //!
-//! What is pure: `wire` (bytes to events), `deliveries` (is each message there, once, in order), `stats`, `figure`, `results`, `table`, `chart`, `layers`, `args`.
-//! What acts: `server` and `launch` (processes), `streams`, `http2`, `publisher` and `floods` (load), `meter` (`/proc`), `windows`, and `rows`, which put them
-//! together; `rounds` and `profile` run the rows.
+//! The pure modules are `wire` (bytes to events), `deliveries` (is each message there, once, in
+//! order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`. The others act:
+//! `server` and `launch` start processes; `streams`, `http2`, `publisher` and `floods` make load;
+//! `meter` reads `/proc`; `windows` and `rows` put these together; `rounds` and `profile` run the
+//! rows.
 
 mod args;
 mod chart;

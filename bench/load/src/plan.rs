@@ -6,7 +6,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
-    /// How long each window of work lasts, at every server: the fast do more in it, and the slow hold nobody up.
+    /// How long each window of work lasts, at every server: the fast do more in it, and the slow
+    /// hold nobody up.
     pub(crate) window: Duration,
     /// Streams of the fan-out, one message at a time.
     pub(crate) fan_out: usize,

@@ -19,11 +19,13 @@ use crate::{
     server::Server,
 };
 
-/// The rows whose profile is told unless others are asked for: the streams, and the plainest request.
+/// The rows whose profile is told unless others are asked for: the streams, and the plainest
+/// request.
 const ROWS: &[&str] =
     &["fan-out", "burst", "firehose", "plaintext", "fan-out-http2", "firehose-http2"];
 
-/// Profiles our server in each row, and prints what it finds. All of it together is kept in the results.
+/// Profiles our server in each row, and prints what it finds. All of it together is kept in the
+/// results.
 pub(crate) fn run(
     args: &Args,
     command: &str,
@@ -77,7 +79,8 @@ struct Record {
 
 impl Record {
     fn of(server: u32, file: PathBuf) -> Result<Self, Failure> {
-        // Virtual machines often count no cycles, so it is the clock that samples; and not at a frequency at which something else may happen.
+        // Virtual machines often count no cycles, so it is the clock that samples; and not at a
+        // frequency at which something else may happen.
         let perf = Command::new("perf")
             .args(["record", "--quiet", "--event", "cpu-clock", "--freq", "3989"])
             .args(["--pid", &server.to_string(), "--output"])

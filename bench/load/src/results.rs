@@ -46,8 +46,8 @@ impl ServerResult {
         self.rounds.get(round)?.as_ref().ok()?.get(measure).copied()
     }
 
-    /// This server's figures divided by another's: the median of the ratios within each round, so that what slows a whole round down is not in
-    /// it.
+    /// This server's figures divided by another's: the median of the ratios within each round, so
+    /// that what slows a whole round down is not in it.
     pub(crate) fn ratio_to(&self, other: &Self, index: usize, measure: Measure) -> Option<f64> {
         let ratios: Vec<f64> = (0..self.rounds.len())
             .filter_map(|round| {

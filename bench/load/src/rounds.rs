@@ -1,5 +1,5 @@
-//! Who runs what, and in which order: row by row, and in each round every server once, within seconds of each other, so that what slows the machine
-//! down for a while slows all of them.
+//! Who runs what, and in which order: row by row, and in each round every server once, within
+//! seconds of each other, so that what slows the machine down for a while slows all of them.
 
 use crate::{
     args::Args,
@@ -11,7 +11,8 @@ use crate::{
     server::Server,
 };
 
-/// The servers that were asked for and that this machine has, and those that it lacks, with what is missing.
+/// The servers that were asked for and that this machine has, and those that it lacks, with what is
+/// missing.
 pub(crate) fn servers(
     args: &Args,
     places: &Places,
@@ -40,8 +41,9 @@ pub(crate) fn rows(args: &Args) -> Vec<&'static Row> {
 
 /// Runs all rounds of one row. A server that fails is not asked again.
 ///
-/// The limit and our server stand side by side, and next to them the peer of most ratios. Every other round goes the other way round, so that nobody is always
-/// first after a pause, or always follows the slowest.
+/// The limit and our server stand side by side, and next to them the peer of most ratios. Every
+/// other round goes the other way round, so that nobody is always first after a pause, or always
+/// follows the slowest.
 pub(crate) fn run(
     row: &Row,
     plan: &Plan,
@@ -73,7 +75,8 @@ pub(crate) fn run(
     result
 }
 
-/// Whether our server and the limit did all of it. What befalls a peer is in the table, and no fault of the run.
+/// Whether our server and the limit did all of it. What befalls a peer is in the table, and no
+/// fault of the run.
 pub(crate) fn check(results: &[(&Row, RowResult)]) -> Result<(), Failure> {
     let failures: Vec<String> = results
         .iter()

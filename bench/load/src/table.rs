@@ -10,7 +10,8 @@ use crate::{
     rows::{Better, Line, Measure, Row},
 };
 
-/// The table of one row, of the rounds of all runs, and under it where our server stands in each run.
+/// The table of one row, of the rounds of all runs, and under it where our server stands in each
+/// run.
 pub(crate) fn of(row: &Row, plan: &Plan, runs: &[RowResult]) -> String {
     let result = &RowResult::of_all(runs);
     let mut lines = vec![header(row)];
@@ -123,7 +124,8 @@ pub(crate) fn pass_lines(rows: &[(&Row, Vec<RowResult>)]) -> String {
     format!("lines     {held} of {count} pass lines hold{in_each}\n{}", missed.concat())
 }
 
-/// Columns as wide as their widest cell. The last cell of a short line may be wider than its column.
+/// Columns as wide as their widest cell. The last cell of a short line may be wider than its
+/// column.
 fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)

@@ -17,11 +17,13 @@ use crate::{Description, Error, FromRequestParts, RequestParts};
 ///
 /// It fires once, at the first of these:
 ///
-/// - The client left, or reset this stream of its HTTP/2 connection, before the handler gave its response.
+/// - The client left, or reset this stream of its HTTP/2 connection, before the handler gave its
+///   response.
 /// - The response's body was dropped: it was sent to its end, or the client left before that.
 ///
-/// A handler whose client left is dropped at its next `.await`, so code after that sees no token. The token is for what lives on: a task that
-/// the handler spawned, a [`detached`](crate::detached) handler, a stream, blocking work. Clones are the same token.
+/// A handler whose client left is dropped at its next `.await`, so code after that sees no token.
+/// The token is for what lives on: a task that the handler spawned, a [`detached`](crate::detached)
+/// handler, a stream, blocking work. Clones are the same token.
 ///
 /// ```
 /// use volga_core::{CancellationToken, HandlerEndpoint};
@@ -42,7 +44,8 @@ use crate::{Description, Error, FromRequestParts, RequestParts};
 pub struct CancellationToken(Arc<Signal>);
 
 impl CancellationToken {
-    /// A token of one's own, and the guard that fires it when it is dropped: to test what takes a token.
+    /// A token of one's own, and the guard that fires it when it is dropped: to test what takes a
+    /// token.
     ///
     /// ```
     /// use volga_core::CancellationToken;
@@ -78,8 +81,8 @@ impl CancellationToken {
 
     /// Has this done when it fires; at once when it has. What was given first is done first.
     ///
-    /// It runs where the request ends, between other work of the server: let it be short, and spawn what waits. A panic in it ends
-    /// it alone.
+    /// It runs where the request ends, between other work of the server: let it be short, and spawn
+    /// what waits. A panic in it ends it alone.
     ///
     /// ```
     /// use volga_core::CancellationToken;
@@ -167,7 +170,8 @@ impl Signal {
 }
 
 fn run(hook: Hook) {
-    // It runs in a destructor, perhaps of a panicking handler, where a second panic would end the process. The panic hook has told of it.
+    // It runs in a destructor, perhaps of a panicking handler, where a second panic would end the
+    // process. The panic hook has told of it.
     let _ = catch_unwind(AssertUnwindSafe(hook));
 }
 

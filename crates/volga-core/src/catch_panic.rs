@@ -13,7 +13,8 @@ use pin_project_lite::pin_project;
 use crate::Error;
 
 pin_project! {
-    /// A future whose panic is its result. It must not be polled again after one, and is not: it is ready then.
+    /// A future whose panic is its result. It must not be polled again after one, and is not: it is
+    /// ready then.
     pub(crate) struct CatchPanic<F> {
         #[pin]
         future: F,

@@ -20,9 +20,11 @@ use crate::{
 
 /// Lets a handler finish although its client left.
 ///
-/// A handler is dropped at its next `.await` when its client leaves; what it was in the middle of stays half-done. A detached one runs in a task of its own
-/// from when its arguments are made until it has given its response. Its [`CancellationToken`](crate::CancellationToken) still tells that the client left, and its scoped services live until
-/// it is done. A response that nobody waits for is dropped, and with it a stream that is its body.
+/// A handler is dropped at its next `.await` when its client leaves; what it was in the middle of
+/// stays half-done. A detached one runs in a task of its own from when its arguments are made until
+/// it has given its response. Its [`CancellationToken`](crate::CancellationToken) still tells that
+/// the client left, and its scoped services live until it is done. A response that nobody waits for
+/// is dropped, and with it a stream that is its body.
 ///
 /// ```
 /// use volga_core::{HandlerEndpoint, detached};
@@ -40,7 +42,8 @@ use crate::{
 ///
 /// # Panics
 ///
-/// A panic of the handler is one of the request that waits for it. Where none waits any more, it is one of the task.
+/// A panic of the handler is one of the request that waits for it. Where none waits any more, it is
+/// one of the task.
 pub fn detached<H, Args, Kind>(handler: H) -> Detached<H, Kind>
 where
     H: Handler<Args, Output: HandlerOutput<Kind>>,
@@ -84,7 +87,8 @@ where
     }
 }
 
-/// The arguments of a detached handler, and what its request carries: that lives until the handler is done.
+/// The arguments of a detached handler, and what its request carries: that lives until the handler
+/// is done.
 #[derive(Debug)]
 pub struct DetachedArgs<Args> {
     args: Args,
@@ -114,7 +118,8 @@ async fn run(
     let (answer, waiting) = oneshot::channel();
     spawner.spawn(Box::pin(async move {
         let result = caught(handler).await;
-        // Before the answer: whoever gets it sees what the handler still holds, not what this task does.
+        // Before the answer: whoever gets it sees what the handler still holds, not what this task
+        // does.
         drop(context);
         if let Err(Err(panic)) = answer.send(result) {
             resume_unwind(panic);

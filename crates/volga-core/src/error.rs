@@ -18,7 +18,8 @@ use crate::{
 
 /// An error that becomes a response with a status.
 ///
-/// Like `anyhow::Error` it is not itself a [`std::error::Error`]: so any error becomes one by `?`, with the status
+/// Like `anyhow::Error` it is not itself a [`std::error::Error`]: so any error becomes one by `?`,
+/// with the status
 ///
 /// - that the [rules](crate::AppContext::with_status_rule) of the app have for it,
 /// - of its kind for an [`io::Error`]: 404 for `NotFound`, 403 for `PermissionDenied` and so on,
@@ -39,9 +40,11 @@ use crate::{
 /// assert_eq!(read().unwrap_err().status(), 404);
 /// ```
 ///
-/// An error type of your own that decides its status implements `From<MyError> for Error`, and not [`std::error::Error`].
+/// An error type of your own that decides its status implements `From<MyError> for Error`, and not
+/// [`std::error::Error`].
 ///
-/// Cloning it is cheap and makes no second error: the clone in the extensions of a response is the error that became it.
+/// Cloning it is cheap and makes no second error: the clone in the extensions of a response is the
+/// error that became it.
 #[derive(Clone)]
 pub struct Error(Arc<Parts>);
 
@@ -150,8 +153,9 @@ impl Error {
         }
     }
 
-    /// What the client is told: the [`Problem`] that this error was made of, or one of the status and the
-    /// [public message](Self::public_message). That of a server's error has the member `reference`.
+    /// What the client is told: the [`Problem`] that this error was made of, or one of the status
+    /// and the [public message](Self::public_message). That of a server's error has the member
+    /// `reference`.
     pub fn problem(&self) -> Problem {
         let problem = match &self.0.problem {
             Some(problem) => problem.clone(),
@@ -164,8 +168,8 @@ impl Error {
         }
     }
 
-    /// What client and server name this error by, where its status is the server's: 16 hexadecimal digits, random for each error. The client reads it in
-    /// the response, the server in its log.
+    /// What client and server name this error by, where its status is the server's: 16 hexadecimal
+    /// digits, random for each error. The client reads it in the response, the server in its log.
     #[must_use]
     pub fn reference(&self) -> Option<String> {
         self.status().is_server_error().then(|| self.reference_text())
@@ -210,7 +214,8 @@ impl Error {
         }
     }
 
-    /// What the client is told: the error itself when it is the client's, only the status when it is the server's.
+    /// What the client is told: the error itself when it is the client's, only the status when it
+    /// is the server's.
     #[must_use]
     pub fn public_message(&self) -> String {
         let status = self.status();
@@ -299,7 +304,8 @@ fn status_of(error: &(dyn std::error::Error + 'static), rules: &[StatusRule]) ->
     } else if let Some(error) = error.downcast_ref::<io::Error>() {
         status_of_io(error.kind())
     } else if let Some(error) = error.downcast_ref::<serde_json::Error>() {
-        // An error of category Io comes from writing or from a source that broke, not from the client's text.
+        // An error of category Io comes from writing or from a source that broke, not from the
+        // client's text.
         if error.is_io() { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST }
     } else if let Some(error) = error.downcast_ref::<ExtractError>() {
         error.status()

@@ -1,7 +1,8 @@
 //! Functions as endpoints.
 //!
-//! What a handler must be is said by three traits, each about one thing: the function ([`Handler`]), its arguments ([`HandlerArgs`]) and its result
-//! ([`HandlerOutput`]). So the compiler finds the arguments' types first, and names the one that is wrong.
+//! What a handler must be is said by three traits, each about one thing: the function
+//! ([`Handler`]), its arguments ([`HandlerArgs`]) and its result ([`HandlerOutput`]). So the
+//! compiler finds the arguments' types first, and names the one that is wrong.
 
 use std::{fmt, future::Future, future::Ready, marker::PhantomData, pin::Pin};
 
@@ -29,8 +30,9 @@ pub trait Endpoint: Send + Sync + 'static {
 
 /// A function that answers requests: async or not, with up to ten arguments.
 ///
-/// Every argument is [`FromRequestParts`]; the last may be [`FromRequest`] and so take the body. The result is [`IntoResponse`], or a future of one. The
-/// compiler finds `Args`, the tuple of the arguments.
+/// Every argument is [`FromRequestParts`]; the last may be [`FromRequest`] and so take the body.
+/// The result is [`IntoResponse`], or a future of one. The compiler finds `Args`, the tuple of the
+/// arguments.
 #[diagnostic::on_unimplemented(
     message = "this is no handler: a handler is a function or closure with up to ten arguments",
     label = "no handler",
@@ -156,7 +158,8 @@ where
         Self { handler, last: (), marker: PhantomData }
     }
 
-    /// Has this done to each response at last. An endpoint around this one could do the same, at the cost of a second future on the heap for each request.
+    /// Has this done to each response at last. An endpoint around this one could do the same, at
+    /// the cost of a second future on the heap for each request.
     pub fn finished_by<Last: Finish>(
         self,
         last: Last,
@@ -278,7 +281,8 @@ macro_rules! handlers {
             async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
                 parts.rewind_path_args();
                 $( let $arg = $arg::from_request_parts(&mut parts).await?; )*
-                // Again at each function: a layer may have made the body a longer one, by decompressing it.
+                // Again at each function: a layer may have made the body a longer one, by
+                // decompressing it.
                 let body = parts.body_limit().bind(body);
                 if let Err(error) = body.check_limit()
                     && refuses_large_body::<$last, Via>()

@@ -18,9 +18,11 @@ impl<'a> LateReporter<'a> {
         Self(responder)
     }
 
-    /// What is kept while a body goes on that may yet fail, for a response with this status; `None` when nobody is to be told of errors.
+    /// What is kept while a body goes on that may yet fail, for a response with this status; `None`
+    /// when nobody is to be told of errors.
     ///
-    /// It holds copies, and nothing of the request: else the buffer from which the request was read would stay for as long as the body.
+    /// It holds copies, and nothing of the request: else the buffer from which the request was read
+    /// would stay for as long as the body.
     #[must_use]
     pub fn keep(&self, status: StatusCode) -> Option<LateReport> {
         let reporter = self.0.reporter()?;
@@ -39,7 +41,8 @@ impl fmt::Debug for LateReporter<'_> {
 /// Tells of one error that cut a response short.
 pub struct LateReport {
     hook: ErrorHook,
-    /// The method and the path, with a blank between them: as one text they are half as large, and a stream holds this for as long as it goes on.
+    /// The method and the path, with a blank between them: as one text they are half as large, and
+    /// a stream holds this for as long as it goes on.
     request: Box<str>,
     status: StatusCode,
 }

@@ -1,8 +1,10 @@
-//! Requests, responses, routing, extractors and errors: the part of Volga that knows no socket and no server.
+//! Requests, responses, routing, extractors and errors: the part of Volga that knows no socket and
+//! no server.
 //!
-//! A [`Router`] takes a request to an [`Endpoint`]; a [`Handler`] is an ordinary function whose arguments are
-//! [extracted](FromRequestParts) from the request and whose result [becomes a response](IntoResponse). [`RouterService`] is a
-//! [`tower_service::Service`], so that any server, or a test, can call it.
+//! A [`Router`] takes a request to an [`Endpoint`]; a [`Handler`] is an ordinary function whose
+//! arguments are [extracted](FromRequestParts) from the request and whose result [becomes a
+//! response](IntoResponse). [`RouterService`] is a [`tower_service::Service`], so that any server,
+//! or a test, can call it.
 //!
 //! ```
 //! use volga_core::{HandlerEndpoint, HttpBody, Router};
@@ -18,8 +20,9 @@
 //! # }
 //! ```
 //!
-//! Modules: `body`, `request` and `response` are the values; `route` finds the endpoint (pure); `extract` makes arguments of requests, [`mod@headers`] are typed;
-//! `handler` calls functions; `router` holds what is mapped, and `service` answers by it.
+//! Modules: `body`, `request` and `response` are the values; `route` finds the endpoint (pure);
+//! `extract` makes arguments of requests, [`mod@headers`] are typed; `handler` calls functions;
+//! `router` holds what is mapped, and `service` answers by it.
 
 mod body;
 mod body_limit;

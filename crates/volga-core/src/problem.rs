@@ -7,8 +7,8 @@ use serde::{Serialize, ser::SerializeMap};
 
 use crate::{Description, Error, HttpBody, HttpResult, IntoResponse};
 
-/// What went wrong, in the form of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457): a handler may return it, or an [`Error`] be
-/// made of it.
+/// What went wrong, in the form of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457): a handler
+/// may return it, or an [`Error`] be made of it.
 ///
 /// ```
 /// use volga_core::{IntoResponse, Problem};
@@ -22,7 +22,8 @@ use crate::{Description, Error, HttpBody, HttpResult, IntoResponse};
 /// assert_eq!(response.headers()["content-type"], "application/problem+json");
 /// ```
 ///
-/// The title is the status's own unless it is set; the type is left out unless it is set, which means `about:blank`.
+/// The title is the status's own unless it is set; the type is left out unless it is set, which
+/// means `about:blank`.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a problem does nothing until it is returned"]
 pub struct Problem {
@@ -82,7 +83,8 @@ impl Problem {
         self
     }
 
-    /// Adds a member of the application's own. One named as a member that the RFC defines is left out, and so is a value that is no JSON.
+    /// Adds a member of the application's own. One named as a member that the RFC defines is left
+    /// out, and so is a value that is no JSON.
     pub fn with_extension(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -190,7 +192,8 @@ impl Problem {
 }
 
 impl Form {
-    /// The form that the client prefers by its `Accept`: text only if it rates some text above every JSON.
+    /// The form that the client prefers by its `Accept`: text only if it rates some text above
+    /// every JSON.
     pub(crate) fn preferred<'a>(accept: impl IntoIterator<Item = &'a HeaderValue>) -> Self {
         let (mut json, mut text) = (None, None);
         let fields = accept.into_iter().filter_map(|value| value.to_str().ok());

@@ -12,12 +12,13 @@ use http::{Method, StatusCode, uri::PathAndQuery};
 
 use crate::{AppContext, Error};
 
-/// An error that became a response with a status of 500 or more, for the server's log: the client sees its [`reference`](Self::reference) and nothing
-/// else of it. An error is reported once, panics included. An error that [cut](Self::is_cut) an event stream short is reported, too, unless the stream has an
-/// observer of its own.
+/// An error that became a response with a status of 500 or more, for the server's log: the client
+/// sees its [`reference`](Self::reference) and nothing else of it. An error is reported once,
+/// panics included. An error that [cut](Self::is_cut) an event stream short is reported, too,
+/// unless the stream has an observer of its own.
 ///
-/// As text it is one line: `500 GET /orders/7: payment failed: connection refused (reference 3f0c9a6e51d27b84)`. Line breaks and control characters
-/// in it are escaped.
+/// As text it is one line: `500 GET /orders/7: payment failed: connection refused (reference
+/// 3f0c9a6e51d27b84)`. Line breaks and control characters in it are escaped.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorReport<'a> {
     error: &'a Error,
@@ -44,7 +45,8 @@ impl<'a> ErrorReport<'a> {
         self.error
     }
 
-    /// What the client was given to name the error by: 16 hexadecimal digits, random for each error. One whose response was cut short was given nothing.
+    /// What the client was given to name the error by: 16 hexadecimal digits, random for each
+    /// error. One whose response was cut short was given nothing.
     #[must_use]
     pub fn reference(&self) -> String {
         self.error.reference_text()

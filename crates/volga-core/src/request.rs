@@ -22,9 +22,11 @@ use crate::{
 /// A request as an application sees it.
 pub type HttpRequest = http::Request<HttpBody>;
 
-/// Everything of a request but its body, with what the route found in the path. Dereferences to [`http::request::Parts`].
+/// Everything of a request but its body, with what the route found in the path. Dereferences to
+/// [`http::request::Parts`].
 ///
-/// It is one pointer, because it moves through every stage on the way to the handler, and from one future into the next.
+/// It is one pointer, because it moves through every stage on the way to the handler, and from one
+/// future into the next.
 pub struct RequestParts(Box<Inner>);
 
 struct Inner {
@@ -32,7 +34,8 @@ struct Inner {
     carried: Carried,
 }
 
-/// What a request has beside its head and its body. It rides in the extensions where the request is an ordinary one for a while.
+/// What a request has beside its head and its body. It rides in the extensions where the request is
+/// an ordinary one for a while.
 #[derive(Clone, Default)]
 pub(crate) struct Carried {
     pub(crate) path_args: PathArgs,
@@ -107,12 +110,14 @@ impl RequestParts {
         self.0.carried.path_args.route.as_ref().map(|route| &*route.pattern)
     }
 
-    /// The path arguments of the route, from left to right: their names, and their text as it stands in the path.
+    /// The path arguments of the route, from left to right: their names, and their text as it
+    /// stands in the path.
     pub fn raw_path_args(&self) -> impl Iterator<Item = (&str, &str)> {
         (0..self.0.carried.path_args.len()).filter_map(|index| self.raw(index))
     }
 
-    /// The path argument of this name, percent-decoded. It may hold a `/` or be `..`, since those can be encoded.
+    /// The path argument of this name, percent-decoded. It may hold a `/` or be `..`, since those
+    /// can be encoded.
     ///
     /// # Errors
     ///
@@ -124,7 +129,8 @@ impl RequestParts {
         })
     }
 
-    /// Whether a body comes with the request. One that is announced and turns out to be empty counts.
+    /// Whether a body comes with the request. One that is announced and turns out to be empty
+    /// counts.
     #[must_use]
     pub fn has_body(&self) -> bool {
         self.0.carried.has_body
@@ -150,7 +156,8 @@ impl RequestParts {
         self.raw(index).map(decode)
     }
 
-    /// Lets the next extractor take the first path argument again: every function counts for itself.
+    /// Lets the next extractor take the first path argument again: every function counts for
+    /// itself.
     pub(crate) fn rewind_path_args(&mut self) {
         self.0.carried.path_args.taken = 0;
     }

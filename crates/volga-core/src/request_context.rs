@@ -1,4 +1,5 @@
-//! What a request carries besides its head: the services of its app, its scope and its token; and how long they live.
+//! What a request carries besides its head: the services of its app, its scope and its token; and
+//! how long they live.
 
 use std::{
     fmt,
@@ -19,7 +20,8 @@ use crate::{
     report::ErrorHook,
 };
 
-/// What the requests of an app share: its services, and what runs [`detached`](crate::detached) handlers.
+/// What the requests of an app share: its services, and what runs [`detached`](crate::detached)
+/// handlers.
 #[derive(Clone)]
 pub struct AppContext {
     services: Services,
@@ -32,7 +34,8 @@ pub struct AppContext {
 }
 
 impl AppContext {
-    /// The context of an app with these services. Without a [`Spawner`], detached handlers are errors.
+    /// The context of an app with these services. Without a [`Spawner`], detached handlers are
+    /// errors.
     #[must_use]
     pub fn new(services: Services) -> Self {
         let collected = Collected::new(DEFAULT_MAX_COLLECTED_BYTES);
@@ -148,7 +151,8 @@ impl fmt::Debug for Spawner {
     }
 }
 
-/// What a request carries besides its head. It costs one reference count until something of it is needed.
+/// What a request carries besides its head. It costs one reference count until something of it is
+/// needed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestContext {
     app: Option<Arc<AppContext>>,
@@ -195,9 +199,11 @@ impl RequestContext {
     }
 }
 
-/// The scope and the token of a request, from before its first argument is made until the body of its response is dropped.
+/// The scope and the token of a request, from before its first argument is made until the body of
+/// its response is dropped.
 ///
-/// It is held beside the future that answers the request. If that is dropped, so is this: the token fires.
+/// It is held beside the future that answers the request. If that is dropped, so is this: the token
+/// fires.
 #[derive(Debug)]
 #[must_use = "dropping it ends the request"]
 pub(crate) struct RequestLife {
@@ -242,7 +248,8 @@ impl RequestLife {
 
 /// A body that keeps the life of its request.
 struct LivingBody {
-    // Before the life, so that a stream is gone before the services that it uses, and before anyone hears that it is.
+    // Before the life, so that a stream is gone before the services that it uses, and before anyone
+    // hears that it is.
     body: HttpBody,
     _life: RequestLife,
 }

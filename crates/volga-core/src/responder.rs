@@ -1,4 +1,5 @@
-//! How a result becomes the response: errors by the mapper of the route, its groups or the app, or else as problem details.
+//! How a result becomes the response: errors by the mapper of the route, its groups or the app, or
+//! else as problem details.
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -11,7 +12,8 @@ use crate::{
 
 /// Makes a response of an error.
 pub trait MapError: Send + Sync + 'static {
-    /// Makes the response, or gives up with an error, which then becomes one as if there were no mapper.
+    /// Makes the response, or gives up with an error, which then becomes one as if there were no
+    /// mapper.
     fn map_error(&self, error: Error) -> BoxFuture<HttpResult>;
 }
 
@@ -50,7 +52,8 @@ impl<F, Kind> fmt::Debug for ErrorMapper<F, Kind> {
     }
 }
 
-/// What a request says about the response of an error, kept while the request itself is taken apart.
+/// What a request says about the response of an error, kept while the request itself is taken
+/// apart.
 pub(crate) struct Responder {
     /// Read only when there is an error.
     accept: Accept,
@@ -82,7 +85,8 @@ impl Responder {
         }
     }
 
-    /// Makes the response of an error. The error rides along in its extensions, for whoever logs it.
+    /// Makes the response of an error. The error rides along in its extensions, for whoever logs
+    /// it.
     pub(crate) async fn respond_to(&self, error: Error) -> HttpResponse {
         let error = self.decide(error);
         let retry_after = error.retry_after();
@@ -134,7 +138,8 @@ impl Responder {
     fn plain(&self, error: Error) -> HttpResponse {
         self.report(&error, error.status());
         let problem = error.problem();
-        // The problem's members are strings and numbers, unless the application added others; and even those were JSON already.
+        // The problem's members are strings and numbers, unless the application added others; and
+        // even those were JSON already.
         let form = Form::preferred(self.accept.first.iter().chain(&self.accept.others));
         let mut response = problem.respond(form).unwrap_or_else(|_| {
             let mut response = HttpResponse::default();

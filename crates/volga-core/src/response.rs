@@ -26,7 +26,8 @@ pub trait IntoResponse {
     ///
     /// # Errors
     ///
-    /// What kept the response from being made. It becomes a response of its own, with the error's status.
+    /// What kept the response from being made. It becomes a response of its own, with the error's
+    /// status.
     fn into_response(self) -> HttpResult;
 
     /// Says which responses it may become. Called at start-up, once for each route; never for a

@@ -7,10 +7,11 @@ use crate::{
     headers::{IntoHeader, TypedHeader},
 };
 
-/// What a handler may put before the body in a tuple: `(StatusCode::CREATED, [("x-id", "7")], "text")`.
+/// What a handler may put before the body in a tuple: `(StatusCode::CREATED, [("x-id", "7")],
+/// "text")`.
 ///
-/// The body makes the response, and the parts change it from left to right. A header takes the place of a default one of its name; a name twice in one list is
-/// sent twice.
+/// The body makes the response, and the parts change it from left to right. A header takes the
+/// place of a default one of its name; a name twice in one list is sent twice.
 ///
 /// ```
 /// use http::StatusCode;
@@ -153,9 +154,11 @@ fn put_all(
     list.into_iter().try_for_each(|header| set_header(headers, &mut named, header))
 }
 
-/// Sets a header that the application names, in place of what was set by default; a second one of the same name is added to the first.
+/// Sets a header that the application names, in place of what was set by default; a second one of
+/// the same name is added to the first.
 ///
-/// `named` are the names that the application set so far. This is what the header list of the response macros does.
+/// `named` are the names that the application set so far. This is what the header list of the
+/// response macros does.
 ///
 /// # Errors
 ///

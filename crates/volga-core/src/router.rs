@@ -25,8 +25,10 @@ use crate::{
 /// | `{id}` | one segment that is not empty |
 /// | `{*path}`, the last one | one or more segments, of which the first is not empty |
 ///
-/// They are tried in this order at each segment, constraints in the order given here, and a path that leads nowhere one way is tried the next. One trailing slash is ignored, in the
-/// pattern and in the path. GET answers HEAD too, unless HEAD is mapped itself; OPTIONS is answered for every known path, unless it is mapped.
+/// They are tried in this order at each segment, constraints in the order given here, and a path
+/// that leads nowhere one way is tried the next. One trailing slash is ignored, in the pattern and
+/// in the path. GET answers HEAD too, unless HEAD is mapped itself; OPTIONS is answered for every
+/// known path, unless it is mapped.
 pub struct Router {
     tree: Tree<RouteId>,
     routes: Vec<MappedRoute>,
@@ -41,7 +43,8 @@ pub struct Router {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RouteId(usize);
 
-/// A part of a [`Router`] with a prefix of its own, to map routes in it and to add settings to all of them.
+/// A part of a [`Router`] with a prefix of its own, to map routes in it and to add settings to all
+/// of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ScopeId(usize);
 
@@ -52,8 +55,8 @@ impl ScopeId {
 
 /// What was mapped. Faulty routes are kept as well, so that every `RouteId` stands for one.
 ///
-/// What is set on a route, its scope, the scopes around that and the whole router is looked up when the router becomes a service; so the order in which they were set and
-/// mapped does not matter.
+/// What is set on a route, its scope, the scopes around that and the whole router is looked up when
+/// the router becomes a service; so the order in which they were set and mapped does not matter.
 struct MappedRoute {
     method: RouteMethod,
     pattern: String,
@@ -109,12 +112,14 @@ struct Scope {
     parent: Option<ScopeId>,
     /// With those of the scopes around it, without a slash at its end.
     prefix: String,
-    /// Its prefix, or that of a scope around it, is malformed. That is one fault, not one for each route in it.
+    /// Its prefix, or that of a scope around it, is malformed. That is one fault, not one for each
+    /// route in it.
     is_faulty: bool,
     settings: Settings,
 }
 
-/// A place in a [`Router`] that middleware, an error mapper and a fallback can be set on: for all that is mapped there, before or after.
+/// A place in a [`Router`] that middleware, an error mapper and a fallback can be set on: for all
+/// that is mapped there, before or after.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Place {
     /// A scope, or the whole router by [`ScopeId::ROOT`].
@@ -143,8 +148,8 @@ impl Router {
         }
     }
 
-    /// Maps an endpoint. What is wrong with the route is recorded with the caller's place in the source, and told by
-    /// [`check`](Self::check) and [`into_service`](Self::into_service).
+    /// Maps an endpoint. What is wrong with the route is recorded with the caller's place in the
+    /// source, and told by [`check`](Self::check) and [`into_service`](Self::into_service).
     #[track_caller]
     pub fn map(
         &mut self,
@@ -155,7 +160,8 @@ impl Router {
         self.map_in(ScopeId::ROOT, method, pattern, endpoint)
     }
 
-    /// As [`map`](Self::map), with the prefix of a scope before the pattern. There, the empty pattern and `/` are the prefix itself.
+    /// As [`map`](Self::map), with the prefix of a scope before the pattern. There, the empty
+    /// pattern and `/` are the prefix itself.
     #[track_caller]
     pub fn map_in(
         &mut self,
@@ -259,7 +265,8 @@ impl Router {
         self.description_of(route.spot(), &*route.endpoint)
     }
 
-    /// Makes a scope within another one; its prefix is a pattern, and comes after that of the other.
+    /// Makes a scope within another one; its prefix is a pattern, and comes after that of the
+    /// other.
     #[track_caller]
     pub fn scope(&mut self, parent: ScopeId, prefix: &str) -> ScopeId {
         let id = ScopeId(self.scopes.len());
@@ -277,7 +284,8 @@ impl Router {
         id
     }
 
-    /// Adds middleware at a place, inside of what was added there before. That of a scope stands around that of the scopes and routes in it.
+    /// Adds middleware at a place, inside of what was added there before. That of a scope stands
+    /// around that of the scopes and routes in it.
     pub fn add_middleware(&mut self, place: Place, middleware: impl Middleware) {
         self.settings(place).middleware.push(Box::new(middleware));
     }
@@ -312,19 +320,22 @@ impl Router {
         self.before.push((Box::new(middleware), Location::caller()));
     }
 
-    /// Sets what makes responses of errors at a place, in place of what was set there before. The nearest one counts: that of the route, of its
-    /// scope, of the scopes around that, of the router.
+    /// Sets what makes responses of errors at a place, in place of what was set there before. The
+    /// nearest one counts: that of the route, of its scope, of the scopes around that, of the
+    /// router.
     pub fn set_error_mapper(&mut self, place: Place, mapper: impl MapError) {
         self.settings(place).mapper = Some(Arc::new(mapper));
     }
 
-    /// Sets how long request bodies may be at a place, in place of what was set there before. The nearest one counts.
+    /// Sets how long request bodies may be at a place, in place of what was set there before. The
+    /// nearest one counts.
     pub fn set_body_limit(&mut self, place: Place, limit: BodyLimit) {
         self.settings(place).body_limit = Some(limit);
     }
 
-    /// Sets what answers requests without a route, in place of what was set there before: for a scope, those whose path begins with its prefix; for a route, those for
-    /// its path with a method that nothing there is mapped for, with their path arguments. The nearest one counts.
+    /// Sets what answers requests without a route, in place of what was set there before: for a
+    /// scope, those whose path begins with its prefix; for a route, those for its path with a
+    /// method that nothing there is mapped for, with their path arguments. The nearest one counts.
     #[track_caller]
     pub fn set_fallback(&mut self, place: Place, endpoint: impl Endpoint) {
         if let Place::Route(id) = place {
@@ -405,7 +416,8 @@ impl Router {
         Ok(service.with_before(|routing| before_target(&before, settings, routing)))
     }
 
-    /// The middleware of each scope, once, whatever number of routes it has; one without middleware is no stage.
+    /// The middleware of each scope, once, whatever number of routes it has; one without middleware
+    /// is no stage.
     fn stages(&self) -> Vec<Option<Arc<dyn Endpoint>>> {
         let wrap = |Scope { settings, .. }: &Scope| {
             (!settings.middleware.is_empty()).then(|| settings.wrap(Arc::new(Onward)))
@@ -451,8 +463,9 @@ impl Router {
             let depth = depth.unwrap_or_default();
             misses.add(patterns, MissTarget { target, has_args, depth });
         };
-        // What comes first at a pattern stays: the route with a fallback of its own before the others there, and the later one before the earlier. Routes without one are
-        // there because their path may match the pattern of a route that has one, and then it is not that one's.
+        // What comes first at a pattern stays: the route with a fallback of its own before the
+        // others there, and the later one before the earlier. Routes without one are there because
+        // their path may match the pattern of a route that has one, and then it is not that one's.
         let has_fallback = |route: &&MappedRoute| route.settings.fallback.is_some();
         if self.routes.iter().any(|route| has_fallback(&route)) {
             let routes = self.routes.iter().filter(|route| route.mounted.is_none());

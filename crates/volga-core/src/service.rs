@@ -89,7 +89,8 @@ impl Misses {
         self.targets.push(target);
     }
 
-    /// The target of the route or of the deepest scope that the path lies in. The last one is that of all paths.
+    /// The target of the route or of the deepest scope that the path lies in. The last one is that
+    /// of all paths.
     fn find(&self, path: &str) -> (Option<&MissTarget>, PathArgs) {
         let mut spans = Spans::default();
         match self.tree.find(&Method::GET, path, &mut spans) {
@@ -139,10 +140,11 @@ impl RouterService {
         })
     }
 
-    /// Answers a request of which its server knows more than the head says: `extend` puts that into its extensions.
+    /// Answers a request of which its server knows more than the head says: `extend` puts that into
+    /// its extensions.
     ///
-    /// It is called only where something on the way of the request may look at them: middleware, a fallback, or an extractor that does not take its argument from
-    /// the head or the body alone.
+    /// It is called only where something on the way of the request may look at them: middleware, a
+    /// fallback, or an extractor that does not take its argument from the head or the body alone.
     pub fn call_extended<B>(
         &self,
         request: Request<B>,
@@ -319,7 +321,8 @@ impl<'a> RouteMatch<'a> {
         &self.info.pattern
     }
 
-    /// The path arguments, from left to right: their names, and their text as it stands in the path.
+    /// The path arguments, from left to right: their names, and their text as it stands in the
+    /// path.
     pub fn raw_path_args(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let text = |index| self.spans.slice(self.path, index);
         self.info
@@ -430,7 +433,8 @@ impl fmt::Debug for RouterService {
     }
 }
 
-/// Why a request has no route, as its fallback finds it: `Extension(why): Extension<NoRoute>` is an argument of the handler.
+/// Why a request has no route, as its fallback finds it: `Extension(why): Extension<NoRoute>` is an
+/// argument of the handler.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum NoRoute {
@@ -523,7 +527,8 @@ impl Endpoint for Miss {
     }
 }
 
-/// The answer to HEAD: what GET would have said of its body's length, and no body. A stream that was to be the body is never polled.
+/// The answer to HEAD: what GET would have said of its body's length, and no body. A stream that
+/// was to be the body is never polled.
 fn without_body(response: HttpResponse) -> HttpResponse {
     let (mut head, body) = response.into_parts();
     if let Some(length) = body.size_hint().exact() {

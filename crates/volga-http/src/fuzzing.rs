@@ -1,4 +1,5 @@
-//! What the fuzz targets need: a connection in memory. Only in builds for fuzzing, so not a public interface.
+//! What the fuzz targets need: a connection in memory. Only in builds for fuzzing, so not a public
+//! interface.
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -27,7 +28,8 @@ pub async fn serve_http1<S: HttpService>(io: DuplexStream, service: S) {
     }
 }
 
-/// Serves an HTTP/2 connection whose preface is yet to come, until it and everything that it started are gone, with or without the direct data path.
+/// Serves an HTTP/2 connection whose preface is yet to come, until it and everything that it
+/// started are gone, with or without the direct data path.
 pub async fn serve_http2<I, S>(io: I, service: S, direct_data: bool)
 where
     I: AsyncRead + AsyncWrite + Unpin,

@@ -1,8 +1,8 @@
 //! The transport of Volga: a [`Server`] for any tower service over TCP
 //! and Unix-domain sockets.
 //!
-//! It speaks HTTP/1.1, and HTTP/2 with prior knowledge, on the same port; it bounds what a client may take ([`limits`]); and
-//! it ends in order ([`Drain`]). It knows no route and no event.
+//! It speaks HTTP/1.1, and HTTP/2 with prior knowledge, on the same port; it bounds what a client
+//! may take ([`limits`]); and it ends in order ([`Drain`]). It knows no route and no event.
 //!
 //! ```
 //! use std::convert::Infallible;

@@ -28,10 +28,11 @@ use crate::listen::counts::ConnectionCounts;
 use crate::listen::listener::{AcceptedStream, Listener};
 use crate::listen::tcp_keepalive::Probes;
 
-/// Serves any tower service over TCP and Unix-domain sockets: HTTP/1.1, and HTTP/2 with prior knowledge, on the same port.
+/// Serves any tower service over TCP and Unix-domain sockets: HTTP/1.1, and HTTP/2 with prior
+/// knowledge, on the same port.
 ///
-/// Built by value: each setting has a default in [`limits`](crate::limits). The [crate's page](crate) has an example that
-/// runs.
+/// Built by value: each setting has a default in [`limits`](crate::limits). The [crate's
+/// page](crate) has an example that runs.
 #[derive(Clone, Debug)]
 #[must_use = "a server does nothing before `serve`"]
 pub struct Server {
@@ -59,19 +60,25 @@ impl Server {
         }
     }
 
-    /// Sets how long a client may take to send a request head, from the moment the server waits for it; then its connection
-    /// is closed. The default is [`DEFAULT_HEADER_READ_TIMEOUT`](crate::limits::DEFAULT_HEADER_READ_TIMEOUT); a year is the most.
+    /// Sets how long a client may take to send a request head, from the moment the server waits for
+    /// it; then its connection is closed. The default is
+    /// [`DEFAULT_HEADER_READ_TIMEOUT`](crate::limits::DEFAULT_HEADER_READ_TIMEOUT); a year is the
+    /// most.
     ///
-    /// The time covers a client that connects and sends nothing, part of the HTTP/2 preface, or part of a head, and an
-    /// HTTP/1 connection that idles between two requests. A client whose first bytes could have become the preface, and then
-    /// did not, has the time once more for its head.
+    /// The time covers a client that connects and sends nothing, part of the HTTP/2 preface, or
+    /// part of a head, and an HTTP/1 connection that idles between two requests. A client whose
+    /// first bytes could have become the preface, and then did not, has the time once more for its
+    /// head.
     pub fn header_read_timeout(mut self, time: Duration) -> Self {
         self.connection.header_read_timeout = time.min(LONGEST_WAIT);
         self
     }
 
-    /// Sets how long a client may take no byte of what waits to be sent to it; then its connection is closed. On HTTP/2 it is also how long a stream's window
-    /// may stay shut; then that stream is reset. The default is [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT); a year is the most.
+    /// Sets how long a client may take no byte of what waits to be sent to it; then its connection
+    /// is closed. On HTTP/2 it is also how long a stream's window may stay shut; then that stream
+    /// is reset. The default is
+    /// [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT); a year is the
+    /// most.
     pub fn write_stall_timeout(mut self, time: Duration) -> Self {
         self.connection.write_stall_timeout = time.min(LONGEST_WAIT);
         self
@@ -105,63 +112,72 @@ impl Server {
         self
     }
 
-    /// Sets how long it may take to find that a TCP client is gone without a word: its machine lost power, or a router on the way forgot the connection. The default is
+    /// Sets how long it may take to find that a TCP client is gone without a word: its machine lost
+    /// power, or a router on the way forgot the connection. The default is
     /// [`DEFAULT_DEAD_CLIENT_TIMEOUT`].
     ///
-    /// The kernel does it: keep-alive probes ask a client that is silent for half of the time, and on Linux sent bytes that are not acknowledged for all of it
-    /// (`TCP_USER_TIMEOUT`; or for the [write stall timeout](Self::write_stall_timeout), if that is longer) end the connection. It counts in whole seconds, from 1 to about nine hours.
+    /// The kernel does it: keep-alive probes ask a client that is silent for half of the time, and
+    /// on Linux sent bytes that are not acknowledged for all of it (`TCP_USER_TIMEOUT`; or for the
+    /// [write stall timeout](Self::write_stall_timeout), if that is longer) end the connection. It
+    /// counts in whole seconds, from 1 to about nine hours.
     pub fn dead_client_timeout(mut self, time: Duration) -> Self {
         self.dead_client_timeout = time;
         self
     }
 
-    /// Sets how many connections may be open at a time. A further one is accepted and closed at once, so none that is open ever makes room for a new one. The default is
+    /// Sets how many connections may be open at a time. A further one is accepted and closed at
+    /// once, so none that is open ever makes room for a new one. The default is
     /// [`DEFAULT_MAX_CONNECTIONS`].
     ///
-    /// An `EventSource` takes that for a failure of the network and comes back after its reconnection time, where a status would end it for good; a proxy asks the next
-    /// server. To let it wait in the backlog instead would keep it there for as long as event streams go on.
+    /// An `EventSource` takes that for a failure of the network and comes back after its
+    /// reconnection time, where a status would end it for good; a proxy asks the next server. To
+    /// let it wait in the backlog instead would keep it there for as long as event streams go on.
     pub fn max_connections(mut self, count: usize) -> Self {
         self.bounds.in_all = count;
         self
     }
 
-    /// Sets how many connections one [client's network](crate::ConnectionInfo::peer_network) may have open at a time; a further one is closed at once. By default there is no bound but
-    /// that in all ([`DEFAULT_MAX_CONNECTIONS_PER_ADDRESS`]).
+    /// Sets how many connections one [client's network](crate::ConnectionInfo::peer_network) may
+    /// have open at a time; a further one is closed at once. By default there is no bound but that
+    /// in all ([`DEFAULT_MAX_CONNECTIONS_PER_ADDRESS`]).
     ///
-    /// Not for servers behind a proxy, where all connections are the proxy's. Those of Unix-domain sockets have no address and are not counted by it.
+    /// Not for servers behind a proxy, where all connections are the proxy's. Those of Unix-domain
+    /// sockets have no address and are not counted by it.
     pub fn max_connections_per_address(mut self, count: usize) -> Self {
         self.bounds.per_address = count;
         self
     }
 
     /// Sets how long the [handshake](Listener::with_handshake) of a connection may take; then the
-    /// connection is closed. The default is [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT); a year is the most.
+    /// connection is closed. The default is
+    /// [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT); a year is the most.
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.connection.handshake_timeout = time.min(LONGEST_WAIT);
         self
     }
 
-    /// Sets how long nothing may go through a [tunnel](crate::TunnelStream), in either direction; then
-    /// reading from it fails. The default is
-    /// [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT); a year is the most.
+    /// Sets how long nothing may go through a [tunnel](crate::TunnelStream), in either direction;
+    /// then reading from it fails. The default is
+    /// [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT); a year is the
+    /// most.
     pub fn tunnel_idle_timeout(mut self, time: Duration) -> Self {
         self.connection.tunnel_idle_timeout = time.min(LONGEST_WAIT);
         self
     }
 
-    /// Sets whether the data of [long-lived](crate::LongLived) bodies is written directly on HTTP/2,
-    /// beside the `h2` library; it is by default.
+    /// Sets whether the data of [long-lived](crate::LongLived) bodies is written directly on
+    /// HTTP/2, beside the `h2` library; it is by default.
     ///
-    /// A message for many streams then costs half of the CPU time. The direct path relies on how `h2`
-    /// behaves; should you suspect it of a fault, switch it off, and everything goes through `h2`.
-    /// What clients receive is the same.
+    /// A message for many streams then costs half of the CPU time. The direct path relies on how
+    /// `h2` behaves; should you suspect it of a fault, switch it off, and everything goes through
+    /// `h2`. What clients receive is the same.
     pub fn http2_direct_data(mut self, is_on: bool) -> Self {
         self.connection.http2_direct_data = is_on;
         self
     }
 
-    /// Sets how long running requests may go on once the drain has started; then they are cut. The default is
-    /// [`DEFAULT_DRAIN_DEADLINE`]; a year is the most.
+    /// Sets how long running requests may go on once the drain has started; then they are cut. The
+    /// default is [`DEFAULT_DRAIN_DEADLINE`]; a year is the most.
     pub fn drain_deadline(mut self, time: Duration) -> Self {
         self.drain_deadline = time.min(LONGEST_WAIT);
         self
@@ -179,27 +195,31 @@ impl Server {
         self
     }
 
-    /// Accepts from all `listeners`, those of [`bind`](crate::bind()) or of tokio, and answers requests with clones of
-    /// `service`, until the drain is over.
+    /// Accepts from all `listeners`, those of [`bind`](crate::bind()) or of tokio, and answers
+    /// requests with clones of `service`, until the drain is over.
     ///
-    /// Requests carry the [`ConnectionInfo`](crate::ConnectionInfo) as an extension. The service is called
-    /// once it is ready; on HTTP/1 one request of a connection runs at a time, and one clone answers them all, on HTTP/2 each has a clone and a task of its own. Header
-    /// fields that HTTP/2 forbids (`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`, `upgrade`) are not
-    /// sent there.
+    /// Requests carry the [`ConnectionInfo`](crate::ConnectionInfo) as an extension. The service is
+    /// called once it is ready; on HTTP/1 one request of a connection runs at a time, and one clone
+    /// answers them all, on HTTP/2 each has a clone and a task of its own. Header fields that
+    /// HTTP/2 forbids (`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`,
+    /// `upgrade`) are not sent there.
     ///
-    /// A client that leaves, or resets its stream, drops what runs for it: the service's future, or the response's body even
-    /// while that waits. On HTTP/1, closing its sending side is leaving. A panic ends its HTTP/1 connection or HTTP/2 stream,
-    /// and nothing else. A response that is [long-lived](crate::LongLived) costs little while it waits.
+    /// A client that leaves, or resets its stream, drops what runs for it: the service's future, or
+    /// the response's body even while that waits. On HTTP/1, closing its sending side is leaving. A
+    /// panic ends its HTTP/1 connection or HTTP/2 stream, and nothing else. A response that is
+    /// [long-lived](crate::LongLived) costs little while it waits.
     ///
-    /// Once the [`Drain`] starts, the listeners accept who has connected already and close, HTTP/2 clients get GOAWAY, and connections on which no request runs
-    /// close; the others close after their response. When the deadline has passed the rest is cut, and [`Drained`] says how
-    /// much that was. When this returns, no task of the server lives on; only code that blocks its thread beyond
-    /// [`CUT_GRACE`] is left behind.
+    /// Once the [`Drain`] starts, the listeners accept who has connected already and close, HTTP/2
+    /// clients get GOAWAY, and connections on which no request runs close; the others close after
+    /// their response. When the deadline has passed the rest is cut, and [`Drained`] says how much
+    /// that was. When this returns, no task of the server lives on; only code that blocks its
+    /// thread beyond [`CUT_GRACE`] is left behind.
     ///
     /// # Errors
     ///
-    /// `listeners` is empty ([`io::ErrorKind::InvalidInput`]). Nothing that clients or the network do is an error, and
-    /// when descriptors run out, accepting only rests for [`ACCEPT_PAUSE`](crate::limits::ACCEPT_PAUSE).
+    /// `listeners` is empty ([`io::ErrorKind::InvalidInput`]). Nothing that clients or the network
+    /// do is an error, and when descriptors run out, accepting only rests for
+    /// [`ACCEPT_PAUSE`](crate::limits::ACCEPT_PAUSE).
     ///
     /// # Panics
     ///
@@ -207,7 +227,8 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the listeners and cuts every connection, as soon as the runtime comes to it.
+    /// Dropping the future closes the listeners and cuts every connection, as soon as the runtime
+    /// comes to it.
     pub async fn serve<S: HttpService>(
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
@@ -217,8 +238,10 @@ impl Server {
         self.serve_connections(listeners, requests).await
     }
 
-    /// As [`serve`](Self::serve), with a service for each connection, which `make` makes of what is known of the connection: it is called at the beginning, and again after a long-lived
-    /// response. The requests do not carry the [`ConnectionInfo`] then, unless the service puts it into their extensions: so a service that knows that nobody will look saves that.
+    /// As [`serve`](Self::serve), with a service for each connection, which `make` makes of what is
+    /// known of the connection: it is called at the beginning, and again after a long-lived
+    /// response. The requests do not carry the [`ConnectionInfo`] then, unless the service puts it
+    /// into their extensions: so a service that knows that nobody will look saves that.
     ///
     /// # Errors
     ///
@@ -246,7 +269,8 @@ impl Server {
         }
         let probes = Probes::new(self.dead_client_timeout, self.connection.write_stall_timeout);
         listeners.iter().for_each(|listener| listener.prepare(probes));
-        // A task of its own: each connection that comes or ends wakes it, and to wake the future that a runtime blocks on costs a system call.
+        // A task of its own: each connection that comes or ends wakes it, and to wake the future
+        // that a runtime blocks on costs a system call.
         let mut task = JoinSet::new();
         task.spawn(self.run(Acceptor::new(listeners), requests));
         match task.join_next().await {
@@ -302,7 +326,8 @@ impl Server {
         };
 
         drop(tasks);
-        // The result is the same when the time is up: what blocks its thread cannot be ended from outside.
+        // The result is the same when the time is up: what blocks its thread cannot be ended from
+        // outside.
         let _ = timeout(CUT_GRACE, gone.wait()).await;
         drained
     }
@@ -327,7 +352,8 @@ impl From<Reached> for Closed {
     }
 }
 
-/// A connection that is served beside those that are `open`. What is not is closed by being dropped.
+/// A connection that is served beside those that are `open`. What is not is closed by being
+/// dropped.
 fn admit(
     accepted: AcceptedStream,
     admission: &Admission,

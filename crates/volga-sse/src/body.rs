@@ -28,21 +28,23 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pin_project! {
     /// The body of an event stream, made by [`Sse::into_response`](crate::Sse::into_response).
     ///
-    /// A frame holds whole messages: one that is ready goes out as its own bytes, several as one frame, up to
-    /// [`DEFAULT_MAX_FRAME_BYTES`](crate::DEFAULT_MAX_FRAME_BYTES) or
-    /// [`DEFAULT_MAX_FRAME_MESSAGES`](crate::DEFAULT_MAX_FRAME_MESSAGES). The next message is taken from the stream
-    /// only when the server asks for the next frame, so a slow client holds up its own stream and nothing is queued here.
+    /// A frame holds whole messages: one that is ready goes out as its own bytes, several as one
+    /// frame, up to [`DEFAULT_MAX_FRAME_BYTES`](crate::DEFAULT_MAX_FRAME_BYTES) or
+    /// [`DEFAULT_MAX_FRAME_MESSAGES`](crate::DEFAULT_MAX_FRAME_MESSAGES). The next message is taken
+    /// from the stream only when the server asks for the next frame, so a slow client holds up its
+    /// own stream and nothing is queued here.
     ///
     /// The body of a hub's `Subscription` to one topic shares its frames with other bodies of its
     /// thread that are missing the same messages. In the body of another stream, each message is
     /// copied for each client.
     ///
-    /// When an item is an error, what was ready before it is sent, and then the body fails: the server cuts the response
-    /// short, and the client can tell.
+    /// When an item is an error, what was ready before it is sent, and then the body fails: the
+    /// server cuts the response short, and the client can tell.
     ///
     /// # Panics
     ///
-    /// Polling a body with a heartbeat, a maximum age or a deadline panics outside a tokio runtime with its timer enabled.
+    /// Polling a body with a heartbeat, a maximum age or a deadline panics outside a tokio runtime
+    /// with its timer enabled.
     #[project = SseBodyProj]
     pub struct SseBody<S> {
         #[pin]
@@ -54,8 +56,9 @@ pin_project! {
         phase: Phase,
         // Who is to be woken by the close and by the timer, for as long as both know it.
         waits: Option<Waker>,
-        // On the heap, since they are needed once or twice in a stream's life; `None` from the opening on if nothing is left but defaults. A stream waits
-        // for hours, and this is a fifth of what it held.
+        // On the heap, since they are needed once or twice in a stream's life; `None` from the
+        // opening on if nothing is left but defaults. A stream waits for hours, and this is a fifth
+        // of what it held.
         settings: Option<Box<Settings>>,
         ending: Ending,
     }
@@ -65,7 +68,8 @@ enum Phase {
     /// Nothing was sent yet.
     Opening,
     Open,
-    /// The stream failed; what was sent before has a turn to get out. In a box of its own, for it would be the largest thing here.
+    /// The stream failed; what was sent before has a turn to get out. In a box of its own, for it
+    /// would be the largest thing here.
     Flushing(Box<BoxError>),
     /// The next thing that the server is told.
     Failing(Box<BoxError>),
@@ -136,7 +140,8 @@ impl<S: SseSource> Body for SseBody<S> {
                     }
                 }
                 Phase::Flushing(error) => {
-                    // Servers drop what they hold when a body fails. Told that nothing is ready, they send it first.
+                    // Servers drop what they hold when a body fails. Told that nothing is ready,
+                    // they send it first.
                     *this.phase = Phase::Failing(error);
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -159,8 +164,8 @@ impl<S: SseSource> Body for SseBody<S> {
 }
 
 impl<S: SseSource> SseBodyProj<'_, S> {
-    /// Puts into the frame what there is to send; gives the reason when it is the last one. Ready with something in the frame, with an end, or
-    /// with an error.
+    /// Puts into the frame what there is to send; gives the reason when it is the last one. Ready
+    /// with something in the frame, with an end, or with an error.
     fn turn(
         &mut self,
         frame: &mut Frame,
@@ -173,7 +178,8 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         if let Some(settings) = self.settings {
             settings.poll_close_on(cx, &self.ending.close);
         }
-        // Asked before the messages are: what was sent before the close is ready by now and still goes out.
+        // Asked before the messages are: what was sent before the close is ready by now and still
+        // goes out.
         let mut end = self.ending.close.reason();
         let before = frame.messages();
         let filled = self.stream.as_mut().fill(frame, cx);
@@ -186,7 +192,8 @@ impl<S: SseSource> SseBodyProj<'_, S> {
             end = self.schedule.sent(Instant::now());
         } else if end.is_none() {
             if let Filled::Full = filled {
-                // Empty messages only. The others on this thread have a turn, and the stream has the next.
+                // Empty messages only. The others on this thread have a turn, and the stream has
+                // the next.
                 cx.waker().wake_by_ref();
             }
             end = ready!(self.wait(frame, cx));
@@ -211,7 +218,8 @@ impl<S: SseSource> SseBodyProj<'_, S> {
 
     /// Waits for what ends or breaks the silence: a close, the clock.
     fn wait(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
-        // After each delivery a stream waits for the same again: then nobody needs to be told anew. What happened meanwhile has woken the task, or is seen here.
+        // After each delivery a stream waits for the same again: then nobody needs to be told anew.
+        // What happened meanwhile has woken the task, or is seen here.
         let is_known = self.waits.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
         let is_due = self.timer.as_ref().as_pin_ref().is_some_and(|timer| timer.is_elapsed());
         if is_known && !is_due && !self.ending.close.is_closed() {

@@ -1,4 +1,5 @@
-//! What is ready goes out together: one message as its own bytes, several as one frame up to a bound. Pure.
+//! What is ready goes out together: one message as its own bytes, several as one frame up to a
+//! bound. Pure.
 
 use bytes::Bytes;
 
@@ -11,7 +12,8 @@ use crate::{EncodeError, item::sealed::Piece};
 /// stream does not say beforehand how large its next message is.
 pub const DEFAULT_MAX_FRAME_BYTES: usize = 16 * 1024;
 
-/// The number of messages at which a frame takes no further one, so that a stream which is always ready lets others have a turn.
+/// The number of messages at which a frame takes no further one, so that a stream which is always
+/// ready lets others have a turn.
 pub const DEFAULT_MAX_FRAME_MESSAGES: usize = 256;
 
 /// Room for a few messages of a common size; a frame that gets more doubles it.

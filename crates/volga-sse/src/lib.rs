@@ -1,5 +1,5 @@
-//! Server-sent events for any Rust server: messages that arrive as they were meant or are refused, one response body
-//! that carries them, and a decoder that reads what anybody sends.
+//! Server-sent events for any Rust server: messages that arrive as they were meant or are refused,
+//! one response body that carries them, and a decoder that reads what anybody sends.
 //!
 //! ```
 //! # #[cfg(feature = "body")] {
@@ -13,10 +13,10 @@
 //! # }
 //! ```
 //!
-//! The response is an ordinary [`http::Response`] with an [`http_body::Body`]: hyper, axum and whatever else speaks
-//! those types takes it as it is. The words are those of the
-//! [HTML standard](https://html.spec.whatwg.org/multipage/server-sent-events.html): an application sends a
-//! [`Message`], a client receives an event.
+//! The response is an ordinary [`http::Response`] with an [`http_body::Body`]: hyper, axum and
+//! whatever else speaks those types takes it as it is. The words are those of the [HTML
+//! standard](https://html.spec.whatwg.org/multipage/server-sent-events.html): an application sends
+//! a [`Message`], a client receives an event.
 //!
 //! | Feature | Default | What it adds |
 //! |---|---|---|

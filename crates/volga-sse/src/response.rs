@@ -13,10 +13,12 @@ use crate::{
     settings::{MaxAge, Settings},
 };
 
-/// The reconnection time with which a stream opens, and to which it so sets back one that an earlier farewell gave.
+/// The reconnection time with which a stream opens, and to which it so sets back one that an
+/// earlier farewell gave.
 pub const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 
-/// An event stream: a stream of messages and how it behaves. It becomes a response by [`into_response`](Self::into_response).
+/// An event stream: a stream of messages and how it behaves. It becomes a response by
+/// [`into_response`](Self::into_response).
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,7 +40,8 @@ pub struct Sse<S> {
 }
 
 impl<S: SseSource> Sse<S> {
-    /// An event stream of these messages: a subscription with the default reconnection time, heartbeat and farewell.
+    /// An event stream of these messages: a subscription with the default reconnection time,
+    /// heartbeat and farewell.
     pub fn new(stream: S) -> Self {
         Self { stream, settings: Settings::default(), close: CloseHandle::new() }
     }
@@ -61,34 +64,38 @@ impl<S: SseSource> Sse<S> {
         self
     }
 
-    /// Says that this stream has an end of its own: a server that goes away lets it finish within its deadline.
+    /// Says that this stream has an end of its own: a server that goes away lets it finish within
+    /// its deadline.
     pub fn answer(self) -> Self {
         self.close.set_kind(StreamKind::Answer);
         self
     }
 
-    /// Sets a message to be sent when the stream is closed from outside, before the reconnection time.
+    /// Sets a message to be sent when the stream is closed from outside, before the reconnection
+    /// time.
     pub fn farewell(mut self, message: Message) -> Self {
         self.settings.farewell = Some(message);
         self
     }
 
-    /// Sets the window over which clients return after a farewell, [`DEFAULT_FAREWELL_SPREAD`](crate::DEFAULT_FAREWELL_SPREAD) by default. Each is
-    /// told one second plus a random part of it.
+    /// Sets the window over which clients return after a farewell,
+    /// [`DEFAULT_FAREWELL_SPREAD`](crate::DEFAULT_FAREWELL_SPREAD) by default. Each is told one
+    /// second plus a random part of it.
     pub fn farewell_spread(mut self, window: Duration) -> Self {
         self.settings.farewell_spread = window;
         self
     }
 
-    /// Closes the stream, with its farewell, when the future is ready: a session that ends, a token that is cancelled. Its task is polled with the
-    /// body's.
+    /// Closes the stream, with its farewell, when the future is ready: a session that ends, a token
+    /// that is cancelled. Its task is polled with the body's.
     pub fn close_on(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
         self.settings.close_on = Some(Box::pin(future));
         self
     }
 
-    /// Closes the stream, with its farewell, at this age plus a random part of `jitter`, counted from the first poll of its body. Clients that came
-    /// together, after a restart say, so do not have to come back together.
+    /// Closes the stream, with its farewell, at this age plus a random part of `jitter`, counted
+    /// from the first poll of its body. Clients that came together, after a restart say, so do not
+    /// have to come back together.
     pub fn max_age(mut self, age: Duration, jitter: Duration) -> Self {
         self.settings.max_age = Some(MaxAge { age, jitter });
         self
@@ -100,13 +107,15 @@ impl<S: SseSource> Sse<S> {
         self
     }
 
-    /// Adds an observer of the stream's end. It is called once: when the stream has ended, or when its body is dropped before.
+    /// Adds an observer of the stream's end. It is called once: when the stream has ended, or when
+    /// its body is dropped before.
     pub fn on_end(self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) -> Self {
         self.close.on_end(observer);
         self
     }
 
-    /// Keeps a value until the stream has ended, or its body is dropped: the [permit](crate::Permit) of a limit, say.
+    /// Keeps a value until the stream has ended, or its body is dropped: the
+    /// [permit](crate::Permit) of a limit, say.
     pub fn hold(self, value: impl Send + 'static) -> Self {
         self.close.hold(value);
         self
@@ -118,8 +127,8 @@ impl<S: SseSource> Sse<S> {
         self.close.clone()
     }
 
-    /// The response: 200, with the headers that keep caches and proxies from holding events back, and the [`CloseHandle`] among its
-    /// extensions.
+    /// The response: 200, with the headers that keep caches and proxies from holding events back,
+    /// and the [`CloseHandle`] among its extensions.
     #[must_use]
     pub fn into_response(self) -> Response<SseBody<S>> {
         const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");

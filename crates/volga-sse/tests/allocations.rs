@@ -1,4 +1,5 @@
-//! How often the codec asks for memory. A binary of its own, since the allocator that counts is the one of its whole process.
+//! How often the codec asks for memory. A binary of its own, since the allocator that counts is the
+//! one of its whole process.
 
 use allocation_counter::measure;
 use volga_sse::{Decoder, Message};
@@ -99,7 +100,8 @@ mod hub {
         hub::{Delivery, Hub, Subscription},
     };
 
-    /// The bytes of a subscription that waits, with all that the hub holds for it. Its stream's body and its connection come on top.
+    /// The bytes of a subscription that waits, with all that the hub holds for it. Its stream's
+    /// body and its connection come on top.
     const IDLE: usize = 200;
 
     fn poll(subscription: &mut Subscription) -> Poll<Option<Delivery>> {
@@ -189,7 +191,8 @@ mod hub {
     }
 }
 
-/// The worst case: messages so small that bookkeeping is most of them, read by a client, so that each block is a shared one.
+/// The worst case: messages so small that bookkeeping is most of them, read by a client, so that
+/// each block is a shared one.
 #[cfg(feature = "answers")]
 #[test]
 fn an_answer_holds_no_more_memory_than_it_counts() {

@@ -10,9 +10,9 @@ use tower_service::Service;
 use volga_core::{HttpResponse, ResponseFuture, RouterService};
 use volga_http::{ConnectionInfo, RequestBody};
 
-/// The app, and what is known of a connection. It goes into the extensions of the requests for which
-/// something may look there. For the others, which are most, that place would cost a tenth of all that
-/// is done for a small request.
+/// The app, and what is known of a connection. It goes into the extensions of the requests for
+/// which something may look there. For the others, which are most, that place would cost a tenth of
+/// all that is done for a small request.
 #[derive(Clone, Debug)]
 pub(crate) struct Answering {
     router: RouterService,

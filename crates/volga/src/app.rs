@@ -32,7 +32,8 @@ const DEFAULT_PORT: u16 = 7878;
 
 /// A web application: its routes and its settings.
 ///
-/// Settings are made by value, before the routes; [`run`](Self::run) serves it until it is told to end.
+/// Settings are made by value, before the routes; [`run`](Self::run) serves it until it is told to
+/// end.
 ///
 /// ```no_run
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -45,8 +46,9 @@ const DEFAULT_PORT: u16 = 7878;
 /// # }
 /// ```
 ///
-/// It dereferences to the [`Group`] of all its routes: what maps routes, and what patterns mean, is said there. What is wrong with the routes is told by
-/// [`check`](Self::check) and by [`run`](Self::run), all at once.
+/// It dereferences to the [`Group`] of all its routes: what maps routes, and what patterns mean, is
+/// said there. What is wrong with the routes is told by [`check`](Self::check) and by
+/// [`run`](Self::run), all at once.
 #[must_use = "an app does nothing until it runs"]
 pub struct App {
     routes: Group,
@@ -66,7 +68,8 @@ pub struct App {
 type StatusRule = Box<dyn Fn(&(dyn StdError + 'static)) -> Option<StatusCode> + Send + Sync>;
 
 impl App {
-    /// An app without routes that listens on port 7878 of this machine alone: `localhost`, `127.0.0.1` and `[::1]` all reach it.
+    /// An app without routes that listens on port 7878 of this machine alone: `localhost`,
+    /// `127.0.0.1` and `[::1]` all reach it.
     pub fn new() -> Self {
         let shutdown = ShutdownHandle::default();
         let streams = Streams { group: shutdown.streams.clone(), counters: Counters::default() };
@@ -86,9 +89,10 @@ impl App {
         }
     }
 
-    /// Sets what to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port such as `([0, 0, 0, 0], 8080)`. A host name means
-    /// every address that it has; port 0 lets the system choose. `"unix:/run/app.sock"` is a Unix-domain socket, and `"inherited:"` what systemd opened for the
-    /// process; [`BindTarget`] has more.
+    /// Sets what to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port such as
+    /// `([0, 0, 0, 0], 8080)`. A host name means every address that it has; port 0 lets the system
+    /// choose. `"unix:/run/app.sock"` is a Unix-domain socket, and `"inherited:"` what systemd
+    /// opened for the process; [`BindTarget`] has more.
     pub fn bind(mut self, target: impl Into<BindTarget>) -> Self {
         self.bind = target.into();
         self
@@ -101,31 +105,34 @@ impl App {
         self
     }
 
-    /// Sets how long a client may read nothing of what waits to be sent to it; then its connection is closed. On HTTP/2 it is also
-    /// how long a stream's window may stay shut; then that stream is reset.
-    /// [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT) by default.
+    /// Sets how long a client may read nothing of what waits to be sent to it; then its connection
+    /// is closed. On HTTP/2 it is also how long a stream's window may stay shut; then that stream
+    /// is reset. [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT) by
+    /// default.
     pub fn with_write_stall_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.write_stall_timeout(time);
         self
     }
 
-    /// Sets how long the [handshake](crate::Listener::with_handshake) of a connection may take; then the
-    /// connection is closed.
+    /// Sets how long the [handshake](crate::Listener::with_handshake) of a connection may take;
+    /// then the connection is closed.
     /// [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT) by default.
     pub fn with_handshake_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.handshake_timeout(time);
         self
     }
 
-    /// Sets how long nothing may go through a [tunnel](crate::http::TunnelStream); then reading from it
-    /// fails. [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT) by default.
+    /// Sets how long nothing may go through a [tunnel](crate::http::TunnelStream); then reading
+    /// from it fails. [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT)
+    /// by default.
     pub fn with_tunnel_idle_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.tunnel_idle_timeout(time);
         self
     }
 
     /// Sets whether event streams on HTTP/2 are [written
-    /// directly](volga_http::Server::http2_direct_data), beside the `h2` library; they are by default.
+    /// directly](volga_http::Server::http2_direct_data), beside the `h2` library; they are by
+    /// default.
     pub fn with_http2_direct_data(mut self, is_on: bool) -> Self {
         self.server = self.server.http2_direct_data(is_on);
         self
@@ -165,38 +172,43 @@ impl App {
         self
     }
 
-    /// Sets how long it may take to find that a TCP client is gone without a word, as after a power cut,
-    /// [`DEFAULT_DEAD_CLIENT_TIMEOUT`](crate::limits::DEFAULT_DEAD_CLIENT_TIMEOUT) by default.
+    /// Sets how long it may take to find that a TCP client is gone without a word, as after a power
+    /// cut, [`DEFAULT_DEAD_CLIENT_TIMEOUT`](crate::limits::DEFAULT_DEAD_CLIENT_TIMEOUT) by default.
     pub fn with_dead_client_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.dead_client_timeout(time);
         self
     }
 
-    /// Sets how many connections may be open at a time, [`DEFAULT_MAX_CONNECTIONS`](crate::limits::DEFAULT_MAX_CONNECTIONS) by default. A further one is closed at once;
-    /// an `EventSource` then comes back by itself.
+    /// Sets how many connections may be open at a time,
+    /// [`DEFAULT_MAX_CONNECTIONS`](crate::limits::DEFAULT_MAX_CONNECTIONS) by default. A further
+    /// one is closed at once; an `EventSource` then comes back by itself.
     pub fn with_max_connections(mut self, count: usize) -> Self {
         self.server = self.server.max_connections(count);
         self
     }
 
-    /// Sets how many connections one client may have open at a time, an IPv6 client by the first 64 bits of its address. A further one is closed at once.
-    /// By default there is no such bound, because behind a proxy all clients have the proxy's address.
+    /// Sets how many connections one client may have open at a time, an IPv6 client by the first 64
+    /// bits of its address. A further one is closed at once. By default there is no such bound,
+    /// because behind a proxy all clients have the proxy's address.
     pub fn with_max_connections_per_address(mut self, count: usize) -> Self {
         self.server = self.server.max_connections_per_address(count);
         self
     }
 
-    /// Sets how long requests, answers and [`detached`](crate::detached) handlers may go on once the end began,
-    /// [`DEFAULT_DRAIN_DEADLINE`](crate::limits::DEFAULT_DRAIN_DEADLINE) by default.
+    /// Sets how long requests, answers and [`detached`](crate::detached) handlers may go on once
+    /// the end began, [`DEFAULT_DRAIN_DEADLINE`](crate::limits::DEFAULT_DRAIN_DEADLINE) by default.
     pub fn with_shutdown_timeout(mut self, time: Duration) -> Self {
         self.deadline = time;
         self
     }
 
-    /// Adds what is to be done when the app was told to end, before the end begins: to leave a load balancer, say. Meanwhile the app accepts and serves as
-    /// before; only its [readiness](Self::map_readiness) says that it ends. What is added by several calls is done side by side.
+    /// Adds what is to be done when the app was told to end, before the end begins: to leave a load
+    /// balancer, say. Meanwhile the app accepts and serves as before; only its
+    /// [readiness](Self::map_readiness) says that it ends. What is added by several calls is done
+    /// side by side.
     ///
-    /// It has [a time](Self::with_before_shutdown_timeout), and is dropped when that is over. A second signal does not wait for it.
+    /// It has [a time](Self::with_before_shutdown_timeout), and is dropped when that is over. A
+    /// second signal does not wait for it.
     pub fn before_shutdown<F, Fut>(mut self, hook: F) -> Self
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -226,9 +238,11 @@ impl App {
         self
     }
 
-    /// Sets who is told of errors that are the server's: those that became a response with a status of 500 or more, panics included. The client reads
-    /// nothing of such an error but its [reference](ErrorReport::reference). It is told of what cuts an event stream short, too, where the stream has no
-    /// [observer](crate::http::sse::Sse::on_end) of its own. By default, the report is written to standard error, as one line.
+    /// Sets who is told of errors that are the server's: those that became a response with a status
+    /// of 500 or more, panics included. The client reads nothing of such an error but its
+    /// [reference](ErrorReport::reference). It is told of what cuts an event stream short, too,
+    /// where the stream has no [observer](crate::http::sse::Sse::on_end) of its own. By default,
+    /// the report is written to standard error, as one line.
     ///
     /// ```
     /// use volga::App;
@@ -285,8 +299,9 @@ impl App {
         AppFaults::check(router.check(), router.check_services(&self.services))
     }
 
-    /// The app as a [`tower_service::Service`], to be called by a test or served by something else. Its settings for the server have no effect then; the
-    /// shutdown handle still closes its event streams.
+    /// The app as a [`tower_service::Service`], to be called by a test or served by something else.
+    /// Its settings for the server have no effect then; the shutdown handle still closes its event
+    /// streams.
     ///
     /// # Errors
     ///
@@ -314,17 +329,22 @@ impl App {
         &mut self.services
     }
 
-    /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) ends it.
+    /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) ends
+    /// it.
     ///
-    /// Then it does what is to be done [before](Self::before_shutdown), accepts no more connections, closes every subscription with its farewell, and lets
-    /// requests, answers and [`detached`](crate::detached) handlers finish within the [deadline](Self::with_shutdown_timeout). A second signal ends it at once.
+    /// Then it does what is to be done [before](Self::before_shutdown), accepts no more
+    /// connections, closes every subscription with its farewell, and lets requests, answers and
+    /// [`detached`](crate::detached) handlers finish within the
+    /// [deadline](Self::with_shutdown_timeout). A second signal ends it at once.
     ///
     /// # Errors
     ///
     /// - A fault of the routes or the services: all of them are in the message.
     /// - An address that cannot be listened on; the message names it.
-    /// - [`TimedOut`](io::ErrorKind::TimedOut) when what was busy at the deadline had to be cut, [`Interrupted`](io::ErrorKind::Interrupted) when a second
-    ///   signal came. The cause of either is a [`ShutdownError`]; [`exit_code`](crate::exit_code) tells them apart for who started the program.
+    /// - [`TimedOut`](io::ErrorKind::TimedOut) when what was busy at the deadline had to be cut,
+    ///   [`Interrupted`](io::ErrorKind::Interrupted) when a second signal came. The cause of either
+    ///   is a [`ShutdownError`]; [`exit_code`](crate::exit_code) tells them apart for who started
+    ///   the program.
     ///
     /// # Panics
     ///
@@ -339,7 +359,8 @@ impl App {
         self.serve(listeners).await
     }
 
-    /// As [`run`](Self::run), on a listener that exists already, one of tokio's for TCP or Unix-domain sockets.
+    /// As [`run`](Self::run), on a listener that exists already, one of tokio's for TCP or
+    /// Unix-domain sockets.
     ///
     /// # Errors
     ///
@@ -352,7 +373,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run); and inside a runtime, where it would block one of its threads for ever.
+    /// As [`run`](Self::run); and inside a runtime, where it would block one of its threads for
+    /// ever.
     pub fn run_blocking(self) -> io::Result<()> {
         if tokio::runtime::Handle::try_current().is_ok() {
             return Err(io::Error::other(
@@ -398,7 +420,8 @@ impl App {
     }
 }
 
-/// In one write, so that the lines of two threads do not mix. Nobody may be reading, and that is no reason not to serve.
+/// In one write, so that the lines of two threads do not mix. Nobody may be reading, and that is no
+/// reason not to serve.
 fn log(report: &ErrorReport<'_>) {
     let _ = io::stderr().write_all(format!("{report}\n").as_bytes());
 }

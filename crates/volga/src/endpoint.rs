@@ -1,4 +1,5 @@
-//! The glue between endpoints and the server: its end, what it counts and reports, and how it serves a stream.
+//! The glue between endpoints and the server: its end, what it counts and reports, and how it
+//! serves a stream.
 
 use std::{fmt, sync::Arc};
 
@@ -16,9 +17,11 @@ pub(crate) struct Streams {
     pub(crate) counters: Counters,
 }
 
-/// Lets the server know an endpoint's event streams for what they are, and close them when it goes away.
+/// Lets the server know an endpoint's event streams for what they are, and close them when it goes
+/// away.
 ///
-/// It sees a response before any middleware does: so nothing that wraps the body can hide the stream from the drain. Shared, since each request takes it along.
+/// It sees a response before any middleware does: so nothing that wraps the body can hide the
+/// stream from the drain. Shared, since each request takes it along.
 #[derive(Clone)]
 pub(crate) struct BindStreams(pub(crate) Arc<Streams>);
 
@@ -53,7 +56,8 @@ impl Finish for BindStreams {
 }
 
 impl Streams {
-    /// Counts the stream, and reports what cuts it short, unless the application looks after that by itself.
+    /// Counts the stream, and reports what cuts it short, unless the application looks after that
+    /// by itself.
     fn observe(&self, stream: &CloseHandle, response: &HttpResponse, reporter: LateReporter<'_>) {
         let open = self.counters.open_stream();
         let report = if stream.is_observed() { None } else { reporter.keep(response.status()) };

@@ -23,8 +23,9 @@
 //! }
 //! ```
 //!
-//! It speaks HTTP/1.1 and HTTP/2 on one port, 7878 on localhost unless [`App::bind`] says otherwise. Ctrl-C and SIGTERM end it in order: every event
-//! stream reads a farewell, and the process exits with code 0.
+//! It speaks HTTP/1.1 and HTTP/2 on one port, 7878 on localhost unless [`App::bind`] says
+//! otherwise. Ctrl-C and SIGTERM end it in order: every event stream reads a farewell, and the
+//! process exits with code 0.
 //!
 //! | Name | What it is |
 //! |---|---|
@@ -103,7 +104,8 @@ pub mod di {
     pub use volga_core::{Dc, Dependencies, Factory, Inject, Scope};
 }
 
-/// What stands around handlers: functions that see the request on its way in and the response on its way out.
+/// What stands around handlers: functions that see the request on its way in and the response on
+/// its way out.
 pub mod middleware {
     pub use crate::{before_routing::BeforeRouting, limit_streams::LimitStreams};
     pub use volga_core::{

@@ -10,11 +10,15 @@ use volga_core::{
 use volga_http::ConnectionInfo;
 use volga_sse::{CloseHandle, Refused, StreamLimit};
 
-/// A [`StreamLimit`] as middleware, on an app, a group or a route: only responses that are event streams count, each until its body has ended or is dropped.
+/// A [`StreamLimit`] as middleware, on an app, a group or a route: only responses that are event
+/// streams count, each until its body has ended or is dropped.
 ///
-/// A request whose `Accept` names `text/event-stream`, as that of every `EventSource` does, takes its place before anything further in runs; so a flood
-/// of them costs next to nothing. It is given back when the response turns out to be no stream. Of other requests the place is taken when their response is a
-/// stream; where there is none, that is dropped. [`before_every_request`](Self::before_every_request) is for routes that give nothing but streams.
+/// A request whose `Accept` names `text/event-stream`, as that of every `EventSource` does, takes
+/// its place before anything further in runs; so a flood of them costs next to nothing. It is given
+/// back when the response turns out to be no stream. Of other requests the place is taken when
+/// their response is a stream; where there is none, that is dropped.
+/// [`before_every_request`](Self::before_every_request) is for routes that give nothing but
+/// streams.
 ///
 /// ```
 /// use volga::{App, http::sse::{Message, StreamLimit}, middleware::LimitStreams, sse};
@@ -44,8 +48,10 @@ impl LimitStreams<(), fn(&RequestParts) -> Option<()>> {
 }
 
 impl LimitStreams<IpAddr, fn(&RequestParts) -> Option<IpAddr>> {
-    /// Counts by the address of the client, which behind a proxy is the proxy's: there, count [by](Self::by) what the proxy says. Of an IPv6 address the first
-    /// 64 bits count, since one client may have all of the others. A request that came over a Unix-domain socket or no connection of Volga has no address, and is not counted.
+    /// Counts by the address of the client, which behind a proxy is the proxy's: there, count
+    /// [by](Self::by) what the proxy says. Of an IPv6 address the first 64 bits count, since one
+    /// client may have all of the others. A request that came over a Unix-domain socket or no
+    /// connection of Volga has no address, and is not counted.
     pub fn by_client(limit: StreamLimit<IpAddr>) -> Self {
         Self::by(limit, |parts| parts.extensions.get().and_then(ConnectionInfo::peer_network))
     }
@@ -56,7 +62,8 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     F: Fn(&RequestParts) -> Option<K> + Clone + Send + Sync + 'static,
 {
-    /// Counts by what a function makes of the head of a request: a user, a tenant, the client that a proxy names. A stream for which it gives `None` is not counted.
+    /// Counts by what a function makes of the head of a request: a user, a tenant, the client that
+    /// a proxy names. A stream for which it gives `None` is not counted.
     ///
     /// ```
     /// use volga::{App, http::{RequestParts, sse::{Message, StreamLimit}}, middleware::LimitStreams, sse};
@@ -77,7 +84,8 @@ where
         Self { limit, key, at: At::ThoseThatAskForStreams }
     }
 
-    /// Takes a place before any request goes on, whatever it accepts. For routes that give nothing but streams: where there is no place, other requests are refused as well.
+    /// Takes a place before any request goes on, whatever it accepts. For routes that give nothing
+    /// but streams: where there is no place, other requests are refused as well.
     #[must_use]
     pub fn before_every_request(mut self) -> Self {
         self.at = At::EveryRequest;
@@ -133,7 +141,8 @@ where
     }
 }
 
-/// Not by way of an error: a flood of refusals is none of the server's, and is counted rather than reported one by one.
+/// Not by way of an error: a flood of refusals is none of the server's, and is counted rather than
+/// reported one by one.
 fn refuse(refused: Refused) -> HttpResponse {
     refused.response().map(HttpBody::from)
 }

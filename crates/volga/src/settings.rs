@@ -1,4 +1,5 @@
-//! What is set on an app, a group or a route, with the same words on each: middleware, and what becomes of errors.
+//! What is set on an app, a group or a route, with the same words on each: middleware, and what
+//! becomes of errors.
 
 use std::future::Future;
 
@@ -18,12 +19,15 @@ use crate::{Group, Route, endpoint::BindStreams};
 
 macro_rules! settings {
     ($self:ident: $place:expr) => {
-        /// Adds middleware: a function of the request and the rest of the way, `async |ctx, next| …`.
+        /// Adds middleware: a function of the request and the rest of the way, `async |ctx, next|
+        /// …`.
         ///
-        /// It may look at the request and change it, go on by `next.run(ctx)` or answer by itself, and look at the response and change it. It sees
-        /// responses only: an error has become one by then, and is among its extensions. What is added first stands outermost; that of the app stands around
-        /// that of its groups, and that around the routes'. It holds for everything that is mapped there, before or after. That of an app or a group is there for requests without a
-        /// route, too.
+        /// It may look at the request and change it, go on by `next.run(ctx)` or answer by itself,
+        /// and look at the response and change it. It sees responses only: an error has become one
+        /// by then, and is among its extensions. What is added first stands outermost; that of the
+        /// app stands around that of its groups, and that around the routes'. It holds for
+        /// everything that is mapped there, before or after. That of an app or a group is there for
+        /// requests without a route, too.
         ///
         /// ```
         /// use volga::{App, http::HeaderValue, ok};
@@ -44,7 +48,8 @@ macro_rules! settings {
             $self.attach(Wrap::new(function))
         }
 
-        /// Adds middleware: a function of extractors and the rest of the way, `async |user: User, next: NextCall| next.await`.
+        /// Adds middleware: a function of extractors and the rest of the way, `async |user: User,
+        /// next: NextCall| next.await`.
         pub fn with<F, Args, Via, Kind>(&mut $self, function: F) -> &mut Self
         where
             F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
@@ -56,7 +61,8 @@ macro_rules! settings {
             $self.attach(With::new(function))
         }
 
-        /// Adds a filter: a function of extractors that says whether the request may pass, by a `bool` or a `Result`. `false` is 400; an error is what it says.
+        /// Adds a filter: a function of extractors that says whether the request may pass, by a
+        /// `bool` or a `Result`. `false` is 400; an error is what it says.
         pub fn filter<F, Args, Kind>(&mut $self, function: F) -> &mut Self
         where
             F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
@@ -75,7 +81,8 @@ macro_rules! settings {
             $self.attach(TapRequest::new(function))
         }
 
-        /// Adds a function, async or not, that gets each response which no error has become, and makes another of it.
+        /// Adds a function, async or not, that gets each response which no error has become, and
+        /// makes another of it.
         pub fn map_ok<F, R, Kind>(&mut $self, function: F) -> &mut Self
         where
             F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
@@ -85,7 +92,8 @@ macro_rules! settings {
             $self.attach(MapOk::new(function))
         }
 
-        /// Adds a tower layer, such as those of `tower-http`. It is applied once for this place; on a route with a [fallback](Self::map_fallback), once for each of the two.
+        /// Adds a tower layer, such as those of `tower-http`. It is applied once for this place; on
+        /// a route with a [fallback](Self::map_fallback), once for each of the two.
         pub fn layer<L, S, B>(&mut $self, layer: L) -> &mut Self
         where
             L: Layer<EndpointService, Service = S> + Send + Sync + 'static,
@@ -105,12 +113,15 @@ macro_rules! settings {
             $self
         }
 
-        /// Sets how many bytes request bodies may have, [`DEFAULT_MAX_BODY`](crate::limits::DEFAULT_MAX_BODY) by default: a number, or
-        /// [`BodyLimit::UNLIMITED`]. The nearest one counts: that of the route, of its group, of the groups around that, of the app.
+        /// Sets how many bytes request bodies may have,
+        /// [`DEFAULT_MAX_BODY`](crate::limits::DEFAULT_MAX_BODY) by default: a number, or
+        /// [`BodyLimit::UNLIMITED`]. The nearest one counts: that of the route, of its group, of
+        /// the groups around that, of the app.
         ///
-        /// It holds for what extractors read into memory and for what is read piece by piece. A larger body is status 413: before the handler runs where
-        /// `Content-Length` says so and the handler takes the body, else when the piece comes that goes beyond. Where a layer decompresses the body, it
-        /// holds for both forms.
+        /// It holds for what extractors read into memory and for what is read piece by piece. A
+        /// larger body is status 413: before the handler runs where `Content-Length` says so and
+        /// the handler takes the body, else when the piece comes that goes beyond. Where a layer
+        /// decompresses the body, it holds for both forms.
         ///
         /// ```
         /// use volga::{App, http::{BodyLimit, Bytes}, ok};
@@ -125,8 +136,9 @@ macro_rules! settings {
             $self
         }
 
-        /// Sets what makes responses of errors: a function `|error| …`, async or not. The nearest one counts: that of the route, of its group, of the groups around
-        /// that, of the app. An error that it gives itself becomes a response as if there were none.
+        /// Sets what makes responses of errors: a function `|error| …`, async or not. The nearest
+        /// one counts: that of the route, of its group, of the groups around that, of the app. An
+        /// error that it gives itself becomes a response as if there were none.
         pub fn map_err<F, R, Kind>(&mut $self, function: F) -> &mut Self
         where
             F: Fn(Error) -> R + Send + Sync + 'static,
@@ -138,9 +150,12 @@ macro_rules! settings {
             $self
         }
 
-        /// Sets the handler of requests without a route. On an app or a group, those for an unknown path, and those for a known one that is not mapped for their method, whose
-        /// response gets `Allow`; [`NoRoute`](crate::http::NoRoute) tells the handler which it is. On a route, those for its path with a method that nothing is mapped for there, with its path arguments. The
-        /// nearest one counts: that of the route, then by the prefixes of the groups.
+        /// Sets the handler of requests without a route. On an app or a group, those for an unknown
+        /// path, and those for a known one that is not mapped for their method, whose response gets
+        /// `Allow`; [`NoRoute`](crate::http::NoRoute) tells the handler which it is. On a route,
+        /// those for its path with a method that nothing is mapped for there, with its path
+        /// arguments. The nearest one counts: that of the route, then by the prefixes of the
+        /// groups.
         #[track_caller]
         pub fn map_fallback<H, Args, Via, Kind>(&mut $self, handler: H) -> &mut Self
         where

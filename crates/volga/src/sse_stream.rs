@@ -12,7 +12,8 @@ use volga_core::{Description, HttpResult, IntoResponse};
 use volga_sse::{Sse, SseItem};
 
 pin_project! {
-    /// A stream of messages that a handler may return as it is. Made by [`sse_stream!`](crate::sse_stream).
+    /// A stream of messages that a handler may return as it is. Made by
+    /// [`sse_stream!`](crate::sse_stream).
     ///
     /// To set more than the messages, give it to [`Sse::new`]: `sse!(Sse::new(stream).retry(..))`.
     #[derive(Debug)]

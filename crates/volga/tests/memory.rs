@@ -52,7 +52,8 @@ fn held_by(count: usize) -> i64 {
     info.bytes_current
 }
 
-/// Its task, its socket's registration with the runtime, its body with heartbeat and timer, its handles, and what is to be told when it ends.
+/// Its task, its socket's registration with the runtime, its body with heartbeat and timer, its
+/// handles, and what is to be told when it ends.
 #[test]
 fn an_idle_stream_holds_little_more_than_a_kilobyte() {
     const FEW: usize = 64;

@@ -7,8 +7,8 @@
 //! curl localhost:7878/rooms/lounge/messages --json '{"author":"curl","text":"hello"}'
 //! ```
 //!
-//! Open <http://localhost:7878> in two browsers. Each room is a topic of a hub, and the hub's log is all that is stored: so a restart
-//! loses what was said, and the pages that come back say so.
+//! Open <http://localhost:7878> in two browsers. Each room is a topic of a hub, and the hub's log
+//! is all that is stored: so a restart loses what was said, and the pages that come back say so.
 //!
 //! `routes.rs` says what is at which path, `said.rs` what may be said, `page.rs` has the page.
 
@@ -20,7 +20,8 @@ mod tests;
 
 use volga::{App, http::sse::Hub};
 
-/// How many messages of a room the log holds: what newcomers read, and what those get who were away.
+/// How many messages of a room the log holds: what newcomers read, and what those get who were
+/// away.
 const HELD: usize = 200;
 
 #[tokio::main]

@@ -1,4 +1,4 @@
-//! What an attacker sends, again and again (pure).
+//! The bytes that an attacker sends repeatedly (pure).
 
 use crate::wire::frames::{
     CANCEL, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
@@ -14,7 +14,7 @@ const MAX_REQUESTS: u64 = 200_000;
 /// The same of PINGs and SETTINGS, which are smaller and cost the server less.
 const MAX_SMALL_FRAMES: u64 = 5_000_000;
 
-/// What an attacker asks for.
+/// The path that the attackers request.
 const PATH: &str = "/plaintext";
 
 /// How many PINGs or SETTINGS are written at once.
@@ -29,9 +29,9 @@ const LAST_STREAM: u32 = 0x7FFF_FFFF;
 /// A way to attack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Attack {
-    /// So many requests, and then a reset of each ("rapid reset", CVE-2023-44487).
+    /// This many requests, and then a reset of each ("rapid reset", CVE-2023-44487).
     Resets(usize),
-    /// So many requests, and then a WINDOW_UPDATE for each that makes the server reset it ("made
+    /// This many requests, and then a WINDOW_UPDATE for each that makes the server reset it ("made
     /// you reset", CVE-2025-8671).
     ErrorResets(usize),
     /// PINGs whose acknowledgements nobody reads (CVE-2019-9512).

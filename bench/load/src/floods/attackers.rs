@@ -28,7 +28,7 @@ const STEP: Duration = Duration::from_millis(5);
 /// must not be what it waits for.
 const NICE: i32 = 10;
 
-/// What the attackers have done.
+/// The totals of all attackers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     /// Requests, PINGs or SETTINGS that were sent. The server may have closed a connection before

@@ -111,7 +111,8 @@ fn open(server: SocketAddr, path: &str, number: usize) -> Result<(TcpStream, usi
     Ok((socket, heard.heads as usize))
 }
 
-/// What a server has said on one connection.
+/// The frames of one connection that matter here: the server's limit on streams, and the heads of
+/// its responses.
 #[derive(Debug, Default)]
 struct Heard {
     /// How many streams the client opens: what the server allows, and no more than [`MAX_STREAMS`].

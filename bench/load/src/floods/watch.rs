@@ -41,14 +41,14 @@ impl Progress {
     }
 }
 
-/// What an attack did to others.
+/// The effect of an attack on the innocent client and on the server's memory.
 #[derive(Debug)]
 pub(crate) struct Outcome<T> {
-    /// What the innocent client waited.
+    /// The waits of the innocent client.
     pub(crate) waits: Waits,
     /// The server's user memory at its peak, less that before the attack, in bytes.
     pub(crate) growth: f64,
-    /// What the attackers say of themselves.
+    /// The attackers' own totals.
     pub(crate) attackers: T,
 }
 

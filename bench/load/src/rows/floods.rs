@@ -8,11 +8,11 @@ use crate::{
     server::Server,
 };
 
-/// What one wait may differ by from another on a machine that does nothing else: the slice of time
-/// that the kernel gives to one thread, and some more.
+/// The noise of a wait: smaller differences mean nothing. It is a little more than the slice of
+/// time that the kernel gives to one thread.
 const WAIT_NOISE: f64 = 5e6;
 
-/// What the user memory of a server may differ by.
+/// The noise of a server's user memory: smaller differences mean nothing.
 const MEMORY_NOISE: f64 = 1024.0 * 1024.0;
 
 /// The same for each of a few hundred streams.

@@ -161,7 +161,8 @@ pub(crate) const ROWS: &[Row] = &[
         measures: &[
             more("deliveries per second", Unit::PerSecond),
             less("CPU per delivery", Unit::Nanoseconds),
-            // Where this is near the time between two deliveries, the load was what held the server back.
+            // Where this is near the time between two deliveries, the load was what held the server
+            // back.
             less("load's CPU", Unit::Nanoseconds),
             P50,
             P99,

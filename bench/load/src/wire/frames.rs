@@ -48,7 +48,7 @@ pub(crate) fn write_settings(to: &mut Vec<u8>, settings: &[(u16, u32)]) {
     write_frame(to, SETTINGS, 0, 0, &payload);
 }
 
-/// The header block of a GET request, which leaves the server's table of header fields as it is.
+/// The header block of a GET request. It adds nothing to the server's dynamic table (RFC 7541).
 pub(crate) fn get_block(path: &str) -> Vec<u8> {
     // Of the static table (RFC 7541, appendix A): `:method: GET` and `:scheme: http`.
     let mut block = vec![0x82, 0x86];

@@ -1,4 +1,5 @@
-//! What every server of the laboratory answers, so that they differ in nothing but how they serve it.
+//! What every server of the laboratory answers, so that they differ in nothing but how they serve
+//! it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,7 +11,8 @@ pub const HELLO: &str = "Hello, World!";
 /// What `GET /large` answers: 1 MiB, which every server sends from where it lies.
 pub static LARGE: &[u8] = &[b'.'; 1024 * 1024];
 
-/// How many messages a broadcast channel keeps for a reader that is behind: far more than the load ever has outstanding.
+/// How many messages a broadcast channel keeps for a reader that is behind: far more than the load
+/// ever has outstanding.
 pub const CHANNEL: usize = 1024;
 
 /// What `GET /json` answers.

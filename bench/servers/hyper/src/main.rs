@@ -1,4 +1,5 @@
-//! The laboratory's server, on bare hyper: each message is encoded once, and each connection gets the protocol that it begins with.
+//! The laboratory's server, on bare hyper: each message is encoded once, and each connection gets
+//! the protocol that it begins with.
 //!
 //! It does less than the others: no heartbeat, and SIGTERM ends it as it ends any program.
 

@@ -95,9 +95,11 @@ impl FromRequest for Bytes {
     }
 }
 
-/// The whole body as text, as the last argument of a handler. Dereferences to it. A `String` is a path argument.
+/// The whole body as text, as the last argument of a handler. Dereferences to it. A `String` is a
+/// path argument.
 ///
-/// Any content type is taken, as long as it names no other charset than UTF-8: that is status 415. A body that is no UTF-8 is 400.
+/// Any content type is taken, as long as it names no other charset than UTF-8: that is status 415.
+/// A body that is no UTF-8 is 400.
 ///
 /// ```
 /// use volga_core::{HandlerEndpoint, Router, Text};

@@ -6,9 +6,11 @@ use http::{HeaderName, StatusCode};
 
 use crate::BoxError;
 
-/// Why an argument could not be made of a request. Each becomes a response with its [`status`](Self::status).
+/// Why an argument could not be made of a request. Each becomes a response with its
+/// [`status`](Self::status).
 ///
-/// It rides along as the [`cause`](crate::Error::cause) of the [`Error`](crate::Error), for whoever shapes the response.
+/// It rides along as the [`cause`](crate::Error::cause) of the [`Error`](crate::Error), for whoever
+/// shapes the response.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum ExtractError {
@@ -35,7 +37,8 @@ pub enum ExtractError {
     /// A field of the query is not what the handler takes.
     #[error("query field `{at}`: {reason}")]
     QueryField {
-        /// Its name, and the place among its values where it has several: `tag[1]` is the second one.
+        /// Its name, and the place among its values where it has several: `tag[1]` is the second
+        /// one.
         at: String,
         /// What is wrong with it.
         reason: String,

@@ -14,10 +14,11 @@ use crate::{
 
 /// One header of the request, by its type. Dereferences to it.
 ///
-/// Status 400 where it is missing or malformed, with its name; `Option<Header<T>>` is `None` where it is missing. A header that comes several times is read as one, its
-/// values joined by commas.
+/// Status 400 where it is missing or malformed, with its name; `Option<Header<T>>` is `None` where
+/// it is missing. A header that comes several times is read as one, its values joined by commas.
 ///
-/// Types are in [`mod@crate::headers`]; [`headers!`](crate::headers!) declares more, and [`TypedHeader`] is the trait for a type of your own.
+/// Types are in [`mod@crate::headers`]; [`headers!`](crate::headers!) declares more, and
+/// [`TypedHeader`] is the trait for a type of your own.
 ///
 /// ```
 /// use volga_core::{HandlerEndpoint, Header, Router, headers, headers::UserAgent};
@@ -82,7 +83,8 @@ impl<T: fmt::Display> fmt::Display for Header<T> {
     }
 }
 
-/// The value of a header; several lines of one name mean the same as one with commas (RFC 9110, section 5.3), and cookies one with semicolons.
+/// The value of a header; several lines of one name mean the same as one with commas (RFC 9110,
+/// section 5.3), and cookies one with semicolons.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;

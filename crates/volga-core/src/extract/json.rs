@@ -115,7 +115,8 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ExtractError> {
     Err(ExtractError::ContentType { expected: CONTENT_TYPE, found })
 }
 
-/// True for `application/json` and `application/…+json`, in letters of either case, whatever parameters follow.
+/// True for `application/json` and `application/…+json`, in letters of either case, whatever
+/// parameters follow.
 fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let (kind, subtype) = essence.split_once('/').unwrap_or_default();
@@ -127,7 +128,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ExtractError> {
     read_with(body, serde_json::Error::to_string)
 }
 
-/// Reads the value of one line of several: what is wrong with it has a column, and the caller adds the number of the line.
+/// Reads the value of one line of several: what is wrong with it has a column, and the caller adds
+/// the number of the line.
 pub(super) fn read_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, ExtractError> {
     read_with(line, |error| {
         let (line, column) = (error.line(), error.column());

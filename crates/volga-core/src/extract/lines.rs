@@ -7,7 +7,8 @@ use crate::ExtractError;
 /// How many bytes a line of a body of many values may have: 1 MiB.
 pub const MAX_NDJSON_LINE: usize = 1024 * 1024;
 
-/// Bytes as they come, and the lines in them. What it holds is at most one line and one piece of the body.
+/// Bytes as they come, and the lines in them. What it holds is at most one line and one piece of
+/// the body.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     /// What has come and was not given out.
@@ -47,7 +48,8 @@ impl Lines {
         }
     }
 
-    /// The last line, where it has no line feed. Called when the body is at its end and [`next`](Self::next) gives no more.
+    /// The last line, where it has no line feed. Called when the body is at its end and
+    /// [`next`](Self::next) gives no more.
     pub(super) fn last(&mut self) -> Option<Result<(u64, Bytes), ExtractError>> {
         self.searched = 0;
         let line = self.pending.split().freeze();

@@ -1,4 +1,5 @@
-//! Arguments made of requests: two traits, one for what needs the head only and one for what takes the body.
+//! Arguments made of requests: two traits, one for what needs the head only and one for what takes
+//! the body.
 
 mod body;
 mod error;
@@ -32,8 +33,8 @@ pub use query::Query;
 
 /// An argument made of everything but the body.
 ///
-/// Arguments are made from left to right; the first error ends the request with the error's status. Implement it for a type of your own to have it
-/// as an argument of any handler:
+/// Arguments are made from left to right; the first error ends the request with the error's status.
+/// Implement it for a type of your own to have it as an argument of any handler:
 ///
 /// ```
 /// use volga_core::{Error, FromRequestParts, RequestParts};
@@ -49,7 +50,8 @@ pub use query::Query;
 /// }
 /// ```
 ///
-/// `Option<Tenant>` is an argument, too, once `Tenant` is [`MayBeAbsent`]; `Result<Tenant, Error>` always is.
+/// `Option<Tenant>` is an argument, too, once `Tenant` is [`MayBeAbsent`]; `Result<Tenant, Error>`
+/// always is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler here",
     label = "no argument",
@@ -80,7 +82,8 @@ pub trait FromRequestParts: Sized {
 
 /// The last argument of a handler, which may take the body.
 ///
-/// Whatever implements [`FromRequestParts`] implements it too; the parameter `Via` keeps the two apart, and an implementation of your own leaves it out:
+/// Whatever implements [`FromRequestParts`] implements it too; the parameter `Via` keeps the two
+/// apart, and an implementation of your own leaves it out:
 ///
 /// ```
 /// use volga_core::{Error, FromRequest, HttpBody, RequestParts};

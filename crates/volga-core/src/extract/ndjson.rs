@@ -21,15 +21,18 @@ use crate::{
 
 const CONTENT_TYPE: &str = "application/x-ndjson";
 
-/// Many values as one body of newline-delimited JSON: a stream that a request brings, or that a response sends.
+/// Many values as one body of newline-delimited JSON: a stream that a request brings, or that a
+/// response sends.
 ///
-/// As the last argument of a handler it reads the body while it comes: [`next`](Self::next) waits for the next value. `Content-Type` must be
-/// `application/x-ndjson`, `application/ndjson` or `application/jsonl`, or the status is 415. A line that is no value is an [`Error`] that names its number, with
-/// the status that [`Json`](crate::Json) gives; one of more than [`MAX_NDJSON_LINE`](crate::MAX_NDJSON_LINE) bytes is 413, and so is a body beyond its limit. After an error
-/// the stream ends. Empty lines are passed over.
+/// As the last argument of a handler it reads the body while it comes: [`next`](Self::next) waits
+/// for the next value. `Content-Type` must be `application/x-ndjson`, `application/ndjson` or
+/// `application/jsonl`, or the status is 415. A line that is no value is an [`Error`] that names
+/// its number, with the status that [`Json`](crate::Json) gives; one of more than
+/// [`MAX_NDJSON_LINE`](crate::MAX_NDJSON_LINE) bytes is 413, and so is a body beyond its limit.
+/// After an error the stream ends. Empty lines are passed over.
 ///
-/// As a result of a handler it sends a line for each value of a stream. What was sent cannot be taken back, so an error cuts the body short: the client can
-/// tell that from an end.
+/// As a result of a handler it sends a line for each value of a stream. What was sent cannot be
+/// taken back, so an error cuts the body short: the client can tell that from an end.
 ///
 /// ```
 /// use volga_core::{Error, HandlerEndpoint, NdJson, Router};

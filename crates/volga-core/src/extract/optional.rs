@@ -7,7 +7,8 @@ use crate::{
 
 /// An argument that a request may do without: then `Option<Self>` is an argument, too.
 ///
-/// `Option<Self>` is `None` when the request says nothing of it. What the request says and gets wrong stays an error.
+/// `Option<Self>` is `None` when the request says nothing of it. What the request says and gets
+/// wrong stays an error.
 ///
 /// ```
 /// use volga_core::{Error, FromRequestParts, MayBeAbsent, RequestParts};

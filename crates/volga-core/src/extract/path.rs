@@ -23,7 +23,8 @@ use crate::{Description, Error, ExtractError, FromRequestParts, RequestParts};
 ///
 /// It is independent of arguments by position: a handler may have both.
 ///
-/// Status 400 for a text that does not parse, with the name of the argument; 500 where the route lacks what `T` needs. Dereferences to `T`.
+/// Status 400 for a text that does not parse, with the name of the argument; 500 where the route
+/// lacks what `T` needs. Dereferences to `T`.
 ///
 /// ```
 /// use serde::Deserialize;

@@ -17,8 +17,8 @@ use crate::{BoxError, Description, Error, ExtractError, FromRequestParts, Reques
 
 /// A type that takes the next `{argument}` of the path, percent-decoded.
 ///
-/// These do: `String`, `Box<str>`, `Cow<'static, str>`, `PathBuf`, `char`, `bool`, all integers and floats, `NonZero…`, IP and socket addresses.
-/// Implement it for a type of your own:
+/// These do: `String`, `Box<str>`, `Cow<'static, str>`, `PathBuf`, `char`, `bool`, all integers and
+/// floats, `NonZero…`, IP and socket addresses. Implement it for a type of your own:
 ///
 /// ```
 /// use volga_core::{FromPathArg, HandlerEndpoint};
@@ -38,13 +38,14 @@ use crate::{BoxError, Description, Error, ExtractError, FromRequestParts, Reques
 /// router.map(http::Method::GET, "/items/{sku}", HandlerEndpoint::new(|Sku(n): Sku| n));
 /// ```
 ///
-/// A text that it refuses is status 400, with the name of the argument and the reason. For one that should rather be 404, constrain the pattern:
-/// `{id:int}`.
+/// A text that it refuses is status 400, with the name of the argument and the reason. For one that
+/// should rather be 404, constrain the pattern: `{id:int}`.
 pub trait FromPathArg: Sized {
     /// Why a text is refused; the client reads it.
     type Error: Into<BoxError>;
 
-    /// Makes the value of the decoded text, which is not empty. It may hold a `/` or be `..`, since those can be encoded.
+    /// Makes the value of the decoded text, which is not empty. It may hold a `/` or be `..`, since
+    /// those can be encoded.
     ///
     /// # Errors
     ///
@@ -60,7 +61,8 @@ impl<T: FromPathArg> FromRequestParts for T {
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let (name, text) = parts.next_path_arg().ok_or_else(|| {
-            // Mapping has counted the arguments, so this is an endpoint that was called past the router.
+            // Mapping has counted the arguments, so this is an endpoint that was called past the
+            // router.
             let reason = "the handler takes more than there are".to_owned();
             ExtractError::PathShape { reason }
         })??;

@@ -17,11 +17,13 @@ use crate::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, Req
 
 /// The query of the URI, read into a struct or a map by name.
 ///
-/// A name that is given several times fills a `Vec`; one that is not given is an `Option`, or has `#[serde(default)]`. Unknown names are ignored. A plus is a
-/// space. `Query<Vec<(String, String)>>` takes everything in order.
+/// A name that is given several times fills a `Vec`; one that is not given is an `Option`, or has
+/// `#[serde(default)]`. Unknown names are ignored. A plus is a space. `Query<Vec<(String,
+/// String)>>` takes everything in order.
 ///
-/// Status 400 for what is missing and for what does not parse, told apart, with the name of the field and the place among its values: `tag[1]`.
-/// `Option<Query<T>>` is `None` where there is no query at all. Dereferences to `T`.
+/// Status 400 for what is missing and for what does not parse, told apart, with the name of the
+/// field and the place among its values: `tag[1]`. `Option<Query<T>>` is `None` where there is no
+/// query at all. Dereferences to `T`.
 ///
 /// ```
 /// use serde::Deserialize;

@@ -36,8 +36,8 @@ impl<T: FilterVerdict, E: Into<Error>> FilterVerdict for Result<T, E> {
     }
 }
 
-/// Middleware of a function of extractors that need the head only: `|user: User| user.is_admin()`. It says `bool`, or a `Result`
-/// whose error becomes the response.
+/// Middleware of a function of extractors that need the head only: `|user: User| user.is_admin()`.
+/// It says `bool`, or a `Result` whose error becomes the response.
 pub struct Filter<F, Args, Kind> {
     function: F,
     marker: Marker<(Args, Kind)>,

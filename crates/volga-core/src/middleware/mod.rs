@@ -1,7 +1,8 @@
-//! What stands around endpoints: functions that see the request on its way in and the response on its way out.
+//! What stands around endpoints: functions that see the request on its way in and the response on
+//! its way out.
 //!
-//! Everything is an [`Endpoint`]: middleware makes a new one of the one that it wraps. It sees responses only; an error has become
-//! one by then, and rides along in the response's extensions.
+//! Everything is an [`Endpoint`]: middleware makes a new one of the one that it wraps. It sees
+//! responses only; an error has become one by then, and rides along in the response's extensions.
 
 mod filter;
 mod tap;
@@ -21,7 +22,8 @@ use crate::{
     BoxFuture, Description, Endpoint, Error, FromRequestParts, HttpBody, HttpResponse, RequestParts,
 };
 
-/// What makes a new endpoint of the one that it wraps. Every request goes through it, those without a route included.
+/// What makes a new endpoint of the one that it wraps. Every request goes through it, those without
+/// a route included.
 pub trait Middleware: Send + Sync + 'static {
     /// Says what it reads, which services it uses and what it may respond by itself. Middleware
     /// that does not say it may do anything.
@@ -29,7 +31,8 @@ pub trait Middleware: Send + Sync + 'static {
         description.reads_anything().responds_anything();
     }
 
-    /// Wraps an endpoint. Called when the router becomes a service, once for each place where the middleware stands.
+    /// Wraps an endpoint. Called when the router becomes a service, once for each place where the
+    /// middleware stands.
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint>;
 }
 

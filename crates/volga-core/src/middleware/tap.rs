@@ -7,7 +7,8 @@ use crate::{
     Middleware, RequestParts, handler::Marker,
 };
 
-/// Middleware of a function `|parts: &mut RequestParts| …` that looks at the head of each request and may change it.
+/// Middleware of a function `|parts: &mut RequestParts| …` that looks at the head of each request
+/// and may change it.
 #[derive(Clone, Debug)]
 pub struct TapRequest<F>(F);
 
@@ -49,7 +50,8 @@ where
     }
 }
 
-/// Middleware of a function `|response| …`, async or not, that gets each response which no error has become.
+/// Middleware of a function `|response| …`, async or not, that gets each response which no error
+/// has become.
 pub struct MapOk<F, Kind> {
     function: F,
     marker: Marker<Kind>,

@@ -21,8 +21,9 @@ use crate::{
 
 /// A tower [`Layer`] as middleware: those of `tower-http`, and any other for HTTP requests.
 ///
-/// The layer is applied once for each place where it stands, so what its service counts or limits is counted for that place.
-/// An error of the service becomes a response with status 500, unless it is an [`Error`] or an error that has a status as one.
+/// The layer is applied once for each place where it stands, so what its service counts or limits
+/// is counted for that place. An error of the service becomes a response with status 500, unless it
+/// is an [`Error`] or an error that has a status as one.
 pub struct TowerLayer<L>(L);
 
 impl<L> TowerLayer<L> {

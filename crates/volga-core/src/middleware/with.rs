@@ -8,7 +8,8 @@ use crate::{
     RequestParts, handler::Marker,
 };
 
-/// Middleware of a function `async |user: User, next: NextCall| …`: its arguments are those of a handler, the last one is the rest of the way.
+/// Middleware of a function `async |user: User, next: NextCall| …`: its arguments are those of a
+/// handler, the last one is the rest of the way.
 pub struct With<F, Args, Via, Kind> {
     function: F,
     marker: Marker<(Args, Via, Kind)>,
@@ -57,7 +58,8 @@ impl<E: Endpoint> Endpoint for WithEndpoint<E> {
     }
 }
 
-/// The rest of the way, as the last argument of a [`With`] function: awaiting it goes on with the request.
+/// The rest of the way, as the last argument of a [`With`] function: awaiting it goes on with the
+/// request.
 #[must_use = "the request goes no further unless this is awaited"]
 pub struct NextCall {
     next: Next,

@@ -20,8 +20,9 @@ pub enum RouteError {
         /// Where the pattern that stands was mapped.
         old_place: &'static Location<'static>,
     },
-    /// A pattern that does not start with `/`, a `{` without its `}`, an argument that is not a whole segment or has no name, a `{*rest}`
-    /// before the end, or the spelling of another framework.
+    /// A pattern that does not start with `/`, a `{` without its `}`, an argument that is not a
+    /// whole segment or has no name, a `{*rest}` before the end, or the spelling of another
+    /// framework.
     #[error("pattern `{pattern}` is malformed at byte {at}: {expected}")]
     Pattern {
         /// The pattern that was refused.

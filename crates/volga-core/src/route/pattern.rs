@@ -19,7 +19,8 @@ pub(crate) struct Pattern {
 pub(crate) enum Segment {
     /// Matches itself, byte by byte.
     Static(Box<str>),
-    /// `{name}` and `{name:constraint}`: matches any one segment that is not empty and keeps the constraint.
+    /// `{name}` and `{name:constraint}`: matches any one segment that is not empty and keeps the
+    /// constraint.
     Arg(Box<str>, Option<Constraint>),
     /// `{*name}`, the last one: matches one or more segments, of which the first is not empty.
     Rest(Box<str>),
@@ -135,7 +136,8 @@ pub(crate) fn without_trailing_slash(path: &str) -> &str {
     if path.as_bytes().ends_with(b"/") { &path[..path.len() - 1] } else { path }
 }
 
-/// The segment that starts at this byte, and where the next one starts; `None` after the last. A segment may be empty.
+/// The segment that starts at this byte, and where the next one starts; `None` after the last. A
+/// segment may be empty.
 pub(crate) fn segment_at(path: &str, at: usize) -> Option<(&str, usize)> {
     let rest = path.get(at..)?;
     let len = rest.find('/').unwrap_or(rest.len());
@@ -169,7 +171,8 @@ fn parse_segment(segment: &str) -> Result<Segment, Malformed> {
     Ok(Segment::Arg(name.into(), constraint))
 }
 
-/// A static segment, unless it is what another framework takes for an argument: it would silently match nothing.
+/// A static segment, unless it is what another framework takes for an argument: it would silently
+/// match nothing.
 fn parse_static(segment: &str, whole: &'static str) -> Result<Segment, Malformed> {
     if segment.starts_with(':') {
         return Err(Malformed::At(0, "an argument is written `{name}`"));

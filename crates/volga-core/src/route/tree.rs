@@ -1,9 +1,11 @@
 //! The tree of routes, a node for each segment of a pattern. Pure.
 //!
-//! At each segment the static child is tried first, then arguments with a constraint, then the argument without, then the rest of the path;
-//! what leads nowhere is left again. A node is reached in one way only, so a request visits each at most once.
+//! At each segment the static child is tried first, then arguments with a constraint, then the
+//! argument without, then the rest of the path; what leads nowhere is left again. A node is reached
+//! in one way only, so a request visits each at most once.
 //!
-//! Here the rules stand as they are. Most requests are answered by the compact form that [`Tree::compact`] makes of them: it is faster and finds the same.
+//! Here the rules stand as they are. Most requests are answered by the compact form that
+//! [`Tree::compact`] makes of them: it is faster and finds the same.
 
 use std::{cell::Cell, collections::BTreeMap, panic::Location, sync::Arc};
 
@@ -66,7 +68,8 @@ pub(crate) struct RouteInfo {
     pub(crate) names: Box<[Box<str>]>,
 }
 
-/// Where in a path the arguments stand, by first byte and the byte after the last. A path is at most 65,534 bytes long; `http` refuses longer ones.
+/// Where in a path the arguments stand, by first byte and the byte after the last. A path is at
+/// most 65,534 bytes long; `http` refuses longer ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spans([(u16, u16); MAX_PATH_ARGS]);
 
@@ -140,7 +143,8 @@ impl<T> Tree<T> {
         Ok(())
     }
 
-    /// Finds the route of a request, and says where the arguments stand. HEAD goes where GET does, unless it has a route of its own.
+    /// Finds the route of a request, and says where the arguments stand. HEAD goes where GET does,
+    /// unless it has a route of its own.
     #[inline(always)]
     pub(crate) fn find(&self, method: &Method, path: &str, spans: &mut Spans) -> Found<'_, T> {
         let search = Search {
@@ -156,7 +160,8 @@ impl<T> Tree<T> {
         }
     }
 
-    /// What else there is to say when the compact tree has no route: it knows no `%`, and may not be there.
+    /// What else there is to say when the compact tree has no route: it knows no `%`, and may not
+    /// be there.
     #[cold]
     fn find_otherwise(&self, search: &Search<'_>, spans: &mut Spans) -> Found<'_, T> {
         let is_encoded = has_percent(search.path.as_bytes());
@@ -192,7 +197,8 @@ impl<T> Tree<T> {
         routes
     }
 
-    /// Finds the route for the rest of the path, which starts at byte `at` and at this node; `depth` arguments were found before it.
+    /// Finds the route for the rest of the path, which starts at byte `at` and at this node;
+    /// `depth` arguments were found before it.
     fn search<'t>(
         &'t self,
         node: &'t Node<T>,

@@ -4,10 +4,12 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 use crate::{Description, Error, FromRequestParts, MayBeAbsent, RequestParts};
 
-/// A service: a value that was registered under its type, or under a trait. Dereferences to it; clones share it.
+/// A service: a value that was registered under its type, or under a trait. Dereferences to it;
+/// clones share it.
 ///
-/// As an argument of a handler it is made as its registration says (see [`ServicesBuilder`](crate::ServicesBuilder)). What is not registered is told at
-/// start-up. `Option<Dc<T>>` is `None` for it instead.
+/// As an argument of a handler it is made as its registration says (see
+/// [`ServicesBuilder`](crate::ServicesBuilder)). What is not registered is told at start-up.
+/// `Option<Dc<T>>` is `None` for it instead.
 ///
 /// ```
 /// use volga_core::Dc;

@@ -5,17 +5,20 @@ use std::any::type_name;
 use super::needs::short;
 use crate::{BoxError, Error, error::server_status};
 
-/// Why a service could not be had by a request. It rides along as the [`cause`](crate::Error::cause) of the [`Error`].
+/// Why a service could not be had by a request. It rides along as the
+/// [`cause`](crate::Error::cause) of the [`Error`].
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// Nothing is registered under this type. Only what does not declare its [`Needs`](crate::Needs) gets here: the rest is told at start-up.
+    /// Nothing is registered under this type. Only what does not declare its
+    /// [`Needs`](crate::Needs) gets here: the rest is told at start-up.
     #[error("`{service}` is not registered")]
     Missing {
         /// The type.
         service: String,
     },
-    /// A scoped service was asked for outside a request, or by an extractor that does not declare its [`Needs`](crate::Needs).
+    /// A scoped service was asked for outside a request, or by an extractor that does not declare
+    /// its [`Needs`](crate::Needs).
     #[error("`{service}` is scoped, and there is no scope here")]
     NoScope {
         /// The type.
@@ -36,8 +39,8 @@ impl ServiceError {
         Self::Missing { service: short(type_name::<T>()) }
     }
 
-    /// What the factory of a service said. Its status stays if it is one of the server's; the client is not to blame for a file that a factory
-    /// did not find.
+    /// What the factory of a service said. Its status stays if it is one of the server's; the
+    /// client is not to blame for a file that a factory did not find.
     pub(crate) fn failed(service: &str, error: Error) -> Error {
         let status = error.is_status_set().then(|| server_status(error.status()));
         let failed = Self::Failed { service: service.to_owned(), source: error.into_cause() };

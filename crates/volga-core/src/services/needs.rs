@@ -4,7 +4,8 @@ use std::any::{TypeId, type_name};
 
 /// What an argument needs besides its request, told at start-up.
 ///
-/// An extractor of one's own tells what it uses, so that a missing service is found before the first request:
+/// An extractor of one's own tells what it uses, so that a missing service is found before the
+/// first request:
 ///
 /// ```
 /// use volga_core::{Dc, Needs};
@@ -43,7 +44,8 @@ impl Needs {
         self.token = true;
     }
 
-    /// It does not say: it may use the token, or services, which are then missing no sooner than it asks for them.
+    /// It does not say: it may use the token, or services, which are then missing no sooner than it
+    /// asks for them.
     pub fn anything(&mut self) {
         self.anything = true;
     }
@@ -80,7 +82,8 @@ impl Needs {
     }
 }
 
-/// The name of a type without the paths of its parts: `Arc<dyn Repo>` for `alloc::sync::Arc<dyn app::repo::Repo>`.
+/// The name of a type without the paths of its parts: `Arc<dyn Repo>` for `alloc::sync::Arc<dyn
+/// app::repo::Repo>`.
 pub(crate) fn short(type_name: &str) -> String {
     let mut out = String::new();
     let mut rest = type_name;

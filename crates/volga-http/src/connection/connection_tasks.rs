@@ -17,8 +17,8 @@ use crate::io::transport::Transport;
 
 /// The running stages. Dropping it cuts all connections.
 ///
-/// A stage's task ends with what comes next, which then is spawned here: so a connection is always exactly one task of this set, and never larger than
-/// its stage.
+/// A stage's task ends with what comes next, which then is spawned here: so a connection is always
+/// exactly one task of this set, and never larger than its stage.
 pub(crate) struct ConnectionTasks<R, B> {
     tasks: JoinSet<Next<Socket, B>>,
     connections: Arc<Connections>,
@@ -56,7 +56,8 @@ where
         self.spawn(async move { connections.serve(io, protocol, requests).await });
     }
 
-    /// Waits for the end of a connection, and takes the others from stage to stage. `None` if there is no connection.
+    /// Waits for the end of a connection, and takes the others from stage to stage. `None` if there
+    /// is no connection.
     ///
     /// Cancel safe: a stage that has ended is followed by the next one before this waits again.
     pub(crate) async fn closed(&mut self) -> Option<()> {

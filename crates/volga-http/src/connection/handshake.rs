@@ -12,7 +12,7 @@ use crate::io::byte_stream::ByteStream;
 type Shaken =
     Pin<Box<dyn Future<Output = io::Result<(Box<dyn ByteStream>, ConnectionInfo)>> + Send>>;
 
-/// What turns an accepted byte stream into the one that carries requests.
+/// A function that turns an accepted byte stream into the one that carries requests.
 #[derive(Clone)]
 pub(crate) struct Handshake(
     Arc<dyn Fn(Box<dyn ByteStream>, ConnectionInfo) -> Shaken + Send + Sync>,
@@ -34,8 +34,8 @@ impl Handshake {
         }))
     }
 
-    /// The function is called when the future is polled first, so a panic in it ends this connection
-    /// and no other.
+    /// The function is called when the future is polled first, so a panic in it ends this
+    /// connection and no other.
     pub(crate) async fn shake(
         self,
         stream: Box<dyn ByteStream>,

@@ -1,4 +1,4 @@
-//! What a request knows of its connection.
+//! What requests know of their connection: `ConnectionInfo`.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -28,7 +28,7 @@ struct Facts {
     tls: Option<TlsInfo>,
 }
 
-/// What a TLS handshake has agreed on.
+/// The result of a TLS handshake.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TlsInfo {
@@ -67,15 +67,15 @@ impl ConnectionInfo {
         self
     }
 
-    /// Sets what the TLS handshake has agreed on. The scheme is then `https`.
+    /// Sets the result of the TLS handshake. The scheme is then `https`.
     #[must_use]
     pub fn with_tls(mut self, tls: TlsInfo) -> Self {
         Arc::make_mut(&mut self.0).tls = Some(tls);
         self
     }
 
-    /// The address of the client's end. Behind a proxy it is the proxy's; the client of a Unix-domain
-    /// socket has none.
+    /// The address of the client's end. Behind a proxy it is the proxy's; the client of a
+    /// Unix-domain socket has none.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.peer
     }
@@ -86,8 +86,8 @@ impl ConnectionInfo {
         self.0.local
     }
 
-    /// The network that one client has to itself, to count clients by: its IPv4 address, or the first
-    /// 64 bits of its IPv6 address, since it may use all of the others.
+    /// The network that one client has to itself, to count clients by: its IPv4 address, or the
+    /// first 64 bits of its IPv6 address, since it may use all of the others.
     pub fn peer_network(&self) -> Option<IpAddr> {
         self.peer().map(network)
     }
@@ -99,7 +99,7 @@ impl ConnectionInfo {
         if self.0.tls.is_some() { HTTPS } else { HTTP }
     }
 
-    /// What the TLS handshake has agreed on, if there was one.
+    /// The result of the TLS handshake, if there was one.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.0.tls.as_ref()
     }

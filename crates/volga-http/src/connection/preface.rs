@@ -21,9 +21,11 @@ impl Protocol {
     }
 }
 
-/// Tells the protocol from all bytes received so far, or `None` while they are a proper start of the preface.
+/// Tells the protocol from all bytes received so far, or `None` while they are a proper start of
+/// the preface.
 ///
-/// The first byte that departs from the preface decides: no request may wait for bytes that its client never sends.
+/// The first byte that departs from the preface decides: no request may wait for bytes that its
+/// client never sends.
 pub(crate) fn detect(received: &[u8]) -> Option<Protocol> {
     let compared = received.len().min(PREFACE.len());
     if received[..compared] != PREFACE[..compared] {

@@ -56,9 +56,11 @@ impl Connections {
         }
     }
 
-    /// Serves one connection, whose protocol may be known already: to its end, which is the client's leaving, a timeout, or the drain; or until its [`Next`] stage.
+    /// Serves one connection, whose protocol may be known already: to its end, which is the
+    /// client's leaving, a timeout, or the drain; or until its [`Next`] stage.
     ///
-    /// Errors end here: they are the client's doing or its network's, and it can't be told any more.
+    /// Errors end here: they are the client's doing or its network's, and it can't be told any
+    /// more.
     pub(crate) async fn serve<I, S>(
         &self,
         mut io: I,
@@ -89,7 +91,8 @@ impl Connections {
             Protocol::Http2 => {
                 let alive = self.alive.clone();
                 let io = Rewind::new(received, io);
-                // In a box, or the task of every HTTP/1 connection would be as large as the larger of the two.
+                // In a box, or the task of every HTTP/1 connection would be as large as the larger
+                // of the two.
                 Box::pin(http2::serve(io, requests, self.settings, &self.drain, alive)).await;
                 Next::Closed
             }
@@ -177,7 +180,8 @@ mod tests {
         client
     }
 
-    /// What the server answers before anything else. Every split of the first bytes must come to the same.
+    /// What the server answers before anything else. Every split of the first bytes must come to
+    /// the same.
     async fn first_answer<const N: usize>(sent: &'static [u8], size: usize) -> [u8; N] {
         let (mut read, mut write) = tokio::io::split(connect(size));
         let writing = tokio::spawn(async move {

@@ -13,8 +13,8 @@ use crate::limits::{
 pub(crate) struct ConnectionSettings {
     /// How long a handshake may take.
     pub(crate) handshake_timeout: Duration,
-    /// How long the head of a request may take; on HTTP/2 also how long the client may take to let the
-    /// server's first frame through.
+    /// How long the head of a request may take; on HTTP/2 also how long the client may take to let
+    /// the server's first frame through.
     pub(crate) header_read_timeout: Duration,
     /// How long the client may take no byte of what waits for it, on the whole connection or on one
     /// stream of HTTP/2.

@@ -1,7 +1,8 @@
 //! Tasks that cannot outlive their server.
 //!
-//! Every task of a server is in a set whose owner aborts it on drop: connections in the server's, HTTP/2 requests in their
-//! connection's. An abort only asks, so each task also carries an [`Alive`]; once all of those are gone, so are the tasks.
+//! Every task of a server is in a set whose owner aborts it on drop: connections in the server's,
+//! HTTP/2 requests in their connection's. An abort only asks, so each task also carries an
+//! [`Alive`]; once all of those are gone, so are the tasks.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 
 /// Starts the orderly end of the servers that were given it, and tells whoever watches.
 ///
-/// Clones are handles to one and the same drain. Started, it stays started: a server accepts who has connected already and no one else, tells HTTP/2 clients
-/// to go away, closes idle HTTP/1 connections, lets running requests finish until its deadline, and cuts the rest.
+/// Clones are handles to one and the same drain. Started, it stays started: a server accepts who
+/// has connected already and no one else, tells HTTP/2 clients to go away, closes idle HTTP/1
+/// connections, lets running requests finish until its deadline, and cuts the rest.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -62,14 +63,16 @@ impl Drain {
     pub fn started(&self) -> impl Future<Output = ()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         async move {
-            // Made before the flag is read: a start in between wakes it, and an earlier one is in the flag.
+            // Made before the flag is read: a start in between wakes it, and an earlier one is in
+            // the flag.
             let mut woken = pin!(shared.wake.notified());
             let mut waiting: Option<Waker> = None;
             poll_fn(|cx| {
                 if shared.started.load(Ordering::Acquire) {
                     return Poll::Ready(());
                 }
-                // Every connection asks at each of its turns. Who is in the list already need not take its lock again.
+                // Every connection asks at each of its turns. Who is in the list already need not
+                // take its lock again.
                 if waiting.as_ref().is_some_and(|waiting| waiting.will_wake(cx.waker())) {
                     return Poll::Pending;
                 }

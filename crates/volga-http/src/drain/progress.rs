@@ -46,14 +46,16 @@ impl Progress {
         self.settle();
     }
 
-    /// Begins the drain, to be over `deadline` after `now`. A second call changes nothing, so nobody can put off the end.
+    /// Begins the drain, to be over `deadline` after `now`. A second call changes nothing, so
+    /// nobody can put off the end.
     pub(crate) fn start(&mut self, now: Instant, deadline: Duration) {
         if let Phase::Running = self.phase {
             self.phase = Phase::Draining { until: now + deadline };
         }
     }
 
-    /// No more connections come. Until then a drain is not over, for those that have come are still to be accepted.
+    /// No more connections come. Until then a drain is not over, for those that have come are still
+    /// to be accepted.
     pub(crate) fn stopped_listening(&mut self) {
         self.is_listening = false;
         self.settle();

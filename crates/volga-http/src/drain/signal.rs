@@ -4,8 +4,8 @@ use std::io;
 
 /// Waits until the process is asked to end: Ctrl-C everywhere, and SIGTERM on Unix.
 ///
-/// From its first poll on, and for as long as the process lives, these signals no longer kill it: a program that calls
-/// this must end by itself, usually by starting its [`Drain`](crate::Drain).
+/// From its first poll on, and for as long as the process lives, these signals no longer kill it: a
+/// program that calls this must end by itself, usually by starting its [`Drain`](crate::Drain).
 ///
 /// # Errors
 ///

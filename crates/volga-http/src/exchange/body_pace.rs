@@ -67,7 +67,7 @@ impl BodyPace {
         self.since = self.since.map(|since| since.max(until));
     }
 
-    /// So many bytes of the body have come, and the wait is over.
+    /// Notes that this many bytes of the body have come, which ends the wait.
     pub(crate) fn received(&mut self, bytes: usize, now: Instant) {
         if let Some(since) = self.since.take() {
             self.credit = self.credit.saturating_sub(now.saturating_duration_since(since));
@@ -105,14 +105,14 @@ mod tests {
     const LIMITS: PaceLimits = PaceLimits { timeout: Duration::from_secs(30), min_rate: 240 };
     const ANY_RATE: PaceLimits = PaceLimits { min_rate: 0, ..LIMITS };
 
-    /// What happens to a body, each after so many milliseconds.
+    /// Something that happens to a body, after a number of milliseconds.
     #[derive(Clone, Copy, Debug)]
     enum Step {
         /// The reader wants more.
         Wait(u64),
-        /// So many bytes come.
+        /// This many bytes come.
         Bytes(u64, usize),
-        /// Nobody reads.
+        /// The application does not read.
         Rest(u64),
     }
 

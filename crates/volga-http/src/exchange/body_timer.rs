@@ -84,7 +84,7 @@ impl BodyTimer {
         }
     }
 
-    /// So many bytes of the body have come.
+    /// Notes that this many bytes of the body have come.
     pub(crate) fn received(&mut self, bytes: usize, excuse: impl Fn(Instant) -> Option<Instant>) {
         let Some(waiting) = &mut self.waiting else { return };
         let pace = waiting.as_mut().project().pace;

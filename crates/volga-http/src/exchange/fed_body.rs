@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::exchange::body_pace::TooSlow;
 
-/// What both ends share.
+/// The state that the connection and the reader share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared(Mutex<State>);
 
@@ -50,7 +50,7 @@ pub(crate) enum BodyFault {
 #[derive(Debug)]
 pub(crate) struct FedBody {
     shared: Arc<Shared>,
-    /// How much is still to come, if the client said.
+    /// How many bytes are still to come, if the client has announced the length.
     left: Option<u64>,
     is_over: bool,
 }

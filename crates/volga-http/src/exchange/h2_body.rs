@@ -15,7 +15,7 @@ use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::body_timer::BodyTimer;
 use crate::exchange::request_body::RequestBodyError;
 
-/// What a connection knows of the window that all of its uploads share.
+/// The window that all uploads of a connection share.
 pub(crate) trait ClientWindow: fmt::Debug + Send + Sync {
     /// Until when the client could not send: until now if it cannot, `None` if it always could.
     fn closed_until(&self, now: Instant) -> Option<Instant>;
@@ -23,16 +23,17 @@ pub(crate) trait ClientWindow: fmt::Debug + Send + Sync {
 
 /// The receiving half of a stream.
 ///
-/// The client may send on as its bytes are taken from here. Dropped before its end, what still comes is discarded, and once the response is complete
-/// the stream is reset without an error, which tells the client to stop (RFC 9113, section 8.1).
+/// The client may send more as bytes are read from here. If this is dropped before its end, what
+/// the client still sends is discarded. Once the response is complete, the stream is then reset
+/// without an error, which tells the client to stop (RFC 9113, section 8.1).
 #[derive(Debug)]
 pub(crate) struct H2Body {
     stream: RecvStream,
-    /// How much is still to come, if the client said.
+    /// How many bytes are still to come, if the client has announced the length.
     left: Option<u64>,
     are_trailers_next: bool,
     timer: BodyTimer,
-    /// Where it is known whether the client may send. A body that is complete has no need of it.
+    /// Tells whether the client may send. `None` for a body that is complete.
     window: Option<Arc<dyn ClientWindow>>,
 }
 

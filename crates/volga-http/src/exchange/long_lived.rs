@@ -1,11 +1,13 @@
 //! The mark of a response that goes on for long.
 
-/// Among the extensions of a response, it says that the body goes on for long and mostly waits, as an event stream does.
+/// Among the extensions of a response, it says that the body goes on for long and mostly waits, as
+/// an event stream does.
 ///
-/// The server then holds no more for it than it needs: on HTTP/1 no read buffer and no parser, on HTTP/2 no task of its own. The client receives the
-/// same bytes with the mark and without.
+/// The server then holds no more for it than it needs: on HTTP/1 no read buffer and no parser, on
+/// HTTP/2 no task of its own. The client receives the same bytes with the mark and without.
 ///
-/// Some responses gain nothing by it on HTTP/1, and are sent like any other: those without a body, and one that is there before its request was read to its end.
+/// Some responses gain nothing by it on HTTP/1, and are sent like any other: those without a body,
+/// and one that is there before its request was read to its end.
 ///
 /// ```
 /// use http::Response;

@@ -16,12 +16,14 @@ use crate::exchange::h2_body::H2Body;
 
 /// The body of a request, as it arrives.
 ///
-/// Nothing is read ahead of the reader but what the connection's buffer (HTTP/1) or window (HTTP/2) holds, so a slow reader
-/// slows the client down. There is no limit on the length: whoever collects the body must set one.
-/// There is one on the [time](crate::Server::body_read_timeout) that the client may take, which
-/// counts only while somebody waits for it here. Dropping it
-/// unread is fine; an HTTP/1 connection then closes after the response unless the rest has arrived already, and what the client still sends is
-/// discarded within [bounds](crate::limits::LINGER_TIME), so that it sees the response.
+/// Only what the connection's buffer (HTTP/1) or window (HTTP/2) holds is read ahead, so a slow
+/// reader slows the client down. The length has no limit here: code that collects the body must set
+/// one. The [time](crate::Server::body_read_timeout) that the client may take has a limit, which
+/// counts only while the body is being read.
+///
+/// You may drop the body unread. An HTTP/1 connection then closes after the response, unless the
+/// rest of the body has arrived already. What the client still sends is discarded within
+/// [limits](crate::limits::LINGER_TIME), so that the client can read the response.
 #[derive(Debug)]
 pub struct RequestBody(Kind);
 
@@ -30,7 +32,8 @@ enum Kind {
     Empty,
     Fed(FedBody),
     H2(H2Body),
-    /// Any other, in a box: the two above are fast, and most requests have one of them or none.
+    /// A body of any other kind, in a box. Most requests have one of the two fast kinds above, or
+    /// none.
     Boxed(Boxed),
 }
 
@@ -80,11 +83,11 @@ impl fmt::Debug for Boxed {
 }
 
 impl RequestBody {
-    /// Any body as that of a request: one that a server of another protocol received, that middleware
-    /// has wrapped, or that a test made.
+    /// Any body as that of a request: one that a server of another protocol received, that
+    /// middleware has wrapped, or that a test made.
     ///
-    /// An error of the body becomes [`RequestBodyError::Failed`], unless it is a [`RequestBodyError`]
-    /// already. A server of another protocol says by it what its client did.
+    /// An error of the body becomes [`RequestBodyError::Failed`], unless it is a
+    /// [`RequestBodyError`] already. A server of another protocol says by it what its client did.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -201,7 +204,8 @@ impl RequestBodyError {
     }
 
     pub(crate) fn http2(error: h2::Error) -> Self {
-        // What `h2` itself found wrong is a breach of the protocol: DATA that contradicts `content-length`, for one.
+        // What `h2` itself found wrong is a breach of the protocol: DATA that contradicts
+        // `content-length`, for one.
         if error.is_library() {
             Self::Malformed(error.into())
         } else {

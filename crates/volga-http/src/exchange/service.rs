@@ -69,7 +69,7 @@ mod sealed {
 #[derive(Clone, Debug)]
 pub(crate) struct Requests<S> {
     pub(crate) service: S,
-    /// What is put into the extensions of each request.
+    /// Goes into the extensions of each request.
     pub(crate) info: Option<ConnectionInfo>,
 }
 
@@ -86,7 +86,8 @@ impl<S: HttpService> Requests<S> {
         self.service.poll_ready(cx).map(|Ok(())| ())
     }
 
-    /// The answer to a request, for which the service is ready. One after another they need no clone of the service each.
+    /// The answer to a request, for which the service is ready. One after another they need no
+    /// clone of the service each.
     #[inline]
     pub(crate) fn call(&mut self, mut request: Request<RequestBody>) -> S::Future {
         self.extend(&mut request);
@@ -97,7 +98,8 @@ impl<S: HttpService> Requests<S> {
     #[inline]
     pub(crate) fn answer(&self, mut request: Request<RequestBody>) -> Answer<S, S::Future> {
         self.extend(&mut request);
-        // A clone for each request, because readiness belongs to the very instance that reported it.
+        // A clone for each request, because readiness belongs to the very instance that reported
+        // it.
         Answer::Waiting { service: self.service.clone(), request: Some(request) }
     }
 }
@@ -105,8 +107,8 @@ impl<S: HttpService> Requests<S> {
 pin_project! {
     /// One request: waits until the service is ready, calls it, and waits for the response.
     ///
-    /// Even the call happens in the poll: on HTTP/2 that is the stream's own task, so a panic in `call` ends that stream and
-    /// not the connection.
+    /// Even the call happens in the poll: on HTTP/2 that is the stream's own task, so a panic in
+    /// `call` ends that stream and not the connection.
     #[project = AnswerProj]
     pub(crate) enum Answer<S, F> {
         Waiting { service: S, request: Option<Request<RequestBody>> },

@@ -47,7 +47,7 @@ enum Reading {
     Carelessly,
 }
 
-/// What a body came to, and after which time.
+/// How the reading of a body ended, and after which time.
 #[derive(Debug)]
 struct Outcome {
     path: String,

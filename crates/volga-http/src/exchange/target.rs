@@ -15,8 +15,8 @@ pub(crate) fn is_too_long(uri: &Uri) -> bool {
 
 /// Whether target and `host` name one and the same authority, or one of them does.
 ///
-/// RFC 9113, section 8.3.1, and RFC 9112, section 3.2: who reads the one and who reads the other must come to the same, or a request passes a check for one host
-/// and reaches another.
+/// RFC 9113, section 8.3.1, and RFC 9112, section 3.2: who reads the one and who reads the other
+/// must come to the same, or a request passes a check for one host and reaches another.
 pub(crate) fn has_one_authority(uri: &Uri, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (host, another) = (hosts.next(), hosts.next());
@@ -37,7 +37,8 @@ pub(crate) fn has_one_authority(uri: &Uri, headers: &HeaderMap) -> bool {
 
 /// Whether an authority is one host, and perhaps a port.
 ///
-/// What stands before an `@` is easily taken for the host (RFC 9110, section 4.2.4), and what stands around a comma may be two of them that somebody joined.
+/// What stands before an `@` is easily taken for the host (RFC 9110, section 4.2.4), and what
+/// stands around a comma may be two of them that somebody joined.
 pub(crate) fn is_proper(authority: &Authority) -> bool {
     let host = authority.host();
     let Some(port) = authority.as_str().strip_prefix(host) else { return false };

@@ -1,4 +1,5 @@
-//! Tunnels: the rest of a connection, or of one stream of it, as a byte stream of the application's.
+//! Tunnels: the rest of a connection, or of one stream of it, as a byte stream of the
+//! application's.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -17,9 +18,9 @@ use crate::io::byte_stream::ByteStream;
 
 /// What a client offers when it asks to go on in another protocol: an extension of such a request.
 ///
-/// There are two ways to ask, and a service need not tell them apart: on HTTP/1.1 the field `upgrade`
-/// (RFC 9110, section 7.8), on HTTP/2 an extended CONNECT (RFC 8441). On HTTP/1.1 only a request
-/// without a body can ask.
+/// There are two ways to ask, and a service need not tell them apart: on HTTP/1.1 the field
+/// `upgrade` (RFC 9110, section 7.8), on HTTP/2 an extended CONNECT (RFC 8441). On HTTP/1.1 only a
+/// request without a body can ask.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -103,8 +104,8 @@ impl TunnelOffer {
 /// [`TunnelOffer`].
 ///
 /// The response must have the status 101 on HTTP/1.1, and 200 or another success on HTTP/2;
-/// [`TunnelOffer::accept`] makes such a response. On a response to any other request it has no effect:
-/// on HTTP/1.1 a status of 101 is then an error of the service, and the client gets 500.
+/// [`TunnelOffer::accept`] makes such a response. On a response to any other request it has no
+/// effect: on HTTP/1.1 a status of 101 is then an error of the service, and the client gets 500.
 #[derive(Clone)]
 pub struct Tunnel(Arc<Mutex<Option<Run>>>);
 
@@ -122,7 +123,7 @@ impl Tunnel {
         Self(Arc::new(Mutex::new(Some(run))))
     }
 
-    /// What is to be run. It can be taken once, however many clones there are.
+    /// Takes the function to run. It can be taken once, however many clones there are.
     pub(crate) fn take(&self) -> Option<Run> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -136,14 +137,16 @@ impl fmt::Debug for Tunnel {
 
 /// The byte stream of a tunnel.
 ///
-/// What the client sent ahead is read first. Reading ends when the client has closed its side;
-/// [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes ours, and dropping the stream ends both.
+/// Bytes that the client sent ahead are read first. Reading ends when the client has closed its
+/// side; [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes ours, and dropping the stream ends
+/// both.
 ///
-/// Two limits end a tunnel with an error of the kind [`TimedOut`](io::ErrorKind::TimedOut): a client
-/// that takes nothing for [`write_stall_timeout`](crate::Server::write_stall_timeout) fails the write,
-/// and a tunnel through which nothing goes in either direction for
-/// [`tunnel_idle_timeout`](crate::Server::tunnel_idle_timeout) fails the read. When the server drains,
-/// the tunnel goes on until the drain's deadline: watch [`drain`](Self::drain) to end it before.
+/// Two limits end a tunnel with an error of the kind [`TimedOut`](io::ErrorKind::TimedOut): a
+/// client that takes nothing for [`write_stall_timeout`](crate::Server::write_stall_timeout) fails
+/// the write, and a tunnel through which nothing goes in either direction for
+/// [`tunnel_idle_timeout`](crate::Server::tunnel_idle_timeout) fails the read. When the server
+/// drains, the tunnel goes on until the drain's deadline: watch [`drain`](Self::drain) to end it
+/// before.
 pub struct TunnelStream {
     stream: Box<dyn ByteStream>,
     drain: Drain,

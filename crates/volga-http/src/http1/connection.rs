@@ -1,4 +1,5 @@
-//! A connection while it has requests: what each of them waits for, from its first byte to the end of its answer.
+//! A connection while it has requests: what each of them waits for, from its first byte to the end
+//! of its answer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -71,12 +72,14 @@ impl<I: Transport> Connection<I> {
         &mut self.io
     }
 
-    /// Whether nothing of a further request has come. Old clients send an empty line behind a body, which is none (RFC 9112, section 2.2).
+    /// Whether nothing of a further request has come. Old clients send an empty line behind a body,
+    /// which is none (RFC 9112, section 2.2).
     fn is_idle(&self) -> bool {
         self.received.bytes().iter().all(|byte| matches!(byte, b'\r' | b'\n'))
     }
 
-    /// Reads the next head into `head`. `ending` says whether the server ends, which an idle connection does not outlive.
+    /// Reads the next head into `head`. `ending` says whether the server ends, which an idle
+    /// connection does not outlive.
     pub(crate) fn poll_head(
         &mut self,
         head: &mut Option<Head>,
@@ -144,8 +147,9 @@ impl<I: Transport> Connection<I> {
         }
     }
 
-    /// Whether it is worth while to parse. Once a head came in part, that is when there is an empty line, which is looked for once at each place, however slowly the rest comes; or
-    /// when there is too much.
+    /// Whether it is worth while to parse. Once a head came in part, that is when there is an empty
+    /// line, which is looked for once at each place, however slowly the rest comes; or when there
+    /// is too much.
     fn may_be_whole(&self) -> bool {
         let bytes = self.received.bytes();
         let is_end = |at: usize| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]);
@@ -242,7 +246,8 @@ impl<I: Transport> Connection<I> {
         self.body = None;
     }
 
-    /// What the client does meanwhile: it sends more of the body, which the caller then looks after, or it leaves.
+    /// What the client does meanwhile: it sends more of the body, which the caller then looks
+    /// after, or it leaves.
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         if let Some(body) = &mut self.body
             && !body.is_done()
@@ -255,7 +260,8 @@ impl<I: Transport> Connection<I> {
         self.poll_left(cx).map(|()| Err(Gone))
     }
 
-    /// Waits until the client has left. Closing its sending side is leaving. Of what it sends before so much is read as may be held.
+    /// Waits until the client has left. Closing its sending side is leaving. Of what it sends
+    /// before so much is read as may be held.
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.received.len() < MAX_PIPELINED_BYTES {
             let room = MAX_PIPELINED_BYTES - self.received.len();

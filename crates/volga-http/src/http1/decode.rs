@@ -22,7 +22,8 @@ impl Decoder {
         }
     }
 
-    /// Appends to `out` what `input` has of the body, and says how many bytes of it belong to the body and its framing.
+    /// Appends to `out` what `input` has of the body, and says how many bytes of it belong to the
+    /// body and its framing.
     ///
     /// All do unless the body is done.
     pub(crate) fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Malformed> {
@@ -205,7 +206,8 @@ fn fields(lines: &[u8]) -> Result<HeaderMap, Malformed> {
 mod tests {
     use super::*;
 
-    /// What a body comes to that arrives in pieces of this size: its bytes, its trailers, and how much of the wire is its own.
+    /// What a body comes to that arrives in pieces of this size: its bytes, its trailers, and how
+    /// much of the wire is its own.
     fn decode(
         length: BodyLength,
         wire: &[u8],

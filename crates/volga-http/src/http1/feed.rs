@@ -124,7 +124,8 @@ impl Feed {
         state.is_wanted && !state.is_let_go
     }
 
-    /// Tells a client that waits to send the body. It may not read that yet, and still send: so nothing waits for it.
+    /// Tells a client that waits to send the body. It may not read that yet, and still send: so
+    /// nothing waits for it.
     fn tell_to_go_ahead<I: Transport>(
         &mut self,
         io: &mut Stall<I>,
@@ -170,7 +171,8 @@ impl Feed {
         }
     }
 
-    /// Hands over a piece, and says whether its reader is in this very task, which then need not be woken.
+    /// Hands over a piece, and says whether its reader is in this very task, which then need not be
+    /// woken.
     fn is_there_here(&mut self, piece: Result<Vec<u8>, BodyFault>, cx: &mut Context<'_>) -> bool {
         let mut state = self.shared.state();
         match piece {
@@ -198,7 +200,8 @@ impl Feed {
         }
     }
 
-    /// Reads and drops what is there already of a body that nobody reads, to a bound. Then it is done, or never will be.
+    /// Reads and drops what is there already of a body that nobody reads, to a bound. Then it is
+    /// done, or never will be.
     pub(crate) fn discard<I: Transport>(
         &mut self,
         io: &mut Stall<I>,

@@ -18,10 +18,12 @@ pub(crate) struct Promise {
     pub(crate) trailers: Option<Box<Announced>>,
 }
 
-/// Appends to `out` the head of a response on these terms, whose body has `length` bytes where that is known.
+/// Appends to `out` the head of a response on these terms, whose body has `length` bytes where that
+/// is known.
 ///
-/// What the application's own fields say of the framing is kept where it can be true. A status of 1xx is not the answer to a request, so it is an error of the
-/// application's, and the answer is 500.
+/// What the application's own fields say of the framing is kept where it can be true. A status of
+/// 1xx is not the answer to a request, so it is an error of the application's, and the answer is
+/// 500.
 pub(crate) fn write(
     status: StatusCode,
     headers: &HeaderMap,
@@ -100,7 +102,8 @@ pub(crate) fn length_of<B: Body<Data = Bytes>>(body: &B) -> Option<u64> {
     if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
 }
 
-/// What the application's own fields say of the message. Those that concern its framing are written where that is decided.
+/// What the application's own fields say of the message. Those that concern its framing are written
+/// where that is decided.
 #[derive(Default)]
 struct Own {
     length: Option<u64>,
@@ -138,7 +141,8 @@ fn push_status(status: StatusCode, terms: Terms, out: &mut Vec<u8>) {
     out.extend_from_slice(if terms.is_http_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
-    // Nothing is written for a status without a name: the line ends with the blank (RFC 9112, section 4).
+    // Nothing is written for a status without a name: the line ends with the blank (RFC 9112,
+    // section 4).
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
 }

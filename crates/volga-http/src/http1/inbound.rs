@@ -20,7 +20,8 @@ impl Inbound {
         Self((!received.is_empty()).then(|| Box::new(Received::new(&received))))
     }
 
-    /// Reads what is there, and waits until the client has left. Closing its sending side is leaving.
+    /// Reads what is there, and waits until the client has left. Closing its sending side is
+    /// leaving.
     pub(crate) fn poll_left<I>(&mut self, io: &mut Stall<I>, cx: &mut Context<'_>) -> Poll<()>
     where
         I: Transport,

@@ -1,8 +1,9 @@
 //! HTTP/1: a loop that reads requests, has them answered and sends the answers.
 //!
-//! A connection's life is a series of stages, each a task of its own size. The stage of the [`Connection`] reads and answers. When a response is marked
-//! [`LongLived`], it ends; the [`Stream`] is the next one, a small task that writes that response and nothing else. After it, where HTTP lets the connection
-//! live on, the next requests have a new stage.
+//! A connection's life is a series of stages, each a task of its own size. The stage of the
+//! [`Connection`] reads and answers. When a response is marked [`LongLived`], it ends; the
+//! [`Stream`] is the next one, a small task that writes that response and nothing else. After it,
+//! where HTTP lets the connection live on, the next requests have a new stage.
 
 mod again;
 mod batch;
@@ -85,7 +86,8 @@ impl Http1 {
         Arc::new(Self { settings, drain })
     }
 
-    /// Serves requests, of which some bytes were `received`, until the connection ends or a response is long-lived.
+    /// Serves requests, of which some bytes were `received`, until the connection ends or a
+    /// response is long-lived.
     pub(crate) async fn serve<I, S>(
         self: &Arc<Self>,
         io: I,
@@ -101,7 +103,8 @@ impl Http1 {
         drop(received);
         let mut started = pin!(self.drain.started());
         let refused = loop {
-            // What stands in a block of its own has no place in the future once that is over: so a request and its answer are in the same place.
+            // What stands in a block of its own has no place in the future once that is over: so a
+            // request and its answer are in the same place.
             let head = {
                 let mut head = None;
                 let read = poll_fn(|cx| {
@@ -161,7 +164,8 @@ impl Http1 {
             }
             connection.close_body();
         };
-        // What no service is to see. What the client sent after it may be part of it, so it is never looked at.
+        // What no service is to see. What the client sent after it may be part of it, so it is
+        // never looked at.
         match connection.io().write_all(&refusal(refused)).await {
             Ok(()) => Next::Linger(connection.into_io()),
             Err(_) => Next::Closed,
@@ -187,7 +191,8 @@ impl Http1 {
         }))
     }
 
-    /// Makes a long-lived response the next stage. Its head, which is in `batch`, goes out with what is ready of it.
+    /// Makes a long-lived response the next stage. Its head, which is in `batch`, goes out with
+    /// what is ready of it.
     fn stream<I, B>(
         self: &Arc<Self>,
         mut connection: Connection<I>,
@@ -211,7 +216,8 @@ impl Http1 {
     }
 }
 
-/// What runs on the rest of the connection, if the response accepts a tunnel that was offered.
+/// The function to run on the rest of the connection, if the response accepts a tunnel that was
+/// offered.
 fn accepted_tunnel<B>(response: Response<B>, terms: Terms) -> (Response<B>, Option<Run>) {
     let is_accepted = terms.offers_tunnel && response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let run = is_accepted.then(|| response.extensions().get::<Tunnel>()?.take()).flatten();
@@ -278,7 +284,8 @@ mod tests {
         }
     }
 
-    /// A served connection through which so many bytes go at a time, and how many of its responses became streams.
+    /// A served connection through which so many bytes go at a time, and how many of its responses
+    /// became streams.
     fn connect(size: usize) -> (DuplexStream, tokio::task::JoinHandle<usize>) {
         let (client, server) = duplex(size);
         (client, tokio::spawn(serve_all(http1(&Drain::new()), server, answer)))
@@ -299,7 +306,8 @@ mod tests {
         bodies
     }
 
-    /// Every connection that comes is a task of this size, and most of it moves from where it is made to where it runs.
+    /// Every connection that comes is a task of this size, and most of it moves from where it is
+    /// made to where it runs.
     #[test]
     fn what_serves_a_connection_is_less_than_a_kilobyte() {
         let (_client, server) = duplex(1);

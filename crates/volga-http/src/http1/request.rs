@@ -1,6 +1,7 @@
 //! The head of a request, from its bytes. Pure.
 //!
-//! What it takes, it takes in one way only; what two readers could take for two different requests is refused, here and in [`strict`](super::strict).
+//! What it takes, it takes in one way only; what two readers could take for two different requests
+//! is refused, here and in [`strict`](super::strict).
 
 use std::mem::{MaybeUninit, forget, replace, take};
 use std::ops::Range;
@@ -35,10 +36,12 @@ pub(crate) enum BodyLength {
     Chunked,
 }
 
-/// Reads a head into `head`, and says how many bytes it has; `None` while it is not whole. It is put together in its place, for it is large and would else be
-/// moved from each caller to the next. What is in `headers` is dropped, and its room used again.
+/// Reads a head into `head`, and says how many bytes it has; `None` while it is not whole. It is
+/// put together in its place, for it is large and would else be moved from each caller to the next.
+/// What is in `headers` is dropped, and its room used again.
 ///
-/// The error is the status to answer with. Where the request would end is then not certain, so nothing after it may be read.
+/// The error is the status to answer with. Where the request would end is then not certain, so
+/// nothing after it may be read.
 pub(crate) fn parse(
     bytes: &[u8],
     headers: impl FnOnce() -> HeaderMap,
@@ -61,8 +64,8 @@ pub(crate) fn parse(
     else {
         return Err(StatusCode::BAD_REQUEST);
     };
-    // One copy of the head, which the target and all values are slices of. With a byte to spare it is one that is counted from the start, rather than made so
-    // by the first slice.
+    // One copy of the head, which the target and all values are slices of. With a byte to spare it
+    // is one that is counted from the start, rather than made so by the first slice.
     let mut copy = Vec::with_capacity(length + 1);
     copy.extend_from_slice(&bytes[..length]);
     let mut shared = Bytes::from(copy);
@@ -105,7 +108,8 @@ pub(crate) fn parse(
     if let Some(offer) = offer {
         parts.extensions.insert(offer);
     }
-    // The empty map that stood there owns nothing, which its drop would find out field by field, for each request.
+    // The empty map that stood there owns nothing, which its drop would find out field by field,
+    // for each request.
     forget(replace(&mut parts.headers, headers));
     let expects_continue = reader.expects_continue && !terms.is_http_10;
     *head = Some(Head { parts, terms, body, expects_continue });
@@ -179,8 +183,8 @@ impl Reader {
         Ok(true)
     }
 
-    /// The client's offer to go on in another protocol (RFC 9110, section 7.8). It must say so for the
-    /// connection as well; HTTP/1.0 has no upgrade; and a body would have to be read first.
+    /// The client's offer to go on in another protocol (RFC 9110, section 7.8). It must say so for
+    /// the connection as well; HTTP/1.0 has no upgrade; and a body would have to be read first.
     fn offer(&mut self, body: BodyLength) -> Option<TunnelOffer> {
         let may_ask = self.wants_upgrade && self.version == Version::HTTP_11;
         let protocols = self.upgrade.take().filter(|_| may_ask)?;
@@ -194,7 +198,8 @@ impl Reader {
         if !self.is_chunked {
             return Ok((BodyLength::Known(self.length.unwrap_or(0)), keep_alive));
         }
-        // RFC 9112, section 6.1: the chunks count, and the connection closes, for who sent this may have meant the length.
+        // RFC 9112, section 6.1: the chunks count, and the connection closes, for who sent this may
+        // have meant the length.
         let is_clear = self.length.is_none();
         if !is_clear {
             headers.remove(CONTENT_LENGTH);

@@ -1,4 +1,5 @@
-//! The lean stream: one response that goes on for long, without the machinery that reads and routes requests.
+//! The lean stream: one response that goes on for long, without the machinery that reads and routes
+//! requests.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -75,7 +76,8 @@ impl<I: Transport, B: Body<Data = Bytes>> StreamProj<'_, I, B> {
         }
         let Some(io) = self.io.take() else { return Poll::Ready(Next::Closed) };
         let io = io.into_inner();
-        // Where some of what the client sent was not read, the next request is not known to be whole.
+        // Where some of what the client sent was not read, the next request is not known to be
+        // whole.
         Poll::Ready(if self.inbound.is_over() {
             Next::Linger(io)
         } else {
@@ -129,14 +131,16 @@ mod tests {
 
     type Running = JoinHandle<Next<DuplexStream, Told>>;
 
-    /// A stream that runs, its client, through which so many bytes fit, and who tells its body what to do.
+    /// A stream that runs, its client, through which so many bytes fit, and who tells its body what
+    /// to do.
     fn start(size: usize) -> (Running, DuplexStream, UnboundedSender<Step>) {
         let (client, server) = duplex(size);
         let (tell, body) = Told::new();
         (tokio::spawn(stream(server, body)), client, tell)
     }
 
-    /// A task has room for a future of 152 bytes, one word of which is its token; then its memory grows from 256 to 384 bytes.
+    /// A task has room for a future of 152 bytes, one word of which is its token; then its memory
+    /// grows from 256 to 384 bytes.
     #[test]
     fn a_stream_with_a_body_of_four_words_fits_a_small_task() {
         let size = size_of::<Stream<tokio::net::TcpStream, [usize; 4]>>();

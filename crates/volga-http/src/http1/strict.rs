@@ -1,7 +1,8 @@
 //! What can be parsed, and two readers could take for two different requests. Pure.
 //!
-//! A request that a proxy reads in one way and the server in another is how requests are smuggled past checks (RFC 9112, section 11.2). The parser refuses most of
-//! what is ambiguous; this refuses the rest of what can still be seen after it. The guide lists what cannot.
+//! A request that a proxy reads in one way and the server in another is how requests are smuggled
+//! past checks (RFC 9112, section 11.2). The parser refuses most of what is ambiguous; this refuses
+//! the rest of what can still be seen after it. The guide lists what cannot.
 
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};

@@ -81,7 +81,7 @@ enum Order {
     Block,
     /// The same, the newest request first.
     Backwards,
-    /// Each reset so many requests after its own.
+    /// Each reset comes this many requests after its own request.
     Lag(usize),
 }
 
@@ -95,7 +95,7 @@ enum How {
     Malformed,
 }
 
-/// What lies between the frames.
+/// The frames that are sent between those of the attack.
 #[derive(Clone, Copy, Debug)]
 enum Between {
     Nothing,
@@ -149,7 +149,7 @@ fn attack() -> impl Strategy<Value = Attack> {
 }
 
 impl Attack {
-    /// The frames of so many requests, in their order.
+    /// The frames of this many requests, in their order.
     fn frames(&self, count: usize) -> Vec<u8> {
         let mut ids = streams().take(count);
         let mut sent = Vec::new();

@@ -1,4 +1,5 @@
-//! Clients that abuse the protocol, in memory and with a paused clock: what each is told, and that a connection holds no more than its bounds.
+//! Clients that abuse the protocol, in memory and with a paused clock: what each is told, and that
+//! a connection holds no more than its bounds.
 
 use std::time::Duration;
 
@@ -20,11 +21,13 @@ pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 pub(super) const PADDED: u8 = 8;
 
-/// From the static table `:method: GET`, `:scheme: http`, `:path: /`, and the name of `:authority`, which is `a`.
+/// From the static table `:method: GET`, `:scheme: http`, `:path: /`, and the name of `:authority`,
+/// which is `a`.
 pub(super) const GET: &[u8] = &[0x82, 0x86, 0x84, 0x01, 1, b'a'];
 const ZERO: &[u8] = &[0; 4];
 pub(super) const CANCEL: &[u8] = &[0, 0, 0, 8];
-/// What a connection takes from a client that reads nothing: what the two pipes of a test hold, and the buffers of `h2`.
+/// What a connection takes from a client that reads nothing: what the two pipes of a test hold, and
+/// the buffers of `h2`.
 const HELD: usize = 512 * 1024;
 const PIPE: usize = 64 * 1024;
 

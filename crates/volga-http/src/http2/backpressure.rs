@@ -1,7 +1,7 @@
-//! The bound on a stream that waits for room and gets none.
+//! The limit on how long a stream waits for room in its window.
 //!
-//! A client opens the window of each stream, and of the connection. One that never does would have the server hold a frame of every stream for as long as it
-//! answers PINGs, so a stream whose window stays shut is given up.
+//! A client that never opens a window, but answers PINGs, would make the server keep the stream for
+//! ever. So a stream whose window stays closed for too long is reset.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-/// What the streams of a connection need to know of its socket, and the connection of them.
+/// What the streams of a connection and its transport tell each other.
 #[derive(Debug)]
 pub(super) struct Backpressure {
     patience: Duration,
     is_full: AtomicBool,
-    /// How many streams wait for `h2` to have room for them.
-    short: AtomicUsize,
+    /// How many streams wait for room in `h2`.
+    waiting: AtomicUsize,
     /// Wakes the connection.
     connection: Waker,
 }
 
 impl Backpressure {
     pub(super) fn new(patience: Duration, connection: Waker) -> Arc<Self> {
-        let (is_full, short) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { patience, is_full, short, connection })
+        let (is_full, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Arc::new(Self { patience, is_full, waiting, connection })
     }
 
-    /// Whether the last write found no room. What was given to `h2` before is then still in memory.
+    /// Whether the socket took nothing at the last write.
     pub(super) fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Relaxed)
     }
@@ -37,53 +37,55 @@ impl Backpressure {
         self.is_full.store(is_full, Ordering::Relaxed);
     }
 
-    /// Whether anybody waits for `h2` to have room.
-    pub(super) fn is_h2_short(&self) -> bool {
-        self.short.load(Ordering::Acquire) > 0
+    /// Whether a stream waits for room in `h2`.
+    pub(super) fn is_waiting_in_h2(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
     }
 }
 
-/// There while a stream waits for `h2` to have room for it: everything that the client grants is then for `h2`.
+/// Held while a stream waits for room in `h2`. As long as one exists, `h2` gets everything that the
+/// client grants.
 #[derive(Debug)]
 pub(super) struct WaitingInH2(Arc<Backpressure>);
 
 impl WaitingInH2 {
-    pub(super) fn new(socket: &Arc<Backpressure>) -> Self {
-        socket.short.fetch_add(1, Ordering::Release);
-        // What was granted before is given back in its next turn.
-        socket.connection.wake_by_ref();
-        Self(Arc::clone(socket))
+    pub(super) fn new(backpressure: &Arc<Backpressure>) -> Self {
+        backpressure.waiting.fetch_add(1, Ordering::Release);
+        // In its next turn the connection gives `h2` what was granted before.
+        backpressure.connection.wake_by_ref();
+        Self(Arc::clone(backpressure))
     }
 }
 
 impl Drop for WaitingInH2 {
     fn drop(&mut self) {
-        self.0.short.fetch_sub(1, Ordering::Release);
+        self.0.waiting.fetch_sub(1, Ordering::Release);
     }
 }
 
-/// A stream's wait for room.
+/// Measures how long a stream waits for room.
 #[derive(Debug, Default)]
 pub(super) struct WindowTimer {
-    /// There only while the stream waits.
+    /// Exists only while the stream waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl WindowTimer {
-    /// There is no room. Ready once that has been so for too long.
+    /// Call this while there is no room. Ready when that has lasted for too long.
     pub(super) fn poll_too_long(
         &mut self,
-        socket: &Backpressure,
+        backpressure: &Backpressure,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
-            let patience = socket.patience;
+            let patience = backpressure.patience;
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
             ready!(timer.as_mut().poll(cx));
-            if !socket.is_full() {
+            if !backpressure.is_full() {
                 return Poll::Ready(());
             }
-            // The network is what is slow, and many streams share it. A socket that takes nothing at all ends the whole connection.
+            // The network is slow, not this stream. A socket that takes nothing at all ends the
+            // whole connection.
             self.timer = None;
         }
     }
@@ -101,29 +103,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_is_too_long_after_the_time_and_each_begins_anew() {
-        let (mut wait, socket) =
+        let (mut wait, backpressure) =
             (WindowTimer::default(), Backpressure::new(PATIENCE, Waker::noop().clone()));
         for _ in 0..3 {
             let almost = PATIENCE - Duration::from_secs(1);
-            let waiting = poll_fn(|cx| wait.poll_too_long(&socket, cx));
+            let waiting = poll_fn(|cx| wait.poll_too_long(&backpressure, cx));
             timeout(almost, waiting).await.expect_err("a second is left");
             wait = WindowTimer::default();
         }
         let start = Instant::now();
-        poll_fn(|cx| wait.poll_too_long(&socket, cx)).await;
+        poll_fn(|cx| wait.poll_too_long(&backpressure, cx)).await;
         assert_eq!(start.elapsed(), PATIENCE);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_socket_is_no_fault_of_the_stream() {
-        let socket = Backpressure::new(PATIENCE, Waker::noop().clone());
+        let backpressure = Backpressure::new(PATIENCE, Waker::noop().clone());
         let mut wait = WindowTimer::default();
-        socket.set_full(true);
-        let waiting = poll_fn(|cx| wait.poll_too_long(&socket, cx));
+        backpressure.set_full(true);
+        let waiting = poll_fn(|cx| wait.poll_too_long(&backpressure, cx));
         timeout(10 * PATIENCE, waiting).await.expect_err("the network is slow");
-        socket.set_full(false);
+        backpressure.set_full(false);
         let start = Instant::now();
-        poll_fn(|cx| wait.poll_too_long(&socket, cx)).await;
+        poll_fn(|cx| wait.poll_too_long(&backpressure, cx)).await;
         assert!(start.elapsed() <= PATIENCE);
     }
 }

@@ -1,4 +1,5 @@
-//! Requests that come together, in memory: each is answered, however few of them `h2` may read at once.
+//! Requests that come together, in memory: each is answered, however few of them `h2` may read at
+//! once.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,8 @@ use super::tests::{STALL, connect};
 use super::*;
 use crate::limits::HEADS_AT_ONCE;
 
-/// From the static table `:method: GET` and `:scheme: http`, and the names of `:path` and `:authority`.
+/// From the static table `:method: GET` and `:scheme: http`, and the names of `:path` and
+/// `:authority`.
 pub(super) fn head(path: &str) -> Vec<u8> {
     [&[0x82, 0x86, 0x04, path.len() as u8], path.as_bytes(), &[0x01, 1, b'a']].concat()
 }
@@ -43,7 +45,8 @@ fn request(stream: u32) -> Vec<u8> {
     }
 }
 
-/// Sends these requests through a network that passes on `size` bytes at a time, and expects a head for each.
+/// Sends these requests through a network that passes on `size` bytes at a time, and expects a head
+/// for each.
 async fn check(count: usize, size: usize) {
     let (client, _taken, _serving) = connect(size);
     let streams: BTreeSet<u32> = (1..).step_by(2).take(count).collect();

@@ -33,8 +33,8 @@ fn byte(number: u32, at: usize) -> u8 {
     (number as usize * 31 + at * 7 + at / 251) as u8
 }
 
-/// Gives `left` pieces of this size, and then ends or fails. A body whose pieces are empty waits for
-/// ever.
+/// Gives `left` pieces of this size, and then ends or fails. A body whose pieces are empty waits
+/// for ever.
 struct Pieces {
     number: u32,
     size: usize,
@@ -79,7 +79,7 @@ impl Body for Pieces {
     }
 }
 
-/// What a client asks for.
+/// A body that a client asks for.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     is_long_lived: bool,
@@ -129,7 +129,7 @@ struct Client {
     io: DuplexStream,
     answers: Answers,
     unread: Vec<u8>,
-    /// What each open stream may still send, and the connection.
+    /// How much each open stream may still send, and the connection.
     rooms: BTreeMap<u32, i64>,
     connection: i64,
     initial: i64,
@@ -240,7 +240,7 @@ impl Client {
         self.rooms.remove(&id);
     }
 
-    /// What the server has taken from the bodies and not sent.
+    /// How many bytes the server has taken from each body and not sent.
     fn held(&self) -> BTreeMap<u32, usize> {
         let given = self.answers.given.lock().expect("no panic");
         let sent = |id| self.received.get(id).copied().unwrap_or_default();

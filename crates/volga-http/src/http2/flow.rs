@@ -1,4 +1,5 @@
-//! Bodies through every kind of window, in memory: `h2` as the client keeps the books, and ends a connection that sends more than it has granted.
+//! Bodies through every kind of window, in memory: `h2` as the client keeps the books, and ends a
+//! connection that sends more than it has granted.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -84,7 +85,8 @@ struct Client {
     network: usize,
     stream_window: u32,
     connection_window: u32,
-    /// What it sets the window of streams to, one after the other, as bodies go on. It grows: with less than it has granted, `h2` as a client grants nothing any more.
+    /// What it sets the window of streams to, one after the other, as bodies go on. It grows: with
+    /// less than it has granted, `h2` as a client grants nothing any more.
     later: Vec<u32>,
     lengths: Vec<usize>,
 }

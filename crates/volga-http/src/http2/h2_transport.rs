@@ -1,7 +1,9 @@
-//! The transport of an HTTP/2 connection, as `h2` and its driver share it.
+//! The transport of an HTTP/2 connection, which `h2` and the connection's task share.
 //!
-//! `h2` writes each frame of more than a few hundred bytes by itself, and a write is what costs most. Here small frames are gathered in the [`SharedWriteBuffer`] during a turn, among
-//! those that go past `h2`, and written together at its end, or with the next large one. What is read goes to `h2` as far as [`ReceivedFrames`] let it pass.
+//! `h2` would write each frame of more than a few hundred bytes by itself, and a write costs more
+//! than anything else. Here small frames are gathered in the [`SharedWriteBuffer`] during a turn,
+//! among the direct ones, and written together at the turn's end or with the next large frame. Of
+//! what the client sends, `h2` reads what [`ReceivedFrames`] lets pass.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -19,9 +21,11 @@ use super::direct::windows::Place;
 use super::direct::write_buffer::SharedWriteBuffer;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE, TURN_READ_BYTES};
 
-/// A transport that gathers what is written, remembers when the peer was heard, and tells `socket` whether it takes anything.
+/// A transport that gathers what is written, remembers when the client last sent something, and
+/// notes whether the socket takes anything.
 ///
-/// `h2` owns the one clone and writes to it. The driver owns the other, which [sends](Self::poll_send).
+/// `h2` owns one clone and writes to it. The connection's task owns the other, and
+/// [sends](Self::poll_send) with it.
 #[derive(Debug)]
 pub(super) struct H2Transport<I> {
     shared: Arc<Mutex<Shared<I>>>,
@@ -34,12 +38,13 @@ struct Shared<I> {
     received: ReadBuffer,
     frames: ReceivedFrames,
     heard: Instant,
-    socket: Arc<Backpressure>,
+    backpressure: Arc<Backpressure>,
     /// How many bytes this turn may still read, about.
     left: usize,
 }
 
-/// What was read and `h2` does not have yet. No more than one read and a part of a frame, and there only within a turn, mostly.
+/// What was read and not given to `h2` yet: at most two frames. Between turns it is empty, unless a
+/// frame has come in part.
 #[derive(Debug, Default)]
 struct ReadBuffer {
     bytes: Vec<u8>,
@@ -50,12 +55,13 @@ struct ReadBuffer {
 }
 
 thread_local! {
-    /// A buffer is needed only within a turn, mostly. So the connections of a thread share one.
+    /// An empty buffer for the next connection that reads: a connection needs one for most of the
+    /// time only within a turn.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl ReadBuffer {
-    /// Lets go of what `h2` has.
+    /// Removes what `h2` has read.
     fn start(&mut self) {
         if self.bytes.capacity() == 0 {
             self.bytes = SPARE.take();
@@ -64,7 +70,7 @@ impl ReadBuffer {
         self.passed = 0;
     }
 
-    /// Lets go of the buffer if it is empty.
+    /// Frees the buffer if it is empty.
     fn rest(&mut self) {
         if self.bytes.is_empty() {
             SPARE.set(std::mem::take(&mut self.bytes));
@@ -85,14 +91,18 @@ impl<I> Clone for H2Transport<I> {
 }
 
 impl<I> H2Transport<I> {
-    pub(super) fn new(io: I, write_buffer: SharedWriteBuffer, socket: Arc<Backpressure>) -> Self {
+    pub(super) fn new(
+        io: I,
+        write_buffer: SharedWriteBuffer,
+        backpressure: Arc<Backpressure>,
+    ) -> Self {
         let shared = Shared {
             io,
             write_buffer,
             received: ReadBuffer::default(),
             frames: ReceivedFrames::new(),
             heard: Instant::now(),
-            socket,
+            backpressure,
             left: TURN_READ_BYTES,
         };
         Self { shared: Arc::new(Mutex::new(shared)) }
@@ -105,7 +115,7 @@ impl<I> H2Transport<I> {
         shared.frames.start_turn();
     }
 
-    /// Lets `h2` read this many more heads. Where there are none too many, this changes nothing.
+    /// Lets `h2` read this many more heads of requests.
     pub(super) fn allow_heads(&self, heads: usize) {
         self.lock().frames.allow(heads);
     }
@@ -126,8 +136,8 @@ impl<I> H2Transport<I> {
         self.lock().frames.take_resets()
     }
 
-    /// Whether `h2` would have read more heads than were [allowed](Self::allow_heads), or more resets than are to be held. It does not while the socket takes no
-    /// answers.
+    /// Whether something that the client has sent was kept from `h2`: more heads than were
+    /// [allowed](Self::allow_heads), more resets than are remembered, or more than one turn reads.
     pub(super) fn has_stopped(&self) -> bool {
         self.lock().frames.has_stopped()
     }
@@ -153,8 +163,8 @@ impl<I: AsyncWrite + Unpin> H2Transport<I> {
             };
             written?;
         }
-        if shared.socket.is_full() {
-            // `h2` waits to write more. A flush has nothing to do, and would pass for progress.
+        if shared.backpressure.is_full() {
+            // `h2` waits to write more. A flush would do nothing, and would count as progress.
             return Poll::Pending;
         }
         Pin::new(&mut shared.io).poll_flush(cx)
@@ -169,7 +179,7 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let mut buffer = self.write_buffer.lock();
-        // `h2` gives two: what it has encoded, and the payload of one frame.
+        // `h2` passes two: what it has encoded, and the payload of one frame.
         let mut all = [IoSlice::new(&[]); 3];
         let mut count = 0;
         let gathered = std::iter::once(buffer.rest());
@@ -185,7 +195,7 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
         } else {
             io.poll_write(cx, &all[0])
         };
-        self.socket.set_full(result.is_pending());
+        self.backpressure.set_full(result.is_pending());
         match ready!(result)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             written => Poll::Ready(Ok(buffer.advance(written, bufs))),
@@ -194,8 +204,9 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
 }
 
 impl<I: AsyncRead + Unpin> Shared<I> {
-    /// Reads what there is up to a frame too many. There, whoever reads is woken at once, unless it is an answer that has to leave first: it is not for more to come
-    /// that it waits.
+    /// Reads up to the first frame that is kept from `h2`. Then `h2` is woken at once, because it
+    /// does not wait for the client; except while the socket takes nothing, when responses must
+    /// leave first.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             let received = &mut self.received;
@@ -213,14 +224,14 @@ impl<I: AsyncRead + Unpin> Shared<I> {
                 self.frames.end_turn();
             }
             if self.frames.has_stopped() {
-                if !self.socket.is_full() {
+                if !self.backpressure.is_full() {
                     cx.waker().wake_by_ref();
                 }
                 return Poll::Pending;
             }
             let received = &mut self.received;
-            // There is less than a frame, or it would have passed. No more is read than one more, so the
-            // buffer does not grow.
+            // The buffer holds less than a frame: a whole one would have passed. One more frame at
+            // most is read, so the buffer does not grow.
             received.bytes.reserve(FRAME_BYTES);
             let mut space = (&mut received.bytes).limit(FRAME_BYTES);
             let Poll::Ready(read) = pin!(self.io.read_buf(&mut space)).poll(cx) else {
@@ -242,12 +253,12 @@ impl<I: AsyncRead + Unpin> Shared<I> {
         }
     }
 
-    /// Finds how much of what was received `h2` may have.
+    /// Finds how much of what was received `h2` may read.
     fn pass(&mut self) {
-        let Self { write_buffer, received, frames, socket, .. } = self;
+        let Self { write_buffer, received, frames, backpressure, .. } = self;
         let mut buffer = write_buffer.lock();
-        let is_h2_short = socket.is_h2_short();
-        if is_h2_short && frames.is_between_frames() {
+        let is_waiting_in_h2 = backpressure.is_waiting_in_h2();
+        if is_waiting_in_h2 && frames.is_between_frames() {
             let increment = buffer.windows.give_back();
             if increment > 0 {
                 let at = received.passed;
@@ -256,7 +267,7 @@ impl<I: AsyncRead + Unpin> Shared<I> {
         }
         let from = received.passed;
         let windows = &mut buffer.windows;
-        received.passed = frames.pass(&mut received.bytes, from, is_h2_short, windows);
+        received.passed = frames.pass(&mut received.bytes, from, is_waiting_in_h2, windows);
     }
 }
 
@@ -325,11 +336,12 @@ mod tests {
     use super::*;
     use crate::limits::{DEFAULT_WRITE_STALL_TIMEOUT, HEADS_AT_ONCE};
 
-    fn socket() -> Arc<Backpressure> {
+    fn backpressure() -> Arc<Backpressure> {
         Backpressure::new(DEFAULT_WRITE_STALL_TIMEOUT, Waker::noop().clone())
     }
 
-    /// Writes in pieces of these sizes through a transport that takes `size` bytes at a time, and returns what arrives and what was written.
+    /// Writes in pieces of these sizes through a transport that takes `size` bytes at a time, and
+    /// returns what arrives and what was written.
     async fn carry(size: usize, pieces: &[usize]) -> (Vec<u8>, Vec<u8>) {
         let (mut far, near) = duplex(size);
         let reading = tokio::spawn(async move {
@@ -337,15 +349,15 @@ mod tests {
             far.read_to_end(&mut all).await.expect("memory does not fail");
             all
         });
-        let mut wire = H2Transport::new(near, SharedWriteBuffer::new(true), socket());
+        let mut transport = H2Transport::new(near, SharedWriteBuffer::new(true), backpressure());
         let mut written = Vec::new();
         for (number, &piece) in pieces.iter().enumerate() {
             let bytes: Vec<u8> = (0..piece).map(|at| (number * 31 + at) as u8).collect();
-            wire.write_all(&bytes).await.expect("memory does not fail");
+            transport.write_all(&bytes).await.expect("memory does not fail");
             written.extend_from_slice(&bytes);
         }
-        wire.shutdown().await.expect("memory does not fail");
-        drop(wire);
+        transport.shutdown().await.expect("memory does not fail");
+        drop(transport);
         (reading.await.expect("no panic"), written)
     }
 
@@ -379,15 +391,15 @@ mod tests {
     #[tokio::test]
     async fn small_pieces_wait_for_the_end_of_the_turn_and_a_large_one_takes_them_along() {
         let (mut far, near) = duplex(1024);
-        let mut wire = H2Transport::new(near, SharedWriteBuffer::new(true), socket());
-        wire.write_all(b"small").await.expect("room");
-        wire.flush().await.expect("room");
+        let mut transport = H2Transport::new(near, SharedWriteBuffer::new(true), backpressure());
+        transport.write_all(b"small").await.expect("room");
+        transport.flush().await.expect("room");
         assert_eq!(arrived(&mut far), 0);
-        poll_fn(|cx| wire.poll_send(cx)).await.expect("room");
+        poll_fn(|cx| transport.poll_send(cx)).await.expect("room");
         assert_eq!(arrived(&mut far), 5);
 
-        wire.write_all(b"small").await.expect("room");
-        let written = wire.write(&[0; GATHER_PIECE + 1]).await.expect("room");
+        transport.write_all(b"small").await.expect("room");
+        let written = transport.write(&[0; GATHER_PIECE + 1]).await.expect("room");
         assert_eq!(arrived(&mut far), 1024, "as much as fits");
         assert_eq!(written, 1024 - 5);
     }
@@ -395,27 +407,28 @@ mod tests {
     #[tokio::test]
     async fn no_more_is_gathered_than_the_bound_and_a_full_socket_is_told() {
         let (mut far, near) = duplex(1);
-        let socket = socket();
-        let mut wire = H2Transport::new(near, SharedWriteBuffer::new(true), Arc::clone(&socket));
+        let backpressure = backpressure();
+        let mut transport =
+            H2Transport::new(near, SharedWriteBuffer::new(true), Arc::clone(&backpressure));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut gathered = 0;
-        while Pin::new(&mut wire).poll_write(&mut cx, &[0; GATHER_PIECE]).is_ready() {
+        while Pin::new(&mut transport).poll_write(&mut cx, &[0; GATHER_PIECE]).is_ready() {
             gathered += GATHER_PIECE;
-            assert!(!socket.is_full());
+            assert!(!backpressure.is_full());
         }
         assert_eq!(gathered, GATHER_BYTES);
-        assert!(socket.is_full());
+        assert!(backpressure.is_full());
         assert_eq!(arrived(&mut far), 1);
-        assert!(wire.poll_send(&mut cx).is_pending(), "one more byte went out");
-        assert!(socket.is_full());
+        assert!(transport.poll_send(&mut cx).is_pending(), "one more byte went out");
+        assert!(backpressure.is_full());
         let reading = tokio::spawn(async move {
             let mut all = Vec::new();
             far.read_to_end(&mut all).await.expect("memory does not fail");
             all.len()
         });
-        poll_fn(|cx| wire.poll_send(cx)).await.expect("it is read");
-        assert!(!socket.is_full());
-        drop(wire);
+        poll_fn(|cx| transport.poll_send(cx)).await.expect("it is read");
+        assert!(!backpressure.is_full());
+        drop(transport);
         assert_eq!(reading.await.expect("no panic"), GATHER_BYTES - 1);
     }
 
@@ -425,7 +438,7 @@ mod tests {
         let head = [0, 0, 0, 1, 4, 0, 0, 0, 1];
         let sent = [&[0; 24][..], &head.repeat(2 * HEADS_AT_ONCE + 1)].concat();
         let (mut far, near) = duplex(1024);
-        let mut wire = H2Transport::new(near, SharedWriteBuffer::new(true), socket());
+        let mut transport = H2Transport::new(near, SharedWriteBuffer::new(true), backpressure());
         far.write_all(&sent).await.expect("room");
         let mut all = Vec::new();
         let mut stops = Vec::new();
@@ -433,16 +446,16 @@ mod tests {
             let mut space = [0; 50];
             let mut read = ReadBuf::new(&mut space);
             let mut cx = Context::from_waker(std::task::Waker::noop());
-            if Pin::new(&mut wire).poll_read(&mut cx, &mut read).is_pending() {
-                assert!(wire.has_stopped());
+            if Pin::new(&mut transport).poll_read(&mut cx, &mut read).is_pending() {
+                assert!(transport.has_stopped());
                 stops.push(all.len());
-                wire.allow_heads(HEADS_AT_ONCE);
+                transport.allow_heads(HEADS_AT_ONCE);
             }
             all.extend_from_slice(read.filled());
         }
         assert_eq!(all, sent);
         let stop = |heads: usize| 24 + heads * head.len();
         assert_eq!(stops, [stop(HEADS_AT_ONCE), stop(2 * HEADS_AT_ONCE)]);
-        assert!(!wire.has_stopped());
+        assert!(!transport.has_stopped());
     }
 }

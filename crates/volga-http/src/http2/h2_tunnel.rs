@@ -43,10 +43,10 @@ impl H2Tunnel {
     }
 }
 
-/// What a stream that the other side has reset is to somebody who reads or writes.
+/// The error for a read or a write on a stream that the client has reset.
 fn reset(error: h2::Error) -> io::Error {
     match error.reason() {
-        // The client is done, and wants nothing more.
+        // The client has given up the stream.
         Some(Reason::NO_ERROR | Reason::CANCEL) => io::ErrorKind::BrokenPipe.into(),
         _ => io::Error::other(error),
     }

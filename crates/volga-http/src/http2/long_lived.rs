@@ -1,7 +1,8 @@
 //! The long-lived bodies of a connection, polled in its one task.
 //!
-//! A task for each of them would turn a message for all into a wake, a schedule and a write for each. Here, one turn takes a frame of every stream that is
-//! ready, and the connection then writes them together.
+//! With a task for each body, a message for all of them would cost a wake, a schedule and a write
+//! for each. Here one turn takes a frame of every stream that is ready, and the connection writes
+//! the frames together.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -25,14 +26,15 @@ use crate::limits::FRAMES_AT_ONCE;
 /// The bodies, and those of them that are ready.
 pub(super) struct LongLivedStreams<B> {
     streams: Slab<Stream<B>>,
-    /// Who is served next. A stream stands here at most once, so no stream has two turns before another has one.
+    /// The keys of the streams to serve next. A stream is here at most once, so no stream is served
+    /// twice before another is served once.
     queue: VecDeque<usize>,
     ready: Arc<Ready>,
-    socket: Arc<Backpressure>,
+    backpressure: Arc<Backpressure>,
 }
 
 struct Stream<B> {
-    outgoing: Pin<Box<SendBody<B>>>,
+    send_body: Pin<Box<SendBody<B>>>,
     waker: Waker,
     /// The stream's number in the protocol.
     id: u32,
@@ -40,7 +42,7 @@ struct Stream<B> {
 }
 
 impl<B> Stream<B> {
-    /// Stands in line, at most once.
+    /// Puts the stream into the queue, unless it is there already.
     fn enqueue(&mut self, key: usize, queue: &mut VecDeque<usize>) {
         if !self.is_queued {
             self.is_queued = true;
@@ -54,25 +56,26 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(super) fn new(ready: Arc<Ready>, socket: Arc<Backpressure>) -> Self {
-        Self { streams: Slab::new(), queue: VecDeque::new(), ready, socket }
+    pub(super) fn new(ready: Arc<Ready>, backpressure: Arc<Backpressure>) -> Self {
+        Self { streams: Slab::new(), queue: VecDeque::new(), ready, backpressure }
     }
 
     /// Takes over a body, to be served in the next turn.
-    pub(super) fn insert(&mut self, outgoing: Pin<Box<SendBody<B>>>, windows: &mut Windows) {
+    pub(super) fn insert(&mut self, send_body: Pin<Box<SendBody<B>>>, windows: &mut Windows) {
         let entry = self.streams.vacant_entry();
         let waker = stream_waker(entry.key(), &self.ready);
         self.queue.push_back(entry.key());
-        let id = outgoing.id();
+        let id = send_body.id();
         windows.set_key(id, entry.key());
-        entry.insert(Stream { outgoing, waker, id, is_queued: true });
+        entry.insert(Stream { send_body, waker, id, is_queued: true });
     }
 
-    /// Begins a turn: whoever is ready stands in line.
-    pub(super) fn enqueue(&mut self) {
+    /// Begins a turn: puts every stream that is ready into the queue.
+    pub(super) fn enqueue_ready(&mut self) {
         let Self { streams, queue, ready, .. } = self;
         ready.take(|note| {
-            // A note may outlive its stream; whoever has the place now is polled in vain.
+            // A note may outlive its stream. The stream that has its key now is polled once too
+            // often.
             for key in (note..streams.capacity()).step_by(NOTES) {
                 if let Some(stream) = streams.get_mut(key) {
                     stream.enqueue(key, queue);
@@ -81,30 +84,33 @@ where
         });
     }
 
-    /// How many stand in line.
-    pub(super) fn waiting(&self) -> usize {
+    /// How many streams are in the queue.
+    pub(super) fn queued(&self) -> usize {
         self.queue.len()
     }
 
-    /// Takes a frame of each of the first `count` in line, as long as `h2` is not given too many and there is room in the write_buffer. Returns how many it came to.
-    /// Whoever has more stands in line again.
+    /// Takes a frame of each of the first `count` streams in the queue, as long as `h2` is not
+    /// given too many frames and the write buffer has room. Returns how many streams were served. A
+    /// stream that has more goes to the end of the queue.
     ///
-    /// What came in turns before must have left: a failed stream is reset now, and that drops what `h2` still holds of it.
+    /// `h2` must have written what it was given in earlier turns: a failed stream is reset here,
+    /// and that drops what `h2` still holds of it.
     pub(super) fn serve(&mut self, count: usize, buffer: &mut WriteBuffer) -> usize {
         let mut ended = 0;
         for served in 0..count {
             let is_full = buffer.is_full() || buffer.given() + ended >= FRAMES_AT_ONCE;
-            // The budget is the task's own: a turn is as long as any other task's, and the connection writes and reads after it.
+            // tokio's budget bounds this turn like that of any other task. The connection reads and
+            // writes after it.
             if is_full || !has_budget_remaining() {
                 return served;
             }
             let Some(key) = self.queue.pop_front() else { return served };
-            // It may have been reset in line.
+            // The stream may have been reset since it was put into the queue.
             let Some(stream) = self.streams.get_mut(key) else { continue };
             stream.is_queued = false;
             let mut cx = Context::from_waker(&stream.waker);
-            let past = DirectWriter { buffer, stream: stream.id };
-            match stream.outgoing.as_mut().step(&self.socket, Some(past), &mut cx) {
+            let direct = DirectWriter { buffer, stream: stream.id };
+            match stream.send_body.as_mut().step(&self.backpressure, Some(direct), &mut cx) {
                 Poll::Pending => {}
                 Poll::Ready(Step::Over) => {
                     ended += 1;
@@ -119,7 +125,7 @@ where
         count
     }
 
-    /// Enqueues these streams, because their windows are open again.
+    /// Puts these streams into the queue, because their windows are open again.
     pub(super) fn reopen(&mut self, opened: &[Place]) {
         for place in opened {
             if let Some((key, stream)) = find(&mut self.streams, *place) {
@@ -145,7 +151,7 @@ where
 
     fn remove(&mut self, key: usize) {
         let stream = self.streams.remove(key);
-        // A body that panics when it is dropped must not take the others along either.
+        // A body that panics when it is dropped must not end the other streams.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(stream)));
     }
 }

@@ -81,19 +81,19 @@ pub(crate) async fn serve<I, S>(
 {
     let ready = Arc::new(Ready::default());
     let h2_waker = Waker::from(Arc::clone(&ready));
-    let socket = Backpressure::new(settings.write_stall_timeout, h2_waker.clone());
+    let backpressure = Backpressure::new(settings.write_stall_timeout, h2_waker.clone());
     let write_buffer = SharedWriteBuffer::new(settings.http2_direct_data);
     let io = Stall::new(io, settings.write_stall_timeout);
-    let wire = H2Transport::new(io, write_buffer.clone(), Arc::clone(&socket));
-    let handshake = builder().handshake(wire.clone());
+    let transport = H2Transport::new(io, write_buffer.clone(), Arc::clone(&backpressure));
+    let handshake = builder().handshake(transport.clone());
     let Ok(Ok(mut h2)) = timeout(settings.header_read_timeout, handshake).await else { return };
     let Some(pings) = h2.ping_pong() else { return };
-    let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&socket));
+    let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&backpressure));
     let mut connection = Connection {
         h2,
-        wire,
+        transport,
         write_buffer,
-        socket,
+        backpressure,
         keep_alive: KeepAlive::new(pings),
         requests,
         accepted: VecDeque::new(),
@@ -125,8 +125,8 @@ pub(crate) async fn serve<I, S>(
         End::TooManyResets => connection.refuse().await,
     };
     if let Some(io) = io {
-        // Closed now, the socket would be reset because of what the client still sends, and the
-        // client might not read why.
+        // If the socket were closed now, the kernel would reset it because of what the client still
+        // sends, and the client might not read the GOAWAY frame.
         linger(io, LINGER_BYTES_AFTER_GOAWAY).await;
     }
 }
@@ -134,11 +134,11 @@ pub(crate) async fn serve<I, S>(
 /// How a connection has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum End {
-    /// The client has left, or has nothing to be told.
+    /// The client has left, or there is nothing to tell it.
     Closed,
     /// `h2` refuses to go on, and has sent the GOAWAY frame that says why.
     Refused,
-    /// The client abandons too many requests, which it is still to be told.
+    /// The client abandons too many requests. The GOAWAY frame that says so is still to be sent.
     TooManyResets,
 }
 
@@ -166,17 +166,17 @@ struct Accepted {
 
 struct Connection<I, S: HttpService> {
     h2: h2::server::Connection<H2Transport<I>, Bytes>,
-    wire: H2Transport<I>,
+    transport: H2Transport<I>,
     write_buffer: SharedWriteBuffer,
-    socket: Arc<Backpressure>,
+    backpressure: Arc<Backpressure>,
     keep_alive: KeepAlive,
     requests: Requests<S>,
     /// Requests that were accepted and have not begun, in the order of their streams.
     accepted: VecDeque<Accepted>,
+    /// For how many turns they have waited for what the client has sent after them.
+    deferred: usize,
     /// How many requests this turn has begun.
     begun: usize,
-    /// For how many turns those have waited for what the client has sent after them.
-    deferred: usize,
     /// A task for each request. Dropped with the connection, they end with it.
     tasks: JoinSet<TaskOutcome<S::ResponseBody>>,
     alive: Alive,
@@ -185,7 +185,8 @@ struct Connection<I, S: HttpService> {
     budget: ResetBudget,
     /// Responses that have begun since the budget was last asked.
     responses: usize,
-    /// Given to `h2` in place of the task's own, for what it does while the task runs.
+    /// `h2` gets this waker instead of the task's own, because it wakes the task also for what it
+    /// does while the task runs.
     h2_waker: Waker,
     settings: ConnectionSettings,
     drain: Drain,
@@ -196,70 +197,72 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
-    /// One turn: a frame of every stream that is ready, then requests that have arrived, and one write.
+    /// One turn: a frame of every stream that is ready, then requests that have arrived, and one
+    /// write.
     ///
-    /// It does not go on with what becomes ready meanwhile: that is for the next turn, after the other tasks of this thread, above all the handlers. For the same reason
-    /// the number of requests that one turn begins is bounded, and so are the bytes that it reads.
+    /// What becomes ready meanwhile has to wait for the next turn, so that the other tasks of the
+    /// thread run before it, above all the handlers. For the same reason one turn begins a bounded
+    /// number of requests, and reads a bounded number of frames and bytes.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.join(cx);
-        if self.keep_alive.poll_gone(|| self.wire.heard(), cx).is_ready() {
-            // A courtesy, in case that it still listens.
+        if self.keep_alive.poll_gone(|| self.transport.heard(), cx).is_ready() {
+            // The client may still be listening.
             self.h2.abrupt_shutdown(Reason::NO_ERROR);
             let _ = self.h2.poll_closed(cx);
             return Poll::Ready(End::Closed);
         }
-        // While the socket takes nothing, a frame would only lie in memory; and each stream has given one.
-        if !self.socket.is_full() {
+        // While the socket takes nothing, a frame would only wait in memory.
+        if !self.backpressure.is_full() {
             self.serve_streams(cx);
         }
-        self.wire.start_turn();
+        self.transport.start_turn();
         self.begun = 0;
         loop {
-            self.wire.allow_heads(HEADS_AT_ONCE);
+            self.transport.allow_heads(HEADS_AT_ONCE);
             self.ready.clear_connection();
             while let Poll::Ready(next) =
                 self.h2.poll_accept(&mut Context::from_waker(&self.h2_waker))
             {
                 match next {
                     Some(Ok((request, respond))) => self.accept(request, respond),
-                    // Not by the client or its network: by `h2`, which has said why.
+                    // `h2` has ended the connection, not the client or the network.
                     Some(Err(error)) if error.is_library() => return Poll::Ready(End::Refused),
                     Some(Err(_)) | None => return Poll::Ready(End::Closed),
                 }
             }
-            self.end(&self.wire.take_resets());
-            let news = self.write_buffer.take_news();
-            self.end(&news.resets);
-            self.streams.reopen(&news.opened);
-            if self.pay(news.starts).is_err() {
+            self.end(&self.transport.take_resets());
+            let changes = self.write_buffer.take_changes();
+            self.end(&changes.resets);
+            self.streams.reopen(&changes.opened);
+            if self.pay(changes.starts).is_err() {
                 return Poll::Ready(End::TooManyResets);
             }
-            let is_over = self.socket.is_full() || self.wire.is_turn_over();
-            if !self.wire.has_stopped() || is_over {
+            let is_over = self.backpressure.is_full() || self.transport.is_turn_over();
+            if !self.transport.has_stopped() || is_over {
                 break;
             }
         }
-        let has_more = self.wire.has_stopped() && !self.socket.is_full();
+        let has_more = self.transport.has_stopped() && !self.backpressure.is_full();
         if self.begin_requests(has_more) {
-            // A set that was empty before has not kept the waker.
+            // A task set that was empty before has not kept the waker.
             self.join(cx);
         }
-        if let Poll::Ready(Err(_)) = self.wire.poll_send(cx) {
+        if let Poll::Ready(Err(_)) = self.transport.poll_send(cx) {
             return Poll::Ready(End::Closed);
         }
         let may_begin = !self.accepted.is_empty() && self.tasks.len() < MAX_REQUEST_TASKS;
-        if may_begin || self.wire.has_stopped() && !self.socket.is_full() {
-            // What had to leave first has left, or the turn is over and the next one goes on.
+        if may_begin || self.transport.has_stopped() && !self.backpressure.is_full() {
+            // The client has sent more than one turn reads, so another turn follows.
             self.ready.wake_by_ref();
         }
-        self.ready.rest(self.socket.is_full(), self.streams.waiting() == 0, cx);
+        self.ready.rest(self.backpressure.is_full(), self.streams.queued() == 0, cx);
         Poll::Pending
     }
 
     /// Begins requests that were accepted, and says whether this turn has begun any.
     ///
-    /// While the client has sent more than one turn reads, they wait for some turns: their resets may be
-    /// among that. A client that opens and abandons streams in blocks then costs no handler.
+    /// While the client has sent more than one turn reads, they wait for some turns: their resets
+    /// may be among that. A client that opens and abandons streams in blocks then costs no handler.
     fn begin_requests(&mut self, has_more: bool) -> bool {
         if has_more && self.deferred < DEFERRED_TURNS && !self.accepted.is_empty() {
             self.deferred += 1;
@@ -276,7 +279,7 @@ where
         self.begun > 0
     }
 
-    /// Drops what there is of these streams, because one side has reset them.
+    /// Drops the requests and the bodies of these streams, because one side has reset them.
     fn end(&mut self, resets: &[Place]) {
         for place in resets {
             let id = |accepted: &Accepted| accepted.respond.stream_id().as_u32();
@@ -298,7 +301,8 @@ where
         self.budget.pay(responses, resets, Instant::now())
     }
 
-    /// Ends the connection with a GOAWAY frame that says why. Everything else of it is dropped first.
+    /// Ends the connection with a GOAWAY frame that says why. Everything else of it is dropped
+    /// first.
     async fn refuse(mut self) -> Option<I> {
         self.tasks = JoinSet::new();
         self.accepted = VecDeque::new();
@@ -311,31 +315,32 @@ where
 
     /// The transport, when nothing is left of the connection.
     fn into_io(self) -> Option<I> {
-        let Self { h2, wire, .. } = self;
+        let Self { h2, transport, .. } = self;
         drop(h2);
-        wire.into_io()
+        transport.into_io()
     }
 
-    /// Takes over what ended tasks have left.
+    /// Takes over the responses of tasks that have ended.
     fn join(&mut self, cx: &mut Context<'_>) {
         let mut frames = 0;
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
             match ended {
                 Ok(TaskOutcome::LongLived(start)) => {
-                    // It asks the body, and may drop it: a panic there must not take the others along.
+                    // This calls the body and may drop it. A panic there must not end the other
+                    // streams.
                     let started = catch_unwind(AssertUnwindSafe(|| start.send_head()));
-                    if let Ok(Some(outgoing)) = started {
-                        self.streams.insert(outgoing, &mut self.write_buffer.lock().windows);
+                    if let Ok(Some(send_body)) = started {
+                        self.streams.insert(send_body, &mut self.write_buffer.lock().windows);
                     }
                     frames += 1;
                     if frames % FRAMES_AT_ONCE == 0 {
                         self.pass_on();
                     }
                 }
-                Ok(TaskOutcome::Failed(outgoing)) => {
+                Ok(TaskOutcome::Failed(send_body)) => {
                     // Its next step is the reset.
                     self.pass_on();
-                    self.streams.insert(outgoing, &mut self.write_buffer.lock().windows);
+                    self.streams.insert(send_body, &mut self.write_buffer.lock().windows);
                 }
                 Ok(TaskOutcome::Nothing) | Err(_) => {}
             }
@@ -345,16 +350,17 @@ where
         }
     }
 
-    /// Takes a frame of each stream that is ready, as long as the socket takes them, and then some more of those that have more.
+    /// Takes a frame of each stream that is ready, as long as the socket takes them, and then more
+    /// frames of the streams that have more.
     fn serve_streams(&mut self, cx: &mut Context<'_>) {
-        self.streams.enqueue();
+        self.streams.enqueue_ready();
         for _ in 0..ROUNDS_PER_TURN {
-            let mut waiting = self.streams.waiting();
+            let mut waiting = self.streams.queued();
             while waiting > 0 {
                 let served = self.streams.serve(waiting, &mut self.write_buffer.lock());
                 self.pass_on();
                 let is_full = self.write_buffer.lock().is_full();
-                if served == 0 || is_full && self.wire.poll_send(cx).is_pending() {
+                if served == 0 || is_full && self.transport.poll_send(cx).is_pending() {
                     // The turn is over; or the socket takes nothing, or is broken.
                     return;
                 }
@@ -363,7 +369,8 @@ where
         }
     }
 
-    /// Lets `h2` pass on the frames that it was given. It has memory for as many as ever lay in it at once, and never lets go of it.
+    /// Lets `h2` write the frames that it was given. `h2` keeps memory for as many frames as it
+    /// ever held at once, so it must not hold many.
     fn pass_on(&mut self) {
         // If this is the connection's end, that shows when it is polled for requests.
         let _ = self.h2.poll_closed(&mut Context::from_waker(&self.h2_waker));
@@ -382,7 +389,7 @@ where
         }
         let accepted = Accepted { head, body, respond };
         if self.accepted.is_empty() && self.begun < HEADS_AT_ONCE {
-            // As a rule nothing comes after it, and it begins at once.
+            // In most cases no flood of frames follows, so the request begins at once.
             self.begin(accepted);
         } else {
             self.accepted.push_back(accepted);
@@ -397,14 +404,17 @@ where
             let (drain, idle_timeout) = (drain.clone(), settings.tunnel_idle_timeout);
             let ends = TunnelEnds { recv: body, drain, idle_timeout };
             (RequestBody::empty(), Some(Box::new(ends)))
+        } else if body.is_end_stream() {
+            (RequestBody::empty(), None)
         } else {
             let window = self.write_buffer.client_window();
             let body = H2Body::new(body, &head.headers, self.settings.body_limits, window);
             (RequestBody::h2(body), None)
         };
         let handler = self.requests.answer(Request::from_parts(head, body));
-        let answer = RequestTask::new(handler, method, respond, Arc::clone(&self.socket), tunnel);
-        self.tasks.spawn(self.alive.carried_by(answer));
+        let task =
+            RequestTask::new(handler, method, respond, Arc::clone(&self.backpressure), tunnel);
+        self.tasks.spawn(self.alive.carried_by(task));
     }
 }
 

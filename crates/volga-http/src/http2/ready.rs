@@ -1,8 +1,10 @@
 //! Which streams of a connection are ready, and when its task must run.
 //!
-//! Every stream has a waker of its own, which notes the stream and wakes the connection's task: so one turn of the task serves exactly those that are
-//! ready, however many others wait. A note is a bit, for a message that goes to many streams sets many of them. Once the task runs, a wake only leaves its note, for
-//! the turn ends with a look at the notes. That matters because `h2` wakes the connection with every frame that it is given, and these come from the turn itself.
+//! Every stream has a waker of its own, which notes the stream and wakes the connection's task: so
+//! one turn of the task serves exactly those that are ready, however many others wait. A note is a
+//! bit, for a message that goes to many streams sets many of them. Once the task runs, a wake only
+//! leaves its note, for the turn ends with a look at the notes. That matters because `h2` wakes the
+//! connection with every frame that it is given, and these come from the turn itself.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +14,7 @@ use crate::limits::MAX_STREAMS;
 
 const BITS: usize = u64::BITS as usize;
 const WORDS: usize = (MAX_STREAMS as usize).div_ceil(BITS);
-/// How many notes there are. LongLivedStreams whose places are so far apart share one.
+/// How many notes there are. Streams whose keys are so far apart share one.
 pub(super) const NOTES: usize = WORDS * BITS;
 
 /// The notes of one connection. As a waker it notes that `h2` has something to do.
@@ -20,8 +22,9 @@ pub(super) const NOTES: usize = WORDS * BITS;
 pub(super) struct Ready {
     streams: [AtomicU64; WORDS],
     connection: AtomicBool,
-    /// The task waits. Whoever finds that so after leaving a note, wakes it; and whoever goes to wait looks for notes after saying so. All in one order
-    /// (`SeqCst`), so that one of both sees the other.
+    /// The task waits. Whoever finds that so after leaving a note, wakes it; and whoever goes to
+    /// wait looks for notes after saying so. All in one order (`SeqCst`), so that one of both sees
+    /// the other.
     is_resting: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
@@ -48,7 +51,8 @@ impl Ready {
         self.connection.store(false, Ordering::SeqCst);
     }
 
-    /// Ends a turn: the next one comes with the next note, or at once if there is one that can be acted on. Streams are left alone while `is_blocked`.
+    /// Ends a turn: the next one comes with the next note, or at once if there is one that can be
+    /// acted on. Streams are left alone while `is_blocked`.
     pub(super) fn rest(&self, is_blocked: bool, is_line_empty: bool, cx: &Context<'_>) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {

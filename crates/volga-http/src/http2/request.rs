@@ -1,7 +1,7 @@
 //! What `h2` leaves to check and to mend in the head of a request. Pure.
 //!
-//! `h2` itself refuses what breaks the protocol: a pseudo-header field that is missing, repeated, misplaced or malformed, fields that HTTP/2 forbids, and DATA that
-//! contradicts `content-length`.
+//! `h2` itself refuses what breaks the protocol: a pseudo-header field that is missing, repeated,
+//! misplaced or malformed, fields that HTTP/2 forbids, and DATA that contradicts `content-length`.
 
 use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, COOKIE};
@@ -34,7 +34,8 @@ pub(super) fn check(head: &mut Parts) -> Result<(), StatusCode> {
     Ok(())
 }
 
-/// Joins cookies that came in fields of their own, for the sake of compression (RFC 9113, section 8.2.3).
+/// Joins cookies that came in fields of their own, for the sake of compression (RFC 9113, section
+/// 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let mut crumbs = headers.get_all(COOKIE).iter();
     let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) else { return };

@@ -24,10 +24,11 @@ use crate::exchange::date::date;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::tunnel::{Run, Running, Tunnel, TunnelStream};
 
-/// What a request's task leaves for the connection's own to go on with.
+/// What the task of a request leaves to the task of its connection.
 pub(super) enum TaskOutcome<B> {
     Nothing,
-    /// A long-lived response. Its head is not sent yet: those of many requests that came together would all lie in `h2` at once, which keeps that memory.
+    /// A long-lived response. Its head is not sent yet: `h2` would hold the heads of many requests
+    /// at once, and keep that memory.
     LongLived(Box<ResponseStart<B>>),
     Failed(Pin<Box<SendBody<B>>>),
 }
@@ -42,9 +43,11 @@ pub(super) struct ResponseStart<B> {
 pin_project! {
     /// Runs the handler and sends its response, except for a long-lived body.
     ///
-    /// A client that resets the stream drops the handler, or the body. A panic ends the stream and nothing else.
+    /// When the client resets the stream, the handler or the body is dropped. A panic ends the
+    /// stream and nothing else.
     ///
-    /// Written by hand: an async function would hold the handler twice, as its argument and where it is pinned.
+    /// This is not an async function because that would hold the handler twice: as its argument and
+    /// where it is pinned.
     #[project = RequestTaskProj]
     pub(super) enum RequestTask<F, B> {
         Handler {
@@ -53,7 +56,7 @@ pin_project! {
             method: Method,
             // Taken once there is a response.
             respond: Option<SendResponse<Bytes>>,
-            socket: Arc<Backpressure>,
+            backpressure: Arc<Backpressure>,
             // There if the client has asked for a tunnel.
             tunnel: Option<Box<TunnelEnds>>,
         },
@@ -61,8 +64,8 @@ pin_project! {
         Tunnel { running: Running },
         Body {
             // In a box, since it may move to the connection's task.
-            outgoing: Option<Pin<Box<SendBody<B>>>>,
-            socket: Arc<Backpressure>,
+            send_body: Option<Pin<Box<SendBody<B>>>>,
+            backpressure: Arc<Backpressure>,
         },
     }
 }
@@ -72,10 +75,10 @@ impl<F, B> RequestTask<F, B> {
         handler: F,
         method: Method,
         respond: SendResponse<Bytes>,
-        socket: Arc<Backpressure>,
+        backpressure: Arc<Backpressure>,
         tunnel: Option<Box<TunnelEnds>>,
     ) -> Self {
-        Self::Handler { handler, method, respond: Some(respond), socket, tunnel }
+        Self::Handler { handler, method, respond: Some(respond), backpressure, tunnel }
     }
 }
 
@@ -90,7 +93,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TaskOutcome<B>> {
         loop {
             match self.as_mut().project() {
-                RequestTaskProj::Handler { handler, method, respond, socket, tunnel } => {
+                RequestTaskProj::Handler { handler, method, respond, backpressure, tunnel } => {
                     let Some(response) = ready!(poll_handler(handler, respond, cx)) else {
                         return Poll::Ready(TaskOutcome::Nothing);
                     };
@@ -100,38 +103,39 @@ where
                     if let Some(ends) = tunnel.take()
                         && let Some(run) = accepted_tunnel(&response)
                     {
-                        let socket = Arc::clone(socket);
-                        let Some(stream) = ends.open(response, respond, socket) else {
+                        let backpressure = Arc::clone(backpressure);
+                        let Some(stream) = ends.open(response, respond, backpressure) else {
                             return Poll::Ready(TaskOutcome::Nothing);
                         };
                         self.set(Self::Tunnel { running: run(stream) });
                         continue;
                     }
                     let is_long_lived = response.extensions().get::<LongLived>().is_some();
-                    let socket = Arc::clone(socket);
+                    let backpressure = Arc::clone(backpressure);
                     let start = ResponseStart { response, method, respond };
                     if is_long_lived {
                         return Poll::Ready(TaskOutcome::LongLived(Box::new(start)));
                     }
-                    let Some(outgoing) = start.send_head() else {
+                    let Some(send_body) = start.send_head() else {
                         return Poll::Ready(TaskOutcome::Nothing);
                     };
-                    self.set(Self::Body { outgoing: Some(outgoing), socket });
+                    self.set(Self::Body { send_body: Some(send_body), backpressure });
                 }
                 RequestTaskProj::Tunnel { running } => {
                     return running.as_mut().poll(cx).map(|()| TaskOutcome::Nothing);
                 }
-                RequestTaskProj::Body { outgoing: rest, socket } => {
-                    let Some(outgoing) = rest else { return Poll::Ready(TaskOutcome::Nothing) };
-                    // `h2` wakes whoever waits for a reset when the stream gets room, also from within the call that asks for it. So nobody waits during the
-                    // step: else each would be followed by another one in vain.
+                RequestTaskProj::Body { send_body: rest, backpressure } => {
+                    let Some(send_body) = rest else { return Poll::Ready(TaskOutcome::Nothing) };
+                    // `h2` wakes the task that waits for a reset also when the stream gets room,
+                    // even from within the call that asks for room. So no waker waits during the
+                    // step: otherwise every step would be followed by one that does nothing.
                     let mut nobody = Context::from_waker(Waker::noop());
-                    let is_reset = outgoing.as_mut().poll_reset(&mut nobody).is_ready();
+                    let is_reset = send_body.as_mut().poll_reset(&mut nobody).is_ready();
                     if is_reset {
                         return Poll::Ready(TaskOutcome::Nothing);
                     }
-                    let Poll::Ready(step) = outgoing.as_mut().step(socket, None, cx) else {
-                        return outgoing.as_mut().poll_reset(cx).map(|()| TaskOutcome::Nothing);
+                    let Poll::Ready(step) = send_body.as_mut().step(backpressure, None, cx) else {
+                        return send_body.as_mut().poll_reset(cx).map(|()| TaskOutcome::Nothing);
                     };
                     match step {
                         Step::Over => return Poll::Ready(TaskOutcome::Nothing),
@@ -141,7 +145,8 @@ where
                             );
                         }
                         Step::Sent => {
-                            // The window may be wide and the body always ready: the others on this thread have a turn.
+                            // The window may be wide and the body always ready, so the other tasks
+                            // of the thread run before the next step.
                             cx.waker().wake_by_ref();
                             return Poll::Pending;
                         }
@@ -152,7 +157,7 @@ where
     }
 }
 
-/// What a tunnel needs beside the response that accepts it.
+/// The parts of a tunnel that exist before the response: the receiving half, and its limits.
 #[derive(Debug)]
 pub(super) struct TunnelEnds {
     pub(super) recv: RecvStream,
@@ -178,13 +183,13 @@ impl TunnelEnds {
     }
 }
 
-/// What runs in the tunnel, if the response accepts it.
+/// The function to run in the tunnel, if the response accepts it.
 fn accepted_tunnel<B>(response: &Response<B>) -> Option<Run> {
     let tunnel = response.extensions().get::<Tunnel>()?;
     response.status().is_success().then(|| tunnel.take())?
 }
 
-/// The response, or `None` if nobody gets one: the client has reset the stream, or the handler has panicked.
+/// The response, or `None` if the client has reset the stream or the handler has panicked.
 fn poll_handler<F, B, E>(
     handler: Pin<&mut F>,
     respond: &mut Option<SendResponse<Bytes>>,
@@ -217,7 +222,7 @@ where
     pub(super) fn send_head(mut self) -> Option<Pin<Box<SendBody<B>>>> {
         let (mut head, body) = self.response.into_parts();
         if head.status.is_informational() {
-            // It announces a response, and there is none.
+            // A status of 1xx announces a response, and this is all that the service has.
             self.respond.send_reset(Reason::INTERNAL_ERROR);
             return None;
         }

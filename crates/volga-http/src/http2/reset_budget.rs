@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::limits::{MAX_UNANSWERED_RESETS, RESPONSES_PER_RESET, UNANSWERED_RESETS_PER_SECOND};
 
-/// What one reset costs. A response earns one part of it.
+/// The cost of one reset. A response earns a part of 1.
 const RESET: u64 = RESPONSES_PER_RESET as u64;
 const FULL: u64 = MAX_UNANSWERED_RESETS as u64 * RESET;
 

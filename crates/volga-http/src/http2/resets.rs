@@ -1,4 +1,5 @@
-//! LongLivedStreams that end before their bodies do, in memory: the body is dropped, however quiet it is and however its reset arrives.
+//! Streams that end before their bodies do, in memory: the body is dropped, however quiet
+//! it is and however its reset arrives.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -20,13 +20,13 @@ use crate::limits::{FRAME_BYTES, FRAME_PIECES};
 pin_project! {
     /// A body, and the stream that it goes out on.
     ///
-    /// The body is asked for data only when a first byte of it could be sent. What it has ready then
-    /// becomes one DATA frame. If the window closes in the middle of the frame, the rest is held
-    /// here, and the body is not asked for more. A stream whose window stays shut for too long is
-    /// reset.
+    /// The body is asked for data only when a first byte of it could be sent. What it has ready
+    /// then becomes one DATA frame. If the window closes in the middle of the frame, the rest is
+    /// held here, and the body is not asked for more. A stream whose window stays closed for too
+    /// long is reset.
     pub(super) struct SendBody<B> {
         stream: SendStream<Bytes>,
-        // In a box, because a stream that waits for its body holds nothing.
+        // In a box, because a stream that waits for its body has none.
         held: Option<Box<PendingFrame>>,
         #[pin]
         body: B,
@@ -40,7 +40,7 @@ struct PendingFrame {
     then: AfterData,
     wait: WindowTimer,
     /// There while `h2` has no room for the stream.
-    short: Option<WaitingInH2>,
+    waiting: Option<WaitingInH2>,
 }
 
 /// What follows the data.
@@ -54,14 +54,15 @@ enum AfterData {
     Reset,
 }
 
-/// What became of a step that was not in vain.
+/// What a step has done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Step {
     /// A frame went out, and the body may have more.
     Sent,
-    /// Everything went out, or nobody wants it any more.
+    /// Everything was sent, or the client has reset the stream.
     Over,
-    /// The body failed. The next step resets the stream; before it, `h2` must pass on what it has of it.
+    /// The body failed. The next step resets the stream. Before it, `h2` must write what it has of
+    /// the stream, because a reset drops that.
     Failed,
 }
 
@@ -76,22 +77,25 @@ where
 
     /// Sends one frame of what is ready.
     ///
-    /// Pending, it has registered for whatever makes another step worthwhile: the body, or room in the window; except that where it may send `past` `h2`, it is the connection
-    /// which [learns](super::direct::write_buffer::SharedWriteBuffer::take_news) that the stream's window is open. That the client resets the stream, it notices only where it has something to send: see
+    /// If this returns `Pending`, the waker of `cx` is woken when another step is worthwhile: when
+    /// the body has data, or the window has room. With a `direct` writer the connection hears of an
+    /// opened window instead, by
+    /// [`take_changes`](super::direct::write_buffer::SharedWriteBuffer::take_changes). A step
+    /// notices that the client has reset the stream only if it has something to send; see
     /// [`SendBody::poll_reset`].
     pub(super) fn step(
         self: Pin<&mut Self>,
-        socket: &Arc<Backpressure>,
-        mut past: Option<DirectWriter<'_>>,
+        backpressure: &Arc<Backpressure>,
+        mut direct: Option<DirectWriter<'_>>,
         cx: &mut Context<'_>,
     ) -> Poll<Step> {
         let mut this = self.project();
         let mut next = this.held.take().map_or_else(PendingFrame::default, |held| *held);
         let mut is_drained = false;
         if next.is_for_more() {
-            match poll_first_byte(this.stream, past.as_mut(), cx) {
+            match poll_first_byte(this.stream, direct.as_mut(), cx) {
                 FirstByteRoom::Bytes(room) => {
-                    (next.wait, next.short) = (WindowTimer::default(), None);
+                    (next.wait, next.waiting) = (WindowTimer::default(), None);
                     is_drained = next.gather(this.body.as_mut(), room, cx);
                     if next.is_for_more() {
                         // An idle stream keeps no room: all streams share the connection's window.
@@ -101,19 +105,20 @@ where
                 // An end without data needs no room.
                 FirstByteRoom::None(_) if this.body.is_end_stream() => next.then = AfterData::End,
                 FirstByteRoom::None(shortage) => {
-                    return next.wait(this.held, this.stream, shortage, socket, cx);
+                    return next.wait(this.held, this.stream, shortage, backpressure, cx);
                 }
                 FirstByteRoom::Gone => return Poll::Ready(Step::Over),
             }
         }
         if !next.data.is_empty() {
-            // The last frame is held back like any other: in `h2`, nobody would count how long it waits.
+            // The last frame waits here for room like any other, because `h2` has no limit on that
+            // wait.
             let is_last = matches!(next.then, AfterData::End);
-            match send(this.stream, past, &mut next.data, is_last, cx) {
-                SendOutcome::Part => (next.wait, next.short) = (WindowTimer::default(), None),
+            match send(this.stream, direct, &mut next.data, is_last, cx) {
+                SendOutcome::Part => (next.wait, next.waiting) = (WindowTimer::default(), None),
                 SendOutcome::Over => return Poll::Ready(Step::Over),
                 SendOutcome::None(shortage) => {
-                    return next.wait(this.held, this.stream, shortage, socket, cx);
+                    return next.wait(this.held, this.stream, shortage, backpressure, cx);
                 }
             }
             if !next.data.is_empty() {
@@ -124,7 +129,7 @@ where
         match next.then {
             AfterData::More if is_drained => return Poll::Pending,
             AfterData::More => return Poll::Ready(Step::Sent),
-            // It fails only when nobody wants it any more.
+            // This fails only if the client has reset the stream.
             AfterData::End => drop(this.stream.send_data(Bytes::new(), true)),
             AfterData::Trailers(trailers) => {
                 if this.stream.send_trailers(*trailers).is_err() {
@@ -140,7 +145,7 @@ where
         Poll::Ready(Step::Over)
     }
 
-    /// Ready once nobody wants the body any more.
+    /// Waits until the client has reset the stream.
     pub(super) fn poll_reset(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.project().stream.poll_reset(cx).map(|_why| ())
     }
@@ -164,8 +169,8 @@ impl PendingFrame {
     where
         B: Body<Data = Bytes>,
     {
-        // Pieces of one body are mostly of one size: when half of the frame is full, another one may
-        // not fit.
+        // Pieces of one body are mostly of one size: when half of the frame is full, another one
+        // may not fit.
         let enough = room.min(FRAME_BYTES / 2);
         let mut joined = BytesMut::new();
         let mut is_drained = false;
@@ -202,21 +207,21 @@ impl PendingFrame {
         held: &mut Option<Box<Self>>,
         stream: &mut SendStream<Bytes>,
         shortage: Shortage,
-        socket: &Arc<Backpressure>,
+        backpressure: &Arc<Backpressure>,
         cx: &mut Context<'_>,
     ) -> Poll<Step> {
         match shortage {
             Shortage::H2 => {
-                self.short.get_or_insert_with(|| WaitingInH2::new(socket));
+                self.waiting.get_or_insert_with(|| WaitingInH2::new(backpressure));
             }
             Shortage::Window => {
-                // It may have waited for `h2` before. `h2` thinks the window wider than it is by what
-                // went past it, so it would keep room for a stream that cannot use it.
+                // The stream may have waited for `h2` before. `h2` does not see what was sent
+                // directly, so it would keep room for a stream whose window has none.
                 stream.reserve_capacity(0);
-                self.short = None;
+                self.waiting = None;
             }
         }
-        if self.wait.poll_too_long(socket, cx).is_pending() {
+        if self.wait.poll_too_long(backpressure, cx).is_pending() {
             *held = Some(Box::new(self));
             return Poll::Pending;
         }
@@ -228,7 +233,7 @@ impl PendingFrame {
 /// Why nothing can be sent now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Shortage {
-    /// The stream's window is shut.
+    /// The stream's window is closed.
     Window,
     /// `h2` has no room.
     H2,
@@ -236,20 +241,20 @@ enum Shortage {
 
 /// Whether a body is to be asked for data.
 enum FirstByteRoom {
-    /// A first byte could be sent, and so many with it.
+    /// A first byte could be sent, and this many bytes with it.
     Bytes(usize),
     None(Shortage),
-    /// Nobody wants the body any more.
+    /// The client has reset the stream.
     Gone,
 }
 
-/// Waits until a first byte of what the body may have could be sent.
+/// Waits until the first byte of the body's next data could be sent.
 fn poll_first_byte(
     stream: &mut SendStream<Bytes>,
-    past: Option<&mut DirectWriter<'_>>,
+    direct: Option<&mut DirectWriter<'_>>,
     cx: &mut Context<'_>,
 ) -> FirstByteRoom {
-    let wanted = match past.map(DirectWriter::first_byte) {
+    let wanted = match direct.map(DirectWriter::first_byte) {
         Some(FirstByte::Direct(room)) => return FirstByteRoom::Bytes(room),
         Some(FirstByte::Blocked) => return FirstByteRoom::None(Shortage::Window),
         Some(FirstByte::ViaH2(room)) => room.min(FRAME_BYTES),
@@ -262,32 +267,32 @@ fn poll_first_byte(
     }
 }
 
-/// What became of data that was to be sent.
+/// What a call of [`send`] has done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum SendOutcome {
     /// A part of it went out.
     Part,
     /// Nothing.
     None(Shortage),
-    /// All went out, and it was the last; or nobody wants it any more.
+    /// All data was sent and the stream has ended, or the client has reset it.
     Over,
 }
 
-/// Sends as much of the data as there is room for: past `h2` if that may be.
+/// Sends as much of the data as there is room for: directly, if that is possible.
 fn send(
     stream: &mut SendStream<Bytes>,
-    mut past: Option<DirectWriter<'_>>,
+    mut direct: Option<DirectWriter<'_>>,
     data: &mut Bytes,
     is_last: bool,
     cx: &mut Context<'_>,
 ) -> SendOutcome {
-    // The end is for `h2` to know, so what comes with it goes through it.
-    let way = match &mut past {
-        Some(past) if is_last => past.claim_via_h2(data.len()),
-        Some(past) => past.send(data),
+    // `h2` must know of the end, so data that comes with it goes through `h2`.
+    let path = match &mut direct {
+        Some(direct) if is_last => direct.claim_via_h2(data.len()),
+        Some(direct) => direct.send(data),
         None => SendPath::ViaH2(data.len()),
     };
-    let wanted = match way {
+    let wanted = match path {
         SendPath::Direct(sent) => {
             data.advance(sent);
             return SendOutcome::Part;
@@ -301,8 +306,8 @@ fn send(
         Poll::Ready(Some(room)) => room,
     };
     let part = data.split_to(room.min(wanted));
-    if let Some(mut past) = past {
-        past.give_h2(part.len());
+    if let Some(mut direct) = direct {
+        direct.give_h2(part.len());
     }
     let is_last = is_last && data.is_empty();
     if stream.send_data(part, is_last).is_err() || is_last {
@@ -312,7 +317,8 @@ fn send(
     }
 }
 
-/// Waits for room in the stream's window, and returns how many of the `wanted` bytes fit; `None` once nobody wants them.
+/// Waits for room in the stream's window, and returns how many of the `wanted` bytes fit; `None` if
+/// the client has reset the stream.
 pub(super) fn poll_room(
     stream: &mut SendStream<Bytes>,
     wanted: usize,
@@ -329,7 +335,8 @@ pub(super) fn poll_room(
     Poll::Ready(Some(room))
 }
 
-/// The next piece of a body, perhaps empty, and what follows it. A panic is a failure like any other, so it ends this stream and not its connection.
+/// The next piece of a body, perhaps empty, and what follows it. A panic counts as a failure of the
+/// body, so it ends this stream and not the connection.
 fn poll_piece<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<(Bytes, AfterData)>
 where
     B: Body<Data = Bytes>,

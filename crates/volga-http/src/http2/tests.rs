@@ -1,4 +1,5 @@
-//! The connection in memory, with a paused clock: it leaps to the next timeout as soon as everybody waits, so a wait shows that nothing more happens by itself.
+//! The connection in memory, with a paused clock: it leaps to the next timeout as soon as everybody
+//! waits, so a wait shows that nothing more happens by itself.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -27,8 +28,8 @@ const PIECE: usize = 16 * 1024;
 /// How long a client may take no byte.
 pub(super) const STALL: Duration = DEFAULT_WRITE_STALL_TIMEOUT;
 
-/// The settings of a connection. All tests run a second time without the direct data path, which the
-/// environment says.
+/// The settings of a connection. All tests run a second time without the direct data path, which
+/// the environment says.
 fn settings() -> ConnectionSettings {
     let http2_direct_data = std::env::var_os("VOLGA_TEST_HTTP2_VIA_H2").is_none();
     ConnectionSettings { http2_direct_data, ..ConnectionSettings::DEFAULT }
@@ -37,7 +38,8 @@ fn settings() -> ConnectionSettings {
 /// How long a quiet body waits before each of its pieces.
 const QUIET: Duration = Duration::from_secs(20);
 
-/// Always ready, unless it is quiet, and counts what is taken of it. It keeps its request, whose body nobody reads.
+/// Always ready, unless it is quiet, and counts what is taken of it. It keeps its request, whose
+/// body nobody reads.
 pub(super) struct Endless {
     taken: Arc<AtomicUsize>,
     request: Request<RequestBody>,
@@ -65,7 +67,8 @@ impl Body for Endless {
     }
 }
 
-/// Answers with endless bodies; a request for `/long-lived` gets the mark, one for `/quiet` too, and one for `/short` a single piece.
+/// Answers with endless bodies; a request for `/long-lived` gets the mark, one for `/quiet` too,
+/// and one for `/short` a single piece.
 #[derive(Clone, Default)]
 struct Endlessly {
     taken: Arc<AtomicUsize>,
@@ -93,7 +96,8 @@ impl Service<Request<RequestBody>> for Endlessly {
     }
 }
 
-/// A served connection through which at most `size` bytes go at a time, what is taken of its bodies, and its end.
+/// A served connection through which at most `size` bytes go at a time, what is taken of its
+/// bodies, and its end.
 pub(super) fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandle<()>) {
     let service = Endlessly::default();
     let taken = Arc::clone(&service.taken);
@@ -101,7 +105,8 @@ pub(super) fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandl
     (client, taken, serving)
 }
 
-/// A connection that this service answers, through which at most `size` bytes go at a time, and its end.
+/// A connection that this service answers, through which at most `size` bytes go at a time, and its
+/// end.
 pub(super) fn connect_to<S, B>(service: S, size: usize) -> (DuplexStream, JoinHandle<()>)
 where
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
@@ -137,7 +142,8 @@ pub(super) fn get(path: &str) -> Request<()> {
 
 #[tokio::test(start_paused = true)]
 async fn while_the_client_reads_nothing_a_body_gives_no_more_than_its_bound() {
-    // An ordinary body may fill the buffer of its stream; beyond it, one frame is being written and one is in hand. Of a long-lived one, what its connection gathers.
+    // An ordinary body may fill the buffer of its stream; beyond it, one frame is being written and
+    // one is in hand. Of a long-lived one, what its connection gathers.
     let gathered = GATHER_BYTES + PIECE;
     for (path, bound) in [("/long-lived", gathered), ("/ordinary", SEND_BUFFER + 2 * PIECE)] {
         let (client, taken, _serving) = connect(1024);

@@ -1,4 +1,4 @@
-//! How much the client may send on a connection, as it knows it. Pure.
+//! How much the client may send on a connection, as the client knows it.
 //!
 //! All requests of a connection share one window. A handler that does not read can fill it, and
 //! then the client cannot send the bodies of the others either. A server that waits for one of
@@ -53,7 +53,7 @@ impl ClientWindow for Mutex<UploadWindow> {
 #[derive(Debug)]
 pub(super) struct UploadWindow {
     size: i64,
-    /// It was shut and is open, and nobody has asked since.
+    /// The window was closed and has opened, and no body has asked since.
     has_opened: bool,
     /// The first question after it last opened.
     opened: Option<Instant>,
@@ -64,12 +64,12 @@ impl UploadWindow {
         Self { size: FIRST, has_opened: false, opened: None }
     }
 
-    /// The client sends a frame of so many bytes, padding included.
+    /// The client sends a frame of this many bytes, padding included.
     pub(super) fn received(&mut self, bytes: usize) {
         self.size -= bytes as i64;
     }
 
-    /// The server grants so many bytes more.
+    /// The server grants this many bytes more.
     pub(super) fn granted(&mut self, bytes: u32) {
         let was_shut = self.size <= 0;
         self.size += i64::from(bytes);

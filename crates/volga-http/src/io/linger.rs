@@ -1,8 +1,10 @@
 //! The close of a connection whose client may still be sending.
 //!
-//! A response may be there before the request is: 413, for one. To close the socket then is to reset it, since bytes wait that nobody read, and a
-//! reset takes from the client what it has not read yet: the response. So only the server's side is closed, and what still comes is read and
-//! discarded until the client closes its own, for a bounded time and number of bytes (RFC 9112, section 9.6).
+//! A response may be there before the request is: 413, for one. To close the socket then is to
+//! reset it, since bytes wait that nobody read, and a reset takes from the client what it has not
+//! read yet: the response. So only the server's side is closed, and what still comes is read and
+//! discarded until the client closes its own, for a bounded time and number of bytes (RFC 9112,
+//! section 9.6).
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;

@@ -1,4 +1,5 @@
-//! A transport that gives back bytes which were read from it for another purpose: to detect the protocol.
+//! A transport that gives back bytes which were read from it for another purpose: to detect the
+//! protocol.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -17,7 +17,8 @@ use crate::listen::admission::Place;
 
 /// One socket, accepted.
 ///
-/// What most servers have is in place, and the rest in a box: so the kinds cost an event stream that waits not a byte.
+/// What most servers have is in place, and the rest in a box: so the kinds cost an event stream
+/// that waits not a byte.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),

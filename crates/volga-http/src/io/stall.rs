@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) once the client took no byte for a time.
+/// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) once the client took no
+/// byte for a time.
 #[derive(Debug)]
 pub(crate) struct Stall<I> {
     io: I,

@@ -17,8 +17,8 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// What requests know of the connection. Fails only where the client has left already.
     fn info(&self) -> io::Result<ConnectionInfo>;
 
-    /// Waits until the client has left, without reading what it sent before. Afterwards the socket tells only of new bytes, so that old ones are
-    /// not to be waited for.
+    /// Waits until the client has left, without reading what it sent before. Afterwards the socket
+    /// tells only of new bytes, so that old ones are not to be waited for.
     ///
     /// What cannot tell waits for ever; then the next write finds out.
     fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()>;
@@ -37,7 +37,8 @@ macro_rules! poll_left {
                 {
                     return Poll::Ready(());
                 }
-                // Readable is all that it is. Forgotten, so that the next look waits for what is new.
+                // Readable is all that it is. Forgotten, so that the next look waits for what is
+                // new.
                 let _ = self.try_io(Interest::READABLE, || {
                     Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock))
                 });

@@ -1,4 +1,5 @@
-//! Accepting connections on several listeners, through shortages, and to the last one when they close.
+//! Accepting connections on several listeners, through shortages, and to the last one when they
+//! close.
 
 use std::future::poll_fn;
 use std::io;
@@ -36,7 +37,8 @@ impl Acceptor {
         Self { listeners, first: 0, pause: None, phase: Phase::Open }
     }
 
-    /// Closes the listeners, once those who have connected are accepted: they were not refused, and so have a right to be served.
+    /// Closes the listeners, once those who have connected are accepted: they were not refused, and
+    /// so have a right to be served.
     pub(crate) fn close(&mut self) {
         self.listeners.retain(|listener| !listener.leaves_its_queue());
         let wait = self.listeners.iter().map(Listener::turn_away).max().unwrap_or_default();
@@ -46,7 +48,8 @@ impl Acceptor {
         };
     }
 
-    /// Waits for the next connection. No error ends it; see [`pause_after`]. After [`close`](Self::close), `None` says once that no more come; then it waits for ever.
+    /// Waits for the next connection. No error ends it; see [`pause_after`]. After
+    /// [`close`](Self::close), `None` says once that no more come; then it waits for ever.
     ///
     /// Cancel safe: a pause goes on in the next call.
     pub(crate) async fn accept(&mut self) -> Option<Accepted> {
@@ -77,7 +80,8 @@ impl Acceptor {
         }
     }
 
-    /// The next of those that wait in a queue. A listener whose queue is empty is closed in the same turn.
+    /// The next of those that wait in a queue. A listener whose queue is empty is closed in the
+    /// same turn.
     fn accept_rest(&mut self) -> Option<Accepted> {
         while let Phase::Emptying(left) = &mut self.phase
             && let Some(listener) = self.listeners.last_mut()
@@ -115,9 +119,9 @@ impl Acceptor {
 
 /// How long to wait after an error of `accept(2)`; `None` is not at all.
 ///
-/// An error of the one connection that was to be accepted took it off the queue, so the next can be had at once. Any
-/// other error, above all a lack of descriptors or memory, comes back as long as its cause lasts, while the
-/// listener stays readable: without a pause the loop would spin.
+/// An error of the one connection that was to be accepted took it off the queue, so the next can be
+/// had at once. Any other error, above all a lack of descriptors or memory, comes back as long as
+/// its cause lasts, while the listener stays readable: without a pause the loop would spin.
 fn pause_after(error: &io::Error) -> Option<Duration> {
     use io::ErrorKind::*;
     match error.kind() {

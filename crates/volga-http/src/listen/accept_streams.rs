@@ -46,8 +46,8 @@ pub trait AcceptStreams: Send + 'static {
     /// # Errors
     ///
     /// No error ends the server. After one of a single connection, such as
-    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), it asks again at once; after any other
-    /// it waits for [`ACCEPT_PAUSE`](crate::limits::ACCEPT_PAUSE) first.
+    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), it asks again at once; after any
+    /// other it waits for [`ACCEPT_PAUSE`](crate::limits::ACCEPT_PAUSE) first.
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,

@@ -26,7 +26,8 @@ pub(crate) struct Admission {
     networks: Arc<Networks>,
 }
 
-/// How many connections each network has that has any, so that the table is no larger than the connections are many.
+/// How many connections each network has that has any, so that the table is no larger than the
+/// connections are many.
 #[derive(Debug, Default)]
 struct Networks(Mutex<HashMap<IpAddr, usize>>);
 

@@ -11,21 +11,24 @@ use crate::listen::bind_target::{BindTarget, Place, Port, loopbacks};
 use crate::listen::error::BindError;
 use crate::listen::listener::Listener;
 
-/// Listens on every address of `target`, with a listener for each; or on its Unix-domain socket, or on what the process inherited.
+/// Listens on every address of `target`, with a listener for each; or on its Unix-domain socket, or
+/// on what the process inherited.
 ///
-/// Of several addresses, those that the machine lacks (as on a host without IPv6) are left out as long as one is left.
-/// With port 0 the system chooses a free port, the same for all. On Unix a port can be bound again while connections of
-/// an earlier process linger (`SO_REUSEADDR`).
+/// Of several addresses, those that the machine lacks (as on a host without IPv6) are left out as
+/// long as one is left. With port 0 the system chooses a free port, the same for all. On Unix a
+/// port can be bound again while connections of an earlier process linger (`SO_REUSEADDR`).
 ///
 /// A name is looked up by the system's resolver, which takes as long as it is configured to.
 ///
-/// A Unix-domain socket that nobody listens on any more is replaced; another file is not. The file is removed when its listener is dropped.
+/// A Unix-domain socket that nobody listens on any more is replaced; another file is not. The file
+/// is removed when its listener is dropped.
 ///
 /// Inherited sockets can be taken once.
 ///
 /// # Errors
 ///
-/// [`BindError`]: the target makes no sense, the name has no address, an address is busy, forbidden or not there, or nothing was inherited.
+/// [`BindError`]: the target makes no sense, the name has no address, an address is busy, forbidden
+/// or not there, or nothing was inherited.
 ///
 /// # Panics
 ///
@@ -63,7 +66,8 @@ pub async fn bind(target: impl Into<BindTarget>) -> Result<Vec<Listener>, BindEr
     let mut tries = 1;
     loop {
         match listen_on_all(&addresses, port) {
-            // The system chose a port for the first address that another one has taken: let it choose again.
+            // The system chose a port for the first address that another one has taken: let it
+            // choose again.
             Err(BindError::InUse { address, .. })
                 if is_chosen(&addresses, address) && tries < PORT_TRIES =>
             {
@@ -101,7 +105,8 @@ fn is_chosen(targets: &[SocketAddr], address: SocketAddr) -> bool {
 }
 
 fn listen_on_all(addresses: &[SocketAddr], port_use: Port) -> Result<Vec<TcpListener>, BindError> {
-    // Alone, `[::]` may serve IPv4 as well, as the system has it; together, each family has its own socket.
+    // Alone, `[::]` may serve IPv4 as well, as the system has it; together, each family has its own
+    // socket.
     let both_families =
         addresses.iter().any(SocketAddr::is_ipv4) && addresses.iter().any(SocketAddr::is_ipv6);
     let mut listeners = Vec::with_capacity(addresses.len());

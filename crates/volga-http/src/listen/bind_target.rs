@@ -16,8 +16,8 @@ use crate::listen::error::BindError;
 /// | `"unix:/run/app.sock"`, [`BindTarget::unix`] | a Unix-domain socket at this path (on Unix) |
 /// | `"inherited:"`, [`BindTarget::inherited`] | the sockets that were opened for the process, as systemd does (on Unix) |
 ///
-/// Port 0 lets the system choose a free port, the same for all addresses. Text is checked by [`bind`](crate::bind()),
-/// which has a `Result` to say what is wrong with it.
+/// Port 0 lets the system choose a free port, the same for all addresses. Text is checked by
+/// [`bind`](crate::bind()), which has a `Result` to say what is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BindTarget {
     written: Written,
@@ -63,24 +63,29 @@ impl BindTarget {
         Self::new(Written::Place(Place::Localhost(port)))
     }
 
-    /// A Unix-domain socket at this path. Who may connect is for the umask to say, or for [`unix_mode`](Self::unix_mode).
+    /// A Unix-domain socket at this path. Who may connect is for the umask to say, or for
+    /// [`unix_mode`](Self::unix_mode).
     #[cfg(unix)]
     pub fn unix(path: impl Into<PathBuf>) -> Self {
         Self::new(Written::Place(Place::Unix { path: path.into(), mode: None }))
     }
 
-    /// The sockets that were opened for this process by who started it, TCP or Unix-domain: socket activation by `LISTEN_FDS` and `LISTEN_PID`, as systemd does it.
-    /// They stay open when the process ends, so that the next one has whoever connected in between.
+    /// The sockets that were opened for this process by who started it, TCP or Unix-domain: socket
+    /// activation by `LISTEN_FDS` and `LISTEN_PID`, as systemd does it. They stay open when the
+    /// process ends, so that the next one has whoever connected in between.
     #[cfg(unix)]
     pub fn inherited() -> Self {
         Self::new(Written::Place(Place::Inherited))
     }
 
-    /// Lets other processes of the same user listen on the same port at the same time, if they ask for it as well (`SO_REUSEPORT`).
+    /// Lets other processes of the same user listen on the same port at the same time, if they ask
+    /// for it as well (`SO_REUSEPORT`).
     ///
-    /// So a new version of a program can start while the old one still listens, and nobody is refused in between: the old one, told to end, first lets no new connection come
-    /// to it and then serves all that have come. On Linux the system spreads new connections over all that listen; other systems have rules of their own. It has no
-    /// meaning for Unix-domain and inherited sockets.
+    /// So a new version of a program can start while the old one still listens, and nobody is
+    /// refused in between: the old one, told to end, first lets no new connection come to it and
+    /// then serves all that have come. On Linux the system spreads new connections over all that
+    /// listen; other systems have rules of their own. It has no meaning for Unix-domain and
+    /// inherited sockets.
     ///
     /// Mind that it also lets a program be started twice by mistake.
     #[cfg(unix)]
@@ -89,7 +94,8 @@ impl BindTarget {
         self
     }
 
-    /// Sets the permissions of a Unix-domain socket's file, such as `0o660`: who may write to it may connect. Without, the umask says. It has no meaning for others.
+    /// Sets the permissions of a Unix-domain socket's file, such as `0o660`: who may write to it
+    /// may connect. Without, the umask says. It has no meaning for others.
     #[cfg(unix)]
     pub fn unix_mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
@@ -188,7 +194,8 @@ fn check_text(text: &str) -> Result<Place, BindError> {
         _ => return Err(BindError::InvalidPort { target: target() }),
     };
     if is_ip(host) {
-        // `::1:80` without brackets reads as an address and as address and port: the author must say which.
+        // `::1:80` without brackets reads as an address and as address and port: the author must
+        // say which.
         return Err(BindError::Malformed { target: target() });
     }
     if host.eq_ignore_ascii_case("localhost") {
@@ -203,7 +210,8 @@ fn is_ip(text: &str) -> bool {
     bare.parse::<IpAddr>().is_ok()
 }
 
-/// Whether the resolver may be asked for it; underscores are no host name's, but some networks have them.
+/// Whether the resolver may be asked for it; underscores are no host name's, but some networks have
+/// them.
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'))
 }

@@ -30,12 +30,14 @@ impl ConnectionCounts {
         self.0.open.load(Ordering::Relaxed)
     }
 
-    /// How many connections were closed at once because there were as many as may be [in all](crate::Server::max_connections).
+    /// How many connections were closed at once because there were as many as may be [in
+    /// all](crate::Server::max_connections).
     pub fn refused_in_all(&self) -> u64 {
         self.0.refused_in_all.load(Ordering::Relaxed)
     }
 
-    /// How many connections were closed at once because their address had as many as it [may](crate::Server::max_connections_per_address).
+    /// How many connections were closed at once because their address had as many as it
+    /// [may](crate::Server::max_connections_per_address).
     pub fn refused_by_address(&self) -> u64 {
         self.0.refused_by_address.load(Ordering::Relaxed)
     }

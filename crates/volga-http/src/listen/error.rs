@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 
-/// Why [`bind`](crate::bind()) failed. Each message names the target or address, and says what to do.
+/// Why [`bind`](crate::bind()) failed. Each message names the target or address, and says what to
+/// do.
 #[non_exhaustive]
 #[derive(thiserror::Error)]
 pub enum BindError {
@@ -109,7 +110,8 @@ pub enum BindError {
         /// The path that is taken.
         path: PathBuf,
     },
-    /// The system refused the Unix-domain socket, for a reason that is the source: a directory that is not there or may not be written to, a path that is too long.
+    /// The system refused the Unix-domain socket, for a reason that is the source: a directory that
+    /// is not there or may not be written to, a path that is too long.
     #[cfg(unix)]
     #[error("cannot listen on unix:{}", path.display())]
     Path {
@@ -135,7 +137,8 @@ pub enum BindError {
     },
 }
 
-/// The message and its cause: a `main` that returns the error prints it in this form, and it is then all that a person sees.
+/// The message and its cause: a `main` that returns the error prints it in this form, and it is
+/// then all that a person sees.
 impl fmt::Debug for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;

@@ -1,17 +1,20 @@
 //! Leaving a port to another process without refusing anybody.
 //!
-//! Linux chooses one of a port's sockets when a connection begins, and resets what waits in the queue of a socket that closes. So a socket that is to close takes no new
-//! connection first: a filter drops what would begin one, whose client sends it again after a second and then meets the other process. Handshakes that have begun go
-//! on meanwhile, and what is in the queue is accepted.
+//! Linux chooses one of a port's sockets when a connection begins, and resets what waits in the
+//! queue of a socket that closes. So a socket that is to close takes no new connection first: a
+//! filter drops what would begin one, whose client sends it again after a second and then meets the
+//! other process. Handshakes that have begun go on meanwhile, and what is in the queue is accepted.
 //!
-//! Measured with 32 clients that connect anew for each request, over loopback: without the filter 200 hand-overs reset 10 of 24,000 connections, though a handshake
-//! takes no time there; with it 25 reset none of 79,000, and each client waited once, for a second.
+//! Measured with 32 clients that connect anew for each request, over loopback: without the filter
+//! 200 hand-overs reset 10 of 24,000 connections, though a handshake takes no time there; with it
+//! 25 reset none of 79,000, and each client waited once, for a second.
 
 use std::time::Duration;
 
 use socket2::SockRef;
 
-/// Lets no new connection come to this socket, and says how long it may take until those that are coming have come.
+/// Lets no new connection come to this socket, and says how long it may take until those that are
+/// coming have come.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn turn_away(listener: SockRef<'_>) -> Duration {
     use crate::limits::HANDOVER_WAIT;

@@ -1,4 +1,5 @@
-//! Sockets that whoever started the process has opened for it: socket activation, as systemd does it.
+//! Sockets that whoever started the process has opened for it: socket activation, as systemd does
+//! it.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -20,10 +20,11 @@ use crate::listen::tcp_keepalive::Probes;
 #[cfg(unix)]
 use crate::listen::unix_socket::SocketFile;
 
-/// Where a server's connections come from: a socket of [`bind`](crate::bind()), a listener of tokio's,
-/// or a [listener of your own](Self::custom).
+/// Where a server's connections come from: a socket of [`bind`](crate::bind()), a listener of
+/// tokio's, or a [listener of your own](Self::custom).
 ///
-/// Dropped, it does not listen any more. A Unix-domain socket that [`bind`](crate::bind()) made takes its file along.
+/// Dropped, it does not listen any more. A Unix-domain socket that [`bind`](crate::bind()) made
+/// takes its file along.
 pub struct Listener {
     kind: Kind,
     /// How those who connect meanwhile fare when it closes.
@@ -100,14 +101,14 @@ impl Listener {
 
     /// Lets every connection of this listener do a handshake before its first request, such as TLS.
     ///
-    /// `handshake` gets the accepted stream and returns the one that carries the requests, with what
-    /// is known of the connection then: if [`ConnectionInfo::alpn`] says the protocol, the server does
-    /// not look for it in the first bytes. It runs in the task of its connection, so it delays no
-    /// other, and within [`Server::handshake_timeout`](crate::Server::handshake_timeout). A
-    /// connection in its handshake counts like any other.
+    /// `handshake` gets the accepted stream and returns the one that carries the requests, with
+    /// what is known of the connection then: if [`ConnectionInfo::alpn`] says the protocol, the
+    /// server does not look for it in the first bytes. It runs in the task of its connection, so it
+    /// delays no other, and within [`Server::handshake_timeout`](crate::Server::handshake_timeout).
+    /// A connection in its handshake counts like any other.
     ///
-    /// If it fails or panics, the connection is closed. Report the reason yourself if you want to know
-    /// of it: clients that give up are common.
+    /// If it fails or panics, the connection is closed. Report the reason yourself if you want to
+    /// know of it: clients that give up are common.
     ///
     /// ```
     /// # async fn example() -> std::io::Result<()> {
@@ -164,7 +165,8 @@ impl Listener {
         Self::new(Kind::Unix { listener, _file: Some(file) }, Succession::None)
     }
 
-    /// Sets what the connections of this listener inherit: that the kernel looks after their clients, and that it sends what it is given at once.
+    /// Sets what the connections of this listener inherit: that the kernel looks after their
+    /// clients, and that it sends what it is given at once.
     pub(crate) fn prepare(&self, probes: Probes) {
         match &self.kind {
             Kind::Tcp { listener, .. } => {
@@ -238,7 +240,8 @@ impl Listener {
         self.succession == Succession::SharedSocket
     }
 
-    /// Sends newcomers to the other sockets of the port, and says for how long handshakes that have begun may go on. Zero where there is nothing to wait for.
+    /// Sends newcomers to the other sockets of the port, and says for how long handshakes that have
+    /// begun may go on. Zero where there is nothing to wait for.
     pub(crate) fn turn_away(&self) -> Duration {
         match (&self.kind, self.succession) {
             (Kind::Tcp { listener, .. }, Succession::SharedPort) => {

@@ -1,4 +1,5 @@
-//! Finding clients that are gone without a word: no FIN, no RST, as after a power cut or behind a router that forgot them.
+//! Finding clients that are gone without a word: no FIN, no RST, as after a power cut or behind a
+//! router that forgot them.
 
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    /// Half of the time is for silence, and the other half for probes. What was sent and is not acknowledged has all of it; and no less than a client may stall that
-    /// reads nothing, for to the kernel both are the same.
+    /// Half of the time is for silence, and the other half for probes. What was sent and is not
+    /// acknowledged has all of it; and no less than a client may stall that reads nothing, for to
+    /// the kernel both are the same.
     pub(crate) fn new(dead_client_timeout: Duration, write_stall_timeout: Duration) -> Self {
         // Whole seconds are what systems count in; zero would be an error there.
         let whole = |time: Duration| {
@@ -33,15 +35,18 @@ impl Probes {
         }
     }
 
-    /// Sets them on a listener, once: what it accepts inherits them, at no cost for each connection.
+    /// Sets them on a listener, once: what it accepts inherits them, at no cost for each
+    /// connection.
     ///
-    /// A system that knows none of it still serves; it finds such clients when a write stalls, or by PING.
+    /// A system that knows none of it still serves; it finds such clients when a write stalls, or
+    /// by PING.
     pub(crate) fn set(self, listener: SockRef<'_>) {
         let keepalive = TcpKeepalive::new().with_time(self.after);
         #[cfg(not(any(target_os = "openbsd", target_os = "haiku")))]
         let keepalive = keepalive.with_interval(self.every).with_retries(DEAD_CLIENT_PROBES);
         let _ = listener.set_tcp_keepalive(&keepalive);
-        // Probes are sent only in silence. While bytes wait for an acknowledgement, as heartbeats do, Linux would try for a quarter of an hour.
+        // Probes are sent only in silence. While bytes wait for an acknowledgement, as heartbeats
+        // do, Linux would try for a quarter of an hour.
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let _ = listener.set_tcp_user_timeout(Some(self.unacknowledged));
     }

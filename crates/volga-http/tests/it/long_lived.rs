@@ -1,5 +1,5 @@
-//! Long-lived responses over real sockets: what comes before, meanwhile and after, and every way to leave. The tests in `src/http1` try the rest,
-//! with connections in memory and a paused clock.
+//! Long-lived responses over real sockets: what comes before, meanwhile and after, and every way to
+//! leave. The tests in `src/http1` try the rest, with connections in memory and a paused clock.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,8 @@ use crate::support::{
 const STREAM: &str = "GET /stream HTTP/1.1\r\nhost: a\r\n\r\n";
 const NEXT: &str = "GET /next HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
-/// A server whose first `/stream` is told what to do, and the wait for the drop of that stream. All else is answered with both addresses.
+/// A server whose first `/stream` is told what to do, and the wait for the drop of that stream. All
+/// else is answered with both addresses.
 struct Streaming {
     server: Running,
     tell: mpsc::UnboundedSender<Step>,
@@ -117,7 +118,8 @@ async fn a_request_sent_during_the_stream_is_answered_after_it_however_it_was_cu
     }
 }
 
-/// A server that reads the body of a request, and answers with a stream of one event that tells how long it was.
+/// A server that reads the body of a request, and answers with a stream of one event that tells how
+/// long it was.
 async fn counting() -> Running {
     Running::start(Server::new(), |request| async move {
         let body = request.into_body().collect().await.expect("a body").to_bytes();

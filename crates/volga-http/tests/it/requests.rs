@@ -34,7 +34,8 @@ async fn requests_carry_both_addresses() {
     assert!(data.ends_with(format!(" to {}!", server.address).as_bytes()), "{data:?}");
 }
 
-/// Answers with the addresses that the request carries, once it was given those of its connection where `is_told`.
+/// Answers with the addresses that the request carries, once it was given those of its connection
+/// where `is_told`.
 #[derive(Clone)]
 struct Telling {
     info: ConnectionInfo,

@@ -1,4 +1,5 @@
-//! What the tests share: a service from a closure, a server for it, bodies, and clients that speak bytes.
+//! What the tests share: a service from a closure, a server for it, bodies, and clients that speak
+//! bytes.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -288,7 +289,8 @@ pub(crate) fn raw_get(stream: u32) -> Vec<u8> {
     // HEADERS with END_STREAM and END_HEADERS.
     let mut frame = vec![0, 0, 6, 1, 5];
     frame.extend_from_slice(&stream.to_be_bytes());
-    // From the static table `:method: GET`, `:scheme: http`, `:path: /`, and the name of `:authority`, which is `a`.
+    // From the static table `:method: GET`, `:scheme: http`, `:path: /`, and the name of
+    // `:authority`, which is `a`.
     frame.extend_from_slice(&[0x82, 0x86, 0x84, 0x01, 1, b'a']);
     frame
 }

@@ -11,7 +11,8 @@ use volga_http::{BindError, BindTarget, ConnectionInfo, Drained, Listener, Serve
 
 use crate::support::{GET, TestBody, get, long_lived, read_until, send, serving_on, within};
 
-/// A directory of its own for each test. The system's place for them, because the path of a socket must be short.
+/// A directory of its own for each test. The system's place for them, because the path of a socket
+/// must be short.
 struct Dir(PathBuf);
 
 impl Dir {

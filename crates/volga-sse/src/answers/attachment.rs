@@ -20,15 +20,17 @@ use crate::{
 pub enum Attached {
     /// There is something to read, or there will be.
     Open(Attachment),
-    /// The client has every event, and the answer has ended so. An `EventSource` comes back after every end, and here it has to be told that there is
-    /// nothing to come back for: answer 204, or an error's status where the answer did not come to its proper end.
+    /// The client has every event, and the answer has ended so. An `EventSource` comes back after
+    /// every end, and here it has to be told that there is nothing to come back for: answer 204, or
+    /// an error's status where the answer did not come to its proper end.
     Over(Result<(), AnswerError>),
 }
 
 /// A client of an answer, at its place: what it missed and what is still to come are one stream.
 ///
-/// It goes into [`Sse`] or the facade's `sse!` as it is, as a stream of the kind [`Answer`](crate::StreamKind::Answer): a server that goes away lets it
-/// finish. More is set by [`into_sse`](Self::into_sse). As long as it lives it counts as a client of the answer.
+/// It goes into [`Sse`] or the facade's `sse!` as it is, as a stream of the kind
+/// [`Answer`](crate::StreamKind::Answer): a server that goes away lets it finish. More is set by
+/// [`into_sse`](Self::into_sse). As long as it lives it counts as a client of the answer.
 pub struct Attachment {
     answer: Arc<Answer>,
     shelf: Weak<Shelf>,
@@ -84,13 +86,15 @@ impl fmt::Debug for Attachment {
     }
 }
 
-/// The messages of an answer from one client's place on, in order, each once; from [`Attachment::messages`].
+/// The messages of an answer from one client's place on, in order, each once; from
+/// [`Attachment::messages`].
 ///
 /// It ends when the answer has ended. If that was no proper end, the last item is the error.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct AnswerMessages {
-    // Given up at the end: who has read it all is no client any more, even while its body is still there.
+    // Given up at the end: who has read it all is no client any more, even while its body is still
+    // there.
     attachment: Option<Attachment>,
 }
 

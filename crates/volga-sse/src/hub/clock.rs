@@ -25,7 +25,8 @@ impl Moment {
     }
 }
 
-/// Where moments come from. It is tokio's clock, so a test that pauses that one drives the hub; without a runtime it is the system's.
+/// Where moments come from. It is tokio's clock, so a test that pauses that one drives the hub;
+/// without a runtime it is the system's.
 #[derive(Debug)]
 pub(crate) struct Clock(Instant);
 

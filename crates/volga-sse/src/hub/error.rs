@@ -13,7 +13,8 @@ pub enum PublishError {
     Topic(TopicError),
     /// A value of the message is one that a client could not receive as it was given.
     Message(EncodeError),
-    /// The message is longer than [`HubBuilder::max_message_bytes`](super::HubBuilder::max_message_bytes) allows.
+    /// The message is longer than
+    /// [`HubBuilder::max_message_bytes`](super::HubBuilder::max_message_bytes) allows.
     MessageTooLong {
         /// Its bytes as they would be sent.
         bytes: usize,
@@ -27,7 +28,8 @@ pub enum PublishError {
     },
     /// The topic is none of those that [`HubBuilder::keyed`](super::HubBuilder::keyed) names.
     NotKeyed,
-    /// The topic has its maximum of keys, and this is a new one. [`Hub::remove_key`](super::Hub::remove_key) makes room.
+    /// The topic has its maximum of keys, and this is a new one.
+    /// [`Hub::remove_key`](super::Hub::remove_key) makes room.
     TooManyKeys {
         /// The limit.
         max: usize,
@@ -45,7 +47,8 @@ pub enum PublishError {
         /// The limit.
         max: usize,
     },
-    /// The hub is [relayed](super::HubBuilder::relay): its messages come from its source alone, by [`Hub::publish_at`](super::Hub::publish_at).
+    /// The hub is [relayed](super::HubBuilder::relay): its messages come from its source alone, by
+    /// [`Hub::publish_at`](super::Hub::publish_at).
     Relayed,
     /// The hub is not relayed: it gives positions itself, by [`Hub::publish`](super::Hub::publish).
     NotRelayed,
@@ -110,7 +113,9 @@ pub enum SubscribeError {
     Topic(TopicError),
     /// Neither a name nor a pattern was given.
     NoTopics,
-    /// More names and patterns than [`HubBuilder::max_topics_per_subscription`](super::HubBuilder::max_topics_per_subscription) allows.
+    /// More names and patterns than
+    /// [`HubBuilder::max_topics_per_subscription`](super::HubBuilder::max_topics_per_subscription)
+    /// allows.
     TooManyFilters {
         /// The limit.
         max: usize,

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{Message, Position};
 
-/// Topics, those who publish to them, and those who subscribe. See the [module](super) for what it promises.
+/// Topics, those who publish to them, and those who subscribe. See the [module](super) for what it
+/// promises.
 ///
 /// Clones are the same hub. It has no task of its own and needs no runtime.
 #[derive(Clone)]
@@ -32,21 +33,23 @@ impl Hub {
         Self(Arc::new(Shared::new(settings)))
     }
 
-    /// Publishes a message: it gets the next position of the hub, which is also its event ID, in place of any that was set. All subscribers of the topic
-    /// are woken.
+    /// Publishes a message: it gets the next position of the hub, which is also its event ID, in
+    /// place of any that was set. All subscribers of the topic are woken.
     ///
     /// A topic begins with its first message or subscriber, unless [`HubBuilder::topic_creation`]
     /// says otherwise. Publishing never waits, however slow subscribers are.
     ///
     /// # Errors
     ///
-    /// What is wrong with the name or the message, or which bound is reached. Nothing has changed then.
+    /// What is wrong with the name or the message, or which bound is reached. Nothing has changed
+    /// then.
     pub fn publish(&self, topic: &str, message: Message) -> Result<Position, PublishError> {
         self.0.publish(topic, message, KeyChange::None)
     }
 
-    /// Publishes several messages to one topic, one right after the other: either all, or none if one of them is invalid. Gives the position of the
-    /// last one, or `None` without messages. The positions of the others are the numbers before it.
+    /// Publishes several messages to one topic, one right after the other: either all, or none if
+    /// one of them is invalid. Gives the position of the last one, or `None` without messages. The
+    /// positions of the others are the numbers before it.
     ///
     /// # Errors
     ///
@@ -75,7 +78,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish); and if the topic is not keyed, or has its maximum of keys and this one is new.
+    /// As [`publish`](Self::publish); and if the topic is not keyed, or has its maximum of keys and
+    /// this one is new.
     pub fn publish_keyed(
         &self,
         topic: &str,
@@ -85,11 +89,13 @@ impl Hub {
         self.0.publish(topic, message, KeyChange::Set(key))
     }
 
-    /// Removes a key: those who come later get nothing of it, and `message` tells those who are here.
+    /// Removes a key: those who come later get nothing of it, and `message` tells those who are
+    /// here.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish), and if the topic is not keyed. A key that is not there is no error.
+    /// As [`publish`](Self::publish), and if the topic is not keyed. A key that is not there is no
+    /// error.
     pub fn remove_key(
         &self,
         topic: &str,
@@ -99,17 +105,20 @@ impl Hub {
         self.0.publish(topic, message, KeyChange::Remove(key))
     }
 
-    /// Takes a message in at the position that its source gave it, in a hub that is [relayed](HubBuilder::relay).
+    /// Takes a message in at the position that its source gave it, in a hub that is
+    /// [relayed](HubBuilder::relay).
     ///
-    /// Positions are consecutive numbers. What comes again is ignored; what comes early waits for what is before it, up to
-    /// [`max_reordered`](HubBuilder::max_reordered) messages. Then what is missing counts as lost, and every subscription is told of a gap. So is one whose
-    /// message has no room in this hub.
+    /// Positions are consecutive numbers. What comes again is ignored; what comes early waits for
+    /// what is before it, up to [`max_reordered`](HubBuilder::max_reordered) messages. Then what is
+    /// missing counts as lost, and every subscription is told of a gap. So is one whose message has
+    /// no room in this hub.
     ///
     /// **Unstable**: this is here for logs that several nodes share, and will change with them.
     ///
     /// # Errors
     ///
-    /// What is wrong with the position, the name, the key or the message. The position is then as if the message had not come.
+    /// What is wrong with the position, the name, the key or the message. The position is then as
+    /// if the message had not come.
     pub fn publish_at(
         &self,
         position: Position,
@@ -120,7 +129,8 @@ impl Hub {
         self.0.publish_at(position, topic, message, key)
     }
 
-    /// Says that nothing comes any more up to this position: what is missing there is lost. For a source that knows it.
+    /// Says that nothing comes any more up to this position: what is missing there is lost. For a
+    /// source that knows it.
     ///
     /// **Unstable**: as [`publish_at`](Self::publish_at).
     ///
@@ -131,7 +141,8 @@ impl Hub {
         self.0.skip_to(position)
     }
 
-    /// A subscription to topics: a name or pattern, or a list of them, each message once however many of them match.
+    /// A subscription to topics: a name or pattern, or a list of them, each message once however
+    /// many of them match.
     ///
     /// ```
     /// # use volga_sse::{Sse, LastEventId, hub::Hub};
@@ -185,18 +196,20 @@ impl Hub {
         self.0.order().remove_topic(topic, &self.0.settings, now)
     }
 
-    /// Closes the hub: nothing can be published any more, and each subscription ends when it has delivered what was published before.
+    /// Closes the hub: nothing can be published any more, and each subscription ends when it has
+    /// delivered what was published before.
     pub fn close(&self) {
         self.0.close();
     }
 
-    /// Ends all subscriptions of an [identity](Subscribe::identity), who has logged out, say; gives their number. They end at once, without what was
-    /// published and not yet delivered.
+    /// Ends all subscriptions of an [identity](Subscribe::identity), who has logged out, say; gives
+    /// their number. They end at once, without what was published and not yet delivered.
     pub fn close_identity(&self, identity: &str) -> usize {
         self.0.close_identity(identity)
     }
 
-    /// Who subscribes to a topic: each [identity](Subscribe::identity) with the number of its subscriptions, those by pattern included.
+    /// Who subscribes to a topic: each [identity](Subscribe::identity) with the number of its
+    /// subscriptions, those by pattern included.
     #[must_use]
     pub fn presence(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
         self.0.order().present(topic)
@@ -230,7 +243,8 @@ impl Hub {
         Ok(PresenceWatch::new(Arc::clone(&self.0), topic, handle, queue))
     }
 
-    /// What the hub does and holds, now. It looks at every topic, so it is for a person or a monitor, and not for every request.
+    /// What the hub does and holds, now. It looks at every topic, so it is for a person or a
+    /// monitor, and not for every request.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         self.0.stats()

@@ -1,4 +1,5 @@
-//! The table of a keyed topic: the newest message of each key, beside the log and in the same order. Pure.
+//! The table of a keyed topic: the newest message of each key, beside the log and in the same
+//! order. Pure.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -7,7 +8,8 @@ use std::{
 
 use bytes::Bytes;
 
-/// The newest value of each key; and which messages of the log have no key, since those no newer one replaces.
+/// The newest value of each key; and which messages of the log have no key, since those no newer
+/// one replaces.
 #[derive(Debug)]
 pub(crate) struct Keys {
     max: usize,

@@ -57,7 +57,8 @@ pub(crate) struct Bounds {
 /// # Ok::<(), volga_sse::hub::TopicError>(())
 /// ```
 ///
-/// What a hub holds at most is the number of topics times the bytes of a log, beside the values of keyed topics.
+/// What a hub holds at most is the number of topics times the bytes of a log, beside the values of
+/// keyed topics.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct HubBuilder {
@@ -90,20 +91,23 @@ impl HubBuilder {
         }
     }
 
-    /// Sets how many messages a topic's log holds; [`DEFAULT_MAX_MESSAGES`] by default. The newest message always stays, so zero counts as one.
+    /// Sets how many messages a topic's log holds; [`DEFAULT_MAX_MESSAGES`] by default. The newest
+    /// message always stays, so zero counts as one.
     pub fn max_messages(mut self, messages: usize) -> Self {
         self.settings.bounds.messages = messages.max(1);
         self
     }
 
-    /// Sets how many bytes a topic's log holds; [`DEFAULT_MAX_BYTES`] by default. A message that is longer is held alone.
+    /// Sets how many bytes a topic's log holds; [`DEFAULT_MAX_BYTES`] by default. A message that is
+    /// longer is held alone.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.settings.bounds.bytes = bytes;
         self
     }
 
-    /// Sets the age to which a topic's log holds messages; [`DEFAULT_MAX_AGE`] by default. Old messages go when somebody publishes or subscribes: on
-    /// that topic at once, on the others little by little.
+    /// Sets the age to which a topic's log holds messages; [`DEFAULT_MAX_AGE`] by default. Old
+    /// messages go when somebody publishes or subscribes: on that topic at once, on the others
+    /// little by little.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.settings.bounds.age = milliseconds(age);
         self
@@ -153,8 +157,9 @@ impl HubBuilder {
         self
     }
 
-    /// Sets of how many topics that are gone the hub remembers the last position; [`DEFAULT_MAX_FORGOTTEN_TOPICS`] by default. Who resumes on one that
-    /// is no longer remembered may be told of a gap where there is none, and never the other way round.
+    /// Sets of how many topics that are gone the hub remembers the last position;
+    /// [`DEFAULT_MAX_FORGOTTEN_TOPICS`] by default. Who resumes on one that is no longer remembered
+    /// may be told of a gap where there is none, and never the other way round.
     pub fn max_forgotten_topics(mut self, topics: usize) -> Self {
         self.settings.max_forgotten_topics = topics;
         self
@@ -178,27 +183,30 @@ impl HubBuilder {
         self
     }
 
-    /// Sets how many names and patterns a subscription has; [`DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION`] by default. A pattern may match any number of
-    /// topics.
+    /// Sets how many names and patterns a subscription has; [`DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION`]
+    /// by default. A pattern may match any number of topics.
     pub fn max_topics_per_subscription(mut self, topics: usize) -> Self {
         self.settings.max_topics_per_subscription = topics;
         self
     }
 
-    /// Sets what happens to slow subscribers that do not say it themselves; [`Policy::Gap`] by default.
+    /// Sets what happens to slow subscribers that do not say it themselves; [`Policy::Gap`] by
+    /// default.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.settings.policy = policy;
         self
     }
 
-    /// Sets the [pace](super::Subscribe::pace) of subscriptions that do not say it themselves; none by default.
+    /// Sets the [pace](super::Subscribe::pace) of subscriptions that do not say it themselves; none
+    /// by default.
     pub fn pace(mut self, time: Duration) -> Self {
         self.settings.pace = time;
         self
     }
 
-    /// Makes the topics of this name or pattern keyed: beside its log, each has a table with the newest message of each key, for up to `max_keys` keys.
-    /// The first call that matches a topic counts.
+    /// Makes the topics of this name or pattern keyed: beside its log, each has a table with the
+    /// newest message of each key, for up to `max_keys` keys. The first call that matches a topic
+    /// counts.
     ///
     /// # Errors
     ///
@@ -209,8 +217,9 @@ impl HubBuilder {
         Ok(self)
     }
 
-    /// Makes a hub that numbers nothing itself: its positions come from an ordered source outside, by [`Hub::publish_at`], and `after` is the last one that it
-    /// does not need. Hubs of one source share its epoch, so a client may resume on any of them.
+    /// Makes a hub that numbers nothing itself: its positions come from an ordered source outside,
+    /// by [`Hub::publish_at`], and `after` is the last one that it does not need. Hubs of one
+    /// source share its epoch, so a client may resume on any of them.
     ///
     /// **Unstable**: this is here for logs that several nodes share, and will change with them.
     pub fn relay(mut self, after: Position) -> Self {
@@ -218,8 +227,9 @@ impl HubBuilder {
         self
     }
 
-    /// Sets how many messages a [relayed](Self::relay) hub holds back because one before them has not come; [`DEFAULT_MAX_REORDERED`] by default. With one
-    /// more, what is missing counts as lost.
+    /// Sets how many messages a [relayed](Self::relay) hub holds back because one before them has
+    /// not come; [`DEFAULT_MAX_REORDERED`] by default. With one more, what is missing counts as
+    /// lost.
     pub fn max_reordered(mut self, messages: usize) -> Self {
         self.settings.max_reordered = messages;
         self

@@ -1,4 +1,5 @@
-//! The log of one topic: its last messages, within bounds. It is history and queue at once, for each subscriber is but a number in it. Pure.
+//! The log of one topic: its last messages, within bounds. It is history and queue at once, for
+//! each subscriber is but a number in it. Pure.
 
 use std::collections::VecDeque;
 
@@ -15,11 +16,13 @@ pub(crate) struct Entry {
     pub(crate) number: u64,
     pub(crate) bytes: Bytes,
     at: Moment,
-    /// How many bytes the log ever took in, this entry's included: the difference of two is what lies between them.
+    /// How many bytes the log ever took in, this entry's included: the difference of two is what
+    /// lies between them.
     end: u64,
 }
 
-/// Messages in the order of their numbers. Numbers only grow, and have holes: they belong to the whole hub.
+/// Messages in the order of their numbers. Numbers only grow, and have holes: they belong to the
+/// whole hub.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     entries: VecDeque<Entry>,
@@ -28,7 +31,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Takes in a message, and lets go of what then exceeds the bounds. The newest message always stays.
+    /// Takes in a message, and lets go of what then exceeds the bounds. The newest message always
+    /// stays.
     pub(crate) fn append(&mut self, number: u64, bytes: Bytes, now: Moment, bounds: &Bounds) {
         let end = self.entries.back().map_or(0, |entry| entry.end) + bytes.len() as u64;
         self.entries.push_back(Entry { number, bytes, at: now, end });

@@ -1,4 +1,5 @@
-//! The hub under every order in which threads can meet at its locks and atomics, as far as a bound on forced switches goes.
+//! The hub under every order in which threads can meet at its locks and atomics, as far as a bound
+//! on forced switches goes.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p volga-sse --features hub --release --lib loom`
 
@@ -12,7 +13,8 @@ use loom::{sync::Notify, thread};
 use super::{Delivery, Hub, Subscription, Topics, run::Ready};
 use crate::Message;
 
-/// Each schedule with at most so many switches away from a thread that could go on. Bugs of this kind need one or two; three take a quarter of a minute.
+/// Each schedule with at most so many switches away from a thread that could go on. Bugs of this
+/// kind need one or two; three take a quarter of a minute.
 const SWITCHES: usize = 3;
 
 /// A task: it sleeps until its waker is woken. If nobody does that, loom reports a deadlock.

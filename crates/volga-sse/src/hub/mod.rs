@@ -19,15 +19,16 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A topic has one bounded log of its last messages, which is its history and the queue of all its subscribers at once: a subscriber is a
-//! position in it. So a subscriber costs no buffer, a slow one costs nobody else anything, and what a slow one misses it is told
-//! as a [`Gap`].
+//! A topic has one bounded log of its last messages, which is its history and the queue of all its
+//! subscribers at once: a subscriber is a position in it. So a subscriber costs no buffer, a slow
+//! one costs nobody else anything, and what a slow one misses it is told as a [`Gap`].
 //!
-//! Positions are those of the hub: one order for the messages of all its topics, so that one last event ID serves any set
-//! of topics. Each hub has an epoch of its own, so the ID of an earlier run is not taken for one of this.
+//! Positions are those of the hub: one order for the messages of all its topics, so that one last
+//! event ID serves any set of topics. Each hub has an epoch of its own, so the ID of an earlier run
+//! is not taken for one of this.
 //!
-//! Names are segments of printable ASCII characters, separated by `.`. In subscriptions, `*` stands for one segment and `>`, at the end, for one or
-//! more.
+//! Names are segments of printable ASCII characters, separated by `.`. In subscriptions, `*` stands
+//! for one segment and `>`, at the end, for one or more.
 
 mod batch;
 mod clock;

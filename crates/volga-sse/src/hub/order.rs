@@ -227,7 +227,8 @@ impl Order {
         }
     }
 
-    /// Notes that messages up to this number are lost, of whatever topics, and wakes those who wait for topics to come.
+    /// Notes that messages up to this number are lost, of whatever topics, and wakes those who wait
+    /// for topics to come.
     pub(crate) fn lose(&mut self, number: u64) {
         self.registry.lose(number);
         let wakers = self.watchers.iter().filter_map(|watcher| watcher.reader.take_waker());

@@ -24,8 +24,9 @@ pub const DEFAULT_MAX_PRESENCE_EVENTS: usize = 256;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PresenceEvent {
-    /// Who is there, each with the number of its subscriptions. This is the first event, and it comes again whenever more changes were waiting than
-    /// [`DEFAULT_MAX_PRESENCE_EVENTS`]: it then stands for all of them.
+    /// Who is there, each with the number of its subscriptions. This is the first event, and it
+    /// comes again whenever more changes were waiting than [`DEFAULT_MAX_PRESENCE_EVENTS`]: it then
+    /// stands for all of them.
     Present(BTreeMap<Arc<str>, usize>),
     /// An identity that was not there has subscribed.
     Joined(Arc<str>),
@@ -111,7 +112,8 @@ impl Presence {
     }
 }
 
-/// A stream of who comes to a topic and leaves it, from [`Hub::watch_presence`](super::Hub::watch_presence). It has no end.
+/// A stream of who comes to a topic and leaves it, from
+/// [`Hub::watch_presence`](super::Hub::watch_presence). It has no end.
 pub struct PresenceWatch {
     hub: Arc<Shared>,
     topic: Arc<str>,

@@ -1,4 +1,5 @@
-//! A hub whose positions come from one ordered source outside: what a log that several nodes share will feed. Unstable.
+//! A hub whose positions come from one ordered source outside: what a log that several nodes share
+//! will feed. Unstable.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -90,7 +91,8 @@ impl Shared {
         }
     }
 
-    /// Appends what has its turn, once what `change` adds is there. What is missing up to `skip`, or when too much waits behind it, is lost.
+    /// Appends what has its turn, once what `change` adds is there. What is missing up to `skip`,
+    /// or when too much waits behind it, is lost.
     fn take_in(&self, skip: u64, change: impl FnOnce(&mut Order)) -> Result<(), PublishError> {
         let now = self.clock.now();
         let mut order = self.order();

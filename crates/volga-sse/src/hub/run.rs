@@ -1,7 +1,9 @@
-//! Runs: what many subscribers of one topic lack is mostly the same messages, so they are joined once and shared.
+//! Runs: what many subscribers of one topic lack is mostly the same messages, so they are joined
+//! once and shared.
 //!
-//! Joined for each by itself, a burst of 64 messages for 500 subscribers is 32,000 times a reference taken, a copy and a reference given back. As a run it
-//! is one copy in each thread, and one reference for each subscriber.
+//! Joined for each by itself, a burst of 64 messages for 500 subscribers is 32,000 times a
+//! reference taken, a copy and a reference given back. As a run it is one copy in each thread, and
+//! one reference for each subscriber.
 
 use std::{
     cell::RefCell,
@@ -67,7 +69,8 @@ impl Run {
         Some(Self { bytes, messages: count, after, first, last, is_full })
     }
 
-    /// Whether it is what somebody is to get next who has everything up to `cursor`, of a topic that goes up to `last`.
+    /// Whether it is what somebody is to get next who has everything up to `cursor`, of a topic
+    /// that goes up to `last`.
     fn is_for(&self, cursor: u64, last: u64) -> bool {
         self.after <= cursor && cursor < self.first && (self.last == last || self.is_full)
     }
@@ -76,12 +79,14 @@ impl Run {
 thread_local! {
     /// The last run that was joined in this thread.
     ///
-    /// So a thread holds at most the bytes of one frame beyond what the logs do, until it joins the next run, or one of its subscribers of that topic leaves. Of
-    /// the topic it keeps an empty shell: nobody else gets its address, and so the address says which topic it is.
+    /// So a thread holds at most the bytes of one frame beyond what the logs do, until it joins the
+    /// next run, or one of its subscribers of that topic leaves. Of the topic it keeps an empty
+    /// shell: nobody else gets its address, and so the address says which topic it is.
     static JOINED: RefCell<Option<(Weak<Topic>, Run)>> = const { RefCell::new(None) };
 }
 
-/// The run for somebody who has everything of the topic up to `cursor`, if it was joined in this thread before.
+/// The run for somebody who has everything of the topic up to `cursor`, if it was joined in this
+/// thread before.
 pub(crate) fn joined(topic: &Arc<Topic>, cursor: u64, last: u64) -> Option<Run> {
     // Without the thread's own memory, which it loses as it ends, nothing is remembered.
     let find = |joined: &RefCell<Option<(Weak<Topic>, Run)>>| match &*joined.borrow() {

@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{Message, Position, message::Unnumbered, spread::random_seed};
 
-/// The bits of an epoch: enough that no two hubs share one, and few enough for an event ID to stay short.
+/// The bits of an epoch: enough that no two hubs share one, and few enough for an event ID to stay
+/// short.
 const EPOCH_BITS: u32 = 48;
 /// How many topics of one subscription are left under one hold of the lock.
 pub(crate) const TOPICS_AT_ONCE: usize = 32;
@@ -78,10 +79,12 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// The last number whose message, and those of all numbers before, are in their logs.
     ///
-    /// Whoever loads it and then reads any logs finds all messages up to it, or that a log let go of them. This is what puts the messages
-    /// of several topics in one order for a reader that never takes the lock.
+    /// Whoever loads it and then reads any logs finds all messages up to it, or that a log let go
+    /// of them. This is what puts the messages of several topics in one order for a reader that
+    /// never takes the lock.
     horizon: AtomicU64,
-    /// The last number of a relayed hub that never came, or zero: who has not passed it has lost something.
+    /// The last number of a relayed hub that never came, or zero: who has not passed it has lost
+    /// something.
     hole: AtomicU64,
     order: Mutex<Order>,
     /// Written under the lock, before the horizon moves.
@@ -91,7 +94,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
-        // With its highest bit set, so that it always has as many digits: messages are as long in one run as in another.
+        // With its highest bit set, so that it always has as many digits: messages are as long in
+        // one run as in another.
         let random = random_seed() >> (u64::BITS - EPOCH_BITS) | 1 << (EPOCH_BITS - 1);
         let (epoch, after) =
             settings.relay.as_ref().map_or((random, 0), |relay| (relay.epoch, relay.after));
@@ -119,8 +123,9 @@ impl Shared {
         Position::new(self.epoch, number)
     }
 
-    /// Whether a client can have an event of this position when the hub has given numbers up to `last`. Of a source that several hubs follow, another hub
-    /// may be ahead, by no more than what is held back here.
+    /// Whether a client can have an event of this position when the hub has given numbers up to
+    /// `last`. Of a source that several hubs follow, another hub may be ahead, by no more than what
+    /// is held back here.
     pub(crate) fn knows(&self, position: Position, last: u64) -> bool {
         let ahead = if self.settings.relay.is_some() { self.settings.max_reordered } else { 0 };
         position.epoch() == self.epoch && position.number() <= last.saturating_add(ahead as u64)
@@ -211,7 +216,8 @@ impl Shared {
         Ok(self.position(self.horizon() + 1))
     }
 
-    /// The encoding, as far as it does not depend on the number: what the lock need not be held for.
+    /// The encoding, as far as it does not depend on the number: what the lock need not be held
+    /// for.
     pub(crate) fn prepare(
         &self,
         message: Message,
@@ -283,14 +289,16 @@ impl Shared {
         order.note_message(topic, key, &self.settings, now);
     }
 
-    /// Lets readers see what was appended, for each topic up to a number of its own; only under the lock.
+    /// Lets readers see what was appended, for each topic up to a number of its own; only under the
+    /// lock.
     pub(crate) fn show(&self, order: &Order, changed: &[(impl AsRef<Topic>, u64)]) {
         self.horizon.store(order.last, Ordering::Release);
         // After the horizon: a reader that is told of news by this finds them below the horizon.
         changed.iter().for_each(|(topic, number)| topic.as_ref().set_last(*number));
     }
 
-    /// Which of the topics that `place` knows have messages between two numbers, if that can be said.
+    /// Which of the topics that `place` knows have messages between two numbers, if that can be
+    /// said.
     pub(crate) fn changed(
         &self,
         after: u64,

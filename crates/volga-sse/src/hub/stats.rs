@@ -9,7 +9,8 @@ use super::{
     topic::Topic,
 };
 
-/// What a hub does and holds, from [`Hub::stats`](super::Hub::stats). The counts of what happened begin with the hub.
+/// What a hub does and holds, from [`Hub::stats`](super::Hub::stats). The counts of what happened
+/// begin with the hub.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HubStats {
@@ -26,7 +27,8 @@ pub struct HubStats {
     pub delivered: u64,
     /// The gaps that subscriptions were told of.
     pub gaps: u64,
-    /// The positions that those gaps covered: at least as many as messages were missed. Gaps with an unknown start count as none.
+    /// The positions that those gaps covered: at least as many as messages were missed. Gaps with
+    /// an unknown start count as none.
     pub skipped: u64,
     /// The subscriptions that went on from a last event ID which this hub knew.
     pub resumed: u64,
@@ -38,7 +40,8 @@ pub struct HubStats {
     pub max_lag: usize,
 }
 
-/// What a topic does and holds, from [`Hub::topic_stats`](super::Hub::topic_stats). The counts of what happened begin with the topic.
+/// What a topic does and holds, from [`Hub::topic_stats`](super::Hub::topic_stats). The counts of
+/// what happened begin with the topic.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TopicStats {
@@ -116,8 +119,9 @@ impl Shared {
 
 #[cfg(feature = "metrics")]
 impl HubStats {
-    /// Hands the numbers to the recorder of the `metrics` crate, as `volga_hub_…` with these labels: counters for what happened, gauges for what is. Call
-    /// it as often as they are to be read.
+    /// Hands the numbers to the recorder of the `metrics` crate, as `volga_hub_…` with these
+    /// labels: counters for what happened, gauges for what is. Call it as often as they are to be
+    /// read.
     pub fn record(&self, labels: &[(&'static str, &'static str)]) {
         for (name, value) in [
             ("volga_hub_published_total", self.published),

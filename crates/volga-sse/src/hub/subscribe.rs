@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{LastEventId, Position};
 
-/// A subscription in the making, from [`Hub::subscribe`](super::Hub::subscribe). It begins with [`open`](Self::open).
+/// A subscription in the making, from [`Hub::subscribe`](super::Hub::subscribe). It begins with
+/// [`open`](Self::open).
 #[must_use = "a subscription begins when it is opened"]
 pub struct Subscribe<'a> {
     hub: &'a Arc<Shared>,
@@ -49,11 +50,12 @@ impl<'a> Subscribe<'a> {
         }
     }
 
-    /// Goes on where the client left off: behind the message with this ID, and from there to what is published now without a seam. Nothing is
-    /// lost, and nothing comes twice.
+    /// Goes on where the client left off: behind the message with this ID, and from there to what
+    /// is published now without a seam. Nothing is lost, and nothing comes twice.
     ///
-    /// Without an ID, or with an empty one, the client is new. Messages that the hub no longer holds are told as a [`Gap`](super::Gap). So is
-    /// an ID that is none of this hub's, or of an earlier run: what is missing is not known then, and all that is held follows.
+    /// Without an ID, or with an empty one, the client is new. Messages that the hub no longer
+    /// holds are told as a [`Gap`](super::Gap). So is an ID that is none of this hub's, or of an
+    /// earlier run: what is missing is not known then, and all that is held follows.
     pub fn resume(mut self, last_event_id: impl ResumeFrom) -> Self {
         let resume = |id: &str| match id.parse() {
             _ if id.is_empty() => Resume::Newcomer,
@@ -64,25 +66,29 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// Lets a client that is new begin with the last messages that are held: this many of all its topics together. Without it, it begins with what is
-    /// published from now on.
+    /// Lets a client that is new begin with the last messages that are held: this many of all its
+    /// topics together. Without it, it begins with what is published from now on.
     ///
-    /// Of keyed topics, a new client gets the newest message of each key in any case, and this does not count for them.
+    /// Of keyed topics, a new client gets the newest message of each key in any case, and this does
+    /// not count for them.
     pub fn history(mut self, messages: usize) -> Self {
         self.history = messages;
         self
     }
 
-    /// Sets what happens when the client is slower than its topics, in place of the hub's own policy.
+    /// Sets what happens when the client is slower than its topics, in place of the hub's own
+    /// policy.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Sets the shortest time between one delivery and the next, in place of the hub's own; zero, the default, for none.
+    /// Sets the shortest time between one delivery and the next, in place of the hub's own; zero,
+    /// the default, for none.
     ///
-    /// What comes after a pause is delivered at once. What follows within this time waits for its end and is then delivered together: fewer writes for
-    /// a burst, at the price of this much latency. An end of the subscription waits as well.
+    /// What comes after a pause is delivered at once. What follows within this time waits for its
+    /// end and is then delivered together: fewer writes for a burst, at the price of this much
+    /// latency. An end of the subscription waits as well.
     ///
     /// # Panics
     ///
@@ -92,7 +98,8 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// Says whose subscription it is, for [`Hub::close_identity`](super::Hub::close_identity) and [`Hub::presence`](super::Hub::presence).
+    /// Says whose subscription it is, for [`Hub::close_identity`](super::Hub::close_identity) and
+    /// [`Hub::presence`](super::Hub::presence).
     pub fn identity(mut self, identity: impl Into<Arc<str>>) -> Self {
         self.identity = Some(identity.into());
         self
@@ -198,8 +205,8 @@ impl<'a> Subscribe<'a> {
         Ok(filters)
     }
 
-    /// The cursor, and what is to be done before it simply moves on. `before` is the greatest number that topics of these names had in
-    /// an earlier life.
+    /// The cursor, and what is to be done before it simply moves on. `before` is the greatest
+    /// number that topics of these names had in an earlier life.
     fn opening(&self, last: u64, before: u64, topics: &[Arc<Topic>]) -> (u64, Option<Opening>) {
         match self.resume {
             Resume::From(position) if self.hub.knows(position, last) => {
@@ -247,7 +254,8 @@ impl fmt::Debug for Subscribe<'_> {
 /// What names topics: a name or pattern, or a list of them.
 pub trait Topics: sealed::IntoTopics {}
 
-/// What may be an event ID to resume from: a [`LastEventId`], a [`Position`], text, or an `Option` of one.
+/// What may be an event ID to resume from: a [`LastEventId`], a [`Position`], text, or an `Option`
+/// of one.
 pub trait ResumeFrom: sealed::IntoResume {}
 
 mod sealed {
@@ -255,7 +263,8 @@ mod sealed {
 
     use super::{LastEventId, Position, ResumeFrom, Topics};
 
-    /// Public for the compiler, since it is a supertrait of a public trait; out of reach for everybody else.
+    /// Public for the compiler, since it is a supertrait of a public trait; out of reach for
+    /// everybody else.
     pub trait IntoTopics {
         fn into_topics(self) -> Vec<String>;
     }

@@ -37,7 +37,8 @@ const FEW: usize = 4;
 /// are then sent the same bytes, joined once. It is not a `Stream`, since a stream would have to
 /// give the messages one by one; [`deliveries`](Self::deliveries) makes it one.
 ///
-/// It holds no messages but a few that are about to be delivered: it is a position in the logs of its topics. Dropping it ends it at once.
+/// It holds no messages but a few that are about to be delivered: it is a position in the logs of
+/// its topics. Dropping it ends it at once.
 pub struct Subscription {
     hub: Arc<Shared>,
     reader: Arc<Reader>,
@@ -64,7 +65,8 @@ enum Topics {
 /// How a subscription begins.
 #[derive(Debug)]
 pub(crate) enum Opening {
-    /// Keyed topics begin with the newest value of each key up to `through`, the others behind `plain_after`.
+    /// Keyed topics begin with the newest value of each key up to `through`, the others behind
+    /// `plain_after`.
     Newcomer { through: u64, plain_after: u64 },
     /// The topics may have lost messages up to `lost` before they were what they are now.
     Returning { lost: u64 },
@@ -75,7 +77,8 @@ pub(crate) enum Opening {
 /// What few subscriptions have.
 #[derive(Default)]
 struct Extras {
-    /// Losses up to here were told, while messages that were not lost lie before it and are still to be delivered.
+    /// Losses up to here were told, while messages that were not lost lie before it and are still
+    /// to be delivered.
     told: u64,
     /// The greatest number of topics that were removed before they were read.
     lost: u64,
@@ -131,10 +134,12 @@ impl Subscription {
 
     /// Waits for the next delivery of the subscribed topics.
     ///
-    /// Messages arrive in the order of their positions. A client that is new and for whom nothing is there yet first gets a message with an ID and nothing else, which is no
-    /// event: without it, one that is cut off before its first message would return as new, and miss what it does not know of. A [`Delivery::Gap`] stands where a log moved past this subscriber: it covers at least
-    /// what is missing, and the subscription goes on with the oldest message that is still held. `None` means that it
-    /// [ended](Self::end).
+    /// Messages arrive in the order of their positions. A client that is new and for whom nothing
+    /// is there yet first gets a message with an ID and nothing else, which is no event: without
+    /// it, one that is cut off before its first message would return as new, and miss what it does
+    /// not know of. A [`Delivery::Gap`] stands where a log moved past this subscriber: it covers at
+    /// least what is missing, and the subscription goes on with the oldest message that is still
+    /// held. `None` means that it [ended](Self::end).
     ///
     /// # Cancel safety
     ///
@@ -166,7 +171,8 @@ impl Subscription {
         Deliveries::new(self)
     }
 
-    /// Up to where everything was delivered or told: what a client that has it all would resume from.
+    /// Up to where everything was delivered or told: what a client that has it all would resume
+    /// from.
     #[must_use]
     pub fn position(&self) -> Position {
         self.hub.position(self.reader.cursor())
@@ -182,7 +188,8 @@ impl Subscription {
         self.poll_with(cx, |this| this.take().or_else(|| this.read()))
     }
 
-    /// The next delivery; or all messages that are ready and make a frame, if they can be had at once. For a body with an empty frame.
+    /// The next delivery; or all messages that are ready and make a frame, if they can be had at
+    /// once. For a body with an empty frame.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ready>> {
         self.poll_with(cx, |this| {
             let delivery = |this: &mut Self| this.take().or_else(|| this.read());
@@ -198,7 +205,8 @@ impl Subscription {
         next: impl Fn(&mut Self) -> Option<T>,
     ) -> Poll<Option<T>> {
         loop {
-            // Looked at before the logs are: what was published before the hub closed is then seen there.
+            // Looked at before the logs are: what was published before the hub closed is then seen
+            // there.
             let end = self.reader.end();
             if end.is_some_and(|end| end != SubscriptionEnd::HubClosed) {
                 self.taken = Vec::new();
@@ -247,7 +255,8 @@ impl Subscription {
     }
 
     /// The next of the messages that were taken before.
-    // Copied into where it is called: as calls, this and what it calls made each message of a burst a fifth dearer.
+    // Copied into where it is called: as calls, this and what it calls made each message of a burst
+    // a fifth dearer.
     #[inline(always)]
     fn take(&mut self) -> Option<Delivery> {
         let taken = self.taken.pop()?;
@@ -270,7 +279,8 @@ impl Subscription {
         Delivery::Message(EncodedMessage::held(taken.bytes, self.hub.position(taken.number)))
     }
 
-    /// All messages that are ready, as far as they make one frame, if they are those that others of the topic lack as well.
+    /// All messages that are ready, as far as they make one frame, if they are those that others of
+    /// the topic lack as well.
     fn run(&mut self) -> Option<Run> {
         let Topics::One(Member { topic, .. }) = &self.topics else {
             return None;
@@ -286,7 +296,8 @@ impl Subscription {
             Some(run) => run,
             None => {
                 let run = topic.run(cursor, last)?;
-                // Looked at after the log is: a hole that is not seen here lies behind what was read.
+                // Looked at after the log is: a hole that is not seen here lies behind what was
+                // read.
                 if self.hub.hole() > cursor {
                     return None;
                 }
@@ -294,7 +305,8 @@ impl Subscription {
                 run
             }
         };
-        // What is left behind by a full frame is not known, and one that may be too slow is looked at more closely.
+        // What is left behind by a full frame is not known, and one that may be too slow is looked
+        // at more closely.
         let is_within = |(messages, bytes)| {
             run.last == last && run.messages < messages && (run.bytes.len() as u64) < bytes
         };
@@ -367,7 +379,8 @@ impl Subscription {
         None
     }
 
-    /// Looks into the topics: into those with news if this can be said and is worth asking, else into all.
+    /// Looks into the topics: into those with news if this can be said and is worth asking, else
+    /// into all.
     fn scan(&self, scan: &mut Scan, batch: &mut Batch) {
         let members = self.topics.members();
         let place = |id| members.binary_search_by_key(&id, |member| member.topic.id).ok();
@@ -381,7 +394,8 @@ impl Subscription {
             members[topic].topic.scan(scan, batch);
         };
         match changed {
-            // A topic that let go of a message which was not read yet had that message after the cursor: so it is among these.
+            // A topic that let go of a message which was not read yet had that message after the
+            // cursor: so it is among these.
             Some(found) => found.places().iter().for_each(|topic| look(*topic)),
             None => (0..members.len()).for_each(look),
         }
@@ -390,7 +404,8 @@ impl Subscription {
     /// The gap that is to be told before the messages of the batch. It then counts as told.
     fn gap(&mut self, scan: &Scan, horizon: u64, batch: &Batch) -> Option<Gap> {
         let told = scan.after.max(self.told()).max(scan.newcomer.unwrap_or(0));
-        // What a topic let go of meanwhile may lie beyond messages that others got meanwhile: those were not looked for.
+        // What a topic let go of meanwhile may lie beyond messages that others got meanwhile: those
+        // were not looked for.
         let mut lost = scan.lost.min(horizon);
         let mut after = Some(told);
         match self.opening.as_deref() {

@@ -48,7 +48,8 @@ pub(crate) struct Topic {
 struct Members {
     /// Those of this topic alone. They say when they sleep, so in a burst they are looked at once.
     alone: Dense<Arc<Reader>>,
-    /// Those that have other topics, or may have. To say it they would have to say it to all of these.
+    /// Those that have other topics, or may have. To say it they would have to say it to all of
+    /// these.
     others: Dense<Arc<Reader>>,
     /// How many of these subscribe to the topic's name.
     named_others: usize,
@@ -142,7 +143,8 @@ pub(crate) struct Scan {
     pub(crate) through: u64,
     /// Only the newest message of each key counts.
     pub(crate) latest: bool,
-    /// For a newcomer: the newest value of each key, and of messages without keys those after this number.
+    /// For a newcomer: the newest value of each key, and of messages without keys those after this
+    /// number.
     pub(crate) newcomer: Option<u64>,
     /// How far behind a topic may be, in messages and bytes.
     pub(crate) max_lag: Option<(usize, u64)>,
@@ -180,7 +182,8 @@ impl Topic {
         self.last.load(Ordering::Acquire)
     }
 
-    /// Says that the messages up to this number may be read: all that the hub has up to it are in place.
+    /// Says that the messages up to this number may be read: all that the hub has up to it are in
+    /// place.
     pub(crate) fn set_last(&self, number: u64) {
         self.last.fetch_max(number, Ordering::Release);
     }
@@ -335,7 +338,8 @@ impl Topic {
         scan.lost = scan.lost.max(lost(log.dropped(), after));
     }
 
-    /// What stands after a number and up to another, as one run; `None` if there is nothing, or if the log has let go of some of it.
+    /// What stands after a number and up to another, as one run; `None` if there is nothing, or if
+    /// the log has let go of some of it.
     pub(crate) fn run(&self, after: u64, through: u64) -> Option<Run> {
         let log = &read(&self.held).log;
         if log.dropped() > after {
@@ -354,10 +358,12 @@ impl Topic {
         Member { topic: Arc::clone(self), handle, side }
     }
 
-    /// Says that a subscription of this topic alone has left its waker and goes to sleep, unless there is news: so it looks once more after this.
+    /// Says that a subscription of this topic alone has left its waker and goes to sleep, unless
+    /// there is news: so it looks once more after this.
     ///
-    /// Whoever publishes makes the news visible and then takes this mark. Both change the same flag, so one comes after the other and sees what was
-    /// before it: the publisher the waker, or the subscription the news.
+    /// Whoever publishes makes the news visible and then takes this mark. Both change the same
+    /// flag, so one comes after the other and sees what was before it: the publisher the waker, or
+    /// the subscription the news.
     pub(crate) fn sleeps(&self) {
         self.asleep.swap(true, Ordering::AcqRel);
     }

@@ -26,9 +26,10 @@ const TOO_SLOW: u8 = 3;
 
 /// What publishers and a subscription share.
 ///
-/// Neither side misses the other: a subscription parks its waker and then looks again whether there is something new; a publisher makes the new
-/// visible and then takes the waker. The lock around the waker puts one of the two before the other. A subscription that is awake
-/// has no waker here, so it is not woken again.
+/// Neither side misses the other: a subscription parks its waker and then looks again whether there
+/// is something new; a publisher makes the new visible and then takes the waker. The lock around
+/// the waker puts one of the two before the other. A subscription that is awake has no waker here,
+/// so it is not woken again.
 #[derive(Debug)]
 pub(crate) struct Reader {
     /// Everything up to here was delivered or told. Only the subscription writes it.
@@ -108,7 +109,8 @@ impl Reader {
             SubscriptionEnd::IdentityClosed => IDENTITY_CLOSED,
             SubscriptionEnd::TooSlow => TOO_SLOW,
         };
-        // A hub that closes lets its subscriptions come to their end first; a client that is no longer welcome does not wait for that.
+        // A hub that closes lets its subscriptions come to their end first; a client that is no
+        // longer welcome does not wait for that.
         let _ = self.end.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             (old == OPEN || old == HUB_CLOSED && code == IDENTITY_CLOSED).then_some(code)
         });
@@ -124,7 +126,8 @@ impl Reader {
         }
     }
 
-    /// Gives the subscription a new topic. It comes before the topic's first number is visible, and so does this flag.
+    /// Gives the subscription a new topic. It comes before the topic's first number is visible, and
+    /// so does this flag.
     ///
     /// A subscription that does not read holds no more than the topics that there are, up to a
     /// factor: with each new topic, it is looked whether the two that were handed over first are

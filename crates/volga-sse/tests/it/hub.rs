@@ -1,4 +1,5 @@
-//! What a hub promises, one claim a test. `hub_model` holds all of them together against random steps.
+//! What a hub promises, one claim a test. `hub_model` holds all of them together against random
+//! steps.
 
 use std::{
     pin::pin,
@@ -25,7 +26,8 @@ fn text(text: impl AsRef<str>) -> Message {
     Message::new().data(text)
 }
 
-/// What is ready, as text: data of messages, nothing for an ID alone, `after..through` of gaps, `.` where the gap has an ID, `end` at the end.
+/// What is ready, as text: data of messages, nothing for an ID alone, `after..through` of gaps, `.`
+/// where the gap has an ID, `end` at the end.
 fn ready(subscription: &mut Subscription) -> Vec<String> {
     let mut all = Vec::new();
     loop {

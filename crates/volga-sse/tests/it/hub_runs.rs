@@ -1,4 +1,5 @@
-//! Bodies of one topic share what they send, and still each gets all of its messages, within the bounds of a frame.
+//! Bodies of one topic share what they send, and still each gets all of its messages, within the
+//! bounds of a frame.
 
 use std::{
     num::NonZeroU32,

@@ -1,4 +1,5 @@
-//! The crate from outside: what goes in, what comes out, for inputs and orders that nobody thought of.
+//! The crate from outside: what goes in, what comes out, for inputs and orders that nobody thought
+//! of.
 
 #[cfg(feature = "answers")]
 mod answers;

@@ -35,10 +35,12 @@ macro_rules! sse {
     };
 }
 
-/// Makes an event stream of a block of code in which `yield` sends a message and `?` ends the stream with an error.
+/// Makes an event stream of a block of code in which `yield` sends a message and `?` ends the
+/// stream with an error.
 ///
-/// The block is async: it may await anything between two messages. It runs only while the client takes what it yields, and it is dropped
-/// where it stands when the client leaves. A handler may return the result as it is, an [`SseStream`](crate::http::sse::SseStream).
+/// The block is async: it may await anything between two messages. It runs only while the client
+/// takes what it yields, and it is dropped where it stands when the client leaves. A handler may
+/// return the result as it is, an [`SseStream`](crate::http::sse::SseStream).
 ///
 /// ```
 /// use std::time::Duration;
@@ -63,7 +65,8 @@ macro_rules! sse_stream {
     };
 }
 
-/// Makes a response whose body is a stream of bytes: a `Stream` of `Result`s of text or bytes. An error cuts the body short, so that the client can tell.
+/// Makes a response whose body is a stream of bytes: a `Stream` of `Result`s of text or bytes. An
+/// error cuts the body short, so that the client can tell.
 ///
 /// It has no content type of its own. Headers follow after a semicolon, as in [`ok!`](crate::ok).
 ///

@@ -20,7 +20,8 @@ use crate::App;
 
 /// A client of one app, for tests; see [the module](super).
 ///
-/// It keeps cookies by name and value from one request to the next; their paths, domains and times are ignored, but that `Max-Age=0` forgets one.
+/// It keeps cookies by name and value from one request to the next; their paths, domains and times
+/// are ignored, but that `Max-Age=0` forgets one.
 pub struct TestClient {
     reach: Reach,
     cookies: Mutex<Cookies>,
@@ -32,7 +33,8 @@ enum Reach {
 }
 
 impl TestClient {
-    /// Calls the app in process, without a socket. The app's settings for the server have no effect then; the client's address is `127.0.0.1:0`.
+    /// Calls the app in process, without a socket. The app's settings for the server have no effect
+    /// then; the client's address is `127.0.0.1:0`.
     ///
     /// # Panics
     ///
@@ -46,7 +48,8 @@ impl TestClient {
         }
     }
 
-    /// Serves the app on a port that the system chooses, and speaks HTTP/1.1 to it: a new connection for each request. The server ends with the client.
+    /// Serves the app on a port that the system chooses, and speaks HTTP/1.1 to it: a new
+    /// connection for each request. The server ends with the client.
     ///
     /// # Panics
     ///

@@ -1,4 +1,5 @@
-//! Requests as spans of the crate [`tracing`], with a line at the end of each; with the feature `tracing`.
+//! Requests as spans of the crate [`tracing`], with a line at the end of each; with the feature
+//! `tracing`.
 //!
 //! ```
 //! use volga::{App, ok, trace::TraceRequests};
@@ -11,9 +12,10 @@
 //!
 //! Whoever subscribes, `tracing-subscriber` for example, gets for each request:
 //!
-//! - a span named `request`, target [`REQUEST_TARGET`], level INFO. It is open until the body of the response has ended or is dropped; what the handler and
-//!   its stream log is within it.
-//! - at its end an event, target [`ACCESS_TARGET`], level INFO: a line for an access log, complete without the span.
+//! - a span named `request`, target [`REQUEST_TARGET`], level INFO. It is open until the body of
+//!   the response has ended or is dropped; what the handler and its stream log is within it.
+//! - at its end an event, target [`ACCESS_TARGET`], level INFO: a line for an access log, complete
+//!   without the span.
 //!
 //! | Field | In | What it is |
 //! |---|---|---|
@@ -58,8 +60,9 @@ pub const ACCESS_TARGET: &str = "volga::access";
 
 /// Middleware that makes a span for each request, and an event at its end; see [the module](self).
 ///
-/// It stands where it was attached: on an app before all other middleware, it sees every request, those without a route included. A [`TraceParent`] is put into
-/// the request's extensions, for handlers that send requests of their own.
+/// It stands where it was attached: on an app before all other middleware, it sees every request,
+/// those without a route included. A [`TraceParent`] is put into the request's extensions, for
+/// handlers that send requests of their own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TraceRequests(());
 

@@ -50,7 +50,8 @@ struct StreamEnded {
     messages: u64,
 }
 
-/// A request from its begin to its end, which is where this is dropped: by then all is known that ever will be.
+/// A request from its begin to its end, which is where this is dropped: by then all is known that
+/// ever will be.
 pub(super) struct Record {
     span: Span,
     asked: Asked,
@@ -61,7 +62,8 @@ pub(super) struct Record {
     first_byte: Option<Duration>,
     end: Option<BodyEnd>,
     stream: Option<Arc<OnceLock<StreamEnded>>>,
-    /// Something of the request is being polled. Where this is dropped meanwhile, that has panicked.
+    /// Something of the request is being polled. Where this is dropped meanwhile, that has
+    /// panicked.
     is_polled: bool,
 }
 
@@ -121,7 +123,8 @@ impl Record {
         self.stream.as_ref()?.get()
     }
 
-    /// The body of the whole response comes before its stream, which middleware may have cut short or replaced; but only the stream knows why it was closed.
+    /// The body of the whole response comes before its stream, which middleware may have cut short
+    /// or replaced; but only the stream knows why it was closed.
     fn end(&self) -> &'static str {
         match (self.end, self.stream()) {
             _ if self.is_polled => "panicked",
@@ -163,7 +166,8 @@ impl Drop for Record {
         let Asked { method, path, route, version, peer, trace_parent } = &self.asked;
         tracing::info!(
             target: ACCESS_TARGET,
-            // It says all by itself. Within its span, most subscribers would write everything twice.
+            // It says all by itself. Within its span, most subscribers would write everything
+            // twice.
             parent: None,
             method = tracing::field::display(method),
             path = tracing::field::display(path),

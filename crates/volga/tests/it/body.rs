@@ -157,7 +157,8 @@ async fn a_body_that_middleware_made_longer_is_limited_again() {
     TestClient::new(app).post("/").body("small").send().await.assert_status(413);
 }
 
-/// Sends a request whose body is 20 MB, all of it before it reads anything, and gives what it reads then.
+/// Sends a request whose body is 20 MB, all of it before it reads anything, and gives what it reads
+/// then.
 async fn send_all_then_read(mut stream: TcpStream, head: &str) -> String {
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = format!("10000\r\n{}\r\n", "a".repeat(0x10000));

@@ -1,4 +1,5 @@
-//! Thousands of streams of both protocols in a process of its own: its end, and what it holds after they are gone.
+//! Thousands of streams of both protocols in a process of its own: its end, and what it holds after
+//! they are gone.
 #![cfg(unix)]
 
 use std::process::Stdio;
@@ -143,7 +144,8 @@ async fn a_second_signal_ends_at_once_however_many_answers_still_run() {
 #[cfg(target_os = "linux")]
 const BATCH: usize = 1_000;
 
-/// Opens and abandons streams in batches, and returns how much more private memory the process has at the end than after the first few batches.
+/// Opens and abandons streams in batches, and returns how much more private memory the process has
+/// at the end than after the first few batches.
 #[cfg(target_os = "linux")]
 async fn growth(batches: usize) -> i64 {
     /// After so many, what is kept for reuse is there.

@@ -1,4 +1,5 @@
-//! A hub's subscriber over connections that are cut at random bytes, stall, and come byte by byte: it receives what was published, once and in order, or a gap covers the hole.
+//! A hub's subscriber over connections that are cut at random bytes, stall, and come byte by byte:
+//! it receives what was published, once and in order, or a gap covers the hole.
 
 use std::{net::SocketAddr, num::NonZeroU32};
 
@@ -32,7 +33,8 @@ const MESSAGES: usize = 400;
 const SEEDS: u64 = 6;
 /// Cuts fall into the preface, the head, an ID or a payload; each round has a few dozen.
 const SOON_CUT: u64 = 3_000;
-/// A client of HTTP/2 is given a frame when it is whole, so only one that lives longer than a frame gets on.
+/// A client of HTTP/2 is given a frame when it is whole, so only one that lives longer than a frame
+/// gets on.
 const LATE_CUT: u64 = 60_000;
 /// How much is passed on at a time, down to single bytes.
 const PIECES: [usize; 3] = [1, 100, 16_384];
@@ -79,7 +81,8 @@ fn given_seed() -> Option<u64> {
     std::env::var("VOLGA_SEED").ok().map(|seed| seed.parse().expect("a number"))
 }
 
-/// A publisher and a client who returns until it has everything. They are one task, so a seed gives the same messages again.
+/// A publisher and a client who returns until it has everything. They are one task, so a seed gives
+/// the same messages again.
 struct Round {
     hub: Hub,
     protocol: Protocol,

@@ -10,7 +10,8 @@ use volga::{
     test::TestClient,
 };
 
-/// `/read/TOPIC` subscribes, `/publish/TOPIC` publishes, `/say/TEXT` publishes this text as an event's name.
+/// `/read/TOPIC` subscribes, `/publish/TOPIC` publishes, `/say/TEXT` publishes this text as an
+/// event's name.
 fn client(hub: Hub) -> TestClient {
     let mut app = App::new();
     app.add_singleton(hub);

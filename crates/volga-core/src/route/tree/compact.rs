@@ -1,7 +1,9 @@
-//! The compact form of a tree: static segments become texts of a [`Radix`], whatever number of segments they span. Pure.
+//! The compact form of a tree: static segments become texts of a [`Radix`], whatever number of
+//! segments they span. Pure.
 //!
-//! It is for paths without a `%`. Every byte of a path that a route is found for was either compared with a text, and no text has a `%`, or lies in an
-//! argument, where a `%` is looked for. So a path with one leads nowhere here, and nearly every other is spared a search for it.
+//! It is for paths without a `%`. Every byte of a path that a route is found for was either
+//! compared with a text, and no text has a `%`, or lies in an argument, where a `%` is looked for.
+//! So a path with one leads nowhere here, and nearly every other is spared a search for it.
 
 use super::{Node, Route, Search, Spans, Tree};
 use crate::route::{
@@ -79,7 +81,8 @@ struct Walk<'t, 'p, T> {
 }
 
 impl<'t, 'p, T> Walk<'t, 'p, T> {
-    /// Finds the route for the rest of a path after a node, which is a slash and more, or nothing; `after` is the step after the node.
+    /// Finds the route for the rest of a path after a node, which is a slash and more, or nothing;
+    /// `after` is the step after the node.
     #[inline(always)]
     fn go_on(
         &mut self,
@@ -94,7 +97,8 @@ impl<'t, 'p, T> Walk<'t, 'p, T> {
         self.walk(after, rest, depth)
     }
 
-    /// Finds the route for the rest of a path, by the steps from this one on; `depth` arguments were found before it.
+    /// Finds the route for the rest of a path, by the steps from this one on; `depth` arguments
+    /// were found before it.
     fn walk(
         &mut self,
         mut step: u32,
@@ -116,7 +120,8 @@ impl<'t, 'p, T> Walk<'t, 'p, T> {
             }
             let Some(node) = here.args() else { continue };
 
-            // Looked at before it is called: beside an argument, a static segment is mostly not what comes next.
+            // Looked at before it is called: beside an argument, a static segment is mostly not
+            // what comes next.
             if self.radix.step(step).follow(rest, self.last_word).is_some()
                 && let Some(found) = self.walk(step, rest, depth)
             {

@@ -276,7 +276,8 @@ fn path_text(path: &[Given]) -> String {
     path.iter().map(segment).collect()
 }
 
-/// The same rules, said as a scan of all patterns: of those that match, the one whose first difference goes before wins.
+/// The same rules, said as a scan of all patterns: of those that match, the one whose first
+/// difference goes before wins.
 fn scan(patterns: &[Vec<Part>], path: &[Given]) -> Option<usize> {
     let matches = |pattern: &Vec<Part>| {
         let rest = matches!(pattern.last(), Some(Part::Rest | Part::Below));
@@ -370,7 +371,8 @@ proptest! {
         }
     }
 
-    /// Where both accept the routes, both find the same; matchit knows no constraints and no trailing slash.
+    /// Where both accept the routes, both find the same; matchit knows no constraints and no
+    /// trailing slash.
     #[test]
     fn the_tree_agrees_with_matchit(
         patterns in prop::collection::vec(

@@ -213,7 +213,8 @@ fn sorted(fields: &[(HeaderName, HeaderValue)]) -> Vec<(HeaderName, HeaderValue)
     fields
 }
 
-/// Reads a response to its end. The fields of the framing are checked here, and the others are given.
+/// Reads a response to its end. The fields of the framing are checked here, and the others are
+/// given.
 async fn read(exchange: &Exchange, response: Response<hyper::body::Incoming>) -> Came {
     let (mut head, body) = response.into_parts();
     let headers = &mut head.headers;

@@ -1,7 +1,7 @@
 //! The same bytes to two servers, and what may differ in what their services see.
 //!
-//! The property tests and the fuzz target `http1_differential` share this file. So it uses nothing of
-//! the crate but the `limits` that the module around it imports.
+//! The property tests and the fuzz target `http1_differential` share this file. So it uses nothing
+//! of the crate but the `limits` that the module around it imports.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -103,7 +103,8 @@ async fn hypers(io: DuplexStream, noting: Noting) {
     let _ = builder.serve_connection(TokioIo::new(io), service).await;
 }
 
-/// What a server sees that is sent these bytes, in pieces of this size. The clock is paused, so who waits for more is given up at once.
+/// What a server sees that is sent these bytes, in pieces of this size. The clock is paused, so who
+/// waits for more is given up at once.
 fn seen<F>(sent: &[u8], size: usize, serve: impl FnOnce(DuplexStream, Noting) -> F) -> Vec<Seen>
 where
     F: Future<Output = ()> + Send + 'static,

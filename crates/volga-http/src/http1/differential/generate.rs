@@ -6,7 +6,8 @@ use proptest::sample::{Index, select};
 /// A piece of text, where it goes, and whether it goes over what is there.
 pub(super) type Mutation = (Index, bool, &'static str);
 
-/// A request that everybody takes for one and the same, with things about it that are allowed and odd.
+/// A request that everybody takes for one and the same, with things about it that are allowed and
+/// odd.
 pub(super) fn request() -> impl Strategy<Value = Vec<u8>> {
     let line = (
         select(vec!["GET", "POST", "PUT", "OPTIONS", "HEAD", "X-OWN"]),
@@ -40,7 +41,8 @@ pub(super) fn request() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// What turns a proper request into one that may be none: pieces that matter to a parser, put over others or between them.
+/// What turns a proper request into one that may be none: pieces that matter to a parser, put over
+/// others or between them.
 pub(super) fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
     let pieces = vec![
         "\r",

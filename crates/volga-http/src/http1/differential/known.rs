@@ -1,5 +1,5 @@
-//! Where the two servers differ on purpose: requests that hyper accepts, and a section of an RFC calls
-//! wrong. `docs/design/http1-and-hyper.md` lists them with their sections.
+//! Where the two servers differ on purpose: requests that hyper accepts, and a section of an RFC
+//! calls wrong. `docs/design/http1-and-hyper.md` lists them with their sections.
 
 use super::both;
 

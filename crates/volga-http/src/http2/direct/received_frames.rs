@@ -1,13 +1,16 @@
-//! What a client's frames say that the server must know, and what `h2` is told of it. Pure.
+//! Follows the frames of the client on their way to `h2`. Pure.
 //!
-//! **How many requests are read.** What has come in one segment, `h2` reads in one go, and the requests among it wait in memory that it never lets go of: for a
-//! client that opens a hundred streams at once, a fifth of all that its connection holds. So it is given a few heads, then the server takes the requests,
-//! then it is given more.
+//! **How many requests pass.** `h2` reads everything that has come in one go, and keeps the memory
+//! for as many requests as it ever held at once: for a client that opens a hundred streams
+//! together, a fifth of the connection's memory. So a few heads pass, the server accepts those
+//! requests, and then more heads pass.
 //!
-//! **Which streams are reset.** `h2` tells it to a waker of the stream, which it takes with every frame that goes out. To register one anew for each of them
-//! cost a twentieth of a delivery. Here resets are noted as they pass, which costs the others nothing.
+//! **Which streams are reset.** `h2` would tell it through a waker for each stream, which it
+//! consumes with every frame that it sends. To register it again each time cost a twentieth of a
+//! delivery. Here a reset is noted as it passes, which costs the other frames nothing.
 //!
-//! **What the client grants.** The [`Windows`] say how much of it `h2` is told of: the frame gets another increment, or does not pass at all.
+//! **What `h2` learns of the client's grants.** [`Windows`] decides. A WINDOW_UPDATE frame passes
+//! with another increment, or does not pass.
 
 use super::windows::{Place, Windows};
 use crate::limits::{
@@ -27,20 +30,21 @@ pub(in crate::http2) const ACK: u8 = 1;
 pub(in crate::http2) const END_STREAM: u8 = 1;
 pub(in crate::http2) const END_HEADERS: u8 = 4;
 
-/// Among settings, the window that a stream opens with (section 6.5.2), and how long one of them is.
+/// The number of the setting for the window of new streams (section 6.5.2), and the size of a
+/// setting.
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const SETTING_BYTES: usize = 6;
 
-/// What a client sends before its first frame (section 3.4).
+/// The length of what a client sends before its first frame (section 3.4).
 const PREFACE_BYTES: usize = 24;
-/// What every frame begins with (section 4.1).
+/// The length of a frame's head (section 4.1).
 pub(in crate::http2) const HEAD_BYTES: usize = 9;
-/// A frame whose payload is one number.
+/// The length of a payload that is one number.
 pub(in crate::http2) const NUMBER_BYTES: usize = 4;
-/// A stream has 31 bits, and a window too.
+/// Numbers of streams and sizes of windows have 31 bits.
 const NUMBER: u32 = u32::MAX >> 1;
 
-// A flood of requests that are taken back is seen by `h2` only if so many pass together.
+// `h2` notices a flood of abandoned requests only if this many pass together.
 const _: () = assert!(RESETS_AT_ONCE > MAX_PENDING_RESETS);
 
 /// The head of a frame.
@@ -70,7 +74,7 @@ impl Head {
     }
 }
 
-/// Follows the frames of a client, and says how far they may be read.
+/// Follows the frames of a client, and decides how far `h2` may read them.
 #[derive(Debug)]
 pub(in crate::http2) struct ReceivedFrames {
     heads_left: usize,
@@ -101,7 +105,7 @@ impl ReceivedFrames {
         }
     }
 
-    /// The requests so far have been taken, and so many more may pass.
+    /// Lets this many more heads pass, because the requests before were accepted.
     pub(in crate::http2) fn allow(&mut self, heads: usize) {
         self.heads_left = heads;
         self.has_stopped = false;
@@ -123,7 +127,8 @@ impl ReceivedFrames {
         self.frames_left == 0
     }
 
-    /// Whether there was a frame too many since the last were allowed. Whoever does not read is not stopped, whatever there is.
+    /// Whether there was a frame too many since the last were allowed. Whoever does not read is not
+    /// stopped, whatever there is.
     pub(in crate::http2) fn has_stopped(&self) -> bool {
         self.has_stopped
     }
@@ -133,7 +138,8 @@ impl ReceivedFrames {
         self.settled = self.resets.len();
     }
 
-    /// The streams that the client has reset, and for which `h2` sends nothing any more. Each is returned once.
+    /// The streams that the client has reset, and for which `h2` sends nothing any more. Each is
+    /// returned once.
     pub(in crate::http2) fn take_resets(&mut self) -> Vec<Place> {
         if self.settled == 0 {
             return Vec::new();
@@ -147,23 +153,23 @@ impl ReceivedFrames {
         self.skip == 0 && !self.is_in_head
     }
 
-    /// Finds how many of these bytes `h2` may read now: all, or up to a frame too many, or up to one
-    /// that must be whole and is not. The rest is to be passed again. Frames among those that `h2` may
-    /// read are changed, or are missing.
+    /// Finds how many of these bytes `h2` may read now: all, or up to a frame too many, or up to
+    /// one that must be whole and is not. The rest is to be passed again. Frames among those that
+    /// `h2` may read are changed, or are missing.
     ///
-    /// Only HEADERS count as too many, and frames that make the server remember something: a body is
-    /// read as fast as it comes, and a CONTINUATION goes with its head.
+    /// Only HEADERS count as too many, and frames that make the server remember something: a body
+    /// is read as fast as it comes, and a CONTINUATION goes with its head.
     pub(in crate::http2) fn pass(
         &mut self,
         bytes: &mut Vec<u8>,
         from: usize,
-        is_h2_short: bool,
+        is_waiting_in_h2: bool,
         windows: &mut Windows,
     ) -> usize {
-        // Frames that `h2` does not see leave a gap, which is closed as later bytes are kept: so the
-        // work is linear, however many such frames there are.
+        // Frames that `h2` does not see leave a gap, which is closed as later bytes are kept: so
+        // the work is linear, however many such frames there are.
         let (mut at, mut kept) = (from, from);
-        while let Some(passed) = self.next(&mut bytes[at..], is_h2_short, windows) {
+        while let Some(passed) = self.next(&mut bytes[at..], is_waiting_in_h2, windows) {
             let (Passed::Kept(length) | Passed::Dropped(length)) = passed;
             if matches!(passed, Passed::Kept(_)) {
                 if kept < at {
@@ -181,7 +187,7 @@ impl ReceivedFrames {
     fn next(
         &mut self,
         bytes: &mut [u8],
-        is_h2_short: bool,
+        is_waiting_in_h2: bool,
         windows: &mut Windows,
     ) -> Option<Passed> {
         if bytes.is_empty() {
@@ -199,7 +205,7 @@ impl ReceivedFrames {
         }
         let is_whole_needed = matches!(head.kind, RST_STREAM | SETTINGS | WINDOW_UPDATE);
         if !is_whole_needed || head.length > FRAME_BYTES || self.is_in_head {
-            // `h2` makes an error of a frame that is too large or interrupts a head.
+            // `h2` ends the connection for a frame that is too large or interrupts a head.
             if !self.may_pass(head, windows) {
                 return None;
             }
@@ -213,7 +219,7 @@ impl ReceivedFrames {
             WINDOW_UPDATE => {
                 if let Some(increment) = number(payload).filter(|&increment| increment > 0) {
                     let told = if head.stream == 0 {
-                        windows.grant_connection(increment, is_h2_short)
+                        windows.grant_connection(increment, is_waiting_in_h2)
                     } else {
                         windows.grant_stream(head.stream, increment)
                     };
@@ -241,8 +247,8 @@ impl ReceivedFrames {
                     return None;
                 }
                 self.resets.extend(windows.reset(head.stream));
-                // `h2` ends a connection with too many requests that are taken back before they are
-                // taken. It has to see them together.
+                // `h2` ends a connection in which too many requests are reset before it has handed
+                // them over. For that it must see each request together with its reset.
                 self.heads_left += 1;
             }
             _ => {}
@@ -344,7 +350,8 @@ mod tests {
         std::iter::repeat_n(0, PREFACE_BYTES).chain(frames).collect()
     }
 
-    /// Reads these bytes as the network may cut them, allowing more heads whenever it stops. Returns where that was.
+    /// Reads these bytes as the network may cut them, allowing more heads whenever it stops.
+    /// Returns where that was.
     fn stops(bytes: &[u8], cut: usize) -> Vec<usize> {
         let (mut client, mut stops) = (Client::new(), vec![]);
         for part in bytes.chunks(cut) {

@@ -1,4 +1,4 @@
-//! What `h2` writes, as far as what goes past it must know. Pure.
+//! Follows the frames that `h2` writes, as far as the direct path must know them. Pure.
 
 use h2::Reason;
 
@@ -12,7 +12,7 @@ use super::windows::{Place, Windows};
 /// Follows the frames of `h2`, however it cuts them.
 #[derive(Debug, Default)]
 pub(in crate::http2) struct SentFrames {
-    /// The head of a frame; and its number, if that is all that it has and it matters.
+    /// The head of a frame, and its number if the payload is one that matters.
     head: [u8; HEAD_BYTES + NUMBER_BYTES],
     /// How much of that there is.
     read: usize,
@@ -67,7 +67,7 @@ impl SentFrames {
             }
             return;
         }
-        // A refused stream never was a request: it cost nothing, and the client may send it again.
+        // A refused stream never became a request, so it is not an abandoned one.
         let is_refused = number == u32::from(Reason::REFUSED_STREAM);
         let open = if is_refused { windows.close(stream) } else { windows.reset(stream) };
         self.resets.extend(open);

@@ -1,8 +1,10 @@
-//! What is about to leave on a connection: what `h2` writes, and the DATA that goes past it.
+//! The write buffer of an HTTP/2 connection.
 //!
-//! To `h2`, a DATA frame is a place in two queues, three locks and five moves of 300 bytes. For a message that goes to a hundred streams of a connection that is more than
-//! half of what a delivery costs. So the frames of long-lived bodies are written here, among the frames of `h2` and within the same [`Windows`]; what `h2`
-//! must know of, like a stream's end, goes through it.
+//! Two writers share it: `h2`, which writes all control frames, and the direct path, which writes
+//! the DATA frames of long-lived bodies. The direct path exists because a DATA frame inside `h2`
+//! costs 2,100 instructions, more than everything else in a delivery together (see
+//! `docs/design/http2-direct-data.md`). What `h2` must know, such as the end of a stream, goes
+//! through `h2`.
 
 use std::cell::Cell;
 use std::io::IoSlice;
@@ -14,7 +16,7 @@ use super::windows::{FirstByte, Place, SendPath, Starts, Windows};
 use crate::exchange::h2_body::ClientWindow;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES};
 
-/// The write_buffer of a connection. Its transport and its streams share it.
+/// The write buffer of a connection, shared by its transport and its streams.
 #[derive(Clone, Debug)]
 pub(in crate::http2) struct SharedWriteBuffer {
     shared: Arc<Mutex<WriteBuffer>>,
@@ -22,34 +24,35 @@ pub(in crate::http2) struct SharedWriteBuffer {
 
 /// What has changed on a connection.
 #[derive(Debug)]
-pub(in crate::http2) struct News {
+pub(in crate::http2) struct StreamChanges {
     /// The streams that `h2` has reset.
     pub(in crate::http2) resets: Vec<Place>,
-    /// The streams whose windows were shut and are open.
+    /// The streams whose windows were closed and have opened.
     pub(in crate::http2) opened: Vec<Place>,
     pub(in crate::http2) starts: Starts,
 }
 
-/// The way of one stream past `h2`.
+/// Writes the data of one stream directly.
 #[derive(Debug)]
 pub(in crate::http2) struct DirectWriter<'a> {
     pub(in crate::http2) buffer: &'a mut WriteBuffer,
     pub(in crate::http2) stream: u32,
 }
 
-/// Bytes that were gathered, and how many of them have left.
+/// Bytes that wait to be written, and how many of them the socket has taken.
 #[derive(Debug)]
 pub(in crate::http2) struct WriteBuffer {
     bytes: Vec<u8>,
     sent: usize,
     written: SentFrames,
-    /// How many frames `h2` was given since it last passed them on.
+    /// How many frames were given to `h2` since it last wrote what it had.
     given: usize,
     pub(in crate::http2) windows: Windows,
 }
 
 thread_local! {
-    /// A buffer is needed only within a turn, mostly. So the connections of a thread share one.
+    /// An empty buffer for the next connection that writes: a connection needs one for most of the
+    /// time only within a turn.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -66,7 +69,7 @@ impl SharedWriteBuffer {
         Self { shared: Arc::new(Mutex::new(buffer)) }
     }
 
-    /// What the request bodies of the connection ask.
+    /// What tells the request bodies of the connection whether the client may send.
     pub(in crate::http2) fn client_window(&self) -> Arc<dyn ClientWindow> {
         self.lock().windows.upload.client_window()
     }
@@ -76,9 +79,9 @@ impl SharedWriteBuffer {
     }
 
     /// What has changed since this was last called.
-    pub(in crate::http2) fn take_news(&self) -> News {
+    pub(in crate::http2) fn take_changes(&self) -> StreamChanges {
         let mut buffer = self.lock();
-        News {
+        StreamChanges {
             resets: buffer.written.take_resets(),
             opened: buffer.windows.take_opened(),
             starts: buffer.windows.take_starts(),
@@ -97,22 +100,22 @@ impl DirectWriter<'_> {
         }
     }
 
-    /// Sends as much of `data` as the windows allow past `h2`, or says how else it may go.
+    /// Writes as much of `data` as the windows allow, or says how else it may be sent.
     pub(in crate::http2) fn send(&mut self, data: &[u8]) -> SendPath {
         let Self { buffer, stream } = self;
         let wanted = data.len().min(FRAME_BYTES);
         if !buffer.written.is_between_frames() {
-            // `h2` could write no more than a part of its frame, and has to go on first.
+            // `h2` is in the middle of a frame. A direct frame would corrupt it.
             return buffer.windows.claim_via_h2(*stream, wanted);
         }
-        let way = buffer.windows.claim(*stream, wanted);
-        if let SendPath::Direct(part) = way {
+        let path = buffer.windows.claim(*stream, wanted);
+        if let SendPath::Direct(part) = path {
             let head = Head { kind: DATA, flags: 0, stream: *stream, length: part };
             buffer.start();
             buffer.bytes.extend_from_slice(&head.write());
             buffer.bytes.extend_from_slice(&data[..part]);
         }
-        way
+        path
     }
 
     /// Says how much of `wanted` bytes may go through `h2`.
@@ -120,7 +123,7 @@ impl DirectWriter<'_> {
         self.buffer.windows.claim_via_h2(self.stream, wanted)
     }
 
-    /// `h2` was given so many bytes.
+    /// Notes that `h2` was given this many bytes of the stream.
     pub(in crate::http2) fn give_h2(&mut self, bytes: usize) {
         self.buffer.given += 1;
         self.buffer.windows.give_h2(self.stream, bytes);
@@ -136,22 +139,22 @@ impl WriteBuffer {
         self.rest().is_empty()
     }
 
-    /// Whether no more should be gathered before some of it has left.
+    /// Whether the socket should take some bytes before more are written here.
     pub(in crate::http2) fn is_full(&self) -> bool {
         self.rest().len() >= GATHER_BYTES
     }
 
-    /// How many frames `h2` was given that it may not have passed on.
+    /// How many frames were given to `h2` that it may not have written yet.
     pub(in crate::http2) fn given(&self) -> usize {
         self.given
     }
 
-    /// `h2` has passed on everything that it could.
+    /// Notes that `h2` has written everything that it could.
     pub(in crate::http2) fn passed_on(&mut self) {
         self.given = 0;
     }
 
-    /// Gathers what `h2` writes.
+    /// Appends what `h2` writes.
     pub(in crate::http2) fn gather(&mut self, bufs: &[IoSlice<'_>]) {
         self.start();
         for buf in bufs {
@@ -160,7 +163,8 @@ impl WriteBuffer {
         }
     }
 
-    /// Notes that `written` bytes left: first those that were gathered, then some of `bufs`, of which it returns how many.
+    /// Notes that the socket took `written` bytes: first those of this buffer, then bytes of
+    /// `bufs`. Returns how many of `bufs` it took.
     pub(in crate::http2) fn advance(&mut self, written: usize, bufs: &[IoSlice<'_>]) -> usize {
         let own = written.min(self.rest().len());
         self.sent += own;
@@ -178,7 +182,7 @@ impl WriteBuffer {
         written - own
     }
 
-    /// Lets go of what is not needed for what waits, since that may be for long.
+    /// Frees the memory that the waiting bytes do not need: they may wait for long.
     pub(in crate::http2) fn shrink(&mut self) {
         if self.bytes.capacity() > 2 * self.rest().len() {
             let rest = self.rest().to_vec();
@@ -195,7 +199,8 @@ impl WriteBuffer {
             self.bytes.reserve(GATHER_BYTES + HEAD_BYTES + FRAME_BYTES);
         }
         if self.sent > 0 {
-            // The socket took a part. Without this, one that always does would make the buffer grow for ever.
+            // The socket took a part. Without this, a socket that always takes only a part would
+            // make the buffer grow for ever.
             self.bytes.drain(..std::mem::take(&mut self.sent));
         }
     }
@@ -206,7 +211,8 @@ mod tests {
     use super::super::received_frames::{END_HEADERS, HEADERS};
     use super::*;
 
-    /// An write_buffer of a client that has granted so much, with streams 1 and 3 open.
+    /// The write buffer of a connection whose client has granted this much, with streams 1 and 3
+    /// open.
     fn granted(increment: u32) -> SharedWriteBuffer {
         let write_buffer = SharedWriteBuffer::new(true);
         let mut buffer = write_buffer.lock();
@@ -227,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn data_past_h2_is_a_frame_among_its_frames() {
+    fn direct_data_is_a_frame_among_those_of_h2() {
         let write_buffer = granted(1_000);
         assert_eq!(send(&write_buffer, 1, b"one"), SendPath::Direct(3));
         write_buffer.lock().gather(&[IoSlice::new(&[0, 0, 0, 6, 0, 0, 0, 0, 0])]);
@@ -257,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_past_h2_while_it_is_within_a_frame_and_it_is_noted_what_it_has() {
+    fn nothing_is_written_directly_while_h2_is_within_a_frame_or_has_data_of_the_stream() {
         let write_buffer = granted(1_000);
         let frame = [0, 0, 2, DATA, 0, 0, 0, 0, 3, b'h', b'2'];
         let (start, rest) = frame.split_at(10);

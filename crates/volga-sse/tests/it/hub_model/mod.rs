@@ -1,6 +1,7 @@
 //! Random steps against a hub, and an oracle that says what every client must have.
 //!
-//! A failure prints its seed; `VOLGA_SEED=7 cargo test -p volga-sse --features hub hub_model` runs that one again.
+//! A failure prints its seed; `VOLGA_SEED=7 cargo test -p volga-sse --features hub hub_model` runs
+//! that one again.
 
 mod connection;
 mod oracle;
@@ -259,7 +260,8 @@ impl Run {
         self.clients[client] = Client { knowledge, connection: None, last_event_id: None };
     }
 
-    /// Connects a client that is not: with its last event ID, anew without one, and sometimes with a wrong one.
+    /// Connects a client that is not: with its last event ID, anew without one, and sometimes with
+    /// a wrong one.
     fn connect(&mut self, client: usize) {
         let is_wrong = self.random.below(10) == 0;
         let wrong = Position::new(self.hub.position().epoch(), self.oracle.last() + 7).to_string();
@@ -299,7 +301,8 @@ impl Run {
             *knowledge = Knowledge::new(&self.oracle, filters.clone(), *policy, *history, &TOPICS);
         }
         if let Some(id) = *last_event_id {
-            // It left in the midst of its history: now it is owed all that is behind its last event ID.
+            // It left in the midst of its history: now it is owed all that is behind its last event
+            // ID.
             knowledge.start = knowledge.start.min(id.number());
         }
         let open = self.random.pick(&[Connection::deliveries, Connection::body]);

@@ -1,4 +1,5 @@
-//! What was sent, and what a client must have received of it: the promises of a hub, said once more without its data structures.
+//! What was sent, and what a client must have received of it: the promises of a hub, said once more
+//! without its data structures.
 
 use std::collections::BTreeSet;
 
@@ -188,7 +189,8 @@ impl Knowledge {
         }
     }
 
-    /// A gap is told for a reason: something that it covers was sent, has not arrived, and is allowed to be gone.
+    /// A gap is told for a reason: something that it covers was sent, has not arrived, and is
+    /// allowed to be gone.
     pub(crate) fn miss(&mut self, oracle: &Oracle, after: Option<u64>, through: u64) {
         self.gaps.push((after.unwrap_or(0), through));
         let Some(after) = after else {
