@@ -2,7 +2,7 @@
 //!
 //! It has two kinds of benchmarks: whole servers under load (the laboratory, `bench/load`), and micro benchmarks of one function each.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use crate::{
     tools::{self, Failure},
@@ -25,13 +25,55 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure>
         let all: &[&str] = if chooses { &[] } else { &["--benches"] };
         return tools::run(command(workspace, "bench", all).args(args));
     }
+    let (revision, args) = take_revision(args)?;
     for program in PROGRAMS {
-        // Each by itself, as its user would build it: built together, all would have the features that one of them asks of a library they share. With the `log`
-        // that actix asks of `tracing`, every HTTP/2 frame costs any server half as much again.
+        // Each by itself, as its user would build it: built together, all would have the features
+        // that one of them asks of a library they share. With the `log` that actix asks of
+        // `tracing`, every HTTP/2 frame costs any server half as much again.
         tools::run(&mut command(workspace, "build", &["--release", "--package", program]))?;
     }
     let mut lab = Command::new(workspace.target_dir().join("bench/release/lab"));
+    if let Some(revision) = revision {
+        lab.arg("--before").arg(build_before(workspace, &revision)?);
+    }
     tools::run(lab.args(args))
+}
+
+/// Takes `--against REVISION` out of the arguments, because the laboratory wants a program instead.
+fn take_revision(args: &[String]) -> Result<(Option<String>, Vec<String>), Failure> {
+    let mut rest = args.to_vec();
+    let Some(at) = rest.iter().position(|arg| arg == "--against") else {
+        return Ok((None, rest));
+    };
+    if at + 1 >= rest.len() {
+        return Err(Failure::new(
+            "`--against` wants a revision: cargo xtask bench --against HEAD~1",
+        ));
+    }
+    let revision = rest.remove(at + 1);
+    rest.remove(at);
+    Ok((Some(revision), rest))
+}
+
+/// Builds the laboratory's volga server as it was at this revision, and returns the program.
+fn build_before(workspace: &Workspace, revision: &str) -> Result<PathBuf, Failure> {
+    let folder = workspace.target_dir().join("bench-before");
+    let source = folder.join("source");
+    let git = |args: &[&str]| {
+        let mut git = Command::new("git");
+        git.current_dir(&workspace.root).args(args);
+        tools::run(&mut git)
+    };
+    let source_text = source.to_string_lossy();
+    if source.exists() {
+        git(&["worktree", "remove", "--force", &source_text])?;
+    }
+    git(&["worktree", "add", "--force", "--detach", &source_text, revision])?;
+    let target = folder.join("build");
+    let mut build = tools::cargo(&source, &["build", "--manifest-path", "bench/Cargo.toml"]);
+    build.args(["--release", "--package", "bench-volga", "--target-dir"]).arg(&target);
+    tools::run(&mut build)?;
+    Ok(target.join("release/bench-volga"))
 }
 
 /// Compiles all of it without optimising or running it, and runs the laboratory's own tests.
@@ -73,5 +115,17 @@ mod tests {
         for line in ["", "--quick", "--only idle --rounds 3"] {
             assert!(!is_micro(line), "{line}");
         }
+    }
+
+    #[test]
+    fn the_revision_is_taken_out_of_the_arguments() {
+        let take = |line: &str| {
+            take_revision(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        };
+        let (revision, rest) = take("--rounds 3 --against HEAD~1 --quick").expect("a revision");
+        assert_eq!(revision.as_deref(), Some("HEAD~1"));
+        assert_eq!(rest, ["--rounds", "3", "--quick"]);
+        assert!(take("--quick").expect("no revision").0.is_none());
+        assert!(take("--against").is_err());
     }
 }

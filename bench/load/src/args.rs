@@ -1,5 +1,7 @@
 //! The command line, parsed by hand: it has few options (pure).
 
+use std::path::PathBuf;
+
 use crate::{failure::Failure, rows};
 
 /// What to run.
@@ -18,11 +20,17 @@ pub(crate) struct Args {
     pub(crate) runs: Option<usize>,
     /// No figures, but where our server's CPU time goes.
     pub(crate) profile: bool,
+    /// The program of our server at an earlier revision, which runs as a server of its own.
+    pub(crate) before: Option<PathBuf>,
+    /// The worker threads of each Rust server's runtime. Without it the runtime is a
+    /// current-thread one.
+    pub(crate) workers: Option<usize>,
 }
 
 pub(crate) const HELP: &str = "\
 cargo xtask bench [--quick] [--only ROW,ROW] [--servers NAME,NAME] [--rounds N] [--runs N]
 cargo xtask bench --floods [--quick] [--servers NAME,NAME] [--rounds N] [--runs N]
+cargo xtask bench --against REVISION [--workers N] [--only ROW,ROW] [--rounds N]
 cargo xtask bench --profile [--only ROW,ROW]
 
   --quick     small sizes and one round: shows that all of it works
@@ -31,6 +39,9 @@ cargo xtask bench --profile [--only ROW,ROW]
   --servers   these servers, and no results file
   --rounds    so many rounds, 5 by default
   --runs      so many whole runs, 1 by default: the pass lines hold in each, or do not
+  --workers   a multi-thread runtime with N workers in each Rust server, and no results file;
+              from two workers on, servers are not kept on one core
+  --against   volga as it was at this revision of git, as the server `before`
   --profile   where the CPU time of volga goes, by perf, in place of figures";
 
 impl Args {
@@ -60,6 +71,8 @@ impl Args {
                 }
                 "--rounds" => parsed.rounds = Some(number(&value()?, "rounds")?),
                 "--runs" => parsed.runs = Some(number(&value()?, "runs")?),
+                "--workers" => parsed.workers = Some(number(&value()?, "workers")?),
+                "--before" => parsed.before = Some(value()?.into()),
                 "--profile" => parsed.profile = true,
                 _ => return Err(Failure::new(format!("did not expect `{arg}`\n\n{HELP}"))),
             }
@@ -69,7 +82,8 @@ impl Args {
 
     /// Whether everything is run in full, so that the results may be kept.
     pub(crate) fn is_whole(&self) -> bool {
-        !self.quick && self.only.is_empty() && self.servers.is_empty()
+        let has_all_rows_and_servers = self.only.is_empty() && self.servers.is_empty();
+        !self.quick && has_all_rows_and_servers && self.workers.is_none() && self.before.is_none()
     }
 }
 
@@ -102,7 +116,8 @@ mod tests {
     fn each_option_is_understood() {
         assert_eq!(parse("").expect("nothing"), Args::default());
         let all = parse(
-            "--quick --only idle,churn --rounds 3 --runs 2 --servers volga,limit --profile --floods",
+            "--quick --only idle,churn --rounds 3 --runs 2 --servers volga,limit --profile --floods \
+             --workers 2 --before target/bench-volga",
         );
         let expected = Args {
             quick: true,
@@ -112,6 +127,8 @@ mod tests {
             rounds: Some(3),
             runs: Some(2),
             profile: true,
+            before: Some("target/bench-volga".into()),
+            workers: Some(2),
         };
         assert_eq!(all.expect("all options"), expected);
     }
@@ -125,6 +142,8 @@ mod tests {
             ("--rounds 0", "`0`"),
             ("--runs two", "`two`"),
             ("--servers apache", "`apache`"),
+            ("--workers 0", "`0`"),
+            ("--before", "`--before`"),
         ] {
             let failure = parse(line).expect_err(line);
             assert!(failure.to_string().contains(named), "{line}: {failure}");

@@ -12,14 +12,20 @@ use rustix::{
 
 use crate::failure::Failure;
 
+/// In place of the core's number: the server runs on every core, also on that of the load.
+pub(crate) const ANY_CORE: &str = "any";
+
 /// Becomes the program. Returns only when that fails.
 pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> Failure {
-    let core = args.next().and_then(|core| core.to_str()?.parse().ok());
-    let (Some(core), Some(program)) = (core, args.next()) else {
+    let cores = args.next().and_then(|core| match core.to_str()? {
+        ANY_CORE => Some(None),
+        core => core.parse().ok().map(Some),
+    });
+    let (Some(core), Some(program)) = (cores, args.next()) else {
         return Failure::new("lab launch CORE PROGRAM ARGUMENTS");
     };
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL))
-        .and_then(|()| pin(core))
+        .and_then(|()| core.map_or_else(unpin, pin))
         .and_then(|()| raise_descriptors())
     {
         return Failure::new(format!("before the start of a server: {error}"));
@@ -32,6 +38,17 @@ pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> Failure {
 pub(crate) fn pin(core: usize) -> rustix::io::Result<()> {
     let mut set = CpuSet::new();
     set.set(core);
+    sched_setaffinity(None, &set)
+}
+
+/// Lets this thread, and what it starts, run on every core again.
+fn unpin() -> rustix::io::Result<()> {
+    let mut set = CpuSet::new();
+    let cores = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let count = cores.lines().filter(|line| line.starts_with("processor")).count();
+    for core in 0..count.min(CpuSet::MAX_CPU) {
+        set.set(core);
+    }
     sched_setaffinity(None, &set)
 }
 

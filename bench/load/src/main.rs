@@ -42,6 +42,7 @@ use peer::Places;
 use plan::Plan;
 use results::RowResult;
 use rows::Row;
+use server::Seat;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();
@@ -64,7 +65,8 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
     let mut plan = if args.quick { Plan::QUICK } else { Plan::FULL };
     plan.rounds = args.rounds.unwrap_or(plan.rounds);
 
-    let places = Places::find()?;
+    let mut places = Places::find()?;
+    places.before.clone_from(&args.before);
     let system = |error: rustix::io::Errno| Failure::new(format!("setting up: {error}"));
     let cores = launch::cores().map_err(system)?;
     launch::pin(cores.0).map_err(system)?;
@@ -73,6 +75,7 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
     if args.profile {
         return profile::run(&args, command.trim_end(), &plan, &places, cores);
     }
+    let seat = Seat { core: cores.1, workers: args.workers };
     let mut text = machine::describe(&places, command.trim_end(), cores);
     let runs = args.runs.unwrap_or(1);
     text.push_str(&match runs {
@@ -91,7 +94,7 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
     for run in 1..=runs {
         eprintln!("run {run} of {runs}");
         for (row, results) in &mut results {
-            let result = rounds::run(row, &plan, &servers, &places, cores.1);
+            let result = rounds::run(row, &plan, &servers, &places, seat);
             print!("\n{}", table::of(row, &plan, std::slice::from_ref(&result)));
             results.push(result);
         }

@@ -26,16 +26,25 @@ pub(crate) struct Peer {
 enum Kind {
     /// A member of this workspace, next to the laboratory's own program.
     Ours(&'static str),
+    /// Our server at an earlier revision, which `cargo xtask bench --against` has built.
+    Before,
     Nginx,
     Node,
 }
 
-/// All of them: ours first, then the peers, the limit last.
+/// All of them: ours first, now and before, then the peers, the limit last.
 pub(crate) const PEERS: &[Peer] = &[
     Peer {
         name: OURS,
         what: "this repository",
         kind: Kind::Ours("bench-volga"),
+        http2: true,
+        firehose: true,
+    },
+    Peer {
+        name: BEFORE,
+        what: "this repository at an earlier revision",
+        kind: Kind::Before,
         http2: true,
         firehose: true,
     },
@@ -85,6 +94,8 @@ pub(crate) const PEERS: &[Peer] = &[
 
 /// The server that the pass lines are about.
 pub(crate) const OURS: &str = "volga";
+/// The same server at the revision that `--against` names.
+pub(crate) const BEFORE: &str = "before";
 /// The server that no other can beat.
 pub(crate) const LIMIT: &str = "limit";
 
@@ -97,6 +108,8 @@ pub(crate) struct Places {
     pub(crate) bench: PathBuf,
     /// What servers write: their errors, and files made for them.
     pub(crate) scratch: PathBuf,
+    /// The program of our server at an earlier revision, if the run compares with one.
+    pub(crate) before: Option<PathBuf>,
 }
 
 impl Places {
@@ -106,16 +119,23 @@ impl Places {
         let load = Path::new(env!("CARGO_MANIFEST_DIR"));
         let scratch = programs.join("lab-scratch");
         fs::create_dir_all(&scratch)?;
-        Ok(Self { programs, bench: load.parent().unwrap_or(load).to_owned(), scratch })
+        let bench = load.parent().unwrap_or(load).to_owned();
+        Ok(Self { programs, bench, scratch, before: None })
     }
 }
 
 impl Peer {
+    /// Whether only `--against` asks for it.
+    pub(crate) fn is_before(&self) -> bool {
+        matches!(self.kind, Kind::Before)
+    }
+
     /// What this machine lacks to run it.
     pub(crate) fn missing(&self, places: &Places) -> Option<String> {
         match self.kind {
             Kind::Ours(program) => (!places.programs.join(program).exists())
                 .then(|| format!("{program} is not built: `cargo xtask bench` builds it")),
+            Kind::Before => places.before.is_none().then(|| "`--against` asks for it".to_owned()),
             Kind::Nginx => (!(answers("nginx", "-v") && Path::new(NCHAN_MODULE).exists()))
                 .then(|| "it wants Debian's packages nginx and libnginx-mod-nchan".to_owned()),
             Kind::Node => {
@@ -130,7 +150,7 @@ impl Peer {
     /// The version of what is not in our lock file.
     pub(crate) fn version(&self) -> Option<String> {
         let output = match self.kind {
-            Kind::Ours(_) => return None,
+            Kind::Ours(_) | Kind::Before => return None,
             // It writes its version to standard error.
             Kind::Nginx => Command::new("nginx").arg("-v").output().ok()?.stderr,
             Kind::Node => Command::new("node").arg("--version").output().ok()?.stdout,
@@ -143,6 +163,11 @@ impl Peer {
         let port_text = OsString::from(port.to_string());
         Ok(match self.kind {
             Kind::Ours(program) => vec![places.programs.join(program).into(), port_text],
+            Kind::Before => {
+                let program = places.before.as_ref();
+                let missing = || Failure::new("`--against` was not given");
+                vec![program.ok_or_else(missing)?.into(), port_text]
+            }
             Kind::Nginx => {
                 let template = fs::read_to_string(places.bench.join("servers/nchan/nginx.conf"))?;
                 let file = places.scratch.join("nginx.conf");

@@ -2,7 +2,7 @@
 
 use crate::{
     failure::Failure,
-    peer::{LIMIT, OURS},
+    peer::{BEFORE, LIMIT, OURS},
     rows::{Against, Better, Line, Measure, Row},
     stats::Summary,
 };
@@ -49,12 +49,22 @@ impl ServerResult {
     /// This server's figures divided by another's: the median of the ratios within each round, so
     /// that what slows a whole round down is not in it.
     pub(crate) fn ratio_to(&self, other: &Self, index: usize, measure: Measure) -> Option<f64> {
+        self.ratios_to(other, index, measure).map(|summary| summary.median)
+    }
+
+    /// The same with the least and the largest ratio.
+    pub(crate) fn ratios_to(
+        &self,
+        other: &Self,
+        index: usize,
+        measure: Measure,
+    ) -> Option<Summary> {
         let ratios: Vec<f64> = (0..self.rounds.len())
             .filter_map(|round| {
                 Some(measure.ratio(self.value(round, index)?, other.value(round, index)?))
             })
             .collect();
-        Summary::of(&ratios).map(|summary| summary.median)
+        Summary::of(&ratios)
     }
 }
 
@@ -74,7 +84,7 @@ impl RowResult {
         self.servers.iter().find(|server| server.name == name)
     }
 
-    /// The best of those that are neither ours nor the limit.
+    /// The best of those that are neither ours, now or before, nor the limit.
     pub(crate) fn best_peer(&self, index: usize, measure: Measure) -> Option<&ServerResult> {
         let median = |server: &&ServerResult| {
             server.summary(index).map_or(f64::NAN, |summary| summary.median)
@@ -82,7 +92,7 @@ impl RowResult {
         let peers = self
             .servers
             .iter()
-            .filter(|server| server.name != OURS && server.name != LIMIT)
+            .filter(|server| ![OURS, BEFORE, LIMIT].contains(&server.name))
             .filter(|server| median(server).is_finite());
         let order = |a: &&ServerResult, b: &&ServerResult| median(a).total_cmp(&median(b));
         match measure.better {
@@ -142,6 +152,7 @@ mod tests {
         let row = &ROWS[0];
         let servers = vec![
             server(OURS, &[1.2]),
+            server(BEFORE, &[1.3]),
             server("axum", &[4.0]),
             server("hyper", &[1.5]),
             server("actix", &[f64::INFINITY]),

@@ -8,7 +8,7 @@ use crate::{
     plan::Plan,
     results::{RowResult, ServerResult},
     rows::{self, FLOODS, ROWS, Row},
-    server::Server,
+    server::{Seat, Server},
 };
 
 /// The servers that were asked for and that this machine has, and those that it lacks, with what is
@@ -21,6 +21,9 @@ pub(crate) fn servers(
     let mut skipped = Vec::new();
     for peer in PEERS {
         if !args.servers.is_empty() && !args.servers.iter().any(|name| name == peer.name) {
+            continue;
+        }
+        if peer.is_before() && places.before.is_none() {
             continue;
         }
         match peer.missing(places) {
@@ -49,7 +52,7 @@ pub(crate) fn run(
     plan: &Plan,
     servers: &[&'static Peer],
     places: &Places,
-    core: usize,
+    seat: Seat,
 ) -> RowResult {
     let servers: Vec<&Peer> = servers.iter().copied().filter(|peer| row.fits(peer)).collect();
     let results =
@@ -67,7 +70,7 @@ pub(crate) fn run(
                 continue;
             }
             eprintln!("{}: round {round} of {}: {}", row.name, plan.rounds, peer.name);
-            let values = Server::start(peer, places, core)
+            let values = Server::start(peer, places, seat)
                 .and_then(|mut server| (row.run)(&mut server, plan));
             result.rounds.push(values);
         }

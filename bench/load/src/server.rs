@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     failure::Failure,
-    meter,
+    launch, meter,
     peer::{Peer, Places},
 };
 
@@ -30,6 +30,29 @@ const WHILE: Duration = Duration::from_millis(20);
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u32 = 10_000;
 
+/// The environment variable by which a Rust server learns how many workers its runtime has.
+const WORKERS: &str = "BENCH_WORKERS";
+
+/// Where a server runs, and on how many threads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat {
+    /// The core that is the server's alone.
+    pub(crate) core: usize,
+    /// The workers of its multi-thread runtime; `None` for a current-thread runtime.
+    pub(crate) workers: Option<usize>,
+}
+
+impl Seat {
+    /// The first argument of `lab launch`. One core cannot hold several workers.
+    fn core_argument(self) -> String {
+        if self.workers.is_some_and(|workers| workers > 1) {
+            launch::ANY_CORE.to_owned()
+        } else {
+            self.core.to_string()
+        }
+    }
+}
+
 /// Killed when it is dropped; and by the kernel when the laboratory dies.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -40,12 +63,14 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the server on a core of its own and waits until it answers.
-    pub(crate) fn start(peer: &Peer, places: &Places, core: usize) -> Result<Self, Failure> {
+    pub(crate) fn start(peer: &Peer, places: &Places, seat: Seat) -> Result<Self, Failure> {
         let address = free_address()?;
         let errors = places.scratch.join(format!("{}.stderr", peer.name));
+        let workers = seat.workers.map(|workers| (WORKERS, workers.to_string()));
         let child = Command::new(std::env::current_exe()?)
-            .args(["launch", &core.to_string()])
+            .args(["launch", &seat.core_argument()])
             .args(peer.command(places, address.port())?)
+            .envs(workers)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&errors)?)

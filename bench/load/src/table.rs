@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     figure::{digits, show},
-    peer::{LIMIT, OURS},
+    peer::{BEFORE, LIMIT, OURS},
     plan::Plan,
     results::{RowResult, Verdict},
     rows::{Better, Line, Measure, Row},
@@ -44,10 +44,33 @@ pub(crate) fn of(row: &Row, plan: &Plan, runs: &[RowResult]) -> String {
         lines.push(cells);
     }
     let mut text = format!("## {}\n\n{}", (row.title)(plan), aligned(&lines));
+    text.push_str(&compared_with_before(row, result));
     for line in row.lines {
         let measure = row.measures[line.measure];
         let verdicts: Vec<_> = runs.iter().map(|run| run.verdict(row, line)).collect();
         let _ = writeln!(text, "{}", stand(measure, line, &verdicts));
+    }
+    text
+}
+
+/// How our server stands to itself at an earlier revision, a line for each measure.
+fn compared_with_before(row: &Row, result: &RowResult) -> String {
+    let mut text = String::new();
+    if let (Some(ours), Some(before)) = (result.server(OURS), result.server(BEFORE)) {
+        for (index, &measure) in row.measures.iter().enumerate() {
+            if let Some(ratios) = ours.ratios_to(before, index, measure) {
+                let [median, least, most] = [ratios.median, ratios.least, ratios.most].map(digits);
+                let better = match measure.better {
+                    Better::Less => "less",
+                    Better::More => "more",
+                };
+                let _ = writeln!(
+                    text,
+                    "{OURS} ÷ {BEFORE}: {}: {median} ({least} to {most}); {better} is better",
+                    measure.name
+                );
+            }
+        }
     }
     text
 }

@@ -19,7 +19,7 @@
 //! | [`MAX_STREAMS`] | 250 | HTTP/2: the stream is refused |
 //! | [`PING_INTERVAL`], [`PING_TIMEOUT`] | 30 s, 20 s | HTTP/2: a silent peer is closed |
 //! | [`MAX_PENDING_RESETS`], [`MAX_ERROR_RESETS`] | 20, 1,024 | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
-//! | [`MAX_UNANSWERED_RESETS`] | 250, and [more](UNANSWERED_RESETS_PER_SECOND) with time and responses | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
+//! | [`MAX_UNANSWERED_RESETS`], [`RESET_WITHOUT_HANDLER`] | 250, a tenth of them without a handler, and [more](UNANSWERED_RESETS_PER_SECOND) with time and responses | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
 //! | [`STREAM_WINDOW`], [`CONNECTION_WINDOW`] | 1 MiB, 1 MiB | HTTP/2: the client waits until the request's body is read |
 //! | [`FRAME_BYTES`] | 16 KiB | HTTP/2: a larger frame closes the connection; a larger piece of a body is several frames |
 //! | [`SEND_BUFFER`] | 64 KiB | HTTP/2: a response's body is not asked for more until the client takes it |
@@ -133,9 +133,17 @@ pub const MAX_STREAMS: u32 = 250;
 /// A request counts when its stream is reset by the client, or by the server because of the
 /// client's errors, whatever the order of the frames. One more closes the connection
 /// (`ENHANCE_YOUR_CALM`), for each costs the client two small frames and the server a request (a
-/// "rapid reset", CVE-2023-44487). [`RESPONSES_PER_RESET`] and [`UNANSWERED_RESETS_PER_SECOND`]
+/// "rapid reset", CVE-2023-44487). A request whose handler has not been called counts
+/// [`RESET_WITHOUT_HANDLER`] times. [`RESPONSES_PER_RESET`] and [`UNANSWERED_RESETS_PER_SECOND`]
 /// allow for more.
 pub const MAX_UNANSWERED_RESETS: usize = MAX_STREAMS as usize;
+
+/// How many requests a reset stands for if it comes before the handler of its request is called:
+/// 10.
+///
+/// A client that waits for a response and gives up has waited for longer than that. A client that
+/// sends a request and its reset together wants only the server's work.
+pub const RESET_WITHOUT_HANDLER: usize = 10;
 
 /// How many responses allow for one more request that is abandoned: 4.
 pub const RESPONSES_PER_RESET: u32 = 4;
@@ -213,6 +221,11 @@ pub(crate) const REQUESTS_PER_TURN: usize = 64;
 /// How many frames one turn of an HTTP/2 connection reads. The smallest have nine bytes, so without
 /// this bound a client that floods the server would make the others on the thread wait for long.
 pub(crate) const TURN_FRAMES: usize = 64;
+
+/// The same when the client has used up a quarter of its budget of abandoned requests. A turn of
+/// such frames costs more, and the other tasks of the thread wait for dozens of turns before the
+/// runtime looks at their sockets.
+pub(crate) const SUSPECT_TURN_FRAMES: usize = 16;
 
 /// How many bytes one turn of an HTTP/2 connection reads, about.
 pub(crate) const TURN_READ_BYTES: usize = 128 * 1024;

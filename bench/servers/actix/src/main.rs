@@ -31,7 +31,7 @@ async fn main() -> std::io::Result<()> {
             .service(json)
             .service(user)
     })
-    .workers(1)
+    .workers(bench_common::workers().unwrap_or(1))
     .bind_auto_h2c(bench_common::address())?
     .run()
     .await

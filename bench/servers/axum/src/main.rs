@@ -25,8 +25,11 @@ struct Firehose {
     n: u64,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+fn main() -> std::io::Result<()> {
+    bench_common::run(serve_all())
+}
+
+async fn serve_all() -> std::io::Result<()> {
     let router = Router::new()
         .route("/events", get(events))
         .route("/publish", post(publish))

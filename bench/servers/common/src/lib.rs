@@ -1,9 +1,13 @@
 //! What every server of the laboratory answers, so that they differ in nothing but how they serve
 //! it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    env, io,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use serde::Serialize;
+use tokio::runtime;
 
 /// What `GET /plaintext` answers.
 pub const HELLO: &str = "Hello, World!";
@@ -47,6 +51,37 @@ impl Tick {
 ///
 /// Without one: nobody but the laboratory starts these servers.
 pub fn address() -> SocketAddr {
-    let port = std::env::args().next_back().and_then(|last| last.parse().ok());
+    let port = env::args().next_back().and_then(|last| last.parse().ok());
     SocketAddr::from((Ipv4Addr::LOCALHOST, port.expect("the last argument is a port")))
+}
+
+/// Runs a server until it ends: on one thread, or on as many workers as the laboratory asks for.
+///
+/// # Errors
+///
+/// Returns the server's error, or the reason why the runtime does not start.
+///
+/// # Panics
+///
+/// Panics if [`workers`] does.
+pub fn run(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    let mut builder = match workers() {
+        None => runtime::Builder::new_current_thread(),
+        Some(workers) => {
+            let mut builder = runtime::Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
+    };
+    builder.enable_all().build()?.block_on(server)
+}
+
+/// How many workers the laboratory asks for; without a number the server runs on one thread.
+///
+/// # Panics
+///
+/// Panics if `BENCH_WORKERS` is not a number.
+pub fn workers() -> Option<usize> {
+    let workers = env::var("BENCH_WORKERS").ok()?;
+    Some(workers.parse().expect("BENCH_WORKERS is a number"))
 }

@@ -25,8 +25,11 @@ use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 type Body = UnsyncBoxBody<Bytes, BroadcastStreamRecvError>;
 type Topic = broadcast::Sender<Bytes>;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+fn main() -> std::io::Result<()> {
+    bench_common::run(serve_all())
+}
+
+async fn serve_all() -> std::io::Result<()> {
     let listener = TcpListener::bind(bench_common::address()).await?;
     let topic = Topic::new(CHANNEL);
     loop {

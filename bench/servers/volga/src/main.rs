@@ -17,8 +17,11 @@ struct Firehose {
     n: u64,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+fn main() -> std::io::Result<()> {
+    bench_common::run(serve_all())
+}
+
+async fn serve_all() -> std::io::Result<()> {
     let hub = Hub::new();
     let mut app = App::new().bind(bench_common::address());
 

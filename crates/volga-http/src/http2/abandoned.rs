@@ -20,7 +20,9 @@ use super::direct::received_frames::{
 };
 use super::tests::connect_to;
 use super::*;
-use crate::limits::{MAX_UNANSWERED_RESETS, RESPONSES_PER_RESET, UNANSWERED_RESETS_PER_SECOND};
+use crate::limits::{
+    MAX_UNANSWERED_RESETS, RESET_WITHOUT_HANDLER, RESPONSES_PER_RESET, UNANSWERED_RESETS_PER_SECOND,
+};
 
 /// How many handlers were called, and how many of them are there.
 #[derive(Debug, Default)]
@@ -328,6 +330,33 @@ async fn a_client_that_gives_up_all_its_requests_at_once_goes_on_with_others() {
         // As after a time-out of all of them.
         let time = MAX_UNANSWERED_RESETS as f64 / f64::from(UNANSWERED_RESETS_PER_SECOND);
         sleep(Duration::from_secs_f64(time)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_are_reset_before_their_handlers_are_called_count_several_times() {
+    let each = MAX_UNANSWERED_RESETS / RESET_WITHOUT_HANDLER;
+    for block in [each, each + 1, 2 * each, 4 * each] {
+        for pauses in [true, false] {
+            let (mut client, calls, serving) = connected(false).await;
+            let mut ids = streams();
+            for _ in 0..2 {
+                let block: Vec<u32> = ids.by_ref().take(block).collect();
+                let requests = block.iter().map(|&id| request(id));
+                let resets = block.iter().map(|&id| reset(id));
+                if pauses {
+                    send(&mut client, requests).await;
+                    send(&mut client, resets).await;
+                } else {
+                    send(&mut client, requests.chain(resets)).await;
+                }
+            }
+            // A connection that is closed waits this long for the client to read why.
+            sleep(2 * LINGER_TIME).await;
+            assert_eq!(serving.is_finished(), !pauses, "{block} at once, pauses: {pauses}");
+            let called = calls.all.load(Ordering::Relaxed);
+            assert_eq!(called == 2 * block, pauses, "{called} of twice {block}");
+        }
     }
 }
 

@@ -109,10 +109,12 @@ impl<I> H2Transport<I> {
     }
 
     /// Begins a turn: `h2` may read as much as one turn reads.
-    pub(super) fn start_turn(&self) {
+    ///
+    /// The turn reads this many frames at most.
+    pub(super) fn start_turn(&self, frames: usize) {
         let mut shared = self.lock();
         shared.left = TURN_READ_BYTES;
-        shared.frames.start_turn();
+        shared.frames.start_turn(frames);
     }
 
     /// Lets `h2` read this many more heads of requests.

@@ -65,7 +65,8 @@ use crate::io::stall::Stall;
 use crate::limits::{
     CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
     LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
-    MAX_REQUEST_TASKS, MAX_STREAMS, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, TURN_REQUESTS,
+    MAX_REQUEST_TASKS, MAX_STREAMS, RESET_WITHOUT_HANDLER, ROUNDS_PER_TURN, SEND_BUFFER,
+    STREAM_WINDOW, SUSPECT_TURN_FRAMES, TURN_FRAMES, TURN_REQUESTS,
 };
 
 /// Serves a connection to its end.
@@ -99,6 +100,7 @@ pub(crate) async fn serve<I, S>(
         accepted: VecDeque::new(),
         begun: 0,
         deferred: 0,
+        resets_without_handler: 0,
         tasks: JoinSet::new(),
         alive,
         streams,
@@ -175,6 +177,8 @@ struct Connection<I, S: HttpService> {
     accepted: VecDeque<Accepted>,
     /// For how many turns they have waited for what the client has sent after them.
     deferred: usize,
+    /// How many of them were reset before their handlers were called, since the last payment.
+    resets_without_handler: usize,
     /// How many requests this turn has begun.
     begun: usize,
     /// A task for each request. Dropped with the connection, they end with it.
@@ -215,7 +219,8 @@ where
         if !self.backpressure.is_full() {
             self.serve_streams(cx);
         }
-        self.transport.start_turn();
+        let is_suspect = self.budget.is_low(self.responses);
+        self.transport.start_turn(if is_suspect { SUSPECT_TURN_FRAMES } else { TURN_FRAMES });
         self.begun = 0;
         loop {
             self.transport.allow_heads(HEADS_AT_ONCE);
@@ -285,6 +290,7 @@ where
             let id = |accepted: &Accepted| accepted.respond.stream_id().as_u32();
             if let Ok(at) = self.accepted.binary_search_by_key(&place.id, id) {
                 self.accepted.remove(at);
+                self.resets_without_handler += 1;
             }
         }
         self.streams.end(resets);
@@ -293,6 +299,8 @@ where
     /// Pays for requests that were abandoned.
     fn pay(&mut self, starts: Starts) -> Result<(), Exhausted> {
         let Starts { responses, resets } = starts;
+        let without_handler = std::mem::take(&mut self.resets_without_handler);
+        let resets = resets + without_handler * (RESET_WITHOUT_HANDLER - 1);
         if resets == 0 {
             self.responses += responses;
             return Ok(());

@@ -49,6 +49,12 @@ impl ResetBudget {
         Ok(())
     }
 
+    /// Whether the client has used up a quarter of the budget or more, when `responses` have begun
+    /// since the last payment.
+    pub(super) fn is_low(&self, responses: usize) -> bool {
+        self.left.saturating_add(responses as u64) <= FULL - FULL / 4
+    }
+
     fn refill(&mut self, now: Instant) {
         let rate = UNANSWERED_RESETS_PER_SECOND * RESPONSES_PER_RESET;
         let step = Duration::from_secs(1) / rate;
@@ -84,6 +90,16 @@ mod tests {
         assert_eq!(budget.pay(1_000_000, MAX_UNANSWERED_RESETS, now), Ok(()));
         assert_eq!(budget.pay(RESPONSES_PER_RESET as usize - 1, 1, now), Err(Exhausted));
         assert_eq!(budget.pay(1, 1, now), Ok(()));
+    }
+
+    #[test]
+    fn the_budget_is_low_from_a_quarter_of_the_resets_until_responses_have_paid() {
+        let now = Instant::now();
+        let mut budget = ResetBudget::new(now);
+        assert_eq!(budget.pay(0, MAX_UNANSWERED_RESETS / 4, now), Ok(()));
+        assert!(!budget.is_low(0));
+        assert_eq!(budget.pay(0, 1, now), Ok(()));
+        assert!(budget.is_low(0) && !budget.is_low(RESPONSES_PER_RESET as usize));
     }
 
     proptest! {

@@ -112,8 +112,8 @@ impl ReceivedFrames {
     }
 
     /// Begins a turn of the connection, which reads a bounded number of frames.
-    pub(in crate::http2) fn start_turn(&mut self) {
-        self.frames_left = TURN_FRAMES;
+    pub(in crate::http2) fn start_turn(&mut self, frames: usize) {
+        self.frames_left = frames;
     }
 
     /// This turn has read enough. Nothing more passes until the next one begins.
@@ -467,7 +467,7 @@ mod tests {
             client.send(&frame(kind, length).repeat(2 * TURN_FRAMES));
             assert_eq!((before, client.frames.frames_left), (TURN_FRAMES, 0));
             assert!(client.frames.has_stopped() && client.frames.is_turn_over());
-            client.frames.start_turn();
+            client.frames.start_turn(TURN_FRAMES);
             client.frames.allow(HEADS_AT_ONCE);
             client.send(&[]);
             assert_eq!(client.passed, client.bytes.len(), "all of the second half");
