@@ -1,8 +1,8 @@
 //! The steps of `cargo xtask ci`, as data, and what runs them.
 
 mod long;
-mod newest;
 mod summary;
+mod versions;
 
 use std::time::{Duration, Instant};
 
@@ -243,7 +243,15 @@ pub(crate) const STEPS: &[Step] = &[
         depth: Depth::Long,
         advice: "`cargo update --package NAME` brings one of them; if it has a fault, the manifest excludes that version and says why",
         missing: |_| None,
-        run: newest::run,
+        run: versions::newest,
+    },
+    Step {
+        name: "oldest",
+        what: "the tests of HTTP pass with the oldest version of `h2` that Cargo.toml allows",
+        depth: Depth::Long,
+        advice: "if that version lacks what we need now, raise the bound in Cargo.toml to the oldest version that passes",
+        missing: |_| None,
+        run: versions::oldest,
     },
     Step {
         name: "fuzz-long",
