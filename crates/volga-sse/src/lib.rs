@@ -29,104 +29,59 @@
 //! | `answers` | no | [`Answers`]: producers that outlive their connection, and clients that attach to them by a token. Needs a tokio runtime |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod client;
+mod codec;
 #[cfg(feature = "hub")]
 pub mod hub;
-pub mod reconnect;
-
-mod decode;
-mod encode;
-mod error;
-mod event;
-mod field;
 #[cfg(feature = "json")]
-mod json;
-mod message;
-mod position;
-#[cfg(feature = "json")]
-mod spare;
-mod wire;
-
+mod pool;
 #[cfg(feature = "answers")]
-mod answers;
-#[cfg(feature = "body")]
-mod body;
-#[cfg(feature = "body")]
-mod close;
-#[cfg(feature = "body")]
-mod frame;
-#[cfg(feature = "body")]
-mod heartbeat;
-#[cfg(feature = "body")]
-mod item;
-#[cfg(feature = "body")]
-mod last_event_id;
-#[cfg(feature = "body")]
-mod limit;
-#[cfg(feature = "body")]
-mod refusal;
-#[cfg(feature = "body")]
-mod response;
-#[cfg(feature = "body")]
-mod schedule;
-#[cfg(feature = "body")]
-mod settings;
-#[cfg(feature = "body")]
-mod source;
-#[cfg(feature = "body")]
-mod spread;
+mod replies;
+#[cfg(any(feature = "body", feature = "macros"))]
+mod stream;
 
-#[cfg(feature = "macros")]
-mod generate;
-
-pub use decode::{DEFAULT_MAX_EVENT, DEFAULT_MAX_ID, DEFAULT_MAX_LINE, DecodeError, Decoder};
-pub use encode::EncodedMessage;
+pub use client::reconnect;
 #[cfg(feature = "json")]
-pub use error::JsonError;
-pub use error::{EncodeError, Field};
-pub use event::{Event, EventRef};
-pub use field::{EventId, EventName};
-pub use message::Message;
-pub use position::{Position, PositionError};
+pub use codec::error::JsonError;
+pub use codec::{
+    decode::{DEFAULT_MAX_EVENT, DEFAULT_MAX_ID, DEFAULT_MAX_LINE, DecodeError, Decoder},
+    encode::EncodedMessage,
+    error::{EncodeError, Field},
+    event::{Event, EventRef},
+    field::{EventId, EventName},
+    message::Message,
+    position::{Position, PositionError},
+};
 
+#[cfg(feature = "body")]
+pub use client::last_event_id::{
+    DEFAULT_LAST_EVENT_ID_PARAMETER, DEFAULT_MAX_LAST_EVENT_ID, LastEventId, LastEventIdError,
+    LastEventIdSource,
+};
+#[cfg(feature = "body")]
+pub use codec::decode::{EventStream, ReadError, ReaderBody};
 #[cfg(feature = "answers")]
-pub use answers::{
+pub use replies::{
     Abandoned, AnswerEnd, AnswerError, AnswerMessages, Answers, AnswersBuilder, AnswersFacts,
     Attached, Attachment, Claim, ClaimError, DEFAULT_FIRST_CLIENT, DEFAULT_GRACE, DEFAULT_KEEP,
     DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_ANSWERS, DEFAULT_MAX_TOTAL_ANSWER_BYTES, NewAnswer,
     StartError, Token, TokenError,
 };
-#[cfg(feature = "body")]
-pub use body::{BoxError, SseBody};
-#[cfg(feature = "body")]
-pub use close::{CloseGroup, CloseHandle, EndReason, StreamEnd, StreamKind};
-#[cfg(feature = "body")]
-pub use decode::{EventStream, ReadError, ReaderBody};
-#[cfg(feature = "body")]
-pub use frame::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
-#[cfg(feature = "body")]
-pub use heartbeat::{DEFAULT_HEARTBEAT, Heartbeat};
-#[cfg(feature = "body")]
-pub use item::SseItem;
-#[cfg(feature = "body")]
-pub use last_event_id::{
-    DEFAULT_LAST_EVENT_ID_PARAMETER, DEFAULT_MAX_LAST_EVENT_ID, LastEventId, LastEventIdError,
-    LastEventIdSource,
-};
-#[cfg(feature = "body")]
-pub use limit::{DEFAULT_MAX_OPEN_STREAMS, LimitCounts, Permit, StreamLimit};
-#[cfg(feature = "body")]
-pub use refusal::{
-    DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD, ReachedLimit, Refusal, Refused,
-};
-#[cfg(feature = "body")]
-pub use response::{DEFAULT_RETRY, IntoSse, Sse};
-#[cfg(feature = "body")]
-pub use source::SseSource;
-#[cfg(feature = "body")]
-pub use spread::DEFAULT_FAREWELL_SPREAD;
-
 #[cfg(feature = "macros")]
-pub use generate::{Generate, Yielder, generate};
+pub use stream::generate::{Generate, Yielder, generate};
+#[cfg(feature = "body")]
+pub use stream::{
+    body::{BoxError, SseBody},
+    close::{CloseGroup, CloseHandle, EndReason, StreamEnd, StreamKind},
+    frame::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES},
+    heartbeat::{DEFAULT_HEARTBEAT, Heartbeat},
+    item::SseItem,
+    limit::{DEFAULT_MAX_OPEN_STREAMS, LimitCounts, Permit, StreamLimit},
+    refusal::{DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD, ReachedLimit, Refusal, Refused},
+    response::{DEFAULT_RETRY, IntoSse, Sse},
+    source::SseSource,
+    spread::DEFAULT_FAREWELL_SPREAD,
+};
 
 /// What the macros of this crate expand to. Not a public interface.
 #[cfg(feature = "macros")]

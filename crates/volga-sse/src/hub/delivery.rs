@@ -1,10 +1,12 @@
 //! What a subscription delivers: messages, and gaps where there were some.
 
-use crate::{
-    EncodeError, EncodedMessage, Message, Position, SseItem,
-    body::BoxError,
-    item::sealed::{IntoPiece, Piece},
-};
+use crate::codec::encode::EncodedMessage;
+use crate::codec::error::EncodeError;
+use crate::codec::message::Message;
+use crate::codec::position::Position;
+use crate::stream::body::BoxError;
+use crate::stream::item::SseItem;
+use crate::stream::item::sealed::{IntoPiece, Piece};
 
 /// The event name under which a client is told of a [`Gap`].
 pub const GAP_EVENT: &str = "gap";
@@ -21,7 +23,7 @@ pub enum Delivery {
 impl Delivery {
     /// What is sent to a client: the message as it was published, or the event that tells of the gap.
     ///
-    /// For a stream that sends other messages as well; a stream of deliveries alone is taken by [`Sse`](crate::Sse) as it is.
+    /// For a stream that sends other messages as well; a stream of deliveries alone is taken by [`Sse`](crate::stream::response::Sse) as it is.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{TopicCreation, name::TopicError};
-use crate::EncodeError;
+use crate::codec::error::EncodeError;
 
 /// Why a message was not published. No subscriber received it, and nothing was changed.
 #[derive(Clone, Debug)]

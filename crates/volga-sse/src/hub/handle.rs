@@ -8,7 +8,8 @@ use super::{
     name::check_name,
     shared::{Settings, Shared},
 };
-use crate::{Message, Position};
+use crate::codec::message::Message;
+use crate::codec::position::Position;
 
 /// Topics, those who publish to them, and those who subscribe. See the [module](super) for what it
 /// promises.

@@ -10,7 +10,7 @@ use super::{
     relay::DEFAULT_MAX_REORDERED,
     shared::{KeyedTopics, Relay, Settings},
 };
-use crate::Position;
+use crate::codec::position::Position;
 
 /// The messages that a topic's log holds.
 pub const DEFAULT_MAX_MESSAGES: usize = 1_024;

@@ -11,7 +11,7 @@ use std::{
 use loom::{sync::Notify, thread};
 
 use super::{Delivery, Hub, Subscription, Topics, run::Ready};
-use crate::Message;
+use crate::codec::message::Message;
 
 /// Each schedule with at most so many switches away from a thread that could go on. Bugs of this
 /// kind need one or two; three take a quarter of a minute.

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::heartbeat::due;
+use crate::stream::heartbeat::due;
 
 /// The shortest time between the end of one delivery and the next.
 ///

@@ -11,7 +11,8 @@ use super::{
     shared::Shared,
     topic::{KeyChange, Topic},
 };
-use crate::{Message, Position, message::Unnumbered};
+use crate::codec::message::{Message, Unnumbered};
+use crate::codec::position::Position;
 
 /// The messages that a hub holds back because one before them has not come yet.
 pub const DEFAULT_MAX_REORDERED: usize = 1_024;

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{Delivery, topic::Topic};
-use crate::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
+use crate::stream::frame::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
 
 /// What a subscription has ready for a frame.
 pub(crate) enum Ready {

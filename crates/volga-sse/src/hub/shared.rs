@@ -19,7 +19,9 @@ use super::{
     sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock, lock, read, write},
     topic::{KeyChange, Topic},
 };
-use crate::{Message, Position, message::Unnumbered, spread::random_seed};
+use crate::codec::message::{Message, Unnumbered};
+use crate::codec::position::Position;
+use crate::stream::spread::random_seed;
 
 /// The bits of an epoch: enough that no two hubs share one, and few enough for an event ID to stay
 /// short.

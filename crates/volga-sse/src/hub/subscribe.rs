@@ -12,7 +12,8 @@ use super::{
     topic::{Side, Topic},
     wake::Reader,
 };
-use crate::{LastEventId, Position};
+use crate::client::last_event_id::LastEventId;
+use crate::codec::position::Position;
 
 /// A subscription in the making, from [`Hub::subscribe`](super::Hub::subscribe). It begins with
 /// [`open`](Self::open).

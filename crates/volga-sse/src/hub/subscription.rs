@@ -19,13 +19,13 @@ use super::{
     topic::{Member, Scan},
     wake::Reader,
 };
-use crate::{
-    EncodedMessage, Position, SseSource,
-    body::BoxError,
-    frame::Frame,
-    item::sealed::IntoPiece,
-    source::sealed::{FillFrame, Filled},
-};
+use crate::codec::encode::EncodedMessage;
+use crate::codec::position::Position;
+use crate::stream::body::BoxError;
+use crate::stream::frame::Frame;
+use crate::stream::item::sealed::IntoPiece;
+use crate::stream::source::SseSource;
+use crate::stream::source::sealed::{FillFrame, Filled};
 
 /// So many topics are looked at one by one for a message.
 const FEW: usize = 4;
@@ -33,7 +33,7 @@ const FEW: usize = 4;
 /// A subscription to topics of a hub, whose [deliveries](Delivery) come one by one by
 /// [`next`](Self::next).
 ///
-/// [`Sse`](crate::Sse) takes it as it is. Clients of one topic that are missing the same messages
+/// [`Sse`](crate::stream::response::Sse) takes it as it is. Clients of one topic that are missing the same messages
 /// are then sent the same bytes, joined once. It is not a `Stream`, since a stream would have to
 /// give the messages one by one; [`deliveries`](Self::deliveries) makes it one.
 ///
@@ -150,7 +150,7 @@ impl Subscription {
 
     /// Makes it a `Stream` of its deliveries, for adapters such as `map` and `filter`.
     ///
-    /// [`Sse`](crate::Sse) takes such a stream as well, and each client then pays for itself: every
+    /// [`Sse`](crate::stream::response::Sse) takes such a stream as well, and each client then pays for itself: every
     /// message is taken out of the log, and copied into a frame, once for each client. If all
     /// clients get the same, change a message before you publish it.
     ///

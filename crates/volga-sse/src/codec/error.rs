@@ -1,0 +1,104 @@
+//! What can be wrong with a message, and which field it is.
+
+use std::fmt;
+
+/// A field of a message that input can make invalid.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Field {
+    /// The event name, `event:`.
+    Event,
+    /// The event ID, `id:`.
+    Id,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Event => "event name",
+            Self::Id => "event ID",
+        })
+    }
+}
+
+/// Why a message was refused: sent as it stands, a client would have received something else.
+///
+/// The value that caused it is not repeated here, because it may be a secret or a megabyte long.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// A carriage return or line feed in a field that is one line. It would end the field and start a forged one. Strip or replace line breaks
+    /// before setting the field, or put the text into the data, which may hold them.
+    LineBreak {
+        /// The field that held it.
+        field: Field,
+        /// The byte at which it stood.
+        at: usize,
+    },
+    /// A NUL in the event ID, at this byte. Clients ignore such an ID.
+    Nul {
+        /// The byte at which it stood.
+        at: usize,
+    },
+    /// An empty event name. Clients take it for `message`; leave the name out to mean that.
+    EmptyEventName,
+    /// A reconnection time that does not fit into 64 bits of milliseconds.
+    RetryTooLong,
+    /// The value given to [`Message::json`](crate::codec::message::Message::json) could not be serialised.
+    #[cfg(feature = "json")]
+    Json(JsonError),
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LineBreak { field, at } => {
+                write!(
+                    f,
+                    "the {field} holds a line break at byte {at}; remove it or send the text as data"
+                )
+            }
+            Self::Nul { at } => write!(f, "the event ID holds a NUL at byte {at}; remove it"),
+            Self::EmptyEventName => f.write_str(
+                "the event name is empty; leave it out to send an event named `message`",
+            ),
+            Self::RetryTooLong => f.write_str(
+                "the reconnection time exceeds 64 bits of milliseconds; give a shorter one",
+            ),
+            #[cfg(feature = "json")]
+            Self::Json(_) => f.write_str("the data could not be serialised as JSON"),
+        }
+    }
+}
+
+impl std::error::Error for EncodeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            #[cfg(feature = "json")]
+            Self::Json(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What the serialiser said of a value that is no JSON.
+#[cfg(feature = "json")]
+#[derive(Clone, Debug)]
+pub struct JsonError(std::sync::Arc<serde_json::Error>);
+
+#[cfg(feature = "json")]
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> Self {
+        Self(std::sync::Arc::new(error))
+    }
+}
+
+#[cfg(feature = "json")]
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(feature = "json")]
+impl std::error::Error for JsonError {}

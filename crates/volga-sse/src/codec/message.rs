@@ -1,0 +1,533 @@
+//! `Message`: what the application says.
+
+use std::{fmt, time::Duration};
+
+use crate::codec::encode::{EncodedMessage, prefix, push_lines, remove_lines, room, write_lines};
+use crate::codec::error::EncodeError;
+use crate::codec::field::{check_event_id, check_event_name};
+#[cfg(feature = "json")]
+use crate::codec::json::Output;
+use crate::codec::position::{Position, PositionText};
+use crate::codec::wire::Wire;
+#[cfg(feature = "json")]
+use crate::pool;
+
+/// A message for a client: data, event name, event ID, reconnection time and comments, each optional.
+///
+/// The client receives just the values that were set, whatever characters they hold, or the message is refused. What a
+/// client cannot receive is:
+///
+/// - a line break in an event name or event ID,
+/// - a NUL in an event ID,
+/// - an empty event name.
+///
+/// The builder remembers the first such value. The error comes where a `Result` already is: from [`encode`](Self::encode), or as the end of the
+/// stream that the message was sent on. In data, CR, LF and CRLF each arrive as one LF, as the format has it.
+///
+/// ```
+/// use volga_sse::Message;
+///
+/// let message = Message::new().event("greeting").id("7").data("Hello,\n world!");
+/// assert_eq!(
+///     message.encode()?.as_bytes(),
+///     b"event: greeting\nid: 7\ndata: Hello,\ndata:  world!\n\n",
+/// );
+/// # Ok::<(), volga_sse::EncodeError>(())
+/// ```
+///
+/// A message with data is an event to the client, even when the data is empty. One without data is none, but its event ID
+/// becomes the client's last event ID and its reconnection time is taken.
+#[derive(Clone)]
+#[must_use = "a message does nothing until it is sent or encoded"]
+pub struct Message {
+    // The fields in their final form, in the order in which they were set, without the blank line at the end.
+    wire: Wire,
+    present: Present,
+    // Boxed, so that the happy path moves eight bytes.
+    error: Option<Box<EncodeError>>,
+}
+
+/// Which fields are on the wire already, a bit for each.
+#[derive(Clone, Copy, Default)]
+struct Present(u8);
+
+impl Present {
+    const DATA: u8 = 1;
+    const EVENT: u8 = 2;
+    const ID: u8 = 4;
+    const RETRY: u8 = 8;
+
+    #[inline]
+    fn has(self, field: u8) -> bool {
+        self.0 & field != 0
+    }
+
+    /// Whether a blank line ends the message. A client acts on comments and `retry:` at the end of their line, and some clients take
+    /// a blank line that follows no data for an empty event; so those two do without.
+    #[inline]
+    fn blank_line(self) -> bool {
+        self.has(Self::DATA | Self::EVENT | Self::ID)
+    }
+}
+
+impl Message {
+    /// A message without any field.
+    pub const fn new() -> Self {
+        Self { wire: Wire::Empty, present: Present(0), error: None }
+    }
+
+    /// A message without any field, to be built in the memory of `buffer`, whose content is dropped.
+    ///
+    /// With [`into_buffer`](Self::into_buffer), any number of messages share one buffer, and none of them allocates once it
+    /// is large enough:
+    ///
+    /// ```
+    /// use volga_sse::Message;
+    ///
+    /// let mut buffer = Vec::new();
+    /// for price in ["7.20", "7.25"] {
+    ///     buffer = Message::reusing(buffer).event("price").data(price).into_buffer()?;
+    ///     assert_eq!(buffer, format!("event: price\ndata: {price}\n\n").as_bytes());
+    /// }
+    /// # Ok::<(), volga_sse::EncodeError>(())
+    /// ```
+    #[inline(always)]
+    pub fn reusing(mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self { wire: Wire::Heap(buffer), ..Self::new() }
+    }
+
+    /// Sets the data, in place of any set before. Each CR, LF or CRLF in it arrives as one LF; everything else arrives as it is.
+    #[inline(always)]
+    pub fn data(mut self, text: impl AsRef<str>) -> Self {
+        let text = text.as_ref();
+        // Data alone, the simplest message, goes to its block right here: then the message lives in registers from `new` to `encode`.
+        // A reference to it, or to the bytes inside, would send it to memory.
+        let mut heap = match &mut self.wire {
+            Wire::Empty => Vec::with_capacity(room(prefix::DATA, text)),
+            Wire::Heap(heap) if !self.present.has(Present::DATA) => std::mem::take(heap),
+            _ => return self.set_data(text),
+        };
+        push_lines(&mut heap, prefix::DATA, text);
+        self.wire = Wire::Heap(heap);
+        self.present.0 |= Present::DATA;
+        self
+    }
+
+    /// Adds lines to the data: the client sees a line break between what was there and `text`. Without data so far, the same as
+    /// [`data`](Self::data).
+    #[inline(always)]
+    pub fn append(mut self, text: impl AsRef<str>) -> Self {
+        self.append_data(text.as_ref());
+        self
+    }
+
+    /// Sets the data to a value as JSON, in place of any set before.
+    ///
+    /// A value that cannot be serialised, such as a map with keys that are no strings, makes
+    /// [`encode`](Self::encode) fail.
+    #[cfg(feature = "json")]
+    #[inline(always)]
+    pub fn json(mut self, value: impl serde::Serialize) -> Self {
+        // As in `data`: data alone never sends the message to memory, from where it would be read again before it has arrived there.
+        let heap = match &mut self.wire {
+            Wire::Empty => pool::take(),
+            Wire::Heap(heap) if !self.present.has(Present::DATA) => std::mem::take(heap),
+            _ => return self.set_json(&value),
+        };
+        self.push_json(heap, &value)
+    }
+
+    /// Sets the event name, in place of any set before. Without one the client sees `message`.
+    ///
+    /// An empty name or one with a line break makes [`encode`](Self::encode) fail.
+    #[inline(always)]
+    pub fn event(mut self, name: impl AsRef<str>) -> Self {
+        self.set_event(name.as_ref());
+        self
+    }
+
+    /// Sets the event ID, in place of any set before. The client sends the last one that it saw as `Last-Event-ID` when it returns. An empty
+    /// ID makes it forget the last one.
+    ///
+    /// An ID with a line break or a NUL makes [`encode`](Self::encode) fail.
+    #[inline(always)]
+    pub fn id(mut self, id: impl AsRef<str>) -> Self {
+        self.set_id(id.as_ref());
+        self
+    }
+
+    /// Sets the reconnection time, in place of any set before: how long the client waits before it returns, in whole
+    /// milliseconds, rounded up.
+    ///
+    /// More than 2⁶⁴ − 1 milliseconds make [`encode`](Self::encode) fail.
+    pub fn retry(mut self, time: Duration) -> Self {
+        let Ok(milliseconds) = u64::try_from(time.as_nanos().div_ceil(1_000_000)) else {
+            self.refuse(EncodeError::RetryTooLong);
+            return self;
+        };
+        if self.present.has(Present::RETRY) {
+            remove_lines(&mut self.wire, prefix::RETRY);
+        }
+        self.present.0 |= Present::RETRY;
+        let mut digits = [0; 20];
+        self.wire.push_line(prefix::RETRY, decimal(milliseconds, &mut digits).as_bytes());
+        self
+    }
+
+    /// Adds a comment, a line for each line of the text. Clients ignore comments; people who watch the stream read them.
+    pub fn comment(mut self, text: impl AsRef<str>) -> Self {
+        write_lines(&mut self.wire, prefix::COMMENT, text.as_ref());
+        self
+    }
+
+    /// The message as its bytes on the wire, to be sent on any number of streams.
+    ///
+    /// # Errors
+    ///
+    /// The first value that a client could not have received as it was given.
+    #[inline(always)]
+    pub fn encode(self) -> Result<EncodedMessage, EncodeError> {
+        self.into_buffer().map(EncodedMessage::new)
+    }
+
+    /// The message as its bytes on the wire, for a place in a log: the [`Position`] is its event ID, in place of any set before.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_at(self, position: Position) -> Result<EncodedMessage, EncodeError> {
+        Ok(self.without_id(position)?.at(position))
+    }
+
+    /// The message but for its event ID, in a block with room for one as long as that of `expected`: what a log does before it knows the place, so
+    /// that nothing is copied while it gives places out.
+    pub(crate) fn without_id(mut self, expected: Position) -> Result<Unnumbered, EncodeError> {
+        if let Some(error) = self.error {
+            return Err(*error);
+        }
+        if self.present.has(Present::ID) {
+            remove_lines(&mut self.wire, prefix::ID);
+        }
+        let mut wire = self.wire.into_heap();
+        let more = room(prefix::ID, PositionText::new(expected).as_str());
+        wire.reserve_exact(more);
+        wire.shrink_to(wire.len() + more);
+        Ok(Unnumbered { wire })
+    }
+
+    /// The message as its bytes on the wire, in the memory that it was built in: see [`reusing`](Self::reusing).
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode); the memory is then freed.
+    #[inline(always)]
+    pub fn into_buffer(self) -> Result<Vec<u8>, EncodeError> {
+        if let Some(error) = self.error {
+            return Err(*error);
+        }
+        let mut buffer = self.wire.into_heap();
+        if self.present.blank_line() {
+            buffer.push(b'\n');
+        }
+        Ok(buffer)
+    }
+
+    /// Writes the message to the end of `out`.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode); `out` is then as it was.
+    #[inline]
+    pub fn encode_into(self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if let Some(error) = self.error {
+            return Err(*error);
+        }
+        out.extend_from_slice(self.wire.as_slice());
+        if self.present.blank_line() {
+            out.push(b'\n');
+        }
+        #[cfg(feature = "json")]
+        if let Wire::Heap(block) = self.wire {
+            pool::keep(block);
+        }
+        Ok(())
+    }
+
+    // What the builders do stands apart from them: they are copied into the caller, so that a message is built in place.
+
+    // By value, because `data` must not take a reference.
+    #[inline(never)]
+    fn set_data(mut self, text: &str) -> Self {
+        self.clear_data();
+        self.append_data(text);
+        self
+    }
+
+    #[cfg(feature = "json")]
+    #[inline(never)]
+    fn set_json(mut self, value: &impl serde::Serialize) -> Self {
+        self.clear_data();
+        let heap = self.wire.take_roomy();
+        self.push_json(heap, value)
+    }
+
+    /// Adds a value to the end of all bytes, which were taken out.
+    #[cfg(feature = "json")]
+    #[inline(always)]
+    fn push_json(mut self, heap: Vec<u8>, value: &impl serde::Serialize) -> Self {
+        let start = heap.len();
+        let mut out = Output::new(heap);
+        match out.write_line(prefix::DATA, value) {
+            Ok(true) => {
+                self.wire = Wire::Heap(out.bytes);
+                self.present.0 |= Present::DATA;
+                self
+            }
+            written => self.unusual_json(out.bytes, start, written),
+        }
+    }
+
+    /// What else than a line came of a value whose bytes, with those of its prefix, stand at `start`: several lines, or an error.
+    #[cfg(feature = "json")]
+    #[cold]
+    fn unusual_json(
+        mut self,
+        mut heap: Vec<u8>,
+        start: usize,
+        written: serde_json::Result<bool>,
+    ) -> Self {
+        let json = start + prefix::DATA.len();
+        // JSON is UTF-8, and so this conversion changes nothing.
+        let lines = String::from_utf8_lossy(&heap[json..]).into_owned();
+        heap.truncate(start);
+        self.wire = Wire::Heap(heap);
+        match written {
+            // JSON within JSON may be laid out in lines.
+            Ok(_) => self.append_data(&lines),
+            Err(error) => self.refuse(EncodeError::Json(error.into())),
+        }
+        self
+    }
+
+    #[inline]
+    fn append_data(&mut self, text: &str) {
+        write_lines(&mut self.wire, prefix::DATA, text);
+        self.present.0 |= Present::DATA;
+    }
+
+    #[inline]
+    fn clear_data(&mut self) {
+        if self.present.has(Present::DATA) {
+            remove_lines(&mut self.wire, prefix::DATA);
+            self.present.0 &= !Present::DATA;
+        }
+    }
+
+    fn set_event(&mut self, name: &str) {
+        if let Err(error) = check_event_name(name) {
+            return self.refuse(error);
+        }
+        if self.present.has(Present::EVENT) {
+            remove_lines(&mut self.wire, prefix::EVENT);
+        }
+        self.present.0 |= Present::EVENT;
+        self.wire.push_line(prefix::EVENT, name.as_bytes());
+    }
+
+    fn set_id(&mut self, id: &str) {
+        if let Err(error) = check_event_id(id) {
+            return self.refuse(error);
+        }
+        if self.present.has(Present::ID) {
+            remove_lines(&mut self.wire, prefix::ID);
+        }
+        self.present.0 |= Present::ID;
+        self.wire.push_line(prefix::ID, id.as_bytes());
+    }
+
+    #[cold]
+    fn refuse(&mut self, error: EncodeError) {
+        self.error.get_or_insert_with(|| Box::new(error));
+    }
+}
+
+/// A message that waits for its place in a log.
+pub(crate) struct Unnumbered {
+    wire: Vec<u8>,
+}
+
+impl Unnumbered {
+    /// Writes the event ID behind the rest. Copies nothing when the ID has the length that was expected.
+    pub(crate) fn at(mut self, position: Position) -> EncodedMessage {
+        push_lines(&mut self.wire, prefix::ID, PositionText::new(position).as_str());
+        self.wire.push(b'\n');
+        EncodedMessage::new(self.wire).at(position)
+    }
+
+    /// The bytes on the wire, once it has an ID of the expected length.
+    #[cfg(feature = "hub")]
+    pub(crate) fn len(&self) -> usize {
+        self.wire.capacity()
+    }
+}
+
+impl Default for Message {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TryFrom<Message> for EncodedMessage {
+    type Error = EncodeError;
+
+    fn try_from(message: Message) -> Result<Self, EncodeError> {
+        message.encode()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("wire", &String::from_utf8_lossy(self.wire.as_slice()))
+            .field("error", &self.error)
+            .finish()
+    }
+}
+
+/// Writes a number in decimal, without the formatting machinery.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            // Digits are ASCII.
+            return std::str::from_utf8(&digits[at..]).unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(message: Message, expect: &str) {
+        let mut out = b"before".to_vec();
+        message.clone().encode_into(&mut out).expect("a valid message");
+        assert_eq!(message.clone().into_buffer().expect("a valid message"), expect.as_bytes());
+        let wire = message.encode().expect("a valid message");
+        assert_eq!(std::str::from_utf8(wire.as_bytes()), Ok(expect));
+        assert_eq!(out, [b"before", wire.as_bytes()].concat());
+    }
+
+    #[test]
+    fn fields_stand_in_the_order_in_which_they_were_set() {
+        check(Message::new().data("x"), "data: x\n\n");
+        check(
+            Message::new().data("x").id("7").comment("c").event("e").retry(Duration::from_secs(3)),
+            "data: x\nid: 7\n: c\nevent: e\nretry: 3000\n\n",
+        );
+    }
+
+    #[test]
+    fn a_field_set_again_replaces_the_first() {
+        let twice = |m: Message| m.event("e").id("1").retry(Duration::from_secs(1)).data("a\nb");
+        check(
+            twice(twice(Message::new()).comment("c")),
+            ": c\nevent: e\nid: 1\nretry: 1000\ndata: a\ndata: b\n\n",
+        );
+        let long = "x".repeat(1000);
+        check(Message::new().data(&long).data("short"), "data: short\n\n");
+        check(Message::new().id("").data(""), "id: \ndata: \n\n");
+    }
+
+    #[test]
+    fn appended_data_follows_on_lines_of_its_own() {
+        check(Message::new().append("a").append("").append("b"), "data: a\ndata: \ndata: b\n\n");
+        check(Message::new().data("a").id("1").append("b"), "data: a\nid: 1\ndata: b\n\n");
+        check(Message::new().id("1").append("a\nb"), "id: 1\ndata: a\ndata: b\n\n");
+    }
+
+    #[test]
+    fn only_what_needs_a_blank_line_has_one() {
+        check(Message::new(), "");
+        check(Message::new().comment("a\rb"), ": a\n: b\n");
+        check(Message::new().retry(Duration::ZERO), "retry: 0\n");
+        check(Message::new().id("1"), "id: 1\n\n");
+        check(Message::new().event("e"), "event: e\n\n");
+    }
+
+    #[test]
+    fn a_place_in_a_log_is_the_event_id() {
+        let position = Position::new(u64::MAX, 0);
+        let wire = Message::new().id("mine").data("x").encode_at(position).unwrap();
+        assert_eq!(wire.as_bytes(), b"data: x\nid: ffffffffffffffff-0\n\n");
+        assert_eq!(wire.clone().position(), Some(position));
+        assert_eq!(Message::new().encode().unwrap().position(), None);
+        assert!(Message::new().event("").encode_at(position).is_err());
+    }
+
+    #[test]
+    fn the_reconnection_time_is_rounded_up() {
+        check(Message::new().retry(Duration::from_nanos(1)), "retry: 1\n");
+        check(Message::new().retry(Duration::from_micros(1_500)), "retry: 2\n");
+        check(
+            Message::new().retry(Duration::from_millis(u64::MAX)),
+            "retry: 18446744073709551615\n",
+        );
+        let error = Message::new().retry(Duration::MAX).encode().unwrap_err();
+        assert!(matches!(error, EncodeError::RetryTooLong));
+    }
+
+    #[test]
+    fn messages_that_share_a_buffer_stay_in_it() {
+        let buffer = Vec::with_capacity(100);
+        let place = buffer.as_ptr();
+        let long = Message::reusing(buffer).event("e").id("1").data("a\nb").into_buffer().unwrap();
+        assert_eq!(long, b"event: e\nid: 1\ndata: a\ndata: b\n\n");
+        let short = Message::reusing(long).data("c").into_buffer().unwrap();
+        assert_eq!((short.as_slice(), short.as_ptr()), (&b"data: c\n\n"[..], place));
+        check(Message::reusing(short).comment("d"), ": d\n");
+    }
+
+    #[test]
+    fn the_first_refused_value_is_the_one_reported() {
+        let message = Message::new().event("a\nb").id("\0").data("x");
+        let mut out = b"before".to_vec();
+        assert!(message.clone().encode_into(&mut out).is_err());
+        assert_eq!(out, b"before");
+        let error = message.encode().unwrap_err().to_string();
+        assert!(error.starts_with("the event name holds a line break at byte 1"), "{error}");
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn json_is_data_whatever_its_layout() {
+        check(Message::new().json("a\nb"), "data: \"a\\nb\"\n\n");
+        check(Message::new().data("old").json([1, 2]), "data: [1,2]\n\n");
+        let raw = serde_json::value::RawValue::from_string("{\n\"a\":\r\n1}".to_owned()).unwrap();
+        check(Message::new().json(&raw).id("1"), "data: {\ndata: \"a\":\ndata: 1}\nid: 1\n\n");
+        let long = vec![7; 500];
+        let expect = format!("data: {}\n\n", serde_json::to_string(&long).unwrap());
+        check(Message::new().json(&long), &expect);
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn a_value_that_is_no_json_is_refused_and_leaves_no_trace() {
+        let no_json = std::collections::HashMap::from([(vec![1], 2)]);
+        let message = Message::new().event("e").json(&no_json);
+        assert_eq!(message.wire.as_slice(), b"event: e\n");
+        let error = message.encode().unwrap_err();
+        assert!(matches!(error, EncodeError::Json(_)));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn a_message_is_one_cache_line() {
+        assert!(size_of::<Message>() <= 64, "{}", size_of::<Message>());
+    }
+}

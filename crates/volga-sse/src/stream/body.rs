@@ -1,0 +1,544 @@
+//! `SseBody`: a stream of messages as an `http_body::Body`.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame as BodyFrame};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::codec::error::EncodeError;
+use crate::stream::close::{CloseHandle, EndReason, Sent, StreamEnd};
+use crate::stream::frame::Frame;
+use crate::stream::heartbeat::Heartbeat;
+use crate::stream::item::sealed::Piece;
+use crate::stream::schedule::{Due, Schedule};
+use crate::stream::settings::Settings;
+use crate::stream::source::SseSource;
+use crate::stream::source::sealed::Filled;
+
+/// Any error, as a body carries it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+pin_project! {
+    /// The body of an event stream, made by [`Sse::into_response`](crate::stream::response::Sse::into_response).
+    ///
+    /// A frame holds whole messages: one that is ready goes out as its own bytes, several as one
+    /// frame, up to [`DEFAULT_MAX_FRAME_BYTES`](crate::stream::frame::DEFAULT_MAX_FRAME_BYTES) or
+    /// [`DEFAULT_MAX_FRAME_MESSAGES`](crate::stream::frame::DEFAULT_MAX_FRAME_MESSAGES). The next message is taken
+    /// from the stream only when the server asks for the next frame, so a slow client holds up its
+    /// own stream and nothing is queued here.
+    ///
+    /// The body of a hub's `Subscription` to one topic shares its frames with other bodies of its
+    /// thread that are missing the same messages. In the body of another stream, each message is
+    /// copied for each client.
+    ///
+    /// When an item is an error, what was ready before it is sent, and then the body fails: the
+    /// server cuts the response short, and the client can tell.
+    ///
+    /// # Panics
+    ///
+    /// Polling a body with a heartbeat, a maximum age or a deadline panics outside a tokio runtime
+    /// with its timer enabled.
+    #[project = SseBodyProj]
+    pub struct SseBody<S> {
+        #[pin]
+        stream: S,
+        // Made at the first poll: before it, there may be no runtime yet.
+        #[pin]
+        timer: Option<Sleep>,
+        schedule: Schedule,
+        phase: Phase,
+        // Who is to be woken by the close and by the timer, for as long as both know it.
+        waits: Option<Waker>,
+        // On the heap, since they are needed once or twice in a stream's life; `None` from the
+        // opening on if nothing is left but defaults. A stream waits for hours, and this is a fifth
+        // of what it held.
+        settings: Option<Box<Settings>>,
+        ending: Ending,
+    }
+}
+
+enum Phase {
+    /// Nothing was sent yet.
+    Opening,
+    Open,
+    /// The stream failed; what was sent before has a turn to get out. In a box of its own, for it
+    /// would be the largest thing here.
+    Flushing(Box<BoxError>),
+    /// The next thing that the server is told.
+    Failing(Box<BoxError>),
+    Ended,
+}
+
+/// Tells the observers of the stream, even when the body is dropped.
+struct Ending {
+    close: CloseHandle,
+    sent: Sent,
+}
+
+impl Ending {
+    fn tell(&self, reason: EndReason, cause: Option<&BoxError>) {
+        self.close.ended(StreamEnd { reason, cause: cause.map(|cause| &**cause), sent: self.sent });
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.tell(EndReason::ClientLeft, None);
+    }
+}
+
+impl<S> SseBody<S> {
+    pub(crate) fn new(stream: S, settings: Settings, close: CloseHandle) -> Self {
+        Self {
+            stream,
+            timer: None,
+            schedule: Schedule::default(),
+            phase: Phase::Opening,
+            waits: None,
+            settings: Some(Box::new(settings)),
+            ending: Ending { close, sent: Sent::default() },
+        }
+    }
+}
+
+impl<S: SseSource> Body for SseBody<S> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        let mut frame = Frame::default();
+        loop {
+            match std::mem::replace(this.phase, Phase::Open) {
+                phase @ (Phase::Opening | Phase::Open) => {
+                    let is_opening = matches!(phase, Phase::Opening);
+                    let turn = ready!(this.turn(&mut frame, is_opening, cx));
+                    this.ending.sent.bytes += frame.len() as u64;
+                    match turn {
+                        Ok(None) => {}
+                        Ok(Some(reason)) => {
+                            *this.phase = Phase::Ended;
+                            this.ending.tell(reason, None);
+                        }
+                        Err(error) => {
+                            this.ending.tell(EndReason::Failed, Some(&error));
+                            *this.phase = Phase::Flushing(Box::new(error));
+                        }
+                    }
+                    if !frame.is_empty() {
+                        return Poll::Ready(Some(Ok(BodyFrame::data(frame.into_bytes()))));
+                    }
+                }
+                Phase::Flushing(error) => {
+                    // Servers drop what they hold when a body fails. Told that nothing is ready,
+                    // they send it first.
+                    *this.phase = Phase::Failing(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Phase::Failing(error) => {
+                    *this.phase = Phase::Ended;
+                    return Poll::Ready(Some(Err(*error)));
+                }
+                Phase::Ended => {
+                    *this.phase = Phase::Ended;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+}
+
+impl<S: SseSource> SseBodyProj<'_, S> {
+    /// Puts into the frame what there is to send; gives the reason when it is the last one. Ready
+    /// with something in the frame, with an end, or with an error.
+    fn turn(
+        &mut self,
+        frame: &mut Frame,
+        is_opening: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<EndReason>, BoxError>> {
+        if is_opening {
+            self.open(frame)?;
+        }
+        if let Some(settings) = self.settings {
+            settings.poll_close_on(cx, &self.ending.close);
+        }
+        // Asked before the messages are: what was sent before the close is ready by now and still
+        // goes out.
+        let mut end = self.ending.close.reason();
+        let before = frame.messages();
+        let filled = self.stream.as_mut().fill(frame, cx);
+        self.ending.sent.messages += (frame.messages() - before) as u64;
+        let filled = filled?;
+        if let Filled::Finished = filled {
+            return Poll::Ready(Ok(Some(EndReason::Finished)));
+        }
+        if end.is_none() && !frame.is_empty() {
+            end = self.schedule.sent(Instant::now());
+        } else if end.is_none() {
+            if let Filled::Full = filled {
+                // Empty messages only. The others on this thread have a turn, and the stream has
+                // the next.
+                cx.waker().wake_by_ref();
+            }
+            end = ready!(self.wait(frame, cx));
+        }
+        if end.is_some() {
+            self.settings.get_or_insert_default().say_farewell(frame)?;
+        }
+        Poll::Ready(Ok(end))
+    }
+
+    /// Starts the clock, and says what a stream starts with.
+    fn open(&mut self, frame: &mut Frame) -> Result<(), EncodeError> {
+        let settings = self.settings.get_or_insert_default();
+        *self.schedule = settings.schedule(Instant::now());
+        self.timer.set(self.schedule.next().map(sleep_until));
+        let opening = settings.opening();
+        if settings.is_default_from_now_on() {
+            *self.settings = None;
+        }
+        opening.map_or(Ok(()), |opening| frame.push(Piece::Own(opening)))
+    }
+
+    /// Waits for what ends or breaks the silence: a close, the clock.
+    fn wait(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
+        // After each delivery a stream waits for the same again: then nobody needs to be told anew.
+        // What happened meanwhile has woken the task, or is seen here.
+        let is_known = self.waits.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        let is_due = self.timer.as_ref().as_pin_ref().is_some_and(|timer| timer.is_elapsed());
+        if is_known && !is_due && !self.ending.close.is_closed() {
+            return Poll::Pending;
+        }
+        *self.waits = None;
+        if let Some(reason) = self.ending.close.poll_reason(cx) {
+            return Poll::Ready(Some(reason));
+        }
+        while let Some((mut timer, next)) =
+            self.timer.as_mut().as_pin_mut().zip(self.schedule.next())
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            let due = self.schedule.fire(Instant::now());
+            timer.reset(self.schedule.next().unwrap_or(next));
+            match due {
+                Due::Nothing => {}
+                Due::End(reason) => return Poll::Ready(Some(reason)),
+                Due::Comment => {
+                    let heartbeat =
+                        self.settings.as_ref().map_or_else(Heartbeat::default, |set| set.heartbeat);
+                    frame.push_bytes(Bytes::from_static(heartbeat.bytes()));
+                    return Poll::Ready(None);
+                }
+            }
+        }
+        *self.waits = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl<S> fmt::Debug for SseBody<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SseBody")
+            .field("ended", &matches!(self.phase, Phase::Ended))
+            .field("close", &self.ending.close)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::{FutureExt, Stream, StreamExt, stream};
+    use http_body_util::BodyExt;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::codec::encode::EncodedMessage;
+    use crate::codec::message::Message;
+    use crate::stream::frame::DEFAULT_MAX_FRAME_MESSAGES;
+    use crate::stream::response::Sse;
+
+    fn text(text: &str) -> Message {
+        Message::new().data(text)
+    }
+
+    fn channel() -> (mpsc::UnboundedSender<Message>, impl Stream<Item = Message>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let messages =
+            stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
+        (sender, messages)
+    }
+
+    /// The body's next frame as text; `None` at its end.
+    async fn next<S: SseSource>(body: &mut Pin<Box<SseBody<S>>>) -> Option<Result<String, String>> {
+        let frame = body.frame().await?;
+        Some(match frame {
+            Ok(frame) => {
+                let bytes = frame.into_data().expect("data, since there are no trailers");
+                Ok(String::from_utf8(bytes.to_vec()).expect("UTF-8"))
+            }
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
+    fn body<S: SseSource>(sse: Sse<S>) -> Pin<Box<SseBody<S>>> {
+        Box::pin(sse.into_response().into_body())
+    }
+
+    fn ok(text: &str) -> Option<Result<String, String>> {
+        Some(Ok(text.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn the_opening_goes_out_before_any_message_is_there() {
+        let (sender, messages) = channel();
+        let mut body = body(Sse::new(messages).retry(Duration::from_millis(7)));
+        assert_eq!(next(&mut body).await, ok("retry: 7\n"));
+        assert!(next(&mut body).now_or_never().is_none());
+        sender.send(text("a")).unwrap();
+        assert_eq!(next(&mut body).await, ok("data: a\n\n"));
+        drop(sender);
+        assert_eq!(next(&mut body).await, None);
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_ready_is_one_frame_up_to_the_bound() {
+        let messages = stream::iter((0..DEFAULT_MAX_FRAME_MESSAGES + 1).map(|_| text("")));
+        let mut body = body(Sse::new(messages).without_retry());
+        let full = "data: \n\n".repeat(DEFAULT_MAX_FRAME_MESSAGES);
+        assert_eq!(next(&mut body).await, ok(&full));
+        assert!(!body.is_end_stream());
+        assert_eq!(next(&mut body).await, ok("data: \n\n"));
+        assert!(body.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn one_encoded_message_is_sent_without_a_copy() {
+        let message: EncodedMessage = text("shared").encode().unwrap();
+        let mut body = body(Sse::new(stream::iter([message.clone()])).without_retry());
+        let sent = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(sent.as_ptr(), message.as_bytes().as_ptr());
+    }
+
+    #[tokio::test]
+    async fn an_empty_message_is_no_frame() {
+        let mut body = body(Sse::new(stream::iter([Message::new()])).without_retry());
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn an_error_comes_after_what_was_ready_before_it() {
+        let items = [Ok(text("a")), Err("the cause"), Ok(text("never"))];
+        let (causes, mut cause) = mpsc::unbounded_channel();
+        let sse = Sse::new(stream::iter(items)).without_retry();
+        let mut body = body(sse.on_end(move |end| {
+            let sent = (end.messages(), end.bytes());
+            causes.send((end.reason(), end.cause().map(ToString::to_string), sent)).unwrap();
+        }));
+        assert_eq!(next(&mut body).await, ok("data: a\n\n"));
+        let expect = (EndReason::Failed, Some("the cause".to_owned()), (1, 9));
+        assert_eq!(cause.try_recv(), Ok(expect));
+        // The server gets a turn to flush before it is told.
+        assert!(next(&mut body).now_or_never().is_none());
+        assert_eq!(next(&mut body).await, Some(Err("the cause".to_owned())));
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_cannot_be_sent_ends_the_body_and_names_the_field() {
+        for sse in [
+            Sse::new(stream::iter([text("a").id("1\nid: 2")])).without_retry(),
+            Sse::new(stream::iter([text("a")])).retry(Duration::MAX),
+        ] {
+            let mut body = body(sse);
+            let error = next(&mut body).await.unwrap().unwrap_err();
+            assert!(error.contains("event ID") || error.contains("reconnection time"), "{error}");
+            assert_eq!(next(&mut body).await, None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heartbeat_breaks_each_interval_of_silence() {
+        let (sender, messages) = channel();
+        let sse =
+            Sse::new(messages).without_retry().heartbeat(Heartbeat::every(Duration::from_secs(10)));
+        let mut body = body(sse);
+        let start = Instant::now();
+        assert_eq!(next(&mut body).await, ok(":\n"));
+        assert_eq!(start.elapsed().as_secs(), 10);
+
+        tokio::time::advance(Duration::from_secs(6)).await;
+        sender.send(text("a")).unwrap();
+        assert_eq!(next(&mut body).await, ok("data: a\n\n"));
+        assert_eq!(next(&mut body).await, ok(":\n"));
+        assert_eq!(start.elapsed().as_secs(), 26);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_polled_last_is_woken_by_the_clock_and_by_a_close() {
+        let heartbeat = Heartbeat::every(Duration::from_secs(1));
+        let sse = Sse::new(stream::pending::<Message>()).without_retry().heartbeat(heartbeat);
+        let close = sse.close_handle();
+        let mut body = body(sse);
+        for _ in 0..2 {
+            // By somebody else, twice: the second time nothing is new.
+            assert!((0..2).all(|_| next(&mut body).now_or_never().is_none()));
+            assert_eq!(next(&mut body).await, ok(":\n"));
+        }
+        assert!((0..2).all(|_| next(&mut body).now_or_never().is_none()));
+        let waiting = tokio::spawn(async move { next(&mut body).await });
+        tokio::task::yield_now().await;
+        close.close();
+        let farewell = waiting.await.unwrap().expect("a farewell").expect("no error");
+        assert!(farewell.starts_with("retry: "), "{farewell}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_without_heartbeat_is_silent() {
+        let sse =
+            Sse::new(stream::pending::<Message>()).without_retry().heartbeat(Heartbeat::off());
+        let mut body = body(sse);
+        let silence = tokio::time::timeout(Duration::from_secs(100_000), next(&mut body)).await;
+        assert!(silence.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_close_wakes_the_body_and_says_farewell_with_a_time_of_its_own() {
+        let (reasons, mut reason) = mpsc::unbounded_channel();
+        let (sender, messages) = channel();
+        let sse = Sse::new(messages)
+            .without_retry()
+            .farewell(Message::new().event("bye").data(""))
+            .farewell_spread(Duration::ZERO)
+            .on_end(move |end| {
+                let farewell = "event: bye\ndata: \n\nretry: 1000\n".len() as u64;
+                assert_eq!((end.messages(), end.bytes()), (0, farewell));
+                reasons.send(end.reason()).unwrap();
+            });
+        let close = sse.close_handle();
+        let mut body = body(sse);
+        let (frame, ()) = tokio::join!(next(&mut body), async {
+            tokio::task::yield_now().await;
+            close.close();
+        });
+        assert_eq!(frame, ok("event: bye\ndata: \n\nretry: 1000\n"));
+        assert_eq!(next(&mut body).await, None);
+        assert_eq!(reason.try_recv(), Ok(EndReason::Closed));
+        drop((body, sender));
+        assert!(reason.try_recv().is_err(), "told once");
+    }
+
+    /// Settings are let go of at the opening if they are the defaults, and only then.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_set_holds_for_as_long_as_the_stream() {
+        let heartbeat = Heartbeat::every(Duration::from_secs(1)).with_blank_line();
+        let sse = || Sse::new(stream::pending::<Message>()).without_retry().heartbeat(heartbeat);
+        let mut body = body(sse());
+        for _ in 0..2 {
+            assert_eq!(next(&mut body).await, ok(":\n\n"));
+        }
+        let sse = sse().heartbeat(Heartbeat::every(Duration::from_secs(1)));
+        let close = sse.close_handle();
+        let mut body = super::tests::body(sse);
+        for _ in 0..2 {
+            assert_eq!(next(&mut body).await, ok(":\n"));
+        }
+        assert!(body.settings.is_none(), "nothing but defaults is left");
+        close.close();
+        let farewell = next(&mut body).await.expect("a farewell").expect("no error");
+        assert!(farewell.starts_with("retry: "), "{farewell}");
+    }
+
+    #[tokio::test]
+    async fn what_was_ready_at_the_close_goes_before_the_farewell() {
+        let (sender, messages) = channel();
+        let sse = Sse::new(messages).without_retry().farewell_spread(Duration::ZERO);
+        let close = sse.close_handle();
+        let mut body = body(sse);
+        sender.send(text("last")).unwrap();
+        close.close();
+        assert_eq!(next(&mut body).await, ok("data: last\n\nretry: 1000\n"));
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_at_its_age_or_deadline_whichever_is_earlier() {
+        let start = Instant::now();
+        let quiet = || {
+            Sse::new(stream::pending::<Message>()).without_retry().farewell_spread(Duration::ZERO)
+        };
+        let deadline = (start + Duration::from_secs(5)).into_std();
+        let (age, jitter) = (Duration::from_secs(3), Duration::from_secs(1));
+        for (sse, reason, latest) in [
+            (quiet().max_age(age, jitter), EndReason::MaxAge, 4),
+            (quiet().max_age(age, jitter).deadline(deadline), EndReason::Deadline, 5),
+        ] {
+            let (reasons, mut ended) = mpsc::unbounded_channel();
+            let mut body = body(sse.on_end(move |end| reasons.send(end.reason()).unwrap()));
+            assert_eq!(next(&mut body).await, ok("retry: 1000\n"));
+            assert_eq!(ended.try_recv(), Ok(reason));
+            assert!(start.elapsed() >= age && start.elapsed().as_secs() <= latest);
+            assert_eq!(next(&mut body).await, None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_never_pauses_ends_at_its_age_too() {
+        let busy = stream::repeat_with(|| text("x"));
+        let mut body =
+            body(Sse::new(busy).without_retry().max_age(Duration::from_secs(1), Duration::ZERO));
+        assert!(next(&mut body).await.is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(next(&mut body).await.unwrap().unwrap().contains("\n\nretry: "));
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_stream_closes_on_what_it_was_told_to() {
+        let (logout, logged_out) = tokio::sync::oneshot::channel::<()>();
+        let sse = Sse::new(stream::pending::<Message>())
+            .without_retry()
+            .farewell_spread(Duration::ZERO)
+            .close_on(async { drop(logged_out.await) });
+        let mut body = body(sse);
+        assert!(next(&mut body).now_or_never().is_none());
+        drop(logout);
+        assert_eq!(next(&mut body).await, ok("retry: 1000\n"));
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_dropped_tells_that_the_client_left() {
+        let (reasons, mut reason) = mpsc::unbounded_channel();
+        let sse = Sse::new(stream::iter([text("a")]).chain(stream::pending()))
+            .on_end(move |end| reasons.send(end.reason()).unwrap());
+        let mut body = body(sse);
+        next(&mut body).await;
+        drop(body);
+        assert_eq!(reason.try_recv(), Ok(EndReason::ClientLeft));
+    }
+
+    #[test]
+    fn a_body_that_waits_is_small() {
+        type Quiet = stream::Pending<Message>;
+        let size = size_of::<SseBody<Quiet>>();
+        assert!(size <= size_of::<Option<Sleep>>() + 88, "{size} bytes");
+    }
+}

@@ -1,0 +1,382 @@
+//! Ending a stream from outside: a handle for one stream, a group for all of a server, and the reasons for which streams end.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    task::{Context, Waker},
+};
+
+/// Why a stream ended.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// The stream of messages came to its end.
+    Finished,
+    /// An item was an error, or a message that could not be encoded. The body ended with an error, so the client sees a cut stream.
+    Failed,
+    /// [`CloseHandle::close`] was called, or what the stream was to [close on](crate::stream::response::Sse::close_on) happened.
+    Closed,
+    /// The stream reached its [maximum age](crate::stream::response::Sse::max_age).
+    MaxAge,
+    /// The stream reached its [deadline](crate::stream::response::Sse::deadline).
+    Deadline,
+    /// [`CloseGroup::close`] was called: the server is going away.
+    Drained,
+    /// The body was dropped before its end, because the client left or the connection broke.
+    ClientLeft,
+}
+
+/// How a stream ended, as its [observers](crate::stream::response::Sse::on_end) are told.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamEnd<'a> {
+    pub(crate) reason: EndReason,
+    pub(crate) cause: Option<&'a (dyn std::error::Error + Send + Sync + 'static)>,
+    pub(crate) sent: Sent,
+}
+
+/// What a stream gave to its server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) bytes: u64,
+    pub(crate) messages: u64,
+}
+
+/// What is to be called, once, when a stream has ended.
+type Observer = Box<dyn FnOnce(StreamEnd<'_>) + Send>;
+
+impl StreamEnd<'_> {
+    /// Why the stream ended.
+    #[must_use]
+    pub fn reason(&self) -> EndReason {
+        self.reason
+    }
+
+    /// What went wrong, when the stream [failed](EndReason::Failed). The client is not told, so this is the place to log it.
+    #[must_use]
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.cause
+    }
+
+    /// How many messages the server took from the stream to send them. What a stream says by itself is none: its opening, heartbeats, its farewell.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.sent.messages
+    }
+
+    /// How many bytes of the body the server took to send them. The last of them may have gone nowhere if the client left.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.sent.bytes
+    }
+}
+
+/// What a stream is to its client, and so what happens to it when the server goes away.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum StreamKind {
+    /// Goes on for as long as the client stays, and can be taken up elsewhere: closed at once.
+    #[default]
+    Subscription,
+    /// Has an end of its own, such as the reply of a language model: left to finish within the server's deadline.
+    Answer,
+}
+
+/// Ends one stream from anywhere: the client reads what was ready, then the farewell, then a proper end of the body.
+///
+/// Clones end the same stream. The handle rides in the [extensions](http::Response::extensions) of the response that
+/// [`Sse::into_response`](crate::stream::response::Sse::into_response) makes, which is where a server finds it. It does not keep the stream alive.
+#[derive(Clone)]
+pub struct CloseHandle(Arc<Shared>);
+
+struct Shared {
+    end: AtomicU8,
+    is_answer: AtomicBool,
+    watch: Mutex<Watch>,
+}
+
+/// Who is to hear of the stream.
+#[derive(Default)]
+struct Watch {
+    waker: Option<Waker>,
+    observer: Option<Observer>,
+    /// The observer is more than something to be dropped.
+    is_observed: bool,
+    has_ended: bool,
+}
+
+const OPEN: u8 = 0;
+const CLOSED: u8 = 1;
+const DRAINED: u8 = 2;
+
+impl CloseHandle {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Shared {
+            end: AtomicU8::new(OPEN),
+            is_answer: AtomicBool::new(false),
+            watch: Mutex::default(),
+        }))
+    }
+
+    /// Ends the stream. Only the first call counts; after the stream's end it does nothing.
+    pub fn close(&self) {
+        self.0.end(CLOSED);
+    }
+
+    /// True once the stream was told to end, by whichever way.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// Adds an observer of the stream's end, after those that there are. Each is called once, where the body ends or is dropped, between other work of
+    /// the server: let it be short. When the stream has ended already, the observer is dropped without being called.
+    pub fn on_end(&self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) {
+        self.at_end(observer);
+        self.0.watch().is_observed = true;
+    }
+
+    fn at_end(&self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) {
+        let mut watch = self.0.watch();
+        if watch.has_ended {
+            // What it holds is dropped without the lock.
+            drop(watch);
+            return;
+        }
+        watch.observer = Some(match watch.observer.take() {
+            None => Box::new(observer),
+            Some(earlier) => Box::new(move |end: StreamEnd<'_>| {
+                earlier(end);
+                observer(end);
+            }),
+        });
+    }
+
+    /// Keeps a value until the stream has ended. When it has already, the value is dropped at once.
+    pub fn hold(&self, value: impl Send + 'static) {
+        self.at_end(move |_| drop(value));
+    }
+
+    /// True when the stream's end has an observer, of [`Sse::on_end`](crate::stream::response::Sse::on_end) or [`on_end`](Self::on_end).
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        self.0.watch().is_observed
+    }
+
+    /// Tells the observers. Only the first call counts.
+    pub(crate) fn ended(&self, end: StreamEnd<'_>) {
+        let observer = {
+            let mut watch = self.0.watch();
+            watch.has_ended = true;
+            watch.observer.take()
+        };
+        if let Some(observer) = observer {
+            observer(end);
+        }
+    }
+
+    /// What the stream is to its client.
+    #[must_use]
+    pub fn kind(&self) -> StreamKind {
+        if self.0.is_answer.load(Ordering::Acquire) {
+            StreamKind::Answer
+        } else {
+            StreamKind::Subscription
+        }
+    }
+
+    pub(crate) fn set_kind(&self, kind: StreamKind) {
+        self.0.is_answer.store(kind == StreamKind::Answer, Ordering::Release);
+    }
+
+    pub(crate) fn reason(&self) -> Option<EndReason> {
+        match self.0.end.load(Ordering::Acquire) {
+            CLOSED => Some(EndReason::Closed),
+            DRAINED => Some(EndReason::Drained),
+            _ => None,
+        }
+    }
+
+    /// The reason to end, or the promise to wake this task when there is one.
+    pub(crate) fn poll_reason(&self, cx: &Context<'_>) -> Option<EndReason> {
+        {
+            let waker = &mut self.0.watch().waker;
+            if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                *waker = Some(cx.waker().clone());
+            }
+        }
+        // Looked at after the waker is in place: whoever ends the stream later finds it.
+        self.reason()
+    }
+}
+
+impl Shared {
+    fn end(&self, how: u8) {
+        if self.end.compare_exchange(OPEN, how, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            // Taken out first, so that the lock is not held while foreign code runs.
+            let waker = self.watch().waker.take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CloseHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloseHandle")
+            .field("kind", &self.kind())
+            .field("reason", &self.reason())
+            .finish_non_exhaustive()
+    }
+}
+
+/// All streams of a server, to be closed together when it goes away.
+///
+/// Clones are the same group. A stream that ended leaves the group by itself, and the group keeps no stream alive.
+#[derive(Clone, Default)]
+pub struct CloseGroup(Arc<Mutex<Members>>);
+
+#[derive(Default)]
+struct Members {
+    closed: bool,
+    streams: Vec<Weak<Shared>>,
+    /// The length at which ended streams are looked for next.
+    sweep_at: usize,
+}
+
+/// Below this many members nothing is swept.
+const MIN_SWEEP: usize = 64;
+
+impl CloseGroup {
+    /// An empty group.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a stream in. When the group is closed already, a subscription is closed at once.
+    pub fn add(&self, handle: &CloseHandle) {
+        let mut members = self.members();
+        if members.closed {
+            drop(members);
+            end_subscription(&handle.0);
+            return;
+        }
+        members.streams.push(Arc::downgrade(&handle.0));
+        if members.streams.len() > members.sweep_at.max(MIN_SWEEP) {
+            members.streams.retain(|stream| stream.strong_count() > 0);
+            // Twice what is left: each stream is looked at a constant number of times on average.
+            members.sweep_at = 2 * members.streams.len();
+        }
+    }
+
+    /// Closes every subscription, those that are added later included. Answers go on to their own end.
+    pub fn close(&self) {
+        let streams = {
+            let mut members = self.members();
+            members.closed = true;
+            std::mem::take(&mut members.streams)
+        };
+        for stream in streams.iter().filter_map(Weak::upgrade) {
+            end_subscription(&stream);
+        }
+    }
+
+    /// How many streams are open, answers included. Zero once the group is closed.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.members().streams.iter().filter(|stream| stream.strong_count() > 0).count()
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn end_subscription(stream: &Shared) {
+    if !stream.is_answer.load(Ordering::Acquire) {
+        stream.end(DRAINED);
+    }
+}
+
+impl fmt::Debug for CloseGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloseGroup").field("open", &self.open()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_stays() {
+        let handle = CloseHandle::new();
+        assert!(!handle.is_closed());
+        handle.close();
+        handle.0.end(DRAINED);
+        assert_eq!(handle.reason(), Some(EndReason::Closed));
+    }
+
+    #[test]
+    fn each_observer_is_told_once_in_order_and_a_late_one_is_dropped() {
+        let (handle, told) = (CloseHandle::new(), Arc::new(Mutex::new(Vec::new())));
+        let observe = |name| {
+            let told = Arc::clone(&told);
+            handle.on_end(move |end| told.lock().unwrap().push((name, end.reason(), end.bytes())));
+        };
+        handle.hold(Arc::clone(&told));
+        assert!(!handle.is_observed(), "what is held looks at nothing");
+        observe("first");
+        observe("second");
+        assert!(handle.is_observed());
+        let sent = Sent { bytes: 7, messages: 1 };
+        for reason in [EndReason::Failed, EndReason::ClientLeft] {
+            handle.ended(StreamEnd { reason, cause: None, sent });
+        }
+        observe("late");
+        let expect = [("first", EndReason::Failed, 7), ("second", EndReason::Failed, 7)];
+        assert_eq!(*told.lock().unwrap(), expect);
+        handle.hold(Arc::clone(&told));
+        assert_eq!(
+            Arc::strong_count(&told),
+            1,
+            "what comes late is dropped, and what was held as well"
+        );
+    }
+
+    #[test]
+    fn a_group_closes_subscriptions_and_leaves_answers() {
+        let group = CloseGroup::new();
+        let (subscription, answer, late) =
+            (CloseHandle::new(), CloseHandle::new(), CloseHandle::new());
+        answer.set_kind(StreamKind::Answer);
+        group.add(&subscription);
+        group.add(&answer);
+        assert_eq!(group.open(), 2);
+
+        group.close();
+        group.add(&late);
+        assert_eq!(subscription.reason(), Some(EndReason::Drained));
+        assert_eq!(late.reason(), Some(EndReason::Drained));
+        assert!(!answer.is_closed());
+    }
+
+    #[test]
+    fn ended_streams_do_not_pile_up_in_a_group() {
+        let group = CloseGroup::new();
+        let kept: Vec<_> = (0..10).map(|_| CloseHandle::new()).collect();
+        kept.iter().for_each(|handle| group.add(handle));
+        for _ in 0..10_000 {
+            group.add(&CloseHandle::new());
+            assert!(group.members().streams.len() <= MIN_SWEEP + 1);
+        }
+        assert_eq!(group.open(), kept.len());
+    }
+}

@@ -1,0 +1,149 @@
+//! What is ready goes out together: one message as its own bytes, several as one frame up to a
+//! bound. Pure.
+
+use bytes::Bytes;
+
+use crate::codec::error::EncodeError;
+use crate::stream::item::sealed::Piece;
+
+/// The bytes at which a frame takes no further message: 16 KiB, as much as an HTTP/2 frame has.
+///
+/// What the subscribers of a topic share stays within it, unless one message alone is larger. A
+/// frame that is put together message by message exceeds it by at most its last message, since a
+/// stream does not say beforehand how large its next message is.
+pub const DEFAULT_MAX_FRAME_BYTES: usize = 16 * 1024;
+
+/// The number of messages at which a frame takes no further one, so that a stream which is always
+/// ready lets others have a turn.
+pub const DEFAULT_MAX_FRAME_MESSAGES: usize = 256;
+
+/// Room for a few messages of a common size; a frame that gets more doubles it.
+const ROOM: usize = 1024;
+
+/// A frame of the response body while it is put together.
+#[derive(Default)]
+pub(crate) struct Frame {
+    /// The only message so far, shared with whoever else sends it.
+    one: Bytes,
+    /// All messages, once there are several.
+    many: Vec<u8>,
+    messages: usize,
+}
+
+impl Frame {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many messages were pushed.
+    pub(crate) fn messages(&self) -> usize {
+        self.messages
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.len() >= DEFAULT_MAX_FRAME_BYTES || self.messages >= DEFAULT_MAX_FRAME_MESSAGES
+    }
+
+    /// Adds a message; one that cannot be encoded leaves the frame as it was.
+    pub(crate) fn push(&mut self, piece: Piece) -> Result<(), EncodeError> {
+        match piece {
+            Piece::Own(message) if self.is_empty() => self.one = message.encode()?.into_bytes(),
+            Piece::Own(message) => message.encode_into(self.several())?,
+            Piece::Shared(bytes) => self.push_bytes(bytes),
+        }
+        self.messages += 1;
+        Ok(())
+    }
+
+    /// Adds so many messages, joined before.
+    #[cfg(feature = "hub")]
+    pub(crate) fn push_joined(&mut self, bytes: Bytes, messages: usize) {
+        self.push_bytes(bytes);
+        self.messages += messages;
+    }
+
+    /// Adds bytes that are whole lines.
+    pub(crate) fn push_bytes(&mut self, bytes: Bytes) {
+        if self.is_empty() {
+            self.one = bytes;
+        } else {
+            self.several().extend_from_slice(&bytes);
+        }
+    }
+
+    pub(crate) fn into_bytes(self) -> Bytes {
+        if self.many.is_empty() { self.one } else { Bytes::from(self.many) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.one.len() + self.many.len()
+    }
+
+    /// The buffer for several messages, with the only one so far moved into it.
+    fn several(&mut self) -> &mut Vec<u8> {
+        if self.many.is_empty() {
+            let one = std::mem::take(&mut self.one);
+            self.many.reserve(one.len() + ROOM);
+            self.many.extend_from_slice(&one);
+        }
+        &mut self.many
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::message::Message;
+
+    fn own(text: &str) -> Piece {
+        Piece::Own(Message::new().data(text))
+    }
+
+    fn shared(text: &str) -> Piece {
+        Piece::Shared(Message::new().data(text).encode().unwrap().into_bytes())
+    }
+
+    #[test]
+    fn messages_of_either_kind_join_in_order() {
+        for pieces in [[own("a"), own("b"), shared("c")], [shared("a"), shared("b"), own("c")]] {
+            let mut frame = Frame::default();
+            assert!(frame.is_empty());
+            pieces.into_iter().for_each(|piece| frame.push(piece).unwrap());
+            assert_eq!(frame.into_bytes(), "data: a\n\ndata: b\n\ndata: c\n\n");
+        }
+    }
+
+    #[test]
+    fn one_shared_message_is_not_copied() {
+        let bytes = Message::new().data("x").encode().unwrap().into_bytes();
+        let mut frame = Frame::default();
+        frame.push(Piece::Shared(bytes.clone())).unwrap();
+        assert_eq!(frame.into_bytes().as_ptr(), bytes.as_ptr());
+    }
+
+    #[test]
+    fn a_refused_message_leaves_the_frame_as_it_was() {
+        let mut frame = Frame::default();
+        assert!(frame.push(Piece::Own(Message::new().id("\n"))).is_err());
+        assert!(frame.is_empty());
+        frame.push(own("a")).unwrap();
+        assert!(frame.push(Piece::Own(Message::new().id("\n"))).is_err());
+        assert_eq!(frame.into_bytes(), "data: a\n\n");
+    }
+
+    #[test]
+    fn both_bounds_are_reached() {
+        let mut frame = Frame::default();
+        for _ in 0..DEFAULT_MAX_FRAME_MESSAGES {
+            assert!(!frame.is_full());
+            frame.push(own("")).unwrap();
+        }
+        assert!(frame.is_full());
+
+        let mut frame = Frame::default();
+        frame.push(own(&"x".repeat(DEFAULT_MAX_FRAME_BYTES - 100))).unwrap();
+        assert!(!frame.is_full());
+        frame.push(own(&"x".repeat(100))).unwrap();
+        assert!(frame.is_full());
+    }
+}

@@ -1,0 +1,196 @@
+//! `Sse`: what an event stream is made of, and the response that it becomes.
+
+use std::{
+    fmt,
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use http::{HeaderName, HeaderValue, Response, header};
+
+use crate::codec::message::Message;
+use crate::stream::body::SseBody;
+use crate::stream::close::{CloseHandle, StreamEnd, StreamKind};
+use crate::stream::heartbeat::Heartbeat;
+use crate::stream::settings::{MaxAge, Settings};
+use crate::stream::source::SseSource;
+
+/// The reconnection time with which a stream opens, and to which it so sets back one that an
+/// earlier farewell gave.
+pub const DEFAULT_RETRY: Duration = Duration::from_secs(3);
+
+/// An event stream: a stream of messages and how it behaves. It becomes a response by
+/// [`into_response`](Self::into_response).
+///
+/// ```
+/// use std::time::Duration;
+/// use volga_sse::{Heartbeat, Message, Sse};
+///
+/// let messages = futures_util::stream::iter([Message::new().data("one"), Message::new().data("two")]);
+/// let response = Sse::new(messages)
+///     .retry(Duration::from_secs(1))
+///     .heartbeat(Heartbeat::every(Duration::from_secs(30)))
+///     .on_end(|end| println!("the stream ended: {:?}", end.reason()))
+///     .into_response();
+/// assert_eq!(response.status(), 200);
+/// ```
+#[must_use = "an event stream does nothing until it is a response"]
+pub struct Sse<S> {
+    stream: S,
+    settings: Settings,
+    close: CloseHandle,
+}
+
+impl<S: SseSource> Sse<S> {
+    /// An event stream of these messages: a subscription with the default reconnection time,
+    /// heartbeat and farewell.
+    pub fn new(stream: S) -> Self {
+        Self { stream, settings: Settings::default(), close: CloseHandle::new() }
+    }
+
+    /// Sets the reconnection time that the stream opens with, [`DEFAULT_RETRY`] by default.
+    pub fn retry(mut self, time: Duration) -> Self {
+        self.settings.retry = Some(time);
+        self
+    }
+
+    /// Opens the stream without a reconnection time: the client keeps the one that it has.
+    pub fn without_retry(mut self) -> Self {
+        self.settings.retry = None;
+        self
+    }
+
+    /// Sets what is sent into silence.
+    pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.settings.heartbeat = heartbeat;
+        self
+    }
+
+    /// Says that this stream has an end of its own: a server that goes away lets it finish within
+    /// its deadline.
+    pub fn answer(self) -> Self {
+        self.close.set_kind(StreamKind::Answer);
+        self
+    }
+
+    /// Sets a message to be sent when the stream is closed from outside, before the reconnection
+    /// time.
+    pub fn farewell(mut self, message: Message) -> Self {
+        self.settings.farewell = Some(message);
+        self
+    }
+
+    /// Sets the window over which clients return after a farewell,
+    /// [`DEFAULT_FAREWELL_SPREAD`](crate::stream::spread::DEFAULT_FAREWELL_SPREAD) by default. Each is told one
+    /// second plus a random part of it.
+    pub fn farewell_spread(mut self, window: Duration) -> Self {
+        self.settings.farewell_spread = window;
+        self
+    }
+
+    /// Closes the stream, with its farewell, when the future is ready: a session that ends, a token
+    /// that is cancelled. Its task is polled with the body's.
+    pub fn close_on(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.settings.close_on = Some(Box::pin(future));
+        self
+    }
+
+    /// Closes the stream, with its farewell, at this age plus a random part of `jitter`, counted
+    /// from the first poll of its body. Clients that came together, after a restart say, so do not
+    /// have to come back together.
+    pub fn max_age(mut self, age: Duration, jitter: Duration) -> Self {
+        self.settings.max_age = Some(MaxAge { age, jitter });
+        self
+    }
+
+    /// Closes the stream, with its farewell, at this time: when the client's token expires, say.
+    pub fn deadline(mut self, at: Instant) -> Self {
+        self.settings.deadline = Some(at);
+        self
+    }
+
+    /// Adds an observer of the stream's end. It is called once: when the stream has ended, or when
+    /// its body is dropped before.
+    pub fn on_end(self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) -> Self {
+        self.close.on_end(observer);
+        self
+    }
+
+    /// Keeps a value until the stream has ended, or its body is dropped: the
+    /// [permit](crate::stream::limit::Permit) of a limit, say.
+    pub fn hold(self, value: impl Send + 'static) -> Self {
+        self.close.hold(value);
+        self
+    }
+
+    /// A handle that ends this stream from outside.
+    #[must_use]
+    pub fn close_handle(&self) -> CloseHandle {
+        self.close.clone()
+    }
+
+    /// The response: 200, with the headers that keep caches and proxies from holding events back,
+    /// and the [`CloseHandle`] among its extensions.
+    #[must_use]
+    pub fn into_response(self) -> Response<SseBody<S>> {
+        const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+        const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+        const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+        const NO: HeaderValue = HeaderValue::from_static("no");
+
+        let close = self.close.clone();
+        let mut response = Response::new(SseBody::new(self.stream, self.settings, self.close));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
+        headers.insert(header::CACHE_CONTROL, NO_CACHE);
+        headers.insert(X_ACCEL_BUFFERING, NO);
+        response.extensions_mut().insert(close);
+        response
+    }
+}
+
+impl<S: SseSource> From<Sse<S>> for Response<SseBody<S>> {
+    fn from(sse: Sse<S>) -> Self {
+        sse.into_response()
+    }
+}
+
+impl<S> fmt::Debug for Sse<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sse")
+            .field("retry", &self.settings.retry)
+            .field("heartbeat", &self.settings.heartbeat)
+            .field("kind", &self.close.kind())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What makes an event stream: a [source](SseSource) of messages, with everything else as it is by
+/// default; an [`Sse`]; or a client of [`Answers`](crate::replies::Answers).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no event stream",
+    note = "an event stream is a `Stream` of `Message`, `EncodedMessage`, or a `Result` of one; a hub's `Subscription`; or an `Sse`"
+)]
+pub trait IntoSse {
+    /// Where the messages come from.
+    type Source: SseSource;
+
+    /// Makes the event stream.
+    fn into_sse(self) -> Sse<Self::Source>;
+}
+
+impl<S: SseSource> IntoSse for S {
+    type Source = S;
+
+    fn into_sse(self) -> Sse<S> {
+        Sse::new(self)
+    }
+}
+
+impl<S: SseSource> IntoSse for Sse<S> {
+    type Source = S;
+
+    fn into_sse(self) -> Sse<S> {
+        self
+    }
+}
