@@ -6,24 +6,26 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 
 use crate::connection::info::ConnectionInfo;
 use crate::connection::settings::ConnectionSettings;
-use crate::connection::task_tokens::roll_call;
+use crate::connection::task_tracker::task_tracker;
 use crate::drain::handle::Drain;
-use crate::exchange::service::{HttpService, Requests};
-use crate::http1::{Http1, Next};
+use crate::exchange::service::{ConnectionService, HttpService};
+use crate::http1::{Http1, NextStage};
 
 /// Serves an HTTP/1 connection through all its stages.
 pub async fn serve_http1<S: HttpService>(io: DuplexStream, service: S) {
     let http1 = Http1::new(ConnectionSettings::DEFAULT, Drain::new());
     let address = ([127, 0, 0, 1], 1).into();
-    let requests =
-        || Requests { service: service.clone(), info: Some(ConnectionInfo::tcp(address, address)) };
+    let requests = || ConnectionService {
+        service: service.clone(),
+        info: Some(ConnectionInfo::tcp(address, address)),
+    };
     let mut next = http1.serve(io, Bytes::new(), requests()).await;
     loop {
         next = match next {
-            Next::Closed | Next::Serve(..) | Next::Tunnel(_) => return,
-            Next::Stream(stream) => Box::into_pin(stream).await,
-            Next::Requests(io, received) => http1.serve(io, received, requests()).await,
-            Next::Linger(io) => return http1.linger(io).await,
+            NextStage::Closed | NextStage::Serve(..) | NextStage::Tunnel(_) => return,
+            NextStage::Stream(stream) => Box::into_pin(stream).await,
+            NextStage::Requests(io, received) => http1.serve(io, received, requests()).await,
+            NextStage::Linger(io) => return http1.linger(io).await,
         };
     }
 }
@@ -36,10 +38,10 @@ where
     S: HttpService,
 {
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = Requests { service, info: Some(ConnectionInfo::tcp(address, address)) };
-    let (alive, gone) = roll_call();
+    let requests = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
+    let (token, gone) = task_tracker();
     let settings =
         ConnectionSettings { http2_direct_data: direct_data, ..ConnectionSettings::DEFAULT };
-    crate::http2::serve(io, requests, settings, &Drain::new(), alive).await;
+    crate::http2::serve(io, requests, settings, &Drain::new(), token).await;
     gone.wait().await;
 }

@@ -66,6 +66,7 @@ mod http2;
 mod io;
 pub mod limits;
 mod listen;
+mod pool;
 mod server;
 
 pub use connection::info::{ConnectionInfo, TlsInfo};

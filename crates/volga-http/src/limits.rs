@@ -296,7 +296,7 @@ pub(crate) const READ_BYTES: usize = 8 * 1024;
 pub(crate) const DISCARD_BYTES: usize = 64 * 1024;
 
 /// How large the map of header fields may be that a thread keeps for its next request.
-pub(crate) const SPARE_FIELDS: usize = 64;
+pub(crate) const POOLED_FIELDS: usize = 64;
 
 /// How many bytes one read takes while the protocol is not known yet; an ordinary request head
 /// fits.
@@ -308,14 +308,14 @@ pub(crate) const COPY_MAX: usize = 8 * 1024;
 
 /// How large a frame is that is kept with its framing for the next client that gets the same bytes:
 /// for smaller ones a copy costs less, and for larger ones it would be much for a thread to keep.
-pub(crate) const AGAIN_MIN: usize = 1024;
-pub(crate) const AGAIN_MAX: usize = 64 * 1024;
+pub(crate) const CACHED_CHUNK_MIN: usize = 1024;
+pub(crate) const CACHED_CHUNK_MAX: usize = 64 * 1024;
 
 /// How many bytes of small frames one write takes before it takes no further frame.
 pub(crate) const GATHER_MAX: usize = 16 * 1024;
 
 /// How large a thread's buffer for such a write may stay.
-pub(crate) const SCRATCH_MAX: usize = 64 * 1024;
+pub(crate) const POOLED_BUFFER_MAX: usize = 64 * 1024;
 
 /// How many frames one write takes, so that a body of empty ones ends its turn.
 pub(crate) const FRAMES_PER_WRITE: usize = 64;

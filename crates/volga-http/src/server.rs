@@ -11,22 +11,22 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::connection::connection_tasks::ConnectionTasks;
 use crate::connection::info::{ConnectionInfo, network};
-use crate::connection::serve::Connections;
+use crate::connection::serve::ConnectionContext;
 use crate::connection::settings::ConnectionSettings;
-use crate::connection::task_tokens::roll_call;
+use crate::connection::task_tracker::task_tracker;
 use crate::drain::handle::Drain;
 use crate::drain::progress::{Drained, Progress};
-use crate::exchange::service::{HttpService, Requests};
+use crate::exchange::service::{ConnectionService, HttpService};
 use crate::io::socket::Socket;
 use crate::limits::{
     CUT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_MAX_CONNECTIONS,
     DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, LONGEST_WAIT,
 };
 use crate::listen::accept::Acceptor;
-use crate::listen::admission::{Admission, Bounds, Reached};
+use crate::listen::admission::{Admission, AdmissionError, ConnectionBounds};
 use crate::listen::counts::ConnectionCounts;
 use crate::listen::listener::{AcceptedStream, Listener};
-use crate::listen::tcp_keepalive::Probes;
+use crate::listen::tcp_keepalive::TcpKeepaliveSettings;
 
 /// Serves any tower service over TCP and Unix-domain sockets: HTTP/1.1, and HTTP/2 with prior
 /// knowledge, on the same port.
@@ -38,7 +38,7 @@ use crate::listen::tcp_keepalive::Probes;
 pub struct Server {
     connection: ConnectionSettings,
     dead_client_timeout: Duration,
-    bounds: Bounds,
+    bounds: ConnectionBounds,
     drain_deadline: Duration,
     drain: Drain,
     counts: ConnectionCounts,
@@ -50,8 +50,8 @@ impl Server {
         Self {
             connection: ConnectionSettings::DEFAULT,
             dead_client_timeout: DEFAULT_DEAD_CLIENT_TIMEOUT,
-            bounds: Bounds {
-                in_all: DEFAULT_MAX_CONNECTIONS,
+            bounds: ConnectionBounds {
+                total: DEFAULT_MAX_CONNECTIONS,
                 per_address: DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
             },
             drain_deadline: DEFAULT_DRAIN_DEADLINE,
@@ -116,7 +116,7 @@ impl Server {
     /// power, or a router on the way forgot the connection. The default is
     /// [`DEFAULT_DEAD_CLIENT_TIMEOUT`].
     ///
-    /// The kernel does it: keep-alive probes ask a client that is silent for half of the time, and
+    /// The kernel does it: keep-alive keepalive ask a client that is silent for half of the time, and
     /// on Linux sent bytes that are not acknowledged for all of it (`TCP_USER_TIMEOUT`; or for the
     /// [write stall timeout](Self::write_stall_timeout), if that is longer) end the connection. It
     /// counts in whole seconds, from 1 to about nine hours.
@@ -133,7 +133,7 @@ impl Server {
     /// reconnection time, where a status would end it for good; a proxy asks the next server. To
     /// let it wait in the backlog instead would keep it there for as long as event streams go on.
     pub fn max_connections(mut self, count: usize) -> Self {
-        self.bounds.in_all = count;
+        self.bounds.total = count;
         self
     }
 
@@ -234,7 +234,7 @@ impl Server {
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
         service: S,
     ) -> io::Result<Drained> {
-        let requests = move |info| Requests { service: service.clone(), info: Some(info) };
+        let requests = move |info| ConnectionService { service: service.clone(), info: Some(info) };
         self.serve_connections(listeners, requests).await
     }
 
@@ -251,14 +251,14 @@ impl Server {
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
         mut make: impl FnMut(ConnectionInfo) -> S + Send + 'static,
     ) -> io::Result<Drained> {
-        let requests = move |info| Requests { service: make(info), info: None };
+        let requests = move |info| ConnectionService { service: make(info), info: None };
         self.serve_connections(listeners, requests).await
     }
 
     async fn serve_connections<S: HttpService>(
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
-        requests: impl FnMut(ConnectionInfo) -> Requests<S> + Send + 'static,
+        requests: impl FnMut(ConnectionInfo) -> ConnectionService<S> + Send + 'static,
     ) -> io::Result<Drained> {
         let listeners: Vec<Listener> = listeners.into_iter().map(Into::into).collect();
         if listeners.is_empty() {
@@ -267,8 +267,11 @@ impl Server {
                 "there is no listener to serve",
             ));
         }
-        let probes = Probes::new(self.dead_client_timeout, self.connection.write_stall_timeout);
-        listeners.iter().for_each(|listener| listener.prepare(probes));
+        let keepalive = TcpKeepaliveSettings::new(
+            self.dead_client_timeout,
+            self.connection.write_stall_timeout,
+        );
+        listeners.iter().for_each(|listener| listener.prepare(keepalive));
         // A task of its own: each connection that comes or ends wakes it, and to wake the future
         // that a runtime blocks on costs a system call.
         let mut task = JoinSet::new();
@@ -286,14 +289,15 @@ impl Server {
     async fn run<S: HttpService>(
         self,
         mut acceptor: Acceptor,
-        requests: impl FnMut(ConnectionInfo) -> Requests<S> + Send + 'static,
+        requests: impl FnMut(ConnectionInfo) -> ConnectionService<S> + Send + 'static,
     ) -> Drained {
         let admission = Admission::new(self.bounds);
         let mut progress = Progress::new();
-        let mut counted = self.counts.share();
-        let (alive, gone) = roll_call();
-        let connections = Connections::new(self.connection, self.drain.clone(), alive.clone());
-        let mut tasks = ConnectionTasks::new(connections, requests, alive);
+        let mut counted = self.counts.for_server();
+        let (token, gone) = task_tracker();
+        let connections =
+            ConnectionContext::new(self.connection, self.drain.clone(), token.clone());
+        let mut tasks = ConnectionTasks::new(connections, requests, token);
         let mut started = pin!(self.drain.started());
 
         let drained = loop {
@@ -312,8 +316,8 @@ impl Server {
                             progress.opened();
                             counted.opened();
                         }
-                        Err(Closed::Refused(reached)) => counted.refused(reached),
-                        Err(Closed::Gone) => {}
+                        Err(Rejection::Limit(reached)) => counted.refused(reached),
+                        Err(Rejection::Disconnected) => {}
                     },
                     None => progress.stopped_listening(),
                 },
@@ -321,7 +325,7 @@ impl Server {
                     progress.closed();
                     counted.closed();
                 }
-                () = at(progress.until()) => progress.expire(Instant::now().into_std()),
+                () = sleep_until_some(progress.until()) => progress.expire(Instant::now().into_std()),
             }
         };
 
@@ -340,15 +344,15 @@ impl Default for Server {
 }
 
 /// Why an accepted connection is closed at once.
-enum Closed {
-    Refused(Reached),
+enum Rejection {
+    Limit(AdmissionError),
     /// Its client has left already.
-    Gone,
+    Disconnected,
 }
 
-impl From<Reached> for Closed {
-    fn from(reached: Reached) -> Self {
-        Self::Refused(reached)
+impl From<AdmissionError> for Rejection {
+    fn from(reached: AdmissionError) -> Self {
+        Self::Limit(reached)
     }
 }
 
@@ -358,17 +362,19 @@ fn admit(
     accepted: AcceptedStream,
     admission: &Admission,
     open: usize,
-) -> Result<(Socket, ConnectionInfo), Closed> {
+) -> Result<(Socket, ConnectionInfo), Rejection> {
     admission.admit(open)?;
     match accepted {
         AcceptedStream::Tcp { stream, peer, local } => {
-            let place = admission.place(network(peer))?;
-            let local = local.map_or_else(|| stream.local_addr(), Ok).map_err(|_| Closed::Gone)?;
+            let permit = admission.permit(network(peer))?;
+            let local = local
+                .map_or_else(|| stream.local_addr(), Ok)
+                .map_err(|_| Rejection::Disconnected)?;
             // Elsewhere each socket has it from its listener.
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
-            stream.set_nodelay(true).map_err(|_| Closed::Gone)?;
-            let socket = match place {
-                Some(place) => Socket::counted(stream, place),
+            stream.set_nodelay(true).map_err(|_| Rejection::Disconnected)?;
+            let socket = match permit {
+                Some(permit) => Socket::counted(stream, permit),
                 None => Socket::Tcp(stream),
             };
             Ok((socket, ConnectionInfo::tcp(peer, local)))
@@ -376,17 +382,17 @@ fn admit(
         #[cfg(unix)]
         AcceptedStream::Unix(stream) => Ok((Socket::Unix(Box::new(stream)), ConnectionInfo::new())),
         AcceptedStream::Custom(stream, info) => {
-            let place = match info.peer_network() {
-                Some(network) => admission.place(network)?,
+            let permit = match info.peer_network() {
+                Some(network) => admission.permit(network)?,
                 None => None,
             };
-            Ok((Socket::custom(stream, info.clone(), place), info))
+            Ok((Socket::custom(stream, info.clone(), permit), info))
         }
     }
 }
 
 /// Waits until `time`, or for ever.
-async fn at(time: Option<std::time::Instant>) {
+async fn sleep_until_some(time: Option<std::time::Instant>) {
     match time {
         Some(time) => sleep_until(Instant::from_std(time)).await,
         None => pending().await,

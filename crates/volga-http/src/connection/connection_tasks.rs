@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 use crate::connection::handshake::Handshake;
 use crate::connection::info::ConnectionInfo;
 use crate::connection::preface::Protocol;
-use crate::connection::serve::Connections;
-use crate::connection::task_tokens::Alive;
-use crate::exchange::service::{HttpService, Requests};
-use crate::http1::Next;
+use crate::connection::serve::ConnectionContext;
+use crate::connection::task_tracker::TaskToken;
+use crate::exchange::service::{ConnectionService, HttpService};
+use crate::http1::NextStage;
 use crate::io::socket::Socket;
 use crate::io::transport::Transport;
 
@@ -20,30 +20,30 @@ use crate::io::transport::Transport;
 /// A stage's task ends with what comes next, which then is spawned here: so a connection is always
 /// exactly one task of this set, and never larger than its stage.
 pub(crate) struct ConnectionTasks<R, B> {
-    tasks: JoinSet<Next<Socket, B>>,
-    connections: Arc<Connections>,
+    tasks: JoinSet<NextStage<Socket, B>>,
+    context: Arc<ConnectionContext>,
     /// Makes what answers the requests of a connection.
     requests: R,
-    alive: Alive,
+    token: TaskToken,
 }
 
 impl<R, S> ConnectionTasks<R, S::ResponseBody>
 where
-    R: FnMut(ConnectionInfo) -> Requests<S>,
+    R: FnMut(ConnectionInfo) -> ConnectionService<S>,
     S: HttpService,
 {
-    pub(crate) fn new(connections: Connections, requests: R, alive: Alive) -> Self {
-        Self { tasks: JoinSet::new(), connections: Arc::new(connections), requests, alive }
+    pub(crate) fn new(context: ConnectionContext, requests: R, token: TaskToken) -> Self {
+        Self { tasks: JoinSet::new(), context: Arc::new(context), requests, token }
     }
 
     /// Begins a connection, with its handshake if it has one.
     pub(crate) fn open(&mut self, io: Socket, info: ConnectionInfo, handshake: Option<Handshake>) {
         let Some(handshake) = handshake else { return self.serve(io, info) };
-        let connections = Arc::clone(&self.connections);
+        let context = Arc::clone(&self.context);
         self.spawn(async move {
-            match connections.shake(handshake, io, info).await {
-                Some((io, info)) => Next::Serve(io, info),
-                None => Next::Closed,
+            match context.handshake(handshake, io, info).await {
+                Some((io, info)) => NextStage::Serve(io, info),
+                None => NextStage::Closed,
             }
         });
     }
@@ -52,8 +52,8 @@ where
     fn serve(&mut self, io: Socket, info: ConnectionInfo) {
         let protocol = info.alpn().and_then(Protocol::from_alpn);
         let requests = (self.requests)(info);
-        let connections = Arc::clone(&self.connections);
-        self.spawn(async move { connections.serve(io, protocol, requests).await });
+        let context = Arc::clone(&self.context);
+        self.spawn(async move { context.serve(io, protocol, requests).await });
     }
 
     /// Waits for the end of a connection, and takes the others from stage to stage. `None` if there
@@ -63,7 +63,7 @@ where
     pub(crate) async fn closed(&mut self) -> Option<()> {
         loop {
             // A stage that panicked has closed its connection.
-            let next = self.tasks.join_next().await?.unwrap_or(Next::Closed);
+            let next = self.tasks.join_next().await?.unwrap_or(NextStage::Closed);
             if !self.go_on(next) {
                 return Some(());
             }
@@ -71,21 +71,21 @@ where
     }
 
     /// Begins the next stage, if there is one.
-    fn go_on(&mut self, next: Next<Socket, S::ResponseBody>) -> bool {
+    fn go_on(&mut self, next: NextStage<Socket, S::ResponseBody>) -> bool {
         match next {
-            Next::Closed => return false,
-            Next::Serve(io, info) => self.serve(io, info),
-            Next::Stream(stream) => self.spawn(*stream),
-            Next::Requests(io, received) => return self.reopen(io, received),
-            Next::Tunnel(running) => self.spawn(async move {
+            NextStage::Closed => return false,
+            NextStage::Serve(io, info) => self.serve(io, info),
+            NextStage::Stream(stream) => self.spawn(*stream),
+            NextStage::Requests(io, received) => return self.reopen(io, received),
+            NextStage::Tunnel(running) => self.spawn(async move {
                 running.await;
-                Next::Closed
+                NextStage::Closed
             }),
-            Next::Linger(io) => {
-                let connections = Arc::clone(&self.connections);
+            NextStage::Linger(io) => {
+                let context = Arc::clone(&self.context);
                 self.spawn(async move {
-                    connections.http1.linger(io).await;
-                    Next::Closed
+                    context.http1.linger(io).await;
+                    NextStage::Closed
                 });
             }
         }
@@ -97,15 +97,15 @@ where
         // Asked again, rather than kept in a stream that may wait for hours.
         let Ok(info) = io.info() else { return false };
         let requests = (self.requests)(info);
-        let connections = Arc::clone(&self.connections);
-        self.spawn(async move { connections.http1.serve(io, received, requests).await });
+        let context = Arc::clone(&self.context);
+        self.spawn(async move { context.http1.serve(io, received, requests).await });
         true
     }
 
     fn spawn(
         &mut self,
-        stage: impl Future<Output = Next<Socket, S::ResponseBody>> + Send + 'static,
+        stage: impl Future<Output = NextStage<Socket, S::ResponseBody>> + Send + 'static,
     ) {
-        self.tasks.spawn(self.alive.carried_by(stage));
+        self.tasks.spawn(self.token.track(stage));
     }
 }

@@ -9,13 +9,13 @@ use crate::connection::info::ConnectionInfo;
 use crate::io::byte_stream::ByteStream;
 
 /// The future of a handshake.
-type Shaken =
+type HandshakeFuture =
     Pin<Box<dyn Future<Output = io::Result<(Box<dyn ByteStream>, ConnectionInfo)>> + Send>>;
 
 /// A function that turns an accepted byte stream into the one that carries requests.
 #[derive(Clone)]
 pub(crate) struct Handshake(
-    Arc<dyn Fn(Box<dyn ByteStream>, ConnectionInfo) -> Shaken + Send + Sync>,
+    Arc<dyn Fn(Box<dyn ByteStream>, ConnectionInfo) -> HandshakeFuture + Send + Sync>,
 );
 
 impl Handshake {
@@ -36,7 +36,7 @@ impl Handshake {
 
     /// The function is called when the future is polled first, so a panic in it ends this
     /// connection and no other.
-    pub(crate) async fn shake(
+    pub(crate) async fn run(
         self,
         stream: Box<dyn ByteStream>,
         info: ConnectionInfo,

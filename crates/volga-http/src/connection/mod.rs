@@ -8,7 +8,7 @@
 //! | `settings` | what a server sets for each of its connections |
 //! | `serve` | the first stage: the protocol, and its driver |
 //! | `connection_tasks` | the stages of all connections, each a task |
-//! | `task_tokens` | tasks that cannot outlive their server |
+//! | `task_tracker` | tasks that cannot outlive their server |
 
 pub(crate) mod connection_tasks;
 pub(crate) mod handshake;
@@ -16,4 +16,4 @@ pub(crate) mod info;
 pub(crate) mod preface;
 pub(crate) mod serve;
 pub(crate) mod settings;
-pub(crate) mod task_tokens;
+pub(crate) mod task_tracker;

@@ -12,10 +12,10 @@ use crate::connection::handshake::Handshake;
 use crate::connection::info::ConnectionInfo;
 use crate::connection::preface::{self, Protocol};
 use crate::connection::settings::ConnectionSettings;
-use crate::connection::task_tokens::Alive;
+use crate::connection::task_tracker::TaskToken;
 use crate::drain::handle::Drain;
-use crate::exchange::service::{HttpService, Requests};
-use crate::http1::{Http1, Next};
+use crate::exchange::service::{ConnectionService, HttpService};
+use crate::http1::{Http1, NextStage};
 use crate::http2;
 use crate::io::byte_stream::ByteStream;
 use crate::io::rewind::Rewind;
@@ -26,38 +26,38 @@ use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
 
 /// What all connections of a server have in common.
 #[derive(Debug)]
-pub(crate) struct Connections {
+pub(crate) struct ConnectionContext {
     settings: ConnectionSettings,
     pub(crate) http1: Arc<Http1>,
     drain: Drain,
-    alive: Alive,
+    token: TaskToken,
 }
 
-impl Connections {
-    pub(crate) fn new(settings: ConnectionSettings, drain: Drain, alive: Alive) -> Self {
+impl ConnectionContext {
+    pub(crate) fn new(settings: ConnectionSettings, drain: Drain, token: TaskToken) -> Self {
         let http1 = Http1::new(settings, drain.clone());
-        Self { settings, http1, drain, alive }
+        Self { settings, http1, drain, token }
     }
 
     /// Lets a connection do its handshake within its time.
-    pub(crate) async fn shake<I: ByteStream>(
+    pub(crate) async fn handshake<I: ByteStream>(
         &self,
         handshake: Handshake,
         io: I,
         info: ConnectionInfo,
     ) -> Option<(Socket, ConnectionInfo)> {
-        let shaking = handshake.shake(Box::new(io), info);
+        let shaking = handshake.run(Box::new(io), info);
         tokio::select! {
             shaken = timeout(self.settings.handshake_timeout, shaking) => {
                 let (stream, info) = shaken.ok()?.ok()?;
                 Some((Socket::custom(stream, info.clone(), None), info))
             }
-            () = self.patience() => None,
+            () = self.drain_grace() => None,
         }
     }
 
     /// Serves one connection, whose protocol may be known already: to its end, which is the
-    /// client's leaving, a timeout, or the drain; or until its [`Next`] stage.
+    /// client's leaving, a timeout, or the drain; or until its [`NextStage`] stage.
     ///
     /// Errors end here: they are the client's doing or its network's, and it can't be told any
     /// more.
@@ -65,8 +65,8 @@ impl Connections {
         &self,
         mut io: I,
         protocol: Option<Protocol>,
-        requests: Requests<S>,
-    ) -> Next<I, S::ResponseBody>
+        requests: ConnectionService<S>,
+    ) -> NextStage<I, S::ResponseBody>
     where
         I: Transport,
         S: HttpService,
@@ -82,25 +82,25 @@ impl Connections {
             // In this order, so that a request which is there already is served.
             biased;
             detected = timeout(self.settings.header_read_timeout, detect) => detected,
-            () = self.patience() => return Next::Closed,
+            () = self.drain_grace() => return NextStage::Closed,
         };
-        let Ok(Ok(protocol)) = detected else { return Next::Closed };
+        let Ok(Ok(protocol)) = detected else { return NextStage::Closed };
         let received = received.freeze();
         match protocol {
             Protocol::Http1 => self.http1.serve(io, received, requests).await,
             Protocol::Http2 => {
-                let alive = self.alive.clone();
+                let token = self.token.clone();
                 let io = Rewind::new(received, io);
                 // In a box, or the task of every HTTP/1 connection would be as large as the larger
                 // of the two.
-                Box::pin(http2::serve(io, requests, self.settings, &self.drain, alive)).await;
-                Next::Closed
+                Box::pin(http2::serve(io, requests, self.settings, &self.drain, token)).await;
+                NextStage::Closed
             }
         }
     }
 
     /// Waits until a connection that has sent nothing is to be given up for the server's end.
-    async fn patience(&self) {
+    async fn drain_grace(&self) {
         self.drain.started().await;
         sleep(FIRST_BYTES_GRACE).await;
     }
@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::connection::info::ConnectionInfo;
-    use crate::connection::task_tokens::roll_call;
+    use crate::connection::task_tracker::task_tracker;
     use crate::exchange::request_body::RequestBody;
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -171,11 +171,11 @@ mod tests {
 
     fn connect_until(drain: Drain, size: usize) -> DuplexStream {
         let (client, server) = duplex(size);
-        let (alive, _gone) = roll_call();
-        let shared = Connections::new(ConnectionSettings::DEFAULT, drain, alive);
+        let (token, _gone) = task_tracker();
+        let shared = ConnectionContext::new(ConnectionSettings::DEFAULT, drain, token);
         let address = ([127, 0, 0, 1], 1).into();
         let requests =
-            Requests { service: Ok200, info: Some(ConnectionInfo::tcp(address, address)) };
+            ConnectionService { service: Ok200, info: Some(ConnectionInfo::tcp(address, address)) };
         tokio::spawn(async move { shared.serve(server, None, requests).await });
         client
     }

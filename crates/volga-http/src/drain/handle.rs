@@ -28,11 +28,11 @@ use tokio::sync::Notify;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
-    shared: Arc<Shared>,
+    shared: Arc<DrainState>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct DrainState {
     started: AtomicBool,
     wake: Notify,
 }

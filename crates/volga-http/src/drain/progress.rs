@@ -18,13 +18,13 @@ pub enum Drained {
 /// What a server knows of its own end: the phase, and the connections that are open.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    phase: Phase,
+    phase: DrainPhase,
     open: usize,
     is_listening: bool,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum DrainPhase {
     Running,
     Draining { until: Instant },
     Done(Drained),
@@ -32,7 +32,7 @@ enum Phase {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { phase: Phase::Running, open: 0, is_listening: true }
+        Self { phase: DrainPhase::Running, open: 0, is_listening: true }
     }
 
     /// Counts an accepted connection.
@@ -49,8 +49,8 @@ impl Progress {
     /// Begins the drain, to be over `deadline` after `now`. A second call changes nothing, so
     /// nobody can put off the end.
     pub(crate) fn start(&mut self, now: Instant, deadline: Duration) {
-        if let Phase::Running = self.phase {
-            self.phase = Phase::Draining { until: now + deadline };
+        if let DrainPhase::Running = self.phase {
+            self.phase = DrainPhase::Draining { until: now + deadline };
         }
     }
 
@@ -63,37 +63,38 @@ impl Progress {
 
     /// Ends the drain if its time is up.
     pub(crate) fn expire(&mut self, now: Instant) {
-        if let Phase::Draining { until } = self.phase
+        if let DrainPhase::Draining { until } = self.phase
             && until <= now
         {
-            self.phase = Phase::Done(Drained::Cut { connections: self.open });
+            self.phase = DrainPhase::Done(Drained::Cut { connections: self.open });
         }
     }
 
     /// Whether the drain is still to begin.
     pub(crate) fn is_running(&self) -> bool {
-        matches!(self.phase, Phase::Running)
+        matches!(self.phase, DrainPhase::Running)
     }
 
     /// When to call [`expire`](Self::expire).
     pub(crate) fn until(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Draining { until } => Some(until),
-            Phase::Running | Phase::Done(_) => None,
+            DrainPhase::Draining { until } => Some(until),
+            DrainPhase::Running | DrainPhase::Done(_) => None,
         }
     }
 
     /// The result, once there is one. It never changes.
     pub(crate) fn outcome(&self) -> Option<Drained> {
         match self.phase {
-            Phase::Done(drained) => Some(drained),
-            Phase::Running | Phase::Draining { .. } => None,
+            DrainPhase::Done(drained) => Some(drained),
+            DrainPhase::Running | DrainPhase::Draining { .. } => None,
         }
     }
 
     fn settle(&mut self) {
-        if self.open == 0 && !self.is_listening && matches!(self.phase, Phase::Draining { .. }) {
-            self.phase = Phase::Done(Drained::Complete);
+        if self.open == 0 && !self.is_listening && matches!(self.phase, DrainPhase::Draining { .. })
+        {
+            self.phase = DrainPhase::Done(Drained::Complete);
         }
     }
 }
@@ -105,18 +106,18 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(10);
 
     #[derive(Clone, Copy)]
-    enum Step {
+    enum DrainEvent {
         Opened,
         Closed,
         Start,
         Stopped,
         Expire,
     }
-    use Step::{Closed, Expire, Opened, Start, Stopped};
+    use DrainEvent::{Closed, Expire, Opened, Start, Stopped};
 
     /// Applies steps, each with the seconds since the beginning at which it happens.
     #[track_caller]
-    fn check(steps: &[(u64, Step)], expect: Option<Drained>) {
+    fn check(steps: &[(u64, DrainEvent)], expect: Option<Drained>) {
         let zero = Instant::now();
         let mut progress = Progress::new();
         for &(second, step) in steps {

@@ -22,7 +22,7 @@ impl PaceLimits {
 
 /// Why a body was given up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum TooSlow {
+pub(crate) enum PaceError {
     #[error("no byte came for {0:?}")]
     Silent(Duration),
     #[error("it came at less than {0} bytes a second")]
@@ -87,13 +87,13 @@ impl BodyPace {
     }
 
     /// Whether the client is too slow, and why.
-    pub(crate) fn too_slow(&self, now: Instant) -> Option<TooSlow> {
+    pub(crate) fn too_slow(&self, now: Instant) -> Option<PaceError> {
         self.deadline().filter(|&deadline| deadline <= now)?;
         let waited = now.saturating_duration_since(self.since?);
         Some(if waited >= self.limits.timeout {
-            TooSlow::Silent(self.limits.timeout)
+            PaceError::Silent(self.limits.timeout)
         } else {
-            TooSlow::BelowRate(self.limits.min_rate)
+            PaceError::BelowRate(self.limits.min_rate)
         })
     }
 }
@@ -225,11 +225,11 @@ mod tests {
         pace.received(1, start + Duration::from_secs(29));
         pace.wait(start + Duration::from_secs(29));
         let end = pace.deadline().expect("it waits");
-        assert_eq!(pace.too_slow(end), Some(TooSlow::BelowRate(240)));
+        assert_eq!(pace.too_slow(end), Some(PaceError::BelowRate(240)));
         assert_eq!(pace.too_slow(end - Duration::from_nanos(1)), None);
         pace.received(7_200, end);
         pace.wait(end);
-        assert_eq!(pace.too_slow(end + LIMITS.timeout), Some(TooSlow::Silent(LIMITS.timeout)));
+        assert_eq!(pace.too_slow(end + LIMITS.timeout), Some(PaceError::Silent(LIMITS.timeout)));
     }
 
     #[test]

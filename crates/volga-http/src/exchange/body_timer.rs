@@ -12,18 +12,18 @@ use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::exchange::body_pace::{BodyPace, PaceLimits, TooSlow};
+use crate::exchange::body_pace::{BodyPace, PaceError, PaceLimits};
 
 /// The pace of one body, and its timer. Nothing is allocated before the first wait.
 #[derive(Debug)]
 pub(crate) struct BodyTimer {
     limits: PaceLimits,
-    waiting: Option<Pin<Box<Waiting>>>,
+    waiting: Option<Pin<Box<PaceTimer>>>,
 }
 
 pin_project! {
     #[derive(Debug)]
-    struct Waiting {
+    struct PaceTimer {
         pace: BodyPace,
         #[pin]
         timer: Sleep,
@@ -45,13 +45,13 @@ impl BodyTimer {
         &mut self,
         excuse: impl Fn(Instant) -> Option<Instant>,
         cx: &mut Context<'_>,
-    ) -> Poll<TooSlow> {
+    ) -> Poll<PaceError> {
         let limits = self.limits;
         let waiting = match &mut self.waiting {
             Some(waiting) => waiting,
             // A timer cannot be made outside of a runtime. Somebody who reads a body there has no
             // bound rather than a panic.
-            none if Handle::try_current().is_ok() => none.insert(Box::pin(Waiting {
+            none if Handle::try_current().is_ok() => none.insert(Box::pin(PaceTimer {
                 pace: BodyPace::new(limits),
                 timer: sleep_until(Instant::now() + limits.timeout),
                 waker: None,
@@ -108,7 +108,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const LIMITS: PaceLimits = PaceLimits { timeout: Duration::from_secs(30), min_rate: 240 };
 
-    async fn too_slow(timer: &mut BodyTimer) -> TooSlow {
+    async fn too_slow(timer: &mut BodyTimer) -> PaceError {
         poll_fn(|cx| timer.poll_too_slow(|_| None, cx)).await
     }
 
@@ -125,7 +125,7 @@ mod tests {
             let start = Instant::now();
             assert!(matches!(
                 too_slow(&mut timer).await,
-                TooSlow::BelowRate(240) | TooSlow::Silent(_)
+                PaceError::BelowRate(240) | PaceError::Silent(_)
             ));
             let left = LIMITS.timeout.min((31 - first) * SECOND);
             assert_eq!(start.elapsed(), left, "after {first} s");
@@ -150,7 +150,7 @@ mod tests {
         let start = Instant::now();
         let opens = start + 100 * SECOND;
         let late = poll_fn(|cx| timer.poll_too_slow(|now| Some(now.min(opens)), cx)).await;
-        assert_eq!(late, TooSlow::Silent(LIMITS.timeout));
+        assert_eq!(late, PaceError::Silent(LIMITS.timeout));
         assert_eq!(start.elapsed(), 130 * SECOND);
     }
 

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::exchange::body_pace::TooSlow;
-use crate::exchange::fed_body::{BodyFault, FedBody};
+use crate::exchange::body_channel::{BodyFault, ChannelBody};
+use crate::exchange::body_pace::PaceError;
 use crate::exchange::h2_body::H2Body;
 
 /// The body of a request, as it arrives.
@@ -25,27 +25,27 @@ use crate::exchange::h2_body::H2Body;
 /// rest of the body has arrived already. What the client still sends is discarded within
 /// [limits](crate::limits::LINGER_TIME), so that the client can read the response.
 #[derive(Debug)]
-pub struct RequestBody(Kind);
+pub struct RequestBody(BodyKind);
 
 #[derive(Debug)]
-enum Kind {
+enum BodyKind {
     Empty,
-    Fed(FedBody),
+    Channel(ChannelBody),
     H2(H2Body),
     /// A body of any other kind, in a box. Most requests have one of the two fast kinds above, or
     /// none.
-    Boxed(Boxed),
+    Boxed(BoxedBody),
 }
 
 pin_project! {
     /// A body whose errors become those of request bodies.
-    struct Foreign<B> {
+    struct AdaptedBody<B> {
         #[pin]
         body: B,
     }
 }
 
-impl<B> Body for Foreign<B>
+impl<B> Body for AdaptedBody<B>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
 {
@@ -74,11 +74,11 @@ where
 }
 
 /// A body of another kind.
-struct Boxed(Pin<Box<dyn Body<Data = Bytes, Error = RequestBodyError> + Send>>);
+struct BoxedBody(Pin<Box<dyn Body<Data = Bytes, Error = RequestBodyError> + Send>>);
 
-impl fmt::Debug for Boxed {
+impl fmt::Debug for BoxedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Boxed")
+        f.write_str("BoxedBody")
     }
 }
 
@@ -107,19 +107,19 @@ impl RequestBody {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self(Kind::Boxed(Boxed(Box::pin(Foreign { body }))))
+        Self(BodyKind::Boxed(BoxedBody(Box::pin(AdaptedBody { body }))))
     }
 
     pub(crate) fn empty() -> Self {
-        Self(Kind::Empty)
+        Self(BodyKind::Empty)
     }
 
-    pub(crate) fn fed(body: FedBody) -> Self {
-        Self(Kind::Fed(body))
+    pub(crate) fn from_channel(body: ChannelBody) -> Self {
+        Self(BodyKind::Channel(body))
     }
 
     pub(crate) fn h2(body: H2Body) -> Self {
-        Self(Kind::H2(body))
+        Self(BodyKind::H2(body))
     }
 }
 
@@ -132,15 +132,15 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         match &mut self.0 {
-            Kind::Empty => Poll::Ready(None),
-            Kind::Fed(body) => body.poll_frame(cx).map_err(RequestBodyError::fed),
-            Kind::Boxed(Boxed(body)) => body.as_mut().poll_frame(cx),
-            Kind::H2(body) => {
+            BodyKind::Empty => Poll::Ready(None),
+            BodyKind::Channel(body) => body.poll_frame(cx).map_err(RequestBodyError::from_fault),
+            BodyKind::Boxed(BoxedBody(body)) => body.as_mut().poll_frame(cx),
+            BodyKind::H2(body) => {
                 let polled = body.poll_frame(cx);
                 if let Poll::Ready(Some(Err(RequestBodyError::TimedOut(_)))) = &polled {
                     // The client may send what is left, and nobody will read it: so `h2` is to drop
                     // it and give the window back.
-                    self.0 = Kind::Empty;
+                    self.0 = BodyKind::Empty;
                 }
                 polled
             }
@@ -149,19 +149,19 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
-            Kind::Fed(body) => body.is_end_stream(),
-            Kind::H2(body) => body.is_end_stream(),
-            Kind::Boxed(Boxed(body)) => body.is_end_stream(),
+            BodyKind::Empty => true,
+            BodyKind::Channel(body) => body.is_end_stream(),
+            BodyKind::H2(body) => body.is_end_stream(),
+            BodyKind::Boxed(BoxedBody(body)) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Empty => SizeHint::with_exact(0),
-            Kind::Fed(body) => body.size_hint(),
-            Kind::H2(body) => body.size_hint(),
-            Kind::Boxed(Boxed(body)) => body.size_hint(),
+            BodyKind::Empty => SizeHint::with_exact(0),
+            BodyKind::Channel(body) => body.size_hint(),
+            BodyKind::H2(body) => body.size_hint(),
+            BodyKind::Boxed(BoxedBody(body)) => body.size_hint(),
         }
     }
 }
@@ -190,7 +190,7 @@ pub enum RequestBodyError {
 }
 
 impl RequestBodyError {
-    fn fed(fault: BodyFault) -> Self {
+    fn from_fault(fault: BodyFault) -> Self {
         let source = io::Error::from(fault).into();
         match fault {
             BodyFault::Incomplete => Self::Incomplete(source),
@@ -199,8 +199,8 @@ impl RequestBodyError {
         }
     }
 
-    pub(crate) fn too_slow(reason: TooSlow) -> Self {
-        Self::fed(BodyFault::TooSlow(reason))
+    pub(crate) fn too_slow(reason: PaceError) -> Self {
+        Self::from_fault(BodyFault::TooSlow(reason))
     }
 
     pub(crate) fn http2(error: h2::Error) -> Self {

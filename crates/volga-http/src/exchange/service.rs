@@ -67,13 +67,13 @@ mod sealed {
 
 /// The requests of one connection, and the service that answers them.
 #[derive(Clone, Debug)]
-pub(crate) struct Requests<S> {
+pub(crate) struct ConnectionService<S> {
     pub(crate) service: S,
     /// Goes into the extensions of each request.
     pub(crate) info: Option<ConnectionInfo>,
 }
 
-impl<S: HttpService> Requests<S> {
+impl<S: HttpService> ConnectionService<S> {
     fn extend(&self, request: &mut Request<RequestBody>) {
         if let Some(info) = &self.info {
             request.extensions_mut().insert(info.clone());
@@ -96,11 +96,11 @@ impl<S: HttpService> Requests<S> {
 
     /// The answer to a request that waits beside others, made as it is polled.
     #[inline]
-    pub(crate) fn answer(&self, mut request: Request<RequestBody>) -> Answer<S, S::Future> {
+    pub(crate) fn oneshot(&self, mut request: Request<RequestBody>) -> Oneshot<S, S::Future> {
         self.extend(&mut request);
         // A clone for each request, because readiness belongs to the very instance that reported
         // it.
-        Answer::Waiting { service: self.service.clone(), request: Some(request) }
+        Oneshot::NotReady { service: self.service.clone(), request: Some(request) }
     }
 }
 
@@ -109,28 +109,28 @@ pin_project! {
     ///
     /// Even the call happens in the poll: on HTTP/2 that is the stream's own task, so a panic in
     /// `call` ends that stream and not the connection.
-    #[project = AnswerProj]
-    pub(crate) enum Answer<S, F> {
-        Waiting { service: S, request: Option<Request<RequestBody>> },
+    #[project = OneshotProj]
+    pub(crate) enum Oneshot<S, F> {
+        NotReady { service: S, request: Option<Request<RequestBody>> },
         Called { #[pin] response: F },
     }
 }
 
-impl<S: HttpService> Future for Answer<S, S::Future> {
+impl<S: HttpService> Future for Oneshot<S, S::Future> {
     type Output = Result<Response<S::ResponseBody>, Infallible>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             match self.as_mut().project() {
-                AnswerProj::Waiting { service, request } => {
+                OneshotProj::NotReady { service, request } => {
                     let Ok(()) = ready!(service.poll_ready(cx));
                     let request =
                         request.take().expect("the state changes when the request is taken");
                     let response = service.call(request);
-                    self.set(Answer::Called { response });
+                    self.set(Oneshot::Called { response });
                 }
-                AnswerProj::Called { response } => return response.poll(cx),
+                OneshotProj::Called { response } => return response.poll(cx),
             }
         }
     }

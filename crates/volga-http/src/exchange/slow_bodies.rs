@@ -19,14 +19,14 @@ use tokio::time::{Instant, sleep, timeout};
 use tower_service::Service;
 
 use crate::connection::info::ConnectionInfo;
-use crate::connection::serve::Connections;
+use crate::connection::serve::ConnectionContext;
 use crate::connection::settings::ConnectionSettings;
-use crate::connection::task_tokens::roll_call;
+use crate::connection::task_tracker::task_tracker;
 use crate::drain::handle::Drain;
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::request_body::{RequestBody, RequestBodyError};
-use crate::exchange::service::Requests;
-use crate::http1::Next;
+use crate::exchange::service::ConnectionService;
+use crate::http1::NextStage;
 use crate::limits::{CONNECTION_WINDOW, FRAME_BYTES};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -152,20 +152,20 @@ fn connect(limits: PaceLimits, reading: Reading, size: usize) -> Client {
     let address = ([127, 0, 0, 1], 1).into();
     let asking = Arc::default();
     let service = Reader { reading, outcomes: tell, asking: Arc::clone(&asking) };
-    let requests = Requests { service, info: Some(ConnectionInfo::tcp(address, address)) };
+    let requests = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let serving = tokio::spawn(async move {
-        let (alive, _gone) = roll_call();
+        let (token, _gone) = task_tracker();
         let settings = ConnectionSettings { body_limits: limits, ..ConnectionSettings::DEFAULT };
-        let connections = Arc::new(Connections::new(settings, Drain::new(), alive));
+        let connections = Arc::new(ConnectionContext::new(settings, Drain::new(), token));
         let mut next = connections.serve(server, None, requests.clone()).await;
         loop {
             next = match next {
-                Next::Closed | Next::Serve(..) | Next::Tunnel(_) => return,
-                Next::Stream(_) => panic!("no response is long-lived"),
-                Next::Requests(io, received) => {
+                NextStage::Closed | NextStage::Serve(..) | NextStage::Tunnel(_) => return,
+                NextStage::Stream(_) => panic!("no response is long-lived"),
+                NextStage::Requests(io, received) => {
                     connections.http1.serve(io, received, requests.clone()).await
                 }
-                Next::Linger(io) => return connections.http1.linger(io).await,
+                NextStage::Linger(io) => return connections.http1.linger(io).await,
             };
         }
     });

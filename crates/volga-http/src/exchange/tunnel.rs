@@ -107,10 +107,10 @@ impl TunnelOffer {
 /// [`TunnelOffer::accept`] makes such a response. On a response to any other request it has no
 /// effect: on HTTP/1.1 a status of 101 is then an error of the service, and the client gets 500.
 #[derive(Clone)]
-pub struct Tunnel(Arc<Mutex<Option<Run>>>);
+pub struct Tunnel(Arc<Mutex<Option<TunnelFn>>>);
 
-pub(crate) type Run = Box<dyn FnOnce(TunnelStream) -> Running + Send>;
-pub(crate) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type TunnelFn = Box<dyn FnOnce(TunnelStream) -> TunnelFuture + Send>;
+pub(crate) type TunnelFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Tunnel {
     /// A tunnel that `run` uses until it returns.
@@ -119,12 +119,12 @@ impl Tunnel {
         F: FnOnce(TunnelStream) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let run: Run = Box::new(move |stream| Box::pin(run(stream)));
+        let run: TunnelFn = Box::new(move |stream| Box::pin(run(stream)));
         Self(Arc::new(Mutex::new(Some(run))))
     }
 
     /// Takes the function to run. It can be taken once, however many clones there are.
-    pub(crate) fn take(&self) -> Option<Run> {
+    pub(crate) fn take(&self) -> Option<TunnelFn> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

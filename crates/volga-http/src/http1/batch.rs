@@ -2,9 +2,8 @@
 //!
 //! Small frames are copied, with their framing, into a buffer that belongs to the thread, and sent with one plain write: measured, that is 0.7 µs
 //! cheaper than a vectored write of head, frame and tail. For a large frame it is the other way round; it goes out from where it lies. One that the thread has just
-//! sent to another client is neither copied nor in pieces ([`again`]).
+//! sent to another client is neither copied nor in pieces ([`chunk_cache`]).
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -14,14 +13,10 @@ use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 use tokio::task::unconstrained;
 
-use super::again;
-use super::framing::Framing;
-use crate::limits::{COPY_MAX, GATHER_MAX, SCRATCH_MAX};
-
-thread_local! {
-    /// Taken while in use, so that nothing is borrowed while foreign code runs.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
+use super::body_framing::BodyFraming;
+use super::chunk_cache;
+use crate::limits::{COPY_MAX, GATHER_MAX};
+use crate::pool;
 
 /// Frames, to be sent together.
 #[derive(Debug)]
@@ -35,7 +30,7 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new() -> Self {
-        Self { small: SCRATCH.take(), large: Bytes::new(), tail: b"" }
+        Self { small: pool::take_batch_buffer(), large: Bytes::new(), tail: b"" }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -61,14 +56,14 @@ impl Batch {
     pub(crate) fn push_frame(
         &mut self,
         mut frame: Bytes,
-        framing: &mut Framing,
+        framing: &mut BodyFraming,
         is_last: bool,
         is_vectored: bool,
     ) {
         if self.small.is_empty()
             && !is_last
-            && *framing == Framing::Chunked
-            && let Some(chunk) = again::chunk(&frame)
+            && *framing == BodyFraming::Chunked
+            && let Some(chunk) = chunk_cache::lookup(&frame)
         {
             self.large = chunk;
             return;
@@ -85,7 +80,11 @@ impl Batch {
     }
 
     /// Writes once, unless there is nothing to write, and gives back what is left.
-    pub(crate) fn write<W>(mut self, io: &mut W, cx: &mut Context<'_>) -> io::Result<Option<Unsent>>
+    pub(crate) fn write<W>(
+        mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Option<BatchRest>>
     where
         W: AsyncWrite + Unpin,
     {
@@ -104,7 +103,7 @@ impl Batch {
         let small = Bytes::copy_from_slice(&self.small[sent.min(self.small.len())..]);
         let sent = sent.saturating_sub(self.small.len());
         let mut unsent =
-            Unsent([small, std::mem::take(&mut self.large), Bytes::from_static(self.tail)]);
+            BatchRest([small, std::mem::take(&mut self.large), Bytes::from_static(self.tail)]);
         unsent.advance(sent);
         Ok(Some(unsent))
     }
@@ -112,19 +111,15 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        let mut small = std::mem::take(&mut self.small);
-        small.clear();
-        if small.capacity() <= SCRATCH_MAX {
-            SCRATCH.set(small);
-        }
+        pool::put_batch_buffer(std::mem::take(&mut self.small));
     }
 }
 
 /// What a write left over: parts of a batch, in their order.
 #[derive(Debug)]
-pub(crate) struct Unsent([Bytes; 3]);
+pub(crate) struct BatchRest([Bytes; 3]);
 
-impl Unsent {
+impl BatchRest {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(Bytes::is_empty)
     }
@@ -184,7 +179,7 @@ mod tests {
         let mut taken = 0;
         while !batch.is_full() {
             let frame = Bytes::from(vec![b'x'; size]);
-            batch.push_frame(frame, &mut Framing::UntilClose, false, true);
+            batch.push_frame(frame, &mut BodyFraming::UntilClose, false, true);
             taken += 1;
         }
         taken
@@ -200,10 +195,10 @@ mod tests {
     #[test]
     fn a_frame_is_copied_up_to_the_bound_and_a_larger_one_stays_where_it_lies_and_is_the_last() {
         let mut batch = Batch::new();
-        batch.push_frame(vec![0; COPY_MAX].into(), &mut Framing::Chunked, false, true);
+        batch.push_frame(vec![0; COPY_MAX].into(), &mut BodyFraming::Chunked, false, true);
         assert!(batch.large.is_empty() && !batch.is_full());
         let frame = Bytes::from(vec![0; COPY_MAX + 1]);
-        batch.push_frame(frame.clone(), &mut Framing::Chunked, true, true);
+        batch.push_frame(frame.clone(), &mut BodyFraming::Chunked, true, true);
         assert_eq!(batch.large.as_ptr(), frame.as_ptr());
         assert_eq!(batch.tail, b"\r\n0\r\n\r\n");
         assert!(batch.is_full());
@@ -217,7 +212,7 @@ mod tests {
         {
             let mut batch = Batch::new();
             batch.push(before.as_bytes());
-            batch.push_frame(frame.clone(), &mut Framing::Chunked, is_last, true);
+            batch.push_frame(frame.clone(), &mut BodyFraming::Chunked, is_last, true);
             assert_eq!(batch.small.is_empty(), is_again, "{before:?}, {is_last}");
             let wire = [&batch.small[..], &batch.large, batch.tail].concat();
             let end = if is_last { "0\r\n\r\n" } else { "" };
@@ -231,21 +226,8 @@ mod tests {
     #[test]
     fn what_cannot_write_several_pieces_gets_one() {
         let mut batch = Batch::new();
-        batch.push_frame(vec![0; COPY_MAX + 1].into(), &mut Framing::Chunked, false, false);
+        batch.push_frame(vec![0; COPY_MAX + 1].into(), &mut BodyFraming::Chunked, false, false);
         assert!(batch.large.is_empty() && !batch.is_empty());
-    }
-
-    #[test]
-    fn a_thread_keeps_its_buffer_unless_it_has_grown_too_large() {
-        for (size, is_kept) in [(SCRATCH_MAX / 2, true), (SCRATCH_MAX + 1, false)] {
-            SCRATCH.take();
-            let mut batch = Batch::new();
-            batch.push(&vec![0; size]);
-            drop(batch);
-            let scratch = SCRATCH.take();
-            assert!(scratch.is_empty());
-            assert_eq!(scratch.capacity() > 0, is_kept, "{size} bytes");
-        }
     }
 
     #[tokio::test]
@@ -258,7 +240,7 @@ mod tests {
             let (mut client, mut server) = tokio::io::duplex(sent);
             let mut batch = Batch::new();
             batch.push(b"xx");
-            batch.push_frame(large.clone(), &mut Framing::Chunked, false, true);
+            batch.push_frame(large.clone(), &mut BodyFraming::Chunked, false, true);
             let mut batch = Some(batch);
             let unsent = poll_fn(|cx| {
                 Poll::Ready(batch.take().expect("polled once").write(&mut server, cx))
@@ -271,7 +253,7 @@ mod tests {
                 got.extend_from_slice(part);
             }
             assert_eq!(got, all.as_bytes(), "{sent} bytes");
-            let is_shared = unsent.is_none_or(|Unsent([_, part, _])| {
+            let is_shared = unsent.is_none_or(|BatchRest([_, part, _])| {
                 part.is_empty() || large.as_ptr_range().contains(&part.as_ptr())
             });
             assert!(is_shared, "{sent} bytes");

@@ -10,28 +10,28 @@ use http::StatusCode;
 use http_body::Body;
 
 use super::batch::Batch;
-use super::feed::{Feed, Gone};
+use super::body_sender::{BodySender, Disconnect};
+use super::body_writer::{BodyWriter, SendError};
 use super::head_timer::HeadTimer;
-use super::outgoing::{Cut, Outgoing};
-use super::received::Received;
-use super::request::{self, BodyLength, Head};
-use super::spare;
+use super::read_buffer::ReadBuffer;
+use super::request_head::{self, BodyLength, RequestHead};
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::request_body::RequestBody;
 use crate::io::stack_read::poll_read;
-use crate::io::stall::Stall;
 use crate::io::transport::Transport;
+use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
+use crate::pool;
 
 /// A transport, and what was read from it ahead of its use.
 #[derive(Debug)]
-pub(crate) struct Connection<I> {
-    io: Stall<I>,
-    received: Received,
+pub(crate) struct Http1Connection<I> {
+    io: WriteTimeout<I>,
+    read_buffer: ReadBuffer,
     /// The empty line that ends a head cannot begin before this place.
     searched: usize,
     /// The body of the request. In a box, for most have none and every connection has room for it.
-    body: Option<Box<Feed>>,
+    body: Option<Box<BodySender>>,
     timer: HeadTimer,
     /// How many requests were read since this task last let others have their turn.
     in_turn: usize,
@@ -39,18 +39,18 @@ pub(crate) struct Connection<I> {
 
 /// Why there is no further request.
 #[derive(Debug)]
-pub(crate) enum Unheard {
+pub(crate) enum HeadError {
     /// It is to be answered with this status, and nothing behind it may be read.
     Refused(StatusCode),
     /// The client has left, it took too long, or it is idle and the server ends.
-    Over,
+    Closed,
 }
 
-impl<I: Transport> Connection<I> {
-    pub(crate) fn new(io: Stall<I>, received: &[u8], head_time: Duration) -> Self {
+impl<I: Transport> Http1Connection<I> {
+    pub(crate) fn new(io: WriteTimeout<I>, received: &[u8], head_time: Duration) -> Self {
         Self {
             io,
-            received: Received::new(received),
+            read_buffer: ReadBuffer::new(received),
             searched: 0,
             body: None,
             timer: HeadTimer::new(head_time),
@@ -59,8 +59,8 @@ impl<I: Transport> Connection<I> {
     }
 
     /// The transport, and what was read from it beyond the last request.
-    pub(crate) fn into_parts(self) -> (Stall<I>, Bytes) {
-        (self.io, self.received.into_bytes())
+    pub(crate) fn into_parts(self) -> (WriteTimeout<I>, Bytes) {
+        (self.io, self.read_buffer.into_bytes())
     }
 
     /// The transport alone, when nothing is to be read any more.
@@ -68,24 +68,24 @@ impl<I: Transport> Connection<I> {
         self.io.into_inner()
     }
 
-    pub(crate) fn io(&mut self) -> &mut Stall<I> {
+    pub(crate) fn io(&mut self) -> &mut WriteTimeout<I> {
         &mut self.io
     }
 
     /// Whether nothing of a further request has come. Old clients send an empty line behind a body,
     /// which is none (RFC 9112, section 2.2).
     fn is_idle(&self) -> bool {
-        self.received.bytes().iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+        self.read_buffer.bytes().iter().all(|byte| matches!(byte, b'\r' | b'\n'))
     }
 
     /// Reads the next head into `head`. `ending` says whether the server ends, which an idle
     /// connection does not outlive.
     pub(crate) fn poll_head(
         &mut self,
-        head: &mut Option<Head>,
+        head: &mut Option<RequestHead>,
         cx: &mut Context<'_>,
         ending: impl FnOnce(&mut Context<'_>) -> Poll<()>,
-    ) -> Poll<Result<(), Unheard>> {
+    ) -> Poll<Result<(), HeadError>> {
         if self.in_turn >= REQUESTS_PER_TURN {
             self.in_turn = 0;
             cx.waker().wake_by_ref();
@@ -100,41 +100,42 @@ impl<I: Transport> Connection<I> {
         self.in_turn = 0;
         // Only after what was received was seen.
         if self.timer.poll_late(cx).is_ready() || self.is_idle() && ending(cx).is_ready() {
-            return Poll::Ready(Err(Unheard::Over));
+            return Poll::Ready(Err(HeadError::Closed));
         }
         Poll::Pending
     }
 
     fn poll_read_head(
         &mut self,
-        head: &mut Option<Head>,
+        head: &mut Option<RequestHead>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Unheard>> {
+    ) -> Poll<Result<(), HeadError>> {
         loop {
             if self.may_be_whole() {
-                match request::parse(self.received.bytes(), spare::take, head) {
+                match request_head::parse(self.read_buffer.bytes(), pool::take_headers, head) {
                     Ok(Some(length)) => {
-                        self.received.consume(length);
+                        self.read_buffer.consume(length);
                         self.searched = 0;
                         return Poll::Ready(Ok(()));
                     }
                     Ok(None) => {}
-                    Err(status) => return Poll::Ready(Err(Unheard::Refused(status))),
+                    Err(status) => return Poll::Ready(Err(HeadError::Refused(status))),
                 }
             }
             // The empty line may begin with the last two bytes.
-            self.searched = self.received.len().saturating_sub(2);
-            let received = &mut self.received;
+            self.searched = self.read_buffer.len().saturating_sub(2);
+            let received = &mut self.read_buffer;
             let read = poll_read::<READ_BYTES, _, _>(&mut self.io, READ_BYTES, cx, |bytes| {
                 if bytes.is_empty() {
-                    return Err(Unheard::Over);
+                    return Err(HeadError::Closed);
                 }
                 if !received.is_empty() {
                     received.push(bytes);
                     return Ok(false);
                 }
                 // As a rule a head comes whole and alone: then it is not copied twice.
-                let length = request::parse(bytes, spare::take, head).map_err(Unheard::Refused)?;
+                let length = request_head::parse(bytes, pool::take_headers, head)
+                    .map_err(HeadError::Refused)?;
                 received.push(&bytes[length.unwrap_or(0)..]);
                 Ok(length.is_some())
             });
@@ -142,7 +143,7 @@ impl<I: Transport> Connection<I> {
                 Ok(Ok(false)) => {}
                 Ok(Ok(true)) => return Poll::Ready(Ok(())),
                 Ok(Err(unheard)) => return Poll::Ready(Err(unheard)),
-                Err(_) => return Poll::Ready(Err(Unheard::Over)),
+                Err(_) => return Poll::Ready(Err(HeadError::Closed)),
             }
         }
     }
@@ -151,7 +152,7 @@ impl<I: Transport> Connection<I> {
     /// line, which is looked for once at each place, however slowly the rest comes; or when there
     /// is too much.
     fn may_be_whole(&self) -> bool {
-        let bytes = self.received.bytes();
+        let bytes = self.read_buffer.bytes();
         let is_end = |at: usize| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]);
         let mut rest = (self.searched..bytes.len()).filter(|&at| bytes[at] == b'\n');
         self.searched == 0 && !bytes.is_empty()
@@ -169,13 +170,13 @@ impl<I: Transport> Connection<I> {
         if length == BodyLength::Known(0) {
             return RequestBody::empty();
         }
-        let (feed, incoming) = Feed::new(length, expects_continue, limits);
+        let (feed, incoming) = BodySender::new(length, expects_continue, limits);
         self.body = Some(Box::new(feed));
-        RequestBody::fed(incoming)
+        RequestBody::from_channel(incoming)
     }
 
     /// Waits for the answer. `None` if the client leaves before: then nobody wants it.
-    pub(crate) fn poll_answer<F: Future>(
+    pub(crate) fn poll_response<F: Future>(
         &mut self,
         mut answer: Pin<&mut F>,
         cx: &mut Context<'_>,
@@ -194,22 +195,24 @@ impl<I: Transport> Connection<I> {
     /// Sends the answer, after what is in `first`.
     pub(crate) fn poll_send<B: Body<Data = Bytes>>(
         &mut self,
-        mut outgoing: Pin<&mut Outgoing<B>>,
+        mut body_writer: Pin<&mut BodyWriter<B>>,
         mut first: Option<Batch>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Cut>> {
+    ) -> Poll<Result<(), SendError>> {
         loop {
-            if let Poll::Ready(sent) = outgoing.as_mut().poll_send(&mut self.io, first.take(), cx) {
+            if let Poll::Ready(sent) =
+                body_writer.as_mut().poll_send(&mut self.io, first.take(), cx)
+            {
                 return Poll::Ready(sent);
             }
             if ready!(self.poll_client(cx)).is_err() {
-                return Poll::Ready(Err(Cut));
+                return Poll::Ready(Err(SendError));
             }
         }
     }
 
     /// Waits until the request is read to its end, or will never be.
-    pub(crate) fn poll_body_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    pub(crate) fn poll_body_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         loop {
             self.discard_body(cx);
             if self.body.as_ref().is_none_or(|body| body.is_done() || body.is_given_up()) {
@@ -233,7 +236,7 @@ impl<I: Transport> Connection<I> {
 
     /// Whether the client may be sending, or has sent, what nobody will read.
     pub(crate) fn is_unread(&self) -> bool {
-        !self.is_body_read() || !self.received.is_empty()
+        !self.is_body_read() || !self.read_buffer.is_empty()
     }
 
     /// What of a "100 Continue" must go before the response.
@@ -248,24 +251,24 @@ impl<I: Transport> Connection<I> {
 
     /// What the client does meanwhile: it sends more of the body, which the caller then looks
     /// after, or it leaves.
-    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         if let Some(body) = &mut self.body
             && !body.is_done()
         {
-            let fed = body.poll_feed(&mut self.io, &mut self.received, cx);
+            let fed = body.poll_feed(&mut self.io, &mut self.read_buffer, cx);
             if fed.is_ready() || !body.is_done() {
                 return fed;
             }
         }
-        self.poll_left(cx).map(|()| Err(Gone))
+        self.poll_disconnect(cx).map(|()| Err(Disconnect))
     }
 
     /// Waits until the client has left. Closing its sending side is leaving. Of what it sends
     /// before so much is read as may be held.
-    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.received.len() < MAX_PIPELINED_BYTES {
-            let room = MAX_PIPELINED_BYTES - self.received.len();
-            let received = &mut self.received;
+    fn poll_disconnect(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.read_buffer.len() < MAX_PIPELINED_BYTES {
+            let room = MAX_PIPELINED_BYTES - self.read_buffer.len();
+            let received = &mut self.read_buffer;
             let read = poll_read::<READ_BYTES, _, _>(&mut self.io, room, cx, |bytes| {
                 received.push(bytes);
                 bytes.is_empty()
@@ -282,7 +285,7 @@ impl<I: Transport> Connection<I> {
         if let Some(body) = &mut self.body
             && body.is_given_up()
         {
-            body.discard(&mut self.io, &mut self.received, cx);
+            body.discard(&mut self.io, &mut self.read_buffer, cx);
         }
     }
 }
@@ -304,12 +307,21 @@ mod tests {
     const POST: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
 
     /// A connection through which so many bytes go at a time, and its client.
-    fn connect(size: usize) -> (DuplexStream, Connection<DuplexStream>) {
+    fn connect(size: usize) -> (DuplexStream, Http1Connection<DuplexStream>) {
         let (client, server) = duplex(size);
-        (client, Connection::new(Stall::new(server, STALL), b"", DEFAULT_HEADER_READ_TIMEOUT))
+        (
+            client,
+            Http1Connection::new(
+                WriteTimeout::new(server, STALL),
+                b"",
+                DEFAULT_HEADER_READ_TIMEOUT,
+            ),
+        )
     }
 
-    async fn head(connection: &mut Connection<DuplexStream>) -> Result<Head, Unheard> {
+    async fn head(
+        connection: &mut Http1Connection<DuplexStream>,
+    ) -> Result<RequestHead, HeadError> {
         let mut head = None;
         poll_fn(|cx| connection.poll_head(&mut head, cx, |_| Poll::Pending)).await?;
         Ok(head.expect("it was read"))
@@ -328,7 +340,7 @@ mod tests {
             }
             assert!(connection.is_idle(), "{size}");
             drop(sending.await.expect("no panic"));
-            assert!(matches!(head(&mut connection).await, Err(Unheard::Over)));
+            assert!(matches!(head(&mut connection).await, Err(HeadError::Closed)));
         }
     }
 
@@ -341,7 +353,7 @@ mod tests {
             let wait = timeout(DEFAULT_HEADER_READ_TIMEOUT / 4, head(&mut connection));
             assert!(wait.await.is_err(), "it is waited for");
         }
-        assert!(matches!(head(&mut connection).await, Err(Unheard::Over)));
+        assert!(matches!(head(&mut connection).await, Err(HeadError::Closed)));
         assert_eq!(start.elapsed(), DEFAULT_HEADER_READ_TIMEOUT);
     }
 
@@ -366,7 +378,7 @@ mod tests {
             head(&mut connection).await.expect("a head");
             let mut answer = std::pin::pin!(pending::<()>());
             let mut answered =
-                std::pin::pin!(poll_fn(|cx| connection.poll_answer(answer.as_mut(), cx)));
+                std::pin::pin!(poll_fn(|cx| connection.poll_response(answer.as_mut(), cx)));
             assert!(timeout(STALL, answered.as_mut()).await.is_err(), "{ahead} bytes ahead");
             drop(client);
             assert_eq!(answered.await, None, "{ahead} bytes ahead");
@@ -387,7 +399,7 @@ mod tests {
             let head = head(&mut connection).await.expect("a head");
             let body = connection.open_body(head.body, false, PaceLimits::DEFAULT);
             let mut waits = std::pin::pin!(pending::<()>());
-            let answered = poll_fn(|cx| connection.poll_answer(waits.as_mut(), cx));
+            let answered = poll_fn(|cx| connection.poll_response(waits.as_mut(), cx));
             assert!(timeout(STALL, answered).await.is_err());
             let mut ahead = 0;
             while count.try_recv().is_ok() {

@@ -3,8 +3,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Status;
 
-use super::request::BodyLength;
-use crate::exchange::fed_body::Malformed;
+use super::request_head::BodyLength;
+use crate::exchange::body_channel::FramingError;
 use crate::limits::{MAX_CHUNK_EXTENSION_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
 
 /// What is still to come of a body.
@@ -26,7 +26,11 @@ impl Decoder {
     /// body and its framing.
     ///
     /// All do unless the body is done.
-    pub(crate) fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Malformed> {
+    pub(crate) fn decode(
+        &mut self,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<usize, FramingError> {
         match self {
             Self::Length(left) => {
                 let taken = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -41,7 +45,7 @@ impl Decoder {
     pub(crate) fn is_done(&self) -> bool {
         match self {
             Self::Length(left) => *left == 0,
-            Self::Chunked(chunks) => chunks.state == State::Done,
+            Self::Chunked(chunks) => chunks.state == ChunkState::Done,
         }
     }
 
@@ -57,7 +61,7 @@ impl Decoder {
 /// A body in chunks.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
-    state: State,
+    state: ChunkState,
     /// Bytes of extensions, blanks and leading zeros, in all of the body.
     ignored: usize,
     /// The lines after the last chunk, as they came.
@@ -66,8 +70,8 @@ pub(crate) struct Chunks {
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum State {
-    /// Before the first digit of a size.
+enum ChunkState {
+    /// UnsentBytes the first digit of a size.
     #[default]
     Start,
     /// So many digits of a size.
@@ -89,16 +93,16 @@ enum State {
 const SIZE_DIGITS: u8 = 16;
 
 impl Chunks {
-    fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Malformed> {
+    fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, FramingError> {
         let mut at = 0;
-        while at < input.len() && self.state != State::Done {
-            if let State::Data(left) = self.state {
+        while at < input.len() && self.state != ChunkState::Done {
+            if let ChunkState::Data(left) = self.state {
                 let rest = &input[at..];
                 let taken = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 out.extend_from_slice(&rest[..taken]);
                 at += taken;
                 let left = left - taken as u64;
-                self.state = if left == 0 { State::DataCr } else { State::Data(left) };
+                self.state = if left == 0 { ChunkState::DataCr } else { ChunkState::Data(left) };
             } else {
                 self.state = self.step(input[at])?;
                 at += 1;
@@ -108,77 +112,80 @@ impl Chunks {
     }
 
     /// The state after one byte of the framing.
-    fn step(&mut self, byte: u8) -> Result<State, Malformed> {
+    fn step(&mut self, byte: u8) -> Result<ChunkState, FramingError> {
         match (self.state, byte) {
-            (State::Start, _) => match digit(byte) {
-                Some(digit) => Ok(State::Size(digit, 1)),
-                None => Err(Malformed("a chunk has no size")),
+            (ChunkState::Start, _) => match digit(byte) {
+                Some(digit) => Ok(ChunkState::Size(digit, 1)),
+                None => Err(FramingError("a chunk has no size")),
             },
-            (State::Size(size, _) | State::Blank(size), b' ' | b'\t') => {
+            (ChunkState::Size(size, _) | ChunkState::Blank(size), b' ' | b'\t') => {
                 self.ignore()?;
-                Ok(State::Blank(size))
+                Ok(ChunkState::Blank(size))
             }
-            (State::Size(size, _) | State::Blank(size), b';') => Ok(State::Extension(size)),
-            (State::Size(size, _) | State::Blank(size) | State::Extension(size), b'\r') => {
-                Ok(State::SizeLf(size))
+            (ChunkState::Size(size, _) | ChunkState::Blank(size), b';') => {
+                Ok(ChunkState::Extension(size))
             }
-            (State::Size(size, digits), _) => match digit(byte) {
+            (
+                ChunkState::Size(size, _) | ChunkState::Blank(size) | ChunkState::Extension(size),
+                b'\r',
+            ) => Ok(ChunkState::SizeLf(size)),
+            (ChunkState::Size(size, digits), _) => match digit(byte) {
                 // Leading zeros have no limit in RFC 9112, section 7.1. They share one with
                 // extensions.
                 Some(digit) if size == 0 => {
                     self.ignore()?;
-                    Ok(State::Size(digit, 1))
+                    Ok(ChunkState::Size(digit, 1))
                 }
                 Some(digit) if digits < SIZE_DIGITS => {
-                    Ok(State::Size(size << 4 | digit, digits + 1))
+                    Ok(ChunkState::Size(size << 4 | digit, digits + 1))
                 }
-                _ => Err(Malformed("the size of a chunk is not a number, or too large")),
+                _ => Err(FramingError("the size of a chunk is not a number, or too large")),
             },
-            (State::Extension(_), b'\n') | (State::Blank(_), _) => {
-                Err(Malformed("the line of a chunk's size does not end as it should"))
+            (ChunkState::Extension(_), b'\n') | (ChunkState::Blank(_), _) => {
+                Err(FramingError("the line of a chunk's size does not end as it should"))
             }
-            (State::Extension(size), _) => {
+            (ChunkState::Extension(size), _) => {
                 self.ignore()?;
-                Ok(State::Extension(size))
+                Ok(ChunkState::Extension(size))
             }
-            (State::SizeLf(0), b'\n') => Ok(State::Trailers),
-            (State::SizeLf(size), b'\n') => Ok(State::Data(size)),
-            (State::DataCr, b'\r') => Ok(State::DataLf),
-            (State::DataLf, b'\n') => Ok(State::Start),
-            (State::Trailers, _) => self.trailer(byte),
-            (State::SizeLf(_) | State::DataCr | State::DataLf, _) => {
-                Err(Malformed("a chunk does not end where its size says"))
+            (ChunkState::SizeLf(0), b'\n') => Ok(ChunkState::Trailers),
+            (ChunkState::SizeLf(size), b'\n') => Ok(ChunkState::Data(size)),
+            (ChunkState::DataCr, b'\r') => Ok(ChunkState::DataLf),
+            (ChunkState::DataLf, b'\n') => Ok(ChunkState::Start),
+            (ChunkState::Trailers, _) => self.trailer(byte),
+            (ChunkState::SizeLf(_) | ChunkState::DataCr | ChunkState::DataLf, _) => {
+                Err(FramingError("a chunk does not end where its size says"))
             }
-            (State::Data(_) | State::Done, _) => Ok(self.state),
+            (ChunkState::Data(_) | ChunkState::Done, _) => Ok(self.state),
         }
     }
 
-    fn ignore(&mut self) -> Result<(), Malformed> {
+    fn ignore(&mut self) -> Result<(), FramingError> {
         self.ignored += 1;
         if self.ignored > MAX_CHUNK_EXTENSION_BYTES {
-            return Err(Malformed("the extensions of chunks are too long"));
+            return Err(FramingError("the extensions of chunks are too long"));
         }
         Ok(())
     }
 
     /// Takes one byte of the lines after the last chunk, which end with an empty one.
-    fn trailer(&mut self, byte: u8) -> Result<State, Malformed> {
+    fn trailer(&mut self, byte: u8) -> Result<ChunkState, FramingError> {
         // A line ends with CR and LF, and neither is anywhere else.
         if (self.lines.last() == Some(&b'\r')) != (byte == b'\n') {
-            return Err(Malformed("a trailer does not end with CR and LF"));
+            return Err(FramingError("a trailer does not end with CR and LF"));
         }
         self.lines.push(byte);
         if self.lines.len() > MAX_HEAD_BYTES as usize {
-            return Err(Malformed("the trailers are too long"));
+            return Err(FramingError("the trailers are too long"));
         }
         if self.lines == b"\r\n" {
-            return Ok(State::Done);
+            return Ok(ChunkState::Done);
         }
         if self.lines.ends_with(b"\r\n\r\n") {
             self.trailers = Some(fields(&self.lines)?);
-            return Ok(State::Done);
+            return Ok(ChunkState::Done);
         }
-        Ok(State::Trailers)
+        Ok(ChunkState::Trailers)
     }
 }
 
@@ -187,8 +194,8 @@ fn digit(byte: u8) -> Option<u64> {
 }
 
 /// The fields of whole lines.
-fn fields(lines: &[u8]) -> Result<HeaderMap, Malformed> {
-    const MALFORMED: Malformed = Malformed("a trailer is not a field");
+fn fields(lines: &[u8]) -> Result<HeaderMap, FramingError> {
+    const MALFORMED: FramingError = FramingError("a trailer is not a field");
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEAD_FIELDS];
     let Ok(Status::Complete((_, fields))) = httparse::parse_headers(lines, &mut fields) else {
         return Err(MALFORMED);
@@ -212,7 +219,7 @@ mod tests {
         length: BodyLength,
         wire: &[u8],
         size: usize,
-    ) -> Result<(Vec<u8>, Option<HeaderMap>, usize), Malformed> {
+    ) -> Result<(Vec<u8>, Option<HeaderMap>, usize), FramingError> {
         let (mut decoder, mut out, mut taken) = (Decoder::new(length), Vec::new(), 0);
         for piece in wire.chunks(size) {
             if decoder.is_done() {

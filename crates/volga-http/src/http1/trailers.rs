@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName};
 
 /// The fields that a head has announced.
 #[derive(Debug)]
-pub(crate) struct Announced(Vec<HeaderName>);
+pub(crate) struct AnnouncedTrailers(Vec<HeaderName>);
 
 /// Those that say how the message is read or handled, and so must be known before it is.
 const FORBIDDEN: [HeaderName; 12] = [
@@ -26,7 +26,7 @@ const FORBIDDEN: [HeaderName; 12] = [
     TRANSFER_ENCODING,
 ];
 
-impl Announced {
+impl AnnouncedTrailers {
     pub(crate) fn new(headers: &HeaderMap) -> Self {
         let lists = headers.get_all(TRAILER).iter().map(|value| value.as_bytes());
         let names = lists.flat_map(|list| list.split(|&byte| byte == b','));
@@ -65,7 +65,7 @@ mod tests {
             (CONTENT_LENGTH, value("3")),
         ]);
         let mut out = Vec::new();
-        Announced::new(&headers).write(&trailers, &mut out);
+        AnnouncedTrailers::new(&headers).write(&trailers, &mut out);
         assert_eq!(out, b"0\r\nx-sum: 1\r\n\r\n");
     }
 }

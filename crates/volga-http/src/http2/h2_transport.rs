@@ -5,7 +5,6 @@
 //! among the direct ones, and written together at the turn's end or with the next large frame. Of
 //! what the client sends, `h2` reads what [`ReceivedFrames`] lets pass.
 
-use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +19,7 @@ use super::direct::received_frames::{ReceivedFrames, window_update};
 use super::direct::windows::Place;
 use super::direct::write_buffer::SharedWriteBuffer;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE, TURN_READ_BYTES};
+use crate::pool;
 
 /// A transport that gathers what is written, remembers when the client last sent something, and
 /// notes whether the socket takes anything.
@@ -28,14 +28,14 @@ use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE, TURN_READ_BYTES};
 /// [sends](Self::poll_send) with it.
 #[derive(Debug)]
 pub(super) struct H2Transport<I> {
-    shared: Arc<Mutex<Shared<I>>>,
+    shared: Arc<Mutex<TransportState<I>>>,
 }
 
 #[derive(Debug)]
-struct Shared<I> {
+struct TransportState<I> {
     io: I,
     write_buffer: SharedWriteBuffer,
-    received: ReadBuffer,
+    received: H2ReadBuffer,
     frames: ReceivedFrames,
     heard: Instant,
     backpressure: Arc<Backpressure>,
@@ -46,7 +46,7 @@ struct Shared<I> {
 /// What was read and not given to `h2` yet: at most two frames. Between turns it is empty, unless a
 /// frame has come in part.
 #[derive(Debug, Default)]
-struct ReadBuffer {
+struct H2ReadBuffer {
     bytes: Vec<u8>,
     /// How much of it `h2` has.
     given: usize,
@@ -54,17 +54,11 @@ struct ReadBuffer {
     passed: usize,
 }
 
-thread_local! {
-    /// An empty buffer for the next connection that reads: a connection needs one for most of the
-    /// time only within a turn.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-impl ReadBuffer {
+impl H2ReadBuffer {
     /// Removes what `h2` has read.
     fn start(&mut self) {
         if self.bytes.capacity() == 0 {
-            self.bytes = SPARE.take();
+            self.bytes = pool::take_http2_read_buffer();
         }
         self.bytes.drain(..std::mem::take(&mut self.given));
         self.passed = 0;
@@ -73,7 +67,7 @@ impl ReadBuffer {
     /// Frees the buffer if it is empty.
     fn rest(&mut self) {
         if self.bytes.is_empty() {
-            SPARE.set(std::mem::take(&mut self.bytes));
+            pool::put_http2_read_buffer(std::mem::take(&mut self.bytes));
         }
     }
 
@@ -96,10 +90,10 @@ impl<I> H2Transport<I> {
         write_buffer: SharedWriteBuffer,
         backpressure: Arc<Backpressure>,
     ) -> Self {
-        let shared = Shared {
+        let shared = TransportState {
             io,
             write_buffer,
-            received: ReadBuffer::default(),
+            received: H2ReadBuffer::default(),
             frames: ReceivedFrames::new(),
             heard: Instant::now(),
             backpressure,
@@ -147,7 +141,7 @@ impl<I> H2Transport<I> {
         self.lock().heard
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared<I>> {
+    fn lock(&self) -> MutexGuard<'_, TransportState<I>> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -171,7 +165,7 @@ impl<I: AsyncWrite + Unpin> H2Transport<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> Shared<I> {
+impl<I: AsyncWrite + Unpin> TransportState<I> {
     /// Writes once: first what was gathered, then `bufs`. Returns how much of `bufs` was written.
     fn poll_write(
         &mut self,
@@ -203,7 +197,7 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> Shared<I> {
+impl<I: AsyncRead + Unpin> TransportState<I> {
     /// Reads up to the first frame that is kept from `h2`. Then `h2` is woken at once, because it
     /// does not wait for the client; except while the socket takes nothing, when responses must
     /// leave first.

@@ -25,7 +25,7 @@ use crate::limits::FRAMES_AT_ONCE;
 
 /// The bodies, and those of them that are ready.
 pub(super) struct LongLivedStreams<B> {
-    streams: Slab<Stream<B>>,
+    streams: Slab<LongLivedStream<B>>,
     /// The keys of the streams to serve next. A stream is here at most once, so no stream is served
     /// twice before another is served once.
     queue: VecDeque<usize>,
@@ -33,7 +33,7 @@ pub(super) struct LongLivedStreams<B> {
     backpressure: Arc<Backpressure>,
 }
 
-struct Stream<B> {
+struct LongLivedStream<B> {
     send_body: Pin<Box<SendBody<B>>>,
     waker: Waker,
     /// The stream's number in the protocol.
@@ -41,7 +41,7 @@ struct Stream<B> {
     is_queued: bool,
 }
 
-impl<B> Stream<B> {
+impl<B> LongLivedStream<B> {
     /// Puts the stream into the queue, unless it is there already.
     fn enqueue(&mut self, key: usize, queue: &mut VecDeque<usize>) {
         if !self.is_queued {
@@ -67,7 +67,7 @@ where
         self.queue.push_back(entry.key());
         let id = send_body.id();
         windows.set_key(id, entry.key());
-        entry.insert(Stream { send_body, waker, id, is_queued: true });
+        entry.insert(LongLivedStream { send_body, waker, id, is_queued: true });
     }
 
     /// Begins a turn: puts every stream that is ready into the queue.
@@ -157,7 +157,10 @@ where
 }
 
 /// The stream at this place, unless another one has its key by now.
-fn find<B>(streams: &mut Slab<Stream<B>>, place: Place) -> Option<(usize, &mut Stream<B>)> {
+fn find<B>(
+    streams: &mut Slab<LongLivedStream<B>>,
+    place: Place,
+) -> Option<(usize, &mut LongLivedStream<B>)> {
     let key = place.key()?;
     let stream = streams.get_mut(key)?;
     (stream.id == place.id).then_some((key, stream))

@@ -54,14 +54,14 @@ use self::ready::Ready;
 use self::request_task::{RequestTask, TaskOutcome, TunnelEnds};
 use self::reset_budget::{Exhausted, ResetBudget};
 use crate::connection::settings::ConnectionSettings;
-use crate::connection::task_tokens::Alive;
+use crate::connection::task_tracker::TaskToken;
 use crate::drain::handle::Drain;
 use crate::exchange::date::date;
 use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::{HttpService, Requests};
+use crate::exchange::service::{ConnectionService, HttpService};
 use crate::io::linger::linger;
-use crate::io::stall::Stall;
+use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{
     CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
     LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
@@ -71,10 +71,10 @@ use crate::limits::{
 /// Serves a connection to its end.
 pub(crate) async fn serve<I, S>(
     io: I,
-    requests: Requests<S>,
+    requests: ConnectionService<S>,
     settings: ConnectionSettings,
     drain: &Drain,
-    alive: Alive,
+    token: TaskToken,
 ) where
     I: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
@@ -83,13 +83,13 @@ pub(crate) async fn serve<I, S>(
     let h2_waker = Waker::from(Arc::clone(&ready));
     let backpressure = Backpressure::new(settings.write_stall_timeout, h2_waker.clone());
     let write_buffer = SharedWriteBuffer::new(settings.http2_direct_data);
-    let io = Stall::new(io, settings.write_stall_timeout);
+    let io = WriteTimeout::new(io, settings.write_stall_timeout);
     let transport = H2Transport::new(io, write_buffer.clone(), Arc::clone(&backpressure));
     let handshake = builder().handshake(transport.clone());
     let Ok(Ok(mut h2)) = timeout(settings.header_read_timeout, handshake).await else { return };
     let Some(pings) = h2.ping_pong() else { return };
     let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&backpressure));
-    let mut connection = Connection {
+    let mut connection = Http2Connection {
         h2,
         transport,
         write_buffer,
@@ -100,7 +100,7 @@ pub(crate) async fn serve<I, S>(
         begun: 0,
         deferred: 0,
         tasks: JoinSet::new(),
-        alive,
+        token,
         streams,
         h2_waker,
         ready,
@@ -158,28 +158,28 @@ fn builder() -> Builder {
 }
 
 /// A request that was accepted and has not begun.
-struct Accepted {
+struct PendingRequest {
     head: Parts,
     body: RecvStream,
     respond: SendResponse<Bytes>,
 }
 
-struct Connection<I, S: HttpService> {
+struct Http2Connection<I, S: HttpService> {
     h2: h2::server::Connection<H2Transport<I>, Bytes>,
     transport: H2Transport<I>,
     write_buffer: SharedWriteBuffer,
     backpressure: Arc<Backpressure>,
     keep_alive: KeepAlive,
-    requests: Requests<S>,
+    requests: ConnectionService<S>,
     /// Requests that were accepted and have not begun, in the order of their streams.
-    accepted: VecDeque<Accepted>,
+    accepted: VecDeque<PendingRequest>,
     /// For how many turns they have waited for what the client has sent after them.
     deferred: usize,
     /// How many requests this turn has begun.
     begun: usize,
     /// A task for each request. Dropped with the connection, they end with it.
     tasks: JoinSet<TaskOutcome<S::ResponseBody>>,
-    alive: Alive,
+    token: TaskToken,
     streams: LongLivedStreams<S::ResponseBody>,
     ready: Arc<Ready>,
     budget: ResetBudget,
@@ -192,7 +192,7 @@ struct Connection<I, S: HttpService> {
     drain: Drain,
 }
 
-impl<I, S> Connection<I, S>
+impl<I, S> Http2Connection<I, S>
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
@@ -282,7 +282,7 @@ where
     /// Drops the requests and the bodies of these streams, because one side has reset them.
     fn end(&mut self, resets: &[Place]) {
         for place in resets {
-            let id = |accepted: &Accepted| accepted.respond.stream_id().as_u32();
+            let id = |accepted: &PendingRequest| accepted.respond.stream_id().as_u32();
             if let Ok(at) = self.accepted.binary_search_by_key(&place.id, id) {
                 self.accepted.remove(at);
             }
@@ -387,7 +387,7 @@ where
             let _ = respond.send_response(response, true);
             return;
         }
-        let accepted = Accepted { head, body, respond };
+        let accepted = PendingRequest { head, body, respond };
         if self.accepted.is_empty() && self.begun < HEADS_AT_ONCE {
             // In most cases no flood of frames follows, so the request begins at once.
             self.begin(accepted);
@@ -396,7 +396,7 @@ where
         }
     }
 
-    fn begin(&mut self, Accepted { head, body, respond }: Accepted) {
+    fn begin(&mut self, PendingRequest { head, body, respond }: PendingRequest) {
         self.begun += 1;
         let method = head.method.clone();
         let (body, tunnel) = if head.method == Method::CONNECT {
@@ -411,10 +411,10 @@ where
             let body = H2Body::new(body, &head.headers, self.settings.body_limits, window);
             (RequestBody::h2(body), None)
         };
-        let handler = self.requests.answer(Request::from_parts(head, body));
+        let handler = self.requests.oneshot(Request::from_parts(head, body));
         let task =
             RequestTask::new(handler, method, respond, Arc::clone(&self.backpressure), tunnel);
-        self.tasks.spawn(self.alive.carried_by(task));
+        self.tasks.spawn(self.token.track(task));
     }
 }
 

@@ -22,7 +22,7 @@ use super::send_body::{SendBody, Step};
 use crate::drain::handle::Drain;
 use crate::exchange::date::date;
 use crate::exchange::long_lived::LongLived;
-use crate::exchange::tunnel::{Run, Running, Tunnel, TunnelStream};
+use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelFuture, TunnelStream};
 
 /// What the task of a request leaves to the task of its connection.
 pub(super) enum TaskOutcome<B> {
@@ -61,7 +61,7 @@ pin_project! {
             tunnel: Option<Box<TunnelEnds>>,
         },
         // A tunnel has begun, and the application runs it.
-        Tunnel { running: Running },
+        Tunnel { running: TunnelFuture },
         Body {
             // In a box, since it may move to the connection's task.
             send_body: Option<Pin<Box<SendBody<B>>>>,
@@ -184,7 +184,7 @@ impl TunnelEnds {
 }
 
 /// The function to run in the tunnel, if the response accepts it.
-fn accepted_tunnel<B>(response: &Response<B>) -> Option<Run> {
+fn accepted_tunnel<B>(response: &Response<B>) -> Option<TunnelFn> {
     let tunnel = response.extensions().get::<Tunnel>()?;
     response.status().is_success().then(|| tunnel.take())?
 }

@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use super::*;
 use crate::connection::info::ConnectionInfo;
-use crate::connection::task_tokens::roll_call;
+use crate::connection::task_tracker::task_tracker;
 use crate::exchange::long_lived::LongLived;
 use crate::limits::{
     DEFAULT_WRITE_STALL_TIMEOUT, GATHER_BYTES, PING_INTERVAL, PING_TIMEOUT, SEND_BUFFER,
@@ -117,10 +117,10 @@ where
 {
     let (client, server) = duplex(size);
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = Requests { service, info: Some(ConnectionInfo::tcp(address, address)) };
+    let requests = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let serving = tokio::spawn(async move {
-        let (alive, _gone) = roll_call();
-        serve(server, requests, settings(), &Drain::new(), alive).await;
+        let (token, _gone) = task_tracker();
+        serve(server, requests, settings(), &Drain::new(), token).await;
     });
     (client, serving)
 }

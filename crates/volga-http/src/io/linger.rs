@@ -19,20 +19,20 @@ use crate::limits::{LINGER_PAUSE, LINGER_READ, LINGER_TIME};
 /// Closes a transport whose client may still be sending. At most `bytes` of that are read.
 pub(crate) async fn linger<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, bytes: usize) {
     if io.shutdown().await.is_ok() {
-        let mut wait = Wait::new(bytes);
+        let mut wait = LingerWait::new(bytes);
         poll_fn(|cx| wait.poll(&mut io, cx)).await;
     }
 }
 
 /// What is left of the bounds.
 #[derive(Debug)]
-struct Wait {
+struct LingerWait {
     end: Instant,
     bytes: usize,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Wait {
+impl LingerWait {
     fn new(bytes: usize) -> Self {
         let end = Instant::now() + LINGER_TIME;
         Self { end, bytes, timer: Box::pin(sleep(LINGER_PAUSE)) }

@@ -15,5 +15,5 @@ pub(crate) mod linger;
 pub(crate) mod rewind;
 pub(crate) mod socket;
 pub(crate) mod stack_read;
-pub(crate) mod stall;
 pub(crate) mod transport;
+pub(crate) mod write_timeout;

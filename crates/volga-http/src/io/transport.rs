@@ -21,13 +21,13 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// tells only of new bytes, so that old ones are not to be waited for.
     ///
     /// What cannot tell waits for ever; then the next write finds out.
-    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()>;
+    fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
 /// tokio's sockets have the same methods, and no trait for them.
-macro_rules! poll_left {
+macro_rules! poll_disconnect {
     () => {
-        fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()> {
             loop {
                 if ready!(self.poll_read_ready(cx)).is_err() {
                     return Poll::Ready(());
@@ -52,7 +52,7 @@ impl Transport for TcpStream {
         Ok(ConnectionInfo::tcp(self.peer_addr()?, self.local_addr()?))
     }
 
-    poll_left!();
+    poll_disconnect!();
 }
 
 #[cfg(unix)]
@@ -61,7 +61,7 @@ impl Transport for UnixStream {
         Ok(ConnectionInfo::new())
     }
 
-    poll_left!();
+    poll_disconnect!();
 }
 
 #[cfg(any(test, fuzzing))]
@@ -71,7 +71,7 @@ impl Transport for tokio::io::DuplexStream {
         Ok(ConnectionInfo::tcp(address, address))
     }
 
-    fn poll_left(&self, _: &mut Context<'_>) -> Poll<()> {
+    fn poll_disconnect(&self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }
 }

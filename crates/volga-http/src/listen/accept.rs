@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 use crate::limits::{ACCEPT_PAUSE, BACKLOG};
-use crate::listen::listener::{Accepted, Listener};
+use crate::listen::listener::{AcceptedConnection, Listener};
 
 /// Accepts from all of its listeners in turn.
 #[derive(Debug)]
@@ -19,22 +19,22 @@ pub(crate) struct Acceptor {
     /// Which listener is asked first, so that a busy one cannot starve the others.
     first: usize,
     pause: Option<Pin<Box<Sleep>>>,
-    phase: Phase,
+    phase: AcceptPhase,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum AcceptPhase {
     Open,
     /// Nobody new comes; those who are coming are waited for.
     Closing(Pin<Box<Sleep>>),
     /// What waits in the queues is accepted, so many at most.
-    Emptying(i32),
+    AcceptRest(i32),
     Closed,
 }
 
 impl Acceptor {
     pub(crate) fn new(listeners: Vec<Listener>) -> Self {
-        Self { listeners, first: 0, pause: None, phase: Phase::Open }
+        Self { listeners, first: 0, pause: None, phase: AcceptPhase::Open }
     }
 
     /// Closes the listeners, once those who have connected are accepted: they were not refused, and
@@ -43,8 +43,8 @@ impl Acceptor {
         self.listeners.retain(|listener| !listener.leaves_its_queue());
         let wait = self.listeners.iter().map(Listener::turn_away).max().unwrap_or_default();
         self.phase = match wait {
-            Duration::ZERO => Phase::Emptying(BACKLOG),
-            wait => Phase::Closing(Box::pin(sleep(wait))),
+            Duration::ZERO => AcceptPhase::AcceptRest(BACKLOG),
+            wait => AcceptPhase::Closing(Box::pin(sleep(wait))),
         };
     }
 
@@ -52,22 +52,22 @@ impl Acceptor {
     /// [`close`](Self::close), `None` says once that no more come; then it waits for ever.
     ///
     /// Cancel safe: a pause goes on in the next call.
-    pub(crate) async fn accept(&mut self) -> Option<Accepted> {
+    pub(crate) async fn accept(&mut self) -> Option<AcceptedConnection> {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<Accepted>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<AcceptedConnection>> {
         loop {
             match &mut self.phase {
-                Phase::Open => {}
-                Phase::Closing(wait) => {
+                AcceptPhase::Open => {}
+                AcceptPhase::Closing(wait) => {
                     if wait.as_mut().poll(cx).is_ready() {
-                        self.phase = Phase::Emptying(BACKLOG);
+                        self.phase = AcceptPhase::AcceptRest(BACKLOG);
                         continue;
                     }
                 }
-                Phase::Emptying(_) => return Poll::Ready(self.accept_rest()),
-                Phase::Closed => return Poll::Pending,
+                AcceptPhase::AcceptRest(_) => return Poll::Ready(self.accept_rest()),
+                AcceptPhase::Closed => return Poll::Pending,
             }
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(cx));
@@ -82,8 +82,8 @@ impl Acceptor {
 
     /// The next of those that wait in a queue. A listener whose queue is empty is closed in the
     /// same turn.
-    fn accept_rest(&mut self) -> Option<Accepted> {
-        while let Phase::Emptying(left) = &mut self.phase
+    fn accept_rest(&mut self) -> Option<AcceptedConnection> {
+        while let AcceptPhase::AcceptRest(left) = &mut self.phase
             && let Some(listener) = self.listeners.last_mut()
         {
             // Bounded, or one that gets new connections as fast as this is would never close.
@@ -100,11 +100,11 @@ impl Acceptor {
                 *left = BACKLOG;
             }
         }
-        self.phase = Phase::Closed;
+        self.phase = AcceptPhase::Closed;
         None
     }
 
-    fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+    fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<AcceptedConnection>> {
         let count = self.listeners.len();
         for step in 0..count {
             let at = (self.first + step) % count;

@@ -7,22 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The bounds on open connections.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) in_all: usize,
+pub(crate) struct ConnectionBounds {
+    pub(crate) total: usize,
     pub(crate) per_address: usize,
 }
 
 /// Which bound a connection would have passed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Reached {
-    InAll,
+pub(crate) enum AdmissionError {
+    Total,
     PerAddress,
 }
 
 /// The connections of one server, counted.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    bounds: Bounds,
+    bounds: ConnectionBounds,
     networks: Arc<Networks>,
 }
 
@@ -32,25 +32,28 @@ pub(crate) struct Admission {
 struct Networks(Mutex<HashMap<IpAddr, usize>>);
 
 impl Admission {
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: ConnectionBounds) -> Self {
         Self { bounds, networks: Arc::default() }
     }
 
     /// Whether one more is welcome beside those that are `open`.
-    pub(crate) fn admit(&self, open: usize) -> Result<(), Reached> {
-        if open < self.bounds.in_all { Ok(()) } else { Err(Reached::InAll) }
+    pub(crate) fn admit(&self, open: usize) -> Result<(), AdmissionError> {
+        if open < self.bounds.total { Ok(()) } else { Err(AdmissionError::Total) }
     }
 
     /// The place of a connection among those of its network; `None` where those are not counted.
-    pub(crate) fn place(&self, network: IpAddr) -> Result<Option<Place>, Reached> {
-        let Bounds { in_all, per_address } = self.bounds;
-        if per_address >= in_all {
+    pub(crate) fn permit(
+        &self,
+        network: IpAddr,
+    ) -> Result<Option<AdmissionPermit>, AdmissionError> {
+        let ConnectionBounds { total, per_address } = self.bounds;
+        if per_address >= total {
             return Ok(None);
         }
         if !self.networks.enter(network, per_address) {
-            return Err(Reached::PerAddress);
+            return Err(AdmissionError::PerAddress);
         }
-        Ok(Some(Place { networks: Arc::clone(&self.networks), network }))
+        Ok(Some(AdmissionPermit { networks: Arc::clone(&self.networks), network }))
     }
 }
 
@@ -81,12 +84,12 @@ impl Networks {
 
 /// A connection's place among those of its network, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct AdmissionPermit {
     networks: Arc<Networks>,
     network: IpAddr,
 }
 
-impl Drop for Place {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         self.networks.leave(self.network);
     }
@@ -101,23 +104,23 @@ mod tests {
     const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
-    fn admission(in_all: usize, per_address: usize) -> Admission {
-        Admission::new(Bounds { in_all, per_address })
+    fn admission(total: usize, per_address: usize) -> Admission {
+        Admission::new(ConnectionBounds { total, per_address })
     }
 
     #[test]
     fn the_last_place_in_all_is_given_and_no_further_one() {
         let admission = admission(3, 3);
         assert_eq!(admission.admit(2), Ok(()));
-        assert_eq!(admission.admit(3), Err(Reached::InAll));
+        assert_eq!(admission.admit(3), Err(AdmissionError::Total));
     }
 
     #[test]
     fn an_address_has_its_places_and_takes_none_of_another() {
         let admission = admission(100, 2);
-        let take = |network| admission.place(network).map(|place| place.expect("it is counted"));
+        let take = |network| admission.permit(network).map(|place| place.expect("it is counted"));
         let held = [take(ONE).expect("the first"), take(ONE).expect("the last")];
-        assert_eq!(take(ONE).unwrap_err(), Reached::PerAddress);
+        assert_eq!(take(ONE).unwrap_err(), AdmissionError::PerAddress);
         let other = take(OTHER).expect("another address");
         drop(held);
         let again = take(ONE).expect("the places were given back");
@@ -127,6 +130,6 @@ mod tests {
 
     #[test]
     fn without_a_bound_nothing_is_counted() {
-        assert!(admission(10, usize::MAX).place(ONE).expect("no bound").is_none());
+        assert!(admission(10, usize::MAX).permit(ONE).expect("no bound").is_none());
     }
 }

@@ -7,7 +7,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::limits::{BACKLOG, PORT_TRIES};
-use crate::listen::bind_target::{BindTarget, Place, Port, loopbacks};
+use crate::listen::bind_target::{BindTarget, PortUse, TargetKind, loopbacks};
 use crate::listen::error::BindError;
 use crate::listen::listener::Listener;
 
@@ -52,16 +52,16 @@ pub async fn bind(target: impl Into<BindTarget>) -> Result<Vec<Listener>, BindEr
     let target = target.into();
     let port = target.port_use();
     let addresses = match target.check()? {
-        Place::Address(address) => vec![address],
-        Place::Localhost(port) => loopbacks(port).to_vec(),
-        Place::Name { host, port } => resolve(&host, port).await?,
+        TargetKind::Address(address) => vec![address],
+        TargetKind::Localhost(port) => loopbacks(port).to_vec(),
+        TargetKind::Name { host, port } => resolve(&host, port).await?,
         #[cfg(unix)]
-        Place::Unix { path, mode } => {
+        TargetKind::Unix { path, mode } => {
             let (listener, file) = crate::listen::unix_socket::listen(&path, mode)?;
             return Ok(vec![Listener::with_file(listener, file)]);
         }
         #[cfg(unix)]
-        Place::Inherited => return crate::listen::inherited::take(),
+        TargetKind::Inherited => return crate::listen::inherited::take(),
     };
     let mut tries = 1;
     loop {
@@ -75,8 +75,8 @@ pub async fn bind(target: impl Into<BindTarget>) -> Result<Vec<Listener>, BindEr
             }
             result => {
                 let of = |listener| match port {
-                    Port::Own => Listener::from(listener),
-                    Port::Shared => Listener::sharing_port(listener),
+                    PortUse::Exclusive => Listener::from(listener),
+                    PortUse::Shared => Listener::sharing_port(listener),
                 };
                 return Ok(result?.into_iter().map(of).collect());
             }
@@ -104,7 +104,10 @@ fn is_chosen(targets: &[SocketAddr], address: SocketAddr) -> bool {
     address.port() != 0 && targets.iter().any(|target| target.port() == 0)
 }
 
-fn listen_on_all(addresses: &[SocketAddr], port_use: Port) -> Result<Vec<TcpListener>, BindError> {
+fn listen_on_all(
+    addresses: &[SocketAddr],
+    port_use: PortUse,
+) -> Result<Vec<TcpListener>, BindError> {
     // Alone, `[::]` may serve IPv4 as well, as the system has it; together, each family has its own
     // socket.
     let both_families =
@@ -134,17 +137,17 @@ fn listen_on_all(addresses: &[SocketAddr], port_use: Port) -> Result<Vec<TcpList
     }
 }
 
-fn listen(address: SocketAddr, both_families: bool, port: Port) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, both_families: bool, port: PortUse) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // On Windows the same option would let two programs listen on one port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
-    if port == Port::Shared {
+    if port == PortUse::Shared {
         socket.set_reuse_port(true)?;
     }
     #[cfg(not(unix))]
-    let Port::Own = port else { return Err(io::ErrorKind::Unsupported.into()) };
+    let PortUse::Exclusive = port else { return Err(io::ErrorKind::Unsupported.into()) };
     if both_families && address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -20,28 +20,28 @@ use crate::listen::error::BindError;
 /// [`bind`](crate::bind()), which has a `Result` to say what is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BindTarget {
-    written: Written,
-    port: Port,
+    written: TargetSource,
+    port: PortUse,
     #[cfg(unix)]
     mode: Option<u32>,
 }
 
 /// Whether other sockets may listen on the same port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Port {
-    Own,
+pub(crate) enum PortUse {
+    Exclusive,
     Shared,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Written {
+enum TargetSource {
     Text(String),
-    Place(Place),
+    Kind(TargetKind),
 }
 
 /// A target that makes sense.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum TargetKind {
     Address(SocketAddr),
     Localhost(u16),
     Name {
@@ -60,14 +60,14 @@ pub(crate) enum Place {
 impl BindTarget {
     /// Both loopback addresses, `127.0.0.1` and `[::1]`.
     pub fn localhost(port: u16) -> Self {
-        Self::new(Written::Place(Place::Localhost(port)))
+        Self::new(TargetSource::Kind(TargetKind::Localhost(port)))
     }
 
     /// A Unix-domain socket at this path. Who may connect is for the umask to say, or for
     /// [`unix_mode`](Self::unix_mode).
     #[cfg(unix)]
     pub fn unix(path: impl Into<PathBuf>) -> Self {
-        Self::new(Written::Place(Place::Unix { path: path.into(), mode: None }))
+        Self::new(TargetSource::Kind(TargetKind::Unix { path: path.into(), mode: None }))
     }
 
     /// The sockets that were opened for this process by who started it, TCP or Unix-domain: socket
@@ -75,7 +75,7 @@ impl BindTarget {
     /// process ends, so that the next one has whoever connected in between.
     #[cfg(unix)]
     pub fn inherited() -> Self {
-        Self::new(Written::Place(Place::Inherited))
+        Self::new(TargetSource::Kind(TargetKind::Inherited))
     }
 
     /// Lets other processes of the same user listen on the same port at the same time, if they ask
@@ -90,7 +90,7 @@ impl BindTarget {
     /// Mind that it also lets a program be started twice by mistake.
     #[cfg(unix)]
     pub fn reuse_port(mut self) -> Self {
-        self.port = Port::Shared;
+        self.port = PortUse::Shared;
         self
     }
 
@@ -102,27 +102,27 @@ impl BindTarget {
         self
     }
 
-    fn new(written: Written) -> Self {
+    fn new(written: TargetSource) -> Self {
         Self {
             written,
-            port: Port::Own,
+            port: PortUse::Exclusive,
             #[cfg(unix)]
             mode: None,
         }
     }
 
-    pub(crate) fn port_use(&self) -> Port {
+    pub(crate) fn port_use(&self) -> PortUse {
         self.port
     }
 
-    pub(crate) fn check(self) -> Result<Place, BindError> {
+    pub(crate) fn check(self) -> Result<TargetKind, BindError> {
         let place = match self.written {
-            Written::Place(place) => place,
-            Written::Text(text) => check_text(&text)?,
+            TargetSource::Kind(place) => place,
+            TargetSource::Text(text) => check_text(&text)?,
         };
         #[cfg(unix)]
-        if let Place::Unix { path, .. } = place {
-            return Ok(Place::Unix { path, mode: self.mode });
+        if let TargetKind::Unix { path, .. } = place {
+            return Ok(TargetKind::Unix { path, mode: self.mode });
         }
         Ok(place)
     }
@@ -136,13 +136,13 @@ impl From<&str> for BindTarget {
 
 impl From<String> for BindTarget {
     fn from(text: String) -> Self {
-        Self::new(Written::Text(text))
+        Self::new(TargetSource::Text(text))
     }
 }
 
 impl From<SocketAddr> for BindTarget {
     fn from(address: SocketAddr) -> Self {
-        Self::new(Written::Place(Place::Address(address)))
+        Self::new(TargetSource::Kind(TargetKind::Address(address)))
     }
 }
 
@@ -157,16 +157,16 @@ pub(crate) fn loopbacks(port: u16) -> [SocketAddr; 2] {
     [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
 }
 
-fn check_text(text: &str) -> Result<Place, BindError> {
+fn check_text(text: &str) -> Result<TargetKind, BindError> {
     #[cfg(unix)]
     match text.split_once(':') {
         Some(("unix", "")) => return Err(BindError::Malformed { target: text.to_owned() }),
-        Some(("unix", path)) => return Ok(Place::Unix { path: path.into(), mode: None }),
-        Some(("inherited", "")) => return Ok(Place::Inherited),
+        Some(("unix", path)) => return Ok(TargetKind::Unix { path: path.into(), mode: None }),
+        Some(("inherited", "")) => return Ok(TargetKind::Inherited),
         _ => {}
     }
     if let Ok(address) = text.parse() {
-        return Ok(Place::Address(address));
+        return Ok(TargetKind::Address(address));
     }
     let target = || text.to_owned();
     if is_ip(text) {
@@ -199,9 +199,9 @@ fn check_text(text: &str) -> Result<Place, BindError> {
         return Err(BindError::Malformed { target: target() });
     }
     if host.eq_ignore_ascii_case("localhost") {
-        return Ok(Place::Localhost(port));
+        return Ok(TargetKind::Localhost(port));
     }
-    Ok(Place::Name { host: host.to_owned(), port })
+    Ok(TargetKind::Name { host: host.to_owned(), port })
 }
 
 /// An address with or without brackets.
@@ -223,13 +223,13 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expect: &str) {
         let got = match BindTarget::from(text).check() {
-            Ok(Place::Address(address)) => format!("address {address}"),
-            Ok(Place::Localhost(port)) => format!("localhost {port}"),
-            Ok(Place::Name { host, port }) => format!("name {host} {port}"),
+            Ok(TargetKind::Address(address)) => format!("address {address}"),
+            Ok(TargetKind::Localhost(port)) => format!("localhost {port}"),
+            Ok(TargetKind::Name { host, port }) => format!("name {host} {port}"),
             #[cfg(unix)]
-            Ok(Place::Unix { path, .. }) => format!("unix {}", path.display()),
+            Ok(TargetKind::Unix { path, .. }) => format!("unix {}", path.display()),
             #[cfg(unix)]
-            Ok(Place::Inherited) => "inherited".to_owned(),
+            Ok(TargetKind::Inherited) => "inherited".to_owned(),
             Err(BindError::MissingPort { .. }) => "no port".to_owned(),
             Err(BindError::MissingHost { .. }) => "no host".to_owned(),
             Err(BindError::InvalidPort { .. }) => "bad port".to_owned(),
@@ -264,7 +264,7 @@ mod tests {
         check("inherited:80", "name inherited 80");
         assert_eq!(
             BindTarget::from("unix:a").unix_mode(0o660).check().expect("a path"),
-            Place::Unix { path: "a".into(), mode: Some(0o660) }
+            TargetKind::Unix { path: "a".into(), mode: Some(0o660) }
         );
     }
 
@@ -325,12 +325,12 @@ mod tests {
     #[test]
     fn typed_targets_need_no_check() {
         let address = SocketAddr::from(([127, 0, 0, 1], 5000));
-        assert_eq!(BindTarget::from(address).check().expect("typed"), Place::Address(address));
+        assert_eq!(BindTarget::from(address).check().expect("typed"), TargetKind::Address(address));
         assert_eq!(BindTarget::from(([127, 0, 0, 1], 5000)), address.into());
         assert_eq!(
             BindTarget::from((Ipv6Addr::LOCALHOST, 1)).check().expect("typed"),
-            Place::Address(loopbacks(1)[1])
+            TargetKind::Address(loopbacks(1)[1])
         );
-        assert_eq!(BindTarget::localhost(1).check().expect("typed"), Place::Localhost(1));
+        assert_eq!(BindTarget::localhost(1).check().expect("typed"), TargetKind::Localhost(1));
     }
 }

@@ -5,14 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use crate::listen::admission::Reached;
+use crate::listen::admission::AdmissionError;
 
-/// Counts the connections of the servers that were given it. Clones count together.
+/// Counters the connections of the servers that were given it. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub struct ConnectionCounts(Arc<Counts>);
+pub struct ConnectionCounts(Arc<Counters>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct Counters {
     accepted: AtomicU64,
     open: AtomicUsize,
     refused_in_all: AtomicU64,
@@ -43,19 +43,19 @@ impl ConnectionCounts {
     }
 
     /// The part of one server.
-    pub(crate) fn share(&self) -> Share {
-        Share { counts: self.clone(), open: 0 }
+    pub(crate) fn for_server(&self) -> ServerCounts {
+        ServerCounts { counts: self.clone(), open: 0 }
     }
 }
 
 /// What one server adds to the counts. When it is dropped, so are the connections of the server.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct ServerCounts {
     counts: ConnectionCounts,
     open: usize,
 }
 
-impl Share {
+impl ServerCounts {
     pub(crate) fn opened(&mut self) {
         self.open += 1;
         self.counts.0.accepted.fetch_add(1, Ordering::Relaxed);
@@ -67,10 +67,10 @@ impl Share {
         self.open
     }
 
-    pub(crate) fn refused(&self, reached: Reached) {
+    pub(crate) fn refused(&self, reached: AdmissionError) {
         let counter = match reached {
-            Reached::InAll => &self.counts.0.refused_in_all,
-            Reached::PerAddress => &self.counts.0.refused_by_address,
+            AdmissionError::Total => &self.counts.0.refused_in_all,
+            AdmissionError::PerAddress => &self.counts.0.refused_by_address,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -81,7 +81,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for ServerCounts {
     fn drop(&mut self) {
         self.counts.0.open.fetch_sub(self.open, Ordering::Relaxed);
     }
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_server_that_is_dropped_takes_its_connections_along() {
         let counts = ConnectionCounts::default();
-        let (mut one, mut other) = (counts.share(), counts.share());
+        let (mut one, mut other) = (counts.for_server(), counts.for_server());
         one.opened();
         one.opened();
         other.opened();

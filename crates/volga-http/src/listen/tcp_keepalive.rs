@@ -9,7 +9,7 @@ use crate::limits::{DEAD_CLIENT_PROBES, LONGEST_PROBE};
 
 /// What the kernel does to find them, on every connection of a listener.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Probes {
+pub(crate) struct TcpKeepaliveSettings {
     /// After how much silence the first is sent.
     after: Duration,
     /// The time from one to the next.
@@ -18,7 +18,7 @@ pub(crate) struct Probes {
     unacknowledged: Duration,
 }
 
-impl Probes {
+impl TcpKeepaliveSettings {
     /// Half of the time is for silence, and the other half for probes. What was sent and is not
     /// acknowledged has all of it; and no less than a client may stall that reads nothing, for to
     /// the kernel both are the same.
@@ -45,7 +45,7 @@ impl Probes {
         #[cfg(not(any(target_os = "openbsd", target_os = "haiku")))]
         let keepalive = keepalive.with_interval(self.every).with_retries(DEAD_CLIENT_PROBES);
         let _ = listener.set_tcp_keepalive(&keepalive);
-        // Probes are sent only in silence. While bytes wait for an acknowledgement, as heartbeats
+        // TcpKeepaliveSettings are sent only in silence. While bytes wait for an acknowledgement, as heartbeats
         // do, Linux would try for a quarter of an hour.
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let _ = listener.set_tcp_user_timeout(Some(self.unacknowledged));
@@ -57,23 +57,24 @@ mod tests {
     use super::*;
     use crate::limits::{DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT};
 
-    fn secs(probes: Probes) -> [u64; 3] {
+    fn secs(probes: TcpKeepaliveSettings) -> [u64; 3] {
         [probes.after, probes.every, probes.unacknowledged].map(|time| time.as_secs())
     }
 
     #[test]
     fn silence_and_probes_come_to_the_time_that_was_set() {
-        let default = Probes::new(DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT);
+        let default =
+            TcpKeepaliveSettings::new(DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT);
         assert_eq!(secs(default), [30, 10, 60]);
-        let patient = Probes::new(Duration::from_secs(60), Duration::from_secs(300));
+        let patient = TcpKeepaliveSettings::new(Duration::from_secs(60), Duration::from_secs(300));
         assert_eq!(secs(patient), [30, 10, 300], "a reader that stalls is no dead client");
     }
 
     #[test]
     fn no_time_is_one_that_systems_refuse() {
-        assert_eq!(secs(Probes::new(Duration::ZERO, Duration::ZERO)), [1, 1, 1]);
+        assert_eq!(secs(TcpKeepaliveSettings::new(Duration::ZERO, Duration::ZERO)), [1, 1, 1]);
         let longest = LONGEST_PROBE.as_secs();
-        assert_eq!(secs(Probes::new(Duration::MAX, Duration::ZERO)), [longest; 3]);
+        assert_eq!(secs(TcpKeepaliveSettings::new(Duration::MAX, Duration::ZERO)), [longest; 3]);
     }
 
     /// That an accepted connection has them, and that the system takes the longest.
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn an_accepted_connection_has_those_of_its_listener() {
         for time in [DEFAULT_DEAD_CLIENT_TIMEOUT, Duration::MAX] {
-            let probes = Probes::new(time, DEFAULT_WRITE_STALL_TIMEOUT);
+            let probes = TcpKeepaliveSettings::new(time, DEFAULT_WRITE_STALL_TIMEOUT);
             let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
             probes.set(SockRef::from(&listener));
             let address = listener.local_addr().expect("a bound socket");
@@ -89,7 +90,7 @@ mod tests {
             let (accepted, _) = listener.accept().expect("a client");
             let accepted = SockRef::from(&accepted);
             assert!(accepted.keepalive().expect("an option"));
-            let got = Probes {
+            let got = TcpKeepaliveSettings {
                 after: accepted.tcp_keepalive_time().expect("an option"),
                 every: accepted.tcp_keepalive_interval().expect("an option"),
                 unacknowledged: accepted.tcp_user_timeout().expect("an option").expect("it is set"),

@@ -133,7 +133,7 @@ impl Exchange {
     }
 
     /// What the client must see.
-    fn expected(&self) -> Came {
+    fn expected(&self) -> ObservedResponse {
         // RFC 9110, sections 6.4.1, 15.3.5 and 15.4.5.
         let has_no_body = self.method == Method::HEAD
             || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&self.status);
@@ -141,7 +141,7 @@ impl Exchange {
         // A client is sent trailers only when it said that it takes them (RFC 9110, section 6.5.1).
         let has_trailers = self.trailers && self.takes_trailers && is_chunked;
         let sum = || HeaderMap::from_iter([sum()]);
-        Came {
+        ObservedResponse {
             status: self.status,
             fields: sorted(&self.fields),
             body: if has_no_body { String::new() } else { self.pieces.concat() },
@@ -199,7 +199,7 @@ impl Body for Pieces {
 
 /// What a client sees of a response.
 #[derive(Debug, Eq, PartialEq)]
-struct Came {
+struct ObservedResponse {
     status: StatusCode,
     fields: Vec<(HeaderName, HeaderValue)>,
     body: String,
@@ -215,7 +215,7 @@ fn sorted(fields: &[(HeaderName, HeaderValue)]) -> Vec<(HeaderName, HeaderValue)
 
 /// Reads a response to its end. The fields of the framing are checked here, and the others are
 /// given.
-async fn read(exchange: &Exchange, response: Response<hyper::body::Incoming>) -> Came {
+async fn read(exchange: &Exchange, response: Response<hyper::body::Incoming>) -> ObservedResponse {
     let (mut head, body) = response.into_parts();
     let headers = &mut head.headers;
     let length = headers.remove(CONTENT_LENGTH);
@@ -234,7 +234,7 @@ async fn read(exchange: &Exchange, response: Response<hyper::body::Incoming>) ->
     let body = body.collect().await.expect("a whole body");
     let trailers = body.trailers().cloned();
     let body = String::from_utf8(body.to_bytes().to_vec()).expect("text");
-    Came { status: head.status, fields: sorted(&fields), body, trailers }
+    ObservedResponse { status: head.status, fields: sorted(&fields), body, trailers }
 }
 
 async fn check(exchanges: Vec<Exchange>, width: usize) {

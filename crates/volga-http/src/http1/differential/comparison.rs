@@ -23,15 +23,15 @@ type Fields = Vec<(String, Vec<u8>)>;
 
 /// What a service sees of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct ObservedRequest {
     head: String,
     fields: Fields,
-    body: Came,
+    body: BodyOutcome,
 }
 
 /// What a body came to.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Came {
+enum BodyOutcome {
     /// Its end is still to come.
     Partly,
     Malformed,
@@ -39,7 +39,7 @@ enum Came {
     Whole(Vec<u8>, Fields),
 }
 
-type Log = Arc<Mutex<Vec<Seen>>>;
+type Log = Arc<Mutex<Vec<ObservedRequest>>>;
 
 /// In the order of their names, which says nothing; that of the values of one name stays.
 fn fields(headers: &http::HeaderMap) -> Fields {
@@ -52,20 +52,20 @@ fn fields(headers: &http::HeaderMap) -> Fields {
 }
 
 /// Reads a request to its end, notes it, and answers.
-async fn note<B>(request: Request<B>, log: Log) -> Result<Response<Empty<Bytes>>, Infallible>
+async fn record<B>(request: Request<B>, log: Log) -> Result<Response<Empty<Bytes>>, Infallible>
 where
     B: Body<Data = Bytes>,
 {
     let (parts, body) = request.into_parts();
     let head = format!("{} {} {:?}", parts.method, parts.uri, parts.version);
-    let seen = Seen { head, fields: fields(&parts.headers), body: Came::Partly };
+    let seen = ObservedRequest { head, fields: fields(&parts.headers), body: BodyOutcome::Partly };
     log.lock().expect("no panic").push(seen);
     let came = match body.collect().await {
         Ok(body) => {
             let trailers = body.trailers().map(fields).unwrap_or_default();
-            Came::Whole(body.to_bytes().to_vec(), trailers)
+            BodyOutcome::Whole(body.to_bytes().to_vec(), trailers)
         }
-        Err(_) => Came::Malformed,
+        Err(_) => BodyOutcome::Malformed,
     };
     // One request of a connection runs at a time.
     log.lock().expect("no panic").last_mut().expect("it was noted").body = came;
@@ -74,9 +74,9 @@ where
 
 /// The service of both servers: it reads each request to its end, notes it, and answers.
 #[derive(Clone)]
-pub(super) struct Noting(Log);
+pub(super) struct RecordingService(Log);
 
-impl<B> Service<Request<B>> for Noting
+impl<B> Service<Request<B>> for RecordingService
 where
     B: Body<Data = Bytes> + Send + 'static,
 {
@@ -89,12 +89,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        Box::pin(note(request, Arc::clone(&self.0)))
+        Box::pin(record(request, Arc::clone(&self.0)))
     }
 }
 
-async fn hypers(io: DuplexStream, noting: Noting) {
-    let service = hyper::service::service_fn(move |request| note(request, Arc::clone(&noting.0)));
+async fn hypers(io: DuplexStream, service: RecordingService) {
+    let service =
+        hyper::service::service_fn(move |request| record(request, Arc::clone(&service.0)));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -105,7 +106,11 @@ async fn hypers(io: DuplexStream, noting: Noting) {
 
 /// What a server sees that is sent these bytes, in pieces of this size. The clock is paused, so who
 /// waits for more is given up at once.
-fn seen<F>(sent: &[u8], size: usize, serve: impl FnOnce(DuplexStream, Noting) -> F) -> Vec<Seen>
+fn seen<F>(
+    sent: &[u8],
+    size: usize,
+    serve: impl FnOnce(DuplexStream, RecordingService) -> F,
+) -> Vec<ObservedRequest>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -114,7 +119,7 @@ where
     let log = Log::default();
     runtime.block_on(async {
         let (mut client, server) = duplex(1024 * 1024);
-        let serving = tokio::spawn(serve(server, Noting(Arc::clone(&log))));
+        let serving = tokio::spawn(serve(server, RecordingService(Arc::clone(&log))));
         for piece in sent.chunks(size) {
             if client.write_all(piece).await.is_err() {
                 break;
@@ -134,8 +139,8 @@ where
 pub(super) fn both<F>(
     sent: &[u8],
     size: usize,
-    ours: impl FnOnce(DuplexStream, Noting) -> F,
-) -> (Vec<Seen>, Vec<Seen>)
+    ours: impl FnOnce(DuplexStream, RecordingService) -> F,
+) -> (Vec<ObservedRequest>, Vec<ObservedRequest>)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -147,18 +152,18 @@ where
 /// # Errors
 ///
 /// The difference, for a person to read.
-pub(super) fn compare(ours: &[Seen], hypers: &[Seen]) -> Result<(), String> {
+pub(super) fn compare(ours: &[ObservedRequest], hypers: &[ObservedRequest]) -> Result<(), String> {
     if ours.len() > hypers.len() {
         return Err(format!("more requests: {ours:#?} and {hypers:#?}"));
     }
     for (index, (mine, oracle)) in ours.iter().zip(hypers).enumerate() {
         let is_same_body = match &mine.body {
-            Came::Whole(..) => mine.body == oracle.body,
-            Came::Partly => !matches!(oracle.body, Came::Whole(..)),
-            Came::Malformed => true,
+            BodyOutcome::Whole(..) => mine.body == oracle.body,
+            BodyOutcome::Partly => !matches!(oracle.body, BodyOutcome::Whole(..)),
+            BodyOutcome::Malformed => true,
         };
         // Where a body ends that does not end well is not known.
-        let is_last = matches!(mine.body, Came::Whole(..)) || index + 1 == ours.len();
+        let is_last = matches!(mine.body, BodyOutcome::Whole(..)) || index + 1 == ours.len();
         if (&mine.head, &mine.fields) != (&oracle.head, &oracle.fields) || !is_same_body || !is_last
         {
             return Err(format!("request {index}: {mine:#?} and {oracle:#?}, of {ours:#?}"));

@@ -4,7 +4,7 @@
 mod client;
 mod comparison;
 mod generate;
-mod known;
+mod intended_differences;
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,18 +15,18 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestRunner};
 use tokio::io::DuplexStream;
 
-use self::comparison::{Noting, Seen, compare};
+use self::comparison::{ObservedRequest, RecordingService, compare};
 use self::generate::{mutate, mutations, request, size};
-use super::Next;
+use super::NextStage;
 use super::testing::{http1, requests};
 use crate::drain::handle::Drain;
 use crate::limits;
 
-fn both(sent: &[u8], size: usize) -> (Vec<Seen>, Vec<Seen>) {
+fn both(sent: &[u8], size: usize) -> (Vec<ObservedRequest>, Vec<ObservedRequest>) {
     let http1 = http1(&Drain::new());
-    comparison::both(sent, size, async move |io: DuplexStream, noting: Noting| {
-        let next = http1.serve(io, Bytes::new(), requests(noting)).await;
-        if let Next::Linger(io) = next {
+    comparison::both(sent, size, async move |io: DuplexStream, service: RecordingService| {
+        let next = http1.serve(io, Bytes::new(), requests(service)).await;
+        if let NextStage::Linger(io) = next {
             http1.linger(io).await;
         }
     })

@@ -40,7 +40,7 @@ pub(in crate::http2) struct Windows {
     /// What settings say of the initial window that were not acknowledged yet.
     announced: VecDeque<Option<Initial>>,
     /// In the order of their numbers.
-    streams: Vec<Stream>,
+    streams: Vec<StreamWindow>,
     newest: u32,
     /// The index of the stream that was asked for last. A message for all of them goes out in about
     /// the order of their numbers.
@@ -76,7 +76,7 @@ pub(in crate::http2) struct Place {
 }
 
 #[derive(Debug)]
-struct Stream {
+struct StreamWindow {
     id: u32,
     key: u32,
     /// Negative if the client has made the window smaller than what was sent.
@@ -147,7 +147,7 @@ impl Windows {
         }
         self.newest = id;
         let Initial { client, h2 } = self.initial;
-        self.streams.push(Stream {
+        self.streams.push(StreamWindow {
             id,
             key: NO_KEY,
             room: client as i32,
@@ -235,12 +235,13 @@ impl Windows {
     /// because of the stream's debt.
     fn initial_for_h2(&self, client: u32) -> u32 {
         let largest = i64::from(LARGEST);
-        let is_too_wide = |stream: &Stream| stream.window(self.initial.client, client) > largest;
+        let is_too_wide =
+            |stream: &StreamWindow| stream.window(self.initial.client, client) > largest;
         if client > LARGEST || self.streams.iter().any(is_too_wide) {
             // The client breaks the rules, of which `h2` makes an error.
             return client;
         }
-        let beyond = |stream: &Stream| stream.seen_by_h2(self.initial.h2, client) - largest;
+        let beyond = |stream: &StreamWindow| stream.seen_by_h2(self.initial.h2, client) - largest;
         let most = self.streams.iter().map(beyond).max().unwrap_or(0).max(0);
         (i64::from(client) - most).max(0) as u32
     }
@@ -353,16 +354,16 @@ impl Windows {
         std::mem::take(&mut self.opened)
     }
 
-    fn find_direct(&mut self, id: u32) -> Option<&mut Stream> {
+    fn find_direct(&mut self, id: u32) -> Option<&mut StreamWindow> {
         if self.is_direct { self.find(id) } else { None }
     }
 
-    fn find(&mut self, id: u32) -> Option<&mut Stream> {
+    fn find(&mut self, id: u32) -> Option<&mut StreamWindow> {
         let at = self.index(id)?;
         self.streams.get_mut(at)
     }
 
-    fn remove(&mut self, id: u32) -> Option<Stream> {
+    fn remove(&mut self, id: u32) -> Option<StreamWindow> {
         let at = self.index(id)?;
         Some(self.streams.remove(at))
     }
@@ -377,7 +378,7 @@ impl Windows {
     }
 }
 
-impl Stream {
+impl StreamWindow {
     fn place(&self) -> Place {
         Place { id: self.id, key: self.key }
     }

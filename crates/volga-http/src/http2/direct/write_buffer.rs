@@ -6,7 +6,6 @@
 //! `docs/design/http2-direct-data.md`). What `h2` must know, such as the end of a stream, goes
 //! through `h2`.
 
-use std::cell::Cell;
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +14,7 @@ use super::sent_frames::SentFrames;
 use super::windows::{FirstByte, Place, SendPath, Starts, Windows};
 use crate::exchange::h2_body::ClientWindow;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES};
+use crate::pool;
 
 /// The write buffer of a connection, shared by its transport and its streams.
 #[derive(Clone, Debug)]
@@ -48,12 +48,6 @@ pub(in crate::http2) struct WriteBuffer {
     /// How many frames were given to `h2` since it last wrote what it had.
     given: usize,
     pub(in crate::http2) windows: Windows,
-}
-
-thread_local! {
-    /// An empty buffer for the next connection that writes: a connection needs one for most of the
-    /// time only within a turn.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl SharedWriteBuffer {
@@ -171,7 +165,7 @@ impl WriteBuffer {
         if self.is_empty() && self.bytes.capacity() > 0 {
             self.sent = 0;
             self.bytes.clear();
-            SPARE.set(std::mem::take(&mut self.bytes));
+            pool::put_http2_write_buffer(std::mem::take(&mut self.bytes));
         }
         let mut left = written - own;
         for buf in bufs {
@@ -189,13 +183,13 @@ impl WriteBuffer {
             let mut spare = std::mem::replace(&mut self.bytes, rest);
             self.sent = 0;
             spare.clear();
-            SPARE.set(spare);
+            pool::put_http2_write_buffer(spare);
         }
     }
 
     fn start(&mut self) {
         if self.bytes.capacity() == 0 {
-            self.bytes = SPARE.take();
+            self.bytes = pool::take_http2_write_buffer();
             self.bytes.reserve(GATHER_BYTES + HEAD_BYTES + FRAME_BYTES);
         }
         if self.sent > 0 {

@@ -1,7 +1,7 @@
 //! The head of a request, from its bytes. Pure.
 //!
 //! What it takes, it takes in one way only; what two readers could take for two different requests
-//! is refused, here and in [`strict`](super::strict).
+//! is refused, here and in [`strict`](super::smuggling).
 
 use std::mem::{MaybeUninit, forget, replace, take};
 use std::ops::Range;
@@ -12,18 +12,18 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use httparse::Status;
 
-use super::strict::{self, Hosts};
-use super::terms::{Asked, Terms, names};
+use super::response_framing::{FramingRules, MethodKind, names};
+use super::smuggling::{self, HostFields};
 use crate::exchange::target::is_too_long;
 use crate::exchange::tunnel::TunnelOffer;
 use crate::limits::{MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
 
 /// The head of a request, and what it says of all that belongs to it.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct RequestHead {
     pub(crate) parts: Parts,
     /// What its answer must be like.
-    pub(crate) terms: Terms,
+    pub(crate) rules: FramingRules,
     pub(crate) body: BodyLength,
     /// Whether the client waits to be told before it sends the body.
     pub(crate) expects_continue: bool,
@@ -45,7 +45,7 @@ pub(crate) enum BodyLength {
 pub(crate) fn parse(
     bytes: &[u8],
     headers: impl FnOnce() -> HeaderMap,
-    head: &mut Option<Head>,
+    head: &mut Option<RequestHead>,
 ) -> Result<Option<usize>, StatusCode> {
     let mut fields = [MaybeUninit::uninit(); MAX_HEAD_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
@@ -91,11 +91,11 @@ pub(crate) fn parse(
             headers.append(name, value);
         }
     }
-    strict::check(&method, &uri, reader.version, &headers, reader.hosts)?;
+    smuggling::check(&method, &uri, reader.version, &headers, reader.hosts)?;
     let (body, keep_alive) = reader.finish(&mut headers)?;
     let offer = reader.offer(body);
-    let terms = Terms {
-        asked: Asked::by(&method),
+    let rules = FramingRules {
+        method: MethodKind::of(&method),
         is_http_10: reader.version == Version::HTTP_10,
         keep_alive,
         takes_trailers: reader.takes_trailers,
@@ -111,15 +111,15 @@ pub(crate) fn parse(
     // The empty map that stood there owns nothing, which its drop would find out field by field,
     // for each request.
     forget(replace(&mut parts.headers, headers));
-    let expects_continue = reader.expects_continue && !terms.is_http_10;
-    *head = Some(Head { parts, terms, body, expects_continue });
+    let expects_continue = reader.expects_continue && !rules.is_http_10;
+    *head = Some(RequestHead { parts, rules, body, expects_continue });
     Ok(Some(length))
 }
 
 /// What the fields that concern the connection have said so far.
 struct Reader {
     version: Version,
-    hosts: Hosts,
+    hosts: HostFields,
     length: Option<u64>,
     is_chunked: bool,
     wants_close: bool,
@@ -134,7 +134,7 @@ impl Reader {
     fn new(version: Version) -> Self {
         Self {
             version,
-            hosts: Hosts::None,
+            hosts: HostFields::None,
             length: None,
             is_chunked: false,
             wants_close: false,
@@ -246,15 +246,16 @@ fn speaks_another_version(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, StatusCode> {
+    fn parse(bytes: &[u8]) -> Result<Option<(RequestHead, usize)>, StatusCode> {
         let mut head = None;
         let length = super::parse(bytes, HeaderMap::new, &mut head)?;
         Ok(head.zip(length))
     }
 
     #[track_caller]
-    fn whole(text: &str) -> Head {
-        let (head, length) = parse(text.as_bytes()).expect("no refusal").expect("a whole head");
+    fn whole(text: &str) -> RequestHead {
+        let (head, length) =
+            parse(text.as_bytes()).expect("no error_response").expect("a whole head");
         assert_eq!(length, text.len(), "{text:?}");
         head
     }
@@ -268,11 +269,12 @@ mod tests {
     fn a_head_is_whole_with_its_last_byte_and_what_follows_is_not_touched() {
         let text = "POST /a?b HTTP/1.1\r\nHost: a\r\nx-empty:\r\nX: 1\r\nx: 2\r\ncontent-length: 3\r\n\r\n";
         for end in 0..text.len() {
-            let cut = parse(&text.as_bytes()[..end]).expect("no refusal");
+            let cut = parse(&text.as_bytes()[..end]).expect("no error_response");
             assert!(cut.is_none(), "{end} bytes");
         }
         let more = format!("{text}abc");
-        let (head, length) = parse(more.as_bytes()).expect("no refusal").expect("a whole head");
+        let (head, length) =
+            parse(more.as_bytes()).expect("no error_response").expect("a whole head");
         assert_eq!((length, head.body), (text.len(), BodyLength::Known(3)));
         assert_eq!(
             (head.parts.method, head.parts.uri.to_string()),
@@ -295,13 +297,13 @@ mod tests {
             ("1.1", "connection: x, Close\r\n", false),
             ("1.1", "connection: close\r\nconnection: keep-alive\r\n", false),
             ("1.0", "", false),
-            ("1.0", "connection: Keep-Alive\r\n", true),
+            ("1.0", "connection: Keep-TaskToken\r\n", true),
             ("1.0", "connection: keep-alive\r\nconnection: close\r\n", false),
             ("1.0", "connection: keep-alive, \u{e9}\r\n", false),
             ("1.1", "connection: close, \u{e9}\r\n", true),
         ] {
             let head = whole(&format!("GET / HTTP/{version}\r\nhost: a\r\n{fields}\r\n"));
-            assert_eq!(head.terms.keep_alive, keep_alive, "{version} {fields}");
+            assert_eq!(head.rules.keep_alive, keep_alive, "{version} {fields}");
         }
     }
 
@@ -313,7 +315,7 @@ mod tests {
         ] {
             let head = whole(&format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n"));
             assert_eq!(head.body, BodyLength::Chunked);
-            assert!(!head.parts.headers.contains_key(CONTENT_LENGTH) && !head.terms.keep_alive);
+            assert!(!head.parts.headers.contains_key(CONTENT_LENGTH) && !head.rules.keep_alive);
         }
     }
 
@@ -323,7 +325,7 @@ mod tests {
             |fields: &str| parse(format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n").as_bytes());
         for fields in ["content-length: 5\r\ncontent-length: 5\r\n", "content-length: \t0005 \r\n"]
         {
-            let (head, _) = of(fields).expect("no refusal").expect("a whole head");
+            let (head, _) = of(fields).expect("no error_response").expect("a whole head");
             assert_eq!(head.body, BodyLength::Known(5), "{fields}");
             assert_eq!(head.parts.headers.get_all(CONTENT_LENGTH).iter().count(), 1, "{fields}");
         }

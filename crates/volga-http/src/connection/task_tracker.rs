@@ -2,7 +2,7 @@
 //!
 //! Every task of a server is in a set whose owner aborts it on drop: connections in the server's,
 //! HTTP/2 requests in their connection's. An abort only asks, so each task also carries an
-//! [`Alive`]; once all of those are gone, so are the tasks.
+//! [`TaskToken`]; once all of those are gone, so are the tasks.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,29 +12,29 @@ use pin_project_lite::pin_project;
 use tokio::sync::mpsc;
 
 /// Makes the token that each task carries, and the wait for the last of them.
-pub(crate) fn roll_call() -> (Alive, Gone) {
-    let (alive, gone) = mpsc::channel(1);
-    (Alive { _held: alive }, Gone(gone))
+pub(crate) fn task_tracker() -> (TaskToken, TokenWaiter) {
+    let (token, gone) = mpsc::channel(1);
+    (TaskToken { _held: token }, TokenWaiter(gone))
 }
 
 /// Carried by a task until its future is dropped.
 #[derive(Clone, Debug)]
-pub(crate) struct Alive {
+pub(crate) struct TaskToken {
     _held: mpsc::Sender<Infallible>,
 }
 
-impl Alive {
+impl TaskToken {
     /// Lets `future` carry a token.
-    pub(crate) fn carried_by<F>(&self, future: F) -> Carrier<F> {
-        Carrier { future, _alive: self.clone() }
+    pub(crate) fn track<F>(&self, future: F) -> TrackedFuture<F> {
+        TrackedFuture { future, _alive: self.clone() }
     }
 }
 
 /// Waits until no task carries a token any more.
 #[derive(Debug)]
-pub(crate) struct Gone(mpsc::Receiver<Infallible>);
+pub(crate) struct TokenWaiter(mpsc::Receiver<Infallible>);
 
-impl Gone {
+impl TokenWaiter {
     pub(crate) async fn wait(mut self) {
         let None = self.0.recv().await;
     }
@@ -42,14 +42,14 @@ impl Gone {
 
 pin_project! {
     /// A future with its token. The fields are in the order of their drop: the token goes last.
-    pub(crate) struct Carrier<F> {
+    pub(crate) struct TrackedFuture<F> {
         #[pin]
         future: F,
-        _alive: Alive,
+        _alive: TaskToken,
     }
 }
 
-impl<F: Future> Future for Carrier<F> {
+impl<F: Future> Future for TrackedFuture<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -70,13 +70,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_wait_is_over_when_the_last_task_is_and_not_before() {
-        let (alive, gone) = roll_call();
+        let (token, gone) = task_tracker();
         let mut gone = pin!(gone.wait());
         let mut tasks = JoinSet::new();
         for _ in 0..3 {
-            tasks.spawn(alive.carried_by(pending::<()>()));
+            tasks.spawn(token.track(pending::<()>()));
         }
-        drop(alive);
+        drop(token);
         assert!(poll_once(gone.as_mut()).await.is_pending());
         drop(tasks);
         // The time only lets a failure fail instead of hang.

@@ -4,8 +4,8 @@ use http::{HeaderValue, Method};
 
 /// How the answer must be framed, and what is to become of the connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Terms {
-    pub(crate) asked: Asked,
+pub(crate) struct FramingRules {
+    pub(crate) method: MethodKind,
     pub(crate) is_http_10: bool,
     pub(crate) keep_alive: bool,
     /// Whether the client said that it takes trailers.
@@ -16,26 +16,26 @@ pub(crate) struct Terms {
 
 /// What kind of answer a method has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Asked {
+pub(crate) enum MethodKind {
     /// A head alone.
     Head,
     /// A tunnel, which nobody here makes: what says so is the end of the connection.
     Connect,
-    Ordinary,
+    Other,
 }
 
-impl Asked {
-    pub(crate) fn by(method: &Method) -> Self {
+impl MethodKind {
+    pub(crate) fn of(method: &Method) -> Self {
         match *method {
             Method::HEAD => Self::Head,
             Method::CONNECT => Self::Connect,
-            _ => Self::Ordinary,
+            _ => Self::Other,
         }
     }
 }
 
-impl Terms {
-    /// The same terms, on a connection that ends with this answer.
+impl FramingRules {
+    /// The same rules, on a connection that ends with this answer.
     pub(crate) fn closing(self) -> Self {
         Self { keep_alive: false, ..self }
     }

@@ -7,8 +7,8 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 
-use super::framing::Framing;
-use crate::limits::{AGAIN_MAX, AGAIN_MIN};
+use super::body_framing::BodyFraming;
+use crate::limits::{CACHED_CHUNK_MAX, CACHED_CHUNK_MIN};
 
 thread_local! {
     /// Taken while in use.
@@ -23,8 +23,8 @@ struct Last {
 }
 
 /// The frame as a chunk, if it is the one that the thread has sent before, and of a size that makes it worth while.
-pub(crate) fn chunk(frame: &Bytes) -> Option<Bytes> {
-    if !(AGAIN_MIN..=AGAIN_MAX).contains(&frame.len()) {
+pub(crate) fn lookup(frame: &Bytes) -> Option<Bytes> {
+    if !(CACHED_CHUNK_MIN..=CACHED_CHUNK_MAX).contains(&frame.len()) {
         return None;
     }
     let is_same =
@@ -39,7 +39,7 @@ pub(crate) fn chunk(frame: &Bytes) -> Option<Bytes> {
 }
 
 fn framed(frame: &Bytes) -> Bytes {
-    let mut framing = Framing::Chunked;
+    let mut framing = BodyFraming::Chunked;
     let mut chunk = Vec::with_capacity(frame.len() + 16);
     framing.open(&mut frame.clone(), &mut chunk);
     chunk.extend_from_slice(frame);
@@ -53,31 +53,31 @@ mod tests {
 
     #[test]
     fn a_frame_is_framed_when_it_comes_again_and_once() {
-        let frame = Bytes::from(vec![b'x'; AGAIN_MIN]);
-        assert_eq!(chunk(&frame), None);
-        let again = chunk(&frame.clone()).expect("it was sent before");
-        assert_eq!(again, format!("{AGAIN_MIN:X}\r\n{}\r\n", "x".repeat(AGAIN_MIN)));
-        let third = chunk(&frame).expect("it was sent before");
+        let frame = Bytes::from(vec![b'x'; CACHED_CHUNK_MIN]);
+        assert_eq!(lookup(&frame), None);
+        let again = lookup(&frame.clone()).expect("it was sent before");
+        assert_eq!(again, format!("{CACHED_CHUNK_MIN:X}\r\n{}\r\n", "x".repeat(CACHED_CHUNK_MIN)));
+        let third = lookup(&frame).expect("it was sent before");
         assert_eq!(third.as_ptr(), again.as_ptr());
     }
 
     #[test]
     fn another_frame_of_the_same_content_or_place_is_another() {
-        let frame = Bytes::from(vec![b'x'; 2 * AGAIN_MIN]);
-        chunk(&frame);
-        assert_eq!(chunk(&Bytes::copy_from_slice(&frame)), None);
-        chunk(&frame);
-        assert_eq!(chunk(&frame.slice(..AGAIN_MIN)), None, "a part of it");
-        chunk(&frame);
-        assert_eq!(chunk(&frame.slice(AGAIN_MIN..)), None);
+        let frame = Bytes::from(vec![b'x'; 2 * CACHED_CHUNK_MIN]);
+        lookup(&frame);
+        assert_eq!(lookup(&Bytes::copy_from_slice(&frame)), None);
+        lookup(&frame);
+        assert_eq!(lookup(&frame.slice(..CACHED_CHUNK_MIN)), None, "a part of it");
+        lookup(&frame);
+        assert_eq!(lookup(&frame.slice(CACHED_CHUNK_MIN..)), None);
     }
 
     #[test]
     fn what_is_small_or_large_is_not_kept() {
-        for size in [AGAIN_MIN - 1, AGAIN_MAX + 1] {
+        for size in [CACHED_CHUNK_MIN - 1, CACHED_CHUNK_MAX + 1] {
             LAST.take();
             let frame = Bytes::from(vec![b'x'; size]);
-            assert_eq!((chunk(&frame), chunk(&frame)), (None, None));
+            assert_eq!((lookup(&frame), lookup(&frame)), (None, None));
             assert!(LAST.take().is_none());
         }
     }

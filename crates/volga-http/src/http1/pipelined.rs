@@ -4,25 +4,29 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::received::Received;
+use super::read_buffer::ReadBuffer;
 use crate::io::stack_read::poll_read;
-use crate::io::stall::Stall;
 use crate::io::transport::Transport;
+use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{DETECT_READ, MAX_PIPELINED_BYTES};
 
 /// The bytes that came, up to a bound. A pointer that is null as a rule.
 #[derive(Debug)]
-pub(crate) struct Inbound(Option<Box<Received>>);
+pub(crate) struct PipelinedBytes(Option<Box<ReadBuffer>>);
 
-impl Inbound {
+impl PipelinedBytes {
     /// Begins with what came before.
     pub(crate) fn new(received: Bytes) -> Self {
-        Self((!received.is_empty()).then(|| Box::new(Received::new(&received))))
+        Self((!received.is_empty()).then(|| Box::new(ReadBuffer::new(&received))))
     }
 
     /// Reads what is there, and waits until the client has left. Closing its sending side is
     /// leaving.
-    pub(crate) fn poll_left<I>(&mut self, io: &mut Stall<I>, cx: &mut Context<'_>) -> Poll<()>
+    pub(crate) fn poll_disconnect<I>(
+        &mut self,
+        io: &mut WriteTimeout<I>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()>
     where
         I: Transport,
     {
@@ -38,7 +42,7 @@ impl Inbound {
                 return Poll::Ready(());
             }
         }
-        io.get_ref().poll_left(cx)
+        io.get_ref().poll_disconnect(cx)
     }
 
     /// Whether the bound is reached. There may be more then, which nobody reads.

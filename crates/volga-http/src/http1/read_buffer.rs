@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 /// Bytes in the order in which they came. Empty, it holds no memory.
 #[derive(Debug, Default)]
-pub(crate) struct Received {
+pub(crate) struct ReadBuffer {
     bytes: Vec<u8>,
     /// How many of them were used.
     used: usize,
 }
 
-impl Received {
+impl ReadBuffer {
     pub(crate) fn new(bytes: &[u8]) -> Self {
         Self { bytes: bytes.to_vec(), used: 0 }
     }
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn bytes_are_used_in_their_order_and_leave_no_memory_behind() {
-        let mut received = Received::new(b"abc");
+        let mut received = ReadBuffer::new(b"abc");
         received.consume(1);
         received.push(b"de");
         assert_eq!((received.bytes(), received.len()), (&b"bcde"[..], 4));

@@ -11,7 +11,7 @@ use crate::exchange::target::{has_one_authority, is_plain, is_proper};
 
 /// What the `host` fields come to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Hosts {
+pub(super) enum HostFields {
     None,
     /// One, with a name or address as nearly all requests have it.
     Plain,
@@ -19,7 +19,7 @@ pub(super) enum Hosts {
     Several,
 }
 
-impl Hosts {
+impl HostFields {
     /// With another one.
     pub(super) fn and(self, host: &HeaderValue) -> Self {
         match self {
@@ -36,7 +36,7 @@ pub(super) fn check(
     uri: &Uri,
     version: Version,
     headers: &HeaderMap,
-    hosts: Hosts,
+    hosts: HostFields,
 ) -> Result<(), StatusCode> {
     let is_clear = has_proper_form(method, uri) && has_proper_host(version, uri, headers, hosts);
     if is_clear { Ok(()) } else { Err(StatusCode::BAD_REQUEST) }
@@ -53,17 +53,17 @@ fn has_proper_form(method: &Method, uri: &Uri) -> bool {
 }
 
 /// Whether there is one `host`, and the target agrees with it. HTTP/1.0 may have none.
-fn has_proper_host(version: Version, uri: &Uri, headers: &HeaderMap, hosts: Hosts) -> bool {
+fn has_proper_host(version: Version, uri: &Uri, headers: &HeaderMap, hosts: HostFields) -> bool {
     match hosts {
-        Hosts::None => version == Version::HTTP_10 && uri.authority().is_none_or(is_proper),
+        HostFields::None => version == Version::HTTP_10 && uri.authority().is_none_or(is_proper),
         // What a client sends that knows no name for the server (RFC 9112, section 3.2).
-        Hosts::One if headers.get(HOST).is_some_and(|host| host.is_empty()) => {
+        HostFields::One if headers.get(HOST).is_some_and(|host| host.is_empty()) => {
             uri.authority().is_none()
         }
-        // Told without looking for the field again.
-        Hosts::Plain if uri.authority().is_none() => true,
-        Hosts::Plain | Hosts::One => has_one_authority(uri, headers),
-        Hosts::Several => false,
+        // ScriptedBody without looking for the field again.
+        HostFields::Plain if uri.authority().is_none() => true,
+        HostFields::Plain | HostFields::One => has_one_authority(uri, headers),
+        HostFields::Several => false,
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
 
     fn status(request: http::request::Builder) -> Option<u16> {
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        let hosts = parts.headers.get_all(HOST).iter().fold(Hosts::None, Hosts::and);
+        let hosts = parts.headers.get_all(HOST).iter().fold(HostFields::None, HostFields::and);
         check(&parts.method, &parts.uri, parts.version, &parts.headers, hosts)
             .err()
             .map(|status| status.as_u16())

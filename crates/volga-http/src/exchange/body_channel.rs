@@ -11,14 +11,14 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
-use crate::exchange::body_pace::TooSlow;
+use crate::exchange::body_pace::PaceError;
 
 /// The state that the connection and the reader share.
 #[derive(Debug, Default)]
-pub(crate) struct Shared(Mutex<State>);
+pub(crate) struct BodyChannel(Mutex<ChannelState>);
 
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct ChannelState {
     pub(crate) data: Option<Bytes>,
     pub(crate) trailers: Option<HeaderMap>,
     /// Whether nothing comes after those two; and if so, whether that was the body's end.
@@ -26,13 +26,13 @@ pub(crate) struct State {
     /// Whether the reader waits.
     pub(crate) is_wanted: bool,
     /// Whether there is no reader any more.
-    pub(crate) is_let_go: bool,
+    pub(crate) is_reader_gone: bool,
     pub(crate) reader: Option<Waker>,
     pub(crate) connection: Option<Waker>,
 }
 
-impl Shared {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+impl BodyChannel {
+    pub(crate) fn state(&self) -> MutexGuard<'_, ChannelState> {
         // Whole at any time, whoever panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -42,30 +42,30 @@ impl Shared {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum BodyFault {
     Incomplete,
-    Malformed(Malformed),
-    TooSlow(TooSlow),
+    Malformed(FramingError),
+    TooSlow(PaceError),
 }
 
 /// The reader's end of the body.
 #[derive(Debug)]
-pub(crate) struct FedBody {
-    shared: Arc<Shared>,
+pub(crate) struct ChannelBody {
+    channel: Arc<BodyChannel>,
     /// How many bytes are still to come, if the client has announced the length.
     left: Option<u64>,
     is_over: bool,
 }
 
-impl FedBody {
-    /// A body that is fed through `shared`, of this length if the client said it.
-    pub(crate) fn new(shared: Arc<Shared>, length: Option<u64>) -> Self {
-        Self { shared, left: length, is_over: false }
+impl ChannelBody {
+    /// A body that is fed through `channel`, of this length if the client said it.
+    pub(crate) fn new(channel: Arc<BodyChannel>, length: Option<u64>) -> Self {
+        Self { channel, left: length, is_over: false }
     }
 
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        let mut state = self.shared.state();
+        let mut state = self.channel.state();
         if let Some(data) = state.data.take() {
             self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
             self.is_over = state.is_over();
@@ -104,10 +104,10 @@ impl FedBody {
     }
 }
 
-impl Drop for FedBody {
+impl Drop for ChannelBody {
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.is_let_go = true;
+        let mut state = self.channel.state();
+        state.is_reader_gone = true;
         let connection = state.connection.take().filter(|_| state.end.is_none());
         drop(state);
         if let Some(connection) = connection {
@@ -116,7 +116,7 @@ impl Drop for FedBody {
     }
 }
 
-impl State {
+impl ChannelState {
     fn is_over(&self) -> bool {
         self.trailers.is_none() && self.end == Some(Ok(()))
     }
@@ -125,10 +125,10 @@ impl State {
 /// The bytes break the rules; where the body ends is not known any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Malformed(pub(crate) &'static str);
+pub(crate) struct FramingError(pub(crate) &'static str);
 
-impl From<Malformed> for io::Error {
-    fn from(error: Malformed) -> Self {
+impl From<FramingError> for io::Error {
+    fn from(error: FramingError) -> Self {
         Self::new(io::ErrorKind::InvalidData, error)
     }
 }

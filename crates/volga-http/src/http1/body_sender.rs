@@ -6,29 +6,29 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use super::decode::Decoder;
-use super::received::Received;
-use super::request::BodyLength;
+use super::read_buffer::ReadBuffer;
+use super::request_head::BodyLength;
+use crate::exchange::body_channel::{BodyChannel, BodyFault, ChannelBody};
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::body_timer::BodyTimer;
-use crate::exchange::fed_body::{BodyFault, FedBody, Shared};
 use crate::io::stack_read::poll_read;
-use crate::io::stall::Stall;
 use crate::io::transport::Transport;
+use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{DISCARD_BYTES, READ_BYTES};
 
 /// The connection's end.
 #[derive(Debug)]
-pub(crate) struct Feed {
+pub(crate) struct BodySender {
     decoder: Decoder,
-    shared: Arc<Shared>,
+    channel: Arc<BodyChannel>,
     /// What the client waits for before it sends the body, as far as it is not sent yet.
     go_ahead: &'static [u8],
-    stage: Stage,
+    stage: SenderState,
     timer: BodyTimer,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stage {
+enum SenderState {
     Open,
     /// Its reader knows that there is no more.
     Failed(BodyFault),
@@ -36,40 +36,40 @@ enum Stage {
 
 /// The client has left.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) struct Disconnect;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-impl Feed {
+impl BodySender {
     /// Both ends of a body that is not empty.
     pub(crate) fn new(
         length: BodyLength,
         expects_continue: bool,
         limits: PaceLimits,
-    ) -> (Self, FedBody) {
-        let shared = Arc::<Shared>::default();
+    ) -> (Self, ChannelBody) {
+        let channel = Arc::<BodyChannel>::default();
         let left = match length {
             BodyLength::Known(length) => Some(length),
             BodyLength::Chunked => None,
         };
         let feed = Self {
             decoder: Decoder::new(length),
-            shared: Arc::clone(&shared),
+            channel: Arc::clone(&channel),
             go_ahead: if expects_continue { CONTINUE } else { b"" },
-            stage: Stage::Open,
+            stage: SenderState::Open,
             timer: BodyTimer::new(limits),
         };
-        (feed, FedBody::new(shared, left))
+        (feed, ChannelBody::new(channel, left))
     }
 
     /// Whether all of the body was read from the socket.
     pub(crate) fn is_done(&self) -> bool {
-        self.stage == Stage::Open && self.decoder.is_done()
+        self.stage == SenderState::Open && self.decoder.is_done()
     }
 
     /// Whether there is nothing to be done for its reader any more, though it is not done.
     pub(crate) fn is_given_up(&self) -> bool {
-        !self.is_done() && (self.stage != Stage::Open || self.shared.state().is_let_go)
+        !self.is_done() && (self.stage != SenderState::Open || self.channel.state().is_reader_gone)
     }
 
     /// What of a "100 Continue" must go before the response, which may have begun.
@@ -83,20 +83,20 @@ impl Feed {
     /// in another task; pending as well where nobody waits.
     pub(crate) fn poll_feed<I: Transport>(
         &mut self,
-        io: &mut Stall<I>,
-        received: &mut Received,
+        io: &mut WriteTimeout<I>,
+        received: &mut ReadBuffer,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Gone>> {
+    ) -> Poll<Result<(), Disconnect>> {
         loop {
             match self.stage {
-                Stage::Failed(BodyFault::Incomplete) => return Poll::Ready(Err(Gone)),
-                Stage::Failed(BodyFault::Malformed(_) | BodyFault::TooSlow(_)) => {
+                SenderState::Failed(BodyFault::Incomplete) => return Poll::Ready(Err(Disconnect)),
+                SenderState::Failed(BodyFault::Malformed(_) | BodyFault::TooSlow(_)) => {
                     return Poll::Pending;
                 }
-                Stage::Open if self.decoder.is_done() || !self.is_asked(cx) => {
+                SenderState::Open if self.decoder.is_done() || !self.is_asked(cx) => {
                     return Poll::Pending;
                 }
-                Stage::Open => {}
+                SenderState::Open => {}
             }
             self.tell_to_go_ahead(io, cx)?;
             let piece = match self.poll_piece(io, received, cx) {
@@ -116,25 +116,25 @@ impl Feed {
 
     /// Whether the reader waits; if not, this task is woken when it does, or when it is no more.
     fn is_asked(&self, cx: &mut Context<'_>) -> bool {
-        let mut state = self.shared.state();
+        let mut state = self.channel.state();
         match &mut state.connection {
             Some(connection) => connection.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        state.is_wanted && !state.is_let_go
+        state.is_wanted && !state.is_reader_gone
     }
 
     /// Tells a client that waits to send the body. It may not read that yet, and still send: so
     /// nothing waits for it.
     fn tell_to_go_ahead<I: Transport>(
         &mut self,
-        io: &mut Stall<I>,
+        io: &mut WriteTimeout<I>,
         cx: &mut Context<'_>,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Disconnect> {
         while !self.go_ahead.is_empty() {
             match std::pin::Pin::new(&mut *io).poll_write(cx, self.go_ahead) {
                 Poll::Ready(Ok(sent)) if sent > 0 => self.go_ahead = &self.go_ahead[sent..],
-                Poll::Ready(_) => return Err(Gone),
+                Poll::Ready(_) => return Err(Disconnect),
                 Poll::Pending => break,
             }
         }
@@ -144,8 +144,8 @@ impl Feed {
     /// The next piece of the body, which is empty only at its end.
     fn poll_piece<I: Transport>(
         &mut self,
-        io: &mut Stall<I>,
-        received: &mut Received,
+        io: &mut WriteTimeout<I>,
+        received: &mut ReadBuffer,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Vec<u8>, BodyFault>> {
         loop {
@@ -174,7 +174,7 @@ impl Feed {
     /// Hands over a piece, and says whether its reader is in this very task, which then need not be
     /// woken.
     fn is_there_here(&mut self, piece: Result<Vec<u8>, BodyFault>, cx: &mut Context<'_>) -> bool {
-        let mut state = self.shared.state();
+        let mut state = self.channel.state();
         match piece {
             Ok(piece) => {
                 state.data = (!piece.is_empty()).then(|| piece.into());
@@ -184,7 +184,7 @@ impl Feed {
                 }
             }
             Err(fault) => {
-                self.stage = Stage::Failed(fault);
+                self.stage = SenderState::Failed(fault);
                 state.end = Some(Err(fault));
             }
         }
@@ -204,27 +204,27 @@ impl Feed {
     /// done, or never will be.
     pub(crate) fn discard<I: Transport>(
         &mut self,
-        io: &mut Stall<I>,
-        received: &mut Received,
+        io: &mut WriteTimeout<I>,
+        received: &mut ReadBuffer,
         cx: &mut Context<'_>,
     ) {
         let mut left = DISCARD_BYTES;
-        while self.stage == Stage::Open && !self.decoder.is_done() {
+        while self.stage == SenderState::Open && !self.decoder.is_done() {
             match self.poll_piece(io, received, cx) {
                 Poll::Ready(Ok(piece)) if left > piece.len() => left -= piece.len(),
-                Poll::Ready(Err(fault)) => self.stage = Stage::Failed(fault),
+                Poll::Ready(Err(fault)) => self.stage = SenderState::Failed(fault),
                 _ => return,
             }
         }
     }
 }
 
-impl Drop for Feed {
+impl Drop for BodySender {
     fn drop(&mut self) {
         if self.is_done() {
             return;
         }
-        let mut state = self.shared.state();
+        let mut state = self.channel.state();
         state.end.get_or_insert(Err(BodyFault::Incomplete));
         let reader = state.reader.take();
         drop(state);

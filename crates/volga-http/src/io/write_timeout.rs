@@ -11,7 +11,7 @@ use tokio::time::{Sleep, sleep};
 /// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) once the client took no
 /// byte for a time.
 #[derive(Debug)]
-pub(crate) struct Stall<I> {
+pub(crate) struct WriteTimeout<I> {
     io: I,
     /// In half the space of a `Duration`, since a stream may hold it for hours.
     limit_nanos: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Stall<I> {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<I> Stall<I> {
+impl<I> WriteTimeout<I> {
     pub(crate) fn new(io: I, limit: Duration) -> Self {
         let limit_nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         Self { io, limit_nanos, timer: None }
@@ -49,7 +49,7 @@ impl<I> Stall<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Stall<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for WriteTimeout<I> {
     #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -60,7 +60,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Stall<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Stall<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<I> {
     #[inline]
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -110,7 +110,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_for_the_limit_is_given_up() {
         let (_client, server) = duplex(4);
-        let mut server = Stall::new(server, LIMIT);
+        let mut server = WriteTimeout::new(server, LIMIT);
         let start = Instant::now();
         let error = server.write_all(b"12345").await.expect_err("nobody reads");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -120,7 +120,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_byte_now_and_then_is_enough() {
         let (mut client, server) = duplex(1);
-        let mut server = Stall::new(server, LIMIT);
+        let mut server = WriteTimeout::new(server, LIMIT);
         let reading = tokio::spawn(async move {
             for _ in 0..5 {
                 tokio::time::sleep(LIMIT - Duration::from_secs(1)).await;

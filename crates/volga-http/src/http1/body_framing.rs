@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 /// The framing of one body, and how much of it is left.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Framing {
+pub(crate) enum BodyFraming {
     /// Each frame is a chunk; an empty chunk is the end.
     Chunked,
     /// So many bytes are left.
@@ -13,7 +13,7 @@ pub(crate) enum Framing {
     UntilClose,
 }
 
-impl Framing {
+impl BodyFraming {
     /// Shortens `frame` to what the body may still hold, counts it, and appends what goes before it.
     pub(crate) fn open(&mut self, frame: &mut Bytes, out: &mut Vec<u8>) {
         match self {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     /// What the frames become on the wire, and what is left of the framing.
-    fn wire(mut framing: Framing, frames: &[&'static str]) -> (String, Framing) {
+    fn wire(mut framing: BodyFraming, frames: &[&'static str]) -> (String, BodyFraming) {
         let mut out = Vec::new();
         for frame in frames {
             let mut frame = Bytes::from_static(frame.as_bytes());
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn chunks_have_their_size_in_hexadecimal_and_an_empty_one_is_the_end() {
-        let (text, framing) = wire(Framing::Chunked, &["a", "0123456789abcdef0"]);
+        let (text, framing) = wire(BodyFraming::Chunked, &["a", "0123456789abcdef0"]);
         assert_eq!(text, "1\r\na\r\n11\r\n0123456789abcdef0\r\n0\r\n\r\n");
         assert!(framing.may_end() && !framing.is_full());
         assert_eq!(framing.close_and_end(), [framing.close(), framing.end()].concat());
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_body_of_known_length_never_exceeds_it() {
         for frames in [&["abc", "de"][..], &["abcdefg"], &["abcde", "f"]] {
-            let (text, framing) = wire(Framing::Length(5), frames);
+            let (text, framing) = wire(BodyFraming::Length(5), frames);
             assert_eq!(text, "abcde");
             assert!(framing.is_full() && framing.may_end());
         }
@@ -115,14 +115,14 @@ mod tests {
 
     #[test]
     fn a_body_that_falls_short_may_not_end() {
-        let (text, framing) = wire(Framing::Length(5), &["abc"]);
+        let (text, framing) = wire(BodyFraming::Length(5), &["abc"]);
         assert_eq!(text, "abc");
         assert!(!framing.is_full() && !framing.may_end());
     }
 
     #[test]
     fn without_a_frame_around_it_a_body_ends_with_its_connection() {
-        let (text, framing) = wire(Framing::UntilClose, &["abc", "de"]);
+        let (text, framing) = wire(BodyFraming::UntilClose, &["abc", "de"]);
         assert_eq!(text, "abcde");
         assert!(!framing.is_full() && framing.may_end());
     }

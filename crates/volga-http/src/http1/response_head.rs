@@ -5,20 +5,20 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING}
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body;
 
-use super::framing::Framing;
-use super::terms::{Asked, Terms, names};
-use super::trailers::Announced;
+use super::body_framing::BodyFraming;
+use super::response_framing::{FramingRules, MethodKind, names};
+use super::trailers::AnnouncedTrailers;
 use crate::exchange::date::push_date;
 
 /// What a head that was written promises.
 #[derive(Debug)]
-pub(crate) struct Promise {
-    pub(crate) framing: Framing,
+pub(crate) struct WrittenHead {
+    pub(crate) framing: BodyFraming,
     pub(crate) keep_alive: bool,
-    pub(crate) trailers: Option<Box<Announced>>,
+    pub(crate) trailers: Option<Box<AnnouncedTrailers>>,
 }
 
-/// Appends to `out` the head of a response on these terms, whose body has `length` bytes where that
+/// Appends to `out` the head of a response on these rules, whose body has `length` bytes where that
 /// is known.
 ///
 /// What the application's own fields say of the framing is kept where it can be true. A status of
@@ -28,48 +28,48 @@ pub(crate) fn write(
     status: StatusCode,
     headers: &HeaderMap,
     length: Option<u64>,
-    terms: Terms,
+    rules: FramingRules,
     out: &mut Vec<u8>,
-) -> Promise {
+) -> WrittenHead {
     if status.is_informational() {
         let headers = HeaderMap::new();
-        return write(StatusCode::INTERNAL_SERVER_ERROR, &headers, Some(0), terms.closing(), out);
+        return write(StatusCode::INTERNAL_SERVER_ERROR, &headers, Some(0), rules.closing(), out);
     }
-    push_status(status, terms, out);
+    push_status(status, rules, out);
     let own = push_fields(headers, out);
-    let is_tunnel = terms.asked == Asked::Connect && status.is_success();
-    let terms = if own.closes || is_tunnel { terms.closing() } else { terms };
+    let is_tunnel = rules.method == MethodKind::Connect && status.is_success();
+    let rules = if own.closes || is_tunnel { rules.closing() } else { rules };
     // RFC 9110, section 6.4.1.
-    let has_body = terms.asked != Asked::Head && !has_no_body(status) && !is_tunnel;
-    let framing = own.framing(length, has_body, terms);
+    let has_body = rules.method != MethodKind::Head && !has_no_body(status) && !is_tunnel;
+    let framing = own.framing(length, has_body, rules);
     match framing {
-        Framing::Chunked => push_codings(headers, out),
-        Framing::Length(length) if has_body => push_length(length, out),
+        BodyFraming::Chunked => push_codings(headers, out),
+        BodyFraming::Length(length) if has_body => push_length(length, out),
         // The head is that of the answer to GET, as far as it is known (RFC 9110, section 9.3.2).
-        Framing::Length(_) if terms.asked == Asked::Head && !has_no_body(status) => {
+        BodyFraming::Length(_) if rules.method == MethodKind::Head && !has_no_body(status) => {
             if let Some(length) = own.length.or(length.filter(|&length| length > 0)) {
                 push_length(length, out);
             }
         }
-        Framing::Length(_) | Framing::UntilClose => {}
+        BodyFraming::Length(_) | BodyFraming::UntilClose => {}
     }
-    let trailers = (own.has_trailer && framing == Framing::Chunked).then(|| {
+    let trailers = (own.has_trailer && framing == BodyFraming::Chunked).then(|| {
         push_list(TRAILER.as_str(), headers.get_all(TRAILER), None, out);
-        Box::new(Announced::new(headers))
+        Box::new(AnnouncedTrailers::new(headers))
     });
-    let keep_alive = terms.keep_alive && framing != Framing::UntilClose;
-    push_connection(headers, own.has_connection, keep_alive, terms, out);
+    let keep_alive = rules.keep_alive && framing != BodyFraming::UntilClose;
+    push_connection(headers, own.has_connection, keep_alive, rules, out);
     if !own.has_date {
         push_date(out);
     }
     out.extend_from_slice(b"\r\n");
-    let trailers = trailers.filter(|_| terms.takes_trailers);
-    Promise { framing, keep_alive, trailers }
+    let trailers = trailers.filter(|_| rules.takes_trailers);
+    WrittenHead { framing, keep_alive, trailers }
 }
 
 /// The head of a response that turns the connection into a tunnel. Fields that frame a body, it has
 /// none to frame (RFC 9110, section 8.6).
-pub(crate) fn switching(headers: &HeaderMap) -> Vec<u8> {
+pub(crate) fn switching_protocols(headers: &HeaderMap) -> Vec<u8> {
     let mut out = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
     let own = push_fields(headers, &mut out);
     let own_connection = headers.get_all(CONNECTION);
@@ -84,21 +84,21 @@ pub(crate) fn switching(headers: &HeaderMap) -> Vec<u8> {
 }
 
 /// The answer to a request that no service sees, and the last one of its connection.
-pub(crate) fn refusal(status: StatusCode) -> Vec<u8> {
+pub(crate) fn error_response(status: StatusCode) -> Vec<u8> {
     let mut out = Vec::new();
-    let terms = Terms {
-        asked: Asked::Ordinary,
+    let rules = FramingRules {
+        method: MethodKind::Other,
         is_http_10: false,
         keep_alive: false,
         takes_trailers: false,
         offers_tunnel: false,
     };
-    write(status, &HeaderMap::new(), Some(0), terms, &mut out);
+    write(status, &HeaderMap::new(), Some(0), rules, &mut out);
     out
 }
 
 /// How long a body is, as far as it says so.
-pub(crate) fn length_of<B: Body<Data = Bytes>>(body: &B) -> Option<u64> {
+pub(crate) fn body_length<B: Body<Data = Bytes>>(body: &B) -> Option<u64> {
     if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
 }
 
@@ -115,17 +115,17 @@ struct Own {
 }
 
 impl Own {
-    fn framing(&self, length: Option<u64>, has_body: bool, terms: Terms) -> Framing {
+    fn framing(&self, length: Option<u64>, has_body: bool, rules: FramingRules) -> BodyFraming {
         if !has_body {
-            return Framing::Length(0);
+            return BodyFraming::Length(0);
         }
         match self.length.or(length) {
-            _ if self.has_coding && !terms.is_http_10 => Framing::Chunked,
+            _ if self.has_coding && !rules.is_http_10 => BodyFraming::Chunked,
             // An empty body has no other length, whatever the application says.
-            _ if length == Some(0) => Framing::Length(0),
-            Some(length) => Framing::Length(length),
-            None if terms.is_http_10 => Framing::UntilClose,
-            None => Framing::Chunked,
+            _ if length == Some(0) => BodyFraming::Length(0),
+            Some(length) => BodyFraming::Length(length),
+            None if rules.is_http_10 => BodyFraming::UntilClose,
+            None => BodyFraming::Chunked,
         }
     }
 }
@@ -134,11 +134,11 @@ fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn push_status(status: StatusCode, terms: Terms, out: &mut Vec<u8>) {
-    if status == StatusCode::OK && !terms.is_http_10 {
+fn push_status(status: StatusCode, rules: FramingRules, out: &mut Vec<u8>) {
+    if status == StatusCode::OK && !rules.is_http_10 {
         return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     }
-    out.extend_from_slice(if terms.is_http_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
+    out.extend_from_slice(if rules.is_http_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
     // Nothing is written for a status without a name: the line ends with the blank (RFC 9112,
@@ -204,10 +204,10 @@ fn push_connection(
     headers: &HeaderMap,
     has_own: bool,
     keep_alive: bool,
-    terms: Terms,
+    rules: FramingRules,
     out: &mut Vec<u8>,
 ) {
-    let token = match (terms.is_http_10, keep_alive) {
+    let token = match (rules.is_http_10, keep_alive) {
         (true, true) => Some("keep-alive"),
         (false, false) => Some("close"),
         (true, false) | (false, true) => None,
@@ -243,31 +243,31 @@ mod tests {
 
     use super::*;
 
-    const V11: Terms = Terms {
-        asked: Asked::Ordinary,
+    const V11: FramingRules = FramingRules {
+        method: MethodKind::Other,
         is_http_10: false,
         keep_alive: true,
         takes_trailers: true,
         offers_tunnel: false,
     };
-    const V10: Terms = Terms { is_http_10: true, ..V11 };
-    const HEAD: Terms = Terms { asked: Asked::Head, ..V11 };
-    const CONNECT: Terms = Terms { asked: Asked::Connect, ..V11 };
+    const V10: FramingRules = FramingRules { is_http_10: true, ..V11 };
+    const HEAD: FramingRules = FramingRules { method: MethodKind::Head, ..V11 };
+    const CONNECT: FramingRules = FramingRules { method: MethodKind::Connect, ..V11 };
 
     /// What is written of a response with these fields, without its date, and what it promises.
     fn written(
-        terms: Terms,
+        rules: FramingRules,
         status: u16,
         own: &[(&str, &str)],
         length: Option<u64>,
-    ) -> (String, Promise) {
+    ) -> (String, WrittenHead) {
         let response =
             own.iter().fold(Response::builder().status(status), |response, (name, value)| {
                 response.header(*name, *value)
             });
         let (parts, ()) = response.body(()).expect("a response").into_parts();
         let mut out = Vec::new();
-        let promise = write(parts.status, &parts.headers, length, terms, &mut out);
+        let promise = write(parts.status, &parts.headers, length, rules, &mut out);
         let text = String::from_utf8(out).expect("text");
         let (fields, date) = text.split_once("date: ").expect("a date");
         assert!(date.ends_with(" GMT\r\n\r\n"), "{text}");
@@ -276,20 +276,20 @@ mod tests {
 
     #[track_caller]
     fn check(
-        terms: Terms,
+        rules: FramingRules,
         (status, own, length): (u16, &[(&str, &str)], Option<u64>),
         expect: &str,
-        framing: Framing,
+        framing: BodyFraming,
         keep_alive: bool,
     ) {
-        let (text, promise) = written(terms, status, own, length);
+        let (text, promise) = written(rules, status, own, length);
         assert_eq!(text.replace("\r\n", "|"), expect);
         assert_eq!((promise.framing, promise.keep_alive), (framing, keep_alive), "{text}");
     }
 
     #[test]
     fn the_version_the_length_and_both_sides_wishes_decide_what_follows() {
-        use Framing::{Chunked, Length, UntilClose};
+        use BodyFraming::{Chunked, Length, UntilClose};
         let ok = (200, &[][..], None);
         check(V11, ok, "HTTP/1.1 200 OK|transfer-encoding: chunked|", Chunked, true);
         let sized = (200, &[][..], Some(5));
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn some_answers_have_no_body_and_say_only_what_is_true_of_it() {
-        use Framing::Length;
+        use BodyFraming::Length;
         for status in [204, 304] {
             for length in [None, Some(0), Some(5)] {
                 let name = StatusCode::from_u16(status).expect("a status");
@@ -338,7 +338,7 @@ mod tests {
                 let name = http::HeaderName::from_static(name);
                 (name, HeaderValue::from_static(value))
             });
-            let text = String::from_utf8(switching(&headers.collect())).expect("text");
+            let text = String::from_utf8(switching_protocols(&headers.collect())).expect("text");
             let (head, date) = text.split_once("date: ").expect("a date");
             let expect = format!(
                 "HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: {connection}\r\n"
@@ -352,13 +352,13 @@ mod tests {
     fn a_status_that_is_no_answer_is_an_error_and_the_last_answer() {
         let expect = "HTTP/1.1 500 Internal Server Error|content-length: 0|connection: close|";
         for status in [100, 101, 103] {
-            check(V11, (status, &[("x", "y")], None), expect, Framing::Length(0), false);
+            check(V11, (status, &[("x", "y")], None), expect, BodyFraming::Length(0), false);
         }
     }
 
     #[test]
     fn own_fields_that_frame_are_kept_where_they_can_be_true() {
-        use Framing::{Chunked, Length, UntilClose};
+        use BodyFraming::{Chunked, Length, UntilClose};
         let length = [("content-length", "5")];
         let five = "HTTP/1.1 200 OK|content-length: 5|";
         check(V11, (200, &length, None), five, Length(5), true);
@@ -386,10 +386,11 @@ mod tests {
         let expect = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum, x-other\r\n";
         let (text, promise) = written(V11, 200, &own, None);
         assert_eq!((&text[..], promise.trailers.is_some()), (expect, true));
-        let (text, promise) = written(Terms { takes_trailers: false, ..V11 }, 200, &own, None);
+        let (text, promise) =
+            written(FramingRules { takes_trailers: false, ..V11 }, 200, &own, None);
         assert_eq!((&text[..], promise.trailers.is_some()), (expect, false));
-        for (terms, length) in [(V11, Some(5)), (V10, None), (HEAD, None)] {
-            let (text, promise) = written(terms, 200, &own, length);
+        for (rules, length) in [(V11, Some(5)), (V10, None), (HEAD, None)] {
+            let (text, promise) = written(rules, 200, &own, length);
             assert!(!text.contains("trailer") && promise.trailers.is_none(), "{text}");
         }
     }
