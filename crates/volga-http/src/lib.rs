@@ -12,7 +12,7 @@
 //! use bytes::Bytes;
 //! use http::{Request, Response};
 //! use http_body_util::Full;
-//! use volga_http::{ConnectionInfo, Drain, Drained, RequestBody, Server, bind};
+//! use volga_http::{ConnectionInfo, Drain, DrainOutcome, RequestBody, Server, bind};
 //!
 //! #[derive(Clone)]
 //! struct Hello;
@@ -39,7 +39,7 @@
 //!
 //! // A program would start it after `volga_http::shutdown_signal().await`.
 //! drain.start();
-//! assert_eq!(server.await?, Drained::Complete);
+//! assert_eq!(server.await?, DrainOutcome::Complete);
 //! # Ok(())
 //! # }
 //! ```
@@ -71,10 +71,11 @@ mod server;
 
 pub use connection::info::{ConnectionInfo, TlsInfo};
 pub use drain::handle::Drain;
-pub use drain::progress::Drained;
+pub use drain::progress::DrainOutcome;
 pub use drain::signal::shutdown_signal;
 pub use exchange::long_lived::LongLived;
-pub use exchange::request_body::{RequestBody, RequestBodyError};
+pub use exchange::request_body::RequestBody;
+pub use exchange::request_body_error::RequestBodyError;
 pub use exchange::service::HttpService;
 pub use exchange::tunnel::{Tunnel, TunnelOffer, TunnelStream};
 pub use io::byte_stream::ByteStream;

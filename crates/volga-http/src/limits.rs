@@ -27,7 +27,7 @@
 //! | [`ACCEPT_PAUSE`] | 100 ms | accepting goes on after a shortage of descriptors or memory |
 //! | [`HANDOVER_WAIT`] | 200 ms | a listener on a shared port closes |
 //! | [`FIRST_BYTES_GRACE`] | 1 s | a connection without a request is closed by the drain |
-//! | [`CUT_GRACE`] | 1 s | code that blocks its thread is left behind |
+//! | [`ABORT_GRACE`] | 1 s | code that blocks its thread is left behind |
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: a client that sends on after its response is closed |
 //! | [`PORT_TRIES`] | 16 | no port is free on every address of a target |
 //!
@@ -71,7 +71,7 @@ pub const DEFAULT_MIN_BODY_RATE: u32 = 240;
 
 /// How long a drain waits for running requests before it cuts them: 10 seconds.
 ///
-/// Kubernetes kills a process 30 seconds after SIGTERM, which leaves room for it and [`CUT_GRACE`].
+/// Kubernetes kills a process 30 seconds after SIGTERM, which leaves room for it and [`ABORT_GRACE`].
 /// `docker stop` kills after 10: set a shorter deadline there.
 pub const DEFAULT_DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -262,7 +262,7 @@ pub const FIRST_BYTES_GRACE: Duration = Duration::from_secs(1);
 ///
 /// A cut takes effect where a task waits, so only code that blocks its thread needs longer; it is
 /// then left behind, for otherwise it would keep the process from ending.
-pub const CUT_GRACE: Duration = Duration::from_secs(1);
+pub const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long an HTTP/1 connection whose response was there before the whole request is read on, for
 /// the client to see the response.

@@ -15,11 +15,11 @@ use crate::connection::serve::ConnectionContext;
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tracker::task_tracker;
 use crate::drain::handle::Drain;
-use crate::drain::progress::{Drained, Progress};
+use crate::drain::progress::{DrainOutcome, Progress};
 use crate::exchange::service::{ConnectionService, HttpService};
 use crate::io::socket::Socket;
 use crate::limits::{
-    CUT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_MAX_CONNECTIONS,
+    ABORT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_MAX_CONNECTIONS,
     DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, LONGEST_WAIT,
 };
 use crate::listen::accept::Acceptor;
@@ -211,9 +211,9 @@ impl Server {
     ///
     /// Once the [`Drain`] starts, the listeners accept who has connected already and close, HTTP/2
     /// clients get GOAWAY, and connections on which no request runs close; the others close after
-    /// their response. When the deadline has passed the rest is cut, and [`Drained`] says how much
+    /// their response. When the deadline has passed the rest is cut, and [`DrainOutcome`] says how much
     /// that was. When this returns, no task of the server lives on; only code that blocks its
-    /// thread beyond [`CUT_GRACE`] is left behind.
+    /// thread beyond [`ABORT_GRACE`] is left behind.
     ///
     /// # Errors
     ///
@@ -233,9 +233,10 @@ impl Server {
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
         service: S,
-    ) -> io::Result<Drained> {
-        let requests = move |info| ConnectionService { service: service.clone(), info: Some(info) };
-        self.serve_connections(listeners, requests).await
+    ) -> io::Result<DrainOutcome> {
+        let make_service =
+            move |info| ConnectionService { service: service.clone(), info: Some(info) };
+        self.serve_connections(listeners, make_service).await
     }
 
     /// As [`serve`](Self::serve), with a service for each connection, which `make` makes of what is
@@ -250,16 +251,16 @@ impl Server {
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
         mut make: impl FnMut(ConnectionInfo) -> S + Send + 'static,
-    ) -> io::Result<Drained> {
-        let requests = move |info| ConnectionService { service: make(info), info: None };
-        self.serve_connections(listeners, requests).await
+    ) -> io::Result<DrainOutcome> {
+        let make_service = move |info| ConnectionService { service: make(info), info: None };
+        self.serve_connections(listeners, make_service).await
     }
 
     async fn serve_connections<S: HttpService>(
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
-        requests: impl FnMut(ConnectionInfo) -> ConnectionService<S> + Send + 'static,
-    ) -> io::Result<Drained> {
+        make_service: impl FnMut(ConnectionInfo) -> ConnectionService<S> + Send + 'static,
+    ) -> io::Result<DrainOutcome> {
         let listeners: Vec<Listener> = listeners.into_iter().map(Into::into).collect();
         if listeners.is_empty() {
             return Err(io::Error::new(
@@ -275,7 +276,7 @@ impl Server {
         // A task of its own: each connection that comes or ends wakes it, and to wake the future
         // that a runtime blocks on costs a system call.
         let mut task = JoinSet::new();
-        task.spawn(self.run(Acceptor::new(listeners), requests));
+        task.spawn(self.run(Acceptor::new(listeners), make_service));
         match task.join_next().await {
             Some(Ok(drained)) => Ok(drained),
             Some(Err(error)) => match error.try_into_panic() {
@@ -289,15 +290,14 @@ impl Server {
     async fn run<S: HttpService>(
         self,
         mut acceptor: Acceptor,
-        requests: impl FnMut(ConnectionInfo) -> ConnectionService<S> + Send + 'static,
-    ) -> Drained {
+        make_service: impl FnMut(ConnectionInfo) -> ConnectionService<S> + Send + 'static,
+    ) -> DrainOutcome {
         let admission = Admission::new(self.bounds);
         let mut progress = Progress::new();
         let mut counted = self.counts.for_server();
-        let (token, gone) = task_tracker();
-        let connections =
-            ConnectionContext::new(self.connection, self.drain.clone(), token.clone());
-        let mut tasks = ConnectionTasks::new(connections, requests, token);
+        let (token, waiter) = task_tracker();
+        let context = ConnectionContext::new(self.connection, self.drain.clone(), token.clone());
+        let mut tasks = ConnectionTasks::new(context, make_service, token);
         let mut started = pin!(self.drain.started());
 
         let drained = loop {
@@ -332,7 +332,7 @@ impl Server {
         drop(tasks);
         // The result is the same when the time is up: what blocks its thread cannot be ended from
         // outside.
-        let _ = timeout(CUT_GRACE, gone.wait()).await;
+        let _ = timeout(ABORT_GRACE, waiter.wait()).await;
         drained
     }
 }

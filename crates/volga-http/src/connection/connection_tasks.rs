@@ -1,4 +1,4 @@
-//! The connections of a server: each is a series of stages, and each stage a task.
+//! The connections of a server. Each connection is a series of stages, and each stage is a task.
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use crate::http1::NextStage;
 use crate::io::socket::Socket;
 use crate::io::transport::Transport;
 
-/// The running stages. Dropping it cuts all connections.
+/// The running stages of all connections. Dropping this closes all connections.
 ///
-/// A stage's task ends with what comes next, which then is spawned here: so a connection is always
-/// exactly one task of this set, and never larger than its stage.
+/// The task of a stage returns the next stage, which is then spawned here. So a connection is
+/// always exactly one task of this set, and that task is never larger than its stage needs.
 pub(crate) struct ConnectionTasks<R, B> {
     tasks: JoinSet<NextStage<Socket, B>>,
     context: Arc<ConnectionContext>,
-    /// Makes what answers the requests of a connection.
-    requests: R,
+    /// Makes the service that responds to the requests of a connection.
+    make_service: R,
     token: TaskToken,
 }
 
@@ -32,11 +32,11 @@ where
     R: FnMut(ConnectionInfo) -> ConnectionService<S>,
     S: HttpService,
 {
-    pub(crate) fn new(context: ConnectionContext, requests: R, token: TaskToken) -> Self {
-        Self { tasks: JoinSet::new(), context: Arc::new(context), requests, token }
+    pub(crate) fn new(context: ConnectionContext, make_service: R, token: TaskToken) -> Self {
+        Self { tasks: JoinSet::new(), context: Arc::new(context), make_service, token }
     }
 
-    /// Begins a connection, with its handshake if it has one.
+    /// Begins a connection, with a handshake if its listener has one.
     pub(crate) fn open(&mut self, io: Socket, info: ConnectionInfo, handshake: Option<Handshake>) {
         let Some(handshake) = handshake else { return self.serve(io, info) };
         let context = Arc::clone(&self.context);
@@ -48,21 +48,21 @@ where
         });
     }
 
-    /// Lets a connection begin with its requests.
+    /// Begins to serve the requests of a connection.
     fn serve(&mut self, io: Socket, info: ConnectionInfo) {
         let protocol = info.alpn().and_then(Protocol::from_alpn);
-        let requests = (self.requests)(info);
+        let service = (self.make_service)(info);
         let context = Arc::clone(&self.context);
-        self.spawn(async move { context.serve(io, protocol, requests).await });
+        self.spawn(async move { context.serve(io, protocol, service).await });
     }
 
-    /// Waits for the end of a connection, and takes the others from stage to stage. `None` if there
+    /// Waits for the end of a connection, and moves the others from stage to stage. `None` if there
     /// is no connection.
     ///
     /// Cancel safe: a stage that has ended is followed by the next one before this waits again.
     pub(crate) async fn closed(&mut self) -> Option<()> {
         loop {
-            // A stage that panicked has closed its connection.
+            // A stage that panicked has dropped its connection, which closes it.
             let next = self.tasks.join_next().await?.unwrap_or(NextStage::Closed);
             if !self.go_on(next) {
                 return Some(());
@@ -70,7 +70,7 @@ where
         }
     }
 
-    /// Begins the next stage, if there is one.
+    /// Begins the next stage. Returns false if the connection has ended.
     fn go_on(&mut self, next: NextStage<Socket, S::ResponseBody>) -> bool {
         match next {
             NextStage::Closed => return false,
@@ -92,13 +92,13 @@ where
         true
     }
 
-    /// Lets a connection go on with its next request.
+    /// Continues a connection with its next request.
     fn reopen(&mut self, io: Socket, received: Bytes) -> bool {
-        // Asked again, rather than kept in a stream that may wait for hours.
+        // Asked of the socket again, so that a stream that waits for hours need not hold it.
         let Ok(info) = io.info() else { return false };
-        let requests = (self.requests)(info);
+        let service = (self.make_service)(info);
         let context = Arc::clone(&self.context);
-        self.spawn(async move { context.http1.serve(io, received, requests).await });
+        self.spawn(async move { context.http1.serve(io, received, service).await });
         true
     }
 

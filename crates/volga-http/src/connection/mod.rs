@@ -1,4 +1,4 @@
-//! A connection's life, whatever protocol it speaks.
+//! The life of a connection, whichever protocol it speaks.
 //!
 //! | module | idea |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! One connection: which protocol it speaks, and its driver until its end.
+//! Serves one connection: detects its protocol, and runs the driver of that protocol.
 
 use std::future::poll_fn;
 use std::io;
@@ -24,7 +24,7 @@ use crate::io::stack_read::poll_read;
 use crate::io::transport::Transport;
 use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
 
-/// What all connections of a server have in common.
+/// What all connections of a server share.
 #[derive(Debug)]
 pub(crate) struct ConnectionContext {
     settings: ConnectionSettings,
@@ -39,33 +39,33 @@ impl ConnectionContext {
         Self { settings, http1, drain, token }
     }
 
-    /// Lets a connection do its handshake within its time.
+    /// Runs the handshake of a connection within its time limit. `None` if it failed.
     pub(crate) async fn handshake<I: ByteStream>(
         &self,
         handshake: Handshake,
         io: I,
         info: ConnectionInfo,
     ) -> Option<(Socket, ConnectionInfo)> {
-        let shaking = handshake.run(Box::new(io), info);
+        let handshaking = handshake.run(Box::new(io), info);
         tokio::select! {
-            shaken = timeout(self.settings.handshake_timeout, shaking) => {
-                let (stream, info) = shaken.ok()?.ok()?;
+            completed = timeout(self.settings.handshake_timeout, handshaking) => {
+                let (stream, info) = completed.ok()?.ok()?;
                 Some((Socket::custom(stream, info.clone(), None), info))
             }
             () = self.drain_grace() => None,
         }
     }
 
-    /// Serves one connection, whose protocol may be known already: to its end, which is the
-    /// client's leaving, a timeout, or the drain; or until its [`NextStage`] stage.
+    /// Serves one connection, whose protocol may be known already, until it ends or its
+    /// [`NextStage`] begins.
     ///
-    /// Errors end here: they are the client's doing or its network's, and it can't be told any
-    /// more.
+    /// Errors end here: the client or its network has caused them, and the client can no longer be
+    /// told.
     pub(crate) async fn serve<I, S>(
         &self,
         mut io: I,
         protocol: Option<Protocol>,
-        requests: ConnectionService<S>,
+        service: ConnectionService<S>,
     ) -> NextStage<I, S::ResponseBody>
     where
         I: Transport,
@@ -79,7 +79,7 @@ impl ConnectionContext {
             }
         };
         let detected = tokio::select! {
-            // In this order, so that a request which is there already is served.
+            // In this order, so that a request that has arrived already is served.
             biased;
             detected = timeout(self.settings.header_read_timeout, detect) => detected,
             () = self.drain_grace() => return NextStage::Closed,
@@ -87,26 +87,26 @@ impl ConnectionContext {
         let Ok(Ok(protocol)) = detected else { return NextStage::Closed };
         let received = received.freeze();
         match protocol {
-            Protocol::Http1 => self.http1.serve(io, received, requests).await,
+            Protocol::Http1 => self.http1.serve(io, received, service).await,
             Protocol::Http2 => {
                 let token = self.token.clone();
                 let io = Rewind::new(received, io);
-                // In a box, or the task of every HTTP/1 connection would be as large as the larger
-                // of the two.
-                Box::pin(http2::serve(io, requests, self.settings, &self.drain, token)).await;
+                // In a box, because otherwise the task of every HTTP/1 connection would be as large
+                // as the larger of the two drivers.
+                Box::pin(http2::serve(io, service, self.settings, &self.drain, token)).await;
                 NextStage::Closed
             }
         }
     }
 
-    /// Waits until a connection that has sent nothing is to be given up for the server's end.
+    /// Waits until a connection that has sent nothing is to be closed because of the drain.
     async fn drain_grace(&self) {
         self.drain.started().await;
         sleep(FIRST_BYTES_GRACE).await;
     }
 }
 
-/// Reads until the protocol is known. What was read is in `received`.
+/// Reads until the protocol is known. The bytes that were read are in `received`.
 async fn detect<I: AsyncRead + Unpin>(io: &mut I, received: &mut BytesMut) -> io::Result<Protocol> {
     loop {
         let known = received.len();
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    /// A served connection through which at most `size` bytes go at a time.
+    /// A served connection whose transport holds `size` bytes.
     fn connect(size: usize) -> DuplexStream {
         connect_until(Drain::new(), size)
     }
@@ -174,14 +174,14 @@ mod tests {
         let (token, _gone) = task_tracker();
         let shared = ConnectionContext::new(ConnectionSettings::DEFAULT, drain, token);
         let address = ([127, 0, 0, 1], 1).into();
-        let requests =
+        let service =
             ConnectionService { service: Ok200, info: Some(ConnectionInfo::tcp(address, address)) };
-        tokio::spawn(async move { shared.serve(server, None, requests).await });
+        tokio::spawn(async move { shared.serve(server, None, service).await });
         client
     }
 
-    /// What the server answers before anything else. Every split of the first bytes must come to
-    /// the same.
+    /// The first bytes that the server sends. Every split of the client's first bytes must give the
+    /// same.
     async fn first_answer<const N: usize>(sent: &'static [u8], size: usize) -> [u8; N] {
         let (mut read, mut write) = tokio::io::split(connect(size));
         let writing = tokio::spawn(async move {
@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    /// The clock is paused: it leaps to the next timeout as soon as everybody waits.
+    /// The clock is paused: it advances to the next timeout as soon as all tasks wait.
     async fn until_closed(sent: &[u8]) -> Vec<u8> {
         let mut client = connect(64 * 1024);
         client.write_all(sent).await.expect("the server reads");
@@ -242,7 +242,8 @@ mod tests {
         assert!(answer.starts_with(b"HTTP/1.1 200 "));
     }
 
-    /// Who connected in the last moment is served, in however many pieces the request comes.
+    /// A client that connected in the last moment is served, in however many pieces its request
+    /// arrives.
     #[tokio::test(start_paused = true)]
     async fn a_first_request_that_comes_during_the_end_is_answered() {
         for size in [1, 64 * 1024] {

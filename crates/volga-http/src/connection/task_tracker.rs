@@ -1,8 +1,9 @@
 //! Tasks that cannot outlive their server.
 //!
-//! Every task of a server is in a set whose owner aborts it on drop: connections in the server's,
-//! HTTP/2 requests in their connection's. An abort only asks, so each task also carries an
-//! [`TaskToken`]; once all of those are gone, so are the tasks.
+//! Every task of a server belongs to a set whose owner aborts it on drop: connections to the
+//! server's set, HTTP/2 requests to their connection's. But an abort is only a request, and takes
+//! effect later. So each task also carries a [`TaskToken`]. Once all tokens are dropped, all tasks
+//! have ended.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,13 +12,13 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tokio::sync::mpsc;
 
-/// Makes the token that each task carries, and the wait for the last of them.
+/// Makes the token that each task carries, and the waiter for the last token.
 pub(crate) fn task_tracker() -> (TaskToken, TokenWaiter) {
-    let (token, gone) = mpsc::channel(1);
-    (TaskToken { _held: token }, TokenWaiter(gone))
+    let (token, waiter) = mpsc::channel(1);
+    (TaskToken { _held: token }, TokenWaiter(waiter))
 }
 
-/// Carried by a task until its future is dropped.
+/// A token that a task carries until its future is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskToken {
     _held: mpsc::Sender<Infallible>,
@@ -26,11 +27,11 @@ pub(crate) struct TaskToken {
 impl TaskToken {
     /// Lets `future` carry a token.
     pub(crate) fn track<F>(&self, future: F) -> TrackedFuture<F> {
-        TrackedFuture { future, _alive: self.clone() }
+        TrackedFuture { future, _token: self.clone() }
     }
 }
 
-/// Waits until no task carries a token any more.
+/// Waits until no task carries a token.
 #[derive(Debug)]
 pub(crate) struct TokenWaiter(mpsc::Receiver<Infallible>);
 
@@ -41,11 +42,11 @@ impl TokenWaiter {
 }
 
 pin_project! {
-    /// A future with its token. The fields are in the order of their drop: the token goes last.
+    /// A future and its token. Fields are dropped in order, so the token goes last.
     pub(crate) struct TrackedFuture<F> {
         #[pin]
         future: F,
-        _alive: TaskToken,
+        _token: TaskToken,
     }
 }
 
@@ -70,17 +71,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_wait_is_over_when_the_last_task_is_and_not_before() {
-        let (token, gone) = task_tracker();
-        let mut gone = pin!(gone.wait());
+        let (token, waiter) = task_tracker();
+        let mut waiter = pin!(waiter.wait());
         let mut tasks = JoinSet::new();
         for _ in 0..3 {
             tasks.spawn(token.track(pending::<()>()));
         }
         drop(token);
-        assert!(poll_once(gone.as_mut()).await.is_pending());
+        assert!(poll_once(waiter.as_mut()).await.is_pending());
         drop(tasks);
-        // The time only lets a failure fail instead of hang.
-        timeout(Duration::from_secs(30), gone).await.expect("every task ends");
+        // The timeout makes a failure fail instead of hang.
+        timeout(Duration::from_secs(30), waiter).await.expect("every task ends");
     }
 
     async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {

@@ -1,4 +1,4 @@
-//! The end of a server: when it is done, and what asks for it.
+//! The graceful shutdown of a server.
 //!
 //! | module | idea |
 //! |---|---|

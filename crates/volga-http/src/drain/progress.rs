@@ -1,21 +1,21 @@
-//! When a server is done: the decisions of a drain. Pure.
+//! Decides when a draining server is done. Pure.
 
 use std::time::{Duration, Instant};
 
-/// How a server ended.
+/// How the drain of a server ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use = "a cut is worth a log line or another exit code"]
-pub enum Drained {
+pub enum DrainOutcome {
     /// Every connection ended by itself within the deadline.
     Complete,
-    /// The deadline passed, and this many connections that were still open were cut.
-    Cut {
-        /// How many connections.
+    /// The deadline passed, and the connections that were still open were aborted.
+    Incomplete {
+        /// How many connections were aborted.
         connections: usize,
     },
 }
 
-/// What a server knows of its own end: the phase, and the connections that are open.
+/// The phase of the drain, and the number of open connections.
 #[derive(Debug)]
 pub(crate) struct Progress {
     phase: DrainPhase,
@@ -27,7 +27,7 @@ pub(crate) struct Progress {
 enum DrainPhase {
     Running,
     Draining { until: Instant },
-    Done(Drained),
+    Done(DrainOutcome),
 }
 
 impl Progress {
@@ -46,31 +46,31 @@ impl Progress {
         self.settle();
     }
 
-    /// Begins the drain, to be over `deadline` after `now`. A second call changes nothing, so
-    /// nobody can put off the end.
+    /// Begins the drain, which ends `deadline` after `now` at the latest. A second call changes
+    /// nothing, so that nothing can postpone the end.
     pub(crate) fn start(&mut self, now: Instant, deadline: Duration) {
         if let DrainPhase::Running = self.phase {
             self.phase = DrainPhase::Draining { until: now + deadline };
         }
     }
 
-    /// No more connections come. Until then a drain is not over, for those that have come are still
-    /// to be accepted.
+    /// Notes that no more connections will be accepted. Until then the drain is not over, because
+    /// connections may still wait in a listener's queue.
     pub(crate) fn stopped_listening(&mut self) {
         self.is_listening = false;
         self.settle();
     }
 
-    /// Ends the drain if its time is up.
+    /// Ends the drain if its deadline has passed.
     pub(crate) fn expire(&mut self, now: Instant) {
         if let DrainPhase::Draining { until } = self.phase
             && until <= now
         {
-            self.phase = DrainPhase::Done(Drained::Cut { connections: self.open });
+            self.phase = DrainPhase::Done(DrainOutcome::Incomplete { connections: self.open });
         }
     }
 
-    /// Whether the drain is still to begin.
+    /// Whether the drain has not started.
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.phase, DrainPhase::Running)
     }
@@ -83,8 +83,8 @@ impl Progress {
         }
     }
 
-    /// The result, once there is one. It never changes.
-    pub(crate) fn outcome(&self) -> Option<Drained> {
+    /// The outcome, once it is decided. It never changes.
+    pub(crate) fn outcome(&self) -> Option<DrainOutcome> {
         match self.phase {
             DrainPhase::Done(drained) => Some(drained),
             DrainPhase::Running | DrainPhase::Draining { .. } => None,
@@ -94,7 +94,7 @@ impl Progress {
     fn settle(&mut self) {
         if self.open == 0 && !self.is_listening && matches!(self.phase, DrainPhase::Draining { .. })
         {
-            self.phase = DrainPhase::Done(Drained::Complete);
+            self.phase = DrainPhase::Done(DrainOutcome::Complete);
         }
     }
 }
@@ -115,9 +115,9 @@ mod tests {
     }
     use DrainEvent::{Closed, Expire, Opened, Start, Stopped};
 
-    /// Applies steps, each with the seconds since the beginning at which it happens.
+    /// Applies events, each with its time in seconds since the beginning.
     #[track_caller]
-    fn check(steps: &[(u64, DrainEvent)], expect: Option<Drained>) {
+    fn check(steps: &[(u64, DrainEvent)], expect: Option<DrainOutcome>) {
         let zero = Instant::now();
         let mut progress = Progress::new();
         for &(second, step) in steps {
@@ -141,15 +141,15 @@ mod tests {
 
     #[test]
     fn without_connections_a_drain_is_complete_at_once() {
-        check(&[(0, Start), (0, Stopped)], Some(Drained::Complete));
-        check(&[(0, Opened), (1, Closed), (2, Start), (2, Stopped)], Some(Drained::Complete));
+        check(&[(0, Start), (0, Stopped)], Some(DrainOutcome::Complete));
+        check(&[(0, Opened), (1, Closed), (2, Start), (2, Stopped)], Some(DrainOutcome::Complete));
     }
 
     #[test]
     fn a_drain_is_not_complete_while_connections_may_still_come() {
         check(&[(0, Start), (1, Opened), (2, Closed)], None);
-        check(&[(0, Start), (1, Opened), (2, Closed), (3, Stopped)], Some(Drained::Complete));
-        check(&[(0, Start), (10, Expire)], Some(Drained::Cut { connections: 0 }));
+        check(&[(0, Start), (1, Opened), (2, Closed), (3, Stopped)], Some(DrainOutcome::Complete));
+        check(&[(0, Start), (10, Expire)], Some(DrainOutcome::Incomplete { connections: 0 }));
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
         check(&[(0, Opened), (0, Opened), (1, Start), (1, Stopped), (2, Closed)], None);
         check(
             &[(0, Opened), (0, Opened), (1, Start), (1, Stopped), (2, Closed), (3, Closed)],
-            Some(Drained::Complete),
+            Some(DrainOutcome::Complete),
         );
     }
 
@@ -169,7 +169,7 @@ mod tests {
         );
         check(
             &[(0, Opened), (0, Opened), (0, Opened), (1, Start), (2, Closed), (11, Expire)],
-            Some(Drained::Cut { connections: 2 }),
+            Some(DrainOutcome::Incomplete { connections: 2 }),
         );
     }
 
@@ -177,13 +177,13 @@ mod tests {
     fn starting_again_does_not_put_off_the_deadline() {
         check(
             &[(0, Opened), (0, Start), (9, Start), (10, Expire)],
-            Some(Drained::Cut { connections: 1 }),
+            Some(DrainOutcome::Incomplete { connections: 1 }),
         );
     }
 
     #[test]
     fn the_outcome_stays_when_cut_connections_report_their_end() {
-        let cut = Some(Drained::Cut { connections: 1 });
+        let cut = Some(DrainOutcome::Incomplete { connections: 1 });
         check(&[(0, Opened), (0, Start), (10, Expire), (10, Closed), (11, Expire)], cut);
     }
 

@@ -1,6 +1,7 @@
-//! A request body that its connection feeds piece by piece, to a reader that may be another task.
+//! The channel of a request body: an HTTP/1 connection fills it, and a reader, perhaps in another
+//! task, takes from it.
 //!
-//! The connection reads the socket only while the reader waits, and one piece at a time: so a slow
+//! The connection reads the socket only while the reader waits, and one piece at a time. So a slow
 //! reader slows the client down.
 
 use std::io;
@@ -21,11 +22,11 @@ pub(crate) struct BodyChannel(Mutex<ChannelState>);
 pub(crate) struct ChannelState {
     pub(crate) data: Option<Bytes>,
     pub(crate) trailers: Option<HeaderMap>,
-    /// Whether nothing comes after those two; and if so, whether that was the body's end.
+    /// `Some` when nothing follows after `data` and `trailers`: `Ok` is the proper end of the body.
     pub(crate) end: Option<Result<(), BodyFault>>,
-    /// Whether the reader waits.
+    /// Whether the reader waits for a piece.
     pub(crate) is_wanted: bool,
-    /// Whether there is no reader any more.
+    /// Whether the reader was dropped.
     pub(crate) is_reader_gone: bool,
     pub(crate) reader: Option<Waker>,
     pub(crate) connection: Option<Waker>,
@@ -33,12 +34,12 @@ pub(crate) struct ChannelState {
 
 impl BodyChannel {
     pub(crate) fn state(&self) -> MutexGuard<'_, ChannelState> {
-        // Whole at any time, whoever panics.
+        // The state is consistent at any time, so a panic elsewhere does not matter.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Why a body ended before its end.
+/// Why a body ended early.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum BodyFault {
     Incomplete,
@@ -46,7 +47,7 @@ pub(crate) enum BodyFault {
     TooSlow(PaceError),
 }
 
-/// The reader's end of the body.
+/// The reader's half of the body.
 #[derive(Debug)]
 pub(crate) struct ChannelBody {
     channel: Arc<BodyChannel>,
@@ -56,7 +57,8 @@ pub(crate) struct ChannelBody {
 }
 
 impl ChannelBody {
-    /// A body that is fed through `channel`, of this length if the client said it.
+    /// Creates the reader's half. `length` is the length of the body, if the client has announced
+    /// it.
     pub(crate) fn new(channel: Arc<BodyChannel>, length: Option<u64>) -> Self {
         Self { channel, left: length, is_over: false }
     }
@@ -77,7 +79,7 @@ impl ChannelBody {
         }
         if let Some(end) = state.end {
             self.is_over = true;
-            // A fault is told once.
+            // A fault is reported once.
             state.end = Some(Ok(()));
             return Poll::Ready(end.err().map(Err));
         }
@@ -86,7 +88,8 @@ impl ChannelBody {
             Some(reader) => reader.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        // Where the connection's task polls this, it looks after the body right away.
+        // If the polling task is the connection's own, it looks after the body right after this,
+        // and need not be woken.
         let connection = state.connection.take_if(|connection| !connection.will_wake(cx.waker()));
         drop(state);
         if let Some(connection) = connection {
@@ -122,7 +125,7 @@ impl ChannelState {
     }
 }
 
-/// The bytes break the rules; where the body ends is not known any more.
+/// The framing of the body breaks the rules, so its end is unknown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct FramingError(pub(crate) &'static str);

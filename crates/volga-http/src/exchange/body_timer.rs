@@ -1,8 +1,8 @@
-//! The time that a client has for the body of a request, without a timer for each piece of it.
+//! The timer of a request body, which is not set again for each piece.
 //!
-//! To set a timer for every wait costs more than to read a small piece. So the timer stays set when
-//! a piece comes, and is set anew only when it fires too early: at most once in the time that the
-//! client may be silent. That works because a [`BodyPace`] never moves its deadline back.
+//! Setting a timer for every wait costs more than reading a small piece. So the timer stays set
+//! when a piece arrives, and is set again only when it fires too early: at most once in the time
+//! that the client may be silent. This works because a [`BodyPace`] never moves its deadline back.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -40,7 +40,7 @@ impl BodyTimer {
     /// Waits until the client is too slow. The time runs from the first call after the last
     /// [`received`](Self::received).
     ///
-    /// `excuse` says until when the server did not let the client send.
+    /// `excuse` returns the moment until which the server did not let the client send.
     pub(crate) fn poll_too_slow(
         &mut self,
         excuse: impl Fn(Instant) -> Option<Instant>,
@@ -49,8 +49,8 @@ impl BodyTimer {
         let limits = self.limits;
         let waiting = match &mut self.waiting {
             Some(waiting) => waiting,
-            // A timer cannot be made outside of a runtime. Somebody who reads a body there has no
-            // bound rather than a panic.
+            // A timer cannot be made outside of a runtime. Code that reads a body there gets no
+            // bound instead of a panic.
             none if Handle::try_current().is_ok() => none.insert(Box::pin(PaceTimer {
                 pace: BodyPace::new(limits),
                 timer: sleep_until(Instant::now() + limits.timeout),
@@ -66,8 +66,8 @@ impl BodyTimer {
         let now = Instant::now();
         waiting.pace.wait(now);
         loop {
-            // Not bound to the task's budget: one that is used up would put it off, and it would
-            // not know whom to wake.
+            // The poll ignores the task's coop budget: with the budget used up, the timer would
+            // return pending without storing the waker.
             if pin!(unconstrained(waiting.timer.as_mut())).poll(cx).is_pending() {
                 *waiting.waker = Some(cx.waker().clone());
                 return Poll::Pending;
@@ -84,7 +84,7 @@ impl BodyTimer {
         }
     }
 
-    /// Notes that this many bytes of the body have come.
+    /// Notes that this many bytes of the body have arrived.
     pub(crate) fn received(&mut self, bytes: usize, excuse: impl Fn(Instant) -> Option<Instant>) {
         let Some(waiting) = &mut self.waiting else { return };
         let pace = waiting.as_mut().project().pace;

@@ -14,12 +14,12 @@ pub(crate) fn push_date(out: &mut Vec<u8>) {
     });
 }
 
-/// The time now, as the field has it.
+/// The current time in the format of the field.
 pub(crate) fn date() -> HeaderValue {
     with_date(HeaderValue::clone)
 }
 
-/// Shows the time now. It is written anew once a second on each thread.
+/// Gives `show` the current time. The text is formatted once per second on each thread.
 fn with_date<T>(show: impl FnOnce(&HeaderValue) -> T) -> T {
     thread_local! {
         static WRITTEN: RefCell<Option<(u64, HeaderValue)>> = const { RefCell::new(None) };

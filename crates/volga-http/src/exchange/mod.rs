@@ -18,6 +18,7 @@ pub(crate) mod date;
 pub(crate) mod h2_body;
 pub(crate) mod long_lived;
 pub(crate) mod request_body;
+pub(crate) mod request_body_error;
 pub(crate) mod service;
 #[cfg(test)]
 mod slow_bodies;

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,19 +9,19 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::exchange::body_channel::{BodyFault, ChannelBody};
-use crate::exchange::body_pace::PaceError;
+use crate::exchange::body_channel::ChannelBody;
 use crate::exchange::h2_body::H2Body;
+use crate::exchange::request_body_error::RequestBodyError;
 
 /// The body of a request, as it arrives.
 ///
-/// Only what the connection's buffer (HTTP/1) or window (HTTP/2) holds is read ahead, so a slow
-/// reader slows the client down. The length has no limit here: code that collects the body must set
-/// one. The [time](crate::Server::body_read_timeout) that the client may take has a limit, which
-/// counts only while the body is being read.
+/// The server reads ahead only as much as the connection's buffer (HTTP/1) or window (HTTP/2)
+/// holds, so a slow reader slows the client down. The length has no limit here: code that collects
+/// a body must set one. The [time](crate::Server::body_read_timeout) that the client may take is
+/// limited, and counts only while something reads the body.
 ///
 /// You may drop the body unread. An HTTP/1 connection then closes after the response, unless the
-/// rest of the body has arrived already. What the client still sends is discarded within
+/// rest of the body has arrived already. The rest of what the client sends is discarded within
 /// [limits](crate::limits::LINGER_TIME), so that the client can read the response.
 #[derive(Debug)]
 pub struct RequestBody(BodyKind);
@@ -32,13 +31,13 @@ enum BodyKind {
     Empty,
     Channel(ChannelBody),
     H2(H2Body),
-    /// A body of any other kind, in a box. Most requests have one of the two fast kinds above, or
-    /// none.
+    /// A body of any other type, in a box. Most requests have one of the two fast kinds above, or
+    /// no body.
     Boxed(BoxedBody),
 }
 
 pin_project! {
-    /// A body whose errors become those of request bodies.
+    /// A body of any type, whose errors become those of request bodies.
     struct AdaptedBody<B> {
         #[pin]
         body: B,
@@ -73,7 +72,7 @@ where
     }
 }
 
-/// A body of another kind.
+/// A body of any other type.
 struct BoxedBody(Pin<Box<dyn Body<Data = Bytes, Error = RequestBodyError> + Send>>);
 
 impl fmt::Debug for BoxedBody {
@@ -83,11 +82,11 @@ impl fmt::Debug for BoxedBody {
 }
 
 impl RequestBody {
-    /// Any body as that of a request: one that a server of another protocol received, that
-    /// middleware has wrapped, or that a test made.
+    /// Turns any body into a request body: the body of another protocol's server, a body that
+    /// middleware has wrapped, or the body of a test.
     ///
-    /// An error of the body becomes [`RequestBodyError::Failed`], unless it is a
-    /// [`RequestBodyError`] already. A server of another protocol says by it what its client did.
+    /// An error of `body` becomes [`RequestBodyError::Failed`], unless it is a [`RequestBodyError`]
+    /// already. A server of another protocol uses that to report what its client did.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -138,8 +137,8 @@ impl Body for RequestBody {
             BodyKind::H2(body) => {
                 let polled = body.poll_frame(cx);
                 if let Poll::Ready(Some(Err(RequestBodyError::TimedOut(_)))) = &polled {
-                    // The client may send what is left, and nobody will read it: so `h2` is to drop
-                    // it and give the window back.
+                    // The client may still send the rest, and nothing will read it. Dropping the
+                    // stream lets `h2` discard the rest and give the window back.
                     self.0 = BodyKind::Empty;
                 }
                 polled
@@ -166,54 +165,6 @@ impl Body for RequestBody {
     }
 }
 
-/// Why a request body ended before its end.
-#[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
-pub enum RequestBodyError {
-    /// The client left, or its stream was reset. Stop working: nobody waits for an answer.
-    #[error("the client left before the end of the request body")]
-    Incomplete(#[source] Box<dyn Error + Send + Sync>),
-    /// The framing of the body breaks the rules of HTTP. Answer 400.
-    #[error("the framing of the request body is malformed")]
-    Malformed(#[source] Box<dyn Error + Send + Sync>),
-    /// The client sent nothing for [too long](crate::Server::body_read_timeout), or [too
-    /// little](crate::Server::min_body_rate). Answer 408.
-    ///
-    /// The source is an [`io::Error`] of the kind [`TimedOut`](io::ErrorKind::TimedOut), and says
-    /// which. On HTTP/1 the connection closes after the response; on HTTP/2 the stream is reset
-    /// after it.
-    #[error("the client took too long to send the request body")]
-    TimedOut(#[source] Box<dyn Error + Send + Sync>),
-    /// A [body of another kind](RequestBody::new) failed, for a reason of its own.
-    #[error("the request body failed")]
-    Failed(#[source] Box<dyn Error + Send + Sync>),
-}
-
-impl RequestBodyError {
-    fn from_fault(fault: BodyFault) -> Self {
-        let source = io::Error::from(fault).into();
-        match fault {
-            BodyFault::Incomplete => Self::Incomplete(source),
-            BodyFault::Malformed(_) => Self::Malformed(source),
-            BodyFault::TooSlow(_) => Self::TimedOut(source),
-        }
-    }
-
-    pub(crate) fn too_slow(reason: PaceError) -> Self {
-        Self::from_fault(BodyFault::TooSlow(reason))
-    }
-
-    pub(crate) fn http2(error: h2::Error) -> Self {
-        // What `h2` itself found wrong is a breach of the protocol: DATA that contradicts
-        // `content-length`, for one.
-        if error.is_library() {
-            Self::Malformed(error.into())
-        } else {
-            Self::Incomplete(error.into())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
@@ -222,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    /// These frames, one after the other.
+    /// A body with these frames.
     struct Frames<E>(VecDeque<Result<Frame<Bytes>, E>>);
 
     impl<E: Unpin> Body for Frames<E> {

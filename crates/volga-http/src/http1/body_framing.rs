@@ -1,21 +1,22 @@
-//! How the bytes of a response body are told from what follows them (RFC 9112, section 6). Pure.
+//! The framing of a response body: how the client finds its end (RFC 9112, section 6). Pure.
 
 use bytes::Bytes;
 
-/// The framing of one body, and how much of it is left.
+/// The framing of one body, and how much of the body is left.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum BodyFraming {
-    /// Each frame is a chunk; an empty chunk is the end.
+    /// Each frame is a chunk. An empty chunk ends the body.
     Chunked,
-    /// So many bytes are left.
+    /// The number of bytes that are left.
     Length(u64),
-    /// The end of the connection is the end of the body.
+    /// The end of the connection ends the body.
     UntilClose,
 }
 
 impl BodyFraming {
-    /// Shortens `frame` to what the body may still hold, counts it, and appends what goes before it.
-    pub(crate) fn open(&mut self, frame: &mut Bytes, out: &mut Vec<u8>) {
+    /// Shortens `frame` to what the body may still hold, counts it, and appends the bytes that go
+    /// before it.
+    pub(crate) fn begin_frame(&mut self, frame: &mut Bytes, out: &mut Vec<u8>) {
         match self {
             Self::Chunked => push_chunk_size(frame.len(), out),
             Self::Length(left) => {
@@ -26,31 +27,31 @@ impl BodyFraming {
         }
     }
 
-    /// What goes after each frame.
-    pub(crate) fn close(self) -> &'static [u8] {
+    /// The bytes that go after each frame.
+    pub(crate) fn frame_end(self) -> &'static [u8] {
         match self {
             Self::Chunked => b"\r\n",
             Self::Length(_) | Self::UntilClose => b"",
         }
     }
 
-    /// What goes after each frame, and after the last one.
-    pub(crate) fn close_and_end(self) -> &'static [u8] {
+    /// The bytes that go after the last frame: its own end and the end of the body.
+    pub(crate) fn last_frame_end(self) -> &'static [u8] {
         match self {
             Self::Chunked => b"\r\n0\r\n\r\n",
             Self::Length(_) | Self::UntilClose => b"",
         }
     }
 
-    /// What says that the body is complete.
-    pub(crate) fn end(self) -> &'static [u8] {
+    /// The bytes that end the body.
+    pub(crate) fn body_end(self) -> &'static [u8] {
         match self {
             Self::Chunked => b"0\r\n\r\n",
             Self::Length(_) | Self::UntilClose => b"",
         }
     }
 
-    /// Whether the body has all the bytes that it may have.
+    /// Whether the body has as many bytes as it may have.
     pub(crate) fn is_full(self) -> bool {
         self == Self::Length(0)
     }
@@ -61,7 +62,8 @@ impl BodyFraming {
     }
 }
 
-/// As `write!(out, "{size:X}\r\n")`, but without its machinery: this is done for every delivery.
+/// Does what `write!(out, "{size:X}\r\n")` does, without the cost of formatting: it runs for every
+/// delivery.
 fn push_chunk_size(size: usize, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
@@ -73,16 +75,16 @@ fn push_chunk_size(size: usize, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// What the frames become on the wire, and what is left of the framing.
+    /// Frames these pieces, and returns the bytes and what is left of the framing.
     fn wire(mut framing: BodyFraming, frames: &[&'static str]) -> (String, BodyFraming) {
         let mut out = Vec::new();
         for frame in frames {
             let mut frame = Bytes::from_static(frame.as_bytes());
-            framing.open(&mut frame, &mut out);
+            framing.begin_frame(&mut frame, &mut out);
             out.extend_from_slice(&frame);
-            out.extend_from_slice(framing.close());
+            out.extend_from_slice(framing.frame_end());
         }
-        out.extend_from_slice(framing.end());
+        out.extend_from_slice(framing.body_end());
         (String::from_utf8(out).expect("text"), framing)
     }
 
@@ -91,7 +93,7 @@ mod tests {
         let (text, framing) = wire(BodyFraming::Chunked, &["a", "0123456789abcdef0"]);
         assert_eq!(text, "1\r\na\r\n11\r\n0123456789abcdef0\r\n0\r\n\r\n");
         assert!(framing.may_end() && !framing.is_full());
-        assert_eq!(framing.close_and_end(), [framing.close(), framing.end()].concat());
+        assert_eq!(framing.last_frame_end(), [framing.frame_end(), framing.body_end()].concat());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The connection's end of a request body: reads the socket for the body's reader.
+//! The connection's half of a request body: it reads the socket and hands the content to the
+//! reader.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,13 +17,14 @@ use crate::io::transport::Transport;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{DISCARD_BYTES, READ_BYTES};
 
-/// The connection's end.
+/// Decodes the body from the socket and sends it through a [`BodyChannel`].
 #[derive(Debug)]
 pub(crate) struct BodySender {
     decoder: Decoder,
     channel: Arc<BodyChannel>,
-    /// What the client waits for before it sends the body, as far as it is not sent yet.
-    go_ahead: &'static [u8],
+    /// The part of `100 Continue` that is still to be sent. Empty if the client does not wait for
+    /// it.
+    continue_line: &'static [u8],
     stage: SenderState,
     timer: BodyTimer,
 }
@@ -30,18 +32,18 @@ pub(crate) struct BodySender {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum SenderState {
     Open,
-    /// Its reader knows that there is no more.
+    /// The body is broken, and its reader was told so.
     Failed(BodyFault),
 }
 
-/// The client has left.
+/// The client has disconnected.
 #[derive(Debug)]
 pub(crate) struct Disconnect;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl BodySender {
-    /// Both ends of a body that is not empty.
+    /// Creates both halves of a body that is not empty.
     pub(crate) fn new(
         length: BodyLength,
         expects_continue: bool,
@@ -52,35 +54,37 @@ impl BodySender {
             BodyLength::Known(length) => Some(length),
             BodyLength::Chunked => None,
         };
-        let feed = Self {
+        let sender = Self {
             decoder: Decoder::new(length),
             channel: Arc::clone(&channel),
-            go_ahead: if expects_continue { CONTINUE } else { b"" },
+            continue_line: if expects_continue { CONTINUE } else { b"" },
             stage: SenderState::Open,
             timer: BodyTimer::new(limits),
         };
-        (feed, ChannelBody::new(channel, left))
+        (sender, ChannelBody::new(channel, left))
     }
 
-    /// Whether all of the body was read from the socket.
+    /// Whether the whole body was read from the socket.
     pub(crate) fn is_done(&self) -> bool {
         self.stage == SenderState::Open && self.decoder.is_done()
     }
 
-    /// Whether there is nothing to be done for its reader any more, though it is not done.
-    pub(crate) fn is_given_up(&self) -> bool {
+    /// Whether the body is incomplete and no longer needs to be read: it is broken, or its reader
+    /// has dropped it.
+    pub(crate) fn is_abandoned(&self) -> bool {
         !self.is_done() && (self.stage != SenderState::Open || self.channel.state().is_reader_gone)
     }
 
-    /// What of a "100 Continue" must go before the response, which may have begun.
-    pub(crate) fn begun_go_ahead(&mut self) -> &'static [u8] {
-        let rest = std::mem::take(&mut self.go_ahead);
+    /// The rest of a `100 Continue` that was written in part, which must go before the response. If
+    /// none of it was written, the response makes it unnecessary.
+    pub(crate) fn unsent_continue(&mut self) -> &'static [u8] {
+        let rest = std::mem::take(&mut self.continue_line);
         if rest.len() < CONTINUE.len() { rest } else { b"" }
     }
 
-    /// Gives the reader what it waits for. Ready when the task that polls this has something new to
-    /// read, and when nothing more follows, which the connection may wait for while the reader is
-    /// in another task; pending as well where nobody waits.
+    /// Reads the next piece while the reader waits for one. Ready when the polling task itself has
+    /// something new to read, and when nothing more follows: the connection may wait for that while
+    /// the reader is in another task. Pending also if no reader waits.
     pub(crate) fn poll_feed<I: Transport>(
         &mut self,
         io: &mut WriteTimeout<I>,
@@ -93,12 +97,12 @@ impl BodySender {
                 SenderState::Failed(BodyFault::Malformed(_) | BodyFault::TooSlow(_)) => {
                     return Poll::Pending;
                 }
-                SenderState::Open if self.decoder.is_done() || !self.is_asked(cx) => {
+                SenderState::Open if self.decoder.is_done() || !self.is_reader_waiting(cx) => {
                     return Poll::Pending;
                 }
                 SenderState::Open => {}
             }
-            self.tell_to_go_ahead(io, cx)?;
+            self.send_continue(io, cx)?;
             let piece = match self.poll_piece(io, received, cx) {
                 Poll::Ready(piece) => piece,
                 Poll::Pending => {
@@ -108,14 +112,15 @@ impl BodySender {
             };
             self.timer.received(piece.as_ref().map_or(0, Vec::len), |_| None);
             let is_last = piece.is_err() || self.decoder.is_done();
-            if self.is_there_here(piece, cx) || is_last {
+            if self.hand_over(piece, cx) || is_last {
                 return Poll::Ready(Ok(()));
             }
         }
     }
 
-    /// Whether the reader waits; if not, this task is woken when it does, or when it is no more.
-    fn is_asked(&self, cx: &mut Context<'_>) -> bool {
+    /// Whether the reader waits for a piece. If not, this task is woken when the reader waits or is
+    /// dropped.
+    fn is_reader_waiting(&self, cx: &mut Context<'_>) -> bool {
         let mut state = self.channel.state();
         match &mut state.connection {
             Some(connection) => connection.clone_from(cx.waker()),
@@ -124,16 +129,18 @@ impl BodySender {
         state.is_wanted && !state.is_reader_gone
     }
 
-    /// Tells a client that waits to send the body. It may not read that yet, and still send: so
-    /// nothing waits for it.
-    fn tell_to_go_ahead<I: Transport>(
+    /// Tells a client that waits for it to send the body. The client may send the body without
+    /// reading this first, so nothing waits for the write.
+    fn send_continue<I: Transport>(
         &mut self,
         io: &mut WriteTimeout<I>,
         cx: &mut Context<'_>,
     ) -> Result<(), Disconnect> {
-        while !self.go_ahead.is_empty() {
-            match std::pin::Pin::new(&mut *io).poll_write(cx, self.go_ahead) {
-                Poll::Ready(Ok(sent)) if sent > 0 => self.go_ahead = &self.go_ahead[sent..],
+        while !self.continue_line.is_empty() {
+            match std::pin::Pin::new(&mut *io).poll_write(cx, self.continue_line) {
+                Poll::Ready(Ok(sent)) if sent > 0 => {
+                    self.continue_line = &self.continue_line[sent..]
+                }
                 Poll::Ready(_) => return Err(Disconnect),
                 Poll::Pending => break,
             }
@@ -141,7 +148,7 @@ impl BodySender {
         Ok(())
     }
 
-    /// The next piece of the body, which is empty only at its end.
+    /// Reads the next piece of the body. It is empty only at the body's end.
     fn poll_piece<I: Transport>(
         &mut self,
         io: &mut WriteTimeout<I>,
@@ -171,9 +178,9 @@ impl BodySender {
         }
     }
 
-    /// Hands over a piece, and says whether its reader is in this very task, which then need not be
+    /// Hands over a piece. Returns whether the reader is in this very task, which then need not be
     /// woken.
-    fn is_there_here(&mut self, piece: Result<Vec<u8>, BodyFault>, cx: &mut Context<'_>) -> bool {
+    fn hand_over(&mut self, piece: Result<Vec<u8>, BodyFault>, cx: &mut Context<'_>) -> bool {
         let mut state = self.channel.state();
         match piece {
             Ok(piece) => {
@@ -200,8 +207,8 @@ impl BodySender {
         }
     }
 
-    /// Reads and drops what is there already of a body that nobody reads, to a bound. Then it is
-    /// done, or never will be.
+    /// Reads and drops what has arrived of a body that nobody reads, up to a bound. Afterwards the
+    /// body is either complete or will never be.
     pub(crate) fn discard<I: Transport>(
         &mut self,
         io: &mut WriteTimeout<I>,

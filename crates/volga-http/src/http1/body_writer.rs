@@ -1,4 +1,4 @@
-//! The body of a response on its way to the client.
+//! Sends the body of a response to the client.
 
 use std::io;
 use std::pin::Pin;
@@ -16,9 +16,10 @@ use super::trailers::AnnouncedTrailers;
 use crate::limits::{FRAMES_PER_WRITE, WRITES_PER_TURN};
 
 pin_project! {
-    /// A body, and what of it, or before it, is not sent yet.
+    /// A body, and the bytes of it or of its head that are not sent yet.
     ///
-    /// It is asked for more only when all that it gave was sent. What is needed now and then, such as unsent bytes, is allocated then.
+    /// The body is polled for more only when everything that it gave was sent. State that is rarely
+    /// needed, such as unsent bytes, is allocated when it is.
     #[project = BodyWriterProj]
     pub(crate) struct BodyWriter<B> {
         #[pin]
@@ -31,12 +32,12 @@ pin_project! {
     }
 }
 
-/// What goes out before the body is polled again.
+/// What must be sent before the body is polled again.
 #[derive(Debug)]
 enum UnsentBytes {
-    /// The head, which goes out with what is ready of the body.
+    /// The head, which is sent together with the frames that are ready.
     Head(Vec<u8>),
-    /// What the last write left over.
+    /// The rest of the last write.
     Rest(BatchRest),
 }
 
@@ -44,37 +45,40 @@ enum UnsentBytes {
 #[derive(Debug)]
 enum BodyPhase {
     Open,
-    /// All of it was written.
+    /// The whole body was written.
     Complete,
-    /// It failed. What it gave before goes out, and then the connection is cut, so that the client can tell.
+    /// The body failed, or is shorter than the head promised. The frames that it gave before are
+    /// sent, and then the connection is closed in the middle of the body, so that the client can
+    /// tell.
     Broken,
 }
 
-/// The connection is of no use any more: the client left, it took nothing for too long, or the body failed.
+/// The connection cannot go on: the client has disconnected, it took nothing for too long, or the
+/// body failed.
 #[derive(Debug)]
 pub(crate) struct SendError;
 
 impl<B: Body<Data = Bytes>> BodyWriter<B> {
     pub(crate) fn new(body: B, promise: WrittenHead) -> Self {
         let WrittenHead { framing, trailers, keep_alive } = promise;
-        // What has no room for a byte is not asked for one.
+        // A body that may not have a byte is not polled for one.
         let phase = if framing.is_full() { BodyPhase::Complete } else { BodyPhase::Open };
         Self { body, framing, trailers, unsent: None, phase, keep_alive }
     }
 
-    /// Whether the connection may live on after it.
+    /// Whether the connection may serve another request after this response.
     pub(crate) fn keeps_alive(&self) -> bool {
         self.keep_alive
     }
 
-    /// The same, with the head to be sent before it.
+    /// The same, with the head to be sent first.
     pub(crate) fn with_head(self, head: Vec<u8>) -> Self {
         Self { unsent: Some(Box::new(UnsentBytes::Head(head))), ..self }
     }
 
-    /// Sends what is ready, after what is in `first`. It is over once all of the body was sent.
+    /// Sends what is ready, after what is in `first`. Ready once the whole body was sent.
     ///
-    /// A panic of the body ends the task, and so cuts the connection.
+    /// A panic of the body ends the task, and the connection with it.
     pub(crate) fn poll_send<W>(
         self: Pin<&mut Self>,
         io: &mut W,
@@ -95,7 +99,7 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
                 (None, BodyPhase::Broken) => return Poll::Ready(Err(SendError)),
                 (None, BodyPhase::Open) if is_waiting => return Poll::Pending,
                 (None, BodyPhase::Open) if writes == WRITES_PER_TURN => {
-                    // The others on this thread have a turn, and this body has the next.
+                    // The other tasks of this thread run first, and this body goes on afterwards.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -113,7 +117,7 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
 }
 
 impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
-    /// Sends what an earlier turn left over.
+    /// Sends the rest of an earlier write.
     fn poll_send_rest<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
         W: AsyncWrite + Unpin,
@@ -125,7 +129,8 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
         Pin::new(io).poll_flush(cx)
     }
 
-    /// Takes from the body what is ready. Pending if the body has no more for now, ready if it is over or the batch is full.
+    /// Takes the frames that are ready from the body. Pending if the body has no more for now;
+    /// ready if it is over or the batch is full.
     fn fill(&mut self, batch: &mut Batch, is_vectored: bool, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..FRAMES_PER_WRITE {
             if batch.is_full() || !matches!(self.phase, BodyPhase::Open) {
@@ -135,7 +140,7 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
                 Some(Ok(frame)) => self.push(batch, frame, is_vectored),
                 Some(Err(_)) => *self.phase = BodyPhase::Broken,
                 None => {
-                    batch.push(self.framing.end());
+                    batch.push(self.framing.body_end());
                     self.end();
                 }
             }
@@ -150,7 +155,7 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
             Err(frame) => {
                 match (frame.into_trailers(), self.trailers.as_deref()) {
                     (Ok(trailers), Some(announced)) => announced.write(&trailers, batch.small()),
-                    _ => batch.push(self.framing.end()),
+                    _ => batch.push(self.framing.body_end()),
                 }
                 return self.end();
             }
@@ -159,14 +164,14 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
         if !data.is_empty() {
             batch.push_frame(data, self.framing, is_last, is_vectored);
         } else if is_last {
-            batch.push(self.framing.end());
+            batch.push(self.framing.body_end());
         }
         if is_last || self.framing.is_full() {
             self.end();
         }
     }
 
-    /// A body shorter than the head promised must not look whole.
+    /// Ends the body. A body that is shorter than the head promised must not look complete.
     fn end(&mut self) {
         *self.phase = if self.framing.may_end() { BodyPhase::Complete } else { BodyPhase::Broken };
     }

@@ -1,7 +1,9 @@
-//! A frame that goes to many clients, one after another, has its framing put around it once.
+//! A cache of the last chunk of the thread, for a frame that goes to many clients one after
+//! another.
 //!
-//! What subscribers of one topic lack, they are given as the same bytes. Measured on a burst to 500 clients, in 14 pairs of runs: 4 % more deliveries than with a copy
-//! for each of them.
+//! A hub gives all subscribers of a topic the same bytes. This cache puts the chunk framing around
+//! them once instead of once for each client. Measured on a burst to 500 clients, in 14 pairs of
+//! runs: 4 % more deliveries than with a copy for each client.
 
 use std::cell::Cell;
 
@@ -11,18 +13,20 @@ use super::body_framing::BodyFraming;
 use crate::limits::{CACHED_CHUNK_MAX, CACHED_CHUNK_MIN};
 
 thread_local! {
-    /// Taken while in use.
+    /// Empty while it is in use.
     static LAST: Cell<Option<Last>> = const { Cell::new(None) };
 }
 
-/// The last frame of the thread. While it is held, no other bytes can have its place.
+/// The last frame that this thread has sent. It holds the frame's memory, so no other frame can
+/// have the same address: comparing address and length is enough to recognize it.
 struct Last {
     frame: Bytes,
-    /// There once it was sent again.
+    /// `None` until the frame is sent a second time.
     chunk: Option<Bytes>,
 }
 
-/// The frame as a chunk, if it is the one that the thread has sent before, and of a size that makes it worth while.
+/// Returns the frame as a chunk, if the thread has sent the same frame just before. Frames of a
+/// size that does not gain from it are not cached.
 pub(crate) fn lookup(frame: &Bytes) -> Option<Bytes> {
     if !(CACHED_CHUNK_MIN..=CACHED_CHUNK_MAX).contains(&frame.len()) {
         return None;
@@ -41,9 +45,9 @@ pub(crate) fn lookup(frame: &Bytes) -> Option<Bytes> {
 fn framed(frame: &Bytes) -> Bytes {
     let mut framing = BodyFraming::Chunked;
     let mut chunk = Vec::with_capacity(frame.len() + 16);
-    framing.open(&mut frame.clone(), &mut chunk);
+    framing.begin_frame(&mut frame.clone(), &mut chunk);
     chunk.extend_from_slice(frame);
-    chunk.extend_from_slice(framing.close());
+    chunk.extend_from_slice(framing.frame_end());
     chunk.into()
 }
 

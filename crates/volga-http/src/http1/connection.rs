@@ -1,5 +1,5 @@
-//! A connection while it has requests: what each of them waits for, from its first byte to the end
-//! of its answer.
+//! One HTTP/1 connection while it serves requests: what it waits for, from the first byte of a
+//! request to the last byte of its response.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -23,26 +23,29 @@ use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
 use crate::pool;
 
-/// A transport, and what was read from it ahead of its use.
+/// A transport, and the bytes that were read from it ahead of their use.
 #[derive(Debug)]
 pub(crate) struct Http1Connection<I> {
     io: WriteTimeout<I>,
     read_buffer: ReadBuffer,
-    /// The empty line that ends a head cannot begin before this place.
+    /// The empty line that ends a head cannot begin before this index.
     searched: usize,
-    /// The body of the request. In a box, for most have none and every connection has room for it.
+    /// The connection's half of the request body. In a box, because most requests have no body and
+    /// every connection pays for the field.
     body: Option<Box<BodySender>>,
     timer: HeadTimer,
-    /// How many requests were read since this task last let others have their turn.
+    /// How many requests were read since this task last let other tasks run.
     in_turn: usize,
 }
 
-/// Why there is no further request.
+/// Why there is no further request on the connection.
 #[derive(Debug)]
 pub(crate) enum HeadError {
-    /// It is to be answered with this status, and nothing behind it may be read.
+    /// The request is malformed or too large. The client gets this status, and nothing behind the
+    /// request may be read.
     Refused(StatusCode),
-    /// The client has left, it took too long, or it is idle and the server ends.
+    /// The client has disconnected or took too long, or the server is draining and the connection
+    /// is idle.
     Closed,
 }
 
@@ -58,12 +61,12 @@ impl<I: Transport> Http1Connection<I> {
         }
     }
 
-    /// The transport, and what was read from it beyond the last request.
+    /// Returns the transport, and the bytes that were read beyond the last request.
     pub(crate) fn into_parts(self) -> (WriteTimeout<I>, Bytes) {
         (self.io, self.read_buffer.into_bytes())
     }
 
-    /// The transport alone, when nothing is to be read any more.
+    /// Returns the transport alone, when nothing more is to be read from it.
     pub(crate) fn into_io(self) -> I {
         self.io.into_inner()
     }
@@ -72,19 +75,19 @@ impl<I: Transport> Http1Connection<I> {
         &mut self.io
     }
 
-    /// Whether nothing of a further request has come. Old clients send an empty line behind a body,
-    /// which is none (RFC 9112, section 2.2).
+    /// Whether no byte of a further request has arrived. Old clients send an empty line after a
+    /// body; it does not belong to a request (RFC 9112, section 2.2).
     fn is_idle(&self) -> bool {
         self.read_buffer.bytes().iter().all(|byte| matches!(byte, b'\r' | b'\n'))
     }
 
-    /// Reads the next head into `head`. `ending` says whether the server ends, which an idle
-    /// connection does not outlive.
+    /// Reads the next head into `head`. `draining` is polled while the connection is idle; once it
+    /// is ready, an idle connection ends.
     pub(crate) fn poll_head(
         &mut self,
         head: &mut Option<RequestHead>,
         cx: &mut Context<'_>,
-        ending: impl FnOnce(&mut Context<'_>) -> Poll<()>,
+        draining: impl FnOnce(&mut Context<'_>) -> Poll<()>,
     ) -> Poll<Result<(), HeadError>> {
         if self.in_turn >= REQUESTS_PER_TURN {
             self.in_turn = 0;
@@ -98,8 +101,9 @@ impl<I: Transport> Http1Connection<I> {
             return read;
         }
         self.in_turn = 0;
-        // Only after what was received was seen.
-        if self.timer.poll_late(cx).is_ready() || self.is_idle() && ending(cx).is_ready() {
+        // The bytes that have arrived are read first. Otherwise a request that is there already
+        // could be dropped because the time is up.
+        if self.timer.poll_late(cx).is_ready() || self.is_idle() && draining(cx).is_ready() {
             return Poll::Ready(Err(HeadError::Closed));
         }
         Poll::Pending
@@ -122,7 +126,7 @@ impl<I: Transport> Http1Connection<I> {
                     Err(status) => return Poll::Ready(Err(HeadError::Refused(status))),
                 }
             }
-            // The empty line may begin with the last two bytes.
+            // The empty line may begin within the last two bytes.
             self.searched = self.read_buffer.len().saturating_sub(2);
             let received = &mut self.read_buffer;
             let read = poll_read::<READ_BYTES, _, _>(&mut self.io, READ_BYTES, cx, |bytes| {
@@ -133,7 +137,8 @@ impl<I: Transport> Http1Connection<I> {
                     received.push(bytes);
                     return Ok(false);
                 }
-                // As a rule a head comes whole and alone: then it is not copied twice.
+                // A head usually arrives whole and alone. Then it is parsed from the stack, and not
+                // copied twice.
                 let length = request_head::parse(bytes, pool::take_headers, head)
                     .map_err(HeadError::Refused)?;
                 received.push(&bytes[length.unwrap_or(0)..]);
@@ -148,9 +153,9 @@ impl<I: Transport> Http1Connection<I> {
         }
     }
 
-    /// Whether it is worth while to parse. Once a head came in part, that is when there is an empty
-    /// line, which is looked for once at each place, however slowly the rest comes; or when there
-    /// is too much.
+    /// Whether parsing may succeed. Once a part of a head has arrived, it is parsed again only when
+    /// an empty line is there or when there is too much of it. Each byte is searched once, however
+    /// slowly the rest arrives: parsing from the start for each new byte would be quadratic.
     fn may_be_whole(&self) -> bool {
         let bytes = self.read_buffer.bytes();
         let is_end = |at: usize| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]);
@@ -160,7 +165,7 @@ impl<I: Transport> Http1Connection<I> {
             || rest.any(is_end)
     }
 
-    /// The body of the request whose head was read.
+    /// Opens the body of the request whose head was read.
     pub(crate) fn open_body(
         &mut self,
         length: BodyLength,
@@ -170,12 +175,13 @@ impl<I: Transport> Http1Connection<I> {
         if length == BodyLength::Known(0) {
             return RequestBody::empty();
         }
-        let (feed, incoming) = BodySender::new(length, expects_continue, limits);
-        self.body = Some(Box::new(feed));
-        RequestBody::from_channel(incoming)
+        let (sender, body) = BodySender::new(length, expects_continue, limits);
+        self.body = Some(Box::new(sender));
+        RequestBody::from_channel(body)
     }
 
-    /// Waits for the answer. `None` if the client leaves before: then nobody wants it.
+    /// Waits for the response. `None` if the client disconnects first: then nobody would receive
+    /// it.
     pub(crate) fn poll_response<F: Future>(
         &mut self,
         mut answer: Pin<&mut F>,
@@ -192,7 +198,7 @@ impl<I: Transport> Http1Connection<I> {
         }
     }
 
-    /// Sends the answer, after what is in `first`.
+    /// Sends the response, after what is in `first`.
     pub(crate) fn poll_send<B: Body<Data = Bytes>>(
         &mut self,
         mut body_writer: Pin<&mut BodyWriter<B>>,
@@ -211,46 +217,47 @@ impl<I: Transport> Http1Connection<I> {
         }
     }
 
-    /// Waits until the request is read to its end, or will never be.
+    /// Waits until the request is read to its end, or until that can no longer happen.
     pub(crate) fn poll_body_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         loop {
             self.discard_body(cx);
-            if self.body.as_ref().is_none_or(|body| body.is_done() || body.is_given_up()) {
+            if self.body.as_ref().is_none_or(|body| body.is_done() || body.is_abandoned()) {
                 return Poll::Ready(Ok(()));
             }
-            if let Err(gone) = ready!(self.poll_client(cx)) {
-                return Poll::Ready(Err(gone));
+            if let Err(disconnect) = ready!(self.poll_client(cx)) {
+                return Poll::Ready(Err(disconnect));
             }
         }
     }
 
-    /// Whether the request was read to its end: only then is it known where the next one begins.
+    /// Whether the request was read to its end. Only then does the server know where the next one
+    /// begins.
     pub(crate) fn is_body_read(&self) -> bool {
         self.body.as_ref().is_none_or(|body| body.is_done())
     }
 
-    /// Whether the request may still come to its end.
-    pub(crate) fn may_go_on(&self) -> bool {
-        self.body.as_ref().is_none_or(|body| !body.is_given_up())
+    /// Whether the request may still be read to its end.
+    pub(crate) fn may_complete(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| !body.is_abandoned())
     }
 
-    /// Whether the client may be sending, or has sent, what nobody will read.
+    /// Whether the client may be sending, or has sent, bytes that the server will not read.
     pub(crate) fn is_unread(&self) -> bool {
         !self.is_body_read() || !self.read_buffer.is_empty()
     }
 
-    /// What of a "100 Continue" must go before the response.
-    pub(crate) fn begun_go_ahead(&mut self) -> &'static [u8] {
-        self.body.as_mut().map_or(b"", |body| body.begun_go_ahead())
+    /// The rest of a `100 Continue` that was written in part, which must go before the response.
+    pub(crate) fn unsent_continue(&mut self) -> &'static [u8] {
+        self.body.as_mut().map_or(b"", |body| body.unsent_continue())
     }
 
-    /// Forgets the request, which is over.
+    /// Drops the connection's half of the body, once the request is over.
     pub(crate) fn close_body(&mut self) {
         self.body = None;
     }
 
-    /// What the client does meanwhile: it sends more of the body, which the caller then looks
-    /// after, or it leaves.
+    /// Waits for what the client does during a request: it sends more of the body, and the caller
+    /// then polls the body's reader again; or it disconnects.
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         if let Some(body) = &mut self.body
             && !body.is_done()
@@ -263,8 +270,8 @@ impl<I: Transport> Http1Connection<I> {
         self.poll_disconnect(cx).map(|()| Err(Disconnect))
     }
 
-    /// Waits until the client has left. Closing its sending side is leaving. Of what it sends
-    /// before so much is read as may be held.
+    /// Waits until the client has disconnected. A client that closes its sending side counts as
+    /// disconnected. Bytes that it sends before are read ahead, up to a bound.
     fn poll_disconnect(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.read_buffer.len() < MAX_PIPELINED_BYTES {
             let room = MAX_PIPELINED_BYTES - self.read_buffer.len();
@@ -280,10 +287,10 @@ impl<I: Transport> Http1Connection<I> {
         Poll::Pending
     }
 
-    /// Drops what has come of a body that nobody will read.
+    /// Drops what has arrived of a body that nobody will read.
     fn discard_body(&mut self, cx: &mut Context<'_>) {
         if let Some(body) = &mut self.body
-            && body.is_given_up()
+            && body.is_abandoned()
         {
             body.discard(&mut self.io, &mut self.read_buffer, cx);
         }
@@ -306,7 +313,7 @@ mod tests {
     const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
     const POST: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
 
-    /// A connection through which so many bytes go at a time, and its client.
+    /// A connection whose transport holds `size` bytes, and its client.
     fn connect(size: usize) -> (DuplexStream, Http1Connection<DuplexStream>) {
         let (client, server) = duplex(size);
         (
@@ -405,7 +412,7 @@ mod tests {
             while count.try_recv().is_ok() {
                 ahead += 1;
             }
-            // One byte more fits into the transport.
+            // The transport itself holds one more byte.
             assert!(ahead <= bound + 1 && bound <= ahead, "{ahead} and not {bound}");
             drop(body);
         }
@@ -444,7 +451,7 @@ mod tests {
             drop(connection.open_body(head.body, false, PaceLimits::DEFAULT));
             poll_fn(|cx| connection.poll_body_end(cx)).await.expect("the client is there");
             assert_eq!(connection.is_body_read(), is_read, "{sent} sent");
-            assert_eq!(connection.may_go_on(), is_read, "{sent} sent");
+            assert_eq!(connection.may_complete(), is_read, "{sent} sent");
             client.shutdown().await.expect("memory does not fail");
             assert_eq!(client.read(&mut []).await.expect("nothing was sent"), 0);
         }

@@ -1,4 +1,5 @@
-//! The body of a request, out of the bytes that follow its head (RFC 9112, sections 6 and 7). Pure.
+//! Decodes the body of a request from the bytes that follow its head (RFC 9112, sections 6 and 7).
+//! Pure.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Status;
@@ -7,7 +8,7 @@ use super::request_head::BodyLength;
 use crate::exchange::body_channel::FramingError;
 use crate::limits::{MAX_CHUNK_EXTENSION_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
 
-/// What is still to come of a body.
+/// Decodes one body, piece by piece.
 #[derive(Debug)]
 pub(crate) enum Decoder {
     Length(u64),
@@ -22,10 +23,10 @@ impl Decoder {
         }
     }
 
-    /// Appends to `out` what `input` has of the body, and says how many bytes of it belong to the
+    /// Appends the content in `input` to `out`, and returns how many bytes of `input` belong to the
     /// body and its framing.
     ///
-    /// All do unless the body is done.
+    /// That is all of `input`, unless the body ends within it.
     pub(crate) fn decode(
         &mut self,
         input: &[u8],
@@ -49,7 +50,7 @@ impl Decoder {
         }
     }
 
-    /// The trailers, once it is done.
+    /// The trailers, once the body is complete.
     pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
         match self {
             Self::Length(_) => None,
@@ -58,38 +59,38 @@ impl Decoder {
     }
 }
 
-/// A body in chunks.
+/// A body in the chunked transfer coding.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
     state: ChunkState,
-    /// Bytes of extensions, blanks and leading zeros, in all of the body.
+    /// How many bytes of extensions, blanks and leading zeros the whole body had so far.
     ignored: usize,
-    /// The lines after the last chunk, as they came.
+    /// The trailer lines as they arrived.
     lines: Vec<u8>,
     trailers: Option<HeaderMap>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum ChunkState {
-    /// UnsentBytes the first digit of a size.
+    /// Before the first digit of a size.
     #[default]
     Start,
-    /// So many digits of a size.
+    /// The size so far, and its number of digits.
     Size(u64, u8),
-    /// Behind a size: blanks, and then an extension or the end of the line.
+    /// After a size: blanks, then an extension or the end of the line.
     Blank(u64),
     Extension(u64),
     SizeLf(u64),
-    /// So many bytes of a chunk are left.
+    /// The bytes of a chunk that are left.
     Data(u64),
     DataCr,
     DataLf,
-    /// Behind the last chunk.
+    /// After the last chunk.
     Trailers,
     Done,
 }
 
-/// How many digits a size has at most, behind its leading zeros.
+/// How many digits a size may have after its leading zeros.
 const SIZE_DIGITS: u8 = 16;
 
 impl Chunks {
@@ -111,7 +112,7 @@ impl Chunks {
         Ok(at)
     }
 
-    /// The state after one byte of the framing.
+    /// Returns the state after one byte of the framing.
     fn step(&mut self, byte: u8) -> Result<ChunkState, FramingError> {
         match (self.state, byte) {
             (ChunkState::Start, _) => match digit(byte) {
@@ -130,8 +131,8 @@ impl Chunks {
                 b'\r',
             ) => Ok(ChunkState::SizeLf(size)),
             (ChunkState::Size(size, digits), _) => match digit(byte) {
-                // Leading zeros have no limit in RFC 9112, section 7.1. They share one with
-                // extensions.
+                // RFC 9112, section 7.1, sets no limit on leading zeros. They count against the
+                // limit of the extensions.
                 Some(digit) if size == 0 => {
                     self.ignore()?;
                     Ok(ChunkState::Size(digit, 1))
@@ -168,9 +169,9 @@ impl Chunks {
         Ok(())
     }
 
-    /// Takes one byte of the lines after the last chunk, which end with an empty one.
+    /// Takes one byte of the trailer section, which ends with an empty line.
     fn trailer(&mut self, byte: u8) -> Result<ChunkState, FramingError> {
-        // A line ends with CR and LF, and neither is anywhere else.
+        // A line ends with CR and LF, and neither may stand anywhere else.
         if (self.lines.last() == Some(&b'\r')) != (byte == b'\n') {
             return Err(FramingError("a trailer does not end with CR and LF"));
         }
@@ -193,7 +194,7 @@ fn digit(byte: u8) -> Option<u64> {
     char::from(byte).to_digit(16).map(u64::from)
 }
 
-/// The fields of whole lines.
+/// Parses the trailer section.
 fn fields(lines: &[u8]) -> Result<HeaderMap, FramingError> {
     const MALFORMED: FramingError = FramingError("a trailer is not a field");
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEAD_FIELDS];
@@ -213,8 +214,8 @@ fn fields(lines: &[u8]) -> Result<HeaderMap, FramingError> {
 mod tests {
     use super::*;
 
-    /// What a body comes to that arrives in pieces of this size: its bytes, its trailers, and how
-    /// much of the wire is its own.
+    /// Decodes a body that arrives in pieces of `size` bytes: its content, its trailers, and how
+    /// many bytes of the wire belong to it.
     fn decode(
         length: BodyLength,
         wire: &[u8],

@@ -1,9 +1,20 @@
-//! HTTP/1: a loop that reads requests, has them answered and sends the answers.
+//! HTTP/1: a loop that reads requests, calls the service and sends the responses.
 //!
-//! A connection's life is a series of stages, each a task of its own size. The stage of the
-//! [`Http1Connection`] reads and answers. When a response is marked [`LongLived`], it ends; the
-//! [`ResponseStream`] is the next one, a small task that writes that response and nothing else. After it,
-//! where HTTP lets the connection live on, the next requests have a new stage.
+//! A connection's life is a series of stages, and each stage is a task of its own size. The first
+//! stage, with its [`Http1Connection`], reads requests and responds. When a response is marked
+//! [`LongLived`], that stage ends and the [`ResponseStream`] follows: a small task that writes this
+//! response and nothing else. If the connection stays open after it, the next requests have a new
+//! stage.
+//!
+//! | module | idea |
+//! |---|---|
+//! | `connection` | the connection while it serves requests |
+//! | `request_head`, `smuggling` | parsing a head, and refusing an ambiguous one |
+//! | `decode`, `body_sender` | the body of a request, from the socket to its reader |
+//! | `response_framing`, `response_head`, `body_framing`, `trailers` | how a response is written (pure) |
+//! | `body_writer`, `batch`, `chunk_cache` | sending a response body in few writes |
+//! | `response_stream`, `pipelined` | a long-lived response, and what the client sends during it |
+//! | `read_buffer`, `head_timer` | what was read ahead, and how long a head may take |
 
 mod batch;
 mod body_framing;
@@ -42,15 +53,15 @@ use self::pipelined::PipelinedBytes;
 use self::request_head::RequestHead;
 use self::response_framing::FramingRules;
 use self::response_head::{body_length, error_response};
-pub(crate) use self::response_stream::ResponseStream;
-use crate::connection::info::ConnectionInfo;
+pub(crate) use self::response_stream::NextStage;
+use self::response_stream::ResponseStream;
 use crate::connection::settings::ConnectionSettings;
 use crate::drain::handle::Drain;
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::{ConnectionService, HttpService};
-use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelFuture, TunnelStream};
+use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelStream};
 use crate::io::linger::linger;
 use crate::io::rewind::Rewind;
 use crate::io::transport::Transport;
@@ -58,27 +69,11 @@ use crate::io::write_timeout::WriteTimeout;
 use crate::limits::LINGER_BYTES;
 use crate::pool;
 
-/// What all HTTP/1 connections of a server have in common.
+/// What all HTTP/1 connections of a server share.
 #[derive(Debug)]
 pub(crate) struct Http1 {
     settings: ConnectionSettings,
     drain: Drain,
-}
-
-/// What becomes of a connection when a stage of it ends.
-pub(crate) enum NextStage<I, B> {
-    /// Nothing, it is closed.
-    Closed,
-    /// Its handshake is done, and it begins with its requests.
-    Serve(I, ConnectionInfo),
-    /// A response that goes on for long.
-    Stream(Box<ResponseStream<I, B>>),
-    /// Such a response is complete, and more requests may come. Of those, these bytes were read.
-    Requests(I, Bytes),
-    /// The connection is to be closed while the client may still be sending.
-    Linger(I),
-    /// The application has the rest of the connection.
-    Tunnel(TunnelFuture),
 }
 
 impl Http1 {
@@ -86,13 +81,13 @@ impl Http1 {
         Arc::new(Self { settings, drain })
     }
 
-    /// Serves requests, of which some bytes were `received`, until the connection ends or a
-    /// response is long-lived.
+    /// Serves requests until the connection ends or a response is long-lived. The bytes in
+    /// `received` were read already.
     pub(crate) async fn serve<I, S>(
-        self: &Arc<Self>,
+        &self,
         io: I,
         received: Bytes,
-        mut requests: ConnectionService<S>,
+        mut service: ConnectionService<S>,
     ) -> NextStage<I, S::ResponseBody>
     where
         I: Transport,
@@ -103,8 +98,8 @@ impl Http1 {
         drop(received);
         let mut started = pin!(self.drain.started());
         let refused = loop {
-            // What stands in a block of its own has no place in the future once that is over: so a
-            // request and its answer are in the same place.
+            // The inner blocks end before the next `await`, so a request and its response can share
+            // space in the future's layout.
             let head = {
                 let mut head = None;
                 let read = poll_fn(|cx| {
@@ -120,24 +115,24 @@ impl Http1 {
             let response = {
                 let answer = {
                     let request = open(&mut connection, head, self.settings.body_limits);
-                    let mut ready = poll_fn(|cx| requests.poll_ready(cx));
+                    let mut ready = poll_fn(|cx| service.poll_ready(cx));
                     let ready = poll_fn(|cx| connection.poll_response(Pin::new(&mut ready), cx));
                     if ready.await.is_none() {
                         return NextStage::Closed;
                     }
-                    requests.call(request)
+                    service.call(request)
                 };
                 let mut answer = pin!(answer);
                 poll_fn(|cx| connection.poll_response(answer.as_mut(), cx)).await
             };
             let Some(Ok(response)) = response else { return NextStage::Closed };
-            // By value: a response that was borrowed would have a place of its own in the future.
+            // By value: a borrowed response would need space of its own in the future.
             let (response, run) = accepted_tunnel(response, rules);
             if let Some(run) = run {
                 return self.tunnel(connection, response, run);
             }
-            let may_go_on = connection.may_go_on() && !self.drain.is_started();
-            let rules = if may_go_on { rules } else { rules.closing() };
+            let may_continue = connection.may_complete() && !self.drain.is_started();
+            let rules = if may_continue { rules } else { rules.closing() };
             let keep_alive = {
                 let (body_writer, batch, is_stream) = begin(&mut connection, response, rules);
                 if is_stream {
@@ -159,21 +154,22 @@ impl Http1 {
                 if connection.is_unread() {
                     return NextStage::Linger(connection.into_io());
                 }
-                // Nothing depends on how it ends.
+                // The connection is dropped next, whether or not this succeeds.
                 let _ = connection.io().shutdown().await;
                 return NextStage::Closed;
             }
             connection.close_body();
         };
-        // What no service is to see. What the client sent after it may be part of it, so it is
-        // never looked at.
+        // No service sees this request. The bytes after it may belong to it, so they are never read
+        // as a request.
         match connection.io().write_all(&error_response(refused)).await {
             Ok(()) => NextStage::Linger(connection.into_io()),
             Err(_) => NextStage::Closed,
         }
     }
 
-    /// Makes a tunnel the next stage. What was read ahead is the first that comes out of it.
+    /// Makes a tunnel the next stage. The bytes that were read ahead are read from the tunnel
+    /// first.
     fn tunnel<I: Transport, B>(
         &self,
         connection: Http1Connection<I>,
@@ -192,10 +188,10 @@ impl Http1 {
         }))
     }
 
-    /// Makes a long-lived response the next stage. Its head, which is in `batch`, goes out with
-    /// what is ready of it.
+    /// Makes a long-lived response the next stage. Its head, which is in `batch`, is sent together
+    /// with the frames that are ready.
     fn stream<I, B>(
-        self: &Arc<Self>,
+        &self,
         mut connection: Http1Connection<I>,
         body_writer: BodyWriter<B>,
         mut batch: Batch,
@@ -212,7 +208,7 @@ impl Http1 {
             io,
             pipelined,
             body_writer,
-            Arc::clone(self),
+            self.drain.clone(),
         )))
     }
 
@@ -222,8 +218,8 @@ impl Http1 {
     }
 }
 
-/// The function to run on the rest of the connection, if the response accepts a tunnel that was
-/// offered.
+/// Takes the function to run on the rest of the connection, if the response accepts a tunnel that
+/// the client has offered.
 fn accepted_tunnel<B>(
     response: Response<B>,
     rules: FramingRules,
@@ -233,7 +229,7 @@ fn accepted_tunnel<B>(
     (response, run)
 }
 
-/// The request whose head was read.
+/// Builds the request whose head was read.
 fn open<I: Transport>(
     connection: &mut Http1Connection<I>,
     head: RequestHead,
@@ -243,7 +239,8 @@ fn open<I: Transport>(
     Request::from_parts(head.parts, body)
 }
 
-/// Writes the head of an answer, and says how its body goes out, and whether as a stage of its own.
+/// Writes the head of a response. Returns the writer of its body, the batch with the head, and
+/// whether the response becomes a stage of its own.
 fn begin<I, B>(
     connection: &mut Http1Connection<I>,
     response: Response<B>,
@@ -256,11 +253,11 @@ where
     let (parts, body) = response.into_parts();
     let length = body_length(&body);
     let mut batch = Batch::new();
-    batch.push(connection.begun_go_ahead());
+    batch.push(connection.unsent_continue());
     let promise = response_head::write(parts.status, &parts.headers, length, rules, batch.small());
     let is_long = parts.extensions.get::<LongLived>().is_some();
     pool::put_headers(parts.headers);
-    // A body without a byte is sent with its head.
+    // A response with an empty body is sent with its head, so it is never a stage.
     let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();
     (BodyWriter::new(body, promise), batch, is_stream)
 }
@@ -276,8 +273,8 @@ mod tests {
     use tower_service::Service;
 
     use super::testing::{
-        BodyStep, FnService, STALL, ScriptedBody, data, http1, long_lived, read_all, requests,
-        serve_all,
+        BodyStep, FnService, STALL, ScriptedBody, connection_service, data, http1, long_lived,
+        read_all, serve_all,
     };
     use super::*;
     use crate::limits::REQUESTS_PER_TURN;
@@ -285,7 +282,8 @@ mod tests {
     const STREAM: &str = "GET /stream HTTP/1.1\r\nhost: a\r\n\r\n";
     const NEXT: &str = "GET /next HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
-    /// What answers: `/stream` with a marked response, and everything else with another.
+    /// Responds to `/stream` with a long-lived response, and to everything else with an ordinary
+    /// one.
     fn answer(request: &Request<RequestBody>) -> Response<ScriptedBody> {
         if request.uri().path() == "/stream" {
             long_lived(ScriptedBody::ready([data("event"), data("event")]))
@@ -294,14 +292,14 @@ mod tests {
         }
     }
 
-    /// A served connection through which so many bytes go at a time, and how many of its responses
+    /// A served connection whose transport holds `size` bytes, and the number of responses that
     /// became streams.
     fn connect(size: usize) -> (DuplexStream, tokio::task::JoinHandle<usize>) {
         let (client, server) = duplex(size);
         (client, tokio::spawn(serve_all(http1(&Drain::new()), server, answer)))
     }
 
-    /// The bodies of the responses on the wire, without their chunks.
+    /// The bodies of the responses on the wire, without their chunk framing.
     fn bodies(wire: &str) -> Vec<String> {
         let mut bodies = Vec::new();
         for response in wire.split("HTTP/1.1 200 OK\r\n").skip(1) {
@@ -316,13 +314,13 @@ mod tests {
         bodies
     }
 
-    /// Every connection that comes is a task of this size, and most of it moves from where it is
-    /// made to where it runs.
+    /// Every new connection is a task of this size, and most of it is moved from where it is made
+    /// to where it runs.
     #[test]
     fn what_serves_a_connection_is_less_than_a_kilobyte() {
         let (_client, server) = duplex(1);
         let http1 = http1(&Drain::new());
-        let serving = http1.serve(server, Bytes::new(), requests(FnService(answer)));
+        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(answer)));
         assert!(size_of_val(&serving) <= 900, "{} bytes", size_of_val(&serving));
     }
 
@@ -331,7 +329,7 @@ mod tests {
         let (mut client, server) = duplex(1024);
         let drain = Drain::new();
         let http1 = http1(&drain);
-        let serving = http1.serve(server, Bytes::new(), requests(FnService(answer)));
+        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(answer)));
         client.write_all(&[STREAM.as_bytes(), b"GET /ne"].concat()).await.expect("room");
         let NextStage::Stream(stream) = serving.await else { panic!("the response is a stream") };
         client.write_all(b"xt").await.expect("room");
@@ -351,7 +349,7 @@ mod tests {
         let request = "GET /other HTTP/1.1\r\nhost: a\r\n\r\n";
         client.write_all(request.repeat(sent).as_bytes()).await.expect("room");
         let http1 = http1(&Drain::new());
-        let serving = http1.serve(server, Bytes::new(), requests(FnService(answer)));
+        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(answer)));
         let mut serving = pin!(tokio::task::unconstrained(serving));
         let turn = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await;
         assert!(turn.is_pending());
@@ -397,7 +395,7 @@ mod tests {
         }
     }
 
-    /// Whether the response to this request becomes a stream, and all that is sent.
+    /// Whether the response to this request became a stream, and everything that was sent.
     async fn sent_for(request: &str, answer: fn() -> Response<ScriptedBody>) -> (bool, String) {
         let (mut client, server) = duplex(64 * 1024);
         let serving = tokio::spawn(serve_all(http1(&Drain::new()), server, move |_| answer()));
@@ -406,7 +404,7 @@ mod tests {
         (serving.await.expect("no panic") == 1, sent)
     }
 
-    /// The clock is paused, since it is waited for a client that owes the rest of a body.
+    /// The clock is paused, because the server waits for a client that owes the rest of a body.
     #[tokio::test(start_paused = true)]
     async fn a_marked_response_with_a_body_is_a_stream_once_its_request_was_read() {
         let ready = || long_lived(ScriptedBody::ready([data("event")]));
@@ -415,7 +413,7 @@ mod tests {
             (true, format!("GET / HTTP/1.1\r\n{close}\r\n")),
             (true, "GET / HTTP/1.0\r\n\r\n".to_owned()),
             (true, format!("POST / HTTP/1.1\r\n{close}content-length: 0\r\n\r\n")),
-            // What has come of a body that nobody wants is dropped.
+            // The part of an unread body that has arrived is dropped.
             (true, format!("POST / HTTP/1.1\r\n{close}content-length: 3\r\n\r\nabc")),
             (false, format!("POST / HTTP/1.1\r\n{close}content-length: 3\r\n\r\nab")),
             (
@@ -477,7 +475,7 @@ mod tests {
         assert_eq!(serving.await.expect("no panic"), 1);
     }
 
-    /// Answers with a stream, once the request was read.
+    /// Reads the request, and responds with a stream.
     #[derive(Clone)]
     struct Reading;
 
@@ -499,7 +497,7 @@ mod tests {
         }
     }
 
-    /// The one thing that may still have to be written when a response is there.
+    /// `100 Continue` is the one thing that may still have to be written when a response is there.
     #[tokio::test]
     async fn a_100_continue_is_written_to_its_end_before_the_stream() {
         const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -507,14 +505,14 @@ mod tests {
         let (mut read, mut write) = tokio::io::split(client);
         let http1 = http1(&Drain::new());
         let serving = async {
-            let next = http1.serve(server, Bytes::new(), requests(Reading)).await;
+            let next = http1.serve(server, Bytes::new(), connection_service(Reading)).await;
             let NextStage::Stream(stream) = next else { panic!("the response is a stream") };
             drop(Box::into_pin(stream).await);
         };
         let talking = async {
             let head = "POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\nabc";
             write.write_all(head.as_bytes()).await.expect("it is read");
-            // The response is there, and nothing of it or before it was read.
+            // The response is there, and the client has read nothing of it or before it.
             tokio::task::yield_now().await;
             let mut all = String::new();
             read.read_to_string(&mut all).await.expect("text");

@@ -1,4 +1,5 @@
-//! What a client sends while it is sent a stream: nothing as a rule, its next requests, or its end.
+//! The bytes that a client sends during a long-lived response: usually none, sometimes its next
+//! requests.
 
 use std::task::{Context, Poll, ready};
 
@@ -10,18 +11,19 @@ use crate::io::transport::Transport;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{DETECT_READ, MAX_PIPELINED_BYTES};
 
-/// The bytes that came, up to a bound. A pointer that is null as a rule.
+/// The bytes that have arrived, up to a bound. The pointer is usually null, so a stream that waits
+/// pays one word.
 #[derive(Debug)]
 pub(crate) struct PipelinedBytes(Option<Box<ReadBuffer>>);
 
 impl PipelinedBytes {
-    /// Begins with what came before.
+    /// Begins with the bytes that were read before.
     pub(crate) fn new(received: Bytes) -> Self {
         Self((!received.is_empty()).then(|| Box::new(ReadBuffer::new(&received))))
     }
 
-    /// Reads what is there, and waits until the client has left. Closing its sending side is
-    /// leaving.
+    /// Reads what has arrived, and waits until the client has disconnected. A client that closes
+    /// its sending side counts as disconnected.
     pub(crate) fn poll_disconnect<I>(
         &mut self,
         io: &mut WriteTimeout<I>,
@@ -30,7 +32,7 @@ impl PipelinedBytes {
     where
         I: Transport,
     {
-        while !self.is_over() {
+        while !self.is_full() {
             let room = MAX_PIPELINED_BYTES - self.len();
             let read = poll_read::<DETECT_READ, _, _>(io, room, cx, |bytes| {
                 if !bytes.is_empty() {
@@ -45,12 +47,12 @@ impl PipelinedBytes {
         io.get_ref().poll_disconnect(cx)
     }
 
-    /// Whether the bound is reached. There may be more then, which nobody reads.
-    pub(crate) fn is_over(&self) -> bool {
+    /// Whether the bound is reached. The client may then have sent more, which nothing reads.
+    pub(crate) fn is_full(&self) -> bool {
         self.len() >= MAX_PIPELINED_BYTES
     }
 
-    /// What came, for whoever reads the next request.
+    /// Takes the bytes, for the code that reads the next request.
     pub(crate) fn take(&mut self) -> Bytes {
         self.0.take().map_or_else(Bytes::new, |received| received.into_bytes())
     }

@@ -1,12 +1,12 @@
-//! What a client has sent and nobody has used yet.
+//! Bytes that a client has sent and that no code has used yet.
 
 use bytes::Bytes;
 
-/// Bytes in the order in which they came. Empty, it holds no memory.
+/// Bytes in the order in which they arrived. An empty buffer holds no memory.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBuffer {
     bytes: Vec<u8>,
-    /// How many of them were used.
+    /// How many of the bytes were used.
     used: usize,
 }
 

@@ -1,25 +1,26 @@
-//! What a request says of its answer. Pure.
+//! What a request says about the framing of its response. Pure.
 
 use http::{HeaderValue, Method};
 
-/// How the answer must be framed, and what is to become of the connection.
+/// How the response to a request must be framed, and whether the connection stays open after it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct FramingRules {
     pub(crate) method: MethodKind,
     pub(crate) is_http_10: bool,
     pub(crate) keep_alive: bool,
-    /// Whether the client said that it takes trailers.
+    /// Whether the client said that it accepts trailers.
     pub(crate) takes_trailers: bool,
-    /// Whether the client offers to go on in another protocol.
+    /// Whether the client offers to switch to another protocol.
     pub(crate) offers_tunnel: bool,
 }
 
-/// What kind of answer a method has.
+/// The methods whose responses are framed in their own way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MethodKind {
-    /// A head alone.
+    /// HEAD: the response has no body.
     Head,
-    /// A tunnel, which nobody here makes: what says so is the end of the connection.
+    /// CONNECT: a successful response would start a tunnel. The server does not make that kind of
+    /// tunnel, so the connection closes after the response.
     Connect,
     Other,
 }
@@ -35,14 +36,14 @@ impl MethodKind {
 }
 
 impl FramingRules {
-    /// The same rules, on a connection that ends with this answer.
+    /// The same rules, on a connection that closes after this response.
     pub(crate) fn closing(self) -> Self {
         Self { keep_alive: false, ..self }
     }
 }
 
-/// Whether a list of tokens holds this one.
-pub(crate) fn names(list: &HeaderValue, token: &str) -> bool {
+/// Whether a comma-separated list holds this token.
+pub(crate) fn has_token(list: &HeaderValue, token: &str) -> bool {
     list.as_bytes()
         .split(|&byte| byte == b',')
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
@@ -62,7 +63,7 @@ mod tests {
             ("closed", false),
             ("x close", false),
         ] {
-            assert_eq!(names(&HeaderValue::from_static(list), "close"), is_there, "{list}");
+            assert_eq!(has_token(&HeaderValue::from_static(list), "close"), is_there, "{list}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The head of a response. Pure.
+//! Writes the head of a response. Pure.
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
@@ -6,11 +6,11 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body;
 
 use super::body_framing::BodyFraming;
-use super::response_framing::{FramingRules, MethodKind, names};
+use super::response_framing::{FramingRules, MethodKind, has_token};
 use super::trailers::AnnouncedTrailers;
 use crate::exchange::date::push_date;
 
-/// What a head that was written promises.
+/// What a written head says about the rest of the response.
 #[derive(Debug)]
 pub(crate) struct WrittenHead {
     pub(crate) framing: BodyFraming,
@@ -18,12 +18,10 @@ pub(crate) struct WrittenHead {
     pub(crate) trailers: Option<Box<AnnouncedTrailers>>,
 }
 
-/// Appends to `out` the head of a response on these rules, whose body has `length` bytes where that
-/// is known.
+/// Appends the head of a response to `out`. `length` is the length of the body, if it is known.
 ///
-/// What the application's own fields say of the framing is kept where it can be true. A status of
-/// 1xx is not the answer to a request, so it is an error of the application's, and the answer is
-/// 500.
+/// The application's own fields about the framing are kept where they can be true. A status of 1xx
+/// does not answer a request, so it is the application's mistake, and the client gets 500.
 pub(crate) fn write(
     status: StatusCode,
     headers: &HeaderMap,
@@ -39,13 +37,13 @@ pub(crate) fn write(
     let own = push_fields(headers, out);
     let is_tunnel = rules.method == MethodKind::Connect && status.is_success();
     let rules = if own.closes || is_tunnel { rules.closing() } else { rules };
-    // RFC 9110, section 6.4.1.
+    // Which responses have a body: RFC 9110, section 6.4.1.
     let has_body = rules.method != MethodKind::Head && !has_no_body(status) && !is_tunnel;
     let framing = own.framing(length, has_body, rules);
     match framing {
         BodyFraming::Chunked => push_codings(headers, out),
         BodyFraming::Length(length) if has_body => push_length(length, out),
-        // The head is that of the answer to GET, as far as it is known (RFC 9110, section 9.3.2).
+        // The head says what a GET would get, as far as that is known (RFC 9110, section 9.3.2).
         BodyFraming::Length(_) if rules.method == MethodKind::Head && !has_no_body(status) => {
             if let Some(length) = own.length.or(length.filter(|&length| length > 0)) {
                 push_length(length, out);
@@ -67,13 +65,13 @@ pub(crate) fn write(
     WrittenHead { framing, keep_alive, trailers }
 }
 
-/// The head of a response that turns the connection into a tunnel. Fields that frame a body, it has
-/// none to frame (RFC 9110, section 8.6).
+/// Returns the head of a response that turns the connection into a tunnel. It has no body, so the
+/// fields that would frame one are left out (RFC 9110, section 8.6).
 pub(crate) fn switching_protocols(headers: &HeaderMap) -> Vec<u8> {
     let mut out = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
     let own = push_fields(headers, &mut out);
     let own_connection = headers.get_all(CONNECTION);
-    let has_upgrade = own_connection.iter().any(|value| names(value, "upgrade"));
+    let has_upgrade = own_connection.iter().any(|value| has_token(value, "upgrade"));
     let token = (!has_upgrade).then_some("upgrade");
     push_list(CONNECTION.as_str(), own_connection, token, &mut out);
     if !own.has_date {
@@ -83,7 +81,7 @@ pub(crate) fn switching_protocols(headers: &HeaderMap) -> Vec<u8> {
     out
 }
 
-/// The answer to a request that no service sees, and the last one of its connection.
+/// Returns the response to a request that no service sees. It is the last one of its connection.
 pub(crate) fn error_response(status: StatusCode) -> Vec<u8> {
     let mut out = Vec::new();
     let rules = FramingRules {
@@ -97,7 +95,7 @@ pub(crate) fn error_response(status: StatusCode) -> Vec<u8> {
     out
 }
 
-/// How long a body is, as far as it says so.
+/// The length of a body, if the body knows it.
 pub(crate) fn body_length<B: Body<Data = Bytes>>(body: &B) -> Option<u64> {
     if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
 }
@@ -105,7 +103,7 @@ pub(crate) fn body_length<B: Body<Data = Bytes>>(body: &B) -> Option<u64> {
 /// What the application's own fields say of the message. Those that concern its framing are written
 /// where that is decided.
 #[derive(Default)]
-struct Own {
+struct FramingFields {
     length: Option<u64>,
     has_coding: bool,
     has_trailer: bool,
@@ -114,14 +112,14 @@ struct Own {
     has_date: bool,
 }
 
-impl Own {
+impl FramingFields {
     fn framing(&self, length: Option<u64>, has_body: bool, rules: FramingRules) -> BodyFraming {
         if !has_body {
             return BodyFraming::Length(0);
         }
         match self.length.or(length) {
             _ if self.has_coding && !rules.is_http_10 => BodyFraming::Chunked,
-            // An empty body has no other length, whatever the application says.
+            // An empty body has the length 0, whatever the application says.
             _ if length == Some(0) => BodyFraming::Length(0),
             Some(length) => BodyFraming::Length(length),
             None if rules.is_http_10 => BodyFraming::UntilClose,
@@ -141,14 +139,14 @@ fn push_status(status: StatusCode, rules: FramingRules, out: &mut Vec<u8>) {
     out.extend_from_slice(if rules.is_http_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
-    // Nothing is written for a status without a name: the line ends with the blank (RFC 9112,
-    // section 4).
+    // A status without a registered name has no reason phrase: the line then ends with the space
+    // (RFC 9112, section 4).
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
-fn push_fields(headers: &HeaderMap, out: &mut Vec<u8>) -> Own {
-    let mut own = Own::default();
+fn push_fields(headers: &HeaderMap, out: &mut Vec<u8>) -> FramingFields {
+    let mut own = FramingFields::default();
     for (name, value) in headers {
         match *name {
             CONTENT_LENGTH => {
@@ -158,7 +156,7 @@ fn push_fields(headers: &HeaderMap, out: &mut Vec<u8>) -> Own {
             TRAILER => own.has_trailer = true,
             CONNECTION => {
                 own.has_connection = true;
-                own.closes |= names(value, "close");
+                own.closes |= has_token(value, "close");
             }
             _ => {
                 own.has_date |= *name == DATE;
@@ -188,7 +186,7 @@ fn push_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The codings that the application says it applied, and chunks at their end.
+/// Writes the transfer codings that the application says it applied, with `chunked` at the end.
 fn push_codings(headers: &HeaderMap, out: &mut Vec<u8>) {
     let codings = headers.get_all(TRANSFER_ENCODING);
     let is_last = |value: &HeaderValue| {
@@ -199,7 +197,7 @@ fn push_codings(headers: &HeaderMap, out: &mut Vec<u8>) {
     push_list(TRANSFER_ENCODING.as_str(), codings, chunked, out);
 }
 
-/// What the connection is to do next, where that is not what its version has it do anyway.
+/// Writes the `connection` field, where it says something that the version does not say by itself.
 fn push_connection(
     headers: &HeaderMap,
     has_own: bool,
@@ -212,16 +210,16 @@ fn push_connection(
         (false, false) => Some("close"),
         (true, false) | (false, true) => None,
     };
-    // As a rule there is nothing to say, and then nothing is looked up.
+    // Usually there is nothing to say, and then nothing is looked up.
     if !has_own && token.is_none() {
         return;
     }
     let own = headers.get_all(CONNECTION);
-    let token = token.filter(|token| !own.iter().any(|value| names(value, token)));
+    let token = token.filter(|token| !own.iter().any(|value| has_token(value, token)));
     push_list(CONNECTION.as_str(), own, token, out);
 }
 
-/// All values of a field in one line, and one more.
+/// Writes all values of a field in one line, and `last` after them.
 fn push_list(
     name: &str,
     values: http::header::GetAll<'_, HeaderValue>,
@@ -254,7 +252,8 @@ mod tests {
     const HEAD: FramingRules = FramingRules { method: MethodKind::Head, ..V11 };
     const CONNECT: FramingRules = FramingRules { method: MethodKind::Connect, ..V11 };
 
-    /// What is written of a response with these fields, without its date, and what it promises.
+    /// Writes a response with these fields. Returns its head without the date, and what the head
+    /// says about the rest.
     fn written(
         rules: FramingRules,
         status: u16,

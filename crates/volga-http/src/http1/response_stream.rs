@@ -1,8 +1,7 @@
-//! The lean stream: one response that goes on for long, without the machinery that reads and routes
+//! A long-lived response as a task of its own, without the code and memory that read and route
 //! requests.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -12,14 +11,34 @@ use tokio::io::AsyncWrite;
 
 use super::body_writer::{BodyWriter, SendError};
 use super::pipelined::PipelinedBytes;
-use super::{Http1, NextStage};
+use crate::connection::info::ConnectionInfo;
+use crate::drain::handle::Drain;
+use crate::exchange::tunnel::TunnelFuture;
 use crate::io::transport::Transport;
 use crate::io::write_timeout::WriteTimeout;
 
+/// What follows a stage of a connection.
+pub(crate) enum NextStage<I, B> {
+    /// Nothing: the connection is closed.
+    Closed,
+    /// The handshake is done, and the first request is read.
+    Serve(I, ConnectionInfo),
+    /// A long-lived response.
+    Stream(Box<ResponseStream<I, B>>),
+    /// A long-lived response is complete, and more requests may follow. These bytes of them were
+    /// read already.
+    Requests(I, Bytes),
+    /// The connection is to be closed, while the client may still be sending.
+    Linger(I),
+    /// The application uses the rest of the connection.
+    Tunnel(TunnelFuture),
+}
+
 pin_project! {
-    /// A response on its way to a client, and the connection for as long as that takes.
+    /// A response that is being sent, and its connection.
     ///
-    /// It holds what it cannot do without while it waits.
+    /// It holds only what it needs while it waits, because a server may hold many thousands of
+    /// them.
     #[project = ResponseStreamProj]
     pub(crate) struct ResponseStream<I, B> {
         #[pin]
@@ -27,7 +46,7 @@ pin_project! {
         // `None` once the stream is over.
         io: Option<WriteTimeout<I>>,
         pipelined: PipelinedBytes,
-        http1: Arc<Http1>,
+        drain: Drain,
     }
 }
 
@@ -36,9 +55,9 @@ impl<I: Transport, B: Body<Data = Bytes>> ResponseStream<I, B> {
         io: WriteTimeout<I>,
         pipelined: PipelinedBytes,
         body_writer: BodyWriter<B>,
-        http1: Arc<Http1>,
+        drain: Drain,
     ) -> Self {
-        Self { body_writer, io: Some(io), pipelined, http1 }
+        Self { body_writer, io: Some(io), pipelined, drain }
     }
 }
 
@@ -55,20 +74,20 @@ impl<I: Transport, B: Body<Data = Bytes>> Future for ResponseStream<I, B> {
 }
 
 impl<I: Transport, B: Body<Data = Bytes>> ResponseStreamProj<'_, I, B> {
-    /// Sends what is ready. It is over once all of the body was sent.
+    /// Sends what is ready. Ready once the whole body was sent.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(io) = self.io.as_mut() else { return Poll::Ready(Err(SendError)) };
-        // First, so that nothing is produced for a client that has left.
+        // This comes first, so that nothing is produced for a client that has disconnected.
         if self.pipelined.poll_disconnect(io, cx).is_ready() {
             return Poll::Ready(Err(SendError));
         }
         self.body_writer.as_mut().poll_send(io, None, cx)
     }
 
-    /// What becomes of the connection after a whole response.
+    /// Decides what follows a complete response.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<NextStage<I, B>> {
-        let may_go_on = self.body_writer.keeps_alive() && !self.http1.drain.is_started();
-        if !may_go_on && !self.pipelined.is_over() {
+        let may_go_on = self.body_writer.keeps_alive() && !self.drain.is_started();
+        if !may_go_on && !self.pipelined.is_full() {
             if let Some(io) = self.io.as_mut() {
                 let _ = ready!(Pin::new(io).poll_shutdown(cx));
             }
@@ -76,9 +95,9 @@ impl<I: Transport, B: Body<Data = Bytes>> ResponseStreamProj<'_, I, B> {
         }
         let Some(io) = self.io.take() else { return Poll::Ready(NextStage::Closed) };
         let io = io.into_inner();
-        // Where some of what the client sent was not read, the next request is not known to be
-        // whole.
-        Poll::Ready(if self.pipelined.is_over() {
+        // If the client has sent more than was read, the next request may not be complete, so it is
+        // not read.
+        Poll::Ready(if self.pipelined.is_full() {
             NextStage::Linger(io)
         } else {
             NextStage::Requests(io, self.pipelined.take())
@@ -97,18 +116,17 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::drain::handle::Drain;
     use crate::http1::batch::Batch;
     use crate::http1::body_framing::BodyFraming;
     use crate::http1::response_head::WrittenHead;
     use crate::http1::testing::{
-        BodyStep, CountingTransport, STALL, ScriptedBody, data, http1, read_all, read_some,
+        BodyStep, CountingTransport, STALL, ScriptedBody, data, read_all, read_some,
     };
     use crate::limits::MAX_PIPELINED_BYTES;
 
     const HEAD: &str = "head\r\n\r\n";
 
-    /// A stream whose body is framed like this, and whose client has sent that.
+    /// A stream with this body and framing, whose client has sent these bytes.
     fn begun<I: Transport, B: Body<Data = Bytes>>(
         io: I,
         received: &'static [u8],
@@ -119,30 +137,30 @@ mod tests {
         let promise = WrittenHead { framing, keep_alive, trailers: None };
         let body_writer = BodyWriter::new(body, promise).with_head(HEAD.into());
         let pipelined = PipelinedBytes::new(Bytes::from_static(received));
-        ResponseStream::new(WriteTimeout::new(io, STALL), pipelined, body_writer, http1(drain))
+        ResponseStream::new(WriteTimeout::new(io, STALL), pipelined, body_writer, drain.clone())
     }
 
     fn stream<I: Transport, B: Body<Data = Bytes>>(io: I, body: B) -> ResponseStream<I, B> {
         begun(io, b"", (BodyFraming::Chunked, body), true, &Drain::new())
     }
 
-    /// The clock is paused: it goes on once all tasks wait.
+    /// The clock is paused: it advances once all tasks wait.
     async fn all_wait() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
     type Running = JoinHandle<NextStage<DuplexStream, ScriptedBody>>;
 
-    /// A stream that runs, its client, through which so many bytes fit, and who tells its body what
-    /// to do.
+    /// A running stream, its client, whose transport holds `size` bytes, and the sender that
+    /// scripts its body.
     fn start(size: usize) -> (Running, DuplexStream, UnboundedSender<BodyStep>) {
         let (client, server) = duplex(size);
         let (tell, body) = ScriptedBody::new();
         (tokio::spawn(stream(server, body)), client, tell)
     }
 
-    /// A task has room for a future of 152 bytes, one word of which is its token; then its memory
-    /// grows from 256 to 384 bytes.
+    /// A task has room for a future of 152 bytes, one word of which is its token. With a larger
+    /// future its memory grows from 256 to 384 bytes.
     #[test]
     fn a_stream_with_a_body_of_four_words_fits_a_small_task() {
         let size = size_of::<ResponseStream<tokio::net::TcpStream, [usize; 4]>>();
@@ -262,7 +280,7 @@ mod tests {
             tell.send(data("b")).expect("the body is there");
         }
         all_wait().await;
-        // One write with all that came meanwhile follows what was stuck.
+        // What was stuck is followed by one write with all frames that came meanwhile.
         let expect = format!("{HEAD}1\r\na\r\n1\r\nb\r\n1\r\nb\r\n1\r\nb\r\n");
         assert_eq!(read_some(&mut client, expect.len()).await, expect);
     }

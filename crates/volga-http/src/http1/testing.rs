@@ -1,4 +1,4 @@
-//! What the tests of this module share: bodies that do as they are told, and connections in memory.
+//! Helpers for the tests of this module: scripted bodies, and connections in memory.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -32,7 +32,7 @@ pub(super) fn http1(drain: &Drain) -> Arc<Http1> {
     Http1::new(settings, drain.clone())
 }
 
-/// What a body does next.
+/// What a scripted body does next.
 #[derive(Debug)]
 pub(super) enum BodyStep {
     Data(Bytes),
@@ -45,7 +45,7 @@ pub(super) fn data(text: &'static str) -> BodyStep {
     BodyStep::Data(Bytes::from_static(text.as_bytes()))
 }
 
-/// A body that does what its sender says, and ends when that is dropped.
+/// A body that does what its sender says, and ends when the sender is dropped.
 #[derive(Debug)]
 pub(super) struct ScriptedBody(mpsc::UnboundedReceiver<BodyStep>);
 
@@ -55,7 +55,7 @@ impl ScriptedBody {
         (sender, Self(receiver))
     }
 
-    /// A body that is ready with these steps, and then ends.
+    /// A body that takes these steps at once, and then ends.
     pub(super) fn ready(steps: impl IntoIterator<Item = BodyStep>) -> Self {
         let (sender, body) = Self::new();
         steps.into_iter().for_each(|step| sender.send(step).expect("an open channel"));
@@ -106,7 +106,7 @@ where
     }
 }
 
-pub(super) fn requests<S>(service: S) -> ConnectionService<S> {
+pub(super) fn connection_service<S>(service: S) -> ConnectionService<S> {
     let address = ([127, 0, 0, 1], 1).into();
     ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) }
 }
@@ -117,14 +117,15 @@ pub(super) fn long_lived<B>(body: B) -> Response<B> {
     response
 }
 
-/// Serves a connection through all its stages, and tells how many responses became streams.
+/// Serves a connection through all its stages, and returns how many responses became streams.
 pub(super) async fn serve_all<F, B>(http1: Arc<Http1>, io: impl Transport, answer: F) -> usize
 where
     F: Fn(&Request<RequestBody>) -> Response<B> + Clone + Send + 'static,
     B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
 {
     let mut streams = 0;
-    let mut next = http1.serve(io, Bytes::new(), requests(FnService(answer.clone()))).await;
+    let mut next =
+        http1.serve(io, Bytes::new(), connection_service(FnService(answer.clone()))).await;
     loop {
         next = match next {
             NextStage::Closed | NextStage::Serve(..) | NextStage::Tunnel(_) => return streams,
@@ -133,7 +134,7 @@ where
                 Box::into_pin(stream).await
             }
             NextStage::Requests(io, received) => {
-                http1.serve(io, received, requests(FnService(answer.clone()))).await
+                http1.serve(io, received, connection_service(FnService(answer.clone()))).await
             }
             NextStage::Linger(io) => {
                 http1.linger(io).await;
@@ -143,14 +144,14 @@ where
     }
 }
 
-/// Reads what there is until the end.
+/// Reads until the end.
 pub(super) async fn read_all(client: &mut DuplexStream) -> String {
     let mut all = Vec::new();
     client.read_to_end(&mut all).await.expect("memory does not fail");
     String::from_utf8(all).expect("text")
 }
 
-/// Reads so many bytes.
+/// Reads this many bytes.
 pub(super) async fn read_some(client: &mut DuplexStream, bytes: usize) -> String {
     let mut some = vec![0; bytes];
     client.read_exact(&mut some).await.expect("so much comes");

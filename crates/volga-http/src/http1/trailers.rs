@@ -1,4 +1,4 @@
-//! The fields behind a body in chunks (RFC 9110, section 6.5). Pure.
+//! Trailers: the fields after a chunked body (RFC 9110, section 6.5). Pure.
 
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
@@ -6,11 +6,12 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName};
 
-/// The fields that a head has announced.
+/// The names of the trailers that a head has announced.
 #[derive(Debug)]
 pub(crate) struct AnnouncedTrailers(Vec<HeaderName>);
 
-/// Those that say how the message is read or handled, and so must be known before it is.
+/// Fields that say how to read or handle a message. The recipient must know them before the body,
+/// so they may not be trailers.
 const FORBIDDEN: [HeaderName; 12] = [
     AUTHORIZATION,
     CACHE_CONTROL,
@@ -34,7 +35,7 @@ impl AnnouncedTrailers {
         Self(names.filter(|name| !FORBIDDEN.contains(name)).collect())
     }
 
-    /// Appends to `out` the end of a body in chunks, with those of its trailers that were announced.
+    /// Appends the end of a chunked body to `out`, with those trailers that were announced.
     pub(crate) fn write(&self, trailers: &HeaderMap, out: &mut Vec<u8>) {
         out.extend_from_slice(b"0\r\n");
         for (name, value) in trailers.iter().filter(|(name, _)| self.0.contains(name)) {

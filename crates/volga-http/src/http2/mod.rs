@@ -71,7 +71,7 @@ use crate::limits::{
 /// Serves a connection to its end.
 pub(crate) async fn serve<I, S>(
     io: I,
-    requests: ConnectionService<S>,
+    service: ConnectionService<S>,
     settings: ConnectionSettings,
     drain: &Drain,
     token: TaskToken,
@@ -95,7 +95,7 @@ pub(crate) async fn serve<I, S>(
         write_buffer,
         backpressure,
         keep_alive: KeepAlive::new(pings),
-        requests,
+        service,
         accepted: VecDeque::new(),
         begun: 0,
         deferred: 0,
@@ -170,7 +170,7 @@ struct Http2Connection<I, S: HttpService> {
     write_buffer: SharedWriteBuffer,
     backpressure: Arc<Backpressure>,
     keep_alive: KeepAlive,
-    requests: ConnectionService<S>,
+    service: ConnectionService<S>,
     /// Requests that were accepted and have not begun, in the order of their streams.
     accepted: VecDeque<PendingRequest>,
     /// For how many turns they have waited for what the client has sent after them.
@@ -411,7 +411,7 @@ where
             let body = H2Body::new(body, &head.headers, self.settings.body_limits, window);
             (RequestBody::h2(body), None)
         };
-        let handler = self.requests.oneshot(Request::from_parts(head, body));
+        let handler = self.service.oneshot(Request::from_parts(head, body));
         let task =
             RequestTask::new(handler, method, respond, Arc::clone(&self.backpressure), tunnel);
         self.tasks.spawn(self.token.track(task));

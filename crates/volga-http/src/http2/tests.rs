@@ -117,10 +117,10 @@ where
 {
     let (client, server) = duplex(size);
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
+    let service = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let serving = tokio::spawn(async move {
         let (token, _gone) = task_tracker();
-        serve(server, requests, settings(), &Drain::new(), token).await;
+        serve(server, service, settings(), &Drain::new(), token).await;
     });
     (client, serving)
 }

@@ -1,4 +1,4 @@
-//! An accepted socket, of whatever kind: what the stages of a connection are served over.
+//! An accepted socket of any kind, which carries all stages of a connection.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -15,14 +15,14 @@ use crate::io::byte_stream::ByteStream;
 use crate::io::transport::Transport;
 use crate::listen::admission::AdmissionPermit;
 
-/// One socket, accepted.
+/// An accepted socket.
 ///
-/// What most servers have is in permit, and the rest in a box: so the kinds cost an event stream
-/// that waits not a byte.
+/// The most common kind is stored inline and the others in a box, so supporting the others costs a
+/// waiting event stream no memory.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
-    /// A connection that counts for its client's address until it is closed.
+    /// A connection that counts against the limit of its client's address until it is closed.
     Counted(Box<CountedStream>),
     #[cfg(unix)]
     Unix(Box<UnixStream>),
@@ -30,7 +30,7 @@ pub(crate) enum Socket {
     Custom(Box<CustomStream>),
 }
 
-/// The fields are in the order of their drop: the place is given back after the stream.
+/// Fields are dropped in order: the permit is released after the stream is closed.
 pub(crate) struct CustomStream {
     stream: Box<dyn ByteStream>,
     info: ConnectionInfo,
@@ -64,7 +64,7 @@ impl Socket {
     }
 }
 
-/// Does the same with every kind.
+/// Runs the same expression with every kind of socket.
 macro_rules! each {
     ($socket:expr, $io:ident => $act:expr) => {
         match $socket {
@@ -138,7 +138,7 @@ impl AsyncWrite for Socket {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Custom(custom) => custom.stream.is_write_vectored(),
-            // Sockets take several pieces at once.
+            // Sockets support vectored writes.
             _ => true,
         }
     }

@@ -1,4 +1,4 @@
-//! The bound on a client that does not read.
+//! The time limit for a client that does not read.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) once the client took no
-/// byte for a time.
+/// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) when the client has
+/// accepted no byte for a time.
 #[derive(Debug)]
 pub(crate) struct WriteTimeout<I> {
     io: I,
-    /// In half the space of a `Duration`, since a stream may hold it for hours.
+    /// Takes half the space of a `Duration`, because an event stream may hold it for hours.
     limit_nanos: u64,
-    /// There only while a write waits.
+    /// `Some` only while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -33,7 +33,7 @@ impl<I> WriteTimeout<I> {
         self.io
     }
 
-    /// Passes on what a write came to, and starts or stops the time.
+    /// Returns the result of a write, and starts or stops the timer.
     fn bounded<T>(
         &mut self,
         write: Poll<io::Result<T>>,

@@ -8,7 +8,7 @@ use http::Response;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use volga_http::{Drained, Server};
+use volga_http::{DrainOutcome, Server};
 
 use crate::support::{
     EMPTY_SETTINGS, GET, PREFACE, RawFrame, Running, TestBody, connect, connect_h2, get,
@@ -52,7 +52,7 @@ async fn connections_without_a_request_close() {
     for client in [&mut silent, &mut half_a_preface, &mut idle] {
         assert_eq!(read_to_close(client).await, b"");
     }
-    assert_eq!(server.drained().await, Drained::Complete);
+    assert_eq!(server.drained().await, DrainOutcome::Complete);
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_running_http1_response_finishes_and_then_its_connection_closes() {
     refused(&server).await;
     finish.send(Bytes::from("last")).expect("the body waits");
     assert_eq!(read_to_close(&mut client).await, b"4\r\nlast\r\n0\r\n\r\n");
-    assert_eq!(server.drained().await, Drained::Complete);
+    assert_eq!(server.drained().await, DrainOutcome::Complete);
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_running_http2_response_finishes_and_then_its_connection_closes() {
     assert_eq!(within(body.data()).await.expect("more body").expect("data"), "last");
     assert!(within(body.data()).await.is_none(), "a proper end");
     within(driver).await.expect("no panic").expect("a proper close");
-    assert_eq!(server.drained().await, Drained::Complete);
+    assert_eq!(server.drained().await, DrainOutcome::Complete);
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn the_deadline_cuts_bodies_that_do_not_end_and_nothing_lives_on() {
     };
     let ((drained, held), (mut http1, mut body)) =
         within(async { tokio::join!(server, clients) }).await;
-    assert_eq!(drained, Drained::Cut { connections: 2 });
+    assert_eq!(drained, DrainOutcome::Incomplete { connections: 2 });
     assert_eq!(held, 1, "the service and both bodies are gone");
     assert!(!read_to_close(&mut http1).await.ends_with(b"0\r\n\r\n"), "a cut is not a proper end");
     assert!(within(body.data()).await.expect("an error").is_err(), "a cut is not a proper end");
@@ -175,7 +175,7 @@ async fn code_that_blocks_its_thread_does_not_keep_the_server_from_ending() {
     send(&mut client, GET).await;
     within(started.recv()).await.expect("the handler runs");
     server.drain.start();
-    assert_eq!(server.drained().await, Drained::Cut { connections: 1 });
+    assert_eq!(server.drained().await, DrainOutcome::Incomplete { connections: 1 });
     drop(release);
     let _ = client.read_u8().await;
 }
@@ -199,5 +199,5 @@ async fn who_waits_to_be_accepted_when_the_drain_starts_is_served() {
         assert!(answer.ends_with(b"hello"), "{}", String::from_utf8_lossy(&answer));
     }
     let drained = within(server).await.expect("no panic").expect("no failure");
-    assert_eq!(drained, Drained::Complete);
+    assert_eq!(drained, DrainOutcome::Complete);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
-use volga_http::{Drained, Server};
+use volga_http::{DrainOutcome, Server};
 
 use crate::support::{Running, TestBody, get, read_to_close, read_until, send, within};
 
@@ -61,7 +61,7 @@ async fn a_connection_whose_bodies_were_read_is_closed_by_the_drain_at_once() {
     server.drain.start();
     let ended = tokio::time::timeout(Duration::from_millis(900), server.task).await;
     let drained = ended.expect("sooner than a pause of lingering").expect("no panic");
-    assert!(matches!(drained, Ok(Drained::Complete)), "{drained:?}");
+    assert!(matches!(drained, Ok(DrainOutcome::Complete)), "{drained:?}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use volga_http::limits::MAX_PIPELINED_BYTES;
-use volga_http::{ConnectionInfo, Drained, Server};
+use volga_http::{ConnectionInfo, DrainOutcome, Server};
 
 use crate::leaving::reset;
 use crate::support::{
@@ -296,7 +296,7 @@ async fn a_body_that_fails_or_panics_cuts_its_own_connection_after_what_it_gave_
         send(&mut other, NEXT.as_bytes()).await;
         assert!(read_to_close(&mut other).await.starts_with(b"HTTP/1.1 200 OK\r\n"));
         streaming.server.drain.start();
-        assert_eq!(streaming.server.drained().await, Drained::Complete);
+        assert_eq!(streaming.server.drained().await, DrainOutcome::Complete);
     }
 }
 
@@ -310,7 +310,7 @@ async fn in_a_drain_the_stream_goes_on_to_its_end_and_then_its_connection_closes
     read_until(&mut client, "4\r\nlast\r\n").await;
     drop(streaming.tell);
     assert_eq!(read_to_close(&mut client).await, b"0\r\n\r\n");
-    assert_eq!(streaming.server.drained().await, Drained::Complete);
+    assert_eq!(streaming.server.drained().await, DrainOutcome::Complete);
 }
 
 #[tokio::test]
@@ -324,7 +324,7 @@ async fn at_the_deadline_a_stream_is_cut_and_counts_as_the_one_connection_that_i
     read_until(&mut client, "5\r\nfirst\r\n").await;
     streaming.server.drain.start();
     assert_eq!(read_to_close(&mut client).await, b"", "no proper end");
-    assert_eq!(streaming.server.drained().await, Drained::Cut { connections: 1 });
+    assert_eq!(streaming.server.drained().await, DrainOutcome::Incomplete { connections: 1 });
     assert!(within(streaming.dropped).await.is_err(), "nothing lives on");
 }
 
@@ -338,5 +338,5 @@ async fn a_connection_that_came_back_from_a_stream_is_closed_by_a_drain_at_once(
     read_until(&mut client, &streaming.server.address.to_string()).await;
     streaming.server.drain.start();
     assert_eq!(read_to_close(&mut client).await, b"");
-    assert_eq!(streaming.server.drained().await, Drained::Complete);
+    assert_eq!(streaming.server.drained().await, DrainOutcome::Complete);
 }

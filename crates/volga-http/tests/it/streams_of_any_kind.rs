@@ -12,7 +12,7 @@ use http::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use volga_http::{
-    AcceptStreams, ByteStream, ConnectionCounts, ConnectionInfo, Drained, Listener, Server,
+    AcceptStreams, ByteStream, ConnectionCounts, ConnectionInfo, DrainOutcome, Listener, Server,
     TlsInfo, bind,
 };
 
@@ -71,12 +71,12 @@ async fn connections_in_memory_are_served_on_both_protocols_and_drained() {
     drop((http2, body));
     drain.start();
     let drained = within(serving).await.expect("no panic").expect("a listener");
-    assert_eq!(drained, Drained::Complete);
+    assert_eq!(drained, DrainOutcome::Complete);
     within(driver).await.expect("no panic").expect("a proper end");
 }
 
 /// Listens with a handshake: the client says which protocol it speaks, with a byte.
-async fn shaking(server: Server) -> (SocketAddr, impl Future<Output = io::Result<Drained>>) {
+async fn shaking(server: Server) -> (SocketAddr, impl Future<Output = io::Result<DrainOutcome>>) {
     let listeners: Vec<Listener> = bind(([127, 0, 0, 1], 0))
         .await
         .expect("a free port")
@@ -209,6 +209,6 @@ async fn a_handshake_does_not_hold_up_the_end_of_the_server() {
     within(has_begun.recv()).await.expect("a handshake");
     drain.start();
     let drained = within(serving).await.expect("no panic").expect("a listener");
-    assert_eq!(drained, Drained::Complete);
+    assert_eq!(drained, DrainOutcome::Complete);
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
 }

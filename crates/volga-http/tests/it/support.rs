@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use volga_http::{Drain, Drained, Listener, LongLived, RequestBody, Server, bind};
+use volga_http::{Drain, DrainOutcome, Listener, LongLived, RequestBody, Server, bind};
 
 /// Lets a failing test fail instead of hang. No test depends on how long it is.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
@@ -170,7 +170,7 @@ pub(crate) fn long_lived(body: TestBody) -> Response<TestBody> {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) drain: Drain,
-    pub(crate) task: JoinHandle<io::Result<Drained>>,
+    pub(crate) task: JoinHandle<io::Result<DrainOutcome>>,
 }
 
 impl Running {
@@ -199,7 +199,7 @@ impl Running {
         connect_h2(self.address).await
     }
 
-    pub(crate) async fn drained(self) -> Drained {
+    pub(crate) async fn drained(self) -> DrainOutcome {
         within(self.task)
             .await
             .expect("the server does not panic")
@@ -211,7 +211,7 @@ impl Running {
 pub(crate) async fn serving<F, Fut>(
     server: Server,
     handler: F,
-) -> (SocketAddr, Drain, impl Future<Output = io::Result<Drained>> + Send)
+) -> (SocketAddr, Drain, impl Future<Output = io::Result<DrainOutcome>> + Send)
 where
     F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<TestBody>> + Send + 'static,
@@ -227,7 +227,7 @@ pub(crate) fn serving_on<F, Fut>(
     listeners: Vec<Listener>,
     server: Server,
     handler: F,
-) -> (Drain, impl Future<Output = io::Result<Drained>> + Send)
+) -> (Drain, impl Future<Output = io::Result<DrainOutcome>> + Send)
 where
     F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<TestBody>> + Send + 'static,

@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use volga_http::{Drained, RequestBody, Server, Tunnel, TunnelOffer, TunnelStream};
+use volga_http::{DrainOutcome, RequestBody, Server, Tunnel, TunnelOffer, TunnelStream};
 
 use crate::support::{Running, TestBody, read_to_close, read_until, send, within};
 
@@ -338,7 +338,7 @@ async fn a_drain_lets_tunnels_end_properly_and_cuts_them_at_its_deadline() {
         }
     }
     drop((http1, http2, requests));
-    assert_eq!(server.drained().await, Drained::Complete);
+    assert_eq!(server.drained().await, DrainOutcome::Complete);
 
     let deadline = Server::new().drain_deadline(Duration::from_millis(50));
     let server = Running::start(deadline, accept).await;
@@ -346,7 +346,7 @@ async fn a_drain_lets_tunnels_end_properly_and_cuts_them_at_its_deadline() {
     let (mut requests, _driver) = server.connect_h2().await;
     let _http2 = Client::http2(&mut requests).await;
     server.drain.start();
-    assert_eq!(server.drained().await, Drained::Cut { connections: 2 });
+    assert_eq!(server.drained().await, DrainOutcome::Incomplete { connections: 2 });
 }
 
 #[tokio::test]

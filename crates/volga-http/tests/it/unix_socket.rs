@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Response;
 use tokio::net::{UnixListener, UnixStream};
-use volga_http::{BindError, BindTarget, ConnectionInfo, Drained, Listener, Server, bind};
+use volga_http::{BindError, BindTarget, ConnectionInfo, DrainOutcome, Listener, Server, bind};
 
 use crate::support::{GET, TestBody, get, long_lived, read_until, send, serving_on, within};
 
@@ -76,7 +76,7 @@ async fn requests_and_streams_of_both_protocols_are_served_and_the_file_goes_wit
     drop((one, two, body));
     driver.abort();
     drain.start();
-    assert_eq!(within(task).await.expect("no panic").expect("no failure"), Drained::Complete);
+    assert_eq!(within(task).await.expect("no panic").expect("no failure"), DrainOutcome::Complete);
     assert!(!path.exists());
 }
 
@@ -93,7 +93,7 @@ async fn a_client_that_leaves_its_stream_lets_the_drain_complete() {
     read_until(&mut client, "hello\r\n").await;
     drain.start();
     drop(client);
-    assert_eq!(within(task).await.expect("no panic").expect("no failure"), Drained::Complete);
+    assert_eq!(within(task).await.expect("no panic").expect("no failure"), DrainOutcome::Complete);
     assert!(dir.socket().exists(), "whoever made the socket has the care of its file");
 }
 

@@ -1,4 +1,4 @@
-//! hyper's client reads what our server writes: each response comes as the service gave it.
+//! hyper's client reads what our server writes: each response must arrive as the service made it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,7 +24,7 @@ use super::config;
 use crate::drain::handle::Drain;
 use crate::exchange::long_lived::LongLived;
 
-/// A request, and what the service answers.
+/// A request, and the service's response.
 #[derive(Clone, Debug)]
 struct Exchange {
     method: Method,
@@ -39,7 +39,7 @@ struct Exchange {
     closes: bool,
 }
 
-/// How the service tells the length of its body.
+/// How the service gives the length of its body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Length {
     Unknown,
@@ -117,7 +117,7 @@ impl Exchange {
         response
     }
 
-    /// The fields with which the service says how the response is framed.
+    /// The fields with which the service frames its response.
     fn framing(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if self.length == Length::Field {
@@ -138,7 +138,7 @@ impl Exchange {
         let has_no_body = self.method == Method::HEAD
             || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&self.status);
         let is_chunked = !has_no_body && self.length == Length::Unknown && !self.pieces_ended();
-        // A client is sent trailers only when it said that it takes them (RFC 9110, section 6.5.1).
+        // A client gets trailers only if it said that it accepts them (RFC 9110, section 6.5.1).
         let has_trailers = self.trailers && self.takes_trailers && is_chunked;
         let sum = || HeaderMap::from_iter([sum()]);
         ObservedResponse {
@@ -149,7 +149,7 @@ impl Exchange {
         }
     }
 
-    /// The body says before its first frame that it is over.
+    /// Whether the body says before its first frame that it is over.
     fn pieces_ended(&self) -> bool {
         self.pieces.is_empty() && !self.trailers
     }
@@ -159,7 +159,7 @@ fn sum() -> (HeaderName, HeaderValue) {
     (HeaderName::from_static("x-sum"), HeaderValue::from_static("1"))
 }
 
-/// A body that gives its pieces, each second one after a wait.
+/// A body that returns its pieces, each second one after a wait.
 struct Pieces {
     pieces: VecDeque<&'static str>,
     hint: Option<u64>,
@@ -214,7 +214,7 @@ fn sorted(fields: &[(HeaderName, HeaderValue)]) -> Vec<(HeaderName, HeaderValue)
 }
 
 /// Reads a response to its end. The fields of the framing are checked here, and the others are
-/// given.
+/// returned.
 async fn read(exchange: &Exchange, response: Response<hyper::body::Incoming>) -> ObservedResponse {
     let (mut head, body) = response.into_parts();
     let headers = &mut head.headers;

@@ -1,7 +1,8 @@
-//! The same bytes to two servers, and what may differ in what their services see.
+//! Sends the same bytes to two servers, and says in which way their services may see different
+//! requests.
 //!
 //! The property tests and the fuzz target `http1_differential` share this file. So it uses nothing
-//! of the crate but the `limits` that the module around it imports.
+//! of the crate except the `limits` that the module around it imports.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -29,19 +30,20 @@ pub(super) struct ObservedRequest {
     body: BodyOutcome,
 }
 
-/// What a body came to.
+/// What a service got from a body.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum BodyOutcome {
-    /// Its end is still to come.
+    /// The end is still to come.
     Partly,
     Malformed,
-    /// With its trailers.
+    /// The content, and the trailers.
     Whole(Vec<u8>, Fields),
 }
 
 type Log = Arc<Mutex<Vec<ObservedRequest>>>;
 
-/// In the order of their names, which says nothing; that of the values of one name stays.
+/// Sorts fields by name, since the order of different names means nothing. The order of one name's
+/// values stays.
 fn fields(headers: &http::HeaderMap) -> Fields {
     let pair = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         (name.to_string(), value.as_bytes().to_vec())
@@ -51,7 +53,7 @@ fn fields(headers: &http::HeaderMap) -> Fields {
     fields
 }
 
-/// Reads a request to its end, notes it, and answers.
+/// Reads a request to its end, records it, and responds.
 async fn record<B>(request: Request<B>, log: Log) -> Result<Response<Empty<Bytes>>, Infallible>
 where
     B: Body<Data = Bytes>,
@@ -67,12 +69,12 @@ where
         }
         Err(_) => BodyOutcome::Malformed,
     };
-    // One request of a connection runs at a time.
+    // One request of a connection runs at a time, so the last one is this one.
     log.lock().expect("no panic").last_mut().expect("it was noted").body = came;
     Ok(Response::default())
 }
 
-/// The service of both servers: it reads each request to its end, notes it, and answers.
+/// The service of both servers: it reads each request to its end, records it, and responds.
 #[derive(Clone)]
 pub(super) struct RecordingService(Log);
 
@@ -104,8 +106,8 @@ async fn hypers(io: DuplexStream, service: RecordingService) {
     let _ = builder.serve_connection(TokioIo::new(io), service).await;
 }
 
-/// What a server sees that is sent these bytes, in pieces of this size. The clock is paused, so who
-/// waits for more is given up at once.
+/// Sends these bytes to a server in pieces of this size, and returns the requests that its service
+/// saw. The clock is paused, so a server that waits for more gives up at once.
 fn seen<F>(
     sent: &[u8],
     size: usize,
@@ -135,7 +137,7 @@ where
     log.clone()
 }
 
-/// What our server sees that is sent these bytes in pieces of this size, and what hyper's sees.
+/// Sends these bytes to our server and to hyper's, and returns the requests that each service saw.
 pub(super) fn both<F>(
     sent: &[u8],
     size: usize,
@@ -147,7 +149,8 @@ where
     (seen(sent, size, ours), seen(sent, size, hypers))
 }
 
-/// Says where our server saw what hyper's did not. To refuse more is allowed, to take more is not.
+/// Finds requests that our service saw and hyper's did not. Our server may refuse more than hyper,
+/// and may not accept more.
 ///
 /// # Errors
 ///
@@ -162,7 +165,7 @@ pub(super) fn compare(ours: &[ObservedRequest], hypers: &[ObservedRequest]) -> R
             BodyOutcome::Partly => !matches!(oracle.body, BodyOutcome::Whole(..)),
             BodyOutcome::Malformed => true,
         };
-        // Where a body ends that does not end well is not known.
+        // The end of a broken body is unknown, so nothing may follow it.
         let is_last = matches!(mine.body, BodyOutcome::Whole(..)) || index + 1 == ours.len();
         if (&mine.head, &mine.fields) != (&oracle.head, &oracle.fields) || !is_same_body || !is_last
         {

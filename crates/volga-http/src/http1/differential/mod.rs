@@ -1,5 +1,5 @@
-//! This server beside hyper, which is the oracle: what is accepted here, hyper reads in the same
-//! way, and what is written here, hyper's client reads as it was meant.
+//! This server compared with hyper as the oracle: hyper reads every accepted request in the same
+//! way, and hyper's client reads every response as it was meant.
 
 mod client;
 mod comparison;
@@ -18,14 +18,14 @@ use tokio::io::DuplexStream;
 use self::comparison::{ObservedRequest, RecordingService, compare};
 use self::generate::{mutate, mutations, request, size};
 use super::NextStage;
-use super::testing::{http1, requests};
+use super::testing::{connection_service, http1};
 use crate::drain::handle::Drain;
 use crate::limits;
 
 fn both(sent: &[u8], size: usize) -> (Vec<ObservedRequest>, Vec<ObservedRequest>) {
     let http1 = http1(&Drain::new());
     comparison::both(sent, size, async move |io: DuplexStream, service: RecordingService| {
-        let next = http1.serve(io, Bytes::new(), requests(service)).await;
+        let next = http1.serve(io, Bytes::new(), connection_service(service)).await;
         if let NextStage::Linger(io) = next {
             http1.linger(io).await;
         }
@@ -67,12 +67,12 @@ proptest! {
     }
 }
 
-/// Where the fuzz target's seeds are: the first byte chooses the size of the pieces.
+/// The seeds of the fuzz target. The first byte of a seed chooses the size of the pieces.
 fn corpus() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/http1_differential"))
 }
 
-/// The corpus also has what the fuzz target found, so that it stays found.
+/// The corpus also holds what the fuzz target has found, so that no fixed fault comes back.
 #[test]
 fn the_seeds_of_the_fuzz_target_hold() {
     let mut seeds = 0;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use volga_http::Drained;
+use volga_http::DrainOutcome;
 use volga_http::limits::MAX_STREAMS;
 
 use super::support::{KINDS, ask, connect_with, data, read, say, scripted, start};
@@ -45,6 +45,6 @@ async fn as_many_as_are_allowed_all_get_every_message_and_end_in_a_drain() {
             assert!(within(body.data()).await.is_none(), "a proper end");
         }
         within(driver).await.expect("no panic").expect("a proper close");
-        assert_eq!(server.drained().await, Drained::Complete);
+        assert_eq!(server.drained().await, DrainOutcome::Complete);
     }
 }
