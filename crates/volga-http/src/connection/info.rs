@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_is_what_one_client_has_to_itself() {
+    fn a_network_is_an_ipv4_address_or_64_bits_of_ipv6() {
         for (address, expect) in [
             ("192.0.2.7:80", "192.0.2.7"),
             ("[::ffff:192.0.2.7]:80", "192.0.2.7"),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn with_tls_the_scheme_is_https_and_clones_keep_what_they_had() {
+    fn with_tls_the_scheme_is_https_and_clones_do_not_change() {
         let plain = ConnectionInfo::tcp(([192, 0, 2, 7], 1).into(), ([192, 0, 2, 1], 80).into());
         let tls = TlsInfo { alpn: Some(Bytes::from_static(b"h2")), ..TlsInfo::default() };
         let secure = plain.clone().with_tls(tls);

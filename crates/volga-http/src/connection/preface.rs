@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_proper_start_of_the_preface_is_undecided() {
+    fn an_incomplete_preface_is_undecided() {
         for end in 0..PREFACE.len() {
             assert_eq!(detect(&PREFACE[..end]), None, "{end} bytes");
         }
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_byte_that_departs_decides_for_http1() {
+    fn the_first_byte_that_differs_decides_for_http1() {
         for at in 0..PREFACE.len() {
             let mut bytes = PREFACE[..=at].to_vec();
             bytes[at] ^= 1;

@@ -182,24 +182,24 @@ mod tests {
 
     /// The first bytes that the server sends. Every split of the client's first bytes must give the
     /// same.
-    async fn first_answer<const N: usize>(sent: &'static [u8], size: usize) -> [u8; N] {
+    async fn first_response<const N: usize>(sent: &'static [u8], size: usize) -> [u8; N] {
         let (mut read, mut write) = tokio::io::split(connect(size));
         let writing = tokio::spawn(async move {
             // The server may have closed already.
             let _ = write.write_all(sent).await;
             write
         });
-        let mut answer = [0; N];
-        read.read_exact(&mut answer).await.expect("the server answers");
+        let mut response = [0; N];
+        read.read_exact(&mut response).await.expect("the server responds");
         writing.abort();
-        answer
+        response
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_preface_is_known_whatever_the_reads_are() {
+    async fn the_preface_is_detected_whatever_the_reads_are() {
         let sent: &[u8] = [PREFACE, EMPTY_SETTINGS].concat().leak();
         for size in 1..=sent.len() {
-            let frame: [u8; 9] = first_answer(sent, size).await;
+            let frame: [u8; 9] = first_response(sent, size).await;
             assert_eq!(frame[3], 4, "reads of {size}: a SETTINGS frame comes first");
         }
     }
@@ -207,8 +207,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_http1_request_that_starts_like_the_preface_is_served_whatever_the_reads_are() {
         for size in 1..=PUT.len() {
-            let answer: [u8; 12] = first_answer(PUT, size).await;
-            assert_eq!(&answer, b"HTTP/1.1 200", "reads of {size}");
+            let response: [u8; 12] = first_response(PUT, size).await;
+            assert_eq!(&response, b"HTTP/1.1 200", "reads of {size}");
         }
     }
 
@@ -223,29 +223,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_sends_nothing_or_half_a_preface_is_closed() {
+    async fn a_client_that_sends_nothing_or_half_a_preface_is_disconnected() {
         for end in 0..PREFACE.len() {
             assert_eq!(until_closed(&PREFACE[..end]).await, b"", "{end} bytes");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_sends_half_a_head_is_closed() {
+    async fn a_client_that_sends_half_a_head_is_disconnected() {
         for end in 1..PUT.len() {
             assert_eq!(until_closed(&PUT[..end]).await, b"", "{end} bytes");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_idles_after_its_request_is_closed() {
-        let answer = until_closed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-        assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    async fn an_idle_client_is_disconnected() {
+        let response = until_closed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert!(response.starts_with(b"HTTP/1.1 200 "));
     }
 
     /// A client that connected in the last moment is served, in however many pieces its request
     /// arrives.
     #[tokio::test(start_paused = true)]
-    async fn a_first_request_that_comes_during_the_end_is_answered() {
+    async fn a_first_request_that_arrives_during_the_drain_is_served() {
         for size in [1, 64 * 1024] {
             let drain = Drain::new();
             let mut client = connect_until(drain.clone(), size);
@@ -253,17 +253,17 @@ mod tests {
             sleep(FIRST_BYTES_GRACE / 2).await;
             let (mut read, mut write) = tokio::io::split(&mut client);
             let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
-            let mut answer = Vec::new();
+            let mut response = Vec::new();
             let (sent, received) =
-                tokio::join!(write.write_all(request), read.read_to_end(&mut answer));
-            sent.and(received.map(drop)).expect("the server answers and closes");
-            let answer = String::from_utf8(answer).expect("text");
-            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                tokio::join!(write.write_all(request), read.read_to_end(&mut response));
+            sent.and(received.map(drop)).expect("the server responds and closes");
+            let response = String::from_utf8(response).expect("text");
+            assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_without_a_request_does_not_hold_up_the_end() {
+    async fn a_connection_without_a_request_does_not_delay_the_drain() {
         let drain = Drain::new();
         let mut client = connect_until(drain.clone(), 1);
         drain.start();
@@ -273,10 +273,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_http2_client_that_answers_no_ping_is_closed() {
+    async fn an_http2_client_that_ignores_pings_is_disconnected() {
         for sent in [PREFACE, &[PREFACE, EMPTY_SETTINGS].concat()] {
-            let answer = until_closed(sent).await;
-            assert_eq!(answer.get(3), Some(&4), "a SETTINGS frame came first");
+            let response = until_closed(sent).await;
+            assert_eq!(response.get(3), Some(&4), "a SETTINGS frame came first");
         }
     }
 }

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_wait_is_over_when_the_last_task_is_and_not_before() {
+    async fn the_wait_ends_with_the_last_task() {
         let (token, waiter) = task_tracker();
         let mut waiter = pin!(waiter.wait());
         let mut tasks = JoinSet::new();

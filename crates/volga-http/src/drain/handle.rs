@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_clone_and_every_watcher_sees_the_one_start() {
+    async fn every_clone_and_every_watcher_sees_the_start() {
         let drain = Drain::new();
         let before = tokio::spawn(drain.started());
         let clone = drain.clone();
@@ -118,7 +118,7 @@ mod tests {
 
     /// A watcher that is polled repeatedly, as in `select!`, must not miss the start either.
     #[tokio::test]
-    async fn a_dropped_watcher_takes_nothing_from_the_next() {
+    async fn a_dropped_watcher_does_not_affect_the_next() {
         let drain = Drain::new();
         for _ in 0..3 {
             tokio::select! {

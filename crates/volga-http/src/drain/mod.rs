@@ -2,8 +2,8 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | `progress` | when a draining server is done (pure) |
-//! | `handle` | what starts a drain, and how the connections hear of it |
+//! | `progress` | decides when a draining server is done (pure) |
+//! | `handle` | starts a drain, and tells the connections |
 //! | `signal` | SIGTERM and Ctrl-C |
 
 pub(crate) mod handle;

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deadline_cuts_what_is_open_and_counts_it() {
+    fn the_deadline_aborts_open_connections_and_counts_them() {
         check(
             &[(0, Opened), (0, Opened), (0, Opened), (1, Start), (2, Closed), (10, Expire)],
             None,
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn starting_again_does_not_put_off_the_deadline() {
+    fn starting_again_does_not_postpone_the_deadline() {
         check(
             &[(0, Opened), (0, Start), (9, Start), (10, Expire)],
             Some(DrainOutcome::Incomplete { connections: 1 }),
@@ -182,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn the_outcome_stays_when_cut_connections_report_their_end() {
+    fn the_outcome_stays_when_aborted_connections_report_their_end() {
         let cut = Some(DrainOutcome::Incomplete { connections: 1 });
         check(&[(0, Opened), (0, Start), (10, Expire), (10, Closed), (11, Expire)], cut);
     }
 
     #[test]
-    fn a_drain_begins_once_and_only_a_draining_one_has_a_deadline() {
+    fn a_drain_starts_once_and_has_a_deadline_only_while_it_runs() {
         let zero = Instant::now();
         let mut progress = Progress::new();
         progress.opened();

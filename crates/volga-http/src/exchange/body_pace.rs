@@ -23,9 +23,9 @@ impl PaceLimits {
 /// Why a body was given up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum PaceError {
-    #[error("no byte came for {0:?}")]
+    #[error("no byte arrived for {0:?}")]
     Silent(Duration),
-    #[error("it came at less than {0} bytes a second")]
+    #[error("it arrived at less than {0} bytes per second")]
     BelowRate(u32),
 }
 
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_beginning_buys_no_slow_rest() {
+    fn a_fast_beginning_does_not_pay_for_a_slow_rest() {
         let mut steps = vec![Step::Wait(0), Step::Bytes(1, 3_000_000)];
         for _ in 0..60 {
             steps.extend([Step::Wait(0), Step::Bytes(1_000, 1)]);

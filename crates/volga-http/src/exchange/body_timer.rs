@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_fires_when_the_pace_says_whatever_was_waited_for_before() {
+    async fn it_fires_at_the_deadline_of_the_pace_whatever_came_before() {
         for first in [0, 1, 10, 29] {
             let mut timer = BodyTimer::new(LIMITS);
             timer.received(1, |_| None);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_begins_anew_when_the_client_may_send_again() {
+    async fn the_time_restarts_when_the_client_may_send_again() {
         let mut timer = BodyTimer::new(LIMITS);
         let start = Instant::now();
         let opens = start + 100 * SECOND;

@@ -44,12 +44,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_as_http_has_it() {
+    fn a_date_has_the_format_of_http() {
         assert_eq!(write(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 
     #[test]
-    fn it_tells_the_time() {
+    fn the_date_is_the_current_time() {
         let (before, date, after) = (SystemTime::now(), date(), SystemTime::now());
         let told = httpdate::parse_http_date(date.to_str().expect("text")).expect("a date");
         assert!(told <= after && before <= told + Duration::from_secs(1));

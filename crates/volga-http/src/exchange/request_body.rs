@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_of_another_kind_arrives_with_its_data_its_trailers_and_its_errors() {
+    async fn any_body_keeps_its_data_its_trailers_and_its_errors() {
         assert!(RequestBody::new(Empty::new()).is_end_stream());
 
         let trailers =
@@ -203,7 +203,7 @@ mod tests {
         type Any = Box<dyn Error + Send + Sync>;
         let own: Any = Box::new(RequestBodyError::Incomplete("gone".into()));
         for (error, expect) in [
-            (own, "the client left before the end of the request body"),
+            (own, "the client disconnected before the end of the request body"),
             ("another".into(), "the request body failed"),
         ] {
             let failed = RequestBody::new(Frames(VecDeque::from([Err(error)]))).collect().await;

@@ -6,24 +6,25 @@ use std::io;
 use crate::exchange::body_channel::BodyFault;
 use crate::exchange::body_pace::PaceError;
 
+/// Why a request body ended early.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum RequestBodyError {
-    /// The client left, or its stream was reset. Stop working: nobody waits for an answer.
-    #[error("the client left before the end of the request body")]
+    /// The client disconnected or reset its stream. Stop working: nobody receives a response.
+    #[error("the client disconnected before the end of the request body")]
     Incomplete(#[source] Box<dyn Error + Send + Sync>),
-    /// The framing of the body breaks the rules of HTTP. Answer 400.
+    /// The framing of the body breaks the rules of HTTP. Respond with 400.
     #[error("the framing of the request body is malformed")]
     Malformed(#[source] Box<dyn Error + Send + Sync>),
-    /// The client sent nothing for [too long](crate::Server::body_read_timeout), or [too
-    /// little](crate::Server::min_body_rate). Answer 408.
+    /// The client sent nothing for [too long](crate::Server::body_read_timeout), or sent [too
+    /// slowly](crate::Server::min_body_rate). Respond with 408.
     ///
     /// The source is an [`io::Error`] of the kind [`TimedOut`](io::ErrorKind::TimedOut), and says
-    /// which. On HTTP/1 the connection closes after the response; on HTTP/2 the stream is reset
-    /// after it.
+    /// which of the two. On HTTP/1 the connection closes after the response. On HTTP/2 the stream
+    /// is reset after it.
     #[error("the client took too long to send the request body")]
     TimedOut(#[source] Box<dyn Error + Send + Sync>),
-    /// A [body of another kind](crate::RequestBody::new) failed, for a reason of its own.
+    /// A [body of another type](crate::RequestBody::new) failed for a reason of its own.
     #[error("the request body failed")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -43,8 +44,8 @@ impl RequestBodyError {
     }
 
     pub(crate) fn http2(error: h2::Error) -> Self {
-        // What `h2` itself found wrong is a breach of the protocol: DATA that contradicts
-        // `content-length`, for one.
+        // An error that `h2` itself has found is a breach of the protocol, such as DATA frames that
+        // contradict `content-length`.
         if error.is_library() {
             Self::Malformed(error.into())
         } else {

@@ -131,7 +131,7 @@ impl Service<Request<RequestBody>> for Reader {
             } else {
                 reading.await
             };
-            let mut response = Response::new(Full::new(Bytes::from_static(b"answer")));
+            let mut response = Response::new(Full::new(Bytes::from_static(b"content")));
             *response.status_mut() = status.try_into().expect("a status");
             Ok(response)
         })
@@ -326,18 +326,18 @@ fn wires(first: usize, content: usize, grain: usize) -> Vec<Wire> {
 
 /// Checks what a client reads after its body was given up.
 #[track_caller]
-fn assert_refused(answer: &[u8], status: u16, case: &str) {
-    let text = String::from_utf8_lossy(answer);
+fn assert_refused(response: &[u8], status: u16, case: &str) {
+    let text = String::from_utf8_lossy(response);
     let text = text.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&text);
     if text.starts_with("HTTP/1.1 ") {
         assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{case}: {text}");
         assert!(text.contains("connection: close\r\n"), "{case}: {text}");
-        assert!(text.ends_with("answer"), "{case}: {text}");
+        assert!(text.ends_with("content"), "{case}: {text}");
     } else {
         let end = frame(DATA, END_STREAM, 1, &[]);
         let reset = frame(RST_STREAM, 0, 1, NO_ERROR);
-        assert!(text.contains("answer"), "{case}: {text:?}");
-        assert!(answer.ends_with(&reset), "{case}: {answer:?} {end:?}");
+        assert!(text.contains("content"), "{case}: {text:?}");
+        assert!(response.ends_with(&reset), "{case}: {response:?} {end:?}");
     }
 }
 
@@ -378,7 +378,7 @@ async fn a_trickle_ends_a_body_whatever_trickles() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_beginning_that_was_fast_pays_for_no_trickle() {
+async fn a_fast_beginning_does_not_pay_for_a_trickle() {
     for wire in wires(60_000, 400, 1) {
         let mut client = connect(PaceLimits::DEFAULT, Reading::First, 256 * 1024);
         client.send(&wire.head).await;
@@ -390,7 +390,7 @@ async fn a_beginning_that_was_fast_pays_for_no_trickle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_uploads_that_make_progress_go_on() {
+async fn slow_uploads_that_make_progress_continue() {
     const CONTENT: usize = 12_000;
     // 250 bytes a second.
     let all = CONTENT as u32 * SECOND / 250;
@@ -437,7 +437,7 @@ async fn without_a_rate_any_byte_is_progress_and_framing_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_reads_slowly_is_not_held_against_the_client() {
+async fn a_client_is_not_blamed_for_a_handler_that_reads_slowly() {
     for wire in wires(0, 60, 1) {
         for is_prompt in [false, true] {
             if is_prompt && wire.head.starts_with(PREFACE) && wire.rest[0].len() == 1 {
@@ -475,13 +475,13 @@ async fn a_handler_that_reads_slowly_is_not_held_against_the_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_is_read_beside_its_answer_ends_the_connection_too() {
+async fn a_slow_body_that_is_read_beside_the_response_ends_the_connection_too() {
     for wire in wires(0, 20, 1) {
         let mut client = connect(PaceLimits::DEFAULT, Reading::Beside, 64 * 1024);
         client.send(&[&wire.head[..], &wire.rest[..1].concat()].concat()).await;
         assert_timed_out(&client.outcome().await, TIMEOUT..=TIMEOUT, wire.name);
-        let answer = client.read_to_end().await;
-        assert!(answer.windows(6).any(|part| part == b"answer"), "{}", wire.name);
+        let response = client.read_to_end().await;
+        assert!(response.windows(7).any(|part| part == b"content"), "{}", wire.name);
         if wire.head.starts_with(b"POST") {
             // The server waits for a client that still sends.
             timeout(DAY, client.serving).await.expect("it is closed").expect("no panic");
@@ -492,7 +492,7 @@ async fn a_body_that_is_read_beside_its_answer_ends_the_connection_too() {
 /// All requests of an HTTP/2 connection share a window, and a request whose handler does not read
 /// can fill it.
 #[tokio::test(start_paused = true)]
-async fn a_client_that_has_no_window_is_not_too_slow() {
+async fn a_client_whose_window_is_closed_is_not_too_slow() {
     let window = CONNECTION_WINDOW as usize;
     for (held, is_late) in [(window, false), (window - 1, true)] {
         let mut client = connect(PaceLimits::DEFAULT, Reading::First, 4 * window);

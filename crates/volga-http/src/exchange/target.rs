@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn target_and_host_must_agree_and_one_must_be_there() {
+    fn target_and_host_must_agree_and_one_must_be_present() {
         check("http://a/", &[], true);
         check("/", &["a"], true);
         check("/", &["a:8080"], true);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_host_is_what_the_parser_takes_too() {
+    fn the_parser_accepts_every_simple_host() {
         for host in ["a", "a.b-c", "127.0.0.1", "a:1", "a:8080", "a:"] {
             assert!(is_simple_host(host.as_bytes()), "{host}");
             assert!(Authority::try_from(host).is_ok_and(|host| is_host_and_port(&host)), "{host}");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_may_have_the_limit_and_not_a_byte_more() {
+    fn a_target_may_be_as_long_as_the_limit() {
         let path = |bytes: usize| format!("/{}", "a".repeat(bytes - 1));
         let uri = |text: String| Uri::try_from(text).expect("a target");
         assert!(!is_too_long(&uri(path(MAX_TARGET_BYTES))));

@@ -253,7 +253,7 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn an_offer_has_what_its_list_names_whatever_the_case() {
+    fn an_offer_has_the_protocols_of_its_list_in_any_case() {
         let offer = TunnelOffer::upgrade(HeaderValue::from_static(" h2c, WebSocket ,,x/1"));
         assert_eq!(offer.protocols().collect::<Vec<_>>(), ["h2c", "WebSocket", "x/1"]);
         assert!(offer.has("websocket") && !offer.has("x") && !offer.has(""));

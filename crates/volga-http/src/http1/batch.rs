@@ -192,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn small_frames_fill_it_up_to_the_bound() {
+    fn small_frames_fill_a_batch_up_to_the_limit() {
         let mut batch = Batch::new();
         assert!(batch.is_empty() && !batch.is_full());
         assert_eq!(fill(&mut batch, 1024), GATHER_MAX / 1024);
     }
 
     #[test]
-    fn a_frame_is_copied_up_to_the_bound_and_a_larger_one_stays_where_it_lies_and_is_the_last() {
+    fn a_large_frame_is_not_copied_and_is_the_last_of_its_batch() {
         let mut batch = Batch::new();
         batch.push_frame(vec![0; COPY_MAX].into(), &mut BodyFraming::Chunked, false, true);
         assert!(batch.large.is_empty() && !batch.is_full());
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_was_just_sent_goes_out_again_as_it_is_unless_something_goes_with_it() {
+    fn a_repeated_frame_is_taken_from_the_cache_if_it_is_alone() {
         let frame = Bytes::from(vec![b'x'; COPY_MAX]);
         for (before, is_last, is_again) in
             [("", false, false), ("", false, true), ("head", false, false), ("", true, false)]
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_write_several_pieces_gets_one() {
+    fn a_transport_without_vectored_writes_gets_one_buffer() {
         let mut batch = Batch::new();
         batch.push_frame(vec![0; COPY_MAX + 1].into(), &mut BodyFraming::Chunked, false, false);
         assert!(batch.large.is_empty() && !batch.is_empty());
     }
 
     #[tokio::test]
-    async fn what_is_left_of_a_write_is_an_exact_copy_and_the_shared_rest() {
+    async fn the_rest_of_a_write_copies_small_frames_and_shares_a_large_one() {
         use tokio::io::AsyncReadExt;
 
         let large = Bytes::from(vec![b'y'; COPY_MAX + 1]);

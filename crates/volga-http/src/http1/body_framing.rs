@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_have_their_size_in_hexadecimal_and_an_empty_one_is_the_end() {
+    fn chunk_sizes_are_hexadecimal_and_an_empty_chunk_is_the_end() {
         let (text, framing) = wire(BodyFraming::Chunked, &["a", "0123456789abcdef0"]);
         assert_eq!(text, "1\r\na\r\n11\r\n0123456789abcdef0\r\n0\r\n\r\n");
         assert!(framing.may_end() && !framing.is_full());
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_of_a_chunk_is_what_the_library_would_write() {
+    fn a_chunk_size_is_what_the_standard_library_would_write() {
         let powers = (0..usize::BITS).map(|bit| 1 << bit);
         for size in powers.flat_map(|power: usize| [power - 1, power, power + power / 3]) {
             let mut out = Vec::new();
@@ -116,14 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_falls_short_may_not_end() {
+    fn a_body_that_is_too_short_may_not_end() {
         let (text, framing) = wire(BodyFraming::Length(5), &["abc"]);
         assert_eq!(text, "abc");
         assert!(!framing.is_full() && !framing.may_end());
     }
 
     #[test]
-    fn without_a_frame_around_it_a_body_ends_with_its_connection() {
+    fn a_body_without_framing_ends_with_its_connection() {
         let (text, framing) = wire(BodyFraming::UntilClose, &["abc", "de"]);
         assert_eq!(text, "abcde");
         assert!(!framing.is_full() && framing.may_end());

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_framed_when_it_comes_again_and_once() {
+    fn a_repeated_frame_is_framed_once() {
         let frame = Bytes::from(vec![b'x'; CACHED_CHUNK_MIN]);
         assert_eq!(lookup(&frame), None);
         let again = lookup(&frame.clone()).expect("it was sent before");
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn another_frame_of_the_same_content_or_place_is_another() {
+    fn a_frame_with_equal_content_or_overlapping_memory_is_not_the_same() {
         let frame = Bytes::from(vec![b'x'; 2 * CACHED_CHUNK_MIN]);
         lookup(&frame);
         assert_eq!(lookup(&Bytes::copy_from_slice(&frame)), None);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_small_or_large_is_not_kept() {
+    fn small_and_large_frames_are_not_cached() {
         for size in [CACHED_CHUNK_MIN - 1, CACHED_CHUNK_MAX + 1] {
             LAST.take();
             let frame = Bytes::from(vec![b'x'; size]);

@@ -184,13 +184,13 @@ impl<I: Transport> Http1Connection<I> {
     /// it.
     pub(crate) fn poll_response<F: Future>(
         &mut self,
-        mut answer: Pin<&mut F>,
+        mut response: Pin<&mut F>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<F::Output>> {
         loop {
-            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            if let Poll::Ready(response) = response.as_mut().poll(cx) {
                 self.discard_body(cx);
-                return Poll::Ready(Some(answer));
+                return Poll::Ready(Some(response));
             }
             if ready!(self.poll_client(cx)).is_err() {
                 return Poll::Ready(None);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_is_read_whatever_the_pieces_and_nothing_is_held_between_two() {
+    async fn a_head_is_read_however_it_is_cut_and_no_memory_is_held_afterwards() {
         for size in 1..=GET.len() + 1 {
             let (mut client, mut connection) = connect(size);
             let sending = tokio::spawn(async move {
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_has_its_time_from_the_moment_that_it_is_waited_for() {
+    async fn the_time_for_a_head_starts_when_the_server_waits_for_it() {
         let (mut client, mut connection) = connect(1024);
         let start = Instant::now();
         for sent in [&b""[..], b"GET"] {
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_end_is_that_of_a_connection_on_which_nothing_of_a_request_has_come() {
+    async fn a_drain_ends_only_connections_without_a_part_of_a_request() {
         for (sent, is_idle) in [(&b""[..], true), (b"\r\n", true), (b"G", false), (b"\r\nG", false)]
         {
             let (mut client, mut connection) = connect(1024);
@@ -378,22 +378,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_leaves_is_noticed_while_its_next_requests_wait() {
+    async fn a_disconnect_is_noticed_while_pipelined_requests_wait() {
         for ahead in [0, 1, MAX_PIPELINED_BYTES - 1] {
             let (mut client, mut connection) = connect(1024 * 1024);
             client.write_all(&[GET, &vec![b'x'; ahead]].concat()).await.expect("room");
             head(&mut connection).await.expect("a head");
-            let mut answer = std::pin::pin!(pending::<()>());
-            let mut answered =
-                std::pin::pin!(poll_fn(|cx| connection.poll_response(answer.as_mut(), cx)));
-            assert!(timeout(STALL, answered.as_mut()).await.is_err(), "{ahead} bytes ahead");
+            let mut response = std::pin::pin!(pending::<()>());
+            let mut responded =
+                std::pin::pin!(poll_fn(|cx| connection.poll_response(response.as_mut(), cx)));
+            assert!(timeout(STALL, responded.as_mut()).await.is_err(), "{ahead} bytes ahead");
             drop(client);
-            assert_eq!(answered.await, None, "{ahead} bytes ahead");
+            assert_eq!(responded.await, None, "{ahead} bytes ahead");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_sent_ahead_is_read_to_a_bound_and_a_body_not_before_somebody_wants_it() {
+    async fn pipelined_bytes_are_read_to_a_limit_and_a_body_only_when_a_reader_waits() {
         for (request, bound) in [(GET, MAX_PIPELINED_BYTES), (POST, 0)] {
             let (mut client, mut connection) = connect(1);
             let (sent, mut count) = tokio::sync::mpsc::unbounded_channel();
@@ -406,8 +406,8 @@ mod tests {
             let head = head(&mut connection).await.expect("a head");
             let body = connection.open_body(head.body, false, PaceLimits::DEFAULT);
             let mut waits = std::pin::pin!(pending::<()>());
-            let answered = poll_fn(|cx| connection.poll_response(waits.as_mut(), cx));
-            assert!(timeout(STALL, answered).await.is_err());
+            let responded = poll_fn(|cx| connection.poll_response(waits.as_mut(), cx));
+            assert!(timeout(STALL, responded).await.is_err());
             let mut ahead = 0;
             while count.try_recv().is_ok() {
                 ahead += 1;
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_is_read_by_another_task_and_its_end_is_waited_for() {
+    async fn the_connection_waits_while_another_task_reads_the_body() {
         let (mut client, mut connection) = connect(64);
         let sending = tokio::spawn(async move {
             client.write_all(POST).await.expect("it is read");
@@ -439,8 +439,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_come_of_a_body_that_nobody_reads_is_dropped_and_what_has_not_is_not_waited_for()
-     {
+    async fn an_unread_body_is_dropped_if_it_has_arrived_and_not_waited_for_otherwise() {
         for (sent, is_read) in [(100_000, false), (10, false), (5, true)] {
             let (mut client, mut connection) = connect(1024 * 1024);
             let length = if is_read { 5 } else { 100_000 };

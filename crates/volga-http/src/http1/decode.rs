@@ -143,7 +143,7 @@ impl Chunks {
                 _ => Err(FramingError("the size of a chunk is not a number, or too large")),
             },
             (ChunkState::Extension(_), b'\n') | (ChunkState::Blank(_), _) => {
-                Err(FramingError("the line of a chunk's size does not end as it should"))
+                Err(FramingError("a chunk-size line does not end with CR and LF"))
             }
             (ChunkState::Extension(size), _) => {
                 self.ignore()?;
@@ -164,7 +164,7 @@ impl Chunks {
     fn ignore(&mut self) -> Result<(), FramingError> {
         self.ignored += 1;
         if self.ignored > MAX_CHUNK_EXTENSION_BYTES {
-            return Err(FramingError("the extensions of chunks are too long"));
+            return Err(FramingError("the chunk extensions are too long"));
         }
         Ok(())
     }
@@ -196,7 +196,7 @@ fn digit(byte: u8) -> Option<u64> {
 
 /// Parses the trailer section.
 fn fields(lines: &[u8]) -> Result<HeaderMap, FramingError> {
-    const MALFORMED: FramingError = FramingError("a trailer is not a field");
+    const MALFORMED: FramingError = FramingError("a trailer is not a valid field");
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEAD_FIELDS];
     let Ok(Status::Complete((_, fields))) = httparse::parse_headers(lines, &mut fields) else {
         return Err(MALFORMED);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_joined_and_what_is_no_data_is_not_seen() {
+    fn chunks_are_joined_and_their_framing_is_removed() {
         check(BodyLength::Chunked, "0\r\n\r\n", "", &[]);
         check(
             BodyLength::Chunked,
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn trailers_are_the_fields_behind_the_last_chunk() {
+    fn trailers_are_the_fields_after_the_last_chunk() {
         check(
             BodyLength::Chunked,
             "1\r\na\r\n0\r\nX-Sum: 1\r\nx-other:\r\n\r\n",
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_rules_is_malformed_however_it_is_cut() {
+    fn a_malformed_body_is_an_error_however_it_is_cut() {
         for wire in [
             "x\r\n",
             "\r\n",
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_and_trailers_have_their_bounds() {
+    fn extensions_and_trailers_are_limited() {
         let ends = |wire: String| decode(BodyLength::Chunked, wire.as_bytes(), 1000).map(|_| ());
         let extension = |bytes: usize| format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(bytes));
         assert_eq!(ends(extension(MAX_CHUNK_EXTENSION_BYTES)), Ok(()));

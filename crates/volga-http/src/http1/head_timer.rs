@@ -71,7 +71,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
 
     #[tokio::test(start_paused = true)]
-    async fn each_wait_has_all_of_the_time_whatever_was_waited_for_before() {
+    async fn each_head_has_the_whole_time_whatever_came_before() {
         let mut timer = HeadTimer::new(LIMIT);
         for stopped_after in [3, 9, 0, 5, 1] {
             let wait = poll_fn(|cx| timer.poll_late(cx));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_last_is_woken() {
+    async fn the_last_task_that_polls_is_woken() {
         let mut timer = HeadTimer::new(LIMIT);
         let start = Instant::now();
         for _ in 0..2 {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_timer_stays_when_a_head_has_come() {
+    async fn the_timer_stays_set_when_a_head_has_arrived() {
         let mut timer = HeadTimer::new(LIMIT);
         let first = Instant::now() + LIMIT;
         for _ in 0..9 {

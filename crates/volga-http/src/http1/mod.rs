@@ -113,7 +113,7 @@ impl Http1 {
             };
             let rules = head.rules;
             let response = {
-                let answer = {
+                let response = {
                     let request = open(&mut connection, head, self.settings.body_limits);
                     let mut ready = poll_fn(|cx| service.poll_ready(cx));
                     let ready = poll_fn(|cx| connection.poll_response(Pin::new(&mut ready), cx));
@@ -122,8 +122,8 @@ impl Http1 {
                     }
                     service.call(request)
                 };
-                let mut answer = pin!(answer);
-                poll_fn(|cx| connection.poll_response(answer.as_mut(), cx)).await
+                let mut response = pin!(response);
+                poll_fn(|cx| connection.poll_response(response.as_mut(), cx)).await
             };
             let Some(Ok(response)) = response else { return NextStage::Closed };
             // By value: a borrowed response would need space of its own in the future.
@@ -284,7 +284,7 @@ mod tests {
 
     /// Responds to `/stream` with a long-lived response, and to everything else with an ordinary
     /// one.
-    fn answer(request: &Request<RequestBody>) -> Response<ScriptedBody> {
+    fn respond(request: &Request<RequestBody>) -> Response<ScriptedBody> {
         if request.uri().path() == "/stream" {
             long_lived(ScriptedBody::ready([data("event"), data("event")]))
         } else {
@@ -296,7 +296,7 @@ mod tests {
     /// became streams.
     fn connect(size: usize) -> (DuplexStream, tokio::task::JoinHandle<usize>) {
         let (client, server) = duplex(size);
-        (client, tokio::spawn(serve_all(http1(&Drain::new()), server, answer)))
+        (client, tokio::spawn(serve_all(http1(&Drain::new()), server, respond)))
     }
 
     /// The bodies of the responses on the wire, without their chunk framing.
@@ -317,19 +317,19 @@ mod tests {
     /// Every new connection is a task of this size, and most of it is moved from where it is made
     /// to where it runs.
     #[test]
-    fn what_serves_a_connection_is_less_than_a_kilobyte() {
+    fn the_future_of_a_connection_is_smaller_than_a_kilobyte() {
         let (_client, server) = duplex(1);
         let http1 = http1(&Drain::new());
-        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(answer)));
+        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(respond)));
         assert!(size_of_val(&serving) <= 900, "{} bytes", size_of_val(&serving));
     }
 
     #[tokio::test]
-    async fn what_was_read_goes_from_stage_to_stage_with_the_transport() {
+    async fn bytes_that_were_read_move_from_stage_to_stage_with_the_transport() {
         let (mut client, server) = duplex(1024);
         let drain = Drain::new();
         let http1 = http1(&drain);
-        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(answer)));
+        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(respond)));
         client.write_all(&[STREAM.as_bytes(), b"GET /ne"].concat()).await.expect("room");
         let NextStage::Stream(stream) = serving.await else { panic!("the response is a stream") };
         client.write_all(b"xt").await.expect("room");
@@ -343,24 +343,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_takes_many_requests_that_were_sent_ahead_and_not_all_of_too_many() {
+    async fn a_turn_serves_many_pipelined_requests_but_not_all_of_too_many() {
         let sent = 3 * REQUESTS_PER_TURN;
         let (mut client, server) = duplex(64 * 1024);
         let request = "GET /other HTTP/1.1\r\nhost: a\r\n\r\n";
         client.write_all(request.repeat(sent).as_bytes()).await.expect("room");
         let http1 = http1(&Drain::new());
-        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(answer)));
+        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(respond)));
         let mut serving = pin!(tokio::task::unconstrained(serving));
         let turn = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await;
         assert!(turn.is_pending());
         let mut wire = vec![0; 64 * 1024];
-        let len = client.read(&mut wire).await.expect("answers");
-        let answers = String::from_utf8_lossy(&wire[..len]).matches("HTTP/1.1 200 OK").count();
-        assert!(REQUESTS_PER_TURN <= answers && answers < sent, "{answers} answers");
+        let len = client.read(&mut wire).await.expect("responses");
+        let responses = String::from_utf8_lossy(&wire[..len]).matches("HTTP/1.1 200 OK").count();
+        assert!(REQUESTS_PER_TURN <= responses && responses < sent, "{responses} responses");
     }
 
     #[tokio::test]
-    async fn requests_before_during_and_after_are_answered_in_order_however_they_are_cut() {
+    async fn responses_come_in_the_order_of_the_requests_however_these_are_cut() {
         let sent = [STREAM, "GET /a HTTP/1.1\r\nhost: a\r\n\r\n", STREAM, STREAM, NEXT].concat();
         for cut in 0..sent.len() {
             let (mut client, serving) = connect(64 * 1024);
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_size_of_read_and_write_gives_the_same_answers() {
+    async fn every_size_of_read_and_write_gives_the_same_responses() {
         let sent = [STREAM, NEXT].concat();
         for size in 1..=sent.len() + 1 {
             let (client, serving) = connect(size);
@@ -396,9 +396,9 @@ mod tests {
     }
 
     /// Whether the response to this request became a stream, and everything that was sent.
-    async fn sent_for(request: &str, answer: fn() -> Response<ScriptedBody>) -> (bool, String) {
+    async fn sent_for(request: &str, respond: fn() -> Response<ScriptedBody>) -> (bool, String) {
         let (mut client, server) = duplex(64 * 1024);
-        let serving = tokio::spawn(serve_all(http1(&Drain::new()), server, move |_| answer()));
+        let serving = tokio::spawn(serve_all(http1(&Drain::new()), server, move |_| respond()));
         client.write_all(request.as_bytes()).await.expect("room");
         let sent = read_all(&mut client).await;
         (serving.await.expect("no panic") == 1, sent)
@@ -406,7 +406,7 @@ mod tests {
 
     /// The clock is paused, because the server waits for a client that owes the rest of a body.
     #[tokio::test(start_paused = true)]
-    async fn a_marked_response_with_a_body_is_a_stream_once_its_request_was_read() {
+    async fn a_long_lived_response_with_a_body_is_a_stream_once_its_request_was_read() {
         let ready = || long_lived(ScriptedBody::ready([data("event")]));
         let close = "host: a\r\nconnection: close\r\n";
         for (is_stream, request) in [
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn announced_trailers_are_sent_to_who_takes_them_in_a_stream_and_in_any_other_response() {
+    async fn announced_trailers_are_sent_to_clients_that_accept_them() {
         fn plain() -> Response<ScriptedBody> {
             announcing(Response::new(ScriptedBody::ready([data("a"), BodyStep::Trailers])))
         }
@@ -446,8 +446,8 @@ mod tests {
         }
         for (te, end) in [("te: trailers\r\n", "0\r\nx-sum: 1\r\n\r\n"), ("", "0\r\n\r\n")] {
             let get = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{te}\r\n");
-            for (is_stream, answer) in [(false, plain as fn() -> _), (true, marked)] {
-                let (streamed, sent) = sent_for(&get, answer).await;
+            for (is_stream, respond) in [(false, plain as fn() -> _), (true, marked)] {
+                let (streamed, sent) = sent_for(&get, respond).await;
                 assert_eq!(streamed, is_stream);
                 assert!(sent.ends_with(&format!("\r\n\r\n1\r\na\r\n{end}")), "{sent}");
             }
@@ -455,14 +455,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_went_before_is_sent_before_the_stream() {
+    async fn earlier_responses_are_sent_before_the_stream() {
         const BIG: usize = 100_000;
         let (mut client, server) = duplex(1024);
-        let answer = |request: &Request<RequestBody>| match request.uri().path() {
-            "/stream" => answer(request),
+        let respond = |request: &Request<RequestBody>| match request.uri().path() {
+            "/stream" => respond(request),
             _ => Response::new(ScriptedBody::ready([BodyStep::Data(vec![b'x'; BIG].into())])),
         };
-        let serving = tokio::spawn(serve_all(http1(&Drain::new()), server, answer));
+        let serving = tokio::spawn(serve_all(http1(&Drain::new()), server, respond));
         let big = "GET /big HTTP/1.1\r\nhost: a\r\n\r\n";
         client.write_all([big, STREAM].concat().as_bytes()).await.expect("room");
         let mut all = Vec::new();
@@ -524,12 +524,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_stalls_an_ordinary_response_is_given_up_too() {
+    async fn a_client_that_stalls_an_ordinary_response_is_disconnected_too() {
         let (mut client, server) = duplex(64);
-        let answer =
+        let respond =
             |_: &_| Response::new(ScriptedBody::ready([BodyStep::Data(vec![b'x'; 1000].into())]));
         client.write_all(STREAM.as_bytes()).await.expect("room");
-        let serving = serve_all(http1(&Drain::new()), server, answer);
+        let serving = serve_all(http1(&Drain::new()), server, respond);
         timeout(2 * STALL, serving).await.expect("it ends");
     }
 }

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_used_in_their_order_and_leave_no_memory_behind() {
+    fn bytes_are_used_in_order_and_an_empty_buffer_holds_no_memory() {
         let mut received = ReadBuffer::new(b"abc");
         received.consume(1);
         received.push(b"de");

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_whole_with_its_last_byte_and_what_follows_is_not_touched() {
+    fn a_head_is_complete_with_its_last_byte_and_later_bytes_are_not_used() {
         let text = "POST /a?b HTTP/1.1\r\nHost: a\r\nx-empty:\r\nX: 1\r\nx: 2\r\ncontent-length: 3\r\n\r\n";
         for end in 0..text.len() {
             let cut = parse(&text.as_bytes()[..end]).expect("no error_response");
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_and_both_tokens_decide_whether_the_connection_lives_on() {
+    fn version_and_connection_tokens_decide_whether_the_connection_stays_open() {
         for (version, fields, keep_alive) in [
             ("1.1", "", true),
             ("1.1", "connection: keep-alive\r\n", true),
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_count_beside_a_length_which_nobody_sees_and_the_connection_closes() {
+    fn with_chunks_and_a_length_the_chunks_win_and_the_connection_closes() {
         for fields in [
             "content-length: 3\r\ntransfer-encoding: chunked\r\n",
             "transfer-encoding: Chunked\r\ncontent-length: 3\r\n",
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_digits_and_said_twice_it_is_the_same() {
+    fn a_length_is_decimal_and_repeated_lengths_must_agree() {
         let of =
             |fields: &str| parse(format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n").as_bytes());
         for fields in ["content-length: 5\r\ncontent-length: 5\r\n", "content-length: \t0005 \r\n"]
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn only_http_1_1_may_be_told_to_continue() {
+    fn only_http_1_1_clients_get_100_continue() {
         let of = |version| {
             whole(&format!("POST / HTTP/{version}\r\nhost: a\r\nexpect: 100-Continue\r\n\r\n"))
         };
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_has_the_status_that_tells_why() {
+    fn a_refused_request_gets_the_status_that_fits() {
         let fields = "x: y\r\n".repeat(MAX_HEAD_FIELDS);
         let long = "a".repeat(MAX_HEAD_BYTES as usize);
         for (status, text) in [

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_one_of_a_list_whatever_its_case_and_the_blanks_around_it() {
+    fn a_token_is_found_whatever_its_case_and_the_blanks_around_it() {
         for (list, is_there) in [
             ("close", true),
             ("x, CLOSE", true),

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_the_length_and_both_sides_wishes_decide_what_follows() {
+    fn version_length_and_close_decide_the_framing() {
         use BodyFraming::{Chunked, Length, UntilClose};
         let ok = (200, &[][..], None);
         check(V11, ok, "HTTP/1.1 200 OK|transfer-encoding: chunked|", Chunked, true);
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn some_answers_have_no_body_and_say_only_what_is_true_of_it() {
+    fn a_response_without_a_body_says_only_what_is_true_of_it() {
         use BodyFraming::Length;
         for status in [204, 304] {
             for length in [None, Some(0), Some(5)] {
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_switches_protocols_has_own_fields_and_none_that_frame() {
+    fn a_101_head_keeps_the_fields_that_do_not_frame_a_body() {
         for (own, connection) in
             [(&[("connection", "Upgrade")][..], "Upgrade"), (&[("connection", "x")], "x, upgrade")]
         {
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_is_no_answer_is_an_error_and_the_last_answer() {
+    fn an_informational_status_becomes_500_and_closes_the_connection() {
         let expect = "HTTP/1.1 500 Internal Server Error|content-length: 0|connection: close|";
         for status in [100, 101, 103] {
             check(V11, (status, &[("x", "y")], None), expect, BodyFraming::Length(0), false);
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn own_fields_that_frame_are_kept_where_they_can_be_true() {
+    fn framing_fields_of_the_application_are_kept_if_they_can_be_true() {
         use BodyFraming::{Chunked, Length, UntilClose};
         let length = [("content-length", "5")];
         let five = "HTTP/1.1 200 OK|content-length: 5|";
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn trailers_are_announced_in_chunks_and_promised_to_who_takes_them() {
+    fn trailers_are_announced_with_chunks_and_kept_for_clients_that_accept_them() {
         let own = [("trailer", "x-sum"), ("trailer", "x-other")];
         let expect = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum, x-other\r\n";
         let (text, promise) = written(V11, 200, &own, None);
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_date_is_the_only_one() {
+    fn a_date_of_the_application_is_the_only_one() {
         let mut out = Vec::new();
         let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static("then"))]);
         write(StatusCode::OK, &headers, Some(0), V11, &mut out);

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_head_and_all_that_is_ready_is_one_write() {
+    async fn the_head_and_all_ready_frames_are_one_write() {
         let (mut client, server) = duplex(64 * 1024);
         let (server, writes) = CountingTransport::new(server);
         let (tell, body) = ScriptedBody::new();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_of_known_length_is_cut_to_it_and_one_that_falls_short_is_broken() {
+    async fn a_body_is_cut_to_its_length_and_a_shorter_one_breaks_the_connection() {
         for (steps, expect, is_whole) in [
             (&["abc", "defg"][..], "abcde", true),
             (&["abcde"], "abcde", true),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_fails_has_what_it_gave_sent_and_is_cut() {
+    async fn the_frames_of_a_failed_body_are_sent_before_the_connection_breaks() {
         for size in [4, 1024] {
             let (mut client, server) = duplex(size);
             let body = ScriptedBody::ready([data("a"), data("b"), BodyStep::Fail]);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_panics_takes_its_connection_along() {
+    async fn a_body_that_panics_ends_its_connection() {
         let (running, mut client, tell) = start(1024);
         tell.send(data("a")).expect("the body is there");
         read_some(&mut client, HEAD.len() + 6).await;
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_is_given_up_at_the_limit() {
+    async fn a_client_that_reads_nothing_is_disconnected_at_the_limit() {
         let (running, _client, tell) = start(HEAD.len());
         tell.send(data("a")).expect("the body is there");
         let start = Instant::now();
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_leaves_is_noticed_whatever_it_sent_and_whether_it_reads() {
+    async fn a_disconnect_is_noticed_whatever_the_client_sent_and_whether_it_reads() {
         for (size, sent) in [(1024, &b""[..]), (1024, b"GET /next"), (HEAD.len(), b""), (4, b"GET")]
         {
             let (running, mut client, tell) = start(size);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_client_sends_meanwhile_is_there_for_the_next_request() {
+    async fn bytes_sent_during_a_stream_are_kept_for_the_next_request() {
         let (mut client, server) = duplex(1024);
         let (tell, body) = ScriptedBody::new();
         let body = (BodyFraming::Chunked, body);
@@ -314,14 +314,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_sends_too_much_is_not_read_and_its_connection_closes_after_the_stream() {
+    async fn a_client_that_sends_too_much_is_disconnected_after_the_stream() {
         const SENT: usize = 2 * MAX_PIPELINED_BYTES;
         let (running, client, tell) = start(1024);
         let (mut read, mut write) = tokio::io::split(client);
         let sending = tokio::spawn(async move { write.write_all(&[b'x'; SENT]).await });
         tell.send(data("a")).expect("the body is there");
-        let mut answer = vec![0; HEAD.len() + 6];
-        read.read_exact(&mut answer).await.expect("the stream goes on");
+        let mut response = vec![0; HEAD.len() + 6];
+        read.read_exact(&mut response).await.expect("the stream goes on");
         all_wait().await;
         drop(tell);
         let Ok(NextStage::Linger(mut io)) = running.await else { panic!("the connection closes") };
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_is_always_ready_leaves_others_their_turn() {
+    async fn a_body_that_is_always_ready_lets_other_tasks_run() {
         struct Endless(&'static str);
         impl Body for Endless {
             type Data = Bytes;

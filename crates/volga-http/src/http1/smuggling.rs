@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_one_host_and_one_of_http_1_0_may_have_none() {
+    fn a_request_has_one_host_or_on_http_1_0_none() {
         assert_eq!(status(Request::get("/")), Some(400));
         assert_eq!(status(Request::get("/").version(Version::HTTP_10)), None);
         assert_eq!(status(Request::get("/").header("host", "a")), None);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_the_target_goes_with_the_method() {
+    fn the_form_of_the_target_must_fit_the_method() {
         let of = |method: &str, target: &str| {
             let host = target.trim_start_matches("http://").trim_matches(['/', '*']);
             status(Request::builder().method(method).uri(target).header("host", host))

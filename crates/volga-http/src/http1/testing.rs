@@ -118,14 +118,14 @@ pub(super) fn long_lived<B>(body: B) -> Response<B> {
 }
 
 /// Serves a connection through all its stages, and returns how many responses became streams.
-pub(super) async fn serve_all<F, B>(http1: Arc<Http1>, io: impl Transport, answer: F) -> usize
+pub(super) async fn serve_all<F, B>(http1: Arc<Http1>, io: impl Transport, respond: F) -> usize
 where
     F: Fn(&Request<RequestBody>) -> Response<B> + Clone + Send + 'static,
     B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
 {
     let mut streams = 0;
     let mut next =
-        http1.serve(io, Bytes::new(), connection_service(FnService(answer.clone()))).await;
+        http1.serve(io, Bytes::new(), connection_service(FnService(respond.clone()))).await;
     loop {
         next = match next {
             NextStage::Closed | NextStage::Serve(..) | NextStage::Tunnel(_) => return streams,
@@ -134,7 +134,7 @@ where
                 Box::into_pin(stream).await
             }
             NextStage::Requests(io, received) => {
-                http1.serve(io, received, connection_service(FnService(answer.clone()))).await
+                http1.serve(io, received, connection_service(FnService(respond.clone()))).await
             }
             NextStage::Linger(io) => {
                 http1.linger(io).await;

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_announced_and_may_come_last_is_sent() {
+    fn only_announced_and_allowed_trailers_are_sent() {
         let value = HeaderValue::from_static;
         let headers = HeaderMap::from_iter([
             (TRAILER, value("X-Sum, content-length, ")),

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_bound_ends_it() {
+    async fn each_limit_ends_it() {
         let silent = |client: DuplexStream| async move {
             std::future::pending::<()>().await;
             drop(client);

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_bytes_come_back_once_and_in_order_whatever_the_reads_are() {
+    async fn the_bytes_are_read_again_once_and_in_order_whatever_the_reads_are() {
         for size in 1..=12 {
             let mut rewind = Rewind::new(Bytes::from_static(b"taken "), &b"left"[..]);
             let mut all = Vec::new();

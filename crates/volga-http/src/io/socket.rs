@@ -43,7 +43,7 @@ impl fmt::Debug for CustomStream {
     }
 }
 
-/// The fields are in the order of their drop: the place is given back after the socket.
+/// Fields are dropped in order: the permit is released after the socket is closed.
 #[derive(Debug)]
 pub(crate) struct CountedStream {
     stream: TcpStream,
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kinds_of_sockets_cost_no_byte() {
+    fn a_socket_of_any_kind_is_as_small_as_a_tcp_stream() {
         assert_eq!(size_of::<Socket>(), size_of::<TcpStream>());
     }
 }

@@ -108,7 +108,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_for_the_limit_is_given_up() {
+    async fn a_write_fails_when_the_client_reads_nothing_for_the_limit() {
         let (_client, server) = duplex(4);
         let mut server = WriteTimeout::new(server, LIMIT);
         let start = Instant::now();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_byte_now_and_then_is_enough() {
+    async fn a_client_that_reads_a_byte_now_and_then_is_kept() {
         let (mut client, server) = duplex(1);
         let mut server = WriteTimeout::new(server, LIMIT);
         let reading = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! How many connections there are, for whoever watches a server.
+//! Counts of a server's connections, for monitoring.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,8 @@ use std::sync::{
 
 use crate::listen::admission::AdmissionError;
 
-/// Counters the connections of the servers that were given it. Clones count together.
+/// Counts the connections of the servers that were given a clone of it. All clones share the
+/// counts.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionCounts(Arc<Counters>);
 
@@ -30,25 +31,26 @@ impl ConnectionCounts {
         self.0.open.load(Ordering::Relaxed)
     }
 
-    /// How many connections were closed at once because there were as many as may be [in
-    /// all](crate::Server::max_connections).
+    /// How many connections were closed at once because the [total
+    /// limit](crate::Server::max_connections) was reached.
     pub fn refused_in_all(&self) -> u64 {
         self.0.refused_in_all.load(Ordering::Relaxed)
     }
 
-    /// How many connections were closed at once because their address had as many as it
-    /// [may](crate::Server::max_connections_per_address).
+    /// How many connections were closed at once because the [limit of their
+    /// address](crate::Server::max_connections_per_address) was reached.
     pub fn refused_by_address(&self) -> u64 {
         self.0.refused_by_address.load(Ordering::Relaxed)
     }
 
-    /// The part of one server.
+    /// The counts of one server, which add to these.
     pub(crate) fn for_server(&self) -> ServerCounts {
         ServerCounts { counts: self.clone(), open: 0 }
     }
 }
 
-/// What one server adds to the counts. When it is dropped, so are the connections of the server.
+/// The connections of one server. When it is dropped, they are closed, and so no longer counted as
+/// open.
 #[derive(Debug)]
 pub(crate) struct ServerCounts {
     counts: ConnectionCounts,
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_is_dropped_takes_its_connections_along() {
+    fn the_connections_of_a_dropped_server_are_not_open_any_more() {
         let counts = ConnectionCounts::default();
         let (mut one, mut other) = (counts.for_server(), counts.for_server());
         one.opened();

@@ -1,4 +1,4 @@
-//! `Listener`: a socket that connections come from, whatever its kind.
+//! `Listener`: a source of connections, of any kind.
 
 use std::fmt;
 use std::io;
@@ -20,23 +20,23 @@ use crate::listen::tcp_keepalive::TcpKeepaliveSettings;
 #[cfg(unix)]
 use crate::listen::unix_socket::SocketFile;
 
-/// Where a server's connections come from: a socket of [`bind`](crate::bind()), a listener of
-/// tokio's, or a [listener of your own](Self::custom).
+/// A source of a server's connections: a socket of [`bind`](crate::bind()), a tokio listener, or a
+/// [listener of your own](Self::custom).
 ///
-/// Dropped, it does not listen any more. A Unix-domain socket that [`bind`](crate::bind()) made
-/// takes its file along.
+/// Dropping it ends listening, and removes the file of a Unix-domain socket that
+/// [`bind`](crate::bind()) created.
 pub struct Listener {
     kind: ListenerKind,
-    /// How those who connect meanwhile fare when it closes.
+    /// Who else listens on the same port or socket, which matters when this listener closes.
     sharing: SocketSharing,
-    /// What its connections do before their first request.
+    /// The handshake of its connections before their first request.
     handshake: Option<Handshake>,
 }
 
 enum ListenerKind {
     Tcp {
         listener: TcpListener,
-        /// What every connection has for its own end; `None` where each may have another.
+        /// The local address of every connection; `None` if connections may have different ones.
         address: Option<SocketAddr>,
     },
     #[cfg(unix)]
@@ -50,30 +50,30 @@ enum ListenerKind {
     },
 }
 
-/// Who has the connections that come when a listener closes.
+/// Who else can accept the connections that arrive when a listener closes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SocketSharing {
-    /// Nobody: it is the only one of its address.
+    /// No other listener has this address.
     Exclusive,
-    /// Another socket of the same port.
+    /// Other sockets listen on the same port.
     SharedPort,
-    /// Whoever else has this very socket, with all that waits in it.
+    /// Other processes have the same socket, with the connections that wait in its queue.
     SharedSocket,
 }
 
-/// A connection as it comes from its listener.
+/// A connection as its listener returns it.
 #[derive(Debug)]
 pub(crate) struct AcceptedConnection {
     pub(crate) stream: AcceptedStream,
     pub(crate) handshake: Option<Handshake>,
 }
 
-/// What an accepted connection is.
+/// The byte stream of an accepted connection.
 pub(crate) enum AcceptedStream {
     Tcp {
         stream: TcpStream,
         peer: SocketAddr,
-        /// The address of this end, where the listener knows it.
+        /// The server's address, if the listener knows it.
         local: Option<SocketAddr>,
     },
     #[cfg(unix)]
@@ -93,22 +93,24 @@ impl fmt::Debug for AcceptedStream {
 }
 
 impl Listener {
-    /// A listener of your own, which is shown by this name.
+    /// Creates a listener of your own. Messages show it by this name.
     pub fn custom(name: impl Into<String>, accept: impl AcceptStreams) -> Self {
         let name = name.into().into_boxed_str();
         Self::new(ListenerKind::Custom { name, accept: Box::new(accept) }, SocketSharing::Exclusive)
     }
 
-    /// Lets every connection of this listener do a handshake before its first request, such as TLS.
+    /// Adds a handshake, such as TLS, which every connection of this listener does before its first
+    /// request.
     ///
-    /// `handshake` gets the accepted stream and returns the one that carries the requests, with
-    /// what is known of the connection then: if [`ConnectionInfo::alpn`] says the protocol, the
-    /// server does not look for it in the first bytes. It runs in the task of its connection, so it
-    /// delays no other, and within [`Server::handshake_timeout`](crate::Server::handshake_timeout).
-    /// A connection in its handshake counts like any other.
+    /// `handshake` gets the accepted stream. It returns the stream that carries the requests, and
+    /// the connection info with what the handshake found out: if [`ConnectionInfo::alpn`] names the
+    /// protocol, the server does not detect it from the first bytes. The handshake runs in the task
+    /// of its connection, so it delays no other connection, and must finish within
+    /// [`Server::handshake_timeout`](crate::Server::handshake_timeout). A connection counts as open
+    /// during its handshake.
     ///
-    /// If it fails or panics, the connection is closed. Report the reason yourself if you want to
-    /// know of it: clients that give up are common.
+    /// If the handshake fails or panics, the connection is closed. Log the reason yourself if you
+    /// need it: clients that give up are common.
     ///
     /// ```
     /// # async fn example() -> std::io::Result<()> {
@@ -141,7 +143,7 @@ impl Listener {
         Self { kind, sharing, handshake: None }
     }
 
-    /// The address that it listens on; `None` if that is not TCP.
+    /// The address on which it listens; `None` if it is not TCP.
     pub fn tcp_addr(&self) -> Option<SocketAddr> {
         match &self.kind {
             ListenerKind::Tcp { listener, .. } => listener.local_addr().ok(),
@@ -165,16 +167,16 @@ impl Listener {
         Self::new(ListenerKind::Unix { listener, _file: Some(file) }, SocketSharing::Exclusive)
     }
 
-    /// Sets what the connections of this listener inherit: that the kernel looks after their
-    /// clients, and that it sends what it is given at once.
+    /// Sets the socket options that connections inherit from the listener: TCP keepalive and
+    /// `TCP_NODELAY`.
     pub(crate) fn prepare(&self, keepalive: TcpKeepaliveSettings) {
         match &self.kind {
             ListenerKind::Tcp { listener, .. } => {
                 keepalive.set(SockRef::from(listener));
-                // Where it cannot be set here, it is not, and what is accepted is only slower.
+                // If this fails, connections are only slower.
                 let _ = SockRef::from(listener).set_tcp_nodelay(true);
             }
-            // The kernel knows at once when the other end is gone.
+            // The kernel knows at once when the other end is closed.
             #[cfg(unix)]
             ListenerKind::Unix { .. } => {}
             ListenerKind::Custom { .. } => {}
@@ -202,7 +204,7 @@ impl Listener {
         Poll::Ready(Ok(AcceptedConnection { stream, handshake: self.handshake.clone() }))
     }
 
-    /// Accepts what has come already, whether or not the runtime knows of it.
+    /// Accepts a connection that has arrived, whether or not the runtime knows of it.
     pub(crate) fn accept_now(&mut self) -> io::Result<AcceptedConnection> {
         let stream = self.accept_stream_now()?;
         Ok(AcceptedConnection { stream, handshake: self.handshake.clone() })
@@ -238,13 +240,14 @@ impl Listener {
         }
     }
 
-    /// Whether what waits in it is left to somebody else when it closes.
+    /// Whether another process accepts the connections that wait in the queue when this listener
+    /// closes.
     pub(crate) fn leaves_its_queue(&self) -> bool {
         self.sharing == SocketSharing::SharedSocket
     }
 
-    /// Sends newcomers to the other sockets of the port, and says for how long handshakes that have
-    /// begun may go on. Zero where there is nothing to wait for.
+    /// Directs new connections to the other sockets of the port. Returns how long handshakes that
+    /// have begun may take to finish; zero if there is nothing to wait for.
     pub(crate) fn turn_away(&self) -> Duration {
         match (&self.kind, self.sharing) {
             (ListenerKind::Tcp { listener, .. }, SocketSharing::SharedPort) => {
@@ -262,7 +265,7 @@ impl From<TcpListener> for Listener {
     }
 }
 
-/// Whoever made the socket has the care of its file.
+/// The caller has created the socket, and must remove its file.
 #[cfg(unix)]
 impl From<UnixListener> for Listener {
     fn from(listener: UnixListener) -> Self {
@@ -270,7 +273,8 @@ impl From<UnixListener> for Listener {
     }
 }
 
-/// As it can be bound: `127.0.0.1:7878`, or `unix:/run/app.sock`.
+/// Formats the address as [`bind`](crate::bind()) accepts it: `127.0.0.1:7878`, or
+/// `unix:/run/app.sock`.
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -311,8 +315,7 @@ mod tests {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[tokio::test]
-    async fn what_is_accepted_has_its_settings_from_the_listener_and_its_address_where_there_is_but_one()
-     {
+    async fn accepted_sockets_inherit_options_and_the_address_if_there_is_only_one() {
         for (ip, is_known) in [("127.0.0.1", true), ("0.0.0.0", false)] {
             let tcp = TcpListener::bind((ip, 0)).await.expect("a free port");
             let mut listener = Listener::from(tcp);

@@ -239,10 +239,10 @@ async fn read(exchange: &Exchange, response: Response<hyper::body::Incoming>) ->
 
 async fn check(exchanges: Vec<Exchange>, width: usize) {
     let (client, server) = duplex(width);
-    let answers: VecDeque<_> = exchanges.iter().cloned().collect();
-    let answers = Arc::new(Mutex::new(answers));
+    let responses: VecDeque<_> = exchanges.iter().cloned().collect();
+    let responses = Arc::new(Mutex::new(responses));
     let serving = tokio::spawn(serve_all(ours(&Drain::new()), server, move |_| {
-        answers.lock().expect("no panic").pop_front().expect("an answer for each").response()
+        responses.lock().expect("no panic").pop_front().expect("a response for each").response()
     }));
     let (mut sender, connection) = http1::handshake(TokioIo::new(client)).await.expect("memory");
     let connection = tokio::spawn(connection);

@@ -32,7 +32,7 @@ fn refused_here() -> Vec<(&'static str, String)> {
 
 /// If this fails because a difference is gone, remove its row from the page.
 #[test]
-fn what_is_refused_here_and_not_by_hyper_is_on_the_page_with_its_section() {
+fn every_intended_difference_is_on_the_page_with_its_section() {
     const PAGE: &str = include_str!("../../../../../docs/design/http1-and-hyper.md");
     for (what, sent) in refused_here() {
         let (ours, hypers) = both(sent.as_bytes(), usize::MAX);

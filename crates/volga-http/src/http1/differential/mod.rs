@@ -45,7 +45,7 @@ proptest! {
     #![proptest_config(config(1_500))]
 
     #[test]
-    fn what_is_accepted_hyper_reads_in_the_same_way(
+    fn hyper_reads_accepted_requests_in_the_same_way(
         sent in prop::collection::vec(request(), 1..4),
         mutations in mutations(),
         size in size(),
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_proper_is_accepted(
+    fn valid_requests_are_accepted(
         sent in prop::collection::vec(request(), 1..4),
         size in size(),
     ) {
