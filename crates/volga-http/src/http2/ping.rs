@@ -1,6 +1,7 @@
 //! Whether the peer of a silent connection is still there.
 //!
-//! An idle HTTP/2 connection is a proper one, so silence alone proves nothing: the server asks with a PING, and closes what does not answer.
+//! An idle HTTP/2 connection is a proper one, so silence alone proves nothing: the server asks with
+//! a PING, and closes what does not answer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -29,7 +30,8 @@ impl Silence {
         Self { due: now + PING_INTERVAL, is_asked: false }
     }
 
-    /// Says what is due at `now`, when the peer was last `heard`. The next time to ask is then in `due`.
+    /// Says what is due at `now`, when the peer was last `heard`. The next time to ask is then in
+    /// `due`.
     fn fire(&mut self, now: Instant, heard: Instant) -> Due {
         if now < self.due {
             return Due::Nothing;

@@ -13,7 +13,8 @@ const FORBIDDEN: [HeaderName; 5] = [
     TE,
 ];
 
-/// Whether the response has no content, whatever its body says (RFC 9110, sections 9.3.2, 15.3.5 and 15.4.5).
+/// Whether the response has no content, whatever its body says (RFC 9110, sections 9.3.2, 15.3.5
+/// and 15.4.5).
 pub(super) fn is_without_content(method: &Method, status: StatusCode) -> bool {
     method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
