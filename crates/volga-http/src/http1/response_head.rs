@@ -100,8 +100,8 @@ pub(crate) fn body_length<B: Body<Data = Bytes>>(body: &B) -> Option<u64> {
     if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
 }
 
-/// What the application's own fields say of the message. Those that concern its framing are written
-/// where that is decided.
+/// What the application's own fields say about the message. The fields that concern the framing are
+/// written later, when the framing is decided.
 #[derive(Default)]
 struct FramingFields {
     length: Option<u64>,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::received_frames::{DATA, HEAD_BYTES, Head};
 use super::sent_frames::SentFrames;
-use super::windows::{FirstByte, Place, SendPath, Starts, Windows};
+use super::windows::{FirstByte, Place, RequestCounts, SendPath, Windows};
 use crate::exchange::h2_body::ClientWindow;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES};
 use crate::pool;
@@ -29,7 +29,7 @@ pub(in crate::http2) struct StreamChanges {
     pub(in crate::http2) resets: Vec<Place>,
     /// The streams whose windows were closed and have opened.
     pub(in crate::http2) opened: Vec<Place>,
-    pub(in crate::http2) starts: Starts,
+    pub(in crate::http2) request_counts: RequestCounts,
 }
 
 /// Writes the data of one stream directly.
@@ -63,7 +63,7 @@ impl SharedWriteBuffer {
         Self { shared: Arc::new(Mutex::new(buffer)) }
     }
 
-    /// What tells the request bodies of the connection whether the client may send.
+    /// Tells the request bodies of the connection whether the client may send.
     pub(in crate::http2) fn client_window(&self) -> Arc<dyn ClientWindow> {
         self.lock().windows.upload.client_window()
     }
@@ -72,13 +72,13 @@ impl SharedWriteBuffer {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has changed since this was last called.
+    /// The changes since this was last called.
     pub(in crate::http2) fn take_changes(&self) -> StreamChanges {
         let mut buffer = self.lock();
         StreamChanges {
             resets: buffer.written.take_resets(),
             opened: buffer.windows.take_opened(),
-            starts: buffer.windows.take_starts(),
+            request_counts: buffer.windows.take_request_counts(),
         }
     }
 }
@@ -176,7 +176,7 @@ impl WriteBuffer {
         written - own
     }
 
-    /// Frees the memory that the waiting bytes do not need: they may wait for long.
+    /// Frees the memory that the waiting bytes do not need, because they may wait for long.
     pub(in crate::http2) fn shrink(&mut self) {
         if self.bytes.capacity() > 2 * self.rest().len() {
             let rest = self.rest().to_vec();
@@ -193,8 +193,8 @@ impl WriteBuffer {
             self.bytes.reserve(GATHER_BYTES + HEAD_BYTES + FRAME_BYTES);
         }
         if self.sent > 0 {
-            // The socket took a part. Without this, a socket that always takes only a part would
-            // make the buffer grow for ever.
+            // The socket accepted only a part. Without this, a socket that always does so would
+            // make the buffer grow forever.
             self.bytes.drain(..std::mem::take(&mut self.sent));
         }
     }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_no_larger_than_every_client_takes() {
+    fn a_frame_is_no_larger_than_every_client_accepts() {
         let write_buffer = granted(100_000);
         assert_eq!(send(&write_buffer, 1, &[0; FRAME_BYTES + 1]), SendPath::Direct(FRAME_BYTES));
         for stream in [1, 1, 3] {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_socket_took_is_gone_and_the_rest_stays_in_order() {
+    fn written_bytes_are_removed_and_the_rest_stays_in_order() {
         let write_buffer = granted(1_000);
         assert_eq!(send(&write_buffer, 1, b"first"), SendPath::Direct(5));
         let mut buffer = write_buffer.lock();
