@@ -8,12 +8,14 @@ use crate::connection::info::ConnectionInfo;
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tracker::task_tracker;
 use crate::drain::handle::Drain;
+use crate::drain::patience::Patience;
 use crate::exchange::service::{ConnectionService, HttpService};
 use crate::http1::{Http1, NextStage};
 
 /// Serves an HTTP/1 connection through all its stages.
 pub async fn serve_http1<S: HttpService>(io: DuplexStream, service: S) {
-    let http1 = Http1::new(ConnectionSettings::DEFAULT, Drain::new());
+    let settings = ConnectionSettings::DEFAULT;
+    let http1 = Http1::new(settings, Patience::new(&settings, Drain::new()));
     let address = ([127, 0, 0, 1], 1).into();
     let make_service = || ConnectionService {
         service: service.clone(),

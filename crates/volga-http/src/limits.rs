@@ -26,6 +26,7 @@
 //! | [`BACKLOG`] | 1,024 | the kernel refuses or ignores new connections |
 //! | [`ACCEPT_PAUSE`] | 100 ms | accepting continues after a shortage of descriptors or memory |
 //! | [`HANDOVER_WAIT`] | 200 ms | a listener on a shared port closes |
+//! | [`DRAIN_GRACE`] | 500 ms | the drain closes the connection of a client that makes no progress |
 //! | [`FIRST_BYTES_GRACE`] | 1 s | a connection without a request is closed by the drain |
 //! | [`ABORT_GRACE`] | 1 s | aborted code that still blocks its thread is left behind |
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: the connection of a client that still sends after its response is closed |
@@ -264,6 +265,13 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// In that time handshakes that have begun finish; nearly everywhere a round trip takes less. A
 /// client that tries to connect in that time succeeds a second later.
 pub const HANDOVER_WAIT: Duration = Duration::from_millis(200);
+
+/// How long a drain waits for a client that makes no progress: it reads nothing of what waits for
+/// it, sends nothing of the body or the head that it has begun, or has no request at all on HTTP/2.
+///
+/// Such a client loses nothing, or has stopped to receive before. The time is at most a quarter of
+/// the drain's deadline.
+pub const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a connection that has sent nothing yet may take to send its first bytes after the drain
 /// has started.

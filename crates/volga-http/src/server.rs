@@ -20,7 +20,7 @@ use crate::exchange::service::{ConnectionService, HttpService};
 use crate::io::socket::Socket;
 use crate::limits::{
     ABORT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_MAX_CONNECTIONS,
-    DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, LONGEST_WAIT,
+    DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, DRAIN_GRACE, LONGEST_WAIT,
 };
 use crate::listen::accept::Acceptor;
 use crate::listen::admission::{Admission, AdmissionError, ConnectionBounds};
@@ -302,7 +302,9 @@ impl Server {
         let mut progress = Progress::new();
         let mut counted = self.counts.for_server();
         let (token, waiter) = task_tracker();
-        let context = ConnectionContext::new(self.connection, self.drain.clone(), token.clone());
+        let drain_grace = DRAIN_GRACE.min(self.drain_deadline / 4);
+        let settings = ConnectionSettings { drain_grace, ..self.connection };
+        let context = ConnectionContext::new(settings, self.drain.clone(), token.clone());
         let mut tasks = ConnectionTasks::new(context, make_service, token);
         let mut started = pin!(self.drain.started());
 

@@ -14,6 +14,7 @@ use crate::connection::preface::{self, Protocol};
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tracker::TaskToken;
 use crate::drain::handle::Drain;
+use crate::drain::patience::Patience;
 use crate::exchange::service::{ConnectionService, HttpService};
 use crate::http1::{Http1, NextStage};
 use crate::http2;
@@ -29,14 +30,15 @@ use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
 pub(crate) struct ConnectionContext {
     settings: ConnectionSettings,
     pub(crate) http1: Arc<Http1>,
-    drain: Drain,
+    patience: Patience,
     token: TaskToken,
 }
 
 impl ConnectionContext {
     pub(crate) fn new(settings: ConnectionSettings, drain: Drain, token: TaskToken) -> Self {
-        let http1 = Http1::new(settings, drain.clone());
-        Self { settings, http1, drain, token }
+        let patience = Patience::new(&settings, drain);
+        let http1 = Http1::new(settings, patience.clone());
+        Self { settings, http1, patience, token }
     }
 
     /// Runs the handshake of a connection within its time limit. `None` if it failed.
@@ -93,7 +95,7 @@ impl ConnectionContext {
                 let io = Rewind::new(received, io);
                 // In a box, because otherwise the task of every HTTP/1 connection would be as large
                 // as the larger of the two drivers.
-                Box::pin(http2::serve(io, service, self.settings, &self.drain, token)).await;
+                Box::pin(http2::serve(io, service, self.settings, &self.patience, token)).await;
                 NextStage::Closed
             }
         }
@@ -101,8 +103,8 @@ impl ConnectionContext {
 
     /// Waits until a connection that has sent nothing is to be closed because of the drain.
     async fn drain_grace(&self) {
-        self.drain.started().await;
-        sleep(FIRST_BYTES_GRACE).await;
+        self.patience.drain().started().await;
+        sleep(FIRST_BYTES_GRACE.min(2 * self.patience.grace())).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::exchange::body_pace::PaceLimits;
 use crate::limits::{
     DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_TUNNEL_IDLE_TIMEOUT,
-    DEFAULT_WRITE_STALL_TIMEOUT,
+    DEFAULT_WRITE_STALL_TIMEOUT, DRAIN_GRACE,
 };
 
 /// The settings that apply to each connection of a server.
@@ -23,6 +23,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) body_limits: PaceLimits,
     /// Whether the data of long-lived bodies on HTTP/2 is written directly, beside `h2`.
     pub(crate) http2_direct_data: bool,
+    /// How long a drain waits for a client that makes no progress.
+    pub(crate) drain_grace: Duration,
     /// How long a tunnel may be idle.
     pub(crate) tunnel_idle_timeout: Duration,
 }
@@ -34,6 +36,7 @@ impl ConnectionSettings {
         write_stall_timeout: DEFAULT_WRITE_STALL_TIMEOUT,
         body_limits: PaceLimits::DEFAULT,
         http2_direct_data: true,
+        drain_grace: DRAIN_GRACE,
         tunnel_idle_timeout: DEFAULT_TUNNEL_IDLE_TIMEOUT,
     };
 }

@@ -12,12 +12,14 @@ use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::drain::patience::{DrainWatch, Patience};
 use crate::exchange::body_pace::{BodyPace, PaceError, PaceLimits};
 
 /// The pace of one body, and its timer. Nothing is allocated before the first wait.
 #[derive(Debug)]
 pub(crate) struct BodyTimer {
     limits: PaceLimits,
+    patience: Patience,
     waiting: Option<Pin<Box<PaceTimer>>>,
 }
 
@@ -29,12 +31,15 @@ pin_project! {
         timer: Sleep,
         // The task that the timer wakes when it fires.
         waker: Option<Waker>,
+        drain: DrainWatch,
+        // When the grace of the drain is over, unless the client sends something before.
+        grace_end: Option<Instant>,
     }
 }
 
 impl BodyTimer {
-    pub(crate) fn new(limits: PaceLimits) -> Self {
-        Self { limits, waiting: None }
+    pub(crate) fn new(limits: PaceLimits, patience: Patience) -> Self {
+        Self { limits, patience, waiting: None }
     }
 
     /// Waits until the client is too slow. The time runs from the first call after the last
@@ -46,7 +51,7 @@ impl BodyTimer {
         excuse: impl Fn(Instant) -> Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<PaceError> {
-        let limits = self.limits;
+        let (limits, patience) = (self.limits, &self.patience);
         let waiting = match &mut self.waiting {
             Some(waiting) => waiting,
             // A timer cannot be made outside of a runtime. Code that reads a body there gets no
@@ -55,16 +60,25 @@ impl BodyTimer {
                 pace: BodyPace::new(limits),
                 timer: sleep_until(Instant::now() + limits.timeout),
                 waker: None,
+                drain: DrainWatch::new(patience),
+                grace_end: None,
             })),
             _ => return Poll::Pending,
         };
         let mut waiting = waiting.as_mut().project();
         let is_known = waiting.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        if is_known && waiting.pace.is_waiting() && !waiting.timer.is_elapsed() {
+        let is_set = !waiting.timer.is_elapsed() && !waiting.drain.is_behind();
+        if is_known && is_set && waiting.pace.is_waiting() {
             return Poll::Pending;
         }
         let now = Instant::now();
         waiting.pace.wait(now);
+        if waiting.drain.poll_deadline(cx).is_some() {
+            let end = *waiting.grace_end.get_or_insert(now + patience.grace());
+            if end < waiting.timer.deadline() {
+                waiting.timer.as_mut().reset(end);
+            }
+        }
         loop {
             // The poll ignores the task's coop budget: with the budget used up, the timer would
             // return pending without storing the waker.
@@ -78,8 +92,17 @@ impl BodyTimer {
             if let Some(reason) = waiting.pace.too_slow(now) {
                 return Poll::Ready(reason);
             }
+            // A client that could not send is not too slow.
+            if let Some(end) = waiting.grace_end.as_mut() {
+                if excuse(now).is_some_and(|until| until >= now) {
+                    *end = now + patience.grace();
+                } else if *end <= now {
+                    return Poll::Ready(PaceError::Silent(patience.grace()));
+                }
+            }
             // It was set for an earlier wait.
             let deadline = waiting.pace.deadline().unwrap_or(now + limits.timeout);
+            let deadline = waiting.grace_end.map_or(deadline, |end| deadline.min(end));
             waiting.timer.as_mut().reset(deadline);
         }
     }
@@ -87,8 +110,9 @@ impl BodyTimer {
     /// Notes that this many bytes of the body have arrived.
     pub(crate) fn received(&mut self, bytes: usize, excuse: impl Fn(Instant) -> Option<Instant>) {
         let Some(waiting) = &mut self.waiting else { return };
-        let pace = waiting.as_mut().project().pace;
-        let now = Instant::now();
+        let waiting = waiting.as_mut().project();
+        let (pace, now) = (waiting.pace, Instant::now());
+        *waiting.grace_end = None;
         if let Some(until) = excuse(now).filter(|_| pace.is_waiting()) {
             pace.excuse(until);
         }
@@ -104,9 +128,15 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
+    use crate::connection::settings::ConnectionSettings;
+    use crate::drain::handle::Drain;
 
     const SECOND: Duration = Duration::from_secs(1);
     const LIMITS: PaceLimits = PaceLimits { timeout: Duration::from_secs(30), min_rate: 240 };
+
+    fn body_timer(drain: &Drain) -> BodyTimer {
+        BodyTimer::new(LIMITS, Patience::with_defaults(drain))
+    }
 
     async fn too_slow(timer: &mut BodyTimer) -> PaceError {
         poll_fn(|cx| timer.poll_too_slow(|_| None, cx)).await
@@ -115,7 +145,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_fires_at_the_deadline_of_the_pace_whatever_came_before() {
         for first in [0, 1, 10, 29] {
-            let mut timer = BodyTimer::new(LIMITS);
+            let mut timer = body_timer(&Drain::new());
             timer.received(1, |_| None);
             assert!(timer.waiting.is_none(), "a body that is there needs no timer");
             assert!(timeout(first * SECOND, too_slow(&mut timer)).await.is_err());
@@ -134,7 +164,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_last_task_that_polls_is_woken() {
-        let mut timer = BodyTimer::new(LIMITS);
+        let mut timer = body_timer(&Drain::new());
         let start = Instant::now();
         for _ in 0..2 {
             let mut cx = Context::from_waker(Waker::noop());
@@ -146,7 +176,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_time_restarts_when_the_client_may_send_again() {
-        let mut timer = BodyTimer::new(LIMITS);
+        let mut timer = body_timer(&Drain::new());
         let start = Instant::now();
         let opens = start + 100 * SECOND;
         let late = poll_fn(|cx| timer.poll_too_slow(|now| Some(now.min(opens)), cx)).await;
@@ -154,15 +184,45 @@ mod tests {
         assert_eq!(start.elapsed(), 130 * SECOND);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn during_a_drain_the_client_may_be_silent_for_the_grace() {
+        let drain = Drain::new();
+        let mut timer = body_timer(&drain);
+        let grace = ConnectionSettings::DEFAULT.drain_grace;
+        assert!(timeout(SECOND, too_slow(&mut timer)).await.is_err());
+        drain.start();
+        for _ in 0..5 {
+            assert!(timeout(grace / 2, too_slow(&mut timer)).await.is_err());
+            timer.received(240, |_| None);
+        }
+        let start = Instant::now();
+        assert_eq!(too_slow(&mut timer).await, PaceError::Silent(grace));
+        assert_eq!(start.elapsed(), grace);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_that_starts_during_a_wait_ends_it() {
+        let drain = Drain::new();
+        let mut timer = body_timer(&drain);
+        let start = Instant::now();
+        let starting = async {
+            sleep(SECOND).await;
+            drain.start();
+        };
+        let (late, ()) = tokio::join!(too_slow(&mut timer), starting);
+        let grace = ConnectionSettings::DEFAULT.drain_grace;
+        assert_eq!((late, start.elapsed()), (PaceError::Silent(grace), SECOND + grace));
+    }
+
     #[test]
     fn outside_of_a_runtime_nothing_panics() {
-        let mut timer = BodyTimer::new(LIMITS);
+        let mut timer = body_timer(&Drain::new());
         let mut cx = Context::from_waker(Waker::noop());
         assert!(timer.poll_too_slow(|_| None, &mut cx).is_pending());
     }
 
     #[test]
-    fn a_body_that_never_waited_holds_a_pointer_and_its_limits() {
-        assert!(size_of::<BodyTimer>() <= 4 * size_of::<usize>());
+    fn a_body_that_never_waited_holds_two_pointers_and_its_limits() {
+        assert!(size_of::<BodyTimer>() <= 5 * size_of::<usize>());
     }
 }

@@ -11,6 +11,7 @@ use http::header::CONTENT_LENGTH;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
+use crate::drain::patience::Patience;
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::body_timer::BodyTimer;
 use crate::exchange::request_body_error::RequestBodyError;
@@ -43,6 +44,7 @@ impl H2Body {
         stream: RecvStream,
         headers: &HeaderMap,
         limits: PaceLimits,
+        patience: Patience,
         window: Arc<dyn ClientWindow>,
     ) -> Self {
         let is_over = stream.is_end_stream();
@@ -53,7 +55,13 @@ impl H2Body {
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok())
         };
         let window = (!is_over).then_some(window);
-        Self { stream, left, are_trailers_next: false, timer: BodyTimer::new(limits), window }
+        Self {
+            stream,
+            left,
+            are_trailers_next: false,
+            timer: BodyTimer::new(limits, patience),
+            window,
+        }
     }
 
     pub(crate) fn poll_frame(

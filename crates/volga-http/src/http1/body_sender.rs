@@ -9,6 +9,7 @@ use tokio::io::AsyncWrite;
 use super::decode::Decoder;
 use super::read_buffer::ReadBuffer;
 use super::request_head::BodyLength;
+use crate::drain::patience::Patience;
 use crate::exchange::body_channel::{BodyChannel, BodyFault, ChannelBody};
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::body_timer::BodyTimer;
@@ -48,6 +49,7 @@ impl BodySender {
         length: BodyLength,
         expects_continue: bool,
         limits: PaceLimits,
+        patience: Patience,
     ) -> (Self, ChannelBody) {
         let channel = Arc::<BodyChannel>::default();
         let left = match length {
@@ -59,7 +61,7 @@ impl BodySender {
             channel: Arc::clone(&channel),
             continue_line: if expects_continue { CONTINUE } else { b"" },
             stage: SenderState::Open,
-            timer: BodyTimer::new(limits),
+            timer: BodyTimer::new(limits, patience),
         };
         (sender, ChannelBody::new(channel, left))
     }

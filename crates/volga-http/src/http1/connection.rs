@@ -81,8 +81,8 @@ impl<I: Transport> Http1Connection<I> {
         self.read_buffer.bytes().iter().all(|byte| matches!(byte, b'\r' | b'\n'))
     }
 
-    /// Reads the next head into `head`. `draining` is polled while the connection is idle; once it
-    /// is ready, an idle connection ends.
+    /// Reads the next head into `head`. Once `draining` is ready, an idle connection ends, and a
+    /// client that has begun a head gets the grace of the drain to finish it.
     pub(crate) fn poll_head(
         &mut self,
         head: &mut Option<RequestHead>,
@@ -103,10 +103,13 @@ impl<I: Transport> Http1Connection<I> {
         self.in_turn = 0;
         // The bytes that have arrived are read first. Otherwise a request that is there already
         // could be dropped because the time is up.
-        if self.timer.poll_late(cx).is_ready() || self.is_idle() && draining(cx).is_ready() {
-            return Poll::Ready(Err(HeadError::Closed));
+        if draining(cx).is_ready() {
+            if self.is_idle() {
+                return Poll::Ready(Err(HeadError::Closed));
+            }
+            self.timer.shorten(self.io.patience().grace());
         }
-        Poll::Pending
+        self.timer.poll_late(cx).map(|()| Err(HeadError::Closed))
     }
 
     fn poll_read_head(
@@ -175,7 +178,8 @@ impl<I: Transport> Http1Connection<I> {
         if length == BodyLength::Known(0) {
             return RequestBody::empty();
         }
-        let (sender, body) = BodySender::new(length, expects_continue, limits);
+        let (sender, body) =
+            BodySender::new(length, expects_continue, limits, self.io.patience().clone());
         self.body = Some(Box::new(sender));
         RequestBody::from_channel(body)
     }
@@ -307,6 +311,8 @@ mod tests {
     use tokio::time::{Instant, sleep, timeout};
 
     use super::*;
+    use crate::drain::handle::Drain;
+    use crate::drain::patience::Patience;
     use crate::http1::testing::STALL;
     use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
 
@@ -319,7 +325,7 @@ mod tests {
         (
             client,
             Http1Connection::new(
-                WriteTimeout::new(server, STALL),
+                WriteTimeout::new(server, Patience::with_defaults(&Drain::new())),
                 b"",
                 DEFAULT_HEADER_READ_TIMEOUT,
             ),

@@ -22,11 +22,12 @@ pub(crate) struct HeadTimer {
     timer: Option<Pin<Box<Sleep>>>,
     /// The task that the timer wakes when it fires.
     waker: Option<Waker>,
+    is_shortened: bool,
 }
 
 impl HeadTimer {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, deadline: None, timer: None, waker: None }
+        Self { limit, deadline: None, timer: None, waker: None, is_shortened: false }
     }
 
     /// Waits until a head is late. The time runs from the first call after the last
@@ -51,6 +52,20 @@ impl HeadTimer {
             // It was set for an earlier head.
             timer.as_mut().reset(deadline);
         }
+    }
+
+    /// Leaves the client at most this much more time for the head that is waited for. Only the first
+    /// call has an effect, so repeated calls do not move the deadline.
+    pub(crate) fn shorten(&mut self, grace: Duration) {
+        if self.is_shortened {
+            return;
+        }
+        self.is_shortened = true;
+        let soon = Instant::now() + grace;
+        self.deadline = Some(self.deadline.map_or(soon, |deadline| deadline.min(soon)));
+        // The timer may be set for a later head.
+        self.timer = None;
+        self.waker = None;
     }
 
     /// Stops the time, because no head is waited for.

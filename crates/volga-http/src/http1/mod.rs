@@ -40,6 +40,7 @@ mod trailers;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -57,6 +58,7 @@ pub(crate) use self::response_stream::NextStage;
 use self::response_stream::ResponseStream;
 use crate::connection::settings::ConnectionSettings;
 use crate::drain::handle::Drain;
+use crate::drain::patience::Patience;
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
@@ -74,11 +76,12 @@ use crate::pool;
 pub(crate) struct Http1 {
     settings: ConnectionSettings,
     drain: Drain,
+    patience: Patience,
 }
 
 impl Http1 {
-    pub(crate) fn new(settings: ConnectionSettings, drain: Drain) -> Arc<Self> {
-        Arc::new(Self { settings, drain })
+    pub(crate) fn new(settings: ConnectionSettings, patience: Patience) -> Arc<Self> {
+        Arc::new(Self { settings, drain: patience.drain().clone(), patience })
     }
 
     /// Serves requests until the connection ends or a response is long-lived. The bytes in
@@ -93,7 +96,7 @@ impl Http1 {
         I: Transport,
         S: HttpService,
     {
-        let io = WriteTimeout::new(io, self.settings.write_stall_timeout);
+        let io = WriteTimeout::new(io, self.patience.clone());
         let mut connection = Http1Connection::new(io, &received, self.settings.header_read_timeout);
         drop(received);
         let mut started = pin!(self.drain.started());
@@ -103,7 +106,14 @@ impl Http1 {
             let head = {
                 let mut head = None;
                 let read = poll_fn(|cx| {
-                    connection.poll_head(&mut head, cx, |cx| started.as_mut().poll(cx))
+                    connection.poll_head(&mut head, cx, |cx| {
+                        // The future must not be polled again once it is ready.
+                        if self.drain.is_started() {
+                            Poll::Ready(())
+                        } else {
+                            started.as_mut().poll(cx)
+                        }
+                    })
                 });
                 match (read.await, head) {
                     (Ok(()), Some(head)) => head,
@@ -204,17 +214,13 @@ impl Http1 {
         let body_writer = body_writer.with_head(batch.small().clone());
         let (io, received) = connection.into_parts();
         let pipelined = PipelinedBytes::new(received);
-        NextStage::Stream(Box::new(ResponseStream::new(
-            io,
-            pipelined,
-            body_writer,
-            self.drain.clone(),
-        )))
+        NextStage::Stream(Box::new(ResponseStream::new(io, pipelined, body_writer)))
     }
 
     /// Closes a connection whose client may still be sending.
     pub(crate) async fn linger<I: Transport>(&self, io: I) {
-        linger(WriteTimeout::new(io, self.settings.write_stall_timeout), LINGER_BYTES).await;
+        let io = WriteTimeout::new(io, self.patience.clone());
+        linger(io, LINGER_BYTES, &self.patience).await;
     }
 }
 
@@ -265,7 +271,7 @@ where
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::task::{Context, Poll};
+    use std::task::Context;
 
     use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};

@@ -12,7 +12,6 @@ use tokio::io::AsyncWrite;
 use super::body_writer::{BodyWriter, SendError};
 use super::pipelined::PipelinedBytes;
 use crate::connection::info::ConnectionInfo;
-use crate::drain::handle::Drain;
 use crate::exchange::tunnel::TunnelFuture;
 use crate::io::transport::Transport;
 use crate::io::write_timeout::WriteTimeout;
@@ -46,7 +45,6 @@ pin_project! {
         // `None` once the stream is over.
         io: Option<WriteTimeout<I>>,
         pipelined: PipelinedBytes,
-        drain: Drain,
     }
 }
 
@@ -55,9 +53,8 @@ impl<I: Transport, B: Body<Data = Bytes>> ResponseStream<I, B> {
         io: WriteTimeout<I>,
         pipelined: PipelinedBytes,
         body_writer: BodyWriter<B>,
-        drain: Drain,
     ) -> Self {
-        Self { body_writer, io: Some(io), pipelined, drain }
+        Self { body_writer, io: Some(io), pipelined }
     }
 }
 
@@ -86,7 +83,8 @@ impl<I: Transport, B: Body<Data = Bytes>> ResponseStreamProj<'_, I, B> {
 
     /// Decides what follows a complete response.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<NextStage<I, B>> {
-        let may_go_on = self.body_writer.keeps_alive() && !self.drain.is_started();
+        let is_draining = self.io.as_ref().is_none_or(|io| io.patience().drain().is_started());
+        let may_go_on = self.body_writer.keeps_alive() && !is_draining;
         if !may_go_on && !self.pipelined.is_full() {
             if let Some(io) = self.io.as_mut() {
                 let _ = ready!(Pin::new(io).poll_shutdown(cx));
@@ -116,6 +114,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::drain::handle::Drain;
+    use crate::drain::patience::Patience;
     use crate::http1::batch::Batch;
     use crate::http1::body_framing::BodyFraming;
     use crate::http1::response_head::WrittenHead;
@@ -137,7 +137,8 @@ mod tests {
         let promise = WrittenHead { framing, keep_alive, trailers: None };
         let body_writer = BodyWriter::new(body, promise).with_head(HEAD.into());
         let pipelined = PipelinedBytes::new(Bytes::from_static(received));
-        ResponseStream::new(WriteTimeout::new(io, STALL), pipelined, body_writer, drain.clone())
+        let io = WriteTimeout::new(io, Patience::with_defaults(drain));
+        ResponseStream::new(io, pipelined, body_writer)
     }
 
     fn stream<I: Transport, B: Body<Data = Bytes>>(io: I, body: B) -> ResponseStream<I, B> {

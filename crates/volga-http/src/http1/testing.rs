@@ -20,16 +20,16 @@ use super::{Http1, NextStage};
 use crate::connection::info::ConnectionInfo;
 use crate::connection::settings::ConnectionSettings;
 use crate::drain::handle::Drain;
+use crate::drain::patience::Patience;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::ConnectionService;
 use crate::io::transport::Transport;
 
-pub(super) const STALL: Duration = Duration::from_secs(30);
+pub(super) const STALL: Duration = ConnectionSettings::DEFAULT.write_stall_timeout;
 
 pub(super) fn http1(drain: &Drain) -> Arc<Http1> {
-    let settings = ConnectionSettings { write_stall_timeout: STALL, ..ConnectionSettings::DEFAULT };
-    Http1::new(settings, drain.clone())
+    Http1::new(ConnectionSettings::DEFAULT, Patience::with_defaults(drain))
 }
 
 /// What a scripted body does next.

@@ -7,14 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
-use tokio::time::{Sleep, sleep};
+use crate::drain::patience::{Patience, PatienceTimer};
 
 /// The state that the streams of a connection share with its transport.
 #[derive(Debug)]
 pub(super) struct Backpressure {
-    patience: Duration,
+    patience: Patience,
     is_full: AtomicBool,
     /// How many streams wait for room in `h2`.
     waiting: AtomicUsize,
@@ -23,7 +22,7 @@ pub(super) struct Backpressure {
 }
 
 impl Backpressure {
-    pub(super) fn new(patience: Duration, connection: Waker) -> Arc<Self> {
+    pub(super) fn new(patience: Patience, connection: Waker) -> Arc<Self> {
         let (is_full, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
         Arc::new(Self { patience, is_full, waiting, connection })
     }
@@ -67,7 +66,7 @@ impl Drop for WaitingInH2 {
 #[derive(Debug, Default)]
 pub(super) struct WindowTimer {
     /// Exists only while the stream waits.
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<PatienceTimer>>>,
 }
 
 impl WindowTimer {
@@ -78,8 +77,8 @@ impl WindowTimer {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
-            let patience = backpressure.patience;
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+            let patience = &backpressure.patience;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(patience.write_timer()));
             ready!(timer.as_mut().poll(cx));
             if !backpressure.is_full() {
                 return Poll::Ready(());
@@ -94,17 +93,25 @@ impl WindowTimer {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::time::Duration;
 
     use tokio::time::{Instant, timeout};
 
     use super::*;
+    use crate::connection::settings::ConnectionSettings;
+    use crate::drain::handle::Drain;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
+    fn backpressure(drain: &Drain) -> Arc<Backpressure> {
+        let settings =
+            ConnectionSettings { write_stall_timeout: PATIENCE, ..ConnectionSettings::DEFAULT };
+        Backpressure::new(Patience::new(&settings, drain.clone()), Waker::noop().clone())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn each_wait_has_the_whole_time() {
-        let (mut wait, backpressure) =
-            (WindowTimer::default(), Backpressure::new(PATIENCE, Waker::noop().clone()));
+        let (mut wait, backpressure) = (WindowTimer::default(), backpressure(&Drain::new()));
         for _ in 0..3 {
             let almost = PATIENCE - Duration::from_secs(1);
             let waiting = poll_fn(|cx| wait.poll_too_long(&backpressure, cx));
@@ -118,7 +125,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_is_not_blamed_for_a_full_socket() {
-        let backpressure = Backpressure::new(PATIENCE, Waker::noop().clone());
+        let backpressure = backpressure(&Drain::new());
         let mut wait = WindowTimer::default();
         backpressure.set_full(true);
         let waiting = poll_fn(|cx| wait.poll_too_long(&backpressure, cx));

@@ -328,10 +328,12 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
-    use crate::limits::{DEFAULT_WRITE_STALL_TIMEOUT, HEADS_AT_ONCE};
+    use crate::drain::handle::Drain;
+    use crate::drain::patience::Patience;
+    use crate::limits::HEADS_AT_ONCE;
 
     fn backpressure() -> Arc<Backpressure> {
-        Backpressure::new(DEFAULT_WRITE_STALL_TIMEOUT, Waker::noop().clone())
+        Backpressure::new(Patience::with_defaults(&Drain::new()), Waker::noop().clone())
     }
 
     /// Writes in pieces of these sizes through a transport that takes `size` bytes at a time, and

@@ -84,6 +84,10 @@ where
         });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
     /// How many streams are in the queue.
     pub(super) fn queued(&self) -> usize {
         self.queue.len()

@@ -31,7 +31,7 @@ mod upload_window;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -42,7 +42,7 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use self::backpressure::Backpressure;
 use self::direct::windows::{Place, RequestCounts};
@@ -55,7 +55,7 @@ use self::request_task::{RequestTask, TaskOutcome, TunnelEnds};
 use self::reset_budget::{BudgetError, ResetBudget};
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tracker::TaskToken;
-use crate::drain::handle::Drain;
+use crate::drain::patience::Patience;
 use crate::exchange::date::date;
 use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
@@ -74,7 +74,7 @@ pub(crate) async fn serve<I, S>(
     io: I,
     service: ConnectionService<S>,
     settings: ConnectionSettings,
-    drain: &Drain,
+    patience: &Patience,
     token: TaskToken,
 ) where
     I: AsyncRead + AsyncWrite + Unpin,
@@ -82,12 +82,18 @@ pub(crate) async fn serve<I, S>(
 {
     let ready = Arc::new(Ready::default());
     let h2_waker = Waker::from(Arc::clone(&ready));
-    let backpressure = Backpressure::new(settings.write_stall_timeout, h2_waker.clone());
+    let backpressure = Backpressure::new(patience.clone(), h2_waker.clone());
     let write_buffer = SharedWriteBuffer::new(settings.http2_direct_data);
-    let io = WriteTimeout::new(io, settings.write_stall_timeout);
+    let io = WriteTimeout::new(io, patience.clone());
     let transport = H2Transport::new(io, write_buffer.clone(), Arc::clone(&backpressure));
     let handshake = builder().handshake(transport.clone());
-    let Ok(Ok(mut h2)) = timeout(settings.header_read_timeout, handshake).await else { return };
+    let mut limit = pin!(patience.timer(settings.header_read_timeout));
+    let handshaken = tokio::select! {
+        biased;
+        handshaken = handshake => handshaken,
+        () = poll_fn(|cx| limit.as_mut().poll(cx)) => return,
+    };
+    let Ok(mut h2) = handshaken else { return };
     let Some(pings) = h2.ping_pong() else { return };
     let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&backpressure));
     let mut connection = Http2Connection {
@@ -109,27 +115,35 @@ pub(crate) async fn serve<I, S>(
         budget: ResetBudget::new(Instant::now()),
         responses: 0,
         settings,
-        drain: drain.clone(),
+        patience: patience.clone(),
     };
-    let mut started = pin!(drain.started());
-    let mut is_draining = false;
+    let mut started = pin!(patience.drain().started());
+    // Runs from the start of the drain.
+    let mut grace: Option<Pin<Box<Sleep>>> = None;
     let end = poll_fn(|cx| {
-        if !is_draining && started.as_mut().poll(cx).is_ready() {
-            is_draining = true;
+        if grace.is_none() && started.as_mut().poll(cx).is_ready() {
+            grace = Some(Box::pin(sleep(patience.grace())));
             connection.h2.graceful_shutdown();
         }
-        connection.poll(cx)
+        if let Poll::Ready(end) = connection.poll(cx) {
+            return Poll::Ready(end);
+        }
+        // `h2` ends a connection without streams once the client has acknowledged a PING. A client
+        // that does not is not waited for.
+        let is_over = grace.as_mut().is_some_and(|grace| grace.as_mut().poll(cx).is_ready());
+        if is_over && connection.is_idle() { Poll::Ready(End::Idle) } else { Poll::Pending }
     })
     .await;
     let io = match end {
         End::Closed => None,
         End::Refused => connection.into_io(),
-        End::TooManyResets => connection.refuse().await,
+        End::TooManyResets => connection.go_away(Reason::ENHANCE_YOUR_CALM).await,
+        End::Idle => connection.go_away(Reason::NO_ERROR).await,
     };
     if let Some(io) = io {
         // If the socket were closed now, the kernel would reset it because of what the client still
         // sends, and the client might not read the GOAWAY frame.
-        linger(io, LINGER_BYTES_AFTER_GOAWAY).await;
+        linger(io, LINGER_BYTES_AFTER_GOAWAY, patience).await;
     }
 }
 
@@ -142,6 +156,8 @@ enum End {
     Refused,
     /// The client abandons too many requests. The GOAWAY frame is still to be sent.
     TooManyResets,
+    /// The drain ends a connection without streams. The last GOAWAY frame is still to be sent.
+    Idle,
 }
 
 fn builder() -> Builder {
@@ -194,7 +210,7 @@ struct Http2Connection<I, S: HttpService> {
     /// that it makes itself while the task runs.
     h2_waker: Waker,
     settings: ConnectionSettings,
-    drain: Drain,
+    patience: Patience,
 }
 
 impl<I, S> Http2Connection<I, S>
@@ -286,6 +302,13 @@ where
         self.begun > 0
     }
 
+    /// Whether the connection has no stream, and nothing to write.
+    fn is_idle(&self) -> bool {
+        let has_streams =
+            !self.accepted.is_empty() || !self.tasks.is_empty() || !self.streams.is_empty();
+        !has_streams && !self.backpressure.is_full()
+    }
+
     /// Drops the requests and the bodies of these streams, because one side has reset them.
     fn end(&mut self, resets: &[Place]) {
         for place in resets {
@@ -313,11 +336,11 @@ where
 
     /// Ends the connection with a GOAWAY frame that says why. All requests and bodies are dropped
     /// first.
-    async fn refuse(mut self) -> Option<I> {
+    async fn go_away(mut self, reason: Reason) -> Option<I> {
         self.tasks = JoinSet::new();
         self.accepted = VecDeque::new();
         self.streams.clear();
-        self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        self.h2.abrupt_shutdown(reason);
         // The client may not be reading, and after abuse the server waits for it only for a short
         // time.
         let sent = timeout(LINGER_TIME, poll_fn(|cx| self.h2.poll_closed(cx))).await;
@@ -411,15 +434,16 @@ where
         self.begun += 1;
         let method = head.method.clone();
         let (body, tunnel) = if head.method == Method::CONNECT {
-            let Self { drain, settings, .. } = self;
-            let (drain, idle_timeout) = (drain.clone(), settings.tunnel_idle_timeout);
+            let Self { patience, settings, .. } = self;
+            let (drain, idle_timeout) = (patience.drain().clone(), settings.tunnel_idle_timeout);
             let ends = TunnelEnds { recv: body, drain, idle_timeout };
             (RequestBody::empty(), Some(Box::new(ends)))
         } else if body.is_end_stream() {
             (RequestBody::empty(), None)
         } else {
             let window = self.write_buffer.client_window();
-            let body = H2Body::new(body, &head.headers, self.settings.body_limits, window);
+            let limits = self.settings.body_limits;
+            let body = H2Body::new(body, &head.headers, limits, self.patience.clone(), window);
             (RequestBody::h2(body), None)
         };
         let handler = self.service.oneshot(Request::from_parts(head, body));

@@ -19,6 +19,7 @@ use tower_service::Service;
 use super::*;
 use crate::connection::info::ConnectionInfo;
 use crate::connection::task_tracker::task_tracker;
+use crate::drain::handle::Drain;
 use crate::exchange::long_lived::LongLived;
 use crate::limits::{
     DEFAULT_WRITE_STALL_TIMEOUT, GATHER_BYTES, PING_INTERVAL, PING_TIMEOUT, SEND_BUFFER,
@@ -119,7 +120,8 @@ where
     let service = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let serving = tokio::spawn(async move {
         let (token, _gone) = task_tracker();
-        serve(server, service, settings(), &Drain::new(), token).await;
+        let patience = Patience::new(&settings(), Drain::new());
+        serve(server, service, settings(), &patience, token).await;
     });
     (client, serving)
 }

@@ -8,19 +8,29 @@
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::drain::patience::Patience;
 use crate::limits::{LINGER_PAUSE, LINGER_READ, LINGER_TIME};
 
 /// Closes a transport whose client may still be sending. It reads at most `bytes` bytes.
-pub(crate) async fn linger<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, bytes: usize) {
+/// During a drain, the client has only the grace.
+pub(crate) async fn linger<I>(mut io: I, bytes: usize, patience: &Patience)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
     if io.shutdown().await.is_ok() {
         let mut wait = LingerWait::new(bytes);
-        poll_fn(|cx| wait.poll(&mut io, cx)).await;
+        let mut limit = pin!(patience.timer(LINGER_TIME));
+        poll_fn(|cx| match limit.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => wait.poll(&mut io, cx),
+        })
+        .await;
     }
 }
 
@@ -67,6 +77,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
     use super::*;
+    use crate::connection::settings::ConnectionSettings;
+    use crate::drain::handle::Drain;
     use crate::limits::LINGER_BYTES;
 
     /// Closes a transport while `client` runs, and returns how long that took.
@@ -75,10 +87,19 @@ mod tests {
         F: Future + Send + 'static,
         F::Output: Send,
     {
+        close_during(&Drain::new(), client).await
+    }
+
+    async fn close_during<F>(drain: &Drain, client: impl FnOnce(DuplexStream) -> F) -> Duration
+    where
+        F: Future + Send + 'static,
+        F::Output: Send,
+    {
         let (there, here) = duplex(1024);
+        let patience = Patience::with_defaults(drain);
         let client = tokio::spawn(client(there));
         let start = Instant::now();
-        linger(here, LINGER_BYTES).await;
+        linger(here, LINGER_BYTES, &patience).await;
         let time = start.elapsed();
         client.abort();
         time
@@ -113,5 +134,14 @@ mod tests {
         assert_eq!(slow, LINGER_TIME);
         let flood = close(|client| write_on(client, Duration::ZERO)).await;
         assert!(flood < LINGER_PAUSE, "{flood:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn during_a_drain_it_lasts_no_longer_than_the_grace() {
+        let drain = Drain::new();
+        drain.start();
+        let slow = |client| write_on(client, LINGER_PAUSE / 20);
+        let grace = ConnectionSettings::DEFAULT.drain_grace;
+        assert_eq!(close_during(&drain, slow).await, grace);
     }
 }

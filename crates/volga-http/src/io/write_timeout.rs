@@ -1,28 +1,30 @@
-//! The time limit for a client that does not read.
+//! The time limit for a client that does not read. It is shorter during a drain.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+
+use crate::drain::patience::{Patience, PatienceTimer};
 
 /// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) when the client has
 /// accepted no byte for a time.
 #[derive(Debug)]
 pub(crate) struct WriteTimeout<I> {
     io: I,
-    /// Takes half the space of a `Duration`, because an event stream may hold it for hours.
-    limit_nanos: u64,
+    patience: Patience,
     /// `Some` only while a write waits.
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<PatienceTimer>>>,
 }
 
 impl<I> WriteTimeout<I> {
-    pub(crate) fn new(io: I, limit: Duration) -> Self {
-        let limit_nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        Self { io, limit_nanos, timer: None }
+    pub(crate) fn new(io: I, patience: Patience) -> Self {
+        Self { io, patience, timer: None }
+    }
+
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.patience
     }
 
     pub(crate) fn get_ref(&self) -> &I {
@@ -43,8 +45,8 @@ impl<I> WriteTimeout<I> {
             self.timer = None;
             return write;
         }
-        let limit = Duration::from_nanos(self.limit_nanos);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        let patience = &self.patience;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(patience.write_timer()));
         timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -103,14 +105,38 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::time::Instant;
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::connection::settings::ConnectionSettings;
+    use crate::drain::handle::Drain;
 
     const LIMIT: Duration = Duration::from_secs(30);
+
+    fn patience(drain: &Drain) -> Patience {
+        let settings =
+            ConnectionSettings { write_stall_timeout: LIMIT, ..ConnectionSettings::DEFAULT };
+        Patience::new(&settings, drain.clone())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn during_a_drain_the_limit_is_the_grace() {
+        let drain = Drain::new();
+        let (_client, server) = duplex(4);
+        let mut server = WriteTimeout::new(server, patience(&drain));
+        let writing = tokio::spawn(async move { server.write_all(b"12345").await });
+        tokio::time::sleep(LIMIT / 2).await;
+        let start = Instant::now();
+        drain.start();
+        let error = writing.await.expect("no panic").expect_err("nobody reads");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed(), ConnectionSettings::DEFAULT.drain_grace);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_write_fails_when_the_client_reads_nothing_for_the_limit() {
         let (_client, server) = duplex(4);
-        let mut server = WriteTimeout::new(server, LIMIT);
+        let mut server = WriteTimeout::new(server, patience(&Drain::new()));
         let start = Instant::now();
         let error = server.write_all(b"12345").await.expect_err("nobody reads");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -120,7 +146,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_a_byte_now_and_then_is_kept() {
         let (mut client, server) = duplex(1);
-        let mut server = WriteTimeout::new(server, LIMIT);
+        let mut server = WriteTimeout::new(server, patience(&Drain::new()));
         let reading = tokio::spawn(async move {
             for _ in 0..5 {
                 tokio::time::sleep(LIMIT - Duration::from_secs(1)).await;

@@ -1,0 +1,172 @@
+//! How long the server waits for a client that does nothing: less once the drain has started.
+//!
+//! A server that ends must not wait for a client that reads nothing, sends nothing, or leaves its
+//! windows closed. Ending the wait loses nothing that such a client would have received. A client
+//! that makes progress is not affected.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::connection::settings::ConnectionSettings;
+use crate::drain::handle::Drain;
+
+/// What the connections of a server need for their waits. Clones share one allocation, so an idle
+/// stream pays one pointer.
+#[derive(Clone, Debug)]
+pub(crate) struct Patience(Arc<Waits>);
+
+#[derive(Debug)]
+struct Waits {
+    drain: Drain,
+    grace: Duration,
+    write: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new(settings: &ConnectionSettings, drain: Drain) -> Self {
+        let (grace, write) = (settings.drain_grace, settings.write_stall_timeout);
+        Self(Arc::new(Waits { drain, grace, write }))
+    }
+
+    /// The default waits, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_defaults(drain: &Drain) -> Self {
+        Self::new(&ConnectionSettings::DEFAULT, drain.clone())
+    }
+
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.0.drain
+    }
+
+    /// How long a wait may last once the drain has started.
+    pub(crate) fn grace(&self) -> Duration {
+        self.0.grace
+    }
+
+    /// Starts to wait for a client that accepts no byte.
+    pub(crate) fn write_timer(&self) -> PatienceTimer {
+        self.timer(self.0.write)
+    }
+
+    /// Starts a wait that lasts for `limit`, or until the grace after the drain's start if that
+    /// comes first.
+    pub(crate) fn timer(&self, limit: Duration) -> PatienceTimer {
+        PatienceTimer { sleep: sleep(limit), drain: DrainWatch::new(self) }
+    }
+}
+
+pin_project! {
+    /// One wait. It is allocated while the client makes no progress, and dropped when it does.
+    pub(crate) struct PatienceTimer {
+        #[pin]
+        sleep: Sleep,
+        drain: DrainWatch,
+    }
+}
+
+impl PatienceTimer {
+    /// Ready when the wait has lasted for too long.
+    pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if let Some(deadline) = this.drain.poll_deadline(cx)
+            && deadline < this.sleep.deadline()
+        {
+            this.sleep.as_mut().reset(deadline);
+        }
+        this.sleep.poll(cx)
+    }
+}
+
+impl std::fmt::Debug for PatienceTimer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PatienceTimer").field("deadline", &self.sleep.deadline()).finish()
+    }
+}
+
+/// Notices the start of the drain during a wait.
+pub(crate) struct DrainWatch {
+    patience: Patience,
+    started: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    deadline: Option<Instant>,
+}
+
+impl DrainWatch {
+    pub(crate) fn new(patience: &Patience) -> Self {
+        Self { patience: patience.clone(), started: None, deadline: None }
+    }
+
+    /// When a wait ends because of the drain, if the drain has started. The grace begins when this
+    /// is first called after that.
+    pub(crate) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
+        if self.deadline.is_none() {
+            let drain = self.patience.drain();
+            let started = self.started.get_or_insert_with(|| Box::pin(drain.started()));
+            if started.as_mut().poll(cx).is_pending() {
+                return None;
+            }
+            self.started = None;
+            self.deadline = Some(Instant::now() + self.patience.grace());
+        }
+        self.deadline
+    }
+
+    /// Whether the drain has started and [`poll_deadline`](Self::poll_deadline) has not noticed.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.deadline.is_none() && self.patience.drain().is_started()
+    }
+}
+
+impl std::fmt::Debug for DrainWatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DrainWatch").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    async fn wait(patience: &Patience) -> Duration {
+        let start = Instant::now();
+        let mut timer = pin!(patience.timer(LIMIT));
+        poll_fn(|cx| timer.as_mut().poll(cx)).await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_at_its_limit_or_the_grace_after_the_start_of_the_drain() {
+        assert_eq!(wait(&Patience::with_defaults(&Drain::new())).await, LIMIT);
+        let grace = ConnectionSettings::DEFAULT.drain_grace;
+        for begins in [Duration::ZERO, LIMIT / 2, LIMIT - grace / 2, 2 * LIMIT] {
+            let drain = Drain::new();
+            let waiting = Patience::with_defaults(&drain);
+            let starting = tokio::spawn(async move {
+                sleep(begins).await;
+                drain.start();
+            });
+            assert_eq!(wait(&waiting).await, LIMIT.min(begins + grace), "{begins:?}");
+            starting.abort();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_begins_during_the_drain_has_the_grace() {
+        let drain = Drain::new();
+        drain.start();
+        sleep(LIMIT).await;
+        assert_eq!(
+            wait(&Patience::with_defaults(&drain)).await,
+            ConnectionSettings::DEFAULT.drain_grace
+        );
+    }
+}
