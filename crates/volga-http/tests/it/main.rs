@@ -4,6 +4,7 @@ mod admission;
 mod bind;
 mod disconnects;
 mod drain;
+mod drain_of_quiet_clients;
 mod http2;
 mod keep_alive;
 mod limits;
