@@ -66,6 +66,16 @@ impl BodySender {
         (sender, ChannelBody::new(channel, left))
     }
 
+    /// Whether the body is being read from the socket: its reader waits for a piece, and the piece
+    /// has not arrived.
+    pub(crate) fn is_reading(&self) -> bool {
+        let state = self.channel.state();
+        self.stage == SenderState::Open
+            && !self.decoder.is_done()
+            && state.is_wanted
+            && !state.is_reader_gone
+    }
+
     /// Whether the whole body was read from the socket.
     pub(crate) fn is_done(&self) -> bool {
         self.stage == SenderState::Open && self.decoder.is_done()

@@ -36,6 +36,9 @@ pub(crate) struct Http1Connection<I> {
     timer: HeadTimer,
     /// How many requests were read since this task last let other tasks run.
     in_turn: usize,
+    /// Whether the socket may hold bytes that it does not report any more, because the connection
+    /// has only watched for the client's disconnect.
+    is_watched: bool,
 }
 
 /// Why there is no further request on the connection.
@@ -58,11 +61,13 @@ impl<I: Transport> Http1Connection<I> {
             body: None,
             timer: HeadTimer::new(head_time),
             in_turn: 0,
+            is_watched: false,
         }
     }
 
     /// Returns the transport, and the bytes that were read beyond the last request.
-    pub(crate) fn into_parts(self) -> (WriteTimeout<I>, Bytes) {
+    pub(crate) fn into_parts(mut self) -> (WriteTimeout<I>, Bytes) {
+        self.catch_up();
         (self.io, self.read_buffer.into_bytes())
     }
 
@@ -118,6 +123,7 @@ impl<I: Transport> Http1Connection<I> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), HeadError>> {
         loop {
+            self.catch_up();
             if self.may_be_whole() {
                 match request_head::parse(self.read_buffer.bytes(), pool::take_headers, head) {
                     Ok(Some(length)) => {
@@ -263,15 +269,34 @@ impl<I: Transport> Http1Connection<I> {
     /// Waits for what the client does during a request: it sends more of the body, and the caller
     /// then polls the body's reader again; or it disconnects.
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
+        self.catch_up();
         if let Some(body) = &mut self.body
             && !body.is_done()
         {
             let fed = body.poll_feed(&mut self.io, &mut self.read_buffer, cx);
-            if fed.is_ready() || !body.is_done() {
+            // While the reader waits for a piece, the body is what is read from the socket.
+            if fed.is_ready() || body.is_reading() {
                 return fed;
             }
         }
         self.poll_disconnect(cx).map(|()| Err(Disconnect))
+    }
+
+    /// Receives what arrived while the connection only watched for the client's disconnect, up to a
+    /// bound.
+    fn catch_up(&mut self) {
+        if !self.is_watched {
+            return;
+        }
+        let mut piece = [0; READ_BYTES];
+        while self.is_watched && self.read_buffer.len() < MAX_PIPELINED_BYTES {
+            let room = READ_BYTES.min(MAX_PIPELINED_BYTES - self.read_buffer.len());
+            match self.io.get_ref().recv(&mut piece[..room]) {
+                Ok(received) if received > 0 => self.read_buffer.push(&piece[..received]),
+                // Nothing is there, or the socket reports its end also in the usual way.
+                _ => self.is_watched = false,
+            }
+        }
     }
 
     /// Waits until the client has disconnected. A client that closes its sending side counts as
@@ -288,7 +313,8 @@ impl<I: Transport> Http1Connection<I> {
                 return Poll::Ready(());
             }
         }
-        Poll::Pending
+        self.is_watched = true;
+        self.io.get_ref().poll_disconnect(cx)
     }
 
     /// Drops what has arrived of a body that nobody will read.

@@ -106,6 +106,16 @@ impl Transport for Socket {
             Self::Custom(_) => Poll::Pending,
         }
     }
+
+    fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.recv(bytes),
+            Self::Counted(counted) => counted.stream.recv(bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.recv(bytes),
+            Self::Custom(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
 }
 
 impl AsyncRead for Socket {

@@ -1,10 +1,11 @@
 //! The transport of a connection, with what only a socket can report.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Read};
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -23,10 +24,19 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// A transport that cannot tell stays pending forever. Then the next write notices the
     /// disconnect.
     fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Receives bytes that arrived before [`poll_disconnect`](Self::poll_disconnect) was called.
+    ///
+    /// Until this returns [`WouldBlock`](io::ErrorKind::WouldBlock), reading in the usual way could
+    /// wait for bytes that are there already. A transport whose `poll_disconnect` does nothing
+    /// keeps the default.
+    fn recv(&self, _bytes: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }
 
 /// tokio's sockets have the same methods, but no trait for them.
-macro_rules! poll_disconnect {
+macro_rules! socket_methods {
     () => {
         fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()> {
             loop {
@@ -45,6 +55,11 @@ macro_rules! poll_disconnect {
                 });
             }
         }
+
+        fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
+            // Reading through tokio would wait for the readiness that was cleared.
+            (&*SockRef::from(self)).read(bytes)
+        }
     };
 }
 
@@ -53,7 +68,7 @@ impl Transport for TcpStream {
         Ok(ConnectionInfo::tcp(self.peer_addr()?, self.local_addr()?))
     }
 
-    poll_disconnect!();
+    socket_methods!();
 }
 
 #[cfg(unix)]
@@ -62,7 +77,7 @@ impl Transport for UnixStream {
         Ok(ConnectionInfo::new())
     }
 
-    poll_disconnect!();
+    socket_methods!();
 }
 
 #[cfg(any(test, fuzzing))]

@@ -85,7 +85,7 @@ async fn respond(request: Request<RequestBody>) -> Response<TestBody> {
 
 /// A piece of 64 KiB.
 static LINE: &str = {
-    const BYTES: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+    static BYTES: [u8; 64 * 1024] = [b'x'; 64 * 1024];
     match std::str::from_utf8(&BYTES) {
         Ok(text) => text,
         Err(_) => "",
