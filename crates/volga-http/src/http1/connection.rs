@@ -180,7 +180,7 @@ impl<I: Transport> Http1Connection<I> {
         RequestBody::from_channel(body)
     }
 
-    /// Waits for the response. `None` if the client disconnects first: then nobody would receive
+    /// Waits for the response. `None` if the client disconnects first: then no client would receive
     /// it.
     pub(crate) fn poll_response<F: Future>(
         &mut self,
@@ -287,7 +287,7 @@ impl<I: Transport> Http1Connection<I> {
         Poll::Pending
     }
 
-    /// Drops what has arrived of a body that nobody will read.
+    /// Drops what has arrived of a body that will not be read.
     fn discard_body(&mut self, cx: &mut Context<'_>) {
         if let Some(body) = &mut self.body
             && body.is_abandoned()
