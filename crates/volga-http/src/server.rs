@@ -203,11 +203,11 @@ impl Server {
     /// Accepts connections from all `listeners` and responds to requests with clones of `service`,
     /// until the drain is over. The listeners come from [`bind`](crate::bind()), or are tokio's.
     ///
-    /// Requests carry the [`ConnectionInfo`](crate::ConnectionInfo) as an extension. The service is
-    /// called only once it is ready. On HTTP/1 the requests of a connection run one at a time, on
-    /// one clone. On HTTP/2 each request has a clone and a task of its own. Header fields that
-    /// HTTP/2 forbids (`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`,
-    /// `upgrade`) are not sent there.
+    /// Requests carry the [`ConnectionInfo`] as an extension. The service is called only once it is
+    /// ready. On HTTP/1 the requests of a connection run one at a time, on one clone. On HTTP/2
+    /// each request has a clone and a task of its own. Header fields that HTTP/2 forbids
+    /// (`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`, `upgrade`) are not
+    /// sent there.
     ///
     /// When a client disconnects or resets its stream, the server drops what runs for it: the
     /// service's future, or the response's body even while that waits. On HTTP/1, a client that

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use tokio::sync::Notify;
 
-/// Starts the graceful shutdown of the servers that hold a clone of it, and tells everyone who
+/// Starts the graceful shutdown of the servers that hold a clone of it, and tells everyone that
 /// watches it.
 ///
 /// All clones share one drain, and a drain cannot be stopped. Once it starts, a server accepts the
@@ -123,7 +123,7 @@ mod tests {
         for _ in 0..3 {
             tokio::select! {
                 biased;
-                () = drain.started() => panic!("nobody started it"),
+                () = drain.started() => panic!("it was not started"),
                 () = std::future::ready(()) => {}
             }
         }

@@ -10,7 +10,7 @@ use crate::exchange::body_pace::PaceError;
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum RequestBodyError {
-    /// The client disconnected or reset its stream. Stop working: nobody receives a response.
+    /// The client disconnected or reset its stream. Stop working: no client receives a response.
     #[error("the client disconnected before the end of the request body")]
     Incomplete(#[source] Box<dyn Error + Send + Sync>),
     /// The framing of the body breaks the rules of HTTP. Respond with 400.

@@ -26,7 +26,7 @@ pub(crate) struct BodySender {
     /// The part of `100 Continue` that is still to be sent. Empty if the client does not wait for
     /// it.
     continue_line: &'static [u8],
-    stage: SenderState,
+    state: SenderState,
     timer: BodyTimer,
 }
 
@@ -60,7 +60,7 @@ impl BodySender {
             decoder: Decoder::new(length),
             channel: Arc::clone(&channel),
             continue_line: if expects_continue { CONTINUE } else { b"" },
-            stage: SenderState::Open,
+            state: SenderState::Open,
             timer: BodyTimer::new(limits, patience),
         };
         (sender, ChannelBody::new(channel, left))
@@ -69,22 +69,22 @@ impl BodySender {
     /// Whether the body is being read from the socket: its reader waits for a piece, and the piece
     /// has not arrived.
     pub(crate) fn is_reading(&self) -> bool {
-        let state = self.channel.state();
-        self.stage == SenderState::Open
+        let channel = self.channel.state();
+        self.state == SenderState::Open
             && !self.decoder.is_done()
-            && state.is_wanted
-            && !state.is_reader_gone
+            && channel.is_wanted
+            && !channel.is_reader_gone
     }
 
     /// Whether the whole body was read from the socket.
     pub(crate) fn is_done(&self) -> bool {
-        self.stage == SenderState::Open && self.decoder.is_done()
+        self.state == SenderState::Open && self.decoder.is_done()
     }
 
     /// Whether the body is incomplete and no longer needs to be read: it is broken, or its reader
     /// has dropped it.
     pub(crate) fn is_abandoned(&self) -> bool {
-        !self.is_done() && (self.stage != SenderState::Open || self.channel.state().is_reader_gone)
+        !self.is_done() && (self.state != SenderState::Open || self.channel.state().is_reader_gone)
     }
 
     /// The rest of a `100 Continue` that was written in part, which must go before the response. If
@@ -104,7 +104,7 @@ impl BodySender {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Disconnect>> {
         loop {
-            match self.stage {
+            match self.state {
                 SenderState::Failed(BodyFault::Incomplete) => return Poll::Ready(Err(Disconnect)),
                 SenderState::Failed(BodyFault::Malformed(_) | BodyFault::TooSlow(_)) => {
                     return Poll::Pending;
@@ -203,7 +203,7 @@ impl BodySender {
                 }
             }
             Err(fault) => {
-                self.stage = SenderState::Failed(fault);
+                self.state = SenderState::Failed(fault);
                 state.end = Some(Err(fault));
             }
         }
@@ -219,7 +219,7 @@ impl BodySender {
         }
     }
 
-    /// Reads and drops what has arrived of a body that nobody reads, up to a bound. Afterwards the
+    /// Reads and drops what has arrived of an unread body, up to a limit. Afterwards the
     /// body is either complete or will never be.
     pub(crate) fn discard<I: Transport>(
         &mut self,
@@ -228,10 +228,10 @@ impl BodySender {
         cx: &mut Context<'_>,
     ) {
         let mut left = DISCARD_BYTES;
-        while self.stage == SenderState::Open && !self.decoder.is_done() {
+        while self.state == SenderState::Open && !self.decoder.is_done() {
             match self.poll_piece(io, received, cx) {
                 Poll::Ready(Ok(piece)) if left > piece.len() => left -= piece.len(),
-                Poll::Ready(Err(fault)) => self.stage = SenderState::Failed(fault),
+                Poll::Ready(Err(fault)) => self.state = SenderState::Failed(fault),
                 _ => return,
             }
         }

@@ -99,7 +99,7 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
                 (None, BodyPhase::Broken) => return Poll::Ready(Err(SendError)),
                 (None, BodyPhase::Open) if is_waiting => return Poll::Pending,
                 (None, BodyPhase::Open) if writes == WRITES_PER_TURN => {
-                    // The other tasks of this thread run first, and this body goes on afterwards.
+                    // The other tasks of this thread run first, and this body continues afterwards.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

@@ -190,7 +190,7 @@ impl<I: Transport> Http1Connection<I> {
         RequestBody::from_channel(body)
     }
 
-    /// Waits for the response. `None` if the client disconnects first: then nobody would receive
+    /// Waits for the response. `None` if the client disconnects first: then no client would receive
     /// it.
     pub(crate) fn poll_response<F: Future>(
         &mut self,
@@ -317,7 +317,7 @@ impl<I: Transport> Http1Connection<I> {
         self.io.get_ref().poll_disconnect(cx)
     }
 
-    /// Drops what has arrived of a body that nobody will read.
+    /// Drops what has arrived of a body that will not be read.
     fn discard_body(&mut self, cx: &mut Context<'_>) {
         if let Some(body) = &mut self.body
             && body.is_abandoned()
@@ -425,8 +425,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pipelined_bytes_are_read_to_a_limit_and_a_body_only_when_a_reader_waits() {
-        for (request, bound) in [(GET, MAX_PIPELINED_BYTES), (POST, 0)] {
+    async fn bytes_are_read_ahead_to_a_limit_also_of_a_body_that_no_reader_waits_for() {
+        let bound = MAX_PIPELINED_BYTES;
+        for request in [GET, POST] {
             let (mut client, mut connection) = connect(1);
             let (sent, mut count) = tokio::sync::mpsc::unbounded_channel();
             tokio::spawn(async move {

@@ -22,12 +22,11 @@ pub(crate) struct HeadTimer {
     timer: Option<Pin<Box<Sleep>>>,
     /// The task that the timer wakes when it fires.
     waker: Option<Waker>,
-    is_shortened: bool,
 }
 
 impl HeadTimer {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, deadline: None, timer: None, waker: None, is_shortened: false }
+        Self { limit, deadline: None, timer: None, waker: None }
     }
 
     /// Waits until a head is late. The time runs from the first call after the last
@@ -54,13 +53,13 @@ impl HeadTimer {
         }
     }
 
-    /// Leaves the client at most this much more time for the head that is waited for. Only the first
-    /// call has an effect, so repeated calls do not move the deadline.
+    /// Leaves the client at most this much more time for the head that is waited for, and for those
+    /// after it. Only the first call has an effect, so repeated calls do not move the deadline.
     pub(crate) fn shorten(&mut self, grace: Duration) {
-        if self.is_shortened {
+        if self.limit <= grace {
             return;
         }
-        self.is_shortened = true;
+        self.limit = grace;
         let soon = Instant::now() + grace;
         self.deadline = Some(self.deadline.map_or(soon, |deadline| deadline.min(soon)));
         // The timer may be set for a later head.

@@ -340,7 +340,9 @@ mod tests {
         let NextStage::Stream(stream) = serving.await else { panic!("the response is a stream") };
         client.write_all(b"xt").await.expect("room");
         let next = Box::into_pin(stream).await;
-        let NextStage::Requests(mut io, received) = next else { panic!("it lives on") };
+        let NextStage::Requests(mut io, received) = next else {
+            panic!("the connection stays open")
+        };
         assert_eq!(received, "GET /next");
         client.write_all(b"!").await.expect("room");
         assert_eq!(io.read_u8().await.expect("the same transport"), b'!');
@@ -473,7 +475,7 @@ mod tests {
         client.write_all([big, STREAM].concat().as_bytes()).await.expect("room");
         let mut all = Vec::new();
         while !all.ends_with(b"event\r\n0\r\n\r\n") {
-            client.read_buf(&mut all).await.expect("it goes on");
+            client.read_buf(&mut all).await.expect("the stream continues");
         }
         let bodies = bodies(std::str::from_utf8(&all).expect("text"));
         assert_eq!((bodies[0].len(), &bodies[1][..]), (BIG, "eventevent"));

@@ -1,7 +1,7 @@
 //! Parses the head of a request. Pure.
 //!
 //! Each accepted head can be read in one way only. A head that two servers could take for two
-//! different requests is refused, here and in [`smuggling`](super::smuggling).
+//! different requests is refused, here and in [`smuggling`].
 
 use std::mem::{MaybeUninit, forget, replace, take};
 use std::ops::Range;

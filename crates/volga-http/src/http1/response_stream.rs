@@ -309,7 +309,7 @@ mod tests {
         all_wait().await;
         drop(tell);
         let Ok(NextStage::Requests(_, received)) = running.await else {
-            panic!("the connection lives on")
+            panic!("the connection stays open")
         };
         assert_eq!(received, "before and after");
     }
@@ -322,7 +322,7 @@ mod tests {
         let sending = tokio::spawn(async move { write.write_all(&[b'x'; SENT]).await });
         tell.send(data("a")).expect("the body is there");
         let mut response = vec![0; HEAD.len() + 6];
-        read.read_exact(&mut response).await.expect("the stream goes on");
+        read.read_exact(&mut response).await.expect("the stream continues");
         all_wait().await;
         drop(tell);
         let Ok(NextStage::Linger(mut io)) = running.await else { panic!("the connection closes") };
@@ -346,7 +346,7 @@ mod tests {
             if keep_alive {
                 drain.start();
             }
-            tell.send(data("b")).expect("the stream goes on");
+            tell.send(data("b")).expect("the stream continues");
             drop(tell);
             assert_eq!(read_all(&mut client).await, "1\r\nb\r\n0\r\n\r\n");
             assert!(matches!(running.await, Ok(NextStage::Closed)));

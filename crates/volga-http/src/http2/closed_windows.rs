@@ -407,5 +407,5 @@ async fn a_window_that_was_widened_and_used_up_may_open_to_the_maximum() {
     client.set_initial(WIDEST).await;
     client.get(3, BodySpec::endless(FRAME_BYTES, false)).await;
     client.read().await;
-    assert_eq!(client.connection, 0, "and the connection goes on");
+    assert_eq!(client.connection, 0, "and the connection continues");
 }

@@ -176,7 +176,7 @@ async fn an_ordinary_body_gets_the_grants_from_before_it_began() {
         later: vec![],
         lengths: vec![500_000, 10],
     };
-    timeout(STALL / 2, check(client)).await.expect("nobody waits for ever");
+    timeout(STALL / 2, check(client)).await.expect("no task waits forever");
 }
 
 proptest! {
@@ -187,7 +187,7 @@ proptest! {
         let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
         // The clock advances when all tasks wait, as they would if an open window were overlooked.
         runtime.block_on(async {
-            timeout(STALL / 2, check(client)).await.expect("nobody waits for ever");
+            timeout(STALL / 2, check(client)).await.expect("no task waits forever");
         });
     }
 }

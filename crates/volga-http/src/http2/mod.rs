@@ -2,13 +2,13 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | `request`, `response` | what `h2` leaves to do with heads |
-//! | `upload_window` | how much the client may send |
+//! | `request`, `response` | checks and completes heads, as far as `h2` does not (pure) |
+//! | `upload_window` | the window for uploads: how much the client may send |
 //! | `request_task` | one request, in a task of its own |
-//! | `send_body` | a body becomes DATA frames, as the window allows |
+//! | `send_body` | sends a body as DATA frames, as far as the windows allow |
 //! | `backpressure` | how long a body may wait for its window |
 //! | `long_lived`, `ready` | the long-lived bodies, all in the connection's task |
-//! | `ping` | whether a silent peer is still there |
+//! | `ping` | checks whether a silent client is still there |
 //! | `reset_budget` | how many requests the client may abandon |
 //! | `h2_transport` | the transport, as `h2` sees it |
 //! | `h2_tunnel` | a stream as a byte stream |

@@ -129,8 +129,8 @@ where
                     // `h2` wakes the task that waits for a reset also when the stream gets room,
                     // even from within the call that asks for room. So no waker waits during the
                     // step: otherwise every step would be followed by one that does nothing.
-                    let mut nobody = Context::from_waker(Waker::noop());
-                    let is_reset = send_body.as_mut().poll_reset(&mut nobody).is_ready();
+                    let mut noop = Context::from_waker(Waker::noop());
+                    let is_reset = send_body.as_mut().poll_reset(&mut noop).is_ready();
                     if is_reset {
                         return Poll::Ready(TaskOutcome::Nothing);
                     }

@@ -138,7 +138,7 @@ mod tests {
         let (_client, server) = duplex(4);
         let mut server = WriteTimeout::new(server, patience(&Drain::new()));
         let start = Instant::now();
-        let error = server.write_all(b"12345").await.expect_err("nobody reads");
+        let error = server.write_all(b"12345").await.expect_err("the client does not read");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed(), LIMIT);
     }
@@ -153,7 +153,7 @@ mod tests {
                 client.read_u8().await.expect("the server writes");
             }
         });
-        server.write_all(b"12345").await.expect("somebody reads");
+        server.write_all(b"12345").await.expect("the client reads");
         reading.await.expect("no panic");
         assert!(server.timer.is_none(), "it is there only while a write waits");
     }

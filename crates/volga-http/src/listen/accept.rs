@@ -41,8 +41,9 @@ impl Acceptor {
     /// Closes the listeners, after the clients that have connected are accepted: the kernel has
     /// accepted them, so they should be served.
     pub(crate) fn close(&mut self) {
-        self.listeners.retain(|listener| !listener.leaves_its_queue());
-        let wait = self.listeners.iter().map(Listener::turn_away).max().unwrap_or_default();
+        self.listeners.retain(|listener| !listener.shares_its_queue());
+        let wait =
+            self.listeners.iter().map(Listener::stop_new_connections).max().unwrap_or_default();
         self.phase = match wait {
             Duration::ZERO => AcceptPhase::AcceptRest(BACKLOG),
             wait => AcceptPhase::Closing(Box::pin(sleep(wait))),

@@ -26,7 +26,7 @@ use crate::io::byte_stream::ByteStream;
 ///     ) -> Poll<io::Result<(Box<dyn ByteStream>, ConnectionInfo)>> {
 ///         match self.0.poll_recv(cx) {
 ///             Poll::Ready(Some(pipe)) => Poll::Ready(Ok((Box::new(pipe), ConnectionInfo::new()))),
-///             // No more come. The server goes on with those that are open.
+///             // No more connections follow. The server continues with the open ones.
 ///             Poll::Ready(None) | Poll::Pending => Poll::Pending,
 ///         }
 ///     }

@@ -18,7 +18,7 @@ use socket2::SockRef;
 /// Stops new connections from reaching this socket. Returns how long handshakes that have begun may
 /// take to finish.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn turn_away(listener: SockRef<'_>) -> Duration {
+pub(crate) fn stop_new_connections(listener: SockRef<'_>) -> Duration {
     use crate::limits::HANDOVER_WAIT;
     // If the filter cannot be set, clients that connect at the moment of closing are reset.
     match listener.attach_filter(&NO_SYN) {
@@ -28,7 +28,7 @@ pub(crate) fn turn_away(listener: SockRef<'_>) -> Duration {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn turn_away(_: SockRef<'_>) -> Duration {
+pub(crate) fn stop_new_connections(_: SockRef<'_>) -> Duration {
     Duration::ZERO
 }
 

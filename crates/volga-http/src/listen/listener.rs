@@ -242,16 +242,16 @@ impl Listener {
 
     /// Whether another process accepts the connections that wait in the queue when this listener
     /// closes.
-    pub(crate) fn leaves_its_queue(&self) -> bool {
+    pub(crate) fn shares_its_queue(&self) -> bool {
         self.sharing == SocketSharing::SharedSocket
     }
 
     /// Directs new connections to the other sockets of the port. Returns how long handshakes that
     /// have begun may take to finish; zero if there is nothing to wait for.
-    pub(crate) fn turn_away(&self) -> Duration {
+    pub(crate) fn stop_new_connections(&self) -> Duration {
         match (&self.kind, self.sharing) {
             (ListenerKind::Tcp { listener, .. }, SocketSharing::SharedPort) => {
-                handover::turn_away(SockRef::from(listener))
+                handover::stop_new_connections(SockRef::from(listener))
             }
             _ => Duration::ZERO,
         }

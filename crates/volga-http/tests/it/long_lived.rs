@@ -326,7 +326,7 @@ async fn at_the_deadline_a_stream_is_aborted_and_counts_as_one_connection() {
     streaming.server.drain.start();
     assert_eq!(read_to_close(&mut client).await, b"", "no proper end");
     assert_eq!(streaming.server.drained().await, DrainOutcome::Incomplete { connections: 1 });
-    assert!(within(streaming.dropped).await.is_err(), "nothing lives on");
+    assert!(within(streaming.dropped).await.is_err(), "no task is left");
 }
 
 #[tokio::test]

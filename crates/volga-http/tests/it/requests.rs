@@ -134,7 +134,7 @@ async fn a_panic_ends_its_request_and_nothing_else() {
         assert!(within(response).await.expect_err("no response").is_reset(), "{path}");
     }
 
-    let (response, _) = http2.send_request(get(), true).expect("the connection goes on");
+    let (response, _) = http2.send_request(get(), true).expect("the connection continues");
     assert_eq!(within(response).await.expect("a response").status(), 200);
     let mut http1 = server.connect().await;
     send(&mut http1, GET).await;

@@ -22,7 +22,7 @@ use volga_http::{Drain, DrainOutcome, Listener, LongLived, RequestBody, Server, 
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(30), future)
         .await
-        .expect("what the test waits for does not happen")
+        .expect("the awaited event does not happen in time")
 }
 
 /// A service from a function.

@@ -94,7 +94,7 @@ async fn a_client_that_disconnects_from_its_stream_lets_the_drain_complete() {
     drain.start();
     drop(client);
     assert_eq!(within(task).await.expect("no panic").expect("no failure"), DrainOutcome::Complete);
-    assert!(dir.socket().exists(), "whoever made the socket has the care of its file");
+    assert!(dir.socket().exists(), "the caller must remove the file of its own socket");
 }
 
 #[tokio::test]
@@ -102,12 +102,12 @@ async fn a_stale_socket_is_replaced_and_a_listening_one_is_not() {
     let dir = Dir::new();
     let path = dir.socket();
     let left = UnixListener::bind(&path).expect("a free path");
-    let error = bind(BindTarget::unix(&path)).await.expect_err("somebody listens");
+    let error = bind(BindTarget::unix(&path)).await.expect_err("a process listens");
     assert!(matches!(error, BindError::PathInUse { .. }), "{error:?}");
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     drop(left);
     assert!(path.exists());
-    let _ours = bind(BindTarget::unix(&path)).await.expect("nobody listens");
+    let _ours = bind(BindTarget::unix(&path)).await.expect("no process listens");
     connect(&path).await;
 }
 

@@ -2,10 +2,10 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | `received_frames` | what the client's frames say that the server must know, and what `h2` is told of it |
-//! | `sent_frames` | what `h2` has written |
-//! | `windows` | how much may be sent directly, and to which stream |
-//! | `write_buffer` | the frames of both, in the order in which they leave |
+//! | `received_frames` | follows the client's frames on their way to `h2` (pure) |
+//! | `sent_frames` | follows the frames that `h2` writes (pure) |
+//! | `windows` | decides how much may be sent directly, and on which stream (pure) |
+//! | `write_buffer` | the write buffer that `h2` and the direct path share |
 
 pub(super) mod received_frames;
 pub(super) mod sent_frames;

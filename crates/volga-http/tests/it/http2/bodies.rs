@@ -120,8 +120,8 @@ async fn a_failing_body_resets_only_its_stream_after_its_earlier_data() {
             let error = within(body.data()).await.expect("no end").expect_err("a reset");
             assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR), "{kind:?}");
 
-            say(&script, data("lives on"));
-            read(&mut other, b"lives on").await;
+            say(&script, data("continues"));
+            read(&mut other, b"continues").await;
             assert!(!driver.is_finished());
         }
     }

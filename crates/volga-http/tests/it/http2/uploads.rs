@@ -73,7 +73,8 @@ async fn a_reset_without_an_error_does_not_end_the_body() {
     let (_response, mut body) = client.send_request(request, false).expect("an open connection");
     body.send_data("half".into(), false).expect("an open stream");
     body.send_reset(h2::Reason::NO_ERROR);
-    let error = within(told.recv()).await.expect("a result").expect_err("half a body is none");
+    let error =
+        within(told.recv()).await.expect("a result").expect_err("half a body is incomplete");
     assert!(matches!(error, RequestBodyError::Incomplete(_)), "{error:?}");
 }
 
