@@ -24,69 +24,65 @@
 //! `extract` makes arguments of requests, [`mod@headers`] are typed; `handler` calls functions;
 //! `router` holds what is mapped, and `service` answers by it.
 
-mod body;
-mod body_limit;
-mod cancel;
-mod catch_panic;
-mod collected;
-mod description;
-mod detached;
-mod error;
 mod extract;
 mod handler;
 pub mod headers;
-mod late_report;
 mod middleware;
-mod mount;
-mod percent;
-mod problem;
-mod report;
 mod request;
-mod request_context;
-mod responder;
 mod response;
-mod response_parts;
-mod route;
-mod router;
-mod service;
+mod routing;
 mod services;
-mod way;
 
-pub use body::{BoxError, HttpBody};
-pub use body_limit::{BodyLimit, DEFAULT_MAX_BODY};
-pub use cancel::{CancelGuard, CancellationToken};
-pub use collected::{COLLECTED_RETRY_AFTER, DEFAULT_MAX_COLLECTED_BYTES};
-pub use description::{DescribedBody, DescribedHeader, DescribedResponse, Description};
-pub use detached::{Detached, DetachedArgs, detached};
-pub use error::Error;
-pub use extract::{
-    Extension, ExtractError, FromPathArg, FromRequest, FromRequestParts, Header, Json,
-    MAX_NDJSON_LINE, MayBeAbsent, NdJson, Path, Query, Text, ViaParts, ViaRequest,
-};
+pub use extract::body::Text;
+pub use extract::error::ExtractError;
+pub use extract::extension::Extension;
+pub use extract::header::Header;
+pub use extract::json::Json;
+pub use extract::lines::MAX_NDJSON_LINE;
+pub use extract::ndjson::NdJson;
+pub use extract::optional::MayBeAbsent;
+pub use extract::path::Path;
+pub use extract::path_arg::FromPathArg;
+pub use extract::query::Query;
+pub use extract::{FromRequest, FromRequestParts, ViaParts, ViaRequest};
+pub use handler::description::{DescribedBody, DescribedHeader, DescribedResponse, Description};
+pub use handler::detached::{Detached, DetachedArgs, detached};
 pub use handler::{
     Async, BoxFuture, Endpoint, Finish, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput,
     Immediate, PartsArgs,
 };
-pub use late_report::{LateReport, LateReporter};
-pub use middleware::{
-    EndpointService, Filter, FilterVerdict, HttpContext, MapOk, Middleware, Next, NextCall,
-    TapRequest, TowerLayer, With, Wrap,
-};
-pub use mount::{Finished, OriginalUri, ServiceEndpoint, StripPrefix};
-pub use problem::Problem;
-pub use report::ErrorReport;
-pub use request::{HttpRequest, RequestParts};
-pub use request_context::{AppContext, Spawner};
-pub use responder::{ErrorMapper, MapError};
-pub use response::{HttpResponse, HttpResult, IntoResponse};
-pub use response_parts::{IntoResponseParts, set_header};
-pub use route::{MAX_PATH_ARGS, RouteError, RouteFault, RouteFaults, RouteMethod};
-pub use router::{Place, RouteId, Router, ScopeId};
-pub use service::{NoRoute, ResponseFuture, RouteMatch, RouterService};
-pub use services::{
-    Asker, Dc, Dependencies, Factory, Inject, Needs, Scope, ServiceError, ServiceFault,
-    ServiceFaults, Services, ServicesBuilder,
-};
+pub use middleware::filter::{Filter, FilterVerdict};
+pub use middleware::tap::{MapOk, TapRequest};
+pub use middleware::tower::{EndpointService, TowerLayer};
+pub use middleware::with::{NextCall, With};
+pub use middleware::wrap::Wrap;
+pub use middleware::{HttpContext, Middleware, Next};
+pub use request::body::{BoxError, HttpBody};
+pub use request::body_budget::{COLLECTED_RETRY_AFTER, DEFAULT_MAX_COLLECTED_BYTES};
+pub use request::body_limit::{BodyLimit, DEFAULT_MAX_BODY};
+pub use request::cancel::{CancelGuard, CancellationToken};
+pub use request::context::{AppContext, Spawner};
+pub use request::parts::{HttpRequest, RequestParts};
+pub use response::body_error_report::{LateReport, LateReporter};
+pub use response::error::Error;
+pub use response::error_report::ErrorReport;
+pub use response::into_response::{HttpResponse, HttpResult, IntoResponse};
+pub use response::into_response_parts::{IntoResponseParts, set_header};
+pub use response::problem::Problem;
+pub use response::responder::{ErrorMapper, MapError};
+pub use routing::fault::{RouteError, RouteFault, RouteFaults};
+pub use routing::method::RouteMethod;
+pub use routing::mount::{Finished, OriginalUri, ServiceEndpoint, StripPrefix};
+pub use routing::pattern::MAX_PATH_ARGS;
+pub use routing::router::{Place, RouteId, Router, ScopeId};
+pub use routing::service::{NoRoute, ResponseFuture, RouteMatch, RouterService};
+pub use services::builder::ServicesBuilder;
+pub use services::check::{Asker, ServiceFault, ServiceFaults};
+pub use services::dc::Dc;
+pub use services::error::ServiceError;
+pub use services::factory::{Dependencies, Factory, Inject};
+pub use services::needs::Needs;
+pub use services::registry::{Scope, Services};
 
 /// What the macros of this crate expand to. Not a public interface.
 #[doc(hidden)]

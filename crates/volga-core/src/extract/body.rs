@@ -6,10 +6,13 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body;
 
-use crate::{
-    Description, Error, ExtractError, FromRequest, HttpBody, HttpRequest, RequestParts,
-    collected::CollectedShare,
-};
+use crate::extract::FromRequest;
+use crate::extract::error::ExtractError;
+use crate::handler::description::Description;
+use crate::request::body::HttpBody;
+use crate::request::body_budget::CollectedShare;
+use crate::request::parts::{HttpRequest, RequestParts};
+use crate::response::error::Error;
 
 /// All bytes of a body, which count as [collected](crate::collected) until this is dropped.
 pub(super) struct Whole {

@@ -4,7 +4,7 @@ use std::io;
 
 use http::{HeaderName, StatusCode};
 
-use crate::BoxError;
+use crate::request::body::BoxError;
 
 /// Why an argument could not be made of a request. Each becomes a response with its
 /// [`status`](Self::status).

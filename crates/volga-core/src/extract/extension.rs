@@ -2,7 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::extract::error::ExtractError;
+use crate::extract::optional::MayBeAbsent;
+use crate::handler::description::Description;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 /// A value of the request's extensions, cloned. Dereferences to it.
 ///

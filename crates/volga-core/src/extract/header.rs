@@ -7,10 +7,13 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{
-    Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts,
-    headers::TypedHeader,
-};
+use crate::extract::FromRequestParts;
+use crate::extract::error::ExtractError;
+use crate::extract::optional::MayBeAbsent;
+use crate::handler::description::Description;
+use crate::headers::typed::TypedHeader;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 /// One header of the request, by its type. Dereferences to it.
 ///

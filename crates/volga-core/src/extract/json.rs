@@ -6,11 +6,15 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
-use super::body::read_all;
-use crate::{
-    Description, Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse, MayBeAbsent,
-    RequestParts, response::with_content_type,
-};
+use crate::extract::FromRequest;
+use crate::extract::body::read_all;
+use crate::extract::error::ExtractError;
+use crate::extract::optional::MayBeAbsent;
+use crate::handler::description::Description;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResult, IntoResponse, with_content_type};
 
 const CONTENT_TYPE: &str = "application/json";
 

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::ExtractError;
+use crate::extract::error::ExtractError;
 
 /// How many bytes a line of a body of many values may have: 1 MiB.
 pub const MAX_NDJSON_LINE: usize = 1024 * 1024;

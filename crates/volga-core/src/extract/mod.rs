@@ -1,35 +1,26 @@
 //! Arguments made of requests: two traits, one for what needs the head only and one for what takes
 //! the body.
 
-mod body;
-mod error;
-mod extension;
+pub(crate) mod body;
+pub(crate) mod error;
+pub(crate) mod extension;
 mod fields;
-mod header;
-mod json;
-mod lines;
-mod ndjson;
-mod optional;
+pub(crate) mod header;
+pub(crate) mod json;
+pub(crate) mod lines;
+pub(crate) mod ndjson;
+pub(crate) mod optional;
 mod parts;
-mod path;
-mod path_arg;
-mod query;
+pub(crate) mod path;
+pub(crate) mod path_arg;
+pub(crate) mod query;
 
 use std::future::Future;
 
-use crate::{Description, Error, HttpBody, RequestParts};
-
-pub use body::Text;
-pub use error::ExtractError;
-pub use extension::Extension;
-pub use header::Header;
-pub use json::Json;
-pub use lines::MAX_NDJSON_LINE;
-pub use ndjson::NdJson;
-pub use optional::MayBeAbsent;
-pub use path::Path;
-pub use path_arg::FromPathArg;
-pub use query::Query;
+use crate::handler::description::Description;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 /// An argument made of everything but the body.
 ///

@@ -13,11 +13,16 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Body;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{json::read_line, lines::Lines};
-use crate::{
-    BoxError, Description, Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse,
-    RequestParts, collected::CollectedShare, response::with_content_type,
-};
+use crate::extract::FromRequest;
+use crate::extract::error::ExtractError;
+use crate::extract::json::read_line;
+use crate::extract::lines::Lines;
+use crate::handler::description::Description;
+use crate::request::body::{BoxError, HttpBody};
+use crate::request::body_budget::CollectedShare;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResult, IntoResponse, with_content_type};
 
 const CONTENT_TYPE: &str = "application/x-ndjson";
 

@@ -1,9 +1,10 @@
 //! `Option` and `Result` around an argument.
 
-use crate::{
-    Description, Error, FromRequest, FromRequestParts, HttpBody, RequestParts,
-    extract::refuses_large_body,
-};
+use crate::extract::{FromRequest, FromRequestParts, refuses_large_body};
+use crate::handler::description::Description;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 /// An argument that a request may do without: then `Option<Self>` is an argument, too.
 ///

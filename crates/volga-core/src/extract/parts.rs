@@ -2,7 +2,10 @@
 
 use http::{HeaderMap, Method, Uri, Version};
 
-use crate::{Description, Error, FromRequestParts, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::handler::description::Description;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 macro_rules! parts {
     ($($type:ty: $field:ident $($reads:ident)*;)*) => { $(

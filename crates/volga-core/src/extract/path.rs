@@ -10,10 +10,14 @@ use serde::{
     de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
 };
 
-use super::fields::{FieldError, Fields, Value, Values, Wrong};
+use crate::extract::fields::{FieldError, Fields, Value, Values, Wrong};
 use http::StatusCode;
 
-use crate::{Description, Error, ExtractError, FromRequestParts, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::extract::error::ExtractError;
+use crate::handler::description::Description;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 /// All path arguments of the route, percent-decoded, in one value.
 ///

@@ -13,7 +13,12 @@ use std::{
 
 use http::StatusCode;
 
-use crate::{BoxError, Description, Error, ExtractError, FromRequestParts, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::extract::error::ExtractError;
+use crate::handler::description::Description;
+use crate::request::body::BoxError;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 /// A type that takes the next `{argument}` of the path, percent-decoded.
 ///

@@ -10,10 +10,15 @@ use serde::{
     de::{DeserializeOwned, Error as _, Visitor, value::SeqDeserializer},
 };
 
-use super::fields::{FieldError, Fields, Value, Values, Wrong};
+use crate::extract::fields::{FieldError, Fields, Value, Values, Wrong};
 use http::StatusCode;
 
-use crate::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::extract::error::ExtractError;
+use crate::extract::optional::MayBeAbsent;
+use crate::handler::description::Description;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 /// The query of the URI, read into a struct or a map by name.
 ///

@@ -4,7 +4,7 @@ use std::{convert::Infallible, fmt, str::FromStr, time::Duration};
 
 use http::{HeaderName, HeaderValue, header};
 
-use super::TypedHeader;
+use crate::headers::typed::TypedHeader;
 
 /// Who may keep a response, and for how long (RFC 9111, section 5.2; RFC 5861; RFC 8246). Times are whole seconds.
 ///

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use http::{HeaderName, HeaderValue, header};
 
-use super::TypedHeader;
+use crate::headers::typed::TypedHeader;
 
 /// The version of what a response carries (RFC 9110, section 8.8.3).
 ///

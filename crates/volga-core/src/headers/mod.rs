@@ -14,10 +14,10 @@
 //!
 //! [`CacheControl`] and [`ETag`] know what they say; the others are texts.
 
-mod cache_control;
-mod etag;
-mod text;
-mod typed;
+pub(crate) mod cache_control;
+pub(crate) mod etag;
+pub(crate) mod text;
+pub(crate) mod typed;
 
 pub use cache_control::CacheControl;
 pub use etag::{ETag, ETagError};

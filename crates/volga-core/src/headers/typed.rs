@@ -2,7 +2,8 @@
 
 use http::{HeaderName, HeaderValue};
 
-use crate::{BoxError, Error};
+use crate::request::body::BoxError;
+use crate::response::error::Error;
 
 /// A type that is the value of one header.
 ///

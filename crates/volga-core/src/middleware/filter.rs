@@ -2,10 +2,13 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use crate::{
-    BoxFuture, Description, Endpoint, Error, Handler, HandlerOutput, HttpBody, HttpResponse,
-    Middleware, PartsArgs, RequestParts, handler::Marker,
-};
+use crate::handler::description::Description;
+use crate::handler::{BoxFuture, Endpoint, Handler, HandlerOutput, Marker, PartsArgs};
+use crate::middleware::Middleware;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::HttpResponse;
 
 /// What a [`Filter`] function says of a request.
 pub trait FilterVerdict {

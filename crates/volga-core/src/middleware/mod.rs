@@ -4,23 +4,22 @@
 //! Everything is an [`Endpoint`]: middleware makes a new one of the one that it wraps. It sees
 //! responses only; an error has become one by then, and rides along in the response's extensions.
 
-mod filter;
-mod tap;
-mod tower;
-mod with;
-mod wrap;
+pub(crate) mod filter;
+pub(crate) mod pipeline;
+pub(crate) mod tap;
+pub(crate) mod tower;
+pub(crate) mod with;
+pub(crate) mod wrap;
 
 use std::{fmt, sync::Arc};
 
-pub use filter::{Filter, FilterVerdict};
-pub use tap::{MapOk, TapRequest};
-pub use tower::{EndpointService, TowerLayer};
-pub use with::{NextCall, With};
-pub use wrap::Wrap;
-
-use crate::{
-    BoxFuture, Description, Endpoint, Error, FromRequestParts, HttpBody, HttpResponse, RequestParts,
-};
+use crate::extract::FromRequestParts;
+use crate::handler::description::Description;
+use crate::handler::{BoxFuture, Endpoint};
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::HttpResponse;
 
 /// What makes a new endpoint of the one that it wraps. Every request goes through it, those without
 /// a route included.

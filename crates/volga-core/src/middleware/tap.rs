@@ -2,10 +2,13 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use crate::{
-    BoxFuture, Description, Endpoint, Error, HandlerOutput, HttpBody, HttpResponse, IntoResponse,
-    Middleware, RequestParts, handler::Marker,
-};
+use crate::handler::description::Description;
+use crate::handler::{BoxFuture, Endpoint, HandlerOutput, Marker};
+use crate::middleware::Middleware;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResponse, IntoResponse};
 
 /// Middleware of a function `|parts: &mut RequestParts| …` that looks at the head of each request
 /// and may change it.

@@ -14,10 +14,13 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{
-    BoxError, BoxFuture, Description, Endpoint, Error, HttpBody, HttpRequest, HttpResponse,
-    IntoResponse, Middleware, RequestParts, request::Carried,
-};
+use crate::handler::description::Description;
+use crate::handler::{BoxFuture, Endpoint};
+use crate::middleware::Middleware;
+use crate::request::body::{BoxError, HttpBody};
+use crate::request::parts::{HttpRequest, RequestParts, RequestState};
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResponse, IntoResponse};
 
 /// A tower [`Layer`] as middleware: those of `tower-http`, and any other for HTTP requests.
 ///
@@ -105,8 +108,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         // A layer may have made a request of its own; that one has lost its route.
-        let carried = head.extensions.remove::<Carried>().unwrap_or_default();
-        let response = self.0.call(RequestParts::carried(head, carried), HttpBody::new(body));
+        let state = head.extensions.remove::<RequestState>().unwrap_or_default();
+        let response = self.0.call(RequestParts::with_state(head, state), HttpBody::new(body));
         Box::pin(async move { Ok(response.await) })
     }
 }

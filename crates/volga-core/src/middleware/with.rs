@@ -2,11 +2,16 @@
 
 use std::{fmt, future::IntoFuture, marker::PhantomData, sync::Arc};
 
-use crate::{
-    BoxFuture, Description, Endpoint, Error, FromRequest, Handler, HandlerArgs, HandlerEndpoint,
-    HandlerOutput, HttpBody, HttpContext, HttpResponse, IntoResponse, Middleware, Next,
-    RequestParts, handler::Marker,
+use crate::extract::FromRequest;
+use crate::handler::description::Description;
+use crate::handler::{
+    BoxFuture, Endpoint, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, Marker,
 };
+use crate::middleware::{HttpContext, Middleware, Next};
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResponse, IntoResponse};
 
 /// Middleware of a function `async |user: User, next: NextCall| …`: its arguments are those of a
 /// handler, the last one is the rest of the way.

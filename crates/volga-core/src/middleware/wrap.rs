@@ -2,10 +2,11 @@
 
 use std::{future::Future, sync::Arc};
 
-use crate::{
-    BoxFuture, Endpoint, HttpBody, HttpContext, HttpResponse, IntoResponse, Middleware, Next,
-    RequestParts,
-};
+use crate::handler::{BoxFuture, Endpoint};
+use crate::middleware::{HttpContext, Middleware, Next};
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::into_response::{HttpResponse, IntoResponse};
 
 /// Middleware of a function `async |ctx, next| …`: it may look at the request and change it, go on by
 /// [`next.run(ctx)`](Next::run) or answer by itself, and look at the response and change it.

@@ -11,12 +11,11 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use super::{
-    Asker, Dc, Factory, Inject, Needs, ServiceFaults, Services,
-    check::check,
-    needs::short,
-    registry::{ByAlias, ByFactory, Entry, Erased, Held, Maker},
-};
+use crate::services::check::{Asker, ServiceFaults, check};
+use crate::services::dc::Dc;
+use crate::services::factory::{Factory, Inject};
+use crate::services::needs::{Needs, short};
+use crate::services::registry::{ByAlias, ByFactory, Entry, Erased, Held, Maker, Services};
 
 /// Registers services, each under its type.
 ///

@@ -2,11 +2,8 @@
 
 use std::{fmt, panic::Location};
 
-use super::{
-    Needs, ServicesBuilder,
-    builder::{Lifetime, Registration},
-    needs::short,
-};
+use crate::services::builder::{Lifetime, Registration, ServicesBuilder};
+use crate::services::needs::{Needs, short};
 
 /// Someone who asks for services: a route or a middleware.
 #[derive(Clone, Debug)]
@@ -205,7 +202,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::Dc;
+    use crate::services::dc::Dc;
 
     struct A;
     struct B;

@@ -2,7 +2,11 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use crate::{Description, Error, FromRequestParts, MayBeAbsent, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::extract::optional::MayBeAbsent;
+use crate::handler::description::Description;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 /// A service: a value that was registered under its type, or under a trait. Dereferences to it;
 /// clones share it.

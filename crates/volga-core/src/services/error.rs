@@ -2,8 +2,9 @@
 
 use std::any::type_name;
 
-use super::needs::short;
-use crate::{BoxError, Error, error::server_status};
+use crate::request::body::BoxError;
+use crate::response::error::{Error, server_status};
+use crate::services::needs::short;
 
 /// Why a service could not be had by a request. It rides along as the
 /// [`cause`](crate::Error::cause) of the [`Error`].

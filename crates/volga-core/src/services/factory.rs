@@ -2,8 +2,11 @@
 
 use std::future::Future;
 
-use super::{Dc, Needs, Scope};
-use crate::{Async, Error, Immediate};
+use crate::handler::{Async, Immediate};
+use crate::response::error::Error;
+use crate::services::dc::Dc;
+use crate::services::needs::Needs;
+use crate::services::registry::Scope;
 
 /// A function that makes a service: async or not, with up to five [`Dc`] arguments.
 ///

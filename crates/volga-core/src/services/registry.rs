@@ -12,8 +12,10 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use super::{Dc, Factory, ServiceError};
-use crate::Error;
+use crate::response::error::Error;
+use crate::services::dc::Dc;
+use crate::services::error::ServiceError;
+use crate::services::factory::Factory;
 
 /// The services of an app, checked. Clones share them.
 #[derive(Clone, Debug, Default)]

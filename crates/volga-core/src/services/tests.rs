@@ -10,8 +10,11 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::*;
-use crate::Error;
+use crate::response::error::Error;
+use crate::services::builder::ServicesBuilder;
+use crate::services::dc::Dc;
+use crate::services::factory::Inject;
+use crate::services::registry::{Scope, Services};
 
 /// Numbers the services that a test makes.
 #[derive(Clone, Default)]
