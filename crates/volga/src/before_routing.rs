@@ -10,7 +10,7 @@ use tower_service::Service;
 use volga_core::{
     BoxError, EndpointService, Filter, FilterVerdict, Handler, HandlerArgs, HandlerOutput,
     HttpContext, HttpRequest, IntoResponse, Middleware, Next, PartsArgs, RequestParts, Router,
-    TapRequest, TowerLayer, With, Wrap,
+    TapRequest, TowerLayer, WithMiddleware, WrapMiddleware,
 };
 
 use crate::App;
@@ -107,7 +107,7 @@ impl BeforeRouting<'_> {
         F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output: IntoResponse> + Send + 'static,
     {
-        self.attach(Wrap::new(function))
+        self.attach(WrapMiddleware::new(function))
     }
 
     /// Adds a function of extractors and the rest of the way,
@@ -121,7 +121,7 @@ impl BeforeRouting<'_> {
         Via: 'static,
         Kind: 'static,
     {
-        self.attach(With::new(function))
+        self.attach(WithMiddleware::new(function))
     }
 
     /// Adds a function of extractors that says whether the request may pass, by a `bool` or a

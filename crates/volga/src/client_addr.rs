@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, ops::Deref};
 
-use volga_core::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+use volga_core::{Description, Error, ExtractError, FromRequestParts, OptionalArg, RequestParts};
 use volga_http::ConnectionInfo;
 
 /// The address of the client, as an argument of a handler. Dereferences to it.
@@ -34,7 +34,7 @@ impl FromRequestParts for ClientAddr {
 }
 
 /// Absent when the request came over no TCP connection of Volga.
-impl MayBeAbsent for ClientAddr {
+impl OptionalArg for ClientAddr {
     fn is_absent(parts: &RequestParts) -> bool {
         address(parts).is_none()
     }

@@ -4,7 +4,7 @@
 use std::{fmt, sync::Arc};
 
 use http::StatusCode;
-use volga_core::{Finish, HttpResponse, LateReporter};
+use volga_core::{FinishResponse, HttpResponse, BodyErrorReporterBuilder};
 use volga_http::{LongLived, Tunnel};
 use volga_sse::{CloseGroup, CloseHandle};
 
@@ -37,12 +37,12 @@ impl fmt::Display for NotFinal {
 
 impl std::error::Error for NotFinal {}
 
-impl Finish for BindStreams {
-    fn finish(&self, response: &mut HttpResponse, reporter: LateReporter<'_>) {
+impl FinishResponse for BindStreams {
+    fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
         let status = response.status();
         if status.is_informational() && response.extensions().get::<Tunnel>().is_none() {
-            if let Some(report) = reporter.keep(StatusCode::INTERNAL_SERVER_ERROR) {
-                report.tell(&NotFinal(status));
+            if let Some(report) = reporter.build(StatusCode::INTERNAL_SERVER_ERROR) {
+                report.report(&NotFinal(status));
             }
             *response = HttpResponse::default();
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -58,13 +58,13 @@ impl Finish for BindStreams {
 impl Streams {
     /// Counts the stream, and reports what cuts it short, unless the application looks after that
     /// by itself.
-    fn observe(&self, stream: &CloseHandle, response: &HttpResponse, reporter: LateReporter<'_>) {
+    fn observe(&self, stream: &CloseHandle, response: &HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
         let open = self.counters.open_stream();
-        let report = if stream.is_observed() { None } else { reporter.keep(response.status()) };
+        let report = if stream.is_observed() { None } else { reporter.build(response.status()) };
         stream.on_end(move |end| {
             open.ended(end.reason());
             if let (Some(report), Some(cause)) = (report, end.cause()) {
-                report.tell(cause);
+                report.report(cause);
             }
         });
     }

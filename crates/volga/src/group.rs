@@ -124,7 +124,7 @@ impl Group {
         Via: 'static,
         Kind: 'static,
     {
-        let endpoint = HandlerEndpoint::new(handler).finished_by(BindStreams(self.streams()));
+        let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams(self.streams()));
         let id = self.router.map_in(self.scope, method, pattern, endpoint);
         Route::new(self, id)
     }

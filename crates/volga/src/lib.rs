@@ -124,7 +124,7 @@ pub mod http {
     pub use volga_core::{
         BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
         FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
-        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, MayBeAbsent,
+        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, OptionalArg,
         NoRoute, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod, RouterService,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::Body;
 use tower_service::Service;
-use volga_core::{BoxError, Endpoint, Finished, HttpRequest, RouteMethod, ServiceEndpoint};
+use volga_core::{BoxError, Endpoint, FinishEndpoint, HttpRequest, RouteMethod, ServiceEndpoint};
 
 use crate::{Group, Route, endpoint::BindStreams};
 
@@ -38,7 +38,7 @@ impl Group {
         pattern: &str,
         endpoint: impl Endpoint,
     ) -> Route<'_> {
-        let endpoint = Finished::new(endpoint, BindStreams(self.streams()));
+        let endpoint = FinishEndpoint::new(endpoint, BindStreams(self.streams()));
         let scope = self.scope();
         let id = self.router_mut().map_in(scope, method, pattern, endpoint);
         Route::new(self, id)
@@ -119,6 +119,6 @@ impl Group {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Finished::new(ServiceEndpoint::new(service), BindStreams(self.streams()))
+        FinishEndpoint::new(ServiceEndpoint::new(service), BindStreams(self.streams()))
     }
 }

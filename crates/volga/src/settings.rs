@@ -11,8 +11,8 @@ use tower_service::Service;
 use volga_core::{
     BodyLimit, BoxError, EndpointService, Error, ErrorMapper, Filter, FilterVerdict, Handler,
     HandlerArgs, HandlerEndpoint, HandlerOutput, HttpContext, HttpRequest, HttpResponse,
-    IntoResponse, MapOk, Middleware, Next, PartsArgs, Place, RequestParts, TapRequest, TowerLayer,
-    With, Wrap,
+    IntoResponse, MapOk, Middleware, Next, PartsArgs, SettingsLevel, RequestParts, TapRequest, TowerLayer,
+    WithMiddleware, WrapMiddleware,
 };
 
 use crate::{Group, Route, endpoint::BindStreams};
@@ -45,7 +45,7 @@ macro_rules! settings {
             F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
             Fut: Future<Output: IntoResponse> + Send + 'static,
         {
-            $self.attach(Wrap::new(function))
+            $self.attach(WrapMiddleware::new(function))
         }
 
         /// Adds middleware: a function of extractors and the rest of the way, `async |user: User,
@@ -58,7 +58,7 @@ macro_rules! settings {
             Via: 'static,
             Kind: 'static,
         {
-            $self.attach(With::new(function))
+            $self.attach(WithMiddleware::new(function))
         }
 
         /// Adds a filter: a function of extractors that says whether the request may pass, by a
@@ -165,7 +165,7 @@ macro_rules! settings {
             Via: 'static,
             Kind: 'static,
         {
-            let endpoint = HandlerEndpoint::new(handler).finished_by(BindStreams($self.streams()));
+            let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams($self.streams()));
             let place = $place;
             $self.router_mut().set_fallback(place, endpoint);
             $self
@@ -200,9 +200,9 @@ macro_rules! settings {
 }
 
 impl Group {
-    settings!(self: Place::Scope(self.scope()));
+    settings!(self: SettingsLevel::Scope(self.scope()));
 }
 
 impl Route<'_> {
-    settings!(self: Place::Route(self.id()));
+    settings!(self: SettingsLevel::Route(self.id()));
 }

@@ -10,17 +10,17 @@ use crate::extract::FromRequest;
 use crate::extract::error::ExtractError;
 use crate::handler::description::Description;
 use crate::request::body::HttpBody;
-use crate::request::body_budget::CollectedShare;
+use crate::request::body_budget::BudgetShare;
 use crate::request::parts::{HttpRequest, RequestParts};
 use crate::response::error::Error;
 
 /// All bytes of a body, which count as [collected](crate::collected) until this is dropped.
-pub(super) struct Whole {
+pub(super) struct CollectedBody {
     bytes: Bytes,
-    _share: CollectedShare,
+    _share: BudgetShare,
 }
 
-impl Whole {
+impl CollectedBody {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -35,14 +35,17 @@ impl Whole {
 ///
 /// Pieces are copied into one block: a piece of a byte may keep the whole buffer that it was read
 /// into, and many of them take more memory than is counted.
-pub(super) async fn read_all(parts: &RequestParts, mut body: HttpBody) -> Result<Whole, Error> {
-    let mut share = parts.context().collected_share();
+pub(super) async fn read_all(
+    parts: &RequestParts,
+    mut body: HttpBody,
+) -> Result<CollectedBody, Error> {
+    let mut share = parts.context().budget_share();
     let Some(first) = body.next().await.transpose()? else {
-        return Ok(Whole { bytes: Bytes::new(), _share: share });
+        return Ok(CollectedBody { bytes: Bytes::new(), _share: share });
     };
     if body.is_end_stream() {
         share.check(first.len())?;
-        return Ok(Whole { bytes: first, _share: share });
+        return Ok(CollectedBody { bytes: first, _share: share });
     }
     let most = body.size_hint().upper().and_then(|rest| usize::try_from(rest).ok());
     let most = most.map(|rest| rest.saturating_add(first.len()));
@@ -55,7 +58,7 @@ pub(super) async fn read_all(parts: &RequestParts, mut body: HttpBody) -> Result
         next = body.next().await.transpose()?;
     }
     all.shrink_to_fit();
-    Ok(Whole { bytes: all.into(), _share: share })
+    Ok(CollectedBody { bytes: all.into(), _share: share })
 }
 
 /// Makes room for a piece: twice as much as there was, but no more than all of the body needs.

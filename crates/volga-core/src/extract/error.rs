@@ -4,7 +4,7 @@ use std::io;
 
 use http::{HeaderName, StatusCode};
 
-use crate::request::body::BoxError;
+use crate::response::box_error::BoxError;
 
 /// Why an argument could not be made of a request. Each becomes a response with its
 /// [`status`](Self::status).

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::extract::FromRequestParts;
 use crate::extract::error::ExtractError;
-use crate::extract::optional::MayBeAbsent;
+use crate::extract::optional::OptionalArg;
 use crate::handler::description::Description;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
@@ -42,7 +42,7 @@ impl<T: Clone + Send + Sync + 'static> FromRequestParts for Extension<T> {
 }
 
 /// Absent when the extensions hold no value of the type.
-impl<T: Clone + Send + Sync + 'static> MayBeAbsent for Extension<T> {
+impl<T: Clone + Send + Sync + 'static> OptionalArg for Extension<T> {
     fn is_absent(parts: &RequestParts) -> bool {
         parts.extensions.get::<T>().is_none()
     }

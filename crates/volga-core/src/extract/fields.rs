@@ -19,11 +19,11 @@ pub(super) enum Values<'a> {
 pub(super) struct FieldError {
     /// Empty for the whole.
     pub(super) at: String,
-    pub(super) what: Wrong,
+    pub(super) what: FieldErrorKind,
 }
 
 #[derive(Debug)]
-pub(super) enum Wrong {
+pub(super) enum FieldErrorKind {
     Missing,
     Malformed(String),
 }
@@ -38,19 +38,19 @@ impl FieldError {
 
 impl de::Error for FieldError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { at: String::new(), what: Wrong::Malformed(message.to_string()) }
+        Self { at: String::new(), what: FieldErrorKind::Malformed(message.to_string()) }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { at: field.to_owned(), what: Wrong::Missing }
+        Self { at: field.to_owned(), what: FieldErrorKind::Missing }
     }
 }
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {
-            Wrong::Missing => f.write_str("missing"),
-            Wrong::Malformed(reason) => f.write_str(reason),
+            FieldErrorKind::Missing => f.write_str("missing"),
+            FieldErrorKind::Malformed(reason) => f.write_str(reason),
         }
     }
 }

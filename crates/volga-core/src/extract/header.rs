@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::extract::FromRequestParts;
 use crate::extract::error::ExtractError;
-use crate::extract::optional::MayBeAbsent;
+use crate::extract::optional::OptionalArg;
 use crate::handler::description::Description;
 use crate::headers::typed::TypedHeader;
 use crate::request::parts::RequestParts;
@@ -59,7 +59,7 @@ impl<T: TypedHeader> FromRequestParts for Header<T> {
     }
 }
 
-impl<T: TypedHeader> MayBeAbsent for Header<T> {
+impl<T: TypedHeader> OptionalArg for Header<T> {
     fn is_absent(parts: &RequestParts) -> bool {
         !parts.headers.contains_key(T::NAME)
     }

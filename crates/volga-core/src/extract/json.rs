@@ -9,7 +9,7 @@ use serde_json::error::Category;
 use crate::extract::FromRequest;
 use crate::extract::body::read_all;
 use crate::extract::error::ExtractError;
-use crate::extract::optional::MayBeAbsent;
+use crate::extract::optional::OptionalArg;
 use crate::handler::description::Description;
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
@@ -69,7 +69,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
 }
 
 /// Absent when the request has neither a body nor a content type.
-impl<T> MayBeAbsent for Json<T> {
+impl<T> OptionalArg for Json<T> {
     fn is_absent(parts: &RequestParts) -> bool {
         !parts.has_body() && !parts.headers.contains_key(header::CONTENT_TYPE)
     }

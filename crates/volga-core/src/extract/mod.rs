@@ -2,6 +2,7 @@
 //! the body.
 
 pub(crate) mod body;
+mod context;
 pub(crate) mod error;
 pub(crate) mod extension;
 mod fields;
@@ -41,14 +42,14 @@ use crate::response::error::Error;
 /// }
 /// ```
 ///
-/// `Option<Tenant>` is an argument, too, once `Tenant` is [`MayBeAbsent`]; `Result<Tenant, Error>`
+/// `Option<Tenant>` is an argument, too, once `Tenant` is [`OptionalArg`]; `Result<Tenant, Error>`
 /// always is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler here",
     label = "no argument",
     note = "arguments are path arguments (`String`, numbers, `bool`, … and what implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, and what implements `FromRequestParts`",
     note = "what takes the body, such as `Json`, `HttpRequest` or `HttpBody`, must be the last argument",
-    note = "`Path`, `Query` and `Json` are of a type that implements serde's `Deserialize`, `Header` of one that implements `TypedHeader`, `Option` of an argument that implements `MayBeAbsent`",
+    note = "`Path`, `Query` and `Json` are of a type that implements serde's `Deserialize`, `Header` of one that implements `TypedHeader`, `Option` of an argument that implements `OptionalArg`",
     note = "arguments are owned: `String` instead of `&str`"
 )]
 pub trait FromRequestParts: Sized {
@@ -95,7 +96,7 @@ pub trait FromRequestParts: Sized {
     label = "no argument",
     note = "arguments are path arguments (`String`, numbers, `bool`, … and what implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, and what implements `FromRequestParts`",
     note = "the last argument may also be `Json`, `NdJson`, `Text`, `Bytes`, `HttpRequest`, `HttpBody`, or what implements `FromRequest`",
-    note = "`Path`, `Query` and `Json` are of a type that implements serde's `Deserialize`, `Header` of one that implements `TypedHeader`, `Option` of an argument that implements `MayBeAbsent`",
+    note = "`Path`, `Query` and `Json` are of a type that implements serde's `Deserialize`, `Header` of one that implements `TypedHeader`, `Option` of an argument that implements `OptionalArg`",
     note = "arguments are owned: `String` instead of `&str`"
 )]
 pub trait FromRequest<Via = ViaRequest>: Sized {
@@ -130,7 +131,7 @@ pub enum ViaRequest {}
 #[diagnostic::do_not_recommend]
 impl<T: FromRequestParts> FromRequest<ViaParts> for T {
     fn describe(description: &mut Description) {
-        description.of_head(T::describe);
+        description.head_only(T::describe);
     }
 
     async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {

@@ -18,9 +18,10 @@ use crate::extract::error::ExtractError;
 use crate::extract::json::read_line;
 use crate::extract::lines::Lines;
 use crate::handler::description::Description;
-use crate::request::body::{BoxError, HttpBody};
-use crate::request::body_budget::CollectedShare;
+use crate::request::body::HttpBody;
+use crate::request::body_budget::BudgetShare;
 use crate::request::parts::RequestParts;
+use crate::response::box_error::BoxError;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse, with_content_type};
 
@@ -96,7 +97,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for NdJson<T> {
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         check_content_type(&parts.headers)?;
-        let share = parts.context().collected_share();
+        let share = parts.context().budget_share();
         let read = Read { body: Some(body), lines: Lines::default(), share, value: read_line };
         Ok(Self(Box::pin(read)))
     }
@@ -125,7 +126,7 @@ struct Read<T> {
     body: Option<HttpBody>,
     lines: Lines,
     /// The line that has not come completely.
-    share: CollectedShare,
+    share: BudgetShare,
     value: fn(&[u8]) -> Result<T, ExtractError>,
 }
 
@@ -141,7 +142,7 @@ impl<T> Read<T> {
     fn fail(&mut self, error: Error) -> Error {
         self.body = None;
         self.lines = Lines::default();
-        self.share = CollectedShare::default();
+        self.share = BudgetShare::default();
         error
     }
 }
@@ -170,7 +171,7 @@ impl<T> Stream for Read<T> {
                 }
                 None => {
                     self.body = None;
-                    self.share = CollectedShare::default();
+                    self.share = BudgetShare::default();
                     let last = self.lines.last();
                     return Poll::Ready(last.map(|line| self.value(line)));
                 }

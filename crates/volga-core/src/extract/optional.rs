@@ -12,7 +12,7 @@ use crate::response::error::Error;
 /// wrong stays an error.
 ///
 /// ```
-/// use volga_core::{Error, FromRequestParts, MayBeAbsent, RequestParts};
+/// use volga_core::{Error, FromRequestParts, OptionalArg, RequestParts};
 ///
 /// struct Tenant(String);
 ///
@@ -23,7 +23,7 @@ use crate::response::error::Error;
 ///     }
 /// }
 ///
-/// impl MayBeAbsent for Tenant {
+/// impl OptionalArg for Tenant {
 ///     fn is_absent(parts: &RequestParts) -> bool {
 ///         !parts.headers.contains_key("x-tenant")
 ///     }
@@ -32,15 +32,15 @@ use crate::response::error::Error;
 #[diagnostic::on_unimplemented(
     message = "`Option<{Self}>` cannot be an argument of a handler",
     label = "no optional argument",
-    note = "implement `MayBeAbsent` for a type of your own, or take `Result<{Self}, Error>`",
+    note = "implement `OptionalArg` for a type of your own, or take `Result<{Self}, Error>`",
     note = "a path argument is never absent: map a second route without it"
 )]
-pub trait MayBeAbsent {
+pub trait OptionalArg {
     /// True when the request says nothing of it.
     fn is_absent(parts: &RequestParts) -> bool;
 }
 
-impl<T: FromRequestParts + MayBeAbsent> FromRequestParts for Option<T> {
+impl<T: FromRequestParts + OptionalArg> FromRequestParts for Option<T> {
     fn describe(description: &mut Description) {
         description.optional(T::describe);
     }
@@ -50,7 +50,7 @@ impl<T: FromRequestParts + MayBeAbsent> FromRequestParts for Option<T> {
     }
 }
 
-impl<T: FromRequest + MayBeAbsent> FromRequest for Option<T> {
+impl<T: FromRequest + OptionalArg> FromRequest for Option<T> {
     fn describe(description: &mut Description) {
         description.optional(T::describe);
     }

@@ -10,7 +10,7 @@ use serde::{
     de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
 };
 
-use crate::extract::fields::{FieldError, Fields, Value, Values, Wrong};
+use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values};
 use http::StatusCode;
 
 use crate::extract::FromRequestParts;
@@ -63,11 +63,13 @@ impl<T: DeserializeOwned> FromRequestParts for Path<T> {
         let args = parts.path_args().collect::<Result<Vec<_>, _>>()?;
         let value = T::deserialize(Args(args)).map_err(|FieldError { at, what }| match what {
             // What has no name, and what is missing, does not depend on the request.
-            Wrong::Missing => {
+            FieldErrorKind::Missing => {
                 ExtractError::PathShape { reason: format!("`{at}` is not among them") }
             }
-            Wrong::Malformed(reason) if at.is_empty() => ExtractError::PathShape { reason },
-            Wrong::Malformed(reason) => ExtractError::PathArg { name: at, reason },
+            FieldErrorKind::Malformed(reason) if at.is_empty() => {
+                ExtractError::PathShape { reason }
+            }
+            FieldErrorKind::Malformed(reason) => ExtractError::PathArg { name: at, reason },
         })?;
         Ok(Self(value))
     }

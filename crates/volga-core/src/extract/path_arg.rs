@@ -16,8 +16,8 @@ use http::StatusCode;
 use crate::extract::FromRequestParts;
 use crate::extract::error::ExtractError;
 use crate::handler::description::Description;
-use crate::request::body::BoxError;
 use crate::request::parts::RequestParts;
+use crate::response::box_error::BoxError;
 use crate::response::error::Error;
 
 /// A type that takes the next `{argument}` of the path, percent-decoded.

@@ -10,12 +10,12 @@ use serde::{
     de::{DeserializeOwned, Error as _, Visitor, value::SeqDeserializer},
 };
 
-use crate::extract::fields::{FieldError, Fields, Value, Values, Wrong};
+use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values};
 use http::StatusCode;
 
 use crate::extract::FromRequestParts;
 use crate::extract::error::ExtractError;
-use crate::extract::optional::MayBeAbsent;
+use crate::extract::optional::OptionalArg;
 use crate::handler::description::Description;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
@@ -66,16 +66,16 @@ impl<T: DeserializeOwned> FromRequestParts for Query<T> {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let pairs = Pairs(parts.uri.query().unwrap_or_default());
         let value = T::deserialize(pairs).map_err(|FieldError { at, what }| match what {
-            Wrong::Missing => ExtractError::MissingQueryField { field: at },
-            Wrong::Malformed(reason) if at.is_empty() => ExtractError::Query { reason },
-            Wrong::Malformed(reason) => ExtractError::QueryField { at, reason },
+            FieldErrorKind::Missing => ExtractError::MissingQueryField { field: at },
+            FieldErrorKind::Malformed(reason) if at.is_empty() => ExtractError::Query { reason },
+            FieldErrorKind::Malformed(reason) => ExtractError::QueryField { at, reason },
         })?;
         Ok(Self(value))
     }
 }
 
 /// Absent when the URI has no query, or an empty one.
-impl<T> MayBeAbsent for Query<T> {
+impl<T> OptionalArg for Query<T> {
     fn is_absent(parts: &RequestParts) -> bool {
         parts.uri.query().is_none_or(str::is_empty)
     }

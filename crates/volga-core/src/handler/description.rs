@@ -1,24 +1,24 @@
-//! What arguments, responses, endpoints and middleware say of themselves, once, at start-up (pure).
+//! `Description`: how arguments, responses, endpoints and middleware describe themselves at start-up
+//! (pure).
 
 use http::{HeaderName, StatusCode};
 
 use crate::services::needs::Needs;
 
-/// What an argument reads and what a response may be: they describe themselves once, before the
-/// first request.
+/// Describes what an argument reads and which responses are possible.
 ///
 /// [`FromRequestParts::describe`](crate::FromRequestParts::describe),
-/// [`IntoResponse::describe`](crate::IntoResponse::describe) and their siblings write it. The
-/// checks at start-up read it, so that a missing service, or a handler with more path arguments
-/// than its pattern, is found before the first request.
-/// [`Router::description`](crate::Router::description) gives that of a whole route to whatever
-/// makes a document of it.
+/// [`IntoResponse::describe`](crate::IntoResponse::describe) and the other `describe` functions fill
+/// it in, once, before the first request. The checks at start-up read it. They find a service that
+/// is not registered, or a handler with more path arguments than its pattern has.
+/// [`Router::description`](crate::Router::description) returns the description of a whole route, for
+/// example to generate a document from it.
 ///
-/// An extractor that describes itself says everything that it reads. What it does not say is not
-/// made for it: without [`reads_extensions`](Self::reads_extensions) the server may leave out what
-/// it would put there, and without [`uses_service`](Self::uses_service) or
-/// [`uses_cancellation`](Self::uses_cancellation) there may be no scope and no token. One that does
-/// not describe itself may read and use [anything](Self::reads_anything).
+/// An extractor that describes itself must describe everything that it reads, because the server
+/// prepares nothing else for it. Without [`reads_extensions`](Self::reads_extensions) the server may
+/// leave out its extensions. Without [`uses_service`](Self::uses_service) or
+/// [`uses_cancellation`](Self::uses_cancellation) the request may have no scope and no token. An
+/// extractor that does not describe itself may read and use [anything](Self::reads_anything).
 ///
 /// ```
 /// use http::{HeaderName, StatusCode};
@@ -68,9 +68,9 @@ pub struct Description {
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DescribedHeader {
-    /// Its name.
+    /// The name of the header.
     pub name: HeaderName,
-    /// A request without it is refused.
+    /// Whether a request without the header is refused.
     pub is_required: bool,
 }
 
@@ -78,70 +78,71 @@ pub struct DescribedHeader {
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DescribedBody {
-    /// The media types that it may have, such as `application/json`; `*/*` is any.
+    /// The media types that the body may have, such as `application/json`. `*/*` means any.
     pub media_types: Vec<&'static str>,
-    /// A request without it is refused.
+    /// Whether a request without a body is refused.
     pub is_required: bool,
 }
 
-/// A response that a handler may give, or that an argument gives where it cannot be made.
+/// A response that a handler may give, or with which an argument refuses a request.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DescribedResponse {
-    /// Its status; `None` where it may be any.
+    /// The status. `None` means any.
     pub status: Option<StatusCode>,
-    /// The media types that its body may have: none where it has no body, and `*/*` for any.
+    /// The media types that the body may have. The list is empty for a response without a body, and
+    /// `*/*` means any.
     pub media_types: Vec<&'static str>,
 }
 
 /// Any media type.
 const ANY_MEDIA_TYPE: &str = "*/*";
 
-/// What errors are sent as.
+/// The media types of error responses.
 const ERROR_MEDIA_TYPES: [&str; 2] = ["application/problem+json", "text/plain"];
 
 impl Description {
-    /// A description of nothing.
+    /// Creates an empty description.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// It takes the next path argument that no argument before it took.
+    /// Takes the next path argument that no earlier argument has taken.
     pub fn reads_path_arg(&mut self) -> &mut Self {
         self.path_args += 1;
         self
     }
 
-    /// It reads the path, or path arguments by their names.
+    /// Reads the path, or path arguments by their names.
     pub fn reads_path(&mut self) -> &mut Self {
         self.is_path_read = true;
         self
     }
 
-    /// It reads the query.
+    /// Reads the query.
     pub fn reads_query(&mut self) -> &mut Self {
         self.is_query_read = true;
         self
     }
 
-    /// It reads this header, and refuses a request without it. [`optional`](Self::optional) is for
-    /// one that may be missing.
+    /// Reads this header, and refuses a request without it. Use [`optional`](Self::optional) for a
+    /// header that may be missing.
     pub fn reads_header(&mut self, name: HeaderName) -> &mut Self {
         self.headers.push(DescribedHeader { name, is_required: true });
         self
     }
 
-    /// It reads any headers.
+    /// Reads any headers.
     pub fn reads_headers(&mut self) -> &mut Self {
         self.are_headers_read = true;
         self
     }
 
-    /// It reads the body, which has one of these media types; `*/*` is any.
+    /// Reads the body, which must have one of these media types. `*/*` means any.
     ///
-    /// A body that is known to be beyond its [limit](crate::BodyLimit) is then refused before the
-    /// argument is made.
+    /// A body that is known to exceed its [limit](crate::BodyLimit) is then refused before the
+    /// argument is extracted.
     pub fn reads_body(&mut self, media_types: &[&'static str]) -> &mut Self {
         let body = DescribedBody { media_types: media_types.to_vec(), is_required: true };
         self.body = Some(body);
@@ -149,38 +150,38 @@ impl Description {
         self
     }
 
-    /// It reads the extensions of the request: what the server or middleware put there.
+    /// Reads the extensions of the request, which the server and middleware fill.
     pub fn reads_extensions(&mut self) -> &mut Self {
         self.are_extensions_read = true;
         self
     }
 
-    /// It may read everything of a request but its body.
+    /// May read everything in a request except the body.
     pub fn reads_head(&mut self) -> &mut Self {
         self.reads_path().reads_query().reads_headers().reads_extensions()
     }
 
-    /// It uses the service [`Dc<T>`](crate::Dc).
+    /// Uses the service [`Dc<T>`](crate::Dc).
     pub fn uses_service<T: ?Sized + 'static>(&mut self) -> &mut Self {
         self.needs.service::<T>();
         self
     }
 
-    /// It uses the [`CancellationToken`](crate::CancellationToken).
+    /// Uses the [`CancellationToken`](crate::CancellationToken).
     pub fn uses_cancellation(&mut self) -> &mut Self {
         self.needs.cancellation();
         self
     }
 
-    /// It may read everything of a request, and use the token or services. Those are then missing
-    /// no sooner than it asks for them.
+    /// May read everything in a request, and may use the token and any service. The checks at
+    /// start-up cannot find a missing service then; the request fails when it asks for the service.
     pub fn reads_anything(&mut self) -> &mut Self {
         self.needs.anything();
         self.reads_head().reads_body(&[ANY_MEDIA_TYPE])
     }
 
-    /// It may respond with this status and a body of one of these media types. A status of 400 or
-    /// more without a media type is an error, which is sent as a problem or as text.
+    /// May respond with this status and a body of one of these media types. A status of 400 or more
+    /// without a media type is an error response, which is sent as problem details or as text.
     pub fn responds(&mut self, status: StatusCode, media_types: &[&'static str]) -> &mut Self {
         let is_error = status.is_client_error() || status.is_server_error();
         let media_types = match media_types {
@@ -190,23 +191,23 @@ impl Description {
         self.response(Some(status), media_types)
     }
 
-    /// It may respond with this status and nothing else.
+    /// May respond with this status and no body.
     pub(crate) fn response_without_body(&mut self, status: StatusCode) -> &mut Self {
         self.response(Some(status), Vec::new())
     }
 
-    /// It may respond with an error of any status.
+    /// May respond with an error of any status.
     pub fn responds_error(&mut self) -> &mut Self {
         self.response(None, ERROR_MEDIA_TYPES.to_vec())
     }
 
-    /// It may respond with anything.
+    /// May respond with anything.
     pub fn responds_anything(&mut self) -> &mut Self {
         self.response(None, vec![ANY_MEDIA_TYPE])
     }
 
-    /// Describes something that a request may do without: the headers and the body are then not
-    /// required, and services may be missing.
+    /// Describes an optional argument. A request without its headers or without a body is not
+    /// refused, and its services need not be registered.
     ///
     /// ```
     /// use http::header::ACCEPT_LANGUAGE;
@@ -229,8 +230,8 @@ impl Description {
         self.merge(inner)
     }
 
-    /// Describes something whose failure the handler gets, so that it is no response: not of a body
-    /// that is too large, either.
+    /// Describes an argument whose error is passed to the handler. The error is not a response then,
+    /// and a body that is too large is not refused before the handler runs.
     pub(crate) fn fallible(&mut self, describe: impl FnOnce(&mut Self)) -> &mut Self {
         self.optional(|inner| {
             describe(inner);
@@ -239,22 +240,24 @@ impl Description {
         })
     }
 
-    /// Describes something that has no body to read, whatever it says.
-    pub(crate) fn of_head(&mut self, describe: impl FnOnce(&mut Self)) -> &mut Self {
+    /// Describes an argument that gets only the head of a request. A body that it describes is
+    /// ignored.
+    pub(crate) fn head_only(&mut self, describe: impl FnOnce(&mut Self)) -> &mut Self {
         let mut inner = Self::default();
         describe(&mut inner);
         (inner.body, inner.refuses_large_body) = (None, false);
         self.merge(inner)
     }
 
-    /// Describes what stands around an endpoint: the path arguments that it takes are its own.
-    pub(crate) fn around(&mut self, describe: impl FnOnce(&mut Self)) {
+    /// Describes middleware around an endpoint. Path arguments that the middleware takes by position
+    /// do not count for the endpoint, because every function counts from the first one.
+    pub(crate) fn around_endpoint(&mut self, describe: impl FnOnce(&mut Self)) {
         let path_args = self.path_args;
         describe(self);
         self.path_args = path_args;
     }
 
-    /// Changes the responses that something says of itself.
+    /// Adds a description whose responses are changed by a function.
     pub(crate) fn map_responses(
         &mut self,
         describe: impl FnOnce(&mut Self),
@@ -294,7 +297,7 @@ impl Description {
         self
     }
 
-    /// How many path arguments are taken by position.
+    /// The number of path arguments that are taken by position.
     #[must_use]
     pub fn path_args(&self) -> usize {
         self.path_args
@@ -318,13 +321,13 @@ impl Description {
         &self.headers
     }
 
-    /// Whether other headers may be read, too.
+    /// Whether any other headers may be read.
     #[must_use]
     pub fn are_headers_read(&self) -> bool {
         self.are_headers_read
     }
 
-    /// The body, where it is read.
+    /// The body, if it is read.
     #[must_use]
     pub fn body(&self) -> Option<&DescribedBody> {
         self.body.as_ref()
@@ -336,7 +339,7 @@ impl Description {
         self.are_extensions_read
     }
 
-    /// What may be responded.
+    /// The possible responses.
     #[must_use]
     pub fn responses(&self) -> &[DescribedResponse] {
         &self.responses
@@ -358,7 +361,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_optional_is_not_required_and_stays_used() {
+    fn an_optional_argument_is_not_required_but_its_services_count() {
         let mut description = Description::new();
         description.optional(|inner| {
             inner.reads_header(ACCEPT).reads_body(&["text/plain"]).uses_service::<u8>();
@@ -371,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_that_the_handler_gets_is_no_response() {
+    fn an_error_that_the_handler_gets_is_not_a_response() {
         let mut description = Description::new();
         description.fallible(|inner| {
             inner.reads_body(&["text/plain"]).responds(StatusCode::BAD_REQUEST, &[]);
@@ -381,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_response_is_described_once() {
+    fn equal_responses_are_listed_once() {
         let mut description = Description::new();
         description.responds(StatusCode::OK, &[]).responds_anything();
         description.responds(StatusCode::OK, &[]).responds_anything();

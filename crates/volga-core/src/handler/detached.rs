@@ -1,4 +1,4 @@
-//! `detached`: a handler that finishes although its client left.
+//! `detached`: a handler that finishes although its client has left.
 
 use std::{
     fmt,
@@ -13,21 +13,25 @@ use std::{
 use http::StatusCode;
 use tokio::sync::oneshot;
 
+use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::{BoxFuture, Handler, HandlerArgs, HandlerOutput};
+use crate::handler::function::{Handler, HandlerArgs};
+use crate::handler::output::HandlerOutput;
 use crate::request::body::HttpBody;
 use crate::request::context::RequestContext;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse};
 
-/// Lets a handler finish although its client left.
+/// Lets a handler finish although its client has left.
 ///
-/// A handler is dropped at its next `.await` when its client leaves; what it was in the middle of
-/// stays half-done. A detached one runs in a task of its own from when its arguments are made until
-/// it has given its response. Its [`CancellationToken`](crate::CancellationToken) still tells that
-/// the client left, and its scoped services live until it is done. A response that nobody waits for
-/// is dropped, and with it a stream that is its body.
+/// An ordinary handler is dropped at its next `.await` when its client leaves, so its work may stay
+/// half done. A detached handler runs in its own task. The task starts when the arguments have been
+/// extracted, and ends when the handler has returned its response.
+///
+/// The [`CancellationToken`](crate::CancellationToken) still fires when the client leaves, and scoped
+/// services live until the handler is done. If the client has left by then, the response is dropped,
+/// together with a stream that is its body.
 ///
 /// ```
 /// use volga_core::{HandlerEndpoint, detached};
@@ -45,34 +49,34 @@ use crate::response::into_response::{HttpResult, IntoResponse};
 ///
 /// # Panics
 ///
-/// A panic of the handler is one of the request that waits for it. Where none waits any more, it is
-/// one of the task.
-pub fn detached<H, Args, Kind>(handler: H) -> Detached<H, Kind>
+/// A panic of the handler panics in the request that waits for it. If the client has left, it panics
+/// in the task.
+pub fn detached<H, Args, Kind>(handler: H) -> DetachedHandler<H, Kind>
 where
     H: Handler<Args, Output: HandlerOutput<Kind>>,
 {
-    Detached { handler, kind: PhantomData }
+    DetachedHandler { handler, kind: PhantomData }
 }
 
-/// A handler that finishes although its client left, made by [`detached`].
-pub struct Detached<H, Kind> {
+/// A handler that finishes although its client has left. [`detached`] creates it.
+pub struct DetachedHandler<H, Kind> {
     handler: H,
     kind: PhantomData<fn() -> Kind>,
 }
 
-impl<H: Clone, Kind> Clone for Detached<H, Kind> {
+impl<H: Clone, Kind> Clone for DetachedHandler<H, Kind> {
     fn clone(&self) -> Self {
         Self { handler: self.handler.clone(), kind: PhantomData }
     }
 }
 
-impl<H, Kind> fmt::Debug for Detached<H, Kind> {
+impl<H, Kind> fmt::Debug for DetachedHandler<H, Kind> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Detached").finish_non_exhaustive()
     }
 }
 
-impl<H, Args, Kind> Handler<DetachedArgs<Args>> for Detached<H, Kind>
+impl<H, Args, Kind> Handler<DetachedArgs<Args>> for DetachedHandler<H, Kind>
 where
     H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
     H: Clone + Send + Sync + 'static,
@@ -90,7 +94,7 @@ where
     }
 }
 
-/// The arguments of a detached handler, and what its request carries: that lives until the handler
+/// The arguments of a detached handler, and the context of its request, which lives until the handler
 /// is done.
 #[derive(Debug)]
 pub struct DetachedArgs<Args> {
@@ -116,33 +120,36 @@ async fn run(
     handler: impl Future<Output = HttpResult> + Send + 'static,
 ) -> HttpResult {
     let Some(spawner) = context.spawner().cloned() else {
-        return Err(Error::server_error("the app has no spawner for detached handlers"));
+        return Err(Error::server_error(
+            "detached handlers need a spawner: add `AppContext::with_spawner(..)`",
+        ));
     };
-    let (answer, waiting) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     spawner.spawn(Box::pin(async move {
-        let result = caught(handler).await;
-        // Before the answer: whoever gets it sees what the handler still holds, not what this task
-        // does.
+        let result = catch_panic(handler).await;
+        // Dropped before the result is sent. The receiver checks whether the scope and the token are
+        // still in use, and must not see the references of this task.
         drop(context);
-        if let Err(Err(panic)) = answer.send(result) {
+        if let Err(Err(panic)) = sender.send(result) {
             resume_unwind(panic);
         }
     }));
-    match waiting.await {
+    match receiver.await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => resume_unwind(panic),
         Err(_) => Err(Error::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "the task of the detached handler was ended before it was done",
+            "the task of the detached handler ended before the handler was done",
         )),
     }
 }
 
-/// The result of a future, or what it panicked with. It is dropped before either is given.
-async fn caught<F: Future>(future: F) -> thread::Result<F::Output> {
+/// Returns the result of a future, or the value with which it panicked. The future is dropped before
+/// that.
+async fn catch_panic<F: Future>(future: F) -> thread::Result<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        // It is not polled again after a panic, so nobody sees what that left half-done.
+        // After a panic the future is not polled again, so no code sees it in a half-changed state.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(panic)),
@@ -164,15 +171,17 @@ mod tests {
     use super::*;
     use crate::extract::FromRequestParts;
     use crate::extract::json::Json;
-    use crate::handler::{Endpoint, HandlerEndpoint};
+    use crate::handler::endpoint::Endpoint;
+    use crate::handler::handler_endpoint::HandlerEndpoint;
+    use crate::request::app_context::{AppContext, Spawner};
     use crate::request::cancel::CancellationToken;
-    use crate::request::context::{AppContext, RequestLife, Spawner};
-    use crate::request::parts::PathArgs;
+    use crate::request::context::RequestGuard;
+    use crate::request::path_args::PathArgs;
     use crate::services::builder::ServicesBuilder;
     use crate::services::dc::Dc;
     use crate::services::needs::Needs;
 
-    /// The head of a request to an app whose detached handlers run on this runtime.
+    /// The parts of a request to an app whose detached handlers run on this runtime.
     fn parts() -> RequestParts {
         let mut services = ServicesBuilder::new();
         services.add_scoped_factory(|| Ok(Arc::new(())));
@@ -196,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_finishes_although_the_client_left_and_is_told_so() {
+    async fn the_handler_finishes_although_the_client_left_and_its_token_fires() {
         let (go, done) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let handler = {
             let (go, done) = (Arc::clone(&go), Arc::clone(&done));
@@ -213,23 +222,23 @@ mod tests {
         let mut parts = parts();
         let mut needs = Needs::default();
         needs.anything();
-        let life = RequestLife::begin(&needs, &mut parts);
+        let guard = RequestGuard::begin(&needs, &mut parts);
         let response = endpoint.call(parts, HttpBody::empty());
         leave(async move {
-            life.attach(response.await);
+            guard.attach(response.await);
         });
         go.add_permits(1);
         let _done = done.acquire().await.unwrap();
     }
 
     #[tokio::test]
-    async fn its_scoped_services_live_until_it_is_done() {
+    async fn scoped_services_live_until_the_handler_is_done() {
         let (send, receive) = mpsc::channel();
         let go = Arc::new(Semaphore::new(0));
         let mut parts = parts();
         let mut needs = Needs::default();
         needs.anything();
-        let life = RequestLife::begin(&needs, &mut parts);
+        let guard = RequestGuard::begin(&needs, &mut parts);
         let service = Dc::<Arc<()>>::from_request_parts(&mut parts).await.unwrap();
         let weak = Arc::downgrade(&*service);
         drop(service);
@@ -245,7 +254,7 @@ mod tests {
         };
         let response = HandlerEndpoint::new(detached(handler)).call(parts, HttpBody::empty());
         leave(async move {
-            life.attach(response.await);
+            guard.attach(response.await);
         });
         go.add_permits(1);
         while weak.upgrade().is_some() {
@@ -255,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn to_a_client_that_stays_it_is_a_handler_as_any() {
+    async fn for_a_client_that_stays_it_responds_like_any_handler() {
         async fn ask<E: Endpoint>(endpoint: E) -> u16 {
             endpoint.call(parts(), HttpBody::full("{}")).await.status().as_u16()
         }
@@ -263,7 +272,7 @@ mod tests {
         assert_eq!(ask(HandlerEndpoint::new(detached(async || StatusCode::CREATED))).await, 201);
         let failing = || async { Err::<(), _>(Error::client_error("no")) };
         assert_eq!(ask(HandlerEndpoint::new(detached(failing))).await, 400);
-        // Its arguments are made before it starts.
+        // The arguments are extracted before the task starts.
         assert_eq!(ask(HandlerEndpoint::new(detached(|_: Json<u8>| ""))).await, 415);
         let mut description = Description::new();
         HandlerEndpoint::new(detached(|_: u8, _: String| "")).describe(&mut description);
@@ -271,11 +280,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_reaches_the_request_that_waits() {
+    async fn a_panic_reaches_the_waiting_request() {
         async fn panics() {
             panic!("at the handler");
         }
-        // Not through an endpoint, which would make a response of it.
+        // Not through an endpoint, which would turn the panic into a response.
         let args = DetachedArgs::from_request(parts(), HttpBody::empty()).await.unwrap();
         let response = detached(panics).call(args);
         let panic = tokio::spawn(response).await.unwrap_err().into_panic();
@@ -283,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_that_no_request_waits_for_is_one_of_the_task() {
+    async fn without_a_waiting_request_the_task_panics() {
         let (send, receive) = mpsc::channel();
         let spawner = Spawner::new(move |task| send.send(tokio::spawn(task)).unwrap());
         let parts = parts_of(AppContext::default().with_spawner(spawner));
@@ -300,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_task_there_is_an_error() {
+    async fn without_a_task_the_response_is_an_error() {
         let ask = async |app| {
             let endpoint = HandlerEndpoint::new(detached(|| ""));
             endpoint.call(parts_of(app), HttpBody::empty()).await.status().as_u16()

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use crate::request::body::BoxError;
+use crate::response::box_error::BoxError;
 use crate::response::error::Error;
 
 /// A type that is the value of one header.

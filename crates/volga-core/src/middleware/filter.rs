@@ -2,8 +2,11 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
+use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::{BoxFuture, Endpoint, Handler, HandlerOutput, Marker, PartsArgs};
+use crate::handler::endpoint::Endpoint;
+use crate::handler::function::{Handler, PartsArgs};
+use crate::handler::output::{HandlerOutput, Marker};
 use crate::middleware::Middleware;
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;

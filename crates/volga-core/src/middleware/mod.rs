@@ -14,8 +14,9 @@ pub(crate) mod wrap;
 use std::{fmt, sync::Arc};
 
 use crate::extract::FromRequestParts;
+use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::{BoxFuture, Endpoint};
+use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;

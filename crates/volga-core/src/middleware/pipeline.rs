@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::handler::{BoxFuture, Endpoint};
+use crate::handler::box_future::BoxFuture;
+use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;

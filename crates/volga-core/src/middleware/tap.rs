@@ -2,8 +2,10 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
+use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::{BoxFuture, Endpoint, HandlerOutput, Marker};
+use crate::handler::endpoint::Endpoint;
+use crate::handler::output::{HandlerOutput, Marker};
 use crate::middleware::Middleware;
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;

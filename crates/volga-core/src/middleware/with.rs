@@ -3,10 +3,12 @@
 use std::{fmt, future::IntoFuture, marker::PhantomData, sync::Arc};
 
 use crate::extract::FromRequest;
+use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::{
-    BoxFuture, Endpoint, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, Marker,
-};
+use crate::handler::endpoint::Endpoint;
+use crate::handler::function::{Handler, HandlerArgs};
+use crate::handler::handler_endpoint::HandlerEndpoint;
+use crate::handler::output::{HandlerOutput, Marker};
 use crate::middleware::{HttpContext, Middleware, Next};
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
@@ -15,12 +17,12 @@ use crate::response::into_response::{HttpResponse, IntoResponse};
 
 /// Middleware of a function `async |user: User, next: NextCall| …`: its arguments are those of a
 /// handler, the last one is the rest of the way.
-pub struct With<F, Args, Via, Kind> {
+pub struct WithMiddleware<F, Args, Via, Kind> {
     function: F,
     marker: Marker<(Args, Via, Kind)>,
 }
 
-impl<F, Args, Via, Kind> With<F, Args, Via, Kind>
+impl<F, Args, Via, Kind> WithMiddleware<F, Args, Via, Kind>
 where
     F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
     F: Clone + Send + Sync + 'static,
@@ -32,7 +34,7 @@ where
     }
 }
 
-impl<F, Args, Via, Kind> Middleware for With<F, Args, Via, Kind>
+impl<F, Args, Via, Kind> Middleware for WithMiddleware<F, Args, Via, Kind>
 where
     F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
     F: Clone + Send + Sync + 'static,
@@ -63,7 +65,7 @@ impl<E: Endpoint> Endpoint for WithEndpoint<E> {
     }
 }
 
-/// The rest of the way, as the last argument of a [`With`] function: awaiting it goes on with the
+/// The rest of the way, as the last argument of a [`WithMiddleware`] function: awaiting it goes on with the
 /// request.
 #[must_use = "the request goes no further unless this is awaited"]
 pub struct NextCall {
@@ -101,7 +103,7 @@ impl IntoFuture for NextCall {
     }
 }
 
-impl<F, Args, Via, Kind> fmt::Debug for With<F, Args, Via, Kind> {
+impl<F, Args, Via, Kind> fmt::Debug for WithMiddleware<F, Args, Via, Kind> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("With").finish_non_exhaustive()
     }

@@ -2,7 +2,8 @@
 
 use std::{future::Future, sync::Arc};
 
-use crate::handler::{BoxFuture, Endpoint};
+use crate::handler::box_future::BoxFuture;
+use crate::handler::endpoint::Endpoint;
 use crate::middleware::{HttpContext, Middleware, Next};
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
@@ -11,9 +12,9 @@ use crate::response::into_response::{HttpResponse, IntoResponse};
 /// Middleware of a function `async |ctx, next| …`: it may look at the request and change it, go on by
 /// [`next.run(ctx)`](Next::run) or answer by itself, and look at the response and change it.
 #[derive(Clone, Debug)]
-pub struct Wrap<F>(F);
+pub struct WrapMiddleware<F>(F);
 
-impl<F, Fut> Wrap<F>
+impl<F, Fut> WrapMiddleware<F>
 where
     F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output: IntoResponse> + Send + 'static,
@@ -24,7 +25,7 @@ where
     }
 }
 
-impl<F, Fut> Middleware for Wrap<F>
+impl<F, Fut> Middleware for WrapMiddleware<F>
 where
     F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output: IntoResponse> + Send + 'static,

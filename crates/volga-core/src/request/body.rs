@@ -15,23 +15,21 @@ use http_body_util::{BodyExt, StreamBody};
 use pin_project_lite::pin_project;
 
 use crate::extract::error::ExtractError;
+use crate::response::box_error::BoxError;
 
-/// Any error, as a body carries it.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// The body of a request or response: nothing, bytes, or a stream of bytes.
+/// The body of a request or response: empty, bytes, or a stream of bytes.
 ///
-/// It is `Send` but not `Sync`, so that a stream need not be `Sync` to be a body.
+/// It is `Send` but not `Sync`, so a stream that is not `Sync` can be a body, too.
 #[derive(Default)]
-pub struct HttpBody(Inner);
+pub struct HttpBody(BodyKind);
 
 #[derive(Default)]
-enum Inner {
+enum BodyKind {
     #[default]
     Empty,
     Full(Bytes),
     Stream(DynBody),
-    /// A body that may be longer than it may be: `left` bytes of `limit` may still come.
+    /// A body that may exceed its limit of `limit` bytes. `left` bytes may still come.
     Limited {
         body: DynBody,
         left: usize,
@@ -42,20 +40,20 @@ enum Inner {
 type DynBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 
 impl HttpBody {
-    /// A body without bytes.
+    /// Creates a body without bytes.
     #[must_use]
     pub const fn empty() -> Self {
-        Self(Inner::Empty)
+        Self(BodyKind::Empty)
     }
 
-    /// A body of bytes that are all there. Its length is known.
+    /// Creates a body from bytes. Its length is known.
     #[must_use]
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        if bytes.is_empty() { Self::empty() } else { Self(Inner::Full(bytes)) }
+        if bytes.is_empty() { Self::empty() } else { Self(BodyKind::Full(bytes)) }
     }
 
-    /// Any other body. One that is an `HttpBody` already stays as it is.
+    /// Creates a body from a body of any type. An `HttpBody` stays as it is.
     pub fn new<B>(body: B) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -66,20 +64,21 @@ impl HttpBody {
             return body.take().unwrap_or_default();
         }
         let Some(body) = body else { return Self::empty() };
-        Self(Inner::Stream(Box::pin(body.map_err(Into::into))))
+        Self(BodyKind::Stream(Box::pin(body.map_err(Into::into))))
     }
 
-    /// A body of a stream of bytes. Its length is unknown. An error cuts the body short, so that the other side can tell.
+    /// Creates a body from a stream of bytes. Its length is unknown. An error in the stream ends the
+    /// body in a way that the other side can tell from a normal end.
     pub fn from_stream<S, T, E>(stream: S) -> Self
     where
         S: Stream<Item = Result<T, E>> + Send + 'static,
         T: Into<Bytes>,
         E: Into<BoxError>,
     {
-        Self::new(StreamBody::new(Frames { stream }))
+        Self::new(StreamBody::new(DataFrames { stream }))
     }
 
-    /// Waits for the next bytes of a body, as they come. `None` is the end.
+    /// Waits for the next bytes of the body, as they arrive. `None` means the end.
     ///
     /// ```
     /// use volga_core::{Error, HandlerEndpoint, HttpBody, Router};
@@ -96,7 +95,10 @@ impl HttpBody {
     ///
     /// # Errors
     ///
-    /// [`ExtractError::BodyTooLarge`], which is status 413, where the body goes beyond its limit; else [`ExtractError::Body`], 400, where it breaks off.
+    /// - [`ExtractError::BodyTooLarge`] (status 413) if the body exceeds its limit.
+    /// - [`ExtractError::BodyTimedOut`] (status 408) if the client took too long to send it.
+    /// - [`ExtractError::Body`] (status 400) if the body cannot be read to its end for another
+    ///   reason.
     ///
     /// # Cancel safety
     ///
@@ -106,32 +108,34 @@ impl HttpBody {
             let frame = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await?;
             match frame.map(Frame::into_data) {
                 Ok(Ok(bytes)) => return Some(Ok(bytes)),
-                // Trailers.
+                // The frame holds trailers.
                 Ok(Err(_)) => {}
                 Err(error) => return Some(Err(ExtractError::of_body(error))),
             }
         }
     }
 
-    /// The same body, with [`ExtractError::BodyTooLarge`] in place of the first piece that goes beyond so many bytes. One whose length is known to be
-    /// larger fails before its first piece.
+    /// Limits the body to `limit` bytes. The first piece that exceeds the limit is replaced with
+    /// [`ExtractError::BodyTooLarge`]. A body that is known to be longer fails before its first
+    /// piece.
     #[must_use]
     pub fn limited(self, limit: usize) -> Self {
-        // One that says of itself that it is short enough costs nothing: the server holds the client to its `Content-Length`.
+        // A body that promises to be short enough needs no check, because the server lets no client
+        // send more than its `Content-Length`.
         if self.size_hint().upper().is_some_and(|most| most <= limit as u64) {
             return self;
         }
         let body = match self.0 {
-            Inner::Stream(body) => body,
+            BodyKind::Stream(body) => body,
             other => Box::pin(Self(other)) as DynBody,
         };
-        Self(Inner::Limited { body, left: limit, limit })
+        Self(BodyKind::Limited { body, left: limit, limit })
     }
 
-    /// Fails where the length is known, and known to be beyond the limit.
+    /// Returns an error if the length is known and exceeds the limit.
     pub(crate) fn check_limit(&self) -> Result<(), ExtractError> {
         match &self.0 {
-            Inner::Limited { body, left, limit } if body.size_hint().lower() > *left as u64 => {
+            BodyKind::Limited { body, left, limit } if body.size_hint().lower() > *left as u64 => {
                 Err(ExtractError::BodyTooLarge { limit: *limit })
             }
             _ => Ok(()),
@@ -139,7 +143,7 @@ impl HttpBody {
     }
 }
 
-/// Polls a body of which `left` bytes may still come.
+/// Polls a limited body. `left` bytes may still come.
 fn poll_limited(
     body: &mut DynBody,
     left: &mut usize,
@@ -167,14 +171,14 @@ impl Body for HttpBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
-            Inner::Empty => Poll::Ready(None),
-            Inner::Full(bytes) => {
+            BodyKind::Empty => Poll::Ready(None),
+            BodyKind::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.0 = Inner::Empty;
+                self.0 = BodyKind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Inner::Stream(body) => body.as_mut().poll_frame(cx),
-            Inner::Limited { body, left, limit } => {
+            BodyKind::Stream(body) => body.as_mut().poll_frame(cx),
+            BodyKind::Limited { body, left, limit } => {
                 let too_large = body.size_hint().lower() > *left as u64;
                 let polled = if too_large {
                     let error = ExtractError::BodyTooLarge { limit: *limit };
@@ -183,8 +187,8 @@ impl Body for HttpBody {
                     poll_limited(body, left, *limit, cx)
                 };
                 if let Poll::Ready(Some(Err(_))) = &polled {
-                    // The rest is of no use to anybody, and the sooner it is dropped, the sooner the server stops reading it.
-                    self.0 = Inner::Empty;
+                    // Nobody reads the rest. Dropping it now lets the server stop reading it now.
+                    self.0 = BodyKind::Empty;
                 }
                 polled
             }
@@ -193,18 +197,18 @@ impl Body for HttpBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Inner::Empty => true,
-            Inner::Full(_) => false,
-            Inner::Stream(body) | Inner::Limited { body, .. } => body.is_end_stream(),
+            BodyKind::Empty => true,
+            BodyKind::Full(_) => false,
+            BodyKind::Stream(body) | BodyKind::Limited { body, .. } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Inner::Empty => SizeHint::with_exact(0),
-            Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Stream(body) => body.size_hint(),
-            Inner::Limited { body, left, .. } => {
+            BodyKind::Empty => SizeHint::with_exact(0),
+            BodyKind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodyKind::Stream(body) => body.size_hint(),
+            BodyKind::Limited { body, left, .. } => {
                 let (inner, left) = (body.size_hint(), *left as u64);
                 let mut hint = SizeHint::new();
                 let upper = inner.upper().map_or(left, |upper| upper.min(left));
@@ -219,10 +223,10 @@ impl Body for HttpBody {
 impl fmt::Debug for HttpBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Inner::Empty => f.write_str("HttpBody::Empty"),
-            Inner::Full(bytes) => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
-            Inner::Stream(_) => f.write_str("HttpBody::Stream"),
-            Inner::Limited { limit, .. } => write!(f, "HttpBody::Limited({limit} bytes)"),
+            BodyKind::Empty => f.write_str("HttpBody::Empty"),
+            BodyKind::Full(bytes) => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
+            BodyKind::Stream(_) => f.write_str("HttpBody::Stream"),
+            BodyKind::Limited { limit, .. } => write!(f, "HttpBody::Limited({limit} bytes)"),
         }
     }
 }
@@ -240,14 +244,14 @@ macro_rules! full_from {
 full_from!(Bytes, &'static str, &'static [u8], String, Vec<u8>);
 
 pin_project! {
-    /// A stream of bytes as a stream of frames.
-    struct Frames<S> {
+    /// Turns a stream of bytes into a stream of frames.
+    struct DataFrames<S> {
         #[pin]
         stream: S,
     }
 }
 
-impl<S, T, E> Stream for Frames<S>
+impl<S, T, E> Stream for DataFrames<S>
 where
     S: Stream<Item = Result<T, E>>,
     T: Into<Bytes>,
@@ -267,7 +271,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn bytes_come_once_and_their_number_is_known() {
+    async fn bytes_come_once_and_the_length_is_known() {
         let body = HttpBody::full("seven b");
         assert_eq!(body.size_hint().exact(), Some(7));
         assert!(!body.is_end_stream());
@@ -277,12 +281,12 @@ mod tests {
 
     #[test]
     fn a_body_is_wrapped_once() {
-        assert!(matches!(HttpBody::new(HttpBody::full("x")).0, Inner::Full(_)));
+        assert!(matches!(HttpBody::new(HttpBody::full("x")).0, BodyKind::Full(_)));
         let stream = http_body_util::Full::new(Bytes::from_static(b"x"));
-        assert!(matches!(HttpBody::new(stream).0, Inner::Stream(_)));
+        assert!(matches!(HttpBody::new(stream).0, BodyKind::Stream(_)));
     }
 
-    /// A body that tells nothing of its length.
+    /// A body of unknown length.
     fn stream(pieces: &'static [&'static str]) -> HttpBody {
         let mut pieces = pieces.iter();
         let next = move |_: &mut Context<'_>| {
@@ -333,7 +337,7 @@ mod tests {
         assert!(matches!(body.frame().await, Some(Err(_))));
         assert!(body.frame().await.is_none());
         let twice = stream(&["abc"]).limited(5).limited(9);
-        assert!(matches!(twice.0, Inner::Limited { limit: 5, .. }));
+        assert!(matches!(twice.0, BodyKind::Limited { limit: 5, .. }));
     }
 
     #[test]

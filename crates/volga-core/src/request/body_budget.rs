@@ -1,4 +1,4 @@
-//! How many bytes of request bodies an app collects in memory at a time.
+//! The memory for collected request bodies, which all requests of an app share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,24 +7,25 @@ use std::time::Duration;
 use crate::extract::error::ExtractError;
 use crate::response::error::Error;
 
-/// How many bytes of request bodies an app collects at a time where nothing else was set: 256 MiB.
+/// The default number of bytes that an app uses for collected request bodies: 256 MiB.
 pub const DEFAULT_MAX_COLLECTED_BYTES: usize = 256 * 1024 * 1024;
 
-/// When a client that was refused for it may come back, as its `Retry-After` says: 5 seconds.
+/// The `Retry-After` for a client whose body was refused because the memory is used up: 5 seconds.
 pub const COLLECTED_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The bytes that all requests of an app have collected and not passed on yet.
+/// Counts the bytes that all requests of an app have collected and not yet passed on.
 ///
-/// Nothing ever waits for room in it: two half-collected bodies would then wait for each other.
+/// A request that does not fit is refused. It never waits, because two half-collected bodies could
+/// wait for each other for ever.
 #[derive(Debug)]
-pub(crate) struct Collected {
+pub(crate) struct BodyBudget {
     limit: usize,
     bytes: AtomicUsize,
-    /// There was no room, and this was reported.
+    /// Whether a refusal was already reported.
     is_reported: AtomicBool,
 }
 
-impl Collected {
+impl BodyBudget {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, bytes: AtomicUsize::new(0), is_reported: AtomicBool::new(false) })
     }
@@ -46,62 +47,63 @@ impl Collected {
 
     fn refuse(&self) -> Error {
         let error = Error::from(ExtractError::TooMuchCollected { limit: self.limit });
-        // While the others hold most of it, thousands may be refused, and a line for each would
-        // tell an operator no more than one does.
+        // While other requests hold most of the budget, thousands of requests may be refused. A
+        // line in the log for each of them would tell an operator no more than one line.
         let is_crowded = self.bytes.load(Ordering::Relaxed) > self.limit / 2;
         let is_known = is_crowded && self.is_reported.swap(true, Ordering::Relaxed);
         if is_known { error.without_report() } else { error }
     }
 }
 
-/// What one request has collected. Dropped, for whatever reason, it gives everything back.
+/// The part of the budget that one request holds. Dropping it gives everything back.
 #[derive(Debug, Default)]
-pub(crate) struct CollectedShare {
-    /// `None` outside of an app: then nothing is counted.
-    all: Option<Arc<Collected>>,
+pub(crate) struct BudgetShare {
+    /// `None` outside of an app, where nothing is counted.
+    budget: Option<Arc<BodyBudget>>,
     bytes: usize,
 }
 
-impl CollectedShare {
-    pub(crate) fn of(all: &Arc<Collected>) -> Self {
-        Self { all: Some(Arc::clone(all)), bytes: 0 }
+impl BudgetShare {
+    pub(crate) fn new(budget: &Arc<BodyBudget>) -> Self {
+        Self { budget: Some(Arc::clone(budget)), bytes: 0 }
     }
 
-    /// The request now holds so many bytes.
+    /// Sets the number of bytes that the request holds.
     ///
     /// # Errors
     ///
-    /// There is no room for them. The share stays as it was.
+    /// Returns [`ExtractError::TooMuchCollected`] if the budget has no room for them. The share stays
+    /// as it was.
     pub(crate) fn resize(&mut self, bytes: usize) -> Result<(), Error> {
-        if let Some(all) = self.all.as_ref().filter(|_| bytes != self.bytes) {
+        if let Some(budget) = self.budget.as_ref().filter(|_| bytes != self.bytes) {
             match bytes.checked_sub(self.bytes) {
-                Some(more) => all.take(more)?,
-                None => all.give_back(self.bytes - bytes),
+                Some(more) => budget.take(more)?,
+                None => budget.give_back(self.bytes - bytes),
             }
         }
         self.bytes = bytes;
         Ok(())
     }
 
-    /// Whether so many bytes would have room beside everything else. They are passed on at once, so
-    /// they are not counted.
+    /// Checks that the budget has room for this many more bytes. Use it for bytes that are passed on
+    /// at once: they are not counted.
     ///
     /// # Errors
     ///
-    /// There is no room for them.
+    /// Returns [`ExtractError::TooMuchCollected`] if the budget has no room for them.
     pub(crate) fn check(&self, bytes: usize) -> Result<(), Error> {
-        let Some(all) = &self.all else { return Ok(()) };
-        match all.bytes.load(Ordering::Relaxed).checked_add(bytes) {
-            Some(sum) if sum <= all.limit => Ok(()),
-            _ => Err(all.refuse()),
+        let Some(budget) = &self.budget else { return Ok(()) };
+        match budget.bytes.load(Ordering::Relaxed).checked_add(bytes) {
+            Some(sum) if sum <= budget.limit => Ok(()),
+            _ => Err(budget.refuse()),
         }
     }
 }
 
-impl Drop for CollectedShare {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
-        if let Some(all) = self.all.as_ref().filter(|_| self.bytes > 0) {
-            all.give_back(self.bytes);
+        if let Some(budget) = self.budget.as_ref().filter(|_| self.bytes > 0) {
+            budget.give_back(self.bytes);
         }
     }
 }
@@ -111,18 +113,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_exact_whatever_shares_do() {
-        let all = Collected::new(1_000);
+    fn the_sum_is_exact_whatever_shares_do() {
+        let budget = BodyBudget::new(1_000);
         let mut seed = 7_u64;
         let mut random = |below: u64| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             ((seed >> 33) % below) as usize
         };
-        let mut shares: Vec<(CollectedShare, usize)> = Vec::new();
+        let mut shares: Vec<(BudgetShare, usize)> = Vec::new();
         let mut refused = 0;
         for _ in 0..10_000 {
             match random(4) {
-                0 => shares.push((CollectedShare::of(&all), 0)),
+                0 => shares.push((BudgetShare::new(&budget), 0)),
                 1 if !shares.is_empty() => drop(shares.swap_remove(random(shares.len() as u64))),
                 _ if !shares.is_empty() => {
                     let at = random(shares.len() as u64);
@@ -136,32 +138,32 @@ mod tests {
                 _ => {}
             }
             let expect: usize = shares.iter().map(|(_, bytes)| bytes).sum();
-            assert_eq!(all.bytes.load(Ordering::Relaxed), expect);
+            assert_eq!(budget.bytes.load(Ordering::Relaxed), expect);
             assert!(expect <= 1_000);
         }
         assert!(refused > 100, "{refused} refused");
         shares.clear();
-        assert_eq!(all.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.bytes.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn a_panic_gives_the_bytes_back() {
-        let all = Collected::new(10);
-        let mut share = CollectedShare::of(&all);
+        let budget = BodyBudget::new(10);
+        let mut share = BudgetShare::new(&budget);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             share.resize(10).unwrap();
             panic!("on purpose");
         }));
         assert!(panicked.is_err());
-        assert!(CollectedShare::of(&all).resize(10).is_ok());
+        assert!(BudgetShare::new(&budget).resize(10).is_ok());
     }
 
     #[test]
-    fn it_is_reported_once_until_half_of_it_is_free_again() {
-        let all = Collected::new(10);
-        let mut held = CollectedShare::of(&all);
+    fn a_refusal_is_reported_once_until_half_of_the_budget_is_free_again() {
+        let budget = BodyBudget::new(10);
+        let mut held = BudgetShare::new(&budget);
         held.resize(8).unwrap();
-        let is_reported = || CollectedShare::of(&all).resize(9).unwrap_err().is_first_report();
+        let is_reported = || BudgetShare::new(&budget).resize(9).unwrap_err().is_first_report();
         assert_eq!([is_reported(), is_reported(), is_reported()], [true, false, false]);
         assert!(!held.check(3).unwrap_err().is_first_report());
         held.resize(6).unwrap();
@@ -174,7 +176,7 @@ mod tests {
 
     #[test]
     fn outside_of_an_app_nothing_is_counted() {
-        assert!(CollectedShare::default().resize(usize::MAX).is_ok());
-        assert!(CollectedShare::default().check(usize::MAX).is_ok());
+        assert!(BudgetShare::default().resize(usize::MAX).is_ok());
+        assert!(BudgetShare::default().check(usize::MAX).is_ok());
     }
 }

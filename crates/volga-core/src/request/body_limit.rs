@@ -1,11 +1,12 @@
-//! How many bytes a request body may have.
+//! `BodyLimit`: the maximum size of a request body.
 
 use crate::request::body::HttpBody;
 
-/// How many bytes a request body may have where nothing else was set: 5 MiB.
+/// The default limit of a request body: 5 MiB.
 pub const DEFAULT_MAX_BODY: usize = 5 * 1024 * 1024;
 
-/// How many bytes a request body may have: [`DEFAULT_MAX_BODY`] by default, a number, or [`UNLIMITED`](Self::UNLIMITED).
+/// The maximum size of a request body in bytes: [`DEFAULT_MAX_BODY`] by default, another number, or
+/// [`UNLIMITED`](Self::UNLIMITED).
 ///
 /// ```
 /// use volga_core::BodyLimit;
@@ -18,17 +19,18 @@ pub const DEFAULT_MAX_BODY: usize = 5 * 1024 * 1024;
 pub struct BodyLimit(Option<usize>);
 
 impl BodyLimit {
-    /// As many as the client sends. Only what reads a body piece by piece should do without a limit.
+    /// No limit. Use it only for handlers that read the body piece by piece, because anything else
+    /// holds the whole body in memory.
     pub const UNLIMITED: Self = Self(None);
 
-    /// The number of bytes; `None` without a limit.
+    /// The limit in bytes, or `None` for no limit.
     #[must_use]
     pub const fn bytes(self) -> Option<usize> {
         self.0
     }
 
-    /// Binds a body to the limit. One that cannot be longer stays as it is.
-    pub(crate) fn bind(self, body: HttpBody) -> HttpBody {
+    /// Limits a body. A body that cannot exceed the limit stays as it is.
+    pub(crate) fn apply(self, body: HttpBody) -> HttpBody {
         match self.0 {
             Some(limit) => body.limited(limit),
             None => body,

@@ -1,4 +1,4 @@
-//! `CancellationToken`: tells that nobody waits for the answer any more.
+//! `CancellationToken`: signals that nobody waits for the response any more.
 
 use std::{
     fmt, mem,
@@ -11,22 +11,18 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::extract::FromRequestParts;
-use crate::handler::description::Description;
-use crate::request::parts::RequestParts;
-use crate::response::error::Error;
-
-/// Tells when a request is over. As an argument of a handler it is the token of its own request.
+/// Signals the end of a request. As an argument of a handler it is the token of the handler's own
+/// request.
 ///
-/// It fires once, at the first of these:
+/// It fires once, at the first of these events:
 ///
-/// - The client left, or reset this stream of its HTTP/2 connection, before the handler gave its
+/// - The client left, or reset this stream of its HTTP/2 connection, before the handler returned a
 ///   response.
-/// - The response's body was dropped: it was sent to its end, or the client left before that.
+/// - The body of the response was dropped, after its end or because the client left.
 ///
-/// A handler whose client left is dropped at its next `.await`, so code after that sees no token.
-/// The token is for what lives on: a task that the handler spawned, a [`detached`](crate::detached)
-/// handler, a stream, blocking work. Clones are the same token.
+/// A handler is dropped at its next `.await` when its client leaves, so the code after that never
+/// runs. The token is for work that goes on: a task that the handler spawned, a
+/// [`detached`](crate::detached) handler, a stream, or blocking work. Clones are the same token.
 ///
 /// ```
 /// use volga_core::{CancellationToken, HandlerEndpoint};
@@ -34,7 +30,7 @@ use crate::response::error::Error;
 /// async fn report(token: CancellationToken) -> &'static str {
 ///     tokio::spawn(async move {
 ///         tokio::select! {
-///             () = token.cancelled() => {} // nobody wants it any more
+///             () = token.cancelled() => {} // nobody needs the report any more
 ///             () = std::future::pending() => {} // the work
 ///         }
 ///     });
@@ -47,8 +43,8 @@ use crate::response::error::Error;
 pub struct CancellationToken(Arc<Signal>);
 
 impl CancellationToken {
-    /// A token of one's own, and the guard that fires it when it is dropped: to test what takes a
-    /// token.
+    /// Creates a token and a guard, which fires the token when it is dropped. Use it to test code that
+    /// takes a token.
     ///
     /// ```
     /// use volga_core::CancellationToken;
@@ -63,29 +59,30 @@ impl CancellationToken {
         (Self(Arc::clone(&signal)), CancelGuard(signal))
     }
 
-    /// Whether it has fired.
+    /// Whether the token has fired.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.has_fired.load(Ordering::Acquire)
     }
 
-    /// Waits until it fires; at once when it has.
+    /// Waits until the token fires. Returns at once if it has fired already.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: it may be a `select!` branch.
     pub async fn cancelled(&self) {
-        // Made before the look at the flag: it hears of whatever fires from here on.
+        // Created before the flag is checked, so a token that fires in between is not missed.
         let fired = self.0.waiters.notified();
         if !self.is_cancelled() {
             fired.await;
         }
     }
 
-    /// Has this done when it fires; at once when it has. What was given first is done first.
+    /// Runs a function when the token fires, or at once if it has fired already. Functions run in the
+    /// order in which they were added.
     ///
-    /// It runs where the request ends, between other work of the server: let it be short, and spawn
-    /// what waits. A panic in it ends it alone.
+    /// The function runs in the server's task, so it must be short: spawn a task for anything that
+    /// waits. A panic in one function does not affect the others.
     ///
     /// ```
     /// use volga_core::CancellationToken;
@@ -112,26 +109,12 @@ impl fmt::Debug for CancellationToken {
     }
 }
 
-impl FromRequestParts for CancellationToken {
-    fn describe(description: &mut Description) {
-        description.uses_cancellation();
-    }
-
-    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        parts.context().token().cloned().ok_or_else(|| {
-            Error::server_error(
-                "`CancellationToken` was not declared by the extractor that uses it",
-            )
-        })
-    }
-}
-
 /// Fires its [`CancellationToken`] when it is dropped.
 #[must_use = "dropping it fires the token"]
 pub struct CancelGuard(Arc<Signal>);
 
 impl CancelGuard {
-    /// Whether anyone can still tell that the token fires.
+    /// Whether a token or a hook is left that could notice the signal.
     pub(crate) fn is_observed(&self) -> bool {
         Arc::strong_count(&self.0) > 1 || !self.0.hooks().is_empty()
     }
@@ -141,7 +124,7 @@ impl Drop for CancelGuard {
     fn drop(&mut self) {
         let hooks = {
             let mut hooks = self.0.hooks();
-            // Under the lock, so that no hook is added after they are taken.
+            // Set under the lock, so that no hook is added after the hooks are taken.
             self.0.has_fired.store(true, Ordering::Release);
             mem::take(&mut *hooks)
         };
@@ -156,25 +139,25 @@ impl fmt::Debug for CancelGuard {
     }
 }
 
-type Hook = Box<dyn FnOnce() + Send>;
+type CancelHook = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct Signal {
     has_fired: AtomicBool,
     waiters: Notify,
-    hooks: Mutex<Vec<Hook>>,
+    hooks: Mutex<Vec<CancelHook>>,
 }
 
 impl Signal {
-    fn hooks(&self) -> MutexGuard<'_, Vec<Hook>> {
-        // No code of others runs under the lock, so there is nothing half-done to see.
+    fn hooks(&self) -> MutexGuard<'_, Vec<CancelHook>> {
+        // No hook runs under the lock, so a panic cannot leave the list in a half-changed state.
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn run(hook: Hook) {
-    // It runs in a destructor, perhaps of a panicking handler, where a second panic would end the
-    // process. The panic hook has told of it.
+fn run(hook: CancelHook) {
+    // The hook runs in a destructor, perhaps while a handler panics. A second panic would abort the
+    // process there. The process's panic hook has already reported this one.
     let _ = catch_unwind(AssertUnwindSafe(hook));
 }
 
@@ -190,7 +173,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn everyone_who_waits_is_told_and_who_comes_late_need_not_wait() {
+    async fn every_waiter_is_woken_and_a_late_one_returns_at_once() {
         let (token, guard) = CancellationToken::with_guard();
         let waiting: Vec<_> = (0..3)
             .map(|_| {
@@ -209,12 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_began_and_was_not_polled_hears_of_it() {
+    fn a_waiter_that_is_not_polled_in_between_notices_the_signal() {
         let (token, guard) = CancellationToken::with_guard();
         let mut waiting = pin!(token.cancelled());
         let mut cx = Context::from_waker(Waker::noop());
         assert_eq!(waiting.as_mut().poll(&mut cx), Poll::Pending);
-        // A wait that was dropped leaves the others as they are.
+        // Dropping one waiter does not affect the others.
         drop(Box::pin(token.cancelled()));
         drop(guard);
         assert_eq!(waiting.as_mut().poll(&mut cx), Poll::Ready(()));
@@ -236,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_may_use_the_token_and_one_that_panics_ends_itself_alone() {
+    fn a_hook_may_use_the_token_and_a_panic_affects_no_other_hook() {
         let (token, guard) = CancellationToken::with_guard();
         let (send, receive) = mpsc::channel();
         token.on_cancel(|| panic!("in a hook"));

@@ -1,22 +1,22 @@
-//! Percent-encoding, decoded once. Pure.
+//! Percent-decoding (pure).
 
 use std::borrow::Cow;
 
 use percent_encoding::{percent_decode, percent_decode_str};
 
-/// True when every `%` is followed by two hexadecimal digits.
+/// Whether every `%` is followed by two hexadecimal digits.
 pub(crate) fn is_well_formed(raw: &str) -> bool {
     let mut parts = raw.as_bytes().split(|byte| *byte == b'%');
     parts.next();
     parts.all(|after| after.len() >= 2 && after[..2].iter().all(u8::is_ascii_hexdigit))
 }
 
-/// The text that was encoded; `None` for what is malformed, and for what is no UTF-8 then.
+/// Decodes a text once. Returns `None` if it is malformed, or if the decoded bytes are not UTF-8.
 pub(crate) fn decode(raw: &str) -> Option<Cow<'_, str>> {
     if is_well_formed(raw) { percent_decode_str(raw).decode_utf8().ok() } else { None }
 }
 
-/// The bytes that were encoded, of what is well formed.
+/// Decodes the bytes of a well-formed text.
 pub(crate) fn decode_bytes(raw: &[u8]) -> Cow<'_, [u8]> {
     percent_decode(raw).into()
 }
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_is_refused() {
+    fn malformed_text_is_refused() {
         for raw in ["%", "a%2", "%zz", "%é", "%ff", "%41%"] {
             assert_eq!(decode(raw), None, "{raw}");
         }

@@ -1,4 +1,4 @@
-//! Errors that come after the response has begun: reports that outlive their request.
+//! Reports of errors in a response body, which come after the response has started.
 
 use std::{error::Error as StdError, fmt};
 
@@ -8,81 +8,81 @@ use crate::response::error::Error;
 use crate::response::error_report::{ErrorHook, ErrorReport};
 use crate::response::responder::Responder;
 
-/// Reports what cuts a response short, after its head was sent; given to [`Finish`](crate::Finish).
-pub struct LateReporter<'a>(&'a Responder);
+/// Creates the [`BodyErrorReporter`] of a response. [`FinishResponse`](crate::FinishResponse) gets it.
+pub struct BodyErrorReporterBuilder<'a>(&'a Responder);
 
-impl<'a> LateReporter<'a> {
+impl<'a> BodyErrorReporterBuilder<'a> {
     pub(crate) fn new(responder: &'a Responder) -> Self {
         Self(responder)
     }
 
-    /// What is kept while a body goes on that may yet fail, for a response with this status; `None`
-    /// when nobody is to be told of errors.
+    /// Creates the reporter for a response with this status, to be kept as long as the body may fail.
+    /// Returns `None` if the app does not report errors.
     ///
-    /// It holds copies, and nothing of the request: else the buffer from which the request was read
-    /// would stay for as long as the body.
+    /// The reporter holds copies instead of parts of the request. Otherwise the buffer from which the
+    /// request was read would stay in memory as long as the body.
     #[must_use]
-    pub fn keep(&self, status: StatusCode) -> Option<LateReport> {
+    pub fn build(&self, status: StatusCode) -> Option<BodyErrorReporter> {
         let reporter = self.0.reporter()?;
         let hook = reporter.hook()?.clone();
         let request = format!("{} {}", reporter.method(), reporter.path()).into();
-        Some(LateReport { hook, request, status })
+        Some(BodyErrorReporter { hook, request, status })
     }
 }
 
-impl fmt::Debug for LateReporter<'_> {
+impl fmt::Debug for BodyErrorReporterBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LateReporter").finish_non_exhaustive()
+        f.debug_struct("BodyErrorReporterBuilder").finish_non_exhaustive()
     }
 }
 
-/// Tells of one error that cut a response short.
-pub struct LateReport {
+/// Reports one error that cut a response body short.
+pub struct BodyErrorReporter {
     hook: ErrorHook,
-    /// The method and the path, with a blank between them: as one text they are half as large, and
-    /// a stream holds this for as long as it goes on.
+    /// The method and the path, with a space between them. One text is half as large as two, and every
+    /// open stream holds a reporter.
     request: Box<str>,
     status: StatusCode,
 }
 
-impl LateReport {
-    /// Tells it. The error stays the body's: its text and its causes are told.
-    pub fn tell(&self, cause: &(dyn StdError + 'static)) {
-        let error = Error::server_error(Retold::of(cause));
+impl BodyErrorReporter {
+    /// Reports the error. The report has copies of its message and of the messages of its causes.
+    pub fn report(&self, cause: &(dyn StdError + 'static)) {
+        let error = Error::server_error(ErrorCopy::of(cause));
         let (method, path) = self.request.split_once(' ').unwrap_or_default();
-        // It was one before.
+        // The text was a method before.
         let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
-        self.hook.tell(&ErrorReport::of_cut(&error, self.status, &method, path));
+        self.hook.call(&ErrorReport::of_body_error(&error, self.status, &method, path));
     }
 }
 
-impl fmt::Debug for LateReport {
+impl fmt::Debug for BodyErrorReporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LateReport").field("request", &self.request).finish_non_exhaustive()
+        f.debug_struct("BodyErrorReporter").field("request", &self.request).finish_non_exhaustive()
     }
 }
 
-/// The texts of an error and its causes.
+/// A copy of the messages of an error and its causes.
 #[derive(Debug)]
-struct Retold {
+struct ErrorCopy {
     text: String,
-    cause: Option<Box<Retold>>,
+    cause: Option<Box<ErrorCopy>>,
 }
 
-impl Retold {
+impl ErrorCopy {
     fn of(error: &(dyn StdError + 'static)) -> Self {
         let cause = error.source().map(|cause| Box::new(Self::of(cause)));
         Self { text: error.to_string(), cause }
     }
 }
 
-impl fmt::Display for Retold {
+impl fmt::Display for ErrorCopy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl StdError for Retold {
+impl StdError for ErrorCopy {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.cause.as_deref().map(|cause| cause as _)
     }
@@ -99,24 +99,24 @@ mod tests {
     struct NoRows(#[source] std::io::Error);
 
     #[test]
-    fn it_is_one_line_with_the_chain_of_causes_and_says_what_the_client_saw() {
+    fn the_report_is_one_line_with_all_causes_and_the_status_that_the_client_got() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&told);
-        let report = LateReport {
+        let report = BodyErrorReporter {
             hook: ErrorHook::new(move |report| {
-                assert!(report.is_cut() && report.causes().count() == 2);
+                assert!(report.is_body_error() && report.causes().count() == 2);
                 kept.lock().unwrap().push(report.to_string());
             }),
             request: "GET /events".into(),
             status: StatusCode::OK,
         };
-        report.tell(&NoRows(std::io::Error::other("refused\nforged")));
+        report.report(&NoRows(std::io::Error::other("refused\nforged")));
         let expect = r"200 GET /events was cut short: no rows: refused\nforged";
         assert_eq!(*told.lock().unwrap(), [expect]);
     }
 
     #[test]
-    fn what_every_stream_holds_is_four_words() {
-        assert_eq!(size_of::<Option<LateReport>>(), 4 * size_of::<usize>());
+    fn a_reporter_is_four_words() {
+        assert_eq!(size_of::<Option<BodyErrorReporter>>(), 4 * size_of::<usize>());
     }
 }

@@ -1,4 +1,4 @@
-//! A panic while a request is handled is an error of that request.
+//! Panics of handlers and middleware as errors.
 
 use std::{
     any::Any,
@@ -13,8 +13,8 @@ use pin_project_lite::pin_project;
 use crate::response::error::Error;
 
 pin_project! {
-    /// A future whose panic is its result. It must not be polled again after one, and is not: it is
-    /// ready then.
+    /// A future whose panic becomes its result. The future is ready after a panic, so it is not polled
+    /// again.
     pub(crate) struct CatchPanic<F> {
         #[pin]
         future: F,
@@ -26,7 +26,7 @@ impl<F: Future> CatchPanic<F> {
         Self { future }
     }
 
-    /// Calls a function that makes a future; its panic is an error as well.
+    /// Calls a function that creates a future. A panic of the function becomes an error, too.
     pub(crate) fn call(function: impl FnOnce() -> F) -> Result<F, Error> {
         catch_unwind(AssertUnwindSafe(function)).map_err(|panic| error_of(&*panic))
     }
@@ -37,7 +37,7 @@ impl<F: Future> Future for CatchPanic<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let future = self.project().future;
-        // Nothing of the future is looked at after a panic, so it cannot be seen half changed.
+        // After a panic no code looks at the future, so no code sees it in a half-changed state.
         match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(error_of(&*panic))),

@@ -1,7 +1,9 @@
-//! `Error`: what went wrong while a request was handled, and the status that says so.
+//! `Error`: an error of a request, with the status of its response.
 
 use std::{
-    fmt, io,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    io,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -12,28 +14,24 @@ use std::{
 use http::StatusCode;
 
 use crate::extract::error::ExtractError;
-use crate::handler::description::Description;
-use crate::request::body::BoxError;
 use crate::request::body_budget::COLLECTED_RETRY_AFTER;
-use crate::response::error_report::random_reference;
-use crate::response::into_response::{HttpResult, IntoResponse};
+use crate::response::box_error::BoxError;
 use crate::response::problem::Problem;
 use crate::services::error::ServiceError;
 
 /// An error that becomes a response with a status.
 ///
-/// Like `anyhow::Error` it is not itself a [`std::error::Error`]: so any error becomes one by `?`,
-/// with the status
+/// Like `anyhow::Error` it does not implement [`std::error::Error`], so `?` converts an error of any
+/// type. The first of these that applies decides the status:
 ///
-/// - that the [rules](crate::AppContext::with_status_rule) of the app have for it,
-/// - of its kind for an [`io::Error`]: 404 for `NotFound`, 403 for `PermissionDenied` and so on,
+/// - the [rules](crate::AppContext::with_status_rule) of the app,
+/// - the kind of an [`io::Error`]: 404 for `NotFound`, 403 for `PermissionDenied`, and so on,
 /// - 400 for a [`serde_json::Error`] about input,
-/// - [its own](ExtractError::status) for an [`ExtractError`],
+/// - the [status](ExtractError::status) of an [`ExtractError`],
 /// - 500 for everything else.
 ///
-/// The rules are asked where the error becomes a response, since before that no app is known. They
-/// are not asked about a status that was set by [`new`](Self::new) or
-/// [`with_status`](Self::with_status).
+/// The rules are asked when the error becomes a response, because only then is the app known. They
+/// do not change a status that was set by [`new`](Self::new) or [`with_status`](Self::with_status).
 ///
 /// ```
 /// use volga_core::Error;
@@ -44,30 +42,30 @@ use crate::services::error::ServiceError;
 /// assert_eq!(read().unwrap_err().status(), 404);
 /// ```
 ///
-/// An error type of your own that decides its status implements `From<MyError> for Error`, and not
-/// [`std::error::Error`].
+/// To give your own error type a status, implement `From<MyError> for Error`, and do not implement
+/// [`std::error::Error`] for it.
 ///
-/// Cloning it is cheap and makes no second error: the clone in the extensions of a response is the
-/// error that became it.
+/// A clone is cheap, and is the same error. The extensions of an error response hold a clone of the
+/// error.
 #[derive(Clone)]
-pub struct Error(Arc<Parts>);
+pub struct Error(Arc<ErrorInner>);
 
-/// The status of an error, or `None` where the rule has none for it.
+/// A rule for the status of errors. It returns `None` for errors that it does not know.
 pub(crate) type StatusRule =
     Arc<dyn Fn(&(dyn std::error::Error + 'static)) -> Option<StatusCode> + Send + Sync>;
 
-struct Parts {
+struct ErrorInner {
     status: StatusCode,
-    /// The application has set the status, so no rule changes it.
+    /// The application has set the status. No rule changes it then.
     is_status_set: bool,
     cause: BoxError,
-    /// What the client is told, where the application has said it.
+    /// The problem that the application created the error from.
     problem: Option<Problem>,
     reference: OnceLock<u64>,
     is_reported: AtomicBool,
 }
 
-impl Parts {
+impl ErrorInner {
     fn new(status: StatusCode, cause: BoxError, problem: Option<Problem>) -> Self {
         let (reference, is_reported) = (OnceLock::new(), AtomicBool::new(false));
         Self { status, is_status_set: true, cause, problem, reference, is_reported }
@@ -75,51 +73,52 @@ impl Parts {
 }
 
 impl Error {
-    /// An error with this status.
+    /// Creates an error with this status.
     pub fn new(status: StatusCode, cause: impl Into<BoxError>) -> Self {
-        Self(Arc::new(Parts::new(status, cause.into(), None)))
+        Self(Arc::new(ErrorInner::new(status, cause.into(), None)))
     }
 
-    /// A mistake of the client: status 400.
+    /// Creates an error that the client caused: status 400. The client sees its message.
     pub fn client_error(cause: impl Into<BoxError>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, cause)
     }
 
-    /// A mistake of the server: status 500. The response does not show it.
+    /// Creates an error that the server caused: status 500. The client does not see its message.
     pub fn server_error(cause: impl Into<BoxError>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, cause)
     }
 
-    /// An error whose status no one has set: that of its kind, unless a rule has another one.
+    /// Creates an error with the status of its kind. A rule may change the status.
     pub(crate) fn of_kind(cause: impl Into<BoxError>) -> Self {
         let cause = cause.into();
         let status = status_of(&*cause, &[]);
-        Self(Arc::new(Parts { is_status_set: false, ..Parts::new(status, cause, None) }))
+        Self(Arc::new(ErrorInner { is_status_set: false, ..ErrorInner::new(status, cause, None) }))
     }
 
     /// The status of the response.
     ///
-    /// The status of an error that was made by `?` is only the one of its kind until it becomes a
-    /// response: the [rules](crate::AppContext::with_status_rule) of the app may have another one.
-    /// What sees errors after that, such as [`MapError`](crate::MapError), sees the final status.
+    /// An error that was created by `?` has the status of its kind until it becomes a response. Then
+    /// the [rules](crate::AppContext::with_status_rule) of the app may change the status. A
+    /// [`MapError`](crate::MapError) sees the final status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// The same error with another status, which no rule changes.
+    /// Sets the status. No rule changes it afterwards.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
         self.replace_status(status, true)
     }
 
-    /// The same error with the status that it has by these rules, unless its status was set.
+    /// Applies rules for the status, unless the application has set it.
     #[must_use]
-    pub(crate) fn decided_by(self, rules: &[StatusRule]) -> Self {
+    pub(crate) fn apply_rules(self, rules: &[StatusRule]) -> Self {
         if self.is_status_set() {
             return self;
         }
-        // Not only where a rule has a status: another app may have decided about this error before.
+        // The status is computed even if no rule applies, because the rules of another app may have
+        // changed it before.
         match status_of(self.cause(), rules) {
             status if status == self.status() => self,
             status => self.replace_status(status, false),
@@ -131,35 +130,36 @@ impl Error {
     }
 
     fn replace_status(mut self, status: StatusCode, is_status_set: bool) -> Self {
-        if let Some(parts) = Arc::get_mut(&mut self.0) {
-            (parts.status, parts.is_status_set) = (status, is_status_set);
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            (inner.status, inner.is_status_set) = (status, is_status_set);
             return self;
         }
-        // Somebody else holds this error, and its status there is not ours to change.
+        // A clone of this error exists. Its status must not change, so this becomes another error
+        // with the shared one as its cause.
         let (problem, reference) = (self.0.problem.clone(), self.0.reference.clone());
         let is_reported = AtomicBool::new(self.0.is_reported.load(Ordering::Relaxed));
-        let cause = Box::new(Shared(self.0));
-        Self(Arc::new(Parts { status, is_status_set, cause, problem, reference, is_reported }))
+        let cause = Box::new(SharedError(self.0));
+        Self(Arc::new(ErrorInner { status, is_status_set, cause, problem, reference, is_reported }))
     }
 
-    /// What went wrong.
+    /// The cause: the error that was converted by `?` or passed to a constructor.
     #[must_use]
     pub fn cause(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         &*self.0.cause
     }
 
-    /// What went wrong, taken out.
+    /// Returns the cause itself.
     #[must_use]
     pub fn into_cause(self) -> BoxError {
         match Arc::try_unwrap(self.0) {
-            Ok(parts) => parts.cause,
-            Err(shared) => Box::new(Shared(shared)),
+            Ok(inner) => inner.cause,
+            Err(shared) => Box::new(SharedError(shared)),
         }
     }
 
-    /// What the client is told: the [`Problem`] that this error was made of, or one of the status
-    /// and the [public message](Self::public_message). That of a server's error has the member
-    /// `reference`.
+    /// The problem details that the client gets: the [`Problem`] that this error was created from, or
+    /// the status and the [public message](Self::public_message). For a server error they have the
+    /// member `reference`.
     pub fn problem(&self) -> Problem {
         let problem = match &self.0.problem {
             Some(problem) => problem.clone(),
@@ -172,8 +172,8 @@ impl Error {
         }
     }
 
-    /// What client and server name this error by, where its status is the server's: 16 hexadecimal
-    /// digits, random for each error. The client reads it in the response, the server in its log.
+    /// The reference number of a server error: 16 hexadecimal digits, random for each error. The
+    /// response and the server's log have the same number. `None` for other errors.
     #[must_use]
     pub fn reference(&self) -> Option<String> {
         self.status().is_server_error().then(|| self.reference_text())
@@ -183,13 +183,13 @@ impl Error {
         format!("{:016x}", self.0.reference.get_or_init(random_reference))
     }
 
-    /// The same error, which nobody is told of.
+    /// Marks the error as reported, so that it is not reported again.
     pub(crate) fn without_report(self) -> Self {
         self.0.is_reported.store(true, Ordering::Relaxed);
         self
     }
 
-    /// When the client may try again, where that is known.
+    /// The time after which the client may try again, if it is known.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.0.cause.downcast_ref()? {
             ExtractError::TooMuchCollected { .. } => Some(COLLECTED_RETRY_AFTER),
@@ -197,29 +197,42 @@ impl Error {
         }
     }
 
-    /// True once.
+    /// Marks the error as reported. Returns true if it was not reported before.
     pub(crate) fn is_first_report(&self) -> bool {
         !self.0.is_reported.swap(true, Ordering::Relaxed)
     }
 
-    /// An error that may be an `Error` in a box already.
+    /// Converts a boxed error. If it was an `Error` before, it is that error again.
     pub(crate) fn from_boxed(error: BoxError) -> Self {
-        match error.downcast::<Shared>() {
+        match error.downcast::<SharedError>() {
             Ok(shared) => Self(shared.0),
             Err(error) => Self::of_kind(error),
         }
     }
 
-    /// An error of a service: the server's, unless it was an `Error` before.
+    /// Converts the error of the factory of a service. A status that the factory has set is kept if it
+    /// is a server error. The kind of the error does not count: a file that a factory did not find is
+    /// not the client's mistake.
+    pub(crate) fn of_factory(service: &str, error: Self) -> Self {
+        let status = error.is_status_set().then(|| server_status(error.status()));
+        let failed =
+            ServiceError::Failed { service: service.to_owned(), source: error.into_cause() };
+        match status {
+            Some(status) => Self::new(status, failed),
+            None => Self::of_kind(failed),
+        }
+    }
+
+    /// Converts an error of a mounted service. It is a server error, unless it was an `Error` before.
     pub(crate) fn of_service(error: impl Into<BoxError>) -> Self {
-        match error.into().downcast::<Shared>() {
+        match error.into().downcast::<SharedError>() {
             Ok(shared) => Self(shared.0),
             Err(error) => Self::server_error(error),
         }
     }
 
-    /// What the client is told: the error itself when it is the client's, only the status when it
-    /// is the server's.
+    /// The message for the client: the error's own message for a client error, and only the name of
+    /// the status for a server error.
     #[must_use]
     pub fn public_message(&self) -> String {
         let status = self.status();
@@ -260,55 +273,45 @@ impl From<Error> for BoxError {
     }
 }
 
-/// The problem is what the client is told, whatever its status.
+/// The client gets the problem as it is, even for a server error.
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         let cause = problem.message().into();
-        Self(Arc::new(Parts::new(problem.status(), cause, Some(problem))))
+        Self(Arc::new(ErrorInner::new(problem.status(), cause, Some(problem))))
     }
 }
 
-impl IntoResponse for Error {
-    fn describe(description: &mut Description) {
-        description.responds_error();
-    }
+/// An error of which a clone exists, as the cause of another error.
+struct SharedError(Arc<ErrorInner>);
 
-    fn into_response(self) -> HttpResult {
-        Err(self)
-    }
-}
-
-/// An error that is shared with a response, as the cause of something else.
-struct Shared(Arc<Parts>);
-
-impl fmt::Debug for Shared {
+impl fmt::Debug for SharedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.cause.fmt(f)
     }
 }
 
-impl fmt::Display for Shared {
+impl fmt::Display for SharedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.cause.fmt(f)
     }
 }
 
-impl std::error::Error for Shared {
+impl std::error::Error for SharedError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.cause.source()
     }
 }
 
-/// The status by the rules, of which the last is asked first, or else by the kind of the error.
+/// Returns the status by the rules, or else by the kind of the error. The last rule is asked first.
 fn status_of(error: &(dyn std::error::Error + 'static), rules: &[StatusRule]) -> StatusCode {
-    if let Some(error) = error.downcast_ref::<Shared>() {
+    if let Some(error) = error.downcast_ref::<SharedError>() {
         status_of(&*error.0.cause, rules)
     } else if let Some(status) = rules.iter().rev().find_map(|rule| rule(error)) {
         status
     } else if let Some(error) = error.downcast_ref::<io::Error>() {
         status_of_io(error.kind())
     } else if let Some(error) = error.downcast_ref::<serde_json::Error>() {
-        // An error of category Io comes from writing or from a source that broke, not from the
+        // An error of category `Io` comes from a reader or a writer that failed, not from the
         // client's text.
         if error.is_io() { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST }
     } else if let Some(error) = error.downcast_ref::<ExtractError>() {
@@ -320,9 +323,16 @@ fn status_of(error: &(dyn std::error::Error + 'static), rules: &[StatusRule]) ->
     }
 }
 
-/// The status if it is one of the server, or else 500: the client is not to blame.
-pub(crate) fn server_status(status: StatusCode) -> StatusCode {
+/// Returns the status if it is a server error, or else 500. For errors that the client cannot have
+/// caused.
+fn server_status(status: StatusCode) -> StatusCode {
     if status.is_server_error() { status } else { StatusCode::INTERNAL_SERVER_ERROR }
+}
+
+/// Returns a random number that identifies an error. It protects nothing.
+fn random_reference() -> u64 {
+    // The only source of random numbers in the standard library: each `RandomState` has new keys.
+    RandomState::new().hash_one(())
 }
 
 fn status_of_io(kind: io::ErrorKind) -> StatusCode {
@@ -350,7 +360,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_error_becomes_one_with_the_status_that_fits() {
+    fn any_error_is_converted_with_the_status_of_its_kind() {
         let status = |error: Error| error.status().as_u16();
         assert_eq!(status(io::Error::from(io::ErrorKind::NotFound).into()), 404);
         assert_eq!(status(io::Error::other("x").into()), 500);
@@ -360,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clients_error_is_told_and_a_servers_is_not() {
+    fn the_client_sees_the_message_of_a_client_error_only() {
         assert_eq!(Error::client_error("`age` is missing").public_message(), "`age` is missing");
         let secret = Error::server_error("password of db is x");
         assert_eq!(secret.public_message(), "Internal Server Error");
@@ -377,41 +387,45 @@ mod tests {
     }
 
     #[test]
-    fn rules_decide_about_a_status_that_was_not_set() {
-        let decided = |error: Error| error.decided_by(&rules(409)).status().as_u16();
-        assert_eq!(decided(SoldOut.into()), 409);
-        assert_eq!(decided(Error::from_boxed(SoldOut.into())), 409);
-        assert_eq!(decided(io::Error::from(io::ErrorKind::NotFound).into()), 404);
-        assert_eq!(decided(Error::new(StatusCode::GONE, SoldOut)), 410);
-        assert_eq!(decided(Error::from(SoldOut).with_status(StatusCode::GONE)), 410);
+    fn rules_change_a_status_that_was_not_set() {
+        let status = |error: Error| error.apply_rules(&rules(409)).status().as_u16();
+        assert_eq!(status(SoldOut.into()), 409);
+        assert_eq!(status(Error::from_boxed(SoldOut.into())), 409);
+        assert_eq!(status(io::Error::from(io::ErrorKind::NotFound).into()), 404);
+        assert_eq!(status(Error::new(StatusCode::GONE, SoldOut)), 410);
+        assert_eq!(status(Error::from(SoldOut).with_status(StatusCode::GONE)), 410);
         let mut both = rules(409);
         both.extend(rules(410));
-        assert_eq!(Error::from(SoldOut).decided_by(&both).status(), 410, "the last is asked first");
+        assert_eq!(
+            Error::from(SoldOut).apply_rules(&both).status(),
+            410,
+            "the last is asked first"
+        );
     }
 
     #[test]
-    fn rules_decide_anew_wherever_the_same_error_becomes_a_response() {
+    fn each_app_applies_its_own_rules_to_the_same_error() {
         let error = Error::from(SoldOut);
-        let [one, two] = [409, 410].map(|status| error.clone().decided_by(&rules(status)));
-        let three = one.clone().decided_by(&[]);
+        let [one, two] = [409, 410].map(|status| error.clone().apply_rules(&rules(status)));
+        let three = one.clone().apply_rules(&[]);
         let statuses = [&error, &one, &two, &three].map(|error| error.status().as_u16());
         assert_eq!(statuses, [500, 409, 410, 500]);
-        assert_eq!(one.clone().decided_by(&rules(410)).status(), 410);
+        assert_eq!(one.clone().apply_rules(&rules(410)).status(), 410);
         assert_eq!(one.to_string(), "sold out");
     }
 
     #[test]
-    fn a_factory_that_failed_is_never_the_clients_fault() {
-        let failed = |error: Error| ServiceError::failed("Shop", error);
-        let decided = |error, status| failed(error).decided_by(&rules(status)).status().as_u16();
-        assert_eq!(decided(SoldOut.into(), 503), 503);
-        assert_eq!(decided(SoldOut.into(), 409), 500);
-        assert_eq!(decided(Error::new(StatusCode::BAD_GATEWAY, SoldOut), 503), 502);
-        assert_eq!(decided(failed(SoldOut.into()), 503), 503);
+    fn a_failed_factory_is_always_a_server_error() {
+        let failed = |error: Error| Error::of_factory("Shop", error);
+        let status = |error, status| failed(error).apply_rules(&rules(status)).status().as_u16();
+        assert_eq!(status(SoldOut.into(), 503), 503);
+        assert_eq!(status(SoldOut.into(), 409), 500);
+        assert_eq!(status(Error::new(StatusCode::BAD_GATEWAY, SoldOut), 503), 502);
+        assert_eq!(status(failed(SoldOut.into()), 503), 503);
     }
 
     #[test]
-    fn it_goes_on_as_a_boxed_error_and_is_one_word() {
+    fn it_converts_to_a_boxed_error_and_is_one_word() {
         let boxed: BoxError = Error::from(io::Error::other("cause")).into();
         assert!(boxed.downcast_ref::<io::Error>().is_some());
         assert_eq!(size_of::<Error>(), size_of::<usize>());

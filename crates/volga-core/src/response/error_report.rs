@@ -1,22 +1,21 @@
-//! What the server is told of an error that the client is not.
+//! `ErrorReport`: a server error, for the server's log.
 
 use std::{
-    fmt,
-    hash::{BuildHasher, RandomState},
-    iter,
+    fmt, iter,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
-use http::{Method, StatusCode, uri::PathAndQuery};
+use http::{Method, StatusCode};
 
-use crate::request::context::AppContext;
 use crate::response::error::Error;
 
-/// An error that became a response with a status of 500 or more, for the server's log: the client
-/// sees its [`reference`](Self::reference) and nothing else of it. An error is reported once,
-/// panics included. An error that [cut](Self::is_cut) an event stream short is reported, too,
-/// unless the stream has an observer of its own.
+/// A report of a server error, for the server's log.
+///
+/// A server error is an error whose response has a status of 500 or more. The client sees only the
+/// status and the [`reference`](Self::reference) number. An error is reported once, and so is a
+/// panic. An error in the [body](Self::is_body_error) of an event stream is reported, too, unless
+/// the stream has an observer of its own.
 ///
 /// As text it is one line: `500 GET /orders/7: payment failed: connection refused (reference
 /// 3f0c9a6e51d27b84)`. Line breaks and control characters in it are escaped.
@@ -26,18 +25,28 @@ pub struct ErrorReport<'a> {
     status: StatusCode,
     method: &'a Method,
     path: &'a str,
-    is_cut: bool,
+    is_body_error: bool,
 }
 
 impl<'a> ErrorReport<'a> {
-    /// Of an error that came after the response had begun.
-    pub(crate) fn of_cut(
+    /// Creates the report of an error that became a response.
+    pub(crate) fn new(
         error: &'a Error,
         status: StatusCode,
         method: &'a Method,
         path: &'a str,
     ) -> Self {
-        Self { error, status, method, path, is_cut: true }
+        Self { error, status, method, path, is_body_error: false }
+    }
+
+    /// Creates the report of an error that cut a response body short.
+    pub(crate) fn of_body_error(
+        error: &'a Error,
+        status: StatusCode,
+        method: &'a Method,
+        path: &'a str,
+    ) -> Self {
+        Self { error, status, method, path, is_body_error: true }
     }
 
     /// The error.
@@ -46,23 +55,24 @@ impl<'a> ErrorReport<'a> {
         self.error
     }
 
-    /// What the client was given to name the error by: 16 hexadecimal digits, random for each
-    /// error. One whose response was cut short was given nothing.
+    /// The reference number of the error: 16 hexadecimal digits, random for each error. The client got
+    /// the same number, unless the error came after the response had started.
     #[must_use]
     pub fn reference(&self) -> String {
         self.error.reference_text()
     }
 
-    /// The status of the response; where that was cut short, the one that the client read before.
+    /// The status of the response. For an error in the body, this is the status that the client got
+    /// before the error.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Whether the error came after the response had begun, and cut it short.
+    /// Whether the error came after the response had started, and cut its body short.
     #[must_use]
-    pub fn is_cut(&self) -> bool {
-        self.is_cut
+    pub fn is_body_error(&self) -> bool {
+        self.is_body_error
     }
 
     /// The method of the request.
@@ -71,13 +81,13 @@ impl<'a> ErrorReport<'a> {
         self.method
     }
 
-    /// The path of the request, as it was sent. It has no query, since that may hold secrets.
+    /// The path of the request as the client sent it, without the query, which may contain secrets.
     #[must_use]
     pub fn path(&self) -> &'a str {
         self.path
     }
 
-    /// What went wrong, what caused it, and so on.
+    /// The error, its cause, the cause of that, and so on.
     pub fn causes(&self) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> + use<'a> {
         let first: &(dyn std::error::Error + 'static) = self.error.cause();
         iter::successors(Some(first), |cause| cause.source())
@@ -87,17 +97,17 @@ impl<'a> ErrorReport<'a> {
 impl fmt::Display for ErrorReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.status.as_u16(), self.method, Escaped(self.path))?;
-        if self.is_cut {
+        if self.is_body_error {
             f.write_str(" was cut short")?;
         }
         for cause in self.causes() {
             write!(f, ": {}", Escaped(&cause.to_string()))?;
         }
-        if self.is_cut { Ok(()) } else { write!(f, " (reference {})", self.reference()) }
+        if self.is_body_error { Ok(()) } else { write!(f, " (reference {})", self.reference()) }
     }
 }
 
-/// Text on one line, so that nobody can forge a second one.
+/// Prints text on one line. Otherwise a client could forge lines of the log with a line break.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -113,19 +123,20 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Who is told of errors. One thin pointer, which every event stream holds.
+/// The function that is called with error reports. It is one thin pointer, because every event stream
+/// holds one.
 #[derive(Clone)]
-pub(crate) struct ErrorHook(Arc<Hook>);
+pub(crate) struct ErrorHook(Arc<ErrorHookFn>);
 
-type Hook = Box<dyn Fn(&ErrorReport<'_>) + Send + Sync>;
+type ErrorHookFn = Box<dyn Fn(&ErrorReport<'_>) + Send + Sync>;
 
 impl ErrorHook {
     pub(crate) fn new(hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Box::new(hook)))
     }
 
-    pub(crate) fn tell(&self, report: &ErrorReport<'_>) {
-        // A log that fails is no reason to fail the request.
+    pub(crate) fn call(&self, report: &ErrorReport<'_>) {
+        // A panic of the hook must not fail the request.
         let _ = catch_unwind(AssertUnwindSafe(|| (self.0)(report)));
     }
 }
@@ -134,52 +145,6 @@ impl fmt::Debug for ErrorHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ErrorHook").finish_non_exhaustive()
     }
-}
-
-/// Decides the status of the errors of one request, and reports them.
-pub(crate) struct Reporter {
-    app: Arc<AppContext>,
-    method: Method,
-    path: Option<PathAndQuery>,
-}
-
-impl Reporter {
-    pub(crate) fn new(app: &Arc<AppContext>, head: &http::request::Parts) -> Self {
-        let path = head.uri.path_and_query().cloned();
-        Self { app: Arc::clone(app), method: head.method.clone(), path }
-    }
-
-    /// The error with the status that the app has for it.
-    pub(crate) fn decide(&self, error: Error) -> Error {
-        error.decided_by(self.app.status_rules())
-    }
-
-    pub(crate) fn report(&self, error: &Error, status: StatusCode) {
-        let Some(hook) = self.hook() else { return };
-        if !status.is_server_error() || !error.is_first_report() {
-            return;
-        }
-        let (method, path) = (&self.method, self.path());
-        hook.tell(&ErrorReport { error, status, method, path, is_cut: false });
-    }
-
-    pub(crate) fn hook(&self) -> Option<&ErrorHook> {
-        self.app.error_hook()
-    }
-
-    pub(crate) fn method(&self) -> &Method {
-        &self.method
-    }
-
-    pub(crate) fn path(&self) -> &str {
-        self.path.as_ref().map_or("*", PathAndQuery::path)
-    }
-}
-
-/// A random number. It names an error and protects nothing.
-pub(crate) fn random_reference() -> u64 {
-    // The standard library's only source of random numbers: each `RandomState` has keys of its own.
-    RandomState::new().hash_one(())
 }
 
 #[cfg(test)]
@@ -195,7 +160,7 @@ mod tests {
         let error = Error::server_error(Payment(std::io::Error::other("refused\n500 GET /forged")));
         let (status, path) = (error.status(), "/orders/7");
         let method = &Method::GET;
-        let report = ErrorReport { error: &error, status, method, path, is_cut: false };
+        let report = ErrorReport::new(&error, status, method, path);
         let reference = report.reference();
         assert_eq!(
             report.to_string(),

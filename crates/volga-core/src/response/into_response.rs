@@ -1,4 +1,4 @@
-//! The response, and what can become one.
+//! `IntoResponse`: values that become responses.
 
 use std::{borrow::Cow, convert::Infallible};
 
@@ -7,16 +7,17 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Body;
 
 use crate::handler::description::Description;
-use crate::request::body::{BoxError, HttpBody};
+use crate::request::body::HttpBody;
+use crate::response::box_error::BoxError;
 use crate::response::error::Error;
 
-/// A response as an application makes it.
+/// A response as an application creates it.
 pub type HttpResponse = Response<HttpBody>;
 
-/// What the response macros give: a response, or the error that becomes one.
+/// The result of the response macros: a response, or an error that becomes one.
 pub type HttpResult = Result<HttpResponse, Error>;
 
-/// What a handler may return.
+/// A value that a handler may return.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot become a response",
     label = "this is what the handler returns",
@@ -24,16 +25,15 @@ pub type HttpResult = Result<HttpResponse, Error>;
     note = "a value of your own is returned as JSON: `Json(value)` or `ok!(value)`"
 )]
 pub trait IntoResponse {
-    /// Makes the response.
+    /// Turns the value into a response.
     ///
     /// # Errors
     ///
-    /// What kept the response from being made. It becomes a response of its own, with the error's
-    /// status.
+    /// Returns an error if the response cannot be created. The error then becomes the response.
     fn into_response(self) -> HttpResult;
 
-    /// Says which responses it may become. Called at start-up, once for each route; never for a
-    /// request. A type that does not say it may become any.
+    /// Describes the responses that values of this type may become. It is called at start-up, once for
+    /// each route, and never for a request. The default says that any response is possible.
     ///
     /// ```
     /// use http::StatusCode;
@@ -101,7 +101,7 @@ impl IntoResponse for StatusCode {
     }
 }
 
-/// `None` is 404.
+/// `None` becomes a response with status 404.
 impl<T: IntoResponse> IntoResponse for Option<T> {
     fn into_response(self) -> HttpResult {
         match self {
@@ -127,7 +127,18 @@ impl<T: IntoResponse, E: Into<Error>> IntoResponse for Result<T, E> {
     }
 }
 
-/// The content type is to be a constant, since a value that is made anew is checked byte by byte.
+impl IntoResponse for Error {
+    fn describe(description: &mut Description) {
+        description.responds_error();
+    }
+
+    fn into_response(self) -> HttpResult {
+        Err(self)
+    }
+}
+
+/// Creates a response with a body. Pass the content type as a constant, because creating a value at
+/// run time checks it byte by byte.
 pub(crate) fn with_content_type(
     content_type: HeaderValue,
     body: impl Into<HttpBody>,
@@ -152,7 +163,7 @@ macro_rules! text {
     )* };
 }
 
-macro_rules! text_of {
+macro_rules! to_string {
     ($($type:ty),*) => { $(
         impl IntoResponse for $type {
             fn into_response(self) -> HttpResult {
@@ -182,7 +193,7 @@ macro_rules! bytes {
 }
 
 text!(&'static str, String);
-text_of!(bool, char, f32, f64, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+to_string!(bool, char, f32, f64, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 bytes!(&'static [u8], Vec<u8>, Bytes);
 
 impl IntoResponse for Cow<'static, str> {
@@ -222,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn values_become_responses_of_their_kind() {
+    fn values_become_responses_with_status_and_content_type() {
         const TEXT: Option<&str> = Some("text/plain; charset=utf-8");
         check("text", 200, TEXT, 4);
         check(String::from("text"), 200, TEXT, 4);
@@ -238,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_stays_one() {
+    fn an_error_stays_an_error() {
         let error = "x".parse::<u8>().map(|_| ()).into_response().unwrap_err();
         assert_eq!(error.status(), 500);
     }

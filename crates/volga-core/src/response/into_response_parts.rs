@@ -1,4 +1,4 @@
-//! What goes before the body in a tuple: a status and headers.
+//! `IntoResponseParts`: the status and the headers before the body in a tuple.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, header::Entry, response};
 
@@ -7,26 +7,27 @@ use crate::headers::typed::{IntoHeader, TypedHeader};
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse};
 
-/// What a handler may put before the body in a tuple: `(StatusCode::CREATED, [("x-id", "7")],
+/// A value that a handler may put before the body in a tuple: `(StatusCode::CREATED, [("x-id", "7")],
 /// "text")`.
 ///
-/// The body makes the response, and the parts change it from left to right. A header takes the
-/// place of a default one of its name; a name twice in one list is sent twice.
+/// The body becomes the response first. Then the parts change it, from left to right. A header
+/// replaces a default header with the same name. If a list has a name twice, both headers are sent.
 ///
 /// ```
 /// use http::StatusCode;
 /// use volga_core::{IntoResponse, headers::ETag};
 ///
 /// let headers = [("content-type", "text/csv"), ("x-rows", "2")];
-/// let response = (StatusCode::ACCEPTED, headers, ETag::weak("2").unwrap(), "a\nb\n").into_response().unwrap();
+/// let tag = ETag::weak("2").unwrap();
+/// let response = (StatusCode::ACCEPTED, headers, tag, "a\nb\n").into_response().unwrap();
 /// assert_eq!(response.status(), 202);
 /// assert_eq!(response.headers()["content-type"], "text/csv");
 /// assert_eq!(response.headers()["etag"], "W/\"2\"");
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot stand before the body of a response",
+    message = "`{Self}` cannot be put before the body of a response",
     label = "neither a status nor headers",
-    note = "a tuple is the status and the headers, and the body as the last: `(StatusCode::CREATED, [(\"x-id\", \"7\")], body)`",
+    note = "a tuple has the status, the headers, and the body as its last part: `(StatusCode::CREATED, [(\"x-id\", \"7\")], body)`",
     note = "headers are a list of pairs, a `HeaderMap`, or a type that implements `TypedHeader`"
 )]
 pub trait IntoResponseParts {
@@ -34,11 +35,12 @@ pub trait IntoResponseParts {
     ///
     /// # Errors
     ///
-    /// What kept it from being changed; it becomes the response instead.
+    /// Returns an error if the head cannot be changed, such as for an invalid header. The error then
+    /// becomes the response.
     fn into_response_parts(self, head: &mut response::Parts) -> Result<(), Error>;
 
-    /// Says what becomes of the response of the body: parts that do not say it may change its
-    /// status and its media type.
+    /// Changes the description of the body's response. The default says that the status and the media
+    /// type may change to any.
     fn describe(response: &mut DescribedResponse)
     where
         Self: Sized,
@@ -63,7 +65,7 @@ impl IntoResponseParts for HeaderMap {
         let mut named = Vec::new();
         let mut last = None;
         for (name, value) in self {
-            // The map gives the name with the first of its values only.
+            // The iterator gives the name with the first of several values only.
             last = name.or(last);
             if let Some(name) = &last {
                 put(&mut head.headers, &mut named, name.clone(), value);
@@ -113,7 +115,7 @@ impl<T: TypedHeader> IntoResponseParts for T {
     }
 }
 
-/// Nothing for `None`.
+/// `None` changes nothing.
 impl<T: IntoResponseParts> IntoResponseParts for Option<T> {
     fn into_response_parts(self, head: &mut response::Parts) -> Result<(), Error> {
         self.map_or(Ok(()), |part| part.into_response_parts(head))
@@ -154,15 +156,14 @@ fn put_all(
     list.into_iter().try_for_each(|header| set_header(headers, &mut named, header))
 }
 
-/// Sets a header that the application names, in place of what was set by default; a second one of
-/// the same name is added to the first.
+/// Sets a header of a response macro's header list. It replaces a default header, and is added to an
+/// earlier header of the same list with the same name.
 ///
-/// `named` are the names that the application set so far. This is what the header list of the
-/// response macros does.
+/// `named` are the names that the list has set so far.
 ///
 /// # Errors
 ///
-/// A name or value that HTTP does not allow, as an error of the server.
+/// Returns a server error if HTTP does not allow the name or the value.
 #[doc(hidden)]
 pub fn set_header(
     headers: &mut HeaderMap,
@@ -212,7 +213,7 @@ mod tests {
     const TEXT: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
     #[test]
-    fn a_named_header_replaces_the_default_and_joins_its_like() {
+    fn a_header_replaces_the_default_and_a_repeated_one_is_added() {
         check(([("Content-Type", "a/b")], "x"), &[("content-type", "a/b")]);
         check(([("x-a", "1"), ("x-a", "2")], "x"), &[TEXT, ("x-a", "1"), ("x-a", "2")]);
         check((vec![("x-a", "1".to_owned())], "x"), &[TEXT, ("x-a", "1")]);
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_an_error_of_the_server() {
+    fn an_invalid_header_is_a_server_error() {
         for header in [("x-b", "a\nb"), ("x b", "a"), ("", "a")] {
             assert_eq!(([header], "x").into_response().unwrap_err().status(), 500);
         }

@@ -3,10 +3,11 @@
 mod constraint;
 pub(crate) mod fault;
 pub(crate) mod method;
-pub(crate) mod mount;
+
 pub(crate) mod pattern;
 mod radix;
 pub(crate) mod router;
 pub(crate) mod service;
+pub(crate) mod strip_prefix;
 pub(crate) mod tree;
 mod words;

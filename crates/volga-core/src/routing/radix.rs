@@ -5,12 +5,12 @@
 
 use crate::routing::words::{WORD, word};
 
-/// All steps. The first one is [`NOWHERE`].
+/// All steps. The first one is [`DEAD_END`].
 #[derive(Debug)]
 pub(crate) struct Radix(Vec<Step>);
 
 /// The number of a step that matches nothing: what leads nowhere leads here, so that nobody has to ask.
-pub(crate) const NOWHERE: u32 = 0;
+pub(crate) const DEAD_END: u32 = 0;
 
 /// A byte less than a word, so that the byte after a text is in the same word.
 const MAX_TEXT: usize = WORD - 1;
@@ -42,13 +42,13 @@ const NO_NODE: u32 = u32::MAX;
 
 impl Radix {
     pub(crate) fn new() -> Self {
-        Self(vec![Step::NOWHERE])
+        Self(vec![Step::DEAD_END])
     }
 
     /// Adds texts, and gives the step from which they are found.
     pub(crate) fn add(&mut self, mut texts: Vec<(Vec<u8>, Stop)>) -> u32 {
         if texts.is_empty() {
-            return NOWHERE;
+            return DEAD_END;
         }
         texts.sort_by(|(one, _), (other, _)| one.cmp(other));
         let start = self.add_steps(1);
@@ -77,7 +77,7 @@ impl Radix {
     /// Adds steps that match nothing yet, and gives the first.
     fn add_steps(&mut self, count: usize) -> u32 {
         let first = self.0.len();
-        self.0.resize(first + count, Step::NOWHERE);
+        self.0.resize(first + count, Step::DEAD_END);
         first as u32
     }
 
@@ -88,11 +88,11 @@ impl Radix {
 }
 
 impl Step {
-    const NOWHERE: Self = Self {
+    const DEAD_END: Self = Self {
         // No word has a bit that the mask takes away.
         text: 1,
         mask: 0,
-        next: NOWHERE,
+        next: DEAD_END,
         end: NO_NODE,
         args: NO_NODE,
         choice: 0,
@@ -105,7 +105,7 @@ impl Step {
             text: text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
             mask: (1 << (8 * text.len())) - 1,
             len: text.len() as u8,
-            ..Self::NOWHERE
+            ..Self::DEAD_END
         }
     }
 

@@ -5,21 +5,23 @@ mod checks;
 use std::{fmt, panic::Location, sync::Arc};
 
 use self::checks::{check_args, check_prefix, depth_of, parsed, path_args_of};
-use crate::handler::Endpoint;
 use crate::handler::description::Description;
+use crate::handler::endpoint::Endpoint;
 use crate::middleware::Middleware;
 use crate::middleware::pipeline::Continue;
+use crate::request::app_context::AppContext;
 use crate::request::body_limit::BodyLimit;
-use crate::request::context::AppContext;
-use crate::response::responder::MapError;
+use crate::response::error_mapper::MapError;
 use crate::routing::fault::{RouteError, RouteFault, RouteFaults};
 use crate::routing::method::RouteMethod;
-use crate::routing::mount::StripPrefix;
 use crate::routing::pattern::Pattern;
-use crate::routing::service::{Miss, MissTarget, Misses, RouterService, Target};
+use crate::routing::service::{
+    FallbackTable, FallbackTarget, NoRouteEndpoint, RouterService, Target,
+};
+use crate::routing::strip_prefix::StripPrefix;
 use crate::routing::tree::Tree;
 use crate::services::builder::ServicesBuilder;
-use crate::services::check::{Asker, ServiceFaults};
+use crate::services::check::{ServiceConsumer, ServiceFaults};
 
 /// Endpoints by method and path.
 ///
@@ -104,7 +106,7 @@ struct Settings {
 impl Settings {
     fn describe(&self, description: &mut Description) {
         for middleware in &self.middleware {
-            description.around(|description| middleware.describe(description));
+            description.around_endpoint(|description| middleware.describe(description));
         }
     }
 
@@ -128,7 +130,7 @@ struct Scope {
 /// A place in a [`Router`] that middleware, an error mapper and a fallback can be set on: for all
 /// that is mapped there, before or after.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Place {
+pub enum SettingsLevel {
     /// A scope, or the whole router by [`ScopeId::ROOT`].
     Scope(ScopeId),
     /// One route.
@@ -258,7 +260,7 @@ impl Router {
             ("before routing".to_owned(), description, *place)
         });
         let askers: Vec<_> = before.chain(routes).collect();
-        services.check(askers.iter().map(|(name, description, place)| Asker {
+        services.check(askers.iter().map(|(name, description, place)| ServiceConsumer {
             name,
             needs: description.needs(),
             place,
@@ -293,7 +295,7 @@ impl Router {
 
     /// Adds middleware at a place, inside of what was added there before. That of a scope stands
     /// around that of the scopes and routes in it.
-    pub fn add_middleware(&mut self, place: Place, middleware: impl Middleware) {
+    pub fn add_middleware(&mut self, place: SettingsLevel, middleware: impl Middleware) {
         self.settings(place).middleware.push(Box::new(middleware));
     }
 
@@ -330,13 +332,13 @@ impl Router {
     /// Sets what makes responses of errors at a place, in place of what was set there before. The
     /// nearest one counts: that of the route, of its scope, of the scopes around that, of the
     /// router.
-    pub fn set_error_mapper(&mut self, place: Place, mapper: impl MapError) {
+    pub fn set_error_mapper(&mut self, place: SettingsLevel, mapper: impl MapError) {
         self.settings(place).mapper = Some(Arc::new(mapper));
     }
 
     /// Sets how long request bodies may be at a place, in place of what was set there before. The
     /// nearest one counts.
-    pub fn set_body_limit(&mut self, place: Place, limit: BodyLimit) {
+    pub fn set_body_limit(&mut self, place: SettingsLevel, limit: BodyLimit) {
         self.settings(place).body_limit = Some(limit);
     }
 
@@ -344,8 +346,8 @@ impl Router {
     /// scope, those whose path begins with its prefix; for a route, those for its path with a
     /// method that nothing there is mapped for, with their path arguments. The nearest one counts.
     #[track_caller]
-    pub fn set_fallback(&mut self, place: Place, endpoint: impl Endpoint) {
-        if let Place::Route(id) = place {
+    pub fn set_fallback(&mut self, place: SettingsLevel, endpoint: impl Endpoint) {
+        if let SettingsLevel::Route(id) = place {
             let MappedRoute { method, pattern, .. } = &self.routes[id.0];
             // A malformed pattern is a fault already, and a mounted service leaves no method.
             let checked = Pattern::parse(pattern).map_or(Ok(()), |parsed| {
@@ -358,10 +360,10 @@ impl Router {
         self.settings(place).fallback = Some(Arc::new(endpoint));
     }
 
-    fn settings(&mut self, place: Place) -> &mut Settings {
+    fn settings(&mut self, place: SettingsLevel) -> &mut Settings {
         match place {
-            Place::Scope(id) => &mut self.scopes[id.0].settings,
-            Place::Route(id) => &mut self.routes[id.0].settings,
+            SettingsLevel::Scope(id) => &mut self.scopes[id.0].settings,
+            SettingsLevel::Route(id) => &mut self.routes[id.0].settings,
         }
     }
 
@@ -457,18 +459,18 @@ impl Router {
     }
 
     /// Where requests without a route go: by the paths of routes, and by the prefixes of scopes.
-    fn misses(&self, stages: &Stages) -> Misses {
-        let mut misses = Misses::new();
+    fn misses(&self, stages: &Stages) -> FallbackTable {
+        let mut misses = FallbackTable::new();
         let mut add = |spot: Spot<'_>, patterns: &[Pattern]| {
             let fallback = self.settings_at(spot).find_map(|settings| settings.fallback.clone());
             let has_args = spot.route.is_some();
-            let target = self.target(stages, spot, Arc::new(Miss { fallback }));
+            let target = self.target(stages, spot, Arc::new(NoRouteEndpoint { fallback }));
             let depth = match spot.route {
                 Some(_) => patterns.iter().map(|pattern| pattern.segments().len()).max(),
                 None => Some(depth_of(&self.scopes[spot.scope.0].prefix)),
             };
             let depth = depth.unwrap_or_default();
-            misses.add(patterns, MissTarget { target, has_args, depth });
+            misses.add(patterns, FallbackTarget { target, has_args, depth });
         };
         // What comes first at a pattern stays: the route with a fallback of its own before the
         // others there, and the later one before the earlier. Routes without one are there because

@@ -15,19 +15,24 @@ use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, heade
 use http_body::Body;
 use tower_service::Service;
 
+use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::{BoxFuture, Endpoint};
+use crate::handler::endpoint::Endpoint;
 use crate::middleware::pipeline::{Pipeline, missing_pipeline};
-use crate::request::body::{BoxError, HttpBody};
+use crate::request::app_context::AppContext;
+use crate::request::body::HttpBody;
 use crate::request::body_limit::BodyLimit;
-use crate::request::context::{AppContext, RequestContext, RequestLife};
-use crate::request::parts::{HttpRequest, PathArgs, RequestParts};
+use crate::request::context::{RequestContext, RequestGuard};
+use crate::request::original_uri::OriginalUri;
+use crate::request::parts::{HttpRequest, RequestParts};
+use crate::request::path_args::PathArgs;
+use crate::response::box_error::BoxError;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::error::Error;
+use crate::response::error_mapper::MapError;
 use crate::response::into_response::{HttpResponse, IntoResponse};
-use crate::response::responder::{MapError, Responder};
+use crate::response::responder::Responder;
 use crate::routing::method::RouteMethod;
-use crate::routing::mount::OriginalUri;
 use crate::routing::pattern::Pattern;
 use crate::routing::router::RouteId;
 use crate::routing::tree::{Found, RouteInfo, Spans, Tree};
@@ -45,7 +50,7 @@ struct Routes {
     tree: Tree<RouteId>,
     /// By the number of the route.
     targets: Vec<Target>,
-    misses: Misses,
+    misses: FallbackTable,
     app: Arc<AppContext>,
 }
 
@@ -66,13 +71,13 @@ pub(crate) struct Target {
 }
 
 /// Where requests without a route go, by the paths of routes and the prefixes of scopes.
-pub(crate) struct Misses {
+pub(crate) struct FallbackTable {
     tree: Tree<usize>,
-    targets: Vec<MissTarget>,
+    targets: Vec<FallbackTarget>,
 }
 
 /// Where requests without a route go.
-pub(crate) struct MissTarget {
+pub(crate) struct FallbackTarget {
     pub(crate) target: Target,
     /// It is that of a route, whose path arguments it gets.
     pub(crate) has_args: bool,
@@ -80,13 +85,13 @@ pub(crate) struct MissTarget {
     pub(crate) depth: usize,
 }
 
-impl Misses {
+impl FallbackTable {
     pub(crate) fn new() -> Self {
         Self { tree: Tree::new(), targets: Vec::new() }
     }
 
     /// Adds a target for the patterns that have none yet.
-    pub(crate) fn add(&mut self, patterns: &[Pattern], target: MissTarget) {
+    pub(crate) fn add(&mut self, patterns: &[Pattern], target: FallbackTarget) {
         for pattern in patterns {
             let place = Location::caller();
             // It conflicts with what was there before, which is what stays.
@@ -97,7 +102,7 @@ impl Misses {
 
     /// The target of the route or of the deepest scope that the path lies in. The last one is that
     /// of all paths.
-    fn find(&self, path: &str) -> (Option<&MissTarget>, PathArgs) {
+    fn find(&self, path: &str) -> (Option<&FallbackTarget>, PathArgs) {
         let mut spans = Spans::default();
         match self.tree.find(&Method::GET, path, &mut spans) {
             Found::Route(found) => {
@@ -115,7 +120,7 @@ impl RouterService {
     pub(crate) fn new(
         tree: Tree<RouteId>,
         targets: Vec<Target>,
-        mut misses: Misses,
+        mut misses: FallbackTable,
         app: AppContext,
     ) -> Self {
         misses.tree.compact();
@@ -211,7 +216,7 @@ impl Routes {
             }
             found => {
                 let (miss, args) = self.misses.find(head.uri.path());
-                (miss.map(|miss| &miss.target), args, Some(Why::of(found, &head)))
+                (miss.map(|miss| &miss.target), args, Some(NoRouteReason::of(found, &head)))
             }
         };
         let parts = RequestParts::new(head, args, &body);
@@ -225,7 +230,11 @@ impl Routes {
     /// there were not a scope with a longer prefix around the path, or a route with its own
     /// fallback.
     #[cold]
-    fn claimed(&self, mounted: usize, head: &request::Parts) -> Option<(&Target, PathArgs, Why)> {
+    fn claimed(
+        &self,
+        mounted: usize,
+        head: &request::Parts,
+    ) -> Option<(&Target, PathArgs, NoRouteReason)> {
         let path = head.uri.path();
         let (miss, args) = self.misses.find(path);
         let miss = miss.filter(|miss| miss.depth > mounted)?;
@@ -233,7 +242,7 @@ impl Routes {
             methods if methods.is_empty() => Found::<RouteId>::Nothing,
             methods => Found::OtherMethods(methods),
         };
-        Some((&miss.target, args, Why::of(found, head)))
+        Some((&miss.target, args, NoRouteReason::of(found, head)))
     }
 }
 
@@ -261,7 +270,7 @@ impl Target {
         mut parts: RequestParts,
         body: HttpBody,
         context: RequestContext,
-        why: Option<Why>,
+        why: Option<NoRouteReason>,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
         let is_head = parts.method == Method::HEAD;
@@ -269,14 +278,14 @@ impl Target {
             extend(&mut parts.extensions);
         }
         *parts.context_mut() = context;
-        let life = RequestLife::begin(&self.needs, &mut parts);
-        let life = Some(life).filter(RequestLife::is_needed);
+        let life = RequestGuard::begin(&self.needs, &mut parts);
+        let life = Some(life).filter(RequestGuard::is_needed);
         let state = parts.state_mut();
         state.pipeline = Pipeline::after_first(&self.stages);
         state.body_limit = self.body_limit;
         parts.set_mapper(self.mapper.clone());
         // Before routing, nobody knows how long the body may be.
-        let body = if self.is_before { body } else { parts.body_limit().bind(body) };
+        let body = if self.is_before { body } else { parts.body_limit().apply(body) };
         if let Some(why) = why {
             parts.extensions.insert(why);
         }
@@ -373,7 +382,7 @@ pub struct ResponseFuture {
     step: Step,
     responder: Arc<Responder>,
     is_head: bool,
-    life: Option<RequestLife>,
+    life: Option<RequestGuard>,
 }
 
 /// How far an answer is.
@@ -452,14 +461,14 @@ pub enum NoRoute {
 
 /// Why a request has no route.
 #[derive(Clone, Debug)]
-enum Why {
+enum NoRouteReason {
     UnknownPath,
     OtherMethods(Vec<Method>),
     Options(Vec<Method>),
     Malformed,
 }
 
-impl Why {
+impl NoRouteReason {
     fn of<T>(found: Found<'_, T>, head: &request::Parts) -> Self {
         let is_options = head.method == Method::OPTIONS;
         match found {
@@ -492,11 +501,11 @@ impl Why {
 }
 
 /// Answers requests without a route.
-pub(crate) struct Miss {
+pub(crate) struct NoRouteEndpoint {
     pub(crate) fallback: Option<Arc<dyn Endpoint>>,
 }
 
-impl Endpoint for Miss {
+impl Endpoint for NoRouteEndpoint {
     fn describe(&self, description: &mut Description) {
         // Why there is no route is among the extensions.
         description.reads_extensions().responds_error();
@@ -506,12 +515,12 @@ impl Endpoint for Miss {
     }
 
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
-        let why = parts.extensions.remove().unwrap_or(Why::UnknownPath);
+        let why = parts.extensions.remove().unwrap_or(NoRouteReason::UnknownPath);
         let responder = parts.responder();
         let no_route = match &why {
-            Why::UnknownPath => Some(NoRoute::UnknownPath),
-            Why::OtherMethods(methods) => Some(NoRoute::OtherMethods(methods.clone())),
-            Why::Options(_) | Why::Malformed => None,
+            NoRouteReason::UnknownPath => Some(NoRoute::UnknownPath),
+            NoRouteReason::OtherMethods(methods) => Some(NoRoute::OtherMethods(methods.clone())),
+            NoRouteReason::Options(_) | NoRouteReason::Malformed => None,
         };
         let fallback = no_route.zip(self.fallback.as_ref()).map(|(no_route, endpoint)| {
             parts.extensions.insert(no_route);
@@ -520,7 +529,7 @@ impl Endpoint for Miss {
         Box::pin(async move {
             let mut response = match (fallback, &why) {
                 (Some(response), _) => response.await,
-                (None, Why::Options(_)) => {
+                (None, NoRouteReason::Options(_)) => {
                     responder.respond(StatusCode::NO_CONTENT.into_response()).await
                 }
                 (None, why) => responder.respond_to(why.error()).await,

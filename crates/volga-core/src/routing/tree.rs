@@ -18,7 +18,7 @@ use crate::routing::method::RouteMethod;
 use crate::routing::pattern::{
     FIRST_SEGMENT, MAX_PATH_ARGS, Pattern, Segment, segment_at, without_trailing_slash,
 };
-use crate::routing::radix::NOWHERE;
+use crate::routing::radix::DEAD_END;
 use crate::routing::words::has_percent;
 
 mod compact;
@@ -283,7 +283,7 @@ impl<T> Tree<T> {
                 let child = self.add_node();
                 self.nodes[node]
                     .args
-                    .insert(at, ArgEdge { constraint, node: child, after: NOWHERE });
+                    .insert(at, ArgEdge { constraint, node: child, after: DEAD_END });
                 child as usize
             }
         }

@@ -11,11 +11,13 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use crate::services::check::{Asker, ServiceFaults, check};
+use crate::services::check::{ServiceConsumer, ServiceFaults, check};
 use crate::services::dc::Dc;
 use crate::services::factory::{Factory, Inject};
 use crate::services::needs::{Needs, short};
-use crate::services::registry::{ByAlias, ByFactory, Entry, Erased, Held, Maker, Services};
+use crate::services::registry::{
+    AliasFactory, BoxFactory, Entry, ErasedService, Services, Storage, TypedFactory,
+};
 
 /// Registers services, each under its type.
 ///
@@ -131,7 +133,7 @@ impl ServicesBuilder {
     {
         let mut needs = Needs::default();
         needs.service::<S>();
-        let maker = Box::new(ByAlias(alias));
+        let maker = Box::new(AliasFactory(alias));
         self.add::<T>(needs, Source::Made(Lifetime::Of(TypeId::of::<S>()), maker))
     }
 
@@ -142,7 +144,7 @@ impl ServicesBuilder {
     /// All faults, each with its place in the source.
     pub fn check<'a>(
         &self,
-        askers: impl IntoIterator<Item = Asker<'a>>,
+        askers: impl IntoIterator<Item = ServiceConsumer<'a>>,
     ) -> Result<(), ServiceFaults> {
         check(self, askers)
     }
@@ -159,13 +161,13 @@ impl ServicesBuilder {
         let mut scoped = 0;
         let entry = |(registration, lifetime): (Registration, Lifetime)| {
             let held = match (registration.source, lifetime) {
-                (Source::Value(value), _) => Held::Value(value),
-                (Source::Made(_, maker), Lifetime::Transient) => Held::Transient(maker),
+                (Source::Value(value), _) => Storage::Value(value),
+                (Source::Made(_, maker), Lifetime::Transient) => Storage::Transient(maker),
                 (Source::Made(_, maker), Lifetime::Scoped) => {
                     scoped += 1;
-                    Held::Scoped(scoped - 1, maker)
+                    Storage::Scoped(scoped - 1, maker)
                 }
-                (Source::Made(_, maker), _) => Held::Singleton(OnceCell::new(), maker),
+                (Source::Made(_, maker), _) => Storage::Singleton(OnceCell::new(), maker),
             };
             (registration.id, Entry { name: registration.name, held })
         };
@@ -201,7 +203,7 @@ impl ServicesBuilder {
     {
         let mut needs = Needs::default();
         F::needs(&mut needs);
-        let maker = Box::new(ByFactory(factory, PhantomData));
+        let maker = Box::new(TypedFactory(factory, PhantomData));
         self.add::<F::Service>(needs, Source::Made(lifetime, maker))
     }
 
@@ -244,8 +246,8 @@ impl Registration {
 }
 
 enum Source {
-    Value(Erased),
-    Made(Lifetime, Maker),
+    Value(ErasedService),
+    Made(Lifetime, BoxFactory),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

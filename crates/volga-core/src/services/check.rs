@@ -7,7 +7,7 @@ use crate::services::needs::{Needs, short};
 
 /// Someone who asks for services: a route or a middleware.
 #[derive(Clone, Debug)]
-pub struct Asker<'a> {
+pub struct ServiceConsumer<'a> {
     /// What it is called in the message, such as ``the handler of `GET /users` ``.
     pub name: &'a str,
     /// Where it was mapped.
@@ -84,7 +84,7 @@ impl std::error::Error for ServiceFaults {}
 
 pub(super) fn check<'a>(
     services: &ServicesBuilder,
-    askers: impl IntoIterator<Item = Asker<'a>>,
+    askers: impl IntoIterator<Item = ServiceConsumer<'a>>,
 ) -> Result<(), ServiceFaults> {
     let registrations = services.registrations();
     let mut walk = Walk {
@@ -225,8 +225,11 @@ mod tests {
             })
             .collect();
         let place = Location::caller();
-        let askers =
-            askers.iter().zip(&needs).map(|((name, _), needs)| Asker { name, place, needs });
+        let askers = askers.iter().zip(&needs).map(|((name, _), needs)| ServiceConsumer {
+            name,
+            place,
+            needs,
+        });
         let found: Vec<_> = match services.check(askers) {
             Ok(()) => Vec::new(),
             Err(faults) => faults.iter().map(ToString::to_string).collect(),

@@ -2,8 +2,7 @@
 
 use std::any::type_name;
 
-use crate::request::body::BoxError;
-use crate::response::error::{Error, server_status};
+use crate::response::box_error::BoxError;
 use crate::services::needs::short;
 
 /// Why a service could not be had by a request. It rides along as the
@@ -38,16 +37,5 @@ pub enum ServiceError {
 impl ServiceError {
     pub(crate) fn missing<T: ?Sized>() -> Self {
         Self::Missing { service: short(type_name::<T>()) }
-    }
-
-    /// What the factory of a service said. Its status stays if it is one of the server's; the
-    /// client is not to blame for a file that a factory did not find.
-    pub(crate) fn failed(service: &str, error: Error) -> Error {
-        let status = error.is_status_set().then(|| server_status(error.status()));
-        let failed = Self::Failed { service: service.to_owned(), source: error.into_cause() };
-        match status {
-            Some(status) => Error::new(status, failed),
-            None => Error::of_kind(failed),
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::handler::{Async, Immediate};
+use crate::handler::output::{Async, Immediate};
 use crate::response::error::Error;
 use crate::services::dc::Dc;
 use crate::services::needs::Needs;

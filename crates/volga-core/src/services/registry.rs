@@ -84,18 +84,18 @@ impl Scope {
         let missing = ServiceError::missing::<T>;
         let entry = self.services.0.entries.get(&TypeId::of::<T>()).ok_or_else(missing)?;
         let kept = match &entry.held {
-            Held::Value(value) => value,
-            Held::Singleton(made, maker) => {
+            Storage::Value(value) => value,
+            Storage::Singleton(made, maker) => {
                 made.get_or_try_init(async || entry.make(maker, &self.services.root()).await)
                     .await?
             }
-            Held::Scoped(index, maker) => {
+            Storage::Scoped(index, maker) => {
                 let slot = self.slots.as_ref().and_then(|slots| slots.get(*index));
                 let slot =
                     slot.ok_or_else(|| ServiceError::NoScope { service: entry.name.clone() })?;
                 slot.get_or_try_init(|| entry.make(maker, self)).await?
             }
-            Held::Transient(maker) => {
+            Storage::Transient(maker) => {
                 let made = entry.make(maker, self).await?;
                 return Ok(*made.downcast::<Dc<T>>().map_err(|_| missing())?);
             }
@@ -130,62 +130,62 @@ impl fmt::Debug for Registry {
 
 pub(super) struct Entry {
     pub(super) name: String,
-    pub(super) held: Held,
+    pub(super) held: Storage,
 }
 
 impl Entry {
-    async fn make(&self, maker: &Maker, scope: &Scope) -> Result<Erased, Error> {
-        maker.make(scope).await.map_err(|error| ServiceError::failed(&self.name, error))
+    async fn make(&self, maker: &BoxFactory, scope: &Scope) -> Result<ErasedService, Error> {
+        maker.make(scope).await.map_err(|error| Error::of_factory(&self.name, error))
     }
 }
 
 /// How a service is held, by its lifetime.
-pub(super) enum Held {
-    Value(Erased),
-    Singleton(OnceCell<Erased>, Maker),
+pub(super) enum Storage {
+    Value(ErasedService),
+    Singleton(OnceCell<ErasedService>, BoxFactory),
     /// In this slot of each scope.
-    Scoped(usize, Maker),
-    Transient(Maker),
+    Scoped(usize, BoxFactory),
+    Transient(BoxFactory),
 }
 
 /// A `Dc<T>` under its type.
-pub(super) type Erased = Box<dyn Any + Send + Sync>;
-pub(super) type Maker = Box<dyn Make>;
-type Slot = OnceCell<Erased>;
-type Making<'a> = Pin<Box<dyn Future<Output = Result<Erased, Error>> + Send + 'a>>;
+pub(super) type ErasedService = Box<dyn Any + Send + Sync>;
+pub(super) type BoxFactory = Box<dyn ErasedFactory>;
+type Slot = OnceCell<ErasedService>;
+type MakeFuture<'a> = Pin<Box<dyn Future<Output = Result<ErasedService, Error>> + Send + 'a>>;
 
 /// A factory whose type is forgotten.
-pub(super) trait Make: Send + Sync {
-    fn make<'a>(&'a self, scope: &'a Scope) -> Making<'a>;
+pub(super) trait ErasedFactory: Send + Sync {
+    fn make<'a>(&'a self, scope: &'a Scope) -> MakeFuture<'a>;
 }
 
 /// Makes a service by its factory.
-pub(super) struct ByFactory<F, Args, Kind>(
+pub(super) struct TypedFactory<F, Args, Kind>(
     pub(super) F,
     pub(super) PhantomData<fn() -> (Args, Kind)>,
 );
 
-impl<F: Factory<Args, Kind>, Args, Kind> Make for ByFactory<F, Args, Kind> {
-    fn make<'a>(&'a self, scope: &'a Scope) -> Making<'a> {
+impl<F: Factory<Args, Kind>, Args, Kind> ErasedFactory for TypedFactory<F, Args, Kind> {
+    fn make<'a>(&'a self, scope: &'a Scope) -> MakeFuture<'a> {
         Box::pin(async {
             let service = self.0.make(scope).await?;
-            Ok(Box::new(Dc::from(Arc::new(service))) as Erased)
+            Ok(Box::new(Dc::from(Arc::new(service))) as ErasedService)
         })
     }
 }
 
 /// Makes `Dc<T>` of the `Dc<S>` that it is an alias for.
-pub(super) struct ByAlias<T: ?Sized, S: ?Sized>(pub(super) fn(Arc<S>) -> Arc<T>);
+pub(super) struct AliasFactory<T: ?Sized, S: ?Sized>(pub(super) fn(Arc<S>) -> Arc<T>);
 
-impl<T, S> Make for ByAlias<T, S>
+impl<T, S> ErasedFactory for AliasFactory<T, S>
 where
     T: ?Sized + Send + Sync + 'static,
     S: ?Sized + Send + Sync + 'static,
 {
-    fn make<'a>(&'a self, scope: &'a Scope) -> Making<'a> {
+    fn make<'a>(&'a self, scope: &'a Scope) -> MakeFuture<'a> {
         Box::pin(async {
             let service = scope.resolve::<S>().await?;
-            Ok(Box::new(Dc::from(self.0(service.into_inner()))) as Erased)
+            Ok(Box::new(Dc::from(self.0(service.into_inner()))) as ErasedService)
         })
     }
 }

@@ -11,7 +11,7 @@ use volga::{
     headers::{CacheControl, UserAgent},
     http::{
         ClientAddr, Extension, FromPathArg, FromRequest, FromRequestParts, HeaderMap, HttpBody,
-        MayBeAbsent, Method, RequestParts, Uri,
+        OptionalArg, Method, RequestParts, Uri,
     },
     ok,
 };
@@ -180,7 +180,7 @@ impl FromRequestParts for Tenant {
     }
 }
 
-impl MayBeAbsent for Tenant {
+impl OptionalArg for Tenant {
     fn is_absent(parts: &RequestParts) -> bool {
         parts.raw_path_args().all(|(name, _)| name != "tenant")
     }

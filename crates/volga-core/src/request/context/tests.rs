@@ -1,4 +1,4 @@
-//! How long scopes and tokens live: from the first argument to the end of the response's body.
+//! The lifetime of scopes and tokens: from the first argument to the end of the response body.
 
 use std::{future::Future, sync::mpsc, task::Waker};
 
@@ -6,14 +6,14 @@ use http_body_util::BodyExt;
 
 use super::*;
 use crate::extract::FromRequestParts;
-use crate::extract::optional::MayBeAbsent;
-use crate::request::parts::PathArgs;
+use crate::extract::optional::OptionalArg;
+use crate::request::path_args::PathArgs;
 use crate::services::builder::ServicesBuilder;
 
-/// Tells when it is dropped.
-struct Told(mpsc::Sender<&'static str>, &'static str);
+/// Sends its name when it is dropped.
+struct DropReport(mpsc::Sender<&'static str>, &'static str);
 
-impl Drop for Told {
+impl Drop for DropReport {
     fn drop(&mut self) {
         let _ = self.0.send(self.1);
     }
@@ -38,14 +38,14 @@ fn needing(add: impl FnOnce(&mut Needs)) -> Needs {
     needs
 }
 
-/// What an endpoint does, with a handler that sees the parts.
-async fn answer<F>(needs: &Needs, mut parts: RequestParts, handler: F) -> HttpResponse
+/// Does what an endpoint does, with a handler that gets the parts.
+async fn respond<F>(needs: &Needs, mut parts: RequestParts, handler: F) -> HttpResponse
 where
     F: AsyncFnOnce(RequestParts) -> HttpBody,
 {
-    let life = RequestLife::begin(needs, &mut parts);
+    let guard = RequestGuard::begin(needs, &mut parts);
     let response = HttpResponse::new(handler(parts).await);
-    life.attach(response)
+    guard.attach(response)
 }
 
 async fn token(parts: &mut RequestParts) -> CancellationToken {
@@ -73,7 +73,7 @@ async fn the_token_fires_when_the_body_is_dropped_finished_or_not() {
         for whole in [HttpBody::empty, || HttpBody::full("bytes"), stream] {
             let mut seen = None;
             let needs = needing(Needs::cancellation);
-            let mut response = answer(&needs, parts(&app(|_| ())), async |mut parts| {
+            let mut response = respond(&needs, parts(&app(|_| ())), async |mut parts| {
                 seen = Some(token(&mut parts).await);
                 whole()
             })
@@ -95,15 +95,15 @@ async fn the_token_fires_when_the_body_is_dropped_finished_or_not() {
 async fn the_token_fires_when_the_handler_is_dropped_before_it_is_done() {
     let needs = needing(Needs::cancellation);
     let (send, receive) = mpsc::channel();
-    let mut answering = Box::pin(answer(&needs, parts(&app(|_| ())), async |mut parts| {
+    let mut responding = Box::pin(respond(&needs, parts(&app(|_| ())), async |mut parts| {
         send.send(token(&mut parts).await).unwrap();
         std::future::pending().await
     }));
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(answering.as_mut().poll(&mut cx).is_pending());
+    assert!(responding.as_mut().poll(&mut cx).is_pending());
     let token = receive.recv().unwrap();
     assert!(!token.is_cancelled());
-    drop(answering);
+    drop(responding);
     assert!(token.is_cancelled());
 }
 
@@ -111,7 +111,7 @@ async fn the_token_fires_when_the_handler_is_dropped_before_it_is_done() {
 async fn a_hook_waits_for_the_end_even_if_the_token_is_gone() {
     let (send, receive) = mpsc::channel();
     let needs = needing(Needs::cancellation);
-    let response = answer(&needs, parts(&app(|_| ())), async |mut parts| {
+    let response = respond(&needs, parts(&app(|_| ())), async |mut parts| {
         token(&mut parts).await.on_cancel(move || send.send(()).unwrap());
         HttpBody::empty()
     })
@@ -127,14 +127,14 @@ async fn each_request_has_a_token_of_its_own_and_its_middleware_has_the_same() {
     let app = app(|_| ());
     let mut tokens = Vec::new();
     for _ in 0..2 {
-        answer(&needs, parts(&app), async |mut outer| {
+        respond(&needs, parts(&app), async |mut outer| {
             tokens.push(token(&mut outer).await);
-            let inner = answer(&needs, outer, async |mut inner| {
+            let inner = respond(&needs, outer, async |mut inner| {
                 tokens.push(token(&mut inner).await);
                 HttpBody::empty()
             });
             drop(inner.await);
-            assert!(!tokens[tokens.len() - 1].is_cancelled(), "the outer one still answers");
+            assert!(!tokens[tokens.len() - 1].is_cancelled(), "the outer request still goes on");
             HttpBody::empty()
         })
         .await;
@@ -145,17 +145,17 @@ async fn each_request_has_a_token_of_its_own_and_its_middleware_has_the_same() {
 #[tokio::test]
 async fn a_scope_lives_as_long_as_the_body_and_ends_after_it() {
     let (send, receive) = mpsc::channel();
-    let of_body = Told(send.clone(), "body");
+    let of_body = DropReport(send.clone(), "body");
     let app = app(|services| {
-        services.add_scoped_factory(move || Ok(Told(send.clone(), "scope")));
+        services.add_scoped_factory(move || Ok(DropReport(send.clone(), "scope")));
     });
     let needs = needing(|needs| {
-        needs.service::<Told>();
+        needs.service::<DropReport>();
         needs.cancellation();
     });
-    let mut response = answer(&needs, parts(&app), async |mut parts| {
-        let first = Dc::<Told>::from_request_parts(&mut parts).await.unwrap();
-        let again = Dc::<Told>::from_request_parts(&mut parts).await.unwrap();
+    let mut response = respond(&needs, parts(&app), async |mut parts| {
+        let first = Dc::<DropReport>::from_request_parts(&mut parts).await.unwrap();
+        let again = Dc::<DropReport>::from_request_parts(&mut parts).await.unwrap();
         assert!(std::ptr::eq(&*first, &*again));
         let send = first.0.clone();
         token(&mut parts).await.on_cancel(move || send.send("token").unwrap());
@@ -166,13 +166,13 @@ async fn a_scope_lives_as_long_as_the_body_and_ends_after_it() {
     })
     .await;
     assert!(response.body_mut().frame().await.is_some());
-    assert!(receive.try_recv().is_err(), "neither the handler's end nor a frame ends it");
+    assert!(receive.try_recv().is_err(), "the scope outlives the handler and a frame");
     drop(response);
     assert_eq!(receive.try_iter().collect::<Vec<_>>(), ["body", "token", "scope"]);
 }
 
 #[tokio::test]
-async fn what_is_not_needed_is_not_made_and_the_body_stays_as_it_is() {
+async fn an_unneeded_scope_or_token_is_not_created_and_the_body_stays_as_it_is() {
     let plain = |response: HttpResponse| format!("{:?}", response.body());
     let handler = async |_: RequestParts| HttpBody::full("bytes");
     let nothing_scoped = app(|services| _ = services.add_singleton(1_u8));
@@ -183,15 +183,15 @@ async fn what_is_not_needed_is_not_made_and_the_body_stays_as_it_is() {
         (&scoped, needing(Needs::anything)),
         (&nothing_scoped, needing(Needs::service::<u8>)),
     ] {
-        let response = answer(&needs, parts(app), handler).await;
+        let response = respond(&needs, parts(app), handler).await;
         assert_eq!(plain(response), "HttpBody::Full(5 bytes)");
     }
-    let life = RequestLife::begin(&needing(Needs::service::<u8>), &mut parts(&nothing_scoped));
-    assert!(life.scope.is_none() && life.guard.is_none());
-    let life = RequestLife::begin(&needing(|_| ()), &mut parts(&scoped));
-    assert!(life.scope.is_none() && life.guard.is_none());
-    let life = RequestLife::begin(&needing(Needs::anything), &mut parts(&scoped));
-    assert!(life.scope.is_some() && life.guard.is_some());
+    let guard = RequestGuard::begin(&needing(Needs::service::<u8>), &mut parts(&nothing_scoped));
+    assert!(guard.scope.is_none() && guard.guard.is_none());
+    let guard = RequestGuard::begin(&needing(|_| ()), &mut parts(&scoped));
+    assert!(guard.scope.is_none() && guard.guard.is_none());
+    let guard = RequestGuard::begin(&needing(Needs::anything), &mut parts(&scoped));
+    assert!(guard.scope.is_some() && guard.guard.is_some());
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn the_length_and_the_end_of_a_body_are_still_known() {
         [(HttpBody::empty(), Some(0)), (HttpBody::full("x"), Some(1)), (stream(), None)]
     {
         let is_end = body.is_end_stream();
-        let response = answer(&needs, parts(&app(|_| ())), async |mut parts| {
+        let response = respond(&needs, parts(&app(|_| ())), async |mut parts| {
             kept.push(token(&mut parts).await);
             body
         })
@@ -213,7 +213,7 @@ async fn the_length_and_the_end_of_a_body_are_still_known() {
 }
 
 #[tokio::test]
-async fn singletons_and_transients_need_no_scope_and_absent_services_are_absent() {
+async fn singletons_and_transients_need_no_scope_and_a_missing_service_is_absent() {
     let app = app(|services| {
         services.add_singleton(1_u8).add_transient_factory(|number: Dc<u8>| Ok(u16::from(*number)));
     });
@@ -227,24 +227,24 @@ async fn singletons_and_transients_need_no_scope_and_absent_services_are_absent(
 }
 
 #[test]
-fn waiting_for_a_service_is_no_obstacle_to_moving_between_threads() {
+fn the_future_of_a_service_is_send() {
     fn is_send(_: impl Future + Send) {}
     let app = app(|_| ());
     let mut parts = parts(&app);
     is_send(Dc::<str>::from_request_parts(&mut parts));
 }
 
-/// Through a router: what the endpoints declare is what the requests get.
+/// Through a router: requests get the scope and the token that the endpoints declare.
 mod routed {
     use http::{Method, StatusCode};
 
     use super::*;
-    use crate::handler::HandlerEndpoint;
+    use crate::handler::handler_endpoint::HandlerEndpoint;
     use crate::middleware::with::NextCall;
-    use crate::middleware::with::With;
-    use crate::middleware::wrap::Wrap;
+    use crate::middleware::with::WithMiddleware;
+    use crate::middleware::wrap::WrapMiddleware;
     use crate::middleware::{HttpContext, Next};
-    use crate::routing::router::{Place, Router, ScopeId};
+    use crate::routing::router::{Router, ScopeId, SettingsLevel};
 
     async fn ask(router: Router, path: &str) -> HttpResponse {
         let request = http::Request::get(path).body(HttpBody::empty()).unwrap();
@@ -258,17 +258,17 @@ mod routed {
         let made = send.clone();
         services.add_scoped_factory(move || {
             made.send("made").unwrap();
-            Ok(Told(made.clone(), "dropped"))
+            Ok(DropReport(made.clone(), "dropped"))
         });
         let mut router = Router::new();
-        let handler = move |service: Dc<Told>, token: CancellationToken| {
+        let handler = move |service: Dc<DropReport>, token: CancellationToken| {
             let send = send.clone();
             token.on_cancel(move || send.send("fired").unwrap());
             service.1.to_owned()
         };
         router.map(Method::GET, "/", HandlerEndpoint::new(handler));
-        let with = async |_: Dc<Told>, next: NextCall| next.await;
-        router.add_middleware(Place::Scope(ScopeId::ROOT), With::new(with));
+        let with = async |_: Dc<DropReport>, next: NextCall| next.await;
+        router.add_middleware(SettingsLevel::Scope(ScopeId::ROOT), WithMiddleware::new(with));
         router.check_services(&services).unwrap();
         router.set_context(AppContext::new(services.build().unwrap()));
         let response = ask(router, "/").await;
@@ -290,13 +290,13 @@ mod routed {
             assert!(!token.is_cancelled());
             response
         };
-        router.add_middleware(Place::Scope(ScopeId::ROOT), Wrap::new(wrap));
+        router.add_middleware(SettingsLevel::Scope(ScopeId::ROOT), WrapMiddleware::new(wrap));
         router.set_context(AppContext::new(services.build().unwrap()));
         assert_eq!(ask(router, "/nowhere").await.status(), 404);
     }
 
     #[test]
-    fn what_a_handler_lacks_is_told_with_its_route() {
+    fn a_missing_service_is_reported_with_its_route() {
         let mut services = ServicesBuilder::new();
         services.add_scoped_factory(|_: Dc<u16>| Ok(7_u8));
         let mut router = Router::new();
@@ -325,14 +325,14 @@ mod routed {
         let mut router = Router::new();
         router.map(Method::GET, "/{a}", HandlerEndpoint::new(panics));
         let service = router.into_service().unwrap();
-        let respond =
+        let send =
             |path: &str| service.respond(http::Request::get(path).body(HttpBody::empty()).unwrap());
-        let response = respond("/panic").await;
+        let response = send("/panic").await;
         assert_eq!(response.status(), 500);
         assert!(receive.try_recv().is_err(), "the 500 is still to be sent");
         drop(response);
         receive.try_recv().unwrap();
-        let mut waiting = respond("/wait");
+        let mut waiting = send("/wait");
         assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         assert!(receive.try_recv().is_err());
         drop(waiting);

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::*;
-use crate::handler::HandlerEndpoint;
+use crate::handler::handler_endpoint::HandlerEndpoint;
 
 fn nothing() -> impl Endpoint {
     HandlerEndpoint::new(|| "")

@@ -6,11 +6,11 @@ use super::*;
 use crate::extract::FromRequestParts;
 use crate::extract::body::Text;
 use crate::extract::extension::Extension;
-use crate::extract::optional::MayBeAbsent;
-use crate::handler::HandlerEndpoint;
+use crate::extract::optional::OptionalArg;
+use crate::handler::handler_endpoint::HandlerEndpoint;
 use crate::middleware::filter::Filter;
 use crate::middleware::tap::TapRequest;
-use crate::routing::router::{Place, Router, ScopeId};
+use crate::routing::router::{Router, ScopeId, SettingsLevel};
 
 async fn ask(service: &RouterService, method: Method, path: &str) -> HttpResponse {
     let request = Request::builder().method(method).uri(path).body(HttpBody::empty()).unwrap();
@@ -81,7 +81,7 @@ async fn what_the_server_knows_is_there_wherever_anything_may_look_for_it() {
         router.map(Method::GET, "/silent", HandlerEndpoint::new(|_: Silent| ""));
         router.map(Method::GET, "/modest", HandlerEndpoint::new(|_: Option<Modest>| ""));
     }
-    impl MayBeAbsent for Modest {
+    impl OptionalArg for Modest {
         fn is_absent(_: &RequestParts) -> bool {
             true
         }
@@ -126,11 +126,14 @@ async fn what_the_server_knows_is_there_wherever_anything_may_look_for_it() {
     }
     let mut router = Router::new();
     map(&mut router);
-    router.add_middleware(Place::Scope(ScopeId::ROOT), TapRequest::new(|_: &mut RequestParts| {}));
+    router.add_middleware(
+        SettingsLevel::Scope(ScopeId::ROOT),
+        TapRequest::new(|_: &mut RequestParts| {}),
+    );
     assert!(extended(router, "/none").await.0, "middleware may look at anything");
     let mut router = Router::new();
     map(&mut router);
-    router.add_middleware(Place::Scope(ScopeId::ROOT), Filter::new(|_: Method| true));
+    router.add_middleware(SettingsLevel::Scope(ScopeId::ROOT), Filter::new(|_: Method| true));
     assert!(!extended(router, "/none").await.0, "this one says that it does not");
 }
 
