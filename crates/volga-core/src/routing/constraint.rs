@@ -1,8 +1,9 @@
-//! What `{id:int}` asks of a segment. Pure.
+//! Constraints of path arguments, such as `{id:int}` (pure).
 
-/// The rule that a segment must keep to match an argument.
+/// A rule that a segment must satisfy to match an argument.
 ///
-/// They are declared in the order in which several at one place are tried: the narrower one first.
+/// The order of the variants is the order in which several constraints are tried for one segment: the
+/// narrower one comes first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Constraint {
     Uuid,
@@ -13,11 +14,11 @@ pub(crate) enum Constraint {
     Alpha,
 }
 
-/// All names, for people to read.
+/// All names, for error messages.
 pub(crate) const KNOWN: &str = "`uuid`, `bool`, `uint`, `int`, `hex`, `alpha`";
 
 impl Constraint {
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "uuid" => Self::Uuid,
             "bool" => Self::Bool,
@@ -29,10 +30,11 @@ impl Constraint {
         })
     }
 
-    /// True for a decoded segment that keeps the rule. None of them keeps an empty one.
+    /// Whether a decoded segment satisfies the rule. No rule accepts an empty segment.
     pub(crate) fn accepts(self, segment: &[u8]) -> bool {
         let all = |is: fn(&u8) -> bool| !segment.is_empty() && segment.iter().all(is);
-        // What a rule lets through must parse as the type that the handler takes, so a number has to fit as well.
+        // A segment that a rule accepts must parse as the type of the handler's argument, so numbers
+        // must also fit the type.
         let text = || std::str::from_utf8(segment).unwrap_or_default();
         match self {
             Self::Uuid => is_uuid(segment),
@@ -60,7 +62,7 @@ mod tests {
 
     #[track_caller]
     fn check(name: &str, accepted: &[&str], refused: &[&str]) {
-        let constraint = Constraint::named(name).unwrap();
+        let constraint = Constraint::from_name(name).unwrap();
         assert!(KNOWN.contains(&format!("`{name}`")));
         for text in accepted {
             assert!(constraint.accepts(text.as_bytes()), "{name}: {text}");
@@ -71,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_accepts_its_like_alone() {
+    fn each_rule_accepts_its_own_kind_only() {
         check(
             "int",
             &["0", "-7", "9223372036854775807"],
@@ -90,6 +92,6 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_none() {
-        assert_eq!(Constraint::named("integer"), None);
+        assert_eq!(Constraint::from_name("integer"), None);
     }
 }

@@ -1,10 +1,10 @@
-//! The methods that a route is mapped for. Pure.
+//! `RouteMethod`: the methods of a route (pure).
 
 use std::fmt;
 
 use http::Method;
 
-/// The methods that a route is mapped for: one, or any.
+/// The methods of a route: one method, or any.
 ///
 /// ```
 /// use http::Method;
@@ -15,14 +15,14 @@ use http::Method;
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RouteMethod {
-    /// This method; GET answers HEAD, too.
+    /// This method. A route for GET also responds to HEAD.
     Only(Method),
-    /// Every method that no other route of the same pattern is mapped for.
+    /// Every method for which no other route has the same pattern.
     Any,
 }
 
 impl RouteMethod {
-    /// The method as text, `ANY` for any.
+    /// The method as text. It is `ANY` for any method.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -31,7 +31,7 @@ impl RouteMethod {
         }
     }
 
-    /// The method, if it is a single one.
+    /// The method, or `None` for any method.
     #[must_use]
     pub fn only(&self) -> Option<&Method> {
         match self {

@@ -1,12 +1,12 @@
-//! A route's pattern: `/users/{id}/orders`, `/users/{id:int}`, `/files/{*path}`. Pure.
+//! Patterns of routes: `/users/{id}/orders`, `/users/{id:int}`, `/files/{*path}` (pure).
 
 use crate::routing::constraint::{Constraint, KNOWN};
 use crate::routing::fault::RouteError;
 
-/// The most arguments that a pattern may have.
+/// The maximum number of arguments of a pattern.
 pub const MAX_PATH_ARGS: usize = 16;
 
-/// A pattern, taken apart.
+/// A parsed pattern.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Pattern {
     text: String,
@@ -17,19 +17,19 @@ pub(crate) struct Pattern {
 pub(crate) enum Segment {
     /// Matches itself, byte by byte.
     Static(Box<str>),
-    /// `{name}` and `{name:constraint}`: matches any one segment that is not empty and keeps the
+    /// `{name}` or `{name:constraint}`: matches one segment that is not empty and satisfies the
     /// constraint.
     Arg(Box<str>, Option<Constraint>),
-    /// `{*name}`, the last one: matches one or more segments, of which the first is not empty.
+    /// `{*name}`, the last segment: matches one or more segments, of which the first is not empty.
     Rest(Box<str>),
-    /// The last one, written `{*}` and made by [`Pattern::below`] alone: matches one or more
-    /// segments, empty ones too, and is no argument.
+    /// The last segment of a pattern from [`Pattern::below`], printed as `{*}`: matches one or more
+    /// segments, which may be empty. It is not an argument.
     Below,
 }
 
-/// What is wrong with a segment.
+/// Why a segment is malformed.
 enum Malformed {
-    /// At this byte of it something else should stand.
+    /// The segment breaks a rule at this byte.
     At(usize, &'static str),
     UnknownConstraint(String),
 }
@@ -45,7 +45,7 @@ impl Pattern {
         let mut at = FIRST_SEGMENT;
         while let Some((segment, next)) = segment_at(without_trailing_slash(text), at) {
             if matches!(segments.last(), Some(Segment::Rest(_))) {
-                return Err(malformed(at, "`{*name}` is the last segment"));
+                return Err(malformed(at, "`{*name}` must be the last segment"));
             }
             segments.push(parse_segment(segment).map_err(|wrong| match wrong {
                 Malformed::At(offset, expected) => malformed(at + offset, expected),
@@ -62,10 +62,10 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// The pattern of everything below a prefix, which is a pattern itself.
+    /// Creates the pattern of everything below a prefix. The prefix is a pattern itself.
     ///
-    /// Unlike `{*name}` it matches a path such as `/prefix//x`: a service may take that for
-    /// `/prefix/x`, so both must go the same way.
+    /// Unlike `{*name}` it matches a path such as `/prefix//x`. A service may treat that path as
+    /// `/prefix/x`, so both paths must get the same route.
     pub(crate) fn below(prefix: &str) -> Result<Self, RouteError> {
         let prefix = without_trailing_slash(prefix);
         let mut pattern = match prefix {
@@ -75,7 +75,7 @@ impl Pattern {
         pattern.check_prefix()?;
         pattern.segments.push(Segment::Below);
         pattern.text = format!("{prefix}/{{*}}");
-        // What is below takes a place among the arguments, although it is none.
+        // The span of the last segment needs a slot beside the arguments.
         if pattern.names().count() >= MAX_PATH_ARGS {
             let limit = MAX_PATH_ARGS - 1;
             return Err(RouteError::TooManyArgs { pattern: pattern.text, limit });
@@ -83,13 +83,13 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// Whether something may follow the pattern.
+    /// Checks that the pattern can be a prefix.
     pub(crate) fn check_prefix(&self) -> Result<(), RouteError> {
         match self.segments.last() {
             Some(Segment::Rest(_)) => Err(RouteError::Pattern {
                 pattern: self.text.clone(),
                 at: self.text.rfind("{*").unwrap_or_default(),
-                expected: "nothing can follow `{*name}`, so it is no prefix",
+                expected: "a prefix cannot end with `{*name}`",
             }),
             _ => Ok(()),
         }
@@ -125,17 +125,17 @@ impl Pattern {
     }
 }
 
-/// Where the first segment of a path starts.
+/// The byte at which the first segment of a path starts.
 pub(crate) const FIRST_SEGMENT: usize = 1;
 
-/// `/a` and `/a/` are the same path.
+/// Removes one trailing slash: `/a` and `/a/` are the same path.
 pub(crate) fn without_trailing_slash(path: &str) -> &str {
-    // By the byte, which is quicker than by the character.
+    // A comparison of bytes is faster than one of characters.
     if path.as_bytes().ends_with(b"/") { &path[..path.len() - 1] } else { path }
 }
 
-/// The segment that starts at this byte, and where the next one starts; `None` after the last. A
-/// segment may be empty.
+/// Returns the segment that starts at this byte, and the byte at which the next segment starts.
+/// Returns `None` after the last segment. A segment may be empty.
 pub(crate) fn segment_at(path: &str, at: usize) -> Option<(&str, usize)> {
     let rest = path.get(at..)?;
     let len = rest.find('/').unwrap_or(rest.len());
@@ -163,14 +163,15 @@ fn parse_segment(segment: &str) -> Result<Segment, Malformed> {
     let constraint = match constraint {
         None => None,
         Some(text) => Some(
-            Constraint::named(text).ok_or_else(|| Malformed::UnknownConstraint(text.to_owned()))?,
+            Constraint::from_name(text)
+                .ok_or_else(|| Malformed::UnknownConstraint(text.to_owned()))?,
         ),
     };
     Ok(Segment::Arg(name.into(), constraint))
 }
 
-/// A static segment, unless it is what another framework takes for an argument: it would silently
-/// match nothing.
+/// Parses a static segment. A segment that is an argument in another framework, such as `:id`, is
+/// refused, because as a static segment it would silently match nothing.
 fn parse_static(segment: &str, whole: &'static str) -> Result<Segment, Malformed> {
     if segment.starts_with(':') {
         return Err(Malformed::At(0, "an argument is written `{name}`"));
@@ -185,7 +186,7 @@ fn parse_static(segment: &str, whole: &'static str) -> Result<Segment, Malformed
     }
 }
 
-/// Checks a name that starts at this byte of its segment.
+/// Checks the name of an argument. It starts at this byte of its segment.
 fn check_name(name: &str, at: usize) -> Result<(), Malformed> {
     if name.is_empty() {
         return Err(Malformed::At(at, "an argument has a name"));
@@ -242,16 +243,16 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_constraint_is_told_with_those_that_exist() {
+    fn an_unknown_constraint_is_reported_with_the_known_ones() {
         let error = Pattern::parse("/{id:integer}").unwrap_err().to_string();
         assert_eq!(
             error,
-            "pattern `/{id:integer}` asks for `integer`, which is no constraint; there are `uuid`, `bool`, `uint`, `int`, `hex`, `alpha`"
+            "pattern `/{id:integer}` has the unknown constraint `integer`: use one of `uuid`, `bool`, `uint`, `int`, `hex`, `alpha`"
         );
     }
 
     #[test]
-    fn names_differ_and_are_not_too_many() {
+    fn names_are_unique_and_their_number_is_limited() {
         assert!(matches!(Pattern::parse("/{a}/{*a}"), Err(RouteError::SameName { .. })));
         let args = |count| (0..count).map(|n| format!("/{{a{n}}}")).collect::<String>();
         assert!(Pattern::parse(&args(MAX_PATH_ARGS)).is_ok());

@@ -1,11 +1,12 @@
-//! The tree of routes, a node for each segment of a pattern. Pure.
+//! The tree of routes (pure). Each segment of a pattern has a node.
 //!
-//! At each segment the static child is tried first, then arguments with a constraint, then the
-//! argument without, then the rest of the path; what leads nowhere is left again. A node is reached
-//! in one way only, so a request visits each at most once.
+//! At each segment the search tries the static child first, then arguments with a constraint, then
+//! the argument without a constraint, and then the rest of the path. If a choice leads to no route,
+//! the search goes back and tries the next one. Each node has one parent, so a search visits a node
+//! at most once.
 //!
-//! Here the rules stand as they are. Most requests are answered by the compact form that
-//! [`Tree::compact`] makes of them: it is faster and finds the same.
+//! This file has the search in its plain form. Most requests use the compact form that
+//! [`Tree::compact`] creates, which is faster and finds the same routes.
 
 use std::{cell::Cell, collections::BTreeMap, panic::Location, sync::Arc};
 
@@ -18,39 +19,42 @@ use crate::routing::method::RouteMethod;
 use crate::routing::pattern::{
     FIRST_SEGMENT, MAX_PATH_ARGS, Pattern, Segment, segment_at, without_trailing_slash,
 };
-use crate::routing::radix::DEAD_END;
-use crate::routing::words::has_percent;
+use crate::routing::tree::radix::DEAD_END;
+use crate::routing::tree::words::has_percent;
 
 mod compact;
+mod radix;
+mod words;
 
 use compact::Compact;
 
 /// All routes, by path and then by method.
 pub(crate) struct Tree<T> {
-    /// The first one is the root.
+    /// The first node is the root.
     nodes: Vec<Node<T>>,
-    /// Until something is inserted.
+    /// The compact form. Inserting a route drops it.
     compact: Option<Compact>,
 }
 
 struct Node<T> {
     statics: BTreeMap<Box<[u8]>, u32>,
-    /// In the order in which they are tried; the one without a constraint is the last.
+    /// The arguments in the order in which they are tried. The one without a constraint is last.
     args: Vec<ArgEdge>,
-    /// Mapped for the path that ends here.
+    /// The routes whose pattern ends here.
     routes: Vec<Route<T>>,
-    /// Mapped for the path that ends here and one or more segments after it.
+    /// The routes whose pattern has `{*name}` here.
     rest: Vec<Route<T>>,
-    /// The same, also where the first of those segments is empty. Tried after `rest`.
+    /// The routes for everything below this node, also if the next segment is empty. They are tried
+    /// after `rest`.
     below: Vec<Route<T>>,
-    /// Whether `rest` or `below` has routes. It is asked at every argument.
-    goes_on: bool,
+    /// Whether `rest` or `below` has routes. A flag, because every argument checks it.
+    has_rest: bool,
 }
 
 struct ArgEdge {
     constraint: Option<Constraint>,
     node: u32,
-    /// In the compact form, the step from which the static segments after the argument are found.
+    /// In the compact form, the first step of the static segments after the argument.
     after: u32,
 }
 
@@ -58,24 +62,24 @@ struct ArgEdge {
 pub(crate) struct Route<T> {
     method: RouteMethod,
     number: u8,
-    place: &'static Location<'static>,
+    location: &'static Location<'static>,
     pub(crate) info: Arc<RouteInfo>,
     pub(crate) target: T,
 }
 
-/// What a request is told of its route.
+/// The pattern of a route and the names of its arguments.
 pub(crate) struct RouteInfo {
     pub(crate) pattern: Box<str>,
     pub(crate) names: Box<[Box<str>]>,
 }
 
-/// Where in a path the arguments stand, by first byte and the byte after the last. A path is at
-/// most 65,534 bytes long; `http` refuses longer ones.
+/// The positions of the arguments in a path, each from its first byte to the byte after its last. A
+/// path has at most 65,534 bytes, because `http` refuses longer ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spans([(u16, u16); MAX_PATH_ARGS]);
 
 impl Spans {
-    /// The raw text of an argument that the route has.
+    /// Returns the raw text of an argument.
     pub(crate) fn slice<'p>(&self, path: &'p str, index: usize) -> Option<&'p str> {
         let (start, end) = *self.0.get(index)?;
         path.get(usize::from(start)..usize::from(end))
@@ -86,12 +90,12 @@ impl Spans {
     }
 }
 
-/// What the tree says of a request.
+/// The result of a search.
 pub(crate) enum Found<'a, T> {
     Route(&'a Route<T>),
-    /// The path is known, for these methods only.
+    /// The path has routes, but only for these methods.
     OtherMethods(Vec<Method>),
-    /// A `%` in the path without two hexadecimal digits.
+    /// The path has a `%` without two hexadecimal digits after it.
     Malformed,
     Nothing,
 }
@@ -106,7 +110,7 @@ impl<T> Tree<T> {
         &mut self,
         method: RouteMethod,
         pattern: &Pattern,
-        place: &'static Location<'static>,
+        location: &'static Location<'static>,
         target: T,
     ) -> Result<(), RouteError> {
         self.compact = None;
@@ -121,7 +125,7 @@ impl<T> Tree<T> {
             }
         }
         let node = &mut self.nodes[node];
-        node.goes_on |= !matches!(end, End::Here);
+        node.has_rest |= !matches!(end, End::Here);
         let routes = match end {
             End::Here => &mut node.routes,
             End::Rest => &mut node.rest,
@@ -132,7 +136,7 @@ impl<T> Tree<T> {
                 method,
                 new: pattern.text().to_owned(),
                 old: old.info.pattern.to_string(),
-                old_place: old.place,
+                old_location: old.location,
             });
         }
         let info = Arc::new(RouteInfo {
@@ -140,12 +144,12 @@ impl<T> Tree<T> {
             names: pattern.names().map(Box::from).collect(),
         });
         let number = method.only().map_or(ANY_METHOD, method_number);
-        routes.push(Route { method, number, place, info, target });
+        routes.push(Route { method, number, location, info, target });
         Ok(())
     }
 
-    /// Finds the route of a request, and says where the arguments stand. HEAD goes where GET does,
-    /// unless it has a route of its own.
+    /// Finds the route of a request, and writes the positions of its arguments to `spans`. A HEAD
+    /// request gets the GET route, unless HEAD has its own route.
     #[inline(always)]
     pub(crate) fn find(&self, method: &Method, path: &str, spans: &mut Spans) -> Found<'_, T> {
         let search = Search {
@@ -157,14 +161,14 @@ impl<T> Tree<T> {
         };
         match self.find_compact(&search, spans) {
             Some(route) => Found::Route(route),
-            None => self.find_otherwise(&search, spans),
+            None => self.find_slowly(&search, spans),
         }
     }
 
-    /// What else there is to say when the compact tree has no route: it knows no `%`, and may not
-    /// be there.
+    /// Completes the search if the compact form has found no route. The compact form does not handle a
+    /// `%`, and it may not exist.
     #[cold]
-    fn find_otherwise(&self, search: &Search<'_>, spans: &mut Spans) -> Found<'_, T> {
+    fn find_slowly(&self, search: &Search<'_>, spans: &mut Spans) -> Found<'_, T> {
         let is_encoded = has_percent(search.path.as_bytes());
         if is_encoded && !percent::is_well_formed(search.path) {
             return Found::Malformed;
@@ -183,7 +187,7 @@ impl<T> Tree<T> {
         Found::OtherMethods(self.methods_of(search.path))
     }
 
-    /// The methods that a path is mapped for, besides what takes any method.
+    /// The methods that a path is mapped for. Routes for any method do not count.
     pub(crate) fn methods_of(&self, path: &str) -> Vec<Method> {
         let mut methods = Vec::new();
         let path = without_trailing_slash(path);
@@ -191,15 +195,15 @@ impl<T> Tree<T> {
         methods
     }
 
-    /// Every route, for people to read: methods and patterns, in the order of the tree.
+    /// The methods and patterns of all routes in the order of the tree, for people to read.
     pub(crate) fn routes(&self) -> Vec<(&RouteMethod, &str)> {
         let mut routes = Vec::new();
         self.collect(&self.nodes[0], &mut routes);
         routes
     }
 
-    /// Finds the route for the rest of the path, which starts at byte `at` and at this node;
-    /// `depth` arguments were found before it.
+    /// Finds the route for the rest of a path, which starts at byte `at` and at this node. `depth`
+    /// arguments were found before.
     fn search<'t>(
         &'t self,
         node: &'t Node<T>,
@@ -231,12 +235,12 @@ impl<T> Tree<T> {
         let Some(rest) = search.route_of(&node.rest) else {
             return search.below(node, at, depth, spans);
         };
-        // The rest is given as it came, with a slash at its end.
+        // The rest keeps its trailing slash.
         spans.set(depth, at, search.whole);
         Some(rest)
     }
 
-    /// Adds the methods that the rest of the path is mapped for.
+    /// Adds the methods that the rest of a path is mapped for.
     fn methods(&self, node: &Node<T>, path: &str, at: usize, methods: &mut Vec<Method>) {
         let Some((segment, next)) = segment_at(path, at) else {
             return add_methods(&node.routes, methods);
@@ -274,7 +278,7 @@ impl<T> Tree<T> {
     }
 
     fn arg_child(&mut self, node: usize, constraint: Option<Constraint>) -> usize {
-        // `None` goes last.
+        // The argument without a constraint goes last.
         let order = |constraint: Option<Constraint>| (constraint.is_none(), constraint);
         let args = &self.nodes[node].args;
         match args.binary_search_by_key(&order(constraint), |edge| order(edge.constraint)) {
@@ -295,15 +299,15 @@ impl<T> Tree<T> {
     }
 }
 
-/// What is looked for.
+/// A request to find the route for.
 struct Search<'a> {
-    /// Without one trailing slash.
+    /// The path without one trailing slash.
     path: &'a str,
-    /// How long the path is with it.
+    /// The length of the path with the trailing slash.
     whole: usize,
     method: &'a Method,
     number: u8,
-    /// Set when the path leads to routes, if only of other methods.
+    /// Set if the path has routes, even if they are for other methods.
     is_known: Cell<bool>,
 }
 
@@ -331,7 +335,7 @@ impl Search<'_> {
         found
     }
 
-    /// The route for everything below a node, of which the first segment starts at byte `at`.
+    /// Finds the route for everything below a node. The rest of the path starts at byte `at`.
     #[cold]
     fn below<'t, T>(
         &self,
@@ -346,20 +350,21 @@ impl Search<'_> {
     }
 }
 
-/// Where a pattern ends.
+/// The end of a pattern.
 enum End {
     Here,
     Rest,
     Below,
 }
 
-/// The number of a method that none of the usual is.
+/// The number of every method that is not a usual one.
 const OTHER_METHOD: u8 = 9;
 
-/// The number of a route that takes any method; no request has it.
+/// The number of a route for any method. No request has it.
 const ANY_METHOD: u8 = u8::MAX;
 
-/// Tells the usual methods apart by one byte, which is quicker than what `Method` compares.
+/// Returns a number for each of the usual methods. Comparing one byte is faster than comparing
+/// `Method`s.
 #[inline]
 fn method_number(method: &Method) -> u8 {
     const USUAL: [Method; OTHER_METHOD as usize] = [
@@ -377,7 +382,7 @@ fn method_number(method: &Method) -> u8 {
 }
 
 impl ArgEdge {
-    /// Whether the argument may be this segment, which is decoded.
+    /// Whether the argument accepts this decoded segment.
     #[inline(always)]
     fn accepts(&self, segment: &[u8]) -> bool {
         self.constraint.is_none_or(|constraint| constraint.accepts(segment))
@@ -392,7 +397,7 @@ impl<T> Node<T> {
             routes: Vec::new(),
             rest: Vec::new(),
             below: Vec::new(),
-            goes_on: false,
+            has_rest: false,
         }
     }
 }

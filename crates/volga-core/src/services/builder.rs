@@ -209,8 +209,8 @@ impl ServicesBuilder {
 
     #[track_caller]
     fn add<T: ?Sized + 'static>(&mut self, needs: Needs, source: Source) -> &mut Self {
-        let (id, name, place) = (TypeId::of::<T>(), short(type_name::<T>()), Location::caller());
-        let registration = Registration { id, name, place, needs, source };
+        let (id, name, location) = (TypeId::of::<T>(), short(type_name::<T>()), Location::caller());
+        let registration = Registration { id, name, location, needs, source };
         match self.index_of(id) {
             Some(index) => self.registrations[index] = registration,
             None => {
@@ -231,7 +231,7 @@ impl fmt::Debug for ServicesBuilder {
 pub(super) struct Registration {
     id: TypeId,
     pub(super) name: String,
-    pub(super) place: &'static Location<'static>,
+    pub(super) location: &'static Location<'static>,
     pub(super) needs: Needs,
     source: Source,
 }

@@ -11,7 +11,7 @@ pub struct ServiceConsumer<'a> {
     /// What it is called in the message, such as ``the handler of `GET /users` ``.
     pub name: &'a str,
     /// Where it was mapped.
-    pub place: &'static Location<'static>,
+    pub location: &'static Location<'static>,
     /// What it needs.
     pub needs: &'a Needs,
 }
@@ -21,27 +21,27 @@ pub struct ServiceConsumer<'a> {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ServiceFault {
     /// A service is needed and not registered.
-    #[error("{place}: `{service}` is not registered, but needed: {chain}")]
+    #[error("{location}: `{service}` is not registered, but needed: {chain}")]
     Missing {
         /// The service.
         service: String,
         /// From who asks first to the service that is missing.
         chain: String,
         /// Where the one that needs it was registered or mapped.
-        place: &'static Location<'static>,
+        location: &'static Location<'static>,
     },
     /// Services need each other in a circle, so none can be made first.
-    #[error("{place}: services need each other in a circle: {chain}")]
+    #[error("{location}: services need each other in a circle: {chain}")]
     Circular {
         /// The circle, from one of them to the same again.
         chain: String,
         /// Where that one was registered.
-        place: &'static Location<'static>,
+        location: &'static Location<'static>,
     },
     /// A singleton would keep a service that is to live no longer than its request. Make the singleton scoped, or the scoped service a
     /// singleton or transient.
     #[error(
-        "{place}: singleton `{singleton}` would keep scoped `{scoped}` beyond its request: {chain}"
+        "{location}: singleton `{singleton}` would keep scoped `{scoped}` beyond its request: {chain}"
     )]
     Captive {
         /// The singleton.
@@ -51,7 +51,7 @@ pub enum ServiceFault {
         /// From the singleton to the scoped service.
         chain: String,
         /// Where the singleton was registered.
-        place: &'static Location<'static>,
+        location: &'static Location<'static>,
     },
 }
 
@@ -95,7 +95,7 @@ pub(super) fn check<'a>(
     };
     // Askers first, so that chains start at whoever a person knows best.
     for asker in askers {
-        walk.needs_of(asker.name, asker.place, asker.needs);
+        walk.needs_of(asker.name, asker.location, asker.needs);
     }
     for index in 0..registrations.len() {
         walk.service(index);
@@ -132,17 +132,17 @@ impl Walk<'_> {
             Mark::Seen => {}
             Mark::OnPath(start) => {
                 let chain = chain(&self.path[start..], &registration.name);
-                self.faults.push(ServiceFault::Circular { chain, place: registration.place });
+                self.faults.push(ServiceFault::Circular { chain, location: registration.location });
             }
             Mark::Unseen => {
                 self.marks[index] = Mark::OnPath(self.path.len());
-                self.needs_of(&registration.name, registration.place, &registration.needs);
+                self.needs_of(&registration.name, registration.location, &registration.needs);
                 self.marks[index] = Mark::Seen;
             }
         }
     }
 
-    fn needs_of(&mut self, name: &str, place: &'static Location<'static>, needs: &Needs) {
+    fn needs_of(&mut self, name: &str, location: &'static Location<'static>, needs: &Needs) {
         self.path.push(name.to_owned());
         for need in needs.services() {
             match self.services.index_of(need.id) {
@@ -151,7 +151,7 @@ impl Walk<'_> {
                 None => {
                     let service = short(need.type_name);
                     let chain = chain(&self.path, &service);
-                    self.faults.push(ServiceFault::Missing { service, chain, place });
+                    self.faults.push(ServiceFault::Missing { service, chain, location });
                 }
             }
         }
@@ -181,7 +181,7 @@ impl Walk<'_> {
                     singleton: singleton.name.clone(),
                     scoped: needed.name.clone(),
                     chain: chain(&self.path, &needed.name),
-                    place: singleton.place,
+                    location: singleton.location,
                 }),
                 Lifetime::Transient | Lifetime::Of(_) => {
                     self.path.push(needed.name.clone());
@@ -224,10 +224,10 @@ mod tests {
                 all
             })
             .collect();
-        let place = Location::caller();
+        let location = Location::caller();
         let askers = askers.iter().zip(&needs).map(|((name, _), needs)| ServiceConsumer {
             name,
-            place,
+            location,
             needs,
         });
         let found: Vec<_> = match services.check(askers) {
@@ -315,7 +315,7 @@ mod tests {
         services.add_scoped_factory(|_: Dc<B>| Ok(A));
         let faults = services.build().unwrap_err();
         assert!(faults.to_string().contains(&format!("check.rs:{line}:")), "{faults}");
-        let [ServiceFault::Missing { place, .. }] = &faults.0[..] else { panic!("{faults}") };
-        assert_eq!(place.line(), line);
+        let [ServiceFault::Missing { location, .. }] = &faults.0[..] else { panic!("{faults}") };
+        assert_eq!(location.line(), line);
     }
 }

@@ -244,7 +244,8 @@ mod routed {
     use crate::middleware::with::WithMiddleware;
     use crate::middleware::wrap::WrapMiddleware;
     use crate::middleware::{HttpContext, Next};
-    use crate::routing::router::{Router, ScopeId, SettingsLevel};
+    use crate::routing::router::Router;
+    use crate::routing::settings::{ScopeId, SettingsLevel};
 
     async fn ask(router: Router, path: &str) -> HttpResponse {
         let request = http::Request::get(path).body(HttpBody::empty()).unwrap();

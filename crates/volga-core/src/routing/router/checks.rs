@@ -1,4 +1,4 @@
-//! What is checked of patterns and endpoints when they are mapped (pure).
+//! Checks of patterns and endpoints when they are mapped (pure).
 
 use crate::handler::description::Description;
 use crate::handler::endpoint::Endpoint;
@@ -6,24 +6,24 @@ use crate::routing::fault::RouteError;
 use crate::routing::method::RouteMethod;
 use crate::routing::pattern::Pattern;
 
-/// A pattern that is known to be sound. One that is not has no requests.
+/// Parses a pattern that was checked before. A malformed pattern gives an empty list.
 pub(super) fn parsed(pattern: &str) -> Vec<Pattern> {
     Pattern::parse(pattern).into_iter().collect()
 }
 
-/// How many path arguments an endpoint takes by position.
+/// The number of path arguments that an endpoint takes by position.
 pub(super) fn path_args_of(endpoint: &impl Endpoint) -> usize {
     let mut description = Description::new();
     endpoint.describe(&mut description);
     description.path_args()
 }
 
-/// How many segments a prefix has.
+/// The number of segments of a prefix.
 pub(super) fn depth_of(prefix: &str) -> usize {
     Pattern::below(prefix).map_or(0, |below| below.segments().len() - 1)
 }
 
-/// A function cannot take more path arguments than its pattern has.
+/// Checks that an endpoint takes no more path arguments than its pattern has.
 pub(super) fn check_args(
     method: &RouteMethod,
     parsed: &Pattern,
@@ -38,7 +38,7 @@ pub(super) fn check_args(
     Ok(())
 }
 
-/// A prefix is a pattern that something may follow.
+/// Checks that a pattern can be a prefix.
 pub(super) fn check_prefix(prefix: &str) -> Result<(), RouteError> {
     Pattern::parse(prefix)?.check_prefix()
 }

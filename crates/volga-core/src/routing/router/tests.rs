@@ -1,4 +1,4 @@
-//! Faults of routes, and the prefixes of scopes.
+//! Faults of routes, and prefixes of scopes.
 
 use http::Method;
 
@@ -22,7 +22,7 @@ fn check(router: Router, expect: &[&str]) {
 }
 
 #[test]
-fn faults_are_told_all_at_once_with_their_places() {
+fn all_faults_are_returned_together_with_their_locations() {
     let mut router = Router::new();
     router.map(Method::GET, "a", nothing());
     router.map(Method::GET, "/{x}", nothing());
@@ -37,13 +37,13 @@ fn faults_are_told_all_at_once_with_their_places() {
             "`GET /{y}` conflicts with `GET /{x}`, mapped before at ",
             "the handler of `GET /z/{y}` takes 2 path arguments, but the pattern has 1",
             "pattern `/{*rest}/x` is malformed at byte 9: `{*name}` is the last segment",
-            "pattern `/{id:number}` asks for `number`, which is no constraint",
+            "pattern `/{id:number}` has the unknown constraint `number`",
         ],
     );
 }
 
 #[test]
-fn scopes_put_their_prefixes_before_their_routes() {
+fn the_prefixes_of_scopes_come_before_the_patterns_of_routes() {
     let mut router = Router::new();
     let users = router.scope(ScopeId::ROOT, "/users/{id}/");
     let plain = router.scope(users, "");
@@ -60,7 +60,7 @@ fn scopes_put_their_prefixes_before_their_routes() {
 }
 
 #[test]
-fn a_faulty_prefix_is_one_fault_and_routes_of_scopes_conflict_as_any() {
+fn a_faulty_prefix_is_one_fault_and_routes_of_different_scopes_may_conflict() {
     let mut router = Router::new();
     let faulty = router.scope(ScopeId::ROOT, "users");
     router.map_in(faulty, Method::GET, "/a", nothing());
@@ -76,10 +76,10 @@ fn a_faulty_prefix_is_one_fault_and_routes_of_scopes_conflict_as_any() {
         router,
         &[
             "pattern `users` is malformed at byte 0",
-            "pattern `/files/{*rest}` is malformed at byte 7: nothing can follow `{*name}`, so it is no prefix",
+            "pattern `/files/{*rest}` is malformed at byte 7: a prefix cannot end with `{*name}`",
             "`GET /users/{name}` conflicts with `GET /users/{id}`",
             "pattern `/users{name}` is malformed at byte 6",
-            "pattern `/users/{id}/{id}` names `id` twice",
+            "pattern `/users/{id}/{id}` has two arguments named `id`",
         ],
     );
 }

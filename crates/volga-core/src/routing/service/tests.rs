@@ -1,5 +1,6 @@
-//! What is answered with and without a route, and what the server is asked.
+//! Responses with and without a route, and requests with extensions of the server.
 
+use http::StatusCode;
 use http_body_util::BodyExt;
 
 use super::*;
@@ -7,10 +8,13 @@ use crate::extract::FromRequestParts;
 use crate::extract::body::Text;
 use crate::extract::extension::Extension;
 use crate::extract::optional::OptionalArg;
+use crate::handler::description::Description;
 use crate::handler::handler_endpoint::HandlerEndpoint;
 use crate::middleware::filter::Filter;
 use crate::middleware::tap::TapRequest;
-use crate::routing::router::{Router, ScopeId, SettingsLevel};
+use crate::response::error::Error;
+use crate::routing::router::Router;
+use crate::routing::settings::{ScopeId, SettingsLevel};
 
 async fn ask(service: &RouterService, method: Method, path: &str) -> HttpResponse {
     let request = Request::builder().method(method).uri(path).body(HttpBody::empty()).unwrap();
@@ -27,7 +31,7 @@ fn service() -> RouterService {
 }
 
 #[tokio::test]
-async fn unknown_paths_and_methods_are_told_apart() {
+async fn unknown_paths_and_methods_have_different_statuses() {
     let service = service();
     assert_eq!(ask(&service, Method::GET, "/b").await.status(), 404);
     assert_eq!(ask(&service, Method::GET, "/b%").await.status(), 400);
@@ -37,7 +41,7 @@ async fn unknown_paths_and_methods_are_told_apart() {
 }
 
 #[tokio::test]
-async fn options_is_answered_for_known_paths_unless_it_is_mapped() {
+async fn known_paths_respond_to_options_unless_it_is_mapped() {
     let service = service();
     let response = ask(&service, Method::OPTIONS, "/a").await;
     assert_eq!(response.status(), 204);
@@ -48,7 +52,7 @@ async fn options_is_answered_for_known_paths_unless_it_is_mapped() {
 }
 
 #[tokio::test]
-async fn head_says_what_get_would_and_sends_no_body() {
+async fn head_has_the_headers_of_get_and_no_body() {
     let response = ask(&service(), Method::HEAD, "/a").await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-length"], "4");
@@ -56,7 +60,7 @@ async fn head_says_what_get_would_and_sends_no_body() {
     assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
 }
 
-/// Whether the server is asked what it knows, and whether the handler finds it.
+/// Whether the server is asked for its extensions, and whether the handler finds them.
 async fn extended(router: Router, path: &str) -> (bool, bool) {
     let service = router.into_service().unwrap();
     let mut is_asked = false;
@@ -71,7 +75,7 @@ async fn extended(router: Router, path: &str) -> (bool, bool) {
 }
 
 #[tokio::test]
-async fn what_the_server_knows_is_there_wherever_anything_may_look_for_it() {
+async fn the_server_is_asked_for_extensions_only_if_something_may_read_them() {
     fn map(router: &mut Router) {
         router.map(Method::GET, "/none", HandlerEndpoint::new(|| ""));
         router.map(Method::GET, "/{a}/head", HandlerEndpoint::new(|_: u8, _: Method| ""));
@@ -92,14 +96,14 @@ async fn what_the_server_knows_is_there_wherever_anything_may_look_for_it() {
     async fn has(request: HttpRequest) -> &'static str {
         request.extensions().get().copied().unwrap_or_default()
     }
-    /// It does not say what it reads.
+    /// An extractor that does not describe itself.
     struct Silent;
     impl FromRequestParts for Silent {
         async fn from_request_parts(_: &mut RequestParts) -> Result<Self, Error> {
             Ok(Self)
         }
     }
-    /// It says that it reads no extensions.
+    /// An extractor whose description has no extensions.
     struct Modest;
     impl FromRequestParts for Modest {
         fn describe(description: &mut Description) {
@@ -130,15 +134,15 @@ async fn what_the_server_knows_is_there_wherever_anything_may_look_for_it() {
         SettingsLevel::Scope(ScopeId::ROOT),
         TapRequest::new(|_: &mut RequestParts| {}),
     );
-    assert!(extended(router, "/none").await.0, "middleware may look at anything");
+    assert!(extended(router, "/none").await.0, "middleware may read anything");
     let mut router = Router::new();
     map(&mut router);
     router.add_middleware(SettingsLevel::Scope(ScopeId::ROOT), Filter::new(|_: Method| true));
-    assert!(!extended(router, "/none").await.0, "this one says that it does not");
+    assert!(!extended(router, "/none").await.0, "this filter says that it does not");
 }
 
 #[test]
-fn the_route_of_a_request_is_told_without_asking_it() {
+fn the_route_of_a_request_is_found_without_calling_it() {
     let service = service();
     let found = service.find(&Method::HEAD, "/own/a%20b").unwrap();
     assert_eq!(found.pattern(), "/own/{x}");

@@ -1,25 +1,24 @@
-//! The compact form of a tree: static segments become texts of a [`Radix`], whatever number of
-//! segments they span. Pure.
+//! The compact form of a tree (pure). Consecutive static segments become one text in a [`Radix`].
 //!
-//! It is for paths without a `%`. Every byte of a path that a route is found for was either
-//! compared with a text, and no text has a `%`, or lies in an argument, where a `%` is looked for.
-//! So a path with one leads nowhere here, and nearly every other is spared a search for it.
+//! It handles paths without a `%`. A search compares every byte of the path with a text, or the byte
+//! is part of an argument, which is searched for a `%`. No text has a `%`. So the compact form finds
+//! no route for a path with a `%`, and most other paths need no separate search for one.
 
 use super::Node;
 use super::Search;
-use crate::routing::radix::{Radix, Stop};
+use crate::routing::tree::radix::{Radix, Stop};
+use crate::routing::tree::words::{has_percent, last_word, plain_len};
 use crate::routing::tree::{Route, Spans, Tree};
-use crate::routing::words::{has_percent, last_word, plain};
 
 /// The static segments after the root, and after each argument.
 pub(super) struct Compact {
     radix: Radix,
-    /// The step from which those after the root are found.
+    /// The first step of the segments after the root.
     start: u32,
 }
 
 impl<T> Tree<T> {
-    /// Makes the look-up faster, until something is inserted.
+    /// Creates the compact form. Inserting a route drops it again.
     pub(crate) fn compact(&mut self) {
         let mut radix = Radix::new();
         let start = radix.add(self.texts(0));
@@ -32,22 +31,22 @@ impl<T> Tree<T> {
         self.compact = Some(Compact { radix, start });
     }
 
-    /// The texts of the static segments that may follow a node, and what each leads to.
+    /// The texts of the static segments that may follow a node, and the result at the end of each.
     fn texts(&self, node: u32) -> Vec<(Vec<u8>, Stop)> {
         let mut texts = Vec::new();
-        let mut places = vec![(Vec::new(), node)];
-        while let Some((text, number)) = places.pop() {
+        let mut open = vec![(Vec::new(), node)];
+        while let Some((text, number)) = open.pop() {
             let node = &self.nodes[number as usize];
             let slash = [&text, &b"/"[..]].concat();
             for (segment, child) in &node.statics {
                 if !segment.contains(&b'%') {
-                    places.push(([&*slash, segment].concat(), *child));
+                    open.push(([&*slash, segment].concat(), *child));
                 }
             }
-            if !node.args.is_empty() || node.goes_on {
+            if !node.args.is_empty() || node.has_rest {
                 texts.push((slash, Stop::Args(number)));
             }
-            // A path that ends before all of these segments asks no step.
+            // A path that ends at the start node needs no step.
             if !node.routes.is_empty() && !text.is_empty() {
                 texts.push((text, Stop::End(number)));
             }
@@ -65,26 +64,26 @@ impl<T> Tree<T> {
         let Compact { radix, start } = self.compact.as_ref()?;
         let path = search.path.as_bytes();
         let last_word = last_word(path);
-        let mut walk = Walk { nodes: &self.nodes, radix, search, last_word, spans };
-        walk.go_on(0, *start, path, 0)
+        let mut lookup = CompactLookup { nodes: &self.nodes, radix, search, last_word, spans };
+        lookup.after_node(0, *start, path, 0)
     }
 }
 
-/// The look-up of one path.
-struct Walk<'t, 'p, T> {
+/// The lookup of one path.
+struct CompactLookup<'t, 'p, T> {
     nodes: &'t [Node<T>],
     radix: &'t Radix,
     search: &'p Search<'p>,
-    /// Of the path.
+    /// The last word of the path.
     last_word: u64,
     spans: &'p mut Spans,
 }
 
-impl<'t, 'p, T> Walk<'t, 'p, T> {
-    /// Finds the route for the rest of a path after a node, which is a slash and more, or nothing;
-    /// `after` is the step after the node.
+impl<'t, 'p, T> CompactLookup<'t, 'p, T> {
+    /// Finds the route for the rest of a path after a node. The rest is empty or starts with a slash,
+    /// and `after` is the step after the node.
     #[inline(always)]
-    fn go_on(
+    fn after_node(
         &mut self,
         node: u32,
         after: u32,
@@ -94,12 +93,12 @@ impl<'t, 'p, T> Walk<'t, 'p, T> {
         if rest.is_empty() {
             return self.search.route_of(&self.nodes[node as usize].routes);
         }
-        self.walk(after, rest, depth)
+        self.follow(after, rest, depth)
     }
 
-    /// Finds the route for the rest of a path, by the steps from this one on; `depth` arguments
-    /// were found before it.
-    fn walk(
+    /// Finds the route for the rest of a path, starting with this step. `depth` arguments were found
+    /// before.
+    fn follow(
         &mut self,
         mut step: u32,
         mut rest: &'p [u8],
@@ -114,30 +113,30 @@ impl<'t, 'p, T> Walk<'t, 'p, T> {
                 {
                     return Some(found);
                 }
-                // The path has a slash here that is not the one that is ignored.
+                // The path ends with a slash that is not the ignored one.
                 let node = &self.nodes[here.args()? as usize];
                 return self.below(node, rest, self.search.path.len(), depth);
             }
             let Some(node) = here.args() else { continue };
 
-            // Looked at before it is called: beside an argument, a static segment is mostly not
-            // what comes next.
+            // The first step is checked before the call, because beside an argument the next segment
+            // rarely is a static one.
             if self.radix.step(step).follow(rest, self.last_word).is_some()
-                && let Some(found) = self.walk(step, rest, depth)
+                && let Some(found) = self.follow(step, rest, depth)
             {
                 return Some(found);
             }
-            let (segment, after) = rest.split_at(plain(rest, self.last_word));
+            let (segment, after) = rest.split_at(plain_len(rest, self.last_word));
             let start = self.search.path.len() - rest.len();
             let node = &self.nodes[node as usize];
             if segment.is_empty() {
-                return if node.goes_on { self.below(node, rest, start, depth) } else { None };
+                return if node.has_rest { self.below(node, rest, start, depth) } else { None };
             }
             let end = start + segment.len();
             if let [edge] = &*node.args
-                && !node.goes_on
+                && !node.has_rest
             {
-                // The usual case goes on without a stack frame.
+                // The usual case continues in the loop, without another stack frame.
                 if !edge.accepts(segment) {
                     return None;
                 }
@@ -150,23 +149,23 @@ impl<'t, 'p, T> Walk<'t, 'p, T> {
             }
             for edge in node.args.iter().filter(|edge| edge.accepts(segment)) {
                 self.spans.set(depth, start, end);
-                if let Some(found) = self.go_on(edge.node, edge.after, after, depth + 1) {
+                if let Some(found) = self.after_node(edge.node, edge.after, after, depth + 1) {
                     return Some(found);
                 }
             }
-            if !node.goes_on || has_percent(rest) {
+            if !node.has_rest || has_percent(rest) {
                 return None;
             }
             let Some(found) = self.search.route_of(&node.rest) else {
                 return self.below(node, rest, start, depth);
             };
-            // The rest is given as it came, with a slash at its end.
+            // The rest keeps its trailing slash.
             self.spans.set(depth, start, self.search.whole);
             return Some(found);
         }
     }
 
-    /// The route for everything below a node; the rest of the path starts at byte `start`.
+    /// Finds the route for everything below a node. The rest of the path starts at byte `start`.
     #[cold]
     fn below(
         &mut self,

@@ -1,4 +1,4 @@
-//! The tree against cases, against a linear scan and against matchit.
+//! Tests of the tree by cases, against a linear scan, and against matchit.
 
 use proptest::prelude::*;
 
@@ -39,7 +39,7 @@ fn target(tree: &Tree<usize>, path: &str) -> Option<usize> {
     }
 }
 
-/// The arguments that a path gives, raw.
+/// The raw arguments of a path.
 fn args(tree: &Tree<usize>, path: &str) -> Vec<(String, String)> {
     let mut spans = Spans::default();
     let Found::Route(route) = tree.find(&Method::GET, path, &mut spans) else { panic!("{path}") };
@@ -48,7 +48,7 @@ fn args(tree: &Tree<usize>, path: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn static_goes_before_argument_and_a_dead_end_is_left_again() {
+fn static_goes_before_argument_and_the_search_goes_back_at_a_dead_end() {
     let tree = tree(&["/a/b/c", "/{x}/d", "/a/{y}", "/"]);
     assert_eq!(target(&tree, "/a/b/c"), Some(0));
     assert_eq!(target(&tree, "/a/d"), Some(2));
@@ -113,7 +113,7 @@ fn one_trailing_slash_is_ignored_and_an_argument_is_never_empty() {
 }
 
 #[test]
-fn segments_are_compared_decoded_and_a_malformed_path_is_told() {
+fn segments_are_compared_decoded_and_a_malformed_path_is_reported() {
     let tree = tree(&["/caf\u{e9}", "/100%", "/n/{id:int}", "/s/{x}"]);
     assert_eq!(target(&tree, "/caf%C3%A9"), Some(0));
     assert_eq!(target(&tree, "/%63af%c3%a9"), Some(0));
@@ -126,7 +126,7 @@ fn segments_are_compared_decoded_and_a_malformed_path_is_told() {
 }
 
 #[test]
-fn an_encoded_rest_is_found_and_a_malformed_one_is_told() {
+fn an_encoded_rest_is_found_and_a_malformed_one_is_reported() {
     let tree = tree(&["/f/{*rest}", "/{x}/{y}/z"]);
     assert_eq!(args(&tree, "/f/a/b%20c")[0].1, "a/b%20c");
     assert_eq!(target(&tree, "/%66/a/b"), Some(0));
@@ -136,7 +136,7 @@ fn an_encoded_rest_is_found_and_a_malformed_one_is_told() {
 }
 
 #[test]
-fn what_is_no_path_leads_nowhere() {
+fn a_target_without_a_path_has_no_route() {
     let tree = tree(&["/a", "/{x}", "//"]);
     for text in ["*", "xa", "a", "xa%62", "%2Fa"] {
         assert!(matches!(find(&tree, &Method::GET, text), Found::Nothing), "{text}");
@@ -144,7 +144,7 @@ fn what_is_no_path_leads_nowhere() {
 }
 
 #[test]
-fn another_method_is_told_with_those_that_would_do() {
+fn for_another_method_the_mapped_methods_are_returned() {
     let mut tree = tree(&["/a", "/{x}", "/b/{*rest}"]);
     insert(&mut tree, Method::POST, "/{x}", 9).unwrap();
     let allowed = |path| match find(&tree, &Method::PUT, path) {
@@ -183,7 +183,7 @@ fn any_method_comes_after_the_methods_of_the_same_pattern_and_before_other_patte
 }
 
 #[test]
-fn what_is_below_a_prefix_may_begin_with_an_empty_segment() {
+fn everything_below_a_prefix_includes_an_empty_first_segment() {
     let mut tree = tree(&["/f/{*rest}", "/f/a"]);
     insert_below(&mut tree, "/f/", 7).unwrap();
     insert_below(&mut tree, "", 8).unwrap();

@@ -1,40 +1,43 @@
-//! Texts found from the front: what the static segments of all routes become. Pure.
+//! A radix tree of texts (pure). The static segments of all routes become such texts.
 //!
-//! A step compares up to seven bytes at once, and the byte after them chooses the next step. Each takes the same few instructions, whatever it leads to
-//! and however many there are.
+//! A step compares up to seven bytes at once, and the byte after them chooses the next step. Every step
+//! takes the same few instructions, independent of the number of routes.
 
-use crate::routing::words::{WORD, word};
+use crate::routing::tree::words::{WORD, word};
 
 /// All steps. The first one is [`DEAD_END`].
 #[derive(Debug)]
 pub(crate) struct Radix(Vec<Step>);
 
-/// The number of a step that matches nothing: what leads nowhere leads here, so that nobody has to ask.
+/// The number of the step that matches nothing. A text without a continuation leads here, so the search
+/// needs no check for that case.
 pub(crate) const DEAD_END: u32 = 0;
 
-/// A byte less than a word, so that the byte after a text is in the same word.
+/// The maximum length of a step's text: one byte less than a word, so that the byte after the text is in
+/// the same word.
 const MAX_TEXT: usize = WORD - 1;
 
-/// A piece of text, what is found at its end, and where it goes on.
+/// A piece of text, with the nodes at its end and the steps that may follow.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     text: u64,
     mask: u64,
-    /// The steps after this one are a stretch from here on.
+    /// The number of the first of the steps that may follow.
     next: u32,
     end: u32,
     args: u32,
-    /// The place of a step in that stretch: the bits of the next byte that tell them apart. The byte itself is theirs to compare.
+    /// A mask for the next byte. The masked byte is the offset of the following step from `next`. That
+    /// step then compares the whole byte.
     choice: u8,
     len: u8,
 }
 
-/// What is found at the end of a text.
+/// The result at the end of a text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stop {
-    /// The path of this node.
+    /// The path of this node ends here.
     End(u32),
-    /// The path of this node and a slash, after which its arguments start.
+    /// The path of this node and a slash end here, and the arguments of the node start.
     Args(u32),
 }
 
@@ -45,25 +48,25 @@ impl Radix {
         Self(vec![Step::DEAD_END])
     }
 
-    /// Adds texts, and gives the step from which they are found.
+    /// Adds texts, and returns the number of their first step.
     pub(crate) fn add(&mut self, mut texts: Vec<(Vec<u8>, Stop)>) -> u32 {
         if texts.is_empty() {
             return DEAD_END;
         }
         texts.sort_by(|(one, _), (other, _)| one.cmp(other));
         let start = self.add_steps(1);
-        // Steps to make, each with its texts and where in them it starts; up to there they are the same.
+        // The steps to create: each with its texts, which are equal up to a byte, and that byte.
         let mut open = vec![(start, &*texts, 0)];
         while let Some((number, texts, at)) = open.pop() {
             let end = at + common(texts, at);
-            let mut step = Step::of(&texts[0].0[at..end]);
+            let mut step = Step::new(&texts[0].0[at..end]);
             let (ended, longer) =
                 texts.split_at(texts.partition_point(|(text, _)| text.len() == end));
             ended.iter().for_each(|(_, stop)| step.add_stop(*stop));
             let groups: Vec<_> =
                 longer.chunk_by(|(one, _), (other, _)| one[end] == other[end]).collect();
             if !groups.is_empty() {
-                step.choice = telling_apart(groups.iter().map(|group| group[0].0[end]));
+                step.choice = distinguishing_bits(groups.iter().map(|group| group[0].0[end]));
                 step.next = self.add_steps(usize::from(step.choice) + 1);
             }
             for group in groups {
@@ -74,7 +77,7 @@ impl Radix {
         start
     }
 
-    /// Adds steps that match nothing yet, and gives the first.
+    /// Adds steps that match nothing yet, and returns the number of the first.
     fn add_steps(&mut self, count: usize) -> u32 {
         let first = self.0.len();
         self.0.resize(first + count, Step::DEAD_END);
@@ -89,7 +92,7 @@ impl Radix {
 
 impl Step {
     const DEAD_END: Self = Self {
-        // No word has a bit that the mask takes away.
+        // The mask is zero, so a masked word never equals this text.
         text: 1,
         mask: 0,
         next: DEAD_END,
@@ -99,8 +102,8 @@ impl Step {
         len: 0,
     };
 
-    /// A step with this text, and nothing after it.
-    fn of(text: &[u8]) -> Self {
+    /// Creates a step with this text and no following steps.
+    fn new(text: &[u8]) -> Self {
         Self {
             text: text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
             mask: (1 << (8 * text.len())) - 1,
@@ -116,46 +119,47 @@ impl Step {
         }
     }
 
-    /// What is left of a path after this step's text, if that comes next, and the step that may follow; `last` is the path's last word.
+    /// Compares the step's text with the start of `rest`. If they are equal, returns the rest after the
+    /// text, and the number of the step that may follow. `last` is the last word of the path.
     #[inline(always)]
     pub(crate) fn follow<'p>(&self, rest: &'p [u8], last: u64) -> Option<(&'p [u8], u32)> {
         let word = word(rest, last);
         if word & self.mask != self.text {
             return None;
         }
-        // The zeros after a path's end are no part of it, but may be one of the text.
+        // Zeros after the end of the path are not part of it, but a text may contain zeros.
         let left = rest.get(usize::from(self.len)..)?;
         Some((left, self.after((word >> (8 * self.len)) as u8)))
     }
 
-    /// The step that may go on with this byte.
+    /// The number of the step that may follow with this byte.
     #[inline(always)]
     fn after(&self, byte: u8) -> u32 {
         self.next + u32::from(byte & self.choice)
     }
 
-    /// The node whose path ends with this step.
+    /// The node whose path ends with this step, if there is one.
     #[inline(always)]
     pub(crate) fn end(&self) -> Option<u32> {
         (self.end != NO_NODE).then_some(self.end)
     }
 
-    /// The node whose arguments start after this step.
+    /// The node whose arguments start after this step, if there is one.
     #[inline(always)]
     pub(crate) fn args(&self) -> Option<u32> {
         (self.args != NO_NODE).then_some(self.args)
     }
 }
 
-/// How many bytes from this one on are the same in all these texts, which are sorted, and fit in a step.
+/// Returns how many bytes from `at` on are equal in all of these sorted texts, and fit into a step.
 fn common(texts: &[(Vec<u8>, Stop)], at: usize) -> usize {
-    // What the first and the last have in common, all between them have.
+    // A prefix that the first and the last text share is shared by all texts between them.
     let (first, last) = (&texts[0].0[at..], &texts[texts.len() - 1].0[at..]);
     first.iter().zip(last).take(MAX_TEXT).take_while(|(one, other)| one == other).count()
 }
 
-/// The fewest low bits in which all these bytes differ.
-fn telling_apart(bytes: impl Iterator<Item = u8> + Clone) -> u8 {
+/// Returns the mask of the fewest low bits in which all of these bytes differ.
+fn distinguishing_bits(bytes: impl Iterator<Item = u8> + Clone) -> u8 {
     let all_differ = |bits: &u8| {
         let mut seen = [false; 256];
         bytes.clone().all(|byte| !std::mem::replace(&mut seen[usize::from(byte & bits)], true))
@@ -168,9 +172,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::routing::words::last_word;
+    use crate::routing::tree::words::last_word;
 
-    /// What is found at the end of a path.
+    /// The nodes at the end of a path.
     fn stops(radix: &Radix, start: u32, path: &[u8]) -> (Option<u32>, Option<u32>) {
         let (mut rest, mut number) = (path, start);
         loop {
@@ -186,7 +190,7 @@ mod tests {
     proptest! {
         #[test]
         fn each_text_is_found_and_no_other(
-            // `a` and `!` differ in a high bit alone; the zero is what stands after a path's end.
+            // `a` and `!` differ in a high bit only. Bytes after the end of a path are zero.
             texts in prop::collection::btree_set("[ab\u{21}\0/]{1,20}", 0..20),
             others in prop::collection::vec("[ab\u{21}\0/]{1,20}", 0..20),
         ) {
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_in_a_text_are_not_what_stands_after_a_paths_end() {
+    fn zeros_in_a_text_do_not_match_beyond_the_end_of_a_path() {
         let mut radix = Radix::new();
         let start = radix.add(vec![(b"/a\0".to_vec(), Stop::End(7))]);
         assert_eq!(stops(&radix, start, b"/a"), (None, None));
@@ -216,11 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_told_apart_by_as_few_bits_as_it_takes() {
+    fn the_mask_has_as_few_bits_as_possible() {
         for (bytes, bits) in [("a", 0), ("ab", 1), ("/-", 3), ("0123456789", 15), ("pP", 63)] {
-            assert_eq!(telling_apart(bytes.bytes()), bits, "{bytes}");
+            assert_eq!(distinguishing_bits(bytes.bytes()), bits, "{bytes}");
         }
-        assert_eq!(telling_apart([b'a', b'a' | 1 << 7].into_iter()), u8::MAX);
+        assert_eq!(distinguishing_bits([b'a', b'a' | 1 << 7].into_iter()), u8::MAX);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The rest of a path, read eight bytes at a time. Pure.
+//! Reads a path eight bytes at a time (pure).
 //!
-//! A loop over bytes ends where no processor can foresee it, and costs more instructions than all the rest of a look-up.
+//! A loop over single bytes ends at an unpredictable byte, so the processor mispredicts the branch.
+//! The loop would also take more instructions than all other parts of a lookup together.
 
 use std::num::NonZeroU64;
 
@@ -9,7 +10,8 @@ const ONES: u64 = u64::from_le_bytes([1; WORD]);
 const PERCENTS: u64 = u64::from_le_bytes([b'%'; WORD]);
 const SLASHES: u64 = u64::from_le_bytes([b'/'; WORD]);
 
-/// The last eight bytes of a path, as the words at its end need them; of fewer, the last is still the highest of the word.
+/// Returns the last eight bytes of a path, as [`word`] needs them. If the path is shorter, its last byte
+/// is still the highest byte of the word.
 #[inline(always)]
 pub(crate) fn last_word(path: &[u8]) -> u64 {
     match path.last_chunk() {
@@ -18,7 +20,8 @@ pub(crate) fn last_word(path: &[u8]) -> u64 {
     }
 }
 
-/// The next eight bytes of a path, the first as the lowest, with zeros for those after its end; `rest` is not empty, and `last` the path's last word.
+/// Returns the next eight bytes of a path. The first byte is the lowest, and bytes after the end of the
+/// path are zero. `rest` must not be empty, and `last` is the [`last_word`] of the path.
 #[inline(always)]
 pub(crate) fn word(rest: &[u8], last: u64) -> u64 {
     match rest.first_chunk() {
@@ -27,15 +30,15 @@ pub(crate) fn word(rest: &[u8], last: u64) -> u64 {
     }
 }
 
-/// How many bytes come before the next slash or `%`, or before the end.
+/// Returns the number of bytes before the next slash or `%`, or before the end.
 #[inline(always)]
-pub(crate) fn plain(rest: &[u8], last: u64) -> usize {
+pub(crate) fn plain_len(rest: &[u8], last: u64) -> usize {
     let mut at = 0;
     while at < rest.len() {
         let word = word(&rest[at..], last);
         let stops = equal_bytes(word, SLASHES) | equal_bytes(word, PERCENTS);
         if let Some(stops) = NonZeroU64::new(stops) {
-            // The lowest bit is the highest of its byte.
+            // The lowest bit that is set is the highest bit of its byte.
             return at + stops.trailing_zeros() as usize / 8;
         }
         at += WORD;
@@ -50,10 +53,12 @@ pub(crate) fn has_percent(path: &[u8]) -> bool {
     words.fold(found(last_word(path)), |all, word| all | found(word)) != 0
 }
 
-/// The highest bit of each byte that is the same in both words; bits after the first may be false.
+/// Sets the highest bit of each byte that is equal in both words. Bits after the first one that is set
+/// may be wrong.
 #[inline(always)]
 fn equal_bytes(one: u64, other: u64) -> u64 {
-    // A byte that is the same becomes zero, and only from a zero byte on does a borrow reach the highest bit of a byte.
+    // Equal bytes become zero. The subtraction borrows through the highest bit of a byte only at a zero
+    // byte, and perhaps after it.
     let zeroed = one ^ other;
     zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7)
 }
@@ -75,9 +80,9 @@ mod tests {
         }
 
         #[test]
-        fn a_slash_and_a_percent_are_seen(text in "[$%&./0]{0,20}|[a-c.0\u{e9}]{0,60}[/%]?[a-z/%]{0,60}") {
+        fn a_slash_and_a_percent_are_found(text in "[$%&./0]{0,20}|[a-c.0\u{e9}]{0,60}[/%]?[a-z/%]{0,60}") {
             let expect = text.find(['/', '%']).unwrap_or(text.len());
-            prop_assert_eq!(plain(text.as_bytes(), last_word(text.as_bytes())), expect);
+            prop_assert_eq!(plain_len(text.as_bytes(), last_word(text.as_bytes())), expect);
             prop_assert_eq!(has_percent(text.as_bytes()), text.contains('%'));
         }
     }
