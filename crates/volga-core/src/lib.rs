@@ -1,17 +1,18 @@
-//! Requests, responses, routing, extractors and errors: the part of Volga that knows no socket and
-//! no server.
+//! The core of Volga: requests, responses, routing, extractors, middleware, services and errors. It
+//! has no sockets and no server.
 //!
-//! A [`Router`] takes a request to an [`Endpoint`]; a [`Handler`] is an ordinary function whose
-//! arguments are [extracted](FromRequestParts) from the request and whose result [becomes a
-//! response](IntoResponse). [`RouterService`] is a [`tower_service::Service`], so that any server,
-//! or a test, can call it.
+//! A [`Router`] sends each request to an [`Endpoint`]. A [`Handler`] is an ordinary function: its
+//! arguments are [extracted](FromRequestParts) from the request, and its result [becomes a
+//! response](IntoResponse). [`RouterService`] is a [`tower_service::Service`], so any server or
+//! test can call it.
 //!
 //! ```
 //! use volga_core::{HandlerEndpoint, HttpBody, Router};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let mut router = Router::new();
-//! router.map(http::Method::GET, "/users/{id}", HandlerEndpoint::new(|id: u32| format!("user {id}")));
+//! let handler = HandlerEndpoint::new(|id: u32| format!("user {id}"));
+//! router.map(http::Method::GET, "/users/{id}", handler);
 //! let service = router.into_service().expect("no faults");
 //!
 //! let request = http::Request::get("/users/7").body(HttpBody::empty()).unwrap();
@@ -20,9 +21,16 @@
 //! # }
 //! ```
 //!
-//! Modules: `body`, `request` and `response` are the values; `route` finds the endpoint (pure);
-//! `extract` makes arguments of requests, [`mod@headers`] are typed; `handler` calls functions;
-//! `router` holds what is mapped, and `service` answers by it.
+//! | Module | Contents |
+//! |---|---|
+//! | `request` | the request, its body and its limits, its context |
+//! | `response` | responses, errors, and reports of errors |
+//! | `routing` | patterns, the tree of routes, the router and its service |
+//! | `handler` | endpoints, and functions as endpoints |
+//! | `extract` | arguments of handlers |
+//! | `middleware` | code around endpoints, and tower layers |
+//! | `services` | dependency injection |
+//! | [`mod@headers`] | typed headers |
 
 mod extract;
 mod handler;
@@ -91,7 +99,7 @@ pub use services::factory::{Dependencies, Factory, Inject};
 pub use services::needs::Needs;
 pub use services::registry::{Scope, Services};
 
-/// What the macros of this crate expand to. Not a public interface.
+/// The paths to which the macros of this crate expand. This is not a public interface.
 #[doc(hidden)]
 pub mod __private {
     pub use http::{HeaderName, HeaderValue};

@@ -1,4 +1,4 @@
-//! `Option` and `Result` around an argument.
+//! `Option` and `Result` of an argument.
 
 use crate::extract::{FromRequest, FromRequestParts, refuses_large_body};
 use crate::handler::description::Description;
@@ -6,10 +6,10 @@ use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
 
-/// An argument that a request may do without: then `Option<Self>` is an argument, too.
+/// An argument that a request need not have, so that `Option<Self>` is an argument, too.
 ///
-/// `Option<Self>` is `None` when the request says nothing of it. What the request says and gets
-/// wrong stays an error.
+/// `Option<Self>` is `None` if the argument is absent. An argument that is present but malformed is
+/// still an error.
 ///
 /// ```
 /// use volga_core::{Error, FromRequestParts, OptionalArg, RequestParts};
@@ -31,12 +31,12 @@ use crate::response::error::Error;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`Option<{Self}>` cannot be an argument of a handler",
-    label = "no optional argument",
-    note = "implement `OptionalArg` for a type of your own, or take `Result<{Self}, Error>`",
+    label = "not an optional argument",
+    note = "implement `OptionalArg` for your own type, or take `Result<{Self}, Error>`",
     note = "a path argument is never absent: map a second route without it"
 )]
 pub trait OptionalArg {
-    /// True when the request says nothing of it.
+    /// Whether the request does not have the argument.
     fn is_absent(parts: &RequestParts) -> bool;
 }
 
@@ -60,7 +60,7 @@ impl<T: FromRequest + OptionalArg> FromRequest for Option<T> {
     }
 }
 
-/// The handler gets the error and decides.
+/// The handler gets the error, and decides about the response.
 impl<T: FromRequestParts> FromRequestParts for Result<T, Error> {
     fn describe(description: &mut Description) {
         description.fallible(T::describe);
@@ -71,7 +71,7 @@ impl<T: FromRequestParts> FromRequestParts for Result<T, Error> {
     }
 }
 
-/// The handler gets the error and decides.
+/// The handler gets the error, and decides about the response.
 impl<T: FromRequest> FromRequest for Result<T, Error> {
     fn describe(description: &mut Description) {
         description.fallible(T::describe);

@@ -1,4 +1,4 @@
-//! What a request's head holds, as it is.
+//! The method, the URI, the version and the headers as arguments.
 
 use http::{HeaderMap, Method, Uri, Version};
 

@@ -1,5 +1,5 @@
-//! `Description`: how arguments, responses, endpoints and middleware describe themselves at start-up
-//! (pure).
+//! `Description`: how arguments, responses, endpoints and middleware describe themselves at
+//! start-up (pure).
 
 use http::{HeaderName, StatusCode};
 
@@ -8,15 +8,15 @@ use crate::services::needs::Needs;
 /// Describes what an argument reads and which responses are possible.
 ///
 /// [`FromRequestParts::describe`](crate::FromRequestParts::describe),
-/// [`IntoResponse::describe`](crate::IntoResponse::describe) and the other `describe` functions fill
-/// it in, once, before the first request. The checks at start-up read it. They find a service that
-/// is not registered, or a handler with more path arguments than its pattern has.
-/// [`Router::description`](crate::Router::description) returns the description of a whole route, for
-/// example to generate a document from it.
+/// [`IntoResponse::describe`](crate::IntoResponse::describe) and the other `describe` functions
+/// fill it in, once, before the first request. The checks at start-up read it. They find a service
+/// that is not registered, or a handler with more path arguments than its pattern has.
+/// [`Router::description`](crate::Router::description) returns the description of a whole route,
+/// for example to generate a document from it.
 ///
 /// An extractor that describes itself must describe everything that it reads, because the server
-/// prepares nothing else for it. Without [`reads_extensions`](Self::reads_extensions) the server may
-/// leave out its extensions. Without [`uses_service`](Self::uses_service) or
+/// prepares nothing else for it. Without [`reads_extensions`](Self::reads_extensions) the server
+/// may leave out its extensions. Without [`uses_service`](Self::uses_service) or
 /// [`uses_cancellation`](Self::uses_cancellation) the request may have no scope and no token. An
 /// extractor that does not describe itself may read and use [anything](Self::reads_anything).
 ///
@@ -163,20 +163,20 @@ impl Description {
 
     /// Uses the service [`Dc<T>`](crate::Dc).
     pub fn uses_service<T: ?Sized + 'static>(&mut self) -> &mut Self {
-        self.needs.service::<T>();
+        self.needs.add_service::<T>();
         self
     }
 
     /// Uses the [`CancellationToken`](crate::CancellationToken).
     pub fn uses_cancellation(&mut self) -> &mut Self {
-        self.needs.cancellation();
+        self.needs.add_cancellation();
         self
     }
 
     /// May read everything in a request, and may use the token and any service. The checks at
     /// start-up cannot find a missing service then; the request fails when it asks for the service.
     pub fn reads_anything(&mut self) -> &mut Self {
-        self.needs.anything();
+        self.needs.add_anything();
         self.reads_head().reads_body(&[ANY_MEDIA_TYPE])
     }
 
@@ -230,8 +230,8 @@ impl Description {
         self.merge(inner)
     }
 
-    /// Describes an argument whose error is passed to the handler. The error is not a response then,
-    /// and a body that is too large is not refused before the handler runs.
+    /// Describes an argument whose error is passed to the handler. The error is not a response
+    /// then, and a body that is too large is not refused before the handler runs.
     pub(crate) fn fallible(&mut self, describe: impl FnOnce(&mut Self)) -> &mut Self {
         self.optional(|inner| {
             describe(inner);
@@ -249,8 +249,8 @@ impl Description {
         self.merge(inner)
     }
 
-    /// Describes middleware around an endpoint. Path arguments that the middleware takes by position
-    /// do not count for the endpoint, because every function counts from the first one.
+    /// Describes middleware around an endpoint. Path arguments that the middleware takes by
+    /// position do not count for the endpoint, because every function counts from the first one.
     pub(crate) fn around_endpoint(&mut self, describe: impl FnOnce(&mut Self)) {
         let path_args = self.path_args;
         describe(self);

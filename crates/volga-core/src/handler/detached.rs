@@ -29,9 +29,9 @@ use crate::response::into_response::{HttpResult, IntoResponse};
 /// half done. A detached handler runs in its own task. The task starts when the arguments have been
 /// extracted, and ends when the handler has returned its response.
 ///
-/// The [`CancellationToken`](crate::CancellationToken) still fires when the client leaves, and scoped
-/// services live until the handler is done. If the client has left by then, the response is dropped,
-/// together with a stream that is its body.
+/// The [`CancellationToken`](crate::CancellationToken) still fires when the client leaves, and
+/// scoped services live until the handler is done. If the client has left by then, the response is
+/// dropped, together with a stream that is its body.
 ///
 /// ```
 /// use volga_core::{HandlerEndpoint, detached};
@@ -49,8 +49,8 @@ use crate::response::into_response::{HttpResult, IntoResponse};
 ///
 /// # Panics
 ///
-/// A panic of the handler panics in the request that waits for it. If the client has left, it panics
-/// in the task.
+/// A panic of the handler panics in the request that waits for it. If the client has left, it
+/// panics in the task.
 pub fn detached<H, Args, Kind>(handler: H) -> DetachedHandler<H, Kind>
 where
     H: Handler<Args, Output: HandlerOutput<Kind>>,
@@ -94,8 +94,8 @@ where
     }
 }
 
-/// The arguments of a detached handler, and the context of its request, which lives until the handler
-/// is done.
+/// The arguments of a detached handler, and the context of its request, which lives until the
+/// handler is done.
 #[derive(Debug)]
 pub struct DetachedArgs<Args> {
     args: Args,
@@ -127,8 +127,8 @@ async fn run(
     let (sender, receiver) = oneshot::channel();
     spawner.spawn(Box::pin(async move {
         let result = catch_panic(handler).await;
-        // Dropped before the result is sent. The receiver checks whether the scope and the token are
-        // still in use, and must not see the references of this task.
+        // Dropped before the result is sent. The receiver checks whether the scope and the token
+        // are still in use, and must not see the references of this task.
         drop(context);
         if let Err(Err(panic)) = sender.send(result) {
             resume_unwind(panic);
@@ -144,8 +144,8 @@ async fn run(
     }
 }
 
-/// Returns the result of a future, or the value with which it panicked. The future is dropped before
-/// that.
+/// Returns the result of a future, or the value with which it panicked. The future is dropped
+/// before that.
 async fn catch_panic<F: Future>(future: F) -> thread::Result<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| {
@@ -221,7 +221,7 @@ mod tests {
         let endpoint = HandlerEndpoint::new(detached(handler));
         let mut parts = parts();
         let mut needs = Needs::default();
-        needs.anything();
+        needs.add_anything();
         let guard = RequestGuard::begin(&needs, &mut parts);
         let response = endpoint.call(parts, HttpBody::empty());
         leave(async move {
@@ -237,7 +237,7 @@ mod tests {
         let go = Arc::new(Semaphore::new(0));
         let mut parts = parts();
         let mut needs = Needs::default();
-        needs.anything();
+        needs.add_anything();
         let guard = RequestGuard::begin(&needs, &mut parts);
         let service = Dc::<Arc<()>>::from_request_parts(&mut parts).await.unwrap();
         let weak = Arc::downgrade(&*service);

@@ -8,8 +8,9 @@ use crate::response::into_response::HttpResponse;
 
 /// The target of a route: it responds to every request.
 ///
-/// A handler becomes an endpoint by [`HandlerEndpoint`](crate::HandlerEndpoint), and a tower service
-/// by [`ServiceEndpoint`](crate::ServiceEndpoint). Middleware wraps an endpoint in another one.
+/// A handler becomes an endpoint by [`HandlerEndpoint`](crate::HandlerEndpoint), and a tower
+/// service by [`ServiceEndpoint`](crate::ServiceEndpoint). Middleware wraps an endpoint in another
+/// one.
 pub trait Endpoint: Send + Sync + 'static {
     /// Responds to a request.
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse>;

@@ -1,4 +1,5 @@
-//! `tap_req` and `map_ok`: one look at the request, or at the response of one that went well.
+//! `TapRequest` and `MapOk`: functions that see the head of requests, or the responses that are not
+//! errors.
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -12,8 +13,8 @@ use crate::request::parts::RequestParts;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
 
-/// Middleware of a function `|parts: &mut RequestParts| …` that looks at the head of each request
-/// and may change it.
+/// Middleware from a function `|parts: &mut RequestParts| …` that sees the head of each request and
+/// may change it.
 #[derive(Clone, Debug)]
 pub struct TapRequest<F>(F);
 
@@ -21,7 +22,7 @@ impl<F> TapRequest<F>
 where
     F: Fn(&mut RequestParts) + Clone + Send + Sync + 'static,
 {
-    /// Makes middleware of a function.
+    /// Creates middleware from a function.
     pub fn new(function: F) -> Self {
         Self(function)
     }
@@ -55,8 +56,8 @@ where
     }
 }
 
-/// Middleware of a function `|response| …`, async or not, that gets each response which no error
-/// has become.
+/// Middleware from a function `|response| …`, async or not, that gets each response that was not
+/// created from an error.
 pub struct MapOk<F, Kind> {
     function: F,
     marker: Marker<Kind>,
@@ -67,7 +68,7 @@ where
     F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
     R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
 {
-    /// Makes middleware of a function.
+    /// Creates middleware from a function.
     pub fn new(function: F) -> Self {
         Self { function, marker: PhantomData }
     }

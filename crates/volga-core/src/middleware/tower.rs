@@ -87,10 +87,10 @@ impl<S> fmt::Debug for ServiceEndpoint<S> {
 
 /// A tower [`Layer`] as middleware: a layer of `tower-http`, or any other for HTTP requests.
 ///
-/// The layer is applied once for each app, group or route that it was added to. A limit or a counter
-/// in its service is for that app, group or route. An error of the service becomes a response as if
-/// a handler had returned it: an [`Error`] has its own status, and other errors have the status of
-/// their kind, which is 500 for most.
+/// The layer is applied once for each app, group or route that it was added to. A limit or a
+/// counter in its service is for that app, group or route. An error of the service becomes a
+/// response as if a handler had returned it: an [`Error`] has its own status, and other errors have
+/// the status of their kind, which is 500 for most.
 pub struct TowerLayer<L>(L);
 
 impl<L> TowerLayer<L> {
@@ -180,8 +180,8 @@ impl fmt::Debug for EndpointService {
     }
 }
 
-/// A tower service that many requests share. Each request gets a clone. The lock is needed because a
-/// service need not be `Sync`.
+/// A tower service that many requests share. Each request gets a clone. The lock is needed because
+/// a service need not be `Sync`.
 struct ServiceCell<S>(Mutex<S>);
 
 impl<S: Clone> ServiceCell<S> {

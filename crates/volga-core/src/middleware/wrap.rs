@@ -1,4 +1,4 @@
-//! `wrap`: a function of the request and the rest of the way.
+//! `WrapMiddleware`: a function of the request and the rest of the pipeline.
 
 use std::{future::Future, sync::Arc};
 
@@ -9,8 +9,8 @@ use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
 use crate::response::into_response::{HttpResponse, IntoResponse};
 
-/// Middleware of a function `async |ctx, next| …`: it may look at the request and change it, go on by
-/// [`next.run(ctx)`](Next::run) or answer by itself, and look at the response and change it.
+/// Middleware from a function `async |ctx, next| …`. The function may change the request, pass it
+/// on by [`next.run(ctx)`](Next::run) or respond itself, and change the response.
 #[derive(Clone, Debug)]
 pub struct WrapMiddleware<F>(F);
 
@@ -19,7 +19,7 @@ where
     F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output: IntoResponse> + Send + 'static,
 {
-    /// Makes middleware of a function.
+    /// Creates middleware from a function.
     pub fn new(function: F) -> Self {
         Self(function)
     }

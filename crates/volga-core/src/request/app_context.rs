@@ -11,8 +11,8 @@ use crate::response::error::StatusRule;
 use crate::response::error_report::{ErrorHook, ErrorReport};
 use crate::services::registry::{Scope, Services};
 
-/// The context that all requests of an app share: its services, its rules for errors, its memory for
-/// request bodies, and the [`Spawner`] of [`detached`](crate::detached) handlers.
+/// The context that all requests of an app share: its services, its rules for errors, its memory
+/// for request bodies, and the [`Spawner`] of [`detached`](crate::detached) handlers.
 #[derive(Clone)]
 pub struct AppContext {
     pub(crate) services: Services,
@@ -67,12 +67,13 @@ impl AppContext {
         self
     }
 
-    /// Adds a rule for the status of errors that became an [`Error`](crate::Error) by `?`. The rule returns `None`
-    /// for errors that it does not know. The rule that was added last is asked first.
+    /// Adds a rule for the status of errors that became an [`Error`](crate::Error) by `?`. The rule
+    /// returns `None` for errors that it does not know. The rule that was added last is asked
+    /// first.
     ///
-    /// Rules are asked when an error becomes a response of this app. An error whose status was set by
-    /// [`Error::new`](crate::Error::new) or [`Error::with_status`](crate::Error::with_status) keeps
-    /// that status.
+    /// Rules are asked when an error becomes a response of this app. An error whose status was set
+    /// by [`Error::new`](crate::Error::new) or [`Error::with_status`](crate::Error::with_status)
+    /// keeps that status.
     ///
     /// ```
     /// use std::{error::Error as StdError, num::ParseIntError};

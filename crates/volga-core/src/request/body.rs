@@ -67,8 +67,8 @@ impl HttpBody {
         Self(BodyKind::Stream(Box::pin(body.map_err(Into::into))))
     }
 
-    /// Creates a body from a stream of bytes. Its length is unknown. An error in the stream ends the
-    /// body in a way that the other side can tell from a normal end.
+    /// Creates a body from a stream of bytes. Its length is unknown. An error in the stream ends
+    /// the body in a way that the other side can tell from a normal end.
     pub fn from_stream<S, T, E>(stream: S) -> Self
     where
         S: Stream<Item = Result<T, E>> + Send + 'static,

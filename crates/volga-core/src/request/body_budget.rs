@@ -72,8 +72,8 @@ impl BudgetShare {
     ///
     /// # Errors
     ///
-    /// Returns [`ExtractError::TooMuchCollected`] if the budget has no room for them. The share stays
-    /// as it was.
+    /// Returns [`ExtractError::TooMuchCollected`] if the budget has no room for them. The share
+    /// stays as it was.
     pub(crate) fn resize(&mut self, bytes: usize) -> Result<(), Error> {
         if let Some(budget) = self.budget.as_ref().filter(|_| bytes != self.bytes) {
             match bytes.checked_sub(self.bytes) {
@@ -85,8 +85,8 @@ impl BudgetShare {
         Ok(())
     }
 
-    /// Checks that the budget has room for this many more bytes. Use it for bytes that are passed on
-    /// at once: they are not counted.
+    /// Checks that the budget has room for this many more bytes. Use it for bytes that are passed
+    /// on at once: they are not counted.
     ///
     /// # Errors
     ///

@@ -43,8 +43,8 @@ use tokio::sync::Notify;
 pub struct CancellationToken(Arc<Signal>);
 
 impl CancellationToken {
-    /// Creates a token and a guard, which fires the token when it is dropped. Use it to test code that
-    /// takes a token.
+    /// Creates a token and a guard, which fires the token when it is dropped. Use it to test code
+    /// that takes a token.
     ///
     /// ```
     /// use volga_core::CancellationToken;
@@ -78,8 +78,8 @@ impl CancellationToken {
         }
     }
 
-    /// Runs a function when the token fires, or at once if it has fired already. Functions run in the
-    /// order in which they were added.
+    /// Runs a function when the token fires, or at once if it has fired already. Functions run in
+    /// the order in which they were added.
     ///
     /// The function runs in the server's task, so it must be short: spawn a task for anything that
     /// waits. A panic in one function does not affect the others.

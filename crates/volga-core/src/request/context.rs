@@ -1,5 +1,5 @@
-//! The context of a request: the context of its app, its scope and its token; and the guard that ends
-//! the scope and the token.
+//! The context of a request: the context of its app, its scope and its token; and the guard that
+//! ends the scope and the token.
 
 use std::{
     pin::Pin,
@@ -71,8 +71,8 @@ impl RequestContext {
     }
 }
 
-/// Holds the scope and the token of a request, from before the first argument is extracted until the
-/// body of the response is dropped.
+/// Holds the scope and the token of a request, from before the first argument is extracted until
+/// the body of the response is dropped.
 ///
 /// It is kept beside the future that responds to the request. When the client leaves, both are
 /// dropped, and the token fires.

@@ -28,8 +28,8 @@ pub type HttpRequest = http::Request<HttpBody>;
 /// Everything in a request except its body: the head, the path arguments, and the state that Volga
 /// keeps for the request. It dereferences to [`http::request::Parts`].
 ///
-/// It is one pointer, because it moves through every stage of the pipeline, from one future into the
-/// next.
+/// It is one pointer, because it moves through every stage of the pipeline, from one future into
+/// the next.
 pub struct RequestParts(Box<PartsAndState>);
 
 struct PartsAndState {

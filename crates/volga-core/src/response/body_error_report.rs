@@ -8,7 +8,8 @@ use crate::response::error::Error;
 use crate::response::error_report::{ErrorHook, ErrorReport};
 use crate::response::responder::Responder;
 
-/// Creates the [`BodyErrorReporter`] of a response. [`FinishResponse`](crate::FinishResponse) gets it.
+/// Creates the [`BodyErrorReporter`] of a response. [`FinishResponse`](crate::FinishResponse) gets
+/// it.
 pub struct BodyErrorReporterBuilder<'a>(&'a Responder);
 
 impl<'a> BodyErrorReporterBuilder<'a> {
@@ -16,11 +17,11 @@ impl<'a> BodyErrorReporterBuilder<'a> {
         Self(responder)
     }
 
-    /// Creates the reporter for a response with this status, to be kept as long as the body may fail.
-    /// Returns `None` if the app does not report errors.
+    /// Creates the reporter for a response with this status, to be kept as long as the body may
+    /// fail. Returns `None` if the app does not report errors.
     ///
-    /// The reporter holds copies instead of parts of the request. Otherwise the buffer from which the
-    /// request was read would stay in memory as long as the body.
+    /// The reporter holds copies instead of parts of the request. Otherwise the buffer from which
+    /// the request was read would stay in memory as long as the body.
     #[must_use]
     pub fn build(&self, status: StatusCode) -> Option<BodyErrorReporter> {
         let reporter = self.0.reporter()?;
@@ -39,8 +40,8 @@ impl fmt::Debug for BodyErrorReporterBuilder<'_> {
 /// Reports one error that cut a response body short.
 pub struct BodyErrorReporter {
     hook: ErrorHook,
-    /// The method and the path, with a space between them. One text is half as large as two, and every
-    /// open stream holds a reporter.
+    /// The method and the path, with a space between them. One text is half as large as two, and
+    /// every open stream holds a reporter.
     request: Box<str>,
     status: StatusCode,
 }

@@ -13,8 +13,8 @@ use pin_project_lite::pin_project;
 use crate::response::error::Error;
 
 pin_project! {
-    /// A future whose panic becomes its result. The future is ready after a panic, so it is not polled
-    /// again.
+    /// A future whose panic becomes its result. The future is ready after a panic, so it is not
+    /// polled again.
     pub(crate) struct CatchPanic<F> {
         #[pin]
         future: F,

@@ -21,8 +21,8 @@ use crate::services::error::ServiceError;
 
 /// An error that becomes a response with a status.
 ///
-/// Like `anyhow::Error` it does not implement [`std::error::Error`], so `?` converts an error of any
-/// type. The first of these that applies decides the status:
+/// Like `anyhow::Error` it does not implement [`std::error::Error`], so `?` converts an error of
+/// any type. The first of these that applies decides the status:
 ///
 /// - the [rules](crate::AppContext::with_status_rule) of the app,
 /// - the kind of an [`io::Error`]: 404 for `NotFound`, 403 for `PermissionDenied`, and so on,
@@ -97,8 +97,8 @@ impl Error {
 
     /// The status of the response.
     ///
-    /// An error that was created by `?` has the status of its kind until it becomes a response. Then
-    /// the [rules](crate::AppContext::with_status_rule) of the app may change the status. A
+    /// An error that was created by `?` has the status of its kind until it becomes a response.
+    /// Then the [rules](crate::AppContext::with_status_rule) of the app may change the status. A
     /// [`MapError`](crate::MapError) sees the final status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -157,9 +157,9 @@ impl Error {
         }
     }
 
-    /// The problem details that the client gets: the [`Problem`] that this error was created from, or
-    /// the status and the [public message](Self::public_message). For a server error they have the
-    /// member `reference`.
+    /// The problem details that the client gets: the [`Problem`] that this error was created from,
+    /// or the status and the [public message](Self::public_message). For a server error they have
+    /// the member `reference`.
     pub fn problem(&self) -> Problem {
         let problem = match &self.0.problem {
             Some(problem) => problem.clone(),
@@ -210,9 +210,9 @@ impl Error {
         }
     }
 
-    /// Converts the error of the factory of a service. A status that the factory has set is kept if it
-    /// is a server error. The kind of the error does not count: a file that a factory did not find is
-    /// not the client's mistake.
+    /// Converts the error of the factory of a service. A status that the factory has set is kept if
+    /// it is a server error. The kind of the error does not count: a file that a factory did not
+    /// find is not the client's mistake.
     pub(crate) fn of_factory(service: &str, error: Self) -> Self {
         let status = error.is_status_set().then(|| server_status(error.status()));
         let failed =
@@ -223,7 +223,8 @@ impl Error {
         }
     }
 
-    /// Converts an error of a mounted service. It is a server error, unless it was an `Error` before.
+    /// Converts an error of a mounted service. It is a server error, unless it was an `Error`
+    /// before.
     pub(crate) fn of_service(error: impl Into<BoxError>) -> Self {
         match error.into().downcast::<SharedError>() {
             Ok(shared) => Self(shared.0),

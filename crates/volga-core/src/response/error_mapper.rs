@@ -10,8 +10,8 @@ use crate::response::into_response::{HttpResult, IntoResponse};
 
 /// Turns errors into responses.
 pub trait MapError: Send + Sync + 'static {
-    /// Returns the response. If it returns an error instead, that error becomes a response as it would
-    /// without a mapper.
+    /// Returns the response. If it returns an error instead, that error becomes a response as it
+    /// would without a mapper.
     fn map_error(&self, error: Error) -> BoxFuture<HttpResult>;
 }
 

@@ -55,8 +55,8 @@ impl<'a> ErrorReport<'a> {
         self.error
     }
 
-    /// The reference number of the error: 16 hexadecimal digits, random for each error. The client got
-    /// the same number, unless the error came after the response had started.
+    /// The reference number of the error: 16 hexadecimal digits, random for each error. The client
+    /// got the same number, unless the error came after the response had started.
     #[must_use]
     pub fn reference(&self) -> String {
         self.error.reference_text()
@@ -123,8 +123,8 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// The function that is called with error reports. It is one thin pointer, because every event stream
-/// holds one.
+/// The function that is called with error reports. It is one thin pointer, because every event
+/// stream holds one.
 #[derive(Clone)]
 pub(crate) struct ErrorHook(Arc<ErrorHookFn>);
 

@@ -32,8 +32,8 @@ pub trait IntoResponse {
     /// Returns an error if the response cannot be created. The error then becomes the response.
     fn into_response(self) -> HttpResult;
 
-    /// Describes the responses that values of this type may become. It is called at start-up, once for
-    /// each route, and never for a request. The default says that any response is possible.
+    /// Describes the responses that values of this type may become. It is called at start-up, once
+    /// for each route, and never for a request. The default says that any response is possible.
     ///
     /// ```
     /// use http::StatusCode;

@@ -7,8 +7,8 @@ use crate::headers::typed::{IntoHeader, TypedHeader};
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse};
 
-/// A value that a handler may put before the body in a tuple: `(StatusCode::CREATED, [("x-id", "7")],
-/// "text")`.
+/// A value that a handler may put before the body in a tuple:
+/// `(StatusCode::CREATED, [("x-id", "7")], "text")`.
 ///
 /// The body becomes the response first. Then the parts change it, from left to right. A header
 /// replaces a default header with the same name. If a list has a name twice, both headers are sent.
@@ -35,12 +35,12 @@ pub trait IntoResponseParts {
     ///
     /// # Errors
     ///
-    /// Returns an error if the head cannot be changed, such as for an invalid header. The error then
-    /// becomes the response.
+    /// Returns an error if the head cannot be changed, such as for an invalid header. The error
+    /// then becomes the response.
     fn into_response_parts(self, head: &mut response::Parts) -> Result<(), Error>;
 
-    /// Changes the description of the body's response. The default says that the status and the media
-    /// type may change to any.
+    /// Changes the description of the body's response. The default says that the status and the
+    /// media type may change to any.
     fn describe(response: &mut DescribedResponse)
     where
         Self: Sized,
@@ -156,8 +156,8 @@ fn put_all(
     list.into_iter().try_for_each(|header| set_header(headers, &mut named, header))
 }
 
-/// Sets a header of a response macro's header list. It replaces a default header, and is added to an
-/// earlier header of the same list with the same name.
+/// Sets a header of a response macro's header list. It replaces a default header, and is added to
+/// an earlier header of the same list with the same name.
 ///
 /// `named` are the names that the list has set so far.
 ///

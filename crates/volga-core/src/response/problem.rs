@@ -81,8 +81,8 @@ impl Problem {
         self
     }
 
-    /// Adds an extension member. It is left out if the RFC defines a member with this name, or if the
-    /// value cannot be written as JSON.
+    /// Adds an extension member. It is left out if the RFC defines a member with this name, or if
+    /// the value cannot be written as JSON.
     pub fn with_extension(
         mut self,
         name: impl Into<Cow<'static, str>>,

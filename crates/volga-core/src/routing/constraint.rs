@@ -2,8 +2,8 @@
 
 /// A rule that a segment must satisfy to match an argument.
 ///
-/// The order of the variants is the order in which several constraints are tried for one segment: the
-/// narrower one comes first.
+/// The order of the variants is the order in which several constraints are tried for one segment:
+/// the narrower one comes first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Constraint {
     Uuid,
@@ -33,8 +33,8 @@ impl Constraint {
     /// Whether a decoded segment satisfies the rule. No rule accepts an empty segment.
     pub(crate) fn accepts(self, segment: &[u8]) -> bool {
         let all = |is: fn(&u8) -> bool| !segment.is_empty() && segment.iter().all(is);
-        // A segment that a rule accepts must parse as the type of the handler's argument, so numbers
-        // must also fit the type.
+        // A segment that a rule accepts must parse as the type of the handler's argument, so
+        // numbers must also fit the type.
         let text = || std::str::from_utf8(segment).unwrap_or_default();
         match self {
             Self::Uuid => is_uuid(segment),

@@ -40,8 +40,8 @@ impl FallbackTable {
         self.targets.push(target);
     }
 
-    /// Finds the target for a path: of a route, or else of the scope with the longest prefix. The last
-    /// target is the one of all paths.
+    /// Finds the target for a path: of a route, or else of the scope with the longest prefix. The
+    /// last target is the one of all paths.
     pub(super) fn find(&self, path: &str) -> (Option<&FallbackTarget>, PathArgs) {
         let mut spans = Spans::default();
         match self.tree.find(&Method::GET, path, &mut spans) {

@@ -23,8 +23,9 @@ pub enum RouteError {
         /// The place in the source where the first pattern was mapped.
         old_location: &'static Location<'static>,
     },
-    /// The pattern does not start with `/`, has a `{` without its `}`, an argument that is not a whole
-    /// segment or has no name, a `{*rest}` before the end, or the syntax of another framework.
+    /// The pattern does not start with `/`, has a `{` without its `}`, an argument that is not a
+    /// whole segment or has no name, a `{*rest}` before the end, or the syntax of another
+    /// framework.
     #[error("pattern `{pattern}` is malformed at byte {at}: {expected}")]
     Pattern {
         /// The pattern that was refused.

@@ -102,8 +102,8 @@ impl Router {
 
     /// Maps an endpoint.
     ///
-    /// An error in the route is recorded with the caller's place in the source. [`check`](Self::check)
-    /// and [`into_service`](Self::into_service) return all of these errors.
+    /// An error in the route is recorded with the caller's place in the source.
+    /// [`check`](Self::check) and [`into_service`](Self::into_service) return all of these errors.
     #[track_caller]
     pub fn map(
         &mut self,
@@ -114,8 +114,8 @@ impl Router {
         self.map_in(ScopeId::ROOT, method, pattern, endpoint)
     }
 
-    /// Maps an endpoint as [`map`](Self::map) does, with the prefix of a scope before the pattern. The
-    /// empty pattern and `/` stand for the prefix itself.
+    /// Maps an endpoint as [`map`](Self::map) does, with the prefix of a scope before the pattern.
+    /// The empty pattern and `/` stand for the prefix itself.
     #[track_caller]
     pub fn map_in(
         &mut self,
@@ -132,10 +132,12 @@ impl Router {
         self.push(route)
     }
 
-    /// Maps an endpoint for a prefix and for everything below it, with any method. The endpoint gets
-    /// the path without the prefixes of the scope and of the mount, as [`StripPrefix`] describes.
+    /// Maps an endpoint for a prefix and for everything below it, with any method. The endpoint
+    /// gets the path without the prefixes of the scope and of the mount, as [`StripPrefix`]
+    /// describes.
     ///
-    /// The prefix is a pattern and may have arguments. These requests below the prefix go elsewhere:
+    /// The prefix is a pattern and may have arguments. These requests below the prefix go
+    /// elsewhere:
     ///
     /// - to a route that is mapped for the path and the method,
     /// - to an endpoint that is mounted at a longer prefix,
@@ -193,8 +195,8 @@ impl Router {
         self.description_of(route.position(), &*route.endpoint)
     }
 
-    /// Creates a scope within another scope. The prefix is a pattern, which is appended to the prefix
-    /// of the other scope.
+    /// Creates a scope within another scope. The prefix is a pattern, which is appended to the
+    /// prefix of the other scope.
     #[track_caller]
     pub fn scope(&mut self, parent: ScopeId, prefix: &str) -> ScopeId {
         let id = ScopeId(self.scopes.len());
@@ -220,8 +222,8 @@ impl Router {
 
     /// Adds middleware before routing, inside of the middleware that was added there before.
     ///
-    /// It gets every request before the router looks for a route, and may change the method, the URI
-    /// and the extensions. The router then looks for the route of the changed request. The
+    /// It gets every request before the router looks for a route, and may change the method, the
+    /// URI and the extensions. The router then looks for the route of the changed request. The
     /// middleware may also respond itself.
     ///
     /// Its errors and panics become responses by the error mapper of the root scope. A request has
@@ -251,8 +253,8 @@ impl Router {
         self.before_routing.push(BeforeRouting { middleware, location });
     }
 
-    /// Sets the error mapper of a level. The nearest mapper applies: of the route, of its scope, of the
-    /// scopes around that, of the router.
+    /// Sets the error mapper of a level. The nearest mapper applies: of the route, of its scope, of
+    /// the scopes around that, of the router.
     pub fn set_error_mapper(&mut self, level: SettingsLevel, mapper: impl MapError) {
         self.settings_mut(level).mapper = Some(Arc::new(mapper));
     }
@@ -352,8 +354,8 @@ impl Router {
         RouteId(self.routes.len())
     }
 
-    /// Inserts the next route into the tree. `taken` is the number of path arguments that its endpoint
-    /// takes.
+    /// Inserts the next route into the tree. `taken` is the number of path arguments that its
+    /// endpoint takes.
     fn insert(&mut self, route: &MappedRoute, taken: usize) -> Result<(), RouteError> {
         if self.scopes[route.scope.0].is_faulty {
             return Ok(());
@@ -364,7 +366,8 @@ impl Router {
         check_args(&route.method, &parsed, &route.pattern, taken)
     }
 
-    /// Inserts a prefix and everything below it into the tree. `below` is the pattern of the latter.
+    /// Inserts a prefix and everything below it into the tree. `below` is the pattern of the
+    /// latter.
     fn insert_mount(
         &mut self,
         route: &MappedRoute,

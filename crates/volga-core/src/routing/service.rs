@@ -81,8 +81,8 @@ impl RouterService {
         })
     }
 
-    /// Responds to a request for which the server has extensions, such as the address of the client.
-    /// `extend` adds them.
+    /// Responds to a request for which the server has extensions, such as the address of the
+    /// client. `extend` adds them.
     ///
     /// `extend` is called only if something may read the extensions of the request: middleware, a
     /// fallback, or an extractor that does not declare that it reads only the head or the body. For
@@ -161,8 +161,9 @@ impl Routes {
         }
     }
 
-    /// Finds the fallback that takes a request away from a mounted service, whose prefix has this many
-    /// segments. It belongs to a scope with a longer prefix, or to a route with its own fallback.
+    /// Finds the fallback that takes a request away from a mounted service, whose prefix has this
+    /// many segments. It belongs to a scope with a longer prefix, or to a route with its own
+    /// fallback.
     #[cold]
     fn fallback_inside_mount(
         &self,

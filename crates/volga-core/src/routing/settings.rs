@@ -12,8 +12,8 @@ use crate::response::error_mapper::MapError;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RouteId(pub(super) usize);
 
-/// Identifies a scope of a [`Router`](crate::Router): a group of routes with a common prefix and common
-/// settings.
+/// Identifies a scope of a [`Router`](crate::Router): a group of routes with a common prefix and
+/// common settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ScopeId(pub(super) usize);
 
@@ -28,8 +28,8 @@ impl RouteId {
     }
 }
 
-/// The level of a setting: a scope or a route. A setting applies to everything at its level, whether
-/// it was mapped before or after.
+/// The level of a setting: a scope or a route. A setting applies to everything at its level,
+/// whether it was mapped before or after.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SettingsLevel {
     /// A scope, or the whole router for [`ScopeId::ROOT`].

@@ -17,8 +17,8 @@ use crate::response::into_response::HttpResponse;
 /// An endpoint that gets the path of each request without a prefix.
 ///
 /// With the prefix `/files`, the endpoint gets `/a%20b?x=1` for `/files/a%20b?x=1`, and `/` for
-/// `/files`. The query and the percent-encoding stay as they are. The extensions of the request hold
-/// the [`OriginalUri`].
+/// `/files`. The query and the percent-encoding stay as they are. The extensions of the request
+/// hold the [`OriginalUri`].
 ///
 /// The endpoint does not know its prefix, so the prefix is added to the `Location` of responses
 /// with a status of 3xx or 201. That happens if `Location` is a path (`/dir/`), or a URI with the
@@ -67,8 +67,8 @@ impl<E> fmt::Debug for StripPrefix<E> {
     }
 }
 
-/// Splits a URI into a prefix of `depth` segments and the URI without that prefix. Returns `None` if
-/// there is nothing to remove.
+/// Splits a URI into a prefix of `depth` segments and the URI without that prefix. Returns `None`
+/// if there is nothing to remove.
 fn split(uri: &Uri, depth: usize) -> Option<(String, Uri)> {
     let path = uri.path();
     // The prefix ends before the slash that comes after its last segment.

@@ -165,8 +165,8 @@ impl<T> Tree<T> {
         }
     }
 
-    /// Completes the search if the compact form has found no route. The compact form does not handle a
-    /// `%`, and it may not exist.
+    /// Completes the search if the compact form has found no route. The compact form does not
+    /// handle a `%`, and it may not exist.
     #[cold]
     fn find_slowly(&self, search: &Search<'_>, spans: &mut Spans) -> Found<'_, T> {
         let is_encoded = has_percent(search.path.as_bytes());

@@ -1,4 +1,4 @@
-//! What was registered, and the scopes that services are made in.
+//! Registered services, and the scopes in which they are created.
 
 use std::{
     any::{Any, TypeId},
@@ -17,7 +17,7 @@ use crate::services::dc::Dc;
 use crate::services::error::ServiceError;
 use crate::services::factory::Factory;
 
-/// The services of an app, checked. Clones share them.
+/// The checked services of an app. Clones share the services.
 #[derive(Clone, Debug, Default)]
 pub struct Services(Arc<Registry>);
 
@@ -26,7 +26,8 @@ impl Services {
         Self(Arc::new(Registry { entries, scoped }))
     }
 
-    /// Opens a scope: for a piece of work that is no request. Scoped services that are made in it live as long as it does.
+    /// Opens a scope for work outside of a request. Scoped services that are created in it live as
+    /// long as the scope.
     ///
     /// ```
     /// # use volga_core::ServicesBuilder;
@@ -46,12 +47,12 @@ impl Services {
         Scope { services: self.clone(), slots }
     }
 
-    /// A scope that can make all but scoped services.
+    /// Returns a scope that can create all services except scoped ones.
     pub(crate) fn root(&self) -> Scope {
         Scope { services: self.clone(), slots: None }
     }
 
-    /// Whether any service lives as long as a request. Otherwise a scope is nothing but these services.
+    /// Whether any service is scoped. If not, requests need no scope.
     pub(crate) fn has_scoped(&self) -> bool {
         self.0.scoped > 0
     }
@@ -61,7 +62,7 @@ impl Services {
     }
 }
 
-/// The services that one request, or one piece of work, sees. Clones are the same scope.
+/// The services of one request, or of one piece of work. Clones are the same scope.
 #[derive(Clone)]
 pub struct Scope {
     services: Services,
@@ -69,41 +70,44 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The service that is registered as `T`, made if need be.
+    /// Returns the service that is registered as `T`. It is created if necessary.
     ///
-    /// Of several that ask at the same time, one makes it and the others wait for it.
+    /// If several callers ask for a new service at the same time, one of them creates it, and the
+    /// others wait for it.
     ///
     /// # Errors
     ///
-    /// A [`ServiceError`], with status 500 or what status of the server its factory gave.
+    /// Returns an [`Error`] whose cause is a [`ServiceError`]. The status is 500, or the status
+    /// that the factory has set if that is a server error.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: if it is dropped while it makes a service, the next one who waits for it makes it anew.
+    /// Cancel safe: if the future is dropped while it creates a service, another waiting caller
+    /// creates the service.
     pub async fn resolve<T: ?Sized + Send + Sync + 'static>(&self) -> Result<Dc<T>, Error> {
         let missing = ServiceError::missing::<T>;
         let entry = self.services.0.entries.get(&TypeId::of::<T>()).ok_or_else(missing)?;
-        let kept = match &entry.held {
+        let kept = match &entry.storage {
             Storage::Value(value) => value,
-            Storage::Singleton(made, maker) => {
-                made.get_or_try_init(async || entry.make(maker, &self.services.root()).await)
+            Storage::Singleton(made, factory) => {
+                made.get_or_try_init(async || entry.make(factory, &self.services.root()).await)
                     .await?
             }
-            Storage::Scoped(index, maker) => {
+            Storage::Scoped(index, factory) => {
                 let slot = self.slots.as_ref().and_then(|slots| slots.get(*index));
                 let slot =
                     slot.ok_or_else(|| ServiceError::NoScope { service: entry.name.clone() })?;
-                slot.get_or_try_init(|| entry.make(maker, self)).await?
+                slot.get_or_try_init(|| entry.make(factory, self)).await?
             }
-            Storage::Transient(maker) => {
-                let made = entry.make(maker, self).await?;
+            Storage::Transient(factory) => {
+                let made = entry.make(factory, self).await?;
                 return Ok(*made.downcast::<Dc<T>>().map_err(|_| missing())?);
             }
         };
         Ok(kept.downcast_ref::<Dc<T>>().ok_or_else(missing)?.clone())
     }
 
-    /// Whether a scoped service was made, so that the scope must be kept.
+    /// Whether a scoped service was created. Then the scope must be kept.
     pub(crate) fn holds_any(&self) -> bool {
         self.slots.as_ref().is_some_and(|slots| slots.iter().any(OnceCell::initialized))
     }
@@ -118,7 +122,7 @@ impl fmt::Debug for Scope {
 #[derive(Default)]
 struct Registry {
     entries: BTreeMap<TypeId, Entry>,
-    /// How many slots a scope has.
+    /// The number of slots of a scope.
     scoped: usize,
 }
 
@@ -130,36 +134,36 @@ impl fmt::Debug for Registry {
 
 pub(super) struct Entry {
     pub(super) name: String,
-    pub(super) held: Storage,
+    pub(super) storage: Storage,
 }
 
 impl Entry {
-    async fn make(&self, maker: &BoxFactory, scope: &Scope) -> Result<ErasedService, Error> {
-        maker.make(scope).await.map_err(|error| Error::of_factory(&self.name, error))
+    async fn make(&self, factory: &BoxFactory, scope: &Scope) -> Result<ErasedService, Error> {
+        factory.make(scope).await.map_err(|error| Error::of_factory(&self.name, error))
     }
 }
 
-/// How a service is held, by its lifetime.
+/// The storage of a service, by its lifetime.
 pub(super) enum Storage {
     Value(ErasedService),
     Singleton(OnceCell<ErasedService>, BoxFactory),
-    /// In this slot of each scope.
+    /// The service is in the slot with this index of each scope.
     Scoped(usize, BoxFactory),
     Transient(BoxFactory),
 }
 
-/// A `Dc<T>` under its type.
+/// A `Dc<T>` whose type is erased.
 pub(super) type ErasedService = Box<dyn Any + Send + Sync>;
 pub(super) type BoxFactory = Box<dyn ErasedFactory>;
 type Slot = OnceCell<ErasedService>;
 type MakeFuture<'a> = Pin<Box<dyn Future<Output = Result<ErasedService, Error>> + Send + 'a>>;
 
-/// A factory whose type is forgotten.
+/// A factory whose type is erased.
 pub(super) trait ErasedFactory: Send + Sync {
     fn make<'a>(&'a self, scope: &'a Scope) -> MakeFuture<'a>;
 }
 
-/// Makes a service by its factory.
+/// Creates a service by its factory.
 pub(super) struct TypedFactory<F, Args, Kind>(
     pub(super) F,
     pub(super) PhantomData<fn() -> (Args, Kind)>,
@@ -174,7 +178,7 @@ impl<F: Factory<Args, Kind>, Args, Kind> ErasedFactory for TypedFactory<F, Args,
     }
 }
 
-/// Makes `Dc<T>` of the `Dc<S>` that it is an alias for.
+/// Creates `Dc<T>` from the `Dc<S>` for which it is an alias.
 pub(super) struct AliasFactory<T: ?Sized, S: ?Sized>(pub(super) fn(Arc<S>) -> Arc<T>);
 
 impl<T, S> ErasedFactory for AliasFactory<T, S>

@@ -72,7 +72,7 @@ async fn the_token_fires_when_the_body_is_dropped_finished_or_not() {
     for read in 0..=3 {
         for whole in [HttpBody::empty, || HttpBody::full("bytes"), stream] {
             let mut seen = None;
-            let needs = needing(Needs::cancellation);
+            let needs = needing(Needs::add_cancellation);
             let mut response = respond(&needs, parts(&app(|_| ())), async |mut parts| {
                 seen = Some(token(&mut parts).await);
                 whole()
@@ -93,7 +93,7 @@ async fn the_token_fires_when_the_body_is_dropped_finished_or_not() {
 
 #[tokio::test]
 async fn the_token_fires_when_the_handler_is_dropped_before_it_is_done() {
-    let needs = needing(Needs::cancellation);
+    let needs = needing(Needs::add_cancellation);
     let (send, receive) = mpsc::channel();
     let mut responding = Box::pin(respond(&needs, parts(&app(|_| ())), async |mut parts| {
         send.send(token(&mut parts).await).unwrap();
@@ -110,7 +110,7 @@ async fn the_token_fires_when_the_handler_is_dropped_before_it_is_done() {
 #[tokio::test]
 async fn a_hook_waits_for_the_end_even_if_the_token_is_gone() {
     let (send, receive) = mpsc::channel();
-    let needs = needing(Needs::cancellation);
+    let needs = needing(Needs::add_cancellation);
     let response = respond(&needs, parts(&app(|_| ())), async |mut parts| {
         token(&mut parts).await.on_cancel(move || send.send(()).unwrap());
         HttpBody::empty()
@@ -123,7 +123,7 @@ async fn a_hook_waits_for_the_end_even_if_the_token_is_gone() {
 
 #[tokio::test]
 async fn each_request_has_a_token_of_its_own_and_its_middleware_has_the_same() {
-    let needs = needing(Needs::cancellation);
+    let needs = needing(Needs::add_cancellation);
     let app = app(|_| ());
     let mut tokens = Vec::new();
     for _ in 0..2 {
@@ -150,8 +150,8 @@ async fn a_scope_lives_as_long_as_the_body_and_ends_after_it() {
         services.add_scoped_factory(move || Ok(DropReport(send.clone(), "scope")));
     });
     let needs = needing(|needs| {
-        needs.service::<DropReport>();
-        needs.cancellation();
+        needs.add_service::<DropReport>();
+        needs.add_cancellation();
     });
     let mut response = respond(&needs, parts(&app), async |mut parts| {
         let first = Dc::<DropReport>::from_request_parts(&mut parts).await.unwrap();
@@ -179,24 +179,25 @@ async fn an_unneeded_scope_or_token_is_not_created_and_the_body_stays_as_it_is()
     let scoped = app(|services| _ = services.add_scoped_factory(|| Ok(1_u8)));
     for (app, needs) in [
         (&scoped, needing(|_| ())),
-        (&scoped, needing(Needs::service::<u8>)),
-        (&scoped, needing(Needs::anything)),
-        (&nothing_scoped, needing(Needs::service::<u8>)),
+        (&scoped, needing(Needs::add_service::<u8>)),
+        (&scoped, needing(Needs::add_anything)),
+        (&nothing_scoped, needing(Needs::add_service::<u8>)),
     ] {
         let response = respond(&needs, parts(app), handler).await;
         assert_eq!(plain(response), "HttpBody::Full(5 bytes)");
     }
-    let guard = RequestGuard::begin(&needing(Needs::service::<u8>), &mut parts(&nothing_scoped));
+    let guard =
+        RequestGuard::begin(&needing(Needs::add_service::<u8>), &mut parts(&nothing_scoped));
     assert!(guard.scope.is_none() && guard.guard.is_none());
     let guard = RequestGuard::begin(&needing(|_| ()), &mut parts(&scoped));
     assert!(guard.scope.is_none() && guard.guard.is_none());
-    let guard = RequestGuard::begin(&needing(Needs::anything), &mut parts(&scoped));
+    let guard = RequestGuard::begin(&needing(Needs::add_anything), &mut parts(&scoped));
     assert!(guard.scope.is_some() && guard.guard.is_some());
 }
 
 #[tokio::test]
 async fn the_length_and_the_end_of_a_body_are_still_known() {
-    let needs = needing(Needs::cancellation);
+    let needs = needing(Needs::add_cancellation);
     let mut kept = Vec::new();
     for (body, length) in
         [(HttpBody::empty(), Some(0)), (HttpBody::full("x"), Some(1)), (stream(), None)]
@@ -307,9 +308,9 @@ mod routed {
         let faults = router.check_services(&services).unwrap_err();
         let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(faults[0].ends_with("`u16` is not registered, but needed: GET /a -> u8 -> u16"));
+        assert!(faults[0].contains("`u16` is needed by GET /a -> u8: add"), "{}", faults[0]);
         assert!(faults[1].contains(&format!("tests.rs:{line}:")), "{}", faults[1]);
-        assert!(faults[1].ends_with("`u32` is not registered, but needed: GET /a -> u32"));
+        assert!(faults[1].contains("`u32` is needed by GET /a: add"), "{}", faults[1]);
     }
 
     #[tokio::test]

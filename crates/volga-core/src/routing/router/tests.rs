@@ -36,7 +36,7 @@ fn all_faults_are_returned_together_with_their_locations() {
             "pattern `a` is malformed at byte 0: a pattern starts with `/`",
             "`GET /{y}` conflicts with `GET /{x}`, mapped before at ",
             "the handler of `GET /z/{y}` takes 2 path arguments, but the pattern has 1",
-            "pattern `/{*rest}/x` is malformed at byte 9: `{*name}` is the last segment",
+            "pattern `/{*rest}/x` is malformed at byte 9: `{*name}` must be the last segment",
             "pattern `/{id:number}` has the unknown constraint `number`",
         ],
     );

@@ -1,8 +1,8 @@
 //! The compact form of a tree (pure). Consecutive static segments become one text in a [`Radix`].
 //!
-//! It handles paths without a `%`. A search compares every byte of the path with a text, or the byte
-//! is part of an argument, which is searched for a `%`. No text has a `%`. So the compact form finds
-//! no route for a path with a `%`, and most other paths need no separate search for one.
+//! It handles paths without a `%`. A search compares every byte of the path with a text, or the
+//! byte is part of an argument, which is searched for a `%`. No text has a `%`. So the compact form
+//! finds no route for a path with a `%`, and most other paths need no separate search for one.
 
 use super::Node;
 use super::Search;
@@ -80,8 +80,8 @@ struct CompactLookup<'t, 'p, T> {
 }
 
 impl<'t, 'p, T> CompactLookup<'t, 'p, T> {
-    /// Finds the route for the rest of a path after a node. The rest is empty or starts with a slash,
-    /// and `after` is the step after the node.
+    /// Finds the route for the rest of a path after a node. The rest is empty or starts with a
+    /// slash, and `after` is the step after the node.
     #[inline(always)]
     fn after_node(
         &mut self,
@@ -96,8 +96,8 @@ impl<'t, 'p, T> CompactLookup<'t, 'p, T> {
         self.follow(after, rest, depth)
     }
 
-    /// Finds the route for the rest of a path, starting with this step. `depth` arguments were found
-    /// before.
+    /// Finds the route for the rest of a path, starting with this step. `depth` arguments were
+    /// found before.
     fn follow(
         &mut self,
         mut step: u32,
@@ -119,8 +119,8 @@ impl<'t, 'p, T> CompactLookup<'t, 'p, T> {
             }
             let Some(node) = here.args() else { continue };
 
-            // The first step is checked before the call, because beside an argument the next segment
-            // rarely is a static one.
+            // The first step is checked before the call, because beside an argument the next
+            // segment rarely is a static one.
             if self.radix.step(step).follow(rest, self.last_word).is_some()
                 && let Some(found) = self.follow(step, rest, depth)
             {

@@ -1,7 +1,7 @@
 //! A radix tree of texts (pure). The static segments of all routes become such texts.
 //!
-//! A step compares up to seven bytes at once, and the byte after them chooses the next step. Every step
-//! takes the same few instructions, independent of the number of routes.
+//! A step compares up to seven bytes at once, and the byte after them chooses the next step. Every
+//! step takes the same few instructions, independent of the number of routes.
 
 use crate::routing::tree::words::{WORD, word};
 
@@ -9,12 +9,12 @@ use crate::routing::tree::words::{WORD, word};
 #[derive(Debug)]
 pub(crate) struct Radix(Vec<Step>);
 
-/// The number of the step that matches nothing. A text without a continuation leads here, so the search
-/// needs no check for that case.
+/// The number of the step that matches nothing. A text without a continuation leads here, so the
+/// search needs no check for that case.
 pub(crate) const DEAD_END: u32 = 0;
 
-/// The maximum length of a step's text: one byte less than a word, so that the byte after the text is in
-/// the same word.
+/// The maximum length of a step's text: one byte less than a word, so that the byte after the text
+/// is in the same word.
 const MAX_TEXT: usize = WORD - 1;
 
 /// A piece of text, with the nodes at its end and the steps that may follow.
@@ -26,8 +26,8 @@ pub(crate) struct Step {
     next: u32,
     end: u32,
     args: u32,
-    /// A mask for the next byte. The masked byte is the offset of the following step from `next`. That
-    /// step then compares the whole byte.
+    /// A mask for the next byte. The masked byte is the offset of the following step from `next`.
+    /// That step then compares the whole byte.
     choice: u8,
     len: u8,
 }
@@ -119,8 +119,8 @@ impl Step {
         }
     }
 
-    /// Compares the step's text with the start of `rest`. If they are equal, returns the rest after the
-    /// text, and the number of the step that may follow. `last` is the last word of the path.
+    /// Compares the step's text with the start of `rest`. If they are equal, returns the rest after
+    /// the text, and the number of the step that may follow. `last` is the last word of the path.
     #[inline(always)]
     pub(crate) fn follow<'p>(&self, rest: &'p [u8], last: u64) -> Option<(&'p [u8], u32)> {
         let word = word(rest, last);

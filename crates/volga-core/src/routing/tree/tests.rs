@@ -276,8 +276,8 @@ fn path_text(path: &[Given]) -> String {
     path.iter().map(segment).collect()
 }
 
-/// The same rules, said as a scan of all patterns: of those that match, the one whose first
-/// difference goes before wins.
+/// The rules of the tree as a linear scan. Of the patterns that match, the smallest one wins, in
+/// the order of `Part`.
 fn scan(patterns: &[Vec<Part>], path: &[Given]) -> Option<usize> {
     let matches = |pattern: &Vec<Part>| {
         let rest = matches!(pattern.last(), Some(Part::Rest | Part::Below));
@@ -296,7 +296,7 @@ fn pattern_strategy(parts: impl Strategy<Value = Part>) -> impl Strategy<Value =
     })
 }
 
-/// Patterns of everything below some others.
+/// Patterns for everything below a prefix.
 fn below_strategy(parts: impl Strategy<Value = Part>) -> impl Strategy<Value = Vec<Part>> {
     prop::collection::vec(parts, 0..4).prop_map(|mut parts| {
         parts.push(Part::Below);
@@ -313,7 +313,7 @@ fn part_strategy() -> impl Strategy<Value = Part> {
     ]
 }
 
-/// Paths with empty segments, too.
+/// Paths that may have empty segments.
 fn gapped_path_strategy() -> impl Strategy<Value = Vec<Given>> {
     (path_strategy(), any::<[bool; 6]>()).prop_map(|(path, gaps)| {
         let gap = |(given, gap)| if gap { Given::Empty } else { given };

@@ -10,8 +10,8 @@ const ONES: u64 = u64::from_le_bytes([1; WORD]);
 const PERCENTS: u64 = u64::from_le_bytes([b'%'; WORD]);
 const SLASHES: u64 = u64::from_le_bytes([b'/'; WORD]);
 
-/// Returns the last eight bytes of a path, as [`word`] needs them. If the path is shorter, its last byte
-/// is still the highest byte of the word.
+/// Returns the last eight bytes of a path, as [`word`] needs them. If the path is shorter, its last
+/// byte is still the highest byte of the word.
 #[inline(always)]
 pub(crate) fn last_word(path: &[u8]) -> u64 {
     match path.last_chunk() {
@@ -20,8 +20,8 @@ pub(crate) fn last_word(path: &[u8]) -> u64 {
     }
 }
 
-/// Returns the next eight bytes of a path. The first byte is the lowest, and bytes after the end of the
-/// path are zero. `rest` must not be empty, and `last` is the [`last_word`] of the path.
+/// Returns the next eight bytes of a path. The first byte is the lowest, and bytes after the end of
+/// the path are zero. `rest` must not be empty, and `last` is the [`last_word`] of the path.
 #[inline(always)]
 pub(crate) fn word(rest: &[u8], last: u64) -> u64 {
     match rest.first_chunk() {
@@ -53,12 +53,12 @@ pub(crate) fn has_percent(path: &[u8]) -> bool {
     words.fold(found(last_word(path)), |all, word| all | found(word)) != 0
 }
 
-/// Sets the highest bit of each byte that is equal in both words. Bits after the first one that is set
-/// may be wrong.
+/// Sets the highest bit of each byte that is equal in both words. Bits after the first one that is
+/// set may be wrong.
 #[inline(always)]
 fn equal_bytes(one: u64, other: u64) -> u64 {
-    // Equal bytes become zero. The subtraction borrows through the highest bit of a byte only at a zero
-    // byte, and perhaps after it.
+    // Equal bytes become zero. The subtraction borrows through the highest bit of a byte only at a
+    // zero byte, and perhaps after it.
     let zeroed = one ^ other;
     zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7)
 }
