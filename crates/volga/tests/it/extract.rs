@@ -115,7 +115,7 @@ async fn json_tells_wrong_type_malformed_and_of_another_shape_apart() {
             "application/json",
             r#"{"name":"A","age":300}"#,
             422,
-            "JSON of another shape at `age`: ",
+            "the JSON does not fit at `age`: ",
         ),
         ("/", "application/json", r#"{"name":"A"}"#, 422, "missing field `age`"),
         ("/optional", "application/json", "{", 400, "malformed"),

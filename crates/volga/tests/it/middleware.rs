@@ -352,7 +352,7 @@ async fn errors_are_problem_details_or_text_as_the_client_prefers() {
 
     for (path, expect) in [
         ("/error", "no"),
-        ("/nothing", "nothing is at this path"),
+        ("/nothing", "no route matches this path"),
         ("/secret", "Internal Server Error"),
     ] {
         let request = http::Request::get(path)

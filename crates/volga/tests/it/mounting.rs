@@ -93,12 +93,12 @@ async fn routes_and_deeper_mounts_and_groups_go_before_a_service() {
         ("GET /shop/old/tea", 200, "old"),
         ("GET /shop/old", 200, "old"),
         ("GET /shop/api/a", 200, "a"),
-        ("GET /shop/api/b", 404, "nothing is at this path"),
+        ("GET /shop/api/b", 404, "no route matches this path"),
         ("GET /shop//api/b", 200, "GET //api/b /shop//api/b"),
-        ("GET /shop/api//b", 404, "nothing is at this path"),
-        ("POST /shop/api/a", 405, "the path is known, but not for this method"),
+        ("GET /shop/api//b", 404, "no route matches this path"),
+        ("POST /shop/api/a", 405, "this path does not support this method"),
         ("OPTIONS /shop/api/a", 204, ""),
-        ("DELETE /shop/api/b", 400, "the request was refused by a filter"),
+        ("DELETE /shop/api/b", 400, "a filter refused the request"),
         ("POST /shop/own", 418, "own fallback"),
     ] {
         let answer = send(&service, line, &[], "").await;
@@ -135,7 +135,7 @@ async fn middleware_runs_around_a_service_and_takes_the_arguments_of_its_prefix(
     }
     for (line, status, body) in [
         ("GET /tenants/7/files/user", 200, "7"),
-        ("GET /tenants/8/files/user", 400, "the request was refused by a filter"),
+        ("GET /tenants/8/files/user", 400, "a filter refused the request"),
         ("GET /tenants/x/files", 400, "path argument `id`: invalid digit found in string"),
         ("GET /tenants/7/files/nothing", 404, ""),
         ("GET /panic", 500, "Internal Server Error"),
@@ -326,7 +326,7 @@ async fn an_endpoint_written_by_hand_is_mapped_for_one_method_or_any() {
         ("OPTIONS /any/1", 200, "OPTIONS /any/{x} [\"x=1\"] body"),
         ("GET /any/1", 200, "1"),
         ("PUT /put/2", 200, "PUT /put/{x} [\"x=2\"] body"),
-        ("POST /put/2", 405, "the path is known, but not for this method"),
+        ("POST /put/2", 405, "this path does not support this method"),
     ] {
         let answer = send(&service, line, &[], "body").await;
         assert_eq!((answer.status.as_u16(), &*answer.body), (status, body), "{line}");

@@ -61,7 +61,7 @@ async fn errors_name_the_line() {
         (
             "{\"x\":1}\n{\"x\":\"a\"}\n{",
             422,
-            "line 2: JSON of another shape at `x`: invalid type: string \"a\", expected i32 at column 8",
+            "line 2: the JSON does not fit at `x`: invalid type: string \"a\", expected i32 at column 8",
         ),
         (&long, 413, "line 2: longer than 1048576 bytes"),
     ] {

@@ -71,9 +71,9 @@ async fn unknown_paths_methods_and_arguments_are_answered() {
     })
     .await;
     let address = server.address;
-    let unknown = r#"{"status":404,"title":"Not Found","detail":"nothing is at this path"}"#;
+    let unknown = r#"{"status":404,"title":"Not Found","detail":"no route matches this path"}"#;
     check(&ask(address, "GET /nothing").await, "404", "", unknown);
-    let other = r#"{"status":405,"title":"Method Not Allowed","detail":"the path is known, but not for this method"}"#;
+    let other = r#"{"status":405,"title":"Method Not Allowed","detail":"this path does not support this method"}"#;
     check(&ask(address, "POST /users/7").await, "405", "allow: GET, HEAD, DELETE\r\n", other);
     let argument = r#"{"status":400,"title":"Bad Request","detail":"path argument `id`: invalid digit found in string"}"#;
     check(&ask(address, "GET /users/x").await, "400", "application/problem+json", argument);
