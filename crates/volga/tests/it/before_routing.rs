@@ -206,12 +206,12 @@ async fn extractors_and_services_are_those_of_the_route() {
 #[tokio::test]
 async fn body_limits_are_those_of_the_route() {
     let service = service(|app| {
-        app.with_body_limit(2);
+        app.body_limit(2);
         app.before_routing(|before| {
             before.tap_req(|_| {});
         });
         app.map_post("/{a}", async |_: String, text: volga::Text| ok!("{}", text.len()))
-            .with_body_limit(4);
+            .body_limit(4);
     });
     assert_eq!(send(&service, "POST /x", &[], "1234").await.body, "4");
     assert_eq!(send(&service, "POST /x", &[], "12345").await.status, 413);

@@ -37,7 +37,7 @@ fn pieces(count: usize, bytes: usize) -> HttpBody {
 /// Every way to take a body, with a limit of ten bytes.
 fn takers() -> App {
     let mut app = App::new();
-    app.with_body_limit(10);
+    app.body_limit(10);
     app.map_post("/bytes", async |body: Bytes| ok!("{}", body.len()));
     app.map_post("/text", async |body: Text| ok!("{}", body.len()));
     app.map_post("/json", async |Json(number): Json<u64>| ok!("{number}"));
@@ -102,9 +102,9 @@ async fn the_nearest_limit_counts_and_5_mib_where_none_is() {
     app.map_post("/default", length);
     app.group("/in", |group| {
         group.map_post("/group", length);
-        group.map_post("/route", length).with_body_limit(5);
-        group.map_post("/any", length).with_body_limit(BodyLimit::UNLIMITED);
-        group.with_body_limit(3);
+        group.map_post("/route", length).body_limit(5);
+        group.map_post("/any", length).body_limit(BodyLimit::UNLIMITED);
+        group.body_limit(3);
         group.map_fallback(length);
     });
     let client = TestClient::new(app);
@@ -127,7 +127,7 @@ async fn the_nearest_limit_counts_and_5_mib_where_none_is() {
 #[tokio::test]
 async fn a_handler_that_takes_no_body_answers_and_one_that_does_is_not_called() {
     let mut app = App::new();
-    app.with_body_limit(3);
+    app.body_limit(3);
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     app.map_post("/none", |headers: HeaderMap| ok!("{}", headers.len()));
@@ -148,7 +148,7 @@ async fn a_handler_that_takes_no_body_answers_and_one_that_does_is_not_called() 
 #[tokio::test]
 async fn a_body_that_middleware_made_longer_is_limited_again() {
     let mut app = App::new();
-    app.with_body_limit(10);
+    app.body_limit(10);
     app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
     app.wrap(|mut ctx, next| async move {
         *ctx.body_mut() = pieces(1000, 1000);

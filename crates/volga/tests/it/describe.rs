@@ -198,7 +198,7 @@ fn arguments_say_what_they_read() {
 #[tokio::test]
 async fn a_handler_that_takes_the_error_of_a_body_gets_it_before_the_body_is_read() {
     let service = service(|app| {
-        app.with_body_limit(4);
+        app.body_limit(4);
         app.map_post("/", async |body: Result<volga::HttpBody, Error>| match body {
             Ok(_) => ok!("a body"),
             Err(error) => ok!("{}", error.status().as_u16()),

@@ -11,7 +11,7 @@ use volga::{
     headers::{CacheControl, UserAgent},
     http::{
         ClientAddr, Extension, FromPathArg, FromRequest, FromRequestParts, HeaderMap, HttpBody,
-        OptionalArg, Method, RequestParts, Uri,
+        Method, OptionalArg, RequestParts, Uri,
     },
     ok,
 };

@@ -263,7 +263,7 @@ async fn a_body_beyond_the_limit_never_comes_to_the_service() {
     let length = |body: axum::body::Bytes| async move { body.len().to_string() };
     let service = service(|app| {
         let router = axum::Router::new().fallback(any(length));
-        app.map_service("/small", router.clone()).with_body_limit(4);
+        app.map_service("/small", router.clone()).body_limit(4);
         app.map_service("/any", router);
     });
     assert_eq!(send(&service, "PUT /small", &[], "12345").await.status, 413);

@@ -285,7 +285,7 @@ async fn connections_and_streams_are_counted_from_their_begin_to_their_end() {
     .await;
     drop((client, other));
     until("the end of all", |now| {
-        (now.connections_open, now.streams_open, now.streams_left) == (0, 0, 1)
+        (now.connections_open, now.streams_open, now.streams_client_left) == (0, 0, 1)
     })
     .await;
 

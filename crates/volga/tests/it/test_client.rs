@@ -106,7 +106,9 @@ async fn a_failed_assertion_shows_the_response() {
         }))
         .unwrap_err();
         let text = panic.downcast_ref::<String>().unwrap();
-        for part in ["status 200", "GET /nothing?a=1", "404 Not Found", "no route matches this path"] {
+        for part in
+            ["status 200", "GET /nothing?a=1", "404 Not Found", "no route matches this path"]
+        {
             assert!(text.contains(part), "{text}");
         }
     }

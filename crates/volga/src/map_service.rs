@@ -1,4 +1,4 @@
-//! What is mapped besides handlers: endpoints, and tower services.
+//! Maps endpoints and tower services, beside handlers.
 
 use bytes::Bytes;
 use http::Response;
@@ -6,11 +6,11 @@ use http_body::Body;
 use tower_service::Service;
 use volga_core::{BoxError, Endpoint, FinishEndpoint, HttpRequest, RouteMethod, ServiceEndpoint};
 
-use crate::{Group, Route, endpoint::BindStreams};
+use crate::{Group, Route, streams::BindStreams};
 
 impl Group {
-    /// Maps an [`Endpoint`] that was written by hand, for a method or for
-    /// [any](RouteMethod::Any) that no other route of the pattern has.
+    /// Maps an [`Endpoint`] of your own, for one method or for
+    /// [any method](RouteMethod::Any) that no other route of the pattern has.
     ///
     /// ```
     /// use volga::{
@@ -44,8 +44,8 @@ impl Group {
         Route::new(self, id)
     }
 
-    /// Mounts a tower service: it answers requests for the prefix and for everything below it, with
-    /// any method, HEAD and OPTIONS included. axum's `Router`, tonic's `Routes` and tower-http's
+    /// Mounts a tower service. It gets requests for the prefix and for everything below it, with
+    /// any method, including HEAD and OPTIONS. axum's `Router`, tonic's `Routes` and tower-http's
     /// `ServeDir` are such services.
     ///
     /// ```
@@ -54,47 +54,47 @@ impl Group {
     /// let mut app = App::new();
     /// let shop = axum::Router::new().route("/tea", axum::routing::get(|| async { "tea" }));
     /// app.map_service("/shop", shop);
-    /// // Goes before the service.
+    /// // This route comes before the service.
     /// app.map_get("/shop/hours", || ok!("9 to 5"));
     /// # app.check().unwrap();
     /// ```
     ///
-    /// # What the service sees
+    /// # The request that the service gets
     ///
-    /// The path without the prefix, and without that of the group: mounted at `/shop`, it sees
-    /// `/tea?x=1` of `/shop/tea?x=1`, and `/` of `/shop`. Query and percent-encoding stay as they
-    /// are, and so do headers and extensions. The extensions have the
-    /// [`OriginalUri`](crate::http::OriginalUri), too.
+    /// The path comes without the prefix of the mount and of the group. A service at `/shop` gets
+    /// `/tea?x=1` for `/shop/tea?x=1`, and `/` for `/shop`. The query, the percent-encoding, the
+    /// headers and the extensions stay as they are. The extensions also hold the
+    /// [`OriginalUri`](crate::http::OriginalUri).
     ///
-    /// The prefix may have arguments: `/tenants/{id}/files`. They are removed as the rest of the
-    /// prefix is, and middleware around the service takes them as a handler would.
+    /// The prefix may have arguments: `/tenants/{id}/files`. They are removed with the rest of the
+    /// prefix. Middleware around the service can take them as a handler would.
     ///
-    /// # What becomes of its responses
+    /// # The responses of the service
     ///
-    /// Bodies go on as they come, with their trailers, so event streams and gRPC work. A redirect,
-    /// or a 201, whose `Location` is a path gets the prefix back: `/tea/` becomes `/shop/tea/`. So
-    /// does a URI with the scheme and authority of the request. Another URI, and a relative
-    /// `Location`, stay as they are. A service that redirects to a page outside of its prefix gives
-    /// a URI with an authority that is not the request's, or a relative one.
+    /// Bodies are passed on as they arrive, with their trailers, so event streams and gRPC work. If
+    /// the `Location` of a redirect or of a 201 is a path, the prefix is added again: `/tea/`
+    /// becomes `/shop/tea/`. The same happens to a URI with the scheme and the authority of the
+    /// request. Other URIs and a relative `Location` stay as they are. To redirect to a page
+    /// outside of its prefix, a service uses a relative `Location`, or a URI with another
+    /// authority.
     ///
-    /// An error of the service, or a panic, is a 500 that is
+    /// An error or a panic of the service becomes a response with status 500, and is
     /// [reported](crate::App::on_error).
     ///
-    /// # What goes before the service
+    /// # Routes that come before the service
     ///
-    /// - Routes that are mapped for the path and the method of the request.
+    /// - A route that is mapped for the path and the method of the request.
     /// - A service that is mounted at a longer prefix.
-    /// - Groups below the prefix: what lies below their own prefix is theirs.
+    /// - A group below the prefix: it gets everything below its own prefix.
     ///
-    /// Middleware and filters of the app, of its groups and of the [`Route`] that this gives run
-    /// around the service. Do not protect a part of a service by a group below its prefix: a
-    /// service may take two different paths for one, as `ServeDir` does with `/a/./b` and `/a/b`.
-    /// Filter at the service itself.
+    /// The middleware and filters of the app, of its groups and of the returned [`Route`] run
+    /// around the service. Do not use a group below the prefix to protect a part of the service.
+    /// The service may treat two different paths as one, as `ServeDir` does with `/a/./b` and
+    /// `/a/b`. Add the filter to the service itself.
     ///
-    /// Request bodies are [limited](Self::with_body_limit) as those of handlers are.
+    /// Request bodies are [limited](Self::body_limit) as they are for handlers.
     ///
-    /// A service for requests of another body type is mounted with tower's
-    /// `ServiceExt::map_request`.
+    /// For a service with another body type, use `ServiceExt::map_request` of tower.
     #[track_caller]
     pub fn map_service<S, B>(&mut self, prefix: &str, service: S) -> Route<'_>
     where
@@ -110,7 +110,7 @@ impl Group {
         Route::new(self, id)
     }
 
-    /// A service as an endpoint whose event streams the app knows.
+    /// Turns a service into an endpoint whose event streams the app closes at shutdown.
     pub(crate) fn service_endpoint<S, B>(&self, service: S) -> impl Endpoint + use<S, B>
     where
         S: Service<HttpRequest, Response = Response<B>> + Clone + Send + 'static,

@@ -1,10 +1,10 @@
-//! What is wrong with an app before it starts.
+//! `AppFaults`: the errors in an app that are found before it starts.
 
 use std::fmt;
 
 use volga_core::{RouteFaults, ServiceFaults};
 
-/// What is wrong with the routes and the services of an app, each fault with its place in the source.
+/// The errors in the routes and the services of an app, each with its place in the source.
 #[derive(Clone, Eq, PartialEq)]
 pub struct AppFaults {
     routes: Option<RouteFaults>,
@@ -22,13 +22,13 @@ impl AppFaults {
         }
     }
 
-    /// What is wrong with the routes.
+    /// The errors in the routes.
     #[must_use]
     pub fn routes(&self) -> Option<&RouteFaults> {
         self.routes.as_ref()
     }
 
-    /// What is wrong with the services.
+    /// The errors in the services.
     #[must_use]
     pub fn services(&self) -> Option<&ServiceFaults> {
         self.services.as_ref()
@@ -58,7 +58,7 @@ impl fmt::Display for AppFaults {
     }
 }
 
-/// The message: a `main` that returns the error prints it in this form.
+/// Prints the message, because a `main` that returns the error prints it by `Debug`.
 impl fmt::Debug for AppFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")

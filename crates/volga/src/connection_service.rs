@@ -1,4 +1,4 @@
-//! What answers the requests of one connection.
+//! `ConnectionService`: the service for the requests of one connection.
 
 use std::{
     convert::Infallible,
@@ -10,22 +10,24 @@ use tower_service::Service;
 use volga_core::{HttpResponse, ResponseFuture, RouterService};
 use volga_http::{ConnectionInfo, RequestBody};
 
-/// The app, and what is known of a connection. It goes into the extensions of the requests for
-/// which something may look there. For the others, which are most, that place would cost a tenth of
-/// all that is done for a small request.
+/// The app with the facts about one connection.
+///
+/// The facts are added to the extensions of a request only if something may read them. Most
+/// requests do not need them, and the allocation of the extensions would cost a tenth of all the
+/// work for a small request.
 #[derive(Clone, Debug)]
-pub(crate) struct Answering {
+pub(crate) struct ConnectionService {
     router: RouterService,
     info: ConnectionInfo,
 }
 
-impl Answering {
+impl ConnectionService {
     pub(crate) fn new(router: RouterService, info: ConnectionInfo) -> Self {
         Self { router, info }
     }
 }
 
-impl Service<Request<RequestBody>> for Answering {
+impl Service<Request<RequestBody>> for ConnectionService {
     type Response = HttpResponse;
     type Error = Infallible;
     type Future = ResponseFuture;
