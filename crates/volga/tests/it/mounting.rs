@@ -347,9 +347,9 @@ fn faults_of_mounts_are_told_with_their_places() {
     let text = app.check().unwrap_err().to_string();
     for part in [
         "`files` is malformed at byte 0",
-        "`/a/{*rest}` is malformed at byte 3: nothing can follow `{*name}`",
+        "`/a/{*rest}` is malformed at byte 3: a prefix cannot end with `{*name}`",
         "`ANY /b/{y}/{*}` conflicts with `ANY /b/{x}/{*}`",
-        "the handler of `ANY /c` takes 1 path arguments, but the pattern has 0",
+        "the handler of `ANY /c` takes 1 path argument, but the pattern has 0",
         "`faulty` is malformed at byte 0",
     ] {
         assert!(text.contains(part), "{part}: {text}");

@@ -147,7 +147,7 @@ fn faults_of_groups_and_new_patterns_are_told_at_once_with_their_places() {
     app.map_get("/:id", || "");
     let text = app.check().unwrap_err().to_string();
     for part in [
-        "`/users/{id:number}` asks for `number`",
+        "`/users/{id:number}` has the unknown constraint `number`",
         "`/users/{*rest}/x` is malformed at byte 15",
         "the handler of `GET /users/{id}` takes 2 path arguments, but the pattern has 1",
         "`orders` is malformed at byte 0",

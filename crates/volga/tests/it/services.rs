@@ -74,7 +74,7 @@ async fn services_under_traits_and_of_other_services_are_taken_by_type() {
 }
 
 #[tokio::test]
-async fn a_missing_service_is_a_fault_that_names_the_route_and_the_chain() {
+async fn a_missing_service_is_reported_with_the_route_and_the_chain() {
     struct Repo;
     struct Store;
     let mut app = App::new().bind("localhost:0");
@@ -83,7 +83,8 @@ async fn a_missing_service_is_a_fault_that_names_the_route_and_the_chain() {
     app.map_get("/stores", |_: Dc<Store>| "");
     app.map_get("/faulty/{", || "");
     let text = soon("the error", app.run()).await.unwrap_err().to_string();
-    assert!(text.contains("GET /stores") && text.contains("Repo -> Store"), "{text}");
+    assert!(text.contains("`Store` is needed by GET /users -> Repo: add"), "{text}");
+    assert!(text.contains("`Store` is needed by GET /stores: add"), "{text}");
     assert!(
         text.contains("pattern `/faulty/{`"),
         "faults of routes and services come together: {text}"

@@ -135,7 +135,7 @@ async fn an_answer_finishes_and_a_subscription_does_not_wait_for_it() {
 }
 
 #[tokio::test]
-async fn what_outlives_the_deadline_is_cut_and_said() {
+async fn a_response_that_outlives_the_deadline_is_aborted_and_reported() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (app, shutdown) = App::new()
@@ -150,7 +150,7 @@ async fn what_outlives_the_deadline_is_cut_and_said() {
     shutdown.shutdown();
     let error = soon("the end", end).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-    assert!(error.to_string().starts_with("1 connections were still busy"), "{error}");
+    assert!(error.to_string().starts_with("1 connection was still busy"), "{error}");
     assert_eq!(ShutdownError::of(&error).unwrap().exit_code(), 2);
 }
 

@@ -146,8 +146,8 @@ async fn each_request_has_one_line_that_says_how_it_ended() {
         ),
         (
             "GET /nothing",
-            "at this path",
-            r#"method=GET path=/nothing version=HTTP/1.1 status=404 bytes=69 end="finished""#,
+            "matches this path",
+            r#"method=GET path=/nothing version=HTTP/1.1 status=404 bytes=72 end="finished""#,
         ),
         (
             "GET /short",
