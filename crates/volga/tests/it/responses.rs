@@ -18,7 +18,7 @@ fn check(response: &str, status: &str, header: &str, body: &str) {
 }
 
 #[tokio::test]
-async fn macros_make_text_json_and_headers() {
+async fn macros_create_text_json_and_headers() {
     let server = run(|app| {
         app.map_get("/text", || ok!("literal"))
             .map_get("/hello/{name}", async |name: String| ok!("Hello, {name}! {}", 1 + 1))
@@ -64,7 +64,7 @@ async fn macros_make_text_json_and_headers() {
 }
 
 #[tokio::test]
-async fn unknown_paths_methods_and_arguments_are_answered() {
+async fn unknown_paths_methods_and_arguments_have_their_statuses() {
     let server = run(|app| {
         app.map_get("/users/{id}", |id: u32| ok!("{id}"))
             .map_delete("/users/{id}", |_: u32| status!(204));

@@ -1,4 +1,4 @@
-//! Services and cancellation, as an app wires them: over real sockets where the client's leaving is the point.
+//! Services and cancellation in an app. Tests in which the client leaves use real sockets.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use volga::{
 
 use super::support::{ask, data2, get2, http2, read_until, run, send, soon};
 
-/// Tells when it is dropped.
+/// Sends a message when it is dropped.
 struct Session(mpsc::UnboundedSender<()>);
 
 impl Drop for Session {
@@ -45,7 +45,7 @@ async fn a_scoped_service_lives_as_long_as_its_stream() {
 }
 
 #[tokio::test]
-async fn services_under_traits_and_of_other_services_are_taken_by_type() {
+async fn services_under_traits_and_from_other_services_are_taken_by_type() {
     trait Greet: Send + Sync {
         fn greet(&self, name: &str) -> String;
     }
@@ -91,7 +91,7 @@ async fn a_missing_service_is_reported_with_the_route_and_the_chain() {
     );
 }
 
-/// A task that waits for the client's leaving, on a stream that is quiet.
+/// Maps a stream without events, and a task that waits until the client leaves.
 fn map_watched(app: &mut App) -> mpsc::UnboundedReceiver<()> {
     let (left, leaving) = mpsc::unbounded_channel();
     app.map_get("/events", move |token: CancellationToken| {
