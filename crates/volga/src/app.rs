@@ -15,17 +15,17 @@ use volga_core::{
 };
 use volga_http::{BindTarget, Listener, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
-use crate::{
-    Counters, Group, ShutdownHandle,
-    app_faults::AppFaults,
-    connection_service::ConnectionService,
-    exit::ShutdownError,
-    greeter::{ListenAddress, Style, greeting},
-    shutdown_sequence::{BeforeShutdown, ShutdownHook, ShutdownSequence},
-    sse_status,
-    streams::Streams,
-    tasks::Tasks,
-};
+use crate::app_faults::AppFaults;
+use crate::connection_service::ConnectionService;
+use crate::counters::Counters;
+use crate::exit::ShutdownError;
+use crate::greeter::{ListenAddress, Style, greeting};
+use crate::group::Group;
+use crate::shutdown::ShutdownHandle;
+use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook, ShutdownSequence};
+use crate::sse_status;
+use crate::streams::Streams;
+use crate::tasks::Tasks;
 
 /// The port of an app that does not call [`App::bind`].
 const DEFAULT_PORT: u16 = 7878;

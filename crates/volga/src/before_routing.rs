@@ -13,7 +13,7 @@ use volga_core::{
     TapRequest, TowerLayer, WithMiddleware, WrapMiddleware,
 };
 
-use crate::App;
+use crate::app::App;
 
 impl App {
     /// Adds middleware before routing. It gets every request before the app looks for a route.

@@ -2,10 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{
-    Route,
-    streams::{BindStreams, Streams},
-};
+use crate::route::Route;
+use crate::streams::{BindStreams, Streams};
 use http::Method;
 use volga_core::{
     Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, IntoResponse, RouteFaults, Router,

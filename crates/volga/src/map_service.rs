@@ -6,7 +6,9 @@ use http_body::Body;
 use tower_service::Service;
 use volga_core::{BoxError, Endpoint, FinishEndpoint, HttpRequest, RouteMethod, ServiceEndpoint};
 
-use crate::{Group, Route, streams::BindStreams};
+use crate::group::Group;
+use crate::route::Route;
+use crate::streams::BindStreams;
 
 impl Group {
     /// Maps an [`Endpoint`] of your own, for one method or for

@@ -1,6 +1,8 @@
 //! The readiness route, by which a load balancer learns whether to send requests.
 
-use crate::{App, Route, status};
+use crate::app::App;
+use crate::route::Route;
+use crate::status;
 
 impl App {
     /// Maps a route that says whether the app is ready for requests. The status is 200, and 503

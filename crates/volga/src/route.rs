@@ -7,7 +7,7 @@ use std::{
 
 use volga_core::{Description, RouteId, RouteMethod};
 
-use crate::Group;
+use crate::group::Group;
 
 /// A route that was just mapped. It dereferences to its [`Group`], so that you can map the next
 /// route.

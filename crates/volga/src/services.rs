@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use volga_core::{Factory, Inject};
 
-use crate::App;
+use crate::app::App;
 
 impl App {
     /// Adds a value as a singleton: plain shared state, which a handler takes as `Dc<T>`. It lives

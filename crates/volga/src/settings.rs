@@ -15,7 +15,9 @@ use volga_core::{
     TowerLayer, WithMiddleware, WrapMiddleware,
 };
 
-use crate::{Group, Route, streams::BindStreams};
+use crate::group::Group;
+use crate::route::Route;
+use crate::streams::BindStreams;
 
 macro_rules! settings {
     ($self:ident: $level:expr) => {

@@ -13,7 +13,9 @@ use tokio::{
 use volga_core::BoxFuture;
 use volga_http::{Drained, shutdown_signal};
 
-use crate::{ShutdownHandle, exit::ShutdownError, tasks::Tasks};
+use crate::exit::ShutdownError;
+use crate::shutdown::ShutdownHandle;
+use crate::tasks::Tasks;
 
 /// The default time limit for the hooks before the shutdown: 10 seconds.
 pub const DEFAULT_BEFORE_SHUTDOWN: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use http::{HeaderValue, Response, header};
 use volga_core::{HttpBody, HttpResult};
 
-use super::IntoStatus;
+use crate::macros::response::IntoStatus;
 
 /// Creates an HTML response with status 200 and the content type `text/html; charset=utf-8`.
 ///

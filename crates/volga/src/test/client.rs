@@ -15,8 +15,10 @@ use tokio::{
 use volga_core::{HttpBody, HttpRequest, HttpResponse, RouterService};
 use volga_http::ConnectionInfo;
 
-use super::{TestRequest, TestResponse, cookies::Cookies};
-use crate::App;
+use crate::app::App;
+use crate::test::cookies::Cookies;
+use crate::test::request::TestRequest;
+use crate::test::response::TestResponse;
 
 /// A client of one app, for tests. See [the module](super).
 ///

@@ -6,7 +6,8 @@ use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 use volga_core::{HttpBody, HttpRequest};
 
-use super::{TestClient, TestResponse};
+use crate::test::client::TestClient;
+use crate::test::response::TestResponse;
 
 /// A request of a [`TestClient`]. [`send`](Self::send) sends it.
 #[must_use = "a request does nothing until it is sent"]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use volga_core::{BoxError, HttpBody};
 
-use super::record::{BodyEnd, Record};
+use crate::trace::record::{BodyEnd, Record};
 
 /// A body that is polled and dropped in a span.
 pub(super) struct TracedBody {

@@ -8,7 +8,8 @@ use std::{
 
 use volga_core::{BoxFuture, HttpBody, HttpResponse};
 
-use super::{body::TracedBody, record::Record};
+use crate::trace::body::TracedBody;
+use crate::trace::record::Record;
 
 /// Polls the future of a response in a span, and passes the record to the body of the response.
 pub(super) struct TracedCall {

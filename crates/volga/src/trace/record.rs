@@ -12,7 +12,8 @@ use volga_core::{HttpResponse, RequestParts};
 use volga_http::ConnectionInfo;
 use volga_sse::{CloseHandle, EndReason};
 
-use super::{ACCESS_TARGET, TraceParent};
+use crate::trace::ACCESS_TARGET;
+use crate::trace::trace_parent::TraceParent;
 
 /// Facts about the request, as copies. Parts of the request itself would keep the buffer from which
 /// it was read in memory.
