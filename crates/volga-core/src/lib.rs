@@ -42,7 +42,7 @@ mod routing;
 mod services;
 
 pub use extract::body::Text;
-pub use extract::error::ExtractError;
+pub use extract::error::{COLLECTED_RETRY_AFTER, ExtractError};
 pub use extract::extension::Extension;
 pub use extract::header::Header;
 pub use extract::json::Json;
@@ -69,7 +69,7 @@ pub use middleware::wrap::WrapMiddleware;
 pub use middleware::{HttpContext, Middleware, Next};
 pub use request::app_context::{AppContext, Spawner};
 pub use request::body::HttpBody;
-pub use request::body_budget::{COLLECTED_RETRY_AFTER, DEFAULT_MAX_COLLECTED_BYTES};
+pub use request::body_budget::DEFAULT_MAX_COLLECTED_BYTES;
 pub use request::body_limit::{BodyLimit, DEFAULT_MAX_BODY};
 pub use request::cancel::{CancelGuard, CancellationToken};
 pub use request::original_uri::OriginalUri;

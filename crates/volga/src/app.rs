@@ -47,7 +47,7 @@ const DEFAULT_PORT: u16 = 7878;
 /// ```
 ///
 /// The app dereferences to the [`Group`] of all its routes. See there for the methods that map
-/// routes, and for the syntax of patterns. What is wrong with the routes is told by
+/// routes, and for the syntax of patterns. Errors in the routes are returned by
 /// [`check`](Self::check) and by [`run`](Self::run), all at once.
 #[must_use = "an app does nothing until it runs"]
 pub struct App {

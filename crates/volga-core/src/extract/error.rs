@@ -1,10 +1,14 @@
 //! `ExtractError`: why an argument could not be extracted.
 
 use std::io;
+use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
 use crate::response::box_error::BoxError;
+
+/// The `Retry-After` for a client whose body was refused because the memory is used up: 5 seconds.
+pub const COLLECTED_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Why an argument could not be extracted from a request. It becomes a response with its
 /// [`status`](Self::status).

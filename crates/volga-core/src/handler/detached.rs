@@ -222,7 +222,7 @@ mod tests {
         let mut parts = parts();
         let mut needs = Needs::default();
         needs.add_anything();
-        let guard = RequestGuard::begin(&needs, &mut parts);
+        let guard = RequestGuard::begin(&needs, parts.context_mut());
         let response = endpoint.call(parts, HttpBody::empty());
         leave(async move {
             guard.attach(response.await);
@@ -238,7 +238,7 @@ mod tests {
         let mut parts = parts();
         let mut needs = Needs::default();
         needs.add_anything();
-        let guard = RequestGuard::begin(&needs, &mut parts);
+        let guard = RequestGuard::begin(&needs, parts.context_mut());
         let service = Dc::<Arc<()>>::from_request_parts(&mut parts).await.unwrap();
         let weak = Arc::downgrade(&*service);
         drop(service);

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use crate::extract::error::ExtractError;
 use crate::response::error::Error;
 
 /// The default number of bytes that an app uses for collected request bodies: 256 MiB.
 pub const DEFAULT_MAX_COLLECTED_BYTES: usize = 256 * 1024 * 1024;
-
-/// The `Retry-After` for a client whose body was refused because the memory is used up: 5 seconds.
-pub const COLLECTED_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Counts the bytes that all requests of an app have collected and not yet passed on.
 ///

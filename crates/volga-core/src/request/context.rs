@@ -14,7 +14,6 @@ use crate::request::app_context::{AppContext, Spawner};
 use crate::request::body::HttpBody;
 use crate::request::body_budget::BudgetShare;
 use crate::request::cancel::{CancelGuard, CancellationToken};
-use crate::request::parts::RequestParts;
 use crate::response::box_error::BoxError;
 use crate::response::error::Error;
 use crate::response::into_response::HttpResponse;
@@ -86,18 +85,17 @@ pub(crate) struct RequestGuard {
 impl RequestGuard {
     /// Creates the scope and the token that the request needs, unless an outer router has created
     /// them. A scope or a token that is not needed costs nothing.
-    pub(crate) fn begin(needs: &Needs, parts: &mut RequestParts) -> Self {
+    pub(crate) fn begin(needs: &Needs, context: &mut RequestContext) -> Self {
         let mut created = Self { guard: None, scope: None };
-        let context = parts.context();
         if needs.needs_scope() && context.scope.is_none() {
             created.scope = context.services().filter(|all| all.has_scoped()).map(Services::scope);
         }
         if let Some(scope) = &created.scope {
-            parts.context_mut().scope = Some(scope.clone());
+            context.scope = Some(scope.clone());
         }
-        if needs.needs_token() && parts.context().token.is_none() {
+        if needs.needs_token() && context.token.is_none() {
             let (token, guard) = CancellationToken::with_guard();
-            parts.context_mut().token = Some(token);
+            context.token = Some(token);
             created.guard = Some(guard);
         }
         created

@@ -13,8 +13,8 @@ use std::{
 
 use http::StatusCode;
 
+use crate::extract::error::COLLECTED_RETRY_AFTER;
 use crate::extract::error::ExtractError;
-use crate::request::body_budget::COLLECTED_RETRY_AFTER;
 use crate::response::box_error::BoxError;
 use crate::response::problem::Problem;
 use crate::services::error::ServiceError;

@@ -66,7 +66,7 @@ impl Target {
             extend(&mut parts.extensions);
         }
         *parts.context_mut() = context;
-        let guard = RequestGuard::begin(&self.needs, &mut parts);
+        let guard = RequestGuard::begin(&self.needs, parts.context_mut());
         let guard = Some(guard).filter(RequestGuard::is_needed);
         let state = parts.state_mut();
         state.pipeline = Pipeline::after_first(&self.stages);

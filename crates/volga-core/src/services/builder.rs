@@ -2,7 +2,6 @@
 
 use std::{
     any::{TypeId, type_name},
-    collections::BTreeMap,
     fmt,
     marker::PhantomData,
     panic::Location,
@@ -13,12 +12,12 @@ use tokio::sync::OnceCell;
 
 use crate::services::check::{ServiceConsumer, ServiceFaults, check};
 use crate::services::dc::Dc;
+use crate::services::erased_factory::{AliasFactory, TypedFactory};
 use crate::services::factory::{Factory, Inject};
 use crate::services::needs::Needs;
 use crate::services::needs::short_name;
-use crate::services::registry::{
-    AliasFactory, BoxFactory, Entry, ErasedService, Services, Storage, TypedFactory,
-};
+use crate::services::registration::{Lifetime, Registration, Registrations, Source};
+use crate::services::registry::{Entry, Services, Storage};
 
 /// Registers services, each under its type.
 ///
@@ -59,8 +58,7 @@ use crate::services::registry::{
 /// ```
 #[derive(Default)]
 pub struct ServicesBuilder {
-    registrations: Vec<Registration>,
-    by_type: BTreeMap<TypeId, usize>,
+    registrations: Registrations,
 }
 
 impl ServicesBuilder {
@@ -155,7 +153,7 @@ impl ServicesBuilder {
         &self,
         consumers: impl IntoIterator<Item = ServiceConsumer<'a>>,
     ) -> Result<(), ServiceFaults> {
-        check(self, consumers)
+        check(&self.registrations, consumers)
     }
 
     /// Returns the services.
@@ -166,7 +164,7 @@ impl ServicesBuilder {
     pub fn build(self) -> Result<Services, ServiceFaults> {
         self.check([])?;
         let lifetimes: Vec<_> =
-            self.registrations.iter().map(|registration| self.lifetime(registration)).collect();
+            self.registrations.list().iter().map(|one| self.registrations.lifetime(one)).collect();
         let mut scoped = 0;
         let entry = |(registration, lifetime): (Registration, Lifetime)| {
             let storage = match (registration.source, lifetime) {
@@ -180,28 +178,9 @@ impl ServicesBuilder {
             };
             (registration.id, Entry { name: registration.name, storage })
         };
-        let entries = self.registrations.into_iter().zip(lifetimes).map(entry).collect();
+        let entries =
+            self.registrations.into_list().into_iter().zip(lifetimes).map(entry).collect();
         Ok(Services::new(entries, scoped))
-    }
-
-    pub(super) fn registrations(&self) -> &[Registration] {
-        &self.registrations
-    }
-
-    pub(super) fn index_of(&self, id: TypeId) -> Option<usize> {
-        self.by_type.get(&id).copied()
-    }
-
-    /// The lifetime of a service. An alias has the lifetime of its service. Call it only after the
-    /// check, because aliases could form a circle.
-    fn lifetime(&self, registration: &Registration) -> Lifetime {
-        match registration.lifetime() {
-            Lifetime::SameAs(id) => match self.index_of(id) {
-                Some(index) => self.lifetime(&self.registrations[index]),
-                None => Lifetime::Transient,
-            },
-            lifetime => lifetime,
-        }
     }
 
     #[track_caller]
@@ -222,50 +201,15 @@ impl ServicesBuilder {
         let (id, name, location) =
             (TypeId::of::<T>(), short_name(type_name::<T>()), Location::caller());
         let registration = Registration { id, name, location, needs, source };
-        match self.index_of(id) {
-            Some(index) => self.registrations[index] = registration,
-            None => {
-                self.by_type.insert(id, self.registrations.len());
-                self.registrations.push(registration);
-            }
-        }
+        self.registrations.add(registration);
         self
     }
 }
 
 impl fmt::Debug for ServicesBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.registrations.iter().map(|service| &service.name)).finish()
+        f.debug_set()
+            .entries(self.registrations.list().iter().map(|service| &service.name))
+            .finish()
     }
-}
-
-pub(super) struct Registration {
-    id: TypeId,
-    pub(super) name: String,
-    pub(super) location: &'static Location<'static>,
-    pub(super) needs: Needs,
-    source: Source,
-}
-
-impl Registration {
-    pub(super) fn lifetime(&self) -> Lifetime {
-        match &self.source {
-            Source::Value(_) => Lifetime::Singleton,
-            Source::Factory(lifetime, _) => *lifetime,
-        }
-    }
-}
-
-enum Source {
-    Value(ErasedService),
-    Factory(Lifetime, BoxFactory),
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Lifetime {
-    Singleton,
-    Scoped,
-    Transient,
-    /// The lifetime of the service with this type.
-    SameAs(TypeId),
 }

@@ -2,9 +2,9 @@
 
 use std::{fmt, panic::Location};
 
-use crate::services::builder::{Lifetime, Registration, ServicesBuilder};
 use crate::services::needs::Needs;
 use crate::services::needs::short_name;
+use crate::services::registration::{Lifetime, Registration, Registrations};
 
 /// A consumer of services: a route or middleware.
 #[derive(Clone, Debug)]
@@ -95,10 +95,10 @@ impl fmt::Debug for ServiceFaults {
 impl std::error::Error for ServiceFaults {}
 
 pub(super) fn check<'a>(
-    services: &ServicesBuilder,
+    services: &Registrations,
     consumers: impl IntoIterator<Item = ServiceConsumer<'a>>,
 ) -> Result<(), ServiceFaults> {
-    let registrations = services.registrations();
+    let registrations = services.list();
     let mut walk = DependencyWalk {
         services,
         marks: vec![Mark::Unseen; registrations.len()],
@@ -130,7 +130,7 @@ enum Mark {
 
 /// A walk through the dependencies of all services.
 struct DependencyWalk<'a> {
-    services: &'a ServicesBuilder,
+    services: &'a Registrations,
     marks: Vec<Mark>,
     /// The names from the first consumer to the service that is being visited.
     path: Vec<String>,
@@ -140,7 +140,7 @@ struct DependencyWalk<'a> {
 impl DependencyWalk<'_> {
     /// Visits a service. Each service is visited once, so each fault is reported once.
     fn visit(&mut self, index: usize) {
-        let registration = &self.services.registrations()[index];
+        let registration = &self.services.list()[index];
         match self.marks[index] {
             Mark::Seen => {}
             Mark::OnPath(start) => {
@@ -184,7 +184,7 @@ impl DependencyWalk<'_> {
         let services = self.services;
         for need in through.needs.services() {
             let Some(index) = services.index_of(need.id) else { continue };
-            let needed = &services.registrations()[index];
+            let needed = &services.list()[index];
             if std::mem::replace(&mut self.marks[index], Mark::Seen) == Mark::Seen {
                 continue;
             }
@@ -216,6 +216,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::services::builder::ServicesBuilder;
     use crate::services::dc::Dc;
 
     struct A;

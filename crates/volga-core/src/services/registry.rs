@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::Future,
-    marker::PhantomData,
     pin::Pin,
     sync::Arc,
 };
@@ -15,7 +14,6 @@ use tokio::sync::OnceCell;
 use crate::response::error::Error;
 use crate::services::dc::Dc;
 use crate::services::error::ServiceError;
-use crate::services::factory::Factory;
 
 /// The checked services of an app. Clones share the services.
 #[derive(Clone, Debug, Default)]
@@ -156,40 +154,10 @@ pub(super) enum Storage {
 pub(super) type ErasedService = Box<dyn Any + Send + Sync>;
 pub(super) type BoxFactory = Box<dyn ErasedFactory>;
 type Slot = OnceCell<ErasedService>;
-type MakeFuture<'a> = Pin<Box<dyn Future<Output = Result<ErasedService, Error>> + Send + 'a>>;
+pub(super) type MakeFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<ErasedService, Error>> + Send + 'a>>;
 
 /// A factory whose type is erased.
 pub(super) trait ErasedFactory: Send + Sync {
     fn make<'a>(&'a self, scope: &'a Scope) -> MakeFuture<'a>;
-}
-
-/// Creates a service by its factory.
-pub(super) struct TypedFactory<F, Args, Kind>(
-    pub(super) F,
-    pub(super) PhantomData<fn() -> (Args, Kind)>,
-);
-
-impl<F: Factory<Args, Kind>, Args, Kind> ErasedFactory for TypedFactory<F, Args, Kind> {
-    fn make<'a>(&'a self, scope: &'a Scope) -> MakeFuture<'a> {
-        Box::pin(async {
-            let service = self.0.make(scope).await?;
-            Ok(Box::new(Dc::from(Arc::new(service))) as ErasedService)
-        })
-    }
-}
-
-/// Creates `Dc<T>` from the `Dc<S>` for which it is an alias.
-pub(super) struct AliasFactory<T: ?Sized, S: ?Sized>(pub(super) fn(Arc<S>) -> Arc<T>);
-
-impl<T, S> ErasedFactory for AliasFactory<T, S>
-where
-    T: ?Sized + Send + Sync + 'static,
-    S: ?Sized + Send + Sync + 'static,
-{
-    fn make<'a>(&'a self, scope: &'a Scope) -> MakeFuture<'a> {
-        Box::pin(async {
-            let service = scope.resolve::<S>().await?;
-            Ok(Box::new(Dc::from(self.0(service.into_inner()))) as ErasedService)
-        })
-    }
 }

@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use super::*;
 use crate::extract::FromRequestParts;
 use crate::extract::optional::OptionalArg;
+use crate::request::parts::RequestParts;
 use crate::request::path_args::PathArgs;
 use crate::services::builder::ServicesBuilder;
 
@@ -43,7 +44,7 @@ async fn respond<F>(needs: &Needs, mut parts: RequestParts, handler: F) -> HttpR
 where
     F: AsyncFnOnce(RequestParts) -> HttpBody,
 {
-    let guard = RequestGuard::begin(needs, &mut parts);
+    let guard = RequestGuard::begin(needs, parts.context_mut());
     let response = HttpResponse::new(handler(parts).await);
     guard.attach(response)
 }
@@ -186,12 +187,14 @@ async fn an_unneeded_scope_or_token_is_not_created_and_the_body_stays_as_it_is()
         let response = respond(&needs, parts(app), handler).await;
         assert_eq!(plain(response), "HttpBody::Full(5 bytes)");
     }
-    let guard =
-        RequestGuard::begin(&needing(Needs::add_service::<u8>), &mut parts(&nothing_scoped));
+    let guard = RequestGuard::begin(
+        &needing(Needs::add_service::<u8>),
+        parts(&nothing_scoped).context_mut(),
+    );
     assert!(guard.scope.is_none() && guard.guard.is_none());
-    let guard = RequestGuard::begin(&needing(|_| ()), &mut parts(&scoped));
+    let guard = RequestGuard::begin(&needing(|_| ()), parts(&scoped).context_mut());
     assert!(guard.scope.is_none() && guard.guard.is_none());
-    let guard = RequestGuard::begin(&needing(Needs::add_anything), &mut parts(&scoped));
+    let guard = RequestGuard::begin(&needing(Needs::add_anything), parts(&scoped).context_mut());
     assert!(guard.scope.is_some() && guard.guard.is_some());
 }
 
