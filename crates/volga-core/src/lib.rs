@@ -1,17 +1,18 @@
-//! Requests, responses, routing, extractors and errors: the part of Volga that knows no socket and
-//! no server.
+//! The core of Volga: requests, responses, routing, extractors, middleware, services and errors. It
+//! has no sockets and no server.
 //!
-//! A [`Router`] takes a request to an [`Endpoint`]; a [`Handler`] is an ordinary function whose
-//! arguments are [extracted](FromRequestParts) from the request and whose result [becomes a
-//! response](IntoResponse). [`RouterService`] is a [`tower_service::Service`], so that any server,
-//! or a test, can call it.
+//! A [`Router`] sends each request to an [`Endpoint`]. A [`Handler`] is an ordinary function: its
+//! arguments are [extracted](FromRequestParts) from the request, and its result [becomes a
+//! response](IntoResponse). [`RouterService`] is a [`tower_service::Service`], so any server or
+//! test can call it.
 //!
 //! ```
 //! use volga_core::{HandlerEndpoint, HttpBody, Router};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let mut router = Router::new();
-//! router.map(http::Method::GET, "/users/{id}", HandlerEndpoint::new(|id: u32| format!("user {id}")));
+//! let handler = HandlerEndpoint::new(|id: u32| format!("user {id}"));
+//! router.map(http::Method::GET, "/users/{id}", handler);
 //! let service = router.into_service().expect("no faults");
 //!
 //! let request = http::Request::get("/users/7").body(HttpBody::empty()).unwrap();
@@ -20,75 +21,85 @@
 //! # }
 //! ```
 //!
-//! Modules: `body`, `request` and `response` are the values; `route` finds the endpoint (pure);
-//! `extract` makes arguments of requests, [`mod@headers`] are typed; `handler` calls functions;
-//! `router` holds what is mapped, and `service` answers by it.
+//! | Module | Contents |
+//! |---|---|
+//! | `request` | the request, its body and its limits, its context |
+//! | `response` | responses, errors, and reports of errors |
+//! | `routing` | patterns, the tree of routes, the router and its service |
+//! | `handler` | endpoints, and functions as endpoints |
+//! | `extract` | arguments of handlers |
+//! | `middleware` | code around endpoints, and tower layers |
+//! | `services` | dependency injection |
+//! | [`mod@headers`] | typed headers |
 
-mod body;
-mod body_limit;
-mod cancel;
-mod catch_panic;
-mod collected;
-mod description;
-mod detached;
-mod error;
 mod extract;
 mod handler;
 pub mod headers;
-mod late_report;
 mod middleware;
-mod mount;
-mod percent;
-mod problem;
-mod report;
 mod request;
-mod request_context;
-mod responder;
 mod response;
-mod response_parts;
-mod route;
-mod router;
-mod service;
+mod routing;
 mod services;
-mod way;
 
-pub use body::{BoxError, HttpBody};
-pub use body_limit::{BodyLimit, DEFAULT_MAX_BODY};
-pub use cancel::{CancelGuard, CancellationToken};
-pub use collected::{COLLECTED_RETRY_AFTER, DEFAULT_MAX_COLLECTED_BYTES};
-pub use description::{DescribedBody, DescribedHeader, DescribedResponse, Description};
-pub use detached::{Detached, DetachedArgs, detached};
-pub use error::Error;
-pub use extract::{
-    Extension, ExtractError, FromPathArg, FromRequest, FromRequestParts, Header, Json,
-    MAX_NDJSON_LINE, MayBeAbsent, NdJson, Path, Query, Text, ViaParts, ViaRequest,
-};
-pub use handler::{
-    Async, BoxFuture, Endpoint, Finish, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput,
-    Immediate, PartsArgs,
-};
-pub use late_report::{LateReport, LateReporter};
-pub use middleware::{
-    EndpointService, Filter, FilterVerdict, HttpContext, MapOk, Middleware, Next, NextCall,
-    TapRequest, TowerLayer, With, Wrap,
-};
-pub use mount::{Finished, OriginalUri, ServiceEndpoint, StripPrefix};
-pub use problem::Problem;
-pub use report::ErrorReport;
-pub use request::{HttpRequest, RequestParts};
-pub use request_context::{AppContext, Spawner};
-pub use responder::{ErrorMapper, MapError};
-pub use response::{HttpResponse, HttpResult, IntoResponse};
-pub use response_parts::{IntoResponseParts, set_header};
-pub use route::{MAX_PATH_ARGS, RouteError, RouteFault, RouteFaults, RouteMethod};
-pub use router::{Place, RouteId, Router, ScopeId};
-pub use service::{NoRoute, ResponseFuture, RouteMatch, RouterService};
-pub use services::{
-    Asker, Dc, Dependencies, Factory, Inject, Needs, Scope, ServiceError, ServiceFault,
-    ServiceFaults, Services, ServicesBuilder,
-};
+pub use extract::body::Text;
+pub use extract::error::{COLLECTED_RETRY_AFTER, ExtractError};
+pub use extract::extension::Extension;
+pub use extract::header::Header;
+pub use extract::json::Json;
+pub use extract::lines::MAX_NDJSON_LINE;
+pub use extract::ndjson::NdJson;
+pub use extract::optional::OptionalArg;
+pub use extract::path::Path;
+pub use extract::path_arg::FromPathArg;
+pub use extract::query::Query;
+pub use extract::{FromRequest, FromRequestParts, ViaParts, ViaRequest};
+pub use handler::box_future::BoxFuture;
+pub use handler::description::{DescribedBody, DescribedHeader, DescribedResponse, Description};
+pub use handler::detached::{DetachedArgs, DetachedHandler, detached};
+pub use handler::endpoint::Endpoint;
+pub use handler::finish::{FinishEndpoint, FinishResponse};
+pub use handler::function::{Handler, HandlerArgs, PartsArgs};
+pub use handler::handler_endpoint::HandlerEndpoint;
+pub use handler::output::{Async, HandlerOutput, Immediate};
+pub use middleware::filter::{Filter, FilterVerdict};
+pub use middleware::tap::{MapOk, TapRequest};
+pub use middleware::tower::{EndpointService, ServiceEndpoint, TowerLayer};
+pub use middleware::with::{NextCall, WithMiddleware};
+pub use middleware::wrap::WrapMiddleware;
+pub use middleware::{HttpContext, Middleware, Next};
+pub use request::app_context::{AppContext, Spawner};
+pub use request::body::HttpBody;
+pub use request::body_budget::DEFAULT_MAX_COLLECTED_BYTES;
+pub use request::body_limit::{BodyLimit, DEFAULT_MAX_BODY};
+pub use request::cancel::{CancelGuard, CancellationToken};
+pub use request::original_uri::OriginalUri;
+pub use request::parts::{HttpRequest, RequestParts};
+pub use response::body_error_report::{BodyErrorReporter, BodyErrorReporterBuilder};
+pub use response::box_error::BoxError;
+pub use response::error::Error;
+pub use response::error_mapper::{ErrorMapper, MapError};
+pub use response::error_report::ErrorReport;
+pub use response::into_response::{HttpResponse, HttpResult, IntoResponse};
+pub use response::into_response_parts::{IntoResponseParts, set_header};
+pub use response::problem::Problem;
+pub use routing::fault::{RouteError, RouteFault, RouteFaults};
+pub use routing::method::RouteMethod;
+pub use routing::no_route::NoRoute;
+pub use routing::pattern::MAX_PATH_ARGS;
+pub use routing::response_future::ResponseFuture;
+pub use routing::router::Router;
+pub use routing::service::{RouteMatch, RouterService};
+pub use routing::settings::{RouteId, ScopeId, SettingsLevel};
+pub use routing::strip_prefix::StripPrefix;
+pub use services::builder::ServicesBuilder;
+pub use services::check::{ServiceConsumer, ServiceFault, ServiceFaults};
+pub use services::dc::Dc;
+pub use services::error::ServiceError;
+pub use services::factory::{Dependencies, Factory, Inject};
+pub use services::needs::Needs;
+pub use services::registry::{Scope, Services};
 
-/// What the macros of this crate expand to. Not a public interface.
+/// The paths to which the macros of this crate expand. This is not a public interface.
 #[doc(hidden)]
 pub mod __private {
     pub use http::{HeaderName, HeaderValue};

@@ -1,4 +1,4 @@
-//! `App`: routes and settings, and the server that they become.
+//! `App`: routes and settings, and the server that it becomes.
 
 use std::{
     error::Error as StdError,
@@ -15,25 +15,25 @@ use volga_core::{
 };
 use volga_http::{BindTarget, Listener, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
-use crate::{
-    Counters, Group, ShutdownHandle,
-    answering::Answering,
-    ending::{Before, Ending, Hook},
-    endpoint::Streams,
-    exit::ShutdownError,
-    fault::AppFaults,
-    greeter::{Place, Style, greeting},
-    sse_status,
-    tasks::Tasks,
-};
+use crate::app_faults::AppFaults;
+use crate::connection_service::ConnectionService;
+use crate::counters::Counters;
+use crate::exit::ShutdownError;
+use crate::greeter::{ListenAddress, Style, greeting};
+use crate::group::Group;
+use crate::shutdown::ShutdownHandle;
+use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook, ShutdownSequence};
+use crate::sse_status;
+use crate::streams::Streams;
+use crate::tasks::Tasks;
 
-/// The port of an app that was told none.
+/// The port of an app that does not call [`App::bind`].
 const DEFAULT_PORT: u16 = 7878;
 
 /// A web application: its routes and its settings.
 ///
-/// Settings are made by value, before the routes; [`run`](Self::run) serves it until it is told to
-/// end.
+/// Create the app with its settings first, then map routes. [`run`](Self::run) serves the app until
+/// it is shut down. The methods that begin with `with_` set one setting and return the app.
 ///
 /// ```no_run
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -46,16 +46,16 @@ const DEFAULT_PORT: u16 = 7878;
 /// # }
 /// ```
 ///
-/// It dereferences to the [`Group`] of all its routes: what maps routes, and what patterns mean, is
-/// said there. What is wrong with the routes is told by [`check`](Self::check) and by
-/// [`run`](Self::run), all at once.
+/// The app dereferences to the [`Group`] of all its routes. See there for the methods that map
+/// routes, and for the syntax of patterns. Errors in the routes are returned by
+/// [`check`](Self::check) and by [`run`](Self::run), all at once.
 #[must_use = "an app does nothing until it runs"]
 pub struct App {
     routes: Group,
     services: ServicesBuilder,
     bind: BindTarget,
     server: Server,
-    before: Before,
+    before: BeforeShutdown,
     deadline: Duration,
     max_collected_bytes: usize,
     shutdown: ShutdownHandle,
@@ -68,8 +68,8 @@ pub struct App {
 type StatusRule = Box<dyn Fn(&(dyn StdError + 'static)) -> Option<StatusCode> + Send + Sync>;
 
 impl App {
-    /// An app without routes that listens on port 7878 of this machine alone: `localhost`,
-    /// `127.0.0.1` and `[::1]` all reach it.
+    /// Creates an app without routes. It listens on port 7878 for clients on the same machine:
+    /// `localhost`, `127.0.0.1` and `[::1]` all reach it.
     pub fn new() -> Self {
         let shutdown = ShutdownHandle::default();
         let streams = Streams { group: shutdown.streams.clone(), counters: Counters::default() };
@@ -78,7 +78,7 @@ impl App {
             services: ServicesBuilder::new(),
             bind: BindTarget::localhost(DEFAULT_PORT),
             server: Server::new(),
-            before: Before::default(),
+            before: BeforeShutdown::default(),
             deadline: DEFAULT_DRAIN_DEADLINE,
             max_collected_bytes: DEFAULT_MAX_COLLECTED_BYTES,
             shutdown,
@@ -89,10 +89,11 @@ impl App {
         }
     }
 
-    /// Sets what to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port such as
-    /// `([0, 0, 0, 0], 8080)`. A host name means every address that it has; port 0 lets the system
-    /// choose. `"unix:/run/app.sock"` is a Unix-domain socket, and `"inherited:"` what systemd
-    /// opened for the process; [`BindTarget`] has more.
+    /// Sets the address to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port
+    /// such as `([0, 0, 0, 0], 8080)`. For a host name the app listens on every address of the
+    /// host. With port 0 the system chooses a port. `"unix:/run/app.sock"` is a Unix-domain socket,
+    /// and `"inherited:"` stands for the sockets that systemd opened for the process.
+    /// [`BindTarget`] has the details.
     pub fn bind(mut self, target: impl Into<BindTarget>) -> Self {
         self.bind = target.into();
         self
@@ -105,144 +106,145 @@ impl App {
         self
     }
 
-    /// Sets how long a client may read nothing of what waits to be sent to it; then its connection
-    /// is closed. On HTTP/2 it is also how long a stream's window may stay shut; then that stream
-    /// is reset. [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT) by
-    /// default.
+    /// Sets how long a client may read nothing while data waits to be sent to it. Then its
+    /// connection is closed. On HTTP/2 this is also how long the window of a stream may stay
+    /// closed. Then that stream is reset.
+    /// [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT) by default.
     pub fn with_write_stall_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.write_stall_timeout(time);
         self
     }
 
-    /// Sets how long the [handshake](crate::Listener::with_handshake) of a connection may take;
-    /// then the connection is closed.
+    /// Sets how long the [handshake](crate::Listener::with_handshake) of a connection may take.
+    /// Then the connection is closed.
     /// [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT) by default.
     pub fn with_handshake_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.handshake_timeout(time);
         self
     }
 
-    /// Sets how long nothing may go through a [tunnel](crate::http::TunnelStream); then reading
-    /// from it fails. [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT)
-    /// by default.
+    /// Sets how long a [tunnel](crate::http::TunnelStream) may be idle. Then reading from it fails.
+    /// [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT) by default.
     pub fn with_tunnel_idle_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.tunnel_idle_timeout(time);
         self
     }
 
     /// Sets whether event streams on HTTP/2 are [written
-    /// directly](volga_http::Server::http2_direct_data), beside the `h2` library; they are by
-    /// default.
+    /// directly](volga_http::Server::http2_direct_data), beside the `h2` library. The default is
+    /// `true`.
     pub fn with_http2_direct_data(mut self, is_on: bool) -> Self {
         self.server = self.server.http2_direct_data(is_on);
         self
     }
 
-    /// Sets how long the app waits for a byte of a request's body; then the answer is 408, and the
-    /// connection (on HTTP/2 the stream) ends.
+    /// Sets how long the app waits for the next byte of a request body. Then the status is 408, and
+    /// the connection (on HTTP/2 the stream) ends.
     /// [`DEFAULT_BODY_READ_TIMEOUT`](crate::limits::DEFAULT_BODY_READ_TIMEOUT) by default.
     ///
-    /// Only time counts in which something reads the body and the client may send. A handler that
-    /// reads slowly costs the client nothing.
+    /// Only the time counts in which the app reads the body and the client may send. A handler that
+    /// reads slowly does not count against the client.
     pub fn with_body_read_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.body_read_timeout(time);
         self
     }
 
-    /// Sets how many bytes of a request's body a client has to send in each second in which the app
-    /// waits for it, on average; a slower client is answered with 408 as one that sends
-    /// [nothing](Self::with_body_read_timeout).
-    /// [`DEFAULT_MIN_BODY_RATE`](crate::limits::DEFAULT_MIN_BODY_RATE) by default; 0 switches it
-    /// off, for apps whose clients send a line now and then for hours.
+    /// Sets how many bytes of a request body a client must send in each second in which the app
+    /// waits for it, on average. A slower client gets status 408, as a client that sends
+    /// [nothing](Self::with_body_read_timeout) does.
+    /// [`DEFAULT_MIN_BODY_RATE`](crate::limits::DEFAULT_MIN_BODY_RATE) by default. 0 switches the
+    /// limit off, for apps whose clients send a line from time to time for hours.
     pub fn with_min_body_rate(mut self, bytes_per_second: u32) -> Self {
         self.server = self.server.min_body_rate(bytes_per_second);
         self
     }
 
-    /// Sets how many bytes of request bodies all requests together may have in memory while they
-    /// are collected for an argument: `Json`, `Bytes`, `Text`, and the line of an `NdJson` that has
-    /// not come completely.
+    /// Sets how many bytes of memory all requests together may use to collect request bodies for
+    /// arguments: for `Json`, `Bytes`, `Text`, and for an incomplete line of an `NdJson`.
     /// [`DEFAULT_MAX_COLLECTED_BYTES`](crate::limits::DEFAULT_MAX_COLLECTED_BYTES) by default.
     ///
-    /// A request that would need more is answered with 503 and `Retry-After`. The first of them is
-    /// reported to [`on_error`](Self::on_error); the next report comes after half of the bytes were
-    /// free again. What a handler collects by itself does not count.
+    /// A request that needs more gets status 503 with `Retry-After`. The first of these requests is
+    /// reported to [`on_error`](Self::on_error). The next one is reported only after half of the
+    /// memory was free again. Bytes that a handler collects by itself do not count.
     pub fn with_max_collected_bytes(mut self, bytes: usize) -> Self {
         self.max_collected_bytes = bytes;
         self
     }
 
-    /// Sets how long it may take to find that a TCP client is gone without a word, as after a power
-    /// cut, [`DEFAULT_DEAD_CLIENT_TIMEOUT`](crate::limits::DEFAULT_DEAD_CLIENT_TIMEOUT) by default.
+    /// Sets how long it may take to notice that a TCP client has disappeared without closing its
+    /// connection, as after a power failure,
+    /// [`DEFAULT_DEAD_CLIENT_TIMEOUT`](crate::limits::DEFAULT_DEAD_CLIENT_TIMEOUT) by default.
     pub fn with_dead_client_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.dead_client_timeout(time);
         self
     }
 
     /// Sets how many connections may be open at a time,
-    /// [`DEFAULT_MAX_CONNECTIONS`](crate::limits::DEFAULT_MAX_CONNECTIONS) by default. A further
-    /// one is closed at once; an `EventSource` then comes back by itself.
+    /// [`DEFAULT_MAX_CONNECTIONS`](crate::limits::DEFAULT_MAX_CONNECTIONS) by default. Further
+    /// connections are closed at once. An `EventSource` then reconnects by itself.
     pub fn with_max_connections(mut self, count: usize) -> Self {
         self.server = self.server.max_connections(count);
         self
     }
 
-    /// Sets how many connections one client may have open at a time, an IPv6 client by the first 64
-    /// bits of its address. A further one is closed at once. By default there is no such bound,
-    /// because behind a proxy all clients have the proxy's address.
+    /// Sets how many connections one client may have open at a time. IPv6 clients are identified by
+    /// the first 64 bits of their address. Further connections are closed at once. By default there
+    /// is no such limit, because behind a proxy all clients have the address of the proxy.
     pub fn with_max_connections_per_address(mut self, count: usize) -> Self {
         self.server = self.server.max_connections_per_address(count);
         self
     }
 
-    /// Sets how long requests, answers and [`detached`](crate::detached) handlers may go on once
-    /// the end began, [`DEFAULT_DRAIN_DEADLINE`](crate::limits::DEFAULT_DRAIN_DEADLINE) by default.
+    /// Sets how long requests, responses and [`detached`](crate::detached) handlers may continue
+    /// after the shutdown began, [`DEFAULT_DRAIN_DEADLINE`](crate::limits::DEFAULT_DRAIN_DEADLINE)
+    /// by default.
     pub fn with_shutdown_timeout(mut self, time: Duration) -> Self {
         self.deadline = time;
         self
     }
 
-    /// Adds what is to be done when the app was told to end, before the end begins: to leave a load
-    /// balancer, say. Meanwhile the app accepts and serves as before; only its
-    /// [readiness](Self::map_readiness) says that it ends. What is added by several calls is done
-    /// side by side.
+    /// Adds a hook that runs after the shutdown was requested and before it begins, for example to
+    /// leave a load balancer. The app accepts and serves as before while the hook runs; only the
+    /// [readiness route](Self::map_readiness) says that the app shuts down. Several hooks run
+    /// concurrently.
     ///
-    /// It has [a time](Self::with_before_shutdown_timeout), and is dropped when that is over. A
-    /// second signal does not wait for it.
+    /// The hooks have a [time limit](Self::with_before_shutdown_timeout), and are dropped when it
+    /// is over. A second signal does not wait for them.
     pub fn before_shutdown<F, Fut>(mut self, hook: F) -> Self
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let hook: Hook = Box::new(|| Box::pin(hook()));
+        let hook: ShutdownHook = Box::new(|| Box::pin(hook()));
         self.before.hooks.push(hook);
         self
     }
 
-    /// Sets how long what is to be done [before the end](Self::before_shutdown) may take,
+    /// Sets the time limit of the hooks of [`before_shutdown`](Self::before_shutdown),
     /// [`DEFAULT_BEFORE_SHUTDOWN`](crate::limits::DEFAULT_BEFORE_SHUTDOWN) by default.
     pub fn with_before_shutdown_timeout(mut self, time: Duration) -> Self {
         self.before.time = time;
         self
     }
 
-    /// Gives a handle that ends the app.
+    /// Returns the app with a handle that shuts it down.
     pub fn with_shutdown(self) -> (Self, ShutdownHandle) {
         let handle = self.shutdown.clone();
         (self, handle)
     }
 
-    /// Starts without the greeting. Release builds start without it anyway.
+    /// Starts without the greeting. Release builds never print it.
     pub fn without_greeter(mut self) -> Self {
         self.greeter = false;
         self
     }
 
-    /// Sets who is told of errors that are the server's: those that became a response with a status
-    /// of 500 or more, panics included. The client reads nothing of such an error but its
-    /// [reference](ErrorReport::reference). It is told of what cuts an event stream short, too,
-    /// where the stream has no [observer](crate::http::sse::Sse::on_end) of its own. By default,
-    /// the report is written to standard error, as one line.
+    /// Sets a function that is called for each server error: an error or a panic that became a
+    /// response with a status of 500 or more. The client sees only the status and the
+    /// [reference](ErrorReport::reference) number of such an error. The function is also called for
+    /// an error in an event stream, unless the stream has its own
+    /// [observer](crate::http::sse::Sse::on_end). By default the report is written to standard
+    /// error as one line.
     ///
     /// ```
     /// use volga::App;
@@ -255,12 +257,12 @@ impl App {
         self
     }
 
-    /// Adds a rule for the status of errors that a handler passes on by `?`. It gives `None` for
-    /// the errors that it does not know; the rule that was added last is asked first.
+    /// Adds a rule for the status of errors that a handler passes on by `?`. The rule returns
+    /// `None` for errors that it does not know. The rule that was added last is asked first.
     ///
-    /// The rule is asked where an error becomes a response of this app, and other apps of the
-    /// process do not see it. An error whose status was set, by [`Error::new`] or
-    /// [`Error::with_status`], keeps it.
+    /// Rules are asked when an error becomes a response of this app. They do not apply to other
+    /// apps in the process. An error whose status was set by [`Error::new`] or
+    /// [`Error::with_status`] keeps that status.
     ///
     /// ```
     /// use std::num::ParseIntError;
@@ -289,23 +291,22 @@ impl App {
         self.routes.streams().counters.clone()
     }
 
-    /// Tells what is wrong with the routes mapped and the services added so far.
+    /// Checks the routes and the services that were added so far.
     ///
     /// # Errors
     ///
-    /// All faults, each with its place in the source.
+    /// Returns all errors in them, each with its place in the source.
     pub fn check(&self) -> Result<(), AppFaults> {
         let router = self.routes.router();
         AppFaults::check(router.check(), router.check_services(&self.services))
     }
 
-    /// The app as a [`tower_service::Service`], to be called by a test or served by something else.
-    /// Its settings for the server have no effect then; the shutdown handle still closes its event
-    /// streams.
+    /// Turns the app into a [`tower_service::Service`], for a test or another server. The settings
+    /// of the server have no effect then. The shutdown handle still closes the event streams.
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check).
+    /// Returns the same errors as [`check`](Self::check).
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
         self.check()?;
         let Self { mut routes, services, tasks, on_error, max_collected_bytes, .. } = self;
@@ -329,52 +330,55 @@ impl App {
         &mut self.services
     }
 
-    /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) ends
-    /// it.
+    /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) shuts
+    /// the app down.
     ///
-    /// Then it does what is to be done [before](Self::before_shutdown), accepts no more
-    /// connections, closes every subscription with its farewell, and lets requests, answers and
-    /// [`detached`](crate::detached) handlers finish within the
-    /// [deadline](Self::with_shutdown_timeout). A second signal ends it at once.
+    /// At shutdown the app runs the hooks of [`before_shutdown`](Self::before_shutdown), accepts no
+    /// more connections, and closes every subscription with its farewell. Requests, responses and
+    /// [`detached`](crate::detached) handlers may finish within the
+    /// [deadline](Self::with_shutdown_timeout). A second signal ends the app at once.
     ///
     /// # Errors
     ///
-    /// - A fault of the routes or the services: all of them are in the message.
-    /// - An address that cannot be listened on; the message names it.
-    /// - [`TimedOut`](io::ErrorKind::TimedOut) when what was busy at the deadline had to be cut,
-    ///   [`Interrupted`](io::ErrorKind::Interrupted) when a second signal came. The cause of either
-    ///   is a [`ShutdownError`]; [`exit_code`](crate::exit_code) tells them apart for who started
-    ///   the program.
+    /// - The routes or the services have errors: the message has all of them.
+    /// - The app cannot listen on an address: the message has the address.
+    /// - [`TimedOut`](io::ErrorKind::TimedOut): connections or tasks were still busy at the
+    ///   deadline, and were aborted. The cause is a [`ShutdownError`].
+    /// - [`Interrupted`](io::ErrorKind::Interrupted): a second signal came. The cause is a
+    ///   [`ShutdownError`], too.
+    ///
+    /// [`exit_code`](crate::exit_code) turns the result into an exit code of the process.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with its network and timer.
+    /// Panics outside of a tokio runtime with network and timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cuts every connection, as soon as the runtime comes to it.
+    /// Dropping the future aborts every connection as soon as the runtime runs the tasks.
     pub async fn run(self) -> io::Result<()> {
         self.check().map_err(faults)?;
         let listeners = volga_http::bind(self.bind.clone()).await?;
         self.serve(listeners).await
     }
 
-    /// As [`run`](Self::run), on a listener that exists already, one of tokio's for TCP or
-    /// Unix-domain sockets.
+    /// Serves as [`run`](Self::run) does, on a listener that exists already, such as a
+    /// `TcpListener` or a `UnixListener` of tokio.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// Returns the same errors as [`run`](Self::run).
     pub async fn run_with_listener(self, listener: impl Into<Listener>) -> io::Result<()> {
         self.serve(vec![listener.into()]).await
     }
 
-    /// As [`run`](Self::run), in a program without a runtime: it makes one that uses all cores.
+    /// Serves as [`run`](Self::run) does, in a program without a runtime. It creates a tokio
+    /// runtime that uses all cores.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run); and inside a runtime, where it would block one of its threads for
-    /// ever.
+    /// Returns the same errors as [`run`](Self::run). Returns an error inside of a runtime, because
+    /// it would block a thread of the runtime for ever.
     pub fn run_blocking(self) -> io::Result<()> {
         if tokio::runtime::Handle::try_current().is_ok() {
             return Err(io::Error::other(
@@ -384,7 +388,7 @@ impl App {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ended = runtime.block_on(self.run());
         if ended.as_ref().is_err_and(|error| ShutdownError::of(error).is_some()) {
-            // Its time is over: the runtime is not to wait for threads that are blocked.
+            // The deadline has passed, so the runtime must not wait for blocked threads.
             runtime.shutdown_background();
         }
         ended
@@ -398,30 +402,33 @@ impl App {
         let server = server.counts(self.counters().connections);
         let before = std::mem::take(&mut self.before);
         let service = self.into_service().map_err(faults)?;
-        let ending = Ending { shutdown, before, deadline, tasks };
+        let sequence = ShutdownSequence { shutdown, before, deadline, tasks };
         let serving = async {
-            // Signals are listened for by now, so who has read it may send one.
+            // The signal handlers are installed by now, so a reader of the greeting may send a
+            // signal.
             if let Some(text) = greeting {
-                // Nobody may be reading, and that is no reason not to serve.
+                // The app serves even if standard output is closed.
                 let mut out = io::stdout();
                 let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
             }
-            server.serve_each(listeners, move |info| Answering::new(service.clone(), info)).await
+            server
+                .serve_each(listeners, move |info| ConnectionService::new(service.clone(), info))
+                .await
         };
-        ending.conduct(serving).await
+        sequence.run(serving).await
     }
 
     fn greeting(&self, listeners: &[Listener]) -> String {
-        let places: Vec<Place> = listeners.iter().map(Place::from).collect();
+        let addresses: Vec<ListenAddress> = listeners.iter().map(ListenAddress::from).collect();
         let colour = io::stdout().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let style = if colour { Style::Colour } else { Style::Plain };
-        greeting(&places, self.routes.router().routes(), style)
+        greeting(&addresses, self.routes.router().routes(), style)
     }
 }
 
-/// In one write, so that the lines of two threads do not mix. Nobody may be reading, and that is no
-/// reason not to serve.
+/// Writes a report to standard error, in one write, so that the lines of two threads do not mix.
+/// The app serves even if standard error is closed.
 fn log(report: &ErrorReport<'_>) {
     let _ = io::stderr().write_all(format!("{report}\n").as_bytes());
 }

@@ -1,4 +1,4 @@
-//! What stands before routing.
+//! Middleware before routing.
 
 use std::{fmt, future::Future};
 
@@ -10,20 +10,20 @@ use tower_service::Service;
 use volga_core::{
     BoxError, EndpointService, Filter, FilterVerdict, Handler, HandlerArgs, HandlerOutput,
     HttpContext, HttpRequest, IntoResponse, Middleware, Next, PartsArgs, RequestParts, Router,
-    TapRequest, TowerLayer, With, Wrap,
+    TapRequest, TowerLayer, WithMiddleware, WrapMiddleware,
 };
 
-use crate::App;
+use crate::app::App;
 
 impl App {
-    /// Adds middleware before routing: it sees every request before its route is looked for.
+    /// Adds middleware before routing. It gets every request before the app looks for a route.
     ///
-    /// It may change the method, the URI and the extensions, and the request takes the route of
-    /// what they are then. It may also respond by itself. Several run in the order in which they
-    /// were added, and all of them run around the middleware of the app. HEAD, OPTIONS and requests
-    /// without a route are answered after them, by the changed request.
+    /// It may change the method, the URI and the extensions. The app then looks for the route of
+    /// the changed request. It may also respond itself. Several run in the order in which they were
+    /// added, around the middleware of the app. The automatic responses to HEAD, OPTIONS and
+    /// requests without a route come after it, and depend on the changed request.
     ///
-    /// A trailing slash that leads to one address only:
+    /// Redirect a path with a trailing slash to the path without it:
     ///
     /// ```
     /// use volga::{App, middleware::HttpContext, ok, permanent_redirect};
@@ -51,7 +51,7 @@ impl App {
     /// # });
     /// ```
     ///
-    /// A host with routes of its own:
+    /// Give a host its own routes:
     ///
     /// ```
     /// use volga::{App, http::{Uri, header::HOST}, ok};
@@ -91,26 +91,26 @@ impl App {
     }
 }
 
-/// The place before routing; given by [`App::before_routing`].
+/// Adds middleware before routing. [`App::before_routing`] passes it to a function.
 ///
-/// There is no route yet: [`route`](RequestParts::route) is `None`, there are no path arguments,
-/// and the body has no limit. Errors and panics become responses by the app's
-/// [`map_err`](crate::Group::map_err). Where the URI was changed, the one that the client sent is
-/// [`OriginalUri`](crate::http::OriginalUri), among the extensions.
+/// The request has no route yet: [`route`](RequestParts::route) is `None`, there are no path
+/// arguments, and the body has no limit. Errors and panics become responses by the app's
+/// [`map_err`](crate::Group::map_err). The extensions hold the URI that the client sent as
+/// [`OriginalUri`](crate::http::OriginalUri).
 pub struct BeforeRouting<'a>(&'a mut Router);
 
 impl BeforeRouting<'_> {
-    /// Adds a function of the request and the rest of the way, `async |ctx, next| …`.
+    /// Adds a function of the request and the rest of the pipeline, `async |ctx, next| …`.
     #[track_caller]
     pub fn wrap<F, Fut>(&mut self, function: F) -> &mut Self
     where
         F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output: IntoResponse> + Send + 'static,
     {
-        self.attach(Wrap::new(function))
+        self.attach(WrapMiddleware::new(function))
     }
 
-    /// Adds a function of extractors and the rest of the way,
+    /// Adds a function of extractors and the rest of the pipeline,
     /// `async |user: User, next: NextCall| next.await`.
     #[track_caller]
     pub fn with<F, Args, Via, Kind>(&mut self, function: F) -> &mut Self
@@ -121,10 +121,10 @@ impl BeforeRouting<'_> {
         Via: 'static,
         Kind: 'static,
     {
-        self.attach(With::new(function))
+        self.attach(WithMiddleware::new(function))
     }
 
-    /// Adds a function of extractors that says whether the request may pass, by a `bool` or a
+    /// Adds a filter: a function of extractors that accepts or refuses the request by a `bool` or a
     /// `Result`.
     #[track_caller]
     pub fn filter<F, Args, Kind>(&mut self, function: F) -> &mut Self
@@ -137,7 +137,7 @@ impl BeforeRouting<'_> {
         self.attach(Filter::new(function))
     }
 
-    /// Adds a look at the head of each request, which may change it.
+    /// Adds a function that sees the head of each request, and may change it.
     #[track_caller]
     pub fn tap_req<F>(&mut self, function: F) -> &mut Self
     where

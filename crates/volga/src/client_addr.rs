@@ -1,16 +1,18 @@
-//! `ClientAddr`: who sent a request.
+//! `ClientAddr`: the address of the client.
 
 use std::{fmt, net::SocketAddr, ops::Deref};
 
-use volga_core::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+use volga_core::{Description, Error, ExtractError, FromRequestParts, OptionalArg, RequestParts};
 use volga_http::ConnectionInfo;
 
-/// The address of the client, as an argument of a handler. Dereferences to it.
+/// The address of the client, as an argument of a handler. It dereferences to the address.
 ///
-/// It is the client's end of the connection, so behind a proxy it is the proxy's. The client of a
-/// Unix-domain socket has no address, and neither has a request that came over no connection of
-/// Volga, unless it was given a [`ConnectionInfo`] with one. Then the response has status 500, and
-/// `Option<ClientAddr>` is `None`: an app that listens on such a socket takes the `Option`.
+/// It is the client's end of the connection, so behind a proxy it is the address of the proxy.
+///
+/// The client of a Unix-domain socket has no address. A request that another server or a test
+/// passes to the app has one only if its extensions hold a [`ConnectionInfo`] with an address.
+/// Without an address the status is 500, and `Option<ClientAddr>` is `None`. Use the `Option` in an
+/// app that listens on a Unix-domain socket.
 ///
 /// ```
 /// use volga::{App, http::ClientAddr, ok};
@@ -33,8 +35,8 @@ impl FromRequestParts for ClientAddr {
     }
 }
 
-/// Absent when the request came over no TCP connection of Volga.
-impl MayBeAbsent for ClientAddr {
+/// Absent if the request did not come over a TCP connection of Volga.
+impl OptionalArg for ClientAddr {
     fn is_absent(parts: &RequestParts) -> bool {
         address(parts).is_none()
     }

@@ -1,4 +1,4 @@
-//! `Counters`: the connections and streams of an app, for whoever watches it.
+//! `Counters`: counts the connections and streams of an app.
 
 use std::sync::{
     Arc,
@@ -8,7 +8,8 @@ use std::sync::{
 use volga_http::ConnectionCounts;
 use volga_sse::EndReason;
 
-/// The counters of an app, given by [`App::counters`](crate::App::counters). Clones are the same ones, and go on after the app has ended.
+/// The counters of an app. [`App::counters`](crate::App::counters) returns them. Clones are the
+/// same counters, and stay valid after the app has ended.
 ///
 /// ```
 /// use volga::{App, ok};
@@ -36,34 +37,38 @@ struct StreamCounts {
     left: AtomicU64,
 }
 
-/// What [`Counters`] say at one moment. The numbers are read one after another, so they may be apart by what happens meanwhile.
+/// The values of [`Counters`] at one time. They are read one after another, so they may differ by
+/// what happens in between.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// Connections that are open.
+    /// Open connections.
     pub connections_open: usize,
     /// Connections that were accepted so far.
     pub connections_accepted: u64,
-    /// Connections that were closed at once because there were as many as [may be](crate::App::with_max_connections).
+    /// Connections that were closed at once because the app had its
+    /// [maximum](crate::App::with_max_connections).
     pub connections_refused_in_all: u64,
-    /// Connections that were closed at once because their client had as many as [it may](crate::App::with_max_connections_per_address).
+    /// Connections that were closed at once because their client had its
+    /// [maximum](crate::App::with_max_connections_per_address).
     pub connections_refused_by_address: u64,
-    /// Event streams that are open.
+    /// Open event streams.
     pub streams_open: usize,
     /// Event streams that were opened so far.
     pub streams_opened: u64,
-    /// Event streams that came to their end.
+    /// Event streams that ended by themselves.
     pub streams_finished: u64,
-    /// Event streams that an error cut short.
+    /// Event streams that ended with an error.
     pub streams_failed: u64,
-    /// Event streams that the server closed: by a handle, at their age or deadline, at its own end.
+    /// Event streams that the server closed: by a handle, at their maximum age or deadline, or at
+    /// shutdown.
     pub streams_closed: u64,
     /// Event streams whose client left.
-    pub streams_left: u64,
+    pub streams_client_left: u64,
 }
 
 impl Counters {
-    /// The numbers of this moment.
+    /// Returns the current values.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let streams = &*self.streams;
@@ -77,11 +82,11 @@ impl Counters {
             streams_finished: streams.finished.load(Ordering::Relaxed),
             streams_failed: streams.failed.load(Ordering::Relaxed),
             streams_closed: streams.closed.load(Ordering::Relaxed),
-            streams_left: streams.left.load(Ordering::Relaxed),
+            streams_client_left: streams.left.load(Ordering::Relaxed),
         }
     }
 
-    /// Counts a stream as open until the value is dropped.
+    /// Counts a stream as open until the returned value is dropped.
     pub(crate) fn open_stream(&self) -> OpenStream {
         self.streams.open.fetch_add(1, Ordering::Relaxed);
         self.streams.opened.fetch_add(1, Ordering::Relaxed);
@@ -89,7 +94,7 @@ impl Counters {
     }
 }
 
-/// A stream that is open.
+/// Counts one open stream.
 pub(crate) struct OpenStream(Arc<StreamCounts>);
 
 impl OpenStream {
@@ -98,7 +103,7 @@ impl OpenStream {
             EndReason::Finished => &self.0.finished,
             EndReason::Failed => &self.0.failed,
             EndReason::ClientLeft => &self.0.left,
-            // Every other reason is the server's.
+            // For every other reason the server has closed the stream.
             _ => &self.0.closed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -116,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_stream_is_open_until_it_has_ended_for_one_reason() {
+    fn each_stream_is_open_until_it_ends_for_one_reason() {
         let counters = Counters::default();
         let kept = counters.open_stream();
         for reason in
@@ -130,7 +135,7 @@ mod tests {
             streams_finished: 1,
             streams_failed: 1,
             streams_closed: 1,
-            streams_left: 1,
+            streams_client_left: 1,
             ..Snapshot::default()
         };
         assert_eq!(counters.snapshot(), expect);

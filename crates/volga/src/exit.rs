@@ -1,4 +1,4 @@
-//! How an app ended, for the one who started it: errors and exit codes.
+//! Errors and exit codes of an app that has ended.
 
 use std::{
     error::Error as StdError,
@@ -8,25 +8,27 @@ use std::{
     time::Duration,
 };
 
-/// Why an app that was told to end did not end in order; the cause of an error of [`App::run`](crate::App::run).
+/// Why an app did not shut down in order. It is the cause of an error of
+/// [`App::run`](crate::App::run).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ShutdownError {
-    /// What was still busy at the [deadline](crate::App::with_shutdown_timeout) was cut.
-    Cut {
-        /// How many connections.
+    /// Connections or tasks were still busy at the [deadline](crate::App::with_shutdown_timeout),
+    /// and were aborted.
+    DeadlineExceeded {
+        /// The number of connections that were aborted.
         connections: usize,
-        /// How many [`detached`](crate::detached) handlers. They end with the runtime.
+        /// The number of [`detached`](crate::detached) handlers. They end with the runtime.
         tasks: usize,
         /// The deadline.
         deadline: Duration,
     },
-    /// A second signal asked to end at once, and everything was cut.
-    Forced,
+    /// A second signal came, and everything was aborted.
+    SecondSignal,
 }
 
 impl ShutdownError {
-    /// The one that is the cause of an error.
+    /// Returns the `ShutdownError` that is the cause of an error, if there is one.
     ///
     /// ```
     /// use volga::{App, error::ShutdownError};
@@ -34,7 +36,9 @@ impl ShutdownError {
     /// # async fn run(app: App) {
     /// if let Err(error) = app.run().await {
     ///     match ShutdownError::of(&error) {
-    ///         Some(ShutdownError::Cut { connections, .. }) => eprintln!("{connections} were cut"),
+    ///         Some(ShutdownError::DeadlineExceeded { connections, .. }) => {
+    ///             eprintln!("{connections} connections were aborted");
+    ///         }
     ///         _ => eprintln!("{error}"),
     ///     }
     /// }
@@ -45,12 +49,13 @@ impl ShutdownError {
         error.get_ref()?.downcast_ref()
     }
 
-    /// The exit code that says so: 2 for [`Cut`](Self::Cut), 3 for [`Forced`](Self::Forced).
+    /// The exit code: 2 for [`DeadlineExceeded`](Self::DeadlineExceeded), 3 for
+    /// [`SecondSignal`](Self::SecondSignal).
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Cut { .. } => 2,
-            Self::Forced => 3,
+            Self::DeadlineExceeded { .. } => 2,
+            Self::SecondSignal => 3,
         }
     }
 }
@@ -58,17 +63,30 @@ impl ShutdownError {
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cut { connections, tasks, deadline } => {
-                match (connections, tasks) {
-                    (connections, 0) => write!(f, "{connections} connections")?,
-                    (0, tasks) => write!(f, "{tasks} detached handlers")?,
-                    _ => write!(f, "{connections} connections and {tasks} detached handlers")?,
+            &Self::DeadlineExceeded { connections, tasks, deadline } => {
+                if connections > 0 || tasks == 0 {
+                    write_count(f, connections, "connection")?;
                 }
-                write!(f, " were still busy {deadline:?} after the end began, and were cut")
+                if connections > 0 && tasks > 0 {
+                    f.write_str(" and ")?;
+                }
+                if tasks > 0 {
+                    write_count(f, tasks, "detached handler")?;
+                }
+                let were = if connections + tasks == 1 { "was" } else { "were" };
+                write!(
+                    f,
+                    " {were} still busy {deadline:?} after the shutdown began, and {were} aborted"
+                )
             }
-            Self::Forced => f.write_str("a second signal asked to end at once, and all was cut"),
+            Self::SecondSignal => f.write_str("a second signal came, and everything was aborted"),
         }
     }
+}
+
+/// Writes a number and a noun: "1 connection", "2 connections".
+fn write_count(f: &mut fmt::Formatter<'_>, count: usize, noun: &str) -> fmt::Result {
+    write!(f, "{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 impl StdError for ShutdownError {}
@@ -76,23 +94,24 @@ impl StdError for ShutdownError {}
 impl From<ShutdownError> for io::Error {
     fn from(error: ShutdownError) -> Self {
         let kind = match error {
-            ShutdownError::Cut { .. } => io::ErrorKind::TimedOut,
-            ShutdownError::Forced => io::ErrorKind::Interrupted,
+            ShutdownError::DeadlineExceeded { .. } => io::ErrorKind::TimedOut,
+            ShutdownError::SecondSignal => io::ErrorKind::Interrupted,
         };
         Self::new(kind, error)
     }
 }
 
-/// The exit code of a program that runs an app, after its error, if there is one, is written to standard error.
+/// Returns the exit code of a program that has run an app. If the app ended with an error, writes
+/// the error to standard error first.
 ///
-/// | Code | How it ended |
+/// | Code | End of the app |
 /// |---|---|
-/// | 0 | in order |
-/// | 1 | it could not start: a fault of the routes, an address that is in use |
-/// | 2 | what was busy at the deadline was cut |
-/// | 3 | a second signal ended it at once |
+/// | 0 | It shut down in order. |
+/// | 1 | It could not start: a faulty route, or an address that is in use. |
+/// | 2 | Connections or tasks were still busy at the deadline, and were aborted. |
+/// | 3 | A second signal ended it at once. |
 ///
-/// A `main` that returns the result of `run` itself exits with 0 or 1.
+/// A `main` that returns the result of `run` exits with 0 or 1.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -106,7 +125,7 @@ impl From<ShutdownError> for io::Error {
 /// ```
 pub fn exit_code(ended: io::Result<()>) -> ExitCode {
     let Err(error) = ended else { return ExitCode::SUCCESS };
-    // Nobody may be reading, and that changes nothing.
+    // The exit code is the same if standard error is closed.
     let _ = io::stderr().write_all(format!("Error: {error}\n").as_bytes());
     ShutdownError::of(&error).map_or(ExitCode::FAILURE, |error| error.exit_code().into())
 }
@@ -115,28 +134,35 @@ pub fn exit_code(ended: io::Result<()>) -> ExitCode {
 mod tests {
     use super::*;
 
-    fn cut(connections: usize, tasks: usize) -> io::Error {
-        ShutdownError::Cut { connections, tasks, deadline: Duration::from_secs(10) }.into()
+    fn exceeded(connections: usize, tasks: usize) -> io::Error {
+        ShutdownError::DeadlineExceeded { connections, tasks, deadline: Duration::from_secs(10) }
+            .into()
     }
 
     #[test]
-    fn a_cut_names_what_was_cut() {
-        let rest = "were still busy 10s after the end began, and were cut";
-        assert_eq!(cut(2, 0).to_string(), format!("2 connections {rest}"));
-        assert_eq!(cut(0, 1).to_string(), format!("1 detached handlers {rest}"));
-        assert_eq!(cut(2, 1).to_string(), format!("2 connections and 1 detached handlers {rest}"));
+    fn the_message_counts_what_was_aborted() {
+        let rest = "were still busy 10s after the shutdown began, and were aborted";
+        assert_eq!(exceeded(2, 0).to_string(), format!("2 connections {rest}"));
+        assert_eq!(
+            exceeded(0, 1).to_string(),
+            format!("1 detached handler {}", rest.replace("were", "was"))
+        );
+        assert_eq!(
+            exceeded(2, 1).to_string(),
+            format!("2 connections and 1 detached handler {rest}")
+        );
     }
 
     #[test]
-    fn each_end_has_an_exit_code_of_its_own() {
+    fn each_kind_of_end_has_its_own_exit_code() {
         for (ended, code) in [
             (Ok(()), 0),
             (Err(io::ErrorKind::AddrInUse.into()), 1),
             (Err(io::ErrorKind::TimedOut.into()), 1),
-            (Err(cut(1, 0)), 2),
-            (Err(ShutdownError::Forced.into()), 3),
+            (Err(exceeded(1, 0)), 2),
+            (Err(ShutdownError::SecondSignal.into()), 3),
         ] {
-            // An `ExitCode` can be compared in no other way.
+            // An `ExitCode` cannot be compared in any other way.
             assert_eq!(format!("{:?}", exit_code(ended)), format!("{:?}", ExitCode::from(code)));
         }
     }

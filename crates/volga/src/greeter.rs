@@ -1,4 +1,4 @@
-//! What an app says when it starts: where it listens, and its routes. Pure.
+//! The greeting of an app when it starts: its addresses and its routes (pure).
 
 use std::{fmt::Write, net::SocketAddr};
 
@@ -12,23 +12,23 @@ pub(crate) enum Style {
     Colour,
 }
 
-/// Where an app listens.
+/// An address at which an app listens.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum ListenAddress {
     Tcp(SocketAddr),
-    /// Anything else, as it is bound.
+    /// Any other listener, as text.
     Other(String),
 }
 
-impl From<&Listener> for Place {
+impl From<&Listener> for ListenAddress {
     fn from(listener: &Listener) -> Self {
         listener.tcp_addr().map_or_else(|| Self::Other(listener.to_string()), Self::Tcp)
     }
 }
 
-/// The greeting, a line for each address and each route.
+/// Returns the greeting, with one line for each address and each route.
 pub(crate) fn greeting<'a>(
-    places: &[Place],
+    addresses: &[ListenAddress],
     routes: impl Iterator<Item = (&'a RouteMethod, &'a str)>,
     style: Style,
 ) -> String {
@@ -37,7 +37,7 @@ pub(crate) fn greeting<'a>(
         Style::Colour => ("\x1b[1m", "\x1b[2m", "\x1b[0m"),
     };
     let mut text = format!("\n  {bold}Volga{reset} {} listens on\n", env!("CARGO_PKG_VERSION"));
-    for url in urls(places) {
+    for url in urls(addresses) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "    {bold}{url}{reset}");
     }
@@ -46,23 +46,23 @@ pub(crate) fn greeting<'a>(
     for (method, pattern) in routes {
         let _ = writeln!(text, "    {faint}{:width$}{reset} {pattern}", method.as_str());
     }
-    text.push_str("  Ctrl-C ends it.\n");
+    text.push_str("  Press Ctrl-C to stop it.\n");
     text
 }
 
-/// Both loopback addresses on one port are what people know as localhost.
-fn urls(places: &[Place]) -> Vec<String> {
+/// Returns the URLs of the addresses. Both loopback addresses with one port become `localhost`.
+fn urls(addresses: &[ListenAddress]) -> Vec<String> {
     let tcp = || {
-        places.iter().filter_map(|place| match place {
-            Place::Tcp(address) => Some(address),
-            Place::Other(_) => None,
+        addresses.iter().filter_map(|address| match address {
+            ListenAddress::Tcp(address) => Some(address),
+            ListenAddress::Other(_) => None,
         })
     };
     let mut urls = Vec::new();
-    for place in places {
-        let url = match place {
-            Place::Other(text) => text.clone(),
-            Place::Tcp(address) => {
+    for address in addresses {
+        let url = match address {
+            ListenAddress::Other(text) => text.clone(),
+            ListenAddress::Tcp(address) => {
                 let is_twin = |other: &SocketAddr| {
                     other.port() == address.port()
                         && other.is_ipv4() != address.is_ipv4()
@@ -89,17 +89,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_names_addresses_and_routes() {
-        let tcp = |text: &str| Place::Tcp(text.parse().unwrap());
-        let places = [
+    fn the_greeting_has_addresses_and_routes() {
+        let tcp = |text: &str| ListenAddress::Tcp(text.parse().unwrap());
+        let addresses = [
             tcp("127.0.0.1:7878"),
             tcp("[::1]:7878"),
             tcp("10.0.0.1:80"),
-            Place::Other("unix:/run/app.sock".to_owned()),
+            ListenAddress::Other("unix:/run/app.sock".to_owned()),
         ];
         let [get, delete] = [Method::GET, Method::DELETE].map(RouteMethod::from);
         let routes = [(&get, "/events"), (&delete, "/a/{id}")];
-        let text = greeting(&places, routes.into_iter(), Style::Plain);
+        let text = greeting(&addresses, routes.into_iter(), Style::Plain);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[2..],
@@ -109,10 +109,10 @@ mod tests {
                 "    unix:/run/app.sock",
                 "    GET    /events",
                 "    DELETE /a/{id}",
-                "  Ctrl-C ends it.",
+                "  Press Ctrl-C to stop it.",
             ]
         );
         assert!(!text.contains('\x1b'));
-        assert!(greeting(&places, [].into_iter(), Style::Colour).contains("\x1b[1m"));
+        assert!(greeting(&addresses, [].into_iter(), Style::Colour).contains("\x1b[1m"));
     }
 }

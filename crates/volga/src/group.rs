@@ -1,18 +1,16 @@
-//! `Group`: routes that have a prefix in common.
+//! `Group`: routes with a common prefix.
 
 use std::{fmt, sync::Arc};
 
-use crate::{
-    Route,
-    endpoint::{BindStreams, Streams},
-};
+use crate::route::Route;
+use crate::streams::{BindStreams, Streams};
 use http::Method;
 use volga_core::{
     Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, IntoResponse, RouteFaults, Router,
     RouterService, ScopeId,
 };
 
-/// Routes that have a prefix in common; an [`App`](crate::App) is the group of all its routes.
+/// Routes with a common prefix. An [`App`](crate::App) is the group of all its routes.
 ///
 /// ```
 /// use volga::{App, Group, ok};
@@ -36,29 +34,35 @@ use volga_core::{
 /// | Segment | Matches | A handler takes |
 /// |---|---|---|
 /// | `users` | itself, percent-decoded and case-sensitive | |
-/// | `{id:int}` | one segment that keeps the constraint | what the text parses as |
-/// | `{id}` | one segment that is not empty | what the text parses as |
-/// | `{*path}`, the last one | one or more segments, of which the first is not empty | all of them, slashes included |
+/// | `{id:int}` | one segment that satisfies the constraint | any type that the text can be parsed as |
+/// | `{id}` | one segment that is not empty | any type that the text can be parsed as |
+/// | `{*path}`, as the last segment | one or more segments, of which the first is not empty | all of these segments, with the slashes |
 ///
-/// They are tried in this order at each segment, and a path that leads nowhere one way is tried the next: so `/users/me` goes before `/users/{id}`, in
-/// whatever order they were mapped. The constraints, again in the order in which they are tried, are `uuid`, `bool`, `uint` (fits `u64`), `int` (fits `i64`),
-/// `hex` (hexadecimal digits) and `alpha` (ASCII letters). A path that keeps none of them is 404; a text that the handler's type refuses is 400.
+/// At each segment of a path, the kinds of segments are tried in this order. If the rest of the
+/// path does not match, the next kind is tried. So `/users/me` comes before `/users/{id}`,
+/// independent of the order in which you map them. The constraints are tried in this order: `uuid`,
+/// `bool`, `uint` (fits `u64`), `int` (fits `i64`), `hex` (hexadecimal digits) and `alpha` (ASCII
+/// letters). A path that satisfies none of the constraints has status 404. A text that the type of
+/// the argument refuses has status 400.
 ///
-/// One trailing slash is ignored, in the pattern and in the path: `/users` and `/users/` are the same, `/users//` is not. Path arguments are
-/// percent-decoded once, each segment for itself, so `%2F` splits nothing; a path with a `%` that encodes nothing is 400.
+/// One trailing slash is ignored in the pattern and in the path: `/users` and `/users/` are the
+/// same, `/users//` is not. Each segment is percent-decoded once, after the path was split, so
+/// `%2F` does not split a segment. A path with malformed percent-encoding has status 400.
 ///
 /// # Methods
 ///
-/// A path may be mapped for any number of methods. GET answers HEAD too, unless HEAD is mapped itself. OPTIONS is answered for every path that is mapped,
-/// with 204 and `Allow`, unless it is mapped itself. Any other method is 405 with `Allow`.
+/// You may map a path for any number of methods. A GET route also responds to HEAD, unless you map
+/// HEAD yourself. The app responds to OPTIONS for every mapped path, with status 204 and `Allow`,
+/// unless you map OPTIONS yourself. Any other method has status 405 with `Allow`.
 ///
 /// # Faults
 ///
-/// A malformed pattern, two routes for the same requests, a handler with more path arguments than its pattern: each is recorded with its place in the source, and
-/// told by [`App::check`](crate::App::check) and [`App::run`](crate::App::run), all at once.
+/// A fault is a malformed pattern, two routes for the same requests, or a handler with more path
+/// arguments than its pattern. Each is recorded with its place in the source.
+/// [`App::check`](crate::App::check) and [`App::run`](crate::App::run) return all faults together.
 pub struct Group {
     router: Router,
-    /// Where routes are mapped at the moment.
+    /// The scope in which routes are mapped now.
     scope: ScopeId,
     streams: Arc<Streams>,
 }
@@ -87,7 +91,7 @@ impl Group {
     }
 
     map_methods! {
-        /// Maps a handler for GET, which answers HEAD too.
+        /// Maps a handler for GET, which also responds to HEAD.
         map_get GET;
         /// Maps a handler for POST.
         map_post POST;
@@ -97,19 +101,19 @@ impl Group {
         map_patch PATCH;
         /// Maps a handler for DELETE.
         map_delete DELETE;
-        /// Maps a handler for HEAD, in place of the one for GET.
+        /// Maps a handler for HEAD, instead of the handler for GET.
         map_head HEAD;
-        /// Maps a handler for OPTIONS, in place of the answer that every known path has.
+        /// Maps a handler for OPTIONS, instead of the response that every mapped path has.
         map_options OPTIONS;
         /// Maps a handler for TRACE.
         map_trace TRACE;
-        /// Maps a handler for CONNECT. A request of HTTP/1.1 that names no path is one for `/`.
+        /// Maps a handler for CONNECT. An HTTP/1.1 request without a path gets the route of `/`.
         map_connect CONNECT;
     }
 
     /// Maps a handler for any method.
     ///
-    /// The next route may follow at once: `group.map_get(..).map_post(..)`.
+    /// You can chain routes: `group.map_get(..).map_post(..)`.
     #[track_caller]
     pub fn map<H, Args, Via, Kind>(
         &mut self,
@@ -124,13 +128,15 @@ impl Group {
         Via: 'static,
         Kind: 'static,
     {
-        let endpoint = HandlerEndpoint::new(handler).finished_by(BindStreams(self.streams()));
+        let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams(self.streams()));
         let id = self.router.map_in(self.scope, method, pattern, endpoint);
         Route::new(self, id)
     }
 
-    /// Maps routes with a prefix, which is a pattern and may have arguments; handlers take them before their own. Within the group, the patterns `/` and `""` are the
-    /// prefix itself. An empty prefix groups routes without changing their paths.
+    /// Maps routes with a common prefix. The prefix is a pattern and may have arguments, which
+    /// handlers take before the arguments of their own patterns. Within the group, the patterns `/`
+    /// and `""` stand for the prefix itself. An empty prefix groups routes without changing their
+    /// paths.
     #[track_caller]
     pub fn group(&mut self, prefix: &str, map: impl FnOnce(&mut Self)) -> &mut Self {
         let inner = self.router.scope(self.scope, prefix);
@@ -140,7 +146,7 @@ impl Group {
         self
     }
 
-    /// What comes before the pattern of each route of the group.
+    /// The prefix of the patterns of this group.
     #[must_use]
     pub fn prefix(&self) -> &str {
         self.router.prefix(self.scope)

@@ -23,11 +23,11 @@
 //! }
 //! ```
 //!
-//! It speaks HTTP/1.1 and HTTP/2 on one port, 7878 on localhost unless [`App::bind`] says
-//! otherwise. Ctrl-C and SIGTERM end it in order: every event stream reads a farewell, and the
-//! process exits with code 0.
+//! The server speaks HTTP/1.1 and HTTP/2 on one port. By default that is port 7878 of localhost;
+//! change it with [`App::bind`]. Ctrl-C and SIGTERM shut it down in order: every event stream gets
+//! a farewell, and the process exits with code 0.
 //!
-//! | Name | What it is |
+//! | Name | Contents |
 //! |---|---|
 //! | [`App`] | settings and routes; runs the server |
 //! | [`Group`], [`Route`] | routes: patterns, methods, prefixes |
@@ -36,42 +36,42 @@
 //! | [`redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
 //! | [`http`] | requests, responses, and [event streams](http::sse) with their [hub](http::sse::Hub) |
-//! | [`mod@headers`] | headers by their types; [`headers!`] declares more |
-//! | [`di`] | services: [`Dc`](di::Dc) and what makes them |
-//! | [`CancellationToken`], [`detached`] | what happens when a client leaves |
-//! | [`mod@middleware`] | what `wrap`, `with` and `filter` on an app, a group or a route take |
-//! | [`error`] | the error that any other becomes, and the problem that the client is told |
-//! | [`limits`] | every bound, with its default |
-//! | `http::sse::Answers` | replies and imports that outlive their connection; with the feature `answers` |
-//! | [`ShutdownHandle`], [`exit_code`] | the end of an app, and how it is told |
-//! | [`Counters`] | connections and streams, counted |
-//! | `trace` | requests as spans, and an access log; with the feature `tracing` |
-//! | `test` | a client for tests, in process or over a socket; with the feature `test` |
+//! | [`mod@headers`] | typed headers; [`headers!`] declares more |
+//! | [`di`] | services: [`Dc`](di::Dc) and factories |
+//! | [`CancellationToken`], [`detached`] | how a handler learns that its client left, or finishes anyway |
+//! | [`mod@middleware`] | the types for `wrap`, `with` and `filter` of an app, a group or a route |
+//! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
+//! | [`limits`] | every limit, with its default |
+//! | `http::sse::Answers` | replies that outlive their connection; needs the feature `answers` |
+//! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
+//! | [`Counters`] | the numbers of connections and streams |
+//! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
+//! | `test` | a client for tests, in process or over a socket; needs the feature `test` |
 //!
 //! The guide is in the repository, under `docs`.
 
-mod answering;
 mod app;
+mod app_faults;
 mod before_routing;
 mod client_addr;
+mod connection_service;
 mod counters;
-mod ending;
-mod endpoint;
 mod exit;
-mod fault;
 mod greeter;
 mod group;
 mod limit_streams;
 mod macros;
-mod mounting;
+mod map_service;
 mod readiness;
 mod resume;
 mod route;
 mod services;
 mod settings;
 mod shutdown;
+mod shutdown_sequence;
 mod sse_status;
 mod sse_stream;
+mod streams;
 mod tasks;
 #[cfg(feature = "test")]
 pub mod test;
@@ -90,22 +90,22 @@ pub use volga_core::{
 };
 pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener};
 
-/// The error that any other becomes, and the faults of routes.
+/// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
-    pub use crate::{exit::ShutdownError, fault::AppFaults};
+    pub use crate::{app_faults::AppFaults, exit::ShutdownError};
     pub use volga_core::{
         BoxError, Error, ErrorReport, ExtractError, Problem, RouteError, RouteFault, RouteFaults,
         ServiceError, ServiceFault, ServiceFaults,
     };
 }
 
-/// Services: values that handlers take by their type (dependency injection). An [`App`] adds them.
+/// Services: values that handlers take by their type (dependency injection). Register them with the
+/// `add_` methods of an [`App`].
 pub mod di {
     pub use volga_core::{Dc, Dependencies, Factory, Inject, Scope};
 }
 
-/// What stands around handlers: functions that see the request on its way in and the response on
-/// its way out.
+/// Middleware: code around handlers that sees requests before them and responses after them.
 pub mod middleware {
     pub use crate::{before_routing::BeforeRouting, limit_streams::LimitStreams};
     pub use volga_core::{
@@ -124,8 +124,9 @@ pub mod http {
     pub use volga_core::{
         BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
         FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
-        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, MayBeAbsent,
-        NoRoute, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod, RouterService,
+        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, NoRoute,
+        OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
+        RouterService,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
@@ -157,9 +158,9 @@ pub mod http {
     }
 }
 
-/// Every bound, with its default.
+/// Every limit, with its default.
 pub mod limits {
-    pub use crate::ending::DEFAULT_BEFORE_SHUTDOWN;
+    pub use crate::shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN;
     pub use volga_core::{
         COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_NDJSON_LINE,
         MAX_PATH_ARGS,
@@ -182,7 +183,7 @@ pub mod limits {
     };
 }
 
-/// What the macros of this crate expand to. Not a public interface.
+/// The paths to which the macros of this crate expand. This is not a public interface.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::macros::{IntoStatus, html, json, raw, redirect, respond, sse, stream, text};

@@ -10,15 +10,14 @@ use volga_core::{
 use volga_http::ConnectionInfo;
 use volga_sse::{CloseHandle, Refused, StreamLimit};
 
-/// A [`StreamLimit`] as middleware, on an app, a group or a route: only responses that are event
+/// A [`StreamLimit`] as middleware of an app, a group or a route. Only responses that are event
 /// streams count, each until its body has ended or is dropped.
 ///
-/// A request whose `Accept` names `text/event-stream`, as that of every `EventSource` does, takes
-/// its place before anything further in runs; so a flood of them costs next to nothing. It is given
-/// back when the response turns out to be no stream. Of other requests the place is taken when
-/// their response is a stream; where there is none, that is dropped.
-/// [`before_every_request`](Self::before_every_request) is for routes that give nothing but
-/// streams.
+/// A request whose `Accept` names `text/event-stream`, as every `EventSource` sends it, takes its
+/// permit before the inner middleware and the handler run. So a flood of these requests costs very
+/// little. The permit is given back if the response is not a stream. Other requests take a permit
+/// when their response is a stream; if no permit is free, that response is dropped. For routes that
+/// respond only with streams, use [`before_every_request`](Self::before_every_request).
 ///
 /// ```
 /// use volga::{App, http::sse::{Message, StreamLimit}, middleware::LimitStreams, sse};
@@ -30,28 +29,29 @@ use volga_sse::{CloseHandle, Refused, StreamLimit};
 pub struct LimitStreams<K, F> {
     limit: StreamLimit<K>,
     key: F,
-    at: At,
+    take_permit: TakePermit,
 }
 
-/// Which requests take their place before they go on.
+/// Which requests take a permit before the handler runs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum At {
-    ThoseThatAskForStreams,
-    EveryRequest,
+enum TakePermit {
+    IfStreamIsAccepted,
+    Always,
 }
 
 impl LimitStreams<(), fn(&RequestParts) -> Option<()>> {
-    /// Counts the streams in all.
+    /// Limits all streams together.
     pub fn in_all(limit: StreamLimit) -> Self {
         Self::by(limit, |_| Some(()))
     }
 }
 
 impl LimitStreams<IpAddr, fn(&RequestParts) -> Option<IpAddr>> {
-    /// Counts by the address of the client, which behind a proxy is the proxy's: there, count
-    /// [by](Self::by) what the proxy says. Of an IPv6 address the first 64 bits count, since one
-    /// client may have all of the others. A request that came over a Unix-domain socket or no
-    /// connection of Volga has no address, and is not counted.
+    /// Limits the streams of each client, by its address. Behind a proxy that is the address of the
+    /// proxy, so use [`by`](Self::by) with the address that the proxy sends. For an IPv6 address
+    /// the first 64 bits count, because one client may have all addresses with these bits. A
+    /// request over a Unix-domain socket, or without a connection of Volga, has no address and is
+    /// not counted.
     pub fn by_client(limit: StreamLimit<IpAddr>) -> Self {
         Self::by(limit, |parts| parts.extensions.get().and_then(ConnectionInfo::peer_network))
     }
@@ -62,14 +62,16 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     F: Fn(&RequestParts) -> Option<K> + Clone + Send + Sync + 'static,
 {
-    /// Counts by what a function makes of the head of a request: a user, a tenant, the client that
-    /// a proxy names. A stream for which it gives `None` is not counted.
+    /// Limits the streams by a key that a function returns for the head of a request, such as a
+    /// user, a tenant, or the client that a proxy names. If the function returns `None`, the stream
+    /// is not counted.
     ///
     /// ```
-    /// use volga::{App, http::{RequestParts, sse::{Message, StreamLimit}}, middleware::LimitStreams, sse};
+    /// use volga::http::{RequestParts, sse::{Message, StreamLimit}};
+    /// use volga::{App, middleware::LimitStreams, sse};
     ///
     /// #[derive(Clone)]
-    /// struct UserId(u64); // put into the extensions by middleware further out
+    /// struct UserId(u64); // outer middleware puts it into the extensions
     ///
     /// let mut app = App::new();
     /// app.group("/my", |my| {
@@ -81,14 +83,14 @@ where
     /// });
     /// ```
     pub fn by(limit: StreamLimit<K>, key: F) -> Self {
-        Self { limit, key, at: At::ThoseThatAskForStreams }
+        Self { limit, key, take_permit: TakePermit::IfStreamIsAccepted }
     }
 
-    /// Takes a place before any request goes on, whatever it accepts. For routes that give nothing
-    /// but streams: where there is no place, other requests are refused as well.
+    /// Takes a permit before every request, whatever its `Accept` says. This is for routes that
+    /// respond only with streams: if no permit is free, every request is refused.
     #[must_use]
     pub fn before_every_request(mut self) -> Self {
-        self.at = At::EveryRequest;
+        self.take_permit = TakePermit::Always;
         self
     }
 }
@@ -104,14 +106,14 @@ where
 
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
         let (limit, key) = (self.limit.clone(), self.key.clone());
-        Arc::new(LimitEndpoint { limit, key, at: self.at, inner })
+        Arc::new(LimitEndpoint { limit, key, take_permit: self.take_permit, inner })
     }
 }
 
 struct LimitEndpoint<K, F> {
     limit: StreamLimit<K>,
     key: F,
-    at: At,
+    take_permit: TakePermit,
     inner: Arc<dyn Endpoint>,
 }
 
@@ -122,8 +124,9 @@ where
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let Some(key) = (self.key)(&parts) else { return self.inner.call(parts, body) };
-        let early = self.at == At::EveryRequest || asks_for_stream(&parts.headers);
-        let taken = match early.then(|| self.limit.take(key.clone())).transpose() {
+        let before_handler =
+            self.take_permit == TakePermit::Always || asks_for_stream(&parts.headers);
+        let taken = match before_handler.then(|| self.limit.take(key.clone())).transpose() {
             Ok(taken) => taken,
             Err(refused) => return Box::pin(ready(refuse(refused))),
         };
@@ -141,8 +144,8 @@ where
     }
 }
 
-/// Not by way of an error: a flood of refusals is none of the server's, and is counted rather than
-/// reported one by one.
+/// Returns the response to a refused request. It is not created from an error, because each error
+/// with this status would be reported. A flood of refusals is counted instead.
 fn refuse(refused: Refused) -> HttpResponse {
     refused.response().map(HttpBody::from)
 }
@@ -159,7 +162,7 @@ impl<K, F> fmt::Debug for LimitStreams<K, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LimitStreams")
             .field("limit", &self.limit)
-            .field("at", &self.at)
+            .field("take_permit", &self.take_permit)
             .finish_non_exhaustive()
     }
 }
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_a_stream_is_read_from_every_accept() {
+    fn every_accept_field_is_searched_for_the_media_type() {
         check_accept(&["text/event-stream"], true);
         check_accept(&["application/json, Text/Event-Stream;q=0.5"], true);
         check_accept(&["text/html", "text/event-stream"], true);

@@ -1,16 +1,19 @@
-//! The route by which a load balancer learns whether to send requests.
+//! The readiness route, by which a load balancer learns whether to send requests.
 
-use crate::{App, Route, status};
+use crate::app::App;
+use crate::route::Route;
+use crate::status;
 
 impl App {
-    /// Maps a route that says whether the app takes requests: 200, and 503 from the moment on at which the end was asked for. So it says 503 while what is to
-    /// be done [before the end](Self::before_shutdown) is done, and the app still serves.
+    /// Maps a route that says whether the app is ready for requests. The status is 200, and 503
+    /// after the shutdown was requested. It is already 503 while the hooks of
+    /// [`before_shutdown`](Self::before_shutdown) run and the app still serves.
     ///
     /// ```
     /// use std::time::Duration;
     /// use volga::App;
     ///
-    /// // Told to end, it says so for 5 seconds before it stops to accept.
+    /// // At shutdown the app is not ready for 5 seconds, and only then stops accepting connections.
     /// let mut app = App::new().before_shutdown(|| tokio::time::sleep(Duration::from_secs(5)));
     /// app.map_readiness("/ready");
     /// ```
@@ -18,7 +21,7 @@ impl App {
     pub fn map_readiness(&mut self, pattern: &str) -> Route<'_> {
         let shutdown = self.shutdown_handle();
         self.map_get(pattern, move || {
-            // Who caches it, sends requests to a server that is gone.
+            // A cached response would send requests to a server that is gone.
             if shutdown.is_shutdown_requested() {
                 status!(503, "shutting down\n"; [("cache-control", "no-store")])
             } else {

@@ -1,15 +1,15 @@
-//! `Resume`: where a client that returns left off, as an argument of a handler.
+//! `Resume`: the last event ID of a returning client, as an argument of a handler.
 
 use http::{HeaderName, StatusCode};
 use volga_core::{Description, Error, FromRequestParts, RequestParts};
 use volga_sse::{DEFAULT_LAST_EVENT_ID_PARAMETER, LastEventId, LastEventIdSource};
 
-/// The ID of the last event that a client has, or `None` if it is new: what
-/// [`Subscribe::resume`](crate::http::sse::Subscribe::resume) takes.
+/// The ID of the last event that a client has received, or `None` for a new client. Pass it to
+/// [`Subscribe::resume`](crate::http::sse::Subscribe::resume).
 ///
-/// It is the header `Last-Event-ID`, which a browser sends when it returns by itself; or the query
-/// parameter `lastEventId`, for a page that was loaded again and for clients that cannot set
-/// headers. An ID that no event can have is status 400.
+/// It comes from the header `Last-Event-ID`, which a browser sends when it reconnects, or from the
+/// query parameter `lastEventId`, for a page that was loaded again and for clients that cannot set
+/// headers. An invalid ID is refused with status 400.
 ///
 /// ```
 /// use volga::{App, di::Dc, http::sse::{Hub, Resume}, sse};

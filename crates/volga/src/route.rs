@@ -1,4 +1,4 @@
-//! `Route`: what was mapped, to say more about it.
+//! `Route`: a mapped route, to change its settings.
 
 use std::{
     fmt,
@@ -7,9 +7,10 @@ use std::{
 
 use volga_core::{Description, RouteId, RouteMethod};
 
-use crate::Group;
+use crate::group::Group;
 
-/// A route that was just mapped. Dereferences to its [`Group`], so that the next one may follow.
+/// A route that was just mapped. It dereferences to its [`Group`], so that you can map the next
+/// route.
 ///
 /// ```
 /// use volga::{App, ok};
@@ -32,20 +33,20 @@ impl<'a> Route<'a> {
         self.id
     }
 
-    /// The method that it is mapped for, or any.
+    /// The method of the route, or any.
     #[must_use]
     pub fn method(&self) -> &RouteMethod {
         self.group.router().route(self.id).0
     }
 
-    /// Its pattern, with the prefixes of its groups.
+    /// The pattern of the route, with the prefixes of its groups.
     #[must_use]
     pub fn pattern(&self) -> &str {
         self.group.router().route(self.id).1
     }
 
-    /// What the route says of itself: what its handler and the middleware around it, as it is now,
-    /// read and may respond.
+    /// The description of the route: what its handler reads, which responses it may give, and the
+    /// same for the middleware around it at this time.
     ///
     /// ```
     /// use volga::{App, Json, Query, http::StatusCode};

@@ -1,15 +1,16 @@
-//! Services of an app: values that handlers take by their type.
+//! The services of an app: values that handlers take by their type.
 
 use std::sync::Arc;
 
 use volga_core::{Factory, Inject};
 
-use crate::App;
+use crate::app::App;
 
 impl App {
-    /// Adds a service that is there already: plain shared state, which a handler takes as `Dc<T>`. It lives as long as the app.
+    /// Adds a value as a singleton: plain shared state, which a handler takes as `Dc<T>`. It lives
+    /// as long as the app.
     ///
-    /// Registering a type again replaces the first.
+    /// A second registration of a type replaces the first.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,16 +27,19 @@ impl App {
         self
     }
 
-    /// Adds a service that the program holds elsewhere, too, or one under a trait: `add_shared::<dyn Repo>(Arc::new(PgRepo))`.
+    /// Adds a singleton that is already in an `Arc`, also under a trait: `add_shared::<dyn
+    /// Repo>(Arc::new(PgRepo))`.
     #[track_caller]
     pub fn add_shared<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) -> &mut Self {
         self.services_mut().add_shared(value);
         self
     }
 
-    /// Adds a service that is made when it is first asked for, and lives as long as the app. If making it fails, the next who asks tries again.
+    /// Adds a singleton that is created when it is first needed, and lives as long as the app. If
+    /// the factory fails, the next request that needs the service calls it again.
     ///
-    /// The factory is a function, async or not, of up to five services, and gives a `Result`.
+    /// The factory is a function, async or not, with up to five services as arguments. It returns a
+    /// `Result`.
     #[track_caller]
     pub fn add_singleton_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
     where
@@ -47,7 +51,8 @@ impl App {
         self
     }
 
-    /// Adds a service that each request makes once, when it first asks for it, and that lives as long as the body of the response.
+    /// Adds a service that is created once for each request that needs it, and lives as long as the
+    /// body of the response.
     #[track_caller]
     pub fn add_scoped_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
     where
@@ -59,7 +64,7 @@ impl App {
         self
     }
 
-    /// Adds a service that is made for each argument.
+    /// Adds a service that is created for each argument.
     #[track_caller]
     pub fn add_transient_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
     where
@@ -71,21 +76,23 @@ impl App {
         self
     }
 
-    /// As [`add_scoped_factory`](Self::add_scoped_factory), for a type that says how it is made.
+    /// Adds a scoped service whose type has its own factory, as
+    /// [`add_scoped_factory`](Self::add_scoped_factory) does.
     #[track_caller]
     pub fn add_scoped<T: Inject>(&mut self) -> &mut Self {
         self.services_mut().add_scoped::<T>();
         self
     }
 
-    /// As [`add_transient_factory`](Self::add_transient_factory), for a type that says how it is made.
+    /// Adds a transient service whose type has its own factory, as
+    /// [`add_transient_factory`](Self::add_transient_factory) does.
     #[track_caller]
     pub fn add_transient<T: Inject>(&mut self) -> &mut Self {
         self.services_mut().add_transient::<T>();
         self
     }
 
-    /// Lets a service be taken under a trait, too: `add_alias::<dyn Repo, PgRepo>(|repo| repo)`.
+    /// Registers a service under a trait, too: `add_alias::<dyn Repo, PgRepo>(|repo| repo)`.
     #[track_caller]
     pub fn add_alias<T, S>(&mut self, alias: fn(Arc<S>) -> Arc<T>) -> &mut Self
     where

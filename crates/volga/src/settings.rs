@@ -1,5 +1,5 @@
-//! What is set on an app, a group or a route, with the same words on each: middleware, and what
-//! becomes of errors.
+//! The settings of apps, groups and routes, by the same methods on each: middleware, limits, error
+//! mappers and fallbacks.
 
 use std::future::Future;
 
@@ -11,23 +11,27 @@ use tower_service::Service;
 use volga_core::{
     BodyLimit, BoxError, EndpointService, Error, ErrorMapper, Filter, FilterVerdict, Handler,
     HandlerArgs, HandlerEndpoint, HandlerOutput, HttpContext, HttpRequest, HttpResponse,
-    IntoResponse, MapOk, Middleware, Next, PartsArgs, Place, RequestParts, TapRequest, TowerLayer,
-    With, Wrap,
+    IntoResponse, MapOk, Middleware, Next, PartsArgs, RequestParts, SettingsLevel, TapRequest,
+    TowerLayer, WithMiddleware, WrapMiddleware,
 };
 
-use crate::{Group, Route, endpoint::BindStreams};
+use crate::group::Group;
+use crate::route::Route;
+use crate::streams::BindStreams;
 
 macro_rules! settings {
-    ($self:ident: $place:expr) => {
-        /// Adds middleware: a function of the request and the rest of the way, `async |ctx, next|
-        /// …`.
+    ($self:ident: $level:expr) => {
+        /// Adds middleware: a function of the request and the rest of the pipeline,
+        /// `async |ctx, next| …`.
         ///
-        /// It may look at the request and change it, go on by `next.run(ctx)` or answer by itself,
-        /// and look at the response and change it. It sees responses only: an error has become one
-        /// by then, and is among its extensions. What is added first stands outermost; that of the
-        /// app stands around that of its groups, and that around the routes'. It holds for
-        /// everything that is mapped there, before or after. That of an app or a group is there for
-        /// requests without a route, too.
+        /// The function may change the request, pass it on by `next.run(ctx)` or respond itself,
+        /// and change the response. It never gets an error: an error of a handler has become a
+        /// response before, whose extensions hold the error.
+        ///
+        /// The middleware that was added first is the outermost. The middleware of an app wraps the
+        /// middleware of its groups, and that wraps the middleware of the routes. Middleware
+        /// applies to everything that is mapped at its level, before or after. The middleware of an
+        /// app or a group also gets requests without a route.
         ///
         /// ```
         /// use volga::{App, http::HeaderValue, ok};
@@ -45,11 +49,11 @@ macro_rules! settings {
             F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
             Fut: Future<Output: IntoResponse> + Send + 'static,
         {
-            $self.attach(Wrap::new(function))
+            $self.attach(WrapMiddleware::new(function))
         }
 
-        /// Adds middleware: a function of extractors and the rest of the way, `async |user: User,
-        /// next: NextCall| next.await`.
+        /// Adds middleware: a function of extractors and the rest of the pipeline,
+        /// `async |user: User, next: NextCall| next.await`.
         pub fn with<F, Args, Via, Kind>(&mut $self, function: F) -> &mut Self
         where
             F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
@@ -58,11 +62,11 @@ macro_rules! settings {
             Via: 'static,
             Kind: 'static,
         {
-            $self.attach(With::new(function))
+            $self.attach(WithMiddleware::new(function))
         }
 
-        /// Adds a filter: a function of extractors that says whether the request may pass, by a
-        /// `bool` or a `Result`. `false` is 400; an error is what it says.
+        /// Adds a filter: a function of extractors that accepts or refuses the request by a `bool`
+        /// or a `Result`. `false` refuses with status 400. An error becomes the response.
         pub fn filter<F, Args, Kind>(&mut $self, function: F) -> &mut Self
         where
             F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
@@ -73,7 +77,7 @@ macro_rules! settings {
             $self.attach(Filter::new(function))
         }
 
-        /// Adds a look at the head of each request, which may change it.
+        /// Adds a function that sees the head of each request, and may change it.
         pub fn tap_req<F>(&mut $self, function: F) -> &mut Self
         where
             F: Fn(&mut RequestParts) + Clone + Send + Sync + 'static,
@@ -81,8 +85,8 @@ macro_rules! settings {
             $self.attach(TapRequest::new(function))
         }
 
-        /// Adds a function, async or not, that gets each response which no error has become, and
-        /// makes another of it.
+        /// Adds a function, async or not, that turns each response into another. It does not get
+        /// responses that were created from an error.
         pub fn map_ok<F, R, Kind>(&mut $self, function: F) -> &mut Self
         where
             F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
@@ -92,8 +96,9 @@ macro_rules! settings {
             $self.attach(MapOk::new(function))
         }
 
-        /// Adds a tower layer, such as those of `tower-http`. It is applied once for this place; on
-        /// a route with a [fallback](Self::map_fallback), once for each of the two.
+        /// Adds a tower layer, such as a layer of `tower-http`. It is applied once for this app,
+        /// group or route. For a route with a [fallback](Self::map_fallback) it is applied twice,
+        /// once for the fallback.
         pub fn layer<L, S, B>(&mut $self, layer: L) -> &mut Self
         where
             L: Layer<EndpointService, Service = S> + Send + Sync + 'static,
@@ -108,54 +113,59 @@ macro_rules! settings {
 
         /// Adds middleware of any kind.
         pub fn attach(&mut $self, middleware: impl Middleware) -> &mut Self {
-            let place = $place;
-            $self.router_mut().add_middleware(place, middleware);
+            let level = $level;
+            $self.router_mut().add_middleware(level, middleware);
             $self
         }
 
-        /// Sets how many bytes request bodies may have,
-        /// [`DEFAULT_MAX_BODY`](crate::limits::DEFAULT_MAX_BODY) by default: a number, or
-        /// [`BodyLimit::UNLIMITED`]. The nearest one counts: that of the route, of its group, of
-        /// the groups around that, of the app.
+        /// Limits the size of request bodies to a number of bytes or to [`BodyLimit::UNLIMITED`],
+        /// [`DEFAULT_MAX_BODY`](crate::limits::DEFAULT_MAX_BODY) by default. The nearest limit
+        /// applies: of the route, of its group, of the groups around that, of the app.
         ///
-        /// It holds for what extractors read into memory and for what is read piece by piece. A
-        /// larger body is status 413: before the handler runs where `Content-Length` says so and
-        /// the handler takes the body, else when the piece comes that goes beyond. Where a layer
-        /// decompresses the body, it holds for both forms.
+        /// The limit applies to bodies that extractors read into memory and to bodies that are read
+        /// piece by piece. A larger body has status 413. If `Content-Length` exceeds the limit and
+        /// the handler takes the body, the handler is not called. Otherwise the error comes instead
+        /// of the first piece that exceeds the limit. If a layer decompresses the body, the limit
+        /// applies before and after that.
         ///
         /// ```
         /// use volga::{App, http::{BodyLimit, Bytes}, ok};
         ///
         /// let mut app = App::new();
-        /// app.with_body_limit(64 * 1024);
-        /// app.map_post("/upload", async |body: Bytes| ok!("{}", body.len())).with_body_limit(BodyLimit::UNLIMITED);
+        /// app.body_limit(64 * 1024);
+        /// app.map_post("/upload", async |body: Bytes| ok!("{}", body.len()))
+        ///     .body_limit(BodyLimit::UNLIMITED);
         /// ```
-        pub fn with_body_limit(&mut $self, limit: impl Into<BodyLimit>) -> &mut Self {
-            let place = $place;
-            $self.router_mut().set_body_limit(place, limit.into());
+        pub fn body_limit(&mut $self, limit: impl Into<BodyLimit>) -> &mut Self {
+            let level = $level;
+            $self.router_mut().set_body_limit(level, limit.into());
             $self
         }
 
-        /// Sets what makes responses of errors: a function `|error| …`, async or not. The nearest
-        /// one counts: that of the route, of its group, of the groups around that, of the app. An
-        /// error that it gives itself becomes a response as if there were none.
+        /// Sets the error mapper: a function `|error| …`, async or not, that turns errors into
+        /// responses. The nearest mapper applies: of the route, of its group, of the groups around
+        /// that, of the app. If the mapper returns an error, that error becomes a response as it
+        /// would without a mapper.
         pub fn map_err<F, R, Kind>(&mut $self, function: F) -> &mut Self
         where
             F: Fn(Error) -> R + Send + Sync + 'static,
             R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
             Kind: 'static,
         {
-            let place = $place;
-            $self.router_mut().set_error_mapper(place, ErrorMapper::new(function));
+            let level = $level;
+            $self.router_mut().set_error_mapper(level, ErrorMapper::new(function));
             $self
         }
 
-        /// Sets the handler of requests without a route. On an app or a group, those for an unknown
-        /// path, and those for a known one that is not mapped for their method, whose response gets
-        /// `Allow`; [`NoRoute`](crate::http::NoRoute) tells the handler which it is. On a route,
-        /// those for its path with a method that nothing is mapped for there, with its path
-        /// arguments. The nearest one counts: that of the route, then by the prefixes of the
-        /// groups.
+        /// Sets the handler of requests without a route.
+        ///
+        /// On an app or a group, the handler gets requests for unknown paths, and requests for
+        /// known paths with a method that is not mapped. For the latter, `Allow` is added to the
+        /// response. [`NoRoute`](crate::http::NoRoute) tells the handler which of the two it is. On
+        /// a route, the handler gets requests for the path of the route with a method that is not
+        /// mapped there, and their path arguments.
+        ///
+        /// The nearest fallback applies: of the route, then of the group with the longest prefix.
         #[track_caller]
         pub fn map_fallback<H, Args, Via, Kind>(&mut $self, handler: H) -> &mut Self
         where
@@ -165,15 +175,15 @@ macro_rules! settings {
             Via: 'static,
             Kind: 'static,
         {
-            let endpoint = HandlerEndpoint::new(handler).finished_by(BindStreams($self.streams()));
-            let place = $place;
-            $self.router_mut().set_fallback(place, endpoint);
+            let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams($self.streams()));
+            let level = $level;
+            $self.router_mut().set_fallback(level, endpoint);
             $self
         }
 
-        /// Sets a tower service as what answers requests without a route, as
-        /// [`map_fallback`](Self::map_fallback) sets a handler. It sees the whole path, with the
-        /// prefixes of groups.
+        /// Sets a tower service for requests without a route, as
+        /// [`map_fallback`](Self::map_fallback) sets a handler. The service gets the whole path,
+        /// with the prefixes of groups.
         ///
         /// ```
         /// use volga::App;
@@ -192,17 +202,17 @@ macro_rules! settings {
             B::Error: Into<BoxError>,
         {
             let endpoint = $self.service_endpoint(service);
-            let place = $place;
-            $self.router_mut().set_fallback(place, endpoint);
+            let level = $level;
+            $self.router_mut().set_fallback(level, endpoint);
             $self
         }
     };
 }
 
 impl Group {
-    settings!(self: Place::Scope(self.scope()));
+    settings!(self: SettingsLevel::Scope(self.scope()));
 }
 
 impl Route<'_> {
-    settings!(self: Place::Route(self.id()));
+    settings!(self: SettingsLevel::Route(self.id()));
 }

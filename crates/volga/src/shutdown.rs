@@ -1,4 +1,4 @@
-//! The end of an app, in one handle: the server's drain and the farewell of every event stream.
+//! `ShutdownHandle`: shuts down an app, with its server and its event streams.
 
 use std::sync::{
     Arc,
@@ -8,7 +8,8 @@ use std::sync::{
 use volga_http::Drain;
 use volga_sse::CloseGroup;
 
-/// Ends an app from anywhere; given by [`App::with_shutdown`](crate::App::with_shutdown). Clones end the same one.
+/// Shuts down an app from anywhere. [`App::with_shutdown`](crate::App::with_shutdown) returns it.
+/// Clones control the same app.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -20,47 +21,53 @@ use volga_sse::CloseGroup;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ShutdownHandle {
-    /// That the end was asked for, for all who wait for that. The end itself may follow later.
-    asked: Drain,
-    /// Somebody begins the end once it is asked for, and not before what comes first is done.
-    is_conducted: Arc<AtomicBool>,
+    /// Starts when the shutdown is requested. The drain may follow later.
+    request: Drain,
+    /// The app begins the drain itself, after the hooks of `before_shutdown` have run.
+    is_drain_delayed: Arc<AtomicBool>,
     pub(crate) drain: Drain,
     pub(crate) streams: CloseGroup,
 }
 
 impl ShutdownHandle {
-    /// Starts the end. What is to be done [before](crate::App::before_shutdown) is done first. Then connections are no longer accepted; every subscription is
-    /// closed with its farewell; what else runs may finish within the [deadline](crate::App::with_shutdown_timeout). Only the first call counts.
+    /// Starts the shutdown.
+    ///
+    /// The hooks of [`before_shutdown`](crate::App::before_shutdown) run first. Then the app
+    /// accepts no more connections and closes every subscription with its farewell. Everything else
+    /// may finish within the [deadline](crate::App::with_shutdown_timeout). Further calls have no
+    /// effect.
     pub fn shutdown(&self) {
-        self.asked.start();
-        if !self.is_conducted.load(Ordering::Acquire) {
+        self.request.start();
+        if !self.is_drain_delayed.load(Ordering::Acquire) {
             self.begin();
         }
     }
 
-    /// True once the end was asked for.
+    /// Whether the shutdown was requested.
     #[must_use]
     pub fn is_shutdown_requested(&self) -> bool {
-        self.asked.is_started()
+        self.request.is_started()
     }
 
-    /// Waits until the end is asked for.
+    /// Waits until the shutdown is requested.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
     pub async fn requested(&self) {
-        self.asked.started().await;
+        self.request.started().await;
     }
 
-    /// Leaves it to the caller to begin the end once it is asked for. He waits for that after this call, so it is never asked for in vain.
-    pub(crate) fn conduct(&self) {
-        self.is_conducted.store(true, Ordering::Release);
+    /// Lets the caller begin the drain. The caller must wait for [`requested`](Self::requested)
+    /// after this call, so that no request is missed.
+    pub(crate) fn delay_drain(&self) {
+        self.is_drain_delayed.store(true, Ordering::Release);
     }
 
-    /// Begins the end itself.
+    /// Begins the drain.
     pub(crate) fn begin(&self) {
-        // In this order, a client that returns at once finds no listener rather than a server that closes its stream again.
+        // The drain comes first, so a client that reconnects at once finds no listener. Otherwise
+        // this server would accept it and close its stream again.
         self.drain.start();
         self.streams.close();
     }

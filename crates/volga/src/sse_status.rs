@@ -1,4 +1,4 @@
-//! What status the errors of event streams have, when a handler passes them on by `?`.
+//! The statuses of errors of event streams that a handler passes on by `?`.
 
 use std::error::Error;
 
@@ -8,7 +8,8 @@ use volga_sse::{
     hub::{CreateTopicError, PublishError, SubscribeError},
 };
 
-/// The client's mistakes and the server's state; what neither is stays with the default.
+/// Returns the status of an error that the client caused, or that depends on the state of the
+/// server. Other errors have the default status.
 pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<StatusCode> {
     if error.is::<LastEventIdError>() {
         Some(StatusCode::BAD_REQUEST)
@@ -41,7 +42,7 @@ fn status_of_subscribe(error: &SubscribeError) -> Option<StatusCode> {
         E::Topic(_) | E::NoTopics | E::TooManyFilters { .. } => Some(StatusCode::BAD_REQUEST),
         E::UnknownTopic { .. } => Some(StatusCode::NOT_FOUND),
         E::TooManyTopics { .. } | E::Closed => Some(StatusCode::SERVICE_UNAVAILABLE),
-        // A policy is the program's own choice.
+        // The program chooses the policy, so this is a server error.
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! `SseStream`: what `sse_stream!` gives.
+//! `SseStream`: the result of `sse_stream!`.
 
 use std::{
     pin::Pin,
@@ -12,10 +12,11 @@ use volga_core::{Description, HttpResult, IntoResponse};
 use volga_sse::{Sse, SseItem};
 
 pin_project! {
-    /// A stream of messages that a handler may return as it is. Made by
-    /// [`sse_stream!`](crate::sse_stream).
+    /// A stream of messages that a handler may return as it is.
+    /// [`sse_stream!`](crate::sse_stream) creates it.
     ///
-    /// To set more than the messages, give it to [`Sse::new`]: `sse!(Sse::new(stream).retry(..))`.
+    /// To change settings of the stream, pass it to [`Sse::new`]:
+    /// `sse!(Sse::new(stream).retry(..))`.
     #[derive(Debug)]
     #[must_use = "a stream does nothing until it is returned from a handler"]
     pub struct SseStream<S> {
@@ -29,7 +30,7 @@ where
     S: Stream,
     S::Item: SseItem,
 {
-    /// A stream that a handler may return.
+    /// Creates the stream from a stream of messages.
     pub fn new(stream: S) -> Self {
         Self { stream }
     }

@@ -1,4 +1,4 @@
-//! The tasks that an app runs beside its requests, and the wait for the last of them.
+//! The tasks that an app runs beside its requests.
 
 use tokio::sync::watch;
 use volga_core::{BoxFuture, Spawner};
@@ -8,25 +8,25 @@ use volga_core::{BoxFuture, Spawner};
 pub(crate) struct Tasks(watch::Sender<usize>);
 
 impl Tasks {
-    /// What [`detached`](crate::detached) handlers are run by.
+    /// The spawner of [`detached`](crate::detached) handlers.
     pub(crate) fn spawner(&self) -> Spawner {
         let tasks = self.clone();
         Spawner::new(move |task| tasks.spawn(task))
     }
 
     pub(crate) fn spawn(&self, task: BoxFuture<()>) {
-        let running = self.begin();
+        let running = self.count_one();
         let task = async move {
             let _running = running;
             task.await;
         };
-        // Its request is over at some time, but not what it logs.
+        // The task may outlive its request, and still logs in the span of the request.
         #[cfg(feature = "tracing")]
         let task = tracing::Instrument::in_current_span(task);
         drop(tokio::spawn(task));
     }
 
-    fn begin(&self) -> Running {
+    fn count_one(&self) -> Running {
         self.0.send_modify(|running| *running += 1);
         Running(self.0.clone())
     }
@@ -35,14 +35,14 @@ impl Tasks {
         *self.0.borrow()
     }
 
-    /// Waits until none runs.
+    /// Waits until no task runs.
     pub(crate) async fn ended(&self) {
-        // It fails only without a sender, and here is one.
+        // An error means that no sender is left, but `self` has one.
         let _ = self.0.subscribe().wait_for(|running| *running == 0).await;
     }
 }
 
-/// Held by each task until it has ended, panicked or was dropped.
+/// Counts one task. A task holds it until it ends, panics or is dropped.
 struct Running(watch::Sender<usize>);
 
 impl Drop for Running {

@@ -1,5 +1,5 @@
-//! What an open stream holds, and what uploads do. A binary of its own, since the allocator that
-//! counts is the one of its whole process.
+//! The memory of open streams and of uploads. These tests have their own binary, because the
+//! counting allocator applies to the whole process.
 
 use std::{
     io::{Read, Write},
@@ -26,7 +26,7 @@ async fn open(address: SocketAddr, count: usize, clients: &mut Vec<TcpStream>) {
         while !answer[..length].ends_with(b"retry: 3000\n\r\n") {
             match client.read(&mut answer[length..]) {
                 Ok(read) => length += read,
-                // The app has the same thread.
+                // The app runs in the same thread.
                 Err(_) => tokio::task::yield_now().await,
             }
         }
@@ -34,7 +34,7 @@ async fn open(address: SocketAddr, count: usize, clients: &mut Vec<TcpStream>) {
     }
 }
 
-/// How many bytes are held once so many streams are open.
+/// Returns the number of allocated bytes when this many streams are open.
 fn held_by(count: usize) -> i64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
@@ -52,8 +52,8 @@ fn held_by(count: usize) -> i64 {
     info.bytes_current
 }
 
-/// Its task, its socket's registration with the runtime, its body with heartbeat and timer, its
-/// handles, and what is to be told when it ends.
+/// A stream has its task, the registration of its socket with the runtime, its body with heartbeat
+/// and timer, its handles, and the hooks for its end.
 #[test]
 fn an_idle_stream_holds_little_more_than_a_kilobyte() {
     const FEW: usize = 64;
@@ -62,8 +62,8 @@ fn an_idle_stream_holds_little_more_than_a_kilobyte() {
     assert!((500..1_150).contains(&each), "{each} bytes");
 }
 
-/// What stalled uploads hold: so many clients send this much of a body and then nothing. Returns
-/// how many were refused, and the most that was held.
+/// Measures stalled uploads: `count` clients send `sent` bytes of a body and then nothing. Returns
+/// how many were refused, and the maximum number of allocated bytes.
 fn held_by_uploads(count: usize, sent: usize, limit: usize) -> (usize, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
@@ -86,12 +86,12 @@ fn held_by_uploads(count: usize, sent: usize, limit: usize) -> (usize, u64) {
                 client.set_nonblocking(true).expect("an open socket");
                 let mut rest = &request[..];
                 let mut answer = [0; 12];
-                // One that is refused need not send the rest.
+                // A client that is refused need not send the rest.
                 while !rest.is_empty() && client.peek(&mut answer).is_err() {
                     rest = &rest[client.write(rest).unwrap_or(0)..];
                     tokio::task::yield_now().await;
                 }
-                // The app has the same thread, and may still have to read.
+                // The app runs in the same thread, and may not have read everything yet.
                 for _ in 0..1_000 {
                     tokio::task::yield_now().await;
                 }
@@ -106,9 +106,9 @@ fn held_by_uploads(count: usize, sent: usize, limit: usize) -> (usize, u64) {
     (refused, info.bytes_max)
 }
 
-/// A block that grows may be twice as large as what was collected, and is copied while it grows.
+/// A growing block may be twice as large as the collected bytes, and is copied while it grows.
 #[test]
-fn uploads_that_stall_hold_no_more_than_twice_the_bound() {
+fn stalled_uploads_hold_at_most_twice_the_limit() {
     const SENT: usize = 512 * 1024;
     const LIMIT: usize = 8 * SENT;
     let (refused, most) = held_by_uploads(64, SENT, LIMIT);

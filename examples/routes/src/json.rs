@@ -37,5 +37,5 @@ pub(crate) fn map(app: &mut App) {
         }
         ok!({ "adults": adults })
     })
-    .with_body_limit(64 * 1024 * 1024);
+    .body_limit(64 * 1024 * 1024);
 }

@@ -32,9 +32,9 @@ async fn path_arguments_are_chosen_parsed_and_decoded() {
         ("/users/a%2Fb%2541", 200, "user a/b%41"),
         ("/users/%ff", 400, "path argument `name`: malformed percent-encoding"),
         ("/users/%zz", 400, "path: malformed percent-encoding"),
-        ("/users//", 404, "nothing is at this path"),
+        ("/users//", 404, "no route matches this path"),
         ("/files/css/site.css", 200, "file css/site.css"),
-        ("/files", 404, "nothing is at this path"),
+        ("/files", 404, "no route matches this path"),
         ("/items/sku-7", 200, "item 7"),
         ("/items/7", 400, "path argument `sku`: it starts with `sku-`"),
         ("/orders/2026/7", 200, "order 7 of 2026"),
@@ -100,7 +100,7 @@ async fn json_that_does_not_fit_is_told_apart() {
     assert_eq!(send("POST /people", &json, "{").await.0, 400);
     let (status, _, text) = send("POST /people", &json, r#"{"name":"Anna","age":300}"#).await;
     assert_eq!(status, 422);
-    assert!(text.starts_with("JSON of another shape at `age`: "), "{text}");
+    assert!(text.starts_with("the JSON does not fit at `age`: "), "{text}");
 
     assert_eq!(ask("PUT /people").await, (200, r#"{"name":null}"#.into()));
     let (status, _, text) = send("PUT /people", &json, anna).await;

@@ -1,4 +1,4 @@
-//! The body as it comes, all of it as bytes or text, and the whole request.
+//! The body as an argument: as a stream, as bytes or as text; and the whole request.
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,40 +6,46 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body;
 
-use crate::{
-    Description, Error, ExtractError, FromRequest, HttpBody, HttpRequest, RequestParts,
-    collected::CollectedShare,
-};
+use crate::extract::FromRequest;
+use crate::extract::error::ExtractError;
+use crate::handler::description::Description;
+use crate::request::body::HttpBody;
+use crate::request::body_budget::BudgetShare;
+use crate::request::parts::{HttpRequest, RequestParts};
+use crate::response::error::Error;
 
-/// All bytes of a body, which count as [collected](crate::collected) until this is dropped.
-pub(super) struct Whole {
+/// All bytes of a body. They count for the app's memory for request bodies until this is dropped.
+pub(super) struct CollectedBody {
     bytes: Bytes,
-    _share: CollectedShare,
+    _share: BudgetShare,
 }
 
-impl Whole {
+impl CollectedBody {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The bytes, as the argument of a handler.
+    /// Returns the bytes, as the argument of a handler. They do not count any more.
     fn into_bytes(self) -> Bytes {
         self.bytes
     }
 }
 
-/// Reads a body to its end. Every extractor that needs all bytes at once reads them here.
+/// Reads a body to its end. Every extractor that needs all bytes at once uses this function.
 ///
-/// Pieces are copied into one block: a piece of a byte may keep the whole buffer that it was read
-/// into, and many of them take more memory than is counted.
-pub(super) async fn read_all(parts: &RequestParts, mut body: HttpBody) -> Result<Whole, Error> {
-    let mut share = parts.context().collected_share();
+/// The pieces are copied into one block. A piece of one byte may hold the whole buffer into which
+/// it was read, so many small pieces would use more memory than is counted.
+pub(super) async fn read_all(
+    parts: &RequestParts,
+    mut body: HttpBody,
+) -> Result<CollectedBody, Error> {
+    let mut share = parts.context().budget_share();
     let Some(first) = body.next().await.transpose()? else {
-        return Ok(Whole { bytes: Bytes::new(), _share: share });
+        return Ok(CollectedBody { bytes: Bytes::new(), _share: share });
     };
     if body.is_end_stream() {
         share.check(first.len())?;
-        return Ok(Whole { bytes: first, _share: share });
+        return Ok(CollectedBody { bytes: first, _share: share });
     }
     let most = body.size_hint().upper().and_then(|rest| usize::try_from(rest).ok());
     let most = most.map(|rest| rest.saturating_add(first.len()));
@@ -52,10 +58,10 @@ pub(super) async fn read_all(parts: &RequestParts, mut body: HttpBody) -> Result
         next = body.next().await.transpose()?;
     }
     all.shrink_to_fit();
-    Ok(Whole { bytes: all.into(), _share: share })
+    Ok(CollectedBody { bytes: all.into(), _share: share })
 }
 
-/// Makes room for a piece: twice as much as there was, but no more than all of the body needs.
+/// Reserves memory for a piece: twice the previous capacity, but no more than the body can need.
 fn make_room(all: &mut Vec<u8>, piece: usize, most: Option<usize>) {
     let needed = all.len() + piece;
     if needed > all.capacity() {
@@ -84,7 +90,7 @@ impl FromRequest for HttpRequest {
     }
 }
 
-/// The whole body, whatever its content type.
+/// The whole body, of any content type.
 impl FromRequest for Bytes {
     fn describe(description: &mut Description) {
         description.reads_body(&["*/*"]).responds(StatusCode::PAYLOAD_TOO_LARGE, &[]);
@@ -95,11 +101,11 @@ impl FromRequest for Bytes {
     }
 }
 
-/// The whole body as text, as the last argument of a handler. Dereferences to it. A `String` is a
-/// path argument.
+/// The whole body as text, as the last argument of a handler. It dereferences to the text. (A
+/// `String` is a path argument.)
 ///
-/// Any content type is taken, as long as it names no other charset than UTF-8: that is status 415.
-/// A body that is no UTF-8 is 400.
+/// The content type may be any. The status is 415 if it names a charset other than UTF-8, and 400
+/// if the body is not UTF-8.
 ///
 /// ```
 /// use volga_core::{HandlerEndpoint, Router, Text};
@@ -167,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_utf8_unless_the_client_says_otherwise() {
+    fn a_charset_other_than_utf8_is_refused() {
         for (content_type, is_taken) in [
             ("text/plain", true),
             ("text/plain; charset=utf-8", true),

@@ -1,137 +1,148 @@
-//! Why an argument could not be made of a request.
+//! `ExtractError`: why an argument could not be extracted.
 
 use std::io;
+use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use crate::BoxError;
+use crate::response::box_error::BoxError;
 
-/// Why an argument could not be made of a request. Each becomes a response with its
+/// The `Retry-After` for a client whose body was refused because the memory is used up: 5 seconds.
+pub const COLLECTED_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Why an argument could not be extracted from a request. It becomes a response with its
 /// [`status`](Self::status).
 ///
-/// It rides along as the [`cause`](crate::Error::cause) of the [`Error`](crate::Error), for whoever
-/// shapes the response.
+/// It is the [`cause`](crate::Error::cause) of an [`Error`](crate::Error), so an error mapper can
+/// look for it.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum ExtractError {
-    /// A segment of the path is not what the handler takes.
+    /// A segment of the path cannot be converted to the type of the argument.
     #[error("path argument `{name}`: {reason}")]
     PathArg {
-        /// The argument's name in the pattern.
+        /// The name of the argument in the pattern.
         name: String,
-        /// What is wrong with it.
+        /// What is wrong with the segment.
         reason: String,
     },
-    /// The handler asks for path arguments that its route does not have: a mistake of the server.
+    /// The handler takes path arguments that its route does not have. This is a server error.
     #[error("path arguments of the route: {reason}")]
     PathShape {
         /// What does not fit.
         reason: String,
     },
-    /// A field that the query must have is not there.
+    /// The query does not have a required field.
     #[error("query field `{field}` is missing")]
     MissingQueryField {
-        /// Its name.
+        /// The name of the field.
         field: String,
     },
-    /// A field of the query is not what the handler takes.
+    /// A field of the query cannot be converted to the type of the argument.
     #[error("query field `{at}`: {reason}")]
     QueryField {
-        /// Its name, and the place among its values where it has several: `tag[1]` is the second
-        /// one.
+        /// The name of the field. For a field with several values, the index of the value follows:
+        /// `tag[1]` is the second value.
         at: String,
-        /// What is wrong with it.
+        /// What is wrong with the field.
         reason: String,
     },
-    /// The query as a whole is not what the handler takes.
+    /// The query as a whole cannot be converted to the type of the argument.
     #[error("query: {reason}")]
     Query {
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
-    /// A header that the handler needs is not there.
+    /// The request does not have a required header.
     #[error("header `{name}` is missing")]
     MissingHeader {
-        /// Its name.
+        /// The name of the header.
         name: HeaderName,
     },
-    /// A header is not what the handler takes.
+    /// A header cannot be converted to the type of the argument.
     #[error("header `{name}`: {reason}")]
     Header {
-        /// Its name.
+        /// The name of the header.
         name: HeaderName,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
-    /// The body is of another type than the handler takes, or of none.
+    /// The body has another content type than the handler takes, or none.
     #[error("the body must be `{expected}`, {found}")]
     ContentType {
-        /// The type that the handler takes.
+        /// The content type that the handler takes.
         expected: &'static str,
-        /// What the request says of its body.
+        /// What the request says about the content type.
         found: String,
     },
-    /// The body is no JSON.
+    /// The body is not JSON.
     #[error("malformed JSON: {reason}")]
     JsonSyntax {
         /// What is wrong, with line and column.
         reason: String,
     },
-    /// The body is JSON, but not of the shape that the handler takes.
-    #[error("JSON of another shape at `{at}`: {reason}")]
+    /// The body is JSON, but does not fit the type of the argument.
+    #[error("the JSON does not fit at `{at}`: {reason}")]
     JsonShape {
-        /// The place in the value: `items[2].price`; `.` for the whole.
+        /// The path in the value, such as `items[2].price`. `.` is the whole value.
         at: String,
         /// What does not fit, with line and column.
         reason: String,
     },
-    /// The body is longer than it may be.
+    /// The body exceeds its limit.
     #[error("the body is larger than {limit} bytes")]
     BodyTooLarge {
-        /// How many bytes it may have.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The body is no text in UTF-8.
-    #[error("the body is no UTF-8")]
+    /// The body is not UTF-8 text.
+    #[error("the body is not UTF-8")]
     NotText,
-    /// A line of a body of many values is not what the handler takes.
+    /// A line of an `NdJson` body cannot be converted to the type of a value.
     #[error("line {line}: {error}")]
     Line {
-        /// Its number, from 1 on.
+        /// The number of the line. The first line is 1.
         line: u64,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         error: Box<Self>,
     },
-    /// A line is longer than it may be.
+    /// A line exceeds its limit.
     #[error("longer than {limit} bytes")]
     LineTooLong {
-        /// How many bytes it may have.
+        /// The limit in bytes.
         limit: usize,
     },
     /// The client took too long to send the body.
     #[error("the client took too long to send the body")]
     BodyTimedOut(#[source] BoxError),
-    /// The app collects as many bytes of request bodies already as it may.
-    #[error("more than {limit} bytes of request bodies would be collected at a time")]
+    /// All requests together would collect more bytes of request bodies than the app allows.
+    #[error("all requests together would collect more than {limit} bytes of request bodies")]
     TooMuchCollected {
-        /// How many bytes all requests together may have.
+        /// The limit for all requests together, in bytes.
         limit: usize,
     },
-    /// The body broke off.
+    /// The body could not be read to its end.
     #[error("the body could not be read")]
     Body(#[source] BoxError),
-    /// The server was to put a value of this type into the request's extensions, and did not.
+    /// Neither the server nor middleware has put a value of this type into the request's
+    /// extensions.
     #[error("the request has no extension of type `{type_name}`")]
     MissingExtension {
-        /// The type.
+        /// The type of the value.
         type_name: &'static str,
     },
 }
 
 impl ExtractError {
-    /// The status of the response: 408 for a body that does not come, 413 for one that is too
-    /// large, 415 for one of another type, 422 for JSON of another shape, 503 where too many bodies
-    /// come at a time, 500 where the server is at fault, else 400.
+    /// The status of the response:
+    ///
+    /// - 408 if the client took too long to send the body,
+    /// - 413 if the body or a line is too long,
+    /// - 415 if the body has another content type,
+    /// - 422 if the body is JSON that does not fit the type,
+    /// - 500 if the handler does not fit its route, or an extension is missing,
+    /// - 503 if all requests together would collect too many bytes,
+    /// - 400 otherwise.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -148,8 +159,8 @@ impl ExtractError {
         }
     }
 
-    /// Why a body gave no more: because it is too large, did not come in time, or broke off. A
-    /// layer may have wrapped the cause.
+    /// Converts the error of a body: the body is too large, did not arrive in time, or could not be
+    /// read. A tower layer may have wrapped the error, so its causes are searched, too.
     pub(crate) fn of_body(error: BoxError) -> Self {
         let error = match error.downcast::<Self>() {
             Ok(error) => return *error,
@@ -161,7 +172,7 @@ impl ExtractError {
             Some(Self::BodyTooLarge { limit }) => Some(Self::BodyTooLarge { limit: *limit }),
             _ => None,
         });
-        // Servers say it in errors of their own, and this kind is what those have in common.
+        // Each server has its own error types for a timeout. They have this kind in common.
         let timed_out = causes.any(|cause| {
             let error = cause.downcast_ref::<io::Error>();
             error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
@@ -183,7 +194,7 @@ mod tests {
     struct Layer(#[source] BoxError);
 
     #[test]
-    fn the_status_of_a_body_is_that_of_its_first_cause_however_it_is_wrapped() {
+    fn a_wrapped_error_of_a_body_keeps_its_status() {
         let io = |kind: io::ErrorKind| -> BoxError { io::Error::from(kind).into() };
         for layers in 0..3 {
             for (error, status) in [

@@ -1,12 +1,18 @@
-//! `Extension<T>`: a value that the server or a middleware put into the request.
+//! `Extension<T>`: a value that the server or middleware has put into the request.
 
 use std::ops::{Deref, DerefMut};
 
-use crate::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::extract::error::ExtractError;
+use crate::extract::optional::OptionalArg;
+use crate::handler::description::Description;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
-/// A value of the request's extensions, cloned. Dereferences to it.
+/// A clone of a value from the request's extensions. It dereferences to the value.
 ///
-/// Where it is missing, the server forgot to put it there: status 500.
+/// If the value is missing, the status is 500, because the server or middleware should have added
+/// it.
 ///
 /// ```
 /// use volga_core::{Extension, HandlerEndpoint};
@@ -36,8 +42,8 @@ impl<T: Clone + Send + Sync + 'static> FromRequestParts for Extension<T> {
     }
 }
 
-/// Absent when the extensions hold no value of the type.
-impl<T: Clone + Send + Sync + 'static> MayBeAbsent for Extension<T> {
+/// Absent if the extensions hold no value of the type.
+impl<T: Clone + Send + Sync + 'static> OptionalArg for Extension<T> {
     fn is_absent(parts: &RequestParts) -> bool {
         parts.extensions.get::<T>().is_none()
     }

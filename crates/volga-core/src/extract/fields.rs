@@ -1,4 +1,4 @@
-//! Named texts as serde sees them: what path arguments and query fields have in common. Pure.
+//! A serde deserializer for named texts, for path arguments and query fields (pure).
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -7,29 +7,29 @@ use serde::de::{
     VariantAccess, Visitor, value::CowStrDeserializer,
 };
 
-/// The texts of one name.
+/// The text or texts of one name.
 #[derive(Clone, Debug)]
 pub(super) enum Values<'a> {
     One(Cow<'a, str>),
     Many(Vec<Cow<'a, str>>),
 }
 
-/// What is wrong, and at which name.
+/// An error, and the name of the field.
 #[derive(Debug)]
 pub(super) struct FieldError {
-    /// Empty for the whole.
+    /// The name of the field. Empty for an error in the whole value.
     pub(super) at: String,
-    pub(super) what: Wrong,
+    pub(super) kind: FieldErrorKind,
 }
 
 #[derive(Debug)]
-pub(super) enum Wrong {
+pub(super) enum FieldErrorKind {
     Missing,
     Malformed(String),
 }
 
 impl FieldError {
-    /// The same, found below this name.
+    /// Adds the name of the field in which the error was found.
     pub(super) fn within(mut self, name: &str) -> Self {
         self.at.insert_str(0, name);
         self
@@ -38,26 +38,26 @@ impl FieldError {
 
 impl de::Error for FieldError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { at: String::new(), what: Wrong::Malformed(message.to_string()) }
+        Self { at: String::new(), kind: FieldErrorKind::Malformed(message.to_string()) }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { at: field.to_owned(), what: Wrong::Missing }
+        Self { at: field.to_owned(), kind: FieldErrorKind::Missing }
     }
 }
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.what {
-            Wrong::Missing => f.write_str("missing"),
-            Wrong::Malformed(reason) => f.write_str(reason),
+        match &self.kind {
+            FieldErrorKind::Missing => f.write_str("missing"),
+            FieldErrorKind::Malformed(reason) => f.write_str(reason),
         }
     }
 }
 
 impl std::error::Error for FieldError {}
 
-/// Names with their values, as a map or a struct.
+/// Names with their texts, as a map or a struct.
 pub(super) struct Fields<'a, I> {
     rest: I,
     next: Option<(Cow<'a, str>, Values<'a>)>,
@@ -78,7 +78,7 @@ impl<'a, I: Iterator<Item = (Cow<'a, str>, Values<'a>)>> MapAccess<'a> for Field
     {
         self.next = self.rest.next();
         let Some((name, _)) = &self.next else { return Ok(None) };
-        // Through the deserializer of values, so that a map's keys may be numbers, too.
+        // Keys use the deserializer of values, so that the keys of a map can be numbers, too.
         let key = Value(Values::One(name.clone()));
         seed.deserialize(key).map(Some).map_err(|error| error.within(name))
     }
@@ -94,7 +94,7 @@ impl<'a, I: Iterator<Item = (Cow<'a, str>, Values<'a>)>> MapAccess<'a> for Field
     }
 }
 
-/// The texts of one name as a value: a scalar is parsed, a list takes them all.
+/// The texts of one name as a value. A scalar is parsed from one text, and a list takes all texts.
 pub(super) struct Value<'a>(pub(super) Values<'a>);
 
 impl<'a> Value<'a> {
@@ -235,7 +235,7 @@ impl<'a> IntoDeserializer<'a, FieldError> for Value<'a> {
     }
 }
 
-/// Several texts, each parsed for itself.
+/// Several texts, each of which is parsed.
 struct List<'a> {
     texts: std::vec::IntoIter<Cow<'a, str>>,
     index: usize,
@@ -260,7 +260,7 @@ impl<'a> SeqAccess<'a> for List<'a> {
     }
 }
 
-/// A text as the name of an enum's variant without fields.
+/// A text as the name of an enum variant without fields.
 struct Variant<'a>(Cow<'a, str>);
 
 impl<'a> EnumAccess<'a> for Variant<'a> {
@@ -303,5 +303,5 @@ impl<'a> VariantAccess<'a> for UnitOnly {
 }
 
 fn fields_refused() -> FieldError {
-    de::Error::custom("a text can be a variant without fields only")
+    de::Error::custom("a text can only be a variant without fields")
 }

@@ -7,18 +7,22 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{
-    Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts,
-    headers::TypedHeader,
-};
+use crate::extract::FromRequestParts;
+use crate::extract::error::ExtractError;
+use crate::extract::optional::OptionalArg;
+use crate::handler::description::Description;
+use crate::headers::typed::TypedHeader;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
-/// One header of the request, by its type. Dereferences to it.
+/// One header of the request, by its type. It dereferences to the value.
 ///
-/// Status 400 where it is missing or malformed, with its name; `Option<Header<T>>` is `None` where
-/// it is missing. A header that comes several times is read as one, its values joined by commas.
+/// The status is 400 if the header is missing or malformed, and the message names it.
+/// `Option<Header<T>>` is `None` if the header is missing. If a header occurs several times, its
+/// values are joined with commas.
 ///
-/// Types are in [`mod@crate::headers`]; [`headers!`](crate::headers!) declares more, and
-/// [`TypedHeader`] is the trait for a type of your own.
+/// The module [`mod@crate::headers`] has types for standard headers. [`headers!`](crate::headers!)
+/// declares more. Implement [`TypedHeader`] for a type of your own.
 ///
 /// ```
 /// use volga_core::{HandlerEndpoint, Header, Router, headers, headers::UserAgent};
@@ -36,7 +40,7 @@ use crate::{
 pub struct Header<T>(pub T);
 
 impl<T> Header<T> {
-    /// The header itself.
+    /// Returns the value itself.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -56,7 +60,7 @@ impl<T: TypedHeader> FromRequestParts for Header<T> {
     }
 }
 
-impl<T: TypedHeader> MayBeAbsent for Header<T> {
+impl<T: TypedHeader> OptionalArg for Header<T> {
     fn is_absent(parts: &RequestParts) -> bool {
         !parts.headers.contains_key(T::NAME)
     }
@@ -76,15 +80,15 @@ impl<T> DerefMut for Header<T> {
     }
 }
 
-/// The value alone.
+/// Prints the value.
 impl<T: fmt::Display> fmt::Display for Header<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// The value of a header; several lines of one name mean the same as one with commas (RFC 9110,
-/// section 5.3), and cookies one with semicolons.
+/// Returns the value of a header. Several fields with one name mean the same as one field with
+/// commas (RFC 9110, section 5.3). Cookies are joined with semicolons (RFC 9113, section 8.2.3).
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
@@ -98,7 +102,7 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
         return Some(first.clone());
     }
     let all = [first.as_bytes(), &all].concat();
-    // Every part was a header value, and so is the whole.
+    // The parts are header values, so the whole is one, too.
     HeaderValue::from_maybe_shared(all).ok()
 }
 
@@ -107,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_lines_are_one_list() {
+    fn several_fields_are_joined() {
         let mut headers = HeaderMap::new();
         assert_eq!(joined(&headers, &header::ACCEPT), None);
         for (name, value) in

@@ -1,4 +1,4 @@
-//! `Json<T>`: a value as JSON, in and out.
+//! `Json<T>`: a JSON value in a request or a response.
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,25 +6,29 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
-use super::body::read_all;
-use crate::{
-    Description, Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse, MayBeAbsent,
-    RequestParts, response::with_content_type,
-};
+use crate::extract::FromRequest;
+use crate::extract::body::read_all;
+use crate::extract::error::ExtractError;
+use crate::extract::optional::OptionalArg;
+use crate::handler::description::Description;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResult, IntoResponse, with_content_type};
 
 const CONTENT_TYPE: &str = "application/json";
 
-/// A value that a request brings as JSON, or a response sends as JSON. Dereferences to it.
+/// A JSON value in a request or a response. It dereferences to the value.
 ///
 /// As the last argument of a handler it reads the body. The status is
 ///
-/// - 415 where `Content-Type` is neither `application/json` nor `application/…+json`,
-/// - 400 where the body is no JSON,
-/// - 422 where it is JSON that does not fit `T`, with the place: `items[2].price`.
+/// - 415 if `Content-Type` is neither `application/json` nor `application/…+json`,
+/// - 400 if the body is not JSON,
+/// - 422 if the JSON does not fit `T`. The message has the path, such as `items[2].price`.
 ///
-/// `Option<Json<T>>` is `None` where the request has neither a body nor a content type.
+/// `Option<Json<T>>` is `None` if the request has neither a body nor a content type.
 ///
-/// As a result of a handler it is sent as `application/json`.
+/// As the result of a handler it is sent as `application/json`.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -42,7 +46,7 @@ const CONTENT_TYPE: &str = "application/json";
 pub struct Json<T>(pub T);
 
 impl<T> Json<T> {
-    /// The value itself.
+    /// Returns the value itself.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -64,8 +68,8 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     }
 }
 
-/// Absent when the request has neither a body nor a content type.
-impl<T> MayBeAbsent for Json<T> {
+/// Absent if the request has neither a body nor a content type.
+impl<T> OptionalArg for Json<T> {
     fn is_absent(parts: &RequestParts) -> bool {
         !parts.has_body() && !parts.headers.contains_key(header::CONTENT_TYPE)
     }
@@ -115,8 +119,8 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ExtractError> {
     Err(ExtractError::ContentType { expected: CONTENT_TYPE, found })
 }
 
-/// True for `application/json` and `application/…+json`, in letters of either case, whatever
-/// parameters follow.
+/// Whether this is `application/json` or `application/…+json`, in upper or lower case, with any
+/// parameters.
 fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let (kind, subtype) = essence.split_once('/').unwrap_or_default();
@@ -128,8 +132,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ExtractError> {
     read_with(body, serde_json::Error::to_string)
 }
 
-/// Reads the value of one line of several: what is wrong with it has a column, and the caller adds
-/// the number of the line.
+/// Reads the value of one line of `NdJson`. Errors have a column; the caller adds the number of the
+/// line.
 pub(super) fn read_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, ExtractError> {
     read_with(line, |error| {
         let (line, column) = (error.line(), error.column());
@@ -143,19 +147,19 @@ pub(super) fn read_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, ExtractEr
 
 fn read_with<T: DeserializeOwned>(
     body: &[u8],
-    tell: impl Fn(&serde_json::Error) -> String,
+    message: impl Fn(&serde_json::Error) -> String,
 ) -> Result<T, ExtractError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let at = error.path().to_string();
         let inner = error.into_inner();
-        let reason = tell(&inner);
+        let reason = message(&inner);
         match inner.classify() {
             Category::Data => ExtractError::JsonShape { at, reason },
             Category::Io | Category::Syntax | Category::Eof => ExtractError::JsonSyntax { reason },
         }
     })?;
-    json.end().map_err(|error| ExtractError::JsonSyntax { reason: tell(&error) })?;
+    json.end().map_err(|error| ExtractError::JsonSyntax { reason: message(&error) })?;
     Ok(value)
 }
 
@@ -183,20 +187,20 @@ mod tests {
     }
 
     #[test]
-    fn malformed_and_of_another_shape_are_told_apart() {
+    fn malformed_json_and_json_that_does_not_fit_have_different_statuses() {
         check("", 400, "malformed JSON: EOF while parsing a value at line 1 column 0");
         check("{", 400, "malformed JSON: EOF while parsing an object at line 1 column 1");
         check("{\"items\":[]} x", 400, "malformed JSON: trailing characters at line 1 column 14");
         check(
             r#"{"items":[{"price":1},{"price":"x"}]}"#,
             422,
-            "JSON of another shape at `items[1].price`: invalid type: string \"x\", expected u32 at line 1 column 34",
+            "the JSON does not fit at `items[1].price`: invalid type: string \"x\", expected u32 at line 1 column 34",
         );
-        check("{}", 422, "JSON of another shape at `.`: missing field `items` at line 1 column 2");
+        check("{}", 422, "the JSON does not fit at `.`: missing field `items` at line 1 column 2");
         check(
             r#"{"items":[{}]}"#,
             422,
-            "JSON of another shape at `items[0]`: missing field `price` at line 1 column 12",
+            "the JSON does not fit at `items[0]`: missing field `price` at line 1 column 12",
         );
         assert_eq!(read::<Order>(b" {\"items\":[]}\n").unwrap(), Order { items: Vec::new() });
     }
@@ -215,18 +219,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_body_is_a_value_or_an_error_of_the_client(body in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn every_body_is_a_value_or_a_client_error(body in prop::collection::vec(any::<u8>(), 0..64)) {
             if let Err(error) = read::<Order>(&body) {
                 prop_assert!(error.status().is_client_error());
             }
         }
 
         #[test]
-        fn json_of_any_kind_is_422_or_fits(text in r#"(\{"items":)?(\[(\{"price":)?(1|-1|"x"|null|\[\])\}?\]|1)\}?"#) {
+        fn well_formed_json_fits_or_is_422(text in r#"(\{"items":)?(\[(\{"price":)?(1|-1|"x"|null|\[\])\}?\]|1)\}?"#) {
             let malformed = serde_json::from_str::<serde_json::Value>(&text).is_err();
             match read::<Order>(text.as_bytes()) {
                 Ok(_) => prop_assert!(!malformed),
-                // A wrong shape may be met before a mistake of syntax that follows it.
+                // A value that does not fit may come before the syntax error.
                 Err(error) if malformed => prop_assert!([400, 422].contains(&error.status().as_u16())),
                 Err(error) => prop_assert_eq!(error.status().as_u16(), 422),
             }

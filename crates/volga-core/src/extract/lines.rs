@@ -1,21 +1,20 @@
-//! A body of lines, cut where the lines end (pure).
+//! Splits a body into lines (pure).
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::ExtractError;
+use crate::extract::error::ExtractError;
 
-/// How many bytes a line of a body of many values may have: 1 MiB.
+/// The maximum length of a line of an `NdJson` body: 1 MiB.
 pub const MAX_NDJSON_LINE: usize = 1024 * 1024;
 
-/// Bytes as they come, and the lines in them. What it holds is at most one line and one piece of
-/// the body.
+/// Collects the pieces of a body and returns its lines. It holds at most one line and one piece.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// What has come and was not given out.
+    /// The bytes that were not returned yet.
     pending: BytesMut,
-    /// How much of it holds no line feed.
+    /// The length of the start of `pending` that has no line feed.
     searched: usize,
-    /// How many lines were given out, and passed over for being empty.
+    /// The number of lines so far, with the empty ones, which are skipped.
     count: u64,
 }
 
@@ -24,12 +23,13 @@ impl Lines {
         self.pending.extend_from_slice(piece);
     }
 
-    /// How many bytes were not given out.
+    /// The number of bytes that were not returned yet.
     pub(super) fn pending(&self) -> usize {
         self.pending.len()
     }
 
-    /// The next whole line that is not empty, with its number. `None` asks for more bytes.
+    /// Returns the next complete line that is not empty, with its number. `None` means that more
+    /// bytes are needed.
     pub(super) fn next(&mut self) -> Option<Result<(u64, Bytes), ExtractError>> {
         loop {
             let found = self.pending[self.searched..].iter().position(|byte| *byte == b'\n');
@@ -48,8 +48,8 @@ impl Lines {
         }
     }
 
-    /// The last line, where it has no line feed. Called when the body is at its end and
-    /// [`next`](Self::next) gives no more.
+    /// Returns the last line, if it has no line feed. Call this at the end of the body, after
+    /// [`next`](Self::next) has returned `None`.
     pub(super) fn last(&mut self) -> Option<Result<(u64, Bytes), ExtractError>> {
         self.searched = 0;
         let line = self.pending.split().freeze();
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_at_line_feeds_and_empty_ones_count_only() {
+    fn lines_end_at_line_feeds_and_empty_ones_are_only_counted() {
         let expect = |lines: &[(u64, &str)]| -> Vec<(u64, String)> {
             lines.iter().map(|(number, line)| (*number, (*line).to_owned())).collect()
         };
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_may_have_the_limit_and_not_a_byte_more() {
+    fn a_line_may_have_exactly_the_limit() {
         for (length, fits) in [(MAX_NDJSON_LINE, true), (MAX_NDJSON_LINE + 1, false)] {
             for end in ["\n", ""] {
                 let mut lines = Lines::default();

@@ -1,40 +1,34 @@
-//! Arguments made of requests: two traits, one for what needs the head only and one for what takes
-//! the body.
+//! Extractors: arguments of handlers, created from requests.
+//!
+//! There are two traits: [`FromRequestParts`] for arguments that need only the head of a request,
+//! and [`FromRequest`] for the last argument, which may take the body.
 
-mod body;
-mod error;
-mod extension;
+pub(crate) mod body;
+mod context;
+pub(crate) mod error;
+pub(crate) mod extension;
 mod fields;
-mod header;
-mod json;
-mod lines;
-mod ndjson;
-mod optional;
+pub(crate) mod header;
+pub(crate) mod json;
+pub(crate) mod lines;
+pub(crate) mod ndjson;
+pub(crate) mod optional;
 mod parts;
-mod path;
-mod path_arg;
-mod query;
+pub(crate) mod path;
+pub(crate) mod path_arg;
+pub(crate) mod query;
 
 use std::future::Future;
 
-use crate::{Description, Error, HttpBody, RequestParts};
+use crate::handler::description::Description;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
-pub use body::Text;
-pub use error::ExtractError;
-pub use extension::Extension;
-pub use header::Header;
-pub use json::Json;
-pub use lines::MAX_NDJSON_LINE;
-pub use ndjson::NdJson;
-pub use optional::MayBeAbsent;
-pub use path::Path;
-pub use path_arg::FromPathArg;
-pub use query::Query;
-
-/// An argument made of everything but the body.
+/// An argument that needs everything in a request except the body.
 ///
-/// Arguments are made from left to right; the first error ends the request with the error's status.
-/// Implement it for a type of your own to have it as an argument of any handler:
+/// Arguments are extracted from left to right. The first error becomes the response, and the
+/// handler is not called. Implement this trait for your own type to use the type as an argument:
 ///
 /// ```
 /// use volga_core::{Error, FromRequestParts, RequestParts};
@@ -50,31 +44,32 @@ pub use query::Query;
 /// }
 /// ```
 ///
-/// `Option<Tenant>` is an argument, too, once `Tenant` is [`MayBeAbsent`]; `Result<Tenant, Error>`
-/// always is.
+/// `Result<Tenant, Error>` is an argument, too. `Option<Tenant>` is one if `Tenant` implements
+/// [`OptionalArg`](crate::OptionalArg).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler here",
-    label = "no argument",
-    note = "arguments are path arguments (`String`, numbers, `bool`, … and what implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, and what implements `FromRequestParts`",
-    note = "what takes the body, such as `Json`, `HttpRequest` or `HttpBody`, must be the last argument",
-    note = "`Path`, `Query` and `Json` are of a type that implements serde's `Deserialize`, `Header` of one that implements `TypedHeader`, `Option` of an argument that implements `MayBeAbsent`",
-    note = "arguments are owned: `String` instead of `&str`"
+    label = "not an argument",
+    note = "an argument is a path argument (`String`, a number, `bool`, … or a type that implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, or a type that implements `FromRequestParts`",
+    note = "an argument that takes the body, such as `Json`, `HttpRequest` or `HttpBody`, must be the last one",
+    note = "the type in `Path`, `Query` and `Json` must implement serde's `Deserialize`, in `Header` it must implement `TypedHeader`, and in `Option` it must implement `OptionalArg`",
+    note = "arguments are owned: use `String` instead of `&str`"
 )]
 pub trait FromRequestParts: Sized {
-    /// Says what it reads, which services it uses, and with what it responds where it cannot be
-    /// made. Called at start-up, once for each place; never for a request.
+    /// Describes what the extractor reads, which services it uses, and with which responses it
+    /// refuses a request. It is called at start-up, once for each argument, and never for a
+    /// request.
     ///
-    /// An extractor that does not say it may read and use anything. One that does has to say all of
-    /// it: [`Description`] tells what is left out otherwise.
+    /// The default says that the extractor may read and use anything. If you implement this
+    /// function, describe everything: [`Description`] says what the server leaves out otherwise.
     fn describe(description: &mut Description) {
         description.reads_anything().responds_anything();
     }
 
-    /// Makes the argument.
+    /// Extracts the argument.
     ///
     /// # Errors
     ///
-    /// Why it cannot be made of this request.
+    /// Returns an error if the request does not have the argument. The error becomes the response.
     fn from_request_parts(
         parts: &mut RequestParts,
     ) -> impl Future<Output = Result<Self, Error>> + Send;
@@ -82,13 +77,13 @@ pub trait FromRequestParts: Sized {
 
 /// The last argument of a handler, which may take the body.
 ///
-/// Whatever implements [`FromRequestParts`] implements it too; the parameter `Via` keeps the two
-/// apart, and an implementation of your own leaves it out:
+/// Every type that implements [`FromRequestParts`] implements this trait, too. The parameter `Via`
+/// keeps the implementations apart. Leave it out for your own type:
 ///
 /// ```
 /// use volga_core::{Error, FromRequest, HttpBody, RequestParts};
 ///
-/// /// The body, and the type that the client gave it.
+/// /// The body, and its content type.
 /// struct Upload { content_type: Option<String>, body: HttpBody }
 ///
 /// impl FromRequest for Upload {
@@ -101,34 +96,35 @@ pub trait FromRequestParts: Sized {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler",
-    label = "no argument",
-    note = "arguments are path arguments (`String`, numbers, `bool`, … and what implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, and what implements `FromRequestParts`",
-    note = "the last argument may also be `Json`, `NdJson`, `Text`, `Bytes`, `HttpRequest`, `HttpBody`, or what implements `FromRequest`",
-    note = "`Path`, `Query` and `Json` are of a type that implements serde's `Deserialize`, `Header` of one that implements `TypedHeader`, `Option` of an argument that implements `MayBeAbsent`",
-    note = "arguments are owned: `String` instead of `&str`"
+    label = "not an argument",
+    note = "an argument is a path argument (`String`, a number, `bool`, … or a type that implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, or a type that implements `FromRequestParts`",
+    note = "the last argument may also be `Json`, `NdJson`, `Text`, `Bytes`, `HttpRequest`, `HttpBody`, or a type that implements `FromRequest`",
+    note = "the type in `Path`, `Query` and `Json` must implement serde's `Deserialize`, in `Header` it must implement `TypedHeader`, and in `Option` it must implement `OptionalArg`",
+    note = "arguments are owned: use `String` instead of `&str`"
 )]
 pub trait FromRequest<Via = ViaRequest>: Sized {
-    /// Says what it reads, which services it uses, and with what it responds where it cannot be
-    /// made. Called at start-up, once for each place; never for a request.
+    /// Describes what the extractor reads, which services it uses, and with which responses it
+    /// refuses a request. It is called at start-up, once for each argument, and never for a
+    /// request.
     ///
-    /// An extractor that does not say it may read and use anything. One that does has to say all of
-    /// it: [`Description`] tells what is left out otherwise.
+    /// The default says that the extractor may read and use anything. If you implement this
+    /// function, describe everything: [`Description`] says what the server leaves out otherwise.
     fn describe(description: &mut Description) {
         description.reads_anything().responds_anything();
     }
 
-    /// Makes the argument.
+    /// Extracts the argument.
     ///
     /// # Errors
     ///
-    /// Why it cannot be made of this request.
+    /// Returns an error if the request does not have the argument. The error becomes the response.
     fn from_request(
         parts: RequestParts,
         body: HttpBody,
     ) -> impl Future<Output = Result<Self, Error>> + Send;
 }
 
-/// Marks an argument that is made of the head alone.
+/// Marks an argument that needs only the head of a request.
 #[derive(Debug)]
 pub enum ViaParts {}
 
@@ -139,18 +135,18 @@ pub enum ViaRequest {}
 #[diagnostic::do_not_recommend]
 impl<T: FromRequestParts> FromRequest<ViaParts> for T {
     fn describe(description: &mut Description) {
-        description.of_head(T::describe);
+        description.head_only(T::describe);
     }
 
     async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
-        // Dropped first, so that the future need not hold it.
+        // Dropped before the `await`, so that the future does not hold it.
         drop(body);
         T::from_request_parts(&mut parts).await
     }
 }
 
-/// Whether a body that is known to be beyond its limit is refused before the argument is asked for.
-/// Called for such bodies only, since a description costs more than a request.
+/// Whether a body that is known to exceed its limit is refused before the argument is extracted.
+/// Call this only for such bodies, because creating a description costs more than a whole request.
 #[cold]
 pub(crate) fn refuses_large_body<T: FromRequest<Via>, Via>() -> bool {
     let mut description = Description::new();

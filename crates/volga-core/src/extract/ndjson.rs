@@ -1,4 +1,4 @@
-//! `NdJson<T>`: a body of many values, one JSON text on each line, in and out.
+//! `NdJson<T>`: newline-delimited JSON in a request or a response.
 
 use std::{
     fmt,
@@ -13,26 +13,31 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Body;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{json::read_line, lines::Lines};
-use crate::{
-    BoxError, Description, Error, ExtractError, FromRequest, HttpBody, HttpResult, IntoResponse,
-    RequestParts, collected::CollectedShare, response::with_content_type,
-};
+use crate::extract::FromRequest;
+use crate::extract::error::ExtractError;
+use crate::extract::json::read_line;
+use crate::extract::lines::Lines;
+use crate::handler::description::Description;
+use crate::request::body::HttpBody;
+use crate::request::body_budget::BudgetShare;
+use crate::request::parts::RequestParts;
+use crate::response::box_error::BoxError;
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResult, IntoResponse, with_content_type};
 
 const CONTENT_TYPE: &str = "application/x-ndjson";
 
-/// Many values as one body of newline-delimited JSON: a stream that a request brings, or that a
-/// response sends.
+/// A stream of values as a body of newline-delimited JSON: one value on each line.
 ///
-/// As the last argument of a handler it reads the body while it comes: [`next`](Self::next) waits
+/// As the last argument of a handler it reads the body while it arrives: [`next`](Self::next) waits
 /// for the next value. `Content-Type` must be `application/x-ndjson`, `application/ndjson` or
-/// `application/jsonl`, or the status is 415. A line that is no value is an [`Error`] that names
-/// its number, with the status that [`Json`](crate::Json) gives; one of more than
-/// [`MAX_NDJSON_LINE`](crate::MAX_NDJSON_LINE) bytes is 413, and so is a body beyond its limit.
-/// After an error the stream ends. Empty lines are passed over.
+/// `application/jsonl`; otherwise the status is 415. A line that is not a value is an [`Error`]
+/// with the number of the line and the status that [`Json`](crate::Json) has. The status is 413 for
+/// a line of more than [`MAX_NDJSON_LINE`](crate::MAX_NDJSON_LINE) bytes, and for a body that
+/// exceeds its limit. After an error the stream ends. Empty lines are skipped.
 ///
-/// As a result of a handler it sends a line for each value of a stream. What was sent cannot be
-/// taken back, so an error cuts the body short: the client can tell that from an end.
+/// As the result of a handler it sends a line for each value of a stream. An error of the stream
+/// ends the body in a way that the client can tell from a normal end.
 ///
 /// ```
 /// use volga_core::{Error, HandlerEndpoint, NdJson, Router};
@@ -49,7 +54,7 @@ const CONTENT_TYPE: &str = "application/x-ndjson";
 pub struct NdJson<T>(Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>);
 
 impl<T> NdJson<T> {
-    /// A response of the values of a stream.
+    /// Creates a response from a stream of values.
     pub fn new<S, E>(stream: S) -> Self
     where
         S: Stream<Item = Result<T, E>> + Send + 'static,
@@ -59,11 +64,12 @@ impl<T> NdJson<T> {
         Self(Box::pin(IntoErrors { stream: Box::pin(stream) }))
     }
 
-    /// Waits for the next value. `None` is the end.
+    /// Waits for the next value. `None` means the end.
     ///
     /// # Errors
     ///
-    /// Why a line is no value, with its number; or why the body broke off. Nothing comes after it.
+    /// Returns an error if a line is not a value, or if the body cannot be read. The stream ends
+    /// after it.
     ///
     /// # Cancel safety
     ///
@@ -91,9 +97,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for NdJson<T> {
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         check_content_type(&parts.headers)?;
-        let share = parts.context().collected_share();
-        let read = Read { body: Some(body), lines: Lines::default(), share, value: read_line };
-        Ok(Self(Box::pin(read)))
+        let share = parts.context().budget_share();
+        let reader =
+            NdJsonReader { body: Some(body), lines: Lines::default(), share, value: read_line };
+        Ok(Self(Box::pin(reader)))
     }
 }
 
@@ -104,7 +111,7 @@ impl<T: Serialize + 'static> IntoResponse for NdJson<T> {
 
     fn into_response(self) -> HttpResult {
         const VALUE: HeaderValue = HeaderValue::from_static(CONTENT_TYPE);
-        with_content_type(VALUE, HttpBody::from_stream(Written(self)))
+        with_content_type(VALUE, HttpBody::from_stream(NdJsonLines(self)))
     }
 }
 
@@ -114,17 +121,17 @@ impl<T> fmt::Debug for NdJson<T> {
     }
 }
 
-/// The values of a body.
-struct Read<T> {
-    /// `None` after its end, or after an error.
+/// Reads the values of a request body.
+struct NdJsonReader<T> {
+    /// `None` after the end of the body, or after an error.
     body: Option<HttpBody>,
     lines: Lines,
-    /// The line that has not come completely.
-    share: CollectedShare,
+    /// The memory for the line that has not arrived completely.
+    share: BudgetShare,
     value: fn(&[u8]) -> Result<T, ExtractError>,
 }
 
-impl<T> Read<T> {
+impl<T> NdJsonReader<T> {
     fn value(&mut self, line: Result<(u64, Bytes), ExtractError>) -> Result<T, Error> {
         let value = line.and_then(|(line, text)| {
             (self.value)(&text).map_err(|error| ExtractError::Line { line, error: Box::new(error) })
@@ -132,16 +139,16 @@ impl<T> Read<T> {
         value.map_err(|error| self.fail(error.into()))
     }
 
-    /// Nothing comes after an error.
+    /// Ends the stream after an error.
     fn fail(&mut self, error: Error) -> Error {
         self.body = None;
         self.lines = Lines::default();
-        self.share = CollectedShare::default();
+        self.share = BudgetShare::default();
         error
     }
 }
 
-impl<T> Stream for Read<T> {
+impl<T> Stream for NdJsonReader<T> {
     type Item = Result<T, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -165,7 +172,7 @@ impl<T> Stream for Read<T> {
                 }
                 None => {
                     self.body = None;
-                    self.share = CollectedShare::default();
+                    self.share = BudgetShare::default();
                     let last = self.lines.last();
                     return Poll::Ready(last.map(|line| self.value(line)));
                 }
@@ -174,10 +181,10 @@ impl<T> Stream for Read<T> {
     }
 }
 
-/// The values of a response as lines.
-struct Written<T>(NdJson<T>);
+/// The lines of a response body.
+struct NdJsonLines<T>(NdJson<T>);
 
-impl<T: Serialize> Stream for Written<T> {
+impl<T: Serialize> Stream for NdJsonLines<T> {
     type Item = Result<Bytes, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -190,7 +197,7 @@ impl<T: Serialize> Stream for Written<T> {
     }
 }
 
-/// A stream whose errors become [`Error`]s.
+/// Converts the errors of a stream to [`Error`]s.
 struct IntoErrors<S> {
     stream: Pin<Box<S>>,
 }

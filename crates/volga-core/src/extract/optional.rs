@@ -1,17 +1,18 @@
-//! `Option` and `Result` around an argument.
+//! `Option` and `Result` of an argument.
 
-use crate::{
-    Description, Error, FromRequest, FromRequestParts, HttpBody, RequestParts,
-    extract::refuses_large_body,
-};
+use crate::extract::{FromRequest, FromRequestParts, refuses_large_body};
+use crate::handler::description::Description;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
-/// An argument that a request may do without: then `Option<Self>` is an argument, too.
+/// An argument that a request need not have, so that `Option<Self>` is an argument, too.
 ///
-/// `Option<Self>` is `None` when the request says nothing of it. What the request says and gets
-/// wrong stays an error.
+/// `Option<Self>` is `None` if the argument is absent. An argument that is present but malformed is
+/// still an error.
 ///
 /// ```
-/// use volga_core::{Error, FromRequestParts, MayBeAbsent, RequestParts};
+/// use volga_core::{Error, FromRequestParts, OptionalArg, RequestParts};
 ///
 /// struct Tenant(String);
 ///
@@ -22,7 +23,7 @@ use crate::{
 ///     }
 /// }
 ///
-/// impl MayBeAbsent for Tenant {
+/// impl OptionalArg for Tenant {
 ///     fn is_absent(parts: &RequestParts) -> bool {
 ///         !parts.headers.contains_key("x-tenant")
 ///     }
@@ -30,16 +31,16 @@ use crate::{
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`Option<{Self}>` cannot be an argument of a handler",
-    label = "no optional argument",
-    note = "implement `MayBeAbsent` for a type of your own, or take `Result<{Self}, Error>`",
+    label = "not an optional argument",
+    note = "implement `OptionalArg` for your own type, or take `Result<{Self}, Error>`",
     note = "a path argument is never absent: map a second route without it"
 )]
-pub trait MayBeAbsent {
-    /// True when the request says nothing of it.
+pub trait OptionalArg {
+    /// Whether the request does not have the argument.
     fn is_absent(parts: &RequestParts) -> bool;
 }
 
-impl<T: FromRequestParts + MayBeAbsent> FromRequestParts for Option<T> {
+impl<T: FromRequestParts + OptionalArg> FromRequestParts for Option<T> {
     fn describe(description: &mut Description) {
         description.optional(T::describe);
     }
@@ -49,7 +50,7 @@ impl<T: FromRequestParts + MayBeAbsent> FromRequestParts for Option<T> {
     }
 }
 
-impl<T: FromRequest + MayBeAbsent> FromRequest for Option<T> {
+impl<T: FromRequest + OptionalArg> FromRequest for Option<T> {
     fn describe(description: &mut Description) {
         description.optional(T::describe);
     }
@@ -59,7 +60,7 @@ impl<T: FromRequest + MayBeAbsent> FromRequest for Option<T> {
     }
 }
 
-/// The handler gets the error and decides.
+/// The handler gets the error, and decides about the response.
 impl<T: FromRequestParts> FromRequestParts for Result<T, Error> {
     fn describe(description: &mut Description) {
         description.fallible(T::describe);
@@ -70,7 +71,7 @@ impl<T: FromRequestParts> FromRequestParts for Result<T, Error> {
     }
 }
 
-/// The handler gets the error and decides.
+/// The handler gets the error, and decides about the response.
 impl<T: FromRequest> FromRequest for Result<T, Error> {
     fn describe(description: &mut Description) {
         description.fallible(T::describe);

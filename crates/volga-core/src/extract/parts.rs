@@ -1,8 +1,11 @@
-//! What a request's head holds, as it is.
+//! The method, the URI, the version and the headers as arguments.
 
 use http::{HeaderMap, Method, Uri, Version};
 
-use crate::{Description, Error, FromRequestParts, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::handler::description::Description;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 macro_rules! parts {
     ($($type:ty: $field:ident $($reads:ident)*;)*) => { $(

@@ -10,21 +10,25 @@ use serde::{
     de::{DeserializeOwned, Error as _, SeqAccess, Visitor},
 };
 
-use super::fields::{FieldError, Fields, Value, Values, Wrong};
+use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values};
 use http::StatusCode;
 
-use crate::{Description, Error, ExtractError, FromRequestParts, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::extract::error::ExtractError;
+use crate::handler::description::Description;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 /// All path arguments of the route, percent-decoded, in one value.
 ///
 /// - A struct or a map takes them by name.
-/// - A tuple or a list takes them by position. What is left over is ignored.
-/// - Anything else takes the only one.
+/// - A tuple or a list takes them by position, and ignores the rest.
+/// - Any other type takes the only argument.
 ///
-/// It is independent of arguments by position: a handler may have both.
+/// A handler may have a `Path` and path arguments by position.
 ///
-/// Status 400 for a text that does not parse, with the name of the argument; 500 where the route
-/// lacks what `T` needs. Dereferences to `T`.
+/// The status is 400 if a text cannot be parsed, and the message names the argument. The status is
+/// 500 if the route does not have the arguments that `T` needs. It dereferences to `T`.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -44,7 +48,7 @@ use crate::{Description, Error, ExtractError, FromRequestParts, RequestParts};
 pub struct Path<T>(pub T);
 
 impl<T> Path<T> {
-    /// The value itself.
+    /// Returns the value itself.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -57,14 +61,18 @@ impl<T: DeserializeOwned> FromRequestParts for Path<T> {
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let args = parts.path_args().collect::<Result<Vec<_>, _>>()?;
-        let value = T::deserialize(Args(args)).map_err(|FieldError { at, what }| match what {
-            // What has no name, and what is missing, does not depend on the request.
-            Wrong::Missing => {
-                ExtractError::PathShape { reason: format!("`{at}` is not among them") }
-            }
-            Wrong::Malformed(reason) if at.is_empty() => ExtractError::PathShape { reason },
-            Wrong::Malformed(reason) => ExtractError::PathArg { name: at, reason },
-        })?;
+        let value = T::deserialize(PathArgsDeserializer(args)).map_err(
+            |FieldError { at, kind }| match kind {
+                // These two errors do not depend on the request: the route does not fit the type.
+                FieldErrorKind::Missing => ExtractError::PathShape {
+                    reason: format!("the pattern has no argument `{at}`"),
+                },
+                FieldErrorKind::Malformed(reason) if at.is_empty() => {
+                    ExtractError::PathShape { reason }
+                }
+                FieldErrorKind::Malformed(reason) => ExtractError::PathArg { name: at, reason },
+            },
+        )?;
         Ok(Self(value))
     }
 }
@@ -83,10 +91,10 @@ impl<T> DerefMut for Path<T> {
     }
 }
 
-/// All path arguments: names and texts.
-struct Args<'a>(Vec<(&'a str, Cow<'a, str>)>);
+/// The names and texts of all path arguments.
+struct PathArgsDeserializer<'a>(Vec<(&'a str, Cow<'a, str>)>);
 
-impl<'a> Args<'a> {
+impl<'a> PathArgsDeserializer<'a> {
     fn by_name<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
         let field = |(name, text)| (Cow::Borrowed(name), Values::One(text));
         visitor.visit_map(Fields::new(self.0.into_iter().map(field)))
@@ -96,7 +104,7 @@ impl<'a> Args<'a> {
         visitor.visit_seq(Positions(self.0.into_iter()))
     }
 
-    /// Hands on the only one.
+    /// Passes on the only argument.
     fn only<T>(
         mut self,
         visit: impl FnOnce(Value<'a>) -> Result<T, FieldError>,
@@ -107,7 +115,7 @@ impl<'a> Args<'a> {
                 visit(Value(Values::One(text))).map_err(|error| error.within(name))
             }
             _ => Err(FieldError::custom(format_args!(
-                "the handler takes the only one, but there are {count}"
+                "the handler takes one value, but the route has {count} arguments"
             ))),
         }
     }
@@ -121,7 +129,7 @@ macro_rules! only {
     )* };
 }
 
-impl<'a> Deserializer<'a> for Args<'a> {
+impl<'a> Deserializer<'a> for PathArgsDeserializer<'a> {
     type Error = FieldError;
 
     only! {
@@ -208,7 +216,7 @@ impl<'a> Deserializer<'a> for Args<'a> {
     }
 }
 
-/// Path arguments by position; an error still names the argument.
+/// Path arguments by position. Errors still have the name of the argument.
 struct Positions<'a>(std::vec::IntoIter<(&'a str, Cow<'a, str>)>);
 
 impl<'a> SeqAccess<'a> for Positions<'a> {
@@ -239,7 +247,7 @@ mod tests {
 
     fn read<T: DeserializeOwned>(args: &[(&str, &str)]) -> Result<T, String> {
         let args = args.iter().map(|(name, text)| (*name, Cow::Borrowed(*text))).collect();
-        T::deserialize(Args(args)).map_err(|error| format!("{}: {error}", error.at))
+        T::deserialize(PathArgsDeserializer(args)).map_err(|error| format!("{}: {error}", error.at))
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -273,14 +281,14 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_the_only_argument() {
+    fn any_other_type_takes_the_only_argument() {
         assert_eq!(read(&ARGS[..1]), Ok(7_i64));
         assert_eq!(read(&ARGS[..1]), Ok(Id(7)));
         assert_eq!(read(&ARGS[..1]), Ok(Some(Id(7))));
         assert_eq!(read(&ARGS[1..]), Ok(Colour::Green));
         assert_eq!(
             read::<u8>(ARGS),
-            Err(": the handler takes the only one, but there are 2".to_owned())
+            Err(": the handler takes one value, but the route has 2 arguments".to_owned())
         );
     }
 
@@ -298,7 +306,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_number_is_read_as_rust_reads_it(text in "[-+0-9a-f.]{1,6}") {
+        fn a_number_is_parsed_as_rust_parses_it(text in "[-+0-9a-f.]{1,6}") {
             let args: &[(&str, &str)] = &[("x", &text)];
             prop_assert_eq!(read::<(i16,)>(args).ok().map(|(n,)| n), text.parse().ok());
             prop_assert_eq!(read::<u8>(args).ok(), text.parse().ok());

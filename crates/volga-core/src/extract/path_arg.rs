@@ -1,4 +1,4 @@
-//! Path arguments by position: each takes the next `{argument}` of the route, from left to right.
+//! `FromPathArg`: path arguments by position. Each takes the next `{argument}` of the route.
 
 use std::{
     borrow::Cow,
@@ -13,12 +13,17 @@ use std::{
 
 use http::StatusCode;
 
-use crate::{BoxError, Description, Error, ExtractError, FromRequestParts, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::extract::error::ExtractError;
+use crate::handler::description::Description;
+use crate::request::parts::RequestParts;
+use crate::response::box_error::BoxError;
+use crate::response::error::Error;
 
 /// A type that takes the next `{argument}` of the path, percent-decoded.
 ///
-/// These do: `String`, `Box<str>`, `Cow<'static, str>`, `PathBuf`, `char`, `bool`, all integers and
-/// floats, `NonZero…`, IP and socket addresses. Implement it for a type of your own:
+/// `String`, `Box<str>`, `Cow<'static, str>`, `PathBuf`, `char`, `bool`, all integers and floats,
+/// `NonZero…`, and IP and socket addresses implement it. Implement it for your own type:
 ///
 /// ```
 /// use volga_core::{FromPathArg, HandlerEndpoint};
@@ -38,18 +43,18 @@ use crate::{BoxError, Description, Error, ExtractError, FromRequestParts, Reques
 /// router.map(http::Method::GET, "/items/{sku}", HandlerEndpoint::new(|Sku(n): Sku| n));
 /// ```
 ///
-/// A text that it refuses is status 400, with the name of the argument and the reason. For one that
-/// should rather be 404, constrain the pattern: `{id:int}`.
+/// If the text is refused, the status is 400, and the message has the name of the argument and the
+/// reason. To get status 404 instead, add a constraint to the pattern: `{id:int}`.
 pub trait FromPathArg: Sized {
-    /// Why a text is refused; the client reads it.
+    /// Why a text is refused. The client sees its message.
     type Error: Into<BoxError>;
 
-    /// Makes the value of the decoded text, which is not empty. It may hold a `/` or be `..`, since
-    /// those can be encoded.
+    /// Parses the decoded text, which is not empty. The text may contain a `/` or be `..`, because
+    /// both can be encoded.
     ///
     /// # Errors
     ///
-    /// Why the text is none.
+    /// Returns an error if the text is not a value of this type.
     fn from_path_arg(text: &str) -> Result<Self, Self::Error>;
 }
 
@@ -61,9 +66,9 @@ impl<T: FromPathArg> FromRequestParts for T {
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let (name, text) = parts.next_path_arg().ok_or_else(|| {
-            // Mapping has counted the arguments, so this is an endpoint that was called past the
-            // router.
-            let reason = "the handler takes more than there are".to_owned();
+            // The router has checked the number of arguments, so this endpoint was called without
+            // the router.
+            let reason = "the handler takes more arguments than the route has".to_owned();
             ExtractError::PathShape { reason }
         })??;
         T::from_path_arg(&text).map_err(|error| {

@@ -1,4 +1,4 @@
-//! `Query<T>`: the query of the URI in one value.
+//! `Query<T>`: the query of the URI as one value.
 
 use std::{
     borrow::Cow,
@@ -10,20 +10,25 @@ use serde::{
     de::{DeserializeOwned, Error as _, Visitor, value::SeqDeserializer},
 };
 
-use super::fields::{FieldError, Fields, Value, Values, Wrong};
+use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values};
 use http::StatusCode;
 
-use crate::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, RequestParts};
+use crate::extract::FromRequestParts;
+use crate::extract::error::ExtractError;
+use crate::extract::optional::OptionalArg;
+use crate::handler::description::Description;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
 
 /// The query of the URI, read into a struct or a map by name.
 ///
-/// A name that is given several times fills a `Vec`; one that is not given is an `Option`, or has
-/// `#[serde(default)]`. Unknown names are ignored. A plus is a space. `Query<Vec<(String,
-/// String)>>` takes everything in order.
+/// A name that occurs several times fills a `Vec`. For a name that may be missing, use an `Option`
+/// or `#[serde(default)]`. Unknown names are ignored. A plus is a space.
+/// `Query<Vec<(String, String)>>` takes all fields in order.
 ///
-/// Status 400 for what is missing and for what does not parse, told apart, with the name of the
-/// field and the place among its values: `tag[1]`. `Option<Query<T>>` is `None` where there is no
-/// query at all. Dereferences to `T`.
+/// The status is 400 if a field is missing or cannot be parsed. The message has the name of the
+/// field and the index of the value, such as `tag[1]`. `Option<Query<T>>` is `None` if the URI has
+/// no query. It dereferences to `T`.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -47,7 +52,7 @@ use crate::{Description, Error, ExtractError, FromRequestParts, MayBeAbsent, Req
 pub struct Query<T>(pub T);
 
 impl<T> Query<T> {
-    /// The value itself.
+    /// Returns the value itself.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -59,18 +64,18 @@ impl<T: DeserializeOwned> FromRequestParts for Query<T> {
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        let pairs = Pairs(parts.uri.query().unwrap_or_default());
-        let value = T::deserialize(pairs).map_err(|FieldError { at, what }| match what {
-            Wrong::Missing => ExtractError::MissingQueryField { field: at },
-            Wrong::Malformed(reason) if at.is_empty() => ExtractError::Query { reason },
-            Wrong::Malformed(reason) => ExtractError::QueryField { at, reason },
+        let pairs = QueryDeserializer(parts.uri.query().unwrap_or_default());
+        let value = T::deserialize(pairs).map_err(|FieldError { at, kind }| match kind {
+            FieldErrorKind::Missing => ExtractError::MissingQueryField { field: at },
+            FieldErrorKind::Malformed(reason) if at.is_empty() => ExtractError::Query { reason },
+            FieldErrorKind::Malformed(reason) => ExtractError::QueryField { at, reason },
         })?;
         Ok(Self(value))
     }
 }
 
-/// Absent when the URI has no query, or an empty one.
-impl<T> MayBeAbsent for Query<T> {
+/// Absent if the URI has no query, or an empty one.
+impl<T> OptionalArg for Query<T> {
     fn is_absent(parts: &RequestParts) -> bool {
         parts.uri.query().is_none_or(str::is_empty)
     }
@@ -90,14 +95,14 @@ impl<T> DerefMut for Query<T> {
     }
 }
 
-/// A query as text.
-struct Pairs<'a>(&'a str);
+/// The text of a query, as a deserializer.
+struct QueryDeserializer<'a>(&'a str);
 
-impl<'a> Pairs<'a> {
-    /// Each name once, where it first stands, with all its values.
+impl<'a> QueryDeserializer<'a> {
+    /// Returns each name once, in the order of the first occurrences, with all its values.
     fn fields(&self) -> Vec<(Cow<'a, str>, Values<'a>)> {
         let mut fields: Vec<(Cow<'a, str>, Values<'a>)> = Vec::new();
-        // A client chooses how many names it sends, so they are not looked through one by one.
+        // The client chooses the number of names, so a linear search could be made slow on purpose.
         let mut index = std::collections::HashMap::new();
         for (name, text) in form_urlencoded::parse(self.0.as_bytes()) {
             match index.get(&name) {
@@ -120,7 +125,7 @@ impl<'a> Pairs<'a> {
     }
 }
 
-impl<'a> Deserializer<'a> for Pairs<'a> {
+impl<'a> Deserializer<'a> for QueryDeserializer<'a> {
     type Error = FieldError;
 
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
@@ -155,7 +160,7 @@ impl<'a> Deserializer<'a> for Pairs<'a> {
         _: &'static [&'static str],
         _: V,
     ) -> Result<V::Value, FieldError> {
-        Err(FieldError::custom("it is read into a struct, a map or a list of pairs"))
+        Err(FieldError::custom("a query can be read into a struct, a map or a list of pairs"))
     }
 
     serde::forward_to_deserialize_any! {
@@ -175,7 +180,7 @@ mod tests {
     use super::*;
 
     fn read<T: DeserializeOwned>(query: &str) -> Result<T, String> {
-        T::deserialize(Pairs(query)).map_err(|error| format!("{}: {error}", error.at))
+        T::deserialize(QueryDeserializer(query)).map_err(|error| format!("{}: {error}", error.at))
     }
 
     #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -205,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_and_malformed_are_told_apart_and_named() {
+    fn errors_name_the_field_and_say_whether_it_is_missing() {
         let fails = |query| read::<Search>(query).unwrap_err();
         assert_eq!(fails("page=1"), "text: missing");
         assert_eq!(fails("text=x&page=one"), "page: invalid digit found in string");
@@ -217,7 +222,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_encoded_is_read_back(pairs in prop::collection::vec((".{0,4}", ".{0,8}"), 0..8)) {
+        fn an_encoded_query_is_read_back(pairs in prop::collection::vec((".{0,4}", ".{0,8}"), 0..8)) {
             let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
             let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
             for (name, text) in &pairs {

@@ -1,14 +1,15 @@
-//! `CacheControl`: who may keep a response, and for how long.
+//! `CacheControl`: the `Cache-Control` header.
 
 use std::{convert::Infallible, fmt, str::FromStr, time::Duration};
 
 use http::{HeaderName, HeaderValue, header};
 
-use super::TypedHeader;
+use crate::headers::typed::TypedHeader;
 
-/// Who may keep a response, and for how long (RFC 9111, section 5.2; RFC 5861; RFC 8246). Times are whole seconds.
+/// The `Cache-Control` header: which caches may store a response, and for how long (RFC 9111,
+/// section 5.2; RFC 5861; RFC 8246). Times are whole seconds.
 ///
-/// What is read from a request is lenient, as caches are: unknown directives and malformed times are left out.
+/// Parsing is lenient, as caches are: unknown directives and malformed times are ignored.
 ///
 /// ```
 /// use std::time::Duration;
@@ -72,39 +73,39 @@ macro_rules! times {
 }
 
 impl CacheControl {
-    /// Says nothing yet.
+    /// Creates a header without directives.
     #[must_use]
     pub const fn new() -> Self {
         Self { flags: [false; FLAGS.len()], times: [None; TIMES.len()] }
     }
 
     flags! {
-        /// A cache may keep it, but asks the server before each use.
+        /// A cache may store the response, but must ask the server before each use.
         no_cache is_no_cache 0;
-        /// Nobody keeps it.
+        /// No cache may store the response.
         no_store is_no_store 1;
-        /// Nobody on the way changes it, by compressing it for example.
+        /// No proxy or cache may change the response, for example by compressing it.
         no_transform is_no_transform 2;
-        /// Shared caches may keep it, too.
+        /// Shared caches may store the response, too.
         public is_public 3;
-        /// Only the client's own cache may keep it.
+        /// Only the client's own cache may store the response.
         private is_private 4;
-        /// Once too old, it is not used without asking the server.
+        /// A cache must not use a stale response without asking the server.
         must_revalidate is_must_revalidate 5;
-        /// The same, for shared caches.
+        /// The same as `must_revalidate`, for shared caches.
         proxy_revalidate is_proxy_revalidate 6;
-        /// It never changes while it is fresh, so that a reload need not ask.
+        /// The response never changes while it is fresh, so a reload need not ask the server.
         immutable is_immutable 7;
     }
 
     times! {
-        /// How long it is fresh.
+        /// How long the response is fresh.
         max_age max_age_time 0;
-        /// How long it is fresh for shared caches.
+        /// How long the response is fresh for shared caches.
         s_maxage s_maxage_time 1;
-        /// How long it may be used after that while a new one is fetched.
+        /// How long a stale response may be used while the cache fetches a new one.
         stale_while_revalidate stale_while_revalidate_time 2;
-        /// How long it may be used after that while the server fails.
+        /// How long a stale response may be used while the server fails.
         stale_if_error stale_if_error_time 3;
     }
 }
@@ -157,7 +158,7 @@ impl TypedHeader for CacheControl {
     }
 
     fn to_value(&self) -> HeaderValue {
-        // Names and numbers are a header value.
+        // Names and numbers are a valid header value.
         HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 }
@@ -169,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_and_malformed_directives_are_left_out() {
+    fn unknown_and_malformed_directives_are_ignored() {
         let control: CacheControl =
             "No-Cache, max-age=x, s-maxage=\"7\", other=1,,".parse().unwrap();
         let expect = CacheControl::new().no_cache().s_maxage(Duration::from_secs(7));
@@ -179,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read_back(
+        fn a_written_header_is_read_back(
             flags in any::<[bool; FLAGS.len()]>(),
             times in any::<[Option<u32>; TIMES.len()]>(),
         ) {

@@ -1,14 +1,16 @@
-//! `ETag`: which version of a resource a response carries.
+//! `ETag`: the entity tag of a response.
 
 use std::{fmt, str::FromStr};
 
 use http::{HeaderName, HeaderValue, header};
 
-use super::TypedHeader;
+use crate::headers::typed::TypedHeader;
 
-/// The version of what a response carries (RFC 9110, section 8.8.3).
+/// The entity tag of a response, which identifies a version of the resource (RFC 9110, section
+/// 8.8.3).
 ///
-/// Strong when equal tags mean equal bytes, weak when they mean only that one would do for the other.
+/// Equal strong tags mean that the bytes are equal. Equal weak tags mean only that one response can
+/// replace the other.
 ///
 /// ```
 /// use volga_core::headers::ETag;
@@ -24,28 +26,30 @@ pub struct ETag {
     is_weak: bool,
 }
 
-/// A text that cannot be an entity tag.
+/// The text is not a valid entity tag.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "an entity tag is `\"text\"` or `W/\"text\"`, where the text is visible ASCII without quotes and blanks"
+    "an entity tag is `\"text\"` or `W/\"text\"`, where the text is visible ASCII without quotes and spaces"
 )]
 pub struct ETagError;
 
 impl ETag {
-    /// A tag of which two equal ones mean the same bytes. It is given without quotes.
+    /// Creates a strong tag from a text without the quotes.
     ///
     /// # Errors
     ///
-    /// A blank, a quote, or anything but visible ASCII in it.
+    /// Returns an error if the text has a space, a quote, or anything else that is not visible
+    /// ASCII.
     pub fn strong(text: impl Into<Box<str>>) -> Result<Self, ETagError> {
         Self::new(text.into(), false)
     }
 
-    /// A tag of which two equal ones mean that one response would do for the other. It is given without quotes.
+    /// Creates a weak tag from a text without the quotes.
     ///
     /// # Errors
     ///
-    /// A blank, a quote, or anything but visible ASCII in it.
+    /// Returns an error if the text has a space, a quote, or anything else that is not visible
+    /// ASCII.
     pub fn weak(text: impl Into<Box<str>>) -> Result<Self, ETagError> {
         Self::new(text.into(), true)
     }
@@ -56,19 +60,20 @@ impl ETag {
         &self.text
     }
 
-    /// Whether it is a weak one.
+    /// Whether the tag is weak.
     #[must_use]
     pub fn is_weak(&self) -> bool {
         self.is_weak
     }
 
-    /// True when both are strong and have the same text, as `If-Match` and `If-Range` compare.
+    /// Whether both tags are strong and have the same text. `If-Match` and `If-Range` compare like
+    /// this.
     #[must_use]
     pub fn strong_eq(&self, other: &Self) -> bool {
         !self.is_weak && self == other
     }
 
-    /// True when both have the same text, as `If-None-Match` compares.
+    /// Whether both tags have the same text. `If-None-Match` compares like this.
     #[must_use]
     pub fn weak_eq(&self, other: &Self) -> bool {
         self.text == other.text
@@ -108,7 +113,7 @@ impl TypedHeader for ETag {
     }
 
     fn to_value(&self) -> HeaderValue {
-        // Visible ASCII within quotes is a header value.
+        // Visible ASCII in quotes is a valid header value.
         HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
     }
 }
@@ -120,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_tag_is_refused() {
+    fn an_invalid_tag_is_refused() {
         for text in ["", "v7", "\"", "\"v7", "w/\"v7\"", "\"a b\"", "\"a\"b\"", "\"é\"", "W/"] {
             assert_eq!(text.parse::<ETag>(), Err(ETagError), "{text}");
         }
@@ -128,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_tags_are_equal_in_the_weak_way_only() {
+    fn weak_tags_are_equal_only_by_weak_comparison() {
         let [strong, weak] = ["\"a\"", "W/\"a\""].map(|text| text.parse::<ETag>().unwrap());
         assert!(strong.weak_eq(&weak) && strong.strong_eq(&strong));
         assert!(!strong.strong_eq(&weak) && !weak.strong_eq(&weak));
@@ -136,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read_back(text in "[!#-~]{0,12}", is_weak in any::<bool>()) {
+        fn a_written_tag_is_read_back(text in "[!#-~]{0,12}", is_weak in any::<bool>()) {
             let tag = if is_weak { ETag::weak(&*text) } else { ETag::strong(&*text) }.unwrap();
             prop_assert_eq!(ETag::from_value(&tag.to_value()), Ok(tag.clone()));
             prop_assert_eq!(tag.to_string().parse(), Ok(tag));

@@ -1,6 +1,7 @@
-//! Headers by their types.
+//! Typed headers.
 //!
-//! As an argument of a handler, [`Header<T>`](crate::Header) reads one. In a response a header goes into the list of a macro, or before the body in a tuple:
+//! As an argument of a handler, [`Header<T>`](crate::Header) reads a header. In a response, put a
+//! header into the header list of a macro, or before the body in a tuple:
 //!
 //! ```
 //! use std::time::Duration;
@@ -12,12 +13,12 @@
 //! assert_eq!(response.headers()["etag"], "\"v7\"");
 //! ```
 //!
-//! [`CacheControl`] and [`ETag`] know what they say; the others are texts.
+//! [`CacheControl`] and [`ETag`] are parsed. The other types hold the text of the header.
 
-mod cache_control;
-mod etag;
-mod text;
-mod typed;
+pub(crate) mod cache_control;
+pub(crate) mod etag;
+pub(crate) mod text;
+pub(crate) mod typed;
 
 pub use cache_control::CacheControl;
 pub use etag::{ETag, ETagError};

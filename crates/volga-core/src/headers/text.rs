@@ -1,12 +1,13 @@
-//! Headers that are any text, and the macro that declares them.
+//! Headers that hold a text, and the macro that declares them.
 
 use std::fmt;
 
 use http::HeaderValue;
 
-/// Declares headers that are any text, each as a type.
+/// Declares types for headers that hold a text.
 ///
-/// A type dereferences to `str`, is made by `from_static` or `try_from`, implements [`TypedHeader`](crate::headers::TypedHeader), and is `pub`.
+/// Each type is `pub`, dereferences to `str`, is created by `from_static` or `try_from`, and
+/// implements [`TypedHeader`](crate::headers::TypedHeader).
 ///
 /// ```
 /// use volga_core::{IntoResponse, headers};
@@ -23,7 +24,7 @@ use http::HeaderValue;
 /// assert!(ApiKey::try_from("two\nlines").is_err());
 /// ```
 ///
-/// A name in capital letters, or one that is none, does not compile.
+/// A name with capital letters, or an invalid name, does not compile.
 #[macro_export]
 macro_rules! headers {
     ($( $(#[$meta:meta])* ($type:ident, $name:literal) ),* $(,)?) => { $(
@@ -32,15 +33,16 @@ macro_rules! headers {
         #[derive(Clone, Debug, Eq, Hash, PartialEq)]
         pub struct $type($crate::headers::TextHeader);
 
-        // A constant of a trait is looked at when it is used; this one, when it is declared.
+        // The constant of the trait is evaluated only when it is used. This one is evaluated when
+        // the header is declared.
         const _: $crate::__private::HeaderName = $crate::__private::HeaderName::from_static($name);
 
         impl $type {
-            /// A value that is known when the program is compiled.
+            /// Creates the header from a constant text.
             ///
             /// # Panics
             ///
-            /// When it is not visible ASCII; in a constant, it does not compile then.
+            /// Panics if the text is not visible ASCII. In a constant it does not compile then.
             #[must_use]
             pub const fn from_static(text: &'static str) -> Self {
                 Self($crate::headers::TextHeader::from_static(text))
@@ -100,25 +102,26 @@ macro_rules! headers {
     )* };
 }
 
-/// A header value that is a text of visible ASCII and blanks; what [`headers!`](crate::headers!) makes its types of.
+/// A header value that is a text of visible ASCII and spaces. The types of
+/// [`headers!`](crate::headers!) hold one.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct TextHeader(HeaderValue);
 
 impl TextHeader {
-    /// Checks a value.
+    /// Creates a text from a header value.
     ///
     /// # Errors
     ///
-    /// A byte that is neither visible ASCII nor a blank.
+    /// Returns an error if the value has a byte that is neither visible ASCII nor a space.
     pub fn new(value: HeaderValue) -> Result<Self, HeaderTextError> {
         if value.to_str().is_ok() { Ok(Self(value)) } else { Err(HeaderTextError) }
     }
 
-    /// A text that is known when the program is compiled.
+    /// Creates a text from a constant.
     ///
     /// # Panics
     ///
-    /// When it is no such text; in a constant, it does not compile then.
+    /// Panics if the text is not visible ASCII and spaces. In a constant it does not compile then.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
         Self(HeaderValue::from_static(text))
@@ -127,7 +130,7 @@ impl TextHeader {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // It was checked when it was made.
+        // The value was checked when it was created.
         self.0.to_str().unwrap_or_default()
     }
 
@@ -160,9 +163,9 @@ impl fmt::Display for TextHeader {
     }
 }
 
-/// A text that cannot be a header's value: it holds more than visible ASCII and blanks.
+/// The text cannot be a header value, because it has bytes other than visible ASCII and spaces.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a header is visible ASCII on one line")]
+#[error("a header value is visible ASCII on one line")]
 pub struct HeaderTextError;
 
 #[cfg(test)]

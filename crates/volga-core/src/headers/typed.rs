@@ -1,13 +1,16 @@
-//! The traits: a type that is a header, and anything that can be sent as one.
+//! `TypedHeader`: a type for the value of a header. `IntoHeader`: anything that can be sent as a
+//! header.
 
 use http::{HeaderName, HeaderValue};
 
-use crate::{BoxError, Error};
+use crate::response::box_error::BoxError;
+use crate::response::error::Error;
 
-/// A type that is the value of one header.
+/// A type for the value of one header.
 ///
-/// With it, [`Header<T>`](crate::Header) is an argument of a handler, and a `T` can be sent: in the header list of a response macro, or before the body in a tuple.
-/// For a header that is any text, [`headers!`](crate::headers!) declares a type.
+/// [`Header<T>`](crate::Header) is then an argument of a handler. To send a `T`, put it into the
+/// header list of a response macro, or before the body in a tuple. For a header that holds any
+/// text, [`headers!`](crate::headers!) declares a type.
 ///
 /// ```
 /// use http::{HeaderName, HeaderValue};
@@ -31,41 +34,41 @@ use crate::{BoxError, Error};
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no header",
-    label = "no header",
-    note = "declare one with `headers! {{ (ApiKey, \"x-api-key\") }}`, or implement `TypedHeader`; those of the standard are in the module `headers`"
+    message = "`{Self}` is not a header",
+    label = "not a header",
+    note = "declare one with `headers! {{ (ApiKey, \"x-api-key\") }}`, or implement `TypedHeader`; types for standard headers are in the module `headers`"
 )]
 pub trait TypedHeader: Sized {
-    /// The header's name.
+    /// The name of the header.
     const NAME: HeaderName;
 
-    /// Why a value is refused; the client reads it.
+    /// Why a value is refused. The client sees its message.
     type Error: Into<BoxError>;
 
-    /// Reads a value.
+    /// Parses a value.
     ///
     /// # Errors
     ///
-    /// Why the value is none of this header.
+    /// Returns an error if the value is not valid for this header.
     fn from_value(value: &HeaderValue) -> Result<Self, Self::Error>;
 
-    /// The value to send.
+    /// Returns the value to send.
     fn to_value(&self) -> HeaderValue;
 }
 
-/// What the header list of a response takes: a [`TypedHeader`], or a pair of a name and a value.
+/// An entry of the header list of a response: a [`TypedHeader`], or a pair of a name and a value.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no header",
+    message = "`{Self}` is not a header",
     label = "neither a typed header nor a pair",
     note = "a header is a pair of name and value, `(\"x-id\", \"7\")`, or a type that implements `TypedHeader`",
-    note = "names and values are texts, or `HeaderName` and `HeaderValue`; a number is a value after `HeaderValue::from`"
+    note = "names and values are texts, or `HeaderName` and `HeaderValue`; convert a number by `HeaderValue::from`"
 )]
 pub trait IntoHeader {
-    /// The name and the value.
+    /// Returns the name and the value.
     ///
     /// # Errors
     ///
-    /// A name or value that HTTP does not allow, as an error of the server.
+    /// Returns a server error if HTTP does not allow the name or the value.
     fn into_header(self) -> Result<(HeaderName, HeaderValue), Error>;
 }
 

@@ -1,26 +1,32 @@
-//! `filter`: a function that lets a request pass or refuses it.
+//! `Filter`: a function that accepts or refuses requests.
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use crate::{
-    BoxFuture, Description, Endpoint, Error, Handler, HandlerOutput, HttpBody, HttpResponse,
-    Middleware, PartsArgs, RequestParts, handler::Marker,
-};
+use crate::handler::box_future::BoxFuture;
+use crate::handler::description::Description;
+use crate::handler::endpoint::Endpoint;
+use crate::handler::function::{Handler, PartsArgs};
+use crate::handler::output::{HandlerOutput, Marker};
+use crate::middleware::Middleware;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::HttpResponse;
 
-/// What a [`Filter`] function says of a request.
+/// The result of a [`Filter`] function.
 pub trait FilterVerdict {
-    /// Lets the request pass, or says why not.
+    /// Returns whether the request is accepted.
     ///
     /// # Errors
     ///
-    /// Why the request is refused; it becomes the response.
+    /// Returns an error if the request is refused. The error becomes the response.
     fn verdict(self) -> Result<(), Error>;
 }
 
-/// `false` refuses with 400.
+/// `false` refuses the request with status 400.
 impl FilterVerdict for bool {
     fn verdict(self) -> Result<(), Error> {
-        if self { Ok(()) } else { Err(Error::client_error("the request was refused by a filter")) }
+        if self { Ok(()) } else { Err(Error::client_error("a filter refused the request")) }
     }
 }
 
@@ -36,8 +42,9 @@ impl<T: FilterVerdict, E: Into<Error>> FilterVerdict for Result<T, E> {
     }
 }
 
-/// Middleware of a function of extractors that need the head only: `|user: User| user.is_admin()`.
-/// It says `bool`, or a `Result` whose error becomes the response.
+/// Middleware from a function that accepts or refuses requests: `|user: User| user.is_admin()`. Its
+/// arguments need only the head of a request. It returns a `bool`, or a `Result` whose error
+/// becomes the response.
 pub struct Filter<F, Args, Kind> {
     function: F,
     marker: Marker<(Args, Kind)>,
@@ -49,7 +56,7 @@ where
     F: Clone + Send + Sync + 'static,
     Args: PartsArgs + Send + 'static,
 {
-    /// Makes middleware of a function.
+    /// Creates middleware from a function.
     pub fn new(function: F) -> Self {
         Self { function, marker: PhantomData }
     }
@@ -73,7 +80,7 @@ where
 {
     fn describe(&self, description: &mut Description) {
         Args::describe(description);
-        // What a filter refuses is told by its verdict, of which only the type is known.
+        // Only the type of the verdict is known here, so the filter may respond with any error.
         description.responds_error();
     }
 

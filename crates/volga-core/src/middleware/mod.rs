@@ -1,42 +1,41 @@
-//! What stands around endpoints: functions that see the request on its way in and the response on
-//! its way out.
+//! Middleware: code around endpoints that sees requests before them and responses after them.
 //!
-//! Everything is an [`Endpoint`]: middleware makes a new one of the one that it wraps. It sees
-//! responses only; an error has become one by then, and rides along in the response's extensions.
+//! [`Middleware`] wraps an [`Endpoint`] in a new one. It sees only responses: an error of a handler
+//! has become a response before, whose extensions hold the error.
 
-mod filter;
-mod tap;
-mod tower;
-mod with;
-mod wrap;
+pub(crate) mod filter;
+pub(crate) mod pipeline;
+pub(crate) mod tap;
+pub(crate) mod tower;
+pub(crate) mod with;
+pub(crate) mod wrap;
 
 use std::{fmt, sync::Arc};
 
-pub use filter::{Filter, FilterVerdict};
-pub use tap::{MapOk, TapRequest};
-pub use tower::{EndpointService, TowerLayer};
-pub use with::{NextCall, With};
-pub use wrap::Wrap;
+use crate::extract::FromRequestParts;
+use crate::handler::box_future::BoxFuture;
+use crate::handler::description::Description;
+use crate::handler::endpoint::Endpoint;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::HttpResponse;
 
-use crate::{
-    BoxFuture, Description, Endpoint, Error, FromRequestParts, HttpBody, HttpResponse, RequestParts,
-};
-
-/// What makes a new endpoint of the one that it wraps. Every request goes through it, those without
-/// a route included.
+/// Wraps an endpoint in a new one. Every request passes through middleware, also a request without
+/// a route.
 pub trait Middleware: Send + Sync + 'static {
-    /// Says what it reads, which services it uses and what it may respond by itself. Middleware
-    /// that does not say it may do anything.
+    /// Describes what the middleware reads, which services it uses, and which responses it gives by
+    /// itself. The default says that it may do anything.
     fn describe(&self, description: &mut Description) {
         description.reads_anything().responds_anything();
     }
 
-    /// Wraps an endpoint. Called when the router becomes a service, once for each place where the
-    /// middleware stands.
+    /// Wraps an endpoint. It is called when the router becomes a service, once for each app, group
+    /// or route to which the middleware was added.
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint>;
 }
 
-/// A request on its way to its endpoint. Dereferences to [`RequestParts`].
+/// A request in the pipeline. It dereferences to [`RequestParts`].
 #[derive(Debug)]
 pub struct HttpContext {
     parts: RequestParts,
@@ -44,28 +43,28 @@ pub struct HttpContext {
 }
 
 impl HttpContext {
-    /// Puts a request together.
+    /// Creates a request from its parts and its body.
     #[must_use]
     pub fn new(parts: RequestParts, body: HttpBody) -> Self {
         Self { parts, body }
     }
 
-    /// Makes what a handler would take as an argument.
+    /// Extracts an argument as a handler would take it.
     ///
     /// # Errors
     ///
-    /// Those of the extractor.
+    /// Returns the error of the extractor.
     pub async fn extract<T: FromRequestParts>(&mut self) -> Result<T, Error> {
         self.parts.rewind_path_args();
         T::from_request_parts(&mut self.parts).await
     }
 
-    /// The body, to be replaced or wrapped.
+    /// The body, which you may replace or wrap.
     pub fn body_mut(&mut self) -> &mut HttpBody {
         &mut self.body
     }
 
-    /// Takes the request apart.
+    /// Returns the parts and the body.
     #[must_use]
     pub fn into_parts(self) -> (RequestParts, HttpBody) {
         (self.parts, self.body)
@@ -86,7 +85,7 @@ impl std::ops::DerefMut for HttpContext {
     }
 }
 
-/// The rest of the way: further middleware, and the endpoint. Clones lead the same way.
+/// The rest of the pipeline: the inner middleware and the endpoint.
 #[derive(Clone)]
 pub struct Next(Arc<dyn Endpoint>);
 
@@ -95,7 +94,7 @@ impl Next {
         Self(inner)
     }
 
-    /// Goes on with the request.
+    /// Passes the request to the rest of the pipeline.
     pub fn run(&self, ctx: HttpContext) -> BoxFuture<HttpResponse> {
         self.0.call(ctx.parts, ctx.body)
     }

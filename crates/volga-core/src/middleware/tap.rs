@@ -1,14 +1,20 @@
-//! `tap_req` and `map_ok`: one look at the request, or at the response of one that went well.
+//! `TapRequest` and `MapOk`: functions that see the head of requests, or the responses that are not
+//! errors.
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use crate::{
-    BoxFuture, Description, Endpoint, Error, HandlerOutput, HttpBody, HttpResponse, IntoResponse,
-    Middleware, RequestParts, handler::Marker,
-};
+use crate::handler::box_future::BoxFuture;
+use crate::handler::description::Description;
+use crate::handler::endpoint::Endpoint;
+use crate::handler::output::{HandlerOutput, Marker};
+use crate::middleware::Middleware;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResponse, IntoResponse};
 
-/// Middleware of a function `|parts: &mut RequestParts| …` that looks at the head of each request
-/// and may change it.
+/// Middleware from a function `|parts: &mut RequestParts| …` that sees the head of each request and
+/// may change it.
 #[derive(Clone, Debug)]
 pub struct TapRequest<F>(F);
 
@@ -16,7 +22,7 @@ impl<F> TapRequest<F>
 where
     F: Fn(&mut RequestParts) + Clone + Send + Sync + 'static,
 {
-    /// Makes middleware of a function.
+    /// Creates middleware from a function.
     pub fn new(function: F) -> Self {
         Self(function)
     }
@@ -50,8 +56,8 @@ where
     }
 }
 
-/// Middleware of a function `|response| …`, async or not, that gets each response which no error
-/// has become.
+/// Middleware from a function `|response| …`, async or not, that gets each response that was not
+/// created from an error.
 pub struct MapOk<F, Kind> {
     function: F,
     marker: Marker<Kind>,
@@ -62,7 +68,7 @@ where
     F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
     R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
 {
-    /// Makes middleware of a function.
+    /// Creates middleware from a function.
     pub fn new(function: F) -> Self {
         Self { function, marker: PhantomData }
     }

@@ -1,12 +1,10 @@
-//! Any tower layer as middleware.
+//! Tower services and layers: a service as an endpoint, and a layer as middleware.
 
-use std::{
-    convert::Infallible,
-    fmt,
-    future::poll_fn,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
-};
+use std::convert::Infallible;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,20 +12,89 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{
-    BoxError, BoxFuture, Description, Endpoint, Error, HttpBody, HttpRequest, HttpResponse,
-    IntoResponse, Middleware, RequestParts, request::Carried,
-};
+use crate::handler::box_future::BoxFuture;
+use crate::handler::description::Description;
+use crate::handler::endpoint::Endpoint;
+use crate::middleware::Middleware;
+use crate::request::body::HttpBody;
+use crate::request::parts::{HttpRequest, RequestParts, RequestState};
+use crate::response::box_error::BoxError;
+use crate::response::catch_panic::CatchPanic;
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResponse, IntoResponse};
 
-/// A tower [`Layer`] as middleware: those of `tower-http`, and any other for HTTP requests.
+/// A tower [`Service`] as an endpoint: a router of axum, the routes of tonic, `ServeDir`.
 ///
-/// The layer is applied once for each place where it stands, so what its service counts or limits
-/// is counted for that place. An error of the service becomes a response with status 500, unless it
-/// is an [`Error`] or an error that has a status as one.
+/// Each request gets a clone of the service, and the clone is called after it is ready. The request
+/// keeps its extensions, and the response keeps its extensions and trailers. An error or a panic of
+/// the service is a server error: the status is 500, and the error is reported.
+///
+/// The service gets an [`HttpBody`]. For a service with another body type, convert the body with
+/// `map_request` of tower's `ServiceExt`: `service.map_request(|request|
+/// request.map(MyBody::new))`.
+///
+/// If `Content-Length` exceeds the [limit](crate::BodyLimit), the status is 413 and the service is
+/// not called.
+pub struct ServiceEndpoint<S>(ServiceCell<S>);
+
+impl<S, B> ServiceEndpoint<S>
+where
+    S: Service<HttpRequest, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// Creates an endpoint from a service.
+    pub fn new(service: S) -> Self {
+        Self(ServiceCell::new(service))
+    }
+}
+
+impl<S, B> Endpoint for ServiceEndpoint<S>
+where
+    S: Service<HttpRequest, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn describe(&self, description: &mut Description) {
+        description.reads_head().reads_body(&["*/*"]).responds_anything();
+    }
+
+    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let responder = parts.responder();
+        let service = self.0.cloned();
+        Box::pin(async move {
+            let response = CatchPanic::new(async move {
+                body.check_limit()?;
+                let request = HttpRequest::from_parts(parts.into_head(), body);
+                let response = call_when_ready(service, request).await;
+                response.map_err(Error::of_service)?.into_response()
+            });
+            let result = response.await.and_then(|result| result);
+            responder.respond(result).await
+        })
+    }
+}
+
+impl<S> fmt::Debug for ServiceEndpoint<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceEndpoint").finish_non_exhaustive()
+    }
+}
+
+/// A tower [`Layer`] as middleware: a layer of `tower-http`, or any other for HTTP requests.
+///
+/// The layer is applied once for each app, group or route that it was added to. A limit or a
+/// counter in its service is for that app, group or route. An error of the service becomes a
+/// response as if a handler had returned it: an [`Error`] has its own status, and other errors have
+/// the status of their kind, which is 500 for most.
 pub struct TowerLayer<L>(L);
 
 impl<L> TowerLayer<L> {
-    /// Makes middleware of a layer.
+    /// Creates middleware from a layer.
     pub fn new(layer: L) -> Self {
         Self(layer)
     }
@@ -48,7 +115,7 @@ where
 
     fn wrap(&self, inner: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
         let service = self.0.layer(EndpointService(inner));
-        Arc::new(TowerEndpoint(Mutex::new(service)))
+        Arc::new(LayerEndpoint(ServiceCell::new(service)))
     }
 }
 
@@ -58,10 +125,10 @@ impl<L> fmt::Debug for TowerLayer<L> {
     }
 }
 
-/// A service that need not be `Sync`; each request has a clone of it.
-struct TowerEndpoint<S>(Mutex<S>);
+/// The service of a layer as an endpoint.
+struct LayerEndpoint<S>(ServiceCell<S>);
 
-impl<S, B> Endpoint for TowerEndpoint<S>
+impl<S, B> Endpoint for LayerEndpoint<S>
 where
     S: Service<HttpRequest, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
@@ -71,21 +138,17 @@ where
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let responder = parts.responder();
-        let mut service = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let service = self.0.cloned();
         Box::pin(async move {
             let request = parts.into_request(body);
-            let ready = poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into);
-            let answer = match ready {
-                Ok(()) => service.call(request).await.map_err(Into::into),
-                Err(error) => Err(error),
-            };
-            let result = answer.map_err(Error::from_boxed).and_then(IntoResponse::into_response);
+            let result = call_when_ready(service, request).await;
+            let result = result.map_err(Error::from_boxed).and_then(IntoResponse::into_response);
             responder.respond(result).await
         })
     }
 }
 
-/// The rest of the way as a tower service: what a layer wraps. It never fails.
+/// The rest of the pipeline as a tower service, which a layer wraps. It never fails.
 #[derive(Clone)]
 pub struct EndpointService(Arc<dyn Endpoint>);
 
@@ -104,9 +167,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        // A layer may have made a request of its own; that one has lost its route.
-        let carried = head.extensions.remove::<Carried>().unwrap_or_default();
-        let response = self.0.call(RequestParts::carried(head, carried), HttpBody::new(body));
+        // A layer may have created a new request, which has lost the state of the old one.
+        let state = head.extensions.remove::<RequestState>().unwrap_or_default();
+        let response = self.0.call(RequestParts::with_state(head, state), HttpBody::new(body));
         Box::pin(async move { Ok(response.await) })
     }
 }
@@ -115,4 +178,30 @@ impl fmt::Debug for EndpointService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointService").finish_non_exhaustive()
     }
+}
+
+/// A tower service that many requests share. Each request gets a clone. The lock is needed because
+/// a service need not be `Sync`.
+struct ServiceCell<S>(Mutex<S>);
+
+impl<S: Clone> ServiceCell<S> {
+    fn new(service: S) -> Self {
+        Self(Mutex::new(service))
+    }
+
+    fn cloned(&self) -> S {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Waits until the service is ready, and then calls it.
+async fn call_when_ready<S, B>(
+    mut service: S,
+    request: HttpRequest,
+) -> Result<Response<B>, BoxError>
+where
+    S: Service<HttpRequest, Response = Response<B>, Error: Into<BoxError>>,
+{
+    poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into)?;
+    service.call(request).await.map_err(Into::into)
 }

@@ -1,33 +1,40 @@
-//! `with`: a function of extractors and the rest of the way.
+//! `WithMiddleware`: a function of extractors and the rest of the pipeline.
 
 use std::{fmt, future::IntoFuture, marker::PhantomData, sync::Arc};
 
-use crate::{
-    BoxFuture, Description, Endpoint, Error, FromRequest, Handler, HandlerArgs, HandlerEndpoint,
-    HandlerOutput, HttpBody, HttpContext, HttpResponse, IntoResponse, Middleware, Next,
-    RequestParts, handler::Marker,
-};
+use crate::extract::FromRequest;
+use crate::handler::box_future::BoxFuture;
+use crate::handler::description::Description;
+use crate::handler::endpoint::Endpoint;
+use crate::handler::function::{Handler, HandlerArgs};
+use crate::handler::handler_endpoint::HandlerEndpoint;
+use crate::handler::output::{HandlerOutput, Marker};
+use crate::middleware::{HttpContext, Middleware, Next};
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResponse, IntoResponse};
 
-/// Middleware of a function `async |user: User, next: NextCall| …`: its arguments are those of a
-/// handler, the last one is the rest of the way.
-pub struct With<F, Args, Via, Kind> {
+/// Middleware from a function `async |user: User, next: NextCall| …`. Its arguments are extractors
+/// as those of a handler. The last one is the rest of the pipeline.
+pub struct WithMiddleware<F, Args, Via, Kind> {
     function: F,
     marker: Marker<(Args, Via, Kind)>,
 }
 
-impl<F, Args, Via, Kind> With<F, Args, Via, Kind>
+impl<F, Args, Via, Kind> WithMiddleware<F, Args, Via, Kind>
 where
     F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
     F: Clone + Send + Sync + 'static,
     Args: HandlerArgs<Via> + Send + 'static,
 {
-    /// Makes middleware of a function.
+    /// Creates middleware from a function.
     pub fn new(function: F) -> Self {
         Self { function, marker: PhantomData }
     }
 }
 
-impl<F, Args, Via, Kind> Middleware for With<F, Args, Via, Kind>
+impl<F, Args, Via, Kind> Middleware for WithMiddleware<F, Args, Via, Kind>
 where
     F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
     F: Clone + Send + Sync + 'static,
@@ -58,9 +65,9 @@ impl<E: Endpoint> Endpoint for WithEndpoint<E> {
     }
 }
 
-/// The rest of the way, as the last argument of a [`With`] function: awaiting it goes on with the
-/// request.
-#[must_use = "the request goes no further unless this is awaited"]
+/// The rest of the pipeline, as the last argument of a [`WithMiddleware`] function. Awaiting it
+/// passes the request on and returns the response.
+#[must_use = "the request reaches the handler only if this is awaited"]
 pub struct NextCall {
     next: Next,
     ctx: HttpContext,
@@ -68,20 +75,22 @@ pub struct NextCall {
 
 impl FromRequest for NextCall {
     fn describe(description: &mut Description) {
-        // The request goes on, so its body is not refused here.
+        // The inner endpoint decides about the body, so a large body is not refused here.
         description.reads_head();
     }
 
     async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         let next = parts.take_next().ok_or_else(|| {
-            Error::server_error("`NextCall` is an argument of `with` functions only, for there alone is something next")
+            Error::server_error(
+                "`NextCall` is an argument only of functions that are added by `with`",
+            )
         })?;
         Ok(Self { next, ctx: HttpContext::new(parts, body) })
     }
 }
 
 impl NextCall {
-    /// The request that goes on.
+    /// The request that is passed on.
     pub fn context_mut(&mut self) -> &mut HttpContext {
         &mut self.ctx
     }
@@ -96,7 +105,7 @@ impl IntoFuture for NextCall {
     }
 }
 
-impl<F, Args, Via, Kind> fmt::Debug for With<F, Args, Via, Kind> {
+impl<F, Args, Via, Kind> fmt::Debug for WithMiddleware<F, Args, Via, Kind> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("With").finish_non_exhaustive()
     }

@@ -1,29 +1,31 @@
-//! `wrap`: a function of the request and the rest of the way.
+//! `WrapMiddleware`: a function of the request and the rest of the pipeline.
 
 use std::{future::Future, sync::Arc};
 
-use crate::{
-    BoxFuture, Endpoint, HttpBody, HttpContext, HttpResponse, IntoResponse, Middleware, Next,
-    RequestParts,
-};
+use crate::handler::box_future::BoxFuture;
+use crate::handler::endpoint::Endpoint;
+use crate::middleware::{HttpContext, Middleware, Next};
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::into_response::{HttpResponse, IntoResponse};
 
-/// Middleware of a function `async |ctx, next| …`: it may look at the request and change it, go on by
-/// [`next.run(ctx)`](Next::run) or answer by itself, and look at the response and change it.
+/// Middleware from a function `async |ctx, next| …`. The function may change the request, pass it
+/// on by [`next.run(ctx)`](Next::run) or respond itself, and change the response.
 #[derive(Clone, Debug)]
-pub struct Wrap<F>(F);
+pub struct WrapMiddleware<F>(F);
 
-impl<F, Fut> Wrap<F>
+impl<F, Fut> WrapMiddleware<F>
 where
     F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output: IntoResponse> + Send + 'static,
 {
-    /// Makes middleware of a function.
+    /// Creates middleware from a function.
     pub fn new(function: F) -> Self {
         Self(function)
     }
 }
 
-impl<F, Fut> Middleware for Wrap<F>
+impl<F, Fut> Middleware for WrapMiddleware<F>
 where
     F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output: IntoResponse> + Send + 'static,

@@ -1,8 +1,7 @@
-//! Registering services.
+//! `ServicesBuilder`: registers services.
 
 use std::{
     any::{TypeId, type_name},
-    collections::BTreeMap,
     fmt,
     marker::PhantomData,
     panic::Location,
@@ -11,26 +10,30 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use super::{
-    Asker, Dc, Factory, Inject, Needs, ServiceFaults, Services,
-    check::check,
-    needs::short,
-    registry::{ByAlias, ByFactory, Entry, Erased, Held, Maker},
-};
+use crate::services::check::{ServiceConsumer, ServiceFaults, check};
+use crate::services::dc::Dc;
+use crate::services::erased_factory::{AliasFactory, TypedFactory};
+use crate::services::factory::{Factory, Inject};
+use crate::services::needs::Needs;
+use crate::services::needs::short_name;
+use crate::services::registration::{Lifetime, Registration, Registrations, Source};
+use crate::services::registry::{Entry, Services, Storage};
 
 /// Registers services, each under its type.
 ///
-/// | Lifetime | Made | By a value | By a factory | By the type itself |
+/// | Lifetime | Created | From a value | By a factory | By the type itself |
 /// |---|---|---|---|---|
-/// | singleton | once, when it is first asked for | [`add_singleton`](Self::add_singleton), [`add_shared`](Self::add_shared) | [`add_singleton_factory`](Self::add_singleton_factory) | |
-/// | scoped | once for each request that asks for it | | [`add_scoped_factory`](Self::add_scoped_factory) | [`add_scoped`](Self::add_scoped) |
-/// | transient | for each argument that asks for it | | [`add_transient_factory`](Self::add_transient_factory) | [`add_transient`](Self::add_transient) |
+/// | singleton | once, when it is first needed | [`add_singleton`](Self::add_singleton), [`add_shared`](Self::add_shared) | [`add_singleton_factory`](Self::add_singleton_factory) | |
+/// | scoped | once for each request that needs it | | [`add_scoped_factory`](Self::add_scoped_factory) | [`add_scoped`](Self::add_scoped) |
+/// | transient | for each argument that needs it | | [`add_transient_factory`](Self::add_transient_factory) | [`add_transient`](Self::add_transient) |
 ///
-/// A scoped service lives until the body of its request's response is dropped; a stream keeps it for as long as it runs. Whatever is made lives on, in any
-/// case, where a `Dc` of it is held.
+/// A scoped service lives until the body of the response is dropped, so a stream keeps it until the
+/// stream ends. Any service lives longer if you hold a `Dc` of it.
 ///
-/// The order does not matter, and what is registered again replaces what was there, so a test can put its own in place. Services that are missing
-/// or need each other in a circle are told at start-up, and so is a singleton that would keep a scoped service beyond its request.
+/// The order of registrations does not matter. A second registration of a type replaces the first,
+/// so a test can replace a service. The checks at start-up report services that are missing,
+/// services that need each other in a circle, and a singleton that would keep a scoped service
+/// beyond its request.
 ///
 /// ```
 /// use volga_core::{Dc, ServicesBuilder};
@@ -55,30 +58,31 @@ use super::{
 /// ```
 #[derive(Default)]
 pub struct ServicesBuilder {
-    registrations: Vec<Registration>,
-    by_type: BTreeMap<TypeId, usize>,
+    registrations: Registrations,
 }
 
 impl ServicesBuilder {
-    /// No services.
+    /// Creates a builder without services.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a singleton that is there already: plain shared state.
+    /// Adds a value as a singleton: plain shared state.
     #[track_caller]
     pub fn add_singleton<T: Send + Sync + 'static>(&mut self, value: T) -> &mut Self {
         self.add_shared(Arc::new(value))
     }
 
-    /// Adds a singleton that the program holds elsewhere, too, or one under a trait: `add_shared::<dyn Repo>(Arc::new(PgRepo))`.
+    /// Adds a singleton that is already in an `Arc`, also under a trait: `add_shared::<dyn
+    /// Repo>(Arc::new(PgRepo))`.
     #[track_caller]
     pub fn add_shared<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) -> &mut Self {
         self.add::<T>(Needs::default(), Source::Value(Box::new(Dc::from(value))))
     }
 
-    /// Adds a singleton that is made when it is first asked for. If that fails, the next who asks tries again.
+    /// Adds a singleton that is created when it is first needed. If the factory fails, the next
+    /// request that needs the service calls it again.
     #[track_caller]
     pub fn add_singleton_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
     where
@@ -89,7 +93,7 @@ impl ServicesBuilder {
         self.add_factory(Lifetime::Singleton, factory)
     }
 
-    /// Adds a service that each request makes once, when it first asks for it.
+    /// Adds a service that is created once for each request that needs it.
     #[track_caller]
     pub fn add_scoped_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
     where
@@ -100,7 +104,7 @@ impl ServicesBuilder {
         self.add_factory(Lifetime::Scoped, factory)
     }
 
-    /// Adds a service that is made for each argument.
+    /// Adds a service that is created for each argument.
     #[track_caller]
     pub fn add_transient_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
     where
@@ -111,19 +115,22 @@ impl ServicesBuilder {
         self.add_factory(Lifetime::Transient, factory)
     }
 
-    /// As [`add_scoped_factory`](Self::add_scoped_factory), for a type that says how it is made.
+    /// Adds a scoped service whose type has its own factory, as
+    /// [`add_scoped_factory`](Self::add_scoped_factory) does.
     #[track_caller]
     pub fn add_scoped<T: Inject>(&mut self) -> &mut Self {
         self.add_factory(Lifetime::Scoped, T::inject)
     }
 
-    /// As [`add_transient_factory`](Self::add_transient_factory), for a type that says how it is made.
+    /// Adds a transient service whose type has its own factory, as
+    /// [`add_transient_factory`](Self::add_transient_factory) does.
     #[track_caller]
     pub fn add_transient<T: Inject>(&mut self) -> &mut Self {
         self.add_factory(Lifetime::Transient, T::inject)
     }
 
-    /// Lets a service be asked for under a trait, too: `add_alias::<dyn Repo, PgRepo>(|repo| repo)`. It is the same service, with the same lifetime.
+    /// Registers a service under a trait, too: `add_alias::<dyn Repo, PgRepo>(|repo| repo)`. It is
+    /// the same service, with the same lifetime.
     #[track_caller]
     pub fn add_alias<T, S>(&mut self, alias: fn(Arc<S>) -> Arc<T>) -> &mut Self
     where
@@ -131,66 +138,49 @@ impl ServicesBuilder {
         S: ?Sized + Send + Sync + 'static,
     {
         let mut needs = Needs::default();
-        needs.service::<S>();
-        let maker = Box::new(ByAlias(alias));
-        self.add::<T>(needs, Source::Made(Lifetime::Of(TypeId::of::<S>()), maker))
+        needs.add_service::<S>();
+        let factory = Box::new(AliasFactory(alias));
+        self.add::<T>(needs, Source::Factory(Lifetime::SameAs(TypeId::of::<S>()), factory))
     }
 
-    /// Tells what is wrong with the services registered so far, and with those that the askers need.
+    /// Checks the services that are registered so far, and that the consumers' services are among
+    /// them.
     ///
     /// # Errors
     ///
-    /// All faults, each with its place in the source.
+    /// Returns all faults, each with its place in the source.
     pub fn check<'a>(
         &self,
-        askers: impl IntoIterator<Item = Asker<'a>>,
+        consumers: impl IntoIterator<Item = ServiceConsumer<'a>>,
     ) -> Result<(), ServiceFaults> {
-        check(self, askers)
+        check(&self.registrations, consumers)
     }
 
-    /// The services, ready to be asked for.
+    /// Returns the services.
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check).
+    /// Returns the same faults as [`check`](Self::check).
     pub fn build(self) -> Result<Services, ServiceFaults> {
         self.check([])?;
         let lifetimes: Vec<_> =
-            self.registrations.iter().map(|registration| self.lifetime(registration)).collect();
+            self.registrations.list().iter().map(|one| self.registrations.lifetime(one)).collect();
         let mut scoped = 0;
         let entry = |(registration, lifetime): (Registration, Lifetime)| {
-            let held = match (registration.source, lifetime) {
-                (Source::Value(value), _) => Held::Value(value),
-                (Source::Made(_, maker), Lifetime::Transient) => Held::Transient(maker),
-                (Source::Made(_, maker), Lifetime::Scoped) => {
+            let storage = match (registration.source, lifetime) {
+                (Source::Value(value), _) => Storage::Value(value),
+                (Source::Factory(_, factory), Lifetime::Transient) => Storage::Transient(factory),
+                (Source::Factory(_, factory), Lifetime::Scoped) => {
                     scoped += 1;
-                    Held::Scoped(scoped - 1, maker)
+                    Storage::Scoped(scoped - 1, factory)
                 }
-                (Source::Made(_, maker), _) => Held::Singleton(OnceCell::new(), maker),
+                (Source::Factory(_, factory), _) => Storage::Singleton(OnceCell::new(), factory),
             };
-            (registration.id, Entry { name: registration.name, held })
+            (registration.id, Entry { name: registration.name, storage })
         };
-        let entries = self.registrations.into_iter().zip(lifetimes).map(entry).collect();
+        let entries =
+            self.registrations.into_list().into_iter().zip(lifetimes).map(entry).collect();
         Ok(Services::new(entries, scoped))
-    }
-
-    pub(super) fn registrations(&self) -> &[Registration] {
-        &self.registrations
-    }
-
-    pub(super) fn index_of(&self, id: TypeId) -> Option<usize> {
-        self.by_type.get(&id).copied()
-    }
-
-    /// The lifetime of a service, or of what it is an alias for. Only after the check, as aliases could go in a circle.
-    fn lifetime(&self, registration: &Registration) -> Lifetime {
-        match registration.lifetime() {
-            Lifetime::Of(id) => match self.index_of(id) {
-                Some(index) => self.lifetime(&self.registrations[index]),
-                None => Lifetime::Transient,
-            },
-            lifetime => lifetime,
-        }
     }
 
     #[track_caller]
@@ -202,58 +192,24 @@ impl ServicesBuilder {
     {
         let mut needs = Needs::default();
         F::needs(&mut needs);
-        let maker = Box::new(ByFactory(factory, PhantomData));
-        self.add::<F::Service>(needs, Source::Made(lifetime, maker))
+        let factory = Box::new(TypedFactory(factory, PhantomData));
+        self.add::<F::Service>(needs, Source::Factory(lifetime, factory))
     }
 
     #[track_caller]
     fn add<T: ?Sized + 'static>(&mut self, needs: Needs, source: Source) -> &mut Self {
-        let (id, name, place) = (TypeId::of::<T>(), short(type_name::<T>()), Location::caller());
-        let registration = Registration { id, name, place, needs, source };
-        match self.index_of(id) {
-            Some(index) => self.registrations[index] = registration,
-            None => {
-                self.by_type.insert(id, self.registrations.len());
-                self.registrations.push(registration);
-            }
-        }
+        let (id, name, location) =
+            (TypeId::of::<T>(), short_name(type_name::<T>()), Location::caller());
+        let registration = Registration { id, name, location, needs, source };
+        self.registrations.add(registration);
         self
     }
 }
 
 impl fmt::Debug for ServicesBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.registrations.iter().map(|service| &service.name)).finish()
+        f.debug_set()
+            .entries(self.registrations.list().iter().map(|service| &service.name))
+            .finish()
     }
-}
-
-pub(super) struct Registration {
-    id: TypeId,
-    pub(super) name: String,
-    pub(super) place: &'static Location<'static>,
-    pub(super) needs: Needs,
-    source: Source,
-}
-
-impl Registration {
-    pub(super) fn lifetime(&self) -> Lifetime {
-        match &self.source {
-            Source::Value(_) => Lifetime::Singleton,
-            Source::Made(lifetime, _) => *lifetime,
-        }
-    }
-}
-
-enum Source {
-    Value(Erased),
-    Made(Lifetime, Maker),
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Lifetime {
-    Singleton,
-    Scoped,
-    Transient,
-    /// That of the service under this type.
-    Of(TypeId),
 }

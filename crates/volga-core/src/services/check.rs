@@ -1,69 +1,75 @@
-//! What can be wrong with services, found before the first request (pure).
+//! Checks of services before the first request (pure).
 
 use std::{fmt, panic::Location};
 
-use super::{
-    Needs, ServicesBuilder,
-    builder::{Lifetime, Registration},
-    needs::short,
-};
+use crate::services::needs::Needs;
+use crate::services::needs::short_name;
+use crate::services::registration::{Lifetime, Registration, Registrations};
 
-/// Someone who asks for services: a route or a middleware.
+/// A consumer of services: a route or middleware.
 #[derive(Clone, Debug)]
-pub struct Asker<'a> {
-    /// What it is called in the message, such as ``the handler of `GET /users` ``.
+pub struct ServiceConsumer<'a> {
+    /// The name in messages, such as `GET /users`.
     pub name: &'a str,
-    /// Where it was mapped.
-    pub place: &'static Location<'static>,
-    /// What it needs.
+    /// The place in the source where it was mapped.
+    pub location: &'static Location<'static>,
+    /// The services that it needs.
     pub needs: &'a Needs,
 }
 
-/// What is wrong with a service, and where.
+/// An error in the services, with the place in the source.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ServiceFault {
-    /// A service is needed and not registered.
-    #[error("{place}: `{service}` is not registered, but needed: {chain}")]
-    Missing {
-        /// The service.
-        service: String,
-        /// From who asks first to the service that is missing.
-        chain: String,
-        /// Where the one that needs it was registered or mapped.
-        place: &'static Location<'static>,
-    },
-    /// Services need each other in a circle, so none can be made first.
-    #[error("{place}: services need each other in a circle: {chain}")]
-    Circular {
-        /// The circle, from one of them to the same again.
-        chain: String,
-        /// Where that one was registered.
-        place: &'static Location<'static>,
-    },
-    /// A singleton would keep a service that is to live no longer than its request. Make the singleton scoped, or the scoped service a
-    /// singleton or transient.
+    /// A service is needed but not registered.
     #[error(
-        "{place}: singleton `{singleton}` would keep scoped `{scoped}` beyond its request: {chain}"
+        "{location}: `{service}` is needed by {chain}: add `app.add_singleton(..)`, or a factory \
+         such as `app.add_scoped_factory(..)`"
+    )]
+    Missing {
+        /// The service that is missing.
+        service: String,
+        /// The chain from the first consumer to the consumer of the missing service, such as
+        /// `GET /a -> Repo`.
+        chain: String,
+        /// The place in the source where the last consumer of the chain was registered or mapped.
+        location: &'static Location<'static>,
+    },
+    /// Services need each other in a circle, so none of them can be created first.
+    #[error(
+        "{location}: services need each other in a circle: {chain}; remove one of these \
+         dependencies"
+    )]
+    Circular {
+        /// The circle: it starts and ends with the same service.
+        chain: String,
+        /// The place in the source where that service was registered.
+        location: &'static Location<'static>,
+    },
+    /// A singleton would keep a scoped service, which must not outlive its request.
+    #[error(
+        "{location}: singleton `{singleton}` would keep scoped `{scoped}` beyond its request: \
+         {chain}; add `{singleton}` with `app.add_scoped_factory(..)`, or `{scoped}` as a singleton \
+         or transient service"
     )]
     Captive {
         /// The singleton.
         singleton: String,
         /// The scoped service.
         scoped: String,
-        /// From the singleton to the scoped service.
+        /// The chain from the singleton to the scoped service.
         chain: String,
-        /// Where the singleton was registered.
-        place: &'static Location<'static>,
+        /// The place in the source where the singleton was registered.
+        location: &'static Location<'static>,
     },
 }
 
-/// All that is wrong with services.
+/// All errors in the services.
 #[derive(Clone, Eq, PartialEq)]
 pub struct ServiceFaults(Vec<ServiceFault>);
 
 impl ServiceFaults {
-    /// The faults; at least one.
+    /// The faults. There is at least one.
     pub fn iter(&self) -> impl Iterator<Item = &ServiceFault> {
         self.0.iter()
     }
@@ -71,12 +77,15 @@ impl ServiceFaults {
 
 impl fmt::Display for ServiceFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} faults of services", self.0.len())?;
+        match self.0.len() {
+            1 => f.write_str("1 problem with services:")?,
+            count => write!(f, "{count} problems with services:")?,
+        }
         self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
     }
 }
 
-/// The message: a `main` that returns the error prints it in this form.
+/// Prints the message, because a `main` that returns the error prints it by `Debug`.
 impl fmt::Debug for ServiceFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
@@ -86,22 +95,22 @@ impl fmt::Debug for ServiceFaults {
 impl std::error::Error for ServiceFaults {}
 
 pub(super) fn check<'a>(
-    services: &ServicesBuilder,
-    askers: impl IntoIterator<Item = Asker<'a>>,
+    services: &Registrations,
+    consumers: impl IntoIterator<Item = ServiceConsumer<'a>>,
 ) -> Result<(), ServiceFaults> {
-    let registrations = services.registrations();
-    let mut walk = Walk {
+    let registrations = services.list();
+    let mut walk = DependencyWalk {
         services,
         marks: vec![Mark::Unseen; registrations.len()],
         path: Vec::new(),
         faults: Vec::new(),
     };
-    // Askers first, so that chains start at whoever a person knows best.
-    for asker in askers {
-        walk.needs_of(asker.name, asker.place, asker.needs);
+    // Consumers come first, so that chains start with a route, which the user knows best.
+    for consumer in consumers {
+        walk.needs_of(consumer.name, consumer.location, consumer.needs);
     }
     for index in 0..registrations.len() {
-        walk.service(index);
+        walk.visit(index);
     }
     for registration in registrations {
         if registration.lifetime() == Lifetime::Singleton {
@@ -114,54 +123,56 @@ pub(super) fn check<'a>(
 #[derive(Clone, Copy, PartialEq)]
 enum Mark {
     Unseen,
-    /// It stands there in the path.
+    /// The service is in the path at this index.
     OnPath(usize),
     Seen,
 }
 
-struct Walk<'a> {
-    services: &'a ServicesBuilder,
+/// A walk through the dependencies of all services.
+struct DependencyWalk<'a> {
+    services: &'a Registrations,
     marks: Vec<Mark>,
-    /// The names from who asks to what is looked at.
+    /// The names from the first consumer to the service that is being visited.
     path: Vec<String>,
     faults: Vec<ServiceFault>,
 }
 
-impl Walk<'_> {
-    /// Each service is looked into once, so each fault is told once.
-    fn service(&mut self, index: usize) {
-        let registration = &self.services.registrations()[index];
+impl DependencyWalk<'_> {
+    /// Visits a service. Each service is visited once, so each fault is reported once.
+    fn visit(&mut self, index: usize) {
+        let registration = &self.services.list()[index];
         match self.marks[index] {
             Mark::Seen => {}
             Mark::OnPath(start) => {
                 let chain = chain(&self.path[start..], &registration.name);
-                self.faults.push(ServiceFault::Circular { chain, place: registration.place });
+                self.faults.push(ServiceFault::Circular { chain, location: registration.location });
             }
             Mark::Unseen => {
                 self.marks[index] = Mark::OnPath(self.path.len());
-                self.needs_of(&registration.name, registration.place, &registration.needs);
+                self.needs_of(&registration.name, registration.location, &registration.needs);
                 self.marks[index] = Mark::Seen;
             }
         }
     }
 
-    fn needs_of(&mut self, name: &str, place: &'static Location<'static>, needs: &Needs) {
+    fn needs_of(&mut self, name: &str, location: &'static Location<'static>, needs: &Needs) {
         self.path.push(name.to_owned());
         for need in needs.services() {
             match self.services.index_of(need.id) {
-                Some(index) => self.service(index),
+                Some(index) => self.visit(index),
                 None if need.is_optional => {}
                 None => {
-                    let service = short(need.type_name);
-                    let chain = chain(&self.path, &service);
-                    self.faults.push(ServiceFault::Missing { service, chain, place });
+                    let service = short_name(need.type_name);
+                    let chain = self.path.join(" -> ");
+                    self.faults.push(ServiceFault::Missing { service, chain, location });
                 }
             }
         }
         self.path.pop();
     }
 
-    /// The scoped services that a singleton would keep, itself or through transient ones.
+    /// Finds the scoped services that a singleton would keep, directly or through transient
+    /// services.
     fn captives(&mut self, singleton: &Registration) {
         self.marks.fill(Mark::Unseen);
         self.path.push(singleton.name.clone());
@@ -173,20 +184,20 @@ impl Walk<'_> {
         let services = self.services;
         for need in through.needs.services() {
             let Some(index) = services.index_of(need.id) else { continue };
-            let needed = &services.registrations()[index];
+            let needed = &services.list()[index];
             if std::mem::replace(&mut self.marks[index], Mark::Seen) == Mark::Seen {
                 continue;
             }
             match needed.lifetime() {
-                // It is looked at for itself.
+                // That singleton has a check of its own.
                 Lifetime::Singleton => {}
                 Lifetime::Scoped => self.faults.push(ServiceFault::Captive {
                     singleton: singleton.name.clone(),
                     scoped: needed.name.clone(),
                     chain: chain(&self.path, &needed.name),
-                    place: singleton.place,
+                    location: singleton.location,
                 }),
-                Lifetime::Transient | Lifetime::Of(_) => {
+                Lifetime::Transient | Lifetime::SameAs(_) => {
                     self.path.push(needed.name.clone());
                     self.captives_through(singleton, needed);
                     self.path.pop();
@@ -205,7 +216,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::Dc;
+    use crate::services::builder::ServicesBuilder;
+    use crate::services::dc::Dc;
 
     struct A;
     struct B;
@@ -214,12 +226,12 @@ mod tests {
     trait Repo: Send + Sync {}
     impl Repo for A {}
 
-    type Asking = (&'static str, fn(&mut Needs));
+    type Consumer = (&'static str, fn(&mut Needs));
 
-    /// Each expectation stands for one fault, in order; each fault has its place.
+    /// Each expectation is a part of one fault, in order. Each fault has its location.
     #[track_caller]
-    fn check(services: ServicesBuilder, askers: &[Asking], expect: &[&str]) {
-        let needs: Vec<_> = askers
+    fn check(services: ServicesBuilder, consumers: &[Consumer], expect: &[&str]) {
+        let needs: Vec<_> = consumers
             .iter()
             .map(|(_, needs)| {
                 let mut all = Needs::default();
@@ -227,56 +239,50 @@ mod tests {
                 all
             })
             .collect();
-        let place = Location::caller();
-        let askers =
-            askers.iter().zip(&needs).map(|((name, _), needs)| Asker { name, place, needs });
-        let found: Vec<_> = match services.check(askers) {
+        let location = Location::caller();
+        let consumers = consumers.iter().zip(&needs);
+        let consumers =
+            consumers.map(|((name, _), needs)| ServiceConsumer { name, location, needs });
+        let found: Vec<_> = match services.check(consumers) {
             Ok(()) => Vec::new(),
             Err(faults) => faults.iter().map(ToString::to_string).collect(),
         };
         assert_eq!(found.len(), expect.len(), "{found:#?}");
         for (found, expect) in found.iter().zip(expect) {
-            assert!(found.contains("check.rs:") && found.ends_with(expect), "{found}");
+            assert!(found.contains("check.rs:") && found.contains(expect), "{found}");
         }
     }
 
     #[test]
-    fn what_is_missing_is_told_once_with_the_chain_from_who_asks_first() {
+    fn a_missing_service_is_reported_once_with_the_chain_from_its_first_consumer() {
         let mut services = ServicesBuilder::new();
         services.add_scoped_factory(|_: Dc<B>| Ok(A));
         services.add_transient_factory(|_: Dc<C>, _: Dc<String>| Ok(B));
         services.add_singleton(String::new());
-        let expect = ["`C` is not registered, but needed: GET /a -> A -> B -> C"];
+        let expect = ["`C` is needed by GET /a -> A -> B: add `app.add_singleton(..)`"];
         check(
             services,
-            &[("GET /a", |n| n.service::<A>()), ("GET /b", |n| n.service::<B>())],
+            &[("GET /a", |n| n.add_service::<A>()), ("GET /b", |n| n.add_service::<B>())],
             &expect,
         );
 
         let mut services = ServicesBuilder::new();
         services.add_scoped_factory(|_: Dc<B>| Ok(A));
-        let expect = [
-            "`Arc<dyn Repo>` is not registered, but needed: GET /a -> Arc<dyn Repo>",
-            "`B` is not registered, but needed: A -> B",
-        ];
-        check(services, &[("GET /a", |n| n.service::<Arc<dyn Repo>>())], &expect);
+        let expect = ["`Arc<dyn Repo>` is needed by GET /a: add", "`B` is needed by A: add"];
+        check(services, &[("GET /a", |n| n.add_service::<Arc<dyn Repo>>())], &expect);
     }
 
     #[test]
-    fn who_does_without_a_service_is_at_no_fault_but_what_that_needs_is_looked_at() {
-        let asks: fn(&mut Needs) = |needs| needs.optional(|needs| needs.service::<A>());
+    fn an_optional_service_may_be_missing_but_its_own_needs_are_checked() {
+        let asks: fn(&mut Needs) = |needs| needs.add_optional(|needs| needs.add_service::<A>());
         check(ServicesBuilder::new(), &[("GET /a", asks)], &[]);
         let mut services = ServicesBuilder::new();
         services.add_scoped_factory(|_: Dc<B>| Ok(A));
-        check(
-            services,
-            &[("GET /a", asks)],
-            &["`B` is not registered, but needed: GET /a -> A -> B"],
-        );
+        check(services, &[("GET /a", asks)], &["`B` is needed by GET /a -> A: add"]);
     }
 
     #[test]
-    fn circles_are_told_with_all_who_are_in_them_and_nobody_else() {
+    fn circles_are_reported_with_exactly_their_members() {
         let mut services = ServicesBuilder::new();
         services.add_scoped_factory(|_: Dc<B>| Ok(A));
         services.add_scoped_factory(|_: Dc<C>, _: Dc<D>| Ok(B));
@@ -286,7 +292,7 @@ mod tests {
             "services need each other in a circle: A -> B -> C -> A",
             "services need each other in a circle: D -> D",
         ];
-        check(services, &[("GET /a", |n| n.service::<A>())], &expect);
+        check(services, &[("GET /a", |n| n.add_service::<A>())], &expect);
 
         let mut services = ServicesBuilder::new();
         services.add_alias::<dyn Repo, A>(|repo| repo);
@@ -295,13 +301,13 @@ mod tests {
     }
 
     #[test]
-    fn a_singleton_keeps_no_scoped_service_not_even_through_others() {
+    fn a_singleton_keeps_no_scoped_service_even_through_others() {
         let mut services = ServicesBuilder::new();
         services.add_scoped_factory(|| Ok(A));
         services.add_alias::<dyn Repo, A>(|repo| repo);
         services.add_transient_factory(|_: Dc<dyn Repo>, _: Dc<A>| Ok(B));
         services.add_singleton_factory(|_: Dc<B>| Ok(C));
-        // Told of `C` alone: `D` keeps what is a singleton anyway.
+        // Only `C` is reported: `D` keeps a singleton.
         services.add_singleton_factory(|_: Dc<C>| Ok(D));
         let expect =
             ["singleton `C` would keep scoped `A` beyond its request: C -> B -> dyn Repo -> A"];
@@ -309,13 +315,13 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_where_the_service_was_registered() {
+    fn the_location_is_where_the_service_was_registered() {
         let mut services = ServicesBuilder::new();
         let line = line!() + 1;
         services.add_scoped_factory(|_: Dc<B>| Ok(A));
         let faults = services.build().unwrap_err();
         assert!(faults.to_string().contains(&format!("check.rs:{line}:")), "{faults}");
-        let [ServiceFault::Missing { place, .. }] = &faults.0[..] else { panic!("{faults}") };
-        assert_eq!(place.line(), line);
+        let [ServiceFault::Missing { location, .. }] = &faults.0[..] else { panic!("{faults}") };
+        assert_eq!(location.line(), line);
     }
 }

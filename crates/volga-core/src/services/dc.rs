@@ -1,15 +1,13 @@
-//! `Dc<T>`: a service, shared.
+//! `Dc<T>`: a shared service.
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use crate::{Description, Error, FromRequestParts, MayBeAbsent, RequestParts};
-
-/// A service: a value that was registered under its type, or under a trait. Dereferences to it;
-/// clones share it.
+/// A service: a value that was registered under its type or under a trait. It dereferences to the
+/// value. Clones share the value.
 ///
-/// As an argument of a handler it is made as its registration says (see
-/// [`ServicesBuilder`](crate::ServicesBuilder)). What is not registered is told at start-up.
-/// `Option<Dc<T>>` is `None` for it instead.
+/// As an argument of a handler, the service is created as its registration says (see
+/// [`ServicesBuilder`](crate::ServicesBuilder)). A service that is not registered is an error at
+/// start-up. `Option<Dc<T>>` is `None` in that case instead.
 ///
 /// ```
 /// use volga_core::Dc;
@@ -23,31 +21,14 @@ use crate::{Description, Error, FromRequestParts, MayBeAbsent, RequestParts};
 /// # router.map(http::Method::GET, "/{name}", volga_core::HandlerEndpoint::new(greet));
 /// ```
 ///
-/// A test that calls a handler itself makes one with `Dc::from(Arc::new(value))`.
+/// A test that calls a handler directly creates the argument with `Dc::from(Arc::new(value))`.
 pub struct Dc<T: ?Sized>(Arc<T>);
 
 impl<T: ?Sized> Dc<T> {
-    /// The service as what it is inside.
+    /// Returns the `Arc` of the service.
     #[must_use]
     pub fn into_inner(self) -> Arc<T> {
         self.0
-    }
-}
-
-impl<T: ?Sized + Send + Sync + 'static> FromRequestParts for Dc<T> {
-    fn describe(description: &mut Description) {
-        description.uses_service::<T>();
-    }
-
-    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        parts.context().resolve().await
-    }
-}
-
-/// Absent when nothing is registered as it.
-impl<T: ?Sized + Send + Sync + 'static> MayBeAbsent for Dc<T> {
-    fn is_absent(parts: &RequestParts) -> bool {
-        !parts.context().services().is_some_and(|services| services.has::<T>())
     }
 }
 

@@ -1,52 +1,45 @@
-//! Why a service cannot be had.
+//! `ServiceError`: why a request gets no service.
 
 use std::any::type_name;
 
-use super::needs::short;
-use crate::{BoxError, Error, error::server_status};
+use crate::response::box_error::BoxError;
+use crate::services::needs::short_name;
 
-/// Why a service could not be had by a request. It rides along as the
-/// [`cause`](crate::Error::cause) of the [`Error`].
+/// Why a request did not get a service. It is the [`cause`](crate::Error::cause) of an
+/// [`Error`](crate::Error).
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// Nothing is registered under this type. Only what does not declare its
-    /// [`Needs`](crate::Needs) gets here: the rest is told at start-up.
-    #[error("`{service}` is not registered")]
+    /// No service is registered under this type. The checks at start-up find this, unless the
+    /// extractor that asks for the service does not declare it.
+    #[error("`{service}` is not registered: add `app.add_singleton(..)` or a factory")]
     Missing {
-        /// The type.
+        /// The type of the service.
         service: String,
     },
-    /// A scoped service was asked for outside a request, or by an extractor that does not declare
-    /// its [`Needs`](crate::Needs).
-    #[error("`{service}` is scoped, and there is no scope here")]
+    /// A scoped service was asked for outside of a request, or by an extractor that does not
+    /// declare the service.
+    #[error(
+        "`{service}` is scoped, but this code runs outside of a scope: open one with \
+         `Services::scope`, or declare the service in `describe`"
+    )]
     NoScope {
-        /// The type.
+        /// The type of the service.
         service: String,
     },
-    /// Its factory failed. The next request that asks for it tries again.
-    #[error("`{service}` could not be made")]
+    /// The factory of the service failed. The next request that asks for the service tries again.
+    #[error("`{service}` could not be created")]
     Failed {
-        /// The type.
+        /// The type of the service.
         service: String,
-        /// What the factory said; again of this type where a service that it needs failed.
+        /// The error of the factory. If a service that the factory needs has failed, this is a
+        /// `ServiceError`, too.
         source: BoxError,
     },
 }
 
 impl ServiceError {
     pub(crate) fn missing<T: ?Sized>() -> Self {
-        Self::Missing { service: short(type_name::<T>()) }
-    }
-
-    /// What the factory of a service said. Its status stays if it is one of the server's; the
-    /// client is not to blame for a file that a factory did not find.
-    pub(crate) fn failed(service: &str, error: Error) -> Error {
-        let status = error.is_status_set().then(|| server_status(error.status()));
-        let failed = Self::Failed { service: service.to_owned(), source: error.into_cause() };
-        match status {
-            Some(status) => Error::new(status, failed),
-            None => Error::of_kind(failed),
-        }
+        Self::Missing { service: short_name(type_name::<T>()) }
     }
 }

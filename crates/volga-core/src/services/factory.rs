@@ -1,25 +1,29 @@
-//! Functions and types that make services of other services.
+//! Factories: functions and types that create services from other services.
 
 use std::future::Future;
 
-use super::{Dc, Needs, Scope};
-use crate::{Async, Error, Immediate};
+use crate::handler::output::{Async, Immediate};
+use crate::response::error::Error;
+use crate::services::dc::Dc;
+use crate::services::needs::Needs;
+use crate::services::registry::Scope;
 
-/// A function that makes a service: async or not, with up to five [`Dc`] arguments.
+/// A function that creates a service: async or not, with up to five [`Dc`] arguments.
 ///
-/// It returns `Result<T, Error>`, and `T` is what is registered: `|| Ok(Clock::new())`, `async |pool: Dc<Pool>| Ok(Session::open(&pool).await?)`.
-/// The compiler finds `Args` and `Kind`.
+/// It returns `Result<T, Error>`, and `T` is the type of the service: `|| Ok(Clock::new())`, or
+/// `async
+/// |pool: Dc<Pool>| Ok(Session::open(&pool).await?)`. The compiler infers `Args` and `Kind`.
 #[diagnostic::on_unimplemented(
-    message = "this function is no factory of a service",
-    label = "no factory",
+    message = "this function is not a factory of a service",
+    label = "not a factory",
     note = "a factory takes up to five services, `Dc<T>`, and returns `Result<Service, volga::error::Error>`, or a future of it: `|pool: Dc<Pool>| Ok(Repo::new(pool))`",
     note = "a service is `Send + Sync + 'static`, and so is the factory: use `move` where it captures; an async one that captures is `move || {{ let url = url.clone(); async move {{ .. }} }}`"
 )]
 pub trait Factory<Args, Kind>: Send + Sync + 'static {
-    /// What it makes.
+    /// The type of the service.
     type Service: Send + Sync + 'static;
 
-    /// What its arguments need.
+    /// Adds the needs of the arguments.
     #[doc(hidden)]
     fn needs(needs: &mut Needs);
 
@@ -28,7 +32,7 @@ pub trait Factory<Args, Kind>: Send + Sync + 'static {
     fn make(&self, scope: &Scope) -> impl Future<Output = Result<Self::Service, Error>> + Send;
 }
 
-/// A service that says itself what it is made of.
+/// A service that has its own factory.
 ///
 /// ```
 /// use volga_core::{Dc, Error, Inject, ServicesBuilder};
@@ -51,44 +55,45 @@ pub trait Factory<Args, Kind>: Send + Sync + 'static {
 /// # services.check([]).unwrap();
 /// ```
 ///
-/// Its function is a factory, too, so `add_singleton_factory(Repo::inject)` makes one for all requests.
+/// `inject` is a factory, too, so `add_singleton_factory(Repo::inject)` registers a singleton.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say how it is made",
-    label = "no `Inject`",
+    message = "`{Self}` does not implement `Inject`",
+    label = "does not implement `Inject`",
     note = "implement `Inject` for it, or register a factory: `add_scoped_factory(|| Ok(..))`, `add_transient_factory(|| Ok(..))`"
 )]
 pub trait Inject: Sized + Send + Sync + 'static {
-    /// The services that it is made of: `()`, a `Dc<T>`, or a tuple of up to five.
+    /// The services that it needs: `()`, a `Dc<T>`, or a tuple of up to five.
     type Dependencies: Dependencies;
 
-    /// Makes it.
+    /// Creates the service.
     ///
     /// # Errors
     ///
-    /// Why it could not be made. The request is answered with status 500, or with the error's own status if that says that the server failed.
+    /// Returns an error if the service cannot be created. The response then has status 500, or the
+    /// error's own status if that is a server error.
     fn inject(dependencies: Self::Dependencies)
     -> impl Future<Output = Result<Self, Error>> + Send;
 }
 
-/// Services that a service is made of: `()`, a [`Dc`], or a tuple of up to five.
+/// Services from which a service is created: `()`, a [`Dc`], or a tuple of up to five.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no service that another one could be made of",
-    label = "no dependency",
+    message = "`{Self}` cannot be a dependency of a service",
+    label = "not a dependency",
     note = "factories and `Inject` take services as `Dc<T>`"
 )]
 pub trait Dependencies: Sized + Send {
-    /// Tells them.
+    /// Adds the services to the needs.
     #[doc(hidden)]
     fn needs(needs: &mut Needs);
 
-    /// Resolves them, from left to right.
+    /// Resolves the services, from left to right.
     #[doc(hidden)]
     fn resolve(scope: &Scope) -> impl Future<Output = Result<Self, Error>> + Send;
 }
 
 impl<T: ?Sized + Send + Sync + 'static> Dependencies for Dc<T> {
     fn needs(needs: &mut Needs) {
-        needs.service::<T>();
+        needs.add_service::<T>();
     }
 
     async fn resolve(scope: &Scope) -> Result<Self, Error> {

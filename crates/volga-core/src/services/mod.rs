@@ -1,20 +1,14 @@
 //! Services: values that handlers ask for by their type (dependency injection).
 
-mod builder;
-mod check;
-mod dc;
-mod error;
-mod factory;
-mod needs;
-mod registry;
-
-pub use builder::ServicesBuilder;
-pub use check::{Asker, ServiceFault, ServiceFaults};
-pub use dc::Dc;
-pub use error::ServiceError;
-pub use factory::{Dependencies, Factory, Inject};
-pub use needs::Needs;
-pub use registry::{Scope, Services};
+pub(crate) mod builder;
+pub(crate) mod check;
+pub(crate) mod dc;
+mod erased_factory;
+pub(crate) mod error;
+pub(crate) mod factory;
+pub(crate) mod needs;
+mod registration;
+pub(crate) mod registry;
 
 #[cfg(test)]
 mod tests;

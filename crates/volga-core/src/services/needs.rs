@@ -1,21 +1,18 @@
-//! What extractors and factories need, told before the first request (pure).
+//! `Needs`: the services that extractors and factories need (pure).
 
 use std::any::{TypeId, type_name};
 
-/// What an argument needs besides its request, told at start-up.
+/// The services that an argument or a factory needs, and whether it needs the cancellation token.
 ///
-/// An extractor of one's own tells what it uses, so that a missing service is found before the
-/// first request:
+/// The checks at start-up use it to find a service that is not registered before the first request.
 ///
 /// ```
-/// use volga_core::{Dc, Needs};
+/// use volga_core::Needs;
 ///
 /// struct Sessions;
 ///
-/// fn needs(needs: &mut Needs) {
-///     needs.service::<Sessions>();
-/// }
-/// # needs(&mut Needs::default());
+/// let mut needs = Needs::default();
+/// needs.add_service::<Sessions>();
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
@@ -28,30 +25,30 @@ pub struct Needs {
 pub(crate) struct Need {
     pub(crate) id: TypeId,
     pub(crate) type_name: &'static str,
-    /// It does without.
+    /// Whether the service may be missing.
     pub(crate) is_optional: bool,
 }
 
 impl Needs {
-    /// It uses [`Dc<T>`](crate::Dc).
-    pub fn service<T: ?Sized + 'static>(&mut self) {
+    /// Adds the service [`Dc<T>`](crate::Dc).
+    pub fn add_service<T: ?Sized + 'static>(&mut self) {
         let (id, type_name) = (TypeId::of::<T>(), type_name::<T>());
         self.services.push(Need { id, type_name, is_optional: false });
     }
 
-    /// It uses the [`CancellationToken`](crate::CancellationToken).
-    pub fn cancellation(&mut self) {
+    /// Adds the [`CancellationToken`](crate::CancellationToken).
+    pub fn add_cancellation(&mut self) {
         self.token = true;
     }
 
-    /// It does not say: it may use the token, or services, which are then missing no sooner than it
-    /// asks for them.
-    pub fn anything(&mut self) {
+    /// Adds the token and any service, for code that does not declare its needs. The checks at
+    /// start-up cannot find a missing service then; the request fails when it asks for the service.
+    pub fn add_anything(&mut self) {
         self.anything = true;
     }
 
-    /// It needs what `needs` tells, and does without the services that are not registered.
-    pub fn optional(&mut self, needs: impl FnOnce(&mut Needs)) {
+    /// Adds needs whose services may be missing.
+    pub fn add_optional(&mut self, needs: impl FnOnce(&mut Needs)) {
         let mut inner = Self::default();
         needs(&mut inner);
         inner.make_optional();
@@ -62,7 +59,7 @@ impl Needs {
         self.services.iter_mut().for_each(|need| need.is_optional = true);
     }
 
-    /// Adds what others need.
+    /// Adds all needs of another value.
     pub fn merge(&mut self, other: &Needs) {
         self.services.extend_from_slice(&other.services);
         self.token |= other.token;
@@ -82,13 +79,13 @@ impl Needs {
     }
 }
 
-/// The name of a type without the paths of its parts: `Arc<dyn Repo>` for `alloc::sync::Arc<dyn
+/// Removes the paths from the name of a type: `Arc<dyn Repo>` for `alloc::sync::Arc<dyn
 /// app::repo::Repo>`.
-pub(crate) fn short(type_name: &str) -> String {
+pub(crate) fn short_name(type_name: &str) -> String {
     let mut out = String::new();
     let mut rest = type_name;
     while !rest.is_empty() {
-        // Braces: the path of a type in a closure has `{{closure}}` in it.
+        // Braces belong to paths: the path of a type in a closure contains `{{closure}}`.
         let is_part = |c: char| c.is_alphanumeric() || "_:{}#".contains(c);
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let (path, after) = rest.split_at(end);
@@ -105,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lose_their_paths_only() {
+    fn names_lose_only_their_paths() {
         for (full, expect) in [
             ("alloc::string::String", "String"),
             ("alloc::sync::Arc<dyn a::b::Repo>", "Arc<dyn Repo>"),
@@ -115,19 +112,19 @@ mod tests {
             ("str", "str"),
             ("", ""),
         ] {
-            assert_eq!(short(full), expect);
+            assert_eq!(short_name(full), expect);
         }
     }
 
     #[test]
-    fn optional_needs_stay_needs_of_the_request() {
+    fn optional_needs_are_still_needs_of_the_request() {
         let mut needs = Needs::default();
         assert!(!needs.needs_token() && !needs.needs_scope());
-        needs.optional(|needs| {
-            needs.service::<str>();
-            needs.cancellation();
+        needs.add_optional(|needs| {
+            needs.add_service::<str>();
+            needs.add_cancellation();
         });
-        needs.service::<u8>();
+        needs.add_service::<u8>();
         assert!(needs.needs_token() && needs.needs_scope());
         let optional: Vec<_> = needs.services().iter().map(|need| need.is_optional).collect();
         assert_eq!(optional, [true, false]);

@@ -1,21 +1,21 @@
-//! What was registered, and the scopes that services are made in.
+//! Registered services, and the scopes in which they are created.
 
 use std::{
     any::{Any, TypeId},
     collections::BTreeMap,
     fmt,
     future::Future,
-    marker::PhantomData,
     pin::Pin,
     sync::Arc,
 };
 
 use tokio::sync::OnceCell;
 
-use super::{Dc, Factory, ServiceError};
-use crate::Error;
+use crate::response::error::Error;
+use crate::services::dc::Dc;
+use crate::services::error::ServiceError;
 
-/// The services of an app, checked. Clones share them.
+/// The checked services of an app. Clones share the services.
 #[derive(Clone, Debug, Default)]
 pub struct Services(Arc<Registry>);
 
@@ -24,7 +24,8 @@ impl Services {
         Self(Arc::new(Registry { entries, scoped }))
     }
 
-    /// Opens a scope: for a piece of work that is no request. Scoped services that are made in it live as long as it does.
+    /// Opens a scope for work outside of a request. Scoped services that are created in it live as
+    /// long as the scope.
     ///
     /// ```
     /// # use volga_core::ServicesBuilder;
@@ -44,12 +45,12 @@ impl Services {
         Scope { services: self.clone(), slots }
     }
 
-    /// A scope that can make all but scoped services.
+    /// Returns a scope that can create all services except scoped ones.
     pub(crate) fn root(&self) -> Scope {
         Scope { services: self.clone(), slots: None }
     }
 
-    /// Whether any service lives as long as a request. Otherwise a scope is nothing but these services.
+    /// Whether any service is scoped. If not, requests need no scope.
     pub(crate) fn has_scoped(&self) -> bool {
         self.0.scoped > 0
     }
@@ -59,7 +60,7 @@ impl Services {
     }
 }
 
-/// The services that one request, or one piece of work, sees. Clones are the same scope.
+/// The services of one request, or of one piece of work. Clones are the same scope.
 #[derive(Clone)]
 pub struct Scope {
     services: Services,
@@ -67,41 +68,44 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The service that is registered as `T`, made if need be.
+    /// Returns the service that is registered as `T`. It is created if necessary.
     ///
-    /// Of several that ask at the same time, one makes it and the others wait for it.
+    /// If several callers ask for a new service at the same time, one of them creates it, and the
+    /// others wait for it.
     ///
     /// # Errors
     ///
-    /// A [`ServiceError`], with status 500 or what status of the server its factory gave.
+    /// Returns an [`Error`] whose cause is a [`ServiceError`]. The status is 500, or the status
+    /// that the factory has set if that is a server error.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: if it is dropped while it makes a service, the next one who waits for it makes it anew.
+    /// Cancel safe: if the future is dropped while it creates a service, another waiting caller
+    /// creates the service.
     pub async fn resolve<T: ?Sized + Send + Sync + 'static>(&self) -> Result<Dc<T>, Error> {
         let missing = ServiceError::missing::<T>;
         let entry = self.services.0.entries.get(&TypeId::of::<T>()).ok_or_else(missing)?;
-        let kept = match &entry.held {
-            Held::Value(value) => value,
-            Held::Singleton(made, maker) => {
-                made.get_or_try_init(async || entry.make(maker, &self.services.root()).await)
+        let kept = match &entry.storage {
+            Storage::Value(value) => value,
+            Storage::Singleton(made, factory) => {
+                made.get_or_try_init(async || entry.make(factory, &self.services.root()).await)
                     .await?
             }
-            Held::Scoped(index, maker) => {
+            Storage::Scoped(index, factory) => {
                 let slot = self.slots.as_ref().and_then(|slots| slots.get(*index));
                 let slot =
                     slot.ok_or_else(|| ServiceError::NoScope { service: entry.name.clone() })?;
-                slot.get_or_try_init(|| entry.make(maker, self)).await?
+                slot.get_or_try_init(|| entry.make(factory, self)).await?
             }
-            Held::Transient(maker) => {
-                let made = entry.make(maker, self).await?;
+            Storage::Transient(factory) => {
+                let made = entry.make(factory, self).await?;
                 return Ok(*made.downcast::<Dc<T>>().map_err(|_| missing())?);
             }
         };
         Ok(kept.downcast_ref::<Dc<T>>().ok_or_else(missing)?.clone())
     }
 
-    /// Whether a scoped service was made, so that the scope must be kept.
+    /// Whether a scoped service was created. Then the scope must be kept.
     pub(crate) fn holds_any(&self) -> bool {
         self.slots.as_ref().is_some_and(|slots| slots.iter().any(OnceCell::initialized))
     }
@@ -116,7 +120,7 @@ impl fmt::Debug for Scope {
 #[derive(Default)]
 struct Registry {
     entries: BTreeMap<TypeId, Entry>,
-    /// How many slots a scope has.
+    /// The number of slots of a scope.
     scoped: usize,
 }
 
@@ -128,62 +132,32 @@ impl fmt::Debug for Registry {
 
 pub(super) struct Entry {
     pub(super) name: String,
-    pub(super) held: Held,
+    pub(super) storage: Storage,
 }
 
 impl Entry {
-    async fn make(&self, maker: &Maker, scope: &Scope) -> Result<Erased, Error> {
-        maker.make(scope).await.map_err(|error| ServiceError::failed(&self.name, error))
+    async fn make(&self, factory: &BoxFactory, scope: &Scope) -> Result<ErasedService, Error> {
+        factory.make(scope).await.map_err(|error| Error::of_factory(&self.name, error))
     }
 }
 
-/// How a service is held, by its lifetime.
-pub(super) enum Held {
-    Value(Erased),
-    Singleton(OnceCell<Erased>, Maker),
-    /// In this slot of each scope.
-    Scoped(usize, Maker),
-    Transient(Maker),
+/// The storage of a service, by its lifetime.
+pub(super) enum Storage {
+    Value(ErasedService),
+    Singleton(OnceCell<ErasedService>, BoxFactory),
+    /// The service is in the slot with this index of each scope.
+    Scoped(usize, BoxFactory),
+    Transient(BoxFactory),
 }
 
-/// A `Dc<T>` under its type.
-pub(super) type Erased = Box<dyn Any + Send + Sync>;
-pub(super) type Maker = Box<dyn Make>;
-type Slot = OnceCell<Erased>;
-type Making<'a> = Pin<Box<dyn Future<Output = Result<Erased, Error>> + Send + 'a>>;
+/// A `Dc<T>` whose type is erased.
+pub(super) type ErasedService = Box<dyn Any + Send + Sync>;
+pub(super) type BoxFactory = Box<dyn ErasedFactory>;
+type Slot = OnceCell<ErasedService>;
+pub(super) type MakeFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<ErasedService, Error>> + Send + 'a>>;
 
-/// A factory whose type is forgotten.
-pub(super) trait Make: Send + Sync {
-    fn make<'a>(&'a self, scope: &'a Scope) -> Making<'a>;
-}
-
-/// Makes a service by its factory.
-pub(super) struct ByFactory<F, Args, Kind>(
-    pub(super) F,
-    pub(super) PhantomData<fn() -> (Args, Kind)>,
-);
-
-impl<F: Factory<Args, Kind>, Args, Kind> Make for ByFactory<F, Args, Kind> {
-    fn make<'a>(&'a self, scope: &'a Scope) -> Making<'a> {
-        Box::pin(async {
-            let service = self.0.make(scope).await?;
-            Ok(Box::new(Dc::from(Arc::new(service))) as Erased)
-        })
-    }
-}
-
-/// Makes `Dc<T>` of the `Dc<S>` that it is an alias for.
-pub(super) struct ByAlias<T: ?Sized, S: ?Sized>(pub(super) fn(Arc<S>) -> Arc<T>);
-
-impl<T, S> Make for ByAlias<T, S>
-where
-    T: ?Sized + Send + Sync + 'static,
-    S: ?Sized + Send + Sync + 'static,
-{
-    fn make<'a>(&'a self, scope: &'a Scope) -> Making<'a> {
-        Box::pin(async {
-            let service = scope.resolve::<S>().await?;
-            Ok(Box::new(Dc::from(self.0(service.into_inner()))) as Erased)
-        })
-    }
+/// A factory whose type is erased.
+pub(super) trait ErasedFactory: Send + Sync {
+    fn make<'a>(&'a self, scope: &'a Scope) -> MakeFuture<'a>;
 }

@@ -1,4 +1,4 @@
-//! Services as they are made: lifetimes, laziness, failures, contention.
+//! The creation of services: lifetimes, laziness, failures, contention.
 
 use std::{
     future::Future,
@@ -10,10 +10,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::*;
-use crate::Error;
+use crate::response::error::Error;
+use crate::services::builder::ServicesBuilder;
+use crate::services::dc::Dc;
+use crate::services::factory::Inject;
+use crate::services::registry::{Scope, Services};
 
-/// Numbers the services that a test makes.
+/// Numbers the services that a test creates.
 #[derive(Clone, Default)]
 struct Counter(Arc<AtomicUsize>);
 
@@ -38,7 +41,7 @@ async fn get<T: Clone + Send + Sync + 'static>(scope: &Scope) -> T {
 }
 
 #[tokio::test]
-async fn a_singleton_is_made_when_first_asked_for_and_once() {
+async fn a_singleton_is_created_once_when_it_is_first_needed() {
     let counter = Counter::default();
     let made = counter.clone();
     let services = build(|all| {
@@ -52,7 +55,7 @@ async fn a_singleton_is_made_when_first_asked_for_and_once() {
 }
 
 #[tokio::test]
-async fn a_scoped_service_is_made_once_for_each_scope_that_asks() {
+async fn a_scoped_service_is_created_once_for_each_scope_that_needs_it() {
     let counter = Counter::default();
     let made = counter.clone();
     let services = build(|all| {
@@ -74,7 +77,7 @@ async fn a_scoped_service_is_made_once_for_each_scope_that_asks() {
 }
 
 #[tokio::test]
-async fn a_transient_service_is_made_for_each_who_asks() {
+async fn a_transient_service_is_created_for_each_consumer() {
     let counter = Counter::default();
     let services = build(|all| {
         all.add_transient_factory(move || Ok(counter.next()));
@@ -86,7 +89,7 @@ async fn a_transient_service_is_made_for_each_who_asks() {
 }
 
 #[tokio::test]
-async fn scoped_services_go_with_the_last_of_their_scope() {
+async fn scoped_services_are_dropped_with_the_last_clone_of_their_scope() {
     let services = build(|all| {
         all.add_scoped_factory(|| Ok(Arc::new(())));
     });
@@ -124,7 +127,7 @@ impl Repo for usize {
 }
 
 #[tokio::test]
-async fn a_trait_is_a_service_with_the_lifetime_of_what_is_behind_it() {
+async fn an_alias_has_the_lifetime_of_its_service() {
     async fn numbers(register: impl FnOnce(&mut ServicesBuilder)) -> [usize; 4] {
         let services = build(|all| {
             register(all);
@@ -150,7 +153,7 @@ async fn a_trait_is_a_service_with_the_lifetime_of_what_is_behind_it() {
 }
 
 #[tokio::test]
-async fn a_type_says_itself_what_it_is_made_of() {
+async fn a_type_can_have_its_own_factory() {
     struct Name(String);
     impl Inject for Name {
         type Dependencies = (Dc<u8>, Dc<str>);
@@ -198,7 +201,7 @@ async fn factories_take_up_to_five_services_and_may_be_async() {
 }
 
 #[tokio::test]
-async fn what_is_registered_again_replaces_what_was_there() {
+async fn a_second_registration_replaces_the_first() {
     let services = build(|all| {
         all.add_scoped_factory(|| Ok(1_u8)).add_singleton(2_u8);
     });
@@ -207,7 +210,7 @@ async fn what_is_registered_again_replaces_what_was_there() {
 }
 
 #[tokio::test]
-async fn a_factory_that_fails_is_a_fault_of_the_server_and_is_tried_again() {
+async fn a_failed_factory_is_a_server_error_and_is_called_again() {
     struct Outer;
     let counter = Counter::default();
     let services = build(|all| {
@@ -219,12 +222,12 @@ async fn a_factory_that_fails_is_a_fault_of_the_server_and_is_tried_again() {
         all.add_scoped_factory(|_: Dc<usize>| Ok(Outer));
     });
     let scope = services.scope();
-    // The kind of an I/O error says nothing of the client here.
+    // The kind of an I/O error does not decide the status here.
     let error = scope.resolve::<Outer>().await.err().unwrap();
     assert_eq!(error.status(), 500);
-    assert_eq!(error.to_string(), "`Outer` could not be made");
+    assert_eq!(error.to_string(), "`Outer` could not be created");
     let inner = std::error::Error::source(error.cause()).unwrap();
-    assert_eq!(inner.to_string(), "`usize` could not be made");
+    assert_eq!(inner.to_string(), "`usize` could not be created");
     assert_eq!(inner.source().unwrap().to_string(), "entity not found");
     let error = scope.resolve::<Outer>().await.err().unwrap();
     assert_eq!(error.status(), 503);
@@ -233,24 +236,29 @@ async fn a_factory_that_fails_is_a_fault_of_the_server_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_had_is_told_by_its_name() {
+async fn an_unavailable_service_is_named_in_the_error() {
     let services = build(|all| _ = all.add_scoped_factory(|| Ok(1_u8)));
     let text = |error: Error| (error.status().as_u16(), error.to_string());
     let error = services.scope().resolve::<dyn Repo>().await.err().unwrap();
-    assert_eq!(text(error), (500, "`dyn Repo` is not registered".to_owned()));
+    assert_eq!(
+        text(error),
+        (500, "`dyn Repo` is not registered: add `app.add_singleton(..)` or a factory".to_owned())
+    );
     let error = services.root().resolve::<u8>().await.err().unwrap();
-    assert_eq!(text(error), (500, "`u8` is scoped, and there is no scope here".to_owned()));
+    let (status, text) = text(error);
+    assert_eq!(status, 500);
+    assert!(text.starts_with("`u8` is scoped, but this code runs outside of a scope"), "{text}");
 }
 
 #[test]
-fn a_lazy_singleton_is_made_once_by_many_threads_at_a_time() {
+fn many_threads_create_a_lazy_singleton_once() {
     let counter = Counter::default();
     let made = counter.clone();
     let services = build(|all| {
         all.add_singleton_factory(move || {
             let made = made.clone();
             async move {
-                // Lets the others come up to the same point.
+                // Lets the other threads reach the same point.
                 for _ in 0..50 {
                     tokio::task::yield_now().await;
                 }
@@ -273,7 +281,7 @@ fn a_lazy_singleton_is_made_once_by_many_threads_at_a_time() {
 }
 
 #[tokio::test]
-async fn who_leaves_or_panics_while_making_a_singleton_leaves_it_to_the_next() {
+async fn after_a_cancelled_or_panicked_creation_the_next_caller_creates_the_singleton() {
     let counter = Counter::default();
     let made = counter.clone();
     let services = build(|all| {
@@ -295,7 +303,7 @@ async fn who_leaves_or_panics_while_making_a_singleton_leaves_it_to_the_next() {
     assert_eq!(counter.count(), 1, "the second waits");
     drop(first);
     assert!(matches!(next.as_mut().poll(&mut cx), Poll::Pending));
-    assert_eq!(counter.count(), 2, "the second makes it");
+    assert_eq!(counter.count(), 2, "the second creates it");
     let panicked = tokio::spawn({
         let services = services.clone();
         async move { services.scope().resolve::<usize>().await.map(|_| ()) }
@@ -303,7 +311,7 @@ async fn who_leaves_or_panics_while_making_a_singleton_leaves_it_to_the_next() {
     let caught =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| next.as_mut().poll(&mut cx)));
     assert!(caught.is_err());
-    // The panic left the cell to the next.
+    // After the panic the next caller creates it.
     panicked.await.unwrap().unwrap();
     assert_eq!(get::<usize>(&services.scope()).await, 3);
 }

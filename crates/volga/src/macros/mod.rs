@@ -1,4 +1,4 @@
-//! The response macros, and the functions that they call: each macro only sorts its arguments.
+//! The response macros, and the functions that they call. A macro only sorts its arguments.
 
 mod raw;
 mod redirect;

@@ -1,14 +1,15 @@
-//! `html!` and `response!`: a body as it is.
+//! `html!` and `response!`: responses with a given body.
 
 use http::{HeaderValue, Response, header};
 use volga_core::{HttpBody, HttpResult};
 
-use super::IntoStatus;
+use crate::macros::response::IntoStatus;
 
-/// Makes a response of HTML: status 200, `text/html; charset=utf-8`.
+/// Creates an HTML response with status 200 and the content type `text/html; charset=utf-8`.
 ///
-/// It takes a text or bytes as they are and puts nothing into it, since what a client sent must be escaped first: that is the work of a template engine.
-/// Headers follow after a semicolon, as in [`ok!`](crate::ok!).
+/// It takes a text or bytes and has no format arguments, because text from a client must be escaped
+/// first. Use a template engine for that. Headers follow after a semicolon, as in
+/// [`ok!`](crate::ok!).
 ///
 /// ```
 /// let response = volga::html!("<h1>Hello</h1>"; [("cache-control", "no-store")]).unwrap();
@@ -21,8 +22,8 @@ macro_rules! html {
     };
 }
 
-/// Makes a response of a status and a body as it is: text, bytes, or an [`HttpBody`](crate::HttpBody). It has the headers that are given, after a semicolon, and
-/// no others.
+/// Creates a response from a status and a body: text, bytes, or an [`HttpBody`](crate::HttpBody).
+/// It has only the headers that you give after a semicolon.
 ///
 /// ```
 /// let response = volga::response!(200, "a,b\n"; [("content-type", "text/csv")]).unwrap();
@@ -36,7 +37,7 @@ macro_rules! response {
     };
 }
 
-/// A response of HTML.
+/// Creates an HTML response.
 pub fn html(html: impl Into<HttpBody>) -> HttpResult {
     let mut response = Response::new(html.into());
     let html = HeaderValue::from_static("text/html; charset=utf-8");
@@ -44,7 +45,7 @@ pub fn html(html: impl Into<HttpBody>) -> HttpResult {
     Ok(response)
 }
 
-/// A response of a status and a body.
+/// Creates a response from a status and a body.
 pub fn raw(status: impl IntoStatus, body: impl Into<HttpBody>) -> HttpResult {
     let mut response = Response::new(body.into());
     *response.status_mut() = status.into_status()?;

@@ -1,21 +1,23 @@
-//! `redirect!` and its kin: where to go instead.
+//! `redirect!` and the other macros for redirects.
 
 use http::{HeaderValue, Response, StatusCode, header};
 use volga_core::{BoxError, Error, HttpBody, HttpResult};
 
-/// Sends the client elsewhere for good: status 301. Browsers repeat a POST as a GET; [`permanent_redirect!`](crate::permanent_redirect!) keeps the method.
+/// Redirects the client permanently: status 301. Browsers repeat a POST as a GET.
+/// [`permanent_redirect!`](crate::permanent_redirect!) keeps the method.
 ///
-/// It takes the URL as a text with arguments, `redirect!("/users/{id}")`, or as any value that is a header: a `String`, a `HeaderValue`. Headers follow
-/// after a semicolon, as in [`ok!`](crate::ok!). What is no header value, such as a text with a line break, makes an error. Arguments are put in as
-/// they are, so encode what a client sent.
+/// It takes the URL as a format string, `redirect!("/users/{id}")`, or as a value that can be a
+/// header, such as a `String` or a `HeaderValue`. Headers follow after a semicolon, as in
+/// [`ok!`](crate::ok!). An invalid header value, such as a text with a line break, becomes an
+/// error. Format arguments are not encoded, so encode text from a client yourself.
 ///
 /// | Macro | Status | The next request |
 /// |---|---|---|
-/// | `redirect!` | 301, for good | GET after POST |
-/// | [`found!`](crate::found!) | 302, this time | GET after POST |
-/// | [`see_other!`](crate::see_other!) | 303, this time | always GET: shows the result of a form |
-/// | [`temp_redirect!`](crate::temp_redirect!) | 307, this time | same method and body |
-/// | [`permanent_redirect!`](crate::permanent_redirect!) | 308, for good | same method and body |
+/// | `redirect!` | 301, permanent | GET after POST |
+/// | [`found!`](crate::found!) | 302, temporary | GET after POST |
+/// | [`see_other!`](crate::see_other!) | 303, temporary | always GET: shows the result of a form |
+/// | [`temp_redirect!`](crate::temp_redirect!) | 307, temporary | same method and body |
+/// | [`permanent_redirect!`](crate::permanent_redirect!) | 308, permanent | same method and body |
 ///
 /// ```
 /// use volga::{redirect, see_other};
@@ -31,7 +33,8 @@ macro_rules! redirect {
     ($($url:tt)*) => { $crate::__redirect!(301; $($url)*) };
 }
 
-/// Sends the client elsewhere this time: status 302. Forms as in [`redirect!`](crate::redirect!).
+/// Redirects the client temporarily: status 302. The forms are those of
+/// [`redirect!`](crate::redirect!).
 ///
 /// ```
 /// assert_eq!(volga::found!("/login").unwrap().status(), 302);
@@ -41,7 +44,8 @@ macro_rules! found {
     ($($url:tt)*) => { $crate::__redirect!(302; $($url)*) };
 }
 
-/// Sends the client to the result of what it did, with GET: status 303. Forms as in [`redirect!`](crate::redirect!).
+/// Redirects the client to the result of its request, with GET: status 303. The forms are those of
+/// [`redirect!`](crate::redirect!).
 ///
 /// ```
 /// assert_eq!(volga::see_other!("/orders/{}", 7).unwrap().headers()["location"], "/orders/7");
@@ -51,7 +55,8 @@ macro_rules! see_other {
     ($($url:tt)*) => { $crate::__redirect!(303; $($url)*) };
 }
 
-/// Sends the client elsewhere this time, with the same method and body: status 307. Forms as in [`redirect!`](crate::redirect!).
+/// Redirects the client temporarily, with the same method and body: status 307. The forms are those
+/// of [`redirect!`](crate::redirect!).
 ///
 /// ```
 /// assert_eq!(volga::temp_redirect!("/busy").unwrap().status(), 307);
@@ -61,7 +66,8 @@ macro_rules! temp_redirect {
     ($($url:tt)*) => { $crate::__redirect!(307; $($url)*) };
 }
 
-/// Sends the client elsewhere for good, with the same method and body: status 308. Forms as in [`redirect!`](crate::redirect!).
+/// Redirects the client permanently, with the same method and body: status 308. The forms are those
+/// of [`redirect!`](crate::redirect!).
 ///
 /// ```
 /// assert_eq!(volga::permanent_redirect!("/v2/users").unwrap().status(), 308);
@@ -71,7 +77,7 @@ macro_rules! permanent_redirect {
     ($($url:tt)*) => { $crate::__redirect!(308; $($url)*) };
 }
 
-/// Sorts what follows the status: a URL, then `; [headers]`.
+/// Sorts the arguments after the status: a URL, then `; [headers]`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __redirect {
@@ -85,7 +91,7 @@ macro_rules! __redirect {
     };
 }
 
-/// A response that sends the client elsewhere.
+/// Creates a redirect.
 pub fn redirect<U>(status: u16, url: U) -> HttpResult
 where
     U: TryInto<HeaderValue, Error: Into<BoxError>>,

@@ -1,4 +1,4 @@
-//! `ok!`, `status!` and their kin: a status, a body of text or JSON, headers.
+//! `ok!`, `status!` and the other macros for responses with text or JSON.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use volga_core::{Error, HttpBody, HttpResult};
 
-/// Makes a response with status 200.
+/// Creates a response with status 200.
 ///
 /// | Form | Body |
 /// |---|---|
@@ -15,8 +15,13 @@ use volga_core::{Error, HttpBody, HttpResult};
 /// | `ok!({ "name": value, .. })` | this JSON object, as `application/json` |
 /// | `ok!(value)`, `ok!(json: value)` | the value as JSON; `json:` is needed for a literal |
 ///
-/// Each takes headers after a semicolon: `ok!("text"; [("x-id", "7")])`. A header is a pair of name and value, or a [type](mod@crate::headers) of its own:
-/// `ok!("text"; [CacheControl::new().no_store()])`. It takes the place of a default one of its name; the same name twice in the list is sent twice. The result is an [`HttpResult`](crate::HttpResult): an error when a value cannot be serialised or a header is none.
+/// Each form takes headers after a semicolon: `ok!("text"; [("x-id", "7")])`. A header is a pair of
+/// name and value, or a [typed header](mod@crate::headers):
+/// `ok!("text"; [CacheControl::new().no_store()])`. It replaces a default header with the same
+/// name. If the list has a name twice, both headers are sent.
+///
+/// The result is an [`HttpResult`](crate::HttpResult). It is an error if a value cannot be
+/// serialized or a header is not valid.
 ///
 /// ```
 /// use volga::{HttpResult, ok};
@@ -32,9 +37,11 @@ macro_rules! ok {
     ($($body:tt)*) => { $crate::__respond!(200; $($body)*) };
 }
 
-/// Makes a response with any status: `status!(404)`, and a body and headers as [`ok!`](crate::ok) takes them: `status!(404, "no {name}")`.
+/// Creates a response with any status: `status!(404)`. A body and headers follow as in
+/// [`ok!`](crate::ok): `status!(404, "no {name}")`.
 ///
-/// The status is a number or a [`StatusCode`](crate::http::StatusCode). A number that is no status makes an error.
+/// The status is a number or a [`StatusCode`](crate::http::StatusCode). An invalid number becomes
+/// an error.
 ///
 /// ```
 /// use volga::status;
@@ -50,7 +57,8 @@ macro_rules! status {
     ($status:expr, $($body:tt)*) => { $crate::__respond!($status; $($body)*) };
 }
 
-/// Makes a response with status 201: something new exists. Name its place in `Location`. Forms as in [`ok!`](crate::ok!).
+/// Creates a response with status 201: a new resource exists. Put its URL into `Location`. The
+/// forms are those of [`ok!`](crate::ok!).
 ///
 /// ```
 /// let response = volga::created!({ "id": 7 }; [("location", "/users/7")]).unwrap();
@@ -61,7 +69,8 @@ macro_rules! created {
     ($($body:tt)*) => { $crate::__respond!(201; $($body)*) };
 }
 
-/// Makes a response with status 202: the work goes on after the response. Forms as in [`ok!`](crate::ok!).
+/// Creates a response with status 202: the work continues after the response. The forms are those
+/// of [`ok!`](crate::ok!).
 ///
 /// ```
 /// assert_eq!(volga::accepted!("queued").unwrap().status(), 202);
@@ -71,7 +80,8 @@ macro_rules! accepted {
     ($($body:tt)*) => { $crate::__respond!(202; $($body)*) };
 }
 
-/// Makes a response with status 400: the request is wrong. Forms as in [`ok!`](crate::ok!).
+/// Creates a response with status 400: the request is wrong. The forms are those of
+/// [`ok!`](crate::ok!).
 ///
 /// ```
 /// assert_eq!(volga::bad_request!("`from` is after `to`").unwrap().status(), 400);
@@ -81,7 +91,8 @@ macro_rules! bad_request {
     ($($body:tt)*) => { $crate::__respond!(400; $($body)*) };
 }
 
-/// Makes a response with status 404: there is no such thing. Forms as in [`ok!`](crate::ok!).
+/// Creates a response with status 404: the resource does not exist. The forms are those of
+/// [`ok!`](crate::ok!).
 ///
 /// ```
 /// let id = 7;
@@ -92,7 +103,8 @@ macro_rules! not_found {
     ($($body:tt)*) => { $crate::__respond!(404; $($body)*) };
 }
 
-/// Makes a response with status 204, which has no body. Headers may follow: `no_content!(; [("x-id", "7")])`.
+/// Creates a response with status 204, which has no body. Headers may follow: `no_content!(;
+/// [("x-id", "7")])`.
 ///
 /// ```
 /// assert_eq!(volga::no_content!().unwrap().status(), 204);
@@ -102,7 +114,7 @@ macro_rules! no_content {
     ($(; $headers:tt)?) => { $crate::__respond!(204; $(; $headers)?) };
 }
 
-/// Sorts what follows the status: a body, then `; [headers]`.
+/// Sorts the arguments after the status: a body, then `; [headers]`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __respond {
@@ -142,9 +154,9 @@ macro_rules! __with_headers {
     };
 }
 
-/// A status, as the macros take it.
+/// A status as an argument of a macro.
 pub trait IntoStatus {
-    /// Makes the status, if it is one.
+    /// Returns the status, or an error if the number is not a status.
     fn into_status(self) -> Result<StatusCode, Error>;
 }
 
@@ -156,19 +168,20 @@ impl IntoStatus for StatusCode {
 
 impl IntoStatus for u16 {
     fn into_status(self) -> Result<StatusCode, Error> {
-        StatusCode::from_u16(self)
-            .map_err(|_| Error::server_error(format!("{self} is no status; it is 100 to 999")))
+        StatusCode::from_u16(self).map_err(|_| {
+            Error::server_error(format!("{self} is not a status: use a number from 100 to 999"))
+        })
     }
 }
 
-/// A response without a body.
+/// Creates a response without a body.
 pub fn respond(status: impl IntoStatus) -> HttpResult {
     let mut response = Response::new(HttpBody::empty());
     *response.status_mut() = status.into_status()?;
     Ok(response)
 }
 
-/// A response with a text.
+/// Creates a response with a text.
 pub fn text(status: impl IntoStatus, text: fmt::Arguments<'_>) -> HttpResult {
     let body = match text.as_str() {
         Some(text) => HttpBody::full(text),
@@ -177,13 +190,13 @@ pub fn text(status: impl IntoStatus, text: fmt::Arguments<'_>) -> HttpResult {
     with_body(status, TEXT, body)
 }
 
-/// A response with a value as JSON.
+/// Creates a response with a value as JSON.
 pub fn json(status: impl IntoStatus, value: &(impl Serialize + ?Sized)) -> HttpResult {
     let body = serde_json::to_vec(value).map_err(Error::server_error)?;
     with_body(status, JSON, HttpBody::full(body))
 }
 
-// Constants, since a value that is made anew is checked byte by byte.
+// These are constants, because creating a value at run time checks it byte by byte.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

@@ -1,4 +1,4 @@
-//! `sse!`, `sse_stream!` and `stream!`: responses whose body comes bit by bit.
+//! `sse!`, `sse_stream!` and `stream!`: responses with a stream as their body.
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -6,12 +6,12 @@ use http::Response;
 use volga_core::{BoxError, HttpBody, HttpResult, IntoResponse};
 use volga_sse::IntoSse;
 
-/// Makes the response of an event stream.
+/// Creates a response with an event stream.
 ///
 /// It takes a stream of [`Message`](crate::http::sse::Message), of
 /// [`EncodedMessage`](crate::http::sse::EncodedMessage) or of a `Result` of one; a hub's
-/// [`Subscription`](crate::http::sse::Subscription); or an [`Sse`](crate::http::sse::Sse), where
-/// more is to be set than the messages. Headers follow after a semicolon, as in [`ok!`](crate::ok).
+/// [`Subscription`](crate::http::sse::Subscription); or an [`Sse`](crate::http::sse::Sse), to
+/// change settings of the stream. Headers follow after a semicolon, as in [`ok!`](crate::ok).
 ///
 /// ```
 /// use futures_util::stream;
@@ -35,12 +35,12 @@ macro_rules! sse {
     };
 }
 
-/// Makes an event stream of a block of code in which `yield` sends a message and `?` ends the
-/// stream with an error.
+/// Creates an event stream from a block of code. In the block, `yield` sends a message, and `?`
+/// ends the stream with an error.
 ///
-/// The block is async: it may await anything between two messages. It runs only while the client
-/// takes what it yields, and it is dropped where it stands when the client leaves. A handler may
-/// return the result as it is, an [`SseStream`](crate::http::sse::SseStream).
+/// The block is async, so it may await anything between two messages. It runs only as fast as the
+/// client reads. When the client leaves, it is dropped at its current `yield` or `await`. A handler
+/// may return the result, an [`SseStream`](crate::http::sse::SseStream), as it is.
 ///
 /// ```
 /// use std::time::Duration;
@@ -65,10 +65,11 @@ macro_rules! sse_stream {
     };
 }
 
-/// Makes a response whose body is a stream of bytes: a `Stream` of `Result`s of text or bytes. An
-/// error cuts the body short, so that the client can tell.
+/// Creates a response whose body is a stream of bytes: a `Stream` of `Result`s of text or bytes. An
+/// error ends the body in a way that the client can tell from a normal end.
 ///
-/// It has no content type of its own. Headers follow after a semicolon, as in [`ok!`](crate::ok).
+/// The response has no default content type. Headers follow after a semicolon, as in
+/// [`ok!`](crate::ok).
 ///
 /// ```
 /// use futures_util::stream;
@@ -86,7 +87,7 @@ macro_rules! stream {
     };
 }
 
-/// The response of an event stream.
+/// Creates a response with an event stream.
 pub fn sse<S>(stream: S) -> HttpResult
 where
     S: IntoSse,
@@ -95,7 +96,7 @@ where
     stream.into_sse().into_response().into_response()
 }
 
-/// The response of a stream of bytes.
+/// Creates a response with a stream of bytes.
 pub fn stream<S, T, E>(stream: S) -> HttpResult
 where
     S: Stream<Item = Result<T, E>> + Send + 'static,

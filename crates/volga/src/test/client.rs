@@ -1,4 +1,4 @@
-//! `TestClient`: the app, and how it is reached.
+//! `TestClient`: an app, in process or behind a socket.
 
 use std::{
     fmt,
@@ -15,45 +15,47 @@ use tokio::{
 use volga_core::{HttpBody, HttpRequest, HttpResponse, RouterService};
 use volga_http::ConnectionInfo;
 
-use super::{TestRequest, TestResponse, cookies::Cookies};
-use crate::App;
+use crate::app::App;
+use crate::test::cookies::Cookies;
+use crate::test::request::TestRequest;
+use crate::test::response::TestResponse;
 
-/// A client of one app, for tests; see [the module](super).
+/// A client of one app, for tests. See [the module](super).
 ///
-/// It keeps cookies by name and value from one request to the next; their paths, domains and times
-/// are ignored, but that `Max-Age=0` forgets one.
+/// It keeps cookies by name and value from one request to the next. It ignores their paths, domains
+/// and times, except that `Max-Age=0` deletes a cookie.
 pub struct TestClient {
-    reach: Reach,
+    transport: Transport,
     cookies: Mutex<Cookies>,
 }
 
-enum Reach {
+enum Transport {
     InProcess(RouterService),
     Socket { address: SocketAddr, server: JoinHandle<()> },
 }
 
 impl TestClient {
-    /// Calls the app in process, without a socket. The app's settings for the server have no effect
-    /// then; the client's address is `127.0.0.1:0`.
+    /// Creates a client that calls the app in process, without a socket. The app's settings of the
+    /// server have no effect then. The address of the client is `127.0.0.1:0`.
     ///
     /// # Panics
     ///
-    /// The app has [faults](App::check).
+    /// Panics if the app has [errors](App::check).
     #[must_use]
     #[track_caller]
     pub fn new(app: App) -> Self {
         match app.into_service() {
-            Ok(service) => Self::with(Reach::InProcess(service)),
+            Ok(service) => Self::with(Transport::InProcess(service)),
             Err(faults) => panic!("{faults}"),
         }
     }
 
-    /// Serves the app on a port that the system chooses, and speaks HTTP/1.1 to it: a new
-    /// connection for each request. The server ends with the client.
+    /// Serves the app on a port that the system chooses, and creates a client that speaks HTTP/1.1
+    /// to it, with a new connection for each request. The server ends when the client is dropped.
     ///
     /// # Panics
     ///
-    /// The app has [faults](App::check), or the machine gives no port.
+    /// Panics if the app has [errors](App::check), or if no port is free.
     pub async fn serve(app: App) -> Self {
         if let Err(faults) = app.check() {
             panic!("{faults}");
@@ -64,19 +66,19 @@ impl TestClient {
             let ended = app.without_greeter().run_with_listener(listener).await;
             ended.expect("the server ends in order");
         });
-        Self::with(Reach::Socket { address, server })
+        Self::with(Transport::Socket { address, server })
     }
 
-    fn with(reach: Reach) -> Self {
-        Self { reach, cookies: Mutex::default() }
+    fn with(transport: Transport) -> Self {
+        Self { transport, cookies: Mutex::default() }
     }
 
-    /// The address of the server; `None` in process.
+    /// The address of the server, or `None` in process.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        match self.reach {
-            Reach::InProcess(_) => None,
-            Reach::Socket { address, .. } => Some(address),
+        match self.transport {
+            Transport::InProcess(_) => None,
+            Transport::Socket { address, .. } => Some(address),
         }
     }
 
@@ -116,24 +118,24 @@ impl TestClient {
     }
 
     pub(super) async fn send(&self, mut request: HttpRequest) -> TestResponse {
-        let asked = format!("{} {}", request.method(), request.uri());
+        let request_line = format!("{} {}", request.method(), request.uri());
         if let Some(cookies) = self.cookies().header() {
             request.headers_mut().entry(header::COOKIE).or_insert(cookies);
         }
-        let response = match &self.reach {
-            Reach::InProcess(service) => {
-                // Without a connection it has no address, and handlers may ask for one.
+        let response = match &self.transport {
+            Transport::InProcess(service) => {
+                // A request in process has no connection, but handlers may ask for an address.
                 let info = ConnectionInfo::new().with_peer(([127, 0, 0, 1], 0).into());
                 request.extensions_mut().insert(info);
                 service.respond(request).await
             }
-            Reach::Socket { address, .. } => match over_socket(*address, request).await {
+            Transport::Socket { address, .. } => match over_socket(*address, request).await {
                 Ok(response) => response,
-                Err(error) => panic!("{asked}: {error}"),
+                Err(error) => panic!("{request_line}: {error}"),
             },
         };
-        self.cookies().learn(response.headers());
-        TestResponse::read(asked, response).await
+        self.cookies().store(response.headers());
+        TestResponse::read(request_line, response).await
     }
 
     fn cookies(&self) -> std::sync::MutexGuard<'_, Cookies> {
@@ -143,7 +145,7 @@ impl TestClient {
 
 impl Drop for TestClient {
     fn drop(&mut self) {
-        if let Reach::Socket { server, .. } = &self.reach {
+        if let Transport::Socket { server, .. } = &self.transport {
             server.abort();
         }
     }
@@ -174,10 +176,11 @@ async fn over_socket(
     let (mut sender, driver) =
         hyper::client::conn::http1::handshake::<_, HttpBody>(TokioIo::new(stream)).await?;
     let connection = Arc::new(Connection(tokio::spawn(async {
-        // What goes wrong, the response or its body tells.
+        // An error of the connection is also an error of the response or its body.
         let _ = driver.await;
     })));
     let response = sender.send_request(request).await?;
-    Ok(response
-        .map(|body| HttpBody::new(super::response::Held { body, _held: (connection, sender) })))
+    Ok(response.map(|body| {
+        HttpBody::new(super::response::GuardedBody { body, _guard: (connection, sender) })
+    }))
 }

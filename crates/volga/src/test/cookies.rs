@@ -1,16 +1,17 @@
-//! The cookies that a client was told to keep (pure).
+//! The cookies of a client (pure).
 
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderValue, header};
 
-/// Names and values. Paths, domains and times are ignored, but that `Max-Age=0` forgets a cookie.
+/// Names and values. Paths, domains and times are ignored, except that `Max-Age=0` deletes a
+/// cookie.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cookies(BTreeMap<String, String>);
 
 impl Cookies {
-    /// Keeps what a response says.
-    pub(super) fn learn(&mut self, headers: &HeaderMap) {
+    /// Stores the cookies of a response.
+    pub(super) fn store(&mut self, headers: &HeaderMap) {
         for field in headers.get_all(header::SET_COOKIE) {
             let text = String::from_utf8_lossy(field.as_bytes());
             let mut parts = text.split(';').map(str::trim);
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_are_kept_replaced_and_forgotten() {
+    fn cookies_are_stored_replaced_and_deleted() {
         let mut cookies = Cookies::default();
         assert_eq!(cookies.header(), None);
         let mut learn = |fields: &[&'static str], expect: Option<&str>| {
@@ -46,7 +47,7 @@ mod tests {
             for field in fields {
                 headers.append("set-cookie", HeaderValue::from_static(field));
             }
-            cookies.learn(&headers);
+            cookies.store(&headers);
             let found = cookies.header();
             assert_eq!(found.as_ref().and_then(|value| value.to_str().ok()), expect);
         };

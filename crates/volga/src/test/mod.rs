@@ -1,4 +1,4 @@
-//! A client for tests: the app in process, or over a real socket, with one API.
+//! A client for tests, which calls an app in process or over a real socket.
 //!
 //! It needs the feature `test` of this crate, which belongs into the `dev-dependencies`. Volga is
 //! not published yet, so clone its repository next to your project: the path leads from your
@@ -39,7 +39,8 @@
 //! # }
 //! ```
 //!
-//! What goes wrong panics, and says what the server answered: a test has nothing better to do.
+//! An error panics, because a test cannot continue after it. The message has the response of the
+//! server.
 
 mod client;
 mod cookies;

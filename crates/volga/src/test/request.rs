@@ -1,4 +1,4 @@
-//! `TestRequest`: a request in one line.
+//! `TestRequest`: builds a request.
 
 use std::fmt;
 
@@ -6,9 +6,10 @@ use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 use volga_core::{HttpBody, HttpRequest};
 
-use super::{TestClient, TestResponse};
+use crate::test::client::TestClient;
+use crate::test::response::TestResponse;
 
-/// A request of a [`TestClient`]; [`send`](Self::send) sends it.
+/// A request of a [`TestClient`]. [`send`](Self::send) sends it.
 #[must_use = "a request does nothing until it is sent"]
 pub struct TestRequest<'a> {
     client: &'a TestClient,
@@ -27,16 +28,16 @@ impl<'a> TestRequest<'a> {
     ///
     /// # Panics
     ///
-    /// The name or the value is none.
+    /// Panics if the name or the value is not valid.
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        let name = HeaderName::from_bytes(name.as_bytes()).expect("the name of a header");
-        let value = HeaderValue::from_str(value).expect("the value of a header");
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a valid header name");
+        let value = HeaderValue::from_str(value).expect("a valid header value");
         self.request.headers_mut().append(name, value);
         self
     }
 
-    /// Adds a field to the query, encoded. It may be called for several.
+    /// Adds a field to the query, and encodes it. Call it again for further fields.
     pub fn query(mut self, name: &str, value: impl fmt::Display) -> Self {
         let pair = form_urlencoded::Serializer::new(String::new())
             .append_pair(name, &value.to_string())
@@ -46,34 +47,37 @@ impl<'a> TestRequest<'a> {
         self
     }
 
-    /// Sets the body: text, bytes, or any [`HttpBody`], a stream included. It has no content type of its own.
+    /// Sets the body: text, bytes, or any [`HttpBody`], also a stream. It does not set a content
+    /// type.
     pub fn body(mut self, body: impl Into<HttpBody>) -> Self {
         *self.request.body_mut() = body.into();
         self
     }
 
-    /// Sets the body to a value as JSON, and the content type to `application/json` unless another was set.
+    /// Sets the body to a value as JSON, and the content type to `application/json` unless you have
+    /// set another.
     ///
     /// # Panics
     ///
-    /// The value is none in JSON.
+    /// Panics if the value cannot be serialized.
     #[track_caller]
     pub fn json(mut self, value: &impl Serialize) -> Self {
-        let json = serde_json::to_vec(value).expect("a value that JSON has");
+        let json = serde_json::to_vec(value).expect("a value that can be serialized");
         let content_type = HeaderValue::from_static("application/json");
         self.request.headers_mut().entry(header::CONTENT_TYPE).or_insert(content_type);
         self.body(json)
     }
 
-    /// Sends the request and waits for the response: its head, and its body too where its length is known.
+    /// Sends the request, and waits for the head of the response. If the length of the body is
+    /// known, waits for the body, too.
     ///
     /// # Panics
     ///
-    /// The path is none, or the server cannot be reached.
+    /// Panics if the path is not valid, or if the server cannot be reached.
     pub async fn send(mut self) -> TestResponse {
         *self.request.uri_mut() = match self.target.parse() {
             Ok(uri) => uri,
-            Err(error) => panic!("the path {:?} is none: {error}", self.target),
+            Err(error) => panic!("the path {:?} is not valid: {error}", self.target),
         };
         self.client.send(self.request).await
     }

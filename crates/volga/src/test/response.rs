@@ -1,4 +1,4 @@
-//! `TestResponse`: what the app answered.
+//! `TestResponse`: a response of the app.
 
 use std::{
     fmt,
@@ -14,31 +14,32 @@ use serde::de::DeserializeOwned;
 use volga_core::{BoxError, HttpBody, HttpResponse};
 use volga_sse::EventStream;
 
-/// How much of a body a failure shows.
+/// The maximum number of bytes of a body in a panic message.
 const SHOWN: usize = 4096;
 
-/// The response to a [`TestRequest`](super::TestRequest). What a stream sends is read when it is asked for.
+/// The response to a [`TestRequest`](super::TestRequest). A body of unknown length is read only
+/// when you ask for it.
 pub struct TestResponse {
-    /// Method and target, for failures.
-    asked: String,
+    /// The method and the target of the request, for panic messages.
+    request_line: String,
     head: response::Parts,
-    body: Read,
+    body: TestBody,
 }
 
-enum Read {
+enum TestBody {
     Whole(Bytes),
     Stream(HttpBody),
 }
 
 impl TestResponse {
-    pub(super) async fn read(asked: String, response: HttpResponse) -> Self {
+    pub(super) async fn read(request_line: String, response: HttpResponse) -> Self {
         let (head, body) = response.into_parts();
         let body = if body.size_hint().exact().is_some() {
-            Read::Whole(collect(&asked, body).await)
+            TestBody::Whole(collect(&request_line, body).await)
         } else {
-            Read::Stream(body)
+            TestBody::Stream(body)
         };
-        Self { asked, head, body }
+        Self { request_line, head, body }
     }
 
     /// The status.
@@ -53,78 +54,79 @@ impl TestResponse {
         &self.head.headers
     }
 
-    /// A header as text; `None` where it is missing or no text.
+    /// A header as text, or `None` if it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
     }
 
-    /// Goes on if the response has this status.
+    /// Checks the status.
     ///
     /// # Panics
     ///
-    /// It has another one: then the response is shown.
+    /// Panics if the response has another status. The message shows the response.
     #[track_caller]
     pub fn assert_status(&self, status: u16) -> &Self {
         assert!(self.status().as_u16() == status, "expected the status {status} of {self:?}");
         self
     }
 
-    /// Goes on if the response has this header with this value.
+    /// Checks the value of a header.
     ///
     /// # Panics
     ///
-    /// It has not: then the response is shown.
+    /// Panics if the response does not have the header with this value. The message shows the
+    /// response.
     #[track_caller]
     pub fn assert_header(&self, name: &str, value: &str) -> &Self {
         assert!(self.header(name) == Some(value), "expected `{name}: {value}` of {self:?}");
         self
     }
 
-    /// The whole body.
+    /// Returns the whole body.
     ///
     /// # Panics
     ///
-    /// It breaks off.
+    /// Panics if the body cannot be read to its end.
     pub async fn bytes(self) -> Bytes {
         match self.body {
-            Read::Whole(bytes) => bytes,
-            Read::Stream(body) => collect(&self.asked, body).await,
+            TestBody::Whole(bytes) => bytes,
+            TestBody::Stream(body) => collect(&self.request_line, body).await,
         }
     }
 
-    /// The whole body as text.
+    /// Returns the whole body as text.
     ///
     /// # Panics
     ///
-    /// It breaks off, or is no UTF-8.
+    /// Panics if the body cannot be read to its end, or is not UTF-8.
     pub async fn text(self) -> String {
-        let asked = self.asked.clone();
+        let request_line = self.request_line.clone();
         match String::from_utf8(self.bytes().await.into()) {
             Ok(text) => text,
-            Err(error) => panic!("{asked}: the body is no UTF-8: {error}"),
+            Err(error) => panic!("{request_line}: the body is not UTF-8: {error}"),
         }
     }
 
-    /// The value of the body, which is JSON.
+    /// Parses the body as JSON.
     ///
     /// # Panics
     ///
-    /// The body is none of such a value: then it is shown.
+    /// Panics if the body is not JSON of this type. The message shows the body.
     pub async fn json<T: DeserializeOwned>(self) -> T {
-        let (asked, status) = (self.asked.clone(), self.head.status);
+        let (request_line, status) = (self.request_line.clone(), self.head.status);
         let body = self.bytes().await;
         match serde_json::from_slice(&body) {
             Ok(value) => value,
-            Err(error) => panic!("{asked} {status}: {error}: {}", shown(&body)),
+            Err(error) => panic!("{request_line} {status}: {error}: {}", shown(&body)),
         }
     }
 
-    /// The events of the body, as a client reads them.
+    /// Returns the events of the body, as a client reads them.
     ///
     /// # Panics
     ///
-    /// The response is no event stream: then it is shown.
+    /// Panics if the response is not an event stream. The message shows the response.
     #[track_caller]
     #[must_use]
     pub fn events(self) -> EventStream<HttpBody> {
@@ -134,34 +136,34 @@ impl TestResponse {
         EventStream::new(self.into_body())
     }
 
-    /// The body as it comes.
+    /// Returns the body as a stream.
     #[must_use]
     pub fn into_body(self) -> HttpBody {
         match self.body {
-            Read::Whole(bytes) => HttpBody::full(bytes),
-            Read::Stream(body) => body,
+            TestBody::Whole(bytes) => HttpBody::full(bytes),
+            TestBody::Stream(body) => body,
         }
     }
 }
 
-/// The request, the status, the headers and the body, as far as it has come.
+/// Prints the request, the status, the headers, and the body if it was read.
 impl fmt::Debug for TestResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}", self.asked, self.head.status)?;
+        writeln!(f, "{}\n{}", self.request_line, self.head.status)?;
         for (name, value) in &self.head.headers {
             writeln!(f, "{name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
         }
         match &self.body {
-            Read::Whole(bytes) => write!(f, "\n{}", shown(bytes)),
-            Read::Stream(_) => write!(f, "\n(a stream)"),
+            TestBody::Whole(bytes) => write!(f, "\n{}", shown(bytes)),
+            TestBody::Stream(_) => write!(f, "\n(a stream)"),
         }
     }
 }
 
-async fn collect(asked: &str, body: HttpBody) -> Bytes {
+async fn collect(request_line: &str, body: HttpBody) -> Bytes {
     match body.collect().await {
         Ok(body) => body.to_bytes(),
-        Err(error) => panic!("{asked}: the body broke off: {error}"),
+        Err(error) => panic!("{request_line}: the body could not be read: {error}"),
     }
 }
 
@@ -171,13 +173,13 @@ fn shown(body: &[u8]) -> String {
     if more > 0 { format!("{text}… and {more} bytes more") } else { text }
 }
 
-/// A body and what must live as long.
-pub(super) struct Held<B, H> {
+/// A body, and a value that must live as long as the body.
+pub(super) struct GuardedBody<B, H> {
     pub(super) body: B,
-    pub(super) _held: H,
+    pub(super) _guard: H,
 }
 
-impl<B, H> Body for Held<B, H>
+impl<B, H> Body for GuardedBody<B, H>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     H: Unpin,

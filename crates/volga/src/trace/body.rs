@@ -1,4 +1,4 @@
-//! The body of a response, within the span of its request.
+//! The body of a response in the span of its request.
 
 use std::{
     mem,
@@ -10,9 +10,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use volga_core::{BoxError, HttpBody};
 
-use super::record::{BodyEnd, Record};
+use crate::trace::record::{BodyEnd, Record};
 
-/// A body that is sent, and dropped, within a span.
+/// A body that is polled and dropped in a span.
 pub(super) struct TracedBody {
     body: HttpBody,
     record: Record,
@@ -53,7 +53,7 @@ impl Body for TracedBody {
 
 impl Drop for TracedBody {
     fn drop(&mut self) {
-        // A server that knows that nothing more comes does not ask for it.
+        // A server does not poll a body again that says it is at its end.
         if self.body.is_end_stream() {
             self.record.ended(BodyEnd::Finished);
         }

@@ -1,4 +1,4 @@
-//! The future of a response, within its span.
+//! The future of a response in the span of its request.
 
 use std::{
     future::Future,
@@ -8,13 +8,14 @@ use std::{
 
 use volga_core::{BoxFuture, HttpBody, HttpResponse};
 
-use super::{body::TracedBody, record::Record};
+use crate::trace::body::TracedBody;
+use crate::trace::record::Record;
 
-/// Answers a request within its span, and hands the record on to the body of the response.
+/// Polls the future of a response in a span, and passes the record to the body of the response.
 pub(super) struct TracedCall {
-    /// Taken to be dropped within the span.
+    /// Taken when it is dropped in the span.
     response: Option<BoxFuture<HttpResponse>>,
-    /// Taken by the body.
+    /// Taken when it is passed to the body.
     record: Option<Record>,
 }
 
@@ -29,14 +30,14 @@ impl Future for TracedCall {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<HttpResponse> {
         let Self { response, record } = &mut *self;
-        let (Some(answering), Some(asked)) = (response.as_mut(), record.as_mut()) else {
-            panic!("polled after it was ready");
+        let (Some(future), Some(running)) = (response.as_mut(), record.as_mut()) else {
+            panic!("the future was polled after it was ready");
         };
-        let answer = ready!(asked.poll(|| answering.as_mut().poll(cx)));
-        asked.answered(&answer);
-        asked.drop_in_span(response.take());
-        let Some(record) = record.take() else { return Poll::Ready(answer) };
-        Poll::Ready(answer.map(|body| HttpBody::new(TracedBody::new(body, record))))
+        let output = ready!(running.poll(|| future.as_mut().poll(cx)));
+        running.responded(&output);
+        running.drop_in_span(response.take());
+        let Some(record) = record.take() else { return Poll::Ready(output) };
+        Poll::Ready(output.map(|body| HttpBody::new(TracedBody::new(body, record))))
     }
 }
 

@@ -1,37 +1,36 @@
-//! Requests as spans of the crate [`tracing`], with a line at the end of each; with the feature
-//! `tracing`.
+//! Requests as spans of the crate [`tracing`], with an access log. It needs the feature `tracing`.
 //!
 //! ```
 //! use volga::{App, ok, trace::TraceRequests};
 //!
 //! let mut app = App::new();
-//! // First, so that it stands outermost.
+//! // Attached first, so that it is the outermost middleware.
 //! app.attach(TraceRequests::new());
 //! app.map_get("/", || ok!("Hello!"));
 //! ```
 //!
-//! Whoever subscribes, `tracing-subscriber` for example, gets for each request:
+//! A subscriber, such as `tracing-subscriber`, gets two things for each request:
 //!
-//! - a span named `request`, target [`REQUEST_TARGET`], level INFO. It is open until the body of
-//!   the response has ended or is dropped; what the handler and its stream log is within it.
-//! - at its end an event, target [`ACCESS_TARGET`], level INFO: a line for an access log, complete
-//!   without the span.
+//! - A span named `request` with the target [`REQUEST_TARGET`] and the level INFO. It is open until
+//!   the body of the response has ended or is dropped. The handler and its stream log in this span.
+//! - At the end of the request an event with the target [`ACCESS_TARGET`] and the level INFO. It is
+//!   a line for an access log, and is complete without the span.
 //!
-//! | Field | In | What it is |
+//! | Field | In | Meaning |
 //! |---|---|---|
-//! | `method`, `path` | both | of the request; the path as it was sent, without the query, which may hold secrets |
-//! | `route` | both | the pattern of the route, where there is one |
+//! | `method`, `path` | both | the method and the path of the request; the path as the client sent it, without the query, which may contain secrets |
+//! | `route` | both | the pattern of the route, if the request has one |
 //! | `version` | both | the version of HTTP, such as `HTTP/2.0` |
-//! | `peer` | both | the other end of the connection, where there is one |
-//! | `trace_id`, `parent_id` | both | from a proper [`traceparent`](TraceParent), where there is one |
-//! | `status` | both | of the response; absent when the client left before there was one |
-//! | `bytes` | both | how much of the body the server took to send it |
-//! | `messages` | both | how many messages of an event stream it took |
-//! | `end` | both | how it ended: `finished`, `failed`, `client left`, `panicked`; of an event stream also `closed`, `max age`, `deadline`, `drained` |
-//! | `first_byte_ms` | both | from the request to the first bytes of the body |
-//! | `duration_ms` | both | from the request to the end |
+//! | `peer` | both | the address of the client's end of the connection, if it has one |
+//! | `trace_id`, `parent_id` | both | from a valid [`traceparent`](TraceParent), if the request has one |
+//! | `status` | both | the status of the response; absent if the client left before the response |
+//! | `bytes` | both | the number of bytes of the body that the server took for sending |
+//! | `messages` | both | the number of messages of an event stream that the server took for sending |
+//! | `end` | both | how the request ended: `finished`, `failed`, `client left` or `panicked`; for an event stream also `closed`, `max age`, `deadline` or `drained` |
+//! | `first_byte_ms` | both | milliseconds from the request to the first bytes of the body |
+//! | `duration_ms` | both | milliseconds from the request to the end |
 //!
-//! Where nobody subscribes to either target, all that is done is to look for the `traceparent`.
+//! Without a subscriber to either target, the middleware only parses the `traceparent`.
 
 mod body;
 mod call;
@@ -50,7 +49,7 @@ use volga_http::ConnectionInfo;
 pub use trace_parent::{ParentId, TraceId, TraceParent};
 
 use call::TracedCall;
-use record::{Asked, Record};
+use record::{Record, RequestFacts};
 
 /// The target of the spans.
 pub const REQUEST_TARGET: &str = "volga::request";
@@ -58,16 +57,17 @@ pub const REQUEST_TARGET: &str = "volga::request";
 /// The target of the events at the end of each request.
 pub const ACCESS_TARGET: &str = "volga::access";
 
-/// Middleware that makes a span for each request, and an event at its end; see [the module](self).
+/// Middleware that creates a span for each request, and an event at its end. See [the
+/// module](self).
 ///
-/// It stands where it was attached: on an app before all other middleware, it sees every request,
-/// those without a route included. A [`TraceParent`] is put into the request's extensions, for
-/// handlers that send requests of their own.
+/// Attach it to an app before all other middleware. It then sees every request, also requests
+/// without a route. It puts the [`TraceParent`] into the extensions of the request, for handlers
+/// that send requests themselves.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TraceRequests(());
 
 impl TraceRequests {
-    /// The middleware.
+    /// Creates the middleware.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -90,7 +90,7 @@ struct TraceEndpoint {
 
 impl Endpoint for TraceEndpoint {
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
-        let trace_parent = TraceParent::of(&parts.headers);
+        let trace_parent = TraceParent::from_headers(&parts.headers);
         if let Some(trace_parent) = trace_parent {
             parts.extensions.insert(trace_parent);
         }
@@ -99,7 +99,7 @@ impl Endpoint for TraceEndpoint {
             return self.inner.call(parts, body);
         }
         let is_head = parts.method == Method::HEAD;
-        let record = Record::new(span.clone(), Asked::of(&parts, trace_parent), is_head);
+        let record = Record::new(span.clone(), RequestFacts::new(&parts, trace_parent), is_head);
         let response = span.in_scope(|| self.inner.call(parts, body));
         Box::pin(TracedCall::new(response, record))
     }

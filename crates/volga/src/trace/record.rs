@@ -1,4 +1,4 @@
-//! What is known of a request, and told when it is over.
+//! `Record`: the facts about a request, which are logged at its end.
 
 use std::{
     net::SocketAddr,
@@ -12,10 +12,12 @@ use volga_core::{HttpResponse, RequestParts};
 use volga_http::ConnectionInfo;
 use volga_sse::{CloseHandle, EndReason};
 
-use super::{ACCESS_TARGET, TraceParent};
+use crate::trace::ACCESS_TARGET;
+use crate::trace::trace_parent::TraceParent;
 
-/// What was asked, in copies: the request's own would keep the buffer that it was read from.
-pub(super) struct Asked {
+/// Facts about the request, as copies. Parts of the request itself would keep the buffer from which
+/// it was read in memory.
+pub(super) struct RequestFacts {
     method: Method,
     path: Box<str>,
     route: Option<Box<str>>,
@@ -24,8 +26,8 @@ pub(super) struct Asked {
     trace_parent: Option<TraceParent>,
 }
 
-impl Asked {
-    pub(super) fn of(parts: &RequestParts, trace_parent: Option<TraceParent>) -> Self {
+impl RequestFacts {
+    pub(super) fn new(parts: &RequestParts, trace_parent: Option<TraceParent>) -> Self {
         Self {
             method: parts.method.clone(),
             path: parts.uri.path().into(),
@@ -37,41 +39,40 @@ impl Asked {
     }
 }
 
-/// How a response ended, as far as its body can tell.
+/// The end of a response, as its body sees it.
 #[derive(Clone, Copy)]
 pub(super) enum BodyEnd {
     Finished,
     Failed,
 }
 
-/// How an event stream ended, as it said by itself.
-struct StreamEnded {
+/// The end of an event stream, as the stream reports it.
+struct StreamEndFacts {
     reason: EndReason,
     messages: u64,
 }
 
-/// A request from its begin to its end, which is where this is dropped: by then all is known that
-/// ever will be.
+/// The record of a request. It is dropped at the end of the request, and logs the facts then.
 pub(super) struct Record {
     span: Span,
-    asked: Asked,
+    request: RequestFacts,
     start: Instant,
     is_head: bool,
     status: Option<u16>,
     bytes: u64,
     first_byte: Option<Duration>,
     end: Option<BodyEnd>,
-    stream: Option<Arc<OnceLock<StreamEnded>>>,
-    /// Something of the request is being polled. Where this is dropped meanwhile, that has
-    /// panicked.
+    stream: Option<Arc<OnceLock<StreamEndFacts>>>,
+    /// A future or a body of the request is being polled. If the record is dropped during that, a
+    /// panic has happened.
     is_polled: bool,
 }
 
 impl Record {
-    pub(super) fn new(span: Span, asked: Asked, is_head: bool) -> Self {
+    pub(super) fn new(span: Span, request: RequestFacts, is_head: bool) -> Self {
         Self {
             span,
-            asked,
+            request,
             start: Instant::now(),
             is_head,
             status: None,
@@ -83,7 +84,7 @@ impl Record {
         }
     }
 
-    /// Polls within the span.
+    /// Polls in the span.
     pub(super) fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
         self.is_polled = true;
         let polled = self.span.in_scope(poll);
@@ -91,19 +92,20 @@ impl Record {
         polled
     }
 
-    /// Drops within the span.
+    /// Drops a value in the span.
     pub(super) fn drop_in_span<T>(&self, value: T) {
         self.span.in_scope(|| drop(value));
     }
 
-    pub(super) fn answered(&mut self, response: &HttpResponse) {
+    pub(super) fn responded(&mut self, response: &HttpResponse) {
         self.status = Some(response.status().as_u16());
         if let Some(stream) = response.extensions().get::<CloseHandle>() {
-            let ended = Arc::new(OnceLock::new());
-            self.stream = Some(Arc::clone(&ended));
-            stream.on_end(move |end| {
-                // The only one who sets it.
-                let _ = ended.set(StreamEnded { reason: end.reason(), messages: end.messages() });
+            let end = Arc::new(OnceLock::new());
+            self.stream = Some(Arc::clone(&end));
+            stream.on_end(move |ended| {
+                // The value is set only here, so this cannot fail.
+                let (reason, messages) = (ended.reason(), ended.messages());
+                let _ = end.set(StreamEndFacts { reason, messages });
             });
         }
     }
@@ -119,16 +121,17 @@ impl Record {
         self.end.get_or_insert(end);
     }
 
-    fn stream(&self) -> Option<&StreamEnded> {
+    fn stream(&self) -> Option<&StreamEndFacts> {
         self.stream.as_ref()?.get()
     }
 
-    /// The body of the whole response comes before its stream, which middleware may have cut short
-    /// or replaced; but only the stream knows why it was closed.
+    /// Returns the name of the end. The body of the response counts more than its event stream,
+    /// because middleware may have replaced the stream. But only the stream knows why it was
+    /// closed.
     fn end(&self) -> &'static str {
         match (self.end, self.stream()) {
             _ if self.is_polled => "panicked",
-            // There is no body to send.
+            // The response to HEAD has no body.
             _ if self.is_head && self.status.is_some() => "finished",
             (Some(BodyEnd::Failed), _) => "failed",
             (Some(BodyEnd::Finished), None) => "finished",
@@ -163,11 +166,11 @@ impl Drop for Record {
         span.record("first_byte_ms", first_byte_ms);
         span.record("duration_ms", duration_ms);
 
-        let Asked { method, path, route, version, peer, trace_parent } = &self.asked;
+        let RequestFacts { method, path, route, version, peer, trace_parent } = &self.request;
         tracing::info!(
             target: ACCESS_TARGET,
-            // It says all by itself. Within its span, most subscribers would write everything
-            // twice.
+            // The event has all fields itself. In the span, most subscribers would print every
+            // field twice.
             parent: None,
             method = tracing::field::display(method),
             path = tracing::field::display(path),
@@ -186,7 +189,7 @@ impl Drop for Record {
     }
 }
 
-/// With three places, as logs have them.
+/// Returns milliseconds with three decimal places.
 fn millis(time: Duration) -> f64 {
     time.as_micros() as f64 / 1_000.0
 }

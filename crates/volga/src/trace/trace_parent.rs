@@ -1,14 +1,15 @@
-//! `TraceParent`: where a request stands in a trace that began elsewhere. Pure.
+//! `TraceParent`: the position of a request in a distributed trace (pure).
 
 use std::fmt;
 
 use http::{HeaderMap, HeaderValue};
 
-/// The header `traceparent` of [W3C Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header): which trace a request belongs to, and which span of
-/// the caller it comes from.
+/// The header `traceparent` of [W3C Trace
+/// Context](https://www.w3.org/TR/trace-context/#traceparent-header): the trace of a request, and
+/// the span of the caller from which it comes.
 ///
-/// It is read as the standard demands. A header that is malformed, or there twice, is as good as none. A later version than 00 is read by the fields
-/// that 00 has.
+/// It is parsed as the standard requires. A header that is malformed or occurs twice is ignored.
+/// For a version later than 00, the fields of version 00 are used.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TraceParent {
     trace_id: TraceId,
@@ -16,11 +17,11 @@ pub struct TraceParent {
     flags: u8,
 }
 
-/// The ID of a trace; 32 hexadecimal digits as text, never all zeros.
+/// The ID of a trace: 32 hexadecimal digits as text, never all zeros.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TraceId(u128);
 
-/// The ID of a span; 16 hexadecimal digits as text, never all zeros.
+/// The ID of a span: 16 hexadecimal digits as text, never all zeros.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ParentId(u64);
 
@@ -28,9 +29,9 @@ pub struct ParentId(u64);
 const LENGTH: usize = 55;
 
 impl TraceParent {
-    /// Reads the headers of a request.
+    /// Parses the header of a request. Returns `None` if the header is missing or not valid.
     #[must_use]
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
+    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all("traceparent").iter();
         match (values.next(), values.next()) {
             (Some(value), None) => Self::parse(value),
@@ -45,13 +46,13 @@ impl TraceParent {
         let mut field = |digits| fields.next().filter(|field| is_hex(field, digits));
         let (version, trace_id) = (field(2)?, field(32)?);
         let (parent_id, flags) = (field(16)?, field(2)?);
-        let may_go_on = match version {
-            // Reserved.
+        let may_have_more = match version {
+            // The standard forbids this version.
             "ff" => return None,
             "00" => false,
             _ => more.starts_with('-'),
         };
-        if !(more.is_empty() || may_go_on) {
+        if !(more.is_empty() || may_have_more) {
             return None;
         }
         let trace_id = u128::from_str_radix(trace_id, 16).ok().filter(|id| *id != 0)?;
@@ -60,13 +61,13 @@ impl TraceParent {
         Some(Self { trace_id: TraceId(trace_id), parent_id: ParentId(parent_id), flags })
     }
 
-    /// The trace.
+    /// The ID of the trace.
     #[must_use]
     pub fn trace_id(&self) -> TraceId {
         self.trace_id
     }
 
-    /// The span of the caller that the request comes from.
+    /// The ID of the caller's span from which the request comes.
     #[must_use]
     pub fn parent_id(&self) -> ParentId {
         self.parent_id
@@ -79,10 +80,10 @@ impl TraceParent {
     }
 }
 
-/// The header's value, in version 00.
+/// Prints the value of the header, in version 00.
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Flags that 00 does not know are sent as zero.
+        // The flags that version 00 does not define must be sent as zero.
         write!(f, "00-{}-{}-{:02x}", self.trace_id, self.parent_id, self.flags & 1)
     }
 }
@@ -99,7 +100,8 @@ impl fmt::Display for ParentId {
     }
 }
 
-/// Lower case only, as the standard has it.
+/// Whether a text has this number of lower-case hexadecimal digits. The standard allows no upper
+/// case.
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -118,11 +120,11 @@ mod tests {
         for value in values {
             headers.append("traceparent", HeaderValue::from_str(value).unwrap());
         }
-        TraceParent::of(&headers).map(|parent| parent.to_string())
+        TraceParent::from_headers(&headers).map(|parent| parent.to_string())
     }
 
     #[test]
-    fn a_proper_header_is_read_and_written_back() {
+    fn a_valid_header_is_parsed_and_printed() {
         for (flags, expect) in [("00", "00"), ("01", "01"), ("ff", "01"), ("02", "00")] {
             let expect = format!("00-{TRACE}-{PARENT}-{expect}");
             assert_eq!(read(&[&format!("00-{TRACE}-{PARENT}-{flags}")]), Some(expect));
@@ -130,9 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_read_by_the_fields_that_are_known() {
+    fn a_later_version_is_parsed_by_the_known_fields() {
         let expect = format!("00-{TRACE}-{PARENT}-01");
-        for more in ["", "-", "-what the future will bring"] {
+        for more in ["", "-", "-a later field"] {
             let header = format!("cc-{TRACE}-{PARENT}-01{more}");
             assert_eq!(read(&[&header]), Some(expect.clone()), "{header}");
         }

@@ -1,4 +1,4 @@
-//! Answers that outlive their connection, over real ones.
+//! Resumable replies over real connections: they outlive the connection of their client.
 
 use futures_util::stream;
 use tokio::sync::{mpsc, watch};
@@ -31,7 +31,7 @@ fn map(app: &mut App, answers: Answers) {
     });
 }
 
-/// An app with one answer, whose messages are sent by hand.
+/// An app with one reply, whose messages the test sends.
 async fn serve() -> (Running, Answers, Token, mpsc::UnboundedSender<Result<Message, Error>>) {
     let answers = Answers::new();
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -52,7 +52,7 @@ fn text(text: &str) -> Result<Message, Error> {
 }
 
 #[tokio::test]
-async fn what_one_protocol_began_the_other_goes_on_with() {
+async fn a_reply_that_began_on_one_protocol_continues_on_the_other() {
     let (server, answers, token, sender) = serve().await;
     sender.send(text("one")).unwrap();
     let mut first = send(server.address, &format!("GET /answers/{token}")).await;
@@ -82,7 +82,7 @@ async fn what_one_protocol_began_the_other_goes_on_with() {
     assert_eq!(answers.facts().attached, 0);
 }
 
-/// Sends this head, whose first line has its version, and reads to the end.
+/// Sends a head with the version in its first line, and reads to the end.
 async fn resume(server: &Running, head: &str) -> String {
     use tokio::io::AsyncWriteExt;
 
@@ -103,7 +103,7 @@ async fn a_failure_cuts_the_stream_of_every_client_on_either_protocol() {
 
     let read = read_to_end(&mut one).await;
     assert!(read.contains("data: one\n") && !read.ends_with("0\r\n\r\n"), "{read:?}");
-    // h2 gives the error again and again, so the first one is the end.
+    // `h2` returns the error again and again, so reading stops at the first one.
     let end = loop {
         match data2(&mut two).await {
             Some(Ok(_)) => {}
@@ -114,7 +114,7 @@ async fn a_failure_cuts_the_stream_of_every_client_on_either_protocol() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_away_lets_answers_finish_and_waits_for_none_that_nobody_reads() {
+async fn at_shutdown_replies_with_a_client_finish_and_others_are_not_waited_for() {
     let (server, answers, token, sender) = serve().await;
     let (stop, stopped) = watch::channel(());
     let unread = stream::once(async move {
@@ -139,7 +139,7 @@ async fn a_server_that_goes_away_lets_answers_finish_and_waits_for_none_that_nob
     assert!(rest.contains("data: two\n") && rest.ends_with("0\r\n\r\n"), "{rest:?}");
     soon("the end of the server", server.end).await.unwrap().unwrap();
 
-    // What runs on without a client is the application's to wait for.
+    // The application itself must wait for a reply without a client.
     answers.close();
     assert_eq!(answers.facts().running, 1);
     stop.send(()).unwrap();

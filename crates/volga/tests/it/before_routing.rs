@@ -1,4 +1,4 @@
-//! Middleware before routing: it changes where a request goes, or answers it.
+//! Middleware before routing: it changes the route of a request, or responds to it.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use super::{
     support::{ask, run},
 };
 
-/// Takes `/v1` from the path, and the method from a header.
+/// Removes `/v1` from the path, and takes the method from a header.
 fn rewrite(parts: &mut RequestParts) {
     let uri = parts.uri.to_string();
     if let Some(rest) = uri.strip_prefix("/v1") {
@@ -30,7 +30,7 @@ fn rewrite(parts: &mut RequestParts) {
 }
 
 #[tokio::test]
-async fn the_route_is_that_of_the_changed_request() {
+async fn the_changed_request_decides_the_route() {
     let service = service(|app| {
         app.before_routing(|before| {
             before.tap_req(rewrite);
@@ -63,9 +63,9 @@ async fn the_route_is_that_of_the_changed_request() {
         ("GET /v1/tea/7?x", &[][..], 200, "7 /tea/7?x /v1/tea/7?x"),
         ("GET /tea/7", &[], 200, "7 /tea/7 /tea/7"),
         ("POST /v1/tea/7", &[("x-method", "DELETE")], 200, "deleted 7"),
-        ("PUT /v1/tea/7", &[], 405, "the path is known, but not for this method"),
+        ("PUT /v1/tea/7", &[], 405, "this path does not support this method"),
         ("OPTIONS /v1/tea/7", &[], 204, ""),
-        ("GET /v1/nothing", &[], 404, "nothing is at this path"),
+        ("GET /v1/nothing", &[], 404, "no route matches this path"),
         ("GET /v1/group/x", &[], 404, "fallback of the group"),
         ("GET /v1/shop/x", &[], 200, "/v1/shop/x"),
         ("HEAD /v1/tea/7", &[], 200, ""),
@@ -97,7 +97,7 @@ async fn several_run_in_order_around_everything_else() {
         }
     };
     let service = service(|app| {
-        // The order of the calls does not matter for what stands where.
+        // The order of these calls does not affect the order of the middleware.
         app.wrap(note("app"));
         app.before_routing(|before| {
             before.wrap(note("first")).tap_req(rewrite).wrap(note("second"));
@@ -124,7 +124,7 @@ async fn several_run_in_order_around_everything_else() {
 }
 
 #[tokio::test]
-async fn it_may_answer_by_itself_and_its_errors_and_panics_are_the_apps() {
+async fn it_may_respond_and_its_errors_and_panics_use_the_mapper_of_the_app() {
     let reports = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&reports);
     let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
@@ -162,7 +162,7 @@ async fn it_may_answer_by_itself_and_its_errors_and_panics_are_the_apps() {
 }
 
 #[tokio::test]
-async fn a_panic_of_a_tap_of_the_app_is_a_response_as_well() {
+async fn a_panic_of_a_tap_of_the_app_becomes_a_response() {
     let service = service(|app| {
         app.tap_req(|_| panic!("in the tap"));
         app.map_get("/", || "");
@@ -170,11 +170,11 @@ async fn a_panic_of_a_tap_of_the_app_is_a_response_as_well() {
     assert_eq!(send(&service, "GET /", &[], "").await.status, 500);
 }
 
-/// A service of each request.
+/// A scoped service.
 struct Ticket(u8);
 
 #[tokio::test]
-async fn extractors_and_services_are_those_of_the_route() {
+async fn extractors_and_services_are_shared_with_the_route() {
     let made = Arc::new(Mutex::new(0));
     let count = Arc::clone(&made);
     let service = service(|app| {
@@ -204,14 +204,14 @@ async fn extractors_and_services_are_those_of_the_route() {
 }
 
 #[tokio::test]
-async fn body_limits_are_those_of_the_route() {
+async fn the_route_decides_the_body_limit() {
     let service = service(|app| {
-        app.with_body_limit(2);
+        app.body_limit(2);
         app.before_routing(|before| {
             before.tap_req(|_| {});
         });
         app.map_post("/{a}", async |_: String, text: volga::Text| ok!("{}", text.len()))
-            .with_body_limit(4);
+            .body_limit(4);
     });
     assert_eq!(send(&service, "POST /x", &[], "1234").await.body, "4");
     assert_eq!(send(&service, "POST /x", &[], "12345").await.status, 413);

@@ -1,5 +1,5 @@
-//! How long a request body may be and how long it may take, how much of all bodies is collected,
-//! and that a client which is still sending reads why it is refused.
+//! Request bodies: their limit, their time limit, and the memory for all of them. A client that is
+//! still sending gets the reason for a refusal.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ use super::support::{http2, read_to_end, run, run_app, soon};
 
 const BIG: usize = 20 * 1024 * 1024;
 
-/// A body that tells nothing of its length.
+/// A body of unknown length.
 fn pieces(count: usize, bytes: usize) -> HttpBody {
     let piece = Bytes::from(vec![b'1'; bytes]);
     HttpBody::from_stream(stream::iter(vec![Ok::<_, Error>(piece); count]))
@@ -37,7 +37,7 @@ fn pieces(count: usize, bytes: usize) -> HttpBody {
 /// Every way to take a body, with a limit of ten bytes.
 fn takers() -> App {
     let mut app = App::new();
-    app.with_body_limit(10);
+    app.body_limit(10);
     app.map_post("/bytes", async |body: Bytes| ok!("{}", body.len()));
     app.map_post("/text", async |body: Text| ok!("{}", body.len()));
     app.map_post("/json", async |Json(number): Json<u64>| ok!("{number}"));
@@ -74,7 +74,7 @@ fn typed<'a>(request: TestRequest<'a>, path: &str) -> TestRequest<'a> {
 }
 
 #[tokio::test]
-async fn every_way_to_take_a_body_keeps_to_the_limit_to_the_byte() {
+async fn every_way_to_take_a_body_has_exactly_the_limit() {
     for client in [TestClient::new(takers()), TestClient::serve(takers()).await] {
         for path in ["/bytes", "/text", "/json", "/ndjson", "/stream", "/request"] {
             for (body, status) in [
@@ -96,15 +96,15 @@ async fn every_way_to_take_a_body_keeps_to_the_limit_to_the_byte() {
 }
 
 #[tokio::test]
-async fn the_nearest_limit_counts_and_5_mib_where_none_is() {
+async fn the_nearest_limit_applies_and_5_mib_is_the_default() {
     let mut app = App::new();
     let length = async |body: Bytes| ok!("{}", body.len());
     app.map_post("/default", length);
     app.group("/in", |group| {
         group.map_post("/group", length);
-        group.map_post("/route", length).with_body_limit(5);
-        group.map_post("/any", length).with_body_limit(BodyLimit::UNLIMITED);
-        group.with_body_limit(3);
+        group.map_post("/route", length).body_limit(5);
+        group.map_post("/any", length).body_limit(BodyLimit::UNLIMITED);
+        group.body_limit(3);
         group.map_fallback(length);
     });
     let client = TestClient::new(app);
@@ -125,9 +125,9 @@ async fn the_nearest_limit_counts_and_5_mib_where_none_is() {
 }
 
 #[tokio::test]
-async fn a_handler_that_takes_no_body_answers_and_one_that_does_is_not_called() {
+async fn a_large_body_refuses_only_handlers_that_take_a_body() {
     let mut app = App::new();
-    app.with_body_limit(3);
+    app.body_limit(3);
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     app.map_post("/none", |headers: HeaderMap| ok!("{}", headers.len()));
@@ -146,9 +146,9 @@ async fn a_handler_that_takes_no_body_answers_and_one_that_does_is_not_called() 
 }
 
 #[tokio::test]
-async fn a_body_that_middleware_made_longer_is_limited_again() {
+async fn a_body_that_middleware_has_made_longer_is_limited_again() {
     let mut app = App::new();
-    app.with_body_limit(10);
+    app.body_limit(10);
     app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
     app.wrap(|mut ctx, next| async move {
         *ctx.body_mut() = pieces(1000, 1000);
@@ -157,8 +157,7 @@ async fn a_body_that_middleware_made_longer_is_limited_again() {
     TestClient::new(app).post("/").body("small").send().await.assert_status(413);
 }
 
-/// Sends a request whose body is 20 MB, all of it before it reads anything, and gives what it reads
-/// then.
+/// Sends a whole request with a body of 20 MB before it reads anything. Returns what it then reads.
 async fn send_all_then_read(mut stream: TcpStream, head: &str) -> String {
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = format!("10000\r\n{}\r\n", "a".repeat(0x10000));
@@ -200,7 +199,7 @@ async fn a_client_that_sends_everything_first_reads_413_over_http1() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_first_is_told_before_it_sends() {
+async fn a_client_that_expects_100_continue_is_refused_before_it_sends() {
     let server = run(|app| {
         app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
     })
@@ -234,8 +233,7 @@ async fn http2_answers_413_and_resets_the_stream_without_an_error() {
     assert!(text.starts_with(br#"{"status":413"#), "{text:?}");
 }
 
-/// Reads a response whose connection is then closed, and checks that it is the problem of a body
-/// that did not come.
+/// Reads a response to the end of the connection, and checks that it reports a timeout of the body.
 async fn assert_timed_out(stream: &mut TcpStream, case: &str) {
     let answer = read_to_end(stream).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{case}: {answer}");
@@ -245,7 +243,7 @@ async fn assert_timed_out(stream: &mut TcpStream, case: &str) {
 }
 
 #[tokio::test]
-async fn a_body_that_stops_is_answered_with_408_whatever_takes_it() {
+async fn a_body_that_stops_has_status_408_for_every_extractor() {
     let server = run_app(takers().with_body_read_timeout(Duration::from_millis(20))).await;
     for path in ["/bytes", "/text", "/json", "/ndjson", "/stream", "/request"] {
         let content_type =
@@ -278,7 +276,7 @@ async fn a_body_that_stops_is_answered_with_408_whatever_takes_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_is_answered_with_408_unless_the_rate_is_switched_off() {
+async fn a_slow_body_has_status_408_unless_the_rate_limit_is_off() {
     let second = Duration::from_secs(1);
     for (rate, expect) in [(1_000_000, "HTTP/1.1 408 "), (0, "HTTP/1.1 200 ")] {
         let app = takers().with_body_read_timeout(second).with_min_body_rate(rate);
@@ -289,7 +287,7 @@ async fn a_body_that_trickles_is_answered_with_408_unless_the_rate_is_switched_o
         write.write_all(head.as_bytes()).await.unwrap();
         let trickle = tokio::spawn(async move {
             for _ in 0..10 {
-                // Longer in all than the timeout, and each time a part of it.
+                // The sum of the pauses exceeds the timeout, but each single pause does not.
                 tokio::time::sleep(second / 8).await;
                 if write.write_all(b"1").await.is_err() {
                     break;
@@ -304,7 +302,7 @@ async fn a_body_that_trickles_is_answered_with_408_unless_the_rate_is_switched_o
     }
 }
 
-/// A body of a first piece, and of what the sender says.
+/// A body with a first piece, and then the pieces of a channel.
 fn told(first: &'static str) -> (tokio::sync::mpsc::UnboundedSender<&'static str>, HttpBody) {
     let (tell, pieces) = tokio::sync::mpsc::unbounded_channel();
     tell.send(first).unwrap();
@@ -316,12 +314,12 @@ fn told(first: &'static str) -> (tokio::sync::mpsc::UnboundedSender<&'static str
 }
 
 #[tokio::test]
-async fn what_is_collected_at_a_time_has_a_bound_and_gives_it_back() {
+async fn collected_bodies_have_a_limit_together_and_give_their_bytes_back() {
     for (path, first, counted) in [
         ("/bytes", "12345", 5),
         ("/text", "12345", 5),
         ("/json", "12345", 5),
-        // Of lines, the one that is not there yet.
+        // For `NdJson` only the incomplete line counts.
         ("/ndjson", "123\n45", 2),
         ("/stream", "12345", 0),
         ("/request", "12345", 0),
@@ -351,7 +349,7 @@ async fn what_is_collected_at_a_time_has_a_bound_and_gives_it_back() {
                     refused.assert_status(503).assert_header("retry-after", "5");
                 }
             }
-            // Until half of it is free, one report says it.
+            // Until half of the budget is free, only one refusal is reported.
             assert_eq!(reports.load(Ordering::Relaxed), if counted == 5 { 1 } else { 6 }, "{case}");
             match way_out {
                 "end" => {
@@ -371,7 +369,7 @@ async fn what_is_collected_at_a_time_has_a_bound_and_gives_it_back() {
 }
 
 #[tokio::test]
-async fn a_refusal_for_the_bound_may_be_shaped_and_keeps_its_retry_after() {
+async fn an_error_mapper_may_change_the_refusal_and_keeps_its_retry_after() {
     let mut app = App::new().with_max_collected_bytes(3);
     app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
     app.map_err(|error: Error| (error.status(), "shaped"));

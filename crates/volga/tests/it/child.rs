@@ -1,4 +1,4 @@
-//! A server as a process of its own: this very program, asked to run one test that is the server.
+//! A server in its own process: this test binary, started to run only the test that is the server.
 
 use std::{
     io::{BufRead, BufReader, Lines},
@@ -8,14 +8,15 @@ use std::{
 
 use super::support::soon;
 
-/// A process that serves. It is killed with the test.
+/// A server process. It is killed when the test ends.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
 }
 
 impl Server {
-    /// Starts the server that `test` is, and waits until it listens. `shell` is run before it by a shell, whose process it then takes over.
+    /// Starts the server in the test named `test`, and waits until it listens. A shell runs `shell`
+    /// first, and then becomes the process of the server.
     pub(crate) async fn start(test: &str, shell: &str, stdin: Stdio, env: &[(&str, &str)]) -> Self {
         let program = std::env::current_exe().unwrap();
         let mut child = Command::new("sh")
@@ -32,7 +33,7 @@ impl Server {
         Self { child, address }
     }
 
-    /// A signal, as an operator or an orchestrator sends it.
+    /// Sends a signal, as an operator or an orchestrator does.
     pub(crate) fn terminate(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
@@ -43,7 +44,7 @@ impl Server {
         self.child.id()
     }
 
-    /// Waits for the end, and gives the exit code.
+    /// Waits for the end, and returns the exit code.
     pub(crate) async fn exit_code(mut self) -> Option<i32> {
         let waiting = tokio::task::spawn_blocking(move || {
             let status = self.child.wait();
@@ -56,7 +57,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -65,7 +66,7 @@ impl Drop for Server {
 fn address(lines: Lines<BufReader<ChildStdout>>) -> SocketAddr {
     let mut lines = lines.map(Result::unwrap);
     let line = lines.find(|line| line.contains("http://")).expect("the greeting");
-    // The pipe stays open, so that the server can go on writing.
+    // The pipe stays open, so that the server can still write.
     std::thread::spawn(move || lines.for_each(drop));
     line.trim().strip_prefix("http://").unwrap().parse().unwrap()
 }

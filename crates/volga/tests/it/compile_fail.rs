@@ -1,11 +1,13 @@
-//! What the compiler says of common mistakes: a newcomer must be able to act on it.
+//! The messages of the compiler for common mistakes. A newcomer must be able to act on them.
 //!
-//! `TRYBUILD=overwrite cargo test -p volga --test it compile_fail` writes the texts anew; read them before they are committed.
+//! `TRYBUILD=overwrite cargo test -p volga --test it compile_fail` updates the expected texts. Read
+//! them before you commit them.
 
 use std::process::Command;
 
-/// The texts are the compiler's, and so they are those of one version: the one that the manifest names.
-fn compiler_wrote_the_texts() -> bool {
+/// The texts differ between versions of the compiler. The expected ones are from the version in the
+/// manifest.
+fn is_expected_compiler() -> bool {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version = Command::new(rustc).arg("--version").output().expect("a compiler").stdout;
     String::from_utf8_lossy(&version).starts_with(concat!(
@@ -17,12 +19,9 @@ fn compiler_wrote_the_texts() -> bool {
 
 #[test]
 fn mistakes_are_explained() {
-    if compiler_wrote_the_texts() {
+    if is_expected_compiler() {
         trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
     } else {
-        println!(
-            "skipped: the expected texts are those of rustc {}",
-            env!("CARGO_PKG_RUST_VERSION")
-        );
+        println!("skipped: the expected texts are from rustc {}", env!("CARGO_PKG_RUST_VERSION"));
     }
 }

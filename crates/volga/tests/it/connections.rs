@@ -1,4 +1,4 @@
-//! What an app listens on, and how many connections it takes.
+//! The listeners of an app, and the limits of its connections.
 
 use futures_util::stream;
 use tokio::{
@@ -18,7 +18,7 @@ use volga::{
 use super::support::{ask, data2, get2, read_to_end, read_until, send, soon};
 
 #[tokio::test]
-async fn the_limits_of_connections_are_kept_and_counted() {
+async fn connections_beyond_the_limits_are_refused_and_counted() {
     for (in_all, per_address) in [(1, 10), (10, 1)] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -39,7 +39,7 @@ async fn the_limits_of_connections_are_kept_and_counted() {
     }
 }
 
-/// A path of its own; the system's place for it, because the path of a socket must be short.
+/// A unique path in the directory for temporary files, because the path of a socket must be short.
 #[cfg(unix)]
 fn socket_path(name: &str) -> std::path::PathBuf {
     std::env::temp_dir().join(format!("volga-{}-{name}", std::process::id()))
@@ -70,7 +70,7 @@ async fn a_unix_socket_has_streams_and_their_farewell_and_clients_without_addres
     let connect = async || {
         let connecting = async {
             loop {
-                // It takes a moment until the app listens.
+                // The app does not listen yet.
                 if let Ok(stream) = tokio::net::UnixStream::connect(&path).await {
                     return stream;
                 }
@@ -102,7 +102,7 @@ async fn a_unix_socket_has_streams_and_their_farewell_and_clients_without_addres
     assert!(!path.exists());
 }
 
-/// An app that cannot listen says where.
+/// An app that cannot listen on a path names the path.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_path_that_is_taken_is_named() {

@@ -1,5 +1,5 @@
-//! Thousands of streams of both protocols in a process of its own: its end, and what it holds after
-//! they are gone.
+//! Thousands of streams of both protocols in one server process: the shutdown, and the memory after
+//! the streams have ended.
 #![cfg(unix)]
 
 use std::process::Stdio;
@@ -19,16 +19,16 @@ use super::{
     support::{PATIENCE, ask, data2, get2, http2, read_to_end, read_until, send},
 };
 
-/// Tells the test below that it is the server.
+/// Set in the process that runs the server.
 const CHILD: &str = "VOLGA_TEST_CROWD_CHILD";
 const HTTP1_STREAMS: usize = 2_000;
 const HTTP2_CONNECTIONS: usize = 20;
 const STREAMS_EACH: usize = 100;
-/// How many are opened side by side: fewer than the system holds for a listener.
+/// The number of connections that are opened at a time: fewer than the backlog of a listener.
 const AT_ONCE: usize = 64;
 const NEWS: &str = "data: to all\nid: ";
 
-/// Not a test by itself: the process that the others start.
+/// The server process that the other tests start. It is not a test itself.
 #[test]
 fn child_server() {
     if std::env::var_os(CHILD).is_none() {
@@ -82,7 +82,7 @@ async fn http2_streams(server: &Server, connections: usize, each: usize) -> Vec<
     all
 }
 
-/// The memory that a process has for itself, in bytes.
+/// The private memory of a process, in bytes.
 #[cfg(target_os = "linux")]
 fn private_memory(server: &Server) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", server.id())).unwrap();
@@ -96,7 +96,7 @@ struct Http2Streams {
     _client: SendRequest<bytes::Bytes>,
 }
 
-/// Whether all of a stream came: the message to all, the farewell, and nothing after it.
+/// Whether a stream is complete: the message, the farewell, and nothing after it.
 fn check_whole(text: &str) {
     assert!(text.contains(NEWS), "{text:?}");
     let (_, farewell) = text.rsplit_once("retry: ").expect("a farewell");
@@ -140,15 +140,15 @@ async fn a_second_signal_ends_at_once_however_many_answers_still_run() {
     assert_eq!(server.exit_code().await, Some(3));
 }
 
-/// How many streams are abandoned at a time, half of them on each protocol.
+/// The number of streams that are abandoned at a time, half of them on each protocol.
 #[cfg(target_os = "linux")]
 const BATCH: usize = 1_000;
 
-/// Opens and abandons streams in batches, and returns how much more private memory the process has
-/// at the end than after the first few batches.
+/// Opens and abandons streams in batches. Returns how much the private memory of the process has
+/// grown since the first few batches.
 #[cfg(target_os = "linux")]
 async fn growth(batches: usize) -> i64 {
-    /// After so many, what is kept for reuse is there.
+    /// After this many batches the pools are full.
     const WARM: usize = 5;
     let server = start().await;
     let mut warm = 0;
@@ -158,10 +158,10 @@ async fn growth(batches: usize) -> i64 {
         }
         let ones = http1_streams(&server, "/events", BATCH / 2).await;
         let twos = http2_streams(&server, 5, BATCH / 10).await;
-        // Every other one vanishes with a reset, the rest with a proper close.
+        // Every second connection is reset, the others are closed properly.
         ones.iter().step_by(2).try_for_each(TcpStream::set_zero_linger).unwrap();
         drop((ones, twos));
-        // The server has noticed all of it when no stream is open any more.
+        // The server has noticed all of them when no stream is open any more.
         while !ask(server.address, "GET /open").await.ends_with("\r\n\r\n0") {}
     }
     let growth = private_memory(&server) as i64 - warm as i64;
@@ -174,7 +174,7 @@ async fn growth(batches: usize) -> i64 {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_abandoned_streams_held_comes_back() {
-    // 600 bytes for each would be seen; what the allocator keeps differs by less from run to run.
+    // A leak of 600 bytes for each stream would be noticed. The allocator itself varies by less.
     assert!(growth(10).await < 3 << 20);
 }
 
@@ -182,6 +182,6 @@ async fn what_abandoned_streams_held_comes_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes half a minute: cargo test -p volga --test it -- --ignored soak"]
 async fn soak_what_a_hundred_thousand_abandoned_streams_held_comes_back() {
-    // 20 bytes for each.
+    // This notices 20 bytes for each stream.
     assert!(growth(100).await < 2 << 20);
 }

@@ -1,4 +1,5 @@
-//! A network between client and server that cuts connections at any byte, stalls, and passes on as little at a time as it likes.
+//! A proxy between client and server that cuts connections at any byte, stalls, and passes on small
+//! pieces.
 
 use std::net::SocketAddr;
 
@@ -8,21 +9,23 @@ use tokio::{
     task::yield_now,
 };
 
-/// How long a stall is: so many turns of everything else that runs, which is more than the server needs to fill what lies between.
+/// The length of a stall, in turns of all other tasks. It is long enough for the server to fill all
+/// buffers.
 const STALL: usize = 200;
 
-/// What happens to what the server sends over one connection.
+/// The treatment of the bytes that the server sends over one connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line {
-    /// It is cut after so many bytes.
+    /// The connection is cut after this many bytes.
     pub(crate) cut_after: u64,
-    /// At most so many are passed on at a time.
+    /// At most this many bytes are passed on at a time.
     pub(crate) piece: usize,
-    /// After so many it stalls for a while.
+    /// The connection stalls after this many bytes.
     pub(crate) stall_after: u64,
 }
 
-/// Starts a proxy on a port that the system chooses. `lines` says for each connection, in their order, what it is like.
+/// Starts a proxy on a port that the system chooses. `lines` has the treatment of each connection,
+/// in their order.
 pub(crate) async fn start(
     server: SocketAddr,
     mut lines: impl FnMut() -> Line + Send + 'static,
@@ -40,15 +43,15 @@ pub(crate) async fn start(
 async fn pass(mut client: TcpStream, server: SocketAddr, line: Line) {
     // Without a server, the client finds its connection closed.
     let Ok(mut server) = TcpStream::connect(server).await else { return };
-    // A cut is a FIN or a RST; the latter may take with it what was passed on before.
+    // A cut is a FIN or a RST. A RST may discard bytes that were passed on before.
     if line.cut_after.is_multiple_of(2) {
         client.set_zero_linger().expect("an open socket");
     }
-    // Each piece is a segment of its own.
+    // Each piece is sent as its own segment.
     client.set_nodelay(true).expect("an open socket");
     let (mut from_client, mut to_client) = client.split();
     let (from_server, mut to_server) = server.split();
-    // Either end ends both: the sockets are dropped with this function. How they fail is what the client is to cope with.
+    // If either side ends, both sockets are dropped. The client must handle how they fail.
     tokio::select! {
         _ = copy(&mut from_client, &mut to_server) => {}
         _ = pass_on(from_server, &mut to_client, line) => {}

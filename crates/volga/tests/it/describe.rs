@@ -1,4 +1,4 @@
-//! What arguments, responses and middleware say of themselves, and what start-up checks make of it.
+//! The descriptions of arguments, responses and middleware, and the checks at start-up.
 
 use volga::{
     App, HttpResult, Json, NdJson, Path, Query,
@@ -13,10 +13,10 @@ use volga::{
 
 use super::in_process::{send, service};
 
-/// What the sessions of users are kept in.
+/// The store of sessions.
 struct Sessions;
 
-/// Whoever sends the request.
+/// The user who sends the request.
 struct User;
 
 impl FromRequestParts for User {
@@ -36,7 +36,7 @@ impl FromRequestParts for User {
 }
 
 #[test]
-fn a_service_that_an_extractor_says_it_uses_must_be_there() {
+fn a_service_that_an_extractor_declares_must_be_registered() {
     let maps: [fn(&mut App); 5] = [
         |app| {
             app.map_get("/a", |_: User| "");
@@ -64,13 +64,13 @@ fn a_service_that_an_extractor_says_it_uses_must_be_there() {
         let rest = app.check().err().map(|faults| faults.to_string()).unwrap_or_default();
         assert!(!rest.contains("Sessions"), "{number}: {rest}");
     }
-    // The handler decides what to do without it.
+    // The handler decides what it does without the service.
     let mut app = App::new();
     app.map_get("/a", |_: Result<User, Error>| "");
     app.check().unwrap();
 }
 
-/// Takes two path arguments, as it says.
+/// An extractor that takes two path arguments, and declares them.
 struct Pair(u8, u8);
 
 impl FromRequestParts for Pair {
@@ -84,7 +84,7 @@ impl FromRequestParts for Pair {
 }
 
 #[tokio::test]
-async fn path_arguments_that_an_extractor_says_it_takes_are_counted() {
+async fn path_arguments_that_an_extractor_declares_are_counted() {
     let service = service(|app| {
         app.map_get("/{a}/{b}/{c}", |Pair(a, b): Pair, c: u8| ok!("{a} {b} {c}"));
     });
@@ -101,7 +101,7 @@ fn statuses(description: &Description) -> Vec<Option<u16>> {
 }
 
 #[test]
-fn a_route_says_what_its_handler_and_its_middleware_read_and_respond() {
+fn the_description_of_a_route_covers_its_handler_and_its_middleware() {
     let mut app = App::new();
     app.add_singleton(Sessions);
     app.filter(|_: User| true);
@@ -121,7 +121,7 @@ fn a_route_says_what_its_handler_and_its_middleware_read_and_respond() {
 }
 
 #[test]
-fn responses_say_their_status_and_their_media_types() {
+fn responses_describe_their_status_and_their_media_types() {
     fn check<T: volga::http::IntoResponse>(expect: &[(Option<u16>, &[&str])]) {
         let mut description = Description::new();
         T::describe(&mut description);
@@ -152,8 +152,8 @@ fn responses_say_their_status_and_their_media_types() {
     )]);
 }
 
-/// Checks what is said by an argument: the path arguments, and whether it reads the path, the
-/// query, any headers, the extensions and the body.
+/// Checks the description of an argument: the number of path arguments, and whether it reads the
+/// path, the query, any headers, the extensions and the body.
 #[track_caller]
 fn check_reads<T: FromRequest<Via>, Via>(path_args: usize, reads: [bool; 5]) {
     let mut description = Description::new();
@@ -174,7 +174,7 @@ fn check_reads<T: FromRequest<Via>, Via>(path_args: usize, reads: [bool; 5]) {
 }
 
 #[test]
-fn arguments_say_what_they_read() {
+fn arguments_describe_what_they_read() {
     struct Silent;
     impl FromRequestParts for Silent {
         async fn from_request_parts(_: &mut RequestParts) -> Result<Self, Error> {
@@ -191,14 +191,14 @@ fn arguments_say_what_they_read() {
     check_reads::<Extension<u8>, _>(0, [false, false, false, true, false]);
     check_reads::<Option<Json<u8>>, volga_core::ViaRequest>(0, [false, false, false, false, true]);
     check_reads::<volga::HttpRequest, _>(0, [true; 5]);
-    // It has no body to read, as the last argument, either.
+    // It reads no body, even as the last argument.
     check_reads::<Silent, _>(0, [true, true, true, true, false]);
 }
 
 #[tokio::test]
 async fn a_handler_that_takes_the_error_of_a_body_gets_it_before_the_body_is_read() {
     let service = service(|app| {
-        app.with_body_limit(4);
+        app.body_limit(4);
         app.map_post("/", async |body: Result<volga::HttpBody, Error>| match body {
             Ok(_) => ok!("a body"),
             Err(error) => ok!("{}", error.status().as_u16()),

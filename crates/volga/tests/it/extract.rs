@@ -1,4 +1,4 @@
-//! Arguments of handlers, and the status where one cannot be made.
+//! Arguments of handlers, and the status if one cannot be extracted.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use volga::{
     headers::{CacheControl, UserAgent},
     http::{
         ClientAddr, Extension, FromPathArg, FromRequest, FromRequestParts, HeaderMap, HttpBody,
-        MayBeAbsent, Method, RequestParts, Uri,
+        Method, OptionalArg, RequestParts, Uri,
     },
     ok,
 };
@@ -54,7 +54,7 @@ fn path_takes_struct_tuple_map_and_scalar() {
         .map_get("/t/{a}/{b}", async |path: Path<(String, u32)>| ok!("{} {}", path.0.0, path.1))
         .map_get("/m/{a}/{b}", async |path: Path<HashMap<String, String>>| ok!("{}", path["b"]))
         .map_get("/one/{a}", async |Path(a): Path<u8>| ok!("{a}"))
-        // Arguments by position are counted for themselves.
+        // Arguments by position are counted separately.
         .map_get("/mixed/{a}/{b}", async |a: String, all: Path<(String, String)>, b: String| {
             ok!("{a} {b} {}", all.1)
         })
@@ -73,7 +73,7 @@ fn path_takes_struct_tuple_map_and_scalar() {
 }
 
 #[test]
-fn query_fills_lists_and_names_what_is_wrong() {
+fn query_fills_lists_and_its_errors_name_the_field() {
     let service = service(|app| {
         app.map_get("/search", async |query: Query<Search>| {
             ok!("{} {:?} {:?}", query.text, query.page, query.tag)
@@ -94,7 +94,7 @@ fn query_fills_lists_and_names_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn json_tells_wrong_type_malformed_and_of_another_shape_apart() {
+async fn json_has_different_statuses_for_content_type_syntax_and_shape() {
     let service = service(|app| {
         app.map_post("/", async |Json(user): Json<User>| Json(user))
             .map_post("/optional", async |user: Option<Json<User>>| ok!("{}", user.is_some()))
@@ -115,7 +115,7 @@ async fn json_tells_wrong_type_malformed_and_of_another_shape_apart() {
             "application/json",
             r#"{"name":"A","age":300}"#,
             422,
-            "JSON of another shape at `age`: ",
+            "the JSON does not fit at `age`: ",
         ),
         ("/", "application/json", r#"{"name":"A"}"#, 422, "missing field `age`"),
         ("/optional", "application/json", "{", 400, "malformed"),
@@ -148,7 +148,7 @@ async fn headers_are_read_by_type() {
     assert_eq!(ask("/key", &[]).await, "400 header `x-api-key` is missing");
     assert_eq!(
         ask("/key", &[("x-api-key", "é")]).await,
-        "400 header `x-api-key`: a header is visible ASCII on one line"
+        "400 header `x-api-key`: a header value is visible ASCII on one line"
     );
     assert_eq!(ask("/key", &[("x-api-key", "a"), ("x-api-key", "b")]).await, "200 a, b 4");
     assert_eq!(ask("/agent", &[]).await, "200 false");
@@ -180,7 +180,7 @@ impl FromRequestParts for Tenant {
     }
 }
 
-impl MayBeAbsent for Tenant {
+impl OptionalArg for Tenant {
     fn is_absent(parts: &RequestParts) -> bool {
         parts.raw_path_args().all(|(name, _)| name != "tenant")
     }
@@ -256,7 +256,7 @@ async fn the_request_itself_its_parts_and_its_extensions_are_arguments() {
 }
 
 #[tokio::test]
-async fn the_error_of_an_argument_can_be_told_by_its_cause() {
+async fn an_error_mapper_finds_the_extract_error_as_the_cause() {
     let service = service(|app| {
         app.map_get("/{id}", async |id: Result<Path<u8>, Error>| {
             let error = id.map(|_| ()).unwrap_err();
@@ -271,7 +271,7 @@ async fn the_error_of_an_argument_can_be_told_by_its_cause() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_400() {
+async fn an_incomplete_body_is_400() {
     let service = service(|app| {
         app.map_post("/", async |_: Json<User>| ok!());
     });

@@ -1,4 +1,4 @@
-//! Services of tonic in an app, and a client of tonic that calls them over HTTP/2.
+//! tonic services in an app, and a tonic client that calls them over HTTP/2.
 
 use std::{
     convert::Infallible,
@@ -20,7 +20,7 @@ use volga::{middleware::BoxFuture, ok};
 
 use super::support::{ask, run, soon};
 
-/// Messages that are text, so that no compiler of protocol buffers is needed.
+/// Messages are plain text, so that no protocol buffer compiler is needed.
 #[derive(Clone, Copy, Default)]
 struct TextCodec;
 
@@ -93,7 +93,7 @@ impl ServerStreamingService<String> for Greeter {
     }
 }
 
-/// What the generated code of a service does.
+/// Does what the generated code of a service does.
 impl tower_service::Service<http::Request<tonic::body::Body>> for Greeter {
     type Response = http::Response<tonic::body::Body>;
     type Error = Infallible;
@@ -140,7 +140,7 @@ async fn check_calls(client: &mut tonic::client::Grpc<Channel>, prefix: &str) {
     let all: Vec<_> = soon("its end", stream.collect()).await;
     let texts: Vec<_> = all.iter().filter_map(|text| text.as_deref().ok()).collect();
     assert_eq!(texts, ["3 x", "2 x", "1 x"]);
-    // It comes as a trailer, after the messages.
+    // The status comes in the trailers, after the messages.
     let status = all.last().unwrap().as_ref().unwrap_err();
     assert_eq!((status.code(), status.message()), (tonic::Code::OutOfRange, "no number below"));
 }
@@ -156,7 +156,7 @@ async fn grpc_works_beside_routes_at_a_prefix_and_as_the_fallback() {
     let mut client = client(server.address).await;
     check_calls(&mut client, "").await;
     check_calls(&mut client, "/rpc").await;
-    // A method that is unknown to tonic.
+    // This method is unknown to tonic.
     let path = PathAndQuery::from_static("/rpc/greet.Other/Greet");
     soon("readiness", client.ready()).await.unwrap();
     let other = client.unary(Request::new(String::new()), path, TextCodec).await;

@@ -1,4 +1,4 @@
-//! What a client is answered when a hub refuses, and where it resumes from.
+//! The responses for errors of a hub, and the position from which a client resumes.
 
 use futures_util::StreamExt;
 use volga::{
@@ -10,8 +10,8 @@ use volga::{
     test::TestClient,
 };
 
-/// `/read/TOPIC` subscribes, `/publish/TOPIC` publishes, `/say/TEXT` publishes this text as an
-/// event's name.
+/// `/read/TOPIC` subscribes, `/publish/TOPIC` publishes, and `/say/TEXT` publishes this text as the
+/// name of an event.
 fn client(hub: Hub) -> TestClient {
     let mut app = App::new();
     app.add_singleton(hub);
@@ -34,7 +34,7 @@ fn client(hub: Hub) -> TestClient {
 }
 
 #[tokio::test]
-async fn a_refusal_has_the_status_of_whose_fault_it_is() {
+async fn the_status_says_whether_the_client_or_the_server_caused_the_refusal() {
     let hub = Hub::builder().max_topics(1).max_message_bytes(64).build();
     hub.create_topic("a").unwrap();
     let client = client(hub.clone());
@@ -70,7 +70,7 @@ async fn a_topic_that_may_not_be_created_here_is_not_found() {
     check_error(hub.create_topic("*").unwrap_err().into(), 400).await;
 }
 
-/// Has an app respond with an error that was there before the app was.
+/// Lets an app respond with an error that was created before the app.
 async fn check_error(error: Error, status: u16) {
     let mut app = App::new();
     app.map_get("/", move || Err::<(), _>(error.clone()));
@@ -78,7 +78,7 @@ async fn check_error(error: Error, status: u16) {
 }
 
 #[tokio::test]
-async fn an_error_that_is_older_than_its_app_has_its_status_all_the_same() {
+async fn an_error_from_before_the_app_has_the_same_status() {
     let error = Hub::new().subscribe(Vec::<String>::new()).open().map(drop).unwrap_err();
     check_error(error.into(), 400).await;
 }
@@ -93,7 +93,7 @@ async fn a_client_resumes_by_the_header_or_by_the_parameter() {
     for (request, expect) in [
         (client.get("/read/a").header("last-event-id", &first), "second"),
         (client.get(&format!("/read/a?lastEventId={first}")), "second"),
-        // The page has the parameter that it was loaded with; only the header is up to date.
+        // The parameter is from when the page was loaded; only the header is up to date.
         (
             client.get(&format!("/read/a?lastEventId={first}")).header("last-event-id", &second),
             "third",

@@ -27,7 +27,7 @@ pub(crate) fn service(map: impl FnOnce(&mut App)) -> RouterService {
     app.into_service().expect("no faults")
 }
 
-/// Sends a request with these headers and a body, for a client that reads errors as text.
+/// Sends a request with headers and a body. The client accepts errors as text.
 pub(crate) async fn send(
     service: &RouterService,
     line: &str,
@@ -49,7 +49,8 @@ pub(crate) async fn send(
     Answer { status: head.status, headers: head.headers, body }
 }
 
-/// Sends a request without a body and compares status and text; the text of an error may say more than this.
+/// Sends a request without a body, and checks the status and the text. The text of an error may be
+/// longer than the expected one.
 #[track_caller]
 pub(crate) fn check(service: &RouterService, line: &str, status: u16, body: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

@@ -9,7 +9,7 @@ use volga::{
     temp_redirect,
 };
 
-/// Status, content type, and the length of the body.
+/// The status, the content type, and the length of the body.
 #[track_caller]
 fn check(response: HttpResult, status: u16, content_type: &str, length: u64) {
     use http_body::Body;
@@ -49,7 +49,7 @@ fn each_status_takes_every_form_of_body() {
 }
 
 #[test]
-fn redirects_name_the_place() {
+fn redirects_have_a_location() {
     let id = 7;
     for (response, status) in [
         (redirect!("/users/{id}"), 301),

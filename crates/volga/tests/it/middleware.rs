@@ -1,4 +1,5 @@
-//! Middleware on an app, a group and a route: for handlers, for requests without a route, for HEAD, panics and event streams.
+//! Middleware of apps, groups and routes: for handlers, requests without a route, HEAD, panics and
+//! event streams.
 
 use std::{
     future::IntoFuture,
@@ -26,7 +27,7 @@ use volga::{
     ok, sse, status,
 };
 
-/// Every kind of answer that middleware has to see.
+/// Every kind of response that middleware must see.
 const KINDS: [(&str, &str, u16); 7] = [
     ("GET", "/in/hello/me", 200),
     ("HEAD", "/in/hello/me", 200),
@@ -58,7 +59,7 @@ async fn text(response: HttpResponse) -> String {
 
 type Answer = Pin<Box<dyn Future<Output = HttpResponse> + Send>>;
 
-/// Marks each response that comes by.
+/// Marks each response that passes.
 fn mark(name: &'static str) -> impl Fn(HttpContext, Next) -> Answer + Clone {
     move |ctx, next| {
         Box::pin(async move {
@@ -75,7 +76,7 @@ fn marks(response: &HttpResponse) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn middleware_of_app_and_group_sees_every_kind_of_answer() {
+async fn middleware_of_app_and_group_sees_every_kind_of_response() {
     let mut app = App::new();
     app.wrap(mark("app"));
     app.group("/in", |group| {
@@ -91,12 +92,12 @@ async fn middleware_of_app_and_group_sees_every_kind_of_answer() {
     }
     assert_eq!(marks(&ask(&service, "GET", "/out").await), ["app"]);
     assert_eq!(marks(&ask(&service, "GET", "/other").await), ["app"]);
-    // A prefix ends where a segment does.
+    // A prefix ends at the end of a segment.
     assert_eq!(marks(&ask(&service, "GET", "/inner").await), ["app"]);
 }
 
 #[tokio::test]
-async fn every_shape_sees_every_kind_of_answer() {
+async fn every_form_of_middleware_sees_every_kind_of_response() {
     let counts: [Arc<AtomicUsize>; 4] = Default::default();
     let [with, filter, tap, ok] = counts.clone();
     let count = |counter: &AtomicUsize| {
@@ -124,12 +125,12 @@ async fn every_shape_sees_every_kind_of_answer() {
             assert_eq!(counter.load(Ordering::Relaxed), seen + 1, "{method} {path}");
         }
     }
-    // Two of them without a route, and a panic, are errors.
+    // Three of them are errors: two without a route, and a panic.
     assert_eq!(counts[3].load(Ordering::Relaxed), KINDS.len() - 3);
 }
 
 #[tokio::test]
-async fn the_order_is_app_groups_route_and_on_each_that_of_adding() {
+async fn middleware_runs_in_the_order_app_groups_route_and_then_of_adding() {
     let mut app = App::new();
     app.group("/a", |outer| {
         outer.group("/b", |inner| {
@@ -145,7 +146,7 @@ async fn the_order_is_app_groups_route_and_on_each_that_of_adding() {
 }
 
 #[tokio::test]
-async fn each_shape_of_middleware_does_its_part_on_app_group_and_route() {
+async fn each_form_of_middleware_works_on_app_group_and_route() {
     fn add(group: &mut Group) {
         group
             .filter(|name: Result<String, Error>| name.is_ok_and(|name| name != "nobody"))
@@ -222,7 +223,7 @@ async fn each_shape_of_middleware_does_its_part_on_app_group_and_route() {
 }
 
 #[tokio::test]
-async fn middleware_may_answer_by_itself_and_its_panics_and_errors_are_answers() {
+async fn middleware_may_respond_and_its_panics_and_errors_become_responses() {
     let mut app = App::new();
     app.wrap(|ctx, next| async move {
         match ctx.uri.path() {
@@ -240,7 +241,7 @@ async fn middleware_may_answer_by_itself_and_its_panics_and_errors_are_answers()
 }
 
 #[tokio::test]
-async fn the_nearest_error_mapper_and_fallback_count() {
+async fn the_nearest_error_mapper_and_fallback_apply() {
     let mut app = App::new();
     app.group("/in", |group| {
         map(group);
@@ -268,7 +269,7 @@ async fn the_nearest_error_mapper_and_fallback_count() {
 }
 
 #[tokio::test]
-async fn a_fallback_is_told_why_there_is_no_route() {
+async fn a_fallback_learns_why_the_request_has_no_route() {
     let mut app = App::new();
     map(&mut app);
     app.map_fallback(|Extension(why): Extension<NoRoute>| match why {
@@ -285,7 +286,7 @@ async fn a_fallback_is_told_why_there_is_no_route() {
 }
 
 #[tokio::test]
-async fn a_fallback_of_a_route_answers_the_other_methods_of_its_path_alone() {
+async fn a_fallback_of_a_route_gets_only_the_other_methods_of_its_path() {
     let mut app = App::new();
     app.map_get("/users/{id}", async |id: u32| ok!("{id}"))
         .map_fallback(async |id: u32, method: Method| status!(405, "{method} no {id}"))
@@ -303,7 +304,7 @@ async fn a_fallback_of_a_route_answers_the_other_methods_of_its_path_alone() {
     assert_eq!(response.headers()["x-route"], "users");
     assert_eq!(text(response).await, "DELETE no 7");
     assert_eq!(text(ask(&service, "PUT", "/users/7").await).await, "put");
-    // The path of another route, and paths of none.
+    // The path of another route, and paths without a route.
     for (method, path) in [("DELETE", "/users/me"), ("GET", "/users/7/x"), ("GET", "/x")] {
         let response = ask(&service, method, path).await;
         assert!(!response.headers().contains_key("x-route"), "{method} {path}");
@@ -320,7 +321,7 @@ fn a_fallback_of_a_route_takes_no_more_arguments_than_its_pattern_has() {
 }
 
 #[tokio::test]
-async fn the_last_fallback_of_a_path_counts_and_the_group_s_is_for_the_rest() {
+async fn the_last_fallback_of_a_path_applies_and_the_group_has_the_rest() {
     let mut app = App::new();
     app.map_get("/a", || ok!("get")).map_fallback(|| "first");
     app.map_post("/a", || ok!("post")).map_fallback(|| "second");
@@ -352,7 +353,7 @@ async fn errors_are_problem_details_or_text_as_the_client_prefers() {
 
     for (path, expect) in [
         ("/error", "no"),
-        ("/nothing", "nothing is at this path"),
+        ("/nothing", "no route matches this path"),
         ("/secret", "Internal Server Error"),
     ] {
         let request = http::Request::get(path)
@@ -368,7 +369,7 @@ async fn errors_are_problem_details_or_text_as_the_client_prefers() {
 }
 
 #[tokio::test]
-async fn tower_layers_plug_in_on_every_level() {
+async fn tower_layers_work_on_every_level() {
     let mut app = App::new();
     app.layer(TraceLayer::new_for_http());
     app.layer(SetRequestIdLayer::x_request_id(MakeRequestUuid));
@@ -423,7 +424,7 @@ async fn a_timeout_layer_does_not_cut_a_running_stream() {
 }
 
 #[tokio::test]
-async fn what_a_layer_of_the_app_counts_it_counts_for_all_routes() {
+async fn a_layer_of_the_app_counts_the_requests_of_all_routes() {
     #[derive(Clone)]
     struct Count(Arc<AtomicUsize>);
     impl<S> tower_layer::Layer<S> for Count {
@@ -444,7 +445,7 @@ async fn what_a_layer_of_the_app_counts_it_counts_for_all_routes() {
 }
 
 #[tokio::test]
-async fn a_request_may_be_sent_on_twice() {
+async fn a_request_may_be_passed_on_twice() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let mut app = App::new();
     let calls = Arc::clone(&seen);

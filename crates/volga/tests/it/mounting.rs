@@ -1,4 +1,4 @@
-//! Services of others behind routes, middleware and the server of an app.
+//! Mounted tower services behind the routes, the middleware and the server of an app.
 
 use std::{
     convert::Infallible,
@@ -31,19 +31,19 @@ use super::{
     support::{ask, get2, http2, run},
 };
 
-/// Says what it sees: the method, the URI and the original one.
+/// Responds with the method, the URI and the original URI.
 async fn seen(request: Request<axum::body::Body>) -> String {
     let original = request.extensions().get().map(|OriginalUri(uri)| uri.to_string());
     format!("{} {} {}", request.method(), request.uri(), original.unwrap_or_default())
 }
 
-/// A router of axum that says what it sees, of any request.
+/// An axum router that does this for every request.
 fn mirror() -> axum::Router {
     axum::Router::new().fallback(seen)
 }
 
 #[tokio::test]
-async fn a_service_sees_paths_without_the_prefix_and_with_all_else() {
+async fn a_service_gets_paths_without_the_prefix_and_everything_else_unchanged() {
     let service = service(|app| {
         app.map_service("/shop", mirror());
         app.group("/tenants/{id}", |group| {
@@ -73,7 +73,7 @@ async fn a_service_sees_paths_without_the_prefix_and_with_all_else() {
 }
 
 #[tokio::test]
-async fn routes_and_deeper_mounts_and_groups_go_before_a_service() {
+async fn routes_deeper_mounts_and_groups_come_before_a_service() {
     let service = service(|app| {
         app.map_service("/shop", mirror());
         app.map_service("/shop/old", axum::Router::new().fallback(|| async { "old" }));
@@ -93,12 +93,12 @@ async fn routes_and_deeper_mounts_and_groups_go_before_a_service() {
         ("GET /shop/old/tea", 200, "old"),
         ("GET /shop/old", 200, "old"),
         ("GET /shop/api/a", 200, "a"),
-        ("GET /shop/api/b", 404, "nothing is at this path"),
+        ("GET /shop/api/b", 404, "no route matches this path"),
         ("GET /shop//api/b", 200, "GET //api/b /shop//api/b"),
-        ("GET /shop/api//b", 404, "nothing is at this path"),
-        ("POST /shop/api/a", 405, "the path is known, but not for this method"),
+        ("GET /shop/api//b", 404, "no route matches this path"),
+        ("POST /shop/api/a", 405, "this path does not support this method"),
         ("OPTIONS /shop/api/a", 204, ""),
-        ("DELETE /shop/api/b", 400, "the request was refused by a filter"),
+        ("DELETE /shop/api/b", 400, "a filter refused the request"),
         ("POST /shop/own", 418, "own fallback"),
     ] {
         let answer = send(&service, line, &[], "").await;
@@ -135,7 +135,7 @@ async fn middleware_runs_around_a_service_and_takes_the_arguments_of_its_prefix(
     }
     for (line, status, body) in [
         ("GET /tenants/7/files/user", 200, "7"),
-        ("GET /tenants/8/files/user", 400, "the request was refused by a filter"),
+        ("GET /tenants/8/files/user", 400, "a filter refused the request"),
         ("GET /tenants/x/files", 400, "path argument `id`: invalid digit found in string"),
         ("GET /tenants/7/files/nothing", 404, ""),
         ("GET /panic", 500, "Internal Server Error"),
@@ -147,7 +147,7 @@ async fn middleware_runs_around_a_service_and_takes_the_arguments_of_its_prefix(
     }
 }
 
-/// Answers with a redirect to the location in the query.
+/// Responds with a redirect to the location in the query.
 async fn redirect(uri: axum::http::Uri) -> Response<axum::body::Body> {
     let location = uri.query().unwrap_or_default();
     let status = if uri.path() == "/created" { 201 } else { 307 };
@@ -178,7 +178,7 @@ async fn locations_get_the_prefix_back() {
 }
 
 #[tokio::test]
-async fn serve_dir_serves_files_and_leads_to_its_directories_on_both_protocols() {
+async fn serve_dir_serves_files_and_redirects_to_directories_on_both_protocols() {
     let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
     let server = run(|app| {
         app.map_service("/files", ServeDir::new(tests));
@@ -200,7 +200,7 @@ async fn serve_dir_serves_files_and_leads_to_its_directories_on_both_protocols()
     assert_eq!(get2(&client, "/files/seed/first.rs").await.status(), 200);
 }
 
-/// A service whose instances become ready one by one, and that fails as it is told.
+/// A service whose clones become ready one by one, and that fails as the test tells it.
 struct Moody {
     is_ready: bool,
     calls: Arc<Mutex<Vec<&'static str>>>,
@@ -240,7 +240,7 @@ impl Service<HttpRequest> for Moody {
 }
 
 #[tokio::test]
-async fn the_instance_that_was_ready_is_called_and_its_errors_are_reported() {
+async fn the_clone_that_was_ready_is_called_and_its_errors_are_reported() {
     let (calls, reports) = <(Arc<Mutex<Vec<&str>>>, Arc<Mutex<Vec<String>>>)>::default();
     let kept = Arc::clone(&reports);
     let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
@@ -259,11 +259,11 @@ async fn the_instance_that_was_ready_is_called_and_its_errors_are_reported() {
 }
 
 #[tokio::test]
-async fn a_body_beyond_the_limit_never_comes_to_the_service() {
+async fn a_body_beyond_the_limit_never_reaches_the_service() {
     let length = |body: axum::body::Bytes| async move { body.len().to_string() };
     let service = service(|app| {
         let router = axum::Router::new().fallback(any(length));
-        app.map_service("/small", router.clone()).with_body_limit(4);
+        app.map_service("/small", router.clone()).body_limit(4);
         app.map_service("/any", router);
     });
     assert_eq!(send(&service, "PUT /small", &[], "12345").await.status, 413);
@@ -272,7 +272,7 @@ async fn a_body_beyond_the_limit_never_comes_to_the_service() {
 }
 
 #[tokio::test]
-async fn a_fallback_service_sees_whole_paths_and_why_there_is_no_route() {
+async fn a_fallback_service_gets_whole_paths_and_the_reason() {
     let service = service(|app| {
         app.map_get("/known", || "");
         app.group("/api", |group| {
@@ -294,7 +294,7 @@ async fn a_fallback_service_sees_whole_paths_and_why_there_is_no_route() {
     }
 }
 
-/// Sends the body back, with the route and the arguments that it finds.
+/// Sends the body back, with the route and its arguments.
 struct Echo;
 
 impl Endpoint for Echo {
@@ -315,7 +315,7 @@ impl Endpoint for Echo {
 }
 
 #[tokio::test]
-async fn an_endpoint_written_by_hand_is_mapped_for_one_method_or_any() {
+async fn an_endpoint_is_mapped_for_one_method_or_any() {
     let service = service(|app| {
         let route = app.map_endpoint(RouteMethod::Any, "/any/{x}", Echo);
         assert_eq!(route.method().to_string(), "ANY");
@@ -326,7 +326,7 @@ async fn an_endpoint_written_by_hand_is_mapped_for_one_method_or_any() {
         ("OPTIONS /any/1", 200, "OPTIONS /any/{x} [\"x=1\"] body"),
         ("GET /any/1", 200, "1"),
         ("PUT /put/2", 200, "PUT /put/{x} [\"x=2\"] body"),
-        ("POST /put/2", 405, "the path is known, but not for this method"),
+        ("POST /put/2", 405, "this path does not support this method"),
     ] {
         let answer = send(&service, line, &[], "body").await;
         assert_eq!((answer.status.as_u16(), &*answer.body), (status, body), "{line}");
@@ -335,7 +335,7 @@ async fn an_endpoint_written_by_hand_is_mapped_for_one_method_or_any() {
 }
 
 #[test]
-fn faults_of_mounts_are_told_with_their_places() {
+fn faults_of_mounts_are_reported_with_their_locations() {
     let mut app = App::new();
     app.map_service("files", mirror());
     app.map_service("/a/{*rest}", mirror());
@@ -347,9 +347,9 @@ fn faults_of_mounts_are_told_with_their_places() {
     let text = app.check().unwrap_err().to_string();
     for part in [
         "`files` is malformed at byte 0",
-        "`/a/{*rest}` is malformed at byte 3: nothing can follow `{*name}`",
+        "`/a/{*rest}` is malformed at byte 3: a prefix cannot end with `{*name}`",
         "`ANY /b/{y}/{*}` conflicts with `ANY /b/{x}/{*}`",
-        "the handler of `ANY /c` takes 1 path arguments, but the pattern has 0",
+        "the handler of `ANY /c` takes 1 path argument, but the pattern has 0",
         "`faulty` is malformed at byte 0",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -358,7 +358,7 @@ fn faults_of_mounts_are_told_with_their_places() {
 }
 
 #[tokio::test]
-async fn event_streams_of_services_and_endpoints_end_with_the_app() {
+async fn event_streams_of_services_and_endpoints_are_closed_at_shutdown() {
     fn events() -> Response<HttpBody> {
         let first = stream::once(async { Message::new().data("first") });
         let all = futures_util::StreamExt::chain(first, stream::pending());

@@ -1,4 +1,4 @@
-//! Bodies of many values, in and out.
+//! `NdJson` bodies in requests and responses.
 
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
@@ -27,7 +27,7 @@ fn app() -> App {
         Ok::<_, Error>(sum)
     });
     app.map_get("/broken", || {
-        // What was sent before the error goes out once the stream waits.
+        // The lines before the error are sent when the stream waits.
         let error = stream::once(async {
             tokio::task::yield_now().await;
             Err(Error::new(StatusCode::CONFLICT, "no more"))
@@ -39,7 +39,7 @@ fn app() -> App {
 }
 
 #[tokio::test]
-async fn values_go_in_and_out_line_by_line() {
+async fn values_are_received_and_sent_line_by_line() {
     for client in [TestClient::new(app()), TestClient::serve(app()).await] {
         let request =
             client.post("/double").header("content-type", "application/jsonl; charset=utf-8");
@@ -61,7 +61,7 @@ async fn errors_name_the_line() {
         (
             "{\"x\":1}\n{\"x\":\"a\"}\n{",
             422,
-            "line 2: JSON of another shape at `x`: invalid type: string \"a\", expected i32 at column 8",
+            "line 2: the JSON does not fit at `x`: invalid type: string \"a\", expected i32 at column 8",
         ),
         (&long, 413, "line 2: longer than 1048576 bytes"),
     ] {
@@ -73,7 +73,7 @@ async fn errors_name_the_line() {
 }
 
 #[tokio::test]
-async fn a_body_of_another_type_is_415_and_one_that_breaks_off_400() {
+async fn a_body_of_another_type_is_415_and_an_incomplete_one_400() {
     let client = TestClient::new(app());
     for content_type in [None, Some("application/json"), Some("text/plain")] {
         let mut request = client.post("/sum").body("{\"x\":1}");

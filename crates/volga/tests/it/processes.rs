@@ -1,4 +1,5 @@
-//! What only processes can show: descriptors that run out, and one server that takes over from another.
+//! Tests that need several processes: a server without file descriptors, and a server that takes
+//! over from another.
 
 use std::{
     fs::File,
@@ -19,11 +20,11 @@ use super::{
     support::{PATIENCE, ask, read_to_end, read_until, soon},
 };
 
-/// Tells the test below that it is the server, and what it is to listen on.
+/// Set in the server process, to the address on which it listens.
 const CHILD: &str = "VOLGA_TEST_PROCESS_CHILD";
 const SERVER: &str = "processes::child_server";
 
-/// Not a test by itself: the process that the others start.
+/// The server process that the other tests start. It is not a test itself.
 #[test]
 fn child_server() {
     let Ok(target) = std::env::var(CHILD) else { return };
@@ -31,7 +32,7 @@ fn child_server() {
         Some(address) => BindTarget::from(address).reuse_port(),
         None => target.as_str().into(),
     };
-    // Nothing here takes so long.
+    // Longer than any test here takes.
     let mut app = App::new().bind(target).with_header_read_timeout(10 * PATIENCE);
     app.map_get("/", || ok!("{};", std::process::id()));
     app.map_get("/descriptors", || match File::open("/dev/null") {
@@ -48,7 +49,7 @@ async fn start(shell: &str, target: &str) -> Server {
 }
 
 #[tokio::test]
-async fn a_signal_right_after_the_greeting_is_heard() {
+async fn a_signal_right_after_the_greeting_is_handled() {
     for _ in 0..10 {
         let server = start("", "127.0.0.1:0").await;
         server.terminate();
@@ -73,7 +74,7 @@ async fn a_server_without_descriptors_goes_on_and_accepts_again_once_it_has_some
         }
     };
     soon("the shortage", exhausted).await;
-    // What is open is served, also now.
+    // Open connections are still served.
     first.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
     read_until(&mut first, &format!("{};", server.id())).await;
 
@@ -84,10 +85,11 @@ async fn a_server_without_descriptors_goes_on_and_accepts_again_once_it_has_some
     assert_eq!(server.exit_code().await, Some(0));
 }
 
-/// Clients that connect one after the other, each with one request. Every one of them has to be answered.
+/// Clients that connect one after the other, each with one request. Each of them must get a
+/// response.
 struct Clients {
     tasks: JoinSet<()>,
-    /// The process that answered last.
+    /// The process that responded last.
     last: Arc<AtomicU32>,
 }
 
@@ -109,7 +111,7 @@ impl Clients {
         Self { tasks, last }
     }
 
-    /// Waits until this process has answered.
+    /// Waits until this process has responded.
     async fn until_answered_by(&mut self, id: u32) {
         self.last.store(0, Ordering::Relaxed);
         let answered = async {
@@ -123,7 +125,7 @@ impl Clients {
         }
     }
 
-    /// Lets everyone ask once more, and fails if one was not answered.
+    /// Lets every client send one more request, and fails if a response is missing.
     async fn end(mut self, server: &Server) {
         for _ in 0..100 {
             self.until_answered_by(server.id()).await;
@@ -132,7 +134,7 @@ impl Clients {
     }
 }
 
-/// On other systems the one that bound last has all new connections, or the first.
+/// On other systems the process that bound last, or first, gets all new connections.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_takes_over_a_shared_port_and_no_client_is_refused() {
@@ -150,7 +152,7 @@ async fn a_server_takes_over_a_shared_port_and_no_client_is_refused() {
     clients.end(&old).await;
 }
 
-/// A server with this socket, as systemd starts it.
+/// Starts a server with this socket, as systemd does.
 async fn start_with(socket: &TcpListener) -> Server {
     let shell = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$";
     let socket = OwnedFd::from(socket.try_clone().unwrap());
@@ -158,7 +160,7 @@ async fn start_with(socket: &TcpListener) -> Server {
 }
 
 #[tokio::test]
-async fn who_connects_between_two_servers_of_an_inherited_socket_is_served_by_the_second() {
+async fn a_client_between_two_servers_of_an_inherited_socket_is_served_by_the_second() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let old = start_with(&socket).await;
     assert_eq!(old.address, socket.local_addr().unwrap());

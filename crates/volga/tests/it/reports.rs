@@ -1,4 +1,4 @@
-//! What the server is told of its errors, and what the client is.
+//! Reports of server errors, and the responses that the client gets.
 
 use std::{
     io,
@@ -57,7 +57,7 @@ fn taken(log: &Log) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_reference_of_a_server_error_is_in_the_answer_and_in_the_log() {
+async fn the_reference_of_a_server_error_is_in_the_response_and_in_the_log() {
     let (app, log) = app();
     let client = TestClient::new(app);
     for (path, line, status) in [
@@ -84,7 +84,7 @@ async fn the_reference_of_a_server_error_is_in_the_answer_and_in_the_log() {
 }
 
 #[tokio::test]
-async fn an_error_is_reported_once_however_much_middleware_handles_it() {
+async fn an_error_that_much_middleware_handles_is_reported_once() {
     let (mut app, log) = app();
     for _ in 0..3 {
         app.wrap(|ctx, next| async move {
@@ -102,7 +102,7 @@ async fn an_error_is_reported_once_however_much_middleware_handles_it() {
 }
 
 #[tokio::test]
-async fn what_a_mapper_makes_of_an_error_decides_whether_it_is_reported() {
+async fn the_status_of_the_mapped_response_decides_about_the_report() {
     let (mut app, log) = app();
     app.group("/kind", |group| {
         group.map_get("/", || Err::<(), _>(Error::server_error("row not found")));
@@ -138,7 +138,7 @@ async fn a_hook_that_panics_does_not_fail_the_request() {
 }
 
 #[tokio::test]
-async fn an_error_that_cuts_a_stream_short_is_told_unless_the_stream_has_an_observer() {
+async fn an_error_in_a_stream_is_reported_unless_the_stream_has_an_observer() {
     let log = Log::default();
     let kept = Arc::clone(&log);
     let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
@@ -146,7 +146,7 @@ async fn an_error_that_cuts_a_stream_short_is_told_unless_the_stream_has_an_obse
         let error = Outer(io::Error::other("connection lost"));
         Sse::new(stream::iter([Ok(Message::new().data("x")), Err(error)]))
     };
-    // What it holds is no observer.
+    // A permit that the stream holds is not an observer.
     app.map_get("/events/{id}", move |_: u32| sse!(failing().hold("a permit")));
     app.map_get("/observed", move || sse!(failing().on_end(|_| {})));
     app.map_get("/refused", || sse!(stream::iter([Message::new().id("a\nid: forged")])));
@@ -193,7 +193,7 @@ async fn a_status_that_is_not_final_is_a_server_error_and_reported() {
 
 #[tokio::test]
 async fn each_app_decides_the_status_of_an_error_by_its_own_rules() {
-    // One error in both apps, older than either.
+    // Both apps respond with the same error, which was created before them.
     let error = Error::from(Outer(io::Error::other("password x")));
     let app = |status: Option<u16>| {
         let mut app = App::new().on_error(|_| {});

@@ -18,7 +18,7 @@ fn check(response: &str, status: &str, header: &str, body: &str) {
 }
 
 #[tokio::test]
-async fn macros_make_text_json_and_headers() {
+async fn macros_create_text_json_and_headers() {
     let server = run(|app| {
         app.map_get("/text", || ok!("literal"))
             .map_get("/hello/{name}", async |name: String| ok!("Hello, {name}! {}", 1 + 1))
@@ -64,16 +64,16 @@ async fn macros_make_text_json_and_headers() {
 }
 
 #[tokio::test]
-async fn unknown_paths_methods_and_arguments_are_answered() {
+async fn unknown_paths_methods_and_arguments_have_their_statuses() {
     let server = run(|app| {
         app.map_get("/users/{id}", |id: u32| ok!("{id}"))
             .map_delete("/users/{id}", |_: u32| status!(204));
     })
     .await;
     let address = server.address;
-    let unknown = r#"{"status":404,"title":"Not Found","detail":"nothing is at this path"}"#;
+    let unknown = r#"{"status":404,"title":"Not Found","detail":"no route matches this path"}"#;
     check(&ask(address, "GET /nothing").await, "404", "", unknown);
-    let other = r#"{"status":405,"title":"Method Not Allowed","detail":"the path is known, but not for this method"}"#;
+    let other = r#"{"status":405,"title":"Method Not Allowed","detail":"this path does not support this method"}"#;
     check(&ask(address, "POST /users/7").await, "405", "allow: GET, HEAD, DELETE\r\n", other);
     let argument = r#"{"status":400,"title":"Bad Request","detail":"path argument `id`: invalid digit found in string"}"#;
     check(&ask(address, "GET /users/x").await, "400", "application/problem+json", argument);

@@ -1,4 +1,4 @@
-//! Which handler a request reaches, and what it is told where there is none.
+//! The handler of each request, and the response without one.
 
 use volga::{App, Group, http::Method, ok, status};
 
@@ -6,7 +6,7 @@ use super::in_process::{check, send, service};
 
 #[test]
 fn precedence_is_static_then_constrained_then_argument_then_rest() {
-    // Mapped the other way round, since the order does not matter.
+    // Mapped in the reverse order, because the order does not matter.
     let service = service(|app| {
         app.map_get("/users/{*rest}", async |rest: String| ok!("rest {rest}"))
             .map_get("/users/{name}", async |name: String| ok!("name {name}"))
@@ -49,7 +49,7 @@ fn each_of_the_methods_and_any_other_is_mapped() {
 }
 
 #[tokio::test]
-async fn head_takes_the_way_of_get_unless_it_is_mapped() {
+async fn head_has_the_route_of_get_unless_it_is_mapped() {
     let service = service(|app| {
         app.map_head("/own", || ([("x-head", "own")], ""))
             .map_get("/own", || "text")
@@ -64,7 +64,7 @@ async fn head_takes_the_way_of_get_unless_it_is_mapped() {
 }
 
 #[tokio::test]
-async fn options_and_405_tell_the_methods_of_every_pattern_that_matches() {
+async fn options_and_405_list_the_methods_of_every_matching_pattern() {
     let service = service(|app| {
         app.map_get("/users/{id:int}", |_: i64| "")
             .map_delete("/users/{name}", |_: String| "")
@@ -84,7 +84,7 @@ async fn options_and_405_tell_the_methods_of_every_pattern_that_matches() {
     check_in_thread(service, "DELETE /users/7", 200);
 }
 
-/// `check` runs a runtime of its own, which must not be within another.
+/// Calls `check` in a thread, because it runs its own runtime, which must not be inside of another.
 fn check_in_thread(service: volga::http::RouterService, line: &'static str, status: u16) {
     std::thread::spawn(move || check(&service, line, status, "")).join().expect("no panic");
 }
@@ -135,7 +135,7 @@ fn groups_nest_and_pass_their_arguments_first() {
 }
 
 #[test]
-fn faults_of_groups_and_new_patterns_are_told_at_once_with_their_places() {
+fn faults_of_groups_and_patterns_are_returned_together_with_their_locations() {
     let mut app = App::new();
     app.group("/users", |users| {
         users.map_get("/{id:number}", |_: u8| "").map_get("/{*rest}/x", || "");
@@ -147,7 +147,7 @@ fn faults_of_groups_and_new_patterns_are_told_at_once_with_their_places() {
     app.map_get("/:id", || "");
     let text = app.check().unwrap_err().to_string();
     for part in [
-        "`/users/{id:number}` asks for `number`",
+        "`/users/{id:number}` has the unknown constraint `number`",
         "`/users/{*rest}/x` is malformed at byte 15",
         "the handler of `GET /users/{id}` takes 2 path arguments, but the pattern has 1",
         "`orders` is malformed at byte 0",

@@ -1,4 +1,4 @@
-//! The seed's page is a contract: its programs compile as they stand there, and the first one runs.
+//! The programs of the seed's page must compile unchanged, and the first one must run.
 
 use super::support::{PATIENCE, soon};
 use std::time::Instant;
@@ -17,7 +17,7 @@ mod first {
 }
 
 mod second {
-    // The page shows how a payload is made, not what becomes of it.
+    // The page shows how to create a payload, and does not use it further.
     #![expect(unused_must_use, reason = "the fragment ends with a message")]
     include!("../seed/second.rs");
 

@@ -1,4 +1,4 @@
-//! Services and cancellation, as an app wires them: over real sockets where the client's leaving is the point.
+//! Services and cancellation in an app. Tests in which the client leaves use real sockets.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use volga::{
 
 use super::support::{ask, data2, get2, http2, read_until, run, send, soon};
 
-/// Tells when it is dropped.
+/// Sends a message when it is dropped.
 struct Session(mpsc::UnboundedSender<()>);
 
 impl Drop for Session {
@@ -45,7 +45,7 @@ async fn a_scoped_service_lives_as_long_as_its_stream() {
 }
 
 #[tokio::test]
-async fn services_under_traits_and_of_other_services_are_taken_by_type() {
+async fn services_under_traits_and_from_other_services_are_taken_by_type() {
     trait Greet: Send + Sync {
         fn greet(&self, name: &str) -> String;
     }
@@ -74,7 +74,7 @@ async fn services_under_traits_and_of_other_services_are_taken_by_type() {
 }
 
 #[tokio::test]
-async fn a_missing_service_is_a_fault_that_names_the_route_and_the_chain() {
+async fn a_missing_service_is_reported_with_the_route_and_the_chain() {
     struct Repo;
     struct Store;
     let mut app = App::new().bind("localhost:0");
@@ -83,14 +83,15 @@ async fn a_missing_service_is_a_fault_that_names_the_route_and_the_chain() {
     app.map_get("/stores", |_: Dc<Store>| "");
     app.map_get("/faulty/{", || "");
     let text = soon("the error", app.run()).await.unwrap_err().to_string();
-    assert!(text.contains("GET /stores") && text.contains("Repo -> Store"), "{text}");
+    assert!(text.contains("`Store` is needed by GET /users -> Repo: add"), "{text}");
+    assert!(text.contains("`Store` is needed by GET /stores: add"), "{text}");
     assert!(
         text.contains("pattern `/faulty/{`"),
         "faults of routes and services come together: {text}"
     );
 }
 
-/// A task that waits for the client's leaving, on a stream that is quiet.
+/// Maps a stream without events, and a task that waits until the client leaves.
 fn map_watched(app: &mut App) -> mpsc::UnboundedReceiver<()> {
     let (left, leaving) = mpsc::unbounded_channel();
     app.map_get("/events", move |token: CancellationToken| {

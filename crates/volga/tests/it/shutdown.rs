@@ -1,4 +1,4 @@
-//! The end of a server with streams open.
+//! The shutdown of a server with open streams.
 
 use std::{
     io::{BufRead, BufReader},
@@ -18,16 +18,17 @@ use volga::{
 use super::support::{PATIENCE, ask, data2, get2, http2, read_to_end, read_until, run, send, soon};
 
 const STREAMS: usize = 100;
-/// Tells the test below that it is the server.
+/// Set in the process that runs the server.
 const CHILD: &str = "VOLGA_TEST_SHUTDOWN_CHILD";
 
-/// Not a test by itself: the process that the next test starts. It has no code for its end.
+/// The server process that the next test starts. It is not a test itself, and has no code for its
+/// shutdown.
 #[test]
 fn child_server() {
     if std::env::var_os(CHILD).is_none() {
         return;
     }
-    // Nothing here takes so long: what ends later was not ended by a second signal.
+    // Longer than the test takes: a server that ends later did not react to the second signal.
     let mut app = App::new().bind("127.0.0.1:0").with_shutdown_timeout(10 * PATIENCE);
     app.map_get("/events", || sse!(stream::pending::<Message>()));
     app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).answer()));
@@ -50,7 +51,7 @@ async fn spawn_child() -> (std::process::Child, SocketAddr) {
     let url = tokio::task::spawn_blocking(move || {
         let mut lines = lines.map(Result::unwrap);
         let line = lines.find(|line| line.contains("http://")).expect("the greeting");
-        // The pipe stays open, so that the server can go on writing.
+        // The pipe stays open, so that the server can still write.
         std::thread::spawn(move || lines.for_each(drop));
         line
     });
@@ -107,7 +108,7 @@ pub(super) fn farewell(text: &str) -> u32 {
 }
 
 #[tokio::test]
-async fn an_answer_finishes_and_a_subscription_does_not_wait_for_it() {
+async fn a_finite_stream_finishes_and_a_subscription_does_not_wait_for_it() {
     let (finish, finished) = tokio::sync::oneshot::channel::<()>();
     let finished = std::sync::Arc::new(std::sync::Mutex::new(Some(finished)));
     let server = run(|app| {
@@ -135,7 +136,7 @@ async fn an_answer_finishes_and_a_subscription_does_not_wait_for_it() {
 }
 
 #[tokio::test]
-async fn what_outlives_the_deadline_is_cut_and_said() {
+async fn a_response_that_outlives_the_deadline_is_aborted_and_reported() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (app, shutdown) = App::new()
@@ -150,12 +151,12 @@ async fn what_outlives_the_deadline_is_cut_and_said() {
     shutdown.shutdown();
     let error = soon("the end", end).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-    assert!(error.to_string().starts_with("1 connections were still busy"), "{error}");
+    assert!(error.to_string().starts_with("1 connection was still busy"), "{error}");
     assert_eq!(ShutdownError::of(&error).unwrap().exit_code(), 2);
 }
 
 #[tokio::test]
-async fn a_stream_that_is_asked_for_during_the_end_is_closed_at_once() {
+async fn a_stream_that_starts_during_the_shutdown_is_closed_at_once() {
     let (app, shutdown) = App::new().with_shutdown();
     let mut app = app;
     app.map_get("/events", || sse!(stream::pending::<Message>())).map_get("/", || ok!());
@@ -168,7 +169,7 @@ async fn a_stream_that_is_asked_for_during_the_end_is_closed_at_once() {
 }
 
 #[tokio::test]
-async fn before_the_end_the_app_serves_and_only_its_readiness_says_that_it_ends() {
+async fn before_the_shutdown_the_app_serves_and_only_its_readiness_changes() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (left, leave) = tokio::sync::oneshot::channel::<()>();
@@ -207,7 +208,7 @@ async fn before_the_end_the_app_serves_and_only_its_readiness_says_that_it_ends(
 }
 
 #[tokio::test]
-async fn what_takes_too_long_before_the_end_is_left_behind() {
+async fn a_hook_that_takes_too_long_is_stopped() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (app, shutdown) = App::new()
         .without_greeter()
@@ -220,7 +221,7 @@ async fn what_takes_too_long_before_the_end_is_left_behind() {
 }
 
 #[tokio::test]
-async fn a_detached_handler_is_waited_for_although_its_client_left() {
+async fn the_shutdown_waits_for_a_detached_handler_without_a_client() {
     let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
     let (finish, finished) = tokio::sync::watch::channel(false);
     let server = run(|app| {
@@ -247,7 +248,7 @@ async fn a_detached_handler_is_waited_for_although_its_client_left() {
     assert_eq!(starts.try_recv(), Ok("paid"));
 }
 
-/// A signal, as an operator or an orchestrator sends it.
+/// Sends a signal, as an operator or an orchestrator does.
 #[cfg(unix)]
 fn terminate(child: &std::process::Child) {
     let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
@@ -264,7 +265,7 @@ async fn a_second_signal_ends_at_once_and_the_exit_code_says_so() {
     read_until(&mut subscription, "retry: 3000\n").await;
     terminate(&child);
     farewell(&read_to_end(&mut subscription).await);
-    // The answer would have all of the deadline.
+    // Without the signal the response could run until the deadline.
     terminate(&child);
     let text = read_to_end(&mut answer).await;
     assert!(!text.ends_with("0\r\n\r\n"), "{text:?}");

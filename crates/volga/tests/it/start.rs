@@ -1,4 +1,4 @@
-//! How an app starts, and why it does not.
+//! The start of an app, and errors that prevent it.
 
 use std::io::ErrorKind;
 
@@ -25,7 +25,7 @@ async fn a_bad_address_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
-async fn faulty_routes_are_told_before_listening() {
+async fn faulty_routes_are_reported_before_listening() {
     let mut app = App::new().bind("localhost:0");
     app.map_get("/a/{x", || "").map_get("/b", || "").map_get("/b", || "").map_get("/c", |_: u8| "");
     let error = soon("the error", app.run()).await.unwrap_err();
@@ -34,7 +34,7 @@ async fn faulty_routes_are_told_before_listening() {
     assert_eq!(
         error.matches("start.rs:").count(),
         4,
-        "each fault has its place, the conflict two: {error}"
+        "each fault has its location, the conflict has two: {error}"
     );
 }
 
@@ -45,7 +45,7 @@ async fn run_blocking_says_what_to_use_inside_a_runtime() {
 }
 
 #[test]
-fn run_blocking_runs_until_it_is_told_to_end() {
+fn run_blocking_runs_until_the_shutdown() {
     let (app, shutdown) = App::new().bind("localhost:0").without_greeter().with_shutdown();
     shutdown.shutdown();
     app.run_blocking().unwrap();

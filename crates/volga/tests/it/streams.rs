@@ -1,4 +1,4 @@
-//! Event streams, from their headers to the moment at which a client leaves.
+//! Event streams, from their headers until the client leaves.
 
 use std::{
     pin::Pin,
@@ -17,7 +17,7 @@ use volga::{
 
 use super::support::{data2, get2, http2, read_to_end, read_until, run, send, soon};
 
-/// A stream that says when it is dropped. It waits for ever after its first message.
+/// A stream that sends a message when it is dropped. It waits for ever after its first message.
 struct Guarded {
     first: Option<Message>,
     dropped: mpsc::UnboundedSender<()>,
@@ -131,7 +131,7 @@ async fn head_starts_no_stream() {
 }
 
 #[tokio::test]
-async fn a_stream_that_finishes_ends_properly_and_the_connection_lives_on() {
+async fn a_stream_that_finishes_ends_properly_and_the_connection_stays_open() {
     let server = run(|app| {
         app.map_get("/events", || {
             sse!(stream::iter(["a", "b"]).map(|text| Message::new().data(text)))
@@ -149,7 +149,7 @@ async fn a_stream_that_finishes_ends_properly_and_the_connection_lives_on() {
 }
 
 #[tokio::test]
-async fn a_failing_stream_is_cut_so_that_the_client_can_tell() {
+async fn a_failed_stream_does_not_end_properly() {
     let server = run(|app| {
         app.map_get("/error", || {
             sse_stream! {
@@ -175,7 +175,7 @@ async fn a_failing_stream_is_cut_so_that_the_client_can_tell() {
 }
 
 #[tokio::test]
-async fn silence_is_broken_by_a_heartbeat() {
+async fn a_silent_stream_sends_heartbeats() {
     let server = run(|app| {
         app.map_get("/one", || {
             sse!(
@@ -195,7 +195,7 @@ async fn silence_is_broken_by_a_heartbeat() {
 }
 
 #[tokio::test]
-async fn a_close_handle_ends_its_stream_after_what_was_sent() {
+async fn a_close_handle_ends_its_stream_after_the_sent_messages() {
     let (handles, mut handle) = mpsc::unbounded_channel();
     let (reasons, mut reason) = mpsc::unbounded_channel();
     let server = run(|app| {
@@ -228,7 +228,7 @@ async fn a_close_handle_ends_its_stream_after_what_was_sent() {
 }
 
 #[tokio::test]
-async fn the_observer_is_told_once_why_a_stream_ended() {
+async fn the_observer_learns_once_why_a_stream_ended() {
     let (reasons, mut reason) = mpsc::unbounded_channel();
     let reasons = Arc::new(reasons);
     let server = run(|app| {
@@ -260,7 +260,7 @@ async fn the_observer_is_told_once_why_a_stream_ended() {
 }
 
 #[tokio::test]
-async fn connections_and_streams_are_counted_from_their_begin_to_their_end() {
+async fn connections_and_streams_are_counted_from_their_start_to_their_end() {
     let mut counters = None;
     let server = run(|app| {
         map_guarded(app);
@@ -285,7 +285,7 @@ async fn connections_and_streams_are_counted_from_their_begin_to_their_end() {
     .await;
     drop((client, other));
     until("the end of all", |now| {
-        (now.connections_open, now.streams_open, now.streams_left) == (0, 0, 1)
+        (now.connections_open, now.streams_open, now.streams_client_left) == (0, 0, 1)
     })
     .await;
 

@@ -1,4 +1,4 @@
-//! Servers on a port of their own, and clients that speak bytes.
+//! Servers on a free port, and clients that send and read bytes.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,10 +10,10 @@ use tokio::{
 };
 use volga::{App, ShutdownHandle};
 
-/// How long a test waits before it calls a thing missing. It is never what a test measures.
+/// The time after which a test fails because something is missing. No test measures it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits for what must come.
+/// Waits for a future that must become ready.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
@@ -34,7 +34,7 @@ pub(crate) async fn run(map: impl FnOnce(&mut App)) -> Running {
     run_app(app).await
 }
 
-/// The same with an app that has settings.
+/// Runs an app with settings on a port that the system chooses.
 pub(crate) async fn run_app(app: App) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -51,7 +51,7 @@ pub(crate) async fn send(address: SocketAddr, line: &str) -> TcpStream {
     stream
 }
 
-/// Reads until this text has come, and gives everything read.
+/// Reads until this text has arrived, and returns everything that was read.
 pub(crate) async fn read_until(stream: &mut TcpStream, text: &str) -> String {
     let mut read = Vec::new();
     let reading = async {
@@ -72,12 +72,12 @@ pub(crate) async fn read_until(stream: &mut TcpStream, text: &str) -> String {
 /// Reads to the end of the connection.
 pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut read = Vec::new();
-    // A reset is an end too; what came before it counts.
+    // A reset is an end, too. The bytes before it count.
     let _ = soon("the end", stream.read_to_end(&mut read)).await;
     String::from_utf8_lossy(&read).into_owned()
 }
 
-/// One request on a connection that closes after it.
+/// Sends one request on a connection that is closed after it.
 pub(crate) async fn ask(address: SocketAddr, line: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{line} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
@@ -85,7 +85,7 @@ pub(crate) async fn ask(address: SocketAddr, line: &str) -> String {
     read_to_end(&mut stream).await
 }
 
-/// A connection that speaks HTTP/2.
+/// Opens an HTTP/2 connection.
 pub(crate) async fn http2(address: SocketAddr) -> h2::client::SendRequest<Bytes> {
     let stream = TcpStream::connect(address).await.unwrap();
     let (client, connection) = soon("HTTP/2", h2::client::handshake(stream)).await.unwrap();
@@ -93,7 +93,7 @@ pub(crate) async fn http2(address: SocketAddr) -> h2::client::SendRequest<Bytes>
     client
 }
 
-/// Sends a GET over HTTP/2 and gives the response.
+/// Sends a GET over HTTP/2, and returns the response.
 pub(crate) async fn get2(
     client: &h2::client::SendRequest<Bytes>,
     path: &str,
@@ -104,7 +104,7 @@ pub(crate) async fn get2(
     soon("the response", response).await.unwrap()
 }
 
-/// The next bytes of a body over HTTP/2; `None` at its proper end.
+/// Returns the next bytes of a body over HTTP/2, or `None` at its proper end.
 pub(crate) async fn data2(body: &mut h2::RecvStream) -> Option<Result<String, h2::Error>> {
     let chunk = soon("data", body.data()).await?;
     Some(chunk.map(|bytes| {

@@ -1,4 +1,4 @@
-//! What a subscriber of `tracing` sees of requests and streams.
+//! The spans and events of requests and streams that a subscriber of `tracing` gets.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ use super::support::{data2, get2, http2, read_until, run, send, soon};
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    /// Subscribes for this thread, which is all that a test has.
+    /// Subscribes for this thread. A test has only one thread.
     fn subscribe() -> (Self, DefaultGuard) {
         let lines = Self::default();
         let writer = lines.clone();
@@ -44,7 +44,7 @@ impl Lines {
         String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
     }
 
-    /// Waits until a line ends like this, and gives all lines so far.
+    /// Waits for a line with this end, and returns all lines so far.
     async fn until(&self, end: &str) -> Vec<String> {
         let mut lines = Vec::new();
         let written = async {
@@ -77,7 +77,7 @@ impl io::Write for Lines {
     }
 }
 
-/// The access line among others, without what differs from run to run.
+/// Returns the line of the access log, without the fields that differ between runs.
 #[track_caller]
 fn access(lines: &[String]) -> String {
     let mut found = lines.iter().filter(|line| line.contains("volga::access: "));
@@ -120,7 +120,7 @@ fn map(app: &mut App) {
 }
 
 #[tokio::test]
-async fn each_request_has_one_line_that_says_how_it_ended() {
+async fn each_request_has_one_line_with_its_end() {
     let (lines, _subscribed) = Lines::subscribe();
     let server = run(map).await;
     for (line, enough, expect) in [
@@ -146,8 +146,8 @@ async fn each_request_has_one_line_that_says_how_it_ended() {
         ),
         (
             "GET /nothing",
-            "at this path",
-            r#"method=GET path=/nothing version=HTTP/1.1 status=404 bytes=69 end="finished""#,
+            "matches this path",
+            r#"method=GET path=/nothing version=HTTP/1.1 status=404 bytes=72 end="finished""#,
         ),
         (
             "GET /short",
@@ -167,7 +167,8 @@ async fn each_request_has_one_line_that_says_how_it_ended() {
     ] {
         let mut client = send(server.address, line).await;
         read_until(&mut client, enough).await;
-        // The others stay, or they might have left before the end.
+        // The other clients stay connected. Otherwise they might leave before the end of the
+        // request.
         let stays = (!expect.ends_with(r#"end="client left""#)).then_some(client);
         let lines = lines.until_closed().await;
         drop(stays);
@@ -180,7 +181,7 @@ async fn each_request_has_one_line_that_says_how_it_ended() {
 }
 
 #[tokio::test]
-async fn an_end_that_is_not_the_streams_own_is_told_as_well() {
+async fn an_end_outside_of_the_stream_is_logged_too() {
     let (lines, _subscribed) = Lines::subscribe();
     let server = run(map).await;
     read_until(&mut send(server.address, "GET /close").await, "\r\n0\r\n\r\n").await;
@@ -192,7 +193,7 @@ async fn an_end_that_is_not_the_streams_own_is_told_as_well() {
     read_until(&mut client, "500 ").await;
     assert!(access(&lines.until_closed().await).ends_with(r#"bytes=0 end="panicked""#));
 
-    // The client leaves before there is an answer.
+    // The client leaves before the response.
     let client = send(server.address, "GET /never").await;
     lines.until("waits").await;
     drop(client);
@@ -206,14 +207,14 @@ async fn an_end_that_is_not_the_streams_own_is_told_as_well() {
 }
 
 #[tokio::test]
-async fn a_span_lives_as_long_as_its_stream_and_holds_what_is_logged_meanwhile() {
+async fn a_span_lives_as_long_as_its_stream_and_has_its_log_lines() {
     let (lines, _subscribed) = Lines::subscribe();
     let server = run(map).await;
     let client = http2(server.address).await;
     let mut body = get2(&client, "/events").await.into_body();
     data2(&mut body).await.unwrap().unwrap();
     assert!(lines.taken().is_empty(), "it is open");
-    // A reset of this stream alone.
+    // Only this stream is reset.
     drop(body);
     let written = lines.until_closed().await;
     assert!(access(&written).contains(r#"version=HTTP/2.0 status=200 bytes=12"#), "{written:?}");
@@ -228,7 +229,7 @@ async fn a_span_lives_as_long_as_its_stream_and_holds_what_is_logged_meanwhile()
 }
 
 #[tokio::test]
-async fn a_trace_that_began_elsewhere_is_taken_up_and_a_malformed_one_is_not() {
+async fn a_valid_traceparent_is_used_and_a_malformed_one_is_ignored() {
     const PROPER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let (lines, _subscribed) = Lines::subscribe();
     let mut app = App::new();
@@ -250,7 +251,7 @@ async fn a_trace_that_began_elsewhere_is_taken_up_and_a_malformed_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_detached_handler_goes_on_in_the_span_of_its_request() {
+async fn a_detached_handler_continues_in_the_span_of_its_request() {
     let (lines, _subscribed) = Lines::subscribe();
     let server = run(|app| {
         map(app);

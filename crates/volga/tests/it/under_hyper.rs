@@ -1,7 +1,7 @@
-//! hyper is a supported way in: an app as a service under hyper-util, from the first event to the
+//! An app as a service under hyper-util, which Volga supports: from the first event to the
 //! farewell.
 //!
-//! `serve` is what the guide's page about hyper shows.
+//! The guide's page about hyper shows `serve`.
 
 use std::{
     cell::Cell,
@@ -62,7 +62,7 @@ async fn serve(app: App, listener: TcpListener, told: impl Future<Output = ()>) 
 }
 // [guide]
 
-/// The seed's first program as it stands on its page. `run` alone is not that of the real `App`.
+/// The first program of the seed's page, unchanged. Only `run` is not the one of the real `App`.
 mod seed {
     mod volga {
         pub(super) use ::volga::{error, http, sse};
@@ -111,7 +111,7 @@ fn the_guide_shows_what_is_tested_here() {
 }
 
 thread_local! {
-    /// What the seed's program is to listen on, and what tells it to end.
+    /// The listener and the shutdown signal of the seed's program.
     static SETUP: Cell<Option<(std::net::TcpListener, oneshot::Receiver<()>)>> =
         const { Cell::new(None) };
 }
@@ -128,7 +128,7 @@ impl Server {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, told) = oneshot::channel();
-        // Its `main` has a runtime of its own.
+        // Its `main` creates its own runtime.
         let end = thread::spawn(move || {
             SETUP.set(Some((listener, told)));
             seed::run()
@@ -148,7 +148,7 @@ async fn the_seeds_program_streams_on_both_protocols_and_ends_with_a_farewell() 
     let mut idle = send(address, "GET /missing").await;
     read_until(&mut idle, "\"status\":404").await;
 
-    // Keep-alive: a response that ends, and then a stream on the same connection.
+    // Keep-alive: a complete response, and then a stream on the same connection.
     let mut one = send(address, "GET /missing").await;
     read_until(&mut one, "\"status\":404").await;
     one.write_all(b"GET /events HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
@@ -180,7 +180,7 @@ async fn the_seeds_program_streams_on_both_protocols_and_ends_with_a_farewell() 
 }
 
 #[tokio::test]
-async fn the_drain_waits_for_an_answer_and_closes_what_has_no_end_of_its_own() {
+async fn the_drain_waits_for_a_finite_stream_and_closes_endless_ones() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (finish, finished) = oneshot::channel::<()>();

@@ -1,0 +1,74 @@
+//! `FinishResponse`: the last step for the response of an endpoint.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::handler::box_future::BoxFuture;
+use crate::handler::description::Description;
+use crate::handler::endpoint::Endpoint;
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::body_error_report::BodyErrorReporterBuilder;
+use crate::response::catch_panic::CatchPanic;
+use crate::response::error::Error;
+use crate::response::into_response::HttpResponse;
+use crate::response::responder::Responder;
+
+/// The last step for each response of an endpoint, before middleware sees the response.
+pub trait FinishResponse: Clone + Send + Sync + 'static {
+    /// Changes the response, or does nothing.
+    fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>);
+}
+
+/// Does nothing.
+impl FinishResponse for () {
+    fn finish(&self, _: &mut HttpResponse, _: BodyErrorReporterBuilder<'_>) {}
+}
+
+/// An endpoint with a [last step](FinishResponse) for its responses. A panic of the endpoint is a
+/// server error, and its response gets the last step, too.
+pub struct FinishEndpoint<E, F> {
+    endpoint: E,
+    finish: F,
+}
+
+impl<E: Endpoint, F: FinishResponse> FinishEndpoint<E, F> {
+    /// Adds a last step to an endpoint.
+    pub fn new(endpoint: E, finish: F) -> Self {
+        Self { endpoint, finish }
+    }
+}
+
+impl<E: Endpoint, F: FinishResponse> Endpoint for FinishEndpoint<E, F> {
+    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let (responder, finish) = (parts.responder(), self.finish.clone());
+        let response = CatchPanic::call(|| self.endpoint.call(parts, body));
+        Box::pin(async move {
+            let mut response = respond(response, &responder).await;
+            finish.finish(&mut response, BodyErrorReporterBuilder::new(&responder));
+            response
+        })
+    }
+
+    fn describe(&self, description: &mut Description) {
+        self.endpoint.describe(description);
+    }
+}
+
+/// Waits for the response of an endpoint that may panic, or that has panicked when it was called.
+async fn respond(
+    response: Result<BoxFuture<HttpResponse>, Error>,
+    responder: &Arc<Responder>,
+) -> HttpResponse {
+    let result = match response {
+        Ok(response) => CatchPanic::new(response).await,
+        Err(panic) => Err(panic),
+    };
+    responder.respond(result).await
+}
+
+impl<E, F> fmt::Debug for FinishEndpoint<E, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FinishEndpoint").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! `HandlerEndpoint`: a handler as an endpoint.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::handler::box_future::BoxFuture;
+use crate::handler::description::Description;
+use crate::handler::endpoint::Endpoint;
+use crate::handler::finish::FinishResponse;
+use crate::handler::function::{Handler, HandlerArgs};
+use crate::handler::output::{HandlerOutput, Marker};
+use crate::request::body::HttpBody;
+use crate::request::parts::RequestParts;
+use crate::response::body_error_report::BodyErrorReporterBuilder;
+use crate::response::catch_panic::CatchPanic;
+use crate::response::into_response::{HttpResponse, IntoResponse};
+
+/// A handler as an [`Endpoint`]. An error becomes a response with the error's status.
+pub struct HandlerEndpoint<H, Args, Via, Kind, F = ()> {
+    handler: H,
+    finish: F,
+    marker: Marker<(Args, Via, Kind)>,
+}
+
+impl<H, Args, Via, Kind> HandlerEndpoint<H, Args, Via, Kind>
+where
+    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    H: Clone + Send + Sync + 'static,
+    Args: HandlerArgs<Via> + Send + 'static,
+{
+    /// Creates an endpoint from a handler.
+    pub fn new(handler: H) -> Self {
+        Self { handler, finish: (), marker: PhantomData }
+    }
+
+    /// Adds a last step for each response.
+    ///
+    /// [`FinishEndpoint`](crate::FinishEndpoint) does the same for any endpoint, at the cost of a
+    /// second boxed future for each request.
+    pub fn with_finish<F: FinishResponse>(
+        self,
+        finish: F,
+    ) -> HandlerEndpoint<H, Args, Via, Kind, F> {
+        HandlerEndpoint { handler: self.handler, finish, marker: PhantomData }
+    }
+}
+
+impl<H, Args, Via, Kind, F> Endpoint for HandlerEndpoint<H, Args, Via, Kind, F>
+where
+    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    H: Clone + Send + Sync + 'static,
+    Args: HandlerArgs<Via> + Send + 'static,
+    Via: 'static,
+    Kind: 'static,
+    F: FinishResponse,
+{
+    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let handler = self.handler.clone();
+        let finish = self.finish.clone();
+        let responder = parts.responder();
+        Box::pin(async move {
+            // Created inside the block: a future that is moved into another one takes up its size
+            // twice.
+            let response = CatchPanic::new(async move {
+                let args = Args::from_request(parts, body).await?;
+                handler.call(args).into_future().await.into_response()
+            });
+            let mut response = match response.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) | Err(error) => responder.respond_to(error).await,
+            };
+            finish.finish(&mut response, BodyErrorReporterBuilder::new(&responder));
+            response
+        })
+    }
+
+    fn describe(&self, description: &mut Description) {
+        Args::describe(description);
+        <H::Output as HandlerOutput<Kind>>::Value::describe(description);
+    }
+}
+
+impl<H, Args, Via, Kind, F> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerEndpoint").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Method, StatusCode};
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::request::parts::HttpRequest;
+    use crate::response::error::Error;
+    use crate::routing::router::Router;
+
+    /// Maps the handler at `/{a}/{b}/{c}` and asks for a path.
+    #[track_caller]
+    fn check<H, Args, Via, Kind>(handler: H, path: &str, status: u16, text: &str)
+    where
+        HandlerEndpoint<H, Args, Via, Kind>: Endpoint,
+        H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+        H: Clone + Send + Sync + 'static,
+        Args: HandlerArgs<Via> + Send + 'static,
+    {
+        let mut router = Router::new();
+        router.map(Method::POST, "/{a}/{b}/{c}", HandlerEndpoint::new(handler));
+        let service = router.into_service().unwrap();
+        let request = http::Request::post(path).header("accept", "text/plain");
+        let request = request.body(HttpBody::full("body")).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (found, body) = runtime.block_on(async {
+            let response = service.respond(request).await;
+            (response.status(), response.into_body().collect().await.unwrap().to_bytes())
+        });
+        assert_eq!((found.as_u16(), &*body), (status, text.as_bytes()));
+    }
+
+    #[test]
+    fn functions_of_every_kind_are_handlers() {
+        async fn named(a: String, body: HttpRequest) -> String {
+            format!("{a} {}", body.uri())
+        }
+        check(|| "sync", "/1/2/3", 200, "sync");
+        check(|| async { "async" }, "/1/2/3", 200, "async");
+        check(async || "async closure", "/1/2/3", 200, "async closure");
+        check(named, "/1/2/3", 200, "1 /1/2/3");
+        check(|a: u8, b: i64, c: char| format!("{a} {b} {c}"), "/1/-2/x", 200, "1 -2 x");
+        check(|body: HttpBody| async { body }, "/1/2/3", 200, "body");
+        check(|| async { Err::<(), _>(Error::client_error("no")) }, "/1/2/3", 400, "no");
+        check(|| StatusCode::IM_A_TEAPOT, "/1/2/3", 418, "");
+    }
+
+    #[test]
+    fn path_arguments_come_in_order_decoded_and_parsed() {
+        check(|a: String, b: Box<str>| format!("{a}|{b}"), "/a%20b/c+%2F/3", 200, "a b|c+/");
+        let expect = "path argument `a`: invalid digit found in string";
+        check(|a: u8| a, "/x/2/3", 400, expect);
+        check(
+            |a: u8| a,
+            "/256/2/3",
+            400,
+            "path argument `a`: number too large to fit in target type",
+        );
+        check(|a: String| a, "/%ff/2/3", 400, "path argument `a`: malformed percent-encoding");
+    }
+}

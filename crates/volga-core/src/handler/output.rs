@@ -1,0 +1,55 @@
+//! `HandlerOutput`: the result of a handler, immediate or in a future.
+
+use std::future::{Future, Ready};
+use std::marker::PhantomData;
+
+use crate::response::into_response::IntoResponse;
+
+/// The result of a handler: a response, or a future of one. The compiler infers `Kind`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot become a response",
+    label = "this is what the handler returns",
+    note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, `Json`, an `http::Response`, an `Option` or `Result` of one of them, a tuple of a status, headers and one of them, or what `ok!`, `status!` and `sse!` give; or a future of it",
+    note = "a value of your own is returned as JSON: `Json(value)` or `ok!(value)`"
+)]
+pub trait HandlerOutput<Kind> {
+    /// The value that becomes the response.
+    type Value;
+    /// The future of the value.
+    type Future: Future<Output = Self::Value>;
+
+    /// Returns the future of the value.
+    #[doc(hidden)]
+    fn into_future(self) -> Self::Future;
+}
+
+/// Marks a handler that returns a future.
+#[derive(Debug)]
+pub enum Async {}
+
+/// Marks a handler that returns its result without a future.
+#[derive(Debug)]
+pub enum Immediate {}
+
+impl<F: Future> HandlerOutput<Async> for F {
+    type Value = F::Output;
+    type Future = F;
+
+    fn into_future(self) -> F {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<R: IntoResponse> HandlerOutput<Immediate> for R {
+    type Value = R;
+    type Future = Ready<R>;
+
+    fn into_future(self) -> Ready<R> {
+        std::future::ready(self)
+    }
+}
+
+/// Marks a type with type parameters of which it holds no value. Such a type stays `Send` and
+/// `Sync` whatever the parameters are.
+pub(crate) type Marker<T> = PhantomData<fn() -> T>;

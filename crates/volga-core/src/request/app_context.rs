@@ -1,0 +1,147 @@
+//! `AppContext`: the context that all requests of an app share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::handler::box_future::BoxFuture;
+use crate::request::body_budget::{BodyBudget, DEFAULT_MAX_COLLECTED_BYTES};
+use crate::response::error::StatusRule;
+use crate::response::error_report::{ErrorHook, ErrorReport};
+use crate::services::registry::{Scope, Services};
+
+/// The context that all requests of an app share: its services, its rules for errors, its memory
+/// for request bodies, and the [`Spawner`] of [`detached`](crate::detached) handlers.
+#[derive(Clone)]
+pub struct AppContext {
+    pub(crate) services: Services,
+    /// A scope that can create every service except scoped ones.
+    pub(crate) root: Scope,
+    pub(crate) spawner: Option<Spawner>,
+    error_hook: Option<ErrorHook>,
+    /// The last rule is asked first.
+    status_rules: Vec<StatusRule>,
+    pub(crate) body_budget: Arc<BodyBudget>,
+}
+
+impl AppContext {
+    /// Creates the context of an app with these services. Without a [`Spawner`], a request to a
+    /// detached handler is a server error.
+    #[must_use]
+    pub fn new(services: Services) -> Self {
+        let body_budget = BodyBudget::new(DEFAULT_MAX_COLLECTED_BYTES);
+        Self {
+            root: services.root(),
+            services,
+            spawner: None,
+            error_hook: None,
+            status_rules: Vec::new(),
+            body_budget,
+        }
+    }
+
+    /// Sets the spawner, which runs detached handlers.
+    #[must_use]
+    pub fn with_spawner(mut self, spawner: Spawner) -> Self {
+        self.spawner = Some(spawner);
+        self
+    }
+
+    /// Sets how many bytes of memory all requests together use for collected request bodies,
+    /// [`DEFAULT_MAX_COLLECTED_BYTES`] by default.
+    #[must_use]
+    pub fn with_max_collected_bytes(mut self, bytes: usize) -> Self {
+        self.body_budget = BodyBudget::new(bytes);
+        self
+    }
+
+    /// Sets a function that is called with a report of each server error. By default server errors
+    /// are not reported.
+    #[must_use]
+    pub fn with_error_hook(
+        mut self,
+        hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.error_hook = Some(ErrorHook::new(hook));
+        self
+    }
+
+    /// Adds a rule for the status of errors that became an [`Error`](crate::Error) by `?`. The rule
+    /// returns `None` for errors that it does not know. The rule that was added last is asked
+    /// first.
+    ///
+    /// Rules are asked when an error becomes a response of this app. An error whose status was set
+    /// by [`Error::new`](crate::Error::new) or [`Error::with_status`](crate::Error::with_status)
+    /// keeps that status.
+    ///
+    /// ```
+    /// use std::{error::Error as StdError, num::ParseIntError};
+    /// use http::StatusCode;
+    /// use volga_core::{AppContext, Error, HandlerEndpoint, HttpBody, Router};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// fn not_a_number(error: &(dyn StdError + 'static)) -> Option<StatusCode> {
+    ///     error.is::<ParseIntError>().then_some(StatusCode::UNPROCESSABLE_ENTITY)
+    /// }
+    ///
+    /// let mut router = Router::new();
+    /// router.set_context(AppContext::default().with_status_rule(not_a_number));
+    /// router.map(http::Method::GET, "/{n}", HandlerEndpoint::new(|text: String| {
+    ///     Ok::<_, Error>(text.parse::<u8>()?)
+    /// }));
+    /// let request = http::Request::get("/x").body(HttpBody::empty()).unwrap();
+    /// let response = router.into_service().unwrap().respond(request).await;
+    /// assert_eq!(response.status(), 422);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_status_rule(
+        mut self,
+        rule: impl Fn(&(dyn std::error::Error + 'static)) -> Option<StatusCode> + Send + Sync + 'static,
+    ) -> Self {
+        self.status_rules.push(Arc::new(rule));
+        self
+    }
+
+    pub(crate) fn error_hook(&self) -> Option<&ErrorHook> {
+        self.error_hook.as_ref()
+    }
+
+    pub(crate) fn status_rules(&self) -> &[StatusRule] {
+        &self.status_rules
+    }
+}
+
+impl fmt::Debug for AppContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppContext").field("services", &self.services).finish_non_exhaustive()
+    }
+}
+
+impl Default for AppContext {
+    fn default() -> Self {
+        Self::new(Services::default())
+    }
+}
+
+/// Spawns tasks that run beside the requests: `Spawner::new(|task| { tokio::spawn(task); })`.
+#[derive(Clone)]
+pub struct Spawner(Arc<dyn Fn(BoxFuture<()>) + Send + Sync>);
+
+impl Spawner {
+    /// Creates a spawner from a function that runs a future to its end.
+    pub fn new(spawn: impl Fn(BoxFuture<()>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(spawn))
+    }
+
+    pub(crate) fn spawn(&self, task: BoxFuture<()>) {
+        (self.0)(task);
+    }
+}
+
+impl fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+//! `RequestParts`: a request without its body.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use http::request;
+use http_body::Body;
+
+use crate::extract::error::ExtractError;
+use crate::middleware::Next;
+use crate::middleware::pipeline::Pipeline;
+use crate::request::body::HttpBody;
+use crate::request::body_limit::BodyLimit;
+use crate::request::context::RequestContext;
+use crate::request::path_args::PathArgs;
+use crate::request::path_args::decode;
+use crate::response::error_mapper::MapError;
+use crate::response::reporter::Reporter;
+use crate::response::responder::Responder;
+
+/// A request as an application sees it.
+pub type HttpRequest = http::Request<HttpBody>;
+
+/// Everything in a request except its body: the head, the path arguments, and the state that Volga
+/// keeps for the request. It dereferences to [`http::request::Parts`].
+///
+/// It is one pointer, because it moves through every stage of the pipeline, from one future into
+/// the next.
+pub struct RequestParts(Box<PartsAndState>);
+
+struct PartsAndState {
+    head: request::Parts,
+    state: RequestState,
+}
+
+/// The state of a request beside its head and its body. While the request is an [`HttpRequest`], in
+/// a tower layer, the state is in its extensions.
+#[derive(Clone, Default)]
+pub(crate) struct RequestState {
+    pub(crate) path_args: PathArgs,
+    pub(crate) has_body: bool,
+    /// The stages that the request has not passed yet.
+    pub(crate) pipeline: Pipeline,
+    /// The context of the app, the scope and the token.
+    pub(crate) context: RequestContext,
+    /// The maximum size of the body.
+    pub(crate) body_limit: BodyLimit,
+    /// Turns errors into responses, at every stage.
+    pub(crate) responder: Option<Arc<Responder>>,
+    /// The rest of the pipeline for the next [`NextCall`](crate::NextCall).
+    next: Option<Next>,
+}
+
+impl RequestParts {
+    pub(crate) fn new(head: request::Parts, path_args: PathArgs, body: &HttpBody) -> Self {
+        let has_body = !body.is_end_stream();
+        Self::with_state(head, RequestState { path_args, has_body, ..RequestState::default() })
+    }
+
+    /// Creates the parts from a head and the state of the request.
+    pub(crate) fn with_state(head: request::Parts, state: RequestState) -> Self {
+        Self(Box::new(PartsAndState { head, state }))
+    }
+
+    /// Turns the parts and a body into a request whose extensions hold the state.
+    pub(crate) fn into_request(self, body: HttpBody) -> HttpRequest {
+        let PartsAndState { head, state } = *self.0;
+        let mut request = HttpRequest::from_parts(head, body);
+        request.extensions_mut().insert(state);
+        request
+    }
+
+    pub(crate) fn context(&self) -> &RequestContext {
+        &self.0.state.context
+    }
+
+    pub(crate) fn context_mut(&mut self) -> &mut RequestContext {
+        &mut self.0.state.context
+    }
+
+    pub(crate) fn state_mut(&mut self) -> &mut RequestState {
+        &mut self.0.state
+    }
+
+    /// Sets how results of this request become responses.
+    pub(crate) fn set_mapper(&mut self, mapper: Option<Arc<dyn MapError>>) {
+        let PartsAndState { head, state } = &mut *self.0;
+        let reporter = state.context.app().map(|app| Reporter::new(app, head));
+        state.responder = Some(Arc::new(Responder::new(&head.headers, mapper, reporter)));
+    }
+
+    /// Returns the responder, which turns results of this request into responses.
+    pub(crate) fn responder(&self) -> Arc<Responder> {
+        let responder = self.0.state.responder.clone();
+        responder.unwrap_or_else(|| Arc::new(Responder::new(&self.0.head.headers, None, None)))
+    }
+
+    pub(crate) fn set_next(&mut self, next: Next) {
+        self.0.state.next = Some(next);
+    }
+
+    pub(crate) fn take_next(&mut self) -> Option<Next> {
+        self.0.state.next.take()
+    }
+
+    /// The pattern of the route, such as `/users/{id}`, or `None` if no route was found.
+    #[must_use]
+    pub fn route(&self) -> Option<&str> {
+        self.0.state.path_args.route.as_ref().map(|route| &*route.pattern)
+    }
+
+    /// The path arguments of the route, from left to right: the names, and the texts as they are in
+    /// the path.
+    pub fn raw_path_args(&self) -> impl Iterator<Item = (&str, &str)> {
+        (0..self.0.state.path_args.len()).filter_map(|index| self.raw(index))
+    }
+
+    /// The path argument with this name, percent-decoded. It may contain a `/` or be `..`, because
+    /// both can be encoded.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ExtractError::PathArg`] if the decoded bytes are not UTF-8.
+    pub fn path_arg(&self, name: &str) -> Option<Result<Cow<'_, str>, ExtractError>> {
+        self.raw_path_args().find(|(other, _)| *other == name).map(decode).map(|arg| {
+            let (_, text) = arg?;
+            Ok(text)
+        })
+    }
+
+    /// Whether the request has a body. A body that was announced and turns out to be empty counts.
+    #[must_use]
+    pub fn has_body(&self) -> bool {
+        self.0.state.has_body
+    }
+
+    /// The maximum size of the body. The body that belongs to these parts enforces it by itself.
+    #[must_use]
+    pub fn body_limit(&self) -> BodyLimit {
+        self.0.state.body_limit
+    }
+
+    /// All path arguments with their names, percent-decoded.
+    pub(crate) fn path_args(
+        &self,
+    ) -> impl Iterator<Item = Result<(&str, Cow<'_, str>), ExtractError>> {
+        self.raw_path_args().map(decode)
+    }
+
+    /// The next path argument that no extractor has taken yet, percent-decoded, with its name.
+    pub(crate) fn next_path_arg(&mut self) -> Option<Result<(&str, Cow<'_, str>), ExtractError>> {
+        let index = self.0.state.path_args.taken;
+        self.0.state.path_args.taken += 1;
+        self.raw(index).map(decode)
+    }
+
+    /// Lets the next extractor take the first path argument again. Every function counts the
+    /// arguments from the first one.
+    pub(crate) fn rewind_path_args(&mut self) {
+        self.0.state.path_args.taken = 0;
+    }
+
+    pub(crate) fn into_head(self) -> request::Parts {
+        self.0.head
+    }
+
+    fn raw(&self, index: usize) -> Option<(&str, &str)> {
+        let name = &**self.0.state.path_args.route.as_ref()?.names.get(index)?;
+        // `None` if an extractor has made the path shorter.
+        let raw = self.0.state.path_args.spans.slice(self.0.head.uri.path(), index)?;
+        Some((name, raw))
+    }
+}
+
+impl Deref for RequestParts {
+    type Target = request::Parts;
+
+    fn deref(&self) -> &request::Parts {
+        &self.0.head
+    }
+}
+
+impl DerefMut for RequestParts {
+    fn deref_mut(&mut self) -> &mut request::Parts {
+        &mut self.0.head
+    }
+}
+
+impl fmt::Debug for RequestParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestParts")
+            .field("head", &self.0.head)
+            .field("route", &self.route())
+            .field("has_body", &self.0.state.has_body)
+            .finish_non_exhaustive()
+    }
+}

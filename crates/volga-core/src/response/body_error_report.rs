@@ -1,0 +1,123 @@
+//! Reports of errors in a response body, which come after the response has started.
+
+use std::{error::Error as StdError, fmt};
+
+use http::{Method, StatusCode};
+
+use crate::response::error::Error;
+use crate::response::error_report::{ErrorHook, ErrorReport};
+use crate::response::responder::Responder;
+
+/// Creates the [`BodyErrorReporter`] of a response. [`FinishResponse`](crate::FinishResponse) gets
+/// it.
+pub struct BodyErrorReporterBuilder<'a>(&'a Responder);
+
+impl<'a> BodyErrorReporterBuilder<'a> {
+    pub(crate) fn new(responder: &'a Responder) -> Self {
+        Self(responder)
+    }
+
+    /// Creates the reporter for a response with this status, to be kept as long as the body may
+    /// fail. Returns `None` if the app does not report errors.
+    ///
+    /// The reporter holds copies instead of parts of the request. Otherwise the buffer from which
+    /// the request was read would stay in memory as long as the body.
+    #[must_use]
+    pub fn build(&self, status: StatusCode) -> Option<BodyErrorReporter> {
+        let reporter = self.0.reporter()?;
+        let hook = reporter.hook()?.clone();
+        let request = format!("{} {}", reporter.method(), reporter.path()).into();
+        Some(BodyErrorReporter { hook, request, status })
+    }
+}
+
+impl fmt::Debug for BodyErrorReporterBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyErrorReporterBuilder").finish_non_exhaustive()
+    }
+}
+
+/// Reports one error that cut a response body short.
+pub struct BodyErrorReporter {
+    hook: ErrorHook,
+    /// The method and the path, with a space between them. One text is half as large as two, and
+    /// every open stream holds a reporter.
+    request: Box<str>,
+    status: StatusCode,
+}
+
+impl BodyErrorReporter {
+    /// Reports the error. The report has copies of its message and of the messages of its causes.
+    pub fn report(&self, cause: &(dyn StdError + 'static)) {
+        let error = Error::server_error(ErrorCopy::of(cause));
+        let (method, path) = self.request.split_once(' ').unwrap_or_default();
+        // The text was a method before.
+        let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+        self.hook.call(&ErrorReport::of_body_error(&error, self.status, &method, path));
+    }
+}
+
+impl fmt::Debug for BodyErrorReporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyErrorReporter").field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
+/// A copy of the messages of an error and its causes.
+#[derive(Debug)]
+struct ErrorCopy {
+    text: String,
+    cause: Option<Box<ErrorCopy>>,
+}
+
+impl ErrorCopy {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        let cause = error.source().map(|cause| Box::new(Self::of(cause)));
+        Self { text: error.to_string(), cause }
+    }
+}
+
+impl fmt::Display for ErrorCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for ErrorCopy {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no rows")]
+    struct NoRows(#[source] std::io::Error);
+
+    #[test]
+    fn the_report_is_one_line_with_all_causes_and_the_status_that_the_client_got() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&told);
+        let report = BodyErrorReporter {
+            hook: ErrorHook::new(move |report| {
+                assert!(report.is_body_error() && report.causes().count() == 2);
+                kept.lock().unwrap().push(report.to_string());
+            }),
+            request: "GET /events".into(),
+            status: StatusCode::OK,
+        };
+        report.report(&NoRows(std::io::Error::other("refused\nforged")));
+        let expect = r"200 GET /events was cut short: no rows: refused\nforged";
+        assert_eq!(*told.lock().unwrap(), [expect]);
+    }
+
+    #[test]
+    fn a_reporter_is_four_words() {
+        assert_eq!(size_of::<Option<BodyErrorReporter>>(), 4 * size_of::<usize>());
+    }
+}

@@ -1,0 +1,55 @@
+//! Panics of handlers and middleware as errors.
+
+use std::{
+    any::Any,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use crate::response::error::Error;
+
+pin_project! {
+    /// A future whose panic becomes its result. The future is ready after a panic, so it is not
+    /// polled again.
+    pub(crate) struct CatchPanic<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> CatchPanic<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self { future }
+    }
+
+    /// Calls a function that creates a future. A panic of the function becomes an error, too.
+    pub(crate) fn call(function: impl FnOnce() -> F) -> Result<F, Error> {
+        catch_unwind(AssertUnwindSafe(function)).map_err(|panic| error_of(&*panic))
+    }
+}
+
+impl<F: Future> Future for CatchPanic<F> {
+    type Output = Result<F::Output, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.project().future;
+        // After a panic no code looks at the future, so no code sees it in a half-changed state.
+        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(error_of(&*panic))),
+        }
+    }
+}
+
+fn error_of(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Error::server_error(format!("panic: {text}"))
+}

@@ -1,0 +1,51 @@
+//! `MapError`: the application's way to turn errors into responses.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::handler::box_future::BoxFuture;
+use crate::handler::output::{HandlerOutput, Marker};
+use crate::response::error::Error;
+use crate::response::into_response::{HttpResult, IntoResponse};
+
+/// Turns errors into responses.
+pub trait MapError: Send + Sync + 'static {
+    /// Returns the response. If it returns an error instead, that error becomes a response as it
+    /// would without a mapper.
+    fn map_error(&self, error: Error) -> BoxFuture<HttpResult>;
+}
+
+/// A function `|error| …`, async or not, as a [`MapError`].
+pub struct ErrorMapper<F, Kind> {
+    function: F,
+    marker: Marker<Kind>,
+}
+
+impl<F, R, Kind> ErrorMapper<F, Kind>
+where
+    F: Fn(Error) -> R + Send + Sync + 'static,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+{
+    /// Creates a mapper from a function.
+    pub fn new(function: F) -> Self {
+        Self { function, marker: PhantomData }
+    }
+}
+
+impl<F, R, Kind> MapError for ErrorMapper<F, Kind>
+where
+    F: Fn(Error) -> R + Send + Sync + 'static,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    Kind: 'static,
+{
+    fn map_error(&self, error: Error) -> BoxFuture<HttpResult> {
+        let result = (self.function)(error).into_future();
+        Box::pin(async move { result.await.into_response() })
+    }
+}
+
+impl<F, Kind> fmt::Debug for ErrorMapper<F, Kind> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorMapper").finish_non_exhaustive()
+    }
+}

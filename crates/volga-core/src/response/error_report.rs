@@ -1,0 +1,183 @@
+//! `ErrorReport`: a server error, for the server's log.
+
+use std::{
+    fmt, iter,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use http::{Method, StatusCode};
+
+use crate::response::error::Error;
+
+/// A report of a server error, for the server's log.
+///
+/// A server error is an error whose response has a status of 500 or more. The client sees only the
+/// status and the [`reference`](Self::reference) number. An error is reported once, and so is a
+/// panic. An error in the [body](Self::is_body_error) of an event stream is reported, too, unless
+/// the stream has an observer of its own.
+///
+/// As text it is one line: `500 GET /orders/7: payment failed: connection refused (reference
+/// 3f0c9a6e51d27b84)`. Line breaks and control characters in it are escaped.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorReport<'a> {
+    error: &'a Error,
+    status: StatusCode,
+    method: &'a Method,
+    path: &'a str,
+    is_body_error: bool,
+}
+
+impl<'a> ErrorReport<'a> {
+    /// Creates the report of an error that became a response.
+    pub(crate) fn new(
+        error: &'a Error,
+        status: StatusCode,
+        method: &'a Method,
+        path: &'a str,
+    ) -> Self {
+        Self { error, status, method, path, is_body_error: false }
+    }
+
+    /// Creates the report of an error that cut a response body short.
+    pub(crate) fn of_body_error(
+        error: &'a Error,
+        status: StatusCode,
+        method: &'a Method,
+        path: &'a str,
+    ) -> Self {
+        Self { error, status, method, path, is_body_error: true }
+    }
+
+    /// The error.
+    #[must_use]
+    pub fn error(&self) -> &'a Error {
+        self.error
+    }
+
+    /// The reference number of the error: 16 hexadecimal digits, random for each error. The client
+    /// got the same number, unless the error came after the response had started.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        self.error.reference_text()
+    }
+
+    /// The status of the response. For an error in the body, this is the status that the client got
+    /// before the error.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Whether the error came after the response had started, and cut its body short.
+    #[must_use]
+    pub fn is_body_error(&self) -> bool {
+        self.is_body_error
+    }
+
+    /// The method of the request.
+    #[must_use]
+    pub fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// The path of the request as the client sent it, without the query, which may contain secrets.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// The error, its cause, the cause of that, and so on.
+    pub fn causes(&self) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> + use<'a> {
+        let first: &(dyn std::error::Error + 'static) = self.error.cause();
+        iter::successors(Some(first), |cause| cause.source())
+    }
+}
+
+impl fmt::Display for ErrorReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.status.as_u16(), self.method, Escaped(self.path))?;
+        if self.is_body_error {
+            f.write_str(" was cut short")?;
+        }
+        for cause in self.causes() {
+            write!(f, ": {}", Escaped(&cause.to_string()))?;
+        }
+        if self.is_body_error { Ok(()) } else { write!(f, " (reference {})", self.reference()) }
+    }
+}
+
+/// Prints text on one line. Otherwise a client could forge lines of the log with a line break.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for char in self.0.chars() {
+            if char.is_control() || matches!(char, '\u{2028}' | '\u{2029}') {
+                write!(f, "{}", char.escape_default())?;
+            } else {
+                write!(f, "{char}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The function that is called with error reports. It is one thin pointer, because every event
+/// stream holds one.
+#[derive(Clone)]
+pub(crate) struct ErrorHook(Arc<ErrorHookFn>);
+
+type ErrorHookFn = Box<dyn Fn(&ErrorReport<'_>) + Send + Sync>;
+
+impl ErrorHook {
+    pub(crate) fn new(hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Box::new(hook)))
+    }
+
+    pub(crate) fn call(&self, report: &ErrorReport<'_>) {
+        // A panic of the hook must not fail the request.
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.0)(report)));
+    }
+}
+
+impl fmt::Debug for ErrorHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorHook").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("payment failed")]
+    struct Payment(#[source] std::io::Error);
+
+    #[test]
+    fn a_report_is_one_line_with_the_chain_of_causes() {
+        let error = Error::server_error(Payment(std::io::Error::other("refused\n500 GET /forged")));
+        let (status, path) = (error.status(), "/orders/7");
+        let method = &Method::GET;
+        let report = ErrorReport::new(&error, status, method, path);
+        let reference = report.reference();
+        assert_eq!(
+            report.to_string(),
+            format!(
+                "500 GET /orders/7: payment failed: refused\\n500 GET /forged (reference {reference})"
+            ),
+        );
+        assert_eq!(report.causes().count(), 2);
+        assert_eq!(error.clone().reference(), Some(reference));
+    }
+
+    #[test]
+    fn references_differ_and_have_16_digits() {
+        let reference = || Error::server_error("x").reference().unwrap();
+        let (one, two) = (reference(), reference());
+        assert_ne!(one, two);
+        assert!(one.len() == 16 && one.bytes().all(|byte| byte.is_ascii_hexdigit()), "{one}");
+        assert_eq!(Error::client_error("x").reference(), None);
+    }
+}

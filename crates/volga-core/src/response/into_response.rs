@@ -1,0 +1,256 @@
+//! `IntoResponse`: values that become responses.
+
+use std::{borrow::Cow, convert::Infallible};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body::Body;
+
+use crate::handler::description::Description;
+use crate::request::body::HttpBody;
+use crate::response::box_error::BoxError;
+use crate::response::error::Error;
+
+/// A response as an application creates it.
+pub type HttpResponse = Response<HttpBody>;
+
+/// The result of the response macros: a response, or an error that becomes one.
+pub type HttpResult = Result<HttpResponse, Error>;
+
+/// A value that a handler may return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot become a response",
+    label = "this is what the handler returns",
+    note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, `Json`, an `http::Response`, an `Option` or `Result` of one of them, a tuple of a status, headers and one of them, or what `ok!`, `status!` and `sse!` give",
+    note = "a value of your own is returned as JSON: `Json(value)` or `ok!(value)`"
+)]
+pub trait IntoResponse {
+    /// Turns the value into a response.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the response cannot be created. The error then becomes the response.
+    fn into_response(self) -> HttpResult;
+
+    /// Describes the responses that values of this type may become. It is called at start-up, once
+    /// for each route, and never for a request. The default says that any response is possible.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use volga_core::{Description, HttpResult, IntoResponse};
+    ///
+    /// struct Csv(String);
+    ///
+    /// impl IntoResponse for Csv {
+    ///     fn into_response(self) -> HttpResult {
+    ///         ([("content-type", "text/csv")], self.0).into_response()
+    ///     }
+    ///
+    ///     fn describe(description: &mut Description) {
+    ///         description.responds(StatusCode::OK, &["text/csv"]);
+    ///     }
+    /// }
+    /// ```
+    fn describe(description: &mut Description)
+    where
+        Self: Sized,
+    {
+        description.responds_anything();
+    }
+}
+
+impl<B> IntoResponse for Response<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn into_response(self) -> HttpResult {
+        Ok(self.map(HttpBody::new))
+    }
+}
+
+impl IntoResponse for HttpBody {
+    fn into_response(self) -> HttpResult {
+        Ok(Response::new(self))
+    }
+}
+
+impl IntoResponse for () {
+    fn into_response(self) -> HttpResult {
+        HttpBody::empty().into_response()
+    }
+
+    fn describe(description: &mut Description) {
+        description.responds(StatusCode::OK, &[]);
+    }
+}
+
+impl IntoResponse for Infallible {
+    fn into_response(self) -> HttpResult {
+        match self {}
+    }
+
+    fn describe(_: &mut Description) {}
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> HttpResult {
+        let mut response = Response::new(HttpBody::empty());
+        *response.status_mut() = self;
+        Ok(response)
+    }
+}
+
+/// `None` becomes a response with status 404.
+impl<T: IntoResponse> IntoResponse for Option<T> {
+    fn into_response(self) -> HttpResult {
+        match self {
+            Some(value) => value.into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+
+    fn describe(description: &mut Description) {
+        T::describe(description);
+        description.response_without_body(StatusCode::NOT_FOUND);
+    }
+}
+
+impl<T: IntoResponse, E: Into<Error>> IntoResponse for Result<T, E> {
+    fn into_response(self) -> HttpResult {
+        self.map_err(Into::into)?.into_response()
+    }
+
+    fn describe(description: &mut Description) {
+        T::describe(description);
+        description.responds_error();
+    }
+}
+
+impl IntoResponse for Error {
+    fn describe(description: &mut Description) {
+        description.responds_error();
+    }
+
+    fn into_response(self) -> HttpResult {
+        Err(self)
+    }
+}
+
+/// Creates a response with a body. Pass the content type as a constant, because creating a value at
+/// run time checks it byte by byte.
+pub(crate) fn with_content_type(
+    content_type: HeaderValue,
+    body: impl Into<HttpBody>,
+) -> HttpResult {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    Ok(response)
+}
+
+macro_rules! text {
+    ($($type:ty),*) => { $(
+        impl IntoResponse for $type {
+            fn into_response(self) -> HttpResult {
+                const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+                with_content_type(TEXT, self)
+            }
+
+            fn describe(description: &mut Description) {
+                description.responds(StatusCode::OK, &["text/plain"]);
+            }
+        }
+    )* };
+}
+
+macro_rules! to_string {
+    ($($type:ty),*) => { $(
+        impl IntoResponse for $type {
+            fn into_response(self) -> HttpResult {
+                self.to_string().into_response()
+            }
+
+            fn describe(description: &mut Description) {
+                String::describe(description);
+            }
+        }
+    )* };
+}
+
+macro_rules! bytes {
+    ($($type:ty),*) => { $(
+        impl IntoResponse for $type {
+            fn into_response(self) -> HttpResult {
+                const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
+                with_content_type(BYTES, self)
+            }
+
+            fn describe(description: &mut Description) {
+                description.responds(StatusCode::OK, &["application/octet-stream"]);
+            }
+        }
+    )* };
+}
+
+text!(&'static str, String);
+to_string!(bool, char, f32, f64, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+bytes!(&'static [u8], Vec<u8>, Bytes);
+
+impl IntoResponse for Cow<'static, str> {
+    fn into_response(self) -> HttpResult {
+        match self {
+            Cow::Borrowed(text) => text.into_response(),
+            Cow::Owned(text) => text.into_response(),
+        }
+    }
+
+    fn describe(description: &mut Description) {
+        String::describe(description);
+    }
+}
+
+impl IntoResponse for Box<str> {
+    fn into_response(self) -> HttpResult {
+        String::from(self).into_response()
+    }
+
+    fn describe(description: &mut Description) {
+        String::describe(description);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: impl IntoResponse, status: u16, content_type: Option<&str>, length: u64) {
+        let response = value.into_response().unwrap();
+        assert_eq!(response.status().as_u16(), status);
+        let found = response.headers().get("content-type").map(|value| value.to_str().unwrap());
+        assert_eq!(found, content_type);
+        assert_eq!(response.body().size_hint().exact(), Some(length));
+    }
+
+    #[test]
+    fn values_become_responses_with_status_and_content_type() {
+        const TEXT: Option<&str> = Some("text/plain; charset=utf-8");
+        check("text", 200, TEXT, 4);
+        check(String::from("text"), 200, TEXT, 4);
+        check(Cow::Borrowed("text"), 200, TEXT, 4);
+        check(-42, 200, TEXT, 3);
+        check(true, 200, TEXT, 4);
+        check(vec![1_u8, 2], 200, Some("application/octet-stream"), 2);
+        check((), 200, None, 0);
+        check(StatusCode::ACCEPTED, 202, None, 0);
+        check((StatusCode::CREATED, "text"), 201, TEXT, 4);
+        check(None::<&str>, 404, None, 0);
+        check(Ok::<_, Infallible>("text"), 200, TEXT, 4);
+    }
+
+    #[test]
+    fn an_error_stays_an_error() {
+        let error = "x".parse::<u8>().map(|_| ()).into_response().unwrap_err();
+        assert_eq!(error.status(), 500);
+    }
+}

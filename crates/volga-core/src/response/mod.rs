@@ -1,0 +1,14 @@
+//! The response: what can become one, and how errors become one.
+
+pub(crate) mod body_error_report;
+pub(crate) mod box_error;
+pub(crate) mod catch_panic;
+pub(crate) mod error;
+pub(crate) mod error_format;
+pub(crate) mod error_mapper;
+pub(crate) mod error_report;
+pub(crate) mod into_response;
+pub(crate) mod into_response_parts;
+pub(crate) mod problem;
+pub(crate) mod reporter;
+pub(crate) mod responder;

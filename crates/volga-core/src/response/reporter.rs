@@ -1,0 +1,50 @@
+//! `Reporter`: reports the server errors of one request.
+
+use std::sync::Arc;
+
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode};
+
+use crate::request::app_context::AppContext;
+use crate::response::error::Error;
+use crate::response::error_report::{ErrorHook, ErrorReport};
+
+/// Applies the rules of the app to the errors of one request, and reports server errors.
+pub(crate) struct Reporter {
+    app: Arc<AppContext>,
+    method: Method,
+    path: Option<PathAndQuery>,
+}
+
+impl Reporter {
+    pub(crate) fn new(app: &Arc<AppContext>, head: &http::request::Parts) -> Self {
+        let path = head.uri.path_and_query().cloned();
+        Self { app: Arc::clone(app), method: head.method.clone(), path }
+    }
+
+    /// Applies the app's rules for the status.
+    pub(crate) fn apply_rules(&self, error: Error) -> Error {
+        error.apply_rules(self.app.status_rules())
+    }
+
+    /// Reports a server error, once.
+    pub(crate) fn report(&self, error: &Error, status: StatusCode) {
+        let Some(hook) = self.hook() else { return };
+        if !status.is_server_error() || !error.is_first_report() {
+            return;
+        }
+        hook.call(&ErrorReport::new(error, status, &self.method, self.path()));
+    }
+
+    pub(crate) fn hook(&self) -> Option<&ErrorHook> {
+        self.app.error_hook()
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.path.as_ref().map_or("*", PathAndQuery::path)
+    }
+}

@@ -1,0 +1,112 @@
+//! `Responder`: turns the results of one request into responses.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::response::catch_panic::CatchPanic;
+use crate::response::error::Error;
+use crate::response::error_format::ErrorFormat;
+use crate::response::error_mapper::MapError;
+use crate::response::into_response::{HttpResponse, HttpResult};
+use crate::response::reporter::Reporter;
+
+/// Turns the results of one request into responses. It holds what it needs of the request, because
+/// the request itself is consumed by then.
+pub(crate) struct Responder {
+    /// Read only for an error response.
+    accept: Accept,
+    mapper: Option<Arc<dyn MapError>>,
+    reporter: Option<Reporter>,
+}
+
+/// The `Accept` fields of a request. Most requests have one field, which needs no `Vec`.
+struct Accept {
+    first: Option<HeaderValue>,
+    others: Vec<HeaderValue>,
+}
+
+impl Responder {
+    pub(crate) fn new(
+        headers: &HeaderMap,
+        mapper: Option<Arc<dyn MapError>>,
+        reporter: Option<Reporter>,
+    ) -> Self {
+        let mut fields = headers.get_all(header::ACCEPT).iter().cloned();
+        Self { accept: Accept { first: fields.next(), others: fields.collect() }, mapper, reporter }
+    }
+
+    /// Turns a result into a response.
+    pub(crate) async fn respond(&self, result: HttpResult) -> HttpResponse {
+        match result {
+            Ok(response) => response,
+            Err(error) => self.respond_to(error).await,
+        }
+    }
+
+    /// Turns an error into a response. The extensions of the response hold the error, so that
+    /// middleware can log it.
+    pub(crate) async fn respond_to(&self, error: Error) -> HttpResponse {
+        let error = self.apply_rules(error);
+        let retry_after = error.retry_after();
+        let mut response = self.map(error).await;
+        if let Some(time) = retry_after
+            && response.status() == StatusCode::SERVICE_UNAVAILABLE
+        {
+            let seconds = time.as_secs().into();
+            response.headers_mut().entry(header::RETRY_AFTER).or_insert(seconds);
+        }
+        response
+    }
+
+    /// Calls the mapper, if the app has one.
+    async fn map(&self, error: Error) -> HttpResponse {
+        let Some(mapper) = &self.mapper else { return self.respond_by_default(error) };
+        let original = error.clone();
+        let mapped = CatchPanic::new(async move { mapper.map_error(error).await });
+        match mapped.await.and_then(|result| result) {
+            Ok(mut response) => {
+                self.report(&original, response.status());
+                response.extensions_mut().insert(original);
+                response
+            }
+            Err(error) => {
+                self.report(&original, original.status());
+                self.respond_by_default(self.apply_rules(error))
+            }
+        }
+    }
+
+    pub(crate) fn reporter(&self) -> Option<&Reporter> {
+        self.reporter.as_ref()
+    }
+
+    /// Applies the app's rules for the status.
+    fn apply_rules(&self, error: Error) -> Error {
+        match &self.reporter {
+            Some(reporter) => reporter.apply_rules(error),
+            None => error,
+        }
+    }
+
+    fn report(&self, error: &Error, status: StatusCode) {
+        if let Some(reporter) = &self.reporter {
+            reporter.report(error, status);
+        }
+    }
+
+    fn respond_by_default(&self, error: Error) -> HttpResponse {
+        self.report(&error, error.status());
+        let problem = error.problem();
+        // Serialization cannot fail: the members are strings, numbers, and values that were
+        // converted to JSON before.
+        let format = ErrorFormat::preferred(self.accept.first.iter().chain(&self.accept.others));
+        let mut response = problem.respond(format).unwrap_or_else(|_| {
+            let mut response = HttpResponse::default();
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        });
+        response.extensions_mut().insert(error.clone());
+        response
+    }
+}

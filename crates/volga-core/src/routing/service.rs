@@ -1,0 +1,262 @@
+//! `RouterService`: the service that a router becomes.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Extensions, Method, Request, request};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::handler::box_future::BoxFuture;
+use crate::handler::endpoint::Endpoint;
+use crate::request::app_context::AppContext;
+use crate::request::body::HttpBody;
+use crate::request::context::RequestContext;
+use crate::request::parts::{HttpRequest, RequestParts};
+use crate::request::path_args::PathArgs;
+use crate::response::box_error::BoxError;
+use crate::response::into_response::HttpResponse;
+use crate::routing::fallback::FallbackTable;
+use crate::routing::no_route::NoRouteReason;
+use crate::routing::response_future::ResponseFuture;
+use crate::routing::settings::RouteId;
+use crate::routing::target::Target;
+use crate::routing::tree::{Found, RouteInfo, Spans, Tree};
+
+/// Responds to requests by the routes of a [`Router`](crate::Router). Clones share the routes.
+#[derive(Clone)]
+pub struct RouterService {
+    routes: Arc<Routes>,
+    /// The middleware before routing, if there is any.
+    before_routing: Option<Arc<Target>>,
+}
+
+struct Routes {
+    tree: Tree<RouteId>,
+    /// The target of each route, by the number of the route.
+    targets: Vec<Target>,
+    fallbacks: FallbackTable,
+    app: Arc<AppContext>,
+}
+
+impl RouterService {
+    pub(crate) fn new(
+        tree: Tree<RouteId>,
+        targets: Vec<Target>,
+        mut fallbacks: FallbackTable,
+        app: AppContext,
+    ) -> Self {
+        fallbacks.tree.compact();
+        Self {
+            routes: Arc::new(Routes { tree, targets, fallbacks, app: Arc::new(app) }),
+            before_routing: None,
+        }
+    }
+
+    /// Adds middleware before routing. `target` wraps the endpoint that does the routing.
+    pub(crate) fn with_before_routing(
+        mut self,
+        target: impl FnOnce(Arc<dyn Endpoint>) -> Target,
+    ) -> Self {
+        self.before_routing = Some(Arc::new(target(Arc::new(Routing(Arc::clone(&self.routes))))));
+        self
+    }
+
+    /// Responds to a request. For a request without a route the status is
+    ///
+    /// - 404 for an unknown path,
+    /// - 405, with `Allow`, for a known path that is not mapped for the method,
+    /// - 204, with `Allow`, for OPTIONS of a known path,
+    /// - 204 for OPTIONS of `*`,
+    /// - 400 for a path with malformed percent-encoding.
+    pub fn respond(&self, request: HttpRequest) -> BoxFuture<HttpResponse> {
+        let (head, body) = request.into_parts();
+        let response = self.send(head, body, |_| {});
+        Box::pin(async move {
+            let Ok(response) = response.await;
+            response
+        })
+    }
+
+    /// Responds to a request for which the server has extensions, such as the address of the
+    /// client. `extend` adds them.
+    ///
+    /// `extend` is called only if something may read the extensions of the request: middleware, a
+    /// fallback, or an extractor that does not declare that it reads only the head or the body. For
+    /// most requests it is not called, which saves the allocation of the extensions.
+    pub fn call_extended<B>(
+        &self,
+        request: Request<B>,
+        extend: impl FnOnce(&mut Extensions),
+    ) -> ResponseFuture
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (head, body) = request.into_parts();
+        // Most requests have no body. The check saves an allocation for them.
+        let body = if body.is_end_stream() { HttpBody::empty() } else { HttpBody::new(body) };
+        self.send(head, body, extend)
+    }
+
+    fn send(
+        &self,
+        head: request::Parts,
+        body: HttpBody,
+        extend: impl FnOnce(&mut Extensions),
+    ) -> ResponseFuture {
+        let context = RequestContext::new(&self.routes.app);
+        match &self.before_routing {
+            None => self.routes.send(head, body, context, extend),
+            Some(target) => target.send_before_routing(head, body, context, extend),
+        }
+    }
+
+    /// Finds the route for a method and a path.
+    #[must_use]
+    pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Option<RouteMatch<'a>> {
+        let mut spans = Spans::default();
+        match self.routes.tree.find(method, path, &mut spans) {
+            Found::Route(route) => Some(RouteMatch { info: &route.info, spans, path }),
+            Found::OtherMethods(_) | Found::Malformed | Found::Nothing => None,
+        }
+    }
+}
+
+impl Routes {
+    /// Finds the route of a request, and sends the request to it.
+    fn send(
+        &self,
+        head: request::Parts,
+        body: HttpBody,
+        context: RequestContext,
+        extend: impl FnOnce(&mut Extensions),
+    ) -> ResponseFuture {
+        let mut spans = Spans::default();
+        let (target, args, no_route) =
+            match self.tree.find(&head.method, head.uri.path(), &mut spans) {
+                Found::Route(route) => {
+                    let args = PathArgs::new(&route.info, spans);
+                    let target = self.targets.get(route.target.index());
+                    match target
+                        .and_then(|target| self.fallback_inside_mount(target.mounted?, &head))
+                    {
+                        None => (target, args, None),
+                        Some((fallback, args, reason)) => (Some(fallback), args, Some(reason)),
+                    }
+                }
+                found => {
+                    let (fallback, args) = self.fallbacks.find(head.uri.path());
+                    let reason = NoRouteReason::new(found, &head);
+                    (fallback.map(|fallback| &fallback.target), args, Some(reason))
+                }
+            };
+        let parts = RequestParts::new(head, args, &body);
+        match target {
+            Some(target) => target.send(parts, body, context, no_route, extend),
+            None => ResponseFuture::missing_pipeline(parts),
+        }
+    }
+
+    /// Finds the fallback that takes a request away from a mounted service, whose prefix has this
+    /// many segments. It belongs to a scope with a longer prefix, or to a route with its own
+    /// fallback.
+    #[cold]
+    fn fallback_inside_mount(
+        &self,
+        mounted: usize,
+        head: &request::Parts,
+    ) -> Option<(&Target, PathArgs, NoRouteReason)> {
+        let path = head.uri.path();
+        let (fallback, args) = self.fallbacks.find(path);
+        let fallback = fallback.filter(|fallback| fallback.depth > mounted)?;
+        let found = match self.tree.methods_of(path) {
+            methods if methods.is_empty() => Found::<RouteId>::Nothing,
+            methods => Found::OtherMethods(methods),
+        };
+        Some((&fallback.target, args, NoRouteReason::new(found, head)))
+    }
+}
+
+/// The endpoint that does the routing, inside of the middleware before routing.
+struct Routing(Arc<Routes>);
+
+impl Endpoint for Routing {
+    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let context = match parts.context() {
+            context if context.app().is_some() => context.clone(),
+            // A layer has passed on a new request without the state of the old one.
+            _ => RequestContext::new(&self.0.app),
+        };
+        // The extensions of the server were added before the middleware ran.
+        let response = self.0.send(parts.into_head(), body, context, |_| {});
+        Box::pin(async move {
+            let Ok(response) = response.await;
+            response
+        })
+    }
+}
+
+/// A route that matches a path. [`RouterService::find`] returns it.
+pub struct RouteMatch<'a> {
+    info: &'a RouteInfo,
+    spans: Spans,
+    path: &'a str,
+}
+
+impl<'a> RouteMatch<'a> {
+    /// The pattern of the route.
+    #[must_use]
+    pub fn pattern(&self) -> &'a str {
+        &self.info.pattern
+    }
+
+    /// The path arguments, from left to right: the names, and the texts as they are in the path.
+    pub fn raw_path_args(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let text = |index| self.spans.slice(self.path, index);
+        self.info
+            .names
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, name)| Some((&**name, text(index)?)))
+    }
+}
+
+impl fmt::Debug for RouteMatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteMatch")
+            .field("pattern", &self.pattern())
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> Service<Request<B>> for RouterService
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = HttpResponse;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        self.call_extended(request, |_| {})
+    }
+}
+
+impl fmt::Debug for RouterService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouterService").field("routes", &self.routes.tree.routes()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

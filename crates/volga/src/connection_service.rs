@@ -1,0 +1,44 @@
+//! `ConnectionService`: the service for the requests of one connection.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use http::Request;
+use tower_service::Service;
+use volga_core::{HttpResponse, ResponseFuture, RouterService};
+use volga_http::{ConnectionInfo, RequestBody};
+
+/// The app with the facts about one connection.
+///
+/// The facts are added to the extensions of a request only if something may read them. Most
+/// requests do not need them, and the allocation of the extensions would cost a tenth of all the
+/// work for a small request.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionService {
+    router: RouterService,
+    info: ConnectionInfo,
+}
+
+impl ConnectionService {
+    pub(crate) fn new(router: RouterService, info: ConnectionInfo) -> Self {
+        Self { router, info }
+    }
+}
+
+impl Service<Request<RequestBody>> for ConnectionService {
+    type Response = HttpResponse;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> ResponseFuture {
+        self.router.call_extended(request, |extensions| {
+            extensions.insert(self.info.clone());
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! Event streams of endpoints: the server closes them at shutdown, counts them, and reports their
+//! errors.
+
+use std::{fmt, sync::Arc};
+
+use http::StatusCode;
+use volga_core::{BodyErrorReporterBuilder, FinishResponse, HttpResponse};
+use volga_http::{LongLived, Tunnel};
+use volga_sse::{CloseGroup, CloseHandle};
+
+use crate::counters::Counters;
+
+/// The event streams of an app.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    pub(crate) group: CloseGroup,
+    pub(crate) counters: Counters,
+}
+
+/// Registers the event streams of an endpoint with the app, which closes them at shutdown.
+///
+/// It sees a response before any middleware does, so middleware that wraps the body cannot hide the
+/// stream from the drain. It is an `Arc`, because each request holds a clone.
+#[derive(Clone)]
+pub(crate) struct BindStreams(pub(crate) Arc<Streams>);
+
+/// The error of a handler that responds with an informational status (1xx) without a tunnel.
+#[derive(Debug)]
+struct InformationalStatus(StatusCode);
+
+impl fmt::Display for InformationalStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a handler responded with {}, which is not a final status", self.0)
+    }
+}
+
+impl std::error::Error for InformationalStatus {}
+
+impl FinishResponse for BindStreams {
+    fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
+        let status = response.status();
+        if status.is_informational() && response.extensions().get::<Tunnel>().is_none() {
+            if let Some(report) = reporter.build(StatusCode::INTERNAL_SERVER_ERROR) {
+                report.report(&InformationalStatus(status));
+            }
+            *response = HttpResponse::default();
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        }
+        if let Some(stream) = response.extensions().get::<CloseHandle>() {
+            self.0.group.add(stream);
+            self.0.observe(stream, response, reporter);
+            response.extensions_mut().insert(LongLived);
+        }
+    }
+}
+
+impl Streams {
+    /// Counts the stream, and reports its error, unless the application observes the stream itself.
+    fn observe(
+        &self,
+        stream: &CloseHandle,
+        response: &HttpResponse,
+        reporter: BodyErrorReporterBuilder<'_>,
+    ) {
+        let open = self.counters.open_stream();
+        let report = if stream.is_observed() { None } else { reporter.build(response.status()) };
+        stream.on_end(move |end| {
+            open.ended(end.reason());
+            if let (Some(report), Some(cause)) = (report, end.cause()) {
+                report.report(cause);
+            }
+        });
+    }
+}
