@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::{TopicCreation, name::TopicError};
 use crate::codec::error::EncodeError;
+use crate::hub::topic::name::TopicError;
+use crate::hub::topic_creation::TopicCreation;
 
 /// Why a message was not published. No subscriber received it, and nothing was changed.
 #[derive(Clone, Debug)]
@@ -14,43 +15,43 @@ pub enum PublishError {
     /// A value of the message is one that a client could not receive as it was given.
     Message(EncodeError),
     /// The message is longer than
-    /// [`HubBuilder::max_message_bytes`](super::HubBuilder::max_message_bytes) allows.
+    /// [`HubBuilder::max_message_bytes`](crate::hub::HubBuilder::max_message_bytes) allows.
     MessageTooLong {
         /// Its bytes as they would be sent.
         bytes: usize,
         /// The limit in bytes.
         max: usize,
     },
-    /// The key is longer than [`HubBuilder::max_key`](super::HubBuilder::max_key) allows.
+    /// The key is longer than [`HubBuilder::max_key`](crate::hub::HubBuilder::max_key) allows.
     KeyTooLong {
         /// The limit in bytes.
         max: usize,
     },
-    /// The topic is none of those that [`HubBuilder::keyed`](super::HubBuilder::keyed) names.
+    /// The topic is none of those that [`HubBuilder::keyed`](crate::hub::HubBuilder::keyed) names.
     NotKeyed,
     /// The topic has its maximum of keys, and this is a new one.
-    /// [`Hub::remove_key`](super::Hub::remove_key) makes room.
+    /// [`Hub::remove_key`](crate::hub::Hub::remove_key) makes room.
     TooManyKeys {
         /// The limit.
         max: usize,
     },
     /// The topic does not exist, and the hub's [`TopicCreation`] is
-    /// [`Explicit`](TopicCreation::Explicit). [`Hub::create_topic`](super::Hub::create_topic)
+    /// [`Explicit`](TopicCreation::Explicit). [`Hub::create_topic`](crate::hub::Hub::create_topic)
     /// creates it.
     UnknownTopic {
         /// Its name.
         topic: String,
     },
     /// The topic is new, and the hub has its maximum of topics, none of which may go: see
-    /// [`HubBuilder::max_topics`](super::HubBuilder::max_topics).
+    /// [`HubBuilder::max_topics`](crate::hub::HubBuilder::max_topics).
     TooManyTopics {
         /// The limit.
         max: usize,
     },
-    /// The hub is [relayed](super::HubBuilder::relay): its messages come from its source alone, by
-    /// [`Hub::publish_at`](super::Hub::publish_at).
+    /// The hub is [relayed](crate::hub::HubBuilder::relay): its messages come from its source alone, by
+    /// [`Hub::publish_at`](crate::hub::Hub::publish_at).
     Relayed,
-    /// The hub is not relayed: it gives positions itself, by [`Hub::publish`](super::Hub::publish).
+    /// The hub is not relayed: it gives positions itself, by [`Hub::publish`](crate::hub::Hub::publish).
     NotRelayed,
     /// The position is of another epoch than the hub's source.
     OtherEpoch,
@@ -114,7 +115,7 @@ pub enum SubscribeError {
     /// Neither a name nor a pattern was given.
     NoTopics,
     /// More names and patterns than
-    /// [`HubBuilder::max_topics_per_subscription`](super::HubBuilder::max_topics_per_subscription)
+    /// [`HubBuilder::max_topics_per_subscription`](crate::hub::HubBuilder::max_topics_per_subscription)
     /// allows.
     TooManyFilters {
         /// The limit.
@@ -128,12 +129,12 @@ pub enum SubscribeError {
         creation: TopicCreation,
     },
     /// A topic is new, and the hub has its maximum of topics, none of which may go: see
-    /// [`HubBuilder::max_topics`](super::HubBuilder::max_topics).
+    /// [`HubBuilder::max_topics`](crate::hub::HubBuilder::max_topics).
     TooManyTopics {
         /// The limit.
         max: usize,
     },
-    /// [`Policy::Latest`](super::Policy::Latest) on a topic without keys.
+    /// [`Policy::Latest`](crate::hub::Policy::Latest) on a topic without keys.
     NotKeyed,
     /// The hub is closed.
     Closed,
@@ -186,7 +187,7 @@ pub enum CreateTopicError {
     /// The name is invalid.
     Topic(TopicError),
     /// The hub has its maximum of topics, none of which may go: see
-    /// [`HubBuilder::max_topics`](super::HubBuilder::max_topics).
+    /// [`HubBuilder::max_topics`](crate::hub::HubBuilder::max_topics).
     TooManyTopics {
         /// The limit.
         max: usize,

@@ -1,15 +1,21 @@
 //! `Hub`: what applications hold.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
-use super::{
-    CreateTopicError, HubBuilder, HubStats, KeyChange, PresenceWatch, PublishError, Subscribe,
-    TopicError, TopicStats, Topics,
-    name::check_name,
-    shared::{Settings, Shared},
-};
 use crate::codec::message::Message;
 use crate::codec::position::Position;
+use crate::hub::builder::HubBuilder;
+use crate::hub::error::{CreateTopicError, PublishError};
+use crate::hub::presence::watch::PresenceWatch;
+use crate::hub::settings::Settings;
+use crate::hub::state::hub_state::Shared;
+use crate::hub::stats::{HubStats, TopicStats};
+use crate::hub::subscription::arguments::Topics;
+use crate::hub::subscription::subscribe::Subscribe;
+use crate::hub::topic::key_table::KeyChange;
+use crate::hub::topic::name::{TopicError, check_name};
 
 /// Topics, those who publish to them, and those who subscribe. See the [module](super) for what it
 /// promises.
@@ -179,7 +185,7 @@ impl Hub {
     /// Open subscriptions stay open. One that has not read the last messages is told of a gap, and
     /// one that returns later is told as well. While somebody subscribes to the topic's name,
     /// [`topics`](Self::topics) still lists it. In a hub with
-    /// [`TopicCreation::Explicit`](super::TopicCreation::Explicit), publishing to it is refused
+    /// [`TopicCreation::Explicit`](crate::hub::TopicCreation::Explicit), publishing to it is refused
     /// from now on, and so are new subscriptions to its name.
     ///
     /// ```
@@ -268,6 +274,14 @@ impl Hub {
     #[must_use]
     pub fn position(&self) -> Position {
         self.0.position(self.0.horizon())
+    }
+}
+
+impl HubBuilder {
+    /// The hub.
+    #[must_use]
+    pub fn build(self) -> Hub {
+        Hub::with(self.settings)
     }
 }
 

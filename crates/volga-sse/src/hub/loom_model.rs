@@ -10,8 +10,11 @@ use std::{
 
 use loom::{sync::Notify, thread};
 
-use super::{Delivery, Hub, Subscription, Topics, run::Ready};
 use crate::codec::message::Message;
+use crate::hub::handle::Hub;
+use crate::hub::subscription::arguments::Topics;
+use crate::hub::subscription::delivery::Delivery;
+use crate::hub::subscription::{Ready, Subscription};
 
 /// Each schedule with at most so many switches away from a thread that could go on. Bugs of this
 /// kind need one or two; three take a quarter of a minute.

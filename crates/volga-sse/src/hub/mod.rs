@@ -30,55 +30,42 @@
 //! Names are segments of printable ASCII characters, separated by `.`. In subscriptions, `*` stands
 //! for one segment and `>`, at the end, for one or more.
 
-mod batch;
+mod builder;
 mod clock;
-mod creation;
-mod deliveries;
-mod delivery;
-mod dense;
 mod error;
-mod forgotten;
 mod handle;
-mod keys;
-mod limits;
-mod log;
 #[cfg(all(test, loom))]
 mod loom_model;
-mod name;
-mod order;
-mod pace;
-mod pattern;
 mod policy;
 mod presence;
-mod recency;
-mod recent;
 mod registry;
-mod relay;
-mod run;
-mod shared;
+mod settings;
+mod slot_map;
+mod state;
 mod stats;
-mod subscribe;
 mod subscription;
 mod sync;
 mod topic;
-mod wake;
+mod topic_creation;
 
-pub use creation::TopicCreation;
-pub use deliveries::Deliveries;
-pub use delivery::{Delivery, GAP_EVENT, Gap};
+pub use builder::HubBuilder;
 pub use error::{CreateTopicError, PublishError, SubscribeError};
 pub use handle::Hub;
-pub use limits::{
-    DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_FORGOTTEN_TOPICS, DEFAULT_MAX_KEY,
-    DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGES, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
-    DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE, HubBuilder,
-};
-pub use name::TopicError;
 pub use policy::Policy;
-pub use presence::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent, PresenceWatch};
-pub use relay::DEFAULT_MAX_REORDERED;
+pub use presence::event::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent};
+pub use presence::watch::PresenceWatch;
+pub use settings::{
+    DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_FORGOTTEN_TOPICS, DEFAULT_MAX_KEY,
+    DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGES, DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME,
+    DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE,
+};
 pub use stats::{HubStats, TopicStats};
-pub use subscribe::{ResumeFrom, Subscribe, Topics};
 pub use subscription::Subscription;
-pub use topic::KeyChange;
-pub use wake::SubscriptionEnd;
+pub use subscription::arguments::{ResumeFrom, Topics};
+pub use subscription::deliveries::Deliveries;
+pub use subscription::delivery::{Delivery, GAP_EVENT, Gap};
+pub use subscription::subscribe::Subscribe;
+pub use topic::key_table::KeyChange;
+pub use topic::name::TopicError;
+pub use topic::subscriber::SubscriptionEnd;
+pub use topic_creation::TopicCreation;

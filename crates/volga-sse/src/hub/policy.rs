@@ -19,7 +19,7 @@ pub enum Policy {
         /// How many messages of one topic it may lag behind; `None` for half of what the log may hold, in messages or bytes.
         max_lag: Option<NonZeroU32>,
     },
-    /// Of each key it gets the newest message only, whenever it has fallen behind. For [keyed](super::HubBuilder::keyed) topics.
+    /// Of each key it gets the newest message only, whenever it has fallen behind. For [keyed](crate::hub::HubBuilder::keyed) topics.
     ///
     /// Messages without a key are all delivered; if the log lets go of one before that, this is a gap. A topic without keys that
     /// a pattern matches is read as by [`Gap`](Self::Gap).

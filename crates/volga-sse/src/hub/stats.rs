@@ -1,15 +1,8 @@
 //! Facts for operators: what a hub does and holds.
 
-use std::sync::Arc;
+use crate::hub::sync::{AtomicU64, Ordering};
 
-use super::{
-    order::Order,
-    shared::Shared,
-    sync::{AtomicU64, Ordering},
-    topic::Topic,
-};
-
-/// What a hub does and holds, from [`Hub::stats`](super::Hub::stats). The counts of what happened
+/// What a hub does and holds, from [`Hub::stats`](crate::hub::Hub::stats). The counts of what happened
 /// begin with the hub.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -17,7 +10,7 @@ pub struct HubStats {
     /// The topics that there are.
     pub topics: usize,
     /// The topics that made room for a new one while they held messages. Often, a larger
-    /// [`max_topics`](super::HubBuilder::max_topics) helps; if not, clients make up names.
+    /// [`max_topics`](crate::hub::HubBuilder::max_topics) helps; if not, clients make up names.
     pub evicted: u64,
     /// The subscriptions that are open.
     pub subscribers: u64,
@@ -40,7 +33,7 @@ pub struct HubStats {
     pub max_lag: usize,
 }
 
-/// What a topic does and holds, from [`Hub::topic_stats`](super::Hub::topic_stats). The counts of
+/// What a topic does and holds, from [`Hub::topic_stats`](crate::hub::Hub::topic_stats). The counts of
 /// what happened begin with the topic.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -76,44 +69,6 @@ impl Counts {
     pub(crate) fn gap(&self, positions: u64) {
         self.gaps.fetch_add(1, Ordering::Relaxed);
         self.skipped.fetch_add(positions, Ordering::Relaxed);
-    }
-}
-
-impl Shared {
-    /// A look at every topic; publishing waits only while the list of topics is copied.
-    pub(crate) fn stats(&self) -> HubStats {
-        self.sweep_all();
-        let (topics, gone, evicted, published) = {
-            let order = self.order();
-            let registry = &order.registry;
-            let topics: Vec<Arc<Topic>> = registry.topics().map(Arc::clone).collect();
-            (topics, registry.gone_delivered, registry.evicted, order.published)
-        };
-        let mut all = HubStats {
-            topics: topics.len(),
-            evicted,
-            subscribers: self.counts.subscribers.load(Ordering::Relaxed),
-            published,
-            delivered: gone + self.counts.late_delivered.load(Ordering::Relaxed),
-            gaps: self.counts.gaps.load(Ordering::Relaxed),
-            skipped: self.counts.skipped.load(Ordering::Relaxed),
-            resumed: self.counts.resumed.load(Ordering::Relaxed),
-            ..HubStats::default()
-        };
-        for topic in topics {
-            let one = topic.stats();
-            all.delivered += one.delivered;
-            all.messages += one.messages;
-            all.bytes += one.bytes;
-            all.max_lag = all.max_lag.max(one.max_lag);
-        }
-        all
-    }
-
-    pub(crate) fn topic_stats(&self, topic: &str) -> Option<TopicStats> {
-        self.sweep_all();
-        let topic = Order::topic(&self.order(), topic)?;
-        Some(topic.stats())
     }
 }
 

@@ -1,26 +1,22 @@
 //! The hub behind its handles: how a message gets its number and its place, and who is woken.
 
-use std::{
-    ops::{Deref, DerefMut},
-    sync::Arc,
-    task::Waker,
-    time::Duration,
-};
+use std::sync::Arc;
+use std::task::Waker;
 
-use super::{
-    Policy, PublishError, SubscriptionEnd, TopicCreation,
-    clock::{Clock, Moment},
-    limits::Bounds,
-    name::check_name,
-    order::Order,
-    pattern::Filter,
-    recent::{Found, Recent},
-    stats::Counts,
-    sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock, lock, read, write},
-    topic::{KeyChange, Topic},
-};
 use crate::codec::message::{Message, Unnumbered};
 use crate::codec::position::Position;
+use crate::hub::clock::{Clock, Moment};
+use crate::hub::error::PublishError;
+use crate::hub::settings::Settings;
+use crate::hub::state::guard::Locked;
+use crate::hub::state::locked::Order;
+use crate::hub::state::recent_topics::{Found, Recent};
+use crate::hub::stats::Counts;
+use crate::hub::sync::{AtomicU64, Mutex, Ordering, RwLock, lock, read, write};
+use crate::hub::topic::Topic;
+use crate::hub::topic::key_table::KeyChange;
+use crate::hub::topic::name::check_name;
+use crate::hub::topic::subscriber::{Reader, SubscriptionEnd};
 use crate::stream::spread::random_seed;
 
 /// The bits of an epoch: enough that no two hubs share one, and few enough for an event ID to stay
@@ -28,50 +24,6 @@ use crate::stream::spread::random_seed;
 const EPOCH_BITS: u32 = 48;
 /// How many topics of one subscription are left under one hold of the lock.
 pub(crate) const TOPICS_AT_ONCE: usize = 32;
-
-/// What a hub was built with.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    pub(crate) bounds: Bounds,
-    pub(crate) max_topics: usize,
-    /// In milliseconds.
-    pub(crate) topic_idle: u64,
-    pub(crate) creation: TopicCreation,
-    pub(crate) max_forgotten_topics: usize,
-    pub(crate) max_message_bytes: usize,
-    pub(crate) max_topic_name: usize,
-    pub(crate) max_key: usize,
-    pub(crate) max_topics_per_subscription: usize,
-    pub(crate) policy: Policy,
-    /// Zero for none.
-    pub(crate) pace: Duration,
-    pub(crate) keyed: Vec<KeyedTopics>,
-    pub(crate) relay: Option<Relay>,
-    pub(crate) max_reordered: usize,
-}
-
-/// The source of a hub that numbers nothing itself.
-#[derive(Debug)]
-pub(crate) struct Relay {
-    pub(crate) epoch: u64,
-    /// The hub has nothing up to here.
-    pub(crate) after: u64,
-}
-
-/// Which topics are keyed, and for how many keys.
-#[derive(Debug)]
-pub(crate) struct KeyedTopics {
-    pub(crate) filter: Filter,
-    pub(crate) max_keys: usize,
-}
-
-impl Settings {
-    /// How many keys a topic may have, if it is keyed.
-    pub(crate) fn max_keys(&self, topic: &str) -> Option<usize> {
-        let keyed = self.keyed.iter().find(|keyed| keyed.filter.matches(topic))?;
-        Some(keyed.max_keys)
-    }
-}
 
 /// A hub behind its handles.
 #[derive(Debug)]
@@ -114,7 +66,7 @@ impl Shared {
     }
 
     pub(crate) fn order(&self) -> Locked<'_> {
-        Locked(Some(lock(&self.order)))
+        Locked::new(lock(&self.order))
     }
 
     pub(crate) fn horizon(&self) -> u64 {
@@ -196,16 +148,14 @@ impl Shared {
         for topic in topics {
             topic.close(SubscriptionEnd::HubClosed);
         }
-        let close =
-            |reader: &Arc<_>| super::wake::Reader::close(reader, SubscriptionEnd::HubClosed);
+        let close = |reader: &Arc<_>| Reader::close(reader, SubscriptionEnd::HubClosed);
         readers.iter().filter_map(close).for_each(Waker::wake);
     }
 
     /// Ends all subscriptions of an identity at once; gives their number.
     pub(crate) fn close_identity(&self, identity: &str) -> usize {
         let readers = self.order().identified(identity);
-        let close =
-            |reader: &Arc<_>| super::wake::Reader::close(reader, SubscriptionEnd::IdentityClosed);
+        let close = |reader: &Arc<_>| Reader::close(reader, SubscriptionEnd::IdentityClosed);
         readers.iter().filter_map(close).for_each(Waker::wake);
         readers.len()
     }
@@ -319,41 +269,3 @@ impl Shared {
         self.hole.store(hole, Ordering::Release);
     }
 }
-
-/// The hub's lock while it is held.
-///
-/// When it is dropped, it first frees the lock. Then it wakes the tasks that concern what was done
-/// under it, and clears the topics that were removed: wakers are foreign code, and a long log takes
-/// time to free.
-#[derive(Debug)]
-pub(crate) struct Locked<'a>(Option<MutexGuard<'a, Order>>);
-
-impl Deref for Locked<'_> {
-    type Target = Order;
-
-    fn deref(&self) -> &Order {
-        self.0.as_deref().expect(HELD)
-    }
-}
-
-impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut Order {
-        self.0.as_deref_mut().expect(HELD)
-    }
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        let Some(mut order) = self.0.take() else { return };
-        if !order.has_rest() {
-            return;
-        }
-        let (wakers, removed) = order.take_rest();
-        drop(order);
-        wakers.into_iter().for_each(Waker::wake);
-        removed.iter().for_each(|topic| topic.clear());
-    }
-}
-
-/// Why the guard of [`Locked`] is there.
-const HELD: &str = "only dropping takes the guard";

@@ -1,22 +1,46 @@
 //! A topic: its log, the table of its keys if it is keyed, and who listens.
+//!
+//! | module | content |
+//! |---|---|
+//! | `name`, `pattern` (pure) | names, and patterns of them |
+//! | `log` (pure) | the last messages |
+//! | `key_table` (pure) | the newest message of each key |
+//! | `joined_frame` (pure) | messages of one topic, joined into one frame |
+//! | `scan`, `batch` (pure) | what a subscription looks for, and what it takes at once |
+//! | `subscriber` | the part of a subscription that publishers reach |
+//! | `subscribers` | the subscribers of a topic |
+//! | `membership` | joining a topic and leaving it |
+//! | `inbox` | new topics for a subscription with patterns |
 
-use std::{sync::Arc, task::Waker};
+pub(crate) mod batch;
+pub(crate) mod inbox;
+pub(crate) mod joined_frame;
+pub(crate) mod key_table;
+pub(crate) mod log;
+pub(crate) mod membership;
+pub(crate) mod name;
+pub(crate) mod pattern;
+pub(crate) mod scan;
+pub(crate) mod subscriber;
+pub(crate) mod subscribers;
+
+use std::sync::Arc;
+use std::task::Waker;
 
 use bytes::Bytes;
 
-use super::{
-    PublishError,
-    batch::Batch,
-    clock::Moment,
-    dense::Dense,
-    keys::Keys,
-    limits::Bounds,
-    log::Log,
-    run::Run,
-    stats::{Counts, TopicStats},
-    sync::{AtomicBool, AtomicU64, Mutex, Ordering, RwLock, lock, read, write},
-    wake::{Reader, SubscriptionEnd},
-};
+use crate::hub::clock::Moment;
+use crate::hub::error::PublishError;
+use crate::hub::settings::Bounds;
+use crate::hub::stats::{Counts, TopicStats};
+use crate::hub::sync::{AtomicBool, AtomicU64, Mutex, Ordering, RwLock, lock, read, write};
+use crate::hub::topic::batch::Batch;
+use crate::hub::topic::joined_frame::Run;
+use crate::hub::topic::key_table::{KeyChange, Keys};
+use crate::hub::topic::log::Log;
+use crate::hub::topic::scan::Scan;
+use crate::hub::topic::subscriber::{Reader, SubscriptionEnd};
+use crate::hub::topic::subscribers::{Members, Readers, Side};
 
 /// How many wakers are taken under the lock of the members before they are woken without it.
 const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
@@ -43,52 +67,11 @@ pub(crate) struct Topic {
     members: Mutex<Members>,
 }
 
-/// The subscriptions of a topic.
-#[derive(Debug, Default)]
-struct Members {
-    /// Those of this topic alone. They say when they sleep, so in a burst they are looked at once.
-    alone: Dense<Arc<Reader>>,
-    /// Those that have other topics, or may have. To say it they would have to say it to all of
-    /// these.
-    others: Dense<Arc<Reader>>,
-    /// How many of these subscribe to the topic's name.
-    named_others: usize,
-}
-
 /// What a topic holds.
 #[derive(Debug)]
 struct Held {
     log: Log,
     keys: Option<Box<Keys>>,
-}
-
-/// A subscription's place among the members of a topic.
-#[derive(Clone, Debug)]
-pub(crate) struct Member {
-    pub(crate) topic: Arc<Topic>,
-    handle: u32,
-    side: Side,
-}
-
-/// Among which members of a topic a subscription is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Side {
-    /// It subscribes to the name of this topic and to nothing else.
-    Alone,
-    /// It subscribes to the name of this topic, and to others.
-    Named,
-    /// A pattern of it matches.
-    Pattern,
-}
-
-/// Who reads a topic.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Readers {
-    None,
-    /// Only subscriptions by pattern.
-    ByPattern,
-    /// At least one that subscribes to its name.
-    Named,
 }
 
 /// What a topic holds that a client could want.
@@ -98,60 +81,6 @@ pub(crate) enum Contents {
     Messages,
     /// The value of a key, whether the log has its message or not.
     Keys,
-}
-
-impl Members {
-    fn side_mut(&mut self, side: Side) -> &mut Dense<Arc<Reader>> {
-        match side {
-            Side::Alone => &mut self.alone,
-            Side::Named | Side::Pattern => &mut self.others,
-        }
-    }
-
-    fn readers(&self) -> Readers {
-        match self.len() {
-            0 => Readers::None,
-            _ if self.alone.is_empty() && self.named_others == 0 => Readers::ByPattern,
-            _ => Readers::Named,
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.alone.len() + self.others.len()
-    }
-}
-
-/// What a message is to the keys of a [keyed](super::HubBuilder::keyed) topic.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum KeyChange<'a> {
-    /// It has no key.
-    None,
-    /// It is the newest of this key.
-    Set(&'a str),
-    /// It says that this key is gone.
-    Remove(&'a str),
-}
-
-/// What a subscription looks for, and what else it finds.
-#[derive(Debug)]
-pub(crate) struct Scan {
-    /// Which of the subscription's topics this is.
-    pub(crate) topic: usize,
-    /// Numbers greater than this,
-    pub(crate) after: u64,
-    /// and up to this one: all of them were appended before the look began.
-    pub(crate) through: u64,
-    /// Only the newest message of each key counts.
-    pub(crate) latest: bool,
-    /// For a newcomer: the newest value of each key, and of messages without keys those after this
-    /// number.
-    pub(crate) newcomer: Option<u64>,
-    /// How far behind a topic may be, in messages and bytes.
-    pub(crate) max_lag: Option<(usize, u64)>,
-    /// The greatest number that a topic let go of and that counts.
-    pub(crate) lost: u64,
-    /// A topic is further ahead than it may be.
-    pub(crate) too_slow: bool,
 }
 
 impl Topic {
@@ -349,15 +278,6 @@ impl Topic {
         Run::join(after, entries.map(|entry| (entry.number, &entry.bytes)))
     }
 
-    /// Takes a subscription in.
-    pub(crate) fn join(self: &Arc<Self>, reader: &Arc<Reader>, side: Side) -> Member {
-        let mut members = lock(&self.members);
-        let handle = members.side_mut(side).insert(Arc::clone(reader));
-        members.named_others += usize::from(side == Side::Named);
-        drop(members);
-        Member { topic: Arc::clone(self), handle, side }
-    }
-
     /// Says that a subscription of this topic alone has left its waker and goes to sleep, unless
     /// there is news: so it looks once more after this.
     ///
@@ -436,39 +356,7 @@ impl Topic {
     }
 }
 
-/// Whether a message with this key may be the first of a topic with so many keys at most, or of one
-/// that is not keyed.
-pub(crate) fn check_first_key(
-    key: KeyChange<'_>,
-    max_keys: Option<usize>,
-) -> Result<(), PublishError> {
-    match (key, max_keys) {
-        (KeyChange::None, _) => Ok(()),
-        (_, None) => Err(PublishError::NotKeyed),
-        (KeyChange::Set(_), Some(0)) => Err(PublishError::TooManyKeys { max: 0 }),
-        _ => Ok(()),
-    }
-}
-
 /// The number, if somebody who has everything up to `after` has lost it; else zero.
 fn lost(dropped: u64, after: u64) -> u64 {
     if dropped > after { dropped } else { 0 }
-}
-
-impl Member {
-    /// Takes the subscription out. Gives the topic if this was the last one, or the last one by
-    /// name: the registry then has to hear of it.
-    pub(crate) fn leave(self) -> Option<Arc<Topic>> {
-        let mut members = lock(&self.topic.members);
-        let before = members.readers();
-        let reader = members.side_mut(self.side).remove(self.handle);
-        members.named_others -= usize::from(self.side == Side::Named);
-        if self.side == Side::Alone {
-            self.topic.delivered.fetch_add(reader.delivered(), Ordering::Relaxed);
-        }
-        let has_changed = members.readers() != before;
-        drop(members);
-        drop(reader);
-        has_changed.then_some(self.topic)
-    }
 }

@@ -1,63 +1,18 @@
 //! A hub whose positions come from one ordered source outside: what a log that several nodes share
 //! will feed. Unstable.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use super::{
-    PublishError,
-    clock::Moment,
-    name::check_name,
-    order::Order,
-    shared::Shared,
-    topic::{KeyChange, Topic},
-};
-use crate::codec::message::{Message, Unnumbered};
+use crate::codec::message::Message;
 use crate::codec::position::Position;
-
-/// The messages that a hub holds back because one before them has not come yet.
-pub const DEFAULT_MAX_REORDERED: usize = 1_024;
-
-/// Messages that came before their turn.
-#[derive(Debug, Default)]
-pub(crate) struct Reordered(BTreeMap<u64, Early>);
-
-/// A message that has its position and waits for those before it.
-struct Early {
-    topic: Box<str>,
-    key: OwnedKey,
-    message: Unnumbered,
-}
-
-impl std::fmt::Debug for Early {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Early").field("topic", &self.topic).finish_non_exhaustive()
-    }
-}
-
-/// A [`KeyChange`] that waits.
-enum OwnedKey {
-    None,
-    Set(Box<str>),
-    Remove(Box<str>),
-}
-
-impl OwnedKey {
-    fn new(key: KeyChange<'_>) -> Self {
-        match key {
-            KeyChange::None => Self::None,
-            KeyChange::Set(key) => Self::Set(key.into()),
-            KeyChange::Remove(key) => Self::Remove(key.into()),
-        }
-    }
-
-    fn as_change(&self) -> KeyChange<'_> {
-        match self {
-            Self::None => KeyChange::None,
-            Self::Set(key) => KeyChange::Set(key),
-            Self::Remove(key) => KeyChange::Remove(key),
-        }
-    }
-}
+use crate::hub::clock::Moment;
+use crate::hub::error::PublishError;
+use crate::hub::state::hub_state::Shared;
+use crate::hub::state::locked::Order;
+use crate::hub::state::reorder_buffer::{Early, OwnedKey};
+use crate::hub::topic::Topic;
+use crate::hub::topic::key_table::KeyChange;
+use crate::hub::topic::name::check_name;
 
 impl Shared {
     pub(crate) fn publish_at(

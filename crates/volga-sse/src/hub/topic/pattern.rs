@@ -1,6 +1,6 @@
 //! Patterns of topic names. Pure.
 
-use super::name::{TopicError, check_segments};
+use crate::hub::topic::name::{TopicError, check_segments};
 
 /// What a subscription asks for: one topic, or all topics whose names match.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{clock::Moment, limits::Bounds};
+use crate::hub::clock::Moment;
+use crate::hub::settings::Bounds;
 
 /// How many entries from the end are looked at one by one: most readers stand there.
 const NEAR: usize = 4;

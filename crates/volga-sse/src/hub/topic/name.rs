@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TopicError {
-    /// It is longer than [`HubBuilder::max_topic_name`](super::HubBuilder::max_topic_name) allows.
+    /// It is longer than [`HubBuilder::max_topic_name`](crate::hub::HubBuilder::max_topic_name) allows.
     TooLong {
         /// The limit in bytes.
         max: usize,

@@ -1,7 +1,7 @@
 //! Who may create topics.
 
 /// Who may create topics: a setting of a hub, by
-/// [`HubBuilder::topic_creation`](super::HubBuilder::topic_creation).
+/// [`HubBuilder::topic_creation`](crate::hub::HubBuilder::topic_creation).
 ///
 /// A name that comes from a client may be any name. If clients must not create topics, choose one
 /// of the stricter rules. A subscription by pattern never creates a topic.
@@ -18,13 +18,13 @@ pub enum TopicCreation {
     /// refused.
     ///
     /// A topic goes when it has neither messages nor subscribers. A client that returns after that
-    /// is refused as well, so use [`Hub::create_topic`](super::Hub::create_topic) for topics that
+    /// is refused as well, so use [`Hub::create_topic`](crate::hub::Hub::create_topic) for topics that
     /// have to stay.
     OnPublish,
-    /// Only [`Hub::create_topic`](super::Hub::create_topic) creates topics. To publish to any other
+    /// Only [`Hub::create_topic`](crate::hub::Hub::create_topic) creates topics. To publish to any other
     /// name and to subscribe to it is refused.
     ///
-    /// In a hub that is [relayed](super::HubBuilder::relay), a message of any other topic counts as
+    /// In a hub that is [relayed](crate::hub::HubBuilder::relay), a message of any other topic counts as
     /// lost, as one for which the hub has no room.
     Explicit,
 }

@@ -1,21 +1,25 @@
 //! What a subscription starts from: its topics, where it goes on, and how it behaves.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{
-    Policy, SubscribeError, Subscription,
-    order::Watcher,
-    pattern::Filter,
-    shared::Shared,
-    subscription::{Opening, Start},
-    sync::Ordering,
-    topic::{Side, Topic},
-    wake::Reader,
-};
-use crate::client::last_event_id::LastEventId;
 use crate::codec::position::Position;
+use crate::hub::error::SubscribeError;
+use crate::hub::policy::Policy;
+use crate::hub::state::hub_state::Shared;
+use crate::hub::state::locked::Watcher;
+use crate::hub::subscription::Subscription;
+use crate::hub::subscription::arguments::ResumeFrom;
+use crate::hub::subscription::opening::{Opening, Start};
+use crate::hub::sync::Ordering;
+use crate::hub::topic::Topic;
+use crate::hub::topic::inbox::Inbox;
+use crate::hub::topic::pattern::Filter;
+use crate::hub::topic::subscriber::Reader;
+use crate::hub::topic::subscribers::Side;
 
-/// A subscription in the making, from [`Hub::subscribe`](super::Hub::subscribe). It begins with
+/// A subscription in the making, from [`Hub::subscribe`](crate::hub::Hub::subscribe). It begins with
 /// [`open`](Self::open).
 #[must_use = "a subscription begins when it is opened"]
 pub struct Subscribe<'a> {
@@ -55,7 +59,7 @@ impl<'a> Subscribe<'a> {
     /// is published now without a seam. Nothing is lost, and nothing comes twice.
     ///
     /// Without an ID, or with an empty one, the client is new. Messages that the hub no longer
-    /// holds are told as a [`Gap`](super::Gap). So is an ID that is none of this hub's, or of an
+    /// holds are told as a [`Gap`](crate::hub::Gap). So is an ID that is none of this hub's, or of an
     /// earlier run: what is missing is not known then, and all that is held follows.
     pub fn resume(mut self, last_event_id: impl ResumeFrom) -> Self {
         let resume = |id: &str| match id.parse() {
@@ -99,8 +103,8 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// Says whose subscription it is, for [`Hub::close_identity`](super::Hub::close_identity) and
-    /// [`Hub::presence`](super::Hub::presence).
+    /// Says whose subscription it is, for [`Hub::close_identity`](crate::hub::Hub::close_identity) and
+    /// [`Hub::presence`](crate::hub::Hub::presence).
     pub fn identity(mut self, identity: impl Into<Arc<str>>) -> Self {
         self.identity = Some(identity.into());
         self
@@ -111,7 +115,7 @@ impl<'a> Subscribe<'a> {
     /// # Errors
     ///
     /// What is wrong with the topics or with the policy on them; that a topic does not exist, where
-    /// [subscribing does not create it](super::TopicCreation); or that the hub is full or closed.
+    /// [subscribing does not create it](crate::hub::TopicCreation); or that the hub is full or closed.
     /// No topic was created then.
     pub fn open(self) -> Result<Subscription, SubscribeError> {
         let filters = self.filters()?;
@@ -159,7 +163,10 @@ impl<'a> Subscribe<'a> {
         let watch = has_patterns.then(|| {
             let filters = filters.into_boxed_slice();
             let identity = self.identity.clone();
-            order.watch(Watcher { filters, reader: Arc::clone(&reader), identity })
+            let (reader, inbox) = (Arc::clone(&reader), Arc::new(Inbox::new()));
+            let handle =
+                order.watch(Watcher { filters, reader, inbox: Arc::clone(&inbox), identity });
+            (handle, inbox)
         });
         let identity = self.identity.map(|identity| {
             order.enter(&identity, topics.iter());
@@ -249,89 +256,5 @@ impl fmt::Debug for Subscribe<'_> {
             .field("resume", &self.resume)
             .field("policy", &self.policy)
             .finish_non_exhaustive()
-    }
-}
-
-/// What names topics: a name or pattern, or a list of them.
-pub trait Topics: sealed::IntoTopics {}
-
-/// What may be an event ID to resume from: a [`LastEventId`], a [`Position`], text, or an `Option`
-/// of one.
-pub trait ResumeFrom: sealed::IntoResume {}
-
-mod sealed {
-    use std::borrow::Cow;
-
-    use super::{LastEventId, Position, ResumeFrom, Topics};
-
-    /// Public for the compiler, since it is a supertrait of a public trait; out of reach for
-    /// everybody else.
-    pub trait IntoTopics {
-        fn into_topics(self) -> Vec<String>;
-    }
-
-    /// As [`IntoTopics`].
-    pub trait IntoResume {
-        fn resume_from(&self) -> Option<Cow<'_, str>>;
-    }
-
-    macro_rules! one_topic {
-        ($($text:ty),*) => {$(
-            impl Topics for $text {}
-            impl IntoTopics for $text {
-                fn into_topics(self) -> Vec<String> {
-                    vec![self.into()]
-                }
-            }
-        )*};
-    }
-
-    one_topic!(&str, String, &String);
-
-    macro_rules! several_topics {
-        ($([$($generic:tt)*] $list:ty),*) => {$(
-            impl<$($generic)*> Topics for $list {}
-            impl<$($generic)*> IntoTopics for $list {
-                fn into_topics(self) -> Vec<String> {
-                    self.iter().map(|text| text.as_ref().to_owned()).collect()
-                }
-            }
-        )*};
-    }
-
-    several_topics!(
-        [T: AsRef<str>, const N: usize] [T; N],
-        [T: AsRef<str>, const N: usize] &[T; N],
-        [T: AsRef<str>] &[T],
-        [T: AsRef<str>] Vec<T>,
-        [T: AsRef<str>] &Vec<T>
-    );
-
-    macro_rules! resume_from {
-        ($($id:ty, $self:ident => $text:expr;)*) => {$(
-            impl ResumeFrom for $id {}
-            impl IntoResume for $id {
-                fn resume_from(&self) -> Option<Cow<'_, str>> {
-                    let $self = self;
-                    Some($text)
-                }
-            }
-        )*};
-    }
-
-    resume_from! {
-        &str, id => Cow::Borrowed(*id);
-        String, id => Cow::Borrowed(id);
-        &String, id => Cow::Borrowed(id);
-        LastEventId, id => Cow::Borrowed(id.as_str());
-        &LastEventId, id => Cow::Borrowed(id.as_str());
-        Position, id => Cow::Owned(id.to_string());
-    }
-
-    impl<T: ResumeFrom> ResumeFrom for Option<T> {}
-    impl<T: ResumeFrom> IntoResume for Option<T> {
-        fn resume_from(&self) -> Option<Cow<'_, str>> {
-            self.as_ref()?.resume_from()
-        }
     }
 }

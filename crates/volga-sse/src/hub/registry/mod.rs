@@ -13,20 +13,21 @@
 //! subscription loses nothing: it is handed the next topic of that name, and is told of a gap if it
 //! had not read the last messages.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    ops::Bound,
-    sync::Arc,
-};
+pub(crate) mod lru_list;
+pub(crate) mod removed_topics;
 
-use super::{
-    clock::Moment,
-    forgotten::Forgotten,
-    pattern::Filter,
-    recency::Recency,
-    shared::Settings,
-    topic::{Contents, KeyChange, Readers, Topic},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::hub::clock::Moment;
+use crate::hub::registry::lru_list::Recency;
+use crate::hub::registry::removed_topics::Forgotten;
+use crate::hub::settings::Settings;
+use crate::hub::topic::key_table::KeyChange;
+use crate::hub::topic::pattern::Filter;
+use crate::hub::topic::subscribers::Readers;
+use crate::hub::topic::{Contents, Topic};
 
 /// How many topics one call lets go of, at most, of each kind: those that have expired and those
 /// that have been idle too long.

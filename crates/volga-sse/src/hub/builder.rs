@@ -1,46 +1,19 @@
-//! The bounds of a hub, each with its default, and the builder that sets them.
+//! The builder that sets the bounds of a hub.
 
 use std::time::Duration;
 
-use super::{
-    Hub, Policy, TopicCreation,
-    clock::milliseconds,
-    name::TopicError,
-    pattern::Filter,
-    relay::DEFAULT_MAX_REORDERED,
-    shared::{KeyedTopics, Relay, Settings},
-};
 use crate::codec::position::Position;
-
-/// The messages that a topic's log holds.
-pub const DEFAULT_MAX_MESSAGES: usize = 1_024;
-/// The bytes that a topic's log holds.
-pub const DEFAULT_MAX_BYTES: usize = 1024 * 1024;
-/// The age to which a topic's log holds messages.
-pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
-/// The topics of a hub.
-pub const DEFAULT_MAX_TOPICS: usize = 10_000;
-/// How long a topic without subscribers stays after its last message.
-pub const DEFAULT_TOPIC_IDLE: Duration = Duration::from_secs(60 * 60);
-/// The topics that are gone whose last position a hub remembers.
-pub const DEFAULT_MAX_FORGOTTEN_TOPICS: usize = 10_000;
-/// The bytes of a message as it is sent.
-pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 64 * 1024;
-/// The bytes of a topic's name.
-pub const DEFAULT_MAX_TOPIC_NAME: usize = 255;
-/// The bytes of a key.
-pub const DEFAULT_MAX_KEY: usize = 255;
-/// The names and patterns of one subscription.
-pub const DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION: usize = 100;
-
-/// The bounds of a topic's log.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
-    /// In milliseconds.
-    pub(crate) age: u64,
-}
+use crate::hub::clock::milliseconds;
+use crate::hub::policy::Policy;
+use crate::hub::settings::{
+    Bounds, DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_FORGOTTEN_TOPICS, DEFAULT_MAX_KEY,
+    DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGES, DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME,
+    DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE, KeyedTopics,
+    Relay, Settings,
+};
+use crate::hub::topic::name::TopicError;
+use crate::hub::topic::pattern::Filter;
+use crate::hub::topic_creation::TopicCreation;
 
 /// A hub in the making: its bounds, and what its topics are.
 ///
@@ -62,7 +35,7 @@ pub(crate) struct Bounds {
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct HubBuilder {
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 impl HubBuilder {
@@ -121,7 +94,7 @@ impl HubBuilder {
     /// last messages.
     ///
     /// A topic never makes room while somebody subscribes to its name, while a key of it has a
-    /// value, or if it was [created explicitly](Hub::create_topic). Only when all topics are like
+    /// value, or if it was [created explicitly](crate::hub::Hub::create_topic). Only when all topics are like
     /// that is a new one refused.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.settings.max_topics = topics;
@@ -133,7 +106,7 @@ impl HubBuilder {
     /// topic that has no messages either goes at once.
     ///
     /// A keyed topic stays for as long as a key has a value, and a topic that was [created
-    /// explicitly](Hub::create_topic) until it is [removed](Hub::remove_topic).
+    /// explicitly](crate::hub::Hub::create_topic) until it is [removed](crate::hub::Hub::remove_topic).
     pub fn topic_idle(mut self, time: Duration) -> Self {
         self.settings.topic_idle = milliseconds(time);
         self
@@ -197,7 +170,7 @@ impl HubBuilder {
         self
     }
 
-    /// Sets the [pace](super::Subscribe::pace) of subscriptions that do not say it themselves; none
+    /// Sets the [pace](crate::hub::Subscribe::pace) of subscriptions that do not say it themselves; none
     /// by default.
     pub fn pace(mut self, time: Duration) -> Self {
         self.settings.pace = time;
@@ -218,7 +191,7 @@ impl HubBuilder {
     }
 
     /// Makes a hub that numbers nothing itself: its positions come from an ordered source outside,
-    /// by [`Hub::publish_at`], and `after` is the last one that it does not need. Hubs of one
+    /// by [`Hub::publish_at`](crate::hub::Hub::publish_at), and `after` is the last one that it does not need. Hubs of one
     /// source share its epoch, so a client may resume on any of them.
     ///
     /// **Unstable**: this is here for logs that several nodes share, and will change with them.
@@ -233,11 +206,5 @@ impl HubBuilder {
     pub fn max_reordered(mut self, messages: usize) -> Self {
         self.settings.max_reordered = messages;
         self
-    }
-
-    /// The hub.
-    #[must_use]
-    pub fn build(self) -> Hub {
-        Hub::with(self.settings)
     }
 }

@@ -1,24 +1,24 @@
 //! What the hub's one lock guards: the next number, the registry of topics, and who waits for
 //! topics to come.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    task::Waker,
-};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::task::Waker;
 
-use super::{
-    CreateTopicError, PublishError, SubscribeError, TopicCreation,
-    clock::Moment,
-    dense::Dense,
-    pattern::Filter,
-    presence::{Presence, Queue},
-    registry::{Full, Registry},
-    relay::Reordered,
-    shared::Settings,
-    topic::{KeyChange, Readers, Side, Topic, check_first_key},
-    wake::Reader,
-};
+use crate::hub::clock::Moment;
+use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
+use crate::hub::presence::topic_presence::{Presence, Queue};
+use crate::hub::registry::{Full, Registry};
+use crate::hub::settings::Settings;
+use crate::hub::slot_map::Dense;
+use crate::hub::state::reorder_buffer::Reordered;
+use crate::hub::topic::Topic;
+use crate::hub::topic::inbox::Inbox;
+use crate::hub::topic::key_table::{KeyChange, check_first_key};
+use crate::hub::topic::pattern::Filter;
+use crate::hub::topic::subscriber::Reader;
+use crate::hub::topic::subscribers::{Readers, Side};
+use crate::hub::topic_creation::TopicCreation;
 
 /// The order of a hub.
 #[derive(Debug, Default)]
@@ -47,6 +47,7 @@ pub(crate) struct Order {
 pub(crate) struct Watcher {
     pub(crate) filters: Box<[Filter]>,
     pub(crate) reader: Arc<Reader>,
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) identity: Option<Arc<str>>,
 }
 
@@ -190,7 +191,7 @@ impl Order {
         let topic = self.registry.add(name, settings, now);
         for watcher in self.watchers.iter() {
             if watcher.filters.iter().any(|filter| filter.matches(name)) {
-                watcher.reader.hand_over(topic.join(&watcher.reader, Side::Pattern));
+                watcher.inbox.hand_over(topic.join(&watcher.reader, Side::Pattern));
                 if let Some(identity) = &watcher.identity {
                     let presence = self.presence.entry(Arc::clone(&topic.name)).or_default();
                     presence.join(identity, &mut self.wakers);

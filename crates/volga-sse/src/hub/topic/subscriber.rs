@@ -1,21 +1,18 @@
 //! The shared half of a subscription: how a publisher reaches it.
 
-use std::{collections::VecDeque, task::Waker};
+use std::task::Waker;
 
-use super::{
-    sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering, lock},
-    topic::Member,
-};
+use crate::hub::sync::{AtomicU8, AtomicU64, Mutex, Ordering, lock};
 
 /// Why a subscription ended by itself.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SubscriptionEnd {
-    /// [`Hub::close`](super::Hub::close) was called, and everything published before was delivered.
+    /// [`Hub::close`](crate::hub::Hub::close) was called, and everything published before was delivered.
     HubClosed,
-    /// [`Hub::close_identity`](super::Hub::close_identity) was called for its identity.
+    /// [`Hub::close_identity`](crate::hub::Hub::close_identity) was called for its identity.
     IdentityClosed,
-    /// It lagged behind further than [`Policy::Close`](super::Policy::Close) allows.
+    /// It lagged behind further than [`Policy::Close`](crate::hub::Policy::Close) allows.
     TooSlow,
 }
 
@@ -37,24 +34,7 @@ pub(crate) struct Reader {
     /// How many messages were delivered to a subscription of one topic. Only it writes this.
     delivered: AtomicU64,
     end: AtomicU8,
-    has_joined: AtomicBool,
-    slot: Mutex<Slot>,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    waker: Option<Waker>,
-    /// New topics that match a pattern of the subscription.
-    joined: Option<Box<Joined>>,
-}
-
-/// What a subscription with patterns is handed.
-#[derive(Debug, Default)]
-pub(crate) struct Joined {
-    pub(crate) members: VecDeque<Member>,
-    /// The greatest number of a topic that was removed before the subscription took it: it has lost
-    /// what was before.
-    pub(crate) lost: u64,
+    waker: Mutex<Option<Waker>>,
 }
 
 impl Reader {
@@ -63,8 +43,7 @@ impl Reader {
             cursor: AtomicU64::new(cursor),
             delivered: AtomicU64::new(0),
             end: AtomicU8::new(OPEN),
-            has_joined: AtomicBool::new(false),
-            slot: Mutex::new(Slot::default()),
+            waker: Mutex::new(None),
         }
     }
 
@@ -87,19 +66,19 @@ impl Reader {
 
     /// Leaves the waker for whoever has something new. The caller looks again afterwards.
     pub(crate) fn park(&self, waker: &Waker) {
-        let mut slot = lock(&self.slot);
-        if slot.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+        let mut parked = lock(&self.waker);
+        if parked.as_ref().is_some_and(|old| old.will_wake(waker)) {
             return;
         }
-        let old = slot.waker.replace(waker.clone());
-        drop(slot);
+        let old = parked.replace(waker.clone());
+        drop(parked);
         // Wakers are foreign code, and none runs under the lock.
         drop(old);
     }
 
     /// Takes the waker, to be woken without any lock.
     pub(crate) fn take_waker(&self) -> Option<Waker> {
-        lock(&self.slot).waker.take()
+        lock(&self.waker).take()
     }
 
     /// Ends the subscription, and gives the waker that is to learn of it. The first reason stays.
@@ -124,42 +103,5 @@ impl Reader {
             TOO_SLOW => Some(SubscriptionEnd::TooSlow),
             _ => None,
         }
-    }
-
-    /// Gives the subscription a new topic. It comes before the topic's first number is visible, and
-    /// so does this flag.
-    ///
-    /// A subscription that does not read holds no more than the topics that there are, up to a
-    /// factor: with each new topic, it is looked whether the two that were handed over first are
-    /// gone.
-    pub(crate) fn hand_over(&self, member: Member) {
-        let mut slot = lock(&self.slot);
-        let joined = slot.joined.get_or_insert_default();
-        let mut gone = [None, None];
-        for gone in &mut gone {
-            let Some(first) = joined.members.pop_front() else { break };
-            if first.topic.is_removed() {
-                joined.lost = joined.lost.max(first.topic.last_number());
-                *gone = Some(first);
-            } else {
-                joined.members.push_back(first);
-            }
-        }
-        joined.members.push_back(member);
-        self.has_joined.store(true, Ordering::Release);
-        drop(slot);
-        // A publisher locks the members of a topic before this slot, so they are left without its
-        // lock.
-        gone.into_iter().flatten().for_each(|member| _ = member.leave());
-    }
-
-    /// What was handed over.
-    pub(crate) fn take_joined(&self) -> Joined {
-        if !self.has_joined.load(Ordering::Acquire) {
-            return Joined::default();
-        }
-        let mut slot = lock(&self.slot);
-        self.has_joined.store(false, Ordering::Release);
-        slot.joined.take().map_or_else(Joined::default, |joined| *joined)
     }
 }

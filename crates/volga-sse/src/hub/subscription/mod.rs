@@ -1,31 +1,43 @@
 //! A subscription: a cursor in the order of its hub, and the topics that it reads.
+//!
+//! | module | content |
+//! |---|---|
+//! | `subscribe`, `arguments` | a subscription before it opens |
+//! | `opening` | how it begins |
+//! | `delivery` | messages and gaps |
+//! | `deliveries` | a subscription as a `Stream` |
+//! | `fill_frame` | a subscription as the source of an event stream |
+//! | `frame_cache` | frames that several subscriptions of one topic share |
+//! | `pacer` | the shortest time between deliveries |
 
-use std::{
-    fmt,
-    future::poll_fn,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+pub(crate) mod arguments;
+pub(crate) mod deliveries;
+pub(crate) mod delivery;
+pub(crate) mod fill_frame;
+pub(crate) mod frame_cache;
+pub(crate) mod opening;
+pub(crate) mod pacer;
+pub(crate) mod subscribe;
 
-use super::{
-    Deliveries, Delivery, Gap, Policy, SubscriptionEnd,
-    batch::{Batch, MAX_MESSAGES, Taken},
-    pace::Pace,
-    run::{self, Ready, Run},
-    shared::{Shared, TOPICS_AT_ONCE},
-    sync::Ordering,
-    topic::{Member, Scan},
-    wake::Reader,
-};
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
 use crate::codec::encode::EncodedMessage;
 use crate::codec::position::Position;
-use crate::stream::body::BoxError;
-use crate::stream::frame::Frame;
-use crate::stream::item::sealed::IntoPiece;
-use crate::stream::source::SseSource;
-use crate::stream::source::sealed::{FillFrame, Filled};
+use crate::hub::policy::Policy;
+use crate::hub::state::hub_state::{Shared, TOPICS_AT_ONCE};
+use crate::hub::subscription::delivery::{Delivery, Gap};
+use crate::hub::subscription::opening::{Opening, Start};
+use crate::hub::subscription::pacer::Pace;
+use crate::hub::sync::Ordering;
+use crate::hub::topic::batch::{Batch, MAX_MESSAGES, Taken};
+use crate::hub::topic::inbox::Inbox;
+use crate::hub::topic::joined_frame::Run;
+use crate::hub::topic::membership::Member;
+use crate::hub::topic::scan::Scan;
+use crate::hub::topic::subscriber::{Reader, SubscriptionEnd};
 
 /// So many topics are looked at one by one for a message.
 const FEW: usize = 4;
@@ -62,18 +74,6 @@ enum Topics {
     Several(Box<Vec<Member>>),
 }
 
-/// How a subscription begins.
-#[derive(Debug)]
-pub(crate) enum Opening {
-    /// Keyed topics begin with the newest value of each key up to `through`, the others behind
-    /// `plain_after`.
-    Newcomer { through: u64, plain_after: u64 },
-    /// The topics may have lost messages up to `lost` before they were what they are now.
-    Returning { lost: u64 },
-    /// The same, and where the client left off is not known.
-    Unknown { lost: u64 },
-}
-
 /// What few subscriptions have.
 #[derive(Default)]
 struct Extras {
@@ -83,23 +83,21 @@ struct Extras {
     /// The greatest number of topics that were removed before they were read.
     lost: u64,
     /// Where else the hub knows the subscription; taken back when it ends.
-    watch: Option<u32>,
+    watch: Option<(u32, Arc<Inbox>)>,
     identity: Option<(Arc<str>, u32)>,
     pace: Option<Pace>,
 }
 
-/// What a subscription starts with.
-pub(crate) struct Start {
-    pub(crate) hub: Arc<Shared>,
-    pub(crate) reader: Arc<Reader>,
-    pub(crate) members: Vec<Member>,
-    pub(crate) policy: Policy,
-    /// Zero for none.
-    pub(crate) pace: Duration,
-    pub(crate) opening: Option<Opening>,
-    pub(crate) is_new: bool,
-    pub(crate) watch: Option<u32>,
-    pub(crate) identity: Option<(Arc<str>, u32)>,
+/// What a subscription has ready for a frame.
+pub(crate) enum Ready {
+    One(Delivery),
+    Run(Run),
+}
+
+impl From<Delivery> for Ready {
+    fn from(delivery: Delivery) -> Self {
+        Self::One(delivery)
+    }
 }
 
 impl Subscription {
@@ -146,29 +144,6 @@ impl Subscription {
     /// Cancel safe: dropping the future loses nothing, so it may be a `select!` branch.
     pub async fn next(&mut self) -> Option<Delivery> {
         poll_fn(|cx| self.poll_delivery(cx)).await
-    }
-
-    /// Makes it a `Stream` of its deliveries, for adapters such as `map` and `filter`.
-    ///
-    /// [`Sse`](crate::stream::response::Sse) takes such a stream as well, and each client then pays for itself: every
-    /// message is taken out of the log, and copied into a frame, once for each client. If all
-    /// clients get the same, change a message before you publish it.
-    ///
-    /// ```
-    /// use futures_util::{StreamExt, future::ready};
-    /// use volga_sse::{Message, Sse, hub::{Delivery, Hub}};
-    ///
-    /// # fn main() -> Result<(), volga_sse::hub::SubscribeError> {
-    /// let hub = Hub::new();
-    /// let deliveries = hub.subscribe("orders.*").open()?.deliveries();
-    /// let with_gaps_only = deliveries.filter(|next| ready(matches!(next, Delivery::Gap(_))));
-    /// let response = Sse::new(with_gaps_only).into_response();
-    /// # assert_eq!(response.status(), 200);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn deliveries(self) -> Deliveries {
-        Deliveries::new(self)
     }
 
     /// Up to where everything was delivered or told: what a client that has it all would resume
@@ -292,7 +267,7 @@ impl Subscription {
         if last <= cursor {
             return None;
         }
-        let run = match run::joined(topic, cursor, last) {
+        let run = match frame_cache::joined(topic, cursor, last) {
             Some(run) => run,
             None => {
                 let run = topic.run(cursor, last)?;
@@ -301,7 +276,7 @@ impl Subscription {
                 if self.hub.hole() > cursor {
                     return None;
                 }
-                run::remember(topic, &run);
+                frame_cache::remember(topic, &run);
                 run
             }
         };
@@ -457,7 +432,10 @@ impl Subscription {
         let Topics::Several(members) = &mut self.topics else {
             return;
         };
-        let mut joined = self.reader.take_joined();
+        let inbox = self.extras.as_ref().and_then(|extras| extras.watch.as_ref());
+        let Some(mut joined) = inbox.map(|(_, inbox)| inbox.take_joined()) else {
+            return;
+        };
         if joined.lost > 0 {
             let extras = self.extras.get_or_insert_default();
             extras.lost = extras.lost.max(joined.lost);
@@ -488,56 +466,23 @@ impl Topics {
     }
 }
 
-impl SseSource for Subscription {}
-
-impl FillFrame for Subscription {
-    #[expect(private_interfaces, reason = "the trait cannot be named outside of the crate")]
-    fn fill(
-        self: Pin<&mut Self>,
-        frame: &mut Frame,
-        cx: &mut Context<'_>,
-    ) -> Result<Filled, BoxError> {
-        let this = self.get_mut();
-        // A run is a frame of its own: together with what the frame already has, it could exceed
-        // the bounds of one.
-        if frame.is_empty() {
-            match this.poll_ready(cx) {
-                Poll::Pending => return Ok(Filled::Pending),
-                Poll::Ready(None) => return Ok(Filled::Finished),
-                Poll::Ready(Some(Ready::Run(run))) => {
-                    frame.push_joined(run.bytes, run.messages);
-                    return Ok(Filled::Full);
-                }
-                Poll::Ready(Some(Ready::One(delivery))) => frame.push(delivery.into_piece()?)?,
-            }
-        }
-        while !frame.is_full() {
-            match this.poll_delivery(cx) {
-                Poll::Pending => return Ok(Filled::Pending),
-                Poll::Ready(None) => return Ok(Filled::Finished),
-                Poll::Ready(Some(delivery)) => frame.push(delivery.into_piece()?)?,
-            }
-        }
-        Ok(Filled::Full)
-    }
-}
-
 impl Drop for Subscription {
     fn drop(&mut self) {
         let hub = Arc::clone(&self.hub);
-        if let Some(extras) = self.extras.take()
+        if let Some(extras) = &mut self.extras
             && (extras.watch.is_some() || extras.identity.is_some())
         {
+            let identity = extras.identity.take();
             let mut order = hub.order();
-            let watcher = extras.watch.map(|handle| order.unwatch(handle));
-            if let Some((identity, handle)) = &extras.identity {
+            let watcher = extras.watch.as_ref().map(|(handle, _)| order.unwatch(*handle));
+            if let Some((identity, handle)) = &identity {
                 order.unidentify(identity, *handle);
             }
             drop(order);
             drop(watcher);
             // No topic is handed over any more.
             self.take_joined();
-            if let Some((identity, _)) = &extras.identity {
+            if let Some((identity, _)) = &identity {
                 // A few at a time: a pattern may have matched many.
                 for members in self.topics.members().chunks(TOPICS_AT_ONCE) {
                     hub.order().exit(identity, members.iter().map(|member| &member.topic));
@@ -547,7 +492,7 @@ impl Drop for Subscription {
         hub.counts.subscribers.fetch_sub(1, Ordering::Relaxed);
         match std::mem::replace(&mut self.topics, Topics::Several(Box::default())) {
             Topics::One(member) => {
-                run::forget(&member.topic);
+                frame_cache::forget(&member.topic);
                 hub.note_left(member.leave().as_slice());
             }
             Topics::Several(members) => {

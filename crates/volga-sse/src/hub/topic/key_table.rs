@@ -1,12 +1,23 @@
 //! The table of a keyed topic: the newest message of each key, beside the log and in the same
 //! order. Pure.
 
-use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
+
+use crate::hub::error::PublishError;
+
+/// What a message is to the keys of a [keyed](crate::hub::HubBuilder::keyed) topic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyChange<'a> {
+    /// It has no key.
+    None,
+    /// It is the newest of this key.
+    Set(&'a str),
+    /// It says that this key is gone.
+    Remove(&'a str),
+}
 
 /// The newest value of each key; and which messages of the log have no key, since those no newer
 /// one replaces.
@@ -96,6 +107,20 @@ impl Keys {
     /// The bytes of the values up to this number.
     pub(crate) fn bytes_through(&self, number: u64) -> u64 {
         self.newest.range(..=number).map(|(_, (_, bytes))| bytes.len() as u64).sum()
+    }
+}
+
+/// Whether a message with this key may be the first of a topic with so many keys at most, or of one
+/// that is not keyed.
+pub(crate) fn check_first_key(
+    key: KeyChange<'_>,
+    max_keys: Option<usize>,
+) -> Result<(), PublishError> {
+    match (key, max_keys) {
+        (KeyChange::None, _) => Ok(()),
+        (_, None) => Err(PublishError::NotKeyed),
+        (KeyChange::Set(_), Some(0)) => Err(PublishError::TooManyKeys { max: 0 }),
+        _ => Ok(()),
     }
 }
 

@@ -1,38 +1,12 @@
-//! Who is there: the identities that subscribe to a topic, and those who watch them come and leave.
+//! The identities that subscribe to one topic, and the queues of those who watch them.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    fmt,
-    future::poll_fn,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use futures_core::Stream;
-
-use super::{
-    dense::Dense,
-    shared::Shared,
-    sync::{Mutex, lock},
-};
-
-/// The changes that wait for a [`PresenceWatch`] which is not polled.
-pub const DEFAULT_MAX_PRESENCE_EVENTS: usize = 256;
-
-/// What changed about who subscribes to a topic.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum PresenceEvent {
-    /// Who is there, each with the number of its subscriptions. This is the first event, and it
-    /// comes again whenever more changes were waiting than [`DEFAULT_MAX_PRESENCE_EVENTS`]: it then
-    /// stands for all of them.
-    Present(BTreeMap<Arc<str>, usize>),
-    /// An identity that was not there has subscribed.
-    Joined(Arc<str>),
-    /// The last subscription of an identity ended.
-    Left(Arc<str>),
-}
+use crate::hub::presence::event::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent};
+use crate::hub::slot_map::Dense;
+use crate::hub::sync::{Mutex, lock};
 
 /// The identities of one topic.
 #[derive(Debug, Default)]
@@ -112,31 +86,9 @@ impl Presence {
     }
 }
 
-/// A stream of who comes to a topic and leaves it, from
-/// [`Hub::watch_presence`](super::Hub::watch_presence). It has no end.
-pub struct PresenceWatch {
-    hub: Arc<Shared>,
-    topic: Arc<str>,
-    handle: u32,
-    queue: Arc<Queue>,
-}
-
-impl PresenceWatch {
-    pub(crate) fn new(hub: Arc<Shared>, topic: Arc<str>, handle: u32, queue: Arc<Queue>) -> Self {
-        Self { hub, topic, handle, queue }
-    }
-
-    /// Waits for the next change.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: dropping the future loses nothing.
-    pub async fn next(&mut self) -> PresenceEvent {
-        poll_fn(|cx| self.poll_event(cx)).await
-    }
-
-    fn poll_event(&mut self, cx: &Context<'_>) -> Poll<PresenceEvent> {
-        let mut waiting = lock(&self.queue.0);
+impl Queue {
+    pub(crate) fn poll_event(&self, cx: &Context<'_>) -> Poll<PresenceEvent> {
+        let mut waiting = lock(&self.0);
         if let Some(event) = waiting.events.pop_front() {
             return Poll::Ready(event);
         }
@@ -145,25 +97,5 @@ impl PresenceWatch {
         // Wakers are foreign code, and none runs under the lock.
         drop(old);
         Poll::Pending
-    }
-}
-
-impl Stream for PresenceWatch {
-    type Item = PresenceEvent;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PresenceEvent>> {
-        self.poll_event(cx).map(Some)
-    }
-}
-
-impl Drop for PresenceWatch {
-    fn drop(&mut self) {
-        self.hub.order().unwatch_presence(&self.topic, self.handle);
-    }
-}
-
-impl fmt::Debug for PresenceWatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PresenceWatch").field("topic", &self.topic).finish_non_exhaustive()
     }
 }

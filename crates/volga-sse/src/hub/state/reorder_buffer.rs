@@ -1,0 +1,49 @@
+//! Messages of a relayed hub that wait for the ones before them. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::codec::message::Unnumbered;
+use crate::hub::topic::key_table::KeyChange;
+
+/// Messages that came before their turn.
+#[derive(Debug, Default)]
+pub(crate) struct Reordered(pub(crate) BTreeMap<u64, Early>);
+
+/// A message that has its position and waits for those before it.
+pub(crate) struct Early {
+    pub(crate) topic: Box<str>,
+    pub(crate) key: OwnedKey,
+    pub(crate) message: Unnumbered,
+}
+
+impl fmt::Debug for Early {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Early").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+/// A [`KeyChange`] that waits.
+pub(crate) enum OwnedKey {
+    None,
+    Set(Box<str>),
+    Remove(Box<str>),
+}
+
+impl OwnedKey {
+    pub(crate) fn new(key: KeyChange<'_>) -> Self {
+        match key {
+            KeyChange::None => Self::None,
+            KeyChange::Set(key) => Self::Set(key.into()),
+            KeyChange::Remove(key) => Self::Remove(key.into()),
+        }
+    }
+
+    pub(crate) fn as_change(&self) -> KeyChange<'_> {
+        match self {
+            Self::None => KeyChange::None,
+            Self::Set(key) => KeyChange::Set(key),
+            Self::Remove(key) => KeyChange::Remove(key),
+        }
+    }
+}

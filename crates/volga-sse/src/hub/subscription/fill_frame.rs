@@ -1,0 +1,45 @@
+//! A subscription as the source of an event stream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::hub::subscription::{Ready, Subscription};
+use crate::stream::body::BoxError;
+use crate::stream::frame::Frame;
+use crate::stream::item::sealed::IntoPiece;
+use crate::stream::source::SseSource;
+use crate::stream::source::sealed::{FillFrame, Filled};
+
+impl SseSource for Subscription {}
+
+impl FillFrame for Subscription {
+    #[expect(private_interfaces, reason = "the trait cannot be named outside of the crate")]
+    fn fill(
+        self: Pin<&mut Self>,
+        frame: &mut Frame,
+        cx: &mut Context<'_>,
+    ) -> Result<Filled, BoxError> {
+        let this = self.get_mut();
+        // A run is a frame of its own: together with what the frame already has, it could exceed
+        // the bounds of one.
+        if frame.is_empty() {
+            match this.poll_ready(cx) {
+                Poll::Pending => return Ok(Filled::Pending),
+                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Ready(Some(Ready::Run(run))) => {
+                    frame.push_joined(run.bytes, run.messages);
+                    return Ok(Filled::Full);
+                }
+                Poll::Ready(Some(Ready::One(delivery))) => frame.push(delivery.into_piece()?)?,
+            }
+        }
+        while !frame.is_full() {
+            match this.poll_delivery(cx) {
+                Poll::Pending => return Ok(Filled::Pending),
+                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Ready(Some(delivery)) => frame.push(delivery.into_piece()?)?,
+            }
+        }
+        Ok(Filled::Full)
+    }
+}
