@@ -6,13 +6,13 @@ use crate::codec::position::Position;
 use crate::hub::clock::milliseconds;
 use crate::hub::policy::Policy;
 use crate::hub::settings::{
-    Bounds, DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_FORGOTTEN_TOPICS, DEFAULT_MAX_KEY,
+    DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_FORGOTTEN_TOPICS, DEFAULT_MAX_KEY,
     DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGES, DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME,
-    DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE, KeyedTopics,
-    Relay, Settings,
+    DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE, HubSettings,
+    KeyedTopics, LogBounds, RelaySource,
 };
 use crate::hub::topic::name::TopicError;
-use crate::hub::topic::pattern::Filter;
+use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic_creation::TopicCreation;
 
 /// A hub in the making: its bounds, and what its topics are.
@@ -35,14 +35,14 @@ use crate::hub::topic_creation::TopicCreation;
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct HubBuilder {
-    pub(super) settings: Settings,
+    pub(super) settings: HubSettings,
 }
 
 impl HubBuilder {
     pub(crate) fn new() -> Self {
         Self {
-            settings: Settings {
-                bounds: Bounds {
+            settings: HubSettings {
+                bounds: LogBounds {
                     messages: DEFAULT_MAX_MESSAGES,
                     bytes: DEFAULT_MAX_BYTES,
                     age: milliseconds(DEFAULT_MAX_AGE),
@@ -185,7 +185,7 @@ impl HubBuilder {
     ///
     /// The text is no name or pattern.
     pub fn keyed(mut self, topics: &str, max_keys: usize) -> Result<Self, TopicError> {
-        let filter = Filter::parse(topics, usize::MAX)?;
+        let filter = TopicFilter::parse(topics, usize::MAX)?;
         self.settings.keyed.push(KeyedTopics { filter, max_keys });
         Ok(self)
     }
@@ -196,7 +196,7 @@ impl HubBuilder {
     ///
     /// **Unstable**: this is here for logs that several nodes share, and will change with them.
     pub fn relay(mut self, after: Position) -> Self {
-        self.settings.relay = Some(Relay { epoch: after.epoch(), after: after.number() });
+        self.settings.relay = Some(RelaySource { epoch: after.epoch(), after: after.number() });
         self
     }
 

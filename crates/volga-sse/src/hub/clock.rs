@@ -28,9 +28,9 @@ impl Moment {
 /// Where moments come from. It is tokio's clock, so a test that pauses that one drives the hub;
 /// without a runtime it is the system's.
 #[derive(Debug)]
-pub(crate) struct Clock(Instant);
+pub(crate) struct HubClock(Instant);
 
-impl Clock {
+impl HubClock {
     pub(crate) fn new() -> Self {
         Self(Instant::now())
     }

@@ -9,8 +9,8 @@ use crate::codec::position::Position;
 use crate::hub::builder::HubBuilder;
 use crate::hub::error::{CreateTopicError, PublishError};
 use crate::hub::presence::watch::PresenceWatch;
-use crate::hub::settings::Settings;
-use crate::hub::state::hub_state::Shared;
+use crate::hub::settings::HubSettings;
+use crate::hub::state::hub_state::HubState;
 use crate::hub::stats::{HubStats, TopicStats};
 use crate::hub::subscription::arguments::Topics;
 use crate::hub::subscription::subscribe::Subscribe;
@@ -22,7 +22,7 @@ use crate::hub::topic::name::{TopicError, check_name};
 ///
 /// Clones are the same hub. It has no task of its own and needs no runtime.
 #[derive(Clone)]
-pub struct Hub(Arc<Shared>);
+pub struct Hub(Arc<HubState>);
 
 impl Hub {
     /// A hub with the default bounds.
@@ -36,8 +36,8 @@ impl Hub {
         HubBuilder::new()
     }
 
-    pub(crate) fn with(settings: Settings) -> Self {
-        Self(Arc::new(Shared::new(settings)))
+    pub(crate) fn with(settings: HubSettings) -> Self {
+        Self(Arc::new(HubState::new(settings)))
     }
 
     /// Publishes a message: it gets the next position of the hub, which is also its event ID, in
@@ -176,7 +176,7 @@ impl Hub {
     pub fn create_topic(&self, topic: &str) -> Result<(), CreateTopicError> {
         check_name(topic, self.0.settings.max_topic_name)?;
         let now = self.0.clock.now();
-        self.0.order().create_topic(topic, &self.0.settings, now)
+        self.0.lock().create_topic(topic, &self.0.settings, now)
     }
 
     /// Removes a topic with its messages and the values of its keys, however it was created. False
@@ -200,7 +200,7 @@ impl Hub {
     /// ```
     pub fn remove_topic(&self, topic: &str) -> bool {
         let now = self.0.clock.now();
-        self.0.order().remove_topic(topic, &self.0.settings, now)
+        self.0.lock().remove_topic(topic, &self.0.settings, now)
     }
 
     /// Closes the hub: nothing can be published any more, and each subscription ends when it has
@@ -219,7 +219,7 @@ impl Hub {
     /// subscriptions, those by pattern included.
     #[must_use]
     pub fn presence(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
-        self.0.order().present(topic)
+        self.0.lock().present(topic)
     }
 
     /// Watches who subscribes to a topic: first who is there, then who comes and who leaves.
@@ -246,7 +246,7 @@ impl Hub {
     pub fn watch_presence(&self, topic: &str) -> Result<PresenceWatch, TopicError> {
         check_name(topic, self.0.settings.max_topic_name)?;
         let topic: Arc<str> = topic.into();
-        let (handle, queue) = self.0.order().watch_presence(&topic);
+        let (handle, queue) = self.0.lock().watch_presence(&topic);
         Ok(PresenceWatch::new(Arc::clone(&self.0), topic, handle, queue))
     }
 
@@ -267,7 +267,7 @@ impl Hub {
     #[must_use]
     pub fn topics(&self) -> Vec<Arc<str>> {
         self.0.sweep_all();
-        self.0.order().registry.topics().map(|topic| Arc::clone(&topic.name)).collect()
+        self.0.lock().registry.topics().map(|topic| Arc::clone(&topic.name)).collect()
     }
 
     /// The position of the last message that was published, or one before the first.

@@ -14,11 +14,11 @@ use crate::codec::message::Message;
 use crate::hub::handle::Hub;
 use crate::hub::subscription::arguments::Topics;
 use crate::hub::subscription::delivery::Delivery;
-use crate::hub::subscription::{Ready, Subscription};
+use crate::hub::subscription::{ReadyDelivery, Subscription};
 
 /// Each schedule with at most so many switches away from a thread that could go on. Bugs of this
 /// kind need one or two; three take a quarter of a minute.
-const SWITCHES: usize = 3;
+const MAX_PREEMPTIONS: usize = 3;
 
 /// A task: it sleeps until its waker is woken. If nobody does that, loom reports a deadlock.
 struct Task(Notify);
@@ -64,7 +64,7 @@ fn publish(hub: &Hub, topic: &str) {
 
 fn model(check: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(SWITCHES);
+    builder.preemption_bound = Some(MAX_PREEMPTIONS);
     builder.check(check);
 }
 
@@ -81,12 +81,12 @@ fn a_sleeping_subscriber_of_one_topic_misses_no_message() {
 }
 
 /// Reads as a body does, and gives the number of messages.
-fn next_run(subscription: &mut Subscription) -> usize {
+fn next_frame(subscription: &mut Subscription) -> usize {
     match wait(|cx| subscription.poll_ready(cx)) {
-        Some(Ready::Run(run)) => run.messages,
+        Some(ReadyDelivery::Joined(frame)) => frame.messages,
         // It came while the subscription was about to sleep.
-        Some(Ready::One(Delivery::Message(_))) => 1,
-        Some(Ready::One(Delivery::Gap(gap))) => panic!("{gap:?}"),
+        Some(ReadyDelivery::Single(Delivery::Message(_))) => 1,
+        Some(ReadyDelivery::Single(Delivery::Gap(gap))) => panic!("{gap:?}"),
         None => panic!("it ended"),
     }
 }
@@ -100,7 +100,7 @@ fn sleeping_subscribers_that_share_runs_miss_no_message() {
         for subscription in &mut subscriptions {
             let mut messages = 0;
             while messages < 2 {
-                messages += next_run(subscription);
+                messages += next_frame(subscription);
             }
         }
         publisher.join().expect("no panic");

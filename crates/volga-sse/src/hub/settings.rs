@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::hub::policy::Policy;
-use crate::hub::topic::pattern::Filter;
+use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic_creation::TopicCreation;
 
 /// The messages that a topic's log holds.
@@ -32,7 +32,7 @@ pub const DEFAULT_MAX_REORDERED: usize = 1_024;
 
 /// The bounds of a topic's log.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct LogBounds {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
     /// In milliseconds.
@@ -41,8 +41,8 @@ pub(crate) struct Bounds {
 
 /// What a hub was built with.
 #[derive(Debug)]
-pub(crate) struct Settings {
-    pub(crate) bounds: Bounds,
+pub(crate) struct HubSettings {
+    pub(crate) bounds: LogBounds,
     pub(crate) max_topics: usize,
     /// In milliseconds.
     pub(crate) topic_idle: u64,
@@ -56,13 +56,13 @@ pub(crate) struct Settings {
     /// Zero for none.
     pub(crate) pace: Duration,
     pub(crate) keyed: Vec<KeyedTopics>,
-    pub(crate) relay: Option<Relay>,
+    pub(crate) relay: Option<RelaySource>,
     pub(crate) max_reordered: usize,
 }
 
 /// The source of a hub that numbers nothing itself.
 #[derive(Debug)]
-pub(crate) struct Relay {
+pub(crate) struct RelaySource {
     pub(crate) epoch: u64,
     /// The hub has nothing up to here.
     pub(crate) after: u64,
@@ -71,11 +71,11 @@ pub(crate) struct Relay {
 /// Which topics are keyed, and for how many keys.
 #[derive(Debug)]
 pub(crate) struct KeyedTopics {
-    pub(crate) filter: Filter,
+    pub(crate) filter: TopicFilter,
     pub(crate) max_keys: usize,
 }
 
-impl Settings {
+impl HubSettings {
     /// How many keys a topic may have, if it is keyed.
     pub(crate) fn max_keys(&self, topic: &str) -> Option<usize> {
         let keyed = self.keyed.iter().find(|keyed| keyed.filter.matches(topic))?;

@@ -2,7 +2,7 @@
 
 /// Members without holes between them, each with a handle that stays while the others move.
 #[derive(Debug)]
-pub(crate) struct Dense<T> {
+pub(crate) struct SlotMap<T> {
     members: Vec<(T, u32)>,
     /// For each handle its member's place; for a free one, the next free one.
     places: Vec<u32>,
@@ -31,13 +31,13 @@ pub(crate) enum Walk {
 /// No handle.
 const NONE: u32 = u32::MAX;
 
-impl<T> Default for Dense<T> {
+impl<T> Default for SlotMap<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> Dense<T> {
+impl<T> SlotMap<T> {
     pub(crate) const fn new() -> Self {
         Self { members: Vec::new(), places: Vec::new(), free: NONE, removed: 0, goes_up: false }
     }
@@ -130,7 +130,7 @@ mod tests {
     proptest! {
         #[test]
         fn handles_stay_while_members_move(steps in vec(any::<Option<u8>>(), 0..400)) {
-            let mut dense = Dense::new();
+            let mut dense = SlotMap::new();
             let mut naive: Vec<(u32, usize)> = Vec::new();
             for (member, step) in steps.into_iter().enumerate() {
                 match step {
@@ -159,7 +159,7 @@ mod tests {
             // Who leaves after which step; who comes in between has the place of those who left.
             steps in vec((0..50_usize, any::<bool>()), 0..60),
         ) {
-            let mut dense = Dense::new();
+            let mut dense = SlotMap::new();
             let mut handles: Vec<_> = (0..50).map(|member| Some(dense.insert(member))).collect();
             let mut visited = [false; 50];
             dense.goes_up = !goes_up;
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn walks_go_down_and_up_in_turn() {
-        let mut dense = Dense::new();
+        let mut dense = SlotMap::new();
         (0..3).for_each(|member| _ = dense.insert(member));
         for expect in [[0, 1, 2], [2, 1, 0], [0, 1, 2]] {
             let mut walk = dense.walk();
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn memory_goes_back_after_a_crowd() {
-        let mut dense = Dense::new();
+        let mut dense = SlotMap::new();
         let handles: Vec<_> = (0..10_000).map(|member| dense.insert(member)).collect();
         for handle in &handles[1..] {
             dense.remove(*handle);

@@ -56,7 +56,7 @@ pub struct TopicStats {
 
 /// What is counted as it happens.
 #[derive(Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct Counters {
     pub(crate) subscribers: AtomicU64,
     pub(crate) resumed: AtomicU64,
     pub(crate) gaps: AtomicU64,
@@ -65,7 +65,7 @@ pub(crate) struct Counts {
     pub(crate) late_delivered: AtomicU64,
 }
 
-impl Counts {
+impl Counters {
     pub(crate) fn gap(&self, positions: u64) {
         self.gaps.fetch_add(1, Ordering::Relaxed);
         self.skipped.fetch_add(positions, Ordering::Relaxed);

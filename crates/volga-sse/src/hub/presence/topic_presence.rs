@@ -5,27 +5,27 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::hub::presence::event::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent};
-use crate::hub::slot_map::Dense;
+use crate::hub::slot_map::SlotMap;
 use crate::hub::sync::{Mutex, lock};
 
 /// The identities of one topic.
 #[derive(Debug, Default)]
-pub(crate) struct Presence {
+pub(crate) struct TopicPresence {
     present: BTreeMap<Arc<str>, usize>,
-    watches: Dense<Arc<Queue>>,
+    watches: SlotMap<Arc<PresenceQueue>>,
 }
 
 /// What a watch and the hub share.
 #[derive(Debug)]
-pub(crate) struct Queue(Mutex<Waiting>);
+pub(crate) struct PresenceQueue(Mutex<PresenceQueueState>);
 
 #[derive(Debug)]
-struct Waiting {
+struct PresenceQueueState {
     events: VecDeque<PresenceEvent>,
     waker: Option<Waker>,
 }
 
-impl Presence {
+impl TopicPresence {
     pub(crate) fn present(&self) -> &BTreeMap<Arc<str>, usize> {
         &self.present
     }
@@ -62,9 +62,9 @@ impl Presence {
         }
     }
 
-    pub(crate) fn watch(&mut self) -> (u32, Arc<Queue>) {
+    pub(crate) fn watch(&mut self) -> (u32, Arc<PresenceQueue>) {
         let events = VecDeque::from([PresenceEvent::Present(self.present.clone())]);
-        let queue = Arc::new(Queue(Mutex::new(Waiting { events, waker: None })));
+        let queue = Arc::new(PresenceQueue(Mutex::new(PresenceQueueState { events, waker: None })));
         (self.watches.insert(Arc::clone(&queue)), queue)
     }
 
@@ -86,7 +86,7 @@ impl Presence {
     }
 }
 
-impl Queue {
+impl PresenceQueue {
     pub(crate) fn poll_event(&self, cx: &Context<'_>) -> Poll<PresenceEvent> {
         let mut waiting = lock(&self.0);
         if let Some(event) = waiting.events.pop_front() {

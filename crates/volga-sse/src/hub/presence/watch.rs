@@ -9,20 +9,25 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::hub::presence::event::PresenceEvent;
-use crate::hub::presence::topic_presence::Queue;
-use crate::hub::state::hub_state::Shared;
+use crate::hub::presence::topic_presence::PresenceQueue;
+use crate::hub::state::hub_state::HubState;
 
 /// A stream of who comes to a topic and leaves it, from
 /// [`Hub::watch_presence`](crate::hub::Hub::watch_presence). It has no end.
 pub struct PresenceWatch {
-    hub: Arc<Shared>,
+    hub: Arc<HubState>,
     topic: Arc<str>,
     handle: u32,
-    queue: Arc<Queue>,
+    queue: Arc<PresenceQueue>,
 }
 
 impl PresenceWatch {
-    pub(crate) fn new(hub: Arc<Shared>, topic: Arc<str>, handle: u32, queue: Arc<Queue>) -> Self {
+    pub(crate) fn new(
+        hub: Arc<HubState>,
+        topic: Arc<str>,
+        handle: u32,
+        queue: Arc<PresenceQueue>,
+    ) -> Self {
         Self { hub, topic, handle, queue }
     }
 
@@ -50,7 +55,7 @@ impl Stream for PresenceWatch {
 
 impl Drop for PresenceWatch {
     fn drop(&mut self) {
-        self.hub.order().unwatch_presence(&self.topic, self.handle);
+        self.hub.lock().unwatch_presence(&self.topic, self.handle);
     }
 }
 

@@ -8,7 +8,7 @@ const NONE: u32 = u32::MAX;
 /// The list is linked through its slots, so that every change takes constant time, however many
 /// slots there are.
 #[derive(Debug)]
-pub(crate) struct Recency {
+pub(crate) struct LruList {
     links: Vec<Link>,
     oldest: u32,
     newest: u32,
@@ -22,13 +22,13 @@ struct Link {
     is_listed: bool,
 }
 
-impl Default for Recency {
+impl Default for LruList {
     fn default() -> Self {
         Self { links: Vec::new(), oldest: NONE, newest: NONE, len: 0 }
     }
 }
 
-impl Recency {
+impl LruList {
     /// Makes a slot the one that was used last. A slot that is not in the list is added.
     pub(crate) fn touch(&mut self, slot: u32) {
         if self.newest == slot {
@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    fn in_order(recency: &Recency) -> Vec<u32> {
+    fn in_order(recency: &LruList) -> Vec<u32> {
         let mut slot = recency.oldest;
         std::iter::from_fn(|| {
             let link = recency.links.get(slot as usize)?;
@@ -94,7 +94,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_agrees_with_a_plain_list(steps in vec((0..12_u32, 0..3_u8), 0..200)) {
-            let mut recency = Recency::default();
+            let mut recency = LruList::default();
             let mut naive: Vec<u32> = Vec::new();
             for (slot, step) in steps {
                 match step {

@@ -6,7 +6,7 @@
 //!
 //! - at once if it has neither messages nor subscribers,
 //! - after a while if it has messages and no subscribers,
-//! - and when a new topic needs its place. See [`Class`] for the order.
+//! - and when a new topic needs its place. See [`EvictionClass`] for the order.
 //!
 //! So a subscription by pattern keeps a topic, but not when room is needed. Else one dashboard that
 //! reads everything would keep every name that a client ever made up, until the hub is full. The
@@ -21,12 +21,12 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::hub::clock::Moment;
-use crate::hub::registry::lru_list::Recency;
-use crate::hub::registry::removed_topics::Forgotten;
-use crate::hub::settings::Settings;
+use crate::hub::registry::lru_list::LruList;
+use crate::hub::registry::removed_topics::RemovedTopics;
+use crate::hub::settings::HubSettings;
 use crate::hub::topic::key_table::KeyChange;
-use crate::hub::topic::pattern::Filter;
-use crate::hub::topic::subscribers::Readers;
+use crate::hub::topic::pattern::TopicFilter;
+use crate::hub::topic::subscribers::Readership;
 use crate::hub::topic::{Contents, Topic};
 
 /// How many topics one call lets go of, at most, of each kind: those that have expired and those
@@ -34,7 +34,7 @@ use crate::hub::topic::{Contents, Topic};
 const MAX_SWEEP: usize = 16;
 /// A log is looked at no more often than so many times within the age to which it holds messages,
 /// unless it is then empty.
-const LOOKS: u64 = 4;
+const EXPIRY_CHECKS_PER_AGE: u64 = 4;
 
 /// The topics of a hub.
 #[derive(Debug, Default)]
@@ -43,43 +43,43 @@ pub(crate) struct Registry {
     /// The same topics by their names, for patterns.
     by_name: BTreeMap<Arc<str>, Arc<Topic>>,
     /// What is known of each topic, at its slot.
-    records: Vec<Record>,
+    records: Vec<TopicRecord>,
     free: Vec<u32>,
     next_id: u64,
     /// The topics that may make room for others, in the order in which they were last used, for
     /// each class.
-    idle: [Recency; CLASSES],
+    idle: [LruList; EVICTION_CLASSES],
     /// When to look at which log for messages that have expired. Each topic with messages is here
     /// once.
     deadlines: BTreeSet<(Moment, u32)>,
     /// Before this moment nothing has expired and nothing has been idle for too long.
     due: Moment,
-    forgotten: Forgotten,
+    forgotten: RemovedTopics,
     /// Topics that were removed and are to be cleared once the lock is free.
     removed: Vec<Arc<Topic>>,
     /// How many topics made room for others while they held messages.
     pub(crate) evicted: u64,
     /// How many messages of topics that are gone were delivered.
-    pub(crate) gone_delivered: u64,
+    pub(crate) removed_delivered: u64,
 }
 
 #[derive(Debug, Default)]
-struct Record {
+struct TopicRecord {
     /// `None` for a free slot.
     topic: Option<Arc<Topic>>,
     /// Created explicitly.
     is_explicit: bool,
     /// When the last message came or the last subscriber left.
-    quiet_since: Moment,
+    idle_since: Moment,
     /// In which list of idle topics it is.
-    class: Option<Class>,
+    class: Option<EvictionClass>,
     deadline: Option<Moment>,
 }
 
 /// Which topics make room first: those of the first class, then those of the second, and so on.
 /// Within a class, those that have been idle longest go first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Class {
+enum EvictionClass {
     /// It has no messages. It is read by pattern, else it would not be there.
     Empty,
     /// It has messages, and nobody reads it.
@@ -88,11 +88,11 @@ enum Class {
     ByPattern,
 }
 
-const CLASSES: usize = 3;
+const EVICTION_CLASSES: usize = 3;
 
 /// The hub has its maximum of topics, and none of them may go.
 #[derive(Debug)]
-pub(crate) struct Full;
+pub(crate) struct HubFull;
 
 impl Registry {
     pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
@@ -104,10 +104,12 @@ impl Registry {
     }
 
     /// The topics that a filter matches.
-    pub(crate) fn matching<'a>(&'a self, filter: &'a Filter) -> Vec<Arc<Topic>> {
+    pub(crate) fn matching<'a>(&'a self, filter: &'a TopicFilter) -> Vec<Arc<Topic>> {
         match filter {
-            Filter::Name(name) => self.topics.get(name.as_str()).cloned().into_iter().collect(),
-            Filter::Pattern(pattern) => self
+            TopicFilter::Name(name) => {
+                self.topics.get(name.as_str()).cloned().into_iter().collect()
+            }
+            TopicFilter::Pattern(pattern) => self
                 .by_name
                 .range::<str, _>((Bound::Included(pattern.prefix()), Bound::Unbounded))
                 .take_while(|(name, _)| name.starts_with(pattern.prefix()))
@@ -129,8 +131,8 @@ impl Registry {
         &mut self,
         count: usize,
         wanted: impl Iterator<Item = &'a Arc<Topic>> + Clone,
-        settings: &Settings,
-    ) -> Result<(), Full> {
+        settings: &HubSettings,
+    ) -> Result<(), HubFull> {
         let excess = (self.topics.len() + count).saturating_sub(settings.max_topics);
         if excess == 0 {
             return Ok(());
@@ -138,15 +140,15 @@ impl Registry {
         let wanted = wanted.map(|topic| topic.slot);
         let is_idle = |slot: &u32| self.records[*slot as usize].class.is_some();
         let kept = wanted.clone().filter(is_idle).count();
-        let idle: usize = self.idle.iter().map(Recency::len).sum();
+        let idle: usize = self.idle.iter().map(LruList::len).sum();
         if excess > idle - kept {
-            return Err(Full);
+            return Err(HubFull);
         }
         wanted.for_each(|slot| self.set_class(slot, None));
         for _ in 0..excess {
-            let oldest = self.idle.iter().find_map(Recency::oldest);
+            let oldest = self.idle.iter().find_map(LruList::oldest);
             let Some(topic) = oldest.and_then(|slot| self.at(slot)) else { break };
-            let is_empty = self.records[topic.slot as usize].class == Some(Class::Empty);
+            let is_empty = self.records[topic.slot as usize].class == Some(EvictionClass::Empty);
             self.evicted += u64::from(!is_empty);
             self.remove(&topic, settings);
         }
@@ -155,19 +157,22 @@ impl Registry {
 
     /// Adds a topic that is not there. The caller has made room, and settles the topic once it has
     /// what it was made for.
-    pub(crate) fn add(&mut self, name: &str, settings: &Settings, now: Moment) -> Arc<Topic> {
+    pub(crate) fn add(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
         let name: Arc<str> = name.into();
         let before = self.forgotten.recall(&name);
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.records.push(Record::default());
+            self.records.push(TopicRecord::default());
             // Four thousand million topics do not fit into memory.
             (self.records.len() - 1) as u32
         });
         let max_keys = settings.max_keys(&name);
         let topic = Arc::new(Topic::new(self.next_id, slot, Arc::clone(&name), before, max_keys));
         self.next_id += 1;
-        self.records[slot as usize] =
-            Record { topic: Some(Arc::clone(&topic)), quiet_since: now, ..Record::default() };
+        self.records[slot as usize] = TopicRecord {
+            topic: Some(Arc::clone(&topic)),
+            idle_since: now,
+            ..TopicRecord::default()
+        };
         self.topics.insert(Arc::clone(&name), Arc::clone(&topic));
         self.by_name.insert(name, Arc::clone(&topic));
         topic
@@ -178,12 +183,12 @@ impl Registry {
         &mut self,
         topic: &Topic,
         key: KeyChange<'_>,
-        settings: &Settings,
+        settings: &HubSettings,
         now: Moment,
     ) {
         let slot = topic.slot;
         let record = &mut self.records[slot as usize];
-        record.quiet_since = record.quiet_since.max(now);
+        record.idle_since = record.idle_since.max(now);
         let class = record.class;
         let was_empty = record.deadline.is_none();
         if was_empty {
@@ -193,18 +198,18 @@ impl Registry {
             self.idle[class as usize].touch(slot);
         }
         // A further message without a key changes nothing about what keeps the topic.
-        if was_empty || class == Some(Class::Empty) || key != KeyChange::None {
-            self.settle(topic, settings, now);
+        if was_empty || class == Some(EvictionClass::Empty) || key != KeyChange::None {
+            self.reclassify(topic, settings, now);
         }
     }
 
     /// Notes that the last subscriber has left, or the last one by name. One that came meanwhile
     /// keeps the topic.
-    pub(crate) fn note_left(&mut self, topic: &Topic, settings: &Settings, now: Moment) {
+    pub(crate) fn note_left(&mut self, topic: &Topic, settings: &HubSettings, now: Moment) {
         if !topic.is_removed() {
             let record = &mut self.records[topic.slot as usize];
-            record.quiet_since = record.quiet_since.max(now);
-            self.settle(topic, settings, now);
+            record.idle_since = record.idle_since.max(now);
+            self.reclassify(topic, settings, now);
         }
     }
 
@@ -221,32 +226,32 @@ impl Registry {
     /// Does with a topic what is to be done with it after its subscribers, its keys or its messages
     /// have changed: it is removed if nothing keeps it and it holds nothing, and is among the idle
     /// ones if nothing keeps it but its messages.
-    pub(crate) fn settle(&mut self, topic: &Topic, settings: &Settings, now: Moment) {
+    pub(crate) fn reclassify(&mut self, topic: &Topic, settings: &HubSettings, now: Moment) {
         if topic.is_removed() {
             return;
         }
         let slot = topic.slot;
         let readers = topic.readers();
         let contents = topic.contents_at(now, &settings.bounds);
-        let is_kept = readers == Readers::Named || contents == Contents::Keys;
+        let is_kept = readers == Readership::Named || contents == Contents::Keys;
         let class = match (contents, readers) {
             _ if is_kept || self.records[slot as usize].is_explicit => None,
-            (Contents::Empty, Readers::None) => {
+            (Contents::Empty, Readership::None) => {
                 return self.at(slot).iter().for_each(|topic| self.remove(topic, settings));
             }
-            (Contents::Empty, _) => Some(Class::Empty),
-            (_, Readers::None) => Some(Class::Unread),
-            _ => Some(Class::ByPattern),
+            (Contents::Empty, _) => Some(EvictionClass::Empty),
+            (_, Readership::None) => Some(EvictionClass::Unread),
+            _ => Some(EvictionClass::ByPattern),
         };
         self.set_class(slot, class);
-        if class == Some(Class::Unread) {
+        if class == Some(EvictionClass::Unread) {
             self.due = self.due.min(self.idle_until(slot, settings));
         }
     }
 
     /// Lets go of what has expired and of topics that have been idle for too long, of a bounded
     /// number in one call. True if there may be more.
-    pub(crate) fn sweep(&mut self, settings: &Settings, now: Moment) -> bool {
+    pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
         if now < self.due {
             return false;
         }
@@ -257,19 +262,19 @@ impl Registry {
             }
             let Some(topic) = self.at(slot) else { break };
             // A topic that nobody reads may go now, with all that it holds.
-            if self.records[slot as usize].class == Some(Class::Unread) {
-                self.settle(&topic, settings, now);
+            if self.records[slot as usize].class == Some(EvictionClass::Unread) {
+                self.reclassify(&topic, settings, now);
             }
             if topic.is_removed() {
                 continue;
             }
-            let least = now.after(settings.bounds.age / LOOKS).next();
+            let least = now.after(settings.bounds.age / EXPIRY_CHECKS_PER_AGE).next();
             let next = topic.expire(now, &settings.bounds);
             self.schedule(slot, next.map(|(first, last)| first.max(least).min(last)));
-            self.settle(&topic, settings, now);
+            self.reclassify(&topic, settings, now);
         }
         for _ in 0..MAX_SWEEP {
-            let oldest = self.idle[Class::Unread as usize].oldest();
+            let oldest = self.idle[EvictionClass::Unread as usize].oldest();
             let Some(topic) = oldest.and_then(|slot| self.at(slot)) else { break };
             if self.idle_until(topic.slot, settings) > now {
                 break;
@@ -277,7 +282,7 @@ impl Registry {
             self.remove(&topic, settings);
         }
         let expiry = self.deadlines.first().map(|(deadline, _)| *deadline);
-        let idle = self.idle[Class::Unread as usize].oldest();
+        let idle = self.idle[EvictionClass::Unread as usize].oldest();
         let idle = idle.map(|slot| self.idle_until(slot, settings));
         self.due = expiry.into_iter().chain(idle).min().unwrap_or(Moment(u64::MAX));
         self.due <= now
@@ -285,18 +290,18 @@ impl Registry {
 
     /// Removes a topic, whatever it holds. What it had is remembered, so that a client that resumes
     /// is told of its loss.
-    pub(crate) fn remove(&mut self, topic: &Arc<Topic>, settings: &Settings) {
+    pub(crate) fn remove(&mut self, topic: &Arc<Topic>, settings: &HubSettings) {
         let slot = topic.slot;
         self.schedule(slot, None);
         self.set_class(slot, None);
-        self.records[slot as usize] = Record::default();
+        self.records[slot as usize] = TopicRecord::default();
         self.free.push(slot);
         self.topics.remove(&topic.name);
         self.by_name.remove(&topic.name);
         let max = settings.max_forgotten_topics;
         self.forgotten.note(Arc::clone(&topic.name), topic.last_ever(), max);
         topic.set_removed();
-        self.gone_delivered += topic.delivered();
+        self.removed_delivered += topic.delivered();
         self.removed.push(Arc::clone(topic));
     }
 
@@ -315,7 +320,7 @@ impl Registry {
     }
 
     /// The greatest number that topics had which match and are gone.
-    pub(crate) fn forgotten(&self, filters: &[Filter]) -> u64 {
+    pub(crate) fn forgotten(&self, filters: &[TopicFilter]) -> u64 {
         self.forgotten.greatest(|name| filters.iter().any(|filter| filter.matches(name)))
     }
 
@@ -323,12 +328,12 @@ impl Registry {
         self.records[slot as usize].topic.clone()
     }
 
-    fn idle_until(&self, slot: u32, settings: &Settings) -> Moment {
-        self.records[slot as usize].quiet_since.after(settings.topic_idle).next()
+    fn idle_until(&self, slot: u32, settings: &HubSettings) -> Moment {
+        self.records[slot as usize].idle_since.after(settings.topic_idle).next()
     }
 
     /// Puts a topic into the list of its class, as the one that was used last, unless it is there.
-    fn set_class(&mut self, slot: u32, class: Option<Class>) {
+    fn set_class(&mut self, slot: u32, class: Option<EvictionClass>) {
         let old = std::mem::replace(&mut self.records[slot as usize].class, class);
         if old == class {
             return;

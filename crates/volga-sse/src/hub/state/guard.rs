@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::task::Waker;
 
-use crate::hub::state::locked::Order;
+use crate::hub::state::locked::LockedState;
 use crate::hub::sync::MutexGuard;
 
 /// The hub's lock while it is held.
@@ -12,40 +12,40 @@ use crate::hub::sync::MutexGuard;
 /// under it, and clears the topics that were removed: wakers are foreign code, and a long log takes
 /// time to free.
 #[derive(Debug)]
-pub(crate) struct Locked<'a>(Option<MutexGuard<'a, Order>>);
+pub(crate) struct StateGuard<'a>(Option<MutexGuard<'a, LockedState>>);
 
-impl<'a> Locked<'a> {
-    pub(crate) fn new(guard: MutexGuard<'a, Order>) -> Self {
+impl<'a> StateGuard<'a> {
+    pub(crate) fn new(guard: MutexGuard<'a, LockedState>) -> Self {
         Self(Some(guard))
     }
 }
 
-impl Deref for Locked<'_> {
-    type Target = Order;
+impl Deref for StateGuard<'_> {
+    type Target = LockedState;
 
-    fn deref(&self) -> &Order {
-        self.0.as_deref().expect(HELD)
+    fn deref(&self) -> &LockedState {
+        self.0.as_deref().expect(GUARD_IS_PRESENT)
     }
 }
 
-impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut Order {
-        self.0.as_deref_mut().expect(HELD)
+impl DerefMut for StateGuard<'_> {
+    fn deref_mut(&mut self) -> &mut LockedState {
+        self.0.as_deref_mut().expect(GUARD_IS_PRESENT)
     }
 }
 
-impl Drop for Locked<'_> {
+impl Drop for StateGuard<'_> {
     fn drop(&mut self) {
-        let Some(mut order) = self.0.take() else { return };
-        if !order.has_rest() {
+        let Some(mut locked) = self.0.take() else { return };
+        if !locked.has_deferred() {
             return;
         }
-        let (wakers, removed) = order.take_rest();
-        drop(order);
+        let (wakers, removed) = locked.take_deferred();
+        drop(locked);
         wakers.into_iter().for_each(Waker::wake);
         removed.iter().for_each(|topic| topic.clear());
     }
 }
 
-/// Why the guard of [`Locked`] is there.
-const HELD: &str = "only dropping takes the guard";
+/// Why the guard of [`StateGuard`] is there.
+const GUARD_IS_PRESENT: &str = "only dropping takes the guard";

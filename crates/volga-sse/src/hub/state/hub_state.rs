@@ -5,18 +5,18 @@ use std::task::Waker;
 
 use crate::codec::message::{Message, Unnumbered};
 use crate::codec::position::Position;
-use crate::hub::clock::{Clock, Moment};
+use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
-use crate::hub::settings::Settings;
-use crate::hub::state::guard::Locked;
-use crate::hub::state::locked::Order;
-use crate::hub::state::recent_topics::{Found, Recent};
-use crate::hub::stats::Counts;
+use crate::hub::settings::HubSettings;
+use crate::hub::state::guard::StateGuard;
+use crate::hub::state::locked::LockedState;
+use crate::hub::state::recent_topics::{RecentTopics, TopicIndexes};
+use crate::hub::stats::Counters;
 use crate::hub::sync::{AtomicU64, Mutex, Ordering, RwLock, lock, read, write};
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
-use crate::hub::topic::subscriber::{Reader, SubscriptionEnd};
+use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 use crate::stream::spread::random_seed;
 
 /// The bits of an epoch: enough that no two hubs share one, and few enough for an event ID to stay
@@ -27,10 +27,10 @@ pub(crate) const TOPICS_AT_ONCE: usize = 32;
 
 /// A hub behind its handles.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) settings: Settings,
+pub(crate) struct HubState {
+    pub(crate) settings: HubSettings,
     pub(crate) epoch: u64,
-    pub(crate) clock: Clock,
+    pub(crate) clock: HubClock,
     /// The last number whose message, and those of all numbers before, are in their logs.
     ///
     /// Whoever loads it and then reads any logs finds all messages up to it, or that a log let go
@@ -39,15 +39,15 @@ pub(crate) struct Shared {
     horizon: AtomicU64,
     /// The last number of a relayed hub that never came, or zero: who has not passed it has lost
     /// something.
-    hole: AtomicU64,
-    order: Mutex<Order>,
+    last_missing: AtomicU64,
+    locked: Mutex<LockedState>,
     /// Written under the lock, before the horizon moves.
-    recent: RwLock<Recent>,
-    pub(crate) counts: Counts,
+    recent: RwLock<RecentTopics>,
+    pub(crate) counters: Counters,
 }
 
-impl Shared {
-    pub(crate) fn new(settings: Settings) -> Self {
+impl HubState {
+    pub(crate) fn new(settings: HubSettings) -> Self {
         // With its highest bit set, so that it always has as many digits: messages are as long in
         // one run as in another.
         let random = random_seed() >> (u64::BITS - EPOCH_BITS) | 1 << (EPOCH_BITS - 1);
@@ -56,17 +56,17 @@ impl Shared {
         Self {
             settings,
             epoch,
-            clock: Clock::new(),
+            clock: HubClock::new(),
             horizon: AtomicU64::new(after),
-            hole: AtomicU64::new(after),
-            order: Mutex::new(Order::starting_after(after)),
-            recent: RwLock::new(Recent::new()),
-            counts: Counts::default(),
+            last_missing: AtomicU64::new(after),
+            locked: Mutex::new(LockedState::starting_after(after)),
+            recent: RwLock::new(RecentTopics::new()),
+            counters: Counters::default(),
         }
     }
 
-    pub(crate) fn order(&self) -> Locked<'_> {
-        Locked::new(lock(&self.order))
+    pub(crate) fn lock(&self) -> StateGuard<'_> {
+        StateGuard::new(lock(&self.locked))
     }
 
     pub(crate) fn horizon(&self) -> u64 {
@@ -80,7 +80,7 @@ impl Shared {
     /// Whether a client can have an event of this position when the hub has given numbers up to
     /// `last`. Of a source that several hubs follow, another hub may be ahead, by no more than what
     /// is held back here.
-    pub(crate) fn knows(&self, position: Position, last: u64) -> bool {
+    pub(crate) fn may_have_sent(&self, position: Position, last: u64) -> bool {
         let ahead = if self.settings.relay.is_some() { self.settings.max_reordered } else { 0 };
         position.epoch() == self.epoch && position.number() <= last.saturating_add(ahead as u64)
     }
@@ -95,13 +95,13 @@ impl Shared {
         self.check_key(key)?;
         let message = self.prepare(message, self.next_position()?)?;
         let now = self.clock.now();
-        let mut order = self.order();
-        let topic = self.open_topic(&mut order, topic, key, now)?;
-        order.last += 1;
-        let number = order.last;
-        self.append(&mut order, &topic, message, key, now);
-        self.show(&order, &[(&topic, number)]);
-        drop(order);
+        let mut locked = self.lock();
+        let topic = self.open_topic(&mut locked, topic, key, now)?;
+        locked.last += 1;
+        let number = locked.last;
+        self.append(&mut locked, &topic, message, key, now);
+        self.advance_horizon(&locked, &[(&topic, number)]);
+        drop(locked);
         topic.wake();
         Ok(self.position(number))
     }
@@ -122,15 +122,15 @@ impl Shared {
             return Ok(None);
         }
         let now = self.clock.now();
-        let mut order = self.order();
-        let topic = self.open_topic(&mut order, topic, KeyChange::None, now)?;
+        let mut locked = self.lock();
+        let topic = self.open_topic(&mut locked, topic, KeyChange::None, now)?;
         for message in messages {
-            order.last += 1;
-            self.append(&mut order, &topic, message, KeyChange::None, now);
+            locked.last += 1;
+            self.append(&mut locked, &topic, message, KeyChange::None, now);
         }
-        let last = order.last;
-        self.show(&order, &[(&topic, last)]);
-        drop(order);
+        let last = locked.last;
+        self.advance_horizon(&locked, &[(&topic, last)]);
+        drop(locked);
         topic.wake();
         Ok(Some(self.position(last)))
     }
@@ -138,24 +138,27 @@ impl Shared {
     /// Ends all subscriptions once they have read what there is.
     pub(crate) fn close(&self) {
         let (topics, readers) = {
-            let mut order = self.order();
-            order.closed = true;
-            let topics: Vec<_> = order.registry.topics().map(Arc::clone).collect();
-            let readers: Vec<_> =
-                order.watchers().map(|watcher| Arc::clone(&watcher.reader)).collect();
+            let mut locked = self.lock();
+            locked.closed = true;
+            let topics: Vec<_> = locked.registry.topics().map(Arc::clone).collect();
+            let readers: Vec<_> = locked
+                .pattern_subscribers()
+                .map(|pattern_subscriber| Arc::clone(&pattern_subscriber.subscriber))
+                .collect();
             (topics, readers)
         };
         for topic in topics {
             topic.close(SubscriptionEnd::HubClosed);
         }
-        let close = |reader: &Arc<_>| Reader::close(reader, SubscriptionEnd::HubClosed);
+        let close = |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::HubClosed);
         readers.iter().filter_map(close).for_each(Waker::wake);
     }
 
     /// Ends all subscriptions of an identity at once; gives their number.
     pub(crate) fn close_identity(&self, identity: &str) -> usize {
-        let readers = self.order().identified(identity);
-        let close = |reader: &Arc<_>| Reader::close(reader, SubscriptionEnd::IdentityClosed);
+        let readers = self.lock().subscribers_of(identity);
+        let close =
+            |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::IdentityClosed);
         readers.iter().filter_map(close).for_each(Waker::wake);
         readers.len()
     }
@@ -195,22 +198,22 @@ impl Shared {
 
     fn open_topic(
         &self,
-        order: &mut Order,
+        locked: &mut LockedState,
         topic: &str,
         key: KeyChange<'_>,
         now: Moment,
     ) -> Result<Arc<Topic>, PublishError> {
-        if order.closed {
+        if locked.closed {
             return Err(PublishError::Closed);
         }
-        order.sweep(&self.settings, now);
-        order.topic_to_publish(topic, key, &self.settings, now)
+        locked.sweep(&self.settings, now);
+        locked.topic_to_publish(topic, key, &self.settings, now)
     }
 
     /// Lets go of everything that has expired, a few topics at a time.
     pub(crate) fn sweep_all(&self) {
         let now = self.clock.now();
-        while self.order().sweep(&self.settings, now) {}
+        while self.lock().sweep(&self.settings, now) {}
     }
 
     /// Tells the registry of topics that the last subscriber has left, or the last one by name. A
@@ -221,51 +224,55 @@ impl Shared {
         }
         let now = self.clock.now();
         for some in topics.chunks(TOPICS_AT_ONCE) {
-            self.order().note_left(some, &self.settings, now);
+            self.lock().note_left(some, &self.settings, now);
         }
     }
 
     /// Appends the message with the last number that was given.
     pub(crate) fn append(
         &self,
-        order: &mut Order,
+        locked: &mut LockedState,
         topic: &Topic,
         message: Unnumbered,
         key: KeyChange<'_>,
         now: Moment,
     ) {
-        order.published += 1;
-        let bytes = message.at(self.position(order.last)).into_bytes();
-        topic.append(order.last, bytes, key, now, &self.settings.bounds);
-        write(&self.recent).note(order.last, topic.id);
-        order.note_message(topic, key, &self.settings, now);
+        locked.published += 1;
+        let bytes = message.at(self.position(locked.last)).into_bytes();
+        topic.append(locked.last, bytes, key, now, &self.settings.bounds);
+        write(&self.recent).note(locked.last, topic.id);
+        locked.note_message(topic, key, &self.settings, now);
     }
 
     /// Lets readers see what was appended, for each topic up to a number of its own; only under the
     /// lock.
-    pub(crate) fn show(&self, order: &Order, changed: &[(impl AsRef<Topic>, u64)]) {
-        self.horizon.store(order.last, Ordering::Release);
+    pub(crate) fn advance_horizon(
+        &self,
+        locked: &LockedState,
+        changed: &[(impl AsRef<Topic>, u64)],
+    ) {
+        self.horizon.store(locked.last, Ordering::Release);
         // After the horizon: a reader that is told of news by this finds them below the horizon.
         changed.iter().for_each(|(topic, number)| topic.as_ref().set_last(*number));
     }
 
     /// Which of the topics that `place` knows have messages between two numbers, if that can be
     /// said.
-    pub(crate) fn changed(
+    pub(crate) fn topics_with_messages(
         &self,
         after: u64,
         through: u64,
-        place: impl Fn(u64) -> Option<usize>,
-    ) -> Option<Found> {
-        read(&self.recent).find(after, through, place)
+        index_of: impl Fn(u64) -> Option<usize>,
+    ) -> Option<TopicIndexes> {
+        read(&self.recent).find(after, through, index_of)
     }
 
-    pub(crate) fn hole(&self) -> u64 {
-        self.hole.load(Ordering::Acquire)
+    pub(crate) fn last_missing(&self) -> u64 {
+        self.last_missing.load(Ordering::Acquire)
     }
 
     /// Before the horizon moves past it.
-    pub(crate) fn set_hole(&self, hole: u64) {
-        self.hole.store(hole, Ordering::Release);
+    pub(crate) fn set_last_missing(&self, last_missing: u64) {
+        self.last_missing.store(last_missing, Ordering::Release);
     }
 }

@@ -7,56 +7,56 @@ use std::task::Waker;
 
 use crate::hub::clock::Moment;
 use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
-use crate::hub::presence::topic_presence::{Presence, Queue};
-use crate::hub::registry::{Full, Registry};
-use crate::hub::settings::Settings;
-use crate::hub::slot_map::Dense;
-use crate::hub::state::reorder_buffer::Reordered;
+use crate::hub::presence::topic_presence::{PresenceQueue, TopicPresence};
+use crate::hub::registry::{HubFull, Registry};
+use crate::hub::settings::HubSettings;
+use crate::hub::slot_map::SlotMap;
+use crate::hub::state::reorder_buffer::ReorderBuffer;
 use crate::hub::topic::Topic;
-use crate::hub::topic::inbox::Inbox;
+use crate::hub::topic::inbox::TopicInbox;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};
-use crate::hub::topic::pattern::Filter;
-use crate::hub::topic::subscriber::Reader;
-use crate::hub::topic::subscribers::{Readers, Side};
+use crate::hub::topic::pattern::TopicFilter;
+use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::subscribers::{Readership, SubscriberKind};
 use crate::hub::topic_creation::TopicCreation;
 
 /// The order of a hub.
 #[derive(Debug, Default)]
-pub(crate) struct Order {
+pub(crate) struct LockedState {
     /// The last number that was given.
     pub(crate) last: u64,
     pub(crate) closed: bool,
     /// How many messages were published.
     pub(crate) published: u64,
     pub(crate) registry: Registry,
-    watchers: Dense<Watcher>,
-    identities: HashMap<Arc<str>, Dense<Arc<Reader>>>,
+    pattern_subscribers: SlotMap<PatternSubscriber>,
+    identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
     /// For topics with identities or with somebody who watches them.
-    presence: HashMap<Arc<str>, Presence>,
+    presence: HashMap<Arc<str>, TopicPresence>,
     /// Who is to be woken once the lock is free.
     wakers: Vec<Waker>,
     /// Topics that are gone and are to be cleared once the lock is free: a long log takes time to
     /// free.
     removed: Vec<Arc<Topic>>,
     /// Of a relayed hub: what waits for its turn.
-    pub(crate) reordered: Reordered,
+    pub(crate) reordered: ReorderBuffer,
 }
 
 /// A subscription with patterns.
 #[derive(Debug)]
-pub(crate) struct Watcher {
-    pub(crate) filters: Box<[Filter]>,
-    pub(crate) reader: Arc<Reader>,
-    pub(crate) inbox: Arc<Inbox>,
+pub(crate) struct PatternSubscriber {
+    pub(crate) filters: Box<[TopicFilter]>,
+    pub(crate) subscriber: Arc<Subscriber>,
+    pub(crate) inbox: Arc<TopicInbox>,
     pub(crate) identity: Option<Arc<str>>,
 }
 
-impl Order {
+impl LockedState {
     /// The order of a hub that has nothing up to this number.
     pub(crate) fn starting_after(last: u64) -> Self {
-        let mut order = Self { last, ..Self::default() };
-        order.lose(last);
-        order
+        let mut locked = Self { last, ..Self::default() };
+        locked.lose(last);
+        locked
     }
 
     pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
@@ -69,7 +69,7 @@ impl Order {
         &mut self,
         name: &str,
         key: KeyChange<'_>,
-        settings: &Settings,
+        settings: &HubSettings,
         now: Moment,
     ) -> Result<Arc<Topic>, PublishError> {
         let is_strict = settings.creation == TopicCreation::Explicit;
@@ -92,12 +92,12 @@ impl Order {
     pub(crate) fn topics_to_read<'a>(
         &mut self,
         names: impl Iterator<Item = &'a str> + Clone,
-        settings: &Settings,
+        settings: &HubSettings,
         now: Moment,
     ) -> Result<Vec<Arc<Topic>>, SubscribeError> {
-        let is_there = |order: &Self, name| match order.registry.find(name) {
+        let is_there = |locked: &Self, name| match locked.registry.find(name) {
             Some(topic) if settings.creation == TopicCreation::Explicit => {
-                order.registry.is_explicit(topic)
+                locked.registry.is_explicit(topic)
             }
             found => found.is_some(),
         };
@@ -122,7 +122,7 @@ impl Order {
     pub(crate) fn create_topic(
         &mut self,
         name: &str,
-        settings: &Settings,
+        settings: &HubSettings,
         now: Moment,
     ) -> Result<(), CreateTopicError> {
         if self.closed {
@@ -139,23 +139,23 @@ impl Order {
             }
         };
         self.registry.set_explicit(&topic, true);
-        self.registry.settle(&topic, settings, now);
+        self.registry.reclassify(&topic, settings, now);
         Ok(())
     }
 
     /// Lets go of all that a topic holds, and of the topic if nobody subscribes to its name. False
     /// if it is not there.
-    pub(crate) fn remove_topic(&mut self, name: &str, settings: &Settings, now: Moment) -> bool {
+    pub(crate) fn remove_topic(&mut self, name: &str, settings: &HubSettings, now: Moment) -> bool {
         let Some(topic) = self.topic(name) else {
             return false;
         };
         self.registry.set_explicit(&topic, false);
-        if topic.readers() == Readers::Named {
+        if topic.readers() == Readership::Named {
             topic.clear();
         } else {
             self.registry.remove(&topic, settings);
         }
-        self.registry.settle(&topic, settings, now);
+        self.registry.reclassify(&topic, settings, now);
         self.after_removal();
         true
     }
@@ -165,21 +165,21 @@ impl Order {
         &mut self,
         topic: &Topic,
         key: KeyChange<'_>,
-        settings: &Settings,
+        settings: &HubSettings,
         now: Moment,
     ) {
         self.registry.note_message(topic, key, settings, now);
     }
 
     /// Notes that the last subscriber has left each of these topics, or the last one by name.
-    pub(crate) fn note_left(&mut self, topics: &[Arc<Topic>], settings: &Settings, now: Moment) {
+    pub(crate) fn note_left(&mut self, topics: &[Arc<Topic>], settings: &HubSettings, now: Moment) {
         topics.iter().for_each(|topic| self.registry.note_left(topic, settings, now));
         self.after_removal();
     }
 
     /// Lets go of what has expired, a bounded number of topics in one call. True if there may be
     /// more.
-    pub(crate) fn sweep(&mut self, settings: &Settings, now: Moment) -> bool {
+    pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
         let has_more = self.registry.sweep(settings, now);
         self.after_removal();
         has_more
@@ -187,12 +187,14 @@ impl Order {
 
     /// A topic that is not there: every subscription with a pattern that matches has it before it
     /// has its first message.
-    fn create(&mut self, name: &str, settings: &Settings, now: Moment) -> Arc<Topic> {
+    fn create(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
         let topic = self.registry.add(name, settings, now);
-        for watcher in self.watchers.iter() {
-            if watcher.filters.iter().any(|filter| filter.matches(name)) {
-                watcher.inbox.hand_over(topic.join(&watcher.reader, Side::Pattern));
-                if let Some(identity) = &watcher.identity {
+        for pattern_subscriber in self.pattern_subscribers.iter() {
+            if pattern_subscriber.filters.iter().any(|filter| filter.matches(name)) {
+                pattern_subscriber
+                    .inbox
+                    .push(topic.join(&pattern_subscriber.subscriber, SubscriberKind::Pattern));
+                if let Some(identity) = &pattern_subscriber.identity {
                     let presence = self.presence.entry(Arc::clone(&topic.name)).or_default();
                     presence.join(identity, &mut self.wakers);
                 }
@@ -205,8 +207,8 @@ impl Order {
         &mut self,
         count: usize,
         wanted: impl Iterator<Item = &'a Arc<Topic>> + Clone,
-        settings: &Settings,
-    ) -> Result<(), Full> {
+        settings: &HubSettings,
+    ) -> Result<(), HubFull> {
         let result = self.registry.make_room(count, wanted, settings);
         self.after_removal();
         result
@@ -232,28 +234,35 @@ impl Order {
     /// for topics to come.
     pub(crate) fn lose(&mut self, number: u64) {
         self.registry.lose(number);
-        let wakers = self.watchers.iter().filter_map(|watcher| watcher.reader.take_waker());
+        let wakers = self
+            .pattern_subscribers
+            .iter()
+            .filter_map(|pattern_subscriber| pattern_subscriber.subscriber.take_waker());
         self.wakers.extend(wakers);
     }
 
-    pub(crate) fn watch(&mut self, watcher: Watcher) -> u32 {
-        self.watchers.insert(watcher)
+    pub(crate) fn add_pattern_subscriber(&mut self, pattern_subscriber: PatternSubscriber) -> u32 {
+        self.pattern_subscribers.insert(pattern_subscriber)
     }
 
-    pub(crate) fn unwatch(&mut self, handle: u32) -> Watcher {
-        self.watchers.remove(handle)
+    pub(crate) fn remove_pattern_subscriber(&mut self, handle: u32) -> PatternSubscriber {
+        self.pattern_subscribers.remove(handle)
     }
 
-    pub(crate) fn watchers(&self) -> impl Iterator<Item = &Watcher> {
-        self.watchers.iter()
+    pub(crate) fn pattern_subscribers(&self) -> impl Iterator<Item = &PatternSubscriber> {
+        self.pattern_subscribers.iter()
     }
 
-    pub(crate) fn identify(&mut self, identity: &Arc<str>, reader: &Arc<Reader>) -> u32 {
+    pub(crate) fn add_identity(
+        &mut self,
+        identity: &Arc<str>,
+        subscriber: &Arc<Subscriber>,
+    ) -> u32 {
         let readers = self.identities.entry(Arc::clone(identity)).or_default();
-        readers.insert(Arc::clone(reader))
+        readers.insert(Arc::clone(subscriber))
     }
 
-    pub(crate) fn unidentify(&mut self, identity: &str, handle: u32) {
+    pub(crate) fn remove_identity(&mut self, identity: &str, handle: u32) {
         if let Some(readers) = self.identities.get_mut(identity) {
             readers.remove(handle);
             if readers.is_empty() {
@@ -263,7 +272,7 @@ impl Order {
     }
 
     /// Counts a subscription of an identity on these topics.
-    pub(crate) fn enter<'a>(
+    pub(crate) fn add_presence<'a>(
         &mut self,
         identity: &Arc<str>,
         topics: impl Iterator<Item = &'a Arc<Topic>>,
@@ -275,7 +284,7 @@ impl Order {
     }
 
     /// Takes it back. Of a topic that is gone this was done when it went.
-    pub(crate) fn exit<'a>(
+    pub(crate) fn remove_presence<'a>(
         &mut self,
         identity: &Arc<str>,
         topics: impl Iterator<Item = &'a Arc<Topic>>,
@@ -295,7 +304,7 @@ impl Order {
         self.presence.get(topic).map_or_else(BTreeMap::new, |presence| presence.present().clone())
     }
 
-    pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> (u32, Arc<Queue>) {
+    pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> (u32, Arc<PresenceQueue>) {
         self.presence.entry(Arc::clone(topic)).or_default().watch()
     }
 
@@ -309,17 +318,17 @@ impl Order {
     }
 
     /// Whether something is to be done once the lock is free.
-    pub(crate) fn has_rest(&self) -> bool {
+    pub(crate) fn has_deferred(&self) -> bool {
         !(self.wakers.is_empty() && self.removed.is_empty())
     }
 
     /// What is to be done once the lock is free: whom to wake, and which topics to clear.
-    pub(crate) fn take_rest(&mut self) -> (Vec<Waker>, Vec<Arc<Topic>>) {
+    pub(crate) fn take_deferred(&mut self) -> (Vec<Waker>, Vec<Arc<Topic>>) {
         (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed))
     }
 
     /// The subscriptions of an identity.
-    pub(crate) fn identified(&self, identity: &str) -> Vec<Arc<Reader>> {
+    pub(crate) fn subscribers_of(&self, identity: &str) -> Vec<Arc<Subscriber>> {
         self.identities
             .get(identity)
             .map_or_else(Vec::new, |readers| readers.iter().map(Arc::clone).collect())

@@ -3,11 +3,11 @@
 /// The messages that are remembered.
 const MESSAGES: usize = 1_024;
 /// The topics that are found at most: with more, looking at every topic costs no more.
-pub(crate) const MAX_FOUND: usize = 64;
+pub(crate) const MAX_TOPIC_INDEXES: usize = 64;
 
 /// The topics of the last messages.
 #[derive(Debug)]
-pub(crate) struct Recent {
+pub(crate) struct RecentTopics {
     /// The topic of a number stands at its remainder.
     topics: Box<[u64]>,
     /// The numbers that are known, from the first to before the end.
@@ -17,12 +17,12 @@ pub(crate) struct Recent {
 
 /// Topics, each once, as places among those of a subscription.
 #[derive(Debug)]
-pub(crate) struct Found {
-    places: [usize; MAX_FOUND],
+pub(crate) struct TopicIndexes {
+    indexes: [usize; MAX_TOPIC_INDEXES],
     len: usize,
 }
 
-impl Recent {
+impl RecentTopics {
     pub(crate) fn new() -> Self {
         Self { topics: vec![0; MESSAGES].into(), first: 0, end: 0 }
     }
@@ -42,16 +42,18 @@ impl Recent {
         &self,
         after: u64,
         through: u64,
-        place: impl Fn(u64) -> Option<usize>,
-    ) -> Option<Found> {
+        index_of: impl Fn(u64) -> Option<usize>,
+    ) -> Option<TopicIndexes> {
         if after >= through || after + 1 < self.first || through >= self.end {
             return None;
         }
-        let mut found = Found { places: [0; MAX_FOUND], len: 0 };
+        let mut found = TopicIndexes { indexes: [0; MAX_TOPIC_INDEXES], len: 0 };
         for number in after + 1..=through {
             let topic = self.topics[(number % MESSAGES as u64) as usize];
-            if let Some(place) = place(topic).filter(|place| !found.places().contains(place)) {
-                *found.places.get_mut(found.len)? = place;
+            if let Some(index_of) =
+                index_of(topic).filter(|index_of| !found.indexes().contains(index_of))
+            {
+                *found.indexes.get_mut(found.len)? = index_of;
                 found.len += 1;
             }
         }
@@ -59,9 +61,9 @@ impl Recent {
     }
 }
 
-impl Found {
-    pub(crate) fn places(&self) -> &[usize] {
-        &self.places[..self.len]
+impl TopicIndexes {
+    pub(crate) fn indexes(&self) -> &[usize] {
+        &self.indexes[..self.len]
     }
 }
 
@@ -77,7 +79,7 @@ mod tests {
             steps in vec((0..3_u64, 0..100_u64), 0..3_000),
             ends in (0..4_000_u64, 0..4_000_u64),
         ) {
-            let mut recent = Recent::new();
+            let mut recent = RecentTopics::new();
             let mut all = Vec::new();
             let mut number = 0;
             for (skip, topic) in steps {
@@ -88,24 +90,24 @@ mod tests {
             }
             let (after, through) = (ends.0.min(ends.1), ends.0.max(ends.1));
             // Every second topic is subscribed to.
-            let place = |topic: u64| topic.is_multiple_of(2).then_some(topic as usize / 2);
-            if let Some(found) = recent.find(after, through, place) {
+            let index_of = |topic: u64| topic.is_multiple_of(2).then_some(topic as usize / 2);
+            if let Some(found) = recent.find(after, through, index_of) {
                 let range = all.iter().filter(|(number, _)| (after + 1..=through).contains(number));
                 prop_assert_eq!(range.clone().count() as u64, through - after);
-                let mut expect: Vec<_> = range.filter_map(|(_, topic)| place(*topic)).collect();
+                let mut expect: Vec<_> = range.filter_map(|(_, topic)| index_of(*topic)).collect();
                 expect.sort_unstable();
                 expect.dedup();
-                let mut places = found.places().to_vec();
-                places.sort_unstable();
-                prop_assert_eq!(places, expect);
+                let mut indexes = found.indexes().to_vec();
+                indexes.sort_unstable();
+                prop_assert_eq!(indexes, expect);
             }
         }
     }
 
     #[test]
     fn what_is_not_known_is_not_found() {
-        let mut recent = Recent::new();
-        let find = |recent: &Recent, after, through| {
+        let mut recent = RecentTopics::new();
+        let find = |recent: &RecentTopics, after, through| {
             recent.find(after, through, |topic| Some(topic as usize)).map(|found| found.len)
         };
         assert_eq!(find(&recent, 0, 1), None);
@@ -115,9 +117,9 @@ mod tests {
         assert_eq!(find(&recent, 1, MESSAGES as u64 + 1), Some(5));
         assert_eq!(find(&recent, 1, MESSAGES as u64 + 2), None);
         assert_eq!(find(&recent, 3, 3), None);
-        let mut many = Recent::new();
+        let mut many = RecentTopics::new();
         (1..=100).for_each(|number| many.note(number, number));
-        assert_eq!(find(&many, 0, MAX_FOUND as u64), Some(MAX_FOUND));
-        assert_eq!(find(&many, 0, MAX_FOUND as u64 + 1), None);
+        assert_eq!(find(&many, 0, MAX_TOPIC_INDEXES as u64), Some(MAX_TOPIC_INDEXES));
+        assert_eq!(find(&many, 0, MAX_TOPIC_INDEXES as u64 + 1), None);
     }
 }

@@ -8,29 +8,29 @@ use crate::hub::topic::key_table::KeyChange;
 
 /// Messages that came before their turn.
 #[derive(Debug, Default)]
-pub(crate) struct Reordered(pub(crate) BTreeMap<u64, Early>);
+pub(crate) struct ReorderBuffer(pub(crate) BTreeMap<u64, EarlyMessage>);
 
 /// A message that has its position and waits for those before it.
-pub(crate) struct Early {
+pub(crate) struct EarlyMessage {
     pub(crate) topic: Box<str>,
-    pub(crate) key: OwnedKey,
+    pub(crate) key: OwnedKeyChange,
     pub(crate) message: Unnumbered,
 }
 
-impl fmt::Debug for Early {
+impl fmt::Debug for EarlyMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Early").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("EarlyMessage").field("topic", &self.topic).finish_non_exhaustive()
     }
 }
 
 /// A [`KeyChange`] that waits.
-pub(crate) enum OwnedKey {
+pub(crate) enum OwnedKeyChange {
     None,
     Set(Box<str>),
     Remove(Box<str>),
 }
 
-impl OwnedKey {
+impl OwnedKeyChange {
     pub(crate) fn new(key: KeyChange<'_>) -> Self {
         match key {
             KeyChange::None => Self::None,

@@ -2,30 +2,30 @@
 
 use std::sync::Arc;
 
-use crate::hub::state::hub_state::Shared;
+use crate::hub::state::hub_state::HubState;
 use crate::hub::stats::{HubStats, TopicStats};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 
-impl Shared {
+impl HubState {
     /// A look at every topic; publishing waits only while the list of topics is copied.
     pub(crate) fn stats(&self) -> HubStats {
         self.sweep_all();
         let (topics, gone, evicted, published) = {
-            let order = self.order();
-            let registry = &order.registry;
+            let locked = self.lock();
+            let registry = &locked.registry;
             let topics: Vec<Arc<Topic>> = registry.topics().map(Arc::clone).collect();
-            (topics, registry.gone_delivered, registry.evicted, order.published)
+            (topics, registry.removed_delivered, registry.evicted, locked.published)
         };
         let mut all = HubStats {
             topics: topics.len(),
             evicted,
-            subscribers: self.counts.subscribers.load(Ordering::Relaxed),
+            subscribers: self.counters.subscribers.load(Ordering::Relaxed),
             published,
-            delivered: gone + self.counts.late_delivered.load(Ordering::Relaxed),
-            gaps: self.counts.gaps.load(Ordering::Relaxed),
-            skipped: self.counts.skipped.load(Ordering::Relaxed),
-            resumed: self.counts.resumed.load(Ordering::Relaxed),
+            delivered: gone + self.counters.late_delivered.load(Ordering::Relaxed),
+            gaps: self.counters.gaps.load(Ordering::Relaxed),
+            skipped: self.counters.skipped.load(Ordering::Relaxed),
+            resumed: self.counters.resumed.load(Ordering::Relaxed),
             ..HubStats::default()
         };
         for topic in topics {
@@ -40,7 +40,7 @@ impl Shared {
 
     pub(crate) fn topic_stats(&self, topic: &str) -> Option<TopicStats> {
         self.sweep_all();
-        let topic = self.order().topic(topic)?;
+        let topic = self.lock().topic(topic)?;
         Some(topic.stats())
     }
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::hub::subscription::{Ready, Subscription};
+use crate::hub::subscription::{ReadyDelivery, Subscription};
 use crate::stream::body::BoxError;
 use crate::stream::frame::Frame;
 use crate::stream::item::sealed::IntoPiece;
@@ -26,11 +26,13 @@ impl FillFrame for Subscription {
             match this.poll_ready(cx) {
                 Poll::Pending => return Ok(Filled::Pending),
                 Poll::Ready(None) => return Ok(Filled::Finished),
-                Poll::Ready(Some(Ready::Run(run))) => {
-                    frame.push_joined(run.bytes, run.messages);
+                Poll::Ready(Some(ReadyDelivery::Joined(joined))) => {
+                    frame.push_joined(joined.bytes, joined.messages);
                     return Ok(Filled::Full);
                 }
-                Poll::Ready(Some(Ready::One(delivery))) => frame.push(delivery.into_piece()?)?,
+                Poll::Ready(Some(ReadyDelivery::Single(delivery))) => {
+                    frame.push(delivery.into_piece()?)?
+                }
             }
         }
         while !frame.is_full() {

@@ -27,20 +27,20 @@ use std::task::{Context, Poll, ready};
 use crate::codec::encode::EncodedMessage;
 use crate::codec::position::Position;
 use crate::hub::policy::Policy;
-use crate::hub::state::hub_state::{Shared, TOPICS_AT_ONCE};
+use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
 use crate::hub::subscription::delivery::{Delivery, Gap};
-use crate::hub::subscription::opening::{Opening, Start};
-use crate::hub::subscription::pacer::Pace;
+use crate::hub::subscription::opening::{Opening, SubscriptionParts};
+use crate::hub::subscription::pacer::Pacer;
 use crate::hub::sync::Ordering;
-use crate::hub::topic::batch::{Batch, MAX_MESSAGES, Taken};
-use crate::hub::topic::inbox::Inbox;
-use crate::hub::topic::joined_frame::Run;
-use crate::hub::topic::membership::Member;
+use crate::hub::topic::batch::{Batch, MAX_MESSAGES, QueuedMessage};
+use crate::hub::topic::inbox::TopicInbox;
+use crate::hub::topic::joined_frame::JoinedFrame;
+use crate::hub::topic::membership::Membership;
 use crate::hub::topic::scan::Scan;
-use crate::hub::topic::subscriber::{Reader, SubscriptionEnd};
+use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 
 /// So many topics are looked at one by one for a message.
-const FEW: usize = 4;
+const SCAN_ALL_UP_TO: usize = 4;
 
 /// A subscription to topics of a hub, whose [deliveries](Delivery) come one by one by
 /// [`next`](Self::next).
@@ -52,26 +52,26 @@ const FEW: usize = 4;
 /// It holds no messages but a few that are about to be delivered: it is a position in the logs of
 /// its topics. Dropping it ends it at once.
 pub struct Subscription {
-    hub: Arc<Shared>,
-    reader: Arc<Reader>,
-    topics: Topics,
+    hub: Arc<HubState>,
+    subscriber: Arc<Subscriber>,
+    topics: SubscribedTopics,
     /// What was taken from the logs and is to be delivered, the next one last.
-    taken: Vec<Taken>,
+    queue: Vec<QueuedMessage>,
     opening: Option<Box<Opening>>,
     policy: Policy,
     /// It was up to date once, and so may be too slow.
-    caught_up: bool,
+    has_caught_up: bool,
     /// Its client has no ID to return with yet.
     is_new: bool,
     extras: Option<Box<Extras>>,
 }
 
 /// The topics of a subscription. Most have one, which needs no memory of its own.
-enum Topics {
-    One(Member),
+enum SubscribedTopics {
+    One(Membership),
     /// By their IDs: new ones come last.
     #[expect(clippy::box_collection, reason = "a third of the size, and most have one topic")]
-    Several(Box<Vec<Member>>),
+    Several(Box<Vec<Membership>>),
 }
 
 /// What few subscriptions have.
@@ -83,48 +83,57 @@ struct Extras {
     /// The greatest number of topics that were removed before they were read.
     lost: u64,
     /// Where else the hub knows the subscription; taken back when it ends.
-    watch: Option<(u32, Arc<Inbox>)>,
+    watch: Option<(u32, Arc<TopicInbox>)>,
     identity: Option<(Arc<str>, u32)>,
-    pace: Option<Pace>,
+    pacer: Option<Pacer>,
 }
 
 /// What a subscription has ready for a frame.
-pub(crate) enum Ready {
-    One(Delivery),
-    Run(Run),
+pub(crate) enum ReadyDelivery {
+    Single(Delivery),
+    Joined(JoinedFrame),
 }
 
-impl From<Delivery> for Ready {
+impl From<Delivery> for ReadyDelivery {
     fn from(delivery: Delivery) -> Self {
-        Self::One(delivery)
+        Self::Single(delivery)
     }
 }
 
 impl Subscription {
-    pub(crate) fn new(start: Start) -> Self {
-        let Start { hub, reader, mut members, policy, pace, opening, is_new, watch, identity } =
-            start;
+    pub(crate) fn new(start: SubscriptionParts) -> Self {
+        let SubscriptionParts {
+            hub,
+            subscriber,
+            mut memberships,
+            policy,
+            pace,
+            opening,
+            is_new,
+            watch,
+            identity,
+        } = start;
         // With a pattern, others may come.
-        let topics = match members.pop() {
-            Some(only) if members.is_empty() && watch.is_none() => Topics::One(only),
+        let topics = match memberships.pop() {
+            Some(only) if memberships.is_empty() && watch.is_none() => SubscribedTopics::One(only),
             last => {
-                members.extend(last);
-                Topics::Several(Box::new(members))
+                memberships.extend(last);
+                SubscribedTopics::Several(Box::new(memberships))
             }
         };
-        hub.counts.subscribers.fetch_add(1, Ordering::Relaxed);
+        hub.counters.subscribers.fetch_add(1, Ordering::Relaxed);
         let has_extras = watch.is_some() || identity.is_some() || !pace.is_zero();
-        let pace = (!pace.is_zero()).then(|| Pace::new(pace));
+        let pacer = (!pace.is_zero()).then(|| Pacer::new(pace));
         let extras =
-            has_extras.then(|| Box::new(Extras { watch, identity, pace, ..Extras::default() }));
+            has_extras.then(|| Box::new(Extras { watch, identity, pacer, ..Extras::default() }));
         Self {
             hub,
-            reader,
+            subscriber,
             topics,
-            taken: Vec::new(),
+            queue: Vec::new(),
             opening: opening.map(Box::new),
             policy,
-            caught_up: false,
+            has_caught_up: false,
             is_new,
             extras,
         }
@@ -150,25 +159,27 @@ impl Subscription {
     /// from.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.hub.position(self.reader.cursor())
+        self.hub.position(self.subscriber.cursor())
     }
 
     /// Why it ended by itself, if it did.
     #[must_use]
     pub fn end(&self) -> Option<SubscriptionEnd> {
-        self.reader.end()
+        self.subscriber.end()
     }
 
     pub(crate) fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
-        self.poll_with(cx, |this| this.take().or_else(|| this.read()))
+        self.poll_with(cx, |this| this.pop_queued().or_else(|| this.read()))
     }
 
     /// The next delivery; or all messages that are ready and make a frame, if they can be had at
     /// once. For a body with an empty frame.
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ready>> {
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReadyDelivery>> {
         self.poll_with(cx, |this| {
-            let delivery = |this: &mut Self| this.take().or_else(|| this.read());
-            this.run().map(Ready::Run).or_else(|| delivery(this).map(Ready::One))
+            let delivery = |this: &mut Self| this.pop_queued().or_else(|| this.read());
+            this.joined_frame()
+                .map(ReadyDelivery::Joined)
+                .or_else(|| delivery(this).map(ReadyDelivery::Single))
         })
     }
 
@@ -182,41 +193,41 @@ impl Subscription {
         loop {
             // Looked at before the logs are: what was published before the hub closed is then seen
             // there.
-            let end = self.reader.end();
+            let end = self.subscriber.end();
             if end.is_some_and(|end| end != SubscriptionEnd::HubClosed) {
-                self.taken = Vec::new();
+                self.queue = Vec::new();
                 return Poll::Ready(None);
             }
-            if let (None, Some(pace)) = (end, self.pace()) {
-                ready!(pace.poll_open(cx));
+            if let (None, Some(pacer)) = (end, self.pacer()) {
+                ready!(pacer.poll_open(cx));
             }
             if let Some(ready) = next(self) {
                 self.is_new = false;
-                self.pace().into_iter().for_each(Pace::delivered);
+                self.pacer().into_iter().for_each(Pacer::delivered);
                 return Poll::Ready(Some(ready));
             }
             if end.is_some() {
                 return Poll::Ready(None);
             }
-            if self.pace().is_some_and(Pace::drained) {
+            if self.pacer().is_some_and(Pacer::drained) {
                 continue;
             }
-            self.caught_up = true;
+            self.has_caught_up = true;
             if std::mem::take(&mut self.is_new) {
-                return Poll::Ready(Some(self.place().into()));
+                return Poll::Ready(Some(self.position_message().into()));
             }
-            self.reader.park(cx.waker());
-            if let Topics::One(member) = &self.topics {
-                member.topic.sleeps();
+            self.subscriber.park(cx.waker());
+            if let SubscribedTopics::One(membership) = &self.topics {
+                membership.topic.sleeps();
             }
-            if !self.has_news() && self.reader.end() == end {
+            if !self.has_news() && self.subscriber.end() == end {
                 return Poll::Pending;
             }
         }
     }
 
     /// An ID and nothing else.
-    fn place(&self) -> Delivery {
+    fn position_message(&self) -> Delivery {
         let position = self.position();
         Delivery::Message(EncodedMessage::held(format!("id: {position}\n\n").into(), position))
     }
@@ -225,81 +236,81 @@ impl Subscription {
         self.extras.as_ref().map_or(0, |extras| extras.told)
     }
 
-    fn pace(&mut self) -> Option<&mut Pace> {
-        self.extras.as_mut()?.pace.as_mut()
+    fn pacer(&mut self) -> Option<&mut Pacer> {
+        self.extras.as_mut()?.pacer.as_mut()
     }
 
     /// The next of the messages that were taken before.
     // Copied into where it is called: as calls, this and what it calls made each message of a burst
     // a fifth dearer.
     #[inline(always)]
-    fn take(&mut self) -> Option<Delivery> {
-        let taken = self.taken.pop()?;
-        if self.taken.is_empty() {
+    fn pop_queued(&mut self) -> Option<Delivery> {
+        let message = self.queue.pop()?;
+        if self.queue.is_empty() {
             // A subscriber that waits holds no memory for bursts.
-            self.taken = Vec::new();
+            self.queue = Vec::new();
         }
-        Some(self.deliver(taken))
+        Some(self.deliver(message))
     }
 
     #[inline(always)]
-    fn deliver(&self, taken: Taken) -> Delivery {
-        self.reader.set_cursor(taken.number);
+    fn deliver(&self, message: QueuedMessage) -> Delivery {
+        self.subscriber.set_cursor(message.number);
         match &self.topics {
-            Topics::One(_) => self.reader.count_delivered(1),
-            Topics::Several(members) => {
-                members[taken.topic].topic.count_delivered(&self.hub.counts)
+            SubscribedTopics::One(_) => self.subscriber.count_delivered(1),
+            SubscribedTopics::Several(memberships) => {
+                memberships[message.topic].topic.count_delivered(&self.hub.counters)
             }
         }
-        Delivery::Message(EncodedMessage::held(taken.bytes, self.hub.position(taken.number)))
+        Delivery::Message(EncodedMessage::held(message.bytes, self.hub.position(message.number)))
     }
 
     /// All messages that are ready, as far as they make one frame, if they are those that others of
     /// the topic lack as well.
-    fn run(&mut self) -> Option<Run> {
-        let Topics::One(Member { topic, .. }) = &self.topics else {
+    fn joined_frame(&mut self) -> Option<JoinedFrame> {
+        let SubscribedTopics::One(Membership { topic, .. }) = &self.topics else {
             return None;
         };
-        if !self.taken.is_empty() || self.opening.is_some() || self.policy == Policy::Latest {
+        if !self.queue.is_empty() || self.opening.is_some() || self.policy == Policy::Latest {
             return None;
         }
-        let (cursor, last) = (self.reader.cursor(), topic.last());
+        let (cursor, last) = (self.subscriber.cursor(), topic.last());
         if last <= cursor {
             return None;
         }
-        let run = match frame_cache::joined(topic, cursor, last) {
-            Some(run) => run,
+        let frame = match frame_cache::find(topic, cursor, last) {
+            Some(frame) => frame,
             None => {
-                let run = topic.run(cursor, last)?;
+                let frame = topic.join_frame(cursor, last)?;
                 // Looked at after the log is: a hole that is not seen here lies behind what was
                 // read.
-                if self.hub.hole() > cursor {
+                if self.hub.last_missing() > cursor {
                     return None;
                 }
-                frame_cache::remember(topic, &run);
-                run
+                frame_cache::store(topic, &frame);
+                frame
             }
         };
         // What is left behind by a full frame is not known, and one that may be too slow is looked
         // at more closely.
         let is_within = |(messages, bytes)| {
-            run.last == last && run.messages < messages && (run.bytes.len() as u64) < bytes
+            frame.last == last && frame.messages < messages && (frame.bytes.len() as u64) < bytes
         };
         if !self.max_lag().is_none_or(is_within) {
             return None;
         }
-        self.reader.set_cursor(run.last);
-        self.reader.count_delivered(run.messages);
-        Some(run)
+        self.subscriber.set_cursor(frame.last);
+        self.subscriber.count_delivered(frame.messages);
+        Some(frame)
     }
 
     /// Whether there may be something to read.
     fn has_news(&self) -> bool {
-        let cursor = self.reader.cursor();
+        let cursor = self.subscriber.cursor();
         self.opening.is_some()
             || match &self.topics {
-                Topics::One(member) => member.topic.last() > cursor,
-                Topics::Several(_) => self.hub.horizon() > cursor,
+                SubscribedTopics::One(membership) => membership.topic.last() > cursor,
+                SubscribedTopics::Several(_) => self.hub.horizon() > cursor,
             }
     }
 
@@ -308,8 +319,8 @@ impl Subscription {
     fn read(&mut self) -> Option<Delivery> {
         while self.has_news() {
             let horizon = self.hub.horizon();
-            self.take_joined();
-            let cursor = self.reader.cursor();
+            self.take_new_topics();
+            let cursor = self.subscriber.cursor();
             let (through, newcomer) = match self.opening.as_deref() {
                 Some(Opening::Newcomer { through, plain_after }) => (*through, Some(*plain_after)),
                 _ => (horizon, None),
@@ -327,28 +338,29 @@ impl Subscription {
             // What was taken cannot be replaced by a newer value any more.
             let mut batch = Batch::of(if scan.latest { 1 } else { MAX_MESSAGES });
             self.scan(&mut scan, &mut batch);
-            let lost = self.hub.hole().max(self.extras.as_ref().map_or(0, |extras| extras.lost));
+            let lost =
+                self.hub.last_missing().max(self.extras.as_ref().map_or(0, |extras| extras.lost));
             if lost > cursor {
                 scan.lost = scan.lost.max(lost);
             }
             if let Some(gap) = self.gap(&scan, horizon, &batch) {
-                let (first, mut taken) = batch.into_parts();
-                taken.extend(first);
-                self.taken = taken;
+                let (first, mut rest) = batch.into_parts();
+                rest.extend(first);
+                self.queue = rest;
                 return Some(Delivery::Gap(gap));
             }
             // A hub that is closed leaves nobody behind: its subscriptions come to its end.
-            if scan.too_slow && self.reader.end().is_none() {
-                self.reader.close(SubscriptionEnd::TooSlow);
+            if scan.too_slow && self.subscriber.end().is_none() {
+                self.subscriber.close(SubscriptionEnd::TooSlow);
                 return None;
             }
-            let (first, taken) = batch.into_parts();
+            let (first, rest) = batch.into_parts();
             if let Some(first) = first {
-                self.taken = taken;
+                self.queue = rest;
                 return Some(self.deliver(first));
             }
             // Nothing is left up to there.
-            self.reader.set_cursor(cursor.max(through));
+            self.subscriber.set_cursor(cursor.max(through));
             self.opening = None;
         }
         None
@@ -357,22 +369,23 @@ impl Subscription {
     /// Looks into the topics: into those with news if this can be said and is worth asking, else
     /// into all.
     fn scan(&self, scan: &mut Scan, batch: &mut Batch) {
-        let members = self.topics.members();
-        let place = |id| members.binary_search_by_key(&id, |member| member.topic.id).ok();
-        let changed = if members.len() > FEW && self.opening.is_none() {
-            self.hub.changed(scan.after, scan.through, place)
+        let memberships = self.topics.memberships();
+        let index_of =
+            |id| memberships.binary_search_by_key(&id, |membership| membership.topic.id).ok();
+        let changed = if memberships.len() > SCAN_ALL_UP_TO && self.opening.is_none() {
+            self.hub.topics_with_messages(scan.after, scan.through, index_of)
         } else {
             None
         };
         let mut look = |topic: usize| {
             scan.topic = topic;
-            members[topic].topic.scan(scan, batch);
+            memberships[topic].topic.scan(scan, batch);
         };
         match changed {
             // A topic that let go of a message which was not read yet had that message after the
             // cursor: so it is among these.
-            Some(found) => found.places().iter().for_each(|topic| look(*topic)),
-            None => (0..members.len()).for_each(look),
+            Some(found) => found.indexes().iter().for_each(|topic| look(*topic)),
+            None => (0..memberships.len()).for_each(look),
         }
     }
 
@@ -397,10 +410,10 @@ impl Subscription {
         if scan.newcomer.is_none() {
             self.opening = None;
         }
-        self.hub.counts.gap(after.map_or(0, |after| lost - after));
+        self.hub.counters.gap(after.map_or(0, |after| lost - after));
         let settled = lost <= scan.through && batch.first_number().is_none_or(|first| first > lost);
         if settled {
-            self.reader.set_cursor(scan.after.max(lost));
+            self.subscriber.set_cursor(scan.after.max(lost));
         } else {
             self.extras.get_or_insert_default().told = lost;
         }
@@ -415,7 +428,7 @@ impl Subscription {
         let Policy::Close { max_lag } = self.policy else {
             return None;
         };
-        if !self.caught_up {
+        if !self.has_caught_up {
             return None;
         }
         let bounds = &self.hub.settings.bounds;
@@ -428,40 +441,42 @@ impl Subscription {
 
     /// Takes in the topics that were handed over. Those that are gone and were read make room for
     /// them.
-    fn take_joined(&mut self) {
-        let Topics::Several(members) = &mut self.topics else {
+    fn take_new_topics(&mut self) {
+        let SubscribedTopics::Several(memberships) = &mut self.topics else {
             return;
         };
         let inbox = self.extras.as_ref().and_then(|extras| extras.watch.as_ref());
-        let Some(mut joined) = inbox.map(|(_, inbox)| inbox.take_joined()) else {
+        let Some(mut joined) = inbox.map(|(_, inbox)| inbox.take()) else {
             return;
         };
         if joined.lost > 0 {
             let extras = self.extras.get_or_insert_default();
             extras.lost = extras.lost.max(joined.lost);
         }
-        if joined.members.is_empty() {
+        if joined.memberships.is_empty() {
             return;
         }
         // Only when the list would have to grow: so looking through it costs each topic that comes
         // a constant time.
-        if members.capacity() - members.len() < joined.members.len() {
-            let cursor = self.reader.cursor();
-            let is_over =
-                |member: &Member| member.topic.is_removed() && member.topic.last_number() <= cursor;
-            let over: Vec<_> = members.extract_if(.., |member| is_over(member)).collect();
-            over.into_iter().for_each(|member| _ = member.leave());
+        if memberships.capacity() - memberships.len() < joined.memberships.len() {
+            let cursor = self.subscriber.cursor();
+            let is_over = |membership: &Membership| {
+                membership.topic.is_removed() && membership.topic.last_number() <= cursor
+            };
+            let over: Vec<_> =
+                memberships.extract_if(.., |membership| is_over(membership)).collect();
+            over.into_iter().for_each(|membership| _ = membership.leave());
         }
-        joined.members.make_contiguous().sort_unstable_by_key(|member| member.topic.id);
-        members.extend(joined.members);
+        joined.memberships.make_contiguous().sort_unstable_by_key(|membership| membership.topic.id);
+        memberships.extend(joined.memberships);
     }
 }
 
-impl Topics {
-    fn members(&self) -> &[Member] {
+impl SubscribedTopics {
+    fn memberships(&self) -> &[Membership] {
         match self {
-            Self::One(member) => std::slice::from_ref(member),
-            Self::Several(members) => members,
+            Self::One(membership) => std::slice::from_ref(membership),
+            Self::Several(memberships) => memberships,
         }
     }
 }
@@ -473,30 +488,35 @@ impl Drop for Subscription {
             && (extras.watch.is_some() || extras.identity.is_some())
         {
             let identity = extras.identity.take();
-            let mut order = hub.order();
-            let watcher = extras.watch.as_ref().map(|(handle, _)| order.unwatch(*handle));
+            let mut locked = hub.lock();
+            let pattern_subscriber =
+                extras.watch.as_ref().map(|(handle, _)| locked.remove_pattern_subscriber(*handle));
             if let Some((identity, handle)) = &identity {
-                order.unidentify(identity, *handle);
+                locked.remove_identity(identity, *handle);
             }
-            drop(order);
-            drop(watcher);
+            drop(locked);
+            drop(pattern_subscriber);
             // No topic is handed over any more.
-            self.take_joined();
+            self.take_new_topics();
             if let Some((identity, _)) = &identity {
                 // A few at a time: a pattern may have matched many.
-                for members in self.topics.members().chunks(TOPICS_AT_ONCE) {
-                    hub.order().exit(identity, members.iter().map(|member| &member.topic));
+                for memberships in self.topics.memberships().chunks(TOPICS_AT_ONCE) {
+                    hub.lock().remove_presence(
+                        identity,
+                        memberships.iter().map(|membership| &membership.topic),
+                    );
                 }
             }
         }
-        hub.counts.subscribers.fetch_sub(1, Ordering::Relaxed);
-        match std::mem::replace(&mut self.topics, Topics::Several(Box::default())) {
-            Topics::One(member) => {
-                frame_cache::forget(&member.topic);
-                hub.note_left(member.leave().as_slice());
+        hub.counters.subscribers.fetch_sub(1, Ordering::Relaxed);
+        match std::mem::replace(&mut self.topics, SubscribedTopics::Several(Box::default())) {
+            SubscribedTopics::One(membership) => {
+                frame_cache::remove(&membership.topic);
+                hub.note_left(membership.leave().as_slice());
             }
-            Topics::Several(members) => {
-                let mut left: Vec<_> = members.into_iter().filter_map(Member::leave).collect();
+            SubscribedTopics::Several(memberships) => {
+                let mut left: Vec<_> =
+                    memberships.into_iter().filter_map(Membership::leave).collect();
                 // Those that had a message last come last, so that this is still the order in which
                 // they make room.
                 left.sort_by_cached_key(|topic| topic.last_number());

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hub::policy::Policy;
-use crate::hub::state::hub_state::Shared;
-use crate::hub::topic::inbox::Inbox;
-use crate::hub::topic::membership::Member;
-use crate::hub::topic::subscriber::Reader;
+use crate::hub::state::hub_state::HubState;
+use crate::hub::topic::inbox::TopicInbox;
+use crate::hub::topic::membership::Membership;
+use crate::hub::topic::subscriber::Subscriber;
 
 /// How a subscription begins.
 #[derive(Debug)]
@@ -22,15 +22,15 @@ pub(crate) enum Opening {
 }
 
 /// What a subscription starts with.
-pub(crate) struct Start {
-    pub(crate) hub: Arc<Shared>,
-    pub(crate) reader: Arc<Reader>,
-    pub(crate) members: Vec<Member>,
+pub(crate) struct SubscriptionParts {
+    pub(crate) hub: Arc<HubState>,
+    pub(crate) subscriber: Arc<Subscriber>,
+    pub(crate) memberships: Vec<Membership>,
     pub(crate) policy: Policy,
     /// Zero for none.
     pub(crate) pace: Duration,
     pub(crate) opening: Option<Opening>,
     pub(crate) is_new: bool,
-    pub(crate) watch: Option<(u32, Arc<Inbox>)>,
+    pub(crate) watch: Option<(u32, Arc<TopicInbox>)>,
     pub(crate) identity: Option<(Arc<str>, u32)>,
 }

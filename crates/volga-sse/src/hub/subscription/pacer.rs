@@ -15,7 +15,7 @@ use crate::stream::heartbeat::due;
 ///
 /// What comes after a pause goes out at once; what follows within the window waits for its end, and then goes out together.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct Pacer {
     window: Duration,
     /// Something was delivered since the last window.
     delivered: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Pace {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Pace {
+impl Pacer {
     pub(crate) fn new(window: Duration) -> Self {
         Self { window, delivered: false, waits: false, timer: None }
     }

@@ -7,25 +7,25 @@ use std::time::Duration;
 use crate::codec::position::Position;
 use crate::hub::error::SubscribeError;
 use crate::hub::policy::Policy;
-use crate::hub::state::hub_state::Shared;
-use crate::hub::state::locked::Watcher;
+use crate::hub::state::hub_state::HubState;
+use crate::hub::state::locked::PatternSubscriber;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::arguments::ResumeFrom;
-use crate::hub::subscription::opening::{Opening, Start};
+use crate::hub::subscription::opening::{Opening, SubscriptionParts};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
-use crate::hub::topic::inbox::Inbox;
-use crate::hub::topic::pattern::Filter;
-use crate::hub::topic::subscriber::Reader;
-use crate::hub::topic::subscribers::Side;
+use crate::hub::topic::inbox::TopicInbox;
+use crate::hub::topic::pattern::TopicFilter;
+use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::subscribers::SubscriberKind;
 
 /// A subscription in the making, from [`Hub::subscribe`](crate::hub::Hub::subscribe). It begins with
 /// [`open`](Self::open).
 #[must_use = "a subscription begins when it is opened"]
 pub struct Subscribe<'a> {
-    hub: &'a Arc<Shared>,
+    hub: &'a Arc<HubState>,
     topics: Vec<String>,
-    resume: Resume,
+    resume: ResumePoint,
     policy: Policy,
     pace: Duration,
     history: usize,
@@ -34,7 +34,7 @@ pub struct Subscribe<'a> {
 
 /// Where a subscription goes on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Resume {
+enum ResumePoint {
     /// The client is new here.
     Newcomer,
     From(Position),
@@ -43,11 +43,11 @@ enum Resume {
 }
 
 impl<'a> Subscribe<'a> {
-    pub(crate) fn new(hub: &'a Arc<Shared>, topics: Vec<String>) -> Self {
+    pub(crate) fn new(hub: &'a Arc<HubState>, topics: Vec<String>) -> Self {
         Self {
             hub,
             topics,
-            resume: Resume::Newcomer,
+            resume: ResumePoint::Newcomer,
             policy: hub.settings.policy,
             pace: hub.settings.pace,
             history: 0,
@@ -63,11 +63,11 @@ impl<'a> Subscribe<'a> {
     /// earlier run: what is missing is not known then, and all that is held follows.
     pub fn resume(mut self, last_event_id: impl ResumeFrom) -> Self {
         let resume = |id: &str| match id.parse() {
-            _ if id.is_empty() => Resume::Newcomer,
-            Ok(position) => Resume::From(position),
-            Err(_) => Resume::Unknown,
+            _ if id.is_empty() => ResumePoint::Newcomer,
+            Ok(position) => ResumePoint::From(position),
+            Err(_) => ResumePoint::Unknown,
         };
-        self.resume = last_event_id.resume_from().as_deref().map_or(Resume::Newcomer, resume);
+        self.resume = last_event_id.resume_from().as_deref().map_or(ResumePoint::Newcomer, resume);
         self
     }
 
@@ -121,74 +121,85 @@ impl<'a> Subscribe<'a> {
         let filters = self.filters()?;
         let settings = &self.hub.settings;
         let now = self.hub.clock.now();
-        let mut order = self.hub.order();
-        if order.closed {
+        let mut locked = self.hub.lock();
+        if locked.closed {
             return Err(SubscribeError::Closed);
         }
-        order.sweep(settings, now);
+        locked.sweep(settings, now);
         let names = filters.iter().filter_map(|filter| match filter {
-            Filter::Name(name) => Some(name.as_str()),
-            Filter::Pattern(_) => None,
+            TopicFilter::Name(name) => Some(name.as_str()),
+            TopicFilter::Pattern(_) => None,
         });
         // From here on nothing is refused.
-        let named = order.topics_to_read(names, settings, now)?;
-        let has_patterns = filters.iter().any(|filter| matches!(filter, Filter::Pattern(_)));
-        let side = if named.len() == 1 && !has_patterns { Side::Alone } else { Side::Named };
-        let reader = Arc::new(Reader::new(0));
-        let mut members: Vec<_> = named.iter().map(|topic| topic.join(&reader, side)).collect();
-        named.iter().for_each(|topic| order.registry.note_joined(topic));
+        let named = locked.topics_to_read(names, settings, now)?;
+        let has_patterns = filters.iter().any(|filter| matches!(filter, TopicFilter::Pattern(_)));
+        let kind = if named.len() == 1 && !has_patterns {
+            SubscriberKind::OnlyTopic
+        } else {
+            SubscriberKind::Named
+        };
+        let subscriber = Arc::new(Subscriber::new(0));
+        let mut memberships: Vec<_> =
+            named.iter().map(|topic| topic.join(&subscriber, kind)).collect();
+        named.iter().for_each(|topic| locked.registry.note_joined(topic));
         let mut topics = named;
         if has_patterns {
             let mut matching: Vec<_> =
-                filters.iter().flat_map(|filter| order.registry.matching(filter)).collect();
+                filters.iter().flat_map(|filter| locked.registry.matching(filter)).collect();
             matching.sort_unstable_by_key(|topic| topic.id);
             matching.dedup_by_key(|topic| topic.id);
             topics.sort_unstable_by_key(|topic| topic.id);
             let is_named =
                 |topic: &Arc<Topic>| topics.binary_search_by_key(&topic.id, |t| t.id).is_ok();
             matching.retain(|topic| !is_named(topic));
-            members.extend(matching.iter().map(|topic| topic.join(&reader, Side::Pattern)));
+            memberships.extend(
+                matching.iter().map(|topic| topic.join(&subscriber, SubscriberKind::Pattern)),
+            );
             // Those that had a message last come last, so that this is still the order in which
             // they make room.
             matching.sort_by_cached_key(|topic| topic.last_number());
-            matching.iter().for_each(|topic| order.registry.settle(topic, settings, now));
+            matching.iter().for_each(|topic| locked.registry.reclassify(topic, settings, now));
             topics.extend(matching);
         }
-        members.sort_unstable_by_key(|member| member.topic.id);
+        memberships.sort_unstable_by_key(|membership| membership.topic.id);
         topics.iter().for_each(|topic| _ = topic.expire(now, &settings.bounds));
         let before = topics.iter().map(|topic| topic.before).max().unwrap_or(0);
-        let forgotten = if has_patterns { order.registry.forgotten(&filters) } else { 0 };
-        let (cursor, opening) = self.opening(order.last, before.max(forgotten), &topics);
-        reader.set_cursor(cursor);
+        let forgotten = if has_patterns { locked.registry.forgotten(&filters) } else { 0 };
+        let (cursor, opening) = self.opening(locked.last, before.max(forgotten), &topics);
+        subscriber.set_cursor(cursor);
         let watch = has_patterns.then(|| {
             let filters = filters.into_boxed_slice();
             let identity = self.identity.clone();
-            let (reader, inbox) = (Arc::clone(&reader), Arc::new(Inbox::new()));
-            let handle =
-                order.watch(Watcher { filters, reader, inbox: Arc::clone(&inbox), identity });
+            let (subscriber, inbox) = (Arc::clone(&subscriber), Arc::new(TopicInbox::new()));
+            let handle = locked.add_pattern_subscriber(PatternSubscriber {
+                filters,
+                subscriber,
+                inbox: Arc::clone(&inbox),
+                identity,
+            });
             (handle, inbox)
         });
         let identity = self.identity.map(|identity| {
-            order.enter(&identity, topics.iter());
-            let handle = order.identify(&identity, &reader);
+            locked.add_presence(&identity, topics.iter());
+            let handle = locked.add_identity(&identity, &subscriber);
             (identity, handle)
         });
-        drop(order);
-        Ok(Subscription::new(Start {
+        drop(locked);
+        Ok(Subscription::new(SubscriptionParts {
             hub: Arc::clone(self.hub),
-            reader,
-            members,
+            subscriber,
+            memberships,
             policy: self.policy,
             pace: self.pace,
             opening,
-            is_new: self.resume == Resume::Newcomer,
+            is_new: self.resume == ResumePoint::Newcomer,
             watch,
             identity,
         }))
     }
 
     /// The topics, each once.
-    fn filters(&self) -> Result<Vec<Filter>, SubscribeError> {
+    fn filters(&self) -> Result<Vec<TopicFilter>, SubscribeError> {
         let settings = &self.hub.settings;
         let max = settings.max_topics_per_subscription;
         if self.topics.is_empty() {
@@ -199,8 +210,8 @@ impl<'a> Subscribe<'a> {
         }
         let mut filters = Vec::with_capacity(self.topics.len());
         for text in &self.topics {
-            let filter = Filter::parse(text, settings.max_topic_name)?;
-            if let Filter::Name(name) = &filter
+            let filter = TopicFilter::parse(text, settings.max_topic_name)?;
+            if let TopicFilter::Name(name) = &filter
                 && self.policy == Policy::Latest
                 && settings.max_keys(name).is_none()
             {
@@ -217,13 +228,15 @@ impl<'a> Subscribe<'a> {
     /// number that topics of these names had in an earlier life.
     fn opening(&self, last: u64, before: u64, topics: &[Arc<Topic>]) -> (u64, Option<Opening>) {
         match self.resume {
-            Resume::From(position) if self.hub.knows(position, last) => {
+            ResumePoint::From(position) if self.hub.may_have_sent(position, last) => {
                 let cursor = position.number();
-                self.hub.counts.resumed.fetch_add(1, Ordering::Relaxed);
+                self.hub.counters.resumed.fetch_add(1, Ordering::Relaxed);
                 (cursor, (before > cursor).then_some(Opening::Returning { lost: before }))
             }
-            Resume::From(_) | Resume::Unknown => (0, Some(Opening::Unknown { lost: before })),
-            Resume::Newcomer => {
+            ResumePoint::From(_) | ResumePoint::Unknown => {
+                (0, Some(Opening::Unknown { lost: before }))
+            }
+            ResumePoint::Newcomer => {
                 let plain_after = self.history_start(last, topics);
                 let has_keys = topics.iter().any(|topic| topic.is_keyed());
                 if has_keys {

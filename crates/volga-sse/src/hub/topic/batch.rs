@@ -9,7 +9,7 @@ const MAX_BYTES: usize = 16 * 1024;
 
 /// A message that was taken from a log.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Taken {
+pub(crate) struct QueuedMessage {
     /// Which of the subscription's topics it is from.
     pub(crate) topic: usize,
     pub(crate) number: u64,
@@ -22,8 +22,8 @@ pub(crate) struct Taken {
 #[derive(Debug)]
 pub(crate) struct Batch {
     max: usize,
-    first: Option<Taken>,
-    more: Vec<Taken>,
+    first: Option<QueuedMessage>,
+    more: Vec<QueuedMessage>,
     bytes: usize,
 }
 
@@ -38,12 +38,12 @@ impl Batch {
         if self.is_full() && self.last_number().is_some_and(|last| number > last) {
             return false;
         }
-        let taken = Taken { topic, number, bytes: bytes.clone() };
+        let message = QueuedMessage { topic, number, bytes: bytes.clone() };
         self.bytes += bytes.len();
         match &mut self.first {
-            None => self.first = Some(taken),
+            None => self.first = Some(message),
             Some(first) if number < first.number => {
-                let second = std::mem::replace(first, taken);
+                let second = std::mem::replace(first, message);
                 self.more.insert(0, second);
             }
             Some(_) => {
@@ -53,7 +53,7 @@ impl Batch {
                     }
                     _ => self.more.len(),
                 };
-                self.more.insert(place, taken);
+                self.more.insert(place, message);
             }
         }
         self.trim();
@@ -66,7 +66,7 @@ impl Batch {
     }
 
     /// The first message, and the others in reverse, so that the next is always the last.
-    pub(crate) fn into_parts(mut self) -> (Option<Taken>, Vec<Taken>) {
+    pub(crate) fn into_parts(mut self) -> (Option<QueuedMessage>, Vec<QueuedMessage>) {
         self.more.reverse();
         (self.first, self.more)
     }
@@ -110,16 +110,16 @@ mod tests {
                 for (skip, len) in topic {
                     number += skip * topics.len() as u64;
                     let bytes = Bytes::from(vec![b'x'; *len]);
-                    all.push(Taken { topic: index, number, bytes: bytes.clone() });
+                    all.push(QueuedMessage { topic: index, number, bytes: bytes.clone() });
                     refused = refused || !batch.offer(index, number, &bytes);
                 }
             }
-            all.sort_unstable_by_key(|taken| taken.number);
+            all.sort_unstable_by_key(|message| message.number);
             let (first, mut rest) = batch.into_parts();
             rest.reverse();
             let found: Vec<_> = first.into_iter().chain(rest).collect();
             prop_assert_eq!(&found[..], &all[..found.len()]);
-            let bytes: usize = found.iter().map(|taken| taken.bytes.len()).sum();
+            let bytes: usize = found.iter().map(|message| message.bytes.len()).sum();
             prop_assert!(found.len() == all.len() || found.len() == MAX_MESSAGES || bytes >= MAX_BYTES);
             prop_assert!(found.len() <= MAX_MESSAGES && bytes < MAX_BYTES + 4_000);
         }

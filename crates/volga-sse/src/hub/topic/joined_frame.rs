@@ -6,7 +6,7 @@ use crate::stream::frame::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
 
 /// Messages of one topic that follow one another, as the bytes of one frame.
 #[derive(Clone, Debug)]
-pub(crate) struct Run {
+pub(crate) struct JoinedFrame {
     pub(crate) bytes: Bytes,
     pub(crate) messages: usize,
     /// The topic has no message, and has lost none, after this number and before `first`.
@@ -18,7 +18,7 @@ pub(crate) struct Run {
     is_full: bool,
 }
 
-impl Run {
+impl JoinedFrame {
     /// Joins what comes after a number, within the bounds of a frame: only a first message that is
     /// larger by itself exceeds them. One message is no copy. `None` without any.
     pub(crate) fn join<'a>(
@@ -60,13 +60,13 @@ mod tests {
     /// What is joined of messages of these sizes: how many messages, and whether the run is full.
     fn join(sizes: &[usize]) -> (usize, bool) {
         let messages: Vec<_> = sizes.iter().map(|size| Bytes::from(vec![b'x'; *size])).collect();
-        let run = Run::join(0, (1..).zip(&messages)).expect("a run");
-        assert_eq!(run.last, run.messages as u64);
-        assert_eq!(run.bytes.len(), sizes[..run.messages].iter().sum::<usize>());
+        let frame = JoinedFrame::join(0, (1..).zip(&messages)).expect("a frame");
+        assert_eq!(frame.last, frame.messages as u64);
+        assert_eq!(frame.bytes.len(), sizes[..frame.messages].iter().sum::<usize>());
         // With a further message behind it, only a full run is what a subscriber gets next.
-        assert_eq!(run.is_for(0, run.last + 1), run.is_full);
-        assert!(run.is_for(0, run.last));
-        (run.messages, run.is_full)
+        assert_eq!(frame.is_for(0, frame.last + 1), frame.is_full);
+        assert!(frame.is_for(0, frame.last));
+        (frame.messages, frame.is_full)
     }
 
     #[test]

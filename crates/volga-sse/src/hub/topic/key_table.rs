@@ -22,22 +22,22 @@ pub enum KeyChange<'a> {
 /// The newest value of each key; and which messages of the log have no key, since those no newer
 /// one replaces.
 #[derive(Debug)]
-pub(crate) struct Keys {
+pub(crate) struct KeyTable {
     max: usize,
     numbers: HashMap<Arc<str>, u64>,
     newest: BTreeMap<u64, (Arc<str>, Bytes)>,
-    plain: VecDeque<u64>,
-    plain_dropped: u64,
+    unkeyed: VecDeque<u64>,
+    unkeyed_dropped: u64,
 }
 
-impl Keys {
+impl KeyTable {
     pub(crate) fn new(max: usize) -> Self {
         Self {
             max,
             numbers: HashMap::new(),
             newest: BTreeMap::new(),
-            plain: VecDeque::new(),
-            plain_dropped: 0,
+            unkeyed: VecDeque::new(),
+            unkeyed_dropped: 0,
         }
     }
 
@@ -65,22 +65,22 @@ impl Keys {
     }
 
     /// Notes a message without a key.
-    pub(crate) fn plain(&mut self, number: u64) {
-        self.plain.push_back(number);
+    pub(crate) fn note_unkeyed(&mut self, number: u64) {
+        self.unkeyed.push_back(number);
     }
 
     /// Follows the log in what it let go of. Values stay.
     pub(crate) fn dropped(&mut self, dropped: u64) {
-        while let Some(number) = self.plain.front().copied().filter(|number| *number <= dropped) {
-            self.plain.pop_front();
-            self.plain_dropped = number;
+        while let Some(number) = self.unkeyed.front().copied().filter(|number| *number <= dropped) {
+            self.unkeyed.pop_front();
+            self.unkeyed_dropped = number;
         }
     }
 
     /// Takes out all values, and notes that messages up to this number are gone. So whoever has not
     /// read them is told of a gap.
     pub(crate) fn clear(&mut self, through: u64) -> Self {
-        let empty = Self { plain_dropped: through, ..Self::new(self.max) };
+        let empty = Self { unkeyed_dropped: through, ..Self::new(self.max) };
         std::mem::replace(self, empty)
     }
 
@@ -90,13 +90,13 @@ impl Keys {
     }
 
     /// The numbers greater than this of messages without a key that the log holds, in order.
-    pub(crate) fn plain_after(&self, number: u64) -> impl Iterator<Item = u64> {
-        self.plain.range(self.plain.partition_point(|plain| *plain <= number)..).copied()
+    pub(crate) fn unkeyed_after(&self, number: u64) -> impl Iterator<Item = u64> {
+        self.unkeyed.range(self.unkeyed.partition_point(|plain| *plain <= number)..).copied()
     }
 
     /// The greatest number of a message that is gone without a newer one of its key, or zero.
-    pub(crate) fn plain_dropped(&self) -> u64 {
-        self.plain_dropped
+    pub(crate) fn unkeyed_dropped(&self) -> u64 {
+        self.unkeyed_dropped
     }
 
     /// How many keys have a value.
@@ -135,7 +135,7 @@ mod tests {
         fn the_table_agrees_with_the_last_value_of_each_key(
             steps in vec((0..6_u8, any::<bool>()), 0..60),
         ) {
-            let mut keys = Keys::new(4);
+            let mut keys = KeyTable::new(4);
             let mut naive: Vec<(String, u64)> = Vec::new();
             for (number, (key, set)) in (1..).zip(steps) {
                 let key = key.to_string();
@@ -161,13 +161,13 @@ mod tests {
 
     #[test]
     fn messages_without_a_key_are_known_for_as_long_as_the_log_holds_them() {
-        let mut keys = Keys::new(1);
-        [2, 5, 9].into_iter().for_each(|number| keys.plain(number));
+        let mut keys = KeyTable::new(1);
+        [2, 5, 9].into_iter().for_each(|number| keys.note_unkeyed(number));
         keys.dropped(6);
-        assert_eq!(keys.plain_dropped(), 5);
-        assert_eq!(keys.plain_after(0).collect::<Vec<_>>(), [9]);
-        assert_eq!(keys.plain_after(9).count(), 0);
+        assert_eq!(keys.unkeyed_dropped(), 5);
+        assert_eq!(keys.unkeyed_after(0).collect::<Vec<_>>(), [9]);
+        assert_eq!(keys.unkeyed_after(9).count(), 0);
         keys.dropped(8);
-        assert_eq!(keys.plain_dropped(), 5);
+        assert_eq!(keys.unkeyed_dropped(), 5);
     }
 }

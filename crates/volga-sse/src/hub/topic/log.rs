@@ -6,14 +6,14 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::hub::clock::Moment;
-use crate::hub::settings::Bounds;
+use crate::hub::settings::LogBounds;
 
 /// How many entries from the end are looked at one by one: most readers stand there.
-const NEAR: usize = 4;
+const LINEAR_SEARCH_ENTRIES: usize = 4;
 
 /// A message in the log.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct LogEntry {
     pub(crate) number: u64,
     pub(crate) bytes: Bytes,
     at: Moment,
@@ -25,19 +25,19 @@ pub(crate) struct Entry {
 /// Messages in the order of their numbers. Numbers only grow, and have holes: they belong to the
 /// whole hub.
 #[derive(Debug, Default)]
-pub(crate) struct Log {
-    entries: VecDeque<Entry>,
+pub(crate) struct TopicLog {
+    entries: VecDeque<LogEntry>,
     dropped: u64,
-    taken_in: u64,
+    appended: u64,
 }
 
-impl Log {
+impl TopicLog {
     /// Takes in a message, and lets go of what then exceeds the bounds. The newest message always
     /// stays.
-    pub(crate) fn append(&mut self, number: u64, bytes: Bytes, now: Moment, bounds: &Bounds) {
+    pub(crate) fn append(&mut self, number: u64, bytes: Bytes, now: Moment, bounds: &LogBounds) {
         let end = self.entries.back().map_or(0, |entry| entry.end) + bytes.len() as u64;
-        self.entries.push_back(Entry { number, bytes, at: now, end });
-        self.taken_in += 1;
+        self.entries.push_back(LogEntry { number, bytes, at: now, end });
+        self.appended += 1;
         while self.entries.len() > 1
             && (self.entries.len() > bounds.messages || self.bytes() > bounds.bytes as u64)
         {
@@ -47,7 +47,7 @@ impl Log {
     }
 
     /// Lets go of what is too old.
-    pub(crate) fn expire(&mut self, now: Moment, bounds: &Bounds) {
+    pub(crate) fn expire(&mut self, now: Moment, bounds: &LogBounds) {
         while self.entries.front().is_some_and(|entry| entry.at.age(now) > bounds.age) {
             self.drop_first();
         }
@@ -58,19 +58,19 @@ impl Log {
     }
 
     /// Takes out all messages: whoever has not read them has lost them.
-    pub(crate) fn take(&mut self) -> VecDeque<Entry> {
+    pub(crate) fn take(&mut self) -> VecDeque<LogEntry> {
         self.dropped = self.last_number();
         std::mem::take(&mut self.entries)
     }
 
     /// Whether there are messages that have not expired.
-    pub(crate) fn has_messages_at(&self, now: Moment, bounds: &Bounds) -> bool {
+    pub(crate) fn has_messages_at(&self, now: Moment, bounds: &LogBounds) -> bool {
         self.entries.back().is_some_and(|entry| entry.at.age(now) <= bounds.age)
     }
 
     /// The moments when its first and its last message expire; `None` without messages.
-    pub(crate) fn expiries(&self, bounds: &Bounds) -> Option<(Moment, Moment)> {
-        let expiry = |entry: &Entry| entry.at.after(bounds.age).next();
+    pub(crate) fn expiries(&self, bounds: &LogBounds) -> Option<(Moment, Moment)> {
+        let expiry = |entry: &LogEntry| entry.at.after(bounds.age).next();
         Some((expiry(self.entries.front()?), expiry(self.entries.back()?)))
     }
 
@@ -91,12 +91,12 @@ impl Log {
     }
 
     /// The entries with greater numbers than this, in order.
-    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &Entry> + Clone {
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &LogEntry> + Clone {
         self.entries.range(self.index_after(number)..)
     }
 
     /// The entry with this number.
-    pub(crate) fn find(&self, number: u64) -> Option<&Entry> {
+    pub(crate) fn find(&self, number: u64) -> Option<&LogEntry> {
         self.after(number.checked_sub(1)?).next().filter(|entry| entry.number == number)
     }
 
@@ -125,8 +125,8 @@ impl Log {
     }
 
     /// The messages that it ever took in.
-    pub(crate) fn taken_in(&self) -> u64 {
-        self.taken_in
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended
     }
 
     /// The messages that are held.
@@ -136,7 +136,7 @@ impl Log {
 
     fn index_after(&self, number: u64) -> usize {
         let len = self.entries.len();
-        for near in 0..NEAR.min(len) {
+        for near in 0..LINEAR_SEARCH_ENTRIES.min(len) {
             if self.entries[len - 1 - near].number <= number {
                 return len - near;
             }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     impl Naive {
-        fn trim(&mut self, now: u64, bounds: &Bounds) {
+        fn trim(&mut self, now: u64, bounds: &LogBounds) {
             let held = |entries: &[(u64, usize, u64)]| -> usize {
                 entries.iter().map(|entry| entry.1).sum()
             };
@@ -197,8 +197,8 @@ mod tests {
             bytes in 0..100_usize,
             age in 0..100_u64,
         ) {
-            let bounds = Bounds { messages, bytes, age };
-            let (mut log, mut naive) = (Log::default(), Naive::default());
+            let bounds = LogBounds { messages, bytes, age };
+            let (mut log, mut naive) = (TopicLog::default(), Naive::default());
             let (mut number, mut now) = (0, 0);
             for step in steps {
                 match step {
@@ -245,8 +245,8 @@ mod tests {
 
     #[test]
     fn a_message_larger_than_the_log_is_held_alone() {
-        let bounds = Bounds { messages: 10, bytes: 10, age: 10 };
-        let mut log = Log::default();
+        let bounds = LogBounds { messages: 10, bytes: 10, age: 10 };
+        let mut log = TopicLog::default();
         log.append(1, Bytes::from_static(b"12345"), Moment(0), &bounds);
         log.append(2, Bytes::from_static(b"12345678901"), Moment(0), &bounds);
         assert_eq!((log.len(), log.bytes(), log.dropped()), (1, 11, 1));
@@ -254,6 +254,6 @@ mod tests {
 
     #[test]
     fn an_entry_is_one_cache_line() {
-        assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
+        assert!(size_of::<LogEntry>() <= 64, "{}", size_of::<LogEntry>());
     }
 }

@@ -4,42 +4,46 @@ use std::sync::Arc;
 
 use crate::hub::sync::{Ordering, lock};
 use crate::hub::topic::Topic;
-use crate::hub::topic::subscriber::Reader;
-use crate::hub::topic::subscribers::Side;
+use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::subscribers::SubscriberKind;
 
 /// A subscription's place among the members of a topic.
 #[derive(Clone, Debug)]
-pub(crate) struct Member {
+pub(crate) struct Membership {
     pub(crate) topic: Arc<Topic>,
     handle: u32,
-    side: Side,
+    kind: SubscriberKind,
 }
 
 impl Topic {
     /// Takes a subscription in.
-    pub(crate) fn join(self: &Arc<Self>, reader: &Arc<Reader>, side: Side) -> Member {
-        let mut members = lock(&self.members);
-        let handle = members.side_mut(side).insert(Arc::clone(reader));
-        members.named_others += usize::from(side == Side::Named);
-        drop(members);
-        Member { topic: Arc::clone(self), handle, side }
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        subscriber: &Arc<Subscriber>,
+        kind: SubscriberKind,
+    ) -> Membership {
+        let mut subscribers = lock(&self.subscribers);
+        let handle = subscribers.of_kind_mut(kind).insert(Arc::clone(subscriber));
+        subscribers.named_others += usize::from(kind == SubscriberKind::Named);
+        drop(subscribers);
+        Membership { topic: Arc::clone(self), handle, kind }
     }
 }
 
-impl Member {
+impl Membership {
     /// Takes the subscription out. Gives the topic if this was the last one, or the last one by
     /// name: the registry then has to hear of it.
     pub(crate) fn leave(self) -> Option<Arc<Topic>> {
-        let mut members = lock(&self.topic.members);
-        let before = members.readers();
-        let reader = members.side_mut(self.side).remove(self.handle);
-        members.named_others -= usize::from(self.side == Side::Named);
-        if self.side == Side::Alone {
-            self.topic.delivered.fetch_add(reader.delivered(), Ordering::Relaxed);
+        let mut subscribers = lock(&self.topic.subscribers);
+        let before = subscribers.readers();
+        let subscriber = subscribers.of_kind_mut(self.kind).remove(self.handle);
+        subscribers.named_others -= usize::from(self.kind == SubscriberKind::Named);
+        if self.kind == SubscriberKind::OnlyTopic {
+            self.topic.delivered.fetch_add(subscriber.delivered(), Ordering::Relaxed);
         }
-        let has_changed = members.readers() != before;
-        drop(members);
-        drop(reader);
+        let has_changed = subscribers.readers() != before;
+        drop(subscribers);
+        drop(subscriber);
         has_changed.then_some(self.topic)
     }
 }

@@ -31,16 +31,16 @@ use bytes::Bytes;
 
 use crate::hub::clock::Moment;
 use crate::hub::error::PublishError;
-use crate::hub::settings::Bounds;
-use crate::hub::stats::{Counts, TopicStats};
+use crate::hub::settings::LogBounds;
+use crate::hub::stats::{Counters, TopicStats};
 use crate::hub::sync::{AtomicBool, AtomicU64, Mutex, Ordering, RwLock, lock, read, write};
 use crate::hub::topic::batch::Batch;
-use crate::hub::topic::joined_frame::Run;
-use crate::hub::topic::key_table::{KeyChange, Keys};
-use crate::hub::topic::log::Log;
+use crate::hub::topic::joined_frame::JoinedFrame;
+use crate::hub::topic::key_table::{KeyChange, KeyTable};
+use crate::hub::topic::log::TopicLog;
 use crate::hub::topic::scan::Scan;
-use crate::hub::topic::subscriber::{Reader, SubscriptionEnd};
-use crate::hub::topic::subscribers::{Members, Readers, Side};
+use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+use crate::hub::topic::subscribers::{Readership, SubscriberKind, Subscribers};
 
 /// How many wakers are taken under the lock of the members before they are woken without it.
 const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
@@ -61,17 +61,17 @@ pub(crate) struct Topic {
     removed: AtomicBool,
     /// How many messages were delivered to subscriptions that have other topics, or are gone.
     delivered: AtomicU64,
-    held: RwLock<Held>,
+    data: RwLock<TopicData>,
     /// A subscription of this topic alone has gone to sleep since such were woken last.
     asleep: AtomicBool,
-    members: Mutex<Members>,
+    subscribers: Mutex<Subscribers>,
 }
 
 /// What a topic holds.
 #[derive(Debug)]
-struct Held {
-    log: Log,
-    keys: Option<Box<Keys>>,
+struct TopicData {
+    log: TopicLog,
+    keys: Option<Box<KeyTable>>,
 }
 
 /// What a topic holds that a client could want.
@@ -91,7 +91,7 @@ impl Topic {
         before: u64,
         max_keys: Option<usize>,
     ) -> Self {
-        let keys = max_keys.map(|max| Box::new(Keys::new(max)));
+        let keys = max_keys.map(|max| Box::new(KeyTable::new(max)));
         Self {
             id,
             slot,
@@ -100,9 +100,9 @@ impl Topic {
             last: AtomicU64::new(0),
             removed: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
-            held: RwLock::new(Held { log: Log::default(), keys }),
+            data: RwLock::new(TopicData { log: TopicLog::default(), keys }),
             asleep: AtomicBool::new(false),
-            members: Mutex::new(Members::default()),
+            subscribers: Mutex::new(Subscribers::default()),
         }
     }
 
@@ -125,7 +125,7 @@ impl Topic {
 
     /// The number of the last message, be it held or not, or zero.
     pub(crate) fn last_number(&self) -> u64 {
-        read(&self.held).log.last_number()
+        read(&self.data).log.last_number()
     }
 
     /// Whether the registry has let go of it. Messages that were not read until then are told as a
@@ -139,16 +139,16 @@ impl Topic {
     }
 
     /// Who reads it. Only under the hub's lock can nobody come meanwhile.
-    pub(crate) fn readers(&self) -> Readers {
-        lock(&self.members).readers()
+    pub(crate) fn readers(&self) -> Readership {
+        lock(&self.subscribers).readers()
     }
 
     /// What it holds once what has expired is gone.
-    pub(crate) fn contents_at(&self, now: Moment, bounds: &Bounds) -> Contents {
-        let held = read(&self.held);
-        match &held.keys {
+    pub(crate) fn contents_at(&self, now: Moment, bounds: &LogBounds) -> Contents {
+        let data = read(&self.data);
+        match &data.keys {
             Some(keys) if keys.len() > 0 => Contents::Keys,
-            _ if held.log.has_messages_at(now, bounds) => Contents::Messages,
+            _ if data.log.has_messages_at(now, bounds) => Contents::Messages,
             _ => Contents::Empty,
         }
     }
@@ -156,11 +156,11 @@ impl Topic {
     /// Lets go of all messages and values. Whoever has not read the messages has lost them, and
     /// finds that out in the log.
     pub(crate) fn clear(&self) {
-        let mut held = write(&self.held);
-        let log = held.log.take();
-        let dropped = held.log.dropped();
-        let keys = held.keys.as_mut().map(|keys| keys.clear(dropped));
-        drop(held);
+        let mut data = write(&self.data);
+        let log = data.log.take();
+        let dropped = data.log.dropped();
+        let keys = data.keys.as_mut().map(|keys| keys.clear(dropped));
+        drop(data);
         // Freed without the lock.
         drop((log, keys));
     }
@@ -171,18 +171,18 @@ impl Topic {
         bytes: Bytes,
         key: KeyChange<'_>,
         now: Moment,
-        bounds: &Bounds,
+        bounds: &LogBounds,
     ) {
-        let mut held = write(&self.held);
-        let Held { log, keys } = &mut *held;
+        let mut data = write(&self.data);
+        let TopicData { log, keys } = &mut *data;
         if let Some(keys) = keys {
             match key {
                 KeyChange::Set(key) => keys.set(key, number, bytes.clone()),
                 KeyChange::Remove(key) => {
                     keys.remove(key);
-                    keys.plain(number);
+                    keys.note_unkeyed(number);
                 }
-                KeyChange::None => keys.plain(number),
+                KeyChange::None => keys.note_unkeyed(number),
             }
         }
         log.append(number, bytes, now, bounds);
@@ -193,9 +193,9 @@ impl Topic {
 
     /// Lets go of what is too old. Gives the moments when the first and the last of the rest will
     /// be; `None` if nothing is left.
-    pub(crate) fn expire(&self, now: Moment, bounds: &Bounds) -> Option<(Moment, Moment)> {
-        let mut held = write(&self.held);
-        let Held { log, keys } = &mut *held;
+    pub(crate) fn expire(&self, now: Moment, bounds: &LogBounds) -> Option<(Moment, Moment)> {
+        let mut data = write(&self.data);
+        let TopicData { log, keys } = &mut *data;
         log.expire(now, bounds);
         if let Some(keys) = keys {
             keys.dropped(log.dropped());
@@ -208,7 +208,7 @@ impl Topic {
         if key == KeyChange::None {
             return Ok(());
         }
-        match (&read(&self.held).keys, key) {
+        match (&read(&self.data).keys, key) {
             (None, _) => Err(PublishError::NotKeyed),
             (Some(keys), KeyChange::Set(key)) if !keys.has_room(key) => {
                 Err(PublishError::TooManyKeys { max: keys.max() })
@@ -218,19 +218,19 @@ impl Topic {
     }
 
     pub(crate) fn is_keyed(&self) -> bool {
-        read(&self.held).keys.is_some()
+        read(&self.data).keys.is_some()
     }
 
     /// The numbers of the last `count` messages.
     pub(crate) fn last_numbers(&self, count: usize) -> Vec<u64> {
-        let log = &read(&self.held).log;
+        let log = &read(&self.data).log;
         log.after(log.before_last(count)).map(|entry| entry.number).collect()
     }
 
     /// Offers what the subscription lacks.
     pub(crate) fn scan(&self, scan: &mut Scan, batch: &mut Batch) {
-        let held = read(&self.held);
-        let Held { log, keys } = &*held;
+        let data = read(&self.data);
+        let TopicData { log, keys } = &*data;
         let after = match scan.newcomer {
             Some(after) if keys.is_none() => after.max(scan.after),
             _ => scan.after,
@@ -248,9 +248,9 @@ impl Topic {
                 return;
             }
             Some(keys) if scan.latest => {
-                scan.lost = scan.lost.max(lost(keys.plain_dropped(), after));
+                scan.lost = scan.lost.max(lost(keys.unkeyed_dropped(), after));
                 keys.after(after).all(|(number, bytes)| offer(number, bytes));
-                keys.plain_after(after)
+                keys.unkeyed_after(after)
                     .filter_map(|number| log.find(number))
                     .all(|entry| offer(entry.number, &entry.bytes));
                 return;
@@ -269,13 +269,13 @@ impl Topic {
 
     /// What stands after a number and up to another, as one run; `None` if there is nothing, or if
     /// the log has let go of some of it.
-    pub(crate) fn run(&self, after: u64, through: u64) -> Option<Run> {
-        let log = &read(&self.held).log;
+    pub(crate) fn join_frame(&self, after: u64, through: u64) -> Option<JoinedFrame> {
+        let log = &read(&self.data).log;
         if log.dropped() > after {
             return None;
         }
         let entries = log.after(after).take_while(|entry| entry.number <= through);
-        Run::join(after, entries.map(|entry| (entry.number, &entry.bytes)))
+        JoinedFrame::join(after, entries.map(|entry| (entry.number, &entry.bytes)))
     }
 
     /// Says that a subscription of this topic alone has left its waker and goes to sleep, unless
@@ -291,32 +291,32 @@ impl Topic {
     /// Wakes every subscription that sleeps. No lock is held while a waker runs.
     pub(crate) fn wake(&self) {
         if self.asleep.swap(false, Ordering::AcqRel) {
-            self.wake_side(Side::Alone, Reader::take_waker);
+            self.wake_kind(SubscriberKind::OnlyTopic, Subscriber::take_waker);
         }
-        self.wake_side(Side::Pattern, Reader::take_waker);
+        self.wake_kind(SubscriberKind::Pattern, Subscriber::take_waker);
     }
 
     /// Ends every subscription.
     pub(crate) fn close(&self, end: SubscriptionEnd) {
-        self.wake_side(Side::Alone, |reader| reader.close(end));
-        self.wake_side(Side::Pattern, |reader| reader.close(end));
+        self.wake_kind(SubscriberKind::OnlyTopic, |subscriber| subscriber.close(end));
+        self.wake_kind(SubscriberKind::Pattern, |subscriber| subscriber.close(end));
     }
 
-    fn wake_side(&self, side: Side, take: impl Fn(&Reader) -> Option<Waker>) {
+    fn wake_kind(&self, kind: SubscriberKind, take: impl Fn(&Subscriber) -> Option<Waker>) {
         let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
         let mut walk = None;
         loop {
             let mut count = 0;
-            let mut members = lock(&self.members);
-            let members_of_side = members.side_mut(side);
-            let walk = walk.get_or_insert_with(|| members_of_side.walk());
+            let mut subscribers = lock(&self.subscribers);
+            let of_kind = subscribers.of_kind_mut(kind);
+            let walk = walk.get_or_insert_with(|| of_kind.walk());
             while count < WAKE_AT_ONCE
-                && let Some(reader) = members_of_side.step(walk)
+                && let Some(subscriber) = of_kind.step(walk)
             {
-                wakers[count] = take(reader);
+                wakers[count] = take(subscriber);
                 count += usize::from(wakers[count].is_some());
             }
-            drop(members);
+            drop(subscribers);
             wakers[..count].iter_mut().filter_map(Option::take).for_each(Waker::wake);
             if count < WAKE_AT_ONCE {
                 return;
@@ -324,8 +324,8 @@ impl Topic {
         }
     }
 
-    pub(crate) fn count_delivered(&self, counts: &Counts) {
-        let delivered = if self.is_removed() { &counts.late_delivered } else { &self.delivered };
+    pub(crate) fn count_delivered(&self, counters: &Counters) {
+        let delivered = if self.is_removed() { &counters.late_delivered } else { &self.delivered };
         delivered.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -335,22 +335,23 @@ impl Topic {
     }
 
     pub(crate) fn stats(&self) -> TopicStats {
-        let members = lock(&self.members);
-        let everybody = || members.alone.iter().chain(members.others.iter());
-        let slowest = everybody().map(|reader| reader.cursor()).min();
-        let delivered: u64 = members.alone.iter().map(|reader| reader.delivered()).sum();
-        let subscribers = members.len();
-        drop(members);
-        let held = read(&self.held);
-        let Held { log, keys } = &*held;
-        let unlogged = |keys: &Keys| keys.bytes_through(log.dropped());
+        let subscribers = lock(&self.subscribers);
+        let everybody = || subscribers.alone.iter().chain(subscribers.others.iter());
+        let slowest = everybody().map(|subscriber| subscriber.cursor()).min();
+        let delivered: u64 =
+            subscribers.alone.iter().map(|subscriber| subscriber.delivered()).sum();
+        let subscribers = subscribers.len();
+        drop(subscribers);
+        let data = read(&self.data);
+        let TopicData { log, keys } = &*data;
+        let unlogged = |keys: &KeyTable| keys.bytes_through(log.dropped());
         TopicStats {
             subscribers,
-            published: log.taken_in(),
+            published: log.appended(),
             delivered: delivered + self.delivered.load(Ordering::Relaxed),
             messages: log.len(),
             bytes: log.bytes() + keys.as_deref().map_or(0, unlogged),
-            keys: keys.as_deref().map_or(0, Keys::len),
+            keys: keys.as_deref().map_or(0, KeyTable::len),
             max_lag: slowest.map_or(0, |cursor| log.behind(cursor).0),
         }
     }

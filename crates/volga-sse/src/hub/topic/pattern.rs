@@ -4,12 +4,12 @@ use crate::hub::topic::name::{TopicError, check_segments};
 
 /// What a subscription asks for: one topic, or all topics whose names match.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Filter {
+pub(crate) enum TopicFilter {
     Name(String),
     Pattern(Pattern),
 }
 
-impl Filter {
+impl TopicFilter {
     pub(crate) fn parse(text: &str, max: usize) -> Result<Self, TopicError> {
         check_segments(text, max)?;
         let mut at = 0;
@@ -88,7 +88,7 @@ mod tests {
             ("a.b", "a.b", true),
             ("a.b", "a.bc", false),
         ] {
-            let filter = Filter::parse(filter, 20).unwrap();
+            let filter = TopicFilter::parse(filter, 20).unwrap();
             assert_eq!(filter.matches(name), expect, "{filter:?} and {name}");
         }
     }
@@ -97,7 +97,7 @@ mod tests {
     fn a_wildcard_is_a_whole_segment_and_the_rest_is_last() {
         for (text, at) in [("a*", 1), ("a.b>", 3), (">.a", 0), ("a.>.*", 2), ("**", 0), ("a.*>", 2)]
         {
-            assert_eq!(Filter::parse(text, 20), Err(TopicError::Wildcard { at }), "{text}");
+            assert_eq!(TopicFilter::parse(text, 20), Err(TopicError::Wildcard { at }), "{text}");
         }
     }
 
@@ -119,19 +119,19 @@ mod tests {
             pattern in "[ab*](\\.[ab*]){0,3}(\\.>)?",
             name in "[ab](\\.[ab]){0,4}",
         ) {
-            let filter = Filter::parse(&pattern, 20).unwrap();
+            let filter = TopicFilter::parse(&pattern, 20).unwrap();
             let segments = |text: &'static str| text.split('.').collect::<Vec<_>>();
             let expect = naive(&segments(pattern.clone().leak()), &segments(name.clone().leak()));
             prop_assert_eq!(filter.matches(&name), expect);
-            if let Filter::Pattern(pattern) = &filter && expect {
+            if let TopicFilter::Pattern(pattern) = &filter && expect {
                 prop_assert!(name.starts_with(pattern.prefix()));
             }
         }
 
         #[test]
         fn no_text_panics(text in ".{0,30}") {
-            if let Ok(filter) = Filter::parse(&text, 30) {
-                prop_assert_eq!(matches!(filter, Filter::Pattern(_)), text.contains(['*', '>']));
+            if let Ok(filter) = TopicFilter::parse(&text, 30) {
+                prop_assert_eq!(matches!(filter, TopicFilter::Pattern(_)), text.contains(['*', '>']));
             }
         }
     }

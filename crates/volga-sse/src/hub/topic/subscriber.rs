@@ -28,7 +28,7 @@ const TOO_SLOW: u8 = 3;
 /// the waker puts one of the two before the other. A subscription that is awake has no waker here,
 /// so it is not woken again.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct Subscriber {
     /// Everything up to here was delivered or told. Only the subscription writes it.
     cursor: AtomicU64,
     /// How many messages were delivered to a subscription of one topic. Only it writes this.
@@ -37,7 +37,7 @@ pub(crate) struct Reader {
     waker: Mutex<Option<Waker>>,
 }
 
-impl Reader {
+impl Subscriber {
     pub(crate) fn new(cursor: u64) -> Self {
         Self {
             cursor: AtomicU64::new(cursor),

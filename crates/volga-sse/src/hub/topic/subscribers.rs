@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use crate::hub::slot_map::Dense;
-use crate::hub::topic::subscriber::Reader;
+use crate::hub::slot_map::SlotMap;
+use crate::hub::topic::subscriber::Subscriber;
 
 /// The subscriptions of a topic.
 #[derive(Debug, Default)]
-pub(super) struct Members {
+pub(super) struct Subscribers {
     /// Those of this topic alone. They say when they sleep, so in a burst they are looked at once.
-    pub(super) alone: Dense<Arc<Reader>>,
+    pub(super) alone: SlotMap<Arc<Subscriber>>,
     /// Those that have other topics, or may have. To say it they would have to say it to all of
     /// these.
-    pub(super) others: Dense<Arc<Reader>>,
+    pub(super) others: SlotMap<Arc<Subscriber>>,
     /// How many of these subscribe to the topic's name.
     pub(super) named_others: usize,
 }
 
 /// Among which members of a topic a subscription is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Side {
+pub(crate) enum SubscriberKind {
     /// It subscribes to the name of this topic and to nothing else.
-    Alone,
+    OnlyTopic,
     /// It subscribes to the name of this topic, and to others.
     Named,
     /// A pattern of it matches.
@@ -30,7 +30,7 @@ pub(crate) enum Side {
 
 /// Who reads a topic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Readers {
+pub(crate) enum Readership {
     None,
     /// Only subscriptions by pattern.
     ByPattern,
@@ -38,19 +38,19 @@ pub(crate) enum Readers {
     Named,
 }
 
-impl Members {
-    pub(super) fn side_mut(&mut self, side: Side) -> &mut Dense<Arc<Reader>> {
-        match side {
-            Side::Alone => &mut self.alone,
-            Side::Named | Side::Pattern => &mut self.others,
+impl Subscribers {
+    pub(super) fn of_kind_mut(&mut self, kind: SubscriberKind) -> &mut SlotMap<Arc<Subscriber>> {
+        match kind {
+            SubscriberKind::OnlyTopic => &mut self.alone,
+            SubscriberKind::Named | SubscriberKind::Pattern => &mut self.others,
         }
     }
 
-    pub(super) fn readers(&self) -> Readers {
+    pub(super) fn readers(&self) -> Readership {
         match self.len() {
-            0 => Readers::None,
-            _ if self.alone.is_empty() && self.named_others == 0 => Readers::ByPattern,
-            _ => Readers::Named,
+            0 => Readership::None,
+            _ if self.alone.is_empty() && self.named_others == 0 => Readership::ByPattern,
+            _ => Readership::Named,
         }
     }
 
