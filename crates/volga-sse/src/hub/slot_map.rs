@@ -1,34 +1,39 @@
-//! A set whose members come and go in constant time and lie side by side. Pure.
+//! A map slot map: constant-time insertion and removal, and values that are contiguous in memory.
+//! Pure.
 
-/// Members without holes between them, each with a handle that stays while the others move.
+/// Values without holes between them. Each has a handle that stays the same while the values move.
 #[derive(Debug)]
 pub(crate) struct SlotMap<T> {
-    members: Vec<(T, u32)>,
-    /// For each handle its member's place; for a free one, the next free one.
-    places: Vec<u32>,
+    values: Vec<(T, u32)>,
+    /// For a handle in use, the index of its value. For a free handle, the next free handle.
+    indexes: Vec<u32>,
     free: u32,
-    /// How many members were ever taken out.
+    /// How many values were ever removed.
     removed: u64,
-    /// The next walk goes from the first to the last.
-    goes_up: bool,
+    /// Whether the next walk visits the values from the first to the last.
+    is_next_up: bool,
 }
 
-/// A walk over all members that can let go of their lock between steps, and misses nobody who is there from its start to its end.
+/// A walk over all values that may release the lock between two steps. It visits every value that
+/// is there from its start to its end.
 ///
-/// Removal fills the hole with the last member. A walk down is safe from that: who moves, moves down to where the walk has yet to come, or has been visited
-/// already. A walk up is not, so once somebody has left it becomes a whole walk down; who is visited twice has no waker any more.
+/// Removing a value moves the last one into its place. A walk down is not affected: a value that
+/// moves, moves to an index that the walk has not reached yet, or was visited already. A walk up
+/// could miss a value, so it becomes a whole walk down once a value was removed. A subscriber that
+/// is visited twice has no waker the second time.
 ///
-/// Walks go down and up in turn, because members and what they wake are more than a cache holds. Always in one direction, each walk would push out what the next one
-/// needs first; this way the half that was visited last is visited first.
+/// Walks go up and down in turn. The values and the tasks that they wake are larger than a CPU
+/// cache. If all walks had the same direction, each would evict what the next one needs first. In
+/// turn, each walk starts with the values that the last one visited last.
 #[derive(Debug)]
 pub(crate) enum Walk {
-    /// To the members below this place.
+    /// Continues with the values below this index.
     Down(usize),
-    /// From this place on, if nobody more was taken out.
-    Up { place: usize, removed: u64 },
+    /// Continues with the value at this index, if no more values were removed.
+    Up { index: usize, removed: u64 },
 }
 
-/// No handle.
+/// The end of the list of free handles.
 const NONE: u32 = u32::MAX;
 
 impl<T> Default for SlotMap<T> {
@@ -39,84 +44,84 @@ impl<T> Default for SlotMap<T> {
 
 impl<T> SlotMap<T> {
     pub(crate) const fn new() -> Self {
-        Self { members: Vec::new(), places: Vec::new(), free: NONE, removed: 0, goes_up: false }
+        Self { values: Vec::new(), indexes: Vec::new(), free: NONE, removed: 0, is_next_up: false }
     }
 
-    /// Takes a member in; the handle takes it out again.
-    pub(crate) fn insert(&mut self, member: T) -> u32 {
-        // Four thousand million members do not fit into memory.
-        let place = self.members.len() as u32;
+    /// Adds a value, and returns its handle.
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
+        // 2^32 values do not fit into memory.
+        let index = self.values.len() as u32;
         let handle = self.free;
-        let handle = match self.places.get_mut(handle as usize) {
+        let handle = match self.indexes.get_mut(handle as usize) {
             Some(next) => {
-                self.free = std::mem::replace(next, place);
+                self.free = std::mem::replace(next, index);
                 handle
             }
             None => {
-                self.places.push(place);
-                (self.places.len() - 1) as u32
+                self.indexes.push(index);
+                (self.indexes.len() - 1) as u32
             }
         };
-        self.members.push((member, handle));
+        self.values.push((value, handle));
         handle
     }
 
-    /// Takes a member out. The handle is then free.
+    /// Removes the value of a handle. The handle may be used again.
     pub(crate) fn remove(&mut self, handle: u32) -> T {
-        let place = std::mem::replace(&mut self.places[handle as usize], self.free) as usize;
+        let index = std::mem::replace(&mut self.indexes[handle as usize], self.free) as usize;
         self.free = handle;
         self.removed += 1;
-        let (member, _) = self.members.swap_remove(place);
-        if let Some((_, moved)) = self.members.get(place) {
-            self.places[*moved as usize] = place as u32;
+        let (value, _) = self.values.swap_remove(index);
+        if let Some((_, moved)) = self.values.get(index) {
+            self.indexes[*moved as usize] = index as u32;
         }
         self.shrink();
-        member
+        value
     }
 
-    /// Begins a walk over all members.
+    /// Starts a walk over all values.
     pub(crate) fn walk(&mut self) -> Walk {
-        self.goes_up = !self.goes_up;
-        if self.goes_up {
-            Walk::Up { place: 0, removed: self.removed }
+        self.is_next_up = !self.is_next_up;
+        if self.is_next_up {
+            Walk::Up { index: 0, removed: self.removed }
         } else {
-            Walk::Down(self.members.len())
+            Walk::Down(self.values.len())
         }
     }
 
-    /// The next member of a walk; `None` at its end.
+    /// The next value of a walk, or `None` at its end.
     pub(crate) fn step(&self, walk: &mut Walk) -> Option<&T> {
-        if let Walk::Up { place, removed } = walk {
+        if let Walk::Up { index, removed } = walk {
             if *removed == self.removed {
-                let (member, _) = self.members.get(*place)?;
-                *place += 1;
-                return Some(member);
+                let (value, _) = self.values.get(*index)?;
+                *index += 1;
+                return Some(value);
             }
-            *walk = Walk::Down(self.members.len());
+            *walk = Walk::Down(self.values.len());
         }
         let Walk::Down(end) = walk else { return None };
-        *end = (*end).min(self.members.len()).checked_sub(1)?;
-        self.members.get(*end).map(|(member, _)| member)
+        *end = (*end).min(self.values.len()).checked_sub(1)?;
+        self.values.get(*end).map(|(value, _)| value)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.members.len()
+        self.values.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.values.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.members.iter().map(|(member, _)| member)
+        self.values.iter().map(|(value, _)| value)
     }
 
-    /// Gives memory back after a crowd has left.
+    /// Frees memory after many values were removed.
     fn shrink(&mut self) {
-        if self.members.is_empty() {
-            *self = Self { removed: self.removed, goes_up: self.goes_up, ..Self::new() };
-        } else if self.members.capacity() > 64 && self.members.len() < self.members.capacity() / 4 {
-            self.members.shrink_to(self.members.len() * 2);
+        if self.values.is_empty() {
+            *self = Self { removed: self.removed, is_next_up: self.is_next_up, ..Self::new() };
+        } else if self.values.capacity() > 64 && self.values.len() < self.values.capacity() / 4 {
+            self.values.shrink_to(self.values.len() * 2);
         }
     }
 }
@@ -129,59 +134,60 @@ mod tests {
 
     proptest! {
         #[test]
-        fn handles_stay_while_members_move(steps in vec(any::<Option<u8>>(), 0..400)) {
-            let mut dense = SlotMap::new();
+        fn handles_stay_while_values_move(steps in vec(any::<Option<u8>>(), 0..400)) {
+            let mut map = SlotMap::new();
             let mut naive: Vec<(u32, usize)> = Vec::new();
-            for (member, step) in steps.into_iter().enumerate() {
+            for (value, step) in steps.into_iter().enumerate() {
                 match step {
                     Some(pick) if !naive.is_empty() => {
                         let (handle, expect) = naive.swap_remove(usize::from(pick) % naive.len());
-                        prop_assert_eq!(dense.remove(handle), expect);
+                        prop_assert_eq!(map.remove(handle), expect);
                     }
                     _ => {
-                        let handle = dense.insert(member);
+                        let handle = map.insert(value);
                         prop_assert!(naive.iter().all(|(other, _)| *other != handle));
-                        naive.push((handle, member));
+                        naive.push((handle, value));
                     }
                 }
-                let mut found: Vec<_> = dense.iter().copied().collect();
-                let mut expect: Vec<_> = naive.iter().map(|(_, member)| *member).collect();
+                let mut found: Vec<_> = map.iter().copied().collect();
+                let mut expect: Vec<_> = naive.iter().map(|(_, value)| *value).collect();
                 found.sort_unstable();
                 expect.sort_unstable();
                 prop_assert_eq!(found, expect);
-                prop_assert_eq!(dense.len(), naive.len());
+                prop_assert_eq!(map.len(), naive.len());
             }
         }
 
         #[test]
-        fn a_walk_misses_nobody_who_stays(
-            goes_up: bool,
-            // Who leaves after which step; who comes in between has the place of those who left.
+        fn a_walk_visits_every_value_that_stays(
+            is_next_up: bool,
+            // Which value is removed after each step, and whether a new one is inserted in its
+            // index.
             steps in vec((0..50_usize, any::<bool>()), 0..60),
         ) {
-            let mut dense = SlotMap::new();
-            let mut handles: Vec<_> = (0..50).map(|member| Some(dense.insert(member))).collect();
+            let mut map = SlotMap::new();
+            let mut handles: Vec<_> = (0..50).map(|value| Some(map.insert(value))).collect();
             let mut visited = [false; 50];
-            dense.goes_up = !goes_up;
-            let mut walk = dense.walk();
-            prop_assert_eq!(matches!(walk, Walk::Up { .. }), goes_up);
+            map.is_next_up = !is_next_up;
+            let mut walk = map.walk();
+            prop_assert_eq!(matches!(walk, Walk::Up { .. }), is_next_up);
             let mut steps = steps.into_iter();
             let mut count = 0;
-            while let Some(&member) = dense.step(&mut walk) {
+            while let Some(&value) = map.step(&mut walk) {
                 count += 1;
-                if let Some(visited) = visited.get_mut(member) {
+                if let Some(visited) = visited.get_mut(value) {
                     *visited = true;
                 }
-                let Some((who, comes)) = steps.next() else { continue };
-                if let Some(handle) = handles[who].take() {
-                    dense.remove(handle);
+                let Some((removed, is_refilled)) = steps.next() else { continue };
+                if let Some(handle) = handles[removed].take() {
+                    map.remove(handle);
                 }
-                if comes {
-                    dense.insert(usize::MAX);
+                if is_refilled {
+                    map.insert(usize::MAX);
                 }
             }
-            for (member, handle) in handles.iter().enumerate() {
-                prop_assert!(handle.is_none() || visited[member]);
+            for (value, handle) in handles.iter().enumerate() {
+                prop_assert!(handle.is_none() || visited[value]);
             }
             prop_assert!(count <= 2 * (50 + 60), "it comes to its end");
         }
@@ -189,24 +195,24 @@ mod tests {
 
     #[test]
     fn walks_go_down_and_up_in_turn() {
-        let mut dense = SlotMap::new();
-        (0..3).for_each(|member| _ = dense.insert(member));
+        let mut map = SlotMap::new();
+        (0..3).for_each(|value| _ = map.insert(value));
         for expect in [[0, 1, 2], [2, 1, 0], [0, 1, 2]] {
-            let mut walk = dense.walk();
-            let found: Vec<_> = std::iter::from_fn(|| dense.step(&mut walk).copied()).collect();
+            let mut walk = map.walk();
+            let found: Vec<_> = std::iter::from_fn(|| map.step(&mut walk).copied()).collect();
             assert_eq!(found, expect);
         }
     }
 
     #[test]
-    fn memory_goes_back_after_a_crowd() {
-        let mut dense = SlotMap::new();
-        let handles: Vec<_> = (0..10_000).map(|member| dense.insert(member)).collect();
+    fn memory_is_freed_after_many_removals() {
+        let mut map = SlotMap::new();
+        let handles: Vec<_> = (0..10_000).map(|value| map.insert(value)).collect();
         for handle in &handles[1..] {
-            dense.remove(*handle);
+            map.remove(*handle);
         }
-        assert!(dense.members.capacity() <= 64, "{}", dense.members.capacity());
-        dense.remove(handles[0]);
-        assert_eq!(dense.places.capacity(), 0);
+        assert!(map.values.capacity() <= 64, "{}", map.values.capacity());
+        map.remove(handles[0]);
+        assert_eq!(map.indexes.capacity(), 0);
     }
 }

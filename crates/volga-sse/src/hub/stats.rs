@@ -66,7 +66,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn gap(&self, positions: u64) {
+    pub(crate) fn count_gap(&self, positions: u64) {
         self.gaps.fetch_add(1, Ordering::Relaxed);
         self.skipped.fetch_add(positions, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The identities that subscribe to one topic, and the queues of those who watch them.
+//! The identities that subscribe to one topic, and the queues of its presence watches.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use crate::hub::presence::event::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent};
 use crate::hub::slot_map::SlotMap;
 use crate::hub::sync::{Mutex, lock};
 
-/// The identities of one topic.
+/// The identities that subscribe to one topic.
 #[derive(Debug, Default)]
 pub(crate) struct TopicPresence {
     present: BTreeMap<Arc<str>, usize>,
     watches: SlotMap<Arc<PresenceQueue>>,
 }
 
-/// What a watch and the hub share.
+/// The queue that a watch and the hub share.
 #[derive(Debug)]
 pub(crate) struct PresenceQueue(Mutex<PresenceQueueState>);
 
@@ -34,7 +34,8 @@ impl TopicPresence {
         self.present.is_empty() && self.watches.is_empty()
     }
 
-    /// Counts a subscription; the wakers are those of watches that have something new.
+    /// Counts a subscription of an identity. Adds the wakers of watches that have a new event to
+    /// `wakers`.
     pub(crate) fn join(&mut self, identity: &Arc<str>, wakers: &mut Vec<Waker>) {
         let count = self.present.entry(Arc::clone(identity)).or_default();
         *count += 1;
@@ -43,7 +44,7 @@ impl TopicPresence {
         }
     }
 
-    /// Takes a subscription back.
+    /// Removes a subscription of an identity.
     pub(crate) fn leave(&mut self, identity: &Arc<str>, wakers: &mut Vec<Waker>) {
         let Some(count) = self.present.get_mut(identity) else {
             return;
@@ -55,7 +56,7 @@ impl TopicPresence {
         }
     }
 
-    /// Takes all subscriptions back: the topic is gone.
+    /// Removes all subscriptions, because the topic was removed.
     pub(crate) fn leave_all(&mut self, wakers: &mut Vec<Waker>) {
         for identity in std::mem::take(&mut self.present).into_keys() {
             self.tell(&PresenceEvent::Left(identity), wakers);
@@ -94,7 +95,7 @@ impl PresenceQueue {
         }
         let old = waiting.waker.replace(cx.waker().clone());
         drop(waiting);
-        // Wakers are foreign code, and none runs under the lock.
+        // Dropping a waker runs foreign code, which must not happen under the lock.
         drop(old);
         Poll::Pending
     }

@@ -12,8 +12,8 @@ use crate::hub::presence::event::PresenceEvent;
 use crate::hub::presence::topic_presence::PresenceQueue;
 use crate::hub::state::hub_state::HubState;
 
-/// A stream of who comes to a topic and leaves it, from
-/// [`Hub::watch_presence`](crate::hub::Hub::watch_presence). It has no end.
+/// A stream of identities that subscribe to a topic and leave it, from
+/// [`Hub::watch_presence`](crate::hub::Hub::watch_presence). It never ends.
 pub struct PresenceWatch {
     hub: Arc<HubState>,
     topic: Arc<str>,

@@ -1,12 +1,12 @@
 //! A least-recently-used list: which topics have been idle longest. Pure.
 
-/// No slot.
-const NONE: u32 = u32::MAX;
+/// Marks the end of the list.
+const END: u32 = u32::MAX;
 
 /// Slots in the order of their last use.
 ///
-/// The list is linked through its slots, so that every change takes constant time, however many
-/// slots there are.
+/// The list is linked through an array that has one element per slot, so every change takes
+/// constant time.
 #[derive(Debug)]
 pub(crate) struct LruList {
     links: Vec<Link>,
@@ -24,22 +24,22 @@ struct Link {
 
 impl Default for LruList {
     fn default() -> Self {
-        Self { links: Vec::new(), oldest: NONE, newest: NONE, len: 0 }
+        Self { links: Vec::new(), oldest: END, newest: END, len: 0 }
     }
 }
 
 impl LruList {
-    /// Makes a slot the one that was used last. A slot that is not in the list is added.
+    /// Makes a slot the most recently used one. Adds it to the list if necessary.
     pub(crate) fn touch(&mut self, slot: u32) {
         if self.newest == slot {
             return;
         }
         self.remove(slot);
         if self.links.len() <= slot as usize {
-            let free = Link { older: NONE, newer: NONE, is_listed: false };
+            let free = Link { older: END, newer: END, is_listed: false };
             self.links.resize(slot as usize + 1, free);
         }
-        self.links[slot as usize] = Link { older: self.newest, newer: NONE, is_listed: true };
+        self.links[slot as usize] = Link { older: self.newest, newer: END, is_listed: true };
         match self.links.get_mut(self.newest as usize) {
             Some(newest) => newest.newer = slot,
             None => self.oldest = slot,
@@ -48,7 +48,7 @@ impl LruList {
         self.len += 1;
     }
 
-    /// Takes a slot out of the list, if it is there.
+    /// Removes a slot from the list, if it is there.
     pub(crate) fn remove(&mut self, slot: u32) {
         let Some(link) = self.links.get_mut(slot as usize).filter(|link| link.is_listed) else {
             return;
@@ -66,9 +66,9 @@ impl LruList {
         self.len -= 1;
     }
 
-    /// The slot whose last use is longest ago.
+    /// The least recently used slot.
     pub(crate) fn oldest(&self) -> Option<u32> {
-        (self.oldest != NONE).then_some(self.oldest)
+        (self.oldest != END).then_some(self.oldest)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -82,10 +82,10 @@ mod tests {
 
     use super::*;
 
-    fn in_order(recency: &LruList) -> Vec<u32> {
-        let mut slot = recency.oldest;
+    fn in_order(list: &LruList) -> Vec<u32> {
+        let mut slot = list.oldest;
         std::iter::from_fn(|| {
-            let link = recency.links.get(slot as usize)?;
+            let link = list.links.get(slot as usize)?;
             Some(std::mem::replace(&mut slot, link.newer))
         })
         .collect()
@@ -94,23 +94,23 @@ mod tests {
     proptest! {
         #[test]
         fn it_agrees_with_a_plain_list(steps in vec((0..12_u32, 0..3_u8), 0..200)) {
-            let mut recency = LruList::default();
+            let mut list = LruList::default();
             let mut naive: Vec<u32> = Vec::new();
             for (slot, step) in steps {
                 match step {
                     0 => {
-                        recency.remove(slot);
+                        list.remove(slot);
                         naive.retain(|other| *other != slot);
                     }
                     _ => {
-                        recency.touch(slot);
+                        list.touch(slot);
                         naive.retain(|other| *other != slot);
                         naive.push(slot);
                     }
                 }
-                prop_assert_eq!(in_order(&recency), &naive[..]);
-                prop_assert_eq!(recency.oldest(), naive.first().copied());
-                prop_assert_eq!(recency.len(), naive.len());
+                prop_assert_eq!(in_order(&list), &naive[..]);
+                prop_assert_eq!(list.oldest(), naive.first().copied());
+                prop_assert_eq!(list.len(), naive.len());
             }
         }
     }

@@ -1,17 +1,17 @@
-//! Which topics there are, for how long each stays, and which one makes room for another. Pure,
-//! with the time as an argument.
+//! Which topics exist, how long each stays, and which one makes room for another. Pure, with the
+//! time as an argument.
 //!
-//! Nothing removes a topic while somebody subscribes to its name, while a key of it has a value, or
-//! if it was created explicitly. Any other topic is removed
+//! A topic is never removed while somebody subscribes to its name, while one of its keys has a
+//! value, or if it was created explicitly. Any other topic is removed
 //!
-//! - at once if it has neither messages nor subscribers,
-//! - after a while if it has messages and no subscribers,
-//! - and when a new topic needs its place. See [`EvictionClass`] for the order.
+//! - at once if it has neither messages nor subscriptions,
+//! - after a while if it has messages and no subscriptions,
+//! - and when a new topic needs its place. [`EvictionClass`] has the order.
 //!
-//! So a subscription by pattern keeps a topic, but not when room is needed. Else one dashboard that
-//! reads everything would keep every name that a client ever made up, until the hub is full. The
-//! subscription loses nothing: it is handed the next topic of that name, and is told of a gap if it
-//! had not read the last messages.
+//! So a subscription by pattern keeps a topic, but only until room is needed. Otherwise one
+//! dashboard that reads everything would keep every name that a client ever made up, until the hub
+//! is full. The subscription misses nothing silently: it joins the next topic of that name, and
+//! reports a gap if it had not read the last messages.
 
 pub(crate) mod lru_list;
 pub(crate) mod removed_topics;
@@ -29,37 +29,35 @@ use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic::subscribers::Readership;
 use crate::hub::topic::{Contents, Topic};
 
-/// How many topics one call lets go of, at most, of each kind: those that have expired and those
-/// that have been idle too long.
+/// How many topics one call handles at most: so many that have expired, and so many that have been
+/// idle for too long.
 const MAX_SWEEP: usize = 16;
-/// A log is looked at no more often than so many times within the age to which it holds messages,
-/// unless it is then empty.
+/// How often a log is checked for expired messages within the age that messages may have. A log
+/// that will then be empty is checked in time.
 const EXPIRY_CHECKS_PER_AGE: u64 = 4;
 
 /// The topics of a hub.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     topics: HashMap<Arc<str>, Arc<Topic>>,
-    /// The same topics by their names, for patterns.
+    /// The same topics sorted by name, for patterns.
     by_name: BTreeMap<Arc<str>, Arc<Topic>>,
-    /// What is known of each topic, at its slot.
+    /// What the registry knows of each topic, by the topic's slot.
     records: Vec<TopicRecord>,
-    free: Vec<u32>,
+    free_slots: Vec<u32>,
     next_id: u64,
-    /// The topics that may make room for others, in the order in which they were last used, for
-    /// each class.
+    /// For each class, the topics that may make room for others, in the order of their last use.
     idle: [LruList; EVICTION_CLASSES],
-    /// When to look at which log for messages that have expired. Each topic with messages is here
-    /// once.
+    /// When to check which log for expired messages. Each topic with messages has one entry.
     deadlines: BTreeSet<(Moment, u32)>,
-    /// Before this moment nothing has expired and nothing has been idle for too long.
-    due: Moment,
-    forgotten: RemovedTopics,
-    /// Topics that were removed and are to be cleared once the lock is free.
-    removed: Vec<Arc<Topic>>,
+    /// Before this moment nothing expires and no topic has been idle for too long.
+    next_sweep: Moment,
+    removed_topics: RemovedTopics,
+    /// Removed topics that the caller has not taken yet.
+    newly_removed: Vec<Arc<Topic>>,
     /// How many topics made room for others while they held messages.
     pub(crate) evicted: u64,
-    /// How many messages of topics that are gone were delivered.
+    /// How many messages of removed topics were delivered.
     pub(crate) removed_delivered: u64,
 }
 
@@ -67,30 +65,30 @@ pub(crate) struct Registry {
 struct TopicRecord {
     /// `None` for a free slot.
     topic: Option<Arc<Topic>>,
-    /// Created explicitly.
+    /// The topic was created explicitly, so it stays.
     is_explicit: bool,
-    /// When the last message came or the last subscriber left.
+    /// When the last message came or the last subscription ended.
     idle_since: Moment,
-    /// In which list of idle topics it is.
+    /// The list of idle topics that has this topic.
     class: Option<EvictionClass>,
     deadline: Option<Moment>,
 }
 
-/// Which topics make room first: those of the first class, then those of the second, and so on.
-/// Within a class, those that have been idle longest go first.
+/// The order in which topics make room: first those of the first class, then those of the second,
+/// and so on. Within a class the topic that has been idle longest goes first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum EvictionClass {
-    /// It has no messages. It is read by pattern, else it would not be there.
+    /// It has no messages. A pattern matches it; otherwise it would have been removed.
     Empty,
-    /// It has messages, and nobody reads it.
+    /// It has messages and no subscriptions.
     Unread,
-    /// It has messages, and is read by pattern alone.
+    /// It has messages, and all its subscriptions are by pattern.
     ByPattern,
 }
 
 const EVICTION_CLASSES: usize = 3;
 
-/// The hub has its maximum of topics, and none of them may go.
+/// The hub has its maximum number of topics, and none of them may be removed.
 #[derive(Debug)]
 pub(crate) struct HubFull;
 
@@ -103,7 +101,7 @@ impl Registry {
         self.topics.get(name)
     }
 
-    /// The topics that a filter matches.
+    /// Returns the topics that a filter matches.
     pub(crate) fn matching<'a>(&'a self, filter: &'a TopicFilter) -> Vec<Arc<Topic>> {
         match filter {
             TopicFilter::Name(name) => {
@@ -123,10 +121,10 @@ impl Registry {
         self.records[topic.slot as usize].is_explicit
     }
 
-    /// Makes sure that so many new topics have room: those that have been idle longest go. `wanted`
-    /// must not go; nothing keeps it yet.
+    /// Makes room for so many new topics by removing those that have been idle longest. Keeps the
+    /// topics in `wanted`, which the caller is about to use.
     ///
-    /// Either there is room afterwards, or nothing has changed.
+    /// Changes nothing if there is not enough room.
     pub(crate) fn make_room<'a>(
         &mut self,
         count: usize,
@@ -147,7 +145,7 @@ impl Registry {
         wanted.for_each(|slot| self.set_class(slot, None));
         for _ in 0..excess {
             let oldest = self.idle.iter().find_map(LruList::oldest);
-            let Some(topic) = oldest.and_then(|slot| self.at(slot)) else { break };
+            let Some(topic) = oldest.and_then(|slot| self.topic_at(slot)) else { break };
             let is_empty = self.records[topic.slot as usize].class == Some(EvictionClass::Empty);
             self.evicted += u64::from(!is_empty);
             self.remove(&topic, settings);
@@ -155,14 +153,14 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds a topic that is not there. The caller has made room, and settles the topic once it has
-    /// what it was made for.
+    /// Adds a topic that does not exist. The caller has made room, and calls
+    /// [`reclassify`](Self::reclassify) once the topic has its message or its subscription.
     pub(crate) fn add(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
         let name: Arc<str> = name.into();
-        let before = self.forgotten.recall(&name);
-        let slot = self.free.pop().unwrap_or_else(|| {
+        let before = self.removed_topics.take(&name);
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
             self.records.push(TopicRecord::default());
-            // Four thousand million topics do not fit into memory.
+            // 2^32 topics do not fit into memory.
             (self.records.len() - 1) as u32
         });
         let max_keys = settings.max_keys(&name);
@@ -178,7 +176,7 @@ impl Registry {
         topic
     }
 
-    /// Notes a message that was appended.
+    /// Notes that a message was appended.
     pub(crate) fn note_message(
         &mut self,
         topic: &Topic,
@@ -197,14 +195,14 @@ impl Registry {
         if let Some(class) = class {
             self.idle[class as usize].touch(slot);
         }
-        // A further message without a key changes nothing about what keeps the topic.
+        // Another message without a key does not change whether the topic is kept.
         if was_empty || class == Some(EvictionClass::Empty) || key != KeyChange::None {
             self.reclassify(topic, settings, now);
         }
     }
 
-    /// Notes that the last subscriber has left, or the last one by name. One that came meanwhile
-    /// keeps the topic.
+    /// Notes that the last subscription of a topic, or the last one by name, has ended. If another
+    /// one has come meanwhile, the topic is kept.
     pub(crate) fn note_left(&mut self, topic: &Topic, settings: &HubSettings, now: Moment) {
         if !topic.is_removed() {
             let record = &mut self.records[topic.slot as usize];
@@ -213,31 +211,31 @@ impl Registry {
         }
     }
 
-    /// Notes that somebody subscribes to a topic by its name.
-    pub(crate) fn note_joined(&mut self, topic: &Topic) {
+    /// Notes that somebody subscribes to the topic's name, which keeps the topic.
+    pub(crate) fn note_named_subscriber(&mut self, topic: &Topic) {
         self.set_class(topic.slot, None);
     }
 
-    /// Says whether a topic was created explicitly, and so stays.
+    /// Sets whether the topic was created explicitly, which keeps it.
     pub(crate) fn set_explicit(&mut self, topic: &Topic, is_explicit: bool) {
         self.records[topic.slot as usize].is_explicit = is_explicit;
     }
 
-    /// Does with a topic what is to be done with it after its subscribers, its keys or its messages
-    /// have changed: it is removed if nothing keeps it and it holds nothing, and is among the idle
-    /// ones if nothing keeps it but its messages.
+    /// Decides anew what happens to a topic whose subscriptions, keys or messages have changed. The
+    /// topic is removed if nothing keeps it and it holds nothing. It is listed as idle if only its
+    /// messages keep it.
     pub(crate) fn reclassify(&mut self, topic: &Topic, settings: &HubSettings, now: Moment) {
         if topic.is_removed() {
             return;
         }
         let slot = topic.slot;
-        let readers = topic.readers();
+        let readership = topic.readership();
         let contents = topic.contents_at(now, &settings.bounds);
-        let is_kept = readers == Readership::Named || contents == Contents::Keys;
-        let class = match (contents, readers) {
+        let is_kept = readership == Readership::Named || contents == Contents::Keys;
+        let class = match (contents, readership) {
             _ if is_kept || self.records[slot as usize].is_explicit => None,
             (Contents::Empty, Readership::None) => {
-                return self.at(slot).iter().for_each(|topic| self.remove(topic, settings));
+                return self.topic_at(slot).iter().for_each(|topic| self.remove(topic, settings));
             }
             (Contents::Empty, _) => Some(EvictionClass::Empty),
             (_, Readership::None) => Some(EvictionClass::Unread),
@@ -245,14 +243,14 @@ impl Registry {
         };
         self.set_class(slot, class);
         if class == Some(EvictionClass::Unread) {
-            self.due = self.due.min(self.idle_until(slot, settings));
+            self.next_sweep = self.next_sweep.min(self.idle_until(slot, settings));
         }
     }
 
-    /// Lets go of what has expired and of topics that have been idle for too long, of a bounded
-    /// number in one call. True if there may be more.
+    /// Drops expired messages, and removes topics that have been idle for too long. One call
+    /// handles a bounded number of topics. Returns true if there may be more.
     pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
-        if now < self.due {
+        if now < self.next_sweep {
             return false;
         }
         for _ in 0..MAX_SWEEP {
@@ -260,8 +258,9 @@ impl Registry {
             if deadline > now {
                 break;
             }
-            let Some(topic) = self.at(slot) else { break };
-            // A topic that nobody reads may go now, with all that it holds.
+            let Some(topic) = self.topic_at(slot) else { break };
+            // If the topic has no subscriptions and all its messages have expired, it is removed as
+            // a whole.
             if self.records[slot as usize].class == Some(EvictionClass::Unread) {
                 self.reclassify(&topic, settings, now);
             }
@@ -275,7 +274,7 @@ impl Registry {
         }
         for _ in 0..MAX_SWEEP {
             let oldest = self.idle[EvictionClass::Unread as usize].oldest();
-            let Some(topic) = oldest.and_then(|slot| self.at(slot)) else { break };
+            let Some(topic) = oldest.and_then(|slot| self.topic_at(slot)) else { break };
             if self.idle_until(topic.slot, settings) > now {
                 break;
             }
@@ -284,47 +283,47 @@ impl Registry {
         let expiry = self.deadlines.first().map(|(deadline, _)| *deadline);
         let idle = self.idle[EvictionClass::Unread as usize].oldest();
         let idle = idle.map(|slot| self.idle_until(slot, settings));
-        self.due = expiry.into_iter().chain(idle).min().unwrap_or(Moment(u64::MAX));
-        self.due <= now
+        self.next_sweep = expiry.into_iter().chain(idle).min().unwrap_or(Moment(u64::MAX));
+        self.next_sweep <= now
     }
 
-    /// Removes a topic, whatever it holds. What it had is remembered, so that a client that resumes
-    /// is told of its loss.
+    /// Removes a topic, whatever it holds. Its last number is remembered, so that a client that
+    /// resumes is told of the gap.
     pub(crate) fn remove(&mut self, topic: &Arc<Topic>, settings: &HubSettings) {
         let slot = topic.slot;
         self.schedule(slot, None);
         self.set_class(slot, None);
         self.records[slot as usize] = TopicRecord::default();
-        self.free.push(slot);
+        self.free_slots.push(slot);
         self.topics.remove(&topic.name);
         self.by_name.remove(&topic.name);
         let max = settings.max_forgotten_topics;
-        self.forgotten.note(Arc::clone(&topic.name), topic.last_ever(), max);
+        self.removed_topics.note(Arc::clone(&topic.name), topic.last_number_of_name(), max);
         topic.set_removed();
         self.removed_delivered += topic.delivered();
-        self.removed.push(Arc::clone(topic));
+        self.newly_removed.push(Arc::clone(topic));
     }
 
-    pub(crate) fn has_removed(&self) -> bool {
-        !self.removed.is_empty()
+    pub(crate) fn has_newly_removed(&self) -> bool {
+        !self.newly_removed.is_empty()
     }
 
-    /// The topics that were removed since this was asked for last.
-    pub(crate) fn take_removed(&mut self) -> Vec<Arc<Topic>> {
-        std::mem::take(&mut self.removed)
+    /// Takes the topics that were removed since the last call.
+    pub(crate) fn take_newly_removed(&mut self) -> Vec<Arc<Topic>> {
+        std::mem::take(&mut self.newly_removed)
     }
 
-    /// Notes that messages up to this number may have been those of any topic.
-    pub(crate) fn lose(&mut self, number: u64) {
-        self.forgotten.raise_floor(number);
+    /// Notes that messages up to this number are lost and may have belonged to any topic.
+    pub(crate) fn note_loss(&mut self, number: u64) {
+        self.removed_topics.raise_floor(number);
     }
 
-    /// The greatest number that topics had which match and are gone.
-    pub(crate) fn forgotten(&self, filters: &[TopicFilter]) -> u64 {
-        self.forgotten.greatest(|name| filters.iter().any(|filter| filter.matches(name)))
+    /// An upper bound of the numbers of all removed topics whose names match.
+    pub(crate) fn last_removed_number(&self, filters: &[TopicFilter]) -> u64 {
+        self.removed_topics.greatest(|name| filters.iter().any(|filter| filter.matches(name)))
     }
 
-    fn at(&self, slot: u32) -> Option<Arc<Topic>> {
+    fn topic_at(&self, slot: u32) -> Option<Arc<Topic>> {
         self.records[slot as usize].topic.clone()
     }
 
@@ -332,7 +331,8 @@ impl Registry {
         self.records[slot as usize].idle_since.after(settings.topic_idle).next()
     }
 
-    /// Puts a topic into the list of its class, as the one that was used last, unless it is there.
+    /// Moves a topic to the list of another class, as the most recently used one. Does nothing if
+    /// it already is in that list.
     fn set_class(&mut self, slot: u32, class: Option<EvictionClass>) {
         let old = std::mem::replace(&mut self.records[slot as usize].class, class);
         if old == class {
@@ -353,7 +353,7 @@ impl Registry {
         }
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, slot));
-            self.due = self.due.min(deadline);
+            self.next_sweep = self.next_sweep.min(deadline);
         }
     }
 }

@@ -1,21 +1,25 @@
-//! What a hub remembers of topics that are gone: the last number of each, so that a loss does not hide behind a topic's end. Pure.
+//! The last numbers of removed topics. Pure.
+//!
+//! A client that resumes on a removed topic is told of the gap only because its last number is
+//! remembered here.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-/// The last numbers of topics that are gone. Of those beyond the bound it knows one number that is not less than theirs.
+/// The last numbers of removed topics. Beyond the bound it keeps only one number, which is at least
+/// as great as theirs.
 #[derive(Debug, Default)]
 pub(crate) struct RemovedTopics {
     numbers: HashMap<Arc<str>, u64>,
-    // Numbers are those of messages, so no two topics share one.
+    // Each number belongs to one message, so no two topics have the same.
     by_number: BTreeMap<u64, Arc<str>>,
     floor: u64,
 }
 
 impl RemovedTopics {
-    /// Notes that a topic is gone whose last message had this number.
+    /// Remembers a removed topic whose last message had this number.
     pub(crate) fn note(&mut self, name: Arc<str>, number: u64, max: usize) {
         if number <= self.floor {
             return;
@@ -30,7 +34,7 @@ impl RemovedTopics {
         }
     }
 
-    /// Notes that messages up to this number may have been those of any topic.
+    /// Notes that messages up to this number may have belonged to any topic.
     pub(crate) fn raise_floor(&mut self, number: u64) {
         self.floor = self.floor.max(number);
         while let Some(first) = self.by_number.first_entry().filter(|first| *first.key() <= number)
@@ -39,8 +43,9 @@ impl RemovedTopics {
         }
     }
 
-    /// A number that is not less than that of any message which a topic of this name ever had; the topic is there again.
-    pub(crate) fn recall(&mut self, name: &str) -> u64 {
+    /// Returns a number that is at least as great as those of all messages that topics of this name
+    /// had. Forgets the name, because a topic of this name exists again.
+    pub(crate) fn take(&mut self, name: &str) -> u64 {
         match self.numbers.remove(name) {
             None => self.floor,
             Some(number) => {
@@ -50,7 +55,7 @@ impl RemovedTopics {
         }
     }
 
-    /// The same for all topics that match.
+    /// Returns such a number for all removed topics whose names match.
     pub(crate) fn greatest(&self, matches: impl Fn(&str) -> bool) -> u64 {
         let newest_first = self.by_number.iter().rev();
         newest_first
@@ -67,23 +72,23 @@ mod tests {
 
     #[test]
     fn a_topic_within_the_bound_is_known_exactly_and_others_at_least() {
-        let mut forgotten = RemovedTopics::default();
+        let mut removed = RemovedTopics::default();
         for (name, number) in [("a", 3), ("b", 5), ("c", 9)] {
-            forgotten.note(name.into(), number, 2);
+            removed.note(name.into(), number, 2);
         }
-        assert_eq!(forgotten.greatest(|name| name == "b"), 5);
-        assert_eq!(forgotten.greatest(|_| true), 9);
-        assert_eq!(forgotten.greatest(|_| false), 3);
-        assert_eq!(forgotten.recall("c"), 9);
-        assert_eq!(forgotten.recall("c"), 3);
-        assert_eq!(forgotten.recall("a"), 3);
-        assert_eq!((forgotten.numbers.len(), forgotten.by_number.len()), (1, 1));
+        assert_eq!(removed.greatest(|name| name == "b"), 5);
+        assert_eq!(removed.greatest(|_| true), 9);
+        assert_eq!(removed.greatest(|_| false), 3);
+        assert_eq!(removed.take("c"), 9);
+        assert_eq!(removed.take("c"), 3);
+        assert_eq!(removed.take("a"), 3);
+        assert_eq!((removed.numbers.len(), removed.by_number.len()), (1, 1));
     }
 
     #[test]
     fn a_topic_that_never_had_a_message_takes_no_room() {
-        let mut forgotten = RemovedTopics::default();
-        forgotten.note("a".into(), 0, 2);
-        assert!(forgotten.numbers.is_empty());
+        let mut removed = RemovedTopics::default();
+        removed.note("a".into(), 0, 2);
+        assert!(removed.numbers.is_empty());
     }
 }

@@ -8,9 +8,9 @@ use crate::hub::sync::MutexGuard;
 
 /// The hub's lock while it is held.
 ///
-/// When it is dropped, it first frees the lock. Then it wakes the tasks that concern what was done
-/// under it, and clears the topics that were removed: wakers are foreign code, and a long log takes
-/// time to free.
+/// Dropping the guard first releases the lock. Then it wakes the tasks that must learn what was
+/// done under the lock, and clears the topics that were removed. Both wait until then because
+/// wakers are foreign code, and because freeing a long log takes time.
 #[derive(Debug)]
 pub(crate) struct StateGuard<'a>(Option<MutexGuard<'a, LockedState>>);
 
@@ -47,5 +47,5 @@ impl Drop for StateGuard<'_> {
     }
 }
 
-/// Why the guard of [`StateGuard`] is there.
+/// Why the guard inside a [`StateGuard`] is always present.
 const GUARD_IS_PRESENT: &str = "only dropping takes the guard";

@@ -1,4 +1,5 @@
-//! The hub behind its handles: how a message gets its number and its place, and who is woken.
+//! What all handles of a hub share: how a message gets its position and reaches its topic, and
+//! which tasks are woken.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -19,37 +20,37 @@ use crate::hub::topic::name::check_name;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 use crate::stream::spread::random_seed;
 
-/// The bits of an epoch: enough that no two hubs share one, and few enough for an event ID to stay
+/// The bits of an epoch. With 48 bits two hubs practically never share an epoch, and event IDs stay
 /// short.
 const EPOCH_BITS: u32 = 48;
-/// How many topics of one subscription are left under one hold of the lock.
+/// How many topics of one subscription are updated before the lock is released and taken again.
 pub(crate) const TOPICS_AT_ONCE: usize = 32;
 
-/// A hub behind its handles.
+/// What all handles of a hub share.
 #[derive(Debug)]
 pub(crate) struct HubState {
     pub(crate) settings: HubSettings,
     pub(crate) epoch: u64,
     pub(crate) clock: HubClock,
-    /// The last number whose message, and those of all numbers before, are in their logs.
+    /// The greatest number for which all messages up to it are in their logs.
     ///
-    /// Whoever loads it and then reads any logs finds all messages up to it, or that a log let go
-    /// of them. This is what puts the messages of several topics in one order for a reader that
-    /// never takes the lock.
+    /// A reader that loads it and then reads any logs finds each message up to it, or finds that
+    /// the log has dropped it. So a subscription reads the messages of several topics in one order
+    /// without ever taking the hub's lock.
     horizon: AtomicU64,
-    /// The last number of a relayed hub that never came, or zero: who has not passed it has lost
-    /// something.
+    /// The last number of a relayed hub whose message never came, or zero. A subscription whose
+    /// cursor is before it has missed something.
     last_missing: AtomicU64,
     locked: Mutex<LockedState>,
-    /// Written under the lock, before the horizon moves.
+    /// Written under the hub's lock, before the horizon advances.
     recent: RwLock<RecentTopics>,
     pub(crate) counters: Counters,
 }
 
 impl HubState {
     pub(crate) fn new(settings: HubSettings) -> Self {
-        // With its highest bit set, so that it always has as many digits: messages are as long in
-        // one run as in another.
+        // The highest bit is set, so that epochs always have the same number of digits. Messages
+        // then have the same length in every run of a program.
         let random = random_seed() >> (u64::BITS - EPOCH_BITS) | 1 << (EPOCH_BITS - 1);
         let (epoch, after) =
             settings.relay.as_ref().map_or((random, 0), |relay| (relay.epoch, relay.after));
@@ -77,9 +78,9 @@ impl HubState {
         Position::new(self.epoch, number)
     }
 
-    /// Whether a client can have an event of this position when the hub has given numbers up to
-    /// `last`. Of a source that several hubs follow, another hub may be ahead, by no more than what
-    /// is held back here.
+    /// Whether a client can have received an event of this position when the hub has assigned
+    /// numbers up to `last`. A relayed hub shares its positions with other hubs. Such a hub may be
+    /// ahead of this one, by at most the number of messages that this hub holds back.
     pub(crate) fn may_have_sent(&self, position: Position, last: u64) -> bool {
         let ahead = if self.settings.relay.is_some() { self.settings.max_reordered } else { 0 };
         position.epoch() == self.epoch && position.number() <= last.saturating_add(ahead as u64)
@@ -97,8 +98,8 @@ impl HubState {
         let now = self.clock.now();
         let mut locked = self.lock();
         let topic = self.open_topic(&mut locked, topic, key, now)?;
-        locked.last += 1;
-        let number = locked.last;
+        locked.last_number += 1;
+        let number = locked.last_number;
         self.append(&mut locked, &topic, message, key, now);
         self.advance_horizon(&locked, &[(&topic, number)]);
         drop(locked);
@@ -106,7 +107,7 @@ impl HubState {
         Ok(self.position(number))
     }
 
-    /// Gives the position of the last one.
+    /// Publishes the messages one right after the other, and returns the position of the last one.
     pub(crate) fn publish_many(
         &self,
         topic: &str,
@@ -125,45 +126,45 @@ impl HubState {
         let mut locked = self.lock();
         let topic = self.open_topic(&mut locked, topic, KeyChange::None, now)?;
         for message in messages {
-            locked.last += 1;
+            locked.last_number += 1;
             self.append(&mut locked, &topic, message, KeyChange::None, now);
         }
-        let last = locked.last;
+        let last = locked.last_number;
         self.advance_horizon(&locked, &[(&topic, last)]);
         drop(locked);
         topic.wake();
         Ok(Some(self.position(last)))
     }
 
-    /// Ends all subscriptions once they have read what there is.
+    /// Ends all subscriptions, each after it has delivered what was published before.
     pub(crate) fn close(&self) {
-        let (topics, readers) = {
+        let (topics, subscribers) = {
             let mut locked = self.lock();
-            locked.closed = true;
+            locked.is_closed = true;
             let topics: Vec<_> = locked.registry.topics().map(Arc::clone).collect();
-            let readers: Vec<_> = locked
+            let subscribers: Vec<_> = locked
                 .pattern_subscribers()
                 .map(|pattern_subscriber| Arc::clone(&pattern_subscriber.subscriber))
                 .collect();
-            (topics, readers)
+            (topics, subscribers)
         };
         for topic in topics {
             topic.close(SubscriptionEnd::HubClosed);
         }
         let close = |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::HubClosed);
-        readers.iter().filter_map(close).for_each(Waker::wake);
+        subscribers.iter().filter_map(close).for_each(Waker::wake);
     }
 
-    /// Ends all subscriptions of an identity at once; gives their number.
+    /// Ends all subscriptions of an identity at once, and returns their number.
     pub(crate) fn close_identity(&self, identity: &str) -> usize {
-        let readers = self.lock().subscribers_of(identity);
+        let subscribers = self.lock().subscribers_of(identity);
         let close =
             |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::IdentityClosed);
-        readers.iter().filter_map(close).for_each(Waker::wake);
-        readers.len()
+        subscribers.iter().filter_map(close).for_each(Waker::wake);
+        subscribers.len()
     }
 
-    /// The position that a message published now is likely to get.
+    /// The position that a message gets if it is published now and no other message comes first.
     fn next_position(&self) -> Result<Position, PublishError> {
         if self.settings.relay.is_some() {
             return Err(PublishError::Relayed);
@@ -171,8 +172,7 @@ impl HubState {
         Ok(self.position(self.horizon() + 1))
     }
 
-    /// The encoding, as far as it does not depend on the number: what the lock need not be held
-    /// for.
+    /// Encodes the message apart from its ID, which is not known yet. This needs no lock.
     pub(crate) fn prepare(
         &self,
         message: Message,
@@ -203,21 +203,22 @@ impl HubState {
         key: KeyChange<'_>,
         now: Moment,
     ) -> Result<Arc<Topic>, PublishError> {
-        if locked.closed {
+        if locked.is_closed {
             return Err(PublishError::Closed);
         }
         locked.sweep(&self.settings, now);
         locked.topic_to_publish(topic, key, &self.settings, now)
     }
 
-    /// Lets go of everything that has expired, a few topics at a time.
+    /// Drops everything that has expired. The lock is released after every few topics.
     pub(crate) fn sweep_all(&self) {
         let now = self.clock.now();
         while self.lock().sweep(&self.settings, now) {}
     }
 
-    /// Tells the registry of topics that the last subscriber has left, or the last one by name. A
-    /// few at a time: a subscription may have had many.
+    /// Tells the registry of topics whose last subscription, or last subscription by name, has
+    /// ended. The lock is released after every few topics, because a subscription may have had
+    /// many.
     pub(crate) fn note_left(&self, topics: &[Arc<Topic>]) {
         if topics.is_empty() {
             return;
@@ -228,7 +229,7 @@ impl HubState {
         }
     }
 
-    /// Appends the message with the last number that was given.
+    /// Appends the message with the last number that was assigned.
     pub(crate) fn append(
         &self,
         locked: &mut LockedState,
@@ -238,26 +239,27 @@ impl HubState {
         now: Moment,
     ) {
         locked.published += 1;
-        let bytes = message.at(self.position(locked.last)).into_bytes();
-        topic.append(locked.last, bytes, key, now, &self.settings.bounds);
-        write(&self.recent).note(locked.last, topic.id);
+        let bytes = message.at(self.position(locked.last_number)).into_bytes();
+        topic.append(locked.last_number, bytes, key, now, &self.settings.bounds);
+        write(&self.recent).note(locked.last_number, topic.id);
         locked.note_message(topic, key, &self.settings, now);
     }
 
-    /// Lets readers see what was appended, for each topic up to a number of its own; only under the
-    /// lock.
+    /// Makes appended messages readable, up to the given number in each topic. Called only under
+    /// the lock.
     pub(crate) fn advance_horizon(
         &self,
         locked: &LockedState,
         changed: &[(impl AsRef<Topic>, u64)],
     ) {
-        self.horizon.store(locked.last, Ordering::Release);
-        // After the horizon: a reader that is told of news by this finds them below the horizon.
-        changed.iter().for_each(|(topic, number)| topic.as_ref().set_last(*number));
+        self.horizon.store(locked.last_number, Ordering::Release);
+        // This happens after the horizon has advanced. So a subscription that learns of a message
+        // from its topic finds that message below the horizon.
+        changed.iter().for_each(|(topic, number)| topic.as_ref().make_readable(*number));
     }
 
-    /// Which of the topics that `place` knows have messages between two numbers, if that can be
-    /// said.
+    /// Returns which topics have messages between two numbers, as the indexes that `index_of`
+    /// returns. `None` if the hub does not know it.
     pub(crate) fn topics_with_messages(
         &self,
         after: u64,
@@ -271,7 +273,7 @@ impl HubState {
         self.last_missing.load(Ordering::Acquire)
     }
 
-    /// Before the horizon moves past it.
+    /// Must be called before the horizon advances past the number.
     pub(crate) fn set_last_missing(&self, last_missing: u64) {
         self.last_missing.store(last_missing, Ordering::Release);
     }

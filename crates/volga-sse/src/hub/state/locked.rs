@@ -1,5 +1,5 @@
-//! What the hub's one lock guards: the next number, the registry of topics, and who waits for
-//! topics to come.
+//! What the hub's lock guards: the last number, the registry of topics, subscriptions with
+//! patterns, and who is present.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,29 +20,29 @@ use crate::hub::topic::subscriber::Subscriber;
 use crate::hub::topic::subscribers::{Readership, SubscriberKind};
 use crate::hub::topic_creation::TopicCreation;
 
-/// The order of a hub.
+/// What the hub's lock guards.
 #[derive(Debug, Default)]
 pub(crate) struct LockedState {
-    /// The last number that was given.
-    pub(crate) last: u64,
-    pub(crate) closed: bool,
+    /// The last number that was assigned.
+    pub(crate) last_number: u64,
+    pub(crate) is_closed: bool,
     /// How many messages were published.
     pub(crate) published: u64,
     pub(crate) registry: Registry,
     pattern_subscribers: SlotMap<PatternSubscriber>,
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
-    /// For topics with identities or with somebody who watches them.
+    /// The topics that have identities or a presence watch.
     presence: HashMap<Arc<str>, TopicPresence>,
-    /// Who is to be woken once the lock is free.
+    /// The wakers to wake once the lock is released.
     wakers: Vec<Waker>,
-    /// Topics that are gone and are to be cleared once the lock is free: a long log takes time to
-    /// free.
+    /// Removed topics that are cleared once the lock is released, because freeing a long log takes
+    /// time.
     removed: Vec<Arc<Topic>>,
-    /// Of a relayed hub: what waits for its turn.
-    pub(crate) reordered: ReorderBuffer,
+    /// The messages of a relayed hub that wait for earlier ones.
+    pub(crate) reorder_buffer: ReorderBuffer,
 }
 
-/// A subscription with patterns.
+/// A subscription with patterns, which gets new topics as they are created.
 #[derive(Debug)]
 pub(crate) struct PatternSubscriber {
     pub(crate) filters: Box<[TopicFilter]>,
@@ -52,10 +52,10 @@ pub(crate) struct PatternSubscriber {
 }
 
 impl LockedState {
-    /// The order of a hub that has nothing up to this number.
+    /// The state of a hub that has no messages up to this number.
     pub(crate) fn starting_after(last: u64) -> Self {
-        let mut locked = Self { last, ..Self::default() };
-        locked.lose(last);
+        let mut locked = Self { last_number: last, ..Self::default() };
+        locked.note_loss(last);
         locked
     }
 
@@ -63,8 +63,8 @@ impl LockedState {
         self.registry.find(name).cloned()
     }
 
-    /// The topic for a message with this key, new if need be. If it is refused, no topic has come
-    /// or gone.
+    /// Returns the topic for a message with this key, and creates it if necessary. If this fails,
+    /// no topic was created or removed.
     pub(crate) fn topic_to_publish(
         &mut self,
         name: &str,
@@ -87,8 +87,8 @@ impl LockedState {
         Ok(self.create(name, settings, now))
     }
 
-    /// The topics of a subscription by these names, new if need be: either all of them, or none has
-    /// come or gone.
+    /// Returns the topics that a subscription names, and creates those that are missing. If this
+    /// fails, no topic was created or removed.
     pub(crate) fn topics_to_read<'a>(
         &mut self,
         names: impl Iterator<Item = &'a str> + Clone,
@@ -125,7 +125,7 @@ impl LockedState {
         settings: &HubSettings,
         now: Moment,
     ) -> Result<(), CreateTopicError> {
-        if self.closed {
+        if self.is_closed {
             return Err(CreateTopicError::Closed);
         }
         self.sweep(settings, now);
@@ -143,24 +143,24 @@ impl LockedState {
         Ok(())
     }
 
-    /// Lets go of all that a topic holds, and of the topic if nobody subscribes to its name. False
-    /// if it is not there.
+    /// Drops everything that a topic holds, and removes the topic if nobody subscribes to its name.
+    /// Returns false if the topic does not exist.
     pub(crate) fn remove_topic(&mut self, name: &str, settings: &HubSettings, now: Moment) -> bool {
         let Some(topic) = self.topic(name) else {
             return false;
         };
         self.registry.set_explicit(&topic, false);
-        if topic.readers() == Readership::Named {
+        if topic.readership() == Readership::Named {
             topic.clear();
         } else {
             self.registry.remove(&topic, settings);
         }
         self.registry.reclassify(&topic, settings, now);
-        self.after_removal();
+        self.clean_up_removed();
         true
     }
 
-    /// Notes a message that was appended to a topic.
+    /// Notes that a message was appended to a topic.
     pub(crate) fn note_message(
         &mut self,
         topic: &Topic,
@@ -171,22 +171,23 @@ impl LockedState {
         self.registry.note_message(topic, key, settings, now);
     }
 
-    /// Notes that the last subscriber has left each of these topics, or the last one by name.
+    /// Notes that the last subscription of each of these topics has ended, or its last subscription
+    /// by name.
     pub(crate) fn note_left(&mut self, topics: &[Arc<Topic>], settings: &HubSettings, now: Moment) {
         topics.iter().for_each(|topic| self.registry.note_left(topic, settings, now));
-        self.after_removal();
+        self.clean_up_removed();
     }
 
-    /// Lets go of what has expired, a bounded number of topics in one call. True if there may be
-    /// more.
+    /// Drops what has expired, for a bounded number of topics in one call. Returns true if there
+    /// may be more.
     pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
         let has_more = self.registry.sweep(settings, now);
-        self.after_removal();
+        self.clean_up_removed();
         has_more
     }
 
-    /// A topic that is not there: every subscription with a pattern that matches has it before it
-    /// has its first message.
+    /// Creates a topic that does not exist. Every subscription with a matching pattern joins the
+    /// topic before the topic's first message.
     fn create(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
         let topic = self.registry.add(name, settings, now);
         for pattern_subscriber in self.pattern_subscribers.iter() {
@@ -210,16 +211,17 @@ impl LockedState {
         settings: &HubSettings,
     ) -> Result<(), HubFull> {
         let result = self.registry.make_room(count, wanted, settings);
-        self.after_removal();
+        self.clean_up_removed();
         result
     }
 
-    /// Nobody is present in a topic that is gone, not even by a pattern.
-    fn after_removal(&mut self) {
-        if !self.registry.has_removed() {
+    /// Ends all presence in topics that were removed, because nobody can be present there, not even
+    /// by a pattern.
+    fn clean_up_removed(&mut self) {
+        if !self.registry.has_newly_removed() {
             return;
         }
-        for topic in self.registry.take_removed() {
+        for topic in self.registry.take_newly_removed() {
             if let Some(presence) = self.presence.get_mut(&topic.name) {
                 presence.leave_all(&mut self.wakers);
                 if presence.is_unused() {
@@ -230,10 +232,10 @@ impl LockedState {
         }
     }
 
-    /// Notes that messages up to this number are lost, of whatever topics, and wakes those who wait
-    /// for topics to come.
-    pub(crate) fn lose(&mut self, number: u64) {
-        self.registry.lose(number);
+    /// Notes that messages up to this number are lost. They may have belonged to any topic, so
+    /// subscriptions that wait for new topics are woken as well.
+    pub(crate) fn note_loss(&mut self, number: u64) {
+        self.registry.note_loss(number);
         let wakers = self
             .pattern_subscribers
             .iter()
@@ -271,7 +273,7 @@ impl LockedState {
         }
     }
 
-    /// Counts a subscription of an identity on these topics.
+    /// Counts a subscription of an identity as present in these topics.
     pub(crate) fn add_presence<'a>(
         &mut self,
         identity: &Arc<str>,
@@ -283,7 +285,8 @@ impl LockedState {
         }
     }
 
-    /// Takes it back. Of a topic that is gone this was done when it went.
+    /// Reverses [`add_presence`](Self::add_presence). For removed topics this was done when they
+    /// were removed.
     pub(crate) fn remove_presence<'a>(
         &mut self,
         identity: &Arc<str>,
@@ -299,7 +302,7 @@ impl LockedState {
         }
     }
 
-    /// Who subscribes to a topic, each identity with the number of its subscriptions.
+    /// Returns the identities that subscribe to a topic, each with the number of its subscriptions.
     pub(crate) fn present(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
         self.presence.get(topic).map_or_else(BTreeMap::new, |presence| presence.present().clone())
     }
@@ -317,17 +320,17 @@ impl LockedState {
         }
     }
 
-    /// Whether something is to be done once the lock is free.
+    /// Whether there is work for the time after the lock is released.
     pub(crate) fn has_deferred(&self) -> bool {
         !(self.wakers.is_empty() && self.removed.is_empty())
     }
 
-    /// What is to be done once the lock is free: whom to wake, and which topics to clear.
+    /// Takes the work for the time after the lock is released: wakers to wake and topics to clear.
     pub(crate) fn take_deferred(&mut self) -> (Vec<Waker>, Vec<Arc<Topic>>) {
         (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed))
     }
 
-    /// The subscriptions of an identity.
+    /// Returns the subscriptions of an identity.
     pub(crate) fn subscribers_of(&self, identity: &str) -> Vec<Arc<Subscriber>> {
         self.identities
             .get(identity)

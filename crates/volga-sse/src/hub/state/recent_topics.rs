@@ -1,21 +1,25 @@
-//! Which topics the last messages of the hub were for: so that one who reads ten thousand topics need not look at each for one message. Pure.
+//! The topics of the hub's last messages. Pure.
+//!
+//! With it, a subscription of ten thousand topics does not have to look at each of them to find one
+//! message.
 
-/// The messages that are remembered.
+/// How many messages are remembered.
 const MESSAGES: usize = 1_024;
-/// The topics that are found at most: with more, looking at every topic costs no more.
+/// How many topics a search returns at most. With more topics, looking at all of them costs no
+/// more.
 pub(crate) const MAX_TOPIC_INDEXES: usize = 64;
 
-/// The topics of the last messages.
+/// The topics of the last messages, as a ring buffer.
 #[derive(Debug)]
 pub(crate) struct RecentTopics {
-    /// The topic of a number stands at its remainder.
+    /// The topic of a message is at the message's number modulo the length.
     topics: Box<[u64]>,
-    /// The numbers that are known, from the first to before the end.
+    /// The remembered numbers are `first..end`.
     first: u64,
     end: u64,
 }
 
-/// Topics, each once, as places among those of a subscription.
+/// Indexes of topics among those of a subscription, each once.
 #[derive(Debug)]
 pub(crate) struct TopicIndexes {
     indexes: [usize; MAX_TOPIC_INDEXES],
@@ -27,7 +31,8 @@ impl RecentTopics {
         Self { topics: vec![0; MESSAGES].into(), first: 0, end: 0 }
     }
 
-    /// Notes the topic of the message with this number. A number that does not follow the last one starts anew.
+    /// Remembers the topic of the message with this number. If the number does not follow the last
+    /// one, everything before is forgotten.
     pub(crate) fn note(&mut self, number: u64, topic: u64) {
         if number != self.end {
             self.first = number;
@@ -37,7 +42,9 @@ impl RecentTopics {
         self.topics[(number % MESSAGES as u64) as usize] = topic;
     }
 
-    /// The topics of the messages after a number and up to another, as the places that `place` gives; `None` if that is not known, or is too many.
+    /// Returns the topics of the messages after one number and up to another, as the indexes that
+    /// `index_of` returns. `None` if not all of these messages are remembered, or if they have too
+    /// many topics.
     pub(crate) fn find(
         &self,
         after: u64,
@@ -47,17 +54,17 @@ impl RecentTopics {
         if after >= through || after + 1 < self.first || through >= self.end {
             return None;
         }
-        let mut found = TopicIndexes { indexes: [0; MAX_TOPIC_INDEXES], len: 0 };
+        let mut indexes = TopicIndexes { indexes: [0; MAX_TOPIC_INDEXES], len: 0 };
         for number in after + 1..=through {
             let topic = self.topics[(number % MESSAGES as u64) as usize];
             if let Some(index_of) =
-                index_of(topic).filter(|index_of| !found.indexes().contains(index_of))
+                index_of(topic).filter(|index_of| !indexes.indexes().contains(index_of))
             {
-                *found.indexes.get_mut(found.len)? = index_of;
-                found.len += 1;
+                *indexes.indexes.get_mut(indexes.len)? = index_of;
+                indexes.len += 1;
             }
         }
-        Some(found)
+        Some(indexes)
     }
 }
 
@@ -83,21 +90,21 @@ mod tests {
             let mut all = Vec::new();
             let mut number = 0;
             for (skip, topic) in steps {
-                // Mostly none is left out.
+                // Numbers are skipped only rarely.
                 number += 1 + u64::from(skip == 0 && topic == 0);
                 recent.note(number, topic);
                 all.push((number, topic));
             }
             let (after, through) = (ends.0.min(ends.1), ends.0.max(ends.1));
-            // Every second topic is subscribed to.
+            // The subscription has every second topic.
             let index_of = |topic: u64| topic.is_multiple_of(2).then_some(topic as usize / 2);
-            if let Some(found) = recent.find(after, through, index_of) {
+            if let Some(indexes) = recent.find(after, through, index_of) {
                 let range = all.iter().filter(|(number, _)| (after + 1..=through).contains(number));
                 prop_assert_eq!(range.clone().count() as u64, through - after);
                 let mut expect: Vec<_> = range.filter_map(|(_, topic)| index_of(*topic)).collect();
                 expect.sort_unstable();
                 expect.dedup();
-                let mut indexes = found.indexes().to_vec();
+                let mut indexes = indexes.indexes().to_vec();
                 indexes.sort_unstable();
                 prop_assert_eq!(indexes, expect);
             }
@@ -108,7 +115,7 @@ mod tests {
     fn what_is_not_known_is_not_found() {
         let mut recent = RecentTopics::new();
         let find = |recent: &RecentTopics, after, through| {
-            recent.find(after, through, |topic| Some(topic as usize)).map(|found| found.len)
+            recent.find(after, through, |topic| Some(topic as usize)).map(|indexes| indexes.len)
         };
         assert_eq!(find(&recent, 0, 1), None);
         (1..=MESSAGES as u64 + 1).for_each(|number| recent.note(number, number % 5));

@@ -1,5 +1,5 @@
-//! A hub whose positions come from one ordered source outside: what a log that several nodes share
-//! will feed. Unstable.
+//! Publishing to a hub whose positions come from an ordered source outside. Unstable: logs that
+//! several nodes share will use it.
 
 use std::sync::Arc;
 
@@ -27,16 +27,16 @@ impl HubState {
         self.check_key(key)?;
         let message = self.prepare(message, position)?;
         let early = EarlyMessage { topic: topic.into(), key: OwnedKeyChange::new(key), message };
-        self.take_in(0, |locked| {
-            if position.number() > locked.last {
-                locked.reordered.0.entry(position.number()).or_insert(early);
+        self.append_in_order(0, |locked| {
+            if position.number() > locked.last_number {
+                locked.reorder_buffer.0.entry(position.number()).or_insert(early);
             }
         })
     }
 
     pub(crate) fn skip_to(&self, position: Position) -> Result<(), PublishError> {
         self.check_source(position)?;
-        self.take_in(position.number(), |_| {})
+        self.append_in_order(position.number(), |_| {})
     }
 
     fn check_source(&self, position: Position) -> Result<(), PublishError> {
@@ -47,26 +47,26 @@ impl HubState {
         }
     }
 
-    /// Appends what has its turn, once what `change` adds is there. What is missing up to `skip`,
-    /// or when too much waits behind it, is lost.
-    fn take_in(
+    /// Applies `change`, and then appends the waiting messages whose turn it is. Missing messages
+    /// up to `skip` are lost, and so are those for which too many later messages wait.
+    fn append_in_order(
         &self,
         skip: u64,
         change: impl FnOnce(&mut LockedState),
     ) -> Result<(), PublishError> {
         let now = self.clock.now();
         let mut locked = self.lock();
-        if locked.closed {
+        if locked.is_closed {
             return Err(PublishError::Closed);
         }
         locked.sweep(&self.settings, now);
         change(&mut locked);
         let mut changed = Vec::new();
         let mut last_missing = None;
-        while let Some(next) = locked.last.checked_add(1) {
-            let waiting = &locked.reordered.0;
+        while let Some(next) = locked.last_number.checked_add(1) {
+            let waiting = &locked.reorder_buffer.0;
             match waiting.first_key_value().map(|(first, _)| *first) {
-                Some(first) if first == next => match self.place(&mut locked, next, now) {
+                Some(first) if first == next => match self.append_first(&mut locked, next, now) {
                     Some(topic) => changed.push((topic, next)),
                     None => last_missing = Some(next),
                 },
@@ -76,12 +76,13 @@ impl HubState {
                 _ if next <= skip => last_missing = Some(skip),
                 _ => break,
             }
-            locked.last = locked.last.max(last_missing.unwrap_or(0));
+            locked.last_number = locked.last_number.max(last_missing.unwrap_or(0));
         }
         if let Some(last_missing) = last_missing {
-            // Nobody knows whose messages they were. So every topic has news: a gap.
+            // It is not known to which topics the missing messages belonged. So every topic is
+            // woken and reports a gap.
             changed.extend(locked.registry.topics().map(|topic| (Arc::clone(topic), last_missing)));
-            locked.lose(last_missing);
+            locked.note_loss(last_missing);
             self.set_last_missing(last_missing);
         }
         self.advance_horizon(&locked, &changed);
@@ -90,11 +91,16 @@ impl HubState {
         Ok(())
     }
 
-    /// Appends the first message that waits, whose turn it is; `None` if its topic has no room for
-    /// it or may not be created.
-    fn place(&self, locked: &mut LockedState, number: u64, now: Moment) -> Option<Arc<Topic>> {
-        let (_, early) = locked.reordered.0.pop_first()?;
-        locked.last = number;
+    /// Appends the first waiting message, whose turn it is. Returns `None` if its topic can't be
+    /// created.
+    fn append_first(
+        &self,
+        locked: &mut LockedState,
+        number: u64,
+        now: Moment,
+    ) -> Option<Arc<Topic>> {
+        let (_, early) = locked.reorder_buffer.0.pop_first()?;
+        locked.last_number = number;
         let key = early.key.as_change();
         let topic = locked.topic_to_publish(&early.topic, key, &self.settings, now).ok()?;
         self.append(locked, &topic, early.message, key, now);

@@ -6,11 +6,11 @@ use std::fmt;
 use crate::codec::message::Unnumbered;
 use crate::hub::topic::key_table::KeyChange;
 
-/// Messages that came before their turn.
+/// The messages that came early, by their numbers.
 #[derive(Debug, Default)]
 pub(crate) struct ReorderBuffer(pub(crate) BTreeMap<u64, EarlyMessage>);
 
-/// A message that has its position and waits for those before it.
+/// A message that has a position and waits for the messages before it.
 pub(crate) struct EarlyMessage {
     pub(crate) topic: Box<str>,
     pub(crate) key: OwnedKeyChange,
@@ -23,7 +23,7 @@ impl fmt::Debug for EarlyMessage {
     }
 }
 
-/// A [`KeyChange`] that waits.
+/// A [`KeyChange`] that owns its key.
 pub(crate) enum OwnedKeyChange {
     None,
     Set(Box<str>),

@@ -8,7 +8,7 @@ use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 
 impl HubState {
-    /// A look at every topic; publishing waits only while the list of topics is copied.
+    /// Reads the numbers of every topic. The lock is held only while the list of topics is copied.
     pub(crate) fn stats(&self) -> HubStats {
         self.sweep_all();
         let (topics, gone, evicted, published) = {

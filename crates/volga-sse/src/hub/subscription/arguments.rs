@@ -1,13 +1,13 @@
-//! What may name the topics of a subscription, and where it resumes from.
+//! The arguments of `Hub::subscribe` and `Subscribe::resume`.
 
 use crate::client::last_event_id::LastEventId;
 use crate::codec::position::Position;
 
-/// What names topics: a name or pattern, or a list of them.
+/// The topics to subscribe to: a name or pattern, or a list of them.
 pub trait Topics: sealed::IntoTopics {}
 
-/// What may be an event ID to resume from: a [`LastEventId`], a [`Position`], text, or an `Option`
-/// of one.
+/// An event ID to resume from: a [`LastEventId`], a [`Position`], text, or an `Option` of one of
+/// them. `None` means that the client is new.
 pub trait ResumeFrom: sealed::IntoResume {}
 
 mod sealed {
@@ -15,13 +15,12 @@ mod sealed {
 
     use super::{LastEventId, Position, ResumeFrom, Topics};
 
-    /// Public for the compiler, since it is a supertrait of a public trait; out of reach for
-    /// everybody else.
+    /// Public because a supertrait of a public trait must be. Other crates can't name it.
     pub trait IntoTopics {
         fn into_topics(self) -> Vec<String>;
     }
 
-    /// As [`IntoTopics`].
+    /// Public for the same reason as [`IntoTopics`].
     pub trait IntoResume {
         fn resume_from(&self) -> Option<Cow<'_, str>>;
     }

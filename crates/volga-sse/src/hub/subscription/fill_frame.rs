@@ -20,8 +20,8 @@ impl FillFrame for Subscription {
         cx: &mut Context<'_>,
     ) -> Result<Filled, BoxError> {
         let this = self.get_mut();
-        // A run is a frame of its own: together with what the frame already has, it could exceed
-        // the bounds of one.
+        // A joined frame is used only for an empty frame. Appended to messages that are already
+        // there, it could exceed the bounds of a frame.
         if frame.is_empty() {
             match this.poll_ready(cx) {
                 Poll::Pending => return Ok(Filled::Pending),

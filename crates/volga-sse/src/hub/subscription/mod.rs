@@ -39,56 +39,58 @@ use crate::hub::topic::membership::Membership;
 use crate::hub::topic::scan::Scan;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 
-/// So many topics are looked at one by one for a message.
+/// A subscription of at most this many topics scans all of them. With more topics, it first asks
+/// the hub which of them have new messages.
 const SCAN_ALL_UP_TO: usize = 4;
 
-/// A subscription to topics of a hub, whose [deliveries](Delivery) come one by one by
-/// [`next`](Self::next).
+/// A subscription to topics of a hub. [`next`](Self::next) returns its [deliveries](Delivery) one
+/// by one.
 ///
-/// [`Sse`](crate::stream::response::Sse) takes it as it is. Clients of one topic that are missing the same messages
-/// are then sent the same bytes, joined once. It is not a `Stream`, since a stream would have to
-/// give the messages one by one; [`deliveries`](Self::deliveries) makes it one.
+/// You can pass it to [`Sse`](crate::stream::response::Sse) as it is. Clients of one topic that
+/// need the same messages then share one frame, which is joined once. A `Stream` would have to hand
+/// out the messages one by one, so a subscription is not a `Stream`;
+/// [`deliveries`](Self::deliveries) turns it into one.
 ///
-/// It holds no messages but a few that are about to be delivered: it is a position in the logs of
-/// its topics. Dropping it ends it at once.
+/// A subscription is a position in the logs of its topics. Apart from a few messages that are about
+/// to be delivered, it holds no messages. Dropping it ends it at once.
 pub struct Subscription {
     hub: Arc<HubState>,
     subscriber: Arc<Subscriber>,
     topics: SubscribedTopics,
-    /// What was taken from the logs and is to be delivered, the next one last.
+    /// Messages that were read from the logs and are not delivered yet, in reverse order.
     queue: Vec<QueuedMessage>,
     opening: Option<Box<Opening>>,
     policy: Policy,
-    /// It was up to date once, and so may be too slow.
+    /// True once the subscription had read everything. Only then may it be closed for being too
+    /// slow.
     has_caught_up: bool,
-    /// Its client has no ID to return with yet.
+    /// True while the client has no event ID yet with which it could resume.
     is_new: bool,
     extras: Option<Box<Extras>>,
 }
 
-/// The topics of a subscription. Most have one, which needs no memory of its own.
+/// The topics of a subscription. Most subscriptions have one topic, which needs no allocation.
 enum SubscribedTopics {
     One(Membership),
-    /// By their IDs: new ones come last.
+    /// Sorted by ID, so new topics are appended.
     #[expect(clippy::box_collection, reason = "a third of the size, and most have one topic")]
     Several(Box<Vec<Membership>>),
 }
 
-/// What few subscriptions have.
+/// What only few subscriptions need.
 #[derive(Default)]
 struct Extras {
-    /// Losses up to here were told, while messages that were not lost lie before it and are still
-    /// to be delivered.
-    told: u64,
-    /// The greatest number of topics that were removed before they were read.
-    lost: u64,
-    /// Where else the hub knows the subscription; taken back when it ends.
-    watch: Option<(u32, Arc<TopicInbox>)>,
+    /// Gaps up to here were reported although messages before it are still to be delivered.
+    reported_through: u64,
+    /// The greatest number of a topic that was removed before its messages were read.
+    removed_through: u64,
+    /// Its entry among the hub's pattern subscribers, and the inbox of its new topics.
+    pattern: Option<(u32, Arc<TopicInbox>)>,
     identity: Option<(Arc<str>, u32)>,
     pacer: Option<Pacer>,
 }
 
-/// What a subscription has ready for a frame.
+/// What a subscription has ready for an empty frame.
 pub(crate) enum ReadyDelivery {
     Single(Delivery),
     Joined(JoinedFrame),
@@ -101,7 +103,7 @@ impl From<Delivery> for ReadyDelivery {
 }
 
 impl Subscription {
-    pub(crate) fn new(start: SubscriptionParts) -> Self {
+    pub(crate) fn new(parts: SubscriptionParts) -> Self {
         let SubscriptionParts {
             hub,
             subscriber,
@@ -110,22 +112,24 @@ impl Subscription {
             pace,
             opening,
             is_new,
-            watch,
+            pattern,
             identity,
-        } = start;
-        // With a pattern, others may come.
+        } = parts;
+        // A subscription with a pattern may get more topics.
         let topics = match memberships.pop() {
-            Some(only) if memberships.is_empty() && watch.is_none() => SubscribedTopics::One(only),
+            Some(only) if memberships.is_empty() && pattern.is_none() => {
+                SubscribedTopics::One(only)
+            }
             last => {
                 memberships.extend(last);
                 SubscribedTopics::Several(Box::new(memberships))
             }
         };
         hub.counters.subscribers.fetch_add(1, Ordering::Relaxed);
-        let has_extras = watch.is_some() || identity.is_some() || !pace.is_zero();
+        let has_extras = pattern.is_some() || identity.is_some() || !pace.is_zero();
         let pacer = (!pace.is_zero()).then(|| Pacer::new(pace));
         let extras =
-            has_extras.then(|| Box::new(Extras { watch, identity, pacer, ..Extras::default() }));
+            has_extras.then(|| Box::new(Extras { pattern, identity, pacer, ..Extras::default() }));
         Self {
             hub,
             subscriber,
@@ -141,12 +145,15 @@ impl Subscription {
 
     /// Waits for the next delivery of the subscribed topics.
     ///
-    /// Messages arrive in the order of their positions. A client that is new and for whom nothing
-    /// is there yet first gets a message with an ID and nothing else, which is no event: without
-    /// it, one that is cut off before its first message would return as new, and miss what it does
-    /// not know of. A [`Delivery::Gap`] stands where a log moved past this subscriber: it covers at
-    /// least what is missing, and the subscription goes on with the oldest message that is still
-    /// held. `None` means that it [ended](Self::end).
+    /// Messages arrive in the order of their positions. A [`Delivery::Gap`] tells you that a log
+    /// has dropped messages which this subscription had not read. The gap covers at least what is
+    /// missing, and the subscription continues with the oldest message that the log still holds.
+    /// `None` means that the subscription has [ended](Self::end).
+    ///
+    /// If the client is new and there is no message for it yet, the first delivery is a message
+    /// that has an ID and nothing else. Browsers dispatch no event for it but remember the ID.
+    /// Without this ID, a client that loses its connection before its first message would return as
+    /// a new client, and would silently miss what was published in between.
     ///
     /// # Cancel safety
     ///
@@ -155,14 +162,14 @@ impl Subscription {
         poll_fn(|cx| self.poll_delivery(cx)).await
     }
 
-    /// Up to where everything was delivered or told: what a client that has it all would resume
-    /// from.
+    /// The position up to which everything was delivered or reported as a gap. A client that has
+    /// received all deliveries so far would resume from here.
     #[must_use]
     pub fn position(&self) -> Position {
         self.hub.position(self.subscriber.cursor())
     }
 
-    /// Why it ended by itself, if it did.
+    /// Why the subscription ended. `None` if it is open.
     #[must_use]
     pub fn end(&self) -> Option<SubscriptionEnd> {
         self.subscriber.end()
@@ -172,8 +179,8 @@ impl Subscription {
         self.poll_with(cx, |this| this.pop_queued().or_else(|| this.read()))
     }
 
-    /// The next delivery; or all messages that are ready and make a frame, if they can be had at
-    /// once. For a body with an empty frame.
+    /// Polls for a joined frame with all messages that are ready, or else for the next delivery.
+    /// For a body whose frame is empty.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReadyDelivery>> {
         self.poll_with(cx, |this| {
             let delivery = |this: &mut Self| this.pop_queued().or_else(|| this.read());
@@ -183,7 +190,7 @@ impl Subscription {
         })
     }
 
-    /// Waits until `next` gives something.
+    /// Polls until `next` returns something.
     #[inline(always)]
     fn poll_with<T: From<Delivery>>(
         &mut self,
@@ -191,8 +198,8 @@ impl Subscription {
         next: impl Fn(&mut Self) -> Option<T>,
     ) -> Poll<Option<T>> {
         loop {
-            // Looked at before the logs are: what was published before the hub closed is then seen
-            // there.
+            // This is read before the logs are. So everything that was published before the hub
+            // closed is found in the logs below.
             let end = self.subscriber.end();
             if end.is_some_and(|end| end != SubscriptionEnd::HubClosed) {
                 self.queue = Vec::new();
@@ -203,13 +210,13 @@ impl Subscription {
             }
             if let Some(ready) = next(self) {
                 self.is_new = false;
-                self.pacer().into_iter().for_each(Pacer::delivered);
+                self.pacer().into_iter().for_each(Pacer::note_delivery);
                 return Poll::Ready(Some(ready));
             }
             if end.is_some() {
                 return Poll::Ready(None);
             }
-            if self.pacer().is_some_and(Pacer::drained) {
+            if self.pacer().is_some_and(Pacer::start_window) {
                 continue;
             }
             self.has_caught_up = true;
@@ -218,7 +225,7 @@ impl Subscription {
             }
             self.subscriber.park(cx.waker());
             if let SubscribedTopics::One(membership) = &self.topics {
-                membership.topic.sleeps();
+                membership.topic.mark_asleep();
             }
             if !self.has_news() && self.subscriber.end() == end {
                 return Poll::Pending;
@@ -226,28 +233,28 @@ impl Subscription {
         }
     }
 
-    /// An ID and nothing else.
+    /// A message that has an ID and nothing else.
     fn position_message(&self) -> Delivery {
         let position = self.position();
         Delivery::Message(EncodedMessage::held(format!("id: {position}\n\n").into(), position))
     }
 
-    fn told(&self) -> u64 {
-        self.extras.as_ref().map_or(0, |extras| extras.told)
+    fn reported_through(&self) -> u64 {
+        self.extras.as_ref().map_or(0, |extras| extras.reported_through)
     }
 
     fn pacer(&mut self) -> Option<&mut Pacer> {
         self.extras.as_mut()?.pacer.as_mut()
     }
 
-    /// The next of the messages that were taken before.
-    // Copied into where it is called: as calls, this and what it calls made each message of a burst
-    // a fifth dearer.
+    /// The next message that was read from the logs earlier.
+    // Inlined because this is called for each message of a burst: as function calls, this function
+    // and the ones that it calls made each message 20% slower.
     #[inline(always)]
     fn pop_queued(&mut self) -> Option<Delivery> {
         let message = self.queue.pop()?;
         if self.queue.is_empty() {
-            // A subscriber that waits holds no memory for bursts.
+            // A subscription that waits must not keep the memory of its last burst.
             self.queue = Vec::new();
         }
         Some(self.deliver(message))
@@ -265,8 +272,8 @@ impl Subscription {
         Delivery::Message(EncodedMessage::held(message.bytes, self.hub.position(message.number)))
     }
 
-    /// All messages that are ready, as far as they make one frame, if they are those that others of
-    /// the topic lack as well.
+    /// A frame of all messages that are ready, up to the size of one frame. `None` if the
+    /// subscription needs something that other subscriptions of the topic do not.
     fn joined_frame(&mut self) -> Option<JoinedFrame> {
         let SubscribedTopics::One(Membership { topic, .. }) = &self.topics else {
             return None;
@@ -274,7 +281,7 @@ impl Subscription {
         if !self.queue.is_empty() || self.opening.is_some() || self.policy == Policy::Latest {
             return None;
         }
-        let (cursor, last) = (self.subscriber.cursor(), topic.last());
+        let (cursor, last) = (self.subscriber.cursor(), topic.last_readable());
         if last <= cursor {
             return None;
         }
@@ -282,8 +289,8 @@ impl Subscription {
             Some(frame) => frame,
             None => {
                 let frame = topic.join_frame(cursor, last)?;
-                // Looked at after the log is: a hole that is not seen here lies behind what was
-                // read.
+                // This is read after the log is. A missing number that is recorded later lies
+                // behind everything that was read from the log.
                 if self.hub.last_missing() > cursor {
                     return None;
                 }
@@ -291,8 +298,8 @@ impl Subscription {
                 frame
             }
         };
-        // What is left behind by a full frame is not known, and one that may be too slow is looked
-        // at more closely.
+        // How far the subscription lags is known only if the frame has all of its messages.
+        // Otherwise the slower path checks whether it is too slow.
         let is_within = |(messages, bytes)| {
             frame.last == last && frame.messages < messages && (frame.bytes.len() as u64) < bytes
         };
@@ -309,7 +316,7 @@ impl Subscription {
         let cursor = self.subscriber.cursor();
         self.opening.is_some()
             || match &self.topics {
-                SubscribedTopics::One(membership) => membership.topic.last() > cursor,
+                SubscribedTopics::One(membership) => membership.topic.last_readable() > cursor,
                 SubscribedTopics::Several(_) => self.hub.horizon() > cursor,
             }
     }
@@ -322,24 +329,29 @@ impl Subscription {
             self.take_new_topics();
             let cursor = self.subscriber.cursor();
             let (through, newcomer) = match self.opening.as_deref() {
-                Some(Opening::Newcomer { through, plain_after }) => (*through, Some(*plain_after)),
+                Some(Opening::Newcomer { through, unkeyed_after }) => {
+                    (*through, Some(*unkeyed_after))
+                }
                 _ => (horizon, None),
             };
             let mut scan = Scan {
                 topic: 0,
                 after: cursor,
                 through,
-                latest: self.policy == Policy::Latest,
+                only_latest: self.policy == Policy::Latest,
                 newcomer,
                 max_lag: self.max_lag(),
                 lost: 0,
-                too_slow: false,
+                is_too_slow: false,
             };
-            // What was taken cannot be replaced by a newer value any more.
-            let mut batch = Batch::of(if scan.latest { 1 } else { MAX_MESSAGES });
+            // With `Policy::Latest` one message is read at a time, because a queued message can't
+            // be replaced by a newer value anymore.
+            let mut batch = Batch::of(if scan.only_latest { 1 } else { MAX_MESSAGES });
             self.scan(&mut scan, &mut batch);
-            let lost =
-                self.hub.last_missing().max(self.extras.as_ref().map_or(0, |extras| extras.lost));
+            let lost = self
+                .hub
+                .last_missing()
+                .max(self.extras.as_ref().map_or(0, |extras| extras.removed_through));
             if lost > cursor {
                 scan.lost = scan.lost.max(lost);
             }
@@ -349,8 +361,9 @@ impl Subscription {
                 self.queue = rest;
                 return Some(Delivery::Gap(gap));
             }
-            // A hub that is closed leaves nobody behind: its subscriptions come to its end.
-            if scan.too_slow && self.subscriber.end().is_none() {
+            // A subscription to a closed hub is never too slow, so that it delivers everything
+            // before it ends.
+            if scan.is_too_slow && self.subscriber.end().is_none() {
                 self.subscriber.close(SubscriptionEnd::TooSlow);
                 return None;
             }
@@ -359,15 +372,15 @@ impl Subscription {
                 self.queue = rest;
                 return Some(self.deliver(first));
             }
-            // Nothing is left up to there.
+            // There are no more messages up to `through`.
             self.subscriber.set_cursor(cursor.max(through));
             self.opening = None;
         }
         None
     }
 
-    /// Looks into the topics: into those with news if this can be said and is worth asking, else
-    /// into all.
+    /// Scans the topics that have new messages if the hub knows which they are and asking is worth
+    /// it. Otherwise scans all topics.
     fn scan(&self, scan: &mut Scan, batch: &mut Batch) {
         let memberships = self.topics.memberships();
         let index_of =
@@ -377,25 +390,27 @@ impl Subscription {
         } else {
             None
         };
-        let mut look = |topic: usize| {
+        let mut scan_topic = |topic: usize| {
             scan.topic = topic;
             memberships[topic].topic.scan(scan, batch);
         };
         match changed {
-            // A topic that let go of a message which was not read yet had that message after the
-            // cursor: so it is among these.
-            Some(found) => found.indexes().iter().for_each(|topic| look(*topic)),
-            None => (0..memberships.len()).for_each(look),
+            // These include every topic that dropped an unread message, since that message had a
+            // number after the cursor as well.
+            Some(indexes) => indexes.indexes().iter().for_each(|topic| scan_topic(*topic)),
+            None => (0..memberships.len()).for_each(scan_topic),
         }
     }
 
-    /// The gap that is to be told before the messages of the batch. It then counts as told.
+    /// Returns the gap that must be reported before the messages of the batch, and records it as
+    /// reported.
     fn gap(&mut self, scan: &Scan, horizon: u64, batch: &Batch) -> Option<Gap> {
-        let told = scan.after.max(self.told()).max(scan.newcomer.unwrap_or(0));
-        // What a topic let go of meanwhile may lie beyond messages that others got meanwhile: those
-        // were not looked for.
+        let reported = scan.after.max(self.reported_through()).max(scan.newcomer.unwrap_or(0));
+        // While this scan runs, other topics may get messages beyond the horizon that it loaded,
+        // and a log may drop some of them. The scan did not look for messages there, so the gap
+        // ends at the horizon.
         let mut lost = scan.lost.min(horizon);
-        let mut after = Some(told);
+        let mut after = Some(reported);
         match self.opening.as_deref() {
             Some(Opening::Returning { lost: before }) => lost = lost.max(*before),
             Some(Opening::Unknown { lost: before }) => {
@@ -404,18 +419,18 @@ impl Subscription {
             }
             Some(Opening::Newcomer { .. }) | None => {}
         }
-        if after.is_some() && lost <= told {
+        if after.is_some() && lost <= reported {
             return None;
         }
         if scan.newcomer.is_none() {
             self.opening = None;
         }
-        self.hub.counters.gap(after.map_or(0, |after| lost - after));
+        self.hub.counters.count_gap(after.map_or(0, |after| lost - after));
         let settled = lost <= scan.through && batch.first_number().is_none_or(|first| first > lost);
         if settled {
             self.subscriber.set_cursor(scan.after.max(lost));
         } else {
-            self.extras.get_or_insert_default().told = lost;
+            self.extras.get_or_insert_default().reported_through = lost;
         }
         Some(Gap::new(
             after.map(|after| self.hub.position(after)),
@@ -433,42 +448,41 @@ impl Subscription {
         }
         let bounds = &self.hub.settings.bounds;
         Some(match max_lag {
-            // What is lagged behind by is more than one message.
+            // A single message is never a lag that closes the subscription.
             None => ((bounds.messages / 2).max(2), (bounds.bytes as u64 / 2).max(1)),
             Some(messages) => (messages.get() as usize, u64::MAX),
         })
     }
 
-    /// Takes in the topics that were handed over. Those that are gone and were read make room for
-    /// them.
+    /// Takes over the new topics from the inbox.
     fn take_new_topics(&mut self) {
         let SubscribedTopics::Several(memberships) = &mut self.topics else {
             return;
         };
-        let inbox = self.extras.as_ref().and_then(|extras| extras.watch.as_ref());
-        let Some(mut joined) = inbox.map(|(_, inbox)| inbox.take()) else {
+        let inbox = self.extras.as_ref().and_then(|extras| extras.pattern.as_ref());
+        let Some(mut new) = inbox.map(|(_, inbox)| inbox.take()) else {
             return;
         };
-        if joined.lost > 0 {
+        if new.lost > 0 {
             let extras = self.extras.get_or_insert_default();
-            extras.lost = extras.lost.max(joined.lost);
+            extras.removed_through = extras.removed_through.max(new.lost);
         }
-        if joined.memberships.is_empty() {
+        if new.memberships.is_empty() {
             return;
         }
-        // Only when the list would have to grow: so looking through it costs each topic that comes
-        // a constant time.
-        if memberships.capacity() - memberships.len() < joined.memberships.len() {
+        // Removed topics that were read completely are dropped from the list only when it would
+        // have to grow. So each new topic costs constant time on average.
+        if memberships.capacity() - memberships.len() < new.memberships.len() {
             let cursor = self.subscriber.cursor();
-            let is_over = |membership: &Membership| {
+            let is_finished = |membership: &Membership| {
                 membership.topic.is_removed() && membership.topic.last_number() <= cursor
             };
-            let over: Vec<_> =
-                memberships.extract_if(.., |membership| is_over(membership)).collect();
-            over.into_iter().for_each(|membership| _ = membership.leave());
+            let finished: Vec<_> =
+                memberships.extract_if(.., |membership| is_finished(membership)).collect();
+            finished.into_iter().for_each(|membership| _ = membership.leave());
         }
-        joined.memberships.make_contiguous().sort_unstable_by_key(|membership| membership.topic.id);
-        memberships.extend(joined.memberships);
+        new.memberships.make_contiguous().sort_unstable_by_key(|membership| membership.topic.id);
+        memberships.extend(new.memberships);
     }
 }
 
@@ -485,21 +499,24 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let hub = Arc::clone(&self.hub);
         if let Some(extras) = &mut self.extras
-            && (extras.watch.is_some() || extras.identity.is_some())
+            && (extras.pattern.is_some() || extras.identity.is_some())
         {
             let identity = extras.identity.take();
             let mut locked = hub.lock();
-            let pattern_subscriber =
-                extras.watch.as_ref().map(|(handle, _)| locked.remove_pattern_subscriber(*handle));
+            let pattern_subscriber = extras
+                .pattern
+                .as_ref()
+                .map(|(handle, _)| locked.remove_pattern_subscriber(*handle));
             if let Some((identity, handle)) = &identity {
                 locked.remove_identity(identity, *handle);
             }
             drop(locked);
             drop(pattern_subscriber);
-            // No topic is handed over any more.
+            // From here on the hub hands over no more topics.
             self.take_new_topics();
             if let Some((identity, _)) = &identity {
-                // A few at a time: a pattern may have matched many.
+                // The lock is released between chunks, because a pattern may have matched many
+                // topics.
                 for memberships in self.topics.memberships().chunks(TOPICS_AT_ONCE) {
                     hub.lock().remove_presence(
                         identity,
@@ -517,8 +534,8 @@ impl Drop for Subscription {
             SubscribedTopics::Several(memberships) => {
                 let mut left: Vec<_> =
                     memberships.into_iter().filter_map(Membership::leave).collect();
-                // Those that had a message last come last, so that this is still the order in which
-                // they make room.
+                // Sorted by their last messages, so that the registry lists them in the order in
+                // which they should make room.
                 left.sort_by_cached_key(|topic| topic.last_number());
                 hub.note_left(&left);
             }

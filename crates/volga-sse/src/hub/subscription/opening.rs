@@ -9,28 +9,28 @@ use crate::hub::topic::inbox::TopicInbox;
 use crate::hub::topic::membership::Membership;
 use crate::hub::topic::subscriber::Subscriber;
 
-/// How a subscription begins.
+/// What a new subscription does before its cursor advances normally.
 #[derive(Debug)]
 pub(crate) enum Opening {
-    /// Keyed topics begin with the newest value of each key up to `through`, the others behind
-    /// `plain_after`.
-    Newcomer { through: u64, plain_after: u64 },
-    /// The topics may have lost messages up to `lost` before they were what they are now.
+    /// The client is new. A keyed topic begins with the newest value of each key up to `through`,
+    /// and any other topic begins after `unkeyed_after`.
+    Newcomer { through: u64, unkeyed_after: u64 },
+    /// The client resumes. Earlier topics of these names may have lost messages up to `lost`.
     Returning { lost: u64 },
-    /// The same, and where the client left off is not known.
+    /// Like `Returning`, but it is not known what the client has received.
     Unknown { lost: u64 },
 }
 
-/// What a subscription starts with.
+/// The values that a subscription is built from.
 pub(crate) struct SubscriptionParts {
     pub(crate) hub: Arc<HubState>,
     pub(crate) subscriber: Arc<Subscriber>,
     pub(crate) memberships: Vec<Membership>,
     pub(crate) policy: Policy,
-    /// Zero for none.
+    /// Zero means that there is no minimum.
     pub(crate) pace: Duration,
     pub(crate) opening: Option<Opening>,
     pub(crate) is_new: bool,
-    pub(crate) watch: Option<(u32, Arc<TopicInbox>)>,
+    pub(crate) pattern: Option<(u32, Arc<TopicInbox>)>,
     pub(crate) identity: Option<(Arc<str>, u32)>,
 }

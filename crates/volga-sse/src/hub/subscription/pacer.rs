@@ -1,4 +1,4 @@
-//! `Pace`: fewer and larger deliveries under a burst, for some latency.
+//! `Pacer`: fewer and larger deliveries in a burst, at the price of some latency.
 
 use std::{
     future::Future,
@@ -13,32 +13,34 @@ use crate::stream::heartbeat::due;
 
 /// The shortest time between the end of one delivery and the next.
 ///
-/// What comes after a pause goes out at once; what follows within the window waits for its end, and then goes out together.
+/// After a pause a message is delivered at once. Messages that follow within the window wait for
+/// its end, and are then delivered together.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     window: Duration,
     /// Something was delivered since the last window.
-    delivered: bool,
-    waits: bool,
-    // Made when it is first needed, and used again: a subscription that is idle from its start on has none.
+    has_delivered: bool,
+    is_waiting: bool,
+    /// Created when it is first needed and then reused. A subscription that has been idle from its
+    // start has no timer.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Pacer {
     pub(crate) fn new(window: Duration) -> Self {
-        Self { window, delivered: false, waits: false, timer: None }
+        Self { window, has_delivered: false, is_waiting: false, timer: None }
     }
 
-    pub(crate) fn delivered(&mut self) {
-        self.delivered = true;
+    pub(crate) fn note_delivery(&mut self) {
+        self.has_delivered = true;
     }
 
-    /// Called when nothing is left to deliver: true if a window begins.
-    pub(crate) fn drained(&mut self) -> bool {
-        if !std::mem::take(&mut self.delivered) {
+    /// Called when there is nothing left to deliver. Returns true if a window begins.
+    pub(crate) fn start_window(&mut self) -> bool {
+        if !std::mem::take(&mut self.has_delivered) {
             return false;
         }
-        self.waits = true;
+        self.is_waiting = true;
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(due(Instant::now(), self.window)),
             None => self.timer = Some(Box::pin(sleep(self.window))),
@@ -46,11 +48,11 @@ impl Pacer {
         true
     }
 
-    /// Pending within a window.
+    /// Pending while a window is open.
     pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let (true, Some(timer)) = (self.waits, &mut self.timer) {
+        if let (true, Some(timer)) = (self.is_waiting, &mut self.timer) {
             std::task::ready!(timer.as_mut().poll(cx));
-            self.waits = false;
+            self.is_waiting = false;
         }
         Poll::Ready(())
     }

@@ -122,7 +122,7 @@ impl<'a> Subscribe<'a> {
         let settings = &self.hub.settings;
         let now = self.hub.clock.now();
         let mut locked = self.hub.lock();
-        if locked.closed {
+        if locked.is_closed {
             return Err(SubscribeError::Closed);
         }
         locked.sweep(settings, now);
@@ -141,7 +141,7 @@ impl<'a> Subscribe<'a> {
         let subscriber = Arc::new(Subscriber::new(0));
         let mut memberships: Vec<_> =
             named.iter().map(|topic| topic.join(&subscriber, kind)).collect();
-        named.iter().for_each(|topic| locked.registry.note_joined(topic));
+        named.iter().for_each(|topic| locked.registry.note_named_subscriber(topic));
         let mut topics = named;
         if has_patterns {
             let mut matching: Vec<_> =
@@ -163,11 +163,12 @@ impl<'a> Subscribe<'a> {
         }
         memberships.sort_unstable_by_key(|membership| membership.topic.id);
         topics.iter().for_each(|topic| _ = topic.expire(now, &settings.bounds));
-        let before = topics.iter().map(|topic| topic.before).max().unwrap_or(0);
-        let forgotten = if has_patterns { locked.registry.forgotten(&filters) } else { 0 };
-        let (cursor, opening) = self.opening(locked.last, before.max(forgotten), &topics);
+        let before = topics.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
+        let forgotten =
+            if has_patterns { locked.registry.last_removed_number(&filters) } else { 0 };
+        let (cursor, opening) = self.opening(locked.last_number, before.max(forgotten), &topics);
         subscriber.set_cursor(cursor);
-        let watch = has_patterns.then(|| {
+        let pattern = has_patterns.then(|| {
             let filters = filters.into_boxed_slice();
             let identity = self.identity.clone();
             let (subscriber, inbox) = (Arc::clone(&subscriber), Arc::new(TopicInbox::new()));
@@ -193,7 +194,7 @@ impl<'a> Subscribe<'a> {
             pace: self.pace,
             opening,
             is_new: self.resume == ResumePoint::Newcomer,
-            watch,
+            pattern,
             identity,
         }))
     }
@@ -237,12 +238,12 @@ impl<'a> Subscribe<'a> {
                 (0, Some(Opening::Unknown { lost: before }))
             }
             ResumePoint::Newcomer => {
-                let plain_after = self.history_start(last, topics);
+                let unkeyed_after = self.history_start(last, topics);
                 let has_keys = topics.iter().any(|topic| topic.is_keyed());
                 if has_keys {
-                    (0, Some(Opening::Newcomer { through: last, plain_after }))
+                    (0, Some(Opening::Newcomer { through: last, unkeyed_after }))
                 } else {
-                    (plain_after, None)
+                    (unkeyed_after, None)
                 }
             }
         }

@@ -1,24 +1,27 @@
-//! What a subscription takes from its topics in one go. Pure.
+//! The messages that a subscription takes from its topics at once. Pure.
 
 use bytes::Bytes;
 
-/// The messages that a subscription takes in one go: a burst then costs one lock for that many, and not one each.
+/// How many messages a subscription takes at once. In a burst, one lock then serves that many
+/// messages.
 pub(crate) const MAX_MESSAGES: usize = 64;
-/// The bytes at which it takes no further one. What a subscriber holds when its client stops reading is bounded by this and one message.
+/// A batch that has this many bytes takes no more messages. So when a client stops reading, its
+/// subscription holds at most these bytes and one more message.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// A message that was taken from a log.
+/// A message that was read from a log and is not delivered yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct QueuedMessage {
-    /// Which of the subscription's topics it is from.
+    /// The index of its topic among those of the subscription.
     pub(crate) topic: usize,
     pub(crate) number: u64,
     pub(crate) bytes: Bytes,
 }
 
-/// The first messages, by number, of all that are offered.
+/// The messages with the smallest numbers among all that are offered.
 ///
-/// The offers of one topic come in order, those of several mixed. One message, the common case, takes no memory of its own.
+/// The messages of one topic are offered in order, those of different topics in any order. A single
+/// message, which is the common case, needs no allocation.
 #[derive(Debug)]
 pub(crate) struct Batch {
     max: usize,
@@ -28,12 +31,13 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// A batch of at most this many messages.
+    /// Creates a batch of at most this many messages.
     pub(crate) fn of(max: usize) -> Self {
         Self { max, first: None, more: Vec::new(), bytes: 0 }
     }
 
-    /// Takes the message if it is among the first. False means that later ones of the same topic will not be, either.
+    /// Takes the message if it is among the first. Returns false if it is not; later messages of
+    /// the same topic won't be either.
     pub(crate) fn offer(&mut self, topic: usize, number: u64, bytes: &Bytes) -> bool {
         if self.is_full() && self.last_number().is_some_and(|last| number > last) {
             return false;
@@ -65,7 +69,7 @@ impl Batch {
         self.first.as_ref().map(|first| first.number)
     }
 
-    /// The first message, and the others in reverse, so that the next is always the last.
+    /// The first message, and the others in reverse order, so that the next one can be popped.
     pub(crate) fn into_parts(mut self) -> (Option<QueuedMessage>, Vec<QueuedMessage>) {
         self.more.reverse();
         (self.first, self.more)
@@ -79,7 +83,8 @@ impl Batch {
         self.more.len() + 1 >= self.max || self.bytes >= MAX_BYTES
     }
 
-    /// Puts back what a batch that was full before has too much. It stays full, so what was refused before is still behind it.
+    /// Removes the last messages of a batch that was full before an insertion. The batch stays
+    /// full, so messages that it refused before still come after it.
     fn trim(&mut self) {
         while let Some(last) = self.more.last()
             && (self.more.len() + 1 > self.max || self.bytes - last.bytes.len() >= MAX_BYTES)
@@ -104,7 +109,7 @@ mod tests {
             let mut batch = Batch::of(MAX_MESSAGES);
             let mut all = Vec::new();
             for (index, topic) in topics.iter().enumerate() {
-                // Numbers of different topics never meet.
+                // Numbers of different topics never coincide.
                 let mut number = index as u64;
                 let mut refused = false;
                 for (skip, len) in topic {

@@ -8,17 +8,18 @@ use crate::hub::topic::membership::Membership;
 /// Hands new topics that match a pattern over to a subscription.
 #[derive(Debug)]
 pub(crate) struct TopicInbox {
-    /// Set before the first number of a new topic is visible.
+    /// Set before the first number of a new topic is visible, and read after the horizon is loaded.
+    /// So a subscription that sees a message also finds its topic here.
     has_new_topics: AtomicBool,
     new: Mutex<NewTopics>,
 }
 
-/// What a subscription with patterns is handed.
+/// The topics that were created since the subscription looked last.
 #[derive(Debug, Default)]
 pub(crate) struct NewTopics {
     pub(crate) memberships: VecDeque<Membership>,
-    /// The greatest number of a topic that was removed before the subscription took it: it has lost
-    /// what was before.
+    /// The greatest number of a topic that was removed before the subscription took it from here.
+    /// The subscription has missed the messages up to it.
     pub(crate) lost: u64,
 }
 
@@ -27,12 +28,11 @@ impl TopicInbox {
         Self { has_new_topics: AtomicBool::new(false), new: Mutex::new(NewTopics::default()) }
     }
 
-    /// Gives the subscription a new topic. It comes before the topic's first number is visible, and
-    /// so does this flag.
+    /// Hands over a new topic, before the topic's first number is visible.
     ///
-    /// A subscription that does not read holds no more than the topics that there are, up to a
-    /// factor: with each new topic, it is looked whether the two that were handed over first are
-    /// gone.
+    /// A subscription that does not read must not collect memberships of removed topics forever. So
+    /// each new topic checks whether the two oldest topics in the inbox were removed, and drops
+    /// those. The inbox then holds at most a constant factor more topics than the hub.
     pub(crate) fn push(&self, membership: Membership) {
         let mut new = lock(&self.new);
         let mut gone = [None, None];
@@ -48,12 +48,11 @@ impl TopicInbox {
         new.memberships.push_back(membership);
         self.has_new_topics.store(true, Ordering::Release);
         drop(new);
-        // A publisher locks the members of a topic before this slot, so they are left without its
-        // lock.
+        // Leaving locks the topic's subscribers, and that must not happen under this lock.
         gone.into_iter().flatten().for_each(|membership| _ = membership.leave());
     }
 
-    /// What was handed over.
+    /// Takes the topics that were handed over.
     pub(crate) fn take(&self) -> NewTopics {
         if !self.has_new_topics.load(Ordering::Acquire) {
             return NewTopics::default();

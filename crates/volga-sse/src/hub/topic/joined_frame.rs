@@ -4,23 +4,24 @@ use bytes::Bytes;
 
 use crate::stream::frame::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES};
 
-/// Messages of one topic that follow one another, as the bytes of one frame.
+/// Consecutive messages of one topic, as the bytes of one frame.
 #[derive(Clone, Debug)]
 pub(crate) struct JoinedFrame {
     pub(crate) bytes: Bytes,
     pub(crate) messages: usize,
-    /// The topic has no message, and has lost none, after this number and before `first`.
+    /// The topic has no message between this number and `first`, and has dropped none.
     after: u64,
     first: u64,
     /// The number of its last message.
     pub(crate) last: u64,
-    /// A message follows that did not fit. So the run stays what it is when further messages come.
+    /// The next message did not fit. So the frame stays the same when more messages come.
     is_full: bool,
 }
 
 impl JoinedFrame {
-    /// Joins what comes after a number, within the bounds of a frame: only a first message that is
-    /// larger by itself exceeds them. One message is no copy. `None` without any.
+    /// Joins the messages after a number, within the bounds of a frame. Only a first message that
+    /// is larger than a frame exceeds them. A single message is not copied. Returns `None` without
+    /// messages.
     pub(crate) fn join<'a>(
         after: u64,
         messages: impl Iterator<Item = (u64, &'a Bytes)> + Clone,
@@ -46,8 +47,8 @@ impl JoinedFrame {
         Some(Self { bytes, messages: count, after, first, last, is_full })
     }
 
-    /// Whether it is what somebody is to get next who has everything up to `cursor`, of a topic
-    /// that goes up to `last`.
+    /// Whether this frame comes next for a subscription that has everything up to `cursor`, when
+    /// the topic's last message is `last`.
     pub(crate) fn is_for(&self, cursor: u64, last: u64) -> bool {
         self.after <= cursor && cursor < self.first && (self.last == last || self.is_full)
     }
@@ -57,13 +58,13 @@ impl JoinedFrame {
 mod tests {
     use super::*;
 
-    /// What is joined of messages of these sizes: how many messages, and whether the run is full.
+    /// Joins messages of these sizes. Returns how many were joined, and whether the frame is full.
     fn join(sizes: &[usize]) -> (usize, bool) {
         let messages: Vec<_> = sizes.iter().map(|size| Bytes::from(vec![b'x'; *size])).collect();
         let frame = JoinedFrame::join(0, (1..).zip(&messages)).expect("a frame");
         assert_eq!(frame.last, frame.messages as u64);
         assert_eq!(frame.bytes.len(), sizes[..frame.messages].iter().sum::<usize>());
-        // With a further message behind it, only a full run is what a subscriber gets next.
+        // If another message follows, only a full frame still is the next one.
         assert_eq!(frame.is_for(0, frame.last + 1), frame.is_full);
         assert!(frame.is_for(0, frame.last));
         (frame.messages, frame.is_full)

@@ -1,5 +1,4 @@
-//! The table of a keyed topic: the newest message of each key, beside the log and in the same
-//! order. Pure.
+//! The table of a keyed topic: the newest message of each key, in the order of their numbers. Pure.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,19 +7,19 @@ use bytes::Bytes;
 
 use crate::hub::error::PublishError;
 
-/// What a message is to the keys of a [keyed](crate::hub::HubBuilder::keyed) topic.
+/// What a message means for the keys of a [keyed](crate::hub::HubBuilder::keyed) topic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyChange<'a> {
-    /// It has no key.
+    /// The message has no key.
     None,
-    /// It is the newest of this key.
+    /// The message is the newest one of this key.
     Set(&'a str),
-    /// It says that this key is gone.
+    /// The message says that this key was removed.
     Remove(&'a str),
 }
 
-/// The newest value of each key; and which messages of the log have no key, since those no newer
-/// one replaces.
+/// The newest value of each key, and the numbers of the messages in the log that have no key. No
+/// newer message replaces those.
 #[derive(Debug)]
 pub(crate) struct KeyTable {
     max: usize,
@@ -41,7 +40,7 @@ impl KeyTable {
         }
     }
 
-    /// Whether a value for this key has room.
+    /// Whether there is room for a value of this key.
     pub(crate) fn has_room(&self, key: &str) -> bool {
         self.numbers.len() < self.max || self.numbers.contains_key(key)
     }
@@ -50,51 +49,52 @@ impl KeyTable {
         self.max
     }
 
-    /// Sets the newest value of a key. The caller has asked for room.
+    /// Sets the newest value of a key. The caller has checked that there is room.
     pub(crate) fn set(&mut self, key: &str, number: u64, bytes: Bytes) {
         let key = self.remove(key).unwrap_or_else(|| key.into());
         self.numbers.insert(Arc::clone(&key), number);
         self.newest.insert(number, (key, bytes));
     }
 
-    /// Takes a key out.
+    /// Removes a key.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Arc<str>> {
         let (key, number) = self.numbers.remove_entry(key)?;
         self.newest.remove(&number);
         Some(key)
     }
 
-    /// Notes a message without a key.
+    /// Records a message without a key.
     pub(crate) fn note_unkeyed(&mut self, number: u64) {
         self.unkeyed.push_back(number);
     }
 
-    /// Follows the log in what it let go of. Values stay.
-    pub(crate) fn dropped(&mut self, dropped: u64) {
+    /// Records that the log has dropped messages up to this number. The values of keys stay.
+    pub(crate) fn drop_through(&mut self, dropped: u64) {
         while let Some(number) = self.unkeyed.front().copied().filter(|number| *number <= dropped) {
             self.unkeyed.pop_front();
             self.unkeyed_dropped = number;
         }
     }
 
-    /// Takes out all values, and notes that messages up to this number are gone. So whoever has not
-    /// read them is told of a gap.
+    /// Takes all values out, and records that messages up to this number were dropped. So a
+    /// subscription that had not read them reports a gap.
     pub(crate) fn clear(&mut self, through: u64) -> Self {
         let empty = Self { unkeyed_dropped: through, ..Self::new(self.max) };
         std::mem::replace(self, empty)
     }
 
-    /// The newest values with greater numbers than this, in order.
+    /// The newest values with numbers greater than this, in order.
     pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = (u64, &Bytes)> {
         self.newest.range(number.saturating_add(1)..).map(|(number, (_, bytes))| (*number, bytes))
     }
 
-    /// The numbers greater than this of messages without a key that the log holds, in order.
+    /// The numbers greater than this of the messages without a key that the log holds, in order.
     pub(crate) fn unkeyed_after(&self, number: u64) -> impl Iterator<Item = u64> {
         self.unkeyed.range(self.unkeyed.partition_point(|plain| *plain <= number)..).copied()
     }
 
-    /// The greatest number of a message that is gone without a newer one of its key, or zero.
+    /// The greatest number of a message that was dropped although no newer message of its key
+    /// replaced it, or zero.
     pub(crate) fn unkeyed_dropped(&self) -> u64 {
         self.unkeyed_dropped
     }
@@ -104,14 +104,14 @@ impl KeyTable {
         self.numbers.len()
     }
 
-    /// The bytes of the values up to this number.
+    /// The bytes of the values with numbers up to this one.
     pub(crate) fn bytes_through(&self, number: u64) -> u64 {
         self.newest.range(..=number).map(|(_, (_, bytes))| bytes.len() as u64).sum()
     }
 }
 
-/// Whether a message with this key may be the first of a topic with so many keys at most, or of one
-/// that is not keyed.
+/// Checks whether a message with this key may be the first one of a topic. `max_keys` is `None` if
+/// the topic is not keyed.
 pub(crate) fn check_first_key(
     key: KeyChange<'_>,
     max_keys: Option<usize>,
@@ -163,11 +163,11 @@ mod tests {
     fn messages_without_a_key_are_known_for_as_long_as_the_log_holds_them() {
         let mut keys = KeyTable::new(1);
         [2, 5, 9].into_iter().for_each(|number| keys.note_unkeyed(number));
-        keys.dropped(6);
+        keys.drop_through(6);
         assert_eq!(keys.unkeyed_dropped(), 5);
         assert_eq!(keys.unkeyed_after(0).collect::<Vec<_>>(), [9]);
         assert_eq!(keys.unkeyed_after(9).count(), 0);
-        keys.dropped(8);
+        keys.drop_through(8);
         assert_eq!(keys.unkeyed_dropped(), 5);
     }
 }

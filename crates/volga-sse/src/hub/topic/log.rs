@@ -1,5 +1,7 @@
-//! The log of one topic: its last messages, within bounds. It is history and queue at once, for
-//! each subscriber is but a number in it. Pure.
+//! The log of a topic: its last messages, within bounds. Pure.
+//!
+//! The log is the topic's history and the queue of all its subscribers at once, because a
+//! subscriber is only a number that points into it.
 
 use std::collections::VecDeque;
 
@@ -8,7 +10,8 @@ use bytes::Bytes;
 use crate::hub::clock::Moment;
 use crate::hub::settings::LogBounds;
 
-/// How many entries from the end are looked at one by one: most readers stand there.
+/// How many entries are searched one by one from the end, before a binary search. Most subscribers
+/// are there.
 const LINEAR_SEARCH_ENTRIES: usize = 4;
 
 /// A message in the log.
@@ -17,13 +20,13 @@ pub(crate) struct LogEntry {
     pub(crate) number: u64,
     pub(crate) bytes: Bytes,
     at: Moment,
-    /// How many bytes the log ever took in, this entry's included: the difference of two is what
-    /// lies between them.
+    /// How many bytes were appended to the log, up to and including this entry. The difference
+    /// between two entries is the number of bytes between them.
     end: u64,
 }
 
-/// Messages in the order of their numbers. Numbers only grow, and have holes: they belong to the
-/// whole hub.
+/// Messages in the order of their numbers. Numbers grow but are not consecutive, because all topics
+/// of the hub share them.
 #[derive(Debug, Default)]
 pub(crate) struct TopicLog {
     entries: VecDeque<LogEntry>,
@@ -32,7 +35,7 @@ pub(crate) struct TopicLog {
 }
 
 impl TopicLog {
-    /// Takes in a message, and lets go of what then exceeds the bounds. The newest message always
+    /// Appends a message, and drops messages that exceed the bounds. The newest message always
     /// stays.
     pub(crate) fn append(&mut self, number: u64, bytes: Bytes, now: Moment, bounds: &LogBounds) {
         let end = self.entries.back().map_or(0, |entry| entry.end) + bytes.len() as u64;
@@ -46,18 +49,19 @@ impl TopicLog {
         self.expire(now, bounds);
     }
 
-    /// Lets go of what is too old.
+    /// Drops messages that are too old.
     pub(crate) fn expire(&mut self, now: Moment, bounds: &LogBounds) {
         while self.entries.front().is_some_and(|entry| entry.at.age(now) > bounds.age) {
             self.drop_first();
         }
         if self.entries.is_empty() && self.entries.capacity() > 0 {
-            // Nothing is to be expected of a topic whose last message has grown old.
+            // The topic has been silent for the whole age that messages may have, so its memory is
+            // freed.
             self.entries = VecDeque::new();
         }
     }
 
-    /// Takes out all messages: whoever has not read them has lost them.
+    /// Takes all messages out. The log records them as dropped.
     pub(crate) fn take(&mut self) -> VecDeque<LogEntry> {
         self.dropped = self.last_number();
         std::mem::take(&mut self.entries)
@@ -68,13 +72,13 @@ impl TopicLog {
         self.entries.back().is_some_and(|entry| entry.at.age(now) <= bounds.age)
     }
 
-    /// The moments when its first and its last message expire; `None` without messages.
+    /// When the first and the last message expire, or `None` without messages.
     pub(crate) fn expiries(&self, bounds: &LogBounds) -> Option<(Moment, Moment)> {
         let expiry = |entry: &LogEntry| entry.at.after(bounds.age).next();
         Some((expiry(self.entries.front()?), expiry(self.entries.back()?)))
     }
 
-    /// The number of the last message that it ever had, or zero.
+    /// The number of the last message that was appended, or zero.
     pub(crate) fn last_number(&self) -> u64 {
         self.entries.back().map_or(self.dropped, |entry| entry.number)
     }
@@ -85,12 +89,13 @@ impl TopicLog {
         }
     }
 
-    /// The greatest number that was let go of, or zero: who has not read it has lost something.
+    /// The greatest number that was dropped, or zero. A subscription whose cursor is before it has
+    /// missed something.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// The entries with greater numbers than this, in order.
+    /// The entries with numbers greater than this, in order.
     pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &LogEntry> + Clone {
         self.entries.range(self.index_after(number)..)
     }
@@ -100,7 +105,7 @@ impl TopicLog {
         self.after(number.checked_sub(1)?).next().filter(|entry| entry.number == number)
     }
 
-    /// How many messages and bytes lie behind this number.
+    /// How many messages and bytes come after this number.
     pub(crate) fn behind(&self, number: u64) -> (usize, u64) {
         let index = self.index_after(number);
         let bytes = match (self.entries.get(index), self.entries.back()) {
@@ -110,13 +115,13 @@ impl TopicLog {
         (self.entries.len() - index, bytes)
     }
 
-    /// The number after which the last `count` messages stand.
+    /// The number after which the last `count` messages come.
     pub(crate) fn before_last(&self, count: usize) -> u64 {
         let first = self.entries.len().saturating_sub(count);
         first.checked_sub(1).map_or(self.dropped, |index| self.entries[index].number)
     }
 
-    /// The bytes that are held.
+    /// How many bytes the log holds.
     pub(crate) fn bytes(&self) -> u64 {
         match (self.entries.front(), self.entries.back()) {
             (Some(first), Some(last)) => last.end - first.end + first.bytes.len() as u64,
@@ -124,12 +129,12 @@ impl TopicLog {
         }
     }
 
-    /// The messages that it ever took in.
+    /// How many messages were ever appended.
     pub(crate) fn appended(&self) -> u64 {
         self.appended
     }
 
-    /// The messages that are held.
+    /// How many messages the log holds.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

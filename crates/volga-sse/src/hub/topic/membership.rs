@@ -7,7 +7,7 @@ use crate::hub::topic::Topic;
 use crate::hub::topic::subscriber::Subscriber;
 use crate::hub::topic::subscribers::SubscriberKind;
 
-/// A subscription's place among the members of a topic.
+/// The entry of a subscription among the subscribers of a topic.
 #[derive(Clone, Debug)]
 pub(crate) struct Membership {
     pub(crate) topic: Arc<Topic>,
@@ -16,7 +16,7 @@ pub(crate) struct Membership {
 }
 
 impl Topic {
-    /// Takes a subscription in.
+    /// Adds a subscription.
     pub(crate) fn join(
         self: &Arc<Self>,
         subscriber: &Arc<Subscriber>,
@@ -31,17 +31,18 @@ impl Topic {
 }
 
 impl Membership {
-    /// Takes the subscription out. Gives the topic if this was the last one, or the last one by
-    /// name: the registry then has to hear of it.
+    /// Removes the subscription. Returns the topic if its readership changed, that is, if this was
+    /// its last subscription or its last subscription by name. The caller must then tell the
+    /// registry.
     pub(crate) fn leave(self) -> Option<Arc<Topic>> {
         let mut subscribers = lock(&self.topic.subscribers);
-        let before = subscribers.readers();
+        let before = subscribers.readership();
         let subscriber = subscribers.of_kind_mut(self.kind).remove(self.handle);
         subscribers.named_others -= usize::from(self.kind == SubscriberKind::Named);
         if self.kind == SubscriberKind::OnlyTopic {
             self.topic.delivered.fetch_add(subscriber.delivered(), Ordering::Relaxed);
         }
-        let has_changed = subscribers.readers() != before;
+        let has_changed = subscribers.readership() != before;
         drop(subscribers);
         drop(subscriber);
         has_changed.then_some(self.topic)

@@ -1,4 +1,4 @@
-//! A topic: its log, the table of its keys if it is keyed, and who listens.
+//! A topic of a hub: its log, the table of its keys if it is keyed, and its subscribers.
 //!
 //! | module | content |
 //! |---|---|
@@ -42,44 +42,47 @@ use crate::hub::topic::scan::Scan;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 use crate::hub::topic::subscribers::{Readership, SubscriberKind, Subscribers};
 
-/// How many wakers are taken under the lock of the members before they are woken without it.
+/// How many wakers are collected under the lock of the subscribers. They are woken after that lock
+/// is released.
 const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
 
 /// A topic of a hub.
 #[derive(Debug)]
 pub(crate) struct Topic {
-    /// Greater than that of every topic before.
+    /// Greater than the ID of every topic that was created before.
     pub(crate) id: u64,
-    /// Where the registry has its record. When the topic is gone, another one has this place.
+    /// The index of its record in the registry. After the topic is removed, another topic may use
+    /// the same index.
     pub(crate) slot: u32,
     pub(crate) name: Arc<str>,
-    /// The greatest number that an earlier topic of this name had, or may have had.
-    pub(crate) before: u64,
-    /// The number of the last message, once it may be read.
+    /// An upper bound of the position numbers that earlier topics of the same name had, or zero.
+    pub(crate) earlier_last_number: u64,
+    /// The number of the last message that subscriptions may read.
     last: AtomicU64,
-    /// The registry has it no longer. Changes under the hub's lock.
+    /// True once the registry has removed the topic. It changes only under the hub's lock.
     removed: AtomicBool,
-    /// How many messages were delivered to subscriptions that have other topics, or are gone.
+    /// How many messages were delivered to subscriptions that have several topics, or that have
+    /// ended.
     delivered: AtomicU64,
     data: RwLock<TopicData>,
-    /// A subscription of this topic alone has gone to sleep since such were woken last.
-    asleep: AtomicBool,
+    /// True if a subscription that reads only this topic went to sleep after the last wake.
+    has_sleeper: AtomicBool,
     subscribers: Mutex<Subscribers>,
 }
 
-/// What a topic holds.
+/// The messages and values that a topic holds.
 #[derive(Debug)]
 struct TopicData {
     log: TopicLog,
     keys: Option<Box<KeyTable>>,
 }
 
-/// What a topic holds that a client could want.
+/// The kinds of contents for which a topic may be kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Contents {
     Empty,
     Messages,
-    /// The value of a key, whether the log has its message or not.
+    /// At least one key has a value, even if its message has left the log.
     Keys,
 }
 
@@ -88,7 +91,7 @@ impl Topic {
         id: u64,
         slot: u32,
         name: Arc<str>,
-        before: u64,
+        earlier_last_number: u64,
         max_keys: Option<usize>,
     ) -> Self {
         let keys = max_keys.map(|max| Box::new(KeyTable::new(max)));
@@ -96,40 +99,41 @@ impl Topic {
             id,
             slot,
             name,
-            before,
+            earlier_last_number,
             last: AtomicU64::new(0),
             removed: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             data: RwLock::new(TopicData { log: TopicLog::default(), keys }),
-            asleep: AtomicBool::new(false),
+            has_sleeper: AtomicBool::new(false),
             subscribers: Mutex::new(Subscribers::default()),
         }
     }
 
-    /// The number of the last message, or zero.
-    pub(crate) fn last(&self) -> u64 {
+    /// The number of the last message that may be read, or zero.
+    pub(crate) fn last_readable(&self) -> u64 {
         self.last.load(Ordering::Acquire)
     }
 
-    /// Says that the messages up to this number may be read: all that the hub has up to it are in
-    /// place.
-    pub(crate) fn set_last(&self, number: u64) {
+    /// Makes the messages up to this number readable. The caller has appended all messages of the
+    /// hub up to it.
+    pub(crate) fn make_readable(&self, number: u64) {
         self.last.fetch_max(number, Ordering::Release);
     }
 
-    /// The number that a later topic of this name has to know. The last message counts before it
-    /// may be read.
-    pub(crate) fn last_ever(&self) -> u64 {
-        self.before.max(self.last()).max(self.last_number())
+    /// The last number of this topic or of an earlier topic of the same name. A later topic of this
+    /// name must know it, so a message counts here even before it may be read.
+    pub(crate) fn last_number_of_name(&self) -> u64 {
+        self.earlier_last_number.max(self.last_readable()).max(self.last_number())
     }
 
-    /// The number of the last message, be it held or not, or zero.
+    /// The number of the last message that was appended, or zero. The log may have dropped that
+    /// message.
     pub(crate) fn last_number(&self) -> u64 {
         read(&self.data).log.last_number()
     }
 
-    /// Whether the registry has let go of it. Messages that were not read until then are told as a
-    /// gap.
+    /// Whether the registry has removed the topic. Subscriptions report the messages that they had
+    /// not read by then as a gap.
     pub(crate) fn is_removed(&self) -> bool {
         self.removed.load(Ordering::Acquire)
     }
@@ -138,12 +142,13 @@ impl Topic {
         self.removed.store(true, Ordering::Release);
     }
 
-    /// Who reads it. Only under the hub's lock can nobody come meanwhile.
-    pub(crate) fn readers(&self) -> Readership {
-        lock(&self.subscribers).readers()
+    /// Which kinds of subscriptions read the topic. The result stays true only while the hub's lock
+    /// is held, since nobody can subscribe meanwhile.
+    pub(crate) fn readership(&self) -> Readership {
+        lock(&self.subscribers).readership()
     }
 
-    /// What it holds once what has expired is gone.
+    /// What the topic holds apart from expired messages.
     pub(crate) fn contents_at(&self, now: Moment, bounds: &LogBounds) -> Contents {
         let data = read(&self.data);
         match &data.keys {
@@ -153,15 +158,15 @@ impl Topic {
         }
     }
 
-    /// Lets go of all messages and values. Whoever has not read the messages has lost them, and
-    /// finds that out in the log.
+    /// Drops all messages and values. The log records what it dropped, so a subscription that had
+    /// not read a message reports a gap.
     pub(crate) fn clear(&self) {
         let mut data = write(&self.data);
         let log = data.log.take();
         let dropped = data.log.dropped();
         let keys = data.keys.as_mut().map(|keys| keys.clear(dropped));
         drop(data);
-        // Freed without the lock.
+        // The memory is freed without the lock, because that takes time for a long log.
         drop((log, keys));
     }
 
@@ -187,23 +192,23 @@ impl Topic {
         }
         log.append(number, bytes, now, bounds);
         if let Some(keys) = keys {
-            keys.dropped(log.dropped());
+            keys.drop_through(log.dropped());
         }
     }
 
-    /// Lets go of what is too old. Gives the moments when the first and the last of the rest will
-    /// be; `None` if nothing is left.
+    /// Drops the messages that are too old. Returns when the first and the last of the remaining
+    /// messages expire, or `None` if no message remains.
     pub(crate) fn expire(&self, now: Moment, bounds: &LogBounds) -> Option<(Moment, Moment)> {
         let mut data = write(&self.data);
         let TopicData { log, keys } = &mut *data;
         log.expire(now, bounds);
         if let Some(keys) = keys {
-            keys.dropped(log.dropped());
+            keys.drop_through(log.dropped());
         }
         log.expiries(bounds)
     }
 
-    /// Whether a message with this key may be published.
+    /// Checks whether a message with this key may be published.
     pub(crate) fn check_key(&self, key: KeyChange<'_>) -> Result<(), PublishError> {
         if key == KeyChange::None {
             return Ok(());
@@ -221,13 +226,13 @@ impl Topic {
         read(&self.data).keys.is_some()
     }
 
-    /// The numbers of the last `count` messages.
+    /// Returns the numbers of the last `count` messages.
     pub(crate) fn last_numbers(&self, count: usize) -> Vec<u64> {
         let log = &read(&self.data).log;
         log.after(log.before_last(count)).map(|entry| entry.number).collect()
     }
 
-    /// Offers what the subscription lacks.
+    /// Offers to the batch the messages that the subscription has not read yet.
     pub(crate) fn scan(&self, scan: &mut Scan, batch: &mut Batch) {
         let data = read(&self.data);
         let TopicData { log, keys } = &*data;
@@ -237,7 +242,7 @@ impl Topic {
         };
         if let Some((messages, bytes)) = scan.max_lag {
             let behind = log.behind(after);
-            scan.too_slow |= behind.0 >= messages || behind.1 >= bytes;
+            scan.is_too_slow |= behind.0 >= messages || behind.1 >= bytes;
         }
         let (topic, through) = (scan.topic, scan.through);
         let mut offer =
@@ -247,7 +252,7 @@ impl Topic {
                 keys.after(after).all(|(number, bytes)| offer(number, bytes));
                 return;
             }
-            Some(keys) if scan.latest => {
+            Some(keys) if scan.only_latest => {
                 scan.lost = scan.lost.max(lost(keys.unkeyed_dropped(), after));
                 keys.after(after).all(|(number, bytes)| offer(number, bytes));
                 keys.unkeyed_after(after)
@@ -255,7 +260,8 @@ impl Topic {
                     .all(|entry| offer(entry.number, &entry.bytes));
                 return;
             }
-            // What the log has lost stands in the table, as far as nothing newer replaced it.
+            // The table still holds values that the log has dropped, unless a newer value replaced
+            // them.
             Some(keys) => {
                 keys.after(after)
                     .take_while(|(number, _)| *number <= log.dropped())
@@ -267,8 +273,8 @@ impl Topic {
         scan.lost = scan.lost.max(lost(log.dropped(), after));
     }
 
-    /// What stands after a number and up to another, as one run; `None` if there is nothing, or if
-    /// the log has let go of some of it.
+    /// Joins the messages after one number and up to another into a frame. Returns `None` if there
+    /// are no such messages, or if the log has dropped some of them.
     pub(crate) fn join_frame(&self, after: u64, through: u64) -> Option<JoinedFrame> {
         let log = &read(&self.data).log;
         if log.dropped() > after {
@@ -278,31 +284,31 @@ impl Topic {
         JoinedFrame::join(after, entries.map(|entry| (entry.number, &entry.bytes)))
     }
 
-    /// Says that a subscription of this topic alone has left its waker and goes to sleep, unless
-    /// there is news: so it looks once more after this.
+    /// Records that a subscription which reads only this topic has left its waker and is going to
+    /// sleep. The subscription must look for new messages once more after this call.
     ///
-    /// Whoever publishes makes the news visible and then takes this mark. Both change the same
-    /// flag, so one comes after the other and sees what was before it: the publisher the waker, or
-    /// the subscription the news.
-    pub(crate) fn sleeps(&self) {
-        self.asleep.swap(true, Ordering::AcqRel);
+    /// The publisher makes a message readable and then clears this flag. Both sides swap the same
+    /// flag, so one swap happens before the other, and the later side sees what the earlier one
+    /// did: the publisher finds the waker, or the subscription finds the message.
+    pub(crate) fn mark_asleep(&self) {
+        self.has_sleeper.swap(true, Ordering::AcqRel);
     }
 
     /// Wakes every subscription that sleeps. No lock is held while a waker runs.
     pub(crate) fn wake(&self) {
-        if self.asleep.swap(false, Ordering::AcqRel) {
-            self.wake_kind(SubscriberKind::OnlyTopic, Subscriber::take_waker);
+        if self.has_sleeper.swap(false, Ordering::AcqRel) {
+            self.wake_subscribers(SubscriberKind::OnlyTopic, Subscriber::take_waker);
         }
-        self.wake_kind(SubscriberKind::Pattern, Subscriber::take_waker);
+        self.wake_subscribers(SubscriberKind::Pattern, Subscriber::take_waker);
     }
 
     /// Ends every subscription.
     pub(crate) fn close(&self, end: SubscriptionEnd) {
-        self.wake_kind(SubscriberKind::OnlyTopic, |subscriber| subscriber.close(end));
-        self.wake_kind(SubscriberKind::Pattern, |subscriber| subscriber.close(end));
+        self.wake_subscribers(SubscriberKind::OnlyTopic, |subscriber| subscriber.close(end));
+        self.wake_subscribers(SubscriberKind::Pattern, |subscriber| subscriber.close(end));
     }
 
-    fn wake_kind(&self, kind: SubscriberKind, take: impl Fn(&Subscriber) -> Option<Waker>) {
+    fn wake_subscribers(&self, kind: SubscriberKind, take: impl Fn(&Subscriber) -> Option<Waker>) {
         let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
         let mut walk = None;
         loop {
@@ -329,24 +335,25 @@ impl Topic {
         delivered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many messages were delivered to subscriptions that are gone.
+    /// How many messages were delivered to subscriptions that have several topics, or that have
+    /// ended.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stats(&self) -> TopicStats {
         let subscribers = lock(&self.subscribers);
-        let everybody = || subscribers.alone.iter().chain(subscribers.others.iter());
-        let slowest = everybody().map(|subscriber| subscriber.cursor()).min();
+        let all = || subscribers.only_topic.iter().chain(subscribers.others.iter());
+        let slowest = all().map(|subscriber| subscriber.cursor()).min();
         let delivered: u64 =
-            subscribers.alone.iter().map(|subscriber| subscriber.delivered()).sum();
-        let subscribers = subscribers.len();
+            subscribers.only_topic.iter().map(|subscriber| subscriber.delivered()).sum();
+        let count = subscribers.len();
         drop(subscribers);
         let data = read(&self.data);
         let TopicData { log, keys } = &*data;
         let unlogged = |keys: &KeyTable| keys.bytes_through(log.dropped());
         TopicStats {
-            subscribers,
+            subscribers: count,
             published: log.appended(),
             delivered: delivered + self.delivered.load(Ordering::Relaxed),
             messages: log.len(),
@@ -357,7 +364,8 @@ impl Topic {
     }
 }
 
-/// The number, if somebody who has everything up to `after` has lost it; else zero.
+/// Returns `dropped` if a subscription that has read everything up to `after` missed it, and zero
+/// otherwise.
 fn lost(dropped: u64, after: u64) -> u64 {
     if dropped > after { dropped } else { 0 }
 }

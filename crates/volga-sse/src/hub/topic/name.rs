@@ -2,28 +2,30 @@
 
 use std::fmt;
 
-/// Why a text is no name or pattern of topics.
+/// Why a text is not a valid topic name or pattern.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TopicError {
-    /// It is longer than [`HubBuilder::max_topic_name`](crate::hub::HubBuilder::max_topic_name) allows.
+    /// The text is longer than
+    /// [`HubBuilder::max_topic_name`](crate::hub::HubBuilder::max_topic_name) allows.
     TooLong {
         /// The limit in bytes.
         max: usize,
     },
-    /// A segment is empty: the text is empty, begins or ends with `.`, or holds `..`.
+    /// A segment is empty: the text is empty, begins or ends with `.`, or contains `..`.
     EmptySegment {
         /// The byte at which the segment would start.
         at: usize,
     },
-    /// A character other than the printable ones of ASCII.
+    /// The text contains a character that is not printable ASCII.
     Character {
-        /// The byte at which it stands.
+        /// The byte offset of the character.
         at: usize,
     },
-    /// A `*` or `>` in a name; or in a pattern, a `*` that is not a whole segment, or a `>` that is not the last one.
+    /// A `*` or `>` in a name. In a pattern, a `*` that is not a whole segment, or a `>` that is
+    /// not the last segment.
     Wildcard {
-        /// The byte at which it stands.
+        /// The byte offset of the wildcard.
         at: usize,
     },
 }
@@ -51,7 +53,8 @@ impl std::error::Error for TopicError {}
 
 /// Checks a name: segments of printable ASCII characters, separated by `.`, without wildcards.
 ///
-/// Only ASCII, so that two names that look alike are alike, and no invisible character hides in a log line or the label of a metric.
+/// Names are ASCII only, so two names that look the same are the same, and no invisible character
+/// hides in a log line or in the label of a metric.
 pub(crate) fn check_name(text: &str, max: usize) -> Result<(), TopicError> {
     check_segments(text, max)?;
     match text.find(['*', '>']) {

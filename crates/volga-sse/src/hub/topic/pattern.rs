@@ -2,7 +2,7 @@
 
 use crate::hub::topic::name::{TopicError, check_segments};
 
-/// What a subscription asks for: one topic, or all topics whose names match.
+/// What a subscription asks for: one topic, or all topics whose names match a pattern.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum TopicFilter {
     Name(String),
@@ -39,7 +39,7 @@ impl TopicFilter {
     }
 }
 
-/// A name with wildcards: `*` for one segment, `>` as the last one for the rest, which is at least one.
+/// A name with wildcards. `*` stands for one segment, and `>` at the end for one or more segments.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Pattern(Box<str>);
 
@@ -57,7 +57,7 @@ impl Pattern {
         segments.next().is_none()
     }
 
-    /// What every name that matches starts with.
+    /// The text with which every matching name begins.
     pub(crate) fn prefix(&self) -> &str {
         &self.0[..self.0.find(['*', '>']).unwrap_or(self.0.len())]
     }
@@ -101,7 +101,7 @@ mod tests {
         }
     }
 
-    /// The definition, said in another way: segments by recursion.
+    /// The same definition in another form: segments by recursion.
     fn naive(pattern: &[&str], name: &[&str]) -> bool {
         match (pattern, name) {
             ([], []) => true,

@@ -1,23 +1,24 @@
 //! What a subscription looks for in a topic. Pure.
 
-/// What a subscription looks for, and what else it finds.
+/// What a subscription looks for in its topics, and what the scan finds besides messages.
 #[derive(Debug)]
 pub(crate) struct Scan {
-    /// Which of the subscription's topics this is.
+    /// The index of the topic among those of the subscription.
     pub(crate) topic: usize,
-    /// Numbers greater than this,
+    /// Only messages with numbers greater than this are offered.
     pub(crate) after: u64,
-    /// and up to this one: all of them were appended before the look began.
+    /// Only messages with numbers up to this one are offered. All of them were appended before the
+    /// scan began.
     pub(crate) through: u64,
-    /// Only the newest message of each key counts.
-    pub(crate) latest: bool,
-    /// For a newcomer: the newest value of each key, and of messages without keys those after this
-    /// number.
+    /// Of each key only the newest message is offered.
+    pub(crate) only_latest: bool,
+    /// Set for a client that is new. Of keyed topics the newest value of each key is offered, and
+    /// of other topics the messages after this number.
     pub(crate) newcomer: Option<u64>,
-    /// How far behind a topic may be, in messages and bytes.
+    /// How far the subscription may lag behind a topic, in messages and bytes.
     pub(crate) max_lag: Option<(usize, u64)>,
-    /// The greatest number that a topic let go of and that counts.
+    /// The greatest number of a message that the subscription has missed, or zero.
     pub(crate) lost: u64,
-    /// A topic is further ahead than it may be.
-    pub(crate) too_slow: bool,
+    /// The subscription lags behind a topic further than it may.
+    pub(crate) is_too_slow: bool,
 }

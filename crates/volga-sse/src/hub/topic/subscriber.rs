@@ -1,14 +1,15 @@
-//! The shared half of a subscription: how a publisher reaches it.
+//! The part of a subscription that publishers reach.
 
 use std::task::Waker;
 
 use crate::hub::sync::{AtomicU8, AtomicU64, Mutex, Ordering, lock};
 
-/// Why a subscription ended by itself.
+/// Why a subscription ended before it was dropped.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SubscriptionEnd {
-    /// [`Hub::close`](crate::hub::Hub::close) was called, and everything published before was delivered.
+    /// [`Hub::close`](crate::hub::Hub::close) was called, and everything that was published before
+    /// was delivered.
     HubClosed,
     /// [`Hub::close_identity`](crate::hub::Hub::close_identity) was called for its identity.
     IdentityClosed,
@@ -21,17 +22,18 @@ const HUB_CLOSED: u8 = 1;
 const IDENTITY_CLOSED: u8 = 2;
 const TOO_SLOW: u8 = 3;
 
-/// What publishers and a subscription share.
+/// What a subscription shares with publishers.
 ///
-/// Neither side misses the other: a subscription parks its waker and then looks again whether there
-/// is something new; a publisher makes the new visible and then takes the waker. The lock around
-/// the waker puts one of the two before the other. A subscription that is awake has no waker here,
-/// so it is not woken again.
+/// No wake-up is lost: a subscription leaves its waker here and then checks once more for new
+/// messages, while a publisher first makes a message readable and then takes the waker. The lock
+/// around the waker orders the two. A subscription that is awake has no waker here, so it is not
+/// woken a second time.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
-    /// Everything up to here was delivered or told. Only the subscription writes it.
+    /// Everything up to here was delivered or reported as a gap. Only the subscription writes it.
     cursor: AtomicU64,
-    /// How many messages were delivered to a subscription of one topic. Only it writes this.
+    /// How many messages were delivered, if the subscription has one topic. Only the subscription
+    /// writes it.
     delivered: AtomicU64,
     end: AtomicU8,
     waker: Mutex<Option<Waker>>,
@@ -60,11 +62,11 @@ impl Subscriber {
     }
 
     pub(crate) fn count_delivered(&self, messages: usize) {
-        // One writer: no need for an addition that others could interrupt.
+        // There is only one writer, so this need not be an atomic addition.
         self.delivered.store(self.delivered() + messages as u64, Ordering::Relaxed);
     }
 
-    /// Leaves the waker for whoever has something new. The caller looks again afterwards.
+    /// Leaves the waker for publishers. The caller must check for new messages after this call.
     pub(crate) fn park(&self, waker: &Waker) {
         let mut parked = lock(&self.waker);
         if parked.as_ref().is_some_and(|old| old.will_wake(waker)) {
@@ -72,24 +74,24 @@ impl Subscriber {
         }
         let old = parked.replace(waker.clone());
         drop(parked);
-        // Wakers are foreign code, and none runs under the lock.
+        // Dropping a waker runs foreign code, which must not happen under the lock.
         drop(old);
     }
 
-    /// Takes the waker, to be woken without any lock.
+    /// Takes the waker. The caller wakes it after all locks are released.
     pub(crate) fn take_waker(&self) -> Option<Waker> {
         lock(&self.waker).take()
     }
 
-    /// Ends the subscription, and gives the waker that is to learn of it. The first reason stays.
+    /// Ends the subscription, and returns the waker that must be woken. The first reason is kept.
     pub(crate) fn close(&self, end: SubscriptionEnd) -> Option<Waker> {
         let code = match end {
             SubscriptionEnd::HubClosed => HUB_CLOSED,
             SubscriptionEnd::IdentityClosed => IDENTITY_CLOSED,
             SubscriptionEnd::TooSlow => TOO_SLOW,
         };
-        // A hub that closes lets its subscriptions come to their end first; a client that is no
-        // longer welcome does not wait for that.
+        // A subscription to a closed hub delivers what is left before it ends. If its identity is
+        // closed as well, it ends without that.
         let _ = self.end.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             (old == OPEN || old == HUB_CLOSED && code == IDENTITY_CLOSED).then_some(code)
         });
