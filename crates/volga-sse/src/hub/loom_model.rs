@@ -1,5 +1,5 @@
-//! The hub under every order in which threads can meet at its locks and atomics, as far as a bound
-//! on forced switches goes.
+//! Checks the hub under every order in which threads can use its locks and atomics, up to a bound
+//! on forced switches between threads.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p volga-sse --features hub --release --lib loom`
 
@@ -16,11 +16,11 @@ use crate::hub::subscription::arguments::Topics;
 use crate::hub::subscription::delivery::Delivery;
 use crate::hub::subscription::{ReadyDelivery, Subscription};
 
-/// Each schedule with at most so many switches away from a thread that could go on. Bugs of this
-/// kind need one or two; three take a quarter of a minute.
+/// How often a schedule may switch away from a thread that could continue. Bugs of this kind need
+/// one or two switches. Three take 15 seconds.
 const MAX_PREEMPTIONS: usize = 3;
 
-/// A task: it sleeps until its waker is woken. If nobody does that, loom reports a deadlock.
+/// A task that sleeps until its waker is woken. If nobody wakes it, loom reports a deadlock.
 struct Task(Notify);
 
 impl Wake for Task {
@@ -29,7 +29,7 @@ impl Wake for Task {
     }
 }
 
-/// Waits as a task would.
+/// Polls as a runtime does.
 fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let task = Arc::new(Task(Notify::new()));
     let waker = Waker::from(Arc::clone(&task));
@@ -46,7 +46,7 @@ fn next(subscription: &mut Subscription) -> Option<Delivery> {
     wait(|cx| subscription.poll_delivery(cx))
 }
 
-/// A subscription of somebody who was here before, and so is not told first where it stands.
+/// Opens the subscription of a client that resumes, so its first delivery is a message.
 fn open(hub: &Hub, topics: impl Topics) -> Subscription {
     hub.subscribe(topics).resume(hub.position()).open().expect("open")
 }
@@ -80,11 +80,11 @@ fn a_sleeping_subscriber_of_one_topic_misses_no_message() {
     });
 }
 
-/// Reads as a body does, and gives the number of messages.
+/// Reads one frame as a body does, and returns the number of its messages.
 fn next_frame(subscription: &mut Subscription) -> usize {
     match wait(|cx| subscription.poll_ready(cx)) {
         Some(ReadyDelivery::Joined(frame)) => frame.messages,
-        // It came while the subscription was about to sleep.
+        // The message came while the subscription was going to sleep.
         Some(ReadyDelivery::Single(Delivery::Message(_))) => 1,
         Some(ReadyDelivery::Single(Delivery::Gap(gap))) => panic!("{gap:?}"),
         None => panic!("it ended"),
@@ -153,7 +153,7 @@ fn one_that_leaves_hides_nobody_from_a_publisher() {
         let hub = Hub::new();
         let mut leaves = open(&hub, "a");
         let mut stays = open(&hub, "a");
-        // The publisher wakes it, and so lets go of the lock before it comes to the other.
+        // The publisher wakes this one, and so releases the lock before it comes to the other.
         assert!(leaves.poll_delivery(&mut Context::from_waker(Waker::noop())).is_pending());
         let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
         let leaving = thread::spawn(move || drop(leaves));

@@ -242,7 +242,7 @@ async fn a_topic_that_expired_and_came_again_hides_no_loss() {
     for forgotten in [0, 10] {
         let hub = Hub::builder()
             .topic_idle(Duration::from_secs(10))
-            .max_forgotten_topics(forgotten)
+            .max_remembered_topics(forgotten)
             .build();
         let first = publish(&hub, "a", &["1"]);
         publish(&hub, "a", &["2"]);

@@ -297,7 +297,7 @@ impl Registry {
         self.free_slots.push(slot);
         self.topics.remove(&topic.name);
         self.by_name.remove(&topic.name);
-        let max = settings.max_forgotten_topics;
+        let max = settings.max_remembered_topics;
         self.removed_topics.note(Arc::clone(&topic.name), topic.last_number_of_name(), max);
         topic.set_removed();
         self.removed_delivered += topic.delivered();

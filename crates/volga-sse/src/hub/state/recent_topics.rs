@@ -57,10 +57,9 @@ impl RecentTopics {
         let mut indexes = TopicIndexes { indexes: [0; MAX_TOPIC_INDEXES], len: 0 };
         for number in after + 1..=through {
             let topic = self.topics[(number % MESSAGES as u64) as usize];
-            if let Some(index_of) =
-                index_of(topic).filter(|index_of| !indexes.indexes().contains(index_of))
+            if let Some(index) = index_of(topic).filter(|index| !indexes.indexes().contains(index))
             {
-                *indexes.indexes.get_mut(indexes.len)? = index_of;
+                *indexes.indexes.get_mut(indexes.len)? = index;
                 indexes.len += 1;
             }
         }

@@ -1,4 +1,4 @@
-//! A subscription as an ordinary stream.
+//! A subscription as a `Stream`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,11 +9,13 @@ use crate::hub::subscription::Subscription;
 use crate::hub::subscription::delivery::Delivery;
 
 impl Subscription {
-    /// Makes it a `Stream` of its deliveries, for adapters such as `map` and `filter`.
+    /// Turns the subscription into a `Stream` of its deliveries, for adapters such as `map` and
+    /// `filter`.
     ///
-    /// [`Sse`](crate::stream::response::Sse) takes such a stream as well, and each client then pays for itself: every
-    /// message is taken out of the log, and copied into a frame, once for each client. If all
-    /// clients get the same, change a message before you publish it.
+    /// [`Sse`](crate::stream::response::Sse) takes such a stream as well, but then every message is
+    /// read from the log and copied into a frame once for each client. If all clients get the same
+    /// change, change the message before you publish it.
+    ///
     ///
     /// ```
     /// use futures_util::{StreamExt, future::ready};
@@ -33,7 +35,7 @@ impl Subscription {
     }
 }
 
-/// What a subscription delivers, one by one, as a `Stream`; from [`Subscription::deliveries`].
+/// The deliveries of a subscription as a `Stream`, from [`Subscription::deliveries`].
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Deliveries {
@@ -45,13 +47,13 @@ impl Deliveries {
         Self { subscription }
     }
 
-    /// The subscription: its position, and why it ended.
+    /// Returns the subscription, for its position and for why it ended.
     #[must_use]
     pub fn subscription(&self) -> &Subscription {
         &self.subscription
     }
 
-    /// The subscription, at the place up to which this stream was read.
+    /// Returns the subscription. It continues where this stream was read up to.
     pub fn into_subscription(self) -> Subscription {
         self.subscription
     }

@@ -1,4 +1,4 @@
-//! What a subscription delivers: messages, and gaps where there were some.
+//! What a subscription delivers: messages, and gaps where messages are missing.
 
 use crate::codec::encode::EncodedMessage;
 use crate::codec::error::EncodeError;
@@ -8,26 +8,30 @@ use crate::stream::body::BoxError;
 use crate::stream::item::SseItem;
 use crate::stream::item::sealed::{IntoPiece, Piece};
 
-/// The event name under which a client is told of a [`Gap`].
+/// The name of the event that tells a client of a [`Gap`].
 pub const GAP_EVENT: &str = "gap";
 
 /// What a subscription delivers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Delivery {
-    /// A message, in the order of positions; or, first of all, the position of a client that is new.
+    /// A message, in the order of positions. The first one may have only an ID, which gives a new
+    /// client its position.
     Message(EncodedMessage),
-    /// Messages are missing.
+    /// Messages that the subscriber has missed.
     Gap(Gap),
 }
 
 impl Delivery {
-    /// What is sent to a client: the message as it was published, or the event that tells of the gap.
+    /// Encodes what is sent to the client: the message as it was published, or the event that
+    /// reports the gap.
     ///
-    /// For a stream that sends other messages as well; a stream of deliveries alone is taken by [`Sse`](crate::stream::response::Sse) as it is.
+    /// Use it for a stream that sends other messages as well. [`Sse`](crate::stream::response::Sse)
+    /// takes a subscription or a stream of deliveries as it is.
     ///
     /// # Errors
     ///
-    /// None that is known: it is a `Result` so that it can stand where [`Message::encode`] does.
+    /// Never fails today. It returns a `Result` so that you can use it in place of
+    /// [`Message::encode`].
     pub fn encode(self) -> Result<EncodedMessage, EncodeError> {
         match self {
             Self::Message(message) => Ok(message),
@@ -36,22 +40,25 @@ impl Delivery {
     }
 }
 
-/// Messages that the hub no longer holds stood between two positions. What it covers is at least what is missing.
+/// A range of positions from which the hub has dropped messages. The range covers at least what is
+/// missing.
 ///
-/// A client receives it as an event named [`gap`](GAP_EVENT), with both positions as JSON: `{"after":"2a-5","through":"2a-13"}`.
+/// The client receives it as an event named [`gap`](GAP_EVENT) with both positions as JSON:
+/// `{"after":"2a-5","through":"2a-13"}`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Gap {
     after: Option<Position>,
     through: Position,
-    settled: bool,
+    is_settled: bool,
 }
 
 impl Gap {
-    pub(crate) fn new(after: Option<Position>, through: Position, settled: bool) -> Self {
-        Self { after, through, settled }
+    pub(crate) fn new(after: Option<Position>, through: Position, is_settled: bool) -> Self {
+        Self { after, through, is_settled }
     }
 
-    /// Everything up to here was delivered or told before. `None` if it is not known what the client has: its last event ID was none of this hub's.
+    /// Everything up to this position was delivered or reported before. `None` if it is not known
+    /// what the client has, because its last event ID is not one of this hub.
     #[must_use]
     pub fn after(&self) -> Option<Position> {
         self.after
@@ -63,16 +70,16 @@ impl Gap {
         self.through
     }
 
-    /// The event that tells a client.
+    /// The event that tells a client of the gap.
     ///
-    /// It has [`through`](Self::through) as its ID only if all messages that are still to come stand behind it: else a client that resumes from there would
-    /// skip some.
+    /// The event has [`through`](Self::through) as its ID only if no message before that position
+    /// is still to come. Otherwise a client that resumes from this ID would miss such messages.
     pub fn to_message(&self) -> Message {
         let after = self.after.map_or_else(|| "null".to_owned(), |after| format!("\"{after}\""));
         let message = Message::new()
             .event(GAP_EVENT)
             .data(format!("{{\"after\":{after},\"through\":\"{}\"}}", self.through));
-        if self.settled { message.id(self.through.to_string()) } else { message }
+        if self.is_settled { message.id(self.through.to_string()) } else { message }
     }
 }
 

@@ -426,8 +426,9 @@ impl Subscription {
             self.opening = None;
         }
         self.hub.counters.count_gap(after.map_or(0, |after| lost - after));
-        let settled = lost <= scan.through && batch.first_number().is_none_or(|first| first > lost);
-        if settled {
+        let is_settled =
+            lost <= scan.through && batch.first_number().is_none_or(|first| first > lost);
+        if is_settled {
             self.subscriber.set_cursor(scan.after.max(lost));
         } else {
             self.extras.get_or_insert_default().reported_through = lost;
@@ -435,7 +436,7 @@ impl Subscription {
         Some(Gap::new(
             after.map(|after| self.hub.position(after)),
             self.hub.position(lost),
-            settled,
+            is_settled,
         ))
     }
 

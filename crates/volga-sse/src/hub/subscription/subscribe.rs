@@ -1,4 +1,4 @@
-//! What a subscription starts from: its topics, where it goes on, and how it behaves.
+//! The builder of a subscription: its topics, where it starts, and how it behaves.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic::subscriber::Subscriber;
 use crate::hub::topic::subscribers::SubscriberKind;
 
-/// A subscription in the making, from [`Hub::subscribe`](crate::hub::Hub::subscribe). It begins with
-/// [`open`](Self::open).
+/// Builds a subscription, from [`Hub::subscribe`](crate::hub::Hub::subscribe). The subscription
+/// begins with [`open`](Self::open).
 #[must_use = "a subscription begins when it is opened"]
 pub struct Subscribe<'a> {
     hub: &'a Arc<HubState>,
@@ -32,13 +32,13 @@ pub struct Subscribe<'a> {
     identity: Option<Arc<str>>,
 }
 
-/// Where a subscription goes on.
+/// Where a subscription starts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ResumePoint {
-    /// The client is new here.
+    /// The client is new.
     Newcomer,
     From(Position),
-    /// The client has been somewhere, and nobody knows where.
+    /// The client returns, but its ID is not one of this hub.
     Unknown,
 }
 
@@ -55,12 +55,13 @@ impl<'a> Subscribe<'a> {
         }
     }
 
-    /// Goes on where the client left off: behind the message with this ID, and from there to what
-    /// is published now without a seam. Nothing is lost, and nothing comes twice.
+    /// Continues after the message with this ID, without missing a message and without repeating
+    /// one.
     ///
-    /// Without an ID, or with an empty one, the client is new. Messages that the hub no longer
-    /// holds are told as a [`Gap`](crate::hub::Gap). So is an ID that is none of this hub's, or of an
-    /// earlier run: what is missing is not known then, and all that is held follows.
+    /// Without an ID, or with an empty one, the client is new. If the hub has dropped messages
+    /// after this ID, the first delivery is a [`Gap`](crate::hub::Gap). If the ID is not one of
+    /// this hub, for example from an earlier run, it is not known what is missing. Then the first
+    /// delivery is a gap without a start, followed by everything that the logs hold.
     pub fn resume(mut self, last_event_id: impl ResumeFrom) -> Self {
         let resume = |id: &str| match id.parse() {
             _ if id.is_empty() => ResumePoint::Newcomer,
@@ -71,52 +72,54 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// Lets a client that is new begin with the last messages that are held: this many of all its
-    /// topics together. Without it, it begins with what is published from now on.
+    /// Lets a new client begin with this many of the last messages, counted over all its topics.
+    /// Without it, a new client receives what is published from now on.
     ///
-    /// Of keyed topics, a new client gets the newest message of each key in any case, and this does
-    /// not count for them.
+    /// Of keyed topics, a new client always receives the newest message of each key. Those do not
+    /// count here.
     pub fn history(mut self, messages: usize) -> Self {
         self.history = messages;
         self
     }
 
-    /// Sets what happens when the client is slower than its topics, in place of the hub's own
-    /// policy.
+    /// Sets what happens when the client is slower than its topics. Overrides the hub's policy.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Sets the shortest time between one delivery and the next, in place of the hub's own; zero,
-    /// the default, for none.
+    /// Sets the shortest time between one delivery and the next. Overrides the hub's setting. Zero,
+    /// the default, means no minimum.
     ///
-    /// What comes after a pause is delivered at once. What follows within this time waits for its
-    /// end and is then delivered together: fewer writes for a burst, at the price of this much
-    /// latency. An end of the subscription waits as well.
+    /// After a pause, a message is delivered at once. Messages that follow within this time wait
+    /// until it is over, and are then delivered together. A burst so needs fewer writes, at the
+    /// price of this much latency. The end of the subscription waits as well.
     ///
     /// # Panics
     ///
-    /// A subscription with a pace panics outside a tokio runtime with its timer enabled.
+    /// Polling a subscription with a pace panics outside a tokio runtime that has its timer
+    /// enabled.
     pub fn pace(mut self, time: Duration) -> Self {
         self.pace = time;
         self
     }
 
-    /// Says whose subscription it is, for [`Hub::close_identity`](crate::hub::Hub::close_identity) and
+    /// Sets the identity to which the subscription belongs, for
+    /// [`Hub::close_identity`](crate::hub::Hub::close_identity) and
     /// [`Hub::presence`](crate::hub::Hub::presence).
     pub fn identity(mut self, identity: impl Into<Arc<str>>) -> Self {
         self.identity = Some(identity.into());
         self
     }
 
-    /// Begins the subscription: what is published from here on is delivered.
+    /// Opens the subscription. It delivers what is published from now on, after what you asked for
+    /// with [`resume`](Self::resume) or [`history`](Self::history).
     ///
     /// # Errors
     ///
-    /// What is wrong with the topics or with the policy on them; that a topic does not exist, where
-    /// [subscribing does not create it](crate::hub::TopicCreation); or that the hub is full or closed.
-    /// No topic was created then.
+    /// Returns an error if a topic is invalid, if the policy does not fit a topic, if a topic does
+    /// not exist and [subscribing does not create it](crate::hub::TopicCreation), or if the hub is
+    /// full or closed. No topic was created then.
     pub fn open(self) -> Result<Subscription, SubscribeError> {
         let filters = self.filters()?;
         let settings = &self.hub.settings;
@@ -130,7 +133,7 @@ impl<'a> Subscribe<'a> {
             TopicFilter::Name(name) => Some(name.as_str()),
             TopicFilter::Pattern(_) => None,
         });
-        // From here on nothing is refused.
+        // This is the last step that can fail.
         let named = locked.topics_to_read(names, settings, now)?;
         let has_patterns = filters.iter().any(|filter| matches!(filter, TopicFilter::Pattern(_)));
         let kind = if named.len() == 1 && !has_patterns {
@@ -155,18 +158,17 @@ impl<'a> Subscribe<'a> {
             memberships.extend(
                 matching.iter().map(|topic| topic.join(&subscriber, SubscriberKind::Pattern)),
             );
-            // Those that had a message last come last, so that this is still the order in which
-            // they make room.
+            // Sorted by their last messages, so that the registry lists them in the order in which
+            // they should make room.
             matching.sort_by_cached_key(|topic| topic.last_number());
             matching.iter().for_each(|topic| locked.registry.reclassify(topic, settings, now));
             topics.extend(matching);
         }
         memberships.sort_unstable_by_key(|membership| membership.topic.id);
         topics.iter().for_each(|topic| _ = topic.expire(now, &settings.bounds));
-        let before = topics.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
-        let forgotten =
-            if has_patterns { locked.registry.last_removed_number(&filters) } else { 0 };
-        let (cursor, opening) = self.opening(locked.last_number, before.max(forgotten), &topics);
+        let earlier = topics.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
+        let removed = if has_patterns { locked.registry.last_removed_number(&filters) } else { 0 };
+        let (cursor, opening) = self.opening(locked.last_number, earlier.max(removed), &topics);
         subscriber.set_cursor(cursor);
         let pattern = has_patterns.then(|| {
             let filters = filters.into_boxed_slice();
@@ -199,7 +201,7 @@ impl<'a> Subscribe<'a> {
         }))
     }
 
-    /// The topics, each once.
+    /// The parsed names and patterns, each once.
     fn filters(&self) -> Result<Vec<TopicFilter>, SubscribeError> {
         let settings = &self.hub.settings;
         let max = settings.max_topics_per_subscription;
@@ -225,8 +227,8 @@ impl<'a> Subscribe<'a> {
         Ok(filters)
     }
 
-    /// The cursor, and what is to be done before it simply moves on. `before` is the greatest
-    /// number that topics of these names had in an earlier life.
+    /// Returns the cursor, and what the subscription does before the cursor advances normally.
+    /// `before` is an upper bound of the numbers that removed topics of these names had.
     fn opening(&self, last: u64, before: u64, topics: &[Arc<Topic>]) -> (u64, Option<Opening>) {
         match self.resume {
             ResumePoint::From(position) if self.hub.may_have_sent(position, last) => {
@@ -249,7 +251,7 @@ impl<'a> Subscribe<'a> {
         }
     }
 
-    /// The number behind which the history starts that was asked for.
+    /// Returns the number after which the requested history starts.
     fn history_start(&self, last: u64, topics: &[Arc<Topic>]) -> u64 {
         if self.history == 0 {
             return last;

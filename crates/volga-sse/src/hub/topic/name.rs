@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::hub::counted::Counted;
+
 /// Why a text is not a valid topic name or pattern.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -33,17 +35,23 @@ pub enum TopicError {
 impl fmt::Display for TopicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLong { max } => write!(f, "the topic name exceeds {max} bytes"),
+            Self::TooLong { max } => {
+                let max = Counted(*max, "byte");
+                write!(
+                    f,
+                    "the topic name is longer than {max}; shorten it, or raise `max_topic_name`"
+                )
+            }
             Self::EmptySegment { at } => {
                 write!(f, "the topic name has an empty segment at byte {at}")
             }
-            Self::Character { at } => write!(
-                f,
-                "the topic name holds a character at byte {at} that is no printable ASCII character"
-            ),
+            Self::Character { at } => {
+                write!(f, "the topic name has a character at byte {at} that is not printable ASCII")
+            }
             Self::Wildcard { at } => write!(
                 f,
-                "the wildcard at byte {at} is not allowed there; `*` stands for one segment and `>` for all that follow, in subscriptions"
+                "the wildcard at byte {at} is not allowed there; in subscriptions, \
+                 `*` stands for one whole segment, and `>` at the end for all that follow"
             ),
         }
     }
