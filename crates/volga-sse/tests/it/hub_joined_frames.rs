@@ -1,5 +1,5 @@
-//! Bodies of one topic share what they send, and still each gets all of its messages, within the
-//! bounds of a frame.
+//! Bodies of one topic share joined frames. Each still gets all of its messages, within the bounds
+//! of a frame.
 
 use std::{
     num::NonZeroU32,
@@ -23,7 +23,7 @@ fn body(subscribe: Subscribe<'_>) -> Stream {
     observed(subscribe, |_| {})
 }
 
-/// A body of somebody who was here before, and so is not told first where it stands.
+/// The body of a client that resumes, so its first frame has messages.
 fn returning(hub: &Hub) -> Stream {
     body(hub.subscribe("t").resume(hub.position()))
 }
@@ -52,7 +52,7 @@ fn messages(frame: &[u8]) -> usize {
 }
 
 #[test]
-fn those_at_one_place_are_sent_the_same_bytes() {
+fn bodies_at_one_position_share_the_same_bytes() {
     let hub = Hub::new();
     let mut all: Vec<_> = (0..10).map(|_| returning(&hub)).collect();
     for count in [1, 2, 64] {
@@ -66,14 +66,14 @@ fn those_at_one_place_are_sent_the_same_bytes() {
 }
 
 #[test]
-fn those_at_different_places_are_each_sent_what_they_lack() {
+fn bodies_at_different_positions_each_get_what_they_lack() {
     let hub = Hub::new();
     let start = hub.position();
     let mut early = returning(&hub);
     publish(&hub, 2, 10);
     let mut late = returning(&hub);
     publish(&hub, 3, 10);
-    // Topics of other names, and of other hubs, have other messages at these places.
+    // Topics with other names, and topics of other hubs, have other messages at the same numbers.
     let other = Hub::new();
     let mut elsewhere = returning(&other);
     publish(&other, 5, 20);
@@ -85,7 +85,7 @@ fn those_at_different_places_are_each_sent_what_they_lack() {
 }
 
 #[test]
-fn a_run_ends_at_the_bounds_of_a_frame() {
+fn a_joined_frame_ends_at_the_bounds_of_a_frame() {
     let hub = Hub::builder().max_messages(1_000).max_bytes(1 << 20).build();
     let mut all: Vec<_> = (0..2).map(|_| returning(&hub)).collect();
     publish(&hub, DEFAULT_MAX_FRAME_MESSAGES + 44, 0);
@@ -102,7 +102,7 @@ fn a_run_ends_at_the_bounds_of_a_frame() {
             let (bytes, count) = (full.len(), messages(&full));
             assert!(bytes <= DEFAULT_MAX_FRAME_BYTES, "{bytes} bytes");
             left -= count;
-            // One more would not have fitted.
+            // The next message would not have fitted.
             assert!(left == 0 || bytes + 1_030 > DEFAULT_MAX_FRAME_BYTES, "{bytes} bytes");
         }
         assert!(frame(body).is_none());
@@ -110,7 +110,7 @@ fn a_run_ends_at_the_bounds_of_a_frame() {
 }
 
 #[test]
-fn a_full_run_is_shared_when_more_messages_have_come_since() {
+fn a_full_frame_is_shared_when_more_messages_have_come_since() {
     let hub = Hub::new();
     let mut all: Vec<_> = (0..2).map(|_| returning(&hub)).collect();
     let [first, second] = &mut all[..] else { panic!("two") };
@@ -137,8 +137,8 @@ fn a_message_larger_than_a_frame_is_a_frame_of_its_own() {
     }
 }
 
-/// A body shares frames because of the type that it was made of, at compile time. An ordinary
-/// stream of deliveries, which may borrow, carries the same messages.
+/// The type from which a body was made decides at compile time whether it shares frames. A body of
+/// an ordinary stream of deliveries carries the same messages.
 #[test]
 fn a_stream_of_deliveries_carries_the_same_and_shares_nothing() {
     let hub = Hub::new();
@@ -157,7 +157,7 @@ fn a_stream_of_deliveries_carries_the_same_and_shares_nothing() {
 }
 
 #[test]
-fn what_a_body_sent_is_counted_by_messages_and_bytes() {
+fn messages_and_bytes_that_a_body_sent_are_counted() {
     let hub = Hub::new();
     let (tell, told) = std::sync::mpsc::channel();
     let mut one = observed(hub.subscribe("t").resume(hub.position()), move |end| {
@@ -170,7 +170,7 @@ fn what_a_body_sent_is_counted_by_messages_and_bytes() {
 }
 
 #[test]
-fn one_that_is_too_slow_is_closed_although_others_were_sent_the_same() {
+fn a_slow_body_is_closed_although_others_got_the_same_frame() {
     let hub = Hub::new();
     let max_lag = NonZeroU32::new(5);
     let mut patient = returning(&hub);
@@ -186,7 +186,7 @@ fn one_that_is_too_slow_is_closed_although_others_were_sent_the_same() {
 }
 
 #[test]
-fn a_gap_is_told_although_others_were_sent_what_it_covers() {
+fn a_gap_is_reported_although_others_got_what_it_covers() {
     let hub = Hub::builder().max_messages(8).build();
     let (mut reads, mut sleeps) = (returning(&hub), returning(&hub));
     for _ in 0..2 {
@@ -199,7 +199,7 @@ fn a_gap_is_told_although_others_were_sent_what_it_covers() {
 }
 
 #[test]
-fn what_a_source_lost_is_told_before_what_came_after_it() {
+fn a_gap_of_the_source_is_reported_before_later_messages() {
     let at = |number| Position::new(0x2a, number);
     let hub = Hub::builder().relay(at(0)).build();
     let put = |number| hub.publish_at(at(number), "t", KeyChange::None, Message::new().data("x"));
@@ -213,7 +213,7 @@ fn what_a_source_lost_is_told_before_what_came_after_it() {
 }
 
 #[test]
-fn bodies_in_several_threads_are_each_sent_every_message_in_order() {
+fn bodies_in_several_threads_each_get_every_message_in_order() {
     const MESSAGES: usize = 3_000;
     let hub = Hub::builder().max_messages(MESSAGES).max_bytes(1 << 20).build();
     thread::scope(|scope| {
@@ -222,9 +222,9 @@ fn bodies_in_several_threads_are_each_sent_every_message_in_order() {
             scope.spawn(move || {
                 let mut received = vec![Vec::new(); all.len()];
                 for turn in 0.. {
-                    for (place, (body, text)) in all.iter_mut().zip(&mut received).enumerate() {
-                        // Some read less often, and so stand at other places.
-                        if turn % (place / 2 + 1) == 0 {
+                    for (index, (body, text)) in all.iter_mut().zip(&mut received).enumerate() {
+                        // Some bodies are read less often, so they are at other positions.
+                        if turn % (index / 2 + 1) == 0 {
                             text.extend(frame(body).into_iter().flatten());
                         }
                     }
