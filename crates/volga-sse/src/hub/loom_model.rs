@@ -92,7 +92,7 @@ fn next_frame(subscription: &mut Subscription) -> usize {
 }
 
 #[test]
-fn sleeping_subscribers_that_share_runs_miss_no_message() {
+fn sleeping_subscribers_that_share_frames_miss_no_message() {
     model(|| {
         let hub = Hub::new();
         let mut subscriptions = [open(&hub, "a"), open(&hub, "a")];
@@ -148,7 +148,7 @@ fn a_topic_that_begins_while_its_pattern_is_read_is_not_missed() {
 }
 
 #[test]
-fn one_that_leaves_hides_nobody_from_a_publisher() {
+fn a_subscriber_that_leaves_hides_no_other_from_a_publisher() {
     model(|| {
         let hub = Hub::new();
         let mut leaves = open(&hub, "a");
@@ -165,7 +165,7 @@ fn one_that_leaves_hides_nobody_from_a_publisher() {
 }
 
 #[test]
-fn a_close_reaches_who_sleeps_after_all_that_was_published_before() {
+fn a_close_reaches_sleeping_subscribers_after_all_earlier_messages() {
     for topics in [&["a"][..], &["*"]] {
         model(move || {
             let hub = Hub::new();

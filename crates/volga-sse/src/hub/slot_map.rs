@@ -1,4 +1,4 @@
-//! A map slot map: constant-time insertion and removal, and values that are contiguous in memory.
+//! A dense slot map: constant-time insertion and removal, and values that are contiguous in memory.
 //! Pure.
 
 /// Values without holes between them. Each has a handle that stays the same while the values move.
@@ -162,7 +162,7 @@ mod tests {
         fn a_walk_visits_every_value_that_stays(
             is_next_up: bool,
             // Which value is removed after each step, and whether a new one is inserted in its
-            // index.
+            // place.
             steps in vec((0..50_usize, any::<bool>()), 0..60),
         ) {
             let mut map = SlotMap::new();

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_within_the_bound_is_known_exactly_and_others_at_least() {
+    fn numbers_within_the_bound_are_exact_and_others_have_an_upper_bound() {
         let mut removed = RemovedTopics::default();
         for (name, number) in [("a", 3), ("b", 5), ("c", 9)] {
             removed.note(name.into(), number, 2);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_never_had_a_message_takes_no_room() {
+    fn a_topic_that_never_had_a_message_is_not_remembered() {
         let mut removed = RemovedTopics::default();
         removed.note("a".into(), 0, 2);
         assert!(removed.numbers.is_empty());

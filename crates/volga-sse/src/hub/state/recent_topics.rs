@@ -81,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_found_is_what_was_noted(
+        fn a_search_finds_the_topics_that_were_noted(
             steps in vec((0..3_u64, 0..100_u64), 0..3_000),
             ends in (0..4_000_u64, 0..4_000_u64),
         ) {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_found() {
+    fn messages_that_are_not_remembered_are_not_found() {
         let mut recent = RecentTopics::new();
         let find = |recent: &RecentTopics, after, through| {
             recent.find(after, through, |topic| Some(topic as usize)).map(|indexes| indexes.len)

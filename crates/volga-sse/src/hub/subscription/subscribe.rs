@@ -92,7 +92,7 @@ impl<'a> Subscribe<'a> {
     /// the default, means no minimum.
     ///
     /// After a pause, a message is delivered at once. Messages that follow within this time wait
-    /// until it is over, and are then delivered together. A burst so needs fewer writes, at the
+    /// until it is over, and are then delivered together. So a burst needs fewer writes, at the
     /// price of this much latency. The end of the subscription waits as well.
     ///
     /// # Panics

@@ -103,7 +103,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_first_part_of_what_was_offered_in_order(
+        fn a_batch_is_the_first_part_of_all_offers_in_order(
             topics in vec(vec((1..20_u64, 0..4_000_usize), 0..80), 1..5),
         ) {
             let mut batch = Batch::of(MAX_MESSAGES);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn one_message_takes_no_memory_of_its_own() {
+    fn a_single_message_needs_no_allocation() {
         let mut batch = Batch::of(MAX_MESSAGES);
         assert!(batch.offer(0, 1, &Bytes::from_static(b"x")));
         assert_eq!(batch.into_parts().1.capacity(), 0);

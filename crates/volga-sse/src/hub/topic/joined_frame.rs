@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_stops_before_the_message_that_does_not_fit() {
+    fn a_frame_stops_before_the_message_that_does_not_fit() {
         const MAX: usize = DEFAULT_MAX_FRAME_BYTES;
         assert_eq!(join(&[10]), (1, false));
         assert_eq!(join(&[10, MAX - 10]), (2, false), "it fits exactly");

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused_where_it_stands() {
+    fn other_texts_are_refused_with_their_byte_offset() {
         check("123456789012345678901", Err(TopicError::TooLong { max: 20 }));
         check("", Err(TopicError::EmptySegment { at: 0 }));
         check(".a", Err(TopicError::EmptySegment { at: 0 }));
