@@ -1,6 +1,7 @@
-//! Any bytes on an HTTP/1 connection, cut anywhere, get the same answers whether responses are long-lived or not; and the connection ends.
+//! Any bytes on an HTTP/1 connection, cut anywhere, get the same responses whether these are marked
+//! as long-lived or not, and the connection ends.
 //!
-//! The first byte chooses the cuts, the rest is what the client sends.
+//! The first byte chooses the cuts, and the rest is sent to the server.
 
 #![no_main]
 
@@ -21,13 +22,14 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let size = usize::from(cut) + 1;
-    let plain = answers(sent, size, false);
-    let marked = answers(sent, size, true);
+    let plain = responses_to(sent, size, false);
+    let marked = responses_to(sent, size, true);
     assert!(marked == plain, "marked:\n{marked}\n\nplain:\n{plain}");
 });
 
-/// All that the server sends, but for its dates. Time leaps while everybody waits, so a timeout ends what does not end before.
-fn answers(sent: &[u8], size: usize, marked: bool) -> String {
+/// Everything that the server sends, without the dates. The clock advances while all tasks wait, so
+/// the timeouts end every connection.
+fn responses_to(sent: &[u8], size: usize, marked: bool) -> String {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
@@ -50,7 +52,7 @@ fn answers(sent: &[u8], size: usize, marked: bool) -> String {
     })
 }
 
-/// Answers with a stream that depends on the path.
+/// Responds with a stream that depends on the path.
 #[derive(Clone)]
 struct Echo {
     marked: bool,
@@ -77,7 +79,7 @@ impl tower_service::Service<Request<RequestBody>> for Echo {
     }
 }
 
-/// So many events, of a length that is known or not, ready at once or with a wait before each.
+/// A number of events, with a known length or not, ready at once or with a wait before each.
 struct Events {
     left: usize,
     is_sized: bool,

@@ -1,9 +1,9 @@
 //! Any bytes after the preface of an HTTP/2 connection: nothing panics, the connection ends when
-//! the client has closed, and nothing of it lives on.
+//! the client has closed, and none of its tasks is left.
 //!
-//! The service reads each body and gives it back, marked as long-lived or not, so that both ways
-//! out are taken. The first byte chooses how wide the transport is, and its last bit whether the
-//! data of long-lived bodies is written directly or through `h2`.
+//! The service sends each request body back, as a long-lived response or an ordinary one, so that
+//! both ways of sending are used. The first byte chooses how many bytes the transport holds. Its
+//! lowest bit chooses whether the data of long-lived bodies is written directly or through `h2`.
 
 #![no_main]
 
@@ -26,7 +26,7 @@ fuzz_target!(|input: &[u8]| {
     let Some((&width, wire)) = input.split_first() else {
         return;
     };
-    // Paused: the clock leaps when everybody waits, so no input takes long.
+    // The clock is paused and advances when all tasks wait, so no input takes long.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
@@ -51,7 +51,7 @@ fuzz_target!(|input: &[u8]| {
     });
 });
 
-/// Answers with the body of the request.
+/// Responds with the body of the request.
 #[derive(Clone)]
 struct Echo;
 

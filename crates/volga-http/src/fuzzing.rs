@@ -1,45 +1,47 @@
-//! What the fuzz targets need: a connection in memory. Only in builds for fuzzing, so not a public
-//! interface.
+//! Connections in memory for the fuzz targets. This module exists only in fuzzing builds, so it is
+//! not public API.
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 
 use crate::connection::info::ConnectionInfo;
 use crate::connection::settings::ConnectionSettings;
-use crate::connection::task_tokens::roll_call;
+use crate::connection::task_tracker::task_tracker;
 use crate::drain::handle::Drain;
-use crate::exchange::service::{HttpService, Requests};
-use crate::http1::{Http1, Next};
+use crate::exchange::service::{ConnectionService, HttpService};
+use crate::http1::{Http1, NextStage};
 
 /// Serves an HTTP/1 connection through all its stages.
 pub async fn serve_http1<S: HttpService>(io: DuplexStream, service: S) {
     let http1 = Http1::new(ConnectionSettings::DEFAULT, Drain::new());
     let address = ([127, 0, 0, 1], 1).into();
-    let requests =
-        || Requests { service: service.clone(), info: Some(ConnectionInfo::tcp(address, address)) };
-    let mut next = http1.serve(io, Bytes::new(), requests()).await;
+    let make_service = || ConnectionService {
+        service: service.clone(),
+        info: Some(ConnectionInfo::tcp(address, address)),
+    };
+    let mut next = http1.serve(io, Bytes::new(), make_service()).await;
     loop {
         next = match next {
-            Next::Closed | Next::Serve(..) | Next::Tunnel(_) => return,
-            Next::Stream(stream) => Box::into_pin(stream).await,
-            Next::Requests(io, received) => http1.serve(io, received, requests()).await,
-            Next::Linger(io) => return http1.linger(io).await,
+            NextStage::Closed | NextStage::Serve(..) | NextStage::Tunnel(_) => return,
+            NextStage::Stream(stream) => Box::into_pin(stream).await,
+            NextStage::Requests(io, received) => http1.serve(io, received, make_service()).await,
+            NextStage::Linger(io) => return http1.linger(io).await,
         };
     }
 }
 
-/// Serves an HTTP/2 connection whose preface is yet to come, until it and everything that it
-/// started are gone, with or without the direct data path.
+/// Serves an HTTP/2 connection, from its preface until it and all tasks that it started have ended,
+/// with or without the direct data path.
 pub async fn serve_http2<I, S>(io: I, service: S, direct_data: bool)
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = Requests { service, info: Some(ConnectionInfo::tcp(address, address)) };
-    let (alive, gone) = roll_call();
+    let service = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
+    let (token, waiter) = task_tracker();
     let settings =
         ConnectionSettings { http2_direct_data: direct_data, ..ConnectionSettings::DEFAULT };
-    crate::http2::serve(io, requests, settings, &Drain::new(), alive).await;
-    gone.wait().await;
+    crate::http2::serve(io, service, settings, &Drain::new(), token).await;
+    waiter.wait().await;
 }

@@ -1,8 +1,8 @@
-//! The transport of Volga: a [`Server`] for any tower service over TCP
-//! and Unix-domain sockets.
+//! The HTTP server of Volga: a [`Server`] for any tower service, over TCP and Unix-domain sockets.
 //!
-//! It speaks HTTP/1.1, and HTTP/2 with prior knowledge, on the same port; it bounds what a client
-//! may take ([`limits`]); and it ends in order ([`Drain`]). It knows no route and no event.
+//! It speaks HTTP/1.1, and HTTP/2 with prior knowledge, on the same port. It limits the resources
+//! that a client may use ([`limits`]), and it shuts down gracefully ([`Drain`]). It knows nothing
+//! of routes or events.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -12,7 +12,7 @@
 //! use bytes::Bytes;
 //! use http::{Request, Response};
 //! use http_body_util::Full;
-//! use volga_http::{ConnectionInfo, Drain, Drained, RequestBody, Server, bind};
+//! use volga_http::{ConnectionInfo, Drain, DrainOutcome, RequestBody, Server, bind};
 //!
 //! #[derive(Clone)]
 //! struct Hello;
@@ -37,23 +37,24 @@
 //! let drain = Drain::new();
 //! let server = Server::new().drain(drain.clone()).serve(bind("localhost:0").await?, Hello);
 //!
-//! // A program would start it after `volga_http::shutdown_signal().await`.
+//! // A real program starts the drain after `volga_http::shutdown_signal().await`.
 //! drain.start();
-//! assert_eq!(server.await?, Drained::Complete);
+//! assert_eq!(server.await?, DrainOutcome::Complete);
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! | module | idea |
 //! |---|---|
-//! | `server` | the server: its settings, its accept loop and its end |
+//! | `server` | the server: its settings, its accept loop and its shutdown |
 //! | `listen` | where connections come from |
-//! | `io` | what carries the bytes of a connection |
-//! | `connection` | a connection's life, whatever protocol it speaks |
-//! | `exchange` | one request and its response, whatever the protocol |
-//! | `http1` | requests one after another, and long-lived responses |
-//! | `http2` | an HTTP/2 connection: `h2`, and what drives it |
-//! | `drain` | the end of a server |
+//! | `io` | transports, which carry the bytes of a connection |
+//! | `connection` | the life of a connection, in either protocol |
+//! | `exchange` | one request and its response, in either protocol |
+//! | `http1` | the HTTP/1 driver: requests one after another, and long-lived responses |
+//! | `http2` | the HTTP/2 driver around the `h2` library |
+//! | `pool` | memory that a thread keeps for its next connection |
+//! | `drain` | the graceful shutdown of a server |
 //! | [`limits`] | every limit, in one place |
 
 mod connection;
@@ -66,14 +67,16 @@ mod http2;
 mod io;
 pub mod limits;
 mod listen;
+mod pool;
 mod server;
 
 pub use connection::info::{ConnectionInfo, TlsInfo};
 pub use drain::handle::Drain;
-pub use drain::progress::Drained;
+pub use drain::progress::DrainOutcome;
 pub use drain::signal::shutdown_signal;
 pub use exchange::long_lived::LongLived;
-pub use exchange::request_body::{RequestBody, RequestBodyError};
+pub use exchange::request_body::RequestBody;
+pub use exchange::request_body_error::RequestBodyError;
 pub use exchange::service::HttpService;
 pub use exchange::tunnel::{Tunnel, TunnelOffer, TunnelStream};
 pub use io::byte_stream::ByteStream;

@@ -1,4 +1,4 @@
-//! The server: accepts connections, serves them, and ends.
+//! The server: accepts connections, serves them, and shuts down.
 
 use std::future::pending;
 use std::io;
@@ -11,47 +11,48 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::connection::connection_tasks::ConnectionTasks;
 use crate::connection::info::{ConnectionInfo, network};
-use crate::connection::serve::Connections;
+use crate::connection::serve::ConnectionContext;
 use crate::connection::settings::ConnectionSettings;
-use crate::connection::task_tokens::roll_call;
+use crate::connection::task_tracker::task_tracker;
 use crate::drain::handle::Drain;
-use crate::drain::progress::{Drained, Progress};
-use crate::exchange::service::{HttpService, Requests};
+use crate::drain::progress::{DrainOutcome, Progress};
+use crate::exchange::service::{ConnectionService, HttpService};
 use crate::io::socket::Socket;
 use crate::limits::{
-    CUT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_MAX_CONNECTIONS,
+    ABORT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_MAX_CONNECTIONS,
     DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, LONGEST_WAIT,
 };
 use crate::listen::accept::Acceptor;
-use crate::listen::admission::{Admission, Bounds, Reached};
+use crate::listen::admission::{Admission, AdmissionError, ConnectionBounds};
 use crate::listen::counts::ConnectionCounts;
 use crate::listen::listener::{AcceptedStream, Listener};
-use crate::listen::tcp_keepalive::Probes;
+use crate::listen::tcp_keepalive::TcpKeepaliveSettings;
 
 /// Serves any tower service over TCP and Unix-domain sockets: HTTP/1.1, and HTTP/2 with prior
 /// knowledge, on the same port.
 ///
-/// Built by value: each setting has a default in [`limits`](crate::limits). The [crate's
-/// page](crate) has an example that runs.
+/// Each setter takes and returns the server, and each setting has a default in
+/// [`limits`](crate::limits). The [crate's page](crate) has an example that runs.
 #[derive(Clone, Debug)]
 #[must_use = "a server does nothing before `serve`"]
 pub struct Server {
     connection: ConnectionSettings,
     dead_client_timeout: Duration,
-    bounds: Bounds,
+    bounds: ConnectionBounds,
     drain_deadline: Duration,
     drain: Drain,
     counts: ConnectionCounts,
 }
 
 impl Server {
-    /// A server with every default, which nothing drains.
+    /// Creates a server with the default settings. Nothing drains it until you set a
+    /// [`drain`](Self::drain).
     pub fn new() -> Self {
         Self {
             connection: ConnectionSettings::DEFAULT,
             dead_client_timeout: DEFAULT_DEAD_CLIENT_TIMEOUT,
-            bounds: Bounds {
-                in_all: DEFAULT_MAX_CONNECTIONS,
+            bounds: ConnectionBounds {
+                total: DEFAULT_MAX_CONNECTIONS,
                 per_address: DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
             },
             drain_deadline: DEFAULT_DRAIN_DEADLINE,
@@ -61,218 +62,227 @@ impl Server {
     }
 
     /// Sets how long a client may take to send a request head, from the moment the server waits for
-    /// it; then its connection is closed. The default is
-    /// [`DEFAULT_HEADER_READ_TIMEOUT`](crate::limits::DEFAULT_HEADER_READ_TIMEOUT); a year is the
-    /// most.
+    /// it. Then its connection is closed. The default is
+    /// [`DEFAULT_HEADER_READ_TIMEOUT`](crate::limits::DEFAULT_HEADER_READ_TIMEOUT), and the maximum
+    /// is a year.
     ///
-    /// The time covers a client that connects and sends nothing, part of the HTTP/2 preface, or
-    /// part of a head, and an HTTP/1 connection that idles between two requests. A client whose
-    /// first bytes could have become the preface, and then did not, has the time once more for its
-    /// head.
+    /// The time also applies to a client that connects and sends nothing, or only a part of the
+    /// HTTP/2 preface, and to an HTTP/1 connection that is idle between two requests. If the first
+    /// bytes could have become the preface and then did not, the client gets the time once more for
+    /// its head.
     pub fn header_read_timeout(mut self, time: Duration) -> Self {
         self.connection.header_read_timeout = time.min(LONGEST_WAIT);
         self
     }
 
-    /// Sets how long a client may take no byte of what waits to be sent to it; then its connection
-    /// is closed. On HTTP/2 it is also how long a stream's window may stay shut; then that stream
+    /// Sets how long a client may accept no byte that waits to be sent to it. Then its connection
+    /// is closed. On HTTP/2 it is also how long a stream's window may stay closed; then that stream
     /// is reset. The default is
-    /// [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT); a year is the
-    /// most.
+    /// [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT), and the maximum
+    /// is a year.
     pub fn write_stall_timeout(mut self, time: Duration) -> Self {
         self.connection.write_stall_timeout = time.min(LONGEST_WAIT);
         self
     }
 
-    /// Sets how long the server waits for a byte of a request's body; then the body ends with
+    /// Sets how long the server waits for a byte of a request body. Then the body ends with
     /// [`RequestBodyError::TimedOut`](crate::RequestBodyError::TimedOut). The default is
-    /// [`DEFAULT_BODY_READ_TIMEOUT`](crate::limits::DEFAULT_BODY_READ_TIMEOUT); a year is the most.
+    /// [`DEFAULT_BODY_READ_TIMEOUT`](crate::limits::DEFAULT_BODY_READ_TIMEOUT), and the maximum is
+    /// a year.
     ///
-    /// Only time counts in which something reads the body and the client may send: a service that
-    /// reads slowly, or an HTTP/2 window that is shut, is not held against the client. After the
-    /// error an HTTP/1 connection closes with the response, and an HTTP/2 stream is reset after it.
-    /// A client that waits for a part of the response before it sends on needs a longer time.
+    /// Time counts only while something reads the body and the client may send. So a client is not
+    /// blamed for a service that reads slowly, or for an HTTP/2 window that is closed. After the
+    /// error, an HTTP/1 connection closes with the response, and an HTTP/2 stream is reset after
+    /// it. If a client waits for a part of the response before it sends more of its request, set a
+    /// longer time.
     pub fn body_read_timeout(mut self, time: Duration) -> Self {
         self.connection.body_limits.timeout = time.min(LONGEST_WAIT);
         self
     }
 
-    /// Sets how many bytes of a request's body a client has to send in each second in which the
-    /// server waits for it, on average; a client that is slower is treated as one that sends
+    /// Sets how many bytes of a request body a client has to send per second, on average over the
+    /// time in which the server waits for it. A slower client is treated like one that sends
     /// [nothing](Self::body_read_timeout). The default is
-    /// [`DEFAULT_MIN_BODY_RATE`](crate::limits::DEFAULT_MIN_BODY_RATE). 0 switches it off: then any
-    /// byte starts the time anew.
+    /// [`DEFAULT_MIN_BODY_RATE`](crate::limits::DEFAULT_MIN_BODY_RATE). 0 turns the rate off: then
+    /// each byte restarts the time.
     ///
-    /// Of a body, the server waits no longer in all than the timeout and the time that its bytes
-    /// may take at this rate. Time that a fast client saves is kept only up to the timeout, so a
-    /// fast beginning does not pay for a slow rest. Only the content counts, not what frames it:
-    /// chunk sizes, trailers and padding are no progress.
+    /// In total, the server waits for a body no longer than the timeout plus the time that its
+    /// bytes may take at this rate. A client that sends faster than the rate saves up waiting time,
+    /// but never more than the timeout, so a fast beginning does not pay for a slow rest. Only the
+    /// content counts: chunk sizes, trailers and padding are no progress.
     pub fn min_body_rate(mut self, bytes_per_second: u32) -> Self {
         self.connection.body_limits.min_rate = bytes_per_second;
         self
     }
 
-    /// Sets how long it may take to find that a TCP client is gone without a word: its machine lost
-    /// power, or a router on the way forgot the connection. The default is
+    /// Sets how long it may take to notice that a TCP client has disappeared without closing: its
+    /// machine lost power, or a router forgot the connection. The default is
     /// [`DEFAULT_DEAD_CLIENT_TIMEOUT`].
     ///
-    /// The kernel does it: keep-alive probes ask a client that is silent for half of the time, and
-    /// on Linux sent bytes that are not acknowledged for all of it (`TCP_USER_TIMEOUT`; or for the
-    /// [write stall timeout](Self::write_stall_timeout), if that is longer) end the connection. It
-    /// counts in whole seconds, from 1 to about nine hours.
+    /// The kernel does this. It sends keep-alive probes to a client that was silent for half of the
+    /// time. On Linux it also ends a connection whose sent bytes stay unacknowledged for all of the
+    /// time (`TCP_USER_TIMEOUT`), or for the [write stall timeout](Self::write_stall_timeout) if
+    /// that is longer. The time is rounded up to whole seconds, from 1 second to about nine hours.
     pub fn dead_client_timeout(mut self, time: Duration) -> Self {
         self.dead_client_timeout = time;
         self
     }
 
-    /// Sets how many connections may be open at a time. A further one is accepted and closed at
-    /// once, so none that is open ever makes room for a new one. The default is
+    /// Sets how many connections may be open at a time. A connection beyond that is accepted and
+    /// closed at once; an open connection is never closed to make room. The default is
     /// [`DEFAULT_MAX_CONNECTIONS`].
     ///
-    /// An `EventSource` takes that for a failure of the network and comes back after its
-    /// reconnection time, where a status would end it for good; a proxy asks the next server. To
-    /// let it wait in the backlog instead would keep it there for as long as event streams go on.
+    /// An `EventSource` treats the close as a network failure and reconnects after its reconnection
+    /// time, while an error status would end it for good. A proxy tries the next server. Leaving
+    /// the connection in the backlog instead could keep it there as long as event streams last.
     pub fn max_connections(mut self, count: usize) -> Self {
-        self.bounds.in_all = count;
+        self.bounds.total = count;
         self
     }
 
     /// Sets how many connections one [client's network](crate::ConnectionInfo::peer_network) may
-    /// have open at a time; a further one is closed at once. By default there is no bound but that
-    /// in all ([`DEFAULT_MAX_CONNECTIONS_PER_ADDRESS`]).
+    /// have open at a time. A connection beyond that is closed at once. By default only the total
+    /// is limited ([`DEFAULT_MAX_CONNECTIONS_PER_ADDRESS`]).
     ///
-    /// Not for servers behind a proxy, where all connections are the proxy's. Those of Unix-domain
-    /// sockets have no address and are not counted by it.
+    /// Do not set this on a server behind a proxy, where all connections come from the proxy.
+    /// Connections of Unix-domain sockets have no address and are not limited by it.
     pub fn max_connections_per_address(mut self, count: usize) -> Self {
         self.bounds.per_address = count;
         self
     }
 
-    /// Sets how long the [handshake](Listener::with_handshake) of a connection may take; then the
+    /// Sets how long the [handshake](Listener::with_handshake) of a connection may take. Then the
     /// connection is closed. The default is
-    /// [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT); a year is the most.
+    /// [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT), and the maximum is
+    /// a year.
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.connection.handshake_timeout = time.min(LONGEST_WAIT);
         self
     }
 
-    /// Sets how long nothing may go through a [tunnel](crate::TunnelStream), in either direction;
-    /// then reading from it fails. The default is
-    /// [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT); a year is the
-    /// most.
+    /// Sets how long a [tunnel](crate::TunnelStream) may be idle, with no byte in either direction.
+    /// Then reading from it fails. The default is
+    /// [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT), and the maximum
+    /// is a year.
     pub fn tunnel_idle_timeout(mut self, time: Duration) -> Self {
         self.connection.tunnel_idle_timeout = time.min(LONGEST_WAIT);
         self
     }
 
-    /// Sets whether the data of [long-lived](crate::LongLived) bodies is written directly on
-    /// HTTP/2, beside the `h2` library; it is by default.
+    /// Sets whether the server writes the data of [long-lived](crate::LongLived) HTTP/2 bodies
+    /// directly, beside the `h2` library. The default is true.
     ///
     /// A message for many streams then costs half of the CPU time. The direct path relies on how
-    /// `h2` behaves; should you suspect it of a fault, switch it off, and everything goes through
-    /// `h2`. What clients receive is the same.
+    /// `h2` behaves. If you suspect it of a fault, set this to false, and all data goes through
+    /// `h2`. Clients receive the same either way.
     pub fn http2_direct_data(mut self, is_on: bool) -> Self {
         self.connection.http2_direct_data = is_on;
         self
     }
 
-    /// Sets how long running requests may go on once the drain has started; then they are cut. The
-    /// default is [`DEFAULT_DRAIN_DEADLINE`]; a year is the most.
+    /// Sets how long running requests may continue once the drain has started. Then they are
+    /// aborted. The default is [`DEFAULT_DRAIN_DEADLINE`], and the maximum is a year.
     pub fn drain_deadline(mut self, time: Duration) -> Self {
         self.drain_deadline = time.min(LONGEST_WAIT);
         self
     }
 
-    /// Sets what starts the server's end. Without one it ends only by being dropped.
+    /// Sets the drain that shuts the server down. Without one the server ends only when it is
+    /// dropped.
     pub fn drain(mut self, drain: Drain) -> Self {
         self.drain = drain;
         self
     }
 
-    /// Sets what counts the server's connections.
+    /// Sets the counts to which the server adds its connections.
     pub fn counts(mut self, counts: ConnectionCounts) -> Self {
         self.counts = counts;
         self
     }
 
-    /// Accepts from all `listeners`, those of [`bind`](crate::bind()) or of tokio, and answers
-    /// requests with clones of `service`, until the drain is over.
+    /// Accepts connections from all `listeners` and responds to requests with clones of `service`,
+    /// until the drain is over. The listeners come from [`bind`](crate::bind()), or are tokio's.
     ///
     /// Requests carry the [`ConnectionInfo`](crate::ConnectionInfo) as an extension. The service is
-    /// called once it is ready; on HTTP/1 one request of a connection runs at a time, and one clone
-    /// answers them all, on HTTP/2 each has a clone and a task of its own. Header fields that
+    /// called only once it is ready. On HTTP/1 the requests of a connection run one at a time, on
+    /// one clone. On HTTP/2 each request has a clone and a task of its own. Header fields that
     /// HTTP/2 forbids (`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`,
     /// `upgrade`) are not sent there.
     ///
-    /// A client that leaves, or resets its stream, drops what runs for it: the service's future, or
-    /// the response's body even while that waits. On HTTP/1, closing its sending side is leaving. A
-    /// panic ends its HTTP/1 connection or HTTP/2 stream, and nothing else. A response that is
-    /// [long-lived](crate::LongLived) costs little while it waits.
+    /// When a client disconnects or resets its stream, the server drops what runs for it: the
+    /// service's future, or the response's body even while that waits. On HTTP/1, a client that
+    /// closes its sending side counts as disconnected. A panic ends its HTTP/1 connection or its
+    /// HTTP/2 stream, and nothing else. A [long-lived](crate::LongLived) response costs little
+    /// while it waits.
     ///
-    /// Once the [`Drain`] starts, the listeners accept who has connected already and close, HTTP/2
-    /// clients get GOAWAY, and connections on which no request runs close; the others close after
-    /// their response. When the deadline has passed the rest is cut, and [`Drained`] says how much
-    /// that was. When this returns, no task of the server lives on; only code that blocks its
-    /// thread beyond [`CUT_GRACE`] is left behind.
+    /// Once the [`Drain`] starts, the listeners accept the clients that have connected already and
+    /// close. HTTP/2 clients get GOAWAY. Connections without a running request close, and the
+    /// others close after their response. When the deadline has passed, the rest is aborted, and
+    /// the [`DrainOutcome`] says how many connections that were. When this returns, no task of the
+    /// server is left, except for code that blocks its thread for longer than [`ABORT_GRACE`].
     ///
     /// # Errors
     ///
-    /// `listeners` is empty ([`io::ErrorKind::InvalidInput`]). Nothing that clients or the network
-    /// do is an error, and when descriptors run out, accepting only rests for
+    /// Returns [`io::ErrorKind::InvalidInput`] if `listeners` is empty. Nothing that clients or the
+    /// network do is an error. If descriptors run out, accepting only pauses for
     /// [`ACCEPT_PAUSE`](crate::limits::ACCEPT_PAUSE).
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with its timer.
+    /// Panics outside a tokio runtime with its timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the listeners and cuts every connection, as soon as the runtime
-    /// comes to it.
+    /// Dropping the future closes the listeners and aborts every connection, as soon as the runtime
+    /// runs their tasks.
     pub async fn serve<S: HttpService>(
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
         service: S,
-    ) -> io::Result<Drained> {
-        let requests = move |info| Requests { service: service.clone(), info: Some(info) };
-        self.serve_connections(listeners, requests).await
+    ) -> io::Result<DrainOutcome> {
+        let make_service =
+            move |info| ConnectionService { service: service.clone(), info: Some(info) };
+        self.serve_connections(listeners, make_service).await
     }
 
-    /// As [`serve`](Self::serve), with a service for each connection, which `make` makes of what is
-    /// known of the connection: it is called at the beginning, and again after a long-lived
-    /// response. The requests do not carry the [`ConnectionInfo`] then, unless the service puts it
-    /// into their extensions: so a service that knows that nobody will look saves that.
+    /// Like [`serve`](Self::serve), but `make` creates a service for each connection from its
+    /// [`ConnectionInfo`]. It is called when the connection begins, and again after a long-lived
+    /// response. The requests do not carry the [`ConnectionInfo`], unless the service inserts it
+    /// into their extensions; a service that does not need it saves that cost.
     ///
     /// # Errors
     ///
-    /// As [`serve`](Self::serve); so are its panics, and its cancel safety.
+    /// The same as for [`serve`](Self::serve), which also describes panics and cancel safety.
     pub async fn serve_each<S: HttpService>(
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
         mut make: impl FnMut(ConnectionInfo) -> S + Send + 'static,
-    ) -> io::Result<Drained> {
-        let requests = move |info| Requests { service: make(info), info: None };
-        self.serve_connections(listeners, requests).await
+    ) -> io::Result<DrainOutcome> {
+        let make_service = move |info| ConnectionService { service: make(info), info: None };
+        self.serve_connections(listeners, make_service).await
     }
 
     async fn serve_connections<S: HttpService>(
         self,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
-        requests: impl FnMut(ConnectionInfo) -> Requests<S> + Send + 'static,
-    ) -> io::Result<Drained> {
+        make_service: impl FnMut(ConnectionInfo) -> ConnectionService<S> + Send + 'static,
+    ) -> io::Result<DrainOutcome> {
         let listeners: Vec<Listener> = listeners.into_iter().map(Into::into).collect();
         if listeners.is_empty() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "there is no listener to serve",
+                "no listener to serve; pass at least one",
             ));
         }
-        let probes = Probes::new(self.dead_client_timeout, self.connection.write_stall_timeout);
-        listeners.iter().for_each(|listener| listener.prepare(probes));
-        // A task of its own: each connection that comes or ends wakes it, and to wake the future
-        // that a runtime blocks on costs a system call.
+        let keepalive = TcpKeepaliveSettings::new(
+            self.dead_client_timeout,
+            self.connection.write_stall_timeout,
+        );
+        listeners.iter().for_each(|listener| listener.prepare(keepalive));
+        // A task of its own, because each connection that begins or ends wakes it. Waking the
+        // future on which a runtime blocks would cost a system call.
         let mut task = JoinSet::new();
-        task.spawn(self.run(Acceptor::new(listeners), requests));
+        task.spawn(self.run(Acceptor::new(listeners), make_service));
         match task.join_next().await {
             Some(Ok(drained)) => Ok(drained),
             Some(Err(error)) => match error.try_into_panic() {
@@ -286,14 +296,14 @@ impl Server {
     async fn run<S: HttpService>(
         self,
         mut acceptor: Acceptor,
-        requests: impl FnMut(ConnectionInfo) -> Requests<S> + Send + 'static,
-    ) -> Drained {
+        make_service: impl FnMut(ConnectionInfo) -> ConnectionService<S> + Send + 'static,
+    ) -> DrainOutcome {
         let admission = Admission::new(self.bounds);
         let mut progress = Progress::new();
-        let mut counted = self.counts.share();
-        let (alive, gone) = roll_call();
-        let connections = Connections::new(self.connection, self.drain.clone(), alive.clone());
-        let mut tasks = ConnectionTasks::new(connections, requests, alive);
+        let mut counted = self.counts.for_server();
+        let (token, waiter) = task_tracker();
+        let context = ConnectionContext::new(self.connection, self.drain.clone(), token.clone());
+        let mut tasks = ConnectionTasks::new(context, make_service, token);
         let mut started = pin!(self.drain.started());
 
         let drained = loop {
@@ -312,8 +322,8 @@ impl Server {
                             progress.opened();
                             counted.opened();
                         }
-                        Err(Closed::Refused(reached)) => counted.refused(reached),
-                        Err(Closed::Gone) => {}
+                        Err(Rejection::Limit(reached)) => counted.refused(reached),
+                        Err(Rejection::Disconnected) => {}
                     },
                     None => progress.stopped_listening(),
                 },
@@ -321,14 +331,14 @@ impl Server {
                     progress.closed();
                     counted.closed();
                 }
-                () = at(progress.until()) => progress.expire(Instant::now().into_std()),
+                () = sleep_until_some(progress.until()) => progress.expire(Instant::now().into_std()),
             }
         };
 
         drop(tasks);
-        // The result is the same when the time is up: what blocks its thread cannot be ended from
-        // outside.
-        let _ = timeout(CUT_GRACE, gone.wait()).await;
+        // The result does not depend on this timeout: code that blocks its thread cannot be ended
+        // from outside.
+        let _ = timeout(ABORT_GRACE, waiter.wait()).await;
         drained
     }
 }
@@ -340,35 +350,37 @@ impl Default for Server {
 }
 
 /// Why an accepted connection is closed at once.
-enum Closed {
-    Refused(Reached),
-    /// Its client has left already.
-    Gone,
+enum Rejection {
+    Limit(AdmissionError),
+    /// Its client has disconnected already.
+    Disconnected,
 }
 
-impl From<Reached> for Closed {
-    fn from(reached: Reached) -> Self {
-        Self::Refused(reached)
+impl From<AdmissionError> for Rejection {
+    fn from(reached: AdmissionError) -> Self {
+        Self::Limit(reached)
     }
 }
 
-/// A connection that is served beside those that are `open`. What is not is closed by being
-/// dropped.
+/// Admits an accepted connection beside the `open` ones. A connection that is not admitted is
+/// closed by being dropped.
 fn admit(
     accepted: AcceptedStream,
     admission: &Admission,
     open: usize,
-) -> Result<(Socket, ConnectionInfo), Closed> {
+) -> Result<(Socket, ConnectionInfo), Rejection> {
     admission.admit(open)?;
     match accepted {
         AcceptedStream::Tcp { stream, peer, local } => {
-            let place = admission.place(network(peer))?;
-            let local = local.map_or_else(|| stream.local_addr(), Ok).map_err(|_| Closed::Gone)?;
-            // Elsewhere each socket has it from its listener.
+            let permit = admission.permit(network(peer))?;
+            let local = local
+                .map_or_else(|| stream.local_addr(), Ok)
+                .map_err(|_| Rejection::Disconnected)?;
+            // On Linux each socket inherits the option from its listener.
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
-            stream.set_nodelay(true).map_err(|_| Closed::Gone)?;
-            let socket = match place {
-                Some(place) => Socket::counted(stream, place),
+            stream.set_nodelay(true).map_err(|_| Rejection::Disconnected)?;
+            let socket = match permit {
+                Some(permit) => Socket::counted(stream, permit),
                 None => Socket::Tcp(stream),
             };
             Ok((socket, ConnectionInfo::tcp(peer, local)))
@@ -376,17 +388,17 @@ fn admit(
         #[cfg(unix)]
         AcceptedStream::Unix(stream) => Ok((Socket::Unix(Box::new(stream)), ConnectionInfo::new())),
         AcceptedStream::Custom(stream, info) => {
-            let place = match info.peer_network() {
-                Some(network) => admission.place(network)?,
+            let permit = match info.peer_network() {
+                Some(network) => admission.permit(network)?,
                 None => None,
             };
-            Ok((Socket::custom(stream, info.clone(), place), info))
+            Ok((Socket::custom(stream, info.clone(), permit), info))
         }
     }
 }
 
-/// Waits until `time`, or for ever.
-async fn at(time: Option<std::time::Instant>) {
+/// Waits until `time`, or forever.
+async fn sleep_until_some(time: Option<std::time::Instant>) {
     match time {
         Some(time) => sleep_until(Instant::from_std(time)).await,
         None => pending().await,

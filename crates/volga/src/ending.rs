@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use volga_core::BoxFuture;
-use volga_http::{Drained, shutdown_signal};
+use volga_http::{DrainOutcome, shutdown_signal};
 
 use crate::{ShutdownHandle, exit::ShutdownError, tasks::Tasks};
 
@@ -45,7 +45,7 @@ impl Ending {
     /// Serves until the end is asked for, and then to the end: the orderly one, or at once at a second signal.
     pub(crate) async fn conduct(
         self,
-        serving: impl Future<Output = io::Result<Drained>>,
+        serving: impl Future<Output = io::Result<DrainOutcome>>,
     ) -> io::Result<()> {
         let shutdown = self.shutdown.clone();
         if !self.before.hooks.is_empty() {
@@ -62,7 +62,10 @@ impl Ending {
         }
     }
 
-    async fn orderly(self, serving: impl Future<Output = io::Result<Drained>>) -> io::Result<()> {
+    async fn orderly(
+        self,
+        serving: impl Future<Output = io::Result<DrainOutcome>>,
+    ) -> io::Result<()> {
         let Self { shutdown, before, deadline, tasks } = self;
         let begin = async {
             shutdown.requested().await;
@@ -76,8 +79,8 @@ impl Ending {
         let all_ended = timeout(left, tasks.ended()).await.is_ok();
         let tasks = if all_ended { 0 } else { tasks.running() };
         let connections = match drained {
-            Drained::Complete => 0,
-            Drained::Cut { connections } => connections,
+            DrainOutcome::Complete => 0,
+            DrainOutcome::Incomplete { connections } => connections,
         };
         match (connections, tasks) {
             (0, 0) => Ok(()),
@@ -139,12 +142,12 @@ mod tests {
     fn server(
         ending: &Ending,
         takes: Duration,
-    ) -> impl Future<Output = io::Result<Drained>> + use<> {
+    ) -> impl Future<Output = io::Result<DrainOutcome>> + use<> {
         let started = ending.shutdown.drain.started();
         async move {
             started.await;
             tokio::time::sleep(takes).await;
-            Ok(Drained::Complete)
+            Ok(DrainOutcome::Complete)
         }
     }
 

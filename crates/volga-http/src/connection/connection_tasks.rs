@@ -1,4 +1,4 @@
-//! The connections of a server: each is a series of stages, and each stage a task.
+//! The connections of a server. Each connection is a series of stages, and each stage is a task.
 
 use std::sync::Arc;
 
@@ -8,104 +8,104 @@ use tokio::task::JoinSet;
 use crate::connection::handshake::Handshake;
 use crate::connection::info::ConnectionInfo;
 use crate::connection::preface::Protocol;
-use crate::connection::serve::Connections;
-use crate::connection::task_tokens::Alive;
-use crate::exchange::service::{HttpService, Requests};
-use crate::http1::Next;
+use crate::connection::serve::ConnectionContext;
+use crate::connection::task_tracker::TaskToken;
+use crate::exchange::service::{ConnectionService, HttpService};
+use crate::http1::NextStage;
 use crate::io::socket::Socket;
 use crate::io::transport::Transport;
 
-/// The running stages. Dropping it cuts all connections.
+/// The running stages of all connections. Dropping this closes all connections.
 ///
-/// A stage's task ends with what comes next, which then is spawned here: so a connection is always
-/// exactly one task of this set, and never larger than its stage.
+/// The task of a stage returns the next stage, which is then spawned here. So a connection is
+/// always exactly one task of this set, and that task is never larger than its stage needs.
 pub(crate) struct ConnectionTasks<R, B> {
-    tasks: JoinSet<Next<Socket, B>>,
-    connections: Arc<Connections>,
-    /// Makes what answers the requests of a connection.
-    requests: R,
-    alive: Alive,
+    tasks: JoinSet<NextStage<Socket, B>>,
+    context: Arc<ConnectionContext>,
+    /// Makes the service that responds to the requests of a connection.
+    make_service: R,
+    token: TaskToken,
 }
 
 impl<R, S> ConnectionTasks<R, S::ResponseBody>
 where
-    R: FnMut(ConnectionInfo) -> Requests<S>,
+    R: FnMut(ConnectionInfo) -> ConnectionService<S>,
     S: HttpService,
 {
-    pub(crate) fn new(connections: Connections, requests: R, alive: Alive) -> Self {
-        Self { tasks: JoinSet::new(), connections: Arc::new(connections), requests, alive }
+    pub(crate) fn new(context: ConnectionContext, make_service: R, token: TaskToken) -> Self {
+        Self { tasks: JoinSet::new(), context: Arc::new(context), make_service, token }
     }
 
-    /// Begins a connection, with its handshake if it has one.
+    /// Begins a connection, with a handshake if its listener has one.
     pub(crate) fn open(&mut self, io: Socket, info: ConnectionInfo, handshake: Option<Handshake>) {
         let Some(handshake) = handshake else { return self.serve(io, info) };
-        let connections = Arc::clone(&self.connections);
+        let context = Arc::clone(&self.context);
         self.spawn(async move {
-            match connections.shake(handshake, io, info).await {
-                Some((io, info)) => Next::Serve(io, info),
-                None => Next::Closed,
+            match context.handshake(handshake, io, info).await {
+                Some((io, info)) => NextStage::Serve(io, info),
+                None => NextStage::Closed,
             }
         });
     }
 
-    /// Lets a connection begin with its requests.
+    /// Begins to serve the requests of a connection.
     fn serve(&mut self, io: Socket, info: ConnectionInfo) {
         let protocol = info.alpn().and_then(Protocol::from_alpn);
-        let requests = (self.requests)(info);
-        let connections = Arc::clone(&self.connections);
-        self.spawn(async move { connections.serve(io, protocol, requests).await });
+        let service = (self.make_service)(info);
+        let context = Arc::clone(&self.context);
+        self.spawn(async move { context.serve(io, protocol, service).await });
     }
 
-    /// Waits for the end of a connection, and takes the others from stage to stage. `None` if there
+    /// Waits for the end of a connection, and moves the others from stage to stage. `None` if there
     /// is no connection.
     ///
     /// Cancel safe: a stage that has ended is followed by the next one before this waits again.
     pub(crate) async fn closed(&mut self) -> Option<()> {
         loop {
-            // A stage that panicked has closed its connection.
-            let next = self.tasks.join_next().await?.unwrap_or(Next::Closed);
+            // A stage that panicked has dropped its connection, which closes it.
+            let next = self.tasks.join_next().await?.unwrap_or(NextStage::Closed);
             if !self.go_on(next) {
                 return Some(());
             }
         }
     }
 
-    /// Begins the next stage, if there is one.
-    fn go_on(&mut self, next: Next<Socket, S::ResponseBody>) -> bool {
+    /// Begins the next stage. Returns false if the connection has ended.
+    fn go_on(&mut self, next: NextStage<Socket, S::ResponseBody>) -> bool {
         match next {
-            Next::Closed => return false,
-            Next::Serve(io, info) => self.serve(io, info),
-            Next::Stream(stream) => self.spawn(*stream),
-            Next::Requests(io, received) => return self.reopen(io, received),
-            Next::Tunnel(running) => self.spawn(async move {
+            NextStage::Closed => return false,
+            NextStage::Serve(io, info) => self.serve(io, info),
+            NextStage::Stream(stream) => self.spawn(*stream),
+            NextStage::Requests(io, received) => return self.reopen(io, received),
+            NextStage::Tunnel(running) => self.spawn(async move {
                 running.await;
-                Next::Closed
+                NextStage::Closed
             }),
-            Next::Linger(io) => {
-                let connections = Arc::clone(&self.connections);
+            NextStage::Linger(io) => {
+                let context = Arc::clone(&self.context);
                 self.spawn(async move {
-                    connections.http1.linger(io).await;
-                    Next::Closed
+                    context.http1.linger(io).await;
+                    NextStage::Closed
                 });
             }
         }
         true
     }
 
-    /// Lets a connection go on with its next request.
+    /// Continues a connection with its next request.
     fn reopen(&mut self, io: Socket, received: Bytes) -> bool {
-        // Asked again, rather than kept in a stream that may wait for hours.
+        // Asked of the socket again, so that a stream that waits for hours need not hold it.
         let Ok(info) = io.info() else { return false };
-        let requests = (self.requests)(info);
-        let connections = Arc::clone(&self.connections);
-        self.spawn(async move { connections.http1.serve(io, received, requests).await });
+        let service = (self.make_service)(info);
+        let context = Arc::clone(&self.context);
+        self.spawn(async move { context.http1.serve(io, received, service).await });
         true
     }
 
     fn spawn(
         &mut self,
-        stage: impl Future<Output = Next<Socket, S::ResponseBody>> + Send + 'static,
+        stage: impl Future<Output = NextStage<Socket, S::ResponseBody>> + Send + 'static,
     ) {
-        self.tasks.spawn(self.alive.carried_by(stage));
+        self.tasks.spawn(self.token.track(stage));
     }
 }

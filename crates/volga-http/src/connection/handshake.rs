@@ -1,4 +1,4 @@
-//! The handshake of a connection: a stage of its own, before the first request.
+//! The handshake of a connection, such as TLS: a stage of its own before the first request.
 
 use std::fmt;
 use std::io;
@@ -9,13 +9,13 @@ use crate::connection::info::ConnectionInfo;
 use crate::io::byte_stream::ByteStream;
 
 /// The future of a handshake.
-type Shaken =
+type HandshakeFuture =
     Pin<Box<dyn Future<Output = io::Result<(Box<dyn ByteStream>, ConnectionInfo)>> + Send>>;
 
-/// A function that turns an accepted byte stream into the one that carries requests.
+/// A function that turns an accepted byte stream into the stream that carries the requests.
 #[derive(Clone)]
 pub(crate) struct Handshake(
-    Arc<dyn Fn(Box<dyn ByteStream>, ConnectionInfo) -> Shaken + Send + Sync>,
+    Arc<dyn Fn(Box<dyn ByteStream>, ConnectionInfo) -> HandshakeFuture + Send + Sync>,
 );
 
 impl Handshake {
@@ -26,17 +26,19 @@ impl Handshake {
         S: ByteStream,
     {
         Self(Arc::new(move |stream, info| {
-            let shaking = handshake(stream, info);
+            let handshaking = handshake(stream, info);
             Box::pin(async move {
-                let (stream, info) = shaking.await?;
+                let (stream, info) = handshaking.await?;
                 Ok((Box::new(stream) as Box<dyn ByteStream>, info))
             })
         }))
     }
 
-    /// The function is called when the future is polled first, so a panic in it ends this
+    /// Runs the handshake.
+    ///
+    /// The function is called when this future is first polled, so a panic in it ends this
     /// connection and no other.
-    pub(crate) async fn shake(
+    pub(crate) async fn run(
         self,
         stream: Box<dyn ByteStream>,
         info: ConnectionInfo,

@@ -1,4 +1,4 @@
-//! What requests know of their connection: `ConnectionInfo`.
+//! What a request knows about its connection: `ConnectionInfo`.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::uri::Scheme;
 
-/// The connection on which a request came: an extension of every request.
+/// The connection on which a request arrived. Every request has it as an extension.
 ///
-/// Clones are cheap and share what they point to. A transport of your own says what it knows:
+/// Clones are cheap: they share one allocation. A transport of your own sets what it knows:
 ///
 /// ```
 /// use volga_http::ConnectionInfo;
@@ -32,18 +32,19 @@ struct Facts {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TlsInfo {
-    /// The protocol that was chosen by ALPN, `h2` or `http/1.1`, if the client offered any.
+    /// The protocol that ALPN has chosen, `h2` or `http/1.1`, if the client offered any.
     pub alpn: Option<Bytes>,
     /// The version of TLS, such as `TLSv1.3`.
     pub version: Option<Cow<'static, str>>,
     /// The host name that the client asked for (SNI).
     pub server_name: Option<Arc<str>>,
-    /// The certificates of the client, in DER, its own first. Empty if it sent none.
+    /// The certificate chain of the client in DER, with the client's own certificate first. Empty
+    /// if the client sent none.
     pub client_certificates: Vec<Bytes>,
 }
 
 impl ConnectionInfo {
-    /// A connection of which nothing is known, without TLS.
+    /// A connection without addresses and without TLS.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -60,7 +61,7 @@ impl ConnectionInfo {
         self
     }
 
-    /// Sets the address that the client reached.
+    /// Sets the address of the server that the client connected to.
     #[must_use]
     pub fn with_local(mut self, local: SocketAddr) -> Self {
         Arc::make_mut(&mut self.0).local = Some(local);
@@ -74,25 +75,26 @@ impl ConnectionInfo {
         self
     }
 
-    /// The address of the client's end. Behind a proxy it is the proxy's; the client of a
-    /// Unix-domain socket has none.
+    /// The address of the client. Behind a proxy this is the address of the proxy. `None` on a
+    /// Unix-domain socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.peer
     }
 
-    /// The address of the server's end. Where the server listens on an unspecified address such as
-    /// `0.0.0.0`, this is the one that the client reached.
+    /// The address of the server that the client connected to. If the server listens on an
+    /// unspecified address such as `0.0.0.0`, this is the specific address that the client used.
     pub fn local(&self) -> Option<SocketAddr> {
         self.0.local
     }
 
-    /// The network that one client has to itself, to count clients by: its IPv4 address, or the
-    /// first 64 bits of its IPv6 address, since it may use all of the others.
+    /// The network that one client is assumed to control, for counting clients: the IPv4 address,
+    /// or the first 64 bits of the IPv6 address, because one client may use all addresses that
+    /// share them.
     pub fn peer_network(&self) -> Option<IpAddr> {
         self.peer().map(network)
     }
 
-    /// `https` over TLS, else `http`.
+    /// `https` if there was a TLS handshake, otherwise `http`.
     pub fn scheme(&self) -> &'static Scheme {
         const HTTP: &Scheme = &Scheme::HTTP;
         const HTTPS: &Scheme = &Scheme::HTTPS;
@@ -104,13 +106,13 @@ impl ConnectionInfo {
         self.0.tls.as_ref()
     }
 
-    /// The protocol that was chosen by ALPN.
+    /// The protocol that ALPN has chosen.
     pub fn alpn(&self) -> Option<&[u8]> {
         self.tls()?.alpn.as_deref()
     }
 }
 
-/// The network that the client of this address has to itself.
+/// The network of the client at this address.
 pub(crate) fn network(address: SocketAddr) -> IpAddr {
     match address.ip().to_canonical() {
         IpAddr::V6(ip) => {
@@ -126,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_is_what_one_client_has_to_itself() {
+    fn a_network_is_an_ipv4_address_or_64_bits_of_ipv6() {
         for (address, expect) in [
             ("192.0.2.7:80", "192.0.2.7"),
             ("[::ffff:192.0.2.7]:80", "192.0.2.7"),
@@ -138,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn with_tls_the_scheme_is_https_and_clones_keep_what_they_had() {
+    fn with_tls_the_scheme_is_https_and_clones_do_not_change() {
         let plain = ConnectionInfo::tcp(([192, 0, 2, 7], 1).into(), ([192, 0, 2, 1], 80).into());
         let tls = TlsInfo { alpn: Some(Bytes::from_static(b"h2")), ..TlsInfo::default() };
         let secure = plain.clone().with_tls(tls);

@@ -1,14 +1,14 @@
-//! A connection's life, whatever protocol it speaks.
+//! The life of a connection, whichever protocol it speaks.
 //!
 //! | module | idea |
 //! |---|---|
-//! | `info` | what a request knows of its connection |
-//! | `handshake` | what comes before the first request, such as TLS |
-//! | `preface` | which protocol the first bytes are of |
-//! | `settings` | what a server sets for each of its connections |
-//! | `serve` | the first stage: the protocol, and its driver |
-//! | `connection_tasks` | the stages of all connections, each a task |
-//! | `task_tokens` | tasks that cannot outlive their server |
+//! | `info` | what a request knows about its connection |
+//! | `handshake` | the handshake before the first request, such as TLS |
+//! | `preface` | detects the protocol from the first bytes |
+//! | `settings` | the settings that apply to each connection |
+//! | `serve` | the first stage: detects the protocol and runs its driver |
+//! | `connection_tasks` | the stages of all connections, each in a task |
+//! | `task_tracker` | waits until all tasks of a server have ended |
 
 pub(crate) mod connection_tasks;
 pub(crate) mod handshake;
@@ -16,4 +16,4 @@ pub(crate) mod info;
 pub(crate) mod preface;
 pub(crate) mod serve;
 pub(crate) mod settings;
-pub(crate) mod task_tokens;
+pub(crate) mod task_tracker;

@@ -1,6 +1,6 @@
-//! Which protocol the first bytes of a connection speak. Pure.
+//! Detects the protocol from the first bytes of a connection. Pure.
 
-/// What an HTTP/2 client with prior knowledge sends first (RFC 9113, section 3.4).
+/// The bytes that an HTTP/2 client with prior knowledge sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A protocol that the server speaks.
@@ -11,7 +11,8 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    /// The protocol of this name (RFC 7301); `None` of another, which the first bytes then tell.
+    /// The protocol with this ALPN name (RFC 7301). `None` for any other name: then the first bytes
+    /// decide.
     pub(crate) fn from_alpn(name: &[u8]) -> Option<Self> {
         match name {
             b"h2" => Some(Self::Http2),
@@ -21,11 +22,11 @@ impl Protocol {
     }
 }
 
-/// Tells the protocol from all bytes received so far, or `None` while they are a proper start of
-/// the preface.
+/// Detects the protocol from all bytes received so far. `None` while they are an incomplete
+/// preface.
 ///
-/// The first byte that departs from the preface decides: no request may wait for bytes that its
-/// client never sends.
+/// The first byte that differs from the preface decides, because no request may wait for bytes that
+/// its client never sends.
 pub(crate) fn detect(received: &[u8]) -> Option<Protocol> {
     let compared = received.len().min(PREFACE.len());
     if received[..compared] != PREFACE[..compared] {
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_proper_start_of_the_preface_is_undecided() {
+    fn an_incomplete_preface_is_undecided() {
         for end in 0..PREFACE.len() {
             assert_eq!(detect(&PREFACE[..end]), None, "{end} bytes");
         }
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_byte_that_departs_decides_for_http1() {
+    fn the_first_byte_that_differs_decides_for_http1() {
         for at in 0..PREFACE.len() {
             let mut bytes = PREFACE[..=at].to_vec();
             bytes[at] ^= 1;

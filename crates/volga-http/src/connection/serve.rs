@@ -1,4 +1,4 @@
-//! One connection: which protocol it speaks, and its driver until its end.
+//! Serves one connection: detects its protocol, and runs the driver of that protocol.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,10 +12,10 @@ use crate::connection::handshake::Handshake;
 use crate::connection::info::ConnectionInfo;
 use crate::connection::preface::{self, Protocol};
 use crate::connection::settings::ConnectionSettings;
-use crate::connection::task_tokens::Alive;
+use crate::connection::task_tracker::TaskToken;
 use crate::drain::handle::Drain;
-use crate::exchange::service::{HttpService, Requests};
-use crate::http1::{Http1, Next};
+use crate::exchange::service::{ConnectionService, HttpService};
+use crate::http1::{Http1, NextStage};
 use crate::http2;
 use crate::io::byte_stream::ByteStream;
 use crate::io::rewind::Rewind;
@@ -24,49 +24,49 @@ use crate::io::stack_read::poll_read;
 use crate::io::transport::Transport;
 use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
 
-/// What all connections of a server have in common.
+/// What all connections of a server share.
 #[derive(Debug)]
-pub(crate) struct Connections {
+pub(crate) struct ConnectionContext {
     settings: ConnectionSettings,
     pub(crate) http1: Arc<Http1>,
     drain: Drain,
-    alive: Alive,
+    token: TaskToken,
 }
 
-impl Connections {
-    pub(crate) fn new(settings: ConnectionSettings, drain: Drain, alive: Alive) -> Self {
+impl ConnectionContext {
+    pub(crate) fn new(settings: ConnectionSettings, drain: Drain, token: TaskToken) -> Self {
         let http1 = Http1::new(settings, drain.clone());
-        Self { settings, http1, drain, alive }
+        Self { settings, http1, drain, token }
     }
 
-    /// Lets a connection do its handshake within its time.
-    pub(crate) async fn shake<I: ByteStream>(
+    /// Runs the handshake of a connection within its time limit. `None` if it failed.
+    pub(crate) async fn handshake<I: ByteStream>(
         &self,
         handshake: Handshake,
         io: I,
         info: ConnectionInfo,
     ) -> Option<(Socket, ConnectionInfo)> {
-        let shaking = handshake.shake(Box::new(io), info);
+        let handshaking = handshake.run(Box::new(io), info);
         tokio::select! {
-            shaken = timeout(self.settings.handshake_timeout, shaking) => {
-                let (stream, info) = shaken.ok()?.ok()?;
+            completed = timeout(self.settings.handshake_timeout, handshaking) => {
+                let (stream, info) = completed.ok()?.ok()?;
                 Some((Socket::custom(stream, info.clone(), None), info))
             }
-            () = self.patience() => None,
+            () = self.drain_grace() => None,
         }
     }
 
-    /// Serves one connection, whose protocol may be known already: to its end, which is the
-    /// client's leaving, a timeout, or the drain; or until its [`Next`] stage.
+    /// Serves one connection, whose protocol may be known already, until it ends or its
+    /// [`NextStage`] begins.
     ///
-    /// Errors end here: they are the client's doing or its network's, and it can't be told any
-    /// more.
+    /// Errors end here: the client or its network has caused them, and the client can no longer be
+    /// told.
     pub(crate) async fn serve<I, S>(
         &self,
         mut io: I,
         protocol: Option<Protocol>,
-        requests: Requests<S>,
-    ) -> Next<I, S::ResponseBody>
+        service: ConnectionService<S>,
+    ) -> NextStage<I, S::ResponseBody>
     where
         I: Transport,
         S: HttpService,
@@ -79,34 +79,34 @@ impl Connections {
             }
         };
         let detected = tokio::select! {
-            // In this order, so that a request which is there already is served.
+            // In this order, so that a request that has arrived already is served.
             biased;
             detected = timeout(self.settings.header_read_timeout, detect) => detected,
-            () = self.patience() => return Next::Closed,
+            () = self.drain_grace() => return NextStage::Closed,
         };
-        let Ok(Ok(protocol)) = detected else { return Next::Closed };
+        let Ok(Ok(protocol)) = detected else { return NextStage::Closed };
         let received = received.freeze();
         match protocol {
-            Protocol::Http1 => self.http1.serve(io, received, requests).await,
+            Protocol::Http1 => self.http1.serve(io, received, service).await,
             Protocol::Http2 => {
-                let alive = self.alive.clone();
+                let token = self.token.clone();
                 let io = Rewind::new(received, io);
-                // In a box, or the task of every HTTP/1 connection would be as large as the larger
-                // of the two.
-                Box::pin(http2::serve(io, requests, self.settings, &self.drain, alive)).await;
-                Next::Closed
+                // In a box, because otherwise the task of every HTTP/1 connection would be as large
+                // as the larger of the two drivers.
+                Box::pin(http2::serve(io, service, self.settings, &self.drain, token)).await;
+                NextStage::Closed
             }
         }
     }
 
-    /// Waits until a connection that has sent nothing is to be given up for the server's end.
-    async fn patience(&self) {
+    /// Waits until a connection that has sent nothing is to be closed because of the drain.
+    async fn drain_grace(&self) {
         self.drain.started().await;
         sleep(FIRST_BYTES_GRACE).await;
     }
 }
 
-/// Reads until the protocol is known. What was read is in `received`.
+/// Reads until the protocol is known. The bytes that were read are in `received`.
 async fn detect<I: AsyncRead + Unpin>(io: &mut I, received: &mut BytesMut) -> io::Result<Protocol> {
     loop {
         let known = received.len();
@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::connection::info::ConnectionInfo;
-    use crate::connection::task_tokens::roll_call;
+    use crate::connection::task_tracker::task_tracker;
     use crate::exchange::request_body::RequestBody;
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -164,42 +164,42 @@ mod tests {
         }
     }
 
-    /// A served connection through which at most `size` bytes go at a time.
+    /// A served connection whose transport holds `size` bytes.
     fn connect(size: usize) -> DuplexStream {
         connect_until(Drain::new(), size)
     }
 
     fn connect_until(drain: Drain, size: usize) -> DuplexStream {
         let (client, server) = duplex(size);
-        let (alive, _gone) = roll_call();
-        let shared = Connections::new(ConnectionSettings::DEFAULT, drain, alive);
+        let (token, _gone) = task_tracker();
+        let shared = ConnectionContext::new(ConnectionSettings::DEFAULT, drain, token);
         let address = ([127, 0, 0, 1], 1).into();
-        let requests =
-            Requests { service: Ok200, info: Some(ConnectionInfo::tcp(address, address)) };
-        tokio::spawn(async move { shared.serve(server, None, requests).await });
+        let service =
+            ConnectionService { service: Ok200, info: Some(ConnectionInfo::tcp(address, address)) };
+        tokio::spawn(async move { shared.serve(server, None, service).await });
         client
     }
 
-    /// What the server answers before anything else. Every split of the first bytes must come to
-    /// the same.
-    async fn first_answer<const N: usize>(sent: &'static [u8], size: usize) -> [u8; N] {
+    /// The first bytes that the server sends. Every split of the client's first bytes must give the
+    /// same.
+    async fn first_response<const N: usize>(sent: &'static [u8], size: usize) -> [u8; N] {
         let (mut read, mut write) = tokio::io::split(connect(size));
         let writing = tokio::spawn(async move {
             // The server may have closed already.
             let _ = write.write_all(sent).await;
             write
         });
-        let mut answer = [0; N];
-        read.read_exact(&mut answer).await.expect("the server answers");
+        let mut response = [0; N];
+        read.read_exact(&mut response).await.expect("the server responds");
         writing.abort();
-        answer
+        response
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_preface_is_known_whatever_the_reads_are() {
+    async fn the_preface_is_detected_whatever_the_reads_are() {
         let sent: &[u8] = [PREFACE, EMPTY_SETTINGS].concat().leak();
         for size in 1..=sent.len() {
-            let frame: [u8; 9] = first_answer(sent, size).await;
+            let frame: [u8; 9] = first_response(sent, size).await;
             assert_eq!(frame[3], 4, "reads of {size}: a SETTINGS frame comes first");
         }
     }
@@ -207,12 +207,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_http1_request_that_starts_like_the_preface_is_served_whatever_the_reads_are() {
         for size in 1..=PUT.len() {
-            let answer: [u8; 12] = first_answer(PUT, size).await;
-            assert_eq!(&answer, b"HTTP/1.1 200", "reads of {size}");
+            let response: [u8; 12] = first_response(PUT, size).await;
+            assert_eq!(&response, b"HTTP/1.1 200", "reads of {size}");
         }
     }
 
-    /// The clock is paused: it leaps to the next timeout as soon as everybody waits.
+    /// The clock is paused: it advances to the next timeout as soon as all tasks wait.
     async fn until_closed(sent: &[u8]) -> Vec<u8> {
         let mut client = connect(64 * 1024);
         client.write_all(sent).await.expect("the server reads");
@@ -223,28 +223,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_sends_nothing_or_half_a_preface_is_closed() {
+    async fn a_client_that_sends_nothing_or_half_a_preface_is_disconnected() {
         for end in 0..PREFACE.len() {
             assert_eq!(until_closed(&PREFACE[..end]).await, b"", "{end} bytes");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_sends_half_a_head_is_closed() {
+    async fn a_client_that_sends_half_a_head_is_disconnected() {
         for end in 1..PUT.len() {
             assert_eq!(until_closed(&PUT[..end]).await, b"", "{end} bytes");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_idles_after_its_request_is_closed() {
-        let answer = until_closed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-        assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    async fn an_idle_client_is_disconnected() {
+        let response = until_closed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert!(response.starts_with(b"HTTP/1.1 200 "));
     }
 
-    /// Who connected in the last moment is served, in however many pieces the request comes.
+    /// A client that connected in the last moment is served, in however many pieces its request
+    /// arrives.
     #[tokio::test(start_paused = true)]
-    async fn a_first_request_that_comes_during_the_end_is_answered() {
+    async fn a_first_request_that_arrives_during_the_drain_is_served() {
         for size in [1, 64 * 1024] {
             let drain = Drain::new();
             let mut client = connect_until(drain.clone(), size);
@@ -252,17 +253,17 @@ mod tests {
             sleep(FIRST_BYTES_GRACE / 2).await;
             let (mut read, mut write) = tokio::io::split(&mut client);
             let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
-            let mut answer = Vec::new();
+            let mut response = Vec::new();
             let (sent, received) =
-                tokio::join!(write.write_all(request), read.read_to_end(&mut answer));
-            sent.and(received.map(drop)).expect("the server answers and closes");
-            let answer = String::from_utf8(answer).expect("text");
-            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                tokio::join!(write.write_all(request), read.read_to_end(&mut response));
+            sent.and(received.map(drop)).expect("the server responds and closes");
+            let response = String::from_utf8(response).expect("text");
+            assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_without_a_request_does_not_hold_up_the_end() {
+    async fn a_connection_without_a_request_does_not_delay_the_drain() {
         let drain = Drain::new();
         let mut client = connect_until(drain.clone(), 1);
         drain.start();
@@ -272,10 +273,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_http2_client_that_answers_no_ping_is_closed() {
+    async fn an_http2_client_that_ignores_pings_is_disconnected() {
         for sent in [PREFACE, &[PREFACE, EMPTY_SETTINGS].concat()] {
-            let answer = until_closed(sent).await;
-            assert_eq!(answer.get(3), Some(&4), "a SETTINGS frame came first");
+            let response = until_closed(sent).await;
+            assert_eq!(response.get(3), Some(&4), "a SETTINGS frame came first");
         }
     }
 }

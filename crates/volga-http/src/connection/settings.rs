@@ -1,4 +1,4 @@
-//! The settings of a server that concern each of its connections.
+//! The settings that apply to each connection of a server.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use crate::limits::{
     DEFAULT_WRITE_STALL_TIMEOUT,
 };
 
-/// The settings of a server that concern each of its connections.
+/// The settings that apply to each connection of a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionSettings {
     /// How long a handshake may take.
     pub(crate) handshake_timeout: Duration,
-    /// How long the head of a request may take; on HTTP/2 also how long the client may take to let
-    /// the server's first frame through.
+    /// How long the head of a request may take. On HTTP/2 it is also how long the server's first
+    /// frame may wait to be written.
     pub(crate) header_read_timeout: Duration,
-    /// How long the client may take no byte of what waits for it, on the whole connection or on one
-    /// stream of HTTP/2.
+    /// How long the client may accept no byte that waits to be sent to it, on the whole connection
+    /// or on one HTTP/2 stream.
     pub(crate) write_stall_timeout: Duration,
     /// How fast the client must send the body of a request.
     pub(crate) body_limits: PaceLimits,
     /// Whether the data of long-lived bodies on HTTP/2 is written directly, beside `h2`.
     pub(crate) http2_direct_data: bool,
-    /// How long nothing may go through a tunnel.
+    /// How long a tunnel may be idle.
     pub(crate) tunnel_idle_timeout: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The handle that starts a drain, and that others watch.
+//! The handle that starts a drain, and that connections watch.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -8,11 +8,12 @@ use std::task::{Poll, Waker};
 
 use tokio::sync::Notify;
 
-/// Starts the orderly end of the servers that were given it, and tells whoever watches.
+/// Starts the graceful shutdown of the servers that hold a clone of it, and tells everyone who
+/// watches it.
 ///
-/// Clones are handles to one and the same drain. Started, it stays started: a server accepts who
-/// has connected already and no one else, tells HTTP/2 clients to go away, closes idle HTTP/1
-/// connections, lets running requests finish until its deadline, and cuts the rest.
+/// All clones share one drain, and a drain cannot be stopped. Once it starts, a server accepts the
+/// clients that have connected already and no others, sends GOAWAY to HTTP/2 clients, closes idle
+/// HTTP/1 connections, lets running requests finish until its deadline, and aborts the rest.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -28,11 +29,11 @@ use tokio::sync::Notify;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
-    shared: Arc<Shared>,
+    shared: Arc<DrainState>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct DrainState {
     started: AtomicBool,
     wake: Notify,
 }
@@ -55,24 +56,24 @@ impl Drain {
         self.shared.started.load(Ordering::Acquire)
     }
 
-    /// Waits for the drain to start; ready at once if it has.
+    /// Waits until the drain starts. Ready at once if it has started.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it only watches.
+    /// Cancel safe: dropping the future changes nothing.
     pub fn started(&self) -> impl Future<Output = ()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         async move {
-            // Made before the flag is read: a start in between wakes it, and an earlier one is in
-            // the flag.
+            // This is made before the flag is read. A start between the two wakes it, and an
+            // earlier start shows in the flag.
             let mut woken = pin!(shared.wake.notified());
             let mut waiting: Option<Waker> = None;
             poll_fn(|cx| {
                 if shared.started.load(Ordering::Acquire) {
                     return Poll::Ready(());
                 }
-                // Every connection asks at each of its turns. Who is in the list already need not
-                // take its lock again.
+                // Every connection polls this at each of its turns. A task that is in the list
+                // already need not take the list's lock again.
                 if waiting.as_ref().is_some_and(|waiting| waiting.will_wake(cx.waker())) {
                     return Poll::Pending;
                 }
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_clone_and_every_watcher_sees_the_one_start() {
+    async fn every_clone_and_every_watcher_sees_the_start() {
         let drain = Drain::new();
         let before = tokio::spawn(drain.started());
         let clone = drain.clone();
@@ -115,9 +116,9 @@ mod tests {
         there.await.expect("it is woken");
     }
 
-    /// A watcher that is polled again and again, as in `select!`, must not miss the start either.
+    /// A watcher that is polled repeatedly, as in `select!`, must not miss the start either.
     #[tokio::test]
-    async fn a_dropped_watcher_takes_nothing_from_the_next() {
+    async fn a_dropped_watcher_does_not_affect_the_next() {
         let drain = Drain::new();
         for _ in 0..3 {
             tokio::select! {

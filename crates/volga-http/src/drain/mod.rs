@@ -1,9 +1,9 @@
-//! The end of a server: when it is done, and what asks for it.
+//! The graceful shutdown of a server.
 //!
 //! | module | idea |
 //! |---|---|
-//! | `progress` | when a draining server is done (pure) |
-//! | `handle` | what starts a drain, and how the connections hear of it |
+//! | `progress` | decides when a draining server is done (pure) |
+//! | `handle` | starts a drain, and tells the connections |
 //! | `signal` | SIGTERM and Ctrl-C |
 
 pub(crate) mod handle;

@@ -1,38 +1,38 @@
-//! When a server is done: the decisions of a drain. Pure.
+//! Decides when a draining server is done. Pure.
 
 use std::time::{Duration, Instant};
 
-/// How a server ended.
+/// How the drain of a server ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use = "a cut is worth a log line or another exit code"]
-pub enum Drained {
+pub enum DrainOutcome {
     /// Every connection ended by itself within the deadline.
     Complete,
-    /// The deadline passed, and this many connections that were still open were cut.
-    Cut {
-        /// How many connections.
+    /// The deadline passed, and the connections that were still open were aborted.
+    Incomplete {
+        /// How many connections were aborted.
         connections: usize,
     },
 }
 
-/// What a server knows of its own end: the phase, and the connections that are open.
+/// The phase of the drain, and the number of open connections.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    phase: Phase,
+    phase: DrainPhase,
     open: usize,
     is_listening: bool,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum DrainPhase {
     Running,
     Draining { until: Instant },
-    Done(Drained),
+    Done(DrainOutcome),
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { phase: Phase::Running, open: 0, is_listening: true }
+        Self { phase: DrainPhase::Running, open: 0, is_listening: true }
     }
 
     /// Counts an accepted connection.
@@ -46,54 +46,55 @@ impl Progress {
         self.settle();
     }
 
-    /// Begins the drain, to be over `deadline` after `now`. A second call changes nothing, so
-    /// nobody can put off the end.
+    /// Begins the drain, which ends `deadline` after `now` at the latest. A second call changes
+    /// nothing, so that nothing can postpone the end.
     pub(crate) fn start(&mut self, now: Instant, deadline: Duration) {
-        if let Phase::Running = self.phase {
-            self.phase = Phase::Draining { until: now + deadline };
+        if let DrainPhase::Running = self.phase {
+            self.phase = DrainPhase::Draining { until: now + deadline };
         }
     }
 
-    /// No more connections come. Until then a drain is not over, for those that have come are still
-    /// to be accepted.
+    /// Notes that no more connections will be accepted. Until then the drain is not over, because
+    /// connections may still wait in a listener's queue.
     pub(crate) fn stopped_listening(&mut self) {
         self.is_listening = false;
         self.settle();
     }
 
-    /// Ends the drain if its time is up.
+    /// Ends the drain if its deadline has passed.
     pub(crate) fn expire(&mut self, now: Instant) {
-        if let Phase::Draining { until } = self.phase
+        if let DrainPhase::Draining { until } = self.phase
             && until <= now
         {
-            self.phase = Phase::Done(Drained::Cut { connections: self.open });
+            self.phase = DrainPhase::Done(DrainOutcome::Incomplete { connections: self.open });
         }
     }
 
-    /// Whether the drain is still to begin.
+    /// Whether the drain has not started.
     pub(crate) fn is_running(&self) -> bool {
-        matches!(self.phase, Phase::Running)
+        matches!(self.phase, DrainPhase::Running)
     }
 
     /// When to call [`expire`](Self::expire).
     pub(crate) fn until(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Draining { until } => Some(until),
-            Phase::Running | Phase::Done(_) => None,
+            DrainPhase::Draining { until } => Some(until),
+            DrainPhase::Running | DrainPhase::Done(_) => None,
         }
     }
 
-    /// The result, once there is one. It never changes.
-    pub(crate) fn outcome(&self) -> Option<Drained> {
+    /// The outcome, once it is decided. It never changes.
+    pub(crate) fn outcome(&self) -> Option<DrainOutcome> {
         match self.phase {
-            Phase::Done(drained) => Some(drained),
-            Phase::Running | Phase::Draining { .. } => None,
+            DrainPhase::Done(drained) => Some(drained),
+            DrainPhase::Running | DrainPhase::Draining { .. } => None,
         }
     }
 
     fn settle(&mut self) {
-        if self.open == 0 && !self.is_listening && matches!(self.phase, Phase::Draining { .. }) {
-            self.phase = Phase::Done(Drained::Complete);
+        if self.open == 0 && !self.is_listening && matches!(self.phase, DrainPhase::Draining { .. })
+        {
+            self.phase = DrainPhase::Done(DrainOutcome::Complete);
         }
     }
 }
@@ -105,18 +106,18 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(10);
 
     #[derive(Clone, Copy)]
-    enum Step {
+    enum DrainEvent {
         Opened,
         Closed,
         Start,
         Stopped,
         Expire,
     }
-    use Step::{Closed, Expire, Opened, Start, Stopped};
+    use DrainEvent::{Closed, Expire, Opened, Start, Stopped};
 
-    /// Applies steps, each with the seconds since the beginning at which it happens.
+    /// Applies events, each with its time in seconds since the beginning.
     #[track_caller]
-    fn check(steps: &[(u64, Step)], expect: Option<Drained>) {
+    fn check(steps: &[(u64, DrainEvent)], expect: Option<DrainOutcome>) {
         let zero = Instant::now();
         let mut progress = Progress::new();
         for &(second, step) in steps {
@@ -140,15 +141,15 @@ mod tests {
 
     #[test]
     fn without_connections_a_drain_is_complete_at_once() {
-        check(&[(0, Start), (0, Stopped)], Some(Drained::Complete));
-        check(&[(0, Opened), (1, Closed), (2, Start), (2, Stopped)], Some(Drained::Complete));
+        check(&[(0, Start), (0, Stopped)], Some(DrainOutcome::Complete));
+        check(&[(0, Opened), (1, Closed), (2, Start), (2, Stopped)], Some(DrainOutcome::Complete));
     }
 
     #[test]
     fn a_drain_is_not_complete_while_connections_may_still_come() {
         check(&[(0, Start), (1, Opened), (2, Closed)], None);
-        check(&[(0, Start), (1, Opened), (2, Closed), (3, Stopped)], Some(Drained::Complete));
-        check(&[(0, Start), (10, Expire)], Some(Drained::Cut { connections: 0 }));
+        check(&[(0, Start), (1, Opened), (2, Closed), (3, Stopped)], Some(DrainOutcome::Complete));
+        check(&[(0, Start), (10, Expire)], Some(DrainOutcome::Incomplete { connections: 0 }));
     }
 
     #[test]
@@ -156,38 +157,38 @@ mod tests {
         check(&[(0, Opened), (0, Opened), (1, Start), (1, Stopped), (2, Closed)], None);
         check(
             &[(0, Opened), (0, Opened), (1, Start), (1, Stopped), (2, Closed), (3, Closed)],
-            Some(Drained::Complete),
+            Some(DrainOutcome::Complete),
         );
     }
 
     #[test]
-    fn the_deadline_cuts_what_is_open_and_counts_it() {
+    fn the_deadline_aborts_open_connections_and_counts_them() {
         check(
             &[(0, Opened), (0, Opened), (0, Opened), (1, Start), (2, Closed), (10, Expire)],
             None,
         );
         check(
             &[(0, Opened), (0, Opened), (0, Opened), (1, Start), (2, Closed), (11, Expire)],
-            Some(Drained::Cut { connections: 2 }),
+            Some(DrainOutcome::Incomplete { connections: 2 }),
         );
     }
 
     #[test]
-    fn starting_again_does_not_put_off_the_deadline() {
+    fn starting_again_does_not_postpone_the_deadline() {
         check(
             &[(0, Opened), (0, Start), (9, Start), (10, Expire)],
-            Some(Drained::Cut { connections: 1 }),
+            Some(DrainOutcome::Incomplete { connections: 1 }),
         );
     }
 
     #[test]
-    fn the_outcome_stays_when_cut_connections_report_their_end() {
-        let cut = Some(Drained::Cut { connections: 1 });
+    fn the_outcome_stays_when_aborted_connections_report_their_end() {
+        let cut = Some(DrainOutcome::Incomplete { connections: 1 });
         check(&[(0, Opened), (0, Start), (10, Expire), (10, Closed), (11, Expire)], cut);
     }
 
     #[test]
-    fn a_drain_begins_once_and_only_a_draining_one_has_a_deadline() {
+    fn a_drain_starts_once_and_has_a_deadline_only_while_it_runs() {
         let zero = Instant::now();
         let mut progress = Progress::new();
         progress.opened();

@@ -1,23 +1,24 @@
-//! The signals that ask a server to end.
+//! The signals that ask a process to end.
 
 use std::io;
 
 /// Waits until the process is asked to end: Ctrl-C everywhere, and SIGTERM on Unix.
 ///
-/// From its first poll on, and for as long as the process lives, these signals no longer kill it: a
-/// program that calls this must end by itself, usually by starting its [`Drain`](crate::Drain).
+/// From the first poll on, and for as long as the process lives, these signals no longer kill the
+/// process. A program that calls this must end by itself, usually by starting its
+/// [`Drain`](crate::Drain).
 ///
 /// # Errors
 ///
-/// The operating system refused the signal handler.
+/// Returns an error if the operating system refuses the signal handler.
 ///
 /// # Panics
 ///
-/// Outside a tokio runtime with its I/O driver.
+/// Panics outside a tokio runtime with its I/O driver.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe, with one caution: a signal that arrives while no such future waits is lost.
+/// Cancel safe, with one exception: a signal that arrives while no such future waits is lost.
 ///
 /// ```no_run
 /// # #[tokio::main(flavor = "current_thread")]
@@ -33,7 +34,7 @@ pub async fn shutdown_signal() -> io::Result<()> {
     {
         use tokio::signal::unix::{SignalKind, signal};
 
-        // Both are installed before either is awaited, so that the first poll is enough for both.
+        // Both are installed before either is awaited, so that one poll is enough for both.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {

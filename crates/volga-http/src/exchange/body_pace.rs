@@ -1,4 +1,4 @@
-//! Whether a client sends the body of a request fast enough. Pure: the time is an argument.
+//! Decides whether a client sends a request body fast enough. Pure: the time is an argument.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use tokio::time::Instant;
 
 use crate::limits::{DEFAULT_BODY_READ_TIMEOUT, DEFAULT_MIN_BODY_RATE};
 
-/// How fast the body of a request has to come.
+/// How fast a client must send a request body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct PaceLimits {
     /// How long the server waits for a byte.
     pub(crate) timeout: Duration,
-    /// Bytes a second. With 0, any byte is as good as many.
+    /// Bytes per second. With 0, any byte restarts the timeout.
     pub(crate) min_rate: u32,
 }
 
@@ -22,28 +22,28 @@ impl PaceLimits {
 
 /// Why a body was given up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum TooSlow {
-    #[error("no byte came for {0:?}")]
+pub(crate) enum PaceError {
+    #[error("no byte arrived for {0:?}")]
     Silent(Duration),
-    #[error("it came at less than {0} bytes a second")]
+    #[error("it arrived at less than {0} bytes per second")]
     BelowRate(u32),
 }
 
 /// How much longer the server waits for the body of one request.
 ///
-/// A body has a credit of waiting time, which is full at the start: [`PaceLimits::timeout`]. While
-/// the server waits for the client, the credit runs out. Bytes that arrive add the time that they
-/// may take at the least rate, and never fill the credit beyond its start. So a client may be
-/// silent for the timeout at most, and over any number of bytes the server waits no longer than the
-/// timeout and the time that they may take at the least rate.
+/// A body has a credit of waiting time, which starts full, at [`PaceLimits::timeout`]. While the
+/// server waits for the client, the credit runs down. Bytes that arrive add the time that they may
+/// take at the minimum rate, but never fill the credit beyond its start. So a client may be silent
+/// for the timeout at most. And for any number of bytes, the server waits no longer than the
+/// timeout plus the time that these bytes may take at the minimum rate.
 ///
-/// The bound on the credit matters: with a plain average over the whole body, a client that begins
-/// with a megabyte could then send a byte now and then for an hour.
+/// The bound on the credit matters. With a plain average over the whole body, a client that begins
+/// with a megabyte could then send single bytes for an hour.
 #[derive(Debug)]
 pub(crate) struct BodyPace {
     limits: PaceLimits,
     credit: Duration,
-    /// Since when the server waits, if it does.
+    /// When the server began to wait, if it waits.
     since: Option<Instant>,
 }
 
@@ -56,13 +56,13 @@ impl BodyPace {
         self.since.is_some()
     }
 
-    /// The server waits for the client from now on, if it does not already.
+    /// Notes that the server waits for the client from `now` on, unless it waits already.
     pub(crate) fn wait(&mut self, now: Instant) {
         self.since.get_or_insert(now);
     }
 
-    /// Until this moment the client could not send, because the server did not let it. That time
-    /// does not count.
+    /// Notes that the server did not let the client send until this moment, so the time before does
+    /// not count.
     pub(crate) fn excuse(&mut self, until: Instant) {
         self.since = self.since.map(|since| since.max(until));
     }
@@ -80,20 +80,20 @@ impl BodyPace {
         self.credit = self.credit.saturating_add(earned).min(self.limits.timeout);
     }
 
-    /// When the client will be too slow, if the server waits. From one wait to the next this never
+    /// When the client will be too slow, if the server waits. From one wait to the next, this never
     /// becomes earlier.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         Some(self.since? + self.credit)
     }
 
     /// Whether the client is too slow, and why.
-    pub(crate) fn too_slow(&self, now: Instant) -> Option<TooSlow> {
+    pub(crate) fn too_slow(&self, now: Instant) -> Option<PaceError> {
         self.deadline().filter(|&deadline| deadline <= now)?;
         let waited = now.saturating_duration_since(self.since?);
         Some(if waited >= self.limits.timeout {
-            TooSlow::Silent(self.limits.timeout)
+            PaceError::Silent(self.limits.timeout)
         } else {
-            TooSlow::BelowRate(self.limits.min_rate)
+            PaceError::BelowRate(self.limits.min_rate)
         })
     }
 }
@@ -105,18 +105,18 @@ mod tests {
     const LIMITS: PaceLimits = PaceLimits { timeout: Duration::from_secs(30), min_rate: 240 };
     const ANY_RATE: PaceLimits = PaceLimits { min_rate: 0, ..LIMITS };
 
-    /// Something that happens to a body, after a number of milliseconds.
+    /// An event of a body, and the milliseconds before it.
     #[derive(Clone, Copy, Debug)]
     enum Step {
         /// The reader wants more.
         Wait(u64),
-        /// This many bytes come.
+        /// This many bytes arrive.
         Bytes(u64, usize),
         /// The application does not read.
         Rest(u64),
     }
 
-    /// The millisecond at which the schedule is too slow, as the pace sees it.
+    /// The millisecond at which `BodyPace` finds these events too slow.
     fn given_up(limits: PaceLimits, steps: &[Step]) -> Option<u64> {
         let (start, mut at) = (Instant::now(), 0);
         let time = |at: u64| start + Duration::from_millis(at);
@@ -143,7 +143,7 @@ mod tests {
         None
     }
 
-    /// The same by counting each millisecond, with the credit in 240,000ths of a second.
+    /// The same, found by counting each millisecond, with the credit in 240,000ths of a second.
     fn expected(limits: PaceLimits, steps: &[Step]) -> Option<u64> {
         let full = limits.timeout.as_millis() as u64 * 240;
         let (mut credit, mut at, mut is_waiting) = (full, 0, false);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_beginning_buys_no_slow_rest() {
+    fn a_fast_beginning_does_not_pay_for_a_slow_rest() {
         let mut steps = vec![Step::Wait(0), Step::Bytes(1, 3_000_000)];
         for _ in 0..60 {
             steps.extend([Step::Wait(0), Step::Bytes(1_000, 1)]);
@@ -225,11 +225,11 @@ mod tests {
         pace.received(1, start + Duration::from_secs(29));
         pace.wait(start + Duration::from_secs(29));
         let end = pace.deadline().expect("it waits");
-        assert_eq!(pace.too_slow(end), Some(TooSlow::BelowRate(240)));
+        assert_eq!(pace.too_slow(end), Some(PaceError::BelowRate(240)));
         assert_eq!(pace.too_slow(end - Duration::from_nanos(1)), None);
         pace.received(7_200, end);
         pace.wait(end);
-        assert_eq!(pace.too_slow(end + LIMITS.timeout), Some(TooSlow::Silent(LIMITS.timeout)));
+        assert_eq!(pace.too_slow(end + LIMITS.timeout), Some(PaceError::Silent(LIMITS.timeout)));
     }
 
     #[test]

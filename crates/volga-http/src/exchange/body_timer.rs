@@ -1,8 +1,8 @@
-//! The time that a client has for the body of a request, without a timer for each piece of it.
+//! The timer of a request body, which is not set again for each piece.
 //!
-//! To set a timer for every wait costs more than to read a small piece. So the timer stays set when
-//! a piece comes, and is set anew only when it fires too early: at most once in the time that the
-//! client may be silent. That works because a [`BodyPace`] never moves its deadline back.
+//! Setting a timer for every wait costs more than reading a small piece. So the timer stays set
+//! when a piece arrives, and is set again only when it fires too early: at most once in the time
+//! that the client may be silent. This works because a [`BodyPace`] never moves its deadline back.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -12,18 +12,18 @@ use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::exchange::body_pace::{BodyPace, PaceLimits, TooSlow};
+use crate::exchange::body_pace::{BodyPace, PaceError, PaceLimits};
 
 /// The pace of one body, and its timer. Nothing is allocated before the first wait.
 #[derive(Debug)]
 pub(crate) struct BodyTimer {
     limits: PaceLimits,
-    waiting: Option<Pin<Box<Waiting>>>,
+    waiting: Option<Pin<Box<PaceTimer>>>,
 }
 
 pin_project! {
     #[derive(Debug)]
-    struct Waiting {
+    struct PaceTimer {
         pace: BodyPace,
         #[pin]
         timer: Sleep,
@@ -40,18 +40,18 @@ impl BodyTimer {
     /// Waits until the client is too slow. The time runs from the first call after the last
     /// [`received`](Self::received).
     ///
-    /// `excuse` says until when the server did not let the client send.
+    /// `excuse` returns the moment until which the server did not let the client send.
     pub(crate) fn poll_too_slow(
         &mut self,
         excuse: impl Fn(Instant) -> Option<Instant>,
         cx: &mut Context<'_>,
-    ) -> Poll<TooSlow> {
+    ) -> Poll<PaceError> {
         let limits = self.limits;
         let waiting = match &mut self.waiting {
             Some(waiting) => waiting,
-            // A timer cannot be made outside of a runtime. Somebody who reads a body there has no
-            // bound rather than a panic.
-            none if Handle::try_current().is_ok() => none.insert(Box::pin(Waiting {
+            // A timer cannot be made outside of a runtime. Code that reads a body there gets no
+            // bound instead of a panic.
+            none if Handle::try_current().is_ok() => none.insert(Box::pin(PaceTimer {
                 pace: BodyPace::new(limits),
                 timer: sleep_until(Instant::now() + limits.timeout),
                 waker: None,
@@ -66,8 +66,8 @@ impl BodyTimer {
         let now = Instant::now();
         waiting.pace.wait(now);
         loop {
-            // Not bound to the task's budget: one that is used up would put it off, and it would
-            // not know whom to wake.
+            // The poll ignores the task's coop budget: with the budget used up, the timer would
+            // return pending without storing the waker.
             if pin!(unconstrained(waiting.timer.as_mut())).poll(cx).is_pending() {
                 *waiting.waker = Some(cx.waker().clone());
                 return Poll::Pending;
@@ -84,7 +84,7 @@ impl BodyTimer {
         }
     }
 
-    /// Notes that this many bytes of the body have come.
+    /// Notes that this many bytes of the body have arrived.
     pub(crate) fn received(&mut self, bytes: usize, excuse: impl Fn(Instant) -> Option<Instant>) {
         let Some(waiting) = &mut self.waiting else { return };
         let pace = waiting.as_mut().project().pace;
@@ -108,12 +108,12 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const LIMITS: PaceLimits = PaceLimits { timeout: Duration::from_secs(30), min_rate: 240 };
 
-    async fn too_slow(timer: &mut BodyTimer) -> TooSlow {
+    async fn too_slow(timer: &mut BodyTimer) -> PaceError {
         poll_fn(|cx| timer.poll_too_slow(|_| None, cx)).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_fires_when_the_pace_says_whatever_was_waited_for_before() {
+    async fn it_fires_at_the_deadline_of_the_pace_whatever_came_before() {
         for first in [0, 1, 10, 29] {
             let mut timer = BodyTimer::new(LIMITS);
             timer.received(1, |_| None);
@@ -125,7 +125,7 @@ mod tests {
             let start = Instant::now();
             assert!(matches!(
                 too_slow(&mut timer).await,
-                TooSlow::BelowRate(240) | TooSlow::Silent(_)
+                PaceError::BelowRate(240) | PaceError::Silent(_)
             ));
             let left = LIMITS.timeout.min((31 - first) * SECOND);
             assert_eq!(start.elapsed(), left, "after {first} s");
@@ -145,12 +145,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_begins_anew_when_the_client_may_send_again() {
+    async fn the_time_restarts_when_the_client_may_send_again() {
         let mut timer = BodyTimer::new(LIMITS);
         let start = Instant::now();
         let opens = start + 100 * SECOND;
         let late = poll_fn(|cx| timer.poll_too_slow(|now| Some(now.min(opens)), cx)).await;
-        assert_eq!(late, TooSlow::Silent(LIMITS.timeout));
+        assert_eq!(late, PaceError::Silent(LIMITS.timeout));
         assert_eq!(start.elapsed(), 130 * SECOND);
     }
 

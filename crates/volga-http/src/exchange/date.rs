@@ -14,12 +14,12 @@ pub(crate) fn push_date(out: &mut Vec<u8>) {
     });
 }
 
-/// The time now, as the field has it.
+/// The current time in the format of the field.
 pub(crate) fn date() -> HeaderValue {
     with_date(HeaderValue::clone)
 }
 
-/// Shows the time now. It is written anew once a second on each thread.
+/// Gives `show` the current time. The text is formatted once per second on each thread.
 fn with_date<T>(show: impl FnOnce(&HeaderValue) -> T) -> T {
     thread_local! {
         static WRITTEN: RefCell<Option<(u64, HeaderValue)>> = const { RefCell::new(None) };
@@ -44,12 +44,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_as_http_has_it() {
+    fn a_date_has_the_format_of_http() {
         assert_eq!(write(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 
     #[test]
-    fn it_tells_the_time() {
+    fn the_date_is_the_current_time() {
         let (before, date, after) = (SystemTime::now(), date(), SystemTime::now());
         let told = httpdate::parse_http_date(date.to_str().expect("text")).expect("a date");
         assert!(told <= after && before <= told + Duration::from_secs(1));

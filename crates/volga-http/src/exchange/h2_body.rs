@@ -1,4 +1,4 @@
-//! The body of a request, as `h2` receives it.
+//! The body of an HTTP/2 request, as `h2` receives it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,19 +13,20 @@ use tokio::time::Instant;
 
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::body_timer::BodyTimer;
-use crate::exchange::request_body::RequestBodyError;
+use crate::exchange::request_body_error::RequestBodyError;
 
-/// The window that all uploads of a connection share.
+/// The flow-control window that all uploads of a connection share.
 pub(crate) trait ClientWindow: fmt::Debug + Send + Sync {
-    /// Until when the client could not send: until now if it cannot, `None` if it always could.
+    /// The moment until which the client could not send: `now` if the window is closed, `None` if
+    /// the window was never closed.
     fn closed_until(&self, now: Instant) -> Option<Instant>;
 }
 
 /// The receiving half of a stream.
 ///
-/// The client may send more as bytes are read from here. If this is dropped before its end, what
-/// the client still sends is discarded. Once the response is complete, the stream is then reset
-/// without an error, which tells the client to stop (RFC 9113, section 8.1).
+/// Reading from this widens the client's window. If this is dropped early, the rest of the body is
+/// discarded. Once the response is complete, the stream is then reset without an error, which tells
+/// the client to stop sending (RFC 9113, section 8.1).
 #[derive(Debug)]
 pub(crate) struct H2Body {
     stream: RecvStream,
@@ -33,7 +34,7 @@ pub(crate) struct H2Body {
     left: Option<u64>,
     are_trailers_next: bool,
     timer: BodyTimer,
-    /// Tells whether the client may send. `None` for a body that is complete.
+    /// Says whether the client may send. `None` for a body that is complete.
     window: Option<Arc<dyn ClientWindow>>,
 }
 
@@ -82,7 +83,7 @@ impl H2Body {
         if !self.are_trailers_next {
             match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(data)) => {
-                    // It fails when the stream is over: then there is no window to widen.
+                    // This fails when the stream is over, and then there is no window to widen.
                     let _ = self.stream.flow_control().release_capacity(data.len());
                     self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
                     return Poll::Ready(Some(Ok(Frame::data(data))));

@@ -1,13 +1,14 @@
-//! The mark of a response that goes on for long.
+//! The mark of a long-lived response.
 
-/// Among the extensions of a response, it says that the body goes on for long and mostly waits, as
-/// an event stream does.
+/// Marks a response whose body lasts long and mostly waits, such as an event stream. Insert it into
+/// the response's extensions.
 ///
-/// The server then holds no more for it than it needs: on HTTP/1 no read buffer and no parser, on
-/// HTTP/2 no task of its own. The client receives the same bytes with the mark and without.
+/// The server then keeps only the memory that the body needs: on HTTP/1 no read buffer and no
+/// parser, on HTTP/2 no task of its own. The client receives the same bytes with the mark and
+/// without it.
 ///
-/// Some responses gain nothing by it on HTTP/1, and are sent like any other: those without a body,
-/// and one that is there before its request was read to its end.
+/// On HTTP/1, some responses gain nothing from the mark and are sent like any other: responses
+/// without a body, and a response that is there before its request was read to the end.
 ///
 /// ```
 /// use http::Response;

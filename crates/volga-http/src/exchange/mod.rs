@@ -1,23 +1,24 @@
-//! One request and its response, whatever the protocol.
+//! One request and its response, in either protocol.
 //!
 //! | module | idea |
 //! |---|---|
-//! | `service` | what a server serves, and how a request reaches it |
-//! | `request_body` | the body of a request, of whatever kind |
-//! | `fed_body`, `h2_body` | one that an HTTP/1 connection feeds, and one that `h2` receives |
-//! | `body_pace`, `body_timer` | how fast a client must send a body |
-//! | `long_lived` | the mark of a response that goes on for long |
-//! | `tunnel` | a connection, or a stream of one, that becomes a byte stream of the application's |
-//! | `target` | what is wrong with a request's target |
-//! | `date` | the `date` field, made once a second |
+//! | `service` | calls a tower service with the requests of a connection |
+//! | `request_body`, `request_body_error` | the body of a request, and why it may end early |
+//! | `body_channel`, `h2_body` | the body of an HTTP/1 request, and of an HTTP/2 request |
+//! | `body_pace`, `body_timer` | how fast a client must send a request body |
+//! | `long_lived` | the mark of a long-lived response |
+//! | `tunnel` | a connection or an HTTP/2 stream that the application uses as a byte stream |
+//! | `target` | checks the target and the `host` field of a request |
+//! | `date` | the `date` field, formatted once per second |
 
+pub(crate) mod body_channel;
 pub(crate) mod body_pace;
 pub(crate) mod body_timer;
 pub(crate) mod date;
-pub(crate) mod fed_body;
 pub(crate) mod h2_body;
 pub(crate) mod long_lived;
 pub(crate) mod request_body;
+pub(crate) mod request_body_error;
 pub(crate) mod service;
 #[cfg(test)]
 mod slow_bodies;

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,42 +9,42 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::exchange::body_pace::TooSlow;
-use crate::exchange::fed_body::{BodyFault, FedBody};
+use crate::exchange::body_channel::ChannelBody;
 use crate::exchange::h2_body::H2Body;
+use crate::exchange::request_body_error::RequestBodyError;
 
 /// The body of a request, as it arrives.
 ///
-/// Only what the connection's buffer (HTTP/1) or window (HTTP/2) holds is read ahead, so a slow
-/// reader slows the client down. The length has no limit here: code that collects the body must set
-/// one. The [time](crate::Server::body_read_timeout) that the client may take has a limit, which
-/// counts only while the body is being read.
+/// The server reads ahead only as much as the connection's buffer (HTTP/1) or window (HTTP/2)
+/// holds, so a slow reader slows the client down. The length has no limit here: code that collects
+/// a body must set one. The [time](crate::Server::body_read_timeout) that the client may take is
+/// limited, and counts only while something reads the body.
 ///
 /// You may drop the body unread. An HTTP/1 connection then closes after the response, unless the
-/// rest of the body has arrived already. What the client still sends is discarded within
+/// rest of the body has arrived already. The rest of what the client sends is discarded within
 /// [limits](crate::limits::LINGER_TIME), so that the client can read the response.
 #[derive(Debug)]
-pub struct RequestBody(Kind);
+pub struct RequestBody(BodyKind);
 
 #[derive(Debug)]
-enum Kind {
+enum BodyKind {
     Empty,
-    Fed(FedBody),
+    Channel(ChannelBody),
     H2(H2Body),
-    /// A body of any other kind, in a box. Most requests have one of the two fast kinds above, or
-    /// none.
-    Boxed(Boxed),
+    /// A body of any other type, in a box. Most requests have one of the two fast kinds above, or
+    /// no body.
+    Boxed(BoxedBody),
 }
 
 pin_project! {
-    /// A body whose errors become those of request bodies.
-    struct Foreign<B> {
+    /// A body of any type, whose errors become those of request bodies.
+    struct AdaptedBody<B> {
         #[pin]
         body: B,
     }
 }
 
-impl<B> Body for Foreign<B>
+impl<B> Body for AdaptedBody<B>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
 {
@@ -73,21 +72,21 @@ where
     }
 }
 
-/// A body of another kind.
-struct Boxed(Pin<Box<dyn Body<Data = Bytes, Error = RequestBodyError> + Send>>);
+/// A body of any other type.
+struct BoxedBody(Pin<Box<dyn Body<Data = Bytes, Error = RequestBodyError> + Send>>);
 
-impl fmt::Debug for Boxed {
+impl fmt::Debug for BoxedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Boxed")
+        f.write_str("BoxedBody")
     }
 }
 
 impl RequestBody {
-    /// Any body as that of a request: one that a server of another protocol received, that
-    /// middleware has wrapped, or that a test made.
+    /// Turns any body into a request body: the body of another protocol's server, a body that
+    /// middleware has wrapped, or the body of a test.
     ///
-    /// An error of the body becomes [`RequestBodyError::Failed`], unless it is a
-    /// [`RequestBodyError`] already. A server of another protocol says by it what its client did.
+    /// An error of `body` becomes [`RequestBodyError::Failed`], unless it is a [`RequestBodyError`]
+    /// already. A server of another protocol uses that to report what its client did.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -107,19 +106,19 @@ impl RequestBody {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self(Kind::Boxed(Boxed(Box::pin(Foreign { body }))))
+        Self(BodyKind::Boxed(BoxedBody(Box::pin(AdaptedBody { body }))))
     }
 
     pub(crate) fn empty() -> Self {
-        Self(Kind::Empty)
+        Self(BodyKind::Empty)
     }
 
-    pub(crate) fn fed(body: FedBody) -> Self {
-        Self(Kind::Fed(body))
+    pub(crate) fn from_channel(body: ChannelBody) -> Self {
+        Self(BodyKind::Channel(body))
     }
 
     pub(crate) fn h2(body: H2Body) -> Self {
-        Self(Kind::H2(body))
+        Self(BodyKind::H2(body))
     }
 }
 
@@ -132,15 +131,15 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         match &mut self.0 {
-            Kind::Empty => Poll::Ready(None),
-            Kind::Fed(body) => body.poll_frame(cx).map_err(RequestBodyError::fed),
-            Kind::Boxed(Boxed(body)) => body.as_mut().poll_frame(cx),
-            Kind::H2(body) => {
+            BodyKind::Empty => Poll::Ready(None),
+            BodyKind::Channel(body) => body.poll_frame(cx).map_err(RequestBodyError::from_fault),
+            BodyKind::Boxed(BoxedBody(body)) => body.as_mut().poll_frame(cx),
+            BodyKind::H2(body) => {
                 let polled = body.poll_frame(cx);
                 if let Poll::Ready(Some(Err(RequestBodyError::TimedOut(_)))) = &polled {
-                    // The client may send what is left, and nobody will read it: so `h2` is to drop
-                    // it and give the window back.
-                    self.0 = Kind::Empty;
+                    // The client may still send the rest, and nothing will read it. Dropping the
+                    // stream lets `h2` discard the rest and give the window back.
+                    self.0 = BodyKind::Empty;
                 }
                 polled
             }
@@ -149,67 +148,19 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
-            Kind::Fed(body) => body.is_end_stream(),
-            Kind::H2(body) => body.is_end_stream(),
-            Kind::Boxed(Boxed(body)) => body.is_end_stream(),
+            BodyKind::Empty => true,
+            BodyKind::Channel(body) => body.is_end_stream(),
+            BodyKind::H2(body) => body.is_end_stream(),
+            BodyKind::Boxed(BoxedBody(body)) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Empty => SizeHint::with_exact(0),
-            Kind::Fed(body) => body.size_hint(),
-            Kind::H2(body) => body.size_hint(),
-            Kind::Boxed(Boxed(body)) => body.size_hint(),
-        }
-    }
-}
-
-/// Why a request body ended before its end.
-#[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
-pub enum RequestBodyError {
-    /// The client left, or its stream was reset. Stop working: nobody waits for an answer.
-    #[error("the client left before the end of the request body")]
-    Incomplete(#[source] Box<dyn Error + Send + Sync>),
-    /// The framing of the body breaks the rules of HTTP. Answer 400.
-    #[error("the framing of the request body is malformed")]
-    Malformed(#[source] Box<dyn Error + Send + Sync>),
-    /// The client sent nothing for [too long](crate::Server::body_read_timeout), or [too
-    /// little](crate::Server::min_body_rate). Answer 408.
-    ///
-    /// The source is an [`io::Error`] of the kind [`TimedOut`](io::ErrorKind::TimedOut), and says
-    /// which. On HTTP/1 the connection closes after the response; on HTTP/2 the stream is reset
-    /// after it.
-    #[error("the client took too long to send the request body")]
-    TimedOut(#[source] Box<dyn Error + Send + Sync>),
-    /// A [body of another kind](RequestBody::new) failed, for a reason of its own.
-    #[error("the request body failed")]
-    Failed(#[source] Box<dyn Error + Send + Sync>),
-}
-
-impl RequestBodyError {
-    fn fed(fault: BodyFault) -> Self {
-        let source = io::Error::from(fault).into();
-        match fault {
-            BodyFault::Incomplete => Self::Incomplete(source),
-            BodyFault::Malformed(_) => Self::Malformed(source),
-            BodyFault::TooSlow(_) => Self::TimedOut(source),
-        }
-    }
-
-    pub(crate) fn too_slow(reason: TooSlow) -> Self {
-        Self::fed(BodyFault::TooSlow(reason))
-    }
-
-    pub(crate) fn http2(error: h2::Error) -> Self {
-        // What `h2` itself found wrong is a breach of the protocol: DATA that contradicts
-        // `content-length`, for one.
-        if error.is_library() {
-            Self::Malformed(error.into())
-        } else {
-            Self::Incomplete(error.into())
+            BodyKind::Empty => SizeHint::with_exact(0),
+            BodyKind::Channel(body) => body.size_hint(),
+            BodyKind::H2(body) => body.size_hint(),
+            BodyKind::Boxed(BoxedBody(body)) => body.size_hint(),
         }
     }
 }
@@ -222,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    /// These frames, one after the other.
+    /// A body with these frames.
     struct Frames<E>(VecDeque<Result<Frame<Bytes>, E>>);
 
     impl<E: Unpin> Body for Frames<E> {
@@ -238,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_of_another_kind_arrives_with_its_data_its_trailers_and_its_errors() {
+    async fn any_body_keeps_its_data_its_trailers_and_its_errors() {
         assert!(RequestBody::new(Empty::new()).is_end_stream());
 
         let trailers =
@@ -252,7 +203,7 @@ mod tests {
         type Any = Box<dyn Error + Send + Sync>;
         let own: Any = Box::new(RequestBodyError::Incomplete("gone".into()));
         for (error, expect) in [
-            (own, "the client left before the end of the request body"),
+            (own, "the client disconnected before the end of the request body"),
             ("another".into(), "the request body failed"),
         ] {
             let failed = RequestBody::new(Frames(VecDeque::from([Err(error)]))).collect().await;

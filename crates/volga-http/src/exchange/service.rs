@@ -1,4 +1,4 @@
-//! The bridge from a connection to a tower service.
+//! Calls a tower service with the requests of a connection.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -14,13 +14,13 @@ use tower_service::Service;
 use crate::connection::info::ConnectionInfo;
 use crate::exchange::request_body::RequestBody;
 
-/// What a [`Server`](crate::Server) serves: any tower service that takes requests, never fails, and
-/// responds with a body of [`Bytes`].
+/// A service that a [`Server`](crate::Server) can serve: any tower service that takes requests,
+/// never fails, and responds with a body of [`Bytes`].
 ///
-/// This is another name for these bounds. Implement [`Service`], and your type has this trait.
+/// This trait is a name for these bounds. Implement [`Service`], and your type has this trait.
 ///
-/// An error is a response for HTTP, so the service's own error type is [`Infallible`]. A body may
-/// fail; the client then sees that the response was cut.
+/// On HTTP a failure is also a response, so the service's error type is [`Infallible`]. A body may
+/// fail; the client then sees that the response was cut off.
 pub trait HttpService:
     sealed::Sealed
     + Service<
@@ -32,7 +32,7 @@ pub trait HttpService:
     + Send
     + 'static
 {
-    /// The body of its responses.
+    /// The body type of the responses.
     type ResponseBody: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
         + Send
         + 'static;
@@ -59,21 +59,21 @@ mod sealed {
 
     use crate::exchange::request_body::RequestBody;
 
-    /// Keeps others from implementing [`HttpService`](super::HttpService) by itself.
+    /// Prevents implementations of [`HttpService`](super::HttpService) other than the one above.
     pub trait Sealed {}
 
     impl<S: Service<Request<RequestBody>>> Sealed for S {}
 }
 
-/// The requests of one connection, and the service that answers them.
+/// The service of one connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Requests<S> {
+pub(crate) struct ConnectionService<S> {
     pub(crate) service: S,
-    /// Goes into the extensions of each request.
+    /// Inserted into the extensions of each request.
     pub(crate) info: Option<ConnectionInfo>,
 }
 
-impl<S: HttpService> Requests<S> {
+impl<S: HttpService> ConnectionService<S> {
     fn extend(&self, request: &mut Request<RequestBody>) {
         if let Some(info) = &self.info {
             request.extensions_mut().insert(info.clone());
@@ -86,51 +86,51 @@ impl<S: HttpService> Requests<S> {
         self.service.poll_ready(cx).map(|Ok(())| ())
     }
 
-    /// The answer to a request, for which the service is ready. One after another they need no
-    /// clone of the service each.
+    /// Calls the service, which must be ready. Requests that run one after another need no clone of
+    /// the service each.
     #[inline]
     pub(crate) fn call(&mut self, mut request: Request<RequestBody>) -> S::Future {
         self.extend(&mut request);
         self.service.call(request)
     }
 
-    /// The answer to a request that waits beside others, made as it is polled.
+    /// Waits until a clone of the service is ready, and calls it. This is for requests that run
+    /// beside others.
     #[inline]
-    pub(crate) fn answer(&self, mut request: Request<RequestBody>) -> Answer<S, S::Future> {
+    pub(crate) fn oneshot(&self, mut request: Request<RequestBody>) -> Oneshot<S, S::Future> {
         self.extend(&mut request);
-        // A clone for each request, because readiness belongs to the very instance that reported
-        // it.
-        Answer::Waiting { service: self.service.clone(), request: Some(request) }
+        // A clone for each request, because only the instance that reported readiness is ready.
+        Oneshot::NotReady { service: self.service.clone(), request: Some(request) }
     }
 }
 
 pin_project! {
-    /// One request: waits until the service is ready, calls it, and waits for the response.
+    /// Waits until the service is ready, calls it, and waits for the response.
     ///
-    /// Even the call happens in the poll: on HTTP/2 that is the stream's own task, so a panic in
-    /// `call` ends that stream and not the connection.
-    #[project = AnswerProj]
-    pub(crate) enum Answer<S, F> {
-        Waiting { service: S, request: Option<Request<RequestBody>> },
+    /// Even the call happens in `poll`. On HTTP/2 that is the task of the stream, so a panic in
+    /// `call` ends the stream and not the connection.
+    #[project = OneshotProj]
+    pub(crate) enum Oneshot<S, F> {
+        NotReady { service: S, request: Option<Request<RequestBody>> },
         Called { #[pin] response: F },
     }
 }
 
-impl<S: HttpService> Future for Answer<S, S::Future> {
+impl<S: HttpService> Future for Oneshot<S, S::Future> {
     type Output = Result<Response<S::ResponseBody>, Infallible>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             match self.as_mut().project() {
-                AnswerProj::Waiting { service, request } => {
+                OneshotProj::NotReady { service, request } => {
                     let Ok(()) = ready!(service.poll_ready(cx));
                     let request =
                         request.take().expect("the state changes when the request is taken");
                     let response = service.call(request);
-                    self.set(Answer::Called { response });
+                    self.set(Oneshot::Called { response });
                 }
-                AnswerProj::Called { response } => return response.poll(cx),
+                OneshotProj::Called { response } => return response.poll(cx),
             }
         }
     }

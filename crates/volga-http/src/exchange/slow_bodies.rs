@@ -1,5 +1,5 @@
-//! Clients that send the body of a request slowly or never, over both protocols, in memory and with
-//! a paused clock.
+//! Tests of clients that send a request body slowly or never, over both protocols, in memory and
+//! with a paused clock.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,35 +19,36 @@ use tokio::time::{Instant, sleep, timeout};
 use tower_service::Service;
 
 use crate::connection::info::ConnectionInfo;
-use crate::connection::serve::Connections;
+use crate::connection::serve::ConnectionContext;
 use crate::connection::settings::ConnectionSettings;
-use crate::connection::task_tokens::roll_call;
+use crate::connection::task_tracker::task_tracker;
 use crate::drain::handle::Drain;
 use crate::exchange::body_pace::PaceLimits;
-use crate::exchange::request_body::{RequestBody, RequestBodyError};
-use crate::exchange::service::Requests;
-use crate::http1::Next;
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::request_body_error::RequestBodyError;
+use crate::exchange::service::ConnectionService;
+use crate::http1::NextStage;
 use crate::limits::{CONNECTION_WINDOW, FRAME_BYTES};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = PaceLimits::DEFAULT.timeout;
-/// Longer than anything here takes.
+/// Longer than any test here takes.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a handler reads its body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Reading {
-    /// To its end, and then it answers.
+    /// To its end, and then it responds.
     First,
-    /// So, but it does something else for a minute before each piece.
+    /// To its end, but it does something else for a minute before each piece.
     Slowly,
-    /// In another task, beside its answer.
+    /// In another task, while it responds.
     Beside,
-    /// To its end, and an error is ignored.
+    /// To its end, and it ignores an error.
     Carelessly,
 }
 
-/// How the reading of a body ended, and after which time.
+/// How reading a body ended, and when.
 #[derive(Debug)]
 struct Outcome {
     path: String,
@@ -62,7 +63,7 @@ struct Reader {
     asking: Arc<Asking>,
 }
 
-/// Whether a handler waits for its body, and when it begins to.
+/// Whether a handler waits for its body, and a signal for when it begins to wait.
 #[derive(Default)]
 struct Asking {
     is_now: AtomicBool,
@@ -76,7 +77,7 @@ impl Asking {
 }
 
 impl Reader {
-    /// Reads a body, and says which status fits.
+    /// Reads a body, and returns the status that fits.
     async fn read(self, request: Request<RequestBody>) -> u16 {
         let start = Instant::now();
         let path = request.uri().path().to_owned();
@@ -130,7 +131,7 @@ impl Service<Request<RequestBody>> for Reader {
             } else {
                 reading.await
             };
-            let mut response = Response::new(Full::new(Bytes::from_static(b"answer")));
+            let mut response = Response::new(Full::new(Bytes::from_static(b"content")));
             *response.status_mut() = status.try_into().expect("a status");
             Ok(response)
         })
@@ -145,27 +146,27 @@ struct Client {
     serving: JoinHandle<()>,
 }
 
-/// Serves a connection through all its stages. So many bytes go through it at a time.
+/// Serves a connection through all its stages, over a transport that holds `size` bytes.
 fn connect(limits: PaceLimits, reading: Reading, size: usize) -> Client {
     let (io, server) = duplex(size);
     let (tell, outcomes) = mpsc::unbounded_channel();
     let address = ([127, 0, 0, 1], 1).into();
     let asking = Arc::default();
     let service = Reader { reading, outcomes: tell, asking: Arc::clone(&asking) };
-    let requests = Requests { service, info: Some(ConnectionInfo::tcp(address, address)) };
+    let service = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let serving = tokio::spawn(async move {
-        let (alive, _gone) = roll_call();
+        let (token, _gone) = task_tracker();
         let settings = ConnectionSettings { body_limits: limits, ..ConnectionSettings::DEFAULT };
-        let connections = Arc::new(Connections::new(settings, Drain::new(), alive));
-        let mut next = connections.serve(server, None, requests.clone()).await;
+        let context = Arc::new(ConnectionContext::new(settings, Drain::new(), token));
+        let mut next = context.serve(server, None, service.clone()).await;
         loop {
             next = match next {
-                Next::Closed | Next::Serve(..) | Next::Tunnel(_) => return,
-                Next::Stream(_) => panic!("no response is long-lived"),
-                Next::Requests(io, received) => {
-                    connections.http1.serve(io, received, requests.clone()).await
+                NextStage::Closed | NextStage::Serve(..) | NextStage::Tunnel(_) => return,
+                NextStage::Stream(_) => panic!("no response is long-lived"),
+                NextStage::Requests(io, received) => {
+                    context.http1.serve(io, received, service.clone()).await
                 }
-                Next::Linger(io) => return connections.http1.linger(io).await,
+                NextStage::Linger(io) => return context.http1.linger(io).await,
             };
         }
     });
@@ -177,7 +178,7 @@ impl Client {
         self.io.write_all(bytes).await.expect("the server reads");
     }
 
-    /// Sends this once a second, for as long as the server reads it.
+    /// Sends a piece per second, for as long as the server reads.
     async fn trickle(&mut self, pieces: &[Vec<u8>]) {
         for piece in pieces {
             if self.io.write_all(piece).await.is_err() {
@@ -191,7 +192,7 @@ impl Client {
         timeout(DAY, self.outcomes.recv()).await.expect("it ends").expect("the server runs")
     }
 
-    /// Waits, on HTTP/2 after a PING: else the connection would be closed as one that is gone.
+    /// Waits. On HTTP/2 it sends a PING first, because the server closes a silent connection.
     async fn wait(&mut self, seconds: u32, head: &[u8]) {
         if head.starts_with(PREFACE) {
             self.send(&frame(PING, 0, 0, &[0; 8])).await;
@@ -199,7 +200,7 @@ impl Client {
         sleep(seconds * SECOND).await;
     }
 
-    /// What the server sends until it closes, or until a stream is reset.
+    /// Reads what the server sends, until it closes the connection or resets a stream.
     async fn read_to_end(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
         let reading = async {
@@ -232,13 +233,13 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// The content of a body, in a DATA frame with so much padding.
+/// A DATA frame with this content and padding.
 fn padded(stream: u32, flags: u8, content: &[u8], padding: u8) -> Vec<u8> {
     let payload = [&[padding], content, &vec![0; padding.into()]].concat();
     frame(DATA, flags | PADDED, stream, &payload)
 }
 
-/// The head of a POST whose path is one that the static table of HPACK does not have.
+/// The head of a POST. Its path is not in the static table of HPACK.
 fn post2(stream: u32, path: &str) -> Vec<u8> {
     // `:method: POST`, `:scheme: http`, the names of `:path` and `:authority` with their values.
     let path = [&[0x04, path.len() as u8], path.as_bytes()].concat();
@@ -249,7 +250,7 @@ fn post2(stream: u32, path: &str) -> Vec<u8> {
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 const TRAILER: &[u8] = &[0x00, 1, b'x', 1, b'y'];
 
-/// A request: its head, a first part of its body, and what follows in pieces that come together.
+/// A request: its head, the first part of its body, and the pieces that follow.
 #[derive(Debug)]
 struct Wire {
     name: &'static str,
@@ -259,8 +260,8 @@ struct Wire {
     content: usize,
 }
 
-/// Requests in all framings. Their bodies have a first part of so many bytes, and then so many
-/// more, in chunks and frames that are `grain` times as large as they are by themselves.
+/// Requests in all framings. Their bodies have a first part of `first` bytes and then `content`
+/// more, in chunks and frames that are `grain` times as large as usual.
 fn wires(first: usize, content: usize, grain: usize) -> Vec<Wire> {
     let body = vec![b'x'; content];
     let start = vec![b'x'; first];
@@ -323,20 +324,20 @@ fn wires(first: usize, content: usize, grain: usize) -> Vec<Wire> {
     ]
 }
 
-/// Checks what a client reads whose body was given up.
+/// Checks what a client reads after its body was given up.
 #[track_caller]
-fn assert_refused(answer: &[u8], status: u16, case: &str) {
-    let text = String::from_utf8_lossy(answer);
+fn assert_refused(response: &[u8], status: u16, case: &str) {
+    let text = String::from_utf8_lossy(response);
     let text = text.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&text);
     if text.starts_with("HTTP/1.1 ") {
         assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{case}: {text}");
         assert!(text.contains("connection: close\r\n"), "{case}: {text}");
-        assert!(text.ends_with("answer"), "{case}: {text}");
+        assert!(text.ends_with("content"), "{case}: {text}");
     } else {
         let end = frame(DATA, END_STREAM, 1, &[]);
         let reset = frame(RST_STREAM, 0, 1, NO_ERROR);
-        assert!(text.contains("answer"), "{case}: {text:?}");
-        assert!(answer.ends_with(&reset), "{case}: {answer:?} {end:?}");
+        assert!(text.contains("content"), "{case}: {text:?}");
+        assert!(response.ends_with(&reset), "{case}: {response:?} {end:?}");
     }
 }
 
@@ -369,7 +370,7 @@ async fn a_trickle_ends_a_body_whatever_trickles() {
         let mut client = connect(PaceLimits::DEFAULT, Reading::First, 64 * 1024);
         client.send(&wire.head).await;
         client.trickle(&wire.rest[..50]).await;
-        // The pieces have 7 bytes at most, which are worth 30 ms of every second.
+        // The pieces have at most 7 bytes, which are worth 30 ms of each second.
         let outcome = client.outcome().await;
         assert_timed_out(&outcome, TIMEOUT..=TIMEOUT + SECOND, wire.name);
         assert_refused(&client.read_to_end().await, 408, wire.name);
@@ -377,7 +378,7 @@ async fn a_trickle_ends_a_body_whatever_trickles() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_beginning_that_was_fast_pays_for_no_trickle() {
+async fn a_fast_beginning_does_not_pay_for_a_trickle() {
     for wire in wires(60_000, 400, 1) {
         let mut client = connect(PaceLimits::DEFAULT, Reading::First, 256 * 1024);
         client.send(&wire.head).await;
@@ -389,7 +390,7 @@ async fn a_beginning_that_was_fast_pays_for_no_trickle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_uploads_that_make_progress_go_on() {
+async fn slow_uploads_that_make_progress_continue() {
     const CONTENT: usize = 12_000;
     // 250 bytes a second.
     let all = CONTENT as u32 * SECOND / 250;
@@ -436,18 +437,18 @@ async fn without_a_rate_any_byte_is_progress_and_framing_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_reads_slowly_is_not_held_against_the_client() {
+async fn a_client_is_not_blamed_for_a_handler_that_reads_slowly() {
     for wire in wires(0, 60, 1) {
         for is_prompt in [false, true] {
             if is_prompt && wire.head.starts_with(PREFACE) && wire.rest[0].len() == 1 {
-                // A PING has no place within a frame.
+                // A PING cannot be sent in the middle of a frame.
                 continue;
             }
             let mut client = connect(PaceLimits::DEFAULT, Reading::Slowly, 64 * 1024);
             client.send(&wire.head).await;
             for piece in &wire.rest {
-                // Either all of it waits for the handler, or each piece comes shortly after the
-                // handler asks.
+                // Either the whole body waits for the handler, or each piece arrives shortly after
+                // the handler asks for it.
                 while is_prompt && !client.asking.is_now() {
                     assert!(client.outcomes.is_empty(), "{}: it ended too soon", wire.name);
                     if timeout(8 * SECOND, client.asking.begins.notified()).await.is_err() {
@@ -474,24 +475,24 @@ async fn a_handler_that_reads_slowly_is_not_held_against_the_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_is_read_beside_its_answer_ends_the_connection_too() {
+async fn a_slow_body_that_is_read_beside_the_response_ends_the_connection_too() {
     for wire in wires(0, 20, 1) {
         let mut client = connect(PaceLimits::DEFAULT, Reading::Beside, 64 * 1024);
         client.send(&[&wire.head[..], &wire.rest[..1].concat()].concat()).await;
         assert_timed_out(&client.outcome().await, TIMEOUT..=TIMEOUT, wire.name);
-        let answer = client.read_to_end().await;
-        assert!(answer.windows(6).any(|part| part == b"answer"), "{}", wire.name);
+        let response = client.read_to_end().await;
+        assert!(response.windows(7).any(|part| part == b"content"), "{}", wire.name);
         if wire.head.starts_with(b"POST") {
-            // After the pause for a client that still sends.
+            // The server waits for a client that still sends.
             timeout(DAY, client.serving).await.expect("it is closed").expect("no panic");
         }
     }
 }
 
-/// All requests of an HTTP/2 connection share a window, and one whose handler does not read can
-/// fill it.
+/// All requests of an HTTP/2 connection share a window, and a request whose handler does not read
+/// can fill it.
 #[tokio::test(start_paused = true)]
-async fn a_client_that_has_no_window_is_not_too_slow() {
+async fn a_client_whose_window_is_closed_is_not_too_slow() {
     let window = CONNECTION_WINDOW as usize;
     for (held, is_late) in [(window, false), (window - 1, true)] {
         let mut client = connect(PaceLimits::DEFAULT, Reading::First, 4 * window);

@@ -1,4 +1,4 @@
-//! What a request's target and its `host` say of whom it is for. Pure.
+//! Checks for which host a request is, by its target and its `host` field. Pure.
 
 use http::header::HOST;
 use http::uri::Authority;
@@ -6,17 +6,17 @@ use http::{HeaderMap, Uri};
 
 use crate::limits::MAX_TARGET_BYTES;
 
-/// Whether a target is longer than the server takes.
+/// Whether a target is longer than the server accepts.
 pub(crate) fn is_too_long(uri: &Uri) -> bool {
     let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
     let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
     path + authority > MAX_TARGET_BYTES
 }
 
-/// Whether target and `host` name one and the same authority, or one of them does.
+/// Whether the target and the `host` field name the same authority, or only one of them names one.
 ///
-/// RFC 9113, section 8.3.1, and RFC 9112, section 3.2: who reads the one and who reads the other
-/// must come to the same, or a request passes a check for one host and reaches another.
+/// RFC 9113, section 8.3.1, and RFC 9112, section 3.2. If they could differ, a proxy that reads one
+/// of them could let a request pass to a host that the server finds in the other.
 pub(crate) fn has_one_authority(uri: &Uri, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (host, another) = (hosts.next(), hosts.next());
@@ -25,21 +25,21 @@ pub(crate) fn has_one_authority(uri: &Uri, headers: &HeaderMap) -> bool {
     }
     match (uri.authority(), host) {
         (None, None) => false,
-        (None, Some(host)) if is_plain(host.as_bytes()) => true,
+        (None, Some(host)) if is_simple_host(host.as_bytes()) => true,
         (None, Some(host)) => {
-            Authority::try_from(host.as_bytes()).is_ok_and(|host| is_proper(&host))
+            Authority::try_from(host.as_bytes()).is_ok_and(|host| is_host_and_port(&host))
         }
-        (Some(authority), None) => is_proper(authority),
+        (Some(authority), None) => is_host_and_port(authority),
         (Some(authority), Some(host)) => Authority::try_from(host.as_bytes())
-            .is_ok_and(|host| is_proper(&host) && are_the_same(authority, &host, uri)),
+            .is_ok_and(|host| is_host_and_port(&host) && is_same_authority(authority, &host, uri)),
     }
 }
 
-/// Whether an authority is one host, and perhaps a port.
+/// Whether an authority is one host with an optional port.
 ///
-/// What stands before an `@` is easily taken for the host (RFC 9110, section 4.2.4), and what
-/// stands around a comma may be two of them that somebody joined.
-pub(crate) fn is_proper(authority: &Authority) -> bool {
+/// Text before an `@` is easily taken for the host (RFC 9110, section 4.2.4), and text around a
+/// comma may be two hosts that some program joined.
+pub(crate) fn is_host_and_port(authority: &Authority) -> bool {
     let host = authority.host();
     let Some(port) = authority.as_str().strip_prefix(host) else { return false };
     !host.is_empty()
@@ -47,8 +47,9 @@ pub(crate) fn is_proper(authority: &Authority) -> bool {
         && (matches!(port, "" | ":") || authority.port().is_some())
 }
 
-/// Names and addresses as nearly all requests have them, told without allocating.
-pub(crate) fn is_plain(host: &[u8]) -> bool {
+/// Whether this is a name or an address in the form that nearly all requests use. Decided without
+/// allocating.
+pub(crate) fn is_simple_host(host: &[u8]) -> bool {
     let end = host.iter().position(|&byte| byte == b':').unwrap_or(host.len());
     let (name, port) = host.split_at(end);
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
@@ -58,13 +59,13 @@ pub(crate) fn is_plain(host: &[u8]) -> bool {
         && port.len() <= ":9999".len()
 }
 
-fn are_the_same(authority: &Authority, host: &Authority, uri: &Uri) -> bool {
+fn is_same_authority(authority: &Authority, host: &Authority, uri: &Uri) -> bool {
     let default = match uri.scheme_str() {
         Some("http") => Some(80),
         Some("https") => Some(443),
         _ => None,
     };
-    is_proper(authority)
+    is_host_and_port(authority)
         && authority.host().eq_ignore_ascii_case(host.host())
         && authority.port_u16().or(default) == host.port_u16().or(default)
 }
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn target_and_host_must_agree_and_one_must_be_there() {
+    fn target_and_host_must_agree_and_one_must_be_present() {
         check("http://a/", &[], true);
         check("/", &["a"], true);
         check("/", &["a:8080"], true);
@@ -115,18 +116,18 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_host_is_what_the_parser_takes_too() {
+    fn the_parser_accepts_every_simple_host() {
         for host in ["a", "a.b-c", "127.0.0.1", "a:1", "a:8080", "a:"] {
-            assert!(is_plain(host.as_bytes()), "{host}");
-            assert!(Authority::try_from(host).is_ok_and(|host| is_proper(&host)), "{host}");
+            assert!(is_simple_host(host.as_bytes()), "{host}");
+            assert!(Authority::try_from(host).is_ok_and(|host| is_host_and_port(&host)), "{host}");
         }
         for host in ["", ":1", "a:b", "a:1:2", "[::1]", "a@b", "a b", "a,b", "a:12345"] {
-            assert!(!is_plain(host.as_bytes()), "{host}");
+            assert!(!is_simple_host(host.as_bytes()), "{host}");
         }
     }
 
     #[test]
-    fn a_target_may_have_the_limit_and_not_a_byte_more() {
+    fn a_target_may_be_as_long_as_the_limit() {
         let path = |bytes: usize| format!("/{}", "a".repeat(bytes - 1));
         let uri = |text: String| Uri::try_from(text).expect("a target");
         assert!(!is_too_long(&uri(path(MAX_TARGET_BYTES))));

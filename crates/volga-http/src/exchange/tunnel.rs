@@ -1,5 +1,5 @@
-//! Tunnels: the rest of a connection, or of one stream of it, as a byte stream of the
-//! application's.
+//! Tunnels: the application uses the rest of a connection, or of one HTTP/2 stream, as a byte
+//! stream.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -16,11 +16,11 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::drain::handle::Drain;
 use crate::io::byte_stream::ByteStream;
 
-/// What a client offers when it asks to go on in another protocol: an extension of such a request.
+/// A client's offer to switch to another protocol. Such a request has it as an extension.
 ///
-/// There are two ways to ask, and a service need not tell them apart: on HTTP/1.1 the field
-/// `upgrade` (RFC 9110, section 7.8), on HTTP/2 an extended CONNECT (RFC 8441). On HTTP/1.1 only a
-/// request without a body can ask.
+/// There are two ways to offer, and a service need not tell them apart: the field `upgrade` on
+/// HTTP/1.1 (RFC 9110, section 7.8), and extended CONNECT on HTTP/2 (RFC 8441). On HTTP/1.1 only a
+/// request without a body can offer.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -56,33 +56,33 @@ pub struct TunnelOffer {
 }
 
 impl TunnelOffer {
-    /// Of an `upgrade` field of HTTP/1.1.
+    /// The offer of an `upgrade` field on HTTP/1.1.
     pub(crate) fn upgrade(protocols: HeaderValue) -> Self {
         Self { protocols, is_upgrade: true }
     }
 
-    /// Of an extended CONNECT.
+    /// The offer of an extended CONNECT.
     pub(crate) fn connect(protocol: HeaderValue) -> Self {
         Self { protocols: protocol, is_upgrade: false }
     }
 
-    /// The names of the protocols that the client would go on in, the one that it likes best first.
+    /// The names of the protocols that the client offers, in the order of its preference.
     pub fn protocols(&self) -> impl Iterator<Item = &str> {
         let list = self.protocols.to_str().unwrap_or_default();
         list.split(',').map(str::trim).filter(|name| !name.is_empty())
     }
 
-    /// Whether this protocol is among them. Names are compared without regard to case.
+    /// Whether the client offers this protocol. Case is ignored.
     pub fn has(&self, protocol: &str) -> bool {
         self.protocols().any(|offered| offered.eq_ignore_ascii_case(protocol))
     }
 
-    /// The response that accepts the offer: the status and the fields that the client expects, and
-    /// the [`Tunnel`] that `run` gets.
+    /// Creates the response that accepts the offer, with the status and the fields that the client
+    /// expects. After the response, the server calls `run` with the tunnel's byte stream.
     ///
     /// # Panics
     ///
-    /// If `protocol` is not a valid value of a header field.
+    /// Panics if `protocol` is not a valid header value.
     pub fn accept<F, Fut>(&self, protocol: &str, run: F) -> Response<()>
     where
         F: FnOnce(TunnelStream) -> Fut + Send + 'static,
@@ -100,31 +100,32 @@ impl TunnelOffer {
     }
 }
 
-/// What the server runs once it has sent a response: an extension of the response that accepts a
-/// [`TunnelOffer`].
+/// The function that the server runs after a response. It is an extension of the response that
+/// accepts a [`TunnelOffer`].
 ///
-/// The response must have the status 101 on HTTP/1.1, and 200 or another success on HTTP/2;
-/// [`TunnelOffer::accept`] makes such a response. On a response to any other request it has no
-/// effect: on HTTP/1.1 a status of 101 is then an error of the service, and the client gets 500.
+/// The response must have the status 101 on HTTP/1.1, and 200 or another 2xx status on HTTP/2;
+/// [`TunnelOffer::accept`] creates such a response. On a response to any other request the
+/// extension has no effect. A status of 101 without an offer is the service's mistake, and the
+/// client gets 500.
 #[derive(Clone)]
-pub struct Tunnel(Arc<Mutex<Option<Run>>>);
+pub struct Tunnel(Arc<Mutex<Option<TunnelFn>>>);
 
-pub(crate) type Run = Box<dyn FnOnce(TunnelStream) -> Running + Send>;
-pub(crate) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type TunnelFn = Box<dyn FnOnce(TunnelStream) -> TunnelFuture + Send>;
+pub(crate) type TunnelFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Tunnel {
-    /// A tunnel that `run` uses until it returns.
+    /// Creates a tunnel that lasts until `run` returns.
     pub fn new<F, Fut>(run: F) -> Self
     where
         F: FnOnce(TunnelStream) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let run: Run = Box::new(move |stream| Box::pin(run(stream)));
+        let run: TunnelFn = Box::new(move |stream| Box::pin(run(stream)));
         Self(Arc::new(Mutex::new(Some(run))))
     }
 
-    /// Takes the function to run. It can be taken once, however many clones there are.
-    pub(crate) fn take(&self) -> Option<Run> {
+    /// Takes the function. It can be taken once, however many clones there are.
+    pub(crate) fn take(&self) -> Option<TunnelFn> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -138,21 +139,21 @@ impl fmt::Debug for Tunnel {
 /// The byte stream of a tunnel.
 ///
 /// Bytes that the client sent ahead are read first. Reading ends when the client has closed its
-/// side; [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes ours, and dropping the stream ends
-/// both.
+/// side. [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes the server's side, and dropping
+/// the stream closes both.
 ///
-/// Two limits end a tunnel with an error of the kind [`TimedOut`](io::ErrorKind::TimedOut): a
-/// client that takes nothing for [`write_stall_timeout`](crate::Server::write_stall_timeout) fails
-/// the write, and a tunnel through which nothing goes in either direction for
-/// [`tunnel_idle_timeout`](crate::Server::tunnel_idle_timeout) fails the read. When the server
-/// drains, the tunnel goes on until the drain's deadline: watch [`drain`](Self::drain) to end it
-/// before.
+/// Two limits end a tunnel with an error of the kind [`TimedOut`](io::ErrorKind::TimedOut). A write
+/// fails when the client accepts no byte for
+/// [`write_stall_timeout`](crate::Server::write_stall_timeout). A read fails when no byte goes
+/// through the tunnel in either direction for
+/// [`tunnel_idle_timeout`](crate::Server::tunnel_idle_timeout). When the server drains, the tunnel
+/// continues until the drain's deadline: watch [`drain`](Self::drain) to end it before that.
 pub struct TunnelStream {
     stream: Box<dyn ByteStream>,
     drain: Drain,
     idle_timeout: Duration,
     last_active: Instant,
-    /// There only while a read waits.
+    /// `Some` only while a read waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -162,12 +163,12 @@ impl TunnelStream {
         Self { stream: Box::new(stream), drain, idle_timeout, last_active, timer: None }
     }
 
-    /// The end of the server, which the application may watch to end the tunnel properly.
+    /// The drain of the server. Watch it to end the tunnel properly.
     pub fn drain(&self) -> &Drain {
         &self.drain
     }
 
-    /// Waits until nothing has gone through for too long.
+    /// Waits until no byte has gone through for too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let due = self.last_active + self.idle_timeout;
@@ -177,12 +178,12 @@ impl TunnelStream {
             if Instant::now() >= due {
                 return Poll::Ready(());
             }
-            // Something was written meanwhile.
+            // Bytes were written since the timer was set.
             timer.as_mut().reset(due);
         }
     }
 
-    fn note<T>(&mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn record_activity<T>(&mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.last_active = Instant::now();
         }
@@ -205,7 +206,7 @@ impl AsyncRead for TunnelStream {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_ready() {
             self.timer = None;
-            return self.note(read);
+            return self.record_activity(read);
         }
         self.poll_idle(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -218,7 +219,7 @@ impl AsyncWrite for TunnelStream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note(written)
+        self.record_activity(written)
     }
 
     fn poll_write_vectored(
@@ -227,7 +228,7 @@ impl AsyncWrite for TunnelStream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note(written)
+        self.record_activity(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -252,7 +253,7 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn an_offer_has_what_its_list_names_whatever_the_case() {
+    fn an_offer_has_the_protocols_of_its_list_in_any_case() {
         let offer = TunnelOffer::upgrade(HeaderValue::from_static(" h2c, WebSocket ,,x/1"));
         assert_eq!(offer.protocols().collect::<Vec<_>>(), ["h2c", "WebSocket", "x/1"]);
         assert!(offer.has("websocket") && !offer.has("x") && !offer.has(""));

@@ -1,5 +1,5 @@
-//! A connection while it has requests: what each of them waits for, from its first byte to the end
-//! of its answer.
+//! One HTTP/1 connection while it serves requests: what it waits for, from the first byte of a
+//! request to the last byte of its response.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,47 +10,50 @@ use http::StatusCode;
 use http_body::Body;
 
 use super::batch::Batch;
-use super::feed::{Feed, Gone};
+use super::body_sender::{BodySender, Disconnect};
+use super::body_writer::{BodyWriter, SendError};
 use super::head_timer::HeadTimer;
-use super::outgoing::{Cut, Outgoing};
-use super::received::Received;
-use super::request::{self, BodyLength, Head};
-use super::spare;
+use super::read_buffer::ReadBuffer;
+use super::request_head::{self, BodyLength, RequestHead};
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::request_body::RequestBody;
 use crate::io::stack_read::poll_read;
-use crate::io::stall::Stall;
 use crate::io::transport::Transport;
+use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
+use crate::pool;
 
-/// A transport, and what was read from it ahead of its use.
+/// A transport, and the bytes that were read from it ahead of their use.
 #[derive(Debug)]
-pub(crate) struct Connection<I> {
-    io: Stall<I>,
-    received: Received,
-    /// The empty line that ends a head cannot begin before this place.
+pub(crate) struct Http1Connection<I> {
+    io: WriteTimeout<I>,
+    read_buffer: ReadBuffer,
+    /// The empty line that ends a head cannot begin before this index.
     searched: usize,
-    /// The body of the request. In a box, for most have none and every connection has room for it.
-    body: Option<Box<Feed>>,
+    /// The connection's half of the request body. In a box, because most requests have no body and
+    /// every connection pays for the field.
+    body: Option<Box<BodySender>>,
     timer: HeadTimer,
-    /// How many requests were read since this task last let others have their turn.
+    /// How many requests were read since this task last let other tasks run.
     in_turn: usize,
 }
 
-/// Why there is no further request.
+/// Why there is no further request on the connection.
 #[derive(Debug)]
-pub(crate) enum Unheard {
-    /// It is to be answered with this status, and nothing behind it may be read.
+pub(crate) enum HeadError {
+    /// The request is malformed or too large. The client gets this status, and nothing behind the
+    /// request may be read.
     Refused(StatusCode),
-    /// The client has left, it took too long, or it is idle and the server ends.
-    Over,
+    /// The client has disconnected or took too long, or the server is draining and the connection
+    /// is idle.
+    Closed,
 }
 
-impl<I: Transport> Connection<I> {
-    pub(crate) fn new(io: Stall<I>, received: &[u8], head_time: Duration) -> Self {
+impl<I: Transport> Http1Connection<I> {
+    pub(crate) fn new(io: WriteTimeout<I>, received: &[u8], head_time: Duration) -> Self {
         Self {
             io,
-            received: Received::new(received),
+            read_buffer: ReadBuffer::new(received),
             searched: 0,
             body: None,
             timer: HeadTimer::new(head_time),
@@ -58,34 +61,34 @@ impl<I: Transport> Connection<I> {
         }
     }
 
-    /// The transport, and what was read from it beyond the last request.
-    pub(crate) fn into_parts(self) -> (Stall<I>, Bytes) {
-        (self.io, self.received.into_bytes())
+    /// Returns the transport, and the bytes that were read beyond the last request.
+    pub(crate) fn into_parts(self) -> (WriteTimeout<I>, Bytes) {
+        (self.io, self.read_buffer.into_bytes())
     }
 
-    /// The transport alone, when nothing is to be read any more.
+    /// Returns the transport alone, when nothing more is to be read from it.
     pub(crate) fn into_io(self) -> I {
         self.io.into_inner()
     }
 
-    pub(crate) fn io(&mut self) -> &mut Stall<I> {
+    pub(crate) fn io(&mut self) -> &mut WriteTimeout<I> {
         &mut self.io
     }
 
-    /// Whether nothing of a further request has come. Old clients send an empty line behind a body,
-    /// which is none (RFC 9112, section 2.2).
+    /// Whether no byte of a further request has arrived. Old clients send an empty line after a
+    /// body; it does not belong to a request (RFC 9112, section 2.2).
     fn is_idle(&self) -> bool {
-        self.received.bytes().iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+        self.read_buffer.bytes().iter().all(|byte| matches!(byte, b'\r' | b'\n'))
     }
 
-    /// Reads the next head into `head`. `ending` says whether the server ends, which an idle
-    /// connection does not outlive.
+    /// Reads the next head into `head`. `draining` is polled while the connection is idle; once it
+    /// is ready, an idle connection ends.
     pub(crate) fn poll_head(
         &mut self,
-        head: &mut Option<Head>,
+        head: &mut Option<RequestHead>,
         cx: &mut Context<'_>,
-        ending: impl FnOnce(&mut Context<'_>) -> Poll<()>,
-    ) -> Poll<Result<(), Unheard>> {
+        draining: impl FnOnce(&mut Context<'_>) -> Poll<()>,
+    ) -> Poll<Result<(), HeadError>> {
         if self.in_turn >= REQUESTS_PER_TURN {
             self.in_turn = 0;
             cx.waker().wake_by_ref();
@@ -98,43 +101,46 @@ impl<I: Transport> Connection<I> {
             return read;
         }
         self.in_turn = 0;
-        // Only after what was received was seen.
-        if self.timer.poll_late(cx).is_ready() || self.is_idle() && ending(cx).is_ready() {
-            return Poll::Ready(Err(Unheard::Over));
+        // The bytes that have arrived are read first. Otherwise a request that is there already
+        // could be dropped because the time is up.
+        if self.timer.poll_late(cx).is_ready() || self.is_idle() && draining(cx).is_ready() {
+            return Poll::Ready(Err(HeadError::Closed));
         }
         Poll::Pending
     }
 
     fn poll_read_head(
         &mut self,
-        head: &mut Option<Head>,
+        head: &mut Option<RequestHead>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Unheard>> {
+    ) -> Poll<Result<(), HeadError>> {
         loop {
             if self.may_be_whole() {
-                match request::parse(self.received.bytes(), spare::take, head) {
+                match request_head::parse(self.read_buffer.bytes(), pool::take_headers, head) {
                     Ok(Some(length)) => {
-                        self.received.consume(length);
+                        self.read_buffer.consume(length);
                         self.searched = 0;
                         return Poll::Ready(Ok(()));
                     }
                     Ok(None) => {}
-                    Err(status) => return Poll::Ready(Err(Unheard::Refused(status))),
+                    Err(status) => return Poll::Ready(Err(HeadError::Refused(status))),
                 }
             }
-            // The empty line may begin with the last two bytes.
-            self.searched = self.received.len().saturating_sub(2);
-            let received = &mut self.received;
+            // The empty line may begin within the last two bytes.
+            self.searched = self.read_buffer.len().saturating_sub(2);
+            let received = &mut self.read_buffer;
             let read = poll_read::<READ_BYTES, _, _>(&mut self.io, READ_BYTES, cx, |bytes| {
                 if bytes.is_empty() {
-                    return Err(Unheard::Over);
+                    return Err(HeadError::Closed);
                 }
                 if !received.is_empty() {
                     received.push(bytes);
                     return Ok(false);
                 }
-                // As a rule a head comes whole and alone: then it is not copied twice.
-                let length = request::parse(bytes, spare::take, head).map_err(Unheard::Refused)?;
+                // A head usually arrives whole and alone. Then it is parsed from the stack, and not
+                // copied twice.
+                let length = request_head::parse(bytes, pool::take_headers, head)
+                    .map_err(HeadError::Refused)?;
                 received.push(&bytes[length.unwrap_or(0)..]);
                 Ok(length.is_some())
             });
@@ -142,16 +148,16 @@ impl<I: Transport> Connection<I> {
                 Ok(Ok(false)) => {}
                 Ok(Ok(true)) => return Poll::Ready(Ok(())),
                 Ok(Err(unheard)) => return Poll::Ready(Err(unheard)),
-                Err(_) => return Poll::Ready(Err(Unheard::Over)),
+                Err(_) => return Poll::Ready(Err(HeadError::Closed)),
             }
         }
     }
 
-    /// Whether it is worth while to parse. Once a head came in part, that is when there is an empty
-    /// line, which is looked for once at each place, however slowly the rest comes; or when there
-    /// is too much.
+    /// Whether parsing may succeed. Once a part of a head has arrived, it is parsed again only when
+    /// an empty line is there or when there is too much of it. Each byte is searched once, however
+    /// slowly the rest arrives: parsing from the start for each new byte would be quadratic.
     fn may_be_whole(&self) -> bool {
-        let bytes = self.received.bytes();
+        let bytes = self.read_buffer.bytes();
         let is_end = |at: usize| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]);
         let mut rest = (self.searched..bytes.len()).filter(|&at| bytes[at] == b'\n');
         self.searched == 0 && !bytes.is_empty()
@@ -159,7 +165,7 @@ impl<I: Transport> Connection<I> {
             || rest.any(is_end)
     }
 
-    /// The body of the request whose head was read.
+    /// Opens the body of the request whose head was read.
     pub(crate) fn open_body(
         &mut self,
         length: BodyLength,
@@ -169,21 +175,22 @@ impl<I: Transport> Connection<I> {
         if length == BodyLength::Known(0) {
             return RequestBody::empty();
         }
-        let (feed, incoming) = Feed::new(length, expects_continue, limits);
-        self.body = Some(Box::new(feed));
-        RequestBody::fed(incoming)
+        let (sender, body) = BodySender::new(length, expects_continue, limits);
+        self.body = Some(Box::new(sender));
+        RequestBody::from_channel(body)
     }
 
-    /// Waits for the answer. `None` if the client leaves before: then nobody wants it.
-    pub(crate) fn poll_answer<F: Future>(
+    /// Waits for the response. `None` if the client disconnects first: then nobody would receive
+    /// it.
+    pub(crate) fn poll_response<F: Future>(
         &mut self,
-        mut answer: Pin<&mut F>,
+        mut response: Pin<&mut F>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<F::Output>> {
         loop {
-            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            if let Poll::Ready(response) = response.as_mut().poll(cx) {
                 self.discard_body(cx);
-                return Poll::Ready(Some(answer));
+                return Poll::Ready(Some(response));
             }
             if ready!(self.poll_client(cx)).is_err() {
                 return Poll::Ready(None);
@@ -191,81 +198,84 @@ impl<I: Transport> Connection<I> {
         }
     }
 
-    /// Sends the answer, after what is in `first`.
+    /// Sends the response, after what is in `first`.
     pub(crate) fn poll_send<B: Body<Data = Bytes>>(
         &mut self,
-        mut outgoing: Pin<&mut Outgoing<B>>,
+        mut body_writer: Pin<&mut BodyWriter<B>>,
         mut first: Option<Batch>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Cut>> {
+    ) -> Poll<Result<(), SendError>> {
         loop {
-            if let Poll::Ready(sent) = outgoing.as_mut().poll_send(&mut self.io, first.take(), cx) {
+            if let Poll::Ready(sent) =
+                body_writer.as_mut().poll_send(&mut self.io, first.take(), cx)
+            {
                 return Poll::Ready(sent);
             }
             if ready!(self.poll_client(cx)).is_err() {
-                return Poll::Ready(Err(Cut));
+                return Poll::Ready(Err(SendError));
             }
         }
     }
 
-    /// Waits until the request is read to its end, or will never be.
-    pub(crate) fn poll_body_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    /// Waits until the request is read to its end, or until that can no longer happen.
+    pub(crate) fn poll_body_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         loop {
             self.discard_body(cx);
-            if self.body.as_ref().is_none_or(|body| body.is_done() || body.is_given_up()) {
+            if self.body.as_ref().is_none_or(|body| body.is_done() || body.is_abandoned()) {
                 return Poll::Ready(Ok(()));
             }
-            if let Err(gone) = ready!(self.poll_client(cx)) {
-                return Poll::Ready(Err(gone));
+            if let Err(disconnect) = ready!(self.poll_client(cx)) {
+                return Poll::Ready(Err(disconnect));
             }
         }
     }
 
-    /// Whether the request was read to its end: only then is it known where the next one begins.
+    /// Whether the request was read to its end. Only then does the server know where the next one
+    /// begins.
     pub(crate) fn is_body_read(&self) -> bool {
         self.body.as_ref().is_none_or(|body| body.is_done())
     }
 
-    /// Whether the request may still come to its end.
-    pub(crate) fn may_go_on(&self) -> bool {
-        self.body.as_ref().is_none_or(|body| !body.is_given_up())
+    /// Whether the request may still be read to its end.
+    pub(crate) fn may_complete(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| !body.is_abandoned())
     }
 
-    /// Whether the client may be sending, or has sent, what nobody will read.
+    /// Whether the client may be sending, or has sent, bytes that the server will not read.
     pub(crate) fn is_unread(&self) -> bool {
-        !self.is_body_read() || !self.received.is_empty()
+        !self.is_body_read() || !self.read_buffer.is_empty()
     }
 
-    /// What of a "100 Continue" must go before the response.
-    pub(crate) fn begun_go_ahead(&mut self) -> &'static [u8] {
-        self.body.as_mut().map_or(b"", |body| body.begun_go_ahead())
+    /// The rest of a `100 Continue` that was written in part, which must go before the response.
+    pub(crate) fn unsent_continue(&mut self) -> &'static [u8] {
+        self.body.as_mut().map_or(b"", |body| body.unsent_continue())
     }
 
-    /// Forgets the request, which is over.
+    /// Drops the connection's half of the body, once the request is over.
     pub(crate) fn close_body(&mut self) {
         self.body = None;
     }
 
-    /// What the client does meanwhile: it sends more of the body, which the caller then looks
-    /// after, or it leaves.
-    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    /// Waits for what the client does during a request: it sends more of the body, and the caller
+    /// then polls the body's reader again; or it disconnects.
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         if let Some(body) = &mut self.body
             && !body.is_done()
         {
-            let fed = body.poll_feed(&mut self.io, &mut self.received, cx);
+            let fed = body.poll_feed(&mut self.io, &mut self.read_buffer, cx);
             if fed.is_ready() || !body.is_done() {
                 return fed;
             }
         }
-        self.poll_left(cx).map(|()| Err(Gone))
+        self.poll_disconnect(cx).map(|()| Err(Disconnect))
     }
 
-    /// Waits until the client has left. Closing its sending side is leaving. Of what it sends
-    /// before so much is read as may be held.
-    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.received.len() < MAX_PIPELINED_BYTES {
-            let room = MAX_PIPELINED_BYTES - self.received.len();
-            let received = &mut self.received;
+    /// Waits until the client has disconnected. A client that closes its sending side counts as
+    /// disconnected. Bytes that it sends before are read ahead, up to a bound.
+    fn poll_disconnect(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.read_buffer.len() < MAX_PIPELINED_BYTES {
+            let room = MAX_PIPELINED_BYTES - self.read_buffer.len();
+            let received = &mut self.read_buffer;
             let read = poll_read::<READ_BYTES, _, _>(&mut self.io, room, cx, |bytes| {
                 received.push(bytes);
                 bytes.is_empty()
@@ -277,12 +287,12 @@ impl<I: Transport> Connection<I> {
         Poll::Pending
     }
 
-    /// Drops what has come of a body that nobody will read.
+    /// Drops what has arrived of a body that nobody will read.
     fn discard_body(&mut self, cx: &mut Context<'_>) {
         if let Some(body) = &mut self.body
-            && body.is_given_up()
+            && body.is_abandoned()
         {
-            body.discard(&mut self.io, &mut self.received, cx);
+            body.discard(&mut self.io, &mut self.read_buffer, cx);
         }
     }
 }
@@ -303,20 +313,29 @@ mod tests {
     const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
     const POST: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
 
-    /// A connection through which so many bytes go at a time, and its client.
-    fn connect(size: usize) -> (DuplexStream, Connection<DuplexStream>) {
+    /// A connection whose transport holds `size` bytes, and its client.
+    fn connect(size: usize) -> (DuplexStream, Http1Connection<DuplexStream>) {
         let (client, server) = duplex(size);
-        (client, Connection::new(Stall::new(server, STALL), b"", DEFAULT_HEADER_READ_TIMEOUT))
+        (
+            client,
+            Http1Connection::new(
+                WriteTimeout::new(server, STALL),
+                b"",
+                DEFAULT_HEADER_READ_TIMEOUT,
+            ),
+        )
     }
 
-    async fn head(connection: &mut Connection<DuplexStream>) -> Result<Head, Unheard> {
+    async fn head(
+        connection: &mut Http1Connection<DuplexStream>,
+    ) -> Result<RequestHead, HeadError> {
         let mut head = None;
         poll_fn(|cx| connection.poll_head(&mut head, cx, |_| Poll::Pending)).await?;
         Ok(head.expect("it was read"))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_is_read_whatever_the_pieces_and_nothing_is_held_between_two() {
+    async fn a_head_is_read_however_it_is_cut_and_no_memory_is_held_afterwards() {
         for size in 1..=GET.len() + 1 {
             let (mut client, mut connection) = connect(size);
             let sending = tokio::spawn(async move {
@@ -328,12 +347,12 @@ mod tests {
             }
             assert!(connection.is_idle(), "{size}");
             drop(sending.await.expect("no panic"));
-            assert!(matches!(head(&mut connection).await, Err(Unheard::Over)));
+            assert!(matches!(head(&mut connection).await, Err(HeadError::Closed)));
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_has_its_time_from_the_moment_that_it_is_waited_for() {
+    async fn the_time_for_a_head_starts_when_the_server_waits_for_it() {
         let (mut client, mut connection) = connect(1024);
         let start = Instant::now();
         for sent in [&b""[..], b"GET"] {
@@ -341,12 +360,12 @@ mod tests {
             let wait = timeout(DEFAULT_HEADER_READ_TIMEOUT / 4, head(&mut connection));
             assert!(wait.await.is_err(), "it is waited for");
         }
-        assert!(matches!(head(&mut connection).await, Err(Unheard::Over)));
+        assert!(matches!(head(&mut connection).await, Err(HeadError::Closed)));
         assert_eq!(start.elapsed(), DEFAULT_HEADER_READ_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_end_is_that_of_a_connection_on_which_nothing_of_a_request_has_come() {
+    async fn a_drain_ends_only_connections_without_a_part_of_a_request() {
         for (sent, is_idle) in [(&b""[..], true), (b"\r\n", true), (b"G", false), (b"\r\nG", false)]
         {
             let (mut client, mut connection) = connect(1024);
@@ -359,22 +378,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_leaves_is_noticed_while_its_next_requests_wait() {
+    async fn a_disconnect_is_noticed_while_pipelined_requests_wait() {
         for ahead in [0, 1, MAX_PIPELINED_BYTES - 1] {
             let (mut client, mut connection) = connect(1024 * 1024);
             client.write_all(&[GET, &vec![b'x'; ahead]].concat()).await.expect("room");
             head(&mut connection).await.expect("a head");
-            let mut answer = std::pin::pin!(pending::<()>());
-            let mut answered =
-                std::pin::pin!(poll_fn(|cx| connection.poll_answer(answer.as_mut(), cx)));
-            assert!(timeout(STALL, answered.as_mut()).await.is_err(), "{ahead} bytes ahead");
+            let mut response = std::pin::pin!(pending::<()>());
+            let mut responded =
+                std::pin::pin!(poll_fn(|cx| connection.poll_response(response.as_mut(), cx)));
+            assert!(timeout(STALL, responded.as_mut()).await.is_err(), "{ahead} bytes ahead");
             drop(client);
-            assert_eq!(answered.await, None, "{ahead} bytes ahead");
+            assert_eq!(responded.await, None, "{ahead} bytes ahead");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_sent_ahead_is_read_to_a_bound_and_a_body_not_before_somebody_wants_it() {
+    async fn pipelined_bytes_are_read_to_a_limit_and_a_body_only_when_a_reader_waits() {
         for (request, bound) in [(GET, MAX_PIPELINED_BYTES), (POST, 0)] {
             let (mut client, mut connection) = connect(1);
             let (sent, mut count) = tokio::sync::mpsc::unbounded_channel();
@@ -387,20 +406,20 @@ mod tests {
             let head = head(&mut connection).await.expect("a head");
             let body = connection.open_body(head.body, false, PaceLimits::DEFAULT);
             let mut waits = std::pin::pin!(pending::<()>());
-            let answered = poll_fn(|cx| connection.poll_answer(waits.as_mut(), cx));
-            assert!(timeout(STALL, answered).await.is_err());
+            let responded = poll_fn(|cx| connection.poll_response(waits.as_mut(), cx));
+            assert!(timeout(STALL, responded).await.is_err());
             let mut ahead = 0;
             while count.try_recv().is_ok() {
                 ahead += 1;
             }
-            // One byte more fits into the transport.
+            // The transport itself holds one more byte.
             assert!(ahead <= bound + 1 && bound <= ahead, "{ahead} and not {bound}");
             drop(body);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_is_read_by_another_task_and_its_end_is_waited_for() {
+    async fn the_connection_waits_while_another_task_reads_the_body() {
         let (mut client, mut connection) = connect(64);
         let sending = tokio::spawn(async move {
             client.write_all(POST).await.expect("it is read");
@@ -420,8 +439,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_come_of_a_body_that_nobody_reads_is_dropped_and_what_has_not_is_not_waited_for()
-     {
+    async fn an_unread_body_is_dropped_if_it_has_arrived_and_not_waited_for_otherwise() {
         for (sent, is_read) in [(100_000, false), (10, false), (5, true)] {
             let (mut client, mut connection) = connect(1024 * 1024);
             let length = if is_read { 5 } else { 100_000 };
@@ -432,7 +450,7 @@ mod tests {
             drop(connection.open_body(head.body, false, PaceLimits::DEFAULT));
             poll_fn(|cx| connection.poll_body_end(cx)).await.expect("the client is there");
             assert_eq!(connection.is_body_read(), is_read, "{sent} sent");
-            assert_eq!(connection.may_go_on(), is_read, "{sent} sent");
+            assert_eq!(connection.may_complete(), is_read, "{sent} sent");
             client.shutdown().await.expect("memory does not fail");
             assert_eq!(client.read(&mut []).await.expect("nothing was sent"), 0);
         }

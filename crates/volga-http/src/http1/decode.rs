@@ -1,13 +1,14 @@
-//! The body of a request, out of the bytes that follow its head (RFC 9112, sections 6 and 7). Pure.
+//! Decodes the body of a request from the bytes that follow its head (RFC 9112, sections 6 and 7).
+//! Pure.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Status;
 
-use super::request::BodyLength;
-use crate::exchange::fed_body::Malformed;
+use super::request_head::BodyLength;
+use crate::exchange::body_channel::FramingError;
 use crate::limits::{MAX_CHUNK_EXTENSION_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
 
-/// What is still to come of a body.
+/// Decodes one body, piece by piece.
 #[derive(Debug)]
 pub(crate) enum Decoder {
     Length(u64),
@@ -22,11 +23,15 @@ impl Decoder {
         }
     }
 
-    /// Appends to `out` what `input` has of the body, and says how many bytes of it belong to the
+    /// Appends the content in `input` to `out`, and returns how many bytes of `input` belong to the
     /// body and its framing.
     ///
-    /// All do unless the body is done.
-    pub(crate) fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Malformed> {
+    /// That is all of `input`, unless the body ends within it.
+    pub(crate) fn decode(
+        &mut self,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<usize, FramingError> {
         match self {
             Self::Length(left) => {
                 let taken = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -41,11 +46,11 @@ impl Decoder {
     pub(crate) fn is_done(&self) -> bool {
         match self {
             Self::Length(left) => *left == 0,
-            Self::Chunked(chunks) => chunks.state == State::Done,
+            Self::Chunked(chunks) => chunks.state == ChunkState::Done,
         }
     }
 
-    /// The trailers, once it is done.
+    /// The trailers, once the body is complete.
     pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
         match self {
             Self::Length(_) => None,
@@ -54,51 +59,51 @@ impl Decoder {
     }
 }
 
-/// A body in chunks.
+/// A body in the chunked transfer coding.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
-    state: State,
-    /// Bytes of extensions, blanks and leading zeros, in all of the body.
+    state: ChunkState,
+    /// How many bytes of extensions, blanks and leading zeros the whole body had so far.
     ignored: usize,
-    /// The lines after the last chunk, as they came.
+    /// The trailer lines as they arrived.
     lines: Vec<u8>,
     trailers: Option<HeaderMap>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum State {
+enum ChunkState {
     /// Before the first digit of a size.
     #[default]
     Start,
-    /// So many digits of a size.
+    /// The size so far, and its number of digits.
     Size(u64, u8),
-    /// Behind a size: blanks, and then an extension or the end of the line.
+    /// After a size: blanks, then an extension or the end of the line.
     Blank(u64),
     Extension(u64),
     SizeLf(u64),
-    /// So many bytes of a chunk are left.
+    /// The bytes of a chunk that are left.
     Data(u64),
     DataCr,
     DataLf,
-    /// Behind the last chunk.
+    /// After the last chunk.
     Trailers,
     Done,
 }
 
-/// How many digits a size has at most, behind its leading zeros.
+/// How many digits a size may have after its leading zeros.
 const SIZE_DIGITS: u8 = 16;
 
 impl Chunks {
-    fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Malformed> {
+    fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, FramingError> {
         let mut at = 0;
-        while at < input.len() && self.state != State::Done {
-            if let State::Data(left) = self.state {
+        while at < input.len() && self.state != ChunkState::Done {
+            if let ChunkState::Data(left) = self.state {
                 let rest = &input[at..];
                 let taken = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 out.extend_from_slice(&rest[..taken]);
                 at += taken;
                 let left = left - taken as u64;
-                self.state = if left == 0 { State::DataCr } else { State::Data(left) };
+                self.state = if left == 0 { ChunkState::DataCr } else { ChunkState::Data(left) };
             } else {
                 self.state = self.step(input[at])?;
                 at += 1;
@@ -107,78 +112,81 @@ impl Chunks {
         Ok(at)
     }
 
-    /// The state after one byte of the framing.
-    fn step(&mut self, byte: u8) -> Result<State, Malformed> {
+    /// Returns the state after one byte of the framing.
+    fn step(&mut self, byte: u8) -> Result<ChunkState, FramingError> {
         match (self.state, byte) {
-            (State::Start, _) => match digit(byte) {
-                Some(digit) => Ok(State::Size(digit, 1)),
-                None => Err(Malformed("a chunk has no size")),
+            (ChunkState::Start, _) => match digit(byte) {
+                Some(digit) => Ok(ChunkState::Size(digit, 1)),
+                None => Err(FramingError("a chunk has no size")),
             },
-            (State::Size(size, _) | State::Blank(size), b' ' | b'\t') => {
+            (ChunkState::Size(size, _) | ChunkState::Blank(size), b' ' | b'\t') => {
                 self.ignore()?;
-                Ok(State::Blank(size))
+                Ok(ChunkState::Blank(size))
             }
-            (State::Size(size, _) | State::Blank(size), b';') => Ok(State::Extension(size)),
-            (State::Size(size, _) | State::Blank(size) | State::Extension(size), b'\r') => {
-                Ok(State::SizeLf(size))
+            (ChunkState::Size(size, _) | ChunkState::Blank(size), b';') => {
+                Ok(ChunkState::Extension(size))
             }
-            (State::Size(size, digits), _) => match digit(byte) {
-                // Leading zeros have no limit in RFC 9112, section 7.1. They share one with
-                // extensions.
+            (
+                ChunkState::Size(size, _) | ChunkState::Blank(size) | ChunkState::Extension(size),
+                b'\r',
+            ) => Ok(ChunkState::SizeLf(size)),
+            (ChunkState::Size(size, digits), _) => match digit(byte) {
+                // RFC 9112, section 7.1, sets no limit on leading zeros. They count against the
+                // limit of the extensions.
                 Some(digit) if size == 0 => {
                     self.ignore()?;
-                    Ok(State::Size(digit, 1))
+                    Ok(ChunkState::Size(digit, 1))
                 }
                 Some(digit) if digits < SIZE_DIGITS => {
-                    Ok(State::Size(size << 4 | digit, digits + 1))
+                    Ok(ChunkState::Size(size << 4 | digit, digits + 1))
                 }
-                _ => Err(Malformed("the size of a chunk is not a number, or too large")),
+                _ => Err(FramingError("the size of a chunk is not a number, or too large")),
             },
-            (State::Extension(_), b'\n') | (State::Blank(_), _) => {
-                Err(Malformed("the line of a chunk's size does not end as it should"))
+            (ChunkState::Extension(_), b'\n') | (ChunkState::Blank(_), _) => {
+                Err(FramingError("a chunk-size line does not end with CR and LF"))
             }
-            (State::Extension(size), _) => {
+            (ChunkState::Extension(size), _) => {
                 self.ignore()?;
-                Ok(State::Extension(size))
+                Ok(ChunkState::Extension(size))
             }
-            (State::SizeLf(0), b'\n') => Ok(State::Trailers),
-            (State::SizeLf(size), b'\n') => Ok(State::Data(size)),
-            (State::DataCr, b'\r') => Ok(State::DataLf),
-            (State::DataLf, b'\n') => Ok(State::Start),
-            (State::Trailers, _) => self.trailer(byte),
-            (State::SizeLf(_) | State::DataCr | State::DataLf, _) => {
-                Err(Malformed("a chunk does not end where its size says"))
+            (ChunkState::SizeLf(0), b'\n') => Ok(ChunkState::Trailers),
+            (ChunkState::SizeLf(size), b'\n') => Ok(ChunkState::Data(size)),
+            (ChunkState::DataCr, b'\r') => Ok(ChunkState::DataLf),
+            (ChunkState::DataLf, b'\n') => Ok(ChunkState::Start),
+            (ChunkState::Trailers, _) => self.trailer(byte),
+            (ChunkState::SizeLf(_) | ChunkState::DataCr | ChunkState::DataLf, _) => {
+                Err(FramingError("a chunk does not end where its size says"))
             }
-            (State::Data(_) | State::Done, _) => Ok(self.state),
+            (ChunkState::Data(_) | ChunkState::Done, _) => Ok(self.state),
         }
     }
 
-    fn ignore(&mut self) -> Result<(), Malformed> {
+    fn ignore(&mut self) -> Result<(), FramingError> {
         self.ignored += 1;
         if self.ignored > MAX_CHUNK_EXTENSION_BYTES {
-            return Err(Malformed("the extensions of chunks are too long"));
+            return Err(FramingError("the chunk extensions are too long"));
         }
         Ok(())
     }
 
-    /// Takes one byte of the lines after the last chunk, which end with an empty one.
-    fn trailer(&mut self, byte: u8) -> Result<State, Malformed> {
-        // A line ends with CR and LF, and neither is anywhere else.
+    /// Takes one byte of the trailer section, which ends with an empty line.
+    fn trailer(&mut self, byte: u8) -> Result<ChunkState, FramingError> {
+        // A line ends with CR and LF, and neither may stand anywhere else.
         if (self.lines.last() == Some(&b'\r')) != (byte == b'\n') {
-            return Err(Malformed("a trailer does not end with CR and LF"));
+            return Err(FramingError("a trailer does not end with CR and LF"));
         }
         self.lines.push(byte);
         if self.lines.len() > MAX_HEAD_BYTES as usize {
-            return Err(Malformed("the trailers are too long"));
+            return Err(FramingError("the trailers are too long"));
         }
         if self.lines == b"\r\n" {
-            return Ok(State::Done);
+            return Ok(ChunkState::Done);
         }
         if self.lines.ends_with(b"\r\n\r\n") {
             self.trailers = Some(fields(&self.lines)?);
-            return Ok(State::Done);
+            return Ok(ChunkState::Done);
         }
-        Ok(State::Trailers)
+        Ok(ChunkState::Trailers)
     }
 }
 
@@ -186,9 +194,9 @@ fn digit(byte: u8) -> Option<u64> {
     char::from(byte).to_digit(16).map(u64::from)
 }
 
-/// The fields of whole lines.
-fn fields(lines: &[u8]) -> Result<HeaderMap, Malformed> {
-    const MALFORMED: Malformed = Malformed("a trailer is not a field");
+/// Parses the trailer section.
+fn fields(lines: &[u8]) -> Result<HeaderMap, FramingError> {
+    const MALFORMED: FramingError = FramingError("a trailer is not a valid field");
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEAD_FIELDS];
     let Ok(Status::Complete((_, fields))) = httparse::parse_headers(lines, &mut fields) else {
         return Err(MALFORMED);
@@ -206,13 +214,13 @@ fn fields(lines: &[u8]) -> Result<HeaderMap, Malformed> {
 mod tests {
     use super::*;
 
-    /// What a body comes to that arrives in pieces of this size: its bytes, its trailers, and how
-    /// much of the wire is its own.
+    /// Decodes a body that arrives in pieces of `size` bytes: its content, its trailers, and how
+    /// many bytes of the wire belong to it.
     fn decode(
         length: BodyLength,
         wire: &[u8],
         size: usize,
-    ) -> Result<(Vec<u8>, Option<HeaderMap>, usize), Malformed> {
+    ) -> Result<(Vec<u8>, Option<HeaderMap>, usize), FramingError> {
         let (mut decoder, mut out, mut taken) = (Decoder::new(length), Vec::new(), 0);
         for piece in wire.chunks(size) {
             if decoder.is_done() {
@@ -248,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_joined_and_what_is_no_data_is_not_seen() {
+    fn chunks_are_joined_and_their_framing_is_removed() {
         check(BodyLength::Chunked, "0\r\n\r\n", "", &[]);
         check(
             BodyLength::Chunked,
@@ -262,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn trailers_are_the_fields_behind_the_last_chunk() {
+    fn trailers_are_the_fields_after_the_last_chunk() {
         check(
             BodyLength::Chunked,
             "1\r\na\r\n0\r\nX-Sum: 1\r\nx-other:\r\n\r\n",
@@ -272,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_rules_is_malformed_however_it_is_cut() {
+    fn a_malformed_body_is_an_error_however_it_is_cut() {
         for wire in [
             "x\r\n",
             "\r\n",
@@ -308,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_and_trailers_have_their_bounds() {
+    fn extensions_and_trailers_are_limited() {
         let ends = |wire: String| decode(BodyLength::Chunked, wire.as_bytes(), 1000).map(|_| ());
         let extension = |bytes: usize| format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(bytes));
         assert_eq!(ends(extension(MAX_CHUNK_EXTENSION_BYTES)), Ok(()));

@@ -1,8 +1,10 @@
 //! The time that a client has for a request head, without a timer for each request.
 //!
-//! To put a timer into the runtime's wheel for each head, and to take it out again, costs more than to parse the request. So the timer of a connection stays in
-//! the wheel when a head has come, and is set anew only when it fires too early for the head that is waited for now: at most once in the time that a head may take.
-//! Nor is it polled for each head: it knows whom to wake already.
+//! Putting a timer into the runtime's wheel for each head, and taking it out again, costs more than
+//! parsing the request. So the timer of a connection stays in the wheel when a head has arrived. It
+//! is set again only when it fires too early for the current head, which happens at most once in
+//! the time that a head may take. The timer is not polled for each head either, as long as it knows
+//! the right task to wake.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -15,10 +17,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug)]
 pub(crate) struct HeadTimer {
     limit: Duration,
-    /// Until when the head must be there that is waited for.
+    /// When the head that is waited for must have arrived.
     deadline: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whom the timer wakes when it fires.
+    /// The task that the timer wakes when it fires.
     waker: Option<Waker>,
 }
 
@@ -27,7 +29,8 @@ impl HeadTimer {
         Self { limit, deadline: None, timer: None, waker: None }
     }
 
-    /// Waits until a head is late. The time runs from the first call after the last [`stop`](Self::stop).
+    /// Waits until a head is late. The time runs from the first call after the last
+    /// [`stop`](Self::stop).
     pub(crate) fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.limit);
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -36,7 +39,8 @@ impl HeadTimer {
             return Poll::Pending;
         }
         loop {
-            // Not bound to the task's budget: one that is used up would put it off, and it would not know whom to wake.
+            // The poll ignores the task's coop budget: with the budget used up, the timer would
+            // return pending without storing the waker.
             if pin!(unconstrained(timer.as_mut())).poll(cx).is_pending() {
                 self.waker = Some(cx.waker().clone());
                 return Poll::Pending;
@@ -49,7 +53,7 @@ impl HeadTimer {
         }
     }
 
-    /// Nothing is waited for any more.
+    /// Stops the time, because no head is waited for.
     pub(crate) fn stop(&mut self) {
         self.deadline = None;
     }
@@ -67,7 +71,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
 
     #[tokio::test(start_paused = true)]
-    async fn each_wait_has_all_of_the_time_whatever_was_waited_for_before() {
+    async fn each_head_has_the_whole_time_whatever_came_before() {
         let mut timer = HeadTimer::new(LIMIT);
         for stopped_after in [3, 9, 0, 5, 1] {
             let wait = poll_fn(|cx| timer.poll_late(cx));
@@ -80,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_last_is_woken() {
+    async fn the_last_task_that_polls_is_woken() {
         let mut timer = HeadTimer::new(LIMIT);
         let start = Instant::now();
         for _ in 0..2 {
@@ -91,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_timer_stays_when_a_head_has_come() {
+    async fn the_timer_stays_set_when_a_head_has_arrived() {
         let mut timer = HeadTimer::new(LIMIT);
         let first = Instant::now() + LIMIT;
         for _ in 0..9 {

@@ -1,28 +1,38 @@
-//! HTTP/1: a loop that reads requests, has them answered and sends the answers.
+//! HTTP/1: a loop that reads requests, calls the service and sends the responses.
 //!
-//! A connection's life is a series of stages, each a task of its own size. The stage of the
-//! [`Connection`] reads and answers. When a response is marked [`LongLived`], it ends; the
-//! [`Stream`] is the next one, a small task that writes that response and nothing else. After it,
-//! where HTTP lets the connection live on, the next requests have a new stage.
+//! A connection's life is a series of stages, and each stage is a task of its own size. The first
+//! stage, with its [`Http1Connection`], reads requests and responds. When a response is marked
+//! [`LongLived`], that stage ends and the [`ResponseStream`] follows: a small task that writes this
+//! response and nothing else. If the connection stays open after it, the next requests have a new
+//! stage.
+//!
+//! | module | idea |
+//! |---|---|
+//! | `connection` | the connection while it serves requests |
+//! | `request_head`, `smuggling` | parsing a head, and refusing an ambiguous one |
+//! | `decode`, `body_sender` | the body of a request, from the socket to its reader |
+//! | `response_framing`, `response_head`, `body_framing`, `trailers` | how a response is written (pure) |
+//! | `body_writer`, `batch`, `chunk_cache` | sending a response body in few writes |
+//! | `response_stream`, `pipelined` | a long-lived response, and what the client sends during it |
+//! | `read_buffer`, `head_timer` | what was read ahead, and how long a head may take |
 
-mod again;
 mod batch;
+mod body_framing;
+mod body_sender;
+mod body_writer;
+mod chunk_cache;
 mod connection;
 mod decode;
 #[cfg(test)]
 mod differential;
-mod feed;
-mod framing;
-mod head;
 mod head_timer;
-mod inbound;
-mod outgoing;
-mod received;
-mod request;
-mod spare;
-mod stream;
-mod strict;
-mod terms;
+mod pipelined;
+mod read_buffer;
+mod request_head;
+mod response_framing;
+mod response_head;
+mod response_stream;
+mod smuggling;
 #[cfg(test)]
 mod testing;
 mod trailers;
@@ -37,48 +47,33 @@ use http_body::Body;
 use tokio::io::AsyncWriteExt;
 
 use self::batch::Batch;
-use self::connection::{Connection, Unheard};
-use self::head::{length_of, refusal};
-use self::inbound::Inbound;
-use self::outgoing::Outgoing;
-use self::request::Head;
-pub(crate) use self::stream::Stream;
-use self::terms::Terms;
-use crate::connection::info::ConnectionInfo;
+use self::body_writer::BodyWriter;
+use self::connection::{HeadError, Http1Connection};
+use self::pipelined::PipelinedBytes;
+use self::request_head::RequestHead;
+use self::response_framing::FramingRules;
+use self::response_head::{body_length, error_response};
+pub(crate) use self::response_stream::NextStage;
+use self::response_stream::ResponseStream;
 use crate::connection::settings::ConnectionSettings;
 use crate::drain::handle::Drain;
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::{HttpService, Requests};
-use crate::exchange::tunnel::{Run, Running, Tunnel, TunnelStream};
+use crate::exchange::service::{ConnectionService, HttpService};
+use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelStream};
 use crate::io::linger::linger;
 use crate::io::rewind::Rewind;
-use crate::io::stall::Stall;
 use crate::io::transport::Transport;
+use crate::io::write_timeout::WriteTimeout;
 use crate::limits::LINGER_BYTES;
+use crate::pool;
 
-/// What all HTTP/1 connections of a server have in common.
+/// What all HTTP/1 connections of a server share.
 #[derive(Debug)]
 pub(crate) struct Http1 {
     settings: ConnectionSettings,
     drain: Drain,
-}
-
-/// What becomes of a connection when a stage of it ends.
-pub(crate) enum Next<I, B> {
-    /// Nothing, it is closed.
-    Closed,
-    /// Its handshake is done, and it begins with its requests.
-    Serve(I, ConnectionInfo),
-    /// A response that goes on for long.
-    Stream(Box<Stream<I, B>>),
-    /// Such a response is complete, and more requests may come. Of those, these bytes were read.
-    Requests(I, Bytes),
-    /// The connection is to be closed while the client may still be sending.
-    Linger(I),
-    /// The application has the rest of the connection.
-    Tunnel(Running),
 }
 
 impl Http1 {
@@ -86,25 +81,25 @@ impl Http1 {
         Arc::new(Self { settings, drain })
     }
 
-    /// Serves requests, of which some bytes were `received`, until the connection ends or a
-    /// response is long-lived.
+    /// Serves requests until the connection ends or a response is long-lived. The bytes in
+    /// `received` were read already.
     pub(crate) async fn serve<I, S>(
-        self: &Arc<Self>,
+        &self,
         io: I,
         received: Bytes,
-        mut requests: Requests<S>,
-    ) -> Next<I, S::ResponseBody>
+        mut service: ConnectionService<S>,
+    ) -> NextStage<I, S::ResponseBody>
     where
         I: Transport,
         S: HttpService,
     {
-        let io = Stall::new(io, self.settings.write_stall_timeout);
-        let mut connection = Connection::new(io, &received, self.settings.header_read_timeout);
+        let io = WriteTimeout::new(io, self.settings.write_stall_timeout);
+        let mut connection = Http1Connection::new(io, &received, self.settings.header_read_timeout);
         drop(received);
         let mut started = pin!(self.drain.started());
         let refused = loop {
-            // What stands in a block of its own has no place in the future once that is over: so a
-            // request and its answer are in the same place.
+            // The inner blocks end before the next `await`, so a request and its response can share
+            // space in the future's layout.
             let head = {
                 let mut head = None;
                 let read = poll_fn(|cx| {
@@ -112,78 +107,80 @@ impl Http1 {
                 });
                 match (read.await, head) {
                     (Ok(()), Some(head)) => head,
-                    (Err(Unheard::Refused(status)), _) => break status,
-                    (Ok(()), None) | (Err(Unheard::Over), _) => return Next::Closed,
+                    (Err(HeadError::Refused(status)), _) => break status,
+                    (Ok(()), None) | (Err(HeadError::Closed), _) => return NextStage::Closed,
                 }
             };
-            let terms = head.terms;
+            let rules = head.rules;
             let response = {
-                let answer = {
+                let response = {
                     let request = open(&mut connection, head, self.settings.body_limits);
-                    let mut ready = poll_fn(|cx| requests.poll_ready(cx));
-                    let ready = poll_fn(|cx| connection.poll_answer(Pin::new(&mut ready), cx));
+                    let mut ready = poll_fn(|cx| service.poll_ready(cx));
+                    let ready = poll_fn(|cx| connection.poll_response(Pin::new(&mut ready), cx));
                     if ready.await.is_none() {
-                        return Next::Closed;
+                        return NextStage::Closed;
                     }
-                    requests.call(request)
+                    service.call(request)
                 };
-                let mut answer = pin!(answer);
-                poll_fn(|cx| connection.poll_answer(answer.as_mut(), cx)).await
+                let mut response = pin!(response);
+                poll_fn(|cx| connection.poll_response(response.as_mut(), cx)).await
             };
-            let Some(Ok(response)) = response else { return Next::Closed };
-            // By value: a response that was borrowed would have a place of its own in the future.
-            let (response, run) = accepted_tunnel(response, terms);
+            let Some(Ok(response)) = response else { return NextStage::Closed };
+            // By value: a borrowed response would need space of its own in the future.
+            let (response, run) = accepted_tunnel(response, rules);
             if let Some(run) = run {
                 return self.tunnel(connection, response, run);
             }
-            let may_go_on = connection.may_go_on() && !self.drain.is_started();
-            let terms = if may_go_on { terms } else { terms.closing() };
+            let may_continue = connection.may_complete() && !self.drain.is_started();
+            let rules = if may_continue { rules } else { rules.closing() };
             let keep_alive = {
-                let (outgoing, batch, is_stream) = begin(&mut connection, response, terms);
+                let (body_writer, batch, is_stream) = begin(&mut connection, response, rules);
                 if is_stream {
-                    return self.stream(connection, outgoing, batch);
+                    return self.stream(connection, body_writer, batch);
                 }
                 let mut first = Some(batch);
-                let mut outgoing = pin!(outgoing);
-                let sent = poll_fn(|cx| connection.poll_send(outgoing.as_mut(), first.take(), cx));
+                let mut body_writer = pin!(body_writer);
+                let sent =
+                    poll_fn(|cx| connection.poll_send(body_writer.as_mut(), first.take(), cx));
                 if sent.await.is_err() {
-                    return Next::Closed;
+                    return NextStage::Closed;
                 }
-                outgoing.keeps_alive()
+                body_writer.keeps_alive()
             };
             if poll_fn(|cx| connection.poll_body_end(cx)).await.is_err() {
-                return Next::Closed;
+                return NextStage::Closed;
             }
             if !keep_alive || !connection.is_body_read() || self.drain.is_started() {
                 if connection.is_unread() {
-                    return Next::Linger(connection.into_io());
+                    return NextStage::Linger(connection.into_io());
                 }
-                // Nothing depends on how it ends.
+                // The connection is dropped next, whether or not this succeeds.
                 let _ = connection.io().shutdown().await;
-                return Next::Closed;
+                return NextStage::Closed;
             }
             connection.close_body();
         };
-        // What no service is to see. What the client sent after it may be part of it, so it is
-        // never looked at.
-        match connection.io().write_all(&refusal(refused)).await {
-            Ok(()) => Next::Linger(connection.into_io()),
-            Err(_) => Next::Closed,
+        // No service sees this request. The bytes after it may belong to it, so they are never read
+        // as a request.
+        match connection.io().write_all(&error_response(refused)).await {
+            Ok(()) => NextStage::Linger(connection.into_io()),
+            Err(_) => NextStage::Closed,
         }
     }
 
-    /// Makes a tunnel the next stage. What was read ahead is the first that comes out of it.
+    /// Makes a tunnel the next stage. The bytes that were read ahead are read from the tunnel
+    /// first.
     fn tunnel<I: Transport, B>(
         &self,
-        connection: Connection<I>,
+        connection: Http1Connection<I>,
         response: Response<B>,
-        run: Run,
-    ) -> Next<I, B> {
-        let head = head::switching(response.headers());
+        run: TunnelFn,
+    ) -> NextStage<I, B> {
+        let head = response_head::switching_protocols(response.headers());
         let (mut io, received) = connection.into_parts();
         let drain = self.drain.clone();
         let idle_timeout = self.settings.tunnel_idle_timeout;
-        Next::Tunnel(Box::pin(async move {
+        NextStage::Tunnel(Box::pin(async move {
             if io.write_all(&head).await.is_ok() && io.flush().await.is_ok() {
                 let stream = Rewind::new(received, io);
                 run(TunnelStream::new(stream, drain, idle_timeout)).await;
@@ -191,69 +188,78 @@ impl Http1 {
         }))
     }
 
-    /// Makes a long-lived response the next stage. Its head, which is in `batch`, goes out with
-    /// what is ready of it.
+    /// Makes a long-lived response the next stage. Its head, which is in `batch`, is sent together
+    /// with the frames that are ready.
     fn stream<I, B>(
-        self: &Arc<Self>,
-        mut connection: Connection<I>,
-        outgoing: Outgoing<B>,
+        &self,
+        mut connection: Http1Connection<I>,
+        body_writer: BodyWriter<B>,
         mut batch: Batch,
-    ) -> Next<I, B>
+    ) -> NextStage<I, B>
     where
         I: Transport,
         B: Body<Data = Bytes>,
     {
         connection.close_body();
-        let outgoing = outgoing.after(batch.small().clone());
+        let body_writer = body_writer.with_head(batch.small().clone());
         let (io, received) = connection.into_parts();
-        let inbound = Inbound::new(received);
-        Next::Stream(Box::new(Stream::new(io, inbound, outgoing, Arc::clone(self))))
+        let pipelined = PipelinedBytes::new(received);
+        NextStage::Stream(Box::new(ResponseStream::new(
+            io,
+            pipelined,
+            body_writer,
+            self.drain.clone(),
+        )))
     }
 
     /// Closes a connection whose client may still be sending.
     pub(crate) async fn linger<I: Transport>(&self, io: I) {
-        linger(Stall::new(io, self.settings.write_stall_timeout), LINGER_BYTES).await;
+        linger(WriteTimeout::new(io, self.settings.write_stall_timeout), LINGER_BYTES).await;
     }
 }
 
-/// The function to run on the rest of the connection, if the response accepts a tunnel that was
-/// offered.
-fn accepted_tunnel<B>(response: Response<B>, terms: Terms) -> (Response<B>, Option<Run>) {
-    let is_accepted = terms.offers_tunnel && response.status() == StatusCode::SWITCHING_PROTOCOLS;
+/// Takes the function to run on the rest of the connection, if the response accepts a tunnel that
+/// the client has offered.
+fn accepted_tunnel<B>(
+    response: Response<B>,
+    rules: FramingRules,
+) -> (Response<B>, Option<TunnelFn>) {
+    let is_accepted = rules.offers_tunnel && response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let run = is_accepted.then(|| response.extensions().get::<Tunnel>()?.take()).flatten();
     (response, run)
 }
 
-/// The request whose head was read.
+/// Builds the request whose head was read.
 fn open<I: Transport>(
-    connection: &mut Connection<I>,
-    head: Head,
+    connection: &mut Http1Connection<I>,
+    head: RequestHead,
     limits: PaceLimits,
 ) -> Request<RequestBody> {
     let body = connection.open_body(head.body, head.expects_continue, limits);
     Request::from_parts(head.parts, body)
 }
 
-/// Writes the head of an answer, and says how its body goes out, and whether as a stage of its own.
+/// Writes the head of a response. Returns the writer of its body, the batch with the head, and
+/// whether the response becomes a stage of its own.
 fn begin<I, B>(
-    connection: &mut Connection<I>,
+    connection: &mut Http1Connection<I>,
     response: Response<B>,
-    terms: Terms,
-) -> (Outgoing<B>, Batch, bool)
+    rules: FramingRules,
+) -> (BodyWriter<B>, Batch, bool)
 where
     I: Transport,
     B: Body<Data = Bytes>,
 {
     let (parts, body) = response.into_parts();
-    let length = length_of(&body);
+    let length = body_length(&body);
     let mut batch = Batch::new();
-    batch.push(connection.begun_go_ahead());
-    let promise = head::write(parts.status, &parts.headers, length, terms, batch.small());
+    batch.push(connection.unsent_continue());
+    let promise = response_head::write(parts.status, &parts.headers, length, rules, batch.small());
     let is_long = parts.extensions.get::<LongLived>().is_some();
-    spare::keep(parts.headers);
-    // A body without a byte is sent with its head.
+    pool::put_headers(parts.headers);
+    // A response with an empty body is sent with its head, so it is never a stage.
     let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();
-    (Outgoing::new(body, promise), batch, is_stream)
+    (BodyWriter::new(body, promise), batch, is_stream)
 }
 
 #[cfg(test)]
@@ -267,7 +273,8 @@ mod tests {
     use tower_service::Service;
 
     use super::testing::{
-        Answering, STALL, Step, Told, data, http1, long_lived, read_all, requests, serve_all,
+        BodyStep, FnService, STALL, ScriptedBody, connection_service, data, http1, long_lived,
+        read_all, serve_all,
     };
     use super::*;
     use crate::limits::REQUESTS_PER_TURN;
@@ -275,23 +282,24 @@ mod tests {
     const STREAM: &str = "GET /stream HTTP/1.1\r\nhost: a\r\n\r\n";
     const NEXT: &str = "GET /next HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
-    /// What answers: `/stream` with a marked response, and everything else with another.
-    fn answer(request: &Request<RequestBody>) -> Response<Told> {
+    /// Responds to `/stream` with a long-lived response, and to everything else with an ordinary
+    /// one.
+    fn respond(request: &Request<RequestBody>) -> Response<ScriptedBody> {
         if request.uri().path() == "/stream" {
-            long_lived(Told::ready([data("event"), data("event")]))
+            long_lived(ScriptedBody::ready([data("event"), data("event")]))
         } else {
-            Response::new(Told::ready([data("other")]))
+            Response::new(ScriptedBody::ready([data("other")]))
         }
     }
 
-    /// A served connection through which so many bytes go at a time, and how many of its responses
+    /// A served connection whose transport holds `size` bytes, and the number of responses that
     /// became streams.
     fn connect(size: usize) -> (DuplexStream, tokio::task::JoinHandle<usize>) {
         let (client, server) = duplex(size);
-        (client, tokio::spawn(serve_all(http1(&Drain::new()), server, answer)))
+        (client, tokio::spawn(serve_all(http1(&Drain::new()), server, respond)))
     }
 
-    /// The bodies of the responses on the wire, without their chunks.
+    /// The bodies of the responses on the wire, without their chunk framing.
     fn bodies(wire: &str) -> Vec<String> {
         let mut bodies = Vec::new();
         for response in wire.split("HTTP/1.1 200 OK\r\n").skip(1) {
@@ -306,27 +314,27 @@ mod tests {
         bodies
     }
 
-    /// Every connection that comes is a task of this size, and most of it moves from where it is
-    /// made to where it runs.
+    /// Every new connection is a task of this size, and most of it is moved from where it is made
+    /// to where it runs.
     #[test]
-    fn what_serves_a_connection_is_less_than_a_kilobyte() {
+    fn the_future_of_a_connection_is_smaller_than_a_kilobyte() {
         let (_client, server) = duplex(1);
         let http1 = http1(&Drain::new());
-        let serving = http1.serve(server, Bytes::new(), requests(Answering(answer)));
+        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(respond)));
         assert!(size_of_val(&serving) <= 900, "{} bytes", size_of_val(&serving));
     }
 
     #[tokio::test]
-    async fn what_was_read_goes_from_stage_to_stage_with_the_transport() {
+    async fn bytes_that_were_read_move_from_stage_to_stage_with_the_transport() {
         let (mut client, server) = duplex(1024);
         let drain = Drain::new();
         let http1 = http1(&drain);
-        let serving = http1.serve(server, Bytes::new(), requests(Answering(answer)));
+        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(respond)));
         client.write_all(&[STREAM.as_bytes(), b"GET /ne"].concat()).await.expect("room");
-        let Next::Stream(stream) = serving.await else { panic!("the response is a stream") };
+        let NextStage::Stream(stream) = serving.await else { panic!("the response is a stream") };
         client.write_all(b"xt").await.expect("room");
         let next = Box::into_pin(stream).await;
-        let Next::Requests(mut io, received) = next else { panic!("it lives on") };
+        let NextStage::Requests(mut io, received) = next else { panic!("it lives on") };
         assert_eq!(received, "GET /next");
         client.write_all(b"!").await.expect("room");
         assert_eq!(io.read_u8().await.expect("the same transport"), b'!');
@@ -335,24 +343,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_takes_many_requests_that_were_sent_ahead_and_not_all_of_too_many() {
+    async fn a_turn_serves_many_pipelined_requests_but_not_all_of_too_many() {
         let sent = 3 * REQUESTS_PER_TURN;
         let (mut client, server) = duplex(64 * 1024);
         let request = "GET /other HTTP/1.1\r\nhost: a\r\n\r\n";
         client.write_all(request.repeat(sent).as_bytes()).await.expect("room");
         let http1 = http1(&Drain::new());
-        let serving = http1.serve(server, Bytes::new(), requests(Answering(answer)));
+        let serving = http1.serve(server, Bytes::new(), connection_service(FnService(respond)));
         let mut serving = pin!(tokio::task::unconstrained(serving));
         let turn = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await;
         assert!(turn.is_pending());
         let mut wire = vec![0; 64 * 1024];
-        let len = client.read(&mut wire).await.expect("answers");
-        let answers = String::from_utf8_lossy(&wire[..len]).matches("HTTP/1.1 200 OK").count();
-        assert!(REQUESTS_PER_TURN <= answers && answers < sent, "{answers} answers");
+        let len = client.read(&mut wire).await.expect("responses");
+        let responses = String::from_utf8_lossy(&wire[..len]).matches("HTTP/1.1 200 OK").count();
+        assert!(REQUESTS_PER_TURN <= responses && responses < sent, "{responses} responses");
     }
 
     #[tokio::test]
-    async fn requests_before_during_and_after_are_answered_in_order_however_they_are_cut() {
+    async fn responses_come_in_the_order_of_the_requests_however_these_are_cut() {
         let sent = [STREAM, "GET /a HTTP/1.1\r\nhost: a\r\n\r\n", STREAM, STREAM, NEXT].concat();
         for cut in 0..sent.len() {
             let (mut client, serving) = connect(64 * 1024);
@@ -369,7 +377,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_size_of_read_and_write_gives_the_same_answers() {
+    async fn every_size_of_read_and_write_gives_the_same_responses() {
         let sent = [STREAM, NEXT].concat();
         for size in 1..=sent.len() + 1 {
             let (client, serving) = connect(size);
@@ -387,25 +395,25 @@ mod tests {
         }
     }
 
-    /// Whether the response to this request becomes a stream, and all that is sent.
-    async fn sent_for(request: &str, answer: fn() -> Response<Told>) -> (bool, String) {
+    /// Whether the response to this request became a stream, and everything that was sent.
+    async fn sent_for(request: &str, respond: fn() -> Response<ScriptedBody>) -> (bool, String) {
         let (mut client, server) = duplex(64 * 1024);
-        let serving = tokio::spawn(serve_all(http1(&Drain::new()), server, move |_| answer()));
+        let serving = tokio::spawn(serve_all(http1(&Drain::new()), server, move |_| respond()));
         client.write_all(request.as_bytes()).await.expect("room");
         let sent = read_all(&mut client).await;
         (serving.await.expect("no panic") == 1, sent)
     }
 
-    /// The clock is paused, since it is waited for a client that owes the rest of a body.
+    /// The clock is paused, because the server waits for a client that owes the rest of a body.
     #[tokio::test(start_paused = true)]
-    async fn a_marked_response_with_a_body_is_a_stream_once_its_request_was_read() {
-        let ready = || long_lived(Told::ready([data("event")]));
+    async fn a_long_lived_response_with_a_body_is_a_stream_once_its_request_was_read() {
+        let ready = || long_lived(ScriptedBody::ready([data("event")]));
         let close = "host: a\r\nconnection: close\r\n";
         for (is_stream, request) in [
             (true, format!("GET / HTTP/1.1\r\n{close}\r\n")),
             (true, "GET / HTTP/1.0\r\n\r\n".to_owned()),
             (true, format!("POST / HTTP/1.1\r\n{close}content-length: 0\r\n\r\n")),
-            // What has come of a body that nobody wants is dropped.
+            // The part of an unread body that has arrived is dropped.
             (true, format!("POST / HTTP/1.1\r\n{close}content-length: 3\r\n\r\nabc")),
             (false, format!("POST / HTTP/1.1\r\n{close}content-length: 3\r\n\r\nab")),
             (
@@ -418,27 +426,28 @@ mod tests {
             assert_eq!(sent_for(&request, ready).await.0, is_stream, "{request}");
         }
         let get = format!("GET / HTTP/1.1\r\n{close}\r\n");
-        let unmarked: fn() -> Response<Told> = || Response::new(Told::ready([data("event")]));
+        let unmarked: fn() -> Response<ScriptedBody> =
+            || Response::new(ScriptedBody::ready([data("event")]));
         assert!(!sent_for(&get, unmarked).await.0);
     }
 
     #[tokio::test]
-    async fn announced_trailers_are_sent_to_who_takes_them_in_a_stream_and_in_any_other_response() {
-        fn plain() -> Response<Told> {
-            announcing(Response::new(Told::ready([data("a"), Step::Trailers])))
+    async fn announced_trailers_are_sent_to_clients_that_accept_them() {
+        fn plain() -> Response<ScriptedBody> {
+            announcing(Response::new(ScriptedBody::ready([data("a"), BodyStep::Trailers])))
         }
-        fn marked() -> Response<Told> {
-            announcing(long_lived(Told::ready([data("a"), Step::Trailers])))
+        fn marked() -> Response<ScriptedBody> {
+            announcing(long_lived(ScriptedBody::ready([data("a"), BodyStep::Trailers])))
         }
-        fn announcing(mut response: Response<Told>) -> Response<Told> {
+        fn announcing(mut response: Response<ScriptedBody>) -> Response<ScriptedBody> {
             let name = http::HeaderValue::from_static("x-sum");
             response.headers_mut().insert(http::header::TRAILER, name);
             response
         }
         for (te, end) in [("te: trailers\r\n", "0\r\nx-sum: 1\r\n\r\n"), ("", "0\r\n\r\n")] {
             let get = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{te}\r\n");
-            for (is_stream, answer) in [(false, plain as fn() -> _), (true, marked)] {
-                let (streamed, sent) = sent_for(&get, answer).await;
+            for (is_stream, respond) in [(false, plain as fn() -> _), (true, marked)] {
+                let (streamed, sent) = sent_for(&get, respond).await;
                 assert_eq!(streamed, is_stream);
                 assert!(sent.ends_with(&format!("\r\n\r\n1\r\na\r\n{end}")), "{sent}");
             }
@@ -446,14 +455,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_went_before_is_sent_before_the_stream() {
+    async fn earlier_responses_are_sent_before_the_stream() {
         const BIG: usize = 100_000;
         let (mut client, server) = duplex(1024);
-        let answer = |request: &Request<RequestBody>| match request.uri().path() {
-            "/stream" => answer(request),
-            _ => Response::new(Told::ready([Step::Data(vec![b'x'; BIG].into())])),
+        let respond = |request: &Request<RequestBody>| match request.uri().path() {
+            "/stream" => respond(request),
+            _ => Response::new(ScriptedBody::ready([BodyStep::Data(vec![b'x'; BIG].into())])),
         };
-        let serving = tokio::spawn(serve_all(http1(&Drain::new()), server, answer));
+        let serving = tokio::spawn(serve_all(http1(&Drain::new()), server, respond));
         let big = "GET /big HTTP/1.1\r\nhost: a\r\n\r\n";
         client.write_all([big, STREAM].concat().as_bytes()).await.expect("room");
         let mut all = Vec::new();
@@ -466,14 +475,15 @@ mod tests {
         assert_eq!(serving.await.expect("no panic"), 1);
     }
 
-    /// Answers with a stream, once the request was read.
+    /// Reads the request, and responds with a stream.
     #[derive(Clone)]
     struct Reading;
 
     impl Service<Request<RequestBody>> for Reading {
-        type Response = Response<Told>;
+        type Response = Response<ScriptedBody>;
         type Error = Infallible;
-        type Future = Pin<Box<dyn Future<Output = Result<Response<Told>, Infallible>> + Send>>;
+        type Future =
+            Pin<Box<dyn Future<Output = Result<Response<ScriptedBody>, Infallible>> + Send>>;
 
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
             Poll::Ready(Ok(()))
@@ -482,12 +492,12 @@ mod tests {
         fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
             Box::pin(async move {
                 request.into_body().collect().await.expect("a body");
-                Ok(long_lived(Told::ready([data("event")])))
+                Ok(long_lived(ScriptedBody::ready([data("event")])))
             })
         }
     }
 
-    /// The one thing that may still have to be written when a response is there.
+    /// `100 Continue` is the one thing that may still have to be written when a response is there.
     #[tokio::test]
     async fn a_100_continue_is_written_to_its_end_before_the_stream() {
         const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -495,14 +505,14 @@ mod tests {
         let (mut read, mut write) = tokio::io::split(client);
         let http1 = http1(&Drain::new());
         let serving = async {
-            let next = http1.serve(server, Bytes::new(), requests(Reading)).await;
-            let Next::Stream(stream) = next else { panic!("the response is a stream") };
+            let next = http1.serve(server, Bytes::new(), connection_service(Reading)).await;
+            let NextStage::Stream(stream) = next else { panic!("the response is a stream") };
             drop(Box::into_pin(stream).await);
         };
         let talking = async {
             let head = "POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\nabc";
             write.write_all(head.as_bytes()).await.expect("it is read");
-            // The response is there, and nothing of it or before it was read.
+            // The response is there, and the client has read nothing of it or before it.
             tokio::task::yield_now().await;
             let mut all = String::new();
             read.read_to_string(&mut all).await.expect("text");
@@ -514,11 +524,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_stalls_an_ordinary_response_is_given_up_too() {
+    async fn a_client_that_stalls_an_ordinary_response_is_disconnected_too() {
         let (mut client, server) = duplex(64);
-        let answer = |_: &_| Response::new(Told::ready([Step::Data(vec![b'x'; 1000].into())]));
+        let respond =
+            |_: &_| Response::new(ScriptedBody::ready([BodyStep::Data(vec![b'x'; 1000].into())]));
         client.write_all(STREAM.as_bytes()).await.expect("room");
-        let serving = serve_all(http1(&Drain::new()), server, answer);
+        let serving = serve_all(http1(&Drain::new()), server, respond);
         timeout(2 * STALL, serving).await.expect("it ends");
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests of this module share: bodies that do as they are told, and connections in memory.
+//! Helpers for the tests of this module: scripted bodies, and connections in memory.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -16,13 +16,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
 use tower_service::Service;
 
-use super::{Http1, Next};
+use super::{Http1, NextStage};
 use crate::connection::info::ConnectionInfo;
 use crate::connection::settings::ConnectionSettings;
 use crate::drain::handle::Drain;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::Requests;
+use crate::exchange::service::ConnectionService;
 use crate::io::transport::Transport;
 
 pub(super) const STALL: Duration = Duration::from_secs(30);
@@ -32,38 +32,38 @@ pub(super) fn http1(drain: &Drain) -> Arc<Http1> {
     Http1::new(settings, drain.clone())
 }
 
-/// What a body does next.
+/// What a scripted body does next.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum BodyStep {
     Data(Bytes),
     Trailers,
     Fail,
     Panic,
 }
 
-pub(super) fn data(text: &'static str) -> Step {
-    Step::Data(Bytes::from_static(text.as_bytes()))
+pub(super) fn data(text: &'static str) -> BodyStep {
+    BodyStep::Data(Bytes::from_static(text.as_bytes()))
 }
 
-/// A body that does what its sender says, and ends when that is dropped.
+/// A body that does what its sender says, and ends when the sender is dropped.
 #[derive(Debug)]
-pub(super) struct Told(mpsc::UnboundedReceiver<Step>);
+pub(super) struct ScriptedBody(mpsc::UnboundedReceiver<BodyStep>);
 
-impl Told {
-    pub(super) fn new() -> (mpsc::UnboundedSender<Step>, Self) {
+impl ScriptedBody {
+    pub(super) fn new() -> (mpsc::UnboundedSender<BodyStep>, Self) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (sender, Self(receiver))
     }
 
-    /// A body that is ready with these steps, and then ends.
-    pub(super) fn ready(steps: impl IntoIterator<Item = Step>) -> Self {
+    /// A body that takes these steps at once, and then ends.
+    pub(super) fn ready(steps: impl IntoIterator<Item = BodyStep>) -> Self {
         let (sender, body) = Self::new();
         steps.into_iter().for_each(|step| sender.send(step).expect("an open channel"));
         body
     }
 }
 
-impl Body for Told {
+impl Body for ScriptedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -73,13 +73,13 @@ impl Body for Told {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         self.0.poll_recv(cx).map(|step| {
             Some(match step? {
-                Step::Data(data) => Ok(Frame::data(data)),
-                Step::Trailers => {
+                BodyStep::Data(data) => Ok(Frame::data(data)),
+                BodyStep::Trailers => {
                     let sum = (HeaderName::from_static("x-sum"), HeaderValue::from_static("1"));
                     Ok(Frame::trailers(HeaderMap::from_iter([sum])))
                 }
-                Step::Fail => Err(io::Error::other("told to fail")),
-                Step::Panic => panic!("told to panic"),
+                BodyStep::Fail => Err(io::Error::other("told to fail")),
+                BodyStep::Panic => panic!("told to panic"),
             })
         })
     }
@@ -87,9 +87,9 @@ impl Body for Told {
 
 /// A service from a function.
 #[derive(Clone)]
-pub(super) struct Answering<F>(pub(super) F);
+pub(super) struct FnService<F>(pub(super) F);
 
-impl<F, B> Service<Request<RequestBody>> for Answering<F>
+impl<F, B> Service<Request<RequestBody>> for FnService<F>
 where
     F: Fn(&Request<RequestBody>) -> Response<B>,
 {
@@ -106,9 +106,9 @@ where
     }
 }
 
-pub(super) fn requests<S>(service: S) -> Requests<S> {
+pub(super) fn connection_service<S>(service: S) -> ConnectionService<S> {
     let address = ([127, 0, 0, 1], 1).into();
-    Requests { service, info: Some(ConnectionInfo::tcp(address, address)) }
+    ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) }
 }
 
 pub(super) fn long_lived<B>(body: B) -> Response<B> {
@@ -117,40 +117,41 @@ pub(super) fn long_lived<B>(body: B) -> Response<B> {
     response
 }
 
-/// Serves a connection through all its stages, and tells how many responses became streams.
-pub(super) async fn serve_all<F, B>(http1: Arc<Http1>, io: impl Transport, answer: F) -> usize
+/// Serves a connection through all its stages, and returns how many responses became streams.
+pub(super) async fn serve_all<F, B>(http1: Arc<Http1>, io: impl Transport, respond: F) -> usize
 where
     F: Fn(&Request<RequestBody>) -> Response<B> + Clone + Send + 'static,
     B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
 {
     let mut streams = 0;
-    let mut next = http1.serve(io, Bytes::new(), requests(Answering(answer.clone()))).await;
+    let mut next =
+        http1.serve(io, Bytes::new(), connection_service(FnService(respond.clone()))).await;
     loop {
         next = match next {
-            Next::Closed | Next::Serve(..) | Next::Tunnel(_) => return streams,
-            Next::Stream(stream) => {
+            NextStage::Closed | NextStage::Serve(..) | NextStage::Tunnel(_) => return streams,
+            NextStage::Stream(stream) => {
                 streams += 1;
                 Box::into_pin(stream).await
             }
-            Next::Requests(io, received) => {
-                http1.serve(io, received, requests(Answering(answer.clone()))).await
+            NextStage::Requests(io, received) => {
+                http1.serve(io, received, connection_service(FnService(respond.clone()))).await
             }
-            Next::Linger(io) => {
+            NextStage::Linger(io) => {
                 http1.linger(io).await;
-                Next::Closed
+                NextStage::Closed
             }
         };
     }
 }
 
-/// Reads what there is until the end.
+/// Reads until the end.
 pub(super) async fn read_all(client: &mut DuplexStream) -> String {
     let mut all = Vec::new();
     client.read_to_end(&mut all).await.expect("memory does not fail");
     String::from_utf8(all).expect("text")
 }
 
-/// Reads so many bytes.
+/// Reads this many bytes.
 pub(super) async fn read_some(client: &mut DuplexStream, bytes: usize) -> String {
     let mut some = vec![0; bytes];
     client.read_exact(&mut some).await.expect("so much comes");
@@ -158,19 +159,19 @@ pub(super) async fn read_some(client: &mut DuplexStream, bytes: usize) -> String
 }
 
 /// A transport that counts its writes.
-pub(super) struct Counting {
+pub(super) struct CountingTransport {
     io: DuplexStream,
     writes: Arc<AtomicUsize>,
 }
 
-impl Counting {
+impl CountingTransport {
     pub(super) fn new(io: DuplexStream) -> (Self, Arc<AtomicUsize>) {
         let writes = Arc::new(AtomicUsize::new(0));
         (Self { io, writes: Arc::clone(&writes) }, writes)
     }
 }
 
-impl AsyncRead for Counting {
+impl AsyncRead for CountingTransport {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -180,7 +181,7 @@ impl AsyncRead for Counting {
     }
 }
 
-impl AsyncWrite for Counting {
+impl AsyncWrite for CountingTransport {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -212,12 +213,12 @@ impl AsyncWrite for Counting {
     }
 }
 
-impl Transport for Counting {
+impl Transport for CountingTransport {
     fn info(&self) -> io::Result<ConnectionInfo> {
         self.io.info()
     }
 
-    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.io.poll_left(cx)
+    fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.io.poll_disconnect(cx)
     }
 }

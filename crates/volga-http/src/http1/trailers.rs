@@ -1,4 +1,4 @@
-//! The fields behind a body in chunks (RFC 9110, section 6.5). Pure.
+//! Trailers: the fields after a chunked body (RFC 9110, section 6.5). Pure.
 
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
@@ -6,11 +6,12 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName};
 
-/// The fields that a head has announced.
+/// The names of the trailers that a head has announced.
 #[derive(Debug)]
-pub(crate) struct Announced(Vec<HeaderName>);
+pub(crate) struct AnnouncedTrailers(Vec<HeaderName>);
 
-/// Those that say how the message is read or handled, and so must be known before it is.
+/// Fields that say how to read or handle a message. The recipient must know them before the body,
+/// so they may not be trailers.
 const FORBIDDEN: [HeaderName; 12] = [
     AUTHORIZATION,
     CACHE_CONTROL,
@@ -26,7 +27,7 @@ const FORBIDDEN: [HeaderName; 12] = [
     TRANSFER_ENCODING,
 ];
 
-impl Announced {
+impl AnnouncedTrailers {
     pub(crate) fn new(headers: &HeaderMap) -> Self {
         let lists = headers.get_all(TRAILER).iter().map(|value| value.as_bytes());
         let names = lists.flat_map(|list| list.split(|&byte| byte == b','));
@@ -34,7 +35,7 @@ impl Announced {
         Self(names.filter(|name| !FORBIDDEN.contains(name)).collect())
     }
 
-    /// Appends to `out` the end of a body in chunks, with those of its trailers that were announced.
+    /// Appends the end of a chunked body to `out`, with those trailers that were announced.
     pub(crate) fn write(&self, trailers: &HeaderMap, out: &mut Vec<u8>) {
         out.extend_from_slice(b"0\r\n");
         for (name, value) in trailers.iter().filter(|(name, _)| self.0.contains(name)) {
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_announced_and_may_come_last_is_sent() {
+    fn only_announced_and_allowed_trailers_are_sent() {
         let value = HeaderValue::from_static;
         let headers = HeaderMap::from_iter([
             (TRAILER, value("X-Sum, content-length, ")),
@@ -65,7 +66,7 @@ mod tests {
             (CONTENT_LENGTH, value("3")),
         ]);
         let mut out = Vec::new();
-        Announced::new(&headers).write(&trailers, &mut out);
+        AnnouncedTrailers::new(&headers).write(&trailers, &mut out);
         assert_eq!(out, b"0\r\nx-sum: 1\r\n\r\n");
     }
 }

@@ -1,5 +1,5 @@
-//! Clients that abuse the protocol, in memory and with a paused clock: what each is told, and that
-//! a connection holds no more than its bounds.
+//! Clients that abuse the protocol, in memory and with a paused clock. Each connection ends with
+//! the right reason, and holds no more memory than its limits allow.
 
 use std::time::Duration;
 
@@ -26,23 +26,23 @@ pub(super) const PADDED: u8 = 8;
 pub(super) const GET: &[u8] = &[0x82, 0x86, 0x84, 0x01, 1, b'a'];
 const ZERO: &[u8] = &[0; 4];
 pub(super) const CANCEL: &[u8] = &[0, 0, 0, 8];
-/// What a connection takes from a client that reads nothing: what the two pipes of a test hold, and
-/// the buffers of `h2`.
+/// How much a connection accepts from a client that reads nothing: the two pipes of a test, and the
+/// buffers of `h2`.
 const HELD: usize = 512 * 1024;
 const PIPE: usize = 64 * 1024;
 
-/// One frame as it is on the wire.
+/// The bytes of one frame.
 pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u32).to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// The streams of a client, in their order.
+/// The stream IDs of a client, in order.
 pub(super) fn streams() -> impl Iterator<Item = u32> {
     (1..).step_by(2)
 }
 
-/// The first frame of this kind that the server sends, with its stream.
+/// Reads the first frame of this type from the server. Returns its stream and its payload.
 async fn first(client: &mut DuplexStream, kind: u8) -> (u32, Vec<u8>) {
     loop {
         let mut head = [0; 9];
@@ -55,7 +55,7 @@ async fn first(client: &mut DuplexStream, kind: u8) -> (u32, Vec<u8>) {
     }
 }
 
-/// Opens a connection and sends the opening of a proper client.
+/// Opens a connection, and sends the beginning of a normal client.
 async fn opened() -> (DuplexStream, JoinHandle<()>) {
     let (mut client, _taken, serving) = connect(PIPE);
     client.write_all(PREFACE).await.expect("room");
@@ -95,7 +95,7 @@ async fn ends_with(what: &str, reason: Reason, frames: impl Iterator<Item = Vec<
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_that_are_taken_back_at_once_end_the_connection() {
+async fn requests_that_are_reset_at_once_end_the_connection() {
     let reset = |stream| {
         [
             frame(HEADERS, END_STREAM | END_HEADERS, stream, GET),
@@ -107,10 +107,10 @@ async fn requests_that_are_taken_back_at_once_end_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn resets_that_the_server_is_made_to_send_end_the_connection() {
+async fn resets_that_the_client_provokes_end_the_connection() {
     let enough = || streams().take(MAX_ERROR_RESETS + 1);
     let calm = Reason::ENHANCE_YOUR_CALM;
-    // MadeYouReset (CVE-2025-8671): a request that is running, and then an error in its stream.
+    // MadeYouReset (CVE-2025-8671): a request that runs, and then an error in its stream.
     let open = |stream| frame(HEADERS, END_HEADERS, stream, GET);
     let too_wide =
         enough().flat_map(|at| [open(at), frame(WINDOW_UPDATE, 0, at, &[0x7f, 0xff, 0xff, 0xff])]);
@@ -144,7 +144,7 @@ async fn frames_without_content_end_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_breaks_the_rules_of_the_connection_ends_it() {
+async fn errors_of_the_connection_end_it() {
     let widest = &[0x7f, 0xff, 0xff, 0xff];
     let large = vec![0; FRAME_BYTES + 1];
     for (what, reason, frame) in [
@@ -170,36 +170,36 @@ async fn what_breaks_the_rules_of_the_connection_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn priorities_are_read_and_kept_nowhere() {
+async fn priorities_are_read_and_not_stored() {
     let (mut client, _serving) = opened().await;
     let (mut read, mut write) = tokio::io::split(&mut client);
     let flood = async {
         for stream in streams().take(100_000) {
-            // Each of another stream that is idle, and depends on the one before.
+            // Each is for another idle stream, and depends on the one before.
             let payload = [&(stream - 1).to_be_bytes()[..], &[255]].concat();
             write.write_all(&frame(PRIORITY, 0, stream, &payload)).await.expect("it is read");
         }
         write.write_all(&frame(PING, 0, 0, b"the last")).await.expect("it is read");
     };
-    let answer = async {
+    let response = async {
         let mut all = Vec::new();
         while !all.ends_with(b"the last") {
-            read.read_buf(&mut all).await.expect("it is answered");
+            read.read_buf(&mut all).await.expect("it is responded");
         }
         all.len()
     };
-    let ((), answered) = tokio::join!(flood, answer);
-    assert!(answered < 200, "nothing else is sent: {answered} bytes");
+    let ((), responded) = tokio::join!(flood, response);
+    assert!(responded < 200, "nothing else is sent: {responded} bytes");
 }
 
-/// Sends this again and again while reading nothing, until the server takes no more or has closed.
-/// Returns how much it took.
+/// Sends this repeatedly and reads nothing, until the server accepts no more or has closed. Returns
+/// how much it accepted.
 async fn until_refused(client: &mut DuplexStream, mut next: impl FnMut() -> Vec<u8>) -> usize {
     let mut taken = 0;
     loop {
         let bytes = next();
         let sending = client.write_all(&bytes);
-        // The clock leaps when nothing can go on. The server's own end would come later.
+        // The clock advances when all tasks wait. The server's own timeout would come later.
         match timeout(STALL / 2, sending).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return taken,
@@ -210,7 +210,7 @@ async fn until_refused(client: &mut DuplexStream, mut next: impl FnMut() -> Vec<
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_reads_no_answer_is_not_listened_to_and_then_closed() {
+async fn a_client_that_reads_nothing_is_not_read_and_then_disconnected() {
     let mut stream = streams();
     let mut refused =
         move || frame(HEADERS, END_STREAM | END_HEADERS, stream.next().expect("enough"), &GET[1..]);
@@ -230,7 +230,7 @@ async fn who_reads_no_answer_is_not_listened_to_and_then_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_sends_on_but_reads_nothing_is_closed_all_the_same() {
+async fn a_client_that_still_sends_but_reads_nothing_is_disconnected() {
     for path in ["/long-lived", "/ordinary"] {
         let (client, _taken, serving) = connect(1024);
         let (mut requests, mut connection) = super::tests::greedy(client).await;
@@ -246,7 +246,7 @@ async fn a_client_that_sends_on_but_reads_nothing_is_closed_all_the_same() {
     }
 }
 
-/// A client whose windows are these, and that never opens them further.
+/// A client with these windows, which it never opens further.
 async fn with_windows(
     stream: u32,
     connection: u32,
@@ -260,13 +260,13 @@ async fn with_windows(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_whose_window_stays_shut_is_reset_and_its_connection_lives() {
+async fn a_stream_whose_window_stays_closed_is_reset_and_its_connection_continues() {
     const WIDE: u32 = 1 << 20;
     const NARROWEST: u32 = 65_535;
     for (stream, connection) in [(0, WIDE), (1, WIDE), (WIDE, NARROWEST)] {
         for path in ["/long-lived", "/ordinary", "/short"] {
             if path == "/short" && stream > 0 {
-                // It fits, and is over.
+                // This body fits into the window, and its stream ends.
                 continue;
             }
             let (mut requests, _driver, serving) = with_windows(stream, connection).await;
@@ -274,7 +274,7 @@ async fn a_stream_whose_window_stays_shut_is_reset_and_its_connection_lives() {
             let mut body = response.await.expect("a response").into_body();
             let start = Instant::now();
             let error = loop {
-                // Read, and never given back.
+                // The client reads this and does not release the window.
                 match body.data().await.expect("no end") {
                     Ok(_data) => {}
                     Err(error) => break error,
@@ -283,7 +283,7 @@ async fn a_stream_whose_window_stays_shut_is_reset_and_its_connection_lives() {
             let what = format!("{path} through {stream} and {connection}");
             assert_eq!(error.reason(), Some(Reason::CANCEL), "{what}");
             assert_eq!(start.elapsed(), STALL, "{what}");
-            // It answers PINGs, and so is left alone.
+            // The client responds to PINGs, so its connection stays open.
             sleep(2 * (PING_INTERVAL + PING_TIMEOUT)).await;
             assert!(!serving.is_finished(), "{what}");
         }
@@ -305,7 +305,7 @@ async fn a_window_that_opens_now_and_then_keeps_its_stream() {
 
 #[tokio::test(start_paused = true)]
 async fn data_beyond_the_window_ends_the_connection() {
-    // A stream has the protocol's own window until the client has taken up the server's.
+    // A stream has the protocol's default window until the client has applied the server's setting.
     let each = 3 * FRAME_BYTES;
     let upload = |at| {
         let data = frame(DATA, 0, at, &[0; FRAME_BYTES]).repeat(each / FRAME_BYTES);
@@ -316,7 +316,7 @@ async fn data_beyond_the_window_ends_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ack_that_nobody_asked_for_is_nothing() {
+async fn an_unexpected_ack_is_ignored() {
     let (mut client, _serving) = opened().await;
     let acks = frame(PING, ACK, 0, &[7; 8]).repeat(1_000);
     client.write_all(&acks).await.expect("it is read");

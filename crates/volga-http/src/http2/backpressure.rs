@@ -1,7 +1,7 @@
 //! The limit on how long a stream waits for room in its window.
 //!
-//! A client that never opens a window, but answers PINGs, would make the server keep the stream for
-//! ever. So a stream whose window stays closed for too long is reset.
+//! A client that never opens a window but responds to PINGs would make the server keep the stream
+//! forever. So a stream whose window stays closed for too long is reset.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-/// What the streams of a connection and its transport tell each other.
+/// The state that the streams of a connection share with its transport.
 #[derive(Debug)]
 pub(super) struct Backpressure {
     patience: Duration,
@@ -28,7 +28,7 @@ impl Backpressure {
         Arc::new(Self { patience, is_full, waiting, connection })
     }
 
-    /// Whether the socket took nothing at the last write.
+    /// Whether the socket accepted nothing at the last write.
     pub(super) fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Relaxed)
     }
@@ -43,15 +43,15 @@ impl Backpressure {
     }
 }
 
-/// Held while a stream waits for room in `h2`. As long as one exists, `h2` gets everything that the
-/// client grants.
+/// Held while a stream waits for room in `h2`. As long as one exists, `h2` gets all of the window
+/// that the client grants.
 #[derive(Debug)]
 pub(super) struct WaitingInH2(Arc<Backpressure>);
 
 impl WaitingInH2 {
     pub(super) fn new(backpressure: &Arc<Backpressure>) -> Self {
         backpressure.waiting.fetch_add(1, Ordering::Release);
-        // In its next turn the connection gives `h2` what was granted before.
+        // In its next turn, the connection gives `h2` the window that was granted before.
         backpressure.connection.wake_by_ref();
         Self(Arc::clone(backpressure))
     }
@@ -84,8 +84,8 @@ impl WindowTimer {
             if !backpressure.is_full() {
                 return Poll::Ready(());
             }
-            // The network is slow, not this stream. A socket that takes nothing at all ends the
-            // whole connection.
+            // The whole network is slow, not only this stream. If the socket accepts nothing for
+            // too long, the whole connection ends.
             self.timer = None;
         }
     }
@@ -102,7 +102,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_is_too_long_after_the_time_and_each_begins_anew() {
+    async fn each_wait_has_the_whole_time() {
         let (mut wait, backpressure) =
             (WindowTimer::default(), Backpressure::new(PATIENCE, Waker::noop().clone()));
         for _ in 0..3 {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_socket_is_no_fault_of_the_stream() {
+    async fn a_stream_is_not_blamed_for_a_full_socket() {
         let backpressure = Backpressure::new(PATIENCE, Waker::noop().clone());
         let mut wait = WindowTimer::default();
         backpressure.set_full(true);

@@ -1,5 +1,5 @@
-//! Requests that come together, in memory: each is answered, however few of them `h2` may read at
-//! once.
+//! Many requests that arrive together, in memory. Each gets a response, however few of them `h2`
+//! may read at once.
 
 use std::collections::BTreeSet;
 
@@ -20,10 +20,10 @@ pub(super) fn head(path: &str) -> Vec<u8> {
     [&[0x82, 0x86, 0x04, path.len() as u8], path.as_bytes(), &[0x01, 1, b'a']].concat()
 }
 
-/// `x: y`, which came after the body.
+/// The field `x: y`, as a trailer.
 const TRAILERS: &[u8] = &[0, 1, b'x', 1, b'y'];
 
-/// One request in each of the shapes that its frames can have.
+/// A request, in one of the shapes that its frames can have.
 fn request(stream: u32) -> Vec<u8> {
     let path = if stream % 4 == 1 { "/long-lived" } else { "/ordinary" };
     let head = &head(path)[..];
@@ -45,7 +45,7 @@ fn request(stream: u32) -> Vec<u8> {
     }
 }
 
-/// Sends these requests through a network that passes on `size` bytes at a time, and expects a head
+/// Sends these requests through a transport that holds `size` bytes, and expects a response head
 /// for each.
 async fn check(count: usize, size: usize) {
     let (client, _taken, _serving) = connect(size);
@@ -54,28 +54,28 @@ async fn check(count: usize, size: usize) {
     let sent = [PREFACE, &frame(SETTINGS, 0, 0, &[]), &requests].concat();
     let (mut read, mut write) = tokio::io::split(client);
     let reading = async {
-        let mut answered = BTreeSet::new();
-        while answered.len() < count {
+        let mut responded = BTreeSet::new();
+        while responded.len() < count {
             let mut head = [0; 9];
             read.read_exact(&mut head).await.expect("an open connection");
             let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
             read.read_exact(&mut payload).await.expect("a whole frame");
             if head[3] == HEADERS {
-                answered.insert(u32::from_be_bytes([head[5], head[6], head[7], head[8]]));
+                responded.insert(u32::from_be_bytes([head[5], head[6], head[7], head[8]]));
             }
         }
-        answered
+        responded
     };
     let both = async { tokio::join!(write.write_all(&sent), reading) };
-    // The clock leaps when nothing can go on, as it would if a head were kept back and forgotten.
+    // The clock advances when all tasks wait, as they would if a head were held back and forgotten.
     let what = format!("{count} requests, {size} bytes at a time");
-    let (written, answered) = timeout(STALL / 2, both).await.expect(&what);
+    let (written, responded) = timeout(STALL / 2, both).await.expect(&what);
     written.expect(&what);
-    assert_eq!(answered, streams, "{what}");
+    assert_eq!(responded, streams, "{what}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_of_requests_is_answered_completely_whatever_the_cuts() {
+async fn every_request_of_a_burst_gets_a_response_whatever_the_cuts() {
     for count in [1, HEADS_AT_ONCE, HEADS_AT_ONCE + 1, 10 * HEADS_AT_ONCE + 3] {
         for size in [1, 2, 9, 13, 100, 1 << 20] {
             check(count, size).await;
@@ -84,6 +84,6 @@ async fn a_burst_of_requests_is_answered_completely_whatever_the_cuts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_streams_as_may_be_open_are_answered_when_they_come_in_one_segment() {
+async fn the_maximum_of_streams_gets_responses_if_they_arrive_in_one_segment() {
     check(MAX_STREAMS as usize, 1 << 20).await;
 }

@@ -1,6 +1,7 @@
 //! Bodies through windows that a client opens, closes and narrows by hand, in memory. Every byte
-//! arrives; no more is sent than was granted; no room stays unused; a body is asked for nothing
-//! without room for a first byte, and for less than a frame beyond what is sent.
+//! arrives, no more is sent than was granted, and no part of a window stays unused. A body is
+//! polled only if its first byte could be sent, and is never more than a frame ahead of what is
+//! sent.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -25,50 +26,50 @@ use super::tests::{STALL, connect_to};
 use super::*;
 use crate::exchange::long_lived::LongLived;
 
-/// How many bytes each body has given, by the number in its path.
-type Given = Arc<Mutex<BTreeMap<u32, usize>>>;
+/// How many bytes each body has returned, by the number in its path.
+type GivenBytes = Arc<Mutex<BTreeMap<u32, usize>>>;
 
 /// A byte of a body.
 fn byte(number: u32, at: usize) -> u8 {
     (number as usize * 31 + at * 7 + at / 251) as u8
 }
 
-/// Gives `left` pieces of this size, and then ends or fails. A body whose pieces are empty waits
-/// for ever.
-struct Pieces {
+/// A body that returns `left` pieces of this size, and then ends or fails. A body with empty pieces
+/// waits forever.
+struct PiecesBody {
     number: u32,
     size: usize,
     left: usize,
     fails: bool,
     at: usize,
-    given: Given,
+    given: GivenBytes,
 }
 
 /// The failure of a body.
 #[derive(Debug)]
-struct Failed;
+struct BodyFailure;
 
-impl std::fmt::Display for Failed {
+impl std::fmt::Display for BodyFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("as it was told to")
     }
 }
 
-impl Error for Failed {}
+impl Error for BodyFailure {}
 
-impl Body for Pieces {
+impl Body for PiecesBody {
     type Data = Bytes;
-    type Error = Failed;
+    type Error = BodyFailure;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         if self.size == 0 {
             return Poll::Pending;
         }
         if self.left == 0 {
-            return Poll::Ready(self.fails.then_some(Err(Failed)));
+            return Poll::Ready(self.fails.then_some(Err(BodyFailure)));
         }
         self.left -= 1;
         let end = self.at + self.size;
@@ -79,31 +80,31 @@ impl Body for Pieces {
     }
 }
 
-/// A body that a client asks for.
+/// Specifies a body that a client requests.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct BodySpec {
     is_long_lived: bool,
     size: usize,
     pieces: usize,
     fails: bool,
 }
 
-impl Asked {
+impl BodySpec {
     /// A body without an end.
     fn endless(size: usize, is_long_lived: bool) -> Self {
         Self { is_long_lived, size, pieces: usize::MAX, fails: false }
     }
 }
 
-/// Answers `/NUMBER` with the body that was asked for under this number.
+/// Responds to `/NUMBER` with the body that is specified under this number.
 #[derive(Clone, Default)]
-struct Answers {
-    given: Given,
-    asked: Arc<Mutex<BTreeMap<u32, Asked>>>,
+struct BodySpecs {
+    given: GivenBytes,
+    asked: Arc<Mutex<BTreeMap<u32, BodySpec>>>,
 }
 
-impl Service<Request<RequestBody>> for Answers {
-    type Response = Response<Pieces>;
+impl Service<Request<RequestBody>> for BodySpecs {
+    type Response = Response<PiecesBody>;
     type Error = Infallible;
     type Future = std::future::Ready<Result<Self::Response, Infallible>>;
 
@@ -113,10 +114,10 @@ impl Service<Request<RequestBody>> for Answers {
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let number = request.uri().path()[1..].parse().expect("a number");
-        let Asked { is_long_lived, size, pieces: left, fails } =
+        let BodySpec { is_long_lived, size, pieces: left, fails } =
             self.asked.lock().expect("no panic")[&number];
         let given = Arc::clone(&self.given);
-        let mut response = Response::new(Pieces { number, size, left, fails, at: 0, given });
+        let mut response = Response::new(PiecesBody { number, size, left, fails, at: 0, given });
         if is_long_lived {
             response.extensions_mut().insert(LongLived);
         }
@@ -124,10 +125,10 @@ impl Service<Request<RequestBody>> for Answers {
     }
 }
 
-/// A client that writes its frames by hand and follows what it has granted.
+/// A client that writes its frames by hand, and tracks what it has granted.
 struct Client {
     io: DuplexStream,
-    answers: Answers,
+    specs: BodySpecs,
     unread: Vec<u8>,
     /// How much each open stream may still send, and the connection.
     rooms: BTreeMap<u32, i64>,
@@ -138,14 +139,14 @@ struct Client {
 
 impl Client {
     async fn connect(initial: u32) -> Self {
-        let answers = Answers::default();
-        let (mut io, _serving) = connect_to(answers.clone(), 1 << 20);
+        let specs = BodySpecs::default();
+        let (mut io, _serving) = connect_to(specs.clone(), 1 << 20);
         let setting = [&[0, 4][..], &initial.to_be_bytes()].concat();
         let start = [PREFACE, &frame(SETTINGS, 0, 0, &setting)].concat();
         io.write_all(&start).await.expect("room");
         Self {
             io,
-            answers,
+            specs,
             unread: vec![],
             rooms: BTreeMap::new(),
             connection: 65_535,
@@ -154,9 +155,9 @@ impl Client {
         }
     }
 
-    async fn get(&mut self, id: u32, asked: Asked) {
+    async fn get(&mut self, id: u32, asked: BodySpec) {
         self.rooms.insert(id, self.initial);
-        self.answers.asked.lock().expect("no panic").insert(id, asked);
+        self.specs.asked.lock().expect("no panic").insert(id, asked);
         self.send(frame(HEADERS, END_STREAM | END_HEADERS, id, &head(&format!("/{id}")))).await;
     }
 
@@ -186,7 +187,7 @@ impl Client {
         self.io.write_all(&frame).await.expect("an open connection");
     }
 
-    /// Reads all that the server sends before everybody waits.
+    /// Reads everything that the server sends, until all tasks wait.
     async fn read(&mut self) {
         loop {
             let mut space = [0; 64 * 1024];
@@ -197,7 +198,7 @@ impl Client {
                     assert!(read > 0, "an open connection");
                     self.unread.extend_from_slice(&space[..read]);
                 }
-                // The clock is paused, so this is over when everybody waits.
+                // The clock is paused, so this ends when all tasks wait.
                 () = sleep(Duration::from_nanos(1)) => break,
             }
         }
@@ -234,15 +235,15 @@ impl Client {
 
     /// A stream has ended, or was reset by the server.
     fn check_end(&mut self, id: u32, is_reset: bool) {
-        let asked = self.answers.asked.lock().expect("no panic")[&id];
+        let asked = self.specs.asked.lock().expect("no panic")[&id];
         assert_eq!(is_reset, asked.fails, "stream {id}");
         assert_eq!(self.received.get(&id).copied().unwrap_or(0), asked.size * asked.pieces);
         self.rooms.remove(&id);
     }
 
-    /// How many bytes the server has taken from each body and not sent.
+    /// How many bytes the server has taken from each body and not sent yet.
     fn held(&self) -> BTreeMap<u32, usize> {
-        let given = self.answers.given.lock().expect("no panic");
+        let given = self.specs.given.lock().expect("no panic");
         let sent = |id| self.received.get(id).copied().unwrap_or_default();
         let open = given.iter().filter(|(id, _)| self.rooms.contains_key(id));
         open.map(|(id, given)| (*id, given - sent(id))).collect()
@@ -255,17 +256,17 @@ impl Client {
 }
 
 #[derive(Clone, Debug)]
-enum Act {
-    /// Grants to the open stream at this place, or to the connection.
+enum ClientAction {
+    /// Grants to the open stream with this index, or to the connection.
     Grant(Option<usize>, u32),
-    /// Sets what streams open with.
+    /// Sets the initial window of streams.
     Initial(u32),
-    Get(Asked),
-    /// Resets the open stream at this place.
+    Get(BodySpec),
+    /// Resets the open stream with this index.
     Reset(usize),
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act() -> impl Strategy<Value = ClientAction> {
     let increment = || prop_oneof![3 => 1..3u32, 2 => 1..20_000u32, 1 => 20_000..200_000u32];
     let initial = prop_oneof![Just(0u32), 1..3u32, 1..70_000u32];
     let size = prop_oneof![1..400usize, 400..FRAME_BYTES, Just(FRAME_BYTES)];
@@ -273,18 +274,18 @@ fn act() -> impl Strategy<Value = Act> {
     let asked = (any::<bool>(), size, pieces, prop::bool::weighted(0.2));
     let asked = asked.prop_map(|(is_long_lived, size, pieces, fails)| {
         let fails = fails && pieces < usize::MAX;
-        Asked { is_long_lived, size, pieces, fails }
+        BodySpec { is_long_lived, size, pieces, fails }
     });
     prop_oneof![
         6 => (prop::option::weighted(0.7, 0..20usize), increment())
-            .prop_map(|(at, increment)| Act::Grant(at, increment)),
-        1 => initial.prop_map(Act::Initial),
-        4 => asked.prop_map(Act::Get),
-        1 => (0..20usize).prop_map(Act::Reset),
+            .prop_map(|(at, increment)| ClientAction::Grant(at, increment)),
+        1 => initial.prop_map(ClientAction::Initial),
+        4 => asked.prop_map(ClientAction::Get),
+        1 => (0..20usize).prop_map(ClientAction::Reset),
     ]
 }
 
-async fn check(initial: u32, acts: Vec<Act>) {
+async fn check(initial: u32, acts: Vec<ClientAction>) {
     let mut client = Client::connect(initial).await;
     let mut ids = streams();
     let start = Instant::now();
@@ -292,14 +293,14 @@ async fn check(initial: u32, acts: Vec<Act>) {
         let open: Vec<u32> = client.rooms.keys().copied().collect();
         let at = |at: usize| open.get(at % open.len().max(1)).copied();
         match act {
-            Act::Grant(None, increment) => client.grant(0, increment).await,
-            Act::Grant(Some(place), increment) => {
+            ClientAction::Grant(None, increment) => client.grant(0, increment).await,
+            ClientAction::Grant(Some(place), increment) => {
                 let Some(id) = at(place) else { continue };
                 client.grant(id, increment).await;
             }
-            Act::Initial(initial) => client.set_initial(initial).await,
-            Act::Get(asked) => client.get(ids.next().expect("enough"), asked).await,
-            Act::Reset(place) => {
+            ClientAction::Initial(initial) => client.set_initial(initial).await,
+            ClientAction::Get(asked) => client.get(ids.next().expect("enough"), asked).await,
+            ClientAction::Reset(place) => {
                 let Some(id) = at(place) else { continue };
                 client.reset(id).await;
             }
@@ -308,7 +309,7 @@ async fn check(initial: u32, acts: Vec<Act>) {
         for (id, held) in client.held() {
             assert!(held < FRAME_BYTES, "stream {id} holds {held} bytes");
         }
-        // Room is used, or the body is over.
+        // The window is used up, or the body is over.
         for &id in client.rooms.keys() {
             assert!(!client.has_room(id), "stream {id} has room and sends nothing");
         }
@@ -319,7 +320,7 @@ async fn check(initial: u32, acts: Vec<Act>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
-    fn no_stream_holds_a_frame_or_leaves_room_unused(
+    fn no_stream_holds_a_frame_or_leaves_its_window_unused(
         initial in prop_oneof![Just(0u32), 0..70_000u32],
         acts in prop::collection::vec(act(), 1..40),
     ) {
@@ -330,15 +331,16 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_shut_windows_no_body_is_asked_for_anything() {
+async fn with_closed_windows_no_body_is_polled() {
     for kind in [true, false] {
         let mut client = Client::connect(0).await;
         for id in streams().take(MAX_STREAMS as usize) {
-            client.get(id, Asked::endless(FRAME_BYTES, kind)).await;
+            client.get(id, BodySpec::endless(FRAME_BYTES, kind)).await;
         }
         client.read().await;
         assert!(client.held().is_empty(), "{kind}: nothing is taken");
-        // Each has room for one byte then, and the connection for some of them.
+        // Each stream then has a window of one byte, and the connection's window is enough for some
+        // of them.
         client.set_initial(1).await;
         client.read().await;
         assert_eq!(client.received.len(), MAX_STREAMS as usize, "{kind}");
@@ -348,43 +350,43 @@ async fn with_shut_windows_no_body_is_asked_for_anything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_a_shut_connection_no_body_is_asked_for_anything() {
+async fn with_a_closed_connection_window_no_body_is_polled() {
     let mut client = Client::connect(1 << 20).await;
-    client.get(1, Asked::endless(FRAME_BYTES, true)).await;
+    client.get(1, BodySpec::endless(FRAME_BYTES, true)).await;
     client.read().await;
     assert_eq!(client.connection, 0);
     for (id, kind) in streams().skip(1).take(100).zip([true, false].into_iter().cycle()) {
-        client.get(id, Asked::endless(FRAME_BYTES, kind)).await;
+        client.get(id, BodySpec::endless(FRAME_BYTES, kind)).await;
     }
     client.read().await;
     assert_eq!(client.held().len(), 1, "only the first was asked");
 }
 
 #[tokio::test(start_paused = true)]
-async fn bodies_that_have_nothing_keep_no_room_of_the_connection() {
+async fn waiting_bodies_reserve_no_part_of_the_connection_window() {
     for kind in [true, false] {
         let mut client = Client::connect(1 << 20).await;
         for id in streams().take(100) {
-            client.get(id, Asked::endless(0, kind)).await;
+            client.get(id, BodySpec::endless(0, kind)).await;
         }
         client.read().await;
-        client.get(201, Asked::endless(FRAME_BYTES, false)).await;
+        client.get(201, BodySpec::endless(FRAME_BYTES, false)).await;
         client.read().await;
         assert_eq!(client.connection, 0, "{kind}: the whole window is used");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_made_smaller_takes_room_from_its_stream_and_from_no_other() {
-    let get = |is_long_lived| Act::Get(Asked::endless(FRAME_BYTES, is_long_lived));
-    let grant = Act::Grant;
+async fn a_smaller_initial_window_affects_only_open_streams() {
+    let get = |is_long_lived| ClientAction::Get(BodySpec::endless(FRAME_BYTES, is_long_lived));
+    let grant = ClientAction::Grant;
     let acts = vec![
         get(true),
         grant(None, 16_656),
         grant(Some(0), 16_313),
         get(true),
-        Act::Initial(32_761),
-        Act::Initial(0),
+        ClientAction::Initial(32_761),
+        ClientAction::Initial(0),
         grant(None, 1),
         get(false),
         grant(Some(2), 1),
@@ -393,17 +395,17 @@ async fn a_window_made_smaller_takes_room_from_its_stream_and_from_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_that_was_widened_and_used_up_may_open_to_its_maximum() {
+async fn a_window_that_was_widened_and_used_up_may_open_to_the_maximum() {
     const WIDEST: u32 = (1 << 31) - 1;
     let mut client = Client::connect(65_535).await;
     client.grant(0, 3_000_000).await;
-    client.get(1, Asked::endless(FRAME_BYTES, true)).await;
+    client.get(1, BodySpec::endless(FRAME_BYTES, true)).await;
     client.read().await;
     client.grant(1, 1_000_000).await;
     client.read().await;
     assert_eq!(client.rooms[&1], 0);
     client.set_initial(WIDEST).await;
-    client.get(3, Asked::endless(FRAME_BYTES, false)).await;
+    client.get(3, BodySpec::endless(FRAME_BYTES, false)).await;
     client.read().await;
     assert_eq!(client.connection, 0, "and the connection goes on");
 }

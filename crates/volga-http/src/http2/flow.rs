@@ -1,5 +1,5 @@
-//! Bodies through every kind of window, in memory: `h2` as the client keeps the books, and ends a
-//! connection that sends more than it has granted.
+//! Bodies through windows of every kind, in memory. The client is `h2`, which tracks the windows,
+//! and ends a connection that sends more than it has granted.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,12 +16,12 @@ use super::tests::{STALL, connect_to, get};
 use super::*;
 use crate::exchange::long_lived::LongLived;
 
-/// What a stream's byte is.
+/// The byte of a stream at this position.
 fn byte(stream: usize, at: usize) -> u8 {
     (stream * 101 + at * 7 + at / 251) as u8
 }
 
-/// So many bytes of a stream, in pieces of many sizes, of which some are not ready at once.
+/// A body of a number of bytes, in pieces of many sizes, some of which are not ready at once.
 struct Pattern {
     stream: usize,
     length: usize,
@@ -53,7 +53,7 @@ impl Body for Pattern {
     }
 }
 
-/// Answers `/STREAM/LENGTH`; a stream with an odd number is long-lived.
+/// Responds to `/STREAM/LENGTH`. A stream with an odd number is long-lived.
 #[derive(Clone)]
 struct Patterns;
 
@@ -78,15 +78,16 @@ impl Service<Request<RequestBody>> for Patterns {
     }
 }
 
-/// How a client grants, and what it asks for.
+/// How a client grants, and what it requests.
 #[derive(Clone, Debug)]
 struct Client {
-    /// How many bytes go through the network at a time.
+    /// How many bytes the transport holds.
     network: usize,
     stream_window: u32,
     connection_window: u32,
-    /// What it sets the window of streams to, one after the other, as bodies go on. It grows: with
-    /// less than it has granted, `h2` as a client grants nothing any more.
+    /// The initial windows that the client sets, one after the other, while the bodies are sent.
+    /// They grow, because `h2` as a client grants nothing more when its window is smaller than what
+    /// it has granted.
     later: Vec<u32>,
     lengths: Vec<usize>,
 }
@@ -110,14 +111,14 @@ fn client() -> impl Strategy<Value = Client> {
         })
 }
 
-/// Asks for all bodies at once, and expects every byte of each.
+/// Requests all bodies at once, and expects every byte of each.
 async fn check(client: Client) {
     let (near, serving) = connect_to(Patterns, client.network);
     let mut builder = h2::client::Builder::new();
     builder
         .initial_window_size(client.stream_window)
         .initial_connection_window_size(client.connection_window)
-        // Small frames that nobody has read yet are no attack here.
+        // Many small frames that were not read yet are no attack here.
         .data_frame_budget(usize::MAX);
     let handshake = builder.handshake::<_, Bytes>(near);
     let (mut requests, mut connection) = handshake.await.expect("a handshake");
@@ -126,7 +127,7 @@ async fn check(client: Client) {
         loop {
             tokio::select! {
                 ended = &mut connection => return ended,
-                // It fails while the settings before it are not acknowledged.
+                // This fails while the settings before it are not acknowledged.
                 Some(window) = set.recv() => drop(connection.set_initial_window_size(window)),
             }
         }
@@ -165,8 +166,8 @@ async fn check(client: Client) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ordinary_body_gets_what_was_granted_while_only_event_streams_were_there() {
-    // It is more than `h2` was told of, and less than what makes this client grant more.
+async fn an_ordinary_body_gets_the_grants_from_before_it_began() {
+    // This is more than `h2` was told of, and less than what makes this client grant more.
     let window = 1 << 20;
     let client = Client {
         network: 1 << 16,
@@ -181,10 +182,10 @@ async fn an_ordinary_body_gets_what_was_granted_while_only_event_streams_were_th
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
-    fn every_body_arrives_whatever_the_windows(client in client()) {
+    fn every_body_arrives_whatever_the_windows_are(client in client()) {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
-        // The clock leaps when nothing goes on, as it would if room were overlooked.
+        // The clock advances when all tasks wait, as they would if an open window were overlooked.
         runtime.block_on(async {
             timeout(STALL / 2, check(client)).await.expect("nobody waits for ever");
         });

@@ -1,11 +1,10 @@
 //! The transport of an HTTP/2 connection, which `h2` and the connection's task share.
 //!
 //! `h2` would write each frame of more than a few hundred bytes by itself, and a write costs more
-//! than anything else. Here small frames are gathered in the [`SharedWriteBuffer`] during a turn,
-//! among the direct ones, and written together at the turn's end or with the next large frame. Of
-//! what the client sends, `h2` reads what [`ReceivedFrames`] lets pass.
+//! than anything else. So small frames are gathered in the [`SharedWriteBuffer`] during a turn,
+//! together with the direct ones, and written together at the end of the turn or with the next
+//! large frame. Of the client's frames, `h2` reads only those that [`ReceivedFrames`] lets pass.
 
-use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,51 +19,46 @@ use super::direct::received_frames::{ReceivedFrames, window_update};
 use super::direct::windows::Place;
 use super::direct::write_buffer::SharedWriteBuffer;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE, TURN_READ_BYTES};
+use crate::pool;
 
-/// A transport that gathers what is written, remembers when the client last sent something, and
-/// notes whether the socket takes anything.
+/// A transport that gathers writes, remembers when the client last sent something, and notes
+/// whether the socket accepts anything.
 ///
 /// `h2` owns one clone and writes to it. The connection's task owns the other, and
 /// [sends](Self::poll_send) with it.
 #[derive(Debug)]
 pub(super) struct H2Transport<I> {
-    shared: Arc<Mutex<Shared<I>>>,
+    shared: Arc<Mutex<TransportState<I>>>,
 }
 
 #[derive(Debug)]
-struct Shared<I> {
+struct TransportState<I> {
     io: I,
     write_buffer: SharedWriteBuffer,
-    received: ReadBuffer,
+    received: H2ReadBuffer,
     frames: ReceivedFrames,
     heard: Instant,
     backpressure: Arc<Backpressure>,
-    /// How many bytes this turn may still read, about.
+    /// About how many bytes this turn may still read.
     left: usize,
 }
 
-/// What was read and not given to `h2` yet: at most two frames. Between turns it is empty, unless a
-/// frame has come in part.
+/// Bytes that were read and not given to `h2` yet: at most two frames. Between turns the buffer is
+/// empty, unless an incomplete frame has arrived.
 #[derive(Debug, Default)]
-struct ReadBuffer {
+struct H2ReadBuffer {
     bytes: Vec<u8>,
-    /// How much of it `h2` has.
+    /// How many of the bytes `h2` has read.
     given: usize,
-    /// How much of it `h2` may have.
+    /// How many of the bytes `h2` may read.
     passed: usize,
 }
 
-thread_local! {
-    /// An empty buffer for the next connection that reads: a connection needs one for most of the
-    /// time only within a turn.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-impl ReadBuffer {
-    /// Removes what `h2` has read.
+impl H2ReadBuffer {
+    /// Removes the bytes that `h2` has read.
     fn start(&mut self) {
         if self.bytes.capacity() == 0 {
-            self.bytes = SPARE.take();
+            self.bytes = pool::take_http2_read_buffer();
         }
         self.bytes.drain(..std::mem::take(&mut self.given));
         self.passed = 0;
@@ -73,7 +67,7 @@ impl ReadBuffer {
     /// Frees the buffer if it is empty.
     fn rest(&mut self) {
         if self.bytes.is_empty() {
-            SPARE.set(std::mem::take(&mut self.bytes));
+            pool::put_http2_read_buffer(std::mem::take(&mut self.bytes));
         }
     }
 
@@ -96,10 +90,10 @@ impl<I> H2Transport<I> {
         write_buffer: SharedWriteBuffer,
         backpressure: Arc<Backpressure>,
     ) -> Self {
-        let shared = Shared {
+        let shared = TransportState {
             io,
             write_buffer,
-            received: ReadBuffer::default(),
+            received: H2ReadBuffer::default(),
             frames: ReceivedFrames::new(),
             heard: Instant::now(),
             backpressure,
@@ -108,9 +102,7 @@ impl<I> H2Transport<I> {
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
 
-    /// Begins a turn: `h2` may read as much as one turn reads.
-    ///
-    /// The turn reads this many frames at most.
+    /// Begins a turn, in which `h2` may read this many frames, and a limited number of bytes.
     pub(super) fn start_turn(&self, frames: usize) {
         let mut shared = self.lock();
         shared.left = TURN_READ_BYTES;
@@ -122,7 +114,7 @@ impl<I> H2Transport<I> {
         self.lock().frames.allow(heads);
     }
 
-    /// Whether this turn has read what one turn reads.
+    /// Whether this turn has read as much as a turn may read.
     pub(super) fn is_turn_over(&self) -> bool {
         self.lock().frames.is_turn_over()
     }
@@ -138,18 +130,18 @@ impl<I> H2Transport<I> {
         self.lock().frames.take_resets()
     }
 
-    /// Whether something that the client has sent was kept from `h2`: more heads than were
+    /// Whether frames of the client were held back from `h2`: more heads than were
     /// [allowed](Self::allow_heads), more resets than are remembered, or more than one turn reads.
     pub(super) fn has_stopped(&self) -> bool {
         self.lock().frames.has_stopped()
     }
 
-    /// When the peer last sent anything.
+    /// When the client last sent anything.
     pub(super) fn heard(&self) -> Instant {
         self.lock().heard
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared<I>> {
+    fn lock(&self) -> MutexGuard<'_, TransportState<I>> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -166,14 +158,14 @@ impl<I: AsyncWrite + Unpin> H2Transport<I> {
             written?;
         }
         if shared.backpressure.is_full() {
-            // `h2` waits to write more. A flush would do nothing, and would count as progress.
+            // `h2` waits to write more. A flush would do nothing, and would look like progress.
             return Poll::Pending;
         }
         Pin::new(&mut shared.io).poll_flush(cx)
     }
 }
 
-impl<I: AsyncWrite + Unpin> Shared<I> {
+impl<I: AsyncWrite + Unpin> TransportState<I> {
     /// Writes once: first what was gathered, then `bufs`. Returns how much of `bufs` was written.
     fn poll_write(
         &mut self,
@@ -181,7 +173,7 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let mut buffer = self.write_buffer.lock();
-        // `h2` passes two: what it has encoded, and the payload of one frame.
+        // `h2` passes two buffers: the frames that it has encoded, and the payload of one frame.
         let mut all = [IoSlice::new(&[]); 3];
         let mut count = 0;
         let gathered = std::iter::once(buffer.rest());
@@ -205,10 +197,10 @@ impl<I: AsyncWrite + Unpin> Shared<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> Shared<I> {
-    /// Reads up to the first frame that is kept from `h2`. Then `h2` is woken at once, because it
-    /// does not wait for the client; except while the socket takes nothing, when responses must
-    /// leave first.
+impl<I: AsyncRead + Unpin> TransportState<I> {
+    /// Reads up to the first frame that is held back from `h2`. `h2` does not wait for the client
+    /// then, so it is woken at once, except while the socket accepts nothing, because responses
+    /// must leave first.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             let received = &mut self.received;
@@ -232,8 +224,8 @@ impl<I: AsyncRead + Unpin> Shared<I> {
                 return Poll::Pending;
             }
             let received = &mut self.received;
-            // The buffer holds less than a frame: a whole one would have passed. One more frame at
-            // most is read, so the buffer does not grow.
+            // The buffer holds less than one frame, because a whole frame would have passed. At
+            // most one more frame is read, so the buffer does not grow.
             received.bytes.reserve(FRAME_BYTES);
             let mut space = (&mut received.bytes).limit(FRAME_BYTES);
             let Poll::Ready(read) = pin!(self.io.read_buf(&mut space)).poll(cx) else {
@@ -249,13 +241,13 @@ impl<I: AsyncRead + Unpin> Shared<I> {
                 received.rest();
                 return Poll::Ready(Ok(()));
             } else {
-                // The client has ended within a frame, which is for `h2` to see.
+                // The client has closed in the middle of a frame. `h2` must see that.
                 received.passed = received.bytes.len();
             }
         }
     }
 
-    /// Finds how much of what was received `h2` may read.
+    /// Finds how many of the received bytes `h2` may read.
     fn pass(&mut self) {
         let Self { write_buffer, received, frames, backpressure, .. } = self;
         let mut buffer = write_buffer.lock();
@@ -317,7 +309,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for H2Transport<I> {
         true
     }
 
-    /// Leaves the sending to the driver, at the end of its turn.
+    /// Does nothing, because the connection's task sends at the end of its turn.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -364,7 +356,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_byte_arrives_once_and_in_order_whatever_is_gathered_and_taken() {
+    async fn every_byte_arrives_once_and_in_order_however_it_is_written() {
         let full = GATHER_BYTES / GATHER_PIECE;
         let pieces = [
             vec![],
@@ -381,7 +373,7 @@ mod tests {
         }
     }
 
-    /// What has arrived at the other end so far.
+    /// Everything that has arrived at the other end.
     fn arrived(far: &mut DuplexStream) -> usize {
         let mut space = [0; 1024];
         let mut read = ReadBuf::new(&mut space);
@@ -391,7 +383,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn small_pieces_wait_for_the_end_of_the_turn_and_a_large_one_takes_them_along() {
+    async fn small_pieces_wait_for_the_end_of_the_turn_or_for_a_large_piece() {
         let (mut far, near) = duplex(1024);
         let mut transport = H2Transport::new(near, SharedWriteBuffer::new(true), backpressure());
         transport.write_all(b"small").await.expect("room");
@@ -407,7 +399,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_is_gathered_than_the_bound_and_a_full_socket_is_told() {
+    async fn gathering_is_limited_and_a_full_socket_is_reported() {
         let (mut far, near) = duplex(1);
         let backpressure = backpressure();
         let mut transport =
@@ -435,8 +427,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn heads_too_many_wait_until_more_are_allowed_and_every_byte_is_read_once() {
-        // The preface, and heads of no content.
+    async fn further_heads_wait_until_they_are_allowed_and_every_byte_is_read_once() {
+        // The preface, and heads without content.
         let head = [0, 0, 0, 1, 4, 0, 0, 0, 1];
         let sent = [&[0; 24][..], &head.repeat(2 * HEADS_AT_ONCE + 1)].concat();
         let (mut far, near) = duplex(1024);

@@ -1,4 +1,4 @@
-//! A stream of HTTP/2 as a byte stream, after an extended CONNECT (RFC 8441).
+//! An HTTP/2 stream as a byte stream, after an extended CONNECT (RFC 8441).
 
 use std::io;
 use std::pin::Pin;
@@ -18,11 +18,11 @@ use crate::limits::FRAME_BYTES;
 pub(super) struct H2Tunnel {
     send: SendStream<Bytes>,
     recv: RecvStream,
-    /// What was received and not read yet.
+    /// Bytes that were received and not read yet.
     received: Bytes,
     backpressure: Arc<Backpressure>,
     timer: WindowTimer,
-    /// There while `h2` has no room for what is to be written.
+    /// `Some` while `h2` has no room for the bytes to write.
     waiting: Option<WaitingInH2>,
 }
 
@@ -46,7 +46,7 @@ impl H2Tunnel {
 /// The error for a read or a write on a stream that the client has reset.
 fn reset(error: h2::Error) -> io::Error {
     match error.reason() {
-        // The client has given up the stream.
+        // The client has reset the stream.
         Some(Reason::NO_ERROR | Reason::CANCEL) => io::ErrorKind::BrokenPipe.into(),
         _ => io::Error::other(error),
     }
@@ -69,10 +69,10 @@ impl AsyncRead for H2Tunnel {
         buf.put_slice(&self.received[..part]);
         self.received.advance(part);
         if self.received.is_empty() {
-            // An empty rest would still hold the connection's read buffer.
+            // An empty slice would still hold the connection's read buffer.
             self.received = Bytes::new();
         }
-        // It fails when the stream is over: then there is no window to widen.
+        // This fails when the stream is over, and then there is no window to widen.
         let _ = self.recv.flow_control().release_capacity(part);
         Poll::Ready(Ok(()))
     }
@@ -104,7 +104,7 @@ impl AsyncWrite for H2Tunnel {
         Poll::Ready(this.send.send_data(data, false).map(|()| part).map_err(reset))
     }
 
-    /// `h2` sends what it has by itself.
+    /// `h2` sends its frames by itself.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

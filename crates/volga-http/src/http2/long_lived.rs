@@ -1,8 +1,8 @@
 //! The long-lived bodies of a connection, polled in its one task.
 //!
 //! With a task for each body, a message for all of them would cost a wake, a schedule and a write
-//! for each. Here one turn takes a frame of every stream that is ready, and the connection writes
-//! the frames together.
+//! for each. Instead one turn of the connection's task takes a frame of every ready stream, and
+//! writes the frames together.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -23,9 +23,9 @@ use super::ready::{NOTES, Ready, stream_waker};
 use super::send_body::{SendBody, Step};
 use crate::limits::FRAMES_AT_ONCE;
 
-/// The bodies, and those of them that are ready.
+/// The bodies, and the queue of those that are ready.
 pub(super) struct LongLivedStreams<B> {
-    streams: Slab<Stream<B>>,
+    streams: Slab<LongLivedStream<B>>,
     /// The keys of the streams to serve next. A stream is here at most once, so no stream is served
     /// twice before another is served once.
     queue: VecDeque<usize>,
@@ -33,15 +33,15 @@ pub(super) struct LongLivedStreams<B> {
     backpressure: Arc<Backpressure>,
 }
 
-struct Stream<B> {
+struct LongLivedStream<B> {
     send_body: Pin<Box<SendBody<B>>>,
     waker: Waker,
-    /// The stream's number in the protocol.
+    /// The stream ID.
     id: u32,
     is_queued: bool,
 }
 
-impl<B> Stream<B> {
+impl<B> LongLivedStream<B> {
     /// Puts the stream into the queue, unless it is there already.
     fn enqueue(&mut self, key: usize, queue: &mut VecDeque<usize>) {
         if !self.is_queued {
@@ -60,22 +60,22 @@ where
         Self { streams: Slab::new(), queue: VecDeque::new(), ready, backpressure }
     }
 
-    /// Takes over a body, to be served in the next turn.
+    /// Adds a body, which is served in the next turn.
     pub(super) fn insert(&mut self, send_body: Pin<Box<SendBody<B>>>, windows: &mut Windows) {
         let entry = self.streams.vacant_entry();
         let waker = stream_waker(entry.key(), &self.ready);
         self.queue.push_back(entry.key());
         let id = send_body.id();
         windows.set_key(id, entry.key());
-        entry.insert(Stream { send_body, waker, id, is_queued: true });
+        entry.insert(LongLivedStream { send_body, waker, id, is_queued: true });
     }
 
     /// Begins a turn: puts every stream that is ready into the queue.
     pub(super) fn enqueue_ready(&mut self) {
         let Self { streams, queue, ready, .. } = self;
         ready.take(|note| {
-            // A note may outlive its stream. The stream that has its key now is polled once too
-            // often.
+            // A note may outlive its stream. Then the stream that has its key now is polled once
+            // more than necessary.
             for key in (note..streams.capacity()).step_by(NOTES) {
                 if let Some(stream) = streams.get_mut(key) {
                     stream.enqueue(key, queue);
@@ -89,8 +89,8 @@ where
         self.queue.len()
     }
 
-    /// Takes a frame of each of the first `count` streams in the queue, as long as `h2` is not
-    /// given too many frames and the write buffer has room. Returns how many streams were served. A
+    /// Takes a frame of each of the first `count` streams in the queue, as long as `h2` does not
+    /// hold too many frames and the write buffer has room. Returns how many streams were served. A
     /// stream that has more goes to the end of the queue.
     ///
     /// `h2` must have written what it was given in earlier turns: a failed stream is reset here,
@@ -99,8 +99,8 @@ where
         let mut ended = 0;
         for served in 0..count {
             let is_full = buffer.is_full() || buffer.given() + ended >= FRAMES_AT_ONCE;
-            // tokio's budget bounds this turn like that of any other task. The connection reads and
-            // writes after it.
+            // tokio's coop budget limits this turn like that of any other task. The connection
+            // reads and writes after it.
             if is_full || !has_budget_remaining() {
                 return served;
             }
@@ -156,8 +156,11 @@ where
     }
 }
 
-/// The stream at this place, unless another one has its key by now.
-fn find<B>(streams: &mut Slab<Stream<B>>, place: Place) -> Option<(usize, &mut Stream<B>)> {
+/// Finds this stream, unless another one has its key by now.
+fn find<B>(
+    streams: &mut Slab<LongLivedStream<B>>,
+    place: Place,
+) -> Option<(usize, &mut LongLivedStream<B>)> {
     let key = place.key()?;
     let stream = streams.get_mut(key)?;
     (stream.id == place.id).then_some((key, stream))

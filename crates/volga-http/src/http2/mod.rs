@@ -1,4 +1,4 @@
-//! One HTTP/2 connection: `h2` speaks the protocol, and this drives it.
+//! Drives one HTTP/2 connection. The `h2` library speaks the protocol.
 //!
 //! | module | idea |
 //! |---|---|
@@ -45,23 +45,23 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use self::backpressure::Backpressure;
-use self::direct::windows::{Place, Starts};
+use self::direct::windows::{Place, RequestCounts};
 use self::direct::write_buffer::SharedWriteBuffer;
 use self::h2_transport::H2Transport;
 use self::long_lived::LongLivedStreams;
 use self::ping::KeepAlive;
 use self::ready::Ready;
 use self::request_task::{RequestTask, TaskOutcome, TunnelEnds};
-use self::reset_budget::{Exhausted, ResetBudget};
+use self::reset_budget::{BudgetError, ResetBudget};
 use crate::connection::settings::ConnectionSettings;
-use crate::connection::task_tokens::Alive;
+use crate::connection::task_tracker::TaskToken;
 use crate::drain::handle::Drain;
 use crate::exchange::date::date;
 use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::{HttpService, Requests};
+use crate::exchange::service::{ConnectionService, HttpService};
 use crate::io::linger::linger;
-use crate::io::stall::Stall;
+use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{
     CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
     LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
@@ -72,10 +72,10 @@ use crate::limits::{
 /// Serves a connection to its end.
 pub(crate) async fn serve<I, S>(
     io: I,
-    requests: Requests<S>,
+    service: ConnectionService<S>,
     settings: ConnectionSettings,
     drain: &Drain,
-    alive: Alive,
+    token: TaskToken,
 ) where
     I: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
@@ -84,25 +84,25 @@ pub(crate) async fn serve<I, S>(
     let h2_waker = Waker::from(Arc::clone(&ready));
     let backpressure = Backpressure::new(settings.write_stall_timeout, h2_waker.clone());
     let write_buffer = SharedWriteBuffer::new(settings.http2_direct_data);
-    let io = Stall::new(io, settings.write_stall_timeout);
+    let io = WriteTimeout::new(io, settings.write_stall_timeout);
     let transport = H2Transport::new(io, write_buffer.clone(), Arc::clone(&backpressure));
     let handshake = builder().handshake(transport.clone());
     let Ok(Ok(mut h2)) = timeout(settings.header_read_timeout, handshake).await else { return };
     let Some(pings) = h2.ping_pong() else { return };
     let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&backpressure));
-    let mut connection = Connection {
+    let mut connection = Http2Connection {
         h2,
         transport,
         write_buffer,
         backpressure,
         keep_alive: KeepAlive::new(pings),
-        requests,
+        service,
         accepted: VecDeque::new(),
         begun: 0,
         deferred: 0,
         resets_without_handler: 0,
         tasks: JoinSet::new(),
-        alive,
+        token,
         streams,
         h2_waker,
         ready,
@@ -136,11 +136,11 @@ pub(crate) async fn serve<I, S>(
 /// How a connection has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum End {
-    /// The client has left, or there is nothing to tell it.
+    /// The client has disconnected, or there is nothing to tell it.
     Closed,
-    /// `h2` refuses to go on, and has sent the GOAWAY frame that says why.
+    /// `h2` has ended the connection, and has written the GOAWAY frame that says why.
     Refused,
-    /// The client abandons too many requests. The GOAWAY frame that says so is still to be sent.
+    /// The client abandons too many requests. The GOAWAY frame is still to be sent.
     TooManyResets,
 }
 
@@ -159,63 +159,64 @@ fn builder() -> Builder {
     builder
 }
 
-/// A request that was accepted and has not begun.
-struct Accepted {
+/// A request that was accepted and whose handler was not called yet.
+struct PendingRequest {
     head: Parts,
     body: RecvStream,
     respond: SendResponse<Bytes>,
 }
 
-struct Connection<I, S: HttpService> {
+struct Http2Connection<I, S: HttpService> {
     h2: h2::server::Connection<H2Transport<I>, Bytes>,
     transport: H2Transport<I>,
     write_buffer: SharedWriteBuffer,
     backpressure: Arc<Backpressure>,
     keep_alive: KeepAlive,
-    requests: Requests<S>,
-    /// Requests that were accepted and have not begun, in the order of their streams.
-    accepted: VecDeque<Accepted>,
-    /// For how many turns they have waited for what the client has sent after them.
+    service: ConnectionService<S>,
+    /// Accepted requests whose handlers were not called yet, in the order of their streams.
+    accepted: VecDeque<PendingRequest>,
+    /// For how many turns these requests have waited, because the client had sent more frames after
+    /// them.
     deferred: usize,
-    /// How many of them were reset before their handlers were called, since the last payment.
+    /// How many pending requests were reset since the budget was last charged.
     resets_without_handler: usize,
     /// How many requests this turn has begun.
     begun: usize,
-    /// A task for each request. Dropped with the connection, they end with it.
+    /// A task for each request. The tasks end when this is dropped with the connection.
     tasks: JoinSet<TaskOutcome<S::ResponseBody>>,
-    alive: Alive,
+    token: TaskToken,
     streams: LongLivedStreams<S::ResponseBody>,
     ready: Arc<Ready>,
     budget: ResetBudget,
-    /// Responses that have begun since the budget was last asked.
+    /// How many responses have begun since the budget was last used.
     responses: usize,
-    /// `h2` gets this waker instead of the task's own, because it wakes the task also for what it
-    /// does while the task runs.
+    /// `h2` gets this waker instead of the task's own, because `h2` also wakes the task for changes
+    /// that it makes itself while the task runs.
     h2_waker: Waker,
     settings: ConnectionSettings,
     drain: Drain,
 }
 
-impl<I, S> Connection<I, S>
+impl<I, S> Http2Connection<I, S>
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
-    /// One turn: a frame of every stream that is ready, then requests that have arrived, and one
-    /// write.
+    /// Runs one turn: sends a frame of every ready stream, then begins the requests that have
+    /// arrived, and writes once.
     ///
-    /// What becomes ready meanwhile has to wait for the next turn, so that the other tasks of the
-    /// thread run before it, above all the handlers. For the same reason one turn begins a bounded
-    /// number of requests, and reads a bounded number of frames and bytes.
+    /// Streams that become ready during the turn wait for the next one, so that the other tasks of
+    /// the thread run first, above all the handlers. For the same reason a turn begins a limited
+    /// number of requests, and reads a limited number of frames and bytes.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.join(cx);
-        if self.keep_alive.poll_gone(|| self.transport.heard(), cx).is_ready() {
+        if self.keep_alive.poll_dead(|| self.transport.heard(), cx).is_ready() {
             // The client may still be listening.
             self.h2.abrupt_shutdown(Reason::NO_ERROR);
             let _ = self.h2.poll_closed(cx);
             return Poll::Ready(End::Closed);
         }
-        // While the socket takes nothing, a frame would only wait in memory.
+        // While the socket accepts nothing, another frame would only wait in memory.
         if !self.backpressure.is_full() {
             self.serve_streams(cx);
         }
@@ -239,7 +240,7 @@ where
             let changes = self.write_buffer.take_changes();
             self.end(&changes.resets);
             self.streams.reopen(&changes.opened);
-            if self.pay(changes.starts).is_err() {
+            if self.pay(changes.request_counts).is_err() {
                 return Poll::Ready(End::TooManyResets);
             }
             let is_over = self.backpressure.is_full() || self.transport.is_turn_over();
@@ -249,7 +250,7 @@ where
         }
         let has_more = self.transport.has_stopped() && !self.backpressure.is_full();
         if self.begin_requests(has_more) {
-            // A task set that was empty before has not kept the waker.
+            // A task set that was empty before has not stored the waker.
             self.join(cx);
         }
         if let Poll::Ready(Err(_)) = self.transport.poll_send(cx) {
@@ -264,16 +265,17 @@ where
         Poll::Pending
     }
 
-    /// Begins requests that were accepted, and says whether this turn has begun any.
+    /// Begins accepted requests. Returns whether this turn has begun any.
     ///
-    /// While the client has sent more than one turn reads, they wait for some turns: their resets
-    /// may be among that. A client that opens and abandons streams in blocks then costs no handler.
+    /// If the client has sent more than one turn reads, the requests wait for some turns, because
+    /// their resets may be among the unread frames. So a client that opens and abandons streams in
+    /// blocks causes no handler to run.
     fn begin_requests(&mut self, has_more: bool) -> bool {
         if has_more && self.deferred < DEFERRED_TURNS && !self.accepted.is_empty() {
             self.deferred += 1;
             return self.begun > 0;
         }
-        // An abandoned request is a task until that has run once more.
+        // The task of an abandoned request exists until it has run once more.
         while self.begun < TURN_REQUESTS && self.tasks.len() < MAX_REQUEST_TASKS {
             let Some(accepted) = self.accepted.pop_front() else { break };
             self.begin(accepted);
@@ -287,7 +289,7 @@ where
     /// Drops the requests and the bodies of these streams, because one side has reset them.
     fn end(&mut self, resets: &[Place]) {
         for place in resets {
-            let id = |accepted: &Accepted| accepted.respond.stream_id().as_u32();
+            let id = |accepted: &PendingRequest| accepted.respond.stream_id().as_u32();
             if let Ok(at) = self.accepted.binary_search_by_key(&place.id, id) {
                 self.accepted.remove(at);
                 self.resets_without_handler += 1;
@@ -296,9 +298,9 @@ where
         self.streams.end(resets);
     }
 
-    /// Pays for requests that were abandoned.
-    fn pay(&mut self, starts: Starts) -> Result<(), Exhausted> {
-        let Starts { responses, resets } = starts;
+    /// Charges the budget for abandoned requests.
+    fn pay(&mut self, request_counts: RequestCounts) -> Result<(), BudgetError> {
+        let RequestCounts { responses, resets } = request_counts;
         let without_handler = std::mem::take(&mut self.resets_without_handler);
         let resets = resets + without_handler * (RESET_WITHOUT_HANDLER - 1);
         if resets == 0 {
@@ -309,26 +311,27 @@ where
         self.budget.pay(responses, resets, Instant::now())
     }
 
-    /// Ends the connection with a GOAWAY frame that says why. Everything else of it is dropped
+    /// Ends the connection with a GOAWAY frame that says why. All requests and bodies are dropped
     /// first.
     async fn refuse(mut self) -> Option<I> {
         self.tasks = JoinSet::new();
         self.accepted = VecDeque::new();
         self.streams.clear();
         self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-        // The client may not read, and there is no reason to wait for it as long as for others.
+        // The client may not be reading, and after abuse the server waits for it only for a short
+        // time.
         let sent = timeout(LINGER_TIME, poll_fn(|cx| self.h2.poll_closed(cx))).await;
         sent.ok().and_then(|_end| self.into_io())
     }
 
-    /// The transport, when nothing is left of the connection.
+    /// The transport, once nothing else of the connection is left.
     fn into_io(self) -> Option<I> {
         let Self { h2, transport, .. } = self;
         drop(h2);
         transport.into_io()
     }
 
-    /// Takes over the responses of tasks that have ended.
+    /// Takes the responses of tasks that have ended.
     fn join(&mut self, cx: &mut Context<'_>) {
         let mut frames = 0;
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
@@ -346,7 +349,7 @@ where
                     }
                 }
                 Ok(TaskOutcome::Failed(send_body)) => {
-                    // Its next step is the reset.
+                    // The next step of this body is the reset.
                     self.pass_on();
                     self.streams.insert(send_body, &mut self.write_buffer.lock().windows);
                 }
@@ -358,7 +361,7 @@ where
         }
     }
 
-    /// Takes a frame of each stream that is ready, as long as the socket takes them, and then more
+    /// Sends a frame of each ready stream, as long as the socket accepts them, and then further
     /// frames of the streams that have more.
     fn serve_streams(&mut self, cx: &mut Context<'_>) {
         self.streams.enqueue_ready();
@@ -369,7 +372,7 @@ where
                 self.pass_on();
                 let is_full = self.write_buffer.lock().is_full();
                 if served == 0 || is_full && self.transport.poll_send(cx).is_pending() {
-                    // The turn is over; or the socket takes nothing, or is broken.
+                    // The turn is over, or the socket accepts nothing or is broken.
                     return;
                 }
                 waiting -= served;
@@ -380,7 +383,7 @@ where
     /// Lets `h2` write the frames that it was given. `h2` keeps memory for as many frames as it
     /// ever held at once, so it must not hold many.
     fn pass_on(&mut self) {
-        // If this is the connection's end, that shows when it is polled for requests.
+        // The end of the connection shows when it is polled for requests.
         let _ = self.h2.poll_closed(&mut Context::from_waker(&self.h2_waker));
         self.write_buffer.lock().passed_on();
     }
@@ -391,11 +394,11 @@ where
             let mut response = Response::new(());
             *response.status_mut() = status;
             response::complete(response.headers_mut(), date);
-            // An error means that the client has left already.
+            // An error means that the client has disconnected.
             let _ = respond.send_response(response, true);
             return;
         }
-        let accepted = Accepted { head, body, respond };
+        let accepted = PendingRequest { head, body, respond };
         if self.accepted.is_empty() && self.begun < HEADS_AT_ONCE {
             // In most cases no flood of frames follows, so the request begins at once.
             self.begin(accepted);
@@ -404,7 +407,7 @@ where
         }
     }
 
-    fn begin(&mut self, Accepted { head, body, respond }: Accepted) {
+    fn begin(&mut self, PendingRequest { head, body, respond }: PendingRequest) {
         self.begun += 1;
         let method = head.method.clone();
         let (body, tunnel) = if head.method == Method::CONNECT {
@@ -419,15 +422,13 @@ where
             let body = H2Body::new(body, &head.headers, self.settings.body_limits, window);
             (RequestBody::h2(body), None)
         };
-        let handler = self.requests.answer(Request::from_parts(head, body));
+        let handler = self.service.oneshot(Request::from_parts(head, body));
         let task =
             RequestTask::new(handler, method, respond, Arc::clone(&self.backpressure), tunnel);
-        self.tasks.spawn(self.alive.carried_by(task));
+        self.tasks.spawn(self.token.track(task));
     }
 }
 
-#[cfg(test)]
-mod abandoned;
 #[cfg(test)]
 mod abuse;
 #[cfg(test)]
@@ -436,6 +437,8 @@ mod bursts;
 mod closed_windows;
 #[cfg(test)]
 mod flow;
+#[cfg(test)]
+mod rapid_resets;
 #[cfg(test)]
 mod resets;
 #[cfg(test)]

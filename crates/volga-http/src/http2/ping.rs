@@ -1,6 +1,7 @@
-//! Whether the peer of a silent connection is still there.
+//! Checks whether the client of a silent connection is still there.
 //!
-//! An idle HTTP/2 connection is a proper one, so silence alone proves nothing: the server asks with a PING, and closes what does not answer.
+//! An idle HTTP/2 connection is allowed, so silence alone proves nothing. The server sends a PING,
+//! and closes the connection if no response comes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,11 +11,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::limits::{PING_INTERVAL, PING_TIMEOUT};
 
-/// What the time says about the peer. Pure.
+/// Decides by the time when to send a PING and when to give up. Pure.
 #[derive(Debug)]
 struct Silence {
     due: Instant,
-    is_asked: bool,
+    is_ping_sent: bool,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -26,34 +27,36 @@ enum Due {
 
 impl Silence {
     fn new(now: Instant) -> Self {
-        Self { due: now + PING_INTERVAL, is_asked: false }
+        Self { due: now + PING_INTERVAL, is_ping_sent: false }
     }
 
-    /// Says what is due at `now`, when the peer was last `heard`. The next time to ask is then in `due`.
+    /// Returns what is due at `now`, if the client was last `heard` at that time. Afterwards `due`
+    /// is the time of the next check.
     fn fire(&mut self, now: Instant, heard: Instant) -> Due {
         if now < self.due {
             return Due::Nothing;
         }
-        if self.is_asked {
+        if self.is_ping_sent {
             return Due::GiveUp;
         }
-        let end_of_patience = heard + PING_INTERVAL;
-        if now < end_of_patience {
-            // The timer is moved here and not at every read, which costs a busy connection nothing.
-            self.due = end_of_patience;
+        let end_of_interval = heard + PING_INTERVAL;
+        if now < end_of_interval {
+            // The timer is moved here and not at every read, so a busy connection pays nothing for
+            // it.
+            self.due = end_of_interval;
             return Due::Nothing;
         }
-        self.is_asked = true;
+        self.is_ping_sent = true;
         self.due = now + PING_TIMEOUT;
         Due::Ask
     }
 
-    fn answered(&mut self, now: Instant) {
+    fn pong(&mut self, now: Instant) {
         *self = Self::new(now);
     }
 }
 
-/// Asks a silent peer, and waits for its answer.
+/// Sends a PING to a silent client, and waits for the response.
 pub(super) struct KeepAlive {
     silence: Silence,
     pings: PingPong,
@@ -67,26 +70,26 @@ impl KeepAlive {
         Self { silence, pings, timer }
     }
 
-    /// Ready when the peer is gone. `heard` tells when it was last heard.
-    pub(super) fn poll_gone(
+    /// Ready when the client is gone. `heard` returns when the client last sent something.
+    pub(super) fn poll_dead(
         &mut self,
         heard: impl Fn() -> Instant,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if self.silence.is_asked && self.pings.poll_pong(cx).is_ready() {
-            self.silence.answered(Instant::now());
+        if self.silence.is_ping_sent && self.pings.poll_pong(cx).is_ready() {
+            self.silence.pong(Instant::now());
             self.timer.as_mut().reset(self.silence.due);
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             match self.silence.fire(Instant::now(), heard()) {
                 Due::Nothing => {}
-                // It fails only when the connection is over, which its own poll reports.
+                // This fails only when the connection is over, which its own poll reports.
                 Due::Ask => drop(self.pings.send_ping(Ping::opaque())),
                 Due::GiveUp => return Poll::Ready(()),
             }
             self.timer.as_mut().reset(self.silence.due);
-            if self.silence.is_asked {
-                // Registers for the answer.
+            if self.silence.is_ping_sent {
+                // Registers the waker for the response.
                 let _ = self.pings.poll_pong(cx);
             }
         }
@@ -101,7 +104,7 @@ mod tests {
     const ALMOST: std::time::Duration = std::time::Duration::from_millis(1);
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_is_heard_is_not_asked_and_a_silent_one_is_after_the_interval() {
+    async fn only_a_silent_client_gets_a_ping() {
         let start = Instant::now();
         let mut silence = Silence::new(start);
         assert_eq!(silence.fire(start + PING_INTERVAL - ALMOST, start), Due::Nothing);
@@ -112,12 +115,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_in_time_begins_anew_and_none_ends_the_connection() {
+    async fn a_pong_restarts_the_interval_and_without_one_the_connection_ends() {
         let start = Instant::now();
         let mut silence = Silence::new(start);
         let asked = start + PING_INTERVAL;
         assert_eq!(silence.fire(asked, start), Due::Ask);
-        silence.answered(asked + ALMOST);
+        silence.pong(asked + ALMOST);
         assert_eq!(silence.due, asked + ALMOST + PING_INTERVAL);
         assert_eq!(silence.fire(silence.due, asked + ALMOST), Due::Ask);
         assert_eq!(silence.fire(silence.due - ALMOST, asked), Due::Nothing);

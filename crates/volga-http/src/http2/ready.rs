@@ -1,10 +1,10 @@
-//! Which streams of a connection are ready, and when its task must run.
+//! Tracks which streams of a connection are ready, and when its task must run.
 //!
-//! Every stream has a waker of its own, which notes the stream and wakes the connection's task: so
-//! one turn of the task serves exactly those that are ready, however many others wait. A note is a
-//! bit, for a message that goes to many streams sets many of them. Once the task runs, a wake only
-//! leaves its note, for the turn ends with a look at the notes. That matters because `h2` wakes the
-//! connection with every frame that it is given, and these come from the turn itself.
+//! Every stream has a waker of its own, which leaves a note and wakes the connection's task. So one
+//! turn of the task serves exactly the ready streams, however many others wait. A note is one bit,
+//! so a message to many streams is cheap to note. While the task runs, a wake only leaves its note,
+//! because the turn ends with a look at the notes. That matters because `h2` wakes the connection
+//! with every frame that it is given, and the turn itself gives it these frames.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,25 +14,26 @@ use crate::limits::MAX_STREAMS;
 
 const BITS: usize = u64::BITS as usize;
 const WORDS: usize = (MAX_STREAMS as usize).div_ceil(BITS);
-/// How many notes there are. Streams whose keys are so far apart share one.
+/// The number of notes. Streams whose keys differ by a multiple of this share a note.
 pub(super) const NOTES: usize = WORDS * BITS;
 
-/// The notes of one connection. As a waker it notes that `h2` has something to do.
+/// The notes of one connection. As a waker it notes that `h2` has work to do.
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     streams: [AtomicU64; WORDS],
     connection: AtomicBool,
-    /// The task waits. Whoever finds that so after leaving a note, wakes it; and whoever goes to
-    /// wait looks for notes after saying so. All in one order (`SeqCst`), so that one of both sees
-    /// the other.
+    /// Whether the task waits. A waker leaves its note and then looks here, and wakes the task if
+    /// it waits. The task sets this and then looks for notes. All of these operations are in one
+    /// order (`SeqCst`), so at least one of the two sees the other.
     is_resting: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
 
 impl Ready {
-    /// Calls `each` with every note, which is the place of a stream, or that of one before.
+    /// Takes the notes of all streams, and calls `each` with the key that each note stands for. The stream may
+    /// have ended by now.
     pub(super) fn take(&self, mut each: impl FnMut(usize)) {
-        // Whatever woke the task, it runs now.
+        // The task runs now, whatever has woken it.
         self.is_resting.store(false, Ordering::SeqCst);
         for (at, word) in self.streams.iter().enumerate() {
             if word.load(Ordering::Relaxed) == 0 {
@@ -46,13 +47,13 @@ impl Ready {
         }
     }
 
-    /// Forgets that `h2` has something to do, because it is about to be polled.
+    /// Clears the note of `h2`, because `h2` is about to be polled.
     pub(super) fn clear_connection(&self) {
         self.connection.store(false, Ordering::SeqCst);
     }
 
-    /// Ends a turn: the next one comes with the next note, or at once if there is one that can be
-    /// acted on. Streams are left alone while `is_blocked`.
+    /// Ends a turn. The next turn comes with the next note, or at once if there is a note that can
+    /// be handled. While `is_blocked`, notes of streams do not count.
     pub(super) fn rest(&self, is_blocked: bool, is_line_empty: bool, cx: &Context<'_>) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
@@ -75,7 +76,7 @@ impl Ready {
         }
     }
 
-    /// Wakes the task if it rests; the first one does.
+    /// Wakes the task if it waits. Only the first call does.
     fn wake_task(&self) {
         let is_resting = &self.is_resting;
         if is_resting.load(Ordering::SeqCst) && is_resting.swap(false, Ordering::SeqCst) {
@@ -105,7 +106,7 @@ struct StreamWaker {
     ready: Arc<Ready>,
 }
 
-/// A waker for the stream at this place.
+/// A waker for the stream with this key.
 pub(super) fn stream_waker(stream: usize, ready: &Arc<Ready>) -> Waker {
     Waker::from(Arc::new(StreamWaker { stream, ready: Arc::clone(ready) }))
 }
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_wakes_is_one_note_and_one_wake_of_the_task() {
+    fn many_wakes_are_one_note_and_one_wake_of_the_task() {
         let task = Task::new();
         let streams = [8, 7, 200, NOTES - 1].map(|stream| stream_waker(stream, &task.ready));
         task.rest(false);
@@ -178,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn places_beyond_the_notes_share_one() {
+    fn keys_beyond_the_notes_share_a_note() {
         let task = Task::new();
         stream_waker(NOTES + 7, &task.ready).wake();
         assert_eq!(task.take(), [7]);
     }
 
     #[test]
-    fn a_wake_within_the_turn_brings_the_next_one() {
+    fn a_wake_during_a_turn_causes_another_turn() {
         let task = Task::new();
         stream_waker(7, &task.ready).wake();
         assert_eq!(task.wakes(), 0, "it runs");
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_wait_while_the_socket_is_blocked_and_the_connection_does_not() {
+    fn while_the_socket_is_blocked_only_h2_wakes_the_task() {
         let task = Task::new();
         stream_waker(7, &task.ready).wake();
         task.rest(true);
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_h2_notes_before_its_own_poll_needs_no_turn() {
+    fn a_note_of_h2_before_its_poll_needs_no_turn() {
         let task = Task::new();
         task.ready.wake_by_ref();
         task.ready.clear_connection();
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn no_wake_is_lost_however_turns_and_wakes_meet() {
+    fn no_wake_is_lost() {
         const WAKES: usize = 100_000;
         let ready = Arc::<Ready>::default();
         let waker = stream_waker(7, &ready);
@@ -226,7 +227,7 @@ mod tests {
                 waker.wake_by_ref();
             }
         });
-        // It would wait for ever.
+        // A lost wake would make this wait forever.
         runtime.block_on(std::future::poll_fn(|cx| {
             ready.take(|_| {});
             if sent.load(Ordering::Relaxed) == WAKES {

@@ -1,7 +1,8 @@
-//! What `h2` leaves to check and to mend in the head of a request. Pure.
+//! Checks and completes the head of a request, as far as `h2` does not. Pure.
 //!
-//! `h2` itself refuses what breaks the protocol: a pseudo-header field that is missing, repeated,
-//! misplaced or malformed, fields that HTTP/2 forbids, and DATA that contradicts `content-length`.
+//! `h2` itself refuses requests that break the protocol: pseudo-header fields that are missing,
+//! repeated, misplaced or malformed, fields that HTTP/2 forbids, and DATA that contradicts
+//! `content-length`.
 
 use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, COOKIE};
@@ -11,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use crate::exchange::target::{has_one_authority, is_too_long};
 use crate::exchange::tunnel::TunnelOffer;
 
-/// Mends the head, or says with what status to refuse it.
+/// Completes the head, or returns the status with which to refuse the request.
 pub(super) fn check(head: &mut Parts) -> Result<(), StatusCode> {
     if head.method == Method::CONNECT {
         // An ordinary CONNECT asks for a proxy. An extended one (RFC 8441) names a protocol.
@@ -25,7 +26,7 @@ pub(super) fn check(head: &mut Parts) -> Result<(), StatusCode> {
     if is_too_long(&head.uri) {
         return Err(StatusCode::URI_TOO_LONG);
     }
-    // `h2` holds DATA against the first length only.
+    // `h2` compares DATA only with the first length.
     let has_two_lengths = head.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some();
     if has_two_lengths || !has_one_authority(&head.uri, &head.headers) {
         return Err(StatusCode::BAD_REQUEST);
@@ -34,8 +35,8 @@ pub(super) fn check(head: &mut Parts) -> Result<(), StatusCode> {
     Ok(())
 }
 
-/// Joins cookies that came in fields of their own, for the sake of compression (RFC 9113, section
-/// 8.2.3).
+/// Joins cookies that the client sent in several fields for the sake of compression (RFC 9113,
+/// section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let mut crumbs = headers.get_all(COOKIE).iter();
     let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) else { return };
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_one_authority_and_one_length_and_no_endless_target() {
+    fn a_request_has_one_authority_one_length_and_a_limited_target() {
         check("http://a/", &[("host", "a"), ("content-length", "1")], Ok(()));
         check("/", &[], Err(400));
         check("http://a/", &[("host", "b")], Err(400));

@@ -1,4 +1,4 @@
-//! One request: its handler, and the response as far as it is ordinary.
+//! The task of one request: calls the handler, and sends an ordinary response.
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,9 +22,9 @@ use super::send_body::{SendBody, Step};
 use crate::drain::handle::Drain;
 use crate::exchange::date::date;
 use crate::exchange::long_lived::LongLived;
-use crate::exchange::tunnel::{Run, Running, Tunnel, TunnelStream};
+use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelFuture, TunnelStream};
 
-/// What the task of a request leaves to the task of its connection.
+/// What the task of a request hands over to the task of its connection.
 pub(super) enum TaskOutcome<B> {
     Nothing,
     /// A long-lived response. Its head is not sent yet: `h2` would hold the heads of many requests
@@ -54,14 +54,14 @@ pin_project! {
             #[pin]
             handler: F,
             method: Method,
-            // Taken once there is a response.
+            // Taken when the response is there.
             respond: Option<SendResponse<Bytes>>,
             backpressure: Arc<Backpressure>,
-            // There if the client has asked for a tunnel.
+            // `Some` if the client has asked for a tunnel.
             tunnel: Option<Box<TunnelEnds>>,
         },
         // A tunnel has begun, and the application runs it.
-        Tunnel { running: Running },
+        Tunnel { running: TunnelFuture },
         Body {
             // In a box, since it may move to the connection's task.
             send_body: Option<Pin<Box<SendBody<B>>>>,
@@ -166,7 +166,8 @@ pub(super) struct TunnelEnds {
 }
 
 impl TunnelEnds {
-    /// Sends the head of the response, and opens the tunnel. `None` if the client has left.
+    /// Sends the head of the response, and opens the tunnel. `None` if the client has reset the
+    /// stream.
     fn open<B>(
         self,
         response: Response<B>,
@@ -183,13 +184,14 @@ impl TunnelEnds {
     }
 }
 
-/// The function to run in the tunnel, if the response accepts it.
-fn accepted_tunnel<B>(response: &Response<B>) -> Option<Run> {
+/// Takes the function to run in the tunnel, if the response accepts it.
+fn accepted_tunnel<B>(response: &Response<B>) -> Option<TunnelFn> {
     let tunnel = response.extensions().get::<Tunnel>()?;
     response.status().is_success().then(|| tunnel.take())?
 }
 
-/// The response, or `None` if the client has reset the stream or the handler has panicked.
+/// Polls the handler for the response. `None` if the client has reset the stream or the handler has
+/// panicked.
 fn poll_handler<F, B, E>(
     handler: Pin<&mut F>,
     respond: &mut Option<SendResponse<Bytes>>,
@@ -222,7 +224,7 @@ where
     pub(super) fn send_head(mut self) -> Option<Pin<Box<SendBody<B>>>> {
         let (mut head, body) = self.response.into_parts();
         if head.status.is_informational() {
-            // A status of 1xx announces a response, and this is all that the service has.
+            // A status of 1xx only announces a response, and the service has no other.
             self.respond.send_reset(Reason::INTERNAL_ERROR);
             return None;
         }

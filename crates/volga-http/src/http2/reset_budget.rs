@@ -1,10 +1,10 @@
 //! How many requests a client may abandon before the server has begun to respond. Pure.
 //!
-//! Opening a stream and resetting it costs a client two small frames. It costs the server a
-//! decoded head, a task and a handler's first steps (a "rapid reset", CVE-2023-44487). `h2` counts
+//! Opening a stream and resetting it costs a client two small frames. It costs the server a decoded
+//! head, a task and the first steps of a handler (a "rapid reset", CVE-2023-44487). `h2` counts
 //! only the resets that arrive before it has handed over the request, so a client that sends its
-//! frames in blocks stays below that count for ever. This budget counts every stream that is reset,
-//! by either side, while its response has not begun, and does not care how the frames were ordered.
+//! frames in blocks never reaches that limit. This budget counts every stream that either side
+//! resets before its response has begun, in whatever order the frames arrive.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ const FULL: u64 = MAX_UNANSWERED_RESETS as u64 * RESET;
 #[derive(Debug)]
 pub(super) struct ResetBudget {
     left: u64,
-    /// When time was last turned into budget.
+    /// When the budget was last refilled for the time that has passed.
     refilled: Instant,
 }
 
 /// The client has abandoned more requests than it may.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Exhausted;
+pub(super) struct BudgetError;
 
 impl ResetBudget {
     pub(super) fn new(now: Instant) -> Self {
@@ -41,11 +41,11 @@ impl ResetBudget {
         responses: usize,
         resets: usize,
         now: Instant,
-    ) -> Result<(), Exhausted> {
+    ) -> Result<(), BudgetError> {
         self.refill(now);
         self.left = self.left.saturating_add(responses as u64).min(FULL);
         let cost = (resets as u64).saturating_mul(RESET);
-        self.left = self.left.checked_sub(cost).ok_or(Exhausted)?;
+        self.left = self.left.checked_sub(cost).ok_or(BudgetError)?;
         Ok(())
     }
 
@@ -59,7 +59,7 @@ impl ResetBudget {
         let rate = UNANSWERED_RESETS_PER_SECOND * RESPONSES_PER_RESET;
         let step = Duration::from_secs(1) / rate;
         let steps = now.saturating_duration_since(self.refilled).as_nanos() / step.as_nanos();
-        // Whole steps only, so that frequent calls do not round the time away.
+        // Only whole steps, so that frequent calls do not lose time by rounding.
         let steps = u32::try_from(steps).unwrap_or(u32::MAX);
         self.left = self.left.saturating_add(u64::from(steps)).min(FULL);
         self.refilled = self.refilled.checked_add(step * steps).map_or(now, |time| time.min(now));
@@ -77,10 +77,10 @@ mod tests {
         let start = Instant::now();
         let mut budget = ResetBudget::new(start);
         assert_eq!(budget.pay(0, MAX_UNANSWERED_RESETS, start), Ok(()));
-        assert_eq!(budget.pay(0, 1, start), Err(Exhausted));
+        assert_eq!(budget.pay(0, 1, start), Err(BudgetError));
         let later = start + Duration::from_secs(1);
         assert_eq!(budget.pay(0, UNANSWERED_RESETS_PER_SECOND as usize, later), Ok(()));
-        assert_eq!(budget.pay(0, 1, later), Err(Exhausted));
+        assert_eq!(budget.pay(0, 1, later), Err(BudgetError));
     }
 
     #[test]
@@ -88,7 +88,7 @@ mod tests {
         let now = Instant::now();
         let mut budget = ResetBudget::new(now);
         assert_eq!(budget.pay(1_000_000, MAX_UNANSWERED_RESETS, now), Ok(()));
-        assert_eq!(budget.pay(RESPONSES_PER_RESET as usize - 1, 1, now), Err(Exhausted));
+        assert_eq!(budget.pay(RESPONSES_PER_RESET as usize - 1, 1, now), Err(BudgetError));
         assert_eq!(budget.pay(1, 1, now), Ok(()));
     }
 
@@ -104,7 +104,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_schedule_gets_more_resets_than_start_time_and_responses_allow(
+        fn no_schedule_exceeds_the_budget(
             steps in prop::collection::vec((0..2_000u64, 0..50usize, 0..50usize), 1..300),
         ) {
             let start = Instant::now();
@@ -123,7 +123,7 @@ mod tests {
         }
 
         #[test]
-        fn a_client_below_the_rate_is_never_closed_however_often_the_budget_is_asked(
+        fn a_client_below_the_rate_never_exceeds_the_budget(
             gaps in prop::collection::vec(1..10_000u64, 1..500),
         ) {
             let mut now = Instant::now();

@@ -1,5 +1,5 @@
-//! Streams that end before their bodies do, in memory: the body is dropped, however quiet
-//! it is and however its reset arrives.
+//! Streams that end before their bodies do, in memory. The body is dropped, even if it is idle, and
+//! however the reset arrives.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -17,20 +17,20 @@ use super::tests::connect;
 use crate::limits::{MAX_STREAMS, RESETS_AT_ONCE};
 
 const PIPE: usize = 64 * 1024;
-/// The clock is paused, so after any time everybody has done what they can.
+/// The clock is paused, so after any time all tasks have done what they can.
 const A_WHILE: Duration = Duration::from_secs(1);
 
 fn reset(stream: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, CANCEL)
 }
 
-/// How many bodies there are.
+/// How many bodies exist.
 fn bodies(taken: &Arc<AtomicUsize>) -> usize {
-    // The service has one, and the test.
+    // The service and the test hold one clone each.
     Arc::strong_count(taken) - 2
 }
 
-/// A client that has opened so many quiet streams, and what its bodies share.
+/// A client that has opened this many idle streams, and the counter of its bodies.
 async fn quiet(count: usize) -> (DuplexStream, Arc<AtomicUsize>) {
     let (mut client, taken, _serving) = connect(PIPE);
     client.write_all(PREFACE).await.expect("room");
@@ -74,7 +74,7 @@ async fn any_number_of_resets_in_one_segment_drop_their_bodies_and_no_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn resets_of_streams_that_never_were_or_are_over_change_nothing_for_others() {
+async fn resets_of_unknown_or_ended_streams_do_not_affect_others() {
     let (mut client, taken) = quiet(2).await;
     let resets = reset(1).repeat(10 * RESETS_AT_ONCE);
     client.write_all(&resets).await.expect("room");
@@ -83,16 +83,16 @@ async fn resets_of_streams_that_never_were_or_are_over_change_nothing_for_others
 }
 
 #[tokio::test(start_paused = true)]
-async fn resets_among_what_the_server_cannot_answer_yet_drop_their_bodies_once_it_can() {
+async fn resets_that_wait_behind_a_full_socket_drop_their_bodies_later() {
     let count = RESETS_AT_ONCE;
     let (client, taken) = quiet(count).await;
     let (mut read, mut write) = tokio::io::split(client);
-    // Wherever it stops to read, there is a reset before and one behind.
+    // Wherever the server stops to read, one reset comes before that point and one after it.
     let pings = frame(PING, 0, 0, &[0; 8]).repeat(500);
     let sent: Vec<u8> =
         streams().take(count).flat_map(|at| [&pings[..], &reset(at)].concat()).collect();
     let mut writing = Box::pin(write.write_all(&sent));
-    timeout(A_WHILE, &mut writing).await.expect_err("nobody reads the answers");
+    timeout(A_WHILE, &mut writing).await.expect_err("the client reads nothing");
     let left = bodies(&taken);
     assert!(0 < left && left < count, "{left}");
     let reading = async {
@@ -119,13 +119,13 @@ async fn a_stream_that_the_server_resets_drops_its_quiet_body_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_streams_that_may_be_open_can_be_reset_and_opened_anew() {
+async fn all_streams_can_be_reset_and_opened_again() {
     let (mut client, taken) = quiet(MAX_STREAMS as usize).await;
     let resets: Vec<u8> = streams().take(MAX_STREAMS as usize).flat_map(reset).collect();
     client.write_all(&resets).await.expect("room");
     sleep(A_WHILE).await;
     assert_eq!(bodies(&taken), 0);
-    // Their places are taken by others, and nothing is left that would end these.
+    // New streams have taken their places, and nothing would end these.
     open(&mut client, streams().skip(MAX_STREAMS as usize).take(2)).await;
     assert_eq!(bodies(&taken), 2);
 }

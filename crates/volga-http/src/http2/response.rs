@@ -1,4 +1,4 @@
-//! The head of a response, as HTTP/2 has it. Pure.
+//! Completes the head of a response for HTTP/2. Pure.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -13,18 +13,19 @@ const FORBIDDEN: [HeaderName; 5] = [
     TE,
 ];
 
-/// Whether the response has no content, whatever its body says (RFC 9110, sections 9.3.2, 15.3.5 and 15.4.5).
+/// Whether the response has no content, whatever its body says (RFC 9110, sections 9.3.2, 15.3.5
+/// and 15.4.5).
 pub(super) fn is_without_content(method: &Method, status: StatusCode) -> bool {
     method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
-/// Removes what HTTP/2 forbids, and adds what the server owes.
+/// Removes the fields that HTTP/2 forbids, and adds those that the server must send.
 pub(super) fn complete(headers: &mut HeaderMap, date: impl FnOnce() -> HeaderValue) {
     remove_forbidden(headers);
     headers.entry(DATE).or_insert_with(date);
 }
 
-/// Says how long the content is, where that is known and not said.
+/// Adds the length of the content, if it is known and not set.
 pub(super) fn announce_length(headers: &mut HeaderMap, size: &SizeHint) {
     if let Some(length) = size.exact() {
         headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
@@ -38,7 +39,7 @@ fn remove_forbidden(headers: &mut HeaderMap) {
     if !headers.contains_key(CONNECTION) {
         return;
     }
-    // Each field that it names is of the connection, too.
+    // Each field that `connection` names concerns only the connection, too.
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -63,9 +64,9 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_the_connection_and_those_that_it_names_are_removed() {
+    fn connection_fields_and_the_fields_that_they_name_are_removed() {
         let mut map = headers(&[
-            ("connection", "keep-alive, X-Hop"),
+            ("connection", "keep-token, X-Hop"),
             ("connection", ",, not a name ,x-other"),
             ("x-hop", "1"),
             ("x-other", "1"),

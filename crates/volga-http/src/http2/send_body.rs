@@ -1,4 +1,4 @@
-//! The body of a response, on its way out as DATA frames.
+//! Sends the body of a response as DATA frames.
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,12 +18,12 @@ use super::direct::write_buffer::DirectWriter;
 use crate::limits::{FRAME_BYTES, FRAME_PIECES};
 
 pin_project! {
-    /// A body, and the stream that it goes out on.
+    /// A body, and the stream on which it is sent.
     ///
-    /// The body is asked for data only when a first byte of it could be sent. What it has ready
-    /// then becomes one DATA frame. If the window closes in the middle of the frame, the rest is
-    /// held here, and the body is not asked for more. A stream whose window stays closed for too
-    /// long is reset.
+    /// The body is polled only when the first byte of its data could be sent. The data that is
+    /// ready then becomes one DATA frame. If the window closes in the middle of the frame, the rest
+    /// is held here, and the body is not polled. A stream whose window stays closed for too long is
+    /// reset.
     pub(super) struct SendBody<B> {
         stream: SendStream<Bytes>,
         // In a box, because a stream that waits for its body has none.
@@ -33,17 +33,17 @@ pin_project! {
     }
 }
 
-/// What is to be sent next. Without data, the body is to be asked for some, or waits for room.
+/// The data to be sent next. Without data, the body is to be polled, or waits for room.
 #[derive(Default)]
 struct PendingFrame {
     data: Bytes,
     then: AfterData,
     wait: WindowTimer,
-    /// There while `h2` has no room for the stream.
+    /// `Some` while `h2` has no room for the stream.
     waiting: Option<WaitingInH2>,
 }
 
-/// What follows the data.
+/// What follows after the data.
 #[derive(Default)]
 enum AfterData {
     #[default]
@@ -54,10 +54,10 @@ enum AfterData {
     Reset,
 }
 
-/// What a step has done.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Step {
-    /// A frame went out, and the body may have more.
+    /// A frame was sent, and the body may have more.
     Sent,
     /// Everything was sent, or the client has reset the stream.
     Over,
@@ -75,7 +75,7 @@ where
         Self { stream, held: None, body }
     }
 
-    /// Sends one frame of what is ready.
+    /// Sends one frame of the data that is ready.
     ///
     /// If this returns `Pending`, the waker of `cx` is woken when another step is worthwhile: when
     /// the body has data, or the window has room. With a `direct` writer the connection hears of an
@@ -98,7 +98,8 @@ where
                     (next.wait, next.waiting) = (WindowTimer::default(), None);
                     is_drained = next.gather(this.body.as_mut(), room, cx);
                     if next.is_for_more() {
-                        // An idle stream keeps no room: all streams share the connection's window.
+                        // An idle stream reserves no room, because all streams share the
+                        // connection's window.
                         this.stream.reserve_capacity(0);
                     }
                 }
@@ -157,20 +158,21 @@ where
 }
 
 impl PendingFrame {
-    /// Whether the body is to be asked for data.
+    /// Whether the body is to be polled.
     fn is_for_more(&self) -> bool {
         self.data.is_empty() && matches!(self.then, AfterData::More)
     }
 
-    /// Takes from the body what is ready, up to a frame, and returns whether the body now waits.
+    /// Takes the data that is ready from the body, up to a frame. Returns whether the body now
+    /// waits.
     ///
-    /// Once it has filled the `room`, no further piece is taken: it could only be held.
+    /// Once the `room` is filled, no further piece is taken, because it could not be sent.
     fn gather<B>(&mut self, mut body: Pin<&mut B>, room: usize, cx: &mut Context<'_>) -> bool
     where
         B: Body<Data = Bytes>,
     {
-        // Pieces of one body are mostly of one size: when half of the frame is full, another one
-        // may not fit.
+        // Pieces of one body mostly have similar sizes. When half of the frame is full, another
+        // piece may not fit.
         let enough = room.min(FRAME_BYTES / 2);
         let mut joined = BytesMut::new();
         let mut is_drained = false;
@@ -181,7 +183,7 @@ impl PendingFrame {
             };
             self.then = then;
             if self.data.is_empty() {
-                // Mostly the only piece, which then is not copied.
+                // Usually this is the only piece, and then it is not copied.
                 self.data = data;
             } else {
                 if joined.is_empty() {
@@ -201,7 +203,7 @@ impl PendingFrame {
         is_drained
     }
 
-    /// Waits for room, in `held`. A stream that waits for too long is reset.
+    /// Waits for room, with the data in `held`. A stream that waits for too long is reset.
     fn wait(
         mut self,
         held: &mut Option<Box<Self>>,
@@ -239,7 +241,7 @@ enum Shortage {
     H2,
 }
 
-/// Whether a body is to be asked for data.
+/// Whether a body is to be polled.
 enum FirstByteRoom {
     /// A first byte could be sent, and this many bytes with it.
     Bytes(usize),
@@ -267,18 +269,18 @@ fn poll_first_byte(
     }
 }
 
-/// What a call of [`send`] has done.
+/// The result of [`send`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum SendOutcome {
-    /// A part of it went out.
+    /// A part of the data was sent.
     Part,
-    /// Nothing.
+    /// Nothing was sent.
     None(Shortage),
     /// All data was sent and the stream has ended, or the client has reset it.
     Over,
 }
 
-/// Sends as much of the data as there is room for: directly, if that is possible.
+/// Sends as much of the data as there is room for, directly if that is possible.
 fn send(
     stream: &mut SendStream<Bytes>,
     mut direct: Option<DirectWriter<'_>>,
@@ -353,7 +355,7 @@ where
             Ok(data) => (data, if is_end { AfterData::End } else { AfterData::More }),
             Err(frame) => match frame.into_trailers() {
                 Ok(trailers) => (Bytes::new(), AfterData::Trailers(Box::new(trailers))),
-                // A kind of frame that HTTP/2 has no place for.
+                // HTTP/2 has no frame for this kind of data.
                 Err(_) => (Bytes::new(), AfterData::More),
             },
         },

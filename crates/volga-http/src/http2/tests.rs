@@ -1,5 +1,5 @@
-//! The connection in memory, with a paused clock: it leaps to the next timeout as soon as everybody
-//! waits, so a wait shows that nothing more happens by itself.
+//! The connection in memory, with a paused clock. The clock advances to the next timeout as soon as
+//! all tasks wait, so a wait shows that nothing more happens by itself.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -18,28 +18,28 @@ use tower_service::Service;
 
 use super::*;
 use crate::connection::info::ConnectionInfo;
-use crate::connection::task_tokens::roll_call;
+use crate::connection::task_tracker::task_tracker;
 use crate::exchange::long_lived::LongLived;
 use crate::limits::{
     DEFAULT_WRITE_STALL_TIMEOUT, GATHER_BYTES, PING_INTERVAL, PING_TIMEOUT, SEND_BUFFER,
 };
 
 const PIECE: usize = 16 * 1024;
-/// How long a client may take no byte.
+/// How long a client may accept no byte.
 pub(super) const STALL: Duration = DEFAULT_WRITE_STALL_TIMEOUT;
 
-/// The settings of a connection. All tests run a second time without the direct data path, which
-/// the environment says.
+/// The settings of a connection. An environment variable makes all tests run without the direct
+/// data path.
 fn settings() -> ConnectionSettings {
     let http2_direct_data = std::env::var_os("VOLGA_TEST_HTTP2_VIA_H2").is_none();
     ConnectionSettings { http2_direct_data, ..ConnectionSettings::DEFAULT }
 }
 
-/// How long a quiet body waits before each of its pieces.
+/// How long an idle body waits before each of its pieces.
 const QUIET: Duration = Duration::from_secs(20);
 
-/// Always ready, unless it is quiet, and counts what is taken of it. It keeps its request, whose
-/// body nobody reads.
+/// A body that is always ready unless it is `quiet`, and counts what is taken from it. It keeps its
+/// request, whose body is not read.
 pub(super) struct Endless {
     taken: Arc<AtomicUsize>,
     request: Request<RequestBody>,
@@ -67,14 +67,14 @@ impl Body for Endless {
     }
 }
 
-/// Answers with endless bodies; a request for `/long-lived` gets the mark, one for `/quiet` too,
-/// and one for `/short` a single piece.
+/// Responds with endless bodies. The response to `/long-lived` is marked as long-lived, so is the
+/// one to `/quiet`, and `/short` has a single piece.
 #[derive(Clone, Default)]
-struct Endlessly {
+struct EndlessService {
     taken: Arc<AtomicUsize>,
 }
 
-impl Service<Request<RequestBody>> for Endlessly {
+impl Service<Request<RequestBody>> for EndlessService {
     type Response = Response<Endless>;
     type Error = Infallible;
     type Future = std::future::Ready<Result<Self::Response, Infallible>>;
@@ -96,17 +96,16 @@ impl Service<Request<RequestBody>> for Endlessly {
     }
 }
 
-/// A served connection through which at most `size` bytes go at a time, what is taken of its
-/// bodies, and its end.
+/// A served connection whose transport holds `size` bytes, the count of what is taken from its
+/// bodies, and the task that serves it.
 pub(super) fn connect(size: usize) -> (DuplexStream, Arc<AtomicUsize>, JoinHandle<()>) {
-    let service = Endlessly::default();
+    let service = EndlessService::default();
     let taken = Arc::clone(&service.taken);
     let (client, serving) = connect_to(service, size);
     (client, taken, serving)
 }
 
-/// A connection that this service answers, through which at most `size` bytes go at a time, and its
-/// end.
+/// A connection of this service, whose transport holds `size` bytes, and the task that serves it.
 pub(super) fn connect_to<S, B>(service: S, size: usize) -> (DuplexStream, JoinHandle<()>)
 where
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
@@ -117,15 +116,15 @@ where
 {
     let (client, server) = duplex(size);
     let address = ([127, 0, 0, 1], 1).into();
-    let requests = Requests { service, info: Some(ConnectionInfo::tcp(address, address)) };
+    let service = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let serving = tokio::spawn(async move {
-        let (alive, _gone) = roll_call();
-        serve(server, requests, settings(), &Drain::new(), alive).await;
+        let (token, _gone) = task_tracker();
+        serve(server, service, settings(), &Drain::new(), token).await;
     });
     (client, serving)
 }
 
-/// A client whose windows never close, and its connection, which goes on only while it is polled.
+/// A client whose windows never close, and its connection, which must be polled.
 pub(super) async fn greedy<I>(io: I) -> (SendRequest<Bytes>, h2::client::Connection<I, Bytes>)
 where
     I: AsyncRead + AsyncWrite + Unpin,
@@ -141,9 +140,9 @@ pub(super) fn get(path: &str) -> Request<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_client_reads_nothing_a_body_gives_no_more_than_its_bound() {
-    // An ordinary body may fill the buffer of its stream; beyond it, one frame is being written and
-    // one is in hand. Of a long-lived one, what its connection gathers.
+async fn while_the_client_reads_nothing_a_body_is_polled_up_to_a_limit() {
+    // An ordinary body may fill the buffer of its stream; one more frame is being written, and one
+    // is held. A long-lived body may fill the gather buffer of its connection.
     let gathered = GATHER_BYTES + PIECE;
     for (path, bound) in [("/long-lived", gathered), ("/ordinary", SEND_BUFFER + 2 * PIECE)] {
         let (client, taken, _serving) = connect(1024);
@@ -162,7 +161,7 @@ async fn while_the_client_reads_nothing_a_body_gives_no_more_than_its_bound() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_answers_is_left_alone_and_one_that_does_not_is_closed() {
+async fn a_client_that_responds_to_pings_is_kept_and_one_that_does_not_is_closed() {
     let (client, _taken, serving) = connect(64 * 1024);
     let (requests, connection) = greedy(client).await;
     let driver = tokio::spawn(connection);
@@ -184,7 +183,7 @@ async fn a_peer_that_answers_is_left_alone_and_one_that_does_not_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_lets_nothing_through_is_closed() {
+async fn a_client_that_reads_nothing_is_closed() {
     let (mut client, _taken, serving) = connect(1);
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     client.write_all(preface).await.expect("the server reads");

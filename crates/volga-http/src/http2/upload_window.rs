@@ -1,9 +1,9 @@
-//! How much the client may send on a connection, as the client knows it.
+//! The window for uploads: how much the client may send on a connection.
 //!
 //! All requests of a connection share one window. A handler that does not read can fill it, and
-//! then the client cannot send the bodies of the others either. A server that waits for one of
-//! those must not take that client for a slow one. `h2` does not say how wide the window is, so it
-//! is counted here: by the DATA that the client sends, and by the updates that `h2` writes.
+//! then the client cannot send the bodies of the other requests. A server that waits for one of
+//! those bodies must not treat the client as slow. `h2` does not report how wide the window is, so
+//! it is tracked here, by the DATA frames of the client and the updates that `h2` writes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,7 @@ use crate::exchange::h2_body::ClientWindow;
 /// The window at the start (RFC 9113, section 6.9.2).
 const FIRST: i64 = 65_535;
 
-/// The window, as the connection and its request bodies share it.
+/// The window, shared by the connection and its request bodies.
 ///
 /// It has a lock of its own: a response may be made of its request's body, and is then polled while
 /// the connection holds the lock of its write buffer.
@@ -53,7 +53,7 @@ impl ClientWindow for Mutex<UploadWindow> {
 #[derive(Debug)]
 pub(super) struct UploadWindow {
     size: i64,
-    /// The window was closed and has opened, and no body has asked since.
+    /// Whether the window was closed and has opened, and no body has asked since.
     has_opened: bool,
     /// The first question after it last opened.
     opened: Option<Instant>,
@@ -64,22 +64,23 @@ impl UploadWindow {
         Self { size: FIRST, has_opened: false, opened: None }
     }
 
-    /// The client sends a frame of this many bytes, padding included.
+    /// Notes that the client sends a frame of this many bytes, including padding.
     pub(super) fn received(&mut self, bytes: usize) {
         self.size -= bytes as i64;
     }
 
-    /// The server grants this many bytes more.
+    /// Notes that the server grants this many more bytes.
     pub(super) fn granted(&mut self, bytes: u32) {
         let was_shut = self.size <= 0;
         self.size += i64::from(bytes);
         self.has_opened |= was_shut && self.size > 0;
     }
 
-    /// Until when the client could not send: until now if it cannot, `None` if it always could.
+    /// The moment until which the client could not send: `now` if the window is closed, `None` if
+    /// it was never closed.
     ///
-    /// When the window opened is not known to the moment, since no clock is read for every frame:
-    /// the first question after it counts.
+    /// The exact moment at which the window opened is unknown, because no clock is read for every
+    /// frame. The first question after it counts.
     pub(super) fn shut_until(&mut self, now: Instant) -> Option<Instant> {
         if self.size <= 0 {
             return Some(now);
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_shut_from_the_last_byte_granted_until_more_is() {
+    fn the_window_is_closed_from_the_last_granted_byte_until_the_next_grant() {
         let now = Instant::now();
         let later = now + Duration::from_secs(1);
         let mut window = UploadWindow::new();

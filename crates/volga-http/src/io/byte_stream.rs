@@ -2,13 +2,13 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A byte stream in both directions that can carry a connection: a TLS session, a tunnel, a pipe.
+/// A bidirectional byte stream that can carry a connection: a TLS session, a tunnel, a pipe.
 ///
-/// Every type with these bounds has this trait.
+/// Every type that satisfies the bounds implements this trait.
 ///
-/// A stream should end its reads when the client has closed its side, since that is how the server
-/// notices a client that leaves. It should take several buffers in one write
-/// ([`is_write_vectored`](AsyncWrite::is_write_vectored)) if it can.
+/// Reads should end when the client has closed its side, because that is how the server notices a
+/// client that disconnects. Writes should support several buffers at once
+/// ([`is_write_vectored`](AsyncWrite::is_write_vectored)) if they can.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> ByteStream for T {}

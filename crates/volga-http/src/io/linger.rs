@@ -1,10 +1,10 @@
-//! The close of a connection whose client may still be sending.
+//! Closes a connection whose client may still be sending.
 //!
-//! A response may be there before the request is: 413, for one. To close the socket then is to
-//! reset it, since bytes wait that nobody read, and a reset takes from the client what it has not
-//! read yet: the response. So only the server's side is closed, and what still comes is read and
-//! discarded until the client closes its own, for a bounded time and number of bytes (RFC 9112,
-//! section 9.6).
+//! A response may be ready before the whole request has arrived, for example 413. If the server
+//! closed the socket then, the kernel would reset the connection because of the bytes that were not
+//! read, and the reset could discard the response before the client reads it. So the server closes
+//! only its own side. It reads and discards what still arrives until the client closes too, for a
+//! bounded time and number of bytes (RFC 9112, section 9.6).
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
@@ -16,36 +16,36 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits::{LINGER_PAUSE, LINGER_READ, LINGER_TIME};
 
-/// Closes a transport whose client may still be sending. At most `bytes` of that are read.
+/// Closes a transport whose client may still be sending. It reads at most `bytes` bytes.
 pub(crate) async fn linger<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, bytes: usize) {
     if io.shutdown().await.is_ok() {
-        let mut wait = Wait::new(bytes);
+        let mut wait = LingerWait::new(bytes);
         poll_fn(|cx| wait.poll(&mut io, cx)).await;
     }
 }
 
-/// What is left of the bounds.
+/// The time and the bytes that are left.
 #[derive(Debug)]
-struct Wait {
+struct LingerWait {
     end: Instant,
     bytes: usize,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Wait {
+impl LingerWait {
     fn new(bytes: usize) -> Self {
         let end = Instant::now() + LINGER_TIME;
         Self { end, bytes, timer: Box::pin(sleep(LINGER_PAUSE)) }
     }
 
-    /// Discards what comes, until the end or a bound.
+    /// Discards what arrives, until the end or a limit.
     fn poll<I: AsyncRead + Unpin>(&mut self, io: &mut I, cx: &mut Context<'_>) -> Poll<()> {
         let mut space = [MaybeUninit::uninit(); LINGER_READ];
         loop {
             let mut read = ReadBuf::uninit(&mut space);
             match Pin::new(&mut *io).poll_read(cx, &mut read) {
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {}
-                // The end, or an error: nobody is there any more.
+                // At the end and after an error the client is no longer there.
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return self.timer.as_mut().poll(cx),
             }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::limits::LINGER_BYTES;
 
-    /// Closes a transport while `client` does what it does, and tells how long that took.
+    /// Closes a transport while `client` runs, and returns how long that took.
     async fn close<F>(client: impl FnOnce(DuplexStream) -> F) -> Duration
     where
         F: Future + Send + 'static,
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_bound_ends_it() {
+    async fn each_limit_ends_it() {
         let silent = |client: DuplexStream| async move {
             std::future::pending::<()>().await;
             drop(client);

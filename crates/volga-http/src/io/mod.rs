@@ -1,19 +1,19 @@
-//! What carries the bytes of a connection.
+//! Transports: they carry the bytes of a connection.
 //!
 //! | module | idea |
 //! |---|---|
 //! | `byte_stream` | byte streams that are not sockets of this crate |
-//! | `transport` | what a connection needs beyond reading and writing |
+//! | `transport` | the trait of transports |
 //! | `socket` | an accepted socket of any kind |
 //! | `stack_read` | reading through a buffer on the stack |
-//! | `rewind` | bytes that were read and are to be read again |
-//! | `stall` | the bound on a client that does not read |
-//! | `linger` | the close of a connection whose client may still be sending |
+//! | `rewind` | a transport that returns bytes again which were read from it |
+//! | `write_timeout` | the time limit for a client that does not read |
+//! | `linger` | closes a connection whose client may still be sending |
 
 pub(crate) mod byte_stream;
 pub(crate) mod linger;
 pub(crate) mod rewind;
 pub(crate) mod socket;
 pub(crate) mod stack_read;
-pub(crate) mod stall;
 pub(crate) mod transport;
+pub(crate) mod write_timeout;

@@ -1,5 +1,4 @@
-//! A transport that gives back bytes which were read from it for another purpose: to detect the
-//! protocol.
+//! A transport that returns bytes again which were read from it to detect the protocol.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Reads `head` first and then `io`; writes go straight to `io`.
+/// Reads from `head` first and then from `io`. Writes go straight to `io`.
 #[derive(Debug)]
 pub(crate) struct Rewind<I> {
     head: Bytes,
@@ -35,7 +34,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Rewind<I> {
         buf.put_slice(&self.head[..taken]);
         self.head.advance(taken);
         if self.head.is_empty() {
-            // An empty rest would still hold the allocation, for as long as the connection lives.
+            // An empty slice would still hold the allocation for as long as the connection lives.
             self.head = Bytes::new();
         }
         Poll::Ready(Ok(()))
@@ -83,7 +82,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_bytes_come_back_once_and_in_order_whatever_the_reads_are() {
+    async fn the_bytes_are_read_again_once_and_in_order_whatever_the_reads_are() {
         for size in 1..=12 {
             let mut rewind = Rewind::new(Bytes::from_static(b"taken "), &b"left"[..]);
             let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! An accepted socket, of whatever kind: what the stages of a connection are served over.
+//! An accepted socket of any kind, which carries all stages of a connection.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -13,58 +13,58 @@ use tokio::net::UnixStream;
 use crate::connection::info::ConnectionInfo;
 use crate::io::byte_stream::ByteStream;
 use crate::io::transport::Transport;
-use crate::listen::admission::Place;
+use crate::listen::admission::AdmissionPermit;
 
-/// One socket, accepted.
+/// An accepted socket.
 ///
-/// What most servers have is in place, and the rest in a box: so the kinds cost an event stream
-/// that waits not a byte.
+/// The most common kind is stored inline and the others in a box, so supporting the others costs a
+/// waiting event stream no memory.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
-    /// A connection that counts for its client's address until it is closed.
-    Counted(Box<Counted>),
+    /// A connection that counts against the limit of its client's address until it is closed.
+    Counted(Box<CountedStream>),
     #[cfg(unix)]
     Unix(Box<UnixStream>),
     /// A byte stream of another kind.
-    Custom(Box<Custom>),
+    Custom(Box<CustomStream>),
 }
 
-/// The fields are in the order of their drop: the place is given back after the stream.
-pub(crate) struct Custom {
+/// Fields are dropped in order: the permit is released after the stream is closed.
+pub(crate) struct CustomStream {
     stream: Box<dyn ByteStream>,
     info: ConnectionInfo,
-    _place: Option<Place>,
+    _permit: Option<AdmissionPermit>,
 }
 
-impl fmt::Debug for Custom {
+impl fmt::Debug for CustomStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Custom").field("info", &self.info).finish_non_exhaustive()
+        f.debug_struct("CustomStream").field("info", &self.info).finish_non_exhaustive()
     }
 }
 
-/// The fields are in the order of their drop: the place is given back after the socket.
+/// Fields are dropped in order: the permit is released after the socket is closed.
 #[derive(Debug)]
-pub(crate) struct Counted {
+pub(crate) struct CountedStream {
     stream: TcpStream,
-    _place: Place,
+    _permit: AdmissionPermit,
 }
 
 impl Socket {
-    pub(crate) fn counted(stream: TcpStream, place: Place) -> Self {
-        Self::Counted(Box::new(Counted { stream, _place: place }))
+    pub(crate) fn counted(stream: TcpStream, permit: AdmissionPermit) -> Self {
+        Self::Counted(Box::new(CountedStream { stream, _permit: permit }))
     }
 
     pub(crate) fn custom(
         stream: Box<dyn ByteStream>,
         info: ConnectionInfo,
-        place: Option<Place>,
+        permit: Option<AdmissionPermit>,
     ) -> Self {
-        Self::Custom(Box::new(Custom { stream, info, _place: place }))
+        Self::Custom(Box::new(CustomStream { stream, info, _permit: permit }))
     }
 }
 
-/// Does the same with every kind.
+/// Runs the same expression with every kind of socket.
 macro_rules! each {
     ($socket:expr, $io:ident => $act:expr) => {
         match $socket {
@@ -97,12 +97,12 @@ impl Transport for Socket {
         }
     }
 
-    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Tcp(stream) => stream.poll_left(cx),
-            Self::Counted(counted) => counted.stream.poll_left(cx),
+            Self::Tcp(stream) => stream.poll_disconnect(cx),
+            Self::Counted(counted) => counted.stream.poll_disconnect(cx),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.poll_left(cx),
+            Self::Unix(stream) => stream.poll_disconnect(cx),
             Self::Custom(_) => Poll::Pending,
         }
     }
@@ -138,7 +138,7 @@ impl AsyncWrite for Socket {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Custom(custom) => custom.stream.is_write_vectored(),
-            // Sockets take several pieces at once.
+            // Sockets support vectored writes.
             _ => true,
         }
     }
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kinds_of_sockets_cost_no_byte() {
+    fn a_socket_of_any_kind_is_as_small_as_a_tcp_stream() {
         assert_eq!(size_of::<Socket>(), size_of::<TcpStream>());
     }
 }

@@ -1,4 +1,4 @@
-//! Reading into the stack.
+//! Reads through a buffer on the stack.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Reads once, at most `room` bytes and `MAX`, and gives them to `take`. No bytes are the end.
+/// Reads once, at most `room` and at most `MAX` bytes, and gives them to `take`. No bytes mean the
+/// end.
 ///
-/// They lie on the stack, and only while they are read: a connection that waits holds no buffer.
+/// The buffer exists only during the read, so a connection that waits holds no buffer.
 pub(crate) fn poll_read<const MAX: usize, I, T>(
     io: &mut I,
     room: usize,

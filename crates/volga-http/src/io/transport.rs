@@ -1,4 +1,4 @@
-//! What carries a connection, and what only a socket can tell of it.
+//! The transport of a connection, with what only a socket can report.
 
 use std::future::Future;
 use std::io;
@@ -12,22 +12,23 @@ use tokio::net::UnixStream;
 
 use crate::connection::info::ConnectionInfo;
 
-/// The bytes of a connection in both directions.
+/// Carries the bytes of a connection in both directions.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// What requests know of the connection. Fails only where the client has left already.
+    /// What requests know about the connection. Fails only if the client has already disconnected.
     fn info(&self) -> io::Result<ConnectionInfo>;
 
-    /// Waits until the client has left, without reading what it sent before. Afterwards the socket
-    /// tells only of new bytes, so that old ones are not to be waited for.
+    /// Waits until the client has disconnected, without reading the bytes that it sent before.
+    /// After this call the socket reports only new bytes, so do not wait for old ones.
     ///
-    /// What cannot tell waits for ever; then the next write finds out.
-    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()>;
+    /// A transport that cannot tell stays pending forever. Then the next write notices the
+    /// disconnect.
+    fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// tokio's sockets have the same methods, and no trait for them.
-macro_rules! poll_left {
+/// tokio's sockets have the same methods, but no trait for them.
+macro_rules! poll_disconnect {
     () => {
-        fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()> {
             loop {
                 if ready!(self.poll_read_ready(cx)).is_err() {
                     return Poll::Ready(());
@@ -37,8 +38,8 @@ macro_rules! poll_left {
                 {
                     return Poll::Ready(());
                 }
-                // Readable is all that it is. Forgotten, so that the next look waits for what is
-                // new.
+                // The socket is readable, and not closed. Clear its readiness, so that the next
+                // poll waits for something new.
                 let _ = self.try_io(Interest::READABLE, || {
                     Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock))
                 });
@@ -52,7 +53,7 @@ impl Transport for TcpStream {
         Ok(ConnectionInfo::tcp(self.peer_addr()?, self.local_addr()?))
     }
 
-    poll_left!();
+    poll_disconnect!();
 }
 
 #[cfg(unix)]
@@ -61,7 +62,7 @@ impl Transport for UnixStream {
         Ok(ConnectionInfo::new())
     }
 
-    poll_left!();
+    poll_disconnect!();
 }
 
 #[cfg(any(test, fuzzing))]
@@ -71,7 +72,7 @@ impl Transport for tokio::io::DuplexStream {
         Ok(ConnectionInfo::tcp(address, address))
     }
 
-    fn poll_left(&self, _: &mut Context<'_>) -> Poll<()> {
+    fn poll_disconnect(&self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }
 }

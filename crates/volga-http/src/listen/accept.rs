@@ -1,5 +1,5 @@
-//! Accepting connections on several listeners, through shortages, and to the last one when they
-//! close.
+//! Accepts connections from several listeners, waits out shortages of resources, and accepts the
+//! waiting connections when the listeners close.
 
 use std::future::poll_fn;
 use std::io;
@@ -10,64 +10,66 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 use crate::limits::{ACCEPT_PAUSE, BACKLOG};
-use crate::listen::listener::{Accepted, Listener};
+use crate::listen::listener::{AcceptedConnection, Listener};
 
 /// Accepts from all of its listeners in turn.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     listeners: Vec<Listener>,
-    /// Which listener is asked first, so that a busy one cannot starve the others.
+    /// The listener that is polled first. It changes, so that a busy listener cannot starve the
+    /// others.
     first: usize,
     pause: Option<Pin<Box<Sleep>>>,
-    phase: Phase,
+    phase: AcceptPhase,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum AcceptPhase {
     Open,
-    /// Nobody new comes; those who are coming are waited for.
+    /// No new connection may begin. Handshakes that have begun are given time to finish.
     Closing(Pin<Box<Sleep>>),
-    /// What waits in the queues is accepted, so many at most.
-    Emptying(i32),
+    /// The connections that wait in the queues are accepted, at most this many from each.
+    AcceptRest(i32),
     Closed,
 }
 
 impl Acceptor {
     pub(crate) fn new(listeners: Vec<Listener>) -> Self {
-        Self { listeners, first: 0, pause: None, phase: Phase::Open }
+        Self { listeners, first: 0, pause: None, phase: AcceptPhase::Open }
     }
 
-    /// Closes the listeners, once those who have connected are accepted: they were not refused, and
-    /// so have a right to be served.
+    /// Closes the listeners, after the clients that have connected are accepted: the kernel has
+    /// accepted them, so they should be served.
     pub(crate) fn close(&mut self) {
         self.listeners.retain(|listener| !listener.leaves_its_queue());
         let wait = self.listeners.iter().map(Listener::turn_away).max().unwrap_or_default();
         self.phase = match wait {
-            Duration::ZERO => Phase::Emptying(BACKLOG),
-            wait => Phase::Closing(Box::pin(sleep(wait))),
+            Duration::ZERO => AcceptPhase::AcceptRest(BACKLOG),
+            wait => AcceptPhase::Closing(Box::pin(sleep(wait))),
         };
     }
 
-    /// Waits for the next connection. No error ends it; see [`pause_after`]. After
-    /// [`close`](Self::close), `None` says once that no more come; then it waits for ever.
+    /// Waits for the next connection. No error ends the wait; see [`pause_after`]. After
+    /// [`close`](Self::close), `None` says once that no more connections follow; later calls wait
+    /// forever.
     ///
-    /// Cancel safe: a pause goes on in the next call.
-    pub(crate) async fn accept(&mut self) -> Option<Accepted> {
+    /// Cancel safe: a pause continues in the next call.
+    pub(crate) async fn accept(&mut self) -> Option<AcceptedConnection> {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<Accepted>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<AcceptedConnection>> {
         loop {
             match &mut self.phase {
-                Phase::Open => {}
-                Phase::Closing(wait) => {
+                AcceptPhase::Open => {}
+                AcceptPhase::Closing(wait) => {
                     if wait.as_mut().poll(cx).is_ready() {
-                        self.phase = Phase::Emptying(BACKLOG);
+                        self.phase = AcceptPhase::AcceptRest(BACKLOG);
                         continue;
                     }
                 }
-                Phase::Emptying(_) => return Poll::Ready(self.accept_rest()),
-                Phase::Closed => return Poll::Pending,
+                AcceptPhase::AcceptRest(_) => return Poll::Ready(self.accept_rest()),
+                AcceptPhase::Closed => return Poll::Pending,
             }
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(cx));
@@ -80,19 +82,20 @@ impl Acceptor {
         }
     }
 
-    /// The next of those that wait in a queue. A listener whose queue is empty is closed in the
-    /// same turn.
-    fn accept_rest(&mut self) -> Option<Accepted> {
-        while let Phase::Emptying(left) = &mut self.phase
+    /// Accepts the next connection that waits in a queue. A listener whose queue is empty is closed
+    /// in the same turn.
+    fn accept_rest(&mut self) -> Option<AcceptedConnection> {
+        while let AcceptPhase::AcceptRest(left) = &mut self.phase
             && let Some(listener) = self.listeners.last_mut()
         {
-            // Bounded, or one that gets new connections as fast as this is would never close.
+            // Without a bound, a listener that gets new connections as fast as they are accepted
+            // would never close.
             *left -= 1;
             match listener.accept_now() {
                 Ok(accepted) if *left >= 0 => return Some(accepted),
                 Ok(_) => {}
                 Err(error) if pause_after(&error).is_none() => {}
-                // It is empty, or a shortage leaves nothing to accept with.
+                // The queue is empty, or a shortage prevents accepting.
                 Err(_) => *left = 0,
             }
             if *left <= 0 {
@@ -100,11 +103,11 @@ impl Acceptor {
                 *left = BACKLOG;
             }
         }
-        self.phase = Phase::Closed;
+        self.phase = AcceptPhase::Closed;
         None
     }
 
-    fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+    fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<AcceptedConnection>> {
         let count = self.listeners.len();
         for step in 0..count {
             let at = (self.first + step) % count;
@@ -117,16 +120,17 @@ impl Acceptor {
     }
 }
 
-/// How long to wait after an error of `accept(2)`; `None` is not at all.
+/// How long to wait after an error of `accept(2)`; `None` if not at all.
 ///
-/// An error of the one connection that was to be accepted took it off the queue, so the next can be
-/// had at once. Any other error, above all a lack of descriptors or memory, comes back as long as
-/// its cause lasts, while the listener stays readable: without a pause the loop would spin.
+/// If the error concerns only the connection that was to be accepted, the kernel has removed it
+/// from the queue, and the next one can be accepted at once. Any other error, above all a lack of
+/// descriptors or memory, repeats as long as its cause lasts, while the listener stays readable.
+/// Without a pause the loop would spin.
 fn pause_after(error: &io::Error) -> Option<Duration> {
     use io::ErrorKind::*;
     match error.kind() {
         ConnectionAborted | ConnectionReset | ConnectionRefused | Interrupted => None,
-        // Linux hands on the errors that were pending on the new socket.
+        // Linux passes on the errors that were pending on the new socket.
         NetworkDown | NetworkUnreachable | HostUnreachable | TimedOut | PermissionDenied => None,
         _ => Some(ACCEPT_PAUSE),
     }
@@ -138,9 +142,9 @@ mod tests {
 
     use super::*;
 
-    /// Connections that nobody has told the runtime of are no exception.
+    /// The runtime does not know of these connections yet. They are accepted too.
     #[tokio::test]
-    async fn whoever_has_connected_is_accepted_before_the_listeners_close() {
+    async fn clients_that_have_connected_are_accepted_before_the_listeners_close() {
         let mut listeners = Vec::new();
         let mut clients = Vec::new();
         for _ in 0..2 {
@@ -162,7 +166,7 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn what_waits_in_a_shared_socket_is_left_to_the_next_process() {
+    async fn connections_in_a_shared_socket_are_left_to_the_next_process() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
         let _client = std::net::TcpStream::connect(address).expect("it listens");
@@ -172,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_one_connection_does_not_hold_up_the_next() {
+    fn an_error_of_one_connection_does_not_delay_the_next() {
         for kind in [
             io::ErrorKind::ConnectionAborted,
             io::ErrorKind::ConnectionReset,
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_and_anything_unknown_pause_for_a_bounded_time() {
+    fn a_shortage_or_an_unknown_error_pauses_accepting() {
         // EMFILE, ENFILE, ENOMEM and a number that no system uses.
         for number in [24, 23, 12, 9999] {
             let error = io::Error::from_raw_os_error(number);

@@ -1,4 +1,4 @@
-//! What a listener of your own provides.
+//! The trait for a listener of your own.
 
 use std::io;
 use std::task::{Context, Poll};
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use crate::connection::info::ConnectionInfo;
 use crate::io::byte_stream::ByteStream;
 
-/// Where connections come from that are not sockets of this crate, for
+/// A source of connections that are not sockets of this crate, for
 /// [`Listener::custom`](crate::Listener::custom).
 ///
 /// ```
@@ -39,15 +39,15 @@ use crate::io::byte_stream::ByteStream;
 pub trait AcceptStreams: Send + 'static {
     /// Waits for the next connection.
     ///
-    /// It must not wait for anything that a client does: a handshake belongs into
+    /// It must not wait for anything that a client does. Do a handshake in
     /// [`Listener::with_handshake`](crate::Listener::with_handshake), where it delays no other
-    /// connection and has a deadline.
+    /// connection and has a time limit.
     ///
     /// # Errors
     ///
-    /// No error ends the server. After one of a single connection, such as
-    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), it asks again at once; after any
-    /// other it waits for [`ACCEPT_PAUSE`](crate::limits::ACCEPT_PAUSE) first.
+    /// No error ends the server. After an error that concerns a single connection, such as
+    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), the server polls again at once.
+    /// After any other error it waits for [`ACCEPT_PAUSE`](crate::limits::ACCEPT_PAUSE) first.
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,

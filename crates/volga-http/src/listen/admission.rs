@@ -1,61 +1,66 @@
-//! Who may connect: how many at a time, in all and from one address. Counting only.
+//! Limits how many connections are open at a time, in total and for each address. Only counts; no
+//! I/O.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The bounds on open connections.
+/// The limits on open connections.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) in_all: usize,
+pub(crate) struct ConnectionBounds {
+    pub(crate) total: usize,
     pub(crate) per_address: usize,
 }
 
-/// Which bound a connection would have passed.
+/// The limit that a new connection would exceed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Reached {
-    InAll,
+pub(crate) enum AdmissionError {
+    Total,
     PerAddress,
 }
 
-/// The connections of one server, counted.
+/// Counts the connections of one server.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    bounds: Bounds,
+    bounds: ConnectionBounds,
     networks: Arc<Networks>,
 }
 
-/// How many connections each network has that has any, so that the table is no larger than the
-/// connections are many.
+/// How many connections each network has. Networks without connections are removed, so the table is
+/// no larger than the number of connections.
 #[derive(Debug, Default)]
 struct Networks(Mutex<HashMap<IpAddr, usize>>);
 
 impl Admission {
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: ConnectionBounds) -> Self {
         Self { bounds, networks: Arc::default() }
     }
 
-    /// Whether one more is welcome beside those that are `open`.
-    pub(crate) fn admit(&self, open: usize) -> Result<(), Reached> {
-        if open < self.bounds.in_all { Ok(()) } else { Err(Reached::InAll) }
+    /// Checks whether one more connection is allowed beside the `open` ones.
+    pub(crate) fn admit(&self, open: usize) -> Result<(), AdmissionError> {
+        if open < self.bounds.total { Ok(()) } else { Err(AdmissionError::Total) }
     }
 
-    /// The place of a connection among those of its network; `None` where those are not counted.
-    pub(crate) fn place(&self, network: IpAddr) -> Result<Option<Place>, Reached> {
-        let Bounds { in_all, per_address } = self.bounds;
-        if per_address >= in_all {
+    /// Returns a permit to have one more connection of this network; `None` if networks are not
+    /// counted.
+    pub(crate) fn permit(
+        &self,
+        network: IpAddr,
+    ) -> Result<Option<AdmissionPermit>, AdmissionError> {
+        let ConnectionBounds { total, per_address } = self.bounds;
+        if per_address >= total {
             return Ok(None);
         }
         if !self.networks.enter(network, per_address) {
-            return Err(Reached::PerAddress);
+            return Err(AdmissionError::PerAddress);
         }
-        Ok(Some(Place { networks: Arc::clone(&self.networks), network }))
+        Ok(Some(AdmissionPermit { networks: Arc::clone(&self.networks), network }))
     }
 }
 
 impl Networks {
-    /// Counts one more of this network, unless it has as many as it may.
+    /// Counts one more connection of this network. Returns false if the network is at the limit.
     fn enter(&self, network: IpAddr, most: usize) -> bool {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match open.entry(network) {
@@ -79,14 +84,14 @@ impl Networks {
     }
 }
 
-/// A connection's place among those of its network, until it is dropped.
+/// Counts one connection of a network until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct AdmissionPermit {
     networks: Arc<Networks>,
     network: IpAddr,
 }
 
-impl Drop for Place {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         self.networks.leave(self.network);
     }
@@ -101,23 +106,23 @@ mod tests {
     const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
-    fn admission(in_all: usize, per_address: usize) -> Admission {
-        Admission::new(Bounds { in_all, per_address })
+    fn admission(total: usize, per_address: usize) -> Admission {
+        Admission::new(ConnectionBounds { total, per_address })
     }
 
     #[test]
-    fn the_last_place_in_all_is_given_and_no_further_one() {
+    fn connections_up_to_the_total_limit_are_admitted() {
         let admission = admission(3, 3);
         assert_eq!(admission.admit(2), Ok(()));
-        assert_eq!(admission.admit(3), Err(Reached::InAll));
+        assert_eq!(admission.admit(3), Err(AdmissionError::Total));
     }
 
     #[test]
-    fn an_address_has_its_places_and_takes_none_of_another() {
+    fn an_address_is_limited_and_does_not_affect_another() {
         let admission = admission(100, 2);
-        let take = |network| admission.place(network).map(|place| place.expect("it is counted"));
+        let take = |network| admission.permit(network).map(|place| place.expect("it is counted"));
         let held = [take(ONE).expect("the first"), take(ONE).expect("the last")];
-        assert_eq!(take(ONE).unwrap_err(), Reached::PerAddress);
+        assert_eq!(take(ONE).unwrap_err(), AdmissionError::PerAddress);
         let other = take(OTHER).expect("another address");
         drop(held);
         let again = take(ONE).expect("the places were given back");
@@ -126,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_bound_nothing_is_counted() {
-        assert!(admission(10, usize::MAX).place(ONE).expect("no bound").is_none());
+    fn without_a_limit_no_address_is_counted() {
+        assert!(admission(10, usize::MAX).permit(ONE).expect("no bound").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Listening on every address of a target.
+//! Binds every address of a target.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,36 +7,37 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::limits::{BACKLOG, PORT_TRIES};
-use crate::listen::bind_target::{BindTarget, Place, Port, loopbacks};
+use crate::listen::bind_target::{BindTarget, PortUse, TargetKind, loopbacks};
 use crate::listen::error::BindError;
 use crate::listen::listener::Listener;
 
-/// Listens on every address of `target`, with a listener for each; or on its Unix-domain socket, or
-/// on what the process inherited.
+/// Listens on every address of `target`, with one listener for each address; or on its Unix-domain
+/// socket, or on the sockets that the process inherited.
 ///
-/// Of several addresses, those that the machine lacks (as on a host without IPv6) are left out as
-/// long as one is left. With port 0 the system chooses a free port, the same for all. On Unix a
-/// port can be bound again while connections of an earlier process linger (`SO_REUSEADDR`).
+/// If there are several addresses, those that the machine does not have (as on a host without IPv6)
+/// are skipped, as long as one address remains. With port 0 the system chooses a free port, the
+/// same for all addresses. On Unix a port can be bound again while connections of an earlier
+/// process linger (`SO_REUSEADDR`).
 ///
-/// A name is looked up by the system's resolver, which takes as long as it is configured to.
+/// A name is resolved by the system's resolver, whose timeout is the system's.
 ///
-/// A Unix-domain socket that nobody listens on any more is replaced; another file is not. The file
-/// is removed when its listener is dropped.
+/// The file of a Unix-domain socket is replaced if no process listens on it any more. A file of
+/// another kind is never replaced. The file is removed when its listener is dropped.
 ///
 /// Inherited sockets can be taken once.
 ///
 /// # Errors
 ///
-/// [`BindError`]: the target makes no sense, the name has no address, an address is busy, forbidden
-/// or not there, or nothing was inherited.
+/// Returns a [`BindError`] if the target is malformed; if the name has no address; if an address is
+/// in use, forbidden or not one of this machine's; or if no socket was inherited.
 ///
 /// # Panics
 ///
-/// Outside a tokio runtime with its I/O driver.
+/// Panics outside a tokio runtime with its I/O driver.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: what was bound so far is closed again.
+/// Cancel safe: the sockets that were bound so far are closed.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -52,21 +53,21 @@ pub async fn bind(target: impl Into<BindTarget>) -> Result<Vec<Listener>, BindEr
     let target = target.into();
     let port = target.port_use();
     let addresses = match target.check()? {
-        Place::Address(address) => vec![address],
-        Place::Localhost(port) => loopbacks(port).to_vec(),
-        Place::Name { host, port } => resolve(&host, port).await?,
+        TargetKind::Address(address) => vec![address],
+        TargetKind::Localhost(port) => loopbacks(port).to_vec(),
+        TargetKind::Name { host, port } => resolve(&host, port).await?,
         #[cfg(unix)]
-        Place::Unix { path, mode } => {
+        TargetKind::Unix { path, mode } => {
             let (listener, file) = crate::listen::unix_socket::listen(&path, mode)?;
             return Ok(vec![Listener::with_file(listener, file)]);
         }
         #[cfg(unix)]
-        Place::Inherited => return crate::listen::inherited::take(),
+        TargetKind::Inherited => return crate::listen::inherited::take(),
     };
     let mut tries = 1;
     loop {
         match listen_on_all(&addresses, port) {
-            // The system chose a port for the first address that another one has taken: let it
+            // The system chose a port for the first address that is in use on another one. Let it
             // choose again.
             Err(BindError::InUse { address, .. })
                 if is_chosen(&addresses, address) && tries < PORT_TRIES =>
@@ -75,8 +76,8 @@ pub async fn bind(target: impl Into<BindTarget>) -> Result<Vec<Listener>, BindEr
             }
             result => {
                 let of = |listener| match port {
-                    Port::Own => Listener::from(listener),
-                    Port::Shared => Listener::sharing_port(listener),
+                    PortUse::Exclusive => Listener::from(listener),
+                    PortUse::Shared => Listener::sharing_port(listener),
                 };
                 return Ok(result?.into_iter().map(of).collect());
             }
@@ -88,7 +89,7 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
     let failed = |source| BindError::Resolve { name: host.to_owned(), source };
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in lookup_host((host, port)).await.map_err(failed)? {
-        // The hosts file may have an address more than once.
+        // The hosts file may list an address more than once.
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -99,14 +100,17 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
     Ok(addresses)
 }
 
-/// Whether `address` has its port from the system instead of the target.
+/// Whether the system chose the port of `address`.
 fn is_chosen(targets: &[SocketAddr], address: SocketAddr) -> bool {
     address.port() != 0 && targets.iter().any(|target| target.port() == 0)
 }
 
-fn listen_on_all(addresses: &[SocketAddr], port_use: Port) -> Result<Vec<TcpListener>, BindError> {
-    // Alone, `[::]` may serve IPv4 as well, as the system has it; together, each family has its own
-    // socket.
+fn listen_on_all(
+    addresses: &[SocketAddr],
+    port_use: PortUse,
+) -> Result<Vec<TcpListener>, BindError> {
+    // Alone, `[::]` may serve IPv4 as well, as the system is configured. Together with an IPv4
+    // address, each family gets its own socket.
     let both_families =
         addresses.iter().any(SocketAddr::is_ipv4) && addresses.iter().any(SocketAddr::is_ipv6);
     let mut listeners = Vec::with_capacity(addresses.len());
@@ -134,17 +138,17 @@ fn listen_on_all(addresses: &[SocketAddr], port_use: Port) -> Result<Vec<TcpList
     }
 }
 
-fn listen(address: SocketAddr, both_families: bool, port: Port) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, both_families: bool, port: PortUse) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // On Windows the same option would let two programs listen on one port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
-    if port == Port::Shared {
+    if port == PortUse::Shared {
         socket.set_reuse_port(true)?;
     }
     #[cfg(not(unix))]
-    let Port::Own = port else { return Err(io::ErrorKind::Unsupported.into()) };
+    let PortUse::Exclusive = port else { return Err(io::ErrorKind::Unsupported.into()) };
     if both_families && address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -1,4 +1,4 @@
-//! What a server listens on, as its user wrote it. Pure.
+//! Where a server listens, as the user wrote it. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 #[cfg(unix)]
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::listen::error::BindError;
 
-/// Where to listen: an address, or a name for several.
+/// Where to listen: an address, or a name that stands for several.
 ///
 /// | made from | means |
 /// |---|---|
@@ -16,32 +16,32 @@ use crate::listen::error::BindError;
 /// | `"unix:/run/app.sock"`, [`BindTarget::unix`] | a Unix-domain socket at this path (on Unix) |
 /// | `"inherited:"`, [`BindTarget::inherited`] | the sockets that were opened for the process, as systemd does (on Unix) |
 ///
-/// Port 0 lets the system choose a free port, the same for all addresses. Text is checked by
-/// [`bind`](crate::bind()), which has a `Result` to say what is wrong with it.
+/// With port 0 the system chooses a free port, the same for all addresses. Text is checked by
+/// [`bind`](crate::bind()), which returns an error if it is malformed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BindTarget {
-    written: Written,
-    port: Port,
+    written: TargetSource,
+    port: PortUse,
     #[cfg(unix)]
     mode: Option<u32>,
 }
 
 /// Whether other sockets may listen on the same port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Port {
-    Own,
+pub(crate) enum PortUse {
+    Exclusive,
     Shared,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Written {
+enum TargetSource {
     Text(String),
-    Place(Place),
+    Kind(TargetKind),
 }
 
-/// A target that makes sense.
+/// A target that was checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum TargetKind {
     Address(SocketAddr),
     Localhost(u16),
     Name {
@@ -60,69 +60,70 @@ pub(crate) enum Place {
 impl BindTarget {
     /// Both loopback addresses, `127.0.0.1` and `[::1]`.
     pub fn localhost(port: u16) -> Self {
-        Self::new(Written::Place(Place::Localhost(port)))
+        Self::new(TargetSource::Kind(TargetKind::Localhost(port)))
     }
 
-    /// A Unix-domain socket at this path. Who may connect is for the umask to say, or for
+    /// A Unix-domain socket at this path. The umask decides who may connect, unless you set
     /// [`unix_mode`](Self::unix_mode).
     #[cfg(unix)]
     pub fn unix(path: impl Into<PathBuf>) -> Self {
-        Self::new(Written::Place(Place::Unix { path: path.into(), mode: None }))
+        Self::new(TargetSource::Kind(TargetKind::Unix { path: path.into(), mode: None }))
     }
 
-    /// The sockets that were opened for this process by who started it, TCP or Unix-domain: socket
-    /// activation by `LISTEN_FDS` and `LISTEN_PID`, as systemd does it. They stay open when the
-    /// process ends, so that the next one has whoever connected in between.
+    /// The TCP or Unix-domain sockets that the parent process opened for this one: socket
+    /// activation with `LISTEN_FDS` and `LISTEN_PID`, as systemd does it. They stay open when the
+    /// process ends, so a client that connects in between is served by the next process.
     #[cfg(unix)]
     pub fn inherited() -> Self {
-        Self::new(Written::Place(Place::Inherited))
+        Self::new(TargetSource::Kind(TargetKind::Inherited))
     }
 
-    /// Lets other processes of the same user listen on the same port at the same time, if they ask
-    /// for it as well (`SO_REUSEPORT`).
+    /// Lets other processes of the same user listen on the same port at the same time, if they set
+    /// this as well (`SO_REUSEPORT`).
     ///
-    /// So a new version of a program can start while the old one still listens, and nobody is
-    /// refused in between: the old one, told to end, first lets no new connection come to it and
-    /// then serves all that have come. On Linux the system spreads new connections over all that
-    /// listen; other systems have rules of their own. It has no meaning for Unix-domain and
-    /// inherited sockets.
+    /// So a new version of a program can start while the old version still listens, and no client
+    /// is refused in between. When you tell the old version to end, it first stops new connections
+    /// from reaching it and then serves all that have arrived. On Linux the system spreads new
+    /// connections over all listening processes; other systems have rules of their own. This has no
+    /// effect on Unix-domain and inherited sockets.
     ///
-    /// Mind that it also lets a program be started twice by mistake.
+    /// It also lets the same program be started twice by mistake.
     #[cfg(unix)]
     pub fn reuse_port(mut self) -> Self {
-        self.port = Port::Shared;
+        self.port = PortUse::Shared;
         self
     }
 
-    /// Sets the permissions of a Unix-domain socket's file, such as `0o660`: who may write to it
-    /// may connect. Without, the umask says. It has no meaning for others.
+    /// Sets the permissions of a Unix-domain socket's file, such as `0o660`. Every user who may
+    /// write to the file may connect. By default the umask decides. This has no effect on other
+    /// targets.
     #[cfg(unix)]
     pub fn unix_mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
         self
     }
 
-    fn new(written: Written) -> Self {
+    fn new(written: TargetSource) -> Self {
         Self {
             written,
-            port: Port::Own,
+            port: PortUse::Exclusive,
             #[cfg(unix)]
             mode: None,
         }
     }
 
-    pub(crate) fn port_use(&self) -> Port {
+    pub(crate) fn port_use(&self) -> PortUse {
         self.port
     }
 
-    pub(crate) fn check(self) -> Result<Place, BindError> {
+    pub(crate) fn check(self) -> Result<TargetKind, BindError> {
         let place = match self.written {
-            Written::Place(place) => place,
-            Written::Text(text) => check_text(&text)?,
+            TargetSource::Kind(place) => place,
+            TargetSource::Text(text) => check_text(&text)?,
         };
         #[cfg(unix)]
-        if let Place::Unix { path, .. } = place {
-            return Ok(Place::Unix { path, mode: self.mode });
+        if let TargetKind::Unix { path, .. } = place {
+            return Ok(TargetKind::Unix { path, mode: self.mode });
         }
         Ok(place)
     }
@@ -136,13 +137,13 @@ impl From<&str> for BindTarget {
 
 impl From<String> for BindTarget {
     fn from(text: String) -> Self {
-        Self::new(Written::Text(text))
+        Self::new(TargetSource::Text(text))
     }
 }
 
 impl From<SocketAddr> for BindTarget {
     fn from(address: SocketAddr) -> Self {
-        Self::new(Written::Place(Place::Address(address)))
+        Self::new(TargetSource::Kind(TargetKind::Address(address)))
     }
 }
 
@@ -157,16 +158,16 @@ pub(crate) fn loopbacks(port: u16) -> [SocketAddr; 2] {
     [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
 }
 
-fn check_text(text: &str) -> Result<Place, BindError> {
+fn check_text(text: &str) -> Result<TargetKind, BindError> {
     #[cfg(unix)]
     match text.split_once(':') {
         Some(("unix", "")) => return Err(BindError::Malformed { target: text.to_owned() }),
-        Some(("unix", path)) => return Ok(Place::Unix { path: path.into(), mode: None }),
-        Some(("inherited", "")) => return Ok(Place::Inherited),
+        Some(("unix", path)) => return Ok(TargetKind::Unix { path: path.into(), mode: None }),
+        Some(("inherited", "")) => return Ok(TargetKind::Inherited),
         _ => {}
     }
     if let Ok(address) = text.parse() {
-        return Ok(Place::Address(address));
+        return Ok(TargetKind::Address(address));
     }
     let target = || text.to_owned();
     if is_ip(text) {
@@ -188,20 +189,20 @@ fn check_text(text: &str) -> Result<Place, BindError> {
     if port.is_empty() {
         return Err(BindError::MissingPort { target: target() });
     }
-    // `parse` alone would take a sign.
+    // `parse` alone would accept a sign.
     let port = match port.parse() {
         Ok(number) if port.bytes().all(|byte| byte.is_ascii_digit()) => number,
         _ => return Err(BindError::InvalidPort { target: target() }),
     };
     if is_ip(host) {
-        // `::1:80` without brackets reads as an address and as address and port: the author must
+        // Without brackets, `::1:80` can be an address, or an address with a port. The user must
         // say which.
         return Err(BindError::Malformed { target: target() });
     }
     if host.eq_ignore_ascii_case("localhost") {
-        return Ok(Place::Localhost(port));
+        return Ok(TargetKind::Localhost(port));
     }
-    Ok(Place::Name { host: host.to_owned(), port })
+    Ok(TargetKind::Name { host: host.to_owned(), port })
 }
 
 /// An address with or without brackets.
@@ -210,8 +211,8 @@ fn is_ip(text: &str) -> bool {
     bare.parse::<IpAddr>().is_ok()
 }
 
-/// Whether the resolver may be asked for it; underscores are no host name's, but some networks have
-/// them.
+/// Whether the resolver should be asked for this name. Underscores are not allowed in host names,
+/// but some networks use them.
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'))
 }
@@ -223,13 +224,13 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expect: &str) {
         let got = match BindTarget::from(text).check() {
-            Ok(Place::Address(address)) => format!("address {address}"),
-            Ok(Place::Localhost(port)) => format!("localhost {port}"),
-            Ok(Place::Name { host, port }) => format!("name {host} {port}"),
+            Ok(TargetKind::Address(address)) => format!("address {address}"),
+            Ok(TargetKind::Localhost(port)) => format!("localhost {port}"),
+            Ok(TargetKind::Name { host, port }) => format!("name {host} {port}"),
             #[cfg(unix)]
-            Ok(Place::Unix { path, .. }) => format!("unix {}", path.display()),
+            Ok(TargetKind::Unix { path, .. }) => format!("unix {}", path.display()),
             #[cfg(unix)]
-            Ok(Place::Inherited) => "inherited".to_owned(),
+            Ok(TargetKind::Inherited) => "inherited".to_owned(),
             Err(BindError::MissingPort { .. }) => "no port".to_owned(),
             Err(BindError::MissingHost { .. }) => "no host".to_owned(),
             Err(BindError::InvalidPort { .. }) => "bad port".to_owned(),
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_taken_as_they_are() {
+    fn addresses_are_used_as_they_are() {
         check("127.0.0.1:80", "address 127.0.0.1:80");
         check("0.0.0.0:0", "address 0.0.0.0:0");
         check("[::1]:80", "address [::1]:80");
@@ -256,7 +257,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_path_and_what_was_inherited_have_words_of_their_own() {
+    fn a_path_and_inherited_sockets_have_prefixes() {
         check("unix:/run/app.sock", "unix /run/app.sock");
         check("unix:app.sock", "unix app.sock");
         check("unix:", "malformed");
@@ -264,12 +265,12 @@ mod tests {
         check("inherited:80", "name inherited 80");
         assert_eq!(
             BindTarget::from("unix:a").unix_mode(0o660).check().expect("a path"),
-            Place::Unix { path: "a".into(), mode: Some(0o660) }
+            TargetKind::Unix { path: "a".into(), mode: Some(0o660) }
         );
     }
 
     #[test]
-    fn a_missing_part_is_never_made_up() {
+    fn a_missing_part_is_an_error() {
         for text in [
             "localhost",
             "localhost:",
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_malformed() {
+    fn other_texts_are_malformed() {
         for text in [
             "",
             " ",
@@ -317,20 +318,20 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_with_its_port_needs_brackets() {
-        // Reads as the address `::1:80`, so what lacks is a port.
+        // This is the address `::1:80`, so the port is missing.
         check("::1:80", "no port");
         check("1:2:3:4:5:6:7:8:80", "malformed");
     }
 
     #[test]
-    fn typed_targets_need_no_check() {
+    fn typed_targets_are_always_valid() {
         let address = SocketAddr::from(([127, 0, 0, 1], 5000));
-        assert_eq!(BindTarget::from(address).check().expect("typed"), Place::Address(address));
+        assert_eq!(BindTarget::from(address).check().expect("typed"), TargetKind::Address(address));
         assert_eq!(BindTarget::from(([127, 0, 0, 1], 5000)), address.into());
         assert_eq!(
             BindTarget::from((Ipv6Addr::LOCALHOST, 1)).check().expect("typed"),
-            Place::Address(loopbacks(1)[1])
+            TargetKind::Address(loopbacks(1)[1])
         );
-        assert_eq!(BindTarget::localhost(1).check().expect("typed"), Place::Localhost(1));
+        assert_eq!(BindTarget::localhost(1).check().expect("typed"), TargetKind::Localhost(1));
     }
 }

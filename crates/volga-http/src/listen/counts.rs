@@ -1,18 +1,19 @@
-//! How many connections there are, for whoever watches a server.
+//! Counts of a server's connections, for monitoring.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use crate::listen::admission::Reached;
+use crate::listen::admission::AdmissionError;
 
-/// Counts the connections of the servers that were given it. Clones count together.
+/// Counts the connections of the servers that were given a clone of it. All clones share the
+/// counts.
 #[derive(Clone, Debug, Default)]
-pub struct ConnectionCounts(Arc<Counts>);
+pub struct ConnectionCounts(Arc<Counters>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct Counters {
     accepted: AtomicU64,
     open: AtomicUsize,
     refused_in_all: AtomicU64,
@@ -30,32 +31,33 @@ impl ConnectionCounts {
         self.0.open.load(Ordering::Relaxed)
     }
 
-    /// How many connections were closed at once because there were as many as may be [in
-    /// all](crate::Server::max_connections).
+    /// How many connections were closed at once because the [total
+    /// limit](crate::Server::max_connections) was reached.
     pub fn refused_in_all(&self) -> u64 {
         self.0.refused_in_all.load(Ordering::Relaxed)
     }
 
-    /// How many connections were closed at once because their address had as many as it
-    /// [may](crate::Server::max_connections_per_address).
+    /// How many connections were closed at once because the [limit of their
+    /// address](crate::Server::max_connections_per_address) was reached.
     pub fn refused_by_address(&self) -> u64 {
         self.0.refused_by_address.load(Ordering::Relaxed)
     }
 
-    /// The part of one server.
-    pub(crate) fn share(&self) -> Share {
-        Share { counts: self.clone(), open: 0 }
+    /// The counts of one server, which add to these.
+    pub(crate) fn for_server(&self) -> ServerCounts {
+        ServerCounts { counts: self.clone(), open: 0 }
     }
 }
 
-/// What one server adds to the counts. When it is dropped, so are the connections of the server.
+/// The connections of one server. When it is dropped, they are closed, and so no longer counted as
+/// open.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct ServerCounts {
     counts: ConnectionCounts,
     open: usize,
 }
 
-impl Share {
+impl ServerCounts {
     pub(crate) fn opened(&mut self) {
         self.open += 1;
         self.counts.0.accepted.fetch_add(1, Ordering::Relaxed);
@@ -67,10 +69,10 @@ impl Share {
         self.open
     }
 
-    pub(crate) fn refused(&self, reached: Reached) {
+    pub(crate) fn refused(&self, reached: AdmissionError) {
         let counter = match reached {
-            Reached::InAll => &self.counts.0.refused_in_all,
-            Reached::PerAddress => &self.counts.0.refused_by_address,
+            AdmissionError::Total => &self.counts.0.refused_in_all,
+            AdmissionError::PerAddress => &self.counts.0.refused_by_address,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -81,7 +83,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for ServerCounts {
     fn drop(&mut self) {
         self.counts.0.open.fetch_sub(self.open, Ordering::Relaxed);
     }
@@ -92,9 +94,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_is_dropped_takes_its_connections_along() {
+    fn the_connections_of_a_dropped_server_are_not_open_any_more() {
         let counts = ConnectionCounts::default();
-        let (mut one, mut other) = (counts.share(), counts.share());
+        let (mut one, mut other) = (counts.for_server(), counts.for_server());
         one.opened();
         one.opened();
         other.opened();

@@ -7,28 +7,29 @@ use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 
-/// Why [`bind`](crate::bind()) failed. Each message names the target or address, and says what to
-/// do.
+/// Why [`bind`](crate::bind()) failed. Each message names the target or the address, and says what
+/// to do.
 #[non_exhaustive]
 #[derive(thiserror::Error)]
 pub enum BindError {
-    /// The text has no port. There is no default, so write one.
+    /// The text has no port. There is no default port, so write one.
     #[error(
-        "`{target}` names no port; write it as `host:port`, with an IPv6 address in brackets: `[::1]:7878`"
+        "`{target}` has no port; write it as `host:port`, with an IPv6 address in brackets: `[::1]:7878`"
     )]
     MissingPort {
         /// The text as given.
         target: String,
     },
-    /// The text has a port only. Say which address: `localhost`, or `0.0.0.0` for all of IPv4.
+    /// The text has only a port. Write the address as well: `localhost`, or `0.0.0.0` for all IPv4
+    /// addresses.
     #[error(
-        "`{target}` names no host; write `localhost{target}` for this machine alone, or `0.0.0.0{target}` for all"
+        "`{target}` has no host; write `localhost{target}` for this machine alone, or `0.0.0.0{target}` for all"
     )]
     MissingHost {
         /// The text as given.
         target: String,
     },
-    /// What stands for the port is no number from 0 to 65535.
+    /// The port is not a number from 0 to 65535.
     #[error("the port of `{target}` is not a number from 0 to 65535")]
     InvalidPort {
         /// The text as given.
@@ -47,7 +48,7 @@ pub enum BindError {
     Resolve {
         /// The name without its port.
         name: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
     /// Another socket listens there.
@@ -60,9 +61,9 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
-    /// The process may not listen there.
+    /// The process is not permitted to listen there.
     #[error(
-        "cannot listen on {address}: not permitted; bind a port from 1024 on, or give the program the right to"
+        "cannot listen on {address}: permission denied; bind port 1024 or higher, or give the program the permission"
     )]
     Denied {
         /// The address that is refused.
@@ -70,12 +71,12 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
-    /// The address is not one of this machine's.
+    /// The machine does not have this address.
     #[error(
-        "cannot listen on {address}: this machine has no such address; bind one of its own, or 0.0.0.0 for all"
+        "cannot listen on {address}: this machine does not have the address; bind one that it has, or 0.0.0.0 for all of IPv4"
     )]
     NotLocal {
-        /// The address that the machine lacks.
+        /// The address that the machine does not have.
         address: SocketAddr,
         /// What the system said.
         source: io::Error,
@@ -100,18 +101,19 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
-    /// At the path of the Unix-domain socket lies a file that is none, and so is not replaced.
+    /// The path of the Unix-domain socket is taken by a file of another kind, which is not
+    /// replaced.
     #[cfg(unix)]
     #[error(
-        "cannot listen on unix:{}: there is a file that is no socket; remove it or choose another path",
+        "cannot listen on unix:{}: a file that is not a socket is there; remove it or choose another path",
         path.display()
     )]
     NotASocket {
         /// The path that is taken.
         path: PathBuf,
     },
-    /// The system refused the Unix-domain socket, for a reason that is the source: a directory that
-    /// is not there or may not be written to, a path that is too long.
+    /// The system refused the Unix-domain socket, for the reason in the source: for example, a
+    /// directory that does not exist or is not writable, or a path that is too long.
     #[cfg(unix)]
     #[error("cannot listen on unix:{}", path.display())]
     Path {
@@ -120,25 +122,25 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
-    /// No socket was opened for this process, or all were taken already.
+    /// No socket was inherited, or all of them were taken already.
     #[cfg(unix)]
     #[error(
-        "no socket was inherited: `LISTEN_FDS` is not set for this process; start it by a socket unit, or bind an address"
+        "no socket was inherited: `LISTEN_FDS` is not set for this process; start it with a socket unit, or bind an address"
     )]
     NothingInherited,
-    /// What was inherited is no socket that connections could come from.
+    /// An inherited socket cannot accept connections.
     #[cfg(unix)]
     #[error("cannot accept connections on inherited socket {index}, counted from 0")]
     Inherited {
-        /// Which one of those inherited.
+        /// The index of the inherited socket.
         index: usize,
         /// What is wrong with it.
         source: io::Error,
     },
 }
 
-/// The message and its cause: a `main` that returns the error prints it in this form, and it is
-/// then all that a person sees.
+/// Prints the message and its cause. If `main` returns the error, Rust prints it in this form, and
+/// it is all that a person sees.
 impl fmt::Debug for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
@@ -147,7 +149,7 @@ impl fmt::Debug for BindError {
 }
 
 impl BindError {
-    /// Names the cause of a failed attempt to listen on `address`.
+    /// Creates the error for a failed attempt to listen on `address`.
     pub(crate) fn listen(address: SocketAddr, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::AddrInUse => Self::InUse { address, source },
@@ -157,7 +159,7 @@ impl BindError {
         }
     }
 
-    /// Names the cause of a failed attempt to listen at `path`.
+    /// Creates the error for a failed attempt to listen at `path`.
     #[cfg(unix)]
     pub(crate) fn unix(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
@@ -190,14 +192,14 @@ impl BindError {
     }
 }
 
-/// Keeps the kind; the `BindError` becomes the inner error.
+/// Keeps the error kind. The `BindError` becomes the inner error.
 impl From<BindError> for io::Error {
     fn from(error: BindError) -> Self {
         Self::new(error.kind(), error)
     }
 }
 
-/// Whether the machine lacks the address, or its whole family.
+/// Whether the machine does not have the address, or its whole address family.
 fn lacks_address(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == NO_SUCH_FAMILY
 }
@@ -232,12 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn the_message_names_the_address_and_the_way_out_and_the_cause_is_its_source() {
+    fn the_message_names_the_address_and_a_remedy_and_the_source_is_the_cause() {
         let address = SocketAddr::from(([127, 0, 0, 1], 80));
         for (kind, way_out) in [
             (io::ErrorKind::AddrInUse, "bind another port"),
-            (io::ErrorKind::PermissionDenied, "from 1024 on"),
-            (io::ErrorKind::AddrNotAvailable, "one of its own"),
+            (io::ErrorKind::PermissionDenied, "1024 or higher"),
+            (io::ErrorKind::AddrNotAvailable, "one that it has"),
             (io::ErrorKind::OutOfMemory, "127.0.0.1"),
         ] {
             let error = BindError::listen(address, kind.into());
@@ -257,7 +259,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_missing_family_is_a_missing_address() {
+    fn a_missing_address_family_is_a_missing_address() {
         let address = SocketAddr::from(([0; 16], 80));
         let error = BindError::listen(address, io::Error::from_raw_os_error(97));
         assert!(matches!(error, BindError::NotLocal { .. }), "{error:?}");

@@ -1,5 +1,4 @@
-//! Sockets that whoever started the process has opened for it: socket activation, as systemd does
-//! it.
+//! Sockets that the parent process opened for this one: socket activation, as systemd does it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,10 +9,10 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::listen::error::BindError;
 use crate::listen::listener::Listener;
 
-/// One at a time: a socket must not have two owners.
+/// Held while the sockets are taken, because a socket must not have two owners.
 static TAKING: Mutex<()> = Mutex::new(());
 
-/// Takes all sockets of `LISTEN_FDS`, which the environment has no longer afterwards.
+/// Takes all sockets of `LISTEN_FDS`, and removes the variable from the environment.
 pub(crate) fn take() -> Result<Vec<Listener>, BindError> {
     let mut inherited = {
         let _taking = TAKING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,7 +40,7 @@ fn take_one(inherited: &mut ListenFd, index: usize) -> std::io::Result<Listener>
     Ok(Listener::inherited(TcpListener::from_std(listener)?))
 }
 
-/// A socket of `Accept=yes` is a connection already.
+/// Checks that the socket listens. With `Accept=yes`, systemd passes a connection instead.
 fn check_listens(socket: SockRef<'_>) -> std::io::Result<()> {
     if socket.is_listener()? {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `Listener`: a socket that connections come from, whatever its kind.
+//! `Listener`: a source of connections, of any kind.
 
 use std::fmt;
 use std::io;
@@ -16,27 +16,27 @@ use crate::connection::info::ConnectionInfo;
 use crate::io::byte_stream::ByteStream;
 use crate::listen::accept_streams::AcceptStreams;
 use crate::listen::handover;
-use crate::listen::tcp_keepalive::Probes;
+use crate::listen::tcp_keepalive::TcpKeepaliveSettings;
 #[cfg(unix)]
 use crate::listen::unix_socket::SocketFile;
 
-/// Where a server's connections come from: a socket of [`bind`](crate::bind()), a listener of
-/// tokio's, or a [listener of your own](Self::custom).
+/// A source of a server's connections: a socket of [`bind`](crate::bind()), a tokio listener, or a
+/// [listener of your own](Self::custom).
 ///
-/// Dropped, it does not listen any more. A Unix-domain socket that [`bind`](crate::bind()) made
-/// takes its file along.
+/// Dropping it ends listening, and removes the file of a Unix-domain socket that
+/// [`bind`](crate::bind()) created.
 pub struct Listener {
-    kind: Kind,
-    /// How those who connect meanwhile fare when it closes.
-    succession: Succession,
-    /// What its connections do before their first request.
+    kind: ListenerKind,
+    /// Who else listens on the same port or socket, which matters when this listener closes.
+    sharing: SocketSharing,
+    /// The handshake of its connections before their first request.
     handshake: Option<Handshake>,
 }
 
-enum Kind {
+enum ListenerKind {
     Tcp {
         listener: TcpListener,
-        /// What every connection has for its own end; `None` where each may have another.
+        /// The local address of every connection; `None` if connections may have different ones.
         address: Option<SocketAddr>,
     },
     #[cfg(unix)]
@@ -50,30 +50,30 @@ enum Kind {
     },
 }
 
-/// Who has the connections that come when a listener closes.
+/// Who else can accept the connections that arrive when a listener closes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Succession {
-    /// Nobody: it is the only one of its address.
-    None,
-    /// Another socket of the same port.
+pub(crate) enum SocketSharing {
+    /// No other listener has this address.
+    Exclusive,
+    /// Other sockets listen on the same port.
     SharedPort,
-    /// Whoever else has this very socket, with all that waits in it.
+    /// Other processes have the same socket, with the connections that wait in its queue.
     SharedSocket,
 }
 
-/// A connection as it comes from its listener.
+/// A connection as its listener returns it.
 #[derive(Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedConnection {
     pub(crate) stream: AcceptedStream,
     pub(crate) handshake: Option<Handshake>,
 }
 
-/// What an accepted connection is.
+/// The byte stream of an accepted connection.
 pub(crate) enum AcceptedStream {
     Tcp {
         stream: TcpStream,
         peer: SocketAddr,
-        /// The address of this end, where the listener knows it.
+        /// The server's address, if the listener knows it.
         local: Option<SocketAddr>,
     },
     #[cfg(unix)]
@@ -93,22 +93,24 @@ impl fmt::Debug for AcceptedStream {
 }
 
 impl Listener {
-    /// A listener of your own, which is shown by this name.
+    /// Creates a listener of your own. Messages show it by this name.
     pub fn custom(name: impl Into<String>, accept: impl AcceptStreams) -> Self {
         let name = name.into().into_boxed_str();
-        Self::new(Kind::Custom { name, accept: Box::new(accept) }, Succession::None)
+        Self::new(ListenerKind::Custom { name, accept: Box::new(accept) }, SocketSharing::Exclusive)
     }
 
-    /// Lets every connection of this listener do a handshake before its first request, such as TLS.
+    /// Adds a handshake, such as TLS, which every connection of this listener does before its first
+    /// request.
     ///
-    /// `handshake` gets the accepted stream and returns the one that carries the requests, with
-    /// what is known of the connection then: if [`ConnectionInfo::alpn`] says the protocol, the
-    /// server does not look for it in the first bytes. It runs in the task of its connection, so it
-    /// delays no other, and within [`Server::handshake_timeout`](crate::Server::handshake_timeout).
-    /// A connection in its handshake counts like any other.
+    /// `handshake` gets the accepted stream. It returns the stream that carries the requests, and
+    /// the connection info with what the handshake found out: if [`ConnectionInfo::alpn`] names the
+    /// protocol, the server does not detect it from the first bytes. The handshake runs in the task
+    /// of its connection, so it delays no other connection, and must finish within
+    /// [`Server::handshake_timeout`](crate::Server::handshake_timeout). A connection counts as open
+    /// during its handshake.
     ///
-    /// If it fails or panics, the connection is closed. Report the reason yourself if you want to
-    /// know of it: clients that give up are common.
+    /// If the handshake fails or panics, the connection is closed. Log the reason yourself if you
+    /// need it: clients that give up are common.
     ///
     /// ```
     /// # async fn example() -> std::io::Result<()> {
@@ -137,72 +139,75 @@ impl Listener {
         self
     }
 
-    fn new(kind: Kind, succession: Succession) -> Self {
-        Self { kind, succession, handshake: None }
+    fn new(kind: ListenerKind, sharing: SocketSharing) -> Self {
+        Self { kind, sharing, handshake: None }
     }
 
-    /// The address that it listens on; `None` if that is not TCP.
+    /// The address on which it listens; `None` if it is not TCP.
     pub fn tcp_addr(&self) -> Option<SocketAddr> {
         match &self.kind {
-            Kind::Tcp { listener, .. } => listener.local_addr().ok(),
+            ListenerKind::Tcp { listener, .. } => listener.local_addr().ok(),
             #[cfg(unix)]
-            Kind::Unix { .. } => None,
-            Kind::Custom { .. } => None,
+            ListenerKind::Unix { .. } => None,
+            ListenerKind::Custom { .. } => None,
         }
     }
 
     pub(crate) fn sharing_port(listener: TcpListener) -> Self {
-        Self { succession: Succession::SharedPort, ..Self::from(listener) }
+        Self { sharing: SocketSharing::SharedPort, ..Self::from(listener) }
     }
 
     #[cfg(unix)]
     pub(crate) fn inherited(listener: impl Into<Self>) -> Self {
-        Self { succession: Succession::SharedSocket, ..listener.into() }
+        Self { sharing: SocketSharing::SharedSocket, ..listener.into() }
     }
 
     #[cfg(unix)]
     pub(crate) fn with_file(listener: UnixListener, file: SocketFile) -> Self {
-        Self::new(Kind::Unix { listener, _file: Some(file) }, Succession::None)
+        Self::new(ListenerKind::Unix { listener, _file: Some(file) }, SocketSharing::Exclusive)
     }
 
-    /// Sets what the connections of this listener inherit: that the kernel looks after their
-    /// clients, and that it sends what it is given at once.
-    pub(crate) fn prepare(&self, probes: Probes) {
+    /// Sets the socket options that connections inherit from the listener: TCP keepalive and
+    /// `TCP_NODELAY`.
+    pub(crate) fn prepare(&self, keepalive: TcpKeepaliveSettings) {
         match &self.kind {
-            Kind::Tcp { listener, .. } => {
-                probes.set(SockRef::from(listener));
-                // Where it cannot be set here, it is not, and what is accepted is only slower.
+            ListenerKind::Tcp { listener, .. } => {
+                keepalive.set(SockRef::from(listener));
+                // If this fails, connections are only slower.
                 let _ = SockRef::from(listener).set_tcp_nodelay(true);
             }
-            // The kernel knows at once when the other end is gone.
+            // The kernel knows at once when the other end is closed.
             #[cfg(unix)]
-            Kind::Unix { .. } => {}
-            Kind::Custom { .. } => {}
+            ListenerKind::Unix { .. } => {}
+            ListenerKind::Custom { .. } => {}
         }
     }
 
-    pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+    pub(crate) fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<AcceptedConnection>> {
         let stream = match &mut self.kind {
-            Kind::Tcp { listener, address } => {
+            ListenerKind::Tcp { listener, address } => {
                 let (stream, peer) = ready!(listener.poll_accept(cx))?;
                 AcceptedStream::Tcp { stream, peer, local: *address }
             }
             #[cfg(unix)]
-            Kind::Unix { listener, .. } => {
+            ListenerKind::Unix { listener, .. } => {
                 AcceptedStream::Unix(ready!(listener.poll_accept(cx))?.0)
             }
-            Kind::Custom { accept, .. } => {
+            ListenerKind::Custom { accept, .. } => {
                 let (stream, info) = ready!(accept.poll_accept(cx))?;
                 AcceptedStream::Custom(stream, info)
             }
         };
-        Poll::Ready(Ok(Accepted { stream, handshake: self.handshake.clone() }))
+        Poll::Ready(Ok(AcceptedConnection { stream, handshake: self.handshake.clone() }))
     }
 
-    /// Accepts what has come already, whether or not the runtime knows of it.
-    pub(crate) fn accept_now(&mut self) -> io::Result<Accepted> {
+    /// Accepts a connection that has arrived, whether or not the runtime knows of it.
+    pub(crate) fn accept_now(&mut self) -> io::Result<AcceptedConnection> {
         let stream = self.accept_stream_now()?;
-        Ok(Accepted { stream, handshake: self.handshake.clone() })
+        Ok(AcceptedConnection { stream, handshake: self.handshake.clone() })
     }
 
     fn accept_stream_now(&mut self) -> io::Result<AcceptedStream> {
@@ -212,19 +217,19 @@ impl Listener {
             Ok::<_, io::Error>((socket, peer))
         };
         match &mut self.kind {
-            Kind::Tcp { listener, address } => {
+            ListenerKind::Tcp { listener, address } => {
                 let (socket, peer) = accept(SockRef::from(&*listener))?;
                 let peer = peer.as_socket().ok_or(io::ErrorKind::NotConnected)?;
                 let stream = TcpStream::from_std(net::TcpStream::from(socket))?;
                 Ok(AcceptedStream::Tcp { stream, peer, local: *address })
             }
             #[cfg(unix)]
-            Kind::Unix { listener, .. } => {
+            ListenerKind::Unix { listener, .. } => {
                 let (socket, _) = accept(SockRef::from(&*listener))?;
                 let stream = std::os::unix::net::UnixStream::from(socket);
                 Ok(AcceptedStream::Unix(UnixStream::from_std(stream)?))
             }
-            Kind::Custom { accept, .. } => {
+            ListenerKind::Custom { accept, .. } => {
                 match accept.poll_accept(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(accepted) => {
                         accepted.map(|(stream, info)| AcceptedStream::Custom(stream, info))
@@ -235,16 +240,17 @@ impl Listener {
         }
     }
 
-    /// Whether what waits in it is left to somebody else when it closes.
+    /// Whether another process accepts the connections that wait in the queue when this listener
+    /// closes.
     pub(crate) fn leaves_its_queue(&self) -> bool {
-        self.succession == Succession::SharedSocket
+        self.sharing == SocketSharing::SharedSocket
     }
 
-    /// Sends newcomers to the other sockets of the port, and says for how long handshakes that have
-    /// begun may go on. Zero where there is nothing to wait for.
+    /// Directs new connections to the other sockets of the port. Returns how long handshakes that
+    /// have begun may take to finish; zero if there is nothing to wait for.
     pub(crate) fn turn_away(&self) -> Duration {
-        match (&self.kind, self.succession) {
-            (Kind::Tcp { listener, .. }, Succession::SharedPort) => {
+        match (&self.kind, self.sharing) {
+            (ListenerKind::Tcp { listener, .. }, SocketSharing::SharedPort) => {
                 handover::turn_away(SockRef::from(listener))
             }
             _ => Duration::ZERO,
@@ -255,45 +261,46 @@ impl Listener {
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         let address = listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
-        Self::new(Kind::Tcp { listener, address }, Succession::None)
+        Self::new(ListenerKind::Tcp { listener, address }, SocketSharing::Exclusive)
     }
 }
 
-/// Whoever made the socket has the care of its file.
+/// The caller has created the socket, and must remove its file.
 #[cfg(unix)]
 impl From<UnixListener> for Listener {
     fn from(listener: UnixListener) -> Self {
-        Self::new(Kind::Unix { listener, _file: None }, Succession::None)
+        Self::new(ListenerKind::Unix { listener, _file: None }, SocketSharing::Exclusive)
     }
 }
 
-/// As it can be bound: `127.0.0.1:7878`, or `unix:/run/app.sock`.
+/// Formats the address as [`bind`](crate::bind()) accepts it: `127.0.0.1:7878`, or
+/// `unix:/run/app.sock`.
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Tcp { listener, .. } => match listener.local_addr() {
+            ListenerKind::Tcp { listener, .. } => match listener.local_addr() {
                 Ok(address) => address.fmt(f),
                 Err(_) => f.write_str("an unknown address"),
             },
             #[cfg(unix)]
-            Kind::Unix { listener, .. } => {
+            ListenerKind::Unix { listener, .. } => {
                 let address = listener.local_addr().ok();
                 match address.as_ref().and_then(|address| address.as_pathname()) {
                     Some(path) => write!(f, "unix:{}", path.display()),
                     None => f.write_str("unix: without a path"),
                 }
             }
-            Kind::Custom { name, .. } => f.write_str(name),
+            ListenerKind::Custom { name, .. } => f.write_str(name),
         }
     }
 }
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { succession, handshake, .. } = self;
+        let Self { sharing, handshake, .. } = self;
         f.debug_struct("Listener")
             .field("listens_on", &format_args!("{self}"))
-            .field("succession", succession)
+            .field("sharing", sharing)
             .field("handshake", handshake)
             .finish()
     }
@@ -308,12 +315,14 @@ mod tests {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[tokio::test]
-    async fn what_is_accepted_has_its_settings_from_the_listener_and_its_address_where_there_is_but_one()
-     {
+    async fn accepted_sockets_inherit_options_and_the_address_if_there_is_only_one() {
         for (ip, is_known) in [("127.0.0.1", true), ("0.0.0.0", false)] {
             let tcp = TcpListener::bind((ip, 0)).await.expect("a free port");
             let mut listener = Listener::from(tcp);
-            listener.prepare(Probes::new(DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT));
+            listener.prepare(TcpKeepaliveSettings::new(
+                DEFAULT_DEAD_CLIENT_TIMEOUT,
+                DEFAULT_WRITE_STALL_TIMEOUT,
+            ));
             let port = listener.tcp_addr().expect("TCP").port();
             let _client = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
             let accepted = poll_fn(|cx| listener.poll_accept(cx)).await.expect("a client");

@@ -1,14 +1,14 @@
-//! Where connections come from.
+//! Sockets and listeners: where connections come from.
 //!
 //! | module | idea |
 //! |---|---|
-//! | `bind_target`, `bind`, `error` | what to listen on, listening on it, and why that failed |
-//! | `unix_socket`, `inherited` | sockets in the file system, and sockets that another process hands over |
-//! | `listener`, `accept` | one listener of any kind, and all of a server's in turn, through shortages |
-//! | `accept_streams` | what a listener of your own provides |
-//! | `admission`, `counts` | who may connect, and how many are connected |
-//! | `tcp_keepalive` | what the kernel does to find clients that are gone |
-//! | `handover` | leaving a port to another process |
+//! | `bind_target`, `bind`, `error` | where to listen, binding it, and why that failed |
+//! | `unix_socket`, `inherited` | sockets in the file system, and sockets that the parent process opened |
+//! | `listener`, `accept` | one listener of any kind, and accepting from all listeners of a server |
+//! | `accept_streams` | the trait for a listener of your own |
+//! | `admission`, `counts` | limits on connections, and their counts |
+//! | `tcp_keepalive` | finds clients that disappeared without closing |
+//! | `handover` | hands a shared port over to another process |
 
 pub(crate) mod accept;
 pub(crate) mod accept_streams;

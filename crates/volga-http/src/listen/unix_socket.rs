@@ -1,4 +1,4 @@
-//! Unix-domain sockets: a path to listen on, and its file.
+//! Unix-domain sockets and their files.
 
 use std::fs;
 use std::io;
@@ -11,15 +11,15 @@ use tokio::net::UnixListener;
 use crate::limits::BACKLOG;
 use crate::listen::error::BindError;
 
-/// The file of a socket, removed when the server does not listen on it any more.
+/// The file of a socket. It is removed when the server stops listening.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: what lies at the path later may be another program's.
+    /// Device and inode, because another program may have put its own file at the path later.
     id: (u64, u64),
 }
 
-/// Listens on `path`, with these permissions or those that the umask leaves.
+/// Listens on `path`, with these permissions or the ones that the umask leaves.
 pub(crate) fn listen(
     path: &Path,
     mode: Option<u32>,
@@ -30,7 +30,7 @@ pub(crate) fn listen(
     let file = SocketFile::at(path).map_err(failed)?;
     let listener = (|| {
         if let Some(mode) = mode {
-            // Before it listens, so that nobody connects who may not.
+            // Set before the socket listens, so that no client connects without permission.
             fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         }
         socket.listen(BACKLOG)?;
@@ -46,27 +46,27 @@ fn bind(path: &Path) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Removes what a process left behind that could not: a socket that nobody listens on.
+/// Removes the socket file of a process that ended without removing it.
 fn remove_stale(path: &Path) -> Result<(), BindError> {
     let failed = |source| BindError::unix(path, source);
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
-        // A typing error must not cost a file.
+        // A typing error in the path must not delete a file.
         Ok(file) if !file.file_type().is_socket() => {
             return Err(BindError::NotASocket { path: path.to_owned() });
         }
         Ok(_) => {}
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
-    // A full backlog must not hold this up.
+    // A full backlog must not block this.
     probe.set_nonblocking(true).map_err(failed)?;
     match probe.connect(&SockAddr::unix(path).map_err(failed)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(failed)
         }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(failed(error)),
-        // Somebody answers, or would if it had the time.
+        // A process accepts the connection, or its queue is full.
         _ => Err(failed(io::ErrorKind::AddrInUse.into())),
     }
 }
@@ -81,7 +81,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if id_of(&self.path).is_ok_and(|id| id == self.id) {
-            // Left behind, it would only be removed by whoever listens there next.
+            // If this fails, the next process that listens there removes the file.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -1,4 +1,4 @@
-//! How many connections may be open, in all and from one address.
+//! Limits on open connections, in total and for each address.
 
 use http::Response;
 use tokio::io::AsyncWriteExt;
@@ -12,12 +12,12 @@ use crate::support::{
     read_until, send, within,
 };
 
-/// A server that streams without end, and says `hello` first.
+/// A server whose responses are streams that begin with `hello` and never end.
 async fn streaming(server: Server) -> Running {
     Running::start(server, |_| async { long_lived(TestBody::endless("hello")) }).await
 }
 
-/// A stream that runs.
+/// Opens a connection and starts a stream on it.
 async fn open_stream(server: &Running) -> TcpStream {
     let mut client = server.connect().await;
     send(&mut client, GET).await;
@@ -25,17 +25,18 @@ async fn open_stream(server: &Running) -> TcpStream {
     client
 }
 
-/// Both protocols fare alike: what is refused is closed before it says which one it speaks.
+/// Both protocols behave alike, because a refused connection is closed before it shows its
+/// protocol.
 async fn check_refused(server: &Running) {
     for request in [GET, PREFACE] {
         let mut client = server.connect().await;
-        // It may be closed before this is sent.
+        // The server may close the connection before this is sent.
         let _ = client.write_all(request).await;
         assert_eq!(read_to_close(&mut client).await, b"");
     }
 }
 
-/// Lets the server see what happened at its sockets.
+/// Waits until the server has noticed what happened at its sockets.
 async fn until(condition: impl Fn() -> bool) {
     within(async {
         while !condition() {
@@ -46,7 +47,7 @@ async fn until(condition: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn one_connection_more_than_the_limit_is_closed_and_none_that_is_open() {
+async fn a_connection_beyond_the_limit_is_closed_and_open_ones_stay() {
     let counts = ConnectionCounts::default();
     let server = streaming(Server::new().max_connections(2).counts(counts.clone())).await;
     let first = open_stream(&server).await;
@@ -61,7 +62,7 @@ async fn one_connection_more_than_the_limit_is_closed_and_none_that_is_open() {
 }
 
 #[tokio::test]
-async fn an_address_has_its_connections_on_each_protocol_and_another_its_own() {
+async fn the_limit_of_an_address_holds_on_each_protocol_and_does_not_affect_another() {
     let counts = ConnectionCounts::default();
     let server = Server::new().max_connections_per_address(2).counts(counts.clone());
     let server = streaming(server).await;
@@ -72,7 +73,7 @@ async fn an_address_has_its_connections_on_each_protocol_and_another_its_own() {
     check_refused(&server).await;
     assert_eq!((counts.refused_in_all(), counts.refused_by_address()), (0, 2));
 
-    // Where the whole of 127.0.0.0/8 is this machine's, it is a second client.
+    // If all of 127.0.0.0/8 belongs to this machine, 127.0.0.2 is a second client.
     #[cfg(target_os = "linux")]
     {
         let socket = TcpSocket::new_v4().expect("a socket");
@@ -88,15 +89,15 @@ async fn an_address_has_its_connections_on_each_protocol_and_another_its_own() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ended_has_given_back_its_place() {
+async fn a_connection_that_has_ended_does_not_count() {
     let counts = ConnectionCounts::default();
     let server = Server::new().max_connections_per_address(1).counts(counts.clone());
     let server = Running::start(server, |_| async { Response::new(TestBody::full("hello")) }).await;
     for round in 1..=3 {
         let mut client = server.connect().await;
         send(&mut client, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
-        let answer = read_to_close(&mut client).await;
-        assert!(answer.ends_with(b"hello"), "round {round}");
+        let response = read_to_close(&mut client).await;
+        assert!(response.ends_with(b"hello"), "round {round}");
         until(|| counts.open() == 0).await;
     }
     assert_eq!(counts.refused_by_address(), 0);

@@ -1,4 +1,4 @@
-//! Listening: every address of a target, or an error that says which.
+//! Binding: every address of a target, or an error that names the address.
 
 use std::error::Error;
 use std::io;
@@ -11,7 +11,7 @@ fn addresses(listeners: &[Listener]) -> Vec<SocketAddr> {
     listeners.iter().map(|listener| listener.tcp_addr().expect("a TCP socket")).collect()
 }
 
-/// A machine may have no IPv6; then the tests ask for less.
+/// A machine may have no IPv6. Then the tests expect less.
 fn has_ipv6() -> bool {
     std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
@@ -49,7 +49,7 @@ async fn a_busy_address_is_named() {
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::AddrInUse);
 }
 
-/// One address of the two would do for nobody who asks for the other.
+/// A server that listens on only one of the two addresses would fail the clients of the other.
 #[tokio::test]
 async fn a_busy_address_among_several_is_an_error() {
     if !has_ipv6() {
@@ -58,7 +58,7 @@ async fn a_busy_address_among_several_is_an_error() {
     let first = bind((Ipv6Addr::LOCALHOST, 0)).await.expect("a free port");
     let address = addresses(&first)[0];
     let error = bind(BindTarget::localhost(address.port())).await.expect_err("one of them is busy");
-    // Mostly `address`; but nobody keeps other programs from the same port of the other one.
+    // Usually this is `address`, but another program may use the same port on the other address.
     let BindError::InUse { address: busy, .. } = error else { panic!("{error:?}") };
     assert_eq!(busy.port(), address.port());
     assert!(error.to_string().contains(&busy.to_string()), "{error}");
@@ -66,7 +66,7 @@ async fn a_busy_address_among_several_is_an_error() {
 
 #[tokio::test]
 async fn an_address_of_another_machine_is_named() {
-    // TEST-NET-1 (RFC 5737) is nobody's.
+    // TEST-NET-1 (RFC 5737) belongs to no machine.
     let error = bind(([192, 0, 2, 1], 0)).await.expect_err("not this machine's");
     assert!(matches!(error, BindError::NotLocal { .. }), "{error:?}");
     assert!(error.to_string().contains("192.0.2.1:0"), "{error}");
@@ -74,7 +74,7 @@ async fn an_address_of_another_machine_is_named() {
 
 #[tokio::test]
 async fn a_name_without_address_is_named() {
-    // A label of more than 63 letters cannot exist, so no server is asked.
+    // A label of more than 63 letters is invalid, so no name server is asked.
     let name = "a".repeat(64);
     let error = bind(format!("{name}:80")).await.expect_err("there is no such name");
     assert!(matches!(error, BindError::Resolve { .. }), "{error:?}");
@@ -94,7 +94,7 @@ async fn a_port_can_be_bound_again_at_once() {
     let address = listener.local_addr().expect("a bound socket");
     let client = TcpStream::connect(address).await.expect("someone listens");
     let (accepted, _) = listener.accept().await.expect("a client");
-    // The server's side closes first, and so lingers in TIME_WAIT.
+    // The server's side closes first, so its socket lingers in TIME_WAIT.
     drop(accepted);
     drop(client);
     drop(listener);
@@ -103,7 +103,7 @@ async fn a_port_can_be_bound_again_at_once() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_shared_port_is_bound_by_all_who_share_it_and_by_nobody_else() {
+async fn a_shared_port_is_bound_only_by_sockets_that_share_it() {
     let shared = BindTarget::from("127.0.0.1:0").reuse_port();
     let first = bind(shared).await.expect("a free port");
     let address = addresses(&first)[0];

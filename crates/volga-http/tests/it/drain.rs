@@ -1,4 +1,5 @@
-//! The end: what is idle closes, what runs finishes, what does not is cut.
+//! Drains: idle connections close, running requests finish, and those that do not finish are
+//! aborted.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -8,14 +9,14 @@ use http::Response;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use volga_http::{Drained, Server};
+use volga_http::{DrainOutcome, Server};
 
 use crate::support::{
     EMPTY_SETTINGS, GET, PREFACE, RawFrame, Running, TestBody, connect, connect_h2, get,
     read_to_close, read_until, send, serving, within,
 };
 
-/// A server that loses patience with nobody, so that only the drain itself can close a connection.
+/// A server with long timeouts, so that only the drain can close a connection.
 fn patient() -> Server {
     let hour = Duration::from_secs(60 * 60);
     Server::new().header_read_timeout(hour).drain_deadline(hour)
@@ -25,7 +26,7 @@ async fn hello() -> Running {
     Running::start(patient(), |_| async { Response::new(TestBody::full("hello")) }).await
 }
 
-/// A server whose one body sends `first`, and ends after what the returned sender gives.
+/// A server whose one body sends `first`, and ends after the text from the returned sender.
 async fn with_running_body() -> (Running, oneshot::Sender<Bytes>) {
     let (finish, last) = oneshot::channel();
     let last = Arc::new(Mutex::new(Some(last)));
@@ -40,7 +41,7 @@ async fn with_running_body() -> (Running, oneshot::Sender<Bytes>) {
 #[tokio::test]
 async fn connections_without_a_request_close() {
     let server = hello().await;
-    // The order of these makes sure that all three are accepted before the drain starts.
+    // This order makes sure that all three are accepted before the drain starts.
     let mut silent = server.connect().await;
     let mut half_a_preface = server.connect().await;
     send(&mut half_a_preface, &PREFACE[..5]).await;
@@ -52,7 +53,7 @@ async fn connections_without_a_request_close() {
     for client in [&mut silent, &mut half_a_preface, &mut idle] {
         assert_eq!(read_to_close(client).await, b"");
     }
-    assert_eq!(server.drained().await, Drained::Complete);
+    assert_eq!(server.drained().await, DrainOutcome::Complete);
 }
 
 #[tokio::test]
@@ -65,7 +66,7 @@ async fn a_running_http1_response_finishes_and_then_its_connection_closes() {
     refused(&server).await;
     finish.send(Bytes::from("last")).expect("the body waits");
     assert_eq!(read_to_close(&mut client).await, b"4\r\nlast\r\n0\r\n\r\n");
-    assert_eq!(server.drained().await, Drained::Complete);
+    assert_eq!(server.drained().await, DrainOutcome::Complete);
 }
 
 #[tokio::test]
@@ -81,7 +82,7 @@ async fn a_running_http2_response_finishes_and_then_its_connection_closes() {
     assert_eq!(within(body.data()).await.expect("more body").expect("data"), "last");
     assert!(within(body.data()).await.is_none(), "a proper end");
     within(driver).await.expect("no panic").expect("a proper close");
-    assert_eq!(server.drained().await, Drained::Complete);
+    assert_eq!(server.drained().await, DrainOutcome::Complete);
 }
 
 #[tokio::test]
@@ -95,7 +96,8 @@ async fn http2_clients_are_told_to_go_away() {
     assert_eq!(goaway.payload[4..8], [0; 4], "no error");
 }
 
-/// Waits until connections are refused; until then the server may not have seen the start of the drain.
+/// Waits until connections are refused. Before that the server may not have seen the start of the
+/// drain.
 async fn refused(server: &Running) {
     within(async {
         while TcpStream::connect(server.address).await.is_ok() {
@@ -116,7 +118,7 @@ async fn new_connections_are_refused() {
 }
 
 #[tokio::test]
-async fn the_deadline_cuts_bodies_that_do_not_end_and_nothing_lives_on() {
+async fn the_deadline_aborts_bodies_that_do_not_end_and_no_task_is_left() {
     let held = Arc::new(());
     let in_service = Arc::clone(&held);
     let server = patient().drain_deadline(Duration::from_millis(20));
@@ -125,7 +127,8 @@ async fn the_deadline_cuts_bodies_that_do_not_end_and_nothing_lives_on() {
         async move { Response::new(TestBody::endless("first").holding(held)) }
     })
     .await;
-    // Polled by the test itself: on its single thread, nothing that the server left behind can go away unseen.
+    // The test itself polls the server. On its single thread nothing else runs in between, so a
+    // task that the server left behind is noticed.
     let server = async { (serving.await.expect("a listener"), Arc::strong_count(&held)) };
     let clients = async {
         let mut http1 = connect(address).await;
@@ -140,14 +143,14 @@ async fn the_deadline_cuts_bodies_that_do_not_end_and_nothing_lives_on() {
     };
     let ((drained, held), (mut http1, mut body)) =
         within(async { tokio::join!(server, clients) }).await;
-    assert_eq!(drained, Drained::Cut { connections: 2 });
+    assert_eq!(drained, DrainOutcome::Incomplete { connections: 2 });
     assert_eq!(held, 1, "the service and both bodies are gone");
     assert!(!read_to_close(&mut http1).await.ends_with(b"0\r\n\r\n"), "a cut is not a proper end");
     assert!(within(body.data()).await.expect("an error").is_err(), "a cut is not a proper end");
 }
 
 #[tokio::test]
-async fn dropping_the_server_cuts_everything() {
+async fn dropping_the_server_aborts_everything() {
     let (server, _finish) = with_running_body().await;
     let mut client = server.connect().await;
     send(&mut client, GET).await;
@@ -175,14 +178,14 @@ async fn code_that_blocks_its_thread_does_not_keep_the_server_from_ending() {
     send(&mut client, GET).await;
     within(started.recv()).await.expect("the handler runs");
     server.drain.start();
-    assert_eq!(server.drained().await, Drained::Cut { connections: 1 });
+    assert_eq!(server.drained().await, DrainOutcome::Incomplete { connections: 1 });
     drop(release);
     let _ = client.read_u8().await;
 }
 
-/// They were not refused; to close the listener would reset them.
+/// The kernel has accepted these clients, and closing the listener would reset them.
 #[tokio::test]
-async fn who_waits_to_be_accepted_when_the_drain_starts_is_served() {
+async fn clients_that_wait_to_be_accepted_when_the_drain_starts_are_served() {
     let hello = |_| async { Response::new(TestBody::full("hello")) };
     let (address, drain, serving) = serving(Server::new(), hello).await;
     let mut clients = Vec::new();
@@ -191,13 +194,13 @@ async fn who_waits_to_be_accepted_when_the_drain_starts_is_served() {
         send(&mut client, GET).await;
         clients.push(client);
     }
-    // Nothing is accepted before the server runs.
+    // No connection is accepted before the server runs.
     drain.start();
     let server = tokio::spawn(serving);
     for mut client in clients {
-        let answer = read_to_close(&mut client).await;
-        assert!(answer.ends_with(b"hello"), "{}", String::from_utf8_lossy(&answer));
+        let response = read_to_close(&mut client).await;
+        assert!(response.ends_with(b"hello"), "{}", String::from_utf8_lossy(&response));
     }
     let drained = within(server).await.expect("no panic").expect("no failure");
-    assert_eq!(drained, Drained::Complete);
+    assert_eq!(drained, DrainOutcome::Complete);
 }

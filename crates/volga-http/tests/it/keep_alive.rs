@@ -22,19 +22,19 @@ async fn a_connection_serves_one_request_after_another() {
     let mut client = server.connect().await;
     for path in ["/first", "/second", "/third"] {
         send(&mut client, request(path).as_bytes()).await;
-        let answer = read_until(&mut client, &format!("<{path}>")).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let response = read_until(&mut client, &format!("<{path}>")).await;
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
     }
 }
 
 #[tokio::test]
-async fn pipelined_requests_are_answered_in_order() {
+async fn responses_to_pipelined_requests_come_in_order() {
     let server = echo_path().await;
     let mut client = server.connect().await;
     send(&mut client, [request("/first"), request("/second")].concat().as_bytes()).await;
-    let answers = read_until(&mut client, "</second>").await;
-    let first = answers.find("</first>").expect("an answer to the first");
-    assert!(first < answers.find("</second>").expect("an answer to the second"), "{answers}");
+    let responses = read_until(&mut client, "</second>").await;
+    let first = responses.find("</first>").expect("a response to the first");
+    assert!(first < responses.find("</second>").expect("a response to the second"), "{responses}");
 }
 
 #[tokio::test]

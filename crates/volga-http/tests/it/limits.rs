@@ -1,4 +1,4 @@
-//! Bounds, each reached.
+//! Limits, each of them reached.
 
 use http::{Request, Response};
 use tokio::io::AsyncWriteExt;
@@ -16,34 +16,34 @@ fn a_head_of(bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn an_http1_head_may_have_the_limit_and_not_a_byte_more() {
+async fn an_http1_head_may_be_as_large_as_the_limit() {
     let server = Running::hello().await;
     let mut client = server.connect().await;
     send(&mut client, a_head_of(MAX_HEAD_BYTES as usize).as_bytes()).await;
-    let answer = read_until(&mut client, "hello").await;
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let response = read_until(&mut client, "hello").await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
 
     send(&mut client, a_head_of(MAX_HEAD_BYTES as usize + 1).as_bytes()).await;
-    let answer = read_to_close(&mut client).await;
-    assert!(answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
+    let response = read_to_close(&mut client).await;
+    assert!(response.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&response));
 }
 
 #[tokio::test]
-async fn an_http1_head_may_have_so_many_fields_and_no_more() {
+async fn an_http1_head_may_have_as_many_fields_as_the_limit() {
     let server = Running::hello().await;
-    // The host is one of them.
+    // The host is one of the fields.
     let head =
         |count: usize| format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: y\r\n".repeat(count - 1));
     let mut client = server.connect().await;
     send(&mut client, head(MAX_HEAD_FIELDS).as_bytes()).await;
     assert!(read_until(&mut client, "hello").await.starts_with("HTTP/1.1 200 "));
     send(&mut client, head(MAX_HEAD_FIELDS + 1).as_bytes()).await;
-    let answer = read_to_close(&mut client).await;
-    assert!(answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
+    let response = read_to_close(&mut client).await;
+    assert!(response.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&response));
 }
 
 #[tokio::test]
-async fn while_some_flood_and_never_read_the_others_are_served() {
+async fn other_clients_are_served_while_some_flood_and_never_read() {
     const PINGS: usize = 1_000;
     let server = Running::hello().await;
     let floods: Vec<_> = (0..8)
@@ -53,7 +53,8 @@ async fn while_some_flood_and_never_read_the_others_are_served() {
                 let mut client = connect(address).await;
                 send(&mut client, &[PREFACE, EMPTY_SETTINGS].concat()).await;
                 let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8].repeat(PINGS);
-                // Until the sockets are full, and then for as long as the test runs.
+                // This writes until the sockets are full, and then waits for as long as the test
+                // runs.
                 while client.write_all(&ping).await.is_ok() {}
             })
         })
@@ -70,7 +71,7 @@ async fn while_some_flood_and_never_read_the_others_are_served() {
 }
 
 #[tokio::test]
-async fn a_larger_http2_header_list_is_answered_with_431() {
+async fn a_larger_http2_header_list_gets_431() {
     let server = Running::hello().await;
     let (mut client, _driver) = server.connect_h2().await;
     let request = Request::get("http://a/").header("x-long", "a".repeat(MAX_HEAD_BYTES as usize));
@@ -81,7 +82,7 @@ async fn a_larger_http2_header_list_is_answered_with_431() {
 }
 
 #[tokio::test]
-async fn a_longer_http2_target_is_answered_with_414() {
+async fn a_longer_http2_target_gets_414() {
     let server = Running::hello().await;
     let (mut client, _driver) = server.connect_h2().await;
     for (bytes, status) in [(MAX_TARGET_BYTES, 200), (MAX_TARGET_BYTES + 1, 414)] {
@@ -93,7 +94,7 @@ async fn a_longer_http2_target_is_answered_with_414() {
 }
 
 #[tokio::test]
-async fn one_stream_more_than_the_limit_is_refused() {
+async fn a_stream_beyond_the_limit_is_refused() {
     const REFUSED_STREAM: [u8; 4] = [0, 0, 0, 7];
     let server =
         Running::start(Server::new(), |_| std::future::pending::<Response<TestBody>>()).await;

@@ -1,17 +1,17 @@
-//! A response that is there before the request is, and a client that reads it last.
+//! A response that is ready before the whole request, and a client that reads it last.
 
 use std::time::Duration;
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
-use volga_http::{Drained, Server};
+use volga_http::{DrainOutcome, Server};
 
 use crate::support::{Running, TestBody, get, read_to_close, read_until, send, within};
 
 const BIG: usize = 20 * 1024 * 1024;
 
-/// A server that answers 413 without a look at the body.
+/// A server that responds with 413 and ignores the body.
 async fn refusing() -> Running {
     Running::start(Server::new(), |_| async {
         Response::builder().status(413).body(TestBody::full("too large")).expect("a response")
@@ -20,27 +20,30 @@ async fn refusing() -> Running {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_all_before_it_reads_gets_the_response() {
+async fn a_client_that_sends_everything_before_it_reads_gets_the_response() {
     let server = refusing().await;
     for _ in 0..10 {
         let mut client = server.connect().await;
         let head = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {BIG}\r\n\r\n");
         send(&mut client, head.as_bytes()).await;
         send(&mut client, &vec![b'a'; BIG]).await;
-        let answer = read_to_close(&mut client).await;
-        let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.ends_with("too large"), "{answer}");
+        let response = read_to_close(&mut client).await;
+        let response = String::from_utf8_lossy(&response);
+        assert!(
+            response.starts_with("HTTP/1.1 413 ") && response.ends_with("too large"),
+            "{response}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_body_that_came_with_its_head_does_not_hold_the_connection_up() {
+async fn a_body_that_arrives_with_its_head_does_not_delay_the_connection() {
     let server = refusing().await;
     let mut client = server.connect().await;
     for _ in 0..3 {
         send(&mut client, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc").await;
-        let answer = read_until(&mut client, "too large").await;
-        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        let response = read_until(&mut client, "too large").await;
+        assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
     }
     client.shutdown().await.expect("an open socket");
     assert_eq!(read_to_close(&mut client).await, b"");
@@ -61,7 +64,7 @@ async fn a_connection_whose_bodies_were_read_is_closed_by_the_drain_at_once() {
     server.drain.start();
     let ended = tokio::time::timeout(Duration::from_millis(900), server.task).await;
     let drained = ended.expect("sooner than a pause of lingering").expect("no panic");
-    assert!(matches!(drained, Ok(Drained::Complete)), "{drained:?}");
+    assert!(matches!(drained, Ok(DrainOutcome::Complete)), "{drained:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! Long-lived responses over real sockets: what comes before, meanwhile and after, and every way to
-//! leave. The tests in `src/http1` try the rest, with connections in memory and a paused clock.
+//! Long-lived responses over real sockets: what happens before, during and after them, and every
+//! way in which a client can disconnect. The tests in `src/http1` cover the rest, with connections
+//! in memory and a paused clock.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -11,9 +12,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use volga_http::limits::MAX_PIPELINED_BYTES;
-use volga_http::{ConnectionInfo, Drained, Server};
+use volga_http::{ConnectionInfo, DrainOutcome, Server};
 
-use crate::leaving::reset;
+use crate::disconnects::reset;
 use crate::support::{
     Running, Step, TestBody, data, long_lived, read_to_close, read_until, send, within,
 };
@@ -21,8 +22,8 @@ use crate::support::{
 const STREAM: &str = "GET /stream HTTP/1.1\r\nhost: a\r\n\r\n";
 const NEXT: &str = "GET /next HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
-/// A server whose first `/stream` is told what to do, and the wait for the drop of that stream. All
-/// else is answered with both addresses.
+/// A server whose first `/stream` is scripted by the test, and a receiver for the drop of that
+/// stream. Every other path responds with both addresses.
 struct Streaming {
     server: Running,
     tell: mpsc::UnboundedSender<Step>,
@@ -71,14 +72,14 @@ async fn streaming() -> Streaming {
     Streaming::start(Server::new()).await
 }
 
-/// A server that loses patience with nobody, so that only what a test does can close a connection.
+/// A server with long timeouts, so that only the test can close a connection.
 fn patient() -> Server {
     let hour = Duration::from_secs(60 * 60);
     Server::new().header_read_timeout(hour).write_stall_timeout(hour).drain_deadline(hour)
 }
 
 #[tokio::test]
-async fn after_the_stream_the_connection_serves_its_next_request_as_before() {
+async fn after_a_stream_the_connection_serves_its_next_request() {
     let streaming = streaming().await;
     let mut client = streaming.connect().await;
     let address = client.local_addr().expect("an open socket");
@@ -87,15 +88,15 @@ async fn after_the_stream_the_connection_serves_its_next_request_as_before() {
     assert_eq!(read_until(&mut client, "0\r\n\r\n").await, "0\r\n\r\n");
     for _ in 0..2 {
         send(&mut client, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-        let answer = read_until(&mut client, &expect).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let response = read_until(&mut client, &expect).await;
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
     }
     send(&mut client, NEXT.as_bytes()).await;
     assert!(read_to_close(&mut client).await.ends_with(expect.as_bytes()));
 }
 
 #[tokio::test]
-async fn a_request_sent_during_the_stream_is_answered_after_it_however_it_was_cut() {
+async fn a_request_sent_during_a_stream_is_served_after_it_however_it_was_cut() {
     let sent = [STREAM, NEXT].concat();
     for cut in 1..sent.len() {
         let streaming = streaming().await;
@@ -118,8 +119,8 @@ async fn a_request_sent_during_the_stream_is_answered_after_it_however_it_was_cu
     }
 }
 
-/// A server that reads the body of a request, and answers with a stream of one event that tells how
-/// long it was.
+/// A server that reads the request body, and responds with a stream of one event that gives its
+/// length.
 async fn counting() -> Running {
     Running::start(Server::new(), |request| async move {
         let body = request.into_body().collect().await.expect("a body").to_bytes();
@@ -129,7 +130,7 @@ async fn counting() -> Running {
 }
 
 #[tokio::test]
-async fn a_stream_may_answer_a_request_with_a_body_however_that_comes() {
+async fn a_request_with_a_body_may_get_a_stream_however_the_body_arrives() {
     let server = counting().await;
     for head in [
         "content-length: 5\r\n\r\nabcde",
@@ -142,15 +143,15 @@ async fn a_stream_may_answer_a_request_with_a_body_however_that_comes() {
                 let (first, second) = request.as_bytes().split_at(cut);
                 send(&mut client, first).await;
                 send(&mut client, second).await;
-                let answer = read_until(&mut client, "\r\n0\r\n\r\n").await;
-                assert!(answer.contains("3\r\n<5>\r\n"), "{answer}");
+                let response = read_until(&mut client, "\r\n0\r\n\r\n").await;
+                assert!(response.contains("3\r\n<5>\r\n"), "{response}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_client_that_waits_to_be_told_to_continue_is_told_and_then_gets_its_stream() {
+async fn a_client_that_expects_100_continue_gets_it_and_then_its_stream() {
     let server = counting().await;
     let mut client = server.connect().await;
     for _ in 0..2 {
@@ -159,13 +160,13 @@ async fn a_client_that_waits_to_be_told_to_continue_is_told_and_then_gets_its_st
         send(&mut client, head.as_bytes()).await;
         assert_eq!(read_until(&mut client, "\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
         send(&mut client, b"abc").await;
-        let answer = read_until(&mut client, "0\r\n\r\n").await;
-        assert!(answer.ends_with("3\r\n<3>\r\n0\r\n\r\n"), "{answer}");
+        let response = read_until(&mut client, "0\r\n\r\n").await;
+        assert!(response.ends_with("3\r\n<3>\r\n0\r\n\r\n"), "{response}");
     }
 }
 
 #[tokio::test]
-async fn a_stream_before_the_end_of_its_request_is_sent_while_that_goes_on() {
+async fn a_stream_may_begin_before_its_request_has_ended() {
     let (tell, body) = TestBody::told();
     let body = Arc::new(Mutex::new(Some(body)));
     let (lengths, mut length) = mpsc::unbounded_channel();
@@ -204,7 +205,7 @@ async fn fin_and_rst_end_an_idle_stream() {
 }
 
 #[tokio::test]
-async fn closing_the_sending_side_is_leaving_whatever_was_sent_before() {
+async fn closing_the_sending_side_counts_as_disconnecting() {
     for sent in [0, 1, 1000, MAX_PIPELINED_BYTES, 2 * MAX_PIPELINED_BYTES] {
         let streaming = Streaming::start(patient()).await;
         let mut client = streaming.connect().await;
@@ -214,7 +215,7 @@ async fn closing_the_sending_side_is_leaving_whatever_was_sent_before() {
     }
 }
 
-/// Sends more than is read, and waits until the stream has read what it reads.
+/// Sends more than the server reads, and waits until it has read as much as it does.
 async fn send_too_much(streaming: &Streaming, client: &mut TcpStream) {
     for _ in 0..3 {
         send(client, &vec![b'x'; MAX_PIPELINED_BYTES]).await;
@@ -224,7 +225,7 @@ async fn send_too_much(streaming: &Streaming, client: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn a_client_that_sent_too_much_to_be_read_is_seen_to_leave() {
+async fn the_disconnect_of_a_client_that_sent_too_much_is_noticed() {
     for is_reset in [false, true] {
         let streaming = Streaming::start(patient()).await;
         let mut client = streaming.connect().await;
@@ -239,7 +240,7 @@ async fn a_client_that_sent_too_much_to_be_read_is_seen_to_leave() {
 }
 
 #[tokio::test]
-async fn a_client_that_sent_too_much_gets_all_of_its_stream_and_then_the_end() {
+async fn a_client_that_sent_too_much_gets_its_whole_stream_and_is_then_disconnected() {
     let streaming = streaming().await;
     let mut client = streaming.connect().await;
     send_too_much(&streaming, &mut client).await;
@@ -249,7 +250,7 @@ async fn a_client_that_sent_too_much_gets_all_of_its_stream_and_then_the_end() {
     assert_eq!(read_to_close(&mut client).await, b"");
 }
 
-/// Tells so much that the kernel does not take it all.
+/// Sends so much that the kernel does not accept all of it.
 fn flood(streaming: &Streaming) {
     for _ in 0..64 {
         streaming.tell(Step::Data(vec![b'x'; 1024 * 1024].into()));
@@ -257,7 +258,7 @@ fn flood(streaming: &Streaming) {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_while_it_stalls_is_noticed() {
+async fn the_disconnect_of_a_stalled_client_is_noticed() {
     for is_reset in [false, true] {
         let streaming = Streaming::start(patient()).await;
         let mut client = streaming.connect().await;
@@ -273,7 +274,7 @@ async fn a_client_that_leaves_while_it_stalls_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_nothing_is_closed_at_the_limit() {
+async fn a_client_that_reads_nothing_is_disconnected_at_the_limit() {
     let server = patient().write_stall_timeout(Duration::from_millis(20));
     let streaming = Streaming::start(server).await;
     let _client = streaming.connect().await;
@@ -282,7 +283,7 @@ async fn a_client_that_reads_nothing_is_closed_at_the_limit() {
 }
 
 #[tokio::test]
-async fn a_body_that_fails_or_panics_cuts_its_own_connection_after_what_it_gave_before() {
+async fn a_body_that_fails_or_panics_breaks_only_its_own_connection() {
     for (step, is_sent) in [(Step::Fail, true), (Step::Panic, false)] {
         let streaming = streaming().await;
         let mut other = streaming.server.connect().await;
@@ -296,12 +297,12 @@ async fn a_body_that_fails_or_panics_cuts_its_own_connection_after_what_it_gave_
         send(&mut other, NEXT.as_bytes()).await;
         assert!(read_to_close(&mut other).await.starts_with(b"HTTP/1.1 200 OK\r\n"));
         streaming.server.drain.start();
-        assert_eq!(streaming.server.drained().await, Drained::Complete);
+        assert_eq!(streaming.server.drained().await, DrainOutcome::Complete);
     }
 }
 
 #[tokio::test]
-async fn in_a_drain_the_stream_goes_on_to_its_end_and_then_its_connection_closes() {
+async fn during_a_drain_a_stream_continues_to_its_end_and_then_its_connection_closes() {
     let streaming = Streaming::start(patient()).await;
     let mut client = streaming.connect().await;
     send(&mut client, NEXT.as_bytes()).await;
@@ -310,11 +311,11 @@ async fn in_a_drain_the_stream_goes_on_to_its_end_and_then_its_connection_closes
     read_until(&mut client, "4\r\nlast\r\n").await;
     drop(streaming.tell);
     assert_eq!(read_to_close(&mut client).await, b"0\r\n\r\n");
-    assert_eq!(streaming.server.drained().await, Drained::Complete);
+    assert_eq!(streaming.server.drained().await, DrainOutcome::Complete);
 }
 
 #[tokio::test]
-async fn at_the_deadline_a_stream_is_cut_and_counts_as_the_one_connection_that_it_always_was() {
+async fn at_the_deadline_a_stream_is_aborted_and_counts_as_one_connection() {
     let streaming = Streaming::start(patient().drain_deadline(Duration::from_millis(20))).await;
     let mut client = streaming.server.connect().await;
     send(&mut client, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -324,12 +325,12 @@ async fn at_the_deadline_a_stream_is_cut_and_counts_as_the_one_connection_that_i
     read_until(&mut client, "5\r\nfirst\r\n").await;
     streaming.server.drain.start();
     assert_eq!(read_to_close(&mut client).await, b"", "no proper end");
-    assert_eq!(streaming.server.drained().await, Drained::Cut { connections: 1 });
+    assert_eq!(streaming.server.drained().await, DrainOutcome::Incomplete { connections: 1 });
     assert!(within(streaming.dropped).await.is_err(), "nothing lives on");
 }
 
 #[tokio::test]
-async fn a_connection_that_came_back_from_a_stream_is_closed_by_a_drain_at_once() {
+async fn a_drain_closes_an_idle_connection_after_a_stream_at_once() {
     let streaming = Streaming::start(patient()).await;
     let mut client = streaming.connect().await;
     drop(streaming.tell);
@@ -338,5 +339,5 @@ async fn a_connection_that_came_back_from_a_stream_is_closed_by_a_drain_at_once(
     read_until(&mut client, &streaming.server.address.to_string()).await;
     streaming.server.drain.start();
     assert_eq!(read_to_close(&mut client).await, b"");
-    assert_eq!(streaming.server.drained().await, Drained::Complete);
+    assert_eq!(streaming.server.drained().await, DrainOutcome::Complete);
 }

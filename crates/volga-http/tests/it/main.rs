@@ -1,21 +1,21 @@
-//! The server from outside: bytes over real sockets, and the `h2` client.
+//! Tests the server from outside: with bytes over real sockets, and with the `h2` client.
 
 mod admission;
 mod bind;
+mod disconnects;
 mod drain;
 mod http2;
 mod keep_alive;
-mod leaving;
 mod limits;
 mod linger;
 mod long_lived;
+mod malformed_requests;
 mod protocols;
 mod requests;
 mod same_bytes;
 #[cfg(unix)]
 mod signal;
 mod streams_of_any_kind;
-mod strict;
 mod support;
 mod timeouts;
 mod tunnels;

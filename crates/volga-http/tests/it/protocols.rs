@@ -1,4 +1,4 @@
-//! Both protocols on one port, told apart by the first bytes.
+//! Both protocols on one port, detected by the first bytes.
 
 use http::Version;
 
@@ -12,8 +12,8 @@ async fn one_port_serves_both() {
 
     let mut http1 = server.connect().await;
     send(&mut http1, GET).await;
-    let answer = read_until(&mut http1, "hello").await;
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let response = read_until(&mut http1, "hello").await;
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
 
     let (mut http2, _driver) = server.connect_h2().await;
     let (response, _) = http2.send_request(get(), true).expect("an open connection");
@@ -24,7 +24,7 @@ async fn one_port_serves_both() {
 }
 
 #[tokio::test]
-async fn the_preface_may_come_in_two_parts() {
+async fn the_preface_may_arrive_in_two_parts() {
     let server = Running::hello().await;
     for cut in 1..PREFACE.len() {
         let mut client = server.connect().await;

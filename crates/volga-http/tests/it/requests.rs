@@ -1,4 +1,4 @@
-//! What a service gets, how it is called, and what goes out.
+//! What a service receives, how it is called, and what the client receives.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -24,8 +24,8 @@ async fn requests_carry_both_addresses() {
     let mut http1 = server.connect().await;
     let expect = format!("{} to {}!", http1.local_addr().expect("an open socket"), server.address);
     send(&mut http1, GET).await;
-    let answer = read_until(&mut http1, "!").await;
-    assert!(answer.ends_with(&expect), "{answer}");
+    let response = read_until(&mut http1, "!").await;
+    assert!(response.ends_with(&expect), "{response}");
 
     let (mut http2, _driver) = server.connect_h2().await;
     let (response, _) = http2.send_request(get(), true).expect("an open connection");
@@ -34,15 +34,15 @@ async fn requests_carry_both_addresses() {
     assert!(data.ends_with(format!(" to {}!", server.address).as_bytes()), "{data:?}");
 }
 
-/// Answers with the addresses that the request carries, once it was given those of its connection
-/// where `is_told`.
+/// Responds with the addresses in the request's extensions. If `is_inserted`, it inserts those of
+/// its connection first.
 #[derive(Clone)]
-struct Telling {
+struct AddressService {
     info: ConnectionInfo,
-    is_told: bool,
+    is_inserted: bool,
 }
 
-impl tower_service::Service<Request<RequestBody>> for Telling {
+impl tower_service::Service<Request<RequestBody>> for AddressService {
     type Response = Response<TestBody>;
     type Error = Infallible;
     type Future = Ready<Result<Response<TestBody>, Infallible>>;
@@ -52,7 +52,7 @@ impl tower_service::Service<Request<RequestBody>> for Telling {
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        if self.is_told {
+        if self.is_inserted {
             request.extensions_mut().insert(self.info.clone());
         }
         let info: Option<&ConnectionInfo> = request.extensions().get();
@@ -63,28 +63,28 @@ impl tower_service::Service<Request<RequestBody>> for Telling {
 }
 
 #[tokio::test]
-async fn a_service_of_its_own_decides_whether_its_connection_s_requests_carry_the_addresses() {
-    for is_told in [true, false] {
+async fn the_service_of_a_connection_decides_whether_requests_carry_the_addresses() {
+    for is_inserted in [true, false] {
         let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
         let address = listeners[0].tcp_addr().expect("a TCP socket");
-        let make = move |info| Telling { info, is_told };
+        let make = move |info| AddressService { info, is_inserted };
         let _server = tokio::spawn(Server::new().serve_each(listeners, make));
         for _ in 0..2 {
             let mut client = tokio::net::TcpStream::connect(address).await.expect("it listens");
             let peer = client.local_addr().expect("an open socket");
             for _ in 0..2 {
                 send(&mut client, GET).await;
-                let answer = read_until(&mut client, "!").await;
+                let response = read_until(&mut client, "!").await;
                 let told = format!("{:?} to {:?}!", Some(peer), Some(address));
-                let expect = if is_told { &told } else { "None to None!" };
-                assert!(answer.ends_with(expect), "{answer}");
+                let expect = if is_inserted { &told } else { "None to None!" };
+                assert!(response.ends_with(expect), "{response}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn what_http2_forbids_does_not_go_out() {
+async fn fields_that_http2_forbids_are_not_sent() {
     const FORBIDDEN: [(&str, &str); 7] = [
         ("connection", "keep-alive, x-hop"),
         ("connection", "close"),
@@ -114,7 +114,7 @@ async fn what_http2_forbids_does_not_go_out() {
 }
 
 #[tokio::test]
-async fn a_panic_ends_its_request_and_no_more() {
+async fn a_panic_ends_its_request_and_nothing_else() {
     let server = Running::start(Server::new(), |request| {
         assert_ne!(request.uri().path(), "/call", "panics on purpose, in the call");
         async move {
@@ -141,19 +141,20 @@ async fn a_panic_ends_its_request_and_no_more() {
     read_until(&mut http1, "hello").await;
 }
 
-/// Takes a call only by the instance that said it was ready, and says so only when asked twice.
+/// Accepts a call only on the instance that reported readiness, and reports it only on the second
+/// poll.
 #[derive(Default)]
-struct Fussy {
+struct StrictReadiness {
     asked: u32,
 }
 
-impl Clone for Fussy {
+impl Clone for StrictReadiness {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
-impl tower_service::Service<Request<RequestBody>> for Fussy {
+impl tower_service::Service<Request<RequestBody>> for StrictReadiness {
     type Response = Response<TestBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<TestBody>, Infallible>> + Send>>;
@@ -178,7 +179,7 @@ impl tower_service::Service<Request<RequestBody>> for Fussy {
 async fn the_service_is_called_once_it_is_ready() {
     let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
     let address = listeners[0].tcp_addr().expect("a TCP socket");
-    let _server = tokio::spawn(Server::new().serve(listeners, Fussy::default()));
+    let _server = tokio::spawn(Server::new().serve(listeners, StrictReadiness::default()));
     let mut client = tokio::net::TcpStream::connect(address).await.expect("the server listens");
     for _ in 0..2 {
         send(&mut client, GET).await;
@@ -186,13 +187,13 @@ async fn the_service_is_called_once_it_is_ready() {
     }
 }
 
-/// A server that collects each body, and what came of each.
+/// A server that collects each body, and a receiver for the results.
 async fn collecting() -> (Running, mpsc::UnboundedReceiver<Result<Vec<u8>, RequestBodyError>>) {
     let (collected, results) = mpsc::unbounded_channel();
     let server = Running::start(Server::new(), move |request| {
         let collected = collected.clone();
         async move {
-            // In a task of its own, because a client that leaves drops the handler.
+            // In a task of its own, because the handler is dropped when the client disconnects.
             let body = tokio::spawn(async move { request.into_body().collect().await });
             let result = body.await.expect("no panic");
             let status = if result.is_ok() { 200 } else { 400 };
@@ -236,7 +237,7 @@ async fn a_client_that_resets_its_stream_leaves_an_incomplete_body() {
     let (reading, mut errors) = mpsc::unbounded_channel();
     let server = Running::start(Server::new(), move |request| {
         let reading = reading.clone();
-        // Detached, because a client that leaves drops the handler.
+        // Detached, because the handler is dropped when the client disconnects.
         tokio::spawn(async move {
             let error = request.into_body().collect().await.expect_err("the body has no end");
             reading.send(error).expect("the test waits");

@@ -1,12 +1,12 @@
-//! The mark of a long-lived response changes how it is sent, and not a byte of what is sent.
+//! The mark of a long-lived response changes how it is sent, and no byte of what is sent.
 
 use http::{Request, Response, StatusCode};
 use volga_http::{LongLived, RequestBody, Server};
 
 use crate::support::{Running, Step, TestBody, data, read_to_close, send};
 
-/// What a case answers with, by the path of its request.
-fn answer(request: &Request<RequestBody>) -> Response<TestBody> {
+/// The response of each case, by the path of its request.
+fn respond(request: &Request<RequestBody>) -> Response<TestBody> {
     let events = || TestBody::steps([data("first"), data(""), data("second")]);
     let response = Response::builder().header("content-type", "text/event-stream");
     let response = match request.uri().path() {
@@ -87,7 +87,7 @@ const REQUESTS: [&str; 9] = [
 
 async fn server(marked: bool) -> Running {
     Running::start(Server::new(), move |request| async move {
-        let mut response = answer(&request);
+        let mut response = respond(&request);
         if marked {
             response.extensions_mut().insert(LongLived);
         }
@@ -96,7 +96,8 @@ async fn server(marked: bool) -> Running {
     .await
 }
 
-/// All that the server sends. Dates, which are the clock's, are blanked; the one that a case sets is not.
+/// Everything that the server sends. The clock's dates are blanked, and a date that a case sets is
+/// kept.
 async fn sent_for(server: &Running, request: &str) -> String {
     let mut client = server.connect().await;
     send(&mut client, request.as_bytes()).await;
@@ -110,7 +111,7 @@ async fn sent_for(server: &Running, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_marked_response_is_the_same_as_another() {
+async fn a_long_lived_response_has_the_same_bytes_as_an_ordinary_one() {
     let (marked, plain) = (server(true).await, server(false).await);
     for request in REQUESTS {
         for path in PATHS {

@@ -12,7 +12,7 @@ use crate::support::within;
 #[tokio::test]
 async fn sigterm_ends_the_wait() {
     let mut wait = pin!(shutdown_signal());
-    // The first poll installs the handler; before it, the signal would kill the tests.
+    // The first poll installs the handler. Before that, the signal would kill the test process.
     poll_fn(|cx| {
         assert!(wait.as_mut().poll(cx).is_pending());
         Poll::Ready(())

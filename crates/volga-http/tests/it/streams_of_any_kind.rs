@@ -1,4 +1,4 @@
-//! Connections that are not sockets, and connections with a handshake: served like any other.
+//! Connections that are not sockets, and connections with a handshake, are served like any other.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use http::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use volga_http::{
-    AcceptStreams, ByteStream, ConnectionCounts, ConnectionInfo, Drained, Listener, Server,
+    AcceptStreams, ByteStream, ConnectionCounts, ConnectionInfo, DrainOutcome, Listener, Server,
     TlsInfo, bind,
 };
 
@@ -37,8 +37,8 @@ fn peer() -> SocketAddr {
     ([192, 0, 2, 7], 50_000).into()
 }
 
-/// Says who the client is, and over what.
-async fn tell(request: http::Request<volga_http::RequestBody>) -> Response<TestBody> {
+/// Responds with the client's address, the scheme and the HTTP version.
+async fn respond(request: http::Request<volga_http::RequestBody>) -> Response<TestBody> {
     let info: &ConnectionInfo = request.extensions().get().expect("an extension");
     let text = format!("{:?} {} {:?}!", info.peer(), info.scheme(), request.version());
     Response::new(TestBody::full(text))
@@ -53,7 +53,7 @@ async fn connections_in_memory_are_served_on_both_protocols_and_drained() {
         client
     };
     let listeners = vec![Listener::custom("pipes", Pipes(listener))];
-    let (drain, serving) = serving_on(listeners, Server::new(), tell);
+    let (drain, serving) = serving_on(listeners, Server::new(), respond);
     let serving = tokio::spawn(serving);
 
     let mut http1 = open();
@@ -71,12 +71,14 @@ async fn connections_in_memory_are_served_on_both_protocols_and_drained() {
     drop((http2, body));
     drain.start();
     let drained = within(serving).await.expect("no panic").expect("a listener");
-    assert_eq!(drained, Drained::Complete);
+    assert_eq!(drained, DrainOutcome::Complete);
     within(driver).await.expect("no panic").expect("a proper end");
 }
 
-/// Listens with a handshake: the client says which protocol it speaks, with a byte.
-async fn shaking(server: Server) -> (SocketAddr, impl Future<Output = io::Result<Drained>>) {
+/// A listener with a handshake, in which the client names its protocol with a byte.
+async fn handshaking(
+    server: Server,
+) -> (SocketAddr, impl Future<Output = io::Result<DrainOutcome>>) {
     let listeners: Vec<Listener> = bind(([127, 0, 0, 1], 0))
         .await
         .expect("a free port")
@@ -97,7 +99,7 @@ async fn shaking(server: Server) -> (SocketAddr, impl Future<Output = io::Result
         })
         .collect();
     let address = listeners[0].tcp_addr().expect("TCP");
-    let (drain, serving) = serving_on(listeners, server, tell);
+    let (drain, serving) = serving_on(listeners, server, respond);
     (address, async move {
         let drained = serving.await;
         drop(drain);
@@ -106,8 +108,8 @@ async fn shaking(server: Server) -> (SocketAddr, impl Future<Output = io::Result
 }
 
 #[tokio::test]
-async fn after_a_handshake_requests_know_of_it_and_alpn_decides_the_protocol() {
-    let (address, serving) = shaking(Server::new()).await;
+async fn requests_carry_the_info_of_the_handshake_and_alpn_decides_the_protocol() {
+    let (address, serving) = handshaking(Server::new()).await;
     let _serving = tokio::spawn(serving);
 
     let mut http1 = connect(address).await;
@@ -127,7 +129,7 @@ async fn after_a_handshake_requests_know_of_it_and_alpn_decides_the_protocol() {
     let data = within(body.data()).await.expect("a body").expect("data");
     assert!(data.ends_with(b" https HTTP/2.0!"), "{data:?}");
 
-    // The protocol was agreed on, so it is not looked for in the first bytes.
+    // The protocol was agreed on, so it is not detected from the first bytes.
     let mut wrong = connect(address).await;
     wrong.write_all(&[2]).await.expect("an open connection");
     send(&mut wrong, GET).await;
@@ -137,10 +139,10 @@ async fn after_a_handshake_requests_know_of_it_and_alpn_decides_the_protocol() {
 }
 
 #[tokio::test]
-async fn handshakes_that_fail_panic_or_stall_end_alone_and_delay_no_other() {
+async fn handshakes_that_fail_panic_or_stall_affect_no_other_connection() {
     let counts = ConnectionCounts::default();
     let server = Server::new().handshake_timeout(Duration::from_secs(3600)).counts(counts.clone());
-    let (address, serving) = shaking(server).await;
+    let (address, serving) = handshaking(server).await;
     let _serving = tokio::spawn(serving);
     let mut stalled = Vec::new();
     for _ in 0..100 {
@@ -158,14 +160,14 @@ async fn handshakes_that_fail_panic_or_stall_end_alone_and_delay_no_other() {
     read_until(&mut client, "shaken").await;
     send(&mut client, GET).await;
     read_until(&mut client, "!").await;
-    // A handshake counts like any other connection.
+    // A connection in its handshake counts like any other.
     assert_eq!(counts.open(), stalled.len() + 1);
 }
 
 #[tokio::test]
-async fn a_handshake_that_takes_too_long_is_closed_whatever_the_client_sends() {
+async fn a_handshake_that_takes_too_long_is_ended_whatever_the_client_sends() {
     let server = Server::new().handshake_timeout(Duration::from_millis(50));
-    let (address, serving) = shaking(server).await;
+    let (address, serving) = handshaking(server).await;
     let _serving = tokio::spawn(serving);
     let mut client = connect(address).await;
     let mut rest = Vec::new();
@@ -174,7 +176,7 @@ async fn a_handshake_that_takes_too_long_is_closed_whatever_the_client_sends() {
 }
 
 #[tokio::test]
-async fn a_handshake_does_not_hold_up_the_end_of_the_server() {
+async fn a_handshake_does_not_delay_the_drain() {
     let dropped = Arc::new(AtomicUsize::new(0));
     struct Guard(Arc<AtomicUsize>);
     impl Drop for Guard {
@@ -203,12 +205,12 @@ async fn a_handshake_does_not_hold_up_the_end_of_the_server() {
         .collect();
     let hour = Duration::from_secs(3600);
     let server = Server::new().handshake_timeout(hour).drain_deadline(hour);
-    let (drain, serving) = serving_on(listeners, server, tell);
+    let (drain, serving) = serving_on(listeners, server, respond);
     let serving = tokio::spawn(serving);
     let _client = connect(address).await;
     within(has_begun.recv()).await.expect("a handshake");
     drain.start();
     let drained = within(serving).await.expect("no panic").expect("a listener");
-    assert_eq!(drained, Drained::Complete);
+    assert_eq!(drained, DrainOutcome::Complete);
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
 }

@@ -1,4 +1,4 @@
-//! What the tests share: a service from a closure, a server for it, bodies, and clients that speak
+//! Helpers for the tests: a service from a closure, a server for it, bodies, and clients that send
 //! bytes.
 
 use std::any::Any;
@@ -16,9 +16,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use volga_http::{Drain, Drained, Listener, LongLived, RequestBody, Server, bind};
+use volga_http::{Drain, DrainOutcome, Listener, LongLived, RequestBody, Server, bind};
 
-/// Lets a failing test fail instead of hang. No test depends on how long it is.
+/// Makes a failing test fail instead of hang. No test depends on how long this is.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(30), future)
         .await
@@ -48,7 +48,7 @@ where
     }
 }
 
-/// A body of one piece, which may then wait for ever or for a signal instead of ending.
+/// A body of one piece, which then ends, or first waits for a signal or forever.
 #[derive(Default)]
 pub(crate) struct TestBody {
     piece: Option<Bytes>,
@@ -66,7 +66,7 @@ enum Then {
     Told(mpsc::UnboundedReceiver<Step>),
 }
 
-/// What a body that is told what to do does next.
+/// The next step of a scripted body.
 #[derive(Debug)]
 pub(crate) enum Step {
     Data(Bytes),
@@ -88,30 +88,30 @@ impl TestBody {
         Self { then: Then::Wait, ..Self::full(piece) }
     }
 
-    /// Sends `piece`, then what `last` receives, then ends.
+    /// Sends `piece`, then the text that `last` receives, then ends.
     pub(crate) fn ending_with(piece: &'static str, last: oneshot::Receiver<Bytes>) -> Self {
         Self { then: Then::WaitFor(last), ..Self::full(piece) }
     }
 
-    /// Does what the sender says, and ends when that is dropped.
+    /// Does what the sender says, and ends when the sender is dropped.
     pub(crate) fn told() -> (mpsc::UnboundedSender<Step>, Self) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (sender, Self { then: Then::Told(receiver), ..Self::default() })
     }
 
-    /// Does one step after the other, and then ends.
+    /// Does these steps, and then ends.
     pub(crate) fn steps(steps: impl IntoIterator<Item = Step>) -> Self {
         let (sender, body) = Self::told();
         steps.into_iter().for_each(|step| sender.send(step).expect("an open channel"));
         body
     }
 
-    /// Claims a length that only this says.
+    /// Claims this length, whatever the pieces have.
     pub(crate) fn of_length(self, length: u64) -> Self {
         Self { length: Some(length), ..self }
     }
 
-    /// Holds `what` until it is dropped itself.
+    /// Holds `what` until the body is dropped.
     pub(crate) fn holding(self, what: impl Send + 'static) -> Self {
         Self { _held: Some(Box::new(what)), ..self }
     }
@@ -159,18 +159,18 @@ impl Body for TestBody {
     }
 }
 
-/// A response with the mark of one that goes on for long.
+/// A response that is marked as long-lived.
 pub(crate) fn long_lived(body: TestBody) -> Response<TestBody> {
     let mut response = Response::new(body);
     response.extensions_mut().insert(LongLived);
     response
 }
 
-/// A server on its own port, with the handle to drain it.
+/// A server on a port of its own, with the handle to drain it.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) drain: Drain,
-    pub(crate) task: JoinHandle<io::Result<Drained>>,
+    pub(crate) task: JoinHandle<io::Result<DrainOutcome>>,
 }
 
 impl Running {
@@ -183,7 +183,7 @@ impl Running {
         Self { address, drain, task: tokio::spawn(serving) }
     }
 
-    /// A server that answers `hello` to everything.
+    /// A server that responds with `hello` to everything.
     pub(crate) async fn hello() -> Self {
         Self::start(Server::new(), |_| async { Response::new(TestBody::full("hello")) }).await
     }
@@ -192,14 +192,14 @@ impl Running {
         connect(self.address).await
     }
 
-    /// An HTTP/2 client. Its connection is driven until the server closes it, which ends the task.
+    /// An HTTP/2 client. A task drives its connection until the server closes it.
     pub(crate) async fn connect_h2(
         &self,
     ) -> (h2::client::SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
         connect_h2(self.address).await
     }
 
-    pub(crate) async fn drained(self) -> Drained {
+    pub(crate) async fn drained(self) -> DrainOutcome {
         within(self.task)
             .await
             .expect("the server does not panic")
@@ -207,11 +207,11 @@ impl Running {
     }
 }
 
-/// A server that runs where the caller polls it, its address, and the handle to drain it.
+/// A server that the caller polls, its address, and the handle to drain it.
 pub(crate) async fn serving<F, Fut>(
     server: Server,
     handler: F,
-) -> (SocketAddr, Drain, impl Future<Output = io::Result<Drained>> + Send)
+) -> (SocketAddr, Drain, impl Future<Output = io::Result<DrainOutcome>> + Send)
 where
     F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<TestBody>> + Send + 'static,
@@ -222,12 +222,12 @@ where
     (address, drain, serving)
 }
 
-/// The same on listeners that are there already.
+/// The same with existing listeners.
 pub(crate) fn serving_on<F, Fut>(
     listeners: Vec<Listener>,
     server: Server,
     handler: F,
-) -> (Drain, impl Future<Output = io::Result<Drained>> + Send)
+) -> (Drain, impl Future<Output = io::Result<DrainOutcome>> + Send)
 where
     F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<TestBody>> + Send + 'static,
@@ -265,7 +265,7 @@ pub(crate) async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     within(stream.write_all(bytes)).await.expect("the server reads");
 }
 
-/// Reads until what was read ends with `end`, and returns it all as text.
+/// Reads until the text ends with `end`, and returns all of it.
 pub(crate) async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &str) -> String {
     let mut all = Vec::new();
     while !all.ends_with(end.as_bytes()) {
@@ -277,25 +277,25 @@ pub(crate) async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &str)
     String::from_utf8(all).expect("text")
 }
 
-/// Reads until the server closes, properly or by a reset.
+/// Reads until the server closes or resets the connection.
 pub(crate) async fn read_to_close(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut all = Vec::new();
     let _ = within(stream.read_to_end(&mut all)).await;
     all
 }
 
-/// A `GET /` as it is on the wire of an HTTP/2 connection.
+/// The bytes of a `GET /` on an HTTP/2 connection.
 pub(crate) fn raw_get(stream: u32) -> Vec<u8> {
     // HEADERS with END_STREAM and END_HEADERS.
     let mut frame = vec![0, 0, 6, 1, 5];
     frame.extend_from_slice(&stream.to_be_bytes());
-    // From the static table `:method: GET`, `:scheme: http`, `:path: /`, and the name of
-    // `:authority`, which is `a`.
+    // From the static table: `:method: GET`, `:scheme: http`, `:path: /`, and the name of
+    // `:authority`, whose value is `a`.
     frame.extend_from_slice(&[0x82, 0x86, 0x84, 0x01, 1, b'a']);
     frame
 }
 
-/// One HTTP/2 frame as it is on the wire.
+/// The bytes of one HTTP/2 frame.
 #[derive(Debug)]
 pub(crate) struct RawFrame {
     pub(crate) kind: u8,
@@ -317,7 +317,7 @@ impl RawFrame {
         Self { kind: head[3], stream, payload }
     }
 
-    /// Reads on until a frame of this kind.
+    /// Reads until a frame of this kind.
     pub(crate) async fn read_kind(stream: &mut TcpStream, kind: u8) -> Self {
         loop {
             let frame = Self::read(stream).await;

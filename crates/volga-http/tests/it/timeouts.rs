@@ -1,5 +1,5 @@
-//! Clients that do not get on with it, over real sockets. The tests of `src/conn.rs` try every cut, and the idle time
-//! between requests, with a paused clock.
+//! Clients that make no progress, over real sockets. The tests in `src/connection/serve.rs` try
+//! every cut, and the idle time between requests, with a paused clock.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_client_stuck_before_the_end_of_its_head_is_closed_unanswered() {
+async fn a_client_that_does_not_finish_its_head_is_disconnected() {
     let server = Server::new().header_read_timeout(Duration::from_millis(20));
     let server = Running::start(server, |_| async { Response::new(TestBody::full("hello")) }).await;
     for sent in [&b""[..], &PREFACE[..7], b"GET / HTTP/1.1\r\nhost:"] {
@@ -22,12 +22,13 @@ async fn a_client_stuck_before_the_end_of_its_head_is_closed_unanswered() {
     }
 }
 
-/// What the options come to, and that connections inherit them, is tested beside them.
+/// The values of the options, and that connections inherit them, are tested in
+/// `src/listen/tcp_keepalive.rs`.
 #[tokio::test]
-async fn the_kernel_is_asked_to_find_clients_that_are_gone_without_a_word() {
+async fn the_kernel_is_asked_to_find_clients_that_have_disappeared() {
     let std = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     std.set_nonblocking(true).expect("a socket");
-    // Another handle of the same socket.
+    // This is another handle of the same socket.
     let observer = std.try_clone().expect("a descriptor");
     let listener = TcpListener::from_std(std).expect("a runtime");
     let server = Server::new().dead_client_timeout(Duration::from_secs(90));

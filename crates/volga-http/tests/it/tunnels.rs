@@ -1,4 +1,4 @@
-//! Tunnels on both protocols: a byte echo, what was read ahead, limits, and the end.
+//! Tunnels on both protocols: an echo of bytes, bytes that were read ahead, limits, and the end.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use volga_http::{Drained, RequestBody, Server, Tunnel, TunnelOffer, TunnelStream};
+use volga_http::{DrainOutcome, RequestBody, Server, Tunnel, TunnelOffer, TunnelStream};
 
 use crate::support::{Running, TestBody, read_to_close, read_until, send, within};
 
@@ -38,7 +38,7 @@ async fn accept(request: Request<RequestBody>) -> Response<TestBody> {
     }
 }
 
-/// A tunnel of a client, on either protocol.
+/// The client's end of a tunnel, on either protocol.
 enum Client {
     Http1(TcpStream),
     Http2 { send: SendStream<Bytes>, recv: RecvStream, received: Bytes },
@@ -65,7 +65,7 @@ impl Client {
     }
 }
 
-/// Sends an extended CONNECT, once the server is known to take it.
+/// Sends an extended CONNECT, after the server has announced that it accepts it.
 async fn connect(
     requests: &mut h2::client::SendRequest<Bytes>,
     protocol: Option<&'static str>,
@@ -144,12 +144,12 @@ impl AsyncWrite for Client {
     }
 }
 
-/// So many bytes that tell where they stand.
+/// This many bytes, each of which depends on its position.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 7 + at / 251) as u8).collect()
 }
 
-/// Sends this much in pieces of this size, and expects it back, and then the end.
+/// Sends this many bytes in pieces of this size, and expects them back, and then the end.
 async fn check_echo(client: Client, length: usize, piece: usize) {
     let sent = pattern(length);
     let (mut read, mut write) = tokio::io::split(client);
@@ -166,10 +166,10 @@ async fn check_echo(client: Client, length: usize, piece: usize) {
 }
 
 #[tokio::test]
-async fn every_byte_comes_back_on_both_protocols_whatever_the_sizes() {
+async fn a_tunnel_echoes_every_byte_on_both_protocols() {
     let server = Running::start(Server::new(), accept).await;
     let mut builder = h2::client::Builder::new();
-    // This client takes small frames that it has not read yet for no attack.
+    // This client would treat many small frames that it has not read yet as an attack.
     let handshake = builder.data_frame_budget(usize::MAX).handshake(server.connect().await);
     let (mut http2, connection) = within(handshake).await.expect("a handshake");
     tokio::spawn(connection);
@@ -180,7 +180,7 @@ async fn every_byte_comes_back_on_both_protocols_whatever_the_sizes() {
 }
 
 #[tokio::test]
-async fn what_the_client_sends_with_its_request_comes_out_of_the_tunnel_however_it_is_cut() {
+async fn bytes_sent_with_the_request_are_read_from_the_tunnel() {
     let server = Running::start(Server::new(), accept).await;
     let sent = format!("{UPGRADE}ahead!");
     for cut in (1..sent.len()).step_by(3) {
@@ -188,16 +188,16 @@ async fn what_the_client_sends_with_its_request_comes_out_of_the_tunnel_however_
         send(&mut client, &sent.as_bytes()[..cut]).await;
         tokio::task::yield_now().await;
         send(&mut client, &sent.as_bytes()[cut..]).await;
-        let answer = read_until(&mut client, "ahead!").await;
-        assert!(answer.ends_with("\r\n\r\nahead!"), "{answer}");
+        let response = read_until(&mut client, "ahead!").await;
+        assert!(response.ends_with("\r\n\r\nahead!"), "{response}");
     }
 }
 
 #[tokio::test]
-async fn only_a_request_that_may_ask_gets_an_offer() {
+async fn only_a_request_that_may_offer_a_tunnel_has_an_offer() {
     let server = Running::start(Server::new(), accept).await;
     for request in [
-        // No word of it for the connection.
+        // The `connection` field does not name the upgrade.
         "GET / HTTP/1.1\r\nhost: a\r\nupgrade: echo\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\n\r\n",
         "GET / HTTP/1.0\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
@@ -207,8 +207,8 @@ async fn only_a_request_that_may_ask_gets_an_offer() {
     ] {
         let mut client = server.connect().await;
         send(&mut client, request.as_bytes()).await;
-        let answer = read_until(&mut client, "no tunnel!").await;
-        assert!(answer.contains(" 200 OK\r\n"), "{request}: {answer}");
+        let response = read_until(&mut client, "no tunnel!").await;
+        assert!(response.contains(" 200 OK\r\n"), "{request}: {response}");
     }
     let (mut http2, _driver) = server.connect_h2().await;
     let (response, _send) = connect(&mut http2, Some("another")).await;
@@ -217,7 +217,7 @@ async fn only_a_request_that_may_ask_gets_an_offer() {
 }
 
 #[tokio::test]
-async fn a_tunnel_that_nobody_offered_is_none_and_any_other_1xx_is_an_error_of_the_service() {
+async fn a_tunnel_needs_an_offer_and_any_other_1xx_status_becomes_500() {
     let server = Running::start(Server::new(), |request: Request<RequestBody>| async move {
         let mut response = Response::new(TestBody::full("ordinary!"));
         let status = request.uri().path().trim_start_matches('/').parse().expect("a status");
@@ -232,8 +232,8 @@ async fn a_tunnel_that_nobody_offered_is_none_and_any_other_1xx_is_an_error_of_t
         let close = "connection: close\r\n\r\n";
         let request = format!("GET /{status} HTTP/1.1\r\nhost: a\r\n{close}");
         send(&mut client, request.as_bytes()).await;
-        let answer = String::from_utf8(read_to_close(&mut client).await).expect("text");
-        assert!(answer.starts_with(&format!("HTTP/1.1 {expect} ")), "{answer}");
+        let response = String::from_utf8(read_to_close(&mut client).await).expect("text");
+        assert!(response.starts_with(&format!("HTTP/1.1 {expect} ")), "{response}");
 
         let request = Request::get(format!("http://a/{status}")).body(()).expect("a request");
         let (response, _) = http2.send_request(request, true).expect("an open connection");
@@ -245,7 +245,7 @@ async fn a_tunnel_that_nobody_offered_is_none_and_any_other_1xx_is_an_error_of_t
 }
 
 #[tokio::test]
-async fn an_ordinary_connect_is_answered_with_501() {
+async fn an_ordinary_connect_gets_501() {
     let server = Running::start(Server::new(), accept).await;
     let (mut http2, _driver) = server.connect_h2().await;
     let request = Request::connect("a:80").body(()).expect("a request");
@@ -253,14 +253,14 @@ async fn an_ordinary_connect_is_answered_with_501() {
     assert_eq!(within(response).await.expect("a response").status(), 501);
 }
 
-/// Tells what ended its tunnel.
+/// Reports what ended its tunnel.
 fn telling(
     tell: mpsc::UnboundedSender<String>,
 ) -> impl Fn(Request<RequestBody>) -> std::future::Ready<Response<TestBody>> + Clone + Send + 'static
 {
     move |request| {
         let offer: &TunnelOffer = request.extensions().get().expect("an offer");
-        let tell = Told(tell.clone());
+        let tell = DropReport(tell.clone());
         let response = offer.accept("echo", |mut stream| async move {
             let drain = stream.drain().clone();
             let mut space = [0; 64];
@@ -284,17 +284,17 @@ fn telling(
     }
 }
 
-/// Tells that a tunnel is gone, beside its end.
-struct Told(mpsc::UnboundedSender<String>);
+/// Reports that a tunnel was dropped, in addition to its end.
+struct DropReport(mpsc::UnboundedSender<String>);
 
-impl Drop for Told {
+impl Drop for DropReport {
     fn drop(&mut self) {
         let _ = self.0.send("gone".to_owned());
     }
 }
 
 #[tokio::test]
-async fn a_tunnel_hears_that_its_client_closes_or_vanishes() {
+async fn a_tunnel_notices_that_its_client_closes_or_disappears() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let server = Running::start(Server::new(), telling(tell)).await;
     let mut told = async |expect: &[&str]| {
@@ -315,14 +315,14 @@ async fn a_tunnel_hears_that_its_client_closes_or_vanishes() {
     let Client::Http2 { mut send, .. } = Client::http2(&mut http2).await else { unreachable!() };
     send.send_reset(h2::Reason::CANCEL);
     told(&["BrokenPipe", "gone"]).await;
-    // The whole connection vanishes, and with it the task of the tunnel.
+    // The whole connection disappears, and the task of the tunnel with it.
     let _client = Client::http2(&mut http2).await;
     driver.abort();
     told(&["gone"]).await;
 }
 
 #[tokio::test]
-async fn a_drain_lets_tunnels_end_properly_and_cuts_them_at_its_deadline() {
+async fn a_drain_lets_tunnels_end_and_aborts_them_at_its_deadline() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let server = Running::start(Server::new(), telling(tell)).await;
     let mut http1 = Client::http1(&server).await;
@@ -338,7 +338,7 @@ async fn a_drain_lets_tunnels_end_properly_and_cuts_them_at_its_deadline() {
         }
     }
     drop((http1, http2, requests));
-    assert_eq!(server.drained().await, Drained::Complete);
+    assert_eq!(server.drained().await, DrainOutcome::Complete);
 
     let deadline = Server::new().drain_deadline(Duration::from_millis(50));
     let server = Running::start(deadline, accept).await;
@@ -346,11 +346,11 @@ async fn a_drain_lets_tunnels_end_properly_and_cuts_them_at_its_deadline() {
     let (mut requests, _driver) = server.connect_h2().await;
     let _http2 = Client::http2(&mut requests).await;
     server.drain.start();
-    assert_eq!(server.drained().await, Drained::Cut { connections: 2 });
+    assert_eq!(server.drained().await, DrainOutcome::Incomplete { connections: 2 });
 }
 
 #[tokio::test]
-async fn a_tunnel_through_which_nothing_goes_ends_and_so_does_one_that_is_not_read() {
+async fn an_idle_tunnel_ends_and_so_does_one_that_the_client_does_not_read() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let idle = Server::new().tunnel_idle_timeout(Duration::from_millis(50));
     let server = Running::start(idle, telling(tell)).await;

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Response;
 use tokio::net::{UnixListener, UnixStream};
-use volga_http::{BindError, BindTarget, ConnectionInfo, Drained, Listener, Server, bind};
+use volga_http::{BindError, BindTarget, ConnectionInfo, DrainOutcome, Listener, Server, bind};
 
 use crate::support::{GET, TestBody, get, long_lived, read_until, send, serving_on, within};
 
-/// A directory of its own for each test. The system's place for them, because the path of a socket
-/// must be short.
+/// A directory of its own for each test. It is in the system's temporary directory, because the
+/// path of a socket must be short.
 struct Dir(PathBuf);
 
 impl Dir {
@@ -40,7 +40,7 @@ async fn connect(path: &Path) -> UnixStream {
 }
 
 #[tokio::test]
-async fn requests_and_streams_of_both_protocols_are_served_and_the_file_goes_with_the_server() {
+async fn both_protocols_are_served_and_the_file_is_removed_with_the_server() {
     let dir = Dir::new();
     let path = dir.socket();
     let listeners = bind(format!("unix:{}", path.display())).await.expect("a free path");
@@ -76,13 +76,13 @@ async fn requests_and_streams_of_both_protocols_are_served_and_the_file_goes_wit
     drop((one, two, body));
     driver.abort();
     drain.start();
-    assert_eq!(within(task).await.expect("no panic").expect("no failure"), Drained::Complete);
+    assert_eq!(within(task).await.expect("no panic").expect("no failure"), DrainOutcome::Complete);
     assert!(!path.exists());
 }
 
-/// The server hears at once that the client of a waiting stream has left.
+/// The server notices at once that the client of a waiting stream has disconnected.
 #[tokio::test]
-async fn a_client_that_leaves_its_stream_lets_the_drain_complete() {
+async fn a_client_that_disconnects_from_its_stream_lets_the_drain_complete() {
     let dir = Dir::new();
     let listener = UnixListener::bind(dir.socket()).expect("a free path");
     let handler = |_| async { long_lived(TestBody::endless("hello")) };
@@ -93,12 +93,12 @@ async fn a_client_that_leaves_its_stream_lets_the_drain_complete() {
     read_until(&mut client, "hello\r\n").await;
     drain.start();
     drop(client);
-    assert_eq!(within(task).await.expect("no panic").expect("no failure"), Drained::Complete);
+    assert_eq!(within(task).await.expect("no panic").expect("no failure"), DrainOutcome::Complete);
     assert!(dir.socket().exists(), "whoever made the socket has the care of its file");
 }
 
 #[tokio::test]
-async fn what_a_process_left_behind_is_replaced_and_what_somebody_listens_on_is_not() {
+async fn a_stale_socket_is_replaced_and_a_listening_one_is_not() {
     let dir = Dir::new();
     let path = dir.socket();
     let left = UnixListener::bind(&path).expect("a free path");
@@ -112,7 +112,7 @@ async fn what_a_process_left_behind_is_replaced_and_what_somebody_listens_on_is_
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_socket_is_not_touched() {
+async fn a_file_of_another_kind_is_not_touched() {
     let dir = Dir::new();
     fs::write(dir.socket(), "precious").expect("a new file");
     let error = bind(BindTarget::unix(dir.socket())).await.expect_err("it is a file");
@@ -121,7 +121,7 @@ async fn a_file_that_is_no_socket_is_not_touched() {
 }
 
 #[tokio::test]
-async fn a_path_that_cannot_be_is_named() {
+async fn the_error_names_an_impossible_path() {
     let dir = Dir::new();
     let missing = dir.0.join("missing/s");
     let long = dir.0.join("s".repeat(200));

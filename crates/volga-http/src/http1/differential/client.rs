@@ -1,4 +1,4 @@
-//! hyper's client reads what our server writes: each response comes as the service gave it.
+//! hyper's client reads what our server writes: each response must arrive as the service made it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,7 +24,7 @@ use super::config;
 use crate::drain::handle::Drain;
 use crate::exchange::long_lived::LongLived;
 
-/// A request, and what the service answers.
+/// A request, and the service's response.
 #[derive(Clone, Debug)]
 struct Exchange {
     method: Method,
@@ -39,7 +39,7 @@ struct Exchange {
     closes: bool,
 }
 
-/// How the service tells the length of its body.
+/// How the service gives the length of its body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Length {
     Unknown,
@@ -117,7 +117,7 @@ impl Exchange {
         response
     }
 
-    /// The fields with which the service says how the response is framed.
+    /// The fields with which the service frames its response.
     fn framing(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if self.length == Length::Field {
@@ -133,15 +133,15 @@ impl Exchange {
     }
 
     /// What the client must see.
-    fn expected(&self) -> Came {
+    fn expected(&self) -> ObservedResponse {
         // RFC 9110, sections 6.4.1, 15.3.5 and 15.4.5.
         let has_no_body = self.method == Method::HEAD
             || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&self.status);
         let is_chunked = !has_no_body && self.length == Length::Unknown && !self.pieces_ended();
-        // A client is sent trailers only when it said that it takes them (RFC 9110, section 6.5.1).
+        // A client gets trailers only if it said that it accepts them (RFC 9110, section 6.5.1).
         let has_trailers = self.trailers && self.takes_trailers && is_chunked;
         let sum = || HeaderMap::from_iter([sum()]);
-        Came {
+        ObservedResponse {
             status: self.status,
             fields: sorted(&self.fields),
             body: if has_no_body { String::new() } else { self.pieces.concat() },
@@ -149,7 +149,7 @@ impl Exchange {
         }
     }
 
-    /// The body says before its first frame that it is over.
+    /// Whether the body says before its first frame that it is over.
     fn pieces_ended(&self) -> bool {
         self.pieces.is_empty() && !self.trailers
     }
@@ -159,7 +159,7 @@ fn sum() -> (HeaderName, HeaderValue) {
     (HeaderName::from_static("x-sum"), HeaderValue::from_static("1"))
 }
 
-/// A body that gives its pieces, each second one after a wait.
+/// A body that returns its pieces, each second one after a wait.
 struct Pieces {
     pieces: VecDeque<&'static str>,
     hint: Option<u64>,
@@ -199,7 +199,7 @@ impl Body for Pieces {
 
 /// What a client sees of a response.
 #[derive(Debug, Eq, PartialEq)]
-struct Came {
+struct ObservedResponse {
     status: StatusCode,
     fields: Vec<(HeaderName, HeaderValue)>,
     body: String,
@@ -214,8 +214,8 @@ fn sorted(fields: &[(HeaderName, HeaderValue)]) -> Vec<(HeaderName, HeaderValue)
 }
 
 /// Reads a response to its end. The fields of the framing are checked here, and the others are
-/// given.
-async fn read(exchange: &Exchange, response: Response<hyper::body::Incoming>) -> Came {
+/// returned.
+async fn read(exchange: &Exchange, response: Response<hyper::body::Incoming>) -> ObservedResponse {
     let (mut head, body) = response.into_parts();
     let headers = &mut head.headers;
     let length = headers.remove(CONTENT_LENGTH);
@@ -234,15 +234,15 @@ async fn read(exchange: &Exchange, response: Response<hyper::body::Incoming>) ->
     let body = body.collect().await.expect("a whole body");
     let trailers = body.trailers().cloned();
     let body = String::from_utf8(body.to_bytes().to_vec()).expect("text");
-    Came { status: head.status, fields: sorted(&fields), body, trailers }
+    ObservedResponse { status: head.status, fields: sorted(&fields), body, trailers }
 }
 
 async fn check(exchanges: Vec<Exchange>, width: usize) {
     let (client, server) = duplex(width);
-    let answers: VecDeque<_> = exchanges.iter().cloned().collect();
-    let answers = Arc::new(Mutex::new(answers));
+    let responses: VecDeque<_> = exchanges.iter().cloned().collect();
+    let responses = Arc::new(Mutex::new(responses));
     let serving = tokio::spawn(serve_all(ours(&Drain::new()), server, move |_| {
-        answers.lock().expect("no panic").pop_front().expect("an answer for each").response()
+        responses.lock().expect("no panic").pop_front().expect("a response for each").response()
     }));
     let (mut sender, connection) = http1::handshake(TokioIo::new(client)).await.expect("memory");
     let connection = tokio::spawn(connection);

@@ -1,7 +1,8 @@
-//! The same bytes to two servers, and what may differ in what their services see.
+//! Sends the same bytes to two servers, and says in which way their services may see different
+//! requests.
 //!
 //! The property tests and the fuzz target `http1_differential` share this file. So it uses nothing
-//! of the crate but the `limits` that the module around it imports.
+//! of the crate except the `limits` that the module around it imports.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -23,25 +24,26 @@ type Fields = Vec<(String, Vec<u8>)>;
 
 /// What a service sees of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct ObservedRequest {
     head: String,
     fields: Fields,
-    body: Came,
+    body: BodyOutcome,
 }
 
-/// What a body came to.
+/// What a service got from a body.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Came {
-    /// Its end is still to come.
+enum BodyOutcome {
+    /// The end is still to come.
     Partly,
     Malformed,
-    /// With its trailers.
+    /// The content, and the trailers.
     Whole(Vec<u8>, Fields),
 }
 
-type Log = Arc<Mutex<Vec<Seen>>>;
+type Log = Arc<Mutex<Vec<ObservedRequest>>>;
 
-/// In the order of their names, which says nothing; that of the values of one name stays.
+/// Sorts fields by name, since the order of different names means nothing. The order of one name's
+/// values stays.
 fn fields(headers: &http::HeaderMap) -> Fields {
     let pair = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         (name.to_string(), value.as_bytes().to_vec())
@@ -51,32 +53,32 @@ fn fields(headers: &http::HeaderMap) -> Fields {
     fields
 }
 
-/// Reads a request to its end, notes it, and answers.
-async fn note<B>(request: Request<B>, log: Log) -> Result<Response<Empty<Bytes>>, Infallible>
+/// Reads a request to its end, records it, and responds.
+async fn record<B>(request: Request<B>, log: Log) -> Result<Response<Empty<Bytes>>, Infallible>
 where
     B: Body<Data = Bytes>,
 {
     let (parts, body) = request.into_parts();
     let head = format!("{} {} {:?}", parts.method, parts.uri, parts.version);
-    let seen = Seen { head, fields: fields(&parts.headers), body: Came::Partly };
+    let seen = ObservedRequest { head, fields: fields(&parts.headers), body: BodyOutcome::Partly };
     log.lock().expect("no panic").push(seen);
     let came = match body.collect().await {
         Ok(body) => {
             let trailers = body.trailers().map(fields).unwrap_or_default();
-            Came::Whole(body.to_bytes().to_vec(), trailers)
+            BodyOutcome::Whole(body.to_bytes().to_vec(), trailers)
         }
-        Err(_) => Came::Malformed,
+        Err(_) => BodyOutcome::Malformed,
     };
-    // One request of a connection runs at a time.
+    // One request of a connection runs at a time, so the last one is this one.
     log.lock().expect("no panic").last_mut().expect("it was noted").body = came;
     Ok(Response::default())
 }
 
-/// The service of both servers: it reads each request to its end, notes it, and answers.
+/// The service of both servers: it reads each request to its end, records it, and responds.
 #[derive(Clone)]
-pub(super) struct Noting(Log);
+pub(super) struct RecordingService(Log);
 
-impl<B> Service<Request<B>> for Noting
+impl<B> Service<Request<B>> for RecordingService
 where
     B: Body<Data = Bytes> + Send + 'static,
 {
@@ -89,12 +91,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        Box::pin(note(request, Arc::clone(&self.0)))
+        Box::pin(record(request, Arc::clone(&self.0)))
     }
 }
 
-async fn hypers(io: DuplexStream, noting: Noting) {
-    let service = hyper::service::service_fn(move |request| note(request, Arc::clone(&noting.0)));
+async fn hypers(io: DuplexStream, service: RecordingService) {
+    let service =
+        hyper::service::service_fn(move |request| record(request, Arc::clone(&service.0)));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -103,9 +106,13 @@ async fn hypers(io: DuplexStream, noting: Noting) {
     let _ = builder.serve_connection(TokioIo::new(io), service).await;
 }
 
-/// What a server sees that is sent these bytes, in pieces of this size. The clock is paused, so who
-/// waits for more is given up at once.
-fn seen<F>(sent: &[u8], size: usize, serve: impl FnOnce(DuplexStream, Noting) -> F) -> Vec<Seen>
+/// Sends these bytes to a server in pieces of this size, and returns the requests that its service
+/// saw. The clock is paused, so a server that waits for more gives up at once.
+fn seen<F>(
+    sent: &[u8],
+    size: usize,
+    serve: impl FnOnce(DuplexStream, RecordingService) -> F,
+) -> Vec<ObservedRequest>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -114,7 +121,7 @@ where
     let log = Log::default();
     runtime.block_on(async {
         let (mut client, server) = duplex(1024 * 1024);
-        let serving = tokio::spawn(serve(server, Noting(Arc::clone(&log))));
+        let serving = tokio::spawn(serve(server, RecordingService(Arc::clone(&log))));
         for piece in sent.chunks(size) {
             if client.write_all(piece).await.is_err() {
                 break;
@@ -130,35 +137,36 @@ where
     log.clone()
 }
 
-/// What our server sees that is sent these bytes in pieces of this size, and what hyper's sees.
+/// Sends these bytes to our server and to hyper's, and returns the requests that each service saw.
 pub(super) fn both<F>(
     sent: &[u8],
     size: usize,
-    ours: impl FnOnce(DuplexStream, Noting) -> F,
-) -> (Vec<Seen>, Vec<Seen>)
+    ours: impl FnOnce(DuplexStream, RecordingService) -> F,
+) -> (Vec<ObservedRequest>, Vec<ObservedRequest>)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     (seen(sent, size, ours), seen(sent, size, hypers))
 }
 
-/// Says where our server saw what hyper's did not. To refuse more is allowed, to take more is not.
+/// Finds requests that our service saw and hyper's did not. Our server may refuse more than hyper,
+/// and may not accept more.
 ///
 /// # Errors
 ///
 /// The difference, for a person to read.
-pub(super) fn compare(ours: &[Seen], hypers: &[Seen]) -> Result<(), String> {
+pub(super) fn compare(ours: &[ObservedRequest], hypers: &[ObservedRequest]) -> Result<(), String> {
     if ours.len() > hypers.len() {
         return Err(format!("more requests: {ours:#?} and {hypers:#?}"));
     }
     for (index, (mine, oracle)) in ours.iter().zip(hypers).enumerate() {
         let is_same_body = match &mine.body {
-            Came::Whole(..) => mine.body == oracle.body,
-            Came::Partly => !matches!(oracle.body, Came::Whole(..)),
-            Came::Malformed => true,
+            BodyOutcome::Whole(..) => mine.body == oracle.body,
+            BodyOutcome::Partly => !matches!(oracle.body, BodyOutcome::Whole(..)),
+            BodyOutcome::Malformed => true,
         };
-        // Where a body ends that does not end well is not known.
-        let is_last = matches!(mine.body, Came::Whole(..)) || index + 1 == ours.len();
+        // The end of a broken body is unknown, so nothing may follow it.
+        let is_last = matches!(mine.body, BodyOutcome::Whole(..)) || index + 1 == ours.len();
         if (&mine.head, &mine.fields) != (&oracle.head, &oracle.fields) || !is_same_body || !is_last
         {
             return Err(format!("request {index}: {mine:#?} and {oracle:#?}, of {ours:#?}"));

@@ -1,13 +1,12 @@
-//! What is sent to both servers: proper requests, and what makes them improper.
+//! Generates what is sent to both servers: valid requests, and the mutations that break them.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// A piece of text, where it goes, and whether it goes over what is there.
+/// The position of a piece of text, whether it overwrites what is there, and the text.
 pub(super) type Mutation = (Index, bool, &'static str);
 
-/// A request that everybody takes for one and the same, with things about it that are allowed and
-/// odd.
+/// A valid request, with unusual features that are allowed.
 pub(super) fn request() -> impl Strategy<Value = Vec<u8>> {
     let line = (
         select(vec!["GET", "POST", "PUT", "OPTIONS", "HEAD", "X-OWN"]),
@@ -41,8 +40,8 @@ pub(super) fn request() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// What turns a proper request into one that may be none: pieces that matter to a parser, put over
-/// others or between them.
+/// Mutations that may break a valid request: pieces of text that matter to a parser, which
+/// overwrite others or stand between them.
 pub(super) fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
     let pieces = vec![
         "\r",
@@ -82,7 +81,7 @@ pub(super) fn mutate(bytes: &mut Vec<u8>, mutations: &[Mutation]) {
     }
 }
 
-/// Into how large pieces the bytes are cut.
+/// The size of the pieces into which the bytes are cut.
 pub(super) fn size() -> impl Strategy<Value = usize> {
     prop_oneof![Just(1), 1..100_usize, Just(usize::MAX)]
 }

@@ -1,10 +1,10 @@
-//! This server beside hyper, which is the oracle: what is accepted here, hyper reads in the same
-//! way, and what is written here, hyper's client reads as it was meant.
+//! This server compared with hyper as the oracle: hyper reads every accepted request in the same
+//! way, and hyper's client reads every response as it was meant.
 
 mod client;
 mod comparison;
 mod generate;
-mod known;
+mod intended_differences;
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,18 +15,18 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestRunner};
 use tokio::io::DuplexStream;
 
-use self::comparison::{Noting, Seen, compare};
+use self::comparison::{ObservedRequest, RecordingService, compare};
 use self::generate::{mutate, mutations, request, size};
-use super::Next;
-use super::testing::{http1, requests};
+use super::NextStage;
+use super::testing::{connection_service, http1};
 use crate::drain::handle::Drain;
 use crate::limits;
 
-fn both(sent: &[u8], size: usize) -> (Vec<Seen>, Vec<Seen>) {
+fn both(sent: &[u8], size: usize) -> (Vec<ObservedRequest>, Vec<ObservedRequest>) {
     let http1 = http1(&Drain::new());
-    comparison::both(sent, size, async move |io: DuplexStream, noting: Noting| {
-        let next = http1.serve(io, Bytes::new(), requests(noting)).await;
-        if let Next::Linger(io) = next {
+    comparison::both(sent, size, async move |io: DuplexStream, service: RecordingService| {
+        let next = http1.serve(io, Bytes::new(), connection_service(service)).await;
+        if let NextStage::Linger(io) = next {
             http1.linger(io).await;
         }
     })
@@ -45,7 +45,7 @@ proptest! {
     #![proptest_config(config(1_500))]
 
     #[test]
-    fn what_is_accepted_hyper_reads_in_the_same_way(
+    fn hyper_reads_accepted_requests_in_the_same_way(
         sent in prop::collection::vec(request(), 1..4),
         mutations in mutations(),
         size in size(),
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_proper_is_accepted(
+    fn valid_requests_are_accepted(
         sent in prop::collection::vec(request(), 1..4),
         size in size(),
     ) {
@@ -67,12 +67,12 @@ proptest! {
     }
 }
 
-/// Where the fuzz target's seeds are: the first byte chooses the size of the pieces.
+/// The seeds of the fuzz target. The first byte of a seed chooses the size of the pieces.
 fn corpus() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/http1_differential"))
 }
 
-/// The corpus also has what the fuzz target found, so that it stays found.
+/// The corpus also holds what the fuzz target has found, so that no fixed fault comes back.
 #[test]
 fn the_seeds_of_the_fuzz_target_hold() {
     let mut seeds = 0;

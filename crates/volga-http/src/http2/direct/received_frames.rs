@@ -1,16 +1,16 @@
 //! Follows the frames of the client on their way to `h2`. Pure.
 //!
-//! **How many requests pass.** `h2` reads everything that has come in one go, and keeps the memory
-//! for as many requests as it ever held at once: for a client that opens a hundred streams
-//! together, a fifth of the connection's memory. So a few heads pass, the server accepts those
-//! requests, and then more heads pass.
+//! **How many requests pass.** `h2` reads everything that has arrived at once, and keeps memory for
+//! as many requests as it ever held at the same time. For a client that opens a hundred streams
+//! together that is a fifth of the connection's memory. So only a few heads pass. Then the server
+//! accepts those requests, and more heads pass.
 //!
-//! **Which streams are reset.** `h2` would tell it through a waker for each stream, which it
-//! consumes with every frame that it sends. To register it again each time cost a twentieth of a
-//! delivery. Here a reset is noted as it passes, which costs the other frames nothing.
+//! **Which streams are reset.** `h2` reports a reset through a waker for each stream, and consumes
+//! that waker with every frame that it sends. Registering it again each time cost a twentieth of a
+//! delivery. Here a reset is noted when it passes, which costs nothing for the other frames.
 //!
-//! **What `h2` learns of the client's grants.** [`Windows`] decides. A WINDOW_UPDATE frame passes
-//! with another increment, or does not pass.
+//! **Which grants `h2` sees.** [`Windows`] decides. A WINDOW_UPDATE frame passes with another
+//! increment, or is removed.
 
 use super::windows::{Place, Windows};
 use crate::limits::{
@@ -30,16 +30,15 @@ pub(in crate::http2) const ACK: u8 = 1;
 pub(in crate::http2) const END_STREAM: u8 = 1;
 pub(in crate::http2) const END_HEADERS: u8 = 4;
 
-/// The number of the setting for the window of new streams (section 6.5.2), and the size of a
-/// setting.
+/// The ID of the setting for the window of new streams (section 6.5.2), and the size of a setting.
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const SETTING_BYTES: usize = 6;
 
-/// The length of what a client sends before its first frame (section 3.4).
+/// The length of the preface (section 3.4).
 const PREFACE_BYTES: usize = 24;
 /// The length of a frame's head (section 4.1).
 pub(in crate::http2) const HEAD_BYTES: usize = 9;
-/// The length of a payload that is one number.
+/// The length of a payload that is a single number.
 pub(in crate::http2) const NUMBER_BYTES: usize = 4;
 /// Numbers of streams and sizes of windows have 31 bits.
 const NUMBER: u32 = u32::MAX >> 1;
@@ -80,15 +79,16 @@ pub(in crate::http2) struct ReceivedFrames {
     heads_left: usize,
     /// How many frames this turn of the connection may still read.
     frames_left: usize,
-    /// There was a frame too many since the last were allowed.
+    /// Whether a frame was held back because the limit was reached, since the limit was last
+    /// raised.
     has_stopped: bool,
-    /// How many bytes are left of the preface, or of a payload.
+    /// How many bytes of the preface or of a payload are left.
     skip: usize,
-    /// The head of a message goes on in the next frame, and nothing may come between.
+    /// Whether a header block continues in the next frame, so that nothing may come between.
     is_in_head: bool,
-    /// The streams of the resets that have passed.
+    /// The streams whose resets have passed.
     resets: Vec<Place>,
-    /// How many of these `h2` has acted on.
+    /// How many of these resets `h2` has processed.
     settled: usize,
 }
 
@@ -105,35 +105,35 @@ impl ReceivedFrames {
         }
     }
 
-    /// Lets this many more heads pass, because the requests before were accepted.
+    /// Lets this many more heads pass, because the earlier requests were accepted.
     pub(in crate::http2) fn allow(&mut self, heads: usize) {
         self.heads_left = heads;
         self.has_stopped = false;
     }
 
-    /// Begins a turn of the connection, which reads a bounded number of frames.
+    /// Begins a turn of the connection, which reads at most this many frames.
     pub(in crate::http2) fn start_turn(&mut self, frames: usize) {
         self.frames_left = frames;
     }
 
-    /// This turn has read enough. Nothing more passes until the next one begins.
+    /// Ends the reading of this turn. Nothing more passes until the next turn begins.
     pub(in crate::http2) fn end_turn(&mut self) {
         self.frames_left = 0;
         self.has_stopped = true;
     }
 
-    /// Whether this turn has read what one turn reads.
+    /// Whether this turn has read as many frames as a turn may read.
     pub(in crate::http2) fn is_turn_over(&self) -> bool {
         self.frames_left == 0
     }
 
-    /// Whether there was a frame too many since the last were allowed. Whoever does not read is not
-    /// stopped, whatever there is.
+    /// Whether a frame was held back because the limit was reached. While `h2` does not read, this
+    /// stays false, whatever has arrived.
     pub(in crate::http2) fn has_stopped(&self) -> bool {
         self.has_stopped
     }
 
-    /// `h2` asks for more, so it has acted on every frame that passed.
+    /// Notes that `h2` asks for more bytes, so it has processed every frame that has passed.
     pub(in crate::http2) fn settle(&mut self) {
         self.settled = self.resets.len();
     }
@@ -148,17 +148,17 @@ impl ReceivedFrames {
         std::mem::replace(&mut self.resets, rest)
     }
 
-    /// Whether a frame of ours may come next.
+    /// Whether the server may insert a frame of its own next.
     pub(in crate::http2) fn is_between_frames(&self) -> bool {
         self.skip == 0 && !self.is_in_head
     }
 
-    /// Finds how many of these bytes `h2` may read now: all, or up to a frame too many, or up to
-    /// one that must be whole and is not. The rest is to be passed again. Frames among those that
-    /// `h2` may read are changed, or are missing.
+    /// Returns how many of these bytes `h2` may read now: all of them, or up to a frame that must
+    /// be held back, or up to an incomplete frame that must be whole. The rest must be passed in
+    /// again. Frames among the bytes that `h2` may read are changed or removed.
     ///
-    /// Only HEADERS count as too many, and frames that make the server remember something: a body
-    /// is read as fast as it comes, and a CONTINUATION goes with its head.
+    /// Only HEADERS frames, and frames for which the server must remember something, are held back.
+    /// A body passes as fast as it arrives, and a CONTINUATION frame passes with its head.
     pub(in crate::http2) fn pass(
         &mut self,
         bytes: &mut Vec<u8>,
@@ -166,12 +166,12 @@ impl ReceivedFrames {
         is_waiting_in_h2: bool,
         windows: &mut Windows,
     ) -> usize {
-        // Frames that `h2` does not see leave a gap, which is closed as later bytes are kept: so
-        // the work is linear, however many such frames there are.
+        // A removed frame leaves a gap, which is closed when later bytes are moved. So the work is
+        // linear, however many frames are removed.
         let (mut at, mut kept) = (from, from);
         while let Some(passed) = self.next(&mut bytes[at..], is_waiting_in_h2, windows) {
-            let (Passed::Kept(length) | Passed::Dropped(length)) = passed;
-            if matches!(passed, Passed::Kept(_)) {
+            let (FrameFate::Kept(length) | FrameFate::Dropped(length)) = passed;
+            if matches!(passed, FrameFate::Kept(_)) {
                 if kept < at {
                     bytes.copy_within(at..at + length, kept);
                 }
@@ -183,20 +183,20 @@ impl ReceivedFrames {
         kept
     }
 
-    /// What may pass next of these bytes: a part of a payload, or the head of a frame, or a frame.
+    /// Decides what may pass next: a part of a payload, the head of a frame, or a whole frame.
     fn next(
         &mut self,
         bytes: &mut [u8],
         is_waiting_in_h2: bool,
         windows: &mut Windows,
-    ) -> Option<Passed> {
+    ) -> Option<FrameFate> {
         if bytes.is_empty() {
             return None;
         }
         if self.skip > 0 {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
-            return Some(Passed::Kept(skipped));
+            return Some(FrameFate::Kept(skipped));
         }
         let head = Head::read(bytes.first_chunk()?);
         if self.frames_left == 0 {
@@ -205,13 +205,14 @@ impl ReceivedFrames {
         }
         let is_whole_needed = matches!(head.kind, RST_STREAM | SETTINGS | WINDOW_UPDATE);
         if !is_whole_needed || head.length > FRAME_BYTES || self.is_in_head {
-            // `h2` ends the connection for a frame that is too large or interrupts a head.
+            // `h2` ends the connection because of a frame that is too large or interrupts a header
+            // block.
             if !self.may_pass(head, windows) {
                 return None;
             }
             self.skip = head.length;
             self.frames_left -= 1;
-            return Some(Passed::Kept(HEAD_BYTES));
+            return Some(FrameFate::Kept(HEAD_BYTES));
         }
         let length = HEAD_BYTES + head.length;
         let payload = bytes.get_mut(HEAD_BYTES..length)?;
@@ -225,7 +226,7 @@ impl ReceivedFrames {
                     };
                     if told == 0 {
                         self.frames_left -= 1;
-                        return Some(Passed::Dropped(length));
+                        return Some(FrameFate::Dropped(length));
                     }
                     payload.copy_from_slice(&told.to_be_bytes());
                 }
@@ -248,13 +249,13 @@ impl ReceivedFrames {
                 }
                 self.resets.extend(windows.reset(head.stream));
                 // `h2` ends a connection in which too many requests are reset before it has handed
-                // them over. For that it must see each request together with its reset.
+                // them over. To notice that, it must see each request together with its reset.
                 self.heads_left += 1;
             }
             _ => {}
         }
         self.frames_left -= 1;
-        Some(Passed::Kept(length))
+        Some(FrameFate::Kept(length))
     }
 
     fn may_pass(&mut self, head: Head, windows: &mut Windows) -> bool {
@@ -276,15 +277,15 @@ impl ReceivedFrames {
     }
 }
 
-/// What becomes of bytes that a client has sent.
-enum Passed {
-    /// `h2` reads this many.
+/// What happens to bytes from the client.
+enum FrameFate {
+    /// `h2` reads this many bytes.
     Kept(usize),
-    /// `h2` does not see this many.
+    /// This many bytes are removed.
     Dropped(usize),
 }
 
-/// A frame that tells `h2` of what the client has granted to the connection.
+/// A frame that passes a grant for the connection on to `h2`.
 pub(in crate::http2) fn window_update(increment: u32) -> [u8; HEAD_BYTES + NUMBER_BYTES] {
     let head = Head { kind: WINDOW_UPDATE, flags: 0, stream: 0, length: NUMBER_BYTES };
     let mut frame = [0; HEAD_BYTES + NUMBER_BYTES];
@@ -293,13 +294,13 @@ pub(in crate::http2) fn window_update(increment: u32) -> [u8; HEAD_BYTES + NUMBE
     frame
 }
 
-/// The payload, if it is one number. Else `h2` ends the connection.
+/// The payload, if it is a single number. Otherwise `h2` ends the connection.
 fn number(payload: &[u8]) -> Option<u32> {
     let bytes = payload.try_into().ok()?;
     Some(u32::from_be_bytes(bytes) & NUMBER)
 }
 
-/// What these settings say of the window that a stream opens with. The last word counts.
+/// The initial window in these settings. The last value counts.
 fn initial_window(payload: &mut [u8]) -> Option<&mut [u8; NUMBER_BYTES]> {
     let settings = payload.chunks_exact_mut(SETTING_BYTES).rev();
     settings
@@ -317,11 +318,11 @@ mod tests {
 
     fn frame(kind: u8, length: usize) -> Vec<u8> {
         let head = Head { kind, flags: END_HEADERS, stream: 1, length };
-        // A payload that could be taken for heads.
+        // A payload that looks like heads.
         [&head.write()[..], &vec![HEADERS; length]].concat()
     }
 
-    /// What a client sends, as it arrives.
+    /// Frames of a client that arrive in parts.
     struct Client {
         frames: ReceivedFrames,
         windows: Windows,
@@ -335,7 +336,7 @@ mod tests {
             Self { frames, windows, bytes: vec![], passed: 0 }
         }
 
-        /// Some more arrives. Returns how much passes.
+        /// Adds bytes that arrive. Returns how many pass.
         fn send(&mut self, bytes: &[u8]) -> usize {
             self.bytes.extend_from_slice(bytes);
             let Self { frames, windows, bytes, passed } = self;
@@ -350,8 +351,8 @@ mod tests {
         std::iter::repeat_n(0, PREFACE_BYTES).chain(frames).collect()
     }
 
-    /// Reads these bytes as the network may cut them, allowing more heads whenever it stops.
-    /// Returns where that was.
+    /// Reads these bytes in pieces, and allows more heads whenever it stops. Returns where it
+    /// stopped.
     fn stops(bytes: &[u8], cut: usize) -> Vec<usize> {
         let (mut client, mut stops) = (Client::new(), vec![]);
         for part in bytes.chunks(cut) {
@@ -367,7 +368,7 @@ mod tests {
         stops
     }
 
-    /// Where the stops are must not depend on how the network cut the bytes, so every cut is tried.
+    /// The stops must not depend on how the network cut the bytes, so every cut is tried.
     #[track_caller]
     fn check(frames: &[(u8, usize)], expect: &[usize]) {
         let bytes = client(frames);
@@ -378,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_burst_a_few_heads_pass_at_a_time() {
+    fn only_a_few_heads_of_a_burst_pass_at_a_time() {
         check(&[(HEADERS, 7); 4], &[]);
         check(&[(HEADERS, 7); 5], &[4]);
         check(&[(HEADERS, 0); 13], &[4, 8, 12]);
@@ -398,12 +399,12 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_are_taken_back_at_once_do_not_count() {
+    fn requests_that_are_reset_at_once_do_not_count() {
         check(&[[(HEADERS, 3), (RST_STREAM, 4)]; 30].concat(), &[]);
     }
 
     #[test]
-    fn resets_are_told_once_their_frame_has_passed_and_is_settled() {
+    fn resets_are_reported_when_h2_has_processed_their_frames() {
         let reset = |stream: u8| [0, 0, 4, RST_STREAM, 0xff, 0x80, 0, 1, stream, 0, 0, 0, 8];
         let bytes = [&[0; PREFACE_BYTES][..], &reset(3), &frame(DATA, 9), &reset(5)].concat();
         for cut in 1..=bytes.len() {
@@ -426,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_settings_are_remembered_than_the_bound() {
+    fn the_number_of_remembered_settings_is_limited() {
         let mut client = Client::new();
         let sent = self::client(&[(SETTINGS, 4); SETTINGS_AT_ONCE + 1]);
         assert_eq!(sent.len() - client.send(&sent), frame(SETTINGS, 4).len());
@@ -438,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_resets_are_remembered_than_the_bound_and_none_of_an_unknown_stream() {
+    fn the_number_of_remembered_resets_is_limited_and_unknown_streams_have_none() {
         let reset = |stream: u32| {
             let head = Head { kind: RST_STREAM, flags: 0, stream, length: NUMBER_BYTES };
             [&head.write()[..], &[0; NUMBER_BYTES]].concat()
@@ -459,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn one_turn_reads_so_many_frames_of_any_kind_and_the_next_one_goes_on() {
+    fn a_turn_reads_a_limited_number_of_frames_and_the_next_one_continues() {
         for (kind, length) in [(DATA, 0), (DATA, 9), (6, 8), (RST_STREAM, 4), (WINDOW_UPDATE, 4)] {
             let mut client = Client::new();
             client.send(&[0; PREFACE_BYTES]);
@@ -475,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_h2_does_not_see_are_dropped_from_among_the_others_whatever_the_cuts() {
+    fn removed_frames_leave_no_gap_whatever_the_cuts() {
         let sent = [
             &[0; PREFACE_BYTES][..],
             &frame(HEADERS, 3),
@@ -507,7 +508,7 @@ mod tests {
         }
     }
 
-    /// What `h2` is told, when these bytes arrive.
+    /// What `h2` reads when these bytes arrive.
     fn told(client: &mut Client, bytes: &[u8]) -> Vec<u8> {
         let before = client.bytes.len();
         client.send(bytes);
@@ -521,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn h2_is_told_only_of_what_is_granted_to_it() {
+    fn h2_sees_only_the_grants_that_are_meant_for_it() {
         let mut client = Client::new();
         client.send(&[0; PREFACE_BYTES]);
         client.send(&frame(HEADERS, 3));
@@ -537,7 +538,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_within_a_head_passes_as_it_is() {
+    fn frames_within_a_header_block_pass_unchanged() {
         let mut client = Client::new();
         client.send(&[0; PREFACE_BYTES]);
         let head = Head { kind: HEADERS, flags: 0, stream: 1, length: 0 };
@@ -548,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn of_settings_the_last_word_on_the_window_counts() {
+    fn the_last_initial_window_of_the_settings_counts() {
         let setting = |name: u8, value: u32| [&[0, name][..], &value.to_be_bytes()].concat();
         assert_eq!(initial_window(&mut []), None);
         let mut some = [setting(4, 1), setting(3, 2), setting(4, 3), setting(1, 4)].concat();

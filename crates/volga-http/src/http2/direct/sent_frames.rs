@@ -1,4 +1,4 @@
-//! Follows the frames that `h2` writes, as far as the direct path must know them. Pure.
+//! Follows the frames that `h2` writes, as far as the direct path depends on them. Pure.
 
 use h2::Reason;
 
@@ -9,22 +9,22 @@ use super::received_frames::{
 };
 use super::windows::{Place, Windows};
 
-/// Follows the frames of `h2`, however it cuts them.
+/// Follows the frames of `h2`, in whatever pieces `h2` writes them.
 #[derive(Debug, Default)]
 pub(in crate::http2) struct SentFrames {
-    /// The head of a frame, and its number if the payload is one that matters.
+    /// The head of a frame, and the number in its payload if it matters.
     head: [u8; HEAD_BYTES + NUMBER_BYTES],
-    /// How much of that there is.
+    /// How many bytes of that have been written.
     read: usize,
-    /// How much is left of its payload.
+    /// How many bytes of its payload are left.
     skip: usize,
-    /// A head of a message goes on in the next frame, and nothing may come between.
+    /// Whether a header block continues in the next frame, so that nothing may come between.
     is_in_head: bool,
     resets: Vec<Place>,
 }
 
 impl SentFrames {
-    /// Notes what these bytes say.
+    /// Follows these bytes.
     pub(in crate::http2) fn follow(&mut self, mut bytes: &[u8], windows: &mut Windows) {
         while !bytes.is_empty() {
             if self.skip > 0 {
@@ -46,7 +46,7 @@ impl SentFrames {
             let has_number =
                 matches!(head.kind, RST_STREAM | WINDOW_UPDATE) && head.length == NUMBER_BYTES;
             if has_number && wanted == HEAD_BYTES {
-                // The number comes next.
+                // The number follows.
                 continue;
             }
             self.read = 0;
@@ -67,7 +67,7 @@ impl SentFrames {
             }
             return;
         }
-        // A refused stream never became a request, so it is not an abandoned one.
+        // A refused stream never became a request, so it does not count as abandoned.
         let is_refused = number == u32::from(Reason::REFUSED_STREAM);
         let open = if is_refused { windows.close(stream) } else { windows.reset(stream) };
         self.resets.extend(open);
@@ -106,11 +106,11 @@ mod tests {
     use super::*;
 
     fn frame(kind: u8, flags: u8, stream: u32, length: usize) -> Vec<u8> {
-        // A payload that could be taken for heads.
+        // A payload that looks like heads.
         [&Head { kind, flags, stream, length }.write()[..], &vec![1; length]].concat()
     }
 
-    /// Lets `h2` write these frames, cut in every way. Returns what is known after each cut.
+    /// Lets `h2` write these frames, cut in every way. Returns the state after each cut.
     fn write(frames: &[Vec<u8>], check: impl Fn(&mut SentFrames, &mut Windows, usize)) {
         let bytes = frames.concat();
         for cut in 1..=bytes.len() {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_may_come_within_a_frame_or_a_head() {
+    fn no_frame_is_inserted_into_a_frame_or_a_header_block() {
         let (mut written, mut windows) = (SentFrames::default(), Windows::new(true));
         let head = frame(HEADERS, 0, 1, 3);
         let rest = frame(CONTINUATION, END_HEADERS, 1, 3);

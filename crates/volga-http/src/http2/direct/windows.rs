@@ -1,17 +1,18 @@
-//! How much may be sent directly, and to which stream. Pure.
+//! Decides how much may be sent directly, and on which stream. Pure.
 //!
 //! A client grants a window to its connection and one to each stream (RFC 9113, section 5.2). `h2`
-//! keeps both for what it sends itself. This keeps them for what is sent directly, so that both
-//! together never send more than was granted:
+//! keeps account of the data that it sends itself. This module keeps account of the data that is
+//! sent directly, so that both together never send more than the client has granted:
 //!
-//! - **The connection's window is divided.** What the client grants goes into a *pool* from which
-//!   direct frames are paid, and `h2` is not told. As soon as anything waits for a window in `h2`,
-//!   the pool and every further grant go to `h2`, so nothing waits while there is room.
-//! - **`h2` sees a stream's window and a debt.** What a stream sends directly is missing from its
-//!   window and not from the one that `h2` sees; the difference is the stream's debt. Grants pay
-//!   the debt before `h2` is told of the rest. So `h2` never sees less room than there is, with one
-//!   exception: a change of the initial window must not widen what `h2` sees beyond the maximum, so
-//!   `h2` may be told of a smaller one, and the debt is then negative until the next grant.
+//! - **The connection's window is divided.** The client's grants go into a *pool* that pays for
+//!   direct frames, and `h2` is not told of them. As soon as any stream waits for a window in `h2`,
+//!   the pool and every further grant go to `h2`. So no stream waits while the window is open.
+//! - **`h2` sees a stream's window plus a debt.** When a stream sends directly, its real window
+//!   shrinks and the window that `h2` sees does not. The difference is the stream's debt. Grants
+//!   pay the debt first, and `h2` is told of the rest. So `h2` never sees a smaller window than
+//!   there is, with one exception. A change of the initial window must not widen the window that
+//!   `h2` sees beyond the maximum, so `h2` may be told of a smaller initial window. The debt is
+//!   then negative until the next grant.
 
 use std::collections::VecDeque;
 
@@ -22,53 +23,53 @@ use crate::limits::MAX_STREAMS;
 const LARGEST: u32 = (1 << 31) - 1;
 /// The window of a connection and of each stream at the start (section 6.9.2).
 const FIRST: u32 = 65_535;
-/// A stream may have ended for `h2` and not yet on the wire, so more are followed than may be open.
+/// A stream may have ended in `h2` while its last frame is not written yet, so more streams are
+/// followed than may be open.
 const MAX_FOLLOWED: usize = 2 * MAX_STREAMS as usize;
-/// No [key](Place::key).
+/// Stands for no [key](Place::key).
 const NO_KEY: u32 = u32::MAX;
 
 /// The windows of a connection.
 #[derive(Debug)]
 pub(in crate::http2) struct Windows {
-    /// Without it, `h2` is told of everything, and everything is sent through it.
+    /// If false, `h2` is told of every grant, and all data is sent through it.
     is_direct: bool,
-    /// What was granted to the connection and not to `h2`.
+    /// The pool: grants to the connection that `h2` was not told of.
     pool: u32,
-    /// All of the connection's window, with that of `h2`.
+    /// The connection's whole window, including the part of `h2`.
     connection: i64,
     initial: Initial,
-    /// What settings say of the initial window that were not acknowledged yet.
+    /// The initial windows in settings that were not acknowledged yet.
     announced: VecDeque<Option<Initial>>,
-    /// In the order of their numbers.
-    streams: Vec<Stream>,
+    /// In the order of the stream IDs.
+    streams: Vec<StreamWindow>,
     newest: u32,
-    /// The index of the stream that was asked for last. A message for all of them goes out in about
-    /// the order of their numbers.
+    /// The index of the stream that was looked up last. A message for many streams goes out roughly
+    /// in the order of their IDs, so the next lookup usually hits it or the stream after it.
     last: usize,
     opened: Vec<Place>,
-    starts: Starts,
-    /// The other direction: how much the client may send.
+    request_counts: RequestCounts,
+    /// The window in the other direction: how much the client may send.
     pub(in crate::http2) upload: SharedUploadWindow,
 }
 
 /// The window with which a stream opens.
 #[derive(Clone, Copy, Debug)]
 struct Initial {
-    /// As the client has set it.
+    /// As set by the client.
     client: u32,
     /// As `h2` was told.
     h2: u32,
 }
 
-/// What became of requests: how many responses have begun, and how many streams were reset before
-/// their response had.
+/// How many responses have begun, and how many streams were reset before their response began.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(in crate::http2) struct Starts {
+pub(in crate::http2) struct RequestCounts {
     pub(in crate::http2) responses: usize,
     pub(in crate::http2) resets: usize,
 }
 
-/// A stream, and where its long-lived body is.
+/// A stream, and the key of its long-lived body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::http2) struct Place {
     pub(in crate::http2) id: u32,
@@ -76,14 +77,14 @@ pub(in crate::http2) struct Place {
 }
 
 #[derive(Debug)]
-struct Stream {
+struct StreamWindow {
     id: u32,
     key: u32,
     /// Negative if the client has made the window smaller than what was sent.
     room: i32,
-    /// By how much the window that `h2` sees is wider than `room` and `in_h2` together.
+    /// How much wider the window that `h2` sees is than `room` and `in_h2` together.
     debt: i32,
-    /// What `h2` has of its data and has not written yet.
+    /// How many bytes of the stream `h2` holds and has not written yet.
     in_h2: u32,
     has_head: bool,
     is_blocked: bool,
@@ -92,21 +93,22 @@ struct Stream {
 /// How data may be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::http2) enum SendPath {
-    /// This many bytes directly. They are paid for.
+    /// This many bytes directly. The windows were charged for them.
     Direct(usize),
-    /// This many bytes through `h2`, as soon as it has room for them.
+    /// This many bytes through `h2`, as soon as `h2` has room for them.
     ViaH2(usize),
-    /// Not now: the stream's window is closed. [`Windows::take_opened`] tells when it opens.
+    /// Not now, because the stream's window is closed. [`Windows::take_opened`] reports when it
+    /// opens.
     Blocked,
 }
 
-/// Whether the first byte of what a body may have could be sent now.
+/// Whether the first byte of a body's next data could be sent now.
 ///
-/// A body is asked for data only if it could. Otherwise its data would lie in memory until the
-/// client opens the window, once for each stream that the client cares to open.
+/// A body is polled only if that is the case. Otherwise its data would wait in memory until the
+/// client opens the window, for every stream that the client has opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::http2) enum FirstByte {
-    /// It could be sent directly, and this many bytes with it.
+    /// It could be sent directly, together with this many bytes in total.
     Direct(usize),
     /// It has to go through `h2`, which knows whether it has room. The stream's window has this
     /// many bytes.
@@ -116,7 +118,7 @@ pub(in crate::http2) enum FirstByte {
 }
 
 impl Place {
-    /// Where the stream's long-lived body is, if it has one.
+    /// The key of the stream's long-lived body, if it has one.
     pub(in crate::http2) fn key(self) -> Option<usize> {
         (self.key != NO_KEY).then_some(self.key as usize)
     }
@@ -134,20 +136,20 @@ impl Windows {
             newest: 0,
             last: 0,
             opened: Vec::new(),
-            starts: Starts::default(),
+            request_counts: RequestCounts::default(),
             upload: SharedUploadWindow::new(),
         }
     }
 
-    /// The client has opened this stream, if it is a new one.
+    /// Notes that the client has sent HEADERS on this stream, which opens it if it is new.
     pub(in crate::http2) fn open(&mut self, id: u32) {
         if id <= self.newest || self.streams.len() >= MAX_FOLLOWED {
-            // Trailers; or a stream that is left to `h2`.
+            // The stream is known, so these are trailers; or the stream is left to `h2`.
             return;
         }
         self.newest = id;
         let Initial { client, h2 } = self.initial;
-        self.streams.push(Stream {
+        self.streams.push(StreamWindow {
             id,
             key: NO_KEY,
             room: client as i32,
@@ -158,32 +160,32 @@ impl Windows {
         });
     }
 
-    /// The stream has a long-lived body, which is found under this key.
+    /// Notes that the stream has a long-lived body, with this key.
     pub(in crate::http2) fn set_key(&mut self, id: u32, key: usize) {
         if let Some(stream) = self.find(id) {
             stream.key = u32::try_from(key).unwrap_or(NO_KEY);
         }
     }
 
-    /// The response has ended. Returns the stream if it was open.
+    /// Notes the end of the response. Returns the stream if it was open.
     pub(in crate::http2) fn close(&mut self, id: u32) -> Option<Place> {
         self.remove(id).map(|stream| stream.place())
     }
 
-    /// One side has reset the stream. Returns it if it was open.
+    /// Notes that one side has reset the stream. Returns it if it was open.
     pub(in crate::http2) fn reset(&mut self, id: u32) -> Option<Place> {
         let stream = self.remove(id)?;
-        self.starts.resets += usize::from(!stream.has_head);
+        self.request_counts.resets += usize::from(!stream.has_head);
         Some(stream.place())
     }
 
-    /// What became of requests since this was last called.
-    pub(in crate::http2) fn take_starts(&mut self) -> Starts {
-        std::mem::take(&mut self.starts)
+    /// The counts since this was last called.
+    pub(in crate::http2) fn take_request_counts(&mut self) -> RequestCounts {
+        std::mem::take(&mut self.request_counts)
     }
 
-    /// The client grants this much to the connection. Returns how much of it, and of what was
-    /// granted before, `h2` is told of.
+    /// Notes a grant to the connection. Returns how much of the grants, this one and earlier ones,
+    /// `h2` is told of.
     pub(in crate::http2) fn grant_connection(
         &mut self,
         increment: u32,
@@ -191,7 +193,7 @@ impl Windows {
     ) -> u32 {
         self.connection += i64::from(increment);
         let pool = u64::from(self.pool) + u64::from(increment);
-        // `h2` makes an error of a window that is too wide.
+        // `h2` reports a window that is too wide as an error.
         let is_too_much = self.connection > i64::from(LARGEST);
         let is_for_h2 = is_waiting_in_h2 || is_too_much || !self.is_direct;
         let told = if is_for_h2 { pool.min(u64::from(LARGEST)) } else { 0 };
@@ -199,7 +201,7 @@ impl Windows {
         told as u32
     }
 
-    /// The client grants this much to a stream. Returns how much `h2` is told of.
+    /// Notes a grant to a stream. Returns how much of it `h2` is told of.
     pub(in crate::http2) fn grant_stream(&mut self, id: u32, increment: u32) -> u32 {
         let largest = i64::from(LARGEST);
         let acknowledged = self.initial;
@@ -207,7 +209,7 @@ impl Windows {
         let Some(stream) = self.find(id) else { return increment };
         let window = stream.window(acknowledged.client, latest.client);
         if window + i64::from(increment) > largest {
-            // `h2` makes an error of this, even if it sees a smaller window than there is.
+            // `h2` reports this as an error even if it sees a smaller window than there is.
             return if stream.debt < 0 { LARGEST } else { increment };
         }
         let seen = stream.seen_by_h2(acknowledged.h2, latest.h2);
@@ -222,25 +224,26 @@ impl Windows {
         told
     }
 
-    /// The client has sent settings, perhaps with another window for streams to open with, which
-    /// counts once the settings are acknowledged. Returns what `h2` is told instead, if it is told
-    /// something else.
+    /// Notes settings of the client, perhaps with another initial window, which applies once the
+    /// settings are acknowledged. Returns the initial window that `h2` is told of, if it is another
+    /// one.
     pub(in crate::http2) fn announce(&mut self, initial: Option<u32>) -> Option<u32> {
         let initial = initial.map(|client| Initial { client, h2: self.initial_for_h2(client) });
         self.announced.push_back(initial);
         initial.filter(|initial| initial.h2 != initial.client).map(|initial| initial.h2)
     }
 
-    /// The initial window that `h2` may be told of, so that it sees no stream's window as too wide
-    /// because of the stream's debt.
+    /// The initial window that `h2` may be told of, so that no stream's debt makes a window too
+    /// wide for `h2`.
     fn initial_for_h2(&self, client: u32) -> u32 {
         let largest = i64::from(LARGEST);
-        let is_too_wide = |stream: &Stream| stream.window(self.initial.client, client) > largest;
+        let is_too_wide =
+            |stream: &StreamWindow| stream.window(self.initial.client, client) > largest;
         if client > LARGEST || self.streams.iter().any(is_too_wide) {
-            // The client breaks the rules, of which `h2` makes an error.
+            // The client breaks the rules, and `h2` reports the error.
             return client;
         }
-        let beyond = |stream: &Stream| stream.seen_by_h2(self.initial.h2, client) - largest;
+        let beyond = |stream: &StreamWindow| stream.seen_by_h2(self.initial.h2, client) - largest;
         let most = self.streams.iter().map(beyond).max().unwrap_or(0).max(0);
         (i64::from(client) - most).max(0) as u32
     }
@@ -254,10 +257,10 @@ impl Windows {
         self.announced.len()
     }
 
-    /// The first of those settings are acknowledged.
+    /// Notes that the oldest of those settings are acknowledged.
     pub(in crate::http2) fn acknowledge(&mut self) {
         let Some(Some(initial)) = self.announced.pop_front() else { return };
-        // Settings that ask for more than the maximum, `h2` does not acknowledge.
+        // `h2` does not acknowledge settings that exceed the maximum.
         let change = i64::from(initial.client) - i64::from(self.initial.client);
         let seen_change = i64::from(initial.h2) - i64::from(self.initial.h2);
         self.initial = initial;
@@ -270,7 +273,7 @@ impl Windows {
         }
     }
 
-    /// Everything that the pool has, for `h2`.
+    /// Takes the whole pool, for `h2`.
     pub(in crate::http2) fn give_back(&mut self) -> u32 {
         std::mem::take(&mut self.pool)
     }
@@ -278,7 +281,7 @@ impl Windows {
     /// Whether a first byte of the stream could be sent now.
     pub(in crate::http2) fn first_byte(&mut self, id: u32) -> FirstByte {
         let pool = self.pool;
-        // The window of a stream that is left to `h2` is known there alone.
+        // Only `h2` knows the window of a stream that is left to it.
         let Some(stream) = self.find_direct(id) else { return FirstByte::ViaH2(usize::MAX) };
         match stream.claim(usize::MAX) {
             SendPath::ViaH2(room) if stream.may_be_direct() && pool > 0 => {
@@ -289,7 +292,7 @@ impl Windows {
         }
     }
 
-    /// The same for a byte that may not be sent directly.
+    /// Like [`first_byte`](Self::first_byte), for a byte that may not be sent directly.
     pub(in crate::http2) fn first_byte_via_h2(&mut self, id: u32) -> FirstByte {
         match self.first_byte(id) {
             FirstByte::Direct(room) => FirstByte::ViaH2(room),
@@ -297,7 +300,7 @@ impl Windows {
         }
     }
 
-    /// How the stream may send `wanted` bytes, of which there is at least one.
+    /// How the stream may send `wanted` bytes, which must not be 0.
     pub(in crate::http2) fn claim(&mut self, id: u32, wanted: usize) -> SendPath {
         let pool = self.pool;
         let Some(stream) = self.find_direct(id) else { return SendPath::ViaH2(wanted) };
@@ -306,8 +309,8 @@ impl Windows {
         if !stream.may_be_direct() || pool == 0 {
             return via_h2;
         }
-        // The body was asked for data because the pool had a byte, so what the pool has is used up
-        // before `h2` is asked for more.
+        // The body was polled because the pool had a byte, so the pool is used up before data goes
+        // through `h2`.
         let part = part.min(pool as usize);
         let paid = part as u32;
         stream.room -= paid as i32;
@@ -317,12 +320,12 @@ impl Windows {
         SendPath::Direct(part)
     }
 
-    /// How much of these bytes the stream may send through `h2`.
+    /// How many of these bytes the stream may send through `h2`.
     pub(in crate::http2) fn claim_via_h2(&mut self, id: u32, wanted: usize) -> SendPath {
         self.find_direct(id).map_or(SendPath::ViaH2(wanted), |stream| stream.claim(wanted))
     }
 
-    /// `h2` was given this many bytes of the stream.
+    /// Notes that `h2` was given this many bytes of the stream.
     pub(in crate::http2) fn give_h2(&mut self, id: u32, bytes: usize) {
         let Some(stream) = self.find(id) else { return };
         let bytes = bytes.min(LARGEST as usize);
@@ -330,7 +333,7 @@ impl Windows {
         stream.in_h2 = stream.in_h2.saturating_add(bytes as u32);
     }
 
-    /// `h2` has written this many bytes of the stream.
+    /// Notes that `h2` has written this many bytes of the stream.
     pub(in crate::http2) fn written(&mut self, id: u32, bytes: u32) {
         self.connection -= i64::from(bytes);
         if let Some(stream) = self.find(id) {
@@ -338,37 +341,38 @@ impl Windows {
         }
     }
 
-    /// `h2` has written the head of the response.
+    /// Notes that `h2` has written the head of the response.
     pub(in crate::http2) fn written_head(&mut self, id: u32) {
         if let Some(stream) = self.find(id)
             && !stream.has_head
         {
             stream.has_head = true;
-            self.starts.responses += 1;
+            self.request_counts.responses += 1;
         }
     }
 
-    /// The streams that were [blocked](SendPath::Blocked) and are no more. Each is returned once.
+    /// The streams that were [blocked](SendPath::Blocked) and are not any more. Each is returned
+    /// once.
     pub(in crate::http2) fn take_opened(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.opened)
     }
 
-    fn find_direct(&mut self, id: u32) -> Option<&mut Stream> {
+    fn find_direct(&mut self, id: u32) -> Option<&mut StreamWindow> {
         if self.is_direct { self.find(id) } else { None }
     }
 
-    fn find(&mut self, id: u32) -> Option<&mut Stream> {
+    fn find(&mut self, id: u32) -> Option<&mut StreamWindow> {
         let at = self.index(id)?;
         self.streams.get_mut(at)
     }
 
-    fn remove(&mut self, id: u32) -> Option<Stream> {
+    fn remove(&mut self, id: u32) -> Option<StreamWindow> {
         let at = self.index(id)?;
         Some(self.streams.remove(at))
     }
 
     fn index(&mut self, id: u32) -> Option<usize> {
-        // Mostly the stream that was asked for last, or the one after it.
+        // Usually this is the stream that was looked up last, or the one after it.
         let is_at = |at: &usize| self.streams.get(*at).is_some_and(|stream| stream.id == id);
         let near = [self.last, self.last + 1].into_iter().find(is_at);
         let search = || self.streams.binary_search_by_key(&id, |stream| stream.id).ok();
@@ -377,12 +381,12 @@ impl Windows {
     }
 }
 
-impl Stream {
+impl StreamWindow {
     fn place(&self) -> Place {
         Place { id: self.id, key: self.key }
     }
 
-    /// A direct frame must not overtake what `h2` has of the stream.
+    /// A direct frame must not overtake the stream's data in `h2`.
     fn may_be_direct(&self) -> bool {
         self.has_head && self.in_h2 == 0
     }
@@ -397,7 +401,7 @@ impl Stream {
         }
     }
 
-    /// Whether the stream was blocked and is no more.
+    /// Whether the stream was blocked and is not any more.
     fn unblock(&mut self) -> bool {
         let is_open = self.is_blocked && self.room > 0;
         self.is_blocked &= !is_open;

@@ -6,15 +6,15 @@
 //! `docs/design/http2-direct-data.md`). What `h2` must know, such as the end of a stream, goes
 //! through `h2`.
 
-use std::cell::Cell;
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::received_frames::{DATA, HEAD_BYTES, Head};
 use super::sent_frames::SentFrames;
-use super::windows::{FirstByte, Place, SendPath, Starts, Windows};
+use super::windows::{FirstByte, Place, RequestCounts, SendPath, Windows};
 use crate::exchange::h2_body::ClientWindow;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES};
+use crate::pool;
 
 /// The write buffer of a connection, shared by its transport and its streams.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(in crate::http2) struct StreamChanges {
     pub(in crate::http2) resets: Vec<Place>,
     /// The streams whose windows were closed and have opened.
     pub(in crate::http2) opened: Vec<Place>,
-    pub(in crate::http2) starts: Starts,
+    pub(in crate::http2) request_counts: RequestCounts,
 }
 
 /// Writes the data of one stream directly.
@@ -50,12 +50,6 @@ pub(in crate::http2) struct WriteBuffer {
     pub(in crate::http2) windows: Windows,
 }
 
-thread_local! {
-    /// An empty buffer for the next connection that writes: a connection needs one for most of the
-    /// time only within a turn.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
 impl SharedWriteBuffer {
     /// Without `is_direct`, everything is sent through `h2`.
     pub(in crate::http2) fn new(is_direct: bool) -> Self {
@@ -69,7 +63,7 @@ impl SharedWriteBuffer {
         Self { shared: Arc::new(Mutex::new(buffer)) }
     }
 
-    /// What tells the request bodies of the connection whether the client may send.
+    /// Tells the request bodies of the connection whether the client may send.
     pub(in crate::http2) fn client_window(&self) -> Arc<dyn ClientWindow> {
         self.lock().windows.upload.client_window()
     }
@@ -78,13 +72,13 @@ impl SharedWriteBuffer {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has changed since this was last called.
+    /// The changes since this was last called.
     pub(in crate::http2) fn take_changes(&self) -> StreamChanges {
         let mut buffer = self.lock();
         StreamChanges {
             resets: buffer.written.take_resets(),
             opened: buffer.windows.take_opened(),
-            starts: buffer.windows.take_starts(),
+            request_counts: buffer.windows.take_request_counts(),
         }
     }
 }
@@ -171,7 +165,7 @@ impl WriteBuffer {
         if self.is_empty() && self.bytes.capacity() > 0 {
             self.sent = 0;
             self.bytes.clear();
-            SPARE.set(std::mem::take(&mut self.bytes));
+            pool::put_http2_write_buffer(std::mem::take(&mut self.bytes));
         }
         let mut left = written - own;
         for buf in bufs {
@@ -182,25 +176,25 @@ impl WriteBuffer {
         written - own
     }
 
-    /// Frees the memory that the waiting bytes do not need: they may wait for long.
+    /// Frees the memory that the waiting bytes do not need, because they may wait for long.
     pub(in crate::http2) fn shrink(&mut self) {
         if self.bytes.capacity() > 2 * self.rest().len() {
             let rest = self.rest().to_vec();
             let mut spare = std::mem::replace(&mut self.bytes, rest);
             self.sent = 0;
             spare.clear();
-            SPARE.set(spare);
+            pool::put_http2_write_buffer(spare);
         }
     }
 
     fn start(&mut self) {
         if self.bytes.capacity() == 0 {
-            self.bytes = SPARE.take();
+            self.bytes = pool::take_http2_write_buffer();
             self.bytes.reserve(GATHER_BYTES + HEAD_BYTES + FRAME_BYTES);
         }
         if self.sent > 0 {
-            // The socket took a part. Without this, a socket that always takes only a part would
-            // make the buffer grow for ever.
+            // The socket accepted only a part. Without this, a socket that always does so would
+            // make the buffer grow forever.
             self.bytes.drain(..std::mem::take(&mut self.sent));
         }
     }
@@ -249,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_no_larger_than_every_client_takes() {
+    fn a_frame_is_no_larger_than_every_client_accepts() {
         let write_buffer = granted(100_000);
         assert_eq!(send(&write_buffer, 1, &[0; FRAME_BYTES + 1]), SendPath::Direct(FRAME_BYTES));
         for stream in [1, 1, 3] {
@@ -278,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_socket_took_is_gone_and_the_rest_stays_in_order() {
+    fn written_bytes_are_removed_and_the_rest_stays_in_order() {
         let write_buffer = granted(1_000);
         assert_eq!(send(&write_buffer, 1, b"first"), SendPath::Direct(5));
         let mut buffer = write_buffer.lock();

@@ -17,7 +17,7 @@ use super::support::{
 };
 use crate::support::{EMPTY_SETTINGS, PREFACE, RawFrame, get, raw_get, send, within};
 
-/// Everything that a client gets: what it gets is the same for both kinds.
+/// Everything that a client receives of a response, which is the same for both kinds.
 async fn received(kind: Kind, pieces: Vec<Piece>) -> (HeaderMap, Vec<u8>, Option<HeaderMap>) {
     let server = start_with(kind, vec![body_of(pieces)]).await;
     let (mut client, _driver) = server.connect_h2().await;
@@ -39,7 +39,7 @@ fn trailers() -> Piece {
 }
 
 #[tokio::test]
-async fn the_mark_does_not_change_what_the_client_gets() {
+async fn the_mark_does_not_change_what_the_client_receives() {
     let cases: [fn() -> Vec<Piece>; 6] = [
         Vec::new,
         || vec![data("one")],
@@ -78,7 +78,7 @@ async fn pieces_that_are_ready_together_are_one_frame() {
 }
 
 #[tokio::test]
-async fn a_stalled_stream_takes_no_more_than_a_frame_and_holds_up_no_other() {
+async fn a_stalled_stream_holds_one_frame_and_delays_no_other() {
     const PIECE: usize = 16 * 1024;
     for kind in KINDS {
         let (script, body, taken) = scripted();
@@ -101,7 +101,7 @@ async fn a_stalled_stream_takes_no_more_than_a_frame_and_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_failing_body_resets_its_stream_after_what_came_before_and_nothing_else() {
+async fn a_failing_body_resets_only_its_stream_after_its_earlier_data() {
     for kind in KINDS {
         for failure in [|| Piece::Error, || Piece::Panic] {
             let failing = body_of([data("before"), failure()]);
@@ -177,7 +177,7 @@ async fn a_stream_that_is_always_ready_starves_neither_requests_nor_other_stream
 }
 
 #[tokio::test]
-async fn a_handler_that_takes_long_holds_up_nobody() {
+async fn a_slow_handler_delays_no_other_request() {
     let (script, body, _) = scripted();
     let (give, bodies) = mpsc::unbounded_channel();
     give.send(body).expect("open");
@@ -202,10 +202,10 @@ async fn a_handler_that_takes_long_holds_up_nobody() {
     }
 }
 
-/// Always ready, with nothing.
-struct Nothing;
+/// A body that is always ready with an empty piece.
+struct EmptyPieces;
 
-impl Body for Nothing {
+impl Body for EmptyPieces {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -222,15 +222,15 @@ impl Body for Nothing {
 }
 
 #[tokio::test]
-async fn a_body_of_endless_nothing_holds_up_nobody_and_sends_no_frames() {
+async fn a_body_of_endless_empty_pieces_delays_nothing_and_sends_no_frames() {
     for kind in KINDS {
-        let server = start(move |_| async move { kind.response(Nothing) }).await;
+        let server = start(move |_| async move { kind.response(EmptyPieces) }).await;
         let (mut client, driver) = server.connect_h2().await;
         let mut bodies = Vec::new();
         for _ in 0..10 {
             bodies.push(ask(&mut client, "/").await);
         }
-        // More than a hundred empty frames would have made the client give up.
+        // After more than a hundred empty frames the client would have given up.
         assert!(!driver.is_finished());
     }
 }

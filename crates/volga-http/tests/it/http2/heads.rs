@@ -7,7 +7,7 @@ use volga_http::{LongLived, Server};
 use super::support::{ask, body_of, data, start};
 use crate::support::{Running, TestBody, get, within};
 
-/// A server that answers with the fields of the request that the path names.
+/// A server that responds with the request fields that the path names.
 async fn echo() -> Running {
     Running::start(Server::new(), |request| async move {
         let name = &request.uri().path()[1..];
@@ -27,7 +27,7 @@ async fn status(request: http::request::Builder) -> StatusCode {
 }
 
 #[tokio::test]
-async fn cookies_that_come_in_several_fields_are_one() {
+async fn several_cookie_fields_are_joined() {
     let server = echo().await;
     let (mut client, _driver) = server.connect_h2().await;
     let request = Request::get("http://a/cookie").header("cookie", "a=1").header("cookie", "b=2");
@@ -88,7 +88,7 @@ async fn a_status_without_content_sends_none_and_drops_the_body() {
 }
 
 #[tokio::test]
-async fn an_interim_status_is_no_response() {
+async fn an_informational_status_is_not_a_response() {
     let server = start(|request: Request<volga_http::RequestBody>| async move {
         let status = if request.uri().path() == "/interim" { 103 } else { 200 };
         Response::builder().status(status).body(Full::new("".into())).expect("a response")

@@ -1,4 +1,4 @@
-//! Clients that take more than they may.
+//! Clients that exceed a limit.
 
 use volga_http::limits::{FRAME_BYTES, MAX_ERROR_RESETS, MAX_PENDING_RESETS};
 
@@ -6,7 +6,7 @@ use crate::support::{EMPTY_SETTINGS, PREFACE, RawFrame, Running, raw_get, read_t
 
 const ENHANCE_YOUR_CALM: [u8; 4] = [0, 0, 0, 11];
 
-/// The error code with which the server ends a connection on which `frames` come at once.
+/// The error code with which the server ends a connection that sends these frames at once.
 async fn goaway(frames: Vec<u8>) -> Vec<u8> {
     let server = Running::hello().await;
     let mut client = server.connect().await;
@@ -48,6 +48,6 @@ async fn too_many_malformed_requests_end_the_connection() {
 async fn a_frame_beyond_the_limit_ends_the_connection() {
     const FRAME_SIZE_ERROR: [u8; 4] = [0, 0, 0, 6];
     let size = u32::try_from(FRAME_BYTES + 1).expect("a small number").to_be_bytes();
-    // The head of a DATA frame says enough.
+    // The head of the DATA frame is enough.
     assert_eq!(goaway([&size[1..], &[0, 0, 0, 0, 0, 1]].concat()).await, FRAME_SIZE_ERROR);
 }

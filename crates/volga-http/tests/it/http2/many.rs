@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use volga_http::Drained;
+use volga_http::DrainOutcome;
 use volga_http::limits::MAX_STREAMS;
 
 use super::support::{KINDS, ask, connect_with, data, read, say, scripted, start};
 use crate::support::within;
 
 #[tokio::test]
-async fn as_many_as_are_allowed_all_get_every_message_and_end_in_a_drain() {
+async fn the_maximum_of_streams_gets_every_message_and_ends_in_a_drain() {
     for kind in KINDS {
         let scripts = Arc::new(Mutex::new(Vec::new()));
         let made = Arc::clone(&scripts);
@@ -21,7 +21,8 @@ async fn as_many_as_are_allowed_all_get_every_message_and_end_in_a_drain() {
         .await;
         let mut builder = h2::client::Builder::new();
         builder.initial_max_send_streams(MAX_STREAMS as usize);
-        // This client otherwise takes a hundred small frames that nobody has read yet for an attack.
+        // Otherwise this client treats a hundred small frames that it has not read yet as an
+        // attack.
         builder.data_frame_budget(usize::MAX);
         let (mut client, driver) = connect_with(&server, &builder).await;
         let mut bodies = Vec::new();
@@ -45,6 +46,6 @@ async fn as_many_as_are_allowed_all_get_every_message_and_end_in_a_drain() {
             assert!(within(body.data()).await.is_none(), "a proper end");
         }
         within(driver).await.expect("no panic").expect("a proper close");
-        assert_eq!(server.drained().await, Drained::Complete);
+        assert_eq!(server.drained().await, DrainOutcome::Complete);
     }
 }

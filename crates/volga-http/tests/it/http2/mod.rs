@@ -1,9 +1,9 @@
-//! What HTTP/2 has of its own.
+//! Behaviour that only HTTP/2 has.
 
 mod bodies;
 mod heads;
 mod limits;
+mod malformed_requests;
 mod many;
-mod strict;
 mod support;
 mod uploads;

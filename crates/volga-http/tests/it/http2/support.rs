@@ -1,4 +1,4 @@
-//! Bodies that do what a test says, and the server for them.
+//! Scripted bodies, and the server for them.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -18,7 +18,7 @@ use volga_http::{Drain, LongLived, RequestBody, Server, bind};
 
 use crate::support::{Running, connect, within};
 
-/// What a body gives next. When all senders are gone, it ends.
+/// What a body returns next. It ends when all senders are dropped.
 #[derive(Debug)]
 pub(crate) enum Piece {
     Data(Bytes),
@@ -78,7 +78,7 @@ impl Body for Scripted {
     }
 }
 
-/// Whether a response carries the mark. Most of what holds for one kind holds for the other.
+/// Whether a response is marked as long-lived. Most properties are the same for both kinds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Ordinary,
@@ -134,7 +134,7 @@ where
     Running { address, drain, task: tokio::spawn(server) }
 }
 
-/// A server whose answers are these bodies, one after the other, and after them empty ones.
+/// A server whose responses have these bodies, one after the other, and then empty ones.
 pub(crate) async fn start_with(kind: Kind, bodies: Vec<Scripted>) -> Running {
     let bodies = Arc::new(Mutex::new(bodies.into_iter()));
     start(move |_| {
@@ -155,7 +155,7 @@ pub(crate) async fn connect_with(
     (within(client.ready()).await.expect("an open connection"), driver)
 }
 
-/// Asks for `path`, and returns the response once its head is there.
+/// Requests `path`, and returns the response once its head is there.
 pub(crate) async fn ask(client: &mut SendRequest<Bytes>, path: &str) -> Response<RecvStream> {
     let request = Request::get(format!("http://a{path}")).body(()).expect("a request");
     *client = within(client.clone().ready()).await.expect("an open connection");
@@ -163,7 +163,7 @@ pub(crate) async fn ask(client: &mut SendRequest<Bytes>, path: &str) -> Response
     within(response).await.expect("a response")
 }
 
-/// Reads exactly `expect`, in whatever parts it comes, and gives the window back.
+/// Reads exactly `expect`, in any number of parts, and releases the window.
 pub(crate) async fn read(body: &mut RecvStream, expect: &[u8]) {
     let mut all = Vec::new();
     while all.len() < expect.len() {

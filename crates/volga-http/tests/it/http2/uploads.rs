@@ -38,7 +38,7 @@ async fn a_length_that_the_data_contradicts_is_malformed() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let server = Running::start(Server::new(), move |request| {
         let tell = tell.clone();
-        // Detached, because the stream's end drops the handler.
+        // Detached, because the handler is dropped when the stream ends.
         tokio::spawn(async move {
             tell.send(request.into_body().collect().await.map(drop)).expect("the test waits");
         });
@@ -58,7 +58,7 @@ async fn a_length_that_the_data_contradicts_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_reset_without_an_error_is_no_end_of_the_body() {
+async fn a_reset_without_an_error_does_not_end_the_body() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let server = Running::start(Server::new(), move |request| {
         let tell = tell.clone();
@@ -104,7 +104,8 @@ async fn an_upload_waits_at_the_window_until_it_is_read() {
         sent += room;
     }
     assert_eq!(sent, STREAM_WINDOW as usize);
-    // An answer shows that the server has read everything until here, and so would have given more room.
+    // A response shows that the server has read everything before it, and so would have widened the
+    // window.
     let (other, _) = client
         .send_request(Request::get("http://a/").body(()).expect("a request"), true)
         .expect("an open connection");

@@ -1,4 +1,5 @@
-//! The windows of a connection beside plain books: the client's, and what `h2` sees of them.
+//! Compares the windows of a connection with simple accounts: the client's, and what `h2` sees of
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ fn opened(windows: &mut Windows, id: u32) {
 }
 
 #[test]
-fn what_a_client_grants_is_paid_from_and_one_stream_cannot_take_more_than_its_own() {
+fn direct_data_uses_the_windows_of_its_stream_and_of_the_connection() {
     let mut windows = Windows::new(true);
     opened(&mut windows, 1);
     assert_eq!(windows.claim(1, 100), SendPath::ViaH2(100), "all of the first window is in `h2`");
@@ -34,7 +35,7 @@ fn what_a_client_grants_is_paid_from_and_one_stream_cannot_take_more_than_its_ow
 }
 
 #[test]
-fn nothing_overtakes_what_h2_has_of_the_stream() {
+fn direct_data_does_not_overtake_the_data_in_h2() {
     let mut windows = Windows::new(true);
     windows.grant_connection(1_000, false);
     windows.open(1);
@@ -49,7 +50,7 @@ fn nothing_overtakes_what_h2_has_of_the_stream() {
 }
 
 #[test]
-fn whatever_is_granted_is_for_h2_while_it_is_short() {
+fn while_h2_waits_for_a_window_it_gets_every_grant() {
     let mut windows = Windows::new(true);
     windows.grant_connection(1_000, false);
     assert_eq!(windows.grant_connection(500, true), 1_500);
@@ -59,7 +60,7 @@ fn whatever_is_granted_is_for_h2_while_it_is_short() {
 }
 
 #[test]
-fn a_grant_too_large_is_one_for_h2_too() {
+fn a_grant_that_is_too_large_is_passed_on_to_h2() {
     let mut windows = Windows::new(true);
     assert_eq!(windows.grant_connection(LARGEST - FIRST, false), 0);
     let told = windows.grant_connection(1, false);
@@ -71,7 +72,7 @@ fn a_grant_too_large_is_one_for_h2_too() {
 }
 
 #[test]
-fn another_window_counts_once_it_is_acknowledged_and_may_be_less_than_nothing() {
+fn a_new_initial_window_applies_when_acknowledged_and_may_make_windows_negative() {
     let mut windows = Windows::new(true);
     opened(&mut windows, 1);
     windows.grant_connection(100_000, false);
@@ -110,9 +111,9 @@ fn a_stream_that_is_not_followed_is_left_to_h2() {
     assert_eq!(windows.grant_stream(1, 10), 10);
 }
 
-/// What may happen, with streams by their place.
+/// An event, with streams by their index.
 #[derive(Clone, Debug)]
-enum Act {
+enum WindowEvent {
     Open,
     Close(usize),
     GrantConnection(u32),
@@ -123,22 +124,23 @@ enum Act {
     Write,
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act() -> impl Strategy<Value = WindowEvent> {
     let size = || prop_oneof![0..300u32, 0..100_000u32, 0..=LARGEST];
     prop_oneof![
-        Just(Act::Open),
-        (0..8usize).prop_map(Act::Close),
-        size().prop_map(Act::GrantConnection),
-        (0..8usize, size()).prop_map(|(at, size)| Act::GrantStream(at, size)),
-        prop_oneof![0..100u32, 0..200_000u32, 0..=LARGEST, Just(LARGEST)].prop_map(Act::Settings),
-        Just(Act::Acknowledge),
-        (0..8usize, 1..20_000usize).prop_map(|(at, size)| Act::Send(at, size)),
-        (0..8usize, 1..20_000usize).prop_map(|(at, size)| Act::Send(at, size)),
-        Just(Act::Write),
+        Just(WindowEvent::Open),
+        (0..8usize).prop_map(WindowEvent::Close),
+        size().prop_map(WindowEvent::GrantConnection),
+        (0..8usize, size()).prop_map(|(at, size)| WindowEvent::GrantStream(at, size)),
+        prop_oneof![0..100u32, 0..200_000u32, 0..=LARGEST, Just(LARGEST)]
+            .prop_map(WindowEvent::Settings),
+        Just(WindowEvent::Acknowledge),
+        (0..8usize, 1..20_000usize).prop_map(|(at, size)| WindowEvent::Send(at, size)),
+        (0..8usize, 1..20_000usize).prop_map(|(at, size)| WindowEvent::Send(at, size)),
+        Just(WindowEvent::Write),
     ]
 }
 
-/// The windows as somebody sees them.
+/// The windows from the point of view of one side.
 #[derive(Default)]
 struct View {
     connection: i64,
@@ -159,7 +161,7 @@ impl View {
     }
 }
 
-/// The client's windows and what `h2` sees of them, as plain books beside the [`Windows`].
+/// The client's windows and what `h2` sees of them, as simple accounts beside the [`Windows`].
 struct Model {
     windows: Windows,
     client: View,
@@ -168,7 +170,7 @@ struct Model {
     /// The initial windows that are acknowledged: the client's and the one that `h2` was told.
     initial: (i64, i64),
     announced: VecDeque<(u32, u32)>,
-    /// What `h2` reads after the settings before it: grants, and further settings.
+    /// The grants and settings that `h2` reads after the settings before them.
     unread: VecDeque<Unread>,
     in_h2: VecDeque<(u32, i64)>,
 }
@@ -204,8 +206,8 @@ impl Model {
         self.announced.back().map_or(self.initial.0, |(client, _)| i64::from(*client))
     }
 
-    /// The widest that a stream's window is before or after the announced settings, what `h2`
-    /// has and not written included.
+    /// The largest value of a stream's window before or after the announced settings, including the
+    /// data that `h2` holds and has not written.
     fn widest(&self, id: u32) -> i64 {
         let values = self.announced.iter().map(|(client, _)| i64::from(*client));
         let most = values.chain([self.initial.0]).max().unwrap_or_default();
@@ -216,27 +218,27 @@ impl Model {
         self.in_h2.iter().filter(|(stream, _)| *stream == id).map(|(_, held)| held).sum()
     }
 
-    fn act(&mut self, act: Act) {
+    fn act(&mut self, act: WindowEvent) {
         match act {
-            Act::Open => {
+            WindowEvent::Open => {
                 self.newest = if self.newest == 0 { 1 } else { self.newest + 2 };
                 opened(&mut self.windows, self.newest);
                 self.client.streams.insert(self.newest, self.initial.0);
                 self.h2.streams.insert(self.newest, self.initial.1);
             }
-            Act::Close(at) => {
+            WindowEvent::Close(at) => {
                 let Some(id) = self.at(at) else { return };
                 self.windows.close(id);
                 self.client.streams.remove(&id);
                 self.h2.streams.remove(&id);
                 self.in_h2.retain(|&(stream, _)| stream != id);
             }
-            Act::GrantConnection(more) => {
+            WindowEvent::GrantConnection(more) => {
                 let more = more.min((i64::from(LARGEST) - self.client.connection) as u32);
                 self.client.connection += i64::from(more);
                 self.h2.connection += i64::from(self.windows.grant_connection(more, false));
             }
-            Act::GrantStream(at, more) => {
+            WindowEvent::GrantStream(at, more) => {
                 let Some(id) = self.at(at) else { return };
                 let room = (i64::from(LARGEST) - self.widest(id)).max(0);
                 let more = more.min(room as u32);
@@ -248,7 +250,7 @@ impl Model {
                 self.unread.push_back(Unread::Grant(id, told));
                 self.read_grants();
             }
-            Act::Settings(value) => {
+            WindowEvent::Settings(value) => {
                 let room = |id: &u32| i64::from(LARGEST) - (self.widest(*id) - self.latest());
                 let most = self.client.streams.keys().map(room).min().unwrap_or(i64::MAX);
                 let value = i64::from(value).min(most).max(0) as u32;
@@ -256,7 +258,7 @@ impl Model {
                 self.announced.push_back((value, told));
                 self.unread.push_back(Unread::Initial(i64::from(told)));
             }
-            Act::Acknowledge => {
+            WindowEvent::Acknowledge => {
                 let Some((client, h2)) = self.announced.pop_front() else { return };
                 self.windows.acknowledge();
                 let change = i64::from(client) - self.initial.0;
@@ -269,7 +271,7 @@ impl Model {
                 self.check();
                 self.read_grants();
             }
-            Act::Send(at, bytes) => {
+            WindowEvent::Send(at, bytes) => {
                 let Some(id) = self.at(at) else { return };
                 match self.windows.claim(id, bytes) {
                     SendPath::Direct(sent) => self.client.send(id, sent as i64),
@@ -279,7 +281,7 @@ impl Model {
                     SendPath::ViaH2(wanted) => self.send_via_h2(id, wanted as i64),
                 }
             }
-            Act::Write => {
+            WindowEvent::Write => {
                 let Some((id, sent)) = self.in_h2.pop_front() else { return };
                 self.windows.written(id, sent as u32);
             }
@@ -287,7 +289,7 @@ impl Model {
         self.check();
     }
 
-    /// `h2` keeps in a stream's window what it has of the stream and has not written.
+    /// `h2` counts data that it holds and has not written as a part of the stream's window.
     fn check(&self) {
         self.h2.check();
         for (id, window) in &self.h2.streams {
@@ -325,7 +327,7 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
-    fn nobody_sends_more_than_was_granted_and_h2_never_sees_a_window_too_wide(
+    fn no_data_exceeds_the_grants_and_h2_never_sees_a_window_that_is_too_wide(
         acts in prop::collection::vec(act(), 0..200),
     ) {
         let mut model = Model::new();

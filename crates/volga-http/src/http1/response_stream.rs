@@ -1,8 +1,7 @@
-//! The lean stream: one response that goes on for long, without the machinery that reads and routes
+//! A long-lived response as a task of its own, without the code and memory that read and route
 //! requests.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -10,78 +9,98 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::io::AsyncWrite;
 
-use super::inbound::Inbound;
-use super::outgoing::{Cut, Outgoing};
-use super::{Http1, Next};
-use crate::io::stall::Stall;
+use super::body_writer::{BodyWriter, SendError};
+use super::pipelined::PipelinedBytes;
+use crate::connection::info::ConnectionInfo;
+use crate::drain::handle::Drain;
+use crate::exchange::tunnel::TunnelFuture;
 use crate::io::transport::Transport;
+use crate::io::write_timeout::WriteTimeout;
+
+/// What follows a stage of a connection.
+pub(crate) enum NextStage<I, B> {
+    /// Nothing: the connection is closed.
+    Closed,
+    /// The handshake is done, and the first request is read.
+    Serve(I, ConnectionInfo),
+    /// A long-lived response.
+    Stream(Box<ResponseStream<I, B>>),
+    /// A long-lived response is complete, and more requests may follow. These bytes of them were
+    /// read already.
+    Requests(I, Bytes),
+    /// The connection is to be closed, while the client may still be sending.
+    Linger(I),
+    /// The application uses the rest of the connection.
+    Tunnel(TunnelFuture),
+}
 
 pin_project! {
-    /// A response on its way to a client, and the connection for as long as that takes.
+    /// A response that is being sent, and its connection.
     ///
-    /// It holds what it cannot do without while it waits.
-    #[project = StreamProj]
-    pub(crate) struct Stream<I, B> {
+    /// It holds only what it needs while it waits, because a server may hold many thousands of
+    /// them.
+    #[project = ResponseStreamProj]
+    pub(crate) struct ResponseStream<I, B> {
         #[pin]
-        outgoing: Outgoing<B>,
+        body_writer: BodyWriter<B>,
         // `None` once the stream is over.
-        io: Option<Stall<I>>,
-        inbound: Inbound,
-        http1: Arc<Http1>,
+        io: Option<WriteTimeout<I>>,
+        pipelined: PipelinedBytes,
+        drain: Drain,
     }
 }
 
-impl<I: Transport, B: Body<Data = Bytes>> Stream<I, B> {
+impl<I: Transport, B: Body<Data = Bytes>> ResponseStream<I, B> {
     pub(crate) fn new(
-        io: Stall<I>,
-        inbound: Inbound,
-        outgoing: Outgoing<B>,
-        http1: Arc<Http1>,
+        io: WriteTimeout<I>,
+        pipelined: PipelinedBytes,
+        body_writer: BodyWriter<B>,
+        drain: Drain,
     ) -> Self {
-        Self { outgoing, io: Some(io), inbound, http1 }
+        Self { body_writer, io: Some(io), pipelined, drain }
     }
 }
 
-impl<I: Transport, B: Body<Data = Bytes>> Future for Stream<I, B> {
-    type Output = Next<I, B>;
+impl<I: Transport, B: Body<Data = Bytes>> Future for ResponseStream<I, B> {
+    type Output = NextStage<I, B>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next<I, B>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<NextStage<I, B>> {
         let mut this = self.project();
         match ready!(this.turn(cx)) {
-            Err(Cut) => Poll::Ready(Next::Closed),
+            Err(SendError) => Poll::Ready(NextStage::Closed),
             Ok(()) => this.poll_end(cx),
         }
     }
 }
 
-impl<I: Transport, B: Body<Data = Bytes>> StreamProj<'_, I, B> {
-    /// Sends what is ready. It is over once all of the body was sent.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cut>> {
-        let Some(io) = self.io.as_mut() else { return Poll::Ready(Err(Cut)) };
-        // First, so that nothing is produced for a client that has left.
-        if self.inbound.poll_left(io, cx).is_ready() {
-            return Poll::Ready(Err(Cut));
+impl<I: Transport, B: Body<Data = Bytes>> ResponseStreamProj<'_, I, B> {
+    /// Sends what is ready. Ready once the whole body was sent.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(io) = self.io.as_mut() else { return Poll::Ready(Err(SendError)) };
+        // This comes first, so that nothing is produced for a client that has disconnected.
+        if self.pipelined.poll_disconnect(io, cx).is_ready() {
+            return Poll::Ready(Err(SendError));
         }
-        self.outgoing.as_mut().poll_send(io, None, cx)
+        self.body_writer.as_mut().poll_send(io, None, cx)
     }
 
-    /// What becomes of the connection after a whole response.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Next<I, B>> {
-        let may_go_on = self.outgoing.keeps_alive() && !self.http1.drain.is_started();
-        if !may_go_on && !self.inbound.is_over() {
+    /// Decides what follows a complete response.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<NextStage<I, B>> {
+        let may_go_on = self.body_writer.keeps_alive() && !self.drain.is_started();
+        if !may_go_on && !self.pipelined.is_full() {
             if let Some(io) = self.io.as_mut() {
                 let _ = ready!(Pin::new(io).poll_shutdown(cx));
             }
-            return Poll::Ready(Next::Closed);
+            return Poll::Ready(NextStage::Closed);
         }
-        let Some(io) = self.io.take() else { return Poll::Ready(Next::Closed) };
+        let Some(io) = self.io.take() else { return Poll::Ready(NextStage::Closed) };
         let io = io.into_inner();
-        // Where some of what the client sent was not read, the next request is not known to be
-        // whole.
-        Poll::Ready(if self.inbound.is_over() {
-            Next::Linger(io)
+        // If the client has sent more than was read, the next request may not be complete, so it is
+        // not read.
+        Poll::Ready(if self.pipelined.is_full() {
+            NextStage::Linger(io)
         } else {
-            Next::Requests(io, self.inbound.take())
+            NextStage::Requests(io, self.pipelined.take())
         })
     }
 }
@@ -97,61 +116,62 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::drain::handle::Drain;
     use crate::http1::batch::Batch;
-    use crate::http1::framing::Framing;
-    use crate::http1::head::Promise;
-    use crate::http1::testing::{Counting, STALL, Step, Told, data, http1, read_all, read_some};
+    use crate::http1::body_framing::BodyFraming;
+    use crate::http1::response_head::WrittenHead;
+    use crate::http1::testing::{
+        BodyStep, CountingTransport, STALL, ScriptedBody, data, read_all, read_some,
+    };
     use crate::limits::MAX_PIPELINED_BYTES;
 
     const HEAD: &str = "head\r\n\r\n";
 
-    /// A stream whose body is framed like this, and whose client has sent that.
+    /// A stream with this body and framing, whose client has sent these bytes.
     fn begun<I: Transport, B: Body<Data = Bytes>>(
         io: I,
         received: &'static [u8],
-        (framing, body): (Framing, B),
+        (framing, body): (BodyFraming, B),
         keep_alive: bool,
         drain: &Drain,
-    ) -> Stream<I, B> {
-        let promise = Promise { framing, keep_alive, trailers: None };
-        let outgoing = Outgoing::new(body, promise).after(HEAD.into());
-        let inbound = Inbound::new(Bytes::from_static(received));
-        Stream::new(Stall::new(io, STALL), inbound, outgoing, http1(drain))
+    ) -> ResponseStream<I, B> {
+        let promise = WrittenHead { framing, keep_alive, trailers: None };
+        let body_writer = BodyWriter::new(body, promise).with_head(HEAD.into());
+        let pipelined = PipelinedBytes::new(Bytes::from_static(received));
+        ResponseStream::new(WriteTimeout::new(io, STALL), pipelined, body_writer, drain.clone())
     }
 
-    fn stream<I: Transport, B: Body<Data = Bytes>>(io: I, body: B) -> Stream<I, B> {
-        begun(io, b"", (Framing::Chunked, body), true, &Drain::new())
+    fn stream<I: Transport, B: Body<Data = Bytes>>(io: I, body: B) -> ResponseStream<I, B> {
+        begun(io, b"", (BodyFraming::Chunked, body), true, &Drain::new())
     }
 
-    /// The clock is paused: it goes on once all tasks wait.
+    /// The clock is paused: it advances once all tasks wait.
     async fn all_wait() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
-    type Running = JoinHandle<Next<DuplexStream, Told>>;
+    type Running = JoinHandle<NextStage<DuplexStream, ScriptedBody>>;
 
-    /// A stream that runs, its client, through which so many bytes fit, and who tells its body what
-    /// to do.
-    fn start(size: usize) -> (Running, DuplexStream, UnboundedSender<Step>) {
+    /// A running stream, its client, whose transport holds `size` bytes, and the sender that
+    /// scripts its body.
+    fn start(size: usize) -> (Running, DuplexStream, UnboundedSender<BodyStep>) {
         let (client, server) = duplex(size);
-        let (tell, body) = Told::new();
+        let (tell, body) = ScriptedBody::new();
         (tokio::spawn(stream(server, body)), client, tell)
     }
 
-    /// A task has room for a future of 152 bytes, one word of which is its token; then its memory
-    /// grows from 256 to 384 bytes.
+    /// A task has room for a future of 152 bytes, one word of which is its token. With a larger
+    /// future its memory grows from 256 to 384 bytes.
     #[test]
     fn a_stream_with_a_body_of_four_words_fits_a_small_task() {
-        let size = size_of::<Stream<tokio::net::TcpStream, [usize; 4]>>();
+        let size = size_of::<ResponseStream<tokio::net::TcpStream, [usize; 4]>>();
         assert!(size <= 152 - size_of::<usize>(), "{size} bytes");
     }
 
     #[tokio::test]
-    async fn the_head_and_all_that_is_ready_is_one_write() {
+    async fn the_head_and_all_ready_frames_are_one_write() {
         let (mut client, server) = duplex(64 * 1024);
-        let (server, writes) = Counting::new(server);
-        let (tell, body) = Told::new();
+        let (server, writes) = CountingTransport::new(server);
+        let (tell, body) = ScriptedBody::new();
         for step in [data("a"), data(""), data("bc")] {
             tell.send(step).expect("the body is there");
         }
@@ -164,14 +184,14 @@ mod tests {
         assert_eq!(read_some(&mut client, 6).await, "1\r\nd\r\n");
         assert_eq!(writes.load(Ordering::Relaxed), 2, "one for each delivery");
 
-        tell.send(Step::Data(vec![b'x'; 10_000].into())).expect("the body is there");
+        tell.send(BodyStep::Data(vec![b'x'; 10_000].into())).expect("the body is there");
         let large = read_some(&mut client, 6 + 10_000 + 2).await;
         assert!(large.starts_with("2710\r\nx") && large.ends_with("x\r\n"));
         assert_eq!(writes.load(Ordering::Relaxed), 3, "large or small");
 
         drop(tell);
         assert_eq!(read_some(&mut client, 5).await, "0\r\n\r\n");
-        assert!(matches!(running.await, Ok(Next::Requests(..))));
+        assert!(matches!(running.await, Ok(NextStage::Requests(..))));
     }
 
     #[tokio::test]
@@ -183,70 +203,71 @@ mod tests {
     #[tokio::test]
     async fn every_size_of_write_gives_the_same_bytes() {
         let large = "x".repeat(9_000);
-        let steps = || [data("a"), Step::Data(large.clone().into()), data("b")];
+        let steps = || [data("a"), BodyStep::Data(large.clone().into()), data("b")];
         let expect = format!("{HEAD}1\r\na\r\n2328\r\n{large}\r\n1\r\nb\r\n0\r\n\r\n");
         for size in (1..=20).chain([9_000, 9_019, 9_020, 9_021, 20_000]) {
             let (mut client, server) = duplex(size);
-            let running = tokio::spawn(stream(server, Told::ready(steps())));
+            let running = tokio::spawn(stream(server, ScriptedBody::ready(steps())));
             assert_eq!(read_some(&mut client, expect.len()).await, expect, "{size} at a time");
-            assert!(matches!(running.await, Ok(Next::Requests(..))), "{size} at a time");
+            assert!(matches!(running.await, Ok(NextStage::Requests(..))), "{size} at a time");
         }
     }
 
     #[tokio::test]
     async fn trailers_end_a_body() {
         let (mut client, server) = duplex(1024);
-        let body = Told::ready([data("a"), Step::Trailers, data("never")]);
+        let body = ScriptedBody::ready([data("a"), BodyStep::Trailers, data("never")]);
         let running = tokio::spawn(stream(server, body));
-        assert!(matches!(running.await, Ok(Next::Requests(..))));
+        assert!(matches!(running.await, Ok(NextStage::Requests(..))));
         assert_eq!(read_all(&mut client).await, format!("{HEAD}1\r\na\r\n0\r\n\r\n"));
     }
 
     #[tokio::test]
-    async fn a_body_of_known_length_is_cut_to_it_and_one_that_falls_short_is_broken() {
+    async fn a_body_is_cut_to_its_length_and_a_shorter_one_breaks_the_connection() {
         for (steps, expect, is_whole) in [
             (&["abc", "defg"][..], "abcde", true),
             (&["abcde"], "abcde", true),
             (&["abc"], "abc", false),
         ] {
             let (mut client, server) = duplex(1024);
-            let body = Told::ready(steps.iter().map(|text| data(text)));
-            let next = begun(server, b"", (Framing::Length(5), body), true, &Drain::new()).await;
-            assert_eq!(matches!(next, Next::Requests(..)), is_whole, "{steps:?}");
+            let body = ScriptedBody::ready(steps.iter().map(|text| data(text)));
+            let next =
+                begun(server, b"", (BodyFraming::Length(5), body), true, &Drain::new()).await;
+            assert_eq!(matches!(next, NextStage::Requests(..)), is_whole, "{steps:?}");
             drop(next);
             assert_eq!(read_all(&mut client).await, format!("{HEAD}{expect}"));
         }
     }
 
     #[tokio::test]
-    async fn a_body_that_fails_has_what_it_gave_sent_and_is_cut() {
+    async fn the_frames_of_a_failed_body_are_sent_before_the_connection_breaks() {
         for size in [4, 1024] {
             let (mut client, server) = duplex(size);
-            let body = Told::ready([data("a"), data("b"), Step::Fail]);
+            let body = ScriptedBody::ready([data("a"), data("b"), BodyStep::Fail]);
             let running = tokio::spawn(stream(server, body));
             let sent = read_all(&mut client).await;
             assert_eq!(sent, format!("{HEAD}1\r\na\r\n1\r\nb\r\n"), "{size} at a time");
-            assert!(matches!(running.await, Ok(Next::Closed)));
+            assert!(matches!(running.await, Ok(NextStage::Closed)));
         }
     }
 
     #[tokio::test]
-    async fn a_body_that_panics_takes_its_connection_along() {
+    async fn a_body_that_panics_ends_its_connection() {
         let (running, mut client, tell) = start(1024);
         tell.send(data("a")).expect("the body is there");
         read_some(&mut client, HEAD.len() + 6).await;
-        tell.send(Step::Panic).expect("the body is there");
+        tell.send(BodyStep::Panic).expect("the body is there");
         assert_eq!(read_all(&mut client).await, "");
         assert!(running.await.is_err_and(|error| error.is_panic()));
         assert!(Batch::new().is_empty(), "the next stream finds a clean buffer");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_is_given_up_at_the_limit() {
+    async fn a_client_that_reads_nothing_is_disconnected_at_the_limit() {
         let (running, _client, tell) = start(HEAD.len());
         tell.send(data("a")).expect("the body is there");
         let start = Instant::now();
-        assert!(matches!(running.await, Ok(Next::Closed)));
+        assert!(matches!(running.await, Ok(NextStage::Closed)));
         assert_eq!(start.elapsed(), STALL);
     }
 
@@ -259,51 +280,51 @@ mod tests {
             tell.send(data("b")).expect("the body is there");
         }
         all_wait().await;
-        // One write with all that came meanwhile follows what was stuck.
+        // What was stuck is followed by one write with all frames that came meanwhile.
         let expect = format!("{HEAD}1\r\na\r\n1\r\nb\r\n1\r\nb\r\n1\r\nb\r\n");
         assert_eq!(read_some(&mut client, expect.len()).await, expect);
     }
 
     #[tokio::test]
-    async fn a_client_that_leaves_is_noticed_whatever_it_sent_and_whether_it_reads() {
+    async fn a_disconnect_is_noticed_whatever_the_client_sent_and_whether_it_reads() {
         for (size, sent) in [(1024, &b""[..]), (1024, b"GET /next"), (HEAD.len(), b""), (4, b"GET")]
         {
             let (running, mut client, tell) = start(size);
             tell.send(data("a")).expect("the body is there");
             client.write_all(sent).await.expect("the server reads");
             client.shutdown().await.expect("memory does not fail");
-            assert!(matches!(running.await, Ok(Next::Closed)), "{size}, {sent:?}");
+            assert!(matches!(running.await, Ok(NextStage::Closed)), "{size}, {sent:?}");
             assert!(tell.is_closed(), "the body is gone");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_client_sends_meanwhile_is_there_for_the_next_request() {
+    async fn bytes_sent_during_a_stream_are_kept_for_the_next_request() {
         let (mut client, server) = duplex(1024);
-        let (tell, body) = Told::new();
-        let body = (Framing::Chunked, body);
+        let (tell, body) = ScriptedBody::new();
+        let body = (BodyFraming::Chunked, body);
         let running = tokio::spawn(begun(server, b"before and ", body, true, &Drain::new()));
         client.write_all(b"after").await.expect("the server reads");
         all_wait().await;
         drop(tell);
-        let Ok(Next::Requests(_, received)) = running.await else {
+        let Ok(NextStage::Requests(_, received)) = running.await else {
             panic!("the connection lives on")
         };
         assert_eq!(received, "before and after");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_sends_too_much_is_not_read_and_its_connection_closes_after_the_stream() {
+    async fn a_client_that_sends_too_much_is_disconnected_after_the_stream() {
         const SENT: usize = 2 * MAX_PIPELINED_BYTES;
         let (running, client, tell) = start(1024);
         let (mut read, mut write) = tokio::io::split(client);
         let sending = tokio::spawn(async move { write.write_all(&[b'x'; SENT]).await });
         tell.send(data("a")).expect("the body is there");
-        let mut answer = vec![0; HEAD.len() + 6];
-        read.read_exact(&mut answer).await.expect("the stream goes on");
+        let mut response = vec![0; HEAD.len() + 6];
+        read.read_exact(&mut response).await.expect("the stream goes on");
         all_wait().await;
         drop(tell);
-        let Ok(Next::Linger(mut io)) = running.await else { panic!("the connection closes") };
+        let Ok(NextStage::Linger(mut io)) = running.await else { panic!("the connection closes") };
         let mut rest = 0;
         while !sending.is_finished() {
             rest += io.read(&mut [0; 1024]).await.expect("the client sends");
@@ -316,8 +337,8 @@ mod tests {
         for keep_alive in [true, false] {
             let (mut client, server) = duplex(1024);
             let drain = Drain::new();
-            let (tell, body) = Told::new();
-            let body = (Framing::Chunked, body);
+            let (tell, body) = ScriptedBody::new();
+            let body = (BodyFraming::Chunked, body);
             let running = tokio::spawn(begun(server, b"GET", body, keep_alive, &drain));
             tell.send(data("a")).expect("the body is there");
             read_some(&mut client, HEAD.len() + 6).await;
@@ -327,12 +348,12 @@ mod tests {
             tell.send(data("b")).expect("the stream goes on");
             drop(tell);
             assert_eq!(read_all(&mut client).await, "1\r\nb\r\n0\r\n\r\n");
-            assert!(matches!(running.await, Ok(Next::Closed)));
+            assert!(matches!(running.await, Ok(NextStage::Closed)));
         }
     }
 
     #[tokio::test]
-    async fn a_body_that_is_always_ready_leaves_others_their_turn() {
+    async fn a_body_that_is_always_ready_lets_other_tasks_run() {
         struct Endless(&'static str);
         impl Body for Endless {
             type Data = Bytes;

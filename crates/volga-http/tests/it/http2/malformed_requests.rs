@@ -1,4 +1,6 @@
-//! Requests that HTTP/2 forbids, as hand-made frames: none reaches the service. What cannot be read ends its connection, what can only its stream.
+//! Requests that HTTP/2 forbids, as hand-made frames. None of them reaches the service. A frame
+//! that cannot be read ends its connection; a request that can be read and is invalid ends only its
+//! stream.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,12 +20,12 @@ type Fields = Vec<(&'static str, &'static str)>;
 const GET: [(&str, &str); 4] =
     [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")];
 
-/// A GET with more fields.
+/// A GET with additional fields.
 fn with(more: &[(&'static str, &'static str)]) -> Fields {
     [&GET, more].concat()
 }
 
-/// A GET whose field of this name has another value, or is missing.
+/// A GET in which the field of this name has another value or is missing.
 fn but(name: &str, value: Option<&'static str>) -> Fields {
     let change = |(given, old)| (given, if given == name { value } else { Some(old) });
     GET.into_iter().map(change).filter_map(|(name, value)| Some((name, value?))).collect()
@@ -44,7 +46,7 @@ fn headers(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_http2_forbids_is_refused() {
+async fn requests_that_http2_forbids_are_refused() {
     const HEADERS: u8 = 1;
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
@@ -105,24 +107,24 @@ async fn what_http2_forbids_is_refused() {
     for (what, fields) in malformed {
         let stream = streams.next().expect("enough");
         send(&mut client, &headers(stream, &fields)).await;
-        let answer = loop {
+        let response = loop {
             let frame = RawFrame::read(&mut client).await;
             if frame.stream == stream {
                 break frame;
             }
         };
         let expect = (RawFrame::RST_STREAM, &PROTOCOL_ERROR[..]);
-        assert_eq!((answer.kind, &answer.payload[..]), expect, "{what}");
+        assert_eq!((response.kind, &response.payload[..]), expect, "{what}");
     }
     for (what, fields) in refused {
         let stream = streams.next().expect("enough");
         send(&mut client, &headers(stream, &fields)).await;
-        let answer = RawFrame::read_kind(&mut client, HEADERS).await;
-        assert_eq!((answer.stream, answer.payload[0]), (stream, STATUS_400), "{what}");
+        let response = RawFrame::read_kind(&mut client, HEADERS).await;
+        assert_eq!((response.stream, response.payload[0]), (stream, STATUS_400), "{what}");
     }
     assert_eq!(calls.load(Ordering::Relaxed), 0, "none reaches the service");
     let stream = streams.next().expect("enough");
     send(&mut client, &raw_get(stream)).await;
-    let answer = RawFrame::read_kind(&mut client, HEADERS).await;
-    assert_eq!((answer.stream, answer.payload[0]), (stream, STATUS_200), "a proper request");
+    let response = RawFrame::read_kind(&mut client, HEADERS).await;
+    assert_eq!((response.stream, response.payload[0]), (stream, STATUS_200), "a proper request");
 }

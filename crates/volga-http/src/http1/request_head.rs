@@ -1,7 +1,7 @@
-//! The head of a request, from its bytes. Pure.
+//! Parses the head of a request. Pure.
 //!
-//! What it takes, it takes in one way only; what two readers could take for two different requests
-//! is refused, here and in [`strict`](super::strict).
+//! Each accepted head can be read in one way only. A head that two servers could take for two
+//! different requests is refused, here and in [`smuggling`](super::smuggling).
 
 use std::mem::{MaybeUninit, forget, replace, take};
 use std::ops::Range;
@@ -12,20 +12,20 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use httparse::Status;
 
-use super::strict::{self, Hosts};
-use super::terms::{Asked, Terms, names};
+use super::response_framing::{FramingRules, MethodKind, has_token};
+use super::smuggling::{self, HostFields};
 use crate::exchange::target::is_too_long;
 use crate::exchange::tunnel::TunnelOffer;
 use crate::limits::{MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
 
-/// The head of a request, and what it says of all that belongs to it.
+/// The head of a request, and what it says about its body and its response.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct RequestHead {
     pub(crate) parts: Parts,
-    /// What its answer must be like.
-    pub(crate) terms: Terms,
+    /// How the response must be framed.
+    pub(crate) rules: FramingRules,
     pub(crate) body: BodyLength,
-    /// Whether the client waits to be told before it sends the body.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     pub(crate) expects_continue: bool,
 }
 
@@ -36,16 +36,18 @@ pub(crate) enum BodyLength {
     Chunked,
 }
 
-/// Reads a head into `head`, and says how many bytes it has; `None` while it is not whole. It is
-/// put together in its place, for it is large and would else be moved from each caller to the next.
-/// What is in `headers` is dropped, and its room used again.
+/// Parses a head into `head`, and returns its length in bytes; `None` while it is incomplete. The
+/// head is built in place, because it is large and would otherwise be moved from each caller to the
+/// next. `headers` gives an empty map whose capacity is used again.
 ///
-/// The error is the status to answer with. Where the request would end is then not certain, so
-/// nothing after it may be read.
+/// # Errors
+///
+/// The status to respond with. The server then does not know where the request ends, so nothing
+/// after it may be read.
 pub(crate) fn parse(
     bytes: &[u8],
     headers: impl FnOnce() -> HeaderMap,
-    head: &mut Option<Head>,
+    head: &mut Option<RequestHead>,
 ) -> Result<Option<usize>, StatusCode> {
     let mut fields = [MaybeUninit::uninit(); MAX_HEAD_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
@@ -64,38 +66,39 @@ pub(crate) fn parse(
     else {
         return Err(StatusCode::BAD_REQUEST);
     };
-    // One copy of the head, which the target and all values are slices of. With a byte to spare it
-    // is one that is counted from the start, rather than made so by the first slice.
+    // One copy of the head, of which the target and all values are slices. Capacity larger than the
+    // length makes `Bytes` reference-counted from the start, which saves an allocation at the first
+    // `slice`.
     let mut copy = Vec::with_capacity(length + 1);
     copy.extend_from_slice(&bytes[..length]);
     let mut shared = Bytes::from(copy);
-    let uri = Uri::from_maybe_shared(shared.slice(place(bytes, target.as_bytes())))
+    let uri = Uri::from_maybe_shared(shared.slice(range_of(bytes, target.as_bytes())))
         .map_err(|_| StatusCode::BAD_REQUEST)?;
     if is_too_long(&uri) {
         return Err(StatusCode::URI_TOO_LONG);
     }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
-    let mut reader = Reader::new(if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 });
+    let mut reader = FieldReader::new(if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 });
     let mut headers = headers();
     headers.reserve(parsed.headers.len());
     let mut fields = parsed.headers.iter();
     while let Some(field) = fields.next() {
         let name =
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
-        let place = place(bytes, field.value);
-        // The last one has what the others share.
+        let range = range_of(bytes, field.value);
+        // The last value takes over the shared handle, which saves one reference count.
         let is_last = fields.as_slice().is_empty();
-        let value = if is_last { only(take(&mut shared), place) } else { shared.slice(place) };
+        let value = if is_last { narrow(take(&mut shared), range) } else { shared.slice(range) };
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| StatusCode::BAD_REQUEST)?;
         if reader.read(&name, &value)? {
             headers.append(name, value);
         }
     }
-    strict::check(&method, &uri, reader.version, &headers, reader.hosts)?;
+    smuggling::check(&method, &uri, reader.version, &headers, reader.hosts)?;
     let (body, keep_alive) = reader.finish(&mut headers)?;
     let offer = reader.offer(body);
-    let terms = Terms {
-        asked: Asked::by(&method),
+    let rules = FramingRules {
+        method: MethodKind::of(&method),
         is_http_10: reader.version == Version::HTTP_10,
         keep_alive,
         takes_trailers: reader.takes_trailers,
@@ -108,18 +111,18 @@ pub(crate) fn parse(
     if let Some(offer) = offer {
         parts.extensions.insert(offer);
     }
-    // The empty map that stood there owns nothing, which its drop would find out field by field,
-    // for each request.
+    // The empty map that was there owns no memory. Dropping it would check that at run time for
+    // each request.
     forget(replace(&mut parts.headers, headers));
-    let expects_continue = reader.expects_continue && !terms.is_http_10;
-    *head = Some(Head { parts, terms, body, expects_continue });
+    let expects_continue = reader.expects_continue && !rules.is_http_10;
+    *head = Some(RequestHead { parts, rules, body, expects_continue });
     Ok(Some(length))
 }
 
-/// What the fields that concern the connection have said so far.
-struct Reader {
+/// What the fields about the connection and the framing have said so far.
+struct FieldReader {
     version: Version,
-    hosts: Hosts,
+    hosts: HostFields,
     length: Option<u64>,
     is_chunked: bool,
     wants_close: bool,
@@ -130,11 +133,11 @@ struct Reader {
     upgrade: Option<HeaderValue>,
 }
 
-impl Reader {
+impl FieldReader {
     fn new(version: Version) -> Self {
         Self {
             version,
-            hosts: Hosts::None,
+            hosts: HostFields::None,
             length: None,
             is_chunked: false,
             wants_close: false,
@@ -146,19 +149,20 @@ impl Reader {
         }
     }
 
-    /// Reads a field, and says whether the service is to see it.
+    /// Reads a field. Returns whether the service should see it.
     fn read(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<bool, StatusCode> {
         match *name {
             HOST => self.hosts = self.hosts.and(value),
             CONTENT_LENGTH => {
                 let length = decimal(value.as_bytes()).ok_or(StatusCode::BAD_REQUEST)?;
                 if let Some(before) = self.length.replace(length) {
-                    // Said twice, it is one length as long as both agree (RFC 9110, section 8.6).
+                    // A repeated length counts once if both agree (RFC 9110, section 8.6).
                     return if before == length { Ok(false) } else { Err(StatusCode::BAD_REQUEST) };
                 }
             }
             TRANSFER_ENCODING => {
-                // The one coding that the server knows, once. HTTP/1.0 has none.
+                // The server knows this one coding, and it may be applied once. HTTP/1.0 has no
+                // transfer codings.
                 let is_known = value.as_bytes().eq_ignore_ascii_case(b"chunked");
                 if !is_known || self.is_chunked || self.version == Version::HTTP_10 {
                     return Err(StatusCode::BAD_REQUEST);
@@ -166,15 +170,15 @@ impl Reader {
                 self.is_chunked = true;
             }
             // The members of the list are tokens (RFC 9110, section 7.6.1). A value with bytes that
-            // no token has is malformed and says nothing, as with hyper.
+            // no token may have is malformed and is ignored, as hyper does.
             CONNECTION if value.to_str().is_ok() => {
-                self.wants_close |= names(value, "close");
-                self.wants_keep_alive |= names(value, "keep-alive");
-                self.wants_upgrade |= names(value, "upgrade");
+                self.wants_close |= has_token(value, "close");
+                self.wants_keep_alive |= has_token(value, "keep-alive");
+                self.wants_upgrade |= has_token(value, "upgrade");
             }
-            // Of several such fields the last one counts.
+            // If there are several such fields, the last one counts.
             UPGRADE => self.upgrade = Some(value.clone()),
-            TE => self.takes_trailers |= names(value, "trailers"),
+            TE => self.takes_trailers |= has_token(value, "trailers"),
             EXPECT => {
                 self.expects_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
             }
@@ -183,23 +187,24 @@ impl Reader {
         Ok(true)
     }
 
-    /// The client's offer to go on in another protocol (RFC 9110, section 7.8). It must say so for
-    /// the connection as well; HTTP/1.0 has no upgrade; and a body would have to be read first.
+    /// Returns the client's offer to switch to another protocol (RFC 9110, section 7.8). The
+    /// `connection` field must name `upgrade` as well; HTTP/1.0 has no upgrade; and the request
+    /// must have no body, because that would have to be read first.
     fn offer(&mut self, body: BodyLength) -> Option<TunnelOffer> {
         let may_ask = self.wants_upgrade && self.version == Version::HTTP_11;
         let protocols = self.upgrade.take().filter(|_| may_ask)?;
         (body == BodyLength::Known(0)).then(|| TunnelOffer::upgrade(protocols))
     }
 
-    /// How the body's end is found, and whether the connection may live on.
+    /// Returns how the body's end is found, and whether the connection may stay open.
     fn finish(&self, headers: &mut HeaderMap) -> Result<(BodyLength, bool), StatusCode> {
         let keep_alive =
             !self.wants_close && (self.version == Version::HTTP_11 || self.wants_keep_alive);
         if !self.is_chunked {
             return Ok((BodyLength::Known(self.length.unwrap_or(0)), keep_alive));
         }
-        // RFC 9112, section 6.1: the chunks count, and the connection closes, for who sent this may
-        // have meant the length.
+        // RFC 9112, section 6.1: the chunked coding wins, and the connection closes, because the
+        // sender may have meant the length.
         let is_clear = self.length.is_none();
         if !is_clear {
             headers.remove(CONTENT_LENGTH);
@@ -208,21 +213,21 @@ impl Reader {
     }
 }
 
-/// Where `part` lies in the bytes of which it was parsed.
-fn place(bytes: &[u8], part: &[u8]) -> Range<usize> {
+/// The range of `part` in the bytes from which it was parsed.
+fn range_of(bytes: &[u8], part: &[u8]) -> Range<usize> {
     let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
-    // An empty part may lie anywhere.
+    // The parser may point an empty part anywhere.
     if part.is_empty() { 0..0 } else { start..start + part.len() }
 }
 
-/// These bytes and no others.
-fn only(mut bytes: Bytes, Range { start, end }: Range<usize>) -> Bytes {
+/// Narrows `bytes` to this range.
+fn narrow(mut bytes: Bytes, Range { start, end }: Range<usize>) -> Bytes {
     bytes.truncate(end);
     bytes.advance(start);
     bytes
 }
 
-/// A number in digits and nothing else: no sign, no blank, no list.
+/// Parses digits and nothing else: no sign, no blank, no list.
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -233,7 +238,7 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// Whether the first line ends with a version that is well formed, and not one of HTTP/1.
+/// Whether the first line ends with a well-formed version that is not HTTP/1.
 fn speaks_another_version(bytes: &[u8]) -> bool {
     let line = bytes.trim_ascii_start().split(|&byte| byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -246,15 +251,16 @@ fn speaks_another_version(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, StatusCode> {
+    fn parse(bytes: &[u8]) -> Result<Option<(RequestHead, usize)>, StatusCode> {
         let mut head = None;
         let length = super::parse(bytes, HeaderMap::new, &mut head)?;
         Ok(head.zip(length))
     }
 
     #[track_caller]
-    fn whole(text: &str) -> Head {
-        let (head, length) = parse(text.as_bytes()).expect("no refusal").expect("a whole head");
+    fn whole(text: &str) -> RequestHead {
+        let (head, length) =
+            parse(text.as_bytes()).expect("no error_response").expect("a whole head");
         assert_eq!(length, text.len(), "{text:?}");
         head
     }
@@ -265,14 +271,15 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_whole_with_its_last_byte_and_what_follows_is_not_touched() {
+    fn a_head_is_complete_with_its_last_byte_and_later_bytes_are_not_used() {
         let text = "POST /a?b HTTP/1.1\r\nHost: a\r\nx-empty:\r\nX: 1\r\nx: 2\r\ncontent-length: 3\r\n\r\n";
         for end in 0..text.len() {
-            let cut = parse(&text.as_bytes()[..end]).expect("no refusal");
+            let cut = parse(&text.as_bytes()[..end]).expect("no error_response");
             assert!(cut.is_none(), "{end} bytes");
         }
         let more = format!("{text}abc");
-        let (head, length) = parse(more.as_bytes()).expect("no refusal").expect("a whole head");
+        let (head, length) =
+            parse(more.as_bytes()).expect("no error_response").expect("a whole head");
         assert_eq!((length, head.body), (text.len(), BodyLength::Known(3)));
         assert_eq!(
             (head.parts.method, head.parts.uri.to_string()),
@@ -288,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_and_both_tokens_decide_whether_the_connection_lives_on() {
+    fn version_and_connection_tokens_decide_whether_the_connection_stays_open() {
         for (version, fields, keep_alive) in [
             ("1.1", "", true),
             ("1.1", "connection: keep-alive\r\n", true),
@@ -301,29 +308,29 @@ mod tests {
             ("1.1", "connection: close, \u{e9}\r\n", true),
         ] {
             let head = whole(&format!("GET / HTTP/{version}\r\nhost: a\r\n{fields}\r\n"));
-            assert_eq!(head.terms.keep_alive, keep_alive, "{version} {fields}");
+            assert_eq!(head.rules.keep_alive, keep_alive, "{version} {fields}");
         }
     }
 
     #[test]
-    fn chunks_count_beside_a_length_which_nobody_sees_and_the_connection_closes() {
+    fn with_chunks_and_a_length_the_chunks_win_and_the_connection_closes() {
         for fields in [
             "content-length: 3\r\ntransfer-encoding: chunked\r\n",
             "transfer-encoding: Chunked\r\ncontent-length: 3\r\n",
         ] {
             let head = whole(&format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n"));
             assert_eq!(head.body, BodyLength::Chunked);
-            assert!(!head.parts.headers.contains_key(CONTENT_LENGTH) && !head.terms.keep_alive);
+            assert!(!head.parts.headers.contains_key(CONTENT_LENGTH) && !head.rules.keep_alive);
         }
     }
 
     #[test]
-    fn a_length_is_digits_and_said_twice_it_is_the_same() {
+    fn a_length_is_decimal_and_repeated_lengths_must_agree() {
         let of =
             |fields: &str| parse(format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n").as_bytes());
         for fields in ["content-length: 5\r\ncontent-length: 5\r\n", "content-length: \t0005 \r\n"]
         {
-            let (head, _) = of(fields).expect("no refusal").expect("a whole head");
+            let (head, _) = of(fields).expect("no error_response").expect("a whole head");
             assert_eq!(head.body, BodyLength::Known(5), "{fields}");
             assert_eq!(head.parts.headers.get_all(CONTENT_LENGTH).iter().count(), 1, "{fields}");
         }
@@ -336,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn only_http_1_1_may_be_told_to_continue() {
+    fn only_http_1_1_clients_get_100_continue() {
         let of = |version| {
             whole(&format!("POST / HTTP/{version}\r\nhost: a\r\nexpect: 100-Continue\r\n\r\n"))
         };
@@ -344,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_has_the_status_that_tells_why() {
+    fn a_refused_request_gets_the_status_that_fits() {
         let fields = "x: y\r\n".repeat(MAX_HEAD_FIELDS);
         let long = "a".repeat(MAX_HEAD_BYTES as usize);
         for (status, text) in [

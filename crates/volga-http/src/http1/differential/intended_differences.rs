@@ -1,9 +1,9 @@
-//! Where the two servers differ on purpose: requests that hyper accepts, and a section of an RFC
-//! calls wrong. `docs/design/http1-and-hyper.md` lists them with their sections.
+//! The intended differences between the two servers: requests that hyper accepts although a section
+//! of an RFC calls them wrong. `docs/design/http1-and-hyper.md` lists them with their sections.
 
 use super::both;
 
-/// Each request with its name on the page.
+/// Each request, with the name of its row on that page.
 fn refused_here() -> Vec<(&'static str, String)> {
     let get = |head: &str| format!("GET {head}\r\n\r\n");
     let coded = |field: &str| {
@@ -30,9 +30,9 @@ fn refused_here() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A line that is no difference any more is to be taken from the page.
+/// If this fails because a difference is gone, remove its row from the page.
 #[test]
-fn what_is_refused_here_and_not_by_hyper_is_on_the_page_with_its_section() {
+fn every_intended_difference_is_on_the_page_with_its_section() {
     const PAGE: &str = include_str!("../../../../../docs/design/http1-and-hyper.md");
     for (what, sent) in refused_here() {
         let (ours, hypers) = both(sent.as_bytes(), usize::MAX);

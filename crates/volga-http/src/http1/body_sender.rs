@@ -1,4 +1,5 @@
-//! The connection's end of a request body: reads the socket for the body's reader.
+//! The connection's half of a request body: it reads the socket and hands the content to the
+//! reader.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -6,99 +7,102 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use super::decode::Decoder;
-use super::received::Received;
-use super::request::BodyLength;
+use super::read_buffer::ReadBuffer;
+use super::request_head::BodyLength;
+use crate::exchange::body_channel::{BodyChannel, BodyFault, ChannelBody};
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::body_timer::BodyTimer;
-use crate::exchange::fed_body::{BodyFault, FedBody, Shared};
 use crate::io::stack_read::poll_read;
-use crate::io::stall::Stall;
 use crate::io::transport::Transport;
+use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{DISCARD_BYTES, READ_BYTES};
 
-/// The connection's end.
+/// Decodes the body from the socket and sends it through a [`BodyChannel`].
 #[derive(Debug)]
-pub(crate) struct Feed {
+pub(crate) struct BodySender {
     decoder: Decoder,
-    shared: Arc<Shared>,
-    /// What the client waits for before it sends the body, as far as it is not sent yet.
-    go_ahead: &'static [u8],
-    stage: Stage,
+    channel: Arc<BodyChannel>,
+    /// The part of `100 Continue` that is still to be sent. Empty if the client does not wait for
+    /// it.
+    continue_line: &'static [u8],
+    stage: SenderState,
     timer: BodyTimer,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stage {
+enum SenderState {
     Open,
-    /// Its reader knows that there is no more.
+    /// The body is broken, and its reader was told so.
     Failed(BodyFault),
 }
 
-/// The client has left.
+/// The client has disconnected.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) struct Disconnect;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-impl Feed {
-    /// Both ends of a body that is not empty.
+impl BodySender {
+    /// Creates both halves of a body that is not empty.
     pub(crate) fn new(
         length: BodyLength,
         expects_continue: bool,
         limits: PaceLimits,
-    ) -> (Self, FedBody) {
-        let shared = Arc::<Shared>::default();
+    ) -> (Self, ChannelBody) {
+        let channel = Arc::<BodyChannel>::default();
         let left = match length {
             BodyLength::Known(length) => Some(length),
             BodyLength::Chunked => None,
         };
-        let feed = Self {
+        let sender = Self {
             decoder: Decoder::new(length),
-            shared: Arc::clone(&shared),
-            go_ahead: if expects_continue { CONTINUE } else { b"" },
-            stage: Stage::Open,
+            channel: Arc::clone(&channel),
+            continue_line: if expects_continue { CONTINUE } else { b"" },
+            stage: SenderState::Open,
             timer: BodyTimer::new(limits),
         };
-        (feed, FedBody::new(shared, left))
+        (sender, ChannelBody::new(channel, left))
     }
 
-    /// Whether all of the body was read from the socket.
+    /// Whether the whole body was read from the socket.
     pub(crate) fn is_done(&self) -> bool {
-        self.stage == Stage::Open && self.decoder.is_done()
+        self.stage == SenderState::Open && self.decoder.is_done()
     }
 
-    /// Whether there is nothing to be done for its reader any more, though it is not done.
-    pub(crate) fn is_given_up(&self) -> bool {
-        !self.is_done() && (self.stage != Stage::Open || self.shared.state().is_let_go)
+    /// Whether the body is incomplete and no longer needs to be read: it is broken, or its reader
+    /// has dropped it.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        !self.is_done() && (self.stage != SenderState::Open || self.channel.state().is_reader_gone)
     }
 
-    /// What of a "100 Continue" must go before the response, which may have begun.
-    pub(crate) fn begun_go_ahead(&mut self) -> &'static [u8] {
-        let rest = std::mem::take(&mut self.go_ahead);
+    /// The rest of a `100 Continue` that was written in part, which must go before the response. If
+    /// none of it was written, the response makes it unnecessary.
+    pub(crate) fn unsent_continue(&mut self) -> &'static [u8] {
+        let rest = std::mem::take(&mut self.continue_line);
         if rest.len() < CONTINUE.len() { rest } else { b"" }
     }
 
-    /// Gives the reader what it waits for. Ready when the task that polls this has something new to
-    /// read, and when nothing more follows, which the connection may wait for while the reader is
-    /// in another task; pending as well where nobody waits.
+    /// Reads the next piece while the reader waits for one. Ready when the polling task itself has
+    /// something new to read, and when nothing more follows: the connection may wait for that while
+    /// the reader is in another task. Pending also if no reader waits.
     pub(crate) fn poll_feed<I: Transport>(
         &mut self,
-        io: &mut Stall<I>,
-        received: &mut Received,
+        io: &mut WriteTimeout<I>,
+        received: &mut ReadBuffer,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Gone>> {
+    ) -> Poll<Result<(), Disconnect>> {
         loop {
             match self.stage {
-                Stage::Failed(BodyFault::Incomplete) => return Poll::Ready(Err(Gone)),
-                Stage::Failed(BodyFault::Malformed(_) | BodyFault::TooSlow(_)) => {
+                SenderState::Failed(BodyFault::Incomplete) => return Poll::Ready(Err(Disconnect)),
+                SenderState::Failed(BodyFault::Malformed(_) | BodyFault::TooSlow(_)) => {
                     return Poll::Pending;
                 }
-                Stage::Open if self.decoder.is_done() || !self.is_asked(cx) => {
+                SenderState::Open if self.decoder.is_done() || !self.is_reader_waiting(cx) => {
                     return Poll::Pending;
                 }
-                Stage::Open => {}
+                SenderState::Open => {}
             }
-            self.tell_to_go_ahead(io, cx)?;
+            self.send_continue(io, cx)?;
             let piece = match self.poll_piece(io, received, cx) {
                 Poll::Ready(piece) => piece,
                 Poll::Pending => {
@@ -108,44 +112,47 @@ impl Feed {
             };
             self.timer.received(piece.as_ref().map_or(0, Vec::len), |_| None);
             let is_last = piece.is_err() || self.decoder.is_done();
-            if self.is_there_here(piece, cx) || is_last {
+            if self.hand_over(piece, cx) || is_last {
                 return Poll::Ready(Ok(()));
             }
         }
     }
 
-    /// Whether the reader waits; if not, this task is woken when it does, or when it is no more.
-    fn is_asked(&self, cx: &mut Context<'_>) -> bool {
-        let mut state = self.shared.state();
+    /// Whether the reader waits for a piece. If not, this task is woken when the reader waits or is
+    /// dropped.
+    fn is_reader_waiting(&self, cx: &mut Context<'_>) -> bool {
+        let mut state = self.channel.state();
         match &mut state.connection {
             Some(connection) => connection.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        state.is_wanted && !state.is_let_go
+        state.is_wanted && !state.is_reader_gone
     }
 
-    /// Tells a client that waits to send the body. It may not read that yet, and still send: so
-    /// nothing waits for it.
-    fn tell_to_go_ahead<I: Transport>(
+    /// Tells a client that waits for it to send the body. The client may send the body without
+    /// reading this first, so nothing waits for the write.
+    fn send_continue<I: Transport>(
         &mut self,
-        io: &mut Stall<I>,
+        io: &mut WriteTimeout<I>,
         cx: &mut Context<'_>,
-    ) -> Result<(), Gone> {
-        while !self.go_ahead.is_empty() {
-            match std::pin::Pin::new(&mut *io).poll_write(cx, self.go_ahead) {
-                Poll::Ready(Ok(sent)) if sent > 0 => self.go_ahead = &self.go_ahead[sent..],
-                Poll::Ready(_) => return Err(Gone),
+    ) -> Result<(), Disconnect> {
+        while !self.continue_line.is_empty() {
+            match std::pin::Pin::new(&mut *io).poll_write(cx, self.continue_line) {
+                Poll::Ready(Ok(sent)) if sent > 0 => {
+                    self.continue_line = &self.continue_line[sent..]
+                }
+                Poll::Ready(_) => return Err(Disconnect),
                 Poll::Pending => break,
             }
         }
         Ok(())
     }
 
-    /// The next piece of the body, which is empty only at its end.
+    /// Reads the next piece of the body. It is empty only at the body's end.
     fn poll_piece<I: Transport>(
         &mut self,
-        io: &mut Stall<I>,
-        received: &mut Received,
+        io: &mut WriteTimeout<I>,
+        received: &mut ReadBuffer,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Vec<u8>, BodyFault>> {
         loop {
@@ -171,10 +178,10 @@ impl Feed {
         }
     }
 
-    /// Hands over a piece, and says whether its reader is in this very task, which then need not be
+    /// Hands over a piece. Returns whether the reader is in this very task, which then need not be
     /// woken.
-    fn is_there_here(&mut self, piece: Result<Vec<u8>, BodyFault>, cx: &mut Context<'_>) -> bool {
-        let mut state = self.shared.state();
+    fn hand_over(&mut self, piece: Result<Vec<u8>, BodyFault>, cx: &mut Context<'_>) -> bool {
+        let mut state = self.channel.state();
         match piece {
             Ok(piece) => {
                 state.data = (!piece.is_empty()).then(|| piece.into());
@@ -184,7 +191,7 @@ impl Feed {
                 }
             }
             Err(fault) => {
-                self.stage = Stage::Failed(fault);
+                self.stage = SenderState::Failed(fault);
                 state.end = Some(Err(fault));
             }
         }
@@ -200,31 +207,31 @@ impl Feed {
         }
     }
 
-    /// Reads and drops what is there already of a body that nobody reads, to a bound. Then it is
-    /// done, or never will be.
+    /// Reads and drops what has arrived of a body that nobody reads, up to a bound. Afterwards the
+    /// body is either complete or will never be.
     pub(crate) fn discard<I: Transport>(
         &mut self,
-        io: &mut Stall<I>,
-        received: &mut Received,
+        io: &mut WriteTimeout<I>,
+        received: &mut ReadBuffer,
         cx: &mut Context<'_>,
     ) {
         let mut left = DISCARD_BYTES;
-        while self.stage == Stage::Open && !self.decoder.is_done() {
+        while self.stage == SenderState::Open && !self.decoder.is_done() {
             match self.poll_piece(io, received, cx) {
                 Poll::Ready(Ok(piece)) if left > piece.len() => left -= piece.len(),
-                Poll::Ready(Err(fault)) => self.stage = Stage::Failed(fault),
+                Poll::Ready(Err(fault)) => self.stage = SenderState::Failed(fault),
                 _ => return,
             }
         }
     }
 }
 
-impl Drop for Feed {
+impl Drop for BodySender {
     fn drop(&mut self) {
         if self.is_done() {
             return;
         }
-        let mut state = self.shared.state();
+        let mut state = self.channel.state();
         state.end.get_or_insert(Err(BodyFault::Incomplete));
         let reader = state.reader.take();
         drop(state);

@@ -1,21 +1,22 @@
-//! How the bytes of a response body are told from what follows them (RFC 9112, section 6). Pure.
+//! The framing of a response body: how the client finds its end (RFC 9112, section 6). Pure.
 
 use bytes::Bytes;
 
-/// The framing of one body, and how much of it is left.
+/// The framing of one body, and how much of the body is left.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Framing {
-    /// Each frame is a chunk; an empty chunk is the end.
+pub(crate) enum BodyFraming {
+    /// Each frame is a chunk. An empty chunk ends the body.
     Chunked,
-    /// So many bytes are left.
+    /// The number of bytes that are left.
     Length(u64),
-    /// The end of the connection is the end of the body.
+    /// The end of the connection ends the body.
     UntilClose,
 }
 
-impl Framing {
-    /// Shortens `frame` to what the body may still hold, counts it, and appends what goes before it.
-    pub(crate) fn open(&mut self, frame: &mut Bytes, out: &mut Vec<u8>) {
+impl BodyFraming {
+    /// Shortens `frame` to what the body may still hold, counts it, and appends the bytes that go
+    /// before it.
+    pub(crate) fn begin_frame(&mut self, frame: &mut Bytes, out: &mut Vec<u8>) {
         match self {
             Self::Chunked => push_chunk_size(frame.len(), out),
             Self::Length(left) => {
@@ -26,31 +27,31 @@ impl Framing {
         }
     }
 
-    /// What goes after each frame.
-    pub(crate) fn close(self) -> &'static [u8] {
+    /// The bytes that go after each frame.
+    pub(crate) fn frame_end(self) -> &'static [u8] {
         match self {
             Self::Chunked => b"\r\n",
             Self::Length(_) | Self::UntilClose => b"",
         }
     }
 
-    /// What goes after each frame, and after the last one.
-    pub(crate) fn close_and_end(self) -> &'static [u8] {
+    /// The bytes that go after the last frame: its own end and the end of the body.
+    pub(crate) fn last_frame_end(self) -> &'static [u8] {
         match self {
             Self::Chunked => b"\r\n0\r\n\r\n",
             Self::Length(_) | Self::UntilClose => b"",
         }
     }
 
-    /// What says that the body is complete.
-    pub(crate) fn end(self) -> &'static [u8] {
+    /// The bytes that end the body.
+    pub(crate) fn body_end(self) -> &'static [u8] {
         match self {
             Self::Chunked => b"0\r\n\r\n",
             Self::Length(_) | Self::UntilClose => b"",
         }
     }
 
-    /// Whether the body has all the bytes that it may have.
+    /// Whether the body has as many bytes as it may have.
     pub(crate) fn is_full(self) -> bool {
         self == Self::Length(0)
     }
@@ -61,7 +62,8 @@ impl Framing {
     }
 }
 
-/// As `write!(out, "{size:X}\r\n")`, but without its machinery: this is done for every delivery.
+/// Does what `write!(out, "{size:X}\r\n")` does, without the cost of formatting: it runs for every
+/// delivery.
 fn push_chunk_size(size: usize, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
@@ -73,29 +75,29 @@ fn push_chunk_size(size: usize, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// What the frames become on the wire, and what is left of the framing.
-    fn wire(mut framing: Framing, frames: &[&'static str]) -> (String, Framing) {
+    /// Frames these pieces, and returns the bytes and what is left of the framing.
+    fn wire(mut framing: BodyFraming, frames: &[&'static str]) -> (String, BodyFraming) {
         let mut out = Vec::new();
         for frame in frames {
             let mut frame = Bytes::from_static(frame.as_bytes());
-            framing.open(&mut frame, &mut out);
+            framing.begin_frame(&mut frame, &mut out);
             out.extend_from_slice(&frame);
-            out.extend_from_slice(framing.close());
+            out.extend_from_slice(framing.frame_end());
         }
-        out.extend_from_slice(framing.end());
+        out.extend_from_slice(framing.body_end());
         (String::from_utf8(out).expect("text"), framing)
     }
 
     #[test]
-    fn chunks_have_their_size_in_hexadecimal_and_an_empty_one_is_the_end() {
-        let (text, framing) = wire(Framing::Chunked, &["a", "0123456789abcdef0"]);
+    fn chunk_sizes_are_hexadecimal_and_an_empty_chunk_is_the_end() {
+        let (text, framing) = wire(BodyFraming::Chunked, &["a", "0123456789abcdef0"]);
         assert_eq!(text, "1\r\na\r\n11\r\n0123456789abcdef0\r\n0\r\n\r\n");
         assert!(framing.may_end() && !framing.is_full());
-        assert_eq!(framing.close_and_end(), [framing.close(), framing.end()].concat());
+        assert_eq!(framing.last_frame_end(), [framing.frame_end(), framing.body_end()].concat());
     }
 
     #[test]
-    fn the_size_of_a_chunk_is_what_the_library_would_write() {
+    fn a_chunk_size_is_what_the_standard_library_would_write() {
         let powers = (0..usize::BITS).map(|bit| 1 << bit);
         for size in powers.flat_map(|power: usize| [power - 1, power, power + power / 3]) {
             let mut out = Vec::new();
@@ -107,22 +109,22 @@ mod tests {
     #[test]
     fn a_body_of_known_length_never_exceeds_it() {
         for frames in [&["abc", "de"][..], &["abcdefg"], &["abcde", "f"]] {
-            let (text, framing) = wire(Framing::Length(5), frames);
+            let (text, framing) = wire(BodyFraming::Length(5), frames);
             assert_eq!(text, "abcde");
             assert!(framing.is_full() && framing.may_end());
         }
     }
 
     #[test]
-    fn a_body_that_falls_short_may_not_end() {
-        let (text, framing) = wire(Framing::Length(5), &["abc"]);
+    fn a_body_that_is_too_short_may_not_end() {
+        let (text, framing) = wire(BodyFraming::Length(5), &["abc"]);
         assert_eq!(text, "abc");
         assert!(!framing.is_full() && !framing.may_end());
     }
 
     #[test]
-    fn without_a_frame_around_it_a_body_ends_with_its_connection() {
-        let (text, framing) = wire(Framing::UntilClose, &["abc", "de"]);
+    fn a_body_without_framing_ends_with_its_connection() {
+        let (text, framing) = wire(BodyFraming::UntilClose, &["abc", "de"]);
         assert_eq!(text, "abcde");
         assert!(!framing.is_full() && framing.may_end());
     }

@@ -1,79 +1,77 @@
-//! The head of a response. Pure.
+//! Writes the head of a response. Pure.
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body;
 
-use super::framing::Framing;
-use super::terms::{Asked, Terms, names};
-use super::trailers::Announced;
+use super::body_framing::BodyFraming;
+use super::response_framing::{FramingRules, MethodKind, has_token};
+use super::trailers::AnnouncedTrailers;
 use crate::exchange::date::push_date;
 
-/// What a head that was written promises.
+/// What a written head says about the rest of the response.
 #[derive(Debug)]
-pub(crate) struct Promise {
-    pub(crate) framing: Framing,
+pub(crate) struct WrittenHead {
+    pub(crate) framing: BodyFraming,
     pub(crate) keep_alive: bool,
-    pub(crate) trailers: Option<Box<Announced>>,
+    pub(crate) trailers: Option<Box<AnnouncedTrailers>>,
 }
 
-/// Appends to `out` the head of a response on these terms, whose body has `length` bytes where that
-/// is known.
+/// Appends the head of a response to `out`. `length` is the length of the body, if it is known.
 ///
-/// What the application's own fields say of the framing is kept where it can be true. A status of
-/// 1xx is not the answer to a request, so it is an error of the application's, and the answer is
-/// 500.
+/// The application's own fields about the framing are kept where they can be true. A status of 1xx
+/// does not answer a request, so it is the application's mistake, and the client gets 500.
 pub(crate) fn write(
     status: StatusCode,
     headers: &HeaderMap,
     length: Option<u64>,
-    terms: Terms,
+    rules: FramingRules,
     out: &mut Vec<u8>,
-) -> Promise {
+) -> WrittenHead {
     if status.is_informational() {
         let headers = HeaderMap::new();
-        return write(StatusCode::INTERNAL_SERVER_ERROR, &headers, Some(0), terms.closing(), out);
+        return write(StatusCode::INTERNAL_SERVER_ERROR, &headers, Some(0), rules.closing(), out);
     }
-    push_status(status, terms, out);
+    push_status(status, rules, out);
     let own = push_fields(headers, out);
-    let is_tunnel = terms.asked == Asked::Connect && status.is_success();
-    let terms = if own.closes || is_tunnel { terms.closing() } else { terms };
-    // RFC 9110, section 6.4.1.
-    let has_body = terms.asked != Asked::Head && !has_no_body(status) && !is_tunnel;
-    let framing = own.framing(length, has_body, terms);
+    let is_tunnel = rules.method == MethodKind::Connect && status.is_success();
+    let rules = if own.closes || is_tunnel { rules.closing() } else { rules };
+    // Which responses have a body: RFC 9110, section 6.4.1.
+    let has_body = rules.method != MethodKind::Head && !has_no_body(status) && !is_tunnel;
+    let framing = own.framing(length, has_body, rules);
     match framing {
-        Framing::Chunked => push_codings(headers, out),
-        Framing::Length(length) if has_body => push_length(length, out),
-        // The head is that of the answer to GET, as far as it is known (RFC 9110, section 9.3.2).
-        Framing::Length(_) if terms.asked == Asked::Head && !has_no_body(status) => {
+        BodyFraming::Chunked => push_codings(headers, out),
+        BodyFraming::Length(length) if has_body => push_length(length, out),
+        // The head says what a GET would get, as far as that is known (RFC 9110, section 9.3.2).
+        BodyFraming::Length(_) if rules.method == MethodKind::Head && !has_no_body(status) => {
             if let Some(length) = own.length.or(length.filter(|&length| length > 0)) {
                 push_length(length, out);
             }
         }
-        Framing::Length(_) | Framing::UntilClose => {}
+        BodyFraming::Length(_) | BodyFraming::UntilClose => {}
     }
-    let trailers = (own.has_trailer && framing == Framing::Chunked).then(|| {
+    let trailers = (own.has_trailer && framing == BodyFraming::Chunked).then(|| {
         push_list(TRAILER.as_str(), headers.get_all(TRAILER), None, out);
-        Box::new(Announced::new(headers))
+        Box::new(AnnouncedTrailers::new(headers))
     });
-    let keep_alive = terms.keep_alive && framing != Framing::UntilClose;
-    push_connection(headers, own.has_connection, keep_alive, terms, out);
+    let keep_alive = rules.keep_alive && framing != BodyFraming::UntilClose;
+    push_connection(headers, own.has_connection, keep_alive, rules, out);
     if !own.has_date {
         push_date(out);
     }
     out.extend_from_slice(b"\r\n");
-    let trailers = trailers.filter(|_| terms.takes_trailers);
-    Promise { framing, keep_alive, trailers }
+    let trailers = trailers.filter(|_| rules.takes_trailers);
+    WrittenHead { framing, keep_alive, trailers }
 }
 
-/// The head of a response that turns the connection into a tunnel. Fields that frame a body, it has
-/// none to frame (RFC 9110, section 8.6).
-pub(crate) fn switching(headers: &HeaderMap) -> Vec<u8> {
+/// Returns the head of a response that turns the connection into a tunnel. It has no body, so the
+/// fields that would frame one are left out (RFC 9110, section 8.6).
+pub(crate) fn switching_protocols(headers: &HeaderMap) -> Vec<u8> {
     let mut out = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
     let own = push_fields(headers, &mut out);
     let own_connection = headers.get_all(CONNECTION);
-    let has_upgrade = own_connection.iter().any(|value| names(value, "upgrade"));
+    let has_upgrade = own_connection.iter().any(|value| has_token(value, "upgrade"));
     let token = (!has_upgrade).then_some("upgrade");
     push_list(CONNECTION.as_str(), own_connection, token, &mut out);
     if !own.has_date {
@@ -83,29 +81,29 @@ pub(crate) fn switching(headers: &HeaderMap) -> Vec<u8> {
     out
 }
 
-/// The answer to a request that no service sees, and the last one of its connection.
-pub(crate) fn refusal(status: StatusCode) -> Vec<u8> {
+/// Returns the response to a request that no service sees. It is the last one of its connection.
+pub(crate) fn error_response(status: StatusCode) -> Vec<u8> {
     let mut out = Vec::new();
-    let terms = Terms {
-        asked: Asked::Ordinary,
+    let rules = FramingRules {
+        method: MethodKind::Other,
         is_http_10: false,
         keep_alive: false,
         takes_trailers: false,
         offers_tunnel: false,
     };
-    write(status, &HeaderMap::new(), Some(0), terms, &mut out);
+    write(status, &HeaderMap::new(), Some(0), rules, &mut out);
     out
 }
 
-/// How long a body is, as far as it says so.
-pub(crate) fn length_of<B: Body<Data = Bytes>>(body: &B) -> Option<u64> {
+/// The length of a body, if the body knows it.
+pub(crate) fn body_length<B: Body<Data = Bytes>>(body: &B) -> Option<u64> {
     if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
 }
 
-/// What the application's own fields say of the message. Those that concern its framing are written
-/// where that is decided.
+/// What the application's own fields say about the message. The fields that concern the framing are
+/// written later, when the framing is decided.
 #[derive(Default)]
-struct Own {
+struct FramingFields {
     length: Option<u64>,
     has_coding: bool,
     has_trailer: bool,
@@ -114,18 +112,18 @@ struct Own {
     has_date: bool,
 }
 
-impl Own {
-    fn framing(&self, length: Option<u64>, has_body: bool, terms: Terms) -> Framing {
+impl FramingFields {
+    fn framing(&self, length: Option<u64>, has_body: bool, rules: FramingRules) -> BodyFraming {
         if !has_body {
-            return Framing::Length(0);
+            return BodyFraming::Length(0);
         }
         match self.length.or(length) {
-            _ if self.has_coding && !terms.is_http_10 => Framing::Chunked,
-            // An empty body has no other length, whatever the application says.
-            _ if length == Some(0) => Framing::Length(0),
-            Some(length) => Framing::Length(length),
-            None if terms.is_http_10 => Framing::UntilClose,
-            None => Framing::Chunked,
+            _ if self.has_coding && !rules.is_http_10 => BodyFraming::Chunked,
+            // An empty body has the length 0, whatever the application says.
+            _ if length == Some(0) => BodyFraming::Length(0),
+            Some(length) => BodyFraming::Length(length),
+            None if rules.is_http_10 => BodyFraming::UntilClose,
+            None => BodyFraming::Chunked,
         }
     }
 }
@@ -134,21 +132,21 @@ fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn push_status(status: StatusCode, terms: Terms, out: &mut Vec<u8>) {
-    if status == StatusCode::OK && !terms.is_http_10 {
+fn push_status(status: StatusCode, rules: FramingRules, out: &mut Vec<u8>) {
+    if status == StatusCode::OK && !rules.is_http_10 {
         return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     }
-    out.extend_from_slice(if terms.is_http_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
+    out.extend_from_slice(if rules.is_http_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
-    // Nothing is written for a status without a name: the line ends with the blank (RFC 9112,
-    // section 4).
+    // A status without a registered name has no reason phrase: the line then ends with the space
+    // (RFC 9112, section 4).
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
-fn push_fields(headers: &HeaderMap, out: &mut Vec<u8>) -> Own {
-    let mut own = Own::default();
+fn push_fields(headers: &HeaderMap, out: &mut Vec<u8>) -> FramingFields {
+    let mut own = FramingFields::default();
     for (name, value) in headers {
         match *name {
             CONTENT_LENGTH => {
@@ -158,7 +156,7 @@ fn push_fields(headers: &HeaderMap, out: &mut Vec<u8>) -> Own {
             TRAILER => own.has_trailer = true,
             CONNECTION => {
                 own.has_connection = true;
-                own.closes |= names(value, "close");
+                own.closes |= has_token(value, "close");
             }
             _ => {
                 own.has_date |= *name == DATE;
@@ -188,7 +186,7 @@ fn push_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The codings that the application says it applied, and chunks at their end.
+/// Writes the transfer codings that the application says it applied, with `chunked` at the end.
 fn push_codings(headers: &HeaderMap, out: &mut Vec<u8>) {
     let codings = headers.get_all(TRANSFER_ENCODING);
     let is_last = |value: &HeaderValue| {
@@ -199,29 +197,29 @@ fn push_codings(headers: &HeaderMap, out: &mut Vec<u8>) {
     push_list(TRANSFER_ENCODING.as_str(), codings, chunked, out);
 }
 
-/// What the connection is to do next, where that is not what its version has it do anyway.
+/// Writes the `connection` field, where it says something that the version does not say by itself.
 fn push_connection(
     headers: &HeaderMap,
     has_own: bool,
     keep_alive: bool,
-    terms: Terms,
+    rules: FramingRules,
     out: &mut Vec<u8>,
 ) {
-    let token = match (terms.is_http_10, keep_alive) {
+    let token = match (rules.is_http_10, keep_alive) {
         (true, true) => Some("keep-alive"),
         (false, false) => Some("close"),
         (true, false) | (false, true) => None,
     };
-    // As a rule there is nothing to say, and then nothing is looked up.
+    // Usually there is nothing to say, and then nothing is looked up.
     if !has_own && token.is_none() {
         return;
     }
     let own = headers.get_all(CONNECTION);
-    let token = token.filter(|token| !own.iter().any(|value| names(value, token)));
+    let token = token.filter(|token| !own.iter().any(|value| has_token(value, token)));
     push_list(CONNECTION.as_str(), own, token, out);
 }
 
-/// All values of a field in one line, and one more.
+/// Writes all values of a field in one line, and `last` after them.
 fn push_list(
     name: &str,
     values: http::header::GetAll<'_, HeaderValue>,
@@ -243,31 +241,32 @@ mod tests {
 
     use super::*;
 
-    const V11: Terms = Terms {
-        asked: Asked::Ordinary,
+    const V11: FramingRules = FramingRules {
+        method: MethodKind::Other,
         is_http_10: false,
         keep_alive: true,
         takes_trailers: true,
         offers_tunnel: false,
     };
-    const V10: Terms = Terms { is_http_10: true, ..V11 };
-    const HEAD: Terms = Terms { asked: Asked::Head, ..V11 };
-    const CONNECT: Terms = Terms { asked: Asked::Connect, ..V11 };
+    const V10: FramingRules = FramingRules { is_http_10: true, ..V11 };
+    const HEAD: FramingRules = FramingRules { method: MethodKind::Head, ..V11 };
+    const CONNECT: FramingRules = FramingRules { method: MethodKind::Connect, ..V11 };
 
-    /// What is written of a response with these fields, without its date, and what it promises.
+    /// Writes a response with these fields. Returns its head without the date, and what the head
+    /// says about the rest.
     fn written(
-        terms: Terms,
+        rules: FramingRules,
         status: u16,
         own: &[(&str, &str)],
         length: Option<u64>,
-    ) -> (String, Promise) {
+    ) -> (String, WrittenHead) {
         let response =
             own.iter().fold(Response::builder().status(status), |response, (name, value)| {
                 response.header(*name, *value)
             });
         let (parts, ()) = response.body(()).expect("a response").into_parts();
         let mut out = Vec::new();
-        let promise = write(parts.status, &parts.headers, length, terms, &mut out);
+        let promise = write(parts.status, &parts.headers, length, rules, &mut out);
         let text = String::from_utf8(out).expect("text");
         let (fields, date) = text.split_once("date: ").expect("a date");
         assert!(date.ends_with(" GMT\r\n\r\n"), "{text}");
@@ -276,20 +275,20 @@ mod tests {
 
     #[track_caller]
     fn check(
-        terms: Terms,
+        rules: FramingRules,
         (status, own, length): (u16, &[(&str, &str)], Option<u64>),
         expect: &str,
-        framing: Framing,
+        framing: BodyFraming,
         keep_alive: bool,
     ) {
-        let (text, promise) = written(terms, status, own, length);
+        let (text, promise) = written(rules, status, own, length);
         assert_eq!(text.replace("\r\n", "|"), expect);
         assert_eq!((promise.framing, promise.keep_alive), (framing, keep_alive), "{text}");
     }
 
     #[test]
-    fn the_version_the_length_and_both_sides_wishes_decide_what_follows() {
-        use Framing::{Chunked, Length, UntilClose};
+    fn version_length_and_close_decide_the_framing() {
+        use BodyFraming::{Chunked, Length, UntilClose};
         let ok = (200, &[][..], None);
         check(V11, ok, "HTTP/1.1 200 OK|transfer-encoding: chunked|", Chunked, true);
         let sized = (200, &[][..], Some(5));
@@ -309,8 +308,8 @@ mod tests {
     }
 
     #[test]
-    fn some_answers_have_no_body_and_say_only_what_is_true_of_it() {
-        use Framing::Length;
+    fn a_response_without_a_body_says_only_what_is_true_of_it() {
+        use BodyFraming::Length;
         for status in [204, 304] {
             for length in [None, Some(0), Some(5)] {
                 let name = StatusCode::from_u16(status).expect("a status");
@@ -329,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_switches_protocols_has_own_fields_and_none_that_frame() {
+    fn a_101_head_keeps_the_fields_that_do_not_frame_a_body() {
         for (own, connection) in
             [(&[("connection", "Upgrade")][..], "Upgrade"), (&[("connection", "x")], "x, upgrade")]
         {
@@ -338,7 +337,7 @@ mod tests {
                 let name = http::HeaderName::from_static(name);
                 (name, HeaderValue::from_static(value))
             });
-            let text = String::from_utf8(switching(&headers.collect())).expect("text");
+            let text = String::from_utf8(switching_protocols(&headers.collect())).expect("text");
             let (head, date) = text.split_once("date: ").expect("a date");
             let expect = format!(
                 "HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: {connection}\r\n"
@@ -349,16 +348,16 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_is_no_answer_is_an_error_and_the_last_answer() {
+    fn an_informational_status_becomes_500_and_closes_the_connection() {
         let expect = "HTTP/1.1 500 Internal Server Error|content-length: 0|connection: close|";
         for status in [100, 101, 103] {
-            check(V11, (status, &[("x", "y")], None), expect, Framing::Length(0), false);
+            check(V11, (status, &[("x", "y")], None), expect, BodyFraming::Length(0), false);
         }
     }
 
     #[test]
-    fn own_fields_that_frame_are_kept_where_they_can_be_true() {
-        use Framing::{Chunked, Length, UntilClose};
+    fn framing_fields_of_the_application_are_kept_if_they_can_be_true() {
+        use BodyFraming::{Chunked, Length, UntilClose};
         let length = [("content-length", "5")];
         let five = "HTTP/1.1 200 OK|content-length: 5|";
         check(V11, (200, &length, None), five, Length(5), true);
@@ -381,21 +380,22 @@ mod tests {
     }
 
     #[test]
-    fn trailers_are_announced_in_chunks_and_promised_to_who_takes_them() {
+    fn trailers_are_announced_with_chunks_and_kept_for_clients_that_accept_them() {
         let own = [("trailer", "x-sum"), ("trailer", "x-other")];
         let expect = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum, x-other\r\n";
         let (text, promise) = written(V11, 200, &own, None);
         assert_eq!((&text[..], promise.trailers.is_some()), (expect, true));
-        let (text, promise) = written(Terms { takes_trailers: false, ..V11 }, 200, &own, None);
+        let (text, promise) =
+            written(FramingRules { takes_trailers: false, ..V11 }, 200, &own, None);
         assert_eq!((&text[..], promise.trailers.is_some()), (expect, false));
-        for (terms, length) in [(V11, Some(5)), (V10, None), (HEAD, None)] {
-            let (text, promise) = written(terms, 200, &own, length);
+        for (rules, length) in [(V11, Some(5)), (V10, None), (HEAD, None)] {
+            let (text, promise) = written(rules, 200, &own, length);
             assert!(!text.contains("trailer") && promise.trailers.is_none(), "{text}");
         }
     }
 
     #[test]
-    fn an_own_date_is_the_only_one() {
+    fn a_date_of_the_application_is_the_only_one() {
         let mut out = Vec::new();
         let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static("then"))]);
         write(StatusCode::OK, &headers, Some(0), V11, &mut out);

@@ -1,16 +1,16 @@
-//! What a client has sent and nobody has used yet.
+//! Bytes that a client has sent and that no code has used yet.
 
 use bytes::Bytes;
 
-/// Bytes in the order in which they came. Empty, it holds no memory.
+/// Bytes in the order in which they arrived. An empty buffer holds no memory.
 #[derive(Debug, Default)]
-pub(crate) struct Received {
+pub(crate) struct ReadBuffer {
     bytes: Vec<u8>,
-    /// How many of them were used.
+    /// How many of the bytes were used.
     used: usize,
 }
 
-impl Received {
+impl ReadBuffer {
     pub(crate) fn new(bytes: &[u8]) -> Self {
         Self { bytes: bytes.to_vec(), used: 0 }
     }
@@ -52,8 +52,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_used_in_their_order_and_leave_no_memory_behind() {
-        let mut received = Received::new(b"abc");
+    fn bytes_are_used_in_order_and_an_empty_buffer_holds_no_memory() {
+        let mut received = ReadBuffer::new(b"abc");
         received.consume(1);
         received.push(b"de");
         assert_eq!((received.bytes(), received.len()), (&b"bcde"[..], 4));

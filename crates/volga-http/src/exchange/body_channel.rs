@@ -1,6 +1,7 @@
-//! A request body that its connection feeds piece by piece, to a reader that may be another task.
+//! The channel of a request body: an HTTP/1 connection fills it, and a reader, perhaps in another
+//! task, takes from it.
 //!
-//! The connection reads the socket only while the reader waits, and one piece at a time: so a slow
+//! The connection reads the socket only while the reader waits, and one piece at a time. So a slow
 //! reader slows the client down.
 
 use std::io;
@@ -11,61 +12,62 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
-use crate::exchange::body_pace::TooSlow;
+use crate::exchange::body_pace::PaceError;
 
 /// The state that the connection and the reader share.
 #[derive(Debug, Default)]
-pub(crate) struct Shared(Mutex<State>);
+pub(crate) struct BodyChannel(Mutex<ChannelState>);
 
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct ChannelState {
     pub(crate) data: Option<Bytes>,
     pub(crate) trailers: Option<HeaderMap>,
-    /// Whether nothing comes after those two; and if so, whether that was the body's end.
+    /// `Some` when nothing follows after `data` and `trailers`: `Ok` is the proper end of the body.
     pub(crate) end: Option<Result<(), BodyFault>>,
-    /// Whether the reader waits.
+    /// Whether the reader waits for a piece.
     pub(crate) is_wanted: bool,
-    /// Whether there is no reader any more.
-    pub(crate) is_let_go: bool,
+    /// Whether the reader was dropped.
+    pub(crate) is_reader_gone: bool,
     pub(crate) reader: Option<Waker>,
     pub(crate) connection: Option<Waker>,
 }
 
-impl Shared {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // Whole at any time, whoever panics.
+impl BodyChannel {
+    pub(crate) fn state(&self) -> MutexGuard<'_, ChannelState> {
+        // The state is consistent at any time, so a panic elsewhere does not matter.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Why a body ended before its end.
+/// Why a body ended early.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum BodyFault {
     Incomplete,
-    Malformed(Malformed),
-    TooSlow(TooSlow),
+    Malformed(FramingError),
+    TooSlow(PaceError),
 }
 
-/// The reader's end of the body.
+/// The reader's half of the body.
 #[derive(Debug)]
-pub(crate) struct FedBody {
-    shared: Arc<Shared>,
+pub(crate) struct ChannelBody {
+    channel: Arc<BodyChannel>,
     /// How many bytes are still to come, if the client has announced the length.
     left: Option<u64>,
     is_over: bool,
 }
 
-impl FedBody {
-    /// A body that is fed through `shared`, of this length if the client said it.
-    pub(crate) fn new(shared: Arc<Shared>, length: Option<u64>) -> Self {
-        Self { shared, left: length, is_over: false }
+impl ChannelBody {
+    /// Creates the reader's half. `length` is the length of the body, if the client has announced
+    /// it.
+    pub(crate) fn new(channel: Arc<BodyChannel>, length: Option<u64>) -> Self {
+        Self { channel, left: length, is_over: false }
     }
 
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        let mut state = self.shared.state();
+        let mut state = self.channel.state();
         if let Some(data) = state.data.take() {
             self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
             self.is_over = state.is_over();
@@ -77,7 +79,7 @@ impl FedBody {
         }
         if let Some(end) = state.end {
             self.is_over = true;
-            // A fault is told once.
+            // A fault is reported once.
             state.end = Some(Ok(()));
             return Poll::Ready(end.err().map(Err));
         }
@@ -86,7 +88,8 @@ impl FedBody {
             Some(reader) => reader.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        // Where the connection's task polls this, it looks after the body right away.
+        // If the polling task is the connection's own, it looks after the body right after this,
+        // and need not be woken.
         let connection = state.connection.take_if(|connection| !connection.will_wake(cx.waker()));
         drop(state);
         if let Some(connection) = connection {
@@ -104,10 +107,10 @@ impl FedBody {
     }
 }
 
-impl Drop for FedBody {
+impl Drop for ChannelBody {
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.is_let_go = true;
+        let mut state = self.channel.state();
+        state.is_reader_gone = true;
         let connection = state.connection.take().filter(|_| state.end.is_none());
         drop(state);
         if let Some(connection) = connection {
@@ -116,19 +119,19 @@ impl Drop for FedBody {
     }
 }
 
-impl State {
+impl ChannelState {
     fn is_over(&self) -> bool {
         self.trailers.is_none() && self.end == Some(Ok(()))
     }
 }
 
-/// The bytes break the rules; where the body ends is not known any more.
+/// The framing of the body breaks the rules, so its end is unknown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Malformed(pub(crate) &'static str);
+pub(crate) struct FramingError(pub(crate) &'static str);
 
-impl From<Malformed> for io::Error {
-    fn from(error: Malformed) -> Self {
+impl From<FramingError> for io::Error {
+    fn from(error: FramingError) -> Self {
         Self::new(io::ErrorKind::InvalidData, error)
     }
 }

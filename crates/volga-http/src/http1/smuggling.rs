@@ -1,42 +1,48 @@
-//! What can be parsed, and two readers could take for two different requests. Pure.
+//! Refuses requests that can be parsed, but that two servers could take for two different requests.
+//! Pure.
 //!
-//! A request that a proxy reads in one way and the server in another is how requests are smuggled
-//! past checks (RFC 9112, section 11.2). The parser refuses most of what is ambiguous; this refuses
-//! the rest of what can still be seen after it. The guide lists what cannot.
+//! If a proxy reads a request in one way and the server in another, an attacker can smuggle a
+//! request past the proxy's checks (RFC 9112, section 11.2). The parser refuses most ambiguous
+//! requests. This module refuses the others that can still be recognized after parsing. The guide
+//! lists those that cannot.
 
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
-use crate::exchange::target::{has_one_authority, is_plain, is_proper};
+use crate::exchange::target::{has_one_authority, is_host_and_port, is_simple_host};
 
-/// What the `host` fields come to.
+/// What the `host` fields of a request amount to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Hosts {
+pub(super) enum HostFields {
     None,
-    /// One, with a name or address as nearly all requests have it.
+    /// One field, with a name or an address in the form that nearly all requests use.
     Plain,
     One,
     Several,
 }
 
-impl Hosts {
-    /// With another one.
+impl HostFields {
+    /// Adds one more field.
     pub(super) fn and(self, host: &HeaderValue) -> Self {
         match self {
-            Self::None if is_plain(host.as_bytes()) => Self::Plain,
+            Self::None if is_simple_host(host.as_bytes()) => Self::Plain,
             Self::None => Self::One,
             _ => Self::Several,
         }
     }
 }
 
-/// Says with what status to refuse a request.
+/// Checks a parsed head.
+///
+/// # Errors
+///
+/// The status to respond with.
 pub(super) fn check(
     method: &Method,
     uri: &Uri,
     version: Version,
     headers: &HeaderMap,
-    hosts: Hosts,
+    hosts: HostFields,
 ) -> Result<(), StatusCode> {
     let is_clear = has_proper_form(method, uri) && has_proper_host(version, uri, headers, hosts);
     if is_clear { Ok(()) } else { Err(StatusCode::BAD_REQUEST) }
@@ -52,18 +58,20 @@ fn has_proper_form(method: &Method, uri: &Uri) -> bool {
     !is_authority || method == Method::CONNECT
 }
 
-/// Whether there is one `host`, and the target agrees with it. HTTP/1.0 may have none.
-fn has_proper_host(version: Version, uri: &Uri, headers: &HeaderMap, hosts: Hosts) -> bool {
+/// Whether there is one `host` field that agrees with the target. HTTP/1.0 may have none.
+fn has_proper_host(version: Version, uri: &Uri, headers: &HeaderMap, hosts: HostFields) -> bool {
     match hosts {
-        Hosts::None => version == Version::HTTP_10 && uri.authority().is_none_or(is_proper),
-        // What a client sends that knows no name for the server (RFC 9112, section 3.2).
-        Hosts::One if headers.get(HOST).is_some_and(|host| host.is_empty()) => {
+        HostFields::None => {
+            version == Version::HTTP_10 && uri.authority().is_none_or(is_host_and_port)
+        }
+        // A client that has no name for the server sends an empty field (RFC 9112, section 3.2).
+        HostFields::One if headers.get(HOST).is_some_and(|host| host.is_empty()) => {
             uri.authority().is_none()
         }
-        // Told without looking for the field again.
-        Hosts::Plain if uri.authority().is_none() => true,
-        Hosts::Plain | Hosts::One => has_one_authority(uri, headers),
-        Hosts::Several => false,
+        // This was checked when the field was read, so the field is not looked up again.
+        HostFields::Plain if uri.authority().is_none() => true,
+        HostFields::Plain | HostFields::One => has_one_authority(uri, headers),
+        HostFields::Several => false,
     }
 }
 
@@ -75,14 +83,14 @@ mod tests {
 
     fn status(request: http::request::Builder) -> Option<u16> {
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        let hosts = parts.headers.get_all(HOST).iter().fold(Hosts::None, Hosts::and);
+        let hosts = parts.headers.get_all(HOST).iter().fold(HostFields::None, HostFields::and);
         check(&parts.method, &parts.uri, parts.version, &parts.headers, hosts)
             .err()
             .map(|status| status.as_u16())
     }
 
     #[test]
-    fn a_request_has_one_host_and_one_of_http_1_0_may_have_none() {
+    fn a_request_has_one_host_or_on_http_1_0_none() {
         assert_eq!(status(Request::get("/")), Some(400));
         assert_eq!(status(Request::get("/").version(Version::HTTP_10)), None);
         assert_eq!(status(Request::get("/").header("host", "a")), None);
@@ -95,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_the_target_goes_with_the_method() {
+    fn the_form_of_the_target_must_fit_the_method() {
         let of = |method: &str, target: &str| {
             let host = target.trim_start_matches("http://").trim_matches(['/', '*']);
             status(Request::builder().method(method).uri(target).header("host", host))

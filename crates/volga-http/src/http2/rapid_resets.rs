@@ -1,5 +1,6 @@
-//! Requests that are reset before their responses begin, in memory: in whatever order the frames
-//! come, the connection ends before they cost much, and a proper client's connection never does.
+//! Requests that are reset before their responses begin, in memory. Whatever the order of the
+//! frames, an attacker's connection ends before it costs much, and a well-behaved client's
+//! connection never does.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -24,7 +25,7 @@ use crate::limits::{
     MAX_UNANSWERED_RESETS, RESET_WITHOUT_HANDLER, RESPONSES_PER_RESET, UNANSWERED_RESETS_PER_SECOND,
 };
 
-/// How many handlers were called, and how many of them are there.
+/// How many handlers were called, and how many of them exist.
 #[derive(Debug, Default)]
 struct Calls {
     all: AtomicUsize,
@@ -32,7 +33,7 @@ struct Calls {
     most: AtomicUsize,
 }
 
-/// A handler that never responds, or does so at once.
+/// A handler that never responds, or responds at once.
 struct Handler {
     calls: Arc<Calls>,
     responds: bool,
@@ -81,25 +82,25 @@ impl Service<Request<RequestBody>> for Handlers {
 enum Order {
     /// All requests, and then all resets.
     Block,
-    /// The same, the newest request first.
+    /// All requests and then all resets, with the newest request first.
     Backwards,
     /// Each reset comes this many requests after its own request.
     Lag(usize),
 }
 
-/// How a stream comes to be reset.
+/// Why a stream is reset.
 #[derive(Clone, Copy, Debug)]
-enum How {
+enum ResetCause {
     ByClient,
-    /// The server has to, since the client widens the window beyond its maximum.
+    /// The server resets it, because the client widens the window beyond its maximum.
     TooWide,
-    /// The server has to, since the request has no method.
+    /// The server resets it, because the request has no method.
     Malformed,
 }
 
 /// The frames that are sent between those of the attack.
 #[derive(Clone, Copy, Debug)]
-enum Between {
+enum ExtraFrames {
     Nothing,
     Ping,
     Settings,
@@ -111,8 +112,8 @@ enum Between {
 struct Attack {
     block: usize,
     order: Order,
-    how: How,
-    between: Between,
+    how: ResetCause,
+    between: ExtraFrames,
     is_padded: bool,
     is_split: bool,
     /// How many bytes the client writes at a time, and how long it then waits.
@@ -124,14 +125,13 @@ fn attack() -> impl Strategy<Value = Attack> {
     let block = prop_oneof![1..30usize, Just(100), 200..250usize, Just(900)];
     let order =
         prop_oneof![Just(Order::Block), Just(Order::Backwards), (0..40usize).prop_map(Order::Lag)];
-    let how =
-        prop_oneof![3 => Just(How::ByClient), 1 => Just(How::TooWide), 1 => Just(How::Malformed)];
+    let how = prop_oneof![3 => Just(ResetCause::ByClient), 1 => Just(ResetCause::TooWide), 1 => Just(ResetCause::Malformed)];
     let between = prop_oneof![
-        4 => Just(Between::Nothing),
-        1 => Just(Between::Ping),
-        1 => Just(Between::Settings),
-        1 => Just(Between::Priority),
-        1 => Just(Between::Window),
+        4 => Just(ExtraFrames::Nothing),
+        1 => Just(ExtraFrames::Ping),
+        1 => Just(ExtraFrames::Settings),
+        1 => Just(ExtraFrames::Priority),
+        1 => Just(ExtraFrames::Window),
     ];
     let write = prop_oneof![1..40usize, 40..2_000usize, Just(1 << 20)];
     let pause = prop::option::of((0..3u64).prop_map(Duration::from_millis));
@@ -144,7 +144,7 @@ fn attack() -> impl Strategy<Value = Attack> {
             is_padded,
             is_split,
             write,
-            // With more pauses it would take longer than the budget has time for.
+            // With more pauses the attack would take longer than the budget allows for.
             pause: pause.filter(|_| write >= 40),
         },
     )
@@ -181,15 +181,15 @@ impl Attack {
 
     fn request(&self, id: u32, sent: &mut Vec<u8>) {
         match self.between {
-            Between::Nothing => {}
-            Between::Ping => sent.extend(frame(PING, 0, 0, &[0; 8])),
-            Between::Settings => sent.extend(frame(SETTINGS, 0, 0, &[])),
-            Between::Priority => sent.extend(frame(PRIORITY, 0, id, &[0, 0, 0, 0, 7])),
-            Between::Window => sent.extend(frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+            ExtraFrames::Nothing => {}
+            ExtraFrames::Ping => sent.extend(frame(PING, 0, 0, &[0; 8])),
+            ExtraFrames::Settings => sent.extend(frame(SETTINGS, 0, 0, &[])),
+            ExtraFrames::Priority => sent.extend(frame(PRIORITY, 0, id, &[0, 0, 0, 0, 7])),
+            ExtraFrames::Window => sent.extend(frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
         }
         // A stream that the server is to reset must still be open for the client.
-        let end = if matches!(self.how, How::ByClient) { END_STREAM } else { 0 };
-        let head = if matches!(self.how, How::Malformed) { &GET[1..] } else { GET };
+        let end = if matches!(self.how, ResetCause::ByClient) { END_STREAM } else { 0 };
+        let head = if matches!(self.how, ResetCause::Malformed) { &GET[1..] } else { GET };
         let (start, rest) = if self.is_split { head.split_at(3) } else { (head, &[][..]) };
         let flags = end | if self.is_split { 0 } else { END_HEADERS };
         if self.is_padded {
@@ -205,9 +205,9 @@ impl Attack {
 
     fn reset(&self, id: u32, sent: &mut Vec<u8>) {
         sent.extend(match self.how {
-            How::ByClient => frame(RST_STREAM, 0, id, CANCEL),
-            How::TooWide => frame(WINDOW_UPDATE, 0, id, &[0x7f, 0xff, 0xff, 0xff]),
-            How::Malformed => vec![],
+            ResetCause::ByClient => frame(RST_STREAM, 0, id, CANCEL),
+            ResetCause::TooWide => frame(WINDOW_UPDATE, 0, id, &[0x7f, 0xff, 0xff, 0xff]),
+            ResetCause::Malformed => vec![],
         });
     }
 }
@@ -227,7 +227,8 @@ fn goaway(mut sent: &[u8]) -> Option<Reason> {
     None
 }
 
-/// Sends these frames, and returns the server's last word and what it did until then.
+/// Sends these frames. Returns the reason with which the server ended the connection, and what its
+/// handlers did until then.
 async fn run(
     frames: &[u8],
     write: usize,
@@ -278,10 +279,10 @@ proptest! {
         let start = std::time::Instant::now();
         let (reason, calls) = block_on(run(&frames, attack.write, attack.pause, false));
         prop_assert_eq!(reason, Some(Reason::ENHANCE_YOUR_CALM), "after {:?}", start.elapsed());
-        // The pauses take at most a second or two of the paused clock.
+        // In total the pauses take at most a second or two of the paused clock.
         let paused = attack.pause.unwrap_or_default() * (frames.len() / attack.write) as u32;
         let time = paused.as_secs_f64() * f64::from(UNANSWERED_RESETS_PER_SECOND);
-        // Those that are open when the budget is used up have been called, too.
+        // Handlers that run when the budget is used up were called as well.
         let most = MAX_UNANSWERED_RESETS + MAX_STREAMS as usize + time as usize + 1;
         let all = calls.all.load(Ordering::Relaxed);
         prop_assert!(all <= most, "{} calls, {} are allowed", all, most);
@@ -308,16 +309,16 @@ fn reset(id: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, id, CANCEL)
 }
 
-/// Sends these frames, and waits until the server has nothing to do.
+/// Sends these frames, and waits until the server is idle.
 async fn send(client: &mut tokio::io::DuplexStream, frames: impl Iterator<Item = Vec<u8>>) {
     let frames: Vec<u8> = frames.flatten().collect();
     client.write_all(&frames).await.expect("an open connection");
-    // The clock is paused, so this leaps when everybody waits.
+    // The clock is paused, so this ends when all tasks wait.
     sleep(Duration::from_nanos(1)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_gives_up_all_its_requests_at_once_goes_on_with_others() {
+async fn a_client_may_abandon_all_its_requests_once() {
     let (mut client, calls, serving) = connected(false).await;
     let mut ids = streams();
     for _ in 0..3 {
@@ -327,7 +328,7 @@ async fn a_client_that_gives_up_all_its_requests_at_once_goes_on_with_others() {
         send(&mut client, all.iter().map(|&id| reset(id))).await;
         assert_eq!(calls.running.load(Ordering::Relaxed), 0);
         assert!(!serving.is_finished());
-        // As after a time-out of all of them.
+        // As if all of them had timed out.
         let time = MAX_UNANSWERED_RESETS as f64 / f64::from(UNANSWERED_RESETS_PER_SECOND);
         sleep(Duration::from_secs_f64(time)).await;
     }
@@ -361,17 +362,17 @@ async fn requests_that_are_reset_before_their_handlers_are_called_count_several_
 }
 
 #[tokio::test(start_paused = true)]
-async fn responses_allow_for_requests_that_are_given_up_and_late_resets_cost_nothing() {
+async fn responses_allow_for_abandoned_requests_and_late_resets_cost_nothing() {
     let (mut client, _calls, serving) = connected(true).await;
     let mut ids = streams();
-    // Each was answered before the reset came, however many of them there are.
+    // Each had its response before the reset arrived, however many there are.
     for _ in 0..20 {
         let all: Vec<u32> = ids.by_ref().take(MAX_STREAMS as usize).collect();
         send(&mut client, all.iter().map(|&id| request(id))).await;
         send(&mut client, all.iter().map(|&id| reset(id))).await;
     }
     assert!(!serving.is_finished());
-    // One in so many comes together with its reset, and is never answered.
+    // One in `RESPONSES_PER_RESET` arrives together with its reset, and never gets a response.
     for _ in 0..2 * MAX_UNANSWERED_RESETS {
         let answered = ids.by_ref().take(RESPONSES_PER_RESET as usize).map(request);
         send(&mut client, answered).await;
@@ -382,10 +383,10 @@ async fn responses_allow_for_requests_that_are_given_up_and_late_resets_cost_not
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_turn_begins_no_more_requests_than_its_bound_and_then_the_others_run() {
+async fn a_turn_begins_a_limited_number_of_requests_and_then_other_tasks_run() {
     for size in [1, 10, 100] {
         let (mut client, calls, _serving) = connected(true).await;
-        // Handlers that respond at once, so nothing else holds the requests up.
+        // The handlers respond at once, so they do not limit the number of requests.
         let frames: Vec<u8> = streams().take(5_000).flat_map(request).collect();
         client.write_all(&frames[..frames.len() / 100 * size]).await.expect("room");
         // A task that is always ready, so it runs once in each round of the runtime's tasks.
@@ -413,8 +414,8 @@ async fn a_flood_is_noticed_although_the_handlers_respond_at_once() {
         let attack = Attack {
             block,
             order: Order::Block,
-            how: How::ByClient,
-            between: Between::Nothing,
+            how: ResetCause::ByClient,
+            between: ExtraFrames::Nothing,
             is_padded: false,
             is_split: false,
             write: 1 << 20,

@@ -1,4 +1,4 @@
-//! The bound on a client that does not read.
+//! The time limit for a client that does not read.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,18 +8,18 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) once the client took no
-/// byte for a time.
+/// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) when the client has
+/// accepted no byte for a time.
 #[derive(Debug)]
-pub(crate) struct Stall<I> {
+pub(crate) struct WriteTimeout<I> {
     io: I,
-    /// In half the space of a `Duration`, since a stream may hold it for hours.
+    /// Takes half the space of a `Duration`, because an event stream may hold it for hours.
     limit_nanos: u64,
-    /// There only while a write waits.
+    /// `Some` only while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<I> Stall<I> {
+impl<I> WriteTimeout<I> {
     pub(crate) fn new(io: I, limit: Duration) -> Self {
         let limit_nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         Self { io, limit_nanos, timer: None }
@@ -33,7 +33,7 @@ impl<I> Stall<I> {
         self.io
     }
 
-    /// Passes on what a write came to, and starts or stops the time.
+    /// Returns the result of a write, and starts or stops the timer.
     fn bounded<T>(
         &mut self,
         write: Poll<io::Result<T>>,
@@ -49,7 +49,7 @@ impl<I> Stall<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Stall<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for WriteTimeout<I> {
     #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -60,7 +60,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Stall<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Stall<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<I> {
     #[inline]
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -108,9 +108,9 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_for_the_limit_is_given_up() {
+    async fn a_write_fails_when_the_client_reads_nothing_for_the_limit() {
         let (_client, server) = duplex(4);
-        let mut server = Stall::new(server, LIMIT);
+        let mut server = WriteTimeout::new(server, LIMIT);
         let start = Instant::now();
         let error = server.write_all(b"12345").await.expect_err("nobody reads");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -118,9 +118,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_byte_now_and_then_is_enough() {
+    async fn a_client_that_reads_a_byte_now_and_then_is_kept() {
         let (mut client, server) = duplex(1);
-        let mut server = Stall::new(server, LIMIT);
+        let mut server = WriteTimeout::new(server, LIMIT);
         let reading = tokio::spawn(async move {
             for _ in 0..5 {
                 tokio::time::sleep(LIMIT - Duration::from_secs(1)).await;

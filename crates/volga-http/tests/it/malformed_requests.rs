@@ -1,4 +1,5 @@
-//! Requests that two readers could take for different ones, as bytes: none reaches the service, and nothing that stands behind one is answered.
+//! Requests that two servers could take for different ones, as bytes. None of them reaches the
+//! service, and no request behind one gets a response.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +11,12 @@ use volga_http::limits::{MAX_HEAD_FIELDS, MAX_TARGET_BYTES};
 
 use crate::support::{Running, TestBody, long_lived, read_to_close, read_until, send};
 
-/// What stands behind each request below, and what a server that read on would answer.
+/// The request behind each request below, and a part of the response that a server would send if it
+/// read on.
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
 
-/// A server that reads the body, answers with the path and the body's length, and counts its calls.
+/// A server that reads the body, responds with the path and the body's length, and counts its
+/// calls.
 async fn echo() -> (Running, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
@@ -37,15 +40,16 @@ async fn echo() -> (Running, Arc<AtomicUsize>) {
     (server, calls)
 }
 
-/// Sends the request with another one behind it, and returns everything that is answered until the server closes.
-async fn answers(server: &Running, request: &[u8]) -> String {
+/// Sends the request with another one behind it, and returns everything that the server sends until
+/// it closes.
+async fn responses_to(server: &Running, request: &[u8]) -> String {
     let mut client = server.connect().await;
     send(&mut client, &[request, SMUGGLED.as_bytes()].concat()).await;
     String::from_utf8(read_to_close(&mut client).await).expect("text")
 }
 
 #[tokio::test]
-async fn what_can_be_read_in_two_ways_is_refused_with_400_and_the_connection_closes() {
+async fn ambiguous_requests_get_400_and_the_connection_closes() {
     let (server, calls) = echo().await;
     let long = "9".repeat(30);
     let cases: Vec<(&str, Vec<u8>)> = [
@@ -111,12 +115,12 @@ async fn what_can_be_read_in_two_ways_is_refused_with_400_and_the_connection_clo
     .map(|(what, request)| (what, request.into_bytes()))
     .into();
     for (what, request) in cases {
-        let all = answers(&server, &request).await;
+        let all = responses_to(&server, &request).await;
         assert!(all.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{what}: {all:?}");
         assert!(all.contains("connection: close\r\n"), "{what}: {all:?}");
         assert!(all.contains("content-length: 0\r\n"), "{what}: {all:?}");
         assert!(all.ends_with("\r\n\r\n"), "{what}: {all:?}");
-        assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{what}: one answer: {all:?}");
+        assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{what}: one response: {all:?}");
     }
     assert_eq!(calls.load(Ordering::Relaxed), 0, "none reaches the service");
 }
@@ -130,7 +134,7 @@ fn chunked(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn bad_chunks_are_told_the_handler_and_nothing_behind_them_is_read() {
+async fn the_handler_is_told_of_bad_chunks_and_nothing_behind_them_is_read() {
     let (server, calls) = echo().await;
     for (number, chunks) in [
         "x\r\nhello\r\n0\r\n\r\n",
@@ -149,16 +153,16 @@ async fn bad_chunks_are_told_the_handler_and_nothing_behind_them_is_read() {
     .into_iter()
     .enumerate()
     {
-        let all = answers(&server, chunked(chunks).as_bytes()).await;
+        let all = responses_to(&server, chunked(chunks).as_bytes()).await;
         assert!(all.starts_with("HTTP/1.1 400 "), "{chunks:?}: {all:?}");
         assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{chunks:?}: {all:?}");
         assert_eq!(calls.load(Ordering::Relaxed), number + 1, "{chunks:?}");
     }
 }
 
-/// What the guide lists as accepted, with what the service then sees.
+/// The requests that the guide lists as accepted, and what the service then sees.
 #[tokio::test]
-async fn what_is_accepted_nevertheless_is_one_request_and_the_one_behind_it_another() {
+async fn accepted_oddities_do_not_affect_the_next_request() {
     let (server, _calls) = echo().await;
     for (what, request, seen) in [
         ("lines that end with LF", "GET /lf HTTP/1.1\nhost: a\n\n".to_owned(), "</lf 0>"),
@@ -194,9 +198,10 @@ async fn what_is_accepted_nevertheless_is_one_request_and_the_one_behind_it_anot
     }
 }
 
-/// RFC 9112, section 6.1: the chunks count, and the connection closes, for who sent this may have meant the other.
+/// RFC 9112, section 6.1: the chunked coding wins, and the connection closes, because the sender
+/// may have meant the length.
 #[tokio::test]
-async fn of_a_length_beside_chunks_the_chunks_count_and_the_connection_closes() {
+async fn with_chunks_and_a_length_the_chunks_win_and_the_connection_closes() {
     let (server, _calls) = echo().await;
     let both = [
         "content-length: 3\r\ntransfer-encoding: chunked",
@@ -205,14 +210,14 @@ async fn of_a_length_beside_chunks_the_chunks_count_and_the_connection_closes() 
     for fields in both {
         let request =
             format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
-        let all = answers(&server, request.as_bytes()).await;
+        let all = responses_to(&server, request.as_bytes()).await;
         assert!(all.starts_with("HTTP/1.1 200 ") && all.ends_with("</ 5>"), "{all:?}");
         assert!(all.contains("connection: close\r\n"), "{all:?}");
     }
 }
 
 #[tokio::test]
-async fn the_same_holds_where_the_answer_is_a_stream() {
+async fn the_same_is_true_if_the_response_is_a_stream() {
     let server =
         Running::start(Server::new(), |_| async { long_lived(TestBody::endless("open")) }).await;
     let fields = "content-length: 3\r\ntransfer-encoding: chunked";
@@ -220,17 +225,17 @@ async fn the_same_holds_where_the_answer_is_a_stream() {
         format!("POST / HTTP/1.1\r\nhost: a\r\nhost: b\r\n{fields}\r\n\r\n0\r\n\r\n"),
         "GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n".into(),
     ] {
-        let all = answers(&server, request.as_bytes()).await;
+        let all = responses_to(&server, request.as_bytes()).await;
         assert!(all.starts_with("HTTP/1.1 400 ") && all.ends_with("\r\n\r\n"), "{all:?}");
     }
 }
 
 #[tokio::test]
-async fn a_refusal_comes_after_the_answers_before_it() {
+async fn a_refusal_follows_the_responses_to_earlier_requests() {
     let (server, calls) = echo().await;
     let before = "GET /before HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n";
-    let all = answers(&server, before.as_bytes()).await;
-    let (first, rest) = all.split_once("</before 0>").expect("the first answer");
+    let all = responses_to(&server, before.as_bytes()).await;
+    let (first, rest) = all.split_once("</before 0>").expect("the first response");
     assert!(first.starts_with("HTTP/1.1 200 ") && rest.starts_with("HTTP/1.1 400 "), "{all:?}");
     assert_eq!((all.matches("HTTP/1.1 ").count(), calls.load(Ordering::Relaxed)), (2, 1));
 }
@@ -248,27 +253,28 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
         let mut client = server.connect().await;
         send(&mut client, head.as_bytes()).await;
         send(&mut client, &vec![b'x'; BODY]).await;
-        let answer = read_until(&mut client, "\r\n\r\n").await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let response = read_until(&mut client, "\r\n\r\n").await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
     }
     assert_eq!(calls.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
-async fn a_version_that_is_not_http_1_is_answered_with_505() {
+async fn a_version_that_is_not_http_1_gets_505() {
     let (server, calls) = echo().await;
     for version in ["HTTP/2.0", "HTTP/3.0", "HTTP/0.9"] {
-        let all = answers(&server, format!("GET / {version}\r\nhost: a\r\n\r\n").as_bytes()).await;
+        let all =
+            responses_to(&server, format!("GET / {version}\r\nhost: a\r\n\r\n").as_bytes()).await;
         assert!(all.starts_with("HTTP/1.1 505 HTTP Version Not Supported\r\n"), "{all}");
     }
     assert_eq!(calls.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
-async fn a_target_may_have_the_limit_and_one_byte_more_is_answered_with_414() {
+async fn a_target_longer_than_the_limit_gets_414() {
     let (server, _calls) = echo().await;
     let get = |bytes: usize| format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(bytes - 1));
-    let all = answers(&server, get(MAX_TARGET_BYTES + 1).as_bytes()).await;
+    let all = responses_to(&server, get(MAX_TARGET_BYTES + 1).as_bytes()).await;
     assert!(all.starts_with("HTTP/1.1 414 URI Too Long\r\n") && all.ends_with("\r\n\r\n"), "{all}");
     let mut client = server.connect().await;
     send(&mut client, get(MAX_TARGET_BYTES).as_bytes()).await;

@@ -1,4 +1,4 @@
-//! A client that leaves takes what runs for it along, at once and even when that is idle.
+//! When a client disconnects, the server drops what runs for it, at once and even if that is idle.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,8 @@ use volga_http::Server;
 
 use crate::support::{GET, Running, TestBody, get, read_until, send, within};
 
-/// A server whose first answer is one piece of a body that then waits for ever, and the wait for that body's drop.
+/// A server whose first response is one piece of a body that then waits forever, and a receiver for
+/// the drop of that body.
 async fn endless() -> (Running, oneshot::Receiver<Infallible>) {
     let (guard, dropped) = oneshot::channel();
     let guard = Arc::new(Mutex::new(Some(guard)));
@@ -23,7 +24,7 @@ async fn endless() -> (Running, oneshot::Receiver<Infallible>) {
     (server, dropped)
 }
 
-/// A server whose handler never answers, the wait for its start, and the wait for its drop.
+/// A server whose handler never responds, a receiver for its start, and a receiver for its drop.
 async fn silent() -> (Running, oneshot::Receiver<()>, oneshot::Receiver<Infallible>) {
     let (start, started) = oneshot::channel();
     let (guard, dropped) = oneshot::channel::<Infallible>();
@@ -72,7 +73,7 @@ async fn rst_drops_the_body() {
 }
 
 #[tokio::test]
-async fn fin_drops_a_handler_that_has_not_answered() {
+async fn fin_drops_a_handler_that_has_not_responded() {
     let (server, started, dropped) = silent().await;
     let mut client = server.connect().await;
     send(&mut client, GET).await;
@@ -94,7 +95,7 @@ async fn rst_stream_drops_the_body_and_not_the_connection() {
 }
 
 #[tokio::test]
-async fn rst_stream_drops_a_handler_that_has_not_answered() {
+async fn rst_stream_drops_a_handler_that_has_not_responded() {
     let (server, started, dropped) = silent().await;
     let (mut client, _driver) = server.connect_h2().await;
     let (_response, mut request) = client.send_request(get(), true).expect("an open connection");
@@ -104,13 +105,13 @@ async fn rst_stream_drops_a_handler_that_has_not_answered() {
 }
 
 #[tokio::test]
-async fn an_http2_client_that_vanishes_drops_its_bodies() {
+async fn an_http2_client_that_disappears_drops_its_bodies() {
     let (server, dropped) = endless().await;
     let (mut client, driver) = server.connect_h2().await;
     let (response, _) = client.send_request(get(), true).expect("an open connection");
     let mut body = within(response).await.expect("a response").into_body();
     assert_eq!(within(body.data()).await.expect("a body").expect("data"), "first");
-    // The task owns the socket.
+    // The task owns the socket, so aborting it closes the socket.
     driver.abort();
     assert_dropped(within(dropped).await);
 }

@@ -1,0 +1,178 @@
+//! Sends the body of a response to the client.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use pin_project_lite::pin_project;
+use tokio::io::AsyncWrite;
+
+use super::batch::{Batch, BatchRest};
+use super::body_framing::BodyFraming;
+use super::response_head::WrittenHead;
+use super::trailers::AnnouncedTrailers;
+use crate::limits::{FRAMES_PER_WRITE, WRITES_PER_TURN};
+
+pin_project! {
+    /// A body, and the bytes of it or of its head that are not sent yet.
+    ///
+    /// The body is polled for more only when everything that it gave was sent. State that is rarely
+    /// needed, such as unsent bytes, is allocated when it is.
+    #[project = BodyWriterProj]
+    pub(crate) struct BodyWriter<B> {
+        #[pin]
+        body: B,
+        framing: BodyFraming,
+        trailers: Option<Box<AnnouncedTrailers>>,
+        unsent: Option<Box<UnsentBytes>>,
+        phase: BodyPhase,
+        keep_alive: bool,
+    }
+}
+
+/// What must be sent before the body is polled again.
+#[derive(Debug)]
+enum UnsentBytes {
+    /// The head, which is sent together with the frames that are ready.
+    Head(Vec<u8>),
+    /// The rest of the last write.
+    Rest(BatchRest),
+}
+
+/// How far the body has come.
+#[derive(Debug)]
+enum BodyPhase {
+    Open,
+    /// The whole body was written.
+    Complete,
+    /// The body failed, or is shorter than the head promised. The frames that it gave before are
+    /// sent, and then the connection is closed in the middle of the body, so that the client can
+    /// tell.
+    Broken,
+}
+
+/// The connection cannot go on: the client has disconnected, it took nothing for too long, or the
+/// body failed.
+#[derive(Debug)]
+pub(crate) struct SendError;
+
+impl<B: Body<Data = Bytes>> BodyWriter<B> {
+    pub(crate) fn new(body: B, promise: WrittenHead) -> Self {
+        let WrittenHead { framing, trailers, keep_alive } = promise;
+        // A body that may not have a byte is not polled for one.
+        let phase = if framing.is_full() { BodyPhase::Complete } else { BodyPhase::Open };
+        Self { body, framing, trailers, unsent: None, phase, keep_alive }
+    }
+
+    /// Whether the connection may serve another request after this response.
+    pub(crate) fn keeps_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// The same, with the head to be sent first.
+    pub(crate) fn with_head(self, head: Vec<u8>) -> Self {
+        Self { unsent: Some(Box::new(UnsentBytes::Head(head))), ..self }
+    }
+
+    /// Sends what is ready, after what is in `first`. Ready once the whole body was sent.
+    ///
+    /// A panic of the body ends the task, and the connection with it.
+    pub(crate) fn poll_send<W>(
+        self: Pin<&mut Self>,
+        io: &mut W,
+        mut first: Option<Batch>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let mut this = self.project();
+        let mut writes = 0;
+        let mut is_waiting = false;
+        loop {
+            ready!(this.poll_send_rest(io, cx)).map_err(|_| SendError)?;
+            let mut batch = match (first.take(), &*this.phase) {
+                (Some(batch), _) => batch,
+                (None, BodyPhase::Complete) => return Poll::Ready(Ok(())),
+                (None, BodyPhase::Broken) => return Poll::Ready(Err(SendError)),
+                (None, BodyPhase::Open) if is_waiting => return Poll::Pending,
+                (None, BodyPhase::Open) if writes == WRITES_PER_TURN => {
+                    // The other tasks of this thread run first, and this body goes on afterwards.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                (None, BodyPhase::Open) => Batch::new(),
+            };
+            if let Some(UnsentBytes::Head(head)) = this.unsent.take().as_deref() {
+                batch.push(head);
+            }
+            is_waiting = this.fill(&mut batch, io.is_write_vectored(), cx).is_pending();
+            let unsent = batch.write(io, cx).map_err(|_| SendError)?;
+            *this.unsent = unsent.map(|unsent| Box::new(UnsentBytes::Rest(unsent)));
+            writes += 1;
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
+    /// Sends the rest of an earlier write.
+    fn poll_send_rest<W>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        if let Some(UnsentBytes::Rest(unsent)) = self.unsent.as_deref_mut() {
+            ready!(unsent.poll_write_all(io, cx))?;
+            *self.unsent = None;
+        }
+        Pin::new(io).poll_flush(cx)
+    }
+
+    /// Takes the frames that are ready from the body. Pending if the body has no more for now;
+    /// ready if it is over or the batch is full.
+    fn fill(&mut self, batch: &mut Batch, is_vectored: bool, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..FRAMES_PER_WRITE {
+            if batch.is_full() || !matches!(self.phase, BodyPhase::Open) {
+                break;
+            }
+            match ready!(self.body.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => self.push(batch, frame, is_vectored),
+                Some(Err(_)) => *self.phase = BodyPhase::Broken,
+                None => {
+                    batch.push(self.framing.body_end());
+                    self.end();
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn push(&mut self, batch: &mut Batch, frame: Frame<Bytes>, is_vectored: bool) {
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            // A body ends with its trailers.
+            Err(frame) => {
+                match (frame.into_trailers(), self.trailers.as_deref()) {
+                    (Ok(trailers), Some(announced)) => announced.write(&trailers, batch.small()),
+                    _ => batch.push(self.framing.body_end()),
+                }
+                return self.end();
+            }
+        };
+        let is_last = self.body.is_end_stream();
+        if !data.is_empty() {
+            batch.push_frame(data, self.framing, is_last, is_vectored);
+        } else if is_last {
+            batch.push(self.framing.body_end());
+        }
+        if is_last || self.framing.is_full() {
+            self.end();
+        }
+    }
+
+    /// Ends the body. A body that is shorter than the head promised must not look complete.
+    fn end(&mut self) {
+        *self.phase = if self.framing.may_end() { BodyPhase::Complete } else { BodyPhase::Broken };
+    }
+}
