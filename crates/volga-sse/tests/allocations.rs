@@ -167,7 +167,7 @@ mod hub {
 
     #[test]
     fn a_subscription_that_does_not_read_holds_no_topics_that_are_gone() {
-        let hub = Hub::builder().max_topics(100).max_forgotten_topics(100).build();
+        let hub = Hub::builder().max_topics(100).max_remembered_topics(100).build();
         let publish = |index: usize| {
             hub.publish(&format!("n.{index}"), Message::new().data("x")).expect("room");
         };

@@ -1,20 +1,20 @@
-//! The hub's time: what pure code takes as an argument.
+//! The hub's clock, and the moments that pure code takes as arguments.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Milliseconds since the hub began.
+/// Milliseconds since the hub was created.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Moment(pub(crate) u64);
 
 impl Moment {
-    /// The milliseconds that have passed since, seen from `now`.
+    /// How many milliseconds have passed since this moment.
     pub(crate) fn age(self, now: Self) -> u64 {
         now.0.saturating_sub(self.0)
     }
 
-    /// The moment so many milliseconds later.
+    /// The moment this many milliseconds later.
     pub(crate) fn after(self, milliseconds: u64) -> Self {
         Self(self.0.saturating_add(milliseconds))
     }
@@ -25,12 +25,12 @@ impl Moment {
     }
 }
 
-/// Where moments come from. It is tokio's clock, so a test that pauses that one drives the hub;
-/// without a runtime it is the system's.
+/// The clock of a hub. It is tokio's clock, so a test that pauses tokio's time controls the hub.
+/// Without a runtime it is the system's clock.
 #[derive(Debug)]
-pub(crate) struct Clock(Instant);
+pub(crate) struct HubClock(Instant);
 
-impl Clock {
+impl HubClock {
     pub(crate) fn new() -> Self {
         Self(Instant::now())
     }

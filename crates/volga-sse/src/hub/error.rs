@@ -1,58 +1,62 @@
-//! Why a hub refuses.
+//! Why a call to a hub fails.
 
 use std::fmt;
 
-use super::{TopicCreation, name::TopicError};
 use crate::codec::error::EncodeError;
+use crate::hub::counted::Counted;
+use crate::hub::topic::name::TopicError;
+use crate::hub::topic_creation::TopicCreation;
 
-/// Why a message was not published. No subscriber received it, and nothing was changed.
+/// Why a message was not published. Nothing has changed, and no subscriber received it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The topic has no valid name.
+    /// The topic's name is invalid.
     Topic(TopicError),
-    /// A value of the message is one that a client could not receive as it was given.
+    /// The message has a value that clients would not receive as it was given.
     Message(EncodeError),
-    /// The message is longer than
-    /// [`HubBuilder::max_message_bytes`](super::HubBuilder::max_message_bytes) allows.
+    /// The encoded message is longer than
+    /// [`HubBuilder::max_message_bytes`](crate::hub::HubBuilder::max_message_bytes) allows.
     MessageTooLong {
-        /// Its bytes as they would be sent.
+        /// The length of the encoded message, in bytes.
         bytes: usize,
         /// The limit in bytes.
         max: usize,
     },
-    /// The key is longer than [`HubBuilder::max_key`](super::HubBuilder::max_key) allows.
+    /// The key is longer than [`HubBuilder::max_key`](crate::hub::HubBuilder::max_key) allows.
     KeyTooLong {
         /// The limit in bytes.
         max: usize,
     },
-    /// The topic is none of those that [`HubBuilder::keyed`](super::HubBuilder::keyed) names.
+    /// The topic is not keyed, because no [`HubBuilder::keyed`](crate::hub::HubBuilder::keyed)
+    /// matches it.
     NotKeyed,
-    /// The topic has its maximum of keys, and this is a new one.
-    /// [`Hub::remove_key`](super::Hub::remove_key) makes room.
+    /// The key is new, and the topic has its maximum number of keys.
+    /// [`Hub::remove_key`](crate::hub::Hub::remove_key) makes room.
     TooManyKeys {
         /// The limit.
         max: usize,
     },
     /// The topic does not exist, and the hub's [`TopicCreation`] is
-    /// [`Explicit`](TopicCreation::Explicit). [`Hub::create_topic`](super::Hub::create_topic)
-    /// creates it.
+    /// [`Explicit`](TopicCreation::Explicit). Create it with
+    /// [`Hub::create_topic`](crate::hub::Hub::create_topic).
     UnknownTopic {
-        /// Its name.
+        /// The name of the topic.
         topic: String,
     },
-    /// The topic is new, and the hub has its maximum of topics, none of which may go: see
-    /// [`HubBuilder::max_topics`](super::HubBuilder::max_topics).
+    /// The topic is new, and the hub has its maximum number of topics, none of which may make room.
+    /// See [`HubBuilder::max_topics`](crate::hub::HubBuilder::max_topics).
     TooManyTopics {
         /// The limit.
         max: usize,
     },
-    /// The hub is [relayed](super::HubBuilder::relay): its messages come from its source alone, by
-    /// [`Hub::publish_at`](super::Hub::publish_at).
+    /// The hub is [relayed](crate::hub::HubBuilder::relay), so only its source may publish, with
+    /// [`Hub::publish_at`](crate::hub::Hub::publish_at).
     Relayed,
-    /// The hub is not relayed: it gives positions itself, by [`Hub::publish`](super::Hub::publish).
+    /// The hub is not relayed, so it assigns positions itself. Use
+    /// [`Hub::publish`](crate::hub::Hub::publish).
     NotRelayed,
-    /// The position is of another epoch than the hub's source.
+    /// The position has another epoch than the hub's source.
     OtherEpoch,
     /// The hub is closed.
     Closed,
@@ -64,20 +68,39 @@ impl fmt::Display for PublishError {
             Self::Topic(_) => f.write_str("the topic's name is invalid"),
             Self::Message(_) => f.write_str("the message is invalid"),
             Self::MessageTooLong { bytes, max } => {
-                write!(f, "the message has {bytes} bytes, {max} are allowed")
+                let bytes = Counted(*bytes, "byte");
+                write!(
+                    f,
+                    "the message has {bytes}, but `max_message_bytes` is {max}; \
+                     shorten it, or raise the limit"
+                )
             }
-            Self::KeyTooLong { max } => write!(f, "the key exceeds {max} bytes"),
-            Self::NotKeyed => f.write_str("the topic has no keys"),
+            Self::KeyTooLong { max } => {
+                let max = Counted(*max, "byte");
+                write!(f, "the key is longer than {max}; shorten it, or raise `max_key`")
+            }
+            Self::NotKeyed => {
+                f.write_str("the topic is not keyed; make it keyed with `HubBuilder::keyed`")
+            }
             Self::TooManyKeys { max } => {
-                write!(f, "the topic has {max} keys, which is the maximum")
+                let max = Counted(*max, "key");
+                write!(
+                    f,
+                    "the topic already has its maximum of {max}; \
+                     remove one with `Hub::remove_key`, or allow more in `HubBuilder::keyed`"
+                )
             }
             Self::UnknownTopic { topic } => {
                 write!(f, "there is no topic `{topic}`; create it with `Hub::create_topic` first")
             }
             Self::TooManyTopics { max } => full(f, *max),
-            Self::Relayed => f.write_str("the hub takes messages from its source alone"),
-            Self::NotRelayed => f.write_str("the hub has no source that gives positions"),
-            Self::OtherEpoch => f.write_str("the position is of another epoch than the hub's"),
+            Self::Relayed => f.write_str(
+                "the hub is relayed, so only its source may publish; use `Hub::publish_at`",
+            ),
+            Self::NotRelayed => f.write_str(
+                "the hub is not relayed, so it assigns positions itself; use `Hub::publish`",
+            ),
+            Self::OtherEpoch => f.write_str("the position has another epoch than the hub"),
             Self::Closed => f.write_str("the hub is closed"),
         }
     }
@@ -113,27 +136,28 @@ pub enum SubscribeError {
     Topic(TopicError),
     /// Neither a name nor a pattern was given.
     NoTopics,
-    /// More names and patterns than
-    /// [`HubBuilder::max_topics_per_subscription`](super::HubBuilder::max_topics_per_subscription)
+    /// There are more names and patterns than
+    /// [`HubBuilder::max_topics_per_subscription`](crate::hub::HubBuilder::max_topics_per_subscription)
     /// allows.
     TooManyFilters {
         /// The limit.
         max: usize,
     },
-    /// A topic does not exist, and in this hub subscribing does not create it.
+    /// A topic does not exist, and in this hub subscribing does not create topics.
     UnknownTopic {
-        /// Its name.
+        /// The name of the topic.
         topic: String,
-        /// The hub's rule.
+        /// What may create topics in this hub.
         creation: TopicCreation,
     },
-    /// A topic is new, and the hub has its maximum of topics, none of which may go: see
-    /// [`HubBuilder::max_topics`](super::HubBuilder::max_topics).
+    /// A topic is new, and the hub has its maximum number of topics, none of which may make room.
+    /// See [`HubBuilder::max_topics`](crate::hub::HubBuilder::max_topics).
     TooManyTopics {
         /// The limit.
         max: usize,
     },
-    /// [`Policy::Latest`](super::Policy::Latest) on a topic without keys.
+    /// [`Policy::Latest`](crate::hub::Policy::Latest) needs a keyed topic, and this one is not
+    /// keyed.
     NotKeyed,
     /// The hub is closed.
     Closed,
@@ -143,9 +167,14 @@ impl fmt::Display for SubscribeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Topic(_) => f.write_str("a topic to subscribe to is invalid"),
-            Self::NoTopics => f.write_str("there is no topic to subscribe to"),
+            Self::NoTopics => f.write_str("no topic to subscribe to was given; name at least one"),
             Self::TooManyFilters { max } => {
-                write!(f, "a subscription has at most {max} names and patterns")
+                let max = Counted(*max, "topic");
+                write!(
+                    f,
+                    "the subscription names more than {max}; \
+                     split it, or raise `max_topics_per_subscription`"
+                )
             }
             Self::UnknownTopic { topic, creation: TopicCreation::OnPublish } => write!(
                 f,
@@ -156,9 +185,10 @@ impl fmt::Display for SubscribeError {
                 write!(f, "there is no topic `{topic}`; create it with `Hub::create_topic` first")
             }
             Self::TooManyTopics { max } => full(f, *max),
-            Self::NotKeyed => {
-                f.write_str("only of a topic with keys can the latest messages be subscribed to")
-            }
+            Self::NotKeyed => f.write_str(
+                "`Policy::Latest` needs keyed topics; \
+                     make the topic keyed with `HubBuilder::keyed`, or use another policy",
+            ),
             Self::Closed => f.write_str("the hub is closed"),
         }
     }
@@ -183,10 +213,10 @@ impl From<TopicError> for SubscribeError {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum CreateTopicError {
-    /// The name is invalid.
+    /// The topic's name is invalid.
     Topic(TopicError),
-    /// The hub has its maximum of topics, none of which may go: see
-    /// [`HubBuilder::max_topics`](super::HubBuilder::max_topics).
+    /// The hub has its maximum number of topics, none of which may make room. See
+    /// [`HubBuilder::max_topics`](crate::hub::HubBuilder::max_topics).
     TooManyTopics {
         /// The limit.
         max: usize,
@@ -223,7 +253,8 @@ impl From<TopicError> for CreateTopicError {
 fn full(f: &mut fmt::Formatter<'_>, max: usize) -> fmt::Result {
     write!(
         f,
-        "the hub has {max} topics, which is the maximum, and each has subscribers or values of keys, \
-         or was created explicitly; raise `max_topics`, or remove one"
+        "the hub has its maximum of {}, and each of them has subscribers or values of keys, \
+         or was created explicitly; raise `max_topics`, or remove a topic",
+        Counted(max, "topic")
     )
 }

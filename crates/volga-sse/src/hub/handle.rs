@@ -1,56 +1,67 @@
-//! `Hub`: what applications hold.
+//! `Hub`: the handle that applications hold.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
-use super::{
-    CreateTopicError, HubBuilder, HubStats, KeyChange, PresenceWatch, PublishError, Subscribe,
-    TopicError, TopicStats, Topics,
-    name::check_name,
-    shared::{Settings, Shared},
-};
 use crate::codec::message::Message;
 use crate::codec::position::Position;
+use crate::hub::builder::HubBuilder;
+use crate::hub::error::{CreateTopicError, PublishError};
+use crate::hub::presence::watch::PresenceWatch;
+use crate::hub::settings::HubSettings;
+use crate::hub::state::hub_state::HubState;
+use crate::hub::stats::{HubStats, TopicStats};
+use crate::hub::subscription::arguments::Topics;
+use crate::hub::subscription::subscribe::Subscribe;
+use crate::hub::topic::key_table::KeyChange;
+use crate::hub::topic::name::{TopicError, check_name};
 
-/// Topics, those who publish to them, and those who subscribe. See the [module](super) for what it
-/// promises.
+/// A hub, to which you publish messages and from which clients subscribe. See the [module](super)
+/// for what it guarantees.
 ///
-/// Clones are the same hub. It has no task of its own and needs no runtime.
+/// Clones are handles of the same hub. A hub spawns no task and needs no runtime.
 #[derive(Clone)]
-pub struct Hub(Arc<Shared>);
+pub struct Hub(Arc<HubState>);
 
 impl Hub {
-    /// A hub with the default bounds.
+    /// Creates a hub with the default bounds.
     #[must_use]
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// A hub with other bounds, or with keyed topics.
+    /// Returns a builder, for other bounds or for keyed topics.
     pub fn builder() -> HubBuilder {
         HubBuilder::new()
     }
 
-    pub(crate) fn with(settings: Settings) -> Self {
-        Self(Arc::new(Shared::new(settings)))
+    pub(crate) fn with(settings: HubSettings) -> Self {
+        Self(Arc::new(HubState::new(settings)))
     }
 
-    /// Publishes a message: it gets the next position of the hub, which is also its event ID, in
-    /// place of any that was set. All subscribers of the topic are woken.
+    /// Publishes a message to a topic and wakes the topic's subscribers. Publishing never waits,
+    /// however slow the subscribers are.
     ///
-    /// A topic begins with its first message or subscriber, unless [`HubBuilder::topic_creation`]
-    /// says otherwise. Publishing never waits, however slow subscribers are.
+    /// The message gets the next position of the hub. The position is also its event ID and
+    /// replaces any ID that you set.
+    ///
+    /// If the topic does not exist, it is created, unless [`HubBuilder::topic_creation`] forbids
+    /// it.
     ///
     /// # Errors
     ///
-    /// What is wrong with the name or the message, or which bound is reached. Nothing has changed
-    /// then.
+    /// Returns an error if the name or the message is invalid, if a bound is reached, or if the hub
+    /// is closed. Nothing has changed then.
     pub fn publish(&self, topic: &str, message: Message) -> Result<Position, PublishError> {
         self.0.publish(topic, message, KeyChange::None)
     }
 
-    /// Publishes several messages to one topic, one right after the other: either all, or none if
-    /// one of them is invalid. Gives the position of the last one, or `None` without messages. The
-    /// positions of the others are the numbers before it.
+    /// Publishes several messages to one topic, one right after the other. Either all of them are
+    /// published, or none if one of them is invalid.
+    ///
+    /// Returns the position of the last one, or `None` without messages. The messages have
+    /// consecutive positions.
     ///
     /// # Errors
     ///
@@ -63,7 +74,8 @@ impl Hub {
         self.0.publish_many(topic, messages)
     }
 
-    /// Publishes a message as the newest of its key, to a topic that is [keyed](HubBuilder::keyed).
+    /// Publishes a message as the newest one of its key. The topic must be
+    /// [keyed](HubBuilder::keyed).
     ///
     /// ```
     /// use volga_sse::{Message, hub::Hub};
@@ -79,8 +91,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish); and if the topic is not keyed, or has its maximum of keys and
-    /// this one is new.
+    /// As [`publish`](Self::publish). Also if the topic is not keyed, or if the key is new and the
+    /// topic already has its maximum number of keys.
     pub fn publish_keyed(
         &self,
         topic: &str,
@@ -90,13 +102,13 @@ impl Hub {
         self.0.publish(topic, message, KeyChange::Set(key))
     }
 
-    /// Removes a key: those who come later get nothing of it, and `message` tells those who are
-    /// here.
+    /// Removes a key. Clients that subscribe later do not receive its value any more; subscribers
+    /// that are connected now receive `message`.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish), and if the topic is not keyed. A key that is not there is no
-    /// error.
+    /// As [`publish`](Self::publish), and if the topic is not keyed. Removing a key that has no
+    /// value is not an error.
     pub fn remove_key(
         &self,
         topic: &str,
@@ -106,20 +118,21 @@ impl Hub {
         self.0.publish(topic, message, KeyChange::Remove(key))
     }
 
-    /// Takes a message in at the position that its source gave it, in a hub that is
-    /// [relayed](HubBuilder::relay).
+    /// Publishes a message at the position that the source of a [relayed](HubBuilder::relay) hub
+    /// assigned.
     ///
-    /// Positions are consecutive numbers. What comes again is ignored; what comes early waits for
-    /// what is before it, up to [`max_reordered`](HubBuilder::max_reordered) messages. Then what is
-    /// missing counts as lost, and every subscription is told of a gap. So is one whose message has
-    /// no room in this hub.
+    /// Positions are consecutive numbers. A message that was published before is ignored. A message
+    /// that comes early waits for the ones before it, while at most
+    /// [`max_reordered`](HubBuilder::max_reordered) messages wait. With one more, the missing
+    /// messages count as lost, and every subscription is told of a gap. A message whose topic can't
+    /// be created in this hub counts as lost, too.
     ///
-    /// **Unstable**: this is here for logs that several nodes share, and will change with them.
+    /// **Unstable**: this exists for logs that several nodes share, and will change with them.
     ///
     /// # Errors
     ///
-    /// What is wrong with the position, the name, the key or the message. The position is then as
-    /// if the message had not come.
+    /// Returns an error if the position, the name, the key or the message is invalid. You may then
+    /// publish another message at this position.
     pub fn publish_at(
         &self,
         position: Position,
@@ -130,20 +143,20 @@ impl Hub {
         self.0.publish_at(position, topic, message, key)
     }
 
-    /// Says that nothing comes any more up to this position: what is missing there is lost. For a
-    /// source that knows it.
+    /// Declares that no more messages come up to this position, for a source that knows it. Those
+    /// that are missing count as lost.
     ///
     /// **Unstable**: as [`publish_at`](Self::publish_at).
     ///
     /// # Errors
     ///
-    /// The hub is not relayed, or of another epoch, or closed.
+    /// Returns an error if the hub is not relayed, has another epoch, or is closed.
     pub fn skip_to(&self, position: Position) -> Result<(), PublishError> {
         self.0.skip_to(position)
     }
 
-    /// A subscription to topics: a name or pattern, or a list of them, each message once however
-    /// many of them match.
+    /// Prepares a subscription to topics: a name or a pattern, or a list of them. Each message is
+    /// delivered once, even if several of them match its topic.
     ///
     /// ```
     /// # use volga_sse::{Sse, LastEventId, hub::Hub};
@@ -158,29 +171,28 @@ impl Hub {
         Subscribe::new(&self.0, topics.into_topics())
     }
 
-    /// Creates a topic that stays without messages and without subscribers, until
-    /// [`remove_topic`](Self::remove_topic). A topic that exists already stays from now on.
-    ///
-    /// Whatever [`HubBuilder::topic_creation`] says, this creates topics.
+    /// Creates a topic that stays until you [remove](Self::remove_topic) it, even without messages
+    /// and subscribers. If the topic exists, it stays from now on. This works with every setting of
+    /// [`HubBuilder::topic_creation`].
     ///
     /// # Errors
     ///
-    /// The name is invalid, the hub is closed, or it has its [maximum of
-    /// topics](HubBuilder::max_topics) and none of them may go.
+    /// Returns an error if the name is invalid, if the hub is closed, or if the hub has its
+    /// [maximum number of topics](HubBuilder::max_topics) and none of them may make room.
     pub fn create_topic(&self, topic: &str) -> Result<(), CreateTopicError> {
         check_name(topic, self.0.settings.max_topic_name)?;
         let now = self.0.clock.now();
-        self.0.order().create_topic(topic, &self.0.settings, now)
+        self.0.lock().create_topic(topic, &self.0.settings, now)
     }
 
-    /// Removes a topic with its messages and the values of its keys, however it was created. False
-    /// if there was none.
+    /// Removes a topic with its messages and the values of its keys, however it was created.
+    /// Returns false if the topic does not exist.
     ///
-    /// Open subscriptions stay open. One that has not read the last messages is told of a gap, and
-    /// one that returns later is told as well. While somebody subscribes to the topic's name,
+    /// Open subscriptions stay open. A subscription that has not read the last messages is told of
+    /// a gap, and so is a client that resumes later. While somebody subscribes to the topic's name,
     /// [`topics`](Self::topics) still lists it. In a hub with
-    /// [`TopicCreation::Explicit`](super::TopicCreation::Explicit), publishing to it is refused
-    /// from now on, and so are new subscriptions to its name.
+    /// [`TopicCreation::Explicit`](crate::hub::TopicCreation::Explicit), publishing to the topic
+    /// and new subscriptions to its name fail from now on.
     ///
     /// ```
     /// use volga_sse::hub::Hub;
@@ -194,29 +206,31 @@ impl Hub {
     /// ```
     pub fn remove_topic(&self, topic: &str) -> bool {
         let now = self.0.clock.now();
-        self.0.order().remove_topic(topic, &self.0.settings, now)
+        self.0.lock().remove_topic(topic, &self.0.settings, now)
     }
 
-    /// Closes the hub: nothing can be published any more, and each subscription ends when it has
-    /// delivered what was published before.
+    /// Closes the hub. Publishing fails from now on. Each subscription ends after it has delivered
+    /// what was published before.
     pub fn close(&self) {
         self.0.close();
     }
 
-    /// Ends all subscriptions of an [identity](Subscribe::identity), who has logged out, say; gives
-    /// their number. They end at once, without what was published and not yet delivered.
+    /// Ends all subscriptions of an [identity](Subscribe::identity), for example when a user logs
+    /// out. Returns their number. They end at once, and messages that are not delivered yet are not
+    /// delivered any more.
     pub fn close_identity(&self, identity: &str) -> usize {
         self.0.close_identity(identity)
     }
 
-    /// Who subscribes to a topic: each [identity](Subscribe::identity) with the number of its
-    /// subscriptions, those by pattern included.
+    /// Returns the [identities](Subscribe::identity) that subscribe to a topic, each with the
+    /// number of its subscriptions. Subscriptions by pattern count as well.
     #[must_use]
     pub fn presence(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
-        self.0.order().present(topic)
+        self.0.lock().present(topic)
     }
 
-    /// Watches who subscribes to a topic: first who is there, then who comes and who leaves.
+    /// Watches who subscribes to a topic. The first event lists the identities that are present;
+    /// later events report each one that joins or leaves.
     ///
     /// ```
     /// use volga_sse::hub::{Hub, PresenceEvent};
@@ -236,38 +250,47 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// The topic has no valid name.
+    /// Returns an error if the name is invalid.
     pub fn watch_presence(&self, topic: &str) -> Result<PresenceWatch, TopicError> {
         check_name(topic, self.0.settings.max_topic_name)?;
         let topic: Arc<str> = topic.into();
-        let (handle, queue) = self.0.order().watch_presence(&topic);
+        let (handle, queue) = self.0.lock().watch_presence(&topic);
         Ok(PresenceWatch::new(Arc::clone(&self.0), topic, handle, queue))
     }
 
-    /// What the hub does and holds, now. It looks at every topic, so it is for a person or a
-    /// monitor, and not for every request.
+    /// Returns the statistics of the hub. This reads the numbers of every topic, so call it for a
+    /// person or a monitoring system, not for every request.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         self.0.stats()
     }
 
-    /// What a topic does and holds, now; `None` if it is not there.
+    /// Returns the statistics of a topic, or `None` if the topic does not exist.
     #[must_use]
     pub fn topic_stats(&self, topic: &str) -> Option<TopicStats> {
         self.0.topic_stats(topic)
     }
 
-    /// The names of the topics that there are, in order.
+    /// Returns the names of all topics, sorted.
     #[must_use]
     pub fn topics(&self) -> Vec<Arc<str>> {
         self.0.sweep_all();
-        self.0.order().registry.topics().map(|topic| Arc::clone(&topic.name)).collect()
+        self.0.lock().registry.topics().map(|topic| Arc::clone(&topic.name)).collect()
     }
 
-    /// The position of the last message that was published, or one before the first.
+    /// Returns the position of the last message that was published. Before the first message, this
+    /// is the position before it.
     #[must_use]
     pub fn position(&self) -> Position {
         self.0.position(self.0.horizon())
+    }
+}
+
+impl HubBuilder {
+    /// Builds the hub.
+    #[must_use]
+    pub fn build(self) -> Hub {
+        Hub::with(self.settings)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The hub under every order in which threads can meet at its locks and atomics, as far as a bound
-//! on forced switches goes.
+//! Checks the hub under every order in which threads can use its locks and atomics, up to a bound
+//! on forced switches between threads.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p volga-sse --features hub --release --lib loom`
 
@@ -10,14 +10,17 @@ use std::{
 
 use loom::{sync::Notify, thread};
 
-use super::{Delivery, Hub, Subscription, Topics, run::Ready};
 use crate::codec::message::Message;
+use crate::hub::handle::Hub;
+use crate::hub::subscription::arguments::Topics;
+use crate::hub::subscription::delivery::Delivery;
+use crate::hub::subscription::{ReadyDelivery, Subscription};
 
-/// Each schedule with at most so many switches away from a thread that could go on. Bugs of this
-/// kind need one or two; three take a quarter of a minute.
-const SWITCHES: usize = 3;
+/// How often a schedule may switch away from a thread that could continue. Bugs of this kind need
+/// one or two switches. Three take 15 seconds.
+const MAX_PREEMPTIONS: usize = 3;
 
-/// A task: it sleeps until its waker is woken. If nobody does that, loom reports a deadlock.
+/// A task that sleeps until its waker is woken. If nobody wakes it, loom reports a deadlock.
 struct Task(Notify);
 
 impl Wake for Task {
@@ -26,7 +29,7 @@ impl Wake for Task {
     }
 }
 
-/// Waits as a task would.
+/// Polls as a runtime does.
 fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let task = Arc::new(Task(Notify::new()));
     let waker = Waker::from(Arc::clone(&task));
@@ -43,7 +46,7 @@ fn next(subscription: &mut Subscription) -> Option<Delivery> {
     wait(|cx| subscription.poll_delivery(cx))
 }
 
-/// A subscription of somebody who was here before, and so is not told first where it stands.
+/// Opens the subscription of a client that resumes, so its first delivery is a message.
 fn open(hub: &Hub, topics: impl Topics) -> Subscription {
     hub.subscribe(topics).resume(hub.position()).open().expect("open")
 }
@@ -61,7 +64,7 @@ fn publish(hub: &Hub, topic: &str) {
 
 fn model(check: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(SWITCHES);
+    builder.preemption_bound = Some(MAX_PREEMPTIONS);
     builder.check(check);
 }
 
@@ -77,19 +80,19 @@ fn a_sleeping_subscriber_of_one_topic_misses_no_message() {
     });
 }
 
-/// Reads as a body does, and gives the number of messages.
-fn next_run(subscription: &mut Subscription) -> usize {
+/// Reads one frame as a body does, and returns the number of its messages.
+fn next_frame(subscription: &mut Subscription) -> usize {
     match wait(|cx| subscription.poll_ready(cx)) {
-        Some(Ready::Run(run)) => run.messages,
-        // It came while the subscription was about to sleep.
-        Some(Ready::One(Delivery::Message(_))) => 1,
-        Some(Ready::One(Delivery::Gap(gap))) => panic!("{gap:?}"),
+        Some(ReadyDelivery::Joined(frame)) => frame.messages,
+        // The message came while the subscription was going to sleep.
+        Some(ReadyDelivery::Single(Delivery::Message(_))) => 1,
+        Some(ReadyDelivery::Single(Delivery::Gap(gap))) => panic!("{gap:?}"),
         None => panic!("it ended"),
     }
 }
 
 #[test]
-fn sleeping_subscribers_that_share_runs_miss_no_message() {
+fn sleeping_subscribers_that_share_frames_miss_no_message() {
     model(|| {
         let hub = Hub::new();
         let mut subscriptions = [open(&hub, "a"), open(&hub, "a")];
@@ -97,7 +100,7 @@ fn sleeping_subscribers_that_share_runs_miss_no_message() {
         for subscription in &mut subscriptions {
             let mut messages = 0;
             while messages < 2 {
-                messages += next_run(subscription);
+                messages += next_frame(subscription);
             }
         }
         publisher.join().expect("no panic");
@@ -145,12 +148,12 @@ fn a_topic_that_begins_while_its_pattern_is_read_is_not_missed() {
 }
 
 #[test]
-fn one_that_leaves_hides_nobody_from_a_publisher() {
+fn a_subscriber_that_leaves_hides_no_other_from_a_publisher() {
     model(|| {
         let hub = Hub::new();
         let mut leaves = open(&hub, "a");
         let mut stays = open(&hub, "a");
-        // The publisher wakes it, and so lets go of the lock before it comes to the other.
+        // The publisher wakes this one, and so releases the lock before it comes to the other.
         assert!(leaves.poll_delivery(&mut Context::from_waker(Waker::noop())).is_pending());
         let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
         let leaving = thread::spawn(move || drop(leaves));
@@ -162,7 +165,7 @@ fn one_that_leaves_hides_nobody_from_a_publisher() {
 }
 
 #[test]
-fn a_close_reaches_who_sleeps_after_all_that_was_published_before() {
+fn a_close_reaches_sleeping_subscribers_after_all_earlier_messages() {
     for topics in [&["a"][..], &["*"]] {
         model(move || {
             let hub = Hub::new();

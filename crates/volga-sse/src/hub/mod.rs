@@ -1,4 +1,5 @@
-//! Topics that many publish to and many read: a hub, with resume and without a silent loss.
+//! Publish and subscribe: topics with a bounded history, and clients that resume where they left
+//! off.
 //!
 //! ```
 //! use volga_sse::{Message, hub::{Delivery, Hub}};
@@ -19,66 +20,69 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A topic has one bounded log of its last messages, which is its history and the queue of all its
-//! subscribers at once: a subscriber is a position in it. So a subscriber costs no buffer, a slow
-//! one costs nobody else anything, and what a slow one misses it is told as a [`Gap`].
+//! Each topic has one bounded log of its last messages. The log is the topic's history and also the
+//! queue of all its subscribers, because a subscriber is only a position in it. So a subscriber
+//! needs no buffer, and a slow subscriber does not affect the others. If the log drops messages
+//! that a subscriber has not read, the subscriber is told by a [`Gap`].
 //!
-//! Positions are those of the hub: one order for the messages of all its topics, so that one last
-//! event ID serves any set of topics. Each hub has an epoch of its own, so the ID of an earlier run
-//! is not taken for one of this.
+//! All topics of a hub share one sequence of positions. So one last event ID is enough to resume
+//! any set of topics. Each hub has its own epoch, which is part of the ID, so an ID from an earlier
+//! run of the program is recognized as unknown.
 //!
-//! Names are segments of printable ASCII characters, separated by `.`. In subscriptions, `*` stands
-//! for one segment and `>`, at the end, for one or more.
+//! Topic names are segments of printable ASCII characters, separated by `.`. In a subscription, `*`
+//! stands for one segment, and `>` at the end stands for one or more segments.
 
-mod batch;
+// | module | content |
+// |---|---|
+// | `handle`, `builder`, `settings` | `Hub`, and the builder that sets its bounds |
+// | `policy`, `topic_creation` | settings with several choices |
+// | `error`, `stats` | why a call fails, and the numbers for operators |
+// | `topic` | one topic: its log, its keys, its subscribers |
+// | `registry` | which topics exist, and which one makes room for another |
+// | `subscription` | a cursor in the logs of some topics |
+// | `presence` | who subscribes to a topic |
+// | `state` | what all handles share, and what the hub's lock guards |
+// | `slot_map`, `clock`, `sync`, `counted` | small parts: a dense slot map, time, locks, plurals |
+// | `loom_model` | the hub under every order of its threads |
+
+mod builder;
 mod clock;
-mod creation;
-mod deliveries;
-mod delivery;
-mod dense;
+mod counted;
 mod error;
-mod forgotten;
 mod handle;
-mod keys;
-mod limits;
-mod log;
 #[cfg(all(test, loom))]
 mod loom_model;
-mod name;
-mod order;
-mod pace;
-mod pattern;
 mod policy;
 mod presence;
-mod recency;
-mod recent;
 mod registry;
-mod relay;
-mod run;
-mod shared;
+mod settings;
+mod slot_map;
+mod state;
 mod stats;
-mod subscribe;
 mod subscription;
 mod sync;
 mod topic;
-mod wake;
+mod topic_creation;
 
-pub use creation::TopicCreation;
-pub use deliveries::Deliveries;
-pub use delivery::{Delivery, GAP_EVENT, Gap};
+pub use builder::HubBuilder;
 pub use error::{CreateTopicError, PublishError, SubscribeError};
 pub use handle::Hub;
-pub use limits::{
-    DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_FORGOTTEN_TOPICS, DEFAULT_MAX_KEY,
-    DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGES, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
-    DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE, HubBuilder,
-};
-pub use name::TopicError;
 pub use policy::Policy;
-pub use presence::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent, PresenceWatch};
-pub use relay::DEFAULT_MAX_REORDERED;
+pub use presence::event::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent};
+pub use presence::watch::PresenceWatch;
+pub use settings::{
+    DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
+    DEFAULT_MAX_MESSAGES, DEFAULT_MAX_REMEMBERED_TOPICS, DEFAULT_MAX_REORDERED,
+    DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
+    DEFAULT_TOPIC_IDLE,
+};
 pub use stats::{HubStats, TopicStats};
-pub use subscribe::{ResumeFrom, Subscribe, Topics};
 pub use subscription::Subscription;
-pub use topic::KeyChange;
-pub use wake::SubscriptionEnd;
+pub use subscription::arguments::{ResumeFrom, Topics};
+pub use subscription::deliveries::Deliveries;
+pub use subscription::delivery::{Delivery, GAP_EVENT, Gap};
+pub use subscription::subscribe::Subscribe;
+pub use topic::key_table::KeyChange;
+pub use topic::name::TopicError;
+pub use topic::subscriber::SubscriptionEnd;
+pub use topic_creation::TopicCreation;

@@ -4,30 +4,37 @@ use std::num::NonZeroU32;
 
 /// What happens to a subscriber that is slower than its topics.
 ///
-/// Whatever it is, a slow subscriber costs nobody else anything, and what it misses is never silent.
+/// With any policy, a slow subscriber does not affect others, and it never misses a message
+/// silently.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Policy {
-    /// It is told of a gap, and goes on with the oldest message that is held.
+    /// The subscriber is told of a gap, and continues with the oldest message that the log still
+    /// holds.
     #[default]
     Gap,
-    /// Its stream ends while what it lacks is still held, so that the client returns and resumes without a loss.
+    /// The subscriber's stream ends while the log still holds everything that it lacks. So the
+    /// client returns and resumes without missing anything.
     ///
-    /// A subscriber that has not caught up yet since it came is left alone: else one that returns far behind would be sent away for ever. If the
-    /// log moves past it then, it is told of a gap.
+    /// A subscriber that has not caught up since it subscribed is not closed. Otherwise a client
+    /// that returns far behind would be closed again and again. If the log drops messages that it
+    /// has not read, it is told of a gap.
     Close {
-        /// How many messages of one topic it may lag behind; `None` for half of what the log may hold, in messages or bytes.
+        /// How many messages of one topic the subscriber may lag behind. `None` means half of the
+        /// log's bound, in messages or bytes.
         max_lag: Option<NonZeroU32>,
     },
-    /// Of each key it gets the newest message only, whenever it has fallen behind. For [keyed](super::HubBuilder::keyed) topics.
+    /// A subscriber that falls behind receives only the newest message of each key. For
+    /// [keyed](crate::hub::HubBuilder::keyed) topics.
     ///
-    /// Messages without a key are all delivered; if the log lets go of one before that, this is a gap. A topic without keys that
-    /// a pattern matches is read as by [`Gap`](Self::Gap).
+    /// Messages without a key are all delivered; if the log drops one before that, the subscriber
+    /// is told of a gap. If a pattern also matches topics that are not keyed, those are read as
+    /// with [`Gap`](Self::Gap).
     Latest,
 }
 
 impl Policy {
-    /// [`Policy::Close`] at half of the log.
+    /// [`Policy::Close`] at half of the log's bound.
     #[must_use]
     pub const fn close() -> Self {
         Self::Close { max_lag: None }

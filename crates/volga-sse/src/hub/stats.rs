@@ -1,69 +1,65 @@
-//! Facts for operators: what a hub does and holds.
+//! The statistics of a hub, for operators.
 
-use std::sync::Arc;
+use crate::hub::sync::{AtomicU64, Ordering};
 
-use super::{
-    order::Order,
-    shared::Shared,
-    sync::{AtomicU64, Ordering},
-    topic::Topic,
-};
-
-/// What a hub does and holds, from [`Hub::stats`](super::Hub::stats). The counts of what happened
-/// begin with the hub.
+/// The statistics of a hub, from [`Hub::stats`](crate::hub::Hub::stats). Counts of events start at
+/// zero when the hub is created.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HubStats {
-    /// The topics that there are.
+    /// The number of topics.
     pub topics: usize,
-    /// The topics that made room for a new one while they held messages. Often, a larger
-    /// [`max_topics`](super::HubBuilder::max_topics) helps; if not, clients make up names.
+    /// How many topics were removed to make room for a new one while they held messages. If this
+    /// grows often, raise [`max_topics`](crate::hub::HubBuilder::max_topics). If that does not
+    /// help, clients make up topic names.
     pub evicted: u64,
-    /// The subscriptions that are open.
+    /// The number of open subscriptions.
     pub subscribers: u64,
-    /// The messages that were published.
+    /// How many messages were published.
     pub published: u64,
-    /// The messages that were delivered, each as often as to a subscription.
+    /// How many messages were delivered. A message counts once for each subscription that received
+    /// it.
     pub delivered: u64,
-    /// The gaps that subscriptions were told of.
+    /// How many gaps subscriptions were told of.
     pub gaps: u64,
-    /// The positions that those gaps covered: at least as many as messages were missed. Gaps with
-    /// an unknown start count as none.
+    /// How many positions those gaps covered, which is at least the number of missed messages. A
+    /// gap with an unknown start counts as zero.
     pub skipped: u64,
-    /// The subscriptions that went on from a last event ID which this hub knew.
+    /// How many subscriptions resumed from a last event ID that this hub knew.
     pub resumed: u64,
-    /// The messages in the logs.
+    /// The number of messages in the logs.
     pub messages: usize,
-    /// The bytes of these, and of the values of keyed topics that are in no log any more.
+    /// The bytes of these messages, and of values of keyed topics whose messages have left the log.
     pub bytes: u64,
-    /// How many messages the slowest subscription of any topic is behind that topic.
+    /// How many messages the slowest subscription of any topic lags behind that topic.
     pub max_lag: usize,
 }
 
-/// What a topic does and holds, from [`Hub::topic_stats`](super::Hub::topic_stats). The counts of
-/// what happened begin with the topic.
+/// The statistics of a topic, from [`Hub::topic_stats`](crate::hub::Hub::topic_stats). Counts of
+/// events start at zero when the topic is created.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TopicStats {
-    /// The subscriptions that are open, those by pattern included.
+    /// The number of open subscriptions, including those by pattern.
     pub subscribers: usize,
-    /// The messages that were published.
+    /// How many messages were published.
     pub published: u64,
-    /// The messages that were delivered, each as often as to a subscription.
+    /// How many messages were delivered. A message counts once for each subscription that received
+    /// it.
     pub delivered: u64,
-    /// The messages in the log.
+    /// The number of messages in the log.
     pub messages: usize,
-    /// The bytes of these, and of the values of keys that are not in the log any more.
+    /// The bytes of these messages, and of values of keys whose messages have left the log.
     pub bytes: u64,
-    /// The keys that have a value.
+    /// The number of keys that have a value.
     pub keys: usize,
-    /// How many messages the slowest subscription is behind.
+    /// How many messages the slowest subscription lags behind.
     pub max_lag: usize,
 }
 
-/// What is counted as it happens.
+/// Counters that are updated as things happen.
 #[derive(Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct Counters {
     pub(crate) subscribers: AtomicU64,
     pub(crate) resumed: AtomicU64,
     pub(crate) gaps: AtomicU64,
@@ -72,56 +68,18 @@ pub(crate) struct Counts {
     pub(crate) late_delivered: AtomicU64,
 }
 
-impl Counts {
-    pub(crate) fn gap(&self, positions: u64) {
+impl Counters {
+    pub(crate) fn count_gap(&self, positions: u64) {
         self.gaps.fetch_add(1, Ordering::Relaxed);
         self.skipped.fetch_add(positions, Ordering::Relaxed);
-    }
-}
-
-impl Shared {
-    /// A look at every topic; publishing waits only while the list of topics is copied.
-    pub(crate) fn stats(&self) -> HubStats {
-        self.sweep_all();
-        let (topics, gone, evicted, published) = {
-            let order = self.order();
-            let registry = &order.registry;
-            let topics: Vec<Arc<Topic>> = registry.topics().map(Arc::clone).collect();
-            (topics, registry.gone_delivered, registry.evicted, order.published)
-        };
-        let mut all = HubStats {
-            topics: topics.len(),
-            evicted,
-            subscribers: self.counts.subscribers.load(Ordering::Relaxed),
-            published,
-            delivered: gone + self.counts.late_delivered.load(Ordering::Relaxed),
-            gaps: self.counts.gaps.load(Ordering::Relaxed),
-            skipped: self.counts.skipped.load(Ordering::Relaxed),
-            resumed: self.counts.resumed.load(Ordering::Relaxed),
-            ..HubStats::default()
-        };
-        for topic in topics {
-            let one = topic.stats();
-            all.delivered += one.delivered;
-            all.messages += one.messages;
-            all.bytes += one.bytes;
-            all.max_lag = all.max_lag.max(one.max_lag);
-        }
-        all
-    }
-
-    pub(crate) fn topic_stats(&self, topic: &str) -> Option<TopicStats> {
-        self.sweep_all();
-        let topic = Order::topic(&self.order(), topic)?;
-        Some(topic.stats())
     }
 }
 
 #[cfg(feature = "metrics")]
 impl HubStats {
     /// Hands the numbers to the recorder of the `metrics` crate, as `volga_hub_…` with these
-    /// labels: counters for what happened, gauges for what is. Call it as often as they are to be
-    /// read.
+    /// labels. Counts of events become counters and current values become gauges. Call it as often
+    /// as the metrics are scraped.
     pub fn record(&self, labels: &[(&'static str, &'static str)]) {
         for (name, value) in [
             ("volga_hub_published_total", self.published),
@@ -140,7 +98,7 @@ impl HubStats {
             ("volga_hub_bytes", self.bytes),
             ("volga_hub_max_lag", self.max_lag as u64),
         ] {
-            // Exact up to 2^53.
+            // A float is exact up to 2^53.
             metrics::gauge!(name, labels).set(value as f64);
         }
     }

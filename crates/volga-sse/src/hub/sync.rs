@@ -1,4 +1,5 @@
-//! The locks and atomics of the hub: those of the standard library, or loom's in its model check.
+//! The locks and atomics of the hub: those of the standard library, or those of loom in the model
+//! check.
 
 #[cfg(all(test, loom))]
 pub(crate) use loom::sync::{
@@ -12,8 +13,9 @@ pub(crate) use std::sync::{
     atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
-// A panic under one of these locks is a bug of the hub, and the state behind it is whole at every point where code that is not ours could
-// panic. So a poisoned lock is taken as it is: one fault must not end every stream of the hub.
+// A poisoned lock is used as it is. A panic under one of these locks is a bug in the hub, and the
+// state behind it is consistent wherever foreign code could panic. One fault must not end every
+// stream of the hub.
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

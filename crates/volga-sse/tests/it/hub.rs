@@ -1,4 +1,4 @@
-//! What a hub promises, one claim a test. `hub_model` holds all of them together against random
+//! What a hub guarantees, one claim per test. `hub_model` checks all claims together with random
 //! steps.
 
 use std::{
@@ -26,8 +26,8 @@ fn text(text: impl AsRef<str>) -> Message {
     Message::new().data(text)
 }
 
-/// What is ready, as text: data of messages, nothing for an ID alone, `after..through` of gaps, `.`
-/// where the gap has an ID, `end` at the end.
+/// Everything that is ready, as text: the data of messages, `after..through` for a gap with a `.`
+/// if the gap has an ID, and `end` at the end. Messages that have only an ID are left out.
 fn ready(subscription: &mut Subscription) -> Vec<String> {
     let mut all = Vec::new();
     loop {
@@ -39,7 +39,7 @@ fn ready(subscription: &mut Subscription) -> Vec<String> {
             }
             Some(Some(Delivery::Message(message))) => {
                 let wire = std::str::from_utf8(message.as_bytes()).expect("valid");
-                if is_place(&message) {
+                if is_id_only(&message) {
                     continue;
                 }
                 let (data, id) =
@@ -60,8 +60,8 @@ fn ready(subscription: &mut Subscription) -> Vec<String> {
     }
 }
 
-/// True for what a client that is new gets first if there is nothing else: an ID.
-fn is_place(message: &EncodedMessage) -> bool {
+/// Whether this is the message that gives a new client an ID and nothing else.
+fn is_id_only(message: &EncodedMessage) -> bool {
     let position = message.position().expect("of a hub");
     message.as_bytes() == format!("id: {position}\n\n").as_bytes()
 }
@@ -72,32 +72,32 @@ fn publish(hub: &Hub, topic: &str, texts: &[&str]) -> Position {
 }
 
 #[test]
-fn a_client_that_is_cut_off_before_its_first_message_has_an_id_to_return_with() {
+fn a_client_that_loses_its_connection_before_its_first_message_has_an_id() {
     let hub = Hub::new();
     publish(&hub, "a", &["before"]);
     for topics in [&["a"][..], &["a", "b"], &["*"]] {
         let mut subscription = hub.subscribe(topics).open().unwrap();
-        let Some(Some(Delivery::Message(place))) = subscription.next().now_or_never() else {
-            panic!("it has no place");
+        let Some(Some(Delivery::Message(first))) = subscription.next().now_or_never() else {
+            panic!("it has no ID");
         };
-        assert!(is_place(&place));
-        assert_eq!(place.position(), Some(hub.position()));
+        assert!(is_id_only(&first));
+        assert_eq!(first.position(), Some(hub.position()));
         assert!(subscription.next().now_or_never().is_none());
         drop(subscription);
         publish(&hub, "a", &["missed"]);
-        let mut subscription = hub.subscribe(topics).resume(place.position()).open().unwrap();
+        let mut subscription = hub.subscribe(topics).resume(first.position()).open().unwrap();
         assert_eq!(ready(&mut subscription), ["missed"]);
         assert!(subscription.next().now_or_never().is_none(), "it is not new");
     }
-    // With a message to begin with, that has the ID.
+    // If the client begins with a message, that message has the ID.
     let mut subscription = hub.subscribe("a").history(1).open().unwrap();
     let Some(Some(Delivery::Message(first))) = subscription.next().now_or_never() else { panic!() };
-    assert!(!is_place(&first));
+    assert!(!is_id_only(&first));
     assert!(subscription.next().now_or_never().is_none());
 }
 
 #[test]
-fn a_subscriber_gets_what_is_published_from_then_on() {
+fn a_subscriber_gets_what_is_published_after_it_subscribed() {
     let hub = Hub::new();
     publish(&hub, "a", &["before"]);
     let mut subscription = hub.subscribe("a").open().unwrap();
@@ -133,7 +133,7 @@ fn a_topic_that_a_pattern_matches_later_is_read_from_its_first_message() {
 }
 
 #[test]
-fn a_client_resumes_behind_its_last_event_id() {
+fn a_client_resumes_after_its_last_event_id() {
     let hub = Hub::new();
     let last = publish(&hub, "a", &["1", "2"]);
     publish(&hub, "b", &["3"]);
@@ -156,7 +156,7 @@ fn a_client_resumes_behind_its_last_event_id() {
 }
 
 #[test]
-fn an_id_of_nowhere_is_a_gap_with_an_unknown_start_and_then_all_that_is_held() {
+fn an_unknown_id_gives_a_gap_without_a_start_and_then_everything_that_is_held() {
     let hub = Hub::builder().max_messages(2).build();
     publish(&hub, "a", &["1", "2", "3"]);
     let next = Position::new(hub.position().epoch(), 4).to_string();
@@ -174,7 +174,7 @@ fn two_hubs_never_share_an_epoch() {
 }
 
 #[test]
-fn who_falls_behind_the_log_is_told_what_is_missing() {
+fn a_subscriber_that_falls_behind_the_log_is_told_what_is_missing() {
     let hub = Hub::builder().max_messages(2).build();
     let mut subscription = hub.subscribe("a").open().unwrap();
     publish(&hub, "a", &["1", "2", "3", "4"]);
@@ -193,7 +193,7 @@ fn a_gap_has_an_id_only_if_nothing_before_its_end_is_still_to_come() {
 }
 
 #[test]
-fn resuming_past_the_tail_is_a_gap() {
+fn resuming_before_the_oldest_message_is_a_gap() {
     let hub = Hub::builder().max_messages(2).build();
     let first = publish(&hub, "a", &["1"]);
     publish(&hub, "a", &["2", "3", "4"]);
@@ -202,7 +202,7 @@ fn resuming_past_the_tail_is_a_gap() {
 }
 
 #[test]
-fn a_newcomer_may_begin_with_the_last_messages_of_all_topics() {
+fn a_new_client_may_begin_with_the_last_messages_of_all_topics() {
     let hub = Hub::new();
     publish(&hub, "a", &["1", "2"]);
     publish(&hub, "b", &["3"]);
@@ -212,13 +212,13 @@ fn a_newcomer_may_begin_with_the_last_messages_of_all_topics() {
     assert_eq!(ready(&mut subscription), ["2", "3", "4", "5"]);
     let mut all = hub.subscribe(">").history(100).open().unwrap();
     assert_eq!(ready(&mut all), ["1", "2", "3", "4", "5"]);
-    // Who resumes has a history of its own.
+    // A client that resumes gets no history.
     let mut resumed = hub.subscribe(">").history(100).resume(hub.position()).open().unwrap();
     assert_eq!(ready(&mut resumed), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn old_messages_go_on_publish_on_subscribe_and_elsewhere_little_by_little() {
+async fn old_messages_are_dropped_on_publish_on_subscribe_and_gradually_elsewhere() {
     let hub = Hub::builder().max_age(Duration::from_secs(10)).build();
     let first = publish(&hub, "a", &["1"]);
     advance(Duration::from_secs(11)).await;
@@ -229,7 +229,7 @@ async fn old_messages_go_on_publish_on_subscribe_and_elsewhere_little_by_little(
     publish(&hub, "a", &["2"]);
     let mut slow = hub.subscribe("a").resume(first).open().unwrap();
     advance(Duration::from_secs(11)).await;
-    // Only another topic is published to.
+    // Somebody publishes to another topic only.
     for _ in 0..3 {
         publish(&hub, "b", &["x"]);
         advance(Duration::from_secs(5)).await;
@@ -238,11 +238,11 @@ async fn old_messages_go_on_publish_on_subscribe_and_elsewhere_little_by_little(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_that_expired_and_came_again_hides_no_loss() {
+async fn a_topic_that_expired_and_was_created_again_hides_no_gap() {
     for forgotten in [0, 10] {
         let hub = Hub::builder()
             .topic_idle(Duration::from_secs(10))
-            .max_forgotten_topics(forgotten)
+            .max_remembered_topics(forgotten)
             .build();
         let first = publish(&hub, "a", &["1"]);
         publish(&hub, "a", &["2"]);
@@ -267,7 +267,7 @@ async fn a_topic_that_expired_and_came_again_hides_no_loss() {
 }
 
 #[test]
-fn a_keyed_topic_gives_newcomers_the_newest_of_each_key_and_then_what_comes() {
+fn a_keyed_topic_gives_new_clients_the_newest_of_each_key_and_then_new_messages() {
     let hub = Hub::builder().keyed("ticker.*", 3).unwrap().build();
     for (key, price) in [("a", "a1"), ("b", "b2"), ("a", "a3"), ("c", "c4")] {
         hub.publish_keyed("ticker.x", key, text(price)).unwrap();
@@ -290,7 +290,7 @@ fn a_keyed_topic_gives_newcomers_the_newest_of_each_key_and_then_what_comes() {
 }
 
 #[test]
-fn who_falls_behind_a_keyed_log_gets_the_newest_of_each_key() {
+fn a_subscriber_that_falls_behind_a_keyed_log_gets_the_newest_of_each_key() {
     let hub = Hub::builder().keyed("k", 10).unwrap().max_messages(2).build();
     let mut slow = hub.subscribe("k").open().unwrap();
     for (key, value) in [("a", "a1"), ("b", "b2"), ("a", "a3"), ("c", "c4"), ("d", "d5")] {
@@ -310,7 +310,7 @@ fn latest_skips_what_a_newer_message_of_its_key_replaced() {
     publish(&hub, "k", &["no key"]);
     hub.publish_keyed("k", "a", text("a")).unwrap();
     assert_eq!(ready(&mut latest), ["no key", "a"]);
-    // A message without a key can be lost, and this is told.
+    // A message without a key can be lost, and then the subscriber is told.
     publish(&hub, "k", &["lost"]);
     for _ in 0..4 {
         hub.publish_keyed("k", "a", text("a")).unwrap();
@@ -322,7 +322,7 @@ fn latest_skips_what_a_newer_message_of_its_key_replaced() {
 }
 
 #[test]
-fn close_ends_a_slow_subscriber_while_it_can_still_resume_whole() {
+fn close_ends_a_slow_subscriber_while_it_can_still_resume_without_a_gap() {
     let hub = Hub::builder().max_messages(8).policy(Policy::close()).build();
     let mut slow = hub.subscribe("a").open().unwrap();
     assert_eq!(ready(&mut slow), [""; 0]);
@@ -332,7 +332,7 @@ fn close_ends_a_slow_subscriber_while_it_can_still_resume_whole() {
     let left_off = slow.position();
     assert_eq!(ready(&mut slow), ["end"]);
     assert_eq!(slow.end(), Some(SubscriptionEnd::TooSlow));
-    // It returns far behind, and is not sent away again before it has caught up once.
+    // The client returns far behind. It is not closed again before it has caught up once.
     let mut again = hub.subscribe("a").resume(left_off).open().unwrap();
     assert_eq!(ready(&mut again), ["4", "5", "6", "7"]);
     publish(&hub, "a", &["8", "9", "10", "11"]);
@@ -361,7 +361,7 @@ async fn a_sleeping_subscriber_is_woken_by_a_message_by_a_close_and_for_its_iden
     let mut one = hub.subscribe("a").identity("user-7").open().unwrap();
     let mut pattern = hub.subscribe("*").open().unwrap();
     let one = tokio::spawn(async move {
-        // Its place, and the message.
+        // A message that has only an ID, and then the published one.
         assert!(one.next().await.is_some() && one.next().await.is_some());
         assert!(one.next().await.is_none());
         one.end()
@@ -393,7 +393,7 @@ fn an_identity_that_is_closed_gets_nothing_more() {
 }
 
 #[test]
-fn what_is_invalid_is_refused_and_changes_nothing() {
+fn invalid_calls_fail_and_change_nothing() {
     let hub = Hub::builder()
         .max_message_bytes(60)
         .max_topic_name(8)
@@ -453,7 +453,7 @@ async fn a_response_body_takes_a_subscription_as_it_is() {
 }
 
 #[test]
-fn a_dropped_subscription_is_gone_at_once() {
+fn a_dropped_subscription_ends_at_once() {
     let hub = Hub::new();
     let name = hub.subscribe("a").open().unwrap();
     let pattern = hub.subscribe(">").identity("user-7").open().unwrap();
@@ -468,7 +468,7 @@ fn a_dropped_subscription_is_gone_at_once() {
     assert_eq!(hub.topic_stats("new").unwrap().subscribers, 0);
 }
 
-/// A waker that counts.
+/// A waker that counts how often it was woken.
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 
@@ -479,7 +479,7 @@ impl Wake for Wakes {
 }
 
 #[test]
-fn a_publish_wakes_who_sleeps_on_its_topic_once_and_nobody_else() {
+fn a_publish_wakes_each_sleeping_subscriber_of_its_topic_once_and_nobody_else() {
     let hub = Hub::new();
     for topics in [&["a"][..], &["a", "c"], &["a.>", "a"]] {
         let wakes = Arc::new(Wakes::default());
@@ -493,7 +493,7 @@ fn a_publish_wakes_who_sleeps_on_its_topic_once_and_nobody_else() {
         assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
         ["2", "3", "4"].iter().for_each(|data| _ = publish(&hub, "a", &[data]));
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
-        // It is awake, and has yet to see what it was woken for.
+        // The task is awake and has not read the message yet.
         assert!(poll(&mut subscription));
         publish(&hub, "a", &["5"]);
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
@@ -571,12 +571,12 @@ async fn a_pace_delivers_the_first_at_once_and_the_rest_of_a_burst_together() {
     assert_eq!(ready(&mut paced), [""; 0]);
     advance(Duration::from_millis(2)).await;
     assert_eq!(ready(&mut paced), ["2", "3", "4"]);
-    // After a pause the first goes out at once again.
+    // After a pause, the first message is delivered at once again.
     advance(2 * window).await;
     assert_eq!(ready(&mut paced), [""; 0]);
     publish(&hub, "a", &["5"]);
     assert_eq!(ready(&mut paced), ["5"]);
-    // A hub that closes does not make anybody wait.
+    // When the hub closes, the pace makes nobody wait.
     publish(&hub, "a", &["6"]);
     hub.close();
     assert_eq!(ready(&mut paced), ["6", "end"]);

@@ -1,4 +1,4 @@
-//! Hubs that follow one source outside: clients move between them as if they were one.
+//! Several hubs that follow one outside source. Clients move between them as if they were one hub.
 
 use futures_util::FutureExt;
 use volga_sse::{
@@ -23,11 +23,11 @@ fn put(hub: &Hub, number: u64) {
         .expect("valid");
 }
 
-/// What is ready, by number; a gap as its two ends.
+/// Everything that is ready: a message as its number twice, and a gap as its two ends.
 fn ready(subscription: &mut volga_sse::hub::Subscription) -> Vec<(u64, u64)> {
     let next = || subscription.next().now_or_never()?;
     let ends = |delivery| match delivery {
-        // Where a client that is new stands.
+        // The message that gives a new client an ID and nothing else.
         Delivery::Message(message) if message.as_bytes().starts_with(b"id: ") => None,
         Delivery::Message(message) => {
             let number = message.position().expect("valid").number();
@@ -38,7 +38,8 @@ fn ready(subscription: &mut volga_sse::hub::Subscription) -> Vec<(u64, u64)> {
     std::iter::from_fn(next).filter_map(ends).collect()
 }
 
-/// The order in which a hub gets its source's messages: each a few places early or late, and some twice.
+/// The order in which a hub gets the messages of its source. Each message comes a few places early
+/// or late, and some come twice.
 fn disorder(seed: u64, last: u64) -> Vec<u64> {
     let mut random = seed;
     let mut next = move |end: u64| {
@@ -57,12 +58,12 @@ fn disorder(seed: u64, last: u64) -> Vec<u64> {
 }
 
 #[test]
-fn an_id_of_one_hub_resumes_on_another_whatever_the_way_of_the_messages() {
+fn an_id_of_one_hub_resumes_on_another_in_whatever_order_messages_come() {
     const LAST: u64 = 600;
     for seed in 0..20 {
         let hubs = [hub(0), hub(0)];
         let orders = [disorder(seed, LAST), disorder(seed + 1_000, LAST)];
-        // The second lags behind the first.
+        // The second hub lags behind the first.
         let mut steps = [(0, 0), (1, 0)];
         let mut received: Vec<u64> = Vec::new();
         let mut client = hubs[0].subscribe("t.*").open().unwrap();
@@ -81,7 +82,7 @@ fn an_id_of_one_hub_resumes_on_another_whatever_the_way_of_the_messages() {
             if steps.iter().all(|(hub, done)| *done == orders[*hub].len()) {
                 break;
             }
-            // The lag stays within what may be held back.
+            // The lag stays within the number of messages that a hub holds back.
             let ahead = hubs[0].position().number().abs_diff(hubs[1].position().number());
             if round % 3 == 0 && ahead < HELD as u64 {
                 let hub = &hubs[round as usize / 3 % 2];
@@ -95,13 +96,13 @@ fn an_id_of_one_hub_resumes_on_another_whatever_the_way_of_the_messages() {
 }
 
 #[test]
-fn a_hole_that_nothing_fills_becomes_a_gap_for_everybody() {
+fn a_message_that_never_comes_becomes_a_gap_for_everybody() {
     let hub = hub(0);
     let mut one = hub.subscribe("t.a").open().unwrap();
     let mut other = hub.subscribe("quiet").open().unwrap();
     let mut later = hub.subscribe("later.*").open().unwrap();
     put(&hub, 2);
-    // The first one never comes.
+    // The first message never comes.
     for number in 3..=HELD as u64 + 1 {
         put(&hub, number);
         assert_eq!(ready(&mut one), []);
@@ -114,13 +115,13 @@ fn a_hole_that_nothing_fills_becomes_a_gap_for_everybody() {
     assert_eq!(ready(&mut resumed), [(0, 1)]);
     let mut resumed = hub.subscribe("t.a").resume(at(1)).open().unwrap();
     assert_eq!(ready(&mut resumed)[0], (2, 2));
-    // Too late.
+    // This is too late.
     put(&hub, 1);
     assert_eq!(ready(&mut one), []);
 }
 
 #[test]
-fn a_source_may_say_that_nothing_comes_any_more() {
+fn a_source_may_declare_that_missing_messages_never_come() {
     let hub = hub(0);
     let mut all = hub.subscribe("t.*").open().unwrap();
     put(&hub, 2);
@@ -135,14 +136,14 @@ fn a_source_may_say_that_nothing_comes_any_more() {
 }
 
 #[test]
-fn a_hub_that_starts_later_has_nothing_of_before() {
+fn a_hub_that_starts_later_has_no_earlier_messages() {
     let hub = hub(100);
     put(&hub, 101);
     let mut all = hub.subscribe("t.*").resume(at(90)).open().unwrap();
     assert_eq!(ready(&mut all), [(90, 100), (101, 101)]);
     let mut newcomer = hub.subscribe("t.*").history(10).open().unwrap();
     assert_eq!(ready(&mut newcomer), [(101, 101)]);
-    // Another hub of this source cannot be that far ahead.
+    // No other hub of this source can be that far ahead.
     let far = at(102 + HELD as u64);
     let mut ahead = hub.subscribe("t.*").resume(far).open().unwrap();
     assert!(matches!(
@@ -152,7 +153,7 @@ fn a_hub_that_starts_later_has_nothing_of_before() {
 }
 
 #[test]
-fn positions_have_one_origin() {
+fn positions_come_from_the_source_or_from_the_hub() {
     let message = || Message::new().data("x");
     let relayed = hub(0);
     assert!(matches!(relayed.publish("a", message()), Err(PublishError::Relayed)));

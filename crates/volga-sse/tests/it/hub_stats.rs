@@ -1,4 +1,4 @@
-//! The numbers of a hub.
+//! The statistics of a hub.
 
 use futures_util::FutureExt;
 use volga_sse::{
@@ -11,7 +11,7 @@ fn drain(subscription: &mut Subscription) {
 }
 
 #[test]
-fn the_numbers_say_what_happened_and_what_is_held() {
+fn statistics_count_what_happened_and_what_is_held() {
     let hub = Hub::builder().max_messages(4).keyed("k", 10).unwrap().build();
     let bytes = |data: &str| {
         let message = Message::new().data(data).encode_at(hub.position());
@@ -38,7 +38,7 @@ fn the_numbers_say_what_happened_and_what_is_held() {
     assert_eq!((all.delivered, all.messages, all.max_lag), (9, 5, 2));
     assert_eq!((all.gaps, all.skipped, all.resumed), (0, 0, 0));
 
-    // What was delivered to those who are gone still counts.
+    // What was delivered to subscriptions that have ended still counts.
     let left_off = alone.position();
     drop(alone);
     assert_eq!(hub.topic_stats("a").unwrap().delivered, 8);

@@ -1,4 +1,4 @@
-//! A hub under real threads, and with a reader that does not read.
+//! A hub with several threads, and with a subscriber that never reads.
 
 use std::{sync::Arc, thread};
 
@@ -15,7 +15,7 @@ fn message(publisher: usize, number: usize) -> Message {
     Message::new().data(format!("{publisher} {number}"))
 }
 
-/// What a message was made of.
+/// The publisher and the number from which a message was made.
 fn content(delivery: &Delivery) -> (usize, usize) {
     let Delivery::Message(message) = delivery else { panic!("{delivery:?}") };
     let text = std::str::from_utf8(message.as_bytes()).expect("valid");
@@ -24,18 +24,19 @@ fn content(delivery: &Delivery) -> (usize, usize) {
     (publisher.parse().expect("valid"), number.parse().expect("valid"))
 }
 
-/// True for what a client that is new gets first if there is nothing else: an ID.
-fn is_place(delivery: &Delivery) -> bool {
+/// Whether this is the message that gives a new client an ID and nothing else.
+fn is_id_only(delivery: &Delivery) -> bool {
     matches!(delivery, Delivery::Message(message) if message.as_bytes().starts_with(b"id: "))
 }
 
-/// Reads until everything of every publisher has come: each message once, in the order of positions and in that of its publisher.
+/// Reads until everything of every publisher has come: each message once, in the order of positions
+/// and in the order of its publisher.
 async fn read_all(mut subscription: Subscription) {
     let mut next = [0; PUBLISHERS];
     let mut last = None;
     while next.iter().sum::<usize>() < PUBLISHERS * MESSAGES {
         let delivery = subscription.next().await.expect("the hub is open");
-        if is_place(&delivery) {
+        if is_id_only(&delivery) {
             continue;
         }
         let (publisher, number) = content(&delivery);
@@ -56,7 +57,7 @@ fn runtime() -> tokio::runtime::Runtime {
 fn every_message_arrives_once_and_in_order_while_several_threads_publish_and_read() {
     let room = PUBLISHERS * MESSAGES;
     let hub = Hub::builder().max_messages(room).max_bytes(room * 100).build();
-    // The last topic comes into being in the midst of it.
+    // The other topics are created while messages are published.
     let topics = ["t.0", "t.1", "t.2"];
     thread::scope(|scope| {
         for filters in [&topics[..], &["t.*"], &[">"]] {
@@ -88,8 +89,8 @@ fn subscribers_come_and_go_while_others_are_woken() {
                 let mut subscription = subscription;
                 for number in 0..MESSAGES {
                     let mut delivery = subscription.next().await.expect("the hub is open");
-                    // One that looks before the first message is there gets its place first.
-                    if is_place(&delivery) {
+                    // A subscription that is polled before the first message gets an ID first.
+                    if is_id_only(&delivery) {
                         delivery = subscription.next().await.expect("the hub is open");
                     }
                     assert_eq!(content(&delivery), (0, number));
@@ -117,7 +118,7 @@ fn subscribers_come_and_go_while_others_are_woken() {
 }
 
 #[test]
-fn one_that_never_reads_costs_the_others_nothing() {
+fn a_subscriber_that_never_reads_does_not_affect_the_others() {
     const MAX: usize = 16;
     let hub = Hub::builder().max_messages(MAX).build();
     let mut never = hub.subscribe("t").open().unwrap();
@@ -130,7 +131,7 @@ fn one_that_never_reads_costs_the_others_nothing() {
             assert_eq!(content(&delivery), (0, number));
         }
     }
-    // What is held is the log, whoever reads or not.
+    // The hub holds the log and nothing else, whether a subscriber reads or not.
     let Some(Some(Delivery::Gap(gap))) = never.next().now_or_never() else { panic!("no gap") };
     assert_eq!(gap.through().number() as usize, rounds - MAX);
     for number in rounds - MAX..rounds {

@@ -1,5 +1,5 @@
-//! Which topics a hub has: who creates them, how long they stay, and which one makes room for
-//! another. `hub_model` holds the rules against random steps; here is one claim a test.
+//! Which topics a hub has: what creates them, how long they stay, and which one makes room for
+//! another. One claim per test; `hub_model` checks the rules with random steps.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,8 +24,8 @@ fn names(hub: &Hub) -> Vec<String> {
     hub.topics().iter().map(|name| name.to_string()).collect()
 }
 
-/// What is ready: messages by number, gaps as both ends. Where a client that is new stands is left
-/// out.
+/// Everything that is ready: a message as its number twice, and a gap as its two ends. The message
+/// that gives a new client an ID is left out.
 fn ready(subscription: &mut Subscription) -> Vec<(u64, u64)> {
     let next = || subscription.next().now_or_never()?;
     let ends = |delivery| match delivery {
@@ -41,7 +41,7 @@ fn ready(subscription: &mut Subscription) -> Vec<(u64, u64)> {
     std::iter::from_fn(next).filter_map(ends).collect()
 }
 
-/// What a client does that only reads.
+/// A step of clients that only read.
 #[derive(Clone, Debug)]
 enum Step {
     Open { filters: Vec<String>, has_identity: bool },
@@ -64,7 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Something that is refused, and so creates nothing.
+/// A call that fails, and so creates no topic.
 fn refused(hub: &Hub, which: u8) {
     match which {
         0 => assert!(hub.publish_keyed("plain", "key", text()).is_err()),
@@ -83,7 +83,7 @@ proptest! {
     fn opening_and_leaving_any_names_leaves_no_topic_and_refuses_nobody_else(
         steps in vec(step(), 0..60),
     ) {
-        // The readers have room for what they hold open, and one more topic has room beside that.
+        // There is room for all topics that the clients hold open, and for one more.
         let hub = Hub::builder().max_topics(3 * 8 + 1).keyed("keyless", 0).unwrap().build();
         let mut open: Vec<(Subscription, Vec<String>)> = Vec::new();
         let mut watches = Vec::new();
@@ -106,7 +106,7 @@ proptest! {
             for name in named.iter().filter(|name| !name.contains(['*', '>'])) {
                 prop_assert!(hub.topic_stats(name).is_some(), "{} is read", name);
             }
-            // Somebody else needs a topic of a name that nobody had before.
+            // Another client needs a topic with a new name.
             drop(hub.subscribe(format!("other.{number}")).open().unwrap());
         }
         drop(open);
@@ -139,7 +139,7 @@ async fn no_publish_is_refused_while_topics_are_idle() {
         assert_eq!(stats.topics, 10_000);
         assert!(hub.topic_stats("new.1999").is_none() && hub.topic_stats("new.2000").is_some());
         assert!(names(&hub).iter().all(|name| !name.starts_with("idle.")));
-        // Only when every topic is read is a new one refused.
+        // A new topic is refused only when every topic is read.
         let more: Vec<_> = (0..1_000)
             .map(|index| hub.subscribe(format!("more.{index}")).open().unwrap())
             .collect();
@@ -167,14 +167,14 @@ async fn a_topic_goes_with_its_last_message_and_its_last_reader() {
     assert_eq!(names(&hub), ["a.7"]);
     drop(named);
     assert_eq!(names(&hub), [""; 0]);
-    // Whatever went, what it had is not forgotten.
+    // The removed topics are remembered.
     let start = Position::new(hub.position().epoch(), 0);
     let mut resumed = hub.subscribe("a.7").resume(start).open().unwrap();
     assert_eq!(ready(&mut resumed), [(0, 8)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_topics_that_have_been_idle_longest_make_room_and_no_loss_is_silent() {
+async fn the_topics_that_have_been_idle_longest_make_room_and_no_gap_is_silent() {
     let hub = Hub::builder().max_topics(3).build();
     for name in ["a", "b", "c"] {
         hub.publish(name, text()).unwrap();
@@ -182,11 +182,11 @@ async fn the_topics_that_have_been_idle_longest_make_room_and_no_loss_is_silent(
     }
     hub.publish("a", text()).unwrap();
     let start = Position::new(hub.position().epoch(), 0);
-    // `b` is read for a while, so `c` is the one that has been idle longest.
+    // `b` was read meanwhile, so `c` has been idle longest.
     drop(hub.subscribe("b").open().unwrap());
     hub.publish("d", text()).unwrap();
     assert_eq!(names(&hub), ["a", "b", "d"]);
-    // Both that are named are there or have room: what goes is none of them.
+    // `a` exists and `e` gets room. The topic that is removed is neither of them.
     let two = hub.subscribe(["a", "e"]).open().unwrap();
     assert_eq!(names(&hub), ["a", "d", "e"]);
     assert_eq!(hub.stats().evicted, 2);
@@ -203,7 +203,7 @@ async fn the_topics_that_have_been_idle_longest_make_room_and_no_loss_is_silent(
 }
 
 #[test]
-fn what_is_refused_creates_nothing_and_makes_no_room() {
+fn a_refused_call_creates_nothing_and_makes_no_room() {
     let hub = Hub::builder().max_topics(3).keyed("keyless", 0).unwrap().keyed("k", 1).unwrap();
     let hub = hub.build();
     hub.publish("idle", text()).unwrap();
@@ -230,7 +230,7 @@ fn what_is_refused_creates_nothing_and_makes_no_room() {
 }
 
 #[test]
-fn one_who_reads_everything_fills_no_hub() {
+fn a_subscription_to_everything_does_not_fill_the_hub() {
     let hub = Hub::builder().max_topics(10).build();
     let mut all = hub.subscribe(">").identity("anna").open().unwrap();
     let mut slow = hub.subscribe("n.*").open().unwrap();
@@ -239,25 +239,25 @@ fn one_who_reads_everything_fills_no_hub() {
         assert_eq!(ready(&mut all), [(index, index)]);
         drop(hub.subscribe(format!("opened.{index}")).open().unwrap());
     }
-    // The one that was opened last has no messages, and so is the first to make room.
+    // The topic that was opened last has no messages, so it is the first to make room.
     assert_eq!(hub.stats().evicted, 991);
     let mut expect = vec![(0, 991)];
     expect.extend((992..=1_000).map(|number| (number, number)));
     assert_eq!(ready(&mut slow), expect);
     assert_eq!(hub.stats().delivered, 1_000 + 9);
-    // The same name again is read from its first message on.
+    // A new topic with an old name is read from its first message.
     hub.publish("n.1", text()).unwrap();
     assert_eq!((ready(&mut all), ready(&mut slow)), (vec![(1_001, 1_001)], vec![(1_001, 1_001)]));
 }
 
 #[test]
-fn nobody_is_present_in_a_topic_that_is_gone() {
+fn nobody_is_present_in_a_removed_topic() {
     let hub = Hub::builder().max_topics(1).build();
     let mut watch = hub.watch_presence("a").unwrap();
     let mut events = || -> Vec<_> { std::iter::from_fn(|| watch.next().now_or_never()).collect() };
     let mut anna = hub.subscribe("*").identity("anna").open().unwrap();
     let again = hub.subscribe("*").identity("anna").open().unwrap();
-    // One that reads still knows the topics that are gone, and must not leave them twice.
+    // A subscription still knows removed topics, and must not leave them twice.
     for (number, name) in [(1, "a"), (2, "b"), (3, "a")] {
         hub.publish(name, text()).unwrap();
         assert_eq!(ready(&mut anna), [(number, number)]);
@@ -275,7 +275,7 @@ fn nobody_is_present_in_a_topic_that_is_gone() {
 fn a_relayed_topic_that_makes_room_before_it_was_seen_is_a_gap() {
     let at = |number| Position::new(0x77, number);
     let hub = Hub::builder().relay(at(0)).max_topics(1).build();
-    // The first comes last, so that both have their turn at once.
+    // The first message comes last, so that both have their turn at once.
     hub.publish_at(at(2), "b", KeyChange::None, text()).unwrap();
     hub.publish_at(at(1), "a", KeyChange::None, text()).unwrap();
     assert_eq!(names(&hub), ["b"]);
@@ -290,7 +290,7 @@ fn a_relayed_topic_that_makes_room_before_it_was_seen_is_a_gap() {
 }
 
 #[test]
-fn a_hub_says_who_may_create_topics() {
+fn a_hub_decides_what_may_create_topics() {
     use TopicCreation::{Explicit, OnPublish, OnUse};
     for creation in [OnUse, OnPublish, Explicit] {
         let hub = Hub::builder().topic_creation(creation).keyed("k", 3).unwrap().build();

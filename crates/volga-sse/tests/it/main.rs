@@ -7,11 +7,11 @@ mod chunks;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]
+mod hub_joined_frames;
+#[cfg(feature = "hub")]
 mod hub_model;
 #[cfg(feature = "hub")]
 mod hub_relay;
-#[cfg(feature = "hub")]
-mod hub_runs;
 #[cfg(feature = "hub")]
 mod hub_stats;
 #[cfg(feature = "hub")]

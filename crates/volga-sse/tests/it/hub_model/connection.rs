@@ -25,7 +25,7 @@ pub(crate) enum Received {
         through: Position,
         is_id: bool,
     },
-    /// The reason, where it can be seen.
+    /// The reason, if the connection shows it.
     End(Option<SubscriptionEnd>),
 }
 
@@ -33,7 +33,7 @@ pub(crate) enum Connection {
     Deliveries(Subscription),
     Body {
         body: Pin<Box<SseBody<Subscription>>>,
-        /// What the last frame held.
+        /// The events of the last frame that were not returned yet.
         frame: VecDeque<Received>,
     },
 }
@@ -49,7 +49,7 @@ impl Connection {
         Self::Body { body, frame: VecDeque::new() }
     }
 
-    /// What comes next, if it is there.
+    /// The next event, if one is ready.
     pub(crate) fn next(&mut self) -> Option<Received> {
         match self {
             Self::Deliveries(subscription) => Some(match subscription.next().now_or_never()? {
@@ -77,7 +77,8 @@ impl Connection {
         }
     }
 
-    /// A client that leaves has not read what is on its way.
+    /// Drops the events of the last frame, because a client that leaves does not read what is on
+    /// its way.
     pub(crate) fn drop_frame(&mut self) {
         if let Self::Body { frame, .. } = self {
             frame.clear();

@@ -1,7 +1,7 @@
-//! Random steps against a hub, and an oracle that says what every client must have.
+//! Random steps against a hub, and an oracle that says what every client must have received.
 //!
-//! A failure prints its seed; `VOLGA_SEED=7 cargo test -p volga-sse --features hub hub_model` runs
-//! that one again.
+//! A failure prints its seed. `VOLGA_SEED=7 cargo test -p volga-sse --features hub hub_model`
+//! repeats one run.
 
 mod connection;
 mod oracle;
@@ -31,7 +31,7 @@ const FILTERS: [&str; 12] =
     ["a", "b", "o.1", "o.2", "o.*", "o.>", "o.*.x", ">", "k.1", "k.2", "k.*", "*.1"];
 const KEYS: [&str; 4] = ["p", "q", "r", "s"];
 
-/// A small generator (SplitMix64), so that a seed means the same on every machine.
+/// A small generator (SplitMix64). A seed gives the same numbers on every machine.
 struct Random(u64);
 
 impl Random {
@@ -52,7 +52,7 @@ impl Random {
     }
 }
 
-/// Says which run it was, if it fails.
+/// Prints the seed if the run fails.
 struct Seed(u64);
 
 impl Drop for Seed {
@@ -66,14 +66,14 @@ impl Drop for Seed {
 struct Client {
     knowledge: Knowledge,
     connection: Option<Connected>,
-    /// The last event ID, as a browser keeps it.
+    /// The last event ID, as a browser remembers it.
     last_event_id: Option<Position>,
 }
 
 struct Connected {
     connection: Connection,
     identity: usize,
-    /// What it receives is behind this number.
+    /// Everything that it receives comes after this number.
     passed: u64,
 }
 
@@ -238,7 +238,7 @@ impl Run {
         self.check_topics();
     }
 
-    /// Somebody who has never been here.
+    /// A new client.
     fn stranger(&mut self) -> Knowledge {
         let filters: Vec<_> =
             (0..=self.random.below(3)).map(|_| self.random.pick(&FILTERS)).collect();
@@ -260,8 +260,8 @@ impl Run {
         self.clients[client] = Client { knowledge, connection: None, last_event_id: None };
     }
 
-    /// Connects a client that is not: with its last event ID, anew without one, and sometimes with
-    /// a wrong one.
+    /// Connects a client that is not connected: with its last event ID, as a new client without
+    /// one, and sometimes with a wrong ID.
     fn connect(&mut self, client: usize) {
         let is_wrong = self.random.below(10) == 0;
         let wrong = Position::new(self.hub.position().epoch(), self.oracle.last() + 7).to_string();
@@ -301,8 +301,8 @@ impl Run {
             *knowledge = Knowledge::new(&self.oracle, filters.clone(), *policy, *history, &TOPICS);
         }
         if let Some(id) = *last_event_id {
-            // It left in the midst of its history: now it is owed all that is behind its last event
-            // ID.
+            // It lost its connection in the middle of its history. From now on, everything after
+            // its last event ID is owed to it.
             knowledge.start = knowledge.start.min(id.number());
         }
         let open = self.random.pick(&[Connection::deliveries, Connection::body]);
@@ -310,7 +310,7 @@ impl Run {
         self.check_topics();
     }
 
-    /// Lets a client read so many deliveries, or all that there are.
+    /// Lets a client read at most this many deliveries.
     fn read(&mut self, client: usize, most: usize) {
         let is_closed = self.is_closed;
         let Client { knowledge, connection, last_event_id } = &mut self.clients[client];
@@ -322,7 +322,7 @@ impl Run {
                 Some(Received::Message { position, bytes }) => {
                     let number = position.number();
                     if bytes == format!("id: {position}\n\n").as_bytes() {
-                        // It is new, and now it has an ID to return with.
+                        // The client was new, and now it has an ID with which it can resume.
                         assert!(last_event_id.is_none() && number >= *passed);
                         knowledge.check(&self.oracle);
                         *passed = number;

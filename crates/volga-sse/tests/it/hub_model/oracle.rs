@@ -1,5 +1,5 @@
-//! What was sent, and what a client must have received of it: the promises of a hub, said once more
-//! without its data structures.
+//! What was sent, and what a client must have received of it. These are the guarantees of a hub,
+//! written without its data structures.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use volga_sse::hub::{Policy, TopicCreation};
 
 use super::topics::Topics;
 
-/// The bounds of the hub under test: small, so that they are reached.
+/// The bounds of the hub under test. They are small so that they are reached.
 pub(crate) const MAX_MESSAGES: usize = 12;
 pub(crate) const MAX_BYTES: usize = 600;
 pub(crate) const MAX_AGE: u64 = 10_000;
@@ -30,7 +30,7 @@ pub(crate) struct Sent {
     pub(crate) at: u64,
 }
 
-/// Everything that was ever sent; the message with number n stands at n - 1.
+/// Everything that was ever sent. The message with number n has the index n - 1.
 #[derive(Debug)]
 pub(crate) struct Oracle {
     pub(crate) sent: Vec<Sent>,
@@ -74,7 +74,7 @@ impl Oracle {
         self.sent[number as usize..].iter()
     }
 
-    /// Whether the bounds allow the hub to have let go of the message.
+    /// Whether the bounds allow the hub to have dropped the message.
     pub(crate) fn may_be_gone(&self, number: u64) -> bool {
         let sent = self.get(number);
         let later: Vec<_> = self.later(number).filter(|other| other.topic == sent.topic).collect();
@@ -85,7 +85,7 @@ impl Oracle {
             || self.topics.is_removed(sent.topic, number)
     }
 
-    /// The number of the newest value of each key of a topic, as of some number.
+    /// The number of the newest value of each key of a topic, up to some number.
     pub(crate) fn values(&self, topic: &str, through: u64) -> Vec<(&'static str, u64)> {
         let mut values: Vec<(&'static str, u64)> = Vec::new();
         for (number, sent) in (1..=through).zip(&self.sent) {
@@ -101,7 +101,7 @@ impl Oracle {
         values
     }
 
-    /// Whether a later message says something else of the same key, or the value went with its
+    /// Whether a later message changes the same key, or the value was removed together with its
     /// topic.
     pub(crate) fn is_replaced(&self, number: u64) -> bool {
         let sent = self.get(number);
@@ -121,9 +121,9 @@ impl Oracle {
 pub(crate) struct Knowledge {
     pub(crate) filters: Vec<&'static str>,
     pub(crate) policy: Policy,
-    /// Everything behind this number is owed to it.
+    /// Everything after this number is owed to it.
     pub(crate) start: u64,
-    /// What it gets from before it came: how many messages, and which values.
+    /// What it gets from before it subscribed: how many messages, and which values.
     pub(crate) came: u64,
     pub(crate) history: usize,
     pub(crate) snapshot: Vec<u64>,
@@ -154,7 +154,7 @@ impl Knowledge {
         }
     }
 
-    /// Nobody knows what it has: then all that is held is owed.
+    /// It is not known what the client has, so everything that the hub holds is owed to it.
     pub(crate) fn forget(&mut self) {
         *self = Self {
             filters: std::mem::take(&mut self.filters),
@@ -189,8 +189,8 @@ impl Knowledge {
         }
     }
 
-    /// A gap is told for a reason: something that it covers was sent, has not arrived, and is
-    /// allowed to be gone.
+    /// Records a gap, which needs a reason: a message within it was sent, has not arrived, and may
+    /// have been dropped.
     pub(crate) fn miss(&mut self, oracle: &Oracle, after: Option<u64>, through: u64) {
         self.gaps.push((after.unwrap_or(0), through));
         let Some(after) = after else {
@@ -211,7 +211,7 @@ impl Knowledge {
         assert!((after + 1..=through).any(|number| is_reason(&number)), "{after}..{through}: why?");
     }
 
-    /// It has read all there is.
+    /// The client has read everything.
     pub(crate) fn check(&self, oracle: &Oracle) {
         let mut values = BTreeSet::new();
         for number in self.start + 1..=oracle.last() {

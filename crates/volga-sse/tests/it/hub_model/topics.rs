@@ -1,4 +1,4 @@
-//! Which topics there are: the rules of a hub as a plain list that is searched from its start.
+//! Which topics exist: the rules of a hub as a plain list that is searched from its start.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use volga_sse::hub::TopicCreation;
 
 use super::oracle::{Change, MAX_AGE, MAX_KEYS, MAX_TOPICS, TOPIC_IDLE, is_keyed, matches};
 
-/// Why something is refused.
+/// Why a call is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Refusal {
     Unknown,
@@ -14,7 +14,7 @@ pub(crate) enum Refusal {
     Keys,
 }
 
-/// Which topics make room first.
+/// The order in which topics make room.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Class {
     Empty,
@@ -31,7 +31,7 @@ struct Topic {
     last_number: u64,
     quiet_since: u64,
     class: Option<Class>,
-    /// When it was used last, in steps.
+    /// The step in which it was used last.
     used: u64,
 }
 
@@ -39,13 +39,13 @@ struct Topic {
 pub(crate) struct Topics {
     pub(crate) creation: TopicCreation,
     topics: Vec<Topic>,
-    /// What each client that is connected subscribes to.
+    /// The names and patterns of each connected client.
     readers: BTreeMap<usize, Vec<&'static str>>,
     steps: u64,
     pub(crate) evicted: u64,
-    /// Of each name: the last number of the hub when a topic of this name was removed.
+    /// For each name, the hub's last number when a topic of this name was removed.
     removed: BTreeMap<&'static str, u64>,
-    /// Topics of which some had to go, no matter which, and how many.
+    /// Some of these topics had to go, no matter which, and this many of them.
     any_of: (BTreeSet<&'static str>, usize),
 }
 
@@ -62,7 +62,7 @@ impl Topics {
         }
     }
 
-    /// Whether the message with this number went with its topic.
+    /// Whether the message with this number was removed together with its topic.
     pub(crate) fn is_removed(&self, topic: &str, number: u64) -> bool {
         self.removed.get(topic).is_some_and(|removed| number <= *removed)
     }
@@ -182,7 +182,7 @@ impl Topics {
         true
     }
 
-    /// Lets go of what time has done away with, and compares.
+    /// Removes what time has removed, and compares.
     pub(crate) fn check(&mut self, hub: &[std::sync::Arc<str>], last: u64, now: u64) {
         let names: Vec<_> = self.topics.iter().map(|topic| topic.name).collect();
         names.into_iter().for_each(|name| self.settle(name, last, now));
@@ -205,7 +205,7 @@ impl Topics {
         self.topics.iter().position(|topic| topic.name == name)
     }
 
-    /// Whether a topic is read, and then whether by its name.
+    /// `None` if nobody reads the topic, and otherwise whether somebody reads it by name.
     fn readers_of(&self, name: &str) -> Option<bool> {
         let reading = || self.readers.values().filter(|filters| matches(filters, name));
         reading().next()?;
@@ -276,7 +276,7 @@ impl Topics {
         if excess > idle.len() {
             return Err(Refusal::Full);
         }
-        // In which order empty ones go makes no difference to anybody.
+        // The order in which empty topics go makes no difference to clients.
         let empty = idle.iter().filter(|(class, ..)| *class == Class::Empty);
         let empty: BTreeSet<_> = empty.map(|(_, _, name)| *name).collect();
         if excess <= empty.len() && excess > 0 {

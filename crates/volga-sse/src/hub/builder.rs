@@ -1,0 +1,214 @@
+//! The builder that sets the bounds of a hub.
+
+use std::time::Duration;
+
+use crate::codec::position::Position;
+use crate::hub::clock::milliseconds;
+use crate::hub::policy::Policy;
+use crate::hub::settings::{
+    DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
+    DEFAULT_MAX_MESSAGES, DEFAULT_MAX_REMEMBERED_TOPICS, DEFAULT_MAX_REORDERED,
+    DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
+    DEFAULT_TOPIC_IDLE, HubSettings, KeyedTopics, LogBounds, RelaySource,
+};
+use crate::hub::topic::name::TopicError;
+use crate::hub::topic::pattern::TopicFilter;
+use crate::hub::topic_creation::TopicCreation;
+
+/// Sets the bounds of a hub and the behaviour of its topics.
+///
+/// ```
+/// use std::time::Duration;
+/// use volga_sse::hub::{Hub, Policy};
+///
+/// let hub = Hub::builder()
+///     .max_messages(200)
+///     .max_age(Duration::from_secs(600))
+///     .policy(Policy::close())
+///     .keyed("ticker.*", 1_000)?
+///     .build();
+/// # Ok::<(), volga_sse::hub::TopicError>(())
+/// ```
+///
+/// A hub holds at most [`max_topics`](Self::max_topics) times [`max_bytes`](Self::max_bytes) bytes
+/// of messages, plus the values of keyed topics.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct HubBuilder {
+    pub(super) settings: HubSettings,
+}
+
+impl HubBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            settings: HubSettings {
+                bounds: LogBounds {
+                    messages: DEFAULT_MAX_MESSAGES,
+                    bytes: DEFAULT_MAX_BYTES,
+                    age: milliseconds(DEFAULT_MAX_AGE),
+                },
+                max_topics: DEFAULT_MAX_TOPICS,
+                topic_idle: milliseconds(DEFAULT_TOPIC_IDLE),
+                creation: TopicCreation::OnUse,
+                max_remembered_topics: DEFAULT_MAX_REMEMBERED_TOPICS,
+                max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+                max_topic_name: DEFAULT_MAX_TOPIC_NAME,
+                max_key: DEFAULT_MAX_KEY,
+                max_topics_per_subscription: DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
+                policy: Policy::Gap,
+                pace: Duration::ZERO,
+                keyed: Vec::new(),
+                relay: None,
+                max_reordered: DEFAULT_MAX_REORDERED,
+            },
+        }
+    }
+
+    /// Sets how many messages a topic's log holds. The default is [`DEFAULT_MAX_MESSAGES`]. The
+    /// newest message always stays, so zero counts as one.
+    pub fn max_messages(mut self, messages: usize) -> Self {
+        self.settings.bounds.messages = messages.max(1);
+        self
+    }
+
+    /// Sets how many bytes a topic's log holds. The default is [`DEFAULT_MAX_BYTES`]. A longer
+    /// message is held alone.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.settings.bounds.bytes = bytes;
+        self
+    }
+
+    /// Sets how long a topic's log holds messages. The default is [`DEFAULT_MAX_AGE`]. Old messages
+    /// are dropped when somebody publishes or subscribes: those of the same topic at once, those of
+    /// other topics gradually.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.settings.bounds.age = milliseconds(age);
+        self
+    }
+
+    /// Sets the maximum number of topics. The default is [`DEFAULT_MAX_TOPICS`].
+    ///
+    /// When a new topic needs room, the topic that has been idle longest is removed together with
+    /// its messages: first a topic that nobody reads, then one that is read only by pattern. A
+    /// client that resumes on it is told of a gap, and so is a subscription by pattern that has not
+    /// read its last messages.
+    ///
+    /// A topic is never removed while somebody subscribes to its name, while one of its keys has a
+    /// value, or if it was [created explicitly](crate::hub::Hub::create_topic). A new topic is
+    /// refused only if all topics are like that.
+    pub fn max_topics(mut self, topics: usize) -> Self {
+        self.settings.max_topics = topics;
+        self
+    }
+
+    /// Sets how long a topic without subscribers stays after its last message. The default is
+    /// [`DEFAULT_TOPIC_IDLE`]. The time starts again when its last subscriber leaves. A topic that
+    /// has no messages either is removed at once.
+    ///
+    /// A keyed topic stays while a key has a value. A topic that was [created
+    /// explicitly](crate::hub::Hub::create_topic) stays until it is
+    /// [removed](crate::hub::Hub::remove_topic).
+    pub fn topic_idle(mut self, time: Duration) -> Self {
+        self.settings.topic_idle = milliseconds(time);
+        self
+    }
+
+    /// Sets what may create topics. By default, both publishing and subscribing do.
+    ///
+    /// ```
+    /// use volga_sse::{Message, hub::{Hub, SubscribeError, TopicCreation}};
+    ///
+    /// let hub = Hub::builder().topic_creation(TopicCreation::Explicit).build();
+    /// hub.create_topic("room.lounge")?;
+    /// hub.publish("room.lounge", Message::new().data("hello"))?;
+    ///
+    /// let refused = hub.subscribe("room.nonsense").open().unwrap_err();
+    /// assert!(matches!(refused, SubscribeError::UnknownTopic { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn topic_creation(mut self, creation: TopicCreation) -> Self {
+        self.settings.creation = creation;
+        self
+    }
+
+    /// Sets for how many removed topics the hub remembers the last position. The default is
+    /// [`DEFAULT_MAX_REMEMBERED_TOPICS`]. A client that resumes on a topic that is no longer
+    /// remembered may be told of a gap although it missed nothing. A gap is never left out.
+    pub fn max_remembered_topics(mut self, topics: usize) -> Self {
+        self.settings.max_remembered_topics = topics;
+        self
+    }
+
+    /// Sets the maximum length of an encoded message, in bytes. The default is
+    /// [`DEFAULT_MAX_MESSAGE_BYTES`].
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_message_bytes = bytes;
+        self
+    }
+
+    /// Sets the maximum length of a topic's name, in bytes. The default is
+    /// [`DEFAULT_MAX_TOPIC_NAME`].
+    pub fn max_topic_name(mut self, bytes: usize) -> Self {
+        self.settings.max_topic_name = bytes;
+        self
+    }
+
+    /// Sets the maximum length of a key, in bytes. The default is [`DEFAULT_MAX_KEY`].
+    pub fn max_key(mut self, bytes: usize) -> Self {
+        self.settings.max_key = bytes;
+        self
+    }
+
+    /// Sets the maximum number of names and patterns of a subscription. The default is
+    /// [`DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION`]. A pattern may match any number of topics.
+    pub fn max_topics_per_subscription(mut self, topics: usize) -> Self {
+        self.settings.max_topics_per_subscription = topics;
+        self
+    }
+
+    /// Sets what happens to slow subscribers, unless the subscription sets it. The default is
+    /// [`Policy::Gap`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.settings.policy = policy;
+        self
+    }
+
+    /// Sets the [pace](crate::hub::Subscribe::pace) of subscriptions that do not set it themselves.
+    /// By default there is no minimum time between deliveries.
+    pub fn pace(mut self, time: Duration) -> Self {
+        self.settings.pace = time;
+        self
+    }
+
+    /// Makes the topics of this name or pattern keyed. A keyed topic has a table with the newest
+    /// message of each key beside its log, for up to `max_keys` keys. If several calls match a
+    /// topic, the first one counts.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text is not a valid name or pattern.
+    pub fn keyed(mut self, topics: &str, max_keys: usize) -> Result<Self, TopicError> {
+        let filter = TopicFilter::parse(topics, usize::MAX)?;
+        self.settings.keyed.push(KeyedTopics { filter, max_keys });
+        Ok(self)
+    }
+
+    /// Makes a hub that assigns no positions itself. An ordered source outside assigns them, and
+    /// you publish with [`Hub::publish_at`](crate::hub::Hub::publish_at). `after` is the last
+    /// position that this hub does not need. All hubs of one source share its epoch, so a client
+    /// may resume on any of them.
+    ///
+    /// **Unstable**: this exists for logs that several nodes share, and will change with them.
+    pub fn relay(mut self, after: Position) -> Self {
+        self.settings.relay = Some(RelaySource { epoch: after.epoch(), after: after.number() });
+        self
+    }
+
+    /// Sets how many messages a [relayed](Self::relay) hub holds back because an earlier one has
+    /// not come. The default is [`DEFAULT_MAX_REORDERED`]. With one more, the missing messages
+    /// count as lost.
+    pub fn max_reordered(mut self, messages: usize) -> Self {
+        self.settings.max_reordered = messages;
+        self
+    }
+}

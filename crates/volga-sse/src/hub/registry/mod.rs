@@ -1,0 +1,359 @@
+//! Which topics exist, how long each stays, and which one makes room for another. Pure, with the
+//! time as an argument.
+//!
+//! A topic is never removed while somebody subscribes to its name, while one of its keys has a
+//! value, or if it was created explicitly. Any other topic is removed
+//!
+//! - at once if it has neither messages nor subscriptions,
+//! - after a while if it has messages and no subscriptions,
+//! - and when a new topic needs its place. [`EvictionClass`] has the order.
+//!
+//! So a subscription by pattern keeps a topic, but only until room is needed. Otherwise one
+//! dashboard that reads everything would keep every name that a client ever made up, until the hub
+//! is full. The subscription misses nothing silently: it joins the next topic of that name, and
+//! reports a gap if it had not read the last messages.
+
+pub(crate) mod lru_list;
+pub(crate) mod removed_topics;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::hub::clock::Moment;
+use crate::hub::registry::lru_list::LruList;
+use crate::hub::registry::removed_topics::RemovedTopics;
+use crate::hub::settings::HubSettings;
+use crate::hub::topic::key_table::KeyChange;
+use crate::hub::topic::pattern::TopicFilter;
+use crate::hub::topic::subscribers::Readership;
+use crate::hub::topic::{Contents, Topic};
+
+/// How many topics one call handles at most: so many that have expired, and so many that have been
+/// idle for too long.
+const MAX_SWEEP: usize = 16;
+/// How often a log is checked for expired messages within the age that messages may have. A log
+/// that will then be empty is checked in time.
+const EXPIRY_CHECKS_PER_AGE: u64 = 4;
+
+/// The topics of a hub.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    topics: HashMap<Arc<str>, Arc<Topic>>,
+    /// The same topics sorted by name, for patterns.
+    by_name: BTreeMap<Arc<str>, Arc<Topic>>,
+    /// What the registry knows of each topic, by the topic's slot.
+    records: Vec<TopicRecord>,
+    free_slots: Vec<u32>,
+    next_id: u64,
+    /// For each class, the topics that may make room for others, in the order of their last use.
+    idle: [LruList; EVICTION_CLASSES],
+    /// When to check which log for expired messages. Each topic with messages has one entry.
+    deadlines: BTreeSet<(Moment, u32)>,
+    /// Before this moment nothing expires and no topic has been idle for too long.
+    next_sweep: Moment,
+    removed_topics: RemovedTopics,
+    /// Removed topics that the caller has not taken yet.
+    newly_removed: Vec<Arc<Topic>>,
+    /// How many topics made room for others while they held messages.
+    pub(crate) evicted: u64,
+    /// How many messages of removed topics were delivered.
+    pub(crate) removed_delivered: u64,
+}
+
+#[derive(Debug, Default)]
+struct TopicRecord {
+    /// `None` for a free slot.
+    topic: Option<Arc<Topic>>,
+    /// The topic was created explicitly, so it stays.
+    is_explicit: bool,
+    /// When the last message came or the last subscription ended.
+    idle_since: Moment,
+    /// The list of idle topics that has this topic.
+    class: Option<EvictionClass>,
+    deadline: Option<Moment>,
+}
+
+/// The order in which topics make room: first those of the first class, then those of the second,
+/// and so on. Within a class the topic that has been idle longest goes first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum EvictionClass {
+    /// It has no messages. A pattern matches it; otherwise it would have been removed.
+    Empty,
+    /// It has messages and no subscriptions.
+    Unread,
+    /// It has messages, and all its subscriptions are by pattern.
+    ByPattern,
+}
+
+const EVICTION_CLASSES: usize = 3;
+
+/// The hub has its maximum number of topics, and none of them may be removed.
+#[derive(Debug)]
+pub(crate) struct HubFull;
+
+impl Registry {
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name.values()
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(name)
+    }
+
+    /// Returns the topics that a filter matches.
+    pub(crate) fn matching<'a>(&'a self, filter: &'a TopicFilter) -> Vec<Arc<Topic>> {
+        match filter {
+            TopicFilter::Name(name) => {
+                self.topics.get(name.as_str()).cloned().into_iter().collect()
+            }
+            TopicFilter::Pattern(pattern) => self
+                .by_name
+                .range::<str, _>((Bound::Included(pattern.prefix()), Bound::Unbounded))
+                .take_while(|(name, _)| name.starts_with(pattern.prefix()))
+                .filter(|(name, _)| pattern.matches(name))
+                .map(|(_, topic)| Arc::clone(topic))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn is_explicit(&self, topic: &Topic) -> bool {
+        self.records[topic.slot as usize].is_explicit
+    }
+
+    /// Makes room for so many new topics by removing those that have been idle longest. Keeps the
+    /// topics in `wanted`, which the caller is about to use.
+    ///
+    /// Changes nothing if there is not enough room.
+    pub(crate) fn make_room<'a>(
+        &mut self,
+        count: usize,
+        wanted: impl Iterator<Item = &'a Arc<Topic>> + Clone,
+        settings: &HubSettings,
+    ) -> Result<(), HubFull> {
+        let excess = (self.topics.len() + count).saturating_sub(settings.max_topics);
+        if excess == 0 {
+            return Ok(());
+        }
+        let wanted = wanted.map(|topic| topic.slot);
+        let is_idle = |slot: &u32| self.records[*slot as usize].class.is_some();
+        let kept = wanted.clone().filter(is_idle).count();
+        let idle: usize = self.idle.iter().map(LruList::len).sum();
+        if excess > idle - kept {
+            return Err(HubFull);
+        }
+        wanted.for_each(|slot| self.set_class(slot, None));
+        for _ in 0..excess {
+            let oldest = self.idle.iter().find_map(LruList::oldest);
+            let Some(topic) = oldest.and_then(|slot| self.topic_at(slot)) else { break };
+            let is_empty = self.records[topic.slot as usize].class == Some(EvictionClass::Empty);
+            self.evicted += u64::from(!is_empty);
+            self.remove(&topic, settings);
+        }
+        Ok(())
+    }
+
+    /// Adds a topic that does not exist. The caller has made room, and calls
+    /// [`reclassify`](Self::reclassify) once the topic has its message or its subscription.
+    pub(crate) fn add(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
+        let name: Arc<str> = name.into();
+        let before = self.removed_topics.take(&name);
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.records.push(TopicRecord::default());
+            // 2^32 topics do not fit into memory.
+            (self.records.len() - 1) as u32
+        });
+        let max_keys = settings.max_keys(&name);
+        let topic = Arc::new(Topic::new(self.next_id, slot, Arc::clone(&name), before, max_keys));
+        self.next_id += 1;
+        self.records[slot as usize] = TopicRecord {
+            topic: Some(Arc::clone(&topic)),
+            idle_since: now,
+            ..TopicRecord::default()
+        };
+        self.topics.insert(Arc::clone(&name), Arc::clone(&topic));
+        self.by_name.insert(name, Arc::clone(&topic));
+        topic
+    }
+
+    /// Notes that a message was appended.
+    pub(crate) fn note_message(
+        &mut self,
+        topic: &Topic,
+        key: KeyChange<'_>,
+        settings: &HubSettings,
+        now: Moment,
+    ) {
+        let slot = topic.slot;
+        let record = &mut self.records[slot as usize];
+        record.idle_since = record.idle_since.max(now);
+        let class = record.class;
+        let was_empty = record.deadline.is_none();
+        if was_empty {
+            self.schedule(slot, Some(now.after(settings.bounds.age).next()));
+        }
+        if let Some(class) = class {
+            self.idle[class as usize].touch(slot);
+        }
+        // Another message without a key does not change whether the topic is kept.
+        if was_empty || class == Some(EvictionClass::Empty) || key != KeyChange::None {
+            self.reclassify(topic, settings, now);
+        }
+    }
+
+    /// Notes that the last subscription of a topic, or the last one by name, has ended. If another
+    /// one has come meanwhile, the topic is kept.
+    pub(crate) fn note_left(&mut self, topic: &Topic, settings: &HubSettings, now: Moment) {
+        if !topic.is_removed() {
+            let record = &mut self.records[topic.slot as usize];
+            record.idle_since = record.idle_since.max(now);
+            self.reclassify(topic, settings, now);
+        }
+    }
+
+    /// Notes that somebody subscribes to the topic's name, which keeps the topic.
+    pub(crate) fn note_named_subscriber(&mut self, topic: &Topic) {
+        self.set_class(topic.slot, None);
+    }
+
+    /// Sets whether the topic was created explicitly, which keeps it.
+    pub(crate) fn set_explicit(&mut self, topic: &Topic, is_explicit: bool) {
+        self.records[topic.slot as usize].is_explicit = is_explicit;
+    }
+
+    /// Decides anew what happens to a topic whose subscriptions, keys or messages have changed. The
+    /// topic is removed if nothing keeps it and it holds nothing. It is listed as idle if only its
+    /// messages keep it.
+    pub(crate) fn reclassify(&mut self, topic: &Topic, settings: &HubSettings, now: Moment) {
+        if topic.is_removed() {
+            return;
+        }
+        let slot = topic.slot;
+        let readership = topic.readership();
+        let contents = topic.contents_at(now, &settings.bounds);
+        let is_kept = readership == Readership::Named || contents == Contents::Keys;
+        let class = match (contents, readership) {
+            _ if is_kept || self.records[slot as usize].is_explicit => None,
+            (Contents::Empty, Readership::None) => {
+                return self.topic_at(slot).iter().for_each(|topic| self.remove(topic, settings));
+            }
+            (Contents::Empty, _) => Some(EvictionClass::Empty),
+            (_, Readership::None) => Some(EvictionClass::Unread),
+            _ => Some(EvictionClass::ByPattern),
+        };
+        self.set_class(slot, class);
+        if class == Some(EvictionClass::Unread) {
+            self.next_sweep = self.next_sweep.min(self.idle_until(slot, settings));
+        }
+    }
+
+    /// Drops expired messages, and removes topics that have been idle for too long. One call
+    /// handles a bounded number of topics. Returns true if there may be more.
+    pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
+        if now < self.next_sweep {
+            return false;
+        }
+        for _ in 0..MAX_SWEEP {
+            let Some((deadline, slot)) = self.deadlines.first().copied() else { break };
+            if deadline > now {
+                break;
+            }
+            let Some(topic) = self.topic_at(slot) else { break };
+            // If the topic has no subscriptions and all its messages have expired, it is removed as
+            // a whole.
+            if self.records[slot as usize].class == Some(EvictionClass::Unread) {
+                self.reclassify(&topic, settings, now);
+            }
+            if topic.is_removed() {
+                continue;
+            }
+            let least = now.after(settings.bounds.age / EXPIRY_CHECKS_PER_AGE).next();
+            let next = topic.expire(now, &settings.bounds);
+            self.schedule(slot, next.map(|(first, last)| first.max(least).min(last)));
+            self.reclassify(&topic, settings, now);
+        }
+        for _ in 0..MAX_SWEEP {
+            let oldest = self.idle[EvictionClass::Unread as usize].oldest();
+            let Some(topic) = oldest.and_then(|slot| self.topic_at(slot)) else { break };
+            if self.idle_until(topic.slot, settings) > now {
+                break;
+            }
+            self.remove(&topic, settings);
+        }
+        let expiry = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let idle = self.idle[EvictionClass::Unread as usize].oldest();
+        let idle = idle.map(|slot| self.idle_until(slot, settings));
+        self.next_sweep = expiry.into_iter().chain(idle).min().unwrap_or(Moment(u64::MAX));
+        self.next_sweep <= now
+    }
+
+    /// Removes a topic, whatever it holds. Its last number is remembered, so that a client that
+    /// resumes is told of the gap.
+    pub(crate) fn remove(&mut self, topic: &Arc<Topic>, settings: &HubSettings) {
+        let slot = topic.slot;
+        self.schedule(slot, None);
+        self.set_class(slot, None);
+        self.records[slot as usize] = TopicRecord::default();
+        self.free_slots.push(slot);
+        self.topics.remove(&topic.name);
+        self.by_name.remove(&topic.name);
+        let max = settings.max_remembered_topics;
+        self.removed_topics.note(Arc::clone(&topic.name), topic.last_number_of_name(), max);
+        topic.set_removed();
+        self.removed_delivered += topic.delivered();
+        self.newly_removed.push(Arc::clone(topic));
+    }
+
+    pub(crate) fn has_newly_removed(&self) -> bool {
+        !self.newly_removed.is_empty()
+    }
+
+    /// Takes the topics that were removed since the last call.
+    pub(crate) fn take_newly_removed(&mut self) -> Vec<Arc<Topic>> {
+        std::mem::take(&mut self.newly_removed)
+    }
+
+    /// Notes that messages up to this number are lost and may have belonged to any topic.
+    pub(crate) fn note_loss(&mut self, number: u64) {
+        self.removed_topics.raise_floor(number);
+    }
+
+    /// An upper bound of the numbers of all removed topics whose names match.
+    pub(crate) fn last_removed_number(&self, filters: &[TopicFilter]) -> u64 {
+        self.removed_topics.greatest(|name| filters.iter().any(|filter| filter.matches(name)))
+    }
+
+    fn topic_at(&self, slot: u32) -> Option<Arc<Topic>> {
+        self.records[slot as usize].topic.clone()
+    }
+
+    fn idle_until(&self, slot: u32, settings: &HubSettings) -> Moment {
+        self.records[slot as usize].idle_since.after(settings.topic_idle).next()
+    }
+
+    /// Moves a topic to the list of another class, as the most recently used one. Does nothing if
+    /// it already is in that list.
+    fn set_class(&mut self, slot: u32, class: Option<EvictionClass>) {
+        let old = std::mem::replace(&mut self.records[slot as usize].class, class);
+        if old == class {
+            return;
+        }
+        if let Some(old) = old {
+            self.idle[old as usize].remove(slot);
+        }
+        if let Some(class) = class {
+            self.idle[class as usize].touch(slot);
+        }
+    }
+
+    fn schedule(&mut self, slot: u32, deadline: Option<Moment>) {
+        let old = std::mem::replace(&mut self.records[slot as usize].deadline, deadline);
+        if let Some(old) = old {
+            self.deadlines.remove(&(old, slot));
+        }
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, slot));
+            self.next_sweep = self.next_sweep.min(deadline);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The last numbers of removed topics. Pure.
+//!
+//! A client that resumes on a removed topic is told of the gap only because its last number is
+//! remembered here.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// The last numbers of removed topics. Beyond the bound it keeps only one number, which is at least
+/// as great as theirs.
+#[derive(Debug, Default)]
+pub(crate) struct RemovedTopics {
+    numbers: HashMap<Arc<str>, u64>,
+    // Each number belongs to one message, so no two topics have the same.
+    by_number: BTreeMap<u64, Arc<str>>,
+    floor: u64,
+}
+
+impl RemovedTopics {
+    /// Remembers a removed topic whose last message had this number.
+    pub(crate) fn note(&mut self, name: Arc<str>, number: u64, max: usize) {
+        if number <= self.floor {
+            return;
+        }
+        self.numbers.insert(Arc::clone(&name), number);
+        self.by_number.insert(number, name);
+        while self.by_number.len() > max
+            && let Some((number, name)) = self.by_number.pop_first()
+        {
+            self.numbers.remove(&name);
+            self.floor = number;
+        }
+    }
+
+    /// Notes that messages up to this number may have belonged to any topic.
+    pub(crate) fn raise_floor(&mut self, number: u64) {
+        self.floor = self.floor.max(number);
+        while let Some(first) = self.by_number.first_entry().filter(|first| *first.key() <= number)
+        {
+            self.numbers.remove(&first.remove());
+        }
+    }
+
+    /// Returns a number that is at least as great as those of all messages that topics of this name
+    /// had. Forgets the name, because a topic of this name exists again.
+    pub(crate) fn take(&mut self, name: &str) -> u64 {
+        match self.numbers.remove(name) {
+            None => self.floor,
+            Some(number) => {
+                self.by_number.remove(&number);
+                number
+            }
+        }
+    }
+
+    /// Returns such a number for all removed topics whose names match.
+    pub(crate) fn greatest(&self, matches: impl Fn(&str) -> bool) -> u64 {
+        let newest_first = self.by_number.iter().rev();
+        newest_first
+            .filter(|(_, name)| matches(name))
+            .map(|(number, _)| *number)
+            .next()
+            .unwrap_or(self.floor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_within_the_bound_are_exact_and_others_have_an_upper_bound() {
+        let mut removed = RemovedTopics::default();
+        for (name, number) in [("a", 3), ("b", 5), ("c", 9)] {
+            removed.note(name.into(), number, 2);
+        }
+        assert_eq!(removed.greatest(|name| name == "b"), 5);
+        assert_eq!(removed.greatest(|_| true), 9);
+        assert_eq!(removed.greatest(|_| false), 3);
+        assert_eq!(removed.take("c"), 9);
+        assert_eq!(removed.take("c"), 3);
+        assert_eq!(removed.take("a"), 3);
+        assert_eq!((removed.numbers.len(), removed.by_number.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_topic_that_never_had_a_message_is_not_remembered() {
+        let mut removed = RemovedTopics::default();
+        removed.note("a".into(), 0, 2);
+        assert!(removed.numbers.is_empty());
+    }
+}

@@ -1,0 +1,84 @@
+//! The settings of a hub, and the default of each bound.
+
+use std::time::Duration;
+
+use crate::hub::policy::Policy;
+use crate::hub::topic::pattern::TopicFilter;
+use crate::hub::topic_creation::TopicCreation;
+
+/// How many messages a topic's log holds.
+pub const DEFAULT_MAX_MESSAGES: usize = 1_024;
+/// How many bytes a topic's log holds.
+pub const DEFAULT_MAX_BYTES: usize = 1024 * 1024;
+/// How long a topic's log holds messages.
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
+/// How many topics a hub has.
+pub const DEFAULT_MAX_TOPICS: usize = 10_000;
+/// How long a topic without subscribers stays after its last message.
+pub const DEFAULT_TOPIC_IDLE: Duration = Duration::from_secs(60 * 60);
+/// For how many removed topics a hub remembers the last position.
+pub const DEFAULT_MAX_REMEMBERED_TOPICS: usize = 10_000;
+/// The length of an encoded message, in bytes.
+pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 64 * 1024;
+/// The length of a topic's name, in bytes.
+pub const DEFAULT_MAX_TOPIC_NAME: usize = 255;
+/// The length of a key, in bytes.
+pub const DEFAULT_MAX_KEY: usize = 255;
+/// How many names and patterns a subscription has.
+pub const DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION: usize = 100;
+
+/// How many messages a relayed hub holds back because an earlier one has not come.
+pub const DEFAULT_MAX_REORDERED: usize = 1_024;
+
+/// The bounds of a topic's log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogBounds {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    /// In milliseconds.
+    pub(crate) age: u64,
+}
+
+/// The settings of a hub.
+#[derive(Debug)]
+pub(crate) struct HubSettings {
+    pub(crate) bounds: LogBounds,
+    pub(crate) max_topics: usize,
+    /// In milliseconds.
+    pub(crate) topic_idle: u64,
+    pub(crate) creation: TopicCreation,
+    pub(crate) max_remembered_topics: usize,
+    pub(crate) max_message_bytes: usize,
+    pub(crate) max_topic_name: usize,
+    pub(crate) max_key: usize,
+    pub(crate) max_topics_per_subscription: usize,
+    pub(crate) policy: Policy,
+    /// Zero means that there is no minimum.
+    pub(crate) pace: Duration,
+    pub(crate) keyed: Vec<KeyedTopics>,
+    pub(crate) relay: Option<RelaySource>,
+    pub(crate) max_reordered: usize,
+}
+
+/// The outside source that assigns the positions of a relayed hub.
+#[derive(Debug)]
+pub(crate) struct RelaySource {
+    pub(crate) epoch: u64,
+    /// The hub has no messages up to this number.
+    pub(crate) after: u64,
+}
+
+/// Topics that are keyed, and the maximum number of their keys.
+#[derive(Debug)]
+pub(crate) struct KeyedTopics {
+    pub(crate) filter: TopicFilter,
+    pub(crate) max_keys: usize,
+}
+
+impl HubSettings {
+    /// How many keys a topic may have, or `None` if it is not keyed.
+    pub(crate) fn max_keys(&self, topic: &str) -> Option<usize> {
+        let keyed = self.keyed.iter().find(|keyed| keyed.filter.matches(topic))?;
+        Some(keyed.max_keys)
+    }
+}

@@ -1,0 +1,280 @@
+//! What all handles of a hub share: how a message gets its position and reaches its topic, and
+//! which tasks are woken.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::codec::message::{Message, Unnumbered};
+use crate::codec::position::Position;
+use crate::hub::clock::{HubClock, Moment};
+use crate::hub::error::PublishError;
+use crate::hub::settings::HubSettings;
+use crate::hub::state::guard::StateGuard;
+use crate::hub::state::locked::LockedState;
+use crate::hub::state::recent_topics::{RecentTopics, TopicIndexes};
+use crate::hub::stats::Counters;
+use crate::hub::sync::{AtomicU64, Mutex, Ordering, RwLock, lock, read, write};
+use crate::hub::topic::Topic;
+use crate::hub::topic::key_table::KeyChange;
+use crate::hub::topic::name::check_name;
+use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+use crate::stream::spread::random_seed;
+
+/// The bits of an epoch. With 48 bits two hubs practically never share an epoch, and event IDs stay
+/// short.
+const EPOCH_BITS: u32 = 48;
+/// How many topics of one subscription are updated before the lock is released and taken again.
+pub(crate) const TOPICS_AT_ONCE: usize = 32;
+
+/// What all handles of a hub share.
+#[derive(Debug)]
+pub(crate) struct HubState {
+    pub(crate) settings: HubSettings,
+    pub(crate) epoch: u64,
+    pub(crate) clock: HubClock,
+    /// The greatest number for which all messages up to it are in their logs.
+    ///
+    /// A reader that loads it and then reads any logs finds each message up to it, or finds that
+    /// the log has dropped it. So a subscription reads the messages of several topics in one order
+    /// without ever taking the hub's lock.
+    horizon: AtomicU64,
+    /// The last number of a relayed hub whose message never came, or zero. A subscription whose
+    /// cursor is before it has missed something.
+    last_missing: AtomicU64,
+    locked: Mutex<LockedState>,
+    /// Written under the hub's lock, before the horizon advances.
+    recent: RwLock<RecentTopics>,
+    pub(crate) counters: Counters,
+}
+
+impl HubState {
+    pub(crate) fn new(settings: HubSettings) -> Self {
+        // The highest bit is set, so that epochs always have the same number of digits. Messages
+        // then have the same length in every run of a program.
+        let random = random_seed() >> (u64::BITS - EPOCH_BITS) | 1 << (EPOCH_BITS - 1);
+        let (epoch, after) =
+            settings.relay.as_ref().map_or((random, 0), |relay| (relay.epoch, relay.after));
+        Self {
+            settings,
+            epoch,
+            clock: HubClock::new(),
+            horizon: AtomicU64::new(after),
+            last_missing: AtomicU64::new(after),
+            locked: Mutex::new(LockedState::starting_after(after)),
+            recent: RwLock::new(RecentTopics::new()),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> StateGuard<'_> {
+        StateGuard::new(lock(&self.locked))
+    }
+
+    pub(crate) fn horizon(&self) -> u64 {
+        self.horizon.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn position(&self, number: u64) -> Position {
+        Position::new(self.epoch, number)
+    }
+
+    /// Whether a client can have received an event of this position when the hub has assigned
+    /// numbers up to `last`. A relayed hub shares its positions with other hubs. Such a hub may be
+    /// ahead of this one, by at most the number of messages that this hub holds back.
+    pub(crate) fn may_have_sent(&self, position: Position, last: u64) -> bool {
+        let ahead = if self.settings.relay.is_some() { self.settings.max_reordered } else { 0 };
+        position.epoch() == self.epoch && position.number() <= last.saturating_add(ahead as u64)
+    }
+
+    pub(crate) fn publish(
+        &self,
+        topic: &str,
+        message: Message,
+        key: KeyChange<'_>,
+    ) -> Result<Position, PublishError> {
+        check_name(topic, self.settings.max_topic_name)?;
+        self.check_key(key)?;
+        let message = self.prepare(message, self.next_position()?)?;
+        let now = self.clock.now();
+        let mut locked = self.lock();
+        let topic = self.open_topic(&mut locked, topic, key, now)?;
+        locked.last_number += 1;
+        let number = locked.last_number;
+        self.append(&mut locked, &topic, message, key, now);
+        self.advance_horizon(&locked, &[(&topic, number)]);
+        drop(locked);
+        topic.wake();
+        Ok(self.position(number))
+    }
+
+    /// Publishes the messages one right after the other, and returns the position of the last one.
+    pub(crate) fn publish_many(
+        &self,
+        topic: &str,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Result<Option<Position>, PublishError> {
+        check_name(topic, self.settings.max_topic_name)?;
+        let expected = self.next_position()?;
+        let messages: Vec<Unnumbered> = messages
+            .into_iter()
+            .map(|message| self.prepare(message, expected))
+            .collect::<Result<_, _>>()?;
+        if messages.is_empty() {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let mut locked = self.lock();
+        let topic = self.open_topic(&mut locked, topic, KeyChange::None, now)?;
+        for message in messages {
+            locked.last_number += 1;
+            self.append(&mut locked, &topic, message, KeyChange::None, now);
+        }
+        let last = locked.last_number;
+        self.advance_horizon(&locked, &[(&topic, last)]);
+        drop(locked);
+        topic.wake();
+        Ok(Some(self.position(last)))
+    }
+
+    /// Ends all subscriptions, each after it has delivered what was published before.
+    pub(crate) fn close(&self) {
+        let (topics, subscribers) = {
+            let mut locked = self.lock();
+            locked.is_closed = true;
+            let topics: Vec<_> = locked.registry.topics().map(Arc::clone).collect();
+            let subscribers: Vec<_> = locked
+                .pattern_subscribers()
+                .map(|pattern_subscriber| Arc::clone(&pattern_subscriber.subscriber))
+                .collect();
+            (topics, subscribers)
+        };
+        for topic in topics {
+            topic.close(SubscriptionEnd::HubClosed);
+        }
+        let close = |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::HubClosed);
+        subscribers.iter().filter_map(close).for_each(Waker::wake);
+    }
+
+    /// Ends all subscriptions of an identity at once, and returns their number.
+    pub(crate) fn close_identity(&self, identity: &str) -> usize {
+        let subscribers = self.lock().subscribers_of(identity);
+        let close =
+            |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::IdentityClosed);
+        subscribers.iter().filter_map(close).for_each(Waker::wake);
+        subscribers.len()
+    }
+
+    /// The position that a message gets if it is published now and no other message comes first.
+    fn next_position(&self) -> Result<Position, PublishError> {
+        if self.settings.relay.is_some() {
+            return Err(PublishError::Relayed);
+        }
+        Ok(self.position(self.horizon() + 1))
+    }
+
+    /// Encodes the message apart from its ID, which is not known yet. This needs no lock.
+    pub(crate) fn prepare(
+        &self,
+        message: Message,
+        expected: Position,
+    ) -> Result<Unnumbered, PublishError> {
+        let message = message.without_id(expected)?;
+        let (bytes, max) = (message.len(), self.settings.max_message_bytes);
+        if bytes > max {
+            return Err(PublishError::MessageTooLong { bytes, max });
+        }
+        Ok(message)
+    }
+
+    pub(crate) fn check_key(&self, key: KeyChange<'_>) -> Result<(), PublishError> {
+        let max = self.settings.max_key;
+        match key {
+            KeyChange::Set(key) | KeyChange::Remove(key) if key.len() > max => {
+                Err(PublishError::KeyTooLong { max })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open_topic(
+        &self,
+        locked: &mut LockedState,
+        topic: &str,
+        key: KeyChange<'_>,
+        now: Moment,
+    ) -> Result<Arc<Topic>, PublishError> {
+        if locked.is_closed {
+            return Err(PublishError::Closed);
+        }
+        locked.sweep(&self.settings, now);
+        locked.topic_to_publish(topic, key, &self.settings, now)
+    }
+
+    /// Drops everything that has expired. The lock is released after every few topics.
+    pub(crate) fn sweep_all(&self) {
+        let now = self.clock.now();
+        while self.lock().sweep(&self.settings, now) {}
+    }
+
+    /// Tells the registry of topics whose last subscription, or last subscription by name, has
+    /// ended. The lock is released after every few topics, because a subscription may have had
+    /// many.
+    pub(crate) fn note_left(&self, topics: &[Arc<Topic>]) {
+        if topics.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        for some in topics.chunks(TOPICS_AT_ONCE) {
+            self.lock().note_left(some, &self.settings, now);
+        }
+    }
+
+    /// Appends the message with the last number that was assigned.
+    pub(crate) fn append(
+        &self,
+        locked: &mut LockedState,
+        topic: &Topic,
+        message: Unnumbered,
+        key: KeyChange<'_>,
+        now: Moment,
+    ) {
+        locked.published += 1;
+        let bytes = message.at(self.position(locked.last_number)).into_bytes();
+        topic.append(locked.last_number, bytes, key, now, &self.settings.bounds);
+        write(&self.recent).note(locked.last_number, topic.id);
+        locked.note_message(topic, key, &self.settings, now);
+    }
+
+    /// Makes appended messages readable, up to the given number in each topic. Called only under
+    /// the lock.
+    pub(crate) fn advance_horizon(
+        &self,
+        locked: &LockedState,
+        changed: &[(impl AsRef<Topic>, u64)],
+    ) {
+        self.horizon.store(locked.last_number, Ordering::Release);
+        // This happens after the horizon has advanced. So a subscription that learns of a message
+        // from its topic finds that message below the horizon.
+        changed.iter().for_each(|(topic, number)| topic.as_ref().make_readable(*number));
+    }
+
+    /// Returns which topics have messages between two numbers, as the indexes that `index_of`
+    /// returns. `None` if the hub does not know it.
+    pub(crate) fn topics_with_messages(
+        &self,
+        after: u64,
+        through: u64,
+        index_of: impl Fn(u64) -> Option<usize>,
+    ) -> Option<TopicIndexes> {
+        read(&self.recent).find(after, through, index_of)
+    }
+
+    pub(crate) fn last_missing(&self) -> u64 {
+        self.last_missing.load(Ordering::Acquire)
+    }
+
+    /// Must be called before the horizon advances past the number.
+    pub(crate) fn set_last_missing(&self, last_missing: u64) {
+        self.last_missing.store(last_missing, Ordering::Release);
+    }
+}

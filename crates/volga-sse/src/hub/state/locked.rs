@@ -1,0 +1,339 @@
+//! What the hub's lock guards: the last number, the registry of topics, subscriptions with
+//! patterns, and who is present.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::hub::clock::Moment;
+use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
+use crate::hub::presence::topic_presence::{PresenceQueue, TopicPresence};
+use crate::hub::registry::{HubFull, Registry};
+use crate::hub::settings::HubSettings;
+use crate::hub::slot_map::SlotMap;
+use crate::hub::state::reorder_buffer::ReorderBuffer;
+use crate::hub::topic::Topic;
+use crate::hub::topic::inbox::TopicInbox;
+use crate::hub::topic::key_table::{KeyChange, check_first_key};
+use crate::hub::topic::pattern::TopicFilter;
+use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::subscribers::{Readership, SubscriberKind};
+use crate::hub::topic_creation::TopicCreation;
+
+/// What the hub's lock guards.
+#[derive(Debug, Default)]
+pub(crate) struct LockedState {
+    /// The last number that was assigned.
+    pub(crate) last_number: u64,
+    pub(crate) is_closed: bool,
+    /// How many messages were published.
+    pub(crate) published: u64,
+    pub(crate) registry: Registry,
+    pattern_subscribers: SlotMap<PatternSubscriber>,
+    identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
+    /// The topics that have identities or a presence watch.
+    presence: HashMap<Arc<str>, TopicPresence>,
+    /// The wakers to wake once the lock is released.
+    wakers: Vec<Waker>,
+    /// Removed topics that are cleared once the lock is released, because freeing a long log takes
+    /// time.
+    removed: Vec<Arc<Topic>>,
+    /// The messages of a relayed hub that wait for earlier ones.
+    pub(crate) reorder_buffer: ReorderBuffer,
+}
+
+/// A subscription with patterns, which gets new topics as they are created.
+#[derive(Debug)]
+pub(crate) struct PatternSubscriber {
+    pub(crate) filters: Box<[TopicFilter]>,
+    pub(crate) subscriber: Arc<Subscriber>,
+    pub(crate) inbox: Arc<TopicInbox>,
+    pub(crate) identity: Option<Arc<str>>,
+}
+
+impl LockedState {
+    /// The state of a hub that has no messages up to this number.
+    pub(crate) fn starting_after(last: u64) -> Self {
+        let mut locked = Self { last_number: last, ..Self::default() };
+        locked.note_loss(last);
+        locked
+    }
+
+    pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.registry.find(name).cloned()
+    }
+
+    /// Returns the topic for a message with this key, and creates it if necessary. If this fails,
+    /// no topic was created or removed.
+    pub(crate) fn topic_to_publish(
+        &mut self,
+        name: &str,
+        key: KeyChange<'_>,
+        settings: &HubSettings,
+        now: Moment,
+    ) -> Result<Arc<Topic>, PublishError> {
+        let is_strict = settings.creation == TopicCreation::Explicit;
+        match self.registry.find(name) {
+            Some(topic) if !is_strict || self.registry.is_explicit(topic) => {
+                topic.check_key(key)?;
+                return Ok(Arc::clone(topic));
+            }
+            _ if is_strict => return Err(PublishError::UnknownTopic { topic: name.to_owned() }),
+            _ => {}
+        }
+        check_first_key(key, settings.max_keys(name))?;
+        let max = settings.max_topics;
+        self.make_room(1, [].iter(), settings).map_err(|_| PublishError::TooManyTopics { max })?;
+        Ok(self.create(name, settings, now))
+    }
+
+    /// Returns the topics that a subscription names, and creates those that are missing. If this
+    /// fails, no topic was created or removed.
+    pub(crate) fn topics_to_read<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a str> + Clone,
+        settings: &HubSettings,
+        now: Moment,
+    ) -> Result<Vec<Arc<Topic>>, SubscribeError> {
+        let is_there = |locked: &Self, name| match locked.registry.find(name) {
+            Some(topic) if settings.creation == TopicCreation::Explicit => {
+                locked.registry.is_explicit(topic)
+            }
+            found => found.is_some(),
+        };
+        let mut missing = names.clone().filter(|name| !is_there(self, name)).peekable();
+        if let Some(first) = missing.peek()
+            && settings.creation != TopicCreation::OnUse
+        {
+            let (topic, creation) = ((*first).to_owned(), settings.creation);
+            return Err(SubscribeError::UnknownTopic { topic, creation });
+        }
+        let count = missing.count();
+        let wanted: Vec<_> = names.clone().filter_map(|name| self.topic(name)).collect();
+        let max = settings.max_topics;
+        self.make_room(count, wanted.iter(), settings)
+            .map_err(|_| SubscribeError::TooManyTopics { max })?;
+        let mut topic_of =
+            |name| self.topic(name).unwrap_or_else(|| self.create(name, settings, now));
+        Ok(names.map(&mut topic_of).collect())
+    }
+
+    /// Creates a topic that stays until it is removed.
+    pub(crate) fn create_topic(
+        &mut self,
+        name: &str,
+        settings: &HubSettings,
+        now: Moment,
+    ) -> Result<(), CreateTopicError> {
+        if self.is_closed {
+            return Err(CreateTopicError::Closed);
+        }
+        self.sweep(settings, now);
+        let topic = match self.topic(name) {
+            Some(topic) => topic,
+            None => {
+                let max = settings.max_topics;
+                self.make_room(1, [].iter(), settings)
+                    .map_err(|_| CreateTopicError::TooManyTopics { max })?;
+                self.create(name, settings, now)
+            }
+        };
+        self.registry.set_explicit(&topic, true);
+        self.registry.reclassify(&topic, settings, now);
+        Ok(())
+    }
+
+    /// Drops everything that a topic holds, and removes the topic if nobody subscribes to its name.
+    /// Returns false if the topic does not exist.
+    pub(crate) fn remove_topic(&mut self, name: &str, settings: &HubSettings, now: Moment) -> bool {
+        let Some(topic) = self.topic(name) else {
+            return false;
+        };
+        self.registry.set_explicit(&topic, false);
+        if topic.readership() == Readership::Named {
+            topic.clear();
+        } else {
+            self.registry.remove(&topic, settings);
+        }
+        self.registry.reclassify(&topic, settings, now);
+        self.clean_up_removed();
+        true
+    }
+
+    /// Notes that a message was appended to a topic.
+    pub(crate) fn note_message(
+        &mut self,
+        topic: &Topic,
+        key: KeyChange<'_>,
+        settings: &HubSettings,
+        now: Moment,
+    ) {
+        self.registry.note_message(topic, key, settings, now);
+    }
+
+    /// Notes that the last subscription of each of these topics has ended, or its last subscription
+    /// by name.
+    pub(crate) fn note_left(&mut self, topics: &[Arc<Topic>], settings: &HubSettings, now: Moment) {
+        topics.iter().for_each(|topic| self.registry.note_left(topic, settings, now));
+        self.clean_up_removed();
+    }
+
+    /// Drops what has expired, for a bounded number of topics in one call. Returns true if there
+    /// may be more.
+    pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
+        let has_more = self.registry.sweep(settings, now);
+        self.clean_up_removed();
+        has_more
+    }
+
+    /// Creates a topic that does not exist. Every subscription with a matching pattern joins the
+    /// topic before the topic's first message.
+    fn create(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
+        let topic = self.registry.add(name, settings, now);
+        for pattern_subscriber in self.pattern_subscribers.iter() {
+            if pattern_subscriber.filters.iter().any(|filter| filter.matches(name)) {
+                pattern_subscriber
+                    .inbox
+                    .push(topic.join(&pattern_subscriber.subscriber, SubscriberKind::Pattern));
+                if let Some(identity) = &pattern_subscriber.identity {
+                    let presence = self.presence.entry(Arc::clone(&topic.name)).or_default();
+                    presence.join(identity, &mut self.wakers);
+                }
+            }
+        }
+        topic
+    }
+
+    fn make_room<'a>(
+        &mut self,
+        count: usize,
+        wanted: impl Iterator<Item = &'a Arc<Topic>> + Clone,
+        settings: &HubSettings,
+    ) -> Result<(), HubFull> {
+        let result = self.registry.make_room(count, wanted, settings);
+        self.clean_up_removed();
+        result
+    }
+
+    /// Ends all presence in topics that were removed, because nobody can be present there, not even
+    /// by a pattern.
+    fn clean_up_removed(&mut self) {
+        if !self.registry.has_newly_removed() {
+            return;
+        }
+        for topic in self.registry.take_newly_removed() {
+            if let Some(presence) = self.presence.get_mut(&topic.name) {
+                presence.leave_all(&mut self.wakers);
+                if presence.is_unused() {
+                    self.presence.remove(&topic.name);
+                }
+            }
+            self.removed.push(topic);
+        }
+    }
+
+    /// Notes that messages up to this number are lost. They may have belonged to any topic, so
+    /// subscriptions that wait for new topics are woken as well.
+    pub(crate) fn note_loss(&mut self, number: u64) {
+        self.registry.note_loss(number);
+        let wakers = self
+            .pattern_subscribers
+            .iter()
+            .filter_map(|pattern_subscriber| pattern_subscriber.subscriber.take_waker());
+        self.wakers.extend(wakers);
+    }
+
+    pub(crate) fn add_pattern_subscriber(&mut self, pattern_subscriber: PatternSubscriber) -> u32 {
+        self.pattern_subscribers.insert(pattern_subscriber)
+    }
+
+    pub(crate) fn remove_pattern_subscriber(&mut self, handle: u32) -> PatternSubscriber {
+        self.pattern_subscribers.remove(handle)
+    }
+
+    pub(crate) fn pattern_subscribers(&self) -> impl Iterator<Item = &PatternSubscriber> {
+        self.pattern_subscribers.iter()
+    }
+
+    pub(crate) fn add_identity(
+        &mut self,
+        identity: &Arc<str>,
+        subscriber: &Arc<Subscriber>,
+    ) -> u32 {
+        let readers = self.identities.entry(Arc::clone(identity)).or_default();
+        readers.insert(Arc::clone(subscriber))
+    }
+
+    pub(crate) fn remove_identity(&mut self, identity: &str, handle: u32) {
+        if let Some(readers) = self.identities.get_mut(identity) {
+            readers.remove(handle);
+            if readers.is_empty() {
+                self.identities.remove(identity);
+            }
+        }
+    }
+
+    /// Counts a subscription of an identity as present in these topics.
+    pub(crate) fn add_presence<'a>(
+        &mut self,
+        identity: &Arc<str>,
+        topics: impl Iterator<Item = &'a Arc<Topic>>,
+    ) {
+        for topic in topics {
+            let presence = self.presence.entry(Arc::clone(&topic.name)).or_default();
+            presence.join(identity, &mut self.wakers);
+        }
+    }
+
+    /// Reverses [`add_presence`](Self::add_presence). For removed topics this was done when they
+    /// were removed.
+    pub(crate) fn remove_presence<'a>(
+        &mut self,
+        identity: &Arc<str>,
+        topics: impl Iterator<Item = &'a Arc<Topic>>,
+    ) {
+        for topic in topics.filter(|topic| !topic.is_removed()) {
+            if let Some(presence) = self.presence.get_mut(&topic.name) {
+                presence.leave(identity, &mut self.wakers);
+                if presence.is_unused() {
+                    self.presence.remove(&topic.name);
+                }
+            }
+        }
+    }
+
+    /// Returns the identities that subscribe to a topic, each with the number of its subscriptions.
+    pub(crate) fn present(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
+        self.presence.get(topic).map_or_else(BTreeMap::new, |presence| presence.present().clone())
+    }
+
+    pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> (u32, Arc<PresenceQueue>) {
+        self.presence.entry(Arc::clone(topic)).or_default().watch()
+    }
+
+    pub(crate) fn unwatch_presence(&mut self, topic: &str, handle: u32) {
+        if let Some(presence) = self.presence.get_mut(topic) {
+            presence.unwatch(handle);
+            if presence.is_unused() {
+                self.presence.remove(topic);
+            }
+        }
+    }
+
+    /// Whether there is work for the time after the lock is released.
+    pub(crate) fn has_deferred(&self) -> bool {
+        !(self.wakers.is_empty() && self.removed.is_empty())
+    }
+
+    /// Takes the work for the time after the lock is released: wakers to wake and topics to clear.
+    pub(crate) fn take_deferred(&mut self) -> (Vec<Waker>, Vec<Arc<Topic>>) {
+        (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed))
+    }
+
+    /// Returns the subscriptions of an identity.
+    pub(crate) fn subscribers_of(&self, identity: &str) -> Vec<Arc<Subscriber>> {
+        self.identities
+            .get(identity)
+            .map_or_else(Vec::new, |readers| readers.iter().map(Arc::clone).collect())
+    }
+}

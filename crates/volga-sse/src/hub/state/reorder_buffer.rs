@@ -1,0 +1,49 @@
+//! Messages of a relayed hub that wait for the ones before them. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::codec::message::Unnumbered;
+use crate::hub::topic::key_table::KeyChange;
+
+/// The messages that came early, by their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct ReorderBuffer(pub(crate) BTreeMap<u64, EarlyMessage>);
+
+/// A message that has a position and waits for the messages before it.
+pub(crate) struct EarlyMessage {
+    pub(crate) topic: Box<str>,
+    pub(crate) key: OwnedKeyChange,
+    pub(crate) message: Unnumbered,
+}
+
+impl fmt::Debug for EarlyMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EarlyMessage").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+/// A [`KeyChange`] that owns its key.
+pub(crate) enum OwnedKeyChange {
+    None,
+    Set(Box<str>),
+    Remove(Box<str>),
+}
+
+impl OwnedKeyChange {
+    pub(crate) fn new(key: KeyChange<'_>) -> Self {
+        match key {
+            KeyChange::None => Self::None,
+            KeyChange::Set(key) => Self::Set(key.into()),
+            KeyChange::Remove(key) => Self::Remove(key.into()),
+        }
+    }
+
+    pub(crate) fn as_change(&self) -> KeyChange<'_> {
+        match self {
+            Self::None => KeyChange::None,
+            Self::Set(key) => KeyChange::Set(key),
+            Self::Remove(key) => KeyChange::Remove(key),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a subscription delivers: messages, and gaps where messages are missing.
+
+use crate::codec::encode::EncodedMessage;
+use crate::codec::error::EncodeError;
+use crate::codec::message::Message;
+use crate::codec::position::Position;
+use crate::stream::body::BoxError;
+use crate::stream::item::SseItem;
+use crate::stream::item::sealed::{IntoPiece, Piece};
+
+/// The name of the event that tells a client of a [`Gap`].
+pub const GAP_EVENT: &str = "gap";
+
+/// What a subscription delivers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Delivery {
+    /// A message, in the order of positions. The first one may have only an ID, which gives a new
+    /// client its position.
+    Message(EncodedMessage),
+    /// Messages that the subscriber has missed.
+    Gap(Gap),
+}
+
+impl Delivery {
+    /// Encodes what is sent to the client: the message as it was published, or the event that
+    /// reports the gap.
+    ///
+    /// Use it for a stream that sends other messages as well. [`Sse`](crate::stream::response::Sse)
+    /// takes a subscription or a stream of deliveries as it is.
+    ///
+    /// # Errors
+    ///
+    /// Never fails today. It returns a `Result` so that you can use it in place of
+    /// [`Message::encode`].
+    pub fn encode(self) -> Result<EncodedMessage, EncodeError> {
+        match self {
+            Self::Message(message) => Ok(message),
+            Self::Gap(gap) => gap.to_message().encode(),
+        }
+    }
+}
+
+/// A range of positions from which the hub has dropped messages. The range covers at least what is
+/// missing.
+///
+/// The client receives it as an event named [`gap`](GAP_EVENT) with both positions as JSON:
+/// `{"after":"2a-5","through":"2a-13"}`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Gap {
+    after: Option<Position>,
+    through: Position,
+    is_settled: bool,
+}
+
+impl Gap {
+    pub(crate) fn new(after: Option<Position>, through: Position, is_settled: bool) -> Self {
+        Self { after, through, is_settled }
+    }
+
+    /// Everything up to this position was delivered or reported before. `None` if it is not known
+    /// what the client has, because its last event ID is not one of this hub.
+    #[must_use]
+    pub fn after(&self) -> Option<Position> {
+        self.after
+    }
+
+    /// The position of the last message that may be missing.
+    #[must_use]
+    pub fn through(&self) -> Position {
+        self.through
+    }
+
+    /// The event that tells a client of the gap.
+    ///
+    /// The event has [`through`](Self::through) as its ID only if no message before that position
+    /// is still to come. Otherwise a client that resumes from this ID would miss such messages.
+    pub fn to_message(&self) -> Message {
+        let after = self.after.map_or_else(|| "null".to_owned(), |after| format!("\"{after}\""));
+        let message = Message::new()
+            .event(GAP_EVENT)
+            .data(format!("{{\"after\":{after},\"through\":\"{}\"}}", self.through));
+        if self.is_settled { message.id(self.through.to_string()) } else { message }
+    }
+}
+
+impl IntoPiece for Delivery {
+    fn into_piece(self) -> Result<Piece, BoxError> {
+        match self {
+            Self::Message(message) => message.into_piece(),
+            Self::Gap(gap) => gap.to_message().into_piece(),
+        }
+    }
+}
+
+impl SseItem for Delivery {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_an_event_that_names_both_ends() {
+        let position = |number| Position::new(0x2a, number);
+        let gap = Gap::new(Some(position(5)), position(19), true);
+        assert_eq!(
+            gap.to_message().encode().unwrap().as_bytes(),
+            b"event: gap\ndata: {\"after\":\"2a-5\",\"through\":\"2a-13\"}\nid: 2a-13\n\n"
+        );
+        let gap = Gap::new(None, position(19), false);
+        assert_eq!(
+            gap.to_message().encode().unwrap().as_bytes(),
+            b"event: gap\ndata: {\"after\":null,\"through\":\"2a-13\"}\n\n"
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! A subscription as the source of an event stream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::hub::subscription::{ReadyDelivery, Subscription};
+use crate::stream::body::BoxError;
+use crate::stream::frame::Frame;
+use crate::stream::item::sealed::IntoPiece;
+use crate::stream::source::SseSource;
+use crate::stream::source::sealed::{FillFrame, Filled};
+
+impl SseSource for Subscription {}
+
+impl FillFrame for Subscription {
+    #[expect(private_interfaces, reason = "the trait cannot be named outside of the crate")]
+    fn fill(
+        self: Pin<&mut Self>,
+        frame: &mut Frame,
+        cx: &mut Context<'_>,
+    ) -> Result<Filled, BoxError> {
+        let this = self.get_mut();
+        // A joined frame is used only for an empty frame. Appended to messages that are already
+        // there, it could exceed the bounds of a frame.
+        if frame.is_empty() {
+            match this.poll_ready(cx) {
+                Poll::Pending => return Ok(Filled::Pending),
+                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Ready(Some(ReadyDelivery::Joined(joined))) => {
+                    frame.push_joined(joined.bytes, joined.messages);
+                    return Ok(Filled::Full);
+                }
+                Poll::Ready(Some(ReadyDelivery::Single(delivery))) => {
+                    frame.push(delivery.into_piece()?)?
+                }
+            }
+        }
+        while !frame.is_full() {
+            match this.poll_delivery(cx) {
+                Poll::Pending => return Ok(Filled::Pending),
+                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Ready(Some(delivery)) => frame.push(delivery.into_piece()?)?,
+            }
+        }
+        Ok(Filled::Full)
+    }
+}

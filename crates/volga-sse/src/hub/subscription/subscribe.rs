@@ -1,0 +1,276 @@
+//! The builder of a subscription: its topics, where it starts, and how it behaves.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::codec::position::Position;
+use crate::hub::error::SubscribeError;
+use crate::hub::policy::Policy;
+use crate::hub::state::hub_state::HubState;
+use crate::hub::state::locked::PatternSubscriber;
+use crate::hub::subscription::Subscription;
+use crate::hub::subscription::arguments::ResumeFrom;
+use crate::hub::subscription::opening::{Opening, SubscriptionParts};
+use crate::hub::sync::Ordering;
+use crate::hub::topic::Topic;
+use crate::hub::topic::inbox::TopicInbox;
+use crate::hub::topic::pattern::TopicFilter;
+use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::subscribers::SubscriberKind;
+
+/// Builds a subscription, from [`Hub::subscribe`](crate::hub::Hub::subscribe). The subscription
+/// begins with [`open`](Self::open).
+#[must_use = "a subscription begins when it is opened"]
+pub struct Subscribe<'a> {
+    hub: &'a Arc<HubState>,
+    topics: Vec<String>,
+    resume: ResumePoint,
+    policy: Policy,
+    pace: Duration,
+    history: usize,
+    identity: Option<Arc<str>>,
+}
+
+/// Where a subscription starts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ResumePoint {
+    /// The client is new.
+    Newcomer,
+    From(Position),
+    /// The client returns, but its ID is not one of this hub.
+    Unknown,
+}
+
+impl<'a> Subscribe<'a> {
+    pub(crate) fn new(hub: &'a Arc<HubState>, topics: Vec<String>) -> Self {
+        Self {
+            hub,
+            topics,
+            resume: ResumePoint::Newcomer,
+            policy: hub.settings.policy,
+            pace: hub.settings.pace,
+            history: 0,
+            identity: None,
+        }
+    }
+
+    /// Continues after the message with this ID, without missing a message and without repeating
+    /// one.
+    ///
+    /// Without an ID, or with an empty one, the client is new. If the hub has dropped messages
+    /// after this ID, the first delivery is a [`Gap`](crate::hub::Gap). If the ID is not one of
+    /// this hub, for example from an earlier run, it is not known what is missing. Then the first
+    /// delivery is a gap without a start, followed by everything that the logs hold.
+    pub fn resume(mut self, last_event_id: impl ResumeFrom) -> Self {
+        let resume = |id: &str| match id.parse() {
+            _ if id.is_empty() => ResumePoint::Newcomer,
+            Ok(position) => ResumePoint::From(position),
+            Err(_) => ResumePoint::Unknown,
+        };
+        self.resume = last_event_id.resume_from().as_deref().map_or(ResumePoint::Newcomer, resume);
+        self
+    }
+
+    /// Lets a new client begin with this many of the last messages, counted over all its topics.
+    /// Without it, a new client receives what is published from now on.
+    ///
+    /// Of keyed topics, a new client always receives the newest message of each key. Those do not
+    /// count here.
+    pub fn history(mut self, messages: usize) -> Self {
+        self.history = messages;
+        self
+    }
+
+    /// Sets what happens when the client is slower than its topics. Overrides the hub's policy.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets the shortest time between one delivery and the next. Overrides the hub's setting. Zero,
+    /// the default, means no minimum.
+    ///
+    /// After a pause, a message is delivered at once. Messages that follow within this time wait
+    /// until it is over, and are then delivered together. So a burst needs fewer writes, at the
+    /// price of this much latency. The end of the subscription waits as well.
+    ///
+    /// # Panics
+    ///
+    /// Polling a subscription with a pace panics outside a tokio runtime that has its timer
+    /// enabled.
+    pub fn pace(mut self, time: Duration) -> Self {
+        self.pace = time;
+        self
+    }
+
+    /// Sets the identity to which the subscription belongs, for
+    /// [`Hub::close_identity`](crate::hub::Hub::close_identity) and
+    /// [`Hub::presence`](crate::hub::Hub::presence).
+    pub fn identity(mut self, identity: impl Into<Arc<str>>) -> Self {
+        self.identity = Some(identity.into());
+        self
+    }
+
+    /// Opens the subscription. It delivers what is published from now on, after what you asked for
+    /// with [`resume`](Self::resume) or [`history`](Self::history).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a topic is invalid, if the policy does not fit a topic, if a topic does
+    /// not exist and [subscribing does not create it](crate::hub::TopicCreation), or if the hub is
+    /// full or closed. No topic was created then.
+    pub fn open(self) -> Result<Subscription, SubscribeError> {
+        let filters = self.filters()?;
+        let settings = &self.hub.settings;
+        let now = self.hub.clock.now();
+        let mut locked = self.hub.lock();
+        if locked.is_closed {
+            return Err(SubscribeError::Closed);
+        }
+        locked.sweep(settings, now);
+        let names = filters.iter().filter_map(|filter| match filter {
+            TopicFilter::Name(name) => Some(name.as_str()),
+            TopicFilter::Pattern(_) => None,
+        });
+        // This is the last step that can fail.
+        let named = locked.topics_to_read(names, settings, now)?;
+        let has_patterns = filters.iter().any(|filter| matches!(filter, TopicFilter::Pattern(_)));
+        let kind = if named.len() == 1 && !has_patterns {
+            SubscriberKind::OnlyTopic
+        } else {
+            SubscriberKind::Named
+        };
+        let subscriber = Arc::new(Subscriber::new(0));
+        let mut memberships: Vec<_> =
+            named.iter().map(|topic| topic.join(&subscriber, kind)).collect();
+        named.iter().for_each(|topic| locked.registry.note_named_subscriber(topic));
+        let mut topics = named;
+        if has_patterns {
+            let mut matching: Vec<_> =
+                filters.iter().flat_map(|filter| locked.registry.matching(filter)).collect();
+            matching.sort_unstable_by_key(|topic| topic.id);
+            matching.dedup_by_key(|topic| topic.id);
+            topics.sort_unstable_by_key(|topic| topic.id);
+            let is_named =
+                |topic: &Arc<Topic>| topics.binary_search_by_key(&topic.id, |t| t.id).is_ok();
+            matching.retain(|topic| !is_named(topic));
+            memberships.extend(
+                matching.iter().map(|topic| topic.join(&subscriber, SubscriberKind::Pattern)),
+            );
+            // Sorted by their last messages, so that the registry lists them in the order in which
+            // they should make room.
+            matching.sort_by_cached_key(|topic| topic.last_number());
+            matching.iter().for_each(|topic| locked.registry.reclassify(topic, settings, now));
+            topics.extend(matching);
+        }
+        memberships.sort_unstable_by_key(|membership| membership.topic.id);
+        topics.iter().for_each(|topic| _ = topic.expire(now, &settings.bounds));
+        let earlier = topics.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
+        let removed = if has_patterns { locked.registry.last_removed_number(&filters) } else { 0 };
+        let (cursor, opening) = self.opening(locked.last_number, earlier.max(removed), &topics);
+        subscriber.set_cursor(cursor);
+        let pattern = has_patterns.then(|| {
+            let filters = filters.into_boxed_slice();
+            let identity = self.identity.clone();
+            let (subscriber, inbox) = (Arc::clone(&subscriber), Arc::new(TopicInbox::new()));
+            let handle = locked.add_pattern_subscriber(PatternSubscriber {
+                filters,
+                subscriber,
+                inbox: Arc::clone(&inbox),
+                identity,
+            });
+            (handle, inbox)
+        });
+        let identity = self.identity.map(|identity| {
+            locked.add_presence(&identity, topics.iter());
+            let handle = locked.add_identity(&identity, &subscriber);
+            (identity, handle)
+        });
+        drop(locked);
+        Ok(Subscription::new(SubscriptionParts {
+            hub: Arc::clone(self.hub),
+            subscriber,
+            memberships,
+            policy: self.policy,
+            pace: self.pace,
+            opening,
+            is_new: self.resume == ResumePoint::Newcomer,
+            pattern,
+            identity,
+        }))
+    }
+
+    /// The parsed names and patterns, each once.
+    fn filters(&self) -> Result<Vec<TopicFilter>, SubscribeError> {
+        let settings = &self.hub.settings;
+        let max = settings.max_topics_per_subscription;
+        if self.topics.is_empty() {
+            return Err(SubscribeError::NoTopics);
+        }
+        if self.topics.len() > max {
+            return Err(SubscribeError::TooManyFilters { max });
+        }
+        let mut filters = Vec::with_capacity(self.topics.len());
+        for text in &self.topics {
+            let filter = TopicFilter::parse(text, settings.max_topic_name)?;
+            if let TopicFilter::Name(name) = &filter
+                && self.policy == Policy::Latest
+                && settings.max_keys(name).is_none()
+            {
+                return Err(SubscribeError::NotKeyed);
+            }
+            filters.push(filter);
+        }
+        filters.sort_unstable();
+        filters.dedup();
+        Ok(filters)
+    }
+
+    /// Returns the cursor, and what the subscription does before the cursor advances normally.
+    /// `before` is an upper bound of the numbers that removed topics of these names had.
+    fn opening(&self, last: u64, before: u64, topics: &[Arc<Topic>]) -> (u64, Option<Opening>) {
+        match self.resume {
+            ResumePoint::From(position) if self.hub.may_have_sent(position, last) => {
+                let cursor = position.number();
+                self.hub.counters.resumed.fetch_add(1, Ordering::Relaxed);
+                (cursor, (before > cursor).then_some(Opening::Returning { lost: before }))
+            }
+            ResumePoint::From(_) | ResumePoint::Unknown => {
+                (0, Some(Opening::Unknown { lost: before }))
+            }
+            ResumePoint::Newcomer => {
+                let unkeyed_after = self.history_start(last, topics);
+                let has_keys = topics.iter().any(|topic| topic.is_keyed());
+                if has_keys {
+                    (0, Some(Opening::Newcomer { through: last, unkeyed_after }))
+                } else {
+                    (unkeyed_after, None)
+                }
+            }
+        }
+    }
+
+    /// Returns the number after which the requested history starts.
+    fn history_start(&self, last: u64, topics: &[Arc<Topic>]) -> u64 {
+        if self.history == 0 {
+            return last;
+        }
+        let plain = topics.iter().filter(|topic| !topic.is_keyed());
+        let mut numbers: Vec<u64> =
+            plain.flat_map(|topic| topic.last_numbers(self.history)).collect();
+        numbers.sort_unstable();
+        let first = numbers.len().saturating_sub(self.history);
+        numbers.get(first).map_or(last, |number| number - 1)
+    }
+}
+
+impl fmt::Debug for Subscribe<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscribe")
+            .field("topics", &self.topics)
+            .field("resume", &self.resume)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! The table of a keyed topic: the newest message of each key, in the order of their numbers. Pure.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::hub::error::PublishError;
+
+/// What a message means for the keys of a [keyed](crate::hub::HubBuilder::keyed) topic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyChange<'a> {
+    /// The message has no key.
+    None,
+    /// The message is the newest one of this key.
+    Set(&'a str),
+    /// The message says that this key was removed.
+    Remove(&'a str),
+}
+
+/// The newest value of each key, and the numbers of the messages in the log that have no key. No
+/// newer message replaces those.
+#[derive(Debug)]
+pub(crate) struct KeyTable {
+    max: usize,
+    numbers: HashMap<Arc<str>, u64>,
+    newest: BTreeMap<u64, (Arc<str>, Bytes)>,
+    unkeyed: VecDeque<u64>,
+    unkeyed_dropped: u64,
+}
+
+impl KeyTable {
+    pub(crate) fn new(max: usize) -> Self {
+        Self {
+            max,
+            numbers: HashMap::new(),
+            newest: BTreeMap::new(),
+            unkeyed: VecDeque::new(),
+            unkeyed_dropped: 0,
+        }
+    }
+
+    /// Whether there is room for a value of this key.
+    pub(crate) fn has_room(&self, key: &str) -> bool {
+        self.numbers.len() < self.max || self.numbers.contains_key(key)
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Sets the newest value of a key. The caller has checked that there is room.
+    pub(crate) fn set(&mut self, key: &str, number: u64, bytes: Bytes) {
+        let key = self.remove(key).unwrap_or_else(|| key.into());
+        self.numbers.insert(Arc::clone(&key), number);
+        self.newest.insert(number, (key, bytes));
+    }
+
+    /// Removes a key.
+    pub(crate) fn remove(&mut self, key: &str) -> Option<Arc<str>> {
+        let (key, number) = self.numbers.remove_entry(key)?;
+        self.newest.remove(&number);
+        Some(key)
+    }
+
+    /// Records a message without a key.
+    pub(crate) fn note_unkeyed(&mut self, number: u64) {
+        self.unkeyed.push_back(number);
+    }
+
+    /// Records that the log has dropped messages up to this number. The values of keys stay.
+    pub(crate) fn drop_through(&mut self, dropped: u64) {
+        while let Some(number) = self.unkeyed.front().copied().filter(|number| *number <= dropped) {
+            self.unkeyed.pop_front();
+            self.unkeyed_dropped = number;
+        }
+    }
+
+    /// Takes all values out, and records that messages up to this number were dropped. So a
+    /// subscription that had not read them reports a gap.
+    pub(crate) fn clear(&mut self, through: u64) -> Self {
+        let empty = Self { unkeyed_dropped: through, ..Self::new(self.max) };
+        std::mem::replace(self, empty)
+    }
+
+    /// The newest values with numbers greater than this, in order.
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = (u64, &Bytes)> {
+        self.newest.range(number.saturating_add(1)..).map(|(number, (_, bytes))| (*number, bytes))
+    }
+
+    /// The numbers greater than this of the messages without a key that the log holds, in order.
+    pub(crate) fn unkeyed_after(&self, number: u64) -> impl Iterator<Item = u64> {
+        self.unkeyed.range(self.unkeyed.partition_point(|plain| *plain <= number)..).copied()
+    }
+
+    /// The greatest number of a message that was dropped although no newer message of its key
+    /// replaced it, or zero.
+    pub(crate) fn unkeyed_dropped(&self) -> u64 {
+        self.unkeyed_dropped
+    }
+
+    /// How many keys have a value.
+    pub(crate) fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The bytes of the values with numbers up to this one.
+    pub(crate) fn bytes_through(&self, number: u64) -> u64 {
+        self.newest.range(..=number).map(|(_, (_, bytes))| bytes.len() as u64).sum()
+    }
+}
+
+/// Checks whether a message with this key may be the first one of a topic. `max_keys` is `None` if
+/// the topic is not keyed.
+pub(crate) fn check_first_key(
+    key: KeyChange<'_>,
+    max_keys: Option<usize>,
+) -> Result<(), PublishError> {
+    match (key, max_keys) {
+        (KeyChange::None, _) => Ok(()),
+        (_, None) => Err(PublishError::NotKeyed),
+        (KeyChange::Set(_), Some(0)) => Err(PublishError::TooManyKeys { max: 0 }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_table_agrees_with_the_last_value_of_each_key(
+            steps in vec((0..6_u8, any::<bool>()), 0..60),
+        ) {
+            let mut keys = KeyTable::new(4);
+            let mut naive: Vec<(String, u64)> = Vec::new();
+            for (number, (key, set)) in (1..).zip(steps) {
+                let key = key.to_string();
+                if !set {
+                    keys.remove(&key);
+                    naive.retain(|(other, _)| *other != key);
+                } else if keys.has_room(&key) {
+                    keys.set(&key, number, Bytes::new());
+                    naive.retain(|(other, _)| *other != key);
+                    naive.push((key, number));
+                } else {
+                    prop_assert_eq!(naive.len(), 4);
+                }
+                prop_assert_eq!(keys.len(), naive.len());
+                for after in 0..number + 2 {
+                    let expect: Vec<_> =
+                        naive.iter().map(|(_, number)| *number).filter(|n| *n > after).collect();
+                    prop_assert_eq!(keys.after(after).map(|(n, _)| n).collect::<Vec<_>>(), expect);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn messages_without_a_key_are_known_for_as_long_as_the_log_holds_them() {
+        let mut keys = KeyTable::new(1);
+        [2, 5, 9].into_iter().for_each(|number| keys.note_unkeyed(number));
+        keys.drop_through(6);
+        assert_eq!(keys.unkeyed_dropped(), 5);
+        assert_eq!(keys.unkeyed_after(0).collect::<Vec<_>>(), [9]);
+        assert_eq!(keys.unkeyed_after(9).count(), 0);
+        keys.drop_through(8);
+        assert_eq!(keys.unkeyed_dropped(), 5);
+    }
+}

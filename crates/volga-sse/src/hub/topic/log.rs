@@ -1,0 +1,264 @@
+//! The log of a topic: its last messages, within bounds. Pure.
+//!
+//! The log is the topic's history and the queue of all its subscribers at once, because a
+//! subscriber is only a number that points into it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::hub::clock::Moment;
+use crate::hub::settings::LogBounds;
+
+/// How many entries are searched one by one from the end, before a binary search. Most subscribers
+/// are there.
+const LINEAR_SEARCH_ENTRIES: usize = 4;
+
+/// A message in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct LogEntry {
+    pub(crate) number: u64,
+    pub(crate) bytes: Bytes,
+    at: Moment,
+    /// How many bytes were appended to the log, up to and including this entry. The difference
+    /// between two entries is the number of bytes between them.
+    end: u64,
+}
+
+/// Messages in the order of their numbers. Numbers grow but are not consecutive, because all topics
+/// of the hub share them.
+#[derive(Debug, Default)]
+pub(crate) struct TopicLog {
+    entries: VecDeque<LogEntry>,
+    dropped: u64,
+    appended: u64,
+}
+
+impl TopicLog {
+    /// Appends a message, and drops messages that exceed the bounds. The newest message always
+    /// stays.
+    pub(crate) fn append(&mut self, number: u64, bytes: Bytes, now: Moment, bounds: &LogBounds) {
+        let end = self.entries.back().map_or(0, |entry| entry.end) + bytes.len() as u64;
+        self.entries.push_back(LogEntry { number, bytes, at: now, end });
+        self.appended += 1;
+        while self.entries.len() > 1
+            && (self.entries.len() > bounds.messages || self.bytes() > bounds.bytes as u64)
+        {
+            self.drop_first();
+        }
+        self.expire(now, bounds);
+    }
+
+    /// Drops messages that are too old.
+    pub(crate) fn expire(&mut self, now: Moment, bounds: &LogBounds) {
+        while self.entries.front().is_some_and(|entry| entry.at.age(now) > bounds.age) {
+            self.drop_first();
+        }
+        if self.entries.is_empty() && self.entries.capacity() > 0 {
+            // The topic has been silent for the whole age that messages may have, so its memory is
+            // freed.
+            self.entries = VecDeque::new();
+        }
+    }
+
+    /// Takes all messages out. The log records them as dropped.
+    pub(crate) fn take(&mut self) -> VecDeque<LogEntry> {
+        self.dropped = self.last_number();
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Whether there are messages that have not expired.
+    pub(crate) fn has_messages_at(&self, now: Moment, bounds: &LogBounds) -> bool {
+        self.entries.back().is_some_and(|entry| entry.at.age(now) <= bounds.age)
+    }
+
+    /// When the first and the last message expire, or `None` without messages.
+    pub(crate) fn expiries(&self, bounds: &LogBounds) -> Option<(Moment, Moment)> {
+        let expiry = |entry: &LogEntry| entry.at.after(bounds.age).next();
+        Some((expiry(self.entries.front()?), expiry(self.entries.back()?)))
+    }
+
+    /// The number of the last message that was appended, or zero.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.entries.back().map_or(self.dropped, |entry| entry.number)
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.dropped = entry.number;
+        }
+    }
+
+    /// The greatest number that was dropped, or zero. A subscription whose cursor is before it has
+    /// missed something.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The entries with numbers greater than this, in order.
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &LogEntry> + Clone {
+        self.entries.range(self.index_after(number)..)
+    }
+
+    /// The entry with this number.
+    pub(crate) fn find(&self, number: u64) -> Option<&LogEntry> {
+        self.after(number.checked_sub(1)?).next().filter(|entry| entry.number == number)
+    }
+
+    /// How many messages and bytes come after this number.
+    pub(crate) fn behind(&self, number: u64) -> (usize, u64) {
+        let index = self.index_after(number);
+        let bytes = match (self.entries.get(index), self.entries.back()) {
+            (Some(first), Some(last)) => last.end - first.end + first.bytes.len() as u64,
+            _ => 0,
+        };
+        (self.entries.len() - index, bytes)
+    }
+
+    /// The number after which the last `count` messages come.
+    pub(crate) fn before_last(&self, count: usize) -> u64 {
+        let first = self.entries.len().saturating_sub(count);
+        first.checked_sub(1).map_or(self.dropped, |index| self.entries[index].number)
+    }
+
+    /// How many bytes the log holds.
+    pub(crate) fn bytes(&self) -> u64 {
+        match (self.entries.front(), self.entries.back()) {
+            (Some(first), Some(last)) => last.end - first.end + first.bytes.len() as u64,
+            _ => 0,
+        }
+    }
+
+    /// How many messages were ever appended.
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    /// How many messages the log holds.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn index_after(&self, number: u64) -> usize {
+        let len = self.entries.len();
+        for near in 0..LINEAR_SEARCH_ENTRIES.min(len) {
+            if self.entries[len - 1 - near].number <= number {
+                return len - near;
+            }
+        }
+        self.entries.partition_point(|entry| entry.number <= number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Append { skip: u64, bytes: usize },
+        Wait(u64),
+        Expire,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (1..4_u64, 0..30_usize).prop_map(|(skip, bytes)| Step::Append { skip, bytes }),
+            2 => (0..40_u64).prop_map(Step::Wait),
+            1 => Just(Step::Expire),
+        ]
+    }
+
+    /// The same log as a plain list that is searched from its start.
+    #[derive(Default)]
+    struct Naive {
+        entries: Vec<(u64, usize, u64)>,
+        dropped: u64,
+    }
+
+    impl Naive {
+        fn trim(&mut self, now: u64, bounds: &LogBounds) {
+            let held = |entries: &[(u64, usize, u64)]| -> usize {
+                entries.iter().map(|entry| entry.1).sum()
+            };
+            while self.entries.len() > 1
+                && (self.entries.len() > bounds.messages || held(&self.entries) > bounds.bytes)
+            {
+                self.dropped = self.entries.remove(0).0;
+            }
+            while self.entries.first().is_some_and(|entry| now - entry.2 > bounds.age) {
+                self.dropped = self.entries.remove(0).0;
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_log_agrees_with_a_plain_list(
+            steps in vec(step(), 0..60),
+            messages in 1..10_usize,
+            bytes in 0..100_usize,
+            age in 0..100_u64,
+        ) {
+            let bounds = LogBounds { messages, bytes, age };
+            let (mut log, mut naive) = (TopicLog::default(), Naive::default());
+            let (mut number, mut now) = (0, 0);
+            for step in steps {
+                match step {
+                    Step::Append { skip, bytes } => {
+                        number += skip;
+                        log.append(number, vec![b'x'; bytes].into(), Moment(now), &bounds);
+                        naive.entries.push((number, bytes, now));
+                        naive.trim(now, &bounds);
+                        prop_assert!(log.len() >= 1);
+                    }
+                    Step::Wait(time) => now += time,
+                    Step::Expire => {
+                        log.expire(Moment(now), &bounds);
+                        naive.trim(now, &bounds);
+                    }
+                }
+                prop_assert_eq!(log.dropped(), naive.dropped);
+                let is_young = |entry: &(u64, usize, u64)| now - entry.2 <= age;
+                let has_young = naive.entries.iter().any(is_young);
+                prop_assert_eq!(log.has_messages_at(Moment(now), &bounds), has_young);
+                let expiry = |entry: &(u64, usize, u64)| Moment(entry.2 + age + 1);
+                let ends = naive.entries.first().zip(naive.entries.last());
+                let expect = ends.map(|(first, last)| (expiry(first), expiry(last)));
+                prop_assert_eq!(log.expiries(&bounds), expect);
+                prop_assert_eq!(log.last_number(), number);
+                prop_assert_eq!(log.len(), naive.entries.len());
+                for after in 0..=number + 1 {
+                    let expect: Vec<_> =
+                        naive.entries.iter().filter(|entry| entry.0 > after).collect();
+                    let found: Vec<_> = log.after(after).map(|entry| entry.number).collect();
+                    prop_assert_eq!(&found, &expect.iter().map(|entry| entry.0).collect::<Vec<_>>());
+                    let bytes: usize = expect.iter().map(|entry| entry.1).sum();
+                    prop_assert_eq!(log.behind(after), (expect.len(), bytes as u64));
+                    prop_assert_eq!(log.find(after).is_some(), naive.entries.iter().any(|entry| entry.0 == after));
+                }
+                for count in 0..12 {
+                    let after = log.before_last(count);
+                    prop_assert_eq!(log.after(after).count(), count.min(log.len()));
+                    prop_assert!(after >= log.dropped());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_larger_than_the_log_is_held_alone() {
+        let bounds = LogBounds { messages: 10, bytes: 10, age: 10 };
+        let mut log = TopicLog::default();
+        log.append(1, Bytes::from_static(b"12345"), Moment(0), &bounds);
+        log.append(2, Bytes::from_static(b"12345678901"), Moment(0), &bounds);
+        assert_eq!((log.len(), log.bytes(), log.dropped()), (1, 11, 1));
+    }
+
+    #[test]
+    fn an_entry_is_one_cache_line() {
+        assert!(size_of::<LogEntry>() <= 64, "{}", size_of::<LogEntry>());
+    }
+}

@@ -1,0 +1,138 @@
+//! Patterns of topic names. Pure.
+
+use crate::hub::topic::name::{TopicError, check_segments};
+
+/// What a subscription asks for: one topic, or all topics whose names match a pattern.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum TopicFilter {
+    Name(String),
+    Pattern(Pattern),
+}
+
+impl TopicFilter {
+    pub(crate) fn parse(text: &str, max: usize) -> Result<Self, TopicError> {
+        check_segments(text, max)?;
+        let mut at = 0;
+        let mut is_pattern = false;
+        for segment in text.split('.') {
+            let end = at + segment.len();
+            match segment {
+                "*" => is_pattern = true,
+                ">" if end == text.len() => is_pattern = true,
+                _ => {
+                    if let Some(inside) = segment.find(['*', '>']) {
+                        return Err(TopicError::Wildcard { at: at + inside });
+                    }
+                }
+            }
+            at = end + 1;
+        }
+        let text = text.to_owned();
+        Ok(if is_pattern { Self::Pattern(Pattern(text.into())) } else { Self::Name(text) })
+    }
+
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Name(own) => own == name,
+            Self::Pattern(pattern) => pattern.matches(name),
+        }
+    }
+}
+
+/// A name with wildcards. `*` stands for one segment, and `>` at the end for one or more segments.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Pattern(Box<str>);
+
+impl Pattern {
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        let mut segments = name.split('.');
+        for own in self.0.split('.') {
+            match (own, segments.next()) {
+                (">", Some(_)) => return true,
+                ("*", Some(_)) => {}
+                (own, Some(segment)) if own == segment => {}
+                _ => return false,
+            }
+        }
+        segments.next().is_none()
+    }
+
+    /// The text with which every matching name begins.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.0[..self.0.find(['*', '>']).unwrap_or(self.0.len())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn wildcards_stand_for_segments() {
+        for (filter, name, expect) in [
+            ("orders.*", "orders.7", true),
+            ("orders.*", "orders", false),
+            ("orders.*", "orders.7.lines", false),
+            ("orders.>", "orders.7", true),
+            ("orders.>", "orders.7.lines", true),
+            ("orders.>", "orders", false),
+            ("*.7", "orders.7", true),
+            ("*.7", "orders.8", false),
+            (">", "a", true),
+            (">", "a.b", true),
+            ("*", "a.b", false),
+            ("a.*.c", "a.b.c", true),
+            ("a.*.>", "a.b", false),
+            ("a.b", "a.b", true),
+            ("a.b", "a.bc", false),
+        ] {
+            let filter = TopicFilter::parse(filter, 20).unwrap();
+            assert_eq!(filter.matches(name), expect, "{filter:?} and {name}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_is_a_whole_segment_and_the_rest_is_last() {
+        for (text, at) in [("a*", 1), ("a.b>", 3), (">.a", 0), ("a.>.*", 2), ("**", 0), ("a.*>", 2)]
+        {
+            assert_eq!(TopicFilter::parse(text, 20), Err(TopicError::Wildcard { at }), "{text}");
+        }
+    }
+
+    /// The same definition in another form: segments by recursion.
+    fn naive(pattern: &[&str], name: &[&str]) -> bool {
+        match (pattern, name) {
+            ([], []) => true,
+            ([">"], [_, ..]) => true,
+            ([own, pattern @ ..], [segment, name @ ..]) => {
+                (*own == "*" || own == segment) && naive(pattern, name)
+            }
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matching_agrees_with_its_definition(
+            pattern in "[ab*](\\.[ab*]){0,3}(\\.>)?",
+            name in "[ab](\\.[ab]){0,4}",
+        ) {
+            let filter = TopicFilter::parse(&pattern, 20).unwrap();
+            let segments = |text: &'static str| text.split('.').collect::<Vec<_>>();
+            let expect = naive(&segments(pattern.clone().leak()), &segments(name.clone().leak()));
+            prop_assert_eq!(filter.matches(&name), expect);
+            if let TopicFilter::Pattern(pattern) = &filter && expect {
+                prop_assert!(name.starts_with(pattern.prefix()));
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,30}") {
+            if let Ok(filter) = TopicFilter::parse(&text, 30) {
+                prop_assert_eq!(matches!(filter, TopicFilter::Pattern(_)), text.contains(['*', '>']));
+            }
+        }
+    }
+}
