@@ -1,6 +1,8 @@
-//! The tests with the newest versions of our dependencies, as a user's `cargo update` brings them.
+//! Runs the tests with the newest versions of our dependencies, as a user's `cargo update` brings
+//! them.
 //!
-//! They run in a copy of the repository, so the lock file here is never touched, whatever happens.
+//! The tests run in a copy of the repository, so that the lock file of the repository never
+//! changes.
 
 use std::{fs, io, path::Path};
 
@@ -12,7 +14,8 @@ use crate::{
 /// Copies the repository, updates the copy's lock file and runs all tests there.
 ///
 /// # Errors
-/// When the copy cannot be written, the registry cannot be reached, or a test fails.
+/// Fails when the copy cannot be written, when the registry cannot be reached, or when a test
+/// fails.
 pub(super) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let folder = workspace.target_dir().join("newest");
     let copy = folder.join("source");
@@ -20,18 +23,18 @@ pub(super) fn run(workspace: &Workspace) -> Result<(), Failure> {
         Failure::new(format!("cannot copy the repository to {}: {error}", copy.display()))
     })?;
     tools::run(&mut tools::cargo(&copy, &["update"]))?;
-    // The direct path of HTTP/2 relies on how h2 behaves, so its version is worth a line.
+    // The direct data path of HTTP/2 relies on the behaviour of h2, so the run prints its version.
     let versions = ["tree", "--workspace", "--invert", "h2", "--depth", "0"];
     tools::run(&mut tools::cargo(&copy, &versions))?;
-    // The tests of xtask are about a clone, and the copy is none.
+    // The tests of xtask need a git clone, and the copy is not a git clone.
     let packages = ["--workspace", "--exclude", "xtask", "--all-features"];
     let mut tests = tools::cargo(&copy, &["test"]);
     tests.args(packages).args(["--lib", "--tests", "--target-dir"]).arg(folder.join("build"));
-    // What the compiler says about a mistake is the compiler's, not a dependency's.
+    // These tests compare messages of the compiler, which do not depend on the dependencies.
     tools::run(tests.args(["--", "--skip", "compile_fail"]))
 }
 
-/// Makes `copy` hold exactly the files of the repository.
+/// Replaces the folder `copy` by a copy of the files of the repository.
 fn copy_sources(workspace: &Workspace, copy: &Path) -> io::Result<()> {
     if copy.exists() {
         fs::remove_dir_all(copy)?;
