@@ -1,6 +1,7 @@
-//! Any bytes on an HTTP/1 connection, cut anywhere, get the same answers whether responses are long-lived or not; and the connection ends.
+//! Any bytes on an HTTP/1 connection, cut anywhere, get the same responses whether these are
+//! long-lived or not, and the connection ends.
 //!
-//! The first byte chooses the cuts, the rest is what the client sends.
+//! The first byte of the input chooses the cuts, and the rest is what the client sends.
 
 #![no_main]
 
@@ -26,7 +27,8 @@ fuzz_target!(|input: &[u8]| {
     assert!(marked == plain, "marked:\n{marked}\n\nplain:\n{plain}");
 });
 
-/// All that the server sends, but for its dates. Time leaps while everybody waits, so a timeout ends what does not end before.
+/// Everything that the server sends, except for its dates. The clock is paused and jumps ahead
+/// while all tasks wait, so a timeout ends each connection that does not end by itself.
 fn answers(sent: &[u8], size: usize, marked: bool) -> String {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
@@ -50,7 +52,7 @@ fn answers(sent: &[u8], size: usize, marked: bool) -> String {
     })
 }
 
-/// Answers with a stream that depends on the path.
+/// Responds with a stream that depends on the path.
 #[derive(Clone)]
 struct Echo {
     marked: bool,
@@ -77,7 +79,8 @@ impl tower_service::Service<Request<RequestBody>> for Echo {
     }
 }
 
-/// So many events, of a length that is known or not, ready at once or with a wait before each.
+/// A body of `left` events. Its length is known or not, and an event is ready at once or after a
+/// wait.
 struct Events {
     left: usize,
     is_sized: bool,

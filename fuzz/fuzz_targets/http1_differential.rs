@@ -1,8 +1,9 @@
-//! Any bytes on an HTTP/1 connection, cut anywhere: what our server accepts, hyper reads in the
-//! same way.
+//! Any bytes on an HTTP/1 connection, cut anywhere: if our server accepts a request, hyper reads it
+//! in the same way.
 //!
-//! The first byte chooses the cuts, the rest is what the client sends. The comparison is that of
-//! the property test in `volga-http`, which also runs over the corpus of this target.
+//! The first byte of the input chooses the cuts, and the rest is what the client sends. The
+//! comparison is the one of the property test in `volga-http`, which also runs over the corpus of
+//! this target.
 
 #![no_main]
 

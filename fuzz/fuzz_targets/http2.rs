@@ -1,9 +1,10 @@
-//! Any bytes after the preface of an HTTP/2 connection: nothing panics, the connection ends when
-//! the client has closed, and nothing of it lives on.
+//! Any bytes after the preface of an HTTP/2 connection: the server never panics, the connection
+//! ends when the client has closed it, and all of its tasks end.
 //!
-//! The service reads each body and gives it back, marked as long-lived or not, so that both ways
-//! out are taken. The first byte chooses how wide the transport is, and its last bit whether the
-//! data of long-lived bodies is written directly or through `h2`.
+//! The service sends each request body back as the response body, marked as long-lived or not, so
+//! that both kinds are tested. The first byte of the input chooses the size of the transport's
+//! buffer. Its last bit chooses whether the data of long-lived bodies is written directly or
+//! through `h2`.
 
 #![no_main]
 
@@ -26,7 +27,7 @@ fuzz_target!(|input: &[u8]| {
     let Some((&width, wire)) = input.split_first() else {
         return;
     };
-    // Paused: the clock leaps when everybody waits, so no input takes long.
+    // The clock is paused and jumps ahead while all tasks wait, so no input takes long.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
@@ -34,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
         let (mut read, mut write) = split(client);
         let sent = [PREFACE, EMPTY_SETTINGS, wire].concat();
         let writing = tokio::spawn(async move {
-            // The server may have closed already.
+            // The server may have closed the connection already.
             let _ = write.write_all(&sent).await;
             let _ = write.shutdown().await;
             write
@@ -51,7 +52,7 @@ fuzz_target!(|input: &[u8]| {
     });
 });
 
-/// Answers with the body of the request.
+/// Responds with the body of the request.
 #[derive(Clone)]
 struct Echo;
 
