@@ -1,4 +1,4 @@
-//! Text, path arguments, JSON, and a test that needs no socket.
+//! The first steps: text, path arguments, JSON, and a test that needs no socket.
 //!
 //! ```sh
 //! cargo run -p hello
@@ -15,7 +15,7 @@ async fn main() -> std::io::Result<()> {
     app.run().await
 }
 
-/// Apart from `main`, so that the test maps the same ones.
+/// Maps the routes. It is separate from `main`, so that the test uses the same routes.
 fn map_routes(app: &mut App) {
     app.map_get("/", || ok!("Hello, world!"));
     app.map_get("/hello/{name}", |name: String| ok!("Hello, {name}!"));
@@ -29,7 +29,7 @@ mod tests {
 
     use super::*;
 
-    /// Asks for a path; gives the status and the text of the answer.
+    /// Requests a path. Returns the status and the text of the response.
     async fn get(path: &str) -> (u16, String) {
         let mut app = App::new();
         map_routes(&mut app);

@@ -1,4 +1,4 @@
-//! The answers that the guide shows, each asked for in process.
+//! Tests the responses that the guide shows, in process.
 
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ async fn text(response: HttpResponse) -> String {
     String::from_utf8_lossy(&body).into_owned()
 }
 
-/// Status and text of an answer.
+/// The status and the text of a response.
 async fn ask(line: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let response = send(&service(), line, headers).await;
     (response.status().as_u16(), text(response).await)

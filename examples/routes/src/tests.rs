@@ -1,9 +1,10 @@
-//! The answers that the guide shows, each asked for in process.
+//! Tests the responses that the guide shows, in process.
 
 use http_body_util::BodyExt;
 use volga::http::HttpBody;
 
-/// Sends a request for a client that reads errors as text; gives status, headers and text of the answer.
+/// Sends a request from a client that prefers errors as text. Returns the status, the headers and
+/// the text of the response.
 async fn send(line: &str, headers: &[(&str, &str)], body: &str) -> (u16, http::HeaderMap, String) {
     let (method, path) = line.split_once(' ').unwrap();
     let mut request = http::Request::builder().method(method).uri(path);
@@ -17,7 +18,7 @@ async fn send(line: &str, headers: &[(&str, &str)], body: &str) -> (u16, http::H
     (head.status.as_u16(), head.headers, String::from_utf8_lossy(&body).into_owned())
 }
 
-/// Status and text of an answer.
+/// The status and the text of a response.
 async fn ask(line: &str) -> (u16, String) {
     let (status, _, text) = send(line, &[], "").await;
     (status, text)

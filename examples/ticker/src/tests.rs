@@ -1,4 +1,5 @@
-//! The service through the test client, in process, with a feed that ticks when the test says so.
+//! Tests the service in process, through the test client, with a feed that publishes when the test
+//! tells it to.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -23,7 +24,7 @@ async fn next(events: &mut EventStream<HttpBody>) -> (String, u64) {
     (data["symbol"].as_str().unwrap().to_owned(), data["number"].as_u64().unwrap())
 }
 
-/// The newest number of each symbol, once they account for all that was published.
+/// The newest number of each symbol, once these numbers account for all published updates.
 async fn newest(events: &mut EventStream<HttpBody>, published: u64) -> BTreeMap<String, u64> {
     let mut newest = BTreeMap::new();
     while newest.values().sum::<u64>() < published {
