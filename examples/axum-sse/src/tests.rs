@@ -98,7 +98,7 @@ async fn a_line_break_in_a_field_ends_the_stream_instead_of_forging_another() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_a_stream_is_refused_and_the_others_go_on() {
+async fn a_stream_beyond_the_limit_is_refused_and_the_others_continue() {
     let address = start().await;
     let mut open = Vec::new();
     for _ in 0..MAX_PER_NAME {

@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn routes_answer() {
+    async fn routes_respond() {
         assert_eq!(get("/").await, (200, "Hello, world!".into()));
         assert_eq!(get("/hello/J%C3%BCrgen").await, (200, "Hello, Jürgen!".into()));
         assert_eq!(get("/add/2/40").await, (200, r#"{"sum":42}"#.into()));
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_argument_that_is_no_number_is_the_clients_mistake() {
+    async fn an_argument_that_is_not_a_number_is_a_client_error() {
         let (status, problem) = get("/add/2/x").await;
         assert_eq!(status, 400);
         assert!(problem.contains("path argument `b`: invalid digit found in string"), "{problem}");

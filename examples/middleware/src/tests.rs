@@ -32,7 +32,7 @@ async fn ask(line: &str, headers: &[(&str, &str)]) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn middleware_of_the_app_sees_every_answer() {
+async fn middleware_of_the_app_sees_every_response() {
     let service = service();
     for (line, status) in [
         ("GET /shop/tea", 200),
@@ -52,7 +52,7 @@ async fn middleware_of_the_app_sees_every_answer() {
 }
 
 #[tokio::test]
-async fn a_group_has_its_own() {
+async fn a_group_has_middleware_of_its_own() {
     let (status, refused) = ask("GET /admin/me", &[("x-api-key", "guess")]).await;
     assert_eq!(status, 400);
     assert!(refused.contains("the request was refused by a filter"), "{refused}");
@@ -75,7 +75,7 @@ async fn layers_of_tower_http_work_at_each_place() {
 }
 
 #[tokio::test]
-async fn errors_are_problems_or_text_and_the_servers_own_are_not_told() {
+async fn errors_are_problems_or_text_and_hide_internal_causes() {
     for (line, status, told) in [
         ("GET /shop/tea", 200, r#"{"item":"tea","left":3}"#),
         (
@@ -131,7 +131,7 @@ async fn services_are_shared_scoped_and_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_detached_handler_answers_like_any_other() {
+async fn a_detached_handler_responds_like_any_other() {
     assert_eq!(ask("POST /pay/7", &[]).await, (200, "order 7 is paid".into()));
     assert_eq!(ask("GET /primes/100", &[]).await, (200, "25 primes".into()));
 }

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_caller_sets_takes_the_place_of_a_default() {
+    fn the_callers_headers_replace_the_defaults() {
         let mut own = HeaderMap::new();
         own.insert("accept", HeaderValue::from_static("*/*"));
         let headers = with_defaults(&own, "é/7");
@@ -156,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_no_header_value_or_empty_is_not_sent() {
+    fn an_id_that_is_empty_or_no_valid_header_value_is_not_sent() {
         for id in ["", "a\u{7f}"] {
             assert!(!with_defaults(&HeaderMap::new(), id).contains_key("last-event-id"), "{id:?}");
         }
     }
 
     #[test]
-    fn only_a_redirect_has_a_place_to_go_to() {
+    fn only_a_redirect_has_a_location() {
         for (status, expect) in [(307, Some("/x")), (200, None), (304, None)] {
             let response = Response::builder().status(status).header("location", "/x").body(());
             assert_eq!(location(&response.expect("a response")), expect);

@@ -36,7 +36,7 @@ async fn newest(events: &mut EventStream<HttpBody>, published: u64) -> BTreeMap<
 }
 
 #[tokio::test]
-async fn a_newcomer_gets_the_newest_of_each_symbol_and_then_what_comes() {
+async fn a_newcomer_gets_the_newest_price_of_each_symbol_and_then_all_updates() {
     let (client, feed) = service();
     feed.publish_due(Duration::from_secs(1)).unwrap();
     let published = feed.rate().published;
@@ -56,7 +56,7 @@ async fn a_newcomer_gets_the_newest_of_each_symbol_and_then_what_comes() {
 }
 
 #[tokio::test]
-async fn who_falls_behind_gets_the_newest_and_no_backlog() {
+async fn a_slow_reader_gets_the_newest_prices_and_no_backlog() {
     let (client, feed) = service();
     let mut events = client.get("/events").send().await.events();
     newest(&mut events, 8).await;

@@ -53,7 +53,7 @@ async fn a_todo_is_added_read_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_a_problem() {
+async fn an_impossible_request_gets_a_problem() {
     let client = client();
     add(&client, "stays").await.assert_status(201);
     let unfit = |length: usize| {
@@ -155,7 +155,7 @@ async fn a_file_keeps_the_todos() {
 }
 
 #[tokio::test]
-async fn every_answer_says_how_long_it_took() {
+async fn every_response_says_how_long_it_took() {
     let client = client();
     for path in ["/", "/todos", "/todos/7", "/events", "/nothing"] {
         let response = client.get(path).send().await;

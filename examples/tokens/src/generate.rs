@@ -74,14 +74,14 @@ mod unit {
     use super::*;
 
     #[test]
-    fn the_same_prompt_has_the_same_reply_and_another_one_another() {
+    fn each_prompt_has_one_reply_of_its_own() {
         assert_eq!(reply("Why?"), reply("Why?"));
         assert_ne!(reply("Why?"), reply("Why not?"));
         assert!(reply("Why?").concat().starts_with("You asked: “Why?”\n\n"));
     }
 
     #[test]
-    fn tokens_are_the_text() {
+    fn the_tokens_together_are_the_text() {
         for text in ["", "a", "unbelievably  long\n\nwords ", "ééééééééééé é"] {
             assert_eq!(tokens(text).concat(), text);
         }

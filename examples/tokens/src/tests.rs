@@ -77,7 +77,7 @@ async fn a_streamed_completion_has_chunks_as_clients_expect_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_block_of_the_stream_is_without_data_though_it_is_silent_for_long() {
+async fn every_block_of_a_stream_with_long_silences_has_data() {
     let pace = DEFAULT_HEARTBEAT * 2;
     let (app, _) = crate::app(Settings { pace, ..Settings::default() });
     let client = TestClient::new(app);
@@ -107,7 +107,7 @@ async fn a_whole_completion_is_the_same_text() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_completed_is_an_error_as_clients_expect_it() {
+async fn a_wrong_request_gets_an_error_in_the_form_that_clients_expect() {
     let (client, ..) = client();
     let unknown = json!({ "model": "gpt-0", "messages": [] });
     let silent = json!({ "model": "volga-1", "messages": [{ "role": "user", "content": " " }] });
@@ -126,7 +126,7 @@ async fn what_cannot_be_completed_is_an_error_as_clients_expect_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_and_returns_within_the_grace_gets_the_rest_and_nothing_twice() {
+async fn a_client_that_returns_within_the_grace_gets_each_remaining_event_once() {
     let (client, _, settings) = client();
     let response = ask(&client, "", &request(true)).await;
     let token = response.header("answer-token").expect("a token").to_owned();
@@ -152,7 +152,7 @@ async fn who_leaves_and_returns_within_the_grace_gets_the_rest_and_nothing_twice
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_for_good_stops_the_reply_after_the_grace_at_once_or_not_at_all() {
+async fn a_client_that_leaves_for_good_stops_the_reply_after_the_grace_at_once_or_never() {
     let grace = Settings::default().grace;
     for (query, running_at_once, running_later) in
         [("", 1, 0), ("?when_abandoned=cancel", 0, 0), ("?when_abandoned=run-on", 1, 1)]

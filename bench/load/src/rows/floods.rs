@@ -112,8 +112,8 @@ const fn closed_windows_row(name: &'static str, title: fn(&Plan) -> String, run:
     Row { name, title, needs: Needs::FirehoseHttp2, measures, lines, run }
 }
 
-/// The row of an attack that resets `BLOCK` requests at a time. The number is a parameter of the
-/// type, because the functions of a row cannot capture it.
+/// The row of an attack that resets `BLOCK` requests at a time. The number is a const parameter,
+/// because the functions of a row cannot capture it.
 const fn resets_row<const BLOCK: usize>(name: &'static str) -> Row {
     flood_row(
         name,

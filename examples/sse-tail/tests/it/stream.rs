@@ -72,7 +72,7 @@ fn the_timeout_ends_the_program_and_tells_whether_max_was_reached() {
 }
 
 #[test]
-fn what_is_no_event_stream_ends_the_program_with_advice() {
+fn a_response_that_is_not_an_event_stream_ends_the_program_with_advice() {
     for (answer, named) in [
         (status("404 Not Found", ""), "status 404; check the path"),
         (status("401 Unauthorized", ""), "-H 'authorization: …'"),
@@ -90,7 +90,7 @@ fn what_is_no_event_stream_ends_the_program_with_advice() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_waited_for() {
+fn the_program_retries_while_no_server_listens() {
     // Nothing listens on a port that was just released.
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr();
     let url = format!("http://{}/", port.expect("an address"));
