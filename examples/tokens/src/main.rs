@@ -1,4 +1,5 @@
-//! A chat-completions endpoint like those of language models. Its replies outlive their connections.
+//! A chat-completions endpoint like those of language models. Its replies outlive their
+//! connections.
 //!
 //! ```sh
 //! cargo run -p tokens
