@@ -102,7 +102,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "clippy",
-        claim: "no warning of rustc or clippy in any target",
+        claim: "no target has a warning of rustc or clippy",
         depth: Depth::Everyday,
         advice: "fix the warning; if it is wrong here, silence it with #[expect(…, reason = \"…\")]",
         missing_program: |_| None,
@@ -128,7 +128,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "test",
-        claim: "unit tests, integration tests, doc tests and the guide's code blocks",
+        claim: "unit, integration and doc tests pass, and so do the guide's code blocks",
         depth: Depth::Everyday,
         advice: "`cargo test -p CRATE TEST_NAME` repeats one test",
         missing_program: |_| None,
