@@ -2,9 +2,15 @@
 //! examples that the guide mentions.
 //!
 //! Each rule is a pure function of paths and texts, and `run` calls them with the files of the
-//! repository. `links` checks links, and `unpublished` checks dependencies that a reader could
-//! copy.
+//! repository.
+//!
+//! | module | rule |
+//! |---|---|
+//! | `line_width` | lines of prose have at most 100 columns |
+//! | `links` | links lead to files, and the guide's table of contents is complete |
+//! | `unpublished` | no text makes a reader look for our crates in a registry |
 
+mod line_width;
 mod links;
 mod unpublished;
 
@@ -56,6 +62,7 @@ fn check(files: &[SourceFile]) -> Vec<String> {
         check_silenced(&file.path, text, &mut found);
     }
     check_examples(files, &mut found);
+    line_width::check(files, &mut found);
     links::check(files, &mut found);
     unpublished::check(files, &mut found);
     found
