@@ -94,7 +94,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "tidy",
-        claim: "files and lines are short, files have module docs, silenced lints have reasons, links and guide pages are complete, no text names a version of our crates",
+        claim: "files and lines are short, files have module docs, silenced lints have reasons, imports name the owner, links and guide pages are complete, no text names a version of our crates",
         depth: Depth::Everyday,
         advice: "each line above names a file and says what to do",
         missing_program: |_| None,

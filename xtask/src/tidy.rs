@@ -6,10 +6,12 @@
 //!
 //! | module | rule |
 //! |---|---|
+//! | `imports` | modules import a name from its owner, not through the root of the crate |
 //! | `line_width` | lines of prose have at most 100 columns |
 //! | `links` | links lead to files, and the guide's table of contents is complete |
 //! | `unpublished` | no text makes a reader look for our crates in a registry |
 
+mod imports;
 mod line_width;
 mod links;
 mod unpublished;
@@ -62,6 +64,7 @@ fn check(files: &[SourceFile]) -> Vec<String> {
         check_silenced(&file.path, text, &mut found);
     }
     check_examples(files, &mut found);
+    imports::check(files, &mut found);
     line_width::check(files, &mut found);
     links::check(files, &mut found);
     unpublished::check(files, &mut found);
