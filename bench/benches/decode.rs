@@ -1,7 +1,9 @@
-//! What it costs to turn the bytes of a stream into events: CPU time of one pass, and the throughput.
+//! Measures how much it costs to turn the bytes of a stream into events: the CPU time of one pass,
+//! and the throughput.
 //!
-//! The stream comes in the pieces that a network gives, 16 KiB each, made before the clock starts. `borrowed` reads through
-//! `Decoder::next`; `owned` through `EventStream`, which like its peers makes an event that lasts.
+//! The stream comes in pieces of 16 KiB, as a network gives them, which are made before the clock
+//! starts. `borrowed` reads through `Decoder::next`. `owned` reads through `EventStream`, which
+//! makes events that own their data, as its peers do.
 
 use std::{convert::Infallible, hint, pin::pin};
 
@@ -62,7 +64,7 @@ fn sseer(bencher: Bencher, wire: Wire) {
     });
 }
 
-/// Everything is ready, and so one poll reads it all.
+/// Counts the events. All of them are ready, so one poll reads the whole stream.
 fn count<T>(events: impl Stream<Item = T>) -> usize {
     let count = pin!(events.fold(0, async |count, event| {
         hint::black_box(event);
@@ -71,12 +73,12 @@ fn count<T>(events: impl Stream<Item = T>) -> usize {
     count.now_or_never().expect("a stream that is ready")
 }
 
-/// A stream on the wire.
+/// The bytes of a stream.
 #[derive(Clone, Copy, Debug)]
 enum Wire {
     /// 2,000 events of about 80 bytes with a name and an ID.
     Small,
-    /// The same with tokens of a language model: data of a few bytes and nothing else.
+    /// 2,000 events with tokens of a language model: data of a few bytes and nothing else.
     Tokens,
     /// 64 events with one line of 64 KiB each.
     Long,
@@ -113,7 +115,7 @@ impl Wire {
         BytesCount::new(self.text().len())
     }
 
-    /// A peer that drops events is not fast.
+    /// Checks the number of events, because a peer that drops events would look fast.
     fn check(self, count: usize) {
         assert_eq!(count, self.events());
     }

@@ -1,6 +1,8 @@
-//! What it costs to turn a message into its bytes on the wire: CPU time of one message, allocation included.
+//! Measures how much it costs to turn a message into its bytes on the wire: the CPU time of one
+//! message, including allocations.
 //!
-//! The peer of the JSON cases is `serde_json::to_writer` into a fresh buffer, which any server must pay.
+//! The peer of the JSON cases is `serde_json::to_writer` into a fresh buffer, which any server must
+//! pay.
 
 use std::mem::take;
 
@@ -40,7 +42,7 @@ fn short_text_sse_stream(bencher: Bencher) {
     bencher.bench(|| sse_stream::Sse::default().data(black_box("Hello, world!")).encode());
 }
 
-/// axum makes its `Event` in its final form; only a body can take it out.
+/// axum builds the final bytes of its `Event`, but only a body can take them out.
 #[divan::bench]
 fn short_text_axum_event_made_not_sent(bencher: Bencher) {
     bencher.bench(|| axum::response::sse::Event::default().data(black_box("Hello, world!")));
@@ -95,7 +97,7 @@ fn json_serde_alone(bencher: Bencher, size: Size) {
     });
 }
 
-/// How much JSON a value makes.
+/// The amount of JSON that a value makes.
 #[derive(Clone, Copy, Debug)]
 enum Size {
     Bytes100,
@@ -106,7 +108,7 @@ impl Size {
     const ALL: [Self; 2] = [Self::Bytes100, Self::KiB2];
 }
 
-/// What a shop's page might follow.
+/// An order, as a shop's page might show it.
 #[derive(Serialize)]
 struct Order {
     number: u64,
@@ -132,13 +134,13 @@ impl Order {
             |index: u32| Line { article: format!("tea {index:02}"), count: index, price: 3.75 };
         let lines = (0..lines).map(line).collect();
         let mut order = Self { number: 2_048, customer: String::new(), paid: true, lines };
-        // The customer's name fills up to the size that is measured.
+        // The customer's name fills the order up to the size that is measured.
         order.customer = "x".repeat(bytes - order.len());
         assert_eq!(order.len(), bytes, "the JSON has the size that its bench names");
         order
     }
 
-    /// Bytes of its JSON.
+    /// The length of its JSON in bytes.
     fn len(&self) -> usize {
         serde_json::to_vec(self).expect("an order is plain data").len()
     }

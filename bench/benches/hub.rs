@@ -1,8 +1,9 @@
-//! A hub beside `tokio::sync::broadcast`: what a delivery costs, to subscriptions as they are and
-//! through the response body; and what publishing costs with few and with many topics.
+//! Compares a hub with `tokio::sync::broadcast`: the cost of a delivery, to plain subscriptions and
+//! through the response body, and the cost of publishing with few and with many topics.
 //!
-//! A program of its own: rounds of the two are interleaved on one thread, and the medians compared.
-//! Each subscriber is polled by hand with a waker of its own, as by a task.
+//! This is a program of its own, not a loop of the harness, because the rounds of both run in turns
+//! on one thread, and the medians are compared. The program polls each subscriber by hand with a
+//! waker of its own, as a task would.
 
 use std::{
     hint::black_box,
@@ -21,20 +22,20 @@ use volga_sse::{EncodedMessage, Message, Sse, SseSource, hub::Hub};
 const ROUNDS: usize = 21;
 const DATA: &str = r#"{"id":1234567,"symbol":"VOLGA","price":72.5,"volume":1200,"side":"buy"}"#;
 
-/// The time that this thread has had a processor: what else runs on the machine does not count.
+/// The CPU time of this thread. Other programs on the machine do not count.
 fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// A task's waker, as far as a publisher sees it.
+/// A waker that looks like that of a task to a publisher.
 struct Task;
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Something that is polled until nothing is ready; gives the bytes that came.
+/// A subscriber that is polled until nothing is ready. Returns the number of bytes.
 trait Subscriber {
     fn drain(&mut self, cx: &mut Context<'_>) -> usize;
 }
@@ -185,7 +186,7 @@ fn deliveries(count: usize, burst: usize, through_body: bool) {
     );
 }
 
-/// One message to one of many topics, read by one who subscribes to all of them.
+/// Publishes one message to one of many topics, for one subscriber to all of them.
 fn by_pattern(topics: usize) -> Duration {
     const TIMES: usize = 1_000;
     let hub = Hub::builder().max_topics(topics).build();
@@ -243,8 +244,8 @@ fn resuming() -> Duration {
 }
 
 fn main() {
-    // For the timers of bodies. Not inside of `block_on`, where tokio would make a subscriber pause
-    // after 128 messages.
+    // The bodies need a runtime for their timers. The program does not run inside of `block_on`,
+    // where tokio would make a subscriber pause after 128 messages.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("a runtime");
     let _entered = runtime.enter();

@@ -1,7 +1,9 @@
-//! How soon a server notices that a client left: from the client's leaving to the drop of the handler's stream, on a quiet stream.
+//! Measures how soon a server notices that a client has left a quiet stream: the time from the
+//! client's leaving to the drop of the handler's stream.
 //!
-//! A program of its own rather than a loop of the harness, since each sample is one client that comes, reads its first message and leaves.
-//! Client and server share the process; the time is measured between two events within it.
+//! This is a program of its own, not a loop of the harness, because each sample is one client that
+//! connects, reads its first message and leaves. Client and server share the process, and the time
+//! is measured between two events within it.
 
 use std::{
     net::SocketAddr,
@@ -23,7 +25,7 @@ const SAMPLES: usize = 500;
 
 type Drops = mpsc::UnboundedSender<Instant>;
 
-/// One message, then silence; tells when it is dropped.
+/// A stream of one message and then silence. It reports when it is dropped.
 struct Quiet {
     first: Option<Message>,
     drops: Drops,

@@ -1,7 +1,8 @@
-//! What it costs to answer a request in process: the router, three extractors (path, query, header), one middleware, a short text. CPU time of one request, and
-//! its allocations.
+//! Measures how much it costs to answer a request in process, with the router, three extractors
+//! (path, query, header), one middleware and a short text: the CPU time of one request, and its
+//! allocations.
 //!
-//! The peer is axum doing the same, called as the same kind of service.
+//! The peer is axum with the same work, called as the same kind of service.
 
 use std::future::Future;
 

@@ -1,7 +1,9 @@
-//! What it costs to find the route of a request: one look-up of a method and a path, arguments included, without calling anything.
+//! Measures how much it costs to find the route of a request: one look-up of a method and a path,
+//! including the arguments, without calling the handler.
 //!
-//! The peer is matchit, which axum and others route with; it knows no methods. Both look up every path of the table in turn, so one iteration
-//! is as many look-ups as there are routes.
+//! The peer is matchit, which axum and others use for routing, and which knows no methods. Both
+//! look up every path of the table in turn, so one iteration has as many look-ups as there are
+//! routes.
 
 use divan::{Bencher, black_box, counter::ItemsCount};
 use volga_core::{HandlerEndpoint, Router, RouterService};
@@ -65,12 +67,12 @@ fn matchit_unknown(bencher: Bencher, size: usize) {
     });
 }
 
-/// Routes as a service has them: resources, each with a list, an item, and things below the item.
+/// Routes of a typical service: resources, each with a list, an item, and things below the item.
 struct Table {
     patterns: Vec<String>,
-    /// One for each pattern.
+    /// One path for each pattern.
     paths: Vec<String>,
-    /// Like them, and mapped nowhere.
+    /// Similar paths that no pattern matches.
     unknown: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-// The page of examples/chat in two browsers: through crashes, restarts, lost and slow networks, each shows every message once, or a
-// line where some are missing.
+// Tests the page of examples/chat in two browsers. Through crashes, restarts, and lost and slow
+// networks, each browser shows every message once, or a line where messages are missing.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -9,11 +9,11 @@ import { BROKEN, launch, openPage, screenshot, throttle } from "./chromium.mjs";
 import { startNetwork } from "./network.mjs";
 import { freePort, startServer } from "./server.mjs";
 
-/** For what comes at once, on a busy machine. */
+/** A time limit for things that happen at once, on a busy machine. */
 const SOON = { timeout: 15_000 };
-/** For a return: the farewell asks for a wait of up to a few seconds. */
+/** A time limit for reconnecting: the farewell asks for a wait of up to a few seconds. */
 const RETURN = { timeout: 40_000 };
-/** As the server's log has it. */
+/** The same as in the server. */
 const HELD = 200;
 
 let browser;
@@ -44,7 +44,7 @@ beforeEach(async () => {
 afterEach(async () => {
   try {
     if (ben) {
-      // How the test left a page: what a person looks at after a failure.
+      // The pages at the end of the test, for a person to look at after a failure.
       await screenshot(ben, "chat-last");
     }
     await Promise.all(opened.map(({ page }) => page.close()));
@@ -59,7 +59,7 @@ const start = () => startServer("chat", port, [`localhost:${port}`]);
 const errors = () => opened.flatMap(({ errors }) => errors);
 const state = (page, name, wait = SOON) => page.waitForSelector(`#state[data-state="${name}"]`, wait);
 
-/** Opens the room in a browser of its own, under this name. */
+/** Opens the room in a new browser context, under this name. */
 async function enter(name, by = port) {
   const one = await openPage(browser, BROKEN);
   opened.push(one);
@@ -74,7 +74,7 @@ async function say(page, text) {
   await page.keyboard.press("Enter");
 }
 
-/** Says something without a page, and returns it once the server has taken it. */
+/** Posts a message without a page, and returns it once the server has accepted it. */
 async function post(text) {
   const response = await fetch(`http://localhost:${port}/rooms/lounge/messages`, {
     method: "POST",
@@ -93,7 +93,7 @@ async function postMany(count, name, filler = "") {
   return posted;
 }
 
-/** What a page shows: the texts, and `null` for a line that says that some are missing. */
+/** The texts that a page shows, with `null` for a line that says that messages are missing. */
 const shown = (page) =>
   page.$$eval("#messages > li", (rows) => rows.map((row) => row.querySelector(".text")?.textContent ?? null));
 
@@ -104,7 +104,10 @@ async function showsLast(page, text, wait = RETURN) {
   });
 }
 
-/** Waits for the last message; then every message is there, once and in order, or a line stands where some are missing. */
+/**
+ * Waits for the last message. Then every message must be there once and in order, or a line where
+ * messages are missing.
+ */
 async function showsAll(page, posted) {
   await showsLast(page, posted.at(-1));
   const rows = await shown(page);
@@ -124,7 +127,7 @@ async function showsAll(page, posted) {
   return rows.filter((row) => row === null).length;
 }
 
-/** Waits for what the tests themselves do, which no page tells of. */
+/** Waits for an action of the tests, which no page shows. */
 async function until(condition) {
   const deadline = Date.now() + RETURN.timeout;
   while (!condition()) {
@@ -141,7 +144,7 @@ async function showsHere(page, people, wait = SOON) {
   });
 }
 
-test("what one says both read, and it is text whatever it is", async () => {
+test("both pages show a message, and show it as text even if it is HTML", async () => {
   const texts = ["hello", "<b>not bold</b>", "<img src=x onerror=alert(1)>", "naïve 🙂"];
   for (const [index, text] of texts.entries()) {
     await say(index % 2 ? ann : ben, text);
@@ -155,7 +158,7 @@ test("what one says both read, and it is text whatever it is", async () => {
   assert.deepEqual(errors(), []);
 });
 
-test("a newcomer reads what was said before, and another room is another room", async () => {
+test("a newcomer reads earlier messages, and rooms are separate", async () => {
   const posted = await postMany(5, "before");
   const cem = await enter("Cem");
   assert.equal(await showsAll(cem, posted), 0);
@@ -169,7 +172,7 @@ test("a newcomer reads what was said before, and another room is another room", 
   assert.deepEqual(errors(), []);
 });
 
-test("a page shows who is here", async () => {
+test("a page shows the people in the room", async () => {
   await Promise.all([ann, ben].map((page) => showsHere(page, ["Ann", "Ben"])));
   const cem = await enter("Cem");
   await Promise.all([ann, ben, cem].map((page) => showsHere(page, ["Ann", "Ben", "Cem"])));
@@ -181,13 +184,13 @@ test("a page shows who is here", async () => {
   assert.deepEqual(errors(), []);
 });
 
-test("what cannot be said is told, and stays to be mended", async () => {
+test("a message that is refused is explained, and stays in the input", async () => {
   await say(ann, "   ");
   await ann.getByRole("alert").filter({ hasText: "1 to 2000 characters" }).waitFor(SOON);
   await say(ann, "better");
   await showsLast(ben, "better", SOON);
   assert.equal(await ann.getByRole("alert").textContent(), "");
-  // The browser itself writes a line about each answer that is an error.
+  // The browser itself logs each response with an error status.
   assert.deepEqual(errors().filter((error) => !error.includes("422")), []);
 });
 
@@ -204,7 +207,7 @@ test("a browser that was offline for a while gets what it missed", async () => {
   assert.deepEqual(errors(), []);
 });
 
-test("a browser that had not read a word is told of the gap, too", async () => {
+test("a browser that has read no message is told of the gap, too", async () => {
   network.lose();
   await state(ben, "waiting");
   const posted = await postMany(HELD + 20, "offline");
@@ -235,7 +238,7 @@ for (const [how, end] of [
   ["stopped", async () => assert.equal(await server.stop(), 0, "SIGTERM with open streams ends it with code 0")],
   ["killed", () => server.kill()],
 ]) {
-  test(`a server that is ${how} and starts again: every message once, or the line`, async () => {
+  test(`a server that is ${how} and starts again: every message comes once, or the line`, async () => {
     const posted = await postMany(20, "before");
     await end();
     await state(ann, "waiting");
@@ -254,10 +257,10 @@ for (const [how, end] of [
 test("through a network that cuts, stalls and passes on single bytes, every message comes once", async () => {
   const posted = await postMany(3, "before");
   await showsLast(ben, posted.at(-1));
-  // In the middle of a message or of what is around it, whichever it is.
+  // The cuts are at any place: within a message, or in the bytes around it.
   network.worsen([1, 333, 1_000]);
   for (let left = network.cutsLeft; left > 0; left = network.cutsLeft) {
-    // So much that a stream with all of it does not come to its end before its cut.
+    // There are so many messages that a stream with all of them does not end before its cut.
     posted.push(...(await postMany(5, `${left} cuts left`, ` ${"x".repeat(400)}`)));
     await until(() => network.cutsLeft < left);
   }

@@ -1,4 +1,5 @@
-// A fresh headless Chromium whose whole world is localhost. playwright-core drives it and downloads none.
+// Starts a fresh headless Chromium that can reach only localhost. playwright-core drives it, and
+// downloads no browser.
 
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -21,14 +22,14 @@ const ARGS = [
 ];
 const OUT = process.env.VOLGA_OUT_DIR ?? fileURLToPath(new URL("../../target/browser", import.meta.url));
 
-/** Launches the browser with a profile of its own, which is gone when it closes. */
+/** Launches the browser with a new profile, which is deleted when the browser closes. */
 export async function launch() {
   return chromium.launch({ executablePath: findChromium(), args: ARGS });
 }
 
-/** What a stopped server looks like. */
+/** The error of a connection to a stopped server. */
 const REFUSED = ["ERR_CONNECTION_REFUSED"];
-/** What a killed server or a lost network looks like, too. */
+/** The errors of connections to a stopped or killed server, or through a lost network. */
 export const BROKEN = [
   ...REFUSED,
   "ERR_CONNECTION_RESET",
@@ -40,8 +41,8 @@ export const BROKEN = [
 ];
 
 /**
- * Opens an empty page, as a browser of its own, and collects what goes wrong in it: uncaught errors and errors on the console,
- * except those that are expected.
+ * Opens an empty page in a browser context of its own, and collects its errors: uncaught ones, and
+ * those on the console, except the expected ones.
  */
 export async function openPage(browser, expected = REFUSED) {
   const page = await browser.newPage();
@@ -55,7 +56,7 @@ export async function openPage(browser, expected = REFUSED) {
   return { page, errors };
 }
 
-/** Lets a page have so many bytes a second and no more. */
+/** Limits the bytes per second that a page receives. */
 export async function throttle(page, bytesPerSecond) {
   const session = await page.context().newCDPSession(page);
   await session.send("Network.emulateNetworkConditions", {
@@ -66,7 +67,7 @@ export async function throttle(page, bytesPerSecond) {
   });
 }
 
-/** Keeps what the page looks like, for people: target/browser/NAME.png. */
+/** Saves a screenshot of the page for people: target/browser/NAME.png. */
 export async function screenshot(page, name) {
   await mkdir(OUT, { recursive: true });
   await page.screenshot({ path: join(OUT, `${name}.png`), fullPage: true });

@@ -1,12 +1,13 @@
-// A network between a browser and a server that can be lost, and that can be bad: it cuts, stalls, and passes on single bytes. A browser that is told to be offline keeps the streams that it has;
-// here they break, as they do when a train enters a tunnel.
+// A network between a browser and a server that can be lost or bad. A bad network cuts connections,
+// stalls, and passes on single bytes. A browser that is told to be offline keeps its open streams,
+// but this network breaks them, as happens when a train enters a tunnel.
 
 import { connect, createServer } from "node:net";
 import { setImmediate as turn, setTimeout as pause } from "node:timers/promises";
 
-/** What is longer than this is taken for a stream: the other answers are short. */
+/** A longer response is taken for a stream, because all other responses are short. */
 const STREAM_BYTES = 400;
-/** How long a stall is: long enough for more messages to pile up behind it. */
+/** The length of a stall, which is long enough for more messages to pile up behind it. */
 const STALL_MS = 300;
 
 /** Starts a network that leads to a port of this machine. */
@@ -20,7 +21,10 @@ class Network {
   #target;
   #sockets = new Set();
   #isLost = false;
-  /** After how many bytes from the server each further connection is cut, in their order; `undefined` while the network is a good one. */
+  /**
+   * The numbers of bytes from the server after which the next connections are cut, in order.
+   * `undefined` while the network is good.
+   */
   #cuts;
   #server = createServer((socket) => this.#accept(socket));
 
@@ -32,12 +36,12 @@ class Network {
     await new Promise((resolve, reject) => this.#server.once("error", reject).listen(0, "localhost", resolve));
   }
 
-  /** Where the browser connects. */
+  /** The port to which the browser connects. */
   get port() {
     return this.#server.address().port;
   }
 
-  /** Breaks what is open, and whatever comes until it is found again. */
+  /** Breaks all open connections, and each new one until `find` is called. */
   lose() {
     this.#isLost = true;
     for (const socket of this.#sockets) {
@@ -50,7 +54,8 @@ class Network {
   }
 
   /**
-   * From now on what the server sends comes byte by byte, with a stall in it, and the next connections are cut after so many bytes. What is open breaks.
+   * Makes the network bad: the server's bytes come one by one, with a stall, and the next
+   * connections are cut after these numbers of bytes. Open connections break.
    */
   worsen(cuts) {
     this.#cuts = [...cuts];
@@ -58,7 +63,7 @@ class Network {
     this.find();
   }
 
-  /** How many of the cuts are still to come. */
+  /** The number of cuts that have not happened yet. */
   get cutsLeft() {
     return this.#cuts.length;
   }
@@ -76,7 +81,7 @@ class Network {
     const other = connect({ host: "localhost", port: this.#target });
     for (const [one, two] of [[socket, other], [other, socket]]) {
       this.#sockets.add(one);
-      // An end or a failure of either is the end of both.
+      // If either side ends or fails, both end.
       one.on("error", () => two.destroy());
       one.on("close", () => {
         this.#sockets.delete(one);
@@ -97,7 +102,8 @@ class Network {
     let cut;
     for await (const chunk of from) {
       for (const byte of chunk) {
-        // Only a stream gets so far, so it takes a cut when it does, and short answers take none.
+        // Only a stream has this many bytes, so the cut is taken here, and short responses take
+        // none.
         if (++passed === STREAM_BYTES) {
           cut = this.#cuts.shift();
           await pause(STALL_MS);

@@ -1,4 +1,4 @@
-// One example as a process: each test starts its own and ends it by its process id.
+// Runs an example as a process. Each test starts its own, and ends it by its process ID.
 
 import { spawn } from "node:child_process";
 import { connect, createServer } from "node:net";
@@ -11,7 +11,7 @@ const START_MS = 15_000;
 const STOP_MS = 15_000;
 const RETRY_MS = 25;
 
-/** A port that nobody listens on, for an example that takes one. */
+/** Returns a port on which nothing listens, for an example that takes one. */
 export async function freePort() {
   const server = createServer();
   await new Promise((resolve, reject) => server.once("error", reject).listen(0, "localhost", resolve));
@@ -58,7 +58,7 @@ class Server {
     this.#ended = ended;
   }
 
-  /** Sends SIGTERM and returns the exit code; one that does not end is killed, and that is an error. */
+  /** Sends SIGTERM and returns the exit code. Kills a process that does not end, and throws. */
   async stop() {
     this.#child.kill("SIGTERM");
     const timer = new AbortController();
@@ -72,17 +72,17 @@ class Server {
     return end;
   }
 
-  /** Ends it with SIGKILL: a crash, as its clients see it. */
+  /** Kills the process with SIGKILL, which its clients see as a crash. */
   async kill() {
     this.#child.kill("SIGKILL");
     await this.#ended;
   }
 }
 
-/** Whether somebody accepts connections; a browser comes by either address. */
+/** Whether the port accepts connections, on either of the addresses that a browser uses. */
 async function isListening(port) {
-  const answers = await Promise.all(["127.0.0.1", "::1"].map((host) => accepts(host, port)));
-  return answers.includes(true);
+  const accepted = await Promise.all(["127.0.0.1", "::1"].map((host) => accepts(host, port)));
+  return accepted.includes(true);
 }
 
 function accepts(host, port) {

@@ -1,4 +1,5 @@
-// The page of examples/sse in a real browser: its EventSource receives, leaves, comes back, and survives a restart.
+// Tests the page of examples/sse in a real browser: its EventSource receives, leaves, reconnects,
+// and survives a restart of the server.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -8,9 +9,9 @@ import { startServer } from "./server.mjs";
 
 const PORT = 7878;
 const URL = `http://localhost:${PORT}/`;
-/** For what comes at once, on a busy machine. */
+/** A time limit for things that happen at once, on a busy machine. */
 const SOON = { timeout: 15_000 };
-/** For a return: the farewell asks for a wait of up to a few seconds. */
+/** A time limit for reconnecting: the farewell asks for a wait of up to a few seconds. */
 const RETURN = { timeout: 30_000 };
 const ROWS = "#messages [data-message]";
 
@@ -36,7 +37,7 @@ beforeEach(async () => {
 afterEach(async () => {
   try {
     if (page) {
-      // How the test left the page: what a person looks at after a failure.
+      // The page at the end of the test, for a person to look at after a failure.
       await screenshot(page, "sse-last");
       await page.close();
     }
@@ -80,7 +81,7 @@ test("the page receives the stream's messages and shows the newest first", async
     assert.ok(message.id, "each row has a place for its id");
   }
 
-  // A mark on the newest row moves down when the next one comes.
+  // A mark on the newest row moves down when the next row comes.
   await page.locator(ROWS).first().evaluate((row) => (row.dataset.mark = "old"));
   await page.waitForFunction((rows) => !document.querySelector(rows).dataset.mark, ROWS, SOON);
   assert.equal(await returns(), "0");
@@ -96,7 +97,7 @@ test("leaving closes the stream, coming back opens it again", async () => {
   await state("closed");
   assert.equal((await toggle.textContent()).trim(), "Come back");
 
-  // That nothing comes can only be seen by waiting: longer than the second between two messages, watched throughout.
+  // Only waiting can show that nothing comes: longer than the second between two messages.
   const left = await rows();
   const more = page.waitForFunction(([rows, count]) => document.querySelectorAll(rows).length > count, [ROWS, left], {
     timeout: 2_500,
@@ -112,7 +113,7 @@ test("leaving closes the stream, coming back opens it again", async () => {
   assert.deepEqual(errors, []);
 });
 
-test("a server that stops and starts again gets its reader back, with nobody touching the page", async () => {
+test("the page reconnects by itself to a server that stops and starts again", async () => {
   await atLeast(1);
   const left = await rows();
   assert.equal(await server.stop(), 0, "SIGTERM with an open stream ends the process with code 0");

@@ -1,4 +1,5 @@
-// The page of examples/ticker in a real browser: a chart of what is newest, whatever the reader keeps up with.
+// Tests the page of examples/ticker in a real browser: its chart shows the newest prices, even if
+// the reader is slow.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -6,11 +7,11 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import { BROKEN, launch, openPage, screenshot, throttle } from "./chromium.mjs";
 import { freePort, startServer } from "./server.mjs";
 
-/** For what comes at once, on a busy machine. */
+/** A time limit for things that happen at once, on a busy machine. */
 const SOON = { timeout: 15_000 };
 const RETURN = { timeout: 40_000 };
 const SYMBOLS = ["AQUA", "BREW", "COIL", "DUNE", "ECHO", "FERN", "GLOW", "HAZE"];
-/** What the page draws the first series in. */
+/** The colour of the first series. */
 const FIRST_COLOUR = [0x2b, 0x8c, 0xbe];
 
 let browser;
@@ -37,7 +38,7 @@ beforeEach(async () => {
 afterEach(async () => {
   try {
     if (page) {
-      // How the test left the page: what a person looks at after a failure.
+      // The page at the end of the test, for a person to look at after a failure.
       await screenshot(page, "ticker-last");
     }
     await Promise.all(opened.map(({ page }) => page.close()));
@@ -48,7 +49,7 @@ afterEach(async () => {
 });
 
 const start = () => startServer("ticker", port, [`localhost:${port}`]);
-// A value that goes back is an uncaught error of the page, and so is here.
+// If a number decreases, the page throws, and the test fails because of the uncaught error.
 const errors = () => opened.flatMap(({ errors }) => errors);
 const state = (page, name, wait = SOON) => page.waitForSelector(`#state[data-state="${name}"]`, wait);
 
@@ -60,7 +61,7 @@ async function open() {
   return one.page;
 }
 
-/** Sets the updates a second and returns how many there were so far; at zero there are no more after that. */
+/** Sets the updates per second. Returns the number so far, which is final if the rate is zero. */
 async function setRate(perSecond) {
   const response = await fetch(`http://localhost:${port}/rate`, {
     method: "PUT",
@@ -76,7 +77,10 @@ const prices = (page) =>
     rows.map((row) => [row.querySelector("b").textContent, row.querySelector("span").textContent, row.dataset.number]),
   );
 
-/** Waits until the page has heard of so many updates: of the newest of each symbol, whose numbers count the others. */
+/**
+ * Waits until the page accounts for this number of updates. It adds up the numbers of the newest
+ * update of each symbol, which also count the updates that were left out.
+ */
 async function reaches(page, updates, wait = SOON) {
   const heard = (updates) => {
     const rows = [...document.querySelectorAll("#prices li")];
@@ -89,7 +93,7 @@ async function reaches(page, updates, wait = SOON) {
   return sum.jsonValue();
 }
 
-test("the chart is drawn, every price goes on, and none goes back", async () => {
+test("the chart is drawn, every price is updated, and no number decreases", async () => {
   await reaches(page, 2_000);
   assert.deepEqual((await prices(page)).map(([symbol]) => symbol).sort(), SYMBOLS);
   const before = await prices(page);
@@ -115,7 +119,7 @@ test("the chart is drawn, every price goes on, and none goes back", async () => 
   assert.deepEqual(errors(), []);
 });
 
-test("a newcomer has every price at once, and the same as everybody", async () => {
+test("a newcomer has every price at once, and the same prices as other pages", async () => {
   await reaches(page, 500);
   const published = await setRate(0);
   assert.equal(await reaches(page, published), published);
@@ -126,7 +130,7 @@ test("a newcomer has every price at once, and the same as everybody", async () =
   assert.deepEqual(errors(), []);
 });
 
-test("whatever a page keeps up with, it ends with the newest of each", async () => {
+test("a page ends with the newest price of each symbol, even if it was slow", async () => {
   const slow = await open();
   await throttle(slow, 4_000);
   const all = await open();
@@ -140,7 +144,7 @@ test("whatever a page keeps up with, it ends with the newest of each", async () 
   assert.deepEqual(errors(), []);
 });
 
-test("a page that takes one a second is sent a few of thousands", async () => {
+test("a page with a pace of one a second gets a few of thousands of updates", async () => {
   await setRate(5_000);
   await page.getByLabel("This page takes").selectOption("1000");
   await page.waitForFunction(
@@ -154,7 +158,7 @@ test("a page that takes one a second is sent a few of thousands", async () => {
   assert.deepEqual(errors(), []);
 });
 
-test("a server that is killed and starts again gets its page back, and its numbers begin again", async () => {
+test("the page reconnects to a server that is killed and starts again, and the numbers begin again", async () => {
   await reaches(page, 5_000);
   await server.kill();
   await state(page, "waiting");

@@ -1,4 +1,4 @@
-// The page of examples/todo in a real browser, twice: what one does appears on the other.
+// Tests two pages of examples/todo in a real browser: a change on one page appears on the other.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -8,9 +8,9 @@ import { startServer } from "./server.mjs";
 
 const PORT = 7878;
 const URL = `http://localhost:${PORT}/`;
-/** For what comes at once, on a busy machine. */
+/** A time limit for things that happen at once, on a busy machine. */
 const SOON = { timeout: 15_000 };
-/** For a return: the farewell asks for a wait of up to a few seconds. */
+/** A time limit for reconnecting: the farewell asks for a wait of up to a few seconds. */
 const RETURN = { timeout: 30_000 };
 
 let browser;
@@ -39,7 +39,7 @@ beforeEach(async () => {
 afterEach(async () => {
   try {
     if (there) {
-      // How the test left the other page: what a person looks at after a failure.
+      // The other page at the end of the test, for a person to look at after a failure.
       await screenshot(there, "todo-last");
     }
     await Promise.all([here, there].map((page) => page?.close()));
@@ -56,7 +56,7 @@ async function add(page, title) {
   await page.getByRole("button", { name: "Add", exact: true }).click();
 }
 
-/** Waits until a page shows these todos in this order; those that are done begin with `x `. */
+/** Waits until a page shows these todos in this order. Done todos begin with `x `. */
 async function shows(page, expect, wait = SOON) {
   const shown = () =>
     [...document.querySelectorAll("#todos li")].map(
@@ -69,7 +69,7 @@ async function shows(page, expect, wait = SOON) {
   }
 }
 
-test("what one page adds, ticks and deletes appears on the other", async () => {
+test("a todo that one page adds, ticks or deletes changes on the other page", async () => {
   const both = (expect) => Promise.all([here, there].map((page) => shows(page, expect)));
   await both([]);
   await add(here, "water the plants");
@@ -86,7 +86,7 @@ test("what one page adds, ticks and deletes appears on the other", async () => {
   assert.deepEqual(errors(), []);
 });
 
-test("a page by the keyboard alone", async () => {
+test("the page can be used with the keyboard alone", async () => {
   await here.getByLabel("What is to be done?").focus();
   for (const title of ["one", "two"]) {
     await here.keyboard.type(title);
@@ -94,7 +94,7 @@ test("a page by the keyboard alone", async () => {
     await here.waitForFunction(() => document.activeElement.id === "title" && !document.activeElement.value, null, SOON);
   }
   await shows(there, ["one", "two"]);
-  // From the title over the button to the first box.
+  // The focus moves from the title over the button to the first box.
   for (const key of ["Tab", "Tab", "Space"]) {
     await here.keyboard.press(key);
   }
@@ -107,19 +107,19 @@ test("a page by the keyboard alone", async () => {
   assert.deepEqual(errors(), []);
 });
 
-test("what the server refuses is told, and the other page sees nothing of it", async () => {
+test("the page explains a refused change, and the other page does not show it", async () => {
   await add(here, "  ");
   const problem = here.getByRole("alert");
   await problem.filter({ hasText: "a title has 1 to 200 characters, not 0" }).waitFor(SOON);
   await add(here, "better");
   await shows(there, ["better"]);
-  // The other page may know of it before this one has its answer.
+  // The other page may get the change before this page has its response.
   await here.waitForFunction(() => document.querySelector('[role="alert"]').textContent === "", null, SOON);
-  // The browser itself writes a line about each answer that is an error.
+  // The browser itself logs each response with an error status.
   assert.equal(errors().filter((error) => !error.includes("422")).length, 0, errors());
 });
 
-test("a server that starts again gets its pages back, with the list that it has then", async () => {
+test("the pages reconnect to a server that starts again, and show its new list", async () => {
   await add(here, "in memory");
   await shows(there, ["in memory"]);
   assert.equal(await server.stop(), 0, "SIGTERM with open streams ends the process with code 0");

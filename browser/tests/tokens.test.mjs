@@ -1,4 +1,5 @@
-// The page of examples/tokens in a real browser: a reload goes on with the running reply, and the whole text is there once.
+// Tests the page of examples/tokens in a real browser: after a reload the page continues the
+// running reply, and shows the whole text once.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -8,9 +9,9 @@ import { startServer } from "./server.mjs";
 
 const PORT = 7878;
 const URL = `http://localhost:${PORT}/`;
-/** For what comes at once, on a busy machine. */
+/** A time limit for things that happen at once, on a busy machine. */
 const SOON = { timeout: 15_000 };
-/** For a whole reply, which takes its time. */
+/** A time limit for a whole reply, which takes several seconds. */
 const WHOLE = { timeout: 45_000 };
 const PROMPT = "Who counts the <b>waves</b>?";
 
@@ -36,7 +37,7 @@ beforeEach(async () => {
 afterEach(async () => {
   try {
     if (page) {
-      // How the test left the page: what a person looks at after a failure.
+      // The page at the end of the test, for a person to look at after a failure.
       await screenshot(page, "tokens-last");
       await page.close();
     }
@@ -59,7 +60,7 @@ async function atLeast(page, id, count) {
   await page.waitForFunction(([id, count]) => Number(document.querySelector(id).textContent) >= count, [id, count], SOON);
 }
 
-/** The reply to the same prompt in one piece, by the endpoint that other clients use. */
+/** The reply to the same prompt in one piece, from the endpoint that other clients use. */
 async function whole() {
   const messages = [{ role: "user", content: PROMPT }];
   const response = await fetch(`${URL}v1/chat/completions`, {
@@ -72,7 +73,7 @@ async function whole() {
 
 const facts = async () => (await fetch(`${URL}facts`)).json();
 
-test("a reload goes on with the running reply, and the whole text is there once", async () => {
+test("after a reload the page continues the running reply and shows the whole text once", async () => {
   await ask();
   await atLeast(page, "#tokens", 5);
   await page.reload();
@@ -87,14 +88,14 @@ test("a reload goes on with the running reply, and the whole text is there once"
   assert.ok((await number(page, "#stored")) >= stored + 5);
   assert.ok((await number(page, "#attached")) > 0, "the rest came after the second reload");
 
-  // A third time, there is nothing to attach to and all is shown.
+  // The third time, the reply is over, and the page shows all of it.
   await page.reload();
   await state(page, "done");
   assert.equal(await shown(page), await whole());
   assert.deepEqual(errors, []);
 });
 
-test("a second page at the same address reads the reply from its start, and both have all of it", async () => {
+test("a second page at the same address reads the reply from its start, and both show all of it", async () => {
   await ask();
   await atLeast(page, "#tokens", 5);
   const context = await browser.newContext();
@@ -110,7 +111,7 @@ test("a second page at the same address reads the reply from its start, and both
   assert.deepEqual(errors, []);
 });
 
-test("stopped by one page, the producer ends, and each page keeps what it has", async () => {
+test("when one page stops the reply, the producer ends, and each page keeps its text", async () => {
   await ask();
   await atLeast(page, "#tokens", 5);
   const context = await browser.newContext();
@@ -118,7 +119,7 @@ test("stopped by one page, the producer ends, and each page keeps what it has", 
   await other.goto(page.url());
   await atLeast(other, "#tokens", 5);
   await page.getByRole("button", { name: "Stop", exact: true }).click();
-  // The other page finds its stream cut, returns, and is told that the reply is over.
+  // The other page's stream is cut, it reconnects, and is told that the reply is over.
   await Promise.all([page, other].map((page) => state(page, "stopped")));
   assert.equal((await facts()).running, 0);
   const expect = await whole();
@@ -130,11 +131,11 @@ test("stopped by one page, the producer ends, and each page keeps what it has", 
   await state(page, "stopped");
   assert.equal(await shown(page), text);
   await context.close();
-  // The stream that was stopped is cut, unless the page closed it first; the browser writes a line about a cut.
+  // The stopped stream is cut, unless the page closed it first. The browser logs a cut stream.
   assert.deepEqual(errors.filter((error) => !error.includes("ERR_INCOMPLETE_CHUNKED_ENCODING")), []);
 });
 
-test("a server that starts again knows no reply, and the page says so and stops asking", async () => {
+test("a server that starts again has lost the reply, and the page says so and stops asking", async () => {
   await ask();
   await atLeast(page, "#tokens", 2);
   assert.equal(await server.stop(), 0, "SIGTERM with a running reply ends the process with code 0");

@@ -1,4 +1,5 @@
-// What the readers in JavaScript share: which cases there are, and how what was received is told.
+// The parts that the readers in JavaScript share: they fetch the list of cases, and print the
+// results.
 
 import { readFile } from "node:fs/promises";
 
@@ -8,7 +9,10 @@ const PATIENCE_MS = 10_000;
 
 export const BASE = process.argv[2];
 
-/** Has `read(url, case)` read each case and prints what came of it. `read` returns the events, without the end. */
+/**
+ * Lets `read(url, case)` read each case, and prints the results. `read` returns the events without
+ * the last one.
+ */
 export async function readAll(packageName, read) {
   const cases = {};
   for (const item of await (await fetch(`${BASE}/cases`)).json()) {
@@ -16,12 +20,13 @@ export async function readAll(packageName, read) {
       error: String(error),
     }));
   }
-  const said = JSON.stringify({ version: await version(packageName), cases });
-  // Not before all is written; and a client that was given up on, or a browser, may still hold its connection.
-  process.stdout.write(said, () => process.exit(0));
+  const output = JSON.stringify({ version: await version(packageName), cases });
+  // The process exits once everything is written. It does not wait for clients that were given up,
+  // or for a browser, which may still have open connections.
+  process.stdout.write(output, () => process.exit(0));
 }
 
-/** The version of an installed package, empty without a name. */
+/** The version of an installed package, or an empty string without a name. */
 export async function version(packageName) {
   if (!packageName) {
     return "";
@@ -30,7 +35,10 @@ export async function version(packageName) {
   return JSON.parse(await readFile(manifest, "utf8")).version;
 }
 
-/** Reads with something that has EventSource's interface. Runs in Chromium too, so it uses nothing from outside. */
+/**
+ * Reads with a client that has the interface of EventSource. This function also runs in Chromium,
+ * so it uses nothing from outside.
+ */
 export function readWithEventSource(source, item, end) {
   return new Promise((resolve) => {
     const events = [];

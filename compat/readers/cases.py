@@ -1,4 +1,4 @@
-"""What the readers in Python share: which cases there are, and how what was received is told."""
+"""The parts that the readers in Python share: they fetch the cases, and print the results."""
 
 import json
 import sys
@@ -12,14 +12,14 @@ PATIENCE_S = 10
 
 
 def read_all(package, read):
-    """Has read(client, url) read each case, an iterator of events, and prints what came of it."""
+    """Lets read(client, url), an iterator of events, read each case, and prints the results."""
     base = sys.argv[1]
     cases = {}
     with httpx.Client(trust_env=False, timeout=PATIENCE_S) as client:
         for item in client.get(f"{base}/cases").json():
             try:
                 cases[item["name"]] = until_end(read(client, base + item["path"]))
-            except Exception as error:  # whatever a client does wrong is a result
+            except Exception as error:  # any failure of a client is a result
                 cases[item["name"]] = {"error": f"{type(error).__name__}: {error}"}
     print(json.dumps({"version": version(package), "cases": cases}))
 

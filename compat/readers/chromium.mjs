@@ -1,4 +1,4 @@
-// EventSource as Chromium has it.
+// Chromium's EventSource.
 
 import { BASE, END, readAll, readWithEventSource } from "./cases.mjs";
 import { openPage } from "./page.mjs";

@@ -1,4 +1,4 @@
-// The npm package eventsource-parser: what `ai`, the MCP SDK and `eventsource` read with.
+// The npm package eventsource-parser, which `ai`, the MCP SDK and `eventsource` use.
 
 import { createParser } from "eventsource-parser";
 
@@ -19,7 +19,7 @@ await readAll("eventsource-parser", async (url) => {
       throw error;
     },
   });
-  // As its documentation has it.
+  // As in its documentation.
   const decoder = new TextDecoder();
   for await (const chunk of (await fetch(url)).body) {
     parser.feed(decoder.decode(chunk, { stream: true }));

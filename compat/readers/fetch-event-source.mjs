@@ -1,4 +1,5 @@
-// The npm package @microsoft/fetch-event-source, in Chromium: it is written for pages.
+// The npm package @microsoft/fetch-event-source. It runs in Chromium, because it is written for
+// pages.
 
 import { BASE, END, readAll } from "./cases.mjs";
 import { openPage } from "./page.mjs";

@@ -22,6 +22,6 @@ cases = {}
 for way in sys.argv[2:]:
     try:
         cases[way] = ask(f"{sys.argv[1]}/{way}")
-    except Exception as error:  # whatever a client does wrong is a result
+    except Exception as error:  # any failure of a client is a result
         cases[way] = {"error": f"{type(error).__name__}: {error}"}
 print(json.dumps({"version": version("openai"), "cases": cases}))

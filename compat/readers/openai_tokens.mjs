@@ -1,4 +1,4 @@
-// The npm package openai against examples/tokens: openai_tokens.mjs QUICK SLOW
+// Tests examples/tokens with the npm package openai: openai_tokens.mjs QUICK SLOW
 
 import OpenAI from "openai";
 

@@ -1,4 +1,4 @@
-"""The PyPI package openai against examples/tokens: openai_tokens_reader.py QUICK SLOW"""
+"""Tests examples/tokens with the PyPI package openai: openai_tokens_reader.py QUICK SLOW"""
 
 import json
 import sys
@@ -60,6 +60,6 @@ for name, act in {
 }.items():
     try:
         cases[name] = act()
-    except Exception as error:  # whatever a client does wrong is a result
+    except Exception as error:  # any failure of a client is a result
         cases[name] = {"error": f"{type(error).__name__}: {error}"}
 print(json.dumps({"version": version("openai"), "cases": cases}))

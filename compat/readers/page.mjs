@@ -1,4 +1,4 @@
-// A page of the server in headless Chromium, to which this machine is the whole world.
+// Opens a page of the server in a headless Chromium that can reach only this machine.
 
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -18,7 +18,10 @@ const ARGS = [
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ];
 
-/** Opens the page in a browser that ends with this process. It is the one at `base`, where `/modules/PATH` is the script PATH.js of an installed package. */
+/**
+ * Opens the page at `base` in a browser that ends with this process. `/modules/PATH` on the page is
+ * the script PATH.js of an installed package.
+ */
 export async function openPage(base) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ARGS });
   const page = await browser.newPage();

@@ -1,4 +1,4 @@
-"""The PyPI package sseclient-py, over httpx as its documentation has it."""
+"""The PyPI package sseclient-py, over httpx as in its documentation."""
 
 from sseclient import SSEClient
 

@@ -1,4 +1,4 @@
-//! An endpoint as language models have it, and the clients that people use for it.
+//! An endpoint like those of language models, and the clients that people use for it.
 
 use std::{error::Error, time::Duration};
 
@@ -14,16 +14,17 @@ use volga::{
 use crate::{
     corpus::Beat,
     outcome::{CaseResult, Kind, Outcome},
-    program::{Needs, Programs, Received},
+    program::{Programs, Received, Runtime},
     server::Server,
 };
 
-/// The pieces of the answer: what tokens look like.
+/// The pieces of the completion, which look like tokens.
 const TOKENS: [&str; 8] = ["Hello", ",", " world", "!\n", "  two", "\u{2028}", " é🦀", ""];
-/// Silence between two pieces: longer than a heartbeat's interval.
+/// The silence between two pieces, which is longer than the interval of heartbeats.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The ways in which the stream is sent: path, what the guide calls it, heartbeat, and whether it opens with a reconnection time.
+/// The ways in which the stream is sent: the path, the name in the guide's table, the heartbeat,
+/// and whether the stream opens with a reconnection time.
 const WAYS: &[(&str, &str, Beat, bool)] = &[
     ("silent", "no heartbeat", Beat::Off, true),
     ("one-line", "one-line heartbeats", Beat::OneLine, true),
@@ -33,23 +34,23 @@ const WAYS: &[(&str, &str, Beat, bool)] = &[
 
 pub(crate) struct Client {
     pub(crate) name: &'static str,
-    needs: Needs,
+    runtime: Runtime,
     script: &'static str,
 }
 
 pub(crate) const ALL: &[Client] = &[
-    Client { name: "openai (PyPI)", needs: Needs::Python, script: "openai_reader.py" },
-    Client { name: "openai (npm)", needs: Needs::Node, script: "openai.mjs" },
+    Client { name: "openai (PyPI)", runtime: Runtime::Python, script: "openai_reader.py" },
+    Client { name: "openai (npm)", runtime: Runtime::Node, script: "openai.mjs" },
 ];
 
-/// What a client put together.
+/// The completion that a client has put together.
 #[derive(Deserialize)]
-struct Answer {
+struct Completion {
     text: String,
 }
 
 impl Client {
-    /// Asks for an answer in each way, or nothing if a program is missing.
+    /// Lets the client request a completion in each way. Returns `None` if a program is missing.
     pub(crate) async fn run(
         &self,
         server: &Server,
@@ -57,27 +58,28 @@ impl Client {
     ) -> Result<Option<Outcome>, Box<dyn Error>> {
         let mut args = vec![&*server.url];
         args.extend(WAYS.iter().map(|(path, ..)| *path));
-        let Some(mut said) = programs.run::<Answer>(self.needs, self.script, &args).await? else {
+        let Some(mut output) = programs.run::<Completion>(self.runtime, self.script, &args).await?
+        else {
             return Ok(None);
         };
         let results = WAYS.iter().map(|(path, case, ..)| {
-            let departure = match said.cases.remove(*path) {
+            let departure = match output.cases.remove(*path) {
                 Some(Received::Read(answer)) if answer.text == TOKENS.concat() => None,
                 Some(Received::Read(answer)) => Some(format!("put together {:?}", answer.text)),
                 Some(Received::Failed { error }) => Some(error),
-                None => Some("did not ask".to_owned()),
+                None => Some("sent no request".to_owned()),
             };
             CaseResult { case: (*case).to_owned(), departure }
         });
         let results = results.collect();
-        Ok(Some(Outcome { kind: Kind::Chat, name: self.name, version: said.version, results }))
+        Ok(Some(Outcome { kind: Kind::Chat, name: self.name, version: output.version, results }))
     }
 }
 
-/// The endpoint: an answer in chunks, `[DONE]`, and silences that a heartbeat fills.
+/// The endpoint: a completion in chunks, `[DONE]`, and silences in which heartbeats are sent.
 pub(crate) fn answer(way: &str) -> HttpResult {
     let Some((.., heartbeat, opens)) = WAYS.iter().find(|(path, ..)| *path == way) else {
-        return status!(404, "no way `{way}`");
+        return status!(404, "unknown way `{way}`");
     };
     let answer = Sse::new(chunks()).answer().heartbeat(heartbeat.setting());
     let answer = if *opens { answer } else { answer.without_retry() };

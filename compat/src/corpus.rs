@@ -1,4 +1,4 @@
-//! What is sent, and what has to arrive.
+//! The streams that are sent, and the events that have to arrive.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -8,14 +8,14 @@ use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 use volga_sse::{Heartbeat, Message, Sse};
 
-/// The event that ends each stream, so that a client which would return knows that it need not.
+/// The event that ends each stream. It tells a client that would reconnect that it need not.
 pub(crate) const END: &str = "end-of-case";
 
-/// How often a stream with a heartbeat sends one.
+/// The interval of heartbeats, in streams that have them.
 const HEARTBEAT: Duration = Duration::from_millis(20);
-/// A silence that is long enough for one.
+/// A silence in which a heartbeat is sent.
 const PAUSE: Duration = Duration::from_millis(70);
-/// Longer streams are not sent byte by byte.
+/// Streams with more data than this are not sent byte by byte.
 const MAX_CUT: usize = 4 * 1024;
 
 /// All cases.
@@ -24,11 +24,11 @@ pub(crate) struct Corpus {
     pub(crate) cases: Arc<[Case]>,
 }
 
-/// One stream.
+/// One stream of the corpus.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Case {
-    /// What is special about it, as the guide's table says it.
+    /// The special feature of the stream, as the guide's table names it.
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) heartbeat: Beat,
@@ -67,13 +67,13 @@ pub(crate) struct Fields {
     pub(crate) id: Option<String>,
     pub(crate) retry: Option<u64>,
     pub(crate) comment: Option<String>,
-    /// The data is this many times `data`, one after the other.
+    /// How often `data` is repeated in the data of the message.
     data_times: Option<usize>,
-    /// The message is sent so often.
+    /// How often the message is sent.
     times: Option<usize>,
 }
 
-/// What a client receives.
+/// An event as a client receives it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Event {
     pub(crate) event: String,
@@ -89,7 +89,8 @@ impl Corpus {
 }
 
 impl Case {
-    /// What arrives according to the standard, worked out from the fields and not from any bytes.
+    /// The events that arrive according to the standard. They are computed from the fields and not
+    /// from the bytes.
     pub(crate) fn expected(&self) -> Vec<Event> {
         let mut id = String::new();
         let mut events = Vec::new();
@@ -108,12 +109,12 @@ impl Case {
         events
     }
 
-    /// The messages, without the silences between them, and without the end.
+    /// The messages, without the silences between them and without the last event.
     pub(crate) fn messages(&self) -> impl Iterator<Item = Fields> {
         self.steps.iter().filter_map(Step::message).flat_map(Fields::repeated)
     }
 
-    /// The event stream: what the server sends, heartbeats and opening included.
+    /// The event stream as the server sends it, with heartbeats and its opening.
     pub(crate) fn sse(&self) -> Sse<impl Stream<Item = Message> + Send + 'static> {
         let mut steps: Vec<Option<Message>> = Vec::new();
         for step in &self.steps {
@@ -139,13 +140,13 @@ impl Case {
         Ok(self.sse().into_response().into_body().collect().await?.to_bytes())
     }
 
-    /// Whether it is sent a second time byte by byte.
+    /// Whether the stream is also sent byte by byte.
     pub(crate) fn is_cut(&self) -> bool {
         self.messages().filter_map(|fields| fields.data).map(|data| data.len()).sum::<usize>()
             < MAX_CUT
     }
 
-    /// The event names that the stream has beside `message`.
+    /// The event names of the stream other than `message`.
     pub(crate) fn event_names(&self) -> Vec<String> {
         let mut names: Vec<_> = self.messages().filter_map(|fields| fields.event).collect();
         names.sort();

@@ -1,4 +1,4 @@
-//! Which departures from the standard are expected.
+//! The known departures from the standard.
 
 use std::error::Error;
 
@@ -8,16 +8,16 @@ use crate::outcome::Outcome;
 
 pub(crate) struct Departures(Vec<Departure>);
 
-/// Something that a client or encoder is known to do otherwise.
+/// A known departure of a client or encoder.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Departure {
     of: String,
     cases: Vec<String>,
-    /// What it does, for the guide's table.
+    /// Its behaviour, for the guide's table.
     what: String,
-    /// Why, for those who wonder whether it is still so.
-    #[expect(dead_code, reason = "it is for people; that it is there is checked by reading it")]
+    /// The reason, for people who want to check whether the departure is still there.
+    #[expect(dead_code, reason = "it is for people; reading the file checks that it is there")]
     because: String,
 }
 
@@ -26,7 +26,8 @@ impl Departures {
         Ok(Self(serde_json::from_str(include_str!("../departures.json"))?))
     }
 
-    /// Every departure that was not expected, and every expected one that did not happen; `skipped` did not run.
+    /// Returns a text for every departure that is not listed, and for every listed one that did not
+    /// happen. The clients in `skipped` did not run.
     pub(crate) fn compare(&self, outcomes: &[Outcome], skipped: &[&str]) -> Vec<String> {
         let mut problems = Vec::new();
         for outcome in outcomes {
@@ -34,9 +35,9 @@ impl Departures {
                 let expected = self.of(outcome.name, &result.case).is_some();
                 match &result.departure {
                     Some(what) if !expected => problems
-                        .push(format!("unexpected: {}, {}: {what}", outcome.name, result.case)),
+                        .push(format!("not listed: {}, {}: {what}", outcome.name, result.case)),
                     None if expected => problems.push(format!(
-                        "no longer so: {}, {}: is as the standard says",
+                        "no longer true: {}, {}: obeys the standard",
                         outcome.name, result.case
                     )),
                     _ => {}
@@ -51,14 +52,14 @@ impl Departures {
             for case in &departure.cases {
                 let ran = outcomes.iter().filter(|outcome| outcome.name == of);
                 if !ran.flat_map(|outcome| &outcome.results).any(|result| result.case == *case) {
-                    problems.push(format!("departures.json: {of} was not given `{case}`"));
+                    problems.push(format!("departures.json: {of} did not run the case `{case}`"));
                 }
             }
         }
         problems
     }
 
-    /// What a client does otherwise, each thing once.
+    /// The departures of a client, each of them once.
     pub(crate) fn of_client(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0
             .iter()
@@ -105,11 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_listed_may_and_must_depart() {
+    fn a_listed_departure_must_happen_and_no_other_may() {
         check(Some("x"), "known", &[]);
         check(None, "new", &[]);
-        check(Some("x"), "new", &["unexpected: client, new: x"]);
-        check(None, "known", &["no longer so: client, known"]);
+        check(Some("x"), "new", &["not listed: client, new: x"]);
+        check(None, "known", &["no longer true: client, known"]);
     }
 
     #[test]

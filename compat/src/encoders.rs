@@ -1,4 +1,4 @@
-//! What other encoders write, read by our decoder.
+//! Streams of other encoders, read by our decoder.
 
 use std::{convert::Infallible, error::Error, panic::AssertUnwindSafe, time::Duration};
 
@@ -36,13 +36,13 @@ pub(crate) const ALL: &[Encoder] = &[
 ];
 
 impl Encoder {
-    /// Has it write each case that it has words for, and reads what it wrote.
+    /// Lets the encoder write each case that it can express, and reads the bytes with our decoder.
     pub(crate) async fn run(&self, corpus: &Corpus) -> Result<Outcome, Box<dyn Error>> {
-        // A panic is a result here, and its message is in the table.
+        // A panic is one of the results, so it must not be printed as well.
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
         let mut results = Vec::new();
-        for case in corpus.cases.iter().filter(|case| self.framework.has_words_for(case)) {
+        for case in corpus.cases.iter().filter(|case| self.framework.can_express(case)) {
             let messages: Vec<_> = case.messages().collect();
             let departure =
                 match AssertUnwindSafe(self.framework.write(messages)).catch_unwind().await {
@@ -69,11 +69,12 @@ fn read(case: &Case, bytes: &[u8]) -> Option<String> {
 }
 
 impl Framework {
-    fn has_words_for(self, case: &Case) -> bool {
-        // Heartbeats have settings of their own everywhere; here it is about messages.
+    fn can_express(self, case: &Case) -> bool {
+        // Every framework has its own settings for heartbeats, but these tests are about messages.
         case.heartbeat == Beat::Off
             && case.messages().all(|fields| match self {
-                // Its message is data with a name and an ID, or a comment alone; it has no reconnection time for one message.
+                // A message has data with a name and an ID, or only a comment. It cannot have a
+                // reconnection time.
                 Self::Actix => {
                     fields.retry.is_none() && (fields.data.is_some() != fields.comment.is_some())
                 }
@@ -101,7 +102,7 @@ impl Framework {
 }
 
 trait MapInfallible: futures_util::Stream + Sized {
-    /// All three want `Result`s.
+    /// Wraps the items, because all three encoders need streams of `Result`s.
     fn map_infallible<T>(
         self,
         make: fn(Self::Item) -> T,

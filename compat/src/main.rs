@@ -1,10 +1,13 @@
-//! Volga's event streams, read by clients that are not ours, and other encoders, read by our decoder.
+//! Tests Volga's event streams with foreign clients, and our decoder with foreign encoders.
 //!
-//! The corpus (`corpus.json`) is what is sent. Each reader says what it received; what that should be is worked out here from the
-//! corpus alone, by the words of the standard. Where a reader is known to depart, `departures.json` has the case and says why. A
-//! departure that is not listed fails the run, and so does a listed one that no longer happens.
+//! The corpus (`corpus.json`) has the streams that are sent. Each reader reports the events that it
+//! received, and this program computes from the corpus alone which events these should be according
+//! to the standard. If a reader is known to depart from the standard, `departures.json` lists the
+//! case and the reason. A departure that is not listed fails the run, and so does a listed one that
+//! no longer happens.
 //!
-//! `cargo xtask compat` runs it. The tables of the guide page "What clients do" are this program's output.
+//! `cargo xtask compat` runs this program, which also writes the tables of the guide page "What
+//! clients do".
 
 mod chat;
 mod corpus;
@@ -24,7 +27,7 @@ use departures::Departures;
 use outcome::Outcome;
 use program::Programs;
 
-/// What the command line asks to be done with the guide's page.
+/// What the program does with the guide's page.
 enum Page {
     Leave,
     Write(PathBuf),
@@ -67,11 +70,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
             None => skipped.push(client.name),
         }
     }
-    // No case of the corpus, so none of the guide's tables; and it knows no departures.
+    // These cases are not part of the corpus, so they are not in the guide's tables, and they may
+    // not depart.
     for outcome in tokens::run(&programs).await? {
         println!("{outcome}");
         if outcome.good() < outcome.results.len() {
-            return Err(format!("{} does not get on with examples/tokens", outcome.name).into());
+            return Err(format!("{} does not work with examples/tokens", outcome.name).into());
         }
     }
     println!("{} clients and encoders in {:.1} s", outcomes.len(), start.elapsed().as_secs_f64());
@@ -79,7 +83,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let problems = departures.compare(&outcomes, &skipped);
     if !problems.is_empty() {
         return Err(format!(
-            "{}\nwhat is expected is in compat/departures.json",
+            "{}\ncompat/departures.json lists the known departures",
             problems.join("\n")
         )
         .into());
@@ -102,7 +106,7 @@ fn arguments() -> Result<Page, String> {
         [] => Ok(Page::Leave),
         ["--write", page] => Ok(Page::Write(page.into())),
         ["--check", page] => Ok(Page::Check(page.into())),
-        _ => Err("volga-compat [--write PAGE | --check PAGE]".to_owned()),
+        _ => Err("usage: volga-compat [--write PAGE | --check PAGE]".to_owned()),
     }
 }
 
@@ -121,7 +125,7 @@ fn finish(page: Page, tables: &str) -> Result<(), Box<dyn Error>> {
             let before = fs::read_to_string(&path)?;
             if page::replace(&before, tables)? != before {
                 return Err(format!(
-                    "the tables of {} are not this run's, which are:\n\n{tables}\n`cargo xtask compat` writes them",
+                    "the tables of {} differ from those of this run:\n\n{tables}\n`cargo xtask compat` writes them",
                     path.display()
                 )
                 .into());

@@ -1,36 +1,36 @@
-//! What came of pointing one client or encoder at the corpus.
+//! The results of one client or encoder for the cases of the corpus.
 
 use std::fmt;
 
 use crate::corpus::Event;
 
-/// Which table it belongs to.
+/// The table to which an outcome belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// Reads what we write.
+    /// A client that reads our streams.
     Reader,
-    /// Writes what we read.
+    /// An encoder whose streams we read.
     Encoder,
-    /// Reads the stream of a language model.
+    /// A client that reads the streams of a language model.
     Chat,
 }
 
 pub(crate) struct Outcome {
     pub(crate) kind: Kind,
     pub(crate) name: &'static str,
-    /// Empty for a program of the machine's own.
+    /// Empty if the program is part of the system.
     pub(crate) version: String,
     pub(crate) results: Vec<CaseResult>,
 }
 
 pub(crate) struct CaseResult {
     pub(crate) case: String,
-    /// What was otherwise than it should be.
+    /// How the result differs from the expected one.
     pub(crate) departure: Option<String>,
 }
 
 impl Outcome {
-    /// How many cases were as they should be.
+    /// The number of cases without a departure.
     pub(crate) fn good(&self) -> usize {
         self.results.iter().filter(|result| result.departure.is_none()).count()
     }
@@ -49,7 +49,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The first difference between what should have arrived and what did.
+/// The first difference between the expected and the received events.
 pub(crate) fn difference(expected: &[Event], received: &[Event]) -> Option<String> {
     let both = expected.iter().zip(received);
     for (index, (expected, received)) in both.enumerate() {

@@ -1,4 +1,5 @@
-//! The tables of the guide page "What clients do" (pure, but for the lock file that is compiled in).
+//! Writes the tables of the guide page "What clients do" (pure, except for the lock file that is
+//! compiled in).
 
 use std::fmt::Write;
 
@@ -7,11 +8,11 @@ use crate::{
     outcome::{Kind, Outcome},
 };
 
-/// What the tables stand between.
+/// The lines before and after the tables.
 const START: &str = "<!-- made by `cargo xtask compat`: start -->\n";
 const END: &str = "<!-- made by `cargo xtask compat`: end -->\n";
 
-/// The page with these tables in place of those that it has.
+/// Replaces the tables of the page.
 pub(crate) fn replace(page: &str, tables: &str) -> Result<String, String> {
     let wrong = || format!("the page lacks the lines\n{START}{END}");
     let (before, rest) = page.split_once(START).ok_or_else(wrong)?;
@@ -45,7 +46,7 @@ fn table<'a>(
         let otherwise =
             if otherwise.is_empty() { "nothing".to_owned() } else { otherwise.join("; ") };
         let version = if outcome.version.is_empty() { "–" } else { &outcome.version };
-        // A `String` takes whatever is written.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
             "| {} | {version} | {} of {} | {otherwise} |",
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_stand_between_their_marks() {
+    fn the_tables_between_the_marks_are_replaced() {
         let page = format!("# A\n\n{START}old\n{END}\nb\n");
         let new = replace(&page, "new\n").expect("both marks");
         assert_eq!(new, format!("# A\n\n{START}\nnew\n\n{END}\nb\n"));

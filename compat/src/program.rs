@@ -1,4 +1,4 @@
-//! The programs that readers are written for, and running one.
+//! Finds the programs that run the readers, and runs them.
 
 use std::{collections::BTreeMap, env, path::PathBuf, process::Stdio, time::Duration};
 
@@ -8,31 +8,31 @@ use tokio::{process::Command, time::timeout};
 /// How long one reader may take for all of its cases.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a reader is written for.
+/// The program that runs a reader.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Needs {
+pub(crate) enum Runtime {
     Python,
     Node,
     /// Node, which drives Chromium.
     Chromium,
 }
 
-/// Where the programs are; `cargo xtask compat` finds and equips them.
+/// The paths of the programs. `cargo xtask compat` finds them and installs their packages.
 pub(crate) struct Programs {
     python: Option<PathBuf>,
     node: Option<PathBuf>,
     chromium: Option<PathBuf>,
 }
 
-/// What a reader prints at its end.
+/// The output that a reader prints at its end.
 #[derive(Deserialize)]
-pub(crate) struct Said<T> {
+pub(crate) struct ReaderOutput<T> {
     #[serde(default)]
     pub(crate) version: String,
     pub(crate) cases: BTreeMap<String, Received<T>>,
 }
 
-/// What a reader received in one case, or how it failed.
+/// The events that a reader received in one case, or the error that stopped it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Received<T> {
@@ -41,7 +41,8 @@ pub(crate) enum Received<T> {
 }
 
 impl Programs {
-    /// From `COMPAT_PYTHON`, `COMPAT_NODE` and `CHROMIUM`. What is not set is not there.
+    /// Reads the paths from `COMPAT_PYTHON`, `COMPAT_NODE` and `CHROMIUM`. If a variable is not
+    /// set, the program is missing.
     pub(crate) fn from_environment() -> Self {
         let program = |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
         Self {
@@ -51,24 +52,24 @@ impl Programs {
         }
     }
 
-    /// Runs `readers/SCRIPT` with these arguments, or nothing if what it needs is not there.
+    /// Runs `readers/SCRIPT` with these arguments. Returns `None` if its program is missing.
     pub(crate) async fn run<T: DeserializeOwned>(
         &self,
-        needs: Needs,
+        runtime: Runtime,
         script: &str,
         args: &[&str],
-    ) -> Result<Option<Said<T>>, String> {
-        let program = match needs {
-            Needs::Python => &self.python,
-            Needs::Chromium if self.chromium.is_none() => return Ok(None),
-            Needs::Node | Needs::Chromium => &self.node,
+    ) -> Result<Option<ReaderOutput<T>>, String> {
+        let program = match runtime {
+            Runtime::Python => &self.python,
+            Runtime::Chromium if self.chromium.is_none() => return Ok(None),
+            Runtime::Node | Runtime::Chromium => &self.node,
         };
         let Some(program) = program else {
             return Ok(None);
         };
         let mut command = Command::new(program);
         command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/readers")).arg(script).args(args);
-        // Proxies are for other machines.
+        // The server is on this machine, so no proxy may be used.
         for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
             command.env_remove(name);
         }
@@ -86,8 +87,8 @@ impl Programs {
         if !output.status.success() {
             return Err(format!("{script} ended with {}:\n{stderr}", output.status));
         }
-        serde_json::from_slice(&output.stdout)
-            .map(Some)
-            .map_err(|error| format!("{script} printed no JSON as it should ({error}):\n{stderr}"))
+        serde_json::from_slice(&output.stdout).map(Some).map_err(|error| {
+            format!("{script} did not print the expected JSON ({error}):\n{stderr}")
+        })
     }
 }

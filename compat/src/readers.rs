@@ -1,4 +1,5 @@
-//! Clients that read the corpus: crates in this process, the others as programs that ask the server.
+//! Clients that read the corpus. Crates run in this process, and the others are programs that
+//! request the streams from the server.
 
 use std::{convert::Infallible, error::Error};
 
@@ -12,19 +13,19 @@ use crate::{
     corpus::{Case, Corpus, END, Event},
     outcome::{CaseResult, Kind, Outcome, difference},
     page::locked_version,
-    program::{Needs, Programs, Received},
+    program::{Programs, Received, Runtime},
     server::Server,
 };
 
 pub(crate) struct Reader {
     pub(crate) name: &'static str,
-    how: How,
+    kind: ReaderKind,
 }
 
-enum How {
+enum ReaderKind {
     Ours,
     Crate(CrateName),
-    Program(Needs, &'static str),
+    Program(Runtime, &'static str),
 }
 
 #[derive(Clone, Copy)]
@@ -34,51 +35,66 @@ enum CrateName {
 }
 
 pub(crate) const ALL: &[Reader] = &[
-    Reader { name: "volga-sse", how: How::Ours },
-    Reader { name: "Chromium, EventSource", how: How::Program(Needs::Chromium, "chromium.mjs") },
-    Reader { name: "eventsource (npm)", how: How::Program(Needs::Node, "eventsource.mjs") },
+    Reader { name: "volga-sse", kind: ReaderKind::Ours },
+    Reader {
+        name: "Chromium, EventSource",
+        kind: ReaderKind::Program(Runtime::Chromium, "chromium.mjs"),
+    },
+    Reader {
+        name: "eventsource (npm)",
+        kind: ReaderKind::Program(Runtime::Node, "eventsource.mjs"),
+    },
     Reader {
         name: "eventsource-parser (npm)",
-        how: How::Program(Needs::Node, "eventsource-parser.mjs"),
+        kind: ReaderKind::Program(Runtime::Node, "eventsource-parser.mjs"),
     },
     Reader {
         name: "@microsoft/fetch-event-source (npm)",
-        how: How::Program(Needs::Chromium, "fetch-event-source.mjs"),
+        kind: ReaderKind::Program(Runtime::Chromium, "fetch-event-source.mjs"),
     },
-    Reader { name: "httpx-sse (PyPI)", how: How::Program(Needs::Python, "httpx_sse_reader.py") },
-    Reader { name: "sseclient-py (PyPI)", how: How::Program(Needs::Python, "sseclient_reader.py") },
-    Reader { name: "eventsource-stream (cargo)", how: How::Crate(CrateName::EventsourceStream) },
-    Reader { name: "sse-stream (cargo)", how: How::Crate(CrateName::SseStream) },
+    Reader {
+        name: "httpx-sse (PyPI)",
+        kind: ReaderKind::Program(Runtime::Python, "httpx_sse_reader.py"),
+    },
+    Reader {
+        name: "sseclient-py (PyPI)",
+        kind: ReaderKind::Program(Runtime::Python, "sseclient_reader.py"),
+    },
+    Reader {
+        name: "eventsource-stream (cargo)",
+        kind: ReaderKind::Crate(CrateName::EventsourceStream),
+    },
+    Reader { name: "sse-stream (cargo)", kind: ReaderKind::Crate(CrateName::SseStream) },
 ];
 
 impl Reader {
-    /// Reads every case, or nothing if a program is missing.
+    /// Lets the client read every case. Returns `None` if a program is missing.
     pub(crate) async fn run(
         &self,
         corpus: &Corpus,
         server: &Server,
         programs: &Programs,
     ) -> Result<Option<Outcome>, Box<dyn Error>> {
-        let (version, results) = match self.how {
-            How::Ours => (String::new(), in_process(corpus, ours).await?),
-            How::Crate(name @ CrateName::EventsourceStream) => {
+        let (version, results) = match self.kind {
+            ReaderKind::Ours => (String::new(), in_process(corpus, ours).await?),
+            ReaderKind::Crate(name @ CrateName::EventsourceStream) => {
                 (name.version(), in_process(corpus, eventsource_stream).await?)
             }
-            How::Crate(name @ CrateName::SseStream) => {
+            ReaderKind::Crate(name @ CrateName::SseStream) => {
                 (name.version(), in_process(corpus, sse_stream).await?)
             }
-            How::Program(needs, script) => {
-                let Some(mut said) =
-                    programs.run::<Vec<Event>>(needs, script, &[&server.url]).await?
+            ReaderKind::Program(runtime, script) => {
+                let Some(mut output) =
+                    programs.run::<Vec<Event>>(runtime, script, &[&server.url]).await?
                 else {
                     return Ok(None);
                 };
                 let results = corpus.cases.iter().map(|case| {
                     let ways = [case.name.clone(), cut_name(&case.name)];
-                    let received = ways.iter().filter_map(|way| said.cases.remove(way)).collect();
+                    let received = ways.iter().filter_map(|way| output.cases.remove(way)).collect();
                     result(case, received)
                 });
-                (said.version, results.collect())
+                (output.version, results.collect())
             }
         };
         Ok(Some(Outcome { kind: Kind::Reader, name: self.name, version, results }))
@@ -94,12 +110,12 @@ impl CrateName {
     }
 }
 
-/// What a case is called when it is sent byte by byte.
+/// The name of a case that is sent byte by byte.
 pub(crate) fn cut_name(name: &str) -> String {
     format!("{name}, byte by byte")
 }
 
-/// Joins what was received in the ways in which the case was sent.
+/// Joins the results of the ways in which the case was sent.
 fn result(case: &Case, received: Vec<Received<Vec<Event>>>) -> CaseResult {
     let ways = if case.is_cut() { 2 } else { 1 };
     let expected = case.expected();
@@ -117,7 +133,7 @@ fn result(case: &Case, received: Vec<Received<Vec<Event>>>) -> CaseResult {
     CaseResult { case: case.name.clone(), departure }
 }
 
-/// Has a function read each case, from its chunks.
+/// Lets a function read each case in chunks.
 async fn in_process<Read>(corpus: &Corpus, read: Read) -> Result<Vec<CaseResult>, Box<dyn Error>>
 where
     Read: AsyncFn(Vec<Bytes>) -> Result<Vec<Event>, String>,
@@ -133,7 +149,7 @@ where
         for chunks in ways {
             received.push(match read(chunks).await {
                 Ok(mut events) => {
-                    // The end is no part of the case.
+                    // The last event is not part of the case.
                     let end = events.pop();
                     match end.filter(|end| end.event == END) {
                         Some(_) => Received::Read(events),
@@ -157,7 +173,7 @@ async fn ours(chunks: Vec<Bytes>) -> Result<Vec<Event>, String> {
     Ok(events.into_iter().map(from_ours).collect())
 }
 
-/// An event of our decoder.
+/// Converts an event of our decoder.
 pub(crate) fn from_ours(event: volga_sse::Event) -> Event {
     Event { event: event.event().into(), data: event.data().into(), id: event.id().into() }
 }
@@ -177,7 +193,8 @@ async fn sse_stream(chunks: Vec<Bytes>) -> Result<Vec<Event>, String> {
     let mut events = Vec::new();
     while let Some(block) = stream.next().await {
         let block = block.map_err(|error| error.to_string())?;
-        // It gives blocks, as it says: one without data is no event, and to know that is the caller's part.
+        // The crate returns blocks, as its documentation says. A block without data is not an
+        // event, and the caller has to check that.
         let Some(data) = block.data else { continue };
         events.push(Event {
             event: block.event.unwrap_or_else(|| "message".to_owned()),

@@ -1,4 +1,4 @@
-//! The server that clients are pointed at, written with Volga.
+//! The server whose streams the clients read, written with Volga.
 
 use std::convert::Infallible;
 
@@ -9,22 +9,22 @@ use volga::{App, HttpResult, error::Error, http::StatusCode, ok, sse, status, st
 
 use crate::{chat, corpus::Corpus, readers::cut_name};
 
-/// A running server. It ends when dropped.
+/// A running server. It stops when this value is dropped.
 pub(crate) struct Server {
     pub(crate) url: String,
     task: AbortHandle,
 }
 
-/// What `/cases` tells a client about one stream.
+/// One stream in the response to `/cases`.
 #[derive(Serialize)]
-struct Listed {
+struct ListedStream {
     name: String,
     path: String,
-    /// The event names to listen for.
+    /// The event names for which the client has to listen.
     events: Vec<String>,
 }
 
-/// Listens on a free port of this machine.
+/// Starts the server on a free port of this machine.
 pub(crate) async fn start(corpus: Corpus) -> std::io::Result<Server> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -52,15 +52,19 @@ pub(crate) async fn start(corpus: Corpus) -> std::io::Result<Server> {
     Ok(Server { url, task })
 }
 
-fn list(corpus: &Corpus) -> Vec<Listed> {
+fn list(corpus: &Corpus) -> Vec<ListedStream> {
     let mut list = Vec::new();
     for (number, case) in corpus.cases.iter().enumerate() {
         let events = case.event_names();
         if case.is_cut() {
             let (name, path) = (cut_name(&case.name), format!("/cut/{number}"));
-            list.push(Listed { name, path, events: events.clone() });
+            list.push(ListedStream { name, path, events: events.clone() });
         }
-        list.push(Listed { name: case.name.clone(), path: format!("/case/{number}"), events });
+        list.push(ListedStream {
+            name: case.name.clone(),
+            path: format!("/case/{number}"),
+            events,
+        });
     }
     list
 }
@@ -72,7 +76,7 @@ fn whole(corpus: &Corpus, number: usize) -> HttpResult {
     }
 }
 
-/// The same bytes, each in a chunk of its own.
+/// Sends the same bytes, each in a chunk of its own.
 async fn cut(corpus: &Corpus, number: usize) -> HttpResult {
     let Some(case) = corpus.cases.get(number) else {
         return status!(StatusCode::NOT_FOUND);

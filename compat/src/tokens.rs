@@ -1,4 +1,5 @@
-//! `examples/tokens`, asked by the clients that people use for such endpoints: to the end, and left early, when the reply stops or runs on as it was declared.
+//! Tests `examples/tokens` with the clients that people use for such endpoints. They read replies
+//! to the end, and leave replies early, which then stop or run on, as the request has chosen.
 
 use std::{collections::BTreeMap, error::Error, io, time::Duration};
 
@@ -10,32 +11,32 @@ use volga::http::sse::{AnswerError, Answers, Attached, Decoder};
 
 use crate::{
     outcome::{CaseResult, Kind, Outcome},
-    program::{Needs, Programs, Received},
+    program::{Programs, Received, Runtime},
 };
 
-/// A whole reply takes no time worth mentioning.
+/// The time for a token with which a whole reply takes almost no time.
 const QUICK: Duration = Duration::from_millis(1);
-/// A reply takes some seconds: long after its client has left.
+/// The time for a token with which a reply takes some seconds, long after its client has left.
 const SLOW: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_millis(200);
 /// How long a slow reply may take to its end, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const CLIENTS: &[(&str, Needs, &str)] = &[
-    ("openai (PyPI), tokens", Needs::Python, "openai_tokens_reader.py"),
-    ("openai (npm), tokens", Needs::Node, "openai_tokens.mjs"),
+const CLIENTS: &[(&str, Runtime, &str)] = &[
+    ("openai (PyPI), tokens", Runtime::Python, "openai_tokens_reader.py"),
+    ("openai (npm), tokens", Runtime::Node, "openai_tokens.mjs"),
 ];
 
-/// What a client says of one case.
+/// The report of a client about one case.
 #[derive(Deserialize)]
-struct Said {
+struct ClientReport {
     text: String,
     tokens: Option<usize>,
-    /// The token of the reply that it left.
+    /// The token of the reply that the client left.
     answer: Option<String>,
 }
 
-/// The example on a free port. It ends when dropped.
+/// The example on a free port. It stops when this value is dropped.
 struct Example {
     url: String,
     answers: Answers,
@@ -58,22 +59,27 @@ impl Drop for Example {
     }
 }
 
-/// Has each client ask, and says what came of it; clients whose programs are missing are left out.
+/// Runs each client. Clients whose programs are missing are left out.
 pub(crate) async fn run(programs: &Programs) -> Result<Vec<Outcome>, Box<dyn Error>> {
     let mut outcomes = Vec::new();
-    for &(name, needs, script) in CLIENTS {
+    for &(name, runtime, script) in CLIENTS {
         let (quick, slow) = (Example::start(QUICK).await?, Example::start(SLOW).await?);
         let urls = [&*quick.url, &*slow.url];
-        let Some(said) = programs.run::<Said>(needs, script, &urls).await? else { continue };
-        // The client's process has ended, so nobody is attached to what still runs.
+        let Some(output) = programs.run::<ClientReport>(runtime, script, &urls).await? else {
+            continue;
+        };
+        // The client's process has ended, so no client is attached to the replies that still run.
         timeout(PATIENCE, slow.answers.wait_idle()).await?;
-        let results = check(said.cases, &slow.answers).await;
-        outcomes.push(Outcome { kind: Kind::Chat, name, version: said.version, results });
+        let results = check(output.cases, &slow.answers).await;
+        outcomes.push(Outcome { kind: Kind::Chat, name, version: output.version, results });
     }
     Ok(outcomes)
 }
 
-async fn check(mut said: BTreeMap<String, Received<Said>>, answers: &Answers) -> Vec<CaseResult> {
+async fn check(
+    mut reports: BTreeMap<String, Received<ClientReport>>,
+    answers: &Answers,
+) -> Vec<CaseResult> {
     let tokens = ::tokens::reply("Hi");
     let text = tokens.concat();
     let mut results = Vec::new();
@@ -85,15 +91,17 @@ async fn check(mut said: BTreeMap<String, Received<Said>>, answers: &Answers) ->
         ("leaves, cancel", None, Some(Ending::Abandoned)),
         ("leaves, run on", None, Some(Ending::Finished)),
     ] {
-        let departure = match said.remove(case) {
-            None => Some("did not ask".to_owned()),
+        let departure = match reports.remove(case) {
+            None => Some("sent no request".to_owned()),
             Some(Received::Failed { error }) => Some(error),
-            Some(Received::Read(said)) => match (expect, ending) {
-                (Some(expect), _) if said.text != expect => Some(format!("read {:?}", said.text)),
-                _ if case == "streamed" && said.tokens != Some(tokens.len()) => {
-                    Some(format!("read {:?} as the number of tokens", said.tokens))
+            Some(Received::Read(report)) => match (expect, ending) {
+                (Some(expect), _) if report.text != expect => {
+                    Some(format!("read {:?}", report.text))
                 }
-                (_, Some(ending)) => left(&said, &text, ending, answers).await.err(),
+                _ if case == "streamed" && report.tokens != Some(tokens.len()) => {
+                    Some(format!("read {:?} as the number of tokens", report.tokens))
+                }
+                (_, Some(ending)) => check_left_reply(&report, &text, ending, answers).await.err(),
                 _ => None,
             },
         };
@@ -102,19 +110,24 @@ async fn check(mut said: BTreeMap<String, Received<Said>>, answers: &Answers) ->
     results
 }
 
-/// How a reply ends that was left.
+/// How a reply ended after its client had left.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Ending {
     Abandoned,
     Finished,
 }
 
-/// What is wrong with a reply that its client left, by what is kept of it.
-async fn left(said: &Said, text: &str, expect: Ending, answers: &Answers) -> Result<(), String> {
-    if said.text.is_empty() || !text.starts_with(&said.text) || said.text == text {
-        return Err(format!("left after {:?}", said.text));
+/// Checks the kept events of a reply that its client has left.
+async fn check_left_reply(
+    report: &ClientReport,
+    text: &str,
+    expect: Ending,
+    answers: &Answers,
+) -> Result<(), String> {
+    if report.text.is_empty() || !text.starts_with(&report.text) || report.text == text {
+        return Err(format!("left after {:?}", report.text));
     }
-    let token = said.answer.as_deref().ok_or("saw no token")?;
+    let token = report.answer.as_deref().ok_or("saw no token")?;
     let claim = answers.claim(token).owned_by("key");
     let Ok(Attached::Open(client)) = claim.attach() else {
         return Err("the reply is gone".to_owned());

@@ -1,6 +1,6 @@
-//! Any bytes, cut anywhere, are what the standard makes of them.
+//! The decoder reads any bytes, cut anywhere, as the standard says.
 //!
-//! The first byte chooses the cuts, the rest is the stream.
+//! The first byte of the input chooses the cuts, and the rest is the stream.
 
 #![no_main]
 
@@ -34,7 +34,7 @@ fn decode(wire: &[u8], mut cuts: Cuts) -> Parsed {
     parsed
 }
 
-/// The sizes of chunks: all of one size for small seeds, mixed for the others.
+/// The sizes of the chunks: all of the same size for small seeds, mixed for the others.
 struct Cuts(u64);
 
 impl Cuts {

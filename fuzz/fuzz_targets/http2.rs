@@ -34,7 +34,7 @@ fuzz_target!(|input: &[u8]| {
         let (mut read, mut write) = split(client);
         let sent = [PREFACE, EMPTY_SETTINGS, wire].concat();
         let writing = tokio::spawn(async move {
-            // The server may have closed already.
+            // The server may have closed the connection already.
             let _ = write.write_all(&sent).await;
             let _ = write.shutdown().await;
             write

@@ -1,4 +1,4 @@
-//! What is encoded is decoded as it was, or was refused.
+//! A message that is encoded is decoded without a change, or its encoding fails.
 
 #![no_main]
 

@@ -1,10 +1,10 @@
-//! The public API of each crate, compared with its snapshot in `api/`, so that a changed name is
-//! seen in review.
+//! Compares the public API of each crate with its snapshot in `api/`, so that a reviewer sees each
+//! name that changes.
 //!
 //! rustdoc writes the API as JSON, in a format that changes with its version, and the crate
-//! `public-api` reads one version of that format. So the toolchain is fixed: `api/toolchain` names
-//! it, and moves together with the version of `public-api` in the root manifest. A fixed toolchain
-//! also keeps changes of the standard library out of the snapshots.
+//! `public-api` reads one version of that format. The toolchain is therefore fixed: `api/toolchain`
+//! names it. Change it together with the version of `public-api` in the root manifest. A fixed
+//! toolchain also keeps changes of the standard library out of the snapshots.
 
 mod snapshot;
 
@@ -20,16 +20,17 @@ use crate::{
     workspace::{Library, Workspace},
 };
 
-/// Where the snapshots are.
+/// The folder of the snapshots.
 const FOLDER: &str = "api";
 
-/// The version whose rustdoc writes what `public-api` reads.
+/// The version of the toolchain whose rustdoc writes the format that `public-api` reads.
 const VERSION: &str = include_str!("../../api/toolchain");
 
-/// Runs rustdoc with its unstable options allowed, since writing JSON is one.
+/// A script that runs rustdoc with its unstable options allowed, because writing JSON is one.
 ///
-/// Only rustdoc gets the variable. Build scripts of dependencies watch it too: with it they would
-/// run again, and everything above them would be compiled again, here and by the next command.
+/// Only rustdoc gets the variable. Build scripts of dependencies watch it too: if cargo had it,
+/// they would run again, and everything above them would be compiled again, here and by the next
+/// command.
 const RUSTDOC: &str = "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec \"$VOLGA_RUSTDOC\" \"$@\"\n";
 
 /// The toolchain of `api/toolchain`.
@@ -39,52 +40,52 @@ struct Toolchain {
     is_active: bool,
 }
 
-/// What the snapshots need and this machine lacks, and how to get it.
-pub(crate) fn missing(workspace: &Workspace) -> Option<String> {
+/// Says which toolchain is missing on this machine and how to install it; `None` if it is there.
+pub(crate) fn missing_program(workspace: &Workspace) -> Option<String> {
     Toolchain::find(workspace).err().map(|failure| failure.to_string())
 }
 
 /// Compares the API of each crate with its snapshot.
 ///
 /// # Errors
-/// When an API differs, with the difference; or when the documentation does not build.
+/// Fails when an API differs, and shows the difference; or when the documentation does not build.
 pub(crate) fn check(workspace: &Workspace) -> Result<(), Failure> {
     let mut found = Vec::new();
-    for (path, api) in apis(workspace)? {
+    for (path, api) in current_apis(workspace)? {
         let committed = fs::read_to_string(workspace.root.join(&path)).unwrap_or_default();
         let changes = snapshot::changes(&committed, &api);
         if !changes.is_empty() {
-            found.push(format!("the public API is not what {path} says:\n{}", changes.join("\n")));
+            found.push(format!("the public API differs from {path}:\n{}", changes.join("\n")));
         }
     }
-    for path in stray(workspace)? {
-        found.push(format!("{path} is the snapshot of no crate"));
+    for path in stray_snapshots(workspace)? {
+        found.push(format!("{path} is a snapshot, but the workspace has no crate of this name"));
     }
     if found.is_empty() { Ok(()) } else { Err(Failure::new(found.join("\n\n"))) }
 }
 
-/// Makes the snapshots what the API is now.
+/// Writes the API as it is now into the snapshots.
 ///
 /// # Errors
-/// When the documentation does not build, or a file cannot be written.
+/// Fails when the documentation does not build, or when a file cannot be written.
 pub(crate) fn write(workspace: &Workspace) -> Result<(), Failure> {
-    for (path, api) in apis(workspace)? {
+    for (path, api) in current_apis(workspace)? {
         let file = workspace.root.join(&path);
         if fs::read_to_string(&file).unwrap_or_default() != api {
             fs::write(&file, api).map_err(|error| cannot("write", &file, &error))?;
-            println!("{}", paint(Style::Good, &format!("{path} is new")));
+            println!("{}", paint(Style::Good, &format!("{path} was written")));
         }
     }
-    for path in stray(workspace)? {
+    for path in stray_snapshots(workspace)? {
         let file = workspace.root.join(&path);
         fs::remove_file(&file).map_err(|error| cannot("remove", &file, &error))?;
-        println!("{}", paint(Style::Good, &format!("{path} is gone")));
+        println!("{}", paint(Style::Good, &format!("{path} was removed")));
     }
     Ok(())
 }
 
-/// The path of each crate's snapshot, from the root, and what belongs into it.
-fn apis(workspace: &Workspace) -> Result<Vec<(String, String)>, Failure> {
+/// The path of each crate's snapshot, from the root, with the text that belongs into it.
+fn current_apis(workspace: &Workspace) -> Result<Vec<(String, String)>, Failure> {
     let libraries = workspace.libraries();
     let docs = build(workspace, &libraries)?;
     let api = |library: &Library<'_>| {
@@ -99,7 +100,7 @@ fn apis(workspace: &Workspace) -> Result<Vec<(String, String)>, Failure> {
     libraries.iter().map(api).collect()
 }
 
-/// Writes the JSON of all libraries, each with all its features, and returns the folder.
+/// Writes the JSON of all libraries, each with all its features, and returns its folder.
 fn build(workspace: &Workspace, libraries: &[Library<'_>]) -> Result<PathBuf, Failure> {
     let toolchain = Toolchain::find(workspace)?;
     let folder = workspace.target_dir().join("api");
@@ -108,7 +109,7 @@ fn build(workspace: &Workspace, libraries: &[Library<'_>]) -> Result<PathBuf, Fa
 
     let mut docs = workspace.target_dir();
     let mut cargo = if toolchain.is_active {
-        // What `clippy` and `features` have checked is not checked again.
+        // The usual target folder: `clippy` and `features` have compiled the dependencies there.
         workspace.cargo(&[])
     } else {
         docs = folder;
@@ -125,7 +126,7 @@ fn build(workspace: &Workspace, libraries: &[Library<'_>]) -> Result<PathBuf, Fa
 }
 
 impl Toolchain {
-    /// The toolchain that runs this program, if it has the version, or else one that rustup has.
+    /// Returns the toolchain that runs this program, if it has the version, or else rustup's.
     fn find(workspace: &Workspace) -> Result<Self, Failure> {
         let rustc = || {
             let mut rustc = Command::new("rustc");
@@ -146,8 +147,8 @@ impl Toolchain {
     }
 }
 
-/// Snapshots of crates that the workspace does not have.
-fn stray(workspace: &Workspace) -> Result<Vec<String>, Failure> {
+/// Snapshots whose crate the workspace does not have.
+fn stray_snapshots(workspace: &Workspace) -> Result<Vec<String>, Failure> {
     let ours: Vec<String> =
         workspace.libraries().iter().map(|library| snapshot_path(library.name)).collect();
     let is_stray =
@@ -164,7 +165,7 @@ fn version() -> &'static str {
 }
 
 fn write_script(script: &Path) -> io::Result<()> {
-    // Cargo would document everything again if the script were newer.
+    // If the script were newer than the documentation, cargo would document everything again.
     if fs::read_to_string(script).is_ok_and(|written| written == RUSTDOC) {
         return Ok(());
     }
@@ -189,6 +190,6 @@ mod tests {
         for library in libraries {
             assert!(workspace.root.join(snapshot_path(library.name)).is_file(), "{}", library.name);
         }
-        assert_eq!(stray(&workspace).unwrap(), [""; 0]);
+        assert_eq!(stray_snapshots(&workspace).unwrap(), [""; 0]);
     }
 }

@@ -1,11 +1,13 @@
-//! The command line, parsed by hand: it has a handful of forms (pure).
+//! Parses the command line (pure).
+//!
+//! The parser is written by hand, because the command line has a handful of forms only.
 
 use crate::{
     ci::{self, Choice},
     tools::Failure,
 };
 
-/// What the caller asked for.
+/// A command that the caller asked for.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Command {
     /// No argument, or `help`.
@@ -16,7 +18,7 @@ pub(crate) enum Command {
     Ci(Choice),
     /// `api --write`
     WriteApi,
-    /// `bench`, with what the laboratory or `cargo bench` gets.
+    /// `bench`, with the arguments for the laboratory or for `cargo bench`.
     Bench { args: Vec<String> },
 }
 
@@ -24,25 +26,27 @@ impl Command {
     /// Reads the arguments after the program's name.
     ///
     /// # Errors
-    /// Names the first argument that is not understood, and what would be.
+    /// Names the first argument that is not known, and the command that lists the known ones.
     pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, Failure> {
         let mut args = args.into_iter();
         let Some(command) = args.next() else {
             return Ok(Self::Help);
         };
         match command.as_str() {
-            "help" | "-h" | "--help" => none_left(args, Self::Help),
+            "help" | "-h" | "--help" => expect_end(args, Self::Help),
             "ci" => parse_ci(args),
             "bench" => Ok(Self::Bench { args: args.collect() }),
             "api" => match args.next().as_deref() {
                 None => Ok(Self::Ci(Choice::Named(vec![command]))),
-                Some("--write") => none_left(args, Self::WriteApi),
+                Some("--write") => expect_end(args, Self::WriteApi),
                 Some(other) => Err(unexpected(other)),
             },
             name if ci::STEPS.iter().any(|step| step.name == name) => {
-                none_left(args, Self::Ci(Choice::Named(vec![command])))
+                expect_end(args, Self::Ci(Choice::Named(vec![command])))
             }
-            _ => Err(Failure::new(format!("no command `{command}`: `cargo xtask` lists them"))),
+            _ => Err(Failure::new(format!(
+                "unknown command `{command}`: `cargo xtask` lists the commands"
+            ))),
         }
     }
 }
@@ -50,14 +54,14 @@ impl Command {
 fn parse_ci(mut args: impl Iterator<Item = String>) -> Result<Command, Failure> {
     match args.next().as_deref() {
         None => Ok(Command::Ci(Choice::Everyday)),
-        Some("--all") => none_left(args, Command::Ci(Choice::All)),
-        Some("--list") => none_left(args, Command::List),
+        Some("--all") => expect_end(args, Command::Ci(Choice::All)),
+        Some("--list") => expect_end(args, Command::List),
         Some("--only") => {
             let names = args.next().ok_or_else(|| {
-                Failure::new("`--only` wants names: cargo xtask ci --only fmt,clippy")
+                Failure::new("`--only` needs names of steps: cargo xtask ci --only fmt,clippy")
             })?;
             let names = parse_names(&names)?;
-            none_left(args, Command::Ci(Choice::Named(names)))
+            expect_end(args, Command::Ci(Choice::Named(names)))
         }
         Some(other) => Err(unexpected(other)),
     }
@@ -70,13 +74,18 @@ fn parse_names(names: &str) -> Result<Vec<String>, Failure> {
             if ci::STEPS.iter().any(|step| step.name == name) {
                 Ok(name.to_owned())
             } else {
-                Err(Failure::new(format!("no step `{name}`: `cargo xtask ci --list` prints them")))
+                Err(Failure::new(format!(
+                    "unknown step `{name}`: `cargo xtask ci --list` lists the steps"
+                )))
             }
         })
         .collect()
 }
 
-fn none_left(mut args: impl Iterator<Item = String>, command: Command) -> Result<Command, Failure> {
+fn expect_end(
+    mut args: impl Iterator<Item = String>,
+    command: Command,
+) -> Result<Command, Failure> {
     match args.next() {
         None => Ok(command),
         Some(extra) => Err(unexpected(&extra)),
@@ -84,7 +93,7 @@ fn none_left(mut args: impl Iterator<Item = String>, command: Command) -> Result
 }
 
 fn unexpected(arg: &str) -> Failure {
-    Failure::new(format!("did not expect `{arg}`: `cargo xtask` lists the commands"))
+    Failure::new(format!("unexpected argument `{arg}`: `cargo xtask` lists the commands"))
 }
 
 #[cfg(test)]
@@ -96,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_is_understood() {
+    fn each_form_is_parsed() {
         assert_eq!(parse("").unwrap(), Command::Help);
         assert_eq!(parse("ci").unwrap(), Command::Ci(Choice::Everyday));
         assert_eq!(parse("ci --all").unwrap(), Command::Ci(Choice::All));
@@ -115,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_named() {
+    fn an_error_names_the_unknown_argument() {
         for (line, named) in [
             ("tidi", "`tidi`"),
             ("tidy now", "`now`"),

@@ -1,6 +1,8 @@
-//! `bench/` is a workspace of its own, so that the peers it measures against stay out of our lock file.
+//! Runs the benchmarks of `bench/`, which is a workspace of its own, so that the peers that it
+//! measures stay out of our lock file.
 //!
-//! It has two kinds of benchmarks: whole servers under load (the laboratory, `bench/load`), and micro benchmarks of one function each.
+//! There are two kinds of benchmarks: whole servers under load (the laboratory, `bench/load`), and
+//! micro benchmarks of one function each.
 
 use std::{path::PathBuf, process::Command};
 
@@ -9,27 +11,29 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The programs of the laboratory: the load, and the servers that are Rust.
+/// The programs of the laboratory: the load generator, and the servers that are written in Rust.
 const PROGRAMS: &[&str] =
     &["bench-load", "bench-volga", "bench-hyper", "bench-axum", "bench-actix", "bench-limit"];
 
-/// Runs the laboratory with these arguments; or the micro benchmarks, if the arguments are ones of `cargo bench`.
+/// Runs the laboratory with these arguments, or the micro benchmarks if the arguments are for
+/// `cargo bench`.
 ///
 /// # Errors
-/// When they do not build or end badly.
+/// Fails when a program does not build, or when it ends with an error.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
     println!("the benchmarks of bench/, optimised; the first build takes a while");
     if is_micro(args) {
-        // All of them, unless the arguments choose.
+        // All micro benchmarks, unless the arguments choose some.
         let chooses = args.iter().any(|arg| ["--bench", "--benches"].contains(&arg.as_str()));
         let all: &[&str] = if chooses { &[] } else { &["--benches"] };
         return tools::run(command(workspace, "bench", all).args(args));
     }
     let (revision, args) = take_revision(args)?;
     for program in PROGRAMS {
-        // Each by itself, as its user would build it: built together, all would have the features
-        // that one of them asks of a library they share. With the `log` that actix asks of
-        // `tracing`, every HTTP/2 frame costs any server half as much again.
+        // Each program is built alone, as its user would build it. Built together, all of them
+        // would get the features that one of them enables in a library that they share. With the
+        // feature `log` of `tracing`, which actix enables, every HTTP/2 frame costs any server half
+        // as much again.
         tools::run(&mut command(workspace, "build", &["--release", "--package", program]))?;
     }
     let mut lab = Command::new(workspace.target_dir().join("bench/release/lab"));
@@ -76,10 +80,10 @@ fn build_before(workspace: &Workspace, revision: &str) -> Result<PathBuf, Failur
     Ok(target.join("release/bench-volga"))
 }
 
-/// Compiles all of it without optimising or running it, and runs the laboratory's own tests.
+/// Compiles all benchmarks without optimising or running them, and runs the laboratory's tests.
 ///
 /// # Errors
-/// When something does not compile, or a test fails.
+/// Fails when something does not compile, or when a test fails.
 pub(crate) fn check(workspace: &Workspace) -> Result<(), Failure> {
     tools::run(&mut command(
         workspace,
@@ -89,14 +93,16 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), Failure> {
     tools::run(&mut command(workspace, "test", &["--package", "bench-load"]))
 }
 
-/// `--bench NAME` and `--benches` choose micro benchmarks, and what follows `--` is for them.
+/// Whether the arguments are for micro benchmarks: `--bench NAME`, `--benches`, or anything
+/// after `--`.
 fn is_micro(args: &[String]) -> bool {
     args.iter().any(|arg| ["--bench", "--benches", "--"].contains(&arg.as_str()))
 }
 
 fn command(workspace: &Workspace, command: &str, args: &[&str]) -> Command {
     let mut cargo = workspace.cargo(&[command, "--manifest-path", "bench/Cargo.toml"]);
-    // Its own folder, so that it never waits for a build of the main workspace, nor unbuilds it.
+    // A target folder of its own, so that this build neither waits for a build of the main
+    // workspace nor replaces its results.
     cargo.arg("--target-dir").arg(workspace.target_dir().join("bench")).args(args);
     cargo
 }

@@ -1,4 +1,4 @@
-//! The browser tests of `browser/`: what they need, and how they are started.
+//! Finds the programs that the browser tests of `browser/` need, and runs the tests.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::{
 
 /// The examples that the tests start.
 const SERVERS: &[&str] = &["chat", "sse", "ticker", "todo", "tokens"];
-/// The first version of node whose test runner does what we ask of it.
+/// The first version of node whose test runner has all the options that we use.
 const MIN_NODE: NodeVersion = (20, 0);
 
 /// The programs that the tests need.
@@ -23,15 +23,15 @@ struct Programs {
     node: PathBuf,
 }
 
-/// What the tests need and this machine lacks, and how to get it.
-pub(crate) fn missing(workspace: &Workspace) -> Option<String> {
+/// Says which program is missing on this machine and how to install it; `None` if all are there.
+pub(crate) fn missing_program(workspace: &Workspace) -> Option<String> {
     find_programs(&workspace.target_dir()).err().map(|failure| failure.to_string())
 }
 
 /// Builds the servers, fetches the driver and runs the tests.
 ///
 /// # Errors
-/// When a test fails or a program is missing.
+/// Fails when a test fails, or when a program is missing.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let target = workspace.target_dir();
     let Programs { chromium, node } = find_programs(&target)?;
@@ -60,7 +60,10 @@ fn find_programs(target: &Path) -> Result<Programs, Failure> {
     Ok(Programs { chromium, node })
 }
 
-/// The test files by name: `node --test FOLDER` means different things in different versions of node.
+/// The test files, sorted by name.
+///
+/// They are passed to node one by one, because `node --test FOLDER` means different things in
+/// different versions of node.
 fn test_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let tests = folder.join("tests");
     let cannot = |error| Failure::new(format!("cannot list {}: {error}", tests.display()));
@@ -72,7 +75,7 @@ fn test_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     if files.is_empty() {
-        return Err(Failure::new(format!("{} holds no *.test.mjs", tests.display())));
+        return Err(Failure::new(format!("{} has no file *.test.mjs", tests.display())));
     }
     files.sort();
     Ok(files)

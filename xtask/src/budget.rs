@@ -1,4 +1,4 @@
-//! How many crates `volga-sse` brings along, counted in `cargo tree`.
+//! Limits how many crates `volga-sse` depends on, counted in the output of `cargo tree`.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Crates beside `volga-sse` that its codec alone compiles.
+/// How many crates besides `volga-sse` its codec alone may compile.
 const CODEC_MAX: usize = 3;
-/// Crates, `volga-sse` among them, that its default features add to a program that has axum.
+/// How many crates, including `volga-sse`, its default features may add to a program with axum.
 const BESIDE_AXUM_MAX: usize = 2;
 
-/// Every budget that is exceeded, one text each.
+/// Returns a text for each budget that is exceeded.
 ///
 /// # Errors
-/// When `cargo tree` fails.
+/// Fails when `cargo tree` fails.
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
     let codec = tree(workspace, &["volga-sse", "--no-default-features"])?;
@@ -30,14 +30,14 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<String>, Failure> {
             "{}",
             tools::paint(
                 Style::Warn,
-                "not counted beside axum: examples/axum-sse does not exist yet"
+                "the crates that volga-sse adds to axum are not counted: examples/axum-sse is missing"
             )
         );
     }
     Ok(found)
 }
 
-/// The crates that a package compiles for its users, itself included.
+/// The crates that a user of the package compiles, including the package.
 fn tree(workspace: &Workspace, package: &[&str]) -> Result<BTreeSet<String>, Failure> {
     let mut args =
         vec!["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}", "--package"];
@@ -55,7 +55,7 @@ fn codec_finding(codec: &BTreeSet<String>) -> Option<String> {
         codec.iter().filter(|name| *name != "volga-sse").map(String::as_str).collect();
     (others.len() > CODEC_MAX).then(|| {
         format!(
-            "the codec of volga-sse brings {} other crates, {CODEC_MAX} are allowed: {}",
+            "the codec of volga-sse depends on {} other crates, but {CODEC_MAX} are allowed: {}",
             others.len(),
             others.join(", ")
         )
@@ -66,7 +66,7 @@ fn beside_axum_finding(sse: &BTreeSet<String>, axum: &BTreeSet<String>) -> Optio
     let new: Vec<_> = sse.difference(axum).map(String::as_str).collect();
     (new.len() > BESIDE_AXUM_MAX).then(|| {
         format!(
-            "volga-sse adds {} crates to axum's, {BESIDE_AXUM_MAX} are allowed: {}",
+            "volga-sse adds {} crates to axum's, but {BESIDE_AXUM_MAX} are allowed: {}",
             new.len(),
             new.join(", ")
         )
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_is_read_once_per_crate() {
+    fn a_tree_counts_each_crate_once() {
         let tree = "volga-sse v0.1.0 (/src/volga-sse)\nbytes v1.11.0\nmemchr v2.7.6\nbytes v1.11.0 (*)\n\n";
         assert_eq!(
             names(tree),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_axum_has_is_free_and_the_rest_has_a_budget() {
+    fn only_crates_that_axum_lacks_count() {
         assert_eq!(
             beside_axum_finding(&names("volga-sse\nbytes\none"), &names("axum\nbytes")),
             None

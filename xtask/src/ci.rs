@@ -1,4 +1,4 @@
-//! The steps of `cargo xtask ci`, as data, and what runs them.
+//! The steps of `cargo xtask ci`, as data, and the code that runs them.
 
 mod long;
 mod summary;
@@ -11,34 +11,36 @@ use crate::{
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
-use summary::{Ended, Ending};
+use summary::{Outcome, StepResult};
 
-/// How long all everyday steps may take on a machine with two cores that has built nothing yet.
+/// How long all everyday steps together may take on a machine with two cores and an empty target
+/// folder.
 const EVERYDAY_BUDGET: Duration = Duration::from_secs(35 * 60);
 
-/// One check. Its name is a command as well.
+/// One check. Its name is also a command: `cargo xtask NAME`.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
-    pub(crate) what: &'static str,
+    /// The claim that the step verifies.
+    pub(crate) claim: &'static str,
     pub(crate) depth: Depth,
-    /// What to do when it fails.
+    /// What a person does when the step fails.
     advice: &'static str,
-    /// What it needs and this machine lacks.
-    missing: fn(&Workspace) -> Option<Missing>,
+    /// Returns the program that the step needs and that is missing on this machine.
+    missing_program: fn(&Workspace) -> Option<MissingProgram>,
     run: fn(&Workspace) -> Result<(), Failure>,
 }
 
-/// Which run a step belongs to.
+/// The run to which a step belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Depth {
-    /// Every run, so before each change is handed over.
+    /// Every run of `cargo xtask ci`, so also before each change is handed over.
     Everyday,
-    /// `cargo xtask ci --all` alone, which a schedule starts: what is long or needs foreign
-    /// programs.
+    /// Only `cargo xtask ci --all`, which a schedule starts. These steps take long, or they need
+    /// foreign programs.
     Long,
 }
 
-/// Which steps to run.
+/// The choice of the steps to run.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Choice {
     Everyday,
@@ -56,22 +58,23 @@ impl Choice {
     }
 }
 
-/// What a step needs and this machine lacks, with how to get it.
-pub(crate) enum Missing {
+/// The name of a program that a step needs and that is missing on this machine, with the command
+/// that installs it.
+pub(crate) enum MissingProgram {
     /// The step is skipped, in CI as well.
     Optional(String),
-    /// A person's run skips the step, and CI fails.
+    /// The step is skipped on a person's machine. In CI it fails.
     Required(String),
 }
 
-/// All checks, cheap ones first, and the long ones after all others.
+/// All checks: the cheap ones first, and the long ones last.
 pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "fmt",
-        what: "the code is formatted",
+        claim: "the code is formatted",
         depth: Depth::Everyday,
-        advice: "`cargo fmt --all` formats it; bench/ and compat/ are workspaces of their own, so run it there as well",
-        missing: |_| None,
+        advice: "run `cargo fmt --all`, and run it in bench/ and compat/ as well, which are workspaces of their own",
+        missing_program: |_| None,
         run: |workspace| {
             tools::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
             for manifest in ["bench/Cargo.toml", "compat/Cargo.toml"] {
@@ -83,26 +86,26 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "deps",
-        what: "no crate imports what it must not know (ARCHITECTURE.md), and volga-sse stays small",
+        claim: "each crate imports only the crates that it may import (ARCHITECTURE.md), and volga-sse stays small",
         depth: Depth::Everyday,
-        advice: "remove the import, or move the code to the crate that may have it; glue between siblings belongs in crates/volga",
-        missing: |_| None,
+        advice: "remove the import, or move the code to a crate that may have it; code that connects sibling crates belongs in crates/volga",
+        missing_program: |_| None,
         run: check_deps,
     },
     Step {
         name: "tidy",
-        what: "file sizes, module docs, reasons for what is silenced, links, examples and guide pages complete, no version of our crates",
+        claim: "files and lines are short, files have module docs, silenced lints have reasons, imports name the owner, links and guide pages are complete, no text names a version of our crates",
         depth: Depth::Everyday,
-        advice: "each line above names the file and what is expected there",
-        missing: |_| None,
+        advice: "each line above names a file and says what to do",
+        missing_program: |_| None,
         run: tidy::run,
     },
     Step {
         name: "clippy",
-        what: "no warning of rustc or clippy in any target",
+        claim: "no target has a warning of rustc or clippy",
         depth: Depth::Everyday,
-        advice: "fix the warning; if it is wrong here, #[expect(…, reason = \"…\")] says why",
-        missing: |_| None,
+        advice: "fix the warning; if it is wrong here, silence it with #[expect(…, reason = \"…\")]",
+        missing_program: |_| None,
         run: |workspace| {
             tools::run(&mut workspace.cargo(&[
                 "clippy",
@@ -117,28 +120,28 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "features",
-        what: "each feature set compiles by itself, without a warning",
+        claim: "each set of features compiles without a warning",
         depth: Depth::Everyday,
-        advice: "a name lacks its #[cfg(feature = …)], or a feature lacks one that it needs",
-        missing: |_| None,
+        advice: "add the missing #[cfg(feature = …)], or let the feature enable another one that it needs",
+        missing_program: |_| None,
         run: check_features,
     },
     Step {
         name: "test",
-        what: "unit tests, integration tests, doc tests and the guide's code blocks",
+        claim: "unit, integration and doc tests pass, and so do the guide's code blocks",
         depth: Depth::Everyday,
-        advice: "`cargo test -p CRATE TEST_NAME` repeats one",
-        missing: |_| None,
+        advice: "`cargo test -p CRATE TEST_NAME` repeats one test",
+        missing_program: |_| None,
         run: |workspace| {
             tools::run(&mut workspace.cargo(&["test", "--workspace", "--all-features"]))
         },
     },
     Step {
         name: "via-h2",
-        what: "the tests of HTTP/2 pass without the direct data path as well",
+        claim: "the tests of HTTP/2 pass without the direct data path as well",
         depth: Depth::Everyday,
-        advice: "docs/design/http2-direct-data.md says what the two modes are; `VOLGA_TEST_HTTP2_VIA_H2=1 cargo test -p volga-http NAME` repeats one",
-        missing: |_| None,
+        advice: "docs/design/http2-direct-data.md explains the two modes; `VOLGA_TEST_HTTP2_VIA_H2=1 cargo test -p volga-http NAME` repeats one test",
+        missing_program: |_| None,
         run: |workspace| {
             let mut command =
                 workspace.cargo(&["test", "--package", "volga-http", "--all-features"]);
@@ -148,24 +151,24 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "loom",
-        what: "the hub's synchronisation holds in every order in which threads can meet",
+        claim: "the hub's synchronisation is right in every possible order of the threads' steps",
         depth: Depth::Everyday,
-        advice: "loom prints the schedule with LOOM_LOG=trace; crates/volga-sse/src/hub/loom_model.rs has the command",
-        missing: |_| None,
+        advice: "with LOOM_LOG=trace loom prints the order of the steps; crates/volga-sse/src/hub/loom_model.rs has the command",
+        missing_program: |_| None,
         run: |workspace| {
             let mut command = workspace.cargo(&["test", "--package", "volga-sse"]);
             command.args(["--features", "hub", "--release", "--lib", "loom_model"]);
-            // Its own folder: with other flags everything is another build.
+            // A target folder of its own: other flags would make cargo build everything again.
             command.arg("--target-dir").arg(workspace.target_dir().join("loom"));
             tools::run(command.env("RUSTFLAGS", "--cfg loom"))
         },
     },
     Step {
         name: "doc",
-        what: "rustdoc builds without a warning",
+        claim: "rustdoc builds without a warning",
         depth: Depth::Everyday,
-        advice: "mostly a link to a name that moved",
-        missing: |_| None,
+        advice: "in most cases a link names an item that was moved or renamed: correct the link",
+        missing_program: |_| None,
         run: |workspace| {
             let mut command =
                 workspace.cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
@@ -174,96 +177,98 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "api",
-        what: "the public API of each crate is what api/ says",
+        claim: "the public API of each crate equals its snapshot in api/",
         depth: Depth::Everyday,
-        advice: "if the change is meant, `cargo xtask api --write` accepts it: commit api/ with it, and tell users in CHANGELOG.md",
-        missing: |workspace| api::missing(workspace).map(Missing::Required),
+        advice: "if the change is intended, `cargo xtask api --write` accepts it: commit api/ with it, and tell users in CHANGELOG.md",
+        missing_program: |workspace| api::missing_program(workspace).map(MissingProgram::Required),
         run: api::check,
     },
     Step {
         name: "examples",
-        what: "every example starts, answers and ends cleanly",
+        claim: "every example starts, responds and exits cleanly",
         depth: Depth::Everyday,
         advice: "run the example by hand: cargo run -p NAME",
-        missing: |_| None,
+        missing_program: |_| None,
         run: smoke::run,
     },
     Step {
         name: "browser",
-        what: "the examples' pages work in Chromium",
+        claim: "the examples' pages work in Chromium",
         depth: Depth::Everyday,
-        advice: "target/browser/ holds what the page looked like; CONTRIBUTING.md says what the tests need",
-        missing: |workspace| browser::missing(workspace).map(Missing::Required),
+        advice: "look at the screenshots in target/browser/; CONTRIBUTING.md says which programs the tests need",
+        missing_program: |workspace| {
+            browser::missing_program(workspace).map(MissingProgram::Required)
+        },
         run: browser::run,
     },
     Step {
         name: "fuzz",
-        what: "each fuzz target builds, and a short run of it finds nothing",
+        claim: "each fuzz target builds, and a short run finds no fault",
         depth: Depth::Everyday,
-        advice: "target/fuzz/found holds the input; give it to the target as its only argument, and add it to fuzz/corpus with the fix",
-        missing: |workspace| fuzz::missing(workspace).map(Missing::Optional),
+        advice: "target/fuzz/found has the input: pass it to the target as its only argument, and add it to fuzz/corpus with the fix",
+        missing_program: |workspace| fuzz::missing_program(workspace).map(MissingProgram::Optional),
         run: |workspace| fuzz::run(workspace, fuzz::EVERYDAY_SECONDS),
     },
     Step {
         name: "compat",
-        what: "clients that are not ours read our streams, and our decoder reads theirs, as compat/departures.json says",
+        claim: "foreign clients read our streams, and our decoder reads foreign streams, except for the departures listed in compat/departures.json",
         depth: Depth::Everyday,
-        advice: "if the departure is theirs, compat/departures.json lists it with its reason; `cargo xtask compat` writes the guide's tables",
-        // A client without its program is skipped by itself.
-        missing: |_| None,
+        advice: "if the foreign client departs from the standard, list that in compat/departures.json with the reason; `cargo xtask compat` writes the guide's tables",
+        // The step itself skips each client whose program is missing.
+        missing_program: |_| None,
         run: compat::run,
     },
     Step {
         name: "bench-check",
-        what: "the benchmarks of bench/ compile without a warning, and the laboratory's own tests pass",
+        claim: "the benchmarks of bench/ compile without a warning, and the laboratory's own tests pass",
         depth: Depth::Everyday,
-        advice: "an interface changed: change its benchmark as well; `cargo test --manifest-path bench/Cargo.toml -p bench-load` repeats the tests",
-        missing: |_| None,
+        advice: "if you changed an interface, change its benchmark as well; `cargo test --manifest-path bench/Cargo.toml -p bench-load` repeats the tests",
+        missing_program: |_| None,
         run: bench::check,
     },
     Step {
         name: "cases",
-        what: "property tests hold for many more cases than in the step `test`",
+        claim: "property tests pass for many more cases than in the step `test`",
         depth: Depth::Long,
-        advice: "proptest prints the smallest failing input and keeps its seed beside the test: commit that with the fix",
-        missing: |_| None,
+        advice: "proptest prints the smallest failing input and writes its seed to a file beside the test: commit that file with the fix",
+        missing_program: |_| None,
         run: long::cases,
     },
     Step {
         name: "soak",
-        what: "what is ignored in the step `test` because it takes long",
+        claim: "the tests pass that the step `test` ignores because they take long",
         depth: Depth::Long,
-        advice: "the test's `#[ignore]` has the command that runs it alone",
-        missing: |_| None,
+        advice: "the reason in the test's `#[ignore]` has the command that runs it alone",
+        missing_program: |_| None,
         run: long::soak,
     },
     Step {
         name: "newest",
-        what: "all tests pass with the newest versions of the dependencies, `h2` among them",
+        claim: "all tests pass with the newest versions of the dependencies, `h2` among them",
         depth: Depth::Long,
-        advice: "`cargo update --package NAME` brings one of them; if it has a fault, the manifest excludes that version and says why",
-        missing: |_| None,
+        advice: "`cargo update --package NAME` updates one dependency; if its new version has a fault, exclude that version in the manifest and say why",
+        missing_program: |_| None,
         run: versions::newest,
     },
     Step {
         name: "oldest",
-        what: "the tests of HTTP pass with the oldest version of `h2` that Cargo.toml allows",
+        claim: "the tests of HTTP pass with the oldest version of `h2` that Cargo.toml allows",
         depth: Depth::Long,
-        advice: "if that version lacks what we need now, raise the bound in Cargo.toml to the oldest version that passes",
-        missing: |_| None,
+        advice: "if that version lacks something, raise the bound in Cargo.toml to the oldest version that passes",
+        missing_program: |_| None,
         run: versions::oldest,
     },
     Step {
         name: "fuzz-long",
-        what: "a longer run of each fuzz target finds nothing",
+        claim: "a longer run of each fuzz target finds no fault",
         depth: Depth::Long,
-        advice: "target/fuzz/found holds the input; give it to the target as its only argument, and add it to fuzz/corpus with the fix",
-        missing: |workspace| fuzz::missing(workspace).map(Missing::Required),
+        advice: "target/fuzz/found has the input: pass it to the target as its only argument, and add it to fuzz/corpus with the fix",
+        missing_program: |workspace| fuzz::missing_program(workspace).map(MissingProgram::Required),
         run: |workspace| fuzz::run(workspace, fuzz::LONG_SECONDS),
     },
 ];
 
-/// The feature sets that `features` compiles: package and arguments.
+/// The sets of features that the step `features` compiles: the package and the arguments.
 const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features"]),
     ("volga-sse", &["--no-default-features", "--features", "json"]),
@@ -277,47 +282,51 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga", &["--all-features"]),
 ];
 
-/// Runs the chosen steps in the order of the table, then prints how each ended and after how long.
+/// Runs the chosen steps in the order of the table, then prints the result and the time of each.
 ///
-/// The first failure ends the run, except in a run of all steps: a schedule starts that one, so it
-/// tells everything that it can find.
+/// The first failure ends the run, except in a run of all steps: a schedule starts that run, so it
+/// reports every failure.
 ///
 /// # Errors
-/// What failed, the command that repeats it, and what to do.
+/// Says which step failed, which command repeats it, and what to do.
 pub(crate) fn run(workspace: &Workspace, choice: &Choice) -> Result<(), Failure> {
     let chosen: Vec<&Step> = STEPS.iter().filter(|step| choice.has(step)).collect();
-    let mut ended = Vec::new();
+    let mut results = Vec::new();
     let mut failures = Vec::new();
     for (index, step) in chosen.iter().enumerate() {
         if !failures.is_empty() && *choice != Choice::All {
-            ended.push(Ended { name: step.name, time: Duration::ZERO, result: Ending::NotRun });
+            results.push(StepResult {
+                name: step.name,
+                time: Duration::ZERO,
+                outcome: Outcome::NotRun,
+            });
             continue;
         }
-        let title = format!("[{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.what);
+        let title = format!("[{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.claim);
         println!("{}", paint(Style::Bold, &title));
         let start = Instant::now();
         let result = run_step(step, workspace);
         let time = start.elapsed();
-        let result = result.unwrap_or_else(|failure| {
+        let outcome = result.unwrap_or_else(|failure| {
             let failure = explain(step, &failure, time);
             if *choice == Choice::All {
                 println!("{failure}\n");
             }
             failures.push(failure);
-            Ending::Failed
+            Outcome::Failed
         });
-        if result == Ending::Passed {
+        if outcome == Outcome::Passed {
             let text = format!("{} passed after {}", step.name, shown_time(time));
             println!("{}\n", paint(Style::Good, &text));
         }
-        ended.push(Ended { name: step.name, time, result });
+        results.push(StepResult { name: step.name, time, outcome });
     }
-    if let [_, _, ..] = ended[..] {
-        println!("{}", summary::table(&ended));
-        let total = ended.iter().map(|step| step.time).sum::<Duration>();
+    if let [_, _, ..] = results[..] {
+        println!("{}", summary::table(&results));
+        let total = results.iter().map(|step| step.time).sum::<Duration>();
         if *choice == Choice::Everyday && total > EVERYDAY_BUDGET {
             let warning = format!(
-                "warning: this took {}, the everyday steps have {}: give a step `Depth::Long`",
+                "warning: the everyday steps took {}, but may take {}: give one of them `Depth::Long`",
                 shown_time(total),
                 shown_time(EVERYDAY_BUDGET)
             );
@@ -334,22 +343,22 @@ pub(crate) fn print_steps() {
     }
 }
 
-fn run_step(step: &Step, workspace: &Workspace) -> Result<Ending, Failure> {
-    match (step.missing)(workspace) {
-        Some(Missing::Required(missing)) if tools::in_ci() => Err(Failure::new(missing)),
-        Some(Missing::Required(missing) | Missing::Optional(missing)) => {
+fn run_step(step: &Step, workspace: &Workspace) -> Result<Outcome, Failure> {
+    match (step.missing_program)(workspace) {
+        Some(MissingProgram::Required(missing)) if tools::in_ci() => Err(Failure::new(missing)),
+        Some(MissingProgram::Required(missing) | MissingProgram::Optional(missing)) => {
             let text = format!("{} SKIPPED: {missing}", step.name);
             println!("{}\n", paint(Style::Warn, &text));
-            Ok(Ending::Skipped)
+            Ok(Outcome::Skipped)
         }
-        None => (step.run)(workspace).map(|()| Ending::Passed),
+        None => (step.run)(workspace).map(|()| Outcome::Passed),
     }
 }
 
 fn explain(step: &Step, failure: &Failure, time: Duration) -> Failure {
     let time = shown_time(time);
     Failure::new(format!(
-        "\n{}\n{failure}\n\nonly this step again:  cargo xtask {}\nwhat to do:            {}",
+        "\n{}\n{failure}\n\nto repeat this step:  cargo xtask {}\nwhat to do:           {}",
         paint(Style::Bad, &format!("{} FAILED after {time}", step.name)),
         step.name,
         step.advice
@@ -359,13 +368,13 @@ fn explain(step: &Step, failure: &Failure, time: Duration) -> Failure {
 fn check_deps(workspace: &Workspace) -> Result<(), Failure> {
     let mut found = deps::check(&workspace.graph());
     found.extend(budget::check(workspace)?);
-    Failure::from_findings(&found, "an import crosses a line that keeps the crates apart")
+    Failure::from_findings(&found, "a crate imports another one that it must not import")
 }
 
 fn check_features(workspace: &Workspace) -> Result<(), Failure> {
     for (package, set) in FEATURE_SETS {
-        // clippy rather than `RUSTFLAGS=-Dwarnings cargo check`: other flags would throw the build
-        // cache away.
+        // Not `RUSTFLAGS=-Dwarnings cargo check`: with other flags, cargo would build everything
+        // again.
         let mut args = vec!["clippy", "--package", package];
         args.extend(*set);
         args.extend(["--", "-D", "warnings"]);
@@ -379,7 +388,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_no_command_of_another_kind() {
+    fn step_names_are_unique_and_differ_from_other_commands() {
         for (index, step) in STEPS.iter().enumerate() {
             assert!(STEPS[..index].iter().all(|other| other.name != step.name), "{}", step.name);
             assert!(!["ci", "bench", "help"].contains(&step.name), "{}", step.name);
@@ -387,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn each_step_is_explained_to_contributors() {
+    fn contributing_md_explains_each_step() {
         let page = include_str!("../../CONTRIBUTING.md");
         for step in STEPS {
             assert!(page.contains(&format!("\n| `{}` | ", step.name)), "{}", step.name);
@@ -395,13 +404,13 @@ mod tests {
     }
 
     #[test]
-    fn an_everyday_run_has_no_long_step_and_all_has_every_one() {
+    fn an_everyday_run_has_no_long_step_and_a_run_of_all_has_each() {
         let names = |choice: &Choice| -> Vec<&str> {
             STEPS.iter().filter(|step| choice.has(step)).map(|step| step.name).collect()
         };
         let everyday = names(&Choice::Everyday);
         assert!(everyday.contains(&"fuzz") && !everyday.contains(&"fuzz-long"));
-        // The long steps come last, so all begins as every day does.
+        // The long steps come last, so a run of all steps begins like an everyday run.
         assert_eq!(names(&Choice::All)[..everyday.len()], everyday);
         assert_eq!(names(&Choice::All).len(), STEPS.len());
         let named = Choice::Named(vec!["soak".to_owned(), "fmt".to_owned()]);
@@ -409,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_how_to_repeat_it_and_what_to_do() {
+    fn a_failure_says_how_to_repeat_the_step_and_what_to_do() {
         let text =
             explain(&STEPS[0], &Failure::new("`cargo fmt` ended with 1"), Duration::from_secs(2))
                 .to_string();

@@ -1,4 +1,6 @@
-//! `compat/`: our streams read by clients that are not ours. It is a workspace of its own, so that they stay out of our lock file.
+//! Runs `compat/`, in which foreign clients read our streams.
+//!
+//! It is a workspace of its own, so that its dependencies stay out of our lock file.
 
 use std::{
     fs,
@@ -12,21 +14,22 @@ use crate::{
     workspace::Workspace,
 };
 
-/// What the npm packages ask for.
+/// The first version of node that the npm packages support.
 const MIN_NODE: NodeVersion = (22, 12);
-/// The page whose tables the run makes.
+/// The page of the guide whose tables the run writes.
 const PAGE: &str = "docs/src/what-clients-do.md";
 
-/// Runs every client that this machine can run; in CI, that must be all of them.
+/// Runs every client that this machine can run. In CI no client may be skipped.
 ///
-/// It writes the tables of the guide's page. In CI they must be there already.
+/// The run writes the tables of the guide's page. In CI it only compares them.
 ///
 /// # Errors
-/// When a client departs from the standard otherwise than expected, or in CI when a program is missing or a table differs.
+/// Fails when a client departs from the standard in a way that is not listed. In CI it also fails
+/// when a program is missing, or when a table differs from the page.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    let python = program(python(workspace))?;
-    let node = program(node(workspace))?;
-    let chromium = program(programs::chromium())?;
+    let python = required_in_ci(python(workspace))?;
+    let node = required_in_ci(node(workspace))?;
+    let chromium = required_in_ci(programs::chromium())?;
 
     tools::run(&mut cargo(workspace, "test"))?;
     let page = workspace.root.join(PAGE);
@@ -42,31 +45,32 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
 
 fn cargo(workspace: &Workspace, command: &str) -> Command {
     let mut cargo = workspace.cargo(&[command, "--quiet", "--manifest-path", "compat/Cargo.toml"]);
-    // Its own folder, so that it never waits for a build of the main workspace, nor unbuilds it.
+    // A target folder of its own, so that this build neither waits for a build of the main
+    // workspace nor replaces its results.
     cargo.arg("--target-dir").arg(workspace.target_dir().join("compat"));
     cargo
 }
 
-/// A program, or none with a word about it; in CI none is a failure.
-fn program(found: Result<PathBuf, Failure>) -> Result<Option<PathBuf>, Failure> {
+/// The program, or `None` after a warning if it is missing. In CI a missing program is a failure.
+fn required_in_ci(found: Result<PathBuf, Failure>) -> Result<Option<PathBuf>, Failure> {
     match found {
         Ok(program) => Ok(Some(program)),
         Err(failure) if tools::in_ci() => Err(failure),
         Err(failure) => {
-            println!("{}", paint(Style::Warn, &format!("its clients are SKIPPED: {failure}")));
+            println!("{}", paint(Style::Warn, &format!("clients are SKIPPED: {failure}")));
             Ok(None)
         }
     }
 }
 
-/// A node with the packages of `compat/`.
+/// The path of node, after the packages of `compat/` are installed.
 fn node(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let node = programs::node(&workspace.target_dir(), MIN_NODE)?;
     programs::install_npm_packages(workspace, "compat")?;
     Ok(node)
 }
 
-/// A Python with the packages of `compat/requirements.txt`, in a virtual environment.
+/// The path of Python in a virtual environment with the packages of `compat/requirements.txt`.
 fn python(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let system = find_program(&["python3"])
         .ok_or_else(|| Failure::new("python3 is missing: apt-get install python3 python3-venv"))?;
@@ -76,7 +80,7 @@ fn python(workspace: &Workspace) -> Result<PathBuf, Failure> {
     })?;
     let environment = workspace.target_dir().join("compat/venv");
     let python = environment.join("bin/python");
-    // Written last, so a broken installation is not taken for a whole one.
+    // This file is written last, so an interrupted installation is not taken for a complete one.
     let installed = environment.join("requirements.txt");
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
@@ -106,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_and_the_requirements_are_where_they_are_looked_for() {
+    fn the_page_and_the_lists_of_requirements_exist() {
         let root = Workspace::read().unwrap().root;
         for path in
             [PAGE, "compat/requirements.txt", "compat/package-lock.json", "compat/Cargo.lock"]

@@ -1,6 +1,8 @@
-//! Who may import whom: rules 1 to 4 of ARCHITECTURE.md over a small model of the workspace (pure).
+//! Checks which crate may import which: rules 1 to 4 of ARCHITECTURE.md, on a small model of the
+//! workspace (pure).
 //!
-//! The rules look at what a manifest declares, of every kind and for every target, whether or not a feature switches it on.
+//! The rules apply to every dependency that a manifest declares, of every kind and for every
+//! target, even if a feature has to enable it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,17 +12,17 @@ pub(crate) struct Graph {
     pub(crate) members: Vec<Member>,
 }
 
-/// One package of ours.
+/// One package of the workspace.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Member {
     pub(crate) name: String,
-    /// Its folder, from the root.
-    pub(crate) place: String,
+    /// The path of its folder, from the root.
+    pub(crate) folder: String,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
 }
 
-/// One dependency as declared.
+/// One dependency as the manifest declares it.
 #[derive(Clone, Debug)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
@@ -31,13 +33,15 @@ pub(crate) struct Dependency {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// Also build dependencies: they are compiled for every user, too.
+    /// A normal dependency or a build dependency: each user compiles both.
     Normal,
     Dev,
 }
 
-/// The layers, lowest first; a name that ends in `-` stands for all that start so. A package imports lower layers only,
-/// so the crates of one layer do not know each other.
+/// The layers, from the lowest to the highest. A name that ends in `-` is a prefix.
+///
+/// A package imports crates of lower layers only, so the crates of one layer do not know each
+/// other.
 const LAYERS: &[&[&str]] = &[
     &["volga-macros"],
     &["volga-core", "volga-http", "volga-sse"],
@@ -45,34 +49,35 @@ const LAYERS: &[&[&str]] = &[
     &["volga"],
 ];
 
-/// What a crate never imports; a name stands for its family as well (`hyper` for `hyper-util`).
-const NEVER: &[(u8, &str, &[&str])] = &[
+/// The number of the rule, the crate, and the crates that it must not import. A name also stands
+/// for the crates whose names begin with it (`hyper` for `hyper-util`).
+const FORBIDDEN_IMPORTS: &[(u8, &str, &[&str])] = &[
     (1, "volga-sse", &["hyper", "axum", "tower", "tracing"]),
     (2, "volga-core", &["hyper", "h2", "rustls", "tokio-rustls"]),
     (3, "volga-http", &["serde"]),
 ];
 
-/// The features of tokio that `volga-core` does without: it has no socket and starts no runtime.
-const CORE_TOKIO_NEVER: &[&str] = &["net", "rt", "rt-multi-thread", "full"];
-/// The same in its tests: they need an executor, and still no socket.
-const CORE_TOKIO_NEVER_IN_TESTS: &[&str] = &["net", "full"];
+/// The features of tokio that `volga-core` must not enable: it has no socket and starts no runtime.
+const FORBIDDEN_TOKIO_FEATURES: &[&str] = &["net", "rt", "rt-multi-thread", "full"];
+/// The same for the tests of `volga-core`, which need a runtime, but no socket either.
+const FORBIDDEN_TOKIO_FEATURES_IN_TESTS: &[&str] = &["net", "full"];
 
-/// The examples that prove that `volga-sse` stands alone.
-const SSE_ALONE: &[&str] = &["examples/axum-sse", "examples/hyper-sse"];
+/// The examples that use `volga-sse` without any other crate of ours.
+const STANDALONE_EXAMPLES: &[&str] = &["examples/axum-sse", "examples/hyper-sse"];
 
-/// Every violation, one text each, or an empty list.
+/// Returns a text for each violation of the rules.
 pub(crate) fn check(graph: &Graph) -> Vec<String> {
     let mut found = Vec::new();
     for member in &graph.members {
         for dependency in &member.dependencies {
             check_layer(graph, member, dependency, &mut found);
-            check_never(member, dependency, &mut found);
-            check_alone(graph, member, dependency, &mut found);
+            check_forbidden_imports(member, dependency, &mut found);
+            check_standalone_example(graph, member, dependency, &mut found);
         }
-        check_macros_switch(member, &mut found);
+        check_macros_feature(member, &mut found);
         if is_library(member) && layer(&member.name).is_none() {
             found.push(format!(
-                "{} has no layer: give it one in LAYERS of xtask/src/deps.rs",
+                "{} has no layer: add it to LAYERS in xtask/src/deps.rs",
                 member.name
             ));
         }
@@ -80,13 +85,13 @@ pub(crate) fn check(graph: &Graph) -> Vec<String> {
     found
 }
 
-/// Rules 1 to 4, as far as our own crates go: downward only.
+/// Rules 1 to 4 for imports of our own crates: a crate imports crates of lower layers only.
 fn check_layer(graph: &Graph, member: &Member, dependency: &Dependency, found: &mut Vec<String>) {
     let (Some(from), Some(to)) = (layer(&member.name), layer(&dependency.name)) else {
-        // A library never imports an example or this tool; those are above every layer.
+        // A library never imports an example or this tool: they are above every layer.
         if is_library(member) && is_ours(graph, &dependency.name) {
             found.push(format!(
-                "{}: {} imports {}, which is no library",
+                "{}: {} imports {}, which is not a library of crates/",
                 rule(member),
                 member.name,
                 dependency.name
@@ -94,7 +99,7 @@ fn check_layer(graph: &Graph, member: &Member, dependency: &Dependency, found: &
         }
         return;
     };
-    // A crate that is its own dev-dependency switches its features on for its tests.
+    // A crate may be its own dev-dependency, to enable its features for its tests.
     let itself = dependency.kind == Kind::Dev && dependency.name == member.name;
     if to >= from && !itself {
         let how = match dependency.kind {
@@ -102,7 +107,7 @@ fn check_layer(graph: &Graph, member: &Member, dependency: &Dependency, found: &
             Kind::Dev => "imports for its tests",
         };
         found.push(format!(
-            "{}: {} {how} {}, which is not below it (tests across crates live in crates/volga/tests)",
+            "{}: {} {how} {}, which is not in a lower layer (tests of several crates belong in crates/volga/tests)",
             rule(member),
             member.name,
             dependency.name
@@ -110,28 +115,30 @@ fn check_layer(graph: &Graph, member: &Member, dependency: &Dependency, found: &
     }
 }
 
-/// Rules 1 to 3, as far as foreign crates and tokio's features go.
-fn check_never(member: &Member, dependency: &Dependency, found: &mut Vec<String>) {
-    for (number, name, never) in NEVER {
-        if member.name == *name && never.iter().any(|never| is_family(never, &dependency.name)) {
+/// Rules 1 to 3 for imports of foreign crates, and for the features of tokio.
+fn check_forbidden_imports(member: &Member, dependency: &Dependency, found: &mut Vec<String>) {
+    for (number, name, forbidden) in FORBIDDEN_IMPORTS {
+        if member.name == *name
+            && forbidden.iter().any(|forbidden| is_family(forbidden, &dependency.name))
+        {
             found.push(format!("rule {number}: {name} imports {}", dependency.name));
         }
     }
     if member.name == "volga-core" && dependency.name == "tokio" {
-        let never = match dependency.kind {
-            Kind::Normal => CORE_TOKIO_NEVER,
-            Kind::Dev => CORE_TOKIO_NEVER_IN_TESTS,
+        let forbidden = match dependency.kind {
+            Kind::Normal => FORBIDDEN_TOKIO_FEATURES,
+            Kind::Dev => FORBIDDEN_TOKIO_FEATURES_IN_TESTS,
         };
         for feature in
-            dependency.features.iter().filter(|feature| never.contains(&feature.as_str()))
+            dependency.features.iter().filter(|feature| forbidden.contains(&feature.as_str()))
         {
             found.push(format!("rule 2: volga-core imports tokio with feature `{feature}`"));
         }
     }
 }
 
-/// Rule 1: `volga-sse` has `volga-macros` behind feature `macros` and nowhere else.
-fn check_macros_switch(member: &Member, found: &mut Vec<String>) {
+/// Rule 1: only the feature `macros` of `volga-sse` enables `volga-macros`.
+fn check_macros_feature(member: &Member, found: &mut Vec<String>) {
     if member.name != "volga-sse" {
         return;
     }
@@ -140,34 +147,43 @@ fn check_macros_switch(member: &Member, found: &mut Vec<String>) {
     };
     if member.dependencies.iter().filter(imports).any(|dependency| !dependency.optional) {
         found.push(
-            "rule 1: volga-sse imports volga-macros without feature `macros`: make it optional"
+            "rule 1: volga-sse imports volga-macros without the feature `macros`: make it optional"
                 .to_owned(),
         );
     }
-    for (feature, switches) in &member.features {
-        let on = switches.iter().any(|switch| {
-            let name = switch.strip_prefix("dep:").unwrap_or(switch);
+    for (feature, enabled) in &member.features {
+        let on = enabled.iter().any(|feature| {
+            let name = feature.strip_prefix("dep:").unwrap_or(feature);
             name.split(['/', '?']).next() == Some("volga-macros")
         });
-        // Cargo names a feature after an optional dependency that nothing mentions with `dep:`.
+        // If no feature mentions an optional dependency as `dep:NAME`, Cargo adds a feature with
+        // the name of the dependency.
         if on && feature != "macros" {
             found.push(format!(
-                "rule 1: feature `{feature}` of volga-sse imports volga-macros: only `macros` may"
+                "rule 1: feature `{feature}` of volga-sse enables volga-macros: only `macros` may do that"
             ));
         }
     }
     if reaches(&member.features, "default", "macros", &mut BTreeSet::new()) {
-        found.push("rule 1: feature `macros` of volga-sse is on by default".to_owned());
+        found.push("rule 1: feature `macros` of volga-sse is enabled by default".to_owned());
     }
 }
 
-/// Section 2: the examples beside other frameworks name `volga-sse` and no other crate of ours.
-fn check_alone(graph: &Graph, member: &Member, dependency: &Dependency, found: &mut Vec<String>) {
+/// The examples for other frameworks import `volga-sse` and no other crate of ours.
+fn check_standalone_example(
+    graph: &Graph,
+    member: &Member,
+    dependency: &Dependency,
+    found: &mut Vec<String>,
+) {
     let ours = is_ours(graph, &dependency.name) || layer(&dependency.name).is_some();
-    if SSE_ALONE.contains(&member.place.as_str()) && ours && dependency.name != "volga-sse" {
+    if STANDALONE_EXAMPLES.contains(&member.folder.as_str())
+        && ours
+        && dependency.name != "volga-sse"
+    {
         found.push(format!(
-            "{} imports {}: of our crates it may name volga-sse alone",
-            member.place, dependency.name
+            "{} imports {}: volga-sse is the only crate of ours that it may import",
+            member.folder, dependency.name
         ));
     }
 }
@@ -193,7 +209,7 @@ fn is_ours(graph: &Graph, name: &str) -> bool {
 }
 
 fn is_library(member: &Member) -> bool {
-    member.place.starts_with("crates/")
+    member.folder.starts_with("crates/")
 }
 
 fn is_family(family: &str, name: &str) -> bool {
@@ -206,11 +222,11 @@ fn reaches(
     to: &str,
     seen: &mut BTreeSet<String>,
 ) -> bool {
-    let Some(switches) = features.get(from) else {
+    let Some(enabled) = features.get(from) else {
         return false;
     };
-    switches.iter().any(|switch| {
-        switch == to || (seen.insert(switch.clone()) && reaches(features, switch, to, seen))
+    enabled.iter().any(|feature| {
+        feature == to || (seen.insert(feature.clone()) && reaches(features, feature, to, seen))
     })
 }
 
@@ -218,7 +234,8 @@ fn reaches(
 mod tests {
     use super::*;
 
-    /// A small workspace that keeps every rule. `edit` breaks one, and the check must say `expect` and nothing else.
+    /// Breaks one rule with `edit` in a small workspace that obeys all of them. The check must find
+    /// `expect` and nothing else.
     #[track_caller]
     fn check_broken(edit: impl FnOnce(&mut Graph), expect: &str) {
         let mut graph = good();
@@ -257,10 +274,10 @@ mod tests {
         }
     }
 
-    fn member(name: &str, place: &str, imports: &[&str]) -> Member {
+    fn member(name: &str, folder: &str, imports: &[&str]) -> Member {
         Member {
             name: name.to_owned(),
-            place: place.to_owned(),
+            folder: folder.to_owned(),
             dependencies: imports.iter().map(|name| normal(name)).collect(),
             features: BTreeMap::new(),
         }
@@ -329,7 +346,7 @@ mod tests {
                     .iter_mut()
                     .for_each(|one| one.optional = false)
             },
-            "without feature `macros`",
+            "without the feature `macros`",
         );
         let feature = |name: &'static str, switch: &'static str| {
             move |graph: &mut Graph| {
@@ -342,8 +359,8 @@ mod tests {
         };
         check_broken(feature("body", "dep:volga-macros"), "feature `body` of volga-sse");
         check_broken(feature("json", "volga-macros/full"), "feature `json` of volga-sse");
-        check_broken(feature("default", "macros"), "on by default");
-        check_broken(feature("body", "macros"), "on by default");
+        check_broken(feature("default", "macros"), "enabled by default");
+        check_broken(feature("body", "macros"), "enabled by default");
     }
 
     #[test]
@@ -395,11 +412,11 @@ mod tests {
             add("volga-macros", dev("volga-sse")),
             "rule 4: volga-macros imports for its tests volga-sse",
         );
-        check_broken(add("volga", dev("sse")), "rule 4: volga imports sse, which is no library");
+        check_broken(add("volga", dev("sse")), "rule 4: volga imports sse, which is not a library");
     }
 
     #[test]
-    fn a_crate_may_switch_its_own_features_on_for_its_tests() {
+    fn a_crate_may_enable_its_own_features_for_its_tests() {
         let mut graph = good();
         add("volga", dev("volga"))(&mut graph);
         assert_eq!(check(&graph), Vec::<String>::new());
@@ -412,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn an_example_beside_another_framework_names_volga_sse_alone() {
+    fn an_example_for_another_framework_imports_volga_sse_alone() {
         check_broken(add("axum-sse", normal("volga")), "examples/axum-sse imports volga");
         check_broken(
             add("axum-sse", dev("volga-macros")),

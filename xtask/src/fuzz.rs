@@ -1,8 +1,8 @@
-//! The fuzz targets of `fuzz/`, built with a nightly toolchain and run for a moment each.
+//! Builds the fuzz targets of `fuzz/` with a nightly toolchain and runs each for a short time.
 //!
-//! The flags are those that `cargo fuzz` would give, so that a machine without it can build the
-//! targets too. The corpus of the repository is read and left as it is: what a run finds goes to
-//! `target/fuzz`.
+//! The compiler flags are the same as those of `cargo fuzz`, so that a machine without it can build
+//! the targets too. A run reads the corpus of the repository but never writes to it: new inputs go
+//! to `target/fuzz`.
 
 use std::{
     fs,
@@ -20,20 +20,20 @@ pub(crate) const EVERYDAY_SECONDS: u32 = 10;
 /// How long each target runs when a schedule starts it, in seconds.
 pub(crate) const LONG_SECONDS: u32 = 120;
 
-/// What makes a program one that libFuzzer can drive, with the address sanitizer.
+/// The flags that instrument a program for libFuzzer and the address sanitizer.
 const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Ccodegen-units=1 -Zsanitizer=address";
 
-/// What the targets need and this machine lacks, and how to get it.
-pub(crate) fn missing(workspace: &Workspace) -> Option<String> {
+/// Says which toolchain is missing on this machine and how to install it; `None` if it is there.
+pub(crate) fn missing_program(workspace: &Workspace) -> Option<String> {
     host(workspace).err().map(|failure| failure.to_string())
 }
 
-/// Builds every target, and runs each for this many seconds.
+/// Builds every target and runs each of them for `seconds`.
 ///
 /// # Errors
-/// When a target does not build, or a run ends with a finding.
+/// Fails when a target does not build, or when a run finds a fault.
 pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<(), Failure> {
     let host = host(workspace)?;
     let target_dir = workspace.target_dir().join("fuzz");
@@ -76,7 +76,7 @@ fn host(workspace: &Workspace) -> Result<String, Failure> {
     })
 }
 
-/// What the nightly compiler builds for, when there is one.
+/// The platform for which the nightly compiler builds, or `None` without such a compiler.
 fn nightly_host(root: &Path) -> Option<String> {
     let output =
         tools::rustup(root, "nightly", "rustc").arg("-vV").stdin(Stdio::null()).output().ok()?;
@@ -87,7 +87,7 @@ fn host_of(version: &str) -> Option<String> {
     version.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned)
 }
 
-/// The names of the targets, which are those of their files.
+/// The names of the targets. Each target is a file of that name.
 fn targets(root: &Path) -> Result<Vec<String>, Failure> {
     let folder = root.join("fuzz/fuzz_targets");
     let entries = fs::read_dir(&folder)
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_is_read_from_what_the_compiler_says() {
+    fn the_host_is_read_from_the_version_of_the_compiler() {
         let version = "rustc 1.97.0-nightly\nbinary: rustc\nhost: x86_64-unknown-linux-gnu\n";
         assert_eq!(host_of(version).as_deref(), Some("x86_64-unknown-linux-gnu"));
         assert_eq!(host_of("rustc 1.97.0-nightly\n"), None);

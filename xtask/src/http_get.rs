@@ -1,4 +1,6 @@
-//! One GET request over a plain socket, enough to ask an example for a page; an endless stream is fine.
+//! Sends one GET request over a plain socket, which is enough to ask an example for a page.
+//!
+//! The response may be an endless stream: reading stops as soon as the expected text has arrived.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -7,9 +9,9 @@ use std::{
 };
 
 /// How long one connection attempt may take.
-const CONNECT: Duration = Duration::from_secs(1);
-/// Bytes of an answer that are looked at.
-const MAX_ANSWER: usize = 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many bytes of a response are read at most.
+const MAX_RESPONSE: usize = 1024 * 1024;
 
 /// `http://host:port/path`
 #[derive(Debug, Eq, PartialEq)]
@@ -19,16 +21,16 @@ pub(crate) struct Url {
     path: String,
 }
 
-/// The beginning of an answer.
+/// The beginning of a response.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
-    /// Whether the text that was asked for is in the body.
-    pub(crate) contains: bool,
+    /// Whether the body contains_text the expected text.
+    pub(crate) contains_text: bool,
 }
 
 impl Url {
-    /// Takes the URL apart; `None` unless it is `http:` with a host.
+    /// Parses a URL. Returns `None` unless its scheme is `http:` and it has a host.
     pub(crate) fn parse(url: &str) -> Option<Self> {
         let rest = url.strip_prefix("http://")?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -43,7 +45,7 @@ impl Url {
     /// Connects to the first address of the host that listens.
     ///
     /// # Errors
-    /// The last address's, mostly that nobody listens.
+    /// Returns the error of the last address, in most cases that nothing listens there.
     pub(crate) fn connect(&self) -> io::Result<TcpStream> {
         let mut last = io::Error::other("the host has no address");
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
@@ -56,24 +58,25 @@ impl Url {
         Err(last)
     }
 
-    /// Asks for the page and reads until the text was seen, the answer ends, or the deadline is over.
+    /// Asks for the page and reads until the text has arrived, the response ends, or the deadline
+    /// has passed.
     ///
     /// # Errors
-    /// When the connection breaks, or what comes is not HTTP.
+    /// Fails when the connection breaks, or when the response is not HTTP.
     pub(crate) fn get(
         &self,
         mut stream: TcpStream,
         text: &str,
         deadline: Instant,
-    ) -> io::Result<Answer> {
+    ) -> io::Result<Response> {
         let Self { host, port, path } = self;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
         );
         stream.write_all(request.as_bytes())?;
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         let mut piece = [0; 8 * 1024];
-        while answer.len() < MAX_ANSWER {
+        while response.len() < MAX_RESPONSE {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -81,7 +84,7 @@ impl Url {
             stream.set_read_timeout(Some(left))?;
             match stream.read(&mut piece) {
                 Ok(0) => break,
-                Ok(size) => answer.extend_from_slice(&piece[..size]),
+                Ok(size) => response.extend_from_slice(&piece[..size]),
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -93,29 +96,34 @@ impl Url {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            if let Some(answer) =
-                parse(&answer, text).filter(|answer| answer.contains || answer.status != 200)
+            if let Some(response) = parse(&response, text)
+                .filter(|response| response.contains_text || response.status != 200)
             {
-                return Ok(answer);
+                return Ok(response);
             }
         }
-        parse(&answer, text).ok_or_else(|| {
-            let begin = String::from_utf8_lossy(&answer[..answer.len().min(80)]).into_owned();
-            io::Error::new(io::ErrorKind::InvalidData, format!("no HTTP/1.1 answer but {begin:?}"))
+        parse(&response, text).ok_or_else(|| {
+            let begin = String::from_utf8_lossy(&response[..response.len().min(80)]).into_owned();
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("not an HTTP/1.1 response: {begin:?}"),
+            )
         })
     }
 }
 
 fn connect_to(address: &SocketAddr) -> io::Result<TcpStream> {
-    TcpStream::connect_timeout(address, CONNECT)
+    TcpStream::connect_timeout(address, CONNECT_TIMEOUT)
 }
 
-/// The status, once the head is complete, and whether the body so far holds the text (pure).
-fn parse(answer: &[u8], text: &str) -> Option<Answer> {
-    let head = find(answer, b"\r\n\r\n")?;
-    let status_line = String::from_utf8_lossy(&answer[..head]);
+/// Parses the status, and looks for the text in the body as far as it has arrived (pure).
+///
+/// Returns `None` until the head is complete.
+fn parse(response: &[u8], text: &str) -> Option<Response> {
+    let head = find(response, b"\r\n\r\n")?;
+    let status_line = String::from_utf8_lossy(&response[..head]);
     let status = status_line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    Some(Answer { status, contains: find(&answer[head..], text.as_bytes()).is_some() })
+    Some(Response { status, contains_text: find(&response[head..], text.as_bytes()).is_some() })
 }
 
 fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
@@ -142,16 +150,16 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_needs_its_whole_head_and_its_body_the_text() {
+    fn a_response_is_parsed_once_its_head_is_complete() {
         assert_eq!(parse(b"HTTP/1.1 200 OK\r\nx-text: hello\r\n", "hello"), None);
         assert_eq!(parse(b"SSH-2.0\r\n\r\n", ""), None);
-        let answer = |status, contains| Some(Answer { status, contains });
+        let response = |status, contains_text| Some(Response { status, contains_text });
         assert_eq!(
             parse(b"HTTP/1.1 200 OK\r\nx-text: hello\r\n\r\nbye", "hello"),
-            answer(200, false)
+            response(200, false)
         );
-        assert_eq!(parse(b"HTTP/1.1 200 OK\r\n\r\n5\r\nhello\r\n", "hello"), answer(200, true));
-        assert_eq!(parse(b"HTTP/1.1 404 Not Found\r\n\r\n", "hello"), answer(404, false));
+        assert_eq!(parse(b"HTTP/1.1 200 OK\r\n\r\n5\r\nhello\r\n", "hello"), response(200, true));
+        assert_eq!(parse(b"HTTP/1.1 404 Not Found\r\n\r\n", "hello"), response(404, false));
     }
 
     #[test]
@@ -162,13 +170,13 @@ mod tests {
             let mut stream = listener.accept().unwrap().0;
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\ndata: he").unwrap();
             stream.write_all(b"llo\n\n").unwrap();
-            // Holds the connection open until the client has seen enough.
+            // Keeps the connection open until the client has read enough and closes it.
             let _ = stream.read_to_end(&mut Vec::new());
         });
         let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
-        let answer = url.get(url.connect().unwrap(), "hello", deadline).unwrap();
-        assert_eq!(answer, Answer { status: 200, contains: true });
+        let response = url.get(url.connect().unwrap(), "hello", deadline).unwrap();
+        assert_eq!(response, Response { status: 200, contains_text: true });
         server.join().unwrap();
     }
 }

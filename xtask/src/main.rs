@@ -1,8 +1,8 @@
-//! The project's own checks and tools: `cargo xtask` prints what there is.
+//! The project's own checks and tools. `cargo xtask` without arguments lists the commands.
 //!
-//! `ci` is a table of steps (see `ci`), each a command of its own. What decides is pure and tested
-//! on small broken fixtures (`deps`, `tidy`, `smoke::metadata`); what acts is a thin shell around
-//! `cargo`, `git` and `node` (`tools`).
+//! `cargo xtask ci` runs a table of steps (see `ci`), and each step is a command of its own. The
+//! rules are pure functions, tested on small broken fixtures (`deps`, `tidy`, `smoke::metadata`).
+//! The rest is a thin shell around `cargo`, `git` and `node` (`tools`).
 
 mod api;
 mod args;
@@ -55,24 +55,24 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
 
 fn print_commands() {
     println!("cargo xtask COMMAND\n");
-    println!("  {:<13}every day's steps, in this order", "ci");
-    println!("  {:<13}those and the long ones, which a schedule runs: cargo xtask ci --all", "");
-    println!("  {:<13}some of them: cargo xtask ci --only fmt,clippy", "");
-    println!("  {:<13}only their names: cargo xtask ci --list", "");
+    println!("  {:<13}the everyday steps, in this order", "ci");
+    println!("  {:<13}these and the long steps, which a schedule runs: cargo xtask ci --all", "");
+    println!("  {:<13}some of the steps: cargo xtask ci --only fmt,clippy", "");
+    println!("  {:<13}only the names of the steps: cargo xtask ci --list", "");
     for (depth, title) in [(Depth::Everyday, "every day"), (Depth::Long, "only with --all")] {
         println!("\n{title}");
         for step in ci::STEPS.iter().filter(|step| step.depth == depth) {
-            println!("  {:<13}{}", step.name, step.what);
+            println!("  {:<13}{}", step.name, step.claim);
         }
     }
-    println!("\nno part of ci");
+    println!("\nnot part of ci");
     println!(
-        "  {:<13}the snapshots in api/ become what the API is now: cargo xtask api --write",
+        "  {:<13}accepts the API as it is now, in the snapshots of api/: cargo xtask api --write",
         "api"
     );
     println!(
         "  {:<13}servers side by side under load: --quick, --only ROW, --rounds N, --runs N, --profile (bench/README.md)",
         "bench"
     );
-    println!("  {:<13}one function beside its peers: cargo xtask bench --bench NAME", "");
+    println!("  {:<13}one function compared with its peers: cargo xtask bench --bench NAME", "");
 }

@@ -1,4 +1,4 @@
-//! The programs that are not ours to build: where they are, and what to do when they are missing.
+//! Finds the programs that we use but do not build, or says how to install them.
 
 use std::{
     env, fs,
@@ -16,10 +16,10 @@ const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 /// A version of node: major and minor.
 pub(crate) type NodeVersion = (u32, u32);
 
-/// A browser.
+/// The path of a browser.
 ///
 /// # Errors
-/// How to get one.
+/// Says how to install one.
 pub(crate) fn chromium() -> Result<PathBuf, Failure> {
     let chromium = match env::var_os("CHROMIUM") {
         Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
@@ -32,10 +32,11 @@ pub(crate) fn chromium() -> Result<PathBuf, Failure> {
     })
 }
 
-/// A node of this version or later: the system's, or the one that `.ci/run` installs into the target folder.
+/// The path of a node of version `min` or later: the system's, or the one that `.ci/run` installs
+/// into the target folder.
 ///
 /// # Errors
-/// How to get one.
+/// Says how to install one.
 pub(crate) fn node(target: &Path, min: NodeVersion) -> Result<PathBuf, Failure> {
     let system = find_program(&["node"])
         .ok_or_else(|| Failure::new("node is missing: apt-get install nodejs npm"))?;
@@ -49,23 +50,23 @@ pub(crate) fn node(target: &Path, min: NodeVersion) -> Result<PathBuf, Failure> 
     }
     let ((major, minor), version) = (min, version.trim());
     Err(Failure::new(format!(
-        "{} is {version}, {major}.{minor} or later is needed: .ci/run installs one",
+        "{} has version {version}, but {major}.{minor} or later is needed: .ci/run installs it",
         system.display()
     )))
 }
 
-/// npm.
+/// The path of npm.
 ///
 /// # Errors
-/// How to get it.
+/// Says how to install it.
 pub(crate) fn npm() -> Result<PathBuf, Failure> {
     find_program(&["npm"]).ok_or_else(|| Failure::new("npm is missing: apt-get install npm"))
 }
 
-/// Installs the npm packages of a folder, unless they are those of its lock file already.
+/// Installs the npm packages of a folder, unless the installed ones already match its lock file.
 ///
 /// # Errors
-/// When npm is missing or fails.
+/// Fails when npm is missing, or when it fails.
 pub(crate) fn install_npm_packages(workspace: &Workspace, folder: &str) -> Result<(), Failure> {
     let folder = workspace.root.join(folder);
     if is_stale(&folder) {
@@ -84,7 +85,7 @@ fn is_stale(folder: &Path) -> bool {
     installed.is_none() || installed < changed("package-lock.json")
 }
 
-/// Whether `v20.11.1` is this version or later.
+/// Whether a version such as `v20.11.1` is `min` or later.
 fn is_at_least(version: &str, min: NodeVersion) -> bool {
     let mut parts = version.trim().trim_start_matches('v').split('.').map(str::parse);
     match (parts.next(), parts.next()) {

@@ -1,4 +1,6 @@
-//! Starts every example once, asks it for a page, ends it: `[package.metadata.smoke]` of its manifest says what to expect.
+//! The smoke test: starts every example once, asks it for a page and ends it.
+//!
+//! `[package.metadata.smoke]` in the example's manifest says what the test expects.
 
 pub(crate) mod metadata;
 mod process;
@@ -8,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metadata::{Exit, Expect, Smoke};
-use process::Running;
+use metadata::{Exit, Expectation, Smoke};
+use process::ExampleProcess;
 
 use crate::{
     http_get::Url,
@@ -17,17 +19,17 @@ use crate::{
     workspace::{Example, Workspace},
 };
 
-/// How long an example may take to answer, or a command-line example to finish.
-const ANSWER: Duration = Duration::from_secs(30);
-/// How long an example may take to end when told to.
-const END: Duration = Duration::from_secs(15);
-/// How often a port is tried.
-const RETRY: Duration = Duration::from_millis(50);
+/// How long an example may take to respond, or a command-line example to finish.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an example may take to exit after SIGTERM.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(15);
+/// The time between two attempts to connect.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Builds all examples at once and tries each.
+/// Builds all examples at once and tests each of them.
 ///
 /// # Errors
-/// The first example that does not build, answer or end as its manifest says.
+/// Fails at the first example that does not build, or does not respond or end as its manifest says.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let examples = workspace.examples();
     let mut build = workspace.cargo(&["build"]);
@@ -41,7 +43,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     for example in &examples {
         let start = Instant::now();
         let smoke = Smoke::parse(&example.smoke)
-            .and_then(|smoke| attempt(workspace, example, &smoke))
+            .and_then(|smoke| test_example(workspace, example, &smoke))
             .map_err(|failure| Failure::new(format!("example {}: {failure}", example.name)))?;
         println!(
             "{}",
@@ -54,65 +56,76 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs one example and returns what it did, for people.
-fn attempt(workspace: &Workspace, example: &Example<'_>, smoke: &Smoke) -> Result<String, Failure> {
+/// Runs one example and returns a summary for people.
+fn test_example(
+    workspace: &Workspace,
+    example: &Example<'_>,
+    smoke: &Smoke,
+) -> Result<String, Failure> {
     let log = workspace.target_dir().join("smoke").join(format!("{}.log", example.name));
     match &smoke.expect {
-        Expect::Page { url, contains } => {
+        Expectation::Page { url, contains } => {
             let page = Url::parse(url)
                 .ok_or_else(|| Failure::new(format!("`{url}` is not http://HOST:PORT/PATH")))?;
             if page.connect().is_ok() {
                 return Err(Failure::new(format!(
-                    "something listens at {url} already: end it first (`ss -ltnp` shows what it is)"
+                    "another program already listens at {url}: end it first (`ss -ltnp` shows it)"
                 )));
             }
-            let running =
-                Running::start(&example.binary, &smoke.args, smoke.stdin.as_deref(), &log)?;
-            serve(running, &page, contains, smoke.exit).map(|()| format!("{url} answered"))
+            let process =
+                ExampleProcess::start(&example.binary, &smoke.args, smoke.stdin.as_deref(), &log)?;
+            test_server(process, &page, contains, smoke.exit).map(|()| format!("{url} responded"))
         }
-        Expect::Output { contains } => {
-            let mut running =
-                Running::start(&example.binary, &smoke.args, smoke.stdin.as_deref(), &log)?;
-            running.wait_for_success(ANSWER)?;
-            if running.output().contains(contains) {
+        Expectation::Output { contains } => {
+            let mut process =
+                ExampleProcess::start(&example.binary, &smoke.args, smoke.stdin.as_deref(), &log)?;
+            process.wait_for_success(RESPONSE_TIMEOUT)?;
+            if process.output().contains(contains) {
                 Ok("finished".to_owned())
             } else {
-                Err(running.failure(&format!("its output does not contain {contains:?}")))
+                Err(process.failure(&format!("its output does not contain {contains:?}")))
             }
         }
     }
 }
 
-fn serve(mut running: Running, page: &Url, contains: &str, exit: Exit) -> Result<(), Failure> {
-    let deadline = Instant::now() + ANSWER;
+fn test_server(
+    mut process: ExampleProcess,
+    page: &Url,
+    contains: &str,
+    exit: Exit,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + RESPONSE_TIMEOUT;
     let stream = loop {
         match page.connect() {
             Ok(stream) => break stream,
             Err(error) if Instant::now() >= deadline => {
-                return Err(running
-                    .failure(&format!("did not listen within {}: {error}", shown_time(ANSWER))));
+                return Err(process.failure(&format!(
+                    "did not listen within {}: {error}",
+                    shown_time(RESPONSE_TIMEOUT)
+                )));
             }
-            Err(_) => thread::sleep(RETRY),
+            Err(_) => thread::sleep(RETRY_INTERVAL),
         }
-        if let Some(status) = running.ended()? {
-            return Err(running.failure(&format!("ended with {status} before it listened")));
+        if let Some(status) = process.exit_status()? {
+            return Err(process.failure(&format!("ended with {status} before it listened")));
         }
     };
-    let answer = page
+    let response = page
         .get(stream, contains, deadline)
-        .map_err(|error| running.failure(&format!("did not answer: {error}")))?;
-    if answer.status != 200 {
-        return Err(running.failure(&format!("answered with status {}", answer.status)));
+        .map_err(|error| process.failure(&format!("did not respond: {error}")))?;
+    if response.status != 200 {
+        return Err(process.failure(&format!("responded with status {}", response.status)));
     }
-    if !answer.contains {
-        return Err(running.failure(&format!("its answer does not contain {contains:?}")));
+    if !response.contains_text {
+        return Err(process.failure(&format!("its response does not contain {contains:?}")));
     }
     match exit {
         Exit::Clean => {
-            running.terminate()?;
-            running.wait_for_success(END)
+            process.terminate()?;
+            process.wait_for_success(EXIT_TIMEOUT)
         }
-        // Dropping it ends it.
+        // Dropping the process kills it.
         Exit::Any => Ok(()),
     }
 }

@@ -1,9 +1,18 @@
-//! What a compiler does not check: file sizes, module docs, reasons, examples and guide pages that
-//! belong together.
+//! Checks that the compiler does not make: file sizes, module docs, reasons for silenced lints, and
+//! examples that the guide mentions.
 //!
-//! Each rule is a pure function of paths and texts; `run` only feeds them the repository's files.
-//! Links are in `links`, dependencies that a reader could copy are in `unpublished`.
+//! Each rule is a pure function of paths and texts, and `run` calls them with the files of the
+//! repository.
+//!
+//! | module | rule |
+//! |---|---|
+//! | `imports` | modules import a name from its owner, not through the root of the crate |
+//! | `line_width` | lines of prose have at most 100 columns |
+//! | `links` | links lead to files, and the guide's table of contents is complete |
+//! | `unpublished` | no text makes a reader look for our crates in a registry |
 
+mod imports;
+mod line_width;
 mod links;
 mod unpublished;
 
@@ -12,34 +21,36 @@ use crate::{
     workspace::{SourceFile, Workspace},
 };
 
-/// Lines of a Rust file from which on it holds more than one idea.
+/// From this number of lines, a Rust file probably has more than one idea: `tidy` warns.
 const WARN_LINES: usize = 600;
-/// Lines of a Rust file that nobody reads from top to bottom.
+/// With this number of lines, a Rust file is too long to be read from top to bottom: `tidy` fails.
 const MAX_LINES: usize = 1_000;
-/// Bytes of any file: a clone stays quick.
+/// How many bytes any file may have, so that cloning the repository stays quick.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Checks all files of the repository.
 ///
 /// # Errors
-/// Every violation, one a line.
+/// Lists every violation, one on each line.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let files = workspace.files()?;
     for file in &files {
         if let Some(lines) =
             rust_lines(file).filter(|lines| (WARN_LINES..MAX_LINES).contains(lines))
         {
-            let warning =
-                format!("warning: {} has {lines} lines: does it hold two ideas?", file.path);
+            let warning = format!(
+                "warning: {} has {lines} lines: does it have more than one idea?",
+                file.path
+            );
             println!("{}", paint(Style::Warn, &warning));
         }
     }
     let found = check(&files);
-    println!("{} files looked at", files.len());
+    println!("{} files checked", files.len());
     Failure::from_findings(&found, "the repository is not tidy")
 }
 
-/// Every violation in these files.
+/// Returns a text for each violation in these files.
 fn check(files: &[SourceFile]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files {
@@ -53,6 +64,8 @@ fn check(files: &[SourceFile]) -> Vec<String> {
         check_silenced(&file.path, text, &mut found);
     }
     check_examples(files, &mut found);
+    imports::check(files, &mut found);
+    line_width::check(files, &mut found);
     links::check(files, &mut found);
     unpublished::check(files, &mut found);
     found
@@ -62,13 +75,13 @@ fn check_size(file: &SourceFile, found: &mut Vec<String>) {
     if file.bytes > MAX_BYTES {
         let kib = file.bytes / 1024;
         found.push(format!(
-            "{}: {kib} KiB, 1024 are allowed: generate it, or keep it elsewhere",
+            "{}: {kib} KiB, but 1024 KiB are allowed: generate the file, or keep it elsewhere",
             file.path
         ));
     }
     if let Some(lines) = rust_lines(file).filter(|lines| *lines >= MAX_LINES) {
         found.push(format!(
-            "{}: {lines} lines, fewer than {MAX_LINES} are allowed: split it, one idea a file",
+            "{}: {lines} lines, but a file must have fewer than {MAX_LINES}: split it, so that each file has one idea",
             file.path
         ));
     }
@@ -78,7 +91,7 @@ fn rust_lines(file: &SourceFile) -> Option<usize> {
     file.text.as_deref().filter(|_| file.path.ends_with(".rs")).map(|text| text.lines().count())
 }
 
-/// `crates/*/src`, `examples/*/src` and `xtask/src`, at any depth.
+/// Whether the file is in `crates/*/src`, `examples/*/src` or `xtask/src`, at any depth.
 fn needs_module_doc(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     matches!(parts.as_slice(), ["crates" | "examples", _, "src", ..] | ["xtask", "src", ..])
@@ -87,26 +100,30 @@ fn needs_module_doc(path: &str) -> bool {
 fn check_module_doc(path: &str, text: &str, found: &mut Vec<String>) {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     if !first.starts_with("//!") && !first.starts_with("#![doc") {
-        found.push(format!("{path}:1: starts without a `//!` that says what the file is for"));
+        found.push(format!(
+            "{path}:1: no module documentation: begin with a `//!` that says what the file is for"
+        ));
     }
 }
 
-/// What is switched off says why.
+/// Each ignored test and each silenced lint must have a reason.
 fn check_silenced(path: &str, text: &str, found: &mut Vec<String>) {
     let mut offset = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let place = format!("{path}:{}", number + 1);
         if in_code(line, "#[ignore]").is_some() {
-            found.push(format!("{place}: #[ignore] without a reason: #[ignore = \"why\"]"));
+            found.push(format!("{place}: #[ignore] without a reason: write #[ignore = \"why\"]"));
         }
         if in_code(line, "#[allow(").or(in_code(line, "#![allow(")).is_some() {
-            found.push(format!("{place}: `allow`: use #[expect(…, reason = \"…\")], which tells when it is needed no more"));
+            found.push(format!(
+                "{place}: `allow`: write #[expect(…, reason = \"…\")], which warns once it is no longer needed"
+            ));
         }
         if let Some(at) = in_code(line, "#[expect(").or(in_code(line, "#![expect(")) {
             let rest = &text[offset + at..];
             if !rest[..rest.find(")]").unwrap_or(rest.len())].contains("reason") {
                 found.push(format!(
-                    "{place}: `expect` without a reason: #[expect(…, reason = \"…\")]"
+                    "{place}: `expect` without a reason: write #[expect(…, reason = \"…\")]"
                 ));
             }
         }
@@ -114,12 +131,13 @@ fn check_silenced(path: &str, text: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Where the attribute stands in the line, unless in a comment or a text.
+/// The column of the attribute in the line, unless it is part of a comment or a string.
 fn in_code(line: &str, attribute: &str) -> Option<usize> {
     line.find(attribute).filter(|&at| !line[..at].contains('"') && !line[..at].contains("//"))
 }
 
-/// An example is one that a reader can find and that the smoke test starts.
+/// Each example must be mentioned on a page, and its manifest must say how the smoke test starts
+/// it.
 fn check_examples(files: &[SourceFile], found: &mut Vec<String>) {
     let is_page = |path: &str| {
         path == "README.md" || (path.starts_with("docs/src/") && path.ends_with(".md"))
@@ -138,21 +156,21 @@ fn check_examples(files: &[SourceFile], found: &mut Vec<String>) {
         let manifest = file.text.as_deref().unwrap_or_default();
         if !manifest.lines().any(|line| line.trim() == "[package.metadata.smoke]") {
             found.push(format!(
-                "{}: no [package.metadata.smoke]: CONTRIBUTING.md says what goes there",
+                "{}: no [package.metadata.smoke]: CONTRIBUTING.md says what to write there",
                 file.path
             ));
         }
         let mentions = [format!("examples/{name}"), format!("-p {name}")];
         if !pages.iter().any(|page| mentions.iter().any(|mention| has_word(page, mention))) {
             found.push(format!(
-                "{}: neither README.md nor a page of docs/src mentions examples/{name}",
+                "{}: no page mentions the example: write `examples/{name}` in README.md or on a page of docs/src",
                 file.path
             ));
         }
     }
 }
 
-/// Whether the text holds the words, not as the beginning of a longer name.
+/// Whether the text contains the words, and not only as the beginning of a longer name.
 fn has_word(text: &str, words: &str) -> bool {
     text.match_indices(words).any(|(at, _)| {
         let next = text[at + words.len()..].chars().next();
@@ -170,7 +188,7 @@ mod tests {
         SourceFile { path: path.to_owned(), bytes: text.len() as u64, text: Some(text.to_owned()) }
     }
 
-    /// The files must give exactly these findings; each `expect` is a part of one.
+    /// The check must find exactly one violation for each `expect`, whose text contains it.
     #[track_caller]
     fn check_files(files: &[SourceFile], expect: &[&str]) {
         let found = check(files);
@@ -199,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_a_natural_size() {
+    fn a_file_must_not_be_too_long_or_too_large() {
         check_rust(&"//\n".repeat(999), &[]);
         check_rust(&"//\n".repeat(1_000), &["1000 lines"]);
         let large = SourceFile { path: "logo.png".into(), bytes: MAX_BYTES + 1, text: None };
@@ -207,12 +225,12 @@ mod tests {
     }
 
     #[test]
-    fn a_module_says_what_it_is_for() {
+    fn a_module_begins_with_its_documentation() {
         for path in
             ["crates/volga/src/route/mod.rs", "examples/chat/src/main.rs", "xtask/src/main.rs"]
         {
-            check_files(&[file(path, "// no doc\nfn main() {}\n")], &["starts without"]);
-            check_files(&[file(path, "")], &["starts without"]);
+            check_files(&[file(path, "// no doc\nfn main() {}\n")], &["no module documentation"]);
+            check_files(&[file(path, "")], &["no module documentation"]);
         }
         check_files(&[file("crates/volga/tests/it/main.rs", "fn main() {}\n")], &[]);
     }
@@ -227,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_expected_and_has_a_reason() {
+    fn a_silenced_lint_is_expected_and_has_a_reason() {
         check_rust("#[allow(dead_code)]\n", &["main.rs:1: `allow`"]);
         check_rust("#![allow(dead_code)]\n", &["main.rs:1: `allow`"]);
         check_rust("\nfn a(#[expect(unused)] b: u8) {}\n", &["main.rs:2: `expect` without"]);
@@ -239,12 +257,9 @@ mod tests {
     }
 
     #[test]
-    fn an_example_is_started_and_can_be_found() {
+    fn an_example_is_tested_and_mentioned() {
         let readme = file("README.md", "See examples/chat-room and `-p chatter`.\n");
-        check_files(
-            &[file("examples/chat/Cargo.toml", SMOKE), readme],
-            &["mentions examples/chat"],
-        );
+        check_files(&[file("examples/chat/Cargo.toml", SMOKE), readme], &["no page mentions"]);
         let page = file("docs/src/SUMMARY.md", "examples/chat\n");
         check_files(
             &[file("examples/chat/Cargo.toml", "[package]\n"), page],

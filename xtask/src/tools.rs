@@ -1,4 +1,4 @@
-//! Running a program, saying how long something took, and colour where a person reads it.
+//! Runs programs, and formats commands, times and coloured text for the terminal.
 
 use std::{
     env, fmt,
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// Why a command of ours failed: what happened, and what to do about it, as text for a person.
+/// The reason why a command failed and what to do about it, as a text for people.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
@@ -17,7 +17,7 @@ impl Failure {
         Self(text.into())
     }
 
-    /// Several findings, one a line, or `Ok` when there are none.
+    /// Returns all findings as one failure, one on each line, or `Ok` if the list is empty.
     pub(crate) fn from_findings(findings: &[String], advice: &str) -> Result<(), Self> {
         if findings.is_empty() {
             return Ok(());
@@ -32,21 +32,20 @@ impl fmt::Display for Failure {
     }
 }
 
-/// `cargo`, the same one that runs this program, in the workspace's root.
+/// A command that runs cargo in the workspace's root. It is the same cargo that runs this program.
 pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root);
     command
 }
 
-/// A tool of another toolchain, in the workspace's root.
+/// A command that runs a tool of another toolchain in the workspace's root.
 ///
-/// It goes through rustup: the cargo that runs this program belongs to one toolchain, and would
-/// stay with it.
+/// It goes through rustup, because the cargo that runs this program always uses its own toolchain.
 pub(crate) fn rustup(root: &Path, toolchain: &str, tool: &str) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", toolchain, tool]).current_dir(root);
-    // Set by the cargo that runs this program, and no concern of another toolchain.
+    // The cargo that runs this program has set these for its own toolchain.
     command
         .env_remove("CARGO")
         .env_remove("RUSTC")
@@ -55,8 +54,10 @@ pub(crate) fn rustup(root: &Path, toolchain: &str, tool: &str) -> Command {
     command
 }
 
-/// Prints the command, runs it with its output going where ours goes, and fails unless it ends with
-/// success.
+/// Prints the command and runs it. Its output goes to the output of this program.
+///
+/// # Errors
+/// Fails when the command does not start, or when it does not end with success.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     println!("{}", paint(Style::Dim, &format!("$ {}", shown(command))));
     let status = command.status().map_err(|error| not_started(command, &error))?;
@@ -67,7 +68,11 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     }
 }
 
-/// Runs the command and returns what it wrote to its standard output.
+/// Runs the command and returns its standard output.
+///
+/// # Errors
+/// Fails when the command does not start or does not end with success, or when its output is not
+/// UTF-8.
 pub(crate) fn read(command: &mut Command) -> Result<String, Failure> {
     let Output { status, stdout, stderr } =
         command.stdin(Stdio::null()).output().map_err(|error| not_started(command, &error))?;
@@ -83,7 +88,7 @@ pub(crate) fn read(command: &mut Command) -> Result<String, Failure> {
         .map_err(|_| Failure::new(format!("`{}` wrote text that is not UTF-8", shown(command))))
 }
 
-/// The command as it could be typed.
+/// The command as a person would type it.
 pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let program = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
@@ -105,7 +110,7 @@ pub(crate) fn shown_time(time: Duration) -> String {
     }
 }
 
-/// The first of these programs that `PATH` has.
+/// The path of the first of these programs that is in `PATH`.
 pub(crate) fn find_program(names: &[&str]) -> Option<std::path::PathBuf> {
     let path = env::var_os("PATH")?;
     names.iter().find_map(|name| {
@@ -113,7 +118,7 @@ pub(crate) fn find_program(names: &[&str]) -> Option<std::path::PathBuf> {
     })
 }
 
-/// How a text stands out.
+/// A text style on the terminal.
 #[derive(Clone, Copy)]
 pub(crate) enum Style {
     Bold,
@@ -123,7 +128,7 @@ pub(crate) enum Style {
     Warn,
 }
 
-/// The text with its style, or as it is where nobody would see colours or wants them.
+/// The text in this style, or unchanged if the output is not a terminal or `NO_COLOR` is set.
 pub(crate) fn paint(style: Style, text: &str) -> String {
     if !io::stdout().is_terminal() || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
     {
@@ -139,7 +144,7 @@ pub(crate) fn paint(style: Style, text: &str) -> String {
     format!("\x1b[{code}m{text}\x1b[0m")
 }
 
-/// Whether this run is a robot's: what a person may skip is then required.
+/// Whether this run is in CI, where the steps that a person may skip are required.
 pub(crate) fn in_ci() -> bool {
     env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }

@@ -1,4 +1,4 @@
-//! What `cargo metadata` and `git` say about this checkout.
+//! The workspace and its files, as `cargo metadata` and `git` report them.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -17,10 +17,10 @@ pub(crate) struct Workspace {
     metadata: Metadata,
 }
 
-/// A package under `examples/` and the parts that a smoke test needs.
+/// A package under `examples/`, with the parts that a smoke test needs.
 pub(crate) struct Example<'a> {
     pub(crate) name: &'a str,
-    /// Its first binary.
+    /// The path of its first binary.
     pub(crate) binary: PathBuf,
     /// `[package.metadata.smoke]`
     pub(crate) smoke: Table,
@@ -29,13 +29,13 @@ pub(crate) struct Example<'a> {
 /// A package under `crates/`.
 pub(crate) struct Library<'a> {
     pub(crate) name: &'a str,
-    /// What its code is called in Rust, so with `_`.
+    /// The name of the crate in Rust code, which has `_` in place of `-`.
     pub(crate) target: String,
 }
 
-/// One tracked (or new, and not ignored) file.
+/// One file that git tracks, or a new file that git does not ignore.
 pub(crate) struct SourceFile {
-    /// From the root, with `/`.
+    /// The path from the root, with `/` between its parts.
     pub(crate) path: String,
     pub(crate) bytes: u64,
     /// `None` when the file is not UTF-8.
@@ -46,7 +46,7 @@ impl Workspace {
     /// Asks `cargo metadata` without resolving dependencies, so it needs no network.
     ///
     /// # Errors
-    /// When a manifest is malformed; cargo's own words say which.
+    /// Fails when a manifest is malformed. The text is cargo's, which names the manifest.
     pub(crate) fn read() -> Result<Self, Failure> {
         let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
         let metadata = MetadataCommand::new()
@@ -57,7 +57,7 @@ impl Workspace {
         Ok(Self { root: metadata.workspace_root.clone().into_std_path_buf(), metadata })
     }
 
-    /// Where cargo puts what it builds.
+    /// The folder into which cargo builds.
     pub(crate) fn target_dir(&self) -> PathBuf {
         self.metadata.target_directory.clone().into_std_path_buf()
     }
@@ -79,7 +79,7 @@ impl Workspace {
             .metadata
             .packages
             .iter()
-            .filter(|package| self.place(package).starts_with("examples/"))
+            .filter(|package| self.folder(package).starts_with("examples/"))
             .filter_map(|package| {
                 let binary =
                     package.targets.iter().find(|target| target.kind.contains(&TargetKind::Bin))?;
@@ -98,7 +98,7 @@ impl Workspace {
     pub(crate) fn libraries(&self) -> Vec<Library<'_>> {
         let packages = self.metadata.packages.iter();
         let mut libraries: Vec<_> = packages
-            .filter(|package| self.place(package).starts_with("crates/"))
+            .filter(|package| self.folder(package).starts_with("crates/"))
             .map(|package| package.name.as_str())
             .map(|name| Library { name, target: name.replace('-', "_") })
             .collect();
@@ -106,11 +106,11 @@ impl Workspace {
         libraries
     }
 
-    /// The packages and what they declare, in the words of the import rules.
+    /// The packages and the dependencies that they declare, as the import rules need them.
     pub(crate) fn graph(&self) -> Graph {
         let members = self.metadata.packages.iter().map(|package| Member {
             name: package.name.to_string(),
-            place: self.place(package),
+            folder: self.folder(package),
             dependencies: package.dependencies.iter().map(dependency).collect(),
             features: package.features.clone(),
         });
@@ -120,21 +120,21 @@ impl Workspace {
     /// The paths of the files that belong to the repository: tracked, or new and not ignored.
     ///
     /// # Errors
-    /// When `git` is missing.
+    /// Fails when `git` is missing.
     pub(crate) fn paths(&self) -> Result<Vec<String>, Failure> {
         let mut git = Command::new("git");
         git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
             .current_dir(&self.root);
         let listed = tools::read(&mut git)?;
         let paths = listed.split('\0').filter(|path| !path.is_empty());
-        // Deleted but not yet committed, or a link to a folder: git lists both.
+        // git also lists files that are deleted but not yet committed, and links to folders.
         Ok(paths.filter(|path| self.root.join(path).is_file()).map(str::to_owned).collect())
     }
 
-    /// The files that belong to the repository, and what they hold.
+    /// The files that belong to the repository, with their contents.
     ///
     /// # Errors
-    /// When `git` is missing, or a listed file cannot be read.
+    /// Fails when `git` is missing, or when a listed file cannot be read.
     pub(crate) fn files(&self) -> Result<Vec<SourceFile>, Failure> {
         let read = |path: String| {
             let content = fs::read(self.root.join(&path))
@@ -146,13 +146,13 @@ impl Workspace {
     }
 
     /// The package's folder, from the root.
-    fn place(&self, package: &Package) -> String {
+    fn folder(&self, package: &Package) -> String {
         let folder = package.manifest_path.parent().unwrap_or(&package.manifest_path);
         folder.strip_prefix(&self.metadata.workspace_root).unwrap_or(folder).to_string()
     }
 }
 
-/// `[package.metadata.smoke]`, a text being a list of one.
+/// The table `[package.metadata.smoke]`. A single string becomes a list with one element.
 fn smoke_table(package: &Package) -> Table {
     let table = package.metadata.get("smoke").and_then(|smoke| smoke.as_object());
     let texts = table.into_iter().flatten().map(|(key, value)| {
@@ -180,12 +180,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checkout_describes_itself() {
+    fn the_checkout_has_our_packages_and_files() {
         let workspace = Workspace::read().unwrap();
         assert!(workspace.has_package("volga-sse"));
         let graph = workspace.graph();
         let sse = graph.members.iter().find(|member| member.name == "volga-sse").unwrap();
-        assert_eq!(sse.place, "crates/volga-sse");
+        assert_eq!(sse.folder, "crates/volga-sse");
         assert!(sse.dependencies.iter().any(|dependency| dependency.name == "bytes"));
         assert!(sse.dependencies.iter().any(|dependency| dependency.kind == Kind::Dev));
         assert!(

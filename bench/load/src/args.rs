@@ -1,24 +1,25 @@
-//! The command line, parsed by hand: it has few options (pure).
+//! Parses the command line (pure). The parser is written by hand, because there are few options.
 
 use std::path::PathBuf;
 
 use crate::{failure::Failure, rows};
 
-/// What to run.
+/// The options of a run.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Args {
-    /// Small sizes and one round: it shows that all of it works, and no figure worth keeping.
+    /// Small sizes and one round. This shows that everything works; its figures are not worth
+    /// keeping.
     pub(crate) quick: bool,
-    /// The rows in which clients attack, in place of the others.
+    /// Run the rows in which clients attack, in place of the others.
     pub(crate) floods: bool,
-    /// Names of rows; none for all.
+    /// Names of rows. An empty list means all rows.
     pub(crate) only: Vec<String>,
-    /// Names of servers; none for all.
+    /// Names of servers. An empty list means all servers.
     pub(crate) servers: Vec<String>,
     pub(crate) rounds: Option<usize>,
-    /// Whole runs, one after another.
+    /// The number of whole runs, one after another.
     pub(crate) runs: Option<usize>,
-    /// No figures, but where our server's CPU time goes.
+    /// Profile the CPU time of our server, in place of measuring figures.
     pub(crate) profile: bool,
     /// The program of our server at an earlier revision, which runs as a server of its own.
     pub(crate) before: Option<PathBuf>,
@@ -49,13 +50,13 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// Names the first that is not understood.
+    /// Names the first argument that is not known.
     pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, Failure> {
         let mut parsed = Self::default();
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
             let mut value = || {
-                args.next().ok_or_else(|| Failure::new(format!("`{arg}` wants a value\n\n{HELP}")))
+                args.next().ok_or_else(|| Failure::new(format!("`{arg}` needs a value\n\n{HELP}")))
             };
             match arg.as_str() {
                 "--quick" => parsed.quick = true,
@@ -74,13 +75,13 @@ impl Args {
                 "--workers" => parsed.workers = Some(number(&value()?, "workers")?),
                 "--before" => parsed.before = Some(value()?.into()),
                 "--profile" => parsed.profile = true,
-                _ => return Err(Failure::new(format!("did not expect `{arg}`\n\n{HELP}"))),
+                _ => return Err(Failure::new(format!("unexpected argument `{arg}`\n\n{HELP}"))),
             }
         }
         Ok(parsed)
     }
 
-    /// Whether everything is run in full, so that the results may be kept.
+    /// Whether this is a full run of all rows and servers, so that its results may be kept.
     pub(crate) fn is_whole(&self) -> bool {
         let has_all_rows_and_servers = self.only.is_empty() && self.servers.is_empty();
         !self.quick && has_all_rows_and_servers && self.workers.is_none() && self.before.is_none()
@@ -89,7 +90,7 @@ impl Args {
 
 fn number(text: &str, what: &str) -> Result<usize, Failure> {
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| Failure::new(format!("`{text}` is no number of {what}")))
+    number.ok_or_else(|| Failure::new(format!("`{text}` is not a number of {what}")))
 }
 
 fn names(list: &str, what: &str, known: &[&str]) -> Result<Vec<String>, Failure> {
@@ -98,7 +99,10 @@ fn names(list: &str, what: &str, known: &[&str]) -> Result<Vec<String>, Failure>
             if known.contains(&name) {
                 Ok(name.to_owned())
             } else {
-                Err(Failure::new(format!("no {what} `{name}`; there are {}", known.join(", "))))
+                Err(Failure::new(format!(
+                    "unknown {what} `{name}`; the known ones are {}",
+                    known.join(", ")
+                )))
             }
         })
         .collect()

@@ -1,4 +1,5 @@
-//! The results as a picture: for each row a group of bars, each as long as the server's figure (pure). SVG is simple enough to write by hand.
+//! Draws the results as a picture (pure): for each row a group of bars, each as long as the
+//! server's figure. SVG is simple enough to write by hand.
 
 use std::fmt::Write;
 
@@ -32,7 +33,7 @@ pub(crate) fn of(rows: &[(&Row, RowResult)], plan: &Plan) -> String {
     )
 }
 
-/// Draws one row's title above `y` and its bars below, and returns where they end.
+/// Draws one row's title above `y` and its bars below, and returns the `y` where they end.
 fn group(svg: &mut String, mut y: usize, row: &Row, plan: &Plan, result: &RowResult) -> usize {
     let measure = row.measures[0];
     let better = match measure.better {
@@ -50,7 +51,8 @@ fn group(svg: &mut String, mut y: usize, row: &Row, plan: &Plan, result: &RowRes
     for server in &result.servers {
         let value = median(server);
         let mut label = show(value, measure.unit);
-        // A server that failed, or that never came to an end, has a word in place of a bar.
+        // A server without a figure, because it failed or never finished, gets a word in place of a
+        // bar.
         let width = if value.is_finite() { (value / most * BARS as f64).max(1.0) } else { 0.0 };
         let ratio = value / ours;
         if ratio.is_finite() && server.name != OURS {

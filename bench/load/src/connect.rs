@@ -1,4 +1,4 @@
-//! Connections from many addresses of this machine, so that ports do not run out.
+//! Opens connections from many addresses of this machine, so that ports do not run out.
 
 use std::{
     io::{self, Write},
@@ -8,10 +8,11 @@ use std::{
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
-/// Each source address has about 28,000 ports, and one that was used stays taken for a minute.
+/// How many source addresses there are. Each has about 28,000 ports, and a used port stays taken
+/// for a minute.
 const SOURCES: u32 = 100;
 
-/// Connects from an address of its own for each number, in turns.
+/// Connects from a source address that depends on the number: the addresses are used in turns.
 pub(crate) fn connect(server: SocketAddr, number: usize) -> io::Result<TcpStream> {
     let socket = from_source(number)?;
     socket.connect(&server.into())?;
@@ -19,13 +20,13 @@ pub(crate) fn connect(server: SocketAddr, number: usize) -> io::Result<TcpStream
     Ok(socket.into())
 }
 
-/// Begins to connect as [`connect`] does, and does not wait until the connection is there. Before
-/// that, reads and writes would block.
+/// Begins to connect as [`connect`] does, but does not wait for the connection. Until it is there,
+/// reads and writes would block.
 pub(crate) fn begin(server: SocketAddr, number: usize) -> io::Result<mio::net::TcpStream> {
     let socket = from_source(number)?;
     socket.set_nonblocking(true)?;
     match socket.connect(&server.into()) {
-        // The kernel reports a connection that is on its way as this error.
+        // The kernel reports with this error that the connection is on its way.
         Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => return Err(error),
         _ => {}
     }
@@ -33,7 +34,7 @@ pub(crate) fn begin(server: SocketAddr, number: usize) -> io::Result<mio::net::T
     Ok(mio::net::TcpStream::from_std(socket.into()))
 }
 
-/// Connects, asks, and leaves the socket ready for epoll.
+/// Connects, sends a GET request, and leaves the socket ready for epoll.
 pub(crate) fn ask(
     server: SocketAddr,
     number: usize,
@@ -52,7 +53,7 @@ fn from_source(number: usize) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// A request for a path.
+/// A GET request for the path.
 pub(crate) fn get(path: &str) -> Vec<u8> {
     let accept = if path.starts_with("/events") || path.starts_with("/firehose") {
         "text/event-stream"

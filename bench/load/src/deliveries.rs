@@ -1,4 +1,5 @@
-//! What was published and who has it: each stream must get each message once, in order (pure, but for the clock of its samples).
+//! Checks that each stream gets each published message once and in order (pure, except for the
+//! clock of its samples).
 
 use crate::{
     clock,
@@ -6,52 +7,57 @@ use crate::{
     wire::{Event, Malformed, Take},
 };
 
-/// Latency is sampled on one stream of so many.
+/// Latency is sampled on one stream of this many.
 const SAMPLED: usize = 16;
-/// More than a round has. What would come after them is not sampled, so that reading never allocates for them.
+/// The number of samples that are kept: more than a round has. Further deliveries are not sampled,
+/// so that reading never allocates memory for samples.
 const SAMPLES: usize = 1 << 20;
 
 /// The messages of one topic, on their way to all streams.
 ///
-/// Nearly all that a stream gets is what another got just before. So the bytes of each message, as they were last read and checked, are kept
-/// while it is on its way, and what equals them byte for byte is that message. The rest is read field by field. This is the same for every server,
-/// however it writes its events.
+/// Nearly all bytes that a stream gets are bytes that another stream got just before. So the bytes
+/// of each message, as they were last read and checked, are kept while the message is on its way.
+/// Bytes that equal them are taken for that message. All other bytes are read field by field. This
+/// is the same for every server, however it writes its events.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
-    /// The number that each stream must get next.
+    /// For each stream, the number of the message that it must get next.
     next: Vec<u64>,
-    /// How many messages may be on their way at once.
+    /// The maximum number of messages that are on their way at once.
     outstanding: u64,
     published: u64,
-    /// Messages that every stream has.
+    /// The number of messages that every stream has.
     complete: u64,
-    /// How many streams must get message `complete` next, how many the one after it, and so on, in a ring.
+    /// A ring of counts: how many streams must get message `complete` next, how many the one after
+    /// it, and so on.
     waiting: Box<[usize]>,
-    /// What is on its way, in a ring.
+    /// The messages that are on their way, in a ring.
     known: Box<[Known]>,
     samples: Samples,
 }
 
-/// A message that some stream has.
+/// A message that at least one stream has.
 #[derive(Clone, Debug)]
 struct Known {
     number: u64,
     time: u64,
-    /// Its event. It keeps its memory, so reading allocates once for each place in the ring.
+    /// The bytes of its event. The buffer keeps its memory, so reading allocates once for each
+    /// place in the ring.
     wire: Vec<u8>,
 }
 
-/// Latencies. Until there is room for them, nothing is sampled.
+/// The latencies. Nothing is sampled until the vector has capacity.
 #[derive(Debug, Default)]
 struct Samples {
     nanoseconds: Vec<u64>,
 }
 
 impl Deliveries {
-    /// At most `outstanding` messages are on their way at once.
+    /// Allows at most `outstanding` messages on their way at once.
     pub(crate) fn new(streams: usize, outstanding: usize) -> Self {
-        // A stream may be before any of the messages that are on their way, or behind the last. Rings are powers of two, because to divide by another length cost
-        // more than to compare a message.
+        // A stream may wait for any of the messages that are on their way, or for the one after
+        // them. The lengths of the rings are powers of two, because dividing by another length cost
+        // more than comparing a message.
         let places = (outstanding + 1).next_power_of_two();
         let mut waiting = vec![0; places];
         waiting[0] = streams;
@@ -67,7 +73,7 @@ impl Deliveries {
         }
     }
 
-    /// The numbers of the messages that may be published now. The caller publishes them.
+    /// Returns the numbers of the messages that may be published now. The caller publishes them.
     pub(crate) fn publish(&mut self) -> std::ops::Range<u64> {
         let until = self.complete + self.outstanding;
         let range = self.published..until;
@@ -75,12 +81,12 @@ impl Deliveries {
         range
     }
 
-    /// How many messages every stream has.
+    /// The number of messages that every stream has.
     pub(crate) fn complete(&self) -> u64 {
         self.complete
     }
 
-    /// Whether every stream has all that was published.
+    /// Whether every stream has every published message.
     pub(crate) fn are_complete(&self) -> bool {
         self.complete == self.published
     }
@@ -95,12 +101,12 @@ impl Deliveries {
         std::mem::take(&mut self.samples.nanoseconds)
     }
 
-    /// Where a message stands in the rings.
+    /// The place of a message in the rings.
     fn place(&self, number: u64) -> usize {
         number as usize & (self.waiting.len() - 1)
     }
 
-    /// Takes note that a stream has all messages before this one.
+    /// Records that a stream has all messages before this one.
     fn advance(&mut self, stream: usize, to: u64) {
         let from = std::mem::replace(&mut self.next[stream], to);
         self.waiting[self.place(from)] -= 1;
@@ -156,7 +162,7 @@ impl Take for Deliveries {
 }
 
 impl Samples {
-    /// Takes note that a stream has a message of this time.
+    /// Records that a stream has a message that was published at this time.
     fn take(&mut self, stream: usize, time: u64) {
         if stream.is_multiple_of(SAMPLED) && self.nanoseconds.len() < self.nanoseconds.capacity() {
             self.nanoseconds.push(clock::now().saturating_sub(time));
@@ -164,7 +170,8 @@ impl Samples {
     }
 }
 
-/// Number and time of a message: ten digits, a space, twenty digits, a space, and dots.
+/// Parses the number and the time of a message: ten digits, a space, twenty digits, a space, and
+/// dots.
 fn parse(data: &[u8]) -> Option<(u64, u64)> {
     let is_ours = data.len() == DATA
         && data[10] == b' '
@@ -197,7 +204,7 @@ mod tests {
         deliveries.take(stream, Event::Data(data.as_bytes()), &[])
     }
 
-    /// Six messages as a server could write them, with what stands between events.
+    /// Six messages as a server could write them, with comments and other lines between the events.
     fn wire() -> String {
         let mut wire = String::from("retry: 7\n\n: hi\n\nid: 0\n\n");
         for number in 0..6 {
@@ -206,7 +213,7 @@ mod tests {
         wire
     }
 
-    /// Reads each event by its fields, and knows none by sight.
+    /// Reads each event by its fields, and recognises none by its bytes.
     struct Slow(Deliveries);
 
     impl Take for Slow {
@@ -215,7 +222,7 @@ mod tests {
         }
     }
 
-    /// What has all six messages on stream 0.
+    /// Deliveries in which stream 0 has all six messages.
     fn begun() -> Deliveries {
         let mut deliveries = Deliveries::new(3, 8);
         assert_eq!(deliveries.publish(), 0..8);
@@ -223,7 +230,8 @@ mod tests {
         deliveries
     }
 
-    /// What a stream comes to that gets these bytes in parts of this size: its next message, or an error.
+    /// The result of a stream that gets these bytes in parts of this size: the number of its next
+    /// message, or an error.
     fn read(taker: &mut impl Take, wire: &[u8], size: usize) -> Result<(), Malformed> {
         let mut events = Events::default();
         wire.chunks(size).try_for_each(|part| events.feed(1, part, taker))
@@ -238,7 +246,8 @@ mod tests {
             assert_eq!(deliveries.next, [6, 6, 0], "parts of {size}");
             assert_eq!(deliveries.complete(), 0);
         }
-        // Uncut, and with nothing between events, no event is read by its fields.
+        // If the bytes are not cut, and nothing is between the events, no event is read by its
+        // fields.
         let mut deliveries = begun();
         let first = wire.find("id: x0").expect("the first event");
         assert_eq!(deliveries.recognise(1, &wire.as_bytes()[first..]), wire.len() - first);
@@ -272,7 +281,7 @@ mod tests {
                     let as_it_is_without = read(&mut slow, &bad, size);
                     assert_eq!(read(&mut fast, &bad, size), as_it_is_without, "byte {at}");
                     assert_eq!(fast.next, slow.0.next, "byte {at}");
-                    // In what was published, no byte may be another.
+                    // No byte of a published message may be changed.
                     let in_data = bad[..at]
                         .iter()
                         .rposition(|&byte| byte == b':')

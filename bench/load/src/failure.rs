@@ -1,4 +1,4 @@
-//! Why a measure has no figure.
+//! The reason why a measure has no figure.
 
 use std::{fmt, io};
 

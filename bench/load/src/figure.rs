@@ -1,8 +1,8 @@
-//! Figures as text (pure).
+//! Formats figures (pure).
 
 use crate::rows::Unit;
 
-/// Three digits and a unit, as a person reads it: `2.41 µs`, `10.2 KB`, `153 k/s`.
+/// Three digits and a unit, for people: `2.41 µs`, `10.2 KB`, `153 k/s`.
 pub(crate) fn show(value: f64, unit: Unit) -> String {
     if value.is_nan() {
         return "–".to_owned();
@@ -33,7 +33,7 @@ fn scaled(value: f64, step: f64, units: &[&str]) -> String {
     format!("{} {unit}", digits(value))
 }
 
-/// Three of them, where there are no more before the point.
+/// Formats a number with three digits, or with more if more are before the decimal point.
 pub(crate) fn digits(value: f64) -> String {
     let decimals = match value.abs() {
         size if size < 9.995 => 2,

@@ -1,4 +1,5 @@
-//! Many event streams over HTTP/2, with the client of the `h2` crate. It allocates; what is measured is the server.
+//! Opens many event streams over HTTP/2, with the client of the `h2` crate. The client allocates
+//! memory, but only the server is measured.
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,14 +20,15 @@ use crate::{
     wire::{Event, Events, Malformed},
 };
 
-/// What the client lets be on its way for a stream, and for a connection. Browsers take more.
+/// The flow-control windows of a stream and of a connection. Those of browsers are larger.
 const WINDOW: u32 = 1024 * 1024;
 
-/// What the client puts up with in small DATA frames. With its default, it takes a server that sends each event in a frame of its own for an
-/// attacker, and closes the connection.
+/// How many small DATA frames the client accepts. With its default, the client would take a server
+/// that sends each event in a frame of its own for an attacker, and close the connection.
 const DATA_FRAME_BUDGET: usize = 1 << 30;
 
-/// Runs the future on this thread, and the tasks that it spawns; then ends them.
+/// Runs the future on this thread, together with the tasks that it spawns, and then ends these
+/// tasks.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     task::LocalSet::new().block_on(&runtime, future)
@@ -34,7 +36,8 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
 
 type OnEvent = dyn Fn(usize, Event<'_>) -> Result<(), Malformed>;
 
-/// Streams in the order in which they were opened, [`STREAMS_A_CONNECTION`] to a connection. To be used within [`block_on`].
+/// Streams in the order in which they were opened, [`STREAMS_A_CONNECTION`] on each connection. Use
+/// them within [`block_on`] only.
 pub(crate) struct Http2Streams {
     server: SocketAddr,
     path: String,
@@ -43,7 +46,7 @@ pub(crate) struct Http2Streams {
     shared: Rc<Shared>,
 }
 
-/// What the tasks of the streams share.
+/// The state that the tasks of all streams share.
 struct Shared {
     on_event: Box<OnEvent>,
     ended: Cell<usize>,
@@ -52,7 +55,7 @@ struct Shared {
 }
 
 impl Http2Streams {
-    /// No streams yet.
+    /// Creates an empty set of streams.
     pub(crate) fn of(
         server: SocketAddr,
         path: &str,
@@ -67,7 +70,7 @@ impl Http2Streams {
         Self { server, path: path.to_owned(), connections: Vec::new(), count: 0, shared }
     }
 
-    /// Opens streams until there are so many, and waits for the head of each.
+    /// Opens streams until there are `count` of them, and waits for the head of each response.
     pub(crate) async fn open(&mut self, count: usize) -> Result<(), Failure> {
         while self.count < count {
             if self.count == self.connections.len() * STREAMS_A_CONNECTION {
@@ -83,7 +86,7 @@ impl Http2Streams {
             }
             for (number, head) in heads {
                 let head = timeout(PATIENCE, head).await;
-                let head = head.map_err(|_| Failure::new("no answer over HTTP/2"))??;
+                let head = head.map_err(|_| Failure::new("no response over HTTP/2"))??;
                 if head.status() != 200 {
                     return Err(Failure::new(format!("status {}", head.status())));
                 }
@@ -93,16 +96,16 @@ impl Http2Streams {
         self.check()
     }
 
-    /// How many streams have ended properly. Any other end is a failure.
+    /// The number of streams that have ended properly. Any other end is a failure.
     pub(crate) fn ended(&self) -> usize {
         self.shared.ended.get()
     }
 
-    /// Waits until this holds.
+    /// Waits until the condition is true.
     ///
     /// # Errors
     ///
-    /// When a stream fails, and when nothing comes for long.
+    /// Fails when a stream fails, or when no event comes for [`PATIENCE`].
     pub(crate) async fn until(&self, holds: impl Fn(&Self) -> bool) -> Result<(), Failure> {
         while !holds(self) {
             self.check()?;
@@ -115,7 +118,7 @@ impl Http2Streams {
         self.check()
     }
 
-    /// Whether no stream has failed.
+    /// Returns the first failure of a stream, if there is one.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         self.shared.failure.borrow().clone().map_or(Ok(()), Err)
     }

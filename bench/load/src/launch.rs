@@ -1,7 +1,9 @@
-//! How a server starts: `lab launch CORE PROGRAM ARGUMENTS`, a step between the laboratory and the server's program.
+//! The program `lab launch CORE PROGRAM ARGUMENTS`, through which the laboratory starts each
+//! server.
 //!
-//! What must hold before the program begins is set here, in a process that then becomes the program: its core, its descriptors, and that it dies
-//! with the laboratory, however that ends.
+//! It sets the conditions of a server in a process that then becomes the server's program: its
+//! core, its limit of descriptors, and that the kernel kills it when the laboratory ends, for
+//! whatever reason.
 
 use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
 
@@ -15,14 +17,14 @@ use crate::failure::Failure;
 /// In place of the core's number: the server runs on every core, also on that of the load.
 pub(crate) const ANY_CORE: &str = "any";
 
-/// Becomes the program. Returns only when that fails.
+/// Replaces this process by the program. Returns only if that fails.
 pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> Failure {
     let cores = args.next().and_then(|core| match core.to_str()? {
         ANY_CORE => Some(None),
         core => core.parse().ok().map(Some),
     });
     let (Some(core), Some(program)) = (cores, args.next()) else {
-        return Failure::new("lab launch CORE PROGRAM ARGUMENTS");
+        return Failure::new("usage: lab launch CORE PROGRAM ARGUMENTS");
     };
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL))
         .and_then(|()| core.map_or_else(unpin, pin))
@@ -34,7 +36,7 @@ pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> Failure {
     Failure::new(format!("{}: {error}", program.display()))
 }
 
-/// Keeps this thread, and what it starts, on one core.
+/// Binds this thread, and the threads and processes that it starts, to one core.
 pub(crate) fn pin(core: usize) -> rustix::io::Result<()> {
     let mut set = CpuSet::new();
     set.set(core);
@@ -52,7 +54,7 @@ fn unpin() -> rustix::io::Result<()> {
     sched_setaffinity(None, &set)
 }
 
-/// The cores for the load and for the server: the same one on a machine with one.
+/// The cores for the load and for the server. They are the same on a machine with one core.
 pub(crate) fn cores() -> rustix::io::Result<(usize, usize)> {
     let set = sched_getaffinity(None)?;
     let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core));
@@ -60,7 +62,7 @@ pub(crate) fn cores() -> rustix::io::Result<(usize, usize)> {
     Ok((load, cores.next().unwrap_or(load)))
 }
 
-/// As many descriptors as the system lets this process have.
+/// Raises the limit of descriptors to the maximum that the system allows this process.
 pub(crate) fn raise_descriptors() -> rustix::io::Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })

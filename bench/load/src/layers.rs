@@ -1,13 +1,13 @@
-//! What a profile says: which share of the time each layer has (pure).
+//! Summarises a profile: the share of the time that each layer has (pure).
 
 use std::fmt::Write;
 
 use crate::figure::digits;
 
-/// Symbols that are shown.
+/// How many symbols the summary shows.
 const TOP: usize = 20;
 
-/// Beginnings of symbols, and whose they are; the first that fits.
+/// Beginnings of symbols, and the layers to which these belong. The first match counts.
 const LAYERS: &[(&str, &str)] = &[
     ("volga_sse::hub", "hub"),
     ("volga_sse", "messages and body"),
@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("hyper", "hyper"),
     ("httparse", "hyper"),
     ("http::", "http, bytes"),
-    // Its adapters are generic, so much of a body's own work is compiled into them.
+    // The adapters of this crate are generic, so much of the work of a body is compiled into them.
     ("http_body_util", "body, compiled into its adapters"),
     ("http_body", "http, bytes"),
     ("bytes::", "http, bytes"),
@@ -35,11 +35,12 @@ const LAYERS: &[(&str, &str)] = &[
     ("hashbrown", "std"),
 ];
 
-/// Functions of the C library that allocate; the names of its internals begin with `_int_`.
+/// Functions of the C library that allocate memory. The names of its internal ones begin with
+/// `_int_`.
 const ALLOCATOR: &[&str] =
     &["malloc", "free", "cfree", "realloc", "calloc", "unlink_chunk", "tcache", "sysmalloc"];
 
-/// How often one function was at work when the profiler looked.
+/// How many samples the profiler took in one function.
 #[derive(Debug, Eq, PartialEq)]
 struct Place {
     samples: u64,
@@ -47,7 +48,8 @@ struct Place {
     symbol: String,
 }
 
-/// The profile as text, from what `perf report -F sample,dso,sym -t '|'` prints; `None` without a sample.
+/// The profile as text, from the output of `perf report -F sample,dso,sym -t '|'`. Returns `None`
+/// without a sample.
 pub(crate) fn describe(report: &str) -> Option<String> {
     let places: Vec<Place> = report.lines().filter_map(place).collect();
     let sum = |fits: &dyn Fn(&Place) -> bool| -> u64 {
@@ -87,7 +89,7 @@ pub(crate) fn describe(report: &str) -> Option<String> {
     Some(text)
 }
 
-/// One line of the report: samples, file, and the symbol after `[k]` or `[.]`.
+/// Parses one line of the report: samples, file, and the symbol after `[k]` or `[.]`.
 fn place(line: &str) -> Option<Place> {
     let mut cells = line.splitn(3, '|').map(str::trim);
     let samples = cells.next()?.parse().ok()?;
@@ -97,8 +99,9 @@ fn place(line: &str) -> Option<Place> {
     Some(Place { samples, layer, symbol: symbol.trim().to_owned() })
 }
 
-/// By the crate that comes first in the symbol: in `<volga_http::Writer<B> as Future>::poll` the one that wrote it. Of code that the compiler put
-/// into its caller, the caller is told.
+/// The layer of a symbol, which is that of the first crate in it: in
+/// `<volga_http::Writer<B> as Future>::poll` it is the crate that wrote the type. Code that the
+/// compiler has inlined counts for its caller.
 fn layer_of(file: &str, symbol: &str) -> &'static str {
     if file.starts_with("libc") {
         let allocates =
@@ -115,7 +118,7 @@ fn layer_of(file: &str, symbol: &str) -> &'static str {
     }
     let path = symbol.trim_start_matches(['<', '&', '(']).trim_start_matches("mut ");
     let path = path.trim_start_matches("dyn ");
-    // What frees a value counts for whoever made its type.
+    // Dropping a value counts for the crate that defines its type.
     let path = path.strip_prefix("core::ptr::drop_in_place<").unwrap_or(path);
     LAYERS.iter().find(|(begin, _)| path.starts_with(begin)).map_or("other", |(_, layer)| layer)
 }

@@ -1,13 +1,13 @@
-//! The circumstances of a run, for the head of its results.
+//! Describes the circumstances of a run, for the head of its results.
 
 use std::{fs, process::Command};
 
 use crate::peer::{PEERS, Peer, Places};
 
-/// Crates whose versions matter to the figures.
+/// The crates whose versions matter to the figures.
 const CRATES: &[&str] = &["actix-web", "actix-web-lab", "axum", "h2", "hyper", "tokio"];
 
-/// Machine, versions and command, a line each.
+/// The machine, the versions and the command, one on each line.
 pub(crate) fn describe(places: &Places, command: &str, cores: (usize, usize)) -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -19,7 +19,7 @@ pub(crate) fn describe(places: &Places, command: &str, cores: (usize, usize)) ->
         .chain(PEERS.iter().filter_map(Peer::version))
         .collect();
     format!(
-        "command   {command}\nmachine   {}, {} cores: load on {}, server on {}\nbusy      {} threads wanted a core in the minute before; the figures want a machine without\nkernel    {}\ncompiler  {}\nrevision  {}\npeers     {}\n",
+        "command   {command}\nmachine   {}, {} cores: load on {}, server on {}\nbusy      {} threads wanted a core in the minute before; for good figures the machine must do nothing else\nkernel    {}\ncompiler  {}\nrevision  {}\npeers     {}\n",
         cpu_model(&cpuinfo),
         cpu_count(&cpuinfo),
         cores.0,
@@ -39,12 +39,12 @@ fn cpu_model(cpuinfo: &str) -> &str {
         .map_or("unknown CPU", |(_, model)| model.trim())
 }
 
-/// Of the machine; this process has only one of them.
+/// The number of cores of the machine. This process may use only one of them.
 fn cpu_count(cpuinfo: &str) -> usize {
     cpuinfo.lines().filter(|line| line.starts_with("processor")).count()
 }
 
-/// The crate may be there in more than one version.
+/// The versions of a crate in the lock file, which may have more than one.
 fn locked_versions<'a>(lock: &'a str, name: &str) -> Vec<&'a str> {
     let start = format!("name = \"{name}\"\nversion = \"");
     lock.split(&start).skip(1).filter_map(|rest| rest.split('"').next()).collect()

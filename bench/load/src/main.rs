@@ -1,11 +1,11 @@
-//! The laboratory: runs servers one after another under the same load, and says what each costs.
-//! `README.md` of `bench/` says how to read it.
+//! The laboratory: runs servers one after another under the same load, and measures the cost of
+//! each. `README.md` of `bench/` explains how to read the results.
 //!
-//! The pure modules are `wire` (bytes to events), `deliveries` (is each message there, once, in
-//! order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`. The others act:
-//! `server` and `launch` start processes; `streams`, `http2`, `publisher` and `floods` make load;
-//! `meter` reads `/proc`; `windows` and `rows` put these together; `rounds` and `profile` run the
-//! rows.
+//! The pure modules are `wire` (turns bytes into events), `deliveries` (checks that each message
+//! arrives once and in order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`.
+//! The others act: `server` and `launch` start processes; `streams`, `http2`, `publisher` and
+//! `floods` make load; `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and
+//! `profile` run the rows.
 
 mod args;
 mod chart;
@@ -117,7 +117,7 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
             return rounds::check(&results);
         }
         fs::write(folder.join("servers.txt"), &text)?;
-        // Beside the guide's page that shows it.
+        // The chart goes next to the guide's page that shows it.
         fs::write(places.bench.join("../docs/src/performance.svg"), chart::of(&results, &plan))?;
         println!("\nwritten to bench/results/servers.txt and docs/src/performance.svg");
     }

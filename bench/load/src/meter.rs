@@ -1,20 +1,21 @@
-//! What a process costs, from `/proc`.
+//! Reads the cost of a process from `/proc`.
 
 use std::{fs, io};
 
 use crate::failure::Failure;
 
-/// CPU time of all threads of a process, in nanoseconds.
+/// The CPU time of all threads of a process, in nanoseconds.
 ///
-/// From the scheduler, which counts nanoseconds; `/proc/PID/stat` counts ticks of 10 ms. Of a thread that runs just now, up to one tick is
-/// missing, so the rows read it while the server rests.
+/// It comes from the scheduler, which counts nanoseconds; `/proc/PID/stat` counts ticks of 10 ms.
+/// The count of a thread that is running may lack up to one tick, so the rows read it while the
+/// server rests.
 pub(crate) fn cpu(pid: u32) -> Result<u64, Failure> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         let path = task?.path().join("schedstat");
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            // The thread ended meanwhile.
+            // The thread has ended since the folder was read.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error.into()),
         };
@@ -24,14 +25,15 @@ pub(crate) fn cpu(pid: u32) -> Result<u64, Failure> {
     Ok(sum)
 }
 
-/// Memory that is this process's alone, in bytes. The kernel's, such as that of its sockets, is not among it.
+/// The memory that only this process uses, in bytes. It does not include the kernel's memory for
+/// the process, such as that of its sockets.
 pub(crate) fn private_memory(pid: u32) -> Result<u64, Failure> {
     let path = format!("/proc/{pid}/smaps_rollup");
     sum_of_private(&fs::read_to_string(&path)?)
         .ok_or_else(|| Failure::new(format!("{path}: no Private_ lines")))
 }
 
-/// Memory of all TCP sockets of the machine, both ends, in bytes.
+/// The memory of all TCP sockets of the machine, both ends of each connection, in bytes.
 pub(crate) fn socket_memory() -> Result<u64, Failure> {
     let text = fs::read_to_string("/proc/net/sockstat")?;
     let pages =
@@ -47,7 +49,8 @@ fn sum_of_private(rollup: &str) -> Option<u64> {
     rollup
         .lines()
         .filter_map(|line| line.strip_prefix("Private_")?.split_once(':'))
-        // Huge pages are never private to one process in this sense, and are not used here.
+        // Huge pages are not counted: they are never private to one process in this sense, and no
+        // server here uses them.
         .filter(|(name, _)| matches!(*name, "Clean" | "Dirty"))
         .map(|(_, value)| first_number(value).map(|kilobytes| kilobytes * 1024))
         .reduce(|sum, value| Some(sum? + value?))?

@@ -1,4 +1,4 @@
-//! The servers: which there are, what they can do, and how each is started.
+//! The servers: their names, their abilities, and how to start each of them.
 
 use std::{
     ffi::OsString,
@@ -18,13 +18,13 @@ pub(crate) struct Peer {
     pub(crate) what: &'static str,
     kind: Kind,
     pub(crate) http2: bool,
-    /// Serves `/firehose`: what has no code of its own does not.
+    /// Whether it serves `/firehose`. A server without code of ours cannot do that.
     pub(crate) firehose: bool,
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// A member of this workspace, next to the laboratory's own program.
+    /// A program of this workspace, in the same folder as the laboratory's own program.
     Ours(&'static str),
     /// Our server at an earlier revision, which `cargo xtask bench --against` has built.
     Before,
@@ -32,7 +32,7 @@ enum Kind {
     Node,
 }
 
-/// All of them: ours first, now and before, then the peers, the limit last.
+/// All servers: ours first, now and before, then the peers, the limit last.
 pub(crate) const PEERS: &[Peer] = &[
     Peer {
         name: OURS,
@@ -92,21 +92,21 @@ pub(crate) const PEERS: &[Peer] = &[
     },
 ];
 
-/// The server that the pass lines are about.
+/// The server to which the pass lines apply.
 pub(crate) const OURS: &str = "volga";
 /// The same server at the revision that `--against` names.
 pub(crate) const BEFORE: &str = "before";
-/// The server that no other can beat.
+/// The server that does as little as possible, so that no other can be faster.
 pub(crate) const LIMIT: &str = "limit";
 
-/// Where things are.
+/// The folders of the laboratory.
 #[derive(Debug)]
 pub(crate) struct Places {
-    /// The programs that were built with the laboratory.
+    /// The folder of the programs that were built with the laboratory.
     pub(crate) programs: PathBuf,
     /// `bench/`
     pub(crate) bench: PathBuf,
-    /// What servers write: their errors, and files made for them.
+    /// The folder for the servers' error output, and for files that are made for them.
     pub(crate) scratch: PathBuf,
     /// The program of our server at an earlier revision, if the run compares with one.
     pub(crate) before: Option<PathBuf>,
@@ -130,35 +130,36 @@ impl Peer {
         matches!(self.kind, Kind::Before)
     }
 
-    /// What this machine lacks to run it.
+    /// Says what is missing on this machine to run the server.
     pub(crate) fn missing(&self, places: &Places) -> Option<String> {
         match self.kind {
             Kind::Ours(program) => (!places.programs.join(program).exists())
                 .then(|| format!("{program} is not built: `cargo xtask bench` builds it")),
             Kind::Before => places.before.is_none().then(|| "`--against` asks for it".to_owned()),
             Kind::Nginx => (!(answers("nginx", "-v") && Path::new(NCHAN_MODULE).exists()))
-                .then(|| "it wants Debian's packages nginx and libnginx-mod-nchan".to_owned()),
+                .then(|| "it needs Debian's packages nginx and libnginx-mod-nchan".to_owned()),
             Kind::Node => {
                 let installed =
                     places.bench.join("servers/better-sse/node_modules/better-sse").exists();
                 (!(installed && answers("node", "--version")))
-                    .then(|| "it wants Node, and `npm ci` in bench/servers/better-sse".to_owned())
+                    .then(|| "it needs Node, and `npm ci` in bench/servers/better-sse".to_owned())
             }
         }
     }
 
-    /// The version of what is not in our lock file.
+    /// The version of a server that is not in our lock file.
     pub(crate) fn version(&self) -> Option<String> {
         let output = match self.kind {
             Kind::Ours(_) | Kind::Before => return None,
-            // It writes its version to standard error.
+            // nginx writes its version to standard error.
             Kind::Nginx => Command::new("nginx").arg("-v").output().ok()?.stderr,
             Kind::Node => Command::new("node").arg("--version").output().ok()?.stdout,
         };
         Some(String::from_utf8_lossy(&output).trim().to_owned())
     }
 
-    /// The program and its arguments. The port is the last, but for nginx, which takes it from a file.
+    /// The program and its arguments. The port is the last argument, except for nginx, which reads
+    /// it from a file.
     pub(crate) fn command(&self, places: &Places, port: u16) -> Result<Vec<OsString>, Failure> {
         let port_text = OsString::from(port.to_string());
         Ok(match self.kind {

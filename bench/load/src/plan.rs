@@ -1,4 +1,5 @@
-//! How much of everything: the full measure, and a quick one that only shows that all of it works.
+//! The sizes of a run: the full sizes, and small ones for a quick run that only shows that
+//! everything works.
 
 use std::time::Duration;
 
@@ -6,28 +7,28 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
-    /// How long each window of work lasts, at every server: the fast do more in it, and the slow
-    /// hold nobody up.
+    /// How long each window of work lasts. It is the same for every server, so a slow server does
+    /// not make the run longer.
     pub(crate) window: Duration,
-    /// Streams of the fan-out, one message at a time.
+    /// The number of streams of the fan-out, which has one message at a time.
     pub(crate) fan_out: usize,
-    /// Streams of the burst.
+    /// The number of streams of the burst.
     pub(crate) burst: usize,
-    /// Connections of the fan-out over HTTP/2, each with [`STREAMS_A_CONNECTION`].
+    /// The number of connections of the fan-out over HTTP/2, each with [`STREAMS_A_CONNECTION`].
     pub(crate) fan_out_http2: usize,
-    /// From so many idle streams to so many.
+    /// The smaller and the larger number of idle streams, between which the slope is measured.
     pub(crate) idle: (usize, usize),
-    /// Streams that are open when SIGTERM comes.
+    /// The number of streams that are open when SIGTERM comes.
     pub(crate) drain: usize,
     /// How long each attack lasts.
     pub(crate) attack: Duration,
 }
 
-/// Messages that are on their way at once in a burst.
+/// How many messages are on their way at once in a burst.
 pub(crate) const OUTSTANDING: usize = 64;
-/// Connections of the plain requests.
+/// The number of connections of the plain requests.
 pub(crate) const REQUEST_CONNECTIONS: usize = 64;
-/// Streams of one HTTP/2 connection: fewer than any server's limit.
+/// The number of streams of one HTTP/2 connection. It is below the limit of each server.
 pub(crate) const STREAMS_A_CONNECTION: usize = 90;
 
 impl Plan {

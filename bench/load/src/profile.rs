@@ -1,4 +1,4 @@
-//! Where the CPU time of our server goes: rows of the laboratory under `perf`.
+//! Profiles the CPU time of our server: runs rows of the laboratory under `perf`.
 
 use std::{
     fs,
@@ -19,13 +19,11 @@ use crate::{
     server::{Seat, Server},
 };
 
-/// The rows whose profile is told unless others are asked for: the streams, and the plainest
-/// request.
+/// The rows that are profiled by default: the streams, and the plainest request.
 const ROWS: &[&str] =
     &["fan-out", "burst", "firehose", "plaintext", "fan-out-http2", "firehose-http2"];
 
-/// Profiles our server in each row, and prints what it finds. All of it together is kept in the
-/// results.
+/// Profiles our server in each row, and prints the profiles. A full run is kept in the results.
 pub(crate) fn run(
     args: &Args,
     command: &str,
@@ -34,10 +32,12 @@ pub(crate) fn run(
     cores: (usize, usize),
 ) -> Result<(), Failure> {
     let Some(version) = version() else {
-        println!("no profile: it wants `perf`, of Debian's package linux-perf or your kernel's");
+        println!(
+            "no profile: it needs `perf`, from Debian's package linux-perf or from your kernel's package"
+        );
         return Ok(());
     };
-    // A profiler that samples needs longer than a meter.
+    // Sampling needs longer windows than reading a counter.
     let plan = &Plan { window: plan.window * 5, ..*plan };
     let mut text = machine::describe(places, command, cores);
     text.push_str(&format!(
@@ -67,11 +67,12 @@ fn of(row: &Row, plan: &Plan, places: &Places, core: usize) -> Result<String, Fa
     let record = Record::of(server.id(), places.scratch.join("perf.data"))?;
     (row.run)(&mut server, plan)?;
     let report = report(&record.end()?)?;
-    layers::describe(&report)
-        .ok_or_else(|| Failure::new("perf saw nothing; may it look at other processes?"))
+    layers::describe(&report).ok_or_else(|| {
+        Failure::new("perf has no samples: is it allowed to profile other processes?")
+    })
 }
 
-/// A profiler at work. It is killed when it is dropped.
+/// A running profiler. It is killed when this value is dropped.
 struct Record {
     perf: Child,
     file: PathBuf,
@@ -79,8 +80,8 @@ struct Record {
 
 impl Record {
     fn of(server: u32, file: PathBuf) -> Result<Self, Failure> {
-        // Virtual machines often count no cycles, so it is the clock that samples; and not at a
-        // frequency at which something else may happen.
+        // The samples follow the clock, because virtual machines often count no cycles. Their
+        // frequency is one at which nothing else is likely to happen regularly.
         let perf = Command::new("perf")
             .args(["record", "--quiet", "--event", "cpu-clock", "--freq", "3989"])
             .args(["--pid", &server.to_string(), "--output"])
@@ -91,10 +92,10 @@ impl Record {
         Ok(Self { perf, file })
     }
 
-    /// Asks the profiler to write what it has, and waits for it.
+    /// Asks the profiler to write its samples, and waits for it.
     fn end(mut self) -> Result<PathBuf, Failure> {
         let pid = i32::try_from(self.perf.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| Failure::new("a process without a proper id"))?;
+        let pid = pid.ok_or_else(|| Failure::new("a process without a valid id"))?;
         kill_process(pid, Signal::INT)
             .map_err(|error| Failure::new(format!("SIGINT to perf: {error}")))?;
         self.perf.wait()?;
@@ -104,7 +105,7 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        // Both fail only for a process that has ended and was waited for.
+        // Both calls fail only if the process has ended and was waited for already.
         let _ = self.perf.kill();
         let _ = self.perf.wait();
     }

@@ -1,4 +1,4 @@
-//! The client that publishes: one connection, kept alive.
+//! The client that publishes, on one connection that is kept alive.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -9,13 +9,13 @@ use std::{
 
 use crate::{clock, connect, failure::Failure, streams::PATIENCE, wire::Response};
 
-/// How much data a message holds.
+/// The size of a message's data, in bytes.
 pub(crate) const DATA: usize = 64;
 
 pub(crate) struct Publisher {
     socket: TcpStream,
     response: Response,
-    /// Requests without an answer.
+    /// The number of requests that have no response yet.
     open: usize,
     requests: Vec<u8>,
     buffer: Box<[u8]>,
@@ -38,7 +38,7 @@ impl Publisher {
     pub(crate) fn publish(&mut self, numbers: Range<u64>) -> Result<(), Failure> {
         self.requests.clear();
         for number in numbers {
-            // Number and time stand at the beginning, where the load reads them.
+            // The number and the time are at the beginning, where the load reads them.
             write!(
                 self.requests,
                 "POST /publish HTTP/1.1\r\nhost: bench\r\ncontent-type: text/plain\r\ncontent-length: {DATA}\r\n\r\n{number:010} {:020} {:.<32}",
@@ -51,7 +51,8 @@ impl Publisher {
         while written < self.requests.len() {
             match self.socket.write(&self.requests[written..]) {
                 Ok(bytes) => written += bytes,
-                // The server has fallen behind; it is on another core.
+                // The server has fallen behind. It is on another core, so waiting here does not
+                // slow it down.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.read_answers()?,
                 Err(error) => return Err(error.into()),
             }
@@ -59,11 +60,11 @@ impl Publisher {
         Ok(())
     }
 
-    /// Reads the answers that are there.
+    /// Reads the responses that have arrived.
     ///
     /// # Errors
     ///
-    /// When one is not a success.
+    /// Fails when the status of a response is not a success.
     pub(crate) fn read_answers(&mut self) -> Result<(), Failure> {
         loop {
             let read = match self.socket.read(&mut self.buffer) {
@@ -80,19 +81,22 @@ impl Publisher {
                     self.open = self
                         .open
                         .checked_sub(1)
-                        .ok_or_else(|| Failure::new("an answer that nobody asked for"))?;
+                        .ok_or_else(|| Failure::new("a response without a request"))?;
                 }
             }
         }
     }
 
-    /// Waits until each request has its answer.
+    /// Waits until each request has its response.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         let begin = Instant::now();
         while self.open > 0 {
             self.read_answers()?;
             if begin.elapsed() > PATIENCE {
-                return Err(Failure::new(format!("{} publications without an answer", self.open)));
+                return Err(Failure::new(format!(
+                    "{} publish requests without a response",
+                    self.open
+                )));
             }
             std::thread::yield_now();
         }

@@ -1,4 +1,4 @@
-//! What was measured, and how our server stands against its lines (pure).
+//! The results of the measurements, and the comparison of our server with its lines (pure).
 
 use crate::{
     failure::Failure,
@@ -7,25 +7,25 @@ use crate::{
     stats::Summary,
 };
 
-/// What the servers did in one row.
+/// The results of all servers in one row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowResult {
     pub(crate) servers: Vec<ServerResult>,
 }
 
-/// What one server did in one row.
+/// The results of one server in one row.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerResult {
     pub(crate) name: &'static str,
-    /// For each round, a value for each measure, or why there is none.
+    /// For each round, a value for each measure, or the reason why there is no value.
     pub(crate) rounds: Vec<Result<Vec<f64>, Failure>>,
 }
 
-/// A line, and where our server stands.
+/// A line, and the value of our server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Verdict {
     pub(crate) value: f64,
-    /// Whom the value is a ratio to.
+    /// The servers to which the value is a ratio.
     pub(crate) reference: Option<&'static str>,
     pub(crate) passes: Option<bool>,
     pub(crate) reaches_goal: Option<bool>,
@@ -46,8 +46,8 @@ impl ServerResult {
         self.rounds.get(round)?.as_ref().ok()?.get(measure).copied()
     }
 
-    /// This server's figures divided by another's: the median of the ratios within each round, so
-    /// that what slows a whole round down is not in it.
+    /// The ratio of this server's figures to another's: the median of the ratios within each round,
+    /// so that a slow moment of the machine, which slows the whole round down, has little effect.
     pub(crate) fn ratio_to(&self, other: &Self, index: usize, measure: Measure) -> Option<f64> {
         self.ratios_to(other, index, measure).map(|summary| summary.median)
     }
@@ -69,7 +69,7 @@ impl ServerResult {
 }
 
 impl RowResult {
-    /// The rounds of several runs, as if they were of one.
+    /// Joins the rounds of several runs as if they were rounds of one run.
     pub(crate) fn of_all(runs: &[Self]) -> Self {
         let mut all = runs.first().cloned().unwrap_or_default();
         for run in runs.iter().skip(1) {
@@ -84,7 +84,7 @@ impl RowResult {
         self.servers.iter().find(|server| server.name == name)
     }
 
-    /// The best of those that are neither ours, now or before, nor the limit.
+    /// The best server, without ours (now and before) and without the limit.
     pub(crate) fn best_peer(&self, index: usize, measure: Measure) -> Option<&ServerResult> {
         let median = |server: &&ServerResult| {
             server.summary(index).map_or(f64::NAN, |summary| summary.median)
@@ -101,7 +101,8 @@ impl RowResult {
         }
     }
 
-    /// Where our server stands; `None` when it or what it is held against has no figure.
+    /// The value of our server for this line; `None` if our server or the one it is compared with
+    /// has no figure.
     pub(crate) fn verdict(&self, row: &Row, line: &Line) -> Option<Verdict> {
         let ours = self.server(OURS)?;
         let measure = row.measures[line.measure];

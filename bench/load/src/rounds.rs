@@ -1,5 +1,5 @@
-//! Who runs what, and in which order: row by row, and in each round every server once, within
-//! seconds of each other, so that what slows the machine down for a while slows all of them.
+//! Runs the rows one after another. In each round of a row every server runs once, within seconds
+//! of the others, so that what slows the machine down for a while slows all of them.
 
 use crate::{
     args::Args,
@@ -11,7 +11,7 @@ use crate::{
     server::{Seat, Server},
 };
 
-/// The servers that were asked for and that this machine has, and those that it lacks, with what is
+/// The chosen servers that this machine can run, and those that it cannot run, each with what is
 /// missing.
 pub(crate) fn servers(
     args: &Args,
@@ -34,7 +34,7 @@ pub(crate) fn servers(
     (present, skipped)
 }
 
-/// The rows that were asked for.
+/// The chosen rows.
 pub(crate) fn rows(args: &Args) -> Vec<&'static Row> {
     if !args.only.is_empty() {
         return rows::all().filter(|row| args.only.iter().any(|name| name == row.name)).collect();
@@ -42,11 +42,11 @@ pub(crate) fn rows(args: &Args) -> Vec<&'static Row> {
     if args.floods { FLOODS.iter().collect() } else { ROWS.iter().collect() }
 }
 
-/// Runs all rounds of one row. A server that fails is not asked again.
+/// Runs all rounds of one row. A server that has failed does not run again.
 ///
-/// The limit and our server stand side by side, and next to them the peer of most ratios. Every
-/// other round goes the other way round, so that nobody is always first after a pause, or always
-/// follows the slowest.
+/// The limit, our server, and the peer of most ratios run next to each other. Every other round has
+/// the reverse order, so that no server is always the first after a pause or always follows the
+/// slowest one.
 pub(crate) fn run(
     row: &Row,
     plan: &Plan,
@@ -60,7 +60,7 @@ pub(crate) fn run(
     let mut result = RowResult { servers: results };
     for round in 1..=plan.rounds {
         let mut order: Vec<_> = servers.iter().zip(&mut result.servers).collect();
-        // Stable: the others keep their order.
+        // The sort is stable, so the others keep their order.
         order.sort_by_key(|(peer, _)| peer.name != LIMIT);
         if round % 2 == 0 {
             order.reverse();
@@ -78,8 +78,8 @@ pub(crate) fn run(
     result
 }
 
-/// Whether our server and the limit did all of it. What befalls a peer is in the table, and no
-/// fault of the run.
+/// Returns an error if our server or the limit failed. The failure of a peer is shown in the table,
+/// but is not a failure of the run.
 pub(crate) fn check(results: &[(&Row, RowResult)]) -> Result<(), Failure> {
     let failures: Vec<String> = results
         .iter()

@@ -1,4 +1,4 @@
-//! A server that runs, from its first answer to its end.
+//! A running server, from its first response to its end.
 
 use std::{
     fs::{self, File},
@@ -19,14 +19,14 @@ use crate::{
     peer::{Peer, Places},
 };
 
-/// How long a server may take until it answers.
+/// How long a server may take until it responds.
 const START: Duration = Duration::from_secs(20);
-/// How long a server may take to come to rest after the load ends.
+/// How long a server may take to come to rest after the load has ended.
 const REST: Duration = Duration::from_secs(10);
-/// A server rests when it needed less than a thousandth of such a while.
+/// A server is at rest when it used less than a thousandth of this time on the CPU.
 const WHILE: Duration = Duration::from_millis(20);
 
-/// Servers listen on one of so many ports, from this one on.
+/// Servers listen on one of [`PORTS`] ports, beginning with this one.
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u32 = 10_000;
 
@@ -53,7 +53,7 @@ impl Seat {
     }
 }
 
-/// Killed when it is dropped; and by the kernel when the laboratory dies.
+/// It is killed when this value is dropped. If the laboratory dies, the kernel kills it.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
@@ -62,7 +62,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the server on a core of its own and waits until it answers.
+    /// Starts the server on a core of its own and waits until it responds.
     pub(crate) fn start(peer: &Peer, places: &Places, seat: Seat) -> Result<Self, Failure> {
         let address = free_address()?;
         let errors = places.scratch.join(format!("{}.stderr", peer.name));
@@ -86,7 +86,7 @@ impl Server {
             }
             if begin.elapsed() > START {
                 return Err(Failure::new(format!(
-                    "no answer in {START:?}: {}",
+                    "no response within {START:?}: {}",
                     server.last_words()
                 )));
             }
@@ -121,10 +121,10 @@ impl Server {
         }
     }
 
-    /// Asks the server to end, as a service manager does.
+    /// Sends SIGTERM, as a service manager does.
     pub(crate) fn terminate(&self) -> Result<(), Failure> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| Failure::new("a process without a proper id"))?;
+        let pid = pid.ok_or_else(|| Failure::new("a process without a valid id"))?;
         kill_process(pid, Signal::TERM).map_err(|error| Failure::new(format!("SIGTERM: {error}")))
     }
 
@@ -132,10 +132,10 @@ impl Server {
         Ok(self.child.try_wait()?)
     }
 
-    /// The end of what the server wrote to standard error.
+    /// The last line that the server wrote to standard error.
     pub(crate) fn last_words(&self) -> String {
         let text = fs::read_to_string(&self.errors).unwrap_or_default();
-        text.lines().next_back().unwrap_or("it said nothing").to_owned()
+        text.lines().next_back().unwrap_or("it wrote nothing to standard error").to_owned()
     }
 
     fn answers(&self) -> bool {
@@ -153,18 +153,20 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only for a process that has ended and was waited for.
+        // Both calls fail only if the process has ended and was waited for already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An address that nobody uses now. Another program could take it before the server does; then the server says so.
+/// An address that no program uses now. Another program could take it before the server does; then
+/// the server fails with an error that says so.
 ///
-/// Its port is none of those that the system gives to clients: a client could be given it, and even connect to itself.
+/// Its port is not one of those that the system gives to clients. Otherwise a client could get this
+/// port, and could even connect to itself.
 fn free_address() -> Result<SocketAddr, Failure> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Laboratories that run side by side begin at different places.
+    // Laboratories that run at the same time begin at different ports.
     let begin = (std::process::id() % PORTS) as u16;
     for _ in 0..PORTS {
         let offset = (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS as u16;

@@ -1,6 +1,6 @@
 //! Medians, spread and percentiles (pure).
 
-/// What the rounds of one measure came to.
+/// The summary of one measure over all rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Summary {
     pub(crate) median: f64,
@@ -24,7 +24,8 @@ impl Summary {
     }
 }
 
-/// The value that this share of the samples does not exceed; 0 without samples. Sorts them.
+/// The value that this share of the samples does not exceed, or 0 without samples. Sorts the
+/// samples.
 pub(crate) fn percentile(samples: &mut [u64], share: f64) -> f64 {
     samples.sort_unstable();
     let rank = (samples.len() as f64 * share).ceil() as usize;

@@ -1,4 +1,4 @@
-//! Many event streams over HTTP/1, read by one thread with epoll.
+//! Opens many event streams over HTTP/1, which one thread reads with epoll.
 
 use std::{
     io::{ErrorKind, Read},
@@ -14,9 +14,10 @@ use crate::{
     wire::{Events, Malformed, Response, Take},
 };
 
-/// How many connections wait for their answer at once: fewer than the shortest queue of a listener (128 where nothing was said).
+/// How many connections wait for their response at once. It is below the shortest queue of a
+/// listener, which is 128 where the server sets nothing.
 const WAVE: usize = 100;
-/// How long nothing at all may come.
+/// How long the client waits if nothing at all comes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Streams in the order in which they were opened.
@@ -37,17 +38,17 @@ struct Stream {
     events: Events,
 }
 
-/// How the streams stand.
+/// How many streams have ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ends {
-    /// Ended by the chunk that says so.
+    /// Streams that have ended with the last chunk, which has the size 0.
     pub(crate) terminated: usize,
-    /// Ended in any way.
+    /// Streams that have ended, in any way.
     pub(crate) ended: usize,
 }
 
 impl Streams {
-    /// No streams yet.
+    /// Creates an empty set of streams.
     pub(crate) fn of(server: SocketAddr, path: &str) -> Result<Self, Failure> {
         Ok(Self {
             server,
@@ -61,7 +62,8 @@ impl Streams {
         })
     }
 
-    /// Opens streams until there are so many, and waits for the head of each. Events that come are taken as by [`read`](Self::read).
+    /// Opens streams until there are `count` of them, and waits for the head of each response.
+    /// Events are taken as by [`read`](Self::read).
     pub(crate) fn open(&mut self, count: usize, taker: &mut impl Take) -> Result<(), Failure> {
         self.streams.reserve_exact(count.saturating_sub(self.streams.len()));
         while self.streams.len() < count {
@@ -84,22 +86,23 @@ impl Streams {
         Ok(())
     }
 
-    /// Waits until something comes, and has the events in it taken, each with the number of its stream.
+    /// Waits until bytes come, and passes the events in them on, each with the number of its
+    /// stream.
     ///
     /// # Errors
     ///
-    /// When nothing comes for long, and when a server sends what none should.
+    /// Fails when nothing comes for [`PATIENCE`], or when a server sends malformed bytes.
     pub(crate) fn read(&mut self, taker: &mut impl Take) -> Result<(), Failure> {
         if self.read_within(PATIENCE, taker)? {
             Ok(())
         } else {
             Err(Failure::new(format!(
-                "nothing came for {PATIENCE:?}: events or answers are missing"
+                "nothing came for {PATIENCE:?}: events or responses are missing"
             )))
         }
     }
 
-    /// As [`read`](Self::read); false if nothing came in this time.
+    /// Reads like [`read`](Self::read). Returns false if nothing came in this time.
     pub(crate) fn read_within(
         &mut self,
         time: Duration,
@@ -127,7 +130,7 @@ impl Streams {
         Ok(!self.ready.is_empty())
     }
 
-    /// How many streams have ended, and how.
+    /// The numbers of streams that have ended, and how.
     pub(crate) fn ends(&self) -> Ends {
         let terminated = self.streams.iter().filter(|stream| stream.response.is_complete()).count();
         Ends { terminated, ended: self.ended }
@@ -135,7 +138,7 @@ impl Streams {
 }
 
 impl Stream {
-    /// False once the stream has ended.
+    /// Returns false once the stream has ended.
     fn read(
         &mut self,
         number: usize,
@@ -161,7 +164,8 @@ impl Stream {
             if self.response.is_complete() {
                 return Ok(false);
             }
-            // A short read has emptied the socket, unless the end waits behind it: one call less for each delivery.
+            // A read that does not fill the buffer has emptied the socket, unless the end of the
+            // stream waits behind it. This saves one system call for each delivery.
             if read < buffer.len() && !closed {
                 return Ok(true);
             }

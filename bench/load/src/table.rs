@@ -1,4 +1,4 @@
-//! The results as text (pure).
+//! Formats the results as text (pure).
 
 use std::fmt::Write;
 
@@ -10,8 +10,8 @@ use crate::{
     rows::{Better, Line, Measure, Row},
 };
 
-/// The table of one row, of the rounds of all runs, and under it where our server stands in each
-/// run.
+/// The table of one row with the rounds of all runs. Under it is the comparison of our server with
+/// its lines, for each run.
 pub(crate) fn of(row: &Row, plan: &Plan, runs: &[RowResult]) -> String {
     let result = &RowResult::of_all(runs);
     let mut lines = vec![header(row)];
@@ -24,7 +24,7 @@ pub(crate) fn of(row: &Row, plan: &Plan, runs: &[RowResult]) -> String {
         }
         for (index, &measure) in row.measures.iter().enumerate() {
             let cell = server.summary(index).map_or_else(String::new, |summary| {
-                // Nor is there a spread where no round has a figure.
+                // Without a figure in any round, there is no spread either.
                 let spreads = summary.least < summary.most;
                 if !spreads {
                     return show(summary.median, measure.unit);
@@ -82,7 +82,7 @@ fn header(row: &Row) -> Vec<String> {
     cells
 }
 
-/// Where our server stands in each run.
+/// The comparison of our server with one line, for each run.
 fn stand(measure: Measure, line: &Line, verdicts: &[Option<Verdict>]) -> String {
     let Some(verdicts) = verdicts.iter().copied().collect::<Option<Vec<Verdict>>>() else {
         return format!("{OURS}: {}: no figure", measure.name);
@@ -97,7 +97,7 @@ fn stand(measure: Measure, line: &Line, verdicts: &[Option<Verdict>]) -> String 
     if is_ratio {
         let mut references: Vec<&str> =
             verdicts.iter().filter_map(|verdict| verdict.reference).collect();
-        // The best peer may be another in another run.
+        // The best peer may differ from run to run.
         references.dedup();
         let _ = write!(text, " ÷ {}", references.join(", "));
     }
@@ -121,7 +121,7 @@ fn one_of(is_so: Option<bool>, yes: &str, no: &str) -> String {
     if is_so == Some(true) { yes } else { no }.to_owned()
 }
 
-/// How many pass lines hold in each run, and which do not.
+/// The number of pass lines that hold in each run, and the lines that do not.
 pub(crate) fn pass_lines(rows: &[(&Row, Vec<RowResult>)]) -> String {
     let mut count = 0;
     let mut missed = Vec::new();
@@ -147,8 +147,8 @@ pub(crate) fn pass_lines(rows: &[(&Row, Vec<RowResult>)]) -> String {
     format!("lines     {held} of {count} pass lines hold{in_each}\n{}", missed.concat())
 }
 
-/// Columns as wide as their widest cell. The last cell of a short line may be wider than its
-/// column.
+/// Aligns the columns. Each is as wide as its widest cell, but the last cell of a short line may be
+/// wider than its column.
 fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)

@@ -1,23 +1,25 @@
-//! Short windows of work, and the median of them: a figure must not hang on one bad moment of a machine that others share.
+//! Divides the work into short windows and takes the median of them, so that a figure does not
+//! depend on one bad moment of a machine that others share.
 
 use std::time::Instant;
 
 use crate::{failure::Failure, meter, server::Server, stats::Summary};
 
-/// What a server is asked for in a round, in so many windows. An odd number, so that the median is one of them.
+/// The number of windows in a round. It is odd, so that the median is one of the windows.
 const WINDOWS: usize = 5;
 
-/// The windows of one round. Between them the server rests, so that its CPU time is known to the nanosecond.
+/// The windows of one round. The server rests between them, so that its CPU time is known to the
+/// nanosecond.
 pub(crate) struct Windows<'a> {
     server: &'a Server,
-    /// The server's CPU time when the last window had ended.
+    /// The server's CPU time at the end of the last window.
     before: u64,
     begin: Instant,
     load_before: u64,
     windows: Vec<Window>,
 }
 
-/// What one window came to: nanoseconds, and how often the thing happened that is counted.
+/// The result of one window: times in nanoseconds, and the count of what was measured.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     cpu: f64,
@@ -27,20 +29,20 @@ struct Window {
 }
 
 impl<'a> Windows<'a> {
-    /// Waits until what came before is over.
+    /// Waits until the server is at rest, and prepares the first window.
     pub(crate) fn of(server: &'a Server) -> Result<Self, Failure> {
         let before = server.rest()?;
         Ok(Self { server, before, begin: Instant::now(), load_before: 0, windows: Vec::new() })
     }
 
-    /// Begins the next window; false after the last.
+    /// Begins the next window. Returns false after the last one.
     pub(crate) fn begin(&mut self) -> Result<bool, Failure> {
         self.load_before = meter::cpu(std::process::id())?;
         self.begin = Instant::now();
         Ok(self.windows.len() < WINDOWS)
     }
 
-    /// Ends the window, in which so much happened.
+    /// Ends the window, in which `count` things happened.
     pub(crate) fn end(&mut self, count: u64) -> Result<(), Failure> {
         let time = self.begin.elapsed();
         let load_cpu = meter::cpu(std::process::id())? - self.load_before;
@@ -55,17 +57,17 @@ impl<'a> Windows<'a> {
         Ok(())
     }
 
-    /// Nanoseconds of the server's CPU for each.
+    /// The server's CPU time for each of them, in nanoseconds.
     pub(crate) fn cpu(&self) -> f64 {
         self.median(|window| window.cpu / window.count)
     }
 
-    /// Nanoseconds of the load's own CPU for each.
+    /// The load's own CPU time for each of them, in nanoseconds.
     pub(crate) fn load_cpu(&self) -> f64 {
         self.median(|window| window.load_cpu / window.count)
     }
 
-    /// How many in a second.
+    /// The count per second.
     pub(crate) fn rate(&self) -> f64 {
         self.median(|window| window.count * 1e9 / window.time)
     }

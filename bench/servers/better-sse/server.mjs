@@ -19,7 +19,7 @@ server.listen({ host: "127.0.0.1", port, backlog: 1024 });
 async function answer(request, response, url) {
   switch (url.pathname) {
     case "/events":
-      // What is published is text, and goes out as it is.
+      // Each message is text, and is sent unchanged.
       topic.register(await createSession(request, response, { serializer: String }));
       return;
     case "/publish":

@@ -1,4 +1,4 @@
-//! An event stream of `volga-sse` in an axum program.
+//! An axum program that serves an event stream of `volga-sse`.
 //!
 //! ```sh
 //! cargo run -p axum-sse
@@ -21,7 +21,8 @@ use tokio::{net::TcpListener, signal::ctrl_c, time::interval};
 use tokio_stream::wrappers::IntervalStream;
 use volga_sse::{CloseGroup, CloseHandle, Message, Sse, StreamLimit};
 
-/// How many streams may be open with names of their own, in all and for each name.
+/// How many streams with names of their own may be open at the same time, in total and for each
+/// name.
 const MAX_NAMED: usize = 1_000;
 const MAX_PER_NAME: usize = 8;
 
@@ -32,15 +33,17 @@ async fn main() -> std::io::Result<()> {
     let streams = CloseGroup::new();
     axum::serve(listener, app(streams.clone()))
         .with_graceful_shutdown(async move {
-            // Without a handler for Ctrl-C it kills the process, which is an end, too.
+            // If the handler for Ctrl-C cannot be installed, Ctrl-C kills the process, which also
+            // ends it.
             let _ = ctrl_c().await;
-            // axum waits for its responses, and an event stream has no end of its own.
+            // axum waits until all responses have ended, and an event stream does not end by
+            // itself.
             streams.close();
         })
         .await
 }
 
-/// The routes. Every event stream that they answer with joins the group.
+/// The routes. Every event stream in a response joins the group.
 fn app(streams: CloseGroup) -> Router {
     let join = move |response: Response| {
         if let Some(stream) = response.extensions().get::<CloseHandle>() {
@@ -61,7 +64,7 @@ struct Tick {
     seconds: usize,
 }
 
-/// A tick at once and then every second.
+/// Sends a tick at once and then every second.
 async fn events() -> impl IntoResponse {
     let ticks = IntervalStream::new(interval(Duration::from_secs(1)));
     let messages = ticks.enumerate().map(|(seconds, _)| {
@@ -71,12 +74,13 @@ async fn events() -> impl IntoResponse {
 }
 // [guide]
 
-/// The same, but the client says what its events are called and what their IDs start with.
+/// Sends the same ticks, but the client chooses the name of the events and the prefix of their IDs.
 ///
-/// It need not be trusted: a line break in either would start a field of the client's making, so the message is refused and
-/// the stream ends.
+/// The client is not trusted: a line break in either of them would start a field that the client
+/// has written, so encoding such a message fails and the stream ends.
 ///
-/// Nobody knows how many of them there will be, so there is a limit. The stream holds its place until it ends.
+/// The number of such streams is not known in advance, so there is a limit. A stream counts until
+/// it ends.
 async fn named_events(
     State(limit): State<StreamLimit<String>>,
     Path((event, prefix)): Path<(String, String)>,

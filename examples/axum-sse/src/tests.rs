@@ -1,4 +1,4 @@
-//! Read by a client that knows bytes and nothing else.
+//! Tests the program with a client that only reads bytes.
 
 use std::{error::Error, iter::successors, net::SocketAddr};
 
@@ -33,7 +33,7 @@ async fn get(address: SocketAddr, path: &str) -> TcpStream {
     client
 }
 
-/// What comes until `end` has come, or else until the connection ends.
+/// Reads until `end` has come, or until the connection ends.
 async fn read(client: &mut TcpStream, end: Option<&str>) -> String {
     let mut text = String::new();
     let mut buffer = [0; 4096];
@@ -46,7 +46,7 @@ async fn read(client: &mut TcpStream, end: Option<&str>) -> String {
     text
 }
 
-/// What was wrong with the message, wherever in the chain of causes it stands.
+/// The `EncodeError` in the chain of causes, if there is one.
 fn refused<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a EncodeError> {
     successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
@@ -82,10 +82,11 @@ async fn a_line_break_in_a_field_ends_the_stream_instead_of_forging_another() {
         let path = format!("/events/{}/{}", escaped(event), escaped(id));
         let text = read(&mut get(address, &path).await, None).await;
         assert!(!text.contains("forged") && !text.contains("data:"), "{path}: {text}");
-        // The last chunk of a whole response is empty; without it, a client knows that the response was cut.
+        // The last chunk of a complete response is empty. Without it, the client knows that the
+        // response was cut.
         assert!(!text.ends_with("0\r\n\r\n"), "{path}: {text}");
 
-        // What the client cannot see, the body says: which field, and why.
+        // The client cannot see the reason, but the body's error has it: which field, and why.
         let limit = State(StreamLimit::new(1));
         let response = named_events(limit, Path((event.into(), id.into()))).await;
         let error = to_bytes(response.into_body(), usize::MAX).await.unwrap_err();
@@ -97,7 +98,7 @@ async fn a_line_break_in_a_field_ends_the_stream_instead_of_forging_another() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_a_stream_is_refused_and_the_others_go_on() {
+async fn a_stream_beyond_the_limit_is_refused_and_the_others_continue() {
     let address = start().await;
     let mut open = Vec::new();
     for _ in 0..MAX_PER_NAME {

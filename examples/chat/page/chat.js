@@ -2,9 +2,9 @@
 
 const ROOMS = ["lounge", "kitchen", "workshop"];
 const LABELS = { open: "Live", waiting: "Waiting to return", closed: "Not live: load the page again" };
-/** Older rows leave the page. */
+/** The number of rows that the page keeps. Older rows are removed. */
 const MAX_ROWS = 500;
-/** How far from the end, in pixels, a reader still counts as being there. */
+/** A reader who is no further than this from the end, in pixels, counts as being at the end. */
 const NEAR_END = 40;
 
 const element = (id) => document.getElementById(id);
@@ -13,12 +13,12 @@ const rooms = new Set(ROOMS);
 let here = new Set();
 let source;
 
-/** The room that the address names, so that a room can be a bookmark. */
+/** The room in the page's address, so that a room can be a bookmark. */
 const room = () => location.hash.slice(1) || ROOMS[0];
 const name = () => element("name").value.trim();
 const path = (what) => `/rooms/${room()}/${what}`;
 
-/** Reads the room from its beginning, as far as the server holds it, under the name that is given now. */
+/** Enters the room under the current name, and reads all messages that the server has kept. */
 function enter() {
   source?.close();
   messages.replaceChildren();
@@ -26,12 +26,14 @@ function enter() {
   showRooms();
   show("waiting");
 
-  // The browser comes back by itself and names the last event that it saw: what was said meanwhile follows, once, and in order.
+  // The browser reconnects by itself and sends the ID of the last event, so it gets the messages
+  // that it missed, once and in order.
   source = new EventSource(`${path("events")}?name=${encodeURIComponent(name())}`);
   source.onopen = () => show("open");
   source.onerror = () => show(source.readyState === EventSource.CLOSED ? "closed" : "waiting");
   source.onmessage = (event) => append(messageRow(JSON.parse(event.data)));
-  // The log has moved past this page, or the server has started anew: better a visible hole than a silent one.
+  // The server has dropped messages that this page has not read, or was restarted. The page shows
+  // the gap instead of hiding it.
   source.addEventListener("gap", (event) => append(gapRow(JSON.parse(event.data))));
   source.addEventListener("here", (event) => showHere(new Set(JSON.parse(event.data))));
   source.addEventListener("joined", (event) => showHere(here.add(JSON.parse(event.data))));
@@ -46,7 +48,7 @@ function messageRow({ author, text, time }) {
   const sent = new Date(time);
   row.classList.toggle("own", author === name());
   row.style.setProperty("--hue", hue(author));
-  // As text, never as HTML: it comes from anybody.
+  // Set as text, never as HTML, because anybody can write a message.
   row.querySelector(".author").textContent = author;
   row.querySelector(".text").textContent = text;
   row.querySelector("time").dateTime = sent.toISOString();
@@ -56,7 +58,7 @@ function messageRow({ author, text, time }) {
 
 function gapRow({ after }) {
   const row = element("gap-row").content.firstElementChild.cloneNode(true);
-  row.textContent = after ? "Some messages were missed." : "The server has started anew. Some messages may be missing.";
+  row.textContent = after ? "Some messages were missed." : "The server was restarted. Some messages may be missing.";
   return row;
 }
 
@@ -66,7 +68,7 @@ function append(row) {
   while (messages.childElementCount > MAX_ROWS) {
     messages.firstElementChild.remove();
   }
-  // Who reads further up stays there.
+  // A reader who has scrolled up stays there.
   if (wasAtEnd) {
     messages.scrollTop = messages.scrollHeight;
   }
@@ -115,7 +117,7 @@ function hue(text) {
   return sum;
 }
 
-/** Sends what was typed. It appears as everybody else sees it: when the room says it. */
+/** Posts a message. It appears on this page, as on all others, when the stream delivers it. */
 async function say(text) {
   try {
     const response = await fetch(path("messages"), {
@@ -129,7 +131,7 @@ async function say(text) {
     const told = await response.json();
     return told.detail ?? told.title;
   } catch {
-    return "The server does not answer.";
+    return "The server does not respond.";
   }
 }
 

@@ -1,4 +1,5 @@
-//! A chat: rooms, what was said before, who is here, and no message lost in silence.
+//! A chat with rooms, message history and presence. A client that returns gets the messages that it
+//! missed, or is told that some are missing.
 //!
 //! ```sh
 //! cargo run -p chat
@@ -7,21 +8,20 @@
 //! curl localhost:7878/rooms/lounge/messages --json '{"author":"curl","text":"hello"}'
 //! ```
 //!
-//! Open <http://localhost:7878> in two browsers. Each room is a topic of a hub, and the hub's log
-//! is all that is stored: so a restart loses what was said, and the pages that come back say so.
+//! Open <http://localhost:7878> in two browsers. Each room is a topic of a hub, and the messages
+//! are stored in the hub's log only. So a restart loses them, and the pages that reconnect say so.
 //!
-//! `routes.rs` says what is at which path, `said.rs` what may be said, `page.rs` has the page.
+//! `routes.rs` has the routes, `chat_message.rs` checks names and messages, `page.rs` has the page.
 
+mod chat_message;
 mod page;
 mod routes;
-mod said;
 #[cfg(test)]
 mod tests;
 
 use volga::{App, http::sse::Hub};
 
-/// How many messages of a room the log holds: what newcomers read, and what those get who were
-/// away.
+/// How many messages of a room the log keeps. Newcomers get them, and so do clients that return.
 const HELD: usize = 200;
 
 #[tokio::main]
@@ -30,10 +30,11 @@ async fn main() -> std::io::Result<()> {
     app().bind(address).run().await
 }
 
-/// Apart from `main`, so that the tests have the same one.
+/// Builds the app. It is separate from `main`, so that the tests use the same app.
 ///
-/// Anybody may open a room, and nobody can fill the hub with rooms: an empty one goes with the last
-/// person in it. `topic_creation` on the hub would say that only certain rooms exist.
+/// Anybody may open a room. Even so, nobody can fill the hub with rooms, because an empty room is
+/// removed when the last person leaves. To allow certain rooms only, set `topic_creation` on the
+/// hub.
 fn app() -> App {
     let mut app = App::new();
     app.add_singleton(Hub::builder().max_messages(HELD).build());

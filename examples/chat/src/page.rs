@@ -1,15 +1,16 @@
-//! The page: three files that are part of the program.
+//! The page: three files that are compiled into the program.
 
 use volga::App;
 
-/// Where, what, and the text.
+/// The path, the content type and the text of each file.
 const FILES: [(&str, &str, &str); 3] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     ("/chat.css", "text/css; charset=utf-8", include_str!("../page/chat.css")),
     ("/chat.js", "text/javascript; charset=utf-8", include_str!("../page/chat.js")),
 ];
 
-/// The page loads nothing from elsewhere and runs no script but its own file: so even a hole in its escaping would run nothing.
+/// The content security policy. The page loads nothing from other origins and runs no script but
+/// its own file, so even a mistake in its escaping would not run a foreign script.
 const POLICY: &str = "default-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
 pub(crate) fn map(app: &mut App) {

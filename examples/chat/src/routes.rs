@@ -1,4 +1,4 @@
-//! What is at which path.
+//! The routes of the chat.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use volga::{
 
 use crate::{
     HELD,
-    said::{self, Draft, Room},
+    chat_message::{self, Draft, Room},
 };
 
 pub(crate) fn map(app: &mut App) {
@@ -27,23 +27,24 @@ struct Person {
     name: String,
 }
 
-/// What is said in a room, and who is there.
+/// Streams the messages of a room and the people in it.
 async fn events(
     room: Room,
     person: Query<Person>,
     Resume(last): Resume,
     hub: Dc<Hub>,
 ) -> HttpResult {
-    let (topic, name) = (room.topic(), said::name(&person.name)?);
-    let mut said = hub.subscribe(&topic).resume(last).history(HELD).identity(name).open()?;
-    // From after the subscription, so that who comes sees themselves at once.
+    let (topic, name) = (room.topic(), chat_message::name(&person.name)?);
+    let mut messages = hub.subscribe(&topic).resume(last).history(HELD).identity(name).open()?;
+    // Presence is watched after subscribing, so that newcomers see themselves at once.
     let mut people = hub.watch_presence(&topic)?;
     let stream = sse_stream! {
         loop {
             let message = tokio::select! {
-                // In this order, so that what a new client gets first is the ID to return with.
+                // `biased` polls the messages first, so that a new client first gets the ID to
+                // return with.
                 biased;
-                delivery = said.next() => match delivery {
+                delivery = messages.next() => match delivery {
                     Some(delivery) => delivery.encode()?,
                     None => break,
                 },
@@ -55,7 +56,8 @@ async fn events(
     sse!(Sse::new(stream).retry(Duration::from_secs(1)))
 }
 
-/// Without an ID: who is here is told anew to everybody who returns.
+/// Encodes a change of presence. It has no ID, because each client that returns gets the people in
+/// the room again.
 fn presence(event: PresenceEvent) -> Message {
     let message = Message::new();
     match event {
@@ -69,7 +71,7 @@ fn presence(event: PresenceEvent) -> Message {
 }
 
 async fn say(room: Room, hub: Dc<Hub>, Json(draft): Json<Draft>) -> HttpResult {
-    let said = draft.say()?;
-    let position = hub.publish(&room.topic(), Message::new().json(&said))?;
+    let message = draft.check()?;
+    let position = hub.publish(&room.topic(), Message::new().json(&message))?;
     created!({ "id": position.to_string() })
 }

@@ -1,4 +1,4 @@
-//! The service through the test client, in process.
+//! Tests the service in process, through the test client.
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ async fn next(events: &mut Events) -> Event {
     events.next().await.expect("the stream goes on").expect("a whole event")
 }
 
-/// The next event of this kind; others pass by.
+/// The next event of this kind. Skips other events.
 async fn next_of(events: &mut Events, kind: &str) -> Value {
     loop {
         let event = next(events).await;
@@ -44,7 +44,7 @@ async fn next_text(events: &mut Events) -> Value {
 }
 
 #[tokio::test]
-async fn a_room_says_what_is_said_and_what_was() {
+async fn a_room_delivers_new_messages_and_its_history() {
     let client = TestClient::new(crate::app());
     say(&client, " first ").await.assert_status(201);
     let mut ann = enter(&client, "Ann", None).await;
@@ -56,10 +56,10 @@ async fn a_room_says_what_is_said_and_what_was() {
 }
 
 #[tokio::test]
-async fn who_returns_gets_the_rest_or_is_told_of_a_gap() {
+async fn a_client_that_returns_gets_the_missed_messages_or_a_gap() {
     let client = TestClient::new(crate::app());
     let mut ann = enter(&client, "Ann", None).await;
-    // No message was read yet, and still there is an ID to return with.
+    // The client has read no message yet, but it has an ID to return with.
     next_of(&mut ann, "here").await;
     let before = ann.decoder().last_event_id().to_owned();
     for index in 0..HELD {
@@ -79,7 +79,7 @@ async fn who_returns_gets_the_rest_or_is_told_of_a_gap() {
 }
 
 #[tokio::test]
-async fn a_room_says_who_is_there() {
+async fn a_room_shows_the_people_in_it() {
     let client = TestClient::new(crate::app());
     let mut ann = enter(&client, "Ann", None).await;
     assert_eq!(next_of(&mut ann, "here").await, json!(["Ann"]));
@@ -91,7 +91,7 @@ async fn a_room_says_who_is_there() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused() {
+async fn an_invalid_name_or_text_is_refused() {
     let client = TestClient::new(crate::app());
     say(&client, "  ").await.assert_status(422);
     say(&client, &"ü".repeat(2_000)).await.assert_status(201);
@@ -99,7 +99,7 @@ async fn what_does_not_fit_is_refused() {
     for (path, status) in [
         ("/rooms/lounge/events", 400),
         ("/rooms/lounge/events?name=%20", 422),
-        // No pattern, and no other topic.
+        // The name of a room cannot be a pattern or name another topic.
         ("/rooms/*/events?name=Ann", 400),
         ("/rooms/a.b/events?name=Ann", 400),
         ("/rooms/Lounge/events?name=Ann", 400),

@@ -1,4 +1,4 @@
-//! Text, path arguments, JSON, and a test that needs no socket.
+//! The first steps: text, path arguments, JSON, and a test that needs no socket.
 //!
 //! ```sh
 //! cargo run -p hello
@@ -15,7 +15,7 @@ async fn main() -> std::io::Result<()> {
     app.run().await
 }
 
-/// Apart from `main`, so that the test maps the same ones.
+/// Maps the routes. It is separate from `main`, so that the test uses the same routes.
 fn map_routes(app: &mut App) {
     app.map_get("/", || ok!("Hello, world!"));
     app.map_get("/hello/{name}", |name: String| ok!("Hello, {name}!"));
@@ -29,7 +29,7 @@ mod tests {
 
     use super::*;
 
-    /// Asks for a path; gives the status and the text of the answer.
+    /// Requests a path. Returns the status and the text of the response.
     async fn get(path: &str) -> (u16, String) {
         let mut app = App::new();
         map_routes(&mut app);
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn routes_answer() {
+    async fn routes_respond() {
         assert_eq!(get("/").await, (200, "Hello, world!".into()));
         assert_eq!(get("/hello/J%C3%BCrgen").await, (200, "Hello, Jürgen!".into()));
         assert_eq!(get("/add/2/40").await, (200, r#"{"sum":42}"#.into()));
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_argument_that_is_no_number_is_the_clients_mistake() {
+    async fn an_argument_that_is_not_a_number_is_a_client_error() {
         let (status, problem) = get("/add/2/x").await;
         assert_eq!(status, 400);
         assert!(problem.contains("path argument `b`: invalid digit found in string"), "{problem}");

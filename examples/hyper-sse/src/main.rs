@@ -1,4 +1,4 @@
-//! An event stream of `volga-sse` on bare hyper.
+//! A program on bare hyper that serves an event stream of `volga-sse`.
 //!
 //! ```sh
 //! cargo run -p hyper-sse
@@ -34,7 +34,8 @@ async fn main() -> std::io::Result<()> {
     loop {
         let (connection, peer) = listener.accept().await?;
         tokio::spawn(async move {
-            // That a client leaves is an error to hyper. What a message did wrong is one to us.
+            // For hyper it is an error if a client leaves. This program reports only errors of
+            // messages.
             if let Err(error) = serve(connection).await
                 && error.is_user()
             {
@@ -45,7 +46,7 @@ async fn main() -> std::io::Result<()> {
     }
 }
 
-/// Answers the requests of one connection.
+/// Serves the requests of one connection.
 async fn serve(connection: TcpStream) -> hyper::Result<()> {
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -78,10 +79,11 @@ struct Tick {
     seconds: usize,
 }
 
-/// A tick at once and then every second.
+/// Sends a tick at once and then every second.
 ///
-/// Event name and ID may come from a client, who need not be trusted: a line break in either would start a field of the
-/// client's making, so the message is refused and the stream ends.
+/// The event name and the ID may come from a client, which is not trusted: a line break in either
+/// of them would start a field that the client has written, so encoding such a message fails and
+/// the stream ends.
 fn events(event: String, prefix: String) -> Response<SseBody<impl Stream<Item = Message>>> {
     let ticks = IntervalStream::new(interval(Duration::from_secs(1)));
     let messages = ticks.enumerate().map(move |(seconds, _)| {

@@ -1,4 +1,4 @@
-//! Read by a client that knows bytes and nothing else.
+//! Tests the program with a client that only reads bytes.
 
 use std::{error::Error, iter::successors};
 
@@ -11,7 +11,7 @@ use volga_sse::{EncodeError, Field};
 
 use super::serve;
 
-/// Asks for a path on a connection of its own. The task ends as the connection does on the server's side.
+/// Requests a path on a new connection. The task ends when the server has closed the connection.
 async fn get(path: &str) -> (TcpStream, JoinHandle<hyper::Result<()>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -22,7 +22,7 @@ async fn get(path: &str) -> (TcpStream, JoinHandle<hyper::Result<()>>) {
     (client, tokio::spawn(serve(connection)))
 }
 
-/// What comes until `end` has come, or else until the connection ends.
+/// Reads until `end` has come, or until the connection ends.
 async fn read(client: &mut TcpStream, end: Option<&str>) -> String {
     let mut text = String::new();
     let mut buffer = [0; 4096];
@@ -35,7 +35,7 @@ async fn read(client: &mut TcpStream, end: Option<&str>) -> String {
     text
 }
 
-/// What was wrong with the message, wherever in the chain of causes it stands.
+/// The `EncodeError` in the chain of causes, if there is one.
 fn refused<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a EncodeError> {
     successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
@@ -68,10 +68,11 @@ async fn a_line_break_in_a_field_ends_the_stream_instead_of_forging_another() {
         let (mut client, server) = get(path).await;
         let text = read(&mut client, None).await;
         assert!(!text.contains("forged") && !text.contains("data:"), "{path}: {text}");
-        // The last chunk of a whole response is empty; without it, a client knows that the response was cut.
+        // The last chunk of a complete response is empty. Without it, the client knows that the
+        // response was cut.
         assert!(!text.ends_with("0\r\n\r\n"), "{path}: {text}");
 
-        // What the client cannot see, the server is told: which field, and why.
+        // The client cannot see the reason, but the server's error has it: which field, and why.
         let error = server.await.unwrap().unwrap_err();
         let Some(EncodeError::LineBreak { field: found, .. }) = refused(&error) else {
             panic!("{error:?}");

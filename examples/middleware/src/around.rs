@@ -13,7 +13,8 @@ headers! {
     (ApiKey, "x-api-key"),
 }
 
-/// Who asks: found out once, and taken by handlers as `Extension<User>`.
+/// The user who sent the request. A middleware finds this out once, and handlers take it as
+/// `Extension<User>`.
 #[derive(Clone)]
 struct User(String);
 
@@ -22,7 +23,7 @@ pub(crate) fn map(app: &mut App) {
 
     app.group("/admin", |admin| {
         admin.tap_req(|parts| {
-            // One spelling for what stands further in.
+            // All inner middleware and handlers see the same spelling.
             if let Some(key) = parts.headers.remove("api-key") {
                 parts.headers.entry("x-api-key").or_insert(key);
             }
@@ -44,7 +45,7 @@ pub(crate) fn map(app: &mut App) {
     });
 }
 
-/// Says in each response how long it took to make.
+/// Adds to each response how long it took to make.
 async fn time(ctx: HttpContext, next: Next) -> HttpResponse {
     let start = Instant::now();
     let mut response = next.run(ctx).await;

@@ -1,11 +1,12 @@
-//! Cancellation: what happens when a client leaves, and a handler that finishes all the same.
+//! Cancellation: handlers that stop when the client leaves, and one that finishes even so.
 
 use std::time::Duration;
 use tokio::time::sleep;
 use volga::{App, CancellationToken, detached, http::sse::Message, ok, sse_stream};
 
 pub(crate) fn map(app: &mut App) {
-    // The block is dropped where it stands; the token tells everyone else.
+    // When the client leaves, the block is dropped at its current `await`. The token tells other
+    // tasks.
     app.map_get("/ticks", async |token: CancellationToken| {
         token.on_cancel(|| println!("the reader of /ticks is gone"));
         sse_stream! {
@@ -16,7 +17,7 @@ pub(crate) fn map(app: &mut App) {
         }
     });
 
-    // Work on another thread: it looks at the token now and then.
+    // Work on another thread, which checks the token repeatedly.
     app.map_get("/primes/{below}", async |below: u32, token: CancellationToken| {
         let count = tokio::task::spawn_blocking(move || {
             (2..below).take_while(|_| !token.is_cancelled()).filter(|n| is_prime(*n)).count()
@@ -24,7 +25,7 @@ pub(crate) fn map(app: &mut App) {
         ok!("{} primes", count.await?)
     });
 
-    // Charge, then book: never one without the other.
+    // Charges and then books. It must never do only one of the two.
     app.map_post("/pay/{order}", detached(pay));
 }
 

@@ -1,4 +1,5 @@
-//! Errors: a type that decides its status, problem details, and the places where all errors are shaped.
+//! Errors: a type that chooses its own status, problem details, and the handlers that shape all
+//! errors.
 
 use volga::{
     App, HttpResult,
@@ -7,7 +8,7 @@ use volga::{
     ok, status,
 };
 
-/// What goes wrong in the shop.
+/// An error of the shop.
 enum ShopError {
     Unknown(String),
     SoldOut { item: String, wanted: u32, left: u32 },
@@ -53,7 +54,7 @@ pub(crate) fn map(app: &mut App) {
         );
     });
 
-    // What the file system says is for the log, and so is a panic.
+    // The error of the file system goes to the log only, and so does a panic.
     app.map_get("/secret", async || -> Result<String, Error> {
         Err(Error::server_error("the password of the database is wrong"))
     });
@@ -68,7 +69,7 @@ pub(crate) fn map(app: &mut App) {
     app.map_fallback(async |uri: Uri| status!(404, "nothing is at {}", uri.path()));
 }
 
-/// The errors of a group, in a form of its own.
+/// Writes the errors of a group in a form of their own.
 async fn plain_error(error: Error) -> HttpResult {
     status!(error.status(), "error: {}", error.public_message())
 }

@@ -1,4 +1,4 @@
-//! Layers of `tower-http`, on the app, a group and a route.
+//! Layers of `tower-http` on the app, on a group and on a route.
 
 use std::time::Duration;
 use tower_http::{
@@ -12,7 +12,7 @@ use volga::{App, Header, headers::XRequestId, http::StatusCode, ok};
 pub(crate) fn map(app: &mut App) {
     app.layer(SetRequestIdLayer::x_request_id(MakeRequestUuid));
     app.layer(PropagateRequestIdLayer::x_request_id());
-    // To the subscriber of the `tracing` crate, if the program sets one.
+    // The layer writes to the subscriber of the `tracing` crate, if the program sets one.
     app.layer(TraceLayer::new_for_http());
 
     app.group("/open", |open| {

@@ -1,5 +1,4 @@
-//! What stands around handlers, what becomes of errors, what handlers share, and what happens when a client leaves: one file for
-//! each page of the guide.
+//! Middleware, errors, services and cancellation: one file for each page of the guide.
 //!
 //! ```sh
 //! cargo run -p middleware
@@ -24,7 +23,7 @@ async fn main() -> std::io::Result<()> {
     app().run().await
 }
 
-/// Apart from `main`, so that the tests have the same one.
+/// Builds the app. It is separate from `main`, so that the tests use the same app.
 fn app() -> App {
     let mut app = App::new();
     around::map(&mut app);

@@ -1,4 +1,4 @@
-//! Services: what handlers take by type, and how long each lives.
+//! Services, which handlers take by their type, and the lifetimes of services.
 
 use std::sync::{
     Arc,
@@ -11,11 +11,11 @@ use volga::{
     ok,
 };
 
-/// For all requests.
+/// A singleton: all requests share one.
 #[derive(Default)]
 struct Visits(AtomicU64);
 
-/// Under a trait, so that a test can put another in its place.
+/// A service behind a trait, so that a test can replace it.
 pub(crate) trait Greet: Send + Sync {
     fn greet(&self, name: &str) -> String;
 }
@@ -28,7 +28,7 @@ impl Greet for Polite {
     }
 }
 
-/// One for each request that asks for it: all that take it see the same.
+/// A scoped service: one for each request that uses it, shared by all arguments of that request.
 struct Visit {
     number: u64,
 }
@@ -39,7 +39,7 @@ impl Drop for Visit {
     }
 }
 
-/// Made anew for each argument, of two other services.
+/// A transient service: a new one for each argument. It depends on two other services.
 struct Letter {
     greet: Dc<dyn Greet>,
     visit: Dc<Visit>,

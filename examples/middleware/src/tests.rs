@@ -1,4 +1,4 @@
-//! The answers that the guide shows, each asked for in process.
+//! Tests the responses that the guide shows, in process.
 
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -25,14 +25,14 @@ async fn text(response: HttpResponse) -> String {
     String::from_utf8_lossy(&body).into_owned()
 }
 
-/// Status and text of an answer.
+/// The status and the text of a response.
 async fn ask(line: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let response = send(&service(), line, headers).await;
     (response.status().as_u16(), text(response).await)
 }
 
 #[tokio::test]
-async fn middleware_of_the_app_sees_every_answer() {
+async fn middleware_of_the_app_sees_every_response() {
     let service = service();
     for (line, status) in [
         ("GET /shop/tea", 200),
@@ -52,7 +52,7 @@ async fn middleware_of_the_app_sees_every_answer() {
 }
 
 #[tokio::test]
-async fn a_group_has_its_own() {
+async fn a_group_has_middleware_of_its_own() {
     let (status, refused) = ask("GET /admin/me", &[("x-api-key", "guess")]).await;
     assert_eq!(status, 400);
     assert!(refused.contains("a filter refused the request"), "{refused}");
@@ -75,7 +75,7 @@ async fn layers_of_tower_http_work_at_each_place() {
 }
 
 #[tokio::test]
-async fn errors_are_problems_or_text_and_the_servers_own_are_not_told() {
+async fn errors_are_problems_or_text_and_hide_internal_causes() {
     for (line, status, told) in [
         ("GET /shop/tea", 200, r#"{"item":"tea","left":3}"#),
         (
@@ -131,7 +131,7 @@ async fn services_are_shared_scoped_and_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_detached_handler_answers_like_any_other() {
+async fn a_detached_handler_responds_like_any_other() {
     assert_eq!(ask("POST /pay/7", &[]).await, (200, "order 7 is paid".into()));
     assert_eq!(ask("GET /primes/100", &[]).await, (200, "25 primes".into()));
 }

@@ -1,4 +1,5 @@
-//! Route groups: a prefix with an argument, a group in a group, and a filter for all of it.
+//! Route groups: a prefix with an argument, a group inside a group, and a filter for the whole
+//! group.
 
 use volga::{App, Group, error::Error, http::StatusCode, ok};
 
@@ -16,7 +17,7 @@ pub(crate) fn map(app: &mut App) {
     });
 }
 
-/// A function keeps a group in a file of its own. The arguments of the prefix come first.
+/// A function can map a group in a file of its own. The arguments of the prefix come first.
 fn orders(orders: &mut Group) {
     orders.map_get("/", async |shop: String| ok!("orders of {shop}"));
     orders.map_get("/{number}", async |shop: String, number: u32| ok!("order {number} of {shop}"));

@@ -1,4 +1,4 @@
-//! Headers: by type, both ways, and types of your own.
+//! Headers: read and sent as types, including types of your own.
 
 use std::time::Duration;
 use volga::{
@@ -10,7 +10,7 @@ use volga::{
 
 headers! {
     (ApiKey, "x-api-key"),
-    /// Ties the log lines of several services together.
+    /// The ID that connects the log lines of several services.
     (CorrelationId, "x-correlation-id"),
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn map(app: &mut App) {
     });
 }
 
-/// How many attempts the client made: a header that is a number.
+/// The number of the client's attempts, in a header.
 struct Attempts(u32);
 
 impl TypedHeader for Attempts {

@@ -1,4 +1,4 @@
-//! JSON: in, out, and what to do with JSON that does not fit.
+//! JSON: in requests, in responses, and how to handle JSON that does not match.
 
 use serde::{Deserialize, Serialize};
 use volga::{App, Json, NdJson, created, error::Error, ok, status};
@@ -13,7 +13,7 @@ pub(crate) fn map(app: &mut App) {
     app.map_get("/people/{id}", async |_id: u32| Json(Person { name: "Anna".into(), age: 30 }));
 
     app.map_post("/people", async |Json(person): Json<Person>| {
-        // Kept somewhere, under a number of its own.
+        // A real service would store the person under a new number.
         created!(person; [("location", "/people/7")])
     });
 
@@ -27,7 +27,7 @@ pub(crate) fn map(app: &mut App) {
         Err(error) => status!(error.status(), { "refused": error.to_string() }),
     });
 
-    // One person on each line, read while they come.
+    // Each line has one person, and is read as soon as it comes.
     app.map_post("/people/import", async |mut people: NdJson<Person>| {
         let mut adults = 0;
         while let Some(person) = people.next().await {

@@ -1,4 +1,4 @@
-//! What a handler takes of a request and what it gives: one file for each page of the guide.
+//! Arguments and responses of handlers: one file for each page of the guide.
 //!
 //! ```sh
 //! cargo run -p routes
@@ -24,7 +24,7 @@ async fn main() -> std::io::Result<()> {
     app().run().await
 }
 
-/// Apart from `main`, so that the tests have the same one.
+/// Builds the app. It is separate from `main`, so that the tests use the same app.
 fn app() -> App {
     let mut app = App::new();
     path::map(&mut app);

@@ -1,4 +1,4 @@
-//! HEAD, OPTIONS and TRACE in place of what Volga answers by itself, and a method of one's own.
+//! HEAD, OPTIONS and TRACE in place of Volga's own responses, and a method of your own.
 
 use volga::{
     App, HttpBody, HttpRequest, HttpResult,
@@ -12,7 +12,7 @@ use volga::{
 pub(crate) fn map(app: &mut App) {
     app.map_get("/notes", async || ok!("a note"));
 
-    // The length is known without making the body.
+    // The length is known without building the body.
     app.map_get("/archive", async || ok!("{}", "x".repeat(1 << 20)));
     app.map_head("/archive", async || {
         response!(200, HttpBody::empty(); [("content-length", "1048576"), ("x-parts", "1")])
@@ -28,7 +28,7 @@ pub(crate) fn map(app: &mut App) {
     app.map(Method::from_bytes(b"PURGE").expect("a method"), "/notes", async || ok!("purged"));
 }
 
-/// Gives back the head of the request as it came (RFC 9110, section 9.3.8), without what is secret.
+/// Returns the head of the request as it came (RFC 9110, section 9.3.8), without its secrets.
 async fn echo(request: HttpRequest) -> HttpResult {
     const SECRET: [HeaderName; 3] =
         [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];

@@ -1,10 +1,11 @@
-//! Route parameters: patterns, constraints, the rest of a path, types of your own.
+//! Route parameters: patterns, constraints, the rest of a path, and types of your own.
 
 use serde::Deserialize;
 use volga::{App, Path, http::FromPathArg, ok};
 
 pub(crate) fn map(app: &mut App) {
-    // The order does not matter: a fixed segment goes before a constraint, and that before any text.
+    // The order of the routes does not matter: a fixed segment wins over a constraint, and a
+    // constraint wins over any text.
     app.map_get("/users/{name}", async |name: String| ok!("user {name}"));
     app.map_get("/users/{id:uint}", async |id: u64| ok!("user number {id}"));
     app.map_get("/users/me", async || ok!("you"));
@@ -25,7 +26,7 @@ struct Order {
     number: u32,
 }
 
-/// One argument: `sku-7`.
+/// One argument, such as `sku-7`.
 struct Sku(u32);
 
 impl FromPathArg for Sku {

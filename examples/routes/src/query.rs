@@ -12,11 +12,11 @@ pub(crate) fn map(app: &mut App) {
 
 #[derive(Deserialize)]
 struct Search {
-    /// Must be there.
+    /// A required parameter.
     text: String,
-    /// May be absent.
+    /// An optional parameter.
     page: Option<u32>,
-    /// Any number of times.
+    /// A parameter that may occur any number of times.
     #[serde(default)]
     tag: Vec<String>,
 }

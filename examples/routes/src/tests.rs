@@ -1,9 +1,10 @@
-//! The answers that the guide shows, each asked for in process.
+//! Tests the responses that the guide shows, in process.
 
 use http_body_util::BodyExt;
 use volga::http::HttpBody;
 
-/// Sends a request for a client that reads errors as text; gives status, headers and text of the answer.
+/// Sends a request from a client that prefers errors as text. Returns the status, the headers and
+/// the text of the response.
 async fn send(line: &str, headers: &[(&str, &str)], body: &str) -> (u16, http::HeaderMap, String) {
     let (method, path) = line.split_once(' ').unwrap();
     let mut request = http::Request::builder().method(method).uri(path);
@@ -17,7 +18,7 @@ async fn send(line: &str, headers: &[(&str, &str)], body: &str) -> (u16, http::H
     (head.status.as_u16(), head.headers, String::from_utf8_lossy(&body).into_owned())
 }
 
-/// Status and text of an answer.
+/// The status and the text of a response.
 async fn ask(line: &str) -> (u16, String) {
     let (status, _, text) = send(line, &[], "").await;
     (status, text)
@@ -45,7 +46,7 @@ async fn path_arguments_are_chosen_parsed_and_decoded() {
 }
 
 #[tokio::test]
-async fn a_query_is_read_and_what_is_wrong_with_it_is_named() {
+async fn an_error_names_the_wrong_query_parameter() {
     for (query, status, text) in [
         ("?text=tea+pot&tag=new&tag=sale", 200, "tea pot, page 1, tags: new, sale"),
         ("?page=2&text=%C3%A9&unknown=1", 200, "é, page 2, tags: "),
@@ -88,7 +89,7 @@ async fn headers_are_read_and_sent_by_type() {
 }
 
 #[tokio::test]
-async fn json_that_does_not_fit_is_told_apart() {
+async fn json_errors_say_what_does_not_match() {
     let json = [("content-type", "application/json")];
     let anna = r#"{"name":"Anna","age":30}"#;
     assert_eq!(ask("GET /people/7").await, (200, anna.into()));
@@ -127,7 +128,7 @@ async fn many_values_are_read_line_by_line_and_a_large_body_is_refused() {
 }
 
 #[tokio::test]
-async fn methods_answer_as_they_are_mapped() {
+async fn methods_respond_as_they_are_mapped() {
     let (status, headers, text) = send("HEAD /notes", &[], "").await;
     assert_eq!((status, &*text, &headers["content-length"]), (200, "", &6.into()));
     let (_, headers, _) = send("HEAD /archive", &[], "").await;

@@ -1,4 +1,5 @@
-//! Prints the events of a stream as lines of JSON, and returns to the stream as the standard says.
+//! Prints the events of a stream as lines of JSON, and reconnects to the stream as the standard
+//! says.
 //!
 //! ```sh
 //! cargo run -p sse
@@ -20,18 +21,19 @@ use std::{env, error::Error, io, process::ExitCode};
 use args::{Command, HELP};
 use volga_sse::{DecodeError, reconnect::Refusal};
 
-/// Why the program ends badly. Each has an exit code, and `--help` lists them.
+/// The reason why the program fails. Each has an exit code, and `--help` lists them.
 #[derive(Debug)]
 enum Failure {
-    /// The command line, or a URL that the server sent us to: what is wrong, and what to write instead.
+    /// The command line is wrong, or the server redirected to a URL that is: the text says what to
+    /// write instead.
     Usage(String),
-    /// The server answers, but with no event stream.
+    /// The server responds, but not with an event stream.
     Refused(Refusal),
-    /// The time was over before there were as many events as asked for.
+    /// The time was over before the wanted number of events had come.
     TooLate { printed: u64 },
     /// The stream exceeds a limit of the decoder.
     Stream(DecodeError),
-    /// Input that cannot be read, or output that cannot be written.
+    /// The input cannot be read, or the output cannot be written.
     Io(io::Error),
 }
 
@@ -46,7 +48,7 @@ impl Failure {
         }
     }
 
-    /// What happened, and what to do about it.
+    /// Says what happened, and what to do about it.
     fn text(&self) -> String {
         match self {
             Self::Usage(text) => text.clone(),
@@ -77,7 +79,7 @@ impl From<DecodeError> for Failure {
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has had enough, as `head` has. That is no failure.
+        // The program that reads our output has closed it, as `head` does. That is not a failure.
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             print::say(&failure.text());
@@ -101,7 +103,7 @@ fn advice(refusal: Refusal) -> &'static str {
         Refusal::Status(404 | 405 | 410) => "check the path",
         Refusal::Status(429 | 500..=599) => "try again later; the server's log may say more",
         Refusal::ContentType => "check the path; curl -i shows what is there",
-        _ => "curl -i shows the answer",
+        _ => "curl -i shows the response",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads a stream, and returns to it when it ends.
+//! Reads a stream, and reconnects when it ends.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -24,7 +24,8 @@ use crate::{
     print::{Printer, say},
 };
 
-/// Prints events until the server says that there are no more, or as many as were asked for are printed, or the time is over.
+/// Prints events until the server says that there are no more, until the wanted number of events is
+/// printed, or until the time is over.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut printer = Printer::stdout();
@@ -39,7 +40,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         }
     });
     printer.flush()?;
-    // A host name may still be waited for, on a thread that nobody can stop.
+    // The look-up of a host name may still be running, on a thread that cannot be stopped.
     runtime.shutdown_background();
     result
 }
@@ -84,7 +85,8 @@ async fn tail<W: io::Write>(options: &Options, printer: &mut Printer<W>) -> Resu
     }
 }
 
-/// Asks for the stream once. What is no stream is how the attempt ended, with words for people.
+/// Requests the stream once. If the response is not a stream, returns how the attempt ended, with a
+/// text for people.
 async fn attempt(
     options: &Options,
     decoder: &Decoder,
@@ -94,16 +96,13 @@ async fn attempt(
     let response = match sent {
         Ok(response) => response,
         Err(FetchError::Connect(error)) => {
-            let text = format!(
-                "{} does not answer ({error}), perhaps it is not running",
-                target.authority()
-            );
+            let text = format!("{} does not respond ({error}): is it running?", target.authority());
             return Ok(Err((Ended::NoResponse, text)));
         }
         Err(FetchError::Http(error)) => {
             let other = if options.http2 { "without --http2" } else { "with --http2" };
             let text = format!(
-                "{} gave no HTTP answer ({}); perhaps it answers {other}",
+                "{} sent no HTTP response ({}): try {other}",
                 target.authority(),
                 chain(&error)
             );
@@ -123,9 +122,9 @@ fn refusal(response: &Response<Incoming>) -> Option<Refusal> {
     Refusal::of(response.status().as_u16(), content_type)
 }
 
-/// How reading came to an end.
+/// How reading ended.
 enum End {
-    /// As many events as were asked for.
+    /// The wanted number of events has come.
     Enough,
     Finished,
     Broken(String),
@@ -137,7 +136,8 @@ async fn read<W: io::Write>(
     printer: &mut Printer<W>,
 ) -> Result<End, Failure> {
     loop {
-        // Flushed when there is nothing left to print: at once for a slow stream, seldom for a fast one.
+        // The output is flushed when no more events are ready: at once for a slow stream, seldom
+        // for a fast one.
         let event = match events.next().now_or_never() {
             Some(event) => event,
             None => {
@@ -163,7 +163,8 @@ async fn read<W: io::Write>(
     }
 }
 
-/// A random number from the keys that the standard library draws for its hash maps: enough to spread returns.
+/// A random number from the keys that the standard library draws for its hash maps. It is good
+/// enough to spread reconnections.
 fn random() -> u64 {
     RandomState::new().hash_one(Duration::ZERO)
 }

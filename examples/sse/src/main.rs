@@ -1,12 +1,12 @@
-//! An event stream at `/events`, and at `/` a page that watches it.
+//! An event stream at `/events`, and a page at `/` that shows it.
 //!
 //! ```sh
 //! cargo run -p sse
 //! curl -N localhost:7878/events
 //! ```
 //!
-//! There is no code for the end. At Ctrl-C and SIGTERM every reader gets a farewell with the time after which to return, and
-//! the process exits with code 0.
+//! The example needs no code for its end. At Ctrl-C and SIGTERM every reader gets a farewell with
+//! the time after which to return, and the process exits with code 0.
 
 use futures_util::stream::repeat_with;
 use std::time::Duration;

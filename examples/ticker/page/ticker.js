@@ -11,15 +11,15 @@ const COLOURS = {
   GLOW: "#17a2a2",
   HAZE: "#7f7f7f",
 };
-/** The chart has a point for each series so often, however many updates come. */
+/** The time between two points of a series, regardless of the number of updates. */
 const SAMPLE_MS = 100;
 const SHOWN_SECONDS = 60;
 const RATES_MS = 1000;
 
 const element = (id) => document.getElementById(id);
-/** Symbol to its newest price, the number of that update, and where it is shown. */
+/** For each symbol its newest price, the number of that update, and the row that shows it. */
 const series = new Map(Object.entries(COLOURS).map(([symbol, colour]) => [symbol, makeSeries(symbol, colour)]));
-/** What the chart draws: a row of times, then a row of prices for each symbol. `null` is a hole. */
+/** The data of the chart: a row of times, then a row of prices for each symbol. `null` is a hole. */
 const rows = Array.from({ length: series.size + 1 }, () => []);
 let chart;
 let source;
@@ -32,9 +32,10 @@ function connect() {
   source = new EventSource(`/events?pace=${element("pace").value}`);
   source.onopen = () => show("open");
   source.onerror = () => show(source.readyState === EventSource.CLOSED ? "closed" : "waiting");
-  // A newcomer gets the newest price of each symbol first, in the same form as all that follow.
+  // A newcomer first gets the newest price of each symbol, in the same form as all later updates.
   source.onmessage = (event) => update(JSON.parse(event.data));
-  // Only after a restart of the server: its numbers begin again, and what the chart knows is of the past.
+  // This happens only after a restart of the server: its numbers begin again, and the chart's old
+  // prices do not connect with the new ones.
   source.addEventListener("gap", () => {
     sample(true);
     for (const one of series.values()) {
@@ -62,7 +63,7 @@ function makeSeries(symbol, colour) {
   return { price: null, number: 0, row };
 }
 
-/** A point for each series, or a hole in all of them. */
+/** Adds a point to each series, or a hole to all of them. */
 function sample(isHole) {
   const row = [Date.now() / 1000, ...[...series.values()].map((one) => (isHole ? null : one.price))];
   row.forEach((value, index) => rows[index].push(value));
@@ -80,14 +81,14 @@ function draw() {
   chart.setData(rows);
 }
 
-/** The number of an update counts all that were published for its symbol, so it tells what was left out, too. */
+/** The number of all updates. That of a symbol also counts updates that were left out. */
 const published = () => [...series.values()].reduce((sum, one) => sum + one.number, 0);
 
 let before = { time: performance.now(), published: 0, received: 0 };
 function showRates() {
   const now = { time: performance.now(), published: published(), received };
   const seconds = (now.time - before.time) / 1000;
-  // What the first snapshot tells of the time before this page is no rate.
+  // The first snapshot counts updates from before this page, so it gives no rate.
   const sent = before.published ? Math.max(0, now.published - before.published) : 0;
   const came = now.received - before.received;
   element("published").textContent = Math.round(sent / seconds).toLocaleString();

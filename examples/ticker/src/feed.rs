@@ -1,4 +1,4 @@
-//! `Feed`: publishes the prices, so many updates a second.
+//! `Feed` publishes a given number of price updates per second.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,25 +10,25 @@ use volga::http::sse::{Hub, Message, PublishError};
 
 use crate::walk::{Update, Walk};
 
-/// The topic of all prices; the symbol is the key.
+/// The topic of all prices. The symbol is the key.
 pub(crate) const TOPIC: &str = "prices";
-/// The updates a second until somebody asks for another number.
+/// The number of updates per second until a client sets another one.
 pub(crate) const DEFAULT_RATE: u32 = 2_000;
-/// The most that can be asked for.
+/// The largest number of updates per second that a client can set.
 pub(crate) const MAX_RATE: u32 = 20_000;
 
-/// How often the feed publishes what is due.
+/// The time between two batches of updates.
 const TICK: Duration = Duration::from_millis(10);
-/// A machine that slept does not make up for it.
+/// The longest time for which updates are made up. After a machine has slept, the rest is left out.
 const MAX_DUE: Duration = Duration::from_secs(1);
 
-/// What to publish.
+/// The rate that a client sets.
 #[derive(Deserialize)]
 pub(crate) struct NewRate {
     pub(crate) per_second: u32,
 }
 
-/// What is published, and how much was so far.
+/// The current rate, and the number of updates so far.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Rate {
     pub(crate) per_second: u32,
@@ -43,7 +43,7 @@ pub(crate) struct Feed {
 struct State {
     walk: Walk,
     per_second: u32,
-    /// The part of an update that was due last time and could not be published.
+    /// The fraction of an update that was left over last time.
     rest: f64,
 }
 
@@ -62,14 +62,14 @@ impl Feed {
         self.state().rate()
     }
 
-    /// Sets how much is published from now on. At zero, what it returns was all.
+    /// Sets the rate from now on. With a rate of zero, the returned number of updates is final.
     pub(crate) fn set_rate(&self, per_second: u32) -> Rate {
         let mut state = self.state();
         state.per_second = per_second;
         state.rate()
     }
 
-    /// Publishes for ever, or until the hub takes no more.
+    /// Publishes until the hub fails to take a message.
     pub(crate) async fn run(self: Arc<Self>) -> Result<(), PublishError> {
         let mut ticks = tokio::time::interval(TICK);
         let mut last = Instant::now();
@@ -81,9 +81,10 @@ impl Feed {
         }
     }
 
-    /// Publishes what is due after this time.
+    /// Publishes the updates that are due after this time.
     pub(crate) fn publish_due(&self, time: Duration) -> Result<(), PublishError> {
-        // Under the lock, so that nothing is published any more when somebody has set the rate to zero.
+        // The lock is held while publishing, so that nothing is published after a client has set
+        // the rate to zero.
         let mut state = self.state();
         let due = state.rest + time.min(MAX_DUE).as_secs_f64() * f64::from(state.per_second);
         state.rest = due.fract();

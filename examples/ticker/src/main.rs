@@ -8,10 +8,11 @@
 //! curl -X PUT localhost:7878/rate --json '{"per_second":20000}'
 //! ```
 //!
-//! All prices are one topic of a hub, in which each symbol is a key. A reader who comes gets the newest price of each symbol, then every change;
-//! one who falls behind gets the newest of each again, never a backlog.
+//! All prices are one topic of a hub, in which each symbol is a key. A new reader gets the newest
+//! price of each symbol, and then every change. A reader that falls behind gets the newest price of
+//! each symbol again, and never a backlog.
 //!
-//! `walk.rs` makes the prices, `feed.rs` publishes them, `page.rs` has the page.
+//! `walk.rs` computes the prices, `feed.rs` publishes them, `page.rs` has the page.
 
 mod feed;
 mod page;
@@ -31,7 +32,7 @@ use volga::{
     sse,
 };
 
-/// Any number will do; with the same one come the same prices.
+/// The seed of the prices. The same seed gives the same prices.
 const SEED: u64 = 7;
 /// The slowest pace that a reader may ask for, in milliseconds.
 const MAX_PACE: u64 = 60_000;
@@ -45,7 +46,7 @@ async fn main() -> io::Result<()> {
     app(hub, feed).bind(address).run().await
 }
 
-/// One keyed topic, and the newest price of each symbol is what its readers want.
+/// Builds a hub with one keyed topic, because its readers want the newest price of each symbol.
 fn hub() -> Result<Hub, TopicError> {
     Ok(Hub::builder().keyed(TOPIC, walk::SYMBOLS.len())?.policy(Policy::Latest).build())
 }
@@ -63,7 +64,7 @@ fn app(hub: Hub, feed: Arc<Feed>) -> App {
 
 #[derive(Deserialize)]
 struct Reader {
-    /// The milliseconds for which this reader wants no more than one update of each symbol.
+    /// The time in milliseconds in which this reader wants at most one update of each symbol.
     #[serde(default)]
     pace: u64,
 }

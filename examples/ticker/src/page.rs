@@ -1,8 +1,9 @@
-//! The page: files that are part of the program. `page/uplot/README.md` says where the plotting library comes from.
+//! The page: files that are compiled into the program. `page/uplot/README.md` says where the
+//! plotting library comes from.
 
 use volga::App;
 
-/// Where, what, and the text.
+/// The path, the content type and the text of each file.
 const FILES: [(&str, &str, &str); 5] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     ("/ticker.css", "text/css; charset=utf-8", include_str!("../page/ticker.css")),
@@ -15,7 +16,8 @@ const FILES: [(&str, &str, &str); 5] = [
     ),
 ];
 
-/// The page loads nothing from elsewhere, so it works without a network.
+/// The content security policy. The page loads nothing from other origins, so it works without a
+/// network.
 const POLICY: &str = "default-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
 pub(crate) fn map(app: &mut App) {

@@ -1,4 +1,5 @@
-//! The service through the test client, in process, with a feed that ticks when the test says so.
+//! Tests the service in process, through the test client, with a feed that publishes when the test
+//! tells it to.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -23,7 +24,7 @@ async fn next(events: &mut EventStream<HttpBody>) -> (String, u64) {
     (data["symbol"].as_str().unwrap().to_owned(), data["number"].as_u64().unwrap())
 }
 
-/// The newest number of each symbol, once they account for all that was published.
+/// The newest number of each symbol, once these numbers account for all published updates.
 async fn newest(events: &mut EventStream<HttpBody>, published: u64) -> BTreeMap<String, u64> {
     let mut newest = BTreeMap::new();
     while newest.values().sum::<u64>() < published {
@@ -35,7 +36,7 @@ async fn newest(events: &mut EventStream<HttpBody>, published: u64) -> BTreeMap<
 }
 
 #[tokio::test]
-async fn a_newcomer_gets_the_newest_of_each_symbol_and_then_what_comes() {
+async fn a_newcomer_gets_the_newest_price_of_each_symbol_and_then_all_updates() {
     let (client, feed) = service();
     feed.publish_due(Duration::from_secs(1)).unwrap();
     let published = feed.rate().published;
@@ -55,7 +56,7 @@ async fn a_newcomer_gets_the_newest_of_each_symbol_and_then_what_comes() {
 }
 
 #[tokio::test]
-async fn who_falls_behind_gets_the_newest_and_no_backlog() {
+async fn a_slow_reader_gets_the_newest_prices_and_no_backlog() {
     let (client, feed) = service();
     let mut events = client.get("/events").send().await.events();
     newest(&mut events, 8).await;

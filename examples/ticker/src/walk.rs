@@ -1,13 +1,14 @@
-//! `Walk`: prices that wander at random. Pure: the seed is an argument.
+//! `Walk` computes prices that change at random (pure: the seed is an argument).
 
 use serde::Serialize;
 
 pub(crate) const SYMBOLS: [&str; 8] =
     ["AQUA", "BREW", "COIL", "DUNE", "ECHO", "FERN", "GLOW", "HAZE"];
 
-/// The largest change of a price by one update, as a part of it.
+/// The largest change of a price by one update, as a fraction of the price.
 const MAX_STEP: f64 = 0.002;
-/// How far a price is drawn back to where it began by one update, as a part of the way: else it would be lost from the chart.
+/// How far one update pulls a price back to its first value, as a fraction of the distance. Without
+/// this, prices would leave the chart.
 const PULL: f64 = 0.0001;
 
 /// A new price.
@@ -15,7 +16,7 @@ const PULL: f64 = 0.0001;
 pub(crate) struct Update {
     pub(crate) symbol: &'static str,
     pub(crate) price: f64,
-    /// How many updates of this symbol there were, with this one.
+    /// The number of updates of this symbol, including this one.
     pub(crate) number: u64,
 }
 
@@ -33,7 +34,7 @@ impl Walk {
         Self { prices, numbers: [0; SYMBOLS.len()], random: seed }
     }
 
-    /// The first price of each symbol, so that there is something to see of each.
+    /// The first price of each symbol, so that the page can show every symbol at once.
     pub(crate) fn first(&mut self) -> [Update; SYMBOLS.len()] {
         std::array::from_fn(|index| self.update(index))
     }
@@ -41,14 +42,14 @@ impl Walk {
     /// Changes the price of one symbol.
     pub(crate) fn step(&mut self) -> Update {
         let index = self.next_random() as usize % SYMBOLS.len();
-        // 53 bits are what an f64 between 0 and 1 holds.
+        // An `f64` between 0 and 1 has 53 bits.
         let part = (self.next_random() >> 11) as f64 / (1_u64 << 53) as f64;
         let step = self.prices[index] * MAX_STEP * (2.0 * part - 1.0);
         self.prices[index] += step + PULL * (first_price(index) - self.prices[index]);
         self.update(index)
     }
 
-    /// How many updates there were of all symbols.
+    /// The number of updates of all symbols.
     pub(crate) fn updates(&self) -> u64 {
         self.numbers.iter().sum()
     }
@@ -59,7 +60,7 @@ impl Walk {
         Update { symbol: SYMBOLS[index], price, number: self.numbers[index] }
     }
 
-    /// SplitMix64: good enough for prices, and the same on every machine.
+    /// SplitMix64, which is good enough for prices and gives the same numbers on every machine.
     fn next_random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;
@@ -69,7 +70,7 @@ impl Walk {
     }
 }
 
-/// Apart from each other, so that the lines of the chart are too.
+/// The first prices are far apart, so that the lines of the chart are, too.
 fn first_price(index: usize) -> f64 {
     60.0 + 12.0 * index as f64
 }

@@ -1,17 +1,18 @@
-//! What goes wrong with todos, and what the client reads then.
+//! The errors of the service, and the responses that clients get.
 
 use volga::error::{Error, Problem};
 
 /// The longest title, in characters.
 pub(crate) const MAX_TITLE: usize = 200;
 
-/// Why something could not be done. It decides its own status, so it is no `std::error::Error`.
+/// An error of the service. It chooses its own status, so it does not implement
+/// `std::error::Error`.
 pub(crate) enum TodoError {
-    /// There is no todo with this number.
+    /// No todo has this number.
     Unknown(i64),
-    /// A title of so many characters: none, or too many.
+    /// A title with this number of characters, which is 0 or too large.
     Title { length: usize },
-    /// The database failed, or the work on it panicked.
+    /// The database failed, or the task that used it panicked.
     Store(Error),
 }
 

@@ -7,10 +7,11 @@
 //! curl -N localhost:7878/events
 //! ```
 //!
-//! Open <http://localhost:7878> twice: what one page does appears on the other. Without a file, the todos end with the process.
+//! Open <http://localhost:7878> twice: a change on one page appears on the other. Without a file,
+//! the todos are lost when the process ends.
 //!
-//! `routes.rs` says what is at which path, `store.rs` keeps the todos and tells of changes, `error.rs` says what a client reads
-//! when something goes wrong.
+//! `routes.rs` has the routes, `store.rs` keeps the todos and broadcasts changes, `error.rs` has
+//! the errors and their responses.
 
 mod error;
 mod routes;
@@ -31,7 +32,7 @@ async fn main() -> std::io::Result<()> {
     app(&path).map_err(std::io::Error::other)?.run().await
 }
 
-/// Apart from `main`, so that the tests have the same one.
+/// Builds the app. It is separate from `main`, so that the tests use the same app.
 fn app(path: &str) -> rusqlite::Result<App> {
     let (changes, _) = broadcast::channel(MAX_BEHIND);
     let mut app = App::new();

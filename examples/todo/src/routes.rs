@@ -1,4 +1,4 @@
-//! What is at which path.
+//! The routes of the service.
 
 use std::time::Instant;
 
@@ -57,16 +57,19 @@ async fn delete(id: i64, store: Dc<Store>) -> HttpResult {
     no_content!()
 }
 
-/// The list, then every change. It begins with the list for those who come back, too: an ID says nothing after a restart.
+/// Streams the list, and then every change. A client that returns also gets the whole list first,
+/// because an event ID means nothing after a restart.
 async fn events(store: Dc<Store>, changes: Dc<Changes>) -> HttpResult {
-    // In this order: what changes between the two is in the list, and in the broadcast as well.
+    // The order matters: a change that happens between the two calls is in the list and in the
+    // broadcast as well.
     let mut changes = changes.subscribe();
     let list = store.list().await?;
     let first =
         Message::new().event("list").id(list.number.to_string()).json(&list.todos).encode()?;
     sse!(sse_stream! {
         yield first;
-        // An error says that this reader fell too far behind. Its stream ends, it comes back, and the list has what it missed.
+        // An error means that this reader fell too far behind. Its stream ends, the client
+        // reconnects, and the list has the changes that it missed.
         while let Ok(change) = changes.recv().await {
             if change.number > list.number {
                 yield change.message;
@@ -75,7 +78,8 @@ async fn events(store: Dc<Store>, changes: Dc<Changes>) -> HttpResult {
     })
 }
 
-/// Says how long a response took to make, where browsers show it: among the timings of the request.
+/// Adds to each response how long it took to make, in the header whose value browsers show with the
+/// timings of the request.
 async fn time(ctx: HttpContext, next: Next) -> HttpResponse {
     let start = Instant::now();
     let mut response = next.run(ctx).await;

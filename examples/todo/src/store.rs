@@ -1,4 +1,4 @@
-//! `Store`: the todos in SQLite, and a broadcast of what changes.
+//! `Store` keeps the todos in SQLite and broadcasts each change.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use volga::{
 
 use crate::error::{MAX_TITLE, TodoError};
 
-/// The path that stands for no file.
+/// The path that means that the todos are not written to a file.
 pub(crate) const IN_MEMORY: &str = ":memory:";
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS todo (
@@ -28,7 +28,7 @@ pub(crate) struct Todo {
     done: bool,
 }
 
-/// What to change of a todo; what is missing stays.
+/// A change of a todo. A missing member stays as it is.
 #[derive(Deserialize)]
 pub(crate) struct Patch {
     title: Option<String>,
@@ -41,17 +41,17 @@ pub(crate) struct List {
     pub(crate) number: u64,
 }
 
-/// What every reader of the events is sent, encoded once.
+/// An event for every reader, encoded once.
 #[derive(Clone)]
 pub(crate) struct Change {
     pub(crate) number: u64,
     pub(crate) message: EncodedMessage,
 }
 
-/// Where each change is sent, in the order of the numbers.
+/// The channel of all changes, in the order of their numbers.
 pub(crate) type Changes = broadcast::Sender<Change>;
 
-/// The todos. Each method does its work on a thread where it may block.
+/// The todos. Each method runs on a thread on which it may block.
 pub(crate) struct Store {
     database: Arc<Mutex<Database>>,
 }
@@ -85,19 +85,21 @@ impl Store {
         self.run(move |database| database.delete(id)).await
     }
 
-    /// Once begun, the work is finished, even for a client that has left.
+    /// Runs work on the database. Once begun, it is finished even if the client leaves.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Database) -> Result<T, TodoError> + Send + 'static,
     ) -> Result<T, TodoError> {
         let database = self.database.clone();
-        // SQLite waits for its file, and the lock for others: neither on a thread that serves everybody.
+        // SQLite waits for its file, and the lock waits for other requests. Neither may happen on a
+        // thread that serves other clients.
         spawn_blocking(move || work(&mut database.lock().unwrap_or_else(PoisonError::into_inner)))
             .await?
     }
 }
 
-/// What is behind the lock. A change is told under it, so that all readers see the changes in the order of the database.
+/// The state behind the lock. Changes are broadcast while the lock is held, so that all readers get
+/// the changes in the order of the database.
 struct Database {
     connection: Connection,
     changes: Changes,
@@ -147,7 +149,7 @@ impl Database {
         let message = Message::new().event(event).id(self.number.to_string()).json(todo);
         let message =
             message.encode().map_err(|error| TodoError::Store(Error::server_error(error)))?;
-        // An error says that nobody listens.
+        // An error means that nobody listens.
         let _ = self.changes.send(Change { number: self.number, message });
         Ok(())
     }
@@ -157,7 +159,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Todo> {
     Ok(Todo { id: row.get(0)?, title: row.get(1)?, done: row.get(2)? })
 }
 
-/// The title without the space around it.
+/// Checks the title, and removes the space around it.
 fn fit(title: &str) -> Result<&str, TodoError> {
     let title = title.trim();
     match title.chars().count() {

@@ -1,4 +1,4 @@
-//! The service through the test client, in process.
+//! Tests the service in process, through the test client.
 
 use futures_util::{StreamExt, future::join_all};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ async fn list(client: &TestClient) -> Value {
     client.get("/todos").send().await.json().await
 }
 
-/// Name, ID and data of the next event.
+/// The name, the ID and the data of the next event.
 async fn next(events: &mut EventStream<HttpBody>) -> (String, String, Value) {
     let event = events.next().await.expect("the stream goes on").expect("a whole event");
     let data = serde_json::from_str(event.data()).unwrap();
@@ -53,7 +53,7 @@ async fn a_todo_is_added_read_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_a_problem() {
+async fn an_impossible_request_gets_a_problem() {
     let client = client();
     add(&client, "stays").await.assert_status(201);
     let unfit = |length: usize| {
@@ -111,7 +111,8 @@ async fn a_reader_gets_the_list_and_then_every_change() {
     assert_eq!(next(&mut later).await, ("list".into(), "4".into(), json!([done])));
 }
 
-/// Readers come while many changes wait for the database: some come between a reader's subscription and its list.
+/// Readers connect while many changes wait for the database. So some changes happen between a
+/// reader's subscription and its list.
 #[tokio::test]
 async fn a_reader_misses_no_change_and_sees_none_twice() {
     const READERS: usize = 4;
@@ -154,7 +155,7 @@ async fn a_file_keeps_the_todos() {
 }
 
 #[tokio::test]
-async fn every_answer_says_how_long_it_took() {
+async fn every_response_says_how_long_it_took() {
     let client = client();
     for path in ["/", "/todos", "/todos/7", "/events", "/nothing"] {
         let response = client.get(path).send().await;

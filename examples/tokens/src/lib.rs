@@ -1,4 +1,4 @@
-//! The app of the example, apart from `main`, so that tests have the same one.
+//! The app of the example. It is separate from `main`, so that tests use the same app.
 
 mod chat;
 mod error;
@@ -16,12 +16,12 @@ use volga::{
 
 pub use generate::reply;
 
-/// How the endpoint behaves.
+/// The settings of the endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The time that the made-up model takes for a token.
     pub pace: Duration,
-    /// How long a reply runs when its last client has left.
+    /// How long a reply goes on after its last client has left.
     pub grace: Duration,
 }
 
@@ -44,7 +44,7 @@ pub fn app(settings: Settings) -> (App, Answers) {
     (app, answers)
 }
 
-/// Says what came to no proper end: its clients see no more than a cut stream.
+/// Logs the replies that failed, because their clients only see a cut stream.
 fn log(end: AnswerEnd<'_>) {
     if let Err(error) = end.outcome() {
         eprintln!("a reply ended after {} messages: {error}", end.messages());

@@ -1,23 +1,24 @@
-//! A chat-completions endpoint as language models have it, over answers that outlive their connections.
+//! A chat-completions endpoint like those of language models. Its replies outlive their
+//! connections.
 //!
 //! ```sh
 //! cargo run -p tokens
-//! cargo run -p tokens -- 100    # tokens a second
+//! cargo run -p tokens -- 100    # tokens per second
 //! curl -N localhost:7878/v1/chat/completions --json \
 //!     '{"model":"volga-1","stream":true,"messages":[{"role":"user","content":"Where do rivers end?"}]}'
 //! ```
 //!
-//! Open <http://localhost:7878>, ask something, and reload the page while the reply runs.
+//! Open <http://localhost:7878>, ask something, and reload the page while the reply is running.
 //!
-//! `routes.rs` says what is at which path and `chat.rs` what the endpoint reads and writes; `generate.rs` stands in for the model, and `error.rs` has errors in the form
-//! that clients of such endpoints expect.
+//! `routes.rs` has the routes, and `chat.rs` the requests and responses. `generate.rs` is a made-up
+//! model. `error.rs` has errors in the form that clients of such endpoints expect.
 
 use std::{num::NonZeroU32, time::Duration};
 
 use tokens::Settings;
 
 /// How long replies that run without a client may go on when the server ends.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -29,8 +30,9 @@ async fn main() -> std::io::Result<()> {
     let (app, answers) = tokens::app(settings);
     let ended = app.run().await;
 
-    // Replies that are read have finished by now, or were cut. Those that run on have a moment.
+    // Replies with a client have finished or were cut by now. Replies without a client get some
+    // more time.
     answers.close();
-    let _ = tokio::time::timeout(LAST_WORDS, answers.wait_idle()).await;
+    let _ = tokio::time::timeout(DRAIN_TIME, answers.wait_idle()).await;
     ended
 }

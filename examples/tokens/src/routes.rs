@@ -1,4 +1,4 @@
-//! What is at which path.
+//! The routes of the service.
 
 use serde::{Deserialize, Serialize};
 use volga::{
@@ -29,10 +29,11 @@ pub(crate) fn map(app: &mut App) {
     app.map_get("/facts", facts);
 }
 
-/// What a request may say beside its body.
+/// The options of a request, in its query.
 #[derive(Deserialize)]
 struct Options {
-    /// What happens to the reply when its last client leaves, in place of the grace.
+    /// What happens to the reply when its last client leaves. The default is to wait for the grace
+    /// period.
     when_abandoned: Option<WhenAbandoned>,
 }
 
@@ -43,7 +44,8 @@ enum WhenAbandoned {
     RunOn,
 }
 
-/// Whose replies they are: who has the key. The page has none, so its replies are for whoever has the token.
+/// The owner of a reply, which is the client with this API key. The page has no key, so anyone who
+/// knows the token may read its replies.
 fn owner(headers: &HeaderMap) -> Option<&str> {
     headers.get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")
 }
@@ -65,7 +67,8 @@ fn begin(
     Ok(answer.start(completion.stream(settings.pace))?)
 }
 
-/// A completion, streamed or whole. The token of a streamed one is in a header, for those who may want to come back.
+/// Responds with a completion, streamed or in one piece. The token of a streamed completion is in a
+/// header, for clients that may return.
 async fn complete(
     answers: Dc<Answers>,
     settings: Dc<Settings>,
@@ -83,7 +86,8 @@ async fn complete(
         Err(error) => return error.respond(),
     };
     match answers.claim(token.as_str()).owned_by(owner(&headers)).attach()? {
-        // Some clients of this endpoint stumble over any block without data, so there is none: no reconnection time, and a heartbeat of one line.
+        // Some clients of such endpoints fail at a block without data, so the stream has none: no
+        // reconnection time, and heartbeats of one line.
         Attached::Open(client) => {
             sse!(client.into_sse().without_retry(); [("answer-token", token.as_str())])
         }
@@ -91,13 +95,14 @@ async fn complete(
     }
 }
 
-/// The completion that is asked for, and whether it is to be streamed.
+/// The completion that the request asks for, and whether to stream it.
 fn read(request: Result<Json<ChatRequest>, Error>) -> Result<(Completion, bool), ApiError> {
     let Json(request) = request?;
     Ok((Completion::of(&request)?, request.stream))
 }
 
-/// A reply that runs by itself, for the page: it attaches with an `EventSource`, which returns by itself.
+/// Starts a reply that runs by itself. The page attaches to it with an `EventSource`, which
+/// reconnects by itself.
 async fn start(
     answers: Dc<Answers>,
     settings: Dc<Settings>,
@@ -115,14 +120,15 @@ async fn start(
     }
 }
 
-/// The reply, after what the client has of it.
+/// Streams the reply from the last event that the client has.
 async fn attach(token: String, answers: Dc<Answers>, request: HttpRequest) -> HttpResult {
     let source = LastEventIdSource::new().or_parameter("lastEventId");
     let last =
         source.find(request.headers(), request.uri().query()).map_err(Error::client_error)?;
     match answers.claim(&token).owned_by(owner(request.headers())).resume(last).attach() {
         Ok(Attached::Open(client)) => sse!(client),
-        // `EventSource` comes back after every end. Either status tells it to stop.
+        // `EventSource` reconnects after every end of a stream. Either of these statuses tells it
+        // to stop.
         Ok(Attached::Over(Ok(()))) => no_content!(),
         Ok(Attached::Over(Err(error))) => status!(410, "{error}"),
         Err(error) => status!(error.status(), "{error}"),

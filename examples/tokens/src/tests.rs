@@ -1,4 +1,4 @@
-//! The endpoint through the test client, in process, with a paused clock.
+//! Tests the endpoint in process, through the test client, with a paused clock.
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ async fn ask(client: &TestClient, query: &str, body: &Value) -> TestResponse {
     client.post(&format!("/v1/chat/completions{query}")).json(body).send().await
 }
 
-/// The data of the events that are left, and the ID of the last one.
+/// The data of the remaining events, and the ID of the last one.
 async fn rest(events: &mut EventStream<HttpBody>) -> (Vec<String>, String) {
     let (mut data, mut id) = (Vec::new(), String::new());
     while let Some(event) = events.next().await {
@@ -77,7 +77,7 @@ async fn a_streamed_completion_has_chunks_as_clients_expect_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_block_of_the_stream_is_without_data_though_it_is_silent_for_long() {
+async fn every_block_of_a_stream_with_long_silences_has_data() {
     let pace = DEFAULT_HEARTBEAT * 2;
     let (app, _) = crate::app(Settings { pace, ..Settings::default() });
     let client = TestClient::new(app);
@@ -107,7 +107,7 @@ async fn a_whole_completion_is_the_same_text() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_completed_is_an_error_as_clients_expect_it() {
+async fn a_wrong_request_gets_an_error_in_the_form_that_clients_expect() {
     let (client, ..) = client();
     let unknown = json!({ "model": "gpt-0", "messages": [] });
     let silent = json!({ "model": "volga-1", "messages": [{ "role": "user", "content": " " }] });
@@ -126,7 +126,7 @@ async fn what_cannot_be_completed_is_an_error_as_clients_expect_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_and_returns_within_the_grace_gets_the_rest_and_nothing_twice() {
+async fn a_client_that_returns_within_the_grace_gets_each_remaining_event_once() {
     let (client, _, settings) = client();
     let response = ask(&client, "", &request(true)).await;
     let token = response.header("answer-token").expect("a token").to_owned();
@@ -144,7 +144,7 @@ async fn who_leaves_and_returns_within_the_grace_gets_the_rest_and_nothing_twice
     data.extend(more);
     assert_eq!(text(&data), reply(PROMPT).concat());
 
-    // Who has everything is told not to return.
+    // A client that has every event is told not to return.
     let path = format!("/answers/{token}?lastEventId={last}");
     client.get(&path).send().await.assert_status(204);
     client.get("/answers/AAAAAAAAAAAAAAAAAAAAAAAA").send().await.assert_status(404);
@@ -152,12 +152,12 @@ async fn who_leaves_and_returns_within_the_grace_gets_the_rest_and_nothing_twice
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_for_good_stops_the_reply_after_the_grace_at_once_or_not_at_all() {
+async fn a_client_that_leaves_for_good_stops_the_reply_after_the_grace_at_once_or_never() {
     let grace = Settings::default().grace;
     for (query, running_at_once, running_later) in
         [("", 1, 0), ("?when_abandoned=cancel", 0, 0), ("?when_abandoned=run-on", 1, 1)]
     {
-        // Slow enough to run all the while.
+        // The reply is slow enough to run all the while.
         let (app, answers) = crate::app(Settings { pace: grace, grace });
         let client = TestClient::new(app);
         let mut events = ask(&client, query, &request(true)).await.events();

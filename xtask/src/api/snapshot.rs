@@ -1,8 +1,8 @@
-//! What a snapshot says of an API, and how two of them differ (pure).
+//! The text of a snapshot, and the difference between two snapshots (pure).
 
 use std::collections::HashSet;
 
-/// Auto traits that say nothing to a user, or that nobody may rely on.
+/// Auto traits that tell a user nothing, or on which nobody may rely.
 const NEVER_SHOWN: &[&str] = &[
     "core::marker::Freeze",
     "core::marker::StructuralPartialEq",
@@ -11,17 +11,17 @@ const NEVER_SHOWN: &[&str] = &[
     "core::panic::unwind_safe::UnwindSafe",
 ];
 
-/// Auto traits that nearly every type has, so the snapshot says which has not.
+/// Auto traits that nearly every type has. The snapshot shows only the types that lack them.
 const SHOWN_IF_UNUSUAL: &[&str] =
     &["core::marker::Send", "core::marker::Sync", "core::marker::Unpin"];
 
-/// The snapshot of these items: one a line, without what a reader takes for granted.
+/// The snapshot of these items, one on each line, without the traits that nearly every type has.
 pub(super) fn text<'a>(items: impl Iterator<Item = &'a str>) -> String {
     items.filter(|item| is_shown(item)).flat_map(|item| [item, "\n"]).collect()
 }
 
-/// The lines that are gone, each after a `-`, and those that are new, each after a `+`, in the
-/// order of the snapshots. Empty if and only if both are the same.
+/// The removed lines, each after a `-`, and the added lines, each after a `+`, in the order of the
+/// snapshots. The list is empty if and only if the snapshots are equal.
 pub(super) fn changes(old: &str, new: &str) -> Vec<String> {
     let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
     let in_old: HashSet<_> = old.iter().collect();
@@ -30,17 +30,20 @@ pub(super) fn changes(old: &str, new: &str) -> Vec<String> {
     let mut changes = Vec::new();
     loop {
         match (old.peek(), new.peek()) {
-            (Some(gone), Some(added)) if gone == added => {
+            (Some(removed), Some(added)) if removed == added => {
                 old.next();
                 new.next();
             }
-            // The snapshots have the same order, so a line that the other one has is not its turn.
-            (Some(gone), Some(added)) if in_new.contains(*gone) && !in_old.contains(*added) => {
+            // The old line is also in the new snapshot, where its turn comes later, because both
+            // snapshots have the same order.
+            (Some(removed), Some(added))
+                if in_new.contains(*removed) && !in_old.contains(*added) =>
+            {
                 changes.push(format!("+ {added}"));
                 new.next();
             }
-            (Some(gone), _) => {
-                changes.push(format!("- {gone}"));
+            (Some(removed), _) => {
+                changes.push(format!("- {removed}"));
                 old.next();
             }
             (None, Some(added)) => {
@@ -73,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_every_type_has_is_not_shown_and_what_one_lacks_is() {
+    fn a_snapshot_shows_the_auto_traits_that_a_type_lacks_and_not_those_it_has() {
         let shown = [
             "pub struct sse::Hub",
             "impl core::clone::Clone for sse::Hub",
@@ -105,18 +108,18 @@ mod tests {
     }
 
     #[test]
-    fn changes_say_what_is_gone_and_what_is_new() {
+    fn changes_list_removed_and_added_lines() {
         check("a b c", "a b c", &[]);
         check("a b c", "a c", &["- b"]);
         check("a c", "a b c", &["+ b"]);
         check("a b c", "a x c", &["- b", "+ x"]);
         check("a b", "b c d", &["- a", "+ c", "+ d"]);
-        // The same name twice, as a macro and a module may have it.
+        // The same line twice: a macro and a module may have the same name.
         check("a a b", "a b", &["- a"]);
         check("a b", "a a b", &["- b", "+ a", "+ b"]);
     }
 
-    /// Whatever the two are, the changes turn one into the other.
+    /// For any two snapshots, the changes turn the old one into the new one.
     #[test]
     fn changes_are_empty_only_if_nothing_changed() {
         // All words of up to four letters out of three.

@@ -1,4 +1,4 @@
-//! Tests of the everyday run with more patience: more generated cases, and what is ignored there.
+//! The long test runs: property tests with more generated cases, and the ignored tests.
 
 use std::process::Command;
 
@@ -7,30 +7,30 @@ use crate::{
     workspace::Workspace,
 };
 
-/// How many cases a property test generates. proptest lets this number win over those in the code.
+/// How many cases a property test generates. In proptest, this number overrides those in the code.
 const CASES: &str = "3000";
 
 /// Runs the tests of our crates with more cases for each property.
 ///
 /// # Errors
-/// When a test fails.
+/// Fails when a test fails.
 pub(super) fn cases(workspace: &Workspace) -> Result<(), Failure> {
     let mut tests = tests(workspace);
     tests.env("PROPTEST_CASES", CASES);
-    // These compile programs that must not compile, and have no cases.
+    // These tests compile programs that must not compile. They have no generated cases.
     tools::run(tests.args(["--skip", "compile_fail"]))
 }
 
-/// Runs what is ignored, and shows what it measures.
+/// Runs the ignored tests and shows their measurements.
 ///
 /// # Errors
-/// When a test fails.
+/// Fails when a test fails.
 pub(super) fn soak(workspace: &Workspace) -> Result<(), Failure> {
     tools::run(tests(workspace).args(["--ignored", "--nocapture"]))
 }
 
-/// The tests as the step `test` builds them, so nothing is compiled again; arguments of theirs may
-/// follow.
+/// The command that runs the tests, built as in the step `test`, so that nothing is compiled again.
+/// Arguments for the tests may be added at its end.
 fn tests(workspace: &Workspace) -> Command {
     workspace.cargo(&["test", "--workspace", "--all-features", "--lib", "--tests", "--"])
 }

@@ -1,39 +1,39 @@
-//! The table at the end of a run: how each step ended, and after how many minutes (pure).
+//! The table at the end of a run: the result of each step, and its time in minutes (pure).
 
 use std::time::Duration;
 
-/// A step of the run.
-pub(super) struct Ended {
+/// The result of one step of the run.
+pub(super) struct StepResult {
     pub(super) name: &'static str,
     pub(super) time: Duration,
-    pub(super) result: Ending,
+    pub(super) outcome: Outcome,
 }
 
 /// How a step ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Ending {
+pub(super) enum Outcome {
     Passed,
-    /// This machine lacks what the step needs.
+    /// A program that the step needs is missing on this machine.
     Skipped,
     Failed,
-    /// A step before it failed.
+    /// An earlier step failed.
     NotRun,
 }
 
-/// The table, with the minutes of all steps in its last line.
-pub(super) fn table(steps: &[Ended]) -> String {
+/// The table. Its last line has the minutes of all steps together.
+pub(super) fn table(steps: &[StepResult]) -> String {
     let mut table = format!("{:<13}{:>9}  {}", "step", "minutes", "result");
     for step in steps {
-        let (minutes, result) = match step.result {
-            Ending::Passed => (minutes(step.time), "passed"),
-            Ending::Skipped => ("-".to_owned(), "skipped"),
-            Ending::Failed => (minutes(step.time), "FAILED"),
-            Ending::NotRun => ("-".to_owned(), "not run"),
+        let (minutes, result) = match step.outcome {
+            Outcome::Passed => (minutes(step.time), "passed"),
+            Outcome::Skipped => ("-".to_owned(), "skipped"),
+            Outcome::Failed => (minutes(step.time), "FAILED"),
+            Outcome::NotRun => ("-".to_owned(), "not run"),
         };
         table += &format!("\n{:<13}{minutes:>9}  {result}", step.name);
     }
     let total = steps.iter().map(|step| step.time).sum();
-    let failed = steps.iter().filter(|step| step.result == Ending::Failed).count();
+    let failed = steps.iter().filter(|step| step.outcome == Outcome::Failed).count();
     let result = match failed {
         0 => "passed".to_owned(),
         failed => format!("{failed} FAILED"),
@@ -49,16 +49,16 @@ fn minutes(time: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn ended(name: &'static str, seconds: u64, result: Ending) -> Ended {
-        Ended { name, time: Duration::from_secs(seconds), result }
+    fn step(name: &'static str, seconds: u64, outcome: Outcome) -> StepResult {
+        StepResult { name, time: Duration::from_secs(seconds), outcome }
     }
 
     #[test]
     fn each_step_has_its_minutes_and_its_result() {
         let steps = [
-            ended("fmt", 3, Ending::Passed),
-            ended("test", 754, Ending::Passed),
-            ended("fuzz", 0, Ending::Skipped),
+            step("fmt", 3, Outcome::Passed),
+            step("test", 754, Outcome::Passed),
+            step("fuzz", 0, Outcome::Skipped),
         ];
         assert_eq!(
             table(&steps),
@@ -71,11 +71,11 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_shows_where_it_is_and_what_did_not_run() {
+    fn the_table_shows_the_step_that_failed_and_those_that_did_not_run() {
         let steps = [
-            ended("fmt", 6, Ending::Passed),
-            ended("clippy", 60, Ending::Failed),
-            ended("test", 0, Ending::NotRun),
+            step("fmt", 6, Outcome::Passed),
+            step("clippy", 60, Outcome::Failed),
+            step("test", 0, Outcome::NotRun),
         ];
         assert_eq!(
             table(&steps),

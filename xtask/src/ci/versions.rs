@@ -1,7 +1,8 @@
 //! The tests with the newest versions of our dependencies, as a user's `cargo update` brings them,
 //! and those of HTTP with the oldest `h2` that `Cargo.toml` allows.
 //!
-//! They run in a copy of the repository, so the lock file here is never touched, whatever happens.
+//! The tests run in a copy of the repository, so that the lock file of the repository never
+//! changes.
 
 use std::{
     fs, io,
@@ -16,19 +17,20 @@ use crate::{
 /// Copies the repository, updates the copy's lock file and runs all tests there.
 ///
 /// # Errors
-/// When the copy cannot be written, the registry cannot be reached, or a test fails.
+/// Fails when the copy cannot be written, when the registry cannot be reached, or when a test
+/// fails.
 pub(super) fn newest(workspace: &Workspace) -> Result<(), Failure> {
     let folder = workspace.target_dir().join("newest");
     let copy = copy_sources_to(workspace, &folder)?;
     tools::run(&mut tools::cargo(&copy, &["update"]))?;
-    // The direct path of HTTP/2 relies on how h2 behaves, so its version is worth a line.
+    // The direct data path of HTTP/2 relies on the behaviour of h2, so the run prints its version.
     let versions = ["tree", "--workspace", "--invert", "h2", "--depth", "0"];
     tools::run(&mut tools::cargo(&copy, &versions))?;
-    // The tests of xtask are about a clone, and the copy is none.
+    // The tests of xtask need a git clone, and the copy is not a git clone.
     let packages = ["--workspace", "--exclude", "xtask", "--all-features"];
     let mut tests = tools::cargo(&copy, &["test"]);
     tests.args(packages).args(["--lib", "--tests", "--target-dir"]).arg(folder.join("build"));
-    // What the compiler says about a mistake is the compiler's, not a dependency's.
+    // These tests compare messages of the compiler, which do not depend on the dependencies.
     tools::run(tests.args(["--", "--skip", "compile_fail"]))
 }
 
@@ -36,7 +38,7 @@ pub(super) fn newest(workspace: &Workspace) -> Result<(), Failure> {
 /// tests of HTTP there: the direct data path relies on how `h2` behaves.
 ///
 /// # Errors
-/// When `Cargo.toml` names no full version, the registry cannot be reached, or a test fails.
+/// Fails when `Cargo.toml` names no full version, the registry cannot be reached, or a test fails.
 pub(super) fn oldest(workspace: &Workspace) -> Result<(), Failure> {
     let folder = workspace.target_dir().join("oldest");
     let copy = copy_sources_to(workspace, &folder)?;
@@ -68,7 +70,7 @@ fn copy_sources_to(workspace: &Workspace, folder: &Path) -> Result<PathBuf, Fail
     Ok(copy)
 }
 
-/// Makes `copy` hold exactly the files of the repository.
+/// Replaces the folder `copy` by a copy of the files of the repository.
 fn copy_sources(workspace: &Workspace, copy: &Path) -> io::Result<()> {
     if copy.exists() {
         fs::remove_dir_all(copy)?;

@@ -1,35 +1,36 @@
-//! `[package.metadata.smoke]`: what an example's manifest says about a run of it (pure).
+//! Parses `[package.metadata.smoke]`, in which an example's manifest says how to run the example
+//! and what to expect (pure).
 
 use std::collections::BTreeMap;
 
 use crate::tools::Failure;
 
-/// The table as the manifest has it: a text is a list of one.
+/// The table of the manifest. A single string is a list with one element.
 pub(crate) type Table = BTreeMap<String, Vec<String>>;
 
-/// How to run an example and what must come of it.
+/// How to run an example, and the expected result.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Smoke {
-    pub(super) expect: Expect,
+    pub(super) expect: Expectation,
     pub(super) args: Vec<String>,
     pub(super) stdin: Option<String>,
     pub(super) exit: Exit,
 }
 
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Expect {
-    /// A server: this page answers with this text.
+pub(super) enum Expectation {
+    /// The example is a server. The response of this page contains this text.
     Page { url: String, contains: String },
-    /// A program that finishes: it writes this text.
+    /// The example is a program that finishes. Its output contains this text.
     Output { contains: String },
 }
 
-/// How a server ends at SIGTERM.
+/// How a server must end after SIGTERM.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Exit {
-    /// With code 0, in time.
+    /// With code 0, within the time limit.
     Clean,
-    /// Somehow: it is killed.
+    /// The end is not tested: the test kills the server.
     Any,
 }
 
@@ -39,20 +40,20 @@ impl Smoke {
     /// Reads the table.
     ///
     /// # Errors
-    /// A key that is missing or not known, or a value that makes no sense.
+    /// Fails when a key is missing or unknown, or when a value is not one of the expected ones.
     pub(super) fn parse(table: &Table) -> Result<Self, Failure> {
         if let Some(key) = table.keys().find(|key| !KEYS.split(", ").any(|known| known == *key)) {
             return Err(Failure::new(format!(
-                "[package.metadata.smoke] has `{key}`, known are {KEYS}"
+                "[package.metadata.smoke] has the unknown key `{key}`; the known keys are {KEYS}"
             )));
         }
         let text = |key: &str| table.get(key).and_then(|list| list.first()).cloned();
         let expect = match (text("url"), text("contains"), text("stdout-contains")) {
-            (Some(url), Some(contains), None) => Expect::Page { url, contains },
-            (None, None, Some(contains)) => Expect::Output { contains },
+            (Some(url), Some(contains), None) => Expectation::Page { url, contains },
+            (None, None, Some(contains)) => Expectation::Output { contains },
             _ => {
                 return Err(Failure::new(
-                    "[package.metadata.smoke] wants `url` and `contains`, or `stdout-contains` alone",
+                    "[package.metadata.smoke] needs `url` and `contains`, or `stdout-contains` alone",
                 ));
             }
         };
@@ -60,7 +61,9 @@ impl Smoke {
             None | Some("clean") => Exit::Clean,
             Some("any") => Exit::Any,
             Some(other) => {
-                return Err(Failure::new(format!("`exit` is \"clean\" or \"any\", not {other:?}")));
+                return Err(Failure::new(format!(
+                    "`exit` must be \"clean\" or \"any\", not {other:?}"
+                )));
             }
         };
         Ok(Self {
@@ -91,7 +94,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             smoke.expect,
-            Expect::Page { url: "http://localhost:1/".into(), contains: "hi".into() }
+            Expectation::Page { url: "http://localhost:1/".into(), contains: "hi".into() }
         );
         assert_eq!((smoke.args.len(), smoke.stdin, smoke.exit), (2, None, Exit::Clean));
         let smoke =
@@ -103,12 +106,12 @@ mod tests {
     #[test]
     fn a_program_has_an_output() {
         let smoke = parse(&[("stdout-contains", &["hi"]), ("stdin", &["data: x\n\n"])]).unwrap();
-        assert_eq!(smoke.expect, Expect::Output { contains: "hi".into() });
+        assert_eq!(smoke.expect, Expectation::Output { contains: "hi".into() });
         assert_eq!(smoke.stdin.as_deref(), Some("data: x\n\n"));
     }
 
     #[test]
-    fn what_is_missing_or_misspelt_is_named() {
+    fn an_error_names_the_missing_or_unknown_key() {
         for (keys, named) in [
             (&[] as &[(&str, &[&str])], "`url`"),
             (&[("url", &["http://localhost/"])], "`contains`"),

@@ -1,4 +1,4 @@
-//! One started example: its output goes to a file, and it never outlives the check.
+//! The process of an example. Its output goes to a file, and it never outlives the test.
 
 use std::{
     fs::{self, File},
@@ -11,19 +11,21 @@ use std::{
 
 use crate::tools::{Failure, shown_time};
 
-/// Lines of its output that a failure shows.
+/// How many lines of the output a failure shows.
 const SHOWN_LINES: usize = 20;
-/// How often the process is asked whether it ended; the standard library has no wait with a limit.
-const ASK: Duration = Duration::from_millis(20);
+/// The time between two checks whether the process has ended. The standard library has no wait with
+/// a time limit, so the test polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A process that ends with this value.
-pub(super) struct Running {
+/// A process that is killed when this value is dropped.
+pub(super) struct ExampleProcess {
     child: Child,
     log: PathBuf,
 }
 
-impl Running {
-    /// Starts the program with its output in `log`, and its input, if any, already written and closed.
+impl ExampleProcess {
+    /// Starts the program. Its output goes to `log`. The input, if there is some, is written and
+    /// closed at once.
     pub(super) fn start(
         binary: &Path,
         args: &[String],
@@ -38,26 +40,27 @@ impl Running {
         let input = if stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         let mut command = Command::new(binary);
         command.args(args).stdin(input).stdout(out).stderr(err).env("NO_COLOR", "1");
-        let mut running = Self { child: command.spawn().map_err(cannot)?, log: log.to_owned() };
-        if let (Some(text), Some(mut pipe)) = (stdin, running.child.stdin.take()) {
-            // A program that ends without reading its input may be right; its exit code says so.
+        let mut process = Self { child: command.spawn().map_err(cannot)?, log: log.to_owned() };
+        if let (Some(text), Some(mut pipe)) = (stdin, process.child.stdin.take()) {
+            // The write fails if the program ends without reading its input. That may be right: the
+            // exit code decides.
             let _ = pipe.write_all(text.as_bytes());
         }
-        Ok(running)
+        Ok(process)
     }
 
-    /// How it ended, if it did.
-    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>, Failure> {
+    /// The exit status, or `None` while the process is running.
+    pub(super) fn exit_status(&mut self) -> Result<Option<ExitStatus>, Failure> {
         self.child
             .try_wait()
             .map_err(|error| Failure::new(format!("cannot wait for the process: {error}")))
     }
 
-    /// Waits until it ends by itself with code 0.
+    /// Waits until the process ends by itself with code 0.
     pub(super) fn wait_for_success(&mut self, limit: Duration) -> Result<(), Failure> {
         let deadline = Instant::now() + limit;
         loop {
-            match self.ended()? {
+            match self.exit_status()? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => {
                     return Err(self.failure(&format!("ended with {status} instead of code 0")));
@@ -65,35 +68,33 @@ impl Running {
                 None if Instant::now() >= deadline => {
                     return Err(self.failure(&format!("had not ended after {}", shown_time(limit))));
                 }
-                None => thread::sleep(ASK),
+                None => thread::sleep(POLL_INTERVAL),
             }
         }
     }
 
-    /// Asks it to end, as an operator would: SIGTERM.
+    /// Sends SIGTERM, as an operator would.
     pub(super) fn terminate(&mut self) -> Result<(), Failure> {
-        // The shell's own `kill`: a small system has no program of that name.
+        // `kill` is built into the shell. A small system has no program of that name.
         let status = Command::new("sh")
             .args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()])
             .status();
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => {
-                Err(self
-                    .failure(&format!("could not be sent SIGTERM ({status}): did it end before?")))
-            }
+            Ok(status) => Err(self
+                .failure(&format!("could not be sent SIGTERM ({status}): has it ended already?"))),
             Err(error) => Err(Failure::new(format!("cannot run `sh` to send SIGTERM: {error}"))),
         }
     }
 
-    /// What it wrote so far.
+    /// The output so far.
     pub(super) fn output(&self) -> String {
         fs::read(&self.log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
 
-    /// What went wrong, with the end of its output.
+    /// A failure with this description and the last lines of the output.
     pub(super) fn failure(&self, what: &str) -> Failure {
         let output = self.output();
         let lines: Vec<&str> = output.lines().collect();
@@ -102,9 +103,9 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for ExampleProcess {
     fn drop(&mut self) {
-        // Both fail when it ended already, which is what they are for.
+        // Both calls fail if the process has ended already, and then nothing is left to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -114,10 +115,10 @@ impl Drop for Running {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, name: &str) -> Running {
+    fn shell(script: &str, name: &str) -> ExampleProcess {
         let log =
             std::env::temp_dir().join(format!("volga-xtask-{}-{name}.log", std::process::id()));
-        Running::start(
+        ExampleProcess::start(
             Path::new("/bin/sh"),
             &["-c".to_owned(), script.to_owned()],
             Some("typed\n"),
@@ -128,13 +129,13 @@ mod tests {
 
     #[test]
     fn a_program_reads_its_input_and_ends() {
-        let mut running = shell("read word; echo got $word", "input");
-        running.wait_for_success(Duration::from_secs(10)).unwrap();
-        assert_eq!(running.output(), "got typed\n");
+        let mut process = shell("read word; echo got $word", "input");
+        process.wait_for_success(Duration::from_secs(10)).unwrap();
+        assert_eq!(process.output(), "got typed\n");
     }
 
     #[test]
-    fn a_bad_end_is_told_with_the_output() {
+    fn a_failure_shows_the_exit_code_and_the_output() {
         let failure = shell("echo oops; exit 3", "bad")
             .wait_for_success(Duration::from_secs(10))
             .expect_err("code 3");
@@ -145,24 +146,24 @@ mod tests {
     }
 
     #[test]
-    fn sigterm_reaches_it_and_its_code_counts() {
+    fn sigterm_ends_it_and_only_code_0_is_success() {
         let script = |code| {
             format!("trap 'exit {code}' TERM; echo ready; while :; do read x || sleep 0.01; done")
         };
         for code in [0, 1] {
-            let mut running = shell(&script(code), &format!("term{code}"));
-            while running.output().is_empty() {
-                thread::sleep(ASK);
+            let mut process = shell(&script(code), &format!("term{code}"));
+            while process.output().is_empty() {
+                thread::sleep(POLL_INTERVAL);
             }
-            running.terminate().unwrap();
-            assert_eq!(running.wait_for_success(Duration::from_secs(10)).is_ok(), code == 0);
+            process.terminate().unwrap();
+            assert_eq!(process.wait_for_success(Duration::from_secs(10)).is_ok(), code == 0);
         }
     }
 
     #[test]
-    fn one_that_does_not_end_is_noticed_and_killed() {
-        let mut running = shell("exec sleep 600", "stuck");
-        let failure = running.wait_for_success(Duration::from_millis(50)).expect_err("it sleeps");
+    fn a_program_that_does_not_end_in_time_is_a_failure() {
+        let mut process = shell("exec sleep 600", "stuck");
+        let failure = process.wait_for_success(Duration::from_millis(50)).expect_err("it sleeps");
         assert!(failure.to_string().contains("had not ended"), "{failure}");
     }
 }

@@ -1,16 +1,17 @@
-//! The guide is whole: every page is in its table of contents, and every relative link and include leads to a file (pure).
+//! Checks that every page of the guide is in its table of contents, and that every relative link
+//! and include leads to a file (pure).
 
 use std::collections::BTreeSet;
 
 use crate::workspace::SourceFile;
 
-/// The pages outside of the guide whose links are followed.
+/// The pages outside of the guide whose links are checked.
 const PAGES: &[&str] =
     &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
 const GUIDE: &str = "docs/src/";
 const SUMMARY: &str = "docs/src/SUMMARY.md";
 
-/// Adds every page that is not in the guide's contents and every link that leads nowhere.
+/// Adds every page that is missing in the guide's table of contents, and every broken link.
 pub(super) fn check(files: &[SourceFile], found: &mut Vec<String>) {
     let known = known_paths(files);
     let mut in_summary = BTreeSet::new();
@@ -23,7 +24,7 @@ pub(super) fn check(files: &[SourceFile], found: &mut Vec<String>) {
                     }
                 }
                 _ => found.push(format!(
-                    "{}:{line}: link to `{target}`, which does not exist",
+                    "{}:{line}: link to `{target}`, which does not exist: correct the path",
                     file.path
                 )),
             }
@@ -33,7 +34,7 @@ pub(super) fn check(files: &[SourceFile], found: &mut Vec<String>) {
         let page =
             file.path.starts_with(GUIDE) && file.path.ends_with(".md") && file.path != SUMMARY;
         if page && !in_summary.contains(&file.path) {
-            found.push(format!("{}: not in {SUMMARY}, so nobody finds it", file.path));
+            found.push(format!("{}: not in {SUMMARY}: add it, or no reader finds it", file.path));
         }
     }
 }
@@ -42,7 +43,7 @@ fn is_page(path: &str) -> bool {
     PAGES.contains(&path) || (path.starts_with(GUIDE) && path.ends_with(".md"))
 }
 
-/// All files and the folders that hold them.
+/// The paths of all files and of their folders.
 fn known_paths(files: &[SourceFile]) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     for file in files {
@@ -71,7 +72,8 @@ fn targets(text: &str) -> Vec<(usize, String)> {
     targets
 }
 
-/// `{{#include path}}` and its relatives, which mdBook follows in code blocks, too.
+/// The paths of `{{#include path}}` and of similar directives, which mdBook also follows in code
+/// blocks.
 fn includes(line: &str) -> Vec<String> {
     line.split("{{#")
         .skip(1)
@@ -81,7 +83,7 @@ fn includes(line: &str) -> Vec<String> {
         .collect()
 }
 
-/// `[text](target)`, `[text](<target> "title")` and `[name]: target`.
+/// The targets of `[text](target)`, `[text](<target> "title")` and `[name]: target`.
 fn links(line: &str) -> Vec<String> {
     let inline = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let definition = line
@@ -99,7 +101,7 @@ fn links(line: &str) -> Vec<String> {
         .collect()
 }
 
-/// The line with its `code` blanked.
+/// The line without the text between backticks.
 fn without_code(line: &str) -> String {
     line.split('`')
         .enumerate()
@@ -109,7 +111,7 @@ fn without_code(line: &str) -> String {
         .join("`")
 }
 
-/// The target's path from the root, or `None` when it leaves the repository.
+/// The target's path from the root, or `None` if it is outside of the repository.
 fn resolve(page: &str, target: &str) -> Option<String> {
     let (base, target) = match target.strip_prefix('/') {
         Some(target) => ("", target),
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_guide_passes() {
+    fn a_complete_guide_passes() {
         check_pages(
             &[
                 (

@@ -1,10 +1,10 @@
-//! Our crates are not published, so nothing that a reader copies may look for them in a registry
-//! (pure).
+//! Checks that no text of the repository makes a reader look for our crates in a registry, because
+//! they are not published (pure).
 //!
 //! On crates.io a crate of the same name belongs to another author, or to nobody yet. So a
-//! dependency on one of our crates has a `path` or a `git`, and no version. Every text of the
-//! repository is searched: readers copy from pages, from the documentation of crates, from error
-//! texts and from manifests.
+//! dependency on one of our crates has a `path` or a `git`, and no version. The check searches
+//! every text of the repository, because readers copy from pages, from the documentation of crates,
+//! from error texts and from manifests.
 
 mod command;
 mod manifest;
@@ -13,45 +13,46 @@ use std::collections::BTreeSet;
 
 use crate::workspace::SourceFile;
 
-/// What stands beside each dependency on one of our crates, so that a reader knows where the path
-/// leads.
+/// The sentence that each page with a dependency on one of our crates must have, so that a reader
+/// knows where the path leads.
 const SENTENCE: &str = "Volga is not published yet, so clone its repository next to your project: the path leads from \
     your project to the crate in the clone.";
 
-/// A `path` that the sentence explains begins so.
+/// The beginning of a `path` that the sentence explains.
 const CLONE: &str = "\"../volga/crates/";
 
-/// Where registries show a crate; its name follows.
+/// The addresses at which registries show a crate. The crate's name follows.
 const REGISTRY_PAGES: &[&str] =
     &["crates.io/crates/", "docs.rs/", "docs.rs/crate/", "lib.rs/crates/"];
 
-/// Kinds of files that readers copy from. A lock file has versions, and Cargo wrote them.
+/// The kinds of files from which readers copy. Lock files are left out: they have versions, but
+/// Cargo wrote them.
 const ENDINGS: &[&str] = &[".md", ".rs", ".toml", ".txt", ".html", ".yml", ".yaml", ".sh"];
 
-/// Adds every place that would bring a reader another author's crate, and every path that is not
-/// explained.
+/// Adds every text that would give a reader another author's crate, and every page with a path that
+/// it does not explain.
 pub(super) fn check(files: &[SourceFile], found: &mut Vec<String>) {
     let names = Names::of_workspace(files);
     for file in files.iter().filter(|file| ENDINGS.iter().any(|end| file.path.ends_with(end))) {
-        let text = plain(file.text.as_deref().unwrap_or_default());
+        let text = without_comment_marks(file.text.as_deref().unwrap_or_default());
         for (line, copied) in findings(&text, &names) {
             found.push(format!(
-                "{}:{line}: `{copied}` names a crate of another author, since ours are not published: a dependency has \
-                 `path = \"../volga/crates/NAME\"` and no version",
+                "{}:{line}: `{copied}` names a crate of another author, since ours are not published: write \
+                 `path = \"../volga/crates/NAME\"`, and no version",
                 file.path
             ));
         }
         if is_page(&file.path) && text.contains(CLONE) && !has_sentence(&text) {
             found.push(format!(
-                "{}: a path to a clone that the page does not explain: \"{SENTENCE}\"",
+                "{}: a path to a clone that the page does not explain: add the sentence \"{SENTENCE}\"",
                 file.path
             ));
         }
     }
 }
 
-/// The names of our crates: those of the workspace, and all that begin with `volga-`, which are
-/// ours to come.
+/// The names of our crates: those of the workspace, and all names that begin with `volga-`, which
+/// we may use later.
 struct Names(BTreeSet<String>);
 
 impl Names {
@@ -67,7 +68,7 @@ impl Names {
     }
 
     fn contain(&self, name: &str) -> bool {
-        // A registry takes `_` for `-`.
+        // For a registry, `_` and `-` are the same.
         let name = name.replace('_', "-");
         self.0.contains(&name)
             || name
@@ -76,7 +77,7 @@ impl Names {
     }
 }
 
-/// What sends a reader to a registry: the number of the line, from 1, and what is written there.
+/// The texts that send a reader to a registry, each with its line number from 1.
 fn findings(text: &str, names: &Names) -> Vec<(usize, String)> {
     let mut found = manifest::findings(text, names);
     found.extend(command::findings(text, names));
@@ -97,14 +98,15 @@ fn is_page(path: &str) -> bool {
     path.ends_with(".md") || path.starts_with("crates/")
 }
 
-/// Whether the sentence is there, however its lines are broken.
+/// Whether the text contains the sentence, even if it is broken into lines.
 fn has_sentence(text: &str) -> bool {
     text.split_whitespace().collect::<Vec<_>>().join(" ").contains(SENTENCE)
 }
 
-/// The text without what comments and quotations put before each line, with as many lines.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
+/// The text without the marks of comments and quotations at the beginning of each line. The number
+/// of lines stays the same.
+fn without_comment_marks(text: &str) -> String {
+    let mut text_only = String::with_capacity(text.len());
     for line in text.lines() {
         let mut rest = line.trim();
         while let Some(inner) =
@@ -112,13 +114,13 @@ fn plain(text: &str) -> String {
         {
             rest = inner.trim_start();
         }
-        plain.push_str(rest);
-        plain.push('\n');
+        text_only.push_str(rest);
+        text_only.push('\n');
     }
-    plain
+    text_only
 }
 
-/// The name of a crate that the text begins with, or nothing.
+/// The crate name with which the text begins, or an empty string.
 fn leading_name(text: &str) -> &str {
     text.split(|next: char| !is_name(next)).next().unwrap_or_default()
 }
@@ -131,8 +133,8 @@ fn is_name(character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// The crate that fixtures are about. They are put together from it, or this file would break
-    /// the rule itself.
+    /// The names that replace `NAME` in the fixtures. Without this replacement, the fixtures
+    /// themselves would break the rule.
     const CRATES: &[&str] = &[
         "volga",
         "volga-sse",
@@ -143,8 +145,9 @@ mod tests {
         "volga_sse",
     ];
 
-    /// Spellings that bring another author's crate; `NAME` is the crate, `VERSION` a version.
-    const REFUSED: &[&str] = &[
+    /// Spellings that give a reader another author's crate. `NAME` stands for the crate's name and
+    /// `VERSION` for a version.
+    const FORBIDDEN_SPELLINGS: &[&str] = &[
         // In a manifest: one line
         "NAME = \"VERSION\"",
         "NAME=\"VERSION\"",
@@ -213,8 +216,8 @@ mod tests {
         "<https://crates.io/crates/NAME>",
     ];
 
-    /// Spellings that bring our crate, or none.
-    const ACCEPTED: &[&str] = &[
+    /// Spellings that give a reader our crate, or no crate.
+    const ALLOWED_SPELLINGS: &[&str] = &[
         "NAME = { path = \"../volga/crates/NAME\" }",
         "NAME={path=\"../volga/crates/NAME\",features=[\"a\"]}",
         "NAME = { features = [\"version = 1\"], path = 'crates/NAME', default-features = false }",
@@ -252,7 +255,7 @@ mod tests {
         "https://docs.rs/tokio",
     ];
 
-    /// How a text stands in a file: the path, and what comes before each line.
+    /// The files in which a text may be: the path, and the prefix of each line.
     const PLACES: &[(&str, &str)] = &[
         ("docs/src/page.md", ""),
         ("docs/src/page.md", "    "),
@@ -279,8 +282,9 @@ mod tests {
         found
     }
 
-    /// Each spelling with each crate in each place, and the versions in turn.
-    fn spelled(spellings: &[&str], mut check: impl FnMut(&str, &str)) {
+    /// Calls `check` for each spelling with each crate in each place, and with the versions in
+    /// turn.
+    fn for_each_spelling(spellings: &[&str], mut check: impl FnMut(&str, &str)) {
         let mut versions = VERSIONS.iter().cycle();
         for spelling in spellings {
             for name in CRATES {
@@ -294,8 +298,8 @@ mod tests {
     }
 
     #[test]
-    fn what_brings_another_authors_crate_is_refused_in_every_spelling() {
-        spelled(REFUSED, |path, text| {
+    fn each_spelling_that_gives_another_authors_crate_is_found() {
+        for_each_spelling(FORBIDDEN_SPELLINGS, |path, text| {
             let found = found_in(path, text);
             assert_eq!(found.len(), 1, "{path}:\n{text}\n{found:#?}");
             assert!(found[0].contains("another author"), "{found:#?}");
@@ -303,8 +307,8 @@ mod tests {
     }
 
     #[test]
-    fn what_brings_ours_is_accepted_in_every_spelling() {
-        spelled(ACCEPTED, |path, text| {
+    fn each_spelling_that_gives_our_crate_is_allowed() {
+        for_each_spelling(ALLOWED_SPELLINGS, |path, text| {
             assert_eq!(found_in(path, text), Vec::<String>::new(), "{path}:\n{text}");
         });
     }
@@ -314,8 +318,9 @@ mod tests {
         for (before, after) in
             [("Write `", "` there."), ("(\"", "\")"), ("- ", ""), ("a, `", "`, b")]
         {
-            for spelling in
-                REFUSED.iter().filter(|spelling| !spelling.contains(['\n', '[', '"', '#']))
+            for spelling in FORBIDDEN_SPELLINGS
+                .iter()
+                .filter(|spelling| !spelling.contains(['\n', '[', '"', '#']))
             {
                 let text = spelling.replace("NAME", "volga").replace("VERSION", "0.1");
                 let found = found_in("README.md", &format!("{before}{text}{after}\n"));
@@ -325,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_a_program_is_copied_as_well() {
+    fn a_string_in_a_program_is_checked_as_well() {
         let text = "panic!(\"add NAME = { version = \\\"0.1\\\" }\")\n".replace("NAME", "volga");
         assert_eq!(found_in("crates/volga/src/lib.rs", &text).len(), 1);
         let text = "#[doc = \"NAME = \\\"0.1\\\"\"]\n".replace("NAME", "volga-sse");
@@ -333,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_named() {
+    fn a_finding_names_the_line() {
         let text = "one\n\n```toml\n[dependencies.NAME]\nversion = \"0.1\"\n```\n"
             .replace("NAME", "volga");
         let found = found_in("README.md", &text);
@@ -350,14 +355,14 @@ mod tests {
     }
 
     #[test]
-    fn a_path_to_the_clone_is_explained_in_the_same_words() {
+    fn a_page_with_a_path_to_the_clone_has_the_sentence() {
         let path = "volga = { path = \"../volga/crates/volga\" }\n";
         for place in ["docs/src/page.md", "crates/volga/src/lib.rs"] {
             assert!(found_in(place, path)[0].contains("does not explain"), "{place}");
         }
         let broken = SENTENCE.replacen(" so ", "\n//! so ", 1);
         assert_eq!(found_in("crates/volga/src/lib.rs", &format!("//! {broken}\n{path}")), [""; 0]);
-        // A manifest is read by Cargo.
+        // A manifest need not explain the path, because Cargo reads it.
         assert_eq!(found_in("fuzz/Cargo.toml", path), [""; 0]);
     }
 

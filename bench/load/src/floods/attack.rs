@@ -5,13 +5,14 @@ use crate::wire::frames::{
     get_block, write_frame, write_settings,
 };
 
-/// Connections that attack at the same time.
+/// How many connections attack at the same time.
 pub(crate) const CONNECTIONS: usize = 4;
 
-/// How many requests one connection sends at most, whatever the time.
+/// How many requests one connection sends at most, even if the attack has time left.
 const MAX_REQUESTS: u64 = 200_000;
 
-/// The same of PINGs and SETTINGS, which are smaller and cost the server less.
+/// How many PINGs or SETTINGS one connection sends at most. They are smaller than requests and cost
+/// the server less.
 const MAX_SMALL_FRAMES: u64 = 5_000_000;
 
 /// The path that the attackers request.
@@ -20,10 +21,11 @@ const PATH: &str = "/plaintext";
 /// How many PINGs or SETTINGS are written at once.
 const FRAMES_AT_ONCE: usize = 256;
 
-/// The largest increment of a window, so that any window overflows.
+/// The largest increment of a window. It makes any window overflow.
 const WIDEST: u32 = 0x7FFF_FFFF;
 
-/// Client streams have odd numbers, and this is the last of them: then the connection is used up.
+/// The last number of a client's stream, which are odd. After it the connection cannot open
+/// streams.
 const LAST_STREAM: u32 = 0x7FFF_FFFF;
 
 /// A way to attack.
@@ -41,7 +43,7 @@ pub(crate) enum Attack {
 }
 
 impl Attack {
-    /// Whether the attacker reads and drops what the server sends.
+    /// Whether the attacker reads the server's frames, which it then drops.
     pub(crate) fn reads(self) -> bool {
         matches!(self, Self::Resets(_) | Self::ErrorResets(_))
     }
@@ -72,21 +74,22 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// Writes how the connection begins into `to`.
+    /// Writes the beginning of the connection into `to`: the preface and the SETTINGS.
     pub(crate) fn begin(attack: Attack, to: &mut Vec<u8>) -> Self {
         to.extend_from_slice(PREFACE);
         write_settings(to, &[]);
         Self { attack, request: get_block(PATH), next_stream: 1 }
     }
 
-    /// Writes the next block into `to`; false when the connection has no stream numbers left.
+    /// Writes the next block into `to`. Returns false when the connection has no stream numbers
+    /// left.
     pub(crate) fn write(&mut self, to: &mut Vec<u8>) -> bool {
         match self.attack {
             Attack::Resets(requests) => {
                 let flags = END_HEADERS | END_STREAM;
                 self.requests(to, requests, flags, RST_STREAM, CANCEL)
             }
-            // The request stays open, so its stream has a window to overflow.
+            // The request stays open, so its stream has a window that can overflow.
             Attack::ErrorResets(requests) => {
                 self.requests(to, requests, END_HEADERS, WINDOW_UPDATE, WIDEST)
             }
@@ -105,7 +108,7 @@ impl Blocks {
         }
     }
 
-    /// Requests, and then for each of them a frame with this number in it.
+    /// Writes requests, and then for each of them a frame of the kind `then` with the number in it.
     fn requests(
         &mut self,
         to: &mut Vec<u8>,

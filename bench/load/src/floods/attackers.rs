@@ -17,15 +17,15 @@ use crate::{connect, failure::Failure};
 /// How many connections one attacker opens at most, because a server may close each at once.
 const MAX_CONNECTIONS: u64 = 20_000;
 
-/// Blocks of few requests are written together until one write has this many bytes: the load must
-/// not be limited by the number of its writes.
+/// How many bytes one write has at least. Small blocks are written together, because otherwise the
+/// number of writes would limit the attack.
 const WRITE: usize = 512;
 
-/// How long the thread waits for a socket at a time, so that it notices the end.
+/// How long the thread waits for a socket at a time, so that it notices the end of the attack.
 const STEP: Duration = Duration::from_millis(5);
 
-/// How much less than the innocent client the attackers may have of the core that they share: they
-/// must not be what it waits for.
+/// The nice value of the attackers. They share a core with the innocent client, which must wait for
+/// the server and not for them.
 const NICE: i32 = 10;
 
 /// The totals of all attackers.
@@ -34,21 +34,21 @@ pub(crate) struct Counts {
     /// Requests, PINGs or SETTINGS that were sent. The server may have closed a connection before
     /// it read all of them.
     pub(crate) sent: u64,
-    /// Connections that were opened, all attackers together.
+    /// Connections that all attackers together have opened.
     pub(crate) connections: u64,
-    /// How long it was until the time was over or all was sent.
+    /// The time until the attack ended, because its time was over or everything was sent.
     pub(crate) time: Duration,
 }
 
-/// Attacks for so long, or until all is sent that the bounds allow. After that the connections stay
-/// open, and are read, until nobody watches any more.
+/// Attacks for this time, or until the attackers have sent as much as their bounds allow. After
+/// that they keep the connections open, and read from them, until [`Progress::is_finished`].
 pub(crate) fn attack(
     server: SocketAddr,
     attack: Attack,
     time: Duration,
     progress: &Progress,
 ) -> Result<Counts, Failure> {
-    // On Linux this is about the calling thread alone. To lower a priority needs no permission.
+    // On Linux this applies only to the calling thread. Lowering the priority needs no permission.
     rustix::process::nice(NICE).map_err(|error| Failure::new(format!("nice: {error}")))?;
     let mut poll = Poll::new()?;
     let mut ready = mio::Events::with_capacity(CONNECTIONS);
@@ -84,13 +84,13 @@ pub(crate) fn attack(
     Ok(counts)
 }
 
-/// One attacker, which connects anew whenever the server closes its connection.
+/// One attacker, which connects again each time the server closes its connection.
 struct Attacker {
     server: SocketAddr,
     attack: Attack,
     number: usize,
     open: Option<Open>,
-    /// On all connections, and on the one that is open.
+    /// The count on all connections. `sent_here` is the count on the open connection.
     sent: u64,
     sent_here: u64,
     connections: u64,
@@ -100,9 +100,9 @@ struct Open {
     socket: TcpStream,
     blocks: Blocks,
     output: Vec<u8>,
-    /// How much of the output is written.
+    /// How many bytes of the output are written.
     written: usize,
-    /// Requests in the output.
+    /// The number of requests, PINGs or SETTINGS in the output.
     requests: u64,
 }
 
@@ -111,13 +111,14 @@ impl Attacker {
         Self { server, attack, number, open: None, sent: 0, sent_here: 0, connections: 0 }
     }
 
-    /// Whether the bounds allow more.
+    /// Whether the bounds allow the attacker to send more.
     fn may_send(&self) -> bool {
         self.sent_here < self.attack.max_sent()
             && (self.open.is_some() || self.connections < MAX_CONNECTIONS)
     }
 
-    /// Reads and writes what the socket has and takes just now; false if that is nothing.
+    /// Reads and writes as much as the socket allows without waiting. Returns false if that is
+    /// nothing.
     fn step(&mut self, is_time: bool, poll: &Poll, buffer: &mut [u8]) -> Result<bool, Failure> {
         let may_send = is_time && self.may_send();
         if self.open.is_none() {
@@ -154,7 +155,8 @@ impl Attacker {
     }
 
     fn connect(&mut self, poll: &Poll) -> Result<Open, Failure> {
-        // Each from another address, because the ports of those before are not free yet.
+        // Each connection comes from another address, because the ports of earlier ones are not
+        // free yet.
         let source = self.number + self.connections as usize * CONNECTIONS;
         let mut socket = connect::begin(self.server, source)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -167,13 +169,13 @@ impl Attacker {
 }
 
 impl Open {
-    /// Writes once, and returns how many requests that completed.
+    /// Writes once. Returns the number of requests in the output, if that is now all written, or 0.
     fn write(&mut self, attack: Attack) -> std::io::Result<u64> {
         if self.written == self.output.len() {
             self.output.clear();
             self.written = 0;
         }
-        // The preface leaves with the first block.
+        // The preface is sent together with the first block.
         if self.written == 0 && self.requests == 0 {
             while self.output.len() < WRITE {
                 if !self.blocks.write(&mut self.output) {
@@ -201,7 +203,7 @@ mod tests {
 
     use super::*;
 
-    /// Attacks a server that does this with its listener, until `is_enough`.
+    /// Attacks a server that runs `serve`, until `is_enough` returns true.
     fn attack_a_server(
         how: Attack,
         time: Duration,

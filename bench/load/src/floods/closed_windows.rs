@@ -1,5 +1,5 @@
-//! Clients that ask for many responses, with flow-control windows of 0 bytes: the server has the
-//! responses, and may send nothing but their heads.
+//! Clients that ask for many responses with flow-control windows of 0 bytes. The server has the
+//! responses, but may only send their heads.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -23,32 +23,33 @@ use crate::{
     },
 };
 
-/// Streams of one connection, where the server allows more.
+/// How many streams one connection opens at most, even if the server allows more.
 const MAX_STREAMS: u32 = 900;
 
 /// How long the server may take for the heads of all responses of one connection, and for the
-/// answers to what is published.
+/// responses to the requests that publish.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the time is between two batches of messages once the streams are open.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often the client looks whether the attack is over.
+/// The time between two checks whether the attack is over.
 const STEP: Duration = Duration::from_millis(5);
 
 /// The sizes of the messages of one batch, which are published together.
 const BATCH: &[usize] = &[16 * 1024; 4];
 
 /// Opens as many streams for the path as the server allows, with windows of 0 bytes, on each of
-/// [`CONNECTIONS`] connections, and holds them for so long, and until nobody watches any more.
-/// Returns how many streams there are.
+/// [`CONNECTIONS`] connections. Holds them for `time`, and then until [`Progress::is_finished`].
+/// Returns the number of streams.
 ///
-/// If it `publishes`, messages come one after another while the streams open, so that a stream has
-/// some when its body is first asked, and then every [`PAUSE`].
+/// If `publishes` is true, a further client publishes messages: without a pause while the streams
+/// open, so that a stream has messages when the server first polls its body, and then every
+/// [`PAUSE`].
 ///
 /// # Errors
 ///
-/// When the server does not answer, or closes a connection before it has answered.
+/// Fails when the server does not respond, or closes a connection before it has responded.
 pub(crate) fn hold_streams(
     server: SocketAddr,
     path: &str,
@@ -100,7 +101,7 @@ fn open(server: SocketAddr, path: &str, number: usize) -> Result<(TcpStream, usi
         if read == 0 || heard.goodbye || begin.elapsed() > PATIENCE {
             let heads = heard.heads;
             return Err(Failure::new(format!(
-                "only {heads} streams of one connection were answered"
+                "the server responded to only {heads} streams of one connection"
             )));
         }
         if let (None, Some(limit)) = (asked, heard.limit) {
@@ -111,11 +112,11 @@ fn open(server: SocketAddr, path: &str, number: usize) -> Result<(TcpStream, usi
     Ok((socket, heard.heads as usize))
 }
 
-/// The frames of one connection that matter here: the server's limit on streams, and the heads of
-/// its responses.
+/// The frames that one connection has received, as far as they matter here: the server's limit on
+/// streams, and the heads of its responses.
 #[derive(Debug, Default)]
 struct Heard {
-    /// How many streams the client opens: what the server allows, and no more than [`MAX_STREAMS`].
+    /// How many streams the client opens: the server's limit, but at most [`MAX_STREAMS`].
     limit: Option<u32>,
     heads: u32,
     refusals: u32,
@@ -137,7 +138,7 @@ impl Heard {
     }
 }
 
-/// The acknowledgement of the server's SETTINGS, and so many requests.
+/// The acknowledgement of the server's SETTINGS, and then `count` requests.
 fn requests(path: &str, count: u32) -> Vec<u8> {
     let mut wire = Vec::new();
     write_frame(&mut wire, SETTINGS, ACK, 0, &[]);
@@ -148,8 +149,8 @@ fn requests(path: &str, count: u32) -> Vec<u8> {
     wire
 }
 
-/// The client that publishes. Unlike the publisher of the other rows it may meet a server that
-/// hangs, so each of its waits has a bound.
+/// The client that publishes. In this row the server may hang, so each wait has a bound, unlike in
+/// the publisher of the other rows.
 struct Batches {
     socket: TcpStream,
     requests: Vec<u8>,
@@ -172,8 +173,8 @@ impl Batches {
         Ok(Self { socket, requests })
     }
 
-    /// Publishes as fast as the server answers until the streams are open, and then now and again
-    /// until the attack is over.
+    /// Publishes as fast as the server responds until the streams are open, and then every
+    /// [`PAUSE`] until the attack is over.
     fn publish_during(mut self, is_open: &AtomicBool, progress: &Progress) -> Result<(), Failure> {
         while !progress.is_all_sent() {
             self.publish()?;
@@ -184,7 +185,7 @@ impl Batches {
         Ok(())
     }
 
-    /// Publishes one batch, in one write, and waits for its answers.
+    /// Publishes one batch in one write, and waits for the responses.
     fn publish(&mut self) -> Result<(), Failure> {
         self.socket.write_all(&self.requests)?;
         let mut buffer = [0; 4096];
@@ -208,10 +209,10 @@ impl Batches {
     }
 }
 
-/// As [`Read::read`], of a socket that waits for [`PATIENCE`].
+/// Reads like [`Read::read`]. Fails if the socket's timeout of [`PATIENCE`] is over.
 fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> Result<usize, Failure> {
     socket.read(buffer).map_err(|error| match error.kind() {
-        ErrorKind::WouldBlock => Failure::new(format!("no answer in {PATIENCE:?}")),
+        ErrorKind::WouldBlock => Failure::new(format!("no response within {PATIENCE:?}")),
         _ => error.into(),
     })
 }
@@ -237,7 +238,7 @@ mod tests {
             (&[], MAX_STREAMS),
         ] {
             let mut wire = Vec::new();
-            // An acknowledgement says nothing of what the server allows.
+            // An acknowledgement does not say how many streams the server allows.
             write_frame(&mut wire, SETTINGS, ACK, 0, &[]);
             let mut heard = Heard::default();
             let mut frames = Frames::default();

@@ -15,13 +15,14 @@ use crate::{
     wire::{Malformed, Response},
 };
 
-/// How long the client rests from the beginning of one request to that of the next.
+/// The time from the beginning of one request to the beginning of the next.
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// The longest that the client waits for one response. A server that takes longer has this figure.
+/// The longest time that the client waits for one response. If the server takes longer, this is its
+/// figure.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// How long one read waits for bytes, so that the end of the wait is noticed.
+/// How long one read waits for bytes, so that the client notices when [`LONGEST_WAIT`] is over.
 const READ: Duration = Duration::from_millis(100);
 
 pub(crate) struct Innocent {
@@ -32,7 +33,7 @@ pub(crate) struct Innocent {
 }
 
 impl Innocent {
-    /// Connects, and asks once.
+    /// Connects, and sends one request.
     pub(crate) fn connect(server: SocketAddr) -> Result<Self, Failure> {
         let socket = connect::connect(server, 0)?;
         socket.set_read_timeout(Some(READ))?;
@@ -45,12 +46,12 @@ impl Innocent {
         if innocent.ask()? {
             Ok(innocent)
         } else {
-            Err(Failure::new(format!("no answer in {LONGEST_WAIT:?}, before the attack")))
+            Err(Failure::new(format!("no response within {LONGEST_WAIT:?}, before the attack")))
         }
     }
 
-    /// Asks until the attackers have sent everything, and once more: what they have sent may still
-    /// lie before the server. Returns how long each response took.
+    /// Sends requests until the attackers have sent everything, and then one more, because the
+    /// server may not have read all of their bytes yet. Returns how long each response took.
     pub(crate) fn ask_during(mut self, progress: &Progress) -> Result<Waits, Failure> {
         let mut waits = Waits::new(INTERVAL);
         loop {
@@ -65,7 +66,8 @@ impl Innocent {
         }
     }
 
-    /// Sends a request and waits for all of its response; false if that takes too long.
+    /// Sends a request and waits for the whole response. Returns false if that takes longer than
+    /// [`LONGEST_WAIT`].
     fn ask(&mut self) -> Result<bool, Failure> {
         let begin = Instant::now();
         let mut response = Response::new();
@@ -93,7 +95,7 @@ impl Innocent {
             return Ok(true);
         }
         let content = self.content.escape_ascii();
-        Err(Malformed::new(format!("`{content}` as its answer")).into())
+        Err(Malformed::new(format!("`{content}` as its response")).into())
     }
 }
 

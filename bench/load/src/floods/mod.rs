@@ -1,14 +1,14 @@
-//! Clients that attack a server over HTTP/2, an innocent client beside them, and what the attack
-//! does to the innocent client and to the server's memory.
+//! Clients that attack a server over HTTP/2, an innocent client beside them, and the effect of the
+//! attack on the innocent client and on the server's memory.
 //!
 //! | module | idea |
 //! |---|---|
-//! | `attack` | what an attacker sends (pure) |
-//! | `attackers` | the connections that send it, for a bounded time and count |
+//! | `attack` | the bytes of an attack (pure) |
+//! | `attackers` | the connections that send the bytes, for a bounded time and count |
 //! | `closed_windows` | connections that ask for many responses and let the server send none |
 //! | `innocent` | an ordinary client, and how long it waits |
-//! | `waits` | the longest wait, and the percentiles (pure) |
-//! | `watch` | all of them together, and the server's memory |
+//! | `waits` | the client's longest wait, and the percentiles (pure) |
+//! | `watch` | runs all clients together, and reads the server's memory |
 
 mod attack;
 mod attackers;

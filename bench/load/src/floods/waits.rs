@@ -1,10 +1,10 @@
-//! How long a client waited (pure).
+//! The times that a client waited for its responses (pure).
 
 use std::time::Duration;
 
 use crate::stats::percentile;
 
-/// The waits of one client that would ask every so often.
+/// The waits of one client that sends a request in each interval.
 #[derive(Debug)]
 pub(crate) struct Waits {
     interval: u64,
@@ -17,11 +17,12 @@ impl Waits {
         Self { interval: nanoseconds(interval), longest: 0, samples: Vec::new() }
     }
 
-    /// Takes note of one wait.
+    /// Records one wait.
     ///
-    /// While the client waits it cannot ask again, so one wait of a second would stand against
-    /// hundreds of short ones, and the percentiles would not show it. What the client did not ask
-    /// meanwhile therefore counts as asked in time and answered with the one that it waited for.
+    /// While the client waits it cannot send further requests. So one wait of a second would be one
+    /// sample among hundreds of short ones, and the percentiles would not show it. Therefore each
+    /// request that the client could not send counts as well: as if it had been sent in time and
+    /// had got its response together with the one that the client waited for.
     pub(crate) fn add(&mut self, wait: Duration) {
         let mut wait = nanoseconds(wait);
         self.longest = self.longest.max(wait);
@@ -32,12 +33,12 @@ impl Waits {
         }
     }
 
-    /// Nanoseconds.
+    /// The longest wait, in nanoseconds.
     pub(crate) fn longest(&self) -> f64 {
         self.longest as f64
     }
 
-    /// Nanoseconds.
+    /// The wait, in nanoseconds, that this share of all waits does not exceed.
     pub(crate) fn percentile(&mut self, share: f64) -> f64 {
         percentile(&mut self.samples, share)
     }

@@ -1,4 +1,4 @@
-//! An attack, an innocent client beside it, and the server's memory meanwhile.
+//! Runs an attack with an innocent client beside it, and reads the server's memory meanwhile.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -9,7 +9,7 @@ use std::{
 use super::{innocent::Innocent, waits::Waits};
 use crate::{failure::Failure, server::Server};
 
-/// How often the server's memory is read.
+/// The time between two readings of the server's memory.
 const SAMPLE: Duration = Duration::from_millis(50);
 
 /// How far an attack has come. Its threads share it.
@@ -20,22 +20,23 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Whether the attackers send no more.
+    /// Whether the attackers have sent everything.
     pub(crate) fn is_all_sent(&self) -> bool {
         self.is_all_sent.load(Ordering::Relaxed)
     }
 
-    /// The attackers send no more: the innocent client asks for the last time.
+    /// Records that the attackers have sent everything. The innocent client then sends its last
+    /// request.
     pub(crate) fn all_sent(&self) {
         self.is_all_sent.store(true, Ordering::Relaxed);
     }
 
-    /// Whether nobody watches any more, so that the attackers may leave.
+    /// Whether the measurement is over, so that the attackers may close their connections.
     pub(crate) fn is_finished(&self) -> bool {
         self.is_finished.load(Ordering::Relaxed)
     }
 
-    /// Lets the attackers leave.
+    /// Records that the measurement is over.
     pub(crate) fn finish(&self) {
         self.is_finished.store(true, Ordering::Relaxed);
     }
@@ -46,22 +47,24 @@ impl Progress {
 pub(crate) struct Outcome<T> {
     /// The waits of the innocent client.
     pub(crate) waits: Waits,
-    /// The server's user memory at its peak, less that before the attack, in bytes.
+    /// The peak of the server's user memory minus the memory before the attack, in bytes.
     pub(crate) growth: f64,
     /// The attackers' own totals.
     pub(crate) attackers: T,
 }
 
-/// Watches an attack, which stays until [`Progress::is_finished`].
+/// Runs and measures an attack. `attack` returns once [`Progress::is_finished`].
 ///
 /// # Errors
 ///
-/// When the server ends, when it fails the innocent client, and when the attackers fail.
+/// Fails when the server ends, when it gives the innocent client a wrong response, or when the
+/// attackers fail.
 pub(crate) fn watch<T: Send>(
     server: &Server,
     attack: impl FnOnce(&Progress) -> Result<T, Failure> + Send,
 ) -> Result<Outcome<T>, Failure> {
-    // Before the memory is read, because its connection is nothing that the attack costs.
+    // The client connects before the memory is read, because its connection is not a cost of the
+    // attack.
     let innocent = Innocent::connect(server.address)?;
     server.rest()?;
     let before = server.private_memory()?;
@@ -69,7 +72,7 @@ pub(crate) fn watch<T: Send>(
     thread::scope(|scope| {
         let attackers = scope.spawn(move || {
             let end = attack(progress);
-            // Without attackers there is nothing to wait for.
+            // If the attackers failed, the innocent client must not wait for them.
             progress.all_sent();
             end
         });
@@ -77,7 +80,7 @@ pub(crate) fn watch<T: Send>(
         let mut peak: Result<u64, Failure> = Ok(before);
         while !innocent.is_finished() {
             thread::sleep(SAMPLE);
-            // A failure is returned below: the threads must first be told that it is over.
+            // A failure is returned below, because the threads must first be told to end.
             peak = match (peak, server.private_memory()) {
                 (Ok(peak), Ok(memory)) => Ok(memory.max(peak)),
                 (Err(failure), _) | (_, Err(failure)) => Err(failure),

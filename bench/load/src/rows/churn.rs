@@ -1,4 +1,4 @@
-//! Clients that connect, subscribe, read the head of the answer, and vanish.
+//! The row in which clients connect, subscribe, read the head of the response, and vanish.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,11 @@ use crate::{
     failure::Failure, plan::Plan, server::Server, streams::Streams, windows::Windows, wire::ignore,
 };
 
-/// Clients that are there at once.
+/// How many clients are connected at once.
 pub(crate) const AT_ONCE: usize = 50;
 
-/// At least so many come first: a server that is compiled while it runs costs three times as much before.
+/// How many clients come before the measurement, at least. A server that is compiled while it runs
+/// costs three times as much until then.
 const WARM_UP: u64 = 5_000;
 
 pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
@@ -25,7 +26,7 @@ pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure>
     Ok(vec![windows.cpu()])
 }
 
-/// Goes on for so long; how many clients that were.
+/// Connects and closes clients for this time. Returns the number of clients.
 fn come_and_go(server: &Server, window: Duration) -> Result<u64, Failure> {
     let begin = Instant::now();
     let mut clients = 0;

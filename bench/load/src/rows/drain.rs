@@ -1,4 +1,4 @@
-//! SIGTERM with many streams open.
+//! The row in which SIGTERM comes while many streams are open.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use crate::{
     wire::{Event, ignore},
 };
 
-/// After this, the server is taken for one that does not end.
+/// A server that has not ended after this time counts as one that does not end.
 const BOUND: Duration = Duration::from_secs(3);
-/// How often it is asked whether the server has ended.
+/// The time between two checks whether the server has ended.
 const STEP: Duration = Duration::from_millis(5);
 
 pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
     let mut streams = Streams::of(server.address, "/events")?;
-    // A stream may begin with a reconnection time as well; the farewell's comes later.
+    // A stream may also begin with a reconnection time. The one of the farewell comes later.
     streams.open(plan.drain, &mut ignore)?;
     server.rest()?;
     while streams.read_within(STEP, &mut ignore)? {}
@@ -47,8 +47,8 @@ pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure>
     ])
 }
 
-/// How many clients return in the fullest tenth of the time over which they are spread, as a multiple of the even share; not a number without
-/// a spread.
+/// How many clients return in the fullest tenth of the time over which they are spread, as a
+/// multiple of the even share. Without a spread the result is not a number.
 fn fullest_tenth(returns: &[u64]) -> f64 {
     let (Some(&first), Some(&last)) = (returns.iter().min(), returns.iter().max()) else {
         return f64::NAN;

@@ -1,4 +1,4 @@
-//! One message to all streams: one at a time, and in a burst.
+//! The rows in which every stream gets each message: one message at a time, and in a burst.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,8 @@ pub(crate) fn burst(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failur
     Ok(vec![measured.rate, measured.cpu, measured.load_cpu, measured.p50, measured.p99])
 }
 
-/// Of one delivery: nanoseconds of the server's CPU and of the load's own, nanoseconds from publishing to reading; and deliveries a second.
+/// The cost of one delivery: the server's CPU time and the load's own, and the time from publishing
+/// to reading, all in nanoseconds; and the number of deliveries per second.
 struct Measured {
     cpu: f64,
     load_cpu: f64,
@@ -43,7 +44,7 @@ fn measure(
     streams.open(count, &mut deliveries)?;
     let mut publisher = Publisher::connect(server.address)?;
 
-    // To warm up.
+    // This run warms the server up.
     run(&mut streams, &mut publisher, &mut deliveries, window)?;
     deliveries.sample();
     let mut windows = Windows::of(server)?;
@@ -62,7 +63,8 @@ fn measure(
     })
 }
 
-/// Publishes for so long, and waits until every stream has each message; how many messages that were.
+/// Publishes for this time, and waits until every stream has each message. Returns the number of
+/// messages.
 fn run(
     streams: &mut Streams,
     publisher: &mut Publisher,

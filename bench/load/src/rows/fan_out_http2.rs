@@ -1,4 +1,5 @@
-//! One message to all streams of a few HTTP/2 connections, one message at a time.
+//! The row in which every stream of a few HTTP/2 connections gets each message, one message at a
+//! time.
 
 use std::{
     cell::RefCell,
@@ -29,7 +30,7 @@ pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure>
         streams.open(count).await?;
         let mut publisher = Publisher::connect(server.address)?;
 
-        // To warm up.
+        // This run warms the server up.
         publish(&streams, &mut publisher, &deliveries, plan.window).await?;
         deliveries.borrow_mut().sample();
         let mut windows = Windows::of(server)?;
@@ -43,7 +44,8 @@ pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure>
     })
 }
 
-/// Publishes for so long, and waits until every stream has each message; how many messages that were.
+/// Publishes for this time, and waits until every stream has each message. Returns the number of
+/// messages.
 async fn publish(
     streams: &Http2Streams,
     publisher: &mut Publisher,

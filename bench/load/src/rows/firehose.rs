@@ -1,4 +1,4 @@
-//! One stream of JSON events, as fast as the client reads.
+//! The rows in which one stream gets JSON events as fast as the client reads.
 
 use std::{cell::Cell, rc::Rc, time::Instant};
 
@@ -12,7 +12,7 @@ use crate::{
     wire::{Event, Malformed},
 };
 
-/// Events of the two streams before the measure.
+/// How many events each of the two streams has that come before the measurement.
 const PROBE: u64 = 50_000;
 
 pub(crate) fn http1(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
@@ -55,7 +55,7 @@ fn measure(
     plan: &Plan,
     run: impl Fn(u64) -> Result<(), Failure>,
 ) -> Result<Vec<f64>, Failure> {
-    // To warm up, and then to learn how many events a window has.
+    // The first run warms the server up. The second one measures how many events fill a window.
     run(PROBE)?;
     let begin = Instant::now();
     run(PROBE)?;
@@ -70,7 +70,7 @@ fn measure(
     Ok(vec![windows.cpu(), windows.rate()])
 }
 
-/// Looks for each counter in its turn.
+/// Checks that the counters of the events come in order.
 #[derive(Clone, Copy, Default)]
 struct Counter(u64);
 

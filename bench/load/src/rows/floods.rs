@@ -1,4 +1,4 @@
-//! Clients that attack over HTTP/2, beside one that does not.
+//! The rows in which clients attack over HTTP/2, beside one client that does not.
 
 use super::{Against, Better, Line, Measure, Needs, Row, Unit, floor, less, more};
 use crate::{
@@ -8,14 +8,14 @@ use crate::{
     server::Server,
 };
 
-/// The noise of a wait: smaller differences mean nothing. It is a little more than the slice of
-/// time that the kernel gives to one thread.
+/// The noise of a wait: a smaller difference says nothing about the server. It is a little more
+/// than the slice of time that the kernel gives to one thread.
 const WAIT_NOISE: f64 = 5e6;
 
-/// The noise of a server's user memory: smaller differences mean nothing.
+/// The noise of a server's user memory: a smaller difference says nothing about the server.
 const MEMORY_NOISE: f64 = 1024.0 * 1024.0;
 
-/// The same for each of a few hundred streams.
+/// The noise of the memory per stream, with a few hundred streams.
 const STREAM_NOISE: f64 = 1024.0;
 
 const LONGEST_WAIT: Measure = Measure {
@@ -61,38 +61,14 @@ const FLOOD_LINES: &[Line] =
 const CLOSED_WINDOWS_LINES: &[Line] =
     &[floor(0, HYPER, 1.5), Line { measure: 2, against: HYPER, pass: Some(1.5), goal: Some(1.0) }];
 
-/// All of them, in the order of the table.
+/// All rows of attacks, in the order of the table.
 pub(crate) const FLOODS: &[Row] = &[
-    flood_row(
-        "resets-1-http2",
-        |_| resets_title(1),
-        |server, plan| flood(server, plan, Attack::Resets(1)),
-    ),
-    flood_row(
-        "resets-16-http2",
-        |_| resets_title(16),
-        |server, plan| flood(server, plan, Attack::Resets(16)),
-    ),
-    flood_row(
-        "resets-20-http2",
-        |_| resets_title(20),
-        |server, plan| flood(server, plan, Attack::Resets(20)),
-    ),
-    flood_row(
-        "resets-24-http2",
-        |_| resets_title(24),
-        |server, plan| flood(server, plan, Attack::Resets(24)),
-    ),
-    flood_row(
-        "resets-100-http2",
-        |_| resets_title(100),
-        |server, plan| flood(server, plan, Attack::Resets(100)),
-    ),
-    flood_row(
-        "resets-900-http2",
-        |_| resets_title(900),
-        |server, plan| flood(server, plan, Attack::Resets(900)),
-    ),
+    resets_row::<1>("resets-1-http2"),
+    resets_row::<16>("resets-16-http2"),
+    resets_row::<20>("resets-20-http2"),
+    resets_row::<24>("resets-24-http2"),
+    resets_row::<100>("resets-100-http2"),
+    resets_row::<900>("resets-900-http2"),
     flood_row(
         "error-resets-http2",
         |_| "error resets: 100 requests at a time, each with an error after it".to_owned(),
@@ -136,8 +112,18 @@ const fn closed_windows_row(name: &'static str, title: fn(&Plan) -> String, run:
     Row { name, title, needs: Needs::FirehoseHttp2, measures, lines, run }
 }
 
-fn resets_title(block: usize) -> String {
-    format!("resets: {block} at a time, after as many requests, on {CONNECTIONS} connections")
+/// The row of an attack that resets `BLOCK` requests at a time. The number is a const parameter,
+/// because the functions of a row cannot capture it.
+const fn resets_row<const BLOCK: usize>(name: &'static str) -> Row {
+    flood_row(
+        name,
+        |_| {
+            format!(
+                "resets: {BLOCK} at a time, after as many requests, on {CONNECTIONS} connections"
+            )
+        },
+        |server, plan| flood(server, plan, Attack::Resets(BLOCK)),
+    )
 }
 
 fn flood(server: &mut Server, plan: &Plan, how: Attack) -> Result<Vec<f64>, Failure> {
@@ -174,7 +160,7 @@ fn closed_windows(
     ])
 }
 
-/// The failure, or the end of the server that explains it.
+/// The failure, or the exit status of the server if the server has ended, which explains more.
 fn with_end(server: &mut Server, failure: Failure) -> Failure {
     match server.exited() {
         Ok(Some(status)) => {

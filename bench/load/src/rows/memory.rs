@@ -1,4 +1,5 @@
-//! What an idle stream holds: the slope from few streams to many, so that what the server holds anyway is not in it.
+//! The rows about the memory of an idle stream. The figure is the slope from few streams to many,
+//! so that it does not include the memory that the server needs anyway.
 
 use crate::{
     failure::Failure,
@@ -36,7 +37,7 @@ pub(crate) fn http2(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failur
     })
 }
 
-/// Bytes.
+/// Memory in bytes.
 #[derive(Clone, Copy)]
 struct Held {
     server: u64,

@@ -1,4 +1,4 @@
-//! The rows of the table: what is done, what is measured, and what must be reached.
+//! The rows of the table: the work, the measures, and the lines that our server must reach.
 
 mod churn;
 mod drain;
@@ -21,14 +21,14 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) title: fn(&Plan) -> String,
     needs: Needs,
-    /// The first is the one of the ratios.
+    /// The ratios are those of the first measure.
     pub(crate) measures: &'static [Measure],
     pub(crate) lines: &'static [Line],
-    /// A value for each measure.
+    /// Runs the row, and returns a value for each measure.
     pub(crate) run: fn(&mut Server, &Plan) -> Result<Vec<f64>, Failure>,
 }
 
-/// What a server must have to be asked.
+/// The ability that a server needs for the row.
 #[derive(Clone, Copy, Debug)]
 enum Needs {
     Nothing,
@@ -63,17 +63,17 @@ pub(crate) enum Better {
     More,
 }
 
-/// What our server must reach in one measure.
+/// The value that our server must reach in one measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line {
     pub(crate) measure: usize,
     pub(crate) against: Against,
-    /// At most, where less is better, and at least where more is.
+    /// The value is a maximum where less is better, and a minimum where more is better.
     pub(crate) pass: Option<f64>,
     pub(crate) goal: Option<f64>,
 }
 
-/// What our figure is divided by.
+/// The figure by which our figure is divided.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Against {
     Nothing,
@@ -83,7 +83,7 @@ pub(crate) enum Against {
 }
 
 impl Measure {
-    /// One figure divided by another, noise aside.
+    /// Divides one figure by another. A figure below the noise counts as the noise.
     pub(crate) fn ratio(self, value: f64, other: f64) -> f64 {
         let above_noise = |value: f64| self.noise.map_or(value, |noise| value.max(noise));
         above_noise(value) / above_noise(other)
@@ -91,7 +91,7 @@ impl Measure {
 }
 
 impl Row {
-    /// Whether the server has what the row asks for.
+    /// Whether the server has the ability that the row needs.
     pub(crate) fn fits(&self, peer: &Peer) -> bool {
         match self.needs {
             Needs::Nothing => true,
@@ -134,15 +134,15 @@ const fn floor(measure: usize, against: Against, pass: f64) -> Line {
 const KB: f64 = 1024.0;
 const SECOND: f64 = 1e9;
 
-/// The rows in which clients attack, which have a command and a results file of their own.
+/// The rows in which clients attack. They have a command and a results file of their own.
 pub(crate) use floods::FLOODS;
 
-/// Every row that there is.
+/// All rows.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
     ROWS.iter().chain(FLOODS)
 }
 
-/// The rows of what servers cost, in the order of the table.
+/// The rows that measure the cost of a server, in the order of the table.
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "fan-out",
@@ -161,8 +161,7 @@ pub(crate) const ROWS: &[Row] = &[
         measures: &[
             more("deliveries per second", Unit::PerSecond),
             less("CPU per delivery", Unit::Nanoseconds),
-            // Where this is near the time between two deliveries, the load was what held the server
-            // back.
+            // If this is near the time between two deliveries, the load held the server back.
             less("load's CPU", Unit::Nanoseconds),
             P50,
             P99,

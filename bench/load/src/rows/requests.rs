@@ -1,4 +1,5 @@
-//! Ordinary requests over connections that are kept alive, each with one request at a time.
+//! The rows of ordinary requests, over connections that are kept alive and have one request at a
+//! time.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -32,7 +33,7 @@ pub(crate) fn users(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failur
 
 fn measure(server: &Server, plan: &Plan, path: &str, answer: &[u8]) -> Result<Vec<f64>, Failure> {
     let mut clients = Clients::connect(server, path, answer)?;
-    // To warm up.
+    // This run warms the server up.
     clients.run(plan.window * 3)?;
     let mut windows = Windows::of(server)?;
     let mut samples = Vec::new();
@@ -82,7 +83,8 @@ impl<'a> Clients<'a> {
         Ok(Self { poll, clients, request: connect::get(path), answer, buffer })
     }
 
-    /// Asks for so long, and waits for the last answers; how long each took, in nanoseconds.
+    /// Sends requests for this time, and waits for the last responses. Returns how long each
+    /// response took, in nanoseconds.
     fn run(&mut self, time: Duration) -> Result<Vec<u64>, Failure> {
         let begin = Instant::now();
         let mut samples = Vec::with_capacity(1 << 16);
@@ -94,7 +96,7 @@ impl<'a> Clients<'a> {
         while busy > 0 {
             self.poll.poll(&mut ready, Some(PATIENCE))?;
             if ready.is_empty() {
-                return Err(Failure::new(format!("no answer for {PATIENCE:?}")));
+                return Err(Failure::new(format!("no response within {PATIENCE:?}")));
             }
             for event in &ready {
                 let client = &mut self.clients[event.token().0];
@@ -103,7 +105,7 @@ impl<'a> Clients<'a> {
                 }
                 if client.content != self.answer {
                     let content = client.content.escape_ascii();
-                    return Err(Malformed::new(format!("`{content}` as its answer")).into());
+                    return Err(Malformed::new(format!("`{content}` as its response")).into());
                 }
                 samples.push(clock::now() - client.asked);
                 if begin.elapsed() < time {
@@ -126,7 +128,7 @@ impl Client {
         Ok(())
     }
 
-    /// True once the answer is whole.
+    /// Returns true once the response is complete.
     fn read(&mut self, buffer: &mut [u8]) -> Result<bool, Failure> {
         loop {
             let read = match self.socket.read(buffer) {

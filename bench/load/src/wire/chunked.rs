@@ -1,19 +1,21 @@
-//! The chunked transfer coding, [RFC 9112 section 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1), without trailers (pure).
+//! Decodes the chunked transfer coding without trailers (pure): [RFC 9112, section
+//! 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1).
 
 use super::Malformed;
 
-/// Takes chunks apart, however the network cut them.
+/// Decodes chunks, regardless of how the network cut the bytes.
 #[derive(Debug)]
 pub(crate) enum Chunked {
-    /// In the size's digits, with what they say so far.
+    /// In the digits of a chunk's size, with the value so far.
     Size(usize),
-    /// After the size, before the line's end.
+    /// After the size, before the end of its line.
     Extension(usize),
-    /// In the chunk, with what is left of it.
+    /// In the content of a chunk, with the number of bytes that are left.
     Data(usize),
-    /// At the line break after a chunk, with what is left of it.
+    /// In the line break after a chunk, with the number of its bytes that are left.
     AfterData(u8),
-    /// At the line break after the last chunk's size, with what is left of it.
+    /// In the line break after the size of the last chunk, with the number of its bytes that are
+    /// left.
     Last(u8),
     Complete,
 }
@@ -25,7 +27,7 @@ impl Default for Chunked {
 }
 
 impl Chunked {
-    /// Hands on the content among `bytes`, and returns how many of them are the body's.
+    /// Passes on the content in `bytes`, and returns how many of the bytes belong to the body.
     pub(crate) fn feed(
         &mut self,
         bytes: &[u8],
@@ -60,7 +62,7 @@ impl Chunked {
                         *self = Self::Size(size * 16 + digit as usize);
                     }
                     None if matches!(byte, b'\r' | b';' | b' ') => *self = Self::Extension(size),
-                    _ => return Err(Malformed::new("a chunk without a proper size")),
+                    _ => return Err(Malformed::new("a chunk without a valid size")),
                 },
                 Self::Extension(0) if byte == b'\n' => *self = Self::Last(2),
                 Self::Extension(size) if byte == b'\n' => *self = Self::Data(size),
@@ -85,8 +87,10 @@ impl Chunked {
     }
 }
 
-/// The size of a chunk and the length of its line, where all of it is there and it is as most servers write it. Whatever else there is, and what
-/// is cut, goes byte by byte: some servers frame each event, and then this line is most of the work.
+/// The size of a chunk and the length of its line, if the whole line is there and has the form that
+/// most servers write. All other lines, and lines that are cut, are decoded byte by byte. This fast
+/// path matters, because some servers send each event in a chunk of its own, and then this line is
+/// most of the work.
 fn size_line(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut size = 0;
     for (at, &byte) in bytes.iter().enumerate().take(8) {
@@ -111,7 +115,7 @@ fn line_break(left: u8, byte: u8) -> Result<(), Malformed> {
 mod tests {
     use super::*;
 
-    /// The content must not depend on how the network cut the bytes, so every cut is tried.
+    /// The content must not depend on how the network cut the bytes, so the test tries every cut.
     #[track_caller]
     fn check(wire: &str, content: &str, complete: bool) {
         for size in 1..=wire.len() {

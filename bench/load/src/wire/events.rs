@@ -1,31 +1,37 @@
-//! Events in the bytes of a stream (pure). Only what the servers here write is understood, and everything else is malformed: lines end with LF, an
-//! event has one line of data, and a reconnection time stands before the data.
+//! Finds the events in the bytes of a stream (pure).
+//!
+//! The decoder knows only the forms that the servers here write, and takes everything else for
+//! malformed: lines end with LF, an event has one line of data, and a reconnection time comes
+//! before the data.
 
 use super::Malformed;
 
-/// More than any message of ours: a stream that goes on for so long without a blank line has lost one.
+/// The maximum number of bytes without a blank line. It is more than any message of ours has, so a
+/// longer stream has lost a blank line.
 const MAX_REST: usize = 16 * 1024;
 
-/// What a client learns from a stream.
+/// An event of a stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Event<'a> {
-    /// The data of an event that is complete: its blank line has come.
+    /// The data of a complete event, whose blank line has come.
     Data(&'a [u8]),
-    /// The reconnection time, in milliseconds. It takes effect with its line, before any blank line.
+    /// The reconnection time, in milliseconds. It takes effect at the end of its line, before any
+    /// blank line.
     Retry(u64),
 }
 
-/// Whoever wants the events of the streams.
+/// A consumer of the events of all streams.
 pub(crate) trait Take {
-    /// Takes an event of a stream. `wire` is where it was read: up to the end of the line that completes it.
+    /// Takes an event of a stream. `wire` has the bytes from which it was read, up to the end of
+    /// the line that completes it.
     ///
     /// # Errors
     ///
-    /// When the stream should not have got this event.
+    /// Fails when the stream should not have got this event.
     fn take(&mut self, stream: usize, event: Event<'_>, wire: &[u8]) -> Result<(), Malformed>;
 
-    /// Takes the events at the beginning of `bytes` that are known by sight, because the very same bytes were read before, and returns how long
-    /// they are. What lies before `bytes` is done with, so equal bytes are equal events.
+    /// Takes the events at the beginning of `bytes` that equal bytes read before, and returns their
+    /// length. Everything before `bytes` has been read, so equal bytes are equal events.
     fn recognise(&mut self, _stream: usize, _bytes: &[u8]) -> usize {
         0
     }
@@ -37,20 +43,21 @@ impl<F: FnMut(usize, Event<'_>) -> Result<(), Malformed>> Take for F {
     }
 }
 
-/// For whom only heads and ends matter.
+/// Ignores events. For rows in which only the heads and the ends of streams matter.
 pub(crate) fn ignore(_stream: usize, _event: Event<'_>) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Finds the events of one stream, however the network cut them.
+/// Finds the events of one stream, regardless of how the network cut the bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    /// The beginning of an event whose end is still to come. It keeps its memory, so reading allocates once a stream at most.
+    /// The beginning of an event whose end has not come yet. The buffer keeps its memory, so
+    /// reading allocates at most once for each stream.
     rest: Vec<u8>,
 }
 
 impl Events {
-    /// Hands on the events of this stream that end within `bytes`.
+    /// Passes on the events of this stream that end within `bytes`.
     pub(crate) fn feed(
         &mut self,
         stream: usize,
@@ -72,7 +79,7 @@ impl Events {
     }
 }
 
-/// Hands on what is whole, and returns how many bytes that was.
+/// Passes on the complete events, and returns the number of their bytes.
 fn take(stream: usize, bytes: &[u8], taker: &mut impl Take) -> Result<usize, Malformed> {
     let mut used = 0;
     while used < bytes.len() {
@@ -89,14 +96,16 @@ fn take(stream: usize, bytes: &[u8], taker: &mut impl Take) -> Result<usize, Mal
     Ok(used)
 }
 
-/// Hands on what stands up to the end of the first event with data; how many bytes are done with, and whether that end is there.
+/// Passes on everything up to the end of the first event with data. Returns how many bytes are
+/// finished, and whether the end of that event was there.
 fn read_one(
     stream: usize,
     bytes: &[u8],
     taker: &mut impl Take,
 ) -> Result<(usize, bool), Malformed> {
     let mut used = 0;
-    // Of the event: what a blank line ended before it, such as a heartbeat, is not of it.
+    // Where the event begins. Lines that end with a blank line before it, such as a heartbeat, do
+    // not belong to it.
     let mut begin = 0;
     let mut line_begin = 0;
     let mut data = None;
@@ -119,7 +128,8 @@ fn read_one(
                 (Field::Data(_) | Field::Retry(_), Some(_)) => return Err(malformed(line)),
             }
         }
-        // A line without data before it is done with. With data, all of the event is read again once its end is there.
+        // A line is finished if no data came before it. After data, the whole event is read again
+        // once its end has come.
         if data.is_none() {
             used = line_begin;
         }
@@ -130,7 +140,7 @@ fn read_one(
 enum Field<'a> {
     Data(&'a [u8]),
     Retry(u64),
-    /// A comment, a name, an ID.
+    /// A comment, an event name, or an ID.
     Other,
 }
 
@@ -138,7 +148,7 @@ fn field(line: &[u8]) -> Result<Field<'_>, Malformed> {
     if line.ends_with(b"\r") {
         return Err(malformed(line));
     }
-    // Most lines.
+    // The form of most lines.
     if let Some(value) = line.strip_prefix(b"data: ") {
         return Ok(Field::Data(value));
     }
@@ -168,7 +178,7 @@ fn malformed(line: &[u8]) -> Malformed {
 mod tests {
     use super::*;
 
-    /// The events must not depend on how the network cut the bytes, so every cut is tried.
+    /// The events must not depend on how the network cut the bytes, so the test tries every cut.
     #[track_caller]
     fn check(wire: &str, expect: &[Event<'_>]) {
         for size in 1..=wire.len() {

@@ -1,8 +1,9 @@
-//! HTTP/2 frames, written and read by hand: an attacker sends what no HTTP/2 library would (pure).
+//! Writes and reads HTTP/2 frames by hand, because an attacker sends frames that no HTTP/2 library
+//! would send (pure).
 
 use super::Malformed;
 
-/// How a client of HTTP/2 begins, before its SETTINGS.
+/// The connection preface of an HTTP/2 client, which comes before its SETTINGS.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Types of frames (RFC 9113, section 6).
@@ -26,7 +27,8 @@ pub(crate) const INITIAL_WINDOW_SIZE: u16 = 0x4;
 pub(crate) const CANCEL: u32 = 0x8;
 
 const HEAD: usize = 9;
-/// More than any server sends to a client that has not allowed it: the default is 16 KiB.
+/// The maximum size of a frame. The default of HTTP/2 is 16 KiB, and no server sends more unless
+/// the client allows it.
 const MAX_PAYLOAD: usize = 64 * 1024;
 
 /// Appends one frame.
@@ -50,18 +52,18 @@ pub(crate) fn write_settings(to: &mut Vec<u8>, settings: &[(u16, u32)]) {
 
 /// The header block of a GET request. It adds nothing to the server's dynamic table (RFC 7541).
 pub(crate) fn get_block(path: &str) -> Vec<u8> {
-    // Of the static table (RFC 7541, appendix A): `:method: GET` and `:scheme: http`.
+    // Entries of the static table (RFC 7541, appendix A): `:method: GET` and `:scheme: http`.
     let mut block = vec![0x82, 0x86];
     // Literals without indexing, whose names are entries 4 (`:path`) and 1 (`:authority`).
     for (name, value) in [(0x04, path), (0x01, "bench")] {
-        // One byte holds lengths up to 126, and the rows have no longer path.
+        // One byte can encode lengths up to 126, and the paths of the rows are shorter.
         block.extend_from_slice(&[name, value.len() as u8]);
         block.extend_from_slice(value.as_bytes());
     }
     block
 }
 
-/// A frame that the server sent.
+/// A frame from the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Frame<'a> {
     pub(crate) kind: u8,
@@ -71,7 +73,7 @@ pub(crate) struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// What the server says of a setting, if this is a SETTINGS frame that names it.
+    /// The value of a setting, if this is a SETTINGS frame that has it.
     pub(crate) fn setting(&self, name: u16) -> Option<u32> {
         if self.kind != SETTINGS {
             return None;
@@ -85,15 +87,15 @@ impl Frame<'_> {
     }
 }
 
-/// Finds the frames of one connection, however the network cut them.
+/// Finds the frames of one connection, regardless of how the network cut the bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    /// The beginning of a frame whose end is still to come.
+    /// The beginning of a frame whose end has not come yet.
     rest: Vec<u8>,
 }
 
 impl Frames {
-    /// Hands on the frames that end within `bytes`.
+    /// Passes on the frames that end within `bytes`.
     pub(crate) fn feed(
         &mut self,
         bytes: &[u8],
@@ -110,7 +112,7 @@ impl Frames {
     }
 }
 
-/// The first frame, and how long it is with its head; `None` while its end is still to come.
+/// The first frame, and its length including its head; `None` until its end has come.
 fn first_frame(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Malformed> {
     let Some(&[a, b, c, kind, flags, d, e, f, g]) = bytes.first_chunk::<HEAD>() else {
         return Ok(None);

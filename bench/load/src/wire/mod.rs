@@ -1,4 +1,4 @@
-//! What comes over a connection: from bytes to responses and events, and HTTP/2 frames (pure).
+//! Decodes the bytes of a connection: responses, events and HTTP/2 frames (pure).
 
 mod chunked;
 mod events;
@@ -8,7 +8,7 @@ mod response;
 pub(crate) use events::{Event, Events, Take, ignore};
 pub(crate) use response::Response;
 
-/// What no server should send, in words.
+/// A description of bytes that no server should send.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Malformed(String);
 

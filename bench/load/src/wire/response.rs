@@ -1,15 +1,15 @@
-//! One HTTP/1 response: its head, and where its body ends (pure).
+//! Decodes an HTTP/1 response: its head, and the end of its body (pure).
 
 use super::{Malformed, chunked::Chunked};
 
-/// More than any head here.
+/// The maximum size of a head, which is more than any head here has.
 const MAX_HEAD: usize = 8 * 1024;
 
-/// Reads a response, however the network cut it.
+/// Reads a response, regardless of how the network cut the bytes.
 #[derive(Debug)]
 pub(crate) struct Response {
     body: Body,
-    /// The beginning of a head whose end is still to come.
+    /// The beginning of a head whose end has not come yet.
     head: Vec<u8>,
 }
 
@@ -26,9 +26,10 @@ impl Response {
         Self { body: Body::Unknown, head: Vec::new() }
     }
 
-    /// Hands on the content among `bytes`, and returns how many of them are this response's.
+    /// Passes on the content in `bytes`, and returns how many of the bytes belong to this response.
     ///
-    /// A status other than 200 to 299 is malformed: the load asks only for what there is.
+    /// A status other than 200 to 299 counts as malformed, because the load requests only what
+    /// exists.
     pub(crate) fn feed(
         &mut self,
         bytes: &[u8],
@@ -37,7 +38,7 @@ impl Response {
         if self.has_head() {
             return self.feed_body(bytes, on_content);
         }
-        // Mostly the head comes in one piece, and is read where it lies.
+        // In most cases the head comes in one piece, and is read without copying it.
         if self.head.is_empty() {
             let Some((body, length)) = parse_head(bytes)? else {
                 self.head.extend_from_slice(bytes);
@@ -61,7 +62,8 @@ impl Response {
         !matches!(self.body, Body::Unknown)
     }
 
-    /// Whether the end of the body was read. One that only the connection's end ends never is.
+    /// Whether the end of the body was read. This is never true for a body that ends with the
+    /// connection.
     pub(crate) fn is_complete(&self) -> bool {
         match &self.body {
             Body::Unknown | Body::UntilClose => false,
@@ -92,7 +94,7 @@ impl Response {
     }
 }
 
-/// What body follows, and how long the head is; `None` while its end is still to come.
+/// The kind of the body, and the length of the head; `None` until the end of the head has come.
 fn parse_head(bytes: &[u8]) -> Result<Option<(Body, usize)>, Malformed> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut head = httparse::Response::new(&mut headers);
@@ -122,7 +124,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Body, usize)>, Malformed> {
         Body::Chunked(Chunked::default())
     } else if let Some(value) = value_of("content-length") {
         let length = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-        Body::Sized(length.ok_or_else(|| Malformed::new("a content-length that is no number"))?)
+        Body::Sized(length.ok_or_else(|| Malformed::new("a content-length that is not a number"))?)
     } else {
         Body::UntilClose
     };
@@ -133,7 +135,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Body, usize)>, Malformed> {
 mod tests {
     use super::*;
 
-    /// The content must not depend on how the network cut the bytes, so every cut is tried.
+    /// The content must not depend on how the network cut the bytes, so the test tries every cut.
     #[track_caller]
     fn check(wire: &str, content: &str, complete: bool) {
         for size in 1..=wire.len() {

@@ -46,7 +46,7 @@ async fn events(topic: web::Data<Topic>) -> impl Responder {
 
 #[post("/publish")]
 async fn publish(topic: web::Data<Topic>, data: String) -> impl Responder {
-    // An error says that nobody listens, which is no fault.
+    // An error means that nobody listens, which is not a fault.
     let _ = topic.send(sse::Data::new(data));
     HttpResponse::NoContent()
 }

@@ -58,7 +58,7 @@ async fn events(
 }
 
 async fn publish(State(topic): State<Topic>, data: String) -> StatusCode {
-    // An error says that nobody listens, which is no fault.
+    // An error means that nobody listens, which is not a fault.
     let _ = topic.send(data);
     StatusCode::NO_CONTENT
 }

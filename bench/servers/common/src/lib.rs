@@ -1,5 +1,5 @@
-//! What every server of the laboratory answers, so that they differ in nothing but how they serve
-//! it.
+//! The responses of every server of the laboratory, so that the servers differ only in how they
+//! serve them.
 
 use std::{
     env, io,
@@ -9,17 +9,17 @@ use std::{
 use serde::Serialize;
 use tokio::runtime;
 
-/// What `GET /plaintext` answers.
+/// The response to `GET /plaintext`.
 pub const HELLO: &str = "Hello, World!";
 
-/// What `GET /large` answers: 1 MiB, which every server sends from where it lies.
+/// The response to `GET /large`: 1 MiB, which every server sends without copying it first.
 pub static LARGE: &[u8] = &[b'.'; 1024 * 1024];
 
 /// How many messages a broadcast channel keeps for a reader that is behind: far more than the load
 /// ever has outstanding.
 pub const CHANNEL: usize = 1024;
 
-/// What `GET /json` answers.
+/// The response to `GET /json`.
 #[derive(Serialize)]
 pub struct Greeting {
     pub message: &'static str,
@@ -32,7 +32,7 @@ impl Greeting {
 /// One event of `GET /firehose`: about 60 bytes of JSON.
 #[derive(Serialize)]
 pub struct Tick {
-    /// From 0; the load looks for each number in its turn.
+    /// The number of the event, from 0. The load checks that the numbers come in order.
     pub counter: u64,
     pub sensor: &'static str,
     pub celsius: i32,
@@ -45,11 +45,11 @@ impl Tick {
     }
 }
 
-/// Where to listen: the port is the program's last argument.
+/// The address on which to listen. The port is the program's last argument.
 ///
 /// # Panics
 ///
-/// Without one: nobody but the laboratory starts these servers.
+/// Panics without this argument, because only the laboratory starts these servers.
 pub fn address() -> SocketAddr {
     let port = env::args().next_back().and_then(|last| last.parse().ok());
     SocketAddr::from((Ipv4Addr::LOCALHOST, port.expect("the last argument is a port")))

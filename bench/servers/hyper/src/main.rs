@@ -1,7 +1,7 @@
-//! The laboratory's server, on bare hyper: each message is encoded once, and each connection gets
-//! the protocol that it begins with.
+//! The laboratory's server, on bare hyper. It encodes each message once, and serves each connection
+//! with the protocol with which the client begins.
 //!
-//! It does less than the others: no heartbeat, and SIGTERM ends it as it ends any program.
+//! It does less than the other servers: it sends no heartbeat, and SIGTERM ends it without a drain.
 
 use bench_common::{CHANNEL, Greeting, HELLO, LARGE, Tick};
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
-/// A reader that the channel has left behind is cut.
+/// A reader that has fallen behind the channel loses its connection.
 type Body = UnsyncBoxBody<Bytes, BroadcastStreamRecvError>;
 type Topic = broadcast::Sender<Bytes>;
 
@@ -41,11 +41,12 @@ async fn serve_all() -> std::io::Result<()> {
 async fn serve(socket: TcpStream, topic: Topic) {
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request| answer(request, topic.clone()));
-    // The preface of HTTP/2 is there at once or never: clients do not send it byte by byte.
+    // The first read has the whole preface of HTTP/2 or none of it, because clients do not send it
+    // byte by byte.
     let mut first = [0; 4];
     let is_http2 = socket.peek(&mut first).await.is_ok_and(|read| &first[..read] == b"PRI ");
     let io = TokioIo::new(socket);
-    // That a client leaves is an error to hyper, and none to us.
+    // For hyper it is an error if a client leaves. Here it is normal.
     if is_http2 {
         let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await;
     } else {
@@ -59,7 +60,7 @@ async fn answer(request: Request<Incoming>, topic: Topic) -> Result<Response<Bod
         (&Method::GET, "/events") => events(&topic),
         (&Method::POST, "/publish") => {
             let data = request.into_body().collect().await?.to_bytes();
-            // An error says that nobody listens, which is no fault.
+            // An error means that nobody listens, which is not a fault.
             let _ = topic.send([b"data: ", &data[..], b"\n\n"].concat().into());
             status(StatusCode::NO_CONTENT)
         }

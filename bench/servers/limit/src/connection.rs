@@ -1,10 +1,10 @@
-//! One connection: its requests in, bytes out.
+//! One connection: reads requests and sends bytes.
 
 use std::io::{ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
 
-/// What a client asked for.
+/// A request of a client.
 pub(crate) enum Request<'a> {
     Events,
     Publish(&'a [u8]),
@@ -17,7 +17,7 @@ pub(crate) enum Request<'a> {
 pub(crate) struct Connection {
     socket: TcpStream,
     is_stream: bool,
-    /// The beginning of a request whose end is still to come.
+    /// The beginning of a request whose end has not come yet.
     rest: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ impl Connection {
         self.is_stream
     }
 
-    /// Reads what is there; false once the client has left.
+    /// Reads all bytes that have arrived. Returns false once the client has left.
     pub(crate) fn read(&mut self, mut on_request: impl FnMut(Request<'_>)) -> bool {
         let mut buffer = [0; 16 * 1024];
         loop {
@@ -52,12 +52,14 @@ impl Connection {
         }
     }
 
-    /// Sends all of it at once; false when the client has left, or is so slow that its buffer is full.
+    /// Sends all bytes at once. Returns false when the client has left, or is so slow that the
+    /// socket's buffer is full.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> bool {
         bytes.is_empty() || self.socket.write(bytes).is_ok_and(|written| written == bytes.len())
     }
 
-    /// Reports the whole requests at the beginning of `bytes` and returns how many bytes these are.
+    /// Reports the complete requests at the beginning of `bytes`, and returns the number of their
+    /// bytes.
     fn take(&mut self, bytes: &[u8], on_request: &mut impl FnMut(Request<'_>)) -> usize {
         let mut used = 0;
         loop {

@@ -1,6 +1,8 @@
-//! The laboratory's limit: one thread with epoll that only sends ready-made bytes, and so what no server can go below.
+//! The laboratory's limit: one thread with epoll that only sends ready-made bytes. No server can be
+//! cheaper.
 //!
-//! It speaks just as much HTTP/1.1 as the load needs, has no heartbeat and no firehose, and cuts a reader that is too slow.
+//! It supports only the parts of HTTP/1.1 that the load needs, has no heartbeat and no firehose,
+//! and closes the connection of a reader that is too slow.
 
 mod connection;
 
@@ -38,9 +40,9 @@ fn main() -> io::Result<()> {
 struct Server {
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
-    /// Of the requests read at once.
+    /// The responses to the requests that were read at once.
     answers: Vec<u8>,
-    /// Of the messages read at once, as one chunk each.
+    /// The messages that were read at once, as one chunk each.
     published: Vec<u8>,
 }
 

@@ -9,7 +9,7 @@ use volga::{
     no_content, ok, sse,
 };
 
-/// The topic that everybody reads.
+/// The topic that all clients read.
 const TOPIC: &str = "events";
 
 #[derive(Deserialize)]

@@ -1,4 +1,5 @@
-//! The program and a server with a network between them that cuts, stalls, and passes on single bytes.
+//! Tests the program over a bad network, which cuts connections, stalls, and passes on single
+//! bytes.
 
 use std::{
     sync::{
@@ -19,17 +20,19 @@ use crate::{
     program::Program,
 };
 
-/// More than one connection passes on, however large its frames.
+/// The number of messages. One connection cannot deliver all of them before it is cut, even in
+/// large frames.
 const MESSAGES: usize = 400;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_event_is_printed_once_and_in_order() {
-    // On HTTP/2 a client gets a frame when all of it is there, and what is held is sent in large ones.
+    // On HTTP/2 a client gets a frame only when all of it has come, and stored messages are sent in
+    // large frames.
     check(&["--http2"], 18_000).await;
     check(&[], 4_000).await;
 }
 
-/// The first connection is cut after this number of bytes, and each one later than the one before.
+/// The first connection is cut after this number of bytes, and each later one after more bytes.
 async fn check(args: &[&str], cut_after: u64) {
     let hub = Hub::new();
     let texts: Vec<String> = (0..MESSAGES).map(|number| format!("{number:->100}")).collect();
@@ -47,7 +50,7 @@ async fn check(args: &[&str], cut_after: u64) {
     let opened = Arc::clone(&connections);
     let network = faulty_network::start(server, move || {
         let number = opened.fetch_add(1, Ordering::Relaxed);
-        // It waits longer after each cut, so there are a few of them and not many.
+        // The program waits longer after each cut, so the test makes only a few cuts.
         let cut_after = cut_after * (number + 1) + number;
         let piece = if number.is_multiple_of(3) { 1 } else { 1_000 };
         Line { cut_after, piece, stall_after: cut_after / 2 }

@@ -1,7 +1,7 @@
-//! The program as its users see it: a process, its input and its output.
+//! Tests the program as its users see it: a process, its input and its output.
 
 mod faults;
-// The tests of the framework have it as well.
+// The tests of the framework use the same file.
 #[path = "../../../../crates/volga/tests/it/cutting_proxy.rs"]
 mod faulty_network;
 mod pipe;

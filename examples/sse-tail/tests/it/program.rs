@@ -1,4 +1,4 @@
-//! The program as a process, and a server that says what a test wrote down for it.
+//! Runs the program as a process, and a server with prepared responses.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -9,18 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// For what comes soon, on a busy machine.
+/// A time limit for things that happen soon, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// A running `sse-tail`. It is killed when dropped.
+/// A running `sse-tail`. It is killed when this value is dropped.
 pub(crate) struct Program {
     child: Child,
     lines: Receiver<String>,
     remarks: Option<thread::JoinHandle<String>>,
 }
 
-/// How it ended, and what it printed that was not read before.
-pub(crate) struct Ended {
+/// The exit code of the program, and the output that was not read before.
+pub(crate) struct ProgramEnd {
     pub(crate) code: Option<i32>,
     pub(crate) lines: Vec<String>,
     pub(crate) remarks: String,
@@ -52,7 +52,7 @@ impl Program {
         Self { child, lines, remarks: Some(remarks) }
     }
 
-    /// Its standard input, which ends when dropped.
+    /// Its standard input, which is closed when dropped.
     pub(crate) fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("not taken before")
     }
@@ -63,18 +63,18 @@ impl Program {
         self.lines.recv_timeout(SOON).expect("a line")
     }
 
-    /// True if it prints nothing within a short time.
+    /// Whether it prints nothing within a short time.
     pub(crate) fn is_silent(&self) -> bool {
         self.lines.recv_timeout(Duration::from_millis(50)).is_err()
     }
 
-    /// Waits for its end.
+    /// Waits until the program ends.
     #[track_caller]
-    pub(crate) fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> ProgramEnd {
         let status = self.wait().expect("it ends");
         let remarks = self.remarks.take().expect("not taken before").join().expect("read");
         let lines = self.lines.iter().collect();
-        Ended { code: status.code(), lines, remarks }
+        ProgramEnd { code: status.code(), lines, remarks }
     }
 
     fn wait(&mut self) -> Option<ExitStatus> {
@@ -96,30 +96,31 @@ impl Drop for Program {
     }
 }
 
-/// Gives each connection in turn its answer and ends it; the heads of the requests come out of the receiver, with their times.
-pub(crate) fn serve(answers: Vec<Vec<u8>>) -> (String, Receiver<(Instant, String)>) {
+/// Sends each connection in turn its response and closes it. The receiver gets the heads of the
+/// requests, with their times.
+pub(crate) fn serve(responses: Vec<Vec<u8>>) -> (String, Receiver<(Instant, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/events", listener.local_addr().expect("an address"));
     let (sender, heads) = mpsc::channel();
     thread::spawn(move || {
-        for answer in answers {
+        for response in responses {
             let Ok((mut connection, _)) = listener.accept() else { return };
             let head = read_head(&mut connection);
             let _ = sender.send((Instant::now(), head));
-            let _ = connection.write_all(&answer);
+            let _ = connection.write_all(&response);
         }
     });
     (url, heads)
 }
 
-/// A head of an event stream in chunks, and its start. What `body` leaves out is cut.
+/// The head and the first chunk of an event stream. The stream has no end, so it looks cut.
 pub(crate) fn chunked(body: &str) -> Vec<u8> {
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     format!("{head}{:x}\r\n{body}\r\n", body.len()).into_bytes()
 }
 
-/// The whole of an event stream, with its proper end.
+/// A complete event stream, with its proper end.
 pub(crate) fn whole(body: &str) -> Vec<u8> {
     [chunked(body), b"0\r\n\r\n".to_vec()].concat()
 }

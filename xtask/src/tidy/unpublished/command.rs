@@ -1,11 +1,11 @@
-//! Commands that ask a registry for a crate: `cargo add`, `cargo install` (pure).
+//! Finds commands that ask a registry for a crate: `cargo add`, `cargo install` (pure).
 
 use super::Names;
 
-/// The subcommands of cargo that fetch a crate by its name.
+/// The subcommands of cargo that fetch a crate by its name from a registry.
 const FETCHING: &[&str] = &["add", "install", "binstall"];
 
-/// Their options whose value is the next word.
+/// The options of these subcommands whose value is the next word.
 const WITH_VALUE: &[&str] = &[
     "--features",
     "-F",
@@ -38,7 +38,7 @@ const WITH_VALUE: &[&str] = &[
     "--lockfile-path",
 ];
 
-/// Every command that names one of our crates without saying where its source is.
+/// Every command that names one of our crates but not the place of its source.
 pub(super) fn findings(text: &str, names: &Names) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -49,14 +49,14 @@ pub(super) fn findings(text: &str, names: &Names) -> Vec<(usize, String)> {
             continue;
         }
         let command = command(&text[at..]);
-        if let Some(copied) = fetched(&command, names) {
+        if let Some(copied) = registry_command(&command, names) {
             found.push((text[..start].matches('\n').count() + 1, copied));
         }
     }
     found
 }
 
-/// The words up to the end of the command, without quotation marks.
+/// The words of the command with which the text begins, without quotation marks.
 fn command(text: &str) -> Vec<String> {
     let mut joined = String::new();
     for line in text.lines() {
@@ -68,14 +68,14 @@ fn command(text: &str) -> Vec<String> {
             }
         }
     }
-    // It ends where the shell ends it, or where the code does in a sentence.
+    // The command ends where the shell would end it, or where inline code ends in a sentence.
     let end = joined.find(['`', ';', '|', '&', '#', ')']).unwrap_or(joined.len());
     let words = joined[..end].split_whitespace();
     words.map(|word| word.trim_matches(['"', '\'', ',']).to_owned()).collect()
 }
 
-/// What the command fetches from a registry, if that is one of our crates.
-fn fetched(words: &[String], names: &Names) -> Option<String> {
+/// The command in short, if it fetches one of our crates from a registry.
+fn registry_command(words: &[String], names: &Names) -> Option<String> {
     let subcommand = words.iter().position(|word| !word.starts_with(['-', '+']))?;
     if !FETCHING.contains(&words[subcommand].as_str()) {
         return None;

@@ -1,15 +1,15 @@
-//! Dependencies as a manifest declares them: `name = "1"`, `name = { … }`, `name.version` and
+//! Finds dependencies as a manifest declares them: `name = "1"`, `name = { … }`, `name.version` and
 //! `[dependencies.name]` (pure).
 //!
-//! It reads pieces of manifests in the middle of prose, so it is no TOML parser: it looks for a
-//! name where a key can be, and judges what follows.
+//! The texts are pieces of manifests in the middle of prose, so a TOML parser could not read them.
+//! The search looks for a name where a key can be, and judges the text that follows.
 
 use super::{Names, is_name, leading_name};
 
-/// What quotes a text: in TOML, and as a word processor would have it.
+/// Quotation marks: those of TOML, and those that a word processor puts in their place.
 const QUOTES: &[char] = &['"', '\'', '“', '‘'];
 
-/// Every dependency on one of our crates that has a version, or nothing that says where its source
+/// Every dependency on one of our crates that has a version, or that does not say where its source
 /// is.
 pub(super) fn findings(text: &str, names: &Names) -> Vec<(usize, String)> {
     let mut found = Vec::new();
@@ -33,8 +33,8 @@ pub(super) fn findings(text: &str, names: &Names) -> Vec<(usize, String)> {
     found
 }
 
-/// Whether a name begins at this column that can be a key: not the rest of a longer name, and not a
-/// variable.
+/// Whether a name that can be a key begins at this column. The rest of a longer name is not one,
+/// and neither is the name of a variable.
 fn begins_name(line: &str, column: usize) -> bool {
     let (before, rest) = line.split_at(column);
     let is_start = rest.starts_with(is_name)
@@ -43,8 +43,8 @@ fn begins_name(line: &str, column: usize) -> bool {
     is_start && !(before.ends_with(' ') && ["let", "mut", "const", "static"].contains(&word))
 }
 
-/// The dependency that is declared by the key at this column, if a registry would be asked for one
-/// of our crates.
+/// The dependency that the key at this column declares, if Cargo would ask a registry for one of
+/// our crates.
 fn declaration(text: &str, column: usize, names: &Names) -> Option<String> {
     let name = leading_name(&text[column..]);
     let after = text[column + name.len()..].trim_start_matches(['"', '\'', '\\']);
@@ -56,38 +56,38 @@ fn declaration(text: &str, column: usize, names: &Names) -> Option<String> {
     }
     let value = line.strip_prefix('=')?.trim_start_matches([' ', '\t', '\\']);
     if value.starts_with(QUOTES) {
-        return names.contain(name).then(|| shown(name, value));
+        return names.contain(name).then(|| declaration_text(name, value));
     }
     if !value.starts_with('{') {
         return None;
     }
     let keys = keys_of_inline_table(&after[after.find('{')? + 1..]);
-    (is_ours(name, &keys, names) && is_fetched(&keys)).then(|| shown(name, value))
+    (is_ours(name, &keys, names) && is_fetched(&keys)).then(|| declaration_text(name, value))
 }
 
-/// The declaration up to the end of the line, or of the code in a sentence.
-fn shown(name: &str, value: &str) -> String {
+/// The declaration up to the end of the line, or up to the end of inline code in a sentence.
+fn declaration_text(name: &str, value: &str) -> String {
     let code = value.split('`').next().unwrap_or_default();
     format!("{name} = {}", code.trim_end())
 }
 
-/// A key of a dependency's table, and its value as it is written.
+/// A key in the table of a dependency, and its value without quotation marks.
 type Key = (String, String);
 
-/// Whether the dependency is one of our crates, under its own name or another.
+/// Whether the dependency is one of our crates, under its own name or renamed.
 fn is_ours(name: &str, keys: &[Key], names: &Names) -> bool {
     let package = keys.iter().find(|(key, _)| key == "package");
     names.contain(package.map_or(name, |(_, value)| value.as_str()))
 }
 
-/// Whether Cargo would look for the dependency in a registry, now or once it is published from
-/// there.
+/// Whether Cargo would look for the dependency in a registry, now or after the dependent crate is
+/// published.
 fn is_fetched(keys: &[Key]) -> bool {
     let has = |name: &str| keys.iter().any(|(key, _)| key == name);
     has("version") || !["path", "git", "workspace"].into_iter().any(has)
 }
 
-/// The keys of an inline table, given what follows its `{`.
+/// The keys of an inline table. The text begins after its `{`.
 fn keys_of_inline_table(text: &str) -> Vec<Key> {
     let (mut parts, mut part, mut depth, mut quote) = (Vec::new(), String::new(), 0, None);
     for character in text.chars().filter(|character| *character != '\\') {
@@ -110,7 +110,7 @@ fn keys_of_inline_table(text: &str) -> Vec<Key> {
     parts.iter().filter_map(|part| key(part)).collect()
 }
 
-/// The keys of a table, given what follows its header.
+/// The keys of a table. The text begins after its header.
 fn keys_of_table(text: &str) -> Vec<Key> {
     let ends =
         |line: &str| line.starts_with('[') || line.starts_with("```") || line.starts_with("~~~");
@@ -123,7 +123,7 @@ fn key(text: &str) -> Option<Key> {
     Some((bare(key), bare(value)))
 }
 
-/// `name` of `[dependencies.name]`, for any kind of dependencies.
+/// The `name` in a header `[dependencies.name]`, for any kind of dependencies.
 fn dependency_table(line: &str) -> Option<String> {
     let header = line.trim().strip_prefix('[')?;
     let header = &header[..header.rfind(']')?];

@@ -1,4 +1,5 @@
-//! What may be said, by whom and where: checked once, where it comes in.
+//! Checks the names of rooms and people and the texts of messages, once, where they enter the
+//! program.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,7 +16,8 @@ const MAX_NAME: usize = 40;
 /// The longest text, in characters.
 const MAX_TEXT: usize = 2_000;
 
-/// The name of a room: small letters, digits and hyphens. So it is one segment of a topic, and no `*` from outside makes a pattern of it.
+/// The name of a room: small letters, digits and hyphens. So it is one segment of a topic, and a
+/// client cannot make a pattern of it with `*`.
 pub(crate) struct Room(String);
 
 impl Room {
@@ -37,32 +39,36 @@ impl FromPathArg for Room {
     }
 }
 
-/// What somebody wants to say.
+/// A message as a client posts it.
 #[derive(Deserialize)]
 pub(crate) struct Draft {
     author: String,
     text: String,
 }
 
-/// What everybody in the room is sent.
+/// A message as everybody in the room gets it.
 #[derive(Serialize)]
-pub(crate) struct Said {
+pub(crate) struct ChatMessage {
     author: String,
     text: String,
-    /// In milliseconds since 1970, as JavaScript counts.
+    /// The time in milliseconds since 1970, as in JavaScript.
     time: u64,
 }
 
 impl Draft {
-    /// It is said now.
-    pub(crate) fn say(self) -> Result<Said, Error> {
+    /// Checks the message and gives it the current time.
+    pub(crate) fn check(self) -> Result<ChatMessage, Error> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        Ok(Said { author: name(&self.author)?, text: fit("text", &self.text, MAX_TEXT)?, time })
+        Ok(ChatMessage {
+            author: name(&self.author)?,
+            text: fit("text", &self.text, MAX_TEXT)?,
+            time,
+        })
     }
 }
 
-/// The name of a person, without the space around it.
+/// Checks the name of a person, and removes the space around it.
 pub(crate) fn name(text: &str) -> Result<String, Error> {
     fit("name", text, MAX_NAME)
 }
