@@ -143,8 +143,8 @@ pub const MAX_UNANSWERED_RESETS: usize = MAX_STREAMS as usize;
 
 /// How many abandoned requests a request counts for if it is reset before its handler is called: 10.
 ///
-/// A client that gives up a request has usually waited for a response. A client that sends a request
-/// and its reset together only makes the server work.
+/// A client that gives up a request has usually waited for a response. A client that sends a
+/// request and its reset together only makes the server work.
 pub const RESET_WITHOUT_HANDLER: usize = 10;
 
 /// How many responses allow for one more abandoned request: 4.

@@ -1,12 +1,14 @@
 //! The procedural macros of Volga.
 //!
-//! They are used through the crates that export them, never by name: what they take and give may change at any time.
+//! They are used through the crates that export them, never by name: what they take and give may
+//! change at any time.
 
 mod yields;
 
 use proc_macro::TokenStream;
 
-/// Turns a block with `yield` into an async block that sends each yielded value: `yields!(yielder { … })`.
+/// Turns a block with `yield` into an async block that sends each yielded value:
+/// `yields!(yielder { … })`.
 #[doc(hidden)]
 #[proc_macro]
 pub fn yields(input: TokenStream) -> TokenStream {

@@ -1,6 +1,7 @@
 //! `yield` as an expression that awaits: `yield X` becomes `yielder.send(X).await`.
 //!
-//! The rewrite works on tokens, not on syntax: so it needs no parser, and it reaches the arguments of other macros.
+//! The rewrite works on tokens, not on syntax: so it needs no parser, and it reaches the arguments
+//! of other macros.
 
 use std::iter::Peekable;
 
@@ -22,7 +23,8 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             let name = Ident::new("block", Span::mixed_site());
             let mut inside = TokenStream::from(group(Delimiter::Brace, body));
             inside.extend(tokens("::core::result::Result::Ok(())"));
-            // What follows a `loop` without an end is never reached, and that is no mistake of the caller's.
+            // What follows a `loop` without an end is never reached, and that is no mistake of the
+            // caller's.
             let mut outside = tokens("# [allow(unreachable_code)] let");
             outside.extend([TokenTree::Ident(name.clone())]);
             outside.extend(tokens("= async move"));
@@ -73,7 +75,8 @@ fn rewrite(yielder: &Ident, input: TokenStream) -> Result<TokenStream, TokenStre
     Ok(output)
 }
 
-/// Takes the operand of a `yield`: up to a `;`, or to a `,` that is not between the angle brackets of a path.
+/// Takes the operand of a `yield`: up to a `;`, or to a `,` that is not between the angle brackets
+/// of a path.
 fn operand(input: &mut Peekable<token_stream::IntoIter>) -> TokenStream {
     let mut operand = TokenStream::new();
     let mut angles = 0_u32;
@@ -86,7 +89,8 @@ fn operand(input: &mut Peekable<token_stream::IntoIter>) -> TokenStream {
         match mark {
             ';' => break,
             ',' if angles == 0 => break,
-            // `::<` opens generic arguments, and so does a `<` at the very start: `<T as Trait>::new()`.
+            // `::<` opens generic arguments, and so does a `<` at the very start:
+            // `<T as Trait>::new()`.
             '<' if angles > 0 || before == ':' => angles += 1,
             // An arrow closes nothing.
             '>' if before != '-' && before != '=' => angles = angles.saturating_sub(1),

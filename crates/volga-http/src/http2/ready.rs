@@ -30,8 +30,8 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// Takes the notes of all streams, and calls `each` with the key that each note stands for. The stream may
-    /// have ended by now.
+    /// Takes the notes of all streams, and calls `each` with the key that each note stands for. The
+    /// stream may have ended by now.
     pub(super) fn take(&self, mut each: impl FnMut(usize)) {
         // The task runs now, whatever has woken it.
         self.is_resting.store(false, Ordering::SeqCst);
