@@ -38,7 +38,7 @@ async function leaves(query) {
       break;
     }
   }
-  return { text, answer: response.headers.get("answer-token") };
+  return { text, answer: response.headers.get("reply-token") };
 }
 
 async function refused() {

@@ -38,7 +38,7 @@ def leaves(query):
             text += chunk.choices[0].delta.content or ""
             if len(text) > 10:
                 break
-    return {"text": text, "answer": raw.headers["answer-token"]}
+    return {"text": text, "answer": raw.headers["reply-token"]}
 
 
 def refused():

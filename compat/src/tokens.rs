@@ -6,7 +6,7 @@ use ::tokens::Settings;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::{net::TcpListener, task::AbortHandle, time::timeout};
-use volga::http::sse::{AnswerError, Answers, Attached, Decoder};
+use volga::http::sse::{ReplyError, Replies, AttachOutcome, Decoder};
 
 use crate::{
     outcome::{CaseResult, Kind, Outcome},
@@ -38,7 +38,7 @@ struct Said {
 /// The example on a free port. It ends when dropped.
 struct Example {
     url: String,
-    answers: Answers,
+    replies: Replies,
     task: AbortHandle,
 }
 
@@ -46,9 +46,9 @@ impl Example {
     async fn start(pace: Duration) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let (app, answers) = ::tokens::app(Settings { pace, grace: GRACE });
+        let (app, replies) = ::tokens::app(Settings { pace, grace: GRACE });
         let running = app.without_greeter().run_with_listener(listener);
-        Ok(Self { url, answers, task: tokio::spawn(running).abort_handle() })
+        Ok(Self { url, replies, task: tokio::spawn(running).abort_handle() })
     }
 }
 
@@ -66,14 +66,14 @@ pub(crate) async fn run(programs: &Programs) -> Result<Vec<Outcome>, Box<dyn Err
         let urls = [&*quick.url, &*slow.url];
         let Some(said) = programs.run::<Said>(needs, script, &urls).await? else { continue };
         // The client's process has ended, so nobody is attached to what still runs.
-        timeout(PATIENCE, slow.answers.wait_idle()).await?;
-        let results = check(said.cases, &slow.answers).await;
+        timeout(PATIENCE, slow.replies.wait_idle()).await?;
+        let results = check(said.cases, &slow.replies).await;
         outcomes.push(Outcome { kind: Kind::Chat, name, version: said.version, results });
     }
     Ok(outcomes)
 }
 
-async fn check(mut said: BTreeMap<String, Received<Said>>, answers: &Answers) -> Vec<CaseResult> {
+async fn check(mut said: BTreeMap<String, Received<Said>>, replies: &Replies) -> Vec<CaseResult> {
     let tokens = ::tokens::reply("Hi");
     let text = tokens.concat();
     let mut results = Vec::new();
@@ -93,7 +93,7 @@ async fn check(mut said: BTreeMap<String, Received<Said>>, answers: &Answers) ->
                 _ if case == "streamed" && said.tokens != Some(tokens.len()) => {
                     Some(format!("read {:?} as the number of tokens", said.tokens))
                 }
-                (_, Some(ending)) => left(&said, &text, ending, answers).await.err(),
+                (_, Some(ending)) => left(&said, &text, ending, replies).await.err(),
                 _ => None,
             },
         };
@@ -105,18 +105,18 @@ async fn check(mut said: BTreeMap<String, Received<Said>>, answers: &Answers) ->
 /// How a reply ends that was left.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Ending {
-    Abandoned,
+    AbandonPolicy,
     Finished,
 }
 
 /// What is wrong with a reply that its client left, by what is kept of it.
-async fn left(said: &Said, text: &str, expect: Ending, answers: &Answers) -> Result<(), String> {
+async fn left(said: &Said, text: &str, expect: Ending, replies: &Replies) -> Result<(), String> {
     if said.text.is_empty() || !text.starts_with(&said.text) || said.text == text {
         return Err(format!("left after {:?}", said.text));
     }
     let token = said.answer.as_deref().ok_or("saw no token")?;
-    let claim = answers.claim(token).owned_by("key");
-    let Ok(Attached::Open(client)) = claim.attach() else {
+    let claim = replies.claim(token).owned_by("key");
+    let Ok(AttachOutcome::Open(client)) = claim.attach() else {
         return Err("the reply is gone".to_owned());
     };
     let (mut messages, mut decoder, mut data) = (client.messages(), Decoder::new(), Vec::new());
@@ -126,7 +126,7 @@ async fn left(said: &Said, text: &str, expect: Ending, answers: &Answers) -> Res
                 let events = decoder.feed(message.as_bytes()).map_err(|error| error.to_string())?;
                 data.extend(events.into_iter().map(|event| event.data().to_owned()));
             }
-            Some(Err(AnswerError::Abandoned)) => break Ending::Abandoned,
+            Some(Err(ReplyError::Abandoned)) => break Ending::Abandoned,
             Some(Err(error)) => return Err(error.to_string()),
             None => break Ending::Finished,
         }

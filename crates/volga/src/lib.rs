@@ -42,7 +42,7 @@
 //! | [`mod@middleware`] | what `wrap`, `with` and `filter` on an app, a group or a route take |
 //! | [`error`] | the error that any other becomes, and the problem that the client is told |
 //! | [`limits`] | every bound, with its default |
-//! | `http::sse::Answers` | replies and imports that outlive their connection; with the feature `answers` |
+//! | `http::sse::Replies` | replies and imports that outlive their connection; with the feature `replies` |
 //! | [`ShutdownHandle`], [`exit_code`] | the end of an app, and how it is told |
 //! | [`Counters`] | connections and streams, counted |
 //! | `trace` | requests as spans, and an access log; with the feature `tracing` |
@@ -138,11 +138,11 @@ pub mod http {
             SubscribeError, Subscription, SubscriptionEnd, TopicCreation, TopicError, TopicStats,
             Topics,
         };
-        #[cfg(feature = "answers")]
+        #[cfg(feature = "replies")]
         pub use volga_sse::{
-            Abandoned, AnswerEnd, AnswerError, AnswerMessages, Answers, AnswersBuilder,
-            AnswersFacts, Attached, Attachment, Claim, ClaimError, NewAnswer, StartError, Token,
-            TokenError,
+            AbandonPolicy, AttachOutcome, Attachment, ClaimError, NewReply, Replies,
+            RepliesBuilder, RepliesCounts, ReplyClaim, ReplyEnd, ReplyError, ReplyMessages,
+            ReplyToken, ReplyTokenError, StartError,
         };
         pub use volga_sse::{
             CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
@@ -153,7 +153,9 @@ pub mod http {
             DecodeError, Decoder, Event, EventRef, EventStream, LastEventId, LastEventIdError,
             LastEventIdSource, ReadError, reconnect,
         };
-        pub use volga_sse::{LimitCounts, Permit, ReachedLimit, Refusal, Refused, StreamLimit};
+        pub use volga_sse::{
+            LimitCounts, Permit, ReachedLimit, RefusalResponse, StreamLimit, StreamLimitError,
+        };
     }
 }
 
@@ -171,10 +173,10 @@ pub mod limits {
         DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
         DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE,
     };
-    #[cfg(feature = "answers")]
+    #[cfg(feature = "replies")]
     pub use volga_sse::{
-        DEFAULT_FIRST_CLIENT, DEFAULT_GRACE, DEFAULT_KEEP, DEFAULT_MAX_ANSWER_BYTES,
-        DEFAULT_MAX_ANSWERS, DEFAULT_MAX_TOTAL_ANSWER_BYTES,
+        DEFAULT_ABANDON_GRACE, DEFAULT_FIRST_CLIENT_TIMEOUT, DEFAULT_MAX_REPLIES,
+        DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_TOTAL_REPLY_BYTES, DEFAULT_REPLY_RETENTION,
     };
     pub use volga_sse::{
         DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS,
@@ -233,7 +235,7 @@ mod guide {
         keyed_topics: "../../../docs/src/keyed-topics.md";
         presence: "../../../docs/src/presence.md";
         watching_a_hub: "../../../docs/src/watching-a-hub.md";
-        answers: "../../../docs/src/answers.md";
+        replies: "../../../docs/src/replies.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
         what_clients_do: "../../../docs/src/what-clients-do.md";

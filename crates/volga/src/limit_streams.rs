@@ -8,7 +8,7 @@ use volga_core::{
     BoxFuture, Description, Endpoint, HttpBody, HttpResponse, Middleware, RequestParts,
 };
 use volga_http::ConnectionInfo;
-use volga_sse::{CloseHandle, Refused, StreamLimit};
+use volga_sse::{CloseHandle, StreamLimit, StreamLimitError};
 
 /// A [`StreamLimit`] as middleware, on an app, a group or a route: only responses that are event
 /// streams count, each until its body has ended or is dropped.
@@ -143,7 +143,7 @@ where
 
 /// Not by way of an error: a flood of refusals is none of the server's, and is counted rather than
 /// reported one by one.
-fn refuse(refused: Refused) -> HttpResponse {
+fn refuse(refused: StreamLimitError) -> HttpResponse {
     refused.response().map(HttpBody::from)
 }
 

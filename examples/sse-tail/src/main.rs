@@ -18,7 +18,7 @@ mod target;
 use std::{env, error::Error, io, process::ExitCode};
 
 use args::{Command, HELP};
-use volga_sse::{DecodeError, reconnect::Refusal};
+use volga_sse::{DecodeError, reconnect::Rejection};
 
 /// Why the program ends badly. Each has an exit code, and `--help` lists them.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ enum Failure {
     /// The command line, or a URL that the server sent us to: what is wrong, and what to write instead.
     Usage(String),
     /// The server answers, but with no event stream.
-    Refused(Refusal),
+    Refused(Rejection),
     /// The time was over before there were as many events as asked for.
     TooLate { printed: u64 },
     /// The stream exceeds a limit of the decoder.
@@ -95,12 +95,12 @@ fn run() -> Result<(), Failure> {
     }
 }
 
-fn advice(refusal: Refusal) -> &'static str {
+fn advice(refusal: Rejection) -> &'static str {
     match refusal {
-        Refusal::Status(401 | 403) => "give credentials with -H 'authorization: …'",
-        Refusal::Status(404 | 405 | 410) => "check the path",
-        Refusal::Status(429 | 500..=599) => "try again later; the server's log may say more",
-        Refusal::ContentType => "check the path; curl -i shows what is there",
+        Rejection::Status(401 | 403) => "give credentials with -H 'authorization: …'",
+        Rejection::Status(404 | 405 | 410) => "check the path",
+        Rejection::Status(429 | 500..=599) => "try again later; the server's log may say more",
+        Rejection::ContentType => "check the path; curl -i shows what is there",
         _ => "curl -i shows the answer",
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use volga::{
     App,
-    http::sse::{Abandoned, AnswerEnd, Answers},
+    http::sse::{AbandonPolicy, Replies, ReplyEnd},
 };
 
 pub use generate::reply;
@@ -31,21 +31,21 @@ impl Default for Settings {
     }
 }
 
-/// The app, and its answers.
-pub fn app(settings: Settings) -> (App, Answers) {
-    let answers = Answers::builder()
-        .when_abandoned(Abandoned::CancelAfter(settings.grace))
+/// The app, and its replies.
+pub fn app(settings: Settings) -> (App, Replies) {
+    let replies = Replies::builder()
+        .abandon_policy(AbandonPolicy::CancelAfter(settings.grace))
         .on_end(log)
         .build();
     let mut app = App::new();
-    app.add_singleton(answers.clone());
+    app.add_singleton(replies.clone());
     app.add_singleton(settings);
     routes::map(&mut app);
-    (app, answers)
+    (app, replies)
 }
 
 /// Says what came to no proper end: its clients see no more than a cut stream.
-fn log(end: AnswerEnd<'_>) {
+fn log(end: ReplyEnd<'_>) {
     if let Err(error) = end.outcome() {
         eprintln!("a reply ended after {} messages: {error}", end.messages());
     }

@@ -1,4 +1,4 @@
-//! A chat-completions endpoint as language models have it, over answers that outlive their connections.
+//! A chat-completions endpoint as language models have it, over replies that outlive their connections.
 //!
 //! ```sh
 //! cargo run -p tokens
@@ -26,11 +26,11 @@ async fn main() -> std::io::Result<()> {
         let number: NonZeroU32 = tokens_per_second.parse().map_err(std::io::Error::other)?;
         settings.pace = Duration::from_secs(1) / number.get();
     }
-    let (app, answers) = tokens::app(settings);
+    let (app, replies) = tokens::app(settings);
     let ended = app.run().await;
 
     // Replies that are read have finished by now, or were cut. Those that run on have a moment.
-    answers.close();
-    let _ = tokio::time::timeout(LAST_WORDS, answers.wait_idle()).await;
+    replies.close();
+    let _ = tokio::time::timeout(LAST_WORDS, replies.wait_idle()).await;
     ended
 }

@@ -11,7 +11,7 @@ use super::{
     shared::Shared,
     topic::{KeyChange, Topic},
 };
-use crate::codec::message::{Message, Unnumbered};
+use crate::codec::message::{Message, MessageWithoutId};
 use crate::codec::position::Position;
 
 /// The messages that a hub holds back because one before them has not come yet.
@@ -25,7 +25,7 @@ pub(crate) struct Reordered(BTreeMap<u64, Early>);
 struct Early {
     topic: Box<str>,
     key: OwnedKey,
-    message: Unnumbered,
+    message: MessageWithoutId,
 }
 
 impl std::fmt::Debug for Early {

@@ -19,7 +19,7 @@ use super::{
     sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock, lock, read, write},
     topic::{KeyChange, Topic},
 };
-use crate::codec::message::{Message, Unnumbered};
+use crate::codec::message::{Message, MessageWithoutId};
 use crate::codec::position::Position;
 use crate::stream::spread::random_seed;
 
@@ -162,7 +162,7 @@ impl Shared {
     ) -> Result<Option<Position>, PublishError> {
         check_name(topic, self.settings.max_topic_name)?;
         let expected = self.next_position()?;
-        let messages: Vec<Unnumbered> = messages
+        let messages: Vec<MessageWithoutId> = messages
             .into_iter()
             .map(|message| self.prepare(message, expected))
             .collect::<Result<_, _>>()?;
@@ -224,7 +224,7 @@ impl Shared {
         &self,
         message: Message,
         expected: Position,
-    ) -> Result<Unnumbered, PublishError> {
+    ) -> Result<MessageWithoutId, PublishError> {
         let message = message.without_id(expected)?;
         let (bytes, max) = (message.len(), self.settings.max_message_bytes);
         if bytes > max {
@@ -280,7 +280,7 @@ impl Shared {
         &self,
         order: &mut Order,
         topic: &Topic,
-        message: Unnumbered,
+        message: MessageWithoutId,
         key: KeyChange<'_>,
         now: Moment,
     ) {

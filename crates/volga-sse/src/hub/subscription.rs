@@ -19,13 +19,13 @@ use super::{
     topic::{Member, Scan},
     wake::Reader,
 };
+use crate::box_error::BoxError;
 use crate::codec::encode::EncodedMessage;
 use crate::codec::position::Position;
-use crate::stream::body::BoxError;
 use crate::stream::frame::Frame;
 use crate::stream::item::sealed::IntoPiece;
 use crate::stream::source::SseSource;
-use crate::stream::source::sealed::{FillFrame, Filled};
+use crate::stream::source::sealed::{FillFrame, FillOutcome};
 
 /// So many topics are looked at one by one for a message.
 const FEW: usize = 4;
@@ -243,7 +243,7 @@ impl Subscription {
     /// An ID and nothing else.
     fn place(&self) -> Delivery {
         let position = self.position();
-        Delivery::Message(EncodedMessage::held(format!("id: {position}\n\n").into(), position))
+        Delivery::Message(EncodedMessage::from_log(format!("id: {position}\n\n").into(), position))
     }
 
     fn told(&self) -> u64 {
@@ -276,7 +276,7 @@ impl Subscription {
                 members[taken.topic].topic.count_delivered(&self.hub.counts)
             }
         }
-        Delivery::Message(EncodedMessage::held(taken.bytes, self.hub.position(taken.number)))
+        Delivery::Message(EncodedMessage::from_log(taken.bytes, self.hub.position(taken.number)))
     }
 
     /// All messages that are ready, as far as they make one frame, if they are those that others of
@@ -496,29 +496,29 @@ impl FillFrame for Subscription {
         self: Pin<&mut Self>,
         frame: &mut Frame,
         cx: &mut Context<'_>,
-    ) -> Result<Filled, BoxError> {
+    ) -> Result<FillOutcome, BoxError> {
         let this = self.get_mut();
         // A run is a frame of its own: together with what the frame already has, it could exceed
         // the bounds of one.
         if frame.is_empty() {
             match this.poll_ready(cx) {
-                Poll::Pending => return Ok(Filled::Pending),
-                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Pending => return Ok(FillOutcome::Pending),
+                Poll::Ready(None) => return Ok(FillOutcome::Finished),
                 Poll::Ready(Some(Ready::Run(run))) => {
                     frame.push_joined(run.bytes, run.messages);
-                    return Ok(Filled::Full);
+                    return Ok(FillOutcome::Full);
                 }
                 Poll::Ready(Some(Ready::One(delivery))) => frame.push(delivery.into_piece()?)?,
             }
         }
         while !frame.is_full() {
             match this.poll_delivery(cx) {
-                Poll::Pending => return Ok(Filled::Pending),
-                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Pending => return Ok(FillOutcome::Pending),
+                Poll::Ready(None) => return Ok(FillOutcome::Finished),
                 Poll::Ready(Some(delivery)) => frame.push(delivery.into_piece()?)?,
             }
         }
-        Ok(Filled::Full)
+        Ok(FillOutcome::Full)
     }
 }
 

@@ -1,8 +1,6 @@
 //! The crate from outside: what goes in, what comes out, for inputs and orders that nobody thought
 //! of.
 
-#[cfg(feature = "answers")]
-mod answers;
 mod chunks;
 #[cfg(feature = "hub")]
 mod hub;
@@ -20,4 +18,6 @@ mod hub_threads;
 mod hub_topics;
 mod linear;
 mod naive;
+#[cfg(feature = "replies")]
+mod replies;
 mod round_trip;

@@ -47,7 +47,8 @@ fn set() -> impl Strategy<Value = Set> {
     ]
 }
 
-/// What a client that follows the standard makes of the message: written from the documentation of `Message`, not from its code.
+/// What a client that follows the standard makes of the message: written from the documentation of
+/// `Message`, not from its code.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct Expect {
     data: Option<String>,

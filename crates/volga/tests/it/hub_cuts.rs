@@ -18,7 +18,7 @@ use volga::{
     App,
     http::sse::{
         Decoder, Delivery, Event, EventStream, GAP_EVENT, Hub, Message, Policy, Position, Resume,
-        reconnect::{Ended, Next, Reconnect, Refusal},
+        reconnect::{AttemptEnd, NextStep, ReconnectPolicy, Rejection},
     },
     sse,
 };
@@ -116,7 +116,7 @@ impl Round {
             Line { cut_after, piece, stall_after: cuts.below(end) }
         };
         let proxy = cutting_proxy::start(server.address, lines).await;
-        let mut reconnect = Reconnect::new();
+        let mut reconnect = ReconnectPolicy::new();
         let mut decoder = Decoder::new();
         for _ in 0..MAX_CONNECTIONS {
             self.returned_with = decoder.last_event_id().parse().ok();
@@ -132,13 +132,13 @@ impl Round {
                         }
                     }
                     decoder = events.into_decoder();
-                    Ended::Finished
+                    AttemptEnd::Finished
                 }
                 Err(ended) => ended,
             };
             // How long it would wait is not the point; that it would return is.
-            let next = reconnect.ended(ended, self.random.next());
-            assert!(matches!(next, Next::Return(_)), "{}: {next:?}", self.round);
+            let next = reconnect.next_step(ended, self.random.next());
+            assert!(matches!(next, NextStep::Return(_)), "{}: {next:?}", self.round);
             let count = self.random.below(40);
             self.publish(count);
         }
@@ -219,7 +219,7 @@ fn position(text: &str) -> Position {
 }
 
 /// Asks for the stream; where the connection ends before the response, there is none.
-async fn open(proxy: SocketAddr, protocol: Protocol, last: &str) -> Result<Incoming, Ended> {
+async fn open(proxy: SocketAddr, protocol: Protocol, last: &str) -> Result<Incoming, AttemptEnd> {
     // The same host as the URL's: a request whose two differ is malformed.
     let mut request =
         Request::get(format!("http://{proxy}/events")).header("host", proxy.to_string());
@@ -243,9 +243,9 @@ async fn open(proxy: SocketAddr, protocol: Protocol, last: &str) -> Result<Incom
             }
         }
     };
-    let response = soon("the response", asking).await.map_err(|_| Ended::NoResponse)?;
+    let response = soon("the response", asking).await.map_err(|_| AttemptEnd::NoResponse)?;
     let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
-    match Refusal::of(response.status().as_u16(), kind) {
+    match Rejection::of(response.status().as_u16(), kind) {
         Some(refusal) => Err(refusal.into()),
         None => Ok(response.into_body()),
     }

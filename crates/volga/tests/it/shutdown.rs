@@ -30,7 +30,7 @@ fn child_server() {
     // Nothing here takes so long: what ends later was not ended by a second signal.
     let mut app = App::new().bind("127.0.0.1:0").with_shutdown_timeout(10 * PATIENCE);
     app.map_get("/events", || sse!(stream::pending::<Message>()));
-    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).answer()));
+    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).finite()));
     if let Err(error) = app.run_blocking() {
         let code = ShutdownError::of(&error).expect("it started").exit_code();
         std::process::exit(code.into());
@@ -117,7 +117,7 @@ async fn an_answer_finishes_and_a_subscription_does_not_wait_for_it() {
                 finished.await.unwrap();
                 Message::new().data("done")
             });
-            sse!(Sse::new(answer).answer())
+            sse!(Sse::new(answer).finite())
         })
         .map_get("/subscription", || sse!(stream::pending::<Message>()));
     })
@@ -143,7 +143,7 @@ async fn what_outlives_the_deadline_is_cut_and_said() {
         .with_shutdown_timeout(Duration::from_millis(50))
         .with_shutdown();
     let mut app = app;
-    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).answer()));
+    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).finite()));
     let end = tokio::spawn(app.run_with_listener(listener));
     let mut client = send(address, "GET /answer").await;
     read_until(&mut client, "retry").await;

@@ -14,7 +14,7 @@ use volga::{
     App, Path,
     http::{
         IntoResponse, RequestParts,
-        sse::{Message, Refusal, Sse, StreamLimit},
+        sse::{Message, RefusalResponse, Sse, StreamLimit},
     },
     middleware::LimitStreams,
     ok, sse,
@@ -158,7 +158,7 @@ async fn keys_are_what_the_application_makes_of_a_request() {
 
 #[tokio::test]
 async fn a_handler_takes_a_permit_by_itself_and_chooses_the_refusal() {
-    let limits = [Refusal::NoContent, Refusal::Later]
+    let limits = [RefusalResponse::NoContent, RefusalResponse::RetryLater]
         .map(|refusal| StreamLimit::new(1).refuse_with(refusal));
     let counted = limits.clone();
     let server = run(|app| {

@@ -192,7 +192,7 @@ async fn the_drain_waits_for_an_answer_and_closes_what_has_no_end_of_its_own() {
             finished.await.unwrap();
             Message::new().data("done")
         });
-        sse!(Sse::new(answer).answer())
+        sse!(Sse::new(answer).finite())
     });
     app.map_get("/quiet", || {
         let heartbeat = Heartbeat::every(Duration::from_millis(10));

@@ -3,67 +3,67 @@
 use std::time::Duration;
 
 use tokio::{runtime::Handle, time::advance};
-use volga_sse::{Abandoned, Answers, ClaimError};
+use volga_sse::{AbandonPolicy, ClaimError, Replies};
 
 use super::support::*;
 
 const GRACE: Duration = Duration::from_secs(10);
 
-fn answers(policy: Abandoned) -> Answers {
-    Answers::builder()
-        .when_abandoned(policy)
-        .first_client_within(Duration::from_secs(20))
-        .keep(Duration::from_secs(60))
+fn replies(policy: AbandonPolicy) -> Replies {
+    Replies::builder()
+        .abandon_policy(policy)
+        .first_client_timeout(Duration::from_secs(20))
+        .retention(Duration::from_secs(60))
         .build()
 }
 
-const ABANDONED: &str = "a [the answer was abandoned by its clients]";
+const ABANDONED: &str = "a [the reply was abandoned by its clients]";
 
 #[tokio::test(start_paused = true)]
 async fn at_once_the_producer_is_dropped_with_its_last_client() {
-    let answers = answers(Abandoned::Cancel);
+    let replies = replies(AbandonPolicy::Cancel);
     let (sender, stream) = by_hand();
-    let token = answers.start(stream).unwrap();
+    let token = replies.start(stream).unwrap();
     sender.send(text("a")).unwrap();
-    let (one, two) = (attach(&answers, token), attach(&answers, token));
+    let (one, two) = (attach(&replies, token), attach(&replies, token));
     drop(one);
     settle().await;
     assert!(!sender.is_closed(), "another client is there");
     drop(two);
     sender.closed().await;
-    assert_eq!(attach(&answers, token).rest().await, ABANDONED);
+    assert_eq!(attach(&replies, token).rest().await, ABANDONED);
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_grace_the_producer_is_dropped_and_not_before() {
-    let answers = answers(Abandoned::CancelAfter(GRACE));
+    let replies = replies(AbandonPolicy::CancelAfter(GRACE));
     let (sender, stream) = by_hand();
-    let token = answers.start(stream).unwrap();
+    let token = replies.start(stream).unwrap();
     sender.send(text("a")).unwrap();
-    drop(attach(&answers, token));
+    drop(attach(&replies, token));
     advance(GRACE - Duration::from_millis(2)).await;
     settle().await;
     assert!(!sender.is_closed());
     // Nobody calls: the timer alone does it.
     advance(Duration::from_millis(1)).await;
     sender.closed().await;
-    assert_eq!(attach(&answers, token).rest().await, ABANDONED);
+    assert_eq!(attach(&replies, token).rest().await, ABANDONED);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_within_the_grace_gets_the_rest_and_nothing_twice() {
-    let answers = answers(Abandoned::CancelAfter(GRACE));
+    let replies = replies(AbandonPolicy::CancelAfter(GRACE));
     let (sender, stream) = by_hand();
-    let token = answers.start(stream).unwrap();
+    let token = replies.start(stream).unwrap();
     sender.send(text("a")).unwrap();
-    let mut client = attach(&answers, token);
+    let mut client = attach(&replies, token);
     assert_eq!(client.next().await, Some(Ok("a".to_owned())));
     let id = client.last_id.clone();
     for word in ["b", "c", "d"] {
         drop(client);
         advance(GRACE / 2).await;
         sender.send(text(word)).unwrap();
-        client = resume(&answers, token, &id);
+        client = resume(&replies, token, &id);
         advance(GRACE * 3).await;
         settle().await;
     }
@@ -73,65 +73,66 @@ async fn who_comes_back_within_the_grace_gets_the_rest_and_nothing_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn a_producer_that_runs_on_comes_to_its_end_without_a_client() {
-    let answers = answers(Abandoned::RunOn);
+    let replies = replies(AbandonPolicy::KeepRunning);
     let (sender, stream) = by_hand();
-    let token = answers.start(stream).unwrap();
+    let token = replies.start(stream).unwrap();
     sender.send(text("a")).unwrap();
-    drop(attach(&answers, token));
+    drop(attach(&replies, token));
     advance(Duration::from_secs(100_000)).await;
     sender.send(text("b")).unwrap();
     drop(sender);
     settle().await;
-    assert_eq!(attach(&answers, token).rest().await, "a b");
+    assert_eq!(attach(&replies, token).rest().await, "a b");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_says_for_itself_what_happens() {
-    let answers = answers(Abandoned::Cancel);
+async fn a_reply_says_for_itself_what_happens() {
+    let replies = replies(AbandonPolicy::Cancel);
     let (sender, stream) = by_hand();
-    let token = answers.new_answer().when_abandoned(Abandoned::RunOn).start(stream).unwrap();
-    drop(attach(&answers, token));
+    let token =
+        replies.new_reply().abandon_policy(AbandonPolicy::KeepRunning).start(stream).unwrap();
+    drop(attach(&replies, token));
     advance(Duration::from_secs(1_000)).await;
     settle().await;
     assert!(!sender.is_closed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_nobody_comes_for_is_cancelled_in_time() {
-    for policy in [Abandoned::Cancel, Abandoned::CancelAfter(GRACE)] {
-        let answers = answers(policy);
+async fn a_reply_that_nobody_comes_for_is_cancelled_in_time() {
+    for policy in [AbandonPolicy::Cancel, AbandonPolicy::CancelAfter(GRACE)] {
+        let replies = replies(policy);
         let (sender, stream) = by_hand();
-        let token = answers.start(stream).unwrap();
+        let token = replies.start(stream).unwrap();
         advance(Duration::from_secs(19)).await;
         settle().await;
         assert!(!sender.is_closed());
         advance(Duration::from_secs(1)).await;
         sender.closed().await;
-        let over = answers.claim(token.as_str()).attach();
-        assert!(matches!(over, Ok(volga_sse::Attached::Over(Err(_)))), "{over:?}");
+        let over = replies.claim(token.as_str()).attach();
+        assert!(matches!(over, Ok(volga_sse::AttachOutcome::Ended(Err(_)))), "{over:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_time_kept_is_over_though_nobody_calls_and_no_task_is_left() {
-    let answers = answers(Abandoned::Cancel);
-    let token = answers.start(texts(["a", "b"])).unwrap();
-    assert_eq!(attach(&answers, token).rest().await, "a b");
+    let replies = replies(AbandonPolicy::Cancel);
+    let token = replies.start(texts(["a", "b"])).unwrap();
+    assert_eq!(attach(&replies, token).rest().await, "a b");
     settle().await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 1, "the timer");
     advance(Duration::from_secs(60)).await;
     settle().await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
-    assert_eq!(answers.facts(), volga_sse::AnswersFacts::default());
-    assert_eq!(answers.claim(token.as_str()).attach().unwrap_err(), ClaimError::Unknown);
+    assert_eq!(replies.counts(), volga_sse::RepliesCounts::default());
+    assert_eq!(replies.claim(token.as_str()).attach().unwrap_err(), ClaimError::UnknownToken);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_from_a_thread_without_a_runtime_starts_the_clock_too() {
-    let answers = answers(Abandoned::CancelAfter(GRACE));
+    let replies = replies(AbandonPolicy::CancelAfter(GRACE));
     let (sender, stream) = by_hand();
-    let token = answers.start(stream).unwrap();
-    let client = attach(&answers, token);
+    let token = replies.start(stream).unwrap();
+    let client = attach(&replies, token);
     advance(Duration::from_secs(100)).await;
     settle().await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 1, "the producer, and no timer");

@@ -1,10 +1,11 @@
-//! Random steps against a plain model: what each client reads is what the model says, at every step.
+//! Random steps against a plain model: what each client reads is what the model says, at every
+//! step.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::{sync::mpsc::UnboundedSender, time::advance};
-use volga_sse::{Abandoned, Answers, Attached, ClaimError, Token};
+use volga_sse::{AbandonPolicy, AttachOutcome, ClaimError, Replies, ReplyToken};
 
 use super::support::*;
 
@@ -44,11 +45,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// An answer as it should be.
+/// A reply as it should be.
 struct Model {
-    token: Token,
+    token: ReplyToken,
     sender: Option<UnboundedSender<Item>>,
-    abandoned: Abandoned,
+    abandoned: AbandonPolicy,
     produced: usize,
     end: Option<&'static str>,
     clients: usize,
@@ -61,22 +62,22 @@ struct Model {
 
 struct Client {
     reader: Reader,
-    answer: usize,
+    reply: usize,
     read: usize,
     ended: bool,
 }
 
 struct World {
-    answers: Answers,
+    replies: Replies,
     models: Vec<Model>,
     clients: Vec<Client>,
     now: u64,
 }
 
 const ENDS: [&str; 3] = [
-    "the producer of the answer failed",
-    "the answer was cancelled",
-    "the answer was abandoned by its clients",
+    "the producer of the reply failed",
+    "the reply was cancelled",
+    "the reply was abandoned by its clients",
 ];
 
 impl World {
@@ -91,7 +92,7 @@ impl World {
     fn leave(&mut self, at: usize) {
         let client = self.clients.swap_remove(at);
         if !client.ended {
-            self.left(client.answer);
+            self.left(client.reply);
         }
     }
 
@@ -104,9 +105,9 @@ impl World {
         model.is_gone |= model.is_overdue;
         match model.abandoned {
             _ if model.end.is_some() => {}
-            Abandoned::Cancel => self.end(at, ENDS[2]),
-            Abandoned::CancelAfter(grace) => model.cancel_at = Some(self.now + grace.as_secs()),
-            Abandoned::RunOn => {}
+            AbandonPolicy::Cancel => self.end(at, ENDS[2]),
+            AbandonPolicy::CancelAfter(grace) => model.cancel_at = Some(self.now + grace.as_secs()),
+            AbandonPolicy::KeepRunning => {}
         }
     }
 
@@ -125,16 +126,16 @@ impl World {
         }
     }
 
-    async fn attach(&mut self, answer: usize, read: usize, id: &str) {
-        let model = &mut self.models[answer];
-        let claim = self.answers.claim(model.token.as_str());
+    async fn attach(&mut self, reply: usize, read: usize, id: &str) {
+        let model = &mut self.models[reply];
+        let claim = self.replies.claim(model.token.as_str());
         let claim = if id.is_empty() { claim } else { claim.resume(last_event_id(id)) };
         match claim.attach() {
             Err(error) => {
-                assert_eq!(error, ClaimError::Unknown);
+                assert_eq!(error, ClaimError::UnknownToken);
                 assert!(model.is_overdue || model.is_gone);
             }
-            Ok(Attached::Over(outcome)) => {
+            Ok(AttachOutcome::Ended(outcome)) => {
                 let end = outcome.err().map_or(String::new(), |error| error.to_string());
                 assert_eq!((Some(end.as_str()), read), (model.end, model.produced));
             }
@@ -143,7 +144,7 @@ impl World {
                 (model.clients, model.cancel_at) = (model.clients + 1, None);
                 let mut reader = Reader::new(attached);
                 id.clone_into(&mut reader.last_id);
-                self.clients.push(Client { reader, answer, read, ended: false });
+                self.clients.push(Client { reader, reply, read, ended: false });
             }
         }
     }
@@ -151,7 +152,7 @@ impl World {
     /// Reads up to so many events; each is the next one that the model has.
     async fn read(&mut self, at: usize, count: usize) {
         let client = &mut self.clients[at];
-        let model = &self.models[client.answer];
+        let model = &self.models[client.reply];
         for _ in 0..count {
             if client.ended {
                 break;
@@ -176,8 +177,8 @@ impl World {
             }
         }
         if client.ended {
-            let answer = client.answer;
-            self.left(answer);
+            let reply = client.reply;
+            self.left(reply);
             self.clients.swap_remove(at);
         }
     }
@@ -186,17 +187,17 @@ impl World {
         match step {
             Step::Start(policy) => {
                 let grace = Duration::from_secs(GRACE);
-                let abandoned =
-                    [Abandoned::Cancel, Abandoned::CancelAfter(grace), Abandoned::RunOn];
+                let abandoned = [
+                    AbandonPolicy::Cancel,
+                    AbandonPolicy::CancelAfter(grace),
+                    AbandonPolicy::KeepRunning,
+                ];
                 let abandoned = abandoned[usize::from(policy)];
                 let (sender, stream) = by_hand();
-                let token = self
-                    .answers
-                    .new_answer()
-                    .when_abandoned(abandoned)
-                    .start(stream)
-                    .expect("room");
-                let cancel_at = (abandoned != Abandoned::RunOn).then_some(self.now + FIRST);
+                let token =
+                    self.replies.new_reply().abandon_policy(abandoned).start(stream).expect("room");
+                let cancel_at =
+                    (abandoned != AbandonPolicy::KeepRunning).then_some(self.now + FIRST);
                 self.models.push(Model {
                     token,
                     sender: Some(sender),
@@ -230,7 +231,7 @@ impl World {
             Step::Finish(which) => self.end(which.index(self.models.len()), ""),
             Step::Cancel(which) => {
                 let at = which.index(self.models.len());
-                let cancelled = self.answers.claim(self.models[at].token.as_str()).cancel();
+                let cancelled = self.replies.claim(self.models[at].token.as_str()).cancel();
                 assert_eq!(cancelled.is_err(), self.models[at].is_overdue);
                 self.end(at, ENDS[1]);
             }
@@ -250,17 +251,17 @@ impl World {
             Step::Leave(which) => self.leave(which.index(self.clients.len())),
             Step::Return(which) => {
                 let at = which.index(self.clients.len());
-                let Client { answer, read, .. } = self.clients[at];
+                let Client { reply, read, .. } = self.clients[at];
                 let id = self.clients[at].reader.last_id.clone();
                 self.leave(at);
-                self.attach(answer, read, &id).await;
+                self.attach(reply, read, &id).await;
             }
         }
     }
 
     fn check(&self) {
         let count = |is: fn(&&Model) -> bool| self.models.iter().filter(is).count();
-        let facts = self.answers.facts();
+        let facts = self.replies.counts();
         assert_eq!(facts.running, count(|model| model.end.is_none()), "running");
         assert_eq!(facts.kept, count(|model| model.end.is_some() && !model.is_gone), "kept");
         assert_eq!(facts.attached, self.clients.len(), "attached");
@@ -277,11 +278,11 @@ async fn quiet() {
 }
 
 async fn run(steps: Vec<Step>) {
-    let answers = Answers::builder()
-        .keep(Duration::from_secs(KEEP))
-        .first_client_within(Duration::from_secs(FIRST))
+    let replies = Replies::builder()
+        .retention(Duration::from_secs(KEEP))
+        .first_client_timeout(Duration::from_secs(FIRST))
         .build();
-    let mut world = World { answers, models: Vec::new(), clients: Vec::new(), now: 0 };
+    let mut world = World { replies, models: Vec::new(), clients: Vec::new(), now: 0 };
     world.step(Step::Start(2)).await;
     for step in steps {
         world.step(step).await;
@@ -293,10 +294,10 @@ async fn run(steps: Vec<Step>) {
         world.read(at, usize::MAX).await;
     }
     // Then everything ends and nobody is left, and nothing is.
-    world.answers.stop();
+    world.replies.stop();
     world.clients.clear();
     advance(Duration::from_secs(KEEP)).await;
-    assert_eq!(world.answers.facts(), volga_sse::AnswersFacts::default());
+    assert_eq!(world.replies.counts(), volga_sse::RepliesCounts::default());
 }
 
 proptest! {
