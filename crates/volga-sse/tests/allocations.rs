@@ -1,10 +1,10 @@
-//! How often the codec asks for memory. A binary of its own, since the allocator that counts is the
-//! one of its whole process.
+//! How often the codec allocates memory. It is a binary of its own, because the counting allocator
+//! counts for the whole process.
 
 use allocation_counter::measure;
 use volga_sse::{Decoder, Message};
 
-/// Counts with the result kept alive, so that what it holds is counted and its end is not.
+/// Counts while the result is alive, so that its memory is counted and its drop is not.
 #[track_caller]
 fn check<T>(most: u64, run: impl FnOnce() -> T) {
     let mut kept = None;
@@ -191,8 +191,8 @@ mod hub {
     }
 }
 
-/// The worst case: messages so small that bookkeeping is most of them, read by a client, so that
-/// each block is a shared one.
+/// The worst case: messages so small that most of their memory is bookkeeping, read by a client, so
+/// that each block is shared.
 #[cfg(feature = "replies")]
 #[test]
 fn a_reply_holds_no_more_memory_than_it_counts() {

@@ -195,8 +195,8 @@ impl App {
         self
     }
 
-    /// Sets how long requests, answers and [`detached`](crate::detached) handlers may go on once
-    /// the end began, [`DEFAULT_DRAIN_DEADLINE`](crate::limits::DEFAULT_DRAIN_DEADLINE) by default.
+    /// Sets how long requests, finite streams and [`detached`](crate::detached) handlers may go on
+    /// once the end began, [`DEFAULT_DRAIN_DEADLINE`](crate::limits::DEFAULT_DRAIN_DEADLINE) by default.
     pub fn with_shutdown_timeout(mut self, time: Duration) -> Self {
         self.deadline = time;
         self
@@ -333,8 +333,8 @@ impl App {
     /// it.
     ///
     /// Then it does what is to be done [before](Self::before_shutdown), accepts no more
-    /// connections, closes every subscription with its farewell, and lets requests, answers and
-    /// [`detached`](crate::detached) handlers finish within the
+    /// connections, closes every subscription with its farewell, and lets requests, finite streams
+    /// and [`detached`](crate::detached) handlers finish within the
     /// [deadline](Self::with_shutdown_timeout). A second signal ends it at once.
     ///
     /// # Errors

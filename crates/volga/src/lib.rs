@@ -206,6 +206,11 @@ mod guide {
 
     pages! {
         readme: "../../../README.md";
+        readme_volga: "../README.md";
+        readme_core: "../../volga-core/README.md";
+        readme_http: "../../volga-http/README.md";
+        readme_macros: "../../volga-macros/README.md";
+        readme_sse: "../../volga-sse/README.md";
         quick_start: "../../../docs/src/quick-start.md";
         route_parameters: "../../../docs/src/route-parameters.md";
         query_parameters: "../../../docs/src/query-parameters.md";

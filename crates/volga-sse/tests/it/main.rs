@@ -1,5 +1,4 @@
-//! The crate from outside: what goes in, what comes out, for inputs and orders that nobody thought
-//! of.
+//! The crate through its public interface, with generated inputs and orders.
 
 mod chunks;
 #[cfg(feature = "hub")]

@@ -1,4 +1,4 @@
-//! Every bound, reached and not before.
+//! Every bound is reached, and not before.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use volga_sse::{AbandonPolicy, ClaimError, Message, Replies, StartError};
 
 use super::support::*;
 
-/// What a message of so many bytes on the wire is counted as.
+/// The bytes for which a message counts in addition to its own.
 const OVERHEAD: usize = 96;
 
-/// What these texts are counted as in a reply. Its epoch is random, and so the length of its IDs;
-/// it is read off one.
+/// The bytes for which a reply counts. The length of its IDs depends on its random epoch, so a client
+/// reads the messages.
 async fn bytes_of(replies: &Replies, token: volga_sse::ReplyToken) -> usize {
     let volga_sse::AttachOutcome::Open(client) =
         replies.claim(token.as_str()).attach().expect("the reply")
@@ -57,7 +57,7 @@ async fn there_may_be_so_many_replies_and_one_that_runs_never_makes_room() {
     let second = replies.start(second).unwrap();
     assert_eq!(replies.start(texts(["x"])).unwrap_err(), StartError::Full { max: 2 });
 
-    // One has ended, but is read.
+    // The second reply has ended, but a client reads it.
     let reader = attach(&replies, second);
     drop(two);
     while replies.counts().running == 2 {
@@ -105,7 +105,7 @@ async fn where_no_room_can_be_made_the_reply_that_needs_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn past_its_time_a_reply_is_read_to_its_end_by_those_who_read_it() {
+async fn an_expired_reply_is_read_to_its_end_by_its_clients() {
     let replies = Replies::builder().retention(Duration::ZERO).build();
     let token = replies.start(texts(["a", "b", "c"])).unwrap();
     let (mut reader, other) = (attach(&replies, token), attach(&replies, token));
@@ -113,7 +113,7 @@ async fn past_its_time_a_reply_is_read_to_its_end_by_those_who_read_it() {
     let id = reader.last_id.clone();
     settle().await;
     let again = replies.claim(token.as_str()).resume(last_event_id(&id)).attach();
-    assert_eq!(again.unwrap_err(), ClaimError::UnknownToken, "nobody else comes to it");
+    assert_eq!(again.unwrap_err(), ClaimError::UnknownToken, "no further client finds it");
     assert_eq!(reader.rest().await, "b c");
     assert_eq!(replies.counts().kept, 1);
     assert_eq!(other.rest().await, "a b c");
@@ -121,7 +121,7 @@ async fn past_its_time_a_reply_is_read_to_its_end_by_those_who_read_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_reads_for_ever_holds_nothing_past_its_time_when_room_is_needed() {
+async fn a_client_that_reads_for_ever_does_not_keep_an_expired_reply_when_room_is_needed() {
     let replies = Replies::builder().retention(Duration::from_secs(5)).max_replies(1).build();
     let token = replies.start(texts(["a", "b"])).unwrap();
     let mut stalled = attach(&replies, token);

@@ -1,4 +1,4 @@
-//! Clients that come and go: each gets all of it, in order, once.
+//! Clients that attach and leave: each gets every message once, in order.
 
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
@@ -59,7 +59,7 @@ async fn an_id_of_another_reply_is_neither_a_loss_nor_a_repetition_but_an_error(
 }
 
 #[tokio::test]
-async fn who_has_everything_waits_while_the_reply_runs() {
+async fn a_client_that_has_everything_waits_while_the_reply_runs() {
     let replies = Replies::new();
     let (sender, stream) = by_hand();
     let token = replies.start(stream).unwrap();
@@ -98,11 +98,11 @@ async fn only_its_owner_may_have_it() {
 }
 
 #[tokio::test]
-async fn the_facts_count_what_there_is() {
+async fn the_counts_follow_replies_and_clients() {
     let replies = Replies::new();
     let count = || {
-        let facts = replies.counts();
-        (facts.running, facts.kept, facts.attached)
+        let counts = replies.counts();
+        (counts.running, counts.kept, counts.attached)
     };
     let (sender, stream) = by_hand();
     let token = replies.start(stream).unwrap();
@@ -110,7 +110,7 @@ async fn the_facts_count_what_there_is() {
     assert_eq!(count(), (1, 0, 2));
     drop(two);
     drop(sender);
-    // Read to its end, the client is gone, whoever still holds it.
+    // A client that has read to the end no longer counts, although it is not dropped yet.
     let mut one = one;
     assert_eq!(one.next().await, None);
     assert_eq!(count(), (0, 1, 0));
@@ -118,7 +118,7 @@ async fn the_facts_count_what_there_is() {
 }
 
 #[tokio::test]
-async fn an_attachment_is_an_event_stream_of_the_kind_reply() {
+async fn an_attachment_is_a_finite_event_stream() {
     let replies = Replies::new();
     let token = replies
         .start(stream::iter([Message::new().comment("c"), Message::new().data("a")]))

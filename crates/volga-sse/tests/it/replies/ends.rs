@@ -1,4 +1,4 @@
-//! How replies end, and that every client is told, whenever it comes.
+//! How replies end: every client learns it, whenever it attaches.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use volga_sse::{AttachOutcome, Message, Replies, ReplyError, StartError};
 
 use super::support::*;
 
-/// The ends that the observer was told.
+/// The ends with which the observer was called.
 #[derive(Clone, Default)]
 struct Ends(Arc<Mutex<Vec<String>>>);
 
@@ -66,7 +66,7 @@ async fn an_error_of_the_producer_reaches_every_client_and_its_cause_the_observe
         ends.told(),
         ["nobody, 1 messages, the producer of the reply failed: invalid digit found in string"]
     );
-    // Who has it all is told how it ended, and not that there is more to come.
+    // A client that has every event gets the outcome, not a stream.
     let over = replies.claim(token.as_str()).resume(last_event_id(&id)).attach().unwrap();
     assert!(matches!(over, AttachOutcome::Ended(Err(ReplyError::Failed(_)))), "{over:?}");
 }
@@ -101,7 +101,7 @@ async fn a_panic_is_caught_and_reaches_every_client() {
 }
 
 #[tokio::test]
-async fn a_producer_that_panics_as_it_is_dropped_has_ended_all_the_same() {
+async fn a_producer_that_panics_while_it_is_dropped_ends_the_reply() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -221,7 +221,7 @@ fn clients_are_told_that_the_runtime_of_the_producer_is_gone() {
         futures_util::FutureExt::now_or_never(client.rest()).unwrap(),
         "[the reply was cancelled]"
     );
-    // Another runtime takes up the timer.
+    // Another runtime runs the timer.
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let token = replies.start(texts(["a"])).unwrap();

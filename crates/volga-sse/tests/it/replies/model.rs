@@ -1,5 +1,4 @@
-//! Random steps against a plain model: what each client reads is what the model says, at every
-//! step.
+//! Random steps against a plain model: at every step, each client reads what the model predicts.
 
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ enum Step {
     Finish(prop::sample::Index),
     Cancel(prop::sample::Index),
     Attach(prop::sample::Index),
-    /// A client reads so many events.
+    /// A client reads this many events.
     Read(prop::sample::Index, u8),
     Leave(prop::sample::Index),
     /// A client leaves, and returns with its last event ID.
@@ -45,7 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A reply as it should be.
+/// The expected state of a reply.
 struct Model {
     token: ReplyToken,
     sender: Option<UnboundedSender<Item>>,
@@ -53,7 +52,7 @@ struct Model {
     produced: usize,
     end: Option<&'static str>,
     clients: usize,
-    /// Cancelled then, unless a client comes.
+    /// The second at which it is cancelled, unless a client comes.
     cancel_at: Option<u64>,
     gone_at: Option<u64>,
     is_overdue: bool,
@@ -149,7 +148,7 @@ impl World {
         }
     }
 
-    /// Reads up to so many events; each is the next one that the model has.
+    /// Reads up to this many events. Each must be the next one of the model.
     async fn read(&mut self, at: usize, count: usize) {
         let client = &mut self.clients[at];
         let model = &self.models[client.reply];
@@ -168,7 +167,7 @@ impl World {
                 (Some(None), Some("")) if !more => client.ended = true,
                 (Some(Some(Err(error))), Some(end)) if !more && error == end => {
                     client.ended = true;
-                    // The stream is over once it is asked again.
+                    // After the error, the stream ends.
                     assert_eq!(client.reader.next().await, None);
                 }
                 (item, end) => {
@@ -237,7 +236,7 @@ impl World {
             }
             Step::Attach(which) => self.attach(which.index(self.models.len()), 0, "").await,
             Step::Wait(seconds) => {
-                // Second by second: what falls due is done when it is, as the model has it.
+                // Second by second, so that what is due happens at its time, as in the model.
                 for _ in 0..seconds {
                     advance(Duration::from_secs(1)).await;
                     quiet().await;
@@ -261,16 +260,16 @@ impl World {
 
     fn check(&self) {
         let count = |is: fn(&&Model) -> bool| self.models.iter().filter(is).count();
-        let facts = self.replies.counts();
-        assert_eq!(facts.running, count(|model| model.end.is_none()), "running");
-        assert_eq!(facts.kept, count(|model| model.end.is_some() && !model.is_gone), "kept");
-        assert_eq!(facts.attached, self.clients.len(), "attached");
+        let counts = self.replies.counts();
+        assert_eq!(counts.running, count(|model| model.end.is_none()), "running");
+        assert_eq!(counts.kept, count(|model| model.end.is_some() && !model.is_gone), "kept");
+        assert_eq!(counts.attached, self.clients.len(), "attached");
         let empty = self.models.iter().all(|model| model.is_gone || model.produced == 0);
-        assert_eq!(facts.bytes == 0, empty, "bytes");
+        assert_eq!(counts.bytes == 0, empty, "bytes");
     }
 }
 
-/// The tasks do what they can, without a moment passing.
+/// Lets the tasks do what they can without time passing.
 async fn quiet() {
     for _ in 0..8 {
         tokio::task::yield_now().await;
@@ -289,11 +288,11 @@ async fn run(steps: Vec<Step>) {
         quiet().await;
         world.check();
     }
-    // In the end everybody reads everything.
+    // In the end every client reads everything.
     for at in (0..world.clients.len()).rev() {
         world.read(at, usize::MAX).await;
     }
-    // Then everything ends and nobody is left, and nothing is.
+    // Then all replies end, all clients leave, and nothing is left.
     world.replies.stop();
     world.clients.clear();
     advance(Duration::from_secs(KEEP)).await;

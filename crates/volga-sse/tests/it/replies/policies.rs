@@ -1,4 +1,4 @@
-//! What happens when nobody is left, by a paused clock.
+//! What happens when the last client leaves, with a paused clock.
 
 use std::time::Duration;
 
@@ -44,14 +44,14 @@ async fn after_a_grace_the_producer_is_dropped_and_not_before() {
     advance(GRACE - Duration::from_millis(2)).await;
     settle().await;
     assert!(!sender.is_closed());
-    // Nobody calls: the timer alone does it.
+    // There is no access: the timer alone does it.
     advance(Duration::from_millis(1)).await;
     sender.closed().await;
     assert_eq!(attach(&replies, token).rest().await, ABANDONED);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_back_within_the_grace_gets_the_rest_and_nothing_twice() {
+async fn a_client_that_returns_within_the_grace_gets_the_rest_and_nothing_twice() {
     let replies = replies(AbandonPolicy::CancelAfter(GRACE));
     let (sender, stream) = by_hand();
     let token = replies.start(stream).unwrap();
@@ -72,7 +72,7 @@ async fn who_comes_back_within_the_grace_gets_the_rest_and_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_producer_that_runs_on_comes_to_its_end_without_a_client() {
+async fn a_producer_that_keeps_running_comes_to_its_end_without_a_client() {
     let replies = replies(AbandonPolicy::KeepRunning);
     let (sender, stream) = by_hand();
     let token = replies.start(stream).unwrap();
@@ -86,7 +86,7 @@ async fn a_producer_that_runs_on_comes_to_its_end_without_a_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_says_for_itself_what_happens() {
+async fn a_reply_may_have_a_policy_of_its_own() {
     let replies = replies(AbandonPolicy::Cancel);
     let (sender, stream) = by_hand();
     let token =
@@ -98,7 +98,7 @@ async fn a_reply_says_for_itself_what_happens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_nobody_comes_for_is_cancelled_in_time() {
+async fn a_reply_without_a_first_client_is_cancelled_in_time() {
     for policy in [AbandonPolicy::Cancel, AbandonPolicy::CancelAfter(GRACE)] {
         let replies = replies(policy);
         let (sender, stream) = by_hand();
@@ -114,7 +114,7 @@ async fn a_reply_that_nobody_comes_for_is_cancelled_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_kept_is_over_though_nobody_calls_and_no_task_is_left() {
+async fn a_reply_expires_without_any_access_and_leaves_no_task() {
     let replies = replies(AbandonPolicy::Cancel);
     let token = replies.start(texts(["a", "b"])).unwrap();
     assert_eq!(attach(&replies, token).rest().await, "a b");
@@ -137,6 +137,6 @@ async fn a_client_that_leaves_from_a_thread_without_a_runtime_starts_the_clock_t
     settle().await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 1, "the producer, and no timer");
     std::thread::spawn(move || drop(client)).join().unwrap();
-    // No advance: with everything at rest, the paused clock goes on to the timer by itself.
+    // No `advance`: when all tasks wait, the paused clock goes on to the next timer by itself.
     sender.closed().await;
 }

@@ -1,4 +1,4 @@
-//! A producer by hand, and clients that say what they read.
+//! A producer that the test controls, and clients that record what they read.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use volga_sse::{
 
 pub(super) type Item = Result<Message, BoxError>;
 
-/// A producer that sends what it is told, and ends when the sender is dropped. The sender's
-/// `closed` tells when the producer is gone.
+/// A producer that yields what the test sends, and ends when the sender is dropped. The sender's
+/// `closed` is ready when the producer was dropped.
 pub(super) fn by_hand() -> (UnboundedSender<Item>, impl Stream<Item = Item> + Send + use<>) {
     let (sender, receiver) = unbounded_channel();
     let next = |mut receiver: UnboundedReceiver<Item>| async {
@@ -32,7 +32,7 @@ pub(super) fn texts<const N: usize>(
     stream::iter(texts).map(text)
 }
 
-/// Lets every task run until it waits; with a paused clock only.
+/// Lets every task run until it waits. It needs a paused clock.
 pub(super) async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -43,13 +43,13 @@ pub(super) fn last_event_id(id: &str) -> Option<LastEventId> {
     LastEventId::from_headers(&headers).expect("an event ID")
 }
 
-/// A client of the reply, from its start.
+/// Attaches a client at the start of the reply.
 #[track_caller]
 pub(super) fn attach(replies: &Replies, token: ReplyToken) -> Reader {
     Reader::new(replies.claim(token.as_str()).attach().expect("the reply"))
 }
 
-/// A client that came back after this ID.
+/// Attaches a client that has read up to this ID.
 #[track_caller]
 pub(super) fn resume(replies: &Replies, token: ReplyToken, id: &str) -> Reader {
     Reader::new(
@@ -97,7 +97,7 @@ impl Reader {
         Some(event.data().to_owned())
     }
 
-    /// What is there without waiting, events only.
+    /// The events that are ready without waiting.
     pub(super) fn ready(&mut self) -> Vec<Result<String, String>> {
         std::iter::from_fn(|| self.next().now_or_never().flatten()).collect()
     }

@@ -9,7 +9,7 @@ const REPLIES: usize = 8;
 const CLIENTS: usize = 6;
 const MESSAGES: usize = 2_000;
 
-/// Reads a whole reply, leaving and returning every so many events.
+/// Reads a whole reply; leaves and returns after every `leave_after` events.
 async fn read(replies: Replies, token: ReplyToken, leave_after: usize) -> Vec<String> {
     let mut texts = Vec::new();
     let mut reader = attach(&replies, token);
@@ -56,8 +56,8 @@ async fn every_client_reads_every_message_once_and_in_order() {
         assert!(texts.unwrap() == expect);
     }
     replies.wait_idle().await;
-    let facts = replies.counts();
-    assert_eq!((facts.running, facts.kept, facts.attached), (0, REPLIES, 0));
+    let counts = replies.counts();
+    assert_eq!((counts.running, counts.kept, counts.attached), (0, REPLIES, 0));
 }
 
 /// Starts, cancels, attaches, leaves and evicts at the same time, within tight bounds: no deadlock,
