@@ -6,7 +6,7 @@ use ::tokens::Settings;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::{net::TcpListener, task::AbortHandle, time::timeout};
-use volga::http::sse::{ReplyError, Replies, AttachOutcome, Decoder};
+use volga::http::sse::{AttachOutcome, Decoder, Replies, ReplyError};
 
 use crate::{
     outcome::{CaseResult, Kind, Outcome},

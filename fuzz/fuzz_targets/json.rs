@@ -42,7 +42,10 @@ enum Variant<'a> {
     Newtype(Box<Value<'a>>),
     Tuple(u8, Box<Value<'a>>),
     EmptyTuple(),
-    Struct { first: &'a str, second: Box<Value<'a>> },
+    Struct {
+        first: &'a str,
+        second: Box<Value<'a>>,
+    },
     EmptyStruct {},
 }
 

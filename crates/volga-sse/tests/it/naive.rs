@@ -1,6 +1,6 @@
 //! The parser of the HTML standard, section 9.2, written as the text describes it: it decodes the
-//! whole stream first, and then does one step after the other. It is slow and plain, so that you can
-//! compare it with the text. The fuzz targets use this file, too.
+//! whole stream first, and then does one step after the other. It is slow and plain, so that you
+//! can compare it with the text. The fuzz targets use this file, too.
 
 /// An event: its name, its data and the last event ID.
 pub(crate) type Event = (String, String, String);

@@ -79,7 +79,9 @@ async fn beyond_the_limit_a_stream_is_503_before_its_handler_runs_and_running_on
     assert_eq!((limit.counts().open, limit.counts().refused_per_key), (2, 1));
 
     // Who does not say that it wants a stream is refused one all the same, and nothing else is.
-    let text = read_until(&mut send(server.address, "GET /events").await, "close one of them first\n").await;
+    let text =
+        read_until(&mut send(server.address, "GET /events").await, "close one of them first\n")
+            .await;
     assert!(text.starts_with("HTTP/1.1 503 "), "{text}");
     read_until(&mut send(server.address, "GET /plain").await, "plain").await;
     read_until(&mut ask_for_stream(server.address, "GET /nothing").await, "503 ").await;

@@ -11,8 +11,8 @@ use super::support::*;
 /// The bytes for which a message counts in addition to its own.
 const OVERHEAD: usize = 96;
 
-/// The bytes for which a reply counts. The length of its IDs depends on its random epoch, so a client
-/// reads the messages.
+/// The bytes for which a reply counts. The length of its IDs depends on its random epoch, so a
+/// client reads the messages.
 async fn bytes_of(replies: &Replies, token: volga_sse::ReplyToken) -> usize {
     let volga_sse::AttachOutcome::Open(client) =
         replies.claim(token.as_str()).attach().expect("the reply")
