@@ -105,7 +105,7 @@ async fn check(mut said: BTreeMap<String, Received<Said>>, replies: &Replies) ->
 /// How a reply ends that was left.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Ending {
-    AbandonPolicy,
+    Abandoned,
     Finished,
 }
 
