@@ -1,4 +1,4 @@
-// Tests examples/tokens with the npm package openai: openai_tokens.mjs QUICK SLOW
+// The npm package openai against examples/tokens: openai_tokens.mjs QUICK SLOW
 
 import OpenAI from "openai";
 
@@ -38,7 +38,7 @@ async function leaves(query) {
       break;
     }
   }
-  return { text, answer: response.headers.get("answer-token") };
+  return { text, answer: response.headers.get("reply-token") };
 }
 
 async function refused() {

@@ -1,4 +1,4 @@
-"""Tests examples/tokens with the PyPI package openai: openai_tokens_reader.py QUICK SLOW"""
+"""The PyPI package openai against examples/tokens: openai_tokens_reader.py QUICK SLOW"""
 
 import json
 import sys
@@ -38,7 +38,7 @@ def leaves(query):
             text += chunk.choices[0].delta.content or ""
             if len(text) > 10:
                 break
-    return {"text": text, "answer": raw.headers["answer-token"]}
+    return {"text": text, "answer": raw.headers["reply-token"]}
 
 
 def refused():
@@ -60,6 +60,6 @@ for name, act in {
 }.items():
     try:
         cases[name] = act()
-    except Exception as error:  # any failure of a client is a result
+    except Exception as error:  # whatever a client does wrong is a result
         cases[name] = {"error": f"{type(error).__name__}: {error}"}
 print(json.dumps({"version": version("openai"), "cases": cases}))

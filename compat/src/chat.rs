@@ -81,7 +81,7 @@ pub(crate) fn answer(way: &str) -> HttpResult {
     let Some((.., heartbeat, opens)) = WAYS.iter().find(|(path, ..)| *path == way) else {
         return status!(404, "unknown way `{way}`");
     };
-    let answer = Sse::new(chunks()).answer().heartbeat(heartbeat.setting());
+    let answer = Sse::new(chunks()).finite().heartbeat(heartbeat.setting());
     let answer = if *opens { answer } else { answer.without_retry() };
     sse!(answer)
 }

@@ -275,7 +275,7 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features", "--features", "body"]),
     ("volga-sse", &["--no-default-features", "--features", "hub"]),
     ("volga-sse", &["--no-default-features", "--features", "metrics"]),
-    ("volga-sse", &["--no-default-features", "--features", "answers"]),
+    ("volga-sse", &["--no-default-features", "--features", "replies"]),
     ("volga-sse", &[]),
     ("volga-sse", &["--all-features"]),
     ("volga", &[]),

@@ -1,5 +1,9 @@
-//! Server-sent events for any Rust server: messages that arrive as they were meant or are refused,
-//! one response body that carries them, and a decoder that reads what anybody sends.
+//! Server-sent events for any Rust server and client.
+//!
+//! - **Exact messages.** A client receives exactly the values that you set, or the message is
+//!   refused with an error that names the field.
+//! - **One response body** that sends the messages of any stream, with heartbeats and a proper end.
+//! - **A decoder** that reads the events of any server, within limits.
 //!
 //! ```
 //! # #[cfg(feature = "body")] {
@@ -13,29 +17,31 @@
 //! # }
 //! ```
 //!
-//! The response is an ordinary [`http::Response`] with an [`http_body::Body`]: hyper, axum and
-//! whatever else speaks those types takes it as it is. The words are those of the [HTML
+//! The response is an ordinary [`http::Response`] with an [`http_body::Body`]. hyper, axum and
+//! other servers that use these types take it as it is. The terms are those of the [HTML
 //! standard](https://html.spec.whatwg.org/multipage/server-sent-events.html): an application sends
-//! a [`Message`], a client receives an event.
+//! a [`Message`], and a client receives an [`Event`].
 //!
 //! | Feature | Default | What it adds |
 //! |---|---|---|
-//! | none | yes | the codec: [`Message`], [`EncodedMessage`], [`EventName`], [`EventId`], [`Position`]; [`Decoder`], [`Event`], [`reconnect`]. No runtime, no `http` |
+//! | (no feature) | yes | the codec: [`Message`], [`EncodedMessage`], [`EventName`], [`EventId`], [`Position`]; [`Decoder`], [`Event`], [`reconnect`]. No runtime, no `http` |
 //! | `body` | yes | [`Sse`] and [`SseBody`]: a stream of messages as a response body; [`EventStream`]: a body as a stream of events; [`LastEventId`]; [`StreamLimit`] |
-//! | `hub` | no | [`hub`]: topics with a bounded log each, subscriptions that resume, gaps that are told |
+//! | `hub` | no | [`hub`]: topics with a bounded log each, subscriptions that resume and report gaps |
 //! | `metrics` | no | `HubStats::record`: the numbers of a hub for the recorder of the `metrics` crate |
 //! | `json` | yes | [`Message::json`] |
 //! | `macros` | no | [`sse_stream!`]: a stream written as a block with `yield` and `?` |
-//! | `answers` | no | [`Answers`]: producers that outlive their connection, and clients that attach to them by a token. Needs a tokio runtime |
+//! | `replies` | no | [`Replies`]: producers that outlive their connection, and clients that attach to them by a token. Needs a tokio runtime |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "body")]
+mod box_error;
 mod client;
 mod codec;
 #[cfg(feature = "hub")]
 pub mod hub;
 #[cfg(feature = "json")]
 mod pool;
-#[cfg(feature = "answers")]
+#[cfg(feature = "replies")]
 mod replies;
 #[cfg(any(feature = "body", feature = "macros"))]
 mod stream;
@@ -54,36 +60,51 @@ pub use codec::{
 };
 
 #[cfg(feature = "body")]
+pub use box_error::BoxError;
+#[cfg(feature = "body")]
 pub use client::last_event_id::{
     DEFAULT_LAST_EVENT_ID_PARAMETER, DEFAULT_MAX_LAST_EVENT_ID, LastEventId, LastEventIdError,
     LastEventIdSource,
 };
 #[cfg(feature = "body")]
 pub use codec::decode::{EventStream, ReadError, ReaderBody};
-#[cfg(feature = "answers")]
+#[cfg(feature = "replies")]
 pub use replies::{
-    Abandoned, AnswerEnd, AnswerError, AnswerMessages, Answers, AnswersBuilder, AnswersFacts,
-    Attached, Attachment, Claim, ClaimError, DEFAULT_FIRST_CLIENT, DEFAULT_GRACE, DEFAULT_KEEP,
-    DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_ANSWERS, DEFAULT_MAX_TOTAL_ANSWER_BYTES, NewAnswer,
-    StartError, Token, TokenError,
+    attachment::{AttachOutcome, Attachment, ReplyMessages},
+    claim::{NewReply, ReplyClaim},
+    counts::RepliesCounts,
+    end::ReplyEnd,
+    error::{ClaimError, ReplyError, StartError},
+    handle::Replies,
+    lifecycle::AbandonPolicy,
+    settings::{
+        DEFAULT_ABANDON_GRACE, DEFAULT_FIRST_CLIENT_TIMEOUT, DEFAULT_MAX_REPLIES,
+        DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_TOTAL_REPLY_BYTES, DEFAULT_REPLY_RETENTION,
+        RepliesBuilder,
+    },
+    token::{ReplyToken, ReplyTokenError},
 };
 #[cfg(feature = "macros")]
-pub use stream::generate::{Generate, Yielder, generate};
+pub use stream::generate::{GeneratedStream, Yielder, generate};
 #[cfg(feature = "body")]
 pub use stream::{
-    body::{BoxError, SseBody},
+    body::SseBody,
     close::{CloseGroup, CloseHandle, EndReason, StreamEnd, StreamKind},
     frame::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES},
     heartbeat::{DEFAULT_HEARTBEAT, Heartbeat},
     item::SseItem,
     limit::{DEFAULT_MAX_OPEN_STREAMS, LimitCounts, Permit, StreamLimit},
-    refusal::{DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD, ReachedLimit, Refusal, Refused},
-    response::{DEFAULT_RETRY, IntoSse, Sse},
+    refusal::{
+        DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD, ReachedLimit, RefusalResponse,
+        StreamLimitError,
+    },
+    response::{IntoSse, Sse},
+    settings::DEFAULT_RETRY,
     source::SseSource,
     spread::DEFAULT_FAREWELL_SPREAD,
 };
 
-/// What the macros of this crate expand to. Not a public interface.
+/// For the expansions of this crate's macros. Not a public interface.
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod __private {

@@ -1,10 +1,10 @@
-//! How often the codec asks for memory. A binary of its own, since the allocator that counts is the
-//! one of its whole process.
+//! How often the codec allocates memory. It is a binary of its own, because the counting allocator
+//! counts for the whole process.
 
 use allocation_counter::measure;
 use volga_sse::{Decoder, Message};
 
-/// Counts with the result kept alive, so that what it holds is counted and its end is not.
+/// Counts while the result is alive, so that its memory is counted and its drop is not.
 #[track_caller]
 fn check<T>(most: u64, run: impl FnOnce() -> T) {
     let mut kept = None;
@@ -191,34 +191,34 @@ mod hub {
     }
 }
 
-/// The worst case: messages so small that bookkeeping is most of them, read by a client, so that
-/// each block is a shared one.
-#[cfg(feature = "answers")]
+/// The worst case: messages so small that most of their memory is bookkeeping, read by a client, so
+/// that each block is shared.
+#[cfg(feature = "replies")]
 #[test]
-fn an_answer_holds_no_more_memory_than_it_counts() {
+fn a_reply_holds_no_more_memory_than_it_counts() {
     use futures_util::{StreamExt, stream};
-    use volga_sse::{Answers, Attached};
+    use volga_sse::{AttachOutcome, Replies};
 
-    /// For the task and the answer itself.
+    /// For the task and the reply itself.
     const ROOM: i64 = 10_000;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let answers = Answers::new();
+    let replies = Replies::new();
     let mut attached = None;
     let held = measure(|| {
         runtime.block_on(async {
             let words = stream::iter(0..10_000).map(|_| Message::new().data(""));
-            let token = answers.start(words).unwrap();
-            answers.wait_idle().await;
-            let Ok(Attached::Open(client)) = answers.claim(token.as_str()).attach() else {
-                panic!("there is no answer");
+            let token = replies.start(words).unwrap();
+            replies.wait_idle().await;
+            let Ok(AttachOutcome::Open(client)) = replies.claim(token.as_str()).attach() else {
+                panic!("there is no reply");
             };
             let mut messages = client.messages();
             while messages.next().await.is_some() {}
             attached = Some(messages);
         });
     });
-    let counted = answers.facts().bytes as i64;
+    let counted = replies.counts().bytes as i64;
     assert!(held.bytes_current <= counted + ROOM, "{} held, {counted} counted", held.bytes_current);
     assert!(held.bytes_current * 2 > counted, "{} held, {counted} counted", held.bytes_current);
 }

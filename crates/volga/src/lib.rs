@@ -42,7 +42,7 @@
 //! | [`mod@middleware`] | the types for `wrap`, `with` and `filter` of an app, a group or a route |
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
-//! | `http::sse::Answers` | replies that outlive their connection; needs the feature `answers` |
+//! | `http::sse::Replies` | replies that outlive their connection; needs the feature `answers` |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |
 //! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
@@ -139,11 +139,11 @@ pub mod http {
             SubscribeError, Subscription, SubscriptionEnd, TopicCreation, TopicError, TopicStats,
             Topics,
         };
-        #[cfg(feature = "answers")]
+        #[cfg(feature = "replies")]
         pub use volga_sse::{
-            Abandoned, AnswerEnd, AnswerError, AnswerMessages, Answers, AnswersBuilder,
-            AnswersFacts, Attached, Attachment, Claim, ClaimError, NewAnswer, StartError, Token,
-            TokenError,
+            AbandonPolicy, AttachOutcome, Attachment, ClaimError, NewReply, Replies,
+            RepliesBuilder, RepliesCounts, ReplyClaim, ReplyEnd, ReplyError, ReplyMessages,
+            ReplyToken, ReplyTokenError, StartError,
         };
         pub use volga_sse::{
             CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
@@ -154,7 +154,9 @@ pub mod http {
             DecodeError, Decoder, Event, EventRef, EventStream, LastEventId, LastEventIdError,
             LastEventIdSource, ReadError, reconnect,
         };
-        pub use volga_sse::{LimitCounts, Permit, ReachedLimit, Refusal, Refused, StreamLimit};
+        pub use volga_sse::{
+            LimitCounts, Permit, ReachedLimit, RefusalResponse, StreamLimit, StreamLimitError,
+        };
     }
 }
 
@@ -172,10 +174,10 @@ pub mod limits {
         DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
         DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE,
     };
-    #[cfg(feature = "answers")]
+    #[cfg(feature = "replies")]
     pub use volga_sse::{
-        DEFAULT_FIRST_CLIENT, DEFAULT_GRACE, DEFAULT_KEEP, DEFAULT_MAX_ANSWER_BYTES,
-        DEFAULT_MAX_ANSWERS, DEFAULT_MAX_TOTAL_ANSWER_BYTES,
+        DEFAULT_ABANDON_GRACE, DEFAULT_FIRST_CLIENT_TIMEOUT, DEFAULT_MAX_REPLIES,
+        DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_TOTAL_REPLY_BYTES, DEFAULT_REPLY_RETENTION,
     };
     pub use volga_sse::{
         DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS,
@@ -205,6 +207,11 @@ mod guide {
 
     pages! {
         readme: "../../../README.md";
+        readme_volga: "../README.md";
+        readme_core: "../../volga-core/README.md";
+        readme_http: "../../volga-http/README.md";
+        readme_macros: "../../volga-macros/README.md";
+        readme_sse: "../../volga-sse/README.md";
         quick_start: "../../../docs/src/quick-start.md";
         route_parameters: "../../../docs/src/route-parameters.md";
         query_parameters: "../../../docs/src/query-parameters.md";
@@ -234,7 +241,7 @@ mod guide {
         keyed_topics: "../../../docs/src/keyed-topics.md";
         presence: "../../../docs/src/presence.md";
         watching_a_hub: "../../../docs/src/watching-a-hub.md";
-        answers: "../../../docs/src/answers.md";
+        replies: "../../../docs/src/replies.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
         what_clients_do: "../../../docs/src/what-clients-do.md";

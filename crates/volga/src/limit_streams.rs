@@ -8,7 +8,7 @@ use volga_core::{
     BoxFuture, Description, Endpoint, HttpBody, HttpResponse, Middleware, RequestParts,
 };
 use volga_http::ConnectionInfo;
-use volga_sse::{CloseHandle, Refused, StreamLimit};
+use volga_sse::{CloseHandle, StreamLimit, StreamLimitError};
 
 /// A [`StreamLimit`] as middleware of an app, a group or a route. Only responses that are event
 /// streams count, each until its body has ended or is dropped.
@@ -137,7 +137,7 @@ where
             let Some(stream) = response.extensions().get::<CloseHandle>() else { return response };
             match taken.map_or_else(|| limit.take(key), Ok) {
                 Ok(permit) => stream.hold(permit),
-                Err(refused) => return refuse(refused),
+                Err(error) => return refuse(error),
             }
             response
         })
@@ -146,8 +146,8 @@ where
 
 /// Returns the response to a refused request. It is not created from an error, because each error
 /// with this status would be reported. A flood of refusals is counted instead.
-fn refuse(refused: Refused) -> HttpResponse {
-    refused.response().map(HttpBody::from)
+fn refuse(error: StreamLimitError) -> HttpResponse {
+    error.response().map(HttpBody::from)
 }
 
 fn asks_for_stream(headers: &HeaderMap) -> bool {

@@ -20,19 +20,19 @@ pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<StatusCode> {
     } else if let Some(error) = error.downcast_ref() {
         status_of_create(error)
     } else {
-        status_of_answer(error)
+        status_of_reply(error)
     }
 }
 
-#[cfg(feature = "answers")]
-fn status_of_answer(error: &(dyn Error + 'static)) -> Option<StatusCode> {
+#[cfg(feature = "replies")]
+fn status_of_reply(error: &(dyn Error + 'static)) -> Option<StatusCode> {
     use volga_sse::{ClaimError, StartError};
     let claim = error.downcast_ref().map(ClaimError::status);
     claim.or_else(|| error.downcast_ref().map(StartError::status))
 }
 
-#[cfg(not(feature = "answers"))]
-fn status_of_answer(_: &(dyn Error + 'static)) -> Option<StatusCode> {
+#[cfg(not(feature = "replies"))]
+fn status_of_reply(_: &(dyn Error + 'static)) -> Option<StatusCode> {
     None
 }
 

@@ -19,7 +19,7 @@ mod target;
 use std::{env, error::Error, io, process::ExitCode};
 
 use args::{Command, HELP};
-use volga_sse::{DecodeError, reconnect::Refusal};
+use volga_sse::{DecodeError, reconnect::Rejection};
 
 /// The reason why the program fails. Each has an exit code, and `--help` lists them.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ fn run() -> Result<(), Failure> {
     }
 }
 
-fn advice(refusal: Refusal) -> &'static str {
+fn advice(refusal: Rejection) -> &'static str {
     match refusal {
         Refusal::Status(401 | 403) => "give credentials with -H 'authorization: …'",
         Refusal::Status(404 | 405 | 410) => "check the path",

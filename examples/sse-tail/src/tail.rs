@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::{sleep, timeout};
 use volga_sse::{
     Decoder, EventStream, ReadError,
-    reconnect::{Ended, Next, Reconnect, Refusal},
+    reconnect::{AttemptEnd, NextStep, ReconnectPolicy, Rejection},
 };
 
 use crate::{
@@ -46,7 +46,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn tail<W: io::Write>(options: &Options, printer: &mut Printer<W>) -> Result<(), Failure> {
-    let mut reconnect = Reconnect::new();
+    let mut reconnect = ReconnectPolicy::new();
     let mut decoder = Decoder::new();
     loop {
         let (ended, what) = match attempt(options, &decoder).await? {
@@ -59,9 +59,9 @@ async fn tail<W: io::Write>(options: &Options, printer: &mut Printer<W>) -> Resu
                 // [guide]
                 match end {
                     End::Enough => return Ok(()),
-                    End::Finished => (Ended::Finished, "the stream ended".to_owned()),
+                    End::Finished => (AttemptEnd::Finished, "the stream ended".to_owned()),
                     End::Broken(error) => (
-                        Ended::Broken { open_for: opened.elapsed() },
+                        AttemptEnd::Broken { open_for: opened.elapsed() },
                         format!("the stream broke ({error})"),
                     ),
                 }
@@ -71,16 +71,16 @@ async fn tail<W: io::Write>(options: &Options, printer: &mut Printer<W>) -> Resu
         if let Some(time) = decoder.retry() {
             reconnect.set_time(time);
         }
-        match reconnect.ended(ended, random()) {
-            Next::Return(wait) => {
+        match reconnect.next_step(ended, random()) {
+            NextStep::Return(wait) => {
                 say(&format!("{what}; again in {:.1} s", wait.as_secs_f64()));
                 sleep(wait).await;
             }
-            Next::Stop(Refusal::NoContent) => {
-                say(&Refusal::NoContent.to_string());
+            NextStep::Stop(Rejection::NoContent) => {
+                say(&Rejection::NoContent.to_string());
                 return Ok(());
             }
-            Next::Stop(refusal) => return Err(Failure::Refused(refusal)),
+            NextStep::Stop(refusal) => return Err(Failure::Refused(refusal)),
         }
     }
 }
@@ -90,7 +90,7 @@ async fn tail<W: io::Write>(options: &Options, printer: &mut Printer<W>) -> Resu
 async fn attempt(
     options: &Options,
     decoder: &Decoder,
-) -> Result<Result<Incoming, (Ended, String)>, Failure> {
+) -> Result<Result<Incoming, (AttemptEnd, String)>, Failure> {
     let target = &options.target;
     let sent = fetch(target, &options.headers, decoder.last_event_id(), options.http2).await;
     let response = match sent {
@@ -106,7 +106,7 @@ async fn attempt(
                 target.authority(),
                 chain(&error)
             );
-            return Ok(Err((Ended::NoResponse, text)));
+            return Ok(Err((AttemptEnd::NoResponse, text)));
         }
         Err(FetchError::Redirect(text)) => return Err(Failure::Usage(text)),
     };
@@ -116,10 +116,10 @@ async fn attempt(
     })
 }
 
-fn refusal(response: &Response<Incoming>) -> Option<Refusal> {
+fn refusal(response: &Response<Incoming>) -> Option<Rejection> {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());
-    Refusal::of(response.status().as_u16(), content_type)
+    Rejection::of(response.status().as_u16(), content_type)
 }
 
 /// How reading ended.

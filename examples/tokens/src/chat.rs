@@ -1,5 +1,5 @@
-//! The messages of the endpoint: the request, the chunks of a streamed completion, and the
-//! completion in one piece.
+//! What the endpoint reads and writes: the request, the chunks of a streamed completion, and the
+//! whole one.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -37,7 +37,7 @@ struct ChatMessage {
     content: Option<Content>,
 }
 
-/// A text, or a list of parts, some of which are texts.
+/// A text, or parts of which some are texts.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Content {
@@ -66,7 +66,7 @@ impl Content {
     }
 }
 
-/// A completion before it is sent.
+/// A completion about to be given.
 pub(crate) struct Completion {
     id: String,
     created: u64,
@@ -129,7 +129,7 @@ impl Completion {
         }
     }
 
-    /// The completion in one piece, after the time that a model would take.
+    /// The completion in one piece, after the time that it takes.
     pub(crate) async fn whole(self, pace: Duration) -> impl Serialize {
         sleep(pace * u32::try_from(self.tokens.len()).unwrap_or(u32::MAX)).await;
         let message = WholeMessage { role: "assistant", content: self.tokens.concat() };

@@ -8,7 +8,7 @@ use volga::{
     status,
 };
 
-/// The reason why a request gets no completion.
+/// Why there is no completion.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -33,7 +33,7 @@ struct Body<'a> {
 }
 
 impl ApiError {
-    /// The request has a mistake in this member.
+    /// A mistake in one member of the request.
     pub(crate) fn invalid(param: &'static str, message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -57,7 +57,7 @@ impl ApiError {
     }
 }
 
-/// The body cannot be read as a request.
+/// A body that is no request.
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let message = error.public_message();

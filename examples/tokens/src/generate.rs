@@ -1,6 +1,6 @@
-//! A made-up language model, which builds sentences about rivers from fixed phrases.
+//! A language model of the smallest kind: it strings together what it knows of rivers.
 
-/// The phrases of which sentences are made. Each sentence has one of every column.
+/// What sentences are made of; each takes one of every column.
 const COLUMNS: [&[&str]; 4] = [
     &["A river", "The current", "Every stream", "The water", "A slow bend", "The delta"],
     &["carries", "remembers", "gives back", "never counts", "follows", "outlives"],
@@ -22,7 +22,7 @@ const COLUMNS: [&[&str]; 4] = [
     ],
 ];
 const SENTENCES: usize = 7;
-/// Words longer than this are two tokens, as they may be in the vocabulary of a real model.
+/// Longer words are two tokens, as they may be in a model's vocabulary.
 const WORD: usize = 7;
 
 /// The reply to a prompt, in tokens. The same prompt has the same reply.
@@ -37,7 +37,7 @@ pub fn reply(prompt: &str) -> Vec<String> {
     tokens(text.trim_end())
 }
 
-/// Cuts a text into words, each with the space before it.
+/// Cuts a text into pieces with the space before each word.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     for word in text.split_inclusive(' ') {
@@ -49,7 +49,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-/// Random numbers whose seed is a text.
+/// Numbers that a text decides.
 struct Numbers(u64);
 
 impl Numbers {
@@ -64,7 +64,7 @@ impl Numbers {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        // The high bits of xorshift64 are better than the low ones.
+        // Its high bits are better than its low ones.
         (self.0 >> 32) as usize % bound
     }
 }
@@ -74,14 +74,14 @@ mod unit {
     use super::*;
 
     #[test]
-    fn each_prompt_has_one_reply_of_its_own() {
+    fn the_same_prompt_has_the_same_reply_and_another_one_another() {
         assert_eq!(reply("Why?"), reply("Why?"));
         assert_ne!(reply("Why?"), reply("Why not?"));
         assert!(reply("Why?").concat().starts_with("You asked: “Why?”\n\n"));
     }
 
     #[test]
-    fn the_tokens_together_are_the_text() {
+    fn tokens_are_the_text() {
         for text in ["", "a", "unbelievably  long\n\nwords ", "ééééééééééé é"] {
             assert_eq!(tokens(text).concat(), text);
         }

@@ -1,4 +1,4 @@
-//! The app of the example. It is separate from `main`, so that tests use the same app.
+//! The app of the example, apart from `main`, so that tests have the same one.
 
 mod chat;
 mod error;
@@ -11,17 +11,17 @@ use std::time::Duration;
 
 use volga::{
     App,
-    http::sse::{Abandoned, AnswerEnd, Answers},
+    http::sse::{AbandonPolicy, Replies, ReplyEnd},
 };
 
 pub use generate::reply;
 
-/// The settings of the endpoint.
+/// How the endpoint behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The time that the made-up model takes for a token.
     pub pace: Duration,
-    /// How long a reply goes on after its last client has left.
+    /// How long a reply runs when its last client has left.
     pub grace: Duration,
 }
 
@@ -31,21 +31,21 @@ impl Default for Settings {
     }
 }
 
-/// The app, and its answers.
-pub fn app(settings: Settings) -> (App, Answers) {
-    let answers = Answers::builder()
-        .when_abandoned(Abandoned::CancelAfter(settings.grace))
+/// The app, and its replies.
+pub fn app(settings: Settings) -> (App, Replies) {
+    let replies = Replies::builder()
+        .abandon_policy(AbandonPolicy::CancelAfter(settings.grace))
         .on_end(log)
         .build();
     let mut app = App::new();
-    app.add_singleton(answers.clone());
+    app.add_singleton(replies.clone());
     app.add_singleton(settings);
     routes::map(&mut app);
-    (app, answers)
+    (app, replies)
 }
 
-/// Logs the replies that failed, because their clients only see a cut stream.
-fn log(end: AnswerEnd<'_>) {
+/// Says what came to no proper end: its clients see no more than a cut stream.
+fn log(end: ReplyEnd<'_>) {
     if let Err(error) = end.outcome() {
         eprintln!("a reply ended after {} messages: {error}", end.messages());
     }

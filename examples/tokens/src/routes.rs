@@ -1,4 +1,4 @@
-//! The routes of the service.
+//! What is at which path.
 
 use serde::{Deserialize, Serialize};
 use volga::{
@@ -7,7 +7,7 @@ use volga::{
     error::Error,
     http::{
         HeaderMap, HttpRequest,
-        sse::{Abandoned, Answers, Attached, LastEventIdSource, Token},
+        sse::{AbandonPolicy, AttachOutcome, LastEventIdSource, Replies, ReplyToken},
     },
     no_content, ok, sse, status,
 };
@@ -23,17 +23,16 @@ const PAGE: &str = include_str!("index.html");
 pub(crate) fn map(app: &mut App) {
     app.map_get("/", || ok!("{PAGE}"; [("content-type", "text/html; charset=utf-8")]));
     app.map_post("/v1/chat/completions", complete);
-    app.map_post("/answers", start);
-    app.map_get("/answers/{token}", attach);
-    app.map_delete("/answers/{token}", cancel);
+    app.map_post("/replies", start);
+    app.map_get("/replies/{token}", attach);
+    app.map_delete("/replies/{token}", cancel);
     app.map_get("/facts", facts);
 }
 
-/// The options of a request, in its query.
+/// What a request may say beside its body.
 #[derive(Deserialize)]
 struct Options {
-    /// What happens to the reply when its last client leaves. The default is to wait for the grace
-    /// period.
+    /// What happens to the reply when its last client leaves, in place of the grace.
     when_abandoned: Option<WhenAbandoned>,
 }
 
@@ -44,33 +43,33 @@ enum WhenAbandoned {
     RunOn,
 }
 
-/// The owner of a reply, which is the client with this API key. The page has no key, so anyone who
-/// knows the token may read its replies.
+/// Whose replies they are: who has the key. The page has none, so its replies are for whoever has
+/// the token.
 fn owner(headers: &HeaderMap) -> Option<&str> {
     headers.get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 fn begin(
-    answers: &Answers,
+    replies: &Replies,
     settings: &Settings,
     headers: &HeaderMap,
     options: &Options,
     completion: Completion,
-) -> Result<Token, ApiError> {
-    let mut answer = answers.new_answer().owned_by(owner(headers));
+) -> Result<ReplyToken, ApiError> {
+    let mut reply = replies.new_reply().owned_by(owner(headers));
     if let Some(policy) = options.when_abandoned {
-        answer = answer.when_abandoned(match policy {
-            WhenAbandoned::Cancel => Abandoned::Cancel,
-            WhenAbandoned::RunOn => Abandoned::RunOn,
+        reply = reply.abandon_policy(match policy {
+            WhenAbandoned::Cancel => AbandonPolicy::Cancel,
+            WhenAbandoned::RunOn => AbandonPolicy::KeepRunning,
         });
     }
-    Ok(answer.start(completion.stream(settings.pace))?)
+    Ok(reply.start(completion.stream(settings.pace))?)
 }
 
-/// Responds with a completion, streamed or in one piece. The token of a streamed completion is in a
-/// header, for clients that may return.
+/// A completion, streamed or whole. The token of a streamed one is in a header, for those who may
+/// want to come back.
 async fn complete(
-    answers: Dc<Answers>,
+    replies: Dc<Replies>,
     settings: Dc<Settings>,
     headers: HeaderMap,
     Query(options): Query<Options>,
@@ -81,62 +80,61 @@ async fn complete(
         Ok((completion, false)) => return ok!(json: completion.whole(settings.pace).await),
         Err(error) => return error.respond(),
     };
-    let token = match begin(&answers, &settings, &headers, &options, completion) {
+    let token = match begin(&replies, &settings, &headers, &options, completion) {
         Ok(token) => token,
         Err(error) => return error.respond(),
     };
-    match answers.claim(token.as_str()).owned_by(owner(&headers)).attach()? {
-        // Some clients of such endpoints fail at a block without data, so the stream has none: no
-        // reconnection time, and heartbeats of one line.
-        Attached::Open(client) => {
-            sse!(client.into_sse().without_retry(); [("answer-token", token.as_str())])
+    match replies.claim(token.as_str()).owned_by(owner(&headers)).attach()? {
+        // Some clients of this endpoint stumble over any block without data, so there is none: no
+        // reconnection time, and a heartbeat of one line.
+        AttachOutcome::Open(client) => {
+            sse!(client.into_sse().without_retry(); [("reply-token", token.as_str())])
         }
-        Attached::Over(_) => no_content!(),
+        AttachOutcome::Ended(_) => no_content!(),
     }
 }
 
-/// The completion that the request asks for, and whether to stream it.
+/// The completion that is asked for, and whether it is to be streamed.
 fn read(request: Result<Json<ChatRequest>, Error>) -> Result<(Completion, bool), ApiError> {
     let Json(request) = request?;
     Ok((Completion::of(&request)?, request.stream))
 }
 
-/// Starts a reply that runs by itself. The page attaches to it with an `EventSource`, which
-/// reconnects by itself.
+/// A reply that runs by itself, for the page: it attaches with an `EventSource`, which returns by
+/// itself.
 async fn start(
-    answers: Dc<Answers>,
+    replies: Dc<Replies>,
     settings: Dc<Settings>,
     headers: HeaderMap,
     Query(options): Query<Options>,
     request: Result<Json<ChatRequest>, Error>,
 ) -> HttpResult {
     let begun = read(request)
-        .and_then(|(completion, _)| begin(&answers, &settings, &headers, &options, completion));
+        .and_then(|(completion, _)| begin(&replies, &settings, &headers, &options, completion));
     match begun {
         Ok(token) => {
-            created!({ "token": token.as_str() }; [("location", format!("/answers/{token}"))])
+            created!({ "token": token.as_str() }; [("location", format!("/replies/{token}"))])
         }
         Err(error) => error.respond(),
     }
 }
 
-/// Streams the reply from the last event that the client has.
-async fn attach(token: String, answers: Dc<Answers>, request: HttpRequest) -> HttpResult {
+/// The reply, after what the client has of it.
+async fn attach(token: String, replies: Dc<Replies>, request: HttpRequest) -> HttpResult {
     let source = LastEventIdSource::new().or_parameter("lastEventId");
     let last =
         source.find(request.headers(), request.uri().query()).map_err(Error::client_error)?;
-    match answers.claim(&token).owned_by(owner(request.headers())).resume(last).attach() {
-        Ok(Attached::Open(client)) => sse!(client),
-        // `EventSource` reconnects after every end of a stream. Either of these statuses tells it
-        // to stop.
-        Ok(Attached::Over(Ok(()))) => no_content!(),
-        Ok(Attached::Over(Err(error))) => status!(410, "{error}"),
+    match replies.claim(&token).owned_by(owner(request.headers())).resume(last).attach() {
+        Ok(AttachOutcome::Open(client)) => sse!(client),
+        // `EventSource` comes back after every end. Either status tells it to stop.
+        Ok(AttachOutcome::Ended(Ok(()))) => no_content!(),
+        Ok(AttachOutcome::Ended(Err(error))) => status!(410, "{error}"),
         Err(error) => status!(error.status(), "{error}"),
     }
 }
 
-async fn cancel(token: String, answers: Dc<Answers>, headers: HeaderMap) -> HttpResult {
-    match answers.claim(&token).owned_by(owner(&headers)).cancel() {
+async fn cancel(token: String, replies: Dc<Replies>, headers: HeaderMap) -> HttpResult {
+    match replies.claim(&token).owned_by(owner(&headers)).cancel() {
         Ok(()) => no_content!(),
         Err(error) => status!(error.status(), "{error}"),
     }
@@ -150,8 +148,8 @@ struct Facts {
     bytes: usize,
 }
 
-async fn facts(answers: Dc<Answers>) -> Json<Facts> {
-    let facts = answers.facts();
+async fn facts(replies: Dc<Replies>) -> Json<Facts> {
+    let facts = replies.counts();
     Json(Facts {
         running: facts.running,
         kept: facts.kept,

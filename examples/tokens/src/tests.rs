@@ -1,10 +1,10 @@
-//! Tests the endpoint in process, through the test client, with a paused clock.
+//! The endpoint through the test client, in process, with a paused clock.
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use volga::{
     HttpBody,
-    http::sse::{Answers, DEFAULT_HEARTBEAT, EventStream},
+    http::sse::{DEFAULT_HEARTBEAT, EventStream, Replies},
     test::{TestClient, TestRequest, TestResponse},
 };
 
@@ -12,10 +12,10 @@ use crate::{Settings, reply};
 
 const PROMPT: &str = "Where do rivers end?";
 
-fn client() -> (TestClient, Answers, Settings) {
+fn client() -> (TestClient, Replies, Settings) {
     let settings = Settings::default();
-    let (app, answers) = crate::app(settings);
-    (TestClient::new(app), answers, settings)
+    let (app, replies) = crate::app(settings);
+    (TestClient::new(app), replies, settings)
 }
 
 fn request(stream: bool) -> Value {
@@ -26,7 +26,7 @@ async fn ask(client: &TestClient, query: &str, body: &Value) -> TestResponse {
     client.post(&format!("/v1/chat/completions{query}")).json(body).send().await
 }
 
-/// The data of the remaining events, and the ID of the last one.
+/// The data of the events that are left, and the ID of the last one.
 async fn rest(events: &mut EventStream<HttpBody>) -> (Vec<String>, String) {
     let (mut data, mut id) = (Vec::new(), String::new());
     while let Some(event) = events.next().await {
@@ -77,7 +77,7 @@ async fn a_streamed_completion_has_chunks_as_clients_expect_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_block_of_a_stream_with_long_silences_has_data() {
+async fn no_block_of_the_stream_is_without_data_though_it_is_silent_for_long() {
     let pace = DEFAULT_HEARTBEAT * 2;
     let (app, _) = crate::app(Settings { pace, ..Settings::default() });
     let client = TestClient::new(app);
@@ -93,7 +93,7 @@ async fn every_block_of_a_stream_with_long_silences_has_data() {
 
 #[tokio::test(start_paused = true)]
 async fn a_whole_completion_is_the_same_text() {
-    let (client, answers, _) = client();
+    let (client, replies, _) = client();
     let response = ask(&client, "", &request(false)).await;
     response.assert_status(200).assert_header("content-type", "application/json");
     let whole: Value = response.json().await;
@@ -103,11 +103,11 @@ async fn a_whole_completion_is_the_same_text() {
         whole["choices"][0],
         json!({ "index": 0, "message": message, "finish_reason": "stop" })
     );
-    assert_eq!(answers.facts().running, 0);
+    assert_eq!(replies.counts().running, 0);
 }
 
 #[tokio::test]
-async fn a_wrong_request_gets_an_error_in_the_form_that_clients_expect() {
+async fn what_cannot_be_completed_is_an_error_as_clients_expect_it() {
     let (client, ..) = client();
     let unknown = json!({ "model": "gpt-0", "messages": [] });
     let silent = json!({ "model": "volga-1", "messages": [{ "role": "user", "content": " " }] });
@@ -126,10 +126,10 @@ async fn a_wrong_request_gets_an_error_in_the_form_that_clients_expect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_returns_within_the_grace_gets_each_remaining_event_once() {
+async fn who_leaves_and_returns_within_the_grace_gets_the_rest_and_nothing_twice() {
     let (client, _, settings) = client();
     let response = ask(&client, "", &request(true)).await;
-    let token = response.header("answer-token").expect("a token").to_owned();
+    let token = response.header("reply-token").expect("a token").to_owned();
     let mut events = response.events();
     let (mut data, mut id) = (Vec::new(), String::new());
     for _ in 0..10 {
@@ -139,40 +139,40 @@ async fn a_client_that_returns_within_the_grace_gets_each_remaining_event_once()
     }
     drop(events);
     tokio::time::advance(settings.grace / 2).await;
-    let back = client.get(&format!("/answers/{token}")).header("last-event-id", &id).send().await;
+    let back = client.get(&format!("/replies/{token}")).header("last-event-id", &id).send().await;
     let (more, last) = rest(&mut back.events()).await;
     data.extend(more);
     assert_eq!(text(&data), reply(PROMPT).concat());
 
-    // A client that has every event is told not to return.
-    let path = format!("/answers/{token}?lastEventId={last}");
+    // Who has everything is told not to return.
+    let path = format!("/replies/{token}?lastEventId={last}");
     client.get(&path).send().await.assert_status(204);
-    client.get("/answers/AAAAAAAAAAAAAAAAAAAAAAAA").send().await.assert_status(404);
-    client.get(&format!("/answers/{token}?lastEventId=7")).send().await.assert_status(400);
+    client.get("/replies/AAAAAAAAAAAAAAAAAAAAAAAA").send().await.assert_status(404);
+    client.get(&format!("/replies/{token}?lastEventId=7")).send().await.assert_status(400);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_for_good_stops_the_reply_after_the_grace_at_once_or_never() {
+async fn who_leaves_for_good_stops_the_reply_after_the_grace_at_once_or_not_at_all() {
     let grace = Settings::default().grace;
     for (query, running_at_once, running_later) in
         [("", 1, 0), ("?when_abandoned=cancel", 0, 0), ("?when_abandoned=run-on", 1, 1)]
     {
-        // The reply is slow enough to run all the while.
-        let (app, answers) = crate::app(Settings { pace: grace, grace });
+        // Slow enough to run all the while.
+        let (app, replies) = crate::app(Settings { pace: grace, grace });
         let client = TestClient::new(app);
         let mut events = ask(&client, query, &request(true)).await.events();
         assert!(events.next().await.is_some());
         drop(events);
-        assert_eq!(answers.facts().running, running_at_once, "{query}");
+        assert_eq!(replies.counts().running, running_at_once, "{query}");
         tokio::time::advance(grace).await;
-        assert_eq!(answers.facts().running, running_later, "{query}");
+        assert_eq!(replies.counts().running, running_later, "{query}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_is_stopped_by_its_token_and_says_so() {
     let (client, ..) = client();
-    let started = client.post("/answers").json(&request(true)).send().await;
+    let started = client.post("/replies").json(&request(true)).send().await;
     started.assert_status(201);
     let path = started.header("location").expect("a place").to_owned();
     let mut events = client.get(&path).send().await.events();
@@ -181,7 +181,7 @@ async fn a_reply_is_stopped_by_its_token_and_says_so() {
     assert!(events.next().await.is_some_and(|event| event.is_err()), "the stream is cut");
     let over = client.get(&format!("{path}?lastEventId={}", first.id())).send().await;
     over.assert_status(410);
-    assert_eq!(over.text().await, "the answer was cancelled");
+    assert_eq!(over.text().await, "the reply was cancelled");
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,7 +190,7 @@ async fn a_reply_to_a_key_is_for_that_key_alone() {
     fn with_key<'a>(request: TestRequest<'a>, key: &str) -> TestRequest<'a> {
         request.header("authorization", &format!("Bearer {key}"))
     }
-    let started = with_key(client.post("/answers").json(&request(true)), "one").send().await;
+    let started = with_key(client.post("/replies").json(&request(true)), "one").send().await;
     let path = started.header("location").expect("a place").to_owned();
     client.get(&path).send().await.assert_status(404);
     with_key(client.get(&path), "two").send().await.assert_status(404);

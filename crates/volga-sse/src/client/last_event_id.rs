@@ -1,4 +1,4 @@
-//! `LastEventId`: where a client that returns wants to go on. Pure.
+//! `LastEventId`: the last event that a reconnecting client has. Pure.
 
 use std::{borrow::Cow, fmt};
 
@@ -6,17 +6,19 @@ use http::{HeaderMap, HeaderName};
 
 use crate::codec::field::EventId;
 
-/// The bytes that a last event ID may have. Most are a few dozen, and servers commonly take 8 KiB for all headers together.
+/// The maximum bytes of a last event ID. Most IDs have a few dozen, and servers commonly accept 8
+/// KiB for all headers together.
 pub const DEFAULT_MAX_LAST_EVENT_ID: usize = 4 * 1024;
 
-/// The query parameter of clients that cannot set headers, by the name that polyfills of `EventSource` use.
+/// The query parameter for clients that cannot set headers. Polyfills of `EventSource` use this
+/// name.
 pub const DEFAULT_LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
 const HEADER: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Where a client that returns wants to go on: the ID of the last event that it has.
+/// The ID of the last event that a reconnecting client has, after which it wants to continue.
 ///
-/// It comes from outside. It is an ID that an event could have had, which says nothing about whether one did.
+/// The client may send anything. An event could have had this ID, which does not mean that one did.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -33,11 +35,12 @@ const HEADER: HeaderName = HeaderName::from_static("last-event-id");
 pub struct LastEventId(EventId);
 
 impl LastEventId {
-    /// The ID in the header `Last-Event-ID`, with the default limit. More choice has [`LastEventIdSource`].
+    /// Finds the ID in the header `Last-Event-ID`, with the default limit. [`LastEventIdSource`]
+    /// has more options.
     ///
     /// # Errors
     ///
-    /// As [`LastEventIdSource::find`].
+    /// The same as [`LastEventIdSource::find`].
     pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, LastEventIdError> {
         LastEventIdSource::new().find(headers, None)
     }
@@ -48,7 +51,8 @@ impl LastEventId {
         self.0.as_str()
     }
 
-    /// True for an ID that is there, but empty. A browser without an ID sends no header instead; either client has nothing to go on from.
+    /// Returns true for an ID that the client sent, but that is empty. A browser without an ID
+    /// sends no header instead. In both cases the client has no event to continue after.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.as_str().is_empty()
@@ -63,8 +67,8 @@ impl From<LastEventId> for EventId {
 
 /// How to find the last event ID in a request.
 ///
-/// The header counts before the parameter: a browser that was given a URL with the parameter returns to the same URL, and only the header is
-/// up to date.
+/// The header takes precedence over the parameter. A browser that was given a URL with the
+/// parameter reconnects with the same URL, so only the header is up to date.
 ///
 /// ```
 /// use http::Request;
@@ -84,28 +88,31 @@ pub struct LastEventIdSource {
 }
 
 impl LastEventIdSource {
-    /// Looks at the header `Last-Event-ID` only, with the default limit.
+    /// Looks only at the header `Last-Event-ID`, with the default limit.
     pub const fn new() -> Self {
         Self { parameter: None, max_bytes: DEFAULT_MAX_LAST_EVENT_ID }
     }
 
-    /// Looks at a query parameter of this name too; [`DEFAULT_LAST_EVENT_ID_PARAMETER`] is a common one.
+    /// Also looks at a query parameter of this name. [`DEFAULT_LAST_EVENT_ID_PARAMETER`] is a
+    /// common one.
     pub fn or_parameter(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.parameter = Some(name.into());
         self
     }
 
-    /// Sets the bytes that an ID may have; [`DEFAULT_MAX_LAST_EVENT_ID`] by default.
+    /// Sets the maximum bytes of an ID; [`DEFAULT_MAX_LAST_EVENT_ID`] by default.
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Finds the ID. `None` means that the request has none: a client that is new here.
+    /// Finds the ID. Returns `None` if the request has none, which means that the client is new
+    /// here.
     ///
     /// # Errors
     ///
-    /// What is wrong with the ID. Answer 400 if the stream cannot start without it, or start the stream anew.
+    /// Returns why the ID was not accepted. Respond with 400 if the stream cannot start without it,
+    /// or start the stream from its beginning.
     pub fn find(
         &self,
         headers: &HeaderMap,
@@ -149,7 +156,7 @@ impl Default for LastEventIdSource {
     }
 }
 
-/// The bytes of a part of a query, or `None` if a `%` is not followed by two hexadecimal digits.
+/// The bytes of a part of a query. `None` if a `%` is not followed by two hexadecimal digits.
 fn percent_decode(text: &str) -> Option<Cow<'_, [u8]>> {
     if !text.contains(['%', '+']) {
         return Some(text.as_bytes().into());
@@ -171,20 +178,21 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
-/// Why a last event ID was not accepted. The ID is not repeated here, since it comes from outside and may be long.
+/// Why a last event ID was not accepted. The error does not repeat the ID, which comes from outside
+/// and may be long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum LastEventIdError {
-    /// It is longer than [`LastEventIdSource::max_bytes`] allows.
+    /// The ID is longer than [`LastEventIdSource::max_bytes`] allows.
     TooLong {
         /// The limit in bytes.
         max: usize,
     },
-    /// It is not UTF-8, or in a query not percent-encoded as it must be.
+    /// The ID is not UTF-8, or is not percent-encoded correctly in a query.
     Encoding,
-    /// It holds a line break or a NUL, so no event can have had it.
+    /// The ID has a line break or a NUL, so no event can have had it.
     NoEventId,
-    /// The request has several.
+    /// The request has several IDs.
     Repeated,
 }
 

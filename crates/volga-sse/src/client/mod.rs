@@ -1,5 +1,4 @@
-//! What the server knows about the client of an event stream: how it reconnects, and the last event
-//! that it has.
+//! The client's side of an event stream: the last event that it has, and when it reconnects.
 
 #[cfg(feature = "body")]
 pub(crate) mod last_event_id;

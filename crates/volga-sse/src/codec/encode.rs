@@ -1,7 +1,7 @@
-//! How the fields of a message stand on the wire, and the finished bytes. Pure.
+//! How the fields of a message are written, and the encoded message. Pure.
 //!
-//! The format is the one of the HTML standard, section 9.2.5 ("Parsing an event stream"): a line a field, a blank line after
-//! an event.
+//! The format is the one of the HTML standard, section 9.2.5 ("Parsing an event stream"): one line
+//! for each field, and a blank line after an event.
 
 use std::fmt;
 
@@ -13,7 +13,8 @@ use crate::codec::wire::Wire;
 #[cfg(feature = "json")]
 use crate::pool;
 
-/// A field's name as a line starts with it, with the space that a client strips: what follows may then start with a space of its own.
+/// The start of a line for each field. It ends with the space that a client strips, so a value may
+/// start with a space of its own.
 pub(crate) mod prefix {
     pub(crate) const DATA: &[u8; 6] = b"data: ";
     pub(crate) const EVENT: &[u8; 7] = b"event: ";
@@ -23,14 +24,17 @@ pub(crate) mod prefix {
 }
 
 /// The first CR or LF of a text, at which a client ends the line.
-// Not copied into applications along with `push_lines`: it is long, and as a call it costs nothing that can be measured.
+// Not inlined into applications along with `push_lines`: the code is long, and the call costs
+// nothing that can be measured.
 #[inline(never)]
 pub(crate) fn line_end(text: &[u8]) -> Option<usize> {
     if is_short_line(text) { None } else { memchr2(b'\n', b'\r', text) }
 }
 
-/// True for a text that is short and has no line end. Names, IDs and tokens are a few bytes long, and for those two words that may
-/// overlap are done before a search with larger registers has begun.
+/// Returns true for a text that is short and has no line end.
+///
+/// Names, IDs and tokens are a few bytes long. For those, two words that may overlap are checked
+/// before a search with larger registers has begun.
 #[inline]
 fn is_short_line(text: &[u8]) -> bool {
     const WORD: usize = size_of::<u64>();
@@ -44,7 +48,8 @@ fn is_short_line(text: &[u8]) -> bool {
     }
 }
 
-/// Not zero if a byte of the word is CR or LF: a byte is, if it is zero after the exclusive or, and then a borrow reaches its highest bit.
+/// Not zero if a byte of the word is CR or LF. Such a byte is zero after the exclusive or, and then
+/// a borrow reaches its highest bit.
 #[inline]
 fn line_end_bits(word: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
@@ -53,15 +58,17 @@ fn line_end_bits(word: u64) -> u64 {
     zero_bits(word ^ (ONES * b'\n' as u64)) | zero_bits(word ^ (ONES * b'\r' as u64))
 }
 
-/// Writes a text as one line for each of its lines. CR, LF and CRLF each end one, because a client takes each for the end of a line:
-/// a lone CR left in place would let the text start a field of its own.
+/// Writes a text as one field line for each of its lines.
+///
+/// CR, LF and CRLF each end a line, because a client takes each of them for the end of a line. A
+/// lone CR that was left in place would let the text start a field of its own.
 #[inline]
 pub(crate) fn write_lines<const N: usize>(wire: &mut Wire, prefix: &[u8; N], text: &str) {
     let bytes = text.as_bytes();
     match line_end(bytes) {
         None => wire.push_line(prefix, bytes),
         Some(end) => {
-            let mut heap = wire.take_heap(room(prefix, text));
+            let mut heap = wire.take_heap(line_capacity(prefix, text));
             heap.extend_from_slice(prefix);
             write_more_lines(&mut heap, prefix, bytes, end);
             *wire = Wire::Heap(heap);
@@ -69,10 +76,11 @@ pub(crate) fn write_lines<const N: usize>(wire: &mut Wire, prefix: &[u8; N], tex
     }
 }
 
-/// The same to the end of a heap block. Copied into the caller, where the block often is new and needs no check of its room.
+/// The same as `write_lines`, to the end of a heap block. Always inlined, because in most callers
+/// the block is new, and the compiler then drops the check for its capacity.
 #[inline(always)]
 pub(crate) fn push_lines<const N: usize>(heap: &mut Vec<u8>, prefix: &[u8; N], text: &str) {
-    heap.reserve(room(prefix, text));
+    heap.reserve(line_capacity(prefix, text));
     heap.extend_from_slice(prefix);
     let text = text.as_bytes();
     match line_end(text) {
@@ -84,9 +92,10 @@ pub(crate) fn push_lines<const N: usize>(heap: &mut Vec<u8>, prefix: &[u8; N], t
     }
 }
 
-/// Exact for a text of one line, which is the common case, and the blank line after the message.
+/// The bytes of a text of one line with its prefix and the blank line after the message. Longer
+/// texts need more; one line is the common case.
 #[inline(always)]
-pub(crate) fn room<const N: usize>(_: &[u8; N], text: &str) -> usize {
+pub(crate) fn line_capacity<const N: usize>(_: &[u8; N], text: &str) -> usize {
     N + text.len() + 2
 }
 
@@ -104,7 +113,7 @@ fn write_more_lines(heap: &mut Vec<u8>, prefix: &[u8], mut rest: &[u8], mut end:
     }
 }
 
-/// Takes out every line that starts with `prefix`.
+/// Removes every line that starts with `prefix`.
 #[cold]
 pub(crate) fn remove_lines(wire: &mut Wire, prefix: &[u8]) {
     let kept: Vec<u8> = wire
@@ -117,7 +126,7 @@ pub(crate) fn remove_lines(wire: &mut Wire, prefix: &[u8]) {
     *wire = Wire::Heap(kept);
 }
 
-/// The bytes in a block of just their size.
+/// Copies the bytes into a block of exactly their size.
 #[inline(never)]
 fn fitted(wire: Vec<u8>) -> Box<[u8]> {
     #[cfg(feature = "json")]
@@ -129,10 +138,10 @@ fn fitted(wire: Vec<u8>) -> Box<[u8]> {
     wire.into_boxed_slice()
 }
 
-/// A message as its bytes on the wire: encoded once, shared by however many streams send it.
+/// An encoded message: its bytes as they are sent, shared by all streams that send it.
 ///
-/// Cloning copies no bytes. Made by [`Message::encode`](crate::codec::message::Message::encode), so it always holds whole fields: sending it
-/// can not fail any more.
+/// Cloning it copies no bytes. [`Message::encode`](crate::codec::message::Message::encode) makes
+/// it, so it always holds whole fields, and sending it cannot fail any more.
 #[derive(Clone, Eq, PartialEq)]
 pub struct EncodedMessage {
     bytes: Bytes,
@@ -142,7 +151,8 @@ pub struct EncodedMessage {
 impl EncodedMessage {
     #[inline(always)]
     pub(crate) fn new(wire: Vec<u8>) -> Self {
-        // Without spare capacity `Bytes` takes the block over; with some it would allocate a second one for its bookkeeping.
+        // Without spare capacity, `Bytes` takes over the block. With spare capacity it would
+        // allocate a second block for its bookkeeping.
         let wire =
             if wire.len() == wire.capacity() { wire.into_boxed_slice() } else { fitted(wire) };
         Self { bytes: Bytes::from(wire), position: None }
@@ -152,13 +162,14 @@ impl EncodedMessage {
         Self { position: Some(position), ..self }
     }
 
-    /// Bytes that a log holds, at their place in it.
-    #[cfg(any(feature = "answers", feature = "hub"))]
-    pub(crate) fn held(bytes: Bytes, position: Position) -> Self {
+    /// Makes a message of bytes that a log holds at this position.
+    #[cfg(any(feature = "replies", feature = "hub"))]
+    pub(crate) fn from_log(bytes: Bytes, position: Position) -> Self {
         Self { bytes, position: Some(position) }
     }
 
-    /// Where it stands in its log, if it was [encoded for a place](crate::codec::message::Message::encode_at) in one.
+    /// The position in its log, if the message was
+    /// [encoded for one](crate::codec::message::Message::encode_at).
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.position
@@ -176,13 +187,13 @@ impl EncodedMessage {
         self.bytes
     }
 
-    /// How many bytes are sent.
+    /// The number of bytes that are sent.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// True for a message without any field: nothing is sent.
+    /// Returns true for a message without any field, for which nothing is sent.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()

@@ -1,8 +1,8 @@
-//! What can be wrong with a message, and which field it is.
+//! Why a message cannot be sent, and which field is the reason.
 
 use std::fmt;
 
-/// A field of a message that input can make invalid.
+/// A field of a message whose value can be invalid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Field {
@@ -21,30 +21,32 @@ impl fmt::Display for Field {
     }
 }
 
-/// Why a message was refused: sent as it stands, a client would have received something else.
+/// Why a message was refused: a client would not have received the value as it was set.
 ///
-/// The value that caused it is not repeated here, because it may be a secret or a megabyte long.
+/// The error does not repeat the value, because the value may be a secret or a megabyte long.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A carriage return or line feed in a field that is one line. It would end the field and start a forged one. Strip or replace line breaks
-    /// before setting the field, or put the text into the data, which may hold them.
+    /// A carriage return or line feed in a field that is one line. It would end the field and start
+    /// a forged one. Remove or replace line breaks before you set the field, or put the text into
+    /// the data, which may hold line breaks.
     LineBreak {
         /// The field that held it.
         field: Field,
-        /// The byte at which it stood.
+        /// The index of the byte.
         at: usize,
     },
-    /// A NUL in the event ID, at this byte. Clients ignore such an ID.
+    /// A NUL in the event ID. Clients ignore such an ID.
     Nul {
-        /// The byte at which it stood.
+        /// The index of the byte.
         at: usize,
     },
-    /// An empty event name. Clients take it for `message`; leave the name out to mean that.
+    /// An empty event name. Clients take it for `message`. If that is what you mean, set no name.
     EmptyEventName,
     /// A reconnection time that does not fit into 64 bits of milliseconds.
     RetryTooLong,
-    /// The value given to [`Message::json`](crate::codec::message::Message::json) could not be serialised.
+    /// The value given to [`Message::json`](crate::codec::message::Message::json) could not be
+    /// serialised.
     #[cfg(feature = "json")]
     Json(JsonError),
 }
@@ -81,7 +83,7 @@ impl std::error::Error for EncodeError {
     }
 }
 
-/// What the serialiser said of a value that is no JSON.
+/// The error of the JSON serialiser for a value that JSON cannot hold.
 #[cfg(feature = "json")]
 #[derive(Clone, Debug)]
 pub struct JsonError(std::sync::Arc<serde_json::Error>);

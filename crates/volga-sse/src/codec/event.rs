@@ -5,9 +5,11 @@ use std::fmt;
 /// The name of an event that was sent without one.
 const MESSAGE: &str = "message";
 
-/// An event as it lies in the decoder's buffers, or in the chunk that it came in: reading it copies nothing.
+/// An event that borrows from the decoder's buffers, or from the chunk in which it came. Reading it
+/// copies nothing.
 ///
-/// Lent by [`Decoder::next`](crate::codec::decode::Decoder::next) until the next call. [`to_event`](Self::to_event) makes one that lasts.
+/// [`Decoder::next`](crate::codec::decode::Decoder::next) lends it until the next call. Use
+/// [`to_event`](Self::to_event) to keep it for longer.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct EventRef<'a> {
     event: &'a str,
@@ -16,12 +18,12 @@ pub struct EventRef<'a> {
 }
 
 impl<'a> EventRef<'a> {
-    /// An empty name stands for the default one.
+    /// An empty name means the default one.
     pub(crate) fn new(event: &'a str, data: &'a str, id: &'a str) -> Self {
         Self { event: if event.is_empty() { MESSAGE } else { event }, data, id }
     }
 
-    /// The event name, `message` unless the server gave one.
+    /// The event name: `message`, unless the server sent one.
     #[must_use]
     pub fn event(self) -> &'a str {
         self.event
@@ -33,13 +35,14 @@ impl<'a> EventRef<'a> {
         self.data
     }
 
-    /// The last event ID when the event came: its own ID, else that of an event before it, else empty.
+    /// The last event ID when the event came: its own ID, or that of an earlier event, or an empty
+    /// text.
     #[must_use]
     pub fn id(self) -> &'a str {
         self.id
     }
 
-    /// The event in memory of its own.
+    /// Copies the event into memory of its own.
     #[must_use]
     pub fn to_event(self) -> Event {
         let mut text = String::with_capacity(self.data.len() + self.event.len() + self.id.len());
@@ -50,17 +53,18 @@ impl<'a> EventRef<'a> {
     }
 }
 
-/// An event: what a client receives of a [`Message`](crate::codec::message::Message) with data.
+/// An event: what a client receives for a [`Message`](crate::codec::message::Message) with data.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Event {
-    // Data, event name and ID in one block, so that an event is one allocation. The data stands first, where `into_data` can keep the block.
+    // Data, event name and ID share one block, so that an event is one allocation. The data comes
+    // first, so that `into_data` can return the block.
     text: String,
     data: usize,
     event: usize,
 }
 
 impl Event {
-    /// The event name, `message` unless the server gave one.
+    /// The event name: `message`, unless the server sent one.
     #[must_use]
     pub fn event(&self) -> &str {
         &self.text[self.data..self.data + self.event]
@@ -72,13 +76,14 @@ impl Event {
         &self.text[..self.data]
     }
 
-    /// The last event ID when the event came: its own ID, else that of an event before it, else empty.
+    /// The last event ID when the event came: its own ID, or that of an earlier event, or an empty
+    /// text.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.text[self.data + self.event..]
     }
 
-    /// The data alone, without a copy.
+    /// Returns the data without a copy.
     #[must_use]
     pub fn into_data(mut self) -> String {
         self.text.truncate(self.data);

@@ -1,4 +1,4 @@
-//! Event names and event IDs: text proven to fit on one line. Pure.
+//! Event names and event IDs: text that is proven to fit on one line. Pure.
 
 use std::{borrow::Cow, fmt};
 
@@ -16,7 +16,7 @@ pub(crate) fn check_event_name(text: &str) -> Result<(), EncodeError> {
     }
 }
 
-/// Checks the text of an event ID. The empty one is valid: it resets the client's last event ID.
+/// Checks the text of an event ID. The empty ID is valid: it resets the client's last event ID.
 pub(crate) fn check_event_id(text: &str) -> Result<(), EncodeError> {
     match memchr::memchr3(b'\n', b'\r', 0, text.as_bytes()) {
         None => Ok(()),
@@ -25,7 +25,7 @@ pub(crate) fn check_event_id(text: &str) -> Result<(), EncodeError> {
     }
 }
 
-/// The same rules at compile time, where `memchr` cannot run.
+/// Checks the same rules at compile time, where `memchr` cannot run.
 const fn is_one_line(text: &str, nul_allowed: bool) -> bool {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -90,7 +90,8 @@ macro_rules! one_line_text {
 }
 
 one_line_text! {
-    /// An event name that every client reads as it was written: not empty, no line break.
+    /// An event name that every client reads as it was written: it is not empty and has no line
+    /// break.
     ///
     /// ```
     /// use volga_sse::{EventName, Message};
@@ -106,11 +107,11 @@ one_line_text! {
 }
 
 impl EventName {
-    /// Makes a name from a literal; in a `const`, an invalid one does not compile.
+    /// Makes a name from a literal. In a `const`, an invalid name does not compile.
     ///
     /// # Panics
     ///
-    /// When the name is empty or holds a line break.
+    /// Panics if the name is empty or holds a line break.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
         assert!(
@@ -122,17 +123,17 @@ impl EventName {
 }
 
 one_line_text! {
-    /// An event ID that every client reads as it was written: no line break, no NUL. It may be empty, which resets the
-    /// client's last event ID.
+    /// An event ID that every client reads as it was written: it has no line break and no NUL. It
+    /// may be empty, which resets the client's last event ID.
     EventId, check_event_id
 }
 
 impl EventId {
-    /// Makes an ID from a literal; in a `const`, an invalid one does not compile.
+    /// Makes an ID from a literal. In a `const`, an invalid ID does not compile.
     ///
     /// # Panics
     ///
-    /// When the ID holds a line break or a NUL.
+    /// Panics if the ID holds a line break or a NUL.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
         assert!(is_one_line(text, false), "an event ID holds no line break and no NUL");

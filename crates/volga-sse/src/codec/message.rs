@@ -1,8 +1,10 @@
-//! `Message`: what the application says.
+//! `Message`: what an application sends.
 
 use std::{fmt, time::Duration};
 
-use crate::codec::encode::{EncodedMessage, prefix, push_lines, remove_lines, room, write_lines};
+use crate::codec::encode::{
+    EncodedMessage, line_capacity, prefix, push_lines, remove_lines, write_lines,
+};
 use crate::codec::error::EncodeError;
 use crate::codec::field::{check_event_id, check_event_name};
 #[cfg(feature = "json")]
@@ -12,17 +14,19 @@ use crate::codec::wire::Wire;
 #[cfg(feature = "json")]
 use crate::pool;
 
-/// A message for a client: data, event name, event ID, reconnection time and comments, each optional.
+/// A message for a client: data, event name, event ID, reconnection time and comments, each
+/// optional.
 ///
-/// The client receives just the values that were set, whatever characters they hold, or the message is refused. What a
-/// client cannot receive is:
+/// The client receives exactly the values that you set, whatever characters they hold, or the
+/// message is refused. A client cannot receive:
 ///
 /// - a line break in an event name or event ID,
 /// - a NUL in an event ID,
 /// - an empty event name.
 ///
-/// The builder remembers the first such value. The error comes where a `Result` already is: from [`encode`](Self::encode), or as the end of the
-/// stream that the message was sent on. In data, CR, LF and CRLF each arrive as one LF, as the format has it.
+/// The builder remembers the first such value. You get the error where there is a `Result` anyway:
+/// from [`encode`](Self::encode), or as the end of the stream on which the message was sent. In
+/// data, CR, LF and CRLF each arrive as one LF, as the format defines it.
 ///
 /// ```
 /// use volga_sse::Message;
@@ -35,19 +39,21 @@ use crate::pool;
 /// # Ok::<(), volga_sse::EncodeError>(())
 /// ```
 ///
-/// A message with data is an event to the client, even when the data is empty. One without data is none, but its event ID
-/// becomes the client's last event ID and its reconnection time is taken.
+/// A message with data is an event to the client, even if the data is empty. A message without data
+/// is not an event, but its event ID becomes the client's last event ID, and its reconnection time
+/// takes effect.
 #[derive(Clone)]
 #[must_use = "a message does nothing until it is sent or encoded"]
 pub struct Message {
-    // The fields in their final form, in the order in which they were set, without the blank line at the end.
+    // The fields as they are sent, in the order in which they were set, without the blank line at
+    // the end.
     wire: Wire,
     present: Present,
-    // Boxed, so that the happy path moves eight bytes.
+    // Boxed, so that a message without an error moves only eight bytes for it.
     error: Option<Box<EncodeError>>,
 }
 
-/// Which fields are on the wire already, a bit for each.
+/// Which fields are in the wire bytes already, one bit for each.
 #[derive(Clone, Copy, Default)]
 struct Present(u8);
 
@@ -62,8 +68,10 @@ impl Present {
         self.0 & field != 0
     }
 
-    /// Whether a blank line ends the message. A client acts on comments and `retry:` at the end of their line, and some clients take
-    /// a blank line that follows no data for an empty event; so those two do without.
+    /// Whether a blank line ends the message.
+    ///
+    /// A client acts on comments and `retry:` at the end of their line. Some clients take a blank
+    /// line after a block without data for an empty event, so a message of only these two has none.
     #[inline]
     fn blank_line(self) -> bool {
         self.has(Self::DATA | Self::EVENT | Self::ID)
@@ -71,15 +79,15 @@ impl Present {
 }
 
 impl Message {
-    /// A message without any field.
+    /// Makes a message without any field.
     pub const fn new() -> Self {
         Self { wire: Wire::Empty, present: Present(0), error: None }
     }
 
-    /// A message without any field, to be built in the memory of `buffer`, whose content is dropped.
+    /// Makes a message without any field in the memory of `buffer`, whose content is dropped.
     ///
-    /// With [`into_buffer`](Self::into_buffer), any number of messages share one buffer, and none of them allocates once it
-    /// is large enough:
+    /// Together with [`into_buffer`](Self::into_buffer), any number of messages can share one
+    /// buffer. None of them allocates once the buffer is large enough:
     ///
     /// ```
     /// use volga_sse::Message;
@@ -97,14 +105,16 @@ impl Message {
         Self { wire: Wire::Heap(buffer), ..Self::new() }
     }
 
-    /// Sets the data, in place of any set before. Each CR, LF or CRLF in it arrives as one LF; everything else arrives as it is.
+    /// Sets the data and replaces earlier data. Each CR, LF or CRLF in it arrives as one LF;
+    /// everything else arrives as it is.
     #[inline(always)]
     pub fn data(mut self, text: impl AsRef<str>) -> Self {
         let text = text.as_ref();
-        // Data alone, the simplest message, goes to its block right here: then the message lives in registers from `new` to `encode`.
-        // A reference to it, or to the bytes inside, would send it to memory.
+        // Data alone is the simplest message. It is written to its block right here, so that the
+        // message stays in registers from `new` to `encode`. A reference to the message, or to the
+        // bytes inside, would send it to memory.
         let mut heap = match &mut self.wire {
-            Wire::Empty => Vec::with_capacity(room(prefix::DATA, text)),
+            Wire::Empty => Vec::with_capacity(line_capacity(prefix::DATA, text)),
             Wire::Heap(heap) if !self.present.has(Present::DATA) => std::mem::take(heap),
             _ => return self.set_data(text),
         };
@@ -114,22 +124,23 @@ impl Message {
         self
     }
 
-    /// Adds lines to the data: the client sees a line break between what was there and `text`. Without data so far, the same as
-    /// [`data`](Self::data).
+    /// Adds lines to the data: the client sees a line break between the data so far and `text`.
+    /// Without data so far, it is the same as [`data`](Self::data).
     #[inline(always)]
     pub fn append(mut self, text: impl AsRef<str>) -> Self {
         self.append_data(text.as_ref());
         self
     }
 
-    /// Sets the data to a value as JSON, in place of any set before.
+    /// Sets the data to a value as JSON and replaces earlier data.
     ///
-    /// A value that cannot be serialised, such as a map with keys that are no strings, makes
+    /// A value that cannot be serialised, such as a map whose keys are not strings, makes
     /// [`encode`](Self::encode) fail.
     #[cfg(feature = "json")]
     #[inline(always)]
     pub fn json(mut self, value: impl serde::Serialize) -> Self {
-        // As in `data`: data alone never sends the message to memory, from where it would be read again before it has arrived there.
+        // As in `data`, a message of data alone stays in registers. Sent to memory, it would be
+        // read again before the write has completed.
         let heap = match &mut self.wire {
             Wire::Empty => pool::take(),
             Wire::Heap(heap) if !self.present.has(Present::DATA) => std::mem::take(heap),
@@ -138,7 +149,7 @@ impl Message {
         self.push_json(heap, &value)
     }
 
-    /// Sets the event name, in place of any set before. Without one the client sees `message`.
+    /// Sets the event name and replaces an earlier one. Without a name the client sees `message`.
     ///
     /// An empty name or one with a line break makes [`encode`](Self::encode) fail.
     #[inline(always)]
@@ -147,8 +158,8 @@ impl Message {
         self
     }
 
-    /// Sets the event ID, in place of any set before. The client sends the last one that it saw as `Last-Event-ID` when it returns. An empty
-    /// ID makes it forget the last one.
+    /// Sets the event ID and replaces an earlier one. When the client reconnects, it sends the last
+    /// ID that it received as `Last-Event-ID`. An empty ID makes the client forget the last one.
     ///
     /// An ID with a line break or a NUL makes [`encode`](Self::encode) fail.
     #[inline(always)]
@@ -157,8 +168,8 @@ impl Message {
         self
     }
 
-    /// Sets the reconnection time, in place of any set before: how long the client waits before it returns, in whole
-    /// milliseconds, rounded up.
+    /// Sets the reconnection time and replaces an earlier one: how long the client waits before it
+    /// reconnects, in whole milliseconds, rounded up.
     ///
     /// More than 2⁶⁴ − 1 milliseconds make [`encode`](Self::encode) fail.
     pub fn retry(mut self, time: Duration) -> Self {
@@ -175,34 +186,40 @@ impl Message {
         self
     }
 
-    /// Adds a comment, a line for each line of the text. Clients ignore comments; people who watch the stream read them.
+    /// Adds a comment, one line for each line of the text. Clients ignore comments; people who
+    /// watch the stream can read them.
     pub fn comment(mut self, text: impl AsRef<str>) -> Self {
         write_lines(&mut self.wire, prefix::COMMENT, text.as_ref());
         self
     }
 
-    /// The message as its bytes on the wire, to be sent on any number of streams.
+    /// Encodes the message, to be sent on any number of streams.
     ///
     /// # Errors
     ///
-    /// The first value that a client could not have received as it was given.
+    /// Returns the first value that a client could not receive as it was set.
     #[inline(always)]
     pub fn encode(self) -> Result<EncodedMessage, EncodeError> {
         self.into_buffer().map(EncodedMessage::new)
     }
 
-    /// The message as its bytes on the wire, for a place in a log: the [`Position`] is its event ID, in place of any set before.
+    /// Encodes the message for a position in a log. The [`Position`] is its event ID and replaces
+    /// an earlier one.
     ///
     /// # Errors
     ///
-    /// As [`encode`](Self::encode).
+    /// The same as [`encode`](Self::encode).
     pub fn encode_at(self, position: Position) -> Result<EncodedMessage, EncodeError> {
         Ok(self.without_id(position)?.at(position))
     }
 
-    /// The message but for its event ID, in a block with room for one as long as that of `expected`: what a log does before it knows the place, so
-    /// that nothing is copied while it gives places out.
-    pub(crate) fn without_id(mut self, expected: Position) -> Result<Unnumbered, EncodeError> {
+    /// Encodes the message without its event ID, in a block that has room for an ID as long as
+    /// `expected`. A log does this before it assigns the position, so that nothing is copied while
+    /// it holds its lock.
+    pub(crate) fn without_id(
+        mut self,
+        expected: Position,
+    ) -> Result<MessageWithoutId, EncodeError> {
         if let Some(error) = self.error {
             return Err(*error);
         }
@@ -210,17 +227,17 @@ impl Message {
             remove_lines(&mut self.wire, prefix::ID);
         }
         let mut wire = self.wire.into_heap();
-        let more = room(prefix::ID, PositionText::new(expected).as_str());
+        let more = line_capacity(prefix::ID, PositionText::new(expected).as_str());
         wire.reserve_exact(more);
         wire.shrink_to(wire.len() + more);
-        Ok(Unnumbered { wire })
+        Ok(MessageWithoutId { wire })
     }
 
-    /// The message as its bytes on the wire, in the memory that it was built in: see [`reusing`](Self::reusing).
+    /// Encodes the message in the memory in which it was built; see [`reusing`](Self::reusing).
     ///
     /// # Errors
     ///
-    /// As [`encode`](Self::encode); the memory is then freed.
+    /// The same as [`encode`](Self::encode). The memory is then freed.
     #[inline(always)]
     pub fn into_buffer(self) -> Result<Vec<u8>, EncodeError> {
         if let Some(error) = self.error {
@@ -237,7 +254,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// As [`encode`](Self::encode); `out` is then as it was.
+    /// The same as [`encode`](Self::encode). `out` is then as it was.
     #[inline]
     pub fn encode_into(self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if let Some(error) = self.error {
@@ -254,7 +271,8 @@ impl Message {
         Ok(())
     }
 
-    // What the builders do stands apart from them: they are copied into the caller, so that a message is built in place.
+    // The work of the builder's methods is in functions of its own. The methods are inlined into
+    // the caller, so that a message is built in place.
 
     // By value, because `data` must not take a reference.
     #[inline(never)]
@@ -268,11 +286,11 @@ impl Message {
     #[inline(never)]
     fn set_json(mut self, value: &impl serde::Serialize) -> Self {
         self.clear_data();
-        let heap = self.wire.take_roomy();
+        let heap = self.wire.take_pooled();
         self.push_json(heap, value)
     }
 
-    /// Adds a value to the end of all bytes, which were taken out.
+    /// Adds a value to the end of the message's bytes, which the caller has taken out.
     #[cfg(feature = "json")]
     #[inline(always)]
     fn push_json(mut self, heap: Vec<u8>, value: &impl serde::Serialize) -> Self {
@@ -288,7 +306,8 @@ impl Message {
         }
     }
 
-    /// What else than a line came of a value whose bytes, with those of its prefix, stand at `start`: several lines, or an error.
+    /// Handles a value that did not become one line: it became several lines, or an error. `start`
+    /// is the index of its prefix.
     #[cfg(feature = "json")]
     #[cold]
     fn unusual_json(
@@ -298,12 +317,12 @@ impl Message {
         written: serde_json::Result<bool>,
     ) -> Self {
         let json = start + prefix::DATA.len();
-        // JSON is UTF-8, and so this conversion changes nothing.
+        // JSON is UTF-8, so this conversion changes nothing.
         let lines = String::from_utf8_lossy(&heap[json..]).into_owned();
         heap.truncate(start);
         self.wire = Wire::Heap(heap);
         match written {
-            // JSON within JSON may be laid out in lines.
+            // Raw JSON within the value may be laid out in lines.
             Ok(_) => self.append_data(&lines),
             Err(error) => self.refuse(EncodeError::Json(error.into())),
         }
@@ -352,20 +371,20 @@ impl Message {
     }
 }
 
-/// A message that waits for its place in a log.
-pub(crate) struct Unnumbered {
+/// A message that waits for its position in a log.
+pub(crate) struct MessageWithoutId {
     wire: Vec<u8>,
 }
 
-impl Unnumbered {
-    /// Writes the event ID behind the rest. Copies nothing when the ID has the length that was expected.
+impl MessageWithoutId {
+    /// Writes the event ID after the rest. Copies nothing if the ID has the expected length.
     pub(crate) fn at(mut self, position: Position) -> EncodedMessage {
         push_lines(&mut self.wire, prefix::ID, PositionText::new(position).as_str());
         self.wire.push(b'\n');
         EncodedMessage::new(self.wire).at(position)
     }
 
-    /// The bytes on the wire, once it has an ID of the expected length.
+    /// The bytes that are sent once it has an ID of the expected length.
     #[cfg(feature = "hub")]
     pub(crate) fn len(&self) -> usize {
         self.wire.capacity()
@@ -395,7 +414,7 @@ impl fmt::Debug for Message {
     }
 }
 
-/// Writes a number in decimal, without the formatting machinery.
+/// Writes a number in decimal, without the machinery of `format!`.
 fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
     let mut at = digits.len();
     loop {

@@ -1,4 +1,5 @@
-//! The text of an event stream: messages become bytes, and bytes become events. Pure.
+//! The text of an event stream: messages become bytes, and bytes become events. Pure, but for
+//! `decode::stream` and `decode::reader`.
 
 pub(crate) mod decode;
 pub(crate) mod encode;

@@ -2,10 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-/// Where a message stands in the order in which a log took messages in: greater is later.
+/// Where a message stands in the order in which a log received its messages. A greater position is
+/// a later one.
 ///
-/// As text it is the event ID of its message, so a client's last event ID says where the client left off. The epoch tells one life of a log
-/// from another: after a restart the numbers begin again, and a position of an earlier epoch is not taken for one of this.
+/// As text it is the message's event ID, so a client's last event ID says where the client stopped
+/// reading. The epoch tells one lifetime of a log from another: after a restart the numbers begin
+/// again, and a position of an earlier epoch is not mistaken for one of this epoch.
 ///
 /// ```
 /// use volga_sse::{Message, Position};
@@ -24,13 +26,13 @@ pub struct Position {
 }
 
 impl Position {
-    /// The position with this number in this epoch.
+    /// Makes the position with this number in this epoch.
     #[must_use]
     pub const fn new(epoch: u64, number: u64) -> Self {
         Self { epoch, number }
     }
 
-    /// Which life of the log it belongs to. Only positions of one epoch are in one order.
+    /// The lifetime of the log that it belongs to. Only positions of the same epoch have an order.
     #[must_use]
     pub const fn epoch(self) -> u64 {
         self.epoch
@@ -57,7 +59,8 @@ pub(crate) struct PositionText {
 }
 
 impl PositionText {
-    // By hand, since each message that a log takes in needs one, and formatting took a fifth of that time.
+    // Written by hand, because each message that a log receives needs one, and `format!` took a
+    // fifth of that time.
     pub(crate) fn new(position: Position) -> Self {
         let mut text = Self { bytes: [0; 33], start: 33 };
         text.push_hex(position.number);
@@ -70,7 +73,7 @@ impl PositionText {
         std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
     }
 
-    /// Puts the number in front of what is there.
+    /// Writes the number in front of the text so far.
     fn push_hex(&mut self, mut number: u64) {
         loop {
             self.push(b"0123456789abcdef"[(number % 16) as usize]);
@@ -82,13 +85,13 @@ impl PositionText {
     }
 
     fn push(&mut self, byte: u8) {
-        // Two numbers of sixteen digits and what stands between them just fit.
+        // Two numbers of 16 digits and the character between them need exactly the 33 bytes.
         self.start -= 1;
         self.bytes[self.start] = byte;
     }
 }
 
-/// A text that is no position: not what [`Position`] writes.
+/// A text that is not a position, because [`Position`] does not write it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PositionError(());
 
@@ -103,7 +106,7 @@ impl std::error::Error for PositionError {}
 impl FromStr for Position {
     type Err = PositionError;
 
-    /// Takes just what `Display` writes, so that a position has one spelling.
+    /// Accepts exactly what `Display` writes, so that a position has one spelling.
     fn from_str(text: &str) -> Result<Self, PositionError> {
         let number = |text: &str| {
             let canonical = text == "0" || !text.starts_with('0');

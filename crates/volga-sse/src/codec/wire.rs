@@ -1,16 +1,19 @@
-//! The bytes of a message that is being written: inside the message while they are few, else all in one heap block. Pure.
+//! The bytes of a message while it is written: inside of the message while they are few, otherwise
+//! in one heap block. Pure.
 
 #[cfg(feature = "json")]
 use crate::pool;
 
-/// Bytes that a message holds without an allocation: an event name, an ID and short data. What does not fit gets one block of just
-/// the size that all of it needs; and a [`Message`](crate::codec::message::Message) stays within a cache line.
+/// The number of bytes that a message holds without an allocation: enough for an event name, an ID
+/// and short data. If the bytes do not fit, they get one block of exactly the size that they need.
+/// With this number, a [`Message`](crate::codec::message::Message) is no larger than a cache line.
 pub(crate) const INLINE: usize = 46;
 
 /// A byte buffer that grows from the inline array to one heap block.
 #[derive(Clone)]
 pub(crate) enum Wire {
-    /// Apart from `Inline`, so that a message which starts with its data clears no array: that one goes to the heap at once, where
+    /// Not the same as an empty `Inline`, so that a message which starts with its data does not
+    /// clear an array. Such a message goes to the heap at once, where
     /// [`encode`](crate::codec::message::Message::encode) needs it.
     Empty,
     Inline {
@@ -29,7 +32,7 @@ impl Wire {
         }
     }
 
-    /// Adds a line, inside while it fits.
+    /// Adds a line, inside of the message while it fits.
     #[inline]
     pub(crate) fn push_line<const N: usize>(&mut self, prefix: &[u8; N], text: &[u8]) {
         if let Self::Empty = self {
@@ -42,12 +45,12 @@ impl Wire {
                 room[..N].copy_from_slice(prefix);
                 room[N..more - 1].copy_from_slice(text);
                 room[more - 1] = b'\n';
-                // The sum is at most INLINE, which fits.
+                // The sum is at most `INLINE`, which fits into `u8`.
                 *len += more as u8;
                 return;
             }
         }
-        // One more, for the blank line after the message.
+        // One byte more, for the blank line after the message.
         let mut heap = self.take_heap(more + 1);
         heap.extend_from_slice(prefix);
         heap.extend_from_slice(text);
@@ -55,7 +58,7 @@ impl Wire {
         *self = Self::Heap(heap);
     }
 
-    /// All bytes as a heap block, with room for the blank line after the message.
+    /// Returns all bytes as a heap block, with room for the blank line after the message.
     #[inline(always)]
     pub(crate) fn into_heap(self) -> Vec<u8> {
         match self {
@@ -64,14 +67,18 @@ impl Wire {
         }
     }
 
-    // Takes itself by value: a reference to the array would keep every message in memory, those without an array too.
+    // By value: a reference to the array would keep every message in memory, also messages without
+    // an array.
     #[inline(never)]
     fn spilled(mut self) -> Vec<u8> {
         self.take_heap(1)
     }
 
-    /// Takes all bytes out as a heap block, with room for `more`: of just that size when it is new, since most messages end with the field that
-    /// makes it; grown by doubling later. The caller puts it back as `Heap`.
+    /// Takes all bytes out as a heap block with room for `more` bytes. The caller puts the block
+    /// back as `Heap`.
+    ///
+    /// A new block has exactly that size, because most messages end with the field that needs it. A
+    /// block that exists grows by doubling.
     #[inline]
     pub(crate) fn take_heap(&mut self, more: usize) -> Vec<u8> {
         match self {
@@ -90,10 +97,11 @@ impl Wire {
         }
     }
 
-    /// Takes all bytes out as a heap block for what nobody knows the size of: the one that the thread has to spare, unless there is one already.
+    /// Takes all bytes out as a heap block for data of unknown size: the block that there is, or
+    /// the thread's pooled one.
     #[cfg(feature = "json")]
     #[inline]
-    pub(crate) fn take_roomy(&mut self) -> Vec<u8> {
+    pub(crate) fn take_pooled(&mut self) -> Vec<u8> {
         if let Self::Heap(heap) = self {
             return std::mem::take(heap);
         }

@@ -1,4 +1,4 @@
-//! A client of an answer: a cursor on its log.
+//! A client of a reply: a cursor on the reply's log.
 
 use std::{
     fmt,
@@ -10,75 +10,88 @@ use std::{
 use futures_core::Stream;
 
 use crate::codec::encode::EncodedMessage;
-use crate::replies::AnswerError;
-use crate::replies::answer::Answer;
-use crate::replies::log::Read;
-use crate::replies::shelf::Shelf;
-use crate::replies::tally::Tally;
+use crate::replies::counts::ReplyCounters;
+use crate::replies::error::{ClaimError, ReplyError};
+use crate::replies::log::LogRead;
+use crate::replies::registry::{NewClient, ReplyRegistry};
+use crate::replies::reply::Reply;
 use crate::stream::response::{IntoSse, Sse};
 
-/// What a client that [attaches](crate::replies::Claim::attach) finds.
+/// What a client finds when it [attaches](crate::replies::claim::ReplyClaim::attach).
 #[derive(Debug)]
 #[must_use]
-pub enum Attached {
-    /// There is something to read, or there will be.
+pub enum AttachOutcome {
+    /// There are messages to read, or there will be.
     Open(Attachment),
-    /// The client has every event, and the answer has ended so. An `EventSource` comes back after
-    /// every end, and here it has to be told that there is nothing to come back for: answer 204, or
-    /// an error's status where the answer did not come to its proper end.
-    Over(Result<(), AnswerError>),
+    /// The client has every event, and the reply has ended with this outcome.
+    ///
+    /// An `EventSource` returns after every end, so it has to be told that there is nothing more to
+    /// come. Respond with 204, or with an error's status if the reply did not come to its proper
+    /// end.
+    Ended(Result<(), ReplyError>),
 }
 
-/// A client of an answer, at its place: what it missed and what is still to come are one stream.
+impl AttachOutcome {
+    pub(crate) fn attach(
+        registry: &Arc<ReplyRegistry>,
+        token: &str,
+        owner: Option<&str>,
+        last_event_id: Option<&str>,
+    ) -> Result<Self, ClaimError> {
+        Ok(match registry.attach(token, owner, last_event_id)? {
+            Ok(client) => Self::Open(Attachment::new(client, registry)),
+            Err(outcome) => Self::Ended(outcome),
+        })
+    }
+}
+
+/// A client of a reply, at its position: the messages that it missed and those that are still to
+/// come are one stream.
 ///
-/// It goes into [`Sse`] or the facade's `sse!` as it is, as a stream of the kind
-/// [`Answer`](crate::stream::close::StreamKind::Answer): a server that goes away lets it finish. More is set by
-/// [`into_sse`](Self::into_sse). As long as it lives it counts as a client of the answer.
+/// You can give it to [`Sse`] or to the facade's `sse!` as it is. It is then a stream of the kind
+/// [`Finite`](crate::stream::close::StreamKind::Finite), so a server that shuts down lets it
+/// finish. Use [`into_sse`](Self::into_sse) for other settings. For as long as it lives, it counts
+/// as a client of the reply.
 pub struct Attachment {
-    answer: Arc<Answer>,
-    shelf: Weak<Shelf>,
-    tally: Arc<Tally>,
+    reply: Arc<Reply>,
+    registry: Weak<ReplyRegistry>,
+    counters: Arc<ReplyCounters>,
     slot: usize,
     next: usize,
 }
 
 impl Attachment {
-    pub(crate) fn new(
-        answer: Arc<Answer>,
-        shelf: Weak<Shelf>,
-        tally: Arc<Tally>,
-        slot: usize,
-        next: usize,
-    ) -> Self {
-        tally.attach();
-        Self { answer, shelf, tally, slot, next }
+    fn new(client: NewClient, registry: &Arc<ReplyRegistry>) -> Self {
+        let NewClient { reply, slot, next } = client;
+        let counters = Arc::clone(&registry.counters);
+        Self { reply, registry: Arc::downgrade(registry), counters, slot, next }
     }
 
-    /// The event stream of this client, for its settings.
-    pub fn into_sse(self) -> Sse<AnswerMessages> {
-        Sse::new(self.messages()).answer()
+    /// Makes an event stream for this client, so that you can change its settings.
+    pub fn into_sse(self) -> Sse<ReplyMessages> {
+        Sse::new(self.messages()).finite()
     }
 
-    /// The messages alone, for what is no event stream.
-    pub fn messages(self) -> AnswerMessages {
-        AnswerMessages { attachment: Some(self) }
+    /// Returns the messages alone, for a response that is not an event stream.
+    pub fn messages(self) -> ReplyMessages {
+        ReplyMessages { attachment: Some(self) }
     }
 }
 
 impl IntoSse for Attachment {
-    type Source = AnswerMessages;
+    type Source = ReplyMessages;
 
-    fn into_sse(self) -> Sse<AnswerMessages> {
+    fn into_sse(self) -> Sse<ReplyMessages> {
         self.into_sse()
     }
 }
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        self.answer.lock().waiters.remove(self.slot);
-        self.tally.detach();
-        if let Some(shelf) = self.shelf.upgrade() {
-            shelf.detach(&self.answer);
+        self.reply.lock().waiters.remove(self.slot);
+        self.counters.detach();
+        if let Some(registry) = self.registry.upgrade() {
+            registry.detach(&self.reply);
         }
     }
 }
@@ -89,36 +102,37 @@ impl fmt::Debug for Attachment {
     }
 }
 
-/// The messages of an answer from one client's place on, in order, each once; from
+/// The messages of a reply from one client's position on, in order, each once; made by
 /// [`Attachment::messages`].
 ///
-/// It ends when the answer has ended. If that was no proper end, the last item is the error.
+/// The stream ends when the reply has ended. Unless that was a proper end, its last item is the
+/// error.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
-pub struct AnswerMessages {
-    // Given up at the end: who has read it all is no client any more, even while its body is still
-    // there.
+pub struct ReplyMessages {
+    // `None` after the last message. A client that has read everything no longer counts as one,
+    // even while its response body still exists.
     attachment: Option<Attachment>,
 }
 
-impl Stream for AnswerMessages {
-    type Item = Result<EncodedMessage, AnswerError>;
+impl Stream for ReplyMessages {
+    type Item = Result<EncodedMessage, ReplyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(attachment) = &mut self.attachment else { return Poll::Ready(None) };
-        let mut state = attachment.answer.lock();
+        let mut state = attachment.reply.lock();
         let outcome = match state.log.read(attachment.next) {
-            Read::Message(message) => {
+            LogRead::Message(message) => {
                 let position = state.log.position(attachment.next);
                 drop(state);
                 attachment.next += 1;
-                return Poll::Ready(Some(Ok(EncodedMessage::held(message, position))));
+                return Poll::Ready(Some(Ok(EncodedMessage::from_log(message, position))));
             }
-            Read::Wait => {
+            LogRead::Wait => {
                 state.waiters.wait(attachment.slot, cx.waker());
                 return Poll::Pending;
             }
-            Read::End(outcome) => outcome,
+            LogRead::End(outcome) => outcome,
         };
         drop(state);
         self.attachment = None;

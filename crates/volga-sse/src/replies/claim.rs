@@ -1,113 +1,131 @@
-//! `NewAnswer` and `Claim`: how an answer starts, and how a client comes to it.
+//! `NewReply` and `ReplyClaim`: how a reply starts, and how a client comes to it.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use futures_core::Stream;
 use tokio::runtime::Handle;
 
 use crate::client::last_event_id::LastEventId;
-use crate::replies::producer::{Writer, produce};
-use crate::replies::shelf::Terms;
-use crate::replies::tally::Running;
-use crate::replies::{Abandoned, Answers, Attached, ClaimError, StartError, Token};
+use crate::replies::attachment::AttachOutcome;
+use crate::replies::counts::ProducerGuard;
+use crate::replies::error::{ClaimError, StartError};
+use crate::replies::lifecycle::AbandonPolicy;
+use crate::replies::producer::{ReplyWriter, produce};
+use crate::replies::registry::{ReplyOptions, ReplyRegistry};
+use crate::replies::token::ReplyToken;
 use crate::stream::item::SseItem;
 
-/// An answer about to start; from [`Answers::new_answer`].
+/// A reply that is about to start, made by
+/// [`Replies::new_reply`](crate::replies::handle::Replies::new_reply).
 #[derive(Debug)]
-#[must_use = "an answer starts with `start`"]
-pub struct NewAnswer<'a> {
-    answers: &'a Answers,
-    terms: Terms,
+#[must_use = "a reply starts with `start`"]
+pub struct NewReply<'a> {
+    registry: &'a Arc<ReplyRegistry>,
+    options: ReplyOptions,
 }
 
-impl<'a> NewAnswer<'a> {
-    pub(crate) fn new(answers: &'a Answers) -> Self {
-        Self { answers, terms: Terms::default() }
+impl<'a> NewReply<'a> {
+    pub(crate) fn new(registry: &'a Arc<ReplyRegistry>) -> Self {
+        Self { registry, options: ReplyOptions::default() }
     }
 
-    /// Says whose it is: a name of the application's own, such as a user's number. A claim has to name the same. `None` is nobody, as without this.
+    /// Sets the owner, a name that means something to the application, such as a user's number.
+    /// A claim has to name the same owner. By default, or with `None`, a reply has no owner.
     pub fn owned_by<'o>(mut self, owner: impl Into<Option<&'o str>>) -> Self {
-        self.terms.owner = owner.into().map(Into::into);
+        self.options.owner = owner.into().map(Into::into);
         self
     }
 
-    /// What happens when the last client leaves; otherwise [as for all](crate::replies::AnswersBuilder::when_abandoned).
-    pub fn when_abandoned(mut self, policy: Abandoned) -> Self {
-        self.terms.abandoned = Some(policy);
+    /// Sets what happens when the last client leaves, in place of the
+    /// [policy for all replies](crate::replies::settings::RepliesBuilder::abandon_policy).
+    pub fn abandon_policy(mut self, policy: AbandonPolicy) -> Self {
+        self.options.abandon_policy = Some(policy);
         self
     }
 
-    /// Starts the producer, a stream as [`Sse`](crate::stream::response::Sse) takes it, in a task of the current tokio runtime.
+    /// Starts the producer in a task of the current tokio runtime. The producer is a stream as
+    /// [`Sse`](crate::stream::response::Sse) takes it.
     ///
-    /// Each event gets its place in the answer as its ID, in place of any that it has.
+    /// Each event gets its position in the reply as its event ID, in place of an ID that it has.
     ///
     /// # Errors
     ///
-    /// There is no room, no runtime or no randomness, or the answers are closed.
-    pub fn start<S>(self, stream: S) -> Result<Token, StartError>
+    /// Returns [`StartError::Full`] when there are too many replies and none can be removed,
+    /// [`StartError::Closed`] after [`close`](crate::replies::handle::Replies::close),
+    /// [`StartError::NoRuntime`] outside of a tokio runtime, and [`StartError::NoRandomness`] when
+    /// the operating system gives no random bits for the token.
+    pub fn start<S>(self, stream: S) -> Result<ReplyToken, StartError>
     where
         S: Stream<Item: SseItem> + Send + 'static,
     {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-        let shelf = &self.answers.shelf;
-        let answer = shelf.start(self.terms, &runtime)?;
-        let writer = Writer::new(answer.clone(), shelf);
-        let task = runtime.spawn(produce(stream, Running::new(&shelf.tally), writer));
-        answer.set_producer(task.abort_handle());
-        Ok(answer.token)
+        let reply = self.registry.start(self.options, &runtime)?;
+        let writer = ReplyWriter::new(reply.clone(), self.registry);
+        let guard = ProducerGuard::new(&self.registry.counters);
+        let task = runtime.spawn(produce(stream, guard, writer));
+        reply.set_producer(task.abort_handle());
+        Ok(reply.token)
     }
 }
 
-/// A client's claim to an answer, by its token; from [`Answers::claim`].
+/// A client's claim to a reply, by its token; made by
+/// [`Replies::claim`](crate::replies::handle::Replies::claim).
 #[must_use = "a claim does nothing until it attaches or cancels"]
-pub struct Claim<'a> {
-    answers: &'a Answers,
+pub struct ReplyClaim<'a> {
+    registry: &'a Arc<ReplyRegistry>,
     token: &'a str,
     owner: Option<&'a str>,
     last_event_id: Option<LastEventId>,
 }
 
-impl<'a> Claim<'a> {
-    pub(crate) fn new(answers: &'a Answers, token: &'a str) -> Self {
-        Self { answers, token, owner: None, last_event_id: None }
+impl<'a> ReplyClaim<'a> {
+    pub(crate) fn new(registry: &'a Arc<ReplyRegistry>, token: &'a str) -> Self {
+        Self { registry, token, owner: None, last_event_id: None }
     }
 
-    /// Says who claims it. It has to be who [owns](NewAnswer::owned_by) it; an answer that nobody owns is for claims that name nobody.
+    /// Names the owner, which must be the one that the reply [started with](NewReply::owned_by).
+    /// A reply without an owner takes only claims that name no owner.
     pub fn owned_by(mut self, owner: impl Into<Option<&'a str>>) -> Self {
         self.owner = owner.into();
         self
     }
 
-    /// Says which event the client has last, so that it gets those after it. Without an ID, or with an empty one, it gets all.
+    /// Sets the last event ID that the client has, so that it gets the events after that one.
+    /// Without an ID, or with an empty one, it gets all events.
     pub fn resume(mut self, last_event_id: Option<LastEventId>) -> Self {
         self.last_event_id = last_event_id;
         self
     }
 
-    /// Attaches a client: to what there is and to what is still to come, in one step.
+    /// Attaches a client to the messages that there are and to those that are still to come, in one
+    /// step: nothing is lost or repeated between the two.
     ///
     /// # Errors
     ///
-    /// There is no such answer, or not for this owner, or it has no event with this ID.
-    pub fn attach(self) -> Result<Attached, ClaimError> {
+    /// Returns [`ClaimError::UnknownToken`] when there is no such reply,
+    /// [`ClaimError::WrongOwner`] when it belongs to another owner, and
+    /// [`ClaimError::UnknownEventId`] when none of its events has the last event ID.
+    pub fn attach(self) -> Result<AttachOutcome, ClaimError> {
         let id = self.last_event_id.as_ref().map(LastEventId::as_str);
-        self.answers.shelf.attach(self.token, self.owner, id)
+        AttachOutcome::attach(self.registry, self.token, self.owner, id)
     }
 
-    /// Ends the answer: its producer is dropped, and its clients get what it had and then an error. Without effect on one that has ended.
+    /// Cancels the reply: its producer is dropped, and its clients get the messages that it had and
+    /// then an error. A reply that has ended stays as it is.
     ///
     /// # Errors
     ///
-    /// There is no such answer, or not for this owner.
+    /// Returns [`ClaimError::UnknownToken`] or [`ClaimError::WrongOwner`], as
+    /// [`attach`](Self::attach) does.
     pub fn cancel(self) -> Result<(), ClaimError> {
-        self.answers.shelf.cancel(self.token, self.owner)
+        self.registry.cancel(self.token, self.owner)
     }
 }
 
-/// Without the token, which is a secret.
-impl fmt::Debug for Claim<'_> {
+/// Leaves the token out, because it is a secret.
+impl fmt::Debug for ReplyClaim<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim")
+        f.debug_struct("ReplyClaim")
             .field("owner", &self.owner)
             .field("last_event_id", &self.last_event_id)
             .finish_non_exhaustive()

@@ -1,30 +1,33 @@
-//! What can go wrong with an answer: at its start, at an attach, while it is produced.
+//! The errors of a reply: when it starts, when a client attaches, and while it is produced.
 
 use std::{any::Any, error::Error, fmt, sync::Arc};
 
 use http::StatusCode;
 
-use crate::stream::body::BoxError;
+use crate::box_error::BoxError;
 
-/// Why an answer was not started. The producer was dropped unpolled.
+/// Why a reply was not started. The producer was dropped before it was polled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum StartError {
-    /// So many answers run or are read that none can be given up: [`AnswersBuilder::max_answers`](crate::replies::AnswersBuilder::max_answers).
+    /// There are as many replies as
+    /// [`RepliesBuilder::max_replies`](crate::replies::settings::RepliesBuilder::max_replies)
+    /// allows, and all of them run or are read, so none can be removed.
     Full {
         /// The limit.
         max: usize,
     },
-    /// [`Answers::close`](crate::replies::Answers::close) was called.
+    /// [`Replies::close`](crate::replies::handle::Replies::close) was called.
     Closed,
-    /// There is no tokio runtime to run the producer in.
+    /// There is no tokio runtime in which the producer could run.
     NoRuntime,
     /// The operating system gave no random bits for the token.
     NoRandomness,
 }
 
 impl StartError {
-    /// The status to answer with: 503 when there may be room later or elsewhere, 500 otherwise.
+    /// The status to respond with: 503 when a later start, or another server, may succeed; 500
+    /// otherwise.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -37,39 +40,49 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { max } => write!(f, "{max} answers are there already"),
-            Self::Closed => f.write_str("no more answers are started"),
-            Self::NoRuntime => f.write_str("there is no tokio runtime to produce the answer in"),
-            Self::NoRandomness => f.write_str("the operating system gave no random bits"),
+            Self::Full { max: 1 } => f.write_str("the limit of 1 reply is reached"),
+            Self::Full { max } => write!(f, "the limit of {max} replies is reached"),
+            Self::Closed => f.write_str("replies are closed, no more of them start"),
+            Self::NoRuntime => {
+                f.write_str("there is no tokio runtime for the reply; call `start` inside of one")
+            }
+            Self::NoRandomness => {
+                f.write_str("the operating system gave no random bits for the token")
+            }
         }
     }
 }
 
 impl Error for StartError {}
 
-/// Why a claim to an answer was refused.
+/// Why a claim to a reply was refused.
 ///
-/// Its text is the same for an unknown token and a wrong owner, and so is its [`status`](Self::status): a client must not learn from the difference
-/// that a token exists. The application tells them apart by the variant, and a log by `Debug`.
+/// An unknown token and a wrong owner have the same text and the same [`status`](Self::status): a
+/// client must not learn from the difference that a token exists. The application can tell them
+/// apart by the variant, and a log by `Debug`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ClaimError {
-    /// No answer has this token, or none has it any more.
-    Unknown,
-    /// The answer belongs to somebody else, or to somebody and the claim names nobody, or the other way round.
+    /// No reply has this token, or the reply that had it is no longer kept.
+    UnknownToken,
+    /// The reply has another owner than the claim names. No owner counts as an owner of its own.
     WrongOwner,
-    /// No message of this answer has this ID: it belongs to another answer, or was made up. Whatever the answer went on with could be a
-    /// message lost or one twice, so the client has to say what it wants: an answer from its start is a claim without a last event ID.
-    LastEventId,
+    /// No event of this reply has this last event ID: it belongs to another reply, or was made up.
+    ///
+    /// From whatever position the reply went on, the client could miss a message or get one twice.
+    /// So the client has to say what it wants: a claim without a last event ID gets the reply from
+    /// its start.
+    UnknownEventId,
 }
 
 impl ClaimError {
-    /// The status to answer with: 404, or 400 for the last event ID. Either ends the returns of an `EventSource`.
+    /// The status to respond with: 404, or 400 for the last event ID. An `EventSource` does not
+    /// return after either of them.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Unknown | Self::WrongOwner => StatusCode::NOT_FOUND,
-            Self::LastEventId => StatusCode::BAD_REQUEST,
+            Self::UnknownToken | Self::WrongOwner => StatusCode::NOT_FOUND,
+            Self::UnknownEventId => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -77,45 +90,52 @@ impl ClaimError {
 impl fmt::Display for ClaimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unknown | Self::WrongOwner => "there is no such answer",
-            Self::LastEventId => "the last event ID is none of this answer's",
+            Self::UnknownToken | Self::WrongOwner => "there is no such reply",
+            Self::UnknownEventId => "no event of this reply has the last event ID",
         })
     }
 }
 
 impl Error for ClaimError {}
 
-/// Why an answer did not come to its proper end. Every client of the answer gets it, the later ones too, as the error that ends its stream.
+/// Why a reply did not come to its proper end. Every client of the reply gets this error, also one
+/// that attaches later. It ends the client's stream.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum AnswerError {
-    /// The producer gave an error, or a message that could not be encoded; it is the [`source`](Error::source).
+pub enum ReplyError {
+    /// The producer returned an error, or a message that could not be encoded. It is the
+    /// [`source`](Error::source).
     Failed(Arc<dyn Error + Send + Sync>),
-    /// The producer panicked, with this message.
+    /// The producer panicked with this message.
     Panicked(Arc<str>),
-    /// Somebody [cancelled](crate::replies::Claim::cancel) it, or the runtime that it ran in is gone.
+    /// The reply was [cancelled](crate::replies::claim::ReplyClaim::cancel), or its runtime has
+    /// shut down.
     Cancelled,
-    /// No client was left: [`Abandoned`](crate::replies::Abandoned).
+    /// The last client left; see [`AbandonPolicy`](crate::replies::lifecycle::AbandonPolicy).
     Abandoned,
-    /// It grew beyond [`AnswersBuilder::max_bytes`](crate::replies::AnswersBuilder::max_bytes).
+    /// The reply grew beyond
+    /// [`RepliesBuilder::max_bytes`](crate::replies::settings::RepliesBuilder::max_bytes).
     TooLarge {
-        /// The limit.
+        /// The limit in bytes.
         max: usize,
     },
-    /// All answers together grew beyond [`AnswersBuilder::max_total_bytes`](crate::replies::AnswersBuilder::max_total_bytes), and none could be given up
-    /// for it.
-    NoRoom {
-        /// The limit.
+    /// All replies together grew beyond
+    /// [`RepliesBuilder::max_total_bytes`](crate::replies::settings::RepliesBuilder::max_total_bytes),
+    /// and none could be removed to make room.
+    TotalTooLarge {
+        /// The limit in bytes.
         max: usize,
     },
-    /// All producers [were stopped](crate::replies::Answers::stop), or the last [`Answers`](crate::replies::Answers) was dropped.
+    /// [`Replies::stop`](crate::replies::handle::Replies::stop) was called, or the last
+    /// [`Replies`](crate::replies::handle::Replies) was dropped.
     Stopped,
-    /// The answer was given up while this client still read it: it was past its time and the room was needed, or the last
-    /// [`Answers`](crate::replies::Answers) was dropped.
+    /// The reply was removed while this client still read it. It was kept for longer than
+    /// [`RepliesBuilder::retention`](crate::replies::settings::RepliesBuilder::retention) and the
+    /// room was needed, or the last [`Replies`](crate::replies::handle::Replies) was dropped.
     Expired,
 }
 
-impl AnswerError {
+impl ReplyError {
     pub(crate) fn failed(cause: BoxError) -> Self {
         Self::Failed(cause.into())
     }
@@ -124,28 +144,28 @@ impl AnswerError {
         let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
             (Some(text), _) => text,
             (None, Some(text)) => text.as_str(),
-            (None, None) => "a value that is no text",
+            (None, None) => "a value that is not text",
         };
         Self::Panicked(text.into())
     }
 }
 
-impl fmt::Display for AnswerError {
+impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(_) => f.write_str("the producer of the answer failed"),
-            Self::Panicked(message) => write!(f, "the producer of the answer panicked: {message}"),
-            Self::Cancelled => f.write_str("the answer was cancelled"),
-            Self::Abandoned => f.write_str("the answer was abandoned by its clients"),
-            Self::TooLarge { max } => write!(f, "the answer exceeds {max} bytes"),
-            Self::NoRoom { max } => write!(f, "all answers together exceed {max} bytes"),
-            Self::Stopped => f.write_str("all answers were stopped"),
-            Self::Expired => f.write_str("the answer is no longer kept"),
+            Self::Failed(_) => f.write_str("the producer of the reply failed"),
+            Self::Panicked(message) => write!(f, "the producer of the reply panicked: {message}"),
+            Self::Cancelled => f.write_str("the reply was cancelled"),
+            Self::Abandoned => f.write_str("the reply was abandoned by its clients"),
+            Self::TooLarge { max } => write!(f, "the reply exceeds {max} bytes"),
+            Self::TotalTooLarge { max } => write!(f, "all replies together exceed {max} bytes"),
+            Self::Stopped => f.write_str("all replies were stopped"),
+            Self::Expired => f.write_str("the reply is no longer kept"),
         }
     }
 }
 
-impl Error for AnswerError {
+impl Error for ReplyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed(cause) => Some(&**cause),
@@ -160,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_client_cannot_tell_a_wrong_owner_from_an_unknown_token() {
-        let (unknown, owner) = (ClaimError::Unknown, ClaimError::WrongOwner);
+        let (unknown, owner) = (ClaimError::UnknownToken, ClaimError::WrongOwner);
         assert_ne!(unknown, owner);
         assert_eq!(unknown.to_string(), owner.to_string());
         assert_eq!(
@@ -171,15 +191,15 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_by_its_message() {
-        let text = |payload: Box<dyn Any + Send>| AnswerError::panicked(&*payload).to_string();
-        assert_eq!(text(Box::new("one")), "the producer of the answer panicked: one");
-        assert_eq!(text(Box::new("two".to_owned())), "the producer of the answer panicked: two");
-        assert!(text(Box::new(3)).ends_with("no text"));
+        let text = |payload: Box<dyn Any + Send>| ReplyError::panicked(&*payload).to_string();
+        assert_eq!(text(Box::new("one")), "the producer of the reply panicked: one");
+        assert_eq!(text(Box::new("two".to_owned())), "the producer of the reply panicked: two");
+        assert!(text(Box::new(3)).ends_with("not text"));
     }
 
     #[test]
     fn a_failure_has_its_cause_as_source_and_not_in_its_text() {
-        let error = AnswerError::failed("disk full".into());
+        let error = ReplyError::failed("disk full".into());
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("disk full"));
         assert!(!error.to_string().contains("disk"));
     }

@@ -1,4 +1,4 @@
-//! The log of one answer: every message, and how it ended. Pure.
+//! The log of one reply: its messages, and how it ended. Pure.
 
 use std::fmt;
 
@@ -6,42 +6,47 @@ use bytes::Bytes;
 
 use crate::codec::error::EncodeError;
 use crate::codec::position::{Position, PositionText};
-use crate::replies::{AnswerError, ClaimError};
+use crate::replies::error::{ClaimError, ReplyError};
 use crate::stream::item::sealed::Piece;
 
-/// What a message costs beside its bytes: its place in the log, and the two blocks of memory of a shared one.
+/// What a message costs in addition to its bytes: its entry in the log, and the bookkeeping of its
+/// two blocks of memory.
 pub(crate) const MESSAGE_OVERHEAD: usize = 96;
 
-/// How an answer ended.
-pub(crate) type Outcome = Result<(), AnswerError>;
+/// How a reply ended.
+pub(crate) type Outcome = Result<(), ReplyError>;
 
-/// All messages of an answer, encoded, in order. It is the history for those who come later and the queue of those who read: a client is an index.
-pub(crate) struct Log {
+/// All messages of a reply, encoded and in order.
+///
+/// It is both the history for clients that come later and the queue of the clients that read: a
+/// client is an index into it.
+pub(crate) struct ReplyLog {
     epoch: u64,
     messages: Vec<Bytes>,
-    /// How many there were, also after they were given up.
+    /// How many messages there were, also after they were removed.
     len: usize,
-    /// The length up to the last message that is an event to a client. Comments after it have no ID.
+    /// The length up to the last message that is an event to a client. Comments after it have no
+    /// event ID.
     events: usize,
     bytes: usize,
     outcome: Option<Outcome>,
 }
 
-/// What there is for a client at its place.
+/// What the log has for a client at its index.
 #[derive(Debug)]
-pub(crate) enum Read {
+pub(crate) enum LogRead {
     Message(Bytes),
-    /// Nothing yet.
+    /// There is no message yet.
     Wait,
     End(Outcome),
 }
 
-impl Log {
+impl ReplyLog {
     pub(crate) fn new(epoch: u64) -> Self {
         Self { epoch, messages: Vec::new(), len: 0, events: 0, bytes: 0, outcome: None }
     }
 
-    /// Adds a message, as [`write`] made it. Without effect after the end.
+    /// Adds a message that [`write`] made. Returns false after the end, and then adds nothing.
     pub(crate) fn push(&mut self, message: Bytes) -> bool {
         let is_open = self.outcome.is_none();
         if is_open {
@@ -55,7 +60,7 @@ impl Log {
         is_open
     }
 
-    /// Ends it; only the first end counts.
+    /// Ends the reply. Only the first end counts; returns whether this is the first.
     pub(crate) fn end(&mut self, outcome: Outcome) -> bool {
         let is_first = self.outcome.is_none();
         if is_first {
@@ -65,41 +70,42 @@ impl Log {
         is_first
     }
 
-    /// Gives up the messages of an answer that has ended. Who has not read them all gets an error in their place.
+    /// Removes the messages of a reply that has ended, and returns them with the bytes for which
+    /// they counted. A client that has not read all of them gets an error in their place.
     pub(crate) fn clear(&mut self) -> (Vec<Bytes>, usize) {
         (std::mem::take(&mut self.messages), std::mem::take(&mut self.bytes))
     }
 
-    pub(crate) fn read(&self, next: usize) -> Read {
+    pub(crate) fn read(&self, next: usize) -> LogRead {
         match (self.messages.get(next), &self.outcome) {
-            (Some(message), _) => Read::Message(message.clone()),
-            (None, None) => Read::Wait,
-            (None, Some(_)) if next < self.len => Read::End(Err(AnswerError::Expired)),
-            (None, Some(outcome)) => Read::End(outcome.clone()),
+            (Some(message), _) => LogRead::Message(message.clone()),
+            (None, None) => LogRead::Wait,
+            (None, Some(_)) if next < self.len => LogRead::End(Err(ReplyError::Expired)),
+            (None, Some(outcome)) => LogRead::End(outcome.clone()),
         }
     }
 
-    /// Where a client goes on that has this last event ID: at the start without one.
+    /// The index at which a client with this last event ID goes on; the start without an ID.
     pub(crate) fn resume(&self, last_event_id: Option<&str>) -> Result<usize, ClaimError> {
         let Some(id) = last_event_id.filter(|id| !id.is_empty()) else {
             return Ok(0);
         };
-        let position: Position = id.parse().map_err(|_| ClaimError::LastEventId)?;
-        let next = usize::try_from(position.number()).map_err(|_| ClaimError::LastEventId)?;
+        let position: Position = id.parse().map_err(|_| ClaimError::UnknownEventId)?;
+        let next = usize::try_from(position.number()).map_err(|_| ClaimError::UnknownEventId)?;
         let has_it = next.checked_sub(1).and_then(|at| self.messages.get(at));
         if position.epoch() == self.epoch && has_it.is_some_and(|message| is_event(message)) {
             Ok(next)
         } else {
-            Err(ClaimError::LastEventId)
+            Err(ClaimError::UnknownEventId)
         }
     }
 
-    /// How it ended, if nothing is left for a client at this place.
-    pub(crate) fn over(&self, next: usize) -> Option<&Outcome> {
+    /// How the reply ended, if it has ended and no event is left for a client at this index.
+    pub(crate) fn outcome_after(&self, next: usize) -> Option<&Outcome> {
         self.outcome.as_ref().filter(|_| next >= self.events)
     }
 
-    /// The place of a message, by its index.
+    /// The position of a message, by its index.
     pub(crate) fn position(&self, at: usize) -> Position {
         Position::new(self.epoch, at as u64 + 1)
     }
@@ -117,10 +123,10 @@ impl Log {
     }
 }
 
-/// Without the messages, which are for their clients.
-impl fmt::Debug for Log {
+/// Leaves the messages out, because they are for their clients only.
+impl fmt::Debug for ReplyLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log")
+        f.debug_struct("ReplyLog")
             .field("len", &self.len)
             .field("bytes", &self.bytes)
             .field("outcome", &self.outcome)
@@ -128,19 +134,22 @@ impl fmt::Debug for Log {
     }
 }
 
-/// What a message of this length is counted as.
+/// The bytes for which a message of this length counts.
 pub(crate) fn cost(len: usize) -> usize {
     len + MESSAGE_OVERHEAD
 }
 
-/// True for what a client dispatches: it ends with a blank line, and only that has an ID. Comments and `retry:` end with their line.
+/// Returns true for a message that is an event to a client. It ends with a blank line and has an
+/// ID. Comments and `retry:` end with their line.
 fn is_event(message: &[u8]) -> bool {
     message.ends_with(b"\n\n")
 }
 
-/// Writes a message with its place as its ID, in place of what `out` held. Nothing for a message without any field.
+/// Writes a message into `out`, in place of what `out` held, with its position as its event ID.
+/// Writes nothing for a message without any field.
 ///
-/// The ID stands last, because a client takes the last one: a message that comes encoded, with an ID of its own, gets ours too.
+/// The ID comes last, because a client takes the last ID of an event. So a message that comes
+/// encoded, with an ID of its own, gets this one instead.
 pub(crate) fn write(
     piece: Piece,
     position: Position,
@@ -148,8 +157,8 @@ pub(crate) fn write(
 ) -> Result<(), EncodeError> {
     out.clear();
     match piece {
-        Piece::Own(message) => message.encode_into(out)?,
-        Piece::Shared(bytes) => out.extend_from_slice(&bytes),
+        Piece::Message(message) => message.encode_into(out)?,
+        Piece::Encoded(bytes) => out.extend_from_slice(&bytes),
     }
     if is_event(out) {
         out.pop();
@@ -172,43 +181,43 @@ mod tests {
 
     fn written(message: Message) -> String {
         let mut out = b"before".to_vec();
-        write(Piece::Own(message), Position::new(EPOCH, 7), &mut out).unwrap();
+        write(Piece::Message(message), Position::new(EPOCH, 7), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     /// Two events with a comment after each.
-    fn log() -> Log {
-        let mut log = Log::new(EPOCH);
+    fn log() -> ReplyLog {
+        let mut log = ReplyLog::new(EPOCH);
         let mut out = Vec::new();
         for text in ["a", "b"] {
             for message in [Message::new().data(text), Message::new().comment(text)] {
-                write(Piece::Own(message), log.position(log.len()), &mut out).unwrap();
+                write(Piece::Message(message), log.position(log.len()), &mut out).unwrap();
                 assert!(log.push(Bytes::copy_from_slice(&out)));
             }
         }
         log
     }
 
-    fn all(log: &Log, mut next: usize) -> (String, Option<Outcome>) {
+    fn all(log: &ReplyLog, mut next: usize) -> (String, Option<Outcome>) {
         let mut text = Vec::new();
         loop {
             match log.read(next) {
-                Read::Message(message) => text.extend_from_slice(&message),
-                Read::Wait => return (String::from_utf8(text).unwrap(), None),
-                Read::End(outcome) => return (String::from_utf8(text).unwrap(), Some(outcome)),
+                LogRead::Message(message) => text.extend_from_slice(&message),
+                LogRead::Wait => return (String::from_utf8(text).unwrap(), None),
+                LogRead::End(outcome) => return (String::from_utf8(text).unwrap(), Some(outcome)),
             }
             next += 1;
         }
     }
 
     #[test]
-    fn an_event_has_its_place_as_id_and_what_is_none_has_no_id() {
+    fn an_event_has_its_position_as_id_and_other_messages_have_no_id() {
         assert_eq!(written(Message::new().data("x")), "data: x\nid: e-7\n\n");
         assert_eq!(written(Message::new().event("x")), "event: x\nid: e-7\n\n");
         assert_eq!(written(Message::new().comment("x")), ": x\n");
         assert_eq!(written(Message::new().retry(Duration::from_secs(1))), "retry: 1000\n");
         assert_eq!(written(Message::new()), "");
-        let refused = Piece::Own(Message::new().event(""));
+        let refused = Piece::Message(Message::new().event(""));
         assert!(write(refused, Position::new(1, 1), &mut Vec::new()).is_err());
     }
 
@@ -216,7 +225,7 @@ mod tests {
     fn a_client_takes_our_id_whatever_the_message_had() {
         let encoded = Message::new().id("mine").data("\n").encode().unwrap().into_bytes();
         let mut out = Vec::new();
-        write(Piece::Shared(encoded), Position::new(EPOCH, 7), &mut out).unwrap();
+        write(Piece::Encoded(encoded), Position::new(EPOCH, 7), &mut out).unwrap();
         let events = Decoder::new().feed(&out).unwrap();
         let read: Vec<_> =
             events.into_iter().map(|e| (e.id().to_owned(), e.data().to_owned())).collect();
@@ -235,33 +244,33 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_no_event_of_the_answer_has_is_refused() {
+    fn an_id_that_no_event_of_the_reply_has_is_refused() {
         let log = log();
         for id in
             ["e-0", "e-2", "e-4", "e-5", "e-ffffffffffffffff", "f-1", "e1", "e-01", "7", "\u{fc}"]
         {
-            assert_eq!(log.resume(Some(id)), Err(ClaimError::LastEventId), "{id}");
+            assert_eq!(log.resume(Some(id)), Err(ClaimError::UnknownEventId), "{id}");
         }
     }
 
     #[test]
-    fn it_is_over_for_who_has_the_last_event() {
+    fn it_has_ended_for_a_client_with_the_last_event() {
         let mut log = log();
-        assert!(log.over(4).is_none(), "while it runs");
-        assert!(log.end(Err(AnswerError::Cancelled)));
+        assert!(log.outcome_after(4).is_none(), "while it runs");
+        assert!(log.end(Err(ReplyError::Cancelled)));
         assert!(!log.end(Ok(())), "only the first end counts");
         assert!(!log.push(Bytes::from_static(b"data: c\n\n")));
-        assert!(log.over(2).is_none());
-        // Only a comment is left, and no client is to come back for that.
-        assert!(matches!(log.over(3), Some(Err(AnswerError::Cancelled))));
-        assert!(matches!(all(&log, 0).1, Some(Err(AnswerError::Cancelled))));
-        let mut empty = Log::new(EPOCH);
+        assert!(log.outcome_after(2).is_none());
+        // Only a comment is left, for which no client should return.
+        assert!(matches!(log.outcome_after(3), Some(Err(ReplyError::Cancelled))));
+        assert!(matches!(all(&log, 0).1, Some(Err(ReplyError::Cancelled))));
+        let mut empty = ReplyLog::new(EPOCH);
         empty.end(Ok(()));
-        assert!(matches!(empty.over(0), Some(Ok(()))));
+        assert!(matches!(empty.outcome_after(0), Some(Ok(()))));
     }
 
     #[test]
-    fn given_up_it_ends_as_it_ended_for_those_who_read_it_all_and_with_an_error_for_others() {
+    fn a_removed_reply_is_an_error_for_clients_that_have_not_read_all_of_it() {
         let mut log = log();
         let bytes = log.bytes();
         log.end(Ok(()));
@@ -269,7 +278,7 @@ mod tests {
         assert_eq!((messages.len(), freed), (4, bytes));
         assert_eq!(freed, messages.iter().map(|message| cost(message.len())).sum::<usize>());
         assert_eq!(log.bytes(), 0);
-        assert!(matches!(log.read(3), Read::End(Err(AnswerError::Expired))));
-        assert!(matches!(log.read(4), Read::End(Ok(()))));
+        assert!(matches!(log.read(3), LogRead::End(Err(ReplyError::Expired))));
+        assert!(matches!(log.read(4), LogRead::End(Ok(()))));
     }
 }

@@ -12,24 +12,24 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::task::coop::consume_budget;
 
+use crate::box_error::BoxError;
 use crate::codec::position::Position;
-use crate::replies::AnswerError;
-use crate::replies::answer::{Afterwards, Answer};
+use crate::replies::counts::{ProducerGuard, ReplyCounters};
+use crate::replies::error::ReplyError;
 use crate::replies::log::{Outcome, cost, write};
-use crate::replies::shelf::Shelf;
-use crate::replies::tally::{Running, Tally};
-use crate::stream::body::BoxError;
+use crate::replies::registry::ReplyRegistry;
+use crate::replies::reply::{DeferredWork, Reply};
 use crate::stream::item::SseItem;
 use crate::stream::item::sealed::Piece;
 
-/// Takes messages from the stream until it ends, fails, panics, or is too much.
+/// Takes messages from the stream until it ends, fails, panics, or reaches a bound.
 ///
-/// Dropped before, at an await of the stream, it leaves the answer ended too.
-pub(crate) async fn produce<S>(stream: S, running: Running, mut writer: Writer)
+/// If the future is dropped earlier, at an await of the stream, the reply ends too.
+pub(crate) async fn produce<S>(stream: S, guard: ProducerGuard, mut writer: ReplyWriter)
 where
     S: Stream<Item: SseItem>,
 {
-    let _running = running;
+    let _guard = guard;
     let outcome = {
         let mut stream = pin!(stream);
         loop {
@@ -37,23 +37,24 @@ where
                 let poll = || stream.as_mut().poll_next(cx).map(|item| item.map(piece));
                 match catch_unwind(AssertUnwindSafe(poll)) {
                     Ok(poll) => poll.map(Ok),
-                    Err(payload) => Poll::Ready(Err(AnswerError::panicked(&*payload))),
+                    Err(payload) => Poll::Ready(Err(ReplyError::panicked(&*payload))),
                 }
             });
             let written = match item.await {
                 Ok(Some(Ok(piece))) => writer.write(piece),
-                Ok(Some(Err(cause))) => break Err(AnswerError::failed(cause)),
+                Ok(Some(Err(cause))) => break Err(ReplyError::failed(cause)),
                 Ok(None) => break Ok(()),
                 Err(panicked) => break Err(panicked),
             };
             if let Err(error) = written {
                 break Err(error);
             }
-            // A stream that is always ready leaves the thread to others now and then.
+            // Without this, a stream that is always ready would keep the thread to itself.
             consume_budget().await;
         }
     };
-    // Once the stream is dropped: who is told of the end may count on what it held being free.
+    // After the stream is dropped: an observer of the end may rely on what the stream held being
+    // free.
     writer.end(outcome);
 }
 
@@ -61,14 +62,14 @@ fn piece(item: impl SseItem) -> Result<Piece, BoxError> {
     item.into_piece()
 }
 
-/// Writes an answer, within its bounds.
-pub(crate) struct Writer {
-    answer: Arc<Answer>,
-    shelf: Weak<Shelf>,
-    tally: Arc<Tally>,
+/// Writes the messages of one reply, within its bounds.
+pub(crate) struct ReplyWriter {
+    reply: Arc<Reply>,
+    registry: Weak<ReplyRegistry>,
+    counters: Arc<ReplyCounters>,
     max_bytes: usize,
     max_total_bytes: usize,
-    // Only this writer adds to the answer, so it need not ask how far it is.
+    // Only this writer adds to the reply, so it need not lock the reply to know its size.
     messages: usize,
     bytes: usize,
     epoch: u64,
@@ -76,15 +77,15 @@ pub(crate) struct Writer {
     wakers: Vec<Waker>,
 }
 
-impl Writer {
-    pub(crate) fn new(answer: Arc<Answer>, shelf: &Arc<Shelf>) -> Self {
-        let epoch = answer.lock().log.position(0).epoch();
+impl ReplyWriter {
+    pub(crate) fn new(reply: Arc<Reply>, registry: &Arc<ReplyRegistry>) -> Self {
+        let epoch = reply.lock().log.position(0).epoch();
         Self {
-            answer,
-            shelf: Arc::downgrade(shelf),
-            tally: Arc::clone(&shelf.tally),
-            max_bytes: shelf.settings().max_bytes,
-            max_total_bytes: shelf.settings().max_total_bytes,
+            reply,
+            registry: Arc::downgrade(registry),
+            counters: Arc::clone(&registry.counters),
+            max_bytes: registry.settings().max_bytes,
+            max_total_bytes: registry.settings().max_total_bytes,
             messages: 0,
             bytes: 0,
             epoch,
@@ -93,56 +94,57 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, piece: Piece) -> Result<(), AnswerError> {
+    fn write(&mut self, piece: Piece) -> Result<(), ReplyError> {
         let position = Position::new(self.epoch, self.messages as u64 + 1);
         write(piece, position, &mut self.buffer)
-            .map_err(|error| AnswerError::failed(error.into()))?;
+            .map_err(|error| ReplyError::failed(error.into()))?;
         if self.buffer.is_empty() {
             return Ok(());
         }
         let bytes = cost(self.buffer.len());
         if self.bytes + bytes > self.max_bytes {
-            return Err(AnswerError::TooLarge { max: self.max_bytes });
+            return Err(ReplyError::TooLarge { max: self.max_bytes });
         }
         self.reserve(bytes)?;
-        // Copied into a block of its very size, which the bound then knows all about.
-        if self.answer.push(Bytes::copy_from_slice(&self.buffer), &mut self.wakers) {
+        // Copied into a block of exactly its size, so that the bound counts all memory.
+        if self.reply.push(Bytes::copy_from_slice(&self.buffer), &mut self.wakers) {
             self.messages += 1;
             self.bytes += bytes;
             Ok(())
         } else {
-            self.tally.release(bytes);
-            Err(AnswerError::Cancelled)
+            self.counters.release(bytes);
+            Err(ReplyError::Cancelled)
         }
     }
 
-    fn reserve(&self, bytes: usize) -> Result<(), AnswerError> {
+    fn reserve(&self, bytes: usize) -> Result<(), ReplyError> {
         let max = self.max_total_bytes;
-        let room = self.tally.reserve(bytes, max)
-            || self.shelf.upgrade().is_some_and(|shelf| shelf.make_room(bytes));
-        if room { Ok(()) } else { Err(AnswerError::NoRoom { max }) }
+        let is_reserved = self.counters.reserve(bytes, max)
+            || self.registry.upgrade().is_some_and(|registry| registry.reserve_by_eviction(bytes));
+        if is_reserved { Ok(()) } else { Err(ReplyError::TotalTooLarge { max }) }
     }
 
     fn end(&mut self, outcome: Outcome) {
-        match self.shelf.upgrade() {
-            Some(shelf) => shelf.end(&self.answer, outcome),
+        match self.registry.upgrade() {
+            Some(registry) => registry.end(&self.reply, outcome),
             None => {
-                // The shelf has ended it, unless it is about to.
-                let mut after = Afterwards::default();
-                self.answer.end(outcome, &mut after);
-                after.run(None);
+                // The registry has ended the reply, or is about to.
+                let mut deferred = DeferredWork::default();
+                self.reply.end(outcome, &mut deferred);
+                deferred.run(None);
             }
         }
     }
 }
 
-impl Drop for Writer {
+impl Drop for ReplyWriter {
     fn drop(&mut self) {
-        // Only the first end counts, so this is for a task that is dropped, or whose stream panics as it is dropped.
+        // Only the first end counts. So this one counts for a task that is dropped, or for a stream
+        // that panics while it is dropped.
         self.end(Err(if std::thread::panicking() {
-            AnswerError::Panicked("while it was dropped".into())
+            ReplyError::Panicked("while it was dropped".into())
         } else {
-            AnswerError::Cancelled
+            ReplyError::Cancelled
         }));
     }
 }

@@ -1,18 +1,19 @@
-//! The clients of an answer that wait for its next message. Pure.
+//! The clients of a reply that wait for its next message. Pure.
 
 use std::task::Waker;
 
-/// A slot for each client, with the waker of those who wait.
+/// A slot for each client; it holds a waker while the client waits.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     slots: Vec<Option<Waker>>,
     free: Vec<usize>,
-    /// How many slots hold a waker: a producer that is ahead of all clients looks at none.
+    /// How many slots hold a waker. A producer that is ahead of all clients finds zero here, and
+    /// does not look at the slots.
     waiting: usize,
 }
 
 impl Waiters {
-    /// A slot for a client, its own until it is removed.
+    /// Adds a client and returns its slot, which belongs to it until it is removed.
     pub(crate) fn add(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -25,7 +26,7 @@ impl Waiters {
         self.free.push(slot);
     }
 
-    /// Remembers whom to wake.
+    /// Stores the waker of the client in this slot.
     pub(crate) fn wait(&mut self, slot: usize, waker: &Waker) {
         match &mut self.slots[slot] {
             Some(known) => known.clone_from(waker),
@@ -36,7 +37,7 @@ impl Waiters {
         }
     }
 
-    /// All who wait. They are to be woken without a lock: a waker is foreign code.
+    /// Moves all wakers to `wakers`. Wake them without a lock, because a waker is foreign code.
     pub(crate) fn take(&mut self, wakers: &mut Vec<Waker>) {
         if self.waiting > 0 {
             self.waiting = 0;
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_is_taken_once_and_slots_are_used_again() {
+    fn a_waker_is_taken_once_and_slots_are_reused() {
         let mut waiters = Waiters::default();
         let mut wakers = Vec::new();
         let [a, b, c] = [waiters.add(), waiters.add(), waiters.add()];

@@ -12,34 +12,33 @@ use http_body::{Body, Frame as BodyFrame};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::box_error::BoxError;
 use crate::codec::error::EncodeError;
-use crate::stream::close::{CloseHandle, EndReason, Sent, StreamEnd};
+use crate::stream::close::{CloseHandle, EndReason, SentCounts, StreamEnd};
 use crate::stream::frame::Frame;
 use crate::stream::heartbeat::Heartbeat;
 use crate::stream::item::sealed::Piece;
-use crate::stream::schedule::{Due, Schedule};
-use crate::stream::settings::Settings;
+use crate::stream::schedule::{Schedule, TimerAction};
+use crate::stream::settings::StreamSettings;
 use crate::stream::source::SseSource;
-use crate::stream::source::sealed::Filled;
-
-/// Any error, as a body carries it.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::stream::source::sealed::FillOutcome;
 
 pin_project! {
-    /// The body of an event stream, made by [`Sse::into_response`](crate::stream::response::Sse::into_response).
+    /// The body of an event stream, made by
+    /// [`Sse::into_response`](crate::stream::response::Sse::into_response).
     ///
-    /// A frame holds whole messages: one that is ready goes out as its own bytes, several as one
-    /// frame, up to [`DEFAULT_MAX_FRAME_BYTES`](crate::stream::frame::DEFAULT_MAX_FRAME_BYTES) or
-    /// [`DEFAULT_MAX_FRAME_MESSAGES`](crate::stream::frame::DEFAULT_MAX_FRAME_MESSAGES). The next message is taken
-    /// from the stream only when the server asks for the next frame, so a slow client holds up its
-    /// own stream and nothing is queued here.
+    /// A frame holds whole messages. A single message that is ready goes out as its own bytes,
+    /// without a copy. Several messages go out as one frame, up to
+    /// [`DEFAULT_MAX_FRAME_BYTES`](crate::stream::frame::DEFAULT_MAX_FRAME_BYTES) or
+    /// [`DEFAULT_MAX_FRAME_MESSAGES`](crate::stream::frame::DEFAULT_MAX_FRAME_MESSAGES). The body
+    /// takes the next message from the stream only when the server asks for the next frame. So a
+    /// slow client holds up only its own stream, and nothing is queued here.
     ///
     /// The body of a hub's `Subscription` to one topic shares its frames with other bodies of its
-    /// thread that are missing the same messages. In the body of another stream, each message is
-    /// copied for each client.
+    /// thread that are missing the same messages. Other streams copy each message for each client.
     ///
-    /// When an item is an error, what was ready before it is sent, and then the body fails: the
-    /// server cuts the response short, and the client can tell.
+    /// When an item is an error, the body first sends the messages that were ready before it, and
+    /// then fails. The server then cuts the response short, so that the client notices the failure.
     ///
     /// # Panics
     ///
@@ -49,18 +48,18 @@ pin_project! {
     pub struct SseBody<S> {
         #[pin]
         stream: S,
-        // Made at the first poll: before it, there may be no runtime yet.
+        // Made at the first poll, because there may be no runtime before.
         #[pin]
         timer: Option<Sleep>,
         schedule: Schedule,
         phase: Phase,
-        // Who is to be woken by the close and by the timer, for as long as both know it.
-        waits: Option<Waker>,
-        // On the heap, since they are needed once or twice in a stream's life; `None` from the
-        // opening on if nothing is left but defaults. A stream waits for hours, and this is a fifth
-        // of what it held.
-        settings: Option<Box<Settings>>,
-        ending: Ending,
+        // The task that the close handle and the timer will wake, while both of them know it.
+        known_waker: Option<Waker>,
+        // On the heap, because they are used once or twice in a stream's life. `None` once the
+        // stream is open, if only defaults are left. A stream may wait for hours, and the settings
+        // were a fifth of the memory that it held.
+        settings: Option<Box<StreamSettings>>,
+        end_notifier: EndNotifier,
     }
 }
 
@@ -68,42 +67,46 @@ enum Phase {
     /// Nothing was sent yet.
     Opening,
     Open,
-    /// The stream failed; what was sent before has a turn to get out. In a box of its own, for it
-    /// would be the largest thing here.
+    /// The stream failed, and the server is about to send what came before the error. The error is
+    /// boxed, because it would be the largest part of the body.
     Flushing(Box<BoxError>),
-    /// The next thing that the server is told.
+    /// The server gets the error next.
     Failing(Box<BoxError>),
     Ended,
 }
 
-/// Tells the observers of the stream, even when the body is dropped.
-struct Ending {
+/// Tells the observers how the stream ended, also when the body is dropped.
+struct EndNotifier {
     close: CloseHandle,
-    sent: Sent,
+    sent: SentCounts,
 }
 
-impl Ending {
-    fn tell(&self, reason: EndReason, cause: Option<&BoxError>) {
-        self.close.ended(StreamEnd { reason, cause: cause.map(|cause| &**cause), sent: self.sent });
+impl EndNotifier {
+    fn notify(&self, reason: EndReason, cause: Option<&BoxError>) {
+        self.close.notify_end(StreamEnd {
+            reason,
+            cause: cause.map(|cause| &**cause),
+            sent: self.sent,
+        });
     }
 }
 
-impl Drop for Ending {
+impl Drop for EndNotifier {
     fn drop(&mut self) {
-        self.tell(EndReason::ClientLeft, None);
+        self.notify(EndReason::ClientLeft, None);
     }
 }
 
 impl<S> SseBody<S> {
-    pub(crate) fn new(stream: S, settings: Settings, close: CloseHandle) -> Self {
+    pub(crate) fn new(stream: S, settings: StreamSettings, close: CloseHandle) -> Self {
         Self {
             stream,
             timer: None,
             schedule: Schedule::default(),
             phase: Phase::Opening,
-            waits: None,
+            known_waker: None,
             settings: Some(Box::new(settings)),
-            ending: Ending { close, sent: Sent::default() },
+            end_notifier: EndNotifier { close, sent: SentCounts::default() },
         }
     }
 }
@@ -123,15 +126,15 @@ impl<S: SseSource> Body for SseBody<S> {
                 phase @ (Phase::Opening | Phase::Open) => {
                     let is_opening = matches!(phase, Phase::Opening);
                     let turn = ready!(this.turn(&mut frame, is_opening, cx));
-                    this.ending.sent.bytes += frame.len() as u64;
+                    this.end_notifier.sent.bytes += frame.len() as u64;
                     match turn {
                         Ok(None) => {}
                         Ok(Some(reason)) => {
                             *this.phase = Phase::Ended;
-                            this.ending.tell(reason, None);
+                            this.end_notifier.notify(reason, None);
                         }
                         Err(error) => {
-                            this.ending.tell(EndReason::Failed, Some(&error));
+                            this.end_notifier.notify(EndReason::Failed, Some(&error));
                             *this.phase = Phase::Flushing(Box::new(error));
                         }
                     }
@@ -140,8 +143,8 @@ impl<S: SseSource> Body for SseBody<S> {
                     }
                 }
                 Phase::Flushing(error) => {
-                    // Servers drop what they hold when a body fails. Told that nothing is ready,
-                    // they send it first.
+                    // Servers drop the data that they hold when a body fails. After `Pending`, they
+                    // send it first.
                     *this.phase = Phase::Failing(error);
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -164,8 +167,8 @@ impl<S: SseSource> Body for SseBody<S> {
 }
 
 impl<S: SseSource> SseBodyProj<'_, S> {
-    /// Puts into the frame what there is to send; gives the reason when it is the last one. Ready
-    /// with something in the frame, with an end, or with an error.
+    /// Fills the frame with what is to be sent, and returns the reason if it is the last frame. It
+    /// is ready when the frame is not empty, at an end, or with an error.
     fn turn(
         &mut self,
         frame: &mut Frame,
@@ -176,35 +179,35 @@ impl<S: SseSource> SseBodyProj<'_, S> {
             self.open(frame)?;
         }
         if let Some(settings) = self.settings {
-            settings.poll_close_on(cx, &self.ending.close);
+            settings.poll_close_on(cx, &self.end_notifier.close);
         }
-        // Asked before the messages are: what was sent before the close is ready by now and still
-        // goes out.
-        let mut end = self.ending.close.reason();
+        // Checked before the messages are taken: messages that were ready before the close still go
+        // out.
+        let mut end = self.end_notifier.close.reason();
         let before = frame.messages();
         let filled = self.stream.as_mut().fill(frame, cx);
-        self.ending.sent.messages += (frame.messages() - before) as u64;
+        self.end_notifier.sent.messages += (frame.messages() - before) as u64;
         let filled = filled?;
-        if let Filled::Finished = filled {
+        if let FillOutcome::Finished = filled {
             return Poll::Ready(Ok(Some(EndReason::Finished)));
         }
         if end.is_none() && !frame.is_empty() {
-            end = self.schedule.sent(Instant::now());
+            end = self.schedule.record_send(Instant::now());
         } else if end.is_none() {
-            if let Filled::Full = filled {
-                // Empty messages only. The others on this thread have a turn, and the stream has
-                // the next.
+            if let FillOutcome::Full = filled {
+                // There were only empty messages. The other tasks of this thread have a turn, and
+                // then this stream goes on.
                 cx.waker().wake_by_ref();
             }
             end = ready!(self.wait(frame, cx));
         }
         if end.is_some() {
-            self.settings.get_or_insert_default().say_farewell(frame)?;
+            self.settings.get_or_insert_default().push_farewell(frame)?;
         }
         Poll::Ready(Ok(end))
     }
 
-    /// Starts the clock, and says what a stream starts with.
+    /// Starts the clock, and sends what a stream starts with.
     fn open(&mut self, frame: &mut Frame) -> Result<(), EncodeError> {
         let settings = self.settings.get_or_insert_default();
         *self.schedule = settings.schedule(Instant::now());
@@ -213,32 +216,33 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         if settings.is_default_from_now_on() {
             *self.settings = None;
         }
-        opening.map_or(Ok(()), |opening| frame.push(Piece::Own(opening)))
+        opening.map_or(Ok(()), |opening| frame.push(Piece::Message(opening)))
     }
 
-    /// Waits for what ends or breaks the silence: a close, the clock.
+    /// Waits for a close or for the clock.
     fn wait(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
-        // After each delivery a stream waits for the same again: then nobody needs to be told anew.
-        // What happened meanwhile has woken the task, or is seen here.
-        let is_known = self.waits.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        // After each delivery, a stream waits for the same events with the same waker. Registering
+        // it again would be wasted work. What happened meanwhile has woken the task, or is seen
+        // here.
+        let is_known = self.known_waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
         let is_due = self.timer.as_ref().as_pin_ref().is_some_and(|timer| timer.is_elapsed());
-        if is_known && !is_due && !self.ending.close.is_closed() {
+        if is_known && !is_due && !self.end_notifier.close.is_closed() {
             return Poll::Pending;
         }
-        *self.waits = None;
-        if let Some(reason) = self.ending.close.poll_reason(cx) {
+        *self.known_waker = None;
+        if let Some(reason) = self.end_notifier.close.poll_reason(cx) {
             return Poll::Ready(Some(reason));
         }
         while let Some((mut timer, next)) =
             self.timer.as_mut().as_pin_mut().zip(self.schedule.next())
             && timer.as_mut().poll(cx).is_ready()
         {
-            let due = self.schedule.fire(Instant::now());
+            let action = self.schedule.fire(Instant::now());
             timer.reset(self.schedule.next().unwrap_or(next));
-            match due {
-                Due::Nothing => {}
-                Due::End(reason) => return Poll::Ready(Some(reason)),
-                Due::Comment => {
+            match action {
+                TimerAction::Nothing => {}
+                TimerAction::End(reason) => return Poll::Ready(Some(reason)),
+                TimerAction::Comment => {
                     let heartbeat =
                         self.settings.as_ref().map_or_else(Heartbeat::default, |set| set.heartbeat);
                     frame.push_bytes(Bytes::from_static(heartbeat.bytes()));
@@ -246,7 +250,7 @@ impl<S: SseSource> SseBodyProj<'_, S> {
                 }
             }
         }
-        *self.waits = Some(cx.waker().clone());
+        *self.known_waker = Some(cx.waker().clone());
         Poll::Pending
     }
 }
@@ -255,7 +259,7 @@ impl<S> fmt::Debug for SseBody<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SseBody")
             .field("ended", &matches!(self.phase, Phase::Ended))
-            .field("close", &self.ending.close)
+            .field("close", &self.end_notifier.close)
             .finish_non_exhaustive()
     }
 }
@@ -355,7 +359,7 @@ mod tests {
         assert_eq!(next(&mut body).await, ok("data: a\n\n"));
         let expect = (EndReason::Failed, Some("the cause".to_owned()), (1, 9));
         assert_eq!(cause.try_recv(), Ok(expect));
-        // The server gets a turn to flush before it is told.
+        // The server gets a turn to flush before it gets the error.
         assert!(next(&mut body).now_or_never().is_none());
         assert_eq!(next(&mut body).await, Some(Err("the cause".to_owned())));
         assert_eq!(next(&mut body).await, None);
@@ -392,13 +396,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_polled_last_is_woken_by_the_clock_and_by_a_close() {
+    async fn the_task_that_polled_last_is_woken_by_the_clock_and_by_a_close() {
         let heartbeat = Heartbeat::every(Duration::from_secs(1));
         let sse = Sse::new(stream::pending::<Message>()).without_retry().heartbeat(heartbeat);
         let close = sse.close_handle();
         let mut body = body(sse);
         for _ in 0..2 {
-            // By somebody else, twice: the second time nothing is new.
+            // Polled by another task, twice: the second time nothing is new.
             assert!((0..2).all(|_| next(&mut body).now_or_never().is_none()));
             assert_eq!(next(&mut body).await, ok(":\n"));
         }
@@ -445,7 +449,7 @@ mod tests {
         assert!(reason.try_recv().is_err(), "told once");
     }
 
-    /// Settings are let go of at the opening if they are the defaults, and only then.
+    /// StreamSettings are dropped at the opening if they are the defaults, and only then.
     #[tokio::test(start_paused = true)]
     async fn what_was_set_holds_for_as_long_as_the_stream() {
         let heartbeat = Heartbeat::every(Duration::from_secs(1)).with_blank_line();

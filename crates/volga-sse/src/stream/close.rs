@@ -1,4 +1,5 @@
-//! Ending a stream from outside: a handle for one stream, a group for all of a server, and the reasons for which streams end.
+//! How a stream is ended from outside: a handle for one stream, a group for all streams of a
+//! server, and the reasons for which streams end.
 
 use std::{
     fmt,
@@ -15,15 +16,17 @@ use std::{
 pub enum EndReason {
     /// The stream of messages came to its end.
     Finished,
-    /// An item was an error, or a message that could not be encoded. The body ended with an error, so the client sees a cut stream.
+    /// An item was an error, or a message could not be encoded. The body ended with an error, so
+    /// the client sees a stream that was cut short.
     Failed,
-    /// [`CloseHandle::close`] was called, or what the stream was to [close on](crate::stream::response::Sse::close_on) happened.
+    /// [`CloseHandle::close`] was called, or the future of
+    /// [`close_on`](crate::stream::response::Sse::close_on) was ready.
     Closed,
     /// The stream reached its [maximum age](crate::stream::response::Sse::max_age).
     MaxAge,
     /// The stream reached its [deadline](crate::stream::response::Sse::deadline).
     Deadline,
-    /// [`CloseGroup::close`] was called: the server is going away.
+    /// [`CloseGroup::close`] was called, because the server shuts down.
     Drained,
     /// The body was dropped before its end, because the client left or the connection broke.
     ClientLeft,
@@ -34,17 +37,17 @@ pub enum EndReason {
 pub struct StreamEnd<'a> {
     pub(crate) reason: EndReason,
     pub(crate) cause: Option<&'a (dyn std::error::Error + Send + Sync + 'static)>,
-    pub(crate) sent: Sent,
+    pub(crate) sent: SentCounts,
 }
 
-/// What a stream gave to its server.
+/// The bytes and messages that a stream gave to its server.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sent {
+pub(crate) struct SentCounts {
     pub(crate) bytes: u64,
     pub(crate) messages: u64,
 }
 
-/// What is to be called, once, when a stream has ended.
+/// A function that is called once, when a stream has ended.
 type Observer = Box<dyn FnOnce(StreamEnd<'_>) + Send>;
 
 impl StreamEnd<'_> {
@@ -54,54 +57,62 @@ impl StreamEnd<'_> {
         self.reason
     }
 
-    /// What went wrong, when the stream [failed](EndReason::Failed). The client is not told, so this is the place to log it.
+    /// The error, if the stream [failed](EndReason::Failed). The client does not learn it, so this
+    /// is the place to log it.
     #[must_use]
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.cause
     }
 
-    /// How many messages the server took from the stream to send them. What a stream says by itself is none: its opening, heartbeats, its farewell.
+    /// How many messages the server took from the stream to send them. The opening, heartbeats and
+    /// the farewell are not counted.
     #[must_use]
     pub fn messages(&self) -> u64 {
         self.sent.messages
     }
 
-    /// How many bytes of the body the server took to send them. The last of them may have gone nowhere if the client left.
+    /// How many bytes of the body the server took to send them. If the client left, it may not have
+    /// received the last of them.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.sent.bytes
     }
 }
 
-/// What a stream is to its client, and so what happens to it when the server goes away.
+/// Whether a stream has an end of its own, which decides what happens to it when the server shuts
+/// down.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum StreamKind {
-    /// Goes on for as long as the client stays, and can be taken up elsewhere: closed at once.
+    /// The stream goes on for as long as the client stays, and the client can resume it at another
+    /// server. It is closed at once.
     #[default]
     Subscription,
-    /// Has an end of its own, such as the reply of a language model: left to finish within the server's deadline.
-    Answer,
+    /// The stream has an end of its own, such as the output of a language model. It may finish
+    /// within the server's deadline.
+    Finite,
 }
 
-/// Ends one stream from anywhere: the client reads what was ready, then the farewell, then a proper end of the body.
+/// Ends one stream from anywhere. The client receives the messages that were ready, then the
+/// farewell, then a proper end of the body.
 ///
-/// Clones end the same stream. The handle rides in the [extensions](http::Response::extensions) of the response that
-/// [`Sse::into_response`](crate::stream::response::Sse::into_response) makes, which is where a server finds it. It does not keep the stream alive.
+/// Clones end the same stream. The handle is in the [extensions](http::Response::extensions) of the
+/// response that [`Sse::into_response`](crate::stream::response::Sse::into_response) makes, where a
+/// server finds it. It does not keep the stream alive.
 #[derive(Clone)]
-pub struct CloseHandle(Arc<Shared>);
+pub struct CloseHandle(Arc<CloseState>);
 
-struct Shared {
+struct CloseState {
     end: AtomicU8,
-    is_answer: AtomicBool,
-    watch: Mutex<Watch>,
+    is_finite: AtomicBool,
+    observers: Mutex<Observers>,
 }
 
-/// Who is to hear of the stream.
+/// What is called when the stream is closed or has ended.
 #[derive(Default)]
-struct Watch {
+struct Observers {
     waker: Option<Waker>,
     observer: Option<Observer>,
-    /// The observer is more than something to be dropped.
+    /// Whether the observer does more than hold a value.
     is_observed: bool,
     has_ended: bool,
 }
@@ -112,39 +123,42 @@ const DRAINED: u8 = 2;
 
 impl CloseHandle {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(CloseState {
             end: AtomicU8::new(OPEN),
-            is_answer: AtomicBool::new(false),
-            watch: Mutex::default(),
+            is_finite: AtomicBool::new(false),
+            observers: Mutex::default(),
         }))
     }
 
-    /// Ends the stream. Only the first call counts; after the stream's end it does nothing.
+    /// Ends the stream. Only the first call counts. After the stream's end it does nothing.
     pub fn close(&self) {
         self.0.end(CLOSED);
     }
 
-    /// True once the stream was told to end, by whichever way.
+    /// Returns true once the stream was told to end, by this handle or by a group.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.reason().is_some()
     }
 
-    /// Adds an observer of the stream's end, after those that there are. Each is called once, where the body ends or is dropped, between other work of
-    /// the server: let it be short. When the stream has ended already, the observer is dropped without being called.
+    /// Adds an observer of the stream's end, which is called after the observers that there are.
+    ///
+    /// Each observer is called once, where the body ends or is dropped, between other work of the
+    /// server, so keep it short. If the stream has ended already, the observer is dropped without
+    /// being called.
     pub fn on_end(&self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) {
         self.at_end(observer);
-        self.0.watch().is_observed = true;
+        self.0.observers().is_observed = true;
     }
 
     fn at_end(&self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) {
-        let mut watch = self.0.watch();
-        if watch.has_ended {
-            // What it holds is dropped without the lock.
-            drop(watch);
+        let mut observers = self.0.observers();
+        if observers.has_ended {
+            // The value in it is dropped without the lock.
+            drop(observers);
             return;
         }
-        watch.observer = Some(match watch.observer.take() {
+        observers.observer = Some(match observers.observer.take() {
             None => Box::new(observer),
             Some(earlier) => Box::new(move |end: StreamEnd<'_>| {
                 earlier(end);
@@ -153,41 +167,43 @@ impl CloseHandle {
         });
     }
 
-    /// Keeps a value until the stream has ended. When it has already, the value is dropped at once.
+    /// Keeps a value until the stream has ended. If it has ended already, the value is dropped at
+    /// once.
     pub fn hold(&self, value: impl Send + 'static) {
         self.at_end(move |_| drop(value));
     }
 
-    /// True when the stream's end has an observer, of [`Sse::on_end`](crate::stream::response::Sse::on_end) or [`on_end`](Self::on_end).
+    /// Returns true if the stream's end has an observer, from
+    /// [`Sse::on_end`](crate::stream::response::Sse::on_end) or [`on_end`](Self::on_end).
     #[must_use]
     pub fn is_observed(&self) -> bool {
-        self.0.watch().is_observed
+        self.0.observers().is_observed
     }
 
-    /// Tells the observers. Only the first call counts.
-    pub(crate) fn ended(&self, end: StreamEnd<'_>) {
+    /// Calls the observers. Only the first call counts.
+    pub(crate) fn notify_end(&self, end: StreamEnd<'_>) {
         let observer = {
-            let mut watch = self.0.watch();
-            watch.has_ended = true;
-            watch.observer.take()
+            let mut observers = self.0.observers();
+            observers.has_ended = true;
+            observers.observer.take()
         };
         if let Some(observer) = observer {
             observer(end);
         }
     }
 
-    /// What the stream is to its client.
+    /// Whether the stream has an end of its own.
     #[must_use]
     pub fn kind(&self) -> StreamKind {
-        if self.0.is_answer.load(Ordering::Acquire) {
-            StreamKind::Answer
+        if self.0.is_finite.load(Ordering::Acquire) {
+            StreamKind::Finite
         } else {
             StreamKind::Subscription
         }
     }
 
     pub(crate) fn set_kind(&self, kind: StreamKind) {
-        self.0.is_answer.store(kind == StreamKind::Answer, Ordering::Release);
+        self.0.is_finite.store(kind == StreamKind::Finite, Ordering::Release);
     }
 
     pub(crate) fn reason(&self) -> Option<EndReason> {
@@ -198,32 +214,32 @@ impl CloseHandle {
         }
     }
 
-    /// The reason to end, or the promise to wake this task when there is one.
+    /// Returns the reason to end, or registers this task to be woken when there is one.
     pub(crate) fn poll_reason(&self, cx: &Context<'_>) -> Option<EndReason> {
         {
-            let waker = &mut self.0.watch().waker;
+            let waker = &mut self.0.observers().waker;
             if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 *waker = Some(cx.waker().clone());
             }
         }
-        // Looked at after the waker is in place: whoever ends the stream later finds it.
+        // Read after the waker is in place: a later end finds the waker.
         self.reason()
     }
 }
 
-impl Shared {
+impl CloseState {
     fn end(&self, how: u8) {
         if self.end.compare_exchange(OPEN, how, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             // Taken out first, so that the lock is not held while foreign code runs.
-            let waker = self.watch().waker.take();
+            let waker = self.observers().waker.take();
             if let Some(waker) = waker {
                 waker.wake();
             }
         }
     }
 
-    fn watch(&self) -> MutexGuard<'_, Watch> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn observers(&self) -> MutexGuard<'_, Observers> {
+        self.observers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -236,21 +252,22 @@ impl fmt::Debug for CloseHandle {
     }
 }
 
-/// All streams of a server, to be closed together when it goes away.
+/// All streams of a server, which are closed together when it shuts down.
 ///
-/// Clones are the same group. A stream that ended leaves the group by itself, and the group keeps no stream alive.
+/// Clones share the same group. A stream that has ended leaves the group by itself, and the group
+/// keeps no stream alive.
 #[derive(Clone, Default)]
-pub struct CloseGroup(Arc<Mutex<Members>>);
+pub struct CloseGroup(Arc<Mutex<GroupMembers>>);
 
 #[derive(Default)]
-struct Members {
+struct GroupMembers {
     closed: bool,
-    streams: Vec<Weak<Shared>>,
-    /// The length at which ended streams are looked for next.
+    streams: Vec<Weak<CloseState>>,
+    /// The number of streams at which ended streams are removed next.
     sweep_at: usize,
 }
 
-/// Below this many members nothing is swept.
+/// Below this number of streams, ended streams are not removed.
 const MIN_SWEEP: usize = 64;
 
 impl CloseGroup {
@@ -260,7 +277,7 @@ impl CloseGroup {
         Self::default()
     }
 
-    /// Takes a stream in. When the group is closed already, a subscription is closed at once.
+    /// Adds a stream. If the group is closed already, a subscription is closed at once.
     pub fn add(&self, handle: &CloseHandle) {
         let mut members = self.members();
         if members.closed {
@@ -271,12 +288,14 @@ impl CloseGroup {
         members.streams.push(Arc::downgrade(&handle.0));
         if members.streams.len() > members.sweep_at.max(MIN_SWEEP) {
             members.streams.retain(|stream| stream.strong_count() > 0);
-            // Twice what is left: each stream is looked at a constant number of times on average.
+            // Twice the number that is left, so that each stream is checked a constant number of
+            // times on average.
             members.sweep_at = 2 * members.streams.len();
         }
     }
 
-    /// Closes every subscription, those that are added later included. Answers go on to their own end.
+    /// Closes every subscription, including those that are added later. Finite streams go on to
+    /// their own end.
     pub fn close(&self) {
         let streams = {
             let mut members = self.members();
@@ -288,19 +307,19 @@ impl CloseGroup {
         }
     }
 
-    /// How many streams are open, answers included. Zero once the group is closed.
+    /// How many streams are open, including finite ones. Zero once the group is closed.
     #[must_use]
     pub fn open(&self) -> usize {
         self.members().streams.iter().filter(|stream| stream.strong_count() > 0).count()
     }
 
-    fn members(&self) -> MutexGuard<'_, Members> {
+    fn members(&self) -> MutexGuard<'_, GroupMembers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn end_subscription(stream: &Shared) {
-    if !stream.is_answer.load(Ordering::Acquire) {
+fn end_subscription(stream: &CloseState) {
+    if !stream.is_finite.load(Ordering::Acquire) {
         stream.end(DRAINED);
     }
 }
@@ -336,9 +355,9 @@ mod tests {
         observe("first");
         observe("second");
         assert!(handle.is_observed());
-        let sent = Sent { bytes: 7, messages: 1 };
+        let sent = SentCounts { bytes: 7, messages: 1 };
         for reason in [EndReason::Failed, EndReason::ClientLeft] {
-            handle.ended(StreamEnd { reason, cause: None, sent });
+            handle.notify_end(StreamEnd { reason, cause: None, sent });
         }
         observe("late");
         let expect = [("first", EndReason::Failed, 7), ("second", EndReason::Failed, 7)];
@@ -352,20 +371,20 @@ mod tests {
     }
 
     #[test]
-    fn a_group_closes_subscriptions_and_leaves_answers() {
+    fn a_group_closes_subscriptions_and_leaves_finite_streams() {
         let group = CloseGroup::new();
-        let (subscription, answer, late) =
+        let (subscription, finite, late) =
             (CloseHandle::new(), CloseHandle::new(), CloseHandle::new());
-        answer.set_kind(StreamKind::Answer);
+        finite.set_kind(StreamKind::Finite);
         group.add(&subscription);
-        group.add(&answer);
+        group.add(&finite);
         assert_eq!(group.open(), 2);
 
         group.close();
         group.add(&late);
         assert_eq!(subscription.reason(), Some(EndReason::Drained));
         assert_eq!(late.reason(), Some(EndReason::Drained));
-        assert!(!answer.is_closed());
+        assert!(!finite.is_closed());
     }
 
     #[test]

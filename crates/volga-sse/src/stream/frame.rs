@@ -1,29 +1,29 @@
-//! What is ready goes out together: one message as its own bytes, several as one frame up to a
-//! bound. Pure.
+//! A frame of the response body: one message as its own bytes, or several messages up to a bound.
+//! Pure.
 
 use bytes::Bytes;
 
 use crate::codec::error::EncodeError;
 use crate::stream::item::sealed::Piece;
 
-/// The bytes at which a frame takes no further message: 16 KiB, as much as an HTTP/2 frame has.
+/// The bytes at which a frame takes no further message: 16 KiB, the size of an HTTP/2 frame.
 ///
-/// What the subscribers of a topic share stays within it, unless one message alone is larger. A
-/// frame that is put together message by message exceeds it by at most its last message, since a
-/// stream does not say beforehand how large its next message is.
+/// A frame that subscribers of a topic share stays within it, unless one message alone is larger. A
+/// frame that is filled message by message exceeds it by at most its last message, because a stream
+/// does not say in advance how large its next message is.
 pub const DEFAULT_MAX_FRAME_BYTES: usize = 16 * 1024;
 
-/// The number of messages at which a frame takes no further one, so that a stream which is always
-/// ready lets others have a turn.
+/// The number of messages at which a frame takes no further message, so that a stream which is
+/// always ready does not keep the thread to itself.
 pub const DEFAULT_MAX_FRAME_MESSAGES: usize = 256;
 
-/// Room for a few messages of a common size; a frame that gets more doubles it.
-const ROOM: usize = 1024;
+/// The capacity for further messages in a frame of several. A frame that needs more doubles it.
+const EXTRA_CAPACITY: usize = 1024;
 
 /// A frame of the response body while it is put together.
 #[derive(Default)]
 pub(crate) struct Frame {
-    /// The only message so far, shared with whoever else sends it.
+    /// The only message so far. It may be shared with other streams.
     one: Bytes,
     /// All messages, once there are several.
     many: Vec<u8>,
@@ -44,18 +44,18 @@ impl Frame {
         self.len() >= DEFAULT_MAX_FRAME_BYTES || self.messages >= DEFAULT_MAX_FRAME_MESSAGES
     }
 
-    /// Adds a message; one that cannot be encoded leaves the frame as it was.
+    /// Adds a message. A message that cannot be encoded leaves the frame as it was.
     pub(crate) fn push(&mut self, piece: Piece) -> Result<(), EncodeError> {
         match piece {
-            Piece::Own(message) if self.is_empty() => self.one = message.encode()?.into_bytes(),
-            Piece::Own(message) => message.encode_into(self.several())?,
-            Piece::Shared(bytes) => self.push_bytes(bytes),
+            Piece::Message(message) if self.is_empty() => self.one = message.encode()?.into_bytes(),
+            Piece::Message(message) => message.encode_into(self.several())?,
+            Piece::Encoded(bytes) => self.push_bytes(bytes),
         }
         self.messages += 1;
         Ok(())
     }
 
-    /// Adds so many messages, joined before.
+    /// Adds this number of messages, which were joined before.
     #[cfg(feature = "hub")]
     pub(crate) fn push_joined(&mut self, bytes: Bytes, messages: usize) {
         self.push_bytes(bytes);
@@ -79,11 +79,11 @@ impl Frame {
         self.one.len() + self.many.len()
     }
 
-    /// The buffer for several messages, with the only one so far moved into it.
+    /// The buffer for several messages. The only message so far is moved into it.
     fn several(&mut self) -> &mut Vec<u8> {
         if self.many.is_empty() {
             let one = std::mem::take(&mut self.one);
-            self.many.reserve(one.len() + ROOM);
+            self.many.reserve(one.len() + EXTRA_CAPACITY);
             self.many.extend_from_slice(&one);
         }
         &mut self.many
@@ -96,11 +96,11 @@ mod tests {
     use crate::codec::message::Message;
 
     fn own(text: &str) -> Piece {
-        Piece::Own(Message::new().data(text))
+        Piece::Message(Message::new().data(text))
     }
 
     fn shared(text: &str) -> Piece {
-        Piece::Shared(Message::new().data(text).encode().unwrap().into_bytes())
+        Piece::Encoded(Message::new().data(text).encode().unwrap().into_bytes())
     }
 
     #[test]
@@ -117,17 +117,17 @@ mod tests {
     fn one_shared_message_is_not_copied() {
         let bytes = Message::new().data("x").encode().unwrap().into_bytes();
         let mut frame = Frame::default();
-        frame.push(Piece::Shared(bytes.clone())).unwrap();
+        frame.push(Piece::Encoded(bytes.clone())).unwrap();
         assert_eq!(frame.into_bytes().as_ptr(), bytes.as_ptr());
     }
 
     #[test]
     fn a_refused_message_leaves_the_frame_as_it_was() {
         let mut frame = Frame::default();
-        assert!(frame.push(Piece::Own(Message::new().id("\n"))).is_err());
+        assert!(frame.push(Piece::Message(Message::new().id("\n"))).is_err());
         assert!(frame.is_empty());
         frame.push(own("a")).unwrap();
-        assert!(frame.push(Piece::Own(Message::new().id("\n"))).is_err());
+        assert!(frame.push(Piece::Message(Message::new().id("\n"))).is_err());
         assert_eq!(frame.into_bytes(), "data: a\n\n");
     }
 

@@ -11,11 +11,13 @@ use std::{
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-/// Makes a stream of a block of code in which `yield` sends an item and `?` ends the stream with an error.
+/// Makes a stream of a block of code in which `yield` sends an item and `?` ends the stream with an
+/// error.
 ///
-/// The block is async: it may await anything between two items. It runs only while the client takes what it yields, and it
-/// is dropped where it stands when the client leaves. Errors of `?` become a boxed error, with which the stream then ends. `yield` works inside the
-/// branches of other macros too, such as `tokio::select!`.
+/// The block is async: it may await anything between two items. It runs only while the client takes
+/// the items, and it is dropped at its current `await` or `yield` when the client leaves. `?` boxes
+/// its error, and the stream ends with it. `yield` also works inside of other macros, such as
+/// `tokio::select!`.
 ///
 /// ```
 /// use volga_sse::{Message, Sse, sse_stream};
@@ -38,46 +40,49 @@ macro_rules! sse_stream {
     };
 }
 
-/// Makes a stream of an async function that sends its items through the [`Yielder`] it is given; its error is the last item.
+/// Makes a stream of an async function that sends its items through the [`Yielder`] that it gets.
+/// An error of the function is the stream's last item.
 ///
 /// [`sse_stream!`](crate::sse_stream) is the same with `yield`.
-pub fn generate<T, E, F, Fut>(block: F) -> Generate<T, E, Fut>
+pub fn generate<T, E, F, Fut>(block: F) -> GeneratedStream<T, E, Fut>
 where
     F: FnOnce(Yielder<T>) -> Fut,
     Fut: Future<Output = Result<(), E>>,
 {
-    let slot = Arc::new(Mutex::new(Slot { item: None, senders: Vec::new() }));
+    let slot = Arc::new(Mutex::new(ItemSlot { item: None, senders: Vec::new() }));
     let block = block(Yielder { slot: Arc::clone(&slot) });
-    Generate { block: Some(block), slot, error: None }
+    GeneratedStream { block: Some(block), slot, error: None }
 }
 
-/// The place for the one item that is on its way.
-struct Slot<T> {
+/// Holds the one item that the block has sent and the stream has not returned yet.
+struct ItemSlot<T> {
     item: Option<T>,
-    /// Who waits for the place to be empty again: one, unless the block sends from several futures at a time.
+    /// The tasks that wait until the slot is empty again: one, unless the block sends from several
+    /// futures at a time.
     senders: Vec<Waker>,
 }
 
-fn lock<T>(slot: &Mutex<Slot<T>>) -> MutexGuard<'_, Slot<T>> {
+fn lock<T>(slot: &Mutex<ItemSlot<T>>) -> MutexGuard<'_, ItemSlot<T>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where the block of a [`generate`]d stream puts its items.
+/// Sends the items of a [`generate`]d stream from its block.
 pub struct Yielder<T> {
-    slot: Arc<Mutex<Slot<T>>>,
+    slot: Arc<Mutex<ItemSlot<T>>>,
 }
 
 impl<T> Yielder<T> {
-    /// Sends an item, and waits until it was taken.
+    /// Sends an item, and waits until the stream has returned it.
     ///
     /// # Cancel safety
     ///
-    /// An item whose future is dropped was either sent whole or not at all.
+    /// If the future is dropped, the item was either sent or not; it is never sent in part.
     pub fn send(&self, item: T) -> impl Future<Output = ()> + use<'_, T> {
         let mut item = Some(item);
         std::future::poll_fn(move |cx| {
             let mut slot = lock(&self.slot);
-            // An item may be there already, from a send that was dropped after its first poll: it goes first.
+            // There may be an item already, from a send whose future was dropped after its first
+            // poll. That item goes first.
             if slot.item.is_none() {
                 match item.take() {
                     Some(item) => slot.item = Some(item),
@@ -99,17 +104,17 @@ impl<T> fmt::Debug for Yielder<T> {
 }
 
 pin_project! {
-    /// The stream that [`generate`] makes.
-    pub struct Generate<T, E, Fut> {
+    /// The stream that [`generate`] returns.
+    pub struct GeneratedStream<T, E, Fut> {
         #[pin]
         block: Option<Fut>,
-        slot: Arc<Mutex<Slot<T>>>,
-        // The block's error, while its last item goes first.
+        slot: Arc<Mutex<ItemSlot<T>>>,
+        // The block's error, while its last item is returned first.
         error: Option<E>,
     }
 }
 
-impl<T, E, Fut> Stream for Generate<T, E, Fut>
+impl<T, E, Fut> Stream for GeneratedStream<T, E, Fut>
 where
     Fut: Future<Output = Result<(), E>>,
 {
@@ -130,12 +135,12 @@ where
 
         let mut slot = lock(this.slot);
         if let Some(item) = slot.item.take() {
-            // Whoever polls this stream polls it again after an item. Only senders with wakers of their own, within a set of futures
-            // say, must be told.
+            // The task that polls this stream polls it again after an item. Only senders with other
+            // wakers have to be woken, such as those within a set of futures.
             slot.senders.retain(|sender| !sender.will_wake(cx.waker()));
             if !slot.senders.is_empty() {
                 let senders = std::mem::take(&mut slot.senders);
-                // Not under the lock: a waker is foreign code.
+                // Not under the lock, because a waker is foreign code.
                 drop(slot);
                 senders.into_iter().for_each(Waker::wake);
             }
@@ -145,9 +150,11 @@ where
     }
 }
 
-impl<T, E, Fut> fmt::Debug for Generate<T, E, Fut> {
+impl<T, E, Fut> fmt::Debug for GeneratedStream<T, E, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Generate").field("ended", &self.block.is_none()).finish_non_exhaustive()
+        f.debug_struct("GeneratedStream")
+            .field("ended", &self.block.is_none())
+            .finish_non_exhaustive()
     }
 }
 
@@ -158,8 +165,8 @@ mod tests {
     use futures_util::{StreamExt, stream::FuturesUnordered};
 
     use super::*;
+    use crate::box_error::BoxError;
     use crate::codec::message::Message;
-    use crate::stream::body::BoxError;
 
     async fn data(stream: impl Stream<Item = Result<Message, BoxError>>) -> Vec<String> {
         stream

@@ -1,14 +1,15 @@
-//! When a quiet stream owes a comment. Pure.
+//! When a silent stream has to send a comment. Pure.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The silence after which a stream sends a comment: well under the 30 to 60 seconds for which proxies commonly wait.
+/// The silence after which a stream sends a comment: well below the 30 to 60 seconds after which
+/// proxies commonly close a connection.
 pub const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// What a stream sends when it has been silent for a while, so that nobody in between takes the connection for dead and a
-/// client that vanished is noticed.
+/// The comment that a stream sends after some silence. It keeps proxies from closing the
+/// connection, and it reveals a client that has vanished.
 ///
 /// The default is a comment of one line after [`DEFAULT_HEARTBEAT`] of silence.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,7 +19,8 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// A comment of one line after so much silence. An interval below one millisecond counts as one millisecond.
+    /// Sends a comment of one line after this much silence. An interval below one millisecond
+    /// counts as one millisecond.
     #[must_use]
     pub const fn every(interval: Duration) -> Self {
         let shortest = Duration::from_millis(1);
@@ -26,14 +28,14 @@ impl Heartbeat {
         Self { interval: Some(interval), blank_line: false }
     }
 
-    /// No heartbeat.
+    /// Sends no heartbeat.
     #[must_use]
     pub const fn off() -> Self {
         Self { interval: None, blank_line: false }
     }
 
-    /// Adds a blank line to the comment. Relays that pass on whole blocks need it; several client libraries take such a block for
-    /// an empty event, and so it is not the default.
+    /// Adds a blank line to the comment. Relays that pass on whole blocks need it. It is not the
+    /// default, because several client libraries take such a block for an empty event.
     #[must_use]
     pub const fn with_blank_line(mut self) -> Self {
         self.blank_line = true;
@@ -44,13 +46,13 @@ impl Heartbeat {
         if self.blank_line { b":\n\n" } else { b":\n" }
     }
 
-    /// The silence that starts now, unless the heartbeat is off.
+    /// Starts to measure the silence, unless the heartbeat is off.
     pub(crate) fn start(self, now: Instant) -> Option<Silence> {
         self.interval.map(|interval| Silence { due: due(now, interval) })
     }
 
-    /// The interval, unless it is the usual one.
-    pub(crate) fn own_interval(self) -> Option<Duration> {
+    /// The interval, unless it is the default one.
+    pub(crate) fn custom_interval(self) -> Option<Duration> {
         self.interval.filter(|&interval| interval != DEFAULT_HEARTBEAT)
     }
 }
@@ -61,19 +63,20 @@ impl Default for Heartbeat {
     }
 }
 
-/// How long the stream may stay silent. Whoever holds it knows the interval.
+/// The time until which the stream may stay silent. The owner has to know the interval.
 #[derive(Debug)]
 pub(crate) struct Silence {
     due: Instant,
 }
 
 impl Silence {
-    /// Something was sent. The timer stays where it is: re-arming it here would cost every message what only a silent stream owes.
-    pub(crate) fn broken(&mut self, now: Instant, interval: Duration) {
+    /// Records that something was sent. The timer stays where it is: re-arming it here would put a
+    /// cost on every message that only a silent stream has to pay.
+    pub(crate) fn restart(&mut self, now: Instant, interval: Duration) {
         self.due = due(now, interval);
     }
 
-    /// When to look again.
+    /// The time at which to check again.
     pub(crate) fn due(&self) -> Instant {
         self.due
     }
@@ -89,7 +92,8 @@ impl Silence {
     }
 }
 
-/// An interval too long for the clock is as good as the end of time, for which thirty years stand in.
+/// Adds an interval to a time. If the clock cannot hold the sum, it is thirty years from now, which
+/// stands for the end of time.
 pub(crate) fn due(now: Instant, interval: Duration) -> Instant {
     const THIRTY_YEARS: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
     now.checked_add(interval).unwrap_or(now + THIRTY_YEARS)
@@ -117,7 +121,7 @@ mod tests {
         let start = Instant::now();
         let interval = 10 * SECOND;
         let mut silence = Heartbeat::every(interval).start(start).expect("on");
-        silence.broken(start + 5 * SECOND, interval);
+        silence.restart(start + 5 * SECOND, interval);
         assert!(!silence.fire(start + 10 * SECOND, interval));
         assert_eq!(silence.due(), start + 15 * SECOND);
         assert!(silence.fire(start + 15 * SECOND, interval));

@@ -1,17 +1,19 @@
-//! What an event stream can carry: one trait on the item, so that any stream of such items will do.
+//! What an event stream can carry: a trait of its items, so that any stream of such items will do.
 
 use bytes::Bytes;
 
+use crate::box_error::BoxError;
 use crate::codec::encode::EncodedMessage;
 use crate::codec::message::Message;
-use crate::stream::body::BoxError;
 
-/// An item of an event stream: a [`Message`], an [`EncodedMessage`], a delivery of a hub, or a `Result` of one with any error.
+/// An item of an event stream: a [`Message`], an [`EncodedMessage`], a delivery of a hub, or a
+/// `Result` of one of these with any error.
 ///
-/// Text and bytes are no items, because nothing in them says what they are: a text becomes a message by
-/// `Message::new().data(text)`. An `Err`, or a message that cannot be encoded, ends the stream, so that the client sees a cut stream.
+/// Text and bytes are not items, because nothing in them says whether they are encoded. Make a
+/// message of a text with `Message::new().data(text)`. An `Err`, or a message that cannot be
+/// encoded, ends the stream, so that the client sees a stream that was cut short.
 ///
-/// The trait is sealed: a type of your own becomes a [`Message`] by `stream.map(..)`.
+/// The trait is sealed. Turn a type of your own into a [`Message`] with `stream.map(..)`.
 #[diagnostic::on_unimplemented(
     message = "an event stream cannot carry `{Self}`",
     label = "the items of this stream are `{Self}`",
@@ -27,27 +29,27 @@ impl<T: SseItem, E: Into<BoxError>> SseItem for Result<T, E> {}
 pub(crate) mod sealed {
     use super::{BoxError, Bytes, EncodedMessage, Message};
 
-    /// An item on its way onto the wire.
+    /// An item on its way into a frame.
     #[derive(Debug)]
     pub enum Piece {
-        Own(Message),
-        Shared(Bytes),
+        Message(Message),
+        Encoded(Bytes),
     }
 
-    /// Public for the compiler, since it is a supertrait of a public trait; out of reach for everybody else.
+    /// Public for the compiler, because it is a supertrait of a public trait. Users cannot name it.
     pub trait IntoPiece {
         fn into_piece(self) -> Result<Piece, BoxError>;
     }
 
     impl IntoPiece for Message {
         fn into_piece(self) -> Result<Piece, BoxError> {
-            Ok(Piece::Own(self))
+            Ok(Piece::Message(self))
         }
     }
 
     impl IntoPiece for EncodedMessage {
         fn into_piece(self) -> Result<Piece, BoxError> {
-            Ok(Piece::Shared(self.into_bytes()))
+            Ok(Piece::Encoded(self.into_bytes()))
         }
     }
 

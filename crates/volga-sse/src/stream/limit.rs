@@ -1,4 +1,4 @@
-//! How many streams may be open at a time: in all, and for each client, user or whatever else the application counts by.
+//! How many streams may be open at a time: in total, and for each client, user or other key.
 
 use std::{
     collections::HashMap,
@@ -9,55 +9,58 @@ use std::{
 };
 
 use crate::stream::refusal::{
-    DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD, ReachedLimit, Refusal, Refused,
+    DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD, ReachedLimit, RefusalResponse,
+    StreamLimitError,
 };
 use crate::stream::spread::{part_of, random_seed};
 
-/// How many streams a [`StreamLimit`] lets be open that was told no number.
+/// The number of streams that a [`StreamLimit::default`] allows.
 pub const DEFAULT_MAX_OPEN_STREAMS: usize = 100_000;
 
-/// Below this many keys the table is not made smaller.
+/// Below this number of keys, the table does not shrink.
 const MIN_SHRINK: usize = 64;
 
-/// How many streams may be open at a time, in all and for each key: the client's address, a user, a tenant. Clones count together.
+/// Limits how many streams may be open at a time, in total and for each key: the client's address,
+/// a user, a tenant. Clones count together.
 ///
-/// A place is [taken](Self::take) before any work is done for a stream, and given back when its [`Permit`] is dropped. A stream that runs is never ended to
-/// make room. A key is kept only while it has streams, so there are never more keys than streams.
+/// [Take](Self::take) a place before you do any work for a stream. Dropping the [`Permit`] gives
+/// the place back. A running stream is never ended to make room. A key is kept only while it has
+/// streams, so there are never more keys than streams.
 ///
 /// ```
 /// use volga_sse::{Message, ReachedLimit, Sse, StreamLimit};
 ///
 /// let limit = StreamLimit::new(10_000).per_key(1);
 /// let permit = limit.take("anna").expect("her first");
-/// let response = Sse::new(futures_util::stream::pending::<Message>()).hold(permit).into_response();
+/// let stream = Sse::new(futures_util::stream::pending::<Message>()).hold(permit).into_response();
 ///
-/// let refused = limit.take("anna").expect_err("she has one already");
-/// assert_eq!(refused.limit(), ReachedLimit::PerKey);
-/// let answer = refused.response(); // for axum, hyper and others as it is
-/// assert_eq!(answer.status(), 503);
-/// assert!(answer.headers().contains_key("retry-after"));
+/// let error = limit.take("anna").expect_err("she has one already");
+/// assert_eq!(error.limit(), ReachedLimit::PerKey);
+/// let response = error.response(); // axum, hyper and others take it as it is
+/// assert_eq!(response.status(), 503);
+/// assert!(response.headers().contains_key("retry-after"));
 ///
-/// drop(response);
+/// drop(stream);
 /// assert!(limit.take("anna").is_ok());
 /// ```
 pub struct StreamLimit<K = ()> {
-    bounds: Bounds,
-    counts: Arc<Mutex<Counts<K>>>,
+    settings: LimitSettings,
+    state: Arc<Mutex<LimitState<K>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Bounds {
+struct LimitSettings {
     in_all: usize,
     per_key: usize,
-    refusal: Refusal,
+    refusal: RefusalResponse,
     retry_after: Duration,
     retry_after_spread: Duration,
 }
 
-struct Counts<K> {
+struct LimitState<K> {
     keys: HashMap<K, usize>,
-    /// What others are told. Its number of keys is only filled in there.
-    told: LimitCounts,
+    /// The counts for [`StreamLimit::counts`], which fills in the number of keys.
+    counts: LimitCounts,
 }
 
 /// What a [`StreamLimit`] has counted.
@@ -68,47 +71,49 @@ pub struct LimitCounts {
     pub open: usize,
     /// The keys that have streams.
     pub keys: usize,
-    /// How many were refused because there were as many as may be in all.
+    /// How many streams were refused because the limit in total was reached.
     pub refused_in_all: u64,
-    /// How many were refused because there were as many as one key may have.
+    /// How many streams were refused because the limit of their key was reached.
     pub refused_per_key: u64,
 }
 
 impl<K: Clone + Eq + Hash> StreamLimit<K> {
-    /// At most so many streams in all, and no bound for one key. Without keys, [`take`](Self::take) is given `()`.
+    /// Allows this number of streams in total, and any number for one key. Without keys, pass `()`
+    /// to [`take`](Self::take).
     #[must_use]
     pub fn new(in_all: usize) -> Self {
-        let bounds = Bounds {
+        let settings = LimitSettings {
             in_all,
             per_key: usize::MAX,
-            refusal: Refusal::default(),
+            refusal: RefusalResponse::default(),
             retry_after: DEFAULT_RETRY_AFTER,
             retry_after_spread: DEFAULT_RETRY_AFTER_SPREAD,
         };
-        let counts = Counts { keys: HashMap::new(), told: LimitCounts::default() };
-        Self { bounds, counts: Arc::new(Mutex::new(counts)) }
+        let state = LimitState { keys: HashMap::new(), counts: LimitCounts::default() };
+        Self { settings, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Sets how many streams one key may have.
     #[must_use]
     pub fn per_key(mut self, streams: usize) -> Self {
-        self.bounds.per_key = streams;
+        self.settings.per_key = streams;
         self
     }
 
-    /// Sets what is answered in place of a stream, [`Refusal::Unavailable`] by default.
+    /// Sets the response in place of a stream; [`RefusalResponse::Unavailable`] by default.
     #[must_use]
-    pub fn refuse_with(mut self, refusal: Refusal) -> Self {
-        self.bounds.refusal = refusal;
+    pub fn refuse_with(mut self, refusal: RefusalResponse) -> Self {
+        self.settings.refusal = refusal;
         self
     }
 
-    /// Sets when who was refused may try again: after `earliest` plus a random part of `spread`, so that those who were refused together do not return
-    /// together. The defaults are [`DEFAULT_RETRY_AFTER`] and [`DEFAULT_RETRY_AFTER_SPREAD`].
+    /// Sets when a refused client may try again: after `earliest` plus a random part of `spread`,
+    /// so that clients which were refused at the same time do not return at the same time. The
+    /// defaults are [`DEFAULT_RETRY_AFTER`] and [`DEFAULT_RETRY_AFTER_SPREAD`].
     #[must_use]
     pub fn retry_after(mut self, earliest: Duration, spread: Duration) -> Self {
-        self.bounds.retry_after = earliest;
-        self.bounds.retry_after_spread = spread;
+        self.settings.retry_after = earliest;
+        self.settings.retry_after_spread = spread;
         self
     }
 
@@ -116,29 +121,30 @@ impl<K: Clone + Eq + Hash> StreamLimit<K> {
     ///
     /// # Errors
     ///
-    /// There is none: as many are open as may be.
-    pub fn take(&self, key: K) -> Result<Permit<K>, Refused> {
-        let mut counts = lock(&self.counts);
-        if counts.told.open >= self.bounds.in_all {
-            counts.told.refused_in_all += 1;
-            drop(counts);
-            return Err(self.refused(ReachedLimit::InAll));
+    /// Returns a [`StreamLimitError`] when the maximum number of streams is open, in total or for
+    /// this key.
+    pub fn take(&self, key: K) -> Result<Permit<K>, StreamLimitError> {
+        let mut state = lock(&self.state);
+        if state.counts.open >= self.settings.in_all {
+            state.counts.refused_in_all += 1;
+            drop(state);
+            return Err(self.error(ReachedLimit::InAll));
         }
-        if counts.keys.get(&key).copied().unwrap_or(0) >= self.bounds.per_key {
-            counts.told.refused_per_key += 1;
-            drop(counts);
-            return Err(self.refused(ReachedLimit::PerKey));
+        if state.keys.get(&key).copied().unwrap_or(0) >= self.settings.per_key {
+            state.counts.refused_per_key += 1;
+            drop(state);
+            return Err(self.error(ReachedLimit::PerKey));
         }
-        *counts.keys.entry(key.clone()).or_insert(0) += 1;
-        counts.told.open += 1;
-        drop(counts);
-        Ok(Permit { key, counts: Arc::clone(&self.counts) })
+        *state.keys.entry(key.clone()).or_insert(0) += 1;
+        state.counts.open += 1;
+        drop(state);
+        Ok(Permit { key, state: Arc::clone(&self.state) })
     }
 
-    fn refused(&self, limit: ReachedLimit) -> Refused {
-        let Bounds { refusal, retry_after, retry_after_spread, .. } = self.bounds;
+    fn error(&self, limit: ReachedLimit) -> StreamLimitError {
+        let LimitSettings { refusal, retry_after, retry_after_spread, .. } = self.settings;
         let wait = retry_after.saturating_add(part_of(retry_after_spread, random_seed()));
-        Refused { limit, refusal, wait }
+        StreamLimitError { limit, refusal, wait }
     }
 }
 
@@ -146,12 +152,12 @@ impl<K: Eq + Hash> StreamLimit<K> {
     /// What was counted so far.
     #[must_use]
     pub fn counts(&self) -> LimitCounts {
-        let counts = lock(&self.counts);
-        LimitCounts { keys: counts.keys.len(), ..counts.told }
+        let state = lock(&self.state);
+        LimitCounts { keys: state.keys.len(), ..state.counts }
     }
 }
 
-/// At most [`DEFAULT_MAX_OPEN_STREAMS`] in all.
+/// Allows [`DEFAULT_MAX_OPEN_STREAMS`] in total.
 impl<K: Clone + Eq + Hash> Default for StreamLimit<K> {
     fn default() -> Self {
         Self::new(DEFAULT_MAX_OPEN_STREAMS)
@@ -160,28 +166,29 @@ impl<K: Clone + Eq + Hash> Default for StreamLimit<K> {
 
 impl<K> Clone for StreamLimit<K> {
     fn clone(&self) -> Self {
-        Self { bounds: self.bounds, counts: Arc::clone(&self.counts) }
+        Self { settings: self.settings, state: Arc::clone(&self.state) }
     }
 }
 
 impl<K> fmt::Debug for StreamLimit<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamLimit")
-            .field("bounds", &self.bounds)
-            .field("counts", &lock(&self.counts).told)
+            .field("settings", &self.settings)
+            .field("counts", &lock(&self.state).counts)
             .finish_non_exhaustive()
     }
 }
 
-/// A place for one stream, given back when it is dropped. [`Sse::hold`](crate::stream::response::Sse::hold) keeps it for as long as a stream runs.
+/// A place for one stream. Dropping it gives the place back.
+/// [`Sse::hold`](crate::stream::response::Sse::hold) keeps it for as long as a stream runs.
 #[must_use = "dropping it gives the place back"]
 pub struct Permit<K: Eq + Hash = ()> {
     key: K,
-    counts: Arc<Mutex<Counts<K>>>,
+    state: Arc<Mutex<LimitState<K>>>,
 }
 
 impl<K: Eq + Hash> Permit<K> {
-    /// Whose stream it is for.
+    /// The key for which the place was taken.
     pub fn key(&self) -> &K {
         &self.key
     }
@@ -189,22 +196,24 @@ impl<K: Eq + Hash> Permit<K> {
 
 impl<K: Eq + Hash> Drop for Permit<K> {
     fn drop(&mut self) {
-        let mut counts = lock(&self.counts);
-        counts.told.open -= 1;
-        let Some(of_key) = counts.keys.get_mut(&self.key) else { return };
+        let mut state = lock(&self.state);
+        state.counts.open -= 1;
+        let Some(of_key) = state.keys.get_mut(&self.key) else { return };
         *of_key -= 1;
         if *of_key > 0 {
             return;
         }
-        let gone = counts.keys.remove_entry(&self.key);
-        // A table that a flood has made large becomes small again. Half of it is left free, so that this is rare.
-        let (capacity, len) = (counts.keys.capacity(), counts.keys.len());
+        let removed = state.keys.remove_entry(&self.key);
+        // A table that a flood has made large shrinks again. Half of it stays free, so that this is
+        // rare.
+        let (capacity, len) = (state.keys.capacity(), state.keys.len());
         if capacity > MIN_SHRINK && capacity / 4 > len {
-            counts.keys.shrink_to(2 * len);
+            state.keys.shrink_to(2 * len);
         }
-        // The key is the application's: it is dropped without the lock.
-        drop(counts);
-        drop(gone);
+        // The key's type is the application's, so its `drop` is foreign code: it runs without the
+        // lock.
+        drop(state);
+        drop(removed);
     }
 }
 
@@ -214,9 +223,10 @@ impl<K: Eq + Hash> fmt::Debug for Permit<K> {
     }
 }
 
-/// A key whose hash or equality panics leaves the counts as they were.
-fn lock<K>(counts: &Mutex<Counts<K>>) -> MutexGuard<'_, Counts<K>> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
+/// A panic in the hash or the equality of a key leaves the counts as they were, so a poisoned lock
+/// is used on.
+fn lock<K>(state: &Mutex<LimitState<K>>) -> MutexGuard<'_, LimitState<K>> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -268,14 +278,14 @@ mod tests {
         assert_eq!(limit.counts().keys, 10_000);
         while let Some(permit) = kept.pop() {
             drop(permit);
-            let counts = lock(&limit.counts);
-            assert!(counts.keys.capacity() <= MIN_SHRINK.max(4 * counts.keys.len() + 8));
+            let state = lock(&limit.state);
+            assert!(state.keys.capacity() <= MIN_SHRINK.max(4 * state.keys.len() + 8));
         }
         check(&limit, (0, 0, 0, 0));
     }
 
     #[test]
-    fn those_who_were_refused_together_return_spread_over_the_window() {
+    fn clients_that_were_refused_together_return_spread_over_the_window() {
         let (earliest, spread) = (Duration::from_secs(2), Duration::from_secs(60));
         let limit = StreamLimit::new(0).retry_after(earliest, spread);
         let mut times: Vec<_> =

@@ -1,4 +1,4 @@
-//! `Sse`: what an event stream is made of, and the response that it becomes.
+//! `Sse`: an event stream with its settings, and the response that it becomes.
 
 use std::{
     fmt,
@@ -12,15 +12,11 @@ use crate::codec::message::Message;
 use crate::stream::body::SseBody;
 use crate::stream::close::{CloseHandle, StreamEnd, StreamKind};
 use crate::stream::heartbeat::Heartbeat;
-use crate::stream::settings::{MaxAge, Settings};
+use crate::stream::settings::{MaxAge, StreamSettings};
 use crate::stream::source::SseSource;
 
-/// The reconnection time with which a stream opens, and to which it so sets back one that an
-/// earlier farewell gave.
-pub const DEFAULT_RETRY: Duration = Duration::from_secs(3);
-
-/// An event stream: a stream of messages and how it behaves. It becomes a response by
-/// [`into_response`](Self::into_response).
+/// An event stream: a stream of messages, and its settings. [`into_response`](Self::into_response)
+/// makes a response of it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,103 +30,105 @@ pub const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 ///     .into_response();
 /// assert_eq!(response.status(), 200);
 /// ```
-#[must_use = "an event stream does nothing until it is a response"]
+#[must_use = "an event stream does nothing until it becomes a response"]
 pub struct Sse<S> {
     stream: S,
-    settings: Settings,
+    settings: StreamSettings,
     close: CloseHandle,
 }
 
 impl<S: SseSource> Sse<S> {
-    /// An event stream of these messages: a subscription with the default reconnection time,
+    /// Makes an event stream of these messages: a subscription with the default reconnection time,
     /// heartbeat and farewell.
     pub fn new(stream: S) -> Self {
-        Self { stream, settings: Settings::default(), close: CloseHandle::new() }
+        Self { stream, settings: StreamSettings::default(), close: CloseHandle::new() }
     }
 
-    /// Sets the reconnection time that the stream opens with, [`DEFAULT_RETRY`] by default.
+    /// Sets the reconnection time that the stream opens with;
+    /// [`DEFAULT_RETRY`](crate::stream::settings::DEFAULT_RETRY) by default.
     pub fn retry(mut self, time: Duration) -> Self {
         self.settings.retry = Some(time);
         self
     }
 
-    /// Opens the stream without a reconnection time: the client keeps the one that it has.
+    /// Opens the stream without a reconnection time. The client keeps the one that it has.
     pub fn without_retry(mut self) -> Self {
         self.settings.retry = None;
         self
     }
 
-    /// Sets what is sent into silence.
+    /// Sets the heartbeat, which is sent into silence.
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.settings.heartbeat = heartbeat;
         self
     }
 
-    /// Says that this stream has an end of its own: a server that goes away lets it finish within
-    /// its deadline.
-    pub fn answer(self) -> Self {
-        self.close.set_kind(StreamKind::Answer);
+    /// Makes this a stream with an end of its own. A server that shuts down lets it finish within
+    /// its deadline, instead of closing it at once.
+    pub fn finite(self) -> Self {
+        self.close.set_kind(StreamKind::Finite);
         self
     }
 
-    /// Sets a message to be sent when the stream is closed from outside, before the reconnection
+    /// Sets a message that is sent when the stream is closed from outside, before the reconnection
     /// time.
     pub fn farewell(mut self, message: Message) -> Self {
         self.settings.farewell = Some(message);
         self
     }
 
-    /// Sets the window over which clients return after a farewell,
-    /// [`DEFAULT_FAREWELL_SPREAD`](crate::stream::spread::DEFAULT_FAREWELL_SPREAD) by default. Each is told one
-    /// second plus a random part of it.
+    /// Sets the window over which clients reconnect after a farewell;
+    /// [`DEFAULT_FAREWELL_SPREAD`](crate::stream::spread::DEFAULT_FAREWELL_SPREAD) by default. Each
+    /// client gets a reconnection time of one second plus a random part of the window.
     pub fn farewell_spread(mut self, window: Duration) -> Self {
         self.settings.farewell_spread = window;
         self
     }
 
-    /// Closes the stream, with its farewell, when the future is ready: a session that ends, a token
-    /// that is cancelled. Its task is polled with the body's.
+    /// Closes the stream, with its farewell, when the future is ready: when a session ends or a
+    /// token is cancelled, for example. The task that polls the body polls the future, too.
     pub fn close_on(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
         self.settings.close_on = Some(Box::pin(future));
         self
     }
 
-    /// Closes the stream, with its farewell, at this age plus a random part of `jitter`, counted
-    /// from the first poll of its body. Clients that came together, after a restart say, so do not
-    /// have to come back together.
+    /// Closes the stream, with its farewell, at this age plus a random part of `jitter`. The age
+    /// counts from the first poll of the body. With jitter, clients that connected at the same
+    /// time, after a restart for example, do not reconnect at the same time.
     pub fn max_age(mut self, age: Duration, jitter: Duration) -> Self {
         self.settings.max_age = Some(MaxAge { age, jitter });
         self
     }
 
-    /// Closes the stream, with its farewell, at this time: when the client's token expires, say.
+    /// Closes the stream, with its farewell, at this time: when the client's token expires, for
+    /// example.
     pub fn deadline(mut self, at: Instant) -> Self {
         self.settings.deadline = Some(at);
         self
     }
 
-    /// Adds an observer of the stream's end. It is called once: when the stream has ended, or when
-    /// its body is dropped before.
+    /// Adds an observer of the stream's end. It is called once, when the stream has ended, or when
+    /// its body is dropped before that.
     pub fn on_end(self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) -> Self {
         self.close.on_end(observer);
         self
     }
 
-    /// Keeps a value until the stream has ended, or its body is dropped: the
-    /// [permit](crate::stream::limit::Permit) of a limit, say.
+    /// Keeps a value until the stream has ended or its body is dropped: the
+    /// [permit](crate::stream::limit::Permit) of a limit, for example.
     pub fn hold(self, value: impl Send + 'static) -> Self {
         self.close.hold(value);
         self
     }
 
-    /// A handle that ends this stream from outside.
+    /// Returns a handle that ends this stream from outside.
     #[must_use]
     pub fn close_handle(&self) -> CloseHandle {
         self.close.clone()
     }
 
-    /// The response: 200, with the headers that keep caches and proxies from holding events back,
-    /// and the [`CloseHandle`] among its extensions.
+    /// Makes the response: status 200, headers that keep caches and proxies from holding events
+    /// back, and the [`CloseHandle`] among its extensions.
     #[must_use]
     pub fn into_response(self) -> Response<SseBody<S>> {
         const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -165,10 +163,10 @@ impl<S> fmt::Debug for Sse<S> {
     }
 }
 
-/// What makes an event stream: a [source](SseSource) of messages, with everything else as it is by
-/// default; an [`Sse`]; or a client of [`Answers`](crate::replies::Answers).
+/// A value that becomes an event stream: a [source](SseSource) of messages, with default settings;
+/// an [`Sse`]; or a client of [`Replies`](crate::replies::handle::Replies).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no event stream",
+    message = "`{Self}` is not an event stream",
     note = "an event stream is a `Stream` of `Message`, `EncodedMessage`, or a `Result` of one; a hub's `Subscription`; or an `Sse`"
 )]
 pub trait IntoSse {

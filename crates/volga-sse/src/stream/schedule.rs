@@ -1,4 +1,4 @@
-//! What a stream owes to the clock: comments into silence, and its end. Pure.
+//! What a stream has to do at which time: comments into silence, and its end. Pure.
 
 use std::time::Duration;
 
@@ -11,78 +11,81 @@ use crate::stream::heartbeat::{DEFAULT_HEARTBEAT, Heartbeat, Silence};
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     silence: Option<Silence>,
-    own: Option<Box<Own>>,
+    custom: Option<Box<CustomTimes>>,
 }
 
-/// What few streams have, while all have room for it.
+/// The times that few streams have. They are boxed, so that the other streams only pay for a
+/// pointer.
 #[derive(Debug)]
-struct Own {
-    /// The interval of its heartbeat.
+struct CustomTimes {
+    /// The interval of the heartbeat.
     interval: Duration,
-    /// When the stream ends at the latest, and what that end is called.
+    /// When the stream ends at the latest, and the reason for that end.
     end: Option<(Instant, EndReason)>,
 }
 
-impl Default for Own {
+impl Default for CustomTimes {
     fn default() -> Self {
         Self { interval: DEFAULT_HEARTBEAT, end: None }
     }
 }
 
-/// What is owed when the timer fires.
+/// What to do when the timer fires.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Due {
+pub(crate) enum TimerAction {
     Nothing,
     Comment,
     End(EndReason),
 }
 
 impl Schedule {
-    /// The times of a stream that begins now.
+    /// Makes the times of a stream that begins now.
     pub(crate) fn new(heartbeat: Heartbeat, now: Instant) -> Self {
-        let own = heartbeat.own_interval().map(|interval| Box::new(Own { interval, end: None }));
-        Self { silence: heartbeat.start(now), own }
+        let interval = heartbeat.custom_interval();
+        let custom = interval.map(|interval| Box::new(CustomTimes { interval, end: None }));
+        Self { silence: heartbeat.start(now), custom }
     }
 
     fn interval(&self) -> Duration {
-        self.own.as_ref().map_or(DEFAULT_HEARTBEAT, |own| own.interval)
+        self.custom.as_ref().map_or(DEFAULT_HEARTBEAT, |custom| custom.interval)
     }
 
     fn end(&self) -> Option<(Instant, EndReason)> {
-        self.own.as_ref()?.end
+        self.custom.as_ref()?.end
     }
 
-    /// Adds a time at which the stream ends; the earliest counts.
+    /// Adds a time at which the stream ends. The earliest one counts.
     pub(crate) fn end_at(&mut self, at: Instant, reason: EndReason) {
         if self.end().is_none_or(|(earlier, _)| at < earlier) {
-            self.own.get_or_insert_default().end = Some((at, reason));
+            self.custom.get_or_insert_default().end = Some((at, reason));
         }
     }
 
-    /// When to look again; `None` for never.
+    /// The time at which to check again; `None` for never.
     pub(crate) fn next(&self) -> Option<Instant> {
         let comment = self.silence.as_ref().map(Silence::due);
         let end = self.end().map(|(at, _)| at);
         comment.into_iter().chain(end).min()
     }
 
-    /// Something was sent. A stream that never pauses learns here that its time is up.
-    pub(crate) fn sent(&mut self, now: Instant) -> Option<EndReason> {
+    /// Records that something was sent. Returns the reason if the stream's time is up: a stream
+    /// that never pauses does not reach its timer, and learns it here.
+    pub(crate) fn record_send(&mut self, now: Instant) -> Option<EndReason> {
         let interval = self.interval();
         if let Some(silence) = &mut self.silence {
-            silence.broken(now, interval);
+            silence.restart(now, interval);
         }
         self.ended(now)
     }
 
-    /// The timer fired.
-    pub(crate) fn fire(&mut self, now: Instant) -> Due {
+    /// Returns what to do now that the timer has fired.
+    pub(crate) fn fire(&mut self, now: Instant) -> TimerAction {
         if let Some(reason) = self.ended(now) {
-            return Due::End(reason);
+            return TimerAction::End(reason);
         }
         let interval = self.interval();
         let owed = self.silence.as_mut().is_some_and(|silence| silence.fire(now, interval));
-        if owed { Due::Comment } else { Due::Nothing }
+        if owed { TimerAction::Comment } else { TimerAction::Nothing }
     }
 
     fn ended(&self, now: Instant) -> Option<EndReason> {
@@ -108,8 +111,8 @@ mod tests {
         schedule.end_at(start + 10 * SECOND, EndReason::Deadline);
         schedule.end_at(start + 30 * SECOND, EndReason::MaxAge);
         assert_eq!(schedule.next(), Some(start + 10 * SECOND));
-        assert_eq!(schedule.fire(start + 9 * SECOND), Due::Nothing);
-        assert_eq!(schedule.fire(start + 10 * SECOND), Due::End(EndReason::Deadline));
+        assert_eq!(schedule.fire(start + 9 * SECOND), TimerAction::Nothing);
+        assert_eq!(schedule.fire(start + 10 * SECOND), TimerAction::End(EndReason::Deadline));
     }
 
     #[test]
@@ -118,10 +121,10 @@ mod tests {
         let mut schedule = Schedule::new(Heartbeat::every(5 * SECOND), start);
         schedule.end_at(start + 10 * SECOND, EndReason::MaxAge);
         assert_eq!(schedule.next(), Some(start + 5 * SECOND));
-        assert_eq!(schedule.fire(start + 5 * SECOND), Due::Comment);
-        assert_eq!(schedule.sent(start + 7 * SECOND), None);
+        assert_eq!(schedule.fire(start + 5 * SECOND), TimerAction::Comment);
+        assert_eq!(schedule.record_send(start + 7 * SECOND), None);
         assert_eq!(schedule.next(), Some(start + 10 * SECOND));
-        assert_eq!(schedule.sent(start + 10 * SECOND), Some(EndReason::MaxAge));
-        assert_eq!(schedule.fire(start + 12 * SECOND), Due::End(EndReason::MaxAge));
+        assert_eq!(schedule.record_send(start + 10 * SECOND), Some(EndReason::MaxAge));
+        assert_eq!(schedule.fire(start + 12 * SECOND), TimerAction::End(EndReason::MaxAge));
     }
 }

@@ -1,4 +1,4 @@
-//! How a stream behaves beside carrying its messages: what was set, and what that comes to.
+//! The settings of a stream, and what follows from them.
 
 use std::{future::Future, pin::Pin, task::Context, time::Duration};
 
@@ -10,12 +10,15 @@ use crate::stream::close::{CloseHandle, EndReason};
 use crate::stream::frame::Frame;
 use crate::stream::heartbeat::{Heartbeat, due};
 use crate::stream::item::sealed::Piece;
-use crate::stream::response::DEFAULT_RETRY;
 use crate::stream::schedule::Schedule;
 use crate::stream::spread::{DEFAULT_FAREWELL_SPREAD, farewell_retry, part_of, random_seed};
 
-/// How a body behaves beside carrying its messages.
-pub(crate) struct Settings {
+/// The reconnection time with which a stream opens. It also replaces a longer one that an earlier
+/// farewell gave to the client.
+pub const DEFAULT_RETRY: Duration = Duration::from_secs(3);
+
+/// The settings of a stream.
+pub(crate) struct StreamSettings {
     pub(crate) retry: Option<Duration>,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) farewell: Option<Message>,
@@ -25,13 +28,13 @@ pub(crate) struct Settings {
     pub(crate) deadline: Option<std::time::Instant>,
 }
 
-/// A maximum age, and the window within which each stream has one of its own.
+/// A maximum age, and the window from which each stream gets a random part on top.
 pub(crate) struct MaxAge {
     pub(crate) age: Duration,
     pub(crate) jitter: Duration,
 }
 
-impl Default for Settings {
+impl Default for StreamSettings {
     fn default() -> Self {
         Self {
             retry: Some(DEFAULT_RETRY),
@@ -45,13 +48,14 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// What a stream starts with: the reconnection time that holds for it, so that one from an earlier farewell does not stick.
+impl StreamSettings {
+    /// The message that a stream starts with. It has the reconnection time, so that one from an
+    /// earlier farewell does not stay in effect.
     pub(crate) fn opening(&self) -> Option<Message> {
         self.retry.map(|time| Message::new().retry(time))
     }
 
-    /// The stream's times, once it starts.
+    /// Makes the times of a stream that starts now.
     pub(crate) fn schedule(&self, now: Instant) -> Schedule {
         let mut schedule = Schedule::new(self.heartbeat, now);
         if let Some(MaxAge { age, jitter }) = self.max_age {
@@ -64,7 +68,7 @@ impl Settings {
         schedule
     }
 
-    /// Whether an open stream does the same without these settings.
+    /// Returns whether an open stream does the same without these settings.
     pub(crate) fn is_default_from_now_on(&self) -> bool {
         self.heartbeat.bytes() == Heartbeat::default().bytes()
             && self.farewell.is_none()
@@ -72,21 +76,22 @@ impl Settings {
             && self.close_on.is_none()
     }
 
-    /// Closes the stream once what it was to close on has happened.
+    /// Closes the stream once its `close_on` future is ready.
     pub(crate) fn poll_close_on(&mut self, cx: &mut Context<'_>, close: &CloseHandle) {
-        if let Some(happens) = &mut self.close_on
-            && happens.as_mut().poll(cx).is_ready()
+        if let Some(future) = &mut self.close_on
+            && future.as_mut().poll(cx).is_ready()
         {
             self.close_on = None;
             close.close();
         }
     }
 
-    pub(crate) fn say_farewell(&mut self, frame: &mut Frame) -> Result<(), EncodeError> {
+    /// Adds the farewell to the frame: the message of the application, then a reconnection time.
+    pub(crate) fn push_farewell(&mut self, frame: &mut Frame) -> Result<(), EncodeError> {
         if let Some(farewell) = self.farewell.take() {
-            frame.push(Piece::Own(farewell))?;
+            frame.push(Piece::Message(farewell))?;
         }
         let retry = farewell_retry(self.farewell_spread, random_seed());
-        frame.push(Piece::Own(Message::new().retry(retry)))
+        frame.push(Piece::Message(Message::new().retry(retry)))
     }
 }

@@ -1,4 +1,4 @@
-//! What an event stream takes its messages from: one trait, whose implementations fill frames.
+//! The source of an event stream's messages: one trait, whose implementations fill frames.
 
 use futures_core::Stream;
 
@@ -7,15 +7,14 @@ use crate::stream::item::SseItem;
 /// A source of messages for an event stream: any `Stream` of [items](SseItem), or a hub's
 /// `Subscription`.
 ///
-/// A `Stream` is read item by item. A `Subscription` is not a `Stream`, because it has a cheaper
-/// way: subscribers of one topic that miss the same messages share one frame, which is joined once.
-/// To filter or change what a subscription delivers, turn it into a stream first, by
-/// `Subscription::deliveries`; that is also the point from which on each message is copied for each
-/// client.
+/// A `Stream` is read item by item. A `Subscription` is not a `Stream`, because there is a cheaper
+/// way: subscribers of one topic that are missing the same messages share one frame, which is
+/// joined once. To filter or change the messages of a subscription, turn it into a stream with
+/// `Subscription::deliveries` first. From there on, each message is copied for each client.
 ///
-/// The trait is sealed: a source of your own is a `Stream`.
+/// The trait is sealed. To make a source of your own, implement `Stream`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no source of messages for an event stream",
+    message = "`{Self}` is not a source of messages for an event stream",
     note = "a source is a `Stream` of `Message`, `EncodedMessage`, a hub's `Delivery`, or a `Result` of one; or a hub's `Subscription`"
 )]
 pub trait SseSource: sealed::FillFrame {}
@@ -30,14 +29,14 @@ pub(crate) mod sealed {
 
     use futures_core::Stream;
 
-    use crate::stream::body::BoxError;
+    use crate::box_error::BoxError;
     use crate::stream::frame::Frame;
     use crate::stream::item::SseItem;
     use crate::stream::item::sealed::IntoPiece;
 
-    /// Why a source puts no more into a frame.
+    /// Why a source adds no more messages to a frame.
     #[derive(Debug)]
-    pub enum Filled {
+    pub enum FillOutcome {
         /// No further message is ready. The task is woken when one is.
         Pending,
         /// The frame takes no further message. The source may have more.
@@ -46,18 +45,17 @@ pub(crate) mod sealed {
         Finished,
     }
 
-    /// Public for the compiler, since it is a supertrait of a public trait; out of reach for
-    /// everybody else.
+    /// Public for the compiler, because it is a supertrait of a public trait. Users cannot name it.
     pub trait FillFrame {
-        /// Puts messages that are ready into the frame, until it is full.
+        /// Adds messages that are ready to the frame, until it is full.
         ///
-        /// After an error the frame still has what was put there before it.
+        /// After an error, the frame still has the messages that were added before it.
         #[expect(private_interfaces, reason = "the trait cannot be named outside of the crate")]
         fn fill(
             self: Pin<&mut Self>,
             frame: &mut Frame,
             cx: &mut Context<'_>,
-        ) -> Result<Filled, BoxError>;
+        ) -> Result<FillOutcome, BoxError>;
     }
 
     impl<S: Stream<Item: SseItem>> FillFrame for S {
@@ -66,15 +64,15 @@ pub(crate) mod sealed {
             mut self: Pin<&mut Self>,
             frame: &mut Frame,
             cx: &mut Context<'_>,
-        ) -> Result<Filled, BoxError> {
+        ) -> Result<FillOutcome, BoxError> {
             while !frame.is_full() {
                 match self.as_mut().poll_next(cx) {
-                    Poll::Pending => return Ok(Filled::Pending),
-                    Poll::Ready(None) => return Ok(Filled::Finished),
+                    Poll::Pending => return Ok(FillOutcome::Pending),
+                    Poll::Ready(None) => return Ok(FillOutcome::Finished),
                     Poll::Ready(Some(item)) => frame.push(item.into_piece()?)?,
                 }
             }
-            Ok(Filled::Full)
+            Ok(FillOutcome::Full)
         }
     }
 }

@@ -8,23 +8,25 @@ use std::{
 /// The window over which clients return after a farewell.
 pub const DEFAULT_FAREWELL_SPREAD: Duration = Duration::from_secs(5);
 
-/// The soonest return after a farewell: what takes over needs a moment to be there.
+/// The earliest time at which a client reconnects after a farewell. The server that takes over
+/// needs a moment to start.
 const SOONEST: Duration = Duration::from_secs(1);
 
-/// A reconnection time of one second plus a part of the window that `seed` chooses; seeds that are spread evenly give times
-/// that are.
+/// A reconnection time of one second plus a part of the window that `seed` selects. Seeds that are
+/// spread evenly give times that are spread evenly.
 pub(crate) fn farewell_retry(window: Duration, seed: u64) -> Duration {
     SOONEST + part_of(window, seed)
 }
 
-/// A part of the window that `seed` chooses, in whole milliseconds.
+/// The part of the window that `seed` selects, in whole milliseconds.
 pub(crate) fn part_of(window: Duration, seed: u64) -> Duration {
     let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
     // The high half of the product is `seed` scaled from 0..2^64 to 0..window.
     Duration::from_millis(((u128::from(seed) * u128::from(window)) >> 64) as u64)
 }
 
-/// A number that nobody can foresee, from what the standard library keeps for its hash maps.
+/// A number that nobody can predict, from the random keys that the standard library has for hash
+/// maps.
 pub(crate) fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }

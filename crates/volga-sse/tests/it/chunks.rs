@@ -1,4 +1,4 @@
-//! Any bytes, cut anywhere, are what the standard makes of them.
+//! Any bytes, cut anywhere, become the events that the standard defines.
 
 use proptest::{collection::vec, prelude::*};
 use volga_sse::{DecodeError, Decoder, Event};
@@ -14,7 +14,8 @@ fn wire() -> impl Strategy<Value = Vec<u8>> {
             ":", " ", "0", "99999999999999999999", "\u{feff}", "\0", "\u{2028}", "é", "🦀", "x",
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
-        // The start of a sequence without its end, an end without its start, and what no sequence holds.
+        // The start of a sequence without its end, an end without its start, and a byte that
+        // occurs in no sequence.
         2 => prop::sample::select(vec![&b"\xef\xbb"[..], b"\xe2\x82", b"\xf0\x9f\xa6", b"\x80", b"\xff", b"\xed\xa0\x80"])
             .prop_map(<[u8]>::to_vec),
         1 => vec(any::<u8>(), 0..20),
@@ -70,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn a_limit_is_exceeded_by_the_same_byte_however_they_come(
+    fn a_limit_is_exceeded_by_the_same_byte_for_all_cuts(
         wire in wire(),
         sizes in sizes(),
         line in 0..20_usize,

@@ -1,4 +1,5 @@
-//! Time and memory that grow with the bytes, not with their square. There are no clocks here: what is quadratic at these sizes takes minutes.
+//! Time and memory that grow with the bytes, not with their square. The tests measure no time: a
+//! quadratic algorithm takes minutes at these sizes.
 
 use volga_sse::{DEFAULT_MAX_LINE, DecodeError, Decoder};
 

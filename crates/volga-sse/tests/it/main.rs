@@ -1,8 +1,5 @@
-//! The crate from outside: what goes in, what comes out, for inputs and orders that nobody thought
-//! of.
+//! The crate through its public interface, with generated inputs and orders.
 
-#[cfg(feature = "answers")]
-mod answers;
 mod chunks;
 #[cfg(feature = "hub")]
 mod hub;
@@ -20,4 +17,6 @@ mod hub_threads;
 mod hub_topics;
 mod linear;
 mod naive;
+#[cfg(feature = "replies")]
+mod replies;
 mod round_trip;

@@ -1,10 +1,11 @@
-//! The parser of the HTML standard, section 9.2, as its text has it: the whole stream at once, decoded first, one step after the other.
-//! Slow and plain, so that it can be compared with the text by reading. The fuzz targets use this file too.
+//! The parser of the HTML standard, section 9.2, written as the text describes it: it decodes the
+//! whole stream first, and then does one step after the other. It is slow and plain, so that you
+//! can compare it with the text. The fuzz targets use this file, too.
 
 /// An event: its name, its data and the last event ID.
 pub(crate) type Event = (String, String, String);
 
-/// What a stream comes to.
+/// The result of a whole stream.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Parsed {
     /// In the order of their blank lines.
@@ -17,9 +18,10 @@ pub(crate) struct Parsed {
 
 /// Parses a whole stream.
 pub(crate) fn parse(bytes: &[u8]) -> Parsed {
-    // "Streams must be decoded using the UTF-8 decode algorithm", which strips one leading byte order mark.
+    // "Streams must be decoded using the UTF-8 decode algorithm", which strips one leading byte
+    // order mark.
     let stream = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
-    // CRLF, LF and CR each end a line. What comes after the last end is no line.
+    // CRLF, LF and CR each end a line. The text after the last end is not a line.
     let stream = stream.replace("\r\n", "\n").replace('\r', "\n");
     let lines = stream.rsplit_once('\n').map_or("", |(lines, _)| lines);
     let lines = if stream.contains('\n') { lines.split('\n').collect() } else { vec![] };
@@ -54,7 +56,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Parsed {
             }
             "id" if !value.contains('\0') => value.clone_into(&mut last_event_id_buffer),
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                // A number of any size is one to the standard. It has no meaning beyond some hundred million years.
+                // The standard allows a number of any size. Beyond some hundred million years,
+                // its size makes no difference.
                 parsed.retry = Some(value.parse().unwrap_or(u64::MAX));
             }
             _ => {}

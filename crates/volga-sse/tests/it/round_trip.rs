@@ -1,4 +1,4 @@
-//! What is encoded is decoded as it was, or was refused with the field that is to blame.
+//! A message is decoded as it was encoded, or it was refused with an error that names the field.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ enum Set {
     Comment(String),
 }
 
-/// Texts with everything that has a meaning in some encoding or some client.
+/// Texts with all characters that have a meaning in some encoding or for some client.
 fn text() -> impl Strategy<Value = String> {
     let token = prop_oneof![
         4 => prop::sample::select(vec![
@@ -25,7 +25,7 @@ fn text() -> impl Strategy<Value = String> {
         .prop_map(str::to_owned),
         4 => "[a-z]{0,5}",
         1 => any::<String>(),
-        // Past the bytes that a message holds inside.
+        // More bytes than a message holds without a heap block.
         1 => "[a-z]{100,130}",
     ];
     vec(token, 0..6).prop_map(|tokens| tokens.concat())
@@ -47,7 +47,8 @@ fn set() -> impl Strategy<Value = Set> {
     ]
 }
 
-/// What a client that follows the standard makes of the message: written from the documentation of `Message`, not from its code.
+/// What a client that follows the standard receives for the message, written from the documentation
+/// of `Message` and not from its code.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct Expect {
     data: Option<String>,
@@ -126,7 +127,7 @@ fn check(sets: &[Set]) {
     }
     assert_eq!(events, [], "nothing beside it");
 
-    // It leaves nothing behind that the next message could be taken for.
+    // It leaves nothing behind that would become a part of the next message.
     let next = Message::new().data("next").encode().expect("valid");
     let next: Vec<_> = decoder.feed(next.as_bytes()).expect("within limits");
     let fields = |event: &Event| (event.event().to_owned(), event.data().to_owned());

@@ -23,7 +23,7 @@ use volga_sse::IntoSse;
 ///
 /// fn with_settings() -> HttpResult {
 ///     let messages = stream::iter([Message::new().data("one")]);
-///     sse!(Sse::new(messages).answer(); [("x-id", "7")])
+///     sse!(Sse::new(messages).finite(); [("x-id", "7")])
 /// }
 /// assert_eq!(plain().unwrap().headers()["content-type"], "text/event-stream");
 /// assert_eq!(with_settings().unwrap().headers()["x-id"], "7");

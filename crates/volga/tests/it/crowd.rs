@@ -47,7 +47,7 @@ fn child_server() {
     });
     let counters = app.counters();
     app.map_get("/open", move || ok!("{}", counters.snapshot().streams_open));
-    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).answer()));
+    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).finite()));
     if let Err(error) = app.run_blocking() {
         let code = ShutdownError::of(&error).expect("it started").exit_code();
         std::process::exit(code.into());

@@ -18,7 +18,7 @@ use volga::{
     App,
     http::sse::{
         Decoder, Delivery, Event, EventStream, GAP_EVENT, Hub, Message, Policy, Position, Resume,
-        reconnect::{Ended, Next, Reconnect, Refusal},
+        reconnect::{AttemptEnd, NextStep, ReconnectPolicy, Rejection},
     },
     sse,
 };
@@ -117,7 +117,7 @@ impl Round {
             Line { cut_after, piece, stall_after: cuts.below(end) }
         };
         let proxy = cutting_proxy::start(server.address, lines).await;
-        let mut reconnect = Reconnect::new();
+        let mut reconnect = ReconnectPolicy::new();
         let mut decoder = Decoder::new();
         for _ in 0..MAX_CONNECTIONS {
             self.returned_with = decoder.last_event_id().parse().ok();
@@ -133,7 +133,7 @@ impl Round {
                         }
                     }
                     decoder = events.into_decoder();
-                    Ended::Finished
+                    AttemptEnd::Finished
                 }
                 Err(ended) => ended,
             };
@@ -244,9 +244,9 @@ async fn open(proxy: SocketAddr, protocol: Protocol, last: &str) -> Result<Incom
             }
         }
     };
-    let response = soon("the response", asking).await.map_err(|_| Ended::NoResponse)?;
+    let response = soon("the response", asking).await.map_err(|_| AttemptEnd::NoResponse)?;
     let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
-    match Refusal::of(response.status().as_u16(), kind) {
+    match Rejection::of(response.status().as_u16(), kind) {
         Some(refusal) => Err(refusal.into()),
         None => Ok(response.into_body()),
     }

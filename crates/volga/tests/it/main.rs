@@ -1,7 +1,6 @@
 //! The facade over real sockets: one file per behaviour.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
-mod answers;
 mod before_routing;
 mod body;
 #[cfg(unix)]
@@ -22,6 +21,7 @@ mod mounting;
 mod ndjson;
 #[cfg(unix)]
 mod processes;
+mod replies;
 mod reports;
 mod responses;
 mod routing;

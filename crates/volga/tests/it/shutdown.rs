@@ -31,7 +31,7 @@ fn child_server() {
     // Longer than the test takes: a server that ends later did not react to the second signal.
     let mut app = App::new().bind("127.0.0.1:0").with_shutdown_timeout(10 * PATIENCE);
     app.map_get("/events", || sse!(stream::pending::<Message>()));
-    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).answer()));
+    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).finite()));
     if let Err(error) = app.run_blocking() {
         let code = ShutdownError::of(&error).expect("it started").exit_code();
         std::process::exit(code.into());
@@ -118,7 +118,7 @@ async fn a_finite_stream_finishes_and_a_subscription_does_not_wait_for_it() {
                 finished.await.unwrap();
                 Message::new().data("done")
             });
-            sse!(Sse::new(answer).answer())
+            sse!(Sse::new(answer).finite())
         })
         .map_get("/subscription", || sse!(stream::pending::<Message>()));
     })
@@ -144,7 +144,7 @@ async fn a_response_that_outlives_the_deadline_is_aborted_and_reported() {
         .with_shutdown_timeout(Duration::from_millis(50))
         .with_shutdown();
     let mut app = app;
-    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).answer()));
+    app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).finite()));
     let end = tokio::spawn(app.run_with_listener(listener));
     let mut client = send(address, "GET /answer").await;
     read_until(&mut client, "retry").await;

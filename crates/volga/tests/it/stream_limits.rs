@@ -14,7 +14,7 @@ use volga::{
     App, Path,
     http::{
         IntoResponse, RequestParts,
-        sse::{Message, Refusal, Sse, StreamLimit},
+        sse::{Message, RefusalResponse, Sse, StreamLimit},
     },
     middleware::LimitStreams,
     ok, sse,
@@ -70,7 +70,7 @@ async fn beyond_the_limit_a_stream_is_503_before_its_handler_runs_and_others_con
         kept.push(client);
     }
     let mut refused = ask_for_stream(server.address, "GET /events").await;
-    let text = read_until(&mut refused, "may have\n").await;
+    let text = read_until(&mut refused, "close one of them first\n").await;
     assert!(text.starts_with("HTTP/1.1 503 "), "{text}");
     let (_, after) = text.split_once("retry-after: ").expect("a time");
     let seconds: u64 = after.lines().next().unwrap().parse().unwrap();
@@ -158,7 +158,7 @@ async fn the_application_chooses_the_key_of_a_request() {
 
 #[tokio::test]
 async fn a_handler_takes_a_permit_by_itself_and_chooses_the_refusal() {
-    let limits = [Refusal::NoContent, Refusal::Later]
+    let limits = [RefusalResponse::NoContent, RefusalResponse::RetryLater]
         .map(|refusal| StreamLimit::new(1).refuse_with(refusal));
     let counted = limits.clone();
     let server = run(|app| {

@@ -192,7 +192,7 @@ async fn the_drain_waits_for_a_finite_stream_and_closes_endless_ones() {
             finished.await.unwrap();
             Message::new().data("done")
         });
-        sse!(Sse::new(answer).answer())
+        sse!(Sse::new(answer).finite())
     });
     app.map_get("/quiet", || {
         let heartbeat = Heartbeat::every(Duration::from_millis(10));

@@ -10,12 +10,12 @@ use super::{
     line::{FieldName, field_of},
 };
 
-/// A buffer larger than this is given back once the events are much smaller again.
+/// A buffer with more capacity than this is freed once the events are much smaller again.
 pub(super) const KEPT_CAPACITY: usize = 64 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// How many bytes each may have.
+/// The maximum bytes of a line, of an event's data and of an event ID.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) line: usize,
@@ -23,23 +23,25 @@ pub(super) struct Limits {
     pub(super) id: usize,
 }
 
-/// The event that is being put together, wherever the network cut it.
+/// The event that is being assembled, wherever the network cut it.
 #[derive(Clone)]
 pub(super) struct Assembly {
     pub(super) limits: Limits,
     pub(super) head: Head,
-    /// What had to be kept between chunks: the data of the event so far, then the line whose end is not there yet.
+    /// The bytes that had to be kept between chunks: the data of the event so far, then the line
+    /// whose end has not come yet.
     pub(super) buffer: Vec<u8>,
-    /// Where in `buffer` the data is, from its first line on. A line that was kept becomes data where it lies, so its name may stand before.
+    /// The range of `buffer` that holds the data, from its first line on. A kept line becomes data
+    /// where it lies, so its field name may stand before the range.
     data: Option<Range<usize>>,
-    /// The first line, which may start with a byte order mark, has not ended yet.
+    /// Whether the first line has not ended yet. It may start with a byte order mark.
     at_start: bool,
-    /// The last chunk ended with CR. An LF that comes next belongs to it.
+    /// Whether the last chunk ended with CR. An LF that comes next belongs to it.
     after_cr: bool,
 }
 
-/// The data of an event that is complete, and where it lies.
-pub(super) enum Data<'c> {
+/// The data of a complete event, by the place where it lies.
+pub(super) enum EventData<'c> {
     InChunk(&'c [u8]),
     InBuffer(Range<usize>),
 }
@@ -60,12 +62,13 @@ impl Assembly {
     pub(super) fn find<'c>(
         &mut self,
         chunk: &mut &'c [u8],
-    ) -> Result<Option<Data<'c>>, DecodeError> {
+    ) -> Result<Option<EventData<'c>>, DecodeError> {
         if self.after_cr && !chunk.is_empty() {
             self.after_cr = false;
             *chunk = chunk.strip_prefix(b"\n").unwrap_or(chunk);
         }
-        // The data, for as long as it is one line that lies in this chunk: most events are, and so are not copied.
+        // The data, while it is one line that lies in this chunk. Most events are like that, so
+        // their data is not copied.
         let mut in_chunk = None;
         loop {
             let Some(end) = line_end(chunk) else {
@@ -91,8 +94,8 @@ impl Assembly {
             };
             if blank {
                 self.head.end_block();
-                let in_buffer = || self.data.take().map(Data::InBuffer);
-                if let Some(found) = in_chunk.take().map(Data::InChunk).or_else(in_buffer) {
+                let in_buffer = || self.data.take().map(EventData::InBuffer);
+                if let Some(found) = in_chunk.take().map(EventData::InChunk).or_else(in_buffer) {
                     return Ok(Some(found));
                 }
                 self.head.event.clear();
@@ -100,7 +103,7 @@ impl Assembly {
         }
     }
 
-    /// Takes a line that lies in the chunk. Returns whether it is blank.
+    /// Handles a line that lies in the chunk. Returns whether it is blank.
     #[inline]
     fn end_line<'c>(
         &mut self,
@@ -136,7 +139,7 @@ impl Assembly {
         Ok(false)
     }
 
-    /// Takes a line of which the start was kept from an earlier chunk. Returns whether it is blank.
+    /// Handles a line whose start was kept from an earlier chunk. Returns whether it is blank.
     fn end_kept_line(&mut self, rest: &[u8]) -> Result<bool, DecodeError> {
         self.check_line(self.kept_line() + rest.len())?;
         self.buffer.extend_from_slice(rest);
@@ -157,7 +160,7 @@ impl Assembly {
                     }
                     Some(data) => {
                         check_event(data.len() + 1 + value.len(), self.limits.event)?;
-                        // Down to the data before it, over the name of the field.
+                        // The value moves down to the data before it, over the name of the field.
                         self.buffer[data.end] = b'\n';
                         self.buffer.copy_within(value.clone(), data.end + 1);
                         data.end += 1 + value.len();
@@ -171,7 +174,7 @@ impl Assembly {
         Ok(blank)
     }
 
-    /// Moves the data out of the chunk, which ends, or because a second line is to follow it.
+    /// Moves the data out of the chunk, because the chunk ends or a second line of data follows.
     #[inline]
     fn keep_data(&mut self, in_chunk: &mut Option<&[u8]>) {
         if let Some(value) = in_chunk.take() {
@@ -180,12 +183,12 @@ impl Assembly {
         }
     }
 
-    /// Where in the buffer the data ends, and so the line starts that was kept.
+    /// The index in the buffer where the data ends, and therefore a kept line starts.
     fn data_end(&self) -> usize {
         self.data.as_ref().map_or(0, |data| data.end)
     }
 
-    /// How much of a line was kept.
+    /// The bytes of the kept line.
     fn kept_line(&self) -> usize {
         self.buffer.len() - self.data_end()
     }
@@ -195,12 +198,13 @@ impl Assembly {
         if len > max { Err(DecodeError::LineTooLong { max }) } else { Ok(()) }
     }
 
-    /// Makes ready for the next event, once nobody looks at this one any more. The buffer stays, unless this event made little use of a large
-    /// one.
+    /// Prepares for the next event, once the caller no longer uses this one. The buffer stays,
+    /// unless it is large and this event used little of it.
     pub(super) fn clear(&mut self) {
         let capacity = self.buffer.capacity();
         if capacity > KEPT_CAPACITY && self.buffer.len() < capacity / 8 {
-            // A rare large event would otherwise hold its memory for as long as the connection lasts.
+            // Otherwise a rare large event would hold its memory for as long as the connection
+            // lasts.
             self.buffer = Vec::new();
         }
         self.buffer.clear();
@@ -208,7 +212,7 @@ impl Assembly {
         self.head.event.clear();
     }
 
-    /// Makes ready for the next connection.
+    /// Prepares for the next connection.
     pub(super) fn restart(&mut self) {
         self.clear();
         self.head.abandon_block();
@@ -220,7 +224,7 @@ impl Assembly {
 #[inline]
 fn line_end(chunk: &[u8]) -> Option<usize> {
     match chunk.first() {
-        // Each event has a blank line, and it is not worth the search.
+        // Each event has a blank line, for which a search would be wasted.
         Some(b'\n' | b'\r') => Some(0),
         _ => memchr2(b'\n', b'\r', chunk),
     }

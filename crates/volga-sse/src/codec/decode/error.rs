@@ -1,27 +1,31 @@
-//! What can be wrong with a stream of events: only that it holds more than its reader is ready to.
+//! `DecodeError`: the stream exceeds a limit. Nothing else about a stream can be wrong.
 
 use std::fmt;
 
-/// Which limit a stream exceeded. Everything else that a stream may hold, the standard gives a meaning.
+/// The limit that a stream exceeded. The standard gives a meaning to everything else that a stream
+/// may hold.
 ///
 /// Limits count bytes as they were received.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// A line was longer than [`Decoder::max_line`](crate::codec::decode::Decoder::max_line) allows, whatever it held. Raise the limit, or take the server for
-    /// one that does not speak this format.
+    /// A line was longer than [`Decoder::max_line`](crate::codec::decode::Decoder::max_line)
+    /// allows, whatever it held. Raise the limit, or check whether the server sends this format at
+    /// all.
     LineTooLong {
         /// The limit in bytes.
         max: usize,
     },
-    /// The data of an event was longer than [`Decoder::max_event`](crate::codec::decode::Decoder::max_event) allows. Raise the limit, or have the server send
-    /// smaller events.
+    /// The data of an event was longer than
+    /// [`Decoder::max_event`](crate::codec::decode::Decoder::max_event) allows. Raise the limit, or
+    /// have the server send smaller events.
     EventTooLong {
         /// The limit in bytes.
         max: usize,
     },
-    /// An event ID was longer than [`Decoder::max_id`](crate::codec::decode::Decoder::max_id) allows. Raise the limit if the ID is never sent back; no server
-    /// would take it in a header.
+    /// An event ID was longer than [`Decoder::max_id`](crate::codec::decode::Decoder::max_id)
+    /// allows. Raise the limit only if you never send the ID back: no server would accept it in a
+    /// header.
     IdTooLong {
         /// The limit in bytes.
         max: usize,

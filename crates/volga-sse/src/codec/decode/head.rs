@@ -1,4 +1,4 @@
-//! What an event has beside its data: the fields that are one value, of which the last one counts. Pure.
+//! The fields of an event other than its data. Each is one value, and the last one counts. Pure.
 
 use std::{mem, time::Duration};
 
@@ -9,13 +9,15 @@ use super::{
     line::{FieldName, milliseconds, set_lossy},
 };
 
-/// The event name of the block that is being read, and what outlasts the block: the last event ID and the reconnection time.
+/// The event name of the current block, and the values that outlast a block: the last event ID and
+/// the reconnection time.
 #[derive(Clone)]
 pub(super) struct Head {
     pub(super) event: String,
     pub(super) id: String,
     pub(super) retry: Option<Duration>,
-    /// The last event ID *buffer* of the standard: it becomes the last event ID with the next blank line.
+    /// The last event ID *buffer* of the standard. It becomes the last event ID at the next blank
+    /// line.
     next_id: String,
     id_is_due: bool,
 }
@@ -31,7 +33,7 @@ impl Head {
         }
     }
 
-    /// Takes the value of a field that is not data.
+    /// Sets a field that is not data.
     pub(super) fn set(
         &mut self,
         field: FieldName,
@@ -57,16 +59,17 @@ impl Head {
         Ok(())
     }
 
-    /// A blank line: the ID counts from here on.
+    /// Handles a blank line: from here on, the block's ID is the last event ID.
     #[inline]
     pub(super) fn end_block(&mut self) {
         if mem::take(&mut self.id_is_due) {
-            // Not copied: what `next_id` then holds is only ever overwritten.
+            // Swapped, not copied: what `next_id` holds afterwards is only ever overwritten.
             mem::swap(&mut self.id, &mut self.next_id);
         }
     }
 
-    /// The connection is gone: an ID whose blank line never came does not count.
+    /// Forgets the current block, because the connection is gone. An ID whose blank line never came
+    /// does not count.
     pub(super) fn abandon_block(&mut self) {
         self.event.clear();
         self.id_is_due = false;

@@ -1,8 +1,8 @@
-//! One line of an event stream: which field it sets, and to what. Pure.
+//! One line of an event stream: the field that it sets, and the value. Pure.
 
 use std::str;
 
-/// The fields that mean something.
+/// The fields that have a meaning.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum FieldName {
     Data,
@@ -11,11 +11,11 @@ pub(crate) enum FieldName {
     Retry,
 }
 
-/// The field that a line sets, and where in the line its value starts: after the name, the colon and one space. `None` for a comment or an
-/// unknown field, which are ignored alike.
+/// The field that a line sets, and the index in the line at which its value starts: after the name,
+/// the colon and one space. `None` for a comment or an unknown field; both are ignored.
 #[inline]
 pub(crate) fn field_of(line: &[u8]) -> Option<(FieldName, usize)> {
-    // By the first byte, and not by looking for the colon: it may be a megabyte away, or missing.
+    // The first byte decides, not a search for the colon, which may be a megabyte away or missing.
     let (field, name): (_, &[u8]) = match line.first()? {
         b'd' => (FieldName::Data, b"data"),
         b'e' => (FieldName::Event, b"event"),
@@ -32,7 +32,8 @@ pub(crate) fn field_of(line: &[u8]) -> Option<(FieldName, usize)> {
     Some((field, value))
 }
 
-/// The milliseconds of a `retry` field: ASCII digits and nothing else. More than 64 bits of them are as good as for ever.
+/// The milliseconds of a `retry` field, which is ASCII digits and nothing else. A number of more
+/// than 64 bits becomes the largest one.
 pub(crate) fn milliseconds(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -42,10 +43,12 @@ pub(crate) fn milliseconds(value: &[u8]) -> Option<u64> {
     Some(value.iter().fold(0, append))
 }
 
-/// Sets `text` to what the standard's UTF-8 decode makes of the bytes: each maximal part of an invalid sequence becomes one U+FFFD.
+/// Sets `text` to the bytes, decoded as the standard's UTF-8 decode does it: each maximal part of
+/// an invalid sequence becomes one U+FFFD.
 ///
-/// The standard decodes the stream before it looks for lines. Done to one line or to several joined by LF, the result is the same, since
-/// line ends, colon and space are ASCII, which ends any sequence.
+/// The standard decodes the stream before it looks for lines. Decoding one line, or several lines
+/// joined by LF, gives the same result, because line ends, colon and space are ASCII, and ASCII
+/// ends any sequence.
 pub(crate) fn set_lossy(text: &mut String, bytes: &[u8]) {
     text.clear();
     if let Ok(valid) = str::from_utf8(bytes) {

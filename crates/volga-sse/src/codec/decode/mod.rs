@@ -1,7 +1,7 @@
 //! `Decoder`: bytes to events, incremental and bounded. Pure, but for `stream`.
 //!
-//! The format is the one of the HTML standard, sections 9.2.5 ("Parsing an event stream") and 9.2.6 ("Interpreting an event
-//! stream").
+//! The format is the one of the HTML standard, sections 9.2.5 ("Parsing an event stream") and 9.2.6
+//! ("Interpreting an event stream").
 
 mod assemble;
 mod error;
@@ -22,30 +22,34 @@ use std::{fmt, str, time::Duration};
 
 use crate::codec::event::{Event, EventRef};
 use crate::codec::field::EventId;
-use assemble::{Assembly, Data};
+use assemble::{Assembly, EventData};
 
-/// The bytes that a line may have, its end not counted. The largest payloads in use, images as base64 and results of tools, are lines of a few
-/// MiB.
+/// The maximum bytes of a line, without its end. The largest payloads in use, images as base64 and
+/// results of tools, are lines of a few MiB.
 pub const DEFAULT_MAX_LINE: usize = 16 * 1024 * 1024;
 
-/// The bytes that the data of an event may have, as received and with the line breaks between its lines.
+/// The maximum bytes of an event's data, as received, with the line breaks between its lines.
 pub const DEFAULT_MAX_EVENT: usize = 16 * 1024 * 1024;
 
-/// The bytes that an event ID may have. It is sent back in a header, and few servers take more for all headers
-/// together.
+/// The maximum bytes of an event ID. The client sends it back in a header, and few servers accept
+/// more for all headers together.
 pub const DEFAULT_MAX_ID: usize = 16 * 1024;
 
-/// Decodes an event stream, however the network cuts it.
+/// Decodes an event stream, wherever the network cuts it.
 ///
-/// An event comes out as soon as its blank line is there, be it ended by LF, CR or CRLF: a CR at the end of a chunk is not held back for
-/// the LF that may follow. What the events are does not depend on where the chunks end. Whatever bytes come, they are events or are
-/// ignored, as the standard says; invalid UTF-8 becomes U+FFFD. Only the limits are errors. At the end of the stream, an event
-/// without its blank line is none: drop the decoder, or [`restart`](Self::restart) it for the next connection.
+/// An event comes out as soon as its blank line has arrived, whether LF, CR or CRLF ends that line:
+/// a CR at the end of a chunk is not held back for the LF that may follow. The events do not depend
+/// on where the chunks end. All bytes are either events or ignored, as the standard says, and
+/// invalid UTF-8 becomes U+FFFD. The only errors are the limits. When the stream ends, an event
+/// without its blank line does not count: drop the decoder, or [`restart`](Self::restart) it for
+/// the next connection.
 ///
-/// It obeys the [HTML standard](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation), sections
-/// 9.2.5 and 9.2.6.
+/// The decoder obeys the [HTML
+/// standard](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation),
+/// sections 9.2.5 and 9.2.6.
 ///
-/// There are two ways to read. [`feed`](Self::feed) is the simple one, and gives events that last:
+/// There are two ways to read. [`feed`](Self::feed) is the simple one, and returns events that
+/// last:
 ///
 /// ```
 /// use volga_sse::Decoder;
@@ -62,72 +66,75 @@ pub const DEFAULT_MAX_ID: usize = 16 * 1024;
 /// # Ok::<(), volga_sse::DecodeError>(())
 /// ```
 ///
-/// [`next`](Self::next) lends one event at a time, and allocates nothing once its buffers have grown to the size of the events.
+/// [`next`](Self::next) lends one event at a time, and does not allocate once its buffers have
+/// grown to the size of the events.
 ///
-/// The time is linear in the bytes, however small the chunks. The memory is bounded by the limits: the data of an event, a line that
-/// has not ended, an event name, and two IDs. Data of one line that lies in one chunk is not copied at all.
+/// The time is linear in the bytes, however small the chunks are. The memory is bounded by the
+/// limits: it holds the data of an event, a line that has not ended, an event name, and two IDs.
+/// Data of one line that lies in one chunk is not copied at all.
 #[derive(Clone)]
 pub struct Decoder {
     lines: Assembly,
-    /// The data of the event that is lent, when it was not UTF-8.
+    /// The data of the lent event, if it was not valid UTF-8.
     repaired: String,
-    /// `lines` and `repaired` hold the event that was lent, which ends with the next call.
+    /// Whether `lines` and `repaired` hold an event that was lent. The next call ends it.
     lent: bool,
     error: Option<DecodeError>,
 }
 
 impl Decoder {
-    /// A decoder at the start of a stream, with the default limits.
+    /// Makes a decoder for the start of a stream, with the default limits.
     #[must_use]
     pub const fn new() -> Self {
         Self { lines: Assembly::new(), repaired: String::new(), lent: false, error: None }
     }
 
-    /// Sets the bytes that a line may have, its end not counted; [`DEFAULT_MAX_LINE`] by default.
+    /// Sets the maximum bytes of a line, without its end; [`DEFAULT_MAX_LINE`] by default.
     #[must_use]
     pub const fn max_line(mut self, bytes: usize) -> Self {
         self.lines.limits.line = bytes;
         self
     }
 
-    /// Sets the bytes that the data of an event may have; [`DEFAULT_MAX_EVENT`] by default. To hold the data of one line, the limit of the
-    /// line has to allow for its name too.
+    /// Sets the maximum bytes of an event's data; [`DEFAULT_MAX_EVENT`] by default. For data of one
+    /// line, the limit of the line has to allow for the field name, too.
     #[must_use]
     pub const fn max_event(mut self, bytes: usize) -> Self {
         self.lines.limits.event = bytes;
         self
     }
 
-    /// Sets the bytes that an event ID may have; [`DEFAULT_MAX_ID`] by default.
+    /// Sets the maximum bytes of an event ID; [`DEFAULT_MAX_ID`] by default.
     #[must_use]
     pub const fn max_id(mut self, bytes: usize) -> Self {
         self.lines.limits.id = bytes;
         self
     }
 
-    /// Sets the last event ID to start with, for a stream that goes on where an earlier one was left.
+    /// Sets the last event ID to start with, for a stream that continues an earlier one.
     #[must_use]
     pub fn resume_from(mut self, id: &EventId) -> Self {
         id.as_str().clone_into(&mut self.lines.head.id);
         self
     }
 
-    /// The last event ID: what to send as `Last-Event-ID` to go on from here, and empty if there is none to send.
+    /// The last event ID. Send it as `Last-Event-ID` to continue from here, unless it is empty.
     ///
-    /// An ID counts from the blank line of its event on, so an event that was cut short is asked for again. It counts even
-    /// when the event has no data and so is not delivered.
+    /// An ID counts from the blank line of its event on, so an event that was cut short is
+    /// requested again. It also counts when the event has no data and is therefore not delivered.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.lines.head.id
     }
 
-    /// The reconnection time that the server gave last. It counts from the end of its line on.
+    /// The last reconnection time from the server. It counts from the end of its line on.
     #[must_use]
     pub fn retry(&self) -> Option<Duration> {
         self.lines.head.retry
     }
 
-    /// Reads the next event from `chunk` and moves `chunk` past it. `None` means that the chunk is used up.
+    /// Reads the next event from `chunk` and moves `chunk` past it. Returns `None` when the chunk
+    /// is used up.
     ///
     /// ```
     /// use volga_sse::Decoder;
@@ -142,12 +149,13 @@ impl Decoder {
     /// # Ok::<(), volga_sse::DecodeError>(())
     /// ```
     ///
-    /// Events that are left in a chunk are lost if the caller drops it, so call until `None`.
+    /// Call it until it returns `None`. Events that are left in a chunk are lost when you drop the
+    /// chunk.
     ///
     /// # Errors
     ///
-    /// The limit that the stream exceeded, after all events before it. From then on each call gives the same error, until
-    /// [`restart`](Self::restart).
+    /// Returns the limit that the stream exceeded, after all events before it. From then on each
+    /// call returns the same error, until [`restart`](Self::restart).
     pub fn next<'a, 'c: 'a>(
         &'a mut self,
         chunk: &mut &'c [u8],
@@ -175,8 +183,9 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// The limit that the stream exceeded. When events came before it in the same chunk, this call returns them, and the next one the
-    /// error; a chunk of no bytes will do for that. From then on each call gives the same error, until [`restart`](Self::restart).
+    /// Returns the limit that the stream exceeded. If events came before it in the same chunk, this
+    /// call returns them, and the next call returns the error; an empty chunk is enough for that.
+    /// From then on each call returns the same error, until [`restart`](Self::restart).
     pub fn feed(&mut self, mut chunk: &[u8]) -> Result<Vec<Event>, DecodeError> {
         let mut events = Vec::new();
         loop {
@@ -189,20 +198,21 @@ impl Decoder {
         }
     }
 
-    /// Starts over for a new connection: drops what is unfinished, and an error. The last event ID, the reconnection time and the limits stay.
+    /// Prepares for a new connection: drops an unfinished event, and an error. The last event ID,
+    /// the reconnection time and the limits stay.
     ///
-    /// The letter of the standard lets an event without an ID reset the last event ID if it is the first on its connection. Browsers
-    /// do not, and nor does this.
+    /// By the letter of the standard, an event without an ID resets the last event ID if it is the
+    /// first one on its connection. Browsers do not do that, and neither does this decoder.
     pub fn restart(&mut self) {
         self.take_back();
         self.lines.restart();
         self.error = None;
     }
 
-    fn lend<'a>(&'a mut self, data: Data<'a>) -> EventRef<'a> {
+    fn lend<'a>(&'a mut self, data: EventData<'a>) -> EventRef<'a> {
         let bytes = match data {
-            Data::InChunk(bytes) => bytes,
-            Data::InBuffer(range) => &self.lines.buffer[range],
+            EventData::InChunk(bytes) => bytes,
+            EventData::InBuffer(range) => &self.lines.buffer[range],
         };
         let data = str::from_utf8(bytes).unwrap_or_else(|_| {
             line::set_lossy(&mut self.repaired, bytes);
@@ -211,10 +221,10 @@ impl Decoder {
         EventRef::new(&self.lines.head.event, data, &self.lines.head.id)
     }
 
-    /// Ends the event that was lent.
+    /// Ends the loan of the last event.
     fn take_back(&mut self) {
         self.lines.clear();
-        // Rare enough to be given back.
+        // Invalid UTF-8 is rare, so its buffer is freed.
         self.repaired = String::new();
         self.lent = false;
     }

@@ -1,4 +1,4 @@
-//! A reader as a body, so that there is one stream of events for both.
+//! A reader as a response body, so that one stream type reads events of both.
 
 use std::{
     fmt, io,
@@ -11,21 +11,23 @@ use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// What a reader is asked for at a time, in bytes.
+/// The bytes that one read asks for.
 const READ: usize = 8 * 1024;
 
 pin_project! {
-    /// A reader as a body, made by [`EventStream::from_reader`](crate::codec::decode::EventStream::from_reader).
+    /// A reader as a response body, made by
+    /// [`EventStream::from_reader`](crate::codec::decode::EventStream::from_reader).
     pub struct ReaderBody<R> {
         #[pin]
         reader: R,
-        // Room to read into; what was read is split off its front and comes back once the chunk is dropped.
+        // The buffer to read into. What was read is split off its front, and the memory comes back
+        // once the chunk is dropped.
         room: BytesMut,
     }
 }
 
 impl<R> ReaderBody<R> {
-    /// A body of what the reader gives.
+    /// Makes a body of the bytes that the reader returns.
     pub fn new(reader: R) -> Self {
         Self { reader, room: BytesMut::new() }
     }

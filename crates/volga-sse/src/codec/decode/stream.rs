@@ -1,4 +1,4 @@
-//! `EventStream`: the events of a body or a reader as a stream.
+//! `EventStream`: a response body, or a reader, as a stream of events.
 
 use std::{
     fmt,
@@ -13,15 +13,16 @@ use pin_project_lite::pin_project;
 use tokio::io::AsyncRead;
 
 use super::{DecodeError, Decoder, ReaderBody};
+use crate::box_error::BoxError;
 use crate::codec::event::Event;
-use crate::stream::body::BoxError;
 
 pin_project! {
     /// The events of a response body, or of any reader.
     ///
-    /// The stream ends with the body. An event that the body left without its blank line is none, as the standard says, so
-    /// a body that ends early and one that ends well look the same here unless the transport tells them apart by an error.
-    /// After an error the stream is at its end. Trailers are passed over.
+    /// The stream ends with the body. As the standard says, an event without its blank line does
+    /// not count. So a body that was cut short and a body that ended well look the same here,
+    /// unless the transport reports an error. After an error the stream has ended. Trailers are
+    /// skipped.
     ///
     /// ```
     /// use futures_util::StreamExt;
@@ -40,14 +41,16 @@ pin_project! {
     /// # }
     /// ```
     ///
-    /// Whether the response is an event stream at all, by its status and content type, is the caller's to check: see
-    /// [`Refusal::of`](crate::client::reconnect::Refusal::of).
+    /// Check the status and the content type yourself, before you read the body as events: see
+    /// [`Rejection::of`](crate::client::reconnect::Rejection::of).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future of a `next()` loses nothing: what was read is in the stream. So it may be a branch of a `select!`.
+    /// Cancel safe: dropping the future of `next()` loses nothing, because all bytes that were read
+    /// are in the stream. So it may be a `select!` branch.
     pub struct EventStream<B: Body> {
-        // `None` after the end: the connection is let go of when there is no more to come, not when the stream is dropped.
+        // `None` after the end, so that the connection is released then, not when the stream is
+        // dropped.
         #[pin]
         body: Option<B>,
         decoder: Decoder,
@@ -56,30 +59,31 @@ pin_project! {
 }
 
 impl<B: Body> EventStream<B> {
-    /// The events of a body, with the default limits.
+    /// Reads the events of a body, with the default limits.
     pub fn new(body: B) -> Self {
         Self::with_decoder(body, Decoder::new())
     }
 
-    /// The events of a body, by a decoder that has other limits or was used before. It starts over, with the last event ID that it has.
+    /// Reads the events of a body with a decoder that has other limits or was used before. The
+    /// decoder is restarted and keeps its last event ID.
     pub fn with_decoder(body: B, mut decoder: Decoder) -> Self {
         decoder.restart();
         Self { body: Some(body), decoder, chunk: None }
     }
 
-    /// The decoder, for the last event ID and the reconnection time.
+    /// The decoder, which has the last event ID and the reconnection time.
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
     }
 
-    /// The decoder, for the next connection.
+    /// Returns the decoder, for the next connection.
     pub fn into_decoder(self) -> Decoder {
         self.decoder
     }
 }
 
 impl<R: AsyncRead> EventStream<ReaderBody<R>> {
-    /// The events of anything that can be read: a socket, a file, standard input.
+    /// Reads the events of any reader: a socket, a file, standard input.
     pub fn from_reader(reader: R) -> Self {
         Self::new(ReaderBody::new(reader))
     }
@@ -120,7 +124,7 @@ where
     }
 }
 
-/// Reads the next event of a chunk that may itself lie in pieces.
+/// Reads the next event of a chunk, which may lie in several pieces.
 fn decode(decoder: &mut Decoder, data: &mut impl Buf) -> Result<Option<Event>, DecodeError> {
     while data.has_remaining() {
         let mut piece = data.chunk();
@@ -148,9 +152,10 @@ impl<B: Body> fmt::Debug for EventStream<B> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The body or reader failed: the connection broke, or the response was cut short. Reconnect, with the last event ID.
+    /// The body or the reader failed: the connection broke, or the response was cut short.
+    /// Reconnect with the last event ID.
     Transport(BoxError),
-    /// The stream exceeded a limit. To reconnect would bring the same again.
+    /// The stream exceeded a limit. If you reconnect, the same data may come again.
     Decode(DecodeError),
 }
 

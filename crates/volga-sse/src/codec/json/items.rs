@@ -1,4 +1,4 @@
-//! Arrays, maps and structs.
+//! The writers of arrays, maps and structs.
 
 use serde::{
     Serialize, Serializer,
@@ -11,18 +11,19 @@ use serde_json::Error;
 
 use super::{Output, text::write_key};
 
-/// What the names of the structs of one field begin with by which `serde_json` hands text of its own to itself: `RawValue`, numbers of any length. No name in Rust does.
+/// The first character of the struct names by which `serde_json` recognises its own types:
+/// `RawValue`, and numbers of any length. No name in Rust starts with it.
 const PRIVATE: char = '$';
 
-/// An array.
-pub(super) struct Items<'a> {
+/// Writes an array.
+pub(super) struct ArrayWriter<'a> {
     out: &'a mut Output,
-    /// What stands before the next item.
+    /// The byte before the next item: the bracket, then commas.
     before: u8,
     end: &'static str,
 }
 
-impl<'a> Items<'a> {
+impl<'a> ArrayWriter<'a> {
     #[inline]
     pub(super) fn new(out: &'a mut Output, end: &'static str) -> Self {
         Self { out, before: b'[', end }
@@ -48,7 +49,7 @@ impl<'a> Items<'a> {
 macro_rules! items {
     ($($trait:ident::$item:ident),*) => {
         $(
-            impl $trait for Items<'_> {
+            impl $trait for ArrayWriter<'_> {
                 type Ok = ();
                 type Error = Error;
 
@@ -73,28 +74,28 @@ items!(
     SerializeTupleVariant::serialize_field
 );
 
-/// A map, whose keys may be more than texts.
-pub(super) struct Map<'a> {
+/// Writes a map, whose keys need not be strings.
+pub(super) struct MapWriter<'a> {
     out: &'a mut Output,
     is_empty: bool,
 }
 
-impl<'a> Map<'a> {
+impl<'a> MapWriter<'a> {
     #[inline]
     pub(super) fn new(out: &'a mut Output) -> Self {
         Self { out, is_empty: true }
     }
 }
 
-impl SerializeMap for Map<'_> {
+impl SerializeMap for MapWriter<'_> {
     type Ok = ();
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        /// `{"key":null}`
-        struct Alone<'a, T: ?Sized>(&'a T);
+        /// A map of one entry with the value `null`: `serde_json` writes it, and with it the key.
+        struct SingleEntry<'a, T: ?Sized>(&'a T);
 
-        impl<T: Serialize + ?Sized> Serialize for Alone<'_, T> {
+        impl<T: Serialize + ?Sized> Serialize for SingleEntry<'_, T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let mut map = serializer.serialize_map(Some(1))?;
                 map.serialize_entry(self.0, &())?;
@@ -103,7 +104,7 @@ impl SerializeMap for Map<'_> {
         }
 
         let start = self.out.bytes.len();
-        self.out.write_as_serde_json(&Alone(key))?;
+        self.out.write_as_serde_json(&SingleEntry(key))?;
         self.out.bytes.truncate(self.out.bytes.len() - "null}".len());
         if !self.is_empty {
             self.out.bytes[start] = b',';
@@ -124,17 +125,17 @@ impl SerializeMap for Map<'_> {
     }
 }
 
-/// A struct.
-pub(super) struct Struct<'a> {
+/// Writes a struct.
+pub(super) struct StructWriter<'a> {
     out: &'a mut Output,
-    /// What stands before the next field.
+    /// The byte before the next field: the brace, then commas.
     before: u8,
     end: &'static str,
-    /// Its name, if it is one of `serde_json`'s own.
+    /// The struct's name, if it is one of `serde_json`'s own types.
     private: Option<&'static str>,
 }
 
-impl<'a> Struct<'a> {
+impl<'a> StructWriter<'a> {
     #[inline(always)]
     pub(super) fn new(out: &'a mut Output, name: &'static str, fields: usize) -> Self {
         let private = (fields == 1 && name.starts_with(PRIVATE)).then_some(name);
@@ -149,7 +150,7 @@ impl<'a> Struct<'a> {
     fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
         if let Some(name) = self.private {
             self.out.has_raw_text = true;
-            return self.out.write_as_serde_json(&Private { name, key, value });
+            return self.out.write_as_serde_json(&PrivateStruct { name, key, value });
         }
         write_key(self.out, self.before, key)?;
         self.before = b',';
@@ -171,7 +172,7 @@ impl<'a> Struct<'a> {
 macro_rules! fields {
     ($($trait:ident),*) => {
         $(
-            impl $trait for Struct<'_> {
+            impl $trait for StructWriter<'_> {
                 type Ok = ();
                 type Error = Error;
 
@@ -195,14 +196,14 @@ macro_rules! fields {
 
 fields!(SerializeStruct, SerializeStructVariant);
 
-/// A struct of one field, as it was.
-struct Private<'a, T: ?Sized> {
+/// One of `serde_json`'s own structs with its one field, for `serde_json` to write.
+struct PrivateStruct<'a, T: ?Sized> {
     name: &'static str,
     key: &'static str,
     value: &'a T,
 }
 
-impl<T: Serialize + ?Sized> Serialize for Private<'_, T> {
+impl<T: Serialize + ?Sized> Serialize for PrivateStruct<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut one = serializer.serialize_struct(self.name, 1)?;
         one.serialize_field(self.key, self.value)?;

@@ -1,7 +1,12 @@
-//! JSON as `serde_json` writes it, in fewer steps. Pure.
+//! The JSON fast path: it writes the same bytes as `serde_json`, in fewer steps. Pure.
 //!
-//! What most of an event is made of, names of fields and short texts, is written here, each in one piece; `serde_json` looks at each of their bytes and writes
-//! each quote, colon and comma by itself. All else is its work: numbers, texts with escapes, keys of maps, errors. So the bytes are its bytes.
+//! Most of an event is field names and short texts. `serde_json` looks at each byte of them and
+//! writes each quote, colon and comma in a step of its own. Here each name or text is one copy.
+//! Everything else is left to `serde_json`: numbers, texts with escapes, keys of maps, errors. So
+//! the bytes are those of `serde_json`, which is the oracle of the tests and of the fuzz target
+//! `json`.
+//!
+//! `docs/design/json.md` has the reasons and the measurements.
 
 mod items;
 mod text;
@@ -9,24 +14,28 @@ mod text;
 use serde::{Serialize, Serializer};
 use serde_json::Error;
 
-use self::items::{Items, Map, Struct};
+use self::items::{ArrayWriter, MapWriter, StructWriter};
 use crate::codec::encode::line_end;
 
-/// Where a value is written.
+/// The buffer to which a value is written.
 pub(crate) struct Output {
     pub(crate) bytes: Vec<u8>,
-    /// Whether a part is text that the application laid out itself: all else is one line, for JSON escapes the line breaks of texts.
+    /// Whether a part is raw JSON, which the application laid out itself. Everything else is one
+    /// line, because JSON escapes the line breaks of texts.
     pub(crate) has_raw_text: bool,
 }
 
 impl Output {
-    /// Goes on where `bytes` end.
+    /// Writes to the end of `bytes`.
     #[inline]
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self { bytes, has_raw_text: false }
     }
 
-    /// Writes a value behind a prefix and ends the line; false if the value is not one line, and has no end yet. After an error some of it may be there.
+    /// Writes a prefix, a value and the end of the line.
+    ///
+    /// Returns false if the value has line breaks; then the end of the line is missing. After an
+    /// error, a part of the value may have been written.
     pub(crate) fn write_line<T: Serialize>(
         &mut self,
         prefix: &[u8],
@@ -42,13 +51,13 @@ impl Output {
         Ok(true)
     }
 
-    /// Writes a value. After an error some of it may be there.
+    /// Writes a value. After an error, a part of it may have been written.
     #[inline]
     pub(crate) fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(Json { out: self })
+        value.serialize(ValueSerializer { out: self })
     }
 
-    /// Writes what `serde_json` makes of a value.
+    /// Has `serde_json` write a value.
     #[inline]
     fn write_as_serde_json<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         serde_json::to_writer(&mut self.bytes, value)
@@ -56,11 +65,11 @@ impl Output {
 }
 
 /// The serialiser of one value.
-struct Json<'a> {
+struct ValueSerializer<'a> {
     out: &'a mut Output,
 }
 
-/// What `serde_json` writes.
+/// Methods that leave the value to `serde_json`.
 macro_rules! as_serde_json {
     ($($name:ident($type:ty)),* $(,)?) => {
         $(
@@ -72,16 +81,16 @@ macro_rules! as_serde_json {
     };
 }
 
-impl<'a> Serializer for Json<'a> {
+impl<'a> Serializer for ValueSerializer<'a> {
     type Ok = ();
     type Error = Error;
-    type SerializeSeq = Items<'a>;
-    type SerializeTuple = Items<'a>;
-    type SerializeTupleStruct = Items<'a>;
-    type SerializeTupleVariant = Items<'a>;
-    type SerializeMap = Map<'a>;
-    type SerializeStruct = Struct<'a>;
-    type SerializeStructVariant = Struct<'a>;
+    type SerializeSeq = ArrayWriter<'a>;
+    type SerializeTuple = ArrayWriter<'a>;
+    type SerializeTupleStruct = ArrayWriter<'a>;
+    type SerializeTupleVariant = ArrayWriter<'a>;
+    type SerializeMap = MapWriter<'a>;
+    type SerializeStruct = StructWriter<'a>;
+    type SerializeStructVariant = StructWriter<'a>;
 
     as_serde_json! {
         serialize_bool(bool),
@@ -106,16 +115,16 @@ impl<'a> Serializer for Json<'a> {
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Error> {
-        /// Bytes, not a sequence of numbers: it is for `serde_json` to say what they become.
-        struct Bytes<'a>(&'a [u8]);
+        /// Bytes rather than a sequence of numbers: `serde_json` decides what they become.
+        struct RawBytes<'a>(&'a [u8]);
 
-        impl Serialize for Bytes<'_> {
+        impl Serialize for RawBytes<'_> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_bytes(self.0)
             }
         }
 
-        self.out.write_as_serde_json(&Bytes(bytes))
+        self.out.write_as_serde_json(&RawBytes(bytes))
     }
 
     fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<(), Error> {
@@ -175,18 +184,18 @@ impl<'a> Serializer for Json<'a> {
     }
 
     #[inline]
-    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'a>, Error> {
-        Ok(Items::new(self.out, "]"))
+    fn serialize_seq(self, _: Option<usize>) -> Result<ArrayWriter<'a>, Error> {
+        Ok(ArrayWriter::new(self.out, "]"))
     }
 
     #[inline]
-    fn serialize_tuple(self, _: usize) -> Result<Items<'a>, Error> {
-        Ok(Items::new(self.out, "]"))
+    fn serialize_tuple(self, _: usize) -> Result<ArrayWriter<'a>, Error> {
+        Ok(ArrayWriter::new(self.out, "]"))
     }
 
     #[inline]
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'a>, Error> {
-        Ok(Items::new(self.out, "]"))
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ArrayWriter<'a>, Error> {
+        Ok(ArrayWriter::new(self.out, "]"))
     }
 
     fn serialize_tuple_variant(
@@ -195,19 +204,23 @@ impl<'a> Serializer for Json<'a> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Items<'a>, Error> {
+    ) -> Result<ArrayWriter<'a>, Error> {
         text::write_key(self.out, b'{', variant)?;
-        Ok(Items::new(self.out, "]}"))
+        Ok(ArrayWriter::new(self.out, "]}"))
     }
 
     #[inline]
-    fn serialize_map(self, _: Option<usize>) -> Result<Map<'a>, Error> {
-        Ok(Map::new(self.out))
+    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'a>, Error> {
+        Ok(MapWriter::new(self.out))
     }
 
     #[inline]
-    fn serialize_struct(self, name: &'static str, fields: usize) -> Result<Struct<'a>, Error> {
-        Ok(Struct::new(self.out, name, fields))
+    fn serialize_struct(
+        self,
+        name: &'static str,
+        fields: usize,
+    ) -> Result<StructWriter<'a>, Error> {
+        Ok(StructWriter::new(self.out, name, fields))
     }
 
     fn serialize_struct_variant(
@@ -216,9 +229,9 @@ impl<'a> Serializer for Json<'a> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Struct<'a>, Error> {
+    ) -> Result<StructWriter<'a>, Error> {
         text::write_key(self.out, b'{', variant)?;
-        Ok(Struct::variant(self.out))
+        Ok(StructWriter::variant(self.out))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The oracle is `serde_json`: the same bytes, or the same error.
+//! Tests against the oracle, `serde_json`: the same bytes, or the same error.
 
 use std::collections::{BTreeMap, HashMap};
 

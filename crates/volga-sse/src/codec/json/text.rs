@@ -4,7 +4,7 @@ use serde_json::Error;
 
 use super::Output;
 
-/// Bytes that are looked at at once.
+/// The number of bytes that are checked at once.
 const WORD: usize = size_of::<u64>();
 
 /// Writes a text in quotes.
@@ -20,8 +20,9 @@ pub(super) fn write(out: &mut Output, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes a key with what stands before it, a brace or a comma, and its colon.
-// Copied to where the key is known: there the compiler looks for escapes, and what is left is a copy.
+/// Writes a key with the byte before it, a brace or a comma, and its colon.
+// Always inlined: where the key is known, the compiler does the check for escapes, and what remains
+// is a copy.
 #[inline(always)]
 pub(super) fn write_key(out: &mut Output, before: u8, key: &'static str) -> Result<(), Error> {
     if !is_plain(key.as_bytes()) {
@@ -37,12 +38,13 @@ pub(super) fn write_key(out: &mut Output, before: u8, key: &'static str) -> Resu
     Ok(())
 }
 
-/// Whether a text stands in JSON as it is: no quote, no backslash, no control character.
+/// Returns true for a text that needs no escape in JSON: it has no quote, backslash or control
+/// character.
 #[inline(always)]
 fn is_plain(text: &[u8]) -> bool {
     const HALF: usize = WORD / 2;
     let (words, _) = text.as_chunks::<WORD>();
-    // The words at the end may overlap others; then none is left over.
+    // The last word may overlap the others, so that no byte is left over.
     let end =
         match (text.last_chunk::<WORD>(), text.first_chunk::<HALF>(), text.last_chunk::<HALF>()) {
             (Some(last), _, _) => *last,
@@ -57,7 +59,7 @@ fn is_plain(text: &[u8]) -> bool {
     words.iter().fold(special(end), |found, word| found | special(*word)) == 0
 }
 
-/// Not zero if a byte of the word needs an escape. Neither is a byte of other characters than ASCII's.
+/// Not zero if a byte of the word needs an escape. Bytes of characters outside of ASCII need none.
 #[inline(always)]
 fn special(word: [u8; WORD]) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; WORD]);

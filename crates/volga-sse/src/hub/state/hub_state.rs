@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::codec::message::{Message, Unnumbered};
+use crate::codec::message::{Message, MessageWithoutId};
 use crate::codec::position::Position;
 use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
@@ -115,7 +115,7 @@ impl HubState {
     ) -> Result<Option<Position>, PublishError> {
         check_name(topic, self.settings.max_topic_name)?;
         let expected = self.next_position()?;
-        let messages: Vec<Unnumbered> = messages
+        let messages: Vec<MessageWithoutId> = messages
             .into_iter()
             .map(|message| self.prepare(message, expected))
             .collect::<Result<_, _>>()?;
@@ -177,7 +177,7 @@ impl HubState {
         &self,
         message: Message,
         expected: Position,
-    ) -> Result<Unnumbered, PublishError> {
+    ) -> Result<MessageWithoutId, PublishError> {
         let message = message.without_id(expected)?;
         let (bytes, max) = (message.len(), self.settings.max_message_bytes);
         if bytes > max {
@@ -234,7 +234,7 @@ impl HubState {
         &self,
         locked: &mut LockedState,
         topic: &Topic,
-        message: Unnumbered,
+        message: MessageWithoutId,
         key: KeyChange<'_>,
         now: Moment,
     ) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::codec::message::Unnumbered;
+use crate::codec::message::MessageWithoutId;
 use crate::hub::topic::key_table::KeyChange;
 
 /// The messages that came early, by their numbers.
@@ -14,7 +14,7 @@ pub(crate) struct ReorderBuffer(pub(crate) BTreeMap<u64, EarlyMessage>);
 pub(crate) struct EarlyMessage {
     pub(crate) topic: Box<str>,
     pub(crate) key: OwnedKeyChange,
-    pub(crate) message: Unnumbered,
+    pub(crate) message: MessageWithoutId,
 }
 
 impl fmt::Debug for EarlyMessage {

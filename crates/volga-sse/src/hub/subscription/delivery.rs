@@ -1,10 +1,10 @@
 //! What a subscription delivers: messages, and gaps where messages are missing.
 
+use crate::box_error::BoxError;
 use crate::codec::encode::EncodedMessage;
 use crate::codec::error::EncodeError;
 use crate::codec::message::Message;
 use crate::codec::position::Position;
-use crate::stream::body::BoxError;
 use crate::stream::item::SseItem;
 use crate::stream::item::sealed::{IntoPiece, Piece};
 

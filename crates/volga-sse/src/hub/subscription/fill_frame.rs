@@ -3,12 +3,12 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::box_error::BoxError;
 use crate::hub::subscription::{ReadyDelivery, Subscription};
-use crate::stream::body::BoxError;
 use crate::stream::frame::Frame;
 use crate::stream::item::sealed::IntoPiece;
 use crate::stream::source::SseSource;
-use crate::stream::source::sealed::{FillFrame, Filled};
+use crate::stream::source::sealed::{FillFrame, FillOutcome};
 
 impl SseSource for Subscription {}
 
@@ -18,17 +18,17 @@ impl FillFrame for Subscription {
         self: Pin<&mut Self>,
         frame: &mut Frame,
         cx: &mut Context<'_>,
-    ) -> Result<Filled, BoxError> {
+    ) -> Result<FillOutcome, BoxError> {
         let this = self.get_mut();
         // A joined frame is used only for an empty frame. Appended to messages that are already
         // there, it could exceed the bounds of a frame.
         if frame.is_empty() {
             match this.poll_ready(cx) {
-                Poll::Pending => return Ok(Filled::Pending),
-                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Pending => return Ok(FillOutcome::Pending),
+                Poll::Ready(None) => return Ok(FillOutcome::Finished),
                 Poll::Ready(Some(ReadyDelivery::Joined(joined))) => {
                     frame.push_joined(joined.bytes, joined.messages);
-                    return Ok(Filled::Full);
+                    return Ok(FillOutcome::Full);
                 }
                 Poll::Ready(Some(ReadyDelivery::Single(delivery))) => {
                     frame.push(delivery.into_piece()?)?
@@ -37,11 +37,11 @@ impl FillFrame for Subscription {
         }
         while !frame.is_full() {
             match this.poll_delivery(cx) {
-                Poll::Pending => return Ok(Filled::Pending),
-                Poll::Ready(None) => return Ok(Filled::Finished),
+                Poll::Pending => return Ok(FillOutcome::Pending),
+                Poll::Ready(None) => return Ok(FillOutcome::Finished),
                 Poll::Ready(Some(delivery)) => frame.push(delivery.into_piece()?)?,
             }
         }
-        Ok(Filled::Full)
+        Ok(FillOutcome::Full)
     }
 }

@@ -236,7 +236,7 @@ impl Subscription {
     /// A message that has an ID and nothing else.
     fn position_message(&self) -> Delivery {
         let position = self.position();
-        Delivery::Message(EncodedMessage::held(format!("id: {position}\n\n").into(), position))
+        Delivery::Message(EncodedMessage::from_log(format!("id: {position}\n\n").into(), position))
     }
 
     fn reported_through(&self) -> u64 {
@@ -269,7 +269,10 @@ impl Subscription {
                 memberships[message.topic].topic.count_delivered(&self.hub.counters)
             }
         }
-        Delivery::Message(EncodedMessage::held(message.bytes, self.hub.position(message.number)))
+        Delivery::Message(EncodedMessage::from_log(
+            message.bytes,
+            self.hub.position(message.number),
+        ))
     }
 
     /// A frame of all messages that are ready, up to the size of one frame. `None` if the

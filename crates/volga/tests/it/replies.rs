@@ -7,44 +7,44 @@ use volga::{
     error::Error,
     http::{
         HttpRequest,
-        sse::{Answers, Attached, LastEventId, Message, Token},
+        sse::{AttachOutcome, LastEventId, Message, Replies, ReplyToken},
     },
     no_content, sse, status,
 };
 
 use super::support::{Running, data2, get2, http2, read_to_end, read_until, run, send, soon};
 
-async fn attach(token: String, answers: &Answers, request: HttpRequest) -> HttpResult {
+async fn attach(token: String, replies: &Replies, request: HttpRequest) -> HttpResult {
     let last = LastEventId::from_headers(request.headers()).map_err(Error::client_error)?;
-    match answers.claim(&token).resume(last).attach() {
-        Ok(Attached::Open(client)) => sse!(client),
-        Ok(Attached::Over(Ok(()))) => no_content!(),
-        Ok(Attached::Over(Err(error))) => status!(410, "{error}"),
+    match replies.claim(&token).resume(last).attach() {
+        Ok(AttachOutcome::Open(client)) => sse!(client),
+        Ok(AttachOutcome::Ended(Ok(()))) => no_content!(),
+        Ok(AttachOutcome::Ended(Err(error))) => status!(410, "{error}"),
         Err(error) => status!(error.status(), "{error}"),
     }
 }
 
-fn map(app: &mut App, answers: Answers) {
-    app.map_get("/answers/{token}", move |token: String, request: HttpRequest| {
-        let answers = answers.clone();
-        async move { attach(token, &answers, request).await }
+fn map(app: &mut App, replies: Replies) {
+    app.map_get("/replies/{token}", move |token: String, request: HttpRequest| {
+        let replies = replies.clone();
+        async move { attach(token, &replies, request).await }
     });
 }
 
 /// An app with one reply, whose messages the test sends.
-async fn serve() -> (Running, Answers, Token, mpsc::UnboundedSender<Result<Message, Error>>) {
-    let answers = Answers::new();
+async fn serve() -> (Running, Replies, Token, mpsc::UnboundedSender<Result<Message, Error>>) {
+    let answers = Replies::new();
     let (sender, receiver) = mpsc::unbounded_channel();
     let messages = stream::unfold(receiver, async |mut receiver: mpsc::UnboundedReceiver<_>| {
         receiver.recv().await.map(|item| (item, receiver))
     });
-    let token = answers.start(Box::pin(messages)).unwrap();
+    let token = replies.start(Box::pin(messages)).unwrap();
     let server = run(|app| {
-        map(app, answers.clone());
+        map(app, replies.clone());
         app.map_get("/forever", || sse!(stream::pending::<Message>()));
     })
     .await;
-    (server, answers, token, sender)
+    (server, replies, token, sender)
 }
 
 fn text(text: &str) -> Result<Message, Error> {
@@ -55,20 +55,20 @@ fn text(text: &str) -> Result<Message, Error> {
 async fn a_reply_that_began_on_one_protocol_continues_on_the_other() {
     let (server, answers, token, sender) = serve().await;
     sender.send(text("one")).unwrap();
-    let mut first = send(server.address, &format!("GET /answers/{token}")).await;
+    let mut first = send(server.address, &format!("GET /replies/{token}")).await;
     let read = read_until(&mut first, "-1\n\n").await;
     let id = read.rsplit("id: ").next().unwrap().trim().to_owned();
     drop(first);
 
     sender.send(text("two")).unwrap();
     drop(sender);
-    let line = format!("GET /answers/{token} HTTP/1.1\r\nlast-event-id: {id}\r\nconnection: close");
+    let line = format!("GET /replies/{token} HTTP/1.1\r\nlast-event-id: {id}\r\nconnection: close");
     let rest = resume(&server, &line).await;
     assert!(rest.contains("data: two\nid: ") && !rest.contains("one"), "{rest}");
     assert!(rest.ends_with("\r\n0\r\n\r\n"), "a proper end: {rest:?}");
 
     let client = http2(server.address).await;
-    let mut body = get2(&client, &format!("/answers/{token}")).await.into_body();
+    let mut body = get2(&client, &format!("/replies/{token}")).await.into_body();
     let mut whole = String::new();
     while let Some(data) = data2(&mut body).await {
         whole.push_str(&data.expect("a proper end"));
@@ -77,9 +77,9 @@ async fn a_reply_that_began_on_one_protocol_continues_on_the_other() {
 
     let last = whole.rsplit("id: ").next().unwrap().trim();
     let line =
-        format!("GET /answers/{token} HTTP/1.1\r\nlast-event-id: {last}\r\nconnection: close");
+        format!("GET /replies/{token} HTTP/1.1\r\nlast-event-id: {last}\r\nconnection: close");
     assert!(resume(&server, &line).await.starts_with("HTTP/1.1 204 "));
-    assert_eq!(answers.facts().attached, 0);
+    assert_eq!(replies.counts().attached, 0);
 }
 
 /// Sends a head with the version in its first line, and reads to the end.
@@ -93,8 +93,8 @@ async fn resume(server: &Running, head: &str) -> String {
 
 #[tokio::test]
 async fn a_failure_cuts_the_stream_of_every_client_on_either_protocol() {
-    let (server, _answers, token, sender) = serve().await;
-    let path = format!("/answers/{token}");
+    let (server, _replies, token, sender) = serve().await;
+    let path = format!("/replies/{token}");
     let mut one = send(server.address, &format!("GET {path}")).await;
     let client = http2(server.address).await;
     let mut two = get2(&client, &path).await.into_body();
@@ -122,10 +122,10 @@ async fn at_shutdown_replies_with_a_client_finish_and_others_are_not_waited_for(
         let _ = stopped.changed().await;
         Message::new().data("late")
     });
-    let unread = answers.start(Box::pin(unread)).unwrap();
+    let unread = replies.start(Box::pin(unread)).unwrap();
 
     let mut forever = send(server.address, "GET /forever").await;
-    let mut client = send(server.address, &format!("GET /answers/{token}")).await;
+    let mut client = send(server.address, &format!("GET /replies/{token}")).await;
     sender.send(text("one")).unwrap();
     read_until(&mut forever, "retry: 3000\n").await;
     read_until(&mut client, "data: one\n").await;
@@ -143,22 +143,22 @@ async fn at_shutdown_replies_with_a_client_finish_and_others_are_not_waited_for(
     answers.close();
     assert_eq!(answers.facts().running, 1);
     stop.send(()).unwrap();
-    soon("the last producer", answers.wait_idle()).await;
-    assert!(matches!(answers.claim(unread.as_str()).attach(), Ok(Attached::Open(_))));
+    soon("the last producer", replies.wait_idle()).await;
+    assert!(matches!(replies.claim(unread.as_str()).attach(), Ok(AttachOutcome::Open(_))));
 }
 
 #[tokio::test]
 async fn a_client_that_leaves_its_connection_is_noticed() {
-    let (server, answers, token, _sender) = serve().await;
-    let mut client = send(server.address, &format!("GET /answers/{token}")).await;
+    let (server, replies, token, _sender) = serve().await;
+    let mut client = send(server.address, &format!("GET /replies/{token}")).await;
     read_until(&mut client, "retry: 3000\n").await;
-    assert_eq!(answers.facts().attached, 1);
+    assert_eq!(replies.counts().attached, 1);
     drop(client);
     let left = async {
-        while answers.facts().attached > 0 {
+        while replies.counts().attached > 0 {
             tokio::task::yield_now().await;
         }
     };
     soon("the departure", left).await;
-    assert_eq!(answers.facts().running, 1, "within the grace");
+    assert_eq!(replies.counts().running, 1, "within the grace");
 }

@@ -1,4 +1,4 @@
-//! A producer by hand, and clients that say what they read.
+//! A producer that the test controls, and clients that record what they read.
 
 use std::time::Duration;
 
@@ -6,12 +6,13 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::HeaderMap;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use volga_sse::{
-    AnswerMessages, Answers, Attached, BoxError, Decoder, LastEventId, Message, Token,
+    AttachOutcome, BoxError, Decoder, LastEventId, Message, Replies, ReplyMessages, ReplyToken,
 };
 
 pub(super) type Item = Result<Message, BoxError>;
 
-/// A producer that sends what it is told, and ends when the sender is dropped. The sender's `closed` tells when the producer is gone.
+/// A producer that yields what the test sends, and ends when the sender is dropped. The sender's
+/// `closed` is ready when the producer was dropped.
 pub(super) fn by_hand() -> (UnboundedSender<Item>, impl Stream<Item = Item> + Send + use<>) {
     let (sender, receiver) = unbounded_channel();
     let next = |mut receiver: UnboundedReceiver<Item>| async {
@@ -31,7 +32,7 @@ pub(super) fn texts<const N: usize>(
     stream::iter(texts).map(text)
 }
 
-/// Lets every task run until it waits; with a paused clock only.
+/// Lets every task run until it waits. It needs a paused clock.
 pub(super) async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -42,37 +43,37 @@ pub(super) fn last_event_id(id: &str) -> Option<LastEventId> {
     LastEventId::from_headers(&headers).expect("an event ID")
 }
 
-/// A client of the answer, from its start.
+/// Attaches a client at the start of the reply.
 #[track_caller]
-pub(super) fn attach(answers: &Answers, token: Token) -> Reader {
-    Reader::new(answers.claim(token.as_str()).attach().expect("the answer"))
+pub(super) fn attach(replies: &Replies, token: ReplyToken) -> Reader {
+    Reader::new(replies.claim(token.as_str()).attach().expect("the reply"))
 }
 
-/// A client that came back after this ID.
+/// Attaches a client that has read up to this ID.
 #[track_caller]
-pub(super) fn resume(answers: &Answers, token: Token, id: &str) -> Reader {
+pub(super) fn resume(replies: &Replies, token: ReplyToken, id: &str) -> Reader {
     Reader::new(
-        answers.claim(token.as_str()).resume(last_event_id(id)).attach().expect("the answer"),
+        replies.claim(token.as_str()).resume(last_event_id(id)).attach().expect("the reply"),
     )
 }
 
 /// A client, and the ID that it saw last.
 pub(super) struct Reader {
-    messages: AnswerMessages,
+    messages: ReplyMessages,
     decoder: Decoder,
     pub(super) last_id: String,
 }
 
 impl Reader {
     #[track_caller]
-    pub(super) fn new(attached: Attached) -> Self {
+    pub(super) fn new(attached: AttachOutcome) -> Self {
         match attached {
-            Attached::Open(attachment) => Self {
+            AttachOutcome::Open(attachment) => Self {
                 messages: attachment.messages(),
                 decoder: Decoder::new(),
                 last_id: String::new(),
             },
-            Attached::Over(outcome) => panic!("the answer is over: {outcome:?}"),
+            AttachOutcome::Ended(outcome) => panic!("the reply is over: {outcome:?}"),
         }
     }
 
@@ -96,7 +97,7 @@ impl Reader {
         Some(event.data().to_owned())
     }
 
-    /// What is there without waiting, events only.
+    /// The events that are ready without waiting.
     pub(super) fn ready(&mut self) -> Vec<Result<String, String>> {
         std::iter::from_fn(|| self.next().now_or_never().flatten()).collect()
     }

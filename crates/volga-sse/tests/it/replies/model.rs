@@ -1,10 +1,10 @@
-//! Random steps against a plain model: what each client reads is what the model says, at every step.
+//! Random steps against a plain model: at every step, each client reads what the model predicts.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::{sync::mpsc::UnboundedSender, time::advance};
-use volga_sse::{Abandoned, Answers, Attached, ClaimError, Token};
+use volga_sse::{AbandonPolicy, AttachOutcome, ClaimError, Replies, ReplyToken};
 
 use super::support::*;
 
@@ -20,7 +20,7 @@ enum Step {
     Finish(prop::sample::Index),
     Cancel(prop::sample::Index),
     Attach(prop::sample::Index),
-    /// A client reads so many events.
+    /// A client reads this many events.
     Read(prop::sample::Index, u8),
     Leave(prop::sample::Index),
     /// A client leaves, and returns with its last event ID.
@@ -44,15 +44,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// An answer as it should be.
+/// The expected state of a reply.
 struct Model {
-    token: Token,
+    token: ReplyToken,
     sender: Option<UnboundedSender<Item>>,
-    abandoned: Abandoned,
+    abandoned: AbandonPolicy,
     produced: usize,
     end: Option<&'static str>,
     clients: usize,
-    /// Cancelled then, unless a client comes.
+    /// The second at which it is cancelled, unless a client comes.
     cancel_at: Option<u64>,
     gone_at: Option<u64>,
     is_overdue: bool,
@@ -61,22 +61,22 @@ struct Model {
 
 struct Client {
     reader: Reader,
-    answer: usize,
+    reply: usize,
     read: usize,
     ended: bool,
 }
 
 struct World {
-    answers: Answers,
+    replies: Replies,
     models: Vec<Model>,
     clients: Vec<Client>,
     now: u64,
 }
 
 const ENDS: [&str; 3] = [
-    "the producer of the answer failed",
-    "the answer was cancelled",
-    "the answer was abandoned by its clients",
+    "the producer of the reply failed",
+    "the reply was cancelled",
+    "the reply was abandoned by its clients",
 ];
 
 impl World {
@@ -91,7 +91,7 @@ impl World {
     fn leave(&mut self, at: usize) {
         let client = self.clients.swap_remove(at);
         if !client.ended {
-            self.left(client.answer);
+            self.left(client.reply);
         }
     }
 
@@ -104,9 +104,9 @@ impl World {
         model.is_gone |= model.is_overdue;
         match model.abandoned {
             _ if model.end.is_some() => {}
-            Abandoned::Cancel => self.end(at, ENDS[2]),
-            Abandoned::CancelAfter(grace) => model.cancel_at = Some(self.now + grace.as_secs()),
-            Abandoned::RunOn => {}
+            AbandonPolicy::Cancel => self.end(at, ENDS[2]),
+            AbandonPolicy::CancelAfter(grace) => model.cancel_at = Some(self.now + grace.as_secs()),
+            AbandonPolicy::KeepRunning => {}
         }
     }
 
@@ -125,16 +125,16 @@ impl World {
         }
     }
 
-    async fn attach(&mut self, answer: usize, read: usize, id: &str) {
-        let model = &mut self.models[answer];
-        let claim = self.answers.claim(model.token.as_str());
+    async fn attach(&mut self, reply: usize, read: usize, id: &str) {
+        let model = &mut self.models[reply];
+        let claim = self.replies.claim(model.token.as_str());
         let claim = if id.is_empty() { claim } else { claim.resume(last_event_id(id)) };
         match claim.attach() {
             Err(error) => {
-                assert_eq!(error, ClaimError::Unknown);
+                assert_eq!(error, ClaimError::UnknownToken);
                 assert!(model.is_overdue || model.is_gone);
             }
-            Ok(Attached::Over(outcome)) => {
+            Ok(AttachOutcome::Ended(outcome)) => {
                 let end = outcome.err().map_or(String::new(), |error| error.to_string());
                 assert_eq!((Some(end.as_str()), read), (model.end, model.produced));
             }
@@ -143,15 +143,15 @@ impl World {
                 (model.clients, model.cancel_at) = (model.clients + 1, None);
                 let mut reader = Reader::new(attached);
                 id.clone_into(&mut reader.last_id);
-                self.clients.push(Client { reader, answer, read, ended: false });
+                self.clients.push(Client { reader, reply, read, ended: false });
             }
         }
     }
 
-    /// Reads up to so many events; each is the next one that the model has.
+    /// Reads up to this many events. Each must be the next one of the model.
     async fn read(&mut self, at: usize, count: usize) {
         let client = &mut self.clients[at];
-        let model = &self.models[client.answer];
+        let model = &self.models[client.reply];
         for _ in 0..count {
             if client.ended {
                 break;
@@ -167,7 +167,7 @@ impl World {
                 (Some(None), Some("")) if !more => client.ended = true,
                 (Some(Some(Err(error))), Some(end)) if !more && error == end => {
                     client.ended = true;
-                    // The stream is over once it is asked again.
+                    // After the error, the stream ends.
                     assert_eq!(client.reader.next().await, None);
                 }
                 (item, end) => {
@@ -176,8 +176,8 @@ impl World {
             }
         }
         if client.ended {
-            let answer = client.answer;
-            self.left(answer);
+            let reply = client.reply;
+            self.left(reply);
             self.clients.swap_remove(at);
         }
     }
@@ -186,17 +186,17 @@ impl World {
         match step {
             Step::Start(policy) => {
                 let grace = Duration::from_secs(GRACE);
-                let abandoned =
-                    [Abandoned::Cancel, Abandoned::CancelAfter(grace), Abandoned::RunOn];
+                let abandoned = [
+                    AbandonPolicy::Cancel,
+                    AbandonPolicy::CancelAfter(grace),
+                    AbandonPolicy::KeepRunning,
+                ];
                 let abandoned = abandoned[usize::from(policy)];
                 let (sender, stream) = by_hand();
-                let token = self
-                    .answers
-                    .new_answer()
-                    .when_abandoned(abandoned)
-                    .start(stream)
-                    .expect("room");
-                let cancel_at = (abandoned != Abandoned::RunOn).then_some(self.now + FIRST);
+                let token =
+                    self.replies.new_reply().abandon_policy(abandoned).start(stream).expect("room");
+                let cancel_at =
+                    (abandoned != AbandonPolicy::KeepRunning).then_some(self.now + FIRST);
                 self.models.push(Model {
                     token,
                     sender: Some(sender),
@@ -230,13 +230,13 @@ impl World {
             Step::Finish(which) => self.end(which.index(self.models.len()), ""),
             Step::Cancel(which) => {
                 let at = which.index(self.models.len());
-                let cancelled = self.answers.claim(self.models[at].token.as_str()).cancel();
+                let cancelled = self.replies.claim(self.models[at].token.as_str()).cancel();
                 assert_eq!(cancelled.is_err(), self.models[at].is_overdue);
                 self.end(at, ENDS[1]);
             }
             Step::Attach(which) => self.attach(which.index(self.models.len()), 0, "").await,
             Step::Wait(seconds) => {
-                // Second by second: what falls due is done when it is, as the model has it.
+                // Second by second, so that what is due happens at its time, as in the model.
                 for _ in 0..seconds {
                     advance(Duration::from_secs(1)).await;
                     quiet().await;
@@ -250,26 +250,26 @@ impl World {
             Step::Leave(which) => self.leave(which.index(self.clients.len())),
             Step::Return(which) => {
                 let at = which.index(self.clients.len());
-                let Client { answer, read, .. } = self.clients[at];
+                let Client { reply, read, .. } = self.clients[at];
                 let id = self.clients[at].reader.last_id.clone();
                 self.leave(at);
-                self.attach(answer, read, &id).await;
+                self.attach(reply, read, &id).await;
             }
         }
     }
 
     fn check(&self) {
         let count = |is: fn(&&Model) -> bool| self.models.iter().filter(is).count();
-        let facts = self.answers.facts();
-        assert_eq!(facts.running, count(|model| model.end.is_none()), "running");
-        assert_eq!(facts.kept, count(|model| model.end.is_some() && !model.is_gone), "kept");
-        assert_eq!(facts.attached, self.clients.len(), "attached");
+        let counts = self.replies.counts();
+        assert_eq!(counts.running, count(|model| model.end.is_none()), "running");
+        assert_eq!(counts.kept, count(|model| model.end.is_some() && !model.is_gone), "kept");
+        assert_eq!(counts.attached, self.clients.len(), "attached");
         let empty = self.models.iter().all(|model| model.is_gone || model.produced == 0);
-        assert_eq!(facts.bytes == 0, empty, "bytes");
+        assert_eq!(counts.bytes == 0, empty, "bytes");
     }
 }
 
-/// The tasks do what they can, without a moment passing.
+/// Lets the tasks do what they can without time passing.
 async fn quiet() {
     for _ in 0..8 {
         tokio::task::yield_now().await;
@@ -277,26 +277,26 @@ async fn quiet() {
 }
 
 async fn run(steps: Vec<Step>) {
-    let answers = Answers::builder()
-        .keep(Duration::from_secs(KEEP))
-        .first_client_within(Duration::from_secs(FIRST))
+    let replies = Replies::builder()
+        .retention(Duration::from_secs(KEEP))
+        .first_client_timeout(Duration::from_secs(FIRST))
         .build();
-    let mut world = World { answers, models: Vec::new(), clients: Vec::new(), now: 0 };
+    let mut world = World { replies, models: Vec::new(), clients: Vec::new(), now: 0 };
     world.step(Step::Start(2)).await;
     for step in steps {
         world.step(step).await;
         quiet().await;
         world.check();
     }
-    // In the end everybody reads everything.
+    // In the end every client reads everything.
     for at in (0..world.clients.len()).rev() {
         world.read(at, usize::MAX).await;
     }
-    // Then everything ends and nobody is left, and nothing is.
-    world.answers.stop();
+    // Then all replies end, all clients leave, and nothing is left.
+    world.replies.stop();
     world.clients.clear();
     advance(Duration::from_secs(KEEP)).await;
-    assert_eq!(world.answers.facts(), volga_sse::AnswersFacts::default());
+    assert_eq!(world.replies.counts(), volga_sse::RepliesCounts::default());
 }
 
 proptest! {

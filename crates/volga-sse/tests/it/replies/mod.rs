@@ -1,4 +1,4 @@
-//! Answers that outlive their connection, through their public interface.
+//! Replies that outlive their connection, through their public interface.
 
 mod bounds;
 mod clients;

@@ -1,18 +1,18 @@
 //! Many producers and clients on real threads: nothing lost, nothing twice, nothing left.
 
 use futures_util::{StreamExt, future::join_all, stream};
-use volga_sse::{Abandoned, Answers, Attached, Message, Token};
+use volga_sse::{AbandonPolicy, AttachOutcome, Message, Replies, ReplyToken};
 
 use super::support::*;
 
-const ANSWERS: usize = 8;
+const REPLIES: usize = 8;
 const CLIENTS: usize = 6;
 const MESSAGES: usize = 2_000;
 
-/// Reads a whole answer, leaving and returning every so many events.
-async fn read(answers: Answers, token: Token, leave_after: usize) -> Vec<String> {
+/// Reads a whole reply; leaves and returns after every `leave_after` events.
+async fn read(replies: Replies, token: ReplyToken, leave_after: usize) -> Vec<String> {
     let mut texts = Vec::new();
-    let mut reader = attach(&answers, token);
+    let mut reader = attach(&replies, token);
     loop {
         match reader.next().await {
             Some(Ok(text)) => texts.push(text),
@@ -20,9 +20,9 @@ async fn read(answers: Answers, token: Token, leave_after: usize) -> Vec<String>
             None => return texts,
         }
         if texts.len() % leave_after == 0 {
-            let claim = answers.claim(token.as_str()).resume(last_event_id(&reader.last_id));
-            match claim.attach().expect("the answer") {
-                Attached::Over(outcome) => {
+            let claim = replies.claim(token.as_str()).resume(last_event_id(&reader.last_id));
+            match claim.attach().expect("the reply") {
+                AttachOutcome::Ended(outcome) => {
                     outcome.expect("a proper end");
                     return texts;
                 }
@@ -37,67 +37,68 @@ async fn read(answers: Answers, token: Token, leave_after: usize) -> Vec<String>
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_client_reads_every_message_once_and_in_order() {
-    let answers = Answers::builder().when_abandoned(Abandoned::RunOn).build();
+    let replies = Replies::builder().abandon_policy(AbandonPolicy::KeepRunning).build();
     let mut clients = Vec::new();
-    for _ in 0..ANSWERS {
+    for _ in 0..REPLIES {
         let words = stream::iter(0..MESSAGES).then(async |n| {
             if n % 61 == 0 {
                 tokio::task::yield_now().await;
             }
             Message::new().data(n.to_string())
         });
-        let token = answers.start(words.boxed()).unwrap();
+        let token = replies.start(words.boxed()).unwrap();
         for client in 1..=CLIENTS {
-            clients.push(tokio::spawn(read(answers.clone(), token, 37 * client)));
+            clients.push(tokio::spawn(read(replies.clone(), token, 37 * client)));
         }
     }
     let expect: Vec<String> = (0..MESSAGES).map(|n| n.to_string()).collect();
     for texts in join_all(clients).await {
         assert!(texts.unwrap() == expect);
     }
-    answers.wait_idle().await;
-    let facts = answers.facts();
-    assert_eq!((facts.running, facts.kept, facts.attached), (0, ANSWERS, 0));
+    replies.wait_idle().await;
+    let counts = replies.counts();
+    assert_eq!((counts.running, counts.kept, counts.attached), (0, REPLIES, 0));
 }
 
-/// Starts, cancels, attaches, leaves and evicts at the same time, within tight bounds: no deadlock, and every byte is given back.
+/// Starts, cancels, attaches, leaves and evicts at the same time, within tight bounds: no deadlock,
+/// and every byte is given back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_happens_at_the_same_time_all_bytes_are_given_back() {
     const MAX: usize = 20_000;
-    let answers = Answers::builder()
-        .max_answers(16)
+    let replies = Replies::builder()
+        .max_replies(16)
         .max_total_bytes(MAX)
         .max_bytes(MAX / 4)
-        .when_abandoned(Abandoned::Cancel)
-        .keep(std::time::Duration::ZERO)
+        .abandon_policy(AbandonPolicy::Cancel)
+        .retention(std::time::Duration::ZERO)
         .build();
     let work = (0..8_usize).map(|worker| {
-        let answers = answers.clone();
+        let replies = replies.clone();
         tokio::spawn(async move {
             for round in 0..300 {
                 let words =
                     stream::iter(0..round % 50).map(|n: usize| Message::new().data(n.to_string()));
-                let Ok(token) = answers.start(words) else {
+                let Ok(token) = replies.start(words) else {
                     tokio::task::yield_now().await;
                     continue;
                 };
-                if let Ok(Attached::Open(client)) = answers.claim(token.as_str()).attach() {
+                if let Ok(AttachOutcome::Open(client)) = replies.claim(token.as_str()).attach() {
                     let mut messages = client.messages();
                     for _ in 0..(round + worker) % 7 {
                         messages.next().await;
                     }
                 }
                 if (round + worker) % 5 == 0 {
-                    let _ = answers.claim(token.as_str()).cancel();
+                    let _ = replies.claim(token.as_str()).cancel();
                 }
-                assert!(answers.facts().bytes <= MAX);
+                assert!(replies.counts().bytes <= MAX);
             }
         })
     });
     for worker in join_all(work.collect::<Vec<_>>()).await {
         worker.unwrap();
     }
-    answers.stop();
-    answers.wait_idle().await;
-    assert_eq!(answers.facts(), volga_sse::AnswersFacts::default());
+    replies.stop();
+    replies.wait_idle().await;
+    assert_eq!(replies.counts(), volga_sse::RepliesCounts::default());
 }

@@ -1,8 +1,8 @@
-//! Clients that come and go: each gets all of it, in order, once.
+//! Clients that attach and leave: each gets every message once, in order.
 
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
-use volga_sse::{Answers, Attached, ClaimError, Message, Sse, StreamKind};
+use volga_sse::{AttachOutcome, ClaimError, Message, Replies, Sse, StreamKind};
 
 use super::support::*;
 
@@ -12,16 +12,16 @@ fn words(items: Vec<Result<String, String>>) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_client_and_a_quick_one_read_the_same() {
-    let answers = Answers::new();
+    let replies = Replies::new();
     let (sender, stream) = by_hand();
-    let token = answers.start(stream).unwrap();
-    let (mut quick, slow) = (attach(&answers, token), attach(&answers, token));
+    let token = replies.start(stream).unwrap();
+    let (mut quick, slow) = (attach(&replies, token), attach(&replies, token));
     for word in ["a", "b", "c"] {
         sender.send(text(word)).unwrap();
         assert_eq!(quick.next().await, Some(Ok(word.to_owned())));
         assert_eq!(words(quick.ready()), "");
     }
-    let mut late = attach(&answers, token);
+    let mut late = attach(&replies, token);
     assert_eq!(words(late.ready()), "a b c");
     sender.send(text("d")).unwrap();
     drop(sender);
@@ -32,41 +32,41 @@ async fn a_slow_client_and_a_quick_one_read_the_same() {
 
 #[tokio::test]
 async fn resumed_at_each_event_it_goes_on_with_the_next() {
-    let answers = Answers::new();
-    let token = answers.start(texts(["a", "b", "c"])).unwrap();
-    let mut client = attach(&answers, token);
+    let replies = Replies::new();
+    let token = replies.start(texts(["a", "b", "c"])).unwrap();
+    let mut client = attach(&replies, token);
     let mut ids = vec![String::new()];
     while client.next().await.is_some() {
         ids.push(client.last_id.clone());
     }
     for (id, rest) in ids.iter().zip(["a b c", "b c", "c"]) {
-        assert_eq!(resume(&answers, token, id).rest().await, rest);
+        assert_eq!(resume(&replies, token, id).rest().await, rest);
     }
-    let over = answers.claim(token.as_str()).resume(last_event_id(&ids[3])).attach().unwrap();
-    assert!(matches!(over, Attached::Over(Ok(()))), "{over:?}");
+    let over = replies.claim(token.as_str()).resume(last_event_id(&ids[3])).attach().unwrap();
+    assert!(matches!(over, AttachOutcome::Ended(Ok(()))), "{over:?}");
 }
 
 #[tokio::test]
-async fn an_id_of_another_answer_is_neither_a_loss_nor_a_repetition_but_an_error() {
-    let answers = Answers::new();
-    let (one, two) = (answers.start(texts(["a"])).unwrap(), answers.start(texts(["b"])).unwrap());
-    let mut client = attach(&answers, one);
+async fn an_id_of_another_reply_is_neither_a_loss_nor_a_repetition_but_an_error() {
+    let replies = Replies::new();
+    let (one, two) = (replies.start(texts(["a"])).unwrap(), replies.start(texts(["b"])).unwrap());
+    let mut client = attach(&replies, one);
     client.next().await;
     for id in [client.last_id.as_str(), "7", "\u{e9}"] {
-        let refused = answers.claim(two.as_str()).resume(last_event_id(id)).attach();
-        assert_eq!(refused.unwrap_err(), ClaimError::LastEventId, "{id}");
+        let refused = replies.claim(two.as_str()).resume(last_event_id(id)).attach();
+        assert_eq!(refused.unwrap_err(), ClaimError::UnknownEventId, "{id}");
     }
 }
 
 #[tokio::test]
-async fn who_has_everything_waits_while_the_answer_runs() {
-    let answers = Answers::new();
+async fn a_client_that_has_everything_waits_while_the_reply_runs() {
+    let replies = Replies::new();
     let (sender, stream) = by_hand();
-    let token = answers.start(stream).unwrap();
+    let token = replies.start(stream).unwrap();
     sender.send(text("a")).unwrap();
-    let mut client = attach(&answers, token);
+    let mut client = attach(&replies, token);
     client.next().await;
-    let mut back = resume(&answers, token, &client.last_id);
+    let mut back = resume(&replies, token, &client.last_id);
     assert_eq!(words(back.ready()), "");
     sender.send(text("b")).unwrap();
     drop(sender);
@@ -75,11 +75,11 @@ async fn who_has_everything_waits_while_the_answer_runs() {
 
 #[tokio::test]
 async fn only_its_owner_may_have_it() {
-    let answers = Answers::new();
-    let hers = answers.new_answer().owned_by("anna").start(texts(["a"])).unwrap();
-    let free = answers.start(texts(["b"])).unwrap();
+    let replies = Replies::new();
+    let hers = replies.new_reply().owned_by("anna").start(texts(["a"])).unwrap();
+    let free = replies.start(texts(["b"])).unwrap();
     let claim = |token: &str, owner: Option<&str>| {
-        answers.claim(token).owned_by(owner).attach().map(|_| ())
+        replies.claim(token).owned_by(owner).attach().map(|_| ())
     };
     for (token, owner, expect) in [
         (hers.as_str(), Some("anna"), Ok(())),
@@ -88,46 +88,46 @@ async fn only_its_owner_may_have_it() {
         (hers.as_str(), None, Err(ClaimError::WrongOwner)),
         (free.as_str(), None, Ok(())),
         (free.as_str(), Some("anna"), Err(ClaimError::WrongOwner)),
-        ("AAAAAAAAAAAAAAAAAAAAAAAA", None, Err(ClaimError::Unknown)),
-        ("", None, Err(ClaimError::Unknown)),
+        ("AAAAAAAAAAAAAAAAAAAAAAAA", None, Err(ClaimError::UnknownToken)),
+        ("", None, Err(ClaimError::UnknownToken)),
     ] {
         assert_eq!(claim(token, owner), expect, "{owner:?}");
     }
-    let cancel = |owner| answers.claim(hers.as_str()).owned_by(owner).cancel();
+    let cancel = |owner| replies.claim(hers.as_str()).owned_by(owner).cancel();
     assert_eq!((cancel("bert"), cancel("anna")), (Err(ClaimError::WrongOwner), Ok(())));
 }
 
 #[tokio::test]
-async fn the_facts_count_what_there_is() {
-    let answers = Answers::new();
+async fn the_counts_follow_replies_and_clients() {
+    let replies = Replies::new();
     let count = || {
-        let facts = answers.facts();
-        (facts.running, facts.kept, facts.attached)
+        let counts = replies.counts();
+        (counts.running, counts.kept, counts.attached)
     };
     let (sender, stream) = by_hand();
-    let token = answers.start(stream).unwrap();
-    let (one, two) = (attach(&answers, token), attach(&answers, token));
+    let token = replies.start(stream).unwrap();
+    let (one, two) = (attach(&replies, token), attach(&replies, token));
     assert_eq!(count(), (1, 0, 2));
     drop(two);
     drop(sender);
-    // Read to its end, the client is gone, whoever still holds it.
+    // A client that has read to the end no longer counts, although it is not dropped yet.
     let mut one = one;
     assert_eq!(one.next().await, None);
     assert_eq!(count(), (0, 1, 0));
-    assert_eq!(answers.facts().bytes, 0);
+    assert_eq!(replies.counts().bytes, 0);
 }
 
 #[tokio::test]
-async fn an_attachment_is_an_event_stream_of_the_kind_answer() {
-    let answers = Answers::new();
-    let token = answers
+async fn an_attachment_is_a_finite_event_stream() {
+    let replies = Replies::new();
+    let token = replies
         .start(stream::iter([Message::new().comment("c"), Message::new().data("a")]))
         .unwrap();
-    let Attached::Open(client) = answers.claim(token.as_str()).attach().unwrap() else {
+    let AttachOutcome::Open(client) = replies.claim(token.as_str()).attach().unwrap() else {
         panic!("over")
     };
     let sse: Sse<_> = client.into_sse();
-    assert_eq!(sse.close_handle().kind(), StreamKind::Answer);
+    assert_eq!(sse.close_handle().kind(), StreamKind::Finite);
     let body = sse.without_retry().into_response().into_body().collect().await.unwrap().to_bytes();
     let text = std::str::from_utf8(&body).unwrap();
     assert!(text.starts_with(": c\ndata: a\nid: ") && text.ends_with("-2\n\n"), "{text}");
@@ -135,10 +135,10 @@ async fn an_attachment_is_an_event_stream_of_the_kind_answer() {
 
 #[tokio::test]
 async fn items_that_come_encoded_are_shared_out_like_any_other() {
-    let answers = Answers::new();
+    let replies = Replies::new();
     let encoded = Message::new().id("mine").data("a\nb").encode().unwrap();
-    let token = answers.start(stream::iter([encoded]).map(Ok::<_, std::io::Error>)).unwrap();
-    let mut client = attach(&answers, token);
+    let token = replies.start(stream::iter([encoded]).map(Ok::<_, std::io::Error>)).unwrap();
+    let mut client = attach(&replies, token);
     assert_eq!(client.next().await, Some(Ok("a\nb".to_owned())));
     assert!(client.last_id.ends_with("-1"), "{}", client.last_id);
 }

@@ -1,4 +1,4 @@
-//! What is counted of all answers without a lock: bytes, clients, producers.
+//! What is counted over all replies without a lock: bytes, clients, producers.
 
 use std::sync::{
     Arc,
@@ -7,17 +7,31 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-/// The counts, shared by the shelf, the producers and the clients.
+/// What a [`Replies`](crate::replies::handle::Replies) holds at one moment.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RepliesCounts {
+    /// Replies whose producers run.
+    pub running: usize,
+    /// Replies that have ended, and are kept or still read.
+    pub kept: usize,
+    /// Clients that have not read to the end.
+    pub attached: usize,
+    /// The bytes for which all replies count towards the bounds.
+    pub bytes: usize,
+}
+
+/// The counters that the registry, the producers and the clients share.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct ReplyCounters {
     bytes: AtomicUsize,
     attached: AtomicUsize,
     producers: AtomicUsize,
     idle: Notify,
 }
 
-impl Tally {
-    /// Counts so many bytes, unless there would be more than `max`.
+impl ReplyCounters {
+    /// Adds these bytes, unless the sum would exceed `max`. Returns whether it did.
     pub(crate) fn reserve(&self, bytes: usize, max: usize) -> bool {
         let add = |held: usize| held.checked_add(bytes).filter(|held| *held <= max);
         self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
@@ -55,18 +69,18 @@ impl Tally {
     }
 }
 
-/// A producer that is there, until it is dropped.
+/// Counts a producer for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Running(Arc<Tally>);
+pub(crate) struct ProducerGuard(Arc<ReplyCounters>);
 
-impl Running {
-    pub(crate) fn new(tally: &Arc<Tally>) -> Self {
-        tally.producers.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(tally))
+impl ProducerGuard {
+    pub(crate) fn new(counters: &Arc<ReplyCounters>) -> Self {
+        counters.producers.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(counters))
     }
 }
 
-impl Drop for Running {
+impl Drop for ProducerGuard {
     fn drop(&mut self) {
         if self.0.producers.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.idle.notify_waiters();
