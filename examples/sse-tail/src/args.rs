@@ -1,4 +1,4 @@
-//! Parses the command line (pure).
+//! The command line (pure).
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -7,37 +7,37 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::target::Target;
 
 pub(crate) const HELP: &str = "\
-sse-tail [OPTIONS] URL    print the events of a stream, one JSON object per line
+sse-tail [OPTIONS] URL    print the events of a stream, one JSON object a line
 sse-tail [--max N] -      decode standard input instead of a stream
 
-  -H, --header 'name: value'  send this header; you may repeat the option
+  -H, --header 'name: value'  send this header; may be given several times
       --http2                 speak HTTP/2 from the first byte (prior knowledge)
       --max N                 stop after N events
       --timeout S             stop after S seconds, such as 10 or 0.5
   -h, --help                  print this
 
 An event is {\"event\":…,\"data\":…,\"id\":…}; id is the last event ID at that time. When the stream ends or breaks,
-sse-tail reconnects after the reconnection time, with Last-Event-ID. Repeated failures double the wait, up to a
-minute. sse-tail stops when the server responds with 204. Only http:// URLs are supported for now.
+sse-tail returns after the reconnection time, with Last-Event-ID; failures in a row double the wait, up to a
+minute. It stops when the server answers 204. The URL is http:// for now.
 
 Standard input ends with {\"final\":true,\"last_event_id\":…,\"retry\":…}, retry in milliseconds or null.
-CHUNK=n in the environment passes n bytes at a time to the decoder. With 0, or without CHUNK, it gets all bytes
-of a read at once. Output to a terminal has colours, unless NO_COLOR is set.
+CHUNK=n in the environment gives the decoder n bytes at a time; 0, or no CHUNK, all that there is at once.
+NO_COLOR switches colours off; there are none but on a terminal.
 
 Exit codes:
   0  the server has no more events (204), the input ended, or --max or --timeout is reached
-  1  the server's response is not an event stream
-  2  the command line is wrong, or sse-tail cannot follow a redirect
+  1  the server answers with something that is no event stream
+  2  the command line is not understood, or a redirect leads where sse-tail cannot go
   3  --timeout came before --max was reached
   4  the stream exceeds a limit: 16 MiB for a line or an event, 16 KiB for an ID
   5  standard input cannot be read, or standard output cannot be written
 ";
 
-/// A command that the caller asked for.
+/// What the caller asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
     Help,
-    /// Decode standard input, this many bytes at a time.
+    /// Decode standard input, so many bytes at a time.
     Pipe {
         chunk: usize,
         max: Option<NonZeroU64>,
@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Tail(Options),
 }
 
-/// The options for reading a stream.
+/// How to read a stream.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) target: Target,
@@ -60,7 +60,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// Says what is wrong, and what to write instead.
+    /// What is wrong, and what to write instead.
     pub(crate) fn parse(
         args: impl IntoIterator<Item = String>,
         chunk: Option<&str>,
@@ -114,7 +114,7 @@ impl Command {
     }
 }
 
-/// Splits `--name=value`, `-Hvalue`, or a name alone.
+/// `--name=value`, `-Hvalue`, or a name alone.
 fn split(arg: &str) -> (&str, Option<&str>) {
     if let Some(value) = arg.strip_prefix("-H").filter(|value| !value.is_empty()) {
         return ("-H", Some(value));
@@ -133,7 +133,7 @@ fn one_source(before: Option<String>, source: &str) -> Result<String, String> {
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let wrong = || format!("`{text}` is not a header: write -H 'name: value'");
+    let wrong = || format!("`{text}` is no header: -H 'name: value'");
     let (name, value) = text.split_once(':').ok_or_else(wrong)?;
     let name = name.trim().parse().map_err(|_| wrong())?;
     let value = HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| wrong())?;
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_argument_and_says_what_to_write() {
+    fn what_is_not_understood_is_named_with_its_cure() {
         for (args, named) in [
             (&[][..], "URL is missing"),
             (&["--http3", "http://h"], "--http3"),
@@ -210,7 +210,7 @@ mod tests {
             (&["--timeout", "-1", "http://h"], "seconds"),
             (&["--timeout=inf", "http://h"], "seconds"),
             (&["-H", "no colon", "http://h"], "`no colon`"),
-            (&["-H", "a: b\nc: d", "http://h"], "is not a header"),
+            (&["-H", "a: b\nc: d", "http://h"], "is no header"),
             (&["--http2=yes", "http://h"], "takes no value"),
             (&["-", "--http2"], "only --max goes with -"),
             (&["https://h"], "http://"),

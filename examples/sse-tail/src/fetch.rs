@@ -1,4 +1,4 @@
-//! Sends one request for an event stream, and follows redirects.
+//! One request for an event stream, redirects followed.
 
 use std::{io, time::Duration};
 
@@ -17,23 +17,23 @@ use tokio::{net::TcpStream, time::timeout};
 
 use crate::target::Target;
 
-/// How many redirects one request follows, which is as many as in a browser.
+/// How many redirects one request follows: as many as a browser does.
 const MAX_REDIRECTS: usize = 20;
 /// How long one address may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(30);
-/// Headers that are meant for one server, and are not sent to another one after a redirect.
+/// What is meant for one server and told to no other.
 const SECRETS: [HeaderName; 3] =
     [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The reason why there is no response.
+/// Why there is no response.
 #[derive(Debug)]
 pub(crate) enum FetchError {
-    /// The connection failed. Trying again may help.
+    /// No connection. Trying again may help.
     Connect(io::Error),
-    /// The connection did not bring an HTTP response. Trying again may help.
+    /// A connection, and no HTTP response on it. Trying again may help.
     Http(hyper::Error),
-    /// The redirect cannot be followed. Trying again does not help.
+    /// A redirect that cannot be followed. Trying again does not help.
     Redirect(String),
 }
 
@@ -47,7 +47,7 @@ impl From<hyper::Error> for FetchError {
 ///
 /// # Errors
 ///
-/// Returns the reason why there is no response.
+/// Why there is none.
 pub(crate) async fn fetch(
     target: &Target,
     headers: &HeaderMap,
@@ -96,18 +96,17 @@ async fn send(
             request.headers_mut().entry(header::HOST).or_insert(host);
         }
         let (mut sender, connection) = http1::handshake(stream).await?;
-        // The response's body returns the same error.
+        // Its error comes out of the body, too.
         tokio::spawn(connection);
         Ok(sender.send_request(request).await?)
     }
 }
 
 fn uri(text: &str) -> Result<Uri, FetchError> {
-    text.parse().map_err(|_| FetchError::Redirect(format!("`{text}` is not a URL")))
+    text.parse().map_err(|_| FetchError::Redirect(format!("`{text}` is no URL")))
 }
 
-/// The caller's headers, and the default headers of a request for an event stream that the caller
-/// did not set.
+/// The caller's headers, and those of an event stream that the caller did not set.
 fn with_defaults(headers: &HeaderMap, last_event_id: &str) -> HeaderMap {
     let mut headers = headers.clone();
     for (name, value) in [
@@ -119,7 +118,7 @@ fn with_defaults(headers: &HeaderMap, last_event_id: &str) -> HeaderMap {
             entry.insert(HeaderValue::from_static(value));
         }
     }
-    // An ID with a control character cannot be a header value. A browser cannot send it either.
+    // An ID with a control character is no header value. A browser cannot send it either.
     if !last_event_id.is_empty()
         && let Ok(id) = HeaderValue::from_bytes(last_event_id.as_bytes())
     {
@@ -146,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_callers_headers_replace_the_defaults() {
+    fn what_the_caller_sets_takes_the_place_of_a_default() {
         let mut own = HeaderMap::new();
         own.insert("accept", HeaderValue::from_static("*/*"));
         let headers = with_defaults(&own, "é/7");
@@ -156,14 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_empty_or_no_valid_header_value_is_not_sent() {
+    fn an_id_that_is_no_header_value_or_empty_is_not_sent() {
         for id in ["", "a\u{7f}"] {
             assert!(!with_defaults(&HeaderMap::new(), id).contains_key("last-event-id"), "{id:?}");
         }
     }
 
     #[test]
-    fn only_a_redirect_has_a_location() {
+    fn only_a_redirect_has_a_place_to_go_to() {
         for (status, expect) in [(307, Some("/x")), (200, None), (304, None)] {
             let response = Response::builder().status(status).header("location", "/x").body(());
             assert_eq!(location(&response.expect("a response")), expect);

@@ -1,5 +1,4 @@
-//! Prints the events of a stream as lines of JSON, and reconnects to the stream as the standard
-//! says.
+//! Prints the events of a stream as lines of JSON, and returns to the stream as the standard says.
 //!
 //! ```sh
 //! cargo run -p sse
@@ -21,19 +20,18 @@ use std::{env, error::Error, io, process::ExitCode};
 use args::{Command, HELP};
 use volga_sse::{DecodeError, reconnect::Rejection};
 
-/// The reason why the program fails. Each has an exit code, and `--help` lists them.
+/// Why the program ends badly. Each has an exit code, and `--help` lists them.
 #[derive(Debug)]
 enum Failure {
-    /// The command line is wrong, or the server redirected to a URL that is: the text says what to
-    /// write instead.
+    /// The command line, or a URL that the server sent us to: what is wrong, and what to write instead.
     Usage(String),
-    /// The server responds, but not with an event stream.
-    Refused(Refusal),
-    /// The time was over before the wanted number of events had come.
+    /// The server answers, but with no event stream.
+    Refused(Rejection),
+    /// The time was over before there were as many events as asked for.
     TooLate { printed: u64 },
     /// The stream exceeds a limit of the decoder.
     Stream(DecodeError),
-    /// The input cannot be read, or the output cannot be written.
+    /// Input that cannot be read, or output that cannot be written.
     Io(io::Error),
 }
 
@@ -48,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// Says what happened, and what to do about it.
+    /// What happened, and what to do about it.
     fn text(&self) -> String {
         match self {
             Self::Usage(text) => text.clone(),
@@ -79,7 +77,7 @@ impl From<DecodeError> for Failure {
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        // The program that reads our output has closed it, as `head` does. That is not a failure.
+        // Whoever read our output has had enough, as `head` has. That is no failure.
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             print::say(&failure.text());
@@ -99,11 +97,11 @@ fn run() -> Result<(), Failure> {
 
 fn advice(refusal: Rejection) -> &'static str {
     match refusal {
-        Refusal::Status(401 | 403) => "give credentials with -H 'authorization: …'",
-        Refusal::Status(404 | 405 | 410) => "check the path",
-        Refusal::Status(429 | 500..=599) => "try again later; the server's log may say more",
-        Refusal::ContentType => "check the path; curl -i shows what is there",
-        _ => "curl -i shows the response",
+        Rejection::Status(401 | 403) => "give credentials with -H 'authorization: …'",
+        Rejection::Status(404 | 405 | 410) => "check the path",
+        Rejection::Status(429 | 500..=599) => "try again later; the server's log may say more",
+        Rejection::ContentType => "check the path; curl -i shows what is there",
+        _ => "curl -i shows the answer",
     }
 }
 

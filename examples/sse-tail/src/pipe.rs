@@ -1,4 +1,4 @@
-//! `sse-tail -` reads bytes from standard input and writes events to standard output.
+//! `sse-tail -`: bytes from standard input, events to standard output.
 
 use std::{
     io::{self, Read},
@@ -9,11 +9,11 @@ use volga_sse::Decoder;
 
 use crate::{Failure, print::Printer};
 
-/// How many bytes are read from standard input at a time.
+/// What is asked of standard input at a time, in bytes.
 const READ: usize = 64 * 1024;
 
-/// Decodes until the input ends, or `max` events are printed. The decoder gets `chunk` bytes at a
-/// time; with 0 it gets all bytes of a read at once.
+/// Decodes until the input ends, or `max` events are printed. `chunk` is how many bytes the decoder gets at a time; 0 stands for all
+/// that were read.
 pub(crate) fn run(chunk: usize, max: Option<NonZeroU64>) -> Result<(), Failure> {
     let mut input = io::stdin().lock();
     let mut printer = Printer::stdout();
@@ -30,7 +30,7 @@ pub(crate) fn run(chunk: usize, max: Option<NonZeroU64>) -> Result<(), Failure> 
         let result = buffer[..read]
             .chunks(size)
             .try_for_each(|bytes| decode(&mut decoder, bytes, max, &mut printer));
-        // Events are flushed before waiting for more input, and before an error is returned.
+        // Before more input is waited for, and before an error is told.
         printer.flush()?;
         result?;
         if max.is_some_and(|max| printer.printed() >= max.get()) {

@@ -1,4 +1,4 @@
-//! Prints events as lines of JSON, and remarks for people.
+//! What is printed: events as lines of JSON, and remarks for people.
 
 use std::{
     env,
@@ -11,7 +11,7 @@ const NAME: &str = "\x1b[36m";
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Standard output. The output is buffered until [`flush`](Self::flush).
+/// Standard output. What is written is held until [`flush`](Self::flush).
 pub(crate) struct Printer<W> {
     out: W,
     colours: bool,
@@ -39,12 +39,12 @@ impl<W: Write> Printer<W> {
         self.out.write_all(b"}\n")
     }
 
-    /// Writes an event that is borrowed from the decoder.
+    /// Writes an event that the decoder lends.
     pub(crate) fn lent(&mut self, event: EventRef<'_>) -> io::Result<()> {
         self.event(event.event(), event.data(), event.id())
     }
 
-    /// Writes the state of the decoder at the end of the stream.
+    /// Writes what the decoder knows at the end.
     pub(crate) fn last(&mut self, decoder: &Decoder) -> io::Result<()> {
         self.out.write_all(b"{\"final\":true,\"last_event_id\":")?;
         self.text(decoder.last_event_id(), DIM)?;
@@ -54,12 +54,12 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Writes the buffered output.
+    /// Makes everything visible that was written.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
-    /// The number of events that were written.
+    /// How many events were written.
     pub(crate) fn printed(&self) -> u64 {
         self.printed
     }
@@ -73,11 +73,11 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// Writes a remark for people to standard error.
+/// Tells a person what goes on, on standard error.
 pub(crate) fn say(text: &str) {
     let mut out = io::stderr().lock();
     let (start, end) = if wants_colours(&out) { (DIM, PLAIN) } else { ("", "") };
-    // Standard error may be closed, which is not a reason to stop.
+    // Nobody may be listening, and that is no reason to stop.
     let _ = writeln!(out, "{start}sse-tail: {text}{end}");
 }
 

@@ -1,4 +1,4 @@
-//! Reads a stream, and reconnects when it ends.
+//! Reads a stream, and returns to it when it ends.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -24,8 +24,7 @@ use crate::{
     print::{Printer, say},
 };
 
-/// Prints events until the server says that there are no more, until the wanted number of events is
-/// printed, or until the time is over.
+/// Prints events until the server says that there are no more, or as many as were asked for are printed, or the time is over.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut printer = Printer::stdout();
@@ -40,7 +39,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         }
     });
     printer.flush()?;
-    // The look-up of a host name may still be running, on a thread that cannot be stopped.
+    // A host name may still be waited for, on a thread that nobody can stop.
     runtime.shutdown_background();
     result
 }
@@ -85,8 +84,7 @@ async fn tail<W: io::Write>(options: &Options, printer: &mut Printer<W>) -> Resu
     }
 }
 
-/// Requests the stream once. If the response is not a stream, returns how the attempt ended, with a
-/// text for people.
+/// Asks for the stream once. What is no stream is how the attempt ended, with words for people.
 async fn attempt(
     options: &Options,
     decoder: &Decoder,
@@ -96,13 +94,16 @@ async fn attempt(
     let response = match sent {
         Ok(response) => response,
         Err(FetchError::Connect(error)) => {
-            let text = format!("{} does not respond ({error}): is it running?", target.authority());
-            return Ok(Err((Ended::NoResponse, text)));
+            let text = format!(
+                "{} does not answer ({error}), perhaps it is not running",
+                target.authority()
+            );
+            return Ok(Err((AttemptEnd::NoResponse, text)));
         }
         Err(FetchError::Http(error)) => {
             let other = if options.http2 { "without --http2" } else { "with --http2" };
             let text = format!(
-                "{} sent no HTTP response ({}): try {other}",
+                "{} gave no HTTP answer ({}); perhaps it answers {other}",
                 target.authority(),
                 chain(&error)
             );
@@ -122,9 +123,9 @@ fn refusal(response: &Response<Incoming>) -> Option<Rejection> {
     Rejection::of(response.status().as_u16(), content_type)
 }
 
-/// How reading ended.
+/// How reading came to an end.
 enum End {
-    /// The wanted number of events has come.
+    /// As many events as were asked for.
     Enough,
     Finished,
     Broken(String),
@@ -136,8 +137,7 @@ async fn read<W: io::Write>(
     printer: &mut Printer<W>,
 ) -> Result<End, Failure> {
     loop {
-        // The output is flushed when no more events are ready: at once for a slow stream, seldom
-        // for a fast one.
+        // Flushed when there is nothing left to print: at once for a slow stream, seldom for a fast one.
         let event = match events.next().now_or_never() {
             Some(event) => event,
             None => {
@@ -163,8 +163,7 @@ async fn read<W: io::Write>(
     }
 }
 
-/// A random number from the keys that the standard library draws for its hash maps. It is good
-/// enough to spread reconnections.
+/// A random number from the keys that the standard library draws for its hash maps: enough to spread returns.
 fn random() -> u64 {
     RandomState::new().hash_one(Duration::ZERO)
 }

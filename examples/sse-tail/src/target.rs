@@ -1,4 +1,4 @@
-//! The address of a stream, and the target of a redirect (pure).
+//! The address of a stream, and of where a redirect leads (pure).
 
 use http::{Uri, uri::Authority};
 
@@ -6,29 +6,27 @@ use http::{Uri, uri::Authority};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Target {
     authority: Authority,
-    /// The path with the query. It is at least `/`.
+    /// With its query, and at least `/`.
     path: String,
 }
 
 impl Target {
-    /// Parses a URL. A URL without a scheme means `http://`.
+    /// Reads a URL. One without a scheme means `http://`.
     ///
     /// # Errors
     ///
-    /// Says what is wrong, and what to write instead.
+    /// What is wrong, and what to write instead.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
-        // A fragment is for the reader, and is not part of the request.
+        // A fragment is the reader's own, and no part of the request.
         let url = url.split_once('#').map_or(url, |(url, _)| url);
         let rest = match url.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
                 return Err(format!(
-                    "{url}: https:// is not supported yet, only http:// without TLS; a local proxy can add TLS"
+                    "{url}: https:// is not spoken yet, only cleartext http://; a local proxy can add TLS"
                 ));
             }
-            Some((scheme, _)) => {
-                return Err(format!("{url}: {scheme}:// is not supported: write http://"));
-            }
+            Some((scheme, _)) => return Err(format!("{url}: {scheme}:// is no http://")),
             None => url,
         };
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -38,7 +36,7 @@ impl Target {
                 "{url}: send credentials with -H 'authorization: …', not in the URL"
             ));
         }
-        let wrong = || format!("`{url}` is not a URL: write http://HOST:PORT/PATH");
+        let wrong = || format!("`{url}` is no URL: http://HOST:PORT/PATH");
         let authority: Authority = authority.parse().map_err(|_| wrong())?;
         if authority.host().is_empty() {
             return Err(wrong());
@@ -49,11 +47,11 @@ impl Target {
         Ok(target)
     }
 
-    /// The target of a redirect from this address.
+    /// Where a redirect from here leads.
     ///
     /// # Errors
     ///
-    /// Fails as [`parse`](Self::parse) does.
+    /// As [`parse`](Self::parse).
     pub(crate) fn redirect(&self, location: &str) -> Result<Self, String> {
         if location.contains("://") {
             return Self::parse(location);
@@ -73,7 +71,7 @@ impl Target {
         Self::parse(&format!("http://{}{path}", self.authority))
     }
 
-    /// The value of the `host` header: `host:port`.
+    /// `host:port`, as a header has it.
     pub(crate) fn authority(&self) -> &str {
         self.authority.as_str()
     }
@@ -85,12 +83,12 @@ impl Target {
         (host, self.authority.port_u16().unwrap_or(80))
     }
 
-    /// The path and the query, which an HTTP/1 request has as its target.
+    /// The path and query: what an HTTP/1 request asks for.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// The whole URL, which an HTTP/2 request has.
+    /// The whole URL: what an HTTP/2 request asks for.
     pub(crate) fn url(&self) -> String {
         format!("http://{}{}", self.authority, self.path)
     }
@@ -115,13 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn a_url_without_http_or_a_host_is_an_error() {
+    fn what_is_no_cleartext_url_is_refused() {
         for (url, named) in [
-            ("https://h/", "not supported yet"),
+            ("https://h/", "not spoken yet"),
             ("ftp://h/", "ftp"),
-            ("http://", "is not a URL"),
-            ("http://a b/", "is not a URL"),
-            ("http://h/a b", "is not a URL"),
+            ("http://", "is no URL"),
+            ("http://a b/", "is no URL"),
+            ("http://h/a b", "is no URL"),
             ("http://user:secret@h/", "authorization"),
         ] {
             let error = Target::parse(url).expect_err(url);

@@ -1,5 +1,5 @@
-//! A subscriber of a hub over connections that are cut at random bytes, stall, and arrive byte by
-//! byte. It receives every message once and in order, or a gap covers the missing ones.
+//! A hub's subscriber over connections that are cut at random bytes, stall, and come byte by byte:
+//! it receives what was published, once and in order, or a gap covers the hole.
 
 use std::{net::SocketAddr, num::NonZeroU32};
 
@@ -31,16 +31,16 @@ use super::{
 const TOPICS: [&str; 3] = ["cut.a", "cut.b", "cut.c"];
 const MESSAGES: usize = 400;
 const SEEDS: u64 = 6;
-/// Cuts fall into the preface, the head, an ID or a payload. Each round has a few dozen of them.
+/// Cuts fall into the preface, the head, an ID or a payload; each round has a few dozen.
 const SOON_CUT: u64 = 3_000;
-/// An HTTP/2 client gets a frame only when it is complete, so a connection must live longer than
-/// one frame.
+/// A client of HTTP/2 is given a frame when it is whole, so only one that lives longer than a frame
+/// gets on.
 const LATE_CUT: u64 = 60_000;
-/// The number of bytes that are passed on at a time, down to one.
+/// How much is passed on at a time, down to single bytes.
 const PIECES: [usize; 3] = [1, 100, 16_384];
-/// More than any round needs.
+/// Far more than any round needs.
 const MAX_CONNECTIONS: usize = 2_000;
-/// The event that opens each stream, so that a client has an ID before the first message.
+/// The event that opens each stream, so that a client has an ID before the first message comes.
 const OPENING: &str = "opening";
 
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ enum Protocol {
 }
 
 #[tokio::test]
-async fn with_a_long_log_every_message_arrives_once_and_in_order() {
+async fn with_a_log_that_is_long_enough_every_message_comes_once_and_in_order() {
     for policy in [Policy::Gap, Policy::Close { max_lag: NonZeroU32::new(10) }] {
         for (seed, protocol) in rounds() {
             let hub = Hub::builder().policy(policy).build();
@@ -67,11 +67,11 @@ async fn with_a_short_log_a_gap_covers_what_is_missing() {
         let hub = Hub::builder().max_messages(4).build();
         gaps += Round::new(hub, seed, protocol).run().await;
     }
-    // One round alone may have no gap.
+    // A single round may be lucky.
     assert!(gaps > 0 || given_seed().is_some(), "no round outran the log: this tests nothing");
 }
 
-/// The seed from the environment, as a failure prints it, or several seeds.
+/// The seed of the environment, which a failure names, or one after another.
 fn rounds() -> impl Iterator<Item = (u64, Protocol)> {
     let seeds = given_seed().map_or(0..SEEDS, |seed| seed..seed + 1);
     seeds.flat_map(|seed| [Protocol::Http1, Protocol::Http2].map(|protocol| (seed, protocol)))
@@ -81,20 +81,19 @@ fn given_seed() -> Option<u64> {
     std::env::var("VOLGA_SEED").ok().map(|seed| seed.parse().expect("a number"))
 }
 
-/// A publisher, and a client that reconnects until it has everything. They run in one task, so a
-/// seed gives the same messages again.
+/// A publisher and a client who returns until it has everything. They are one task, so a seed gives
+/// the same messages again.
 struct Round {
     hub: Hub,
     protocol: Protocol,
     random: Random,
     round: String,
     published: Vec<(Position, String)>,
-    /// The position that the client sent when it connected, if it sent one.
+    /// Where the client said that it is when it came, if it did.
     returned_with: Option<Position>,
-    /// The number of published messages that the client has passed, or `None` before its first ID.
+    /// How many of the published messages it has passed: `None` until it has an ID to return with.
     passed: Option<usize>,
-    /// The gaps that the client was told of: after the first number, up to and including the
-    /// second.
+    /// What the client was told is missing: after the first number, up to and with the second.
     gaps: Vec<(u64, u64)>,
 }
 
@@ -125,7 +124,7 @@ impl Round {
             let ended = match opened {
                 Ok(body) => {
                     let mut events = EventStream::with_decoder(body, decoder);
-                    // The last read fails at the cut.
+                    // The last read fails where the cut is.
                     while let Some(Ok(event)) = soon(&self.round, events.next()).await {
                         self.take(&event);
                         if self.is_done() {
@@ -137,9 +136,9 @@ impl Round {
                 }
                 Err(ended) => ended,
             };
-            // The test does not check the waiting time, only that the client would reconnect.
-            let next = reconnect.ended(ended, self.random.next());
-            assert!(matches!(next, Next::Return(_)), "{}: {next:?}", self.round);
+            // How long it would wait is not the point; that it would return is.
+            let next = reconnect.next_step(ended, self.random.next());
+            assert!(matches!(next, NextStep::Return(_)), "{}: {next:?}", self.round);
             let count = self.random.below(40);
             self.publish(count);
         }
@@ -163,7 +162,7 @@ impl Round {
                 let at = position(event.id());
                 match self.returned_with {
                     Some(last) => assert_eq!(at, last, "{round}"),
-                    // A new client does not get earlier messages.
+                    // What was published before is not for a newcomer.
                     None => {
                         let before = self.published.iter().take_while(|(other, _)| *other <= at);
                         self.passed = Some(before.count());
@@ -191,7 +190,7 @@ impl Round {
             }
         }
         let is_ahead = self.passed == Some(self.published.len());
-        // A client that has everything waits, and a client that is behind falls further behind.
+        // Whoever has everything waits for more; who is behind gets more behind.
         let count = if is_ahead { 1 + self.random.below(3) } else { self.random.below(3) };
         self.publish(count);
     }
@@ -219,9 +218,9 @@ fn position(text: &str) -> Position {
     text.parse().unwrap_or_else(|_| panic!("{text:?} is no position"))
 }
 
-/// Requests the stream. Returns `None` if the connection ends before the response.
-async fn open(proxy: SocketAddr, protocol: Protocol, last: &str) -> Result<Incoming, Ended> {
-    // The host must equal the host of the URL, or the request is malformed.
+/// Asks for the stream; where the connection ends before the response, there is none.
+async fn open(proxy: SocketAddr, protocol: Protocol, last: &str) -> Result<Incoming, AttemptEnd> {
+    // The same host as the URL's: a request whose two differ is malformed.
     let mut request =
         Request::get(format!("http://{proxy}/events")).header("host", proxy.to_string());
     if !last.is_empty() {

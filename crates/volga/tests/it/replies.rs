@@ -1,4 +1,4 @@
-//! Resumable replies over real connections: they outlive the connection of their client.
+//! Replies that outlive their connection, over real ones.
 
 use futures_util::stream;
 use tokio::sync::{mpsc, watch};
@@ -31,9 +31,9 @@ fn map(app: &mut App, replies: Replies) {
     });
 }
 
-/// An app with one reply, whose messages the test sends.
-async fn serve() -> (Running, Replies, Token, mpsc::UnboundedSender<Result<Message, Error>>) {
-    let answers = Replies::new();
+/// An app with one reply, whose messages are sent by hand.
+async fn serve() -> (Running, Replies, ReplyToken, mpsc::UnboundedSender<Result<Message, Error>>) {
+    let replies = Replies::new();
     let (sender, receiver) = mpsc::unbounded_channel();
     let messages = stream::unfold(receiver, async |mut receiver: mpsc::UnboundedReceiver<_>| {
         receiver.recv().await.map(|item| (item, receiver))
@@ -52,8 +52,8 @@ fn text(text: &str) -> Result<Message, Error> {
 }
 
 #[tokio::test]
-async fn a_reply_that_began_on_one_protocol_continues_on_the_other() {
-    let (server, answers, token, sender) = serve().await;
+async fn what_one_protocol_began_the_other_goes_on_with() {
+    let (server, replies, token, sender) = serve().await;
     sender.send(text("one")).unwrap();
     let mut first = send(server.address, &format!("GET /replies/{token}")).await;
     let read = read_until(&mut first, "-1\n\n").await;
@@ -82,7 +82,7 @@ async fn a_reply_that_began_on_one_protocol_continues_on_the_other() {
     assert_eq!(replies.counts().attached, 0);
 }
 
-/// Sends a head with the version in its first line, and reads to the end.
+/// Sends this head, whose first line has its version, and reads to the end.
 async fn resume(server: &Running, head: &str) -> String {
     use tokio::io::AsyncWriteExt;
 
@@ -103,7 +103,7 @@ async fn a_failure_cuts_the_stream_of_every_client_on_either_protocol() {
 
     let read = read_to_end(&mut one).await;
     assert!(read.contains("data: one\n") && !read.ends_with("0\r\n\r\n"), "{read:?}");
-    // `h2` returns the error again and again, so reading stops at the first one.
+    // h2 gives the error again and again, so the first one is the end.
     let end = loop {
         match data2(&mut two).await {
             Some(Ok(_)) => {}
@@ -114,8 +114,8 @@ async fn a_failure_cuts_the_stream_of_every_client_on_either_protocol() {
 }
 
 #[tokio::test]
-async fn at_shutdown_replies_with_a_client_finish_and_others_are_not_waited_for() {
-    let (server, answers, token, sender) = serve().await;
+async fn a_server_that_goes_away_lets_replies_finish_and_waits_for_none_that_nobody_reads() {
+    let (server, replies, token, sender) = serve().await;
     let (stop, stopped) = watch::channel(());
     let unread = stream::once(async move {
         let mut stopped = stopped;
@@ -139,9 +139,9 @@ async fn at_shutdown_replies_with_a_client_finish_and_others_are_not_waited_for(
     assert!(rest.contains("data: two\n") && rest.ends_with("0\r\n\r\n"), "{rest:?}");
     soon("the end of the server", server.end).await.unwrap().unwrap();
 
-    // The application itself must wait for a reply without a client.
-    answers.close();
-    assert_eq!(answers.facts().running, 1);
+    // What runs on without a client is the application's to wait for.
+    replies.close();
+    assert_eq!(replies.counts().running, 1);
     stop.send(()).unwrap();
     soon("the last producer", replies.wait_idle()).await;
     assert!(matches!(replies.claim(unread.as_str()).attach(), Ok(AttachOutcome::Open(_))));

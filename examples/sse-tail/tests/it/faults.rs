@@ -1,5 +1,4 @@
-//! Tests the program over a bad network, which cuts connections, stalls, and passes on single
-//! bytes.
+//! The program and a server with a network between them that cuts, stalls, and passes on single bytes.
 
 use std::{
     sync::{
@@ -20,19 +19,17 @@ use crate::{
     program::Program,
 };
 
-/// The number of messages. One connection cannot deliver all of them before it is cut, even in
-/// large frames.
+/// More than one connection passes on, however large its frames.
 const MESSAGES: usize = 400;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_event_is_printed_once_and_in_order() {
-    // On HTTP/2 a client gets a frame only when all of it has come, and stored messages are sent in
-    // large frames.
+    // On HTTP/2 a client gets a frame when all of it is there, and what is held is sent in large ones.
     check(&["--http2"], 18_000).await;
     check(&[], 4_000).await;
 }
 
-/// The first connection is cut after this number of bytes, and each later one after more bytes.
+/// The first connection is cut after this number of bytes, and each one later than the one before.
 async fn check(args: &[&str], cut_after: u64) {
     let hub = Hub::new();
     let texts: Vec<String> = (0..MESSAGES).map(|number| format!("{number:->100}")).collect();
@@ -50,7 +47,7 @@ async fn check(args: &[&str], cut_after: u64) {
     let opened = Arc::clone(&connections);
     let network = faulty_network::start(server, move || {
         let number = opened.fetch_add(1, Ordering::Relaxed);
-        // The program waits longer after each cut, so the test makes only a few cuts.
+        // It waits longer after each cut, so there are a few of them and not many.
         let cut_after = cut_after * (number + 1) + number;
         let piece = if number.is_multiple_of(3) { 1 } else { 1_000 };
         Line { cut_after, piece, stall_after: cut_after / 2 }

@@ -1,7 +1,7 @@
-//! Tests the program as its users see it: a process, its input and its output.
+//! The program as its users see it: a process, its input and its output.
 
 mod faults;
-// The tests of the framework use the same file.
+// The tests of the framework have it as well.
 #[path = "../../../../crates/volga/tests/it/cutting_proxy.rs"]
 mod faulty_network;
 mod pipe;

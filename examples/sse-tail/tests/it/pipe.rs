@@ -1,8 +1,8 @@
-//! Tests `sse-tail -`, which reads standard input, with input that is cut anywhere.
+//! `sse-tail -`: standard input, however it is cut.
 
 use std::io::Write;
 
-use crate::program::{Program, ProgramEnd};
+use crate::program::{Ended, Program};
 
 const WIRE: &[u8] =
     b"\xef\xbb\xbfretry: 2500\r\n: hi\r\nevent: a\r\nid: 1\r\ndata: x\r\ndata:  y\r\n\r\n\
@@ -14,9 +14,9 @@ const LINES: [&str; 4] = [
     r#"{"final":true,"last_event_id":"2","retry":2500}"#,
 ];
 
-fn pipe(args: &[&str], chunk: &str, wire: &[u8]) -> ProgramEnd {
+fn pipe(args: &[&str], chunk: &str, wire: &[u8]) -> Ended {
     let mut program = Program::start_with(args, &[("CHUNK", chunk)]);
-    // A program that needs no more input closes its end.
+    // One that needs no more of it closes its end.
     let _ = program.stdin().write_all(wire);
     program.end()
 }
@@ -39,7 +39,7 @@ fn an_event_is_printed_before_more_input_arrives() {
     for chunk in ["0", "1", "3", "100000"] {
         let mut program = Program::start_with(&["-"], &[("CHUNK", chunk)]);
         let mut stdin = program.stdin();
-        // A CR ends the blank line, even if an LF follows.
+        // A CR ends the blank line, whether or not an LF follows.
         stdin.write_all(b"data: one\r\n\r").expect("written");
         assert_eq!(program.line(), r#"{"event":"message","data":"one","id":""}"#, "{chunk}");
         stdin.write_all(b"\nid: 2\ndata: two\n").expect("written");
@@ -53,13 +53,13 @@ fn an_event_is_printed_before_more_input_arrives() {
 }
 
 #[test]
-fn empty_input_is_a_valid_stream() {
+fn no_input_is_an_end_too() {
     let ended = pipe(&["-"], "0", b"");
     assert_eq!(ended.lines, [r#"{"final":true,"last_event_id":"","retry":null}"#]);
 }
 
 #[test]
-fn max_limits_the_number_of_printed_events() {
+fn as_many_events_are_printed_as_asked_for() {
     for chunk in ["0", "1"] {
         let ended =
             pipe(&["-", "--max", "2"], chunk, b"id: 1\ndata\n\nid: 2\ndata\n\nid: 3\ndata\n\n");
@@ -70,14 +70,14 @@ fn max_limits_the_number_of_printed_events() {
 }
 
 #[test]
-fn a_long_line_in_small_pieces_is_decoded_in_linear_time() {
+fn a_long_line_in_small_pieces_takes_no_long_time() {
     let line = [b"data: ", &*vec![b'x'; 10 << 20], b"\n\n"].concat();
     let ended = pipe(&["-"], "16", &line);
     assert_eq!(ended.lines[0].len(), (10 << 20) + r#"{"event":"message","data":"","id":""}"#.len());
 }
 
 #[test]
-fn an_event_beyond_a_limit_is_an_error_after_the_earlier_events() {
+fn what_exceeds_a_limit_is_an_error_after_the_events_before_it() {
     let line = [b"data: one\n\ndata: ", &*vec![b'x'; 17 << 20]].concat();
     let ended = pipe(&["-"], "0", &line);
     assert_eq!(ended.lines, [r#"{"event":"message","data":"one","id":""}"#]);

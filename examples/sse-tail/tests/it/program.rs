@@ -1,4 +1,4 @@
-//! Runs the program as a process, and a server with prepared responses.
+//! The program as a process, and a server that says what a test wrote down for it.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -9,18 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A time limit for things that happen soon, on a busy machine.
+/// For what comes soon, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// A running `sse-tail`. It is killed when this value is dropped.
+/// A running `sse-tail`. It is killed when dropped.
 pub(crate) struct Program {
     child: Child,
     lines: Receiver<String>,
     remarks: Option<thread::JoinHandle<String>>,
 }
 
-/// The exit code of the program, and the output that was not read before.
-pub(crate) struct ProgramEnd {
+/// How it ended, and what it printed that was not read before.
+pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) lines: Vec<String>,
     pub(crate) remarks: String,
@@ -52,7 +52,7 @@ impl Program {
         Self { child, lines, remarks: Some(remarks) }
     }
 
-    /// Its standard input, which is closed when dropped.
+    /// Its standard input, which ends when dropped.
     pub(crate) fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("not taken before")
     }
@@ -63,18 +63,18 @@ impl Program {
         self.lines.recv_timeout(SOON).expect("a line")
     }
 
-    /// Whether it prints nothing within a short time.
+    /// True if it prints nothing within a short time.
     pub(crate) fn is_silent(&self) -> bool {
         self.lines.recv_timeout(Duration::from_millis(50)).is_err()
     }
 
-    /// Waits until the program ends.
+    /// Waits for its end.
     #[track_caller]
-    pub(crate) fn end(mut self) -> ProgramEnd {
+    pub(crate) fn end(mut self) -> Ended {
         let status = self.wait().expect("it ends");
         let remarks = self.remarks.take().expect("not taken before").join().expect("read");
         let lines = self.lines.iter().collect();
-        ProgramEnd { code: status.code(), lines, remarks }
+        Ended { code: status.code(), lines, remarks }
     }
 
     fn wait(&mut self) -> Option<ExitStatus> {
@@ -96,31 +96,30 @@ impl Drop for Program {
     }
 }
 
-/// Sends each connection in turn its response and closes it. The receiver gets the heads of the
-/// requests, with their times.
-pub(crate) fn serve(responses: Vec<Vec<u8>>) -> (String, Receiver<(Instant, String)>) {
+/// Gives each connection in turn its answer and ends it; the heads of the requests come out of the receiver, with their times.
+pub(crate) fn serve(answers: Vec<Vec<u8>>) -> (String, Receiver<(Instant, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/events", listener.local_addr().expect("an address"));
     let (sender, heads) = mpsc::channel();
     thread::spawn(move || {
-        for response in responses {
+        for answer in answers {
             let Ok((mut connection, _)) = listener.accept() else { return };
             let head = read_head(&mut connection);
             let _ = sender.send((Instant::now(), head));
-            let _ = connection.write_all(&response);
+            let _ = connection.write_all(&answer);
         }
     });
     (url, heads)
 }
 
-/// The head and the first chunk of an event stream. The stream has no end, so it looks cut.
+/// A head of an event stream in chunks, and its start. What `body` leaves out is cut.
 pub(crate) fn chunked(body: &str) -> Vec<u8> {
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     format!("{head}{:x}\r\n{body}\r\n", body.len()).into_bytes()
 }
 
-/// A complete event stream, with its proper end.
+/// The whole of an event stream, with its proper end.
 pub(crate) fn whole(body: &str) -> Vec<u8> {
     [chunked(body), b"0\r\n\r\n".to_vec()].concat()
 }

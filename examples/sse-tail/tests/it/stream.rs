@@ -1,4 +1,4 @@
-//! Tests `sse-tail URL`: a stream over a socket, and what follows after its end.
+//! `sse-tail URL`: a stream over a socket, and what follows its end.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -38,7 +38,7 @@ fn it_returns_after_the_reconnection_time_with_the_last_event_id_and_stops_at_20
         waits[0] >= Duration::from_millis(20) && waits[0] < Duration::from_secs(2),
         "{waits:?}"
     );
-    // The stream breaks within its reconnection time. That is a failure, so the back-off starts.
+    // Broken within its reconnection time: a failure, from which back-off starts.
     assert!(waits[1] >= Duration::from_millis(20), "{waits:?}");
 }
 
@@ -72,7 +72,7 @@ fn the_timeout_ends_the_program_and_tells_whether_max_was_reached() {
 }
 
 #[test]
-fn a_response_that_is_not_an_event_stream_ends_the_program_with_advice() {
+fn what_is_no_event_stream_ends_the_program_with_advice() {
     for (answer, named) in [
         (status("404 Not Found", ""), "status 404; check the path"),
         (status("401 Unauthorized", ""), "-H 'authorization: …'"),
@@ -90,14 +90,14 @@ fn a_response_that_is_not_an_event_stream_ends_the_program_with_advice() {
 }
 
 #[test]
-fn the_program_retries_while_no_server_listens() {
-    // Nothing listens on a port that was just released.
+fn a_server_that_is_not_there_is_waited_for() {
+    // Nobody listens on a port that was just given back.
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr();
     let url = format!("http://{}/", port.expect("an address"));
     let ended = Program::start(&[&url, "--timeout", "0.3"]).end();
     assert_eq!(ended.code, Some(0));
     assert!(
-        ended.remarks.contains("does not respond") && ended.remarks.contains("again in"),
+        ended.remarks.contains("does not answer") && ended.remarks.contains("again in"),
         "{}",
         ended.remarks
     );
