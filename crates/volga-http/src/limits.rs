@@ -141,7 +141,8 @@ pub const MAX_STREAMS: u32 = 250;
 /// [`UNANSWERED_RESETS_PER_SECOND`] allow for more over time.
 pub const MAX_UNANSWERED_RESETS: usize = MAX_STREAMS as usize;
 
-/// How many abandoned requests a request counts for if it is reset before its handler is called: 10.
+/// How many abandoned requests a request counts as if it is reset before its handler is called:
+/// 10.
 ///
 /// A client that gives up a request has usually waited for a response. A client that sends a
 /// request and its reset together only makes the server work.

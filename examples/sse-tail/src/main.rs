@@ -23,7 +23,8 @@ use volga_sse::{DecodeError, reconnect::Rejection};
 /// Why the program ends badly. Each has an exit code, and `--help` lists them.
 #[derive(Debug)]
 enum Failure {
-    /// The command line, or a URL that the server sent us to: what is wrong, and what to write instead.
+    /// The command line, or a URL that the server sent us to: what is wrong, and what to write
+    /// instead.
     Usage(String),
     /// The server answers, but with no event stream.
     Refused(Rejection),

@@ -12,8 +12,8 @@ use crate::{Failure, print::Printer};
 /// What is asked of standard input at a time, in bytes.
 const READ: usize = 64 * 1024;
 
-/// Decodes until the input ends, or `max` events are printed. `chunk` is how many bytes the decoder gets at a time; 0 stands for all
-/// that were read.
+/// Decodes until the input ends, or `max` events are printed. `chunk` is how many bytes the decoder
+/// gets at a time; 0 stands for all that were read.
 pub(crate) fn run(chunk: usize, max: Option<NonZeroU64>) -> Result<(), Failure> {
     let mut input = io::stdin().lock();
     let mut printer = Printer::stdout();

@@ -24,7 +24,8 @@ use crate::{
     print::{Printer, say},
 };
 
-/// Prints events until the server says that there are no more, or as many as were asked for are printed, or the time is over.
+/// Prints events until the server says that there are no more, or as many as were asked for are
+/// printed, or the time is over.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut printer = Printer::stdout();
@@ -137,7 +138,8 @@ async fn read<W: io::Write>(
     printer: &mut Printer<W>,
 ) -> Result<End, Failure> {
     loop {
-        // Flushed when there is nothing left to print: at once for a slow stream, seldom for a fast one.
+        // Flushed when there is nothing left to print: at once for a slow stream, seldom for a fast
+        // one.
         let event = match events.next().now_or_never() {
             Some(event) => event,
             None => {
@@ -163,7 +165,8 @@ async fn read<W: io::Write>(
     }
 }
 
-/// A random number from the keys that the standard library draws for its hash maps: enough to spread returns.
+/// A random number from the keys that the standard library draws for its hash maps: enough to
+/// spread returns.
 fn random() -> u64 {
     RandomState::new().hash_one(Duration::ZERO)
 }

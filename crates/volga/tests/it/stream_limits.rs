@@ -30,7 +30,7 @@ async fn ask_for_stream(address: SocketAddr, line: &str) -> TcpStream {
     stream
 }
 
-/// Waits until this many streams are open, because the server notices later that a client has left.
+/// Waits until so many streams are open: the server hears of a client's leaving in its own time.
 async fn until_open<K: std::hash::Hash + Clone + Eq>(limit: &StreamLimit<K>, expect: usize) {
     let reached = async {
         while limit.counts().open != expect {
@@ -54,7 +54,7 @@ fn map_events(app: &mut App) -> Arc<AtomicUsize> {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_a_stream_is_503_before_its_handler_runs_and_others_continue() {
+async fn beyond_the_limit_a_stream_is_503_before_its_handler_runs_and_running_ones_go_on() {
     let limit = StreamLimit::new(10).per_key(2);
     let mut runs = None;
     let server = run(|app| {
@@ -78,8 +78,10 @@ async fn beyond_the_limit_a_stream_is_503_before_its_handler_runs_and_others_con
     assert_eq!(runs.load(Ordering::Relaxed), 2);
     assert_eq!((limit.counts().open, limit.counts().refused_per_key), (2, 1));
 
-    // A request without the `Accept` is refused a stream, too, but no other response.
-    let text = read_until(&mut send(server.address, "GET /events").await, "may have\n").await;
+    // Who does not say that it wants a stream is refused one all the same, and nothing else is.
+    let text =
+        read_until(&mut send(server.address, "GET /events").await, "close one of them first\n")
+            .await;
     assert!(text.starts_with("HTTP/1.1 503 "), "{text}");
     read_until(&mut send(server.address, "GET /plain").await, "plain").await;
     read_until(&mut ask_for_stream(server.address, "GET /nothing").await, "503 ").await;
@@ -90,7 +92,7 @@ async fn beyond_the_limit_a_stream_is_503_before_its_handler_runs_and_others_con
 }
 
 #[tokio::test]
-async fn a_permit_is_given_back_after_every_kind_of_end() {
+async fn a_place_is_given_back_however_its_response_ends() {
     let limit = StreamLimit::new(1);
     let server = run(|app| {
         app.attach(LimitStreams::in_all(limit.clone()));
@@ -98,7 +100,7 @@ async fn a_permit_is_given_back_after_every_kind_of_end() {
         app.map_get("/short", || sse!(stream::iter([Message::new().data("only")])));
         app.map_get("/failing", || sse!(stream::iter([Err::<Message, _>("broken")])));
         app.map_get("/panic", || -> () { panic!("on purpose") });
-        // The middleware replaces the stream with another response.
+        // What it answers is no stream any more.
         app.group("/replaced", |group| {
             group.map_get("/", || sse!(stream::pending::<Message>()));
             group.wrap(async |ctx, next| {
@@ -120,7 +122,7 @@ async fn a_permit_is_given_back_after_every_kind_of_end() {
     data2(&mut body).await.unwrap().unwrap();
     until_open(&limit, 1).await;
     assert_eq!(get2(&client, "/events").await.status(), 503);
-    // The stream is reset, and the connection stays open.
+    // A reset of the stream; the connection lives.
     drop(body);
     until_open(&limit, 0).await;
     assert_eq!(get2(&client, "/plain").await.status(), 200);
@@ -128,7 +130,7 @@ async fn a_permit_is_given_back_after_every_kind_of_end() {
 }
 
 #[tokio::test]
-async fn the_application_chooses_the_key_of_a_request() {
+async fn keys_are_what_the_application_makes_of_a_request() {
     let limit = StreamLimit::new(10).per_key(1);
     let server = run(|app| {
         let user = |parts: &RequestParts| {

@@ -1,4 +1,5 @@
-//! The program and a server with a network between them that cuts, stalls, and passes on single bytes.
+//! The program and a server with a network between them that cuts, stalls, and passes on single
+//! bytes.
 
 use std::{
     sync::{
@@ -24,7 +25,8 @@ const MESSAGES: usize = 400;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_event_is_printed_once_and_in_order() {
-    // On HTTP/2 a client gets a frame when all of it is there, and what is held is sent in large ones.
+    // On HTTP/2 a client gets a frame when all of it is there, and what is held is sent in large
+    // ones.
     check(&["--http2"], 18_000).await;
     check(&[], 4_000).await;
 }

@@ -96,7 +96,8 @@ impl Drop for Program {
     }
 }
 
-/// Gives each connection in turn its answer and ends it; the heads of the requests come out of the receiver, with their times.
+/// Gives each connection in turn its answer and ends it; the heads of the requests come out of the
+/// receiver, with their times.
 pub(crate) fn serve(answers: Vec<Vec<u8>>) -> (String, Receiver<(Instant, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/events", listener.local_addr().expect("an address"));
