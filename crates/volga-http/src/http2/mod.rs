@@ -298,6 +298,8 @@ where
         }
         if self.accepted.is_empty() {
             self.deferred = 0;
+            // A connection that has received many requests at once may be quiet for hours.
+            self.accepted = VecDeque::new();
         }
         self.begun > 0
     }
