@@ -64,9 +64,9 @@ use crate::io::linger::linger;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{
     CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
-    LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
-    MAX_REQUEST_TASKS, MAX_STREAMS, RESET_WITHOUT_HANDLER, ROUNDS_PER_TURN, SEND_BUFFER,
-    STREAM_WINDOW, SUSPECT_TURN_FRAMES, TURN_FRAMES, TURN_REQUESTS,
+    LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_DEFERRED_REQUESTS, MAX_ERROR_RESETS,
+    MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS, MAX_STREAMS, RESET_WITHOUT_HANDLER,
+    ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, SUSPECT_TURN_FRAMES, TURN_FRAMES, TURN_REQUESTS,
 };
 
 /// Serves a connection to its end.
@@ -287,7 +287,9 @@ where
     /// their resets may be among the unread frames. So a client that opens and abandons streams in
     /// blocks causes no handler to run.
     fn begin_requests(&mut self, has_more: bool) -> bool {
-        if has_more && self.deferred < DEFERRED_TURNS && !self.accepted.is_empty() {
+        let may_defer =
+            self.deferred < DEFERRED_TURNS && self.accepted.len() < MAX_DEFERRED_REQUESTS;
+        if has_more && may_defer && !self.accepted.is_empty() {
             self.deferred += 1;
             return self.begun > 0;
         }
