@@ -9,11 +9,13 @@
 //! | `imports` | modules import a name from its owner, not through the root of the crate |
 //! | `line_width` | lines of prose have at most 100 columns |
 //! | `links` | links lead to files, and the guide's table of contents is complete |
+//! | `map` | the paths in `ARCHITECTURE.md` exist |
 //! | `unpublished` | no text makes a reader look for our crates in a registry |
 
 mod imports;
 mod line_width;
 mod links;
+mod map;
 mod unpublished;
 
 use crate::{
@@ -67,6 +69,7 @@ fn check(files: &[SourceFile]) -> Vec<String> {
     imports::check(files, &mut found);
     line_width::check(files, &mut found);
     links::check(files, &mut found);
+    map::check(files, &mut found);
     unpublished::check(files, &mut found);
     found
 }

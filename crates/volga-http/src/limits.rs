@@ -240,8 +240,8 @@ pub(crate) const TURN_REQUESTS: usize = 32;
 /// turn reads.
 pub(crate) const DEFERRED_TURNS: usize = 32;
 
-/// How many requests of an HTTP/2 connection may wait for their resets in this way. Their heads cost
-/// memory, which a connection with many event streams would not give back.
+/// How many requests of an HTTP/2 connection may wait for their resets in this way. Their heads
+/// cost memory, which a connection with many event streams would not give back.
 pub(crate) const MAX_DEFERRED_REQUESTS: usize = 48;
 
 /// How many bytes the server discards after it has ended a connection with GOAWAY. A client that
