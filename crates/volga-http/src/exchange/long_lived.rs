@@ -1,5 +1,8 @@
 //! The mark of a long-lived response.
 
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
 /// Marks a response whose body lasts long and mostly waits, such as an event stream. Insert it into
 /// the response's extensions.
 ///
@@ -19,3 +22,34 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LongLived;
+
+/// Whether a response is an event stream. Its length is not known in advance, so a length that a
+/// handler or a layer has set would cut it.
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let essence = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+        essence.trim_ascii().eq_ignore_ascii_case(EVENT_STREAM)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_stream_is_known_by_its_media_type() {
+        for (kind, expected) in [
+            ("text/event-stream", true),
+            ("Text/Event-Stream ; charset=utf-8", true),
+            ("text/plain", false),
+            ("text/event-streams", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, kind.parse().expect("a value"));
+            assert_eq!(is_event_stream(&headers), expected, "{kind}");
+        }
+        assert!(!is_event_stream(&HeaderMap::new()));
+    }
+}

@@ -77,7 +77,7 @@ enum ChunkState {
     Start,
     /// The size so far, and its number of digits.
     Size(u64, u8),
-    /// After a size: blanks, then an extension or the end of the line.
+    /// After a size: blanks, which only an extension may follow.
     Blank(u64),
     Extension(u64),
     SizeLf(u64),
@@ -126,10 +126,9 @@ impl Chunks {
             (ChunkState::Size(size, _) | ChunkState::Blank(size), b';') => {
                 Ok(ChunkState::Extension(size))
             }
-            (
-                ChunkState::Size(size, _) | ChunkState::Blank(size) | ChunkState::Extension(size),
-                b'\r',
-            ) => Ok(ChunkState::SizeLf(size)),
+            (ChunkState::Size(size, _) | ChunkState::Extension(size), b'\r') => {
+                Ok(ChunkState::SizeLf(size))
+            }
             (ChunkState::Size(size, digits), _) => match digit(byte) {
                 // RFC 9112, section 7.1, sets no limit on leading zeros. They count against the
                 // limit of the extensions.
@@ -142,9 +141,11 @@ impl Chunks {
                 }
                 _ => Err(FramingError("the size of a chunk is not a number, or too large")),
             },
-            (ChunkState::Extension(_), b'\n') | (ChunkState::Blank(_), _) => {
+            (ChunkState::Extension(_), b'\n') => {
                 Err(FramingError("a chunk-size line does not end with CR and LF"))
             }
+            // Only an extension may follow blanks (RFC 9112, section 7.1.1).
+            (ChunkState::Blank(_), _) => Err(FramingError("a blank follows the size of a chunk")),
             (ChunkState::Extension(size), _) => {
                 self.ignore()?;
                 Ok(ChunkState::Extension(size))
@@ -265,7 +266,7 @@ mod tests {
             &[],
         );
         check(BodyLength::Chunked, "0003;a=\"b\";c\r\nabc\r\n00\r\n\r\n", "abc", &[]);
-        check(BodyLength::Chunked, "3 \t\r\nabc\r\n0 ;x\r\n\r\n", "abc", &[]);
+        check(BodyLength::Chunked, "3 \t;y\r\nabc\r\n0 ;x\r\n\r\n", "abc", &[]);
         check(BodyLength::Chunked, "2\r\n\r\n\r\n0\r\n\r\n", "\r\n", &[]);
     }
 
@@ -289,6 +290,9 @@ mod tests {
             "+5\r\n",
             "-5\r\n",
             "5 5\r\n",
+            "5 \r\n",
+            "5\t\r\n",
+            "0 \t\r\n",
             "5\n",
             "5\rx",
             "5;a\nb\r\n",

@@ -258,10 +258,10 @@ where
 {
     let (parts, body) = response.into_parts();
     let length = body_length(&body);
+    let is_long = parts.extensions.get::<LongLived>().is_some();
     let mut batch = Batch::new();
     batch.push(connection.unsent_continue());
     let promise = response_head::write(parts.status, &parts.headers, length, rules, batch.small());
-    let is_long = parts.extensions.get::<LongLived>().is_some();
     pool::put_headers(parts.headers);
     // A response with an empty body is sent with its head, so it is never a stage.
     let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();

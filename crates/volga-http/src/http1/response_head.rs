@@ -9,6 +9,7 @@ use super::body_framing::BodyFraming;
 use super::response_framing::{FramingRules, MethodKind, has_token};
 use super::trailers::AnnouncedTrailers;
 use crate::exchange::date::push_date;
+use crate::exchange::long_lived::is_event_stream;
 
 /// What a written head says about the rest of the response.
 #[derive(Debug)]
@@ -20,7 +21,8 @@ pub(crate) struct WrittenHead {
 
 /// Appends the head of a response to `out`. `length` is the length of the body, if it is known.
 ///
-/// The application's own fields about the framing are kept where they can be true. A status of 1xx
+/// The server decides the framing (RFC 9112, section 6). It ignores a `transfer-encoding` of the
+/// application, and a `content-length` that differs from the length of the body. A status of 1xx
 /// does not answer a request, so it is the application's mistake, and the client gets 500.
 pub(crate) fn write(
     status: StatusCode,
@@ -34,14 +36,17 @@ pub(crate) fn write(
         return write(StatusCode::INTERNAL_SERVER_ERROR, &headers, Some(0), rules.closing(), out);
     }
     push_status(status, rules, out);
-    let own = push_fields(headers, out);
+    let mut own = push_fields(headers, out);
+    if own.length.is_some() && is_event_stream(headers) {
+        own.length = None;
+    }
     let is_tunnel = rules.method == MethodKind::Connect && status.is_success();
     let rules = if own.closes || is_tunnel { rules.closing() } else { rules };
     // Which responses have a body: RFC 9110, section 6.4.1.
     let has_body = rules.method != MethodKind::Head && !has_no_body(status) && !is_tunnel;
     let framing = own.framing(length, has_body, rules);
     match framing {
-        BodyFraming::Chunked => push_codings(headers, out),
+        BodyFraming::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         BodyFraming::Length(length) if has_body => push_length(length, out),
         // The head says what a GET would get, as far as that is known (RFC 9110, section 9.3.2).
         BodyFraming::Length(_) if rules.method == MethodKind::Head && !has_no_body(status) => {
@@ -49,6 +54,8 @@ pub(crate) fn write(
                 push_length(length, out);
             }
         }
+        // It says that the length is 0, unlike 204 and 304 (RFC 9110, section 15.3.6).
+        BodyFraming::Length(_) if status == StatusCode::RESET_CONTENT => push_length(0, out),
         BodyFraming::Length(_) | BodyFraming::UntilClose => {}
     }
     let trailers = (own.has_trailer && framing == BodyFraming::Chunked).then(|| {
@@ -105,7 +112,6 @@ pub(crate) fn body_length<B: Body<Data = Bytes>>(body: &B) -> Option<u64> {
 #[derive(Default)]
 struct FramingFields {
     length: Option<u64>,
-    has_coding: bool,
     has_trailer: bool,
     has_connection: bool,
     closes: bool,
@@ -117,10 +123,7 @@ impl FramingFields {
         if !has_body {
             return BodyFraming::Length(0);
         }
-        match self.length.or(length) {
-            _ if self.has_coding && !rules.is_http_10 => BodyFraming::Chunked,
-            // An empty body has the length 0, whatever the application says.
-            _ if length == Some(0) => BodyFraming::Length(0),
+        match length.or(self.length) {
             Some(length) => BodyFraming::Length(length),
             None if rules.is_http_10 => BodyFraming::UntilClose,
             None => BodyFraming::Chunked,
@@ -129,7 +132,7 @@ impl FramingFields {
 }
 
 fn has_no_body(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn push_status(status: StatusCode, rules: FramingRules, out: &mut Vec<u8>) {
@@ -152,7 +155,7 @@ fn push_fields(headers: &HeaderMap, out: &mut Vec<u8>) -> FramingFields {
             CONTENT_LENGTH => {
                 own.length = own.length.or(value.to_str().ok().and_then(|text| text.parse().ok()))
             }
-            TRANSFER_ENCODING => own.has_coding = true,
+            TRANSFER_ENCODING => {}
             TRAILER => own.has_trailer = true,
             CONNECTION => {
                 own.has_connection = true;
@@ -184,17 +187,6 @@ fn push_length(length: u64, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&digits[at..]);
     out.extend_from_slice(b"\r\n");
-}
-
-/// Writes the transfer codings that the application says it applied, with `chunked` at the end.
-fn push_codings(headers: &HeaderMap, out: &mut Vec<u8>) {
-    let codings = headers.get_all(TRANSFER_ENCODING);
-    let is_last = |value: &HeaderValue| {
-        let last = value.as_bytes().rsplit(|&byte| byte == b',').next().unwrap_or_default();
-        last.trim_ascii().eq_ignore_ascii_case(b"chunked")
-    };
-    let chunked = (!codings.iter().next_back().is_some_and(is_last)).then_some("chunked");
-    push_list(TRANSFER_ENCODING.as_str(), codings, chunked, out);
 }
 
 /// Writes the `connection` field, where it says something that the version does not say by itself.
@@ -356,27 +348,28 @@ mod tests {
     }
 
     #[test]
-    fn framing_fields_of_the_application_are_kept_if_they_can_be_true() {
+    fn the_server_decides_the_framing_whatever_the_application_says() {
         use BodyFraming::{Chunked, Length, UntilClose};
         let length = [("content-length", "5")];
         let five = "HTTP/1.1 200 OK|content-length: 5|";
         check(V11, (200, &length, None), five, Length(5), true);
-        check(V11, (200, &length, Some(7)), five, Length(5), true);
+        let seven = "HTTP/1.1 200 OK|content-length: 7|";
+        check(V11, (200, &length, Some(7)), seven, Length(7), true);
         check(V11, (200, &length, Some(0)), "HTTP/1.1 200 OK|content-length: 0|", Length(0), true);
         let bad = [("content-length", "x")];
         check(V11, (200, &bad, None), "HTTP/1.1 200 OK|transfer-encoding: chunked|", Chunked, true);
-        let gzip = [("transfer-encoding", "gzip"), ("content-length", "5")];
-        let coded = "HTTP/1.1 200 OK|transfer-encoding: gzip, chunked|";
-        check(V11, (200, &gzip, Some(5)), coded, Chunked, true);
-        check(V10, (200, &gzip[..1], None), "HTTP/1.0 200 OK|", UntilClose, false);
-        let chunked = [("transfer-encoding", "Chunked")];
-        check(
-            V11,
-            (200, &chunked, None),
-            "HTTP/1.1 200 OK|transfer-encoding: Chunked|",
-            Chunked,
-            true,
-        );
+        let chunked = "HTTP/1.1 200 OK|transfer-encoding: chunked|";
+        for coding in ["gzip", "identity", "chunked, gzip", "Chunked", "gzip, chunked", ""] {
+            let own = [("transfer-encoding", coding), ("content-length", "5")];
+            check(V11, (200, &own, Some(5)), five, Length(5), true);
+            check(V11, (200, &own, None), five, Length(5), true);
+            check(V11, (200, &own[..1], None), chunked, Chunked, true);
+            check(V10, (200, &own[..1], None), "HTTP/1.0 200 OK|", UntilClose, false);
+        }
+        let reset = "HTTP/1.1 205 Reset Content|content-length: 0|";
+        for body in [None, Some(0), Some(5)] {
+            check(V11, (205, &length, body), reset, Length(0), true);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 
 use super::backpressure::Backpressure;
 use super::h2_tunnel::H2Tunnel;
-use super::response::{announce_length, complete, is_without_content};
+use super::response::{complete, is_without_content, set_length};
 use super::send_body::{SendBody, Step};
 use crate::drain::handle::Drain;
 use crate::exchange::date::date;
@@ -229,11 +229,10 @@ where
             return None;
         }
         complete(&mut head.headers, date);
-        let mut is_over = body.is_end_stream();
-        if !is_over {
-            announce_length(&mut head.headers, &body.size_hint());
-            is_over = is_without_content(&self.method, head.status);
-        }
+        let is_empty = body.is_end_stream();
+        let length = if is_empty { Some(0) } else { body.size_hint().exact() };
+        set_length(&mut head.headers, (&self.method, head.status), length);
+        let is_over = is_empty || is_without_content(&self.method, head.status);
         match self.respond.send_response(Response::from_parts(head, ()), is_over) {
             Ok(stream) => (!is_over).then(|| Box::pin(SendBody::new(stream, body))),
             Err(_) => {

@@ -2,7 +2,8 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use http_body::SizeHint;
+
+use crate::exchange::long_lived::is_event_stream;
 
 /// Fields that belong to one HTTP/1 connection (RFC 9113, section 8.2.2).
 const FORBIDDEN: [HeaderName; 5] = [
@@ -13,10 +14,14 @@ const FORBIDDEN: [HeaderName; 5] = [
     TE,
 ];
 
-/// Whether the response has no content, whatever its body says (RFC 9110, sections 9.3.2, 15.3.5
-/// and 15.4.5).
+/// Whether the response has no content, whatever its body says (RFC 9110, sections 9.3.2,
+/// 15.3.5, 15.3.6 and 15.4.5).
 pub(super) fn is_without_content(method: &Method, status: StatusCode) -> bool {
-    method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+    let has_no_content = matches!(
+        status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    method == Method::HEAD || has_no_content
 }
 
 /// Removes the fields that HTTP/2 forbids, and adds those that the server must send.
@@ -25,10 +30,25 @@ pub(super) fn complete(headers: &mut HeaderMap, date: impl FnOnce() -> HeaderVal
     headers.entry(DATE).or_insert_with(date);
 }
 
-/// Adds the length of the content, if it is known and not set.
-pub(super) fn announce_length(headers: &mut HeaderMap, size: &SizeHint) {
-    if let Some(length) = size.exact() {
-        headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+/// Makes `content-length` agree with the response, whatever the application has set. `length` is
+/// the length of the body, if it is known.
+pub(super) fn set_length(
+    headers: &mut HeaderMap,
+    (method, status): (&Method, StatusCode),
+    length: Option<u64>,
+) {
+    let is_empty_by_status = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
+    if is_empty_by_status || length.is_none() && is_event_stream(headers) {
+        headers.remove(CONTENT_LENGTH);
+    } else if is_without_content(method, status) {
+        // The field says what a GET would get (RFC 9110, section 8.6).
+        if let Some(length) = length.filter(|&length| length > 0) {
+            headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+        }
+    } else if let Some(length) = length
+        && (length > 0 || headers.contains_key(CONTENT_LENGTH))
+    {
+        headers.insert(CONTENT_LENGTH, length.into());
     }
 }
 
@@ -93,14 +113,27 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_added_where_it_is_known_and_never_replaced() {
-        let mut map = HeaderMap::new();
-        announce_length(&mut map, &SizeHint::default());
-        assert!(map.is_empty());
-        announce_length(&mut map, &SizeHint::with_exact(5));
-        assert_eq!(map, headers(&[("content-length", "5")]));
-        announce_length(&mut map, &SizeHint::with_exact(6));
-        assert_eq!(map, headers(&[("content-length", "5")]));
+    fn the_length_agrees_with_the_response_whatever_the_application_says() {
+        let set = |method: &Method, status, own: bool, length| {
+            let mut map = headers(if own { &[("content-length", "5")] } else { &[] });
+            let status = StatusCode::from_u16(status).expect("a status");
+            set_length(&mut map, (method, status), length);
+            map.get(CONTENT_LENGTH).map(|value| value.to_str().expect("a number").to_owned())
+        };
+        for own in [false, true] {
+            assert_eq!(set(&Method::GET, 200, own, Some(7)).as_deref(), Some("7"));
+            let unknown = own.then_some("5");
+            assert_eq!(set(&Method::GET, 200, own, None).as_deref(), unknown);
+            assert_eq!(set(&Method::GET, 200, own, Some(0)).as_deref(), own.then_some("0"));
+            assert_eq!(set(&Method::HEAD, 200, own, Some(0)).as_deref(), unknown);
+            let known = if own { "5" } else { "7" };
+            assert_eq!(set(&Method::HEAD, 200, own, Some(7)).as_deref(), Some(known));
+            assert_eq!(set(&Method::GET, 304, own, Some(0)).as_deref(), unknown);
+            for length in [None, Some(0), Some(7)] {
+                assert_eq!(set(&Method::GET, 204, own, length), None);
+                assert_eq!(set(&Method::GET, 205, own, length), None);
+            }
+        }
     }
 
     #[test]
