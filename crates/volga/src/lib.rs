@@ -57,6 +57,7 @@ mod client_addr;
 mod connection_service;
 mod counters;
 mod exit;
+mod framing;
 mod greeter;
 mod group;
 mod limit_streams;

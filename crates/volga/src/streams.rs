@@ -9,6 +9,7 @@ use volga_http::{LongLived, Tunnel};
 use volga_sse::{CloseGroup, CloseHandle};
 
 use crate::counters::Counters;
+use crate::framing;
 
 /// The event streams of an app.
 #[derive(Debug, Default)]
@@ -46,6 +47,7 @@ impl FinishResponse for BindStreams {
             *response = HttpResponse::default();
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         }
+        framing::check(response, &reporter);
         if let Some(stream) = response.extensions().get::<CloseHandle>() {
             self.0.group.add(stream);
             self.0.observe(stream, response, reporter);

@@ -45,9 +45,11 @@ async fn a_plain_client_reads_the_stream() {
     let (mut client, _) = get("/events").await;
     let text = read(&mut client, Some("}\n\n")).await;
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
-    for header in
-        ["content-type: text/event-stream", "cache-control: no-cache", "x-accel-buffering: no"]
-    {
+    for header in [
+        "content-type: text/event-stream",
+        "cache-control: no-cache, no-transform",
+        "x-accel-buffering: no",
+    ] {
         assert!(text.contains(&format!("\r\n{header}\r\n")), "{header}: {text}");
     }
     assert!(text.contains("\nretry: 3000\n"), "{text}");

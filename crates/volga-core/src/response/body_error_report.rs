@@ -57,6 +57,17 @@ impl BodyErrorReporter {
     }
 }
 
+impl BodyErrorReporter {
+    /// Reports a mistake of a handler that does not end the response, such as a header that the
+    /// server has removed.
+    pub fn report_mistake(&self, mistake: &(dyn StdError + 'static)) {
+        let error = Error::server_error(ErrorCopy::of(mistake));
+        let (method, path) = self.request.split_once(' ').unwrap_or_default();
+        let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+        self.hook.call(&ErrorReport::new(&error, self.status, &method, path));
+    }
+}
+
 impl fmt::Debug for BodyErrorReporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BodyErrorReporter").field("request", &self.request).finish_non_exhaustive()

@@ -132,7 +132,7 @@ impl<S: SseSource> Sse<S> {
     #[must_use]
     pub fn into_response(self) -> Response<SseBody<S>> {
         const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-        const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+        const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache, no-transform");
         const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
         const NO: HeaderValue = HeaderValue::from_static("no");
 

@@ -11,6 +11,7 @@ mod crowd;
 mod cutting_proxy;
 mod describe;
 mod extract;
+mod framing;
 mod grpc;
 mod hub_cuts;
 mod hub_errors;

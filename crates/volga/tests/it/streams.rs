@@ -47,7 +47,7 @@ fn map_guarded(app: &mut App) -> mpsc::UnboundedReceiver<()> {
 
 const HEADERS: [(&str, &str); 3] = [
     ("content-type", "text/event-stream"),
-    ("cache-control", "no-cache"),
+    ("cache-control", "no-cache, no-transform"),
     ("x-accel-buffering", "no"),
 ];
 
