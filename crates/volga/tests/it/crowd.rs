@@ -47,6 +47,7 @@ fn child_server() {
     });
     let counters = app.counters();
     app.map_get("/open", move || ok!("{}", counters.snapshot().streams_open));
+    app.map_get("/flood", || sse!(stream::repeat_with(|| Message::new().data("x".repeat(8_192)))));
     app.map_get("/answer", || sse!(Sse::new(stream::pending::<Message>()).finite()));
     if let Err(error) = app.run_blocking() {
         let code = ShutdownError::of(&error).expect("it started").exit_code();
@@ -123,6 +124,30 @@ async fn at_the_end_each_of_thousands_of_streams_reads_its_farewell_and_a_proper
         check_whole(&text);
     }
     assert_eq!(server.exit_code().await, Some(0));
+}
+
+/// The server may take more than three minutes, so a test that passes has not waited for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_read_nothing_do_not_delay_the_end_of_the_others_or_change_the_exit_code() {
+    const STALLED: usize = 100;
+    let server = start().await;
+    let ones = http1_streams(&server, "/events", HTTP1_STREAMS).await;
+    // These read the beginning and nothing more, so all buffers fill.
+    let stalled = http1_streams(&server, "/flood", STALLED / 2).await;
+    let client = http2(server.address).await;
+    let mut stalled2 = Vec::new();
+    for _ in 0..STALLED / 2 {
+        stalled2.push(get2(&client, "/flood").await);
+    }
+    assert!(ask(server.address, "GET /publish").await.starts_with("HTTP/1.1 200 "));
+    server.terminate();
+    for mut client in ones {
+        let text = read_to_end(&mut client).await;
+        assert!(text.ends_with("\r\n0\r\n\r\n"), "{text:?}");
+        check_whole(&text);
+    }
+    assert_eq!(server.exit_code().await, Some(0));
+    drop((stalled, stalled2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
