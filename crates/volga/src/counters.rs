@@ -33,6 +33,7 @@ struct StreamCounts {
     opened: AtomicU64,
     finished: AtomicU64,
     failed: AtomicU64,
+    panicked: AtomicU64,
     closed: AtomicU64,
     left: AtomicU64,
 }
@@ -60,6 +61,8 @@ pub struct Snapshot {
     pub streams_finished: u64,
     /// Event streams that ended with an error.
     pub streams_failed: u64,
+    /// Event streams that ended with a panic.
+    pub streams_panicked: u64,
     /// Event streams that the server closed: by a handle, at their maximum age or deadline, or at
     /// shutdown.
     pub streams_closed: u64,
@@ -81,6 +84,7 @@ impl Counters {
             streams_opened: streams.opened.load(Ordering::Relaxed),
             streams_finished: streams.finished.load(Ordering::Relaxed),
             streams_failed: streams.failed.load(Ordering::Relaxed),
+            streams_panicked: streams.panicked.load(Ordering::Relaxed),
             streams_closed: streams.closed.load(Ordering::Relaxed),
             streams_client_left: streams.left.load(Ordering::Relaxed),
         }
@@ -102,6 +106,7 @@ impl OpenStream {
         let counter = match reason {
             EndReason::Finished => &self.0.finished,
             EndReason::Failed => &self.0.failed,
+            EndReason::Panicked => &self.0.panicked,
             EndReason::ClientLeft => &self.0.left,
             // For every other reason the server has closed the stream.
             _ => &self.0.closed,

@@ -49,6 +49,10 @@ impl FinishResponse for BindStreams {
         }
         framing::check(response, &reporter);
         if let Some(stream) = response.extensions().get::<CloseHandle>() {
+            if reporter.is_head() {
+                // Only the head is sent, so no stream begins or ends.
+                return stream.discard();
+            }
             self.0.group.add(stream);
             self.0.observe(stream, response, reporter);
             response.extensions_mut().insert(LongLived);

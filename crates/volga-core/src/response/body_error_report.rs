@@ -17,6 +17,12 @@ impl<'a> BodyErrorReporterBuilder<'a> {
         Self(responder)
     }
 
+    /// Whether the method of the request is HEAD, so the body of the response is not sent.
+    #[must_use]
+    pub fn is_head(&self) -> bool {
+        self.0.reporter().is_some_and(|reporter| reporter.method() == Method::HEAD)
+    }
+
     /// Creates the reporter for a response with this status, to be kept as long as the body may
     /// fail. Returns `None` if the app does not report errors.
     ///

@@ -1,8 +1,10 @@
 //! `SseBody`: a stream of messages as an `http_body::Body`.
 
 use std::{
+    any::Any,
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
@@ -134,7 +136,12 @@ impl<S: SseSource> Body for SseBody<S> {
                             this.end_notifier.notify(reason, None);
                         }
                         Err(error) => {
-                            this.end_notifier.notify(EndReason::Failed, Some(&error));
+                            let reason = if error.is::<StreamPanic>() {
+                                EndReason::Panicked
+                            } else {
+                                EndReason::Failed
+                            };
+                            this.end_notifier.notify(reason, Some(&error));
                             *this.phase = Phase::Flushing(Box::new(error));
                         }
                     }
@@ -166,6 +173,26 @@ impl<S: SseSource> Body for SseBody<S> {
     }
 }
 
+/// The stream of messages panicked.
+#[derive(Debug)]
+struct StreamPanic(String);
+
+impl StreamPanic {
+    fn new(payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Self(text.unwrap_or("no message").to_owned())
+    }
+}
+
+impl fmt::Display for StreamPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the stream panicked: {}", self.0)
+    }
+}
+
+impl std::error::Error for StreamPanic {}
+
 impl<S: SseSource> SseBodyProj<'_, S> {
     /// Fills the frame with what is to be sent, and returns the reason if it is the last frame. It
     /// is ready when the frame is not empty, at an end, or with an error.
@@ -185,7 +212,10 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         // out.
         let mut end = self.end_notifier.close.reason();
         let before = frame.messages();
-        let filled = self.stream.as_mut().fill(frame, cx);
+        // A panic must not take the connection with it, and what came before it must be sent.
+        let stream = self.stream.as_mut();
+        let filled = catch_unwind(AssertUnwindSafe(|| stream.fill(frame, cx)));
+        let filled = filled.unwrap_or_else(|payload| Err(StreamPanic::new(&*payload).into()));
         self.end_notifier.sent.messages += (frame.messages() - before) as u64;
         let filled = filled?;
         if let FillOutcome::Finished = filled {
@@ -273,6 +303,39 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_the_stream_after_what_came_before_and_is_told() {
+        for before in [0, 1, 3] {
+            let (told, mut end) = mpsc::unbounded_channel();
+            let mut left = before;
+            let messages = stream::poll_fn(move |_| {
+                assert!(left > 0, "on purpose");
+                left -= 1;
+                Poll::Ready(Some(Message::new().data("x")))
+            });
+            let sse = Sse::new(messages).on_end(move |end| {
+                let cause = end.cause().map(ToString::to_string);
+                told.send((end.reason(), cause, end.messages())).expect("the test waits");
+            });
+            let mut body = std::pin::pin!(sse.into_response().into_body());
+            let mut received = String::new();
+            let error = loop {
+                match body.frame().await.expect("no proper end") {
+                    Ok(frame) => {
+                        let data = frame.into_data().expect("data");
+                        received.push_str(std::str::from_utf8(&data).expect("text"));
+                    }
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(received.matches("data: x\n\n").count(), before);
+            assert!(error.to_string().contains("on purpose"), "{error}");
+            let (reason, cause, messages) = end.recv().await.expect("the end is told");
+            assert_eq!((reason, messages), (EndReason::Panicked, before as u64));
+            assert_eq!(cause, Some(error.to_string()));
+        }
+    }
     use crate::codec::encode::EncodedMessage;
     use crate::codec::message::Message;
     use crate::stream::frame::DEFAULT_MAX_FRAME_MESSAGES;

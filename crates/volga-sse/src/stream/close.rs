@@ -19,6 +19,9 @@ pub enum EndReason {
     /// An item was an error, or a message could not be encoded. The body ended with an error, so
     /// the client sees a stream that was cut short.
     Failed,
+    /// The stream of messages panicked. The body ended with an error, so the client sees a stream
+    /// that was cut short, after everything that came before.
+    Panicked,
     /// [`CloseHandle::close`] was called, or the future of
     /// [`close_on`](crate::stream::response::Sse::close_on) was ready.
     Closed,
@@ -57,8 +60,8 @@ impl StreamEnd<'_> {
         self.reason
     }
 
-    /// The error, if the stream [failed](EndReason::Failed). The client does not learn it, so this
-    /// is the place to log it.
+    /// The error, if the stream [failed](EndReason::Failed) or [panicked](EndReason::Panicked). The
+    /// client does not learn it, so this is the place to log it.
     #[must_use]
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.cause
@@ -178,6 +181,20 @@ impl CloseHandle {
     #[must_use]
     pub fn is_observed(&self) -> bool {
         self.0.observers().is_observed
+    }
+
+    /// Forgets the observers without calling them, and drops what they hold.
+    ///
+    /// A server calls this when it does not send the body, because the request's method is HEAD:
+    /// then no stream starts, and none ends.
+    pub fn discard(&self) {
+        let observer = {
+            let mut observers = self.0.observers();
+            observers.has_ended = true;
+            observers.observer.take()
+        };
+        // Dropped without the lock, because it may hold anything.
+        drop(observer);
     }
 
     /// Calls the observers. Only the first call counts.

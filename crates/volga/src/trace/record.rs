@@ -145,6 +145,7 @@ fn name(reason: EndReason) -> &'static str {
     match reason {
         EndReason::Finished => "finished",
         EndReason::Failed => "failed",
+        EndReason::Panicked => "panicked",
         EndReason::MaxAge => "max age",
         EndReason::Deadline => "deadline",
         EndReason::Drained => "drained",

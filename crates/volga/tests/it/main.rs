@@ -30,6 +30,7 @@ mod seed;
 mod services;
 mod shutdown;
 mod start;
+mod stream_ends;
 mod stream_limits;
 mod streams;
 mod support;
