@@ -137,6 +137,11 @@ impl Group {
     /// handlers take before the arguments of their own patterns. Within the group, the patterns `/`
     /// and `""` stand for the prefix itself. An empty prefix groups routes without changing their
     /// paths.
+    ///
+    /// The settings of the group apply to its routes, and to requests with other methods at the
+    /// paths of these routes. If the prefix is not empty, they also apply to unknown paths below
+    /// it. If several groups have the same prefix, unknown paths get the settings of the only group
+    /// with a [fallback](Self::map_fallback), or else of the innermost group around all of them.
     #[track_caller]
     pub fn group(&mut self, prefix: &str, map: impl FnOnce(&mut Self)) -> &mut Self {
         let inner = self.router.scope(self.scope, prefix);

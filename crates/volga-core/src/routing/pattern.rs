@@ -27,6 +27,14 @@ pub(crate) enum Segment {
     Below,
 }
 
+/// A segment without its name.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Shape<'a> {
+    Static(&'a str),
+    Arg(Option<Constraint>),
+    Rest,
+}
+
 /// Why a segment is malformed.
 enum Malformed {
     /// The segment breaks a rule at this byte.
@@ -108,6 +116,17 @@ impl Pattern {
             Segment::Static(_) | Segment::Below => None,
             Segment::Arg(name, _) | Segment::Rest(name) => Some(&**name),
         })
+    }
+
+    /// The pattern without the names of its arguments. Two patterns with the same shape match the
+    /// same paths.
+    pub(crate) fn shape(&self) -> Vec<Shape<'_>> {
+        let shape = |segment| match segment {
+            &Segment::Static(ref text) => Shape::Static(text),
+            &Segment::Arg(_, constraint) => Shape::Arg(constraint),
+            Segment::Rest(_) | Segment::Below => Shape::Rest,
+        };
+        self.segments.iter().map(shape).collect()
     }
 
     fn check_names(&self) -> Result<(), RouteError> {

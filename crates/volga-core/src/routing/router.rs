@@ -266,9 +266,13 @@ impl Router {
 
     /// Sets the endpoint for requests without a route. The nearest fallback applies.
     ///
-    /// The fallback of a scope gets requests whose path starts with the prefix of the scope. The
-    /// fallback of a route gets requests for its path with a method that is not mapped there, and
-    /// their path arguments.
+    /// The fallback of a route gets requests for its path with a method that is not mapped there,
+    /// and their path arguments. If no route at this path has a fallback, the innermost scope
+    /// around these routes responds.
+    ///
+    /// For an unknown path, the scope with the longest prefix responds. A scope whose own prefix is
+    /// empty does not respond then. Of several scopes with the same prefix, the only one with a
+    /// fallback responds, or else the innermost scope around all of them.
     #[track_caller]
     pub fn set_fallback(&mut self, level: SettingsLevel, endpoint: impl Endpoint) {
         if let SettingsLevel::Route(id) = level {

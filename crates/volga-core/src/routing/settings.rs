@@ -20,6 +20,10 @@ pub struct ScopeId(pub(super) usize);
 impl ScopeId {
     /// The scope of all routes.
     pub const ROOT: Self = Self(0);
+
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
 }
 
 impl RouteId {

@@ -22,7 +22,10 @@ use tower_http::{
 use volga::{
     App, Group, HttpBody, HttpResponse, Json,
     error::{Error, Problem},
-    http::{Extension, HeaderValue, Method, NoRoute, RouterService, StatusCode, sse::Message},
+    http::{
+        Extension, FromRequestParts, HeaderValue, Method, NoRoute, RequestParts, RouterService,
+        StatusCode, sse::Message,
+    },
     middleware::{HttpContext, Next, NextCall},
     ok, sse, status,
 };
@@ -331,6 +334,123 @@ async fn the_last_fallback_of_a_path_applies_and_the_group_has_the_rest() {
     assert_eq!(text(ask(&service, "PUT", "/a").await).await, "second");
     assert_eq!(text(ask(&service, "PUT", "/b").await).await, "app");
     assert_eq!(text(ask(&service, "GET", "/c").await).await, "app");
+}
+
+#[tokio::test]
+async fn a_group_without_a_prefix_responds_for_its_own_routes_only() {
+    let mut app = App::new();
+    app.group("", |group| {
+        group.filter(|| Err::<(), _>(Error::new(StatusCode::UNAUTHORIZED, "no key")));
+        group.map_get("/members", || "members");
+    });
+    app.map_get("/open", || "open");
+    app.map_fallback(|Extension(why): Extension<NoRoute>| format!("{why:?}"));
+    let service = app.into_service().unwrap();
+    for (method, path, status) in [
+        ("GET", "/members", 401),
+        ("POST", "/members", 401),
+        ("OPTIONS", "/members", 401),
+        ("GET", "/about", 200),
+        ("POST", "/", 200),
+        ("POST", "/members/x", 200),
+        ("POST", "/open", 200),
+        ("OPTIONS", "/open", 204),
+        ("OPTIONS", "/", 200),
+    ] {
+        assert_eq!(ask(&service, method, path).await.status().as_u16(), status, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn of_groups_with_one_prefix_each_responds_for_the_paths_of_its_routes() {
+    let closed = |app: &mut App| {
+        app.group("/api", |group| {
+            group.filter(|| Err::<(), _>(Error::new(StatusCode::UNAUTHORIZED, "no key")));
+            group.map_get("/closed", || "closed");
+            group.map_get("/both", || "both");
+        });
+    };
+    let open = |app: &mut App| {
+        app.group("/api/", |group| {
+            group.map_get("/open", || "open");
+            group.map_post("/both", || "both");
+        });
+    };
+    let elsewhere = |app: &mut App| {
+        app.map_get("/other", || "other").map_fallback(|| "fallback of a route");
+        app.group("/other", |group| {
+            group.map_fallback(|| "fallback of a group");
+        });
+    };
+    let parts: [&dyn Fn(&mut App); 3] = [&closed, &open, &elsewhere];
+    for order in [&[0, 1][..], &[1, 0], &[0, 1, 2], &[2, 1, 0], &[1, 2, 0]] {
+        let mut app = App::new();
+        order.iter().for_each(|part| parts[*part](&mut app));
+        let service = app.into_service().unwrap();
+        for (method, path, status) in [
+            ("PUT", "/api/closed", 401),
+            ("OPTIONS", "/api/closed", 401),
+            ("PUT", "/api/open", 405),
+            ("OPTIONS", "/api/open", 204),
+            // Both groups have routes here, so the app responds.
+            ("PUT", "/api/both", 405),
+            ("GET", "/api/both", 401),
+            ("GET", "/api/nothing", 404),
+        ] {
+            let found = ask(&service, method, path).await.status().as_u16();
+            assert_eq!(found, status, "{method} {path} in the order {order:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_groups_with_one_prefix_the_only_one_with_a_fallback_has_unknown_paths() {
+    let mut app = App::new();
+    app.group("/api", |group| {
+        group.map_fallback(|| "nothing in the API");
+    });
+    app.group("/api", |group| {
+        group.map_get("/a", || "a");
+    });
+    let service = app.into_service().unwrap();
+    assert_eq!(text(ask(&service, "GET", "/api/x").await).await, "nothing in the API");
+    assert_eq!(ask(&service, "PUT", "/api/a").await.status(), 405);
+}
+
+#[tokio::test]
+async fn middleware_of_a_group_takes_the_arguments_of_its_prefix_without_a_route_too() {
+    let mut app = App::new();
+    app.group("/shops/{shop}", |group| {
+        group.filter(|shop: String, _: Method| shop != "closed");
+        group.group("/x/{n}", |inner| {
+            inner.filter(|_: String, n: u8| n == 7);
+            inner.map_get("/y/{m}", || "y");
+            inner.map_fallback(|shop: String, n: u8, parts: Parts| {
+                format!("{shop} {n} {:?}", parts.0)
+            });
+        });
+    });
+    /// The pattern of the route.
+    struct Parts(Option<String>);
+    impl FromRequestParts for Parts {
+        async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+            Ok(Self(parts.route().map(str::to_owned)))
+        }
+    }
+    let service = app.into_service().unwrap();
+    for (method, path, status) in [
+        ("GET", "/shops/tea/nothing", 404),
+        ("GET", "/shops/tea", 404),
+        ("GET", "/shops/closed/nothing", 400),
+        ("GET", "/shops/tea/x/7/nothing", 200),
+        ("GET", "/shops/tea/x/8/nothing", 400),
+        ("PUT", "/shops/tea/x/7/y/z", 200),
+        ("PUT", "/shops/tea/x/z/y/z", 400),
+        ("OPTIONS", "/shops/tea/x/7/y/z", 204),
+    ] {
+        assert_eq!(ask(&service, method, path).await.status().as_u16(), status, "{method} {path}");
+    }
+    assert_eq!(text(ask(&service, "PUT", "/shops/a%20b/x/7/y/z").await).await, "a b 7 None");
 }
 
 #[tokio::test]
