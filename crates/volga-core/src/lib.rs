@@ -50,7 +50,7 @@ pub use extract::lines::MAX_NDJSON_LINE;
 pub use extract::ndjson::NdJson;
 pub use extract::optional::OptionalArg;
 pub use extract::path::Path;
-pub use extract::path_arg::FromPathArg;
+pub use extract::path_arg::{FromPathArg, SkipPathArg};
 pub use extract::query::Query;
 pub use extract::{FromRequest, FromRequestParts, ViaParts, ViaRequest};
 pub use handler::box_future::BoxFuture;

@@ -57,8 +57,14 @@ use volga_core::{
 ///
 /// # Faults
 ///
-/// A fault is a malformed pattern, two routes for the same requests, or a handler with more path
-/// arguments than its pattern. Each is recorded with its place in the source.
+/// These are faults, and each is recorded with its place in the source:
+///
+/// - a pattern that is malformed, or that no request can match as it is meant, such as `/a%20b`,
+/// - two routes for the same requests,
+/// - a handler that takes some path arguments by position, but not as many as its pattern has with
+///   the prefixes around it; [`SkipPathArg`](crate::http::SkipPathArg) leaves one out,
+/// - a handler with a [`Path`](crate::Path) whose type does not fit the pattern.
+///
 /// [`App::check`](crate::App::check) and [`App::run`](crate::App::run) return all faults together.
 pub struct Group {
     router: Router,

@@ -126,7 +126,7 @@ pub mod http {
         FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
         HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, NoRoute,
         OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
-        RouterService,
+        RouterService, SkipPathArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 

@@ -159,6 +159,11 @@ impl RequestParts {
         self.raw(index).map(decode)
     }
 
+    /// Lets the next extractor take the path argument after the next one.
+    pub(crate) fn skip_path_arg(&mut self) {
+        self.0.state.path_args.taken += 1;
+    }
+
     /// Lets the next extractor take the first path argument again. Every function counts the
     /// arguments from the first one.
     pub(crate) fn rewind_path_args(&mut self) {
