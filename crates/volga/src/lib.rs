@@ -94,8 +94,8 @@ pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener}
 pub mod error {
     pub use crate::{app_faults::AppFaults, exit::ShutdownError};
     pub use volga_core::{
-        BoxError, Error, ErrorReport, ExtractError, Problem, RouteError, RouteFault, RouteFaults,
-        ServiceError, ServiceFault, ServiceFaults,
+        BoxError, Error, ErrorReport, ExtractError, PanicError, Problem, RouteError, RouteFault,
+        RouteFaults, ServiceError, ServiceFault, ServiceFaults,
     };
 }
 

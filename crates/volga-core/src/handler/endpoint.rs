@@ -24,4 +24,11 @@ pub trait Endpoint: Send + Sync + 'static {
     fn describe(&self, description: &mut Description) {
         description.reads_anything().responds_anything();
     }
+
+    /// Whether every panic of this endpoint becomes a response by itself. If not, the router does
+    /// it, at the cost of a second boxed future for each request.
+    #[doc(hidden)]
+    fn catches_panics(&self) -> bool {
+        false
+    }
 }

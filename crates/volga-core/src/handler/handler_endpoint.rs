@@ -78,6 +78,10 @@ where
         Args::describe(description);
         <H::Output as HandlerOutput<Kind>>::Value::describe(description);
     }
+
+    fn catches_panics(&self) -> bool {
+        true
+    }
 }
 
 impl<H, Args, Via, Kind, F> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, F> {

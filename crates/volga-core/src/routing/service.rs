@@ -218,6 +218,10 @@ impl Endpoint for Routing {
             response
         })
     }
+
+    fn catches_panics(&self) -> bool {
+        true
+    }
 }
 
 /// A route that matches a path. [`RouterService::find`] returns it.

@@ -9,6 +9,7 @@ use super::RouteScope;
 use crate::handler::description::Description;
 use crate::handler::endpoint::Endpoint;
 use crate::middleware::pipeline::Continue;
+use crate::middleware::stage::catching;
 use crate::routing::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
 use crate::routing::fault::RouteFaults;
 use crate::routing::no_route::NoRouteEndpoint;
@@ -82,6 +83,7 @@ impl Router {
             self.enclosing(position.scope).filter_map(|id| stages[id.0].clone()).collect();
         pipeline.reverse();
         let description = self.description_of(position, &*endpoint);
+        let endpoint = catching(endpoint);
         pipeline.push(match position.route {
             Some(route) => route.wrap(endpoint),
             None => endpoint,
@@ -233,7 +235,7 @@ fn before_routing_target(
     // The stages after it may read the extensions that the server adds.
     description.reads_extensions();
     before.iter().for_each(|each| each.middleware.describe(&mut description));
-    let wrap = |inner, each: &BeforeRouting| each.middleware.wrap(inner);
+    let wrap = |inner, each: &BeforeRouting| catching(each.middleware.wrap(inner));
     Target {
         stages: [before.iter().rev().fold(routing, wrap)].into(),
         mapper: root.mapper,
