@@ -57,8 +57,14 @@ use volga_core::{
 ///
 /// # Faults
 ///
-/// A fault is a malformed pattern, two routes for the same requests, or a handler with more path
-/// arguments than its pattern. Each is recorded with its place in the source.
+/// These are faults, and each is recorded with its place in the source:
+///
+/// - a pattern that is malformed, or that no request can match as it is meant, such as `/a%20b`,
+/// - two routes for the same requests,
+/// - a handler that takes some path arguments by position, but not as many as its pattern has with
+///   the prefixes around it; [`SkipPathArg`](crate::http::SkipPathArg) leaves one out,
+/// - a handler with a [`Path`](crate::Path) whose type does not fit the pattern.
+///
 /// [`App::check`](crate::App::check) and [`App::run`](crate::App::run) return all faults together.
 pub struct Group {
     router: Router,
@@ -137,6 +143,11 @@ impl Group {
     /// handlers take before the arguments of their own patterns. Within the group, the patterns `/`
     /// and `""` stand for the prefix itself. An empty prefix groups routes without changing their
     /// paths.
+    ///
+    /// The settings of the group apply to its routes, and to requests with other methods at the
+    /// paths of these routes. If the prefix is not empty, they also apply to unknown paths below
+    /// it. If several groups have the same prefix, unknown paths get the settings of the only group
+    /// with a [fallback](Self::map_fallback), or else of the innermost group around all of them.
     #[track_caller]
     pub fn group(&mut self, prefix: &str, map: impl FnOnce(&mut Self)) -> &mut Self {
         let inner = self.router.scope(self.scope, prefix);

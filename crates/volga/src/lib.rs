@@ -95,8 +95,8 @@ pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener}
 pub mod error {
     pub use crate::{app_faults::AppFaults, exit::ShutdownError};
     pub use volga_core::{
-        BoxError, Error, ErrorReport, ExtractError, Problem, RouteError, RouteFault, RouteFaults,
-        ServiceError, ServiceFault, ServiceFaults,
+        BoxError, Error, ErrorReport, ExtractError, PanicError, Problem, RouteError, RouteFault,
+        RouteFaults, ServiceError, ServiceFault, ServiceFaults,
     };
 }
 
@@ -127,7 +127,7 @@ pub mod http {
         FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
         HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, NoRoute,
         OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
-        RouterService,
+        RouterService, SkipPathArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 

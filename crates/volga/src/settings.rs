@@ -165,7 +165,10 @@ macro_rules! settings {
         /// a route, the handler gets requests for the path of the route with a method that is not
         /// mapped there, and their path arguments.
         ///
-        /// The nearest fallback applies: of the route, then of the group with the longest prefix.
+        /// The nearest fallback applies. For a known path, that is the fallback of a route at this
+        /// path, or else of the group of these routes or a group around it. For an unknown path,
+        /// it is the fallback of the group with the longest prefix that the path starts with, or of
+        /// a group around it. The fallback of a group may take the arguments of the group's prefix.
         #[track_caller]
         pub fn map_fallback<H, Args, Via, Kind>(&mut $self, handler: H) -> &mut Self
         where

@@ -16,6 +16,7 @@ pub(crate) mod optional;
 mod parts;
 pub(crate) mod path;
 pub(crate) mod path_arg;
+mod path_probe;
 pub(crate) mod query;
 
 use std::future::Future;

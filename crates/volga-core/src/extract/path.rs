@@ -11,6 +11,7 @@ use serde::{
 };
 
 use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values};
+use crate::extract::path_probe;
 use http::StatusCode;
 
 use crate::extract::FromRequestParts;
@@ -56,7 +57,10 @@ impl<T> Path<T> {
 
 impl<T: DeserializeOwned> FromRequestParts for Path<T> {
     fn describe(description: &mut Description) {
-        description.reads_path().responds(StatusCode::BAD_REQUEST, &[]);
+        description
+            .reads_path()
+            .checks_path(path_probe::misfit::<T>)
+            .responds(StatusCode::BAD_REQUEST, &[]);
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {

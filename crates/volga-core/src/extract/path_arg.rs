@@ -78,6 +78,33 @@ impl<T: FromPathArg> FromRequestParts for T {
     }
 }
 
+/// Takes the next `{argument}` of the path and leaves it out.
+///
+/// A handler that takes path arguments by position takes all arguments of its pattern and of the
+/// prefixes around it. Otherwise its arguments would shift when a prefix gets another argument.
+///
+/// ```
+/// use volga_core::{HandlerEndpoint, Router, SkipPathArg};
+///
+/// let order = |_: SkipPathArg, number: u32| format!("order {number}");
+/// # let mut router = Router::new();
+/// router.map(http::Method::GET, "/users/{user}/orders/{number}", HandlerEndpoint::new(order));
+/// # router.check().unwrap();
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct SkipPathArg;
+
+impl FromRequestParts for SkipPathArg {
+    fn describe(description: &mut Description) {
+        description.reads_path_arg();
+    }
+
+    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+        parts.skip_path_arg();
+        Ok(Self)
+    }
+}
+
 macro_rules! path_args {
     ($($type:ty),* $(,)?) => { $(
         impl FromPathArg for $type {

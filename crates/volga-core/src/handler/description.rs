@@ -53,6 +53,7 @@ use crate::services::needs::Needs;
 #[derive(Clone, Debug, Default)]
 pub struct Description {
     path_args: usize,
+    path_checks: Vec<PathCheck>,
     is_path_read: bool,
     is_query_read: bool,
     headers: Vec<DescribedHeader>,
@@ -63,6 +64,9 @@ pub struct Description {
     needs: Needs,
     responses: Vec<DescribedResponse>,
 }
+
+/// Returns why an argument does not fit a pattern whose arguments have these names.
+pub(crate) type PathCheck = fn(&[&str]) -> Option<String>;
 
 /// A header that an argument reads.
 #[non_exhaustive]
@@ -117,6 +121,12 @@ impl Description {
     /// Reads the path, or path arguments by their names.
     pub fn reads_path(&mut self) -> &mut Self {
         self.is_path_read = true;
+        self
+    }
+
+    /// Adds a check of the names of the pattern's arguments.
+    pub(crate) fn checks_path(&mut self, check: PathCheck) -> &mut Self {
+        self.path_checks.push(check);
         self
     }
 
@@ -236,6 +246,7 @@ impl Description {
         self.optional(|inner| {
             describe(inner);
             inner.responses.clear();
+            inner.path_checks.clear();
             inner.refuses_large_body = false;
         })
     }
@@ -271,6 +282,7 @@ impl Description {
 
     fn merge(&mut self, other: Self) -> &mut Self {
         self.path_args += other.path_args;
+        self.path_checks.extend(other.path_checks);
         self.is_path_read |= other.is_path_read;
         self.is_query_read |= other.is_query_read;
         self.headers.extend(other.headers);
@@ -301,6 +313,10 @@ impl Description {
     #[must_use]
     pub fn path_args(&self) -> usize {
         self.path_args
+    }
+
+    pub(crate) fn path_checks(&self) -> &[PathCheck] {
+        &self.path_checks
     }
 
     /// Whether the path may be read, or path arguments by their names.

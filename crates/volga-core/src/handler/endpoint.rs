@@ -19,8 +19,16 @@ pub trait Endpoint: Send + Sync + 'static {
     /// The router calls this when it becomes a service, and when it checks its routes. The default
     /// says that the endpoint may do anything.
     ///
-    /// A route whose pattern has fewer arguments than the endpoint takes cannot be mapped.
+    /// An endpoint that takes path arguments by position takes all arguments of its pattern. A
+    /// route with another number of arguments cannot be mapped.
     fn describe(&self, description: &mut Description) {
         description.reads_anything().responds_anything();
+    }
+
+    /// Whether every panic of this endpoint becomes a response by itself. If not, the router does
+    /// it, at the cost of a second boxed future for each request.
+    #[doc(hidden)]
+    fn catches_panics(&self) -> bool {
+        false
     }
 }

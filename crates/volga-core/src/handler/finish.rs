@@ -53,6 +53,10 @@ impl<E: Endpoint, F: FinishResponse> Endpoint for FinishEndpoint<E, F> {
     fn describe(&self, description: &mut Description) {
         self.endpoint.describe(description);
     }
+
+    fn catches_panics(&self) -> bool {
+        true
+    }
 }
 
 /// Waits for the response of an endpoint that may panic, or that has panicked when it was called.

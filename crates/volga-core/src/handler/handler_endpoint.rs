@@ -78,6 +78,10 @@ where
         Args::describe(description);
         <H::Output as HandlerOutput<Kind>>::Value::describe(description);
     }
+
+    fn catches_panics(&self) -> bool {
+        true
+    }
 }
 
 impl<H, Args, Via, Kind, F> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, F> {
@@ -92,6 +96,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::extract::path_arg::SkipPathArg;
     use crate::request::parts::HttpRequest;
     use crate::response::error::Error;
     use crate::routing::router::Router;
@@ -120,7 +125,7 @@ mod tests {
 
     #[test]
     fn functions_of_every_kind_are_handlers() {
-        async fn named(a: String, body: HttpRequest) -> String {
+        async fn named(a: String, _: SkipPathArg, _: SkipPathArg, body: HttpRequest) -> String {
             format!("{a} {}", body.uri())
         }
         check(|| "sync", "/1/2/3", 200, "sync");
@@ -135,15 +140,22 @@ mod tests {
 
     #[test]
     fn path_arguments_come_in_order_decoded_and_parsed() {
-        check(|a: String, b: Box<str>| format!("{a}|{b}"), "/a%20b/c+%2F/3", 200, "a b|c+/");
-        let expect = "path argument `a`: invalid digit found in string";
-        check(|a: u8| a, "/x/2/3", 400, expect);
         check(
-            |a: u8| a,
-            "/256/2/3",
-            400,
-            "path argument `a`: number too large to fit in target type",
+            |a: String, b: Box<str>, _: SkipPathArg| format!("{a}|{b}"),
+            "/a%20b/c+%2F/3",
+            200,
+            "a b|c+/",
         );
-        check(|a: String| a, "/%ff/2/3", 400, "path argument `a`: malformed percent-encoding");
+        check(|_: SkipPathArg, _: SkipPathArg, c: u8| c, "/x/%ff/3", 200, "3");
+        let first = |a: u8, _: SkipPathArg, _: SkipPathArg| a;
+        let expect = "path argument `a`: invalid digit found in string";
+        check(first, "/x/2/3", 400, expect);
+        check(first, "/256/2/3", 400, "path argument `a`: number too large to fit in target type");
+        check(
+            |a: String, _: SkipPathArg, _: SkipPathArg| a,
+            "/%ff/2/3",
+            400,
+            "path argument `a`: malformed percent-encoding",
+        );
     }
 }

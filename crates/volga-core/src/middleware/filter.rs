@@ -8,6 +8,7 @@ use crate::handler::endpoint::Endpoint;
 use crate::handler::function::{Handler, PartsArgs};
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::middleware::Middleware;
+use crate::middleware::stage::Stage;
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
@@ -102,18 +103,19 @@ where
     Kind: 'static,
 {
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
-        let function = self.filter.function.clone();
         let inner = Arc::clone(&self.inner);
-        Box::pin(async move {
-            let args = match Args::from_parts(&mut parts).await {
-                Ok(args) => args,
-                Err(error) => return parts.responder().respond_to(error).await,
-            };
-            match function.call(args).into_future().await.verdict() {
-                Ok(()) => inner.call(parts, body).await,
-                Err(error) => parts.responder().respond_to(error).await,
+        Stage::start(parts.responder(), || {
+            let function = self.filter.function.clone();
+            async move {
+                let args = Args::from_parts(&mut parts).await?;
+                function.call(args).into_future().await.verdict()?;
+                Ok::<_, Error>(inner.call(parts, body).await)
             }
         })
+    }
+
+    fn catches_panics(&self) -> bool {
+        true
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod filter;
 pub(crate) mod pipeline;
+pub(crate) mod stage;
 pub(crate) mod tap;
 pub(crate) mod tower;
 pub(crate) mod with;

@@ -47,6 +47,11 @@ impl Endpoint for Continue {
             None => missing_pipeline(parts.responder()),
         }
     }
+
+    // Every stage catches its own panics.
+    fn catches_panics(&self) -> bool {
+        true
+    }
 }
 
 /// The response to a request without a pipeline. A tower layer has passed on a new request instead

@@ -8,8 +8,10 @@ use crate::handler::description::Description;
 use crate::handler::endpoint::Endpoint;
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::middleware::Middleware;
+use crate::middleware::stage::{Stage, respond_to};
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
+use crate::response::catch_panic::catch;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
 
@@ -51,8 +53,14 @@ where
     F: Fn(&mut RequestParts) + Send + Sync + 'static,
 {
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
-        (self.function)(&mut parts);
-        self.inner.call(parts, body)
+        match catch(|| (self.function)(&mut parts)) {
+            Ok(()) => self.inner.call(parts, body),
+            Err(panic) => respond_to(parts.responder(), panic),
+        }
+    }
+
+    fn catches_panics(&self) -> bool {
+        true
     }
 }
 
@@ -105,15 +113,20 @@ where
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let responder = parts.responder();
         let response = self.inner.call(parts, body);
-        let function = self.function.clone();
-        Box::pin(async move {
-            let response = response.await;
-            if response.extensions().get::<Error>().is_some() {
-                return response;
+        Stage::start(responder, || {
+            let function = self.function.clone();
+            async move {
+                let response = response.await;
+                if response.extensions().get::<Error>().is_some() {
+                    return Ok(response);
+                }
+                function(response).into_future().await.into_response()
             }
-            let mapped = function(response).into_future();
-            responder.respond(mapped.await.into_response()).await
         })
+    }
+
+    fn catches_panics(&self) -> bool {
+        true
     }
 }
 

@@ -16,10 +16,11 @@ use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
 use crate::handler::endpoint::Endpoint;
 use crate::middleware::Middleware;
+use crate::middleware::stage::Stage;
 use crate::request::body::HttpBody;
 use crate::request::parts::{HttpRequest, RequestParts, RequestState};
 use crate::response::box_error::BoxError;
-use crate::response::catch_panic::CatchPanic;
+use crate::response::catch_panic::{CatchPanic, catch};
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
 
@@ -65,9 +66,10 @@ where
 
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let responder = parts.responder();
-        let service = self.0.cloned();
+        let service = catch(|| self.0.cloned());
         Box::pin(async move {
             let response = CatchPanic::new(async move {
+                let service = service?;
                 body.check_limit()?;
                 let request = HttpRequest::from_parts(parts.into_head(), body);
                 let response = call_when_ready(service, request).await;
@@ -76,6 +78,10 @@ where
             let result = response.await.and_then(|result| result);
             responder.respond(result).await
         })
+    }
+
+    fn catches_panics(&self) -> bool {
+        true
     }
 }
 
@@ -138,13 +144,17 @@ where
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let responder = parts.responder();
-        let service = self.0.cloned();
-        Box::pin(async move {
-            let request = parts.into_request(body);
-            let result = call_when_ready(service, request).await;
-            let result = result.map_err(Error::from_boxed).and_then(IntoResponse::into_response);
-            responder.respond(result).await
+        Stage::start(responder, || {
+            let service = self.0.cloned();
+            async move {
+                let request = parts.into_request(body);
+                call_when_ready(service, request).await.map_err(Error::from_boxed)
+            }
         })
+    }
+
+    fn catches_panics(&self) -> bool {
+        true
     }
 }
 

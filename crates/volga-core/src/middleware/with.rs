@@ -63,6 +63,10 @@ impl<E: Endpoint> Endpoint for WithEndpoint<E> {
         parts.set_next(self.next.clone());
         self.function.call(parts, body)
     }
+
+    fn catches_panics(&self) -> bool {
+        true
+    }
 }
 
 /// The rest of the pipeline, as the last argument of a [`WithMiddleware`] function. Awaiting it

@@ -4,6 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::endpoint::Endpoint;
+use crate::middleware::stage::Stage;
 use crate::middleware::{HttpContext, Middleware, Next};
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
@@ -47,7 +48,12 @@ where
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let responder = parts.responder();
-        let result = (self.function)(HttpContext::new(parts, body), self.next.clone());
-        Box::pin(async move { responder.respond(result.await.into_response()).await })
+        Stage::start(responder, || {
+            (self.function)(HttpContext::new(parts, body), self.next.clone())
+        })
+    }
+
+    fn catches_panics(&self) -> bool {
+        true
     }
 }

@@ -110,11 +110,12 @@ impl RequestParts {
     /// The pattern of the route, such as `/users/{id}`, or `None` if no route was found.
     #[must_use]
     pub fn route(&self) -> Option<&str> {
-        self.0.state.path_args.route.as_ref().map(|route| &*route.pattern)
+        let args = &self.0.state.path_args;
+        args.route.as_ref().filter(|_| !args.has_no_route).map(|route| &*route.pattern)
     }
 
     /// The path arguments of the route, from left to right: the names, and the texts as they are in
-    /// the path.
+    /// the path. For a request without a route, those of the prefix of the scope that responds.
     pub fn raw_path_args(&self) -> impl Iterator<Item = (&str, &str)> {
         (0..self.0.state.path_args.len()).filter_map(|index| self.raw(index))
     }
@@ -156,6 +157,11 @@ impl RequestParts {
         let index = self.0.state.path_args.taken;
         self.0.state.path_args.taken += 1;
         self.raw(index).map(decode)
+    }
+
+    /// Lets the next extractor take the path argument after the next one.
+    pub(crate) fn skip_path_arg(&mut self) {
+        self.0.state.path_args.taken += 1;
     }
 
     /// Lets the next extractor take the first path argument again. Every function counts the

@@ -14,11 +14,18 @@ pub(crate) struct PathArgs {
     pub(crate) spans: Spans,
     /// The number of arguments that extractors have taken by position.
     pub(crate) taken: usize,
+    /// The request has no route: the arguments are those of a scope's prefix.
+    pub(crate) has_no_route: bool,
 }
 
 impl PathArgs {
     pub(crate) fn new(route: &Arc<RouteInfo>, spans: Spans) -> Self {
-        Self { route: Some(Arc::clone(route)), spans, taken: 0 }
+        Self { route: Some(Arc::clone(route)), spans, taken: 0, has_no_route: false }
+    }
+
+    /// The arguments of a scope's prefix, for a request without a route.
+    pub(crate) fn without_route(prefix: &Arc<RouteInfo>, spans: Spans) -> Self {
+        Self { has_no_route: true, ..Self::new(prefix, spans) }
     }
 
     pub(crate) fn len(&self) -> usize {

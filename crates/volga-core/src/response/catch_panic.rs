@@ -11,6 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use crate::response::error::Error;
+use crate::response::panic_error::PanicError;
 
 pin_project! {
     /// A future whose panic becomes its result. The future is ready after a panic, so it is not
@@ -28,7 +29,7 @@ impl<F: Future> CatchPanic<F> {
 
     /// Calls a function that creates a future. A panic of the function becomes an error, too.
     pub(crate) fn call(function: impl FnOnce() -> F) -> Result<F, Error> {
-        catch_unwind(AssertUnwindSafe(function)).map_err(|panic| error_of(&*panic))
+        catch(function)
     }
 }
 
@@ -45,11 +46,11 @@ impl<F: Future> Future for CatchPanic<F> {
     }
 }
 
+/// Calls a function. A panic of the function becomes an error.
+pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(function)).map_err(|panic| error_of(&*panic))
+}
+
 fn error_of(panic: &(dyn Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    Error::server_error(format!("panic: {text}"))
+    Error::server_error(PanicError::new(panic))
 }

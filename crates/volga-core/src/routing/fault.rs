@@ -24,8 +24,8 @@ pub enum RouteError {
         old_location: &'static Location<'static>,
     },
     /// The pattern does not start with `/`, has a `{` without its `}`, an argument that is not a
-    /// whole segment or has no name, a `{*rest}` before the end, or the syntax of another
-    /// framework.
+    /// whole segment or has no name, a `{*rest}` before the end, the syntax of another framework,
+    /// or something that no path has.
     #[error("pattern `{pattern}` is malformed at byte {at}: {expected}")]
     Pattern {
         /// The pattern that was refused.
@@ -76,6 +76,43 @@ pub enum RouteError {
         taken: usize,
         /// The number of arguments that the pattern has.
         present: usize,
+    },
+    /// The handler takes some arguments of its pattern by position and not the others.
+    #[error(
+        "the handler of `{method} {pattern}` takes {taken} path argument{s} by position, but the \
+         pattern has {present} with its prefixes: take all of them in their order, with \
+         `_: SkipPathArg` for each that the handler leaves out, or take them by name with `Path`",
+        s = if *taken == 1 { "" } else { "s" }
+    )]
+    LeftOutArgs {
+        /// The method of the route.
+        method: RouteMethod,
+        /// The pattern of the route.
+        pattern: String,
+        /// The number of path arguments that the handler takes.
+        taken: usize,
+        /// The number of arguments that the pattern has.
+        present: usize,
+    },
+    /// The type in the handler's `Path` can never be created from the arguments of its pattern.
+    #[error("`Path` in the handler of `{method} {pattern}`: {reason}")]
+    PathType {
+        /// The method of the route.
+        method: RouteMethod,
+        /// The pattern of the route.
+        pattern: String,
+        /// What does not fit, and what to do.
+        reason: String,
+    },
+    /// The pattern is percent-encoded. It would match paths in which the `%` is encoded again.
+    #[error("pattern `{pattern}` is percent-encoded at byte {at}: write {instead}")]
+    Encoded {
+        /// The pattern that was refused.
+        pattern: String,
+        /// The index of the `%`.
+        at: usize,
+        /// What to write instead.
+        instead: String,
     },
 }
 

@@ -78,6 +78,10 @@ impl Endpoint for NoRouteEndpoint {
         }
     }
 
+    fn catches_panics(&self) -> bool {
+        self.fallback.as_ref().is_none_or(|fallback| fallback.catches_panics())
+    }
+
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let reason = parts.extensions.remove().unwrap_or(NoRouteReason::UnknownPath);
         let responder = parts.responder();

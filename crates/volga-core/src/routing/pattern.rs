@@ -1,10 +1,14 @@
 //! Patterns of routes: `/users/{id}/orders`, `/users/{id:int}`, `/files/{*path}` (pure).
 
+use crate::request::percent;
 use crate::routing::constraint::{Constraint, KNOWN};
 use crate::routing::fault::RouteError;
 
 /// The maximum number of arguments of a pattern.
 pub const MAX_PATH_ARGS: usize = 16;
+
+/// The maximum length of a path in bytes. `http` refuses longer ones.
+const MAX_PATH: usize = 65_534;
 
 /// A parsed pattern.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,10 +31,20 @@ pub(crate) enum Segment {
     Below,
 }
 
+/// A segment without its name.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Shape<'a> {
+    Static(&'a str),
+    Arg(Option<Constraint>),
+    Rest,
+}
+
 /// Why a segment is malformed.
 enum Malformed {
     /// The segment breaks a rule at this byte.
     At(usize, &'static str),
+    /// The segment is percent-encoded at this byte. The text says what to write.
+    Encoded(usize, String),
     UnknownConstraint(String),
 }
 
@@ -41,6 +55,9 @@ impl Pattern {
         if !text.starts_with('/') {
             return Err(malformed(0, "a pattern starts with `/`"));
         }
+        if text.len() > MAX_PATH {
+            return Err(malformed(MAX_PATH, "a path has at most 65,534 bytes"));
+        }
         let mut segments = Vec::new();
         let mut at = FIRST_SEGMENT;
         while let Some((segment, next)) = segment_at(without_trailing_slash(text), at) {
@@ -48,6 +65,9 @@ impl Pattern {
                 return Err(malformed(at, "`{*name}` must be the last segment"));
             }
             segments.push(parse_segment(segment).map_err(|wrong| match wrong {
+                Malformed::Encoded(offset, instead) => {
+                    RouteError::Encoded { pattern: text.to_owned(), at: at + offset, instead }
+                }
                 Malformed::At(offset, expected) => malformed(at + offset, expected),
                 Malformed::UnknownConstraint(constraint) => RouteError::UnknownConstraint {
                     pattern: text.to_owned(),
@@ -108,6 +128,17 @@ impl Pattern {
             Segment::Static(_) | Segment::Below => None,
             Segment::Arg(name, _) | Segment::Rest(name) => Some(&**name),
         })
+    }
+
+    /// The pattern without the names of its arguments. Two patterns with the same shape match the
+    /// same paths.
+    pub(crate) fn shape(&self) -> Vec<Shape<'_>> {
+        let shape = |segment| match segment {
+            &Segment::Static(ref text) => Shape::Static(text),
+            &Segment::Arg(_, constraint) => Shape::Arg(constraint),
+            Segment::Rest(_) | Segment::Below => Shape::Rest,
+        };
+        self.segments.iter().map(shape).collect()
     }
 
     fn check_names(&self) -> Result<(), RouteError> {
@@ -179,10 +210,44 @@ fn parse_static(segment: &str, whole: &'static str) -> Result<Segment, Malformed
     if segment.starts_with('*') {
         return Err(Malformed::At(0, "the rest of a path is written `{*name}`"));
     }
+    if segment.starts_with(['<', '[']) && segment.ends_with(['>', ']']) {
+        return Err(Malformed::At(0, "an argument is written `{name}`"));
+    }
+    if segment == "." || segment == ".." {
+        return Err(Malformed::At(0, "clients resolve `.` and `..` before they send a path"));
+    }
+    if let Some(at) = segment.find(char::is_control) {
+        return Err(Malformed::At(at, "a pattern has no control characters, such as NUL"));
+    }
+    check_percent(segment)?;
     match segment.find(['{', '}', '?', '#']) {
         None => Ok(Segment::Static(segment.into())),
         Some(at) if segment[at..].starts_with(['{', '}']) => Err(Malformed::At(at, whole)),
         Some(at) => Err(Malformed::At(at, "a pattern is a path alone, without `?` and `#`")),
+    }
+}
+
+/// Checks that a static segment is not percent-encoded. Paths are decoded before they are compared,
+/// so `%20` in a pattern would match `%2520` in a path. A `%` at the end is a percent sign.
+fn check_percent(segment: &str) -> Result<(), Malformed> {
+    let Some(at) = segment.find('%').filter(|at| at + 1 < segment.len()) else { return Ok(()) };
+    // `None` for text that is malformed or not UTF-8.
+    let decoded = percent::decode(segment);
+    let decoded = decoded.filter(|text| matches!(parse_plain(text), Ok(Segment::Static(_))));
+    Err(Malformed::Encoded(
+        at,
+        match decoded {
+            Some(decoded) => format!("the segment decoded: `{decoded}`"),
+            None => "the segment decoded, or take it as an argument: `{name}`".to_owned(),
+        },
+    ))
+}
+
+/// Parses a decoded segment.
+fn parse_plain(segment: &str) -> Result<Segment, Malformed> {
+    match segment.contains(['/', '%']) {
+        true => Err(Malformed::At(0, "a segment has no `/`")),
+        false => parse_segment(segment),
     }
 }
 
@@ -234,12 +299,49 @@ mod tests {
             ("/users/:id", 7),
             ("/files/*rest", 7),
             ("/a?b=c", 2),
+            ("/users/<id>", 7),
+            ("/users/[id]", 7),
+            ("/a/b\0", 4),
+            ("/a/b\n/c", 4),
+            ("/a/../b", 3),
+            ("/.", 1),
         ] {
             match Pattern::parse(pattern) {
                 Err(RouteError::Pattern { at, .. }) => assert_eq!(at, byte, "{pattern}"),
                 other => panic!("{pattern}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_percent_encoded_pattern_says_what_to_write() {
+        for (pattern, byte, instead) in [
+            ("/a%20b", 2, "the segment decoded: `a b`"),
+            ("/x/caf%C3%A9/", 6, "the segment decoded: `caf\u{e9}`"),
+            ("/%61%62/{id}", 1, "the segment decoded: `ab`"),
+            ("/a%zz", 2, "the segment decoded, or take it as an argument: `{name}`"),
+            ("/a%2Fb", 2, "the segment decoded, or take it as an argument: `{name}`"),
+            ("/a%3F", 2, "the segment decoded, or take it as an argument: `{name}`"),
+            ("/%7Bid%7D", 1, "the segment decoded, or take it as an argument: `{name}`"),
+            ("/%2525", 1, "the segment decoded, or take it as an argument: `{name}`"),
+            ("/%00", 1, "the segment decoded, or take it as an argument: `{name}`"),
+            ("/%ff", 1, "the segment decoded, or take it as an argument: `{name}`"),
+            ("/50%off", 3, "the segment decoded, or take it as an argument: `{name}`"),
+        ] {
+            let expect = RouteError::Encoded {
+                pattern: pattern.to_owned(),
+                at: byte,
+                instead: instead.to_owned(),
+            };
+            assert_eq!(Pattern::parse(pattern), Err(expect), "{pattern}");
+        }
+        assert!(Pattern::parse("/100%/x").is_ok());
+    }
+
+    #[test]
+    fn a_pattern_is_not_longer_than_a_path() {
+        assert!(Pattern::parse(&format!("/{}", "a".repeat(MAX_PATH - 1))).is_ok());
+        assert!(Pattern::parse(&format!("/{}", "a".repeat(MAX_PATH))).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use self::checks::{check_args, check_prefix, path_args_of};
+use self::checks::{check_args, check_prefix, check_start, described};
 use crate::handler::description::Description;
 use crate::handler::endpoint::Endpoint;
 use crate::middleware::Middleware;
@@ -124,9 +124,9 @@ impl Router {
         pattern: &str,
         endpoint: impl Endpoint,
     ) -> RouteId {
-        let taken = path_args_of(&endpoint);
+        let description = described(&endpoint);
         let route = self.new_route(scope, method.into(), pattern, endpoint);
-        if let Err(error) = self.insert(&route, taken) {
+        if let Err(error) = self.insert(&route, &description) {
             self.faults.push(RouteFault { error, location: route.location });
         }
         self.push(route)
@@ -144,14 +144,16 @@ impl Router {
     /// - to the fallback of a scope with a longer prefix, or of a route that has its own fallback.
     #[track_caller]
     pub fn mount_in(&mut self, scope: ScopeId, prefix: &str, endpoint: impl Endpoint) -> RouteId {
-        let taken = path_args_of(&endpoint);
-        let full = format!("{}{prefix}", self.scopes[scope.0].prefix);
-        let below = Pattern::below(&full);
+        let description = described(&endpoint);
+        let outer = &self.scopes[scope.0].prefix;
+        let full = format!("{outer}{prefix}");
+        let below = if full.is_empty() { Ok(()) } else { check_start(&full, outer.len()) };
+        let below = below.and_then(|()| Pattern::below(&full));
         let depth = below.as_ref().map_or(0, |below| below.segments().len() - 1);
         let endpoint = StripPrefix::new(depth, endpoint);
         let mut route = self.new_route(scope, RouteMethod::Any, prefix, endpoint);
         route.mounted = Some(depth);
-        let inserted = below.and_then(|below| self.insert_mount(&route, below, taken));
+        let inserted = below.and_then(|below| self.insert_mount(&route, below, &description));
         match inserted {
             Ok(below) => route.pattern = below.text().to_owned(),
             Err(_) if self.scopes[scope.0].is_faulty => {}
@@ -200,10 +202,12 @@ impl Router {
     #[track_caller]
     pub fn scope(&mut self, parent: ScopeId, prefix: &str) -> ScopeId {
         let id = ScopeId(self.scopes.len());
-        let full = format!("{}{prefix}", self.scopes[parent.0].prefix);
+        let outer = &self.scopes[parent.0].prefix;
+        let full = format!("{outer}{prefix}");
         let mut is_faulty = self.scopes[parent.0].is_faulty;
+        let check = || check_start(&full, outer.len()).and_then(|()| check_prefix(&full));
         if !prefix.is_empty()
-            && let Err(error) = check_prefix(&full)
+            && let Err(error) = check()
         {
             self.faults.push(RouteFault { error, location: Location::caller() });
             is_faulty = true;
@@ -266,9 +270,13 @@ impl Router {
 
     /// Sets the endpoint for requests without a route. The nearest fallback applies.
     ///
-    /// The fallback of a scope gets requests whose path starts with the prefix of the scope. The
-    /// fallback of a route gets requests for its path with a method that is not mapped there, and
-    /// their path arguments.
+    /// The fallback of a route gets requests for its path with a method that is not mapped there,
+    /// and their path arguments. If no route at this path has a fallback, the innermost scope
+    /// around these routes responds.
+    ///
+    /// For an unknown path, the scope with the longest prefix responds. A scope whose own prefix is
+    /// empty does not respond then. Of several scopes with the same prefix, the only one with a
+    /// fallback responds, or else the innermost scope around all of them.
     #[track_caller]
     pub fn set_fallback(&mut self, level: SettingsLevel, endpoint: impl Endpoint) {
         if let SettingsLevel::Route(id) = level {
@@ -276,7 +284,7 @@ impl Router {
             // A malformed pattern was reported when it was mapped. A mounted service responds to
             // every method, so its fallback is never called.
             let checked = Pattern::parse(pattern).map_or(Ok(()), |parsed| {
-                check_args(method, &parsed, pattern, path_args_of(&endpoint))
+                check_args(method, &parsed, pattern, &described(&endpoint))
             });
             if let Err(error) = checked {
                 self.faults.push(RouteFault { error, location: Location::caller() });
@@ -354,16 +362,17 @@ impl Router {
         RouteId(self.routes.len())
     }
 
-    /// Inserts the next route into the tree. `taken` is the number of path arguments that its
-    /// endpoint takes.
-    fn insert(&mut self, route: &MappedRoute, taken: usize) -> Result<(), RouteError> {
-        if self.scopes[route.scope.0].is_faulty {
+    /// Inserts the next route into the tree. `endpoint` is the description of its endpoint.
+    fn insert(&mut self, route: &MappedRoute, endpoint: &Description) -> Result<(), RouteError> {
+        let RouteScope { is_faulty, ref prefix, .. } = self.scopes[route.scope.0];
+        if is_faulty {
             return Ok(());
         }
+        check_start(&route.pattern, prefix.len())?;
         let parsed = Pattern::parse(&route.pattern)?;
         let id = self.next_id();
         self.tree.insert(route.method.clone(), &parsed, route.location, id)?;
-        check_args(&route.method, &parsed, &route.pattern, taken)
+        check_args(&route.method, &parsed, &route.pattern, endpoint)
     }
 
     /// Inserts a prefix and everything below it into the tree. `below` is the pattern of the
@@ -372,7 +381,7 @@ impl Router {
         &mut self,
         route: &MappedRoute,
         below: Pattern,
-        taken: usize,
+        endpoint: &Description,
     ) -> Result<Pattern, RouteError> {
         let prefix = &*route.pattern;
         if !self.scopes[route.scope.0].is_faulty {
@@ -380,7 +389,7 @@ impl Router {
             self.tree.insert(RouteMethod::Any, &below, route.location, id)?;
             let itself = Pattern::parse(if prefix.is_empty() { "/" } else { prefix })?;
             self.tree.insert(RouteMethod::Any, &itself, route.location, id)?;
-            check_args(&RouteMethod::Any, &below, prefix, taken)?;
+            check_args(&RouteMethod::Any, &below, prefix, endpoint)?;
         }
         Ok(below)
     }

@@ -19,7 +19,7 @@ use crate::request::parts::{HttpRequest, RequestParts};
 use crate::request::path_args::PathArgs;
 use crate::response::box_error::BoxError;
 use crate::response::into_response::HttpResponse;
-use crate::routing::fallback::FallbackTable;
+use crate::routing::fallback::{FallbackTable, FallbackTarget};
 use crate::routing::no_route::NoRouteReason;
 use crate::routing::response_future::ResponseFuture;
 use crate::routing::settings::RouteId;
@@ -49,7 +49,7 @@ impl RouterService {
         mut fallbacks: FallbackTable,
         app: AppContext,
     ) -> Self {
-        fallbacks.tree.compact();
+        fallbacks.compact();
         Self {
             routes: Arc::new(Routes { tree, targets, fallbacks, app: Arc::new(app) }),
             before_routing: None,
@@ -149,7 +149,7 @@ impl Routes {
                     }
                 }
                 found => {
-                    let (fallback, args) = self.fallbacks.find(head.uri.path());
+                    let (fallback, args) = self.fallback(&found, head.uri.path());
                     let reason = NoRouteReason::new(found, &head);
                     (fallback.map(|fallback| &fallback.target), args, Some(reason))
                 }
@@ -161,9 +161,25 @@ impl Routes {
         }
     }
 
+    /// Finds who responds to a request without a route: the fallback of a route, or a scope.
+    #[cold]
+    fn fallback(
+        &self,
+        found: &Found<'_, RouteId>,
+        path: &str,
+    ) -> (Option<&FallbackTarget>, PathArgs) {
+        let (fallback, args) = match found {
+            Found::OtherMethods(_) => self.fallbacks.of_routes(path).unzip(),
+            // The path has no segments that could be compared with a prefix.
+            Found::Malformed => (None, None),
+            Found::Nothing | Found::Route(_) => self.fallbacks.of_scopes(path).unzip(),
+        };
+        (fallback.or_else(|| self.fallbacks.root()), args.unwrap_or_default())
+    }
+
     /// Finds the fallback that takes a request away from a mounted service, whose prefix has this
-    /// many segments. It belongs to a scope with a longer prefix, or to a route with its own
-    /// fallback.
+    /// many segments. The path is below the prefix of a scope that is longer, or it has a route
+    /// with its own fallback.
     #[cold]
     fn fallback_inside_mount(
         &self,
@@ -171,12 +187,16 @@ impl Routes {
         head: &request::Parts,
     ) -> Option<(&Target, PathArgs, NoRouteReason)> {
         let path = head.uri.path();
-        let (fallback, args) = self.fallbacks.find(path);
-        let fallback = fallback.filter(|fallback| fallback.depth > mounted)?;
         let found = match self.tree.methods_of(path) {
             methods if methods.is_empty() => Found::<RouteId>::Nothing,
             methods => Found::OtherMethods(methods),
         };
+        let (fallback, args) = self.fallback(&found, path);
+        let is_deeper = |target: &FallbackTarget| target.depth > mounted;
+        let fallback = fallback.filter(|fallback| {
+            is_deeper(fallback)
+                || self.fallbacks.of_scopes(path).is_some_and(|(scope, _)| is_deeper(scope))
+        })?;
         Some((&fallback.target, args, NoRouteReason::new(found, head)))
     }
 }
@@ -197,6 +217,10 @@ impl Endpoint for Routing {
             let Ok(response) = response.await;
             response
         })
+    }
+
+    fn catches_panics(&self) -> bool {
+        true
     }
 }
 
@@ -258,5 +282,7 @@ impl fmt::Debug for RouterService {
     }
 }
 
+#[cfg(test)]
+mod scope_tests;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::handler::description::Description;
 use crate::handler::endpoint::Endpoint;
 use crate::middleware::Middleware;
+use crate::middleware::stage::catching;
 use crate::request::body_limit::BodyLimit;
 use crate::response::error_mapper::MapError;
 
@@ -20,6 +21,10 @@ pub struct ScopeId(pub(super) usize);
 impl ScopeId {
     /// The scope of all routes.
     pub const ROOT: Self = Self(0);
+
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
 }
 
 impl RouteId {
@@ -57,6 +62,7 @@ impl Settings {
 
     /// Wraps an endpoint in the middleware.
     pub(super) fn wrap(&self, endpoint: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
-        self.middleware.iter().rev().fold(endpoint, |inner, middleware| middleware.wrap(inner))
+        let wrap = |inner, middleware: &Box<dyn Middleware>| catching(middleware.wrap(inner));
+        self.middleware.iter().rev().fold(endpoint, wrap)
     }
 }

@@ -59,6 +59,10 @@ impl<E: Endpoint> Endpoint for StripPrefix<E> {
     fn describe(&self, description: &mut Description) {
         self.endpoint.describe(description);
     }
+
+    fn catches_panics(&self) -> bool {
+        self.endpoint.catches_panics()
+    }
 }
 
 impl<E> fmt::Debug for StripPrefix<E> {

@@ -68,6 +68,7 @@ pub(crate) struct Route<T> {
 }
 
 /// The pattern of a route and the names of its arguments.
+#[derive(Default)]
 pub(crate) struct RouteInfo {
     pub(crate) pattern: Box<str>,
     pub(crate) names: Box<[Box<str>]>,
@@ -85,7 +86,7 @@ impl Spans {
         path.get(usize::from(start)..usize::from(end))
     }
 
-    fn set(&mut self, index: usize, start: usize, end: usize) {
+    pub(crate) fn set(&mut self, index: usize, start: usize, end: usize) {
         self.0[index] = (start as u16, end as u16);
     }
 }
@@ -195,6 +196,17 @@ impl<T> Tree<T> {
         methods
     }
 
+    /// Finds the target whose pattern has the most segments before its `{*}`, whatever its method
+    /// is. Of two with equally many, the one that the search tries first.
+    pub(crate) fn find_deepest(&self, path: &str) -> Option<&T> {
+        let mut deepest = None;
+        let path = without_trailing_slash(path);
+        if path.is_empty() || path.starts_with('/') {
+            self.deepest(&self.nodes[0], path, (FIRST_SEGMENT, 0), &mut deepest);
+        }
+        deepest.map(|(_, route)| &route.target)
+    }
+
     /// The methods and patterns of all routes in the order of the tree, for people to read.
     pub(crate) fn routes(&self) -> Vec<(&RouteMethod, &str)> {
         let mut routes = Vec::new();
@@ -257,6 +269,36 @@ impl<T> Tree<T> {
         }
         add_methods(&node.rest, methods);
         add_methods(&node.below, methods);
+    }
+
+    /// Looks for deeper targets in the rest of a path. The rest starts at byte `at`, after `depth`
+    /// segments.
+    fn deepest<'t>(
+        &'t self,
+        node: &'t Node<T>,
+        path: &str,
+        (at, depth): (usize, usize),
+        deepest: &mut Option<(usize, &'t Route<T>)>,
+    ) {
+        let segment = segment_at(path, at);
+        let ends = if segment.is_none() { &node.routes } else { &node.below };
+        if let Some(route) = ends.first()
+            && deepest.is_none_or(|(found, _)| found < depth)
+        {
+            *deepest = Some((depth, route));
+        }
+        let Some((segment, next)) = segment else { return };
+        let decoded = percent::decode_bytes(segment.as_bytes());
+        let next = (next, depth + 1);
+        if let Some(child) = node.statics.get(&*decoded) {
+            self.deepest(&self.nodes[*child as usize], path, next, deepest);
+        }
+        if segment.is_empty() {
+            return;
+        }
+        for edge in node.args.iter().filter(|edge| edge.accepts(&decoded)) {
+            self.deepest(&self.nodes[edge.node as usize], path, next, deepest);
+        }
     }
 
     fn collect<'a>(&'a self, node: &'a Node<T>, routes: &mut Vec<(&'a RouteMethod, &'a str)>) {

@@ -21,9 +21,12 @@ use tower_http::{
 };
 use volga::{
     App, Group, HttpBody, HttpResponse, Json,
-    error::{Error, Problem},
-    http::{Extension, HeaderValue, Method, NoRoute, RouterService, StatusCode, sse::Message},
-    middleware::{HttpContext, Next, NextCall},
+    error::{Error, PanicError, Problem},
+    http::{
+        Extension, FromRequestParts, HeaderValue, HttpResult, IntoResponse, Method, NoRoute,
+        RequestParts, RouterService, StatusCode, sse::Message,
+    },
+    middleware::{BoxFuture, Endpoint, HttpContext, Middleware, Next, NextCall},
     ok, sse, status,
 };
 
@@ -240,6 +243,144 @@ async fn middleware_may_respond_and_its_panics_and_errors_become_responses() {
     assert_eq!(ask(&service, "GET", "/x").await.status(), 404);
 }
 
+/// Adds middleware that panics, of every form and at every moment.
+const PANICS: [fn(&mut Group); 14] = [
+    |group| drop_ref(group.wrap(|_, _| -> Answer { panic!("on purpose") })),
+    |group| drop_ref(group.wrap(|_, _| async { panics() })),
+    |group| {
+        drop_ref(group.wrap(|ctx, next| async move {
+            next.run(ctx).await;
+            panics()
+        }));
+    },
+    |group| drop_ref(group.wrap(|_, _| async { PanicsLater })),
+    |group| {
+        drop_ref(group.wrap(|_, _| {
+            let dropped = PanicsLater;
+            async move {
+                let _dropped = dropped;
+                panics()
+            }
+        }));
+    },
+    |group| drop_ref(group.with(async |_: NextCall| panics())),
+    |group| drop_ref(group.with(|_: NextCall| -> StatusCode { panic!("on purpose") })),
+    |group| drop_ref(group.filter(|| -> bool { panic!("on purpose") })),
+    |group| drop_ref(group.filter(async || -> bool { panic!("on purpose") })),
+    |group| drop_ref(group.filter(|_: PanicsLater| true)),
+    |group| drop_ref(group.tap_req(|_| panic!("on purpose"))),
+    |group| drop_ref(group.map_ok(|_| -> HttpResponse { panic!("on purpose") })),
+    |group| drop_ref(group.map_ok(async |_: HttpResponse| panics())),
+    |group| drop_ref(group.attach(PanicsAtCall)),
+];
+
+fn drop_ref(_: &mut Group) {}
+
+fn panics() -> HttpResponse {
+    panic!("on purpose")
+}
+
+/// Panics as an argument, as a response, and when it is dropped.
+struct PanicsLater;
+
+impl FromRequestParts for PanicsLater {
+    async fn from_request_parts(_: &mut RequestParts) -> Result<Self, Error> {
+        panic!("on purpose")
+    }
+}
+
+impl IntoResponse for PanicsLater {
+    fn into_response(self) -> HttpResult {
+        std::mem::forget(self);
+        panic!("on purpose")
+    }
+}
+
+impl Drop for PanicsLater {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("on purpose")
+        }
+    }
+}
+
+/// Panics as an endpoint that the router knows nothing about.
+struct PanicsAtCall;
+
+impl Middleware for PanicsAtCall {
+    fn wrap(&self, _: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
+        Arc::new(Self)
+    }
+}
+
+impl Endpoint for PanicsAtCall {
+    fn call(&self, _: RequestParts, _: HttpBody) -> BoxFuture<HttpResponse> {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_becomes_a_response_at_its_own_stage_and_passes_everything_outside_it() {
+    for (number, panics) in PANICS.into_iter().enumerate() {
+        // At the level of the app, and in a group.
+        for is_inside in [false, true] {
+            let reports = Arc::new(AtomicUsize::new(0));
+            let counter = Arc::clone(&reports);
+            let mut app = App::new().on_error(move |report| {
+                assert!(report.to_string().contains("panic: on purpose"), "{report}");
+                counter.fetch_add(1, Ordering::Relaxed);
+            });
+            app.before_routing(|before| {
+                before.wrap(mark("before"));
+            });
+            app.layer(CorsLayer::permissive()).wrap(mark("app")).map_err(|error: Error| {
+                let is_panic = error.cause().is::<PanicError>();
+                (error.status(), [("x-panic", if is_panic { "yes" } else { "no" })], "mapped")
+            });
+            app.group("/in", |group| {
+                group.wrap(mark("group"));
+                if is_inside {
+                    panics(group);
+                }
+                group.map_get("/hello", || "hello").wrap(mark("route"));
+            });
+            if !is_inside {
+                panics(&mut app);
+            }
+            let service = app.into_service().unwrap();
+            let response = ask(&service, "GET", "/in/hello").await;
+            let case = format!("case {number}, inside: {is_inside}");
+            assert_eq!(response.status(), 500, "{case}");
+            let seen = marks(&response);
+            let expect: &[&str] =
+                if is_inside { &["group", "app", "before"] } else { &["app", "before"] };
+            // What is inside has seen the response before, if the panic came after it.
+            assert!(seen.ends_with(expect), "{case}: {seen:?}");
+            assert_eq!(response.headers()["access-control-allow-origin"], "*", "{case}");
+            assert_eq!(response.headers()["x-panic"], "yes", "{case}");
+            let error = response.extensions().get::<Error>().unwrap();
+            assert!(error.cause().is::<PanicError>(), "{case}");
+            assert_eq!(reports.load(Ordering::Relaxed), 1, "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_a_routes_own_middleware_or_before_routing_passes_everything_outside_it() {
+    let mut app = App::new();
+    app.before_routing(|before| {
+        before.wrap(mark("before"));
+        before.tap_req(|parts| assert_ne!(parts.uri.path(), "/before", "on purpose"));
+    });
+    app.wrap(mark("app"));
+    app.map_get("/route", || "").wrap(mark("route")).tap_req(|_| panic!("on purpose"));
+    let service = app.into_service().unwrap();
+    let route = ask(&service, "GET", "/route").await;
+    assert_eq!((route.status().as_u16(), marks(&route)), (500, vec!["route", "app", "before"]));
+    let before = ask(&service, "GET", "/before").await;
+    assert_eq!((before.status().as_u16(), marks(&before)), (500, vec!["before"]));
+}
+
 #[tokio::test]
 async fn the_nearest_error_mapper_and_fallback_apply() {
     let mut app = App::new();
@@ -331,6 +472,123 @@ async fn the_last_fallback_of_a_path_applies_and_the_group_has_the_rest() {
     assert_eq!(text(ask(&service, "PUT", "/a").await).await, "second");
     assert_eq!(text(ask(&service, "PUT", "/b").await).await, "app");
     assert_eq!(text(ask(&service, "GET", "/c").await).await, "app");
+}
+
+#[tokio::test]
+async fn a_group_without_a_prefix_responds_for_its_own_routes_only() {
+    let mut app = App::new();
+    app.group("", |group| {
+        group.filter(|| Err::<(), _>(Error::new(StatusCode::UNAUTHORIZED, "no key")));
+        group.map_get("/members", || "members");
+    });
+    app.map_get("/open", || "open");
+    app.map_fallback(|Extension(why): Extension<NoRoute>| format!("{why:?}"));
+    let service = app.into_service().unwrap();
+    for (method, path, status) in [
+        ("GET", "/members", 401),
+        ("POST", "/members", 401),
+        ("OPTIONS", "/members", 401),
+        ("GET", "/about", 200),
+        ("POST", "/", 200),
+        ("POST", "/members/x", 200),
+        ("POST", "/open", 200),
+        ("OPTIONS", "/open", 204),
+        ("OPTIONS", "/", 200),
+    ] {
+        assert_eq!(ask(&service, method, path).await.status().as_u16(), status, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn of_groups_with_one_prefix_each_responds_for_the_paths_of_its_routes() {
+    let closed = |app: &mut App| {
+        app.group("/api", |group| {
+            group.filter(|| Err::<(), _>(Error::new(StatusCode::UNAUTHORIZED, "no key")));
+            group.map_get("/closed", || "closed");
+            group.map_get("/both", || "both");
+        });
+    };
+    let open = |app: &mut App| {
+        app.group("/api/", |group| {
+            group.map_get("/open", || "open");
+            group.map_post("/both", || "both");
+        });
+    };
+    let elsewhere = |app: &mut App| {
+        app.map_get("/other", || "other").map_fallback(|| "fallback of a route");
+        app.group("/other", |group| {
+            group.map_fallback(|| "fallback of a group");
+        });
+    };
+    let parts: [&dyn Fn(&mut App); 3] = [&closed, &open, &elsewhere];
+    for order in [&[0, 1][..], &[1, 0], &[0, 1, 2], &[2, 1, 0], &[1, 2, 0]] {
+        let mut app = App::new();
+        order.iter().for_each(|part| parts[*part](&mut app));
+        let service = app.into_service().unwrap();
+        for (method, path, status) in [
+            ("PUT", "/api/closed", 401),
+            ("OPTIONS", "/api/closed", 401),
+            ("PUT", "/api/open", 405),
+            ("OPTIONS", "/api/open", 204),
+            // Both groups have routes here, so the app responds.
+            ("PUT", "/api/both", 405),
+            ("GET", "/api/both", 401),
+            ("GET", "/api/nothing", 404),
+        ] {
+            let found = ask(&service, method, path).await.status().as_u16();
+            assert_eq!(found, status, "{method} {path} in the order {order:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_groups_with_one_prefix_the_only_one_with_a_fallback_has_unknown_paths() {
+    let mut app = App::new();
+    app.group("/api", |group| {
+        group.map_fallback(|| "nothing in the API");
+    });
+    app.group("/api", |group| {
+        group.map_get("/a", || "a");
+    });
+    let service = app.into_service().unwrap();
+    assert_eq!(text(ask(&service, "GET", "/api/x").await).await, "nothing in the API");
+    assert_eq!(ask(&service, "PUT", "/api/a").await.status(), 405);
+}
+
+#[tokio::test]
+async fn middleware_of_a_group_takes_the_arguments_of_its_prefix_without_a_route_too() {
+    let mut app = App::new();
+    app.group("/shops/{shop}", |group| {
+        group.filter(|shop: String, _: Method| shop != "closed");
+        group.group("/x/{n}", |inner| {
+            inner.filter(|_: String, n: u8| n == 7);
+            inner.map_get("/y/{m}", || "y");
+            inner.map_fallback(|shop: String, n: u8, parts: Parts| {
+                format!("{shop} {n} {:?}", parts.0)
+            });
+        });
+    });
+    /// The pattern of the route.
+    struct Parts(Option<String>);
+    impl FromRequestParts for Parts {
+        async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+            Ok(Self(parts.route().map(str::to_owned)))
+        }
+    }
+    let service = app.into_service().unwrap();
+    for (method, path, status) in [
+        ("GET", "/shops/tea/nothing", 404),
+        ("GET", "/shops/tea", 404),
+        ("GET", "/shops/closed/nothing", 400),
+        ("GET", "/shops/tea/x/7/nothing", 200),
+        ("GET", "/shops/tea/x/8/nothing", 400),
+        ("PUT", "/shops/tea/x/7/y/z", 200),
+        ("PUT", "/shops/tea/x/z/y/z", 400),
+        ("OPTIONS", "/shops/tea/x/7/y/z", 204),
+    ] {
+        assert_eq!(ask(&service, method, path).await.status().as_u16(), status, "{method} {path}");
+    }
+    assert_eq!(text(ask(&service, "PUT", "/shops/a%20b/x/7/y/z").await).await, "a b 7 None");
 }
 
 #[tokio::test]

@@ -1,6 +1,11 @@
 //! The handler of each request, and the response without one.
 
-use volga::{App, Group, http::Method, ok, status};
+use volga::{
+    App, Group, Path, Query,
+    error::Error,
+    http::{Method, SkipPathArg},
+    ok, status,
+};
 
 use super::in_process::{check, send, service};
 
@@ -152,6 +157,148 @@ fn faults_of_groups_and_patterns_are_returned_together_with_their_locations() {
         "the handler of `GET /users/{id}` takes 2 path arguments, but the pattern has 1",
         "`orders` is malformed at byte 0",
         "an argument is written `{name}`",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(text.matches("routing.rs:").count(), 5, "{text}");
+}
+
+#[test]
+fn patterns_that_no_request_can_match_as_meant_are_faults_that_say_what_to_write() {
+    for (pattern, expect) in [
+        ("/a%20b", "write the segment decoded: `a b`"),
+        ("/caf%C3%A9", "write the segment decoded: `caf\u{e9}`"),
+        ("/a%zz", "write the segment decoded, or take it as an argument: `{name}`"),
+        ("/a%2fb", "write the segment decoded, or take it as an argument: `{name}`"),
+        ("/<id>", "an argument is written `{name}`"),
+        ("/[id]", "an argument is written `{name}`"),
+        ("/a\0", "a pattern has no control characters, such as NUL"),
+        ("/a/../b", "clients resolve `.` and `..` before they send a path"),
+    ] {
+        let in_group = format!("{pattern}/x");
+        let groups: [&dyn Fn(&mut App); 4] = [
+            &|app| {
+                app.map_get(pattern, || "");
+            },
+            &|app| {
+                app.map_service(pattern, axum::Router::new());
+            },
+            &|app| {
+                app.group(pattern, |group| {
+                    group.map_get("/x", || "");
+                });
+            },
+            &|app| {
+                app.group("/in", |group| {
+                    group.map_get(&in_group, || "");
+                });
+            },
+        ];
+        for map in groups {
+            let mut app = App::new();
+            map(&mut app);
+            let text = app.check().unwrap_err().to_string();
+            assert!(text.contains(expect) && text.contains("routing.rs:"), "{pattern}: {text}");
+        }
+    }
+    let service = service(|app| {
+        app.map_get("/a b/caf\u{e9}", || "decoded");
+        app.map_get("/100%", || "percent");
+    });
+    check(&service, "GET /a%20b/caf%C3%A9", 200, "decoded");
+    check(&service, "GET /100%25", 200, "percent");
+}
+
+#[test]
+fn patterns_and_prefixes_start_with_a_slash_also_within_a_group() {
+    for map in [
+        &(|users: &mut Group| {
+            users.map_get("new", || "");
+        }) as &dyn Fn(&mut Group),
+        &|users| {
+            users.group("new", |_| {});
+        },
+        &|users| {
+            users.map_service("new", axum::Router::new());
+        },
+    ] {
+        let mut app = App::new();
+        app.group("/users", map);
+        let text = app.check().unwrap_err().to_string();
+        let expect = "pattern `/usersnew` is malformed at byte 6: a pattern starts with `/`";
+        assert!(text.contains(expect), "{text}");
+    }
+}
+
+/// Every number of arguments that a handler takes, with patterns and prefixes of every number.
+#[test]
+fn a_handler_takes_all_arguments_by_position_or_none() {
+    let mut faults = 0;
+    for prefix in 0..3 {
+        for own in 0..3 {
+            for taken in 0..4 {
+                let args = |from: usize, count: usize| {
+                    (from..from + count).map(|n| format!("/x/{{a{n}}}")).collect::<String>()
+                };
+                let mut app = App::new();
+                app.group(&args(0, prefix), |group| {
+                    let pattern = format!("/end{}", args(prefix, own));
+                    match taken {
+                        0 => group.map_get(&pattern, || ""),
+                        1 => group.map_get(&pattern, |_: String, _: Method| ""),
+                        2 => group.map_get(&pattern, |_: String, _: Query<Vec<()>>, _: u8| ""),
+                        _ => group.map_get(&pattern, |_: u8, _: SkipPathArg, _: String| ""),
+                    };
+                });
+                let is_fit = taken == 0 || taken == prefix + own;
+                match app.check() {
+                    Ok(()) => assert!(is_fit, "{taken} of {prefix} and {own}"),
+                    Err(fault) => {
+                        faults += 1;
+                        let text = fault.to_string();
+                        assert!(!is_fit && text.contains("routing.rs:"), "{text}");
+                        assert_eq!(text.contains("SkipPathArg"), taken < prefix + own, "{text}");
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(faults, 20);
+}
+
+#[test]
+fn a_path_type_that_the_pattern_does_not_fit_is_a_fault() {
+    #[derive(serde::Deserialize)]
+    #[expect(dead_code, reason = "only deserialized")]
+    struct Named {
+        id: u32,
+        #[serde(flatten)]
+        rest: Rest,
+    }
+    #[derive(serde::Deserialize)]
+    #[expect(dead_code, reason = "only deserialized")]
+    struct Rest {
+        name: String,
+        page: Option<String>,
+    }
+    let mut app = App::new();
+    app.map_get("/a/{id}", async |_: Path<Named>| "");
+    app.map_get("/b/{name}/{page}", async |_: Path<Named>| "");
+    app.map_get("/c/{id}/{name}", async |_: Path<Named>| "");
+    app.map_get("/d/{id}/{name}", async |_: Path<u8>| "");
+    app.group("/e/{tenant}", |group| {
+        group.map_get("/{id}/{name}", async |_: Path<(u8, String)>| "");
+        group.map_get("/{id}", async |_: Path<(u8, String)>| "");
+    });
+    app.map_get("/f/{x}", async |_: Result<Path<Named>, Error>| "");
+    app.map_get("/g/{id}", || "").map_fallback(async |_: Path<(u8, u8)>| "");
+    let text = app.check().unwrap_err().to_string();
+    for part in [
+        "`GET /a/{id}`: the pattern has no argument `name`: add the segment `{name}`",
+        "`GET /b/{name}/{page}`: the pattern has no argument `id`: add the segment `{id}`",
+        "`GET /d/{id}/{name}`: the type is one value, but the pattern has 2 arguments: use a struct",
+        "`GET /e/{tenant}/{id}/{name}`: the type takes 2 values, but the pattern has 3",
+        "`GET /g/{id}`: the type is a tuple of size 2, but the pattern has 1 argument",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

@@ -1,5 +1,6 @@
 //! Turns a router into a service.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::BeforeRouting;
@@ -8,7 +9,8 @@ use super::RouteScope;
 use crate::handler::description::Description;
 use crate::handler::endpoint::Endpoint;
 use crate::middleware::pipeline::Continue;
-use crate::routing::fallback::{FallbackTable, FallbackTarget};
+use crate::middleware::stage::catching;
+use crate::routing::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
 use crate::routing::fault::RouteFaults;
 use crate::routing::no_route::NoRouteEndpoint;
 use crate::routing::pattern::Pattern;
@@ -81,6 +83,7 @@ impl Router {
             self.enclosing(position.scope).filter_map(|id| stages[id.0].clone()).collect();
         pipeline.reverse();
         let description = self.description_of(position, &*endpoint);
+        let endpoint = catching(endpoint);
         pipeline.push(match position.route {
             Some(route) => route.wrap(endpoint),
             None => endpoint,
@@ -99,44 +102,104 @@ impl Router {
         }
     }
 
-    /// Creates the table of fallbacks: by the paths of routes, and by the prefixes of scopes.
+    /// Creates the table of fallbacks: by the patterns of routes, and by the prefixes of scopes.
     fn fallbacks(&self, stages: &Stages) -> FallbackTable {
-        let mut table = FallbackTable::new();
-        let mut add = |position: Position<'_>, patterns: &[Pattern]| {
+        let create = |position: Position<'_>, depth| {
             let fallback =
                 self.settings_at(position).find_map(|settings| settings.fallback.clone());
-            let has_args = position.route.is_some();
             let target = self.target(stages, position, Arc::new(NoRouteEndpoint { fallback }));
-            let depth = match position.route {
-                Some(_) => patterns.iter().map(|pattern| pattern.segments().len()).max(),
-                None => Some(depth_of(&self.scopes[position.scope.0].prefix)),
+            let args = match position.route {
+                Some(_) => FallbackArgs::OfRoute,
+                None => FallbackArgs::OfPrefix(self.prefix_args(position.scope)),
             };
-            let depth = depth.unwrap_or_default();
-            table.add(patterns, FallbackTarget { target, has_args, depth });
+            FallbackTarget { target, args, depth }
         };
-        // The first target of a pattern stays, so the order matters. Routes with their own fallback
-        // come before the other routes of the pattern, and later routes before earlier ones. Routes
-        // without their own fallback are needed, too: their path may match the pattern of a route
-        // with one, which must not get their requests.
-        let has_fallback = |route: &&MappedRoute| route.settings.fallback.is_some();
-        if self.routes.iter().any(|route| has_fallback(&route)) {
-            let routes = self.routes.iter().filter(|route| route.mounted.is_none());
-            let (own, others): (Vec<_>, Vec<_>) = routes.rev().partition(has_fallback);
-            for route in own {
-                add(route.position(), &parsed(&route.pattern));
-            }
-            for route in others {
-                add(Position { scope: route.scope, route: None }, &parsed(&route.pattern));
-            }
-        }
-        // Of two scopes with the same prefix, the later one applies. The root comes last.
-        for (index, RouteScope { prefix, .. }) in self.scopes.iter().enumerate().rev() {
+        let scopes = self.scopes.iter().enumerate().map(|(index, scope)| {
             let position = Position { scope: ScopeId(index), route: None };
-            let below = Pattern::below(prefix).ok();
-            let patterns: Vec<_> = parsed(&format!("{prefix}/")).into_iter().chain(below).collect();
-            add(position, &patterns);
-        }
+            create(position, depth_of(&scope.prefix))
+        });
+        let mut table = FallbackTable::new(scopes.collect());
+        self.add_patterns(&mut table, create);
+        self.add_prefixes(&mut table);
         table
+    }
+
+    fn prefix_args(&self, scope: ScopeId) -> PrefixArgs {
+        // The root has no prefix. Another prefix was checked before.
+        let prefix = parsed(&format!("{}/", self.scopes[scope.0].prefix));
+        prefix.first().map_or_else(PrefixArgs::default, PrefixArgs::new)
+    }
+
+    /// Adds who responds to other methods at the path of each pattern: the fallback of a route, of
+    /// several the last one, or else the innermost scope around all routes of the pattern.
+    fn add_patterns(
+        &self,
+        table: &mut FallbackTable,
+        create: impl Fn(Position<'_>, usize) -> FallbackTarget,
+    ) {
+        // A mounted service responds to every method.
+        let routes = self.routes.iter().filter(|route| route.mounted.is_none());
+        let patterns: Vec<_> = routes
+            .filter_map(|route| Some((Pattern::parse(&route.pattern).ok()?, route)))
+            .collect();
+        let mut by_shape: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (pattern, route) in &patterns {
+            by_shape.entry(pattern.shape()).or_default().push((pattern, *route));
+        }
+        for (shape, routes) in by_shape {
+            let own = routes.iter().rev().find(|(_, route)| route.settings.fallback.is_some());
+            if let Some((pattern, route)) = own {
+                table.add_route_fallback(pattern, create(route.position(), shape.len()));
+            } else if let Some((pattern, _)) = routes.first() {
+                table.add_routes(pattern, self.common(routes.iter().map(|(_, route)| route.scope)));
+            }
+        }
+    }
+
+    /// Adds who responds for everything below each prefix: the scope with this prefix. A scope
+    /// without a prefix of its own has only its routes.
+    fn add_prefixes(&self, table: &mut FallbackTable) {
+        let prefixes: Vec<_> = (0..self.scopes.len())
+            .filter(|index| {
+                let RouteScope { parent, prefix, .. } = &self.scopes[*index];
+                parent.is_none_or(|parent| self.scopes[parent.0].prefix != *prefix)
+            })
+            .filter_map(|index| {
+                Some((Pattern::below(&self.scopes[index].prefix).ok()?, ScopeId(index)))
+            })
+            .collect();
+        let mut by_shape: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (below, scope) in &prefixes {
+            by_shape.entry(below.shape()).or_default().push((below, *scope));
+        }
+        for scopes in by_shape.into_values() {
+            let Some((below, first)) = scopes.first() else { continue };
+            let itself = parsed(&format!("{}/", self.scopes[first.0].prefix));
+            let patterns: Vec<_> = itself.into_iter().chain([(*below).clone()]).collect();
+            table.add_prefix(&patterns, self.owner(scopes.iter().map(|(_, scope)| *scope)));
+        }
+    }
+
+    /// The scope that responds for a prefix which several scopes may have: the only one of them
+    /// with a fallback, or else the innermost scope around all of them.
+    fn owner(&self, scopes: impl Iterator<Item = ScopeId> + Clone) -> ScopeId {
+        let has_fallback = |scope: &ScopeId| self.scopes[scope.0].settings.fallback.is_some();
+        let mut with_fallback = scopes.clone().filter(has_fallback);
+        match (with_fallback.next(), with_fallback.next()) {
+            (Some(only), None) => only,
+            _ => self.common(scopes),
+        }
+    }
+
+    /// The innermost scope around all of these scopes.
+    fn common(&self, mut scopes: impl Iterator<Item = ScopeId>) -> ScopeId {
+        let first: Vec<_> = scopes.next().map_or_else(Vec::new, |id| self.enclosing(id).collect());
+        let common = scopes.fold(&*first, |common, scope| {
+            let around: Vec<_> = self.enclosing(scope).collect();
+            let start = common.iter().position(|id| around.contains(id));
+            &common[start.unwrap_or(common.len())..]
+        });
+        common.first().copied().unwrap_or(ScopeId::ROOT)
     }
 
     /// The settings that apply at a position, from the inside out.
@@ -172,7 +235,7 @@ fn before_routing_target(
     // The stages after it may read the extensions that the server adds.
     description.reads_extensions();
     before.iter().for_each(|each| each.middleware.describe(&mut description));
-    let wrap = |inner, each: &BeforeRouting| each.middleware.wrap(inner);
+    let wrap = |inner, each: &BeforeRouting| catching(each.middleware.wrap(inner));
     Target {
         stages: [before.iter().rev().fold(routing, wrap)].into(),
         mapper: root.mapper,

@@ -11,11 +11,11 @@ pub(super) fn parsed(pattern: &str) -> Vec<Pattern> {
     Pattern::parse(pattern).into_iter().collect()
 }
 
-/// The number of path arguments that an endpoint takes by position.
-pub(super) fn path_args_of(endpoint: &impl Endpoint) -> usize {
+/// The description of an endpoint alone, without middleware.
+pub(super) fn described(endpoint: &impl Endpoint) -> Description {
     let mut description = Description::new();
     endpoint.describe(&mut description);
-    description.path_args()
+    description
 }
 
 /// The number of segments of a prefix.
@@ -23,19 +23,40 @@ pub(super) fn depth_of(prefix: &str) -> usize {
     Pattern::below(prefix).map_or(0, |below| below.segments().len() - 1)
 }
 
-/// Checks that an endpoint takes no more path arguments than its pattern has.
+/// Checks that the path arguments of an endpoint fit its pattern.
 pub(super) fn check_args(
     method: &RouteMethod,
     parsed: &Pattern,
     pattern: &str,
-    taken: usize,
+    endpoint: &Description,
 ) -> Result<(), RouteError> {
-    let present = parsed.names().count();
+    let names: Vec<&str> = parsed.names().collect();
+    let (taken, present) = (endpoint.path_args(), names.len());
+    let (method, pattern) = (method.clone(), pattern.to_owned());
     if present < taken {
-        let (method, pattern) = (method.clone(), pattern.to_owned());
         return Err(RouteError::MissingArgs { method, pattern, taken, present });
     }
-    Ok(())
+    if taken > 0 && taken < present {
+        return Err(RouteError::LeftOutArgs { method, pattern, taken, present });
+    }
+    match endpoint.path_checks().iter().find_map(|check| check(&names)) {
+        Some(reason) => Err(RouteError::PathType { method, pattern, reason }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that a pattern starts with `/` after the prefix of this length, unless it is empty.
+/// Otherwise it would change the last segment of the prefix.
+pub(super) fn check_start(full: &str, prefix: usize) -> Result<(), RouteError> {
+    match &full[prefix..] {
+        "" if prefix > 0 => Ok(()),
+        pattern if pattern.starts_with('/') => Ok(()),
+        _ => Err(RouteError::Pattern {
+            pattern: full.to_owned(),
+            at: prefix,
+            expected: "a pattern starts with `/`",
+        }),
+    }
 }
 
 /// Checks that a pattern can be a prefix.
