@@ -190,7 +190,7 @@ impl<T: Serialize> Stream for NdJsonLines<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let value = ready!(Pin::new(&mut self.0).poll_next(cx));
         Poll::Ready(value.map(|value| {
-            let mut line = serde_json::to_vec(&value?)?;
+            let mut line = serde_json::to_vec(&value.map_err(Error::into_cause)?)?;
             line.push(b'\n');
             Ok(line.into())
         }))
