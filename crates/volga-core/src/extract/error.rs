@@ -26,6 +26,14 @@ pub enum ExtractError {
         /// What is wrong with the segment.
         reason: String,
     },
+    /// The path arguments together cannot be converted to the type of the argument.
+    #[error("path arguments {names}: {reason}")]
+    PathArgs {
+        /// The names of the arguments in the pattern, in backticks: `` `user`, `number` ``.
+        names: String,
+        /// What is wrong with the arguments.
+        reason: String,
+    },
     /// The handler takes path arguments that its route does not have. This is a server error.
     #[error("path arguments of the route: {reason}")]
     PathShape {
