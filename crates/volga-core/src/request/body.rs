@@ -115,6 +115,20 @@ impl HttpBody {
         }
     }
 
+    /// Waits until the body has bytes, ends or fails. Returns `None` if it has ended without bytes,
+    /// and otherwise the whole body.
+    pub(crate) async fn peek(mut self) -> Option<Self> {
+        loop {
+            let first = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await?;
+            if let Ok(frame) = &first
+                && frame.data_ref().is_none_or(Bytes::is_empty)
+            {
+                continue;
+            }
+            return Some(Self::new(Peeked { first: Some(first), rest: self }));
+        }
+    }
+
     /// Limits the body to `limit` bytes. The first piece that exceeds the limit is replaced with
     /// [`ExtractError::BodyTooLarge`]. A body that is known to be longer fails before its first
     /// piece.
@@ -227,6 +241,27 @@ impl fmt::Debug for HttpBody {
             BodyKind::Full(bytes) => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
             BodyKind::Stream(_) => f.write_str("HttpBody::Stream"),
             BodyKind::Limited { limit, .. } => write!(f, "HttpBody::Limited({limit} bytes)"),
+        }
+    }
+}
+
+/// A body whose first frame, or first error, was read before.
+struct Peeked {
+    first: Option<Result<Frame<Bytes>, BoxError>>,
+    rest: HttpBody,
+}
+
+impl Body for Peeked {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
         }
     }
 }
