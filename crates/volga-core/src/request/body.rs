@@ -95,7 +95,8 @@ impl HttpBody {
     ///
     /// # Errors
     ///
-    /// - [`ExtractError::BodyTooLarge`] (status 413) if the body exceeds its limit.
+    /// - [`ExtractError::BodyTooLarge`] or [`ExtractError::BodyTooLargeForLayer`] (status 413) if
+    ///   the body exceeds its limit.
     /// - [`ExtractError::BodyTimedOut`] (status 408) if the client took too long to send it.
     /// - [`ExtractError::Body`] (status 400) if the body cannot be read to its end for another
     ///   reason.
