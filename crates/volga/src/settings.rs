@@ -148,7 +148,7 @@ macro_rules! settings {
         /// would without a mapper.
         pub fn map_err<F, R, Kind>(&mut $self, function: F) -> &mut Self
         where
-            F: Fn(Error) -> R + Send + Sync + 'static,
+            F: FnOnce(Error) -> R + Clone + Send + Sync + 'static,
             R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
             Kind: 'static,
         {

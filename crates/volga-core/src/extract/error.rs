@@ -1,11 +1,12 @@
 //! `ExtractError`: why an argument could not be extracted.
 
-use std::io;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
+use http_body_util::LengthLimitError;
 
 use crate::response::box_error::BoxError;
+use crate::response::causes;
 
 /// The `Retry-After` for a client whose body was refused because the memory is used up: 5 seconds.
 pub const COLLECTED_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -24,6 +25,14 @@ pub enum ExtractError {
         /// The name of the argument in the pattern.
         name: String,
         /// What is wrong with the segment.
+        reason: String,
+    },
+    /// The path arguments together cannot be converted to the type of the argument.
+    #[error("path arguments {names}: {reason}")]
+    PathArgs {
+        /// The names of the arguments in the pattern, in backticks: `` `user`, `number` ``.
+        names: String,
+        /// What is wrong with the arguments.
         reason: String,
     },
     /// The handler takes path arguments that its route does not have. This is a server error.
@@ -95,6 +104,9 @@ pub enum ExtractError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The body exceeds the limit of a tower layer.
+    #[error("the body is larger than a layer of the server allows")]
+    BodyTooLargeForLayer(#[source] BoxError),
     /// The body is not UTF-8 text.
     #[error("the body is not UTF-8")]
     NotText,
@@ -147,7 +159,9 @@ impl ExtractError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BodyTooLarge { .. } | Self::LineTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLarge { .. }
+            | Self::BodyTooLargeForLayer(_)
+            | Self::LineTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooMuchCollected { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Line { error, .. } => error.status(),
@@ -166,44 +180,64 @@ impl ExtractError {
             Ok(error) => return *error,
             Err(error) => error,
         };
-        let first: &(dyn std::error::Error + 'static) = &*error;
-        let mut causes = std::iter::successors(Some(first), |&cause| cause.source());
-        let too_large = causes.clone().find_map(|cause| match cause.downcast_ref() {
+        let too_large = causes::causes(&*error).find_map(|cause| match cause.downcast_ref() {
             Some(Self::BodyTooLarge { limit }) => Some(Self::BodyTooLarge { limit: *limit }),
             _ => None,
         });
-        // Each server has its own error types for a timeout. They have this kind in common.
-        let timed_out = causes.any(|cause| {
-            let error = cause.downcast_ref::<io::Error>();
-            error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-        });
-        match too_large {
-            Some(too_large) => too_large,
-            None if timed_out => Self::BodyTimedOut(error),
-            None => Self::Body(error),
+        if let Some(too_large) = too_large {
+            return too_large;
+        }
+        if causes::causes(&*error).any(<dyn std::error::Error>::is::<LengthLimitError>) {
+            Self::BodyTooLargeForLayer(error)
+        } else if causes::is_timeout(&*error) || is_body_timeout(&*error) {
+            Self::BodyTimedOut(error)
+        } else {
+            Self::Body(error)
         }
     }
 }
 
+/// Whether this is the error of `RequestBodyTimeoutLayer` in tower-http. Its type cannot be named
+/// without a dependency on that crate, so it is known by its text. A test uses the real layer.
+fn is_body_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    const TEXT: &str = "data was not received within the designated timeout";
+    causes::causes(error).any(|cause| cause.to_string() == TEXT)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use http_body_util::BodyExt;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
     #[error("a layer")]
     struct Layer(#[source] BoxError);
 
-    #[test]
-    fn a_wrapped_error_of_a_body_keeps_its_status() {
+    /// The error of a body that `http_body_util::Limited` cuts.
+    async fn length_limit() -> BoxError {
+        let body = http_body_util::Full::new(bytes::Bytes::from_static(b"long"));
+        http_body_util::Limited::new(body, 1).collect().await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_wrapped_error_of_a_body_keeps_its_status() {
         let io = |kind: io::ErrorKind| -> BoxError { io::Error::from(kind).into() };
-        for layers in 0..3 {
+        for layers in 0..5 {
             for (error, status) in [
                 (io(io::ErrorKind::TimedOut), 408),
                 (io(io::ErrorKind::UnexpectedEof), 400),
                 (ExtractError::BodyTooLarge { limit: 1 }.into(), 413),
+                (length_limit().await, 413),
+                ("data was not received within the designated timeout".into(), 408),
                 ("text".into(), 400),
             ] {
-                let wrapped = (0..layers).fold(error, |error, _| Layer(error).into());
+                let wrapped = (0..layers).fold(error, |error, layer| match layer % 2 {
+                    0 => Layer(error).into(),
+                    _ => io::Error::other(error).into(),
+                });
                 assert_eq!(ExtractError::of_body(wrapped).status(), status, "{layers} layers");
             }
         }

@@ -3,9 +3,11 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor, value::CowStrDeserializer,
+    self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor, value::CowStrDeserializer,
 };
+
+use crate::extract::conversions::{self, Conversion};
 
 /// The text or texts of one name.
 #[derive(Clone, Debug)]
@@ -14,11 +16,18 @@ pub(super) enum Values<'a> {
     Many(Vec<Cow<'a, str>>),
 }
 
+/// Returns the same text, borrowed.
+pub(super) fn borrow<'a>(text: &'a Cow<'_, str>) -> Cow<'a, str> {
+    Cow::Borrowed(&**text)
+}
+
 /// An error, and the name of the field.
 #[derive(Debug)]
 pub(super) struct FieldError {
     /// The name of the field. Empty for an error in the whole value.
     pub(super) at: String,
+    /// The address of the text that did not fit, if it is known.
+    pub(super) text: Option<usize>,
     pub(super) kind: FieldErrorKind,
 }
 
@@ -26,6 +35,10 @@ pub(super) struct FieldError {
 pub(super) enum FieldErrorKind {
     Missing,
     Malformed(String),
+    /// There are fewer values than the type has.
+    Length(String),
+    /// The type does not fit the route, whatever the request is.
+    Shape(String),
 }
 
 impl FieldError {
@@ -34,15 +47,45 @@ impl FieldError {
         self.at.insert_str(0, name);
         self
     }
+
+    pub(super) fn shape(reason: String) -> Self {
+        Self { at: String::new(), text: None, kind: FieldErrorKind::Shape(reason) }
+    }
+
+    /// Adds the name of the field, if it is not known yet, by the text that did not fit.
+    pub(super) fn named<'a>(
+        mut self,
+        mut fields: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        if let Some(text) = self.text
+            && self.at.is_empty()
+            && let Some((name, _)) = fields.find(|(_, other)| other.as_ptr().addr() == text)
+        {
+            name.clone_into(&mut self.at);
+        }
+        self
+    }
 }
 
 impl de::Error for FieldError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { at: String::new(), kind: FieldErrorKind::Malformed(message.to_string()) }
+        let kind = FieldErrorKind::Malformed(message.to_string());
+        Self { at: String::new(), text: None, kind }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { at: field.to_owned(), kind: FieldErrorKind::Missing }
+        Self { at: field.to_owned(), text: None, kind: FieldErrorKind::Missing }
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let text = conversions::misfit(&unexpected, expected);
+        let message = format_args!("invalid type: {unexpected}, expected {expected}");
+        Self { text, ..Self::custom(message) }
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        let message = format!("invalid length {length}, expected {expected}");
+        Self { at: String::new(), text: None, kind: FieldErrorKind::Length(message) }
     }
 }
 
@@ -50,7 +93,9 @@ impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             FieldErrorKind::Missing => f.write_str("missing"),
-            FieldErrorKind::Malformed(reason) => f.write_str(reason),
+            FieldErrorKind::Malformed(reason)
+            | FieldErrorKind::Length(reason)
+            | FieldErrorKind::Shape(reason) => f.write_str(reason),
         }
     }
 }
@@ -79,7 +124,7 @@ impl<'a, I: Iterator<Item = (Cow<'a, str>, Values<'a>)>> MapAccess<'a> for Field
         self.next = self.rest.next();
         let Some((name, _)) = &self.next else { return Ok(None) };
         // Keys use the deserializer of values, so that the keys of a map can be numbers, too.
-        let key = Value(Values::One(name.clone()));
+        let key = Value::new(Values::One(name.clone()));
         seed.deserialize(key).map(Some).map_err(|error| error.within(name))
     }
 
@@ -90,16 +135,23 @@ impl<'a, I: Iterator<Item = (Cow<'a, str>, Values<'a>)>> MapAccess<'a> for Field
         let Some((name, values)) = self.next.take() else {
             return Err(de::Error::custom("a value was asked for before its name"));
         };
-        seed.deserialize(Value(values)).map_err(|error| error.within(&name))
+        seed.deserialize(Value::new(values)).map_err(|error| error.within(&name))
     }
 }
 
 /// The texts of one name as a value. A scalar is parsed from one text, and a list takes all texts.
-pub(super) struct Value<'a>(pub(super) Values<'a>);
+pub(super) struct Value<'a> {
+    values: Values<'a>,
+    is_list_item: bool,
+}
 
 impl<'a> Value<'a> {
+    pub(super) fn new(values: Values<'a>) -> Self {
+        Self { values, is_list_item: false }
+    }
+
     fn one(self) -> Result<Cow<'a, str>, FieldError> {
-        match self.0 {
+        match self.values {
             Values::One(text) => Ok(text),
             Values::Many(texts) => Err(de::Error::custom(format_args!(
                 "given {} times, but it takes one value",
@@ -108,12 +160,26 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Reads all texts as a list. A text that the type does not take is an error, because it would
+    /// be lost.
+    fn read_list<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        let mut list = self.list();
+        let given = list.texts.len();
+        let value = visitor.visit_seq(&mut list)?;
+        if list.texts.len() == 0 {
+            return Ok(value);
+        }
+        let taken = given - list.texts.len();
+        let values = if taken == 1 { "value" } else { "values" };
+        Err(de::Error::custom(format_args!("given {given} times, but it takes {taken} {values}")))
+    }
+
     fn parse<T: FromStr<Err: fmt::Display>>(self) -> Result<T, FieldError> {
         self.one()?.parse().map_err(de::Error::custom)
     }
 
     fn list(self) -> List<'a> {
-        let texts = match self.0 {
+        let texts = match self.values {
             Values::One(text) => vec![text],
             Values::Many(texts) => texts,
         };
@@ -150,9 +216,14 @@ impl<'a> Deserializer<'a> for Value<'a> {
     }
 
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        match &self.0 {
-            Values::One(_) => self.deserialize_str(visitor),
-            Values::Many(_) => visitor.visit_seq(self.list()),
+        let Values::One(text) = &self.values else { return self.read_list(visitor) };
+        match conversions::of(text, self.is_list_item) {
+            None => self.deserialize_str(visitor),
+            Some(Conversion::Bool(value)) => visitor.visit_bool(value),
+            Some(Conversion::Unsigned(value)) => visitor.visit_u64(value),
+            Some(Conversion::Signed(value)) => visitor.visit_i64(value),
+            Some(Conversion::Float(value)) => visitor.visit_f64(value),
+            Some(Conversion::List) => self.read_list(visitor),
         }
     }
 
@@ -184,7 +255,7 @@ impl<'a> Deserializer<'a> for Value<'a> {
     }
 
     fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        visitor.visit_seq(self.list())
+        self.read_list(visitor)
     }
 
     fn deserialize_tuple<V: Visitor<'a>>(
@@ -192,7 +263,7 @@ impl<'a> Deserializer<'a> for Value<'a> {
         _: usize,
         visitor: V,
     ) -> Result<V::Value, FieldError> {
-        visitor.visit_seq(self.list())
+        self.read_list(visitor)
     }
 
     fn deserialize_tuple_struct<V: Visitor<'a>>(
@@ -201,7 +272,7 @@ impl<'a> Deserializer<'a> for Value<'a> {
         _: usize,
         visitor: V,
     ) -> Result<V::Value, FieldError> {
-        visitor.visit_seq(self.list())
+        self.read_list(visitor)
     }
 
     fn deserialize_enum<V: Visitor<'a>>(
@@ -251,7 +322,7 @@ impl<'a> SeqAccess<'a> for List<'a> {
         let Some(text) = self.texts.next() else { return Ok(None) };
         let index = self.index;
         self.index += 1;
-        let value = seed.deserialize(Value(Values::One(text)));
+        let value = seed.deserialize(Value { values: Values::One(text), is_list_item: true });
         value.map(Some).map_err(|error| error.within(&format!("[{index}]")))
     }
 

@@ -19,7 +19,11 @@ use crate::response::error::Error;
 ///
 /// The status is 400 if the header is missing or malformed, and the message names it.
 /// `Option<Header<T>>` is `None` if the header is missing. If a header occurs several times, its
-/// values are joined with commas.
+/// values are joined with commas. A header that takes one value, such as `Authorization` or
+/// `Content-Type`, is malformed if it occurs several times.
+///
+/// A header that holds a text may have any bytes: see
+/// [`TextHeader::as_bytes`](crate::headers::TextHeader::as_bytes).
 ///
 /// The module [`mod@crate::headers`] has types for standard headers. [`headers!`](crate::headers!)
 /// declares more. Implement [`TypedHeader`] for a type of your own.
@@ -52,6 +56,11 @@ impl<T: TypedHeader> FromRequestParts for Header<T> {
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+        let count = parts.headers.get_all(T::NAME).iter().count();
+        if count > 1 && has_one_value(&T::NAME) {
+            let reason = format!("sent {count} times, but it takes one value");
+            return Err(ExtractError::Header { name: T::NAME, reason }.into());
+        }
         let value = joined(&parts.headers, &T::NAME)
             .ok_or(ExtractError::MissingHeader { name: T::NAME })?;
         T::from_value(&value).map(Self).map_err(|error| {
@@ -87,6 +96,33 @@ impl<T: fmt::Display> fmt::Display for Header<T> {
     }
 }
 
+/// Whether the header is not a list, so that a request may have it once (RFC 9110, section 5.3). Its
+/// values must not be joined: two credentials are not one credential.
+fn has_one_value(name: &HeaderName) -> bool {
+    const NAMES: [HeaderName; 19] = [
+        header::AUTHORIZATION,
+        header::CONTENT_DISPOSITION,
+        header::CONTENT_LENGTH,
+        header::CONTENT_LOCATION,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::DATE,
+        header::FROM,
+        header::HOST,
+        header::IF_MODIFIED_SINCE,
+        header::IF_RANGE,
+        header::IF_UNMODIFIED_SINCE,
+        header::LAST_MODIFIED,
+        header::ORIGIN,
+        header::PROXY_AUTHORIZATION,
+        header::RANGE,
+        header::REFERER,
+        header::USER_AGENT,
+        HeaderName::from_static("traceparent"),
+    ];
+    NAMES.contains(name)
+}
+
 /// Returns the value of a header. Several fields with one name mean the same as one field with
 /// commas (RFC 9110, section 5.3). Cookies are joined with semicolons (RFC 9113, section 8.2.3).
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
@@ -109,6 +145,37 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_header_that_takes_one_value_is_refused_if_it_occurs_again() {
+        use crate::headers::{Accept, Authorization, ContentType, Cookie, Host, UserAgent};
+        async fn status<T: TypedHeader>(count: usize) -> Result<(), http::StatusCode> {
+            let mut request = http::Request::new(());
+            for number in 0..count {
+                let value = HeaderValue::try_from(format!("v{number}")).unwrap();
+                request.headers_mut().append(T::NAME, value);
+            }
+            let (head, ()) = request.into_parts();
+            let body = crate::request::body::HttpBody::empty();
+            let args = crate::request::path_args::PathArgs::default();
+            let mut parts = RequestParts::new(head, args, &body);
+            let optional = Option::<Header<T>>::from_request_parts(&mut parts).await;
+            let plain = Header::<T>::from_request_parts(&mut parts).await;
+            assert!(count == 0 || optional.is_ok() == plain.is_ok());
+            plain.map(|_| ()).map_err(|error| error.status())
+        }
+        let refused = Err(StatusCode::BAD_REQUEST);
+        for count in 0..4 {
+            let expect = if count == 1 { Ok(()) } else { refused };
+            assert_eq!(status::<Authorization>(count).await, expect, "{count}");
+            assert_eq!(status::<ContentType>(count).await, expect, "{count}");
+            assert_eq!(status::<Host>(count).await, expect, "{count}");
+            assert_eq!(status::<UserAgent>(count).await, expect, "{count}");
+            let expect = if count == 0 { refused } else { Ok(()) };
+            assert_eq!(status::<Accept>(count).await, expect, "{count}");
+            assert_eq!(status::<Cookie>(count).await, expect, "{count}");
+        }
+    }
 
     #[test]
     fn several_fields_are_joined() {

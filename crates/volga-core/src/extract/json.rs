@@ -26,7 +26,8 @@ const CONTENT_TYPE: &str = "application/json";
 /// - 400 if the body is not JSON,
 /// - 422 if the JSON does not fit `T`. The message has the path, such as `items[2].price`.
 ///
-/// `Option<Json<T>>` is `None` if the request has neither a body nor a content type.
+/// `Option<Json<T>>` is `None` if the request has neither a body nor a content type. A byte order
+/// mark of UTF-8 before the JSON is ignored.
 ///
 /// As the result of a handler it is sent as `application/json`.
 ///
@@ -64,14 +65,20 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         check_content_type(&parts.headers)?;
-        Ok(Self(read(read_all(&parts, body).await?.bytes())?))
+        let body = read_all(&parts, body).await?;
+        Ok(Self(read(without_bom(body.bytes())?)?))
     }
 }
 
-/// Absent if the request has neither a body nor a content type.
+/// Absent if the request has neither a body nor a content type. A body of unknown length that turns
+/// out to be empty is no body.
 impl<T> OptionalArg for Json<T> {
     fn is_absent(parts: &RequestParts) -> bool {
         !parts.has_body() && !parts.headers.contains_key(header::CONTENT_TYPE)
+    }
+
+    fn is_absent_without_content(parts: &RequestParts) -> bool {
+        !parts.headers.contains_key(header::CONTENT_TYPE)
     }
 }
 
@@ -126,6 +133,16 @@ fn is_json(content_type: &str) -> bool {
     let (kind, subtype) = essence.split_once('/').unwrap_or_default();
     let suffix = subtype.rsplit_once('+').map_or(subtype, |(_, suffix)| suffix);
     kind.eq_ignore_ascii_case("application") && suffix.eq_ignore_ascii_case("json")
+}
+
+/// Removes a byte order mark of UTF-8. A reader of JSON may ignore it (RFC 8259, section 8.1), and
+/// some clients send it.
+pub(super) fn without_bom(body: &[u8]) -> Result<&[u8], ExtractError> {
+    if body.starts_with(b"\xfe\xff") || body.starts_with(b"\xff\xfe") {
+        let reason = "it starts with a byte order mark of UTF-16; send UTF-8".to_owned();
+        return Err(ExtractError::JsonSyntax { reason });
+    }
+    Ok(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ExtractError> {
@@ -203,6 +220,25 @@ mod tests {
             "the JSON does not fit at `items[0]`: missing field `price` at line 1 column 12",
         );
         assert_eq!(read::<Order>(b" {\"items\":[]}\n").unwrap(), Order { items: Vec::new() });
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_ignored_or_named() {
+        let json = br#"{"items":[]}"#;
+        for (mark, is_taken) in
+            [(&b""[..], true), (b"\xef\xbb\xbf", true), (b"\xfe\xff", false), (b"\xff\xfe", false)]
+        {
+            let body = [mark, json].concat();
+            let result = without_bom(&body).and_then(read::<Order>);
+            assert_eq!(result.is_ok(), is_taken, "{mark:?}");
+            if let Err(error) = result {
+                assert_eq!(error.status(), 400);
+                assert!(error.to_string().contains("send UTF-8"), "{error}");
+            }
+        }
+        // Only at the start, and only once.
+        assert!(without_bom(b"\xef\xbb\xbf\xef\xbb\xbf1").and_then(read::<u8>).is_err());
+        assert!(without_bom(b" \xef\xbb\xbf1").and_then(read::<u8>).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub(crate) mod body;
 mod context;
+mod conversions;
 pub(crate) mod error;
 pub(crate) mod extension;
 mod fields;

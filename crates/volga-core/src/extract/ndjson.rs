@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::extract::FromRequest;
 use crate::extract::error::ExtractError;
-use crate::extract::json::read_line;
+use crate::extract::json::{read_line, without_bom};
 use crate::extract::lines::Lines;
 use crate::handler::description::Description;
 use crate::request::body::HttpBody;
@@ -134,7 +134,9 @@ struct NdJsonReader<T> {
 impl<T> NdJsonReader<T> {
     fn value(&mut self, line: Result<(u64, Bytes), ExtractError>) -> Result<T, Error> {
         let value = line.and_then(|(line, text)| {
-            (self.value)(&text).map_err(|error| ExtractError::Line { line, error: Box::new(error) })
+            let text = if line == 1 { without_bom(&text) } else { Ok(&text[..]) };
+            text.and_then(self.value)
+                .map_err(|error| ExtractError::Line { line, error: Box::new(error) })
         });
         value.map_err(|error| self.fail(error.into()))
     }
@@ -190,7 +192,7 @@ impl<T: Serialize> Stream for NdJsonLines<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let value = ready!(Pin::new(&mut self.0).poll_next(cx));
         Poll::Ready(value.map(|value| {
-            let mut line = serde_json::to_vec(&value?)?;
+            let mut line = serde_json::to_vec(&value.map_err(Error::into_cause)?)?;
             line.push(b'\n');
             Ok(line.into())
         }))

@@ -38,6 +38,13 @@ use crate::response::error::Error;
 pub trait OptionalArg {
     /// Whether the request does not have the argument.
     fn is_absent(parts: &RequestParts) -> bool;
+
+    /// Whether the request does not have the argument if its body turns out to be empty. A body of
+    /// unknown length says only when it is read whether it is empty. The default is false.
+    fn is_absent_without_content(parts: &RequestParts) -> bool {
+        let _ = parts;
+        false
+    }
 }
 
 impl<T: FromRequestParts + OptionalArg> FromRequestParts for Option<T> {
@@ -56,7 +63,18 @@ impl<T: FromRequest + OptionalArg> FromRequest for Option<T> {
     }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
-        if T::is_absent(&parts) { Ok(None) } else { T::from_request(parts, body).await.map(Some) }
+        if T::is_absent(&parts) {
+            return Ok(None);
+        }
+        let body = if T::is_absent_without_content(&parts) {
+            match body.peek().await {
+                Some(body) => body,
+                None => return Ok(None),
+            }
+        } else {
+            body
+        };
+        T::from_request(parts, body).await.map(Some)
     }
 }
 

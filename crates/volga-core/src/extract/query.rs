@@ -2,19 +2,24 @@
 
 use std::{
     borrow::Cow,
+    collections::HashMap,
     ops::{Deref, DerefMut},
 };
 
+use http::StatusCode;
+use percent_encoding::percent_decode_str;
 use serde::{
     Deserializer,
-    de::{DeserializeOwned, Error as _, Visitor, value::SeqDeserializer},
+    de::{
+        DeserializeOwned, Error as _, Visitor,
+        value::{MapAccessDeserializer, SeqDeserializer},
+    },
 };
 
-use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values};
-use http::StatusCode;
-
 use crate::extract::FromRequestParts;
+use crate::extract::conversions;
 use crate::extract::error::ExtractError;
+use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values, borrow};
 use crate::extract::optional::OptionalArg;
 use crate::handler::description::Description;
 use crate::request::parts::RequestParts;
@@ -26,7 +31,11 @@ use crate::response::error::Error;
 /// or `#[serde(default)]`. Unknown names are ignored. A plus is a space.
 /// `Query<Vec<(String, String)>>` takes all fields in order.
 ///
-/// The status is 400 if a field is missing or cannot be parsed. The message has the name of the
+/// A text is converted to what the type asks for, also in `#[serde(flatten)]`, and in tagged and
+/// untagged enums. A variant of an enum without a tag is the only field: `?id=7` is `Id(7)`.
+///
+/// The status is 400 if a field is missing, cannot be parsed, occurs more often than the type
+/// takes it, or is not UTF-8 after percent-decoding. The message has the name of the
 /// field and the index of the value, such as `tag[1]`. `Option<Query<T>>` is `None` if the URI has
 /// no query. It dereferences to `T`.
 ///
@@ -64,11 +73,18 @@ impl<T: DeserializeOwned> FromRequestParts for Query<T> {
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        let pairs = QueryDeserializer(parts.uri.query().unwrap_or_default());
-        let value = T::deserialize(pairs).map_err(|FieldError { at, kind }| match kind {
+        let pairs = pairs(parts.uri.query().unwrap_or_default())?;
+        let value = read(&pairs).map_err(|FieldError { at, kind, .. }| match kind {
             FieldErrorKind::Missing => ExtractError::MissingQueryField { field: at },
-            FieldErrorKind::Malformed(reason) if at.is_empty() => ExtractError::Query { reason },
-            FieldErrorKind::Malformed(reason) => ExtractError::QueryField { at, reason },
+            FieldErrorKind::Malformed(reason)
+            | FieldErrorKind::Length(reason)
+            | FieldErrorKind::Shape(reason) => {
+                if at.is_empty() {
+                    ExtractError::Query { reason }
+                } else {
+                    ExtractError::QueryField { at, reason }
+                }
+            }
         })?;
         Ok(Self(value))
     }
@@ -95,23 +111,71 @@ impl<T> DerefMut for Query<T> {
     }
 }
 
-/// The text of a query, as a deserializer.
-struct QueryDeserializer<'a>(&'a str);
+/// A field of a query: its name and its text.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// Splits and decodes a query. A plus is a space, and a `%` without two hexadecimal digits is a
+/// percent sign, as in the URL standard. Bytes that are not UTF-8 are an error, because replacing
+/// them would lose what the client has sent.
+fn pairs(query: &str) -> Result<Vec<Pair<'_>>, ExtractError> {
+    query.split('&').filter(|field| !field.is_empty()).map(pair).collect()
+}
+
+fn pair(field: &str) -> Result<Pair<'_>, ExtractError> {
+    let (name, text) = field.split_once('=').unwrap_or((field, ""));
+    match (decoded(name), decoded(text)) {
+        (Some(name), Some(text)) => Ok((name, text)),
+        _ => {
+            let reason = "it is not UTF-8 after percent-decoding".to_owned();
+            Err(ExtractError::QueryField { at: name.to_owned(), reason })
+        }
+    }
+}
+
+/// Decodes a name or a text. Returns `None` if the bytes are not UTF-8.
+fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+    if !raw.contains('+') {
+        return percent_decode_str(raw).decode_utf8().ok();
+    }
+    let spaced = raw.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(|text| Cow::Owned(text.into_owned()))
+}
+
+fn read<T: DeserializeOwned>(pairs: &[Pair<'_>]) -> Result<T, FieldError> {
+    let result = conversions::deserialize(|| T::deserialize(QueryDeserializer(pairs)));
+    result.map_err(|error| error.named(pairs.iter().map(|(name, text)| (&**name, &**text))))
+}
+
+/// The fields of a query, as a deserializer.
+struct QueryDeserializer<'a>(&'a [Pair<'a>]);
+
+/// The number of names up to which a linear search is used: 8.
+const MAX_SEARCHED: usize = 8;
 
 impl<'a> QueryDeserializer<'a> {
     /// Returns each name once, in the order of the first occurrences, with all its values.
     fn fields(&self) -> Vec<(Cow<'a, str>, Values<'a>)> {
-        let mut fields: Vec<(Cow<'a, str>, Values<'a>)> = Vec::new();
+        let mut fields: Vec<(Cow<'a, str>, Values<'a>)> = Vec::with_capacity(self.0.len());
         // The client chooses the number of names, so a linear search could be made slow on purpose.
-        let mut index = std::collections::HashMap::new();
-        for (name, text) in form_urlencoded::parse(self.0.as_bytes()) {
-            match index.get(&name) {
+        let mut index: HashMap<Cow<'a, str>, usize> = HashMap::new();
+        for (name, text) in self.0 {
+            let (name, text): (&str, _) = (name, borrow(text));
+            let known = match fields.len() {
+                0..=MAX_SEARCHED => fields.iter().position(|(other, _)| other == name),
+                _ => index.get(name).copied(),
+            };
+            match known {
                 None => {
-                    index.insert(name.clone(), fields.len());
-                    fields.push((name, Values::One(text)));
+                    fields.push((Cow::Borrowed(name), Values::One(text)));
+                    if fields.len() == MAX_SEARCHED + 1 {
+                        let names = fields.iter().map(|(name, _)| name.clone());
+                        index.extend(names.zip(0..));
+                    } else if fields.len() > MAX_SEARCHED {
+                        index.insert(Cow::Borrowed(name), fields.len() - 1);
+                    }
                 }
                 Some(at) => {
-                    let values: &mut Values<'a> = &mut fields[*at].1;
+                    let values: &mut Values<'a> = &mut fields[at].1;
                     match values {
                         Values::Many(texts) => texts.push(text),
                         Values::One(first) => {
@@ -133,9 +197,9 @@ impl<'a> Deserializer<'a> for QueryDeserializer<'a> {
     }
 
     fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        let pairs = form_urlencoded::parse(self.0.as_bytes());
-        let pair = |(name, text)| Value(Values::Many(vec![name, text]));
-        visitor.visit_seq(SeqDeserializer::new(pairs.map(pair)))
+        let pair =
+            |(name, text): &'a Pair<'a>| Value::new(Values::Many(vec![borrow(name), borrow(text)]));
+        visitor.visit_seq(SeqDeserializer::new(self.0.iter().map(pair)))
     }
 
     fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
@@ -154,13 +218,18 @@ impl<'a> Deserializer<'a> for QueryDeserializer<'a> {
         visitor.visit_unit()
     }
 
+    /// The only field is the variant: `?id=7`.
     fn deserialize_enum<V: Visitor<'a>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
-        _: V,
+        visitor: V,
     ) -> Result<V::Value, FieldError> {
-        Err(FieldError::custom("a query can be read into a struct, a map or a list of pairs"))
+        let fields = self.fields();
+        if fields.len() != 1 {
+            return Err(FieldError::custom("an enum takes one field, the name of the variant"));
+        }
+        visitor.visit_enum(MapAccessDeserializer::new(Fields::new(fields)))
     }
 
     serde::forward_to_deserialize_any! {
@@ -172,7 +241,7 @@ impl<'a> Deserializer<'a> for QueryDeserializer<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, HashMap};
+    use std::collections::BTreeMap;
 
     use proptest::prelude::*;
     use serde::Deserialize;
@@ -180,7 +249,8 @@ mod tests {
     use super::*;
 
     fn read<T: DeserializeOwned>(query: &str) -> Result<T, String> {
-        T::deserialize(QueryDeserializer(query)).map_err(|error| format!("{}: {error}", error.at))
+        let pairs = super::pairs(query).map_err(|error| error.to_string())?;
+        super::read(&pairs).map_err(|error| format!("{}: {error}", error.at))
     }
 
     #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -220,7 +290,176 @@ mod tests {
         assert!(read::<u8>("a=1").is_err());
     }
 
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Page {
+        page: u32,
+        ratio: Option<f64>,
+        #[serde(default)]
+        exact: bool,
+        #[serde(default)]
+        ids: Vec<i16>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Flattened {
+        q: String,
+        #[serde(flatten)]
+        page: Page,
+        r#in: Option<String>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "kind", rename_all = "lowercase")]
+    enum Tagged {
+        Range { from: i64, to: Option<u8> },
+        Text { from: String },
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "kind", content = "value")]
+    enum Adjacent {
+        Number(f32),
+        Text(String),
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(untagged)]
+    enum Untagged {
+        Both { x: u64, y: u64 },
+        Number { x: u64, name: String },
+        Texts { x: String },
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(untagged)]
+    enum Id {
+        Flag(bool),
+        Number(u64),
+        Name(String),
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    enum Plain {
+        #[serde(rename = "id")]
+        Id(u64),
+        #[serde(rename = "tags")]
+        Tags(Vec<u8>),
+        #[serde(rename = "all")]
+        All,
+    }
+
+    #[test]
+    fn a_text_becomes_what_the_type_asks_for_behind_flatten() {
+        let page = Page { page: 1, ratio: None, exact: false, ids: Vec::new() };
+        for q in ["a", "1", "1.5", "true", "-3"] {
+            for r#in in [None, Some("1"), Some("x")] {
+                let query = format!(
+                    "page=1&q={q}{}",
+                    r#in.map_or(String::new(), |text| format!("&in={text}"))
+                );
+                let flattened: Flattened = read(&query).unwrap();
+                assert_eq!((&*flattened.q, flattened.r#in.as_deref()), (q, r#in), "{query}");
+                assert_eq!(flattened.page, page, "{query}");
+            }
+        }
+        for (query, ids) in [("ids=7", vec![7]), ("ids=7&ids=-8", vec![7, -8])] {
+            let query = format!("{query}&exact=true&q=7&ratio=2&page=0");
+            let page = Page { page: 0, ratio: Some(2.0), exact: true, ids };
+            assert_eq!(read::<Flattened>(&query).unwrap().page, page);
+        }
+        let error = |query| read::<Flattened>(query).unwrap_err();
+        assert!(error("q=a&page=x").starts_with("page: invalid type: string \"x\""));
+        assert!(error("q=a&page=-1").contains("expected u32"));
+        assert_eq!(error("q=a"), "page: missing");
+    }
+
+    #[test]
+    fn a_text_becomes_what_the_variant_asks_for() {
+        for order in [["kind=range", "from=-7", "to=8"], ["to=8", "from=-7", "kind=range"]] {
+            assert_eq!(read(&order.join("&")), Ok(Tagged::Range { from: -7, to: Some(8) }));
+        }
+        assert_eq!(read("from=7&kind=text"), Ok(Tagged::Text { from: "7".to_owned() }));
+        for order in ["kind=Number&value=1", "value=1&kind=Number"] {
+            assert_eq!(read(order), Ok(Adjacent::Number(1.0)));
+        }
+        assert_eq!(read("value=1&kind=Text"), Ok(Adjacent::Text("1".to_owned())));
+        let one = || "1".to_owned();
+        assert_eq!(read("x=1&y=2"), Ok(Untagged::Both { x: 1, y: 2 }));
+        assert_eq!(read("x=1&y=a&name=1"), Ok(Untagged::Number { x: 1, name: one() }));
+        assert_eq!(read("x=1&y=a"), Ok(Untagged::Texts { x: one() }));
+        assert_eq!(read("id=5"), Ok(Plain::Id(5)));
+        assert_eq!(read("tags=5&tags=6"), Ok(Plain::Tags(vec![5, 6])));
+        assert_eq!(read("all"), Ok(Plain::All));
+        assert!(read::<Plain>("all&id=5").is_err());
+        for (text, id) in [
+            ("true", Id::Flag(true)),
+            ("12", Id::Number(12)),
+            ("-1", Id::Name("-1".to_owned())),
+            ("x", Id::Name("x".to_owned())),
+            ("", Id::Name(String::new())),
+        ] {
+            assert_eq!(read(&format!("id={text}")), Ok(BTreeMap::from([("id".to_owned(), id)])));
+        }
+        assert!(read::<Tagged>("kind=other&from=1").is_err());
+        assert_eq!(read::<Tagged>("from=1").unwrap_err(), "kind: missing");
+    }
+
+    #[test]
+    fn the_passes_over_a_value_are_limited() {
+        #[derive(Debug, Deserialize)]
+        struct Numbers {
+            #[serde(flatten)]
+            all: BTreeMap<String, u32>,
+        }
+        for count in [1, 2, 11, 12, 13, 40, 500] {
+            let query: Vec<_> = (0..count).map(|number| format!("n{number}={number}")).collect();
+            let numbers: Numbers = read(&query.join("&")).unwrap();
+            assert_eq!(numbers.all.len(), count);
+            let wrong = format!("{}&bad=x", query.join("&"));
+            assert!(read::<Numbers>(&wrong).unwrap_err().starts_with("bad: invalid type"));
+        }
+    }
+
+    #[test]
+    fn a_value_that_the_type_does_not_take_is_refused_and_not_dropped() {
+        #[derive(Debug, Deserialize)]
+        struct Pair {
+            #[expect(dead_code, reason = "only its errors matter")]
+            p: (u8, u8),
+        }
+        assert!(read::<Pair>("p=1&p=2").is_ok());
+        assert_eq!(
+            read::<Pair>("p=1&p=2&p=3").unwrap_err(),
+            "p: given 3 times, but it takes 2 values"
+        );
+        assert!(read::<Pair>("p=1").is_err());
+        assert!(read::<HashMap<String, [u8; 1]>>("p=1&p=2").is_err());
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_refused_and_never_replaced() {
+        for query in ["text=%FF", "text=a&x=%ff", "%C3=1&text=a", "text=+%E4+", "text=%C3%28"] {
+            let error = read::<Search>(query).unwrap_err();
+            assert!(error.contains("not UTF-8"), "{query}: {error}");
+        }
+        let text = |query| read::<Search>(query).map(|search| search.text);
+        assert_eq!(text("text=100%&page=1"), Ok("100%".to_owned()));
+        assert_eq!(text("text=%zz%4"), Ok("%zz%4".to_owned()));
+    }
+
     proptest! {
+        #[test]
+        fn flatten_reads_what_a_plain_struct_reads(n in any::<i32>(), f in -1e9..1e9_f64, text in "[0-9a-z.+%-]{0,4}") {
+            #[derive(Debug, Deserialize, PartialEq)]
+            struct Inner { n: i32, f: f64, text: String }
+            #[derive(Debug, Deserialize, PartialEq)]
+            struct Outer { #[serde(flatten)] inner: Inner }
+            let (n, f) = (n.to_string(), f.to_string());
+            let fields = [("n", &*n), ("text", &text), ("f", &f)];
+            let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            prop_assert_eq!(read::<Outer>(&query).map(|outer| outer.inner), read::<Inner>(&query));
+        }
+
         #[test]
         fn an_encoded_query_is_read_back(pairs in prop::collection::vec((".{0,4}", ".{0,8}"), 0..8)) {
             let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
@@ -236,6 +475,8 @@ mod tests {
         fn no_query_panics(query in "[a-c=&%+0-9\\[\\]é]{0,32}") {
             let _ = read::<Search>(&query);
             let _ = read::<HashMap<String, u8>>(&query);
+            let _ = read::<Flattened>(&query);
+            let _ = read::<Untagged>(&query);
         }
     }
 }

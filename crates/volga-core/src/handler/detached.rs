@@ -85,8 +85,8 @@ where
 {
     type Output = BoxFuture<HttpResult>;
 
-    fn call(&self, DetachedArgs { args, context }: DetachedArgs<Args>) -> Self::Output {
-        let handler = self.handler.clone();
+    fn call(self, DetachedArgs { args, context }: DetachedArgs<Args>) -> Self::Output {
+        let handler = self.handler;
         Box::pin(run(
             context,
             async move { handler.call(args).into_future().await.into_response() },

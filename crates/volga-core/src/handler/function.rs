@@ -14,6 +14,19 @@ use crate::response::error::Error;
 /// instead, and may then take the body. The result implements
 /// [`IntoResponse`](crate::IntoResponse), or is a future of such a value. The compiler infers
 /// `Args`, the tuple of the arguments.
+///
+/// A closure may capture values that implement `Clone`, and may use them up: each request calls a
+/// clone of the closure.
+///
+/// ```
+/// use std::sync::Arc;
+/// use volga_core::HandlerEndpoint;
+///
+/// let greeting = Arc::new("hello".to_owned());
+/// let endpoint = HandlerEndpoint::new(async move |name: String| format!("{greeting}, {name}"));
+/// # let mut router = volga_core::Router::new();
+/// # router.map(http::Method::GET, "/{name}", endpoint);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this is not a handler: a handler is a function or closure with up to ten arguments",
     label = "not a handler",
@@ -24,8 +37,8 @@ pub trait Handler<Args> {
     /// The type that the function returns.
     type Output;
 
-    /// Calls the function.
-    fn call(&self, args: Args) -> Self::Output;
+    /// Calls the function. Each request calls a clone of it.
+    fn call(self, args: Args) -> Self::Output;
 }
 
 /// The arguments of a handler, as a tuple. The compiler infers `Via`.
@@ -64,11 +77,11 @@ pub trait PartsArgs: Sized {
 
 impl<F, R> Handler<()> for F
 where
-    F: Fn() -> R,
+    F: FnOnce() -> R,
 {
     type Output = R;
 
-    fn call(&self, (): ()) -> R {
+    fn call(self, (): ()) -> R {
         self()
     }
 }
@@ -96,12 +109,12 @@ macro_rules! handlers {
     ($( ($($arg:ident)*) $last:ident; )*) => { $(
         impl<F, R, $($arg,)* $last> Handler<($($arg,)* $last,)> for F
         where
-            F: Fn($($arg,)* $last) -> R,
+            F: FnOnce($($arg,)* $last) -> R,
         {
             type Output = R;
 
             #[expect(non_snake_case, reason = "the arguments are named by their types")]
-            fn call(&self, ($($arg,)* $last,): ($($arg,)* $last,)) -> R {
+            fn call(self, ($($arg,)* $last,): ($($arg,)* $last,)) -> R {
                 self($($arg,)* $last)
             }
         }

@@ -139,6 +139,32 @@ mod tests {
     }
 
     #[test]
+    fn closures_may_capture_and_use_up_what_they_captured() {
+        let shared = std::sync::Arc::new("shared".to_owned());
+        let owned = "owned".to_owned();
+        let by_async = {
+            let (shared, owned) = (shared.clone(), owned.clone());
+            async move |a: String| {
+                tokio::task::yield_now().await;
+                format!("{shared} {owned} {a}")
+            }
+        };
+        check(by_async, "/1/2/3", 200, "shared owned 1");
+        let owned_only = owned.clone();
+        check(async move || owned_only, "/1/2/3", 200, "owned");
+        let owned_only = owned.clone();
+        check(move |_: HttpBody| owned_only, "/1/2/3", 200, "owned");
+        let (first, second) = (owned.clone(), shared.clone());
+        check(move || async move { first + &second }, "/1/2/3", 200, "ownedshared");
+        let mut count = 0;
+        let counts = move || {
+            count += 1;
+            count
+        };
+        check(counts, "/1/2/3", 200, "1");
+    }
+
+    #[test]
     fn path_arguments_come_in_order_decoded_and_parsed() {
         check(
             |a: String, b: Box<str>, _: SkipPathArg| format!("{a}|{b}"),

@@ -1,6 +1,6 @@
 //! Headers that hold a text, and the macro that declares them.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use http::HeaderValue;
 
@@ -48,10 +48,16 @@ macro_rules! headers {
                 Self($crate::headers::TextHeader::from_static(text))
             }
 
-            /// The text.
+            /// The text. Bytes that are not UTF-8 are replaced with U+FFFD.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
+            }
+
+            /// The bytes, as they came.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
             }
         }
 
@@ -62,7 +68,7 @@ macro_rules! headers {
             fn from_value(
                 value: &$crate::__private::HeaderValue,
             ) -> ::core::result::Result<Self, Self::Error> {
-                $crate::headers::TextHeader::new(value.clone()).map(Self)
+                ::core::result::Result::Ok(Self($crate::headers::TextHeader::received(value.clone())))
             }
 
             fn to_value(&self) -> $crate::__private::HeaderValue {
@@ -102,10 +108,17 @@ macro_rules! headers {
     )* };
 }
 
-/// A header value that is a text of visible ASCII and spaces. The types of
-/// [`headers!`](crate::headers!) hold one.
+/// A header value that is a text. The types of [`headers!`](crate::headers!) hold one.
+///
+/// A text that your code creates is visible ASCII and spaces. A received text may have any bytes:
+/// browsers send cookies and other values in UTF-8 or Latin-1, and one odd value must not make all
+/// requests of a user fail.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct TextHeader(HeaderValue);
+pub struct TextHeader {
+    value: HeaderValue,
+    /// The text, if the value is not UTF-8.
+    replaced: Option<Box<str>>,
+}
 
 impl TextHeader {
     /// Creates a text from a header value.
@@ -114,7 +127,30 @@ impl TextHeader {
     ///
     /// Returns an error if the value has a byte that is neither visible ASCII nor a space.
     pub fn new(value: HeaderValue) -> Result<Self, HeaderTextError> {
-        if value.to_str().is_ok() { Ok(Self(value)) } else { Err(HeaderTextError) }
+        if value.to_str().is_ok() {
+            Ok(Self { value, replaced: None })
+        } else {
+            Err(HeaderTextError)
+        }
+    }
+
+    /// Creates a text from a header value that was received. It may have any bytes.
+    ///
+    /// ```
+    /// use http::HeaderValue;
+    /// use volga_core::headers::TextHeader;
+    ///
+    /// let latin1 = TextHeader::received(HeaderValue::from_bytes(b"name=J\xfcrgen").unwrap());
+    /// assert_eq!(latin1.as_str(), "name=J\u{fffd}rgen");
+    /// assert_eq!(latin1.as_bytes(), b"name=J\xfcrgen");
+    /// ```
+    #[must_use]
+    pub fn received(value: HeaderValue) -> Self {
+        let replaced = match String::from_utf8_lossy(value.as_bytes()) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some(text.into()),
+        };
+        Self { value, replaced }
     }
 
     /// Creates a text from a constant.
@@ -124,20 +160,30 @@ impl TextHeader {
     /// Panics if the text is not visible ASCII and spaces. In a constant it does not compile then.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
-        Self(HeaderValue::from_static(text))
+        Self { value: HeaderValue::from_static(text), replaced: None }
     }
 
-    /// The text.
+    /// The text. Bytes that are not UTF-8 are replaced with U+FFFD, so different values may have
+    /// the same text. Compare secrets by [`as_bytes`](Self::as_bytes).
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // The value was checked when it was created.
-        self.0.to_str().unwrap_or_default()
+        match &self.replaced {
+            Some(text) => text,
+            // The value was checked when it was created.
+            None => std::str::from_utf8(self.value.as_bytes()).unwrap_or_default(),
+        }
+    }
+
+    /// The bytes, as they came.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.value.as_bytes()
     }
 
     /// The value.
     #[must_use]
     pub fn value(&self) -> &HeaderValue {
-        &self.0
+        &self.value
     }
 }
 
@@ -179,5 +225,16 @@ mod tests {
             assert_eq!(TextHeader::try_from(text), Err(HeaderTextError), "{text:?}");
         }
         assert!(TextHeader::new(HeaderValue::from_bytes(b"\xff").unwrap()).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_received_text_has_any_bytes(bytes in proptest::collection::vec(0x20..=0xff_u8, 0..16)) {
+            proptest::prop_assume!(!bytes.contains(&0x7f));
+            let text = TextHeader::received(HeaderValue::from_bytes(&bytes).unwrap());
+            proptest::prop_assert_eq!(text.as_bytes(), &bytes);
+            proptest::prop_assert_eq!(text.as_str(), String::from_utf8_lossy(&bytes));
+            proptest::prop_assert_eq!(text.value().as_bytes(), &bytes);
+        }
     }
 }

@@ -95,7 +95,8 @@ impl HttpBody {
     ///
     /// # Errors
     ///
-    /// - [`ExtractError::BodyTooLarge`] (status 413) if the body exceeds its limit.
+    /// - [`ExtractError::BodyTooLarge`] or [`ExtractError::BodyTooLargeForLayer`] (status 413) if
+    ///   the body exceeds its limit.
     /// - [`ExtractError::BodyTimedOut`] (status 408) if the client took too long to send it.
     /// - [`ExtractError::Body`] (status 400) if the body cannot be read to its end for another
     ///   reason.
@@ -112,6 +113,20 @@ impl HttpBody {
                 Ok(Err(_)) => {}
                 Err(error) => return Some(Err(ExtractError::of_body(error))),
             }
+        }
+    }
+
+    /// Waits until the body has bytes, ends or fails. Returns `None` if it has ended without bytes,
+    /// and otherwise the whole body.
+    pub(crate) async fn peek(mut self) -> Option<Self> {
+        loop {
+            let first = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await?;
+            if let Ok(frame) = &first
+                && frame.data_ref().is_none_or(Bytes::is_empty)
+            {
+                continue;
+            }
+            return Some(Self::new(Peeked { first: Some(first), rest: self }));
         }
     }
 
@@ -227,6 +242,27 @@ impl fmt::Debug for HttpBody {
             BodyKind::Full(bytes) => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
             BodyKind::Stream(_) => f.write_str("HttpBody::Stream"),
             BodyKind::Limited { limit, .. } => write!(f, "HttpBody::Limited({limit} bytes)"),
+        }
+    }
+}
+
+/// A body whose first frame, or first error, was read before.
+struct Peeked {
+    first: Option<Result<Frame<Bytes>, BoxError>>,
+    rest: HttpBody,
+}
+
+impl Body for Peeked {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
-    io,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -16,6 +15,7 @@ use http::StatusCode;
 use crate::extract::error::COLLECTED_RETRY_AFTER;
 use crate::extract::error::ExtractError;
 use crate::response::box_error::BoxError;
+use crate::response::causes;
 use crate::response::problem::Problem;
 use crate::services::error::ServiceError;
 
@@ -25,10 +25,14 @@ use crate::services::error::ServiceError;
 /// any type. The first of these that applies decides the status:
 ///
 /// - the [rules](crate::AppContext::with_status_rule) of the app,
-/// - the kind of an [`io::Error`]: 404 for `NotFound`, 403 for `PermissionDenied`, and so on,
-/// - 400 for a [`serde_json::Error`] about input,
-/// - the [status](ExtractError::status) of an [`ExtractError`],
+/// - the [status](ExtractError::status) of an [`ExtractError`]: what Volga read from the request,
+/// - 504 if the error or one of its causes is a time-out: an [`io::Error`](std::io::Error) of the
+///   kind `TimedOut`, or the error of tokio's `timeout`,
 /// - 500 for everything else.
+///
+/// So an error that arises in your code is a server error, whatever its type: a file that is
+/// missing, or a row of your database that is not JSON, is not the client's mistake. The client
+/// sees only the status and a [reference](Self::reference), and the log has the rest.
 ///
 /// The rules are asked when the error becomes a response, because only then is the app known. They
 /// do not change a status that was set by [`new`](Self::new) or [`with_status`](Self::with_status).
@@ -39,7 +43,7 @@ use crate::services::error::ServiceError;
 /// fn read() -> Result<String, Error> {
 ///     Ok(std::fs::read_to_string("no such file")?)
 /// }
-/// assert_eq!(read().unwrap_err().status(), 404);
+/// assert_eq!(read().unwrap_err().status(), 500);
 /// ```
 ///
 /// To give your own error type a status, implement `From<MyError> for Error`, and do not implement
@@ -259,18 +263,25 @@ impl fmt::Display for Error {
     }
 }
 
+/// Converts everything that a boxed error can be made of: errors of any type, `anyhow::Error`,
+/// boxed errors, and texts.
 impl<E> From<E> for Error
 where
-    E: std::error::Error + Send + Sync + 'static,
+    BoxError: From<E>,
 {
     fn from(error: E) -> Self {
-        Self::of_kind(error)
+        Self::from_boxed(error.into())
     }
 }
 
-impl From<Error> for BoxError {
-    fn from(error: Error) -> Self {
-        error.into_cause()
+#[expect(
+    clippy::from_over_into,
+    reason = "with `BoxError: From<Error>`, the conversion from all that becomes a `BoxError` \
+              would overlap with the conversion of `Error` into itself"
+)]
+impl Into<BoxError> for Error {
+    fn into(self) -> BoxError {
+        self.into_cause()
     }
 }
 
@@ -309,16 +320,14 @@ fn status_of(error: &(dyn std::error::Error + 'static), rules: &[StatusRule]) ->
         status_of(&*error.0.cause, rules)
     } else if let Some(status) = rules.iter().rev().find_map(|rule| rule(error)) {
         status
-    } else if let Some(error) = error.downcast_ref::<io::Error>() {
-        status_of_io(error.kind())
-    } else if let Some(error) = error.downcast_ref::<serde_json::Error>() {
-        // An error of category `Io` comes from a reader or a writer that failed, not from the
-        // client's text.
-        if error.is_io() { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST }
     } else if let Some(error) = error.downcast_ref::<ExtractError>() {
         error.status()
     } else if let Some(ServiceError::Failed { source, .. }) = error.downcast_ref() {
         server_status(status_of(&**source, rules))
+    } else if causes::is_timeout(error) {
+        // Only time-outs of the application come here. One of the request's body is an
+        // `ExtractError`.
+        StatusCode::GATEWAY_TIMEOUT
     } else {
         StatusCode::INTERNAL_SERVER_ERROR
     }
@@ -336,38 +345,70 @@ fn random_reference() -> u64 {
     RandomState::new().hash_one(())
 }
 
-fn status_of_io(kind: io::ErrorKind) -> StatusCode {
-    use io::ErrorKind as Kind;
-    match kind {
-        Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::PermissionDenied => StatusCode::FORBIDDEN,
-        Kind::AlreadyExists => StatusCode::CONFLICT,
-        Kind::InvalidInput | Kind::InvalidData => StatusCode::BAD_REQUEST,
-        Kind::TimedOut => StatusCode::REQUEST_TIMEOUT,
-        Kind::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Kind::ConnectionRefused
-        | Kind::ConnectionReset
-        | Kind::ConnectionAborted
-        | Kind::NotConnected
-        | Kind::AddrInUse
-        | Kind::AddrNotAvailable
-        | Kind::BrokenPipe => StatusCode::BAD_GATEWAY,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]
-    fn any_error_is_converted_with_the_status_of_its_kind() {
+    fn an_error_of_the_application_is_a_server_error_whatever_its_kind() {
+        use std::collections::HashMap;
+        use std::io::ErrorKind as Kind;
         let status = |error: Error| error.status().as_u16();
-        assert_eq!(status(io::Error::from(io::ErrorKind::NotFound).into()), 404);
-        assert_eq!(status(io::Error::other("x").into()), 500);
-        assert_eq!(status(serde_json::from_str::<u8>("x").unwrap_err().into()), 400);
+        for kind in [
+            Kind::NotFound,
+            Kind::PermissionDenied,
+            Kind::AlreadyExists,
+            Kind::InvalidInput,
+            Kind::InvalidData,
+            Kind::UnexpectedEof,
+            Kind::Unsupported,
+            Kind::ConnectionRefused,
+            Kind::AddrInUse,
+            Kind::BrokenPipe,
+            Kind::WouldBlock,
+            Kind::Interrupted,
+            Kind::OutOfMemory,
+            Kind::Other,
+        ] {
+            assert_eq!(status(io::Error::from(kind).into()), 500, "{kind}");
+            assert_eq!(status(io::Error::new(kind, "text").into()), 500, "{kind}");
+        }
+        for text in ["", "x", "{", "{}", "300", "1 2"] {
+            assert_eq!(status(serde_json::from_str::<u8>(text).unwrap_err().into()), 500, "{text}");
+        }
+        let unwritable = HashMap::from([(vec![1], 1)]);
+        assert_eq!(status(serde_json::to_string(&unwritable).unwrap_err().into()), 500);
         assert_eq!(status("x".parse::<u8>().unwrap_err().into()), 500);
         assert_eq!(status(Error::client_error("text")), 400);
+        assert_eq!(status(ExtractError::NotText.into()), 400);
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the upstream failed")]
+    struct Upstream(#[source] BoxError);
+
+    #[tokio::test]
+    async fn a_time_out_is_504_however_often_it_is_wrapped() {
+        let elapsed = || async {
+            tokio::time::timeout(Duration::ZERO, std::future::pending::<()>()).await.unwrap_err()
+        };
+        for layers in 0..4 {
+            let timed_out = io::Error::from(io::ErrorKind::TimedOut);
+            for mut error in [BoxError::from(timed_out), elapsed().await.into()] {
+                for layer in 0..layers {
+                    error = match layer % 2 {
+                        0 => Upstream(error).into(),
+                        _ => io::Error::other(error).into(),
+                    };
+                }
+                let error = Error::from_boxed(error);
+                assert_eq!(error.status(), 504, "{layers} layers");
+                assert_eq!(error.public_message(), "Gateway Timeout");
+                assert!(error.reference().is_some());
+            }
+        }
     }
 
     #[test]
@@ -392,7 +433,7 @@ mod tests {
         let status = |error: Error| error.apply_rules(&rules(409)).status().as_u16();
         assert_eq!(status(SoldOut.into()), 409);
         assert_eq!(status(Error::from_boxed(SoldOut.into())), 409);
-        assert_eq!(status(io::Error::from(io::ErrorKind::NotFound).into()), 404);
+        assert_eq!(status(io::Error::from(io::ErrorKind::NotFound).into()), 500);
         assert_eq!(status(Error::new(StatusCode::GONE, SoldOut)), 410);
         assert_eq!(status(Error::from(SoldOut).with_status(StatusCode::GONE)), 410);
         let mut both = rules(409);

@@ -23,7 +23,7 @@ pub struct ErrorMapper<F, Kind> {
 
 impl<F, R, Kind> ErrorMapper<F, Kind>
 where
-    F: Fn(Error) -> R + Send + Sync + 'static,
+    F: FnOnce(Error) -> R + Clone + Send + Sync + 'static,
     R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
 {
     /// Creates a mapper from a function.
@@ -34,12 +34,12 @@ where
 
 impl<F, R, Kind> MapError for ErrorMapper<F, Kind>
 where
-    F: Fn(Error) -> R + Send + Sync + 'static,
+    F: FnOnce(Error) -> R + Clone + Send + Sync + 'static,
     R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
     Kind: 'static,
 {
     fn map_error(&self, error: Error) -> BoxFuture<HttpResult> {
-        let result = (self.function)(error).into_future();
+        let result = (self.function.clone())(error).into_future();
         Box::pin(async move { result.await.into_response() })
     }
 }

@@ -1,6 +1,7 @@
 //! Reports of server errors, and the responses that the client gets.
 
 use std::{
+    collections::HashMap,
     io,
     sync::{Arc, Mutex},
 };
@@ -9,13 +10,13 @@ use futures_util::stream;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use volga::{
-    App, HttpBody,
+    App, HttpBody, Json,
     error::{Error, Problem},
     http::{
         StatusCode,
         sse::{Message, Sse},
     },
-    sse,
+    ok, sse,
     test::TestClient,
 };
 
@@ -81,6 +82,60 @@ async fn the_reference_of_a_server_error_is_in_the_response_and_in_the_log() {
     client.get("/client").send().await.assert_status(400);
     client.get("/nothing").send().await.assert_status(404);
     assert!(taken(&log).is_empty());
+}
+
+#[tokio::test]
+async fn an_error_that_arises_in_the_application_is_a_server_error_and_shows_nothing() {
+    use io::ErrorKind as Kind;
+    let log = Log::default();
+    let kept = Arc::clone(&log);
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
+    app.map_get("/unwritable", || {
+        let map = HashMap::from([(vec!["secret"], 1)]);
+        ok!("{}", serde_json::to_string(&map)?)
+    });
+    app.map_get("/row", || ok!("{}", serde_json::from_str::<u8>(r#"{"secret":1}"#)?));
+    app.map_get("/file", || ok!("{}", std::fs::read_to_string("/secret/file")?));
+    let kinds = [Kind::InvalidData, Kind::InvalidInput, Kind::NotFound, Kind::PermissionDenied];
+    app.map_get("/io/{n}", move |n: usize| ok!("{}", failed(kinds[n], "secret")?));
+    app.map_get("/upstream", || ok!("{}", failed(Kind::TimedOut, "secret")?));
+    app.map_get("/slow", async || {
+        let upstream = tokio::time::timeout(std::time::Duration::ZERO, std::future::pending());
+        ok!("{}", upstream.await.map(|()| "never")?)
+    });
+    app.map_get("/filtered", || "").filter(|| failed(Kind::NotFound, "secret").map(|_| ()));
+    // What the framework has read from the request is the client's fault.
+    app.map_post("/json", |Json(number): Json<u8>| ok!("{number}"));
+    let client = TestClient::new(app);
+    for (path, status) in [
+        ("/unwritable", 500),
+        ("/row", 500),
+        ("/file", 500),
+        ("/io/0", 500),
+        ("/io/1", 500),
+        ("/io/2", 500),
+        ("/io/3", 500),
+        ("/upstream", 504),
+        ("/slow", 504),
+        ("/filtered", 500),
+    ] {
+        let response = client.get(path).send().await;
+        assert_eq!(response.status(), status, "{path}");
+        let problem: Value = response.json().await;
+        assert!(!problem.to_string().contains("secret"), "{problem}");
+        let reference = problem["reference"].as_str().unwrap();
+        let log = taken(&log);
+        assert!(log.len() == 1 && log[0].contains(reference), "{path}: {log:?}");
+        assert!(log[0].starts_with(&format!("{status} GET {path}: ")), "{log:?}");
+    }
+    let malformed = client.post("/json").header("content-type", "application/json").body("x");
+    malformed.send().await.assert_status(400);
+    assert!(taken(&log).is_empty());
+}
+
+/// A step of a handler that fails.
+fn failed(kind: io::ErrorKind, text: &str) -> Result<String, io::Error> {
+    Err(io::Error::new(kind, text))
 }
 
 #[tokio::test]

@@ -313,3 +313,37 @@ fn a_status_may_be_sent_for_every_other_path() {
     check(&service, "GET /a/b", 418, "no a/b");
     check(&service, "GET /", 404, "");
 }
+
+#[test]
+fn async_closures_that_capture_are_handlers_fallbacks_and_middleware() {
+    let state = std::sync::Arc::new("state".to_owned());
+    let text = "text".to_owned();
+    let service = service(|app| {
+        let (captured, used_up) = (state.clone(), text.clone());
+        app.map_get("/get/{id}", async move |id: u32| ok!("{captured} {used_up} {id}"));
+        let used_up = text.clone();
+        app.map_post("/once", async move || used_up);
+        let captured = state.clone();
+        app.map_get("/filtered/{id}", || "in").filter(async move |id: String| *captured == id);
+        let captured = state.clone();
+        app.map_get("/with", || "in").with(async move |next: volga::middleware::NextCall| {
+            let response = next.await;
+            ok!("{captured} {}", response.status().as_u16())
+        });
+        app.group("/mapped", |group| {
+            let captured = text.clone();
+            group.map_get("", || Err::<(), _>(volga::error::Error::client_error("no")));
+            group.map_err(async move |_| ok!("{captured}"));
+        });
+        let captured = text.clone();
+        app.map_fallback(async move || status!(404, "{captured}"));
+    });
+    for _ in 0..2 {
+        check(&service, "GET /get/7", 200, "state text 7");
+        check(&service, "POST /once", 200, "text");
+        check(&service, "GET /filtered/state", 200, "in");
+        check(&service, "GET /with", 200, "state 200");
+        check(&service, "GET /mapped", 200, "text");
+        check(&service, "GET /nowhere", 404, "text");
+    }
+}
