@@ -52,7 +52,9 @@ fn status_of_publish(error: &PublishError) -> Option<StatusCode> {
     match error {
         E::Topic(_) | E::Message(_) | E::KeyTooLong { .. } => Some(StatusCode::BAD_REQUEST),
         E::UnknownTopic { .. } => Some(StatusCode::NOT_FOUND),
-        E::MessageTooLong { .. } => Some(StatusCode::PAYLOAD_TOO_LARGE),
+        E::MessageTooLong { .. } | E::TooManyMessages { .. } | E::TooManyBytes { .. } => {
+            Some(StatusCode::PAYLOAD_TOO_LARGE)
+        }
         E::TooManyKeys { .. } | E::TooManyTopics { .. } | E::Closed => {
             Some(StatusCode::SERVICE_UNAVAILABLE)
         }

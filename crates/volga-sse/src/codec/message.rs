@@ -389,6 +389,19 @@ impl MessageWithoutId {
     pub(crate) fn len(&self) -> usize {
         self.wire.capacity()
     }
+
+    /// The bytes that are sent apart from the ID and the blank line.
+    #[cfg(feature = "hub")]
+    pub(crate) fn len_without_id(&self) -> usize {
+        self.wire.len()
+    }
+
+    /// The bytes that are sent once it has this position as its ID.
+    #[cfg(feature = "hub")]
+    pub(crate) fn len_at(&self, position: Position) -> usize {
+        let id = PositionText::new(position).as_str().len();
+        self.wire.len() + prefix::ID.len() + id + "\n\n".len()
+    }
 }
 
 impl Default for Message {

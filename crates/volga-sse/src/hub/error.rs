@@ -28,6 +28,19 @@ pub enum PublishError {
         /// The limit in bytes.
         max: usize,
     },
+    /// A call of [`Hub::publish_many`](crate::hub::Hub::publish_many) has more messages than a
+    /// topic's log holds, which is
+    /// [`HubBuilder::max_messages`](crate::hub::HubBuilder::max_messages).
+    TooManyMessages {
+        /// The limit.
+        max: usize,
+    },
+    /// A call of [`Hub::publish_many`](crate::hub::Hub::publish_many) has more bytes than a topic's
+    /// log holds, which is [`HubBuilder::max_bytes`](crate::hub::HubBuilder::max_bytes).
+    TooManyBytes {
+        /// The limit in bytes.
+        max: usize,
+    },
     /// The topic is not keyed, because no [`HubBuilder::keyed`](crate::hub::HubBuilder::keyed)
     /// matches it.
     NotKeyed,
@@ -78,6 +91,22 @@ impl fmt::Display for PublishError {
             Self::KeyTooLong { max } => {
                 let max = Counted(*max, "byte");
                 write!(f, "the key is longer than {max}; shorten it, or raise `max_key`")
+            }
+            Self::TooManyMessages { max } => {
+                let max = Counted(*max, "message");
+                write!(
+                    f,
+                    "a topic's log holds {max}, so it cannot hold all of these; \
+                     publish fewer at once, or raise `max_messages`"
+                )
+            }
+            Self::TooManyBytes { max } => {
+                let max = Counted(*max, "byte");
+                write!(
+                    f,
+                    "a topic's log holds {max}, so it cannot hold all of these messages; \
+                     publish fewer at once, or raise `max_bytes`"
+                )
             }
             Self::NotKeyed => {
                 f.write_str("the topic is not keyed; make it keyed with `HubBuilder::keyed`")

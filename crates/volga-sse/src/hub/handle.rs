@@ -65,7 +65,9 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish).
+    /// As [`publish`](Self::publish). Also if a topic's log cannot hold all of the messages, because
+    /// every subscriber would then miss the first ones. No more messages are taken from the iterator
+    /// than are needed to know it.
     pub fn publish_many(
         &self,
         topic: &str,

@@ -67,8 +67,8 @@ fn is_id_only(message: &EncodedMessage) -> bool {
 }
 
 fn publish(hub: &Hub, topic: &str, texts: &[&str]) -> Position {
-    let messages = texts.iter().map(text);
-    hub.publish_many(topic, messages).expect("published").expect("a message")
+    let positions = texts.iter().map(|data| hub.publish(topic, text(data)).expect("published"));
+    positions.last().expect("a message")
 }
 
 #[test]

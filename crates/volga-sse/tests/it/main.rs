@@ -8,6 +8,8 @@ mod hub_joined_frames;
 #[cfg(feature = "hub")]
 mod hub_model;
 #[cfg(feature = "hub")]
+mod hub_refusals;
+#[cfg(feature = "hub")]
 mod hub_relay;
 #[cfg(feature = "hub")]
 mod hub_stats;
