@@ -21,7 +21,8 @@ use crate::pool;
 /// message is refused. A client cannot receive:
 ///
 /// - a line break in an event name or event ID,
-/// - a NUL in an event ID,
+/// - a control character in an event ID, a blank at its start or end, or an ID of more than
+///   [`MAX_EVENT_ID`](crate::MAX_EVENT_ID) bytes,
 /// - an empty event name.
 ///
 /// The builder remembers the first such value. You get the error where there is a `Result` anyway:
@@ -161,7 +162,9 @@ impl Message {
     /// Sets the event ID and replaces an earlier one. When the client reconnects, it sends the last
     /// ID that it received as `Last-Event-ID`. An empty ID makes the client forget the last one.
     ///
-    /// An ID with a line break or a NUL makes [`encode`](Self::encode) fail.
+    /// The client returns the ID in a header. So an ID with a control character, with a blank at its
+    /// start or end, or with more than [`MAX_EVENT_ID`](crate::MAX_EVENT_ID) bytes makes
+    /// [`encode`](Self::encode) fail.
     #[inline(always)]
     pub fn id(mut self, id: impl AsRef<str>) -> Self {
         self.set_id(id.as_ref());
