@@ -274,6 +274,22 @@ impl Message {
         Ok(())
     }
 
+    /// The event name, or `None` for a message without a name.
+    #[cfg(feature = "hub")]
+    pub(crate) fn event_name(&self) -> Option<&[u8]> {
+        if !self.present.has(Present::EVENT) {
+            return None;
+        }
+        let mut wire = self.wire.as_slice();
+        loop {
+            let end = memchr::memchr(b'\n', wire)?;
+            match wire[..end].strip_prefix(prefix::EVENT) {
+                Some(name) => return Some(name),
+                None => wire = &wire[end + 1..],
+            }
+        }
+    }
+
     // The work of the builder's methods is in functions of its own. The methods are inlined into
     // the caller, so that a message is built in place.
 

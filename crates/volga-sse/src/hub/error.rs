@@ -15,6 +15,12 @@ pub enum PublishError {
     Topic(TopicError),
     /// The message has a value that clients would not receive as it was given.
     Message(EncodeError),
+    /// The message has the name of the event with which the hub reports a gap. Clients could not
+    /// tell the two apart. See [`HubBuilder::gap_event`](crate::hub::HubBuilder::gap_event).
+    ReservedEvent {
+        /// The name.
+        name: &'static str,
+    },
     /// The encoded message is longer than
     /// [`HubBuilder::max_message_bytes`](crate::hub::HubBuilder::max_message_bytes) allows.
     MessageTooLong {
@@ -80,6 +86,11 @@ impl fmt::Display for PublishError {
         match self {
             Self::Topic(_) => f.write_str("the topic's name is invalid"),
             Self::Message(_) => f.write_str("the message is invalid"),
+            Self::ReservedEvent { name } => write!(
+                f,
+                "the event name `{name}` is reserved for the hub's gaps; \
+                 use another name, or set another one with `HubBuilder::gap_event`"
+            ),
             Self::MessageTooLong { bytes, max } => {
                 let bytes = Counted(*bytes, "byte");
                 write!(

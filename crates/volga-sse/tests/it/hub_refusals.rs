@@ -4,7 +4,7 @@
 use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 
 use futures_util::FutureExt;
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, prelude::*, sample::select};
 use volga_sse::{
     Message, Position,
     hub::{
@@ -190,4 +190,56 @@ fn the_limits_of_keys_and_topics_hold_for_the_first_message_too() {
     let subscribed = hub.subscribe("b").open().unwrap_err();
     assert_eq!(subscribed, SubscribeError::TooManyTopics { max: 1 });
     assert_eq!(hub.topics(), ["a".into()]);
+}
+
+/// Sets the fields of a message in this order.
+fn with_event(order: usize, name: &str, data: &str) -> Message {
+    let message = Message::new().comment("event: gap");
+    match order {
+        0 => message.event(name).data(data),
+        1 => message.data(data).event(name),
+        2 => message.event("other").data(data).event(name).append(data),
+        _ => message.id("event: gap").data(data).event(name).data("short"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn only_the_name_of_the_hubs_own_event_is_reserved(
+        reserved in select(vec!["gap", "missed", "é", "event: gap"]),
+        name in select(vec!["gap", "missed", "gap ", " gap", "Gap", "é", "event: gap", "ga"]),
+        data in select(vec!["", "event: gap", "a\nevent: gap\nevent: missed", "gap"]),
+        order in 0..4_usize,
+    ) {
+        let hub = Hub::builder().gap_event(reserved).unwrap().keyed("k", 9).unwrap().build();
+        let message = || with_event(order, name, data);
+        let results = [
+            hub.publish("a", message()),
+            hub.publish_keyed("k", "p", message()),
+            hub.remove_key("k", "p", message()),
+            hub.publish_many("a", [text(data), message()]).map(|last| last.expect("two")),
+        ];
+        for result in results {
+            match result {
+                Ok(_) => prop_assert_ne!(name, reserved),
+                Err(PublishError::ReservedEvent { name: refused }) => {
+                    prop_assert_eq!((name, refused), (reserved, reserved));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        prop_assert!(hub.publish("a", Message::new().data(data)).is_ok());
+    }
+}
+
+#[test]
+fn a_gap_is_told_by_the_name_that_was_set() {
+    assert!(Hub::builder().gap_event("").is_err());
+    assert!(Hub::builder().gap_event("a\nb").is_err());
+    let hub = Hub::builder().max_messages(1).gap_event("missed").unwrap().build();
+    let first = hub.publish("a", text("1")).unwrap();
+    (0..3).for_each(|_| _ = hub.publish("a", text("2").event("gap")).unwrap());
+    let mut reader = hub.subscribe("a").resume(first).open().unwrap();
+    let gap = read(&mut reader).remove(0).encode().unwrap();
+    assert!(gap.as_bytes().starts_with(b"event: missed\ndata: {\"after\""), "{gap:?}");
 }

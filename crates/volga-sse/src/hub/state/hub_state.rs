@@ -176,6 +176,9 @@ impl HubState {
         message: Message,
         expected: Position,
     ) -> Result<MessageWithoutId, PublishError> {
+        if message.event_name() == Some(self.settings.gap_event.as_bytes()) {
+            return Err(PublishError::ReservedEvent { name: self.settings.gap_event });
+        }
         let message = message.without_id(expected)?;
         let (bytes, max) = (message.len(), self.settings.max_message_bytes);
         if bytes > max {

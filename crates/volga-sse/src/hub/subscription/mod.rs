@@ -436,11 +436,13 @@ impl Subscription {
         } else {
             self.extras.get_or_insert_default().reported_through = lost;
         }
-        Some(Gap::new(
-            after.map(|after| self.hub.position(after)),
-            self.hub.position(lost),
+        Some(Gap {
+            after,
+            through: self.hub.position(lost),
             is_settled,
-        ))
+            has_snapshot: false,
+            event: self.hub.settings.gap_event,
+        })
     }
 
     fn max_lag(&self) -> Option<(usize, u64)> {
