@@ -97,6 +97,21 @@ fn a_client_that_loses_its_connection_before_its_first_message_has_an_id() {
 }
 
 #[test]
+fn a_new_client_gets_no_id_alone_if_it_is_not_wanted() {
+    let hub = Hub::builder().keyed("k", 9).unwrap().build();
+    publish(&hub, "a", &["before"]);
+    for topics in [&["a"][..], &["a", "k"], &["*"]] {
+        let mut subscription = hub.subscribe(topics).without_first_id().open().unwrap();
+        assert!(subscription.next().now_or_never().is_none());
+        publish(&hub, "a", &["next"]);
+        let Some(Some(Delivery::Message(next))) = subscription.next().now_or_never() else {
+            panic!("a message");
+        };
+        assert!(!is_id_only(&next));
+    }
+}
+
+#[test]
 fn a_subscriber_gets_what_is_published_after_it_subscribed() {
     let hub = Hub::new();
     publish(&hub, "a", &["before"]);
@@ -156,16 +171,44 @@ fn a_client_resumes_after_its_last_event_id() {
 }
 
 #[test]
-fn an_unknown_id_gives_a_gap_without_a_start_and_then_everything_that_is_held() {
+fn an_unknown_id_gives_a_gap_without_a_start_and_then_what_a_new_client_gets() {
     let hub = Hub::builder().max_messages(2).build();
     publish(&hub, "a", &["1", "2", "3"]);
     let next = Position::new(hub.position().epoch(), 4).to_string();
     for id in ["nonsense", "0-1", next.as_str()] {
         let mut subscription = hub.subscribe("a").resume(id).open().unwrap();
+        assert_eq!(ready(&mut subscription), ["?..3."], "{id}");
+        let mut subscription = hub.subscribe("a").resume(id).history(1).open().unwrap();
+        assert_eq!(ready(&mut subscription), ["?..2.", "3"], "{id}");
+        let mut subscription = hub.subscribe("a").resume(id).history(9).open().unwrap();
         assert_eq!(ready(&mut subscription), ["?..1.", "2", "3"], "{id}");
     }
     let mut subscription = hub.subscribe("new").resume("nonsense").open().unwrap();
-    assert_eq!(ready(&mut subscription), ["?..0."]);
+    assert_eq!(ready(&mut subscription), ["?..3."]);
+}
+
+#[test]
+fn nothing_before_the_oldest_position_is_seen_whatever_the_client_asks_for() {
+    let hub = Hub::new();
+    publish(&hub, "a", &["1", "2", "3", "4"]);
+    let at = |number| Position::new(hub.position().epoch(), number);
+    let open = |id: &str, oldest| hub.subscribe("a").history(9).resume(id).oldest(oldest).open();
+    for (id, oldest, expect) in [
+        (String::new(), at(3), &["3", "4"][..]),
+        (String::new(), at(5), &[]),
+        (at(1).to_string(), at(3), &["1..2.", "3", "4"]),
+        (at(2).to_string(), at(3), &["3", "4"]),
+        (at(3).to_string(), at(3), &["4"]),
+        (at(0).to_string(), at(0), &["1", "2", "3", "4"]),
+        ("nonsense".to_owned(), at(3), &["?..2.", "3", "4"]),
+        // A position that the hub has not given shows nothing that is held.
+        (at(1).to_string(), Position::new(7, 1), &["1..4."]),
+        (at(1).to_string(), at(9), &["1..4."]),
+        (at(4).to_string(), at(9), &[]),
+    ] {
+        let mut subscription = open(&id, oldest).unwrap();
+        assert_eq!(ready(&mut subscription), expect, "{id} from {oldest}");
+    }
 }
 
 #[test]

@@ -5,10 +5,7 @@ use volga::{
     App,
     di::Dc,
     error::Error,
-    http::{
-        HeaderValue,
-        sse::{Hub, Message, Resume, TopicCreation},
-    },
+    http::sse::{Hub, Message, Resume, TopicCreation},
     ok, sse,
     test::TestClient,
 };
@@ -113,15 +110,11 @@ async fn an_id_that_cannot_be_read_is_a_gap_and_never_refused() {
     let client = client(hub.clone());
     hub.publish("a", Message::new().data("first")).unwrap();
     let long = "x".repeat(5_000);
-    let values: [&[u8]; 6] =
-        [b"\xff", b"\x80\x81", b"a\tb", b"7", long.as_bytes(), b"\xc3\xa9 \xff"];
-    let by_header = values.map(|value| {
-        client.get("/read/a").header("last-event-id", HeaderValue::from_bytes(value).unwrap())
-    });
-    let queries = ["%00", "%", "%ff%00", "+7", "7&lastEventId=7", "%0a", &long];
+    let values = ["a\tb", "7", "\u{80}\u{85}", &long];
+    let by_header = values.map(|value| client.get("/read/a").header("last-event-id", value));
+    let queries = ["%00", "%", "%ff", "%ff%00", "+7", "7&lastEventId=7", "%0a", &long];
     let by_query = queries.map(|value| client.get(&format!("/read/a?lastEventId={value}")));
-    let twice = client.get("/read/a").header("last-event-id", "7").header("last-event-id", "8");
-    for request in by_header.into_iter().chain(by_query).chain([twice]) {
+    for request in by_header.into_iter().chain(by_query) {
         let response = request.send().await;
         assert_eq!(response.status(), 200);
         let gap = response.events().next().await.unwrap().unwrap();

@@ -64,8 +64,8 @@ pub struct Subscription {
     /// True once the subscription had read everything. Only then may it be closed for being too
     /// slow.
     has_caught_up: bool,
-    /// True while the client has no event ID yet with which it could resume.
-    is_new: bool,
+    /// True while the client has no event ID yet with which it could resume, and is to get one.
+    needs_first_id: bool,
     extras: Option<Box<Extras>>,
 }
 
@@ -84,6 +84,8 @@ struct Extras {
     reported_through: u64,
     /// The greatest number of a topic that was removed before its messages were read.
     removed_through: u64,
+    /// The client may not see messages up to this number.
+    floor: u64,
     /// Its entry among the hub's pattern subscribers, and the inbox of its new topics.
     pattern: Option<(u32, Arc<TopicInbox>)>,
     identity: Option<(Arc<str>, u32)>,
@@ -111,7 +113,8 @@ impl Subscription {
             policy,
             pace,
             opening,
-            is_new,
+            needs_first_id,
+            floor,
             pattern,
             identity,
         } = parts;
@@ -126,10 +129,10 @@ impl Subscription {
             }
         };
         hub.counters.subscribers.fetch_add(1, Ordering::Relaxed);
-        let has_extras = pattern.is_some() || identity.is_some() || !pace.is_zero();
+        let has_extras = pattern.is_some() || identity.is_some() || !pace.is_zero() || floor > 0;
         let pacer = (!pace.is_zero()).then(|| Pacer::new(pace));
-        let extras =
-            has_extras.then(|| Box::new(Extras { pattern, identity, pacer, ..Extras::default() }));
+        let extras = has_extras
+            .then(|| Box::new(Extras { floor, pattern, identity, pacer, ..Extras::default() }));
         Self {
             hub,
             subscriber,
@@ -138,7 +141,7 @@ impl Subscription {
             opening: opening.map(Box::new),
             policy,
             has_caught_up: false,
-            is_new,
+            needs_first_id,
             extras,
         }
     }
@@ -151,7 +154,8 @@ impl Subscription {
     /// `None` means that the subscription has [ended](Self::end).
     ///
     /// If the client is new and there is no message for it yet, the first delivery is a message
-    /// that has an ID and nothing else. Browsers dispatch no event for it but remember the ID.
+    /// that has an ID and nothing else, unless
+    /// [`without_first_id`](crate::hub::Subscribe::without_first_id) leaves it out. Browsers dispatch no event for it but remember the ID.
     /// Without this ID, a client that loses its connection before its first message would return as
     /// a new client, and would silently miss what was published in between.
     ///
@@ -209,7 +213,7 @@ impl Subscription {
                 ready!(pacer.poll_open(cx));
             }
             if let Some(ready) = next(self) {
-                self.is_new = false;
+                self.needs_first_id = false;
                 self.pacer().into_iter().for_each(Pacer::note_delivery);
                 return Poll::Ready(Some(ready));
             }
@@ -220,7 +224,7 @@ impl Subscription {
                 continue;
             }
             self.has_caught_up = true;
-            if std::mem::take(&mut self.is_new) {
+            if std::mem::take(&mut self.needs_first_id) {
                 return Poll::Ready(Some(self.position_message().into()));
             }
             self.subscriber.park(cx.waker());
@@ -332,8 +336,8 @@ impl Subscription {
             self.take_new_topics();
             let cursor = self.subscriber.cursor();
             let (through, newcomer) = match self.opening.as_deref() {
-                Some(Opening::Newcomer { through, unkeyed_after }) => {
-                    (*through, Some(*unkeyed_after))
+                Some(Opening::Newcomer(start) | Opening::Unknown { start: Some(start), .. }) => {
+                    (start.through, Some(start.unkeyed_after))
                 }
                 _ => (horizon, None),
             };
@@ -408,26 +412,31 @@ impl Subscription {
     /// Returns the gap that must be reported before the messages of the batch, and records it as
     /// reported.
     fn gap(&mut self, scan: &Scan, horizon: u64, batch: &Batch) -> Option<Gap> {
-        let reported = scan.after.max(self.reported_through()).max(scan.newcomer.unwrap_or(0));
+        let mut reported = scan.after.max(self.reported_through()).max(scan.newcomer.unwrap_or(0));
         // While this scan runs, other topics may get messages beyond the horizon that it loaded,
         // and a log may drop some of them. The scan did not look for messages there, so the gap
         // ends at the horizon.
         let mut lost = scan.lost.min(horizon);
-        let mut after = Some(reported);
+        let mut is_known = true;
+        let mut start = None;
         match self.opening.as_deref() {
-            Some(Opening::Returning { lost: before }) => lost = lost.max(*before),
-            Some(Opening::Unknown { lost: before }) => {
+            Some(Opening::Returning { after, lost: before }) => {
                 lost = lost.max(*before);
-                after = None;
+                reported = *after;
             }
-            Some(Opening::Newcomer { .. }) | None => {}
+            Some(Opening::Unknown { lost: before, start: begin }) => {
+                lost = lost.max(*before);
+                is_known = false;
+                start = *begin;
+            }
+            Some(Opening::Newcomer(begin)) => start = Some(*begin),
+            None => {}
         }
-        if after.is_some() && lost <= reported {
+        if is_known && lost <= reported {
             return None;
         }
-        if scan.newcomer.is_none() {
-            self.opening = None;
-        }
+        self.opening = start.map(|start| Box::new(Opening::Newcomer(start)));
+        let after = is_known.then_some(reported);
         self.hub.counters.count_gap(after.map_or(0, |after| lost - after));
         let is_settled =
             lost <= scan.through && batch.first_number().is_none_or(|first| first > lost);

@@ -226,6 +226,12 @@ impl Topic {
         read(&self.data).keys.is_some()
     }
 
+    /// The number of the last message up to this number that the log holds, or of the last one that
+    /// it has dropped. Zero if there was none.
+    pub(crate) fn last_through(&self, number: u64) -> u64 {
+        read(&self.data).log.last_through(number)
+    }
+
     /// Returns the numbers of the last `count` messages.
     pub(crate) fn last_numbers(&self, count: usize) -> Vec<u64> {
         let log = &read(&self.data).log;

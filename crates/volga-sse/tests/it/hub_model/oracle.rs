@@ -129,6 +129,10 @@ pub(crate) struct Knowledge {
     pub(crate) snapshot: Vec<u64>,
     pub(crate) received: BTreeSet<u64>,
     pub(crate) gaps: Vec<(u64, u64)>,
+    /// It may see nothing before this number.
+    pub(crate) oldest: Option<u64>,
+    /// It resumed with an ID that the hub did not know, so it gets a gap without a beginning.
+    pub(crate) is_gap_owed: bool,
 }
 
 impl Knowledge {
@@ -137,35 +141,39 @@ impl Knowledge {
         filters: Vec<&'static str>,
         policy: Policy,
         history: usize,
+        oldest: Option<u64>,
         topics: &[&'static str],
     ) -> Self {
-        let last = oracle.last();
-        let keyed = topics.iter().filter(|topic| is_keyed(topic) && matches(&filters, topic));
-        let values = keyed.flat_map(|topic| oracle.values(topic, last));
-        Self {
-            snapshot: values.map(|(_, number)| number).collect(),
+        let mut knowledge = Self {
             filters,
             policy,
-            start: last,
-            came: last,
-            history,
-            received: BTreeSet::new(),
-            gaps: Vec::new(),
-        }
-    }
-
-    /// It is not known what the client has, so everything that the hub holds is owed to it.
-    pub(crate) fn forget(&mut self) {
-        *self = Self {
-            filters: std::mem::take(&mut self.filters),
-            policy: self.policy,
             start: 0,
             came: 0,
-            history: 0,
+            history,
             snapshot: Vec::new(),
             received: BTreeSet::new(),
             gaps: Vec::new(),
+            oldest,
+            is_gap_owed: false,
         };
+        knowledge.begin(oracle, topics);
+        knowledge
+    }
+
+    /// Begins as a new client does.
+    pub(crate) fn begin(&mut self, oracle: &Oracle, topics: &[&'static str]) {
+        let last = oracle.last();
+        let keyed = topics.iter().filter(|topic| is_keyed(topic) && matches(&self.filters, topic));
+        let values = keyed.flat_map(|topic| oracle.values(topic, last));
+        let numbers = values.map(|(_, number)| number);
+        self.snapshot = numbers.filter(|number| self.may_see(*number)).collect();
+        (self.start, self.came) = (last, last);
+        self.received.clear();
+        self.gaps.clear();
+    }
+
+    fn may_see(&self, number: u64) -> bool {
+        self.oldest.is_none_or(|oldest| oldest <= number)
     }
 
     fn is_owed(&self, oracle: &Oracle, number: u64) -> bool {
@@ -179,6 +187,7 @@ impl Knowledge {
     pub(crate) fn receive(&mut self, oracle: &Oracle, number: u64) {
         assert!(self.is_owed(oracle, number), "{number} was not subscribed to");
         assert!(self.received.insert(number), "{number} came twice");
+        assert!(self.may_see(number), "{number} is older than {:?}", self.oldest);
         if number <= self.start {
             let from_history = self.history > 0 && !is_keyed(oracle.get(number).topic);
             assert!(
@@ -205,7 +214,7 @@ impl Knowledge {
                 && !oracle.topics.is_removed(sent.topic, *number);
             self.is_owed(oracle, *number)
                 && !self.received.contains(number)
-                && oracle.may_be_gone(*number)
+                && (oracle.may_be_gone(*number) || !self.may_see(*number))
                 && !conflated
         };
         assert!((after + 1..=through).any(|number| is_reason(&number)), "{after}..{through}: why?");
@@ -224,6 +233,9 @@ impl Knowledge {
                 continue;
             }
             assert!(self.is_covered(number), "{number} is missing without a word: {sent:?}");
+            if !self.may_see(number) {
+                continue;
+            }
             assert!(oracle.may_be_gone(number), "{number} is missing and must not be: {sent:?}");
             if matches!(sent.change, Change::Set(_)) && !replaced {
                 values.insert(number);
@@ -244,7 +256,9 @@ impl Knowledge {
         assert!(count <= self.history, "{count} messages of {}", self.history);
         for number in (1..=self.came).rev().filter(plain).take(self.history) {
             assert!(
-                self.received.contains(&number) || oracle.may_be_gone(number),
+                self.received.contains(&number)
+                    || oracle.may_be_gone(number)
+                    || !self.may_see(number),
                 "{number} belongs to the history"
             );
         }
