@@ -191,7 +191,9 @@ impl Hub {
     /// Returns false if the topic does not exist.
     ///
     /// Open subscriptions stay open. A subscription that has not read the last messages is told of
-    /// a gap, and so is a client that resumes later. While somebody subscribes to the topic's name,
+    /// a gap, and so is a client that resumes later. A subscription that has read everything is not
+    /// told that the values of a keyed topic are gone, so remove the keys first if it has to know.
+    /// While somebody subscribes to the topic's name,
     /// [`topics`](Self::topics) still lists it. In a hub with
     /// [`TopicCreation::Explicit`](crate::hub::TopicCreation::Explicit), publishing to the topic
     /// and new subscriptions to its name fail from now on.

@@ -4,6 +4,8 @@ mod chunks;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]
+mod hub_close_policy;
+#[cfg(feature = "hub")]
 mod hub_joined_frames;
 #[cfg(feature = "hub")]
 mod hub_model;

@@ -10,7 +10,7 @@ use crate::hub::topic::membership::Membership;
 use crate::hub::topic::subscriber::Subscriber;
 
 /// What a new subscription does before its cursor advances normally.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Opening {
     /// The client is new.
     Newcomer(Start),
@@ -20,6 +20,10 @@ pub(crate) enum Opening {
     /// It is not known what the client has received. So it is told of a gap up to `lost`, and then
     /// gets what a new client gets.
     Unknown { lost: u64, start: Option<Start> },
+    /// The client was told of a gap after which its keyed topics begin as for a new client. First
+    /// come the values that it has had before, of which those with numbers up to `done` have been
+    /// read. Then it begins at `then`.
+    Snapshot { done: u64, then: Start },
 }
 
 /// Where a new client begins, if one of its topics is keyed: a keyed topic begins with the newest

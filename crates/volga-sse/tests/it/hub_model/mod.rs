@@ -349,7 +349,19 @@ impl Run {
                     *passed = number;
                     *last_event_id = Some(position);
                 }
-                Some(Received::Gap { after, through, is_id }) => {
+                Some(Received::Value { bytes }) => {
+                    let text = std::str::from_utf8(&bytes).expect("UTF-8");
+                    let number = text["data: ".len()..].split(' ').next().expect("a number");
+                    let number = number.parse().expect("a number");
+                    assert!(number <= *passed, "{number} has no ID");
+                    assert!(text.starts_with(&format!("data: {number} ")));
+                    knowledge.repeat(&self.oracle, number);
+                }
+                Some(Received::Gap { after, through, is_id, has_snapshot }) => {
+                    if has_snapshot {
+                        knowledge.page.clear();
+                        knowledge.snapshot_through = through.number();
+                    }
                     knowledge.miss(&self.oracle, after.map(Position::number), through.number());
                     if is_id {
                         *passed = through.number();
