@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use volga_sse::{Decoder, Message};
+use volga_sse::{Decoder, MAX_EVENT_ID, Message};
 
 #[derive(Arbitrary, Debug)]
 struct Fields<'a> {
@@ -41,7 +41,10 @@ fuzz_target!(|fields: Fields<'_>| {
     }
 
     let valid = fields.event.is_none_or(|name| !name.is_empty() && !name.contains(['\n', '\r']))
-        && fields.id.is_none_or(|id| !id.contains(['\n', '\r', '\0']));
+        && fields.id.is_none_or(|id| {
+            let has_blank_end = id.starts_with(' ') || id.ends_with(' ');
+            !id.contains(char::is_control) && !has_blank_end && id.len() <= MAX_EVENT_ID
+        });
     let wire = message.encode();
     assert_eq!(wire.is_ok(), valid, "{wire:?}");
     let Ok(wire) = wire else {

@@ -54,7 +54,7 @@ pub use codec::{
     encode::EncodedMessage,
     error::{EncodeError, Field},
     event::{Event, EventRef},
-    field::{EventId, EventName},
+    field::{EventId, EventName, MAX_EVENT_ID},
     message::Message,
     position::{Position, PositionError},
 };

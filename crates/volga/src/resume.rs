@@ -1,6 +1,6 @@
 //! `Resume`: the last event ID of a returning client, as an argument of a handler.
 
-use http::{HeaderName, StatusCode};
+use http::HeaderName;
 use volga_core::{Description, Error, FromRequestParts, RequestParts};
 use volga_sse::{DEFAULT_LAST_EVENT_ID_PARAMETER, LastEventId, LastEventIdSource};
 
@@ -9,7 +9,9 @@ use volga_sse::{DEFAULT_LAST_EVENT_ID_PARAMETER, LastEventId, LastEventIdSource}
 ///
 /// It comes from the header `Last-Event-ID`, which a browser sends when it reconnects, or from the
 /// query parameter `lastEventId`, for a page that was loaded again and for clients that cannot set
-/// headers. An invalid ID is refused with status 400.
+/// headers. The request is never refused: an ID that cannot be read is
+/// [unreadable](LastEventId::is_unreadable), and a hub responds to it with a gap. An `EventSource`
+/// that got status 400 instead would never return.
 ///
 /// ```
 /// use volga::{App, di::Dc, http::sse::{Hub, Resume}, sse};
@@ -26,7 +28,7 @@ pub struct Resume(pub Option<LastEventId>);
 
 impl FromRequestParts for Resume {
     fn describe(description: &mut Description) {
-        description.reads_query().responds(StatusCode::BAD_REQUEST, &[]);
+        description.reads_query();
         description.optional(|inner| {
             inner.reads_header(HeaderName::from_static("last-event-id"));
         });
@@ -34,7 +36,6 @@ impl FromRequestParts for Resume {
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let source = LastEventIdSource::new().or_parameter(DEFAULT_LAST_EVENT_ID_PARAMETER);
-        let found = source.find(&parts.headers, parts.uri.query());
-        found.map(Self).map_err(Error::client_error)
+        Ok(Self(source.read(&parts.headers, parts.uri.query())))
     }
 }

@@ -50,9 +50,13 @@ fn status_of_subscribe(error: &SubscribeError) -> Option<StatusCode> {
 fn status_of_publish(error: &PublishError) -> Option<StatusCode> {
     use PublishError as E;
     match error {
-        E::Topic(_) | E::Message(_) | E::KeyTooLong { .. } => Some(StatusCode::BAD_REQUEST),
+        E::Topic(_) | E::Message(_) | E::ReservedEvent { .. } | E::KeyTooLong { .. } => {
+            Some(StatusCode::BAD_REQUEST)
+        }
         E::UnknownTopic { .. } => Some(StatusCode::NOT_FOUND),
-        E::MessageTooLong { .. } => Some(StatusCode::PAYLOAD_TOO_LARGE),
+        E::MessageTooLong { .. } | E::TooManyMessages { .. } | E::TooManyBytes { .. } => {
+            Some(StatusCode::PAYLOAD_TOO_LARGE)
+        }
         E::TooManyKeys { .. } | E::TooManyTopics { .. } | E::Closed => {
             Some(StatusCode::SERVICE_UNAVAILABLE)
         }

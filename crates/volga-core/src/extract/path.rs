@@ -6,12 +6,11 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
+use http::StatusCode;
 use serde::{
     Deserializer,
     de::{DeserializeOwned, SeqAccess, Visitor},
 };
-
-use http::StatusCode;
 
 use crate::extract::FromRequestParts;
 use crate::extract::conversions;

@@ -4,11 +4,11 @@ use std::{borrow::Cow, fmt};
 
 use http::{HeaderMap, HeaderName};
 
-use crate::codec::field::EventId;
+use crate::codec::field::{EventId, MAX_EVENT_ID};
 
-/// The maximum bytes of a last event ID. Most IDs have a few dozen, and servers commonly accept 8
-/// KiB for all headers together.
-pub const DEFAULT_MAX_LAST_EVENT_ID: usize = 4 * 1024;
+/// The maximum bytes of a last event ID, the same as of an event ID that is sent. Most IDs have a
+/// few dozen.
+pub const DEFAULT_MAX_LAST_EVENT_ID: usize = MAX_EVENT_ID;
 
 /// The query parameter for clients that cannot set headers. Polyfills of `EventSource` use this
 /// name.
@@ -19,6 +19,9 @@ const HEADER: HeaderName = HeaderName::from_static("last-event-id");
 /// The ID of the last event that a reconnecting client has, after which it wants to continue.
 ///
 /// The client may send anything. An event could have had this ID, which does not mean that one did.
+///
+/// The ID is read as UTF-8. If it is not UTF-8, it is read as Latin-1, because some clients write
+/// headers in it.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -33,6 +36,10 @@ const HEADER: HeaderName = HeaderName::from_static("last-event-id");
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct LastEventId(EventId);
+
+/// The text of an ID that cannot be read. It is not empty, because the client is not new, and no
+/// log writes such an ID.
+const UNREADABLE: EventId = EventId::from_static("\u{fffd}");
 
 impl LastEventId {
     /// Finds the ID in the header `Last-Event-ID`, with the default limit. [`LastEventIdSource`]
@@ -49,6 +56,13 @@ impl LastEventId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// Returns true if [`LastEventIdSource::read`] could not read the ID. Its text is then the
+    /// replacement character U+FFFD, which a hub takes for an ID that it does not know.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.0 == UNREADABLE
     }
 
     /// Returns true for an ID that the client sent, but that is empty. A browser without an ID
@@ -100,7 +114,8 @@ impl LastEventIdSource {
         self
     }
 
-    /// Sets the maximum bytes of an ID; [`DEFAULT_MAX_LAST_EVENT_ID`] by default.
+    /// Sets the maximum bytes of an ID; [`DEFAULT_MAX_LAST_EVENT_ID`] by default, which is also the
+    /// most that an ID can have.
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
@@ -111,8 +126,8 @@ impl LastEventIdSource {
     ///
     /// # Errors
     ///
-    /// Returns why the ID was not accepted. Respond with 400 if the stream cannot start without it,
-    /// or start the stream from its beginning.
+    /// Returns why the ID was not accepted. An `EventSource` that gets 400 never returns, so prefer
+    /// [`read`](Self::read) for its streams.
     pub fn find(
         &self,
         headers: &HeaderMap,
@@ -123,7 +138,9 @@ impl LastEventIdSource {
             if values.next().is_some() {
                 return Err(LastEventIdError::Repeated);
             }
-            return self.check(value.as_bytes().into()).map(Some);
+            // A header's value has no blanks around it. Whether a server has removed them already
+            // must make no difference.
+            return self.check(value.as_bytes().trim_ascii().into()).map(Some);
         }
         let (Some(name), Some(query)) = (&self.parameter, query) else {
             return Ok(None);
@@ -141,11 +158,33 @@ impl LastEventIdSource {
         self.check(percent_decode(value).ok_or(LastEventIdError::Encoding)?).map(Some)
     }
 
+    /// Reads the ID, and never refuses a request. An ID for which [`find`](Self::find) returns an
+    /// error is [unreadable](LastEventId::is_unreadable): the client is not new, but it is not known
+    /// what it has. A hub tells such a client of a gap.
+    ///
+    /// ```
+    /// use http::HeaderMap;
+    /// use volga_sse::LastEventIdSource;
+    ///
+    /// let source = LastEventIdSource::new().or_parameter("lastEventId");
+    /// let id = source.read(&HeaderMap::new(), Some("lastEventId=7%00"));
+    /// assert!(id.is_some_and(|id| id.is_unreadable()));
+    /// ```
+    pub fn read(&self, headers: &HeaderMap, query: Option<&str>) -> Option<LastEventId> {
+        self.find(headers, query).unwrap_or(Some(LastEventId(UNREADABLE)))
+    }
+
     fn check(&self, bytes: Cow<'_, [u8]>) -> Result<LastEventId, LastEventIdError> {
-        if bytes.len() > self.max_bytes {
-            return Err(LastEventIdError::TooLong { max: self.max_bytes });
+        let max = self.max_bytes.min(MAX_EVENT_ID);
+        if bytes.len() > max {
+            return Err(LastEventIdError::TooLong { max });
         }
-        let text = String::from_utf8(bytes.into_owned()).map_err(|_| LastEventIdError::Encoding)?;
+        let text = String::from_utf8(bytes.into_owned())
+            .unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect());
+        // In UTF-8 a text in Latin-1 is longer.
+        if text.len() > MAX_EVENT_ID {
+            return Err(LastEventIdError::TooLong { max });
+        }
         EventId::try_from(text).map(LastEventId).map_err(|_| LastEventIdError::NoEventId)
     }
 }
@@ -188,9 +227,9 @@ pub enum LastEventIdError {
         /// The limit in bytes.
         max: usize,
     },
-    /// The ID is not UTF-8, or is not percent-encoded correctly in a query.
+    /// The ID is not percent-encoded correctly in a query.
     Encoding,
-    /// The ID has a line break or a NUL, so no event can have had it.
+    /// The ID has a control character, or a blank at its start or end. No event can have had it.
     NoEventId,
     /// The request has several IDs.
     Repeated,
@@ -200,8 +239,12 @@ impl fmt::Display for LastEventIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { max } => write!(f, "the last event ID exceeds {max} bytes"),
-            Self::Encoding => f.write_str("the last event ID is not valid UTF-8"),
-            Self::NoEventId => f.write_str("the last event ID holds a line break or a NUL"),
+            Self::Encoding => {
+                f.write_str("the last event ID is not percent-encoded correctly in the query")
+            }
+            Self::NoEventId => {
+                f.write_str("the last event ID has a control character or a blank at an end")
+            }
             Self::Repeated => f.write_str("the request has more than one last event ID"),
         }
     }
@@ -212,6 +255,7 @@ impl std::error::Error for LastEventIdError {}
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
 
@@ -237,7 +281,13 @@ mod tests {
         check(&[b""], None, Ok(Some("")));
         check(&[b"7"], None, Ok(Some("7")));
         check(&["é €".as_bytes()], None, Ok(Some("é €")));
-        check(&[b"\xff"], None, Err(LastEventIdError::Encoding));
+        check(&[b" 7 "], None, Ok(Some("7")));
+        check(&[b" "], None, Ok(Some("")));
+        check(&[b"a\tb"], None, Err(LastEventIdError::NoEventId));
+        // Latin-1, in which the bytes from 0x80 to 0x9f are control characters.
+        check(&[b"caf\xe9"], None, Ok(Some("café")));
+        check(&[b"\xff"], None, Ok(Some("ÿ")));
+        check(&[b"\x85\xff"], None, Err(LastEventIdError::NoEventId));
         check(&[b"1", b"1"], None, Err(LastEventIdError::Repeated));
     }
 
@@ -264,10 +314,10 @@ mod tests {
 
     #[test]
     fn a_malformed_query_parameter_is_refused() {
-        for value in ["%", "%4", "%g0", "%+1", "%ff", "%é"] {
+        for value in ["%", "%4", "%g0", "%+1", "%é"] {
             check(&[], Some(&format!("lastEventId={value}")), Err(LastEventIdError::Encoding));
         }
-        for value in ["%00", "a%0Ab", "%0d"] {
+        for value in ["%00", "a%0Ab", "%0d", "+7", "7%20", "%7f"] {
             check(&[], Some(&format!("lastEventId={value}")), Err(LastEventIdError::NoEventId));
         }
         check(&[], Some("lastEventId=1&lastEventId=1"), Err(LastEventIdError::Repeated));
@@ -277,6 +327,56 @@ mod tests {
     fn the_header_counts_before_the_parameter() {
         check(&[b"9"], Some("lastEventId=7"), Ok(Some("9")));
         check(&[b""], Some("lastEventId=7"), Ok(Some("")));
+    }
+
+    #[test]
+    fn no_id_is_longer_than_an_event_can_have() {
+        let find = |value: &[u8]| {
+            let headers = HeaderMap::from_iter([(HEADER, HeaderValue::from_bytes(value).unwrap())]);
+            LastEventIdSource::new().max_bytes(usize::MAX).find(&headers, None)
+        };
+        assert!(find(&[b'x'; MAX_EVENT_ID]).is_ok());
+        assert!(find(&[b'x'; MAX_EVENT_ID + 1]).is_err());
+        assert!(find(&[0xe9; MAX_EVENT_ID / 2]).is_ok());
+        assert!(find(&[0xe9; MAX_EVENT_ID / 2 + 1]).is_err());
+    }
+
+    proptest! {
+        /// An event's ID comes back from a client that writes UTF-8, and one of Latin-1 characters
+        /// also from a client that writes Latin-1, unless its bytes happen to be UTF-8.
+        #[test]
+        fn an_accepted_id_comes_back_as_it_was_sent(text in "[ -~é\u{a0}-\u{ff}\u{feff}€]{1,8}") {
+            let Ok(id) = EventId::try_from(text.as_str()) else { return Ok(()) };
+            let read = |bytes: &[u8]| {
+                let value = HeaderValue::from_bytes(bytes).expect("no control characters");
+                let headers = HeaderMap::from_iter([(HEADER, value)]);
+                LastEventIdSource::new().read(&headers, None).map(EventId::from)
+            };
+            prop_assert_eq!(read(text.as_bytes()), Some(id.clone()));
+            let latin: Option<Vec<u8>> =
+                text.chars().map(|char| u8::try_from(char as u32).ok()).collect();
+            if let Some(latin) = latin && (text.is_ascii() || str::from_utf8(&latin).is_err()) {
+                prop_assert_eq!(read(&latin), Some(id));
+            }
+        }
+
+        #[test]
+        fn whatever_comes_is_an_id_or_unreadable(
+            header in proptest::option::of(vec(any::<u8>(), 0..12)),
+            query in proptest::option::of("(lastEventId=|[a%&+0-9=é]){0,6}"),
+        ) {
+            let value = header.as_deref().map(HeaderValue::from_bytes);
+            let mut headers = HeaderMap::new();
+            if let Some(Ok(value)) = value {
+                headers.insert(HEADER, value);
+            }
+            let source = LastEventIdSource::new().or_parameter("lastEventId");
+            let read = source.read(&headers, query.as_deref());
+            match source.find(&headers, query.as_deref()) {
+                Ok(found) => prop_assert_eq!(read, found),
+                Err(_) => prop_assert!(read.is_some_and(|id| id.is_unreadable() && !id.is_empty())),
+            }
+        }
     }
 
     #[test]

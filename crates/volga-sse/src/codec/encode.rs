@@ -168,6 +168,14 @@ impl EncodedMessage {
         Self { bytes, position: Some(position) }
     }
 
+    /// Makes a message of bytes that a log holds, without the ID, which is their last line.
+    #[cfg(feature = "hub")]
+    pub(crate) fn without_id(bytes: &[u8], position: Position) -> Self {
+        let fields = bytes.strip_suffix(b"\n\n").unwrap_or(bytes);
+        let end = memchr::memrchr(b'\n', fields).map_or(0, |end| end + 1);
+        Self::new([&bytes[..end], b"\n"].concat()).at(position)
+    }
+
     /// The position in its log, if the message was
     /// [encoded for one](crate::codec::message::Message::encode_at).
     #[must_use]

@@ -41,6 +41,24 @@ pub enum EncodeError {
         /// The index of the byte.
         at: usize,
     },
+    /// Another control character in the event ID. A client cannot return it in a header.
+    Control {
+        /// The index of the byte.
+        at: usize,
+    },
+    /// A blank at the start or the end of the event ID. It would be missing from the header in which
+    /// a client returns the ID.
+    Blank {
+        /// The index of the byte.
+        at: usize,
+    },
+    /// An event ID that is longer than [`MAX_EVENT_ID`](crate::MAX_EVENT_ID).
+    IdTooLong {
+        /// The length of the ID in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
     /// An empty event name. Clients take it for `message`. If that is what you mean, set no name.
     EmptyEventName,
     /// A reconnection time that does not fit into 64 bits of milliseconds.
@@ -61,6 +79,17 @@ impl fmt::Display for EncodeError {
                 )
             }
             Self::Nul { at } => write!(f, "the event ID holds a NUL at byte {at}; remove it"),
+            Self::Control { at } => {
+                write!(f, "the event ID holds a control character at byte {at}; remove it")
+            }
+            Self::Blank { at } => write!(
+                f,
+                "the event ID has a blank at byte {at}, where a header loses it; remove it"
+            ),
+            Self::IdTooLong { bytes, max } => write!(
+                f,
+                "the event ID has {bytes} bytes, but a client can return only {max}; shorten it"
+            ),
             Self::EmptyEventName => f.write_str(
                 "the event name is empty; leave it out to send an event named `message`",
             ),

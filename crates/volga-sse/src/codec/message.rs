@@ -21,7 +21,8 @@ use crate::pool;
 /// message is refused. A client cannot receive:
 ///
 /// - a line break in an event name or event ID,
-/// - a NUL in an event ID,
+/// - a control character in an event ID, a blank at its start or end, or an ID of more than
+///   [`MAX_EVENT_ID`](crate::MAX_EVENT_ID) bytes,
 /// - an empty event name.
 ///
 /// The builder remembers the first such value. You get the error where there is a `Result` anyway:
@@ -161,7 +162,9 @@ impl Message {
     /// Sets the event ID and replaces an earlier one. When the client reconnects, it sends the last
     /// ID that it received as `Last-Event-ID`. An empty ID makes the client forget the last one.
     ///
-    /// An ID with a line break or a NUL makes [`encode`](Self::encode) fail.
+    /// The client returns the ID in a header. So an ID with a control character, with a blank at its
+    /// start or end, or with more than [`MAX_EVENT_ID`](crate::MAX_EVENT_ID) bytes makes
+    /// [`encode`](Self::encode) fail.
     #[inline(always)]
     pub fn id(mut self, id: impl AsRef<str>) -> Self {
         self.set_id(id.as_ref());
@@ -269,6 +272,22 @@ impl Message {
             pool::keep(block);
         }
         Ok(())
+    }
+
+    /// The event name, or `None` for a message without a name.
+    #[cfg(feature = "hub")]
+    pub(crate) fn event_name(&self) -> Option<&[u8]> {
+        if !self.present.has(Present::EVENT) {
+            return None;
+        }
+        let mut wire = self.wire.as_slice();
+        loop {
+            let end = memchr::memchr(b'\n', wire)?;
+            match wire[..end].strip_prefix(prefix::EVENT) {
+                Some(name) => return Some(name),
+                None => wire = &wire[end + 1..],
+            }
+        }
     }
 
     // The work of the builder's methods is in functions of its own. The methods are inlined into
@@ -388,6 +407,19 @@ impl MessageWithoutId {
     #[cfg(feature = "hub")]
     pub(crate) fn len(&self) -> usize {
         self.wire.capacity()
+    }
+
+    /// The bytes that are sent apart from the ID and the blank line.
+    #[cfg(feature = "hub")]
+    pub(crate) fn len_without_id(&self) -> usize {
+        self.wire.len()
+    }
+
+    /// The bytes that are sent once it has this position as its ID.
+    #[cfg(feature = "hub")]
+    pub(crate) fn len_at(&self, position: Position) -> usize {
+        let id = PositionText::new(position).as_str().len();
+        self.wire.len() + prefix::ID.len() + id + "\n\n".len()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::codec::error::EncodeError;
+use crate::codec::field::check_event_name;
 use crate::codec::position::Position;
 use crate::hub::clock::milliseconds;
 use crate::hub::policy::Policy;
@@ -11,6 +13,7 @@ use crate::hub::settings::{
     DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
     DEFAULT_TOPIC_IDLE, HubSettings, KeyedTopics, LogBounds, RelaySource,
 };
+use crate::hub::subscription::delivery::GAP_EVENT;
 use crate::hub::topic::name::TopicError;
 use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic_creation::TopicCreation;
@@ -60,6 +63,7 @@ impl HubBuilder {
                 keyed: Vec::new(),
                 relay: None,
                 max_reordered: DEFAULT_MAX_REORDERED,
+                gap_event: GAP_EVENT,
             },
         }
     }
@@ -190,6 +194,29 @@ impl HubBuilder {
     pub fn keyed(mut self, topics: &str, max_keys: usize) -> Result<Self, TopicError> {
         let filter = TopicFilter::parse(topics, usize::MAX)?;
         self.settings.keyed.push(KeyedTopics { filter, max_keys });
+        Ok(self)
+    }
+
+    /// Sets the name of the event that tells a client of a [`Gap`](crate::hub::Gap). The default is
+    /// [`GAP_EVENT`]. The name is reserved: publishing a message of this name fails, so that a client
+    /// cannot mistake it for the hub's event.
+    ///
+    /// ```
+    /// use volga_sse::{Message, hub::{Hub, PublishError}};
+    ///
+    /// let hub = Hub::builder().gap_event("missed")?.build();
+    /// hub.publish("fences", Message::new().event("gap").data("3 m"))?;
+    /// let refused = hub.publish("fences", Message::new().event("missed").data("3 m"));
+    /// assert!(matches!(refused, Err(PublishError::ReservedEvent { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text is not a valid event name.
+    pub fn gap_event(mut self, name: &'static str) -> Result<Self, EncodeError> {
+        check_event_name(name)?;
+        self.settings.gap_event = name;
         Ok(self)
     }
 

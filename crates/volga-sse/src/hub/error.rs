@@ -15,6 +15,12 @@ pub enum PublishError {
     Topic(TopicError),
     /// The message has a value that clients would not receive as it was given.
     Message(EncodeError),
+    /// The message has the name of the event with which the hub reports a gap. Clients could not
+    /// tell the two apart. See [`HubBuilder::gap_event`](crate::hub::HubBuilder::gap_event).
+    ReservedEvent {
+        /// The name.
+        name: &'static str,
+    },
     /// The encoded message is longer than
     /// [`HubBuilder::max_message_bytes`](crate::hub::HubBuilder::max_message_bytes) allows.
     MessageTooLong {
@@ -25,6 +31,19 @@ pub enum PublishError {
     },
     /// The key is longer than [`HubBuilder::max_key`](crate::hub::HubBuilder::max_key) allows.
     KeyTooLong {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// A call of [`Hub::publish_many`](crate::hub::Hub::publish_many) has more messages than a
+    /// topic's log holds, which is
+    /// [`HubBuilder::max_messages`](crate::hub::HubBuilder::max_messages).
+    TooManyMessages {
+        /// The limit.
+        max: usize,
+    },
+    /// A call of [`Hub::publish_many`](crate::hub::Hub::publish_many) has more bytes than a topic's
+    /// log holds, which is [`HubBuilder::max_bytes`](crate::hub::HubBuilder::max_bytes).
+    TooManyBytes {
         /// The limit in bytes.
         max: usize,
     },
@@ -67,6 +86,11 @@ impl fmt::Display for PublishError {
         match self {
             Self::Topic(_) => f.write_str("the topic's name is invalid"),
             Self::Message(_) => f.write_str("the message is invalid"),
+            Self::ReservedEvent { name } => write!(
+                f,
+                "the event name `{name}` is reserved for the hub's gaps; \
+                 use another name, or set another one with `HubBuilder::gap_event`"
+            ),
             Self::MessageTooLong { bytes, max } => {
                 let bytes = Counted(*bytes, "byte");
                 write!(
@@ -78,6 +102,22 @@ impl fmt::Display for PublishError {
             Self::KeyTooLong { max } => {
                 let max = Counted(*max, "byte");
                 write!(f, "the key is longer than {max}; shorten it, or raise `max_key`")
+            }
+            Self::TooManyMessages { max } => {
+                let max = Counted(*max, "message");
+                write!(
+                    f,
+                    "a topic's log holds {max}, so it cannot hold all of these; \
+                     publish fewer at once, or raise `max_messages`"
+                )
+            }
+            Self::TooManyBytes { max } => {
+                let max = Counted(*max, "byte");
+                write!(
+                    f,
+                    "a topic's log holds {max}, so it cannot hold all of these messages; \
+                     publish fewer at once, or raise `max_bytes`"
+                )
             }
             Self::NotKeyed => {
                 f.write_str("the topic is not keyed; make it keyed with `HubBuilder::keyed`")

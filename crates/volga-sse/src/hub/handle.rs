@@ -65,7 +65,9 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish).
+    /// As [`publish`](Self::publish). Also if a topic's log cannot hold all of the messages, because
+    /// every subscriber would then miss the first ones. No more messages are taken from the iterator
+    /// than are needed to know it.
     pub fn publish_many(
         &self,
         topic: &str,
@@ -189,7 +191,9 @@ impl Hub {
     /// Returns false if the topic does not exist.
     ///
     /// Open subscriptions stay open. A subscription that has not read the last messages is told of
-    /// a gap, and so is a client that resumes later. While somebody subscribes to the topic's name,
+    /// a gap, and so is a client that resumes later. A subscription that has read everything is not
+    /// told that the values of a keyed topic are gone, so remove the keys first if it has to know.
+    /// While somebody subscribes to the topic's name,
     /// [`topics`](Self::topics) still lists it. In a hub with
     /// [`TopicCreation::Explicit`](crate::hub::TopicCreation::Explicit), publishing to the topic
     /// and new subscriptions to its name fail from now on.

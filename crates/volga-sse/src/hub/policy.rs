@@ -16,6 +16,10 @@ pub enum Policy {
     /// The subscriber's stream ends while the log still holds everything that it lacks. So the
     /// client returns and resumes without missing anything.
     ///
+    /// A subscriber that is not polled any more is too slow from the same moment, and ends when it
+    /// is polled again. It is never told of a gap instead. If the log has moved past it meanwhile,
+    /// the client is told of the gap when it resumes.
+    ///
     /// A subscriber that has not caught up since it subscribed is not closed. Otherwise a client
     /// that returns far behind would be closed again and again. If the log drops messages that it
     /// has not read, it is told of a gap.

@@ -58,6 +58,8 @@ pub(crate) struct HubSettings {
     pub(crate) keyed: Vec<KeyedTopics>,
     pub(crate) relay: Option<RelaySource>,
     pub(crate) max_reordered: usize,
+    /// The name of the event that reports a gap.
+    pub(crate) gap_event: &'static str,
 }
 
 /// The outside source that assigns the positions of a relayed hub.

@@ -4,9 +4,13 @@ mod chunks;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]
+mod hub_close_policy;
+#[cfg(feature = "hub")]
 mod hub_joined_frames;
 #[cfg(feature = "hub")]
 mod hub_model;
+#[cfg(feature = "hub")]
+mod hub_refusals;
 #[cfg(feature = "hub")]
 mod hub_relay;
 #[cfg(feature = "hub")]

@@ -102,5 +102,23 @@ async fn a_client_resumes_by_the_header_or_by_the_parameter() {
         let mut events = request.send().await.events();
         assert_eq!(events.next().await.unwrap().unwrap().data(), expect);
     }
-    client.get("/read/a?lastEventId=%00").send().await.assert_status(400);
+}
+
+#[tokio::test]
+async fn an_id_that_cannot_be_read_is_a_gap_and_never_refused() {
+    let hub = Hub::new();
+    let client = client(hub.clone());
+    hub.publish("a", Message::new().data("first")).unwrap();
+    let long = "x".repeat(5_000);
+    let values = ["a\tb", "7", "\u{80}\u{85}", &long];
+    let by_header = values.map(|value| client.get("/read/a").header("last-event-id", value));
+    let queries = ["%00", "%", "%ff", "%ff%00", "+7", "7&lastEventId=7", "%0a", &long];
+    let by_query = queries.map(|value| client.get(&format!("/read/a?lastEventId={value}")));
+    for request in by_header.into_iter().chain(by_query) {
+        let response = request.send().await;
+        assert_eq!(response.status(), 200);
+        let gap = response.events().next().await.unwrap().unwrap();
+        assert_eq!(gap.event(), "gap", "{gap:?}");
+        assert!(gap.data().starts_with("{\"after\":null,"), "{gap:?}");
+    }
 }

@@ -115,15 +115,13 @@ impl HubState {
     ) -> Result<Option<Position>, PublishError> {
         check_name(topic, self.settings.max_topic_name)?;
         let expected = self.next_position()?;
-        let messages: Vec<MessageWithoutId> = messages
-            .into_iter()
-            .map(|message| self.prepare(message, expected))
-            .collect::<Result<_, _>>()?;
+        let messages = self.prepare_many(messages, expected)?;
         if messages.is_empty() {
             return Ok(None);
         }
         let now = self.clock.now();
         let mut locked = self.lock();
+        self.check_batch(&messages, locked.last_number)?;
         let topic = self.open_topic(&mut locked, topic, KeyChange::None, now)?;
         for message in messages {
             locked.last_number += 1;
@@ -178,12 +176,51 @@ impl HubState {
         message: Message,
         expected: Position,
     ) -> Result<MessageWithoutId, PublishError> {
+        if message.event_name() == Some(self.settings.gap_event.as_bytes()) {
+            return Err(PublishError::ReservedEvent { name: self.settings.gap_event });
+        }
         let message = message.without_id(expected)?;
         let (bytes, max) = (message.len(), self.settings.max_message_bytes);
         if bytes > max {
             return Err(PublishError::MessageTooLong { bytes, max });
         }
         Ok(message)
+    }
+
+    /// Encodes messages that are published together. Takes no more of them than a log holds, so that
+    /// an endless iterator is refused.
+    fn prepare_many(
+        &self,
+        messages: impl IntoIterator<Item = Message>,
+        expected: Position,
+    ) -> Result<Vec<MessageWithoutId>, PublishError> {
+        let (max, max_bytes) = (self.settings.bounds.messages, self.settings.bounds.bytes);
+        let (mut prepared, mut bytes) = (Vec::new(), 0);
+        for message in messages {
+            if prepared.len() == max {
+                return Err(PublishError::TooManyMessages { max });
+            }
+            let message = self.prepare(message, expected)?;
+            bytes += message.len_without_id();
+            if bytes > max_bytes && !prepared.is_empty() {
+                return Err(PublishError::TooManyBytes { max: max_bytes });
+            }
+            prepared.push(message);
+        }
+        Ok(prepared)
+    }
+
+    /// Checks that a log holds all of these messages, which will be published after the number
+    /// `last`. A log holds any single message, however long it is.
+    fn check_batch(&self, messages: &[MessageWithoutId], last: u64) -> Result<(), PublishError> {
+        let max = self.settings.bounds.bytes;
+        let bytes_of =
+            |(number, message): (u64, &MessageWithoutId)| message.len_at(self.position(number));
+        let bytes: usize = (last + 1..).zip(messages).map(bytes_of).sum();
+        if messages.len() > 1 && bytes > max {
+            return Err(PublishError::TooManyBytes { max });
+        }
+        Ok(())
     }
 
     pub(crate) fn check_key(&self, key: KeyChange<'_>) -> Result<(), PublishError> {

@@ -11,7 +11,7 @@ use crate::hub::state::hub_state::HubState;
 use crate::hub::state::locked::LockedState;
 use crate::hub::state::reorder_buffer::{EarlyMessage, OwnedKeyChange};
 use crate::hub::topic::Topic;
-use crate::hub::topic::key_table::KeyChange;
+use crate::hub::topic::key_table::{KeyChange, check_first_key};
 use crate::hub::topic::name::check_name;
 
 impl HubState {
@@ -25,6 +25,7 @@ impl HubState {
         self.check_source(position)?;
         check_name(topic, self.settings.max_topic_name)?;
         self.check_key(key)?;
+        check_first_key(key, self.settings.max_keys(topic))?;
         let message = self.prepare(message, position)?;
         let early = EarlyMessage { topic: topic.into(), key: OwnedKeyChange::new(key), message };
         self.append_in_order(0, |locked| {

@@ -8,7 +8,8 @@ use crate::codec::position::Position;
 use crate::stream::item::SseItem;
 use crate::stream::item::sealed::{IntoPiece, Piece};
 
-/// The name of the event that tells a client of a [`Gap`].
+/// The default name of the event that tells a client of a [`Gap`]. See
+/// [`HubBuilder::gap_event`](crate::hub::HubBuilder::gap_event).
 pub const GAP_EVENT: &str = "gap";
 
 /// What a subscription delivers.
@@ -44,24 +45,25 @@ impl Delivery {
 /// missing.
 ///
 /// The client receives it as an event named [`gap`](GAP_EVENT) with both positions as JSON:
-/// `{"after":"2a-5","through":"2a-13"}`.
+/// `{"after":"2a-5","through":"2a-13"}`. With `"snapshot":true` in it,
+/// [a snapshot follows](Self::has_snapshot).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Gap {
-    after: Option<Position>,
-    through: Position,
-    is_settled: bool,
+    /// A number of the same epoch as `through`.
+    pub(crate) after: Option<u64>,
+    pub(crate) through: Position,
+    pub(crate) is_settled: bool,
+    pub(crate) has_snapshot: bool,
+    /// The name of the event.
+    pub(crate) event: &'static str,
 }
 
 impl Gap {
-    pub(crate) fn new(after: Option<Position>, through: Position, is_settled: bool) -> Self {
-        Self { after, through, is_settled }
-    }
-
     /// Everything up to this position was delivered or reported before. `None` if it is not known
     /// what the client has, because its last event ID is not one of this hub.
     #[must_use]
     pub fn after(&self) -> Option<Position> {
-        self.after
+        self.after.map(|after| Position::new(self.through.epoch(), after))
     }
 
     /// The position of the last message that may be missing.
@@ -70,15 +72,27 @@ impl Gap {
         self.through
     }
 
+    /// Returns true if messages of a keyed topic may be missing, so that the client may not know of
+    /// a key that was removed. The newest value of each key of the subscription's keyed topics
+    /// follows. So a page forgets all of these values now and then has the right picture.
+    ///
+    /// A value that the client has received before this gap comes again without an ID, so that its
+    /// last event ID does not go back.
+    #[must_use]
+    pub fn has_snapshot(&self) -> bool {
+        self.has_snapshot
+    }
+
     /// The event that tells a client of the gap.
     ///
     /// The event has [`through`](Self::through) as its ID only if no message before that position
     /// is still to come. Otherwise a client that resumes from this ID would miss such messages.
     pub fn to_message(&self) -> Message {
-        let after = self.after.map_or_else(|| "null".to_owned(), |after| format!("\"{after}\""));
+        let after = self.after().map_or_else(|| "null".to_owned(), |after| format!("\"{after}\""));
+        let snapshot = if self.has_snapshot { ",\"snapshot\":true" } else { "" };
         let message = Message::new()
-            .event(GAP_EVENT)
-            .data(format!("{{\"after\":{after},\"through\":\"{}\"}}", self.through));
+            .event(self.event)
+            .data(format!("{{\"after\":{after},\"through\":\"{}\"{snapshot}}}", self.through));
         if self.is_settled { message.id(self.through.to_string()) } else { message }
     }
 }
@@ -100,16 +114,22 @@ mod tests {
 
     #[test]
     fn a_gap_is_an_event_that_names_both_ends() {
-        let position = |number| Position::new(0x2a, number);
-        let gap = Gap::new(Some(position(5)), position(19), true);
+        let gap = Gap {
+            after: Some(5),
+            through: Position::new(0x2a, 19),
+            is_settled: true,
+            has_snapshot: false,
+            event: GAP_EVENT,
+        };
         assert_eq!(
             gap.to_message().encode().unwrap().as_bytes(),
             b"event: gap\ndata: {\"after\":\"2a-5\",\"through\":\"2a-13\"}\nid: 2a-13\n\n"
         );
-        let gap = Gap::new(None, position(19), false);
+        let gap =
+            Gap { after: None, is_settled: false, has_snapshot: true, event: "missed", ..gap };
         assert_eq!(
             gap.to_message().encode().unwrap().as_bytes(),
-            b"event: gap\ndata: {\"after\":null,\"through\":\"2a-13\"}\n\n"
+            b"event: missed\ndata: {\"after\":null,\"through\":\"2a-13\",\"snapshot\":true}\n\n"
         );
     }
 }

@@ -29,7 +29,7 @@ use crate::codec::position::Position;
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
 use crate::hub::subscription::delivery::{Delivery, Gap};
-use crate::hub::subscription::opening::{Opening, SubscriptionParts};
+use crate::hub::subscription::opening::{Opening, Start, SubscriptionParts};
 use crate::hub::subscription::pacer::Pacer;
 use crate::hub::sync::Ordering;
 use crate::hub::topic::batch::{Batch, MAX_MESSAGES, QueuedMessage};
@@ -64,8 +64,8 @@ pub struct Subscription {
     /// True once the subscription had read everything. Only then may it be closed for being too
     /// slow.
     has_caught_up: bool,
-    /// True while the client has no event ID yet with which it could resume.
-    is_new: bool,
+    /// True while the client has no event ID yet with which it could resume, and is to get one.
+    needs_first_id: bool,
     extras: Option<Box<Extras>>,
 }
 
@@ -84,6 +84,10 @@ struct Extras {
     reported_through: u64,
     /// The greatest number of a topic that was removed before its messages were read.
     removed_through: u64,
+    /// The client may not see messages up to this number.
+    floor: u64,
+    /// It was told of a gap with a snapshot, and has not caught up since then.
+    is_overrun: bool,
     /// Its entry among the hub's pattern subscribers, and the inbox of its new topics.
     pattern: Option<(u32, Arc<TopicInbox>)>,
     identity: Option<(Arc<str>, u32)>,
@@ -111,7 +115,8 @@ impl Subscription {
             policy,
             pace,
             opening,
-            is_new,
+            needs_first_id,
+            floor,
             pattern,
             identity,
         } = parts;
@@ -126,10 +131,10 @@ impl Subscription {
             }
         };
         hub.counters.subscribers.fetch_add(1, Ordering::Relaxed);
-        let has_extras = pattern.is_some() || identity.is_some() || !pace.is_zero();
+        let has_extras = pattern.is_some() || identity.is_some() || !pace.is_zero() || floor > 0;
         let pacer = (!pace.is_zero()).then(|| Pacer::new(pace));
-        let extras =
-            has_extras.then(|| Box::new(Extras { pattern, identity, pacer, ..Extras::default() }));
+        let extras = has_extras
+            .then(|| Box::new(Extras { floor, pattern, identity, pacer, ..Extras::default() }));
         Self {
             hub,
             subscriber,
@@ -138,7 +143,7 @@ impl Subscription {
             opening: opening.map(Box::new),
             policy,
             has_caught_up: false,
-            is_new,
+            needs_first_id,
             extras,
         }
     }
@@ -151,7 +156,8 @@ impl Subscription {
     /// `None` means that the subscription has [ended](Self::end).
     ///
     /// If the client is new and there is no message for it yet, the first delivery is a message
-    /// that has an ID and nothing else. Browsers dispatch no event for it but remember the ID.
+    /// that has an ID and nothing else, unless
+    /// [`without_first_id`](crate::hub::Subscribe::without_first_id) leaves it out. Browsers dispatch no event for it but remember the ID.
     /// Without this ID, a client that loses its connection before its first message would return as
     /// a new client, and would silently miss what was published in between.
     ///
@@ -172,21 +178,50 @@ impl Subscription {
     /// Why the subscription ended. `None` if it is open.
     #[must_use]
     pub fn end(&self) -> Option<SubscriptionEnd> {
-        self.subscriber.end()
+        self.subscriber.end().or_else(|| {
+            // It may be too slow already although it was not polled since.
+            let (max, cursor) = (self.max_lag()?, self.subscriber.cursor());
+            let is_ahead = |membership: &Membership| membership.topic.is_ahead_by(max, cursor);
+            let is_too_slow = self.topics.memberships().iter().any(is_ahead);
+            is_too_slow.then_some(SubscriptionEnd::TooSlow)
+        })
     }
 
     pub(crate) fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
-        self.poll_with(cx, |this| this.pop_queued().or_else(|| this.read()))
+        self.poll_with(cx, Self::next_delivery)
+    }
+
+    #[inline(always)]
+    fn next_delivery(&mut self) -> Option<Delivery> {
+        // Messages that were read earlier hide how far the subscription lags.
+        if matches!(self.policy, Policy::Close { .. }) && self.close_if_too_slow() {
+            return None;
+        }
+        self.pop_queued().or_else(|| self.read())
+    }
+
+    /// Ends a subscription whose queue hides that it lags too far. Returns whether it did.
+    fn close_if_too_slow(&self) -> bool {
+        // Without a queue, reading finds out.
+        let is_too_slow = !self.queue.is_empty()
+            && self.subscriber.end().is_none()
+            && self.queue.last().is_some_and(|next| {
+                let topic = &self.topics.memberships()[next.topic].topic;
+                self.max_lag().is_some_and(|max| topic.is_ahead_by(max, self.subscriber.cursor()))
+            });
+        if is_too_slow {
+            self.subscriber.close(SubscriptionEnd::TooSlow);
+        }
+        is_too_slow
     }
 
     /// Polls for a joined frame with all messages that are ready, or else for the next delivery.
     /// For a body whose frame is empty.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReadyDelivery>> {
         self.poll_with(cx, |this| {
-            let delivery = |this: &mut Self| this.pop_queued().or_else(|| this.read());
             this.joined_frame()
                 .map(ReadyDelivery::Joined)
-                .or_else(|| delivery(this).map(ReadyDelivery::Single))
+                .or_else(|| this.next_delivery().map(ReadyDelivery::Single))
         })
     }
 
@@ -209,7 +244,7 @@ impl Subscription {
                 ready!(pacer.poll_open(cx));
             }
             if let Some(ready) = next(self) {
-                self.is_new = false;
+                self.needs_first_id = false;
                 self.pacer().into_iter().for_each(Pacer::note_delivery);
                 return Poll::Ready(Some(ready));
             }
@@ -220,7 +255,10 @@ impl Subscription {
                 continue;
             }
             self.has_caught_up = true;
-            if std::mem::take(&mut self.is_new) {
+            if let Some(extras) = &mut self.extras {
+                extras.is_overrun = false;
+            }
+            if std::mem::take(&mut self.needs_first_id) {
                 return Poll::Ready(Some(self.position_message().into()));
             }
             self.subscriber.park(cx.waker());
@@ -262,6 +300,9 @@ impl Subscription {
 
     #[inline(always)]
     fn deliver(&self, message: QueuedMessage) -> Delivery {
+        if message.number <= self.subscriber.cursor() {
+            return repeated(&message, self.hub.position(message.number));
+        }
         self.subscriber.set_cursor(message.number);
         match &self.topics {
             SubscribedTopics::One(_) => self.subscriber.count_delivered(1),
@@ -328,12 +369,18 @@ impl Subscription {
     #[inline(never)]
     fn read(&mut self) -> Option<Delivery> {
         while self.has_news() {
+            if let Some(Opening::Snapshot { done, then }) = self.opening.as_deref().copied() {
+                if let Some(value) = self.read_values(done, then) {
+                    return Some(value);
+                }
+                continue;
+            }
             let horizon = self.hub.horizon();
             self.take_new_topics();
             let cursor = self.subscriber.cursor();
             let (through, newcomer) = match self.opening.as_deref() {
-                Some(Opening::Newcomer { through, unkeyed_after }) => {
-                    (*through, Some(*unkeyed_after))
+                Some(Opening::Newcomer(start) | Opening::Unknown { start: Some(start), .. }) => {
+                    (start.through, Some(start.unkeyed_after))
                 }
                 _ => (horizon, None),
             };
@@ -345,30 +392,39 @@ impl Subscription {
                 newcomer,
                 max_lag: self.max_lag(),
                 lost: 0,
+                lost_of_keyed: 0,
                 is_too_slow: false,
             };
             // With `Policy::Latest` one message is read at a time, because a queued message can't
             // be replaced by a newer value anymore.
             let mut batch = Batch::of(if scan.only_latest { 1 } else { MAX_MESSAGES });
             self.scan(&mut scan, &mut batch);
+            // A subscription to a closed hub is never too slow, so that it delivers everything
+            // before it ends.
+            if scan.is_too_slow && self.subscriber.end().is_none() {
+                self.subscriber.close(SubscriptionEnd::TooSlow);
+                return None;
+            }
             let lost = self
                 .hub
                 .last_missing()
                 .max(self.extras.as_ref().map_or(0, |extras| extras.removed_through));
             if lost > cursor {
                 scan.lost = scan.lost.max(lost);
+                // The topics of these messages are not known.
+                if self.may_have_keys() {
+                    scan.lost_of_keyed = scan.lost_of_keyed.max(lost);
+                }
             }
             if let Some(gap) = self.gap(&scan, horizon, &batch) {
+                if gap.has_snapshot && gap.after.is_some() {
+                    // The snapshot replaces what was read here.
+                    return Some(Delivery::Gap(gap));
+                }
                 let (first, mut rest) = batch.into_parts();
                 rest.extend(first);
                 self.queue = rest;
                 return Some(Delivery::Gap(gap));
-            }
-            // A subscription to a closed hub is never too slow, so that it delivers everything
-            // before it ends.
-            if scan.is_too_slow && self.subscriber.end().is_none() {
-                self.subscriber.close(SubscriptionEnd::TooSlow);
-                return None;
             }
             let (first, rest) = batch.into_parts();
             if let Some(first) = first {
@@ -382,13 +438,46 @@ impl Subscription {
         None
     }
 
+    /// Reads the next values of a snapshot that follows a gap. `None` if there are no more.
+    fn read_values(&mut self, done: u64, then: Start) -> Option<Delivery> {
+        let mut batch = Batch::of(if self.policy == Policy::Latest { 1 } else { MAX_MESSAGES });
+        self.scan_values(done, &mut batch);
+        let last = batch.last_number();
+        let (first, rest) = batch.into_parts();
+        self.queue = rest;
+        let next = match last {
+            Some(done) => Opening::Snapshot { done, then },
+            None => Opening::Newcomer(then),
+        };
+        self.opening = Some(Box::new(next));
+        first.map(|first| self.deliver(first))
+    }
+
+    /// Offers the values that the client has had before, after a number.
+    fn scan_values(&self, after: u64, batch: &mut Batch) {
+        let cursor = self.subscriber.cursor();
+        for (index, membership) in self.topics.memberships().iter().enumerate() {
+            membership.topic.scan_values(index, after, cursor, batch);
+        }
+    }
+
+    /// Whether one of its topics is keyed, or may have been.
+    fn may_have_keys(&self) -> bool {
+        let has_patterns = self.extras.as_ref().is_some_and(|extras| extras.pattern.is_some());
+        has_patterns && !self.hub.settings.keyed.is_empty()
+            || self.topics.memberships().iter().any(|membership| membership.topic.is_keyed())
+    }
+
     /// Scans the topics that have new messages if the hub knows which they are and asking is worth
     /// it. Otherwise scans all topics.
     fn scan(&self, scan: &mut Scan, batch: &mut Batch) {
         let memberships = self.topics.memberships();
         let index_of =
             |id| memberships.binary_search_by_key(&id, |membership| membership.topic.id).ok();
-        let changed = if memberships.len() > SCAN_ALL_UP_TO && self.opening.is_none() {
+        let changed = if memberships.len() > SCAN_ALL_UP_TO
+            && scan.newcomer.is_none()
+            && self.opening.is_none()
+        {
             self.hub.topics_with_messages(scan.after, scan.through, index_of)
         } else {
             None
@@ -408,26 +497,50 @@ impl Subscription {
     /// Returns the gap that must be reported before the messages of the batch, and records it as
     /// reported.
     fn gap(&mut self, scan: &Scan, horizon: u64, batch: &Batch) -> Option<Gap> {
-        let reported = scan.after.max(self.reported_through()).max(scan.newcomer.unwrap_or(0));
+        let mut reported = scan.after.max(self.reported_through()).max(scan.newcomer.unwrap_or(0));
         // While this scan runs, other topics may get messages beyond the horizon that it loaded,
         // and a log may drop some of them. The scan did not look for messages there, so the gap
         // ends at the horizon.
         let mut lost = scan.lost.min(horizon);
-        let mut after = Some(reported);
+        let mut is_known = true;
+        let mut start = None;
+        let mut lost_of_keyed = scan.lost_of_keyed.min(horizon);
         match self.opening.as_deref() {
-            Some(Opening::Returning { lost: before }) => lost = lost.max(*before),
-            Some(Opening::Unknown { lost: before }) => {
+            Some(Opening::Returning { after, lost: before }) => {
                 lost = lost.max(*before);
-                after = None;
+                reported = *after;
+                if self.may_have_keys() {
+                    lost_of_keyed = lost_of_keyed.max(*before);
+                }
             }
-            Some(Opening::Newcomer { .. }) | None => {}
+            Some(Opening::Unknown { lost: before, start: begin }) => {
+                lost = lost.max(*before);
+                is_known = false;
+                start = *begin;
+            }
+            Some(Opening::Newcomer(begin)) => start = Some(*begin),
+            Some(Opening::Snapshot { .. }) | None => {}
         }
-        if after.is_some() && lost <= reported {
+        // What keyed topics have lost after the cursor was never replaced by a snapshot, even if an
+        // earlier gap covers it.
+        let base = if start.is_some() { reported } else { reported.min(scan.after) };
+        if is_known && lost_of_keyed > base {
+            // A subscription that is overrun again before it has caught up takes everything from the
+            // tables. Otherwise it would never get to the newest values.
+            let is_overrun = self.extras.as_ref().is_some_and(|extras| extras.is_overrun);
+            let through = if is_overrun { horizon } else { lost.max(lost_of_keyed) };
+            let unkeyed_after = start.map_or(0, |start| start.unkeyed_after).max(scan.after);
+            return Some(self.gap_with_snapshot(
+                base,
+                scan.after,
+                Start { through, unkeyed_after },
+            ));
+        }
+        if is_known && lost <= reported {
             return None;
         }
-        if scan.newcomer.is_none() {
-            self.opening = None;
-        }
+        self.opening = start.map(|start| Box::new(Opening::Newcomer(start)));
+        let after = is_known.then_some(reported);
         self.hub.counters.count_gap(after.map_or(0, |after| lost - after));
         let is_settled =
             lost <= scan.through && batch.first_number().is_none_or(|first| first > lost);
@@ -436,11 +549,44 @@ impl Subscription {
         } else {
             self.extras.get_or_insert_default().reported_through = lost;
         }
-        Some(Gap::new(
-            after.map(|after| self.hub.position(after)),
-            self.hub.position(lost),
+        Some(Gap {
+            after,
+            through: self.hub.position(lost),
             is_settled,
-        ))
+            has_snapshot: !is_known && self.may_have_keys(),
+            event: self.hub.settings.gap_event,
+        })
+    }
+
+    /// The gap after which keyed topics begin at `then`, as for a new client. Other topics go on.
+    fn gap_with_snapshot(&mut self, after: u64, cursor: u64, then: Start) -> Gap {
+        let extras = self.extras.get_or_insert_default();
+        extras.is_overrun = true;
+        let (floor, through) = (extras.floor, then.through);
+        let mut values = Batch::of(1);
+        self.scan_values(floor, &mut values);
+        let has_repeated = values.first_number().is_some();
+        let mut scan = Scan::of_newcomer(cursor, then);
+        self.scan(&mut scan, &mut values);
+        let is_settled = values.first_number().is_none();
+        if is_settled {
+            self.subscriber.set_cursor(cursor.max(through));
+            self.opening = None;
+        } else {
+            self.extras.get_or_insert_default().reported_through = through;
+            self.opening = Some(Box::new(match has_repeated {
+                true => Opening::Snapshot { done: floor, then },
+                false => Opening::Newcomer(then),
+            }));
+        }
+        self.hub.counters.count_gap(through - after);
+        Gap {
+            after: Some(after),
+            through: self.hub.position(through),
+            is_settled,
+            has_snapshot: true,
+            event: self.hub.settings.gap_event,
+        }
     }
 
     fn max_lag(&self) -> Option<(usize, u64)> {
@@ -488,6 +634,13 @@ impl Subscription {
         new.memberships.make_contiguous().sort_unstable_by_key(|membership| membership.topic.id);
         memberships.extend(new.memberships);
     }
+}
+
+/// A value that comes again after a gap, without its ID: the client's last event ID must not go back
+/// to it.
+#[cold]
+fn repeated(message: &QueuedMessage, position: Position) -> Delivery {
+    Delivery::Message(EncodedMessage::without_id(&message.bytes, position))
 }
 
 impl SubscribedTopics {

@@ -10,15 +10,28 @@ use crate::hub::topic::membership::Membership;
 use crate::hub::topic::subscriber::Subscriber;
 
 /// What a new subscription does before its cursor advances normally.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Opening {
-    /// The client is new. A keyed topic begins with the newest value of each key up to `through`,
-    /// and any other topic begins after `unkeyed_after`.
-    Newcomer { through: u64, unkeyed_after: u64 },
-    /// The client resumes. Earlier topics of these names may have lost messages up to `lost`.
-    Returning { lost: u64 },
-    /// Like `Returning`, but it is not known what the client has received.
-    Unknown { lost: u64 },
+    /// The client is new.
+    Newcomer(Start),
+    /// The client has everything up to `after`, and may have missed messages up to `lost`: those of
+    /// earlier topics of these names, and those that it may not see.
+    Returning { after: u64, lost: u64 },
+    /// It is not known what the client has received. So it is told of a gap up to `lost`, and then
+    /// gets what a new client gets.
+    Unknown { lost: u64, start: Option<Start> },
+    /// The client was told of a gap after which its keyed topics begin as for a new client. First
+    /// come the values that it has had before, of which those with numbers up to `done` have been
+    /// read. Then it begins at `then`.
+    Snapshot { done: u64, then: Start },
+}
+
+/// Where a new client begins, if one of its topics is keyed: a keyed topic begins with the newest
+/// value of each key up to `through`, and any other topic begins after `unkeyed_after`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub(crate) through: u64,
+    pub(crate) unkeyed_after: u64,
 }
 
 /// The values that a subscription is built from.
@@ -30,7 +43,10 @@ pub(crate) struct SubscriptionParts {
     /// Zero means that there is no minimum.
     pub(crate) pace: Duration,
     pub(crate) opening: Option<Opening>,
-    pub(crate) is_new: bool,
+    /// The client first gets an ID if nothing is there for it.
+    pub(crate) needs_first_id: bool,
+    /// The client may not see messages up to this number.
+    pub(crate) floor: u64,
     pub(crate) pattern: Option<(u32, Arc<TopicInbox>)>,
     pub(crate) identity: Option<(Arc<str>, u32)>,
 }

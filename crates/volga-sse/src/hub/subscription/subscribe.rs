@@ -11,7 +11,7 @@ use crate::hub::state::hub_state::HubState;
 use crate::hub::state::locked::PatternSubscriber;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::arguments::ResumeFrom;
-use crate::hub::subscription::opening::{Opening, SubscriptionParts};
+use crate::hub::subscription::opening::{Opening, Start, SubscriptionParts};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 use crate::hub::topic::inbox::TopicInbox;
@@ -29,6 +29,8 @@ pub struct Subscribe<'a> {
     policy: Policy,
     pace: Duration,
     history: usize,
+    oldest: Option<Position>,
+    has_first_id: bool,
     identity: Option<Arc<str>>,
 }
 
@@ -51,6 +53,8 @@ impl<'a> Subscribe<'a> {
             policy: hub.settings.policy,
             pace: hub.settings.pace,
             history: 0,
+            oldest: None,
+            has_first_id: true,
             identity: None,
         }
     }
@@ -61,7 +65,7 @@ impl<'a> Subscribe<'a> {
     /// Without an ID, or with an empty one, the client is new. If the hub has dropped messages
     /// after this ID, the first delivery is a [`Gap`](crate::hub::Gap). If the ID is not one of
     /// this hub, for example from an earlier run, it is not known what is missing. Then the first
-    /// delivery is a gap without a start, followed by everything that the logs hold.
+    /// delivery is a gap without a start, followed by what a new client gets.
     pub fn resume(mut self, last_event_id: impl ResumeFrom) -> Self {
         let resume = |id: &str| match id.parse() {
             _ if id.is_empty() => ResumePoint::Newcomer,
@@ -79,6 +83,41 @@ impl<'a> Subscribe<'a> {
     /// count here.
     pub fn history(mut self, messages: usize) -> Self {
         self.history = messages;
+        self
+    }
+
+    /// Sets the oldest position that the client may see. No message before it is delivered, whatever
+    /// the client resumes from, and however much [`history`](Self::history) it gets. A client that
+    /// resumes from before it is told of a gap.
+    ///
+    /// If the hub has not given this position, for example because it is from an earlier run, the
+    /// client sees what is published from now on.
+    ///
+    /// ```
+    /// use volga_sse::{Message, hub::{Delivery, Hub}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = Hub::new();
+    /// hub.publish("room", Message::new().data("before Anna came"))?;
+    /// let joined = hub.publish("room", Message::new().data("Anna comes"))?;
+    /// let mut anna = hub.subscribe("room").history(50).oldest(joined).open()?;
+    /// let Some(Delivery::Message(first)) = anna.next().await else { panic!() };
+    /// assert_eq!(first.position(), Some(joined));
+    /// # Ok(()) }
+    /// ```
+    pub fn oldest(mut self, position: Position) -> Self {
+        self.oldest = Some(position);
+        self
+    }
+
+    /// Sends no ID to a new client for which no message is there yet. By default, such a client first
+    /// gets a message that has an ID and nothing else, so that it can resume from there.
+    ///
+    /// Browsers dispatch no event for an ID alone, but some other clients take it for an empty
+    /// message. Without the ID, a client that loses its connection before its first message returns
+    /// as a new client. It is then not told of what was published in between.
+    pub fn without_first_id(mut self) -> Self {
+        self.has_first_id = false;
         self
     }
 
@@ -168,7 +207,9 @@ impl<'a> Subscribe<'a> {
         topics.iter().for_each(|topic| _ = topic.expire(now, &settings.bounds));
         let earlier = topics.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
         let removed = if has_patterns { locked.registry.last_removed_number(&filters) } else { 0 };
-        let (cursor, opening) = self.opening(locked.last_number, earlier.max(removed), &topics);
+        let floor = self.floor(locked.last_number);
+        let (cursor, opening) =
+            self.opening(locked.last_number, floor, earlier.max(removed), &topics);
         subscriber.set_cursor(cursor);
         let pattern = has_patterns.then(|| {
             let filters = filters.into_boxed_slice();
@@ -195,7 +236,8 @@ impl<'a> Subscribe<'a> {
             policy: self.policy,
             pace: self.pace,
             opening,
-            is_new: self.resume == ResumePoint::Newcomer,
+            needs_first_id: self.has_first_id && self.resume == ResumePoint::Newcomer,
+            floor,
             pattern,
             identity,
         }))
@@ -227,28 +269,49 @@ impl<'a> Subscribe<'a> {
         Ok(filters)
     }
 
-    /// Returns the cursor, and what the subscription does before the cursor advances normally.
-    /// `before` is an upper bound of the numbers that removed topics of these names had.
-    fn opening(&self, last: u64, before: u64, topics: &[Arc<Topic>]) -> (u64, Option<Opening>) {
-        match self.resume {
-            ResumePoint::From(position) if self.hub.may_have_sent(position, last) => {
-                let cursor = position.number();
-                self.hub.counters.resumed.fetch_add(1, Ordering::Relaxed);
-                (cursor, (before > cursor).then_some(Opening::Returning { lost: before }))
+    /// The number up to which the client may not see messages, when the hub has assigned numbers up
+    /// to `last`.
+    fn floor(&self, last: u64) -> u64 {
+        match self.oldest {
+            None => 0,
+            Some(oldest) if self.hub.may_have_sent(oldest, last.saturating_add(1)) => {
+                oldest.number().saturating_sub(1)
             }
-            ResumePoint::From(_) | ResumePoint::Unknown => {
-                (0, Some(Opening::Unknown { lost: before }))
-            }
-            ResumePoint::Newcomer => {
-                let unkeyed_after = self.history_start(last, topics);
-                let has_keys = topics.iter().any(|topic| topic.is_keyed());
-                if has_keys {
-                    (0, Some(Opening::Newcomer { through: last, unkeyed_after }))
-                } else {
-                    (unkeyed_after, None)
-                }
-            }
+            Some(_) => last,
         }
+    }
+
+    /// Returns the cursor, and what the subscription does before the cursor advances normally. The
+    /// client sees nothing up to `floor`. `before` is an upper bound of the numbers that removed
+    /// topics of these names had.
+    fn opening(
+        &self,
+        last: u64,
+        floor: u64,
+        before: u64,
+        topics: &[Arc<Topic>],
+    ) -> (u64, Option<Opening>) {
+        if let ResumePoint::From(position) = self.resume
+            && self.hub.may_have_sent(position, last)
+        {
+            let after = position.number();
+            self.hub.counters.resumed.fetch_add(1, Ordering::Relaxed);
+            let unseen = topics.iter().map(|topic| topic.last_through(floor)).max().unwrap_or(0);
+            let lost = before.max(if floor > after { unseen } else { 0 });
+            let opening = (lost > after).then_some(Opening::Returning { after, lost });
+            return (after.max(floor), opening);
+        }
+        let unkeyed_after = self.history_start(last, topics).max(floor);
+        let has_keys = topics.iter().any(|topic| topic.is_keyed());
+        let start = has_keys.then_some(Start { through: last, unkeyed_after });
+        let cursor = if has_keys { floor } else { unkeyed_after };
+        let opening = if self.resume == ResumePoint::Newcomer {
+            start.map(Opening::Newcomer)
+        } else {
+            let lost = before.max(if has_keys { last } else { unkeyed_after });
+            Some(Opening::Unknown { lost, start })
+        };
+        (cursor, opening)
     }
 
     /// Returns the number after which the requested history starts.

@@ -75,7 +75,7 @@ impl Batch {
         (self.first, self.more)
     }
 
-    fn last_number(&self) -> Option<u64> {
+    pub(crate) fn last_number(&self) -> Option<u64> {
         self.more.last().or(self.first.as_ref()).map(|last| last.number)
     }
 

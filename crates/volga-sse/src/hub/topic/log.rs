@@ -100,6 +100,12 @@ impl TopicLog {
         self.entries.range(self.index_after(number)..)
     }
 
+    /// The number of the last entry up to this number, or the last number that was dropped.
+    pub(crate) fn last_through(&self, number: u64) -> u64 {
+        let before = self.index_after(number).checked_sub(1);
+        before.map_or(self.dropped, |index| self.entries[index].number)
+    }
+
     /// The entry with this number.
     pub(crate) fn find(&self, number: u64) -> Option<&LogEntry> {
         self.after(number.checked_sub(1)?).next().filter(|entry| entry.number == number)
@@ -235,6 +241,9 @@ mod tests {
                         naive.entries.iter().filter(|entry| entry.0 > after).collect();
                     let found: Vec<_> = log.after(after).map(|entry| entry.number).collect();
                     prop_assert_eq!(&found, &expect.iter().map(|entry| entry.0).collect::<Vec<_>>());
+                    let before = naive.entries.iter().rev().find(|entry| entry.0 <= after);
+                    let before = before.map_or(naive.dropped, |entry| entry.0);
+                    prop_assert_eq!(log.last_through(after), before);
                     let bytes: usize = expect.iter().map(|entry| entry.1).sum();
                     prop_assert_eq!(log.behind(after), (expect.len(), bytes as u64));
                     prop_assert_eq!(log.find(after).is_some(), naive.entries.iter().any(|entry| entry.0 == after));

@@ -226,6 +226,12 @@ impl Topic {
         read(&self.data).keys.is_some()
     }
 
+    /// The number of the last message up to this number that the log holds, or of the last one that
+    /// it has dropped. Zero if there was none.
+    pub(crate) fn last_through(&self, number: u64) -> u64 {
+        read(&self.data).log.last_through(number)
+    }
+
     /// Returns the numbers of the last `count` messages.
     pub(crate) fn last_numbers(&self, count: usize) -> Vec<u64> {
         let log = &read(&self.data).log;
@@ -242,7 +248,8 @@ impl Topic {
         };
         if let Some((messages, bytes)) = scan.max_lag {
             let behind = log.behind(after);
-            scan.is_too_slow |= behind.0 >= messages || behind.1 >= bytes;
+            let has_dropped = log.dropped() > after;
+            scan.is_too_slow |= behind.0 >= messages || behind.1 >= bytes || has_dropped;
         }
         let (topic, through) = (scan.topic, scan.through);
         let mut offer =
@@ -253,7 +260,8 @@ impl Topic {
                 return;
             }
             Some(keys) if scan.only_latest => {
-                scan.lost = scan.lost.max(lost(keys.unkeyed_dropped(), after));
+                scan.lost_of_keyed = scan.lost_of_keyed.max(lost(keys.unkeyed_dropped(), after));
+                scan.lost = scan.lost.max(scan.lost_of_keyed);
                 keys.after(after).all(|(number, bytes)| offer(number, bytes));
                 keys.unkeyed_after(after)
                     .filter_map(|number| log.find(number))
@@ -270,7 +278,28 @@ impl Topic {
             None => {}
         }
         log.after(after).all(|entry| offer(entry.number, &entry.bytes));
-        scan.lost = scan.lost.max(lost(log.dropped(), after));
+        let lost = lost(log.dropped(), after);
+        scan.lost = scan.lost.max(lost);
+        if keys.is_some() {
+            scan.lost_of_keyed = scan.lost_of_keyed.max(lost);
+        }
+    }
+
+    /// Offers to the batch the values of keys after one number and up to another.
+    pub(crate) fn scan_values(&self, topic: usize, after: u64, through: u64, batch: &mut Batch) {
+        if let Some(keys) = &read(&self.data).keys {
+            keys.after(after)
+                .take_while(|(number, _)| *number <= through)
+                .all(|(number, bytes)| batch.offer(topic, number, bytes));
+        }
+    }
+
+    /// Whether a subscription that has read everything up to a number lags by so many messages or
+    /// bytes, or further than the log reaches.
+    pub(crate) fn is_ahead_by(&self, (messages, bytes): (usize, u64), after: u64) -> bool {
+        let log = &read(&self.data).log;
+        let behind = log.behind(after);
+        behind.0 >= messages || behind.1 >= bytes || log.dropped() > after
     }
 
     /// Joins the messages after one number and up to another into a frame. Returns `None` if there

@@ -1,5 +1,7 @@
 //! What a subscription looks for in a topic. Pure.
 
+use crate::hub::subscription::opening::Start;
+
 /// What a subscription looks for in its topics, and what the scan finds besides messages.
 #[derive(Debug)]
 pub(crate) struct Scan {
@@ -19,6 +21,25 @@ pub(crate) struct Scan {
     pub(crate) max_lag: Option<(usize, u64)>,
     /// The greatest number of a message that the subscription has missed, or zero.
     pub(crate) lost: u64,
+    /// The same for keyed topics alone.
+    pub(crate) lost_of_keyed: u64,
     /// The subscription lags behind a topic further than it may.
     pub(crate) is_too_slow: bool,
+}
+
+impl Scan {
+    /// Looks for what a new client gets, after a number.
+    pub(crate) fn of_newcomer(after: u64, start: Start) -> Self {
+        Self {
+            topic: 0,
+            after,
+            through: start.through,
+            only_latest: false,
+            newcomer: Some(start.unkeyed_after),
+            max_lag: None,
+            lost: 0,
+            lost_of_keyed: 0,
+            is_too_slow: false,
+        }
+    }
 }

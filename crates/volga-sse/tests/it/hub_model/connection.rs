@@ -24,6 +24,11 @@ pub(crate) enum Received {
         after: Option<Position>,
         through: Position,
         is_id: bool,
+        has_snapshot: bool,
+    },
+    /// A value without an ID.
+    Value {
+        bytes: Vec<u8>,
     },
     /// The reason, if the connection shows it.
     End(Option<SubscriptionEnd>),
@@ -53,10 +58,13 @@ impl Connection {
     pub(crate) fn next(&mut self) -> Option<Received> {
         match self {
             Self::Deliveries(subscription) => Some(match subscription.next().now_or_never()? {
-                Some(Delivery::Message(message)) => Received::Message {
-                    position: message.position().expect("of the log"),
-                    bytes: message.as_bytes().into(),
-                },
+                Some(Delivery::Message(message)) => {
+                    let next = received(message.as_bytes());
+                    if let Received::Message { position, .. } = next {
+                        assert_eq!(message.position(), Some(position));
+                    }
+                    next
+                }
                 Some(gap) => received(gap.encode().expect("valid").as_bytes()),
                 None => Received::End(Some(subscription.end().expect("a reason"))),
             }),
@@ -101,12 +109,16 @@ fn received(event: &[u8]) -> Received {
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
     let id = field("id: ").map(|id| id.parse().expect("a position"));
     if field("event: ") != Some("gap") {
-        return Received::Message { position: id.expect("of the log"), bytes: event.into() };
+        return match id {
+            Some(position) => Received::Message { position, bytes: event.into() },
+            None => Received::Value { bytes: event.into() },
+        };
     }
     let gap: serde_json::Value =
         serde_json::from_str(field("data: ").expect("data")).expect("JSON");
     let end = |name: &str| gap[name].as_str().map(|end| end.parse().expect("a position"));
     let through = end("through").expect("an end");
     assert!(id.is_none_or(|id| id == through));
-    Received::Gap { after: end("after"), through, is_id: id.is_some() }
+    let has_snapshot = gap.get("snapshot") == Some(&true.into());
+    Received::Gap { after: end("after"), through, is_id: id.is_some(), has_snapshot }
 }

@@ -251,7 +251,9 @@ impl Run {
             _ => Policy::Gap,
         };
         let history = self.random.pick(&[0, 0, 1, 5, 30]);
-        Knowledge::new(&self.oracle, filters, policy, history, &TOPICS)
+        let oldest = (self.random.below(3) == 0)
+            .then(|| 1 + self.random.below(self.oracle.last() as usize + 1) as u64);
+        Knowledge::new(&self.oracle, filters, policy, history, oldest, &TOPICS)
     }
 
     fn replace(&mut self, client: usize) {
@@ -264,7 +266,8 @@ impl Run {
     /// one, and sometimes with a wrong ID.
     fn connect(&mut self, client: usize) {
         let is_wrong = self.random.below(10) == 0;
-        let wrong = Position::new(self.hub.position().epoch(), self.oracle.last() + 7).to_string();
+        let epoch = self.hub.position().epoch();
+        let wrong = Position::new(epoch, self.oracle.last() + 7).to_string();
         let wrong = self.random.pick(&["nonsense", "0-1", wrong.as_str()]).to_owned();
         let identity = self.random.below(3);
         let Client { knowledge, connection, last_event_id } = &mut self.clients[client];
@@ -276,8 +279,12 @@ impl Run {
             .subscribe(knowledge.filters.clone())
             .policy(knowledge.policy)
             .identity(format!("user-{identity}"));
+        let subscribe = match knowledge.oldest {
+            Some(oldest) => subscribe.oldest(Position::new(epoch, oldest)),
+            None => subscribe,
+        };
         let (opened, passed) = if is_wrong {
-            (subscribe.resume(wrong).open(), 0)
+            (subscribe.resume(wrong).history(knowledge.history).open(), 0)
         } else if let Some(id) = *last_event_id {
             (subscribe.resume(id).open(), id.number())
         } else {
@@ -294,11 +301,12 @@ impl Run {
         assert_eq!(refusal, expect, "{:?}", knowledge.filters);
         let Ok(subscription) = opened else { return };
         if is_wrong {
+            // It gets what a new client gets, after a gap.
             *last_event_id = None;
-            knowledge.forget();
-        } else if last_event_id.is_none() {
-            let Knowledge { filters, policy, history, .. } = &*knowledge;
-            *knowledge = Knowledge::new(&self.oracle, filters.clone(), *policy, *history, &TOPICS);
+        }
+        if last_event_id.is_none() {
+            knowledge.begin(&self.oracle, &TOPICS);
+            knowledge.is_gap_owed = is_wrong;
         }
         if let Some(id) = *last_event_id {
             // It lost its connection in the middle of its history. From now on, everything after
@@ -318,7 +326,10 @@ impl Run {
             return;
         };
         for _ in 0..most {
-            match open.next() {
+            let next = open.next();
+            let is_unknown_gap = matches!(next, Some(Received::Gap { after: None, .. }));
+            assert_eq!(is_unknown_gap, std::mem::take(&mut knowledge.is_gap_owed));
+            match next {
                 Some(Received::Message { position, bytes }) => {
                     let number = position.number();
                     if bytes == format!("id: {position}\n\n").as_bytes() {
@@ -338,7 +349,19 @@ impl Run {
                     *passed = number;
                     *last_event_id = Some(position);
                 }
-                Some(Received::Gap { after, through, is_id }) => {
+                Some(Received::Value { bytes }) => {
+                    let text = std::str::from_utf8(&bytes).expect("UTF-8");
+                    let number = text["data: ".len()..].split(' ').next().expect("a number");
+                    let number = number.parse().expect("a number");
+                    assert!(number <= *passed, "{number} has no ID");
+                    assert!(text.starts_with(&format!("data: {number} ")));
+                    knowledge.repeat(&self.oracle, number);
+                }
+                Some(Received::Gap { after, through, is_id, has_snapshot }) => {
+                    if has_snapshot {
+                        knowledge.page.clear();
+                        knowledge.snapshot_through = through.number();
+                    }
                     knowledge.miss(&self.oracle, after.map(Position::number), through.number());
                     if is_id {
                         *passed = through.number();

@@ -1,7 +1,7 @@
 //! What was sent, and what a client must have received of it. These are the guarantees of a hub,
 //! written without its data structures.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use volga_sse::hub::{Policy, TopicCreation};
 
@@ -129,6 +129,15 @@ pub(crate) struct Knowledge {
     pub(crate) snapshot: Vec<u64>,
     pub(crate) received: BTreeSet<u64>,
     pub(crate) gaps: Vec<(u64, u64)>,
+    /// The values that a page shows, by topic and key. The page forgets them at a gap that says that
+    /// a snapshot follows.
+    pub(crate) page: BTreeMap<(&'static str, &'static str), u64>,
+    /// Up to here the newest values of keys have replaced the messages of keyed topics.
+    pub(crate) snapshot_through: u64,
+    /// It may see nothing before this number.
+    pub(crate) oldest: Option<u64>,
+    /// It resumed with an ID that the hub did not know, so it gets a gap without a beginning.
+    pub(crate) is_gap_owed: bool,
 }
 
 impl Knowledge {
@@ -137,35 +146,43 @@ impl Knowledge {
         filters: Vec<&'static str>,
         policy: Policy,
         history: usize,
+        oldest: Option<u64>,
         topics: &[&'static str],
     ) -> Self {
-        let last = oracle.last();
-        let keyed = topics.iter().filter(|topic| is_keyed(topic) && matches(&filters, topic));
-        let values = keyed.flat_map(|topic| oracle.values(topic, last));
-        Self {
-            snapshot: values.map(|(_, number)| number).collect(),
+        let mut knowledge = Self {
             filters,
             policy,
-            start: last,
-            came: last,
-            history,
-            received: BTreeSet::new(),
-            gaps: Vec::new(),
-        }
-    }
-
-    /// It is not known what the client has, so everything that the hub holds is owed to it.
-    pub(crate) fn forget(&mut self) {
-        *self = Self {
-            filters: std::mem::take(&mut self.filters),
-            policy: self.policy,
             start: 0,
             came: 0,
-            history: 0,
+            history,
             snapshot: Vec::new(),
             received: BTreeSet::new(),
             gaps: Vec::new(),
+            page: BTreeMap::new(),
+            snapshot_through: 0,
+            oldest,
+            is_gap_owed: false,
         };
+        knowledge.begin(oracle, topics);
+        knowledge
+    }
+
+    /// Begins as a new client does.
+    pub(crate) fn begin(&mut self, oracle: &Oracle, topics: &[&'static str]) {
+        let last = oracle.last();
+        let keyed = topics.iter().filter(|topic| is_keyed(topic) && matches(&self.filters, topic));
+        let values = keyed.flat_map(|topic| oracle.values(topic, last));
+        let numbers = values.map(|(_, number)| number);
+        self.snapshot = numbers.filter(|number| self.may_see(*number)).collect();
+        (self.start, self.came) = (last, last);
+        self.received.clear();
+        self.gaps.clear();
+        self.page.clear();
+        self.snapshot_through = 0;
+    }
+
+    fn may_see(&self, number: u64) -> bool {
+        self.oldest.is_none_or(|oldest| oldest <= number)
     }
 
     fn is_owed(&self, oracle: &Oracle, number: u64) -> bool {
@@ -179,6 +196,8 @@ impl Knowledge {
     pub(crate) fn receive(&mut self, oracle: &Oracle, number: u64) {
         assert!(self.is_owed(oracle, number), "{number} was not subscribed to");
         assert!(self.received.insert(number), "{number} came twice");
+        assert!(self.may_see(number), "{number} is older than {:?}", self.oldest);
+        self.show(oracle, number);
         if number <= self.start {
             let from_history = self.history > 0 && !is_keyed(oracle.get(number).topic);
             assert!(
@@ -187,6 +206,45 @@ impl Knowledge {
                 self.start
             );
         }
+    }
+
+    /// A value comes again, as a part of a snapshot.
+    pub(crate) fn repeat(&mut self, oracle: &Oracle, number: u64) {
+        assert!(self.is_owed(oracle, number), "{number} was not subscribed to");
+        assert!(self.may_see(number), "{number} is older than {:?}", self.oldest);
+        assert!(matches!(oracle.get(number).change, Change::Set(_)), "{number} is no value");
+        self.show(oracle, number);
+    }
+
+    /// Does what a page does with a message.
+    fn show(&mut self, oracle: &Oracle, number: u64) {
+        let sent = oracle.get(number);
+        match sent.change {
+            Change::Set(key) => {
+                let old = self.page.insert((sent.topic, key), number);
+                assert!(old.is_none_or(|old| old < number), "{number} goes back from {old:?}");
+            }
+            Change::Remove(key) => _ = self.page.remove(&(sent.topic, key)),
+            Change::Plain => {}
+        }
+    }
+
+    /// A client that has read everything shows the value of each key that it may see.
+    fn check_page(&self, oracle: &Oracle) {
+        let mut expect = BTreeMap::new();
+        for topic in ["k.1", "k.2", "k.3"] {
+            if matches(&self.filters, topic) {
+                let values = oracle.values(topic, oracle.last()).into_iter();
+                let seen = values.filter(|(_, number)| self.may_see(*number));
+                expect.extend(seen.map(|(key, number)| ((topic, key), number)));
+            }
+        }
+        // A reader that has everything is not told when a topic is removed with its values.
+        let is_there = |((topic, _), number): &(&(&str, &str), &u64)| {
+            !oracle.topics.is_removed(topic, **number)
+        };
+        let page: BTreeMap<_, _> = self.page.iter().filter(is_there).collect();
+        assert_eq!(page, expect.iter().collect(), "{:?} of {:?}", self.policy, self.filters);
     }
 
     /// Records a gap, which needs a reason: a message within it was sent, has not arrived, and may
@@ -205,7 +263,7 @@ impl Knowledge {
                 && !oracle.topics.is_removed(sent.topic, *number);
             self.is_owed(oracle, *number)
                 && !self.received.contains(number)
-                && oracle.may_be_gone(*number)
+                && (oracle.may_be_gone(*number) || !self.may_see(*number))
                 && !conflated
         };
         assert!((after + 1..=through).any(|number| is_reason(&number)), "{after}..{through}: why?");
@@ -224,6 +282,11 @@ impl Knowledge {
                 continue;
             }
             assert!(self.is_covered(number), "{number} is missing without a word: {sent:?}");
+            let has_value = matches!(sent.change, Change::Set(_)) && !replaced;
+            let is_in_snapshot = number <= self.snapshot_through && is_keyed(sent.topic);
+            if !self.may_see(number) || is_in_snapshot && !has_value {
+                continue;
+            }
             assert!(oracle.may_be_gone(number), "{number} is missing and must not be: {sent:?}");
             if matches!(sent.change, Change::Set(_)) && !replaced {
                 values.insert(number);
@@ -235,6 +298,7 @@ impl Knowledge {
             assert!(arrived, "{number} was the newest value of its key");
         }
         self.check_history(oracle);
+        self.check_page(oracle);
     }
 
     fn check_history(&self, oracle: &Oracle) {
@@ -244,7 +308,9 @@ impl Knowledge {
         assert!(count <= self.history, "{count} messages of {}", self.history);
         for number in (1..=self.came).rev().filter(plain).take(self.history) {
             assert!(
-                self.received.contains(&number) || oracle.may_be_gone(number),
+                self.received.contains(&number)
+                    || oracle.may_be_gone(number)
+                    || !self.may_see(number),
                 "{number} belongs to the history"
             );
         }

@@ -1,0 +1,245 @@
+//! A call that a hub refuses changes nothing: neither its topics nor its messages, its keys, its
+//! positions and its subscriptions.
+
+use std::{cell::Cell, collections::BTreeMap, sync::Arc};
+
+use futures_util::FutureExt;
+use proptest::{collection::vec, prelude::*, sample::select};
+use volga_sse::{
+    Message, Position,
+    hub::{
+        CreateTopicError, Delivery, Hub, HubStats, KeyChange, Policy, PublishError, SubscribeError,
+        Subscription, TopicCreation, TopicStats,
+    },
+};
+
+const MAX_MESSAGES: usize = 8;
+const MAX_BYTES: usize = 400;
+const MAX_TOPICS: usize = 4;
+const MAX_KEYS: usize = 2;
+/// Two topics that are not keyed and two that are; the others are more than the hub takes.
+const TOPICS: [&str; 6] = ["a", "b", "k.1", "k.2", "c", "k.3"];
+
+#[derive(Debug, PartialEq)]
+struct Picture {
+    topics: Vec<Arc<str>>,
+    stats: HubStats,
+    topic_stats: Vec<Option<TopicStats>>,
+    position: Position,
+    presence: Vec<BTreeMap<Arc<str>, usize>>,
+}
+
+fn picture(hub: &Hub) -> Picture {
+    Picture {
+        topics: hub.topics(),
+        stats: hub.stats(),
+        topic_stats: TOPICS.iter().map(|topic| hub.topic_stats(topic)).collect(),
+        position: hub.position(),
+        presence: TOPICS.iter().map(|topic| hub.presence(topic)).collect(),
+    }
+}
+
+fn text(data: impl AsRef<str>) -> Message {
+    Message::new().data(data)
+}
+
+fn read(subscription: &mut Subscription) -> Vec<Delivery> {
+    std::iter::from_fn(|| subscription.next().now_or_never()?).collect()
+}
+
+/// Calls that a hub may refuse. Returns whether it did.
+fn call(hub: &Hub, kind: usize, topic: &str, size: usize) -> bool {
+    let key = ["p", "q", "r", "s"][size % 4];
+    let published = |result: Result<Position, PublishError>| result.is_err();
+    match kind {
+        0 => published(hub.publish(topic, text("x"))),
+        1 => published(hub.publish(&format!("{topic}.*"), text("x"))),
+        2 => published(hub.publish(topic, text("x").event("\n"))),
+        3 => published(hub.publish(topic, text("x".repeat(size * 40)))),
+        4 => published(hub.publish_keyed(topic, key, text("x"))),
+        5 => published(hub.publish_keyed(topic, &"k".repeat(size), text("x"))),
+        6 => published(hub.remove_key(topic, key, text("x"))),
+        7 => published(hub.remove_key(topic, key, text("x").id("\0"))),
+        8 => hub.publish_many(topic, vec![text("x"); size]).is_err(),
+        9 => hub.publish_many(topic, vec![text("x".repeat(30)); size]).is_err(),
+        10 => hub.publish_many(topic, [text("x"), text("x").event("")]).is_err(),
+        11 => hub.publish_at(hub.position(), topic, KeyChange::None, text("x")).is_err(),
+        12 => hub.skip_to(hub.position()).is_err(),
+        13 => hub.subscribe(topic).policy(Policy::Latest).identity("i").open().is_err(),
+        14 => hub.subscribe([topic, "a."]).identity("i").open().is_err(),
+        15 => hub.subscribe(["x.1", "x.2", topic]).identity("i").open().is_err(),
+        16 => hub.subscribe(vec![topic; size]).identity("i").open().is_err(),
+        17 => hub.create_topic(topic).is_err(),
+        _ => hub.watch_presence(&format!("{topic}.>")).is_err(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_refusal_changes_nothing(
+        creation in 0..3_usize,
+        steps in vec((0..19_usize, 0..TOPICS.len(), 0..12_usize), 0..60),
+        closes in any::<bool>(),
+    ) {
+        let creation =
+            [TopicCreation::OnUse, TopicCreation::OnPublish, TopicCreation::Explicit][creation];
+        let hub = Hub::builder()
+            .max_messages(MAX_MESSAGES)
+            .max_bytes(MAX_BYTES)
+            .max_topics(MAX_TOPICS)
+            .max_message_bytes(MAX_BYTES / 2)
+            .max_key(4)
+            .max_topics_per_subscription(5)
+            .topic_creation(creation)
+            .keyed("k.*", MAX_KEYS)
+            .unwrap()
+            .build();
+        let mut all = hub.subscribe(">").open().unwrap();
+        let close_at = if closes { steps.len() / 2 } else { steps.len() };
+        for (index, (kind, topic, size)) in steps.into_iter().enumerate() {
+            if index == close_at {
+                hub.close();
+            }
+            read(&mut all);
+            let before = picture(&hub);
+            if call(&hub, kind, TOPICS[topic], size) {
+                prop_assert_eq!(picture(&hub), before, "call {} of {}", kind, TOPICS[topic]);
+                prop_assert!(read(&mut all).is_empty());
+            } else if !hub.position().eq(&before.position) {
+                // What is published is held whole: nobody who keeps up is told of a gap.
+                let gap = |delivery: &Delivery| matches!(delivery, Delivery::Gap(_));
+                prop_assert!(!read(&mut all).iter().any(gap), "call {kind}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_relayed_hub_takes_no_position_for_what_it_refuses() {
+    let after = Position::new(7, 0);
+    let at = |number| Position::new(7, number);
+    let hub = Hub::builder().keyed("k", 1).unwrap().relay(after).build();
+    let mut all = hub.subscribe(["a", "k"]).open().unwrap();
+    read(&mut all);
+    let before = picture(&hub);
+    let refused = |position, topic, key, message| hub.publish_at(position, topic, key, message);
+    for key in [KeyChange::Set("p"), KeyChange::Remove("p")] {
+        let error = refused(at(1), "a", key, text("x"));
+        assert!(matches!(error, Err(PublishError::NotKeyed)), "{error:?}");
+    }
+    assert!(refused(at(1), "a.*", KeyChange::None, text("x")).is_err());
+    assert!(refused(at(1), "a", KeyChange::None, text("x").event("")).is_err());
+    assert!(refused(Position::new(8, 1), "a", KeyChange::None, text("x")).is_err());
+    assert!(hub.publish("a", text("x")).is_err());
+    assert!(hub.publish_many("a", [text("x")]).is_err());
+    assert_eq!(picture(&hub), before);
+    assert!(read(&mut all).is_empty());
+    hub.publish_at(at(1), "k", KeyChange::Set("p"), text("x")).unwrap();
+    assert_eq!(read(&mut all).len(), 1);
+}
+
+#[test]
+fn messages_that_the_log_cannot_hold_together_are_refused() {
+    let hub = Hub::builder().max_messages(3).build();
+    let taken = Cell::new(0);
+    let endless = std::iter::repeat_with(|| {
+        taken.set(taken.get() + 1);
+        text("x")
+    });
+    let refused = hub.publish_many("a", endless);
+    assert!(matches!(refused, Err(PublishError::TooManyMessages { max: 3 })), "{refused:?}");
+    assert_eq!(taken.get(), 4);
+    assert!(hub.topics().is_empty());
+    hub.publish_many("a", [text("1"), text("2"), text("3")]).unwrap();
+
+    // The numbers of positions get longer. So each start is tried with the exact sum.
+    for before in 0..40 {
+        let build = |bytes| Hub::builder().max_bytes(bytes).build();
+        let hub = build(0);
+        (0..before).for_each(|_| _ = hub.publish("other", text("x")).unwrap());
+        let epoch = hub.position().epoch();
+        let encoded = |number| text("x").encode_at(Position::new(epoch, number)).unwrap().len();
+        let sum: usize = (before + 1..=before + 5).map(encoded).sum();
+        for (bytes, fits) in [(sum, true), (sum - 1, false)] {
+            let hub = build(bytes);
+            (0..before).for_each(|_| _ = hub.publish("other", text("x")).unwrap());
+            let start = hub.position();
+            let mut reader = hub.subscribe("a").open().unwrap();
+            read(&mut reader);
+            match hub.publish_many("a", vec![text("x"); 5]) {
+                Ok(_) => assert!(fits, "{bytes} after {before}"),
+                Err(PublishError::TooManyBytes { max }) => {
+                    assert!(!fits && max == bytes && hub.position() == start);
+                }
+                Err(error) => panic!("{error}"),
+            }
+            assert_eq!(read(&mut reader).len(), if fits { 5 } else { 0 });
+        }
+    }
+}
+
+#[test]
+fn the_limits_of_keys_and_topics_hold_for_the_first_message_too() {
+    let hub = Hub::builder().keyed("k", 0).unwrap().max_topics(1).build();
+    let key = hub.publish_keyed("k", "p", text("x"));
+    assert!(matches!(key, Err(PublishError::TooManyKeys { max: 0 })), "{key:?}");
+    assert!(matches!(hub.publish_keyed("a", "p", text("x")), Err(PublishError::NotKeyed)));
+    assert!(hub.topics().is_empty());
+    let _reader = hub.subscribe("a").open().unwrap();
+    assert!(matches!(hub.create_topic("b"), Err(CreateTopicError::TooManyTopics { max: 1 })));
+    let subscribed = hub.subscribe("b").open().unwrap_err();
+    assert_eq!(subscribed, SubscribeError::TooManyTopics { max: 1 });
+    assert_eq!(hub.topics(), ["a".into()]);
+}
+
+/// Sets the fields of a message in this order.
+fn with_event(order: usize, name: &str, data: &str) -> Message {
+    let message = Message::new().comment("event: gap");
+    match order {
+        0 => message.event(name).data(data),
+        1 => message.data(data).event(name),
+        2 => message.event("other").data(data).event(name).append(data),
+        _ => message.id("event: gap").data(data).event(name).data("short"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn only_the_name_of_the_hubs_own_event_is_reserved(
+        reserved in select(vec!["gap", "missed", "é", "event: gap"]),
+        name in select(vec!["gap", "missed", "gap ", " gap", "Gap", "é", "event: gap", "ga"]),
+        data in select(vec!["", "event: gap", "a\nevent: gap\nevent: missed", "gap"]),
+        order in 0..4_usize,
+    ) {
+        let hub = Hub::builder().gap_event(reserved).unwrap().keyed("k", 9).unwrap().build();
+        let message = || with_event(order, name, data);
+        let results = [
+            hub.publish("a", message()),
+            hub.publish_keyed("k", "p", message()),
+            hub.remove_key("k", "p", message()),
+            hub.publish_many("a", [text(data), message()]).map(|last| last.expect("two")),
+        ];
+        for result in results {
+            match result {
+                Ok(_) => prop_assert_ne!(name, reserved),
+                Err(PublishError::ReservedEvent { name: refused }) => {
+                    prop_assert_eq!((name, refused), (reserved, reserved));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        prop_assert!(hub.publish("a", Message::new().data(data)).is_ok());
+    }
+}
+
+#[test]
+fn a_gap_is_told_by_the_name_that_was_set() {
+    assert!(Hub::builder().gap_event("").is_err());
+    assert!(Hub::builder().gap_event("a\nb").is_err());
+    let hub = Hub::builder().max_messages(1).gap_event("missed").unwrap().build();
+    let first = hub.publish("a", text("1")).unwrap();
+    (0..3).for_each(|_| _ = hub.publish("a", text("2").event("gap")).unwrap());
+    let mut reader = hub.subscribe("a").resume(first).open().unwrap();
+    let gap = read(&mut reader).remove(0).encode().unwrap();
+    assert!(gap.as_bytes().starts_with(b"event: missed\ndata: {\"after\""), "{gap:?}");
+}
