@@ -26,6 +26,7 @@ use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook, ShutdownSequence};
 use crate::sse_status;
 use crate::streams::Streams;
 use crate::tasks::Tasks;
+use crate::tower_status;
 
 /// The port of an app that does not call [`App::bind`].
 const DEFAULT_PORT: u16 = 7878;
@@ -314,6 +315,7 @@ impl App {
             .with_spawner(tasks.spawner())
             .with_max_collected_bytes(max_collected_bytes)
             .with_error_hook(on_error)
+            .with_status_rule(tower_status::status_of)
             .with_status_rule(sse_status::status_of);
         for rule in self.status_rules {
             context = context.with_status_rule(rule);

@@ -76,6 +76,7 @@ mod streams;
 mod tasks;
 #[cfg(feature = "test")]
 pub mod test;
+mod tower_status;
 #[cfg(feature = "tracing")]
 pub mod trace;
 

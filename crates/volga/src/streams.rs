@@ -4,7 +4,7 @@
 use std::{fmt, sync::Arc};
 
 use http::StatusCode;
-use volga_core::{BodyErrorReporterBuilder, FinishResponse, HttpResponse};
+use volga_core::{BodyErrorReporterBuilder, Error, FinishResponse, HttpResponse};
 use volga_http::{LongLived, Tunnel};
 use volga_sse::{CloseGroup, CloseHandle};
 
@@ -38,15 +38,15 @@ impl fmt::Display for InformationalStatus {
 impl std::error::Error for InformationalStatus {}
 
 impl FinishResponse for BindStreams {
-    fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
+    fn check(&self, response: &HttpResponse) -> Result<(), Error> {
         let status = response.status();
         if status.is_informational() && response.extensions().get::<Tunnel>().is_none() {
-            if let Some(report) = reporter.build(StatusCode::INTERNAL_SERVER_ERROR) {
-                report.report(&InformationalStatus(status));
-            }
-            *response = HttpResponse::default();
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            return Err(Error::server_error(InformationalStatus(status)));
         }
+        Ok(())
+    }
+
+    fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
         framing::check(response, &reporter);
         if let Some(stream) = response.extensions().get::<CloseHandle>() {
             if reporter.is_head() {

@@ -16,6 +16,15 @@ use crate::response::responder::Responder;
 
 /// The last step for each response of an endpoint, before middleware sees the response.
 pub trait FinishResponse: Clone + Send + Sync + 'static {
+    /// Checks the response. An error becomes the response in its place, and is reported.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the endpoint must not respond like this.
+    fn check(&self, _: &HttpResponse) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Changes the response, or does nothing.
     fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>);
 }
@@ -45,6 +54,9 @@ impl<E: Endpoint, F: FinishResponse> Endpoint for FinishEndpoint<E, F> {
         let response = CatchPanic::call(|| self.endpoint.call(parts, body));
         Box::pin(async move {
             let mut response = respond(response, &responder).await;
+            if let Err(error) = finish.check(&response) {
+                response = responder.respond_to(error).await;
+            }
             finish.finish(&mut response, BodyErrorReporterBuilder::new(&responder));
             response
         })

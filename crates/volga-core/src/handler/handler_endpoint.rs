@@ -65,9 +65,13 @@ where
                 let args = Args::from_request(parts, body).await?;
                 handler.call(args).into_future().await.into_response()
             });
-            let mut response = match response.await {
-                Ok(Ok(response)) => response,
-                Ok(Err(error)) | Err(error) => responder.respond_to(error).await,
+            let result = match response.await {
+                Ok(Ok(response)) => finish.check(&response).map(|()| response),
+                Ok(Err(error)) | Err(error) => Err(error),
+            };
+            let mut response = match result {
+                Ok(response) => response,
+                Err(error) => responder.respond_to(error).await,
             };
             finish.finish(&mut response, BodyErrorReporterBuilder::new(&responder));
             response

@@ -144,11 +144,18 @@ where
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let responder = parts.responder();
-        Stage::start(responder, || {
+        Stage::start(Arc::clone(&responder), || {
             let service = self.0.cloned();
             async move {
                 let request = parts.into_request(body);
-                call_when_ready(service, request).await.map_err(Error::from_boxed)
+                let response =
+                    call_when_ready(service, request).await.map_err(Error::from_boxed)?;
+                // If the layer has passed on a new request, the stages after it could not report
+                // their errors.
+                if let Some(error) = response.extensions().get() {
+                    responder.report(error, response.status());
+                }
+                Ok::<_, Error>(response)
             }
         })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use crate::response::box_error::BoxError;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::error::Error;
 use crate::response::error_format::ErrorFormat;
@@ -47,7 +48,7 @@ impl Responder {
     /// Turns an error into a response. The extensions of the response hold the error, so that
     /// middleware can log it.
     pub(crate) async fn respond_to(&self, error: Error) -> HttpResponse {
-        let error = self.apply_rules(error);
+        let error = checked_status(self.apply_rules(error));
         let retry_after = error.retry_after();
         let mut response = self.map(error).await;
         if let Some(time) = retry_after
@@ -72,7 +73,7 @@ impl Responder {
             }
             Err(error) => {
                 self.report(&original, original.status());
-                self.respond_by_default(self.apply_rules(error))
+                self.respond_by_default(checked_status(self.apply_rules(error)))
             }
         }
     }
@@ -89,7 +90,8 @@ impl Responder {
         }
     }
 
-    fn report(&self, error: &Error, status: StatusCode) {
+    /// Reports a server error, unless it was reported before.
+    pub(crate) fn report(&self, error: &Error, status: StatusCode) {
         if let Some(reporter) = &self.reporter {
             reporter.report(error, status);
         }
@@ -109,4 +111,22 @@ impl Responder {
         response.extensions_mut().insert(error.clone());
         response
     }
+}
+
+/// An error whose status is not one of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("an error has the status {status}; use a status of 400 or more, or return a response")]
+struct NotAnErrorStatus {
+    status: StatusCode,
+    source: BoxError,
+}
+
+/// Returns the error, or a server error if its status is below 400. Otherwise the client would take
+/// the error for a success.
+fn checked_status(error: Error) -> Error {
+    let status = error.status();
+    if status.is_client_error() || status.is_server_error() || status.as_u16() >= 600 {
+        return error;
+    }
+    Error::server_error(NotAnErrorStatus { status, source: error.into_cause() })
 }

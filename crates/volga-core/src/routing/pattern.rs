@@ -133,12 +133,12 @@ impl Pattern {
     /// The pattern without the names of its arguments. Two patterns with the same shape match the
     /// same paths.
     pub(crate) fn shape(&self) -> Vec<Shape<'_>> {
-        let shape = |segment| match segment {
-            &Segment::Static(ref text) => Shape::Static(text),
-            &Segment::Arg(_, constraint) => Shape::Arg(constraint),
+        let segments = self.segments.iter().map(|segment| match segment {
+            Segment::Static(text) => Shape::Static(text),
+            Segment::Arg(_, constraint) => Shape::Arg(*constraint),
             Segment::Rest(_) | Segment::Below => Shape::Rest,
-        };
-        self.segments.iter().map(shape).collect()
+        });
+        segments.collect()
     }
 
     fn check_names(&self) -> Result<(), RouteError> {

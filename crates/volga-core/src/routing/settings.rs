@@ -62,7 +62,7 @@ impl Settings {
 
     /// Wraps an endpoint in the middleware.
     pub(super) fn wrap(&self, endpoint: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
-        let wrap = |inner, middleware: &Box<dyn Middleware>| catching(middleware.wrap(inner));
-        self.middleware.iter().rev().fold(endpoint, wrap)
+        let middleware = self.middleware.iter().rev();
+        middleware.fold(endpoint, |inner, middleware| catching(middleware.wrap(inner)))
     }
 }

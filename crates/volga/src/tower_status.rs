@@ -1,0 +1,23 @@
+//! The statuses of errors of tower's middleware.
+
+use std::error::Error;
+
+use http::StatusCode;
+use tower::load_shed::error::Overloaded;
+use tower::timeout::error::Elapsed;
+
+/// Returns 503 for a request that `LoadShed` refused, and 504 for one that `Timeout` ended. Other
+/// middleware may have wrapped the error, so the chain of causes is searched.
+pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<StatusCode> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if cause.is::<Overloaded>() {
+            return Some(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        if cause.is::<Elapsed>() {
+            return Some(StatusCode::GATEWAY_TIMEOUT);
+        }
+        next = cause.source();
+    }
+    None
+}
