@@ -17,8 +17,8 @@ pub(super) enum Values<'a> {
 }
 
 /// Returns the same text, borrowed.
-pub(super) fn borrow<'a>(text: &'a Cow<'_, str>) -> Cow<'a, str> {
-    Cow::Borrowed(&**text)
+pub(super) fn borrow(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
 }
 
 /// An error, and the name of the field.

@@ -96,8 +96,8 @@ impl<T: fmt::Display> fmt::Display for Header<T> {
     }
 }
 
-/// Whether the header is not a list, so that a request may have it once (RFC 9110, section 5.3). Its
-/// values must not be joined: two credentials are not one credential.
+/// Whether the header is not a list, so that a request may have it only once (RFC 9110, section
+/// 5.3). Its values must not be joined: two credentials are not one credential.
 fn has_one_value(name: &HeaderName) -> bool {
     const NAMES: [HeaderName; 19] = [
         header::AUTHORIZATION,

@@ -22,7 +22,9 @@ use crate::services::error::ServiceError;
 /// An error that becomes a response with a status.
 ///
 /// Like `anyhow::Error` it does not implement [`std::error::Error`], so `?` converts an error of
-/// any type. The first of these that applies decides the status:
+/// any type, also `anyhow::Error`, `Box<dyn Error + Send + Sync>` and text. The other way, into
+/// such a box, is `into` or [`into_cause`](Self::into_cause). The first of these that applies
+/// decides the status:
 ///
 /// - the [rules](crate::AppContext::with_status_rule) of the app,
 /// - the [status](ExtractError::status) of an [`ExtractError`]: what Volga read from the request,
@@ -47,7 +49,8 @@ use crate::services::error::ServiceError;
 /// ```
 ///
 /// To give your own error type a status, implement `From<MyError> for Error`, and do not implement
-/// [`std::error::Error`] for it.
+/// [`std::error::Error`] for it. If it implements that, for example because it derives
+/// `thiserror::Error`, add a [rule](crate::AppContext::with_status_rule) to the app.
 ///
 /// A clone is cheap, and is the same error. The extensions of an error response hold a clone of the
 /// error.

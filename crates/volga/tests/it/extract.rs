@@ -144,10 +144,7 @@ async fn headers_are_read_by_type() {
     };
     assert_eq!(ask("/key", &[("X-Api-Key", "secret")]).await, "200 secret 6");
     assert_eq!(ask("/key", &[]).await, "400 header `x-api-key` is missing");
-    assert_eq!(
-        ask("/key", &[("x-api-key", "é")]).await,
-        "400 header `x-api-key`: a header value is visible ASCII on one line"
-    );
+    assert_eq!(ask("/key", &[("x-api-key", "é")]).await, "200 é 2");
     assert_eq!(ask("/key", &[("x-api-key", "a"), ("x-api-key", "b")]).await, "200 a, b 4");
     assert_eq!(ask("/agent", &[]).await, "200 false");
     assert_eq!(ask("/agent", &[("user-agent", "x")]).await, "200 true");
