@@ -48,7 +48,8 @@ async fn events(
                     Some(delivery) => delivery.encode()?,
                     None => break,
                 },
-                change = people.next() => presence(change).encode()?,
+                // The watch ends with the hub, and so do the messages.
+                Some(change) = people.next() => presence(change).encode()?,
             };
             yield message;
         }

@@ -159,8 +159,8 @@ impl LastEventIdSource {
     }
 
     /// Reads the ID, and never refuses a request. An ID for which [`find`](Self::find) returns an
-    /// error is [unreadable](LastEventId::is_unreadable): the client is not new, but it is not known
-    /// what it has. A hub tells such a client of a gap.
+    /// error is [unreadable](LastEventId::is_unreadable): the client is not new, but it is not
+    /// known what it has. A hub tells such a client of a gap.
     ///
     /// ```
     /// use http::HeaderMap;

@@ -46,8 +46,8 @@ pub enum EncodeError {
         /// The index of the byte.
         at: usize,
     },
-    /// A blank at the start or the end of the event ID. It would be missing from the header in which
-    /// a client returns the ID.
+    /// A blank at the start or the end of the event ID. It would be missing from the header in
+    /// which a client returns the ID.
     Blank {
         /// The index of the byte.
         at: usize,

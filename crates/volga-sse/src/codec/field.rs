@@ -156,8 +156,8 @@ impl EventName {
 
 one_line_text! {
     /// An event ID that every client reads as it was written and can return in the header
-    /// `Last-Event-ID`: it has at most [`MAX_EVENT_ID`] bytes, no control character, and no blank at
-    /// its start or end. It may be empty, which resets the client's last event ID.
+    /// `Last-Event-ID`: it has at most [`MAX_EVENT_ID`] bytes, no control character, and no blank
+    /// at its start or end. It may be empty, which resets the client's last event ID.
     ///
     /// ```
     /// use volga_sse::EventId;

@@ -162,8 +162,8 @@ impl Message {
     /// Sets the event ID and replaces an earlier one. When the client reconnects, it sends the last
     /// ID that it received as `Last-Event-ID`. An empty ID makes the client forget the last one.
     ///
-    /// The client returns the ID in a header. So an ID with a control character, with a blank at its
-    /// start or end, or with more than [`MAX_EVENT_ID`](crate::MAX_EVENT_ID) bytes makes
+    /// The client returns the ID in a header. So an ID with a control character, with a blank at
+    /// its start or end, or with more than [`MAX_EVENT_ID`](crate::MAX_EVENT_ID) bytes makes
     /// [`encode`](Self::encode) fail.
     #[inline(always)]
     pub fn id(mut self, id: impl AsRef<str>) -> Self {

@@ -198,8 +198,8 @@ impl HubBuilder {
     }
 
     /// Sets the name of the event that tells a client of a [`Gap`](crate::hub::Gap). The default is
-    /// [`GAP_EVENT`]. The name is reserved: publishing a message of this name fails, so that a client
-    /// cannot mistake it for the hub's event.
+    /// [`GAP_EVENT`]. The name is reserved: publishing a message of this name fails, so that a
+    /// client cannot mistake it for the hub's event.
     ///
     /// ```
     /// use volga_sse::{Message, hub::{Hub, PublishError}};

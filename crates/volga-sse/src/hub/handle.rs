@@ -65,9 +65,9 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish). Also if a topic's log cannot hold all of the messages, because
-    /// every subscriber would then miss the first ones. No more messages are taken from the iterator
-    /// than are needed to know it.
+    /// As [`publish`](Self::publish). Also if a topic's log cannot hold all of the messages,
+    /// because every subscriber would then miss the first ones. No more messages are taken from the
+    /// iterator than are needed to know it.
     pub fn publish_many(
         &self,
         topic: &str,
@@ -214,7 +214,7 @@ impl Hub {
     }
 
     /// Closes the hub. Publishing fails from now on. Each subscription ends after it has delivered
-    /// what was published before.
+    /// what was published before, and each [`PresenceWatch`] after the changes before.
     pub fn close(&self) {
         self.0.close();
     }
@@ -234,7 +234,8 @@ impl Hub {
     }
 
     /// Watches who subscribes to a topic. The first event lists the identities that are present;
-    /// later events report each one that joins or leaves.
+    /// later events report each one that joins or leaves. The watch ends
+    /// when the hub closes.
     ///
     /// ```
     /// use volga_sse::hub::{Hub, PresenceEvent};
@@ -244,11 +245,11 @@ impl Hub {
     /// let mut lobby = hub.watch_presence("chat.lobby")?;
     /// let anna = hub.subscribe("chat.*").identity("anna").open()?;
     /// let in_lobby = hub.subscribe("chat.lobby").identity("ben").open()?;
-    /// assert_eq!(lobby.next().await, PresenceEvent::Present([].into()));
-    /// assert_eq!(lobby.next().await, PresenceEvent::Joined("anna".into()));
-    /// assert_eq!(lobby.next().await, PresenceEvent::Joined("ben".into()));
+    /// assert_eq!(lobby.next().await, Some(PresenceEvent::Present([].into())));
+    /// assert_eq!(lobby.next().await, Some(PresenceEvent::Joined("anna".into())));
+    /// assert_eq!(lobby.next().await, Some(PresenceEvent::Joined("ben".into())));
     /// drop(in_lobby);
-    /// assert_eq!(lobby.next().await, PresenceEvent::Left("ben".into()));
+    /// assert_eq!(lobby.next().await, Some(PresenceEvent::Left("ben".into())));
     /// # Ok(()) }
     /// ```
     ///

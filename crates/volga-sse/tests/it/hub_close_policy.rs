@@ -13,7 +13,7 @@ fn hub(messages: usize) -> Hub {
 }
 
 fn publish(hub: &Hub, count: usize) {
-    (0..count).for_each(|_| _ = hub.publish("a", Message::new().data("x")).unwrap());
+    (0..count).for_each(|_| _ = hub.publish("a", Message::new().data("x")).expect("published"));
 }
 
 /// The next message's number. `None` if nothing is ready, or if the subscription has ended.

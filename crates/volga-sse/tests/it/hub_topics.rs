@@ -254,7 +254,7 @@ fn a_subscription_to_everything_does_not_fill_the_hub() {
 fn nobody_is_present_in_a_removed_topic() {
     let hub = Hub::builder().max_topics(1).build();
     let mut watch = hub.watch_presence("a").unwrap();
-    let mut events = || -> Vec<_> { std::iter::from_fn(|| watch.next().now_or_never()).collect() };
+    let mut events = || -> Vec<_> { std::iter::from_fn(|| watch.next().now_or_never()?).collect() };
     let mut anna = hub.subscribe("*").identity("anna").open().unwrap();
     let again = hub.subscribe("*").identity("anna").open().unwrap();
     // A subscription still knows removed topics, and must not leave them twice.

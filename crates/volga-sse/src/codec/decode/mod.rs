@@ -21,7 +21,6 @@ pub use stream::{EventStream, ReadError};
 use std::{fmt, str, time::Duration};
 
 use crate::codec::event::{Event, EventRef};
-use crate::codec::field::EventId;
 use assemble::{Assembly, EventData};
 
 /// The maximum bytes of a line, without its end. The largest payloads in use, images as base64 and
@@ -111,10 +110,11 @@ impl Decoder {
         self
     }
 
-    /// Sets the last event ID to start with, for a stream that continues an earlier one.
+    /// Sets the last event ID to start with, for a stream that continues an earlier one. It may be
+    /// any ID that a server sent, also one that is not a valid [`EventId`](crate::EventId).
     #[must_use]
-    pub fn resume_from(mut self, id: &EventId) -> Self {
-        id.as_str().clone_into(&mut self.lines.head.id);
+    pub fn resume_from(mut self, id: impl AsRef<str>) -> Self {
+        id.as_ref().clone_into(&mut self.lines.head.id);
         self
     }
 
@@ -448,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_new_connection_keeps_what_belongs_to_the_stream() {
-        let mut decoder = Decoder::new().max_line(20).resume_from(&EventId::from_static("0"));
+        let mut decoder = Decoder::new().max_line(20).resume_from("0");
         assert_eq!(decoder.last_event_id(), "0");
         decoder.feed(b"retry: 7\nid: 1\ndata: a\n\nid: 2\nevent: e\ndata: b\nda\r").unwrap();
         assert!(decoder.feed(&[b'x'; 21]).is_err());

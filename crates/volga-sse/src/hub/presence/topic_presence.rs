@@ -22,7 +22,19 @@ pub(crate) struct PresenceQueue(Mutex<PresenceQueueState>);
 #[derive(Debug)]
 struct PresenceQueueState {
     events: VecDeque<PresenceEvent>,
+    /// More changes came than may be queued. Then the next event lists who is present when it is
+    /// taken.
+    has_overflowed: bool,
+    is_closed: bool,
     waker: Option<Waker>,
+}
+
+/// What a watch finds in its queue.
+pub(crate) enum PresenceNews {
+    Event(PresenceEvent),
+    /// Who is present has to be listed, which needs the hub's lock.
+    Overflowed,
+    Closed,
 }
 
 impl TopicPresence {
@@ -58,14 +70,27 @@ impl TopicPresence {
 
     /// Removes all subscriptions, because the topic was removed.
     pub(crate) fn leave_all(&mut self, wakers: &mut Vec<Waker>) {
-        for identity in std::mem::take(&mut self.present).into_keys() {
+        let present = std::mem::take(&mut self.present);
+        if present.len() > DEFAULT_MAX_PRESENCE_EVENTS {
+            // So many changes are not queued anyway.
+            let overflow = |queue: &Arc<PresenceQueue>| lock(&queue.0).overflow();
+            wakers.extend(self.watches.iter().filter_map(overflow));
+            return;
+        }
+        for identity in present.into_keys() {
             self.tell(&PresenceEvent::Left(identity), wakers);
         }
     }
 
-    pub(crate) fn watch(&mut self) -> (u32, Arc<PresenceQueue>) {
+    /// Adds a watch. In a closed hub it ends after its first event.
+    pub(crate) fn watch(&mut self, is_closed: bool) -> (u32, Arc<PresenceQueue>) {
         let events = VecDeque::from([PresenceEvent::Present(self.present.clone())]);
-        let queue = Arc::new(PresenceQueue(Mutex::new(PresenceQueueState { events, waker: None })));
+        let queue = Arc::new(PresenceQueue(Mutex::new(PresenceQueueState {
+            events,
+            has_overflowed: false,
+            is_closed,
+            waker: None,
+        })));
         (self.watches.insert(Arc::clone(&queue)), queue)
     }
 
@@ -73,30 +98,70 @@ impl TopicPresence {
         self.watches.remove(handle);
     }
 
+    pub(crate) fn watches(&self) -> impl Iterator<Item = &Arc<PresenceQueue>> {
+        self.watches.iter()
+    }
+
     fn tell(&self, event: &PresenceEvent, wakers: &mut Vec<Waker>) {
         for queue in self.watches.iter() {
-            let mut waiting = lock(&queue.0);
-            if waiting.events.len() < DEFAULT_MAX_PRESENCE_EVENTS {
-                waiting.events.push_back(event.clone());
-            } else {
-                waiting.events.clear();
-                waiting.events.push_back(PresenceEvent::Present(self.present.clone()));
-            }
-            wakers.extend(waiting.waker.take());
+            wakers.extend(lock(&queue.0).push(event));
         }
     }
 }
 
+impl PresenceQueueState {
+    fn push(&mut self, event: &PresenceEvent) -> Option<Waker> {
+        if self.is_closed || self.has_overflowed {
+            return None;
+        }
+        if self.events.len() >= DEFAULT_MAX_PRESENCE_EVENTS {
+            return self.overflow();
+        }
+        self.events.push_back(event.clone());
+        self.waker.take()
+    }
+
+    fn overflow(&mut self) -> Option<Waker> {
+        if self.is_closed {
+            return None;
+        }
+        self.events.clear();
+        self.has_overflowed = true;
+        self.waker.take()
+    }
+}
+
 impl PresenceQueue {
-    pub(crate) fn poll_event(&self, cx: &Context<'_>) -> Poll<PresenceEvent> {
+    pub(crate) fn poll_news(&self, cx: &Context<'_>) -> Poll<PresenceNews> {
         let mut waiting = lock(&self.0);
         if let Some(event) = waiting.events.pop_front() {
-            return Poll::Ready(event);
+            return Poll::Ready(PresenceNews::Event(event));
+        }
+        if waiting.has_overflowed {
+            return Poll::Ready(PresenceNews::Overflowed);
+        }
+        if waiting.is_closed {
+            return Poll::Ready(PresenceNews::Closed);
         }
         let old = waiting.waker.replace(cx.waker().clone());
         drop(waiting);
         // Dropping a waker runs foreign code, which must not happen under the lock.
         drop(old);
         Poll::Pending
+    }
+
+    /// Notes that the caller lists who is present. The caller holds the hub's lock, so that no
+    /// change comes between.
+    pub(crate) fn clear_overflow(&self) {
+        let mut waiting = lock(&self.0);
+        waiting.has_overflowed = false;
+        waiting.events.clear();
+    }
+
+    /// Lets the watch end after the events that are queued. Returns the waker to wake.
+    pub(crate) fn close(&self) -> Option<Waker> {
+        let mut waiting = lock(&self.0);
+        waiting.is_closed = true;
+        waiting.waker.take()
     }
 }

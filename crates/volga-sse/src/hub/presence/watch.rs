@@ -9,11 +9,12 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::hub::presence::event::PresenceEvent;
-use crate::hub::presence::topic_presence::PresenceQueue;
+use crate::hub::presence::topic_presence::{PresenceNews, PresenceQueue};
 use crate::hub::state::hub_state::HubState;
 
 /// A stream of identities that subscribe to a topic and leave it, from
-/// [`Hub::watch_presence`](crate::hub::Hub::watch_presence). It never ends.
+/// [`Hub::watch_presence`](crate::hub::Hub::watch_presence). It ends when the
+/// [hub closes](crate::hub::Hub::close).
 pub struct PresenceWatch {
     hub: Arc<HubState>,
     topic: Arc<str>,
@@ -31,17 +32,27 @@ impl PresenceWatch {
         Self { hub, topic, handle, queue }
     }
 
-    /// Waits for the next change.
+    /// Waits for the next change. `None` means that the hub has closed, and that all changes before
+    /// were returned. The subscriptions that end because the hub closes are not reported.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: dropping the future loses nothing.
-    pub async fn next(&mut self) -> PresenceEvent {
+    pub async fn next(&mut self) -> Option<PresenceEvent> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    fn poll_event(&mut self, cx: &Context<'_>) -> Poll<PresenceEvent> {
-        self.queue.poll_event(cx)
+    fn poll_event(&mut self, cx: &Context<'_>) -> Poll<Option<PresenceEvent>> {
+        self.queue.poll_news(cx).map(|news| match news {
+            PresenceNews::Event(event) => Some(event),
+            PresenceNews::Overflowed => {
+                // Listed only now, so that no join or leave has to copy the list for each watch.
+                let locked = self.hub.lock();
+                self.queue.clear_overflow();
+                Some(PresenceEvent::Present(locked.present(&self.topic)))
+            }
+            PresenceNews::Closed => None,
+        })
     }
 }
 
@@ -49,7 +60,7 @@ impl Stream for PresenceWatch {
     type Item = PresenceEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PresenceEvent>> {
-        self.poll_event(cx).map(Some)
+        self.poll_event(cx)
     }
 }
 

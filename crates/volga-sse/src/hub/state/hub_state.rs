@@ -136,16 +136,18 @@ impl HubState {
 
     /// Ends all subscriptions, each after it has delivered what was published before.
     pub(crate) fn close(&self) {
-        let (topics, subscribers) = {
+        let (topics, subscribers, watches) = {
             let mut locked = self.lock();
             locked.is_closed = true;
+            let watches = locked.presence_watches();
             let topics: Vec<_> = locked.registry.topics().map(Arc::clone).collect();
             let subscribers: Vec<_> = locked
                 .pattern_subscribers()
                 .map(|pattern_subscriber| Arc::clone(&pattern_subscriber.subscriber))
                 .collect();
-            (topics, subscribers)
+            (topics, subscribers, watches)
         };
+        watches.iter().filter_map(|watch| watch.close()).for_each(Waker::wake);
         for topic in topics {
             topic.close(SubscriptionEnd::HubClosed);
         }
@@ -187,8 +189,8 @@ impl HubState {
         Ok(message)
     }
 
-    /// Encodes messages that are published together. Takes no more of them than a log holds, so that
-    /// an endless iterator is refused.
+    /// Encodes messages that are published together. Takes no more of them than a log holds, so
+    /// that an endless iterator is refused.
     fn prepare_many(
         &self,
         messages: impl IntoIterator<Item = Message>,

@@ -308,7 +308,13 @@ impl LockedState {
     }
 
     pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> (u32, Arc<PresenceQueue>) {
-        self.presence.entry(Arc::clone(topic)).or_default().watch()
+        let is_closed = self.is_closed;
+        self.presence.entry(Arc::clone(topic)).or_default().watch(is_closed)
+    }
+
+    /// Returns the queues of all presence watches.
+    pub(crate) fn presence_watches(&self) -> Vec<Arc<PresenceQueue>> {
+        self.presence.values().flat_map(TopicPresence::watches).map(Arc::clone).collect()
     }
 
     pub(crate) fn unwatch_presence(&mut self, topic: &str, handle: u32) {

@@ -157,9 +157,10 @@ impl Subscription {
     ///
     /// If the client is new and there is no message for it yet, the first delivery is a message
     /// that has an ID and nothing else, unless
-    /// [`without_first_id`](crate::hub::Subscribe::without_first_id) leaves it out. Browsers dispatch no event for it but remember the ID.
-    /// Without this ID, a client that loses its connection before its first message would return as
-    /// a new client, and would silently miss what was published in between.
+    /// [`without_first_id`](crate::hub::Subscribe::without_first_id) leaves it out. Browsers
+    /// dispatch no event for it but remember the ID. Without this ID, a client that loses its
+    /// connection before its first message would return as a new client, and would silently miss
+    /// what was published in between.
     ///
     /// # Cancel safety
     ///
@@ -525,8 +526,8 @@ impl Subscription {
         // earlier gap covers it.
         let base = if start.is_some() { reported } else { reported.min(scan.after) };
         if is_known && lost_of_keyed > base {
-            // A subscription that is overrun again before it has caught up takes everything from the
-            // tables. Otherwise it would never get to the newest values.
+            // A subscription that is overrun again before it has caught up takes everything from
+            // the tables. Otherwise it would never get to the newest values.
             let is_overrun = self.extras.as_ref().is_some_and(|extras| extras.is_overrun);
             let through = if is_overrun { horizon } else { lost.max(lost_of_keyed) };
             let unkeyed_after = start.map_or(0, |start| start.unkeyed_after).max(scan.after);
@@ -636,8 +637,8 @@ impl Subscription {
     }
 }
 
-/// A value that comes again after a gap, without its ID: the client's last event ID must not go back
-/// to it.
+/// A value that comes again after a gap, without its ID: the client's last event ID must not go
+/// back to it.
 #[cold]
 fn repeated(message: &QueuedMessage, position: Position) -> Delivery {
     Delivery::Message(EncodedMessage::without_id(&message.bytes, position))

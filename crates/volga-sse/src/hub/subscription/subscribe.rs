@@ -86,9 +86,9 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// Sets the oldest position that the client may see. No message before it is delivered, whatever
-    /// the client resumes from, and however much [`history`](Self::history) it gets. A client that
-    /// resumes from before it is told of a gap.
+    /// Sets the oldest position that the client may see. No message before it is delivered,
+    /// whatever the client resumes from, and however much [`history`](Self::history) it gets. A
+    /// client that resumes from before it is told of a gap.
     ///
     /// If the hub has not given this position, for example because it is from an earlier run, the
     /// client sees what is published from now on.
@@ -110,8 +110,8 @@ impl<'a> Subscribe<'a> {
         self
     }
 
-    /// Sends no ID to a new client for which no message is there yet. By default, such a client first
-    /// gets a message that has an ID and nothing else, so that it can resume from there.
+    /// Sends no ID to a new client for which no message is there yet. By default, such a client
+    /// first gets a message that has an ID and nothing else, so that it can resume from there.
     ///
     /// Browsers dispatch no event for an ID alone, but some other clients take it for an empty
     /// message. Without the ID, a client that loses its connection before its first message returns

@@ -129,8 +129,8 @@ pub(crate) struct Knowledge {
     pub(crate) snapshot: Vec<u64>,
     pub(crate) received: BTreeSet<u64>,
     pub(crate) gaps: Vec<(u64, u64)>,
-    /// The values that a page shows, by topic and key. The page forgets them at a gap that says that
-    /// a snapshot follows.
+    /// The values that a page shows, by topic and key. The page forgets them at a gap that says
+    /// that a snapshot follows.
     pub(crate) page: BTreeMap<(&'static str, &'static str), u64>,
     /// Up to here the newest values of keys have replaced the messages of keyed topics.
     pub(crate) snapshot_through: u64,
