@@ -148,7 +148,7 @@ mod tests {
         let owned = "owned".to_owned();
         let by_async = {
             let (shared, owned) = (shared.clone(), owned.clone());
-            async move |a: String| {
+            async move |a: String, _b: String, _c: String| {
                 tokio::task::yield_now().await;
                 format!("{shared} {owned} {a}")
             }
