@@ -11,7 +11,7 @@ use volga::http::sse::{AttachOutcome, Decoder, Replies, ReplyError};
 
 use crate::{
     outcome::{CaseResult, Kind, Outcome},
-    program::{Needs, Programs, Received},
+    program::{Programs, Received, Runtime},
 };
 
 /// A whole reply takes no time worth mentioning.
@@ -22,9 +22,9 @@ const GRACE: Duration = Duration::from_millis(200);
 /// How long a slow reply may take to its end, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const CLIENTS: &[(&str, Needs, &str)] = &[
-    ("openai (PyPI), tokens", Needs::Python, "openai_tokens_reader.py"),
-    ("openai (npm), tokens", Needs::Node, "openai_tokens.mjs"),
+const CLIENTS: &[(&str, Runtime, &str)] = &[
+    ("openai (PyPI), tokens", Runtime::Python, "openai_tokens_reader.py"),
+    ("openai (npm), tokens", Runtime::Node, "openai_tokens.mjs"),
 ];
 
 /// What a client says of one case.

@@ -44,6 +44,7 @@ where
     let (token, waiter) = task_tracker();
     let settings =
         ConnectionSettings { http2_direct_data: direct_data, ..ConnectionSettings::DEFAULT };
-    crate::http2::serve(io, service, settings, &Drain::new(), token).await;
+    let patience = Patience::new(&settings, Drain::new());
+    crate::http2::serve(io, service, settings, &patience, token).await;
     waiter.wait().await;
 }
