@@ -27,7 +27,7 @@ use departures::Departures;
 use outcome::Outcome;
 use program::Programs;
 
-/// What the program does with the guide's page.
+/// Whether the program checks or writes the guide's page.
 enum Page {
     Leave,
     Write(PathBuf),

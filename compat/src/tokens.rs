@@ -110,7 +110,7 @@ enum Ending {
     Finished,
 }
 
-/// What is wrong with a reply that its client left, by what is kept of it.
+/// Finds the fault of a reply whose client left, from the part that is kept of it.
 async fn left(said: &Said, text: &str, expect: Ending, replies: &Replies) -> Result<(), String> {
     if said.text.is_empty() || !text.starts_with(&said.text) || said.text == text {
         return Err(format!("left after {:?}", said.text));

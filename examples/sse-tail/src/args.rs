@@ -60,7 +60,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// What is wrong, and what to write instead.
+    /// The fault, and the text to write instead.
     pub(crate) fn parse(
         args: impl IntoIterator<Item = String>,
         chunk: Option<&str>,

@@ -15,7 +15,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// What is wrong, and what to write instead.
+    /// The fault, and the text to write instead.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         // A fragment is the reader's own, and no part of the request.
         let url = url.split_once('#').map_or(url, |(url, _)| url);

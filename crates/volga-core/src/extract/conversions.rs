@@ -26,7 +26,7 @@ const MAX_PASSES: usize = 32;
 /// numbers would otherwise need a pass for each.
 const CONVERT_ALL_FROM: usize = 12;
 
-/// What a text is converted to.
+/// The type that a text is converted to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Conversion {
     Bool(bool),

@@ -24,7 +24,7 @@ pub enum ExtractError {
     PathArg {
         /// The name of the argument in the pattern.
         name: String,
-        /// What is wrong with the segment.
+        /// The fault of the segment.
         reason: String,
     },
     /// The path arguments together cannot be converted to the type of the argument.
@@ -32,7 +32,7 @@ pub enum ExtractError {
     PathArgs {
         /// The names of the arguments in the pattern, in backticks: `` `user`, `number` ``.
         names: String,
-        /// What is wrong with the arguments.
+        /// The fault of the arguments.
         reason: String,
     },
     /// The handler takes path arguments that its route does not have. This is a server error.
@@ -53,13 +53,13 @@ pub enum ExtractError {
         /// The name of the field. For a field with several values, the index of the value follows:
         /// `tag[1]` is the second value.
         at: String,
-        /// What is wrong with the field.
+        /// The fault of the field.
         reason: String,
     },
     /// The query as a whole cannot be converted to the type of the argument.
     #[error("query: {reason}")]
     Query {
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// The request does not have a required header.
@@ -73,7 +73,7 @@ pub enum ExtractError {
     Header {
         /// The name of the header.
         name: HeaderName,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// The body has another content type than the handler takes, or none.
@@ -81,13 +81,13 @@ pub enum ExtractError {
     ContentType {
         /// The content type that the handler takes.
         expected: &'static str,
-        /// What the request says about the content type.
+        /// The content type of the request, or that it has none.
         found: String,
     },
     /// The body is not JSON.
     #[error("malformed JSON: {reason}")]
     JsonSyntax {
-        /// What is wrong, with line and column.
+        /// The fault, with its line and column.
         reason: String,
     },
     /// The body is JSON, but does not fit the type of the argument.
@@ -115,7 +115,7 @@ pub enum ExtractError {
     Line {
         /// The number of the line. The first line is 1.
         line: u64,
-        /// What is wrong with the line.
+        /// The fault of the line.
         error: Box<Self>,
     },
     /// A line exceeds its limit.

@@ -132,26 +132,15 @@ macro_rules! only {
     )* };
 }
 
-macro_rules! by_name {
-    ($($deserialize:ident($($arg:ty),*))*) => { $(
+/// Methods that ignore what they are told about the type, and call the visitor in one way.
+macro_rules! visit {
+    ($visit:expr => $($deserialize:ident($($arg:ty),*))*) => { $(
         fn $deserialize<V: Visitor<'de>>(
             self,
             $(_: $arg,)*
             visitor: V,
         ) -> Result<V::Value, ProbeError> {
-            visitor.visit_map(self.values())
-        }
-    )* };
-}
-
-macro_rules! unit {
-    ($($deserialize:ident($($arg:ty),*))*) => { $(
-        fn $deserialize<V: Visitor<'de>>(
-            self,
-            $(_: $arg,)*
-            visitor: V,
-        ) -> Result<V::Value, ProbeError> {
-            visitor.visit_unit()
+            $visit(self, visitor)
         }
     )* };
 }
@@ -166,12 +155,16 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         deserialize_f32 deserialize_f64 deserialize_bytes deserialize_byte_buf
         deserialize_identifier
     }
-    by_name! {
+    visit! { |probe: Self, visitor: V| visitor.visit_map(probe.values()) =>
         deserialize_any()
         deserialize_map()
         deserialize_struct(&'static str, &'static [&'static str])
     }
-    unit! { deserialize_unit() deserialize_unit_struct(&'static str) deserialize_ignored_any() }
+    visit! { |_, visitor: V| visitor.visit_unit() =>
+        deserialize_unit()
+        deserialize_unit_struct(&'static str)
+        deserialize_ignored_any()
+    }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
         visitor.visit_seq(self.values())

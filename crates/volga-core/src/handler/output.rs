@@ -50,6 +50,6 @@ impl<R: IntoResponse> HandlerOutput<Immediate> for R {
     }
 }
 
-/// Marks a type with type parameters of which it holds no value. Such a type stays `Send` and
-/// `Sync` whatever the parameters are.
+/// Lets a type have a type parameter without a value of it. The type is `Send` and `Sync`, whatever
+/// the parameter is.
 pub(crate) type Marker<T> = PhantomData<fn() -> T>;

@@ -53,7 +53,7 @@ impl HttpBody {
         if bytes.is_empty() { Self::empty() } else { Self(BodyKind::Full(bytes)) }
     }
 
-    /// Creates a body from a body of any type. An `HttpBody` stays as it is.
+    /// Creates a body from a body of any type. Returns an `HttpBody` unchanged.
     pub fn new<B>(body: B) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,

@@ -29,7 +29,7 @@ impl BodyLimit {
         self.0
     }
 
-    /// Limits a body. A body that cannot exceed the limit stays as it is.
+    /// Limits a body. Returns a body that cannot exceed the limit unchanged.
     pub(crate) fn apply(self, body: HttpBody) -> HttpBody {
         match self.0 {
             Some(limit) => body.limited(limit),

@@ -134,7 +134,7 @@ pub enum BindError {
     Inherited {
         /// The index of the inherited socket.
         index: usize,
-        /// What is wrong with it.
+        /// The reason from the operating system.
         source: io::Error,
     },
 }
