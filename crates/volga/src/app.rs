@@ -6,6 +6,7 @@ use std::{
     future::Future,
     io::{self, IsTerminal, Write},
     ops::{Deref, DerefMut},
+    sync::atomic::Ordering,
     time::Duration,
 };
 
@@ -73,7 +74,7 @@ impl App {
     /// `localhost`, `127.0.0.1` and `[::1]` all reach it.
     pub fn new() -> Self {
         let shutdown = ShutdownHandle::default();
-        let streams = Streams { group: shutdown.streams.clone(), counters: Counters::default() };
+        let streams = Streams { group: shutdown.streams.clone(), ..Streams::default() };
         Self {
             routes: Group::new(streams),
             services: ServicesBuilder::new(),
@@ -136,6 +137,21 @@ impl App {
     /// `true`.
     pub fn with_http2_direct_data(mut self, is_on: bool) -> Self {
         self.server = self.server.http2_direct_data(is_on);
+        self
+    }
+
+    /// Sets whether an HTTP/1 client may close its sending side and still receive, as `nc -N` and
+    /// other one-shot clients do. The default is `false`: the end of a client's input means that
+    /// the client has left, so its handler is dropped, and its response ends after what is ready.
+    ///
+    /// With `true`, handlers continue, and responses are sent to their end. So are event streams
+    /// with an end of their own. A subscription gets what is ready, its farewell and a proper end,
+    /// because a client that has closed its connection looks the same. Handlers then continue for
+    /// such a client until something is written to it. [The
+    /// server](volga_http::Server::http1_half_close) has the details. HTTP/2 is not affected.
+    pub fn with_http1_half_close(mut self, is_allowed: bool) -> Self {
+        self.server = self.server.http1_half_close(is_allowed);
+        self.routes.streams().half_close.store(is_allowed, Ordering::Relaxed);
         self
     }
 

@@ -1,12 +1,18 @@
 //! Event streams of endpoints: the server closes them at shutdown, counts them, and reports their
 //! errors.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use http::StatusCode;
 use volga_core::{BodyErrorReporterBuilder, Error, FinishResponse, HttpResponse};
-use volga_http::{LongLived, Tunnel};
-use volga_sse::{CloseGroup, CloseHandle};
+use volga_http::{LongLived, OnHalfClose, Tunnel};
+use volga_sse::{CloseGroup, CloseHandle, StreamKind};
 
 use crate::counters::Counters;
 use crate::framing;
@@ -16,6 +22,8 @@ use crate::framing;
 pub(crate) struct Streams {
     pub(crate) group: CloseGroup,
     pub(crate) counters: Counters,
+    /// Whether HTTP/1 clients may close their sending side and still read.
+    pub(crate) half_close: AtomicBool,
 }
 
 /// Registers the event streams of an endpoint with the app, which closes them at shutdown.
@@ -55,9 +63,22 @@ impl FinishResponse for BindStreams {
             }
             self.0.group.add(stream);
             self.0.observe(stream, response, reporter);
+            if self.0.half_close.load(Ordering::Relaxed) {
+                let on_half_close = end_of_subscription(stream.clone());
+                response.extensions_mut().insert(on_half_close);
+            }
             response.extensions_mut().insert(LongLived);
         }
     }
+}
+
+/// Ends a stream without an end of its own when its client closes its sending side.
+fn end_of_subscription(stream: CloseHandle) -> OnHalfClose {
+    OnHalfClose::new(move || {
+        if stream.kind() == StreamKind::Subscription {
+            stream.close();
+        }
+    })
 }
 
 impl Streams {

@@ -14,6 +14,7 @@ mod error_types;
 mod extract;
 mod framing;
 mod grpc;
+mod half_close;
 mod hub_cuts;
 mod hub_errors;
 mod in_process;
