@@ -9,10 +9,13 @@ use std::{
     },
 };
 
-use http::StatusCode;
-use volga_core::{BodyErrorReporterBuilder, Error, FinishResponse, HttpResponse};
-use volga_http::{LongLived, OnHalfClose, Tunnel};
-use volga_sse::{CloseGroup, CloseHandle, StreamKind};
+use http::{Extensions, StatusCode};
+use volga_core::{
+    BodyCut, BodyCutObserver, BodyErrorReporterBuilder, BodyWatch, BoxError, Error, ExtractError,
+    FinishResponse, HttpResponse,
+};
+use volga_http::{LongLived, OnHalfClose, RequestBodyError, Tunnel};
+use volga_sse::{CloseGroup, CloseHandle, EndReason, StreamKind};
 
 use crate::counters::Counters;
 use crate::framing;
@@ -70,6 +73,41 @@ impl FinishResponse for BindStreams {
             response.extensions_mut().insert(LongLived);
         }
     }
+}
+
+/// How the app watches the response bodies that layers have wrapped.
+pub(crate) const BODY_WATCH: BodyWatch = BodyWatch { observer: cut_observer, is_client_fault };
+
+/// The error of an event stream that a layer has ended.
+#[derive(Debug, thiserror::Error)]
+enum LayerCut {
+    #[error("a layer around the stream failed")]
+    Failed(#[source] BoxError),
+    #[error("a layer around the stream ended it early")]
+    Ended,
+}
+
+/// Tells an event stream how a layer has ended it.
+fn cut_observer(extensions: &Extensions) -> Option<BodyCutObserver> {
+    let stream = extensions.get::<CloseHandle>()?.clone();
+    Some(Box::new(move |cut| match cut {
+        BodyCut::Failed(cause) => stream.cut(EndReason::Failed, LayerCut::Failed(cause)),
+        BodyCut::Panicked(cause) => stream.cut(EndReason::Panicked, LayerCut::Failed(cause)),
+        BodyCut::Ended => stream.cut(EndReason::Failed, LayerCut::Ended),
+    }))
+}
+
+/// Whether the client has caused the error of a response body, such as an echo of its own request.
+fn is_client_fault(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<ExtractError>()
+        || matches!(
+            error.downcast_ref(),
+            Some(
+                RequestBodyError::Incomplete(_)
+                    | RequestBodyError::Malformed(_)
+                    | RequestBodyError::TimedOut(_)
+            )
+        )
 }
 
 /// Ends a stream without an end of its own when its client closes its sending side.

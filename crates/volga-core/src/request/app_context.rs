@@ -9,6 +9,7 @@ use crate::handler::box_future::BoxFuture;
 use crate::request::body_budget::{BodyBudget, DEFAULT_MAX_COLLECTED_BYTES};
 use crate::response::error::StatusRule;
 use crate::response::error_report::{ErrorHook, ErrorReport};
+use crate::response::observed_body::BodyWatch;
 use crate::services::registry::{Scope, Services};
 
 /// The context that all requests of an app share: its services, its rules for errors, its memory
@@ -20,6 +21,7 @@ pub struct AppContext {
     pub(crate) root: Scope,
     pub(crate) spawner: Option<Spawner>,
     error_hook: Option<ErrorHook>,
+    body_watch: Option<BodyWatch>,
     /// The last rule is asked first.
     status_rules: Vec<StatusRule>,
     pub(crate) body_budget: Arc<BodyBudget>,
@@ -36,6 +38,7 @@ impl AppContext {
             services,
             spawner: None,
             error_hook: None,
+            body_watch: None,
             status_rules: Vec::new(),
             body_budget,
         }
@@ -64,6 +67,13 @@ impl AppContext {
         hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.error_hook = Some(ErrorHook::new(hook));
+        self
+    }
+
+    /// Sets how the app watches response bodies that layers have wrapped.
+    #[must_use]
+    pub fn with_body_watch(mut self, watch: BodyWatch) -> Self {
+        self.body_watch = Some(watch);
         self
     }
 
@@ -106,6 +116,10 @@ impl AppContext {
 
     pub(crate) fn error_hook(&self) -> Option<&ErrorHook> {
         self.error_hook.as_ref()
+    }
+
+    pub(crate) fn body_watch(&self) -> Option<BodyWatch> {
+        self.body_watch
     }
 
     pub(crate) fn status_rules(&self) -> &[StatusRule] {

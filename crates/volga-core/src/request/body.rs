@@ -29,6 +29,8 @@ enum BodyKind {
     Empty,
     Full(Bytes),
     Stream(DynBody),
+    /// A stream whose errors are reported by the code that made it.
+    Watched(DynBody),
     /// A body that may exceed its limit of `limit` bytes. `left` bytes may still come.
     Limited {
         body: DynBody,
@@ -37,7 +39,7 @@ enum BodyKind {
     },
 }
 
-type DynBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
+pub(crate) type DynBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 
 impl HttpBody {
     /// Creates a body without bytes.
@@ -141,10 +143,23 @@ impl HttpBody {
             return self;
         }
         let body = match self.0 {
-            BodyKind::Stream(body) => body,
+            BodyKind::Stream(body) | BodyKind::Watched(body) => body,
             other => Box::pin(Self(other)) as DynBody,
         };
         Self(BodyKind::Limited { body, left: limit, limit })
+    }
+
+    /// Whether the body comes in pieces and nothing reports its errors yet.
+    pub(crate) fn is_unwatched(&self) -> bool {
+        matches!(self.0, BodyKind::Stream(_))
+    }
+
+    /// Wraps a body that comes in pieces. The result counts as watched.
+    pub(crate) fn wrap_watched(&mut self, wrap: impl FnOnce(DynBody) -> DynBody) {
+        self.0 = match std::mem::take(&mut self.0) {
+            BodyKind::Stream(body) => BodyKind::Watched(wrap(body)),
+            other => other,
+        };
     }
 
     /// Returns an error if the length is known and exceeds the limit.
@@ -192,7 +207,7 @@ impl Body for HttpBody {
                 self.0 = BodyKind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            BodyKind::Stream(body) => body.as_mut().poll_frame(cx),
+            BodyKind::Stream(body) | BodyKind::Watched(body) => body.as_mut().poll_frame(cx),
             BodyKind::Limited { body, left, limit } => {
                 let too_large = body.size_hint().lower() > *left as u64;
                 let polled = if too_large {
@@ -214,7 +229,9 @@ impl Body for HttpBody {
         match &self.0 {
             BodyKind::Empty => true,
             BodyKind::Full(_) => false,
-            BodyKind::Stream(body) | BodyKind::Limited { body, .. } => body.is_end_stream(),
+            BodyKind::Stream(body) | BodyKind::Watched(body) | BodyKind::Limited { body, .. } => {
+                body.is_end_stream()
+            }
         }
     }
 
@@ -222,7 +239,7 @@ impl Body for HttpBody {
         match &self.0 {
             BodyKind::Empty => SizeHint::with_exact(0),
             BodyKind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            BodyKind::Stream(body) => body.size_hint(),
+            BodyKind::Stream(body) | BodyKind::Watched(body) => body.size_hint(),
             BodyKind::Limited { body, left, .. } => {
                 let (inner, left) = (body.size_hint(), *left as u64);
                 let mut hint = SizeHint::new();
@@ -240,7 +257,7 @@ impl fmt::Debug for HttpBody {
         match &self.0 {
             BodyKind::Empty => f.write_str("HttpBody::Empty"),
             BodyKind::Full(bytes) => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
-            BodyKind::Stream(_) => f.write_str("HttpBody::Stream"),
+            BodyKind::Stream(_) | BodyKind::Watched(_) => f.write_str("HttpBody::Stream"),
             BodyKind::Limited { limit, .. } => write!(f, "HttpBody::Limited({limit} bytes)"),
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod error_mapper;
 pub(crate) mod error_report;
 pub(crate) mod into_response;
 pub(crate) mod into_response_parts;
+pub(crate) mod observed_body;
 pub(crate) mod panic_error;
 pub(crate) mod problem;
 pub(crate) mod reporter;

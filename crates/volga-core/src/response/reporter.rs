@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use crate::request::app_context::AppContext;
 use crate::response::error::Error;
 use crate::response::error_report::{ErrorHook, ErrorReport};
+use crate::response::observed_body::BodyWatch;
 
 /// Applies the rules of the app to the errors of one request, and reports server errors.
 pub(crate) struct Reporter {
@@ -38,6 +39,10 @@ impl Reporter {
 
     pub(crate) fn hook(&self) -> Option<&ErrorHook> {
         self.app.error_hook()
+    }
+
+    pub(crate) fn body_watch(&self) -> Option<BodyWatch> {
+        self.app.body_watch()
     }
 
     pub(crate) fn method(&self) -> &Method {

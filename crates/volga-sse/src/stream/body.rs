@@ -95,7 +95,10 @@ impl EndNotifier {
 
 impl Drop for EndNotifier {
     fn drop(&mut self) {
-        self.notify(EndReason::ClientLeft, None);
+        match self.close.take_cut() {
+            Some((reason, cause)) => self.notify(reason, Some(&cause)),
+            None => self.notify(EndReason::ClientLeft, None),
+        }
     }
 }
 

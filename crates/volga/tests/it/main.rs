@@ -18,6 +18,7 @@ mod half_close;
 mod hub_cuts;
 mod hub_errors;
 mod in_process;
+mod layer_ends;
 mod macros;
 mod middleware;
 mod mounting;
