@@ -25,7 +25,7 @@ use crate::group::Group;
 use crate::shutdown::ShutdownHandle;
 use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook, ShutdownSequence};
 use crate::sse_status;
-use crate::streams::{BODY_WATCH, Streams};
+use crate::streams::Streams;
 use crate::tasks::Tasks;
 use crate::tower_status;
 
@@ -331,7 +331,7 @@ impl App {
             .with_spawner(tasks.spawner())
             .with_max_collected_bytes(max_collected_bytes)
             .with_error_hook(on_error)
-            .with_body_watch(BODY_WATCH)
+            .with_response_watch(routes.streams().response_watch())
             .with_status_rule(tower_status::status_of)
             .with_status_rule(sse_status::status_of);
         for rule in self.status_rules {

@@ -1,4 +1,4 @@
-//! Checks what a handler says about the framing of its response, and reports what is wrong.
+//! Checks what a handler or a layer says about the framing of a response, and reports what is wrong.
 //!
 //! The server decides the framing, so a field that contradicts it never reaches a client. Without a
 //! report the mistake would stay unnoticed.
@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use volga_core::{BodyErrorReporterBuilder, BoxError, HttpBody, HttpResponse};
 use volga_sse::CloseHandle;
 
-/// A mistake of a handler.
+/// A mistake of a handler or a layer.
 #[derive(Debug, thiserror::Error)]
 enum FramingFault {
     #[error("`transfer-encoding` was removed, because the server decides it; do not set the field")]
@@ -45,6 +45,9 @@ enum Declared {
 
 /// Corrects the fields of a response that contradict its framing, and reports them. If only the
 /// handler knows the length of the body, the body is checked while it is sent.
+///
+/// It checks the response of an endpoint, so that layers see the right fields, and again what the
+/// layers have made of it.
 pub(crate) fn check(response: &mut HttpResponse, reporter: &BodyErrorReporterBuilder<'_>) {
     let headers = response.headers();
     let has_fields =
@@ -108,7 +111,7 @@ fn declared(headers: &HeaderMap) -> Option<Declared> {
     })
 }
 
-/// A body that ends with an error if it is longer or shorter than its handler has declared.
+/// A body that ends with an error if it is longer or shorter than declared.
 struct DeclaredLength {
     body: HttpBody,
     declared: u64,

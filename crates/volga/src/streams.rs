@@ -11,8 +11,8 @@ use std::{
 
 use http::{Extensions, StatusCode};
 use volga_core::{
-    BodyCut, BodyCutObserver, BodyErrorReporterBuilder, BodyWatch, BoxError, Error, ExtractError,
-    FinishResponse, HttpResponse,
+    BodyCut, BodyCutObserver, BodyErrorReporterBuilder, BoxError, Error, ExtractError,
+    FinishResponse, HttpResponse, ResponseWatch,
 };
 use volga_http::{LongLived, OnHalfClose, RequestBodyError, Tunnel};
 use volga_sse::{CloseGroup, CloseHandle, EndReason, StreamKind};
@@ -27,6 +27,8 @@ pub(crate) struct Streams {
     pub(crate) counters: Counters,
     /// Whether HTTP/1 clients may close their sending side and still read.
     pub(crate) half_close: AtomicBool,
+    /// Whether the app has middleware, which may change responses.
+    pub(crate) has_middleware: AtomicBool,
 }
 
 /// Registers the event streams of an endpoint with the app, which closes them at shutdown.
@@ -75,8 +77,16 @@ impl FinishResponse for BindStreams {
     }
 }
 
-/// How the app watches the response bodies that layers have wrapped.
-pub(crate) const BODY_WATCH: BodyWatch = BodyWatch { observer: cut_observer, is_client_fault };
+impl Streams {
+    /// What the app does with responses after all layers. Without middleware, nothing has changed
+    /// them since the endpoint's own check.
+    pub(crate) fn response_watch(&self) -> ResponseWatch {
+        let has_middleware = self.has_middleware.load(Ordering::Relaxed);
+        let check: fn(&mut HttpResponse, &BodyErrorReporterBuilder<'_>) = framing::check;
+        let check = has_middleware.then_some(check);
+        ResponseWatch { check, observer: cut_observer, is_client_fault }
+    }
+}
 
 /// The error of an event stream that a layer has ended.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use crate::handler::box_future::BoxFuture;
 use crate::request::body_budget::{BodyBudget, DEFAULT_MAX_COLLECTED_BYTES};
 use crate::response::error::StatusRule;
 use crate::response::error_report::{ErrorHook, ErrorReport};
-use crate::response::observed_body::BodyWatch;
+use crate::response::observed_body::ResponseWatch;
 use crate::services::registry::{Scope, Services};
 
 /// The context that all requests of an app share: its services, its rules for errors, its memory
@@ -21,7 +21,7 @@ pub struct AppContext {
     pub(crate) root: Scope,
     pub(crate) spawner: Option<Spawner>,
     error_hook: Option<ErrorHook>,
-    body_watch: Option<BodyWatch>,
+    response_watch: Option<ResponseWatch>,
     /// The last rule is asked first.
     status_rules: Vec<StatusRule>,
     pub(crate) body_budget: Arc<BodyBudget>,
@@ -38,7 +38,7 @@ impl AppContext {
             services,
             spawner: None,
             error_hook: None,
-            body_watch: None,
+            response_watch: None,
             status_rules: Vec::new(),
             body_budget,
         }
@@ -70,10 +70,10 @@ impl AppContext {
         self
     }
 
-    /// Sets how the app watches response bodies that layers have wrapped.
+    /// Sets what the app does with responses after all layers.
     #[must_use]
-    pub fn with_body_watch(mut self, watch: BodyWatch) -> Self {
-        self.body_watch = Some(watch);
+    pub fn with_response_watch(mut self, watch: ResponseWatch) -> Self {
+        self.response_watch = Some(watch);
         self
     }
 
@@ -118,8 +118,8 @@ impl AppContext {
         self.error_hook.as_ref()
     }
 
-    pub(crate) fn body_watch(&self) -> Option<BodyWatch> {
-        self.body_watch
+    pub(crate) fn response_watch(&self) -> Option<ResponseWatch> {
+        self.response_watch
     }
 
     pub(crate) fn status_rules(&self) -> &[StatusRule] {

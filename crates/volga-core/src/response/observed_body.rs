@@ -17,6 +17,7 @@ use crate::response::body_error_report::{BodyErrorReporterBuilder, ErrorCopy};
 use crate::response::box_error::BoxError;
 use crate::response::into_response::HttpResponse;
 use crate::response::panic_error::PanicError;
+use crate::response::reporter::Reporter;
 use crate::response::responder::Responder;
 
 /// How a response body ended that a layer or a handler has made.
@@ -33,10 +34,12 @@ pub enum BodyCut {
 /// A function that is called once when a response body has ended.
 pub type BodyCutObserver = Box<dyn FnOnce(BodyCut) + Send>;
 
-/// What an app knows about the response bodies that layers have wrapped. See
-/// [`AppContext::with_body_watch`](crate::AppContext::with_body_watch).
+/// What an app does with responses after all layers. See
+/// [`AppContext::with_response_watch`](crate::AppContext::with_response_watch).
 #[derive(Clone, Copy, Debug)]
-pub struct BodyWatch {
+pub struct ResponseWatch {
+    /// Checks a response and corrects it, if middleware may have changed it.
+    pub check: Option<fn(&mut HttpResponse, &BodyErrorReporterBuilder<'_>)>,
     /// Returns the observer of a response with these extensions. An error is then passed to the
     /// observer, and not to the error hook of the app.
     pub observer: fn(&Extensions) -> Option<BodyCutObserver>,
@@ -45,17 +48,22 @@ pub struct BodyWatch {
     pub is_client_fault: fn(&(dyn StdError + 'static)) -> bool,
 }
 
-/// Watches the body of a response, unless it is whole already or watched by the code that made it.
+/// Checks a response, and watches its body, unless the body is whole already or watched by the code
+/// that made it.
 pub(crate) fn watch(response: &mut HttpResponse, responder: &Arc<Responder>) {
+    let watch = responder.reporter().and_then(Reporter::response_watch);
+    if let Some(check) = watch.and_then(|watch| watch.check) {
+        check(response, &BodyErrorReporterBuilder::new(responder));
+    }
     if !response.body().is_unwatched() {
         return;
     }
     let Some(reporter) = responder.reporter() else { return };
-    let body_watch = reporter.body_watch();
-    if reporter.hook().is_none() && body_watch.is_none() {
+    let response_watch = reporter.response_watch();
+    if reporter.hook().is_none() && response_watch.is_none() {
         return;
     }
-    let observer = body_watch.and_then(|watch| (watch.observer)(response.extensions()));
+    let observer = response_watch.and_then(|watch| (watch.observer)(response.extensions()));
     let status = response.status();
     response.body_mut().wrap_watched(|body| {
         let responder = Arc::clone(responder);
@@ -89,7 +97,7 @@ impl ObservedBody {
         } else if !is_reported
             && let Some(reporter) = self.responder.reporter()
             && !causes().any(|cause| {
-                reporter.body_watch().is_some_and(|watch| (watch.is_client_fault)(cause))
+                reporter.response_watch().is_some_and(|watch| (watch.is_client_fault)(cause))
             })
             && let Some(reporter) =
                 BodyErrorReporterBuilder::new(&self.responder).build(self.status)

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use crate::request::app_context::AppContext;
 use crate::response::error::Error;
 use crate::response::error_report::{ErrorHook, ErrorReport};
-use crate::response::observed_body::BodyWatch;
+use crate::response::observed_body::ResponseWatch;
 
 /// Applies the rules of the app to the errors of one request, and reports server errors.
 pub(crate) struct Reporter {
@@ -41,8 +41,8 @@ impl Reporter {
         self.app.error_hook()
     }
 
-    pub(crate) fn body_watch(&self) -> Option<BodyWatch> {
-        self.app.body_watch()
+    pub(crate) fn response_watch(&self) -> Option<ResponseWatch> {
+        self.app.response_watch()
     }
 
     pub(crate) fn method(&self) -> &Method {
