@@ -126,8 +126,8 @@ pub mod http {
     pub use volga_core::{
         BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
         FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
-        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, NoRoute,
-        OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
+        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, IntoStatusError,
+        NoRoute, OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
         RouterService, SkipPathArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};

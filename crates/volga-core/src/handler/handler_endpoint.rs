@@ -16,15 +16,15 @@ use crate::response::catch_panic::CatchPanic;
 use crate::response::into_response::{HttpResponse, IntoResponse};
 
 /// A handler as an [`Endpoint`]. An error becomes a response with the error's status.
-pub struct HandlerEndpoint<H, Args, Via, Kind, F = ()> {
+pub struct HandlerEndpoint<H, Args, Via, Kind, Out, F = ()> {
     handler: H,
     finish: F,
-    marker: Marker<(Args, Via, Kind)>,
+    marker: Marker<(Args, Via, Kind, Out)>,
 }
 
-impl<H, Args, Via, Kind> HandlerEndpoint<H, Args, Via, Kind>
+impl<H, Args, Via, Kind, Out> HandlerEndpoint<H, Args, Via, Kind, Out>
 where
-    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
     H: Clone + Send + Sync + 'static,
     Args: HandlerArgs<Via> + Send + 'static,
 {
@@ -40,18 +40,19 @@ where
     pub fn with_finish<F: FinishResponse>(
         self,
         finish: F,
-    ) -> HandlerEndpoint<H, Args, Via, Kind, F> {
+    ) -> HandlerEndpoint<H, Args, Via, Kind, Out, F> {
         HandlerEndpoint { handler: self.handler, finish, marker: PhantomData }
     }
 }
 
-impl<H, Args, Via, Kind, F> Endpoint for HandlerEndpoint<H, Args, Via, Kind, F>
+impl<H, Args, Via, Kind, Out, F> Endpoint for HandlerEndpoint<H, Args, Via, Kind, Out, F>
 where
-    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
     H: Clone + Send + Sync + 'static,
     Args: HandlerArgs<Via> + Send + 'static,
     Via: 'static,
     Kind: 'static,
+    Out: 'static,
     F: FinishResponse,
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
@@ -88,7 +89,7 @@ where
     }
 }
 
-impl<H, Args, Via, Kind, F> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, F> {
+impl<H, Args, Via, Kind, Out, F> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, Out, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerEndpoint").finish_non_exhaustive()
     }
@@ -107,10 +108,13 @@ mod tests {
 
     /// Maps the handler at `/{a}/{b}/{c}` and asks for a path.
     #[track_caller]
-    fn check<H, Args, Via, Kind>(handler: H, path: &str, status: u16, text: &str)
+    fn check<H, Args, Via, Kind, Out>(handler: H, path: &str, status: u16, text: &str)
     where
-        HandlerEndpoint<H, Args, Via, Kind>: Endpoint,
-        H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+        HandlerEndpoint<H, Args, Via, Kind, Out>: Endpoint,
+        H: Handler<
+                Args,
+                Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
+            >,
         H: Clone + Send + Sync + 'static,
         Args: HandlerArgs<Via> + Send + 'static,
     {

@@ -12,10 +12,18 @@ use crate::middleware::stage::Stage;
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
-use crate::response::into_response::HttpResponse;
+use crate::response::into_response::{HttpResponse, OutStatus, OutValue};
+use crate::response::status_error::IntoStatusError;
 
 /// The result of a [`Filter`] function.
-pub trait FilterVerdict {
+///
+/// The parameter `Out` keeps the implementations for `Result` apart. Leave it out for your own type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the result of a filter",
+    label = "this is what the filter returns",
+    note = "a filter returns a `bool`, or a `Result` whose error becomes the response: `volga::error::Error`, a type that implements `std::error::Error`, a `StatusCode`, or a status and a text `(StatusCode, String)`"
+)]
+pub trait FilterVerdict<Out = OutValue> {
     /// Returns whether the request is accepted.
     ///
     /// # Errors
@@ -43,17 +51,26 @@ impl<T: FilterVerdict, E: Into<Error>> FilterVerdict for Result<T, E> {
     }
 }
 
+impl<T: FilterVerdict, E: IntoStatusError> FilterVerdict<OutStatus> for Result<T, E> {
+    fn verdict(self) -> Result<(), Error> {
+        self.map_err(IntoStatusError::into_status_error)?.verdict()
+    }
+}
+
 /// Middleware from a function that accepts or refuses requests: `|user: User| user.is_admin()`. Its
 /// arguments need only the head of a request. It returns a `bool`, or a `Result` whose error
 /// becomes the response.
-pub struct Filter<F, Args, Kind> {
+pub struct Filter<F, Args, Kind, Out> {
     function: F,
-    marker: Marker<(Args, Kind)>,
+    marker: Marker<(Args, Kind, Out)>,
 }
 
-impl<F, Args, Kind> Filter<F, Args, Kind>
+impl<F, Args, Kind, Out> Filter<F, Args, Kind, Out>
 where
-    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+    F: Handler<
+            Args,
+            Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict<Out>>,
+        >,
     F: Clone + Send + Sync + 'static,
     Args: PartsArgs + Send + 'static,
 {
@@ -63,7 +80,7 @@ where
     }
 }
 
-impl<F, Args, Kind> Clone for Filter<F, Args, Kind>
+impl<F, Args, Kind, Out> Clone for Filter<F, Args, Kind, Out>
 where
     F: Clone,
 {
@@ -72,12 +89,16 @@ where
     }
 }
 
-impl<F, Args, Kind> Middleware for Filter<F, Args, Kind>
+impl<F, Args, Kind, Out> Middleware for Filter<F, Args, Kind, Out>
 where
-    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+    F: Handler<
+            Args,
+            Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict<Out>>,
+        >,
     F: Clone + Send + Sync + 'static,
     Args: PartsArgs + Send + 'static,
     Kind: 'static,
+    Out: 'static,
 {
     fn describe(&self, description: &mut Description) {
         Args::describe(description);
@@ -90,17 +111,21 @@ where
     }
 }
 
-struct FilterEndpoint<F, Args, Kind> {
-    filter: Filter<F, Args, Kind>,
+struct FilterEndpoint<F, Args, Kind, Out> {
+    filter: Filter<F, Args, Kind, Out>,
     inner: Arc<dyn Endpoint>,
 }
 
-impl<F, Args, Kind> Endpoint for FilterEndpoint<F, Args, Kind>
+impl<F, Args, Kind, Out> Endpoint for FilterEndpoint<F, Args, Kind, Out>
 where
-    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+    F: Handler<
+            Args,
+            Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict<Out>>,
+        >,
     F: Clone + Send + Sync + 'static,
     Args: PartsArgs + Send + 'static,
     Kind: 'static,
+    Out: 'static,
 {
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let inner = Arc::clone(&self.inner);
@@ -119,7 +144,7 @@ where
     }
 }
 
-impl<F, Args, Kind> fmt::Debug for Filter<F, Args, Kind> {
+impl<F, Args, Kind, Out> fmt::Debug for Filter<F, Args, Kind, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Filter").finish_non_exhaustive()
     }

@@ -66,15 +66,15 @@ where
 
 /// Middleware from a function `|response| …`, async or not, that gets each response that was not
 /// created from an error.
-pub struct MapOk<F, Kind> {
+pub struct MapOk<F, Kind, Out> {
     function: F,
-    marker: Marker<Kind>,
+    marker: Marker<(Kind, Out)>,
 }
 
-impl<F, R, Kind> MapOk<F, Kind>
+impl<F, R, Kind, Out> MapOk<F, Kind, Out>
 where
     F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
-    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
 {
     /// Creates middleware from a function.
     pub fn new(function: F) -> Self {
@@ -82,11 +82,12 @@ where
     }
 }
 
-impl<F, R, Kind> Middleware for MapOk<F, Kind>
+impl<F, R, Kind, Out> Middleware for MapOk<F, Kind, Out>
 where
     F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
-    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
     Kind: 'static,
+    Out: 'static,
 {
     fn describe(&self, description: &mut Description) {
         description.responds_anything();
@@ -98,17 +99,18 @@ where
     }
 }
 
-struct MapOkEndpoint<F, Kind> {
+struct MapOkEndpoint<F, Kind, Out> {
     function: F,
     inner: Arc<dyn Endpoint>,
-    marker: Marker<Kind>,
+    marker: Marker<(Kind, Out)>,
 }
 
-impl<F, R, Kind> Endpoint for MapOkEndpoint<F, Kind>
+impl<F, R, Kind, Out> Endpoint for MapOkEndpoint<F, Kind, Out>
 where
     F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
-    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
     Kind: 'static,
+    Out: 'static,
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let responder = parts.responder();
@@ -130,7 +132,7 @@ where
     }
 }
 
-impl<F, Kind> fmt::Debug for MapOk<F, Kind> {
+impl<F, Kind, Out> fmt::Debug for MapOk<F, Kind, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MapOk").finish_non_exhaustive()
     }

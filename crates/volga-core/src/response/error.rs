@@ -52,6 +52,10 @@ use crate::services::error::ServiceError;
 /// [`std::error::Error`] for it. If it implements that, for example because it derives
 /// `thiserror::Error`, add a [rule](crate::AppContext::with_status_rule) to the app.
 ///
+/// A handler may also return `Result<_, StatusCode>` or `Result<_, (StatusCode, String)>`, whose
+/// error [becomes](crate::IntoStatusError) an `Error`. `?` in a function that returns an `Error`
+/// takes neither; use `.ok_or(Problem::new(404))?` there.
+///
 /// A clone is cheap, and is the same error. The extensions of an error response hold a clone of the
 /// error.
 #[derive(Clone)]
@@ -83,6 +87,16 @@ impl Error {
     /// Creates an error with this status.
     pub fn new(status: StatusCode, cause: impl Into<BoxError>) -> Self {
         Self(Arc::new(ErrorInner::new(status, cause.into(), None)))
+    }
+
+    /// Creates an error of which nothing is known but its status.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let problem = Problem::of(status);
+        let cause = match status.canonical_reason() {
+            Some(reason) => reason.into(),
+            None => format!("status {}", status.as_u16()).into(),
+        };
+        Self(Arc::new(ErrorInner::new(status, cause, Some(problem))))
     }
 
     /// Creates an error that the client caused: status 400. The client sees its message.

@@ -14,3 +14,4 @@ pub(crate) mod panic_error;
 pub(crate) mod problem;
 pub(crate) mod reporter;
 pub(crate) mod responder;
+pub(crate) mod status_error;

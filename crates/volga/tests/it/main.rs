@@ -31,6 +31,7 @@ mod seed;
 mod services;
 mod shutdown;
 mod start;
+mod status_errors;
 mod stream_ends;
 mod stream_limits;
 mod streams;
