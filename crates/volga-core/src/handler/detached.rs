@@ -196,6 +196,7 @@ mod tests {
         let (head, body) = http::Request::new(HttpBody::empty()).into_parts();
         let mut parts = RequestParts::new(head, PathArgs::default(), &body);
         *parts.context_mut() = RequestContext::new(&Arc::new(app));
+        parts.set_mapper(None);
         parts
     }
 

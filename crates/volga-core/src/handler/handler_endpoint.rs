@@ -14,6 +14,8 @@ use crate::request::parts::RequestParts;
 use crate::response::body_error_report::BodyErrorReporterBuilder;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::into_response::{HttpResponse, IntoResponse};
+use crate::response::lost_request::respond_to_lost_request;
+use crate::response::response_check::ResponseOrigin;
 
 /// A handler as an [`Endpoint`]. An error becomes a response with the error's status.
 pub struct HandlerEndpoint<H, Args, Via, Kind, Out, F = ()> {
@@ -56,6 +58,9 @@ where
     F: FinishResponse,
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        if parts.is_state_lost() {
+            return respond_to_lost_request(parts.responder());
+        }
         let handler = self.handler.clone();
         let finish = self.finish.clone();
         let responder = parts.responder();
@@ -67,7 +72,9 @@ where
                 handler.call(args).into_future().await.into_response()
             });
             let result = match response.await {
-                Ok(Ok(response)) => finish.check(&response).map(|()| response),
+                Ok(Ok(response)) => {
+                    responder.check(&response, ResponseOrigin::Handler).map(|()| response)
+                }
                 Ok(Err(error)) | Err(error) => Err(error),
             };
             let mut response = match result {

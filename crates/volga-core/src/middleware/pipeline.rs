@@ -7,9 +7,8 @@ use crate::handler::box_future::BoxFuture;
 use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
-use crate::response::error::Error;
 use crate::response::into_response::HttpResponse;
-use crate::response::responder::Responder;
+use crate::response::lost_request::respond_to_lost_request;
 
 /// The stages that a request passes, one after another. A stage is the middleware of one level (the
 /// app, a group), wrapped around [`Continue`]. The last stage is the endpoint, wrapped in the
@@ -44,7 +43,7 @@ impl Endpoint for Continue {
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         match parts.state_mut().pipeline.next_stage() {
             Some(stage) => stage.call(parts, body),
-            None => missing_pipeline(parts.responder()),
+            None => respond_to_lost_request(parts.responder()),
         }
     }
 
@@ -52,13 +51,4 @@ impl Endpoint for Continue {
     fn catches_panics(&self) -> bool {
         true
     }
-}
-
-/// The response to a request without a pipeline. A tower layer has passed on a new request instead
-/// of the one that it got.
-pub(crate) fn missing_pipeline(responder: Arc<Responder>) -> BoxFuture<HttpResponse> {
-    let error = Error::server_error(
-        "a layer passed on a new request without the extensions of the old one; it must keep them",
-    );
-    Box::pin(async move { responder.respond_to(error).await })
 }

@@ -19,6 +19,7 @@ use crate::response::catch_panic::catch;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, HttpResult, IntoResponse};
 use crate::response::responder::Responder;
+use crate::response::response_check::ResponseOrigin;
 
 pin_project! {
     /// The response of a stage. An error or a panic of the future becomes a response here, so that
@@ -64,6 +65,7 @@ impl<F: Future<Output: IntoResponse<Out>>, Out> Future for Stage<F, Out> {
                 Ok(poll) => ready!(poll),
                 Err(panic) => Err(panic),
             };
+            let result = this.responder.checked(result, ResponseOrigin::Middleware);
             // The future is dropped before the error becomes a response. Its destructors may panic
             // once more, which changes nothing.
             let _ = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));

@@ -99,6 +99,12 @@ impl RequestParts {
         responder.unwrap_or_else(|| Arc::new(Responder::new(&self.0.head.headers, None, None)))
     }
 
+    /// Whether the state was lost: a tower layer has passed on a new request instead of the one that
+    /// it got.
+    pub(crate) fn is_state_lost(&self) -> bool {
+        self.0.state.responder.is_none()
+    }
+
     pub(crate) fn set_next(&mut self, next: Next) {
         self.0.state.next = Some(next);
     }

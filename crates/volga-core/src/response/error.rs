@@ -244,15 +244,6 @@ impl Error {
         }
     }
 
-    /// Converts an error of a mounted service. It is a server error, unless it was an `Error`
-    /// before.
-    pub(crate) fn of_service(error: impl Into<BoxError>) -> Self {
-        match error.into().downcast::<SharedError>() {
-            Ok(shared) => Self(shared.0),
-            Err(error) => Self::server_error(error),
-        }
-    }
-
     /// The message for the client: the error's own message for a client error, and only the name of
     /// the status for a server error.
     #[must_use]

@@ -8,13 +8,18 @@ use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse};
 use crate::response::problem::Problem;
 
+/// A problem that is a server error becomes an [`Error`], so that it is reported and has a reference.
+/// So does a problem with a status below 400, which is a mistake.
 impl IntoResponse for Problem {
     fn describe(description: &mut Description) {
         description.responds_error();
     }
 
     fn into_response(self) -> HttpResult {
-        self.respond(ErrorFormat::Problem)
+        if self.status().is_client_error() {
+            return self.respond(ErrorFormat::Problem);
+        }
+        Err(self.into())
     }
 }
 

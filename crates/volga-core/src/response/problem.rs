@@ -6,7 +6,8 @@ use http::StatusCode;
 use serde::{Serialize, ser::SerializeMap};
 
 /// Problem details as in [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457). A handler may return a
-/// problem, and an [`Error`](crate::Error) can be created from one.
+/// problem, and an [`Error`](crate::Error) can be created from one. A problem that is a server
+/// error always becomes an `Error`, so that it is reported.
 ///
 /// ```
 /// use volga_core::{IntoResponse, Problem};

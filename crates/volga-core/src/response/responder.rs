@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::header::Entry;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::response::box_error::BoxError;
 use crate::response::catch_panic::CatchPanic;
@@ -11,6 +12,9 @@ use crate::response::error_format::ErrorFormat;
 use crate::response::error_mapper::MapError;
 use crate::response::into_response::{HttpResponse, HttpResult};
 use crate::response::reporter::Reporter;
+use crate::response::response_check::{
+    ResponseOrigin, check_upgrade, errorless_failure, has_empty_body,
+};
 
 /// Turns the results of one request into responses. It holds what it needs of the request, because
 /// the request itself is consumed by then.
@@ -38,11 +42,70 @@ impl Responder {
     }
 
     /// Turns a result into a response.
-    pub(crate) async fn respond(&self, result: HttpResult) -> HttpResponse {
-        match result {
+    pub(crate) async fn respond(&self, result: HttpResult, origin: ResponseOrigin) -> HttpResponse {
+        match self.checked(result, origin) {
             Ok(response) => response,
             Err(error) => self.respond_to(error).await,
         }
+    }
+
+    /// Returns an error if the status of the response is not final.
+    #[inline]
+    pub(crate) fn check(
+        &self,
+        response: &HttpResponse,
+        origin: ResponseOrigin,
+    ) -> Result<(), Error> {
+        if !response.status().is_informational() {
+            return Ok(());
+        }
+        check_upgrade(response, origin, self.reporter.as_ref().and_then(Reporter::is_upgrade))
+    }
+
+    /// Returns the result, or an error if the status of the response is not final.
+    #[inline]
+    pub(crate) fn checked(&self, result: HttpResult, origin: ResponseOrigin) -> HttpResult {
+        let response = result?;
+        self.check(&response, origin).map(|()| response)
+    }
+
+    /// Checks the response that the client gets, after all middleware. A status that is not final
+    /// is an error. So is a 500 that was not created from an error. If it has a body, it stays as
+    /// it is, and is only reported.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error whose response must replace this response.
+    #[inline]
+    pub(crate) fn check_last(&self, response: &mut HttpResponse) -> Result<(), Error> {
+        match response.status() {
+            StatusCode::INTERNAL_SERVER_ERROR => self.check_failure(response),
+            _ => self.check(response, ResponseOrigin::Middleware),
+        }
+    }
+
+    #[cold]
+    fn check_failure(&self, response: &mut HttpResponse) -> Result<(), Error> {
+        let Some(error) = errorless_failure(response) else { return Ok(()) };
+        if has_empty_body(response) {
+            return Err(error);
+        }
+        self.report(&error, response.status());
+        response.extensions_mut().insert(error);
+        Ok(())
+    }
+
+    /// Turns an error into the response that goes in the place of another. It keeps the headers of
+    /// the other, such as those of CORS, but none that describe the body.
+    pub(crate) async fn respond_instead(
+        &self,
+        error: Error,
+        replaced: HttpResponse,
+    ) -> HttpResponse {
+        let response = self.respond_to(error).await;
+        add_missing_headers(response, replaced.headers(), |name| {
+            !name.as_str().starts_with("content-") && *name != header::TRANSFER_ENCODING
+        })
     }
 
     /// Turns an error into a response. The extensions of the response hold the error, so that
@@ -65,7 +128,8 @@ impl Responder {
         let Some(mapper) = &self.mapper else { return self.respond_by_default(error) };
         let original = error.clone();
         let mapped = CatchPanic::new(async move { mapper.map_error(error).await });
-        match mapped.await.and_then(|result| result) {
+        let mapped = mapped.await.and_then(|result| result);
+        match self.checked(mapped, ResponseOrigin::ErrorMapper) {
             Ok(mut response) => {
                 self.report(&original, response.status());
                 response.extensions_mut().insert(original);
@@ -111,6 +175,24 @@ impl Responder {
         response.extensions_mut().insert(error.clone());
         response
     }
+}
+
+/// Adds headers that the response does not have.
+fn add_missing_headers(
+    mut response: HttpResponse,
+    headers: &HeaderMap,
+    is_added: impl Fn(&HeaderName) -> bool,
+) -> HttpResponse {
+    for name in headers.keys().filter(|name| is_added(name)) {
+        if let Entry::Vacant(entry) = response.headers_mut().entry(name) {
+            let mut values = headers.get_all(name).iter().cloned();
+            if let Some(first) = values.next() {
+                let mut entry = entry.insert_entry(first);
+                values.for_each(|value| entry.append(value));
+            }
+        }
+    }
+    response
 }
 
 /// An error whose status is not one of an error.

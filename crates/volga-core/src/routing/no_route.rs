@@ -11,6 +11,7 @@ use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
+use crate::response::response_check::ResponseOrigin;
 use crate::routing::tree::Found;
 
 /// Why a request has no route. The handler of a fallback can take it as an argument:
@@ -98,7 +99,8 @@ impl Endpoint for NoRouteEndpoint {
             let mut response = match (fallback, &reason) {
                 (Some(response), _) => response.await,
                 (None, NoRouteReason::Options(_)) => {
-                    responder.respond(StatusCode::NO_CONTENT.into_response()).await
+                    let result = StatusCode::NO_CONTENT.into_response();
+                    responder.respond(result, ResponseOrigin::Handler).await
                 }
                 (None, reason) => responder.respond_to(reason.error()).await,
             };

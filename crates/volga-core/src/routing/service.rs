@@ -157,7 +157,7 @@ impl Routes {
         let parts = RequestParts::new(head, args, &body);
         match target {
             Some(target) => target.send(parts, body, context, no_route, extend),
-            None => ResponseFuture::missing_pipeline(parts),
+            None => ResponseFuture::without_target(parts),
         }
     }
 

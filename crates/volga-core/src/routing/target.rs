@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Extensions, Method, request};
 
 use crate::handler::endpoint::Endpoint;
-use crate::middleware::pipeline::{Pipeline, missing_pipeline};
+use crate::middleware::pipeline::Pipeline;
 use crate::request::body::HttpBody;
 use crate::request::body_limit::BodyLimit;
 use crate::request::context::{RequestContext, RequestGuard};
@@ -14,6 +14,7 @@ use crate::request::parts::RequestParts;
 use crate::request::path_args::PathArgs;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::error_mapper::MapError;
+use crate::response::lost_request::respond_to_lost_request;
 use crate::routing::no_route::NoRouteReason;
 use crate::routing::response_future::ResponseFuture;
 use crate::services::needs::Needs;
@@ -81,7 +82,7 @@ impl Target {
         // Handlers catch their own panics. This catches a panic of middleware.
         let response = CatchPanic::call(|| match self.stages.first() {
             Some(stage) => stage.call(parts, body),
-            None => missing_pipeline(Arc::clone(&responder)),
+            None => respond_to_lost_request(Arc::clone(&responder)),
         });
         ResponseFuture::new(response, responder, is_head, guard)
     }

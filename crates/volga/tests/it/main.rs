@@ -28,6 +28,7 @@ mod reports;
 mod responses;
 mod routing;
 mod seed;
+mod server_errors;
 mod services;
 mod shutdown;
 mod start;

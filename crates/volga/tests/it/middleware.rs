@@ -8,7 +8,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -22,12 +21,12 @@ use tower_http::{
 };
 use volga::{
     App, Group, HttpBody, HttpResponse, Json,
-    error::{BoxError, Error, PanicError, Problem},
+    error::{Error, PanicError, Problem},
     http::{
         Extension, FromRequestParts, HeaderValue, HttpResult, IntoResponse, Method, NoRoute,
         RequestParts, RouterService, StatusCode, sse::Message,
     },
-    middleware::{BoxFuture, Endpoint, EndpointService, HttpContext, Middleware, Next, NextCall},
+    middleware::{BoxFuture, Endpoint, HttpContext, Middleware, Next, NextCall},
     ok, sse, status,
 };
 
@@ -380,81 +379,6 @@ async fn a_panic_of_a_routes_own_middleware_or_before_routing_passes_everything_
     assert_eq!((route.status().as_u16(), marks(&route)), (500, vec!["route", "app", "before"]));
     let before = ask(&service, "GET", "/before").await;
     assert_eq!((before.status().as_u16(), marks(&before)), (500, vec!["before"]));
-}
-
-/// A service that is never ready.
-#[derive(Clone)]
-struct Busy;
-
-impl tower_service::Service<volga::HttpRequest> for Busy {
-    type Response = HttpResponse;
-    type Error = BoxError;
-    type Future = std::future::Pending<Result<HttpResponse, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Pending
-    }
-
-    fn call(&mut self, _: volga::HttpRequest) -> Self::Future {
-        std::future::pending()
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_server_error_is_reported_with_the_reference_that_the_client_gets() {
-    let reports = Arc::new(Mutex::new(Vec::new()));
-    let lines = Arc::clone(&reports);
-    let mut app =
-        App::new().on_error(move |report| lines.lock().unwrap().push(format!("{report}")));
-    app.map_get("/100", || StatusCode::CONTINUE);
-    app.map_get("/103", || status!(103, "hints"));
-    app.map_get("/200", || Err::<(), _>(Error::new(StatusCode::OK, "fine")));
-    app.map_get("/303", || Err::<(), _>(Error::from(Problem::new(303))));
-    app.map_get("/shed", || "")
-        .layer(tower_layer::layer_fn(|_| tower::load_shed::LoadShed::new(Busy)));
-    app.map_get("/timeout", std::future::pending::<()>)
-        .layer(tower::timeout::TimeoutLayer::new(Duration::from_secs(1)));
-    app.group("/rebuilt", |group| {
-        group.layer(tower_layer::layer_fn(Rebuilt));
-        group.map_get("/", || "");
-    });
-    let service = app.into_service().unwrap();
-    for (path, status, reason) in [
-        ("/100", 500, "100 Continue, which is not a final status"),
-        ("/103", 500, "103 Early Hints, which is not a final status"),
-        ("/200", 500, "an error has the status 200 OK"),
-        ("/303", 500, "an error has the status 303 See Other"),
-        ("/shed", 503, "service overloaded"),
-        ("/timeout", 504, "request timed out"),
-        ("/rebuilt", 500, "a layer passed on a new request"),
-    ] {
-        let response = ask(&service, "GET", path).await;
-        assert_eq!(response.status().as_u16(), status, "{path}");
-        let body: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
-        let reference = body["reference"].as_str().unwrap().to_owned();
-        let lines = std::mem::take(&mut *reports.lock().unwrap());
-        let [line] = &*lines else { panic!("{path}: {lines:?}") };
-        assert!(line.contains(reason) && line.contains(&reference), "{path}: {line}");
-    }
-}
-
-/// Passes on a new request with the method and the URI of the old one, and nothing else.
-#[derive(Clone)]
-struct Rebuilt(EndpointService);
-
-impl tower_service::Service<volga::HttpRequest> for Rebuilt {
-    type Response = HttpResponse;
-    type Error = std::convert::Infallible;
-    type Future = BoxFuture<Result<HttpResponse, std::convert::Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: volga::HttpRequest) -> Self::Future {
-        let uri = request.uri().clone();
-        self.0.call(http::Request::get(uri).body(HttpBody::empty()).unwrap())
-    }
 }
 
 #[tokio::test]
