@@ -20,8 +20,8 @@ pub type HttpResult = Result<HttpResponse, Error>;
 
 /// A value that a handler may return.
 ///
-/// The parameter `Out` keeps the implementations for `Result` apart. Leave it out for your own type,
-/// and let the compiler infer it for the value of a function:
+/// The parameter `Out` keeps the implementations for `Result` apart. Leave it out for your own
+/// type, and let the compiler infer it for the value of a function:
 ///
 /// ```
 /// use http::StatusCode;

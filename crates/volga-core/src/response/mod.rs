@@ -11,6 +11,7 @@ pub(crate) mod error_report;
 pub(crate) mod into_response;
 pub(crate) mod into_response_parts;
 pub(crate) mod lost_request;
+pub(crate) mod missing_headers;
 pub(crate) mod panic_error;
 pub(crate) mod problem;
 pub(crate) mod reporter;

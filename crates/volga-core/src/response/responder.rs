@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::Entry;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::response::box_error::BoxError;
 use crate::response::catch_panic::CatchPanic;
@@ -11,6 +10,7 @@ use crate::response::error::Error;
 use crate::response::error_format::ErrorFormat;
 use crate::response::error_mapper::MapError;
 use crate::response::into_response::{HttpResponse, HttpResult};
+use crate::response::missing_headers::add_missing_headers;
 use crate::response::reporter::Reporter;
 use crate::response::response_check::{
     ResponseOrigin, check_upgrade, errorless_failure, has_empty_body,
@@ -113,7 +113,11 @@ impl Responder {
     pub(crate) async fn respond_to(&self, error: Error) -> HttpResponse {
         let error = checked_status(self.apply_rules(error));
         let retry_after = error.retry_after();
+        let headers = error.headers().cloned();
         let mut response = self.map(error).await;
+        if let Some(headers) = headers {
+            response = add_missing_headers(response, &headers, |_| true);
+        }
         if let Some(time) = retry_after
             && response.status() == StatusCode::SERVICE_UNAVAILABLE
         {
@@ -175,24 +179,6 @@ impl Responder {
         response.extensions_mut().insert(error.clone());
         response
     }
-}
-
-/// Adds headers that the response does not have.
-fn add_missing_headers(
-    mut response: HttpResponse,
-    headers: &HeaderMap,
-    is_added: impl Fn(&HeaderName) -> bool,
-) -> HttpResponse {
-    for name in headers.keys().filter(|name| is_added(name)) {
-        if let Entry::Vacant(entry) = response.headers_mut().entry(name) {
-            let mut values = headers.get_all(name).iter().cloned();
-            if let Some(first) = values.next() {
-                let mut entry = entry.insert_entry(first);
-                values.for_each(|value| entry.append(value));
-            }
-        }
-    }
-    response
 }
 
 /// An error whose status is not one of an error.

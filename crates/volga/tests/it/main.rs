@@ -10,6 +10,7 @@ mod connections;
 mod crowd;
 mod cutting_proxy;
 mod describe;
+mod error_headers;
 mod error_types;
 mod extract;
 mod framing;
