@@ -55,7 +55,7 @@ pub use extract::query::Query;
 pub use extract::{FromRequest, FromRequestParts, ViaParts, ViaRequest};
 pub use handler::box_future::BoxFuture;
 pub use handler::description::{DescribedBody, DescribedHeader, DescribedResponse, Description};
-pub use handler::detached::{DetachedArgs, DetachedHandler, detached};
+pub use handler::detached::{DetachedArgs, DetachedHandler, DetachedResponse, detached};
 pub use handler::endpoint::Endpoint;
 pub use handler::finish::{FinishEndpoint, FinishResponse};
 pub use handler::function::{Handler, HandlerArgs, PartsArgs};

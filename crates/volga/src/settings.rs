@@ -68,7 +68,7 @@ macro_rules! settings {
         }
 
         /// Adds a filter: a function of extractors that accepts or refuses the request by a `bool`
-        /// or a `Result`. `false` refuses with status 400. An error becomes the response.
+        /// or a `Result`. `false` refuses with status 403. An error becomes the response.
         pub fn filter<F, Args, Kind, Out>(&mut $self, function: F) -> &mut Self
         where
             F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict<Out>>>,

@@ -84,14 +84,26 @@ where
     Kind: 'static,
     Out: 'static,
 {
-    type Output = BoxFuture<HttpResult>;
+    type Output = BoxFuture<DetachedResponse<<H::Output as HandlerOutput<Kind>>::Value, Out>>;
 
     fn call(self, DetachedArgs { args, context }: DetachedArgs<Args>) -> Self::Output {
         let handler = self.handler;
-        Box::pin(run(
-            context,
-            async move { handler.call(args).into_future().await.into_response() },
-        ))
+        let handler = async move { handler.call(args).into_future().await.into_response() };
+        Box::pin(async move { DetachedResponse(run(context, handler).await, PhantomData) })
+    }
+}
+
+/// The response of a detached handler, which has the description of the value that it was.
+#[derive(Debug)]
+pub struct DetachedResponse<V, Out>(HttpResult, Marker<(V, Out)>);
+
+impl<V: IntoResponse<Out>, Out> IntoResponse for DetachedResponse<V, Out> {
+    fn into_response(self) -> HttpResult {
+        self.0
+    }
+
+    fn describe(description: &mut Description) {
+        V::describe(description);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
+use http::StatusCode;
+
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
 use crate::handler::endpoint::Endpoint;
@@ -17,7 +19,8 @@ use crate::response::status_error::IntoStatusError;
 
 /// The result of a [`Filter`] function.
 ///
-/// The parameter `Out` keeps the implementations for `Result` apart. Leave it out for your own type.
+/// The parameter `Out` keeps the implementations for `Result` apart. Leave it out for your own
+/// type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the result of a filter",
     label = "this is what the filter returns",
@@ -32,10 +35,13 @@ pub trait FilterVerdict<Out = OutValue> {
     fn verdict(self) -> Result<(), Error>;
 }
 
-/// `false` refuses the request with status 400.
+/// `false` refuses the request with status 403.
 impl FilterVerdict for bool {
     fn verdict(self) -> Result<(), Error> {
-        if self { Ok(()) } else { Err(Error::client_error("a filter refused the request")) }
+        match self {
+            true => Ok(()),
+            false => Err(Error::new(StatusCode::FORBIDDEN, "a filter refused the request")),
+        }
     }
 }
 
@@ -59,7 +65,7 @@ impl<T: FilterVerdict, E: IntoStatusError> FilterVerdict<OutStatus> for Result<T
 
 /// Middleware from a function that accepts or refuses requests: `|user: User| user.is_admin()`. Its
 /// arguments need only the head of a request. It returns a `bool`, or a `Result` whose error
-/// becomes the response.
+/// becomes the response. `false` has status 403.
 pub struct Filter<F, Args, Kind, Out> {
     function: F,
     marker: Marker<(Args, Kind, Out)>,

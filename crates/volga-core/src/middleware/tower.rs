@@ -29,10 +29,10 @@ use crate::response::response_check::ResponseOrigin;
 /// A tower [`Service`] as an endpoint: a router of axum, the routes of tonic, `ServeDir`.
 ///
 /// Each request gets a clone of the service, and the clone is called after it is ready. The request
-/// keeps its extensions, and the response keeps its extensions and trailers. An error of the service
-/// becomes a response as if a handler had returned it: an [`Error`] has its own status, and other
-/// errors have the status of their kind, which is 500 for most. A panic of the service is a server
-/// error, too.
+/// keeps its extensions, and the response keeps its extensions and trailers. An error of the
+/// service becomes a response as if a handler had returned it: an [`Error`] has its own status, and
+/// other errors have the status of their kind, which is 500 for most. A panic of the service is a
+/// server error, too.
 ///
 /// The service gets an [`HttpBody`]. For a service with another body type, convert the body with
 /// `map_request` of tower's `ServiceExt`: `service.map_request(|request|

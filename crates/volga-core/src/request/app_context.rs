@@ -108,8 +108,9 @@ impl AppContext {
     }
 
     /// Sets a function that says, by the extensions of a response with an informational status
-    /// (1xx), whether the response begins an upgrade. By default, 101 begins one. Any other response
-    /// with such a status is a mistake of the application: it is replaced with a server error.
+    /// (1xx), whether the response begins an upgrade. By default, 101 begins one. Any other
+    /// response with such a status is a mistake of the application: it is replaced with a server
+    /// error.
     #[must_use]
     pub fn with_upgrade_check(mut self, is_upgrade: fn(&Extensions) -> bool) -> Self {
         self.is_upgrade = Some(is_upgrade);

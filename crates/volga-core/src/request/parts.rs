@@ -99,8 +99,19 @@ impl RequestParts {
         responder.unwrap_or_else(|| Arc::new(Responder::new(&self.0.head.headers, None, None)))
     }
 
-    /// Whether the state was lost: a tower layer has passed on a new request instead of the one that
-    /// it got.
+    /// Returns a copy of a request that has lost its body, and has other path arguments.
+    pub(crate) fn copy_without_body(&self, path_args: PathArgs) -> Self {
+        let PartsAndState { head, state } = &*self.0;
+        let state = RequestState { path_args, has_body: false, ..state.clone() };
+        Self::with_state(head.clone(), state)
+    }
+
+    pub(crate) fn set_responder(&mut self, responder: Responder) {
+        self.0.state.responder = Some(Arc::new(responder));
+    }
+
+    /// Whether the state was lost: a tower layer has passed on a new request instead of the one
+    /// that it got.
     pub(crate) fn is_state_lost(&self) -> bool {
         self.0.state.responder.is_none()
     }

@@ -9,8 +9,8 @@ use crate::response::into_response::{HttpResult, IntoResponse};
 use crate::response::missing_headers::add_missing_headers;
 use crate::response::problem::Problem;
 
-/// A problem that is a server error becomes an [`Error`], so that it is reported and has a reference.
-/// So does a problem with a status below 400, which is a mistake.
+/// A problem that is a server error becomes an [`Error`], so that it is reported and has a
+/// reference. So does a problem with a status below 400, which is a mistake.
 impl IntoResponse for Problem {
     fn describe(description: &mut Description) {
         description.responds_error();

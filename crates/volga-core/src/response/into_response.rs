@@ -10,6 +10,7 @@ use crate::handler::description::Description;
 use crate::request::body::HttpBody;
 use crate::response::box_error::BoxError;
 use crate::response::error::Error;
+use crate::response::missing_value::missing_value;
 use crate::response::status_error::IntoStatusError;
 
 /// A response as an application creates it.
@@ -125,18 +126,20 @@ impl IntoResponse for StatusCode {
     }
 }
 
-/// `None` becomes a response with status 404.
+/// `None` responds like an unknown path: by the [fallback](crate::Router::set_fallback) of the
+/// scope around the route, or else by an error with status 404. The fallback gets the request
+/// without its body, because the handler may have read it.
 impl<T: IntoResponse> IntoResponse for Option<T> {
     fn into_response(self) -> HttpResult {
         match self {
             Some(value) => value.into_response(),
-            None => StatusCode::NOT_FOUND.into_response(),
+            None => Err(missing_value()),
         }
     }
 
     fn describe(description: &mut Description) {
         T::describe(description);
-        description.response_without_body(StatusCode::NOT_FOUND);
+        description.may_be_missing();
     }
 }
 
@@ -280,7 +283,7 @@ mod tests {
         check((), 200, None, 0);
         check(StatusCode::ACCEPTED, 202, None, 0);
         check((StatusCode::CREATED, "text"), 201, TEXT, 4);
-        check(None::<&str>, 404, None, 0);
+        assert_eq!(None::<&str>.into_response().unwrap_err().status(), 404);
         check(Ok::<_, Infallible>("text"), 200, TEXT, 4);
     }
 

@@ -11,6 +11,7 @@ use crate::response::error_report::{ErrorHook, ErrorReport};
 use crate::response::response_check::IsUpgrade;
 
 /// Applies the rules of the app to the errors of one request, and reports server errors.
+#[derive(Clone)]
 pub(crate) struct Reporter {
     app: Arc<AppContext>,
     method: Method,

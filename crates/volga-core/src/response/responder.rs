@@ -11,6 +11,7 @@ use crate::response::error_format::ErrorFormat;
 use crate::response::error_mapper::MapError;
 use crate::response::into_response::{HttpResponse, HttpResult};
 use crate::response::missing_headers::add_missing_headers;
+use crate::response::missing_value::is_missing_value;
 use crate::response::reporter::Reporter;
 use crate::response::response_check::{
     ResponseOrigin, check_upgrade, errorless_failure, has_empty_body,
@@ -18,14 +19,18 @@ use crate::response::response_check::{
 
 /// Turns the results of one request into responses. It holds what it needs of the request, because
 /// the request itself is consumed by then.
+#[derive(Clone)]
 pub(crate) struct Responder {
     /// Read only for an error response.
     accept: Accept,
     mapper: Option<Arc<dyn MapError>>,
     reporter: Option<Reporter>,
+    /// A fallback responds to a missing value, so the mapper must not.
+    has_missing_fallback: bool,
 }
 
 /// The `Accept` fields of a request. Most requests have one field, which needs no `Vec`.
+#[derive(Clone)]
 struct Accept {
     first: Option<HeaderValue>,
     others: Vec<HeaderValue>,
@@ -38,7 +43,13 @@ impl Responder {
         reporter: Option<Reporter>,
     ) -> Self {
         let mut fields = headers.get_all(header::ACCEPT).iter().cloned();
-        Self { accept: Accept { first: fields.next(), others: fields.collect() }, mapper, reporter }
+        let accept = Accept { first: fields.next(), others: fields.collect() };
+        Self { accept, mapper, reporter, has_missing_fallback: false }
+    }
+
+    /// Returns a responder for an endpoint whose missing values get the response of a fallback.
+    pub(crate) fn with_missing_fallback(&self) -> Self {
+        Self { has_missing_fallback: true, ..self.clone() }
     }
 
     /// Turns a result into a response.
@@ -130,6 +141,9 @@ impl Responder {
     /// Calls the mapper, if the app has one.
     async fn map(&self, error: Error) -> HttpResponse {
         let Some(mapper) = &self.mapper else { return self.respond_by_default(error) };
+        if self.has_missing_fallback && is_missing_value(&error) {
+            return self.respond_by_default(error);
+        }
         let original = error.clone();
         let mapped = CatchPanic::new(async move { mapper.map_error(error).await });
         let mapped = mapped.await.and_then(|result| result);

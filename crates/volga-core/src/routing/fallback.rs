@@ -57,7 +57,7 @@ impl PrefixArgs {
     }
 
     /// The arguments of a path that starts with the prefix.
-    fn of(&self, path: &str) -> PathArgs {
+    pub(crate) fn of(&self, path: &str) -> PathArgs {
         if self.segments.is_empty() {
             return PathArgs::default();
         }

@@ -8,6 +8,7 @@ mod constraint;
 pub(crate) mod fallback;
 pub(crate) mod fault;
 pub(crate) mod method;
+mod missing_value;
 pub(crate) mod no_route;
 pub(crate) mod pattern;
 pub(crate) mod response_future;

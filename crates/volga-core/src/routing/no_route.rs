@@ -11,6 +11,7 @@ use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
+use crate::response::missing_value::UNKNOWN_PATH;
 use crate::response::response_check::ResponseOrigin;
 use crate::routing::tree::Found;
 
@@ -52,7 +53,7 @@ impl NoRouteReason {
             Self::OtherMethods(_) | Self::Options(_) => {
                 Error::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not support this method")
             }
-            Self::UnknownPath => Error::new(StatusCode::NOT_FOUND, "no route matches this path"),
+            Self::UnknownPath => Error::new(StatusCode::NOT_FOUND, UNKNOWN_PATH),
         }
     }
 

@@ -15,11 +15,13 @@ mod error_types;
 mod extract;
 mod framing;
 mod grpc;
+mod html;
 mod hub_cuts;
 mod hub_errors;
 mod in_process;
 mod macros;
 mod middleware;
+mod missing_values;
 mod mounting;
 mod ndjson;
 #[cfg(unix)]

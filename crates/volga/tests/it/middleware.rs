@@ -220,7 +220,7 @@ async fn each_form_of_middleware_works_on_app_group_and_route() {
         assert_eq!(bad.status(), 400);
         assert!(!bad.headers().contains_key("x-ok") && bad.headers().contains_key("x-name"));
         assert!(bad.extensions().get::<Error>().is_some_and(|error| error.to_string() == "bad"));
-        assert_eq!(ask(&service, "GET", "/nobody").await.status(), 400);
+        assert_eq!(ask(&service, "GET", "/nobody").await.status(), 403);
         assert_eq!(ask(&service, "GET", "/late").await.status(), 410);
     }
 }
@@ -579,9 +579,9 @@ async fn middleware_of_a_group_takes_the_arguments_of_its_prefix_without_a_route
     for (method, path, status) in [
         ("GET", "/shops/tea/nothing", 404),
         ("GET", "/shops/tea", 404),
-        ("GET", "/shops/closed/nothing", 400),
+        ("GET", "/shops/closed/nothing", 403),
         ("GET", "/shops/tea/x/7/nothing", 200),
-        ("GET", "/shops/tea/x/8/nothing", 400),
+        ("GET", "/shops/tea/x/8/nothing", 403),
         ("PUT", "/shops/tea/x/7/y/z", 200),
         ("PUT", "/shops/tea/x/z/y/z", 400),
         ("OPTIONS", "/shops/tea/x/7/y/z", 204),
