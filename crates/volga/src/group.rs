@@ -80,7 +80,8 @@ macro_rules! map_methods {
         pub fn $name<H, Args, Via, Kind, Out>(&mut self, pattern: &str, handler: H) -> Route<'_>
         where
             H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
-            H: Clone + Send + Sync + 'static,
+            // The compiler shows the next line, with its comment, for a capture that does not fit.
+            H: Clone + Send + Sync + 'static, // what it captures: `Arc::new(value)`, if it is not `Clone`
             Args: HandlerArgs<Via> + Send + 'static,
             Via: 'static,
             Kind: 'static,
