@@ -5,19 +5,13 @@
 
 pub(crate) mod body;
 mod context;
-mod conversions;
 pub(crate) mod error;
 pub(crate) mod extension;
 mod fields;
 pub(crate) mod header;
-pub(crate) mod json;
-pub(crate) mod lines;
-pub(crate) mod ndjson;
 pub(crate) mod optional;
 mod parts;
 pub(crate) mod path;
-pub(crate) mod path_arg;
-mod path_probe;
 pub(crate) mod query;
 
 use std::future::Future;

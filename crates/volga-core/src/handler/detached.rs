@@ -19,7 +19,7 @@ use crate::handler::function::{Handler, HandlerArgs};
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::request::body::HttpBody;
 use crate::request::context::RequestContext;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse};
 
@@ -183,8 +183,7 @@ mod tests {
 
     use super::*;
     use crate::extract::FromRequestParts;
-    use crate::extract::json::Json;
-    use crate::handler::endpoint::Endpoint;
+    use crate::extract::body::json::Json;
     use crate::handler::handler_endpoint::HandlerEndpoint;
     use crate::request::app_context::{AppContext, Spawner};
     use crate::request::cancel::CancellationToken;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::body_error_report::BodyErrorReporterBuilder;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::error::Error;

@@ -5,12 +5,11 @@ use std::marker::PhantomData;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::handler::finish::FinishResponse;
 use crate::handler::function::{Handler, HandlerArgs};
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::body_error_report::BodyErrorReporterBuilder;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::into_response::{HttpResponse, IntoResponse};
@@ -108,7 +107,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::extract::path_arg::SkipPathArg;
+    use crate::extract::path::arg::SkipPathArg;
     use crate::request::parts::HttpRequest;
     use crate::response::error::Error;
     use crate::routing::router::Router;

@@ -6,13 +6,12 @@ use http::StatusCode;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::handler::function::{Handler, PartsArgs};
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::middleware::Middleware;
 use crate::middleware::stage::Stage;
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, OutStatus, OutValue};
 use crate::response::status_error::IntoStatusError;

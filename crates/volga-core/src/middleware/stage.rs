@@ -11,10 +11,9 @@ use pin_project_lite::pin_project;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::handler::output::Marker;
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::catch_panic::catch;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, HttpResult, IntoResponse};

@@ -5,12 +5,11 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::middleware::Middleware;
 use crate::middleware::stage::{Stage, respond_to};
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::catch_panic::catch;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};

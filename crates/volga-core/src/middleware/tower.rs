@@ -14,11 +14,10 @@ use tower_service::Service;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::middleware::Middleware;
 use crate::middleware::stage::Stage;
 use crate::request::body::HttpBody;
-use crate::request::parts::{HttpRequest, RequestParts, RequestState};
+use crate::request::parts::{Endpoint, HttpRequest, RequestParts, RequestState};
 use crate::response::box_error::BoxError;
 use crate::response::catch_panic::{CatchPanic, catch};
 use crate::response::error::Error;

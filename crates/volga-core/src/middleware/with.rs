@@ -5,13 +5,12 @@ use std::{fmt, future::IntoFuture, marker::PhantomData, sync::Arc};
 use crate::extract::FromRequest;
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::handler::function::{Handler, HandlerArgs};
 use crate::handler::handler_endpoint::HandlerEndpoint;
 use crate::handler::output::{HandlerOutput, Marker};
-use crate::middleware::{HttpContext, Middleware, Next};
+use crate::middleware::{HttpContext, Middleware};
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, Next, RequestParts};
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
 

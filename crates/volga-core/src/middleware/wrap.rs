@@ -3,12 +3,11 @@
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
 
 use crate::handler::box_future::BoxFuture;
-use crate::handler::endpoint::Endpoint;
 use crate::handler::output::Marker;
 use crate::middleware::stage::Stage;
-use crate::middleware::{HttpContext, Middleware, Next};
+use crate::middleware::{HttpContext, Middleware};
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, Next, RequestParts};
 use crate::response::into_response::{HttpResponse, IntoResponse};
 
 /// Middleware from a function `async |ctx, next| …`. The function may change the request, pass it

@@ -171,7 +171,7 @@ impl Error {
             }),
             Err(fault) => {
                 let error = self.to_string();
-                Self::server_error(InvalidHeader { error, source: fault.into_cause() })
+                Self::server_error(InvalidHeader { error, source: fault })
             }
         }
     }

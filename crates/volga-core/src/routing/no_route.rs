@@ -1,14 +1,16 @@
 //! `NoRoute`: why a request has no route, and the response to it.
 
+pub(in crate::routing) mod fallback;
+pub(in crate::routing) mod missing_value;
+
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode, header, request};
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
 use crate::response::missing_value::UNKNOWN_PATH;

@@ -7,19 +7,19 @@ use super::BeforeRouting;
 use super::MappedRoute;
 use super::RouteScope;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::middleware::pipeline::Continue;
 use crate::middleware::stage::catching;
-use crate::routing::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
+use crate::request::parts::Endpoint;
 use crate::routing::fault::RouteFaults;
-use crate::routing::missing_value::MissingValueEndpoint;
 use crate::routing::no_route::NoRouteEndpoint;
+use crate::routing::no_route::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
+use crate::routing::no_route::missing_value::MissingValueEndpoint;
 use crate::routing::pattern::Pattern;
 use crate::routing::router::Router;
 use crate::routing::router::checks::{depth_of, parsed};
 use crate::routing::service::RouterService;
+use crate::routing::service::target::Target;
 use crate::routing::settings::{ScopeId, Settings};
-use crate::routing::target::Target;
 
 impl MappedRoute {
     pub(super) fn position(&self) -> Position<'_> {

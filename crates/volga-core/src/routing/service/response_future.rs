@@ -55,7 +55,7 @@ impl State {
 
 impl ResponseFuture {
     /// Creates the future for a response that a pipeline has started, or whose start has panicked.
-    pub(super) fn new(
+    pub(in crate::routing) fn new(
         response: Result<BoxFuture<HttpResponse>, Error>,
         responder: Arc<Responder>,
         is_head: bool,
@@ -69,7 +69,7 @@ impl ResponseFuture {
     }
 
     /// Creates the error response to a request without a target.
-    pub(super) fn without_target(parts: RequestParts) -> Self {
+    pub(in crate::routing) fn without_target(parts: RequestParts) -> Self {
         let (responder, is_head) = (parts.responder(), parts.method == Method::HEAD);
         let response = respond_to_lost_request(Arc::clone(&responder));
         Self::new(Ok(response), responder, is_head, None)

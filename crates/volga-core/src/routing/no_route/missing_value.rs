@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::error::Error;
 use crate::response::into_response::HttpResponse;
 use crate::response::missing_value::is_missing_value;
-use crate::routing::fallback::PrefixArgs;
 use crate::routing::no_route::NoRoute;
+use crate::routing::no_route::fallback::PrefixArgs;
 
 /// An endpoint whose missing values get the response of a fallback. Only a route whose handler may
 /// return `None`, in a scope with a fallback, has one: it copies the head of each request.
