@@ -19,7 +19,7 @@ use crate::handler::function::{Handler, HandlerArgs};
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::request::body::HttpBody;
 use crate::request::context::RequestContext;
-use crate::request::parts::{Endpoint, RequestParts};
+use crate::request::parts::RequestParts;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse};
 
@@ -188,6 +188,7 @@ mod tests {
     use crate::request::app_context::{AppContext, Spawner};
     use crate::request::cancel::CancellationToken;
     use crate::request::context::RequestGuard;
+    use crate::request::parts::Endpoint;
     use crate::request::path_args::PathArgs;
     use crate::services::builder::ServicesBuilder;
     use crate::services::dc::Dc;

@@ -49,7 +49,10 @@ fn app() -> (App, Arc<Mutex<Vec<String>>>) {
     app.map_get("/sync/{n}", found);
     app.map_get("/async/{n}", async |n: u16| found(n));
     app.map_get("/text/{n}", with_text);
-    app.map_get("/async-text/{n}", async |n: u16| -> Texts { Ok(with_text(n)?) });
+    app.map_get("/async-text/{n}", async |n: u16| -> Texts {
+        let Json(found) = with_text(n)?;
+        Ok(Json(found))
+    });
     app.map_get("/detached/{n}", volga::detached(async |n: u16| found(n)));
     app.map_get("/macro/{n}", async |n: u16| -> Result<HttpResult, StatusCode> {
         let Json(found) = found(n)?;
