@@ -2,23 +2,31 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use http::{HeaderValue, Method, header};
+use http::{Method, header};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
-use volga_core::{HttpBody, HttpRequest, HttpResponse, RouterService};
+use tower_service::Service;
+use volga_core::{HttpBody, HttpRequest, HttpResponse};
 use volga_http::ConnectionInfo;
 
 use crate::app::App;
+use crate::connection_service::ConnectionService;
 use crate::test::cookies::Cookies;
 use crate::test::request::TestRequest;
 use crate::test::response::TestResponse;
+use crate::test::wire;
+
+/// The addresses of a connection in process.
+const IN_PROCESS_SERVER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7878));
+const IN_PROCESS_CLIENT: SocketAddr =
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 50_000));
 
 /// A client of one app, for tests. See [the module](super).
 ///
@@ -30,13 +38,18 @@ pub struct TestClient {
 }
 
 enum Transport {
-    InProcess(RouterService),
+    InProcess(ConnectionService),
     Socket { address: SocketAddr, server: JoinHandle<()> },
 }
 
 impl TestClient {
     /// Creates a client that calls the app in process, without a socket. The app's settings of the
-    /// server have no effect then. The address of the client is `127.0.0.1:0`.
+    /// server have no effect then.
+    ///
+    /// The app sees the same request as over a socket: HTTP/1.1, with `host`, and with
+    /// `content-length` or `transfer-encoding` if there is a body. The server's address, and so the
+    /// host, is `127.0.0.1:7878` unless you set another `host`. The client's address is
+    /// `127.0.0.1:50000`.
     ///
     /// # Panics
     ///
@@ -45,7 +58,11 @@ impl TestClient {
     #[track_caller]
     pub fn new(app: App) -> Self {
         match app.into_service() {
-            Ok(service) => Self::with(Transport::InProcess(service)),
+            Ok(service) => {
+                let info = ConnectionInfo::new();
+                let info = info.with_peer(IN_PROCESS_CLIENT).with_local(IN_PROCESS_SERVER);
+                Self::with(Transport::InProcess(ConnectionService::new(service, info)))
+            }
             Err(faults) => panic!("{faults}"),
         }
     }
@@ -82,37 +99,50 @@ impl TestClient {
         }
     }
 
-    /// Starts a GET request.
+    /// Starts a GET request. `path` begins with a slash and may have a query, or it is a whole URL.
+    ///
+    /// # Panics
+    ///
+    /// Panics if no client would send such a path. The message says what to write. The other methods
+    /// that start a request panic likewise.
+    #[track_caller]
     pub fn get(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::GET, path)
     }
 
     /// Starts a POST request.
+    #[track_caller]
     pub fn post(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::POST, path)
     }
 
     /// Starts a PUT request.
+    #[track_caller]
     pub fn put(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::PUT, path)
     }
 
     /// Starts a PATCH request.
+    #[track_caller]
     pub fn patch(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::PATCH, path)
     }
 
     /// Starts a DELETE request.
+    #[track_caller]
     pub fn delete(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::DELETE, path)
     }
 
     /// Starts a HEAD request.
+    #[track_caller]
     pub fn head(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::HEAD, path)
     }
 
-    /// Starts a request with any method. The path may have a query.
+    /// Starts a request with any method. OPTIONS may have the path `*`, and CONNECT a host with a
+    /// port.
+    #[track_caller]
     pub fn request(&self, method: Method, path: &str) -> TestRequest<'_> {
         TestRequest::new(self, method, path)
     }
@@ -122,12 +152,14 @@ impl TestClient {
         if let Some(cookies) = self.cookies().header() {
             request.headers_mut().entry(header::COOKIE).or_insert(cookies);
         }
+        let server = self.address().unwrap_or(IN_PROCESS_SERVER);
+        if let Err(advice) = wire::complete(&mut request, &server.to_string()) {
+            panic!("{request_line}: {advice}");
+        }
         let response = match &self.transport {
             Transport::InProcess(service) => {
-                // A request in process has no connection, but handlers may ask for an address.
-                let info = ConnectionInfo::new().with_peer(([127, 0, 0, 1], 0).into());
-                request.extensions_mut().insert(info);
-                service.respond(request).await
+                let Ok(response) = service.clone().call(request).await;
+                response
             }
             Transport::Socket { address, .. } => match over_socket(*address, request).await {
                 Ok(response) => response,
@@ -168,10 +200,8 @@ impl Drop for Connection {
 
 async fn over_socket(
     address: SocketAddr,
-    mut request: HttpRequest,
+    request: HttpRequest,
 ) -> Result<HttpResponse, volga_core::BoxError> {
-    let host = HeaderValue::from_str(&address.to_string())?;
-    request.headers_mut().entry(header::HOST).or_insert(host);
     let stream = TcpStream::connect(address).await?;
     let (mut sender, driver) =
         hyper::client::conn::http1::handshake::<_, HttpBody>(TokioIo::new(stream)).await?;

@@ -8,6 +8,7 @@ use volga_core::{HttpBody, HttpRequest};
 
 use crate::test::client::TestClient;
 use crate::test::response::TestResponse;
+use crate::test::wire;
 
 /// A request of a [`TestClient`]. [`send`](Self::send) sends it.
 #[must_use = "a request does nothing until it is sent"]
@@ -18,7 +19,11 @@ pub struct TestRequest<'a> {
 }
 
 impl<'a> TestRequest<'a> {
+    #[track_caller]
     pub(super) fn new(client: &'a TestClient, method: Method, path: &str) -> Self {
+        if let Err(advice) = wire::target(&method, path) {
+            panic!("{advice}");
+        }
         let mut request = HttpRequest::default();
         *request.method_mut() = method;
         Self { client, target: path.to_owned(), request }
@@ -73,11 +78,13 @@ impl<'a> TestRequest<'a> {
     ///
     /// # Panics
     ///
-    /// Panics if the path is not valid, or if the server cannot be reached.
+    /// Panics if the server cannot be reached, or if `content-length` is set to another length than
+    /// the one of the body.
     pub async fn send(mut self) -> TestResponse {
-        *self.request.uri_mut() = match self.target.parse() {
+        // The query may have made it too long.
+        *self.request.uri_mut() = match wire::target(self.request.method(), &self.target) {
             Ok(uri) => uri,
-            Err(error) => panic!("the path {:?} is not valid: {error}", self.target),
+            Err(advice) => panic!("{advice}"),
         };
         self.client.send(self.request).await
     }

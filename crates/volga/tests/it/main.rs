@@ -27,6 +27,7 @@ mod replies;
 mod reports;
 mod responses;
 mod routing;
+mod same_requests;
 mod seed;
 mod services;
 mod shutdown;
