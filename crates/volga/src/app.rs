@@ -4,7 +4,7 @@ use std::{
     error::Error as StdError,
     fmt,
     future::Future,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     ops::{Deref, DerefMut},
     time::Duration,
 };
@@ -13,16 +13,14 @@ use http::StatusCode;
 use volga_core::{
     AppContext, DEFAULT_MAX_COLLECTED_BYTES, ErrorReport, RouterService, ServicesBuilder,
 };
-use volga_http::{BindTarget, Listener, Server, limits::DEFAULT_DRAIN_DEADLINE};
+use volga_http::{BindTarget, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
 use crate::app_faults::AppFaults;
-use crate::connection_service::ConnectionService;
 use crate::counters::Counters;
-use crate::exit::ShutdownError;
-use crate::greeter::{ListenAddress, Style, greeting};
+use crate::exit::ErrorLine;
 use crate::group::Group;
 use crate::shutdown::ShutdownHandle;
-use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook, ShutdownSequence};
+use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook};
 use crate::sse_status;
 use crate::streams::Streams;
 use crate::tasks::Tasks;
@@ -54,14 +52,15 @@ const DEFAULT_PORT: u16 = 7878;
 pub struct App {
     routes: Group,
     services: ServicesBuilder,
-    bind: BindTarget,
-    server: Server,
-    before: BeforeShutdown,
-    deadline: Duration,
+    pub(crate) bind: BindTarget,
+    pub(crate) server: Server,
+    pub(crate) before: BeforeShutdown,
+    pub(crate) deadline: Duration,
     max_collected_bytes: usize,
-    shutdown: ShutdownHandle,
-    tasks: Tasks,
-    greeter: bool,
+    pub(crate) shutdown: ShutdownHandle,
+    pub(crate) tasks: Tasks,
+    pub(crate) greeter: bool,
+    pub(crate) error_line: ErrorLine,
     on_error: Box<dyn Fn(&ErrorReport<'_>) + Send + Sync>,
     status_rules: Vec<StatusRule>,
 }
@@ -85,6 +84,7 @@ impl App {
             shutdown,
             tasks: Tasks::default(),
             greeter: cfg!(debug_assertions),
+            error_line: ErrorLine::Written,
             on_error: Box::new(log),
             status_rules: Vec::new(),
         }
@@ -240,6 +240,13 @@ impl App {
         self
     }
 
+    /// Does not write the error of [`run`](Self::run) to standard error. The program then has to
+    /// show it by itself; [`exit_code`](crate::exit_code) does not do it, either.
+    pub fn without_error_line(mut self) -> Self {
+        self.error_line = ErrorLine::Off;
+        self
+    }
+
     /// Sets a function that is called for each server error: an error or a panic that became a
     /// response with a status of 500 or more. The client sees only the status and the
     /// [reference](ErrorReport::reference) number of such an error. The function is also called for
@@ -331,112 +338,12 @@ impl App {
     pub(crate) fn services_mut(&mut self) -> &mut ServicesBuilder {
         &mut self.services
     }
-
-    /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) shuts
-    /// the app down.
-    ///
-    /// At shutdown the app runs the hooks of [`before_shutdown`](Self::before_shutdown), accepts no
-    /// more connections, and closes every subscription with its farewell. Requests, responses and
-    /// [`detached`](crate::detached) handlers may finish within the
-    /// [deadline](Self::with_shutdown_timeout). A second signal ends the app at once.
-    ///
-    /// # Errors
-    ///
-    /// - The routes or the services have errors: the message has all of them.
-    /// - The app cannot listen on an address: the message has the address.
-    /// - [`TimedOut`](io::ErrorKind::TimedOut): connections or tasks were still busy at the
-    ///   deadline, and were aborted. The cause is a [`ShutdownError`].
-    /// - [`Interrupted`](io::ErrorKind::Interrupted): a second signal came. The cause is a
-    ///   [`ShutdownError`], too.
-    ///
-    /// [`exit_code`](crate::exit_code) turns the result into an exit code of the process.
-    ///
-    /// # Panics
-    ///
-    /// Panics outside of a tokio runtime with network and timer.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future aborts every connection as soon as the runtime runs the tasks.
-    pub async fn run(self) -> io::Result<()> {
-        self.check().map_err(faults)?;
-        let listeners = volga_http::bind(self.bind.clone()).await?;
-        self.serve(listeners).await
-    }
-
-    /// Serves as [`run`](Self::run) does, on a listener that exists already, such as a
-    /// `TcpListener` or a `UnixListener` of tokio.
-    ///
-    /// # Errors
-    ///
-    /// Returns the same errors as [`run`](Self::run).
-    pub async fn run_with_listener(self, listener: impl Into<Listener>) -> io::Result<()> {
-        self.serve(vec![listener.into()]).await
-    }
-
-    /// Serves as [`run`](Self::run) does, in a program without a runtime. It creates a tokio
-    /// runtime that uses all cores.
-    ///
-    /// # Errors
-    ///
-    /// Returns the same errors as [`run`](Self::run). Returns an error inside of a runtime, because
-    /// it would block a thread of the runtime for ever.
-    pub fn run_blocking(self) -> io::Result<()> {
-        if tokio::runtime::Handle::try_current().is_ok() {
-            return Err(io::Error::other(
-                "`run_blocking` was called inside a runtime; use `run().await` there",
-            ));
-        }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let ended = runtime.block_on(self.run());
-        if ended.as_ref().is_err_and(|error| ShutdownError::of(error).is_some()) {
-            // The deadline has passed, so the runtime must not wait for blocked threads.
-            runtime.shutdown_background();
-        }
-        ended
-    }
-
-    async fn serve(mut self, listeners: Vec<Listener>) -> io::Result<()> {
-        let greeting = self.greeter.then(|| self.greeting(&listeners));
-        let Self { deadline, .. } = self;
-        let (shutdown, tasks) = (self.shutdown.clone(), self.tasks.clone());
-        let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
-        let server = server.counts(self.counters().connections);
-        let before = std::mem::take(&mut self.before);
-        let service = self.into_service().map_err(faults)?;
-        let sequence = ShutdownSequence { shutdown, before, deadline, tasks };
-        let serving = async {
-            // The signal handlers are installed by now, so a reader of the greeting may send a
-            // signal.
-            if let Some(text) = greeting {
-                // The app serves even if standard output is closed.
-                let mut out = io::stdout();
-                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            }
-            server
-                .serve_each(listeners, move |info| ConnectionService::new(service.clone(), info))
-                .await
-        };
-        sequence.run(serving).await
-    }
-
-    fn greeting(&self, listeners: &[Listener]) -> String {
-        let addresses: Vec<ListenAddress> = listeners.iter().map(ListenAddress::from).collect();
-        let colour = io::stdout().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let style = if colour { Style::Colour } else { Style::Plain };
-        greeting(&addresses, self.routes.router().routes(), style)
-    }
 }
 
 /// Writes a report to standard error, in one write, so that the lines of two threads do not mix.
 /// The app serves even if standard error is closed.
 fn log(report: &ErrorReport<'_>) {
     let _ = io::stderr().write_all(format!("{report}\n").as_bytes());
-}
-
-fn faults(faults: AppFaults) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, faults)
 }
 
 impl Deref for App {

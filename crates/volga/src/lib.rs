@@ -66,6 +66,7 @@ mod map_service;
 mod readiness;
 mod resume;
 mod route;
+mod run;
 mod services;
 mod settings;
 mod shutdown;
