@@ -10,13 +10,16 @@ use std::{
 };
 
 use http::StatusCode;
+use tokio::sync::watch;
 use volga_core::{
     AppContext, DEFAULT_MAX_COLLECTED_BYTES, ErrorReport, RouterService, ServicesBuilder,
 };
 use volga_http::{BindTarget, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
 use crate::app_faults::AppFaults;
+use crate::bound::{BoundAddress, BoundAddresses};
 use crate::counters::Counters;
+use crate::env::EnvFault;
 use crate::exit::ErrorLine;
 use crate::group::Group;
 use crate::shutdown::ShutdownHandle;
@@ -27,7 +30,7 @@ use crate::tasks::Tasks;
 use crate::tower_status;
 
 /// The port of an app that does not call [`App::bind`].
-const DEFAULT_PORT: u16 = 7878;
+pub(crate) const DEFAULT_PORT: u16 = 7878;
 
 /// A web application: its routes and its settings.
 ///
@@ -52,11 +55,14 @@ const DEFAULT_PORT: u16 = 7878;
 pub struct App {
     routes: Group,
     services: ServicesBuilder,
-    pub(crate) bind: BindTarget,
+    /// Where the app listens. Empty for the default.
+    pub(crate) targets: Vec<BindTarget>,
+    pub(crate) bound: (watch::Sender<Vec<BoundAddress>>, BoundAddresses),
+    pub(crate) env_faults: Vec<EnvFault>,
     pub(crate) server: Server,
     pub(crate) before: BeforeShutdown,
     pub(crate) deadline: Duration,
-    max_collected_bytes: usize,
+    pub(crate) max_collected_bytes: usize,
     pub(crate) shutdown: ShutdownHandle,
     pub(crate) tasks: Tasks,
     pub(crate) greeter: bool,
@@ -76,7 +82,9 @@ impl App {
         Self {
             routes: Group::new(streams),
             services: ServicesBuilder::new(),
-            bind: BindTarget::localhost(DEFAULT_PORT),
+            targets: Vec::new(),
+            bound: BoundAddresses::new(),
+            env_faults: Vec::new(),
             server: Server::new(),
             before: BeforeShutdown::default(),
             deadline: DEFAULT_DRAIN_DEADLINE,
@@ -90,14 +98,42 @@ impl App {
         }
     }
 
-    /// Sets the address to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port
-    /// such as `([0, 0, 0, 0], 8080)`. For a host name the app listens on every address of the
-    /// host. With port 0 the system chooses a port. `"unix:/run/app.sock"` is a Unix-domain socket,
-    /// and `"inherited:"` stands for the sockets that systemd opened for the process.
+    /// Adds an address to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port such
+    /// as `([0, 0, 0, 0], 8080)`. For a host name the app listens on every address of the host.
+    /// With port 0 the system chooses a port, which [`listen`](Self::listen) and
+    /// [`bound_addresses`](Self::bound_addresses) tell. `"unix:/run/app.sock"` is a Unix-domain
+    /// socket, and `"inherited:"` stands for the sockets that systemd opened for the process.
     /// [`BindTarget`] has the details.
+    ///
+    /// Call it once for each address. Without a call the app listens on port 7878 of localhost.
+    ///
+    /// ```
+    /// let app = volga::App::new().bind("localhost:8080").bind("unix:/run/app.sock");
+    /// # let _ = app;
+    /// ```
     pub fn bind(mut self, target: impl Into<BindTarget>) -> Self {
-        self.bind = target.into();
+        self.targets.push(target.into());
         self
+    }
+
+    /// Sets all addresses to listen on, instead of those that were added so far. Without any
+    /// address it changes nothing, so it takes the arguments of the command line:
+    /// `app.with_addresses(std::env::args().skip(1))`.
+    pub fn with_addresses<T: Into<BindTarget>>(
+        mut self,
+        targets: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let targets: Vec<BindTarget> = targets.into_iter().map(Into::into).collect();
+        if !targets.is_empty() {
+            self.targets = targets;
+        }
+        self
+    }
+
+    /// Returns the addresses at which the app listens once it runs.
+    #[must_use]
+    pub fn bound_addresses(&self) -> BoundAddresses {
+        self.bound.1.clone()
     }
 
     /// Sets how long a client may take to send the head of a request,
@@ -299,14 +335,16 @@ impl App {
         self.routes.streams().counters.clone()
     }
 
-    /// Checks the routes and the services that were added so far.
+    /// Checks the routes and the services that were added so far, and the variables that
+    /// [`with_env`](Self::with_env) has read.
     ///
     /// # Errors
     ///
     /// Returns all errors in them, each with its place in the source.
     pub fn check(&self) -> Result<(), AppFaults> {
         let router = self.routes.router();
-        AppFaults::check(router.check(), router.check_services(&self.services))
+        let services = router.check_services(&self.services);
+        AppFaults::check(&self.env_faults, router.check(), services)
     }
 
     /// Turns the app into a [`tower_service::Service`], for a test or another server. The settings
@@ -369,7 +407,7 @@ impl Default for App {
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App")
-            .field("bind", &self.bind)
+            .field("targets", &self.targets)
             .field("routes", self.routes.router())
             .finish_non_exhaustive()
     }

@@ -4,22 +4,33 @@ use std::fmt;
 
 use volga_core::{RouteFaults, ServiceFaults};
 
-/// The errors in the routes and the services of an app, each with its place in the source.
+use crate::env::EnvFault;
+
+/// The errors in the routes and the services of an app, each with its place in the source, and in
+/// the environment variables that it takes.
 #[derive(Clone, Eq, PartialEq)]
 pub struct AppFaults {
+    variables: Vec<EnvFault>,
     routes: Option<RouteFaults>,
     services: Option<ServiceFaults>,
 }
 
 impl AppFaults {
     pub(crate) fn check(
+        variables: &[EnvFault],
         routes: Result<(), RouteFaults>,
         services: Result<(), ServiceFaults>,
     ) -> Result<(), Self> {
         match (routes.err(), services.err()) {
-            (None, None) => Ok(()),
-            (routes, services) => Err(Self { routes, services }),
+            (None, None) if variables.is_empty() => Ok(()),
+            (routes, services) => Err(Self { variables: variables.to_vec(), routes, services }),
         }
+    }
+
+    /// The errors in environment variables.
+    #[must_use]
+    pub fn variables(&self) -> &[EnvFault] {
+        &self.variables
     }
 
     /// The errors in the routes.
@@ -37,24 +48,23 @@ impl AppFaults {
 
 impl From<RouteFaults> for AppFaults {
     fn from(routes: RouteFaults) -> Self {
-        Self { routes: Some(routes), services: None }
+        Self { variables: Vec::new(), routes: Some(routes), services: None }
     }
 }
 
 impl From<ServiceFaults> for AppFaults {
     fn from(services: ServiceFaults) -> Self {
-        Self { routes: None, services: Some(services) }
+        Self { variables: Vec::new(), routes: None, services: Some(services) }
     }
 }
 
 impl fmt::Display for AppFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.routes, &self.services) {
-            (Some(routes), Some(services)) => write!(f, "{routes}\n{services}"),
-            (Some(routes), None) => routes.fmt(f),
-            (None, Some(services)) => services.fmt(f),
-            (None, None) => Ok(()),
-        }
+        let variables = self.variables.iter().map(ToString::to_string);
+        let routes = self.routes.iter().map(ToString::to_string);
+        let services = self.services.iter().map(ToString::to_string);
+        let parts: Vec<String> = variables.chain(routes).chain(services).collect();
+        f.write_str(&parts.join("\n"))
     }
 }
 

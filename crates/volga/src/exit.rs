@@ -147,7 +147,7 @@ pub(crate) enum ErrorLine {
 impl ErrorLine {
     /// Writes the error, if there is one and if this is not switched off. Returns the result as it
     /// is.
-    pub(crate) fn write(self, ended: io::Result<()>) -> io::Result<()> {
+    pub(crate) fn write<T>(self, ended: io::Result<T>) -> io::Result<T> {
         if let (Self::Written, Err(error)) = (self, &ended) {
             write_line(error);
         }

@@ -43,6 +43,7 @@
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
 //! | `http::sse::Replies` | replies that outlive their connection; needs the feature `answers` |
+//! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |
 //! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
@@ -53,9 +54,11 @@
 mod app;
 mod app_faults;
 mod before_routing;
+mod bound;
 mod client_addr;
 mod connection_service;
 mod counters;
+mod env;
 mod exit;
 mod framing;
 mod greeter;
@@ -82,11 +85,13 @@ mod tower_status;
 pub mod trace;
 
 pub use app::App;
+pub use bound::{BoundAddress, BoundAddresses};
 pub use counters::{Counters, Snapshot};
 pub use exit::exit_code;
 pub use group::Group;
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
 pub use route::Route;
+pub use run::ListeningApp;
 pub use shutdown::ShutdownHandle;
 pub use volga_core::{
     CancellationToken, Header, Json, NdJson, Path, Query, Text, detached, headers,
@@ -95,7 +100,7 @@ pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener}
 
 /// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
-    pub use crate::{app_faults::AppFaults, exit::ShutdownError};
+    pub use crate::{app_faults::AppFaults, env::EnvFault, exit::ShutdownError};
     pub use volga_core::{
         BoxError, Error, ErrorReport, ExtractError, PanicError, Problem, RouteError, RouteFault,
         RouteFaults, ServiceError, ServiceFault, ServiceFaults,
@@ -233,6 +238,7 @@ mod guide {
         shutdown_and_deploys: "../../../docs/src/shutdown-and-deploys.md";
         behind_a_proxy: "../../../docs/src/behind-a-proxy.md";
         limits: "../../../docs/src/limits.md";
+        environment: "../../../docs/src/environment.md";
         performance: "../../../docs/src/performance.md";
         #[cfg(feature = "tracing")]
         tracing: "../../../docs/src/tracing.md";

@@ -2,13 +2,14 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use volga_http::Listener;
+use volga_http::{BindTarget, Listener};
 
-use crate::app::App;
+use crate::app::{App, DEFAULT_PORT};
 use crate::app_faults::AppFaults;
+use crate::bound::BoundAddress;
 use crate::connection_service::ConnectionService;
 use crate::exit::ShutdownError;
-use crate::greeter::{ListenAddress, Style, greeting};
+use crate::greeter::{Style, greeting};
 use crate::shutdown_sequence::ShutdownSequence;
 
 impl App {
@@ -56,7 +57,9 @@ impl App {
     /// Returns the same errors as [`run`](Self::run).
     pub async fn run_with_listener(self, listener: impl Into<Listener>) -> io::Result<()> {
         let line = self.error_line;
-        line.write(self.serve(vec![listener.into()]).await)
+        let listeners = vec![listener.into()];
+        self.bound.0.send_replace(BoundAddress::of_all(&listeners));
+        line.write(self.serve(listeners).await)
     }
 
     /// Serves as [`run`](Self::run) does, in a program without a runtime. It creates a tokio
@@ -86,10 +89,44 @@ impl App {
         ended
     }
 
-    async fn bind_and_serve(self) -> io::Result<()> {
+    /// Listens, and returns the app with its addresses. [`ListeningApp::run`] serves it. Clients may
+    /// connect before that. They wait until the app serves.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+    /// use volga::App;
+    ///
+    /// let (app, shutdown) = App::new().bind("127.0.0.1:0").with_shutdown();
+    /// let app = app.listen().await?;
+    /// let address = app.addresses()[0].tcp().expect("TCP");
+    /// assert_ne!(address.port(), 0);
+    /// # shutdown.shutdown();
+    /// app.run().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of the start that [`run`](Self::run) returns, and writes them to standard
+    /// error as `run` does.
+    pub async fn listen(self) -> io::Result<ListeningApp> {
+        let line = self.error_line;
+        line.write(self.bind_all().await)
+    }
+
+    async fn bind_all(self) -> io::Result<ListeningApp> {
         self.check().map_err(faults)?;
-        let listeners = volga_http::bind(self.bind.clone()).await?;
-        self.serve(listeners).await
+        let listeners = match &self.targets[..] {
+            [] => volga_http::bind(BindTarget::localhost(DEFAULT_PORT)).await?,
+            targets => volga_http::bind_all(targets.iter().cloned()).await?,
+        };
+        self.bound.0.send_replace(BoundAddress::of_all(&listeners));
+        Ok(ListeningApp { app: self, listeners })
+    }
+
+    async fn bind_and_serve(self) -> io::Result<()> {
+        let ListeningApp { app, listeners } = self.bind_all().await?;
+        app.serve(listeners).await
     }
 
     async fn serve(mut self, listeners: Vec<Listener>) -> io::Result<()> {
@@ -117,11 +154,38 @@ impl App {
     }
 
     fn greeting(&self, listeners: &[Listener]) -> String {
-        let addresses: Vec<ListenAddress> = listeners.iter().map(ListenAddress::from).collect();
+        let addresses = BoundAddress::of_all(listeners);
         let colour = io::stdout().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let style = if colour { Style::Colour } else { Style::Plain };
         greeting(&addresses, self.router().routes(), style)
+    }
+}
+
+/// An app that listens and does not serve yet. [`App::listen`] returns it.
+#[must_use = "an app does nothing until it runs"]
+#[derive(Debug)]
+pub struct ListeningApp {
+    app: App,
+    listeners: Vec<Listener>,
+}
+
+impl ListeningApp {
+    /// The addresses at which the app listens, with their real ports.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<BoundAddress> {
+        BoundAddress::of_all(&self.listeners)
+    }
+
+    /// Serves as [`App::run`] does.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`App::run`].
+    pub async fn run(self) -> io::Result<()> {
+        let Self { app, listeners } = self;
+        let line = app.error_line;
+        line.write(app.serve(listeners).await)
     }
 }
 

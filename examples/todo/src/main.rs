@@ -29,7 +29,8 @@ const MAX_BEHIND: usize = 256;
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let path = std::env::args().nth(1).unwrap_or_else(|| store::IN_MEMORY.to_owned());
-    app(&path).map_err(std::io::Error::other)?.run().await
+    let app = app(&path).map_err(std::io::Error::other)?;
+    app.with_env().with_addresses(std::env::args().skip(2)).run().await
 }
 
 /// Builds the app. It is separate from `main`, so that the tests use the same app.

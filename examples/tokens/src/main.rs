@@ -29,6 +29,7 @@ async fn main() -> std::io::Result<()> {
         settings.pace = Duration::from_secs(1) / number.get();
     }
     let (app, replies) = tokens::app(settings);
+    let app = app.with_env().with_addresses(std::env::args().skip(2));
     let ended = app.run().await;
 
     // Replies that are read have finished by now, or were cut. Those that run on have a moment.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use crate::listen::error::BindError;
 
@@ -17,7 +18,7 @@ use crate::listen::error::BindError;
 /// | `"inherited:"`, [`BindTarget::inherited`] | the sockets that were opened for the process, as systemd does (on Unix) |
 ///
 /// With port 0 the system chooses a free port, the same for all addresses. Text is checked by
-/// [`bind`](crate::bind()), which returns an error if it is malformed.
+/// [`bind`](crate::bind()), which returns an error if it is malformed. `parse` checks it at once.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BindTarget {
     written: TargetSource,
@@ -126,6 +127,15 @@ impl BindTarget {
             return Ok(TargetKind::Unix { path, mode: self.mode });
         }
         Ok(place)
+    }
+}
+
+/// Unlike `From`, it checks the text.
+impl FromStr for BindTarget {
+    type Err = BindError;
+
+    fn from_str(text: &str) -> Result<Self, BindError> {
+        check_text(text).map(|_| text.into())
     }
 }
 

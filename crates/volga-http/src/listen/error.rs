@@ -140,6 +140,14 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// Two targets of one program are the same address.
+    #[error(
+        "cannot listen on {target} twice: this program is already listening on it; leave out one of the two"
+    )]
+    BoundTwice {
+        /// The target that comes a second time.
+        target: String,
+    },
     /// No socket was inherited, or all of them were taken already.
     #[cfg(unix)]
     #[error(
@@ -193,8 +201,22 @@ impl BindError {
         }
     }
 
+    /// The error for an address that an earlier target of the same program has taken.
+    pub(crate) fn into_bound_twice(self) -> Self {
+        let target = match &self {
+            Self::InUse { address, .. } => address.to_string(),
+            #[cfg(unix)]
+            Self::PathInUse { path, .. } => format!("unix:{}", path.display()),
+            #[cfg(unix)]
+            Self::NothingInherited => "inherited:".to_owned(),
+            _ => return self,
+        };
+        Self::BoundTwice { target }
+    }
+
     fn kind(&self) -> io::ErrorKind {
         match self {
+            Self::BoundTwice { .. } => io::ErrorKind::AddrInUse,
             Self::MissingPort { .. }
             | Self::MissingHost { .. }
             | Self::InvalidPort { .. }

@@ -1,6 +1,8 @@
 //! The facade over real sockets: one file per behaviour.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
+#[cfg(unix)]
+mod addresses;
 mod before_routing;
 mod body;
 #[cfg(unix)]
