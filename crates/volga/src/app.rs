@@ -16,10 +16,9 @@ use volga_core::{
 };
 use volga_http::{BindTarget, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
-use crate::app_faults::AppFaults;
+use crate::app_faults::{AppFaults, SettingFault};
 use crate::bound::{BoundAddress, BoundAddresses};
 use crate::counters::Counters;
-use crate::env::EnvFault;
 use crate::exit::ErrorLine;
 use crate::group::Group;
 use crate::shutdown::ShutdownHandle;
@@ -28,6 +27,7 @@ use crate::sse_status;
 use crate::streams::Streams;
 use crate::tasks::Tasks;
 use crate::tower_status;
+use crate::trusted_proxies::{self, TrustedProxy};
 
 /// The port of an app that does not call [`App::bind`].
 pub(crate) const DEFAULT_PORT: u16 = 7878;
@@ -58,7 +58,8 @@ pub struct App {
     /// Where the app listens. Empty for the default.
     pub(crate) targets: Vec<BindTarget>,
     pub(crate) bound: (watch::Sender<Vec<BoundAddress>>, BoundAddresses),
-    pub(crate) env_faults: Vec<EnvFault>,
+    pub(crate) setting_faults: Vec<SettingFault>,
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
     pub(crate) server: Server,
     pub(crate) before: BeforeShutdown,
     pub(crate) deadline: Duration,
@@ -84,7 +85,8 @@ impl App {
             services: ServicesBuilder::new(),
             targets: Vec::new(),
             bound: BoundAddresses::new(),
-            env_faults: Vec::new(),
+            setting_faults: Vec::new(),
+            trusted_proxies: Vec::new(),
             server: Server::new(),
             before: BeforeShutdown::default(),
             deadline: DEFAULT_DRAIN_DEADLINE,
@@ -335,8 +337,7 @@ impl App {
         self.routes.streams().counters.clone()
     }
 
-    /// Checks the routes and the services that were added so far, and the variables that
-    /// [`with_env`](Self::with_env) has read.
+    /// Checks the routes and the services that were added so far, and the settings.
     ///
     /// # Errors
     ///
@@ -344,7 +345,7 @@ impl App {
     pub fn check(&self) -> Result<(), AppFaults> {
         let router = self.routes.router();
         let services = router.check_services(&self.services);
-        AppFaults::check(&self.env_faults, router.check(), services)
+        AppFaults::check(&self.setting_faults, router.check(), services)
     }
 
     /// Turns the app into a [`tower_service::Service`], for a test or another server. The settings
@@ -356,6 +357,9 @@ impl App {
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
         self.check()?;
         let Self { mut routes, services, tasks, on_error, max_collected_bytes, .. } = self;
+        if !self.trusted_proxies.is_empty() {
+            routes.router_mut().add_outermost(trusted_proxies::middleware(self.trusted_proxies));
+        }
         let mut context = AppContext::new(services.build()?)
             .with_spawner(tasks.spawner())
             .with_max_collected_bytes(max_collected_bytes)

@@ -1,11 +1,13 @@
 //! Settings from environment variables.
 
-use std::{env, ffi::OsString, fmt, num::NonZeroUsize, time::Duration};
+use std::{env, ffi::OsString, num::NonZeroUsize, time::Duration};
 
 use volga_core::BodyLimit;
 use volga_http::BindTarget;
 
 use crate::app::App;
+use crate::app_faults::SettingFault;
+use crate::trusted_proxies::TrustedProxy;
 
 /// A change of an app by the value of a variable.
 type Change = Box<dyn FnOnce(App) -> App>;
@@ -17,6 +19,7 @@ type Variable = (&'static str, fn(&str) -> Result<Change, String>);
 const VARIABLES: &[Variable] = &[
     ("PORT", |text| change(port(text), |app, port| app.with_addresses([([0, 0, 0, 0], port)]))),
     ("VOLGA_BIND", |text| change(targets(text), App::with_addresses)),
+    ("VOLGA_TRUSTED_PROXIES", |text| change(proxies(text), App::with_trusted)),
     ("VOLGA_MAX_CONNECTIONS", |text| {
         change(count(text), |app, count| app.with_max_connections(count.get()))
     }),
@@ -54,6 +57,7 @@ impl App {
     /// |---|---|---|
     /// | `PORT` | a port; the app listens on every IPv4 address, `0.0.0.0` | all addresses |
     /// | `VOLGA_BIND` | one or several targets of [`bind`](Self::bind), separated by commas | all addresses, also `PORT` |
+    /// | `VOLGA_TRUSTED_PROXIES` | addresses, networks or `unix`, separated by commas | [`with_trusted_proxies`](Self::with_trusted_proxies) |
     /// | `VOLGA_MAX_CONNECTIONS` | a number | [`with_max_connections`](Self::with_max_connections) |
     /// | `VOLGA_MAX_CONNECTIONS_PER_ADDRESS` | a number | [`with_max_connections_per_address`](Self::with_max_connections_per_address) |
     /// | `VOLGA_BODY_LIMIT` | bytes, such as `64KiB`, or `unlimited` | [`body_limit`](crate::Group::body_limit) of the app |
@@ -99,7 +103,7 @@ impl App {
             }
             let Some(index) = VARIABLES.iter().position(|(known, _)| *known == name) else {
                 if let Some(meant) = nearly(name) {
-                    faults.push(EnvFault { name: name.to_owned(), reason: meant });
+                    faults.push(SettingFault::variable(name, meant));
                 }
                 continue;
             };
@@ -109,43 +113,18 @@ impl App {
             };
             match change {
                 Ok(change) => found.push((index, change)),
-                Err(reason) => faults.push(EnvFault { name: name.to_owned(), reason }),
+                Err(reason) => faults.push(SettingFault::variable(name, reason)),
             }
         }
         found.sort_by_key(|(index, _)| *index);
         for (_, change) in found {
             self = change(self);
         }
-        faults.sort_by(|one, other| one.name.cmp(&other.name));
-        self.env_faults.extend(faults);
+        faults.sort_by(|one, other| one.setting().cmp(other.setting()));
+        self.setting_faults.extend(faults);
         self
     }
 }
-
-/// An environment variable that [`App::with_env`] cannot use. Its message names the variable and
-/// says what to write.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EnvFault {
-    name: String,
-    /// What is wrong, as the rest of a sentence that begins with the name.
-    reason: String,
-}
-
-impl EnvFault {
-    /// The name of the variable.
-    #[must_use]
-    pub fn variable(&self) -> &str {
-        &self.name
-    }
-}
-
-impl fmt::Display for EnvFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the environment variable {} {}", self.name, self.reason)
-    }
-}
-
-impl std::error::Error for EnvFault {}
 
 fn change<T: 'static>(value: Result<T, String>, set: fn(App, T) -> App) -> Result<Change, String> {
     value.map(|value| Box::new(move |app| set(app, value)) as Change)
@@ -172,6 +151,11 @@ fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
 fn targets(text: &str) -> Result<Vec<BindTarget>, String> {
     let target = |part: &str| part.trim().parse().map_err(|error| format!("is {text:?}: {error}"));
     text.split(',').map(target).collect()
+}
+
+fn proxies(text: &str) -> Result<Vec<TrustedProxy>, String> {
+    let proxy = |part: &str| TrustedProxy::parse(part.trim());
+    text.split(',').map(proxy).collect()
 }
 
 fn body_limit(text: &str) -> Result<BodyLimit, String> {

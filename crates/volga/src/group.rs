@@ -117,6 +117,39 @@ impl Group {
         map_connect CONNECT;
     }
 
+    /// Maps a handler for QUERY (RFC 10008): a safe request like GET, whose body says what to look
+    /// for.
+    ///
+    /// A request without `content-type` gets status 400. The responses have `Accept-Query` with the
+    /// media types that the handler takes as its body, such as `application/json` for
+    /// [`Json`](crate::Json). So have the responses to GET, HEAD and OPTIONS of the same pattern,
+    /// and responses with status 405. A handler may set another `Accept-Query` itself.
+    ///
+    /// ```
+    /// use serde::{Deserialize, Serialize};
+    /// use volga::{App, Json, ok};
+    ///
+    /// #[derive(Deserialize, Serialize)]
+    /// struct Search { words: Vec<String> }
+    ///
+    /// let mut app = App::new();
+    /// app.map_query("/books", async |Json(search): Json<Search>| ok!(search));
+    /// # app.check().unwrap();
+    /// ```
+    #[track_caller]
+    pub fn map_query<H, Args, Via, Kind>(&mut self, pattern: &str, handler: H) -> Route<'_>
+    where
+        H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+        H: Clone + Send + Sync + 'static,
+        Args: HandlerArgs<Via> + Send + 'static,
+        Via: 'static,
+        Kind: 'static,
+    {
+        let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams(self.streams()));
+        let id = self.router.map_query_in(self.scope, pattern, endpoint);
+        Route::new(self, id)
+    }
+
     /// Maps a handler for any method.
     ///
     /// You can chain routes: `group.map_get(..).map_post(..)`.

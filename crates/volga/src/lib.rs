@@ -83,6 +83,7 @@ pub mod test;
 mod tower_status;
 #[cfg(feature = "tracing")]
 pub mod trace;
+mod trusted_proxies;
 
 pub use app::App;
 pub use bound::{BoundAddress, BoundAddresses};
@@ -100,7 +101,10 @@ pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener}
 
 /// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
-    pub use crate::{app_faults::AppFaults, env::EnvFault, exit::ShutdownError};
+    pub use crate::{
+        app_faults::{AppFaults, SettingFault},
+        exit::ShutdownError,
+    };
     pub use volga_core::{
         BoxError, Error, ErrorReport, ExtractError, PanicError, Problem, RouteError, RouteFault,
         RouteFaults, ServiceError, ServiceFault, ServiceFaults,
@@ -124,7 +128,7 @@ pub mod middleware {
 
 /// Requests and responses.
 pub mod http {
-    pub use crate::client_addr::ClientAddr;
+    pub use crate::{client_addr::ClientAddr, trusted_proxies::ForwardedPrefix};
     pub use ::bytes::Bytes;
     pub use ::http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
@@ -170,7 +174,9 @@ pub mod http {
 
 /// Every limit, with its default.
 pub mod limits {
-    pub use crate::shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN;
+    pub use crate::{
+        shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN, trusted_proxies::MAX_FORWARDED_PREFIX,
+    };
     pub use volga_core::{
         COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_NDJSON_LINE,
         MAX_PATH_ARGS,

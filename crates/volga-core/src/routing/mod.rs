@@ -10,6 +10,7 @@ pub(crate) mod fault;
 pub(crate) mod method;
 pub(crate) mod no_route;
 pub(crate) mod pattern;
+mod query_method;
 pub(crate) mod response_future;
 pub(crate) mod router;
 pub(crate) mod service;

@@ -11,6 +11,7 @@ use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
+use crate::routing::query_method::AcceptQuery;
 use crate::routing::tree::Found;
 
 /// Why a request has no route. The handler of a fallback can take it as an argument:
@@ -84,6 +85,7 @@ impl Endpoint for NoRouteEndpoint {
 
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let reason = parts.extensions.remove().unwrap_or(NoRouteReason::UnknownPath);
+        let accept_query = parts.extensions.remove::<AcceptQuery>();
         let responder = parts.responder();
         let no_route = match &reason {
             NoRouteReason::UnknownPath => Some(NoRoute::UnknownPath),
@@ -102,6 +104,9 @@ impl Endpoint for NoRouteEndpoint {
                 }
                 (None, reason) => responder.respond_to(reason.error()).await,
             };
+            if let Some(accept_query) = accept_query {
+                accept_query.add_to(&mut response);
+            }
             if let Some(allow) = reason.allow() {
                 response.headers_mut().insert(header::ALLOW, allow);
             }

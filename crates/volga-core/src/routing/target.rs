@@ -15,6 +15,7 @@ use crate::request::path_args::PathArgs;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::error_mapper::MapError;
 use crate::routing::no_route::NoRouteReason;
+use crate::routing::query_method::AcceptQuery;
 use crate::routing::response_future::ResponseFuture;
 use crate::services::needs::Needs;
 
@@ -30,6 +31,8 @@ pub(crate) struct Target {
     pub(crate) sees_extensions: bool,
     /// The number of segments of the prefix, for a mounted service.
     pub(crate) mounted: Option<usize>,
+    /// The media types of the body, for a route for QUERY.
+    pub(super) accept_query: Option<AcceptQuery>,
     /// Whether this is the target before routing.
     pub(crate) is_before_routing: bool,
 }

@@ -4,6 +4,7 @@
 #[cfg(unix)]
 mod addresses;
 mod before_routing;
+mod behind_others;
 mod body;
 #[cfg(unix)]
 mod child;
@@ -25,6 +26,7 @@ mod mounting;
 mod ndjson;
 #[cfg(unix)]
 mod processes;
+mod query_method;
 mod replies;
 mod reports;
 mod responses;
