@@ -138,6 +138,53 @@ impl App {
         self.bound.1.clone()
     }
 
+    /// Trusts these proxies: addresses (`127.0.0.1`), networks (`10.0.0.0/8`), and `unix` for
+    /// clients without an address, such as those of a Unix-domain socket. A second call adds to the
+    /// first.
+    ///
+    /// If a trusted proxy has removed a prefix from the path, and says so by `X-Forwarded-Prefix`,
+    ///
+    /// - the prefix is added to the `Location` of responses with status 3xx or 201, if it is a path
+    ///   such as `/login`, or a URI with the scheme and the authority of the request;
+    /// - [`OriginalUri`](crate::http::OriginalUri) has the prefix: the URI as the client knows it;
+    /// - handlers and middleware take it as [`ForwardedPrefix`](crate::http::ForwardedPrefix), to
+    ///   write links.
+    ///
+    /// Routes do not change: they match the path without the prefix. A prefix that is not a path
+    /// such as `/shop`, or that comes twice, is answered with 400. The header is removed from
+    /// requests of anybody else. Let the proxy set or remove the header, because it would otherwise
+    /// pass on what its own client has sent.
+    ///
+    /// An address that is not valid is an error of [`check`](Self::check) and [`run`](Self::run).
+    ///
+    /// ```
+    /// use volga::{App, http::ForwardedPrefix, ok};
+    ///
+    /// let mut app = App::new().with_trusted_proxies(["127.0.0.1", "::1", "unix"]);
+    /// app.map_get("/", async |prefix: ForwardedPrefix| ok!("the tea is at {prefix}/tea"));
+    /// # app.check().unwrap();
+    /// ```
+    pub fn with_trusted_proxies<T: AsRef<str>>(
+        mut self,
+        proxies: impl IntoIterator<Item = T>,
+    ) -> Self {
+        for proxy in proxies {
+            match TrustedProxy::parse(proxy.as_ref()) {
+                Ok(proxy) => self.trusted_proxies.push(proxy),
+                Err(reason) => {
+                    self.setting_faults.push(SettingFault::method("with_trusted_proxies", reason));
+                }
+            }
+        }
+        self
+    }
+
+    /// Trusts these proxies and no others.
+    pub(crate) fn with_trusted(mut self, proxies: Vec<TrustedProxy>) -> Self {
+        self.trusted_proxies = proxies;
+        self
+    }
+
     /// Sets how long a client may take to send the head of a request,
     /// [`DEFAULT_HEADER_READ_TIMEOUT`](crate::limits::DEFAULT_HEADER_READ_TIMEOUT) by default.
     pub fn with_header_read_timeout(mut self, time: Duration) -> Self {

@@ -68,7 +68,6 @@ mod macros;
 mod map_service;
 mod readiness;
 mod resume;
-mod route;
 mod run;
 mod services;
 mod settings;
@@ -89,9 +88,8 @@ pub use app::App;
 pub use bound::{BoundAddress, BoundAddresses};
 pub use counters::{Counters, Snapshot};
 pub use exit::exit_code;
-pub use group::Group;
+pub use group::{Group, Route};
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
-pub use route::Route;
 pub use run::ListeningApp;
 pub use shutdown::ShutdownHandle;
 pub use volga_core::{

@@ -9,62 +9,12 @@ use volga_core::{
 };
 use volga_http::ConnectionInfo;
 
-use crate::app::App;
-use crate::app_faults::SettingFault;
 use crate::client_addr;
 
 /// The maximum length of an `X-Forwarded-Prefix` in bytes.
 pub const MAX_FORWARDED_PREFIX: usize = 1024;
 
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
-
-impl App {
-    /// Trusts these proxies: addresses (`127.0.0.1`), networks (`10.0.0.0/8`), and `unix` for
-    /// clients without an address, such as those of a Unix-domain socket. A second call adds to the
-    /// first.
-    ///
-    /// If a trusted proxy has removed a prefix from the path, and says so by `X-Forwarded-Prefix`,
-    ///
-    /// - the prefix is added to the `Location` of responses with status 3xx or 201, if it is a path
-    ///   such as `/login`, or a URI with the scheme and the authority of the request;
-    /// - [`OriginalUri`](crate::http::OriginalUri) has the prefix: the URI as the client knows it;
-    /// - handlers and middleware take it as [`ForwardedPrefix`], to write links.
-    ///
-    /// Routes do not change: they match the path without the prefix. A prefix that is not a path
-    /// such as `/shop`, or that comes twice, is answered with 400. The header is removed from
-    /// requests of anybody else. Let the proxy set or remove the header, because it would otherwise
-    /// pass on what its own client has sent.
-    ///
-    /// An address that is not valid is an error of [`check`](Self::check) and [`run`](Self::run).
-    ///
-    /// ```
-    /// use volga::{App, http::ForwardedPrefix, ok};
-    ///
-    /// let mut app = App::new().with_trusted_proxies(["127.0.0.1", "::1", "unix"]);
-    /// app.map_get("/", async |prefix: ForwardedPrefix| ok!("the tea is at {prefix}/tea"));
-    /// # app.check().unwrap();
-    /// ```
-    pub fn with_trusted_proxies<T: AsRef<str>>(
-        mut self,
-        proxies: impl IntoIterator<Item = T>,
-    ) -> Self {
-        for proxy in proxies {
-            match TrustedProxy::parse(proxy.as_ref()) {
-                Ok(proxy) => self.trusted_proxies.push(proxy),
-                Err(reason) => {
-                    self.setting_faults.push(SettingFault::method("with_trusted_proxies", reason));
-                }
-            }
-        }
-        self
-    }
-
-    /// Trusts these proxies and no others.
-    pub(crate) fn with_trusted(mut self, proxies: Vec<TrustedProxy>) -> Self {
-        self.trusted_proxies = proxies;
-        self
-    }
-}
 
 /// A proxy whose headers are believed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -145,7 +95,7 @@ fn is_trusted(proxies: &[TrustedProxy], extensions: &Extensions) -> bool {
     is_known && proxies.iter().any(|proxy| proxy.has(client))
 }
 
-/// The prefix that a [trusted proxy](App::with_trusted_proxies) has removed from the path, without a
+/// The prefix that a [trusted proxy](crate::App::with_trusted_proxies) has removed from the path, without a
 /// slash at its end, such as `/shop`. It is empty if no prefix was removed, so
 /// `format!("{prefix}/tea")` is right either way.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run -p todo
 //! cargo run -p todo -- todos.sqlite
+//! cargo run -p todo -- todos.sqlite localhost:8080
 //! curl localhost:7878/todos --json '{"title":"water the plants"}'
 //! curl -N localhost:7878/events
 //! ```

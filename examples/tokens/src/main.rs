@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo run -p tokens
 //! cargo run -p tokens -- 100    # tokens a second
+//! PORT=8080 cargo run -p tokens
 //! curl -N localhost:7878/v1/chat/completions --json \
 //!     '{"model":"volga-1","stream":true,"messages":[{"role":"user","content":"Where do rivers end?"}]}'
 //! ```

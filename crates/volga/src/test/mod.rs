@@ -46,6 +46,7 @@ mod client;
 mod cookies;
 mod request;
 mod response;
+mod transport;
 mod wire;
 
 pub use client::TestClient;

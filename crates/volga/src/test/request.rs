@@ -6,27 +6,27 @@ use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 use volga_core::{HttpBody, HttpRequest};
 
-use crate::test::client::TestClient;
 use crate::test::response::TestResponse;
+use crate::test::transport::Transport;
 use crate::test::wire;
 
-/// A request of a [`TestClient`]. [`send`](Self::send) sends it.
+/// A request of a [`TestClient`](super::TestClient). [`send`](Self::send) sends it.
 #[must_use = "a request does nothing until it is sent"]
 pub struct TestRequest<'a> {
-    client: &'a TestClient,
+    transport: &'a Transport,
     target: String,
     request: HttpRequest,
 }
 
 impl<'a> TestRequest<'a> {
     #[track_caller]
-    pub(super) fn new(client: &'a TestClient, method: Method, path: &str) -> Self {
+    pub(super) fn new(transport: &'a Transport, method: Method, path: &str) -> Self {
         if let Err(advice) = wire::target(&method, path) {
             panic!("{advice}");
         }
         let mut request = HttpRequest::default();
         *request.method_mut() = method;
-        Self { client, target: path.to_owned(), request }
+        Self { transport, target: path.to_owned(), request }
     }
 
     /// Adds a header.
@@ -86,7 +86,7 @@ impl<'a> TestRequest<'a> {
             Ok(uri) => uri,
             Err(advice) => panic!("{advice}"),
         };
-        self.client.send(self.request).await
+        self.transport.send(self.request).await
     }
 }
 

@@ -1,6 +1,7 @@
 use http::HeaderValue;
 
 use super::*;
+use crate::app::App;
 
 #[test]
 fn a_proxy_is_an_address_a_network_or_a_socket() {
