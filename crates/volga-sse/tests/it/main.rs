@@ -1,6 +1,8 @@
 //! The crate through its public interface, with generated inputs and orders.
 
 mod chunks;
+#[cfg(all(feature = "hub", feature = "macros"))]
+mod closing;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]

@@ -44,4 +44,15 @@ impl FillFrame for Subscription {
         }
         Ok(FillOutcome::Full)
     }
+
+    fn begin_close(self: Pin<&mut Self>) {
+        // What waits for the pace is ready, and nothing comes after it.
+        if let Some(extras) = &mut self.get_mut().extras {
+            extras.pacer = None;
+        }
+    }
+
+    fn is_resumable(self: Pin<&mut Self>) -> bool {
+        true
+    }
 }
