@@ -17,6 +17,7 @@ use crate::hub::subscription::delivery::GAP_EVENT;
 use crate::hub::topic::name::TopicError;
 use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic_creation::TopicCreation;
+use crate::stream::refusal::RefusalResponse;
 
 /// Sets the bounds of a hub and the behaviour of its topics.
 ///
@@ -64,6 +65,7 @@ impl HubBuilder {
                 relay: None,
                 max_reordered: DEFAULT_MAX_REORDERED,
                 gap_event: GAP_EVENT,
+                when_closed: RefusalResponse::RetryLater,
             },
         }
     }
@@ -218,6 +220,23 @@ impl HubBuilder {
         check_event_name(name)?;
         self.settings.gap_event = name;
         Ok(self)
+    }
+
+    /// Sets what a client is told that subscribes after [`Hub::close`](crate::hub::Hub::close).
+    /// Clients come back by themselves when their streams end, so this decides what becomes of
+    /// them.
+    ///
+    /// | `RefusalResponse` | What the client gets | What an `EventSource` does |
+    /// |---|---|---|
+    /// | `RetryLater`, the default | a stream with what it has missed, which then ends with a farewell | it returns again and again, until a new hub is there |
+    /// | `NoContent` | [`SubscribeError::Closed`](crate::hub::SubscribeError::Closed), status 204 | it stops for good, without an error |
+    /// | `Unavailable` | the same, status 503 | it stops for good |
+    ///
+    /// With `RetryLater`, [`Subscribe::open`](crate::hub::Subscribe::open) returns a subscription
+    /// that ends once it has delivered what is there for it.
+    pub fn when_closed(mut self, response: RefusalResponse) -> Self {
+        self.settings.when_closed = response;
+        self
     }
 
     /// Makes a hub that assigns no positions itself. An ordered source outside assigns them, and

@@ -215,6 +215,9 @@ impl Hub {
 
     /// Closes the hub. Publishing fails from now on. Each subscription ends after it has delivered
     /// what was published before, and each [`PresenceWatch`] after the changes before.
+    ///
+    /// An event stream of a subscription ends with its farewell, which spreads the returns of the
+    /// clients over time. [`HubBuilder::when_closed`] says what they get when they return.
     pub fn close(&self) {
         self.0.close();
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::hub::policy::Policy;
 use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic_creation::TopicCreation;
+use crate::stream::refusal::RefusalResponse;
 
 /// How many messages a topic's log holds.
 pub const DEFAULT_MAX_MESSAGES: usize = 1_024;
@@ -60,6 +61,8 @@ pub(crate) struct HubSettings {
     pub(crate) max_reordered: usize,
     /// The name of the event that reports a gap.
     pub(crate) gap_event: &'static str,
+    /// What a client is told that subscribes after the hub has closed.
+    pub(crate) when_closed: RefusalResponse,
 }
 
 /// The outside source that assigns the positions of a relayed hub.

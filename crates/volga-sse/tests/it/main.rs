@@ -6,17 +6,25 @@ mod closing;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]
+mod hub_close;
+#[cfg(feature = "hub")]
 mod hub_close_policy;
 #[cfg(feature = "hub")]
 mod hub_joined_frames;
 #[cfg(feature = "hub")]
+mod hub_keyed;
+#[cfg(feature = "hub")]
 mod hub_model;
+#[cfg(feature = "hub")]
+mod hub_presence;
 #[cfg(feature = "hub")]
 mod hub_refusals;
 #[cfg(feature = "hub")]
 mod hub_relay;
 #[cfg(feature = "hub")]
 mod hub_stats;
+#[cfg(feature = "hub")]
+mod hub_support;
 #[cfg(feature = "hub")]
 mod hub_threads;
 #[cfg(feature = "hub")]

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use crate::box_error::BoxError;
 use crate::hub::subscription::{ReadyDelivery, Subscription};
+use crate::hub::topic::subscriber::SubscriptionEnd;
 use crate::stream::frame::Frame;
 use crate::stream::item::sealed::IntoPiece;
 use crate::stream::source::SseSource;
@@ -50,6 +51,11 @@ impl FillFrame for Subscription {
         if let Some(extras) = &mut self.get_mut().extras {
             extras.pacer = None;
         }
+    }
+
+    fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
+        // All clients of a hub that closes return, and they should not do so at the same time.
+        self.subscriber.end() == Some(SubscriptionEnd::HubClosed)
     }
 
     fn is_resumable(self: Pin<&mut Self>) -> bool {

@@ -259,7 +259,7 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         }
         let filled = self.fill(frame, cx)?;
         if let FillOutcome::Finished = filled {
-            return Poll::Ready(Ok(Turn::Finished));
+            return Poll::Ready(self.finish(frame));
         }
         let end = if frame.is_empty() {
             if let FillOutcome::Full = filled {
@@ -288,7 +288,7 @@ impl<S: SseSource> SseBodyProj<'_, S> {
             let mut unsent = Frame::default();
             let outcome = self.fill_closing(&mut unsent, cx);
             let has_unsent = match outcome {
-                Ok(ClosingOutcome::Finished) => return Poll::Ready(Ok(Turn::Finished)),
+                Ok(ClosingOutcome::Finished) => return Poll::Ready(self.finish(frame)),
                 Ok(ClosingOutcome::NothingReady) => !unsent.is_empty(),
                 Ok(ClosingOutcome::Full) => true,
                 // Asked once more in the next turn, when the budget is whole again.
@@ -306,7 +306,7 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         self.end_notifier.sent.messages += (frame.messages() - before) as u64;
         closing.note_turn(frame.len());
         match outcome? {
-            ClosingOutcome::Finished => Poll::Ready(Ok(Turn::Finished)),
+            ClosingOutcome::Finished => Poll::Ready(self.finish(frame)),
             ClosingOutcome::NothingReady => {
                 Poll::Ready(self.say_farewell(closing.reason, false, frame))
             }
@@ -360,6 +360,14 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         let stream = self.stream.as_mut();
         let filled = catch_unwind(AssertUnwindSafe(|| stream.fill(frame, cx)));
         filled.unwrap_or_else(|payload| Err(StreamPanic::new(&*payload).into()))
+    }
+
+    /// Ends a stream whose source has finished.
+    fn finish(&mut self, frame: &mut Frame) -> Result<Turn, BoxError> {
+        if self.stream.as_mut().ends_with_farewell() {
+            return self.say_farewell(EndReason::Finished, false, frame);
+        }
+        Ok(Turn::Finished)
     }
 
     /// Adds the farewell.

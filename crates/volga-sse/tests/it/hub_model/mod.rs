@@ -141,6 +141,16 @@ impl Run {
             self.read(client, usize::MAX);
             let connection = self.clients[client].connection.as_ref();
             assert!(connection.is_none(), "it ended with the hub");
+            self.left(client);
+        }
+        // A client that comes to a closed hub gets what it would get from an open one.
+        for client in 0..CLIENTS {
+            self.connect(client);
+            self.read(client, usize::MAX);
+            if self.clients[client].connection.is_some() {
+                panic!("the hub is closed");
+            }
+            self.left(client);
         }
     }
 

@@ -1,0 +1,104 @@
+//! Who is present in a topic, and what a watch tells of it.
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Waker},
+};
+
+use futures_util::FutureExt;
+use volga_sse::hub::{DEFAULT_MAX_PRESENCE_EVENTS, Hub, PresenceEvent};
+
+use super::hub_support::{Wakes, publish};
+
+#[test]
+fn an_identity_is_present_once_however_many_subscriptions_it_has() {
+    let hub = Hub::new();
+    let mut watch = hub.watch_presence("a").unwrap();
+    let mut event = || watch.next().now_or_never().map(|event| event.expect("open"));
+    let first = hub.subscribe("a").identity("anna").open().unwrap();
+    let second = hub.subscribe(["*", "a"]).identity("anna").open().unwrap();
+    let nobody = hub.subscribe("a").open().unwrap();
+    assert_eq!(hub.presence("a"), [("anna".into(), 2)].into());
+    assert_eq!(event(), Some(PresenceEvent::Present([].into())));
+    assert_eq!(event(), Some(PresenceEvent::Joined("anna".into())));
+    drop((first, nobody));
+    assert_eq!(event(), None);
+    drop(second);
+    assert_eq!(event(), Some(PresenceEvent::Left("anna".into())));
+    assert_eq!(hub.presence("a"), [].into());
+}
+
+#[test]
+fn a_pattern_is_present_in_topics_that_begin_later() {
+    let hub = Hub::new();
+    let subscription = hub.subscribe("room.*").identity("anna").open().unwrap();
+    let mut watch = hub.watch_presence("room.1").unwrap();
+    publish(&hub, "room.1", &["x"]);
+    drop(subscription);
+    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()?).collect();
+    let anna = "anna".into();
+    assert_eq!(
+        events,
+        [
+            PresenceEvent::Present([].into()),
+            PresenceEvent::Joined(Arc::clone(&anna)),
+            PresenceEvent::Left(anna)
+        ]
+    );
+}
+
+#[test]
+fn a_watch_ends_when_the_hub_closes_after_the_changes_before() {
+    for joins in [0, 1, DEFAULT_MAX_PRESENCE_EVENTS, DEFAULT_MAX_PRESENCE_EVENTS + 5] {
+        let hub = Hub::new();
+        let mut watch = hub.watch_presence("a").unwrap();
+        let join = |n: usize| hub.subscribe("a").identity(n.to_string()).open().unwrap();
+        let people: Vec<_> = (0..joins).map(join).collect();
+        let woken = Arc::new(Wakes(AtomicUsize::new(0)));
+        let mut parked = hub.watch_presence("b").unwrap();
+        assert!(parked.next().now_or_never().is_some());
+        {
+            let waker = Waker::from(Arc::clone(&woken));
+            let mut next = pin!(parked.next());
+            assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        hub.close();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert_eq!(parked.next().now_or_never(), Some(None));
+        drop(people);
+        let mut present = 0;
+        while let Some(event) = watch.next().now_or_never().expect("an event or the end") {
+            match event {
+                PresenceEvent::Present(people) => present = people.len(),
+                PresenceEvent::Joined(_) => present += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        // More changes than are queued are listed when they are taken: everybody has left by then.
+        let has_overflowed = joins >= DEFAULT_MAX_PRESENCE_EVENTS;
+        assert_eq!(present, if has_overflowed { 0 } else { joins });
+        assert_eq!(watch.next().now_or_never(), Some(None));
+        let mut late = hub.watch_presence("a").unwrap();
+        assert!(late.next().now_or_never().expect("who is present").is_some());
+        assert_eq!(late.next().now_or_never(), Some(None));
+    }
+}
+
+#[test]
+fn a_watch_that_is_not_polled_starts_over_instead_of_growing() {
+    let hub = Hub::new();
+    let mut watch = hub.watch_presence("a").unwrap();
+    let all: Vec<_> = (0..DEFAULT_MAX_PRESENCE_EVENTS)
+        .map(|n| hub.subscribe("a").identity(n.to_string()).open().unwrap())
+        .collect();
+    let more = hub.subscribe("a").identity("one more").open().unwrap();
+    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()?).collect();
+    let [PresenceEvent::Present(present)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(present.len(), all.len() + 1);
+    drop(more);
+    assert_eq!(watch.next().now_or_never(), Some(Some(PresenceEvent::Left("one more".into()))));
+}
