@@ -84,9 +84,12 @@ impl HubBuilder {
         self
     }
 
-    /// Sets how long a topic's log holds messages. The default is [`DEFAULT_MAX_AGE`]. Old messages
-    /// are dropped when somebody publishes or subscribes: those of the same topic at once, those of
-    /// other topics gradually.
+    /// Sets how long a topic's log holds messages. The default is [`DEFAULT_MAX_AGE`].
+    ///
+    /// Old messages are dropped when somebody publishes or subscribes, and at the heartbeat of each
+    /// open event stream: those of the same topic at once, those of other topics at most a quarter
+    /// of this time later. A hub that is not used at all keeps them, until you call
+    /// [`drop_expired`](crate::hub::Hub::drop_expired).
     pub fn max_age(mut self, age: Duration) -> Self {
         self.settings.bounds.age = milliseconds(age);
         self
@@ -108,8 +111,9 @@ impl HubBuilder {
     }
 
     /// Sets how long a topic without subscribers stays after its last message. The default is
-    /// [`DEFAULT_TOPIC_IDLE`]. The time starts again when its last subscriber leaves. A topic that
-    /// has no messages either is removed at once.
+    /// [`DEFAULT_TOPIC_IDLE`]. The time starts again when its last subscriber leaves. A time
+    /// shorter than [`max_age`](Self::max_age) counts as `max_age`, because a topic's history goes
+    /// with the topic. A topic that has no messages either is removed at once.
     ///
     /// A keyed topic stays while a key has a value. A topic that was [created
     /// explicitly](crate::hub::Hub::create_topic) stays until it is

@@ -36,7 +36,13 @@ impl Hub {
         HubBuilder::new()
     }
 
-    pub(crate) fn with(settings: HubSettings) -> Self {
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn state(&self) -> &Arc<HubState> {
+        &self.0
+    }
+
+    pub(crate) fn with(mut settings: HubSettings) -> Self {
+        settings.topic_idle = settings.topic_idle.max(settings.bounds.age);
         Self(Arc::new(HubState::new(settings)))
     }
 
@@ -264,6 +270,15 @@ impl Hub {
         let topic: Arc<str> = topic.into();
         let (handle, queue) = self.0.lock().watch_presence(&topic);
         Ok(PresenceWatch::new(Arc::clone(&self.0), topic, handle, queue))
+    }
+
+    /// Drops everything that has expired.
+    ///
+    /// You need this only for a hub that is not used at all for a long time: nobody publishes or
+    /// subscribes, and no event stream of a subscription is open. Any of these drops what has
+    /// expired as well.
+    pub fn drop_expired(&self) {
+        self.0.sweep_all();
     }
 
     /// Returns the statistics of the hub. This reads the numbers of every topic, so call it for a

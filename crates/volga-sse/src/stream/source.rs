@@ -60,6 +60,9 @@ pub(crate) mod sealed {
         /// Called once when the stream is to end, before the last messages are taken.
         fn begin_close(self: Pin<&mut Self>) {}
 
+        /// Called at each heartbeat.
+        fn on_silence(self: Pin<&mut Self>) {}
+
         /// Whether a stream whose source has finished says farewell.
         fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
             false

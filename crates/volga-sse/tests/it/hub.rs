@@ -15,8 +15,8 @@ use tokio::time::advance;
 use volga_sse::{
     LastEventId, Position, Sse,
     hub::{
-        Delivery, Hub, Policy, PublishError,
-        SubscribeError, Subscription, SubscriptionEnd, TopicError,
+        Delivery, Hub, Policy, PublishError, SubscribeError, Subscription, SubscriptionEnd,
+        TopicError,
     },
 };
 
@@ -233,14 +233,15 @@ async fn old_messages_are_dropped_on_publish_on_subscribe_and_gradually_elsewher
 async fn a_topic_that_expired_and_was_created_again_hides_no_gap() {
     for forgotten in [0, 10] {
         let hub = Hub::builder()
-            .topic_idle(Duration::from_secs(10))
+            .max_age(Duration::from_secs(10))
             .max_remembered_topics(forgotten)
             .build();
         let first = publish(&hub, "a", &["1"]);
         publish(&hub, "a", &["2"]);
+        advance(Duration::from_secs(5)).await;
         publish(&hub, "kept", &["3"]);
         let subscriber = hub.subscribe("kept").open().unwrap();
-        advance(Duration::from_secs(11)).await;
+        advance(Duration::from_secs(6)).await;
         publish(&hub, "b", &["4"]);
         assert_eq!(hub.topics(), ["b".into(), "kept".into()]);
 

@@ -45,6 +45,8 @@ pub(crate) struct HubState {
     /// Written under the hub's lock, before the horizon advances.
     recent: RwLock<RecentTopics>,
     pub(crate) counters: Counters,
+    /// How many steps the next [`catch_up`](Self::catch_up) does.
+    pub(crate) owed_sweeps: AtomicU64,
 }
 
 impl HubState {
@@ -63,6 +65,7 @@ impl HubState {
             locked: Mutex::new(LockedState::starting_after(after)),
             recent: RwLock::new(RecentTopics::new()),
             counters: Counters::default(),
+            owed_sweeps: AtomicU64::new(0),
         }
     }
 
@@ -104,6 +107,7 @@ impl HubState {
         self.advance_horizon(&locked, &[(&topic, number)]);
         drop(locked);
         topic.wake();
+        self.catch_up(now);
         Ok(self.position(number))
     }
 
@@ -131,6 +135,7 @@ impl HubState {
         self.advance_horizon(&locked, &[(&topic, last)]);
         drop(locked);
         topic.wake();
+        self.catch_up(now);
         Ok(Some(self.position(last)))
     }
 
@@ -245,14 +250,8 @@ impl HubState {
         if locked.is_closed {
             return Err(PublishError::Closed);
         }
-        locked.sweep(&self.settings, now);
+        self.sweep_step(locked, now);
         locked.topic_to_publish(topic, key, &self.settings, now)
-    }
-
-    /// Drops everything that has expired. The lock is released after every few topics.
-    pub(crate) fn sweep_all(&self) {
-        let now = self.clock.now();
-        while self.lock().sweep(&self.settings, now) {}
     }
 
     /// Tells the registry of topics whose last subscription, or last subscription by name, has

@@ -26,6 +26,8 @@ pub(crate) struct LockedState {
     /// The last number that was assigned.
     pub(crate) last_number: u64,
     pub(crate) is_closed: bool,
+    /// When the last call dropped what had expired.
+    pub(crate) last_sweep: Moment,
     /// How many messages were published.
     pub(crate) published: u64,
     pub(crate) registry: Registry,

@@ -53,6 +53,10 @@ impl FillFrame for Subscription {
         }
     }
 
+    fn on_silence(self: Pin<&mut Self>) {
+        self.hub.sweep_in_silence();
+    }
+
     fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
         // All clients of a hub that closes return, and they should not do so at the same time.
         self.subscriber.end() == Some(SubscriptionEnd::HubClosed)

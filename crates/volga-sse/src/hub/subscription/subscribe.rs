@@ -174,7 +174,7 @@ impl<'a> Subscribe<'a> {
         if is_closed && settings.when_closed != RefusalResponse::RetryLater {
             return Err(SubscribeError::Closed { refusal: settings.when_closed });
         }
-        locked.sweep(settings, now);
+        self.hub.sweep_step(&mut locked, now);
         let names = filters.iter().filter_map(|filter| match filter {
             TopicFilter::Name(name) => Some(name.as_str()),
             TopicFilter::Pattern(_) => None,
@@ -239,6 +239,7 @@ impl<'a> Subscribe<'a> {
             (identity, handle)
         });
         drop(locked);
+        self.hub.catch_up(now);
         Ok(Subscription::new(SubscriptionParts {
             hub: Arc::clone(self.hub),
             subscriber,

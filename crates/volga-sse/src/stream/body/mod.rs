@@ -453,6 +453,7 @@ impl<S: SseSource> SseBodyProj<'_, S> {
                 TimerAction::Nothing => {}
                 TimerAction::End(reason) => return Poll::Ready(Some(reason)),
                 TimerAction::Comment => {
+                    self.stream.as_mut().on_silence();
                     let heartbeat =
                         self.settings.as_ref().map_or_else(Heartbeat::default, |set| set.heartbeat);
                     frame.push_bytes(Bytes::from_static(heartbeat.bytes()));

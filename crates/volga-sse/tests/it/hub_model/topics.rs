@@ -187,7 +187,7 @@ impl Topics {
         let names: Vec<_> = self.topics.iter().map(|topic| topic.name).collect();
         names.into_iter().for_each(|name| self.settle(name, last, now));
         let is_idle = |topic: &Topic| {
-            topic.class == Some(Class::Unread) && now - topic.quiet_since > TOPIC_IDLE
+            topic.class == Some(Class::Unread) && now - topic.quiet_since > TOPIC_IDLE.max(MAX_AGE)
         };
         let idle: Vec<_> =
             self.topics.iter().filter(|topic| is_idle(topic)).map(|topic| topic.name).collect();
