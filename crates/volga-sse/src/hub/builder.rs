@@ -61,6 +61,7 @@ impl HubBuilder {
                 max_topics_per_subscription: DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
                 policy: Policy::Gap,
                 pace: Duration::ZERO,
+                presence_grace: 0,
                 keyed: Vec::new(),
                 relay: None,
                 max_reordered: DEFAULT_MAX_REORDERED,
@@ -187,6 +188,21 @@ impl HubBuilder {
     /// By default there is no minimum time between deliveries.
     pub fn pace(mut self, time: Duration) -> Self {
         self.settings.pace = time;
+        self
+    }
+
+    /// Sets for how long an [identity](crate::hub::Subscribe::identity) stays present after its last
+    /// subscription has ended. By default it leaves at once.
+    ///
+    /// A client whose connection breaks returns a few seconds later. If it returns within this time,
+    /// nobody is told that it left and joined. Until then, [`Hub::presence`](crate::hub::Hub::presence)
+    /// lists it with no subscription. A good value is a little longer than the time after which
+    /// clients reconnect, such as 10 seconds.
+    ///
+    /// A [`PresenceWatch`](crate::hub::PresenceWatch) then needs a tokio runtime with its timer
+    /// enabled.
+    pub fn presence_grace(mut self, time: Duration) -> Self {
+        self.settings.presence_grace = milliseconds(time);
         self
     }
 

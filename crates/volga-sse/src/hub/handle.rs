@@ -236,15 +236,17 @@ impl Hub {
     }
 
     /// Returns the [identities](Subscribe::identity) that subscribe to a topic, each with the
-    /// number of its subscriptions. Subscriptions by pattern count as well.
+    /// number of its subscriptions. Subscriptions by pattern count as well. An identity that has
+    /// left and may [still return](HubBuilder::presence_grace) has no subscription.
     #[must_use]
     pub fn presence(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
-        self.0.lock().present(topic)
+        self.0.present(topic)
     }
 
     /// Watches who subscribes to a topic. The first event lists the identities that are present;
     /// later events report each one that joins or leaves. The watch ends
-    /// when the hub closes.
+    /// when the hub closes. With a [grace](HubBuilder::presence_grace), a client that reconnects
+    /// neither leaves nor joins.
     ///
     /// ```
     /// use volga_sse::hub::{Hub, PresenceEvent};
@@ -268,8 +270,7 @@ impl Hub {
     pub fn watch_presence(&self, topic: &str) -> Result<PresenceWatch, TopicError> {
         check_name(topic, self.0.settings.max_topic_name)?;
         let topic: Arc<str> = topic.into();
-        let (handle, queue) = self.0.lock().watch_presence(&topic);
-        Ok(PresenceWatch::new(Arc::clone(&self.0), topic, handle, queue))
+        Ok(PresenceWatch::new(Arc::clone(&self.0), topic))
     }
 
     /// Drops everything that has expired.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::hub::clock::Moment;
 use crate::hub::policy::Policy;
 use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic_creation::TopicCreation;
@@ -56,6 +57,8 @@ pub(crate) struct HubSettings {
     pub(crate) policy: Policy,
     /// Zero means that there is no minimum.
     pub(crate) pace: Duration,
+    /// For how long an identity that has left may return, in milliseconds.
+    pub(crate) presence_grace: u64,
     pub(crate) keyed: Vec<KeyedTopics>,
     pub(crate) relay: Option<RelaySource>,
     pub(crate) max_reordered: usize,
@@ -81,6 +84,11 @@ pub(crate) struct KeyedTopics {
 }
 
 impl HubSettings {
+    /// When an identity that leaves now is gone. `None` if it is gone at once.
+    pub(crate) fn gone_at(&self, now: Moment) -> Option<Moment> {
+        (self.presence_grace > 0).then(|| now.after(self.presence_grace))
+    }
+
     /// How many keys a topic may have, or `None` if it is not keyed.
     pub(crate) fn max_keys(&self, topic: &str) -> Option<usize> {
         let keyed = self.keyed.iter().find(|keyed| keyed.filter.matches(topic))?;

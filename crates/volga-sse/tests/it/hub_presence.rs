@@ -1,16 +1,19 @@
 //! Who is present in a topic, and what a watch tells of it.
 
 use std::{
+    collections::{BTreeSet, VecDeque},
     pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Waker},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
-use volga_sse::hub::{DEFAULT_MAX_PRESENCE_EVENTS, Hub, PresenceEvent};
+use tokio::time::advance;
+use volga_sse::hub::{DEFAULT_MAX_PRESENCE_EVENTS, Hub, PresenceEvent, PresenceWatch};
 
 use super::hub_support::{Wakes, publish};
 
@@ -78,8 +81,8 @@ fn a_watch_ends_when_the_hub_closes_after_the_changes_before() {
                 other => panic!("{other:?}"),
             }
         }
-        // More changes than are queued are listed when they are taken: everybody has left by then.
-        let has_overflowed = joins >= DEFAULT_MAX_PRESENCE_EVENTS;
+        // More changes than the log holds are listed when they are taken: everybody has left by then.
+        let has_overflowed = joins > DEFAULT_MAX_PRESENCE_EVENTS;
         assert_eq!(present, if has_overflowed { 0 } else { joins });
         assert_eq!(watch.next().now_or_never(), Some(None));
         let mut late = hub.watch_presence("a").unwrap();
@@ -101,4 +104,100 @@ fn a_watch_that_is_not_polled_starts_over_instead_of_growing() {
     assert_eq!(present.len(), all.len() + 1);
     drop(more);
     assert_eq!(watch.next().now_or_never(), Some(Some(PresenceEvent::Left("one more".into()))));
+}
+
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Everything that a watch tells now.
+fn told(watch: &mut PresenceWatch) -> Vec<PresenceEvent> {
+    std::iter::from_fn(|| watch.next().now_or_never()).map(|event| event.expect("open")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_returns_within_the_grace_neither_leaves_nor_joins() {
+    let (joined, left) =
+        (|| PresenceEvent::Joined("anna".into()), || PresenceEvent::Left("anna".into()));
+    for topics in ["room", "*"] {
+        // Without a message, the topic goes with its last subscription.
+        for has_messages in [false, true] {
+            let hub = Hub::builder().presence_grace(GRACE).build();
+            let mut watch = hub.watch_presence("room").unwrap();
+            if has_messages || topics == "*" {
+                publish(&hub, "room", &["x"]);
+            }
+            let connect = || hub.subscribe(topics).identity("anna").open().unwrap();
+            let first = connect();
+            assert_eq!(told(&mut watch), [PresenceEvent::Present([].into()), joined()]);
+            drop(first);
+            for _ in 0..3 {
+                assert_eq!(told(&mut watch), []);
+                assert_eq!(hub.presence("room"), [("anna".into(), 0)].into());
+                advance(GRACE - Duration::from_millis(1)).await;
+                let (again, more) = (connect(), connect());
+                assert_eq!(told(&mut watch), []);
+                advance(2 * GRACE).await;
+                assert_eq!(told(&mut watch), [], "it has returned");
+                assert_eq!(hub.presence("room"), [("anna".into(), 2)].into());
+                drop((again, more));
+            }
+            // Waiting needs no other call to the hub.
+            let start = tokio::time::Instant::now();
+            assert_eq!(watch.next().await, Some(left()));
+            assert_eq!(start.elapsed(), GRACE);
+            assert!(hub.presence("room").is_empty());
+            let again = connect();
+            assert_eq!(told(&mut watch), [joined()]);
+            drop(again);
+            advance(GRACE).await;
+            assert!(hub.presence("room").is_empty(), "whoever asks learns it as well");
+            assert_eq!(told(&mut watch), [left()]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_are_gone_are_forgotten_although_nobody_watches() {
+    let hub = Hub::builder().presence_grace(GRACE).build();
+    for index in 0..1_000 {
+        drop(hub.subscribe("room").identity(format!("{index}")).open().unwrap());
+    }
+    assert_eq!(hub.presence("room").len(), 1_000);
+    advance(GRACE).await;
+    assert!(hub.presence("room").is_empty());
+}
+
+#[tokio::test]
+async fn every_watch_has_the_right_picture_of_many_joins_and_leaves() {
+    const WATCHES: usize = 100;
+    let hub = Hub::new();
+    let mut watches: Vec<_> = (0..WATCHES).map(|_| hub.watch_presence("room").unwrap()).collect();
+    let mut pictures = vec![BTreeSet::new(); WATCHES];
+    let mut subscriptions = VecDeque::new();
+    for step in 0..5_000_usize {
+        let subscription = hub.subscribe("room").identity(format!("{step}")).open().unwrap();
+        subscriptions.push_back(subscription);
+        if step % 3 == 0 {
+            subscriptions.pop_front();
+        }
+        // Each watch is behind by another number of changes when it looks.
+        for (index, watch) in watches.iter_mut().enumerate() {
+            if step % (10 * index + 1) == 0 || step == 4_999 {
+                let picture = &mut pictures[index];
+                for event in told(watch) {
+                    let is_new = match event {
+                        PresenceEvent::Present(present) => {
+                            *picture = present.into_keys().collect();
+                            true
+                        }
+                        PresenceEvent::Joined(identity) => picture.insert(identity),
+                        PresenceEvent::Left(identity) => picture.remove(&identity),
+                        other => panic!("{other:?}"),
+                    };
+                    assert!(is_new, "each change is told once");
+                }
+                let expect = hub.presence("room");
+                assert!(picture.iter().eq(expect.keys()), "watch {index} after {step}");
+            }
+        }
+    }
 }

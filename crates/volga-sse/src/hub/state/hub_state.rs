@@ -8,6 +8,7 @@ use crate::codec::message::{Message, MessageWithoutId};
 use crate::codec::position::Position;
 use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
+use crate::hub::presence::topic_presence::Present;
 use crate::hub::settings::HubSettings;
 use crate::hub::state::guard::StateGuard;
 use crate::hub::state::locked::LockedState;
@@ -141,18 +142,17 @@ impl HubState {
 
     /// Ends all subscriptions, each after it has delivered what was published before.
     pub(crate) fn close(&self) {
-        let (topics, subscribers, watches) = {
+        let (topics, subscribers) = {
             let mut locked = self.lock();
             locked.is_closed = true;
-            let watches = locked.presence_watches();
+            locked.close_presence();
             let topics: Vec<_> = locked.registry.topics().map(Arc::clone).collect();
             let subscribers: Vec<_> = locked
                 .pattern_subscribers()
                 .map(|pattern_subscriber| Arc::clone(&pattern_subscriber.subscriber))
                 .collect();
-            (topics, subscribers, watches)
+            (topics, subscribers)
         };
-        watches.iter().filter_map(|watch| watch.close()).for_each(Waker::wake);
         for topic in topics {
             topic.close(SubscriptionEnd::HubClosed);
         }
@@ -167,6 +167,16 @@ impl HubState {
             |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::IdentityClosed);
         subscribers.iter().filter_map(close).for_each(Waker::wake);
         subscribers.len()
+    }
+
+    /// Returns the identities that are present in a topic, each with the number of its
+    /// subscriptions.
+    pub(crate) fn present(&self, topic: &str) -> Present {
+        let (topic, now) = (Arc::from(topic), self.clock.now());
+        while self.lock().sweep_presence_of(&topic, now).is_some_and(|next| next <= now) {}
+        let present = self.lock().present(&topic);
+        // Copied without the lock, because it may be long.
+        Arc::unwrap_or_clone(present)
     }
 
     /// The position that a message gets if it is published now and no other message comes first.
