@@ -39,8 +39,13 @@ pub struct Sse<S> {
 
 impl<S: SseSource> Sse<S> {
     /// Makes an event stream of these messages: a subscription with the default reconnection time,
-    /// heartbeat and farewell.
-    pub fn new(stream: S) -> Self {
+    /// heartbeat and farewell. An `Sse` keeps its settings, and a client of a reply is a
+    /// [finite](Self::finite) stream.
+    pub fn new(stream: impl IntoSse<Source = S>) -> Self {
+        stream.into_sse()
+    }
+
+    fn from_source(stream: S) -> Self {
         Self { stream, settings: StreamSettings::default(), close: CloseHandle::new() }
     }
 
@@ -198,7 +203,7 @@ impl<S: SseSource> IntoSse for S {
     type Source = S;
 
     fn into_sse(self) -> Sse<S> {
-        Sse::new(self)
+        Sse::from_source(self)
     }
 }
 
