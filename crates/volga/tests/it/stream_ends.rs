@@ -170,3 +170,38 @@ async fn what_is_ready_at_a_drain_is_sent_or_the_end_is_a_cut_that_is_told() {
         soon("the end", server.end).await.unwrap().unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_question_mark_in_a_stream_takes_any_error() {
+    let (mut app, log) = logged_app();
+    app.map_get("/{error}", |error: u32| {
+        sse_stream! {
+            yield Message::new().data("before");
+            match error {
+                0 => Err("a text")?,
+                1 => Err(format!("a text of {error}"))?,
+                2 => Err(std::io::Error::other("an error"))?,
+                3 => Err(volga::error::Error::client_error("an error of volga"))?,
+                4 => Err(Box::<dyn std::error::Error + Send + Sync>::from("a boxed error"))?,
+                _ => {
+                    "x".parse::<u8>()?;
+                }
+            }
+        }
+    });
+    let server = run_app(app).await;
+    let texts = [
+        "a text",
+        "a text of 1",
+        "an error",
+        "an error of volga",
+        "a boxed error",
+        "invalid digit found in string",
+    ];
+    for (error, expect) in texts.into_iter().enumerate() {
+        let text = ask(server.address, &format!("GET /{error}")).await;
+        assert!(text.contains("data: before\n") && !text.ends_with("0\r\n\r\n"), "{text}");
+        let report = std::mem::take(&mut *log.lock().unwrap()).join("");
+        assert!(report.ends_with(expect), "{report}");
+    }
+}
