@@ -197,9 +197,11 @@ impl Hub {
     /// Returns false if the topic does not exist.
     ///
     /// Open subscriptions stay open. A subscription that has not read the last messages is told of
-    /// a gap, and so is a client that resumes later. A subscription that has read everything is not
-    /// told that the values of a keyed topic are gone, so remove the keys first if it has to know.
-    /// While somebody subscribes to the topic's name,
+    /// a gap, and so is a client that resumes later. If keys of the topic have values, every
+    /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which a
+    /// page knows that the values are gone. This gap takes a position of the hub. (A
+    /// [relayed](HubBuilder::relay) hub gives no positions, so there only those are told who have
+    /// not read everything.) While somebody subscribes to the topic's name,
     /// [`topics`](Self::topics) still lists it. In a hub with
     /// [`TopicCreation::Explicit`](crate::hub::TopicCreation::Explicit), publishing to the topic
     /// and new subscriptions to its name fail from now on.
@@ -215,8 +217,7 @@ impl Hub {
     /// # Ok::<(), volga_sse::hub::CreateTopicError>(())
     /// ```
     pub fn remove_topic(&self, topic: &str) -> bool {
-        let now = self.0.clock.now();
-        self.0.lock().remove_topic(topic, &self.0.settings, now)
+        self.0.remove_topic(topic)
     }
 
     /// Closes the hub. Publishing fails from now on. Each subscription ends after it has delivered

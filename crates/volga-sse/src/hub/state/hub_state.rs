@@ -140,6 +140,27 @@ impl HubState {
         Ok(Some(self.position(last)))
     }
 
+    /// Removes a topic. Those who show values of its keys are told by a gap, which takes a number.
+    pub(crate) fn remove_topic(&self, name: &str) -> bool {
+        let now = self.clock.now();
+        let mut locked = self.lock();
+        let Some(topic) = locked.topic(name) else { return false };
+        let is_told = self.settings.relay.is_none() && topic.has_values();
+        if is_told {
+            locked.last_number += 1;
+            let number = locked.last_number;
+            topic.clear_through(number);
+            write(&self.recent).note(number, topic.id);
+            self.advance_horizon(&locked, &[(&topic, number)]);
+        }
+        locked.remove_topic(&topic, &self.settings, now);
+        drop(locked);
+        if is_told {
+            topic.wake();
+        }
+        true
+    }
+
     /// Ends all subscriptions, each after it has delivered what was published before.
     pub(crate) fn close(&self) {
         let (topics, subscribers) = {

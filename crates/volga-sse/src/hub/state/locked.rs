@@ -148,20 +148,15 @@ impl LockedState {
     }
 
     /// Drops everything that a topic holds, and removes the topic if nobody subscribes to its name.
-    /// Returns false if the topic does not exist.
-    pub(crate) fn remove_topic(&mut self, name: &str, settings: &HubSettings, now: Moment) -> bool {
-        let Some(topic) = self.topic(name) else {
-            return false;
-        };
-        self.registry.set_explicit(&topic, false);
+    pub(crate) fn remove_topic(&mut self, topic: &Arc<Topic>, settings: &HubSettings, now: Moment) {
+        self.registry.set_explicit(topic, false);
         if topic.readership() == Readership::Named {
             topic.clear();
         } else {
-            self.registry.remove(&topic, settings);
+            self.registry.remove(topic, settings);
         }
-        self.registry.reclassify(&topic, settings, now);
+        self.registry.reclassify(topic, settings, now);
         self.clean_up_removed(settings, now);
-        true
     }
 
     /// Notes that a message was appended to a topic.

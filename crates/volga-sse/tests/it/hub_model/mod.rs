@@ -231,9 +231,15 @@ impl Run {
 
     fn remove_topic(&mut self) {
         let topic = self.random.pick(&TOPICS);
+        if self.oracle.topics.has_values(topic) {
+            // Everybody is told, by a gap that takes a number.
+            let at = self.oracle.now;
+            self.oracle.sent.push(Sent { topic, change: Change::Plain, bytes: 0, at });
+        }
         let (last, now) = (self.oracle.last(), self.oracle.now);
         let expect = self.oracle.topics.remove_topic(topic, last, now);
         assert_eq!(self.hub.remove_topic(topic), expect);
+        assert_eq!(self.hub.position().number(), last);
     }
 
     fn leave(&mut self, client: usize) {

@@ -165,6 +165,11 @@ impl Topics {
         Ok(())
     }
 
+    /// Whether a key of a topic has a value.
+    pub(crate) fn has_values(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|index| !self.topics[index].keys.is_empty())
+    }
+
     pub(crate) fn remove_topic(&mut self, name: &'static str, last: u64, now: u64) -> bool {
         let Some(index) = self.find(name) else {
             return false;
