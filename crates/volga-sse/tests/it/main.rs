@@ -31,6 +31,7 @@ mod hub_threads;
 mod hub_topics;
 mod linear;
 mod naive;
+mod pages;
 #[cfg(feature = "replies")]
 mod replies;
 mod round_trip;
