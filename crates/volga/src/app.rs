@@ -24,7 +24,7 @@ use crate::group::Group;
 use crate::shutdown::ShutdownHandle;
 use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook, ShutdownSequence};
 use crate::sse_status;
-use crate::streams::Streams;
+use crate::streams::{Streams, is_tunnel};
 use crate::tasks::Tasks;
 use crate::tower_status;
 
@@ -241,7 +241,8 @@ impl App {
     }
 
     /// Sets a function that is called for each server error: an error or a panic that became a
-    /// response with a status of 500 or more. The client sees only the status and the
+    /// response with a status of 500 or more, and a response with status 500 that was not created
+    /// from an error. The client sees only the status and the
     /// [reference](ErrorReport::reference) number of such an error. The function is also called for
     /// an error in an event stream, unless the stream has its own
     /// [observer](crate::http::sse::Sse::on_end). By default the report is written to standard
@@ -315,6 +316,7 @@ impl App {
             .with_spawner(tasks.spawner())
             .with_max_collected_bytes(max_collected_bytes)
             .with_error_hook(on_error)
+            .with_upgrade_check(is_tunnel)
             .with_status_rule(tower_status::status_of)
             .with_status_rule(sse_status::status_of);
         for rule in self.status_rules {

@@ -33,7 +33,7 @@
 //! | [`Group`], [`Route`] | routes: patterns, methods, prefixes |
 //! | [`Path`], [`Query`], [`Header`], [`Json`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
 //! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
-//! | [`redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
+//! | [`redirect!`], [`permanent_redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
 //! | [`http`] | requests, responses, and [event streams](http::sse) with their [hub](http::sse::Hub) |
 //! | [`mod@headers`] | typed headers; [`headers!`] declares more |
@@ -85,6 +85,7 @@ pub use counters::{Counters, Snapshot};
 pub use exit::exit_code;
 pub use group::Group;
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
+pub use macros::TrustedHtml;
 pub use route::Route;
 pub use shutdown::ShutdownHandle;
 pub use volga_core::{
@@ -126,8 +127,8 @@ pub mod http {
     pub use volga_core::{
         BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
         FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
-        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, NoRoute,
-        OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
+        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, IntoStatusError,
+        NoRoute, OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
         RouterService, SkipPathArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
@@ -191,9 +192,13 @@ pub mod limits {
 /// The paths to which the macros of this crate expand. This is not a public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::macros::{IntoStatus, html, json, raw, redirect, respond, sse, stream, text};
+    pub use crate::macros::{
+        EscapeHtml, EscapedHtml, IntoStatus, ToHtml, html, html_text, json, raw, redirect, respond,
+        sse, stream, text,
+    };
     pub use serde_json;
     pub use volga_core::set_header;
+    pub use volga_macros::html as html_format;
     pub use volga_sse::{__private::yields, generate};
 }
 

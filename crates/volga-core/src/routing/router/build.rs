@@ -7,18 +7,19 @@ use super::BeforeRouting;
 use super::MappedRoute;
 use super::RouteScope;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::middleware::pipeline::Continue;
 use crate::middleware::stage::catching;
-use crate::routing::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
+use crate::request::parts::Endpoint;
 use crate::routing::fault::RouteFaults;
 use crate::routing::no_route::NoRouteEndpoint;
+use crate::routing::no_route::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
+use crate::routing::no_route::missing_value::MissingValueEndpoint;
 use crate::routing::pattern::Pattern;
 use crate::routing::router::Router;
 use crate::routing::router::checks::{depth_of, parsed};
 use crate::routing::service::RouterService;
+use crate::routing::service::target::Target;
 use crate::routing::settings::{ScopeId, Settings};
-use crate::routing::target::Target;
 
 impl MappedRoute {
     pub(super) fn position(&self) -> Position<'_> {
@@ -50,7 +51,7 @@ impl Router {
             .routes
             .iter()
             .map(|route| {
-                let target = self.target(&stages, route.position(), Arc::clone(&route.endpoint));
+                let target = self.target(&stages, route.position(), self.endpoint_of(route));
                 Target { mounted: route.mounted, ..target }
             })
             .collect();
@@ -61,6 +62,22 @@ impl Router {
             return Ok(service);
         }
         Ok(service.with_before_routing(|routing| before_routing_target(&before, settings, routing)))
+    }
+
+    /// The endpoint of a route. If it may have no value to respond with, the fallback of the scope
+    /// responds then.
+    fn endpoint_of(&self, route: &MappedRoute) -> Arc<dyn Endpoint> {
+        let endpoint = Arc::clone(&route.endpoint);
+        let mut scopes = self.enclosing(route.scope).map(|id| &self.scopes[id.0].settings);
+        let mut description = Description::new();
+        endpoint.describe(&mut description);
+        match scopes.find_map(|settings| settings.fallback.clone()) {
+            Some(fallback) if description.is_missing_possible() => {
+                let args = self.prefix_args(route.scope);
+                Arc::new(MissingValueEndpoint { endpoint, fallback, args })
+            }
+            _ => endpoint,
+        }
     }
 
     /// Creates the stage of each scope: its middleware, wrapped once for all routes of the scope. A

@@ -11,13 +11,13 @@ use http::{Method, Response, header};
 use http_body::Body;
 
 use crate::handler::box_future::BoxFuture;
-use crate::middleware::pipeline::missing_pipeline;
 use crate::request::body::HttpBody;
 use crate::request::context::RequestGuard;
 use crate::request::parts::RequestParts;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::error::Error;
 use crate::response::into_response::HttpResponse;
+use crate::response::lost_request::respond_to_lost_request;
 use crate::response::responder::Responder;
 
 /// The future of a response. A [`RouterService`](crate::RouterService) returns it.
@@ -34,21 +34,28 @@ pub struct ResponseFuture {
 enum State {
     /// The request is in its pipeline.
     Pipeline(CatchPanic<BoxFuture<HttpResponse>>),
-    /// Middleware has panicked, and the panic becomes a response.
-    Panic(BoxFuture<HttpResponse>),
+    /// Middleware has panicked or given a response that it must not give, and the error becomes a
+    /// response.
+    Error(BoxFuture<HttpResponse>),
     Done,
 }
 
 impl State {
     fn panic(responder: &Arc<Responder>, panic: Error) -> Self {
         let responder = Arc::clone(responder);
-        Self::Panic(Box::pin(async move { responder.respond_to(panic).await }))
+        Self::Error(Box::pin(async move { responder.respond_to(panic).await }))
+    }
+
+    #[cold]
+    fn replaced(responder: &Arc<Responder>, error: Error, replaced: HttpResponse) -> Self {
+        let responder = Arc::clone(responder);
+        Self::Error(Box::pin(async move { responder.respond_instead(error, replaced).await }))
     }
 }
 
 impl ResponseFuture {
     /// Creates the future for a response that a pipeline has started, or whose start has panicked.
-    pub(super) fn new(
+    pub(in crate::routing) fn new(
         response: Result<BoxFuture<HttpResponse>, Error>,
         responder: Arc<Responder>,
         is_head: bool,
@@ -62,9 +69,9 @@ impl ResponseFuture {
     }
 
     /// Creates the error response to a request without a target.
-    pub(super) fn missing_pipeline(parts: RequestParts) -> Self {
+    pub(in crate::routing) fn without_target(parts: RequestParts) -> Self {
         let (responder, is_head) = (parts.responder(), parts.method == Method::HEAD);
-        let response = missing_pipeline(Arc::clone(&responder));
+        let response = respond_to_lost_request(Arc::clone(&responder));
         Self::new(Ok(response), responder, is_head, None)
     }
 }
@@ -76,10 +83,15 @@ impl Future for ResponseFuture {
         let mut response = loop {
             match &mut self.state {
                 State::Pipeline(response) => match ready!(Pin::new(response).poll(cx)) {
-                    Ok(response) => break response,
+                    Ok(mut response) => match self.responder.check_last(&mut response) {
+                        Ok(()) => break response,
+                        Err(error) => {
+                            self.state = State::replaced(&self.responder, error, response);
+                        }
+                    },
                     Err(panic) => self.state = State::panic(&self.responder, panic),
                 },
-                State::Panic(response) => break ready!(response.as_mut().poll(cx)),
+                State::Error(response) => break ready!(response.as_mut().poll(cx)),
                 State::Done => panic!("the response future was polled after its end"),
             }
         };

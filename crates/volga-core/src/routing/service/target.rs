@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use http::{Extensions, Method, request};
 
-use crate::handler::endpoint::Endpoint;
-use crate::middleware::pipeline::{Pipeline, missing_pipeline};
 use crate::request::body::HttpBody;
 use crate::request::body_limit::BodyLimit;
 use crate::request::context::{RequestContext, RequestGuard};
 use crate::request::original_uri::OriginalUri;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, Pipeline, RequestParts};
 use crate::request::path_args::PathArgs;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::error_mapper::MapError;
+use crate::response::lost_request::respond_to_lost_request;
 use crate::routing::no_route::NoRouteReason;
-use crate::routing::response_future::ResponseFuture;
+use crate::routing::service::response_future::ResponseFuture;
 use crate::services::needs::Needs;
 
 /// The target of a request: its pipeline, and the settings that apply to it.
@@ -36,7 +35,7 @@ pub(crate) struct Target {
 
 impl Target {
     /// Sends a request into the pipeline before its route is known.
-    pub(super) fn send_before_routing(
+    pub(in crate::routing) fn send_before_routing(
         &self,
         mut head: request::Parts,
         body: HttpBody,
@@ -53,7 +52,7 @@ impl Target {
 
     /// Sends a request into the pipeline.
     #[inline]
-    pub(super) fn send(
+    pub(in crate::routing) fn send(
         &self,
         mut parts: RequestParts,
         body: HttpBody,
@@ -81,7 +80,7 @@ impl Target {
         // Handlers catch their own panics. This catches a panic of middleware.
         let response = CatchPanic::call(|| match self.stages.first() {
             Some(stage) => stage.call(parts, body),
-            None => missing_pipeline(Arc::clone(&responder)),
+            None => respond_to_lost_request(Arc::clone(&responder)),
         });
         ResponseFuture::new(response, responder, is_head, guard)
     }

@@ -1,5 +1,7 @@
 //! A serde deserializer for named texts, for path arguments and query fields (pure).
 
+pub(in crate::extract) mod conversions;
+
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::de::{
@@ -7,7 +9,7 @@ use serde::de::{
     SeqAccess, Unexpected, VariantAccess, Visitor, value::CowStrDeserializer,
 };
 
-use crate::extract::conversions::{self, Conversion};
+use crate::extract::fields::conversions::Conversion;
 
 /// The text or texts of one name.
 #[derive(Clone, Debug)]

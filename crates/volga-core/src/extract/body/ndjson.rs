@@ -14,9 +14,9 @@ use http_body::Body;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::extract::FromRequest;
+use crate::extract::body::json::{read_line, without_bom};
+use crate::extract::body::lines::Lines;
 use crate::extract::error::ExtractError;
-use crate::extract::json::{read_line, without_bom};
-use crate::extract::lines::Lines;
 use crate::handler::description::Description;
 use crate::request::body::HttpBody;
 use crate::request::body_budget::BudgetShare;

@@ -1,5 +1,9 @@
 //! The body as an argument: as a stream, as bytes or as text; and the whole request.
 
+pub(crate) mod json;
+pub(crate) mod lines;
+pub(crate) mod ndjson;
+
 use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;

@@ -24,7 +24,7 @@ const TEXTS: [&str; 6] = [
 ];
 
 /// Returns why a type can never be created from arguments with these names, and what to do.
-pub(super) fn misfit<T: DeserializeOwned>(names: &[&str]) -> Option<String> {
+pub(in crate::extract) fn misfit<T: DeserializeOwned>(names: &[&str]) -> Option<String> {
     // The text that is tried next for each argument.
     let mut texts = vec![0; names.len()];
     loop {

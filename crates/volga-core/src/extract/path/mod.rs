@@ -1,5 +1,8 @@
 //! `Path<T>`: all path arguments in one value.
 
+pub(crate) mod arg;
+mod probe;
+
 use std::{
     borrow::Cow,
     cell::Cell,
@@ -13,10 +16,9 @@ use serde::{
 };
 
 use crate::extract::FromRequestParts;
-use crate::extract::conversions;
 use crate::extract::error::ExtractError;
+use crate::extract::fields::conversions;
 use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values, borrow};
-use crate::extract::path_probe;
 use crate::handler::description::Description;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
@@ -62,7 +64,7 @@ impl<T: DeserializeOwned> FromRequestParts for Path<T> {
     fn describe(description: &mut Description) {
         description
             .reads_path()
-            .checks_path(path_probe::misfit::<T>)
+            .checks_path(probe::misfit::<T>)
             .responds(StatusCode::BAD_REQUEST, &[]);
     }
 

@@ -137,7 +137,7 @@ fn is_json(content_type: &str) -> bool {
 
 /// Removes a byte order mark of UTF-8. A reader of JSON may ignore it (RFC 8259, section 8.1), and
 /// some clients send it.
-pub(super) fn without_bom(body: &[u8]) -> Result<&[u8], ExtractError> {
+pub(in crate::extract) fn without_bom(body: &[u8]) -> Result<&[u8], ExtractError> {
     if body.starts_with(b"\xfe\xff") || body.starts_with(b"\xff\xfe") {
         let reason = "it starts with a byte order mark of UTF-16; send UTF-8".to_owned();
         return Err(ExtractError::JsonSyntax { reason });
@@ -151,7 +151,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ExtractError> {
 
 /// Reads the value of one line of `NdJson`. Errors have a column; the caller adds the number of the
 /// line.
-pub(super) fn read_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, ExtractError> {
+pub(in crate::extract) fn read_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, ExtractError> {
     read_with(line, |error| {
         let (line, column) = (error.line(), error.column());
         let text = error.to_string();

@@ -8,8 +8,8 @@ use http::Method;
 use crate::request::path_args::PathArgs;
 use crate::routing::method::RouteMethod;
 use crate::routing::pattern::{FIRST_SEGMENT, Pattern, Segment, segment_at};
+use crate::routing::service::target::Target;
 use crate::routing::settings::ScopeId;
-use crate::routing::target::Target;
 use crate::routing::tree::{Found, RouteInfo, Spans, Tree};
 
 /// The targets of requests without a route: by the patterns of routes, for a path that has routes
@@ -57,7 +57,7 @@ impl PrefixArgs {
     }
 
     /// The arguments of a path that starts with the prefix.
-    fn of(&self, path: &str) -> PathArgs {
+    pub(crate) fn of(&self, path: &str) -> PathArgs {
         if self.segments.is_empty() {
             return PathArgs::default();
         }
@@ -99,17 +99,17 @@ impl FallbackTable {
     }
 
     /// Prepares the search, after everything was added.
-    pub(super) fn compact(&mut self) {
+    pub(in crate::routing) fn compact(&mut self) {
         self.routes.compact();
     }
 
     /// The target of the root scope.
-    pub(super) fn root(&self) -> Option<&FallbackTarget> {
+    pub(in crate::routing) fn root(&self) -> Option<&FallbackTarget> {
         self.targets.first()
     }
 
     /// Finds the target of a path that has routes for other methods.
-    pub(super) fn of_routes(&self, path: &str) -> Option<(&FallbackTarget, PathArgs)> {
+    pub(in crate::routing) fn of_routes(&self, path: &str) -> Option<(&FallbackTarget, PathArgs)> {
         let mut spans = Spans::default();
         let Found::Route(found) = self.routes.find(&Method::GET, path, &mut spans) else {
             return None;
@@ -123,7 +123,7 @@ impl FallbackTable {
     }
 
     /// Finds the target of a path without routes: of the scope with the longest prefix.
-    pub(super) fn of_scopes(&self, path: &str) -> Option<(&FallbackTarget, PathArgs)> {
+    pub(in crate::routing) fn of_scopes(&self, path: &str) -> Option<(&FallbackTarget, PathArgs)> {
         let target = self.targets.get(*self.scopes.find_deepest(path)?)?;
         let args = match &target.args {
             FallbackArgs::OfRoute => PathArgs::default(),

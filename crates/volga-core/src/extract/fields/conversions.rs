@@ -16,8 +16,6 @@ use std::{cell::RefCell, collections::HashSet};
 
 use serde::de::{Expected, Unexpected};
 
-use crate::extract::fields::FieldError;
-
 /// The maximum number of passes over one value: 32. A client can make each pass find one more text
 /// to convert, so the passes over a long query would cost too much without a limit.
 const MAX_PASSES: usize = 32;
@@ -28,7 +26,7 @@ const CONVERT_ALL_FROM: usize = 12;
 
 /// The type that a text is converted to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Conversion {
+pub(in crate::extract) enum Conversion {
     Bool(bool),
     Unsigned(u64),
     Signed(i64),
@@ -70,9 +68,9 @@ impl Drop for Restore {
 }
 
 /// Deserializes a value, in as many passes as it needs. Each pass must read the same texts.
-pub(super) fn deserialize<T>(
-    mut pass: impl FnMut() -> Result<T, FieldError>,
-) -> Result<T, FieldError> {
+pub(in crate::extract) fn deserialize<T, E>(
+    mut pass: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
     let _restore = Restore(Some(CURRENT.with(RefCell::take)));
     let mut result = pass();
     for number in 1..MAX_PASSES {
@@ -114,7 +112,7 @@ impl Conversions {
 }
 
 /// Returns what the text becomes in this pass. `None` means that it stays a text.
-pub(super) fn of(text: &str, is_list_item: bool) -> Option<Conversion> {
+pub(in crate::extract) fn of(text: &str, is_list_item: bool) -> Option<Conversion> {
     if text.is_empty() {
         return None;
     }
@@ -134,7 +132,10 @@ pub(super) fn of(text: &str, is_list_item: bool) -> Option<Conversion> {
 }
 
 /// Takes the report that something did not fit. Returns the address of the text.
-pub(super) fn misfit(unexpected: &Unexpected<'_>, expected: &dyn Expected) -> Option<usize> {
+pub(in crate::extract) fn misfit(
+    unexpected: &Unexpected<'_>,
+    expected: &dyn Expected,
+) -> Option<usize> {
     let as_text = match *unexpected {
         Unexpected::Str(text) => {
             let expected = expected.to_string();

@@ -9,7 +9,7 @@ pub const MAX_NDJSON_LINE: usize = 1024 * 1024;
 
 /// Collects the pieces of a body and returns its lines. It holds at most one line and one piece.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(in crate::extract) struct Lines {
     /// The bytes that were not returned yet.
     pending: BytesMut,
     /// The length of the start of `pending` that has no line feed.
@@ -19,18 +19,18 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn push(&mut self, piece: &Bytes) {
+    pub(in crate::extract) fn push(&mut self, piece: &Bytes) {
         self.pending.extend_from_slice(piece);
     }
 
     /// The number of bytes that were not returned yet.
-    pub(super) fn pending(&self) -> usize {
+    pub(in crate::extract) fn pending(&self) -> usize {
         self.pending.len()
     }
 
     /// Returns the next complete line that is not empty, with its number. `None` means that more
     /// bytes are needed.
-    pub(super) fn next(&mut self) -> Option<Result<(u64, Bytes), ExtractError>> {
+    pub(in crate::extract) fn next(&mut self) -> Option<Result<(u64, Bytes), ExtractError>> {
         loop {
             let found = self.pending[self.searched..].iter().position(|byte| *byte == b'\n');
             let Some(found) = found else {
@@ -50,7 +50,7 @@ impl Lines {
 
     /// Returns the last line, if it has no line feed. Call this at the end of the body, after
     /// [`next`](Self::next) has returned `None`.
-    pub(super) fn last(&mut self) -> Option<Result<(u64, Bytes), ExtractError>> {
+    pub(in crate::extract) fn last(&mut self) -> Option<Result<(u64, Bytes), ExtractError>> {
         self.searched = 0;
         let line = self.pending.split().freeze();
         self.numbered(line)
