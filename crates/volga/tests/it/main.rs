@@ -30,6 +30,8 @@ mod routing;
 mod seed;
 mod services;
 mod shutdown;
+#[cfg(target_os = "linux")]
+mod slow_readers;
 mod start;
 mod stream_ends;
 mod stream_limits;
