@@ -201,6 +201,18 @@ impl App {
         self
     }
 
+    /// Sets how many bytes of an event stream the kernel may hold that it has not sent yet,
+    /// [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES) by default. While there
+    /// are as many, the stream takes no more messages. So a client that reads slowly gets newer
+    /// messages.
+    ///
+    /// `usize::MAX` leaves it to the system. [`Server`](volga_http::Server::max_unsent_bytes) has
+    /// the details.
+    pub fn with_max_unsent_bytes(mut self, bytes: usize) -> Self {
+        self.server = self.server.max_unsent_bytes(bytes);
+        self
+    }
+
     /// Sets how long the [handshake](crate::Listener::with_handshake) of a connection may take.
     /// Then the connection is closed.
     /// [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT) by default.

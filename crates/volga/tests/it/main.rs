@@ -39,6 +39,8 @@ mod seed;
 mod server_errors;
 mod services;
 mod shutdown;
+#[cfg(target_os = "linux")]
+mod slow_readers;
 mod start;
 mod status_errors;
 mod stream_ends;
