@@ -240,9 +240,17 @@ pub(crate) const TURN_REQUESTS: usize = 32;
 /// turn reads.
 pub(crate) const DEFERRED_TURNS: usize = 32;
 
-/// How many requests of an HTTP/2 connection may wait for their resets in this way. Their heads
-/// cost memory, which a connection with many event streams would not give back.
-pub(crate) const MAX_DEFERRED_REQUESTS: usize = 48;
+/// How many requests of an HTTP/2 connection may wait for their resets in this way.
+///
+/// Their heads cost memory, which a connection with many event streams would not give back. When a
+/// client resets all of them, [`RESET_WITHOUT_HANDLER`] makes them more than its budget of
+/// [`MAX_UNANSWERED_RESETS`].
+pub(crate) const MAX_DEFERRED_REQUESTS: usize = 32;
+
+/// How many accepted requests of an HTTP/2 connection may wait for their handlers before the server
+/// reads no more heads in this turn. It is more than [`MAX_DEFERRED_REQUESTS`], so that every turn
+/// begins some of them.
+pub(crate) const MAX_ACCEPTED_REQUESTS: usize = 48;
 
 /// How many bytes the server discards after it has ended a connection with GOAWAY. A client that
 /// floods the server sends more, and reading all of it would help the flood.

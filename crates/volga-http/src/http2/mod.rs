@@ -64,9 +64,10 @@ use crate::io::linger::linger;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{
     CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
-    LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_DEFERRED_REQUESTS, MAX_ERROR_RESETS,
-    MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS, MAX_STREAMS, RESET_WITHOUT_HANDLER,
-    ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, SUSPECT_TURN_FRAMES, TURN_FRAMES, TURN_REQUESTS,
+    LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_ACCEPTED_REQUESTS, MAX_DEFERRED_REQUESTS,
+    MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS, MAX_STREAMS,
+    RESET_WITHOUT_HANDLER, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, SUSPECT_TURN_FRAMES,
+    TURN_FRAMES, TURN_REQUESTS,
 };
 
 /// Serves a connection to its end.
@@ -191,8 +192,8 @@ struct Http2Connection<I, S: HttpService> {
     service: ConnectionService<S>,
     /// Accepted requests whose handlers were not called yet, in the order of their streams.
     accepted: VecDeque<PendingRequest>,
-    /// For how many turns these requests have waited, because the client had sent more frames after
-    /// them.
+    /// For how many turns the oldest of these requests has waited, because the client had sent more
+    /// frames after it.
     deferred: usize,
     /// How many pending requests were reset since the budget was last charged.
     resets_without_handler: usize,
@@ -259,7 +260,11 @@ where
             if self.pay(changes.request_counts).is_err() {
                 return Poll::Ready(End::TooManyResets);
             }
-            let is_over = self.backpressure.is_full() || self.transport.is_turn_over();
+            // Further requests stay in the socket while many wait. Otherwise all streams of the
+            // connection would hold a head.
+            let is_over = self.backpressure.is_full()
+                || self.transport.is_turn_over()
+                || self.accepted.len() >= MAX_ACCEPTED_REQUESTS;
             if !self.transport.has_stopped() || is_over {
                 break;
             }
@@ -283,26 +288,28 @@ where
 
     /// Begins accepted requests. Returns whether this turn has begun any.
     ///
-    /// If the client has sent more than one turn reads, the requests wait for some turns, because
-    /// their resets may be among the unread frames. So a client that opens and abandons streams in
-    /// blocks causes no handler to run.
+    /// If the client has sent more than one turn reads, the newest requests wait for some turns,
+    /// because their resets may be among the unread frames. So a client that opens and abandons
+    /// streams in blocks causes few handlers to run.
     fn begin_requests(&mut self, has_more: bool) -> bool {
-        let may_defer =
-            self.deferred < DEFERRED_TURNS && self.accepted.len() < MAX_DEFERRED_REQUESTS;
-        if has_more && may_defer && !self.accepted.is_empty() {
-            self.deferred += 1;
-            return self.begun > 0;
-        }
+        let may_wait =
+            if has_more && self.deferred < DEFERRED_TURNS { MAX_DEFERRED_REQUESTS } else { 0 };
+        let mut has_begun_oldest = false;
         // The task of an abandoned request exists until it has run once more.
-        while self.begun < TURN_REQUESTS && self.tasks.len() < MAX_REQUEST_TASKS {
+        while self.accepted.len() > may_wait
+            && self.begun < TURN_REQUESTS
+            && self.tasks.len() < MAX_REQUEST_TASKS
+        {
             let Some(accepted) = self.accepted.pop_front() else { break };
             self.begin(accepted);
+            has_begun_oldest = true;
         }
         if self.accepted.is_empty() {
-            self.deferred = 0;
             // A connection that has received many requests at once may be quiet for hours.
             self.accepted = VecDeque::new();
         }
+        let oldest_waits = !self.accepted.is_empty() && !has_begun_oldest;
+        self.deferred = if oldest_waits { self.deferred + 1 } else { 0 };
         self.begun > 0
     }
 
