@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{Extensions, StatusCode};
 
 use crate::handler::box_future::BoxFuture;
 use crate::request::body_budget::{BodyBudget, DEFAULT_MAX_COLLECTED_BYTES};
 use crate::response::error::StatusRule;
 use crate::response::error_report::{ErrorHook, ErrorReport};
 use crate::response::observed_body::ResponseWatch;
+use crate::response::response_check::IsUpgrade;
 use crate::services::registry::{Scope, Services};
 
 /// The context that all requests of an app share: its services, its rules for errors, its memory
@@ -24,6 +25,7 @@ pub struct AppContext {
     response_watch: Option<ResponseWatch>,
     /// The last rule is asked first.
     status_rules: Vec<StatusRule>,
+    is_upgrade: Option<IsUpgrade>,
     pub(crate) body_budget: Arc<BodyBudget>,
 }
 
@@ -40,6 +42,7 @@ impl AppContext {
             error_hook: None,
             response_watch: None,
             status_rules: Vec::new(),
+            is_upgrade: None,
             body_budget,
         }
     }
@@ -87,7 +90,7 @@ impl AppContext {
     ///
     /// ```
     /// use std::{error::Error as StdError, num::ParseIntError};
-    /// use http::StatusCode;
+    /// use http::{Extensions, StatusCode};
     /// use volga_core::{AppContext, Error, HandlerEndpoint, HttpBody, Router};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -112,6 +115,20 @@ impl AppContext {
     ) -> Self {
         self.status_rules.push(Arc::new(rule));
         self
+    }
+
+    /// Sets a function that says, by the extensions of a response with an informational status
+    /// (1xx), whether the response begins an upgrade. By default, 101 begins one. Any other
+    /// response with such a status is a mistake of the application: it is replaced with a server
+    /// error.
+    #[must_use]
+    pub fn with_upgrade_check(mut self, is_upgrade: fn(&Extensions) -> bool) -> Self {
+        self.is_upgrade = Some(is_upgrade);
+        self
+    }
+
+    pub(crate) fn is_upgrade(&self) -> Option<IsUpgrade> {
+        self.is_upgrade
     }
 
     pub(crate) fn error_hook(&self) -> Option<&ErrorHook> {

@@ -9,8 +9,10 @@ use crate::request::app_context::AppContext;
 use crate::response::error::Error;
 use crate::response::error_report::{ErrorHook, ErrorReport};
 use crate::response::observed_body::ResponseWatch;
+use crate::response::response_check::IsUpgrade;
 
 /// Applies the rules of the app to the errors of one request, and reports server errors.
+#[derive(Clone)]
 pub(crate) struct Reporter {
     app: Arc<AppContext>,
     method: Method,
@@ -35,6 +37,10 @@ impl Reporter {
             return;
         }
         hook.call(&ErrorReport::new(error, status, &self.method, self.path()));
+    }
+
+    pub(crate) fn is_upgrade(&self) -> Option<IsUpgrade> {
+        self.app.is_upgrade()
     }
 
     pub(crate) fn hook(&self) -> Option<&ErrorHook> {

@@ -23,3 +23,5 @@ mod timeouts;
 mod tunnels;
 #[cfg(unix)]
 mod unix_socket;
+#[cfg(target_os = "linux")]
+mod unread_streams;

@@ -6,6 +6,8 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -65,6 +67,7 @@ enum Then {
     WaitFor(oneshot::Receiver<Bytes>),
     Told(mpsc::UnboundedReceiver<Step>),
     Request(RequestBody),
+    Repeat(Bytes, Arc<AtomicUsize>),
 }
 
 /// The next step of a scripted body.
@@ -110,6 +113,11 @@ impl TestBody {
         (sender, Self { then: Then::Told(receiver), ..Self::default() })
     }
 
+    /// Always has another piece of this size, and counts in `taken` the bytes that were taken.
+    pub(crate) fn repeating(size: usize, taken: Arc<AtomicUsize>) -> Self {
+        Self { then: Then::Repeat(vec![b'.'; size].into(), taken), ..Self::default() }
+    }
+
     /// Does these steps, and then ends.
     pub(crate) fn steps(steps: impl IntoIterator<Item = Step>) -> Self {
         let (sender, body) = Self::told();
@@ -145,6 +153,10 @@ impl Body for TestBody {
             Then::WaitFor(last) => std::task::ready!(Pin::new(last).poll(cx)),
             Then::Request(body) => {
                 return Pin::new(body).poll_frame(cx).map_err(io::Error::other);
+            }
+            Then::Repeat(piece, taken) => {
+                taken.fetch_add(piece.len(), Ordering::Relaxed);
+                return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
             }
             Then::Told(steps) => {
                 return steps.poll_recv(cx).map(|step| match step? {
