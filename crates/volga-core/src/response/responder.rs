@@ -180,6 +180,12 @@ impl Responder {
     }
 
     fn respond_by_default(&self, error: Error) -> HttpResponse {
+        if error.status() == StatusCode::NO_CONTENT {
+            let mut response = HttpResponse::default();
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.extensions_mut().insert(error);
+            return response;
+        }
         self.report(&error, error.status());
         let problem = error.problem();
         // Serialization cannot fail: the members are strings, numbers, and values that were
@@ -205,8 +211,13 @@ struct NotAnErrorStatus {
 
 /// Returns the error, or a server error if its status is below 400. Otherwise the client would take
 /// the error for a success.
+///
+/// A rule may set 204, by which a server tells an `EventSource` to stop. Such a response is empty.
 fn checked_status(error: Error) -> Error {
     let status = error.status();
+    if status == StatusCode::NO_CONTENT && !error.is_status_set() {
+        return error;
+    }
     if status.is_client_error() || status.is_server_error() || status.as_u16() >= 600 {
         return error;
     }
