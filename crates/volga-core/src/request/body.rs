@@ -27,15 +27,24 @@ pub struct HttpBody(BodyKind);
 enum BodyKind {
     #[default]
     Empty,
-    Full(Bytes),
+    Full {
+        bytes: Bytes,
+        is_request: bool,
+    },
     Stream(DynBody),
+<<<<<<< HEAD
     /// A stream whose errors are reported by the code that made it.
     Watched(DynBody),
+=======
+    /// The body of a request. Its errors are [`ExtractError`]s.
+    Request(DynBody),
+>>>>>>> core
     /// A body that may exceed its limit of `limit` bytes. `left` bytes may still come.
     Limited {
         body: DynBody,
         left: usize,
         limit: usize,
+        is_request: bool,
     },
 }
 
@@ -52,7 +61,10 @@ impl HttpBody {
     #[must_use]
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        if bytes.is_empty() { Self::empty() } else { Self(BodyKind::Full(bytes)) }
+        match bytes.is_empty() {
+            true => Self::empty(),
+            false => Self(BodyKind::Full { bytes, is_request: false }),
+        }
     }
 
     /// Creates a body from a body of any type. Returns an `HttpBody` unchanged.
@@ -67,6 +79,18 @@ impl HttpBody {
         }
         let Some(body) = body else { return Self::empty() };
         Self(BodyKind::Stream(Box::pin(body.map_err(Into::into))))
+    }
+
+    /// Marks the body as the one of a request: if it cannot be read, that is the client's fault.
+    pub(crate) fn into_request_body(self) -> Self {
+        Self(match self.0 {
+            BodyKind::Full { bytes, .. } => BodyKind::Full { bytes, is_request: true },
+            BodyKind::Stream(body) => BodyKind::Request(body),
+            BodyKind::Limited { body, left, limit, .. } => {
+                BodyKind::Limited { body, left, limit, is_request: true }
+            }
+            other => other,
+        })
     }
 
     /// Creates a body from a stream of bytes. Its length is unknown. An error in the stream ends
@@ -102,6 +126,8 @@ impl HttpBody {
     /// - [`ExtractError::BodyTimedOut`] (status 408) if the client took too long to send it.
     /// - [`ExtractError::Body`] (status 400) if the body cannot be read to its end for another
     ///   reason.
+    /// - [`ExtractError::OtherBody`] (status 500, or 504 for a time-out) if the body is not the one
+    ///   of the request, but for example that of another server's response.
     ///
     /// # Cancel safety
     ///
@@ -113,7 +139,7 @@ impl HttpBody {
                 Ok(Ok(bytes)) => return Some(Ok(bytes)),
                 // The frame holds trailers.
                 Ok(Err(_)) => {}
-                Err(error) => return Some(Err(ExtractError::of_body(error))),
+                Err(error) => return Some(Err(ExtractError::of_any_body(error))),
             }
         }
     }
@@ -128,13 +154,14 @@ impl HttpBody {
             {
                 continue;
             }
-            return Some(Self::new(Peeked { first: Some(first), rest: self }));
+            let body = Self::new(Peeked { first: Some(first), rest: self });
+            return Some(body.into_request_body());
         }
     }
 
     /// Limits the body to `limit` bytes. The first piece that exceeds the limit is replaced with
     /// [`ExtractError::BodyTooLarge`]. A body that is known to be longer fails before its first
-    /// piece.
+    /// piece. For a body that is not the request's, the error is [`ExtractError::OtherBody`].
     #[must_use]
     pub fn limited(self, limit: usize) -> Self {
         // A body that promises to be short enough needs no check, because the server lets no client
@@ -142,11 +169,20 @@ impl HttpBody {
         if self.size_hint().upper().is_some_and(|most| most <= limit as u64) {
             return self;
         }
+        let is_request = match &self.0 {
+            BodyKind::Request(_) => true,
+            BodyKind::Full { is_request, .. } | BodyKind::Limited { is_request, .. } => *is_request,
+            BodyKind::Empty | BodyKind::Stream(_) => false,
+        };
         let body = match self.0 {
+<<<<<<< HEAD
             BodyKind::Stream(body) | BodyKind::Watched(body) => body,
+=======
+            BodyKind::Stream(body) | BodyKind::Request(body) => body,
+>>>>>>> core
             other => Box::pin(Self(other)) as DynBody,
         };
-        Self(BodyKind::Limited { body, left: limit, limit })
+        Self(BodyKind::Limited { body, left: limit, limit, is_request })
     }
 
     /// Whether the body comes in pieces and nothing reports its errors yet.
@@ -165,11 +201,28 @@ impl HttpBody {
     /// Returns an error if the length is known and exceeds the limit.
     pub(crate) fn check_limit(&self) -> Result<(), ExtractError> {
         match &self.0 {
-            BodyKind::Limited { body, left, limit } if body.size_hint().lower() > *left as u64 => {
+            BodyKind::Limited { body, left, limit, .. }
+                if body.size_hint().lower() > *left as u64 =>
+            {
                 Err(ExtractError::BodyTooLarge { limit: *limit })
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Says that the body of the request could not be read, and why.
+#[cold]
+fn of_request(error: BoxError) -> BoxError {
+    ExtractError::of_body(error).into()
+}
+
+/// Says that a body which is not the request's exceeds its limit. The client has not sent it.
+#[cold]
+fn of_other(error: BoxError) -> BoxError {
+    match error.downcast_ref() {
+        Some(ExtractError::BodyTooLarge { .. }) => ExtractError::OtherBody(error).into(),
+        _ => error,
     }
 }
 
@@ -202,19 +255,29 @@ impl Body for HttpBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
             BodyKind::Empty => Poll::Ready(None),
-            BodyKind::Full(bytes) => {
+            BodyKind::Full { bytes, .. } => {
                 let bytes = std::mem::take(bytes);
                 self.0 = BodyKind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
+<<<<<<< HEAD
             BodyKind::Stream(body) | BodyKind::Watched(body) => body.as_mut().poll_frame(cx),
             BodyKind::Limited { body, left, limit } => {
+=======
+            BodyKind::Stream(body) => body.as_mut().poll_frame(cx),
+            BodyKind::Request(body) => body.as_mut().poll_frame(cx).map_err(of_request),
+            BodyKind::Limited { body, left, limit, is_request } => {
+>>>>>>> core
                 let too_large = body.size_hint().lower() > *left as u64;
                 let polled = if too_large {
                     let error = ExtractError::BodyTooLarge { limit: *limit };
                     Poll::Ready(Some(Err(error.into())))
                 } else {
                     poll_limited(body, left, *limit, cx)
+                };
+                let polled = match is_request {
+                    true => polled.map_err(of_request),
+                    false => polled.map_err(of_other),
                 };
                 if let Poll::Ready(Some(Err(_))) = &polled {
                     // Nobody reads the rest. Dropping it now lets the server stop reading it now.
@@ -228,8 +291,13 @@ impl Body for HttpBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             BodyKind::Empty => true,
+<<<<<<< HEAD
             BodyKind::Full(_) => false,
             BodyKind::Stream(body) | BodyKind::Watched(body) | BodyKind::Limited { body, .. } => {
+=======
+            BodyKind::Full { .. } => false,
+            BodyKind::Stream(body) | BodyKind::Request(body) | BodyKind::Limited { body, .. } => {
+>>>>>>> core
                 body.is_end_stream()
             }
         }
@@ -238,8 +306,13 @@ impl Body for HttpBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             BodyKind::Empty => SizeHint::with_exact(0),
+<<<<<<< HEAD
             BodyKind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             BodyKind::Stream(body) | BodyKind::Watched(body) => body.size_hint(),
+=======
+            BodyKind::Full { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            BodyKind::Stream(body) | BodyKind::Request(body) => body.size_hint(),
+>>>>>>> core
             BodyKind::Limited { body, left, .. } => {
                 let (inner, left) = (body.size_hint(), *left as u64);
                 let mut hint = SizeHint::new();
@@ -256,8 +329,14 @@ impl fmt::Debug for HttpBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             BodyKind::Empty => f.write_str("HttpBody::Empty"),
+<<<<<<< HEAD
             BodyKind::Full(bytes) => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
             BodyKind::Stream(_) | BodyKind::Watched(_) => f.write_str("HttpBody::Stream"),
+=======
+            BodyKind::Full { bytes, .. } => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
+            BodyKind::Stream(_) => f.write_str("HttpBody::Stream"),
+            BodyKind::Request(_) => f.write_str("HttpBody::Request"),
+>>>>>>> core
             BodyKind::Limited { limit, .. } => write!(f, "HttpBody::Limited({limit} bytes)"),
         }
     }
@@ -334,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_body_is_wrapped_once() {
-        assert!(matches!(HttpBody::new(HttpBody::full("x")).0, BodyKind::Full(_)));
+        assert!(matches!(HttpBody::new(HttpBody::full("x")).0, BodyKind::Full { .. }));
         let stream = http_body_util::Full::new(Bytes::from_static(b"x"));
         assert!(matches!(HttpBody::new(stream).0, BodyKind::Stream(_)));
     }
@@ -366,7 +445,7 @@ mod tests {
         for (limit, fits) in [(0, false), (5, false), (6, true), (7, true)] {
             for body in [HttpBody::full("abcdef"), stream(&["abc", "def"])] {
                 let known = body.size_hint().exact().is_some();
-                let body = body.limited(limit);
+                let body = body.into_request_body().limited(limit);
                 assert_eq!(body.check_limit().is_ok(), fits || !known, "{limit}");
                 match body.collect().await {
                     Ok(all) => assert!(fits && all.to_bytes() == "abcdef", "{limit}"),

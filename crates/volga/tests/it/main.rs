@@ -53,3 +53,4 @@ mod test_client;
 mod texts_and_bodies;
 mod tracing;
 mod under_hyper;
+mod upstream_bodies;
