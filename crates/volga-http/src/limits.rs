@@ -5,6 +5,7 @@
 //! | [`DEFAULT_HEADER_READ_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_HANDSHAKE_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | the connection is closed; HTTP/2: a stream whose window stays closed is reset |
+//! | [`DEFAULT_MAX_UNSENT_BYTES`] | 64 KiB | a long-lived body is not polled until the client takes more |
 //! | [`DEFAULT_BODY_READ_TIMEOUT`], [`DEFAULT_MIN_BODY_RATE`] | 30 s, 240 bytes/s | the request body ends with an error, for a response with 408; HTTP/1: the connection closes after the response |
 //! | [`DEFAULT_TUNNEL_IDLE_TIMEOUT`] | 5 min | reading from the tunnel fails |
 //! | [`DEFAULT_DRAIN_DEADLINE`] | 10 s | running requests are aborted |
@@ -39,6 +40,7 @@
 //! server: for example, it ends a connection that sends many DATA or CONTINUATION frames without
 //! content.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How long a client may take to send a request head, from the moment the server waits for it: 10
@@ -60,6 +62,20 @@ pub const DEFAULT_TUNNEL_IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// is how long it may hold that. On HTTP/2 it is also how long the window of a stream may stay
 /// closed; then that stream is reset (`CANCEL`).
 pub const DEFAULT_WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many bytes of a [long-lived](crate::LongLived) response the kernel may hold that it has not
+/// sent yet: 64 KiB.
+///
+/// Bytes that wait there are old when a slow client reads them, and they take memory that no
+/// process shows. On Linux the default would be up to 4 MiB for each client. The limit applies to
+/// TCP on Linux and Android.
+pub const DEFAULT_MAX_UNSENT_BYTES: usize = 64 * 1024;
+
+/// The least such limit for connections with a [handshake](crate::Listener::with_handshake), whose
+/// ordinary responses have it as well: 128 KiB. With less, a download over a fast network would
+/// wake the server too often.
+pub(crate) const HANDSHAKE_UNSENT_BYTES: NonZeroU32 =
+    NonZeroU32::new(128 * 1024).expect("it is not zero");
 
 /// How long the server waits for a byte of a request body: 30 seconds.
 ///

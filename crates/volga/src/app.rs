@@ -24,7 +24,7 @@ use crate::group::Group;
 use crate::shutdown::ShutdownHandle;
 use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook};
 use crate::sse_status;
-use crate::streams::Streams;
+use crate::streams::{Streams, is_tunnel};
 use crate::tasks::Tasks;
 use crate::tower_status;
 use crate::trusted_proxies::{self, TrustedProxy};
@@ -201,6 +201,18 @@ impl App {
         self
     }
 
+    /// Sets how many bytes of an event stream the kernel may hold that it has not sent yet,
+    /// [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES) by default. While there
+    /// are as many, the stream takes no more messages. So a client that reads slowly gets newer
+    /// messages.
+    ///
+    /// `usize::MAX` leaves it to the system. [`Server`](volga_http::Server::max_unsent_bytes) has
+    /// the details.
+    pub fn with_max_unsent_bytes(mut self, bytes: usize) -> Self {
+        self.server = self.server.max_unsent_bytes(bytes);
+        self
+    }
+
     /// Sets how long the [handshake](crate::Listener::with_handshake) of a connection may take.
     /// Then the connection is closed.
     /// [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT) by default.
@@ -333,7 +345,8 @@ impl App {
     }
 
     /// Sets a function that is called for each server error: an error or a panic that became a
-    /// response with a status of 500 or more. The client sees only the status and the
+    /// response with a status of 500 or more, and a response with status 500 that was not created
+    /// from an error. The client sees only the status and the
     /// [reference](ErrorReport::reference) number of such an error. The function is also called for
     /// an error in an event stream, unless the stream has its own
     /// [observer](crate::http::sse::Sse::on_end). By default the report is written to standard
@@ -411,6 +424,7 @@ impl App {
             .with_spawner(tasks.spawner())
             .with_max_collected_bytes(max_collected_bytes)
             .with_error_hook(on_error)
+            .with_upgrade_check(is_tunnel)
             .with_status_rule(tower_status::status_of)
             .with_status_rule(sse_status::status_of);
         for rule in self.status_rules {

@@ -80,13 +80,15 @@ macro_rules! map_methods {
     ($($(#[$doc:meta])* $name:ident $method:ident;)*) => { $(
         $(#[$doc])*
         #[track_caller]
-        pub fn $name<H, Args, Via, Kind>(&mut self, pattern: &str, handler: H) -> Route<'_>
+        pub fn $name<H, Args, Via, Kind, Out>(&mut self, pattern: &str, handler: H) -> Route<'_>
         where
-            H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
-            H: Clone + Send + Sync + 'static,
+            H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
+            // The compiler shows the next line, with its comment, for a capture that does not fit.
+            H: Clone + Send + Sync + 'static, // what it captures: `Arc::new(value)`, if it is not `Clone`
             Args: HandlerArgs<Via> + Send + 'static,
             Via: 'static,
             Kind: 'static,
+            Out: 'static,
         {
             self.map(Method::$method, pattern, handler)
         }
@@ -157,18 +159,22 @@ impl Group {
     ///
     /// You can chain routes: `group.map_get(..).map_post(..)`.
     #[track_caller]
-    pub fn map<H, Args, Via, Kind>(
+    pub fn map<H, Args, Via, Kind, Out>(
         &mut self,
         method: Method,
         pattern: &str,
         handler: H,
     ) -> Route<'_>
     where
-        H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+        H: Handler<
+                Args,
+                Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
+            >,
         H: Clone + Send + Sync + 'static,
         Args: HandlerArgs<Via> + Send + 'static,
         Via: 'static,
         Kind: 'static,
+        Out: 'static,
     {
         let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams(self.streams()));
         let id = self.router.map_in(self.scope, method, pattern, endpoint);

@@ -33,7 +33,7 @@
 //! | [`Group`], [`Route`] | routes: patterns, methods, prefixes |
 //! | [`Path`], [`Query`], [`Header`], [`Json`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
 //! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
-//! | [`redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
+//! | [`redirect!`], [`permanent_redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
 //! | [`http`] | requests, responses, and [event streams](http::sse) with their [hub](http::sse::Hub) |
 //! | [`mod@headers`] | typed headers; [`headers!`] declares more |
@@ -90,6 +90,7 @@ pub use counters::{Counters, Snapshot};
 pub use exit::exit_code;
 pub use group::{Group, Route};
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
+pub use macros::TrustedHtml;
 pub use run::ListeningApp;
 pub use shutdown::ShutdownHandle;
 pub use volga_core::{
@@ -134,8 +135,8 @@ pub mod http {
     pub use volga_core::{
         BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
         FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
-        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, NoRoute,
-        OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
+        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, IntoStatusError,
+        NoRoute, OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
         RouterService, SkipPathArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
@@ -192,17 +193,22 @@ pub mod limits {
         DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_TOTAL_REPLY_BYTES, DEFAULT_REPLY_RETENTION,
     };
     pub use volga_sse::{
-        DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS,
-        DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD, MAX_EVENT_ID,
+        DEFAULT_MAX_CLOSING_BYTES, DEFAULT_MAX_CLOSING_TIME, DEFAULT_MAX_FRAME_BYTES,
+        DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS, DEFAULT_RETRY_AFTER,
+        DEFAULT_RETRY_AFTER_SPREAD, MAX_EVENT_ID,
     };
 }
 
 /// The paths to which the macros of this crate expand. This is not a public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::macros::{IntoStatus, html, json, raw, redirect, respond, sse, stream, text};
+    pub use crate::macros::{
+        EscapeHtml, EscapedHtml, IntoStatus, ToHtml, html, html_text, json, raw, redirect, respond,
+        sse, stream, text,
+    };
     pub use serde_json;
     pub use volga_core::set_header;
+    pub use volga_macros::html as html_format;
     pub use volga_sse::{__private::yields, generate};
 }
 

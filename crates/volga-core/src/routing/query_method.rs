@@ -6,8 +6,8 @@ use http::{HeaderName, HeaderValue, header};
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
+use crate::request::parts::Endpoint;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
 use crate::response::into_response::HttpResponse;

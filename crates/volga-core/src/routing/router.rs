@@ -11,10 +11,10 @@ use http::Method;
 
 use self::checks::{check_args, check_prefix, check_start, described};
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::middleware::Middleware;
 use crate::request::app_context::AppContext;
 use crate::request::body_limit::BodyLimit;
+use crate::request::parts::Endpoint;
 use crate::response::error_mapper::MapError;
 use crate::routing::fault::{RouteError, RouteFault, RouteFaults};
 use crate::routing::method::RouteMethod;

@@ -1,5 +1,8 @@
 //! `RouterService`: the service that a router becomes.
 
+pub(crate) mod response_future;
+pub(in crate::routing) mod target;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -11,19 +14,18 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::handler::box_future::BoxFuture;
-use crate::handler::endpoint::Endpoint;
 use crate::request::app_context::AppContext;
 use crate::request::body::HttpBody;
 use crate::request::context::RequestContext;
-use crate::request::parts::{HttpRequest, RequestParts};
+use crate::request::parts::{Endpoint, HttpRequest, RequestParts};
 use crate::request::path_args::PathArgs;
 use crate::response::box_error::BoxError;
 use crate::response::into_response::HttpResponse;
-use crate::routing::fallback::{FallbackTable, FallbackTarget};
 use crate::routing::no_route::NoRouteReason;
-use crate::routing::response_future::ResponseFuture;
+use crate::routing::no_route::fallback::{FallbackTable, FallbackTarget};
+use crate::routing::service::response_future::ResponseFuture;
+use crate::routing::service::target::Target;
 use crate::routing::settings::RouteId;
-use crate::routing::target::Target;
 use crate::routing::tree::{Found, RouteInfo, Spans, Tree};
 
 /// Responds to requests by the routes of a [`Router`](crate::Router). Clones share the routes.
@@ -160,7 +162,7 @@ impl Routes {
         let parts = RequestParts::new(head, args, &body);
         match target {
             Some(target) => target.send(parts, body, context, no_route, extend),
-            None => ResponseFuture::missing_pipeline(parts),
+            None => ResponseFuture::without_target(parts),
         }
     }
 

@@ -8,10 +8,9 @@ use http::{HeaderValue, StatusCode, Uri};
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
 use crate::request::original_uri::OriginalUri;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::into_response::HttpResponse;
 
 /// An endpoint that gets the path of each request without a prefix.

@@ -9,19 +9,20 @@ use super::BeforeRouting;
 use super::MappedRoute;
 use super::RouteScope;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::middleware::pipeline::Continue;
 use crate::middleware::stage::catching;
-use crate::routing::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
+use crate::request::parts::Endpoint;
 use crate::routing::fault::RouteFaults;
 use crate::routing::no_route::NoRouteEndpoint;
+use crate::routing::no_route::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
+use crate::routing::no_route::missing_value::MissingValueEndpoint;
 use crate::routing::pattern::Pattern;
 use crate::routing::query_method::{AcceptQuery, TellsOfQuery};
 use crate::routing::router::Router;
 use crate::routing::router::checks::{depth_of, parsed};
 use crate::routing::service::RouterService;
+use crate::routing::service::target::Target;
 use crate::routing::settings::{ScopeId, Settings};
-use crate::routing::target::Target;
 
 impl MappedRoute {
     pub(super) fn position(&self) -> Position<'_> {
@@ -54,7 +55,7 @@ impl Router {
             .routes
             .iter()
             .map(|route| {
-                let endpoint = tell_of_query(&queries, route);
+                let endpoint = tell_of_query(&queries, route, self.endpoint_of(route));
                 let target = self.target(&stages, route.position(), endpoint);
                 let accept_query = route.accept_query.clone();
                 Target { mounted: route.mounted, accept_query, ..target }
@@ -67,6 +68,22 @@ impl Router {
             return Ok(service);
         }
         Ok(service.with_before_routing(|routing| before_routing_target(&before, settings, routing)))
+    }
+
+    /// The endpoint of a route. If it may have no value to respond with, the fallback of the scope
+    /// responds then.
+    fn endpoint_of(&self, route: &MappedRoute) -> Arc<dyn Endpoint> {
+        let endpoint = Arc::clone(&route.endpoint);
+        let mut scopes = self.enclosing(route.scope).map(|id| &self.scopes[id.0].settings);
+        let mut description = Description::new();
+        endpoint.describe(&mut description);
+        match scopes.find_map(|settings| settings.fallback.clone()) {
+            Some(fallback) if description.is_missing_possible() => {
+                let args = self.prefix_args(route.scope);
+                Arc::new(MissingValueEndpoint { endpoint, fallback, args })
+            }
+            _ => endpoint,
+        }
     }
 
     /// The patterns that are mapped for QUERY, and the media types that each of them takes.
@@ -265,8 +282,11 @@ fn before_routing_target(
 
 /// Returns the endpoint of a route. If the route is for GET, HEAD or OPTIONS and its pattern is also
 /// mapped for QUERY, the responses have `Accept-Query`.
-fn tell_of_query(queries: &[(Pattern, AcceptQuery)], route: &MappedRoute) -> Arc<dyn Endpoint> {
-    let endpoint = Arc::clone(&route.endpoint);
+fn tell_of_query(
+    queries: &[(Pattern, AcceptQuery)],
+    route: &MappedRoute,
+    endpoint: Arc<dyn Endpoint>,
+) -> Arc<dyn Endpoint> {
     let is_told = [Method::GET, Method::HEAD, Method::OPTIONS].iter().any(|it| route.method == *it);
     if queries.is_empty() || !is_told {
         return endpoint;
