@@ -87,8 +87,8 @@ impl App {
         ended
     }
 
-    /// Listens, and returns the app with its addresses. [`ListeningApp::run`] serves it. Clients may
-    /// connect before that. They wait until the app serves.
+    /// Listens, and returns the app with its addresses. [`ListeningApp::run`] serves it. Clients
+    /// may connect before that. They wait until the app serves.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
