@@ -101,9 +101,9 @@ impl App {
         }
     }
 
-    /// Adds an address to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port such
-    /// as `([0, 0, 0, 0], 8080)`. For a host name the app listens on every address of the host.
-    /// With port 0 the system chooses a port, which [`listen`](Self::listen) and
+    /// Adds an address to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port
+    /// such as `([0, 0, 0, 0], 8080)`. For a host name the app listens on every address of the
+    /// host. With port 0 the system chooses a port, which [`listen`](Self::listen) and
     /// [`bound_addresses`](Self::bound_addresses) tell. `"unix:/run/app.sock"` is a Unix-domain
     /// socket, and `"inherited:"` stands for the sockets that systemd opened for the process.
     /// [`BindTarget`] has the details.
