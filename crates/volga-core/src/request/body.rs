@@ -32,13 +32,10 @@ enum BodyKind {
         is_request: bool,
     },
     Stream(DynBody),
-<<<<<<< HEAD
     /// A stream whose errors are reported by the code that made it.
     Watched(DynBody),
-=======
     /// The body of a request. Its errors are [`ExtractError`]s.
     Request(DynBody),
->>>>>>> core
     /// A body that may exceed its limit of `limit` bytes. `left` bytes may still come.
     Limited {
         body: DynBody,
@@ -172,14 +169,10 @@ impl HttpBody {
         let is_request = match &self.0 {
             BodyKind::Request(_) => true,
             BodyKind::Full { is_request, .. } | BodyKind::Limited { is_request, .. } => *is_request,
-            BodyKind::Empty | BodyKind::Stream(_) => false,
+            BodyKind::Empty | BodyKind::Stream(_) | BodyKind::Watched(_) => false,
         };
         let body = match self.0 {
-<<<<<<< HEAD
-            BodyKind::Stream(body) | BodyKind::Watched(body) => body,
-=======
-            BodyKind::Stream(body) | BodyKind::Request(body) => body,
->>>>>>> core
+            BodyKind::Stream(body) | BodyKind::Watched(body) | BodyKind::Request(body) => body,
             other => Box::pin(Self(other)) as DynBody,
         };
         Self(BodyKind::Limited { body, left: limit, limit, is_request })
@@ -187,13 +180,14 @@ impl HttpBody {
 
     /// Whether the body comes in pieces and nothing reports its errors yet.
     pub(crate) fn is_unwatched(&self) -> bool {
-        matches!(self.0, BodyKind::Stream(_))
+        matches!(self.0, BodyKind::Stream(_) | BodyKind::Request(_))
     }
 
     /// Wraps a body that comes in pieces. The result counts as watched.
     pub(crate) fn wrap_watched(&mut self, wrap: impl FnOnce(DynBody) -> DynBody) {
         self.0 = match std::mem::take(&mut self.0) {
             BodyKind::Stream(body) => BodyKind::Watched(wrap(body)),
+            request @ BodyKind::Request(_) => BodyKind::Watched(wrap(Box::pin(Self(request)))),
             other => other,
         };
     }
@@ -260,14 +254,9 @@ impl Body for HttpBody {
                 self.0 = BodyKind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-<<<<<<< HEAD
             BodyKind::Stream(body) | BodyKind::Watched(body) => body.as_mut().poll_frame(cx),
-            BodyKind::Limited { body, left, limit } => {
-=======
-            BodyKind::Stream(body) => body.as_mut().poll_frame(cx),
             BodyKind::Request(body) => body.as_mut().poll_frame(cx).map_err(of_request),
             BodyKind::Limited { body, left, limit, is_request } => {
->>>>>>> core
                 let too_large = body.size_hint().lower() > *left as u64;
                 let polled = if too_large {
                     let error = ExtractError::BodyTooLarge { limit: *limit };
@@ -291,13 +280,11 @@ impl Body for HttpBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             BodyKind::Empty => true,
-<<<<<<< HEAD
-            BodyKind::Full(_) => false,
-            BodyKind::Stream(body) | BodyKind::Watched(body) | BodyKind::Limited { body, .. } => {
-=======
             BodyKind::Full { .. } => false,
-            BodyKind::Stream(body) | BodyKind::Request(body) | BodyKind::Limited { body, .. } => {
->>>>>>> core
+            BodyKind::Stream(body)
+            | BodyKind::Watched(body)
+            | BodyKind::Request(body)
+            | BodyKind::Limited { body, .. } => {
                 body.is_end_stream()
             }
         }
@@ -306,13 +293,10 @@ impl Body for HttpBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             BodyKind::Empty => SizeHint::with_exact(0),
-<<<<<<< HEAD
-            BodyKind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            BodyKind::Stream(body) | BodyKind::Watched(body) => body.size_hint(),
-=======
             BodyKind::Full { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
-            BodyKind::Stream(body) | BodyKind::Request(body) => body.size_hint(),
->>>>>>> core
+            BodyKind::Stream(body) | BodyKind::Watched(body) | BodyKind::Request(body) => {
+                body.size_hint()
+            }
             BodyKind::Limited { body, left, .. } => {
                 let (inner, left) = (body.size_hint(), *left as u64);
                 let mut hint = SizeHint::new();
@@ -329,14 +313,9 @@ impl fmt::Debug for HttpBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             BodyKind::Empty => f.write_str("HttpBody::Empty"),
-<<<<<<< HEAD
-            BodyKind::Full(bytes) => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
-            BodyKind::Stream(_) | BodyKind::Watched(_) => f.write_str("HttpBody::Stream"),
-=======
             BodyKind::Full { bytes, .. } => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
-            BodyKind::Stream(_) => f.write_str("HttpBody::Stream"),
+            BodyKind::Stream(_) | BodyKind::Watched(_) => f.write_str("HttpBody::Stream"),
             BodyKind::Request(_) => f.write_str("HttpBody::Request"),
->>>>>>> core
             BodyKind::Limited { limit, .. } => write!(f, "HttpBody::Limited({limit} bytes)"),
         }
     }
