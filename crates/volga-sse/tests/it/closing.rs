@@ -1,5 +1,5 @@
-//! What is ready when a stream is closed is sent, or the end says that it was not: for every kind of
-//! source, number of messages, kind of end and speed of the reader.
+//! What is ready when a stream is closed is sent, or the end says that it was not: for every kind
+//! of source, number of messages, kind of end and speed of the reader.
 
 use std::{
     pin::pin,

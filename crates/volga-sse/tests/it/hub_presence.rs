@@ -81,7 +81,8 @@ fn a_watch_ends_when_the_hub_closes_after_the_changes_before() {
                 other => panic!("{other:?}"),
             }
         }
-        // More changes than the log holds are listed when they are taken: everybody has left by then.
+        // More changes than the log holds are listed when they are taken: everybody has left by
+        // then.
         let has_overflowed = joins > DEFAULT_MAX_PRESENCE_EVENTS;
         assert_eq!(present, if has_overflowed { 0 } else { joins });
         assert_eq!(watch.next().now_or_never(), Some(None));
