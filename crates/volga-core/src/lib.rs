@@ -91,7 +91,7 @@ pub use routing::router::Router;
 pub use routing::service::response_future::ResponseFuture;
 pub use routing::service::{RouteMatch, RouterService};
 pub use routing::settings::{RouteId, ScopeId, SettingsLevel};
-pub use routing::strip_prefix::StripPrefix;
+pub use routing::strip_prefix::{StripPrefix, prefix_location};
 pub use services::builder::ServicesBuilder;
 pub use services::check::{ServiceConsumer, ServiceFault, ServiceFaults};
 pub use services::dc::Dc;

@@ -6,8 +6,7 @@ use http_body::Body;
 use tower_service::Service;
 use volga_core::{BoxError, Endpoint, FinishEndpoint, HttpRequest, RouteMethod, ServiceEndpoint};
 
-use crate::group::Group;
-use crate::route::Route;
+use crate::group::{Group, Route};
 use crate::streams::BindStreams;
 
 impl Group {

@@ -15,8 +15,7 @@ use volga_core::{
     TowerLayer, WithMiddleware, WrapMiddleware,
 };
 
-use crate::group::Group;
-use crate::route::Route;
+use crate::group::{Group, Route};
 use crate::streams::BindStreams;
 
 macro_rules! settings {

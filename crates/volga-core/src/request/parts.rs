@@ -19,6 +19,7 @@ use crate::handler::description::Description;
 use crate::request::body::HttpBody;
 use crate::request::body_limit::BodyLimit;
 use crate::request::context::RequestContext;
+use crate::request::decoded_path;
 use crate::request::path_args::PathArgs;
 use crate::request::path_args::decode;
 use crate::response::error_mapper::MapError;
@@ -206,6 +207,44 @@ impl RequestParts {
     pub fn route(&self) -> Option<&str> {
         let args = &self.0.state.path_args;
         args.route.as_ref().filter(|_| !args.has_no_route).map(|route| &*route.pattern)
+    }
+
+    /// The path as the router compares it: each segment percent-decoded once, and without one
+    /// trailing slash. Use it, and not `uri.path()`, to decide something by the path. A client may
+    /// write `/admin` as `/%61dmin`, and gets the same route.
+    ///
+    /// Three things stay encoded, in capitals, so that two paths are the same text only if they are
+    /// the same for the router: a slash within a segment (`%2F`), a percent sign (`%25`), and bytes
+    /// that are not UTF-8. `.` and `..` are ordinary segments, as they are for the router. A path
+    /// with malformed percent-encoding, to which the router responds with status 400, is returned
+    /// as it is.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use volga_core::{HandlerEndpoint, HttpBody, HttpContext, Next, Router};
+    /// use volga_core::{ScopeId, SettingsLevel, WrapMiddleware};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let mut router = Router::new();
+    /// router.add_middleware(
+    ///     SettingsLevel::Scope(ScopeId::ROOT),
+    ///     WrapMiddleware::new(|ctx: HttpContext, _: Next| async move {
+    ///         ctx.decoded_path().into_owned()
+    ///     }),
+    /// );
+    /// router.map(Method::GET, "/admin", HandlerEndpoint::new(|| ""));
+    /// # use http_body_util::BodyExt;
+    /// let service = router.into_service().unwrap();
+    /// for path in ["/admin", "/%61dmin", "/admin/"] {
+    ///     let request = http::Request::get(path).body(HttpBody::empty()).unwrap();
+    ///     let body = service.respond(request).await.into_body();
+    ///     assert_eq!(body.collect().await.unwrap().to_bytes(), "/admin");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn decoded_path(&self) -> Cow<'_, str> {
+        decoded_path::decoded(self.0.head.uri.path())
     }
 
     /// The path arguments of the route, from left to right: the names, and the texts as they are in

@@ -8,6 +8,7 @@ pub(crate) mod fault;
 pub(crate) mod method;
 pub(crate) mod no_route;
 pub(crate) mod pattern;
+mod query_method;
 pub(crate) mod router;
 pub(crate) mod service;
 pub(crate) mod settings;

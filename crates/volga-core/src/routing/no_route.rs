@@ -15,6 +15,7 @@ use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
 use crate::response::missing_value::UNKNOWN_PATH;
 use crate::response::response_check::ResponseOrigin;
+use crate::routing::query_method::AcceptQuery;
 use crate::routing::tree::Found;
 
 /// Why a request has no route. The handler of a fallback can take it as an argument:
@@ -88,6 +89,7 @@ impl Endpoint for NoRouteEndpoint {
 
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let reason = parts.extensions.remove().unwrap_or(NoRouteReason::UnknownPath);
+        let accept_query = parts.extensions.remove::<AcceptQuery>();
         let responder = parts.responder();
         let no_route = match &reason {
             NoRouteReason::UnknownPath => Some(NoRoute::UnknownPath),
@@ -107,6 +109,9 @@ impl Endpoint for NoRouteEndpoint {
                 }
                 (None, reason) => responder.respond_to(reason.error()).await,
             };
+            if let Some(accept_query) = accept_query {
+                accept_query.add_to(&mut response);
+            }
             if let Some(allow) = reason.allow() {
                 response.headers_mut().insert(header::ALLOW, allow);
             }

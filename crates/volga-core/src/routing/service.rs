@@ -132,7 +132,7 @@ impl Routes {
     /// Finds the route of a request, and sends the request to it.
     fn send(
         &self,
-        head: request::Parts,
+        mut head: request::Parts,
         body: HttpBody,
         context: RequestContext,
         extend: impl FnOnce(&mut Extensions),
@@ -151,6 +151,9 @@ impl Routes {
                     }
                 }
                 found => {
+                    if let Found::OtherMethods(methods) = &found {
+                        self.tell_of_query(methods, &mut head);
+                    }
                     let (fallback, args) = self.fallback(&found, head.uri.path());
                     let reason = NoRouteReason::new(found, &head);
                     (fallback.map(|fallback| &fallback.target), args, Some(reason))
@@ -160,6 +163,21 @@ impl Routes {
         match target {
             Some(target) => target.send(parts, body, context, no_route, extend),
             None => ResponseFuture::without_target(parts),
+        }
+    }
+
+    /// Remembers which media types a QUERY of the path may have, if it is mapped for QUERY.
+    #[cold]
+    fn tell_of_query(&self, methods: &[Method], head: &mut request::Parts) {
+        if !methods.contains(&Method::QUERY) {
+            return;
+        }
+        if let Found::Route(route) =
+            self.tree.find(&Method::QUERY, head.uri.path(), &mut Spans::default())
+            && let Some(target) = self.targets.get(route.target.index())
+            && let Some(accept) = target.accept_query.clone()
+        {
+            head.extensions.insert(accept);
         }
     }
 

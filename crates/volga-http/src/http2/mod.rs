@@ -61,6 +61,7 @@ use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::{ConnectionService, HttpService};
 use crate::io::linger::linger;
+use crate::io::send_queue::SendQueue;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{
     CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
@@ -78,7 +79,7 @@ pub(crate) async fn serve<I, S>(
     patience: &Patience,
     token: TaskToken,
 ) where
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + SendQueue + Unpin,
     S: HttpService,
 {
     let io = WriteTimeout::new(io, patience.clone());
@@ -157,6 +158,8 @@ struct Http2Connection<I, S: HttpService> {
     budget: ResetBudget,
     /// How many responses have begun since the budget was last used.
     responses: usize,
+    /// Whether the kernel's unsent bytes need no limit any more.
+    is_unsent_limited: bool,
     /// `h2` gets this waker instead of the task's own, because `h2` also wakes the task for changes
     /// that it makes itself while the task runs.
     h2_waker: Waker,
@@ -166,7 +169,7 @@ struct Http2Connection<I, S: HttpService> {
 
 impl<I, S> Http2Connection<I, S>
 where
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + SendQueue + Unpin,
     S: HttpService,
 {
     /// Exchanges the prefaces. Returns `None` if the client sends something else, or too late.
@@ -213,6 +216,7 @@ where
             ready,
             budget: ResetBudget::new(Instant::now()),
             responses: 0,
+            is_unsent_limited: settings.max_unsent_bytes.is_none(),
             settings,
             patience: patience.clone(),
         })
@@ -395,6 +399,7 @@ where
                     // streams.
                     let started = catch_unwind(AssertUnwindSafe(|| start.send_head()));
                     if let Ok(Some(send_body)) = started {
+                        self.limit_unsent();
                         self.streams.insert(send_body, &mut self.write_buffer.lock().windows);
                     }
                     frames += 1;
@@ -412,6 +417,14 @@ where
         }
         if frames % FRAMES_AT_ONCE > 0 {
             self.pass_on();
+        }
+    }
+
+    /// Limits the bytes that the kernel holds unsent, from the first long-lived response on.
+    fn limit_unsent(&mut self) {
+        if !self.is_unsent_limited {
+            self.is_unsent_limited = true;
+            self.transport.limit_unsent(self.settings.max_unsent_bytes);
         }
     }
 

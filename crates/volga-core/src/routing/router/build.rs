@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::Method;
+
 use super::BeforeRouting;
 use super::MappedRoute;
 use super::RouteScope;
@@ -15,6 +17,7 @@ use crate::routing::no_route::NoRouteEndpoint;
 use crate::routing::no_route::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
 use crate::routing::no_route::missing_value::MissingValueEndpoint;
 use crate::routing::pattern::Pattern;
+use crate::routing::query_method::{AcceptQuery, TellsOfQuery};
 use crate::routing::router::Router;
 use crate::routing::router::checks::{depth_of, parsed};
 use crate::routing::service::RouterService;
@@ -47,12 +50,15 @@ impl Router {
         self.check()?;
         self.tree.compact();
         let stages = self.stages();
+        let queries = self.queries();
         let targets = self
             .routes
             .iter()
             .map(|route| {
-                let target = self.target(&stages, route.position(), self.endpoint_of(route));
-                Target { mounted: route.mounted, ..target }
+                let endpoint = tell_of_query(&queries, route, self.endpoint_of(route));
+                let target = self.target(&stages, route.position(), endpoint);
+                let accept_query = route.accept_query.clone();
+                Target { mounted: route.mounted, accept_query, ..target }
             })
             .collect();
         let fallbacks = self.fallbacks(&stages);
@@ -78,6 +84,14 @@ impl Router {
             }
             _ => endpoint,
         }
+    }
+
+    /// The patterns that are mapped for QUERY, and the media types that each of them takes.
+    fn queries(&self) -> Vec<(Pattern, AcceptQuery)> {
+        let queries = self.routes.iter().filter_map(|route| {
+            Some((Pattern::parse(&route.pattern).ok()?, route.accept_query.clone()?))
+        });
+        queries.collect()
     }
 
     /// Creates the stage of each scope: its middleware, wrapped once for all routes of the scope. A
@@ -115,6 +129,7 @@ impl Router {
                 .find_map(|settings| settings.body_limit)
                 .unwrap_or_default(),
             mounted: None,
+            accept_query: None,
             is_before_routing: false,
         }
     }
@@ -260,6 +275,25 @@ fn before_routing_target(
         needs: description.needs().clone(),
         sees_extensions: description.are_extensions_read(),
         mounted: None,
+        accept_query: None,
         is_before_routing: true,
+    }
+}
+
+/// Returns the endpoint of a route. If the route is for GET, HEAD or OPTIONS and its pattern is also
+/// mapped for QUERY, the responses have `Accept-Query`.
+fn tell_of_query(
+    queries: &[(Pattern, AcceptQuery)],
+    route: &MappedRoute,
+    endpoint: Arc<dyn Endpoint>,
+) -> Arc<dyn Endpoint> {
+    let is_told = [Method::GET, Method::HEAD, Method::OPTIONS].iter().any(|it| route.method == *it);
+    if queries.is_empty() || !is_told {
+        return endpoint;
+    }
+    let Ok(pattern) = Pattern::parse(&route.pattern) else { return endpoint };
+    match queries.iter().find(|(query, _)| query.shape() == pattern.shape()) {
+        Some((_, accept)) => Arc::new(TellsOfQuery { endpoint, accept: accept.clone() }),
+        None => endpoint,
     }
 }

@@ -14,6 +14,7 @@ use crate::response::catch_panic::CatchPanic;
 use crate::response::error_mapper::MapError;
 use crate::response::lost_request::respond_to_lost_request;
 use crate::routing::no_route::NoRouteReason;
+use crate::routing::query_method::AcceptQuery;
 use crate::routing::service::response_future::ResponseFuture;
 use crate::services::needs::Needs;
 
@@ -29,6 +30,8 @@ pub(crate) struct Target {
     pub(crate) sees_extensions: bool,
     /// The number of segments of the prefix, for a mounted service.
     pub(crate) mounted: Option<usize>,
+    /// The media types of the body, for a route for QUERY.
+    pub(in crate::routing) accept_query: Option<AcceptQuery>,
     /// Whether this is the target before routing.
     pub(crate) is_before_routing: bool,
 }
