@@ -198,8 +198,8 @@ impl Hub {
     ///
     /// Open subscriptions stay open. A subscription that has not read the last messages is told of
     /// a gap, and so is a client that resumes later. If keys of the topic have values, every
-    /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which a
-    /// page knows that the values are gone. This gap takes a position of the hub. (A
+    /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which
+    /// a page knows that the values are gone. This gap takes a position of the hub. (A
     /// [relayed](HubBuilder::relay) hub gives no positions, so there only those are told who have
     /// not read everything.) While somebody subscribes to the topic's name,
     /// [`topics`](Self::topics) still lists it. In a hub with

@@ -1,5 +1,5 @@
-//! What is old goes by time, also on a hub that is hardly used. Each call drops what has expired in a
-//! few topics. After a pause, a call also makes up for the calls that did not come.
+//! What is old goes by time, also on a hub that is hardly used. Each call drops what has expired in
+//! a few topics. After a pause, a call also makes up for the calls that did not come.
 
 use crate::hub::clock::Moment;
 use crate::hub::state::hub_state::HubState;
