@@ -31,6 +31,7 @@
 //! | [`FIRST_BYTES_GRACE`] | 1 s | a connection without a request is closed by the drain |
 //! | [`ABORT_GRACE`] | 1 s | aborted code that still blocks its thread is left behind |
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: the connection of a client that still sends after its response is closed |
+//! | [`MAX_UNIX_PATH`] | 107 bytes, or 103 outside of Linux | binding fails |
 //! | [`PORT_TRIES`] | 16 | binding fails, because no port is free on every address |
 //!
 //! The guide's page on limits has the same list, with the test that reaches each limit. An HTTP/1
@@ -256,9 +257,17 @@ pub(crate) const TURN_REQUESTS: usize = 32;
 /// turn reads.
 pub(crate) const DEFERRED_TURNS: usize = 32;
 
-/// How many requests of an HTTP/2 connection may wait for their resets in this way. Their heads
-/// cost memory, which a connection with many event streams would not give back.
-pub(crate) const MAX_DEFERRED_REQUESTS: usize = 48;
+/// How many requests of an HTTP/2 connection may wait for their resets in this way.
+///
+/// Their heads cost memory, which a connection with many event streams would not give back. When a
+/// client resets all of them, [`RESET_WITHOUT_HANDLER`] makes them more than its budget of
+/// [`MAX_UNANSWERED_RESETS`].
+pub(crate) const MAX_DEFERRED_REQUESTS: usize = 32;
+
+/// How many accepted requests of an HTTP/2 connection may wait for their handlers before the server
+/// reads no more heads in this turn. It is more than [`MAX_DEFERRED_REQUESTS`], so that every turn
+/// begins some of them.
+pub(crate) const MAX_ACCEPTED_REQUESTS: usize = 48;
 
 /// How many bytes the server discards after it has ended a connection with GOAWAY. A client that
 /// floods the server sends more, and reading all of it would help the flood.
@@ -271,6 +280,10 @@ pub(crate) const MAX_REQUEST_TASKS: usize = 2 * MAX_STREAMS as usize;
 /// How many pieces of a body are joined into one HTTP/2 frame. Without a limit, a body with empty
 /// pieces could block its connection.
 pub(crate) const FRAME_PIECES: usize = 64;
+
+/// The maximum number of bytes of the path of a Unix-domain socket. The system sets it.
+pub const MAX_UNIX_PATH: usize =
+    if cfg!(any(target_os = "linux", target_os = "android")) { 107 } else { 103 };
 
 /// How many connections the kernel holds for each listener until the server accepts them.
 pub const BACKLOG: i32 = 1024;

@@ -8,6 +8,7 @@ use crate::codec::message::{Message, MessageWithoutId};
 use crate::codec::position::Position;
 use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
+use crate::hub::presence::topic_presence::Present;
 use crate::hub::settings::HubSettings;
 use crate::hub::state::guard::StateGuard;
 use crate::hub::state::locked::LockedState;
@@ -45,6 +46,8 @@ pub(crate) struct HubState {
     /// Written under the hub's lock, before the horizon advances.
     recent: RwLock<RecentTopics>,
     pub(crate) counters: Counters,
+    /// How many steps the next [`catch_up`](Self::catch_up) does.
+    pub(crate) owed_sweeps: AtomicU64,
 }
 
 impl HubState {
@@ -63,6 +66,7 @@ impl HubState {
             locked: Mutex::new(LockedState::starting_after(after)),
             recent: RwLock::new(RecentTopics::new()),
             counters: Counters::default(),
+            owed_sweeps: AtomicU64::new(0),
         }
     }
 
@@ -104,6 +108,7 @@ impl HubState {
         self.advance_horizon(&locked, &[(&topic, number)]);
         drop(locked);
         topic.wake();
+        self.catch_up(now);
         Ok(self.position(number))
     }
 
@@ -131,23 +136,44 @@ impl HubState {
         self.advance_horizon(&locked, &[(&topic, last)]);
         drop(locked);
         topic.wake();
+        self.catch_up(now);
         Ok(Some(self.position(last)))
+    }
+
+    /// Removes a topic. Those who show values of its keys are told by a gap, which takes a number.
+    pub(crate) fn remove_topic(&self, name: &str) -> bool {
+        let now = self.clock.now();
+        let mut locked = self.lock();
+        let Some(topic) = locked.topic(name) else { return false };
+        let is_told = self.settings.relay.is_none() && topic.has_values();
+        if is_told {
+            locked.last_number += 1;
+            let number = locked.last_number;
+            topic.clear_through(number);
+            write(&self.recent).note(number, topic.id);
+            self.advance_horizon(&locked, &[(&topic, number)]);
+        }
+        locked.remove_topic(&topic, &self.settings, now);
+        drop(locked);
+        if is_told {
+            topic.wake();
+        }
+        true
     }
 
     /// Ends all subscriptions, each after it has delivered what was published before.
     pub(crate) fn close(&self) {
-        let (topics, subscribers, watches) = {
+        let (topics, subscribers) = {
             let mut locked = self.lock();
             locked.is_closed = true;
-            let watches = locked.presence_watches();
+            locked.close_presence();
             let topics: Vec<_> = locked.registry.topics().map(Arc::clone).collect();
             let subscribers: Vec<_> = locked
                 .pattern_subscribers()
                 .map(|pattern_subscriber| Arc::clone(&pattern_subscriber.subscriber))
                 .collect();
-            (topics, subscribers, watches)
+            (topics, subscribers)
         };
-        watches.iter().filter_map(|watch| watch.close()).for_each(Waker::wake);
         for topic in topics {
             topic.close(SubscriptionEnd::HubClosed);
         }
@@ -162,6 +188,16 @@ impl HubState {
             |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::IdentityClosed);
         subscribers.iter().filter_map(close).for_each(Waker::wake);
         subscribers.len()
+    }
+
+    /// Returns the identities that are present in a topic, each with the number of its
+    /// subscriptions.
+    pub(crate) fn present(&self, topic: &str) -> Present {
+        let (topic, now) = (Arc::from(topic), self.clock.now());
+        while self.lock().sweep_presence_of(&topic, now).is_some_and(|next| next <= now) {}
+        let present = self.lock().present(&topic);
+        // Copied without the lock, because it may be long.
+        Arc::unwrap_or_clone(present)
     }
 
     /// The position that a message gets if it is published now and no other message comes first.
@@ -245,14 +281,8 @@ impl HubState {
         if locked.is_closed {
             return Err(PublishError::Closed);
         }
-        locked.sweep(&self.settings, now);
+        self.sweep_step(locked, now);
         locked.topic_to_publish(topic, key, &self.settings, now)
-    }
-
-    /// Drops everything that has expired. The lock is released after every few topics.
-    pub(crate) fn sweep_all(&self) {
-        let now = self.clock.now();
-        while self.lock().sweep(&self.settings, now) {}
     }
 
     /// Tells the registry of topics whose last subscription, or last subscription by name, has

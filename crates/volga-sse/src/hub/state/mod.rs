@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `hub_state` | what all handles of a hub share; publishing |
 //! | `locked` | what the hub's one lock guards |
+//! | `ageing` | what is old goes by time |
 //! | `guard` | the guard of that lock |
 //! | `recent_topics` (pure) | the topics of the last messages |
 //! | `statistics` | `Hub::stats` and `Hub::topic_stats` |
 //! | `relay` | publishing at positions that an outside source gives |
 //! | `reorder_buffer` (pure) | relayed messages that wait for earlier ones |
 
+pub(crate) mod ageing;
 pub(crate) mod guard;
 pub(crate) mod hub_state;
 pub(crate) mod locked;

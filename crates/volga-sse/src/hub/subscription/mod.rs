@@ -675,10 +675,12 @@ impl Drop for Subscription {
             if let Some((identity, _)) = &identity {
                 // The lock is released between chunks, because a pattern may have matched many
                 // topics.
+                let gone_at = hub.settings.gone_at(hub.clock.now());
                 for memberships in self.topics.memberships().chunks(TOPICS_AT_ONCE) {
                     hub.lock().remove_presence(
                         identity,
                         memberships.iter().map(|membership| &membership.topic),
+                        gone_at,
                     );
                 }
             }

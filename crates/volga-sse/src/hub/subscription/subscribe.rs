@@ -16,8 +16,9 @@ use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 use crate::hub::topic::inbox::TopicInbox;
 use crate::hub::topic::pattern::TopicFilter;
-use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 use crate::hub::topic::subscribers::SubscriberKind;
+use crate::stream::refusal::RefusalResponse;
 
 /// Builds a subscription, from [`Hub::subscribe`](crate::hub::Hub::subscribe). The subscription
 /// begins with [`open`](Self::open).
@@ -154,20 +155,26 @@ impl<'a> Subscribe<'a> {
     /// Opens the subscription. It delivers what is published from now on, after what you asked for
     /// with [`resume`](Self::resume) or [`history`](Self::history).
     ///
+    /// If the hub is closed, the subscription ends after what is there for it, unless
+    /// [`when_closed`](crate::hub::HubBuilder::when_closed) says otherwise.
+    ///
     /// # Errors
     ///
     /// Returns an error if a topic is invalid, if the policy does not fit a topic, if a topic does
-    /// not exist and [subscribing does not create it](crate::hub::TopicCreation), or if the hub is
-    /// full or closed. No topic was created then.
+    /// not exist and [subscribing does not create it](crate::hub::TopicCreation), if the hub is
+    /// full, or if it is closed and
+    /// [`when_closed`](crate::hub::HubBuilder::when_closed) refuses the client. No topic was
+    /// created then.
     pub fn open(self) -> Result<Subscription, SubscribeError> {
         let filters = self.filters()?;
         let settings = &self.hub.settings;
         let now = self.hub.clock.now();
         let mut locked = self.hub.lock();
-        if locked.is_closed {
-            return Err(SubscribeError::Closed);
+        let is_closed = locked.is_closed;
+        if is_closed && settings.when_closed != RefusalResponse::RetryLater {
+            return Err(SubscribeError::Closed { refusal: settings.when_closed });
         }
-        locked.sweep(settings, now);
+        self.hub.sweep_step(&mut locked, now);
         let names = filters.iter().filter_map(|filter| match filter {
             TopicFilter::Name(name) => Some(name.as_str()),
             TopicFilter::Pattern(_) => None,
@@ -181,6 +188,9 @@ impl<'a> Subscribe<'a> {
             SubscriberKind::Named
         };
         let subscriber = Arc::new(Subscriber::new(0));
+        if is_closed {
+            subscriber.close(SubscriptionEnd::HubClosed);
+        }
         let mut memberships: Vec<_> =
             named.iter().map(|topic| topic.join(&subscriber, kind)).collect();
         named.iter().for_each(|topic| locked.registry.note_named_subscriber(topic));
@@ -229,6 +239,7 @@ impl<'a> Subscribe<'a> {
             (identity, handle)
         });
         drop(locked);
+        self.hub.catch_up(now);
         Ok(Subscription::new(SubscriptionParts {
             hub: Arc::clone(self.hub),
             subscriber,
