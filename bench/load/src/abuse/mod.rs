@@ -1,5 +1,5 @@
-//! Clients that attack a server over HTTP/1 and HTTP/2, an innocent client beside them, and the effect of the
-//! attack on the innocent client and on the server's memory.
+//! Clients that attack a server over HTTP/1 and HTTP/2, an innocent client beside them, and the
+//! effect of the attack on the innocent client and on the server's memory and CPU time.
 //!
 //! | module | idea |
 //! |---|---|

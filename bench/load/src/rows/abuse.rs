@@ -59,8 +59,8 @@ const CLOSED_WINDOWS: &[Measure] = &[
     less("unanswered", Unit::Count),
 ];
 
-/// How much the memory of our server may grow in any attack. That is several times what it does, and
-/// far below what a server without limits would need.
+/// How much the memory of our server may grow in any attack. That is several times what it does,
+/// and far below what a server without limits would need.
 const MAX_GROWTH: f64 = 16.0 * 1024.0 * 1024.0;
 
 /// The same for each stream with a closed window, which holds no data of its body.
