@@ -2,7 +2,7 @@
 //!
 //! The compiler flags are the same as those of `cargo fuzz`, so that a machine without it can build
 //! the targets too. A run reads the corpus of the repository but never writes to it: new inputs go
-//! to `target/fuzz`.
+//! to `target/fuzz`. The target `http2` also gets the attacks of `cargo xtask abuse` as inputs.
 
 use std::{
     fs,
@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    bench,
     tools::{self, Failure},
     workspace::Workspace,
 };
@@ -52,6 +53,8 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<(), Failure> {
         .env("RUSTFLAGS", RUSTFLAGS);
     tools::run(&mut build)?;
 
+    let generated = target_dir.join("generated/http2");
+    bench::write_corpus(workspace, &generated)?;
     for target in targets(&workspace.root)? {
         let found = target_dir.join("found").join(&target);
         fs::create_dir_all(&found)
@@ -59,6 +62,7 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<(), Failure> {
         let mut fuzz = Command::new(target_dir.join(&host).join("release").join(&target));
         fuzz.arg(&found)
             .arg(workspace.root.join("fuzz/corpus").join(&target))
+            .args((target == "http2").then_some(&generated))
             .arg(format!("-max_total_time={seconds}"))
             .arg(format!("-artifact_prefix={}/", found.display()))
             .args(["-verbosity=0", "-print_final_stats=1"])

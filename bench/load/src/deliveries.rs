@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_by_sight_is_the_same_on_any_cut() {
+    fn the_fast_path_finds_the_same_events_on_any_cut() {
         let wire = wire();
         for size in 1..=wire.len() {
             let mut deliveries = begun();

@@ -86,7 +86,7 @@ fn run(
         if streams.ends().ended > 0 {
             return Err(Failure::new("a stream ended by itself"));
         }
-        publisher.read_answers()?;
+        publisher.read_responses()?;
     }
     publisher.finish()?;
     Ok(deliveries.complete() - before)

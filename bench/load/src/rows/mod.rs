@@ -1,12 +1,12 @@
 //! The rows of the table: the work, the measures, and the lines that our server must reach.
 
+mod abuse;
 mod after_burst;
 mod churn;
 mod drain;
 mod fan_out;
 mod fan_out_http2;
 mod firehose;
-mod floods;
 mod memory;
 mod requests;
 
@@ -154,11 +154,11 @@ const KB: f64 = 1024.0;
 const SECOND: f64 = 1e9;
 
 /// The rows in which clients attack. They have a command and a results file of their own.
-pub(crate) use floods::FLOODS;
+pub(crate) use abuse::ABUSE;
 
 /// All rows.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().chain(FLOODS)
+    ROWS.iter().chain(ABUSE)
 }
 
 /// The rows that measure the cost of a server, in the order of the table.
