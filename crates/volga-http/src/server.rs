@@ -261,9 +261,9 @@ impl Server {
     /// When a client disconnects or resets its stream, the server drops what runs for it: the
     /// service's future, or the response's body even while that waits. On HTTP/1, a client that
     /// closes its sending side counts as disconnected, unless
-    /// [half-closed connections](Self::http1_half_close) are allowed. A panic ends its HTTP/1 connection or its
-    /// HTTP/2 stream, and nothing else. A [long-lived](crate::LongLived) response costs little
-    /// while it waits.
+    /// [half-closed connections](Self::http1_half_close) are allowed. A panic ends its HTTP/1
+    /// connection or its HTTP/2 stream, and nothing else. A [long-lived](crate::LongLived) response
+    /// costs little while it waits.
     ///
     /// Once the [`Drain`] starts, the listeners accept the clients that have connected already and
     /// close. HTTP/2 clients get GOAWAY. Connections without a running request close, and the

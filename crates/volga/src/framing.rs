@@ -1,4 +1,5 @@
-//! Checks what a handler or a layer says about the framing of a response, and reports what is wrong.
+//! Checks what a handler or a layer says about the framing of a response, and reports what is
+//! wrong.
 //!
 //! The server decides the framing, so a field that contradicts it never reaches a client. Without a
 //! report the mistake would stay unnoticed.

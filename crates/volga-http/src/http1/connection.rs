@@ -337,8 +337,8 @@ impl<I: Transport> Http1Connection<I> {
         }
     }
 
-    /// Waits until the client has disconnected. Unless half-closed connections are allowed, a client
-    /// that closes its sending side counts as disconnected.
+    /// Waits until the client has disconnected. A client that closes its sending side counts as
+    /// disconnected, unless half-closed connections are allowed.
     fn poll_disconnect(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_half_closed = self.half_close.as_ref().is_some_and(|half| half.is_closed());
         if !is_half_closed && ready!(self.poll_input_end(cx)).is_err() {
