@@ -284,9 +284,7 @@ impl Body for HttpBody {
             BodyKind::Stream(body)
             | BodyKind::Watched(body)
             | BodyKind::Request(body)
-            | BodyKind::Limited { body, .. } => {
-                body.is_end_stream()
-            }
+            | BodyKind::Limited { body, .. } => body.is_end_stream(),
         }
     }
 
