@@ -203,9 +203,8 @@ impl App {
     }
 
     /// Sets how many bytes of an event stream the kernel may hold that it has not sent yet,
-    /// [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES) by default. While there
-    /// are as many, the stream takes no more messages. So a client that reads slowly gets newer
-    /// messages.
+    /// [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES) by default. At this
+    /// limit the stream takes no more messages, so a client that reads slowly gets newer ones.
     ///
     /// `usize::MAX` leaves it to the system. [`Server`](volga_http::Server::max_unsent_bytes) has
     /// the details.
