@@ -88,7 +88,8 @@ impl HubState {
         }
         self.advance_horizon(&locked, &changed);
         drop(locked);
-        changed.iter().for_each(|(topic, _)| topic.wake());
+        changed.iter().for_each(|(topic, _)| topic.readers.wake());
+        self.patterns.all().iter().for_each(|pattern| pattern.readers.wake());
         Ok(())
     }
 

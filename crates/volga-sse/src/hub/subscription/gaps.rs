@@ -76,12 +76,12 @@ impl Subscription {
         let extras = self.extras.get_or_insert_default();
         extras.is_overrun = true;
         let (floor, through) = (extras.floor, then.through);
-        let mut values = Batch::of(1);
-        self.scan_values(floor, &mut values);
-        let has_repeated = values.first_number().is_some();
-        let mut scan = Scan::of_newcomer(cursor, then);
-        self.scan(&mut scan, &mut values);
-        let is_settled = values.first_number().is_none();
+        self.drop_backlog();
+        let has_repeated = self.has_values(floor);
+        let mut next = Batch::of(1);
+        self.scan(&mut Scan::of_newcomer(cursor, then), &mut next);
+        self.drop_backlog();
+        let is_settled = !has_repeated && next.first_number().is_none();
         if is_settled {
             self.subscriber.set_cursor(cursor.max(through));
             self.opening = None;

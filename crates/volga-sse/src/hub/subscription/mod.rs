@@ -5,7 +5,7 @@
 //! | `subscribe`, `arguments` | a subscription before it opens |
 //! | `opening` | how it begins |
 //! | `topics` | the topics that it reads |
-//! | `reading`, `gaps` | what comes next |
+//! | `reading`, `backlog`, `gaps` | what comes next |
 //! | `delivery` | messages and gaps |
 //! | `deliveries` | a subscription as a `Stream` |
 //! | `fill_frame` | a subscription as the source of an event stream |
@@ -13,6 +13,7 @@
 //! | `pacer` | the shortest time between deliveries |
 
 pub(crate) mod arguments;
+pub(crate) mod backlog;
 pub(crate) mod deliveries;
 pub(crate) mod delivery;
 pub(crate) mod fill_frame;
@@ -22,7 +23,7 @@ pub(crate) mod opening;
 pub(crate) mod pacer;
 mod reading;
 pub(crate) mod subscribe;
-mod topics;
+pub(crate) mod topics;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -39,7 +40,6 @@ use crate::hub::subscription::pacer::Pacer;
 use crate::hub::subscription::topics::SubscribedTopics;
 use crate::hub::sync::Ordering;
 use crate::hub::topic::batch::QueuedMessage;
-use crate::hub::topic::inbox::TopicInbox;
 use crate::hub::topic::joined_frame::JoinedFrame;
 use crate::hub::topic::membership::Membership;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
@@ -75,14 +75,12 @@ pub struct Subscription {
 struct Extras {
     /// Gaps up to here were reported although messages before it are still to be delivered.
     reported_through: u64,
-    /// The greatest number of a topic that was removed before its messages were read.
-    removed_through: u64,
     /// The client may not see messages up to this number.
     floor: u64,
     /// It was told of a gap with a snapshot, and has not caught up since then.
     is_overrun: bool,
-    /// Its entry among the hub's pattern subscribers, and the inbox of its new topics.
-    pattern: Option<(u32, Arc<TopicInbox>)>,
+    /// The entry that makes its identity present in the topics that its patterns match.
+    present_by_pattern: Option<u32>,
     identity: Option<(Arc<str>, u32)>,
     pacer: Option<Pacer>,
 }
@@ -104,30 +102,21 @@ impl Subscription {
         let SubscriptionParts {
             hub,
             subscriber,
-            mut memberships,
+            topics,
             policy,
             pace,
             opening,
             needs_first_id,
             floor,
-            pattern,
+            present_by_pattern,
             identity,
         } = parts;
-        // A subscription with a pattern may get more topics.
-        let topics = match memberships.pop() {
-            Some(only) if memberships.is_empty() && pattern.is_none() => {
-                SubscribedTopics::One(only)
-            }
-            last => {
-                memberships.extend(last);
-                SubscribedTopics::Several(Box::new(memberships))
-            }
-        };
         hub.counters.subscribers.fetch_add(1, Ordering::Relaxed);
-        let has_extras = pattern.is_some() || identity.is_some() || !pace.is_zero() || floor > 0;
+        let has_extras = identity.is_some() || !pace.is_zero() || floor > 0;
         let pacer = (!pace.is_zero()).then(|| Pacer::new(pace));
-        let extras = has_extras
-            .then(|| Box::new(Extras { floor, pattern, identity, pacer, ..Extras::default() }));
+        let extras = has_extras.then(|| {
+            Box::new(Extras { floor, present_by_pattern, identity, pacer, ..Extras::default() })
+        });
         Self {
             hub,
             subscriber,
@@ -174,10 +163,8 @@ impl Subscription {
     pub fn end(&self) -> Option<SubscriptionEnd> {
         self.subscriber.end().or_else(|| {
             // It may be too slow already although it was not polled since.
-            let (max, cursor) = (self.max_lag()?, self.subscriber.cursor());
-            let is_ahead = |membership: &Membership| membership.topic.is_ahead_by(max, cursor);
-            let is_too_slow = self.topics.memberships().iter().any(is_ahead);
-            is_too_slow.then_some(SubscriptionEnd::TooSlow)
+            let max = self.max_lag()?;
+            self.is_behind_by(max).then_some(SubscriptionEnd::TooSlow)
         })
     }
 
@@ -200,7 +187,11 @@ impl Subscription {
         let is_too_slow = !self.queue.is_empty()
             && self.subscriber.end().is_none()
             && self.queue.last().is_some_and(|next| {
-                let topic = &self.topics.memberships()[next.topic].topic;
+                let topic = match (&next.topic, &self.topics) {
+                    (Some(topic), _) => topic,
+                    (None, SubscribedTopics::One(membership)) => &membership.topic,
+                    (None, SubscribedTopics::Several(_)) => return false,
+                };
                 self.max_lag().is_some_and(|max| topic.is_ahead_by(max, self.subscriber.cursor()))
             });
         if is_too_slow {
@@ -255,9 +246,11 @@ impl Subscription {
             if std::mem::take(&mut self.needs_first_id) {
                 return Poll::Ready(Some(self.position_message().into()));
             }
-            self.subscriber.park(cx.waker());
-            if let SubscribedTopics::One(membership) = &self.topics {
-                membership.topic.mark_asleep();
+            let woken_by = self.subscriber.park(cx.waker());
+            match &self.topics {
+                SubscribedTopics::One(membership) if woken_by != 0 => membership.sleep(),
+                SubscribedTopics::One(_) => {}
+                SubscribedTopics::Several(set) => set.sleep(woken_by),
             }
             if !self.has_news() && self.subscriber.end() == end {
                 return Poll::Pending;
@@ -298,11 +291,9 @@ impl Subscription {
             return repeated(&message, self.hub.position(message.number));
         }
         self.subscriber.set_cursor(message.number);
-        match &self.topics {
-            SubscribedTopics::One(_) => self.subscriber.count_delivered(1),
-            SubscribedTopics::Several(memberships) => {
-                memberships[message.topic].topic.count_delivered(&self.hub.counters)
-            }
+        match &message.topic {
+            None => self.subscriber.count_delivered(1),
+            Some(topic) => topic.count_delivered(&self.hub.counters),
         }
         Delivery::Message(EncodedMessage::from_log(
             message.bytes,

@@ -1,0 +1,102 @@
+//! The readers of a topic or of a pattern, and how a publisher wakes those that sleep.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::hub::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::hub::topic::sleepers::Sleepers;
+use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+
+/// How many wakers are collected under the lock of a list. They are woken after that lock is
+/// released.
+const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
+
+/// The readers of a topic or of a pattern. A publisher wakes those that sleep, and does no work for
+/// the others: a reader that was woken is not visited again before it sleeps again.
+#[derive(Debug, Default)]
+pub(crate) struct WaitList {
+    /// True if a reader went to sleep after the last wake.
+    has_sleeper: AtomicBool,
+    readers: Mutex<Sleepers<Arc<Subscriber>>>,
+}
+
+impl WaitList {
+    /// Adds a reader, which is awake. The tag says which of its lists this is.
+    pub(crate) fn join(&self, subscriber: &Arc<Subscriber>, tag: u32) -> u32 {
+        lock(&self.readers).insert(Arc::clone(subscriber), tag)
+    }
+
+    /// Removes a reader. Returns it, and whether it was the last one.
+    pub(crate) fn leave(&self, handle: u32) -> (Arc<Subscriber>, bool) {
+        let mut readers = lock(&self.readers);
+        let subscriber = readers.remove(handle);
+        (subscriber, readers.is_empty())
+    }
+
+    /// Records that a reader has left its waker and is going to sleep. The reader must look for new
+    /// messages once more after this call.
+    ///
+    /// The publisher makes a message readable and then clears the flag. Both sides swap the same
+    /// flag, so one swap happens before the other, and the later side sees what the earlier one
+    /// did: the publisher finds the reader, or the reader finds the message.
+    pub(crate) fn sleep(&self, handle: u32) {
+        lock(&self.readers).sleep(handle);
+        self.has_sleeper.swap(true, Ordering::AcqRel);
+    }
+
+    /// Wakes every reader that sleeps. No lock is held while a waker runs.
+    pub(crate) fn wake(&self) {
+        if !self.has_sleeper.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
+        let mut readers = lock(&self.readers);
+        // A reader that goes to sleep after this looks for the message itself. So this publisher
+        // wakes at most this many, however many others publish meanwhile.
+        let mut left = readers.start_wave();
+        loop {
+            let mut count = 0;
+            while count < WAKE_AT_ONCE
+                && left > 0
+                && let Some((subscriber, tag)) = readers.wake_next()
+            {
+                left -= 1;
+                wakers[count] = subscriber.take_waker(tag);
+                count += usize::from(wakers[count].is_some());
+            }
+            drop(readers);
+            wakers[..count].iter_mut().filter_map(Option::take).for_each(Waker::wake);
+            if count < WAKE_AT_ONCE {
+                return;
+            }
+            readers = lock(&self.readers);
+        }
+    }
+
+    /// Ends every subscription. Nobody may join meanwhile.
+    pub(crate) fn close(&self, end: SubscriptionEnd) {
+        let mut handle = 0;
+        loop {
+            let readers = lock(&self.readers);
+            let last = readers.end_of_handles().min(handle + WAKE_AT_ONCE as u32);
+            let wakers: Vec<_> =
+                (handle..last).filter_map(|handle| readers.get(handle)?.close(end)).collect();
+            let is_done = last == readers.end_of_handles();
+            drop(readers);
+            wakers.into_iter().for_each(Waker::wake);
+            if is_done {
+                return;
+            }
+            handle = last;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.readers).is_empty()
+    }
+
+    /// Visits every reader. The list is locked meanwhile.
+    pub(crate) fn for_each(&self, visit: impl FnMut(&Arc<Subscriber>)) {
+        lock(&self.readers).iter().for_each(visit);
+    }
+}
