@@ -19,6 +19,8 @@ mod hub_stats;
 mod hub_threads;
 #[cfg(feature = "hub")]
 mod hub_topics;
+#[cfg(feature = "hub")]
+mod hub_waves;
 mod linear;
 mod naive;
 #[cfg(feature = "replies")]

@@ -19,6 +19,7 @@ use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+use crate::hub::topic::wait_list::wake_readers;
 use crate::stream::spread::random_seed;
 
 /// The bits of an epoch. With 48 bits two hubs practically never share an epoch, and event IDs stay
@@ -132,7 +133,7 @@ impl HubState {
         let patterns = self.append(&mut locked, &topic, message, key, now);
         self.advance_horizon(&locked, &[(&topic, number)]);
         drop(locked);
-        topic.readers.wake();
+        wake_readers(&topic);
         patterns.iter().for_each(|patterns| patterns.wake());
         Ok(self.position(number))
     }
@@ -161,7 +162,7 @@ impl HubState {
         let last = locked.last_number;
         self.advance_horizon(&locked, &[(&topic, last)]);
         drop(locked);
-        topic.readers.wake();
+        wake_readers(&topic);
         patterns.iter().for_each(|patterns| patterns.wake());
         Ok(Some(self.position(last)))
     }
