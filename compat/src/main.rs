@@ -7,7 +7,7 @@
 //! no longer happens.
 //!
 //! `cargo xtask compat` runs this program, which also writes the tables of the guide page "What
-//! clients do".
+//! clients do". With the argument `proxies` it measures proxies instead (see `proxies`).
 
 mod chat;
 mod corpus;
@@ -16,22 +16,23 @@ mod encoders;
 mod outcome;
 mod page;
 mod program;
+mod proxies;
 mod readers;
 mod server;
 mod tokens;
 
-use std::{env, error::Error, fs, path::PathBuf, process::ExitCode, time::Instant};
+use std::{env, error::Error, process::ExitCode, time::Instant};
 
 use corpus::Corpus;
 use departures::Departures;
 use outcome::Outcome;
+use page::Page;
 use program::Programs;
 
-/// Whether the program checks or writes the guide's page.
-enum Page {
-    Leave,
-    Write(PathBuf),
-    Check(PathBuf),
+/// What the program tests.
+enum Subject {
+    Clients,
+    Proxies,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -46,7 +47,15 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let page = arguments()?;
+    let (subject, page) = arguments()?;
+    match subject {
+        Subject::Clients => clients(page).await,
+        Subject::Proxies => proxies::run(page).await,
+    }
+}
+
+/// Runs foreign clients and encoders.
+async fn clients(page: Page) -> Result<(), Box<dyn Error>> {
     let corpus = Corpus::read()?;
     let departures = Departures::read()?;
     let server = server::start(corpus.clone()).await?;
@@ -92,7 +101,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         println!("SKIPPED, so the guide's tables stay as they are: {}", skipped.join(", "));
         return Ok(());
     }
-    finish(page, &page::tables(&outcomes, &departures))
+    page.finish(&[page::tables(&outcomes, &departures)], str::to_owned)
 }
 
 fn add(outcomes: &mut Vec<Outcome>, outcome: Outcome) {
@@ -100,37 +109,18 @@ fn add(outcomes: &mut Vec<Outcome>, outcome: Outcome) {
     outcomes.push(outcome);
 }
 
-fn arguments() -> Result<Page, String> {
-    let args: Vec<_> = env::args().skip(1).collect();
-    match &*args.iter().map(String::as_str).collect::<Vec<_>>() {
-        [] => Ok(Page::Leave),
-        ["--write", page] => Ok(Page::Write(page.into())),
-        ["--check", page] => Ok(Page::Check(page.into())),
-        _ => Err("usage: volga-compat [--write PAGE | --check PAGE]".to_owned()),
+fn arguments() -> Result<(Subject, Page), String> {
+    let mut args: Vec<_> = env::args().skip(1).collect();
+    let mut subject = Subject::Clients;
+    if args.first().is_some_and(|first| first == "proxies") {
+        args.remove(0);
+        subject = Subject::Proxies;
     }
-}
-
-fn finish(page: Page, tables: &str) -> Result<(), Box<dyn Error>> {
-    match page {
-        Page::Leave => print!("{tables}"),
-        Page::Write(path) => {
-            let before = fs::read_to_string(&path)?;
-            let after = page::replace(&before, tables)?;
-            if after != before {
-                fs::write(&path, after)?;
-                println!("wrote the tables of {}", path.display());
-            }
-        }
-        Page::Check(path) => {
-            let before = fs::read_to_string(&path)?;
-            if page::replace(&before, tables)? != before {
-                return Err(format!(
-                    "the tables of {} differ from those of this run:\n\n{tables}\n`cargo xtask compat` writes them",
-                    path.display()
-                )
-                .into());
-            }
-        }
-    }
-    Ok(())
+    let page = match &*args.iter().map(String::as_str).collect::<Vec<_>>() {
+        [] => Page::Leave,
+        ["--write", page] => Page::Write(page.into()),
+        ["--check", page] => Page::Check(page.into()),
+        _ => return Err("usage: volga-compat [proxies] [--write PAGE | --check PAGE]".to_owned()),
+    };
+    Ok((subject, page))
 }

@@ -1,28 +1,83 @@
-//! Writes the tables of the guide page "What clients do" (pure, except for the lock file that is
-//! compiled in).
+//! Writes what a run found into a page of the guide (pure, except for the page itself and for the
+//! lock file that is compiled in).
 
-use std::fmt::Write;
+use std::{error::Error, fmt::Write, fs, path::PathBuf};
 
 use crate::{
     departures::Departures,
     outcome::{Kind, Outcome},
 };
 
-/// The lines before and after the tables.
-const START: &str = "<!-- made by `cargo xtask compat`: start -->\n";
-const END: &str = "<!-- made by `cargo xtask compat`: end -->\n";
-
-/// Replaces the tables of the page.
-pub(crate) fn replace(page: &str, tables: &str) -> Result<String, String> {
-    let wrong = || format!("the page lacks the lines\n{START}{END}");
-    let (before, rest) = page.split_once(START).ok_or_else(wrong)?;
-    let (_, after) = rest.split_once(END).ok_or_else(wrong)?;
-    Ok(format!("{before}{START}\n{tables}\n{END}{after}"))
+/// Whether the program checks or writes the guide's page.
+pub(crate) enum Page {
+    Leave,
+    Write(PathBuf),
+    Check(PathBuf),
 }
 
-/// All three tables.
-pub(crate) fn tables(outcomes: &[Outcome], departures: &Departures) -> String {
-    [
+/// A part of the page that a run writes, between two comments with its name.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// What makes the block: a command.
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl Page {
+    /// Writes the blocks into the page, or compares them with it. The comparison is of what
+    /// `comparable` leaves of both.
+    pub(crate) fn finish(
+        self,
+        blocks: &[Block],
+        comparable: fn(&str) -> String,
+    ) -> Result<(), Box<dyn Error>> {
+        let (path, is_check) = match self {
+            Self::Leave => {
+                for block in blocks {
+                    println!("{}", block.text);
+                }
+                return Ok(());
+            }
+            Self::Write(path) => (path, false),
+            Self::Check(path) => (path, true),
+        };
+        let before = fs::read_to_string(&path)?;
+        let mut after = before.clone();
+        for block in blocks {
+            after = block.replace_in(&after)?;
+            if is_check && comparable(&after) != comparable(&before) {
+                return Err(format!(
+                    "a part of {} differs from this run:\n\n{}\n{} writes it",
+                    path.display(),
+                    block.text,
+                    block.name
+                )
+                .into());
+            }
+        }
+        if !is_check && after != before {
+            fs::write(&path, after)?;
+            println!("wrote the tables of {}", path.display());
+        }
+        Ok(())
+    }
+}
+
+impl Block {
+    /// The page with the block's new text.
+    pub(crate) fn replace_in(&self, page: &str) -> Result<String, String> {
+        let start = format!("<!-- made by {}: start -->\n", self.name);
+        let end = format!("<!-- made by {}: end -->\n", self.name);
+        let wrong = || format!("the page lacks the lines\n{start}{end}");
+        let (before, rest) = page.split_once(&start).ok_or_else(wrong)?;
+        let (_, after) = rest.split_once(&end).ok_or_else(wrong)?;
+        Ok(format!("{before}{start}\n{}\n{end}{after}", self.text))
+    }
+}
+
+/// All three tables of the page "What clients do".
+pub(crate) fn tables(outcomes: &[Outcome], departures: &Departures) -> Block {
+    let tables = [
         ("Clients that read what `volga-sse` writes:", Kind::Reader),
         ("Clients of language models, asking an endpoint of Volga:", Kind::Chat),
         ("Encoders whose streams our decoder reads:", Kind::Encoder),
@@ -31,7 +86,8 @@ pub(crate) fn tables(outcomes: &[Outcome], departures: &Departures) -> String {
         let outcomes = outcomes.iter().filter(|outcome| outcome.kind == kind);
         table(title, outcomes, departures)
     })
-    .join("\n")
+    .join("\n");
+    Block { name: "`cargo xtask compat`".into(), text: tables }
 }
 
 fn table<'a>(
@@ -71,12 +127,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_between_the_marks_are_replaced() {
-        let page = format!("# A\n\n{START}old\n{END}\nb\n");
-        let new = replace(&page, "new\n").expect("both marks");
-        assert_eq!(new, format!("# A\n\n{START}\nnew\n\n{END}\nb\n"));
-        assert_eq!(replace(&new, "new\n").expect("both marks"), new);
-        assert!(replace("# A\n", "new\n").is_err());
+    fn a_block_between_its_marks_is_replaced() {
+        let block = |name: &str, text: &str| Block { name: name.into(), text: text.into() };
+        let marked = |name: &str, text: &str| {
+            format!("<!-- made by {name}: start -->\n{text}<!-- made by {name}: end -->\n")
+        };
+        let page = format!("# A\n\n{}b\n{}", marked("one", "old\n"), marked("two", "x\n"));
+        let new = block("one", "new\n").replace_in(&page).expect("both marks");
+        let expect = format!("# A\n\n{}b\n{}", marked("one", "\nnew\n\n"), marked("two", "x\n"));
+        assert_eq!(new, expect);
+        assert_eq!(block("one", "new\n").replace_in(&new).as_ref(), Ok(&new));
+        assert!(block("three", "new\n").replace_in(&page).is_err());
     }
 
     #[test]

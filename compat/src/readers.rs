@@ -49,6 +49,10 @@ pub(crate) const ALL: &[Reader] = &[
         kind: ReaderKind::Program(Runtime::Node, "eventsource-parser.mjs"),
     },
     Reader {
+        name: "launchdarkly-eventsource (npm)",
+        kind: ReaderKind::Program(Runtime::Node, "launchdarkly-eventsource.mjs"),
+    },
+    Reader {
         name: "@microsoft/fetch-event-source (npm)",
         kind: ReaderKind::Program(Runtime::Chromium, "fetch-event-source.mjs"),
     },
@@ -58,7 +62,19 @@ pub(crate) const ALL: &[Reader] = &[
     },
     Reader {
         name: "sseclient-py (PyPI)",
+        kind: ReaderKind::Program(Runtime::Python, "sseclient_py_reader.py"),
+    },
+    Reader {
+        name: "sseclient (PyPI)",
         kind: ReaderKind::Program(Runtime::Python, "sseclient_reader.py"),
+    },
+    Reader {
+        name: "aiohttp-sse-client (PyPI)",
+        kind: ReaderKind::Program(Runtime::Python, "aiohttp_sse_client_reader.py"),
+    },
+    Reader {
+        name: "launchdarkly-eventsource (PyPI)",
+        kind: ReaderKind::Program(Runtime::Python, "launchdarkly_eventsource_reader.py"),
     },
     Reader {
         name: "eventsource-stream (cargo)",

@@ -7,7 +7,7 @@ mod versions;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, bench, browser, budget, compat, deps, fuzz, smoke, tidy,
+    api, bench, browser, budget, compat, deps, fuzz, proxies, smoke, tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -217,6 +217,15 @@ pub(crate) const STEPS: &[Step] = &[
         // The step itself skips each client whose program is missing.
         missing_program: |_| None,
         run: compat::run,
+    },
+    Step {
+        name: "proxies",
+        claim: "nginx, HAProxy, Caddy, Apache, Varnish and a dev server's proxy treat our streams as the guide's page says",
+        depth: Depth::Everyday,
+        advice: "`cargo xtask proxies` writes the page's tables and configuration files: look at what changed, and correct the prose around them",
+        // The step itself skips each proxy whose program is missing.
+        missing_program: |_| None,
+        run: proxies::run,
     },
     Step {
         name: "bench-check",

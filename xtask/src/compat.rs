@@ -27,13 +27,13 @@ const PAGE: &str = "docs/src/what-clients-do.md";
 /// Fails when a client departs from the standard in a way that is not listed. In CI it also fails
 /// when a program is missing, or when a table differs from the page.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    let python = required_in_ci(python(workspace))?;
-    let node = required_in_ci(node(workspace))?;
-    let chromium = required_in_ci(programs::chromium())?;
+    let python = required_in_ci("some clients", python(workspace))?;
+    let node = required_in_ci("some clients", node(workspace))?;
+    let chromium = required_in_ci("some clients", programs::chromium())?;
 
-    tools::run(&mut cargo(workspace, "test"))?;
+    tools::run(&mut command(workspace, "test"))?;
     let page = workspace.root.join(PAGE);
-    let mut compat = cargo(workspace, "run");
+    let mut compat = command(workspace, "run");
     compat.args(["--", if tools::in_ci() { "--check" } else { "--write" }]).arg(page);
     for (name, program) in
         [("COMPAT_PYTHON", python), ("COMPAT_NODE", node), ("CHROMIUM", chromium)]
@@ -43,7 +43,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     tools::run(&mut compat)
 }
 
-fn cargo(workspace: &Workspace, command: &str) -> Command {
+/// A command of cargo in the workspace of `compat/`.
+pub(crate) fn command(workspace: &Workspace, command: &str) -> Command {
     let mut cargo = workspace.cargo(&[command, "--quiet", "--manifest-path", "compat/Cargo.toml"]);
     // A target folder of its own, so that this build neither waits for a build of the main
     // workspace nor replaces its results.
@@ -51,20 +52,30 @@ fn cargo(workspace: &Workspace, command: &str) -> Command {
     cargo
 }
 
-/// The program, or `None` after a warning if it is missing. In CI a missing program is a failure.
-fn required_in_ci(found: Result<PathBuf, Failure>) -> Result<Option<PathBuf>, Failure> {
+/// The program, or `None` after a warning that says what is skipped. In CI a missing program is a
+/// failure.
+///
+/// # Errors
+/// The program is missing, and this is CI.
+pub(crate) fn required_in_ci(
+    skipped: &str,
+    found: Result<PathBuf, Failure>,
+) -> Result<Option<PathBuf>, Failure> {
     match found {
         Ok(program) => Ok(Some(program)),
         Err(failure) if tools::in_ci() => Err(failure),
         Err(failure) => {
-            println!("{}", paint(Style::Warn, &format!("clients are SKIPPED: {failure}")));
+            println!("{}", paint(Style::Warn, &format!("SKIPPED, {skipped}: {failure}")));
             Ok(None)
         }
     }
 }
 
 /// The path of node, after the packages of `compat/` are installed.
-fn node(workspace: &Workspace) -> Result<PathBuf, Failure> {
+///
+/// # Errors
+/// Says which program is missing, or that the packages cannot be installed.
+pub(crate) fn node(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let node = programs::node(&workspace.target_dir(), MIN_NODE)?;
     programs::install_npm_packages(workspace, "compat")?;
     Ok(node)

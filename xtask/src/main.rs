@@ -15,6 +15,7 @@ mod deps;
 mod fuzz;
 mod http_get;
 mod programs;
+mod proxies;
 mod smoke;
 mod tidy;
 mod tools;

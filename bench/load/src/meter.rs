@@ -1,6 +1,6 @@
 //! Reads the cost of a process from `/proc`.
 
-use std::{fs, io};
+use std::{fs, io, process::Command};
 
 use crate::failure::Failure;
 
@@ -33,12 +33,59 @@ pub(crate) fn private_memory(pid: u32) -> Result<u64, Failure> {
         .ok_or_else(|| Failure::new(format!("{path}: no Private_ lines")))
 }
 
-/// The memory of all TCP sockets of the machine, both ends of each connection, in bytes.
-pub(crate) fn socket_memory() -> Result<u64, Failure> {
-    let text = fs::read_to_string("/proc/net/sockstat")?;
-    let pages =
-        pages_of_tcp(&text).ok_or_else(|| Failure::new("/proc/net/sockstat: no TCP line"))?;
-    Ok(pages * rustix::param::page_size() as u64)
+/// The bytes that the kernel holds in the buffers of the server's sockets, from `ss`. Not a number
+/// on a machine without `ss`.
+///
+/// The count has the packets with their headers, so it is larger than the bytes that wait. It does
+/// not have the sockets themselves; see [`socket_objects`].
+pub(crate) fn socket_buffers(port: u16) -> Result<f64, Failure> {
+    let mut ss = Command::new("ss");
+    ss.args(["-tmnH", "state", "connected", &format!("sport = :{port}")]);
+    match ss.output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(f64::NAN),
+        Err(error) => Err(error.into()),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            let sum = text.split("skmem:(").skip(1).map(bytes_of_skmem).sum::<Option<u64>>();
+            sum.map(|sum| sum as f64).ok_or_else(|| Failure::new("ss -m: no numbers"))
+        }
+    }
+}
+
+/// The bytes of all TCP sockets of the machine, as objects without buffers, from `/proc/slabinfo`.
+/// Not a number for a user who may not read that file, which only root may.
+///
+/// The count has the socket and its inode. It does not have the descriptor's file and directory
+/// entry, or what epoll keeps, because the kernel does not count those of sockets apart.
+pub(crate) fn socket_objects() -> f64 {
+    fs::read_to_string("/proc/slabinfo").map_or(f64::NAN, |text| bytes_of_sockets(&text) as f64)
+}
+
+/// The memory of one socket: what was received, what waits to be sent, what is reserved for either,
+/// and the backlog.
+fn bytes_of_skmem(skmem: &str) -> Option<u64> {
+    let (fields, _) = skmem.split_once(')')?;
+    let number = |name: &str| {
+        let mut numbers = fields.split(',').filter_map(|field| field.strip_prefix(name));
+        numbers.find_map(|number| number.parse::<u64>().ok())
+    };
+    // A name such as `r` is also the beginning of `rb`, which is followed by letters.
+    Some(number("r")? + number("w")? + number("f")? + number("bl")?)
+}
+
+/// Objects that are on their own pages take the pages' share, not only their size.
+fn bytes_of_sockets(slabinfo: &str) -> u64 {
+    let of_line = |line: &str| {
+        let mut words = line.split_whitespace();
+        let name = words.next()?;
+        if !["TCP", "TCPv6", "sock_inode_cache"].contains(&name) {
+            return None;
+        }
+        let numbers: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
+        let [active, _, _, per_slab, pages_per_slab] = *numbers.first_chunk::<5>()?;
+        Some(active * pages_per_slab * rustix::param::page_size() as u64 / per_slab)
+    };
+    slabinfo.lines().filter_map(of_line).sum()
 }
 
 fn first_number(text: &str) -> Option<u64> {
@@ -56,13 +103,6 @@ fn sum_of_private(rollup: &str) -> Option<u64> {
         .reduce(|sum, value| Some(sum? + value?))?
 }
 
-fn pages_of_tcp(sockstat: &str) -> Option<u64> {
-    let line = sockstat.lines().find_map(|line| line.strip_prefix("TCP:"))?;
-    let mut words = line.split_whitespace();
-    words.find(|word| *word == "mem")?;
-    words.next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,11 +115,21 @@ mod tests {
     }
 
     #[test]
-    fn socket_memory_is_in_pages() {
-        let sockstat =
-            "sockets: used 18\nTCP: inuse 1 orphan 0 tw 0 alloc 1 mem 100\nUDP: inuse 0 mem 0\n";
-        assert_eq!(pages_of_tcp(sockstat), Some(100));
-        assert_eq!(pages_of_tcp("UDP: inuse 0 mem 0\n"), None);
+    fn the_buffers_of_a_socket_are_what_it_holds_and_not_what_it_may_hold() {
+        let skmem = "r10,rb131072,t0,tb2626560,f200,w3000,o0,bl40000,d0)\n";
+        assert_eq!(bytes_of_skmem(skmem), Some(43_210));
+        assert_eq!(bytes_of_skmem("r10,rb1"), None);
+    }
+
+    #[test]
+    fn sockets_take_their_share_of_pages() {
+        let page = rustix::param::page_size() as u64;
+        let slabinfo = "slabinfo - version: 2.1\n\
+            # name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>\n\
+            tw_sock_TCP 144 144 256 16 1 : tunables 0 0 0\n\
+            TCP 26 143 2368 13 8 : tunables 0 0 0\n\
+            sock_inode_cache 38 285 832 19 4 : tunables 0 0 0\n";
+        assert_eq!(bytes_of_sockets(slabinfo), 2 * 8 * page + 2 * 4 * page);
     }
 
     #[test]
@@ -87,6 +137,6 @@ mod tests {
         let pid = std::process::id();
         assert!(cpu(pid).is_ok());
         assert!(private_memory(pid).is_ok_and(|bytes| bytes > 0));
-        assert!(socket_memory().is_ok());
+        assert!(socket_buffers(1).is_ok_and(|bytes| bytes.is_nan() || bytes == 0.0));
     }
 }

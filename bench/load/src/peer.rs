@@ -20,6 +20,8 @@ pub(crate) struct Peer {
     pub(crate) http2: bool,
     /// Whether it serves `/firehose`. A server without code of ours cannot do that.
     pub(crate) firehose: bool,
+    /// Whether it serves `/collect` and `/built`.
+    pub(crate) collects: bool,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub(crate) const PEERS: &[Peer] = &[
         kind: Kind::Ours("bench-volga"),
         http2: true,
         firehose: true,
+        collects: true,
     },
     Peer {
         name: BEFORE,
@@ -47,6 +50,7 @@ pub(crate) const PEERS: &[Peer] = &[
         kind: Kind::Before,
         http2: true,
         firehose: true,
+        collects: true,
     },
     Peer {
         name: "hyper",
@@ -54,6 +58,7 @@ pub(crate) const PEERS: &[Peer] = &[
         kind: Kind::Ours("bench-hyper"),
         http2: true,
         firehose: true,
+        collects: true,
     },
     Peer {
         name: "axum",
@@ -61,6 +66,7 @@ pub(crate) const PEERS: &[Peer] = &[
         kind: Kind::Ours("bench-axum"),
         http2: true,
         firehose: true,
+        collects: true,
     },
     Peer {
         name: "actix",
@@ -68,6 +74,7 @@ pub(crate) const PEERS: &[Peer] = &[
         kind: Kind::Ours("bench-actix"),
         http2: true,
         firehose: true,
+        collects: false,
     },
     Peer {
         name: "nchan",
@@ -75,6 +82,7 @@ pub(crate) const PEERS: &[Peer] = &[
         kind: Kind::Nginx,
         http2: false,
         firehose: false,
+        collects: false,
     },
     Peer {
         name: "better-sse",
@@ -82,6 +90,7 @@ pub(crate) const PEERS: &[Peer] = &[
         kind: Kind::Node,
         http2: false,
         firehose: true,
+        collects: false,
     },
     Peer {
         name: LIMIT,
@@ -89,6 +98,7 @@ pub(crate) const PEERS: &[Peer] = &[
         kind: Kind::Ours("bench-limit"),
         http2: false,
         firehose: false,
+        collects: false,
     },
 ];
 

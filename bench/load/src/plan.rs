@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(crate) idle: (usize, usize),
     /// The number of streams that are open when SIGTERM comes.
     pub(crate) drain: usize,
+    /// The number of large bodies that are held at the same time.
+    pub(crate) burst_bodies: usize,
     /// How long each attack lasts.
     pub(crate) attack: Duration,
 }
@@ -40,6 +42,7 @@ impl Plan {
         fan_out_http2: 20,
         idle: (2_000, 18_000),
         drain: 10_000,
+        burst_bodies: 400,
         attack: Duration::from_millis(1_500),
     };
 
@@ -51,6 +54,7 @@ impl Plan {
         fan_out_http2: 5,
         idle: (500, 2_500),
         drain: 1_000,
+        burst_bodies: 40,
         attack: Duration::from_millis(400),
     };
 }

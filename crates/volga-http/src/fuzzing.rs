@@ -2,7 +2,7 @@
 //! not public API.
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::io::DuplexStream;
 
 use crate::connection::info::ConnectionInfo;
 use crate::connection::settings::ConnectionSettings;
@@ -34,11 +34,7 @@ pub async fn serve_http1<S: HttpService>(io: DuplexStream, service: S) {
 
 /// Serves an HTTP/2 connection, from its preface until it and all tasks that it started have ended,
 /// with or without the direct data path.
-pub async fn serve_http2<I, S>(io: I, service: S, direct_data: bool)
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-    S: HttpService,
-{
+pub async fn serve_http2<S: HttpService>(io: DuplexStream, service: S, direct_data: bool) {
     let address = ([127, 0, 0, 1], 1).into();
     let service = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let (token, waiter) = task_tracker();

@@ -81,7 +81,7 @@ pub use exchange::service::HttpService;
 pub use exchange::tunnel::{Tunnel, TunnelOffer, TunnelStream};
 pub use io::byte_stream::ByteStream;
 pub use listen::accept_streams::AcceptStreams;
-pub use listen::bind::bind;
+pub use listen::bind::{bind, bind_all};
 pub use listen::bind_target::BindTarget;
 pub use listen::counts::ConnectionCounts;
 pub use listen::error::BindError;

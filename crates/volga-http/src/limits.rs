@@ -5,6 +5,7 @@
 //! | [`DEFAULT_HEADER_READ_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_HANDSHAKE_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | the connection is closed; HTTP/2: a stream whose window stays closed is reset |
+//! | [`DEFAULT_MAX_UNSENT_BYTES`] | 64 KiB | a long-lived body is not polled until the client takes more |
 //! | [`DEFAULT_BODY_READ_TIMEOUT`], [`DEFAULT_MIN_BODY_RATE`] | 30 s, 240 bytes/s | the request body ends with an error, for a response with 408; HTTP/1: the connection closes after the response |
 //! | [`DEFAULT_TUNNEL_IDLE_TIMEOUT`] | 5 min | reading from the tunnel fails |
 //! | [`DEFAULT_DRAIN_DEADLINE`] | 10 s | running requests are aborted |
@@ -30,6 +31,7 @@
 //! | [`FIRST_BYTES_GRACE`] | 1 s | a connection without a request is closed by the drain |
 //! | [`ABORT_GRACE`] | 1 s | aborted code that still blocks its thread is left behind |
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: the connection of a client that still sends after its response is closed |
+//! | [`MAX_UNIX_PATH`] | 107 bytes, or 103 outside of Linux | binding fails |
 //! | [`PORT_TRIES`] | 16 | binding fails, because no port is free on every address |
 //!
 //! The guide's page on limits has the same list, with the test that reaches each limit. An HTTP/1
@@ -38,6 +40,7 @@
 //! server: for example, it ends a connection that sends many DATA or CONTINUATION frames without
 //! content.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How long a client may take to send a request head, from the moment the server waits for it: 10
@@ -59,6 +62,20 @@ pub const DEFAULT_TUNNEL_IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// is how long it may hold that. On HTTP/2 it is also how long the window of a stream may stay
 /// closed; then that stream is reset (`CANCEL`).
 pub const DEFAULT_WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many bytes of a [long-lived](crate::LongLived) response the kernel may hold that it has not
+/// sent yet: 64 KiB.
+///
+/// Bytes that wait there are old when a slow client reads them, and they take memory that no
+/// process shows. On Linux the default would be up to 4 MiB for each client. The limit applies to
+/// TCP on Linux and Android.
+pub const DEFAULT_MAX_UNSENT_BYTES: usize = 64 * 1024;
+
+/// The least such limit for connections with a [handshake](crate::Listener::with_handshake), whose
+/// ordinary responses have it as well: 128 KiB. With less, a download over a fast network would
+/// wake the server too often.
+pub(crate) const HANDSHAKE_UNSENT_BYTES: NonZeroU32 =
+    NonZeroU32::new(128 * 1024).expect("it is not zero");
 
 /// How long the server waits for a byte of a request body: 30 seconds.
 ///
@@ -240,9 +257,17 @@ pub(crate) const TURN_REQUESTS: usize = 32;
 /// turn reads.
 pub(crate) const DEFERRED_TURNS: usize = 32;
 
-/// How many requests of an HTTP/2 connection may wait for their resets in this way. Their heads
-/// cost memory, which a connection with many event streams would not give back.
-pub(crate) const MAX_DEFERRED_REQUESTS: usize = 48;
+/// How many requests of an HTTP/2 connection may wait for their resets in this way.
+///
+/// Their heads cost memory, which a connection with many event streams would not give back. When a
+/// client resets all of them, [`RESET_WITHOUT_HANDLER`] makes them more than its budget of
+/// [`MAX_UNANSWERED_RESETS`].
+pub(crate) const MAX_DEFERRED_REQUESTS: usize = 32;
+
+/// How many accepted requests of an HTTP/2 connection may wait for their handlers before the server
+/// reads no more heads in this turn. It is more than [`MAX_DEFERRED_REQUESTS`], so that every turn
+/// begins some of them.
+pub(crate) const MAX_ACCEPTED_REQUESTS: usize = 48;
 
 /// How many bytes the server discards after it has ended a connection with GOAWAY. A client that
 /// floods the server sends more, and reading all of it would help the flood.
@@ -255,6 +280,10 @@ pub(crate) const MAX_REQUEST_TASKS: usize = 2 * MAX_STREAMS as usize;
 /// How many pieces of a body are joined into one HTTP/2 frame. Without a limit, a body with empty
 /// pieces could block its connection.
 pub(crate) const FRAME_PIECES: usize = 64;
+
+/// The maximum number of bytes of the path of a Unix-domain socket. The system sets it.
+pub const MAX_UNIX_PATH: usize =
+    if cfg!(any(target_os = "linux", target_os = "android")) { 107 } else { 103 };
 
 /// How many connections the kernel holds for each listener until the server accepts them.
 pub const BACKLOG: i32 = 1024;

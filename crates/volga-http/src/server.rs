@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io;
+use std::num::NonZeroU32;
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::time::Duration;
@@ -82,6 +83,29 @@ impl Server {
     /// is a year.
     pub fn write_stall_timeout(mut self, time: Duration) -> Self {
         self.connection.write_stall_timeout = time.min(LONGEST_WAIT);
+        self
+    }
+
+    /// Sets how many bytes of a [long-lived](crate::LongLived) response the kernel may hold that it
+    /// has not sent yet (`TCP_NOTSENT_LOWAT`). While there are as many, the body is not polled. The
+    /// default is [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES). The least
+    /// is 1 byte, and [`u32::MAX`] or more leaves it to the system.
+    ///
+    /// So a client that reads slowly gets newer messages, and one that reads nothing costs little
+    /// memory. The kernel also holds the bytes that it has sent and that are not acknowledged, as
+    /// many as the client's receive window allows. A write may exceed the limit by one buffer of
+    /// the kernel, up to 32 KiB. With a smaller number the server is woken more often while a
+    /// stream has much to send.
+    ///
+    /// On HTTP/1 the limit ends with the response. On HTTP/2 it applies to the whole connection,
+    /// from its first long-lived response on. If the listener has a
+    /// [handshake](Listener::with_handshake), every response has the limit, which then is at least
+    /// 128 KiB. The limit applies to TCP on Linux and Android. A Unix-domain socket holds as much
+    /// as the system allows, about 200 KiB. The stream of a [custom listener](Listener::custom)
+    /// brings its own limit.
+    pub fn max_unsent_bytes(mut self, bytes: usize) -> Self {
+        let bytes = u32::try_from(bytes.max(1)).ok().filter(|&bytes| bytes < u32::MAX);
+        self.connection.max_unsent_bytes = bytes.and_then(NonZeroU32::new);
         self
     }
 

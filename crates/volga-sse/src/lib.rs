@@ -99,7 +99,7 @@ pub use stream::{
         StreamLimitError,
     },
     response::{IntoSse, Sse},
-    settings::DEFAULT_RETRY,
+    settings::{DEFAULT_MAX_CLOSING_BYTES, DEFAULT_MAX_CLOSING_TIME, DEFAULT_RETRY},
     source::SseSource,
     spread::DEFAULT_FAREWELL_SPREAD,
 };

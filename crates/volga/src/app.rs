@@ -4,32 +4,33 @@ use std::{
     error::Error as StdError,
     fmt,
     future::Future,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     ops::{Deref, DerefMut},
     time::Duration,
 };
 
 use http::StatusCode;
+use tokio::sync::watch;
 use volga_core::{
     AppContext, DEFAULT_MAX_COLLECTED_BYTES, ErrorReport, RouterService, ServicesBuilder,
 };
-use volga_http::{BindTarget, Listener, Server, limits::DEFAULT_DRAIN_DEADLINE};
+use volga_http::{BindTarget, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
-use crate::app_faults::AppFaults;
-use crate::connection_service::ConnectionService;
+use crate::app_faults::{AppFaults, SettingFault};
+use crate::bound::{BoundAddress, BoundAddresses};
 use crate::counters::Counters;
-use crate::exit::ShutdownError;
-use crate::greeter::{ListenAddress, Style, greeting};
+use crate::exit::ErrorLine;
 use crate::group::Group;
 use crate::shutdown::ShutdownHandle;
-use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook, ShutdownSequence};
+use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook};
 use crate::sse_status;
-use crate::streams::Streams;
+use crate::streams::{Streams, is_tunnel};
 use crate::tasks::Tasks;
 use crate::tower_status;
+use crate::trusted_proxies::{self, TrustedProxy};
 
 /// The port of an app that does not call [`App::bind`].
-const DEFAULT_PORT: u16 = 7878;
+pub(crate) const DEFAULT_PORT: u16 = 7878;
 
 /// A web application: its routes and its settings.
 ///
@@ -54,14 +55,19 @@ const DEFAULT_PORT: u16 = 7878;
 pub struct App {
     routes: Group,
     services: ServicesBuilder,
-    bind: BindTarget,
-    server: Server,
-    before: BeforeShutdown,
-    deadline: Duration,
-    max_collected_bytes: usize,
-    shutdown: ShutdownHandle,
-    tasks: Tasks,
-    greeter: bool,
+    /// Where the app listens. Empty for the default.
+    pub(crate) targets: Vec<BindTarget>,
+    pub(crate) bound: (watch::Sender<Vec<BoundAddress>>, BoundAddresses),
+    pub(crate) setting_faults: Vec<SettingFault>,
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    pub(crate) server: Server,
+    pub(crate) before: BeforeShutdown,
+    pub(crate) deadline: Duration,
+    pub(crate) max_collected_bytes: usize,
+    pub(crate) shutdown: ShutdownHandle,
+    pub(crate) tasks: Tasks,
+    pub(crate) greeter: bool,
+    pub(crate) error_line: ErrorLine,
     on_error: Box<dyn Fn(&ErrorReport<'_>) + Send + Sync>,
     status_rules: Vec<StatusRule>,
 }
@@ -77,7 +83,10 @@ impl App {
         Self {
             routes: Group::new(streams),
             services: ServicesBuilder::new(),
-            bind: BindTarget::localhost(DEFAULT_PORT),
+            targets: Vec::new(),
+            bound: BoundAddresses::new(),
+            setting_faults: Vec::new(),
+            trusted_proxies: Vec::new(),
             server: Server::new(),
             before: BeforeShutdown::default(),
             deadline: DEFAULT_DRAIN_DEADLINE,
@@ -85,18 +94,94 @@ impl App {
             shutdown,
             tasks: Tasks::default(),
             greeter: cfg!(debug_assertions),
+            error_line: ErrorLine::Written,
             on_error: Box::new(log),
             status_rules: Vec::new(),
         }
     }
 
-    /// Sets the address to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port
-    /// such as `([0, 0, 0, 0], 8080)`. For a host name the app listens on every address of the
-    /// host. With port 0 the system chooses a port. `"unix:/run/app.sock"` is a Unix-domain socket,
-    /// and `"inherited:"` stands for the sockets that systemd opened for the process.
+    /// Adds an address to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port such
+    /// as `([0, 0, 0, 0], 8080)`. For a host name the app listens on every address of the host.
+    /// With port 0 the system chooses a port, which [`listen`](Self::listen) and
+    /// [`bound_addresses`](Self::bound_addresses) tell. `"unix:/run/app.sock"` is a Unix-domain
+    /// socket, and `"inherited:"` stands for the sockets that systemd opened for the process.
     /// [`BindTarget`] has the details.
+    ///
+    /// Call it once for each address. Without a call the app listens on port 7878 of localhost.
+    ///
+    /// ```
+    /// let app = volga::App::new().bind("localhost:8080").bind("unix:/run/app.sock");
+    /// # let _ = app;
+    /// ```
     pub fn bind(mut self, target: impl Into<BindTarget>) -> Self {
-        self.bind = target.into();
+        self.targets.push(target.into());
+        self
+    }
+
+    /// Sets all addresses to listen on, instead of those that were added so far. Without any
+    /// address it changes nothing, so it takes the arguments of the command line:
+    /// `app.with_addresses(std::env::args().skip(1))`.
+    pub fn with_addresses<T: Into<BindTarget>>(
+        mut self,
+        targets: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let targets: Vec<BindTarget> = targets.into_iter().map(Into::into).collect();
+        if !targets.is_empty() {
+            self.targets = targets;
+        }
+        self
+    }
+
+    /// Returns the addresses at which the app listens once it runs.
+    #[must_use]
+    pub fn bound_addresses(&self) -> BoundAddresses {
+        self.bound.1.clone()
+    }
+
+    /// Trusts these proxies: addresses (`127.0.0.1`), networks (`10.0.0.0/8`), and `unix` for
+    /// clients without an address, such as those of a Unix-domain socket. A second call adds to the
+    /// first.
+    ///
+    /// If a trusted proxy has removed a prefix from the path, and says so by `X-Forwarded-Prefix`,
+    ///
+    /// - the prefix is added to the `Location` of responses with status 3xx or 201, if it is a path
+    ///   such as `/login`, or a URI with the scheme and the authority of the request;
+    /// - [`OriginalUri`](crate::http::OriginalUri) has the prefix: the URI as the client knows it;
+    /// - handlers and middleware take it as [`ForwardedPrefix`](crate::http::ForwardedPrefix), to
+    ///   write links.
+    ///
+    /// Routes do not change: they match the path without the prefix. A prefix that is not a path
+    /// such as `/shop`, or that comes twice, is answered with 400. The header is removed from
+    /// requests of anybody else. Let the proxy set or remove the header, because it would otherwise
+    /// pass on what its own client has sent.
+    ///
+    /// An address that is not valid is an error of [`check`](Self::check) and [`run`](Self::run).
+    ///
+    /// ```
+    /// use volga::{App, http::ForwardedPrefix, ok};
+    ///
+    /// let mut app = App::new().with_trusted_proxies(["127.0.0.1", "::1", "unix"]);
+    /// app.map_get("/", async |prefix: ForwardedPrefix| ok!("the tea is at {prefix}/tea"));
+    /// # app.check().unwrap();
+    /// ```
+    pub fn with_trusted_proxies<T: AsRef<str>>(
+        mut self,
+        proxies: impl IntoIterator<Item = T>,
+    ) -> Self {
+        for proxy in proxies {
+            match TrustedProxy::parse(proxy.as_ref()) {
+                Ok(proxy) => self.trusted_proxies.push(proxy),
+                Err(reason) => {
+                    self.setting_faults.push(SettingFault::method("with_trusted_proxies", reason));
+                }
+            }
+        }
+        self
+    }
+
+    /// Trusts these proxies and no others.
+    pub(crate) fn with_trusted(mut self, proxies: Vec<TrustedProxy>) -> Self {
+        self.trusted_proxies = proxies;
         self
     }
 
@@ -113,6 +198,18 @@ impl App {
     /// [`DEFAULT_WRITE_STALL_TIMEOUT`](crate::limits::DEFAULT_WRITE_STALL_TIMEOUT) by default.
     pub fn with_write_stall_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.write_stall_timeout(time);
+        self
+    }
+
+    /// Sets how many bytes of an event stream the kernel may hold that it has not sent yet,
+    /// [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES) by default. While there
+    /// are as many, the stream takes no more messages. So a client that reads slowly gets newer
+    /// messages.
+    ///
+    /// `usize::MAX` leaves it to the system. [`Server`](volga_http::Server::max_unsent_bytes) has
+    /// the details.
+    pub fn with_max_unsent_bytes(mut self, bytes: usize) -> Self {
+        self.server = self.server.max_unsent_bytes(bytes);
         self
     }
 
@@ -240,8 +337,16 @@ impl App {
         self
     }
 
+    /// Does not write the error of [`run`](Self::run) to standard error. The program then has to
+    /// show it by itself; [`exit_code`](crate::exit_code) does not do it, either.
+    pub fn without_error_line(mut self) -> Self {
+        self.error_line = ErrorLine::Off;
+        self
+    }
+
     /// Sets a function that is called for each server error: an error or a panic that became a
-    /// response with a status of 500 or more. The client sees only the status and the
+    /// response with a status of 500 or more, and a response with status 500 that was not created
+    /// from an error. The client sees only the status and the
     /// [reference](ErrorReport::reference) number of such an error. The function is also called for
     /// an error in an event stream, unless the stream has its own
     /// [observer](crate::http::sse::Sse::on_end). By default the report is written to standard
@@ -292,14 +397,15 @@ impl App {
         self.routes.streams().counters.clone()
     }
 
-    /// Checks the routes and the services that were added so far.
+    /// Checks the routes and the services that were added so far, and the settings.
     ///
     /// # Errors
     ///
     /// Returns all errors in them, each with its place in the source.
     pub fn check(&self) -> Result<(), AppFaults> {
         let router = self.routes.router();
-        AppFaults::check(router.check(), router.check_services(&self.services))
+        let services = router.check_services(&self.services);
+        AppFaults::check(&self.setting_faults, router.check(), services)
     }
 
     /// Turns the app into a [`tower_service::Service`], for a test or another server. The settings
@@ -311,10 +417,14 @@ impl App {
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
         self.check()?;
         let Self { mut routes, services, tasks, on_error, max_collected_bytes, .. } = self;
+        if !self.trusted_proxies.is_empty() {
+            routes.router_mut().add_outermost(trusted_proxies::middleware(self.trusted_proxies));
+        }
         let mut context = AppContext::new(services.build()?)
             .with_spawner(tasks.spawner())
             .with_max_collected_bytes(max_collected_bytes)
             .with_error_hook(on_error)
+            .with_upgrade_check(is_tunnel)
             .with_status_rule(tower_status::status_of)
             .with_status_rule(sse_status::status_of);
         for rule in self.status_rules {
@@ -331,112 +441,12 @@ impl App {
     pub(crate) fn services_mut(&mut self) -> &mut ServicesBuilder {
         &mut self.services
     }
-
-    /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) shuts
-    /// the app down.
-    ///
-    /// At shutdown the app runs the hooks of [`before_shutdown`](Self::before_shutdown), accepts no
-    /// more connections, and closes every subscription with its farewell. Requests, responses and
-    /// [`detached`](crate::detached) handlers may finish within the
-    /// [deadline](Self::with_shutdown_timeout). A second signal ends the app at once.
-    ///
-    /// # Errors
-    ///
-    /// - The routes or the services have errors: the message has all of them.
-    /// - The app cannot listen on an address: the message has the address.
-    /// - [`TimedOut`](io::ErrorKind::TimedOut): connections or tasks were still busy at the
-    ///   deadline, and were aborted. The cause is a [`ShutdownError`].
-    /// - [`Interrupted`](io::ErrorKind::Interrupted): a second signal came. The cause is a
-    ///   [`ShutdownError`], too.
-    ///
-    /// [`exit_code`](crate::exit_code) turns the result into an exit code of the process.
-    ///
-    /// # Panics
-    ///
-    /// Panics outside of a tokio runtime with network and timer.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future aborts every connection as soon as the runtime runs the tasks.
-    pub async fn run(self) -> io::Result<()> {
-        self.check().map_err(faults)?;
-        let listeners = volga_http::bind(self.bind.clone()).await?;
-        self.serve(listeners).await
-    }
-
-    /// Serves as [`run`](Self::run) does, on a listener that exists already, such as a
-    /// `TcpListener` or a `UnixListener` of tokio.
-    ///
-    /// # Errors
-    ///
-    /// Returns the same errors as [`run`](Self::run).
-    pub async fn run_with_listener(self, listener: impl Into<Listener>) -> io::Result<()> {
-        self.serve(vec![listener.into()]).await
-    }
-
-    /// Serves as [`run`](Self::run) does, in a program without a runtime. It creates a tokio
-    /// runtime that uses all cores.
-    ///
-    /// # Errors
-    ///
-    /// Returns the same errors as [`run`](Self::run). Returns an error inside of a runtime, because
-    /// it would block a thread of the runtime for ever.
-    pub fn run_blocking(self) -> io::Result<()> {
-        if tokio::runtime::Handle::try_current().is_ok() {
-            return Err(io::Error::other(
-                "`run_blocking` was called inside a runtime; use `run().await` there",
-            ));
-        }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let ended = runtime.block_on(self.run());
-        if ended.as_ref().is_err_and(|error| ShutdownError::of(error).is_some()) {
-            // The deadline has passed, so the runtime must not wait for blocked threads.
-            runtime.shutdown_background();
-        }
-        ended
-    }
-
-    async fn serve(mut self, listeners: Vec<Listener>) -> io::Result<()> {
-        let greeting = self.greeter.then(|| self.greeting(&listeners));
-        let Self { deadline, .. } = self;
-        let (shutdown, tasks) = (self.shutdown.clone(), self.tasks.clone());
-        let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
-        let server = server.counts(self.counters().connections);
-        let before = std::mem::take(&mut self.before);
-        let service = self.into_service().map_err(faults)?;
-        let sequence = ShutdownSequence { shutdown, before, deadline, tasks };
-        let serving = async {
-            // The signal handlers are installed by now, so a reader of the greeting may send a
-            // signal.
-            if let Some(text) = greeting {
-                // The app serves even if standard output is closed.
-                let mut out = io::stdout();
-                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            }
-            server
-                .serve_each(listeners, move |info| ConnectionService::new(service.clone(), info))
-                .await
-        };
-        sequence.run(serving).await
-    }
-
-    fn greeting(&self, listeners: &[Listener]) -> String {
-        let addresses: Vec<ListenAddress> = listeners.iter().map(ListenAddress::from).collect();
-        let colour = io::stdout().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let style = if colour { Style::Colour } else { Style::Plain };
-        greeting(&addresses, self.routes.router().routes(), style)
-    }
 }
 
 /// Writes a report to standard error, in one write, so that the lines of two threads do not mix.
 /// The app serves even if standard error is closed.
 fn log(report: &ErrorReport<'_>) {
     let _ = io::stderr().write_all(format!("{report}\n").as_bytes());
-}
-
-fn faults(faults: AppFaults) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, faults)
 }
 
 impl Deref for App {
@@ -462,7 +472,7 @@ impl Default for App {
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App")
-            .field("bind", &self.bind)
+            .field("targets", &self.targets)
             .field("routes", self.routes.router())
             .finish_non_exhaustive()
     }

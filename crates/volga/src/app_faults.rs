@@ -4,22 +4,31 @@ use std::fmt;
 
 use volga_core::{RouteFaults, ServiceFaults};
 
-/// The errors in the routes and the services of an app, each with its place in the source.
+/// The errors in the routes and the services of an app, each with its place in the source, and in
+/// its settings.
 #[derive(Clone, Eq, PartialEq)]
 pub struct AppFaults {
+    settings: Vec<SettingFault>,
     routes: Option<RouteFaults>,
     services: Option<ServiceFaults>,
 }
 
 impl AppFaults {
     pub(crate) fn check(
+        settings: &[SettingFault],
         routes: Result<(), RouteFaults>,
         services: Result<(), ServiceFaults>,
     ) -> Result<(), Self> {
         match (routes.err(), services.err()) {
-            (None, None) => Ok(()),
-            (routes, services) => Err(Self { routes, services }),
+            (None, None) if settings.is_empty() => Ok(()),
+            (routes, services) => Err(Self { settings: settings.to_vec(), routes, services }),
         }
+    }
+
+    /// The errors in settings and environment variables.
+    #[must_use]
+    pub fn settings(&self) -> &[SettingFault] {
+        &self.settings
     }
 
     /// The errors in the routes.
@@ -37,24 +46,23 @@ impl AppFaults {
 
 impl From<RouteFaults> for AppFaults {
     fn from(routes: RouteFaults) -> Self {
-        Self { routes: Some(routes), services: None }
+        Self { settings: Vec::new(), routes: Some(routes), services: None }
     }
 }
 
 impl From<ServiceFaults> for AppFaults {
     fn from(services: ServiceFaults) -> Self {
-        Self { routes: None, services: Some(services) }
+        Self { settings: Vec::new(), routes: None, services: Some(services) }
     }
 }
 
 impl fmt::Display for AppFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.routes, &self.services) {
-            (Some(routes), Some(services)) => write!(f, "{routes}\n{services}"),
-            (Some(routes), None) => routes.fmt(f),
-            (None, Some(services)) => services.fmt(f),
-            (None, None) => Ok(()),
-        }
+        let settings = self.settings.iter().map(ToString::to_string);
+        let routes = self.routes.iter().map(ToString::to_string);
+        let services = self.services.iter().map(ToString::to_string);
+        let parts: Vec<String> = settings.chain(routes).chain(services).collect();
+        f.write_str(&parts.join("\n"))
     }
 }
 
@@ -66,3 +74,41 @@ impl fmt::Debug for AppFaults {
 }
 
 impl std::error::Error for AppFaults {}
+
+/// A setting of an app, or an environment variable that [`App::with_env`](crate::App::with_env)
+/// reads, with a value that the app cannot use. The message names it and says what to write.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SettingFault {
+    setting: String,
+    is_variable: bool,
+    /// What is wrong, as the rest of a sentence that begins with the setting.
+    reason: String,
+}
+
+impl SettingFault {
+    pub(crate) fn variable(name: &str, reason: String) -> Self {
+        Self { setting: name.to_owned(), is_variable: true, reason }
+    }
+
+    pub(crate) fn method(name: &str, reason: String) -> Self {
+        Self { setting: name.to_owned(), is_variable: false, reason }
+    }
+
+    /// The name of the environment variable, or of the method of [`App`](crate::App).
+    #[must_use]
+    pub fn setting(&self) -> &str {
+        &self.setting
+    }
+}
+
+impl fmt::Display for SettingFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_variable {
+            write!(f, "the environment variable {} {}", self.setting, self.reason)
+        } else {
+            write!(f, "`{}`: the value {}", self.setting, self.reason)
+        }
+    }
+}
+
+impl std::error::Error for SettingFault {}

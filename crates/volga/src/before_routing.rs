@@ -102,10 +102,11 @@ pub struct BeforeRouting<'a>(&'a mut Router);
 impl BeforeRouting<'_> {
     /// Adds a function of the request and the rest of the pipeline, `async |ctx, next| …`.
     #[track_caller]
-    pub fn wrap<F, Fut>(&mut self, function: F) -> &mut Self
+    pub fn wrap<F, Fut, Out>(&mut self, function: F) -> &mut Self
     where
         F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output: IntoResponse> + Send + 'static,
+        Fut: Future<Output: IntoResponse<Out>> + Send + 'static,
+        Out: 'static,
     {
         self.attach(WrapMiddleware::new(function))
     }
@@ -113,13 +114,17 @@ impl BeforeRouting<'_> {
     /// Adds a function of extractors and the rest of the pipeline,
     /// `async |user: User, next: NextCall| next.await`.
     #[track_caller]
-    pub fn with<F, Args, Via, Kind>(&mut self, function: F) -> &mut Self
+    pub fn with<F, Args, Via, Kind, Out>(&mut self, function: F) -> &mut Self
     where
-        F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+        F: Handler<
+                Args,
+                Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
+            >,
         F: Clone + Send + Sync + 'static,
         Args: HandlerArgs<Via> + Send + 'static,
         Via: 'static,
         Kind: 'static,
+        Out: 'static,
     {
         self.attach(WithMiddleware::new(function))
     }
@@ -127,12 +132,16 @@ impl BeforeRouting<'_> {
     /// Adds a filter: a function of extractors that accepts or refuses the request by a `bool` or a
     /// `Result`.
     #[track_caller]
-    pub fn filter<F, Args, Kind>(&mut self, function: F) -> &mut Self
+    pub fn filter<F, Args, Kind, Out>(&mut self, function: F) -> &mut Self
     where
-        F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+        F: Handler<
+                Args,
+                Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict<Out>>,
+            >,
         F: Clone + Send + Sync + 'static,
         Args: PartsArgs + Send + 'static,
         Kind: 'static,
+        Out: 'static,
     {
         self.attach(Filter::new(function))
     }

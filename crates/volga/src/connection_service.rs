@@ -5,10 +5,12 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use http::Request;
+use http_body::Body;
 use tower_service::Service;
-use volga_core::{HttpResponse, ResponseFuture, RouterService};
-use volga_http::{ConnectionInfo, RequestBody};
+use volga_core::{BoxError, HttpResponse, ResponseFuture, RouterService};
+use volga_http::ConnectionInfo;
 
 /// The app with the facts about one connection.
 ///
@@ -27,7 +29,11 @@ impl ConnectionService {
     }
 }
 
-impl Service<Request<RequestBody>> for ConnectionService {
+impl<B> Service<Request<B>> for ConnectionService
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     type Response = HttpResponse;
     type Error = Infallible;
     type Future = ResponseFuture;
@@ -36,7 +42,7 @@ impl Service<Request<RequestBody>> for ConnectionService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> ResponseFuture {
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
         self.router.call_extended(request, |extensions| {
             extensions.insert(self.info.clone());
         })

@@ -8,6 +8,10 @@ use std::{
     time::Duration,
 };
 
+use volga_http::BindError;
+
+use crate::app_faults::AppFaults;
+
 /// Why an app did not shut down in order. It is the cause of an error of
 /// [`App::run`](crate::App::run).
 #[non_exhaustive]
@@ -101,8 +105,10 @@ impl From<ShutdownError> for io::Error {
     }
 }
 
-/// Returns the exit code of a program that has run an app. If the app ended with an error, writes
-/// the error to standard error first.
+/// Returns the exit code of a program that has run an app.
+///
+/// The error of [`run`](crate::App::run) was written to standard error by `run`. An error from
+/// elsewhere, such as one of your own before `run`, is written here.
 ///
 /// | Code | End of the app |
 /// |---|---|
@@ -125,9 +131,55 @@ impl From<ShutdownError> for io::Error {
 /// ```
 pub fn exit_code(ended: io::Result<()>) -> ExitCode {
     let Err(error) = ended else { return ExitCode::SUCCESS };
-    // The exit code is the same if standard error is closed.
-    let _ = io::stderr().write_all(format!("Error: {error}\n").as_bytes());
+    if !is_of_run(&error) {
+        write_line(&error);
+    }
     ShutdownError::of(&error).map_or(ExitCode::FAILURE, |error| error.exit_code().into())
+}
+
+/// Whether `run` writes its error to standard error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ErrorLine {
+    Written,
+    Off,
+}
+
+impl ErrorLine {
+    /// Writes the error, if there is one and if this is not switched off. Returns the result as it
+    /// is.
+    pub(crate) fn write<T>(self, ended: io::Result<T>) -> io::Result<T> {
+        if let (Self::Written, Err(error)) = (self, &ended) {
+            write_line(error);
+        }
+        ended
+    }
+}
+
+/// Whether this is an error of an app, which `run` has written if it is not to be quiet.
+fn is_of_run(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|cause| {
+        cause.is::<ShutdownError>() || cause.is::<BindError>() || cause.is::<AppFaults>()
+    })
+}
+
+/// Writes an error to standard error. The program goes on if standard error is closed.
+fn write_line(error: &io::Error) {
+    let _ = io::stderr().write_all(line(error).as_bytes());
+}
+
+/// The error and its causes, as far as the message does not have them already.
+fn line(error: &io::Error) -> String {
+    let mut text = format!("Error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text += &format!(": {part}");
+        }
+        cause = error.source();
+    }
+    text.push('\n');
+    text
 }
 
 #[cfg(test)]
@@ -151,6 +203,28 @@ mod tests {
             exceeded(2, 1).to_string(),
             format!("2 connections and 1 detached handler {rest}")
         );
+    }
+
+    #[test]
+    fn a_line_has_the_error_and_the_causes_that_it_does_not_name() {
+        #[derive(Debug)]
+        struct Outer(io::Error);
+
+        impl fmt::Display for Outer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("cannot read the settings")
+            }
+        }
+
+        impl StdError for Outer {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(&self.0)
+            }
+        }
+
+        let error = io::Error::other(Outer(io::Error::other("no such file")));
+        assert_eq!(line(&error), "Error: cannot read the settings: no such file\n");
+        assert_eq!(line(&io::Error::other("busy")), "Error: busy\n");
     }
 
     #[test]

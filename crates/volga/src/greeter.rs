@@ -3,7 +3,8 @@
 use std::{fmt::Write, net::SocketAddr};
 
 use volga_core::RouteMethod;
-use volga_http::Listener;
+
+use crate::bound::BoundAddress;
 
 /// Whether to use colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -12,23 +13,9 @@ pub(crate) enum Style {
     Colour,
 }
 
-/// An address at which an app listens.
-#[derive(Debug)]
-pub(crate) enum ListenAddress {
-    Tcp(SocketAddr),
-    /// Any other listener, as text.
-    Other(String),
-}
-
-impl From<&Listener> for ListenAddress {
-    fn from(listener: &Listener) -> Self {
-        listener.tcp_addr().map_or_else(|| Self::Other(listener.to_string()), Self::Tcp)
-    }
-}
-
 /// Returns the greeting, with one line for each address and each route.
 pub(crate) fn greeting<'a>(
-    addresses: &[ListenAddress],
+    addresses: &[BoundAddress],
     routes: impl Iterator<Item = (&'a RouteMethod, &'a str)>,
     style: Style,
 ) -> String {
@@ -51,18 +38,17 @@ pub(crate) fn greeting<'a>(
 }
 
 /// Returns the URLs of the addresses. Both loopback addresses with one port become `localhost`.
-fn urls(addresses: &[ListenAddress]) -> Vec<String> {
+fn urls(addresses: &[BoundAddress]) -> Vec<String> {
     let tcp = || {
         addresses.iter().filter_map(|address| match address {
-            ListenAddress::Tcp(address) => Some(address),
-            ListenAddress::Other(_) => None,
+            BoundAddress::Tcp(address) => Some(address),
+            _ => None,
         })
     };
     let mut urls = Vec::new();
     for address in addresses {
         let url = match address {
-            ListenAddress::Other(text) => text.clone(),
-            ListenAddress::Tcp(address) => {
+            BoundAddress::Tcp(address) => {
                 let is_twin = |other: &SocketAddr| {
                     other.port() == address.port()
                         && other.is_ipv4() != address.is_ipv4()
@@ -74,6 +60,7 @@ fn urls(addresses: &[ListenAddress]) -> Vec<String> {
                     format!("http://{address}")
                 }
             }
+            other => other.to_string(),
         };
         if !urls.contains(&url) {
             urls.push(url);
@@ -90,12 +77,12 @@ mod tests {
 
     #[test]
     fn the_greeting_has_addresses_and_routes() {
-        let tcp = |text: &str| ListenAddress::Tcp(text.parse().unwrap());
+        let tcp = |text: &str| BoundAddress::Tcp(text.parse().unwrap());
         let addresses = [
             tcp("127.0.0.1:7878"),
             tcp("[::1]:7878"),
             tcp("10.0.0.1:80"),
-            ListenAddress::Other("unix:/run/app.sock".to_owned()),
+            BoundAddress::Other("unix:/run/app.sock".to_owned()),
         ];
         let [get, delete] = [Method::GET, Method::DELETE].map(RouteMethod::from);
         let routes = [(&get, "/events"), (&delete, "/a/{id}")];

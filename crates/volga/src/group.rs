@@ -1,13 +1,16 @@
-//! `Group`: routes with a common prefix.
+//! `Group`: routes with a common prefix; and `Route`: one of them, to change its settings.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
-use crate::route::Route;
 use crate::streams::{BindStreams, Streams};
 use http::Method;
 use volga_core::{
-    Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, IntoResponse, RouteFaults, Router,
-    RouterService, ScopeId,
+    Description, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, IntoResponse, RouteFaults,
+    RouteId, RouteMethod, Router, RouterService, ScopeId,
 };
 
 /// Routes with a common prefix. An [`App`](crate::App) is the group of all its routes.
@@ -77,13 +80,15 @@ macro_rules! map_methods {
     ($($(#[$doc:meta])* $name:ident $method:ident;)*) => { $(
         $(#[$doc])*
         #[track_caller]
-        pub fn $name<H, Args, Via, Kind>(&mut self, pattern: &str, handler: H) -> Route<'_>
+        pub fn $name<H, Args, Via, Kind, Out>(&mut self, pattern: &str, handler: H) -> Route<'_>
         where
-            H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
-            H: Clone + Send + Sync + 'static,
+            H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
+            // The compiler shows the next line, with its comment, for a capture that does not fit.
+            H: Clone + Send + Sync + 'static, // what it captures: `Arc::new(value)`, if it is not `Clone`
             Args: HandlerArgs<Via> + Send + 'static,
             Via: 'static,
             Kind: 'static,
+            Out: 'static,
         {
             self.map(Method::$method, pattern, handler)
         }
@@ -117,22 +122,59 @@ impl Group {
         map_connect CONNECT;
     }
 
-    /// Maps a handler for any method.
+    /// Maps a handler for QUERY (RFC 10008): a safe request like GET, whose body says what to look
+    /// for.
     ///
-    /// You can chain routes: `group.map_get(..).map_post(..)`.
+    /// A request without `content-type` gets status 400. The responses have `Accept-Query` with the
+    /// media types that the handler takes as its body, such as `application/json` for
+    /// [`Json`](crate::Json). So have the responses to GET, HEAD and OPTIONS of the same pattern,
+    /// and responses with status 405. A handler may set another `Accept-Query` itself.
+    ///
+    /// ```
+    /// use serde::{Deserialize, Serialize};
+    /// use volga::{App, Json, ok};
+    ///
+    /// #[derive(Deserialize, Serialize)]
+    /// struct Search { words: Vec<String> }
+    ///
+    /// let mut app = App::new();
+    /// app.map_query("/books", async |Json(search): Json<Search>| ok!(search));
+    /// # app.check().unwrap();
+    /// ```
     #[track_caller]
-    pub fn map<H, Args, Via, Kind>(
-        &mut self,
-        method: Method,
-        pattern: &str,
-        handler: H,
-    ) -> Route<'_>
+    pub fn map_query<H, Args, Via, Kind>(&mut self, pattern: &str, handler: H) -> Route<'_>
     where
         H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
         H: Clone + Send + Sync + 'static,
         Args: HandlerArgs<Via> + Send + 'static,
         Via: 'static,
         Kind: 'static,
+    {
+        let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams(self.streams()));
+        let id = self.router.map_query_in(self.scope, pattern, endpoint);
+        Route::new(self, id)
+    }
+
+    /// Maps a handler for any method.
+    ///
+    /// You can chain routes: `group.map_get(..).map_post(..)`.
+    #[track_caller]
+    pub fn map<H, Args, Via, Kind, Out>(
+        &mut self,
+        method: Method,
+        pattern: &str,
+        handler: H,
+    ) -> Route<'_>
+    where
+        H: Handler<
+                Args,
+                Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
+            >,
+        H: Clone + Send + Sync + 'static,
+        Args: HandlerArgs<Via> + Send + 'static,
+        Via: 'static,
+        Kind: 'static,
+        Out: 'static,
     {
         let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams(self.streams()));
         let id = self.router.map_in(self.scope, method, pattern, endpoint);
@@ -189,6 +231,85 @@ impl fmt::Debug for Group {
         f.debug_struct("Group")
             .field("prefix", &self.prefix())
             .field("router", &self.router)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A route that was just mapped. It dereferences to its [`Group`], so that you can map the next
+/// route.
+///
+/// ```
+/// use volga::{App, ok};
+///
+/// let mut app = App::new();
+/// let route = app.map_get("/users/{id}", async |id: u32| ok!("{id}"));
+/// assert_eq!(route.pattern(), "/users/{id}");
+/// ```
+pub struct Route<'a> {
+    group: &'a mut Group,
+    id: RouteId,
+}
+
+impl<'a> Route<'a> {
+    pub(crate) fn new(group: &'a mut Group, id: RouteId) -> Self {
+        Self { group, id }
+    }
+
+    pub(crate) fn id(&self) -> RouteId {
+        self.id
+    }
+
+    /// The method of the route, or any.
+    #[must_use]
+    pub fn method(&self) -> &RouteMethod {
+        self.group.router().route(self.id).0
+    }
+
+    /// The pattern of the route, with the prefixes of its groups.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        self.group.router().route(self.id).1
+    }
+
+    /// The description of the route: what its handler reads, which responses it may give, and the
+    /// same for the middleware around it at this time.
+    ///
+    /// ```
+    /// use volga::{App, Json, Query, http::StatusCode};
+    ///
+    /// let mut app = App::new();
+    /// let route = app.map_get("/{n}", async |n: u32, _: Query<Vec<(String, u8)>>| Json(n / 2));
+    /// let description = route.description();
+    /// assert!(description.is_query_read() && description.body().is_none());
+    /// assert_eq!(description.path_args(), 1);
+    /// let ok = description.responses().iter().find(|each| each.status == Some(StatusCode::OK));
+    /// assert_eq!(ok.unwrap().media_types, ["application/json"]);
+    /// ```
+    #[must_use]
+    pub fn description(&self) -> Description {
+        self.group.router().description(self.id)
+    }
+}
+
+impl Deref for Route<'_> {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        self.group
+    }
+}
+
+impl DerefMut for Route<'_> {
+    fn deref_mut(&mut self) -> &mut Group {
+        self.group
+    }
+}
+
+impl fmt::Debug for Route<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("method", self.method())
+            .field("pattern", &self.pattern())
             .finish_non_exhaustive()
     }
 }

@@ -33,7 +33,7 @@
 //! | [`Group`], [`Route`] | routes: patterns, methods, prefixes |
 //! | [`Path`], [`Query`], [`Header`], [`Json`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
 //! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
-//! | [`redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
+//! | [`redirect!`], [`permanent_redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
 //! | [`http`] | requests, responses, and [event streams](http::sse) with their [hub](http::sse::Hub) |
 //! | [`mod@headers`] | typed headers; [`headers!`] declares more |
@@ -43,6 +43,7 @@
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
 //! | `http::sse::Replies` | replies that outlive their connection; needs the feature `answers` |
+//! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |
 //! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
@@ -53,9 +54,11 @@
 mod app;
 mod app_faults;
 mod before_routing;
+mod bound;
 mod client_addr;
 mod connection_service;
 mod counters;
+mod env;
 mod exit;
 mod framing;
 mod greeter;
@@ -65,7 +68,7 @@ mod macros;
 mod map_service;
 mod readiness;
 mod resume;
-mod route;
+mod run;
 mod services;
 mod settings;
 mod shutdown;
@@ -79,13 +82,16 @@ pub mod test;
 mod tower_status;
 #[cfg(feature = "tracing")]
 pub mod trace;
+mod trusted_proxies;
 
 pub use app::App;
+pub use bound::{BoundAddress, BoundAddresses};
 pub use counters::{Counters, Snapshot};
 pub use exit::exit_code;
-pub use group::Group;
+pub use group::{Group, Route};
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
-pub use route::Route;
+pub use macros::TrustedHtml;
+pub use run::ListeningApp;
 pub use shutdown::ShutdownHandle;
 pub use volga_core::{
     CancellationToken, Header, Json, NdJson, Path, Query, Text, detached, headers,
@@ -94,7 +100,10 @@ pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener}
 
 /// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
-    pub use crate::{app_faults::AppFaults, exit::ShutdownError};
+    pub use crate::{
+        app_faults::{AppFaults, SettingFault},
+        exit::ShutdownError,
+    };
     pub use volga_core::{
         BoxError, Error, ErrorReport, ExtractError, PanicError, Problem, RouteError, RouteFault,
         RouteFaults, ServiceError, ServiceFault, ServiceFaults,
@@ -118,7 +127,7 @@ pub mod middleware {
 
 /// Requests and responses.
 pub mod http {
-    pub use crate::client_addr::ClientAddr;
+    pub use crate::{client_addr::ClientAddr, trusted_proxies::ForwardedPrefix};
     pub use ::bytes::Bytes;
     pub use ::http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
@@ -126,8 +135,8 @@ pub mod http {
     pub use volga_core::{
         BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
         FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
-        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, NoRoute,
-        OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
+        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, IntoStatusError,
+        NoRoute, OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
         RouterService, SkipPathArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
@@ -164,7 +173,9 @@ pub mod http {
 
 /// Every limit, with its default.
 pub mod limits {
-    pub use crate::shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN;
+    pub use crate::{
+        shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN, trusted_proxies::MAX_FORWARDED_PREFIX,
+    };
     pub use volga_core::{
         COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_NDJSON_LINE,
         MAX_PATH_ARGS,
@@ -182,17 +193,22 @@ pub mod limits {
         DEFAULT_MAX_REPLY_BYTES, DEFAULT_MAX_TOTAL_REPLY_BYTES, DEFAULT_REPLY_RETENTION,
     };
     pub use volga_sse::{
-        DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS,
-        DEFAULT_RETRY_AFTER, DEFAULT_RETRY_AFTER_SPREAD, MAX_EVENT_ID,
+        DEFAULT_MAX_CLOSING_BYTES, DEFAULT_MAX_CLOSING_TIME, DEFAULT_MAX_FRAME_BYTES,
+        DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS, DEFAULT_RETRY_AFTER,
+        DEFAULT_RETRY_AFTER_SPREAD, MAX_EVENT_ID,
     };
 }
 
 /// The paths to which the macros of this crate expand. This is not a public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::macros::{IntoStatus, html, json, raw, redirect, respond, sse, stream, text};
+    pub use crate::macros::{
+        EscapeHtml, EscapedHtml, IntoStatus, ToHtml, html, html_text, json, raw, redirect, respond,
+        sse, stream, text,
+    };
     pub use serde_json;
     pub use volga_core::set_header;
+    pub use volga_macros::html as html_format;
     pub use volga_sse::{__private::yields, generate};
 }
 
@@ -232,6 +248,7 @@ mod guide {
         shutdown_and_deploys: "../../../docs/src/shutdown-and-deploys.md";
         behind_a_proxy: "../../../docs/src/behind-a-proxy.md";
         limits: "../../../docs/src/limits.md";
+        environment: "../../../docs/src/environment.md";
         performance: "../../../docs/src/performance.md";
         #[cfg(feature = "tracing")]
         tracing: "../../../docs/src/tracing.md";

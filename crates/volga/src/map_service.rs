@@ -6,8 +6,7 @@ use http_body::Body;
 use tower_service::Service;
 use volga_core::{BoxError, Endpoint, FinishEndpoint, HttpRequest, RouteMethod, ServiceEndpoint};
 
-use crate::group::Group;
-use crate::route::Route;
+use crate::group::{Group, Route};
 use crate::streams::BindStreams;
 
 impl Group {
@@ -80,8 +79,9 @@ impl Group {
     /// outside of its prefix, a service uses a relative `Location`, or a URI with another
     /// authority.
     ///
-    /// An error or a panic of the service becomes a response with status 500, and is
-    /// [reported](crate::App::on_error).
+    /// An error of the service becomes a response as if a handler had returned it: the status is
+    /// 503 for tower's `LoadShed`, 504 for its `Timeout`, and 500 for most other errors. A panic
+    /// becomes a response with status 500. Both are [reported](crate::App::on_error).
     ///
     /// # Routes that come before the service
     ///

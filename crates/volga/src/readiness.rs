@@ -1,7 +1,7 @@
 //! The readiness route, by which a load balancer learns whether to send requests.
 
 use crate::app::App;
-use crate::route::Route;
+use crate::group::Route;
 use crate::status;
 
 impl App {

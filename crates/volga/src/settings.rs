@@ -15,8 +15,7 @@ use volga_core::{
     TowerLayer, WithMiddleware, WrapMiddleware,
 };
 
-use crate::group::Group;
-use crate::route::Route;
+use crate::group::{Group, Route};
 use crate::streams::BindStreams;
 
 macro_rules! settings {
@@ -44,35 +43,38 @@ macro_rules! settings {
         /// });
         /// app.map_get("/", || ok!("Hello!"));
         /// ```
-        pub fn wrap<F, Fut>(&mut $self, function: F) -> &mut Self
+        pub fn wrap<F, Fut, Out>(&mut $self, function: F) -> &mut Self
         where
             F: Fn(HttpContext, Next) -> Fut + Clone + Send + Sync + 'static,
-            Fut: Future<Output: IntoResponse> + Send + 'static,
+            Fut: Future<Output: IntoResponse<Out>> + Send + 'static,
+            Out: 'static,
         {
             $self.attach(WrapMiddleware::new(function))
         }
 
         /// Adds middleware: a function of extractors and the rest of the pipeline,
         /// `async |user: User, next: NextCall| next.await`.
-        pub fn with<F, Args, Via, Kind>(&mut $self, function: F) -> &mut Self
+        pub fn with<F, Args, Via, Kind, Out>(&mut $self, function: F) -> &mut Self
         where
-            F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+            F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
             F: Clone + Send + Sync + 'static,
             Args: HandlerArgs<Via> + Send + 'static,
             Via: 'static,
             Kind: 'static,
+            Out: 'static,
         {
             $self.attach(WithMiddleware::new(function))
         }
 
         /// Adds a filter: a function of extractors that accepts or refuses the request by a `bool`
-        /// or a `Result`. `false` refuses with status 400. An error becomes the response.
-        pub fn filter<F, Args, Kind>(&mut $self, function: F) -> &mut Self
+        /// or a `Result`. `false` refuses with status 403. An error becomes the response.
+        pub fn filter<F, Args, Kind, Out>(&mut $self, function: F) -> &mut Self
         where
-            F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+            F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict<Out>>>,
             F: Clone + Send + Sync + 'static,
             Args: PartsArgs + Send + 'static,
             Kind: 'static,
+            Out: 'static,
         {
             $self.attach(Filter::new(function))
         }
@@ -87,11 +89,12 @@ macro_rules! settings {
 
         /// Adds a function, async or not, that turns each response into another. It does not get
         /// responses that were created from an error.
-        pub fn map_ok<F, R, Kind>(&mut $self, function: F) -> &mut Self
+        pub fn map_ok<F, R, Kind, Out>(&mut $self, function: F) -> &mut Self
         where
             F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
-            R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+            R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
             Kind: 'static,
+            Out: 'static,
         {
             $self.attach(MapOk::new(function))
         }
@@ -146,11 +149,12 @@ macro_rules! settings {
         /// responses. The nearest mapper applies: of the route, of its group, of the groups around
         /// that, of the app. If the mapper returns an error, that error becomes a response as it
         /// would without a mapper.
-        pub fn map_err<F, R, Kind>(&mut $self, function: F) -> &mut Self
+        pub fn map_err<F, R, Kind, Out>(&mut $self, function: F) -> &mut Self
         where
             F: FnOnce(Error) -> R + Clone + Send + Sync + 'static,
-            R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+            R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
             Kind: 'static,
+            Out: 'static,
         {
             let level = $level;
             $self.router_mut().set_error_mapper(level, ErrorMapper::new(function));
@@ -170,13 +174,14 @@ macro_rules! settings {
         /// it is the fallback of the group with the longest prefix that the path starts with, or of
         /// a group around it. The fallback of a group may take the arguments of the group's prefix.
         #[track_caller]
-        pub fn map_fallback<H, Args, Via, Kind>(&mut $self, handler: H) -> &mut Self
+        pub fn map_fallback<H, Args, Via, Kind, Out>(&mut $self, handler: H) -> &mut Self
         where
-            H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+            H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
             H: Clone + Send + Sync + 'static,
             Args: HandlerArgs<Via> + Send + 'static,
             Via: 'static,
             Kind: 'static,
+            Out: 'static,
         {
             let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams($self.streams()));
             let level = $level;

@@ -1,10 +1,10 @@
 //! Event streams of endpoints: the server closes them at shutdown, counts them, and reports their
 //! errors.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use http::StatusCode;
-use volga_core::{BodyErrorReporterBuilder, Error, FinishResponse, HttpResponse};
+use http::Extensions;
+use volga_core::{BodyErrorReporterBuilder, FinishResponse, HttpResponse};
 use volga_http::{LongLived, Tunnel};
 use volga_sse::{CloseGroup, CloseHandle};
 
@@ -25,27 +25,7 @@ pub(crate) struct Streams {
 #[derive(Clone)]
 pub(crate) struct BindStreams(pub(crate) Arc<Streams>);
 
-/// The error of a handler that responds with an informational status (1xx) without a tunnel.
-#[derive(Debug)]
-struct InformationalStatus(StatusCode);
-
-impl fmt::Display for InformationalStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a handler responded with {}, which is not a final status", self.0)
-    }
-}
-
-impl std::error::Error for InformationalStatus {}
-
 impl FinishResponse for BindStreams {
-    fn check(&self, response: &HttpResponse) -> Result<(), Error> {
-        let status = response.status();
-        if status.is_informational() && response.extensions().get::<Tunnel>().is_none() {
-            return Err(Error::server_error(InformationalStatus(status)));
-        }
-        Ok(())
-    }
-
     fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
         framing::check(response, &reporter);
         if let Some(stream) = response.extensions().get::<CloseHandle>() {
@@ -77,4 +57,9 @@ impl Streams {
             }
         });
     }
+}
+
+/// Whether a response begins a tunnel. Only such a response may have an informational status (1xx).
+pub(crate) fn is_tunnel(extensions: &Extensions) -> bool {
+    extensions.get::<Tunnel>().is_some()
 }

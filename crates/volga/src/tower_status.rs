@@ -1,6 +1,6 @@
 //! The statuses of errors of tower's middleware.
 
-use std::error::Error;
+use std::{error::Error, io};
 
 use http::StatusCode;
 use tower::load_shed::error::Overloaded;
@@ -17,7 +17,9 @@ pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<StatusCode> {
         if cause.is::<Elapsed>() {
             return Some(StatusCode::GATEWAY_TIMEOUT);
         }
-        next = cause.source();
+        // An `io::Error` that was made of another error names that error's cause as its own.
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = inner.map_or_else(|| cause.source(), |inner| Some(inner));
     }
     None
 }

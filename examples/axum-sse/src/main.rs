@@ -28,7 +28,8 @@ const MAX_PER_NAME: usize = 8;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(address).await?;
     println!("axum-sse listens on http://{}/events", listener.local_addr()?);
     let streams = CloseGroup::new();
     axum::serve(listener, app(streams.clone()))

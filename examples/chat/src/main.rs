@@ -26,8 +26,7 @@ const HELD: usize = 200;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "localhost:7878".to_owned());
-    app().bind(address).run().await
+    app().with_env().with_addresses(std::env::args().skip(1)).run().await
 }
 
 /// Builds the app. It is separate from `main`, so that the tests use the same app.

@@ -2,6 +2,8 @@
 //!
 //! ```sh
 //! cargo run -p hello
+//! cargo run -p hello -- localhost:8080
+//! PORT=8080 cargo run -p hello
 //! curl localhost:7878/hello/Anna
 //! curl localhost:7878/add/2/40
 //! ```
@@ -10,7 +12,7 @@ use volga::{App, ok};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let mut app = App::new();
+    let mut app = App::new().with_env().with_addresses(std::env::args().skip(1));
     map_routes(&mut app);
     app.run().await
 }

@@ -29,7 +29,8 @@ use volga_sse::{BoxError, Message, Sse, SseBody};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:3001").await?;
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3001".to_owned());
+    let listener = TcpListener::bind(address).await?;
     println!("hyper-sse listens on http://{}/events", listener.local_addr()?);
     loop {
         let (connection, peer) = listener.accept().await?;

@@ -20,7 +20,7 @@ use volga::App;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    app().run().await
+    app().with_env().with_addresses(std::env::args().skip(1)).run().await
 }
 
 /// Builds the app. It is separate from `main`, so that the tests use the same app.

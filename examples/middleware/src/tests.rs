@@ -54,7 +54,7 @@ async fn middleware_of_the_app_sees_every_response() {
 #[tokio::test]
 async fn a_group_has_middleware_of_its_own() {
     let (status, refused) = ask("GET /admin/me", &[("x-api-key", "guess")]).await;
-    assert_eq!(status, 400);
+    assert_eq!(status, 403);
     assert!(refused.contains("a filter refused the request"), "{refused}");
     let me = "you are the owner of a key of 6 bytes";
     for name in ["x-api-key", "api-key"] {

@@ -17,7 +17,7 @@ const PAGE: &str = include_str!("index.html");
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let mut app = App::new();
+    let mut app = App::new().with_env().with_addresses(std::env::args().skip(1));
 
     app.map_get("/", || ok!("{PAGE}"; [("content-type", "text/html; charset=utf-8")]));
 

@@ -39,11 +39,10 @@ const MAX_PACE: u64 = 60_000;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "localhost:7878".to_owned());
     let hub = hub().map_err(io::Error::other)?;
     let feed = Feed::new(hub.clone(), SEED).map_err(io::Error::other)?;
     tokio::spawn(feed.clone().run());
-    app(hub, feed).bind(address).run().await
+    app(hub, feed).with_env().with_addresses(std::env::args().skip(1)).run().await
 }
 
 /// Builds a hub with one keyed topic, because its readers want the newest price of each symbol.

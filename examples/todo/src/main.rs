@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run -p todo
 //! cargo run -p todo -- todos.sqlite
+//! cargo run -p todo -- todos.sqlite localhost:8080
 //! curl localhost:7878/todos --json '{"title":"water the plants"}'
 //! curl -N localhost:7878/events
 //! ```
@@ -29,7 +30,8 @@ const MAX_BEHIND: usize = 256;
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let path = std::env::args().nth(1).unwrap_or_else(|| store::IN_MEMORY.to_owned());
-    app(&path).map_err(std::io::Error::other)?.run().await
+    let app = app(&path).map_err(std::io::Error::other)?;
+    app.with_env().with_addresses(std::env::args().skip(2)).run().await
 }
 
 /// Builds the app. It is separate from `main`, so that the tests use the same app.

@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo run -p tokens
 //! cargo run -p tokens -- 100    # tokens a second
+//! PORT=8080 cargo run -p tokens
 //! curl -N localhost:7878/v1/chat/completions --json \
 //!     '{"model":"volga-1","stream":true,"messages":[{"role":"user","content":"Where do rivers end?"}]}'
 //! ```
@@ -29,6 +30,7 @@ async fn main() -> std::io::Result<()> {
         settings.pace = Duration::from_secs(1) / number.get();
     }
     let (app, replies) = tokens::app(settings);
+    let app = app.with_env().with_addresses(std::env::args().skip(2));
     let ended = app.run().await;
 
     // Replies that are read have finished by now, or were cut. Those that run on have a moment.

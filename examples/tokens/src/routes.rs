@@ -6,8 +6,8 @@ use volga::{
     di::Dc,
     error::Error,
     http::{
-        HeaderMap, HttpRequest,
-        sse::{AbandonPolicy, AttachOutcome, LastEventIdSource, Replies, ReplyToken},
+        HeaderMap,
+        sse::{AbandonPolicy, AttachOutcome, Replies, ReplyToken, Resume},
     },
     no_content, ok, sse, status,
 };
@@ -120,24 +120,23 @@ async fn start(
 }
 
 /// The reply, after what the client has of it.
-async fn attach(token: String, replies: Dc<Replies>, request: HttpRequest) -> HttpResult {
-    let source = LastEventIdSource::new().or_parameter("lastEventId");
-    let last =
-        source.find(request.headers(), request.uri().query()).map_err(Error::client_error)?;
-    match replies.claim(&token).owned_by(owner(request.headers())).resume(last).attach() {
-        Ok(AttachOutcome::Open(client)) => sse!(client),
+async fn attach(
+    token: String,
+    Resume(last): Resume,
+    replies: Dc<Replies>,
+    headers: HeaderMap,
+) -> HttpResult {
+    match replies.claim(&token).owned_by(owner(&headers)).resume(last).attach()? {
+        AttachOutcome::Open(client) => sse!(client),
         // `EventSource` comes back after every end. Either status tells it to stop.
-        Ok(AttachOutcome::Ended(Ok(()))) => no_content!(),
-        Ok(AttachOutcome::Ended(Err(error))) => status!(410, "{error}"),
-        Err(error) => status!(error.status(), "{error}"),
+        AttachOutcome::Ended(Ok(())) => no_content!(),
+        AttachOutcome::Ended(Err(error)) => status!(410, "{error}"),
     }
 }
 
 async fn cancel(token: String, replies: Dc<Replies>, headers: HeaderMap) -> HttpResult {
-    match replies.claim(&token).owned_by(owner(&headers)).cancel() {
-        Ok(()) => no_content!(),
-        Err(error) => status!(error.status(), "{error}"),
-    }
+    replies.claim(&token).owned_by(owner(&headers)).cancel()?;
+    no_content!()
 }
 
 #[derive(Serialize)]

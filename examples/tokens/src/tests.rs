@@ -148,7 +148,15 @@ async fn who_leaves_and_returns_within_the_grace_gets_the_rest_and_nothing_twice
     let path = format!("/replies/{token}?lastEventId={last}");
     client.get(&path).send().await.assert_status(204);
     client.get("/replies/AAAAAAAAAAAAAAAAAAAAAAAA").send().await.assert_status(404);
-    client.get(&format!("/replies/{token}?lastEventId=7")).send().await.assert_status(400);
+    // Whoever has an ID that no event has is told so, and gets everything.
+    for id in ["7", "%FF", "e-1"] {
+        let path = format!("/replies/{token}?lastEventId={id}");
+        let mut events = client.get(&path).send().await.events();
+        let gap = events.next().await.expect("an event").expect("a whole one");
+        assert_eq!((gap.event(), gap.id()), ("gap", ""), "{id}");
+        let (data, _) = rest(&mut events).await;
+        assert_eq!(text(&data), reply(PROMPT).concat());
+    }
 }
 
 #[tokio::test(start_paused = true)]

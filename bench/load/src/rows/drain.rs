@@ -1,8 +1,12 @@
 //! The row in which SIGTERM comes while many streams are open.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
+    connect,
     failure::Failure,
     plan::Plan,
     server::Server,
@@ -15,35 +19,60 @@ const BOUND: Duration = Duration::from_secs(3);
 /// The time between two checks whether the server has ended.
 const STEP: Duration = Duration::from_millis(5);
 
-pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+/// How many clients of the second row read nothing.
+pub(crate) const STALLED: usize = 100;
+
+/// How long the server fills the buffers of the clients that read nothing.
+const FILL: Duration = Duration::from_millis(500);
+
+pub(crate) fn all_read(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    run(server, plan.drain)
+}
+
+/// Some of the clients have a stream that always has more, and read nothing of it. They cannot get
+/// a farewell, and are not counted among those that should.
+pub(crate) fn some_stalled(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let request = connect::get("/firehose?n=1000000000");
+    let stalled = (0..STALLED)
+        .map(|number| connect::ask(server.address, number, &request))
+        .collect::<Result<Vec<_>, _>>()?;
+    thread::sleep(FILL);
+    let figures = run(server, plan.drain - stalled.len());
+    drop(stalled);
+    figures
+}
+
+fn run(server: &mut Server, count: usize) -> Result<Vec<f64>, Failure> {
     let mut streams = Streams::of(server.address, "/events")?;
     // A stream may also begin with a reconnection time. The one of the farewell comes later.
-    streams.open(plan.drain, &mut ignore)?;
+    streams.open(count, &mut ignore)?;
     server.rest()?;
     while streams.read_within(STEP, &mut ignore)? {}
 
-    let mut returns: Vec<Option<u64>> = vec![None; plan.drain];
+    let mut returns: Vec<Option<u64>> = vec![None; count];
     let begin = Instant::now();
     server.terminate()?;
     let mut exit = None;
-    while begin.elapsed() < BOUND && (exit.is_none() || streams.ends().ended < plan.drain) {
+    while begin.elapsed() < BOUND && (exit.is_none() || streams.ends().ended < count) {
         streams.read_within(STEP, &mut |stream: usize, event: Event<'_>| {
             if let Event::Retry(time) = event {
                 returns[stream] = Some(time);
             }
             Ok(())
         })?;
-        if exit.is_none() && server.exited()?.is_some() {
-            exit = Some(begin.elapsed());
+        if exit.is_none() {
+            exit = server.exited()?.map(|status| (begin.elapsed(), status.code()));
         }
     }
-    let share = |count: usize| count as f64 / plan.drain as f64;
+    let share = |part: usize| part as f64 / count as f64;
     let returns: Vec<u64> = returns.into_iter().flatten().collect();
     Ok(vec![
-        exit.map_or(f64::INFINITY, |time| time.as_nanos() as f64),
+        exit.map_or(f64::INFINITY, |(time, _)| time.as_nanos() as f64),
         share(returns.len()),
         share(streams.ends().terminated),
         fullest_tenth(&returns),
+        // A server that a signal has killed has no code.
+        exit.and_then(|(_, code)| code).map_or(f64::NAN, f64::from),
     ])
 }
 

@@ -1,7 +1,11 @@
-//! The rows about the memory of an idle stream. The figure is the slope from few streams to many,
-//! so that it does not include the memory that the server needs anyway.
+//! The rows about the memory of a stream that is idle, or whose client reads nothing. The figure of
+//! an idle stream is the slope from few streams to many, so that it does not include the memory
+//! that the server needs anyway.
+
+use std::{thread, time::Duration};
 
 use crate::{
+    connect,
     failure::Failure,
     http2::{self, Http2Streams},
     meter,
@@ -15,9 +19,9 @@ pub(crate) fn http1(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failur
     let mut streams = Streams::of(server.address, "/events")?;
     let (few, many) = plan.idle;
     streams.open(few, &mut ignore)?;
-    let before = Held::now(server)?;
+    let before = MemoryUse::now(server)?;
     streams.open(many, &mut ignore)?;
-    let slope = Held::now(server)?.slope_from(before, many - few);
+    let slope = MemoryUse::now(server)?.slope_from(before, many - few);
     if streams.ends().ended > 0 {
         return Err(Failure::new("a stream ended by itself"));
     }
@@ -29,29 +33,57 @@ pub(crate) fn http2(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failur
     http2::block_on(async {
         let mut streams = Http2Streams::of(server.address, "/events", ignore);
         streams.open(few).await?;
-        let before = Held::now(server)?;
+        let before = MemoryUse::now(server)?;
         streams.open(many).await?;
-        let slope = Held::now(server)?.slope_from(before, many - few);
+        let slope = MemoryUse::now(server)?.slope_from(before, many - few);
         streams.check()?;
         Ok(slope)
     })
 }
 
-/// Memory in bytes.
-#[derive(Clone, Copy)]
-struct Held {
-    server: u64,
-    sockets: u64,
+/// How many streams are stalled at the same time.
+pub(crate) const STALLED: usize = 100;
+
+/// How long the servers fill the buffers of clients that read nothing.
+const FILL: Duration = Duration::from_millis(500);
+
+/// Streams that always have another event, and whose clients read nothing.
+pub(crate) fn stalled(server: &mut Server, _: &Plan) -> Result<Vec<f64>, Failure> {
+    let before = MemoryUse::now(server)?;
+    let request = connect::get("/firehose?n=1000000000");
+    let clients = (0..STALLED)
+        .map(|number| connect::ask(server.address, number, &request))
+        .collect::<Result<Vec<_>, _>>()?;
+    thread::sleep(FILL);
+    let slope = MemoryUse::now(server)?.slope_from(before, clients.len());
+    Ok(slope)
 }
 
-impl Held {
+/// Memory in bytes.
+#[derive(Clone, Copy)]
+struct MemoryUse {
+    server: f64,
+    socket_buffers: f64,
+    socket_objects: f64,
+}
+
+impl MemoryUse {
     fn now(server: &Server) -> Result<Self, Failure> {
         server.rest()?;
-        Ok(Self { server: server.private_memory()?, sockets: meter::socket_memory()? })
+        Ok(Self {
+            server: server.private_memory()? as f64,
+            socket_buffers: meter::socket_buffers(server.address.port())?,
+            socket_objects: meter::socket_objects(),
+        })
     }
 
     fn slope_from(self, before: Self, streams: usize) -> Vec<f64> {
-        let slope = |now: u64, before: u64| (now as f64 - before as f64) / streams as f64;
-        vec![slope(self.server, before.server), slope(self.sockets, before.sockets)]
+        let slope = |now: f64, before: f64| (now - before) / streams as f64;
+        vec![
+            slope(self.server, before.server),
+            slope(self.socket_buffers, before.socket_buffers),
+            // Both ends are on this machine, and each has the same objects.
+            slope(self.socket_objects, before.socket_objects) / 2.0,
+        ]
     }
 }

@@ -1,5 +1,6 @@
 //! The rows of the table: the work, the measures, and the lines that our server must reach.
 
+mod after_burst;
 mod churn;
 mod drain;
 mod fan_out;
@@ -11,6 +12,7 @@ mod requests;
 
 use crate::{
     failure::Failure,
+    figure::show,
     peer::Peer,
     plan::{OUTSTANDING, Plan, REQUEST_CONNECTIONS, STREAMS_A_CONNECTION},
     server::Server,
@@ -35,6 +37,7 @@ enum Needs {
     Http2,
     Firehose,
     FirehoseHttp2,
+    Collects,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +100,7 @@ impl Row {
             Needs::Nothing => true,
             Needs::Http2 => peer.http2,
             Needs::Firehose => peer.firehose,
+            Needs::Collects => peer.collects,
             Needs::FirehoseHttp2 => peer.http2 && peer.firehose,
         }
     }
@@ -118,8 +122,23 @@ const REQUESTS: &[Measure] = &[
     P50,
     P99,
 ];
-const IDLE: &[Measure] =
-    &[less("user memory", Unit::Bytes), less("kernel's socket memory, both ends", Unit::Bytes)];
+const IDLE: &[Measure] = &[
+    less("user memory", Unit::Bytes),
+    less("kernel: socket buffers", Unit::Bytes),
+    less("kernel: socket objects", Unit::Bytes),
+];
+const AFTER_BURST: &[Measure] = &[
+    less("kept after two bursts", Unit::Bytes),
+    less("after one", Unit::Bytes),
+    less("peak", Unit::Bytes),
+];
+const DRAIN: &[Measure] = &[
+    less("until exit", Unit::Nanoseconds),
+    more("streams with a farewell", Unit::Share),
+    more("with a terminator", Unit::Share),
+    less("fullest tenth of returns", Unit::Times),
+    less("exit code", Unit::Count),
+];
 const FIREHOSE: &[Measure] =
     &[less("CPU per event", Unit::Nanoseconds), more("events per second", Unit::PerSecond)];
 
@@ -197,6 +216,47 @@ pub(crate) const ROWS: &[Row] = &[
         measures: IDLE,
         lines: &[line(Against::Nothing, 2.2 * KB, 0.7 * KB)],
         run: memory::http1,
+    },
+    Row {
+        name: "stalled",
+        title: |_| {
+            format!(
+                "{} HTTP/1 streams that always have more, and whose clients read nothing",
+                memory::STALLED
+            )
+        },
+        needs: Needs::Firehose,
+        measures: IDLE,
+        lines: &[floor(1, Against::Nothing, 256.0 * KB)],
+        run: memory::stalled,
+    },
+    Row {
+        name: "after-bodies",
+        title: |plan| {
+            format!(
+                "memory after {} request bodies of {} were collected at the same time",
+                plan.burst_bodies,
+                show(after_burst::BODY as f64, Unit::Bytes)
+            )
+        },
+        needs: Needs::Collects,
+        measures: AFTER_BURST,
+        lines: &[],
+        run: after_burst::collected,
+    },
+    Row {
+        name: "after-responses",
+        title: |plan| {
+            format!(
+                "memory after {} responses of {} were made at the same time",
+                plan.burst_bodies,
+                show(after_burst::BODY as f64, Unit::Bytes)
+            )
+        },
+        needs: Needs::Collects,
+        measures: AFTER_BURST,
+        lines: &[],
+        run: after_burst::responses,
     },
     Row {
         name: "firehose",
@@ -284,18 +344,33 @@ pub(crate) const ROWS: &[Row] = &[
         name: "drain",
         title: |plan| format!("SIGTERM with {} HTTP/1 streams open", plan.drain),
         needs: Needs::Nothing,
-        measures: &[
-            less("until exit", Unit::Nanoseconds),
-            more("streams with a farewell", Unit::Share),
-            more("with a terminator", Unit::Share),
-            less("fullest tenth of returns", Unit::Times),
-        ],
+        measures: DRAIN,
         lines: &[
             floor(0, Against::Nothing, 2.0 * SECOND),
             floor(1, Against::Nothing, 1.0),
             floor(2, Against::Nothing, 1.0),
+            floor(4, Against::Nothing, 0.0),
         ],
-        run: drain::run,
+        run: drain::all_read,
+    },
+    Row {
+        name: "drain-stalled",
+        title: |plan| {
+            format!(
+                "SIGTERM with {} HTTP/1 streams open, of which {} clients read nothing",
+                plan.drain,
+                drain::STALLED
+            )
+        },
+        needs: Needs::Firehose,
+        measures: DRAIN,
+        lines: &[
+            floor(0, Against::Nothing, 1.5 * SECOND),
+            floor(1, Against::Nothing, 1.0),
+            floor(2, Against::Nothing, 1.0),
+            floor(4, Against::Nothing, 0.0),
+        ],
+        run: drain::some_stalled,
     },
 ];
 

@@ -2,7 +2,8 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, Query, State},
     http::StatusCode,
     response::sse::{Event, KeepAlive, Sse},
     routing::{get, post},
@@ -36,6 +37,9 @@ async fn serve_all() -> std::io::Result<()> {
         .route("/firehose", get(firehose))
         .route("/plaintext", get(async || HELLO))
         .route("/large", get(async || LARGE))
+        .route("/built", get(async || bench_common::built()))
+        .route("/collect", post(async |body: Bytes| body.len().to_string()))
+        .layer(DefaultBodyLimit::disable())
         .route("/json", get(async || Json(Greeting::HELLO)))
         .route("/users/{id}", get(async |Path(id): Path<u64>| format!("user {id}")))
         .with_state(Topic::new(CHANNEL));

@@ -15,6 +15,18 @@ pub const HELLO: &str = "Hello, World!";
 /// The response to `GET /large`: 1 MiB, which every server sends without copying it first.
 pub static LARGE: &[u8] = &[b'.'; 1024 * 1024];
 
+/// How many bytes `GET /built` returns.
+const BUILT: usize = 5 * 512 * 1024;
+
+/// The response to `GET /built`: 2.5 MiB that the server makes for each request.
+pub fn built() -> Vec<u8> {
+    vec![b'.'; BUILT]
+}
+
+/// The largest request body of `POST /collect`, and the largest sum of those that are collected at
+/// a time. Servers without such limits need no setting.
+pub const MAX_COLLECTED: usize = 4 * 1024 * 1024 * 1024;
+
 /// How many messages a broadcast channel keeps for a reader that is behind: far more than the load
 /// ever has outstanding.
 pub const CHANNEL: usize = 1024;

@@ -72,6 +72,11 @@ async fn answer(request: Request<Incoming>, topic: Topic) -> Result<Response<Bod
         }
         (&Method::GET, "/plaintext") => full("text/plain; charset=utf-8", HELLO.into()),
         (&Method::GET, "/large") => full("application/octet-stream", Bytes::from_static(LARGE)),
+        (&Method::GET, "/built") => full("application/octet-stream", bench_common::built().into()),
+        (&Method::POST, "/collect") => {
+            let body = request.into_body().collect().await?.to_bytes();
+            full("text/plain; charset=utf-8", body.len().to_string().into())
+        }
         (&Method::GET, "/json") => full(
             "application/json",
             serde_json::to_vec(&Greeting::HELLO).expect("it has no map").into(),

@@ -1,11 +1,14 @@
 //! The laboratory's server, on Volga, as a user would write it.
 
-use bench_common::{Greeting, HELLO, LARGE, Tick};
+use bench_common::{Greeting, HELLO, LARGE, MAX_COLLECTED, Tick};
 use futures_util::stream;
 use serde::Deserialize;
 use volga::{
     App, Query, Text,
-    http::sse::{Hub, Message},
+    http::{
+        Bytes,
+        sse::{Hub, Message},
+    },
     no_content, ok, sse,
 };
 
@@ -23,7 +26,7 @@ fn main() -> std::io::Result<()> {
 
 async fn serve_all() -> std::io::Result<()> {
     let hub = Hub::new();
-    let mut app = App::new().bind(bench_common::address());
+    let mut app = App::new().bind(bench_common::address()).with_max_collected_bytes(MAX_COLLECTED);
 
     let readers = hub.clone();
     app.map_get("/events", move || sse!(readers.subscribe(TOPIC).open()?));
@@ -36,6 +39,8 @@ async fn serve_all() -> std::io::Result<()> {
     });
     app.map_get("/plaintext", || HELLO);
     app.map_get("/large", || LARGE);
+    app.map_get("/built", || Bytes::from(bench_common::built()));
+    app.map_post("/collect", |body: Bytes| ok!("{}", body.len()));
     app.map_get("/json", || ok!(json: Greeting::HELLO));
     app.map_get("/users/{id}", |id: u64| ok!("user {id}"));
 

@@ -5,19 +5,13 @@
 
 pub(crate) mod body;
 mod context;
-mod conversions;
 pub(crate) mod error;
 pub(crate) mod extension;
 mod fields;
 pub(crate) mod header;
-pub(crate) mod json;
-pub(crate) mod lines;
-pub(crate) mod ndjson;
 pub(crate) mod optional;
 mod parts;
 pub(crate) mod path;
-pub(crate) mod path_arg;
-mod path_probe;
 pub(crate) mod query;
 
 use std::future::Future;
@@ -54,7 +48,8 @@ use crate::response::error::Error;
     note = "an argument is a path argument (`String`, a number, `bool`, … or a type that implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, or a type that implements `FromRequestParts`",
     note = "an argument that takes the body, such as `Json`, `HttpRequest` or `HttpBody`, must be the last one",
     note = "the type in `Path`, `Query` and `Json` must implement serde's `Deserialize`, in `Header` it must implement `TypedHeader`, and in `Option` it must implement `OptionalArg`",
-    note = "arguments are owned: use `String` instead of `&str`"
+    note = "arguments are owned: use `String` instead of `&str`",
+    note = "a value of the app, such as an `Arc<State>`, is a service: add it with `app.add_singleton(state)` and take it as `Dc<State>`, or let the closure capture it: `async move || ..`"
 )]
 pub trait FromRequestParts: Sized {
     /// Describes what the extractor reads, which services it uses, and with which responses it
@@ -102,7 +97,8 @@ pub trait FromRequestParts: Sized {
     note = "an argument is a path argument (`String`, a number, `bool`, … or a type that implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, or a type that implements `FromRequestParts`",
     note = "the last argument may also be `Json`, `NdJson`, `Text`, `Bytes`, `HttpRequest`, `HttpBody`, or a type that implements `FromRequest`",
     note = "the type in `Path`, `Query` and `Json` must implement serde's `Deserialize`, in `Header` it must implement `TypedHeader`, and in `Option` it must implement `OptionalArg`",
-    note = "arguments are owned: use `String` instead of `&str`"
+    note = "arguments are owned: use `String` instead of `&str`",
+    note = "a value of the app, such as an `Arc<State>`, is a service: add it with `app.add_singleton(state)` and take it as `Dc<State>`, or let the closure capture it: `async move || ..`"
 )]
 pub trait FromRequest<Via = ViaRequest>: Sized {
     /// Describes what the extractor reads, which services it uses, and with which responses it

@@ -17,8 +17,8 @@ use serde::{
 };
 
 use crate::extract::FromRequestParts;
-use crate::extract::conversions;
 use crate::extract::error::ExtractError;
+use crate::extract::fields::conversions;
 use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values, borrow};
 use crate::extract::optional::OptionalArg;
 use crate::handler::description::Description;

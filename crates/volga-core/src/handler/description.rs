@@ -63,6 +63,7 @@ pub struct Description {
     refuses_large_body: bool,
     needs: Needs,
     responses: Vec<DescribedResponse>,
+    is_missing_possible: bool,
 }
 
 /// Returns why an argument does not fit a pattern whose arguments have these names.
@@ -201,9 +202,10 @@ impl Description {
         self.response(Some(status), media_types)
     }
 
-    /// May respond with this status and no body.
-    pub(crate) fn response_without_body(&mut self, status: StatusCode) -> &mut Self {
-        self.response(Some(status), Vec::new())
+    /// May respond like an unknown path, because a value is missing.
+    pub(crate) fn may_be_missing(&mut self) -> &mut Self {
+        self.is_missing_possible = true;
+        self.responds(StatusCode::NOT_FOUND, &[])
     }
 
     /// May respond with an error of any status.
@@ -291,6 +293,7 @@ impl Description {
         self.body = other.body.or(self.body.take());
         self.refuses_large_body |= other.refuses_large_body;
         self.needs.merge(&other.needs);
+        self.is_missing_possible |= other.is_missing_possible;
         for DescribedResponse { status, media_types } in other.responses {
             self.response(status, media_types);
         }
@@ -363,6 +366,10 @@ impl Description {
 
     pub(crate) fn refuses_large_body(&self) -> bool {
         self.refuses_large_body
+    }
+
+    pub(crate) fn is_missing_possible(&self) -> bool {
+        self.is_missing_possible
     }
 
     pub(crate) fn needs(&self) -> &Needs {

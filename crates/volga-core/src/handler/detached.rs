@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
 use crate::handler::function::{Handler, HandlerArgs};
-use crate::handler::output::HandlerOutput;
+use crate::handler::output::{HandlerOutput, Marker};
 use crate::request::body::HttpBody;
 use crate::request::context::RequestContext;
 use crate::request::parts::RequestParts;
@@ -51,46 +51,59 @@ use crate::response::into_response::{HttpResult, IntoResponse};
 ///
 /// A panic of the handler panics in the request that waits for it. If the client has left, it
 /// panics in the task.
-pub fn detached<H, Args, Kind>(handler: H) -> DetachedHandler<H, Kind>
+pub fn detached<H, Args, Kind, Out>(handler: H) -> DetachedHandler<H, Kind, Out>
 where
-    H: Handler<Args, Output: HandlerOutput<Kind>>,
+    H: Handler<Args, Output: HandlerOutput<Kind, Value: IntoResponse<Out>>>,
 {
-    DetachedHandler { handler, kind: PhantomData }
+    DetachedHandler { handler, marker: PhantomData }
 }
 
 /// A handler that finishes although its client has left. [`detached`] creates it.
-pub struct DetachedHandler<H, Kind> {
+pub struct DetachedHandler<H, Kind, Out> {
     handler: H,
-    kind: PhantomData<fn() -> Kind>,
+    marker: Marker<(Kind, Out)>,
 }
 
-impl<H: Clone, Kind> Clone for DetachedHandler<H, Kind> {
+impl<H: Clone, Kind, Out> Clone for DetachedHandler<H, Kind, Out> {
     fn clone(&self) -> Self {
-        Self { handler: self.handler.clone(), kind: PhantomData }
+        Self { handler: self.handler.clone(), marker: PhantomData }
     }
 }
 
-impl<H, Kind> fmt::Debug for DetachedHandler<H, Kind> {
+impl<H, Kind, Out> fmt::Debug for DetachedHandler<H, Kind, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Detached").finish_non_exhaustive()
     }
 }
 
-impl<H, Args, Kind> Handler<DetachedArgs<Args>> for DetachedHandler<H, Kind>
+impl<H, Args, Kind, Out> Handler<DetachedArgs<Args>> for DetachedHandler<H, Kind, Out>
 where
-    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
     H: Clone + Send + Sync + 'static,
     Args: Send + 'static,
     Kind: 'static,
+    Out: 'static,
 {
-    type Output = BoxFuture<HttpResult>;
+    type Output = BoxFuture<DetachedResponse<<H::Output as HandlerOutput<Kind>>::Value, Out>>;
 
     fn call(self, DetachedArgs { args, context }: DetachedArgs<Args>) -> Self::Output {
         let handler = self.handler;
-        Box::pin(run(
-            context,
-            async move { handler.call(args).into_future().await.into_response() },
-        ))
+        let handler = async move { handler.call(args).into_future().await.into_response() };
+        Box::pin(async move { DetachedResponse(run(context, handler).await, PhantomData) })
+    }
+}
+
+/// The response of a detached handler, which has the description of the value that it was.
+#[derive(Debug)]
+pub struct DetachedResponse<V, Out>(HttpResult, Marker<(V, Out)>);
+
+impl<V: IntoResponse<Out>, Out> IntoResponse for DetachedResponse<V, Out> {
+    fn into_response(self) -> HttpResult {
+        self.0
+    }
+
+    fn describe(description: &mut Description) {
+        V::describe(description);
     }
 }
 
@@ -170,12 +183,12 @@ mod tests {
 
     use super::*;
     use crate::extract::FromRequestParts;
-    use crate::extract::json::Json;
-    use crate::handler::endpoint::Endpoint;
+    use crate::extract::body::json::Json;
     use crate::handler::handler_endpoint::HandlerEndpoint;
     use crate::request::app_context::{AppContext, Spawner};
     use crate::request::cancel::CancellationToken;
     use crate::request::context::RequestGuard;
+    use crate::request::parts::Endpoint;
     use crate::request::path_args::PathArgs;
     use crate::services::builder::ServicesBuilder;
     use crate::services::dc::Dc;
@@ -195,6 +208,7 @@ mod tests {
         let (head, body) = http::Request::new(HttpBody::empty()).into_parts();
         let mut parts = RequestParts::new(head, PathArgs::default(), &body);
         *parts.context_mut() = RequestContext::new(&Arc::new(app));
+        parts.set_mapper(None);
         parts
     }
 

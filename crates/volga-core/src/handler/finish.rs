@@ -5,26 +5,18 @@ use std::sync::Arc;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::body_error_report::BodyErrorReporterBuilder;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::error::Error;
 use crate::response::into_response::HttpResponse;
+use crate::response::lost_request::respond_to_lost_request;
 use crate::response::responder::Responder;
+use crate::response::response_check::ResponseOrigin;
 
 /// The last step for each response of an endpoint, before middleware sees the response.
 pub trait FinishResponse: Clone + Send + Sync + 'static {
-    /// Checks the response. An error becomes the response in its place, and is reported.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the endpoint must not respond like this.
-    fn check(&self, _: &HttpResponse) -> Result<(), Error> {
-        Ok(())
-    }
-
     /// Changes the response, or does nothing.
     fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>);
 }
@@ -50,13 +42,13 @@ impl<E: Endpoint, F: FinishResponse> FinishEndpoint<E, F> {
 
 impl<E: Endpoint, F: FinishResponse> Endpoint for FinishEndpoint<E, F> {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        if parts.is_state_lost() {
+            return respond_to_lost_request(parts.responder());
+        }
         let (responder, finish) = (parts.responder(), self.finish.clone());
         let response = CatchPanic::call(|| self.endpoint.call(parts, body));
         Box::pin(async move {
             let mut response = respond(response, &responder).await;
-            if let Err(error) = finish.check(&response) {
-                response = responder.respond_to(error).await;
-            }
             finish.finish(&mut response, BodyErrorReporterBuilder::new(&responder));
             response
         })
@@ -80,7 +72,7 @@ async fn respond(
         Ok(response) => CatchPanic::new(response).await,
         Err(panic) => Err(panic),
     };
-    responder.respond(result).await
+    responder.respond(result, ResponseOrigin::Handler).await
 }
 
 impl<E, F> fmt::Debug for FinishEndpoint<E, F> {

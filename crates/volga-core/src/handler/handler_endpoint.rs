@@ -5,26 +5,27 @@ use std::marker::PhantomData;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::handler::finish::FinishResponse;
 use crate::handler::function::{Handler, HandlerArgs};
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::body_error_report::BodyErrorReporterBuilder;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::into_response::{HttpResponse, IntoResponse};
+use crate::response::lost_request::respond_to_lost_request;
+use crate::response::response_check::ResponseOrigin;
 
 /// A handler as an [`Endpoint`]. An error becomes a response with the error's status.
-pub struct HandlerEndpoint<H, Args, Via, Kind, F = ()> {
+pub struct HandlerEndpoint<H, Args, Via, Kind, Out, F = ()> {
     handler: H,
     finish: F,
-    marker: Marker<(Args, Via, Kind)>,
+    marker: Marker<(Args, Via, Kind, Out)>,
 }
 
-impl<H, Args, Via, Kind> HandlerEndpoint<H, Args, Via, Kind>
+impl<H, Args, Via, Kind, Out> HandlerEndpoint<H, Args, Via, Kind, Out>
 where
-    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
     H: Clone + Send + Sync + 'static,
     Args: HandlerArgs<Via> + Send + 'static,
 {
@@ -40,21 +41,25 @@ where
     pub fn with_finish<F: FinishResponse>(
         self,
         finish: F,
-    ) -> HandlerEndpoint<H, Args, Via, Kind, F> {
+    ) -> HandlerEndpoint<H, Args, Via, Kind, Out, F> {
         HandlerEndpoint { handler: self.handler, finish, marker: PhantomData }
     }
 }
 
-impl<H, Args, Via, Kind, F> Endpoint for HandlerEndpoint<H, Args, Via, Kind, F>
+impl<H, Args, Via, Kind, Out, F> Endpoint for HandlerEndpoint<H, Args, Via, Kind, Out, F>
 where
-    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
     H: Clone + Send + Sync + 'static,
     Args: HandlerArgs<Via> + Send + 'static,
     Via: 'static,
     Kind: 'static,
+    Out: 'static,
     F: FinishResponse,
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        if parts.is_state_lost() {
+            return respond_to_lost_request(parts.responder());
+        }
         let handler = self.handler.clone();
         let finish = self.finish.clone();
         let responder = parts.responder();
@@ -66,7 +71,9 @@ where
                 handler.call(args).into_future().await.into_response()
             });
             let result = match response.await {
-                Ok(Ok(response)) => finish.check(&response).map(|()| response),
+                Ok(Ok(response)) => {
+                    responder.check(&response, ResponseOrigin::Handler).map(|()| response)
+                }
                 Ok(Err(error)) | Err(error) => Err(error),
             };
             let mut response = match result {
@@ -88,7 +95,7 @@ where
     }
 }
 
-impl<H, Args, Via, Kind, F> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, F> {
+impl<H, Args, Via, Kind, Out, F> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, Out, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerEndpoint").finish_non_exhaustive()
     }
@@ -100,17 +107,20 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::extract::path_arg::SkipPathArg;
+    use crate::extract::path::arg::SkipPathArg;
     use crate::request::parts::HttpRequest;
     use crate::response::error::Error;
     use crate::routing::router::Router;
 
     /// Maps the handler at `/{a}/{b}/{c}` and asks for a path.
     #[track_caller]
-    fn check<H, Args, Via, Kind>(handler: H, path: &str, status: u16, text: &str)
+    fn check<H, Args, Via, Kind, Out>(handler: H, path: &str, status: u16, text: &str)
     where
-        HandlerEndpoint<H, Args, Via, Kind>: Endpoint,
-        H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+        HandlerEndpoint<H, Args, Via, Kind, Out>: Endpoint,
+        H: Handler<
+                Args,
+                Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
+            >,
         H: Clone + Send + Sync + 'static,
         Args: HandlerArgs<Via> + Send + 'static,
     {

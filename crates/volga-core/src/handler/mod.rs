@@ -9,7 +9,6 @@
 pub(crate) mod box_future;
 pub(crate) mod description;
 pub(crate) mod detached;
-pub(crate) mod endpoint;
 pub(crate) mod finish;
 pub(crate) mod function;
 pub(crate) mod handler_endpoint;

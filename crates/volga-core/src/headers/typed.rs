@@ -4,7 +4,6 @@
 use http::{HeaderName, HeaderValue};
 
 use crate::response::box_error::BoxError;
-use crate::response::error::Error;
 
 /// A type for the value of one header.
 ///
@@ -68,13 +67,14 @@ pub trait IntoHeader {
     ///
     /// # Errors
     ///
-    /// Returns a server error if HTTP does not allow the name or the value.
-    fn into_header(self) -> Result<(HeaderName, HeaderValue), Error>;
+    /// Returns an error if HTTP does not allow the name or the value. In a response it becomes a
+    /// server error.
+    fn into_header(self) -> Result<(HeaderName, HeaderValue), BoxError>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: TypedHeader> IntoHeader for T {
-    fn into_header(self) -> Result<(HeaderName, HeaderValue), Error> {
+    fn into_header(self) -> Result<(HeaderName, HeaderValue), BoxError> {
         Ok((T::NAME, self.to_value()))
     }
 }
@@ -84,9 +84,9 @@ where
     N: TryInto<HeaderName, Error: Into<BoxError>>,
     V: TryInto<HeaderValue, Error: Into<BoxError>>,
 {
-    fn into_header(self) -> Result<(HeaderName, HeaderValue), Error> {
-        let name = self.0.try_into().map_err(Error::server_error)?;
-        let value = self.1.try_into().map_err(Error::server_error)?;
+    fn into_header(self) -> Result<(HeaderName, HeaderValue), BoxError> {
+        let name = self.0.try_into().map_err(Into::into)?;
+        let value = self.1.try_into().map_err(Into::into)?;
         Ok((name, value))
     }
 }

@@ -2,20 +2,30 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
+use http::StatusCode;
+
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::handler::function::{Handler, PartsArgs};
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::middleware::Middleware;
 use crate::middleware::stage::Stage;
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::error::Error;
-use crate::response::into_response::HttpResponse;
+use crate::response::into_response::{HttpResponse, OutStatus, OutValue};
+use crate::response::status_error::IntoStatusError;
 
 /// The result of a [`Filter`] function.
-pub trait FilterVerdict {
+///
+/// The parameter `Out` keeps the implementations for `Result` apart. Leave it out for your own
+/// type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the result of a filter",
+    label = "this is what the filter returns",
+    note = "a filter returns a `bool`, or a `Result` whose error becomes the response: `volga::error::Error`, a type that implements `std::error::Error`, a `StatusCode`, or a status and a text `(StatusCode, String)`"
+)]
+pub trait FilterVerdict<Out = OutValue> {
     /// Returns whether the request is accepted.
     ///
     /// # Errors
@@ -24,10 +34,13 @@ pub trait FilterVerdict {
     fn verdict(self) -> Result<(), Error>;
 }
 
-/// `false` refuses the request with status 400.
+/// `false` refuses the request with status 403.
 impl FilterVerdict for bool {
     fn verdict(self) -> Result<(), Error> {
-        if self { Ok(()) } else { Err(Error::client_error("a filter refused the request")) }
+        match self {
+            true => Ok(()),
+            false => Err(Error::new(StatusCode::FORBIDDEN, "a filter refused the request")),
+        }
     }
 }
 
@@ -43,17 +56,26 @@ impl<T: FilterVerdict, E: Into<Error>> FilterVerdict for Result<T, E> {
     }
 }
 
-/// Middleware from a function that accepts or refuses requests: `|user: User| user.is_admin()`. Its
-/// arguments need only the head of a request. It returns a `bool`, or a `Result` whose error
-/// becomes the response.
-pub struct Filter<F, Args, Kind> {
-    function: F,
-    marker: Marker<(Args, Kind)>,
+impl<T: FilterVerdict, E: IntoStatusError> FilterVerdict<OutStatus> for Result<T, E> {
+    fn verdict(self) -> Result<(), Error> {
+        self.map_err(IntoStatusError::into_status_error)?.verdict()
+    }
 }
 
-impl<F, Args, Kind> Filter<F, Args, Kind>
+/// Middleware from a function that accepts or refuses requests: `|user: User| user.is_admin()`. Its
+/// arguments need only the head of a request. It returns a `bool`, or a `Result` whose error
+/// becomes the response. `false` has status 403.
+pub struct Filter<F, Args, Kind, Out> {
+    function: F,
+    marker: Marker<(Args, Kind, Out)>,
+}
+
+impl<F, Args, Kind, Out> Filter<F, Args, Kind, Out>
 where
-    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+    F: Handler<
+            Args,
+            Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict<Out>>,
+        >,
     F: Clone + Send + Sync + 'static,
     Args: PartsArgs + Send + 'static,
 {
@@ -63,7 +85,7 @@ where
     }
 }
 
-impl<F, Args, Kind> Clone for Filter<F, Args, Kind>
+impl<F, Args, Kind, Out> Clone for Filter<F, Args, Kind, Out>
 where
     F: Clone,
 {
@@ -72,12 +94,16 @@ where
     }
 }
 
-impl<F, Args, Kind> Middleware for Filter<F, Args, Kind>
+impl<F, Args, Kind, Out> Middleware for Filter<F, Args, Kind, Out>
 where
-    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+    F: Handler<
+            Args,
+            Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict<Out>>,
+        >,
     F: Clone + Send + Sync + 'static,
     Args: PartsArgs + Send + 'static,
     Kind: 'static,
+    Out: 'static,
 {
     fn describe(&self, description: &mut Description) {
         Args::describe(description);
@@ -90,17 +116,21 @@ where
     }
 }
 
-struct FilterEndpoint<F, Args, Kind> {
-    filter: Filter<F, Args, Kind>,
+struct FilterEndpoint<F, Args, Kind, Out> {
+    filter: Filter<F, Args, Kind, Out>,
     inner: Arc<dyn Endpoint>,
 }
 
-impl<F, Args, Kind> Endpoint for FilterEndpoint<F, Args, Kind>
+impl<F, Args, Kind, Out> Endpoint for FilterEndpoint<F, Args, Kind, Out>
 where
-    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict>>,
+    F: Handler<
+            Args,
+            Output: HandlerOutput<Kind, Future: Send + 'static, Value: FilterVerdict<Out>>,
+        >,
     F: Clone + Send + Sync + 'static,
     Args: PartsArgs + Send + 'static,
     Kind: 'static,
+    Out: 'static,
 {
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let inner = Arc::clone(&self.inner);
@@ -119,7 +149,7 @@ where
     }
 }
 
-impl<F, Args, Kind> fmt::Debug for Filter<F, Args, Kind> {
+impl<F, Args, Kind, Out> fmt::Debug for Filter<F, Args, Kind, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Filter").finish_non_exhaustive()
     }

@@ -11,14 +11,13 @@ pub(crate) mod tower;
 pub(crate) mod with;
 pub(crate) mod wrap;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use crate::extract::FromRequestParts;
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, Next, RequestParts};
 use crate::response::error::Error;
 use crate::response::into_response::HttpResponse;
 
@@ -86,23 +85,9 @@ impl std::ops::DerefMut for HttpContext {
     }
 }
 
-/// The rest of the pipeline: the inner middleware and the endpoint.
-#[derive(Clone)]
-pub struct Next(Arc<dyn Endpoint>);
-
 impl Next {
-    pub(crate) fn new(inner: Arc<dyn Endpoint>) -> Self {
-        Self(inner)
-    }
-
     /// Passes the request to the rest of the pipeline.
     pub fn run(&self, ctx: HttpContext) -> BoxFuture<HttpResponse> {
-        self.0.call(ctx.parts, ctx.body)
-    }
-}
-
-impl fmt::Debug for Next {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Next").finish_non_exhaustive()
+        self.call(ctx.parts, ctx.body)
     }
 }

@@ -1,6 +1,7 @@
 //! `Stage`: the response of one stage of a pipeline, whose panics become responses.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,29 +11,32 @@ use pin_project_lite::pin_project;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
+use crate::handler::output::Marker;
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::catch_panic::catch;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, HttpResult, IntoResponse};
 use crate::response::responder::Responder;
+use crate::response::response_check::ResponseOrigin;
 
 pin_project! {
     /// The response of a stage. An error or a panic of the future becomes a response here, so that
     /// all stages around this one see the response.
-    pub(crate) struct Stage<F> {
+    pub(crate) struct Stage<F, Out> {
         // `None` after its end.
         #[pin]
         future: Option<F>,
         error_response: Option<BoxFuture<HttpResponse>>,
         responder: Arc<Responder>,
+        marker: Marker<Out>,
     }
 }
 
-impl<F> Stage<F>
+impl<F, Out> Stage<F, Out>
 where
-    F: Future<Output: IntoResponse> + Send + 'static,
+    F: Future<Output: IntoResponse<Out>> + Send + 'static,
+    Out: 'static,
 {
     /// Starts a stage. `start` may panic, too.
     pub(crate) fn start(
@@ -40,13 +44,16 @@ where
         start: impl FnOnce() -> F,
     ) -> BoxFuture<HttpResponse> {
         match catch(start) {
-            Ok(future) => Box::pin(Self { future: Some(future), error_response: None, responder }),
+            Ok(future) => {
+                let (future, marker) = (Some(future), PhantomData);
+                Box::pin(Self { future, error_response: None, responder, marker })
+            }
             Err(panic) => respond_to(responder, panic),
         }
     }
 }
 
-impl<F: Future<Output: IntoResponse>> Future for Stage<F> {
+impl<F: Future<Output: IntoResponse<Out>>, Out> Future for Stage<F, Out> {
     type Output = HttpResponse;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<HttpResponse> {
@@ -57,6 +64,7 @@ impl<F: Future<Output: IntoResponse>> Future for Stage<F> {
                 Ok(poll) => ready!(poll),
                 Err(panic) => Err(panic),
             };
+            let result = this.responder.checked(result, ResponseOrigin::Middleware);
             // The future is dropped before the error becomes a response. Its destructors may panic
             // once more, which changes nothing.
             let _ = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));

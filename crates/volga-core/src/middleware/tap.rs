@@ -5,12 +5,11 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::middleware::Middleware;
 use crate::middleware::stage::{Stage, respond_to};
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::catch_panic::catch;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
@@ -66,15 +65,15 @@ where
 
 /// Middleware from a function `|response| …`, async or not, that gets each response that was not
 /// created from an error.
-pub struct MapOk<F, Kind> {
+pub struct MapOk<F, Kind, Out> {
     function: F,
-    marker: Marker<Kind>,
+    marker: Marker<(Kind, Out)>,
 }
 
-impl<F, R, Kind> MapOk<F, Kind>
+impl<F, R, Kind, Out> MapOk<F, Kind, Out>
 where
     F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
-    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
 {
     /// Creates middleware from a function.
     pub fn new(function: F) -> Self {
@@ -82,11 +81,12 @@ where
     }
 }
 
-impl<F, R, Kind> Middleware for MapOk<F, Kind>
+impl<F, R, Kind, Out> Middleware for MapOk<F, Kind, Out>
 where
     F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
-    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
     Kind: 'static,
+    Out: 'static,
 {
     fn describe(&self, description: &mut Description) {
         description.responds_anything();
@@ -98,17 +98,18 @@ where
     }
 }
 
-struct MapOkEndpoint<F, Kind> {
+struct MapOkEndpoint<F, Kind, Out> {
     function: F,
     inner: Arc<dyn Endpoint>,
-    marker: Marker<Kind>,
+    marker: Marker<(Kind, Out)>,
 }
 
-impl<F, R, Kind> Endpoint for MapOkEndpoint<F, Kind>
+impl<F, R, Kind, Out> Endpoint for MapOkEndpoint<F, Kind, Out>
 where
     F: Fn(HttpResponse) -> R + Clone + Send + Sync + 'static,
-    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
     Kind: 'static,
+    Out: 'static,
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let responder = parts.responder();
@@ -130,7 +131,7 @@ where
     }
 }
 
-impl<F, Kind> fmt::Debug for MapOk<F, Kind> {
+impl<F, Kind, Out> fmt::Debug for MapOk<F, Kind, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MapOk").finish_non_exhaustive()
     }

@@ -14,21 +14,24 @@ use tower_service::Service;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::middleware::Middleware;
 use crate::middleware::stage::Stage;
 use crate::request::body::HttpBody;
-use crate::request::parts::{HttpRequest, RequestParts, RequestState};
+use crate::request::parts::{Endpoint, HttpRequest, RequestParts, RequestState};
 use crate::response::box_error::BoxError;
 use crate::response::catch_panic::{CatchPanic, catch};
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
+use crate::response::lost_request::respond_to_lost_request;
+use crate::response::response_check::ResponseOrigin;
 
 /// A tower [`Service`] as an endpoint: a router of axum, the routes of tonic, `ServeDir`.
 ///
 /// Each request gets a clone of the service, and the clone is called after it is ready. The request
-/// keeps its extensions, and the response keeps its extensions and trailers. An error or a panic of
-/// the service is a server error: the status is 500, and the error is reported.
+/// keeps its extensions, and the response keeps its extensions and trailers. An error of the
+/// service becomes a response as if a handler had returned it: an [`Error`] has its own status, and
+/// other errors have the status of their kind, which is 500 for most. A panic of the service is a
+/// server error, too.
 ///
 /// The service gets an [`HttpBody`]. For a service with another body type, convert the body with
 /// `map_request` of tower's `ServiceExt`: `service.map_request(|request|
@@ -65,6 +68,9 @@ where
     }
 
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        if parts.is_state_lost() {
+            return respond_to_lost_request(parts.responder());
+        }
         let responder = parts.responder();
         let service = catch(|| self.0.cloned());
         Box::pin(async move {
@@ -73,10 +79,10 @@ where
                 body.check_limit()?;
                 let request = HttpRequest::from_parts(parts.into_head(), body);
                 let response = call_when_ready(service, request).await;
-                response.map_err(Error::of_service)?.into_response()
+                response.map_err(Error::from_boxed)?.into_response()
             });
             let result = response.await.and_then(|result| result);
-            responder.respond(result).await
+            responder.respond(result, ResponseOrigin::Service).await
         })
     }
 

@@ -5,26 +5,25 @@ use std::{fmt, future::IntoFuture, marker::PhantomData, sync::Arc};
 use crate::extract::FromRequest;
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::handler::function::{Handler, HandlerArgs};
 use crate::handler::handler_endpoint::HandlerEndpoint;
 use crate::handler::output::{HandlerOutput, Marker};
-use crate::middleware::{HttpContext, Middleware, Next};
+use crate::middleware::{HttpContext, Middleware};
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, Next, RequestParts};
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
 
 /// Middleware from a function `async |user: User, next: NextCall| …`. Its arguments are extractors
 /// as those of a handler. The last one is the rest of the pipeline.
-pub struct WithMiddleware<F, Args, Via, Kind> {
+pub struct WithMiddleware<F, Args, Via, Kind, Out> {
     function: F,
-    marker: Marker<(Args, Via, Kind)>,
+    marker: Marker<(Args, Via, Kind, Out)>,
 }
 
-impl<F, Args, Via, Kind> WithMiddleware<F, Args, Via, Kind>
+impl<F, Args, Via, Kind, Out> WithMiddleware<F, Args, Via, Kind, Out>
 where
-    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
     F: Clone + Send + Sync + 'static,
     Args: HandlerArgs<Via> + Send + 'static,
 {
@@ -34,13 +33,14 @@ where
     }
 }
 
-impl<F, Args, Via, Kind> Middleware for WithMiddleware<F, Args, Via, Kind>
+impl<F, Args, Via, Kind, Out> Middleware for WithMiddleware<F, Args, Via, Kind, Out>
 where
-    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>>,
+    F: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
     F: Clone + Send + Sync + 'static,
     Args: HandlerArgs<Via> + Send + 'static,
     Via: 'static,
     Kind: 'static,
+    Out: 'static,
 {
     fn describe(&self, description: &mut Description) {
         Args::describe(description);
@@ -109,7 +109,7 @@ impl IntoFuture for NextCall {
     }
 }
 
-impl<F, Args, Via, Kind> fmt::Debug for WithMiddleware<F, Args, Via, Kind> {
+impl<F, Args, Via, Kind, Out> fmt::Debug for WithMiddleware<F, Args, Via, Kind, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("With").finish_non_exhaustive()
     }

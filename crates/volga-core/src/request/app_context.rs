@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{Extensions, StatusCode};
 
 use crate::handler::box_future::BoxFuture;
 use crate::request::body_budget::{BodyBudget, DEFAULT_MAX_COLLECTED_BYTES};
 use crate::response::error::StatusRule;
 use crate::response::error_report::{ErrorHook, ErrorReport};
+use crate::response::response_check::IsUpgrade;
 use crate::services::registry::{Scope, Services};
 
 /// The context that all requests of an app share: its services, its rules for errors, its memory
@@ -22,6 +23,7 @@ pub struct AppContext {
     error_hook: Option<ErrorHook>,
     /// The last rule is asked first.
     status_rules: Vec<StatusRule>,
+    is_upgrade: Option<IsUpgrade>,
     pub(crate) body_budget: Arc<BodyBudget>,
 }
 
@@ -37,6 +39,7 @@ impl AppContext {
             spawner: None,
             error_hook: None,
             status_rules: Vec::new(),
+            is_upgrade: None,
             body_budget,
         }
     }
@@ -77,7 +80,7 @@ impl AppContext {
     ///
     /// ```
     /// use std::{error::Error as StdError, num::ParseIntError};
-    /// use http::StatusCode;
+    /// use http::{Extensions, StatusCode};
     /// use volga_core::{AppContext, Error, HandlerEndpoint, HttpBody, Router};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -102,6 +105,20 @@ impl AppContext {
     ) -> Self {
         self.status_rules.push(Arc::new(rule));
         self
+    }
+
+    /// Sets a function that says, by the extensions of a response with an informational status
+    /// (1xx), whether the response begins an upgrade. By default, 101 begins one. Any other
+    /// response with such a status is a mistake of the application: it is replaced with a server
+    /// error.
+    #[must_use]
+    pub fn with_upgrade_check(mut self, is_upgrade: fn(&Extensions) -> bool) -> Self {
+        self.is_upgrade = Some(is_upgrade);
+        self
+    }
+
+    pub(crate) fn is_upgrade(&self) -> Option<IsUpgrade> {
+        self.is_upgrade
     }
 
     pub(crate) fn error_hook(&self) -> Option<&ErrorHook> {

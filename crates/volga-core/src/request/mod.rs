@@ -6,6 +6,7 @@ pub(crate) mod body_budget;
 pub(crate) mod body_limit;
 pub(crate) mod cancel;
 pub(crate) mod context;
+mod decoded_path;
 pub(crate) mod original_uri;
 pub(crate) mod parts;
 pub(crate) mod path_args;

@@ -1,4 +1,7 @@
-//! `RequestParts`: a request without its body.
+//! `RequestParts`: a request without its body. `Endpoint`: what it is sent to.
+//!
+//! The types refer to each other, so they are in one file: a request holds the endpoints that it
+//! has not passed yet, and an endpoint takes a request.
 
 use std::{
     borrow::Cow,
@@ -11,14 +14,16 @@ use http::request;
 use http_body::Body;
 
 use crate::extract::error::ExtractError;
-use crate::middleware::Next;
-use crate::middleware::pipeline::Pipeline;
+use crate::handler::box_future::BoxFuture;
+use crate::handler::description::Description;
 use crate::request::body::HttpBody;
 use crate::request::body_limit::BodyLimit;
 use crate::request::context::RequestContext;
+use crate::request::decoded_path;
 use crate::request::path_args::PathArgs;
 use crate::request::path_args::decode;
 use crate::response::error_mapper::MapError;
+use crate::response::into_response::HttpResponse;
 use crate::response::reporter::Reporter;
 use crate::response::responder::Responder;
 
@@ -53,6 +58,79 @@ pub(crate) struct RequestState {
     pub(crate) responder: Option<Arc<Responder>>,
     /// The rest of the pipeline for the next [`NextCall`](crate::NextCall).
     next: Option<Next>,
+}
+
+/// The target of a route: it responds to every request.
+///
+/// A handler becomes an endpoint by [`HandlerEndpoint`](crate::HandlerEndpoint), and a tower
+/// service by [`ServiceEndpoint`](crate::ServiceEndpoint). Middleware wraps an endpoint in another
+/// one.
+pub trait Endpoint: Send + Sync + 'static {
+    /// Responds to a request.
+    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse>;
+
+    /// Describes what the endpoint reads, which services it uses and which responses it may give.
+    /// The router calls this when it becomes a service, and when it checks its routes. The default
+    /// says that the endpoint may do anything.
+    ///
+    /// An endpoint that takes path arguments by position takes all arguments of its pattern. A
+    /// route with another number of arguments cannot be mapped.
+    fn describe(&self, description: &mut Description) {
+        description.reads_anything().responds_anything();
+    }
+
+    /// Whether every panic of this endpoint becomes a response by itself. If not, the router does
+    /// it, at the cost of a second boxed future for each request.
+    #[doc(hidden)]
+    fn catches_panics(&self) -> bool {
+        false
+    }
+}
+
+/// The stages that a request passes, one after another. A stage is the middleware of one level (the
+/// app, a group), wrapped around [`Continue`]. The last stage is the endpoint, wrapped in the
+/// middleware of its route.
+///
+/// Because of the stages the middleware of the app exists once, however many routes the app has. A
+/// limit or a counter in it is shared by all routes.
+#[derive(Clone, Default)]
+pub(crate) struct Pipeline {
+    stages: Option<Arc<[Arc<dyn Endpoint>]>>,
+    next: usize,
+}
+
+impl Pipeline {
+    /// The pipeline of a request that enters the first of the stages. With one stage only, nothing
+    /// follows it, and the pipeline does not hold the stages.
+    pub(crate) fn after_first(stages: &Arc<[Arc<dyn Endpoint>]>) -> Self {
+        Self { stages: (stages.len() > 1).then(|| Arc::clone(stages)), next: 1 }
+    }
+
+    pub(crate) fn next_stage(&mut self) -> Option<Arc<dyn Endpoint>> {
+        let stage = self.stages.as_ref()?.get(self.next)?;
+        self.next += 1;
+        Some(Arc::clone(stage))
+    }
+}
+
+/// The rest of the pipeline: the inner middleware and the endpoint.
+#[derive(Clone)]
+pub struct Next(Arc<dyn Endpoint>);
+
+impl Next {
+    pub(crate) fn new(inner: Arc<dyn Endpoint>) -> Self {
+        Self(inner)
+    }
+
+    pub(crate) fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        self.0.call(parts, body)
+    }
+}
+
+impl fmt::Debug for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Next").finish_non_exhaustive()
+    }
 }
 
 impl RequestParts {
@@ -99,6 +177,23 @@ impl RequestParts {
         responder.unwrap_or_else(|| Arc::new(Responder::new(&self.0.head.headers, None, None)))
     }
 
+    /// Returns a copy of a request that has lost its body, and has other path arguments.
+    pub(crate) fn copy_without_body(&self, path_args: PathArgs) -> Self {
+        let PartsAndState { head, state } = &*self.0;
+        let state = RequestState { path_args, has_body: false, ..state.clone() };
+        Self::with_state(head.clone(), state)
+    }
+
+    pub(crate) fn set_responder(&mut self, responder: Responder) {
+        self.0.state.responder = Some(Arc::new(responder));
+    }
+
+    /// Whether the state was lost: a tower layer has passed on a new request instead of the one
+    /// that it got.
+    pub(crate) fn is_state_lost(&self) -> bool {
+        self.0.state.responder.is_none()
+    }
+
     pub(crate) fn set_next(&mut self, next: Next) {
         self.0.state.next = Some(next);
     }
@@ -112,6 +207,44 @@ impl RequestParts {
     pub fn route(&self) -> Option<&str> {
         let args = &self.0.state.path_args;
         args.route.as_ref().filter(|_| !args.has_no_route).map(|route| &*route.pattern)
+    }
+
+    /// The path as the router compares it: each segment percent-decoded once, and without one
+    /// trailing slash. Use it, and not `uri.path()`, to decide something by the path. A client may
+    /// write `/admin` as `/%61dmin`, and gets the same route.
+    ///
+    /// Three things stay encoded, in capitals, so that two paths are the same text only if they are
+    /// the same for the router: a slash within a segment (`%2F`), a percent sign (`%25`), and bytes
+    /// that are not UTF-8. `.` and `..` are ordinary segments, as they are for the router. A path
+    /// with malformed percent-encoding, to which the router responds with status 400, is returned
+    /// as it is.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use volga_core::{HandlerEndpoint, HttpBody, HttpContext, Next, Router};
+    /// use volga_core::{ScopeId, SettingsLevel, WrapMiddleware};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let mut router = Router::new();
+    /// router.add_middleware(
+    ///     SettingsLevel::Scope(ScopeId::ROOT),
+    ///     WrapMiddleware::new(|ctx: HttpContext, _: Next| async move {
+    ///         ctx.decoded_path().into_owned()
+    ///     }),
+    /// );
+    /// router.map(Method::GET, "/admin", HandlerEndpoint::new(|| ""));
+    /// # use http_body_util::BodyExt;
+    /// let service = router.into_service().unwrap();
+    /// for path in ["/admin", "/%61dmin", "/admin/"] {
+    ///     let request = http::Request::get(path).body(HttpBody::empty()).unwrap();
+    ///     let body = service.respond(request).await.into_body();
+    ///     assert_eq!(body.collect().await.unwrap().to_bytes(), "/admin");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn decoded_path(&self) -> Cow<'_, str> {
+        decoded_path::decoded(self.0.head.uri.path())
     }
 
     /// The path arguments of the route, from left to right: the names, and the texts as they are in

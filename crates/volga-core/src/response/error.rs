@@ -10,10 +10,11 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use crate::extract::error::COLLECTED_RETRY_AFTER;
 use crate::extract::error::ExtractError;
+use crate::headers::typed::IntoHeader;
 use crate::response::box_error::BoxError;
 use crate::response::causes;
 use crate::response::problem::Problem;
@@ -52,6 +53,10 @@ use crate::services::error::ServiceError;
 /// [`std::error::Error`] for it. If it implements that, for example because it derives
 /// `thiserror::Error`, add a [rule](crate::AppContext::with_status_rule) to the app.
 ///
+/// A handler may also return `Result<_, StatusCode>` or `Result<_, (StatusCode, String)>`, whose
+/// error [becomes](crate::IntoStatusError) an `Error`. `?` in a function that returns an `Error`
+/// takes neither; use `.ok_or(Problem::new(404))?` there.
+///
 /// A clone is cheap, and is the same error. The extensions of an error response hold a clone of the
 /// error.
 #[derive(Clone)]
@@ -68,14 +73,23 @@ struct ErrorInner {
     cause: BoxError,
     /// The problem that the application created the error from.
     problem: Option<Problem>,
+    /// The headers of the response. Most errors have none.
+    headers: Option<Box<HeaderMap>>,
     reference: OnceLock<u64>,
     is_reported: AtomicBool,
 }
 
 impl ErrorInner {
     fn new(status: StatusCode, cause: BoxError, problem: Option<Problem>) -> Self {
-        let (reference, is_reported) = (OnceLock::new(), AtomicBool::new(false));
-        Self { status, is_status_set: true, cause, problem, reference, is_reported }
+        Self {
+            status,
+            is_status_set: true,
+            cause,
+            problem,
+            headers: None,
+            reference: OnceLock::new(),
+            is_reported: AtomicBool::new(false),
+        }
     }
 }
 
@@ -83,6 +97,16 @@ impl Error {
     /// Creates an error with this status.
     pub fn new(status: StatusCode, cause: impl Into<BoxError>) -> Self {
         Self(Arc::new(ErrorInner::new(status, cause.into(), None)))
+    }
+
+    /// Creates an error of which nothing is known but its status.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let problem = Problem::of(status);
+        let cause = match status.canonical_reason() {
+            Some(reason) => reason.into(),
+            None => format!("status {}", status.as_u16()).into(),
+        };
+        Self(Arc::new(ErrorInner::new(status, cause, Some(problem))))
     }
 
     /// Creates an error that the client caused: status 400. The client sees its message.
@@ -118,6 +142,46 @@ impl Error {
         self.replace_status(status, true)
     }
 
+    /// Adds a header to the response: a pair of name and value, or a [typed
+    /// header](crate::headers). Several headers with one name are all sent.
+    ///
+    /// The response to the error has these headers, also if a [`MapError`](crate::MapError) creates
+    /// it. A header that the mapper has set itself is not replaced, and neither is the
+    /// `Content-Type` of the error's message.
+    ///
+    /// If HTTP does not allow the name or the value, the error becomes a server error that says so.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use volga_core::{Error, headers::WwwAuthenticate};
+    ///
+    /// let error = Error::new(StatusCode::UNAUTHORIZED, "no token")
+    ///     .with_header(WwwAuthenticate::from_static("Bearer"));
+    /// assert_eq!(error.headers().unwrap()["www-authenticate"], "Bearer");
+    ///
+    /// let busy = Error::new(StatusCode::SERVICE_UNAVAILABLE, "busy")
+    ///     .with_header(("retry-after", "30"));
+    /// assert_eq!(busy.headers().unwrap()["retry-after"], "30");
+    /// ```
+    #[must_use]
+    pub fn with_header(self, header: impl IntoHeader) -> Self {
+        match header.into_header() {
+            Ok((name, value)) => self.change(|inner| {
+                inner.headers.get_or_insert_default().append(name, value);
+            }),
+            Err(fault) => {
+                let error = self.to_string();
+                Self::server_error(InvalidHeader { error, source: fault })
+            }
+        }
+    }
+
+    /// The headers of the response, if any were added.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.0.headers.as_deref()
+    }
+
     /// Applies rules for the status, unless the application has set it.
     #[must_use]
     pub(crate) fn apply_rules(self, rules: &[StatusRule]) -> Self {
@@ -136,17 +200,29 @@ impl Error {
         self.0.is_status_set
     }
 
-    fn replace_status(mut self, status: StatusCode, is_status_set: bool) -> Self {
+    fn replace_status(self, status: StatusCode, is_status_set: bool) -> Self {
+        self.change(|inner| (inner.status, inner.is_status_set) = (status, is_status_set))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut ErrorInner)) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
-            (inner.status, inner.is_status_set) = (status, is_status_set);
+            change(inner);
             return self;
         }
-        // A clone of this error exists. Its status must not change, so this becomes another error
-        // with the shared one as its cause.
-        let (problem, reference) = (self.0.problem.clone(), self.0.reference.clone());
-        let is_reported = AtomicBool::new(self.0.is_reported.load(Ordering::Relaxed));
-        let cause = Box::new(SharedError(self.0));
-        Self(Arc::new(ErrorInner { status, is_status_set, cause, problem, reference, is_reported }))
+        // A clone of this error exists and must not change, so this becomes another error with the
+        // shared one as its cause.
+        let shared = self.0;
+        let mut inner = ErrorInner {
+            status: shared.status,
+            is_status_set: shared.is_status_set,
+            problem: shared.problem.clone(),
+            headers: shared.headers.clone(),
+            reference: shared.reference.clone(),
+            is_reported: AtomicBool::new(shared.is_reported.load(Ordering::Relaxed)),
+            cause: Box::new(SharedError(shared)),
+        };
+        change(&mut inner);
+        Self(Arc::new(inner))
     }
 
     /// The cause: the error that was converted by `?` or passed to a constructor.
@@ -172,6 +248,10 @@ impl Error {
             Some(problem) => problem.clone(),
             None if self.status().is_server_error() => Problem::of(self.status()),
             None => Problem::of(self.status()).with_detail(self.public_message()),
+        };
+        let problem = match self.headers() {
+            Some(headers) => problem.with_header_map(headers.clone()),
+            None => problem,
         };
         match self.reference() {
             Some(reference) => problem.with_reference(reference),
@@ -230,15 +310,6 @@ impl Error {
         }
     }
 
-    /// Converts an error of a mounted service. It is a server error, unless it was an `Error`
-    /// before.
-    pub(crate) fn of_service(error: impl Into<BoxError>) -> Self {
-        match error.into().downcast::<SharedError>() {
-            Ok(shared) => Self(shared.0),
-            Err(error) => Self::server_error(error),
-        }
-    }
-
     /// The message for the client: the error's own message for a client error, and only the name of
     /// the status for a server error.
     #[must_use]
@@ -290,10 +361,24 @@ impl Into<BoxError> for Error {
 
 /// The client gets the problem as it is, even for a server error.
 impl From<Problem> for Error {
-    fn from(problem: Problem) -> Self {
-        let cause = problem.message().into();
-        Self(Arc::new(ErrorInner::new(problem.status(), cause, Some(problem))))
+    fn from(mut problem: Problem) -> Self {
+        let message = problem.message();
+        if let Some(fault) = problem.header_fault() {
+            let source = fault.to_owned().into();
+            return Self::server_error(InvalidHeader { error: message, source });
+        }
+        let headers = problem.take_headers();
+        let inner = ErrorInner::new(problem.status(), message.into(), Some(problem));
+        Self(Arc::new(ErrorInner { headers, ..inner }))
     }
+}
+
+/// An error to which the application has added a header that HTTP does not allow.
+#[derive(Debug, thiserror::Error)]
+#[error("a header of the error `{error}` is not valid")]
+struct InvalidHeader {
+    error: String,
+    source: BoxError,
 }
 
 /// An error of which a clone exists, as the cause of another error.
@@ -349,130 +434,4 @@ fn random_reference() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    #[test]
-    fn an_error_of_the_application_is_a_server_error_whatever_its_kind() {
-        use std::collections::HashMap;
-        use std::io::ErrorKind as Kind;
-        let status = |error: Error| error.status().as_u16();
-        for kind in [
-            Kind::NotFound,
-            Kind::PermissionDenied,
-            Kind::AlreadyExists,
-            Kind::InvalidInput,
-            Kind::InvalidData,
-            Kind::UnexpectedEof,
-            Kind::Unsupported,
-            Kind::ConnectionRefused,
-            Kind::AddrInUse,
-            Kind::BrokenPipe,
-            Kind::WouldBlock,
-            Kind::Interrupted,
-            Kind::OutOfMemory,
-            Kind::Other,
-        ] {
-            assert_eq!(status(io::Error::from(kind).into()), 500, "{kind}");
-            assert_eq!(status(io::Error::new(kind, "text").into()), 500, "{kind}");
-        }
-        for text in ["", "x", "{", "{}", "300", "1 2"] {
-            assert_eq!(status(serde_json::from_str::<u8>(text).unwrap_err().into()), 500, "{text}");
-        }
-        let unwritable = HashMap::from([(vec![1], 1)]);
-        assert_eq!(status(serde_json::to_string(&unwritable).unwrap_err().into()), 500);
-        assert_eq!(status("x".parse::<u8>().unwrap_err().into()), 500);
-        assert_eq!(status(Error::client_error("text")), 400);
-        assert_eq!(status(ExtractError::NotText.into()), 400);
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("the upstream failed")]
-    struct Upstream(#[source] BoxError);
-
-    #[tokio::test]
-    async fn a_time_out_is_504_however_often_it_is_wrapped() {
-        let elapsed = || async {
-            tokio::time::timeout(Duration::ZERO, std::future::pending::<()>()).await.unwrap_err()
-        };
-        for layers in 0..4 {
-            let timed_out = io::Error::from(io::ErrorKind::TimedOut);
-            for mut error in [BoxError::from(timed_out), elapsed().await.into()] {
-                for layer in 0..layers {
-                    error = match layer % 2 {
-                        0 => Upstream(error).into(),
-                        _ => io::Error::other(error).into(),
-                    };
-                }
-                let error = Error::from_boxed(error);
-                assert_eq!(error.status(), 504, "{layers} layers");
-                assert_eq!(error.public_message(), "Gateway Timeout");
-                assert!(error.reference().is_some());
-            }
-        }
-    }
-
-    #[test]
-    fn the_client_sees_the_message_of_a_client_error_only() {
-        assert_eq!(Error::client_error("`age` is missing").public_message(), "`age` is missing");
-        let secret = Error::server_error("password of db is x");
-        assert_eq!(secret.public_message(), "Internal Server Error");
-        assert_eq!(secret.to_string(), "password of db is x");
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("sold out")]
-    struct SoldOut;
-
-    fn rules(status: u16) -> Vec<StatusRule> {
-        let status = StatusCode::from_u16(status).unwrap();
-        vec![Arc::new(move |error| error.is::<SoldOut>().then_some(status))]
-    }
-
-    #[test]
-    fn rules_change_a_status_that_was_not_set() {
-        let status = |error: Error| error.apply_rules(&rules(409)).status().as_u16();
-        assert_eq!(status(SoldOut.into()), 409);
-        assert_eq!(status(Error::from_boxed(SoldOut.into())), 409);
-        assert_eq!(status(io::Error::from(io::ErrorKind::NotFound).into()), 500);
-        assert_eq!(status(Error::new(StatusCode::GONE, SoldOut)), 410);
-        assert_eq!(status(Error::from(SoldOut).with_status(StatusCode::GONE)), 410);
-        let mut both = rules(409);
-        both.extend(rules(410));
-        assert_eq!(
-            Error::from(SoldOut).apply_rules(&both).status(),
-            410,
-            "the last is asked first"
-        );
-    }
-
-    #[test]
-    fn each_app_applies_its_own_rules_to_the_same_error() {
-        let error = Error::from(SoldOut);
-        let [one, two] = [409, 410].map(|status| error.clone().apply_rules(&rules(status)));
-        let three = one.clone().apply_rules(&[]);
-        let statuses = [&error, &one, &two, &three].map(|error| error.status().as_u16());
-        assert_eq!(statuses, [500, 409, 410, 500]);
-        assert_eq!(one.clone().apply_rules(&rules(410)).status(), 410);
-        assert_eq!(one.to_string(), "sold out");
-    }
-
-    #[test]
-    fn a_failed_factory_is_always_a_server_error() {
-        let failed = |error: Error| Error::of_factory("Shop", error);
-        let status = |error, status| failed(error).apply_rules(&rules(status)).status().as_u16();
-        assert_eq!(status(SoldOut.into(), 503), 503);
-        assert_eq!(status(SoldOut.into(), 409), 500);
-        assert_eq!(status(Error::new(StatusCode::BAD_GATEWAY, SoldOut), 503), 502);
-        assert_eq!(status(failed(SoldOut.into()), 503), 503);
-    }
-
-    #[test]
-    fn it_converts_to_a_boxed_error_and_is_one_word() {
-        let boxed: BoxError = Error::from(io::Error::other("cause")).into();
-        assert!(boxed.downcast_ref::<io::Error>().is_some());
-        assert_eq!(size_of::<Error>(), size_of::<usize>());
-    }
-}
+mod tests;

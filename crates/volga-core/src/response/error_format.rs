@@ -6,15 +6,21 @@ use crate::handler::description::Description;
 use crate::request::body::HttpBody;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse};
+use crate::response::missing_headers::add_missing_headers;
 use crate::response::problem::Problem;
 
+/// A problem that is a server error becomes an [`Error`], so that it is reported and has a
+/// reference. So does a problem with a status below 400, which is a mistake.
 impl IntoResponse for Problem {
     fn describe(description: &mut Description) {
         description.responds_error();
     }
 
     fn into_response(self) -> HttpResult {
-        self.respond(ErrorFormat::Problem)
+        if self.status().is_client_error() && self.header_fault().is_none() {
+            return self.respond(ErrorFormat::Problem);
+        }
+        Err(self.into())
     }
 }
 
@@ -46,7 +52,10 @@ impl Problem {
         let mut response = Response::new(body);
         *response.status_mut() = self.status();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Ok(response)
+        Ok(match self.headers() {
+            Some(headers) => add_missing_headers(response, headers, |_| true),
+            None => response,
+        })
     }
 }
 

@@ -16,15 +16,15 @@ pub trait MapError: Send + Sync + 'static {
 }
 
 /// A function `|error| …`, async or not, as a [`MapError`].
-pub struct ErrorMapper<F, Kind> {
+pub struct ErrorMapper<F, Kind, Out> {
     function: F,
-    marker: Marker<Kind>,
+    marker: Marker<(Kind, Out)>,
 }
 
-impl<F, R, Kind> ErrorMapper<F, Kind>
+impl<F, R, Kind, Out> ErrorMapper<F, Kind, Out>
 where
     F: FnOnce(Error) -> R + Clone + Send + Sync + 'static,
-    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
 {
     /// Creates a mapper from a function.
     pub fn new(function: F) -> Self {
@@ -32,11 +32,12 @@ where
     }
 }
 
-impl<F, R, Kind> MapError for ErrorMapper<F, Kind>
+impl<F, R, Kind, Out> MapError for ErrorMapper<F, Kind, Out>
 where
     F: FnOnce(Error) -> R + Clone + Send + Sync + 'static,
-    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse>,
+    R: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>,
     Kind: 'static,
+    Out: 'static,
 {
     fn map_error(&self, error: Error) -> BoxFuture<HttpResult> {
         let result = (self.function.clone())(error).into_future();
@@ -44,7 +45,7 @@ where
     }
 }
 
-impl<F, Kind> fmt::Debug for ErrorMapper<F, Kind> {
+impl<F, Kind, Out> fmt::Debug for ErrorMapper<F, Kind, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ErrorMapper").finish_non_exhaustive()
     }

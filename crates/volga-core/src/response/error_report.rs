@@ -12,10 +12,11 @@ use crate::response::error::Error;
 
 /// A report of a server error, for the server's log.
 ///
-/// A server error is an error whose response has a status of 500 or more. The client sees only the
-/// status and the [`reference`](Self::reference) number. An error is reported once, and so is a
-/// panic. An error in the [body](Self::is_body_error) of an event stream is reported, too, unless
-/// the stream has an observer of its own.
+/// A server error is an error whose response has a status of 500 or more. A response with status
+/// 500 that was not created from an error is one, too. The client sees only the status and the
+/// [`reference`](Self::reference) number. An error is reported once, and so is a panic. An error in
+/// the [body](Self::is_body_error) of an event stream is reported, too, unless the stream has an
+/// observer of its own.
 ///
 /// As text it is one line: `500 GET /orders/7: payment failed: connection refused (reference
 /// 3f0c9a6e51d27b84)`. Line breaks and control characters in it are escaped.

@@ -10,6 +10,8 @@ use crate::handler::description::Description;
 use crate::request::body::HttpBody;
 use crate::response::box_error::BoxError;
 use crate::response::error::Error;
+use crate::response::missing_value::missing_value;
+use crate::response::status_error::IntoStatusError;
 
 /// A response as an application creates it.
 pub type HttpResponse = Response<HttpBody>;
@@ -18,13 +20,28 @@ pub type HttpResponse = Response<HttpBody>;
 pub type HttpResult = Result<HttpResponse, Error>;
 
 /// A value that a handler may return.
+///
+/// The parameter `Out` keeps the implementations for `Result` apart. Leave it out for your own
+/// type, and let the compiler infer it for the value of a function:
+///
+/// ```
+/// use http::StatusCode;
+/// use volga_core::{HttpResult, IntoResponse};
+///
+/// fn respond<Out>(value: impl IntoResponse<Out>) -> HttpResult {
+///     value.into_response()
+/// }
+/// assert_eq!(respond("text").unwrap().status(), 200);
+/// assert_eq!(respond(Err::<(), _>(StatusCode::GONE)).unwrap_err().status(), 410);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot become a response",
     label = "this is what the handler returns",
     note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, `Json`, an `http::Response`, an `Option` or `Result` of one of them, a tuple of a status, headers and one of them, or what `ok!`, `status!` and `sse!` give",
-    note = "a value of your own is returned as JSON: `Json(value)` or `ok!(value)`"
+    note = "a value of your own is returned as JSON: `Json(value)` or `ok!(value)`",
+    note = "the error of a `Result` is `volga::error::Error`, a type that implements `std::error::Error`, `anyhow::Error`, a boxed error, a `StatusCode`, a status and a text `(StatusCode, String)`, or a type of your own with `impl From<MyError> for Error`"
 )]
-pub trait IntoResponse {
+pub trait IntoResponse<Out = OutValue> {
     /// Turns the value into a response.
     ///
     /// # Errors
@@ -58,6 +75,14 @@ pub trait IntoResponse {
         description.responds_anything();
     }
 }
+
+/// Marks a value that is a response, or a `Result` whose error converts into [`Error`].
+#[derive(Debug)]
+pub enum OutValue {}
+
+/// Marks a `Result` whose error is a [status](IntoStatusError).
+#[derive(Debug)]
+pub enum OutStatus {}
 
 impl<B> IntoResponse for Response<B>
 where
@@ -101,24 +126,38 @@ impl IntoResponse for StatusCode {
     }
 }
 
-/// `None` becomes a response with status 404.
+/// `None` responds like an unknown path: by the [fallback](crate::Router::set_fallback) of the
+/// scope around the route, or else by an error with status 404. The fallback gets the request
+/// without its body, because the handler may have read it.
 impl<T: IntoResponse> IntoResponse for Option<T> {
     fn into_response(self) -> HttpResult {
         match self {
             Some(value) => value.into_response(),
-            None => StatusCode::NOT_FOUND.into_response(),
+            None => Err(missing_value()),
         }
     }
 
     fn describe(description: &mut Description) {
         T::describe(description);
-        description.response_without_body(StatusCode::NOT_FOUND);
+        description.may_be_missing();
     }
 }
 
 impl<T: IntoResponse, E: Into<Error>> IntoResponse for Result<T, E> {
     fn into_response(self) -> HttpResult {
         self.map_err(Into::into)?.into_response()
+    }
+
+    fn describe(description: &mut Description) {
+        T::describe(description);
+        description.responds_error();
+    }
+}
+
+/// An error that is a status, without or with a text, becomes an [`Error`] with this status.
+impl<T: IntoResponse, E: IntoStatusError> IntoResponse<OutStatus> for Result<T, E> {
+    fn into_response(self) -> HttpResult {
+        self.map_err(IntoStatusError::into_status_error)?.into_response()
     }
 
     fn describe(description: &mut Description) {
@@ -244,7 +283,7 @@ mod tests {
         check((), 200, None, 0);
         check(StatusCode::ACCEPTED, 202, None, 0);
         check((StatusCode::CREATED, "text"), 201, TEXT, 4);
-        check(None::<&str>, 404, None, 0);
+        assert_eq!(None::<&str>.into_response().unwrap_err().status(), 404);
         check(Ok::<_, Infallible>("text"), 200, TEXT, 4);
     }
 

@@ -170,7 +170,7 @@ pub fn set_header(
     named: &mut Vec<HeaderName>,
     header: impl IntoHeader,
 ) -> Result<(), Error> {
-    let (name, value) = header.into_header()?;
+    let (name, value) = header.into_header().map_err(Error::server_error)?;
     put(headers, named, name, value);
     Ok(())
 }

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::{Serialize, ser::SerializeMap};
 
+use crate::headers::typed::IntoHeader;
+
 /// Problem details as in [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457). A handler may return a
-/// problem, and an [`Error`](crate::Error) can be created from one.
+/// problem, and an [`Error`](crate::Error) can be created from one. A problem that is a server
+/// error always becomes an `Error`, so that it is reported.
 ///
 /// ```
 /// use volga_core::{IntoResponse, Problem};
@@ -31,6 +34,9 @@ pub struct Problem {
     detail: Option<Cow<'static, str>>,
     instance: Option<Cow<'static, str>>,
     extensions: Vec<(Cow<'static, str>, serde_json::Value)>,
+    headers: Option<Box<HeaderMap>>,
+    /// Why a header that was added is not valid.
+    header_fault: Option<String>,
 }
 
 /// The members that RFC 9457 defines. An extension must not have one of these names.
@@ -54,6 +60,8 @@ impl Problem {
             detail: None,
             instance: None,
             extensions: Vec::new(),
+            headers: None,
+            header_fault: None,
         }
     }
 
@@ -95,6 +103,48 @@ impl Problem {
             self.extensions.push((name, value));
         }
         self
+    }
+
+    /// Adds a header to the response: a pair of name and value, or a [typed
+    /// header](crate::headers). Several headers with one name are all sent. The `Content-Type` of
+    /// the problem is not replaced.
+    ///
+    /// If HTTP does not allow the name or the value, the problem becomes a server error that says
+    /// so.
+    ///
+    /// ```
+    /// use volga_core::{IntoResponse, Problem, headers::RetryAfter};
+    ///
+    /// let problem = Problem::new(429).with_header(RetryAfter::from_static("30"));
+    /// assert_eq!(problem.into_response().unwrap().headers()["retry-after"], "30");
+    /// ```
+    pub fn with_header(mut self, header: impl IntoHeader) -> Self {
+        match header.into_header() {
+            Ok((name, value)) => {
+                self.headers.get_or_insert_default().append(name, value);
+            }
+            Err(fault) => self.header_fault = Some(fault.to_string()),
+        }
+        self
+    }
+
+    pub(crate) fn with_header_map(mut self, headers: HeaderMap) -> Self {
+        self.headers = Some(Box::new(headers));
+        self
+    }
+
+    pub(crate) fn headers(&self) -> Option<&HeaderMap> {
+        self.headers.as_deref()
+    }
+
+    /// Why a header that was added is not valid.
+    pub(crate) fn header_fault(&self) -> Option<&str> {
+        self.header_fault.as_deref()
+    }
+
+    /// Takes the headers out of the problem.
+    pub(crate) fn take_headers(&mut self) -> Option<Box<HeaderMap>> {
+        self.headers.take()
     }
 
     /// The status.

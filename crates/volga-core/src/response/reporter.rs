@@ -8,8 +8,10 @@ use http::{Method, StatusCode};
 use crate::request::app_context::AppContext;
 use crate::response::error::Error;
 use crate::response::error_report::{ErrorHook, ErrorReport};
+use crate::response::response_check::IsUpgrade;
 
 /// Applies the rules of the app to the errors of one request, and reports server errors.
+#[derive(Clone)]
 pub(crate) struct Reporter {
     app: Arc<AppContext>,
     method: Method,
@@ -34,6 +36,10 @@ impl Reporter {
             return;
         }
         hook.call(&ErrorReport::new(error, status, &self.method, self.path()));
+    }
+
+    pub(crate) fn is_upgrade(&self) -> Option<IsUpgrade> {
+        self.app.is_upgrade()
     }
 
     pub(crate) fn hook(&self) -> Option<&ErrorHook> {

@@ -10,18 +10,27 @@ use crate::response::error::Error;
 use crate::response::error_format::ErrorFormat;
 use crate::response::error_mapper::MapError;
 use crate::response::into_response::{HttpResponse, HttpResult};
+use crate::response::missing_headers::add_missing_headers;
+use crate::response::missing_value::is_missing_value;
 use crate::response::reporter::Reporter;
+use crate::response::response_check::{
+    ResponseOrigin, check_upgrade, errorless_failure, has_empty_body,
+};
 
 /// Turns the results of one request into responses. It holds what it needs of the request, because
 /// the request itself is consumed by then.
+#[derive(Clone)]
 pub(crate) struct Responder {
     /// Read only for an error response.
     accept: Accept,
     mapper: Option<Arc<dyn MapError>>,
     reporter: Option<Reporter>,
+    /// A fallback responds to a missing value, so the mapper must not.
+    has_missing_fallback: bool,
 }
 
 /// The `Accept` fields of a request. Most requests have one field, which needs no `Vec`.
+#[derive(Clone)]
 struct Accept {
     first: Option<HeaderValue>,
     others: Vec<HeaderValue>,
@@ -34,15 +43,80 @@ impl Responder {
         reporter: Option<Reporter>,
     ) -> Self {
         let mut fields = headers.get_all(header::ACCEPT).iter().cloned();
-        Self { accept: Accept { first: fields.next(), others: fields.collect() }, mapper, reporter }
+        let accept = Accept { first: fields.next(), others: fields.collect() };
+        Self { accept, mapper, reporter, has_missing_fallback: false }
+    }
+
+    /// Returns a responder for an endpoint whose missing values get the response of a fallback.
+    pub(crate) fn with_missing_fallback(&self) -> Self {
+        Self { has_missing_fallback: true, ..self.clone() }
     }
 
     /// Turns a result into a response.
-    pub(crate) async fn respond(&self, result: HttpResult) -> HttpResponse {
-        match result {
+    pub(crate) async fn respond(&self, result: HttpResult, origin: ResponseOrigin) -> HttpResponse {
+        match self.checked(result, origin) {
             Ok(response) => response,
             Err(error) => self.respond_to(error).await,
         }
+    }
+
+    /// Returns an error if the status of the response is not final.
+    #[inline]
+    pub(crate) fn check(
+        &self,
+        response: &HttpResponse,
+        origin: ResponseOrigin,
+    ) -> Result<(), Error> {
+        if !response.status().is_informational() {
+            return Ok(());
+        }
+        check_upgrade(response, origin, self.reporter.as_ref().and_then(Reporter::is_upgrade))
+    }
+
+    /// Returns the result, or an error if the status of the response is not final.
+    #[inline]
+    pub(crate) fn checked(&self, result: HttpResult, origin: ResponseOrigin) -> HttpResult {
+        let response = result?;
+        self.check(&response, origin).map(|()| response)
+    }
+
+    /// Checks the response that the client gets, after all middleware. A status that is not final
+    /// is an error. So is a 500 that was not created from an error. If it has a body, it stays as
+    /// it is, and is only reported.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error whose response must replace this response.
+    #[inline]
+    pub(crate) fn check_last(&self, response: &mut HttpResponse) -> Result<(), Error> {
+        match response.status() {
+            StatusCode::INTERNAL_SERVER_ERROR => self.check_failure(response),
+            _ => self.check(response, ResponseOrigin::Middleware),
+        }
+    }
+
+    #[cold]
+    fn check_failure(&self, response: &mut HttpResponse) -> Result<(), Error> {
+        let Some(error) = errorless_failure(response) else { return Ok(()) };
+        if has_empty_body(response) {
+            return Err(error);
+        }
+        self.report(&error, response.status());
+        response.extensions_mut().insert(error);
+        Ok(())
+    }
+
+    /// Turns an error into the response that goes in the place of another. It keeps the headers of
+    /// the other, such as those of CORS, but none that describe the body.
+    pub(crate) async fn respond_instead(
+        &self,
+        error: Error,
+        replaced: HttpResponse,
+    ) -> HttpResponse {
+        let response = self.respond_to(error).await;
+        add_missing_headers(response, replaced.headers(), |name| {
+            !name.as_str().starts_with("content-") && *name != header::TRANSFER_ENCODING
+        })
     }
 
     /// Turns an error into a response. The extensions of the response hold the error, so that
@@ -50,7 +124,11 @@ impl Responder {
     pub(crate) async fn respond_to(&self, error: Error) -> HttpResponse {
         let error = checked_status(self.apply_rules(error));
         let retry_after = error.retry_after();
+        let headers = error.headers().cloned();
         let mut response = self.map(error).await;
+        if let Some(headers) = headers {
+            response = add_missing_headers(response, &headers, |_| true);
+        }
         if let Some(time) = retry_after
             && response.status() == StatusCode::SERVICE_UNAVAILABLE
         {
@@ -63,9 +141,13 @@ impl Responder {
     /// Calls the mapper, if the app has one.
     async fn map(&self, error: Error) -> HttpResponse {
         let Some(mapper) = &self.mapper else { return self.respond_by_default(error) };
+        if self.has_missing_fallback && is_missing_value(&error) {
+            return self.respond_by_default(error);
+        }
         let original = error.clone();
         let mapped = CatchPanic::new(async move { mapper.map_error(error).await });
-        match mapped.await.and_then(|result| result) {
+        let mapped = mapped.await.and_then(|result| result);
+        match self.checked(mapped, ResponseOrigin::ErrorMapper) {
             Ok(mut response) => {
                 self.report(&original, response.status());
                 response.extensions_mut().insert(original);
@@ -98,6 +180,12 @@ impl Responder {
     }
 
     fn respond_by_default(&self, error: Error) -> HttpResponse {
+        if error.status() == StatusCode::NO_CONTENT {
+            let mut response = HttpResponse::default();
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.extensions_mut().insert(error);
+            return response;
+        }
         self.report(&error, error.status());
         let problem = error.problem();
         // Serialization cannot fail: the members are strings, numbers, and values that were
@@ -123,8 +211,13 @@ struct NotAnErrorStatus {
 
 /// Returns the error, or a server error if its status is below 400. Otherwise the client would take
 /// the error for a success.
+///
+/// A rule may set 204, by which a server tells an `EventSource` to stop. Such a response is empty.
 fn checked_status(error: Error) -> Error {
     let status = error.status();
+    if status == StatusCode::NO_CONTENT && !error.is_status_set() {
+        return error;
+    }
     if status.is_client_error() || status.is_server_error() || status.as_u16() >= 600 {
         return error;
     }

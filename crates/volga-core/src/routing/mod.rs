@@ -4,16 +4,13 @@
 //! [`RouterService`](service::RouterService), which finds the target of each request in a
 //! [`Tree`](tree::Tree).
 
-mod constraint;
-pub(crate) mod fallback;
 pub(crate) mod fault;
 pub(crate) mod method;
 pub(crate) mod no_route;
 pub(crate) mod pattern;
-pub(crate) mod response_future;
+mod query_method;
 pub(crate) mod router;
 pub(crate) mod service;
 pub(crate) mod settings;
 pub(crate) mod strip_prefix;
-pub(crate) mod target;
 pub(crate) mod tree;

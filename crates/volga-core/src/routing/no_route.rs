@@ -1,16 +1,21 @@
 //! `NoRoute`: why a request has no route, and the response to it.
 
+pub(in crate::routing) mod fallback;
+pub(in crate::routing) mod missing_value;
+
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode, header, request};
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, IntoResponse};
+use crate::response::missing_value::UNKNOWN_PATH;
+use crate::response::response_check::ResponseOrigin;
+use crate::routing::query_method::AcceptQuery;
 use crate::routing::tree::Found;
 
 /// Why a request has no route. The handler of a fallback can take it as an argument:
@@ -51,7 +56,7 @@ impl NoRouteReason {
             Self::OtherMethods(_) | Self::Options(_) => {
                 Error::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not support this method")
             }
-            Self::UnknownPath => Error::new(StatusCode::NOT_FOUND, "no route matches this path"),
+            Self::UnknownPath => Error::new(StatusCode::NOT_FOUND, UNKNOWN_PATH),
         }
     }
 
@@ -84,6 +89,7 @@ impl Endpoint for NoRouteEndpoint {
 
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         let reason = parts.extensions.remove().unwrap_or(NoRouteReason::UnknownPath);
+        let accept_query = parts.extensions.remove::<AcceptQuery>();
         let responder = parts.responder();
         let no_route = match &reason {
             NoRouteReason::UnknownPath => Some(NoRoute::UnknownPath),
@@ -98,10 +104,14 @@ impl Endpoint for NoRouteEndpoint {
             let mut response = match (fallback, &reason) {
                 (Some(response), _) => response.await,
                 (None, NoRouteReason::Options(_)) => {
-                    responder.respond(StatusCode::NO_CONTENT.into_response()).await
+                    let result = StatusCode::NO_CONTENT.into_response();
+                    responder.respond(result, ResponseOrigin::Handler).await
                 }
                 (None, reason) => responder.respond_to(reason.error()).await,
             };
+            if let Some(accept_query) = accept_query {
+                accept_query.add_to(&mut response);
+            }
             if let Some(allow) = reason.allow() {
                 response.headers_mut().insert(header::ALLOW, allow);
             }

@@ -1,8 +1,10 @@
 //! Patterns of routes: `/users/{id}/orders`, `/users/{id:int}`, `/files/{*path}` (pure).
 
+pub(in crate::routing) mod constraint;
+
 use crate::request::percent;
-use crate::routing::constraint::{Constraint, KNOWN};
 use crate::routing::fault::RouteError;
+use crate::routing::pattern::constraint::{Constraint, KNOWN};
 
 /// The maximum number of arguments of a pattern.
 pub const MAX_PATH_ARGS: usize = 16;

@@ -7,16 +7,19 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
+use http::Method;
+
 use self::checks::{check_args, check_prefix, check_start, described};
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::middleware::Middleware;
 use crate::request::app_context::AppContext;
 use crate::request::body_limit::BodyLimit;
+use crate::request::parts::Endpoint;
 use crate::response::error_mapper::MapError;
 use crate::routing::fault::{RouteError, RouteFault, RouteFaults};
 use crate::routing::method::RouteMethod;
 use crate::routing::pattern::Pattern;
+use crate::routing::query_method::{AcceptQuery, QueryEndpoint};
 use crate::routing::settings::{RouteId, ScopeId, Settings, SettingsLevel};
 use crate::routing::strip_prefix::StripPrefix;
 use crate::routing::tree::Tree;
@@ -63,6 +66,8 @@ struct MappedRoute {
     pattern: String,
     /// The number of segments of the prefix, for a mounted service.
     mounted: Option<usize>,
+    /// The media types of the body, for a route that [`Router::map_query_in`] has mapped.
+    accept_query: Option<AcceptQuery>,
     scope: ScopeId,
     endpoint: Arc<dyn Endpoint>,
     settings: Settings,
@@ -130,6 +135,26 @@ impl Router {
             self.faults.push(RouteFault { error, location: route.location });
         }
         self.push(route)
+    }
+
+    /// Maps an endpoint for the method QUERY (RFC 10008), with the prefix of a scope before the
+    /// pattern.
+    ///
+    /// A request without `content-type` gets status 400. Responses of the path have `Accept-Query`
+    /// with the media types of the body that the endpoint takes: those to QUERY, GET, HEAD and
+    /// OPTIONS, and those with status 405.
+    #[track_caller]
+    pub fn map_query_in(
+        &mut self,
+        scope: ScopeId,
+        pattern: &str,
+        endpoint: impl Endpoint,
+    ) -> RouteId {
+        let accept = AcceptQuery::of(&described(&endpoint));
+        let endpoint = QueryEndpoint { endpoint, accept: accept.clone() };
+        let id = self.map_in(scope, Method::QUERY, pattern, endpoint);
+        self.routes[id.0].accept_query = accept;
+        id
     }
 
     /// Maps an endpoint for a prefix and for everything below it, with any method. The endpoint
@@ -222,6 +247,13 @@ impl Router {
     /// middleware of a scope wraps the middleware of the scopes and routes in it.
     pub fn add_middleware(&mut self, level: SettingsLevel, middleware: impl Middleware) {
         self.settings_mut(level).middleware.push(Box::new(middleware));
+    }
+
+    /// Adds middleware before routing, around the middleware that is there already.
+    #[track_caller]
+    pub fn add_outermost(&mut self, middleware: impl Middleware) {
+        let (middleware, location) = (Box::new(middleware), Location::caller());
+        self.before_routing.insert(0, BeforeRouting { middleware, location });
     }
 
     /// Adds middleware before routing, inside of the middleware that was added there before.
@@ -345,6 +377,7 @@ impl Router {
             method,
             pattern: format!("{}{pattern}", self.scopes[scope.0].prefix),
             mounted: None,
+            accept_query: None,
             scope,
             endpoint: Arc::new(endpoint),
             settings: Settings::default(),

@@ -1,5 +1,8 @@
 //! `RouterService`: the service that a router becomes.
 
+pub(crate) mod response_future;
+pub(in crate::routing) mod target;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -11,19 +14,18 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::handler::box_future::BoxFuture;
-use crate::handler::endpoint::Endpoint;
 use crate::request::app_context::AppContext;
 use crate::request::body::HttpBody;
 use crate::request::context::RequestContext;
-use crate::request::parts::{HttpRequest, RequestParts};
+use crate::request::parts::{Endpoint, HttpRequest, RequestParts};
 use crate::request::path_args::PathArgs;
 use crate::response::box_error::BoxError;
 use crate::response::into_response::HttpResponse;
-use crate::routing::fallback::{FallbackTable, FallbackTarget};
 use crate::routing::no_route::NoRouteReason;
-use crate::routing::response_future::ResponseFuture;
+use crate::routing::no_route::fallback::{FallbackTable, FallbackTarget};
+use crate::routing::service::response_future::ResponseFuture;
+use crate::routing::service::target::Target;
 use crate::routing::settings::RouteId;
-use crate::routing::target::Target;
 use crate::routing::tree::{Found, RouteInfo, Spans, Tree};
 
 /// Responds to requests by the routes of a [`Router`](crate::Router). Clones share the routes.
@@ -130,7 +132,7 @@ impl Routes {
     /// Finds the route of a request, and sends the request to it.
     fn send(
         &self,
-        head: request::Parts,
+        mut head: request::Parts,
         body: HttpBody,
         context: RequestContext,
         extend: impl FnOnce(&mut Extensions),
@@ -149,6 +151,9 @@ impl Routes {
                     }
                 }
                 found => {
+                    if let Found::OtherMethods(methods) = &found {
+                        self.tell_of_query(methods, &mut head);
+                    }
                     let (fallback, args) = self.fallback(&found, head.uri.path());
                     let reason = NoRouteReason::new(found, &head);
                     (fallback.map(|fallback| &fallback.target), args, Some(reason))
@@ -157,7 +162,22 @@ impl Routes {
         let parts = RequestParts::new(head, args, &body);
         match target {
             Some(target) => target.send(parts, body, context, no_route, extend),
-            None => ResponseFuture::missing_pipeline(parts),
+            None => ResponseFuture::without_target(parts),
+        }
+    }
+
+    /// Remembers which media types a QUERY of the path may have, if it is mapped for QUERY.
+    #[cold]
+    fn tell_of_query(&self, methods: &[Method], head: &mut request::Parts) {
+        if !methods.contains(&Method::QUERY) {
+            return;
+        }
+        if let Found::Route(route) =
+            self.tree.find(&Method::QUERY, head.uri.path(), &mut Spans::default())
+            && let Some(target) = self.targets.get(route.target.index())
+            && let Some(accept) = target.accept_query.clone()
+        {
+            head.extensions.insert(accept);
         }
     }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::middleware::Middleware;
 use crate::middleware::stage::catching;
 use crate::request::body_limit::BodyLimit;
+use crate::request::parts::Endpoint;
 use crate::response::error_mapper::MapError;
 
 /// Identifies a route of a [`Router`](crate::Router), to change its settings.

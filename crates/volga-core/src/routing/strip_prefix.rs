@@ -8,10 +8,9 @@ use http::{HeaderValue, StatusCode, Uri};
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::request::body::HttpBody;
 use crate::request::original_uri::OriginalUri;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::into_response::HttpResponse;
 
 /// An endpoint that gets the path of each request without a prefix.
@@ -89,6 +88,17 @@ fn split(uri: &Uri, depth: usize) -> Option<(String, Uri)> {
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(text).ok()?);
     Some((prefix.to_owned(), Uri::from_parts(parts).ok()?))
+}
+
+/// Adds a prefix to the `Location` of a response, if its status is 3xx or 201. `uri` is the URI of
+/// the request, without the prefix. A proxy in front of the app may remove such a prefix.
+///
+/// The rules are those of [`StripPrefix`]: a path, and a URI with the scheme and the authority of
+/// the request, get the prefix. Everything else stays as it is.
+pub fn prefix_location(response: &mut HttpResponse, prefix: &str, uri: &Uri) {
+    let double_slash_is_path = uri.path().starts_with("//");
+    let base = MountBase { prefix: prefix.to_owned(), origin: origin(uri), double_slash_is_path };
+    base.add_prefix(response);
 }
 
 /// The scheme and the authority of a URI, if it has both.

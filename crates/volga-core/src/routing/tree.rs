@@ -13,9 +13,9 @@ use std::{cell::Cell, collections::BTreeMap, panic::Location, sync::Arc};
 use http::Method;
 
 use crate::request::percent;
-use crate::routing::constraint::Constraint;
 use crate::routing::fault::RouteError;
 use crate::routing::method::RouteMethod;
+use crate::routing::pattern::constraint::Constraint;
 use crate::routing::pattern::{
     FIRST_SEGMENT, MAX_PATH_ARGS, Pattern, Segment, segment_at, without_trailing_slash,
 };

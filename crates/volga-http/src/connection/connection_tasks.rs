@@ -96,6 +96,7 @@ where
     fn reopen(&mut self, io: Socket, received: Bytes) -> bool {
         // Asked of the socket again, so that a stream that waits for hours need not hold it.
         let Ok(info) = io.info() else { return false };
+        self.context.end_unsent_limit(&io);
         let service = (self.make_service)(info);
         let context = Arc::clone(&self.context);
         self.spawn(async move { context.http1.serve(io, received, service).await });

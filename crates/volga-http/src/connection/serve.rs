@@ -20,10 +20,11 @@ use crate::http1::{Http1, NextStage};
 use crate::http2;
 use crate::io::byte_stream::ByteStream;
 use crate::io::rewind::Rewind;
+use crate::io::send_queue::SendQueue;
 use crate::io::socket::Socket;
 use crate::io::stack_read::poll_read;
 use crate::io::transport::Transport;
-use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
+use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE, HANDSHAKE_UNSENT_BYTES};
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -42,12 +43,17 @@ impl ConnectionContext {
     }
 
     /// Runs the handshake of a connection within its time limit. `None` if it failed.
-    pub(crate) async fn handshake<I: ByteStream>(
+    pub(crate) async fn handshake<I: ByteStream + SendQueue>(
         &self,
         handshake: Handshake,
         io: I,
         info: ConnectionInfo,
     ) -> Option<(Socket, ConnectionInfo)> {
+        // The stream of the handshake covers the socket, so the server cannot set the limit when a
+        // long-lived response begins.
+        if let Some(bytes) = self.settings.max_unsent_bytes {
+            io.limit_unsent(Some(bytes.max(HANDSHAKE_UNSENT_BYTES)));
+        }
         let handshaking = handshake.run(Box::new(io), info);
         tokio::select! {
             completed = timeout(self.settings.handshake_timeout, handshaking) => {
@@ -98,6 +104,13 @@ impl ConnectionContext {
                 Box::pin(http2::serve(io, service, self.settings, &self.patience, token)).await;
                 NextStage::Closed
             }
+        }
+    }
+
+    /// Gives a connection the system's limit of unsent bytes again, after its long-lived response.
+    pub(crate) fn end_unsent_limit(&self, io: &impl Transport) {
+        if self.settings.max_unsent_bytes.is_some() {
+            io.limit_unsent(None);
         }
     }
 

@@ -1,11 +1,12 @@
 //! The settings that apply to each connection of a server.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::exchange::body_pace::PaceLimits;
 use crate::limits::{
-    DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_TUNNEL_IDLE_TIMEOUT,
-    DEFAULT_WRITE_STALL_TIMEOUT, DRAIN_GRACE,
+    DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_MAX_UNSENT_BYTES,
+    DEFAULT_TUNNEL_IDLE_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, DRAIN_GRACE,
 };
 
 /// The settings that apply to each connection of a server.
@@ -19,6 +20,8 @@ pub(crate) struct ConnectionSettings {
     /// How long the client may accept no byte that waits to be sent to it, on the whole connection
     /// or on one HTTP/2 stream.
     pub(crate) write_stall_timeout: Duration,
+    /// How many bytes of a long-lived response the kernel may hold unsent; `None` if it decides.
+    pub(crate) max_unsent_bytes: Option<NonZeroU32>,
     /// How fast the client must send the body of a request.
     pub(crate) body_limits: PaceLimits,
     /// Whether the data of long-lived bodies on HTTP/2 is written directly, beside `h2`.
@@ -34,6 +37,7 @@ impl ConnectionSettings {
         handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
         header_read_timeout: DEFAULT_HEADER_READ_TIMEOUT,
         write_stall_timeout: DEFAULT_WRITE_STALL_TIMEOUT,
+        max_unsent_bytes: NonZeroU32::new(DEFAULT_MAX_UNSENT_BYTES as u32),
         body_limits: PaceLimits::DEFAULT,
         http2_direct_data: true,
         drain_grace: DRAIN_GRACE,

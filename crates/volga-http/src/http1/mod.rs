@@ -66,6 +66,7 @@ use crate::exchange::service::{ConnectionService, HttpService};
 use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelStream};
 use crate::io::linger::linger;
 use crate::io::rewind::Rewind;
+use crate::io::send_queue::SendQueue;
 use crate::io::transport::Transport;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::LINGER_BYTES;
@@ -211,6 +212,9 @@ impl Http1 {
         B: Body<Data = Bytes>,
     {
         connection.close_body();
+        if let Some(bytes) = self.settings.max_unsent_bytes {
+            connection.io().limit_unsent(Some(bytes));
+        }
         let body_writer = body_writer.with_head(batch.small().clone());
         let (io, received) = connection.into_parts();
         let pipelined = PipelinedBytes::new(received);

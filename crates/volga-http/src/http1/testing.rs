@@ -24,6 +24,7 @@ use crate::drain::patience::Patience;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::ConnectionService;
+use crate::io::send_queue::SendQueue;
 use crate::io::transport::Transport;
 
 pub(super) const STALL: Duration = ConnectionSettings::DEFAULT.write_stall_timeout;
@@ -212,6 +213,8 @@ impl AsyncWrite for CountingTransport {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+impl SendQueue for CountingTransport {}
 
 impl Transport for CountingTransport {
     fn info(&self) -> io::Result<ConnectionInfo> {

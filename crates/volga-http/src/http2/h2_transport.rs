@@ -6,6 +6,7 @@
 //! large frame. Of the client's frames, `h2` reads only those that [`ReceivedFrames`] lets pass.
 
 use std::io::{self, IoSlice};
+use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -18,6 +19,7 @@ use super::backpressure::Backpressure;
 use super::direct::received_frames::{ReceivedFrames, window_update};
 use super::direct::windows::Place;
 use super::direct::write_buffer::SharedWriteBuffer;
+use crate::io::send_queue::SendQueue;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE, TURN_READ_BYTES};
 use crate::pool;
 
@@ -143,6 +145,13 @@ impl<I> H2Transport<I> {
 
     fn lock(&self) -> MutexGuard<'_, TransportState<I>> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<I: SendQueue> H2Transport<I> {
+    /// Limits the bytes that the kernel holds unsent.
+    pub(super) fn limit_unsent(&self, bytes: Option<NonZeroU32>) {
+        self.lock().io.limit_unsent(bytes);
     }
 }
 

@@ -61,12 +61,14 @@ use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::{ConnectionService, HttpService};
 use crate::io::linger::linger;
+use crate::io::send_queue::SendQueue;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{
     CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
-    LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_DEFERRED_REQUESTS, MAX_ERROR_RESETS,
-    MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS, MAX_STREAMS, RESET_WITHOUT_HANDLER,
-    ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, SUSPECT_TURN_FRAMES, TURN_FRAMES, TURN_REQUESTS,
+    LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_ACCEPTED_REQUESTS, MAX_DEFERRED_REQUESTS,
+    MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS, MAX_STREAMS,
+    RESET_WITHOUT_HANDLER, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, SUSPECT_TURN_FRAMES,
+    TURN_FRAMES, TURN_REQUESTS,
 };
 
 /// Serves a connection to its end.
@@ -77,70 +79,20 @@ pub(crate) async fn serve<I, S>(
     patience: &Patience,
     token: TaskToken,
 ) where
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + SendQueue + Unpin,
     S: HttpService,
 {
-    let ready = Arc::new(Ready::default());
-    let h2_waker = Waker::from(Arc::clone(&ready));
-    let backpressure = Backpressure::new(patience.clone(), h2_waker.clone());
-    let write_buffer = SharedWriteBuffer::new(settings.http2_direct_data);
     let io = WriteTimeout::new(io, patience.clone());
-    let transport = H2Transport::new(io, write_buffer.clone(), Arc::clone(&backpressure));
-    let handshake = builder().handshake(transport.clone());
-    let mut limit = pin!(patience.timer(settings.header_read_timeout));
-    let handshaken = tokio::select! {
-        biased;
-        handshaken = handshake => handshaken,
-        () = poll_fn(|cx| limit.as_mut().poll(cx)) => return,
-    };
-    let Ok(mut h2) = handshaken else { return };
-    let Some(pings) = h2.ping_pong() else { return };
-    let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&backpressure));
-    let mut connection = Http2Connection {
-        h2,
-        transport,
-        write_buffer,
-        backpressure,
-        keep_alive: KeepAlive::new(pings),
-        service,
-        accepted: VecDeque::new(),
-        begun: 0,
-        deferred: 0,
-        resets_without_handler: 0,
-        tasks: JoinSet::new(),
-        token,
-        streams,
-        h2_waker,
-        ready,
-        budget: ResetBudget::new(Instant::now()),
-        responses: 0,
-        settings,
-        patience: patience.clone(),
-    };
-    let mut started = pin!(patience.drain().started());
-    // Runs from the start of the drain.
-    let mut grace: Option<Pin<Box<Sleep>>> = None;
-    let end = poll_fn(|cx| {
-        if grace.is_none() && started.as_mut().poll(cx).is_ready() {
-            grace = Some(Box::pin(sleep(patience.grace())));
-            connection.h2.graceful_shutdown();
-        }
-        if let Poll::Ready(end) = connection.poll(cx) {
-            return Poll::Ready(end);
-        }
-        // `h2` ends a connection without streams once the client has acknowledged a PING. A client
-        // that does not is not waited for.
-        let is_over = grace.as_mut().is_some_and(|grace| grace.as_mut().poll(cx).is_ready());
-        if is_over && connection.is_idle() { Poll::Ready(End::Idle) } else { Poll::Pending }
-    })
-    .await;
-    let io = match end {
-        End::Closed => None,
-        End::Refused => connection.into_io(),
+    let handshake = Http2Connection::handshake(io, service, settings, patience, token);
+    // In a box, because it is larger than the connection that it returns.
+    let Some(mut connection) = Box::pin(handshake).await else { return };
+    let has_told_client = match connection.run().await {
+        End::Closed => false,
+        End::Refused => true,
         End::TooManyResets => connection.go_away(Reason::ENHANCE_YOUR_CALM).await,
         End::Idle => connection.go_away(Reason::NO_ERROR).await,
     };
-    if let Some(io) = io {
+    if has_told_client && let Some(io) = connection.into_io() {
         // If the socket were closed now, the kernel would reset it because of what the client still
         // sends, and the client might not read the GOAWAY frame.
         linger(io, LINGER_BYTES_AFTER_GOAWAY, patience).await;
@@ -191,8 +143,8 @@ struct Http2Connection<I, S: HttpService> {
     service: ConnectionService<S>,
     /// Accepted requests whose handlers were not called yet, in the order of their streams.
     accepted: VecDeque<PendingRequest>,
-    /// For how many turns these requests have waited, because the client had sent more frames after
-    /// them.
+    /// For how many turns the oldest of these requests has waited, because the client had sent more
+    /// frames after it.
     deferred: usize,
     /// How many pending requests were reset since the budget was last charged.
     resets_without_handler: usize,
@@ -206,6 +158,8 @@ struct Http2Connection<I, S: HttpService> {
     budget: ResetBudget,
     /// How many responses have begun since the budget was last used.
     responses: usize,
+    /// Whether the kernel's unsent bytes need no limit any more.
+    is_unsent_limited: bool,
     /// `h2` gets this waker instead of the task's own, because `h2` also wakes the task for changes
     /// that it makes itself while the task runs.
     h2_waker: Waker,
@@ -215,9 +169,81 @@ struct Http2Connection<I, S: HttpService> {
 
 impl<I, S> Http2Connection<I, S>
 where
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + SendQueue + Unpin,
     S: HttpService,
 {
+    /// Exchanges the prefaces. Returns `None` if the client sends something else, or too late.
+    ///
+    /// This is apart from [`run`](Self::run), because a future keeps room for each of its variables
+    /// until it ends: the idle connection would hold 5 KB more.
+    async fn handshake(
+        io: I,
+        service: ConnectionService<S>,
+        settings: ConnectionSettings,
+        patience: &Patience,
+        token: TaskToken,
+    ) -> Option<Self> {
+        let ready = Arc::new(Ready::default());
+        let h2_waker = Waker::from(Arc::clone(&ready));
+        let backpressure = Backpressure::new(patience.clone(), h2_waker.clone());
+        let write_buffer = SharedWriteBuffer::new(settings.http2_direct_data);
+        let transport = H2Transport::new(io, write_buffer.clone(), Arc::clone(&backpressure));
+        let handshake = builder().handshake(transport.clone());
+        let mut limit = pin!(patience.timer(settings.header_read_timeout));
+        let handshaken = tokio::select! {
+            biased;
+            handshaken = handshake => handshaken,
+            () = poll_fn(|cx| limit.as_mut().poll(cx)) => return None,
+        };
+        let mut h2 = handshaken.ok()?;
+        let pings = h2.ping_pong()?;
+        let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&backpressure));
+        Some(Self {
+            h2,
+            transport,
+            write_buffer,
+            backpressure,
+            keep_alive: KeepAlive::new(pings),
+            service,
+            accepted: VecDeque::new(),
+            begun: 0,
+            deferred: 0,
+            resets_without_handler: 0,
+            tasks: JoinSet::new(),
+            token,
+            streams,
+            h2_waker,
+            ready,
+            budget: ResetBudget::new(Instant::now()),
+            responses: 0,
+            is_unsent_limited: settings.max_unsent_bytes.is_none(),
+            settings,
+            patience: patience.clone(),
+        })
+    }
+
+    /// Serves requests until the connection ends.
+    async fn run(&mut self) -> End {
+        let patience = self.patience.clone();
+        let mut started = pin!(patience.drain().started());
+        // Runs from the start of the drain.
+        let mut grace: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|cx| {
+            if grace.is_none() && started.as_mut().poll(cx).is_ready() {
+                grace = Some(Box::pin(sleep(patience.grace())));
+                self.h2.graceful_shutdown();
+            }
+            if let Poll::Ready(end) = self.poll(cx) {
+                return Poll::Ready(end);
+            }
+            // `h2` ends a connection without streams once the client has acknowledged a PING. A
+            // client that does not is not waited for.
+            let is_over = grace.as_mut().is_some_and(|grace| grace.as_mut().poll(cx).is_ready());
+            if is_over && self.is_idle() { Poll::Ready(End::Idle) } else { Poll::Pending }
+        })
+        .await
+    }
+
     /// Runs one turn: sends a frame of every ready stream, then begins the requests that have
     /// arrived, and writes once.
     ///
@@ -259,7 +285,11 @@ where
             if self.pay(changes.request_counts).is_err() {
                 return Poll::Ready(End::TooManyResets);
             }
-            let is_over = self.backpressure.is_full() || self.transport.is_turn_over();
+            // Further requests stay in the socket while many wait. Otherwise all streams of the
+            // connection would hold a head.
+            let is_over = self.backpressure.is_full()
+                || self.transport.is_turn_over()
+                || self.accepted.len() >= MAX_ACCEPTED_REQUESTS;
             if !self.transport.has_stopped() || is_over {
                 break;
             }
@@ -283,26 +313,28 @@ where
 
     /// Begins accepted requests. Returns whether this turn has begun any.
     ///
-    /// If the client has sent more than one turn reads, the requests wait for some turns, because
-    /// their resets may be among the unread frames. So a client that opens and abandons streams in
-    /// blocks causes no handler to run.
+    /// If the client has sent more than one turn reads, the newest requests wait for some turns,
+    /// because their resets may be among the unread frames. So a client that opens and abandons
+    /// streams in blocks causes few handlers to run.
     fn begin_requests(&mut self, has_more: bool) -> bool {
-        let may_defer =
-            self.deferred < DEFERRED_TURNS && self.accepted.len() < MAX_DEFERRED_REQUESTS;
-        if has_more && may_defer && !self.accepted.is_empty() {
-            self.deferred += 1;
-            return self.begun > 0;
-        }
+        let may_wait =
+            if has_more && self.deferred < DEFERRED_TURNS { MAX_DEFERRED_REQUESTS } else { 0 };
+        let mut has_begun_oldest = false;
         // The task of an abandoned request exists until it has run once more.
-        while self.begun < TURN_REQUESTS && self.tasks.len() < MAX_REQUEST_TASKS {
+        while self.accepted.len() > may_wait
+            && self.begun < TURN_REQUESTS
+            && self.tasks.len() < MAX_REQUEST_TASKS
+        {
             let Some(accepted) = self.accepted.pop_front() else { break };
             self.begin(accepted);
+            has_begun_oldest = true;
         }
         if self.accepted.is_empty() {
-            self.deferred = 0;
             // A connection that has received many requests at once may be quiet for hours.
             self.accepted = VecDeque::new();
         }
+        let oldest_waits = !self.accepted.is_empty() && !has_begun_oldest;
+        self.deferred = if oldest_waits { self.deferred + 1 } else { 0 };
         self.begun > 0
     }
 
@@ -338,17 +370,16 @@ where
         self.budget.pay(responses, resets, Instant::now())
     }
 
-    /// Ends the connection with a GOAWAY frame that says why. All requests and bodies are dropped
-    /// first.
-    async fn go_away(mut self, reason: Reason) -> Option<I> {
+    /// Drops all requests and bodies, and sends a GOAWAY frame that says why the connection ends.
+    /// Returns whether it was sent.
+    async fn go_away(&mut self, reason: Reason) -> bool {
         self.tasks = JoinSet::new();
         self.accepted = VecDeque::new();
         self.streams.clear();
         self.h2.abrupt_shutdown(reason);
         // The client may not be reading, and after abuse the server waits for it only for a short
         // time.
-        let sent = timeout(LINGER_TIME, poll_fn(|cx| self.h2.poll_closed(cx))).await;
-        sent.ok().and_then(|_end| self.into_io())
+        timeout(LINGER_TIME, poll_fn(|cx| self.h2.poll_closed(cx))).await.is_ok()
     }
 
     /// The transport, once nothing else of the connection is left.
@@ -368,6 +399,7 @@ where
                     // streams.
                     let started = catch_unwind(AssertUnwindSafe(|| start.send_head()));
                     if let Ok(Some(send_body)) = started {
+                        self.limit_unsent();
                         self.streams.insert(send_body, &mut self.write_buffer.lock().windows);
                     }
                     frames += 1;
@@ -385,6 +417,14 @@ where
         }
         if frames % FRAMES_AT_ONCE > 0 {
             self.pass_on();
+        }
+    }
+
+    /// Limits the bytes that the kernel holds unsent, from the first long-lived response on.
+    fn limit_unsent(&mut self) {
+        if !self.is_unsent_limited {
+            self.is_unsent_limited = true;
+            self.transport.limit_unsent(self.settings.max_unsent_bytes);
         }
     }
 

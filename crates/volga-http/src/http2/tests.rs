@@ -194,3 +194,16 @@ async fn a_client_that_reads_nothing_is_closed() {
     client.read_to_end(&mut rest).await.expect("memory does not fail");
     assert_eq!(rest.len(), 1);
 }
+
+/// The future of a connection lives as long as its streams, so the idle ones pay for it as well.
+#[tokio::test]
+async fn the_future_of_a_connection_has_no_room_for_a_second_connection() {
+    let (_client, server) = duplex(1);
+    let (token, _tasks) = task_tracker();
+    let patience = Patience::new(&settings(), Drain::new());
+    let service = ConnectionService { service: EndlessService::default(), info: None };
+    let serving = serve(server, service, settings(), &patience, token);
+    let connection = size_of::<Http2Connection<WriteTimeout<DuplexStream>, EndlessService>>();
+    let size = size_of_val(&serving);
+    assert!(size < connection * 3 / 2, "{size} bytes, and {connection} for the connection");
+}

@@ -5,6 +5,7 @@
 //! | `byte_stream` | byte streams that are not sockets of this crate |
 //! | `transport` | the trait of transports |
 //! | `socket` | an accepted socket of any kind |
+//! | `send_queue` | the limit of the bytes that the kernel holds unsent |
 //! | `stack_read` | reading through a buffer on the stack |
 //! | `rewind` | a transport that returns bytes again which were read from it |
 //! | `write_timeout` | the time limit for a client that does not read |
@@ -13,6 +14,7 @@
 pub(crate) mod byte_stream;
 pub(crate) mod linger;
 pub(crate) mod rewind;
+pub(crate) mod send_queue;
 pub(crate) mod socket;
 pub(crate) mod stack_read;
 pub(crate) mod transport;

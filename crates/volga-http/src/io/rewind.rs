@@ -1,11 +1,14 @@
 //! A transport that returns bytes again which were read from it to detect the protocol.
 
 use std::io::{self, IoSlice};
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::io::send_queue::SendQueue;
 
 /// Reads from `head` first and then from `io`. Writes go straight to `io`.
 #[derive(Debug)]
@@ -17,6 +20,12 @@ pub(crate) struct Rewind<I> {
 impl<I> Rewind<I> {
     pub(crate) fn new(head: Bytes, io: I) -> Self {
         Self { head, io }
+    }
+}
+
+impl<I: SendQueue> SendQueue for Rewind<I> {
+    fn limit_unsent(&self, bytes: Option<NonZeroU32>) {
+        self.io.limit_unsent(bytes);
     }
 }
 

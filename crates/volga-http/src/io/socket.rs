@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,6 +13,7 @@ use tokio::net::UnixStream;
 
 use crate::connection::info::ConnectionInfo;
 use crate::io::byte_stream::ByteStream;
+use crate::io::send_queue::SendQueue;
 use crate::io::transport::Transport;
 use crate::listen::admission::AdmissionPermit;
 
@@ -114,6 +116,19 @@ impl Transport for Socket {
             #[cfg(unix)]
             Self::Unix(stream) => stream.recv(bytes),
             Self::Custom(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl SendQueue for Socket {
+    fn limit_unsent(&self, bytes: Option<NonZeroU32>) {
+        match self {
+            Self::Tcp(stream) => stream.limit_unsent(bytes),
+            Self::Counted(counted) => counted.stream.limit_unsent(bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.limit_unsent(bytes),
+            // The limit was set before the handshake, if the connection had one.
+            Self::Custom(_) => {}
         }
     }
 }

@@ -12,9 +12,12 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use crate::connection::info::ConnectionInfo;
+use crate::io::send_queue::SendQueue;
 
 /// Carries the bytes of a connection in both directions.
-pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+pub(crate) trait Transport:
+    AsyncRead + AsyncWrite + SendQueue + Unpin + Send + 'static
+{
     /// What requests know about the connection. Fails only if the client has already disconnected.
     fn info(&self) -> io::Result<ConnectionInfo>;
 

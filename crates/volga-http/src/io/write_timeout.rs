@@ -1,12 +1,14 @@
 //! The time limit for a client that does not read. It is shorter during a drain.
 
 use std::io::{self, IoSlice};
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::drain::patience::{Patience, PatienceTimer};
+use crate::io::send_queue::SendQueue;
 
 /// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) when the client has
 /// accepted no byte for a time.
@@ -48,6 +50,12 @@ impl<I> WriteTimeout<I> {
         let patience = &self.patience;
         let timer = self.timer.get_or_insert_with(|| Box::pin(patience.write_timer()));
         timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<I: SendQueue> SendQueue for WriteTimeout<I> {
+    fn limit_unsent(&self, bytes: Option<NonZeroU32>) {
+        self.io.limit_unsent(bytes);
     }
 }
 

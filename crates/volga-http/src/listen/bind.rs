@@ -85,6 +85,36 @@ pub async fn bind(target: impl Into<BindTarget>) -> Result<Vec<Listener>, BindEr
     }
 }
 
+/// Listens on every address of several targets, as [`bind`] does for one.
+///
+/// # Errors
+///
+/// Returns the first error. The sockets that were bound before are closed. If an address is in use
+/// by an earlier target, the error is [`BindError::BoundTwice`].
+///
+/// # Panics
+///
+/// Panics outside a tokio runtime with its I/O driver.
+///
+/// # Cancel safety
+///
+/// Cancel safe: the sockets that were bound so far are closed.
+pub async fn bind_all<T: Into<BindTarget>>(
+    targets: impl IntoIterator<Item = T>,
+) -> Result<Vec<Listener>, BindError> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    for target in targets {
+        match bind(target).await {
+            Ok(more) => listeners.extend(more),
+            Err(error) => {
+                let is_own = listeners.iter().any(|listener| listener.is_where(&error));
+                return Err(if is_own { error.into_bound_twice() } else { error });
+            }
+        }
+    }
+    Ok(listeners)
+}
+
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
     let failed = |source| BindError::Resolve { name: host.to_owned(), source };
     let mut addresses: Vec<SocketAddr> = Vec::new();

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use crate::listen::error::BindError;
 
@@ -17,7 +18,7 @@ use crate::listen::error::BindError;
 /// | `"inherited:"`, [`BindTarget::inherited`] | the sockets that were opened for the process, as systemd does (on Unix) |
 ///
 /// With port 0 the system chooses a free port, the same for all addresses. Text is checked by
-/// [`bind`](crate::bind()), which returns an error if it is malformed.
+/// [`bind`](crate::bind()), which returns an error if it is malformed. `parse` checks it at once.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BindTarget {
     written: TargetSource,
@@ -129,6 +130,15 @@ impl BindTarget {
     }
 }
 
+/// Unlike `From`, it checks the text.
+impl FromStr for BindTarget {
+    type Err = BindError;
+
+    fn from_str(text: &str) -> Result<Self, BindError> {
+        check_text(text).map(|_| text.into())
+    }
+}
+
 impl From<&str> for BindTarget {
     fn from(text: &str) -> Self {
         text.to_owned().into()
@@ -164,6 +174,10 @@ fn check_text(text: &str) -> Result<TargetKind, BindError> {
         Some(("unix", "")) => return Err(BindError::Malformed { target: text.to_owned() }),
         Some(("unix", path)) => return Ok(TargetKind::Unix { path: path.into(), mode: None }),
         Some(("inherited", "")) => return Ok(TargetKind::Inherited),
+        // A word without its colon looks like a host without its port.
+        None if text == "unix" || text == "inherited" => {
+            return Err(BindError::Malformed { target: text.to_owned() });
+        }
         _ => {}
     }
     if let Ok(address) = text.parse() {
@@ -174,13 +188,15 @@ fn check_text(text: &str) -> Result<TargetKind, BindError> {
         return Err(BindError::MissingPort { target: target() });
     }
     let Some((host, port)) = text.rsplit_once(':') else {
-        return Err(if is_name(text) {
+        return Err(if port_of(text).is_some() {
+            BindError::MissingHost { target: target() }
+        } else if is_name(text) {
             BindError::MissingPort { target: target() }
         } else {
             BindError::Malformed { target: target() }
         });
     };
-    if host.is_empty() {
+    if host.is_empty() && port_of(port).is_some() {
         return Err(BindError::MissingHost { target: target() });
     }
     if !is_name(host) && !is_ip(host) {
@@ -189,10 +205,16 @@ fn check_text(text: &str) -> Result<TargetKind, BindError> {
     if port.is_empty() {
         return Err(BindError::MissingPort { target: target() });
     }
-    // `parse` alone would accept a sign.
-    let port = match port.parse() {
-        Ok(number) if port.bytes().all(|byte| byte.is_ascii_digit()) => number,
-        _ => return Err(BindError::InvalidPort { target: target() }),
+    let Some(port) = port_of(port) else {
+        return Err(
+            if host.eq_ignore_ascii_case("unix")
+                || port.contains(|c: char| c == '/' || c.is_whitespace())
+            {
+                BindError::Malformed { target: target() }
+            } else {
+                BindError::InvalidPort { target: target() }
+            },
+        );
     };
     if is_ip(host) {
         // Without brackets, `::1:80` can be an address, or an address with a port. The user must
@@ -203,6 +225,16 @@ fn check_text(text: &str) -> Result<TargetKind, BindError> {
         return Ok(TargetKind::Localhost(port));
     }
     Ok(TargetKind::Name { host: host.to_owned(), port })
+}
+
+/// Whether a text is a target.
+pub(crate) fn is_valid(text: &str) -> bool {
+    check_text(text).is_ok()
+}
+
+/// Parses a port. `parse` alone would accept a sign.
+fn port_of(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// An address with or without brackets.
@@ -218,120 +250,4 @@ fn is_name(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expect: &str) {
-        let got = match BindTarget::from(text).check() {
-            Ok(TargetKind::Address(address)) => format!("address {address}"),
-            Ok(TargetKind::Localhost(port)) => format!("localhost {port}"),
-            Ok(TargetKind::Name { host, port }) => format!("name {host} {port}"),
-            #[cfg(unix)]
-            Ok(TargetKind::Unix { path, .. }) => format!("unix {}", path.display()),
-            #[cfg(unix)]
-            Ok(TargetKind::Inherited) => "inherited".to_owned(),
-            Err(BindError::MissingPort { .. }) => "no port".to_owned(),
-            Err(BindError::MissingHost { .. }) => "no host".to_owned(),
-            Err(BindError::InvalidPort { .. }) => "bad port".to_owned(),
-            Err(BindError::Malformed { .. }) => "malformed".to_owned(),
-            Err(error) => format!("{error:?}"),
-        };
-        assert_eq!(got, expect, "{text:?}");
-    }
-
-    #[test]
-    fn addresses_are_used_as_they_are() {
-        check("127.0.0.1:80", "address 127.0.0.1:80");
-        check("0.0.0.0:0", "address 0.0.0.0:0");
-        check("[::1]:80", "address [::1]:80");
-    }
-
-    #[test]
-    fn localhost_in_any_case_is_loopback_and_other_names_are_for_the_resolver() {
-        check("localhost:7878", "localhost 7878");
-        check("LocalHost:7878", "localhost 7878");
-        check("example.org:443", "name example.org 443");
-        check("my_host-1:8080", "name my_host-1 8080");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_path_and_inherited_sockets_have_prefixes() {
-        check("unix:/run/app.sock", "unix /run/app.sock");
-        check("unix:app.sock", "unix app.sock");
-        check("unix:", "malformed");
-        check("inherited:", "inherited");
-        check("inherited:80", "name inherited 80");
-        assert_eq!(
-            BindTarget::from("unix:a").unix_mode(0o660).check().expect("a path"),
-            TargetKind::Unix { path: "a".into(), mode: Some(0o660) }
-        );
-    }
-
-    #[test]
-    fn a_missing_part_is_an_error() {
-        for text in [
-            "localhost",
-            "localhost:",
-            "127.0.0.1",
-            "127.0.0.1:",
-            "::1",
-            "[::1]",
-            "[::1]:",
-            "example.org",
-        ] {
-            check(text, "no port");
-        }
-        check(":7878", "no host");
-    }
-
-    #[test]
-    fn a_port_is_a_number_up_to_65535() {
-        for text in [
-            "localhost:http",
-            "localhost:65536",
-            "localhost:-1",
-            "localhost:+80",
-            "127.0.0.1:99999",
-            "a:8 0",
-        ] {
-            check(text, "bad port");
-        }
-    }
-
-    #[test]
-    fn other_texts_are_malformed() {
-        for text in [
-            "",
-            " ",
-            "*:80",
-            "http://localhost:80",
-            "::zz:80",
-            "[::1:80",
-            "a b:80",
-            "[fe80::1%eth0]:80",
-        ] {
-            check(text, "malformed");
-        }
-    }
-
-    #[test]
-    fn an_ipv6_address_with_its_port_needs_brackets() {
-        // This is the address `::1:80`, so the port is missing.
-        check("::1:80", "no port");
-        check("1:2:3:4:5:6:7:8:80", "malformed");
-    }
-
-    #[test]
-    fn typed_targets_are_always_valid() {
-        let address = SocketAddr::from(([127, 0, 0, 1], 5000));
-        assert_eq!(BindTarget::from(address).check().expect("typed"), TargetKind::Address(address));
-        assert_eq!(BindTarget::from(([127, 0, 0, 1], 5000)), address.into());
-        assert_eq!(
-            BindTarget::from((Ipv6Addr::LOCALHOST, 1)).check().expect("typed"),
-            TargetKind::Address(loopbacks(1)[1])
-        );
-        assert_eq!(BindTarget::localhost(1).check().expect("typed"), TargetKind::Localhost(1));
-    }
-}
+mod tests;

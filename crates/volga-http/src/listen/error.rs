@@ -7,44 +7,50 @@ use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 
+#[cfg(unix)]
+use crate::limits::MAX_UNIX_PATH;
+use crate::listen::advice;
+
 /// Why [`bind`](crate::bind()) failed. Each message names the target or the address, and says what
 /// to do.
 #[non_exhaustive]
 #[derive(thiserror::Error)]
 pub enum BindError {
     /// The text has no port. There is no default port, so write one.
-    #[error(
-        "`{target}` has no port; write it as `host:port`, with an IPv6 address in brackets: `[::1]:7878`"
-    )]
+    #[error("`{}` has no port; {}", advice::shown(target), advice::with_port(target))]
     MissingPort {
         /// The text as given.
         target: String,
     },
     /// The text has only a port. Write the address as well: `localhost`, or `0.0.0.0` for all IPv4
     /// addresses.
-    #[error(
-        "`{target}` has no host; write `localhost{target}` for this machine alone, or `0.0.0.0{target}` for all"
-    )]
+    #[error("`{}` has a port and no host; {}", advice::shown(target), advice::with_host(target))]
     MissingHost {
         /// The text as given.
         target: String,
     },
     /// The port is not a number from 0 to 65535.
-    #[error("the port of `{target}` is not a number from 0 to 65535")]
+    #[error(
+        "the port of `{}` is not a number from 0 to 65535; {}",
+        advice::shown(target),
+        advice::with_number(target)
+    )]
     InvalidPort {
         /// The text as given.
         target: String,
     },
     /// The text is neither an address nor a name with a port.
     #[error(
-        "`{target}` is not an address to listen on; write `host:port`, for example `localhost:7878` or `[::1]:7878`"
+        "`{}` is not an address to listen on; {}",
+        advice::shown(target),
+        advice::instead_of(target)
     )]
     Malformed {
         /// The text as given.
         target: String,
     },
     /// The name has no address, or the resolver failed.
-    #[error("cannot find the address of `{name}`; check the name, or bind an IP address")]
+    #[error("cannot find the address of `{name}`: {source}; check the name, or bind an IP address")]
     Resolve {
         /// The name without its port.
         name: String,
@@ -82,7 +88,7 @@ pub enum BindError {
         source: io::Error,
     },
     /// The system refused for another reason, which is the source.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}: {source}; remove the cause, or bind another address")]
     Listen {
         /// The address that failed.
         address: SocketAddr,
@@ -105,22 +111,42 @@ pub enum BindError {
     /// replaced.
     #[cfg(unix)]
     #[error(
-        "cannot listen on unix:{}: a file that is not a socket is there; remove it or choose another path",
+        "cannot listen on unix:{}: a file or directory that is not a socket is there; remove it or choose another path",
         path.display()
     )]
     NotASocket {
         /// The path that is taken.
         path: PathBuf,
     },
-    /// The system refused the Unix-domain socket, for the reason in the source: for example, a
-    /// directory that does not exist or is not writable, or a path that is too long.
+    /// The path of the Unix-domain socket has more than
+    /// [`MAX_UNIX_PATH`](crate::limits::MAX_UNIX_PATH) bytes, or a NUL byte.
     #[cfg(unix)]
-    #[error("cannot listen on unix:{}", path.display())]
+    #[error(
+        "cannot listen on unix:{}: the path of a socket has at most {MAX_UNIX_PATH} bytes and no NUL byte, and this one has {} bytes; choose a shorter one",
+        advice::shown(&path.to_string_lossy()),
+        path.as_os_str().len()
+    )]
+    InvalidPath {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The system refused the Unix-domain socket, for the reason in the source: for example, a
+    /// directory that does not exist or is not writable.
+    #[cfg(unix)]
+    #[error("cannot listen on unix:{}: {}", path.display(), advice::of_path(path, source))]
     Path {
         /// The path that failed.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Two targets of one program are the same address.
+    #[error(
+        "cannot listen on {target} twice: this program is already listening on it; leave out one of the two"
+    )]
+    BoundTwice {
+        /// The target that comes a second time.
+        target: String,
     },
     /// No socket was inherited, or all of them were taken already.
     #[cfg(unix)]
@@ -130,7 +156,9 @@ pub enum BindError {
     NothingInherited,
     /// An inherited socket cannot accept connections.
     #[cfg(unix)]
-    #[error("cannot accept connections on inherited socket {index}, counted from 0")]
+    #[error(
+        "cannot accept connections on inherited socket {index}, counted from 0: {source}; change the unit that opens it"
+    )]
     Inherited {
         /// The index of the inherited socket.
         index: usize,
@@ -143,8 +171,12 @@ pub enum BindError {
 /// it is all that a person sees.
 impl fmt::Debug for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")?;
-        self.source().map_or(Ok(()), |source| write!(f, " ({source})"))
+        let text = self.to_string();
+        f.write_str(&text)?;
+        match self.source().map(ToString::to_string) {
+            Some(source) if !text.contains(&source) => write!(f, " ({source})"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -169,8 +201,22 @@ impl BindError {
         }
     }
 
+    /// The error for an address that an earlier target of the same program has taken.
+    pub(crate) fn into_bound_twice(self) -> Self {
+        let target = match &self {
+            Self::InUse { address, .. } => address.to_string(),
+            #[cfg(unix)]
+            Self::PathInUse { path, .. } => format!("unix:{}", path.display()),
+            #[cfg(unix)]
+            Self::NothingInherited => "inherited:".to_owned(),
+            _ => return self,
+        };
+        Self::BoundTwice { target }
+    }
+
     fn kind(&self) -> io::ErrorKind {
         match self {
+            Self::BoundTwice { .. } => io::ErrorKind::AddrInUse,
             Self::MissingPort { .. }
             | Self::MissingHost { .. }
             | Self::InvalidPort { .. }
@@ -184,6 +230,8 @@ impl BindError {
             Self::PathInUse { source, .. }
             | Self::Path { source, .. }
             | Self::Inherited { source, .. } => source.kind(),
+            #[cfg(unix)]
+            Self::InvalidPath { .. } => io::ErrorKind::InvalidInput,
             #[cfg(unix)]
             Self::NotASocket { .. } => io::ErrorKind::AlreadyExists,
             #[cfg(unix)]
@@ -255,6 +303,27 @@ mod tests {
         let error = io::Error::from(BindError::MissingPort { target: "localhost".to_owned() });
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         assert!(error.to_string().contains("`localhost`"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_error_of_a_path_has_the_reason_and_what_to_do() {
+        for (kind, advice) in [
+            (io::ErrorKind::NotFound, "directory `/run/app` does not exist; create it"),
+            (io::ErrorKind::PermissionDenied, "who may write to `/run/app`"),
+            (io::ErrorKind::NotADirectory, "`/run/app` is not a directory; choose another"),
+            (io::ErrorKind::ReadOnlyFilesystem, "read-only; choose another path"),
+            (io::ErrorKind::AddrInUse, "stop that program or choose another path"),
+            (io::ErrorKind::StorageFull, "no storage space; choose another path"),
+        ] {
+            let error = BindError::unix(Path::new("/run/app/s.sock"), kind.into());
+            let message = error.to_string();
+            assert!(message.contains("unix:/run/app/s.sock: "), "{message}");
+            assert!(message.contains(advice), "{message}");
+            assert_eq!(io::Error::from(error).kind(), kind);
+        }
+        let error = BindError::unix(Path::new("s.sock"), io::ErrorKind::NotFound.into());
+        assert!(error.to_string().contains("the current directory"), "{error}");
     }
 
     #[cfg(target_os = "linux")]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::{self, SocketAddr};
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use crate::connection::handshake::Handshake;
 use crate::connection::info::ConnectionInfo;
 use crate::io::byte_stream::ByteStream;
 use crate::listen::accept_streams::AcceptStreams;
+use crate::listen::error::BindError;
 use crate::listen::handover;
 use crate::listen::tcp_keepalive::TcpKeepaliveSettings;
 #[cfg(unix)]
@@ -150,6 +153,37 @@ impl Listener {
             #[cfg(unix)]
             ListenerKind::Unix { .. } => None,
             ListenerKind::Custom { .. } => None,
+        }
+    }
+
+    /// The path of the Unix-domain socket on which it listens; `None` if it is not such a socket, or
+    /// has no path.
+    #[cfg(unix)]
+    pub fn unix_path(&self) -> Option<PathBuf> {
+        let ListenerKind::Unix { listener, .. } = &self.kind else { return None };
+        listener.local_addr().ok()?.as_pathname().map(PathBuf::from)
+    }
+
+    /// Whether this listener has the address that the error says is in use, or has taken the
+    /// sockets that the error misses.
+    pub(crate) fn is_where(&self, error: &BindError) -> bool {
+        match error {
+            BindError::InUse { address, .. } => self.tcp_addr().is_some_and(|own| {
+                let is_one_ip = own.ip() == address.ip()
+                    || own.ip().is_unspecified()
+                    || address.ip().is_unspecified();
+                own.port() == address.port() && is_one_ip
+            }),
+            #[cfg(unix)]
+            BindError::PathInUse { path, .. } => {
+                // Two paths may lead to one file.
+                let file = |path: &Path| path.canonicalize().ok();
+                self.unix_path()
+                    .is_some_and(|own| file(&own).is_some_and(|own| file(path) == Some(own)))
+            }
+            #[cfg(unix)]
+            BindError::NothingInherited => self.shares_its_queue(),
+            _ => false,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | `bind_target`, `bind`, `error` | where to listen, binding it, and why that failed |
+//! | `bind_target`, `bind`, `error`, `advice` | where to listen, binding it, why that failed, and what to do |
 //! | `unix_socket`, `inherited` | sockets in the file system, and sockets that the parent process opened |
 //! | `listener`, `accept` | one listener of any kind, and accepting from all listeners of a server |
 //! | `accept_streams` | the trait for a listener of your own |
@@ -13,6 +13,7 @@
 pub(crate) mod accept;
 pub(crate) mod accept_streams;
 pub(crate) mod admission;
+pub(crate) mod advice;
 pub(crate) mod bind;
 pub(crate) mod bind_target;
 pub(crate) mod counts;

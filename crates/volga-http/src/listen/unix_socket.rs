@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-use crate::limits::BACKLOG;
+use crate::limits::{BACKLOG, MAX_UNIX_PATH};
 use crate::listen::error::BindError;
 
 /// The file of a socket. It is removed when the server stops listening.
@@ -24,6 +24,10 @@ pub(crate) fn listen(
     path: &Path,
     mode: Option<u32>,
 ) -> Result<(UnixListener, SocketFile), BindError> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.len() > MAX_UNIX_PATH || bytes.contains(&0) {
+        return Err(BindError::InvalidPath { path: path.to_owned() });
+    }
     remove_stale(path)?;
     let failed = |source| BindError::unix(path, source);
     let socket = bind(path).map_err(failed)?;

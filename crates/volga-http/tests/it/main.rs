@@ -22,3 +22,5 @@ mod timeouts;
 mod tunnels;
 #[cfg(unix)]
 mod unix_socket;
+#[cfg(target_os = "linux")]
+mod unread_streams;

@@ -6,6 +6,8 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -64,6 +66,7 @@ enum Then {
     Wait,
     WaitFor(oneshot::Receiver<Bytes>),
     Told(mpsc::UnboundedReceiver<Step>),
+    Repeat(Bytes, Arc<AtomicUsize>),
 }
 
 /// The next step of a scripted body.
@@ -99,6 +102,11 @@ impl TestBody {
         (sender, Self { then: Then::Told(receiver), ..Self::default() })
     }
 
+    /// Always has another piece of this size, and counts in `taken` the bytes that were taken.
+    pub(crate) fn repeating(size: usize, taken: Arc<AtomicUsize>) -> Self {
+        Self { then: Then::Repeat(vec![b'.'; size].into(), taken), ..Self::default() }
+    }
+
     /// Does these steps, and then ends.
     pub(crate) fn steps(steps: impl IntoIterator<Item = Step>) -> Self {
         let (sender, body) = Self::told();
@@ -132,6 +140,10 @@ impl Body for TestBody {
             Then::End => return Poll::Ready(None),
             Then::Wait => return Poll::Pending,
             Then::WaitFor(last) => std::task::ready!(Pin::new(last).poll(cx)),
+            Then::Repeat(piece, taken) => {
+                taken.fetch_add(piece.len(), Ordering::Relaxed);
+                return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
+            }
             Then::Told(steps) => {
                 return steps.poll_recv(cx).map(|step| match step? {
                     Step::Data(data) => Some(Ok(Frame::data(data))),

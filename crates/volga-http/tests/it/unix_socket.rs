@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Response;
 use tokio::net::{UnixListener, UnixStream};
+use volga_http::limits::MAX_UNIX_PATH;
 use volga_http::{BindError, BindTarget, ConnectionInfo, DrainOutcome, Listener, Server, bind};
 
 use crate::support::{GET, TestBody, get, long_lived, read_until, send, serving_on, within};
@@ -121,14 +122,48 @@ async fn a_file_of_another_kind_is_not_touched() {
 }
 
 #[tokio::test]
-async fn the_error_names_an_impossible_path() {
+async fn the_error_names_an_impossible_path_the_reason_and_what_to_do() {
     let dir = Dir::new();
-    let missing = dir.0.join("missing/s");
-    let long = dir.0.join("s".repeat(200));
-    for path in [missing, long] {
-        let error = bind(BindTarget::unix(&path)).await.expect_err("no such path");
-        assert!(matches!(error, BindError::Path { .. }), "{error:?}");
-        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    fs::write(dir.0.join("file"), "").expect("a new file");
+    fs::create_dir(dir.0.join("directory")).expect("a new directory");
+    std::os::unix::fs::symlink("nowhere", dir.0.join("link")).expect("a new link");
+    for (name, reason) in [
+        ("missing/s", "does not exist; create it"),
+        ("missing/deeper/s", "does not exist; create it"),
+        ("file/s", "is not a directory; choose another path"),
+        ("file", "not a socket is there; remove it"),
+        ("directory", "not a socket is there; remove it"),
+        ("link", "not a socket is there; remove it"),
+        ("nul\0", "no NUL byte"),
+    ] {
+        let path = dir.0.join(name);
+        let targets = [BindTarget::unix(&path), format!("unix:{}", path.display()).into()];
+        for target in targets {
+            let error = bind(target).await.expect_err("an impossible path");
+            let message = error.to_string();
+            let shown = path.display().to_string().replace('\0', "\\u{0}");
+            assert!(message.contains(&format!("unix:{shown}: ")), "{message}");
+            assert!(message.contains(reason), "{message}");
+            assert!(!format!("{error:?}").contains('\0'), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_may_be_as_long_as_the_limit_and_no_longer() {
+    let dir = Dir::new();
+    let base = dir.0.as_os_str().len() + 1;
+    for length in [MAX_UNIX_PATH - 1, MAX_UNIX_PATH, MAX_UNIX_PATH + 1, 300, 5_000] {
+        let path = dir.0.join("s".repeat(length - base));
+        let bound = bind(BindTarget::unix(&path)).await;
+        match bound {
+            Ok(_) => assert!(length <= MAX_UNIX_PATH),
+            Err(error) => {
+                assert!(length > MAX_UNIX_PATH, "{error}");
+                assert!(matches!(error, BindError::InvalidPath { .. }), "{error:?}");
+                assert!(error.to_string().contains(&format!("{length} bytes")), "{error}");
+            }
+        }
     }
 }
 

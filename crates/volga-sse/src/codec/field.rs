@@ -16,6 +16,10 @@ pub(crate) fn check_event_name(text: &str) -> Result<(), EncodeError> {
     }
 }
 
+/// The default name of the event that tells a client of a gap.
+#[cfg(feature = "body")]
+pub(crate) const GAP_EVENT: &str = "gap";
+
 /// The maximum bytes of an event ID that is sent. A client returns the ID in a header, and servers
 /// commonly accept 8 KiB for all headers together.
 pub const MAX_EVENT_ID: usize = 4 * 1024;

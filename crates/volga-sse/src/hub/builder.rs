@@ -17,6 +17,7 @@ use crate::hub::subscription::delivery::GAP_EVENT;
 use crate::hub::topic::name::TopicError;
 use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic_creation::TopicCreation;
+use crate::stream::refusal::RefusalResponse;
 
 /// Sets the bounds of a hub and the behaviour of its topics.
 ///
@@ -60,10 +61,12 @@ impl HubBuilder {
                 max_topics_per_subscription: DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
                 policy: Policy::Gap,
                 pace: Duration::ZERO,
+                presence_grace: 0,
                 keyed: Vec::new(),
                 relay: None,
                 max_reordered: DEFAULT_MAX_REORDERED,
                 gap_event: GAP_EVENT,
+                when_closed: RefusalResponse::RetryLater,
             },
         }
     }
@@ -82,9 +85,12 @@ impl HubBuilder {
         self
     }
 
-    /// Sets how long a topic's log holds messages. The default is [`DEFAULT_MAX_AGE`]. Old messages
-    /// are dropped when somebody publishes or subscribes: those of the same topic at once, those of
-    /// other topics gradually.
+    /// Sets how long a topic's log holds messages. The default is [`DEFAULT_MAX_AGE`].
+    ///
+    /// Old messages are dropped when somebody publishes or subscribes, and at the heartbeat of each
+    /// open event stream: those of the same topic at once, those of other topics at most a quarter
+    /// of this time later. A hub that is not used at all keeps them, until you call
+    /// [`drop_expired`](crate::hub::Hub::drop_expired).
     pub fn max_age(mut self, age: Duration) -> Self {
         self.settings.bounds.age = milliseconds(age);
         self
@@ -106,8 +112,9 @@ impl HubBuilder {
     }
 
     /// Sets how long a topic without subscribers stays after its last message. The default is
-    /// [`DEFAULT_TOPIC_IDLE`]. The time starts again when its last subscriber leaves. A topic that
-    /// has no messages either is removed at once.
+    /// [`DEFAULT_TOPIC_IDLE`]. The time starts again when its last subscriber leaves. A time
+    /// shorter than [`max_age`](Self::max_age) counts as `max_age`, because a topic's history goes
+    /// with the topic. A topic that has no messages either is removed at once.
     ///
     /// A keyed topic stays while a key has a value. A topic that was [created
     /// explicitly](crate::hub::Hub::create_topic) stays until it is
@@ -184,6 +191,21 @@ impl HubBuilder {
         self
     }
 
+    /// Sets for how long an [identity](crate::hub::Subscribe::identity) stays present after its last
+    /// subscription has ended. By default it leaves at once.
+    ///
+    /// A client whose connection breaks returns a few seconds later. If it returns within this time,
+    /// nobody is told that it left and joined. Until then, [`Hub::presence`](crate::hub::Hub::presence)
+    /// lists it with no subscription. A good value is a little longer than the time after which
+    /// clients reconnect, such as 10 seconds.
+    ///
+    /// A [`PresenceWatch`](crate::hub::PresenceWatch) then needs a tokio runtime with its timer
+    /// enabled.
+    pub fn presence_grace(mut self, time: Duration) -> Self {
+        self.settings.presence_grace = milliseconds(time);
+        self
+    }
+
     /// Makes the topics of this name or pattern keyed. A keyed topic has a table with the newest
     /// message of each key beside its log, for up to `max_keys` keys. If several calls match a
     /// topic, the first one counts.
@@ -218,6 +240,23 @@ impl HubBuilder {
         check_event_name(name)?;
         self.settings.gap_event = name;
         Ok(self)
+    }
+
+    /// Sets what a client is told that subscribes after [`Hub::close`](crate::hub::Hub::close).
+    /// Clients come back by themselves when their streams end, so this decides what becomes of
+    /// them.
+    ///
+    /// | `RefusalResponse` | What the client gets | What an `EventSource` does |
+    /// |---|---|---|
+    /// | `RetryLater`, the default | a stream with what it has missed, which then ends with a farewell | it returns again and again, until a new hub is there |
+    /// | `NoContent` | [`SubscribeError::Closed`](crate::hub::SubscribeError::Closed), status 204 | it stops for good, without an error |
+    /// | `Unavailable` | the same, status 503 | it stops for good |
+    ///
+    /// With `RetryLater`, [`Subscribe::open`](crate::hub::Subscribe::open) returns a subscription
+    /// that ends once it has delivered what is there for it.
+    pub fn when_closed(mut self, response: RefusalResponse) -> Self {
+        self.settings.when_closed = response;
+        self
     }
 
     /// Makes a hub that assigns no positions itself. An ordered source outside assigns them, and

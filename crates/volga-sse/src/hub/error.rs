@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use http::StatusCode;
+
 use crate::codec::error::EncodeError;
 use crate::hub::counted::Counted;
 use crate::hub::topic::name::TopicError;
 use crate::hub::topic_creation::TopicCreation;
+use crate::stream::refusal::RefusalResponse;
 
 /// Why a message was not published. Nothing has changed, and no subscriber received it.
 #[derive(Clone, Debug)]
@@ -79,6 +82,30 @@ pub enum PublishError {
     OtherEpoch,
     /// The hub is closed.
     Closed,
+}
+
+impl PublishError {
+    /// The status to respond with, if what is published comes from a client.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Topic(error) => error.status(),
+            Self::Message(_) | Self::ReservedEvent { .. } | Self::KeyTooLong { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::UnknownTopic { .. } => StatusCode::NOT_FOUND,
+            Self::MessageTooLong { .. }
+            | Self::TooManyMessages { .. }
+            | Self::TooManyBytes { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooManyKeys { .. } | Self::TooManyTopics { .. } | Self::Closed => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            // The program chooses the hub's settings.
+            Self::NotKeyed | Self::Relayed | Self::NotRelayed | Self::OtherEpoch => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
 }
 
 impl fmt::Display for PublishError {
@@ -199,8 +226,28 @@ pub enum SubscribeError {
     /// [`Policy::Latest`](crate::hub::Policy::Latest) needs a keyed topic, and this one is not
     /// keyed.
     NotKeyed,
-    /// The hub is closed.
-    Closed,
+    /// The hub is closed, and [`HubBuilder::when_closed`](crate::hub::HubBuilder::when_closed)
+    /// refuses those who subscribe.
+    Closed {
+        /// What the client is told.
+        refusal: RefusalResponse,
+    },
+}
+
+impl SubscribeError {
+    /// The status to respond with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Topic(error) => error.status(),
+            Self::NoTopics | Self::TooManyFilters { .. } => StatusCode::BAD_REQUEST,
+            Self::UnknownTopic { .. } => StatusCode::NOT_FOUND,
+            Self::Closed { refusal: RefusalResponse::NoContent } => StatusCode::NO_CONTENT,
+            Self::TooManyTopics { .. } | Self::Closed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            // The program chooses the policy.
+            Self::NotKeyed => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
 }
 
 impl fmt::Display for SubscribeError {
@@ -229,7 +276,7 @@ impl fmt::Display for SubscribeError {
                 "`Policy::Latest` needs keyed topics; \
                      make the topic keyed with `HubBuilder::keyed`, or use another policy",
             ),
-            Self::Closed => f.write_str("the hub is closed"),
+            Self::Closed { .. } => f.write_str("the hub is closed"),
         }
     }
 }
@@ -263,6 +310,17 @@ pub enum CreateTopicError {
     },
     /// The hub is closed.
     Closed,
+}
+
+impl CreateTopicError {
+    /// The status to respond with, if the name comes from a client.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Topic(error) => error.status(),
+            Self::TooManyTopics { .. } | Self::Closed => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
 }
 
 impl fmt::Display for CreateTopicError {

@@ -37,7 +37,13 @@ impl Hub {
         HubBuilder::new()
     }
 
-    pub(crate) fn with(settings: HubSettings) -> Self {
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn state(&self) -> &Arc<HubState> {
+        &self.0
+    }
+
+    pub(crate) fn with(mut settings: HubSettings) -> Self {
+        settings.topic_idle = settings.topic_idle.max(settings.bounds.age);
         Self(Arc::new(HubState::new(settings)))
     }
 
@@ -192,9 +198,11 @@ impl Hub {
     /// Returns false if the topic does not exist.
     ///
     /// Open subscriptions stay open. A subscription that has not read the last messages is told of
-    /// a gap, and so is a client that resumes later. A subscription that has read everything is not
-    /// told that the values of a keyed topic are gone, so remove the keys first if it has to know.
-    /// While somebody subscribes to the topic's name,
+    /// a gap, and so is a client that resumes later. If keys of the topic have values, every
+    /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which a
+    /// page knows that the values are gone. This gap takes a position of the hub. (A
+    /// [relayed](HubBuilder::relay) hub gives no positions, so there only those are told who have
+    /// not read everything.) While somebody subscribes to the topic's name,
     /// [`topics`](Self::topics) still lists it. In a hub with
     /// [`TopicCreation::Explicit`](crate::hub::TopicCreation::Explicit), publishing to the topic
     /// and new subscriptions to its name fail from now on.
@@ -210,12 +218,14 @@ impl Hub {
     /// # Ok::<(), volga_sse::hub::CreateTopicError>(())
     /// ```
     pub fn remove_topic(&self, topic: &str) -> bool {
-        let now = self.0.clock.now();
-        self.0.lock().remove_topic(topic, &self.0.settings, now)
+        self.0.remove_topic(topic)
     }
 
     /// Closes the hub. Publishing fails from now on. Each subscription ends after it has delivered
     /// what was published before, and each [`PresenceWatch`] after the changes before.
+    ///
+    /// An event stream of a subscription ends with its farewell, which spreads the returns of the
+    /// clients over time. [`HubBuilder::when_closed`] says what they get when they return.
     pub fn close(&self) {
         self.0.close();
     }
@@ -228,15 +238,17 @@ impl Hub {
     }
 
     /// Returns the [identities](Subscribe::identity) that subscribe to a topic, each with the
-    /// number of its subscriptions. Subscriptions by pattern count as well.
+    /// number of its subscriptions. Subscriptions by pattern count as well. An identity that has
+    /// left and may [still return](HubBuilder::presence_grace) has no subscription.
     #[must_use]
     pub fn presence(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
-        self.0.lock().present(topic)
+        self.0.present(topic)
     }
 
     /// Watches who subscribes to a topic. The first event lists the identities that are present;
     /// later events report each one that joins or leaves. The watch ends
-    /// when the hub closes.
+    /// when the hub closes. With a [grace](HubBuilder::presence_grace), a client that reconnects
+    /// neither leaves nor joins.
     ///
     /// ```
     /// use volga_sse::hub::{Hub, PresenceEvent};
@@ -260,8 +272,16 @@ impl Hub {
     pub fn watch_presence(&self, topic: &str) -> Result<PresenceWatch, TopicError> {
         check_name(topic, self.0.settings.max_topic_name)?;
         let topic: Arc<str> = topic.into();
-        let (handle, queue) = self.0.lock().watch_presence(&topic);
-        Ok(PresenceWatch::new(Arc::clone(&self.0), topic, handle, queue))
+        Ok(PresenceWatch::new(Arc::clone(&self.0), topic))
+    }
+
+    /// Drops everything that has expired.
+    ///
+    /// You need this only for a hub that is not used at all for a long time: nobody publishes or
+    /// subscribes, and no event stream of a subscription is open. Any of these drops what has
+    /// expired as well.
+    pub fn drop_expired(&self) {
+        self.0.sweep_all();
     }
 
     /// Returns the statistics of the hub. This reads the numbers of every topic, so call it for a

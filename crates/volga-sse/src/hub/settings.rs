@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::hub::clock::Moment;
 use crate::hub::policy::Policy;
 use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic_creation::TopicCreation;
+use crate::stream::refusal::RefusalResponse;
 
 /// How many messages a topic's log holds.
 pub const DEFAULT_MAX_MESSAGES: usize = 1_024;
@@ -55,11 +57,15 @@ pub(crate) struct HubSettings {
     pub(crate) policy: Policy,
     /// Zero means that there is no minimum.
     pub(crate) pace: Duration,
+    /// For how long an identity that has left may return, in milliseconds.
+    pub(crate) presence_grace: u64,
     pub(crate) keyed: Vec<KeyedTopics>,
     pub(crate) relay: Option<RelaySource>,
     pub(crate) max_reordered: usize,
     /// The name of the event that reports a gap.
     pub(crate) gap_event: &'static str,
+    /// What a client is told that subscribes after the hub has closed.
+    pub(crate) when_closed: RefusalResponse,
 }
 
 /// The outside source that assigns the positions of a relayed hub.
@@ -78,6 +84,11 @@ pub(crate) struct KeyedTopics {
 }
 
 impl HubSettings {
+    /// When an identity that leaves now is gone. `None` if it is gone at once.
+    pub(crate) fn gone_at(&self, now: Moment) -> Option<Moment> {
+        (self.presence_grace > 0).then(|| now.after(self.presence_grace))
+    }
+
     /// How many keys a topic may have, or `None` if it is not keyed.
     pub(crate) fn max_keys(&self, topic: &str) -> Option<usize> {
         let keyed = self.keyed.iter().find(|keyed| keyed.filter.matches(topic))?;

@@ -48,7 +48,7 @@ impl AttachOutcome {
 /// A client of a reply, at its position: the messages that it missed and those that are still to
 /// come are one stream.
 ///
-/// You can give it to [`Sse`] or to the facade's `sse!` as it is. It is then a stream of the kind
+/// You can give it to [`Sse::new`] or to the facade's `sse!` as it is. It is then a stream of the kind
 /// [`Finite`](crate::stream::close::StreamKind::Finite), so a server that shuts down lets it
 /// finish. Use [`into_sse`](Self::into_sse) for other settings. For as long as it lives, it counts
 /// as a client of the reply.
@@ -58,13 +58,15 @@ pub struct Attachment {
     counters: Arc<ReplyCounters>,
     slot: usize,
     next: usize,
+    /// The client is to be told first that it gets the reply from its start.
+    is_restart: bool,
 }
 
 impl Attachment {
     fn new(client: NewClient, registry: &Arc<ReplyRegistry>) -> Self {
-        let NewClient { reply, slot, next } = client;
+        let NewClient { reply, slot, next, is_restart } = client;
         let counters = Arc::clone(&registry.counters);
-        Self { reply, registry: Arc::downgrade(registry), counters, slot, next }
+        Self { reply, registry: Arc::downgrade(registry), counters, slot, next, is_restart }
     }
 
     /// Makes an event stream for this client, so that you can change its settings.
@@ -103,7 +105,8 @@ impl fmt::Debug for Attachment {
 }
 
 /// The messages of a reply from one client's position on, in order, each once; made by
-/// [`Attachment::messages`].
+/// [`Attachment::messages`]. If no event of the reply has the client's last event ID, an event named
+/// `gap` comes first, and then the reply from its start.
 ///
 /// The stream ends when the reply has ended. Unless that was a proper end, its last item is the
 /// error.
@@ -121,6 +124,11 @@ impl Stream for ReplyMessages {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(attachment) = &mut self.attachment else { return Poll::Ready(None) };
         let mut state = attachment.reply.lock();
+        if std::mem::take(&mut attachment.is_restart)
+            && let Ok(restart) = state.log.restart()
+        {
+            return Poll::Ready(Some(Ok(restart)));
+        }
         let outcome = match state.log.read(attachment.next) {
             LogRead::Message(message) => {
                 let position = state.log.position(attachment.next);

@@ -92,6 +92,10 @@ impl<'a> ReplyClaim<'a> {
 
     /// Sets the last event ID that the client has, so that it gets the events after that one.
     /// Without an ID, or with an empty one, it gets all events.
+    ///
+    /// An ID that no event of this reply has, or that cannot be read, is never refused, because an
+    /// `EventSource` would not return. The client first gets an event named `gap` with
+    /// `"snapshot":true`, at which a page forgets what it has, and then the reply from its start.
     pub fn resume(mut self, last_event_id: Option<LastEventId>) -> Self {
         self.last_event_id = last_event_id;
         self
@@ -102,9 +106,8 @@ impl<'a> ReplyClaim<'a> {
     ///
     /// # Errors
     ///
-    /// Returns [`ClaimError::UnknownToken`] when there is no such reply,
-    /// [`ClaimError::WrongOwner`] when it belongs to another owner, and
-    /// [`ClaimError::UnknownEventId`] when none of its events has the last event ID.
+    /// Returns [`ClaimError::UnknownToken`] when there is no such reply, and
+    /// [`ClaimError::WrongOwner`] when it belongs to another owner.
     pub fn attach(self) -> Result<AttachOutcome, ClaimError> {
         let id = self.last_event_id.as_ref().map(LastEventId::as_str);
         AttachOutcome::attach(self.registry, self.token, self.owner, id)

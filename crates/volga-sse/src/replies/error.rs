@@ -67,22 +67,14 @@ pub enum ClaimError {
     UnknownToken,
     /// The reply has another owner than the claim names. No owner counts as an owner of its own.
     WrongOwner,
-    /// No event of this reply has this last event ID: it belongs to another reply, or was made up.
-    ///
-    /// From whatever position the reply went on, the client could miss a message or get one twice.
-    /// So the client has to say what it wants: a claim without a last event ID gets the reply from
-    /// its start.
-    UnknownEventId,
 }
 
 impl ClaimError {
-    /// The status to respond with: 404, or 400 for the last event ID. An `EventSource` does not
-    /// return after either of them.
+    /// The status to respond with: 404. An `EventSource` does not return after it.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             Self::UnknownToken | Self::WrongOwner => StatusCode::NOT_FOUND,
-            Self::UnknownEventId => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -91,7 +83,6 @@ impl fmt::Display for ClaimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::UnknownToken | Self::WrongOwner => "there is no such reply",
-            Self::UnknownEventId => "no event of this reply has the last event ID",
         })
     }
 }

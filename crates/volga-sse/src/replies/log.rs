@@ -4,9 +4,12 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::codec::encode::EncodedMessage;
 use crate::codec::error::EncodeError;
+use crate::codec::field::GAP_EVENT;
+use crate::codec::message::Message;
 use crate::codec::position::{Position, PositionText};
-use crate::replies::error::{ClaimError, ReplyError};
+use crate::replies::error::ReplyError;
 use crate::stream::item::sealed::Piece;
 
 /// What a message costs in addition to its bytes: its entry in the log, and the bookkeeping of its
@@ -85,19 +88,24 @@ impl ReplyLog {
         }
     }
 
-    /// The index at which a client with this last event ID goes on; the start without an ID.
-    pub(crate) fn resume(&self, last_event_id: Option<&str>) -> Result<usize, ClaimError> {
+    /// The index at which a client with this last event ID goes on; the start without an ID. `None`
+    /// if no event of this reply has the ID.
+    pub(crate) fn resume(&self, last_event_id: Option<&str>) -> Option<usize> {
         let Some(id) = last_event_id.filter(|id| !id.is_empty()) else {
-            return Ok(0);
+            return Some(0);
         };
-        let position: Position = id.parse().map_err(|_| ClaimError::UnknownEventId)?;
-        let next = usize::try_from(position.number()).map_err(|_| ClaimError::UnknownEventId)?;
-        let has_it = next.checked_sub(1).and_then(|at| self.messages.get(at));
-        if position.epoch() == self.epoch && has_it.is_some_and(|message| is_event(message)) {
-            Ok(next)
-        } else {
-            Err(ClaimError::UnknownEventId)
-        }
+        let position: Position = id.parse().ok()?;
+        let next = usize::try_from(position.number()).ok()?;
+        let message = self.messages.get(next.checked_sub(1)?)?;
+        (position.epoch() == self.epoch && is_event(message)).then_some(next)
+    }
+
+    /// The event for a client whose last event ID is unknown: it may have any messages of this
+    /// reply or of others, and the whole reply follows.
+    pub(crate) fn restart(&self) -> Result<EncodedMessage, EncodeError> {
+        let start = Position::new(self.epoch, 0);
+        let data = format!("{{\"after\":null,\"through\":\"{start}\",\"snapshot\":true}}");
+        Message::new().event(GAP_EVENT).data(data).encode()
     }
 
     /// How the reply ended, if it has ended and no event is left for a client at this index.
@@ -237,19 +245,19 @@ mod tests {
         let log = log();
         let from = |id| log.resume(id).map(|next| all(&log, next).0);
         let whole = "data: a\nid: e-1\n\n: a\ndata: b\nid: e-3\n\n: b\n";
-        assert_eq!(from(None).as_deref(), Ok(whole));
-        assert_eq!(from(Some("")).as_deref(), Ok(whole));
-        assert_eq!(from(Some("e-1")).as_deref(), Ok(&whole[17..]));
-        assert_eq!(from(Some("e-3")).as_deref(), Ok(": b\n"));
+        assert_eq!(from(None).as_deref(), Some(whole));
+        assert_eq!(from(Some("")).as_deref(), Some(whole));
+        assert_eq!(from(Some("e-1")).as_deref(), Some(&whole[17..]));
+        assert_eq!(from(Some("e-3")).as_deref(), Some(": b\n"));
     }
 
     #[test]
-    fn an_id_that_no_event_of_the_reply_has_is_refused() {
+    fn an_id_that_no_event_of_the_reply_has_is_unknown() {
         let log = log();
         for id in
             ["e-0", "e-2", "e-4", "e-5", "e-ffffffffffffffff", "f-1", "e1", "e-01", "7", "\u{fc}"]
         {
-            assert_eq!(log.resume(Some(id)), Err(ClaimError::UnknownEventId), "{id}");
+            assert_eq!(log.resume(Some(id)), None, "{id}");
         }
     }
 

@@ -57,6 +57,8 @@ pub(crate) struct NewClient {
     pub(crate) slot: usize,
     /// The index of its next message.
     pub(crate) next: usize,
+    /// Its last event ID is unknown, so it gets the reply from its start.
+    pub(crate) is_restart: bool,
 }
 
 impl ReplyRegistry {
@@ -131,7 +133,8 @@ impl ReplyRegistry {
         self.with(|state, _, _| {
             let reply = Self::find(state, token, owner)?;
             let mut reply_state = reply.lock();
-            let next = reply_state.log.resume(last_event_id)?;
+            let known = reply_state.log.resume(last_event_id);
+            let (next, is_restart) = (known.unwrap_or(0), known.is_none());
             if let Some(outcome) = reply_state.log.outcome_after(next) {
                 return Ok(Err(outcome.clone()));
             }
@@ -139,7 +142,7 @@ impl ReplyRegistry {
             drop(reply_state);
             state.lifecycles.attach(&reply.token);
             self.counters.attach();
-            Ok(Ok(NewClient { reply, slot, next }))
+            Ok(Ok(NewClient { reply, slot, next, is_restart }))
         })
     }
 

@@ -41,6 +41,7 @@ pub struct StreamEnd<'a> {
     pub(crate) reason: EndReason,
     pub(crate) cause: Option<&'a (dyn std::error::Error + Send + Sync + 'static)>,
     pub(crate) sent: SentCounts,
+    pub(crate) has_unsent: bool,
 }
 
 /// The bytes and messages that a stream gave to its server.
@@ -60,11 +61,23 @@ impl StreamEnd<'_> {
         self.reason
     }
 
-    /// The error, if the stream [failed](EndReason::Failed) or [panicked](EndReason::Panicked). The
-    /// client does not learn it, so this is the place to log it.
+    /// The error, if the stream [failed](EndReason::Failed) or [panicked](EndReason::Panicked), or
+    /// was cut short because [messages were not sent](Self::has_unsent). The client does not learn
+    /// it, so this is the place to log it.
     #[must_use]
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.cause
+    }
+
+    /// Returns true if the stream was closed while messages were ready that were not sent, because
+    /// a bound was reached: [`max_closing_bytes`](crate::stream::response::Sse::max_closing_bytes)
+    /// or [`max_closing_time`](crate::stream::response::Sse::max_closing_time).
+    ///
+    /// A client of a hub gets these messages when it resumes. For other streams, the body ends with
+    /// an error, so that the client does not take the stream for complete.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        self.has_unsent
     }
 
     /// How many messages the server took from the stream to send them. The opening, heartbeats and
@@ -95,8 +108,9 @@ pub enum StreamKind {
     Finite,
 }
 
-/// Ends one stream from anywhere. The client receives the messages that were ready, then the
-/// farewell, then a proper end of the body.
+/// Ends one stream from anywhere. The client receives the messages that are ready, then the
+/// farewell, then a proper end of the body. If more is ready than a closing stream may send, see
+/// [`StreamEnd::has_unsent`].
 ///
 /// Clones end the same stream. The handle is in the [extensions](http::Response::extensions) of the
 /// response that [`Sse::into_response`](crate::stream::response::Sse::into_response) makes, where a
@@ -374,7 +388,7 @@ mod tests {
         assert!(handle.is_observed());
         let sent = SentCounts { bytes: 7, messages: 1 };
         for reason in [EndReason::Failed, EndReason::ClientLeft] {
-            handle.notify_end(StreamEnd { reason, cause: None, sent });
+            handle.notify_end(StreamEnd { reason, cause: None, sent, has_unsent: false });
         }
         observe("late");
         let expect = [("first", EndReason::Failed, 7), ("second", EndReason::Failed, 7)];

@@ -39,8 +39,13 @@ pub struct Sse<S> {
 
 impl<S: SseSource> Sse<S> {
     /// Makes an event stream of these messages: a subscription with the default reconnection time,
-    /// heartbeat and farewell.
-    pub fn new(stream: S) -> Self {
+    /// heartbeat and farewell. An `Sse` keeps its settings, and a client of a reply is a
+    /// [finite](Self::finite) stream.
+    pub fn new(stream: impl IntoSse<Source = S>) -> Self {
+        stream.into_sse()
+    }
+
+    fn from_source(stream: S) -> Self {
         Self { stream, settings: StreamSettings::default(), close: CloseHandle::new() }
     }
 
@@ -85,6 +90,23 @@ impl<S: SseSource> Sse<S> {
         self
     }
 
+    /// Sets how many bytes the stream still sends after it was closed, or has reached its maximum
+    /// age; [`DEFAULT_MAX_CLOSING_BYTES`](crate::stream::settings::DEFAULT_MAX_CLOSING_BYTES) by
+    /// default. The last frame may exceed it, and one frame is always sent. See
+    /// [`StreamEnd::has_unsent`] for what happens when more is ready.
+    pub fn max_closing_bytes(mut self, bytes: usize) -> Self {
+        self.settings.closing.bytes = bytes;
+        self
+    }
+
+    /// Sets for how long the stream still sends messages after it was closed, or has reached its
+    /// maximum age; [`DEFAULT_MAX_CLOSING_TIME`](crate::stream::settings::DEFAULT_MAX_CLOSING_TIME)
+    /// by default.
+    pub fn max_closing_time(mut self, time: Duration) -> Self {
+        self.settings.closing.time = time;
+        self
+    }
+
     /// Closes the stream, with its farewell, when the future is ready: when a session ends or a
     /// token is cancelled, for example. The task that polls the body polls the future, too.
     pub fn close_on(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
@@ -101,7 +123,7 @@ impl<S: SseSource> Sse<S> {
     }
 
     /// Closes the stream, with its farewell, at this time: when the client's token expires, for
-    /// example.
+    /// example. At most one frame of messages is sent after this time.
     pub fn deadline(mut self, at: Instant) -> Self {
         self.settings.deadline = Some(at);
         self
@@ -181,7 +203,7 @@ impl<S: SseSource> IntoSse for S {
     type Source = S;
 
     fn into_sse(self) -> Sse<S> {
-        Sse::new(self)
+        Sse::from_source(self)
     }
 }
 

@@ -17,12 +17,32 @@ use crate::stream::spread::{DEFAULT_FAREWELL_SPREAD, farewell_retry, part_of, ra
 /// farewell gave to the client.
 pub const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 
+/// How many bytes a stream still sends after it was closed: 1 MiB, which is as much as a hub's topic
+/// holds by default.
+pub const DEFAULT_MAX_CLOSING_BYTES: usize = 1024 * 1024;
+/// How long a stream still sends messages after it was closed.
+pub const DEFAULT_MAX_CLOSING_TIME: Duration = Duration::from_secs(5);
+
+/// How much a stream still sends after it was closed, and for how long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ClosingLimits {
+    pub(crate) bytes: usize,
+    pub(crate) time: Duration,
+}
+
+impl Default for ClosingLimits {
+    fn default() -> Self {
+        Self { bytes: DEFAULT_MAX_CLOSING_BYTES, time: DEFAULT_MAX_CLOSING_TIME }
+    }
+}
+
 /// The settings of a stream.
 pub(crate) struct StreamSettings {
     pub(crate) retry: Option<Duration>,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) farewell: Option<Message>,
     pub(crate) farewell_spread: Duration,
+    pub(crate) closing: ClosingLimits,
     pub(crate) close_on: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(crate) max_age: Option<MaxAge>,
     pub(crate) deadline: Option<std::time::Instant>,
@@ -41,6 +61,7 @@ impl Default for StreamSettings {
             heartbeat: Heartbeat::default(),
             farewell: None,
             farewell_spread: DEFAULT_FAREWELL_SPREAD,
+            closing: ClosingLimits::default(),
             close_on: None,
             max_age: None,
             deadline: None,
@@ -73,6 +94,7 @@ impl StreamSettings {
         self.heartbeat.bytes() == Heartbeat::default().bytes()
             && self.farewell.is_none()
             && self.farewell_spread == DEFAULT_FAREWELL_SPREAD
+            && self.closing == ClosingLimits::default()
             && self.close_on.is_none()
     }
 

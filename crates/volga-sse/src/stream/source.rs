@@ -56,6 +56,23 @@ pub(crate) mod sealed {
             frame: &mut Frame,
             cx: &mut Context<'_>,
         ) -> Result<FillOutcome, BoxError>;
+
+        /// Called once when the stream is to end, before the last messages are taken.
+        fn begin_close(self: Pin<&mut Self>) {}
+
+        /// Called at each heartbeat.
+        fn on_silence(self: Pin<&mut Self>) {}
+
+        /// Whether a stream whose source has finished says farewell.
+        fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
+            false
+        }
+
+        /// Whether every client gets what was not sent when it resumes. If not, a stream that ends
+        /// with messages unsent must not look complete.
+        fn is_resumable(self: Pin<&mut Self>) -> bool {
+            false
+        }
     }
 
     impl<S: Stream<Item: SseItem>> FillFrame for S {

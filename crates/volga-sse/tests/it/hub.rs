@@ -3,81 +3,22 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Wake, Waker},
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Waker},
     time::Duration,
 };
 
+use super::hub_support::{Wakes, is_id_only, publish, ready, text};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use tokio::time::advance;
 use volga_sse::{
-    EncodedMessage, LastEventId, Message, Position, Sse,
+    LastEventId, Position, Sse,
     hub::{
-        DEFAULT_MAX_PRESENCE_EVENTS, Delivery, Hub, Policy, PresenceEvent, PublishError,
-        SubscribeError, Subscription, SubscriptionEnd, TopicError,
+        Delivery, Hub, Policy, PublishError, SubscribeError, Subscription, SubscriptionEnd,
+        TopicError,
     },
 };
-
-fn text(text: impl AsRef<str>) -> Message {
-    Message::new().data(text)
-}
-
-/// Everything that is ready, as text: the data of messages, `after..through` for a gap with a `.`
-/// if the gap has an ID, and `end` at the end. Messages that have only an ID are left out.
-fn ready(subscription: &mut Subscription) -> Vec<String> {
-    let mut all = Vec::new();
-    loop {
-        match subscription.next().now_or_never() {
-            None => return all,
-            Some(None) => {
-                all.push("end".to_owned());
-                return all;
-            }
-            Some(Some(Delivery::Message(message))) => {
-                let wire = std::str::from_utf8(message.as_bytes()).expect("valid");
-                if is_id_only(&message) {
-                    continue;
-                }
-                let (data, id) =
-                    wire.strip_prefix("data: ").expect("valid").split_once('\n').expect("valid");
-                // A value that comes again after a gap has no ID.
-                if id == "\n" {
-                    all.push(format!("{data} again"));
-                    continue;
-                }
-                assert_eq!(id, format!("id: {}\n\n", message.position().expect("valid")));
-                all.push(data.to_owned());
-            }
-            Some(Some(Delivery::Gap(gap))) => {
-                let after =
-                    gap.after().map_or_else(|| "?".to_owned(), |after| after.number().to_string());
-                let event = gap.to_message().encode().expect("valid");
-                let settled =
-                    std::str::from_utf8(event.as_bytes()).expect("valid").contains("\nid: ");
-                let mark = if settled { "." } else { "" };
-                all.push(format!("{after}..{}{mark}", gap.through().number()));
-            }
-        }
-    }
-}
-
-/// Whether this is the message that gives a new client an ID and nothing else.
-fn is_id_only(message: &EncodedMessage) -> bool {
-    let position = message.position().expect("of a hub");
-    message.as_bytes() == format!("id: {position}\n\n").as_bytes()
-}
-
-fn publish(hub: &Hub, topic: &str, texts: &[&str]) -> Position {
-    let mut last = None;
-    for data in texts {
-        last = Some(hub.publish(topic, text(data)).expect("published"));
-    }
-    last.expect("a message")
-}
 
 #[test]
 fn a_client_that_loses_its_connection_before_its_first_message_has_an_id() {
@@ -292,14 +233,15 @@ async fn old_messages_are_dropped_on_publish_on_subscribe_and_gradually_elsewher
 async fn a_topic_that_expired_and_was_created_again_hides_no_gap() {
     for forgotten in [0, 10] {
         let hub = Hub::builder()
-            .topic_idle(Duration::from_secs(10))
+            .max_age(Duration::from_secs(10))
             .max_remembered_topics(forgotten)
             .build();
         let first = publish(&hub, "a", &["1"]);
         publish(&hub, "a", &["2"]);
+        advance(Duration::from_secs(5)).await;
         publish(&hub, "kept", &["3"]);
         let subscriber = hub.subscribe("kept").open().unwrap();
-        advance(Duration::from_secs(11)).await;
+        advance(Duration::from_secs(6)).await;
         publish(&hub, "b", &["4"]);
         assert_eq!(hub.topics(), ["b".into(), "kept".into()]);
 
@@ -315,116 +257,6 @@ async fn a_topic_that_expired_and_was_created_again_hides_no_gap() {
         let mut again = hub.subscribe("a").resume(first).open().unwrap();
         assert_eq!(ready(&mut again)[0], if forgotten == 0 { "1..4." } else { "1..2." });
     }
-}
-
-#[test]
-fn a_keyed_topic_gives_new_clients_the_newest_of_each_key_and_then_new_messages() {
-    let hub = Hub::builder().keyed("ticker.*", 3).unwrap().build();
-    for (key, price) in [("a", "a1"), ("b", "b2"), ("a", "a3"), ("c", "c4")] {
-        hub.publish_keyed("ticker.x", key, text(price)).unwrap();
-    }
-    hub.remove_key("ticker.x", "c", text("c gone")).unwrap();
-    publish(&hub, "plain", &["not for newcomers"]);
-    let mut newcomer = hub.subscribe(["ticker.*", "plain"]).open().unwrap();
-    hub.publish_keyed("ticker.x", "b", text("b7")).unwrap();
-    publish(&hub, "plain", &["8"]);
-    assert_eq!(ready(&mut newcomer), ["a3", "b7", "8"]);
-    hub.publish_keyed("ticker.x", "c", text("c9")).unwrap();
-    assert_eq!(ready(&mut newcomer), ["c9"]);
-
-    assert!(matches!(
-        hub.publish_keyed("ticker.x", "d", text("")),
-        Err(PublishError::TooManyKeys { max: 3 })
-    ));
-    assert!(matches!(hub.publish_keyed("plain", "a", text("")), Err(PublishError::NotKeyed)));
-    assert!(matches!(hub.remove_key("plain", "a", text("")), Err(PublishError::NotKeyed)));
-}
-
-#[test]
-fn a_subscriber_that_falls_behind_a_keyed_log_gets_the_newest_of_each_key() {
-    let hub = Hub::builder().keyed("k", 10).unwrap().max_messages(2).build();
-    let mut slow = hub.subscribe("k").open().unwrap();
-    for (key, value) in [("a", "a1"), ("b", "b2"), ("a", "a3"), ("c", "c4"), ("d", "d5")] {
-        hub.publish_keyed("k", key, text(value)).unwrap();
-    }
-    assert_eq!(ready(&mut slow), ["0..3", "b2", "a3", "c4", "d5"]);
-}
-
-#[test]
-fn after_a_gap_with_a_snapshot_a_page_knows_which_keys_are_gone() {
-    for policy in [Policy::Gap, Policy::Latest] {
-        let hub = Hub::builder().keyed("k", 10).unwrap().max_messages(3).build();
-        let set = |key: &str| hub.publish_keyed("k", key, text(key)).unwrap();
-        let mut stays = hub.subscribe("k").policy(policy).without_first_id().open().unwrap();
-        set("a");
-        let last = set("b");
-        assert_eq!(ready(&mut stays), ["a", "b"]);
-        hub.remove_key("k", "b", text("b is gone")).unwrap();
-        (0..4).for_each(|_| _ = set("c"));
-        let returns = hub.subscribe("k").policy(policy).resume(last).open().unwrap();
-        for mut reader in [stays, returns] {
-            let Some(Some(Delivery::Gap(gap))) = reader.next().now_or_never() else {
-                panic!("a gap");
-            };
-            assert!(gap.has_snapshot());
-            let event = gap.to_message().encode().unwrap();
-            let event = std::str::from_utf8(event.as_bytes()).unwrap();
-            assert!(event.contains(",\"snapshot\":true}\n"), "{event}");
-            let values = ready(&mut reader);
-            assert_eq!((&*values[0], &*values[1]), ("a again", "c"), "{policy:?}");
-        }
-    }
-    // Of a topic without keys, or without a loss of keyed topics, nothing comes again.
-    let hub = Hub::builder().keyed("k", 10).unwrap().max_messages(2).build();
-    let mut both = hub.subscribe(["k", "a"]).without_first_id().open().unwrap();
-    hub.publish_keyed("k", "p", text("p")).unwrap();
-    assert_eq!(ready(&mut both), ["p"]);
-    publish(&hub, "a", &["1", "2", "3"]);
-    let Some(Some(Delivery::Gap(gap))) = both.next().now_or_never() else { panic!("a gap") };
-    assert!(!gap.has_snapshot());
-    assert_eq!(ready(&mut both), ["2", "3"]);
-}
-
-#[test]
-fn a_subscriber_that_is_overrun_for_ever_gets_new_values_all_the_same() {
-    let hub = Hub::builder().keyed("k", 200).unwrap().max_messages(2).build();
-    let mut slow = hub.subscribe("k").open().unwrap();
-    let set = |n: usize| {
-        let key = (n % 100).to_string();
-        hub.publish_keyed("k", &key, text(n.to_string())).unwrap().number()
-    };
-    (0..100).for_each(|n| _ = set(n));
-    let mut newest = 0;
-    for n in 100..5_000 {
-        let last = set(n);
-        if let Some(Some(Delivery::Message(message))) = slow.next().now_or_never() {
-            newest = newest.max(message.position().unwrap().number());
-            assert!(newest <= last);
-        }
-    }
-    assert!(newest > 4_000, "{newest}");
-}
-
-#[test]
-fn latest_skips_what_a_newer_message_of_its_key_replaced() {
-    let hub = Hub::builder().keyed("k", 10).unwrap().max_messages(4).build();
-    let mut latest = hub.subscribe("k").policy(Policy::Latest).open().unwrap();
-    for n in 0..100 {
-        hub.publish_keyed("k", ["a", "b"][n % 2], text(n.to_string())).unwrap();
-    }
-    assert_eq!(ready(&mut latest), ["98", "99"]);
-    publish(&hub, "k", &["no key"]);
-    hub.publish_keyed("k", "a", text("a")).unwrap();
-    assert_eq!(ready(&mut latest), ["no key", "a"]);
-    // A message without a key can be lost, and then the subscriber is told.
-    publish(&hub, "k", &["lost"]);
-    for _ in 0..4 {
-        hub.publish_keyed("k", "a", text("a")).unwrap();
-    }
-    assert_eq!(ready(&mut latest), ["102..103", "99 again", "a"]);
-
-    let error = hub.subscribe("plain").policy(Policy::Latest).open().unwrap_err();
-    assert_eq!(error, SubscribeError::NotKeyed);
 }
 
 #[test]
@@ -458,7 +290,6 @@ fn a_closed_hub_delivers_what_was_published_before() {
         assert_eq!(subscription.end(), Some(SubscriptionEnd::HubClosed));
     }
     assert!(matches!(hub.publish("a", text("2")), Err(PublishError::Closed)));
-    assert_eq!(hub.subscribe("a").open().unwrap_err(), SubscribeError::Closed);
 }
 
 #[tokio::test]
@@ -555,7 +386,9 @@ async fn a_response_body_takes_a_subscription_as_it_is() {
         "event: gap\ndata: {{\"after\":\"{epoch:x}-0\",\"through\":\"{epoch:x}-1\"}}\nid: {epoch:x}-1\n\n\
          data: 2\nid: {epoch:x}-2\n\n"
     );
-    assert_eq!(String::from_utf8(sent.to_vec()).unwrap(), expect);
+    let sent = String::from_utf8(sent.to_vec()).unwrap();
+    // The farewell of a hub that closes comes last.
+    assert!(sent.strip_prefix(&expect).is_some_and(|rest| rest.starts_with("retry: ")), "{sent}");
 }
 
 #[test]
@@ -575,15 +408,6 @@ fn a_dropped_subscription_ends_at_once() {
 }
 
 /// A waker that counts how often it was woken.
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn a_publish_wakes_each_sleeping_subscriber_of_its_topic_once_and_nobody_else() {
     let hub = Hub::new();
@@ -607,95 +431,6 @@ fn a_publish_wakes_each_sleeping_subscriber_of_its_topic_once_and_nobody_else() 
         publish(&hub, "a", &["6"]);
         assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
     }
-}
-
-#[test]
-fn an_identity_is_present_once_however_many_subscriptions_it_has() {
-    let hub = Hub::new();
-    let mut watch = hub.watch_presence("a").unwrap();
-    let mut event = || watch.next().now_or_never().map(|event| event.expect("open"));
-    let first = hub.subscribe("a").identity("anna").open().unwrap();
-    let second = hub.subscribe(["*", "a"]).identity("anna").open().unwrap();
-    let nobody = hub.subscribe("a").open().unwrap();
-    assert_eq!(hub.presence("a"), [("anna".into(), 2)].into());
-    assert_eq!(event(), Some(PresenceEvent::Present([].into())));
-    assert_eq!(event(), Some(PresenceEvent::Joined("anna".into())));
-    drop((first, nobody));
-    assert_eq!(event(), None);
-    drop(second);
-    assert_eq!(event(), Some(PresenceEvent::Left("anna".into())));
-    assert_eq!(hub.presence("a"), [].into());
-}
-
-#[test]
-fn a_pattern_is_present_in_topics_that_begin_later() {
-    let hub = Hub::new();
-    let subscription = hub.subscribe("room.*").identity("anna").open().unwrap();
-    let mut watch = hub.watch_presence("room.1").unwrap();
-    publish(&hub, "room.1", &["x"]);
-    drop(subscription);
-    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()?).collect();
-    let anna = "anna".into();
-    assert_eq!(
-        events,
-        [
-            PresenceEvent::Present([].into()),
-            PresenceEvent::Joined(Arc::clone(&anna)),
-            PresenceEvent::Left(anna)
-        ]
-    );
-}
-
-#[test]
-fn a_watch_ends_when_the_hub_closes_after_the_changes_before() {
-    for joins in [0, 1, DEFAULT_MAX_PRESENCE_EVENTS, DEFAULT_MAX_PRESENCE_EVENTS + 5] {
-        let hub = Hub::new();
-        let mut watch = hub.watch_presence("a").unwrap();
-        let join = |n: usize| hub.subscribe("a").identity(n.to_string()).open().unwrap();
-        let people: Vec<_> = (0..joins).map(join).collect();
-        let woken = Arc::new(Wakes(AtomicUsize::new(0)));
-        let mut parked = hub.watch_presence("b").unwrap();
-        assert!(parked.next().now_or_never().is_some());
-        {
-            let waker = Waker::from(Arc::clone(&woken));
-            let mut next = pin!(parked.next());
-            assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        }
-        hub.close();
-        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-        assert_eq!(parked.next().now_or_never(), Some(None));
-        drop(people);
-        let mut present = 0;
-        while let Some(event) = watch.next().now_or_never().expect("an event or the end") {
-            match event {
-                PresenceEvent::Present(people) => present = people.len(),
-                PresenceEvent::Joined(_) => present += 1,
-                other => panic!("{other:?}"),
-            }
-        }
-        // More changes than are queued are listed when they are taken: everybody has left by then.
-        let has_overflowed = joins >= DEFAULT_MAX_PRESENCE_EVENTS;
-        assert_eq!(present, if has_overflowed { 0 } else { joins });
-        assert_eq!(watch.next().now_or_never(), Some(None));
-        let mut late = hub.watch_presence("a").unwrap();
-        assert!(late.next().now_or_never().expect("who is present").is_some());
-        assert_eq!(late.next().now_or_never(), Some(None));
-    }
-}
-
-#[test]
-fn a_watch_that_is_not_polled_starts_over_instead_of_growing() {
-    let hub = Hub::new();
-    let mut watch = hub.watch_presence("a").unwrap();
-    let all: Vec<_> = (0..DEFAULT_MAX_PRESENCE_EVENTS)
-        .map(|n| hub.subscribe("a").identity(n.to_string()).open().unwrap())
-        .collect();
-    let more = hub.subscribe("a").identity("one more").open().unwrap();
-    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()?).collect();
-    let [PresenceEvent::Present(present)] = &events[..] else { panic!("{events:?}") };
-    assert_eq!(present.len(), all.len() + 1);
-    drop(more);
-    assert_eq!(watch.next().now_or_never(), Some(Some(PresenceEvent::Left("one more".into()))));
 }
 
 #[tokio::test(start_paused = true)]

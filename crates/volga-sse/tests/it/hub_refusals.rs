@@ -243,3 +243,53 @@ fn a_gap_is_told_by_the_name_that_was_set() {
     let gap = read(&mut reader).remove(0).encode().unwrap();
     assert!(gap.as_bytes().starts_with(b"event: missed\ndata: {\"after\""), "{gap:?}");
 }
+
+#[test]
+fn each_refusal_has_its_status() {
+    let hub = Hub::builder()
+        .max_topics(2)
+        .max_messages(2)
+        .max_message_bytes(64)
+        .max_key(4)
+        .max_topics_per_subscription(2)
+        .topic_creation(TopicCreation::OnPublish)
+        .keyed("k", 1)
+        .expect("a name")
+        .build();
+    hub.publish_keyed("k", "key", text("x")).expect("published");
+    hub.create_topic("a").expect("created");
+    let published = [
+        (hub.publish("a.*", text("x")), 400),
+        (hub.publish("a", text("x").event("\n")), 400),
+        (hub.publish("a", text("x").event("gap")), 400),
+        (hub.publish("a", text("x".repeat(64))), 413),
+        (hub.publish_keyed("k", "too long", text("x")), 400),
+        (hub.publish_keyed("k", "two", text("x")), 503),
+        (hub.publish_keyed("a", "key", text("x")), 500),
+        (hub.publish_many("a", ["1", "2", "3"].map(text)).map(|_| hub.position()), 413),
+        (hub.publish("b", text("x")), 503),
+    ];
+    for (result, status) in published {
+        let error = result.expect_err("refused");
+        assert_eq!(error.status(), status, "{error}");
+    }
+    let latest = hub.subscribe("a").policy(Policy::Latest).open();
+    let none: [&str; 0] = [];
+    let subscribed = [
+        (hub.subscribe("a..b").open(), 400),
+        (hub.subscribe(none).open(), 400),
+        (hub.subscribe(["a", "k", "b"]).open(), 400),
+        (hub.subscribe("b").open(), 404),
+        (latest, 500),
+    ];
+    for (result, status) in subscribed {
+        let error = result.expect_err("refused");
+        assert_eq!(error.status(), status, "{error}");
+    }
+    assert_eq!(hub.create_topic("*").expect_err("refused").status(), 400);
+    assert_eq!(hub.create_topic("b").expect_err("refused").status(), 503);
+    assert_eq!(hub.watch_presence("*").expect_err("refused").status(), 400);
+    hub.close();
+    assert_eq!(hub.publish("a", text("x")).expect_err("closed").status(), 503);
+    assert_eq!(hub.create_topic("a").expect_err("closed").status(), 503);
+}

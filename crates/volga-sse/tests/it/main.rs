@@ -1,20 +1,30 @@
 //! The crate through its public interface, with generated inputs and orders.
 
 mod chunks;
+#[cfg(all(feature = "hub", feature = "macros"))]
+mod closing;
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "hub")]
+mod hub_close;
 #[cfg(feature = "hub")]
 mod hub_close_policy;
 #[cfg(feature = "hub")]
 mod hub_joined_frames;
 #[cfg(feature = "hub")]
+mod hub_keyed;
+#[cfg(feature = "hub")]
 mod hub_model;
+#[cfg(feature = "hub")]
+mod hub_presence;
 #[cfg(feature = "hub")]
 mod hub_refusals;
 #[cfg(feature = "hub")]
 mod hub_relay;
 #[cfg(feature = "hub")]
 mod hub_stats;
+#[cfg(feature = "hub")]
+mod hub_support;
 #[cfg(feature = "hub")]
 mod hub_threads;
 #[cfg(feature = "hub")]
@@ -23,6 +33,7 @@ mod hub_topics;
 mod hub_waves;
 mod linear;
 mod naive;
+mod pages;
 #[cfg(feature = "replies")]
 mod replies;
 mod round_trip;

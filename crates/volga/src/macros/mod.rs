@@ -1,11 +1,13 @@
 //! The response macros, and the functions that they call. A macro only sorts its arguments.
 
+mod html;
 mod raw;
 mod redirect;
 mod response;
 mod stream;
 
-pub use raw::{html, raw};
+pub use html::{EscapeHtml, EscapedHtml, ToHtml, TrustedHtml, html, html_text};
+pub use raw::raw;
 pub use redirect::redirect;
 pub use response::{IntoStatus, json, respond, text};
 pub use stream::{sse, stream};

@@ -46,6 +46,8 @@ mod client;
 mod cookies;
 mod request;
 mod response;
+mod transport;
+mod wire;
 
 pub use client::TestClient;
 pub use request::TestRequest;

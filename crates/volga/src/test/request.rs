@@ -6,22 +6,27 @@ use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 use volga_core::{HttpBody, HttpRequest};
 
-use crate::test::client::TestClient;
 use crate::test::response::TestResponse;
+use crate::test::transport::Transport;
+use crate::test::wire;
 
-/// A request of a [`TestClient`]. [`send`](Self::send) sends it.
+/// A request of a [`TestClient`](super::TestClient). [`send`](Self::send) sends it.
 #[must_use = "a request does nothing until it is sent"]
 pub struct TestRequest<'a> {
-    client: &'a TestClient,
+    transport: &'a Transport,
     target: String,
     request: HttpRequest,
 }
 
 impl<'a> TestRequest<'a> {
-    pub(super) fn new(client: &'a TestClient, method: Method, path: &str) -> Self {
+    #[track_caller]
+    pub(super) fn new(transport: &'a Transport, method: Method, path: &str) -> Self {
+        if let Err(advice) = wire::target(&method, path) {
+            panic!("{advice}");
+        }
         let mut request = HttpRequest::default();
         *request.method_mut() = method;
-        Self { client, target: path.to_owned(), request }
+        Self { transport, target: path.to_owned(), request }
     }
 
     /// Adds a header.
@@ -73,13 +78,15 @@ impl<'a> TestRequest<'a> {
     ///
     /// # Panics
     ///
-    /// Panics if the path is not valid, or if the server cannot be reached.
+    /// Panics if the server cannot be reached, or if `content-length` is set to another length than
+    /// the one of the body.
     pub async fn send(mut self) -> TestResponse {
-        *self.request.uri_mut() = match self.target.parse() {
+        // The query may have made it too long.
+        *self.request.uri_mut() = match wire::target(self.request.method(), &self.target) {
             Ok(uri) => uri,
-            Err(error) => panic!("the path {:?} is not valid: {error}", self.target),
+            Err(advice) => panic!("{advice}"),
         };
-        self.client.send(self.request).await
+        self.transport.send(self.request).await
     }
 }
 

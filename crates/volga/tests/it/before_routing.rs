@@ -145,7 +145,7 @@ async fn it_may_respond_and_its_errors_and_panics_use_the_mapper_of_the_app() {
     let client = TestClient::new(app);
     for (path, status, body) in [
         ("/x", 200, "handled"),
-        ("/filtered", 400, "mapped 400"),
+        ("/filtered", 403, "mapped 403"),
         ("/answered", 418, "answered"),
         ("/failed", 502, "mapped 502"),
         ("/panicked", 500, "mapped 500"),

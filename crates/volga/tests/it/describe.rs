@@ -139,7 +139,10 @@ fn responses_describe_their_status_and_their_media_types() {
     check::<u8>(&[(Some(200), &["text/plain"])]);
     check::<Vec<u8>>(&[(Some(200), &["application/octet-stream"])]);
     check::<()>(&[(Some(200), &[])]);
-    check::<Option<Json<u8>>>(&[(Some(200), &["application/json"]), (Some(404), &[])]);
+    check::<Option<Json<u8>>>(&[
+        (Some(200), &["application/json"]),
+        (Some(404), &["application/problem+json", "text/plain"]),
+    ]);
     check::<Result<NdJson<u8>, Error>>(&[(Some(200), &["application/x-ndjson"]), (None, ERROR)]);
     check::<(StatusCode, Json<u8>)>(&[(None, &["application/json"])]);
     check::<([(&str, &str); 1], &str)>(&[(Some(200), &["*/*"])]);

@@ -5,7 +5,7 @@ use volga::{
     App,
     di::Dc,
     error::Error,
-    http::sse::{Hub, Message, Resume, TopicCreation},
+    http::sse::{Hub, Message, RefusalResponse, Resume, TopicCreation},
     ok, sse,
     test::TestClient,
 };
@@ -53,8 +53,27 @@ async fn the_status_says_whether_the_client_or_the_server_caused_the_refusal() {
         assert_eq!(response.status(), status, "{path}");
     }
     hub.close();
-    for path in ["/read/a", "/publish/a"] {
-        client.get(path).send().await.assert_status(503);
+    client.get("/publish/a").send().await.assert_status(503);
+}
+
+#[tokio::test]
+async fn a_closed_hub_tells_its_clients_what_the_application_chose() {
+    for (response, status) in [
+        (RefusalResponse::RetryLater, 200),
+        (RefusalResponse::NoContent, 204),
+        (RefusalResponse::Unavailable, 503),
+    ] {
+        let hub = Hub::builder().when_closed(response).build();
+        let client = client(hub.clone());
+        hub.close();
+        let response = client.get("/read/a").send().await;
+        assert_eq!(response.status(), status);
+        let text = response.text().await;
+        match status {
+            200 => assert_eq!(text.matches("retry: ").count(), 2, "{text}"),
+            204 => assert_eq!(text, ""),
+            _ => assert!(text.contains("503"), "{text}"),
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The facade over real sockets: one file per behaviour.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
+#[cfg(unix)]
+mod addresses;
 mod before_routing;
+mod behind_others;
 mod body;
 #[cfg(unix)]
 mod child;
@@ -10,27 +13,36 @@ mod connections;
 mod crowd;
 mod cutting_proxy;
 mod describe;
+mod error_headers;
 mod error_types;
 mod extract;
 mod framing;
 mod grpc;
+mod html;
 mod hub_cuts;
 mod hub_errors;
 mod in_process;
 mod macros;
 mod middleware;
+mod missing_values;
 mod mounting;
 mod ndjson;
 #[cfg(unix)]
 mod processes;
+mod query_method;
 mod replies;
 mod reports;
 mod responses;
 mod routing;
+mod same_requests;
 mod seed;
+mod server_errors;
 mod services;
 mod shutdown;
+#[cfg(target_os = "linux")]
+mod slow_readers;
 mod start;
+mod status_errors;
 mod stream_ends;
 mod stream_limits;
 mod streams;

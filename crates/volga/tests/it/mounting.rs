@@ -98,7 +98,7 @@ async fn routes_deeper_mounts_and_groups_come_before_a_service() {
         ("GET /shop/api//b", 404, "no route matches this path"),
         ("POST /shop/api/a", 405, "this path does not support this method"),
         ("OPTIONS /shop/api/a", 204, ""),
-        ("DELETE /shop/api/b", 400, "a filter refused the request"),
+        ("DELETE /shop/api/b", 403, "a filter refused the request"),
         ("POST /shop/own", 418, "own fallback"),
     ] {
         let answer = send(&service, line, &[], "").await;
@@ -135,7 +135,7 @@ async fn middleware_runs_around_a_service_and_takes_the_arguments_of_its_prefix(
     }
     for (line, status, body) in [
         ("GET /tenants/7/files/user", 200, "7"),
-        ("GET /tenants/8/files/user", 400, "a filter refused the request"),
+        ("GET /tenants/8/files/user", 403, "a filter refused the request"),
         ("GET /tenants/x/files", 400, "path argument `id`: invalid digit found in string"),
         ("GET /tenants/7/files/nothing", 404, ""),
         ("GET /panic", 500, "Internal Server Error"),

@@ -4,14 +4,15 @@
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc;
 use volga::{
     App,
-    http::sse::{EndReason, Message, Sse},
-    sse,
+    http::sse::{EndReason, Hub, Message, Sse},
+    sse, sse_stream,
 };
 
-use super::support::{ask, data2, get2, http2, read_until, run_app, send, soon};
+use super::support::{ask, data2, get2, http2, read_to_end, read_until, run_app, send, soon};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -93,4 +94,114 @@ async fn head_counts_as_nothing() {
     let now = counters.snapshot();
     assert_eq!((now.streams_open, now.streams_opened, now.streams_client_left), (0, 0, 0));
     assert!(ends.lock().unwrap().is_empty() && log.lock().unwrap().is_empty());
+}
+
+/// A channel with messages, for one stream.
+fn channel() -> (mpsc::UnboundedSender<Message>, stream::BoxStream<'static, Message>) {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    (sender, stream::poll_fn(move |cx| receiver.poll_recv(cx)).boxed())
+}
+
+#[tokio::test]
+async fn what_is_ready_at_a_drain_is_sent_or_the_end_is_a_cut_that_is_told() {
+    // The last count is more than a closing stream sends.
+    for count in [1_usize, 24, 255, 1_000, 30_000] {
+        let (mut app, log) = logged_app();
+        let hub = Hub::builder().max_messages(count).max_bytes(usize::MAX).build();
+        let (to_channel, channel_messages) = channel();
+        let (to_block, block_messages) = channel();
+        let [channel_messages, block_messages] =
+            [channel_messages, block_messages].map(|messages| Arc::new(Mutex::new(Some(messages))));
+        let read = hub.clone();
+        app.map_get("/hub", move || sse!(read.subscribe("news").open()?));
+        app.map_get("/channel", move || {
+            sse!(channel_messages.lock().unwrap().take().expect("one request"))
+        });
+        app.map_get("/block", move || {
+            let mut messages = block_messages.lock().unwrap().take().expect("one request");
+            sse_stream! {
+                while let Some(message) = messages.next().await {
+                    yield message;
+                }
+            }
+        });
+        let server = run_app(app).await;
+        let mut from_hub = send(server.address, "GET /hub").await;
+        read_until(&mut from_hub, "id: ").await;
+        let mut from_channel = send(server.address, "GET /channel").await;
+        read_until(&mut from_channel, "retry: 3000").await;
+        let client = http2(server.address).await;
+        let mut from_block = get2(&client, "/block").await.into_body();
+        assert_eq!(data2(&mut from_block).await.unwrap().unwrap(), "retry: 3000\n");
+
+        // Nothing else runs on this thread until the drain has begun.
+        let message = |number| Message::new().data(format!("{number:0100}"));
+        for number in 0..count {
+            hub.publish("news", message(number)).unwrap();
+            to_channel.send(message(number)).unwrap();
+            to_block.send(message(number)).unwrap();
+        }
+        server.shutdown.shutdown();
+
+        let is_whole = count <= 1_000;
+        let texts = [read_to_end(&mut from_hub).await, read_to_end(&mut from_channel).await];
+        let is_proper = texts.each_ref().map(|text| text.ends_with("\r\n0\r\n\r\n"));
+        // A client of a hub gets the rest when it resumes.
+        assert_eq!(is_proper, [true, is_whole], "{count} messages");
+        let mut block_text = String::new();
+        let block_is_proper = loop {
+            match data2(&mut from_block).await {
+                None => break true,
+                Some(Ok(data)) => block_text.push_str(&data),
+                Some(Err(_)) => break false,
+            }
+        };
+        assert_eq!(block_is_proper, is_whole, "{count} messages");
+        for text in texts.iter().chain([&block_text]) {
+            let sent = text.matches("data: ").count();
+            assert!(text.contains("retry: "), "a farewell");
+            let expect = if is_whole { count..count + 1 } else { 8_000..count };
+            assert!(expect.contains(&sent), "{sent} of {count}");
+        }
+        let reports = std::mem::take(&mut *log.lock().unwrap());
+        assert_eq!(reports.len(), if is_whole { 0 } else { 2 }, "{reports:?}");
+        let is_told = |report: &String| report.contains("before all of its messages were sent");
+        assert!(reports.iter().all(is_told), "{reports:?}");
+        soon("the end", server.end).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_question_mark_in_a_stream_takes_any_error() {
+    let (mut app, log) = logged_app();
+    app.map_get("/{error}", |error: u32| {
+        sse_stream! {
+            yield Message::new().data("before");
+            match error {
+                0 => Err("a text")?,
+                1 => Err(format!("a text of {error}"))?,
+                2 => Err(std::io::Error::other("an error"))?,
+                3 => Err(volga::error::Error::client_error("an error of volga"))?,
+                4 => Err(Box::<dyn std::error::Error + Send + Sync>::from("a boxed error"))?,
+                _ => {
+                    "x".parse::<u8>()?;
+                }
+            }
+        }
+    });
+    let server = run_app(app).await;
+    let texts = [
+        "a text",
+        "a text of 1",
+        "an error",
+        "an error of volga",
+        "a boxed error",
+        "invalid digit found in string",
+    ];
+    for (error, expect) in texts.into_iter().enumerate() {
+        let text = ask(server.address, &format!("GET /{error}")).await;
+        assert!(text.contains("data: before\n") && !text.ends_with("0\r\n\r\n"), "{text}");
+        let report = std::mem::take(&mut *log.lock().unwrap()).join("");
+        assert!(report.ends_with(expect), "{report}");
+    }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
@@ -71,6 +71,11 @@ pub(crate) async fn read_until(stream: &mut TcpStream, text: &str) -> String {
 
 /// Reads to the end of the connection.
 pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
+    read_to_end_of(stream).await
+}
+
+/// Reads to the end of a connection of any kind.
+pub(crate) async fn read_to_end_of(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut read = Vec::new();
     // A reset is an end, too. The bytes before it count.
     let _ = soon("the end", stream.read_to_end(&mut read)).await;

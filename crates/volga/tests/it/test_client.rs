@@ -121,3 +121,30 @@ async fn faults_of_the_app_panic() {
     app.map_get("/", || "").map_get("/", || "");
     let _ = TestClient::new(app);
 }
+
+/// Calls a method of a client, and returns the panic's message.
+fn panic_of(call: impl FnOnce(&TestClient)) -> String {
+    let client = TestClient::new(app());
+    let panic = catch_unwind(AssertUnwindSafe(|| call(&client))).unwrap_err();
+    panic.downcast_ref::<String>().unwrap().clone()
+}
+
+#[test]
+fn a_path_that_no_client_sends_panics_where_the_request_starts() {
+    for path in ["hello", "hello?a=1", "localhost:80/hello", "", "?a", "a b", "*", "/a b", "/\n"] {
+        for method in ["GET", "POST", "PURGE"] {
+            let text = panic_of(|client| drop(client.request(method.parse().unwrap(), path)));
+            assert!(text.contains(&format!("{path:?}")), "{text}");
+            assert!(text.contains("write") || text.contains("percent-encode"), "{text}");
+        }
+    }
+    let text = panic_of(|client| drop(client.get("hello")));
+    assert!(text.contains("write \"/hello\""), "{text}");
+}
+
+#[tokio::test]
+#[should_panic(expected = "leave the header out")]
+async fn a_wrong_length_panics() {
+    let client = TestClient::new(app());
+    let _ = client.put("/bytes").header("content-length", "2").body("abc").send().await;
+}

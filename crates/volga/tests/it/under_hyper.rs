@@ -13,16 +13,20 @@ use std::{
 };
 
 use futures_util::stream;
+use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
 };
 use tokio::{io::AsyncWriteExt, net::TcpListener, sync::oneshot, task::spawn_blocking};
+use tower_service::Service;
 use volga::{
     App,
-    http::sse::{Heartbeat, Message, Sse},
-    sse,
+    http::{
+        ClientAddr,
+        sse::{Heartbeat, Message, Sse},
+    },
+    ok, sse,
 };
 
 use super::{
@@ -33,21 +37,27 @@ use super::{
 // [guide]
 async fn serve(app: App, listener: TcpListener, told: impl Future<Output = ()>) -> io::Result<()> {
     let (app, shutdown) = app.with_shutdown();
-    let service = TowerToHyperService::new(app.into_service().map_err(io::Error::other)?);
+    let service = app.into_service().map_err(io::Error::other)?;
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new());
     let connections = GracefulShutdown::new();
     let mut told = std::pin::pin!(told);
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = &mut told => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(_) => continue,
             },
         };
-        let connection = server.serve_connection(TokioIo::new(stream), service.clone());
+        let app = service.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            // Only this server knows the client.
+            request.extensions_mut().insert(ClientAddr(peer));
+            app.clone().call(request)
+        });
+        let connection = server.serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection.into_owned());
         tokio::spawn(async move {
             // A client that leaves is an error to hyper.
@@ -213,5 +223,18 @@ async fn the_drain_waits_for_a_finite_stream_and_closes_endless_ones() {
     finish.send(()).unwrap();
     let rest = read_to_end(&mut answer).await;
     assert!(rest.contains("data: done\n\n") && rest.ends_with("\r\n0\r\n\r\n"), "{rest:?}");
+    soon("the end", end).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_handler_under_hyper_knows_its_client() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut app = App::new();
+    app.map_get("/who", |client: ClientAddr| ok!("client {}", client.ip()));
+    let (tell, told) = oneshot::channel::<()>();
+    let end = tokio::spawn(serve(app, listener, async { drop(told.await) }));
+    assert!(super::support::ask(address, "GET /who").await.ends_with("client 127.0.0.1"));
+    drop(tell);
     soon("the end", end).await.unwrap().unwrap();
 }

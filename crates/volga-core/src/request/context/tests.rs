@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use super::*;
 use crate::extract::FromRequestParts;
 use crate::extract::optional::OptionalArg;
-use crate::request::parts::RequestParts;
+use crate::request::parts::{Next, RequestParts};
 use crate::request::path_args::PathArgs;
 use crate::services::builder::ServicesBuilder;
 
@@ -244,10 +244,10 @@ mod routed {
 
     use super::*;
     use crate::handler::handler_endpoint::HandlerEndpoint;
+    use crate::middleware::HttpContext;
     use crate::middleware::with::NextCall;
     use crate::middleware::with::WithMiddleware;
     use crate::middleware::wrap::WrapMiddleware;
-    use crate::middleware::{HttpContext, Next};
     use crate::routing::router::Router;
     use crate::routing::settings::{ScopeId, SettingsLevel};
 

@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::Method;
+
 use super::BeforeRouting;
 use super::MappedRoute;
 use super::RouteScope;
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
 use crate::middleware::pipeline::Continue;
 use crate::middleware::stage::catching;
-use crate::routing::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
+use crate::request::parts::Endpoint;
 use crate::routing::fault::RouteFaults;
 use crate::routing::no_route::NoRouteEndpoint;
+use crate::routing::no_route::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
+use crate::routing::no_route::missing_value::MissingValueEndpoint;
 use crate::routing::pattern::Pattern;
+use crate::routing::query_method::{AcceptQuery, TellsOfQuery};
 use crate::routing::router::Router;
 use crate::routing::router::checks::{depth_of, parsed};
 use crate::routing::service::RouterService;
+use crate::routing::service::target::Target;
 use crate::routing::settings::{ScopeId, Settings};
-use crate::routing::target::Target;
 
 impl MappedRoute {
     pub(super) fn position(&self) -> Position<'_> {
@@ -46,12 +50,15 @@ impl Router {
         self.check()?;
         self.tree.compact();
         let stages = self.stages();
+        let queries = self.queries();
         let targets = self
             .routes
             .iter()
             .map(|route| {
-                let target = self.target(&stages, route.position(), Arc::clone(&route.endpoint));
-                Target { mounted: route.mounted, ..target }
+                let endpoint = tell_of_query(&queries, route, self.endpoint_of(route));
+                let target = self.target(&stages, route.position(), endpoint);
+                let accept_query = route.accept_query.clone();
+                Target { mounted: route.mounted, accept_query, ..target }
             })
             .collect();
         let fallbacks = self.fallbacks(&stages);
@@ -61,6 +68,30 @@ impl Router {
             return Ok(service);
         }
         Ok(service.with_before_routing(|routing| before_routing_target(&before, settings, routing)))
+    }
+
+    /// The endpoint of a route. If it may have no value to respond with, the fallback of the scope
+    /// responds then.
+    fn endpoint_of(&self, route: &MappedRoute) -> Arc<dyn Endpoint> {
+        let endpoint = Arc::clone(&route.endpoint);
+        let mut scopes = self.enclosing(route.scope).map(|id| &self.scopes[id.0].settings);
+        let mut description = Description::new();
+        endpoint.describe(&mut description);
+        match scopes.find_map(|settings| settings.fallback.clone()) {
+            Some(fallback) if description.is_missing_possible() => {
+                let args = self.prefix_args(route.scope);
+                Arc::new(MissingValueEndpoint { endpoint, fallback, args })
+            }
+            _ => endpoint,
+        }
+    }
+
+    /// The patterns that are mapped for QUERY, and the media types that each of them takes.
+    fn queries(&self) -> Vec<(Pattern, AcceptQuery)> {
+        let queries = self.routes.iter().filter_map(|route| {
+            Some((Pattern::parse(&route.pattern).ok()?, route.accept_query.clone()?))
+        });
+        queries.collect()
     }
 
     /// Creates the stage of each scope: its middleware, wrapped once for all routes of the scope. A
@@ -98,6 +129,7 @@ impl Router {
                 .find_map(|settings| settings.body_limit)
                 .unwrap_or_default(),
             mounted: None,
+            accept_query: None,
             is_before_routing: false,
         }
     }
@@ -243,6 +275,25 @@ fn before_routing_target(
         needs: description.needs().clone(),
         sees_extensions: description.are_extensions_read(),
         mounted: None,
+        accept_query: None,
         is_before_routing: true,
+    }
+}
+
+/// Returns the endpoint of a route. If the route is for GET, HEAD or OPTIONS and its pattern is also
+/// mapped for QUERY, the responses have `Accept-Query`.
+fn tell_of_query(
+    queries: &[(Pattern, AcceptQuery)],
+    route: &MappedRoute,
+    endpoint: Arc<dyn Endpoint>,
+) -> Arc<dyn Endpoint> {
+    let is_told = [Method::GET, Method::HEAD, Method::OPTIONS].iter().any(|it| route.method == *it);
+    if queries.is_empty() || !is_told {
+        return endpoint;
+    }
+    let Ok(pattern) = Pattern::parse(&route.pattern) else { return endpoint };
+    match queries.iter().find(|(query, _)| query.shape() == pattern.shape()) {
+        Some((_, accept)) => Arc::new(TellsOfQuery { endpoint, accept: accept.clone() }),
+        None => endpoint,
     }
 }

@@ -1,7 +1,7 @@
 //! Checks of patterns and endpoints when they are mapped (pure).
 
 use crate::handler::description::Description;
-use crate::handler::endpoint::Endpoint;
+use crate::request::parts::Endpoint;
 use crate::routing::fault::RouteError;
 use crate::routing::method::RouteMethod;
 use crate::routing::pattern::Pattern;

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::handler_endpoint::HandlerEndpoint;
+use crate::middleware::HttpContext;
 use crate::middleware::wrap::WrapMiddleware;
-use crate::middleware::{HttpContext, Next};
 use crate::request::body::HttpBody;
+use crate::request::parts::Next;
 use crate::response::into_response::HttpResponse;
 use crate::routing::router::Router;
 use crate::routing::settings::{ScopeId, SettingsLevel};

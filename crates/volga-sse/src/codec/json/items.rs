@@ -2,6 +2,7 @@
 
 use serde::{
     Serialize, Serializer,
+    de::IgnoredAny,
     ser::{
         SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
         SerializeTupleStruct, SerializeTupleVariant,
@@ -11,9 +12,9 @@ use serde_json::Error;
 
 use super::{Output, text::write_key};
 
-/// The first character of the struct names by which `serde_json` recognises its own types:
-/// `RawValue`, and numbers of any length. No name in Rust starts with it.
-const PRIVATE: char = '$';
+/// The start of the struct names by which `serde_json` recognises its own types: `RawValue`, and
+/// numbers of any length. No name in Rust starts with it.
+const PRIVATE: &str = "$serde_json::private::";
 
 /// Writes an array.
 pub(super) struct ArrayWriter<'a> {
@@ -74,16 +75,20 @@ items!(
     SerializeTupleVariant::serialize_field
 );
 
+const KEY_WITHOUT_VALUE: &str = "a map has a key without a value";
+
 /// Writes a map, whose keys need not be strings.
 pub(super) struct MapWriter<'a> {
     out: &'a mut Output,
     is_empty: bool,
+    /// A key was written, and its value comes next.
+    has_key: bool,
 }
 
 impl<'a> MapWriter<'a> {
     #[inline]
     pub(super) fn new(out: &'a mut Output) -> Self {
-        Self { out, is_empty: true }
+        Self { out, is_empty: true, has_key: false }
     }
 }
 
@@ -103,8 +108,15 @@ impl SerializeMap for MapWriter<'_> {
             }
         }
 
+        if self.has_key {
+            return self.out.fail(KEY_WITHOUT_VALUE);
+        }
         let start = self.out.bytes.len();
-        self.out.write_as_serde_json(&SingleEntry(key))?;
+        if let Err(error) = self.out.write_as_serde_json(&SingleEntry(key)) {
+            self.out.has_failed = true;
+            return Err(error);
+        }
+        self.has_key = true;
         self.out.bytes.truncate(self.out.bytes.len() - "null}".len());
         if !self.is_empty {
             self.out.bytes[start] = b',';
@@ -115,11 +127,17 @@ impl SerializeMap for MapWriter<'_> {
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        if !std::mem::take(&mut self.has_key) {
+            return self.out.fail("a map has a value without a key");
+        }
         self.out.write(value)
     }
 
     #[inline]
     fn end(self) -> Result<(), Error> {
+        if self.has_key {
+            return self.out.fail(KEY_WITHOUT_VALUE);
+        }
         self.out.bytes.extend_from_slice(if self.is_empty { b"{}" } else { b"}" });
         Ok(())
     }
@@ -137,8 +155,8 @@ pub(super) struct StructWriter<'a> {
 
 impl<'a> StructWriter<'a> {
     #[inline(always)]
-    pub(super) fn new(out: &'a mut Output, name: &'static str, fields: usize) -> Self {
-        let private = (fields == 1 && name.starts_with(PRIVATE)).then_some(name);
+    pub(super) fn new(out: &'a mut Output, name: &'static str) -> Self {
+        let private = name.starts_with(PRIVATE).then_some(name);
         Self { out, before: b'{', end: "}", private }
     }
 
@@ -149,22 +167,48 @@ impl<'a> StructWriter<'a> {
     #[inline(always)]
     fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
         if let Some(name) = self.private {
-            self.out.has_raw_text = true;
-            return self.out.write_as_serde_json(&PrivateStruct { name, key, value });
+            return self.private_field(name, key, value);
         }
         write_key(self.out, self.before, key)?;
         self.before = b',';
         self.out.write(value)
     }
 
+    /// Writes the one field of `serde_json`'s own types. Its text stands in the output as it is, so
+    /// it must be JSON.
+    #[cold]
+    #[inline(never)]
+    fn private_field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.out.has_raw_text = true;
+        if self.before != b'{' {
+            return self.out.fail("a raw value has one field");
+        }
+        self.before = b',';
+        let start = self.out.bytes.len();
+        let written = self.out.write_as_serde_json(&PrivateStruct { name, key, value });
+        let written = written
+            .and_then(|()| serde_json::from_slice(&self.out.bytes[start..]).map(|IgnoredAny| ()));
+        self.out.has_failed |= written.is_err();
+        written
+    }
+
     #[inline(always)]
     fn close(self) -> Result<(), Error> {
-        if self.private.is_none() {
-            if self.before == b'{' {
-                self.out.bytes.push(b'{');
-            }
-            self.out.bytes.extend_from_slice(self.end.as_bytes());
+        if self.private.is_some() {
+            return match self.before {
+                b'{' => self.out.fail("a raw value has one field"),
+                _ => Ok(()),
+            };
         }
+        if self.before == b'{' {
+            self.out.bytes.push(b'{');
+        }
+        self.out.bytes.extend_from_slice(self.end.as_bytes());
         Ok(())
     }
 }

@@ -6,12 +6,16 @@
 //! the bytes are those of `serde_json`, which is the oracle of the tests and of the fuzz target
 //! `json`.
 //!
+//! A `Serialize` that somebody wrote by hand may break the rules of serde: a key without a value, a
+//! raw text that is not JSON, an error of a part that it ignores. What would not be JSON is an error
+//! here, also where `serde_json` writes it.
+//!
 //! `docs/design/json.md` has the reasons and the measurements.
 
 mod items;
 mod text;
 
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::Error;
 
 use self::items::{ArrayWriter, MapWriter, StructWriter};
@@ -23,13 +27,15 @@ pub(crate) struct Output {
     /// Whether a part is raw JSON, which the application laid out itself. Everything else is one
     /// line, because JSON escapes the line breaks of texts.
     pub(crate) has_raw_text: bool,
+    /// Whether a part has failed. Whoever serialised the whole may have ignored that.
+    has_failed: bool,
 }
 
 impl Output {
     /// Writes to the end of `bytes`.
     #[inline]
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, has_raw_text: false }
+        Self { bytes, has_raw_text: false, has_failed: false }
     }
 
     /// Writes a prefix, a value and the end of the line.
@@ -44,6 +50,9 @@ impl Output {
         self.bytes.extend_from_slice(prefix);
         let start = self.bytes.len();
         self.write(value)?;
+        if self.has_failed {
+            return Err(Error::custom("a part failed, and the `Serialize` around it ignored that"));
+        }
         if self.has_raw_text && line_end(&self.bytes[start..]).is_some() {
             return Ok(false);
         }
@@ -54,7 +63,16 @@ impl Output {
     /// Writes a value. After an error, a part of it may have been written.
     #[inline]
     pub(crate) fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(ValueSerializer { out: self })
+        let written = value.serialize(ValueSerializer { out: self });
+        self.has_failed |= written.is_err();
+        written
+    }
+
+    /// Notes that a part failed.
+    #[cold]
+    fn fail<T>(&mut self, why: &'static str) -> Result<T, Error> {
+        self.has_failed = true;
+        Err(Error::custom(why))
     }
 
     /// Has `serde_json` write a value.
@@ -215,12 +233,8 @@ impl<'a> Serializer for ValueSerializer<'a> {
     }
 
     #[inline]
-    fn serialize_struct(
-        self,
-        name: &'static str,
-        fields: usize,
-    ) -> Result<StructWriter<'a>, Error> {
-        Ok(StructWriter::new(self.out, name, fields))
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<StructWriter<'a>, Error> {
+        Ok(StructWriter::new(self.out, name))
     }
 
     fn serialize_struct_variant(
@@ -235,5 +249,7 @@ impl<'a> Serializer for ValueSerializer<'a> {
     }
 }
 
+#[cfg(test)]
+mod liars;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,13 @@
 //! | module | content |
 //! |---|---|
 //! | `event` | what a watch reports |
-//! | `topic_presence` | the identities of one topic |
+//! | `change_log` | the last changes of one topic, which all of its watches read |
+//! | `topic_presence` (pure) | the identities of one topic |
+//! | `hub_presence` (pure) | the identities of all topics, and when those that left are gone |
 //! | `watch` | the stream of changes that an application holds |
 
+pub(crate) mod change_log;
 pub(crate) mod event;
+pub(crate) mod hub_presence;
 pub(crate) mod topic_presence;
 pub(crate) mod watch;

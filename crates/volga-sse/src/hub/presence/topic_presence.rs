@@ -1,167 +1,165 @@
-//! The identities that subscribe to one topic, and the queues of its presence watches.
+//! The identities that subscribe to one topic. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use crate::hub::presence::event::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent};
-use crate::hub::slot_map::SlotMap;
-use crate::hub::sync::{Mutex, lock};
+use crate::hub::clock::Moment;
+use crate::hub::presence::change_log::{ChangeLog, SharedLog};
+use crate::hub::presence::event::PresenceEvent;
+
+/// The identities that are present, each with the number of its subscriptions.
+pub(crate) type Present = BTreeMap<Arc<str>, usize>;
 
 /// The identities that subscribe to one topic.
 #[derive(Debug, Default)]
 pub(crate) struct TopicPresence {
-    present: BTreeMap<Arc<str>, usize>,
-    watches: SlotMap<Arc<PresenceQueue>>,
+    present: BTreeMap<Arc<str>, Stay>,
+    /// The identities without subscriptions that may still return, by when they are gone.
+    leaving: BTreeSet<(Moment, Arc<str>)>,
+    /// Who is present, for those who ask before the next change.
+    listed: Option<Arc<Present>>,
+    log: SharedLog,
+    watches: usize,
 }
 
-/// The queue that a watch and the hub share.
-#[derive(Debug)]
-pub(crate) struct PresenceQueue(Mutex<PresenceQueueState>);
-
-#[derive(Debug)]
-struct PresenceQueueState {
-    events: VecDeque<PresenceEvent>,
-    /// More changes came than may be queued. Then the next event lists who is present when it is
-    /// taken.
-    has_overflowed: bool,
-    is_closed: bool,
-    waker: Option<Waker>,
-}
-
-/// What a watch finds in its queue.
-pub(crate) enum PresenceNews {
-    Event(PresenceEvent),
-    /// Who is present has to be listed, which needs the hub's lock.
-    Overflowed,
-    Closed,
+#[derive(Debug, Default)]
+struct Stay {
+    subscriptions: usize,
+    /// When the identity is gone, if it has no subscriptions.
+    gone_at: Moment,
 }
 
 impl TopicPresence {
-    pub(crate) fn present(&self) -> &BTreeMap<Arc<str>, usize> {
-        &self.present
+    /// Who is present. Only the first call after a change has to copy.
+    pub(crate) fn present(&mut self) -> Arc<Present> {
+        let present = &self.present;
+        let list = || {
+            let count =
+                |(identity, stay): (&Arc<str>, &Stay)| (Arc::clone(identity), stay.subscriptions);
+            Arc::new(present.iter().map(count).collect())
+        };
+        Arc::clone(self.listed.get_or_insert_with(list))
     }
 
     pub(crate) fn is_unused(&self) -> bool {
-        self.present.is_empty() && self.watches.is_empty()
+        self.present.is_empty() && self.watches == 0
     }
 
-    /// Counts a subscription of an identity. Adds the wakers of watches that have a new event to
-    /// `wakers`.
-    pub(crate) fn join(&mut self, identity: &Arc<str>, wakers: &mut Vec<Waker>) {
-        let count = self.present.entry(Arc::clone(identity)).or_default();
-        *count += 1;
-        if *count == 1 {
-            self.tell(&PresenceEvent::Joined(Arc::clone(identity)), wakers);
-        }
-    }
-
-    /// Removes a subscription of an identity.
-    pub(crate) fn leave(&mut self, identity: &Arc<str>, wakers: &mut Vec<Waker>) {
-        let Some(count) = self.present.get_mut(identity) else {
-            return;
+    /// Counts a subscription of an identity. Adds the wakers of watches that wait to `wakers`.
+    /// Returns when the identity would have been gone, if it had left.
+    pub(crate) fn join(&mut self, identity: &Arc<str>, wakers: &mut Vec<Waker>) -> Option<Moment> {
+        self.listed = None;
+        let Some(stay) = self.present.get_mut(identity) else {
+            let stay = Stay { subscriptions: 1, gone_at: Moment::default() };
+            self.present.insert(Arc::clone(identity), stay);
+            self.tell(PresenceEvent::Joined(Arc::clone(identity)), wakers);
+            return None;
         };
-        *count -= 1;
-        if *count == 0 {
-            self.present.remove(identity);
-            self.tell(&PresenceEvent::Left(Arc::clone(identity)), wakers);
+        stay.subscriptions += 1;
+        let gone_at = (stay.subscriptions == 1).then_some(stay.gone_at)?;
+        self.leaving.remove(&(gone_at, Arc::clone(identity)));
+        Some(gone_at)
+    }
+
+    /// Removes a subscription of an identity, which is gone at once or at a later moment. Returns
+    /// whether it will be gone later.
+    pub(crate) fn leave(
+        &mut self,
+        identity: &Arc<str>,
+        gone_at: Option<Moment>,
+        wakers: &mut Vec<Waker>,
+    ) -> bool {
+        let Some(stay) = self.present.get_mut(identity) else {
+            return false;
+        };
+        let before = stay.subscriptions;
+        stay.subscriptions = before.saturating_sub(1);
+        self.listed = None;
+        if before == 1 { self.end_stay(identity, gone_at, wakers) } else { false }
+    }
+
+    fn end_stay(
+        &mut self,
+        identity: &Arc<str>,
+        gone_at: Option<Moment>,
+        wakers: &mut Vec<Waker>,
+    ) -> bool {
+        match (gone_at, self.present.get_mut(identity)) {
+            (Some(gone_at), Some(stay)) => {
+                stay.gone_at = gone_at;
+                self.leaving.insert((gone_at, Arc::clone(identity)));
+                if self.watches > 0 {
+                    // They have to look again at that moment.
+                    self.log.wake(wakers);
+                }
+                true
+            }
+            _ => {
+                self.present.remove(identity);
+                self.tell(PresenceEvent::Left(Arc::clone(identity)), wakers);
+                false
+            }
         }
     }
 
-    /// Removes all subscriptions, because the topic was removed.
-    pub(crate) fn leave_all(&mut self, wakers: &mut Vec<Waker>) {
-        let present = std::mem::take(&mut self.present);
-        if present.len() > DEFAULT_MAX_PRESENCE_EVENTS {
-            // So many changes are not queued anyway.
-            let overflow = |queue: &Arc<PresenceQueue>| lock(&queue.0).overflow();
-            wakers.extend(self.watches.iter().filter_map(overflow));
-            return;
+    /// Removes all subscriptions, because the topic was removed. Returns the identities that will
+    /// be gone later.
+    pub(crate) fn leave_all(
+        &mut self,
+        gone_at: Option<Moment>,
+        wakers: &mut Vec<Waker>,
+    ) -> Vec<Arc<str>> {
+        self.listed = None;
+        let mut staying = Vec::new();
+        for (identity, stay) in &mut self.present {
+            if stay.subscriptions > 0 {
+                stay.subscriptions = 0;
+                staying.push(Arc::clone(identity));
+            }
         }
-        for identity in present.into_keys() {
-            self.tell(&PresenceEvent::Left(identity), wakers);
+        staying.retain(|identity| self.end_stay(identity, gone_at, wakers));
+        staying
+    }
+
+    /// Notes that an identity that had left at this moment did not return.
+    pub(crate) fn gone(&mut self, gone_at: Moment, identity: &Arc<str>, wakers: &mut Vec<Waker>) {
+        if self.leaving.remove(&(gone_at, Arc::clone(identity))) {
+            self.listed = None;
+            self.present.remove(identity);
+            self.tell(PresenceEvent::Left(Arc::clone(identity)), wakers);
         }
+    }
+
+    /// The identity that is gone next, and when.
+    pub(crate) fn next_gone(&self) -> Option<(Moment, Arc<str>)> {
+        self.leaving.first().cloned()
     }
 
     /// Adds a watch. In a closed hub it ends after its first event.
-    pub(crate) fn watch(&mut self, is_closed: bool) -> (u32, Arc<PresenceQueue>) {
-        let events = VecDeque::from([PresenceEvent::Present(self.present.clone())]);
-        let queue = Arc::new(PresenceQueue(Mutex::new(PresenceQueueState {
-            events,
-            has_overflowed: false,
-            is_closed,
-            waker: None,
-        })));
-        (self.watches.insert(Arc::clone(&queue)), queue)
+    pub(crate) fn watch(&mut self, is_closed: bool) -> (Arc<Present>, SharedLog) {
+        self.watches += 1;
+        if is_closed {
+            self.log.close(&mut Vec::new());
+        }
+        (self.present(), Arc::clone(&self.log))
     }
 
-    pub(crate) fn unwatch(&mut self, handle: u32) {
-        self.watches.remove(handle);
-    }
-
-    pub(crate) fn watches(&self) -> impl Iterator<Item = &Arc<PresenceQueue>> {
-        self.watches.iter()
-    }
-
-    fn tell(&self, event: &PresenceEvent, wakers: &mut Vec<Waker>) {
-        for queue in self.watches.iter() {
-            wakers.extend(lock(&queue.0).push(event));
+    pub(crate) fn unwatch(&mut self) {
+        self.watches -= 1;
+        if self.watches == 0 {
+            // Nobody reads these changes any more.
+            self.log = Arc::default();
         }
     }
-}
 
-impl PresenceQueueState {
-    fn push(&mut self, event: &PresenceEvent) -> Option<Waker> {
-        if self.is_closed || self.has_overflowed {
-            return None;
-        }
-        if self.events.len() >= DEFAULT_MAX_PRESENCE_EVENTS {
-            return self.overflow();
-        }
-        self.events.push_back(event.clone());
-        self.waker.take()
+    pub(crate) fn log(&self) -> &ChangeLog {
+        &self.log
     }
 
-    fn overflow(&mut self) -> Option<Waker> {
-        if self.is_closed {
-            return None;
+    fn tell(&self, event: PresenceEvent, wakers: &mut Vec<Waker>) {
+        if self.watches > 0 {
+            self.log.push(event, wakers);
         }
-        self.events.clear();
-        self.has_overflowed = true;
-        self.waker.take()
-    }
-}
-
-impl PresenceQueue {
-    pub(crate) fn poll_news(&self, cx: &Context<'_>) -> Poll<PresenceNews> {
-        let mut waiting = lock(&self.0);
-        if let Some(event) = waiting.events.pop_front() {
-            return Poll::Ready(PresenceNews::Event(event));
-        }
-        if waiting.has_overflowed {
-            return Poll::Ready(PresenceNews::Overflowed);
-        }
-        if waiting.is_closed {
-            return Poll::Ready(PresenceNews::Closed);
-        }
-        let old = waiting.waker.replace(cx.waker().clone());
-        drop(waiting);
-        // Dropping a waker runs foreign code, which must not happen under the lock.
-        drop(old);
-        Poll::Pending
-    }
-
-    /// Notes that the caller lists who is present. The caller holds the hub's lock, so that no
-    /// change comes between.
-    pub(crate) fn clear_overflow(&self) {
-        let mut waiting = lock(&self.0);
-        waiting.has_overflowed = false;
-        waiting.events.clear();
-    }
-
-    /// Lets the watch end after the events that are queued. Returns the waker to wake.
-    pub(crate) fn close(&self) -> Option<Waker> {
-        let mut waiting = lock(&self.0);
-        waiting.is_closed = true;
-        waiting.waker.take()
     }
 }

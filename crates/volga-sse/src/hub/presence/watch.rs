@@ -1,35 +1,49 @@
 //! A stream of who subscribes to a topic.
 
 use std::fmt;
+use std::future::Future;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
+use tokio::time::{Sleep, sleep};
 
+use crate::hub::clock::Moment;
+use crate::hub::presence::change_log::{LogCursor, PresenceNews, SharedLog};
 use crate::hub::presence::event::PresenceEvent;
-use crate::hub::presence::topic_presence::{PresenceNews, PresenceQueue};
+use crate::hub::presence::topic_presence::Present;
 use crate::hub::state::hub_state::HubState;
 
 /// A stream of identities that subscribe to a topic and leave it, from
 /// [`Hub::watch_presence`](crate::hub::Hub::watch_presence). It ends when the
 /// [hub closes](crate::hub::Hub::close).
+///
+/// # Panics
+///
+/// With a [grace](crate::hub::HubBuilder::presence_grace), polling a watch outside a tokio runtime
+/// that has its timer enabled panics once an identity has left.
 pub struct PresenceWatch {
     hub: Arc<HubState>,
     topic: Arc<str>,
-    handle: u32,
-    queue: Arc<PresenceQueue>,
+    /// Who was present at the start, until the first event was taken.
+    first: Option<Arc<Present>>,
+    log: SharedLog,
+    cursor: LogCursor,
+    /// Fires when the next identity that has left is gone.
+    timer: Option<(Moment, Pin<Box<Sleep>>)>,
 }
 
 impl PresenceWatch {
-    pub(crate) fn new(
-        hub: Arc<HubState>,
-        topic: Arc<str>,
-        handle: u32,
-        queue: Arc<PresenceQueue>,
-    ) -> Self {
-        Self { hub, topic, handle, queue }
+    pub(crate) fn new(hub: Arc<HubState>, topic: Arc<str>) -> Self {
+        let mut cursor = LogCursor::default();
+        let mut locked = hub.lock();
+        let (first, log) = locked.watch_presence(&topic);
+        log.skip_to_end(&mut cursor);
+        drop(locked);
+        Self { hub, topic, first: Some(first), log, cursor, timer: None }
     }
 
     /// Waits for the next change. `None` means that the hub has closed, and that all changes before
@@ -42,18 +56,55 @@ impl PresenceWatch {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    fn poll_event(&mut self, cx: &Context<'_>) -> Poll<Option<PresenceEvent>> {
-        self.queue.poll_news(cx).map(|news| match news {
-            PresenceNews::Event(event) => Some(event),
-            PresenceNews::Overflowed => {
-                // Listed only now, so that no join or leave has to copy the list for each watch.
-                let locked = self.hub.lock();
-                self.queue.clear_overflow();
-                Some(PresenceEvent::Present(locked.present(&self.topic)))
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<PresenceEvent>> {
+        // A newer list replaces the first one as well.
+        if let Some(first) = self.first.take()
+            && !self.log.is_behind(&self.cursor)
+        {
+            return Poll::Ready(Some(listed(first)));
+        }
+        loop {
+            match self.log.poll_news(&mut self.cursor, cx) {
+                Poll::Ready(PresenceNews::Event(event)) => return Poll::Ready(Some(event)),
+                Poll::Ready(PresenceNews::Behind) => {
+                    // Listed only now, so that no join or leave has to copy the list.
+                    let mut locked = self.hub.lock();
+                    self.log.skip_to_end(&mut self.cursor);
+                    let present = locked.present(&self.topic);
+                    drop(locked);
+                    return Poll::Ready(Some(listed(present)));
+                }
+                Poll::Ready(PresenceNews::Closed) => return Poll::Ready(None),
+                Poll::Pending => ready!(self.poll_gone(cx)),
             }
-            PresenceNews::Closed => None,
-        })
+        }
     }
+
+    /// Waits until an identity that has left is gone, and lets the hub report it. Pending if none
+    /// has left.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.hub.settings.presence_grace == 0 {
+            return Poll::Pending;
+        }
+        let now = self.hub.clock.now();
+        let Some(gone_at) = self.hub.lock().sweep_presence_of(&self.topic, now) else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        if self.timer.as_ref().is_none_or(|(at, _)| *at != gone_at) {
+            let wait = Duration::from_millis(now.age(gone_at));
+            self.timer = Some((gone_at, Box::pin(sleep(wait))));
+        }
+        let Some((_, timer)) = &mut self.timer else { return Poll::Pending };
+        ready!(timer.as_mut().poll(cx));
+        self.timer = None;
+        Poll::Ready(())
+    }
+}
+
+/// Copies the list, which other watches may share.
+fn listed(present: Arc<Present>) -> PresenceEvent {
+    PresenceEvent::Present(Arc::unwrap_or_clone(present))
 }
 
 impl Stream for PresenceWatch {
@@ -66,7 +117,8 @@ impl Stream for PresenceWatch {
 
 impl Drop for PresenceWatch {
     fn drop(&mut self) {
-        self.hub.lock().unwatch_presence(&self.topic, self.handle);
+        self.log.leave(&self.cursor);
+        self.hub.lock().unwatch_presence(&self.topic);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::codec::position::Position;
 use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
 use crate::hub::patterns::{PatternSet, Patterns};
+use crate::hub::presence::topic_presence::Present;
 use crate::hub::settings::HubSettings;
 use crate::hub::state::guard::StateGuard;
 use crate::hub::state::locked::LockedState;
@@ -53,6 +54,8 @@ pub(crate) struct HubState {
     recent: RwLock<RecentMessages>,
     pub(crate) patterns: Arc<Patterns>,
     pub(crate) counters: Counters,
+    /// How many steps the next [`catch_up`](Self::catch_up) does.
+    pub(crate) owed_sweeps: AtomicU64,
 }
 
 impl HubState {
@@ -75,6 +78,7 @@ impl HubState {
             recent: RwLock::new(RecentMessages::default()),
             patterns,
             counters: Counters::default(),
+            owed_sweeps: AtomicU64::new(0),
         }
     }
 
@@ -135,6 +139,7 @@ impl HubState {
         drop(locked);
         wake_readers(&topic);
         patterns.iter().for_each(|patterns| patterns.wake());
+        self.catch_up(now);
         Ok(self.position(number))
     }
 
@@ -164,19 +169,42 @@ impl HubState {
         drop(locked);
         wake_readers(&topic);
         patterns.iter().for_each(|patterns| patterns.wake());
+        self.catch_up(now);
         Ok(Some(self.position(last)))
+    }
+
+    /// Removes a topic. Those who show values of its keys are told by a gap, which takes a number.
+    pub(crate) fn remove_topic(&self, name: &str) -> bool {
+        let now = self.clock.now();
+        let mut locked = self.lock();
+        let Some(topic) = locked.topic(name) else { return false };
+        let is_told = self.settings.relay.is_none() && topic.has_values();
+        if is_told {
+            locked.last_number += 1;
+            let number = locked.last_number;
+            topic.clear_through(number);
+        }
+        let patterns = if is_told { self.remember(&locked, &topic) } else { None };
+        if is_told {
+            self.advance_horizon(&locked, &[(&topic, locked.last_number)]);
+        }
+        locked.remove_topic(&topic, &self.settings, now);
+        drop(locked);
+        if is_told {
+            wake_readers(&topic);
+            patterns.iter().for_each(|patterns| patterns.wake());
+        }
+        true
     }
 
     /// Ends all subscriptions, each after it has delivered what was published before.
     pub(crate) fn close(&self) {
-        let (topics, watches) = {
+        let topics: Vec<_> = {
             let mut locked = self.lock();
             locked.is_closed = true;
-            let topics: Vec<_> = locked.registry.topics().map(Arc::clone).collect();
-            (topics, locked.presence_watches())
+            locked.close_presence();
+            locked.registry.topics().map(Arc::clone).collect()
         };
-        watches.iter().filter_map(|watch| watch.close()).for_each(Waker::wake);
-        // Nobody can subscribe any more.
         for topic in topics {
             topic.readers.close(SubscriptionEnd::HubClosed);
         }
@@ -192,6 +220,16 @@ impl HubState {
             |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::IdentityClosed);
         subscribers.iter().filter_map(close).for_each(Waker::wake);
         subscribers.len()
+    }
+
+    /// Returns the identities that are present in a topic, each with the number of its
+    /// subscriptions.
+    pub(crate) fn present(&self, topic: &str) -> Present {
+        let (topic, now) = (Arc::from(topic), self.clock.now());
+        while self.lock().sweep_presence_of(&topic, now).is_some_and(|next| next <= now) {}
+        let present = self.lock().present(&topic);
+        // Copied without the lock, because it may be long.
+        Arc::unwrap_or_clone(present)
     }
 
     /// The position that a message gets if it is published now and no other message comes first.
@@ -275,14 +313,8 @@ impl HubState {
         if locked.is_closed {
             return Err(PublishError::Closed);
         }
-        locked.sweep(&self.settings, now);
+        self.sweep_step(locked, now);
         locked.topic_to_publish(topic, key, &self.settings, now)
-    }
-
-    /// Drops everything that has expired. The lock is released after every few topics.
-    pub(crate) fn sweep_all(&self) {
-        let now = self.clock.now();
-        while self.lock().sweep(&self.settings, now) {}
     }
 
     /// Appends the message with the last number that was assigned. Returns the patterns whose
@@ -298,6 +330,13 @@ impl HubState {
         locked.published += 1;
         let bytes = message.at(self.position(locked.last_number)).into_bytes();
         topic.append(locked.last_number, bytes, key, now, &self.settings.bounds);
+        let patterns = self.remember(locked, topic);
+        locked.note_message(topic, key, &self.settings, now);
+        patterns
+    }
+
+    /// Remembers the topic of the last number that was assigned. Returns the patterns that match it.
+    fn remember(&self, locked: &LockedState, topic: &Arc<Topic>) -> Option<Arc<PatternSet>> {
         let patterns = self.patterns.of(topic);
         if locked.remembers_messages {
             let of_patterns = patterns.as_ref().map_or(0, |patterns| patterns.mask());
@@ -305,7 +344,6 @@ impl HubState {
             let removed = locked.registry.removed;
             write(&self.recent).note(locked.last_number, Arc::clone(topic), mask, removed);
         }
-        locked.note_message(topic, key, &self.settings, now);
         patterns
     }
 

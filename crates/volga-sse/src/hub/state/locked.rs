@@ -1,13 +1,15 @@
 //! What the hub's lock guards: the last number, the registry of topics, subscriptions with
 //! patterns, and who is present.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
 
 use crate::hub::clock::Moment;
 use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
-use crate::hub::presence::topic_presence::{PresenceQueue, TopicPresence};
+use crate::hub::presence::change_log::SharedLog;
+use crate::hub::presence::hub_presence::HubPresence;
+use crate::hub::presence::topic_presence::Present;
 use crate::hub::registry::{HubFull, Readership, Registry};
 use crate::hub::settings::HubSettings;
 use crate::hub::slot_map::SlotMap;
@@ -24,6 +26,8 @@ pub(crate) struct LockedState {
     /// The last number that was assigned.
     pub(crate) last_number: u64,
     pub(crate) is_closed: bool,
+    /// When the last call dropped what had expired.
+    pub(crate) last_sweep: Moment,
     /// How many messages were published.
     pub(crate) published: u64,
     pub(crate) registry: Registry,
@@ -32,8 +36,7 @@ pub(crate) struct LockedState {
     pub(crate) remembers_messages: bool,
     present_by_pattern: SlotMap<PresentByPattern>,
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
-    /// The topics that have identities or a presence watch.
-    presence: HashMap<Arc<str>, TopicPresence>,
+    presence: HubPresence,
     /// The wakers to wake once the lock is released.
     wakers: Vec<Waker>,
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
@@ -83,7 +86,8 @@ impl LockedState {
         }
         check_first_key(key, settings.max_keys(name))?;
         let max = settings.max_topics;
-        self.make_room(1, [].iter(), settings).map_err(|_| PublishError::TooManyTopics { max })?;
+        self.make_room(1, [].iter(), settings, now)
+            .map_err(|_| PublishError::TooManyTopics { max })?;
         Ok(self.create(name, settings, now))
     }
 
@@ -111,7 +115,7 @@ impl LockedState {
         let count = missing.count();
         let wanted: Vec<_> = names.clone().filter_map(|name| self.topic(name)).collect();
         let max = settings.max_topics;
-        self.make_room(count, wanted.iter(), settings)
+        self.make_room(count, wanted.iter(), settings, now)
             .map_err(|_| SubscribeError::TooManyTopics { max })?;
         let mut topic_of =
             |name| self.topic(name).unwrap_or_else(|| self.create(name, settings, now));
@@ -133,7 +137,7 @@ impl LockedState {
             Some(topic) => topic,
             None => {
                 let max = settings.max_topics;
-                self.make_room(1, [].iter(), settings)
+                self.make_room(1, [].iter(), settings, now)
                     .map_err(|_| CreateTopicError::TooManyTopics { max })?;
                 self.create(name, settings, now)
             }
@@ -144,20 +148,15 @@ impl LockedState {
     }
 
     /// Drops everything that a topic holds, and removes the topic if nobody subscribes to its name.
-    /// Returns false if the topic does not exist.
-    pub(crate) fn remove_topic(&mut self, name: &str, settings: &HubSettings, now: Moment) -> bool {
-        let Some(topic) = self.topic(name) else {
-            return false;
-        };
-        self.registry.set_explicit(&topic, false);
-        if self.registry.readership(&topic) == Readership::Named {
+    pub(crate) fn remove_topic(&mut self, topic: &Arc<Topic>, settings: &HubSettings, now: Moment) {
+        self.registry.set_explicit(topic, false);
+        if self.registry.readership(topic) == Readership::Named {
             topic.clear();
         } else {
-            self.registry.remove(&topic, settings);
+            self.registry.remove(topic, settings);
         }
-        self.registry.reclassify(&topic, settings, now);
-        self.clean_up_removed();
-        true
+        self.registry.reclassify(topic, settings, now);
+        self.clean_up_removed(settings, now);
     }
 
     /// Notes that a message was appended to a topic.
@@ -175,7 +174,7 @@ impl LockedState {
     /// by name.
     pub(crate) fn note_left(&mut self, topics: &[Arc<Topic>], settings: &HubSettings, now: Moment) {
         topics.iter().for_each(|topic| self.registry.note_left(topic, settings, now));
-        self.clean_up_removed();
+        self.clean_up_removed(settings, now);
     }
 
     /// Notes that a pattern has become a reader of these topics.
@@ -186,15 +185,15 @@ impl LockedState {
         now: Moment,
     ) {
         topics.iter().for_each(|topic| self.registry.reclassify(topic, settings, now));
-        self.clean_up_removed();
+        self.clean_up_removed(settings, now);
     }
 
     /// Drops what has expired, for a bounded number of topics in one call. Returns true if there
     /// may be more.
     pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
         let has_more = self.registry.sweep(settings, now);
-        self.clean_up_removed();
-        has_more
+        self.clean_up_removed(settings, now);
+        self.presence.sweep(now, &mut self.wakers) || has_more
     }
 
     /// Creates a topic that does not exist.
@@ -202,8 +201,7 @@ impl LockedState {
         let topic = self.registry.add(name, settings, now);
         for by_pattern in self.present_by_pattern.iter() {
             if by_pattern.filters.iter().any(|filter| filter.matches(name)) {
-                let presence = self.presence.entry(Arc::clone(&topic.name)).or_default();
-                presence.join(&by_pattern.identity, &mut self.wakers);
+                self.presence.join(&topic.name, &by_pattern.identity, &mut self.wakers);
             }
         }
         topic
@@ -214,25 +212,21 @@ impl LockedState {
         count: usize,
         wanted: impl Iterator<Item = &'a Arc<Topic>> + Clone,
         settings: &HubSettings,
+        now: Moment,
     ) -> Result<(), HubFull> {
         let result = self.registry.make_room(count, wanted, settings);
-        self.clean_up_removed();
+        self.clean_up_removed(settings, now);
         result
     }
 
     /// Ends all presence in topics that were removed, because nobody can be present there, not even
     /// by a pattern.
-    fn clean_up_removed(&mut self) {
+    fn clean_up_removed(&mut self, settings: &HubSettings, now: Moment) {
         if !self.registry.has_newly_removed() {
             return;
         }
         for topic in self.registry.take_newly_removed() {
-            if let Some(presence) = self.presence.get_mut(&topic.name) {
-                presence.leave_all(&mut self.wakers);
-                if presence.is_unused() {
-                    self.presence.remove(&topic.name);
-                }
-            }
+            self.presence.leave_all(&topic.name, settings.gone_at(now), &mut self.wakers);
             self.removed.push(topic);
         }
     }
@@ -276,8 +270,7 @@ impl LockedState {
         topics: impl Iterator<Item = &'a Arc<Topic>>,
     ) {
         for topic in topics {
-            let presence = self.presence.entry(Arc::clone(&topic.name)).or_default();
-            presence.join(identity, &mut self.wakers);
+            self.presence.join(&topic.name, identity, &mut self.wakers);
         }
     }
 
@@ -287,39 +280,35 @@ impl LockedState {
         &mut self,
         identity: &Arc<str>,
         topics: impl Iterator<Item = &'a Arc<Topic>>,
+        gone_at: Option<Moment>,
     ) {
         for topic in topics.filter(|topic| !topic.is_removed()) {
-            if let Some(presence) = self.presence.get_mut(&topic.name) {
-                presence.leave(identity, &mut self.wakers);
-                if presence.is_unused() {
-                    self.presence.remove(&topic.name);
-                }
-            }
+            self.presence.leave(&topic.name, identity, gone_at, &mut self.wakers);
         }
+    }
+
+    /// Reports identities that have left a topic and did not return in time. Returns when the next
+    /// one is gone.
+    pub(crate) fn sweep_presence_of(&mut self, topic: &Arc<str>, now: Moment) -> Option<Moment> {
+        self.presence.sweep_topic(topic, now, &mut self.wakers)
     }
 
     /// Returns the identities that subscribe to a topic, each with the number of its subscriptions.
-    pub(crate) fn present(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
-        self.presence.get(topic).map_or_else(BTreeMap::new, |presence| presence.present().clone())
+    pub(crate) fn present(&mut self, topic: &str) -> Arc<Present> {
+        self.presence.present(topic)
     }
 
-    pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> (u32, Arc<PresenceQueue>) {
-        let is_closed = self.is_closed;
-        self.presence.entry(Arc::clone(topic)).or_default().watch(is_closed)
+    pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> (Arc<Present>, SharedLog) {
+        self.presence.watch(topic, self.is_closed)
     }
 
-    /// Returns the queues of all presence watches.
-    pub(crate) fn presence_watches(&self) -> Vec<Arc<PresenceQueue>> {
-        self.presence.values().flat_map(TopicPresence::watches).map(Arc::clone).collect()
+    pub(crate) fn unwatch_presence(&mut self, topic: &str) {
+        self.presence.unwatch(topic);
     }
 
-    pub(crate) fn unwatch_presence(&mut self, topic: &str, handle: u32) {
-        if let Some(presence) = self.presence.get_mut(topic) {
-            presence.unwatch(handle);
-            if presence.is_unused() {
-                self.presence.remove(topic);
-            }
-        }
+    /// Lets all presence watches end.
+    pub(crate) fn close_presence(&mut self) {
+        self.presence.close(&mut self.wakers);
     }
 
     /// Whether there is work for the time after the lock is released.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `hub_state` | what all handles of a hub share; publishing |
 //! | `locked` | what the hub's one lock guards |
+//! | `ageing` | what is old goes by time |
 //! | `guard` | the guard of that lock |
 //! | `recent_messages` | the topics of the last messages |
 //! | `walk` | the topics that patterns match, a few at a time |
@@ -11,6 +12,7 @@
 //! | `relay` | publishing at positions that an outside source gives |
 //! | `reorder_buffer` (pure) | relayed messages that wait for earlier ones |
 
+pub(crate) mod ageing;
 pub(crate) mod guard;
 pub(crate) mod hub_state;
 pub(crate) mod locked;

@@ -61,7 +61,7 @@ impl HubState {
         if locked.is_closed {
             return Err(PublishError::Closed);
         }
-        locked.sweep(&self.settings, now);
+        self.sweep_step(&mut locked, now);
         change(&mut locked);
         let mut changed = Vec::new();
         let mut last_missing = None;

@@ -10,7 +10,7 @@ use crate::stream::item::sealed::{IntoPiece, Piece};
 
 /// The default name of the event that tells a client of a [`Gap`]. See
 /// [`HubBuilder::gap_event`](crate::hub::HubBuilder::gap_event).
-pub const GAP_EVENT: &str = "gap";
+pub const GAP_EVENT: &str = crate::codec::field::GAP_EVENT;
 
 /// What a subscription delivers.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use crate::box_error::BoxError;
 use crate::hub::subscription::{ReadyDelivery, Subscription};
+use crate::hub::topic::subscriber::SubscriptionEnd;
 use crate::stream::frame::Frame;
 use crate::stream::item::sealed::IntoPiece;
 use crate::stream::source::SseSource;
@@ -43,5 +44,25 @@ impl FillFrame for Subscription {
             }
         }
         Ok(FillOutcome::Full)
+    }
+
+    fn begin_close(self: Pin<&mut Self>) {
+        // What waits for the pace is ready, and nothing comes after it.
+        if let Some(extras) = &mut self.get_mut().extras {
+            extras.pacer = None;
+        }
+    }
+
+    fn on_silence(self: Pin<&mut Self>) {
+        self.hub.sweep_in_silence();
+    }
+
+    fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
+        // All clients of a hub that closes return, and they should not do so at the same time.
+        self.subscriber.end() == Some(SubscriptionEnd::HubClosed)
+    }
+
+    fn is_resumable(self: Pin<&mut Self>) -> bool {
+        true
     }
 }

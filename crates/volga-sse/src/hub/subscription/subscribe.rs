@@ -17,7 +17,8 @@ use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 use crate::hub::topic::pattern::{Pattern, TopicFilter};
-use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+use crate::stream::refusal::RefusalResponse;
 
 /// Builds a subscription, from [`Hub::subscribe`](crate::hub::Hub::subscribe). The subscription
 /// begins with [`open`](Self::open).
@@ -154,20 +155,26 @@ impl<'a> Subscribe<'a> {
     /// Opens the subscription. It delivers what is published from now on, after what you asked for
     /// with [`resume`](Self::resume) or [`history`](Self::history).
     ///
+    /// If the hub is closed, the subscription ends after what is there for it, unless
+    /// [`when_closed`](crate::hub::HubBuilder::when_closed) says otherwise.
+    ///
     /// # Errors
     ///
     /// Returns an error if a topic is invalid, if the policy does not fit a topic, if a topic does
-    /// not exist and [subscribing does not create it](crate::hub::TopicCreation), or if the hub is
-    /// full or closed. No topic was created then.
+    /// not exist and [subscribing does not create it](crate::hub::TopicCreation), if the hub is
+    /// full, or if it is closed and
+    /// [`when_closed`](crate::hub::HubBuilder::when_closed) refuses the client. No topic was
+    /// created then.
     pub fn open(self) -> Result<Subscription, SubscribeError> {
         let filters = self.filters()?;
         let settings = &self.hub.settings;
         let now = self.hub.clock.now();
         let mut locked = self.hub.lock();
-        if locked.is_closed {
-            return Err(SubscribeError::Closed);
+        let is_closed = locked.is_closed;
+        if is_closed && settings.when_closed != RefusalResponse::RetryLater {
+            return Err(SubscribeError::Closed { refusal: settings.when_closed });
         }
-        locked.sweep(settings, now);
+        self.hub.sweep_step(&mut locked, now);
         let names = filters.iter().filter_map(|filter| match filter {
             TopicFilter::Name(name) => Some(name.as_str()),
             TopicFilter::Pattern(_) => None,
@@ -184,6 +191,9 @@ impl<'a> Subscribe<'a> {
             .collect();
         let last = locked.last_number;
         let subscriber = Arc::new(Subscriber::new(last));
+        if is_closed {
+            subscriber.close(SubscriptionEnd::HubClosed);
+        }
         let mut memberships: Vec<_> =
             (0..).zip(&named).map(|(tag, topic)| topic.join(&subscriber, tag)).collect();
         named.iter().for_each(|topic| locked.registry.note_named_subscriber(topic));
@@ -221,9 +231,7 @@ impl<'a> Subscribe<'a> {
             _ => None,
         };
         // The topics that patterns match may be many, so the lock is not held any more.
-        if !patterns.is_empty() {
-            drop(locked);
-        }
+        let locked = patterns.is_empty().then_some(locked);
         let set = match &topics {
             SubscribedTopics::Several(set) if set.has_patterns() => Some(&**set),
             _ => None,
@@ -245,6 +253,8 @@ impl<'a> Subscribe<'a> {
         let before = all.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
         let (cursor, opening) = self.opening(last, floor, before, &all);
         subscriber.set_cursor(cursor);
+        drop(locked);
+        self.hub.catch_up(now);
         Ok(Subscription::new(SubscriptionParts {
             hub: Arc::clone(self.hub),
             subscriber,

@@ -138,9 +138,10 @@ impl Subscription {
     /// Ends the presence of an identity in the topics that the patterns match, as they were when
     /// the hub stopped to make it present in new ones.
     fn leave_matching(hub: &HubState, set: &TopicSet, identity: &Arc<str>, next_id: u64) {
+        let gone_at = hub.settings.gone_at(hub.clock.now());
         let mut page: Vec<Arc<Topic>> = Vec::new();
         let leave = |page: &mut Vec<Arc<Topic>>| {
-            hub.lock_for_step().remove_presence(identity, page.iter());
+            hub.lock_for_step().remove_presence(identity, page.iter(), gone_at);
             page.clear();
         };
         set.walk(hub, |topic| {
@@ -170,7 +171,9 @@ impl Drop for Subscription {
             let next_id = locked.registry.next_id();
             match &topics {
                 SubscribedTopics::One(membership) => {
-                    locked.remove_presence(&identity, [&membership.topic].into_iter());
+                    let gone_at = hub.settings.gone_at(hub.clock.now());
+                    let topic = [&membership.topic].into_iter();
+                    locked.remove_presence(&identity, topic, gone_at);
                 }
                 SubscribedTopics::Several(set) => {
                     drop(locked);

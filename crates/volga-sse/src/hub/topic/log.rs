@@ -61,9 +61,9 @@ impl TopicLog {
         }
     }
 
-    /// Takes all messages out. The log records them as dropped.
-    pub(crate) fn take(&mut self) -> VecDeque<LogEntry> {
-        self.dropped = self.last_number();
+    /// Takes all messages out. The log records them as dropped, and everything up to a number.
+    pub(crate) fn take(&mut self, through: u64) -> VecDeque<LogEntry> {
+        self.dropped = self.last_number().max(through);
         std::mem::take(&mut self.entries)
     }
 

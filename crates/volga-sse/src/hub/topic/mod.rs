@@ -149,8 +149,14 @@ impl Topic {
     /// Drops all messages and values. The log records what it dropped, so a subscription that had
     /// not read a message reports a gap.
     pub(crate) fn clear(&self) {
+        self.clear_through(0);
+    }
+
+    /// The same, and records that everything up to this number was dropped. So a subscription that
+    /// has read all messages reports a gap as well, if the number is greater than theirs.
+    pub(crate) fn clear_through(&self, number: u64) {
         let mut data = write(&self.data);
-        let log = data.log.take();
+        let log = data.log.take(number);
         let dropped = data.log.dropped();
         let keys = data.keys.as_mut().map(|keys| keys.clear(dropped));
         drop(data);
@@ -208,6 +214,11 @@ impl Topic {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a key has a value.
+    pub(crate) fn has_values(&self) -> bool {
+        read(&self.data).keys.as_ref().is_some_and(|keys| keys.len() > 0)
     }
 
     pub(crate) fn is_keyed(&self) -> bool {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::StatusCode;
+
 use crate::hub::counted::Counted;
 
 /// Why a text is not a valid topic name or pattern.
@@ -30,6 +32,14 @@ pub enum TopicError {
         /// The byte offset of the wildcard.
         at: usize,
     },
+}
+
+impl TopicError {
+    /// The status to respond with, if the name comes from a client: 400.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::BAD_REQUEST
+    }
 }
 
 impl fmt::Display for TopicError {

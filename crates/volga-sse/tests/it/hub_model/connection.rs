@@ -69,7 +69,8 @@ impl Connection {
                 None => Received::End(Some(subscription.end().expect("a reason"))),
             }),
             Self::Body { body, frame } => {
-                if frame.is_empty() {
+                // A frame may have nothing but the farewell.
+                while frame.is_empty() {
                     let mut cx = Context::from_waker(Waker::noop());
                     match body.as_mut().poll_frame(&mut cx) {
                         Poll::Pending => return None,

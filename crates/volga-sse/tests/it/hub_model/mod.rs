@@ -141,6 +141,16 @@ impl Run {
             self.read(client, usize::MAX);
             let connection = self.clients[client].connection.as_ref();
             assert!(connection.is_none(), "it ended with the hub");
+            self.left(client);
+        }
+        // A client that comes to a closed hub gets what it would get from an open one.
+        for client in 0..CLIENTS {
+            self.connect(client);
+            self.read(client, usize::MAX);
+            if self.clients[client].connection.is_some() {
+                panic!("the hub is closed");
+            }
+            self.left(client);
         }
     }
 
@@ -221,9 +231,15 @@ impl Run {
 
     fn remove_topic(&mut self) {
         let topic = self.random.pick(&TOPICS);
+        if self.oracle.topics.has_values(topic) {
+            // Everybody is told, by a gap that takes a number.
+            let at = self.oracle.now;
+            self.oracle.sent.push(Sent { topic, change: Change::Plain, bytes: 0, at });
+        }
         let (last, now) = (self.oracle.last(), self.oracle.now);
         let expect = self.oracle.topics.remove_topic(topic, last, now);
         assert_eq!(self.hub.remove_topic(topic), expect);
+        assert_eq!(self.hub.position().number(), last);
     }
 
     fn leave(&mut self, client: usize) {

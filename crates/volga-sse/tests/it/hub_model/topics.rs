@@ -165,6 +165,11 @@ impl Topics {
         Ok(())
     }
 
+    /// Whether a key of a topic has a value.
+    pub(crate) fn has_values(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|index| !self.topics[index].keys.is_empty())
+    }
+
     pub(crate) fn remove_topic(&mut self, name: &'static str, last: u64, now: u64) -> bool {
         let Some(index) = self.find(name) else {
             return false;
@@ -187,7 +192,7 @@ impl Topics {
         let names: Vec<_> = self.topics.iter().map(|topic| topic.name).collect();
         names.into_iter().for_each(|name| self.settle(name, last, now));
         let is_idle = |topic: &Topic| {
-            topic.class == Some(Class::Unread) && now - topic.quiet_since > TOPIC_IDLE
+            topic.class == Some(Class::Unread) && now - topic.quiet_since > TOPIC_IDLE.max(MAX_AGE)
         };
         let idle: Vec<_> =
             self.topics.iter().filter(|topic| is_idle(topic)).map(|topic| topic.name).collect();

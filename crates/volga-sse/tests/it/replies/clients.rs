@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
-use volga_sse::{AttachOutcome, ClaimError, Message, Replies, Sse, StreamKind};
+use volga_sse::{AttachOutcome, ClaimError, Decoder, Message, Position, Replies, Sse, StreamKind};
 
 use super::support::*;
 
@@ -47,14 +47,27 @@ async fn resumed_at_each_event_it_goes_on_with_the_next() {
 }
 
 #[tokio::test]
-async fn an_id_of_another_reply_is_neither_a_loss_nor_a_repetition_but_an_error() {
+async fn an_unknown_id_gets_a_gap_and_then_the_reply_from_its_start() {
     let replies = Replies::new();
     let (one, two) = (replies.start(texts(["a"])).unwrap(), replies.start(texts(["b"])).unwrap());
     let mut client = attach(&replies, one);
     client.next().await;
-    for id in [client.last_id.as_str(), "7", "\u{e9}"] {
-        let refused = replies.claim(two.as_str()).resume(last_event_id(id)).attach();
-        assert_eq!(refused.unwrap_err(), ClaimError::UnknownEventId, "{id}");
+    // The second reply has ended, and its only event has the number 1.
+    let foreign = Position::new(0x2a, 1).to_string();
+    for id in [client.last_id.as_str(), "7", "\u{e9}", "\u{fffd}", &foreign] {
+        let claim = replies.claim(two.as_str()).resume(last_event_id(id));
+        let Ok(AttachOutcome::Open(client)) = claim.attach() else { panic!("{id}") };
+        let body = Sse::new(client).without_retry().into_response().into_body();
+        let wire = body.collect().await.expect("a proper end").to_bytes();
+        let mut decoder = Decoder::new();
+        let events = decoder.feed(&wire).expect("within limits");
+        let [gap, message] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((gap.event(), gap.id(), message.data()), ("gap", "", "b"), "{id}");
+        let data: serde_json::Value = serde_json::from_str(gap.data()).expect("JSON");
+        assert_eq!((&data["after"], &data["snapshot"]), (&().into(), &true.into()));
+        // Its ID is known from now on.
+        let over = replies.claim(two.as_str()).resume(last_event_id(message.id())).attach();
+        assert!(matches!(over, Ok(AttachOutcome::Ended(Ok(())))), "{over:?}");
     }
 }
 

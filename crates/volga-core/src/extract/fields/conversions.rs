@@ -1,0 +1,166 @@
+//! Which texts become numbers, booleans or lists where serde does not say what it needs.
+//!
+//! A field of type `u32` asks a deserializer for a `u32`, and the text is parsed. With `flatten`,
+//! and in tagged and untagged enums, serde asks for anything, keeps it, and looks for the type
+//! later. A text that was kept as a text then does not fit a `u32`, and a text that was kept as a
+//! number does not fit a `String`.
+//!
+//! So the value is deserialized again. At first every text is kept as a text. Serde reports a text
+//! that does not fit through [`de::Error::invalid_type`], with the text itself, whose address tells
+//! which text it is. In the next pass this text is a number. The reports go through a thread-local
+//! variable, because untagged enums swallow their errors.
+//!
+//! [`de::Error::invalid_type`]: serde::de::Error::invalid_type
+
+use std::{cell::RefCell, collections::HashSet};
+
+use serde::de::{Expected, Unexpected};
+
+/// The maximum number of passes over one value: 32. A client can make each pass find one more text
+/// to convert, so the passes over a long query would cost too much without a limit.
+const MAX_PASSES: usize = 32;
+
+/// The pass from which on all texts that are numbers or booleans are converted. A map with many
+/// numbers would otherwise need a pass for each.
+const CONVERT_ALL_FROM: usize = 12;
+
+/// The type that a text is converted to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::extract) enum Conversion {
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    /// A list that has the text as its only item.
+    List,
+}
+
+/// The conversions of the current pass, and the reports of serde. A text is known by its address,
+/// so all passes must read the same texts in memory.
+#[derive(Default)]
+struct Conversions {
+    scalars: HashSet<usize>,
+    lists: HashSet<usize>,
+    /// Texts that were converted, but are needed as texts.
+    kept: HashSet<usize>,
+    converts_all: bool,
+    /// Texts that did not fit, and whether a list was expected.
+    misfits: Vec<(usize, bool)>,
+    /// Converted texts that did not fit, because a text was expected.
+    needed_as_text: Vec<Conversion>,
+    /// All conversions of this pass.
+    converted: Vec<(usize, Conversion)>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Conversions> = RefCell::default();
+}
+
+/// Restores the conversions of an outer value. The code of an application may read another value
+/// while one is being read.
+struct Restore(Option<Conversions>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        let outer = self.0.take().unwrap_or_default();
+        CURRENT.with(|current| current.replace(outer));
+    }
+}
+
+/// Deserializes a value, in as many passes as it needs. Each pass must read the same texts.
+pub(in crate::extract) fn deserialize<T, E>(
+    mut pass: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    let _restore = Restore(Some(CURRENT.with(RefCell::take)));
+    let mut result = pass();
+    for number in 1..MAX_PASSES {
+        let is_changed = CURRENT.with_borrow_mut(|current| {
+            if number >= CONVERT_ALL_FROM && !current.misfits.is_empty() {
+                current.converts_all = true;
+            }
+            current.learn(result.is_err())
+        });
+        if !is_changed {
+            break;
+        }
+        // A later pass has more conversions, so an untagged enum finds an earlier variant.
+        match pass() {
+            Err(_) if result.is_ok() => {}
+            new => result = new,
+        }
+    }
+    result
+}
+
+impl Conversions {
+    /// Prepares the next pass. Returns false if it would be the same as the last one.
+    fn learn(&mut self, has_failed: bool) -> bool {
+        let mut is_changed = false;
+        for (text, is_list) in std::mem::take(&mut self.misfits) {
+            let set = if is_list { &mut self.lists } else { &mut self.scalars };
+            is_changed |= (is_list || !self.kept.contains(&text)) && set.insert(text);
+        }
+        let converted = std::mem::take(&mut self.converted);
+        let needed_as_text = std::mem::take(&mut self.needed_as_text);
+        if !is_changed && has_failed {
+            for (text, _) in converted.iter().filter(|(_, to)| needed_as_text.contains(to)) {
+                is_changed |= self.kept.insert(*text);
+            }
+        }
+        is_changed
+    }
+}
+
+/// Returns what the text becomes in this pass. `None` means that it stays a text.
+pub(in crate::extract) fn of(text: &str, is_list_item: bool) -> Option<Conversion> {
+    if text.is_empty() {
+        return None;
+    }
+    CURRENT.with_borrow_mut(|current| {
+        let address = text.as_ptr().addr();
+        if !is_list_item && current.lists.contains(&address) {
+            return Some(Conversion::List);
+        }
+        let is_scalar = current.converts_all || current.scalars.contains(&address);
+        if !is_scalar || current.kept.contains(&address) {
+            return None;
+        }
+        let conversion = scalar(text)?;
+        current.converted.push((address, conversion));
+        Some(conversion)
+    })
+}
+
+/// Takes the report that something did not fit. Returns the address of the text.
+pub(in crate::extract) fn misfit(
+    unexpected: &Unexpected<'_>,
+    expected: &dyn Expected,
+) -> Option<usize> {
+    let as_text = match *unexpected {
+        Unexpected::Str(text) => {
+            let expected = expected.to_string();
+            let lists = ["a sequence", "a tuple", "an array", "tuple struct"];
+            let is_list = lists.iter().any(|list| expected.starts_with(list));
+            let address = text.as_ptr().addr();
+            if is_list || scalar(text).is_some() {
+                CURRENT.with_borrow_mut(|current| current.misfits.push((address, is_list)));
+            }
+            return Some(address);
+        }
+        Unexpected::Bool(value) => Conversion::Bool(value),
+        Unexpected::Unsigned(value) => Conversion::Unsigned(value),
+        Unexpected::Signed(value) => Conversion::Signed(value),
+        Unexpected::Float(value) => Conversion::Float(value),
+        _ => return None,
+    };
+    CURRENT.with_borrow_mut(|current| current.needed_as_text.push(as_text));
+    None
+}
+
+fn scalar(text: &str) -> Option<Conversion> {
+    let boolean = text.parse().ok().map(Conversion::Bool);
+    boolean
+        .or_else(|| text.parse().ok().map(Conversion::Unsigned))
+        .or_else(|| text.parse().ok().map(Conversion::Signed))
+        .or_else(|| text.parse().ok().map(Conversion::Float))
+}

@@ -1,0 +1,158 @@
+//! What is old goes by time, also on a hub that is hardly used. Each call drops what has expired in a
+//! few topics. After a pause, a call also makes up for the calls that did not come.
+
+use crate::hub::clock::Moment;
+use crate::hub::state::hub_state::HubState;
+use crate::hub::state::locked::LockedState;
+use crate::hub::sync::Ordering;
+
+/// A call drops what has expired in one more step for each such pause before it, in milliseconds.
+/// One step is for 16 topics, so no more than about a topic for each millisecond is visited.
+const PAUSE_PER_STEP: u64 = 16;
+
+impl HubState {
+    /// Drops what has expired in a few topics. If more has expired, the caller's
+    /// [`catch_up`](Self::catch_up) makes up for the time since the last call.
+    pub(crate) fn sweep_step(&self, locked: &mut LockedState, now: Moment) {
+        let pause = locked.last_sweep.age(now);
+        locked.last_sweep = locked.last_sweep.max(now);
+        if locked.sweep(&self.settings, now) && pause >= PAUSE_PER_STEP {
+            self.owed_sweeps.store(pause / PAUSE_PER_STEP, Ordering::Relaxed);
+        }
+    }
+
+    /// Drops more of what has expired, if the hub was hardly used before this call. The caller has
+    /// done its work, and holds no lock. The lock is released after every few topics.
+    #[inline]
+    pub(crate) fn catch_up(&self, now: Moment) {
+        if self.owed_sweeps.load(Ordering::Relaxed) > 0 {
+            let owed = self.owed_sweeps.swap(0, Ordering::Relaxed);
+            self.sweep_steps(owed, now);
+        }
+    }
+
+    #[cold]
+    fn sweep_steps(&self, steps: u64, now: Moment) {
+        for _ in 0..steps {
+            if !self.lock().sweep(&self.settings, now) {
+                return;
+            }
+        }
+    }
+
+    /// Drops what has expired, as a call would do it. For subscriptions to which nothing is
+    /// published.
+    pub(crate) fn sweep_in_silence(&self) {
+        let now = self.clock.now();
+        self.sweep_step(&mut self.lock(), now);
+        self.catch_up(now);
+    }
+
+    /// Drops everything that has expired. The lock is released after every few topics.
+    pub(crate) fn sweep_all(&self) {
+        let now = self.clock.now();
+        while self.lock().sweep(&self.settings, now) {}
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::future::Future;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use crate::codec::message::Message;
+    use crate::hub::handle::Hub;
+    use crate::hub::settings::{DEFAULT_MAX_AGE, DEFAULT_MAX_TOPICS};
+    use crate::hub::state::hub_state::HubState;
+    use crate::stream::body::SseBody;
+    use crate::stream::response::Sse;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// How many topics and bytes the hub holds. In contrast to `Hub::stats`, this drops nothing.
+    fn held(state: &Arc<HubState>) -> (usize, u64) {
+        let locked = state.lock();
+        let bytes = locked.registry.topics().map(|topic| topic.stats(0, None).bytes).sum();
+        (locked.registry.topics().count(), bytes)
+    }
+
+    /// Publishes 10 MB to as many topics as a hub has. Then the hub is used once a minute, for a
+    /// little longer than messages are held. Returns what is left.
+    async fn held_after<F: Future<Output = ()>>(
+        has_readers: bool,
+        each_minute: impl Fn(Hub) -> F,
+    ) -> (usize, u64) {
+        let hub = Hub::new();
+        let readers = has_readers.then(|| hub.subscribe(">").open().expect("open"));
+        for topic in 1..DEFAULT_MAX_TOPICS {
+            let message = Message::new().data("x".repeat(1_000));
+            hub.publish(&format!("burst.{topic}"), message).expect("published");
+        }
+        let state = Arc::clone(hub.state());
+        assert!(held(&state).1 > 10_000_000);
+        let time = DEFAULT_MAX_AGE + DEFAULT_MAX_AGE / 4 + 2 * MINUTE;
+        for _ in 0..time.as_secs() / MINUTE.as_secs() {
+            advance(MINUTE).await;
+            each_minute(hub.clone()).await;
+        }
+        let held = held(&state);
+        drop(readers);
+        held
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_by_time_if_the_hub_is_used_once_a_minute() {
+        for has_readers in [false, true] {
+            let publish = async |hub: Hub| {
+                hub.publish("quiet", Message::new().data("x")).expect("published");
+            };
+            let (topics, bytes) = held_after(has_readers, publish).await;
+            assert!(bytes < 10_000, "{bytes} bytes in {topics} topics");
+            assert!(has_readers || topics == 1, "{topics} topics");
+
+            let subscribe = async |hub: Hub| drop(hub.subscribe("quiet").open().expect("open"));
+            assert_eq!(held_after(has_readers, subscribe).await.1, 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_by_time_if_a_client_is_connected() {
+        let hub = Hub::new();
+        for topic in 1..DEFAULT_MAX_TOPICS {
+            hub.publish(&format!("burst.{topic}"), Message::new().data("x")).expect("published");
+        }
+        let state = Arc::clone(hub.state());
+        let subscription = hub.subscribe("quiet").open().expect("open");
+        let body: SseBody<_> = Sse::new(subscription).into_response().into_body();
+        let client = tokio::spawn(http_body_util::BodyExt::collect(body));
+        tokio::time::sleep(DEFAULT_MAX_AGE + DEFAULT_MAX_AGE / 4 + 2 * MINUTE).await;
+        assert_eq!(held(&state), (1, 0));
+        client.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_at_once_if_the_application_asks_for_it() {
+        let drop_expired = async |hub: Hub| hub.drop_expired();
+        assert_eq!(held_after(false, drop_expired).await, (0, 0));
+        assert_eq!(held_after(true, drop_expired).await.1, 0);
+        assert!(held_after(true, async |_| {}).await.1 > 10_000_000, "nobody uses the hub");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_topic_keeps_its_history_for_the_whole_age_whatever_its_idle_time_is() {
+        for idle in [Duration::ZERO, MINUTE, DEFAULT_MAX_AGE] {
+            let hub = Hub::builder().topic_idle(idle).build();
+            let first = hub.publish("a", Message::new().data("1")).expect("published");
+            hub.publish("a", Message::new().data("2")).expect("published");
+            advance(DEFAULT_MAX_AGE).await;
+            hub.publish("b", Message::new().data("x")).expect("published");
+            let mut back = hub.subscribe("a").resume(first).open().expect("open");
+            let next = futures_util::FutureExt::now_or_never(back.next()).expect("ready");
+            let next = next.expect("a delivery").encode().expect("valid");
+            assert!(next.as_bytes().starts_with(b"data: 2\n"));
+        }
+    }
+}

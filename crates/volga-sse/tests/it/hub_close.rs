@@ -1,0 +1,181 @@
+//! What becomes of the clients of a hub that closes, as an `EventSource` and as other programs see
+//! it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::StatusCode;
+use http_body_util::BodyExt;
+use volga_sse::{
+    Decoder, Message, RefusalResponse, Sse,
+    hub::{Delivery, Hub, HubBuilder, PublishError, SubscribeError, SubscriptionEnd},
+    reconnect::{AttemptEnd, NextStep, ReconnectPolicy, Rejection},
+};
+
+fn text(text: &str) -> Message {
+    Message::new().data(text)
+}
+
+/// What a handler responds to a client with this last event ID: the status, the content type, and
+/// the body as far as it is ready.
+fn respond(hub: &Hub, last_event_id: &str) -> (u16, Option<&'static str>, Vec<u8>, bool) {
+    let subscription = match hub.subscribe("news").resume(last_event_id).open() {
+        Ok(subscription) => subscription,
+        Err(error) => return (error.status().as_u16(), None, Vec::new(), true),
+    };
+    let mut body = std::pin::pin!(Sse::new(subscription).into_response().into_body());
+    let mut bytes = Vec::new();
+    let has_ended = loop {
+        match body.frame().now_or_never() {
+            None => break false,
+            Some(None) => break true,
+            Some(Some(frame)) => bytes.extend(frame.expect("no error").into_data().expect("data")),
+        }
+    };
+    (200, Some("text/event-stream"), bytes, has_ended)
+}
+
+/// An `EventSource` as the HTML standard has it.
+struct EventSource {
+    policy: ReconnectPolicy,
+    last_event_id: String,
+    received: Vec<String>,
+    is_open: bool,
+    times: Vec<Duration>,
+}
+
+impl EventSource {
+    fn new() -> Self {
+        Self {
+            policy: ReconnectPolicy::new(),
+            last_event_id: String::new(),
+            received: Vec::new(),
+            is_open: true,
+            times: Vec::new(),
+        }
+    }
+
+    /// Sends one request, and reads what there is. If the stream has not ended, it is cut.
+    fn connect(&mut self, hub: &Hub) {
+        if !self.is_open {
+            return;
+        }
+        let (status, content_type, body, has_ended) = respond(hub, &self.last_event_id);
+        let end = match Rejection::of(status, content_type) {
+            Some(rejection) => rejection.into(),
+            None => {
+                let mut decoder = Decoder::new().resume_from(&self.last_event_id);
+                for event in decoder.feed(&body).expect("within limits") {
+                    self.received.push(format!("{}:{}", event.event(), event.data()));
+                }
+                decoder.last_event_id().clone_into(&mut self.last_event_id);
+                if let Some(time) = decoder.retry() {
+                    self.policy.set_time(time);
+                }
+                match has_ended {
+                    true => AttemptEnd::Finished,
+                    false => AttemptEnd::Broken { open_for: Duration::from_secs(3_600) },
+                }
+            }
+        };
+        match self.policy.next_step(end, 0) {
+            NextStep::Return(time) => self.times.push(time),
+            NextStep::Stop(_) => self.is_open = false,
+        }
+    }
+}
+
+fn closed_hub(builder: HubBuilder) -> (Hub, EventSource) {
+    let hub = builder.build();
+    let mut client = EventSource::new();
+    hub.publish("news", text("before")).expect("published");
+    client.connect(&hub);
+    hub.publish("news", text("missed")).expect("published");
+    hub.close();
+    (hub, client)
+}
+
+#[tokio::test]
+async fn a_client_survives_the_close_and_finds_the_next_hub() {
+    let (hub, mut client) = closed_hub(Hub::builder());
+    for _ in 0..5 {
+        client.connect(&hub);
+        assert!(client.is_open);
+    }
+    // It gets once what it missed, although the hub is closed.
+    assert_eq!(client.received, ["message:missed"]);
+
+    let next = Hub::new();
+    next.publish("news", text("not for those who are new")).expect("published");
+    client.connect(&next);
+    assert!(client.received[1].starts_with("gap:{\"after\":null"), "{:?}", client.received);
+    next.publish("news", text("after")).expect("published");
+    client.connect(&next);
+    assert_eq!(client.received[2..], ["message:after"]);
+}
+
+#[tokio::test]
+async fn clients_of_a_closed_hub_do_not_return_at_the_same_time() {
+    let (hub, _) = closed_hub(Hub::builder());
+    let times: HashSet<Duration> = (0..100)
+        .map(|_| {
+            let mut client = EventSource::new();
+            client.connect(&hub);
+            client.times[0]
+        })
+        .collect();
+    assert!(times.len() > 50, "{times:?}");
+}
+
+#[tokio::test]
+async fn a_client_is_told_to_stop_if_the_application_says_so() {
+    for (response, status) in [
+        (RefusalResponse::NoContent, StatusCode::NO_CONTENT),
+        (RefusalResponse::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let (hub, mut client) = closed_hub(Hub::builder().when_closed(response));
+        client.connect(&hub);
+        assert!(!client.is_open);
+        let error = hub.subscribe("news").open().expect_err("closed");
+        assert_eq!(error, SubscribeError::Closed { refusal: response });
+        assert_eq!(error.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn those_who_are_there_get_everything_and_a_farewell_whatever_comes_later() {
+    for response in
+        [RefusalResponse::RetryLater, RefusalResponse::NoContent, RefusalResponse::Unavailable]
+    {
+        let hub = Hub::builder().when_closed(response).build();
+        let subscription = hub.subscribe("news").open().expect("open");
+        let mut program = hub.subscribe("*").open().expect("open");
+        hub.publish("news", text("last")).expect("published");
+        hub.close();
+        assert!(matches!(hub.publish("news", text("late")), Err(PublishError::Closed)));
+        let body = Sse::new(subscription).into_response().into_body();
+        let wire = body.collect().now_or_never().expect("ready").expect("a proper end");
+        let wire = String::from_utf8(wire.to_bytes().to_vec()).expect("text");
+        assert_eq!((wire.matches("data: last").count(), wire.matches("retry: ").count()), (1, 2));
+        let next = program.next().now_or_never().expect("ready");
+        assert!(matches!(next, Some(Delivery::Message(_))));
+        assert_eq!(program.next().now_or_never(), Some(None));
+        assert_eq!(program.end(), Some(SubscriptionEnd::HubClosed));
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_subscribes_to_a_closed_hub_sees_the_end_at_once() {
+    let (hub, _) = closed_hub(Hub::builder());
+    for topics in ["news", "new", ">"] {
+        let mut subscription = hub.subscribe(topics).history(1).open().expect("open");
+        if topics != "new" {
+            let next = subscription.next().now_or_never().expect("ready");
+            assert!(matches!(next, Some(Delivery::Message(_))));
+        }
+        assert_eq!(subscription.next().now_or_never(), Some(None));
+        assert_eq!(subscription.end(), Some(SubscriptionEnd::HubClosed));
+    }
+    assert_eq!(hub.topics(), ["news".into()]);
+}

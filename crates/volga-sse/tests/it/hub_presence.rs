@@ -1,0 +1,203 @@
+//! Who is present in a topic, and what a watch tells of it.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use tokio::time::advance;
+use volga_sse::hub::{DEFAULT_MAX_PRESENCE_EVENTS, Hub, PresenceEvent, PresenceWatch};
+
+use super::hub_support::{Wakes, publish};
+
+#[test]
+fn an_identity_is_present_once_however_many_subscriptions_it_has() {
+    let hub = Hub::new();
+    let mut watch = hub.watch_presence("a").unwrap();
+    let mut event = || watch.next().now_or_never().map(|event| event.expect("open"));
+    let first = hub.subscribe("a").identity("anna").open().unwrap();
+    let second = hub.subscribe(["*", "a"]).identity("anna").open().unwrap();
+    let nobody = hub.subscribe("a").open().unwrap();
+    assert_eq!(hub.presence("a"), [("anna".into(), 2)].into());
+    assert_eq!(event(), Some(PresenceEvent::Present([].into())));
+    assert_eq!(event(), Some(PresenceEvent::Joined("anna".into())));
+    drop((first, nobody));
+    assert_eq!(event(), None);
+    drop(second);
+    assert_eq!(event(), Some(PresenceEvent::Left("anna".into())));
+    assert_eq!(hub.presence("a"), [].into());
+}
+
+#[test]
+fn a_pattern_is_present_in_topics_that_begin_later() {
+    let hub = Hub::new();
+    let subscription = hub.subscribe("room.*").identity("anna").open().unwrap();
+    let mut watch = hub.watch_presence("room.1").unwrap();
+    publish(&hub, "room.1", &["x"]);
+    drop(subscription);
+    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()?).collect();
+    let anna = "anna".into();
+    assert_eq!(
+        events,
+        [
+            PresenceEvent::Present([].into()),
+            PresenceEvent::Joined(Arc::clone(&anna)),
+            PresenceEvent::Left(anna)
+        ]
+    );
+}
+
+#[test]
+fn a_watch_ends_when_the_hub_closes_after_the_changes_before() {
+    for joins in [0, 1, DEFAULT_MAX_PRESENCE_EVENTS, DEFAULT_MAX_PRESENCE_EVENTS + 5] {
+        let hub = Hub::new();
+        let mut watch = hub.watch_presence("a").unwrap();
+        let join = |n: usize| hub.subscribe("a").identity(n.to_string()).open().unwrap();
+        let people: Vec<_> = (0..joins).map(join).collect();
+        let woken = Arc::new(Wakes(AtomicUsize::new(0)));
+        let mut parked = hub.watch_presence("b").unwrap();
+        assert!(parked.next().now_or_never().is_some());
+        {
+            let waker = Waker::from(Arc::clone(&woken));
+            let mut next = pin!(parked.next());
+            assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        hub.close();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert_eq!(parked.next().now_or_never(), Some(None));
+        drop(people);
+        let mut present = 0;
+        while let Some(event) = watch.next().now_or_never().expect("an event or the end") {
+            match event {
+                PresenceEvent::Present(people) => present = people.len(),
+                PresenceEvent::Joined(_) => present += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        // More changes than the log holds are listed when they are taken: everybody has left by then.
+        let has_overflowed = joins > DEFAULT_MAX_PRESENCE_EVENTS;
+        assert_eq!(present, if has_overflowed { 0 } else { joins });
+        assert_eq!(watch.next().now_or_never(), Some(None));
+        let mut late = hub.watch_presence("a").unwrap();
+        assert!(late.next().now_or_never().expect("who is present").is_some());
+        assert_eq!(late.next().now_or_never(), Some(None));
+    }
+}
+
+#[test]
+fn a_watch_that_is_not_polled_starts_over_instead_of_growing() {
+    let hub = Hub::new();
+    let mut watch = hub.watch_presence("a").unwrap();
+    let all: Vec<_> = (0..DEFAULT_MAX_PRESENCE_EVENTS)
+        .map(|n| hub.subscribe("a").identity(n.to_string()).open().unwrap())
+        .collect();
+    let more = hub.subscribe("a").identity("one more").open().unwrap();
+    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()?).collect();
+    let [PresenceEvent::Present(present)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(present.len(), all.len() + 1);
+    drop(more);
+    assert_eq!(watch.next().now_or_never(), Some(Some(PresenceEvent::Left("one more".into()))));
+}
+
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Everything that a watch tells now.
+fn told(watch: &mut PresenceWatch) -> Vec<PresenceEvent> {
+    std::iter::from_fn(|| watch.next().now_or_never()).map(|event| event.expect("open")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_returns_within_the_grace_neither_leaves_nor_joins() {
+    let (joined, left) =
+        (|| PresenceEvent::Joined("anna".into()), || PresenceEvent::Left("anna".into()));
+    for topics in ["room", "*"] {
+        // Without a message, the topic goes with its last subscription.
+        for has_messages in [false, true] {
+            let hub = Hub::builder().presence_grace(GRACE).build();
+            let mut watch = hub.watch_presence("room").unwrap();
+            if has_messages || topics == "*" {
+                publish(&hub, "room", &["x"]);
+            }
+            let connect = || hub.subscribe(topics).identity("anna").open().unwrap();
+            let first = connect();
+            assert_eq!(told(&mut watch), [PresenceEvent::Present([].into()), joined()]);
+            drop(first);
+            for _ in 0..3 {
+                assert_eq!(told(&mut watch), []);
+                assert_eq!(hub.presence("room"), [("anna".into(), 0)].into());
+                advance(GRACE - Duration::from_millis(1)).await;
+                let (again, more) = (connect(), connect());
+                assert_eq!(told(&mut watch), []);
+                advance(2 * GRACE).await;
+                assert_eq!(told(&mut watch), [], "it has returned");
+                assert_eq!(hub.presence("room"), [("anna".into(), 2)].into());
+                drop((again, more));
+            }
+            // Waiting needs no other call to the hub.
+            let start = tokio::time::Instant::now();
+            assert_eq!(watch.next().await, Some(left()));
+            assert_eq!(start.elapsed(), GRACE);
+            assert!(hub.presence("room").is_empty());
+            let again = connect();
+            assert_eq!(told(&mut watch), [joined()]);
+            drop(again);
+            advance(GRACE).await;
+            assert!(hub.presence("room").is_empty(), "whoever asks learns it as well");
+            assert_eq!(told(&mut watch), [left()]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_are_gone_are_forgotten_although_nobody_watches() {
+    let hub = Hub::builder().presence_grace(GRACE).build();
+    for index in 0..1_000 {
+        drop(hub.subscribe("room").identity(format!("{index}")).open().unwrap());
+    }
+    assert_eq!(hub.presence("room").len(), 1_000);
+    advance(GRACE).await;
+    assert!(hub.presence("room").is_empty());
+}
+
+#[tokio::test]
+async fn every_watch_has_the_right_picture_of_many_joins_and_leaves() {
+    const WATCHES: usize = 100;
+    let hub = Hub::new();
+    let mut watches: Vec<_> = (0..WATCHES).map(|_| hub.watch_presence("room").unwrap()).collect();
+    let mut pictures = vec![BTreeSet::new(); WATCHES];
+    let mut subscriptions = VecDeque::new();
+    for step in 0..5_000_usize {
+        let subscription = hub.subscribe("room").identity(format!("{step}")).open().unwrap();
+        subscriptions.push_back(subscription);
+        if step % 3 == 0 {
+            subscriptions.pop_front();
+        }
+        // Each watch is behind by another number of changes when it looks.
+        for (index, watch) in watches.iter_mut().enumerate() {
+            if step % (10 * index + 1) == 0 || step == 4_999 {
+                let picture = &mut pictures[index];
+                for event in told(watch) {
+                    let is_new = match event {
+                        PresenceEvent::Present(present) => {
+                            *picture = present.into_keys().collect();
+                            true
+                        }
+                        PresenceEvent::Joined(identity) => picture.insert(identity),
+                        PresenceEvent::Left(identity) => picture.remove(&identity),
+                        other => panic!("{other:?}"),
+                    };
+                    assert!(is_new, "each change is told once");
+                }
+                let expect = hub.presence("room");
+                assert!(picture.iter().eq(expect.keys()), "watch {index} after {step}");
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Runs an app: from listening to the end.
+
+use std::io::{self, IsTerminal, Write};
+
+use volga_http::{BindTarget, Listener};
+
+use crate::app::{App, DEFAULT_PORT};
+use crate::app_faults::AppFaults;
+use crate::bound::BoundAddress;
+use crate::connection_service::ConnectionService;
+use crate::exit::ShutdownError;
+use crate::greeter::{Style, greeting};
+use crate::shutdown_sequence::ShutdownSequence;
+
+impl App {
+    /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) shuts
+    /// the app down.
+    ///
+    /// At shutdown the app runs the hooks of [`before_shutdown`](Self::before_shutdown), accepts no
+    /// more connections, and closes every subscription with its farewell. Requests, responses and
+    /// [`detached`](crate::detached) handlers may finish within the
+    /// [deadline](Self::with_shutdown_timeout). A second signal ends the app at once.
+    ///
+    /// # Errors
+    ///
+    /// - The routes or the services have errors: the message has all of them.
+    /// - The app cannot listen on an address: the message has the address, the reason and what to
+    ///   do. The cause is a [`BindError`](crate::BindError).
+    /// - [`TimedOut`](io::ErrorKind::TimedOut): connections or tasks were still busy at the
+    ///   deadline, and were aborted. The cause is a [`ShutdownError`].
+    /// - [`Interrupted`](io::ErrorKind::Interrupted): a second signal came. The cause is a
+    ///   [`ShutdownError`], too.
+    ///
+    /// The error is also written to standard error as one line, because a `main` that returns it
+    /// prints it in the form for programmers. [`without_error_line`](Self::without_error_line)
+    /// switches that off.
+    ///
+    /// [`exit_code`](crate::exit_code) turns the result into an exit code of the process.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime with network and timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future aborts every connection as soon as the runtime runs the tasks.
+    pub async fn run(self) -> io::Result<()> {
+        let line = self.error_line;
+        line.write(self.bind_and_serve().await)
+    }
+
+    /// Serves as [`run`](Self::run) does, on a listener that exists already, such as a
+    /// `TcpListener` or a `UnixListener` of tokio.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`run`](Self::run).
+    pub async fn run_with_listener(self, listener: impl Into<Listener>) -> io::Result<()> {
+        let line = self.error_line;
+        let listeners = vec![listener.into()];
+        self.bound.0.send_replace(BoundAddress::of_all(&listeners));
+        line.write(self.serve(listeners).await)
+    }
+
+    /// Serves as [`run`](Self::run) does, in a program without a runtime. It creates a tokio
+    /// runtime that uses all cores.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`run`](Self::run). Returns an error inside of a runtime, because
+    /// it would block a thread of the runtime for ever.
+    pub fn run_blocking(self) -> io::Result<()> {
+        let line = self.error_line;
+        line.write(self.block_on_run())
+    }
+
+    fn block_on_run(self) -> io::Result<()> {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Err(io::Error::other(
+                "`run_blocking` was called inside a runtime; use `run().await` there",
+            ));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let ended = runtime.block_on(self.bind_and_serve());
+        if ended.as_ref().is_err_and(|error| ShutdownError::of(error).is_some()) {
+            // The deadline has passed, so the runtime must not wait for blocked threads.
+            runtime.shutdown_background();
+        }
+        ended
+    }
+
+    /// Listens, and returns the app with its addresses. [`ListeningApp::run`] serves it. Clients may
+    /// connect before that. They wait until the app serves.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+    /// use volga::App;
+    ///
+    /// let (app, shutdown) = App::new().bind("127.0.0.1:0").with_shutdown();
+    /// let app = app.listen().await?;
+    /// let address = app.addresses()[0].tcp().expect("TCP");
+    /// assert_ne!(address.port(), 0);
+    /// # shutdown.shutdown();
+    /// app.run().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of the start that [`run`](Self::run) returns, and writes them to standard
+    /// error as `run` does.
+    pub async fn listen(self) -> io::Result<ListeningApp> {
+        let line = self.error_line;
+        line.write(self.bind_all().await)
+    }
+
+    async fn bind_all(self) -> io::Result<ListeningApp> {
+        self.check().map_err(faults)?;
+        let listeners = match &self.targets[..] {
+            [] => volga_http::bind(BindTarget::localhost(DEFAULT_PORT)).await?,
+            targets => volga_http::bind_all(targets.iter().cloned()).await?,
+        };
+        self.bound.0.send_replace(BoundAddress::of_all(&listeners));
+        Ok(ListeningApp { app: self, listeners })
+    }
+
+    async fn bind_and_serve(self) -> io::Result<()> {
+        let ListeningApp { app, listeners } = self.bind_all().await?;
+        app.serve(listeners).await
+    }
+
+    async fn serve(mut self, listeners: Vec<Listener>) -> io::Result<()> {
+        let greeting = self.greeter.then(|| self.greeting(&listeners));
+        let Self { deadline, .. } = self;
+        let (shutdown, tasks) = (self.shutdown.clone(), self.tasks.clone());
+        let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
+        let server = server.counts(self.counters().connections);
+        let before = std::mem::take(&mut self.before);
+        let service = self.into_service().map_err(faults)?;
+        let sequence = ShutdownSequence { shutdown, before, deadline, tasks };
+        let serving = async {
+            // The signal handlers are installed by now, so a reader of the greeting may send a
+            // signal.
+            if let Some(text) = greeting {
+                // The app serves even if standard output is closed.
+                let mut out = io::stdout();
+                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            }
+            server
+                .serve_each(listeners, move |info| ConnectionService::new(service.clone(), info))
+                .await
+        };
+        sequence.run(serving).await
+    }
+
+    fn greeting(&self, listeners: &[Listener]) -> String {
+        let addresses = BoundAddress::of_all(listeners);
+        let colour = io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let style = if colour { Style::Colour } else { Style::Plain };
+        greeting(&addresses, self.router().routes(), style)
+    }
+}
+
+/// An app that listens and does not serve yet. [`App::listen`] returns it.
+#[must_use = "an app does nothing until it runs"]
+#[derive(Debug)]
+pub struct ListeningApp {
+    app: App,
+    listeners: Vec<Listener>,
+}
+
+impl ListeningApp {
+    /// The addresses at which the app listens, with their real ports.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<BoundAddress> {
+        BoundAddress::of_all(&self.listeners)
+    }
+
+    /// Serves as [`App::run`] does.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`App::run`].
+    pub async fn run(self) -> io::Result<()> {
+        let Self { app, listeners } = self;
+        let line = app.error_line;
+        line.write(app.serve(listeners).await)
+    }
+}
+
+fn faults(faults: AppFaults) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, faults)
+}

@@ -1,0 +1,6 @@
+use volga::{App, ok};
+
+fn main() {
+    let mut app = App::new();
+    app.map_get("/", || ok!()).filter(|| "yes");
+}
