@@ -87,6 +87,11 @@ impl Publisher {
         }
     }
 
+    /// Whether each request has its response.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.open == 0
+    }
+
     /// Waits until each request has its response.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         let begin = Instant::now();

@@ -189,6 +189,25 @@ pub(crate) const ROWS: &[Row] = &[
         run: fan_out::burst,
     },
     Row {
+        name: "one-request",
+        title: |plan| {
+            format!(
+                "one request at a time: {} HTTP/1 streams, {OUTSTANDING} messages outstanding",
+                plan.burst
+            )
+        },
+        needs: Needs::Nothing,
+        measures: &[
+            more("deliveries per second", Unit::PerSecond),
+            less("CPU per delivery", Unit::Nanoseconds),
+            less("load's CPU", Unit::Nanoseconds),
+            P50,
+            P99,
+        ],
+        lines: &[floor(0, Against::BestPeer, 2.5), floor(4, Against::BestPeer, 1.0)],
+        run: fan_out::one_request_at_a_time,
+    },
+    Row {
         name: "idle",
         title: |plan| {
             format!("idle HTTP/1 stream: slope from {} to {} streams", plan.idle.0, plan.idle.1)

@@ -75,7 +75,7 @@ mod tests {
     /// How many topics and bytes the hub holds. In contrast to `Hub::stats`, this drops nothing.
     fn held(state: &Arc<HubState>) -> (usize, u64) {
         let locked = state.lock();
-        let bytes = locked.registry.topics().map(|topic| topic.stats().bytes).sum();
+        let bytes = locked.registry.topics().map(|topic| topic.stats(0, None).bytes).sum();
         (locked.registry.topics().count(), bytes)
     }
 
