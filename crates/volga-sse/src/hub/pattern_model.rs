@@ -1,6 +1,6 @@
 //! Compares subscriptions of several topics with a plain list of what was published, while topics
-//! come and go and readers stall for longer than the hub remembers. In this build, the hub remembers
-//! few messages, and a backlog has few.
+//! come and go and readers stall for longer than the hub remembers. In this build, the hub
+//! remembers few messages, and a backlog has few.
 
 use std::collections::BTreeMap;
 use std::task::{Context, Poll, Waker};

@@ -1,5 +1,5 @@
-//! The patterns that are subscribed to. All readers of a pattern share one object, and a topic finds
-//! the objects that match its name.
+//! The patterns that are subscribed to. All readers of a pattern share one object, and a topic
+//! finds the objects that match its name.
 //!
 //! | module | content |
 //! |---|---|

@@ -352,8 +352,8 @@ impl Registry {
         self.removed_topics.raise_floor(number);
     }
 
-    /// The last numbers of removed topics, the greatest first: those below `end`, as far as they are
-    /// greater than `after`.
+    /// The last numbers of removed topics, the greatest first: those below `end`, as far as they
+    /// are greater than `after`.
     pub(crate) fn page_of_removed(&self, after: u64, end: u64, max: usize) -> Vec<(u64, Arc<str>)> {
         self.removed_topics.page(after, end, max)
     }

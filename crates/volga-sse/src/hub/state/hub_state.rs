@@ -335,7 +335,8 @@ impl HubState {
         patterns
     }
 
-    /// Remembers the topic of the last number that was assigned. Returns the patterns that match it.
+    /// Remembers the topic of the last number that was assigned. Returns the patterns that match
+    /// it.
     fn remember(&self, locked: &LockedState, topic: &Arc<Topic>) -> Option<Arc<PatternSet>> {
         let patterns = self.patterns.of(topic);
         if locked.remembers_messages {

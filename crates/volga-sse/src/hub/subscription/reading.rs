@@ -2,7 +2,8 @@
 //!
 //! A subscription of several topics gets the numbers and topics of its messages in order: from the
 //! hub, which remembers those of its last messages, or else from a backlog, which the subscription
-//! finds by looking at all of its topics once. Then it reads each message from the log of its topic.
+//! finds by looking at all of its topics once. Then it reads each message from the log of its
+//! topic.
 
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;

@@ -10,8 +10,8 @@ const NONE: u32 = u32::MAX;
 /// Every change takes constant time, and a wave never visits a value that is awake.
 ///
 /// A wave takes values from the end, and values that fall asleep again in the order in which they
-/// were woken are then in the reverse order. The values and the tasks that they wake are larger than
-/// a CPU cache, so each wave starts with the values that the last one visited last.
+/// were woken are then in the reverse order. The values and the tasks that they wake are larger
+/// than a CPU cache, so each wave starts with the values that the last one visited last.
 #[derive(Debug)]
 pub(crate) struct Sleepers<T> {
     slots: Vec<Slot<T>>,

@@ -118,9 +118,9 @@ impl WaitList {
         self.has_sleeper.swap(true, Ordering::AcqRel);
     }
 
-    /// Wakes the readers of the current wave, at most so many. A reader that goes to sleep meanwhile
-    /// looks for messages itself. So a publisher wakes no more readers than slept when it came,
-    /// however many others publish.
+    /// Wakes the readers of the current wave, at most so many. A reader that goes to sleep
+    /// meanwhile looks for messages itself. So a publisher wakes no more readers than slept when it
+    /// came, however many others publish.
     fn wake_now(&self, mut left: usize) {
         while left > 0 {
             let (mut wakers, visited) = lock(&self.readers).take_wakers(left);
