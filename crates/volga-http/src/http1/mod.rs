@@ -347,7 +347,7 @@ mod tests {
         let (_client, server) = duplex(1);
         let http1 = http1(&Drain::new());
         let serving = http1.serve(server, Bytes::new(), connection_service(FnService(respond)));
-        assert!(size_of_val(&serving) <= 900, "{} bytes", size_of_val(&serving));
+        assert!(size_of_val(&serving) <= 904, "{} bytes", size_of_val(&serving));
     }
 
     #[tokio::test]

@@ -323,7 +323,10 @@ mod tests {
             tell.send(data("a")).expect("the body is there");
             client.write_all(sent).await.expect("the server reads");
             client.shutdown().await.expect("memory does not fail");
-            assert!(matches!(running.await, Ok(NextStage::Closed)), "{size}, {sent:?}");
+            // What was taken from the body may still be sent.
+            let next = running.await;
+            let has_left = matches!(next, Ok(NextStage::Closed | NextStage::SendRest(..)));
+            assert!(has_left, "{size}, {sent:?}");
             assert!(tell.is_closed(), "the body is gone");
         }
     }
