@@ -52,7 +52,8 @@ pub(crate) fn responses(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Fa
 }
 
 /// Begins the burst, reads the server's memory, completes the burst, reads the responses, and
-/// closes the connections. All of it twice, because what a first burst leaves may serve the second one.
+/// closes the connections. All of it twice, because what a first burst leaves may serve the
+/// second one.
 fn measure(
     server: &Server,
     plan: &Plan,
