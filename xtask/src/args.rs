@@ -20,6 +20,8 @@ pub(crate) enum Command {
     WriteApi,
     /// `bench`, with the arguments for the laboratory or for `cargo bench`.
     Bench { args: Vec<String> },
+    /// `abuse`, with the arguments for the laboratory.
+    Abuse { args: Vec<String> },
 }
 
 impl Command {
@@ -36,6 +38,7 @@ impl Command {
             "help" | "-h" | "--help" => expect_end(args, Self::Help),
             "ci" => parse_ci(args),
             "bench" => Ok(Self::Bench { args: args.collect() }),
+            "abuse" => Ok(Self::Abuse { args: args.collect() }),
             "api" => match args.next().as_deref() {
                 None => Ok(Self::Ci(Choice::Named(vec![command]))),
                 Some("--write") => expect_end(args, Self::WriteApi),

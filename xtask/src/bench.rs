@@ -4,7 +4,10 @@
 //! There are two kinds of benchmarks: whole servers under load (the laboratory, `bench/load`), and
 //! micro benchmarks of one function each.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
     tools::{self, Failure},
@@ -41,6 +44,43 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure>
         lab.arg("--before").arg(build_before(workspace, &revision)?);
     }
     tools::run(lab.args(args))
+}
+
+/// Runs the rows of the laboratory in which clients attack, for Volga and hyper.
+///
+/// # Errors
+/// Fails when a program does not build, or when Volga fails in a row.
+pub(crate) fn abuse(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
+    for program in ["bench-load", "bench-volga", "bench-hyper"] {
+        tools::run(&mut command(workspace, "build", &["--release", "--package", program]))?;
+    }
+    let mut lab = Command::new(workspace.target_dir().join("bench/release/lab"));
+    tools::run(lab.arg("--abuse").args(args))
+}
+
+/// Runs short attacks on Volga alone, and checks the bounds of its memory, and that an innocent
+/// client gets all its responses. Nothing is optimised, because no time is checked.
+///
+/// # Errors
+/// Fails when a program does not build, or when a bound does not hold.
+pub(crate) fn check_abuse(workspace: &Workspace) -> Result<(), Failure> {
+    tools::run(&mut command(
+        workspace,
+        "build",
+        &["--package", "bench-load", "--package", "bench-volga"],
+    ))?;
+    let mut lab = Command::new(workspace.target_dir().join("bench/debug/lab"));
+    tools::run(lab.args(["--abuse", "--quick", "--bounds", "--servers", "volga"]))
+}
+
+/// Writes the attacks over HTTP/2 as inputs of the fuzz target `http2` into the folder.
+///
+/// # Errors
+/// Fails when the laboratory does not build, or when the folder cannot be written.
+pub(crate) fn write_corpus(workspace: &Workspace, folder: &Path) -> Result<(), Failure> {
+    tools::run(&mut command(workspace, "build", &["--package", "bench-load"]))?;
+    let mut lab = Command::new(workspace.target_dir().join("bench/debug/lab"));
+    tools::run(lab.arg("--write-corpus").arg(folder))
 }
 
 /// Takes `--against REVISION` out of the arguments, because the laboratory wants a program instead.

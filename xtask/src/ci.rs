@@ -240,6 +240,14 @@ pub(crate) const STEPS: &[Step] = &[
         run: bench::check,
     },
     Step {
+        name: "abuse-check",
+        claim: "short attacks on a server leave its memory within bounds, and an innocent client gets all its responses",
+        depth: Depth::Everyday,
+        advice: "`cargo xtask abuse --quick --bounds --servers volga --only ROW` repeats one attack; bench/README.md describes the rows",
+        missing_program: |_| None,
+        run: bench::check_abuse,
+    },
+    Step {
         name: "cases",
         claim: "property tests pass for many more cases than in the step `test`",
         depth: Depth::Long,

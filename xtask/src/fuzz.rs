@@ -2,7 +2,7 @@
 //!
 //! The compiler flags are the same as those of `cargo fuzz`, so that a machine without it can build
 //! the targets too. A run reads the corpus of the repository but never writes to it: new inputs go
-//! to `target/fuzz`.
+//! to `target/fuzz`. The target `http2` also gets the attacks of `cargo xtask abuse` as inputs.
 //!
 //! To add a target, write `fuzz/fuzz_targets/NAME.rs`, give it a `[[bin]]` in `fuzz/Cargo.toml`,
 //! and commit at least one input in `fuzz/corpus/NAME`. Nothing has to be changed here: each file
@@ -15,6 +15,7 @@ use std::{
 };
 
 use crate::{
+    bench,
     tools::{self, Failure},
     workspace::Workspace,
 };
@@ -56,6 +57,8 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<(), Failure> {
         .env("RUSTFLAGS", RUSTFLAGS);
     tools::run(&mut build)?;
 
+    let generated = target_dir.join("generated/http2");
+    bench::write_corpus(workspace, &generated)?;
     for target in targets(&workspace.root)? {
         let found = target_dir.join("found").join(&target);
         fs::create_dir_all(&found)
@@ -63,6 +66,7 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<(), Failure> {
         let mut fuzz = Command::new(target_dir.join(&host).join("release").join(&target));
         fuzz.arg(&found)
             .arg(workspace.root.join("fuzz/corpus").join(&target))
+            .args((target == "http2").then_some(&generated))
             .arg(format!("-max_total_time={seconds}"))
             .arg(format!("-artifact_prefix={}/", found.display()))
             .args(["-verbosity=0", "-print_final_stats=1"])

@@ -51,6 +51,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Ci(choice) => ci::run(&Workspace::read()?, choice),
         Command::WriteApi => api::write(&Workspace::read()?),
         Command::Bench { args } => bench::run(&Workspace::read()?, args),
+        Command::Abuse { args } => bench::abuse(&Workspace::read()?, args),
     }
 }
 
@@ -74,6 +75,10 @@ fn print_commands() {
     println!(
         "  {:<13}servers side by side under load: --quick, --only ROW, --rounds N, --runs N, --profile (bench/README.md)",
         "bench"
+    );
+    println!(
+        "  {:<13}clients that attack Volga and hyper: --quick, --only ROW, --servers NAME, --rounds N",
+        "abuse"
     );
     println!("  {:<13}one function compared with its peers: cargo xtask bench --bench NAME", "");
 }

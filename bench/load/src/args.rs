@@ -11,7 +11,11 @@ pub(crate) struct Args {
     /// keeping.
     pub(crate) quick: bool,
     /// Run the rows in which clients attack, in place of the others.
-    pub(crate) floods: bool,
+    pub(crate) abuse: bool,
+    /// Fail if a bound of our server does not hold: a pass line that compares with no other server.
+    pub(crate) bounds: bool,
+    /// Write the attacks as inputs of the fuzz target `http2` into this folder, and run nothing.
+    pub(crate) corpus: Option<PathBuf>,
     /// Names of rows. An empty list means all rows.
     pub(crate) only: Vec<String>,
     /// Names of servers. An empty list means all servers.
@@ -30,13 +34,14 @@ pub(crate) struct Args {
 
 pub(crate) const HELP: &str = "\
 cargo xtask bench [--quick] [--only ROW,ROW] [--servers NAME,NAME] [--rounds N] [--runs N]
-cargo xtask bench --floods [--quick] [--servers NAME,NAME] [--rounds N] [--runs N]
+cargo xtask abuse [--quick] [--bounds] [--only ROW,ROW] [--servers NAME,NAME] [--rounds N]
 cargo xtask bench --against REVISION [--workers N] [--only ROW,ROW] [--rounds N]
 cargo xtask bench --profile [--only ROW,ROW]
 
   --quick     small sizes and one round: shows that all of it works
   --only      these rows, and no results file
-  --floods    the rows in which clients attack, in place of the others
+  --abuse     the rows in which clients attack, in place of the others: `cargo xtask abuse`
+  --bounds    fail if a bound of volga does not hold, such as that of its memory
   --servers   these servers, and no results file
   --rounds    so many rounds, 5 by default
   --runs      so many whole runs, 1 by default: the pass lines hold in each, or do not
@@ -60,7 +65,9 @@ impl Args {
             };
             match arg.as_str() {
                 "--quick" => parsed.quick = true,
-                "--floods" => parsed.floods = true,
+                "--abuse" => parsed.abuse = true,
+                "--bounds" => parsed.bounds = true,
+                "--write-corpus" => parsed.corpus = Some(value()?.into()),
                 "--only" => {
                     let rows: Vec<&str> = rows::all().map(|row| row.name).collect();
                     parsed.only = names(&value()?, "row", &rows)?;
@@ -120,12 +127,15 @@ mod tests {
     fn each_option_is_understood() {
         assert_eq!(parse("").expect("nothing"), Args::default());
         let all = parse(
-            "--quick --only idle,churn --rounds 3 --runs 2 --servers volga,limit --profile --floods \
+            "--quick --only idle,churn --rounds 3 --runs 2 --servers volga,limit --profile --abuse \
+             --bounds --write-corpus target/corpus \
              --workers 2 --before target/bench-volga",
         );
         let expected = Args {
             quick: true,
-            floods: true,
+            abuse: true,
+            bounds: true,
+            corpus: Some("target/corpus".into()),
             only: vec!["idle".into(), "churn".into()],
             servers: vec!["volga".into(), "limit".into()],
             rounds: Some(3),
@@ -138,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_named() {
+    fn an_unknown_argument_is_named() {
         for (line, named) in [
             ("--fast", "`--fast`"),
             ("--only idel", "`idel`"),

@@ -4,9 +4,10 @@
 //! The pure modules are `wire` (turns bytes into events), `deliveries` (checks that each message
 //! arrives once and in order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`.
 //! The others act: `server` and `launch` start processes; `streams`, `http2`, `publisher` and
-//! `floods` make load; `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and
+//! `abuse` make load; `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and
 //! `profile` run the rows.
 
+mod abuse;
 mod args;
 mod chart;
 mod clock;
@@ -14,7 +15,6 @@ mod connect;
 mod deliveries;
 mod failure;
 mod figure;
-mod floods;
 mod http2;
 mod launch;
 mod layers;
@@ -60,8 +60,17 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Vec<String>) -> Result<(), Failure> {
-    let command = format!("cargo xtask bench {}", args.join(" "));
+    let line = args.join(" ");
     let args = Args::parse(args)?;
+    let command = match line.strip_prefix("--abuse") {
+        Some(rest) => format!("cargo xtask abuse{rest}"),
+        None => format!("cargo xtask bench {line}"),
+    };
+    if let Some(folder) = &args.corpus {
+        let count = abuse::write_corpus(folder)?;
+        println!("{count} inputs of the fuzz target http2 are in {}", folder.display());
+        return Ok(());
+    }
     let mut plan = if args.quick { Plan::QUICK } else { Plan::FULL };
     plan.rounds = args.rounds.unwrap_or(plan.rounds);
 
@@ -106,14 +115,17 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
         text.push('\n');
         text.push_str(&table::of(row, &plan, results));
     }
+    if args.bounds {
+        rounds::check_bounds(&results)?;
+    }
     let results: Vec<(&Row, RowResult)> =
         results.into_iter().map(|(row, runs)| (row, RowResult::of_all(&runs))).collect();
     if args.is_whole() {
         let folder = places.bench.join("results");
         fs::create_dir_all(&folder)?;
-        if args.floods {
-            fs::write(folder.join("floods.txt"), &text)?;
-            println!("\nwritten to bench/results/floods.txt");
+        if args.abuse {
+            fs::write(folder.join("abuse.txt"), &text)?;
+            println!("\nwritten to bench/results/abuse.txt");
             return rounds::check(&results);
         }
         fs::write(folder.join("servers.txt"), &text)?;

@@ -53,7 +53,7 @@ impl Publisher {
                 Ok(bytes) => written += bytes,
                 // The server has fallen behind. It is on another core, so waiting here does not
                 // slow it down.
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.read_answers()?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.read_responses()?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -65,7 +65,7 @@ impl Publisher {
     /// # Errors
     ///
     /// Fails when the status of a response is not a success.
-    pub(crate) fn read_answers(&mut self) -> Result<(), Failure> {
+    pub(crate) fn read_responses(&mut self) -> Result<(), Failure> {
         loop {
             let read = match self.socket.read(&mut self.buffer) {
                 Ok(0) => return Err(Failure::new("the server closed the publisher's connection")),
@@ -87,11 +87,16 @@ impl Publisher {
         }
     }
 
+    /// Whether each request has its response.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.open == 0
+    }
+
     /// Waits until each request has its response.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         let begin = Instant::now();
         while self.open > 0 {
-            self.read_answers()?;
+            self.read_responses()?;
             if begin.elapsed() > PATIENCE {
                 return Err(Failure::new(format!(
                     "{} publish requests without a response",

@@ -80,6 +80,7 @@ pub use response::error_mapper::{ErrorMapper, MapError};
 pub use response::error_report::ErrorReport;
 pub use response::into_response::{HttpResponse, HttpResult, IntoResponse, OutStatus, OutValue};
 pub use response::into_response_parts::{IntoResponseParts, set_header};
+pub use response::observed_body::{BodyCut, BodyCutObserver, ResponseWatch};
 pub use response::panic_error::PanicError;
 pub use response::problem::Problem;
 pub use response::status_error::IntoStatusError;

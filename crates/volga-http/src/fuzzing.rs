@@ -28,6 +28,7 @@ pub async fn serve_http1<S: HttpService>(io: DuplexStream, service: S) {
             NextStage::Stream(stream) => Box::into_pin(stream).await,
             NextStage::Requests(io, received) => http1.serve(io, received, make_service()).await,
             NextStage::Linger(io) => return http1.linger(io).await,
+            NextStage::SendRest(io, unsent) => return http1.send_rest(io, *unsent).await,
         };
     }
 }

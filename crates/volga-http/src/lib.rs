@@ -74,6 +74,7 @@ pub use connection::info::{ConnectionInfo, TlsInfo};
 pub use drain::handle::Drain;
 pub use drain::progress::DrainOutcome;
 pub use drain::signal::shutdown_signal;
+pub use exchange::half_close::OnHalfClose;
 pub use exchange::long_lived::LongLived;
 pub use exchange::request_body::RequestBody;
 pub use exchange::request_body_error::RequestBodyError;

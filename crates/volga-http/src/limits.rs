@@ -386,5 +386,8 @@ pub(crate) const FRAMES_PER_WRITE: usize = 64;
 /// How many writes a stream that always has more may do before the other tasks of its thread run.
 pub(crate) const WRITES_PER_TURN: usize = 4;
 
+/// How often the server checks whether a half-closed HTTP/1 connection is broken.
+pub(crate) const HALF_CLOSED_CHECK: Duration = Duration::from_secs(1);
+
 /// The longest wait that can be configured: a year. Adding it to the clock cannot overflow.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);

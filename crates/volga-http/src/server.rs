@@ -175,6 +175,31 @@ impl Server {
         self
     }
 
+    /// Sets whether an HTTP/1 client may close its sending side (`shutdown(SHUT_WR)`, `nc -N`) and
+    /// still receive. The default is false: the end of a client's input means that the client has
+    /// disconnected.
+    ///
+    /// | the client closes its sending side | false | true |
+    /// |---|---|---|
+    /// | while the service works | its future is dropped, and nothing is sent | it continues, and the response is sent |
+    /// | in the middle of the request's body | the same | the body ends with an error, and the response is sent |
+    /// | while a response is sent | the frames that are ready are sent, and the rest is cut | the whole response is sent |
+    /// | before its further pipelined requests are served | they are not served, unless the responses before them are ready | they are served |
+    /// | while a response with [`OnHalfClose`](crate::OnHalfClose) is sent | as above | its function is called, so that the response can end |
+    ///
+    /// With `true`, a client that has closed its connection looks like a client that has closed
+    /// only its sending side. The server then notices at its first write, or within a second after
+    /// a reset. Until then the service works for a client that is gone. So leave this off unless
+    /// you have clients that need it.
+    ///
+    /// The setting does not apply to HTTP/2. There a client ends its request with a flag and not by
+    /// closing the connection, so the end of its input always means that it has disconnected. It
+    /// does not apply to [tunnels](crate::TunnelStream) either, whose bytes the application reads.
+    pub fn http1_half_close(mut self, is_allowed: bool) -> Self {
+        self.connection.http1_half_close = is_allowed;
+        self
+    }
+
     /// Sets how long the [handshake](Listener::with_handshake) of a connection may take. Then the
     /// connection is closed. The default is
     /// [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT), and the maximum is
@@ -235,9 +260,10 @@ impl Server {
     ///
     /// When a client disconnects or resets its stream, the server drops what runs for it: the
     /// service's future, or the response's body even while that waits. On HTTP/1, a client that
-    /// closes its sending side counts as disconnected. A panic ends its HTTP/1 connection or its
-    /// HTTP/2 stream, and nothing else. A [long-lived](crate::LongLived) response costs little
-    /// while it waits.
+    /// closes its sending side counts as disconnected, unless
+    /// [half-closed connections](Self::http1_half_close) are allowed. A panic ends its HTTP/1
+    /// connection or its HTTP/2 stream, and nothing else. A [long-lived](crate::LongLived) response
+    /// costs little while it waits.
     ///
     /// Once the [`Drain`] starts, the listeners accept the clients that have connected already and
     /// close. HTTP/2 clients get GOAWAY. Connections without a running request close, and the

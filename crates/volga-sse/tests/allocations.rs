@@ -179,6 +179,37 @@ mod hub {
         assert!(matches!(poll(&mut stalled), Poll::Ready(Some(Delivery::Gap(_)))));
     }
 
+    /// However many topics its patterns match.
+    #[test]
+    fn a_reader_by_pattern_costs_its_patterns() {
+        const MOST: usize = 400;
+        for topics in [100, 10_000] {
+            let hub = Hub::builder().max_topics(topics).build();
+            for topic in 0..topics {
+                let name = format!("group{}.{topic}", topic % 100);
+                hub.publish(&name, Message::new().data("x")).expect("room");
+            }
+            let hundred: Vec<String> = (0..100).map(|group| format!("group{group}.*")).collect();
+            for filters in [&[">".to_owned()][..], &hundred] {
+                let mut first = hub.subscribe(filters).open().expect("a subscription");
+                assert!(matches!(poll(&mut first), Poll::Ready(Some(Delivery::Message(_)))));
+                let mut all = Vec::new();
+                all.reserve_exact(300);
+                let info = measure(|| {
+                    for _ in 0..300 {
+                        let mut reader = hub.subscribe(filters).open().expect("a subscription");
+                        assert!(matches!(poll(&mut reader), Poll::Ready(Some(_))));
+                        assert!(poll(&mut reader).is_pending());
+                        all.push(reader);
+                    }
+                });
+                let bytes = info.bytes_current as usize / all.len() + size_of::<Subscription>();
+                println!("{topics} topics, {} patterns: {bytes} bytes", filters.len());
+                assert!(bytes <= MOST + 64 * filters.len(), "{bytes} bytes");
+            }
+        }
+    }
+
     #[test]
     fn a_subscription_that_waits_is_small() {
         let hub = Hub::new();

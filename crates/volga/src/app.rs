@@ -6,6 +6,7 @@ use std::{
     future::Future,
     io::{self, Write},
     ops::{Deref, DerefMut},
+    sync::atomic::Ordering,
     time::Duration,
 };
 
@@ -79,7 +80,7 @@ impl App {
     /// `localhost`, `127.0.0.1` and `[::1]` all reach it.
     pub fn new() -> Self {
         let shutdown = ShutdownHandle::default();
-        let streams = Streams { group: shutdown.streams.clone(), counters: Counters::default() };
+        let streams = Streams { group: shutdown.streams.clone(), ..Streams::default() };
         Self {
             routes: Group::new(streams),
             services: ServicesBuilder::new(),
@@ -100,9 +101,9 @@ impl App {
         }
     }
 
-    /// Adds an address to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port such
-    /// as `([0, 0, 0, 0], 8080)`. For a host name the app listens on every address of the host.
-    /// With port 0 the system chooses a port, which [`listen`](Self::listen) and
+    /// Adds an address to listen on: `"host:port"`, a `SocketAddr`, or an IP address and a port
+    /// such as `([0, 0, 0, 0], 8080)`. For a host name the app listens on every address of the
+    /// host. With port 0 the system chooses a port, which [`listen`](Self::listen) and
     /// [`bound_addresses`](Self::bound_addresses) tell. `"unix:/run/app.sock"` is a Unix-domain
     /// socket, and `"inherited:"` stands for the sockets that systemd opened for the process.
     /// [`BindTarget`] has the details.
@@ -202,9 +203,8 @@ impl App {
     }
 
     /// Sets how many bytes of an event stream the kernel may hold that it has not sent yet,
-    /// [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES) by default. While there
-    /// are as many, the stream takes no more messages. So a client that reads slowly gets newer
-    /// messages.
+    /// [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES) by default. At this
+    /// limit the stream takes no more messages, so a client that reads slowly gets newer ones.
     ///
     /// `usize::MAX` leaves it to the system. [`Server`](volga_http::Server::max_unsent_bytes) has
     /// the details.
@@ -233,6 +233,21 @@ impl App {
     /// `true`.
     pub fn with_http2_direct_data(mut self, is_on: bool) -> Self {
         self.server = self.server.http2_direct_data(is_on);
+        self
+    }
+
+    /// Sets whether an HTTP/1 client may close its sending side and still receive, as `nc -N` and
+    /// other one-shot clients do. The default is `false`: the end of a client's input means that
+    /// the client has left, so its handler is dropped, and its response ends after what is ready.
+    ///
+    /// With `true`, handlers continue, and responses are sent to their end. So are event streams
+    /// with an end of their own. A subscription gets what is ready, its farewell and a proper end,
+    /// because a client that has closed its connection looks the same. Handlers then continue for
+    /// such a client until something is written to it. [The
+    /// server](volga_http::Server::http1_half_close) has the details. HTTP/2 is not affected.
+    pub fn with_http1_half_close(mut self, is_allowed: bool) -> Self {
+        self.server = self.server.http1_half_close(is_allowed);
+        self.routes.streams().half_close.store(is_allowed, Ordering::Relaxed);
         self
     }
 
@@ -424,6 +439,7 @@ impl App {
             .with_spawner(tasks.spawner())
             .with_max_collected_bytes(max_collected_bytes)
             .with_error_hook(on_error)
+            .with_response_watch(routes.streams().response_watch())
             .with_upgrade_check(is_tunnel)
             .with_status_rule(tower_status::status_of)
             .with_status_rule(sse_status::status_of);

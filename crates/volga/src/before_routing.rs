@@ -1,6 +1,6 @@
 //! Middleware before routing.
 
-use std::{fmt, future::Future};
+use std::{fmt, future::Future, sync::atomic::Ordering};
 
 use bytes::Bytes;
 use http::Response;
@@ -86,6 +86,7 @@ impl App {
     /// # });
     /// ```
     pub fn before_routing(&mut self, add: impl FnOnce(&mut BeforeRouting<'_>)) -> &mut Self {
+        self.streams().has_middleware.store(true, Ordering::Relaxed);
         add(&mut BeforeRouting(self.router_mut()));
         self
     }

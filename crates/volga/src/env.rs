@@ -76,7 +76,8 @@ impl App {
     /// `GiB` if you like.
     ///
     /// A wrong value is an error of [`check`](Self::check) and [`run`](Self::run), which names the
-    /// variable. So is a variable whose name is nearly one of these, such as `VOLGA_MAX_CONNECTION`.
+    /// variable. So is a variable whose name is nearly one of these, such as
+    /// `VOLGA_MAX_CONNECTION`.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {

@@ -137,6 +137,11 @@ pub fn exit_code(ended: io::Result<()>) -> ExitCode {
     ShutdownError::of(&error).map_or(ExitCode::FAILURE, |error| error.exit_code().into())
 }
 
+/// `App::run_blocking` was called where it would block a thread of a runtime for ever.
+#[derive(Debug, thiserror::Error)]
+#[error("`run_blocking` was called inside a runtime; use `run().await` there")]
+pub(crate) struct InsideRuntime;
+
 /// Whether `run` writes its error to standard error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ErrorLine {
@@ -158,7 +163,10 @@ impl ErrorLine {
 /// Whether this is an error of an app, which `run` has written if it is not to be quiet.
 fn is_of_run(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|cause| {
-        cause.is::<ShutdownError>() || cause.is::<BindError>() || cause.is::<AppFaults>()
+        cause.is::<ShutdownError>()
+            || cause.is::<BindError>()
+            || cause.is::<AppFaults>()
+            || cause.is::<InsideRuntime>()
     })
 }
 

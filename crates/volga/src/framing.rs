@@ -1,4 +1,5 @@
-//! Checks what a handler says about the framing of its response, and reports what is wrong.
+//! Checks what a handler or a layer says about the framing of a response, and reports what is
+//! wrong.
 //!
 //! The server decides the framing, so a field that contradicts it never reaches a client. Without a
 //! report the mistake would stay unnoticed.
@@ -10,10 +11,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use volga_core::{BodyErrorReporter, BodyErrorReporterBuilder, BoxError, HttpBody, HttpResponse};
+use volga_core::{BodyErrorReporterBuilder, BoxError, HttpBody, HttpResponse};
 use volga_sse::CloseHandle;
 
-/// A mistake of a handler.
+/// A mistake of a handler or a layer.
 #[derive(Debug, thiserror::Error)]
 enum FramingFault {
     #[error("`transfer-encoding` was removed, because the server decides it; do not set the field")]
@@ -45,6 +46,9 @@ enum Declared {
 
 /// Corrects the fields of a response that contradict its framing, and reports them. If only the
 /// handler knows the length of the body, the body is checked while it is sent.
+///
+/// It checks the response of an endpoint, so that layers see the right fields, and again what the
+/// layers have made of it.
 pub(crate) fn check(response: &mut HttpResponse, reporter: &BodyErrorReporterBuilder<'_>) {
     let headers = response.headers();
     let has_fields =
@@ -84,13 +88,7 @@ pub(crate) fn check(response: &mut HttpResponse, reporter: &BodyErrorReporterBui
                 response.headers_mut().remove(CONTENT_LENGTH);
             }
             let body = std::mem::take(response.body_mut());
-            let body = DeclaredLength {
-                body,
-                declared,
-                sent: 0,
-                next: None,
-                reporter: reporter.build(status),
-            };
+            let body = DeclaredLength { body, declared, sent: 0, next: None };
             *response.body_mut() = HttpBody::new(body);
         }
         (Declared::Number(declared), Some(actual)) => {
@@ -114,14 +112,13 @@ fn declared(headers: &HeaderMap) -> Option<Declared> {
     })
 }
 
-/// A body that ends with an error if it is longer or shorter than its handler has declared.
+/// A body that ends with an error if it is longer or shorter than declared.
 struct DeclaredLength {
     body: HttpBody,
     declared: u64,
     sent: u64,
     /// What the body has returned ahead of time.
     next: Option<Polled>,
-    reporter: Option<BodyErrorReporter>,
 }
 
 /// What polling a body returns.
@@ -137,13 +134,6 @@ impl DeclaredLength {
         }
         let next = self.next.as_ref().and_then(|next| next.as_ref()?.as_ref().ok()?.data_ref());
         next.is_some_and(|data| !data.is_empty())
-    }
-
-    fn fail(&mut self, fault: FramingFault) -> BoxError {
-        if let Some(reporter) = self.reporter.take() {
-            reporter.report(&fault);
-        }
-        fault.into()
     }
 }
 
@@ -162,7 +152,7 @@ impl Body for DeclaredLength {
         let (declared, actual) = (self.declared, self.sent);
         let Some(frame) = frame else {
             let fault = (actual < declared).then_some(FramingFault::TooShort { declared, actual });
-            return Poll::Ready(fault.map(|fault| Err(self.fail(fault))));
+            return Poll::Ready(fault.map(|fault| Err(fault.into())));
         };
         let frame = frame?;
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -170,7 +160,7 @@ impl Body for DeclaredLength {
         // The server does not poll a body that has sent its announced length, so what is ready
         // after that is looked at here.
         if self.sent > declared || self.sent == declared && self.has_more(cx) {
-            return Poll::Ready(Some(Err(self.fail(FramingFault::TooLong(declared)))));
+            return Poll::Ready(Some(Err(FramingFault::TooLong(declared).into())));
         }
         Poll::Ready(Some(Ok(frame)))
     }

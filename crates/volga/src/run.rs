@@ -8,7 +8,7 @@ use crate::app::{App, DEFAULT_PORT};
 use crate::app_faults::AppFaults;
 use crate::bound::BoundAddress;
 use crate::connection_service::ConnectionService;
-use crate::exit::ShutdownError;
+use crate::exit::{InsideRuntime, ShutdownError};
 use crate::greeter::{Style, greeting};
 use crate::shutdown_sequence::ShutdownSequence;
 
@@ -76,9 +76,7 @@ impl App {
 
     fn block_on_run(self) -> io::Result<()> {
         if tokio::runtime::Handle::try_current().is_ok() {
-            return Err(io::Error::other(
-                "`run_blocking` was called inside a runtime; use `run().await` there",
-            ));
+            return Err(io::Error::other(InsideRuntime));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ended = runtime.block_on(self.bind_and_serve());
@@ -89,8 +87,8 @@ impl App {
         ended
     }
 
-    /// Listens, and returns the app with its addresses. [`ListeningApp::run`] serves it. Clients may
-    /// connect before that. They wait until the app serves.
+    /// Listens, and returns the app with its addresses. [`ListeningApp::run`] serves it. Clients
+    /// may connect before that. They wait until the app serves.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {

@@ -2,6 +2,7 @@
 //! mappers and fallbacks.
 
 use std::future::Future;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::Response;
@@ -117,6 +118,7 @@ macro_rules! settings {
         /// Adds middleware of any kind.
         pub fn attach(&mut $self, middleware: impl Middleware) -> &mut Self {
             let level = $level;
+            $self.streams().has_middleware.store(true, Ordering::Relaxed);
             $self.router_mut().add_middleware(level, middleware);
             $self
         }

@@ -54,7 +54,10 @@ where
     S::Item: SseItem,
 {
     fn into_response(self) -> HttpResult {
-        Sse::new(self.stream).into_response().into_response()
+        let mut response = Sse::new(self.stream).into_response().into_response()?;
+        // The stream reports its own errors. What is put around it is watched.
+        response.body_mut().set_watched();
+        Ok(response)
     }
 
     fn describe(description: &mut Description) {

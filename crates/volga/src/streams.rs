@@ -1,12 +1,18 @@
 //! Event streams of endpoints: the server closes them at shutdown, counts them, and reports their
 //! errors.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use http::Extensions;
-use volga_core::{BodyErrorReporterBuilder, FinishResponse, HttpResponse};
-use volga_http::{LongLived, Tunnel};
-use volga_sse::{CloseGroup, CloseHandle};
+use volga_core::{
+    BodyCut, BodyCutObserver, BodyErrorReporterBuilder, BoxError, ExtractError, FinishResponse,
+    HttpResponse, ResponseWatch,
+};
+use volga_http::{LongLived, OnHalfClose, RequestBodyError, Tunnel};
+use volga_sse::{CloseGroup, CloseHandle, EndReason, StreamKind};
 
 use crate::counters::Counters;
 use crate::framing;
@@ -16,6 +22,10 @@ use crate::framing;
 pub(crate) struct Streams {
     pub(crate) group: CloseGroup,
     pub(crate) counters: Counters,
+    /// Whether HTTP/1 clients may close their sending side and still read.
+    pub(crate) half_close: AtomicBool,
+    /// Whether the app has middleware, which may change responses.
+    pub(crate) has_middleware: AtomicBool,
 }
 
 /// Registers the event streams of an endpoint with the app, which closes them at shutdown.
@@ -35,9 +45,65 @@ impl FinishResponse for BindStreams {
             }
             self.0.group.add(stream);
             self.0.observe(stream, response, reporter);
+            if self.0.half_close.load(Ordering::Relaxed) {
+                let on_half_close = end_of_subscription(stream.clone());
+                response.extensions_mut().insert(on_half_close);
+            }
             response.extensions_mut().insert(LongLived);
         }
     }
+}
+
+impl Streams {
+    /// What the app does with responses after all layers. Without middleware, nothing has changed
+    /// them since the endpoint's own check.
+    pub(crate) fn response_watch(&self) -> ResponseWatch {
+        let has_middleware = self.has_middleware.load(Ordering::Relaxed);
+        let check: fn(&mut HttpResponse, &BodyErrorReporterBuilder<'_>) = framing::check;
+        let check = has_middleware.then_some(check);
+        ResponseWatch { check, observer: cut_observer, is_client_fault }
+    }
+}
+
+/// The error of an event stream that a layer has ended.
+#[derive(Debug, thiserror::Error)]
+enum LayerCut {
+    #[error("a layer around the stream failed")]
+    Failed(#[source] BoxError),
+    #[error("a layer around the stream ended it early")]
+    Ended,
+}
+
+/// Tells an event stream how a layer has ended it.
+fn cut_observer(extensions: &Extensions) -> Option<BodyCutObserver> {
+    let stream = extensions.get::<CloseHandle>()?.clone();
+    Some(Box::new(move |cut| match cut {
+        BodyCut::Failed(cause) => stream.cut(EndReason::Failed, LayerCut::Failed(cause)),
+        BodyCut::Panicked(cause) => stream.cut(EndReason::Panicked, LayerCut::Failed(cause)),
+        BodyCut::Ended => stream.cut(EndReason::Failed, LayerCut::Ended),
+    }))
+}
+
+/// Whether the client has caused the error of a response body, such as an echo of its own request.
+fn is_client_fault(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<ExtractError>()
+        || matches!(
+            error.downcast_ref(),
+            Some(
+                RequestBodyError::Incomplete(_)
+                    | RequestBodyError::Malformed(_)
+                    | RequestBodyError::TimedOut(_)
+            )
+        )
+}
+
+/// Ends a stream without an end of its own when its client closes its sending side.
+fn end_of_subscription(stream: CloseHandle) -> OnHalfClose {
+    OnHalfClose::new(move || {
+        if stream.kind() == StreamKind::Subscription {
+            stream.close();
+        }
+    })
 }
 
 impl Streams {

@@ -95,8 +95,8 @@ fn is_trusted(proxies: &[TrustedProxy], extensions: &Extensions) -> bool {
     is_known && proxies.iter().any(|proxy| proxy.has(client))
 }
 
-/// The prefix that a [trusted proxy](crate::App::with_trusted_proxies) has removed from the path, without a
-/// slash at its end, such as `/shop`. It is empty if no prefix was removed, so
+/// The prefix that a [trusted proxy](crate::App::with_trusted_proxies) has removed from the path,
+/// without a slash at its end, such as `/shop`. It is empty if no prefix was removed, so
 /// `format!("{prefix}/tea")` is right either way.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ForwardedPrefix(Arc<str>);

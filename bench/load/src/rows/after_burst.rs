@@ -51,8 +51,9 @@ pub(crate) fn responses(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Fa
     measure(server, plan, send, |_| Ok(()))
 }
 
-/// Begins the burst, reads the server's memory, completes the burst, reads the responses, and closes
-/// the connections. All of it twice, because what a first burst leaves may serve the second one.
+/// Begins the burst, reads the server's memory, completes the burst, reads the responses, and
+/// closes the connections. All of it twice, because what a first burst leaves may serve the second
+/// one.
 fn measure(
     server: &Server,
     plan: &Plan,

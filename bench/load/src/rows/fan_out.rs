@@ -1,4 +1,5 @@
-//! The rows in which every stream gets each message: one message at a time, and in a burst.
+//! The rows in which every stream gets each message: one message at a time, in a burst,
+//! and from a publisher that waits for each response.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,27 @@ use crate::{
 };
 
 pub(crate) fn one_at_a_time(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(server, plan.fan_out, 1, plan.window)?;
+    let measured = measure(server, plan.fan_out, 1, Pace::Requests, plan.window)?;
     Ok(vec![measured.cpu, measured.p50, measured.p99])
 }
 
 pub(crate) fn burst(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(server, plan.burst, OUTSTANDING, plan.window)?;
+    let measured = measure(server, plan.burst, OUTSTANDING, Pace::Requests, plan.window)?;
     Ok(vec![measured.rate, measured.cpu, measured.load_cpu, measured.p50, measured.p99])
+}
+
+pub(crate) fn one_request_at_a_time(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let measured = measure(server, plan.burst, OUTSTANDING, Pace::Responses, plan.window)?;
+    Ok(vec![measured.rate, measured.cpu, measured.load_cpu, measured.p50, measured.p99])
+}
+
+/// When the publisher sends its next request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pace {
+    /// As soon as the message may be on its way.
+    Requests,
+    /// Then, and not before the last request has its response.
+    Responses,
 }
 
 /// The cost of one delivery: the server's CPU time and the load's own, and the time from publishing
@@ -37,6 +52,7 @@ fn measure(
     server: &Server,
     count: usize,
     outstanding: usize,
+    pace: Pace,
     window: Duration,
 ) -> Result<Measured, Failure> {
     let mut streams = Streams::of(server.address, "/events")?;
@@ -45,11 +61,11 @@ fn measure(
     let mut publisher = Publisher::connect(server.address)?;
 
     // This run warms the server up.
-    run(&mut streams, &mut publisher, &mut deliveries, window)?;
+    run(&mut streams, &mut publisher, &mut deliveries, pace, window)?;
     deliveries.sample();
     let mut windows = Windows::of(server)?;
     while windows.begin()? {
-        let messages = run(&mut streams, &mut publisher, &mut deliveries, window)?;
+        let messages = run(&mut streams, &mut publisher, &mut deliveries, pace, window)?;
         windows.end(messages * count as u64)?;
     }
 
@@ -69,13 +85,18 @@ fn run(
     streams: &mut Streams,
     publisher: &mut Publisher,
     deliveries: &mut Deliveries,
+    pace: Pace,
     window: Duration,
 ) -> Result<u64, Failure> {
     let before = deliveries.complete();
     let begin = Instant::now();
     loop {
         if begin.elapsed() < window {
-            let numbers = deliveries.publish();
+            let numbers = match pace {
+                Pace::Requests => deliveries.publish(),
+                Pace::Responses if publisher.is_answered() => deliveries.publish_one(),
+                Pace::Responses => 0..0,
+            };
             if !numbers.is_empty() {
                 publisher.publish(numbers)?;
             }
@@ -86,7 +107,7 @@ fn run(
         if streams.ends().ended > 0 {
             return Err(Failure::new("a stream ended by itself"));
         }
-        publisher.read_answers()?;
+        publisher.read_responses()?;
     }
     publisher.finish()?;
     Ok(deliveries.complete() - before)

@@ -5,13 +5,13 @@
 //! not have, add the route to each of `bench/servers`, and a variant to [`Needs`] for those that
 //! cannot have it. `cargo xtask bench --only NAME` runs the row.
 
+mod abuse;
 mod after_burst;
 mod churn;
 mod drain;
 mod fan_out;
 mod fan_out_http2;
 mod firehose;
-mod floods;
 mod memory;
 mod requests;
 
@@ -159,11 +159,11 @@ const KB: f64 = 1024.0;
 const SECOND: f64 = 1e9;
 
 /// The rows in which clients attack. They have a command and a results file of their own.
-pub(crate) use floods::FLOODS;
+pub(crate) use abuse::ABUSE;
 
 /// All rows.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().chain(FLOODS)
+    ROWS.iter().chain(ABUSE)
 }
 
 /// The rows that measure the cost of a server, in the order of the table.
@@ -192,6 +192,25 @@ pub(crate) const ROWS: &[Row] = &[
         ],
         lines: &[line(Against::BestPeer, 3.0, 10.0)],
         run: fan_out::burst,
+    },
+    Row {
+        name: "one-request",
+        title: |plan| {
+            format!(
+                "one request at a time: {} HTTP/1 streams, {OUTSTANDING} messages outstanding",
+                plan.burst
+            )
+        },
+        needs: Needs::Nothing,
+        measures: &[
+            more("deliveries per second", Unit::PerSecond),
+            less("CPU per delivery", Unit::Nanoseconds),
+            less("load's CPU", Unit::Nanoseconds),
+            P50,
+            P99,
+        ],
+        lines: &[floor(0, Against::BestPeer, 2.5), floor(4, Against::BestPeer, 1.0)],
+        run: fan_out::one_request_at_a_time,
     },
     Row {
         name: "idle",

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_last_chunk_is_not_of_the_body() {
+    fn bytes_after_the_last_chunk_do_not_belong_to_the_body() {
         let mut chunked = Chunked::default();
         assert_eq!(chunked.feed(b"0\r\n\r\nHTTP/1.1", |_| Ok(())), Ok(5));
         assert_eq!(chunked.feed(b"more", |_| Ok(())), Ok(0));

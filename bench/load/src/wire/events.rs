@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_server_writes_is_malformed() {
+    fn lines_that_no_server_writes_are_malformed() {
         for wire in [
             "data: a\r\n",
             "data: a\ndata: b\n",

@@ -7,17 +7,22 @@ use super::Malformed;
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Types of frames (RFC 9113, section 6).
+pub(crate) const DATA: u8 = 0x0;
 pub(crate) const HEADERS: u8 = 0x1;
+pub(crate) const PRIORITY: u8 = 0x2;
 pub(crate) const RST_STREAM: u8 = 0x3;
 pub(crate) const SETTINGS: u8 = 0x4;
 pub(crate) const PING: u8 = 0x6;
 pub(crate) const GOAWAY: u8 = 0x7;
 pub(crate) const WINDOW_UPDATE: u8 = 0x8;
+pub(crate) const CONTINUATION: u8 = 0x9;
 
-/// Flags of frames. ACK is a flag of SETTINGS and PING, the others are flags of HEADERS.
+/// Flags of frames. ACK is a flag of SETTINGS and PING, the others are flags of HEADERS
+/// and DATA.
 pub(crate) const ACK: u8 = 0x1;
 pub(crate) const END_STREAM: u8 = 0x1;
 pub(crate) const END_HEADERS: u8 = 0x4;
+pub(crate) const PADDED: u8 = 0x8;
 
 /// Settings (RFC 9113, section 6.5.2).
 pub(crate) const MAX_CONCURRENT_STREAMS: u16 = 0x3;
@@ -52,8 +57,22 @@ pub(crate) fn write_settings(to: &mut Vec<u8>, settings: &[(u16, u32)]) {
 
 /// The header block of a GET request. It adds nothing to the server's dynamic table (RFC 7541).
 pub(crate) fn get_block(path: &str) -> Vec<u8> {
-    // Entries of the static table (RFC 7541, appendix A): `:method: GET` and `:scheme: http`.
-    let mut block = vec![0x82, 0x86];
+    // An entry of the static table (RFC 7541, appendix A): `:method: GET`.
+    block(0x82, path)
+}
+
+/// The same for a POST request with a body of text.
+pub(crate) fn post_block(path: &str) -> Vec<u8> {
+    let mut block = block(0x83, path);
+    // A literal without indexing, whose name is entry 31 (`content-type`), 15 and 16 more.
+    block.extend_from_slice(&[0x0F, 16, 10]);
+    block.extend_from_slice(b"text/plain");
+    block
+}
+
+fn block(method: u8, path: &str) -> Vec<u8> {
+    // The second one is `:scheme: http`.
+    let mut block = vec![method, 0x86];
     // Literals without indexing, whose names are entries 4 (`:path`) and 1 (`:authority`).
     for (name, value) in [(0x04, path), (0x01, "bench")] {
         // One byte can encode lengths up to 126, and the paths of the rows are shorter.
@@ -173,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http2_is_malformed() {
+    fn bytes_that_are_not_http2_are_malformed() {
         let mut frames = Frames::default();
         assert!(frames.feed(b"HTTP/1.1 400 Bad Request\r\n", |_| ()).is_err());
     }

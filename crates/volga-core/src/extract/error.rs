@@ -136,6 +136,10 @@ pub enum ExtractError {
     /// The body could not be read to its end.
     #[error("the body could not be read")]
     Body(#[source] BoxError),
+    /// A body that is not the one of the request could not be read, such as the body of another
+    /// server's response. This is a server error.
+    #[error("a body that does not belong to the request could not be read")]
+    OtherBody(#[source] BoxError),
     /// Neither the server nor middleware has put a value of this type into the request's
     /// extensions.
     #[error("the request has no extension of type `{type_name}`")]
@@ -152,8 +156,10 @@ impl ExtractError {
     /// - 413 if the body or a line is too long,
     /// - 415 if the body has another content type,
     /// - 422 if the body is JSON that does not fit the type,
-    /// - 500 if the handler does not fit its route, or an extension is missing,
+    /// - 500 if the handler does not fit its route, an extension is missing, or a body that is not
+    ///   the request's could not be read,
     /// - 503 if all requests together would collect too many bytes,
+    /// - 504 if a body that is not the request's took too long,
     /// - 400 otherwise.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -164,9 +170,10 @@ impl ExtractError {
             | Self::LineTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooMuchCollected { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::OtherBody(error) if causes::is_timeout(&**error) => StatusCode::GATEWAY_TIMEOUT,
             Self::Line { error, .. } => error.status(),
             Self::JsonShape { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::PathShape { .. } | Self::MissingExtension { .. } => {
+            Self::PathShape { .. } | Self::MissingExtension { .. } | Self::OtherBody(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             _ => StatusCode::BAD_REQUEST,
@@ -194,6 +201,29 @@ impl ExtractError {
         } else {
             Self::Body(error)
         }
+    }
+}
+
+impl ExtractError {
+    /// Converts the error of a body of any origin. It is the client's fault only if the body of the
+    /// request has failed, whose error may be wrapped in others.
+    pub(crate) fn of_any_body(error: BoxError) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(error) => return *error,
+            Err(error) => error,
+        };
+        let is_of_request = causes::causes(&*error).any(|cause| {
+            matches!(
+                cause.downcast_ref(),
+                Some(
+                    Self::BodyTooLarge { .. }
+                        | Self::BodyTooLargeForLayer(_)
+                        | Self::BodyTimedOut(_)
+                        | Self::Body(_)
+                )
+            )
+        });
+        if is_of_request { Self::of_body(error) } else { Self::OtherBody(error) }
     }
 }
 

@@ -192,7 +192,9 @@ where
         let (mut head, body) = request.into_parts();
         // A layer may have created a new request, which has lost the state of the old one.
         let state = head.extensions.remove::<RequestState>().unwrap_or_default();
-        let response = self.0.call(RequestParts::with_state(head, state), HttpBody::new(body));
+        let response = self
+            .0
+            .call(RequestParts::with_state(head, state), HttpBody::new(body).into_request_body());
         Box::pin(async move { Ok(response.await) })
     }
 }

@@ -9,6 +9,7 @@ use crate::handler::box_future::BoxFuture;
 use crate::request::body_budget::{BodyBudget, DEFAULT_MAX_COLLECTED_BYTES};
 use crate::response::error::StatusRule;
 use crate::response::error_report::{ErrorHook, ErrorReport};
+use crate::response::observed_body::ResponseWatch;
 use crate::response::response_check::IsUpgrade;
 use crate::services::registry::{Scope, Services};
 
@@ -21,6 +22,7 @@ pub struct AppContext {
     pub(crate) root: Scope,
     pub(crate) spawner: Option<Spawner>,
     error_hook: Option<ErrorHook>,
+    response_watch: Option<ResponseWatch>,
     /// The last rule is asked first.
     status_rules: Vec<StatusRule>,
     is_upgrade: Option<IsUpgrade>,
@@ -38,6 +40,7 @@ impl AppContext {
             services,
             spawner: None,
             error_hook: None,
+            response_watch: None,
             status_rules: Vec::new(),
             is_upgrade: None,
             body_budget,
@@ -67,6 +70,13 @@ impl AppContext {
         hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.error_hook = Some(ErrorHook::new(hook));
+        self
+    }
+
+    /// Sets what the app does with responses after all layers.
+    #[must_use]
+    pub fn with_response_watch(mut self, watch: ResponseWatch) -> Self {
+        self.response_watch = Some(watch);
         self
     }
 
@@ -123,6 +133,10 @@ impl AppContext {
 
     pub(crate) fn error_hook(&self) -> Option<&ErrorHook> {
         self.error_hook.as_ref()
+    }
+
+    pub(crate) fn response_watch(&self) -> Option<ResponseWatch> {
+        self.response_watch
     }
 
     pub(crate) fn status_rules(&self) -> &[StatusRule] {

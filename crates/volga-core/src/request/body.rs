@@ -27,17 +27,25 @@ pub struct HttpBody(BodyKind);
 enum BodyKind {
     #[default]
     Empty,
-    Full(Bytes),
+    Full {
+        bytes: Bytes,
+        is_request: bool,
+    },
     Stream(DynBody),
+    /// A stream whose errors are reported by the code that made it.
+    Watched(DynBody),
+    /// The body of a request. Its errors are [`ExtractError`]s.
+    Request(DynBody),
     /// A body that may exceed its limit of `limit` bytes. `left` bytes may still come.
     Limited {
         body: DynBody,
         left: usize,
         limit: usize,
+        is_request: bool,
     },
 }
 
-type DynBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
+pub(crate) type DynBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 
 impl HttpBody {
     /// Creates a body without bytes.
@@ -50,7 +58,10 @@ impl HttpBody {
     #[must_use]
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        if bytes.is_empty() { Self::empty() } else { Self(BodyKind::Full(bytes)) }
+        match bytes.is_empty() {
+            true => Self::empty(),
+            false => Self(BodyKind::Full { bytes, is_request: false }),
+        }
     }
 
     /// Creates a body from a body of any type. Returns an `HttpBody` unchanged.
@@ -65,6 +76,18 @@ impl HttpBody {
         }
         let Some(body) = body else { return Self::empty() };
         Self(BodyKind::Stream(Box::pin(body.map_err(Into::into))))
+    }
+
+    /// Marks the body as the one of a request: if it cannot be read, that is the client's fault.
+    pub(crate) fn into_request_body(self) -> Self {
+        Self(match self.0 {
+            BodyKind::Full { bytes, .. } => BodyKind::Full { bytes, is_request: true },
+            BodyKind::Stream(body) => BodyKind::Request(body),
+            BodyKind::Limited { body, left, limit, .. } => {
+                BodyKind::Limited { body, left, limit, is_request: true }
+            }
+            other => other,
+        })
     }
 
     /// Creates a body from a stream of bytes. Its length is unknown. An error in the stream ends
@@ -100,6 +123,8 @@ impl HttpBody {
     /// - [`ExtractError::BodyTimedOut`] (status 408) if the client took too long to send it.
     /// - [`ExtractError::Body`] (status 400) if the body cannot be read to its end for another
     ///   reason.
+    /// - [`ExtractError::OtherBody`] (status 500, or 504 for a time-out) if the body is not the one
+    ///   of the request, but for example that of another server's response.
     ///
     /// # Cancel safety
     ///
@@ -111,7 +136,7 @@ impl HttpBody {
                 Ok(Ok(bytes)) => return Some(Ok(bytes)),
                 // The frame holds trailers.
                 Ok(Err(_)) => {}
-                Err(error) => return Some(Err(ExtractError::of_body(error))),
+                Err(error) => return Some(Err(ExtractError::of_any_body(error))),
             }
         }
     }
@@ -126,13 +151,14 @@ impl HttpBody {
             {
                 continue;
             }
-            return Some(Self::new(Peeked { first: Some(first), rest: self }));
+            let body = Self::new(Peeked { first: Some(first), rest: self });
+            return Some(body.into_request_body());
         }
     }
 
     /// Limits the body to `limit` bytes. The first piece that exceeds the limit is replaced with
     /// [`ExtractError::BodyTooLarge`]. A body that is known to be longer fails before its first
-    /// piece.
+    /// piece. For a body that is not the request's, the error is [`ExtractError::OtherBody`].
     #[must_use]
     pub fn limited(self, limit: usize) -> Self {
         // A body that promises to be short enough needs no check, because the server lets no client
@@ -140,21 +166,57 @@ impl HttpBody {
         if self.size_hint().upper().is_some_and(|most| most <= limit as u64) {
             return self;
         }
+        let is_request = match &self.0 {
+            BodyKind::Request(_) => true,
+            BodyKind::Full { is_request, .. } | BodyKind::Limited { is_request, .. } => *is_request,
+            BodyKind::Empty | BodyKind::Stream(_) | BodyKind::Watched(_) => false,
+        };
         let body = match self.0 {
-            BodyKind::Stream(body) => body,
+            BodyKind::Stream(body) | BodyKind::Watched(body) | BodyKind::Request(body) => body,
             other => Box::pin(Self(other)) as DynBody,
         };
-        Self(BodyKind::Limited { body, left: limit, limit })
+        Self(BodyKind::Limited { body, left: limit, limit, is_request })
+    }
+
+    /// Whether the body comes in pieces and nothing reports its errors yet.
+    pub(crate) fn is_unwatched(&self) -> bool {
+        matches!(self.0, BodyKind::Stream(_) | BodyKind::Request(_))
+    }
+
+    /// Wraps a body that comes in pieces. The result counts as watched.
+    pub(crate) fn wrap_watched(&mut self, wrap: impl FnOnce(DynBody) -> DynBody) {
+        self.0 = match std::mem::take(&mut self.0) {
+            BodyKind::Stream(body) => BodyKind::Watched(wrap(body)),
+            request @ BodyKind::Request(_) => BodyKind::Watched(wrap(Box::pin(Self(request)))),
+            other => other,
+        };
     }
 
     /// Returns an error if the length is known and exceeds the limit.
     pub(crate) fn check_limit(&self) -> Result<(), ExtractError> {
         match &self.0 {
-            BodyKind::Limited { body, left, limit } if body.size_hint().lower() > *left as u64 => {
+            BodyKind::Limited { body, left, limit, .. }
+                if body.size_hint().lower() > *left as u64 =>
+            {
                 Err(ExtractError::BodyTooLarge { limit: *limit })
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Says that the body of the request could not be read, and why.
+#[cold]
+fn of_request(error: BoxError) -> BoxError {
+    ExtractError::of_body(error).into()
+}
+
+/// Says that a body which is not the request's exceeds its limit. The client has not sent it.
+#[cold]
+fn of_other(error: BoxError) -> BoxError {
+    match error.downcast_ref() {
+        Some(ExtractError::BodyTooLarge { .. }) => ExtractError::OtherBody(error).into(),
+        _ => error,
     }
 }
 
@@ -187,19 +249,24 @@ impl Body for HttpBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
             BodyKind::Empty => Poll::Ready(None),
-            BodyKind::Full(bytes) => {
+            BodyKind::Full { bytes, .. } => {
                 let bytes = std::mem::take(bytes);
                 self.0 = BodyKind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            BodyKind::Stream(body) => body.as_mut().poll_frame(cx),
-            BodyKind::Limited { body, left, limit } => {
+            BodyKind::Stream(body) | BodyKind::Watched(body) => body.as_mut().poll_frame(cx),
+            BodyKind::Request(body) => body.as_mut().poll_frame(cx).map_err(of_request),
+            BodyKind::Limited { body, left, limit, is_request } => {
                 let too_large = body.size_hint().lower() > *left as u64;
                 let polled = if too_large {
                     let error = ExtractError::BodyTooLarge { limit: *limit };
                     Poll::Ready(Some(Err(error.into())))
                 } else {
                     poll_limited(body, left, *limit, cx)
+                };
+                let polled = match is_request {
+                    true => polled.map_err(of_request),
+                    false => polled.map_err(of_other),
                 };
                 if let Poll::Ready(Some(Err(_))) = &polled {
                     // Nobody reads the rest. Dropping it now lets the server stop reading it now.
@@ -213,16 +280,21 @@ impl Body for HttpBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             BodyKind::Empty => true,
-            BodyKind::Full(_) => false,
-            BodyKind::Stream(body) | BodyKind::Limited { body, .. } => body.is_end_stream(),
+            BodyKind::Full { .. } => false,
+            BodyKind::Stream(body)
+            | BodyKind::Watched(body)
+            | BodyKind::Request(body)
+            | BodyKind::Limited { body, .. } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             BodyKind::Empty => SizeHint::with_exact(0),
-            BodyKind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            BodyKind::Stream(body) => body.size_hint(),
+            BodyKind::Full { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            BodyKind::Stream(body) | BodyKind::Watched(body) | BodyKind::Request(body) => {
+                body.size_hint()
+            }
             BodyKind::Limited { body, left, .. } => {
                 let (inner, left) = (body.size_hint(), *left as u64);
                 let mut hint = SizeHint::new();
@@ -239,8 +311,9 @@ impl fmt::Debug for HttpBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             BodyKind::Empty => f.write_str("HttpBody::Empty"),
-            BodyKind::Full(bytes) => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
-            BodyKind::Stream(_) => f.write_str("HttpBody::Stream"),
+            BodyKind::Full { bytes, .. } => write!(f, "HttpBody::Full({} bytes)", bytes.len()),
+            BodyKind::Stream(_) | BodyKind::Watched(_) => f.write_str("HttpBody::Stream"),
+            BodyKind::Request(_) => f.write_str("HttpBody::Request"),
             BodyKind::Limited { limit, .. } => write!(f, "HttpBody::Limited({limit} bytes)"),
         }
     }
@@ -317,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_body_is_wrapped_once() {
-        assert!(matches!(HttpBody::new(HttpBody::full("x")).0, BodyKind::Full(_)));
+        assert!(matches!(HttpBody::new(HttpBody::full("x")).0, BodyKind::Full { .. }));
         let stream = http_body_util::Full::new(Bytes::from_static(b"x"));
         assert!(matches!(HttpBody::new(stream).0, BodyKind::Stream(_)));
     }
@@ -349,7 +422,7 @@ mod tests {
         for (limit, fits) in [(0, false), (5, false), (6, true), (7, true)] {
             for body in [HttpBody::full("abcdef"), stream(&["abc", "def"])] {
                 let known = body.size_hint().exact().is_some();
-                let body = body.limited(limit);
+                let body = body.into_request_body().limited(limit);
                 assert_eq!(body.check_limit().is_ok(), fits || !known, "{limit}");
                 match body.collect().await {
                     Ok(all) => assert!(fits && all.to_bytes() == "abcdef", "{limit}"),

@@ -29,10 +29,10 @@ impl BodyLimit {
         self.0
     }
 
-    /// Limits a body. Returns a body that cannot exceed the limit unchanged.
+    /// Limits the body of a request. Returns a body that cannot exceed the limit unchanged.
     pub(crate) fn apply(self, body: HttpBody) -> HttpBody {
         match self.0 {
-            Some(limit) => body.limited(limit),
+            Some(limit) => body.into_request_body().limited(limit),
             None => body,
         }
     }

@@ -82,13 +82,13 @@ impl fmt::Debug for BodyErrorReporter {
 
 /// A copy of the messages of an error and its causes.
 #[derive(Debug)]
-struct ErrorCopy {
+pub(crate) struct ErrorCopy {
     text: String,
     cause: Option<Box<ErrorCopy>>,
 }
 
 impl ErrorCopy {
-    fn of(error: &(dyn StdError + 'static)) -> Self {
+    pub(crate) fn of(error: &(dyn StdError + 'static)) -> Self {
         let cause = error.source().map(|cause| Box::new(Self::of(cause)));
         Self { text: error.to_string(), cause }
     }

@@ -143,7 +143,7 @@ impl Error {
     }
 
     /// Adds a header to the response: a pair of name and value, or a [typed
-    /// header](crate::headers). Several headers with one name are all sent.
+    /// header](mod@crate::headers). Several headers with one name are all sent.
     ///
     /// The response to the error has these headers, also if a [`MapError`](crate::MapError) creates
     /// it. A header that the mapper has set itself is not replaced, and neither is the

@@ -13,6 +13,7 @@ pub(crate) mod into_response_parts;
 pub(crate) mod lost_request;
 pub(crate) mod missing_headers;
 pub(crate) mod missing_value;
+pub(crate) mod observed_body;
 pub(crate) mod panic_error;
 pub(crate) mod problem;
 pub(crate) mod reporter;

@@ -106,8 +106,8 @@ impl Problem {
     }
 
     /// Adds a header to the response: a pair of name and value, or a [typed
-    /// header](crate::headers). Several headers with one name are all sent. The `Content-Type` of
-    /// the problem is not replaced.
+    /// header](mod@crate::headers). Several headers with one name are all sent. The `Content-Type`
+    /// of the problem is not replaced.
     ///
     /// If HTTP does not allow the name or the value, the problem becomes a server error that says
     /// so.

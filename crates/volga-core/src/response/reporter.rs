@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use crate::request::app_context::AppContext;
 use crate::response::error::Error;
 use crate::response::error_report::{ErrorHook, ErrorReport};
+use crate::response::observed_body::ResponseWatch;
 use crate::response::response_check::IsUpgrade;
 
 /// Applies the rules of the app to the errors of one request, and reports server errors.
@@ -44,6 +45,10 @@ impl Reporter {
 
     pub(crate) fn hook(&self) -> Option<&ErrorHook> {
         self.app.error_hook()
+    }
+
+    pub(crate) fn response_watch(&self) -> Option<ResponseWatch> {
+        self.app.response_watch()
     }
 
     pub(crate) fn method(&self) -> &Method {

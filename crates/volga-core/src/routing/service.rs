@@ -76,7 +76,7 @@ impl RouterService {
     /// - 400 for a path with malformed percent-encoding.
     pub fn respond(&self, request: HttpRequest) -> BoxFuture<HttpResponse> {
         let (head, body) = request.into_parts();
-        let response = self.send(head, body, |_| {});
+        let response = self.send(head, body.into_request_body(), |_| {});
         Box::pin(async move {
             let Ok(response) = response.await;
             response
@@ -101,7 +101,7 @@ impl RouterService {
         let (head, body) = request.into_parts();
         // Most requests have no body. The check saves an allocation for them.
         let body = if body.is_end_stream() { HttpBody::empty() } else { HttpBody::new(body) };
-        self.send(head, body, extend)
+        self.send(head, body.into_request_body(), extend)
     }
 
     fn send(

@@ -81,6 +81,13 @@ where
                 running.await;
                 NextStage::Closed
             }),
+            NextStage::SendRest(io, unsent) => {
+                let context = Arc::clone(&self.context);
+                self.spawn(async move {
+                    context.http1.send_rest(io, *unsent).await;
+                    NextStage::Closed
+                });
+            }
             NextStage::Linger(io) => {
                 let context = Arc::clone(&self.context);
                 self.spawn(async move {

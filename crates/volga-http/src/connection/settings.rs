@@ -26,6 +26,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) body_limits: PaceLimits,
     /// Whether the data of long-lived bodies on HTTP/2 is written directly, beside `h2`.
     pub(crate) http2_direct_data: bool,
+    /// Whether a client may close its sending side and still read, on HTTP/1.
+    pub(crate) http1_half_close: bool,
     /// How long a drain waits for a client that makes no progress.
     pub(crate) drain_grace: Duration,
     /// How long a tunnel may be idle.
@@ -40,6 +42,7 @@ impl ConnectionSettings {
         max_unsent_bytes: NonZeroU32::new(DEFAULT_MAX_UNSENT_BYTES as u32),
         body_limits: PaceLimits::DEFAULT,
         http2_direct_data: true,
+        http1_half_close: false,
         drain_grace: DRAIN_GRACE,
         tunnel_idle_timeout: DEFAULT_TUNNEL_IDLE_TIMEOUT,
     };

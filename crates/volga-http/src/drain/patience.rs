@@ -25,12 +25,14 @@ struct Waits {
     drain: Drain,
     grace: Duration,
     write: Duration,
+    half_close: bool,
 }
 
 impl Patience {
     pub(crate) fn new(settings: &ConnectionSettings, drain: Drain) -> Self {
         let (grace, write) = (settings.drain_grace, settings.write_stall_timeout);
-        Self(Arc::new(Waits { drain, grace, write }))
+        let half_close = settings.http1_half_close;
+        Self(Arc::new(Waits { drain, grace, write, half_close }))
     }
 
     /// The default waits, for tests.
@@ -41,6 +43,11 @@ impl Patience {
 
     pub(crate) fn drain(&self) -> &Drain {
         &self.0.drain
+    }
+
+    /// Whether an HTTP/1 client that has closed its sending side is still waited for.
+    pub(crate) fn allows_half_close(&self) -> bool {
+        self.0.half_close
     }
 
     /// How long a wait may last once the drain has started.

@@ -167,6 +167,9 @@ fn connect(limits: PaceLimits, reading: Reading, size: usize) -> Client {
                     context.http1.serve(io, received, service.clone()).await
                 }
                 NextStage::Linger(io) => return context.http1.linger(io).await,
+                NextStage::SendRest(io, unsent) => {
+                    return context.http1.send_rest(io, *unsent).await;
+                }
             };
         }
     });

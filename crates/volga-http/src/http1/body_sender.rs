@@ -105,10 +105,12 @@ impl BodySender {
     ) -> Poll<Result<(), Disconnect>> {
         loop {
             match self.state {
-                SenderState::Failed(BodyFault::Incomplete) => return Poll::Ready(Err(Disconnect)),
-                SenderState::Failed(BodyFault::Malformed(_) | BodyFault::TooSlow(_)) => {
-                    return Poll::Pending;
+                SenderState::Failed(BodyFault::Incomplete)
+                    if !io.patience().allows_half_close() =>
+                {
+                    return Poll::Ready(Err(Disconnect));
                 }
+                SenderState::Failed(_) => return Poll::Pending,
                 SenderState::Open if self.decoder.is_done() || !self.is_reader_waiting(cx) => {
                     return Poll::Pending;
                 }

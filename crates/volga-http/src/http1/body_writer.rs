@@ -1,5 +1,6 @@
 //! Sends the body of a response to the client.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::batch::{Batch, BatchRest};
 use super::body_framing::BodyFraming;
@@ -34,7 +35,7 @@ pin_project! {
 
 /// What must be sent before the body is polled again.
 #[derive(Debug)]
-enum UnsentBytes {
+pub(crate) enum UnsentBytes {
     /// The head, which is sent together with the frames that are ready.
     Head(Vec<u8>),
     /// The rest of the last write.
@@ -53,10 +54,14 @@ enum BodyPhase {
     Broken,
 }
 
-/// The connection cannot go on: the client has disconnected, it took nothing for too long, or the
-/// body failed.
+/// The connection cannot go on.
 #[derive(Debug)]
-pub(crate) struct SendError;
+pub(crate) enum SendError {
+    /// The client's input has ended. It may still receive what was taken from the body.
+    ClientLeft,
+    /// The connection is broken, the client took nothing for too long, or the body failed.
+    Broken,
+}
 
 impl<B: Body<Data = Bytes>> BodyWriter<B> {
     pub(crate) fn new(body: B, promise: WrittenHead) -> Self {
@@ -76,6 +81,11 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
         Self { unsent: Some(Box::new(UnsentBytes::Head(head))), ..self }
     }
 
+    /// Takes what was not sent of the last write.
+    pub(crate) fn take_unsent(self: Pin<&mut Self>) -> Option<Box<UnsentBytes>> {
+        self.project().unsent.take()
+    }
+
     /// Sends what is ready, after what is in `first`. Ready once the whole body was sent.
     ///
     /// A panic of the body ends the task, and the connection with it.
@@ -92,11 +102,11 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
         let mut writes = 0;
         let mut is_waiting = false;
         loop {
-            ready!(this.poll_send_rest(io, cx)).map_err(|_| SendError)?;
+            ready!(this.poll_send_rest(io, cx)).map_err(|_| SendError::Broken)?;
             let mut batch = match (first.take(), &*this.phase) {
                 (Some(batch), _) => batch,
                 (None, BodyPhase::Complete) => return Poll::Ready(Ok(())),
-                (None, BodyPhase::Broken) => return Poll::Ready(Err(SendError)),
+                (None, BodyPhase::Broken) => return Poll::Ready(Err(SendError::Broken)),
                 (None, BodyPhase::Open) if is_waiting => return Poll::Pending,
                 (None, BodyPhase::Open) if writes == WRITES_PER_TURN => {
                     // The other tasks of this thread run first, and this body continues afterwards.
@@ -109,10 +119,21 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
                 batch.push(head);
             }
             is_waiting = this.fill(&mut batch, io.is_write_vectored(), cx).is_pending();
-            let unsent = batch.write(io, cx).map_err(|_| SendError)?;
+            let unsent = batch.write(io, cx).map_err(|_| SendError::Broken)?;
             *this.unsent = unsent.map(|unsent| Box::new(UnsentBytes::Rest(unsent)));
             writes += 1;
         }
+    }
+}
+
+impl UnsentBytes {
+    /// Sends all of it.
+    pub(crate) async fn send<W: AsyncWrite + Unpin>(mut self, io: &mut W) -> io::Result<()> {
+        match &mut self {
+            Self::Head(head) => io.write_all(head).await?,
+            Self::Rest(rest) => poll_fn(|cx| rest.poll_write_all(io, cx)).await?,
+        }
+        io.flush().await
     }
 }
 

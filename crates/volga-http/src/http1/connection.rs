@@ -6,16 +6,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Extensions, StatusCode};
 use http_body::Body;
 
 use super::batch::Batch;
 use super::body_sender::{BodySender, Disconnect};
-use super::body_writer::{BodyWriter, SendError};
+use super::body_writer::{BodyWriter, SendError, UnsentBytes};
+use super::half_close::HalfClose;
 use super::head_timer::HeadTimer;
 use super::read_buffer::ReadBuffer;
 use super::request_head::{self, BodyLength, RequestHead};
+use super::response_stream::NextStage;
 use crate::exchange::body_pace::PaceLimits;
+use crate::exchange::half_close::OnHalfClose;
 use crate::exchange::request_body::RequestBody;
 use crate::io::stack_read::poll_read;
 use crate::io::transport::Transport;
@@ -36,6 +39,8 @@ pub(crate) struct Http1Connection<I> {
     timer: HeadTimer,
     /// How many requests were read since this task last let other tasks run.
     in_turn: usize,
+    /// In a box, because most connections never need it.
+    half_close: Option<Box<HalfClose>>,
     /// Whether the socket may hold bytes that it does not report any more, because the connection
     /// has only watched for the client's disconnect.
     is_watched: bool,
@@ -61,14 +66,40 @@ impl<I: Transport> Http1Connection<I> {
             body: None,
             timer: HeadTimer::new(head_time),
             in_turn: 0,
+            half_close: None,
             is_watched: false,
         }
     }
 
-    /// Returns the transport, and the bytes that were read beyond the last request.
-    pub(crate) fn into_parts(mut self) -> (WriteTimeout<I>, Bytes) {
+    /// Returns the transport, the bytes that were read beyond the last request, and what is known
+    /// about the client's sending side.
+    pub(crate) fn into_parts(mut self) -> (WriteTimeout<I>, Bytes, Option<Box<HalfClose>>) {
         self.catch_up();
-        (self.io, self.read_buffer.into_bytes())
+        (self.io, self.read_buffer.into_bytes(), self.half_close)
+    }
+
+    /// Decides what follows when the client has left before its response was sent. Some bytes of
+    /// the response may be unsent.
+    pub(crate) fn leave<B>(self, unsent: Option<Box<UnsentBytes>>) -> NextStage<I, B> {
+        let is_unread = self.read_buffer.len() >= MAX_PIPELINED_BYTES;
+        NextStage::after_input_end(self.io.into_inner(), unsent, is_unread)
+    }
+
+    /// Sets what is called when the client closes its sending side during the response, if
+    /// half-closed connections are allowed.
+    pub(crate) fn begin_response(&mut self, extensions: &Extensions) {
+        if self.io.patience().allows_half_close()
+            && let Some(callback) = extensions.get::<OnHalfClose>()
+        {
+            self.half_close.get_or_insert_default().set_callback(callback.clone());
+        }
+    }
+
+    /// Forgets what [`begin_response`](Self::begin_response) has set.
+    pub(crate) fn end_response(&mut self) {
+        if let Some(half_close) = &mut self.half_close {
+            half_close.clear_callback();
+        }
     }
 
     /// Returns the transport alone, when nothing more is to be read from it.
@@ -222,7 +253,7 @@ impl<I: Transport> Http1Connection<I> {
                 return Poll::Ready(sent);
             }
             if ready!(self.poll_client(cx)).is_err() {
-                return Poll::Ready(Err(SendError));
+                return Poll::Ready(Err(SendError::ClientLeft));
             }
         }
     }
@@ -270,14 +301,21 @@ impl<I: Transport> Http1Connection<I> {
     /// then polls the body's reader again; or it disconnects.
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         self.catch_up();
-        if let Some(body) = &mut self.body
+        while let Some(body) = &mut self.body
             && !body.is_done()
         {
             let fed = body.poll_feed(&mut self.io, &mut self.read_buffer, cx);
+            if fed.is_pending() && body.is_reading() && self.is_watched {
+                // The reader has taken what was read ahead. The socket does not report the bytes
+                // behind that, so they are received first.
+                self.catch_up();
+                continue;
+            }
             // While the reader waits for a piece, the body is what is read from the socket.
             if fed.is_ready() || body.is_reading() {
                 return fed;
             }
+            break;
         }
         self.poll_disconnect(cx).map(|()| Err(Disconnect))
     }
@@ -300,8 +338,21 @@ impl<I: Transport> Http1Connection<I> {
     }
 
     /// Waits until the client has disconnected. A client that closes its sending side counts as
-    /// disconnected. Bytes that it sends before are read ahead, up to a bound.
+    /// disconnected, unless half-closed connections are allowed.
     fn poll_disconnect(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_half_closed = self.half_close.as_ref().is_some_and(|half| half.is_closed());
+        if !is_half_closed && ready!(self.poll_input_end(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        if !self.io.patience().allows_half_close() {
+            return Poll::Ready(());
+        }
+        self.half_close.get_or_insert_default().poll_broken(self.io.get_ref(), cx)
+    }
+
+    /// Waits until the client has closed its sending side, or the connection is broken. Bytes that
+    /// the client sends before are read ahead, up to a bound.
+    fn poll_input_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         while self.read_buffer.len() < MAX_PIPELINED_BYTES {
             let room = MAX_PIPELINED_BYTES - self.read_buffer.len();
             let received = &mut self.read_buffer;
@@ -309,12 +360,14 @@ impl<I: Transport> Http1Connection<I> {
                 received.push(bytes);
                 bytes.is_empty()
             });
-            if ready!(read).unwrap_or(true) {
-                return Poll::Ready(());
+            match ready!(read) {
+                Ok(false) => {}
+                Ok(true) => return Poll::Ready(Ok(())),
+                Err(_) => return Poll::Ready(Err(Disconnect)),
             }
         }
         self.is_watched = true;
-        self.io.get_ref().poll_disconnect(cx)
+        self.io.get_ref().poll_disconnect(cx).map(Ok)
     }
 
     /// Drops what has arrived of a body that will not be read.

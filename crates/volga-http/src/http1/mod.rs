@@ -14,6 +14,7 @@
 //! | `response_framing`, `response_head`, `body_framing`, `trailers` | how a response is written (pure) |
 //! | `body_writer`, `batch`, `chunk_cache` | sending a response body in few writes |
 //! | `response_stream`, `pipelined` | a long-lived response, and what the client sends during it |
+//! | `half_close` | a client that closes its sending side and still reads |
 //! | `read_buffer`, `head_timer` | what was read ahead, and how long a head may take |
 
 mod batch;
@@ -25,6 +26,7 @@ mod connection;
 mod decode;
 #[cfg(test)]
 mod differential;
+mod half_close;
 mod head_timer;
 mod pipelined;
 mod read_buffer;
@@ -48,7 +50,7 @@ use http_body::Body;
 use tokio::io::AsyncWriteExt;
 
 use self::batch::Batch;
-use self::body_writer::BodyWriter;
+use self::body_writer::{BodyWriter, SendError, UnsentBytes};
 use self::connection::{HeadError, Http1Connection};
 use self::pipelined::PipelinedBytes;
 use self::request_head::RequestHead;
@@ -129,14 +131,14 @@ impl Http1 {
                     let mut ready = poll_fn(|cx| service.poll_ready(cx));
                     let ready = poll_fn(|cx| connection.poll_response(Pin::new(&mut ready), cx));
                     if ready.await.is_none() {
-                        return NextStage::Closed;
+                        return connection.leave(None);
                     }
                     service.call(request)
                 };
                 let mut response = pin!(response);
                 poll_fn(|cx| connection.poll_response(response.as_mut(), cx)).await
             };
-            let Some(Ok(response)) = response else { return NextStage::Closed };
+            let Some(Ok(response)) = response else { return connection.leave(None) };
             // By value: a borrowed response would need space of its own in the future.
             let (response, run) = accepted_tunnel(response, rules);
             if let Some(run) = run {
@@ -153,13 +155,17 @@ impl Http1 {
                 let mut body_writer = pin!(body_writer);
                 let sent =
                     poll_fn(|cx| connection.poll_send(body_writer.as_mut(), first.take(), cx));
-                if sent.await.is_err() {
-                    return NextStage::Closed;
+                match sent.await {
+                    Ok(()) => body_writer.keeps_alive(),
+                    Err(SendError::ClientLeft) => {
+                        return connection.leave(body_writer.as_mut().take_unsent());
+                    }
+                    Err(SendError::Broken) => return NextStage::Closed,
                 }
-                body_writer.keeps_alive()
             };
+            connection.end_response();
             if poll_fn(|cx| connection.poll_body_end(cx)).await.is_err() {
-                return NextStage::Closed;
+                return connection.leave(None);
             }
             if !keep_alive || !connection.is_body_read() || self.drain.is_started() {
                 if connection.is_unread() {
@@ -188,7 +194,7 @@ impl Http1 {
         run: TunnelFn,
     ) -> NextStage<I, B> {
         let head = response_head::switching_protocols(response.headers());
-        let (mut io, received) = connection.into_parts();
+        let (mut io, received, _) = connection.into_parts();
         let drain = self.drain.clone();
         let idle_timeout = self.settings.tunnel_idle_timeout;
         NextStage::Tunnel(Box::pin(async move {
@@ -216,9 +222,18 @@ impl Http1 {
             connection.io().limit_unsent(Some(bytes));
         }
         let body_writer = body_writer.with_head(batch.small().clone());
-        let (io, received) = connection.into_parts();
-        let pipelined = PipelinedBytes::new(received);
+        let (io, received, half_close) = connection.into_parts();
+        let pipelined = PipelinedBytes::new(received, half_close);
         NextStage::Stream(Box::new(ResponseStream::new(io, pipelined, body_writer)))
+    }
+
+    /// Sends the rest of a response to a client that has closed its sending side, and closes the
+    /// connection.
+    pub(crate) async fn send_rest<I: Transport>(&self, io: I, unsent: UnsentBytes) {
+        let mut io = WriteTimeout::new(io, self.patience.clone());
+        if unsent.send(&mut io).await.is_ok() {
+            linger(io, LINGER_BYTES, &self.patience).await;
+        }
     }
 
     /// Closes a connection whose client may still be sending.
@@ -263,6 +278,7 @@ where
     let (parts, body) = response.into_parts();
     let length = body_length(&body);
     let is_long = parts.extensions.get::<LongLived>().is_some();
+    connection.begin_response(&parts.extensions);
     let mut batch = Batch::new();
     batch.push(connection.unsent_continue());
     let promise = response_head::write(parts.status, &parts.headers, length, rules, batch.small());

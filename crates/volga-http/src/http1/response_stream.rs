@@ -9,7 +9,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::io::AsyncWrite;
 
-use super::body_writer::{BodyWriter, SendError};
+use super::body_writer::{BodyWriter, SendError, UnsentBytes};
 use super::pipelined::PipelinedBytes;
 use crate::connection::info::ConnectionInfo;
 use crate::exchange::tunnel::TunnelFuture;
@@ -29,8 +29,29 @@ pub(crate) enum NextStage<I, B> {
     Requests(I, Bytes),
     /// The connection is to be closed, while the client may still be sending.
     Linger(I),
+    /// The client has closed its sending side. It gets the rest of what was taken from the body,
+    /// and then the connection is closed.
+    SendRest(I, Box<UnsentBytes>),
     /// The application uses the rest of the connection.
     Tunnel(TunnelFuture),
+}
+
+impl<I, B> NextStage<I, B> {
+    /// What follows when the client's input has ended before the response. `is_unread` says whether
+    /// the client may have sent more than was read.
+    pub(crate) fn after_input_end(
+        io: I,
+        unsent: Option<Box<UnsentBytes>>,
+        is_unread: bool,
+    ) -> Self {
+        match unsent {
+            Some(unsent) => Self::SendRest(io, unsent),
+            // Bytes that were not read would reset the connection, and the client could lose what
+            // was sent before.
+            None if is_unread => Self::Linger(io),
+            None => Self::Closed,
+        }
+    }
 }
 
 pin_project! {
@@ -64,7 +85,8 @@ impl<I: Transport, B: Body<Data = Bytes>> Future for ResponseStream<I, B> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<NextStage<I, B>> {
         let mut this = self.project();
         match ready!(this.turn(cx)) {
-            Err(SendError) => Poll::Ready(NextStage::Closed),
+            Err(SendError::Broken) => Poll::Ready(NextStage::Closed),
+            Err(SendError::ClientLeft) => Poll::Ready(this.leave()),
             Ok(()) => this.poll_end(cx),
         }
     }
@@ -73,12 +95,19 @@ impl<I: Transport, B: Body<Data = Bytes>> Future for ResponseStream<I, B> {
 impl<I: Transport, B: Body<Data = Bytes>> ResponseStreamProj<'_, I, B> {
     /// Sends what is ready. Ready once the whole body was sent.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let Some(io) = self.io.as_mut() else { return Poll::Ready(Err(SendError)) };
-        // This comes first, so that nothing is produced for a client that has disconnected.
-        if self.pipelined.poll_disconnect(io, cx).is_ready() {
-            return Poll::Ready(Err(SendError));
-        }
-        self.body_writer.as_mut().poll_send(io, None, cx)
+        let Some(io) = self.io.as_mut() else { return Poll::Ready(Err(SendError::Broken)) };
+        let disconnect = self.pipelined.poll_disconnect(io, cx);
+        // The client may have closed only its sending side. So the head and the frames that are
+        // ready are sent in any case.
+        let sent = self.body_writer.as_mut().poll_send(io, None, cx);
+        if sent.is_pending() { disconnect.map(|()| Err(SendError::ClientLeft)) } else { sent }
+    }
+
+    /// Decides what follows when the client has left.
+    fn leave(&mut self) -> NextStage<I, B> {
+        let Some(io) = self.io.take() else { return NextStage::Closed };
+        let unsent = self.body_writer.as_mut().take_unsent();
+        NextStage::after_input_end(io.into_inner(), unsent, self.pipelined.is_full())
     }
 
     /// Decides what follows a complete response.
@@ -136,7 +165,7 @@ mod tests {
     ) -> ResponseStream<I, B> {
         let promise = WrittenHead { framing, keep_alive, trailers: None };
         let body_writer = BodyWriter::new(body, promise).with_head(HEAD.into());
-        let pipelined = PipelinedBytes::new(Bytes::from_static(received));
+        let pipelined = PipelinedBytes::new(Bytes::from_static(received), None);
         let io = WriteTimeout::new(io, Patience::with_defaults(drain));
         ResponseStream::new(io, pipelined, body_writer)
     }

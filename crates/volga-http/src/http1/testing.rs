@@ -137,6 +137,10 @@ where
             NextStage::Requests(io, received) => {
                 http1.serve(io, received, connection_service(FnService(respond.clone()))).await
             }
+            NextStage::SendRest(io, unsent) => {
+                http1.send_rest(io, *unsent).await;
+                NextStage::Closed
+            }
             NextStage::Linger(io) => {
                 http1.linger(io).await;
                 NextStage::Closed

@@ -109,6 +109,16 @@ impl Transport for Socket {
         }
     }
 
+    fn is_broken(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_broken(),
+            Self::Counted(counted) => counted.stream.is_broken(),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.is_broken(),
+            Self::Custom(_) => false,
+        }
+    }
+
     fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.recv(bytes),

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::{self, Read};
 use std::pin::pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
@@ -27,6 +27,14 @@ pub(crate) trait Transport:
     /// A transport that cannot tell stays pending forever. Then the next write notices the
     /// disconnect.
     fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Whether the connection is broken in both directions: the client has reset it. The end of the
+    /// client's input alone does not count.
+    ///
+    /// A transport that cannot tell keeps the default. Then the next write notices it.
+    fn is_broken(&self) -> bool {
+        false
+    }
 
     /// Receives bytes that arrived before [`poll_disconnect`](Self::poll_disconnect) was called.
     ///
@@ -56,6 +64,14 @@ macro_rules! socket_methods {
                 let _ = self.try_io(Interest::READABLE, || {
                     Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock))
                 });
+            }
+        }
+
+        fn is_broken(&self) -> bool {
+            let mut cx = Context::from_waker(Waker::noop());
+            match pin!(self.ready(Interest::WRITABLE)).poll(&mut cx) {
+                Poll::Ready(now) => now.map_or(true, |now| now.is_write_closed()),
+                Poll::Pending => false,
             }
         }
 

@@ -162,8 +162,8 @@ impl Listener {
         }
     }
 
-    /// The path of the Unix-domain socket on which it listens; `None` if it is not such a socket, or
-    /// has no path.
+    /// The path of the Unix-domain socket on which it listens; `None` if it is not such a socket,
+    /// or has no path.
     #[cfg(unix)]
     pub fn unix_path(&self) -> Option<PathBuf> {
         let ListenerKind::Unix { listener, .. } = &self.kind else { return None };

@@ -5,6 +5,7 @@ mod bind;
 mod disconnects;
 mod drain;
 mod drain_of_quiet_clients;
+mod half_close;
 mod http2;
 mod keep_alive;
 mod limits;

@@ -66,6 +66,7 @@ enum Then {
     Wait,
     WaitFor(oneshot::Receiver<Bytes>),
     Told(mpsc::UnboundedReceiver<Step>),
+    Request(RequestBody),
     Repeat(Bytes, Arc<AtomicUsize>),
 }
 
@@ -94,6 +95,16 @@ impl TestBody {
     /// Sends `piece`, then the text that `last` receives, then ends.
     pub(crate) fn ending_with(piece: &'static str, last: oneshot::Receiver<Bytes>) -> Self {
         Self { then: Then::WaitFor(last), ..Self::full(piece) }
+    }
+
+    /// Sends `first`, then the text that `last` receives, then ends.
+    pub(crate) fn ending_after(first: impl Into<Bytes>, last: oneshot::Receiver<Bytes>) -> Self {
+        Self { then: Then::WaitFor(last), ..Self::full(first) }
+    }
+
+    /// Sends the body of a request.
+    pub(crate) fn of_request(body: RequestBody) -> Self {
+        Self { then: Then::Request(body), ..Self::default() }
     }
 
     /// Does what the sender says, and ends when the sender is dropped.
@@ -140,6 +151,9 @@ impl Body for TestBody {
             Then::End => return Poll::Ready(None),
             Then::Wait => return Poll::Pending,
             Then::WaitFor(last) => std::task::ready!(Pin::new(last).poll(cx)),
+            Then::Request(body) => {
+                return Pin::new(body).poll_frame(cx).map_err(io::Error::other);
+            }
             Then::Repeat(piece, taken) => {
                 taken.fetch_add(piece.len(), Ordering::Relaxed);
                 return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));

@@ -191,13 +191,13 @@ impl HubBuilder {
         self
     }
 
-    /// Sets for how long an [identity](crate::hub::Subscribe::identity) stays present after its last
-    /// subscription has ended. By default it leaves at once.
+    /// Sets for how long an [identity](crate::hub::Subscribe::identity) stays present after its
+    /// last subscription has ended. By default it leaves at once.
     ///
-    /// A client whose connection breaks returns a few seconds later. If it returns within this time,
-    /// nobody is told that it left and joined. Until then, [`Hub::presence`](crate::hub::Hub::presence)
-    /// lists it with no subscription. A good value is a little longer than the time after which
-    /// clients reconnect, such as 10 seconds.
+    /// A client whose connection breaks returns a few seconds later. If it returns within this
+    /// time, nobody is told that it left and joined. Until then,
+    /// [`Hub::presence`](crate::hub::Hub::presence) lists it with no subscription. A good value is
+    /// a little longer than the time after which clients reconnect, such as 10 seconds.
     ///
     /// A [`PresenceWatch`](crate::hub::PresenceWatch) then needs a tokio runtime with its timer
     /// enabled.

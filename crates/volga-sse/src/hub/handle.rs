@@ -20,7 +20,8 @@ use crate::hub::topic::name::{TopicError, check_name};
 /// A hub, to which you publish messages and from which clients subscribe. See the [module](super)
 /// for what it guarantees.
 ///
-/// Clones are handles of the same hub. A hub spawns no task and needs no runtime.
+/// Clones are handles of the same hub. A hub needs no runtime. If you publish in a task of tokio
+/// and many subscribers wait, the publish wakes the first ones, and a task wakes the others.
 #[derive(Clone)]
 pub struct Hub(Arc<HubState>);
 
@@ -198,8 +199,8 @@ impl Hub {
     ///
     /// Open subscriptions stay open. A subscription that has not read the last messages is told of
     /// a gap, and so is a client that resumes later. If keys of the topic have values, every
-    /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which a
-    /// page knows that the values are gone. This gap takes a position of the hub. (A
+    /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which
+    /// a page knows that the values are gone. This gap takes a position of the hub. (A
     /// [relayed](HubBuilder::relay) hub gives no positions, so there only those are told who have
     /// not read everything.) While somebody subscribes to the topic's name,
     /// [`topics`](Self::topics) still lists it. In a hub with

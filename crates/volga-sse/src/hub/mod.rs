@@ -38,12 +38,14 @@
 // | `policy`, `topic_creation` | settings with several choices |
 // | `error`, `stats` | why a call fails, and the numbers for operators |
 // | `topic` | one topic: its log, its keys, its subscribers |
+// | `patterns` | the patterns that are subscribed to |
 // | `registry` | which topics exist, and which one makes room for another |
 // | `subscription` | a cursor in the logs of some topics |
 // | `presence` | who subscribes to a topic |
 // | `state` | what all handles share, and what the hub's lock guards |
 // | `slot_map`, `clock`, `sync`, `counted` | small parts: a dense slot map, time, locks, plurals |
 // | `loom_model` | the hub under every order of its threads |
+// | `pattern_model` | readers of several topics, compared with a plain list |
 
 mod builder;
 mod clock;
@@ -52,6 +54,9 @@ mod error;
 mod handle;
 #[cfg(all(test, loom))]
 mod loom_model;
+#[cfg(all(test, not(loom)))]
+mod pattern_model;
+mod patterns;
 mod policy;
 mod presence;
 mod registry;

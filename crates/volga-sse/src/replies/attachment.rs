@@ -48,8 +48,8 @@ impl AttachOutcome {
 /// A client of a reply, at its position: the messages that it missed and those that are still to
 /// come are one stream.
 ///
-/// You can give it to [`Sse::new`] or to the facade's `sse!` as it is. It is then a stream of the kind
-/// [`Finite`](crate::stream::close::StreamKind::Finite), so a server that shuts down lets it
+/// You can give it to [`Sse::new`] or to the facade's `sse!` as it is. It is then a stream of the
+/// kind [`Finite`](crate::stream::close::StreamKind::Finite), so a server that shuts down lets it
 /// finish. Use [`into_sse`](Self::into_sse) for other settings. For as long as it lives, it counts
 /// as a client of the reply.
 pub struct Attachment {
@@ -105,8 +105,8 @@ impl fmt::Debug for Attachment {
 }
 
 /// The messages of a reply from one client's position on, in order, each once; made by
-/// [`Attachment::messages`]. If no event of the reply has the client's last event ID, an event named
-/// `gap` comes first, and then the reply from its start.
+/// [`Attachment::messages`]. If no event of the reply has the client's last event ID, an event
+/// named `gap` comes first, and then the reply from its start.
 ///
 /// The stream ends when the reply has ended. Unless that was a proper end, its last item is the
 /// error.

@@ -10,6 +10,8 @@ use std::{
     task::{Context, Waker},
 };
 
+use crate::box_error::BoxError;
+
 /// Why a stream ended.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -129,6 +131,8 @@ struct CloseState {
 struct Observers {
     waker: Option<Waker>,
     observer: Option<Observer>,
+    /// How code around the body has ended it.
+    cut: Option<(EndReason, BoxError)>,
     /// Whether the observer does more than hold a value.
     is_observed: bool,
     has_ended: bool,
@@ -209,6 +213,18 @@ impl CloseHandle {
         };
         // Dropped without the lock, because it may hold anything.
         drop(observer);
+    }
+
+    /// Says that code around the stream's body has ended it, for example a layer with a time limit.
+    /// The observers are then told this reason and this cause when the body is dropped, instead of
+    /// [`EndReason::ClientLeft`]. After the stream's end it does nothing.
+    pub fn cut(&self, reason: EndReason, cause: impl Into<BoxError>) {
+        self.0.observers().cut = Some((reason, cause.into()));
+    }
+
+    /// Takes how code around the body has ended it.
+    pub(crate) fn take_cut(&self) -> Option<(EndReason, BoxError)> {
+        self.0.observers().cut.take()
     }
 
     /// Calls the observers. Only the first call counts.

@@ -17,8 +17,8 @@ use crate::stream::spread::{DEFAULT_FAREWELL_SPREAD, farewell_retry, part_of, ra
 /// farewell gave to the client.
 pub const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 
-/// How many bytes a stream still sends after it was closed: 1 MiB, which is as much as a hub's topic
-/// holds by default.
+/// How many bytes a stream still sends after it was closed: 1 MiB, which is as much as a hub's
+/// topic holds by default.
 pub const DEFAULT_MAX_CLOSING_BYTES: usize = 1024 * 1024;
 /// How long a stream still sends messages after it was closed.
 pub const DEFAULT_MAX_CLOSING_TIME: Duration = Duration::from_secs(5);

@@ -1,5 +1,5 @@
-//! What is ready when a stream is closed is sent, or the end says that it was not: for every kind of
-//! source, number of messages, kind of end and speed of the reader.
+//! What is ready when a stream is closed is sent, or the end says that it was not: for every kind
+//! of source, number of messages, kind of end and speed of the reader.
 
 use std::{
     pin::pin,
@@ -101,7 +101,7 @@ async fn read<S: SseSource>(sse: Sse<S>, end: End, reader: Reader, bound: usize)
     let now = tokio::time::Instant::now();
     let sse = sse.max_closing_bytes(bound).on_end(move |end| {
         let told_end = (end.reason(), end.has_unsent(), end.cause().is_some());
-        *told.lock().unwrap() = Some(told_end);
+        *told.lock().expect("not poisoned") = Some(told_end);
     });
     let (group, handle) = (CloseGroup::new(), sse.close_handle());
     let sse = match end {
@@ -134,13 +134,14 @@ async fn read<S: SseSource>(sse: Sse<S>, end: End, reader: Reader, bound: usize)
         }
     };
     assert!(body.frame().now_or_never().expect("ready").is_none(), "nothing comes after the end");
-    let (reason, has_unsent, has_cause) = ended.lock().unwrap().take().expect("told once");
+    let (reason, has_unsent, has_cause) =
+        ended.lock().expect("not poisoned").take().expect("told once");
     let fields = |name| wire.lines().filter_map(move |line: &str| line.strip_prefix(name));
     let number = |data: &str| data.split(' ').next()?.parse().ok();
     Received {
         numbers: fields("data: ").filter_map(number).collect(),
         bytes: wire.len(),
-        last_id: fields("id: ").last().map(str::to_owned),
+        last_id: fields("id: ").next_back().map(str::to_owned),
         has_farewell: wire.ends_with('\n') && fields("retry: ").count() == 2,
         is_proper,
         reason,
@@ -289,7 +290,7 @@ async fn deliveries_as_a_stream_are_like_any_stream() {
     let hubs = Mutex::new(Vec::new());
     let make = |count, len| {
         let (hub, subscription) = hub(&["a"], count, len);
-        hubs.lock().unwrap().push(hub);
+        hubs.lock().expect("not poisoned").push(hub);
         subscription.deliveries().filter(|delivery| {
             let is_id_only = matches!(delivery, Delivery::Message(message) if message.as_bytes().starts_with(b"id"));
             std::future::ready(!is_id_only)

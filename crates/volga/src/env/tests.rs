@@ -1,3 +1,5 @@
+//! Variables of the environment, their units, and the errors of wrong values.
+
 use super::*;
 
 fn read(variables: &[(&str, &str)]) -> App {

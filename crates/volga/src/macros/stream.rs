@@ -93,7 +93,10 @@ where
     S: IntoSse,
     S::Source: Send + 'static,
 {
-    stream.into_sse().into_response().into_response()
+    let mut response = stream.into_sse().into_response().into_response()?;
+    // The stream reports its own errors. What is put around it is watched.
+    response.body_mut().set_watched();
+    Ok(response)
 }
 
 /// Creates a response with a stream of bytes.

@@ -67,8 +67,8 @@ impl TestClient {
     ///
     /// # Panics
     ///
-    /// Panics if no client would send such a path. The message says what to write. The other methods
-    /// that start a request panic likewise.
+    /// Panics if no client would send such a path. The message says what to write. The other
+    /// methods that start a request panic likewise.
     #[track_caller]
     pub fn get(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::GET, path)

@@ -24,6 +24,8 @@ impl<'a> TestRequest<'a> {
         if let Err(advice) = wire::target(&method, path) {
             panic!("{advice}");
         }
+        // A client does not send the fragment. A query that is added must not become a part of it.
+        let path = path.split('#').next().unwrap_or_default();
         let mut request = HttpRequest::default();
         *request.method_mut() = method;
         Self { transport, target: path.to_owned(), request }

@@ -1,3 +1,5 @@
+//! Which proxies are trusted, and which prefixes are taken from them.
+
 use http::HeaderValue;
 
 use super::*;

@@ -1,4 +1,4 @@
-//! An app behind another server or a proxy: the address of its clients, and the prefix of its paths.
+//! An app behind another server or a proxy: the address of its clients, and the prefix of paths.
 
 use std::{
     net::{IpAddr, SocketAddr},

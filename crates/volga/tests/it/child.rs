@@ -29,8 +29,11 @@ impl Server {
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let greeting = tokio::task::spawn_blocking(move || address(lines));
-        let address = soon("the greeting", greeting).await.unwrap();
-        Self { child, address }
+        // A server that never greets is killed when this fails. Otherwise the task that reads its
+        // lines would never end, and the test would hang instead.
+        let mut server = Self { child, address: ([0, 0, 0, 0], 0).into() };
+        server.address = soon("the greeting", greeting).await.unwrap();
+        server
     }
 
     /// Sends a signal, as an operator or an orchestrator does.

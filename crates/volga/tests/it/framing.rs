@@ -1,11 +1,16 @@
-//! Fields of a handler that contradict the framing of its response: the client never gets them, and
-//! they are reported.
+//! Fields of a handler or a layer that contradict the framing of a response: the client never gets
+//! them, and they are reported once.
 
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::stream;
-use volga::{App, HttpBody, HttpResponse, http::sse::Message, sse};
+use volga::{
+    App, HttpBody, HttpResponse,
+    http::sse::Message,
+    middleware::{HttpContext, Next},
+    ok, sse,
+};
 
 use super::support::{ask, data2, get2, http2, run_app};
 
@@ -88,22 +93,71 @@ fn logged_app() -> (App, Log) {
     (app, log)
 }
 
+/// Where a response gets its fields and its body.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Handler,
+    RouteLayer,
+    AppLayer,
+    BeforeRouting,
+}
+
 #[tokio::test]
 async fn contradictions_are_corrected_or_end_the_body_and_are_reported() {
+    for place in [Place::Handler, Place::RouteLayer, Place::AppLayer, Place::BeforeRouting] {
+        contradictions(place).await;
+    }
+}
+
+async fn contradictions(place: Place) {
     let cases = cases();
     let (mut app, log) = logged_app();
+    let mut responses = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         let (status, fields) = (case.status, case.fields.clone());
         let (pieces, is_known) = (case.pieces, case.is_known);
-        app.map_get(&format!("/{number}"), move || {
-            response(status, &fields, body(pieces, is_known))
-        });
+        let respond = move || response(status, &fields, body(pieces, is_known));
+        let path = format!("/{number}");
+        match place {
+            Place::Handler => {
+                app.map_get(&path, respond);
+            }
+            Place::RouteLayer => {
+                app.map_get(&path, || ok!("replaced")).map_ok(move |_: HttpResponse| {
+                    let response = respond();
+                    async move { response }
+                });
+            }
+            Place::AppLayer | Place::BeforeRouting => {
+                app.map_get(&path, || ok!("replaced"));
+                responses.push(respond);
+            }
+        }
+    }
+    let replace = move |ctx: HttpContext, next: Next| {
+        let number: usize = ctx.uri.path()[1..].parse().unwrap();
+        let response = responses[number]();
+        async move {
+            drop(next.run(ctx).await);
+            response
+        }
+    };
+    match place {
+        Place::AppLayer => {
+            app.wrap(replace);
+        }
+        Place::BeforeRouting => {
+            app.before_routing(|before| {
+                before.wrap(replace);
+            });
+        }
+        Place::Handler | Place::RouteLayer => {}
     }
     let server = run_app(app).await;
     let client = http2(server.address).await;
     for (number, case) in cases.iter().enumerate() {
         let what = format!(
-            "{number}: {} {:?}, {} pieces, known: {}",
+            "{place:?} {number}: {} {:?}, {} pieces, known: {}",
             case.status, case.fields, case.pieces, case.is_known
         );
         let text = ask(server.address, &format!("GET /{number}")).await;
@@ -167,6 +221,7 @@ async fn a_length_on_an_event_stream_cuts_nothing() {
     })
     .map_ok(|mut response: HttpResponse| async move {
         response.headers_mut().insert("content-length", 30.into());
+        response.headers_mut().insert("transfer-encoding", "gzip".parse().unwrap());
         response
     });
     let server = run_app(app).await;
@@ -183,6 +238,9 @@ async fn a_length_on_an_event_stream_cuts_nothing() {
         assert_eq!(all.matches("data: 0123456789\n\n").count(), 10, "{all}");
     }
     let log = std::mem::take(&mut *log.lock().unwrap());
-    let of_streams = log.iter().filter(|line| line.contains("removed from an event stream"));
-    assert_eq!(of_streams.count(), 2, "{log:?}");
+    // On each of two paths and two protocols.
+    for fault in ["removed from an event stream", "`transfer-encoding` was removed"] {
+        let count = log.iter().filter(|line| line.contains(fault)).count();
+        assert_eq!(count, 4, "{fault}: {log:?}");
+    }
 }

@@ -143,6 +143,14 @@ fn a_path_that_no_client_sends_panics_where_the_request_starts() {
 }
 
 #[tokio::test]
+async fn a_query_is_added_before_the_fragment() {
+    for client in both().await {
+        let request = client.get("/search?text=a#top").query("page", 2);
+        assert_eq!(request.send().await.json::<Search>().await.page, 2);
+    }
+}
+
+#[tokio::test]
 #[should_panic(expected = "leave the header out")]
 async fn a_wrong_length_panics() {
     let client = TestClient::new(app());

@@ -280,8 +280,8 @@ fn before_routing_target(
     }
 }
 
-/// Returns the endpoint of a route. If the route is for GET, HEAD or OPTIONS and its pattern is also
-/// mapped for QUERY, the responses have `Accept-Query`.
+/// Returns the endpoint of a route. If the route is for GET, HEAD or OPTIONS and its pattern is
+/// also mapped for QUERY, the responses have `Accept-Query`.
 fn tell_of_query(
     queries: &[(Pattern, AcceptQuery)],
     route: &MappedRoute,

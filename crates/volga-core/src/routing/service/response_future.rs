@@ -18,6 +18,7 @@ use crate::response::catch_panic::CatchPanic;
 use crate::response::error::Error;
 use crate::response::into_response::HttpResponse;
 use crate::response::lost_request::respond_to_lost_request;
+use crate::response::observed_body;
 use crate::response::responder::Responder;
 
 /// The future of a response. A [`RouterService`](crate::RouterService) returns it.
@@ -101,6 +102,7 @@ impl Future for ResponseFuture {
         if self.is_head {
             response = without_body(response);
         }
+        observed_body::watch(&mut response, &self.responder);
         if let Some(guard) = self.guard.take() {
             response = guard.attach(response);
         }

@@ -1,3 +1,5 @@
+//! Every target that `bind` takes, and what it says of the others.
+
 use super::*;
 
 #[track_caller]

@@ -7,8 +7,8 @@
 //! `json`.
 //!
 //! A `Serialize` that somebody wrote by hand may break the rules of serde: a key without a value, a
-//! raw text that is not JSON, an error of a part that it ignores. What would not be JSON is an error
-//! here, also where `serde_json` writes it.
+//! raw text that is not JSON, an error of a part that it ignores. What would not be JSON is an
+//! error here, also where `serde_json` writes it.
 //!
 //! `docs/design/json.md` has the reasons and the measurements.
 

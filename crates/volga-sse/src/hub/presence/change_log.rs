@@ -1,5 +1,5 @@
-//! The last changes of one topic, in one log that all watches of the topic read. So a change costs the
-//! same however many watches there are, apart from waking those that wait.
+//! The last changes of one topic, in one log that all watches of the topic read. So a change costs
+//! the same however many watches there are, apart from waking those that wait.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

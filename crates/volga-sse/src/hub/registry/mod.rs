@@ -21,12 +21,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::hub::clock::Moment;
+use crate::hub::patterns::Patterns;
 use crate::hub::registry::lru_list::LruList;
 use crate::hub::registry::removed_topics::RemovedTopics;
 use crate::hub::settings::HubSettings;
 use crate::hub::topic::key_table::KeyChange;
-use crate::hub::topic::pattern::TopicFilter;
-use crate::hub::topic::subscribers::Readership;
 use crate::hub::topic::{Contents, Topic};
 
 /// How many topics one call handles at most: so many that have expired, and so many that have been
@@ -53,12 +52,27 @@ pub(crate) struct Registry {
     /// Before this moment nothing expires and no topic has been idle for too long.
     next_sweep: Moment,
     removed_topics: RemovedTopics,
+    /// How many topics were ever removed.
+    pub(crate) removed: u64,
+    /// How many topics were created whose name had messages before.
+    pub(crate) recreated: u64,
+    pub(crate) patterns: Arc<Patterns>,
     /// Removed topics that the caller has not taken yet.
     newly_removed: Vec<Arc<Topic>>,
     /// How many topics made room for others while they held messages.
     pub(crate) evicted: u64,
     /// How many messages of removed topics were delivered.
     pub(crate) removed_delivered: u64,
+}
+
+/// Which kinds of subscriptions read a topic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Readership {
+    None,
+    /// All its subscriptions are by pattern.
+    ByPattern,
+    /// At least one subscription is by the topic's name.
+    Named,
 }
 
 #[derive(Debug, Default)]
@@ -101,19 +115,34 @@ impl Registry {
         self.topics.get(name)
     }
 
-    /// Returns the topics that a filter matches.
-    pub(crate) fn matching<'a>(&'a self, filter: &'a TopicFilter) -> Vec<Arc<Topic>> {
-        match filter {
-            TopicFilter::Name(name) => {
-                self.topics.get(name.as_str()).cloned().into_iter().collect()
-            }
-            TopicFilter::Pattern(pattern) => self
-                .by_name
-                .range::<str, _>((Bound::Included(pattern.prefix()), Bound::Unbounded))
-                .take_while(|(name, _)| name.starts_with(pattern.prefix()))
-                .filter(|(name, _)| pattern.matches(name))
-                .map(|(_, topic)| Arc::clone(topic))
-                .collect(),
+    /// The ID of the next topic that is created.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// Returns the first topics after a name, or all from the first on, whose names begin with this
+    /// text. They are sorted by name.
+    pub(crate) fn page(&self, prefix: &str, after: Option<&str>, max: usize) -> Vec<Arc<Topic>> {
+        let from = match after {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Included(prefix),
+        };
+        self.by_name
+            .range::<str, _>((from, Bound::Unbounded))
+            .take_while(|(name, _)| name.starts_with(prefix))
+            .take(max)
+            .map(|(_, topic)| Arc::clone(topic))
+            .collect()
+    }
+
+    /// Which kinds of subscriptions read a topic.
+    pub(crate) fn readership(&self, topic: &Topic) -> Readership {
+        if !topic.readers.is_empty() {
+            Readership::Named
+        } else if self.patterns.of(topic).is_some() {
+            Readership::ByPattern
+        } else {
+            Readership::None
         }
     }
 
@@ -158,6 +187,7 @@ impl Registry {
     pub(crate) fn add(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
         let name: Arc<str> = name.into();
         let before = self.removed_topics.take(&name);
+        self.recreated += u64::from(before > 0);
         let slot = self.free_slots.pop().unwrap_or_else(|| {
             self.records.push(TopicRecord::default());
             // 2^32 topics do not fit into memory.
@@ -202,10 +232,13 @@ impl Registry {
     }
 
     /// Notes that the last subscription of a topic, or the last one by name, has ended. If another
-    /// one has come meanwhile, the topic is kept.
+    /// one has come meanwhile, the topic is kept. Nothing changes for a topic that nobody read.
     pub(crate) fn note_left(&mut self, topic: &Topic, settings: &HubSettings, now: Moment) {
         if !topic.is_removed() {
             let record = &mut self.records[topic.slot as usize];
+            if record.class == Some(EvictionClass::Unread) {
+                return;
+            }
             record.idle_since = record.idle_since.max(now);
             self.reclassify(topic, settings, now);
         }
@@ -229,7 +262,7 @@ impl Registry {
             return;
         }
         let slot = topic.slot;
-        let readership = topic.readership();
+        let readership = self.readership(topic);
         let contents = topic.contents_at(now, &settings.bounds);
         let is_kept = readership == Readership::Named || contents == Contents::Keys;
         let class = match (contents, readership) {
@@ -300,6 +333,7 @@ impl Registry {
         let max = settings.max_remembered_topics;
         self.removed_topics.note(Arc::clone(&topic.name), topic.last_number_of_name(), max);
         topic.set_removed();
+        self.removed += 1;
         self.removed_delivered += topic.delivered();
         self.newly_removed.push(Arc::clone(topic));
     }
@@ -318,9 +352,15 @@ impl Registry {
         self.removed_topics.raise_floor(number);
     }
 
-    /// An upper bound of the numbers of all removed topics whose names match.
-    pub(crate) fn last_removed_number(&self, filters: &[TopicFilter]) -> u64 {
-        self.removed_topics.greatest(|name| filters.iter().any(|filter| filter.matches(name)))
+    /// The last numbers of removed topics, the greatest first: those below `end`, as far as they
+    /// are greater than `after`.
+    pub(crate) fn page_of_removed(&self, after: u64, end: u64, max: usize) -> Vec<(u64, Arc<str>)> {
+        self.removed_topics.page(after, end, max)
+    }
+
+    /// A number that is at least as great as those of the topics that were forgotten.
+    pub(crate) fn last_forgotten_number(&self) -> u64 {
+        self.removed_topics.floor()
     }
 
     fn topic_at(&self, slot: u32) -> Option<Arc<Topic>> {

@@ -55,14 +55,21 @@ impl RemovedTopics {
         }
     }
 
-    /// Returns such a number for all removed topics whose names match.
-    pub(crate) fn greatest(&self, matches: impl Fn(&str) -> bool) -> u64 {
-        let newest_first = self.by_number.iter().rev();
-        newest_first
-            .filter(|(_, name)| matches(name))
-            .map(|(number, _)| *number)
-            .next()
-            .unwrap_or(self.floor)
+    /// The last numbers, the greatest first: those below `end`, as far as they are greater than
+    /// `after`.
+    pub(crate) fn page(&self, after: u64, end: u64, max: usize) -> Vec<(u64, Arc<str>)> {
+        self.by_number
+            .range(..end)
+            .rev()
+            .take_while(|(number, _)| **number > after)
+            .take(max)
+            .map(|(number, name)| (*number, Arc::clone(name)))
+            .collect()
+    }
+
+    /// A number that is at least as great as those of the topics that are not remembered.
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor
     }
 }
 
@@ -76,9 +83,11 @@ mod tests {
         for (name, number) in [("a", 3), ("b", 5), ("c", 9)] {
             removed.note(name.into(), number, 2);
         }
-        assert_eq!(removed.greatest(|name| name == "b"), 5);
-        assert_eq!(removed.greatest(|_| true), 9);
-        assert_eq!(removed.greatest(|_| false), 3);
+        assert_eq!(removed.page(0, 10, 5), [(9, "c".into()), (5, "b".into())]);
+        assert_eq!(removed.page(0, 10, 1), [(9, "c".into())]);
+        assert_eq!(removed.page(0, 9, 5), [(5, "b".into())]);
+        assert_eq!(removed.page(5, 10, 5), [(9, "c".into())]);
+        assert_eq!(removed.floor(), 3);
         assert_eq!(removed.take("c"), 9);
         assert_eq!(removed.take("c"), 3);
         assert_eq!(removed.take("a"), 3);

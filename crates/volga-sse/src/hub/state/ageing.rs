@@ -1,5 +1,5 @@
-//! What is old goes by time, also on a hub that is hardly used. Each call drops what has expired in a
-//! few topics. After a pause, a call also makes up for the calls that did not come.
+//! What is old goes by time, also on a hub that is hardly used. Each call drops what has expired in
+//! a few topics. After a pause, a call also makes up for the calls that did not come.
 
 use crate::hub::clock::Moment;
 use crate::hub::state::hub_state::HubState;
@@ -75,7 +75,7 @@ mod tests {
     /// How many topics and bytes the hub holds. In contrast to `Hub::stats`, this drops nothing.
     fn held(state: &Arc<HubState>) -> (usize, u64) {
         let locked = state.lock();
-        let bytes = locked.registry.topics().map(|topic| topic.stats().bytes).sum();
+        let bytes = locked.registry.topics().map(|topic| topic.stats(0, None).bytes).sum();
         (locked.registry.topics().count(), bytes)
     }
 

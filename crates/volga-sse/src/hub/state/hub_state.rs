@@ -8,17 +8,19 @@ use crate::codec::message::{Message, MessageWithoutId};
 use crate::codec::position::Position;
 use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
+use crate::hub::patterns::{PatternSet, Patterns};
 use crate::hub::presence::topic_presence::Present;
 use crate::hub::settings::HubSettings;
 use crate::hub::state::guard::StateGuard;
 use crate::hub::state::locked::LockedState;
-use crate::hub::state::recent_topics::{RecentTopics, TopicIndexes};
+use crate::hub::state::recent_messages::{Found, RecentMessages};
 use crate::hub::stats::Counters;
-use crate::hub::sync::{AtomicU64, Mutex, Ordering, RwLock, lock, read, write};
+use crate::hub::sync::{AtomicU64, Mutex, Ordering, RwLock, lock, read, try_lock, write};
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+use crate::hub::topic::wait_list::wake_readers;
 use crate::stream::spread::random_seed;
 
 /// The bits of an epoch. With 48 bits two hubs practically never share an epoch, and event IDs stay
@@ -26,6 +28,9 @@ use crate::stream::spread::random_seed;
 const EPOCH_BITS: u32 = 48;
 /// How many topics of one subscription are updated before the lock is released and taken again.
 pub(crate) const TOPICS_AT_ONCE: usize = 32;
+
+/// How often a thread lets others have the lock before it takes its next step.
+const MAX_YIELDS: usize = 1_000;
 
 /// What all handles of a hub share.
 #[derive(Debug)]
@@ -43,8 +48,11 @@ pub(crate) struct HubState {
     /// cursor is before it has missed something.
     last_missing: AtomicU64,
     locked: Mutex<LockedState>,
+    /// How many threads wait for the lock. Those that take it often wait until nobody else does.
+    waiting: std::sync::atomic::AtomicUsize,
     /// Written under the hub's lock, before the horizon advances.
-    recent: RwLock<RecentTopics>,
+    recent: RwLock<RecentMessages>,
+    pub(crate) patterns: Arc<Patterns>,
     pub(crate) counters: Counters,
     /// How many steps the next [`catch_up`](Self::catch_up) does.
     pub(crate) owed_sweeps: AtomicU64,
@@ -57,21 +65,43 @@ impl HubState {
         let random = random_seed() >> (u64::BITS - EPOCH_BITS) | 1 << (EPOCH_BITS - 1);
         let (epoch, after) =
             settings.relay.as_ref().map_or((random, 0), |relay| (relay.epoch, relay.after));
+        let locked = LockedState::starting_after(after);
+        let patterns = Arc::clone(&locked.registry.patterns);
         Self {
             settings,
             epoch,
             clock: HubClock::new(),
             horizon: AtomicU64::new(after),
             last_missing: AtomicU64::new(after),
-            locked: Mutex::new(LockedState::starting_after(after)),
-            recent: RwLock::new(RecentTopics::new()),
+            locked: Mutex::new(locked),
+            waiting: std::sync::atomic::AtomicUsize::new(0),
+            recent: RwLock::new(RecentMessages::default()),
+            patterns,
             counters: Counters::default(),
             owed_sweeps: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn lock(&self) -> StateGuard<'_> {
-        StateGuard::new(lock(&self.locked))
+        let guard = try_lock(&self.locked).unwrap_or_else(|| {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let guard = lock(&self.locked);
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            guard
+        });
+        StateGuard::new(guard)
+    }
+
+    /// Takes the lock for one step of many. A thread that takes the lock again at once could keep a
+    /// publisher waiting for all of its steps, so it first lets the others have the lock.
+    pub(crate) fn lock_for_step(&self) -> StateGuard<'_> {
+        for _ in 0..MAX_YIELDS {
+            if self.waiting.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        self.lock()
     }
 
     pub(crate) fn horizon(&self) -> u64 {
@@ -104,10 +134,11 @@ impl HubState {
         let topic = self.open_topic(&mut locked, topic, key, now)?;
         locked.last_number += 1;
         let number = locked.last_number;
-        self.append(&mut locked, &topic, message, key, now);
+        let patterns = self.append(&mut locked, &topic, message, key, now);
         self.advance_horizon(&locked, &[(&topic, number)]);
         drop(locked);
-        topic.wake();
+        wake_readers(&topic);
+        patterns.iter().for_each(|patterns| patterns.wake());
         self.catch_up(now);
         Ok(self.position(number))
     }
@@ -128,14 +159,16 @@ impl HubState {
         let mut locked = self.lock();
         self.check_batch(&messages, locked.last_number)?;
         let topic = self.open_topic(&mut locked, topic, KeyChange::None, now)?;
+        let mut patterns = None;
         for message in messages {
             locked.last_number += 1;
-            self.append(&mut locked, &topic, message, KeyChange::None, now);
+            patterns = self.append(&mut locked, &topic, message, KeyChange::None, now);
         }
         let last = locked.last_number;
         self.advance_horizon(&locked, &[(&topic, last)]);
         drop(locked);
-        topic.wake();
+        wake_readers(&topic);
+        patterns.iter().for_each(|patterns| patterns.wake());
         self.catch_up(now);
         Ok(Some(self.position(last)))
     }
@@ -150,35 +183,34 @@ impl HubState {
             locked.last_number += 1;
             let number = locked.last_number;
             topic.clear_through(number);
-            write(&self.recent).note(number, topic.id);
-            self.advance_horizon(&locked, &[(&topic, number)]);
+        }
+        let patterns = if is_told { self.remember(&locked, &topic) } else { None };
+        if is_told {
+            self.advance_horizon(&locked, &[(&topic, locked.last_number)]);
         }
         locked.remove_topic(&topic, &self.settings, now);
         drop(locked);
         if is_told {
-            topic.wake();
+            wake_readers(&topic);
+            patterns.iter().for_each(|patterns| patterns.wake());
         }
         true
     }
 
     /// Ends all subscriptions, each after it has delivered what was published before.
     pub(crate) fn close(&self) {
-        let (topics, subscribers) = {
+        let topics: Vec<_> = {
             let mut locked = self.lock();
             locked.is_closed = true;
             locked.close_presence();
-            let topics: Vec<_> = locked.registry.topics().map(Arc::clone).collect();
-            let subscribers: Vec<_> = locked
-                .pattern_subscribers()
-                .map(|pattern_subscriber| Arc::clone(&pattern_subscriber.subscriber))
-                .collect();
-            (topics, subscribers)
+            locked.registry.topics().map(Arc::clone).collect()
         };
         for topic in topics {
-            topic.close(SubscriptionEnd::HubClosed);
+            topic.readers.close(SubscriptionEnd::HubClosed);
         }
-        let close = |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::HubClosed);
-        subscribers.iter().filter_map(close).for_each(Waker::wake);
+        for pattern in self.patterns.all() {
+            pattern.readers.close(SubscriptionEnd::HubClosed);
+        }
     }
 
     /// Ends all subscriptions of an identity at once, and returns their number.
@@ -285,33 +317,35 @@ impl HubState {
         locked.topic_to_publish(topic, key, &self.settings, now)
     }
 
-    /// Tells the registry of topics whose last subscription, or last subscription by name, has
-    /// ended. The lock is released after every few topics, because a subscription may have had
-    /// many.
-    pub(crate) fn note_left(&self, topics: &[Arc<Topic>]) {
-        if topics.is_empty() {
-            return;
-        }
-        let now = self.clock.now();
-        for some in topics.chunks(TOPICS_AT_ONCE) {
-            self.lock().note_left(some, &self.settings, now);
-        }
-    }
-
-    /// Appends the message with the last number that was assigned.
+    /// Appends the message with the last number that was assigned. Returns the patterns whose
+    /// readers must be woken once the message is readable.
     pub(crate) fn append(
         &self,
         locked: &mut LockedState,
-        topic: &Topic,
+        topic: &Arc<Topic>,
         message: MessageWithoutId,
         key: KeyChange<'_>,
         now: Moment,
-    ) {
+    ) -> Option<Arc<PatternSet>> {
         locked.published += 1;
         let bytes = message.at(self.position(locked.last_number)).into_bytes();
         topic.append(locked.last_number, bytes, key, now, &self.settings.bounds);
-        write(&self.recent).note(locked.last_number, topic.id);
+        let patterns = self.remember(locked, topic);
         locked.note_message(topic, key, &self.settings, now);
+        patterns
+    }
+
+    /// Remembers the topic of the last number that was assigned. Returns the patterns that match
+    /// it.
+    fn remember(&self, locked: &LockedState, topic: &Arc<Topic>) -> Option<Arc<PatternSet>> {
+        let patterns = self.patterns.of(topic);
+        if locked.remembers_messages {
+            let of_patterns = patterns.as_ref().map_or(0, |patterns| patterns.mask());
+            let mask = of_patterns | RecentMessages::topic_bit(topic);
+            let removed = locked.registry.removed;
+            write(&self.recent).note(locked.last_number, Arc::clone(topic), mask, removed);
+        }
+        patterns
     }
 
     /// Makes appended messages readable, up to the given number in each topic. Called only under
@@ -327,15 +361,15 @@ impl HubState {
         changed.iter().for_each(|(topic, number)| topic.as_ref().make_readable(*number));
     }
 
-    /// Returns which topics have messages between two numbers, as the indexes that `index_of`
-    /// returns. `None` if the hub does not know it.
-    pub(crate) fn topics_with_messages(
-        &self,
-        after: u64,
-        through: u64,
-        index_of: impl Fn(u64) -> Option<usize>,
-    ) -> Option<TopicIndexes> {
-        read(&self.recent).find(after, through, index_of)
+    /// Finds the topics of messages after one number and up to another, of which some have one of
+    /// the bits of the mask. `None` if not all of these messages are remembered.
+    pub(crate) fn find_recent(&self, after: u64, through: u64, mask: u64) -> Option<Found> {
+        read(&self.recent).find(after, through, mask)
+    }
+
+    /// The first number that is remembered.
+    pub(crate) fn first_recent(&self) -> u64 {
+        read(&self.recent).first()
     }
 
     pub(crate) fn last_missing(&self) -> u64 {

@@ -10,16 +10,14 @@ use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
 use crate::hub::presence::change_log::SharedLog;
 use crate::hub::presence::hub_presence::HubPresence;
 use crate::hub::presence::topic_presence::Present;
-use crate::hub::registry::{HubFull, Registry};
+use crate::hub::registry::{HubFull, Readership, Registry};
 use crate::hub::settings::HubSettings;
 use crate::hub::slot_map::SlotMap;
 use crate::hub::state::reorder_buffer::ReorderBuffer;
 use crate::hub::topic::Topic;
-use crate::hub::topic::inbox::TopicInbox;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};
 use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic::subscriber::Subscriber;
-use crate::hub::topic::subscribers::{Readership, SubscriberKind};
 use crate::hub::topic_creation::TopicCreation;
 
 /// What the hub's lock guards.
@@ -33,7 +31,10 @@ pub(crate) struct LockedState {
     /// How many messages were published.
     pub(crate) published: u64,
     pub(crate) registry: Registry,
-    pattern_subscribers: SlotMap<PatternSubscriber>,
+    /// True once a subscription has several topics or a pattern. It needs to know the topics of the
+    /// last messages.
+    pub(crate) remembers_messages: bool,
+    present_by_pattern: SlotMap<PresentByPattern>,
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
     presence: HubPresence,
     /// The wakers to wake once the lock is released.
@@ -45,13 +46,12 @@ pub(crate) struct LockedState {
     pub(crate) reorder_buffer: ReorderBuffer,
 }
 
-/// A subscription with patterns, which gets new topics as they are created.
+/// A subscription with patterns and an identity, which is present in every topic that its patterns
+/// match.
 #[derive(Debug)]
-pub(crate) struct PatternSubscriber {
+pub(crate) struct PresentByPattern {
     pub(crate) filters: Box<[TopicFilter]>,
-    pub(crate) subscriber: Arc<Subscriber>,
-    pub(crate) inbox: Arc<TopicInbox>,
-    pub(crate) identity: Option<Arc<str>>,
+    pub(crate) identity: Arc<str>,
 }
 
 impl LockedState {
@@ -150,7 +150,7 @@ impl LockedState {
     /// Drops everything that a topic holds, and removes the topic if nobody subscribes to its name.
     pub(crate) fn remove_topic(&mut self, topic: &Arc<Topic>, settings: &HubSettings, now: Moment) {
         self.registry.set_explicit(topic, false);
-        if topic.readership() == Readership::Named {
+        if self.registry.readership(topic) == Readership::Named {
             topic.clear();
         } else {
             self.registry.remove(topic, settings);
@@ -177,6 +177,17 @@ impl LockedState {
         self.clean_up_removed(settings, now);
     }
 
+    /// Notes that a pattern has become a reader of these topics.
+    pub(crate) fn note_new_readers(
+        &mut self,
+        topics: &[Arc<Topic>],
+        settings: &HubSettings,
+        now: Moment,
+    ) {
+        topics.iter().for_each(|topic| self.registry.reclassify(topic, settings, now));
+        self.clean_up_removed(settings, now);
+    }
+
     /// Drops what has expired, for a bounded number of topics in one call. Returns true if there
     /// may be more.
     pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
@@ -185,18 +196,12 @@ impl LockedState {
         self.presence.sweep(now, &mut self.wakers) || has_more
     }
 
-    /// Creates a topic that does not exist. Every subscription with a matching pattern joins the
-    /// topic before the topic's first message.
+    /// Creates a topic that does not exist.
     fn create(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
         let topic = self.registry.add(name, settings, now);
-        for pattern_subscriber in self.pattern_subscribers.iter() {
-            if pattern_subscriber.filters.iter().any(|filter| filter.matches(name)) {
-                pattern_subscriber
-                    .inbox
-                    .push(topic.join(&pattern_subscriber.subscriber, SubscriberKind::Pattern));
-                if let Some(identity) = &pattern_subscriber.identity {
-                    self.presence.join(&topic.name, identity, &mut self.wakers);
-                }
+        for by_pattern in self.present_by_pattern.iter() {
+            if by_pattern.filters.iter().any(|filter| filter.matches(name)) {
+                self.presence.join(&topic.name, &by_pattern.identity, &mut self.wakers);
             }
         }
         topic
@@ -226,27 +231,18 @@ impl LockedState {
         }
     }
 
-    /// Notes that messages up to this number are lost. They may have belonged to any topic, so
-    /// subscriptions that wait for new topics are woken as well.
+    /// Notes that messages up to this number are lost. They may have belonged to any topic.
     pub(crate) fn note_loss(&mut self, number: u64) {
         self.registry.note_loss(number);
-        let wakers = self
-            .pattern_subscribers
-            .iter()
-            .filter_map(|pattern_subscriber| pattern_subscriber.subscriber.take_waker());
-        self.wakers.extend(wakers);
     }
 
-    pub(crate) fn add_pattern_subscriber(&mut self, pattern_subscriber: PatternSubscriber) -> u32 {
-        self.pattern_subscribers.insert(pattern_subscriber)
+    /// Makes an identity present in every new topic that the filters match. Returns a handle.
+    pub(crate) fn add_present_by_pattern(&mut self, present: PresentByPattern) -> u32 {
+        self.present_by_pattern.insert(present)
     }
 
-    pub(crate) fn remove_pattern_subscriber(&mut self, handle: u32) -> PatternSubscriber {
-        self.pattern_subscribers.remove(handle)
-    }
-
-    pub(crate) fn pattern_subscribers(&self) -> impl Iterator<Item = &PatternSubscriber> {
-        self.pattern_subscribers.iter()
+    pub(crate) fn remove_present_by_pattern(&mut self, handle: u32) -> PresentByPattern {
+        self.present_by_pattern.remove(handle)
     }
 
     pub(crate) fn add_identity(

@@ -6,7 +6,8 @@
 //! | `locked` | what the hub's one lock guards |
 //! | `ageing` | what is old goes by time |
 //! | `guard` | the guard of that lock |
-//! | `recent_topics` (pure) | the topics of the last messages |
+//! | `recent_messages` | the topics of the last messages |
+//! | `walk` | the topics that patterns match, a few at a time |
 //! | `statistics` | `Hub::stats` and `Hub::topic_stats` |
 //! | `relay` | publishing at positions that an outside source gives |
 //! | `reorder_buffer` (pure) | relayed messages that wait for earlier ones |
@@ -15,7 +16,8 @@ pub(crate) mod ageing;
 pub(crate) mod guard;
 pub(crate) mod hub_state;
 pub(crate) mod locked;
-pub(crate) mod recent_topics;
+pub(crate) mod recent_messages;
 pub(crate) mod relay;
 pub(crate) mod reorder_buffer;
 pub(crate) mod statistics;
+pub(crate) mod walk;

@@ -18,6 +18,7 @@ use crate::hub::state::reorder_buffer::{EarlyMessage, OwnedKeyChange};
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};
 use crate::hub::topic::name::check_name;
+use crate::hub::topic::wait_list::wake_readers;
 
 impl HubState {
     pub(crate) fn publish_at(
@@ -93,7 +94,8 @@ impl HubState {
         }
         self.advance_horizon(&locked, &changed);
         drop(locked);
-        changed.iter().for_each(|(topic, _)| topic.wake());
+        changed.iter().for_each(|(topic, _)| wake_readers(topic));
+        self.patterns.all().iter().for_each(wake_readers);
         Ok(())
     }
 

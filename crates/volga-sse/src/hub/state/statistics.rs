@@ -1,11 +1,14 @@
 //! Collects the statistics of a hub.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::hub::state::hub_state::HubState;
 use crate::hub::stats::{HubStats, TopicStats};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
+use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::wait_list::WaitList;
 
 impl HubState {
     /// Reads the numbers of every topic. The lock is held only while the list of topics is copied.
@@ -28,8 +31,16 @@ impl HubState {
             resumed: self.counters.resumed.load(Ordering::Relaxed),
             ..HubStats::default()
         };
+        let mut of_patterns = HashMap::new();
         for topic in topics {
-            let one = topic.stats();
+            let mut slowest = slowest(&topic.readers);
+            for pattern in self.patterns.of(&topic).iter().flat_map(|patterns| patterns.iter()) {
+                let of_pattern = of_patterns
+                    .entry(pattern.id)
+                    .or_insert_with(|| self::slowest(&pattern.readers));
+                slowest = slowest.into_iter().chain(*of_pattern).min();
+            }
+            let one = topic.stats(0, slowest);
             all.delivered += one.delivered;
             all.messages += one.messages;
             all.bytes += one.bytes;
@@ -41,6 +52,26 @@ impl HubState {
     pub(crate) fn topic_stats(&self, topic: &str) -> Option<TopicStats> {
         self.sweep_all();
         let topic = self.lock().topic(topic)?;
-        Some(topic.stats())
+        // A subscription counts once, even if it names the topic and has patterns that match it.
+        let mut readers = BTreeSet::new();
+        let mut slowest = None;
+        let mut count = |subscriber: &Arc<Subscriber>| {
+            readers.insert(Arc::as_ptr(subscriber));
+            slowest = slowest.into_iter().chain([subscriber.cursor()]).min();
+        };
+        topic.readers.for_each(&mut count);
+        for pattern in self.patterns.of(&topic).iter().flat_map(|patterns| patterns.iter()) {
+            pattern.readers.for_each(&mut count);
+        }
+        Some(topic.stats(readers.len(), slowest))
     }
+}
+
+/// The cursor of the slowest reader.
+fn slowest(readers: &WaitList) -> Option<u64> {
+    let mut slowest = None;
+    readers.for_each(|subscriber| {
+        slowest = slowest.into_iter().chain([subscriber.cursor()]).min();
+    });
+    slowest
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;
-use crate::hub::topic::inbox::TopicInbox;
-use crate::hub::topic::membership::Membership;
+use crate::hub::subscription::topics::SubscribedTopics;
 use crate::hub::topic::subscriber::Subscriber;
 
 /// What a new subscription does before its cursor advances normally.
@@ -38,7 +37,7 @@ pub(crate) struct Start {
 pub(crate) struct SubscriptionParts {
     pub(crate) hub: Arc<HubState>,
     pub(crate) subscriber: Arc<Subscriber>,
-    pub(crate) memberships: Vec<Membership>,
+    pub(crate) topics: SubscribedTopics,
     pub(crate) policy: Policy,
     /// Zero means that there is no minimum.
     pub(crate) pace: Duration,
@@ -47,6 +46,7 @@ pub(crate) struct SubscriptionParts {
     pub(crate) needs_first_id: bool,
     /// The client may not see messages up to this number.
     pub(crate) floor: u64,
-    pub(crate) pattern: Option<(u32, Arc<TopicInbox>)>,
+    /// The entry that makes its identity present in the topics that its patterns match.
+    pub(crate) present_by_pattern: Option<u32>,
     pub(crate) identity: Option<(Arc<str>, u32)>,
 }

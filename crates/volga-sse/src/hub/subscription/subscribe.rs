@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use crate::codec::position::Position;
 use crate::hub::error::SubscribeError;
+use crate::hub::patterns::shared_pattern::SharedPattern;
 use crate::hub::policy::Policy;
-use crate::hub::state::hub_state::HubState;
-use crate::hub::state::locked::PatternSubscriber;
+use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
+use crate::hub::state::locked::PresentByPattern;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::arguments::ResumeFrom;
 use crate::hub::subscription::opening::{Opening, Start, SubscriptionParts};
+use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
-use crate::hub::topic::inbox::TopicInbox;
-use crate::hub::topic::pattern::TopicFilter;
+use crate::hub::topic::pattern::{Pattern, TopicFilter};
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
-use crate::hub::topic::subscribers::SubscriberKind;
 use crate::stream::refusal::RefusalResponse;
 
 /// Builds a subscription, from [`Hub::subscribe`](crate::hub::Hub::subscribe). The subscription
@@ -180,78 +180,145 @@ impl<'a> Subscribe<'a> {
             TopicFilter::Pattern(_) => None,
         });
         // This is the last step that can fail.
-        let named = locked.topics_to_read(names, settings, now)?;
-        let has_patterns = filters.iter().any(|filter| matches!(filter, TopicFilter::Pattern(_)));
-        let kind = if named.len() == 1 && !has_patterns {
-            SubscriberKind::OnlyTopic
-        } else {
-            SubscriberKind::Named
-        };
-        let subscriber = Arc::new(Subscriber::new(0));
+        let mut named = locked.topics_to_read(names, settings, now)?;
+        named.sort_unstable_by_key(|topic| topic.id);
+        let patterns: Vec<&Pattern> = filters
+            .iter()
+            .filter_map(|filter| match filter {
+                TopicFilter::Name(_) => None,
+                TopicFilter::Pattern(pattern) => Some(pattern),
+            })
+            .collect();
+        let last = locked.last_number;
+        let subscriber = Arc::new(Subscriber::new(last));
         if is_closed {
             subscriber.close(SubscriptionEnd::HubClosed);
         }
         let mut memberships: Vec<_> =
-            named.iter().map(|topic| topic.join(&subscriber, kind)).collect();
+            (0..).zip(&named).map(|(tag, topic)| topic.join(&subscriber, tag)).collect();
         named.iter().for_each(|topic| locked.registry.note_named_subscriber(topic));
-        let mut topics = named;
-        if has_patterns {
-            let mut matching: Vec<_> =
-                filters.iter().flat_map(|filter| locked.registry.matching(filter)).collect();
-            matching.sort_unstable_by_key(|topic| topic.id);
-            matching.dedup_by_key(|topic| topic.id);
-            topics.sort_unstable_by_key(|topic| topic.id);
-            let is_named =
-                |topic: &Arc<Topic>| topics.binary_search_by_key(&topic.id, |t| t.id).is_ok();
-            matching.retain(|topic| !is_named(topic));
-            memberships.extend(
-                matching.iter().map(|topic| topic.join(&subscriber, SubscriberKind::Pattern)),
-            );
-            // Sorted by their last messages, so that the registry lists them in the order in which
-            // they should make room.
-            matching.sort_by_cached_key(|topic| topic.last_number());
-            matching.iter().for_each(|topic| locked.registry.reclassify(topic, settings, now));
-            topics.extend(matching);
-        }
-        memberships.sort_unstable_by_key(|membership| membership.topic.id);
-        topics.iter().for_each(|topic| _ = topic.expire(now, &settings.bounds));
-        let earlier = topics.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
-        let removed = if has_patterns { locked.registry.last_removed_number(&filters) } else { 0 };
-        let floor = self.floor(locked.last_number);
-        let (cursor, opening) =
-            self.opening(locked.last_number, floor, earlier.max(removed), &topics);
-        subscriber.set_cursor(cursor);
-        let pattern = has_patterns.then(|| {
-            let filters = filters.into_boxed_slice();
-            let identity = self.identity.clone();
-            let (subscriber, inbox) = (Arc::clone(&subscriber), Arc::new(TopicInbox::new()));
-            let handle = locked.add_pattern_subscriber(PatternSubscriber {
-                filters,
-                subscriber,
-                inbox: Arc::clone(&inbox),
-                identity,
-            });
-            (handle, inbox)
-        });
-        let identity = self.identity.map(|identity| {
-            locked.add_presence(&identity, topics.iter());
+        let mut new_patterns = Vec::new();
+        let topics = match memberships.pop() {
+            Some(only) if memberships.is_empty() && patterns.is_empty() => {
+                SubscribedTopics::One(only)
+            }
+            last_named => {
+                memberships.extend(last_named);
+                locked.remembers_messages = true;
+                let mut join = |(tag, pattern): (u32, &&'_ Pattern)| {
+                    let (membership, is_new) =
+                        self.hub.patterns.join(pattern, &subscriber, tag, last);
+                    new_patterns.extend(is_new.then(|| Arc::clone(&membership.pattern)));
+                    membership
+                };
+                let tags = memberships.len() as u32..;
+                let of_patterns = tags.zip(&patterns).map(&mut join).collect();
+                SubscribedTopics::Several(Box::new(TopicSet::new(memberships, of_patterns, last)))
+            }
+        };
+        let identity = self.identity.clone().map(|identity| {
+            locked.add_presence(&identity, named.iter());
             let handle = locked.add_identity(&identity, &subscriber);
             (identity, handle)
         });
+        let next_id = locked.registry.next_id();
+        let present_by_pattern = match (&identity, patterns.is_empty()) {
+            (Some((identity, _)), false) => {
+                let identity = Arc::clone(identity);
+                let filters = filters.clone().into();
+                Some(locked.add_present_by_pattern(PresentByPattern { filters, identity }))
+            }
+            _ => None,
+        };
+        // The topics that patterns match may be many, so the lock is not held any more.
+        let locked = patterns.is_empty().then_some(locked);
+        let set = match &topics {
+            SubscribedTopics::Several(set) if set.has_patterns() => Some(&**set),
+            _ => None,
+        };
+        let matching = match set {
+            Some(set) => {
+                self.note_new_patterns(new_patterns);
+                if let Some((identity, _)) = &identity {
+                    self.join_matching(set, identity, next_id);
+                }
+                self.matching(set, last)
+            }
+            None => Vec::new(),
+        };
+        let mut all = named;
+        all.extend(matching);
+        all.iter().for_each(|topic| _ = topic.expire(now, &settings.bounds));
+        let floor = self.floor(last);
+        let before = all.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
+        let (cursor, opening) = self.opening(last, floor, before, &all);
+        subscriber.set_cursor(cursor);
         drop(locked);
         self.hub.catch_up(now);
         Ok(Subscription::new(SubscriptionParts {
             hub: Arc::clone(self.hub),
             subscriber,
-            memberships,
+            topics,
             policy: self.policy,
             pace: self.pace,
             opening,
             needs_first_id: self.has_first_id && self.resume == ResumePoint::Newcomer,
             floor,
-            pattern,
+            present_by_pattern,
             identity,
         }))
+    }
+
+    /// Tells the registry of topics that new patterns match.
+    fn note_new_patterns(&self, mut new: Vec<Arc<SharedPattern>>) {
+        new.sort_unstable_by_key(|pattern| pattern.id);
+        let ids: Vec<u32> = new.iter().map(|pattern| pattern.id).collect();
+        let mut topics = Vec::new();
+        self.hub.walk(new.iter().map(|new| &new.pattern), |topic| {
+            if self.hub.patterns.of(topic).is_some_and(|patterns| patterns.has_any(&ids)) {
+                topics.push(Arc::clone(topic));
+            }
+        });
+        self.hub.note_new_patterns(topics);
+    }
+
+    /// Makes an identity present in the topics that patterns match and that were there before the
+    /// hub began to make it present in new ones.
+    fn join_matching(&self, set: &TopicSet, identity: &Arc<str>, next_id: u64) {
+        let mut topics = Vec::new();
+        set.walk(self.hub, |topic| {
+            if topic.id < next_id && !set.names(topic) {
+                topics.push(Arc::clone(topic));
+            }
+        });
+        for some in topics.chunks(TOPICS_AT_ONCE) {
+            let there = |topic: &&Arc<Topic>| !topic.is_removed();
+            self.hub.lock_for_step().add_presence(identity, some.iter().filter(there));
+        }
+    }
+
+    /// The topics that the patterns match, if how the subscription begins depends on them. A client
+    /// that begins with what comes next, or resumes, reads its topics later.
+    fn matching(&self, set: &TopicSet, last: u64) -> Vec<Arc<Topic>> {
+        let mut topics = Vec::new();
+        let visit = |topic: &Arc<Topic>| {
+            if !set.names(topic) {
+                topics.push(Arc::clone(topic));
+            }
+        };
+        match self.resume {
+            ResumePoint::From(position) if self.hub.may_have_sent(position, last) => {
+                let after = position.number();
+                if self.floor(last) > after {
+                    set.walk(self.hub, visit);
+                }
+            }
+            _ if self.history > 0 || !self.hub.settings.keyed.is_empty() => {
+                set.walk(self.hub, visit);
+            }
+            _ => {}
+        }
+        topics
     }
 
     /// The parsed names and patterns, each once.

@@ -1,6 +1,10 @@
 //! The messages that a subscription takes from its topics at once. Pure.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+
+use crate::hub::topic::Topic;
 
 /// How many messages a subscription takes at once. In a burst, one lock then serves that many
 /// messages.
@@ -10,10 +14,10 @@ pub(crate) const MAX_MESSAGES: usize = 64;
 const MAX_BYTES: usize = 16 * 1024;
 
 /// A message that was read from a log and is not delivered yet.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct QueuedMessage {
-    /// The index of its topic among those of the subscription.
-    pub(crate) topic: usize,
+    /// Its topic. `None` if the subscription has only one.
+    pub(crate) topic: Option<Arc<Topic>>,
     pub(crate) number: u64,
     pub(crate) bytes: Bytes,
 }
@@ -38,11 +42,11 @@ impl Batch {
 
     /// Takes the message if it is among the first. Returns false if it is not; later messages of
     /// the same topic won't be either.
-    pub(crate) fn offer(&mut self, topic: usize, number: u64, bytes: &Bytes) -> bool {
+    pub(crate) fn offer(&mut self, topic: Option<&Arc<Topic>>, number: u64, bytes: &Bytes) -> bool {
         if self.is_full() && self.last_number().is_some_and(|last| number > last) {
             return false;
         }
-        let message = QueuedMessage { topic, number, bytes: bytes.clone() };
+        let message = QueuedMessage { topic: topic.cloned(), number, bytes: bytes.clone() };
         self.bytes += bytes.len();
         match &mut self.first {
             None => self.first = Some(message),
@@ -79,8 +83,8 @@ impl Batch {
         self.more.last().or(self.first.as_ref()).map(|last| last.number)
     }
 
-    fn is_full(&self) -> bool {
-        self.more.len() + 1 >= self.max || self.bytes >= MAX_BYTES
+    pub(crate) fn is_full(&self) -> bool {
+        self.first.is_some() && (self.more.len() + 1 >= self.max || self.bytes >= MAX_BYTES)
     }
 
     /// Removes the last messages of a batch that was full before an insertion. The batch stays
@@ -115,16 +119,20 @@ mod tests {
                 for (skip, len) in topic {
                     number += skip * topics.len() as u64;
                     let bytes = Bytes::from(vec![b'x'; *len]);
-                    all.push(QueuedMessage { topic: index, number, bytes: bytes.clone() });
-                    refused = refused || !batch.offer(index, number, &bytes);
+                    all.push((number, bytes.clone()));
+                    refused = refused || !batch.offer(None, number, &bytes);
                 }
             }
-            all.sort_unstable_by_key(|message| message.number);
+            all.sort_unstable_by_key(|(number, _)| *number);
             let (first, mut rest) = batch.into_parts();
             rest.reverse();
-            let found: Vec<_> = first.into_iter().chain(rest).collect();
+            let found: Vec<_> = first
+                .into_iter()
+                .chain(rest)
+                .map(|message| (message.number, message.bytes))
+                .collect();
             prop_assert_eq!(&found[..], &all[..found.len()]);
-            let bytes: usize = found.iter().map(|message| message.bytes.len()).sum();
+            let bytes: usize = found.iter().map(|(_, bytes)| bytes.len()).sum();
             prop_assert!(found.len() == all.len() || found.len() == MAX_MESSAGES || bytes >= MAX_BYTES);
             prop_assert!(found.len() <= MAX_MESSAGES && bytes < MAX_BYTES + 4_000);
         }
@@ -133,7 +141,7 @@ mod tests {
     #[test]
     fn a_single_message_needs_no_allocation() {
         let mut batch = Batch::of(MAX_MESSAGES);
-        assert!(batch.offer(0, 1, &Bytes::from_static(b"x")));
+        assert!(batch.offer(None, 1, &Bytes::from_static(b"x")));
         assert_eq!(batch.into_parts().1.capacity(), 0);
     }
 }

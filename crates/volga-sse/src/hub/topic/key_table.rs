@@ -88,6 +88,11 @@ impl KeyTable {
         self.newest.range(number.saturating_add(1)..).map(|(number, (_, bytes))| (*number, bytes))
     }
 
+    /// The message with this number, if it is the newest value of its key.
+    pub(crate) fn value_at(&self, number: u64) -> Option<&Bytes> {
+        self.newest.get(&number).map(|(_, bytes)| bytes)
+    }
+
     /// The numbers greater than this of the messages without a key that the log holds, in order.
     pub(crate) fn unkeyed_after(&self, number: u64) -> impl Iterator<Item = u64> {
         self.unkeyed.range(self.unkeyed.partition_point(|plain| *plain <= number)..).copied()

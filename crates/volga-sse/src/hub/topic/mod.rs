@@ -8,12 +8,10 @@
 //! | `joined_frame` (pure) | messages of one topic, joined into one frame |
 //! | `scan`, `batch` (pure) | what a subscription looks for, and what it takes at once |
 //! | `subscriber` | the part of a subscription that publishers reach |
-//! | `subscribers` | the subscribers of a topic |
+//! | `sleepers` (pure), `wait_list` | the readers of a topic or pattern, and waking them |
 //! | `membership` | joining a topic and leaving it |
-//! | `inbox` | new topics for a subscription with patterns |
 
 pub(crate) mod batch;
-pub(crate) mod inbox;
 pub(crate) mod joined_frame;
 pub(crate) mod key_table;
 pub(crate) mod log;
@@ -21,30 +19,25 @@ pub(crate) mod membership;
 pub(crate) mod name;
 pub(crate) mod pattern;
 pub(crate) mod scan;
+pub(crate) mod sleepers;
 pub(crate) mod subscriber;
-pub(crate) mod subscribers;
+pub(crate) mod wait_list;
 
 use std::sync::Arc;
-use std::task::Waker;
 
 use bytes::Bytes;
 
 use crate::hub::clock::Moment;
 use crate::hub::error::PublishError;
+use crate::hub::patterns::KnownPatterns;
 use crate::hub::settings::LogBounds;
 use crate::hub::stats::{Counters, TopicStats};
-use crate::hub::sync::{AtomicBool, AtomicU64, Mutex, Ordering, RwLock, lock, read, write};
-use crate::hub::topic::batch::Batch;
+use crate::hub::sync::{AtomicBool, AtomicU64, Ordering, RwLock, read, write};
 use crate::hub::topic::joined_frame::JoinedFrame;
 use crate::hub::topic::key_table::{KeyChange, KeyTable};
 use crate::hub::topic::log::TopicLog;
 use crate::hub::topic::scan::Scan;
-use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
-use crate::hub::topic::subscribers::{Readership, SubscriberKind, Subscribers};
-
-/// How many wakers are collected under the lock of the subscribers. They are woken after that lock
-/// is released.
-const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
+use crate::hub::topic::wait_list::{HasReaders, WaitList};
 
 /// A topic of a hub.
 #[derive(Debug)]
@@ -65,9 +58,10 @@ pub(crate) struct Topic {
     /// ended.
     delivered: AtomicU64,
     data: RwLock<TopicData>,
-    /// True if a subscription that reads only this topic went to sleep after the last wake.
-    has_sleeper: AtomicBool,
-    subscribers: Mutex<Subscribers>,
+    /// The subscriptions that name the topic.
+    pub(crate) readers: WaitList,
+    /// The patterns that match the topic, as far as they are known.
+    pub(crate) patterns: RwLock<KnownPatterns>,
 }
 
 /// The messages and values that a topic holds.
@@ -104,8 +98,8 @@ impl Topic {
             removed: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             data: RwLock::new(TopicData { log: TopicLog::default(), keys }),
-            has_sleeper: AtomicBool::new(false),
-            subscribers: Mutex::new(Subscribers::default()),
+            readers: WaitList::default(),
+            patterns: RwLock::new(KnownPatterns::default()),
         }
     }
 
@@ -140,12 +134,6 @@ impl Topic {
 
     pub(crate) fn set_removed(&self) {
         self.removed.store(true, Ordering::Release);
-    }
-
-    /// Which kinds of subscriptions read the topic. The result stays true only while the hub's lock
-    /// is held, since nobody can subscribe meanwhile.
-    pub(crate) fn readership(&self) -> Readership {
-        lock(&self.subscribers).readership()
     }
 
     /// What the topic holds apart from expired messages.
@@ -249,30 +237,22 @@ impl Topic {
         log.after(log.before_last(count)).map(|entry| entry.number).collect()
     }
 
-    /// Offers to the batch the messages that the subscription has not read yet.
-    pub(crate) fn scan(&self, scan: &mut Scan, batch: &mut Batch) {
+    /// Offers the messages that the subscription has not read yet, until one is refused. Only keyed
+    /// topics offer numbers that are not in order.
+    pub(crate) fn scan(&self, scan: &mut Scan, mut offer: impl FnMut(u64, &Bytes) -> bool) {
         let data = read(&self.data);
         let TopicData { log, keys } = &*data;
-        let after = match scan.newcomer {
-            Some(after) if keys.is_none() => after.max(scan.after),
-            _ => scan.after,
-        };
-        if let Some((messages, bytes)) = scan.max_lag {
-            let behind = log.behind(after);
-            let has_dropped = log.dropped() > after;
-            scan.is_too_slow |= behind.0 >= messages || behind.1 >= bytes || has_dropped;
-        }
-        let (topic, through) = (scan.topic, scan.through);
-        let mut offer =
-            |number: u64, bytes: &Bytes| number <= through && batch.offer(topic, number, bytes);
+        let after = scan.after_in(keys.is_some());
+        scan.note_lag(log, after);
+        let through = scan.through;
+        let mut offer = |number: u64, bytes: &Bytes| number <= through && offer(number, bytes);
         match keys {
             Some(keys) if scan.newcomer.is_some() => {
                 keys.after(after).all(|(number, bytes)| offer(number, bytes));
                 return;
             }
             Some(keys) if scan.only_latest => {
-                scan.lost_of_keyed = scan.lost_of_keyed.max(lost(keys.unkeyed_dropped(), after));
-                scan.lost = scan.lost.max(scan.lost_of_keyed);
+                scan.note_lost_of_keyed(keys.unkeyed_dropped(), after);
                 keys.after(after).all(|(number, bytes)| offer(number, bytes));
                 keys.unkeyed_after(after)
                     .filter_map(|number| log.find(number))
@@ -289,20 +269,55 @@ impl Topic {
             None => {}
         }
         log.after(after).all(|entry| offer(entry.number, &entry.bytes));
-        let lost = lost(log.dropped(), after);
-        scan.lost = scan.lost.max(lost);
-        if keys.is_some() {
-            scan.lost_of_keyed = scan.lost_of_keyed.max(lost);
+        scan.note_lost(log.dropped(), after, keys.is_some());
+    }
+
+    /// The same for a single message of this topic, which the subscription has not read yet. `None`
+    /// if the subscription does not get the message: the topic has lost it, or has replaced it by
+    /// one with a greater number.
+    pub(crate) fn scan_at(&self, number: u64, scan: &mut Scan) -> Option<Bytes> {
+        let data = read(&self.data);
+        let TopicData { log, keys } = &*data;
+        let after = scan.after_in(keys.is_some());
+        scan.note_lag(log, after);
+        match keys {
+            Some(keys) if scan.newcomer.is_some() => keys.value_at(number).cloned(),
+            Some(keys) if scan.only_latest => {
+                scan.note_lost_of_keyed(keys.unkeyed_dropped(), after);
+                let plain = || {
+                    let number = keys.unkeyed_after(number - 1).next().filter(|n| *n == number)?;
+                    log.find(number).map(|entry| entry.bytes.clone())
+                };
+                keys.value_at(number).cloned().or_else(plain)
+            }
+            _ => {
+                scan.note_lost(log.dropped(), after, keys.is_some());
+                match (log.find(number), keys) {
+                    (Some(entry), _) => Some(entry.bytes.clone()),
+                    (None, Some(keys)) => keys.value_at(number).cloned(),
+                    (None, None) => None,
+                }
+            }
         }
     }
 
-    /// Offers to the batch the values of keys after one number and up to another.
-    pub(crate) fn scan_values(&self, topic: usize, after: u64, through: u64, batch: &mut Batch) {
+    /// Offers the values of keys after one number and up to another, until one is refused.
+    pub(crate) fn scan_values(
+        &self,
+        after: u64,
+        through: u64,
+        mut offer: impl FnMut(u64, &Bytes) -> bool,
+    ) {
         if let Some(keys) = &read(&self.data).keys {
             keys.after(after)
                 .take_while(|(number, _)| *number <= through)
-                .all(|(number, bytes)| batch.offer(topic, number, bytes));
+                .all(|(number, bytes)| offer(number, bytes));
         }
+    }
+
+    /// The message with this number, if it is the value of a key.
+    pub(crate) fn value_at(&self, number: u64) -> Option<Bytes> {
+        read(&self.data).keys.as_ref()?.value_at(number).cloned()
     }
 
     /// Whether a subscription that has read everything up to a number lags by so many messages or
@@ -324,52 +339,6 @@ impl Topic {
         JoinedFrame::join(after, entries.map(|entry| (entry.number, &entry.bytes)))
     }
 
-    /// Records that a subscription which reads only this topic has left its waker and is going to
-    /// sleep. The subscription must look for new messages once more after this call.
-    ///
-    /// The publisher makes a message readable and then clears this flag. Both sides swap the same
-    /// flag, so one swap happens before the other, and the later side sees what the earlier one
-    /// did: the publisher finds the waker, or the subscription finds the message.
-    pub(crate) fn mark_asleep(&self) {
-        self.has_sleeper.swap(true, Ordering::AcqRel);
-    }
-
-    /// Wakes every subscription that sleeps. No lock is held while a waker runs.
-    pub(crate) fn wake(&self) {
-        if self.has_sleeper.swap(false, Ordering::AcqRel) {
-            self.wake_subscribers(SubscriberKind::OnlyTopic, Subscriber::take_waker);
-        }
-        self.wake_subscribers(SubscriberKind::Pattern, Subscriber::take_waker);
-    }
-
-    /// Ends every subscription.
-    pub(crate) fn close(&self, end: SubscriptionEnd) {
-        self.wake_subscribers(SubscriberKind::OnlyTopic, |subscriber| subscriber.close(end));
-        self.wake_subscribers(SubscriberKind::Pattern, |subscriber| subscriber.close(end));
-    }
-
-    fn wake_subscribers(&self, kind: SubscriberKind, take: impl Fn(&Subscriber) -> Option<Waker>) {
-        let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
-        let mut walk = None;
-        loop {
-            let mut count = 0;
-            let mut subscribers = lock(&self.subscribers);
-            let of_kind = subscribers.of_kind_mut(kind);
-            let walk = walk.get_or_insert_with(|| of_kind.walk());
-            while count < WAKE_AT_ONCE
-                && let Some(subscriber) = of_kind.step(walk)
-            {
-                wakers[count] = take(subscriber);
-                count += usize::from(wakers[count].is_some());
-            }
-            drop(subscribers);
-            wakers[..count].iter_mut().filter_map(Option::take).for_each(Waker::wake);
-            if count < WAKE_AT_ONCE {
-                return;
-            }
-        }
-    }
-
     pub(crate) fn count_delivered(&self, counters: &Counters) {
         let delivered = if self.is_removed() { &counters.late_delivered } else { &self.delivered };
         delivered.fetch_add(1, Ordering::Relaxed);
@@ -381,21 +350,18 @@ impl Topic {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn stats(&self) -> TopicStats {
-        let subscribers = lock(&self.subscribers);
-        let all = || subscribers.only_topic.iter().chain(subscribers.others.iter());
-        let slowest = all().map(|subscriber| subscriber.cursor()).min();
-        let delivered: u64 =
-            subscribers.only_topic.iter().map(|subscriber| subscriber.delivered()).sum();
-        let count = subscribers.len();
-        drop(subscribers);
+    /// The statistics, of which the caller knows how many subscriptions read the topic, and where
+    /// the slowest one is.
+    pub(crate) fn stats(&self, subscribers: usize, slowest: Option<u64>) -> TopicStats {
+        let mut delivered = self.delivered();
+        self.readers.for_each(|subscriber| delivered += subscriber.delivered());
         let data = read(&self.data);
         let TopicData { log, keys } = &*data;
         let unlogged = |keys: &KeyTable| keys.bytes_through(log.dropped());
         TopicStats {
-            subscribers: count,
+            subscribers,
             published: log.appended(),
-            delivered: delivered + self.delivered.load(Ordering::Relaxed),
+            delivered,
             messages: log.len(),
             bytes: log.bytes() + keys.as_deref().map_or(0, unlogged),
             keys: keys.as_deref().map_or(0, KeyTable::len),
@@ -404,8 +370,8 @@ impl Topic {
     }
 }
 
-/// Returns `dropped` if a subscription that has read everything up to `after` missed it, and zero
-/// otherwise.
-fn lost(dropped: u64, after: u64) -> u64 {
-    if dropped > after { dropped } else { 0 }
+impl HasReaders for Topic {
+    fn readers(&self) -> &WaitList {
+        &self.readers
+    }
 }

@@ -57,6 +57,11 @@ impl Pattern {
         segments.next().is_none()
     }
 
+    /// The segments, of which some are wildcards.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('.')
+    }
+
     /// The text with which every matching name begins.
     pub(crate) fn prefix(&self) -> &str {
         &self.0[..self.0.find(['*', '>']).unwrap_or(self.0.len())]

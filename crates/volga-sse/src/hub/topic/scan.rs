@@ -1,12 +1,11 @@
 //! What a subscription looks for in a topic. Pure.
 
 use crate::hub::subscription::opening::Start;
+use crate::hub::topic::log::TopicLog;
 
 /// What a subscription looks for in its topics, and what the scan finds besides messages.
 #[derive(Debug)]
 pub(crate) struct Scan {
-    /// The index of the topic among those of the subscription.
-    pub(crate) topic: usize,
     /// Only messages with numbers greater than this are offered.
     pub(crate) after: u64,
     /// Only messages with numbers up to this one are offered. All of them were appended before the
@@ -31,7 +30,6 @@ impl Scan {
     /// Looks for what a new client gets, after a number.
     pub(crate) fn of_newcomer(after: u64, start: Start) -> Self {
         Self {
-            topic: 0,
             after,
             through: start.through,
             only_latest: false,
@@ -40,6 +38,39 @@ impl Scan {
             lost: 0,
             lost_of_keyed: 0,
             is_too_slow: false,
+        }
+    }
+
+    /// The number after which a topic has messages for the subscription.
+    pub(crate) fn after_in(&self, is_keyed: bool) -> u64 {
+        match self.newcomer {
+            Some(unkeyed_after) if !is_keyed => unkeyed_after.max(self.after),
+            _ => self.after,
+        }
+    }
+
+    /// Notes whether the subscription is too slow for a topic.
+    pub(crate) fn note_lag(&mut self, log: &TopicLog, after: u64) {
+        if let Some((messages, bytes)) = self.max_lag {
+            let behind = log.behind(after);
+            let has_dropped = log.dropped() > after;
+            self.is_too_slow |= behind.0 >= messages || behind.1 >= bytes || has_dropped;
+        }
+    }
+
+    /// Notes what the log of a topic has dropped.
+    pub(crate) fn note_lost(&mut self, dropped: u64, after: u64, is_keyed: bool) {
+        if is_keyed {
+            self.note_lost_of_keyed(dropped, after);
+        } else if dropped > after {
+            self.lost = self.lost.max(dropped);
+        }
+    }
+
+    pub(crate) fn note_lost_of_keyed(&mut self, dropped: u64, after: u64) {
+        if dropped > after {
+            self.lost_of_keyed = self.lost_of_keyed.max(dropped);
+            self.lost = self.lost.max(dropped);
         }
     }
 }

@@ -24,10 +24,10 @@ const TOO_SLOW: u8 = 3;
 
 /// What a subscription shares with publishers.
 ///
-/// No wake-up is lost: a subscription leaves its waker here and then checks once more for new
-/// messages, while a publisher first makes a message readable and then takes the waker. The lock
-/// around the waker orders the two. A subscription that is awake has no waker here, so it is not
-/// woken a second time.
+/// No wake-up is lost: a subscription leaves its waker here, marks itself as asleep in its wait
+/// lists, and then checks once more for new messages, while a publisher first makes a message
+/// readable and then takes the sleepers of the lists. A subscription that is awake has no waker
+/// here, so it is not woken a second time.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     /// Everything up to here was delivered or reported as a gap. Only the subscription writes it.
@@ -36,7 +36,15 @@ pub(crate) struct Subscriber {
     /// writes it.
     delivered: AtomicU64,
     end: AtomicU8,
-    waker: Mutex<Option<Waker>>,
+    parked: Mutex<Parked>,
+}
+
+#[derive(Debug)]
+struct Parked {
+    waker: Option<Waker>,
+    /// The wait lists in which the subscription is not asleep any more, by their tags modulo 64.
+    /// With it, a subscription of many topics marks itself as asleep only where it was woken.
+    woken_by: u64,
 }
 
 impl Subscriber {
@@ -45,7 +53,7 @@ impl Subscriber {
             cursor: AtomicU64::new(cursor),
             delivered: AtomicU64::new(0),
             end: AtomicU8::new(OPEN),
-            waker: Mutex::new(None),
+            parked: Mutex::new(Parked { waker: None, woken_by: u64::MAX }),
         }
     }
 
@@ -66,21 +74,28 @@ impl Subscriber {
         self.delivered.store(self.delivered() + messages as u64, Ordering::Relaxed);
     }
 
-    /// Leaves the waker for publishers. The caller must check for new messages after this call.
-    pub(crate) fn park(&self, waker: &Waker) {
-        let mut parked = lock(&self.waker);
-        if parked.as_ref().is_some_and(|old| old.will_wake(waker)) {
-            return;
+    /// Leaves the waker for publishers. Returns in which wait lists the caller must mark itself as
+    /// asleep, as a set of tags modulo 64. After that it must check for new messages.
+    #[must_use]
+    pub(crate) fn park(&self, waker: &Waker) -> u64 {
+        let mut parked = lock(&self.parked);
+        let woken_by = std::mem::take(&mut parked.woken_by);
+        if parked.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            return woken_by;
         }
-        let old = parked.replace(waker.clone());
+        let old = parked.waker.replace(waker.clone());
         drop(parked);
         // Dropping a waker runs foreign code, which must not happen under the lock.
         drop(old);
+        woken_by
     }
 
-    /// Takes the waker. The caller wakes it after all locks are released.
-    pub(crate) fn take_waker(&self) -> Option<Waker> {
-        lock(&self.waker).take()
+    /// Takes the waker for the wait list with this tag, where the subscription is not asleep any
+    /// more. The caller wakes the waker after all locks are released.
+    pub(crate) fn take_waker(&self, tag: u32) -> Option<Waker> {
+        let mut parked = lock(&self.parked);
+        parked.woken_by |= 1 << (tag % u64::BITS);
+        parked.waker.take()
     }
 
     /// Ends the subscription, and returns the waker that must be woken. The first reason is kept.
@@ -95,7 +110,7 @@ impl Subscriber {
         let _ = self.end.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             (old == OPEN || old == HUB_CLOSED && code == IDENTITY_CLOSED).then_some(code)
         });
-        self.take_waker()
+        lock(&self.parked).waker.take()
     }
 
     pub(crate) fn end(&self) -> Option<SubscriptionEnd> {

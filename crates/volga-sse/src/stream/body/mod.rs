@@ -48,9 +48,9 @@ pin_project! {
     /// thread that are missing the same messages. Other streams copy each message for each client.
     ///
     /// When the stream is [closed](CloseHandle::close), the body still sends the messages that are
-    /// ready, up to [`DEFAULT_MAX_CLOSING_BYTES`](crate::stream::settings::DEFAULT_MAX_CLOSING_BYTES)
-    /// and for at most
-    /// [`DEFAULT_MAX_CLOSING_TIME`](crate::stream::settings::DEFAULT_MAX_CLOSING_TIME).
+    /// ready, up to
+    /// [`DEFAULT_MAX_CLOSING_BYTES`](crate::stream::settings::DEFAULT_MAX_CLOSING_BYTES) and for at
+    /// most [`DEFAULT_MAX_CLOSING_TIME`](crate::stream::settings::DEFAULT_MAX_CLOSING_TIME).
     ///
     /// When an item is an error, the body first sends the messages that were ready before it, and
     /// then fails. The server then cuts the response short, so that the client notices the failure.
@@ -108,7 +108,10 @@ impl EndNotifier {
 
 impl Drop for EndNotifier {
     fn drop(&mut self) {
-        self.notify(EndReason::ClientLeft, None, false);
+        match self.close.take_cut() {
+            Some((reason, cause)) => self.notify(reason, Some(&cause), false),
+            None => self.notify(EndReason::ClientLeft, None, false),
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+//! The body with sources, clocks and closes of every kind.
+
 use std::time::Duration;
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};

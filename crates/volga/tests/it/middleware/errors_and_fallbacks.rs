@@ -86,7 +86,7 @@ fn a_fallback_of_a_route_takes_no_more_arguments_than_its_pattern_has() {
     app.map_get("/users/{id}", async |id: u32| ok!("{id}"))
         .map_fallback(async |a: u32, b: u32| ok!("{a} {b}"));
     let fault = app.check().unwrap_err().to_string();
-    assert!(fault.contains("/users/{id}") && fault.contains("middleware.rs"), "{fault}");
+    assert!(fault.contains("/users/{id}") && fault.contains("errors_and_fallbacks.rs"), "{fault}");
 }
 
 #[tokio::test]

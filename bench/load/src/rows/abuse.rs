@@ -1,9 +1,9 @@
-//! The rows in which clients attack over HTTP/2, beside one client that does not.
+//! The rows in which clients attack over HTTP/1 and HTTP/2, beside one client that does not.
 
 use super::{Against, Better, Line, Measure, Needs, Row, Unit, floor, less, more};
 use crate::{
+    abuse::{Attack, CONNECTIONS, SLOW_CONNECTIONS, attack, hold_streams, watch},
     failure::Failure,
-    floods::{Attack, CONNECTIONS, attack, hold_streams, watch},
     plan::Plan,
     server::Server,
 };
@@ -45,6 +45,8 @@ const FLOOD: &[Measure] = &[
     GROWTH,
     more("sent per second", Unit::PerSecond),
     less("connections", Unit::Count),
+    less("server's CPU", Unit::Nanoseconds),
+    less("unanswered", Unit::Count),
 ];
 
 const CLOSED_WINDOWS: &[Measure] = &[
@@ -53,16 +55,33 @@ const CLOSED_WINDOWS: &[Measure] = &[
     LONGEST_WAIT,
     less("wait, p99", Unit::Nanoseconds),
     more("streams", Unit::Count),
+    less("server's CPU", Unit::Nanoseconds),
+    less("unanswered", Unit::Count),
 ];
 
+/// How much the memory of our server may grow in any attack. That is several times what it does,
+/// and far below what a server without limits would need.
+const MAX_GROWTH: f64 = 16.0 * 1024.0 * 1024.0;
+
+/// The same for each stream with a closed window, which holds no data of its body.
+const MAX_GROWTH_PER_STREAM: f64 = 16.0 * 1024.0;
+
 const HYPER: Against = Against::Peer("hyper");
-const FLOOD_LINES: &[Line] =
-    &[Line { measure: 0, against: HYPER, pass: Some(1.5), goal: Some(1.0) }, floor(2, HYPER, 1.5)];
-const CLOSED_WINDOWS_LINES: &[Line] =
-    &[floor(0, HYPER, 1.5), Line { measure: 2, against: HYPER, pass: Some(1.5), goal: Some(1.0) }];
+const FLOOD_LINES: &[Line] = &[
+    Line { measure: 0, against: HYPER, pass: Some(1.5), goal: Some(1.0) },
+    floor(2, HYPER, 1.5),
+    floor(2, Against::Nothing, MAX_GROWTH),
+    floor(6, Against::Nothing, 0.0),
+];
+const CLOSED_WINDOWS_LINES: &[Line] = &[
+    floor(0, HYPER, 1.5),
+    Line { measure: 2, against: HYPER, pass: Some(1.5), goal: Some(1.0) },
+    floor(0, Against::Nothing, MAX_GROWTH_PER_STREAM),
+    floor(6, Against::Nothing, 0.0),
+];
 
 /// All rows of attacks, in the order of the table.
-pub(crate) const FLOODS: &[Row] = &[
+pub(crate) const ABUSE: &[Row] = &[
     resets_row::<1>("resets-1-http2"),
     resets_row::<16>("resets-16-http2"),
     resets_row::<20>("resets-20-http2"),
@@ -83,6 +102,59 @@ pub(crate) const FLOODS: &[Row] = &[
         "settings-http2",
         |_| "SETTINGS, with acknowledgements that nobody reads".to_owned(),
         |server, plan| flood(server, plan, Attack::Settings),
+    ),
+    flood_row(
+        "continuations-http2",
+        |_| "a head that never ends, in CONTINUATION frames".to_owned(),
+        |server, plan| flood(server, plan, Attack::Continuations),
+    ),
+    flood_row(
+        "priorities-http2",
+        |_| "PRIORITY frames for streams that do not exist".to_owned(),
+        |server, plan| flood(server, plan, Attack::Priorities),
+    ),
+    flood_row(
+        "narrow-windows-http2",
+        |_| "responses whose windows open by one byte at a time".to_owned(),
+        |server, plan| flood(server, plan, Attack::NarrowWindows),
+    ),
+    flood_row(
+        "padded-data-http2",
+        |_| "a request body in DATA frames of one byte, with padding".to_owned(),
+        |server, plan| flood(server, plan, Attack::PaddedData),
+    ),
+    flood_row(
+        "empty-data-http2",
+        |_| "a request body in DATA frames without a byte".to_owned(),
+        |server, plan| flood(server, plan, Attack::EmptyData),
+    ),
+    generated_row::<1>("generated-1-http2"),
+    generated_row::<2>("generated-2-http2"),
+    generated_row::<3>("generated-3-http2"),
+    flood_row(
+        "slow-heads",
+        |_| format!("HTTP/1 heads that grow byte by byte, on {SLOW_CONNECTIONS} connections"),
+        |server, plan| flood(server, plan, Attack::SlowHeads),
+    ),
+    flood_row(
+        "slow-bodies",
+        |_| format!("HTTP/1 bodies that grow byte by byte, on {SLOW_CONNECTIONS} connections"),
+        |server, plan| flood(server, plan, Attack::SlowBodies),
+    ),
+    flood_row(
+        "pipelines",
+        |_| "pipelined HTTP/1 requests, all of whose responses are read".to_owned(),
+        |server, plan| flood(server, plan, Attack::Pipelines),
+    ),
+    flood_row(
+        "unread-responses",
+        |_| "pipelined HTTP/1 requests for large responses that nobody reads".to_owned(),
+        |server, plan| flood(server, plan, Attack::UnreadResponses),
+    ),
+    flood_row(
+        "unread-streams",
+        |_| "pipelined HTTP/1 requests for event streams that nobody reads".to_owned(),
+        |server, plan| flood(server, plan, Attack::UnreadStreams),
     ),
     closed_windows_row(
         "closed-windows-events-http2",
@@ -126,6 +198,15 @@ const fn resets_row<const BLOCK: usize>(name: &'static str) -> Row {
     )
 }
 
+/// The row of an attack with frames of all kinds, in the order that `SEED` generates.
+const fn generated_row<const SEED: u64>(name: &'static str) -> Row {
+    flood_row(
+        name,
+        |_| format!("frames of all kinds in the generated order {SEED}"),
+        |server, plan| flood(server, plan, Attack::Generated(SEED)),
+    )
+}
+
 fn flood(server: &mut Server, plan: &Plan, how: Attack) -> Result<Vec<f64>, Failure> {
     let address = server.address;
     let outcome = watch(server, |progress| attack(address, how, plan.attack, progress));
@@ -137,6 +218,8 @@ fn flood(server: &mut Server, plan: &Plan, how: Attack) -> Result<Vec<f64>, Fail
         outcome.growth,
         counts.sent as f64 / counts.time.as_secs_f64(),
         counts.connections as f64,
+        outcome.cpu,
+        outcome.waits.unanswered(),
     ])
 }
 
@@ -157,6 +240,8 @@ fn closed_windows(
         outcome.waits.longest(),
         outcome.waits.percentile(0.99),
         streams,
+        outcome.cpu,
+        outcome.waits.unanswered(),
     ])
 }
 

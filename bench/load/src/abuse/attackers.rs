@@ -3,13 +3,14 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::SocketAddr,
+    thread,
     time::{Duration, Instant},
 };
 
 use mio::{Interest, Poll, Token, net::TcpStream};
 
 use super::{
-    attack::{Attack, Blocks, CONNECTIONS},
+    attack::{Attack, Blocks},
     watch::Progress,
 };
 use crate::{connect, failure::Failure};
@@ -51,10 +52,10 @@ pub(crate) fn attack(
     // On Linux this applies only to the calling thread. Lowering the priority needs no permission.
     rustix::process::nice(NICE).map_err(|error| Failure::new(format!("nice: {error}")))?;
     let mut poll = Poll::new()?;
-    let mut ready = mio::Events::with_capacity(CONNECTIONS);
+    let mut ready = mio::Events::with_capacity(attack.connections());
     let mut buffer = vec![0; 64 * 1024];
     let mut attackers: Vec<Attacker> =
-        (0..CONNECTIONS).map(|number| Attacker::new(server, attack, number)).collect();
+        (0..attack.connections()).map(|number| Attacker::new(server, attack, number)).collect();
     let begin = Instant::now();
     let mut counts = Counts::default();
     while !progress.is_finished() {
@@ -70,7 +71,10 @@ pub(crate) fn attack(
         } else {
             progress.all_sent();
         }
-        if !is_busy {
+        if attack.is_slow() {
+            // Each connection sends a byte, and then all of them pause.
+            thread::sleep(STEP);
+        } else if !is_busy {
             match poll.poll(&mut ready, Some(STEP)) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
                 _ => {}
@@ -89,14 +93,14 @@ struct Attacker {
     server: SocketAddr,
     attack: Attack,
     number: usize,
-    open: Option<Open>,
+    open: Option<OpenConnection>,
     /// The count on all connections. `sent_here` is the count on the open connection.
     sent: u64,
     sent_here: u64,
     connections: u64,
 }
 
-struct Open {
+struct OpenConnection {
     socket: TcpStream,
     blocks: Blocks,
     output: Vec<u8>,
@@ -140,7 +144,7 @@ impl Attacker {
         if may_send && !is_closed {
             match open.write(self.attack) {
                 Ok(sent) => {
-                    is_busy = true;
+                    is_busy |= !self.attack.is_slow();
                     self.sent += sent;
                     self.sent_here += sent;
                 }
@@ -154,21 +158,21 @@ impl Attacker {
         Ok(is_busy || is_closed)
     }
 
-    fn connect(&mut self, poll: &Poll) -> Result<Open, Failure> {
+    fn connect(&mut self, poll: &Poll) -> Result<OpenConnection, Failure> {
         // Each connection comes from another address, because the ports of earlier ones are not
         // free yet.
-        let source = self.number + self.connections as usize * CONNECTIONS;
+        let source = self.number + self.connections as usize * self.attack.connections();
         let mut socket = connect::begin(self.server, source)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut socket, Token(self.number), interest)?;
         self.connections += 1;
         let mut output = Vec::new();
         let blocks = Blocks::begin(self.attack, &mut output);
-        Ok(Open { socket, blocks, output, written: 0, requests: 0 })
+        Ok(OpenConnection { socket, blocks, output, written: 0, requests: 0 })
     }
 }
 
-impl Open {
+impl OpenConnection {
     /// Writes once. Returns the number of requests in the output, if that is now all written, or 0.
     fn write(&mut self, attack: Attack) -> std::io::Result<u64> {
         if self.written == self.output.len() {
@@ -177,7 +181,8 @@ impl Open {
         }
         // The preface is sent together with the first block.
         if self.written == 0 && self.requests == 0 {
-            while self.output.len() < WRITE {
+            let least = if attack.is_slow() { 1 } else { WRITE };
+            while self.output.len() < least {
                 if !self.blocks.write(&mut self.output) {
                     return Err(ErrorKind::BrokenPipe.into());
                 }
@@ -202,6 +207,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::abuse::attack::CONNECTIONS;
 
     /// Attacks a server that runs `serve`, until `is_enough` returns true.
     fn attack_a_server(

@@ -6,15 +6,16 @@ use crate::stats::percentile;
 
 /// The waits of one client that sends a request in each interval.
 #[derive(Debug)]
-pub(crate) struct Waits {
+pub(crate) struct WaitTimes {
     interval: u64,
     longest: u64,
     samples: Vec<u64>,
+    unanswered: u64,
 }
 
-impl Waits {
+impl WaitTimes {
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval: nanoseconds(interval), longest: 0, samples: Vec::new() }
+        Self { interval: nanoseconds(interval), longest: 0, samples: Vec::new(), unanswered: 0 }
     }
 
     /// Records one wait.
@@ -31,6 +32,16 @@ impl Waits {
             wait -= self.interval;
             self.samples.push(wait);
         }
+    }
+
+    /// Records that a request got no response at all.
+    pub(crate) fn add_unanswered(&mut self) {
+        self.unanswered += 1;
+    }
+
+    /// How many requests got no response.
+    pub(crate) fn unanswered(&self) -> f64 {
+        self.unanswered as f64
     }
 
     /// The longest wait, in nanoseconds.
@@ -52,8 +63,8 @@ fn nanoseconds(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn waits(milliseconds: &[u64]) -> Waits {
-        let mut waits = Waits::new(Duration::from_millis(2));
+    fn waits(milliseconds: &[u64]) -> WaitTimes {
+        let mut waits = WaitTimes::new(Duration::from_millis(2));
         for &wait in milliseconds {
             waits.add(Duration::from_millis(wait));
         }

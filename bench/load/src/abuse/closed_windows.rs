@@ -93,29 +93,29 @@ fn open(server: SocketAddr, path: &str, number: usize) -> Result<(TcpStream, usi
     let begin = Instant::now();
     let mut frames = Frames::default();
     let mut buffer = vec![0; 16 * 1024];
-    let mut heard = Heard::default();
+    let mut seen = ServerFrames::default();
     let mut asked = None;
-    while asked.is_none_or(|asked| heard.heads + heard.refusals < asked) {
+    while asked.is_none_or(|asked| seen.heads + seen.refusals < asked) {
         let read = read(&mut socket, &mut buffer)?;
-        frames.feed(&buffer[..read], |frame| heard.note(frame))?;
-        if read == 0 || heard.goodbye || begin.elapsed() > PATIENCE {
-            let heads = heard.heads;
+        frames.feed(&buffer[..read], |frame| seen.note(frame))?;
+        if read == 0 || seen.goodbye || begin.elapsed() > PATIENCE {
+            let heads = seen.heads;
             return Err(Failure::new(format!(
                 "the server responded to only {heads} streams of one connection"
             )));
         }
-        if let (None, Some(limit)) = (asked, heard.limit) {
+        if let (None, Some(limit)) = (asked, seen.limit) {
             socket.write_all(&requests(path, limit))?;
             asked = Some(limit);
         }
     }
-    Ok((socket, heard.heads as usize))
+    Ok((socket, seen.heads as usize))
 }
 
 /// The frames that one connection has received, as far as they matter here: the server's limit on
 /// streams, and the heads of its responses.
 #[derive(Debug, Default)]
-struct Heard {
+struct ServerFrames {
     /// How many streams the client opens: the server's limit, but at most [`MAX_STREAMS`].
     limit: Option<u32>,
     heads: u32,
@@ -123,7 +123,7 @@ struct Heard {
     goodbye: bool,
 }
 
-impl Heard {
+impl ServerFrames {
     fn note(&mut self, frame: Frame<'_>) {
         match frame.kind {
             SETTINGS if frame.flags & ACK == 0 => {
@@ -240,14 +240,14 @@ mod tests {
             let mut wire = Vec::new();
             // An acknowledgement does not say how many streams the server allows.
             write_frame(&mut wire, SETTINGS, ACK, 0, &[]);
-            let mut heard = Heard::default();
+            let mut seen = ServerFrames::default();
             let mut frames = Frames::default();
-            frames.feed(&wire, |frame| heard.note(frame)).expect("frames of ours");
-            assert_eq!(heard.limit, None);
+            frames.feed(&wire, |frame| seen.note(frame)).expect("frames of ours");
+            assert_eq!(seen.limit, None);
             wire.clear();
             write_settings(&mut wire, settings);
-            frames.feed(&wire, |frame| heard.note(frame)).expect("frames of ours");
-            assert_eq!(heard.limit, Some(limit));
+            frames.feed(&wire, |frame| seen.note(frame)).expect("frames of ours");
+            assert_eq!(seen.limit, Some(limit));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{innocent::Innocent, waits::Waits};
+use super::{innocent::Innocent, waits::WaitTimes};
 use crate::{failure::Failure, server::Server};
 
 /// The time between two readings of the server's memory.
@@ -46,9 +46,11 @@ impl Progress {
 #[derive(Debug)]
 pub(crate) struct Outcome<T> {
     /// The waits of the innocent client.
-    pub(crate) waits: Waits,
+    pub(crate) waits: WaitTimes,
     /// The peak of the server's user memory minus the memory before the attack, in bytes.
     pub(crate) growth: f64,
+    /// The server's CPU time during the attack, in nanoseconds.
+    pub(crate) cpu: f64,
     /// The attackers' own totals.
     pub(crate) attackers: T,
 }
@@ -68,6 +70,7 @@ pub(crate) fn watch<T: Send>(
     let innocent = Innocent::connect(server.address)?;
     server.rest()?;
     let before = server.private_memory()?;
+    let cpu = server.cpu()?;
     let progress = &Progress::default();
     thread::scope(|scope| {
         let attackers = scope.spawn(move || {
@@ -86,10 +89,16 @@ pub(crate) fn watch<T: Send>(
                 (Err(failure), _) | (_, Err(failure)) => Err(failure),
             };
         }
+        let used = server.cpu();
         progress.finish();
         let attackers = attackers.join().unwrap_or_else(|_| Err(panicked()))?;
         let waits = innocent.join().unwrap_or_else(|_| Err(panicked()))?;
-        Ok(Outcome { waits, growth: peak? as f64 - before as f64, attackers })
+        Ok(Outcome {
+            waits,
+            growth: peak? as f64 - before as f64,
+            cpu: used?.saturating_sub(cpu) as f64,
+            attackers,
+        })
     })
 }
 

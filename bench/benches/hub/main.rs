@@ -5,6 +5,8 @@
 //! on one thread, and the medians are compared. The program polls each subscriber by hand with a
 //! waker of its own, as a task would.
 
+mod many;
+
 use std::{
     hint::black_box,
     pin::Pin,
@@ -244,6 +246,10 @@ fn resuming() -> Duration {
 }
 
 fn main() {
+    // `cargo xtask bench --bench hub -- many` runs the rows of many topics alone.
+    if std::env::args().any(|arg| arg == "many") {
+        return many::run();
+    }
     // The bodies need a runtime for their timers. The program does not run inside of `block_on`,
     // where tokio would make a subscriber pause after 128 messages.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
@@ -264,4 +270,5 @@ fn main() {
         println!("  {topics:>6} topics {:>7.1?}", by_pattern(topics));
     }
     println!("resuming and reading 1,000 messages: {:.1?}", resuming());
+    many::run();
 }

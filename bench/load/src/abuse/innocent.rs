@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{waits::Waits, watch::Progress};
+use super::{waits::WaitTimes, watch::Progress};
 use crate::{
     connect,
     failure::Failure,
@@ -52,13 +52,16 @@ impl Innocent {
 
     /// Sends requests until the attackers have sent everything, and then one more, because the
     /// server may not have read all of their bytes yet. Returns how long each response took.
-    pub(crate) fn ask_during(mut self, progress: &Progress) -> Result<Waits, Failure> {
-        let mut waits = Waits::new(INTERVAL);
+    pub(crate) fn ask_during(mut self, progress: &Progress) -> Result<WaitTimes, Failure> {
+        let mut waits = WaitTimes::new(INTERVAL);
         loop {
             let is_last = progress.is_all_sent();
             let begin = Instant::now();
             let is_answered = self.ask()?;
             waits.add(begin.elapsed());
+            if !is_answered {
+                waits.add_unanswered();
+            }
             if is_last || !is_answered {
                 return Ok(waits);
             }

@@ -1,0 +1,177 @@
+//! The patterns that are subscribed to. All readers of a pattern share one object, and a topic
+//! finds the objects that match its name.
+//!
+//! | module | content |
+//! |---|---|
+//! | `tree` (pure) | finds the patterns that match a name |
+//! | `shared_pattern` | a pattern and its readers |
+//!
+//! So opening a subscription does nothing for the topics that its patterns match. The next message
+//! of a topic looks the patterns up again if some came or went since.
+
+pub(crate) mod shared_pattern;
+pub(crate) mod tree;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::hub::patterns::shared_pattern::{PatternMembership, SharedPattern};
+use crate::hub::patterns::tree::PatternTree;
+use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
+use crate::hub::topic::Topic;
+use crate::hub::topic::pattern::Pattern;
+use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::wait_list::wake_readers;
+
+/// How many sets of patterns are remembered, so that topics can share them. Topics beyond that have
+/// sets of their own.
+const MAX_SHARED_SETS: usize = 256;
+
+/// The patterns of a hub. Patterns come and go only under the hub's lock.
+#[derive(Debug)]
+pub(crate) struct Patterns {
+    /// Grows with every pattern that comes or goes. Zero means that there never was one.
+    version: AtomicU64,
+    index: RwLock<PatternIndex>,
+}
+
+#[derive(Debug, Default)]
+struct PatternIndex {
+    tree: PatternTree<Arc<SharedPattern>>,
+    next_id: u32,
+    /// The sets that topics have, by the IDs of their patterns.
+    sets: HashMap<Box<[u32]>, Arc<PatternSet>>,
+}
+
+/// The patterns that match a topic.
+#[derive(Debug)]
+pub(crate) struct PatternSet {
+    /// Sorted by ID.
+    patterns: Box<[Arc<SharedPattern>]>,
+    mask: u64,
+}
+
+/// The patterns that match a topic, as of some version.
+#[derive(Debug, Default)]
+pub(crate) struct KnownPatterns {
+    version: u64,
+    set: Option<Arc<PatternSet>>,
+}
+
+impl Default for Patterns {
+    fn default() -> Self {
+        Self { version: AtomicU64::new(0), index: RwLock::new(PatternIndex::default()) }
+    }
+}
+
+impl Patterns {
+    /// The patterns that match a topic. `None` if none does. The result stays true only while the
+    /// hub's lock is held. Without the lock it has at least the patterns of the subscriptions that
+    /// the caller knows.
+    pub(crate) fn of(&self, topic: &Topic) -> Option<Arc<PatternSet>> {
+        let version = self.version.load(Ordering::Acquire);
+        if version == 0 {
+            return None;
+        }
+        let known = read(&topic.patterns);
+        if known.version == version {
+            return known.set.clone();
+        }
+        drop(known);
+        let set = self.find(&topic.name);
+        *write(&topic.patterns) = KnownPatterns { version, set: set.clone() };
+        set
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<PatternSet>> {
+        let index = read(&self.index);
+        let mut patterns = Vec::new();
+        index.tree.find(name, &mut |pattern| patterns.push(Arc::clone(pattern)));
+        if patterns.is_empty() {
+            return None;
+        }
+        patterns.sort_unstable_by_key(|pattern| pattern.id);
+        let ids: Box<[u32]> = patterns.iter().map(|pattern| pattern.id).collect();
+        if let Some(set) = index.sets.get(&ids) {
+            return Some(Arc::clone(set));
+        }
+        drop(index);
+        let mask = patterns.iter().fold(0, |mask, pattern| mask | pattern.bit());
+        let set = Arc::new(PatternSet { patterns: patterns.into(), mask });
+        let mut index = write(&self.index);
+        if index.sets.len() < MAX_SHARED_SETS {
+            index.sets.insert(ids, Arc::clone(&set));
+        }
+        Some(set)
+    }
+
+    /// Adds a subscription to the readers of a pattern. `last` is the last number that the hub has
+    /// assigned. Returns true if the pattern is new.
+    pub(crate) fn join(
+        &self,
+        pattern: &Pattern,
+        subscriber: &Arc<Subscriber>,
+        tag: u32,
+        last: u64,
+    ) -> (PatternMembership, bool) {
+        let mut index = write(&self.index);
+        let id = index.next_id;
+        let place = index.tree.entry(pattern);
+        let is_new = place.is_none();
+        let shared =
+            place.get_or_insert_with(|| Arc::new(SharedPattern::new(id, pattern.clone(), last)));
+        let membership = PatternMembership::join(Arc::clone(shared), subscriber, tag);
+        if is_new {
+            // IDs are used again only after 2^32 patterns, when the old one is long gone.
+            index.next_id = id.wrapping_add(1);
+            self.change(&mut index);
+        }
+        (membership, is_new)
+    }
+
+    /// Removes a subscription from the readers of a pattern. Returns the pattern if it has no more
+    /// readers and was removed.
+    pub(crate) fn leave(&self, membership: PatternMembership) -> Option<Arc<SharedPattern>> {
+        let (pattern, was_last) = membership.leave();
+        if !was_last {
+            return None;
+        }
+        let mut index = write(&self.index);
+        index.tree.remove(&pattern.pattern);
+        self.change(&mut index);
+        Some(pattern)
+    }
+
+    /// All patterns.
+    pub(crate) fn all(&self) -> Vec<Arc<SharedPattern>> {
+        let mut all = Vec::new();
+        read(&self.index).tree.for_each(&mut |pattern| all.push(Arc::clone(pattern)));
+        all
+    }
+
+    fn change(&self, index: &mut PatternIndex) {
+        index.sets.clear();
+        self.version.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl PatternSet {
+    /// The bits of the patterns. Some patterns share a bit.
+    pub(crate) fn mask(&self) -> u64 {
+        self.mask
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<SharedPattern>> {
+        self.patterns.iter()
+    }
+
+    /// Whether one of these IDs, which are sorted, is the ID of one of the patterns.
+    pub(crate) fn has_any(&self, ids: &[u32]) -> bool {
+        self.patterns.iter().any(|pattern| ids.binary_search(&pattern.id).is_ok())
+    }
+
+    /// Wakes the readers of all of these patterns.
+    pub(crate) fn wake(&self) {
+        self.patterns.iter().for_each(wake_readers);
+    }
+}

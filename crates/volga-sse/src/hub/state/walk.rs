@@ -1,0 +1,105 @@
+//! Walks over the topics that patterns match, a few at a time, so that no publisher waits for a
+//! whole walk.
+
+use std::sync::Arc;
+
+use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
+use crate::hub::topic::Topic;
+use crate::hub::topic::pattern::Pattern;
+
+/// How many topics are looked at before the lock is released and taken again. Looking at a topic
+/// takes a small part of the time that changing one does.
+const TOPICS_PER_PAGE: usize = 128;
+
+impl HubState {
+    /// Visits every topic whose name begins as the names do that one of the patterns matches. The
+    /// lock is not held meanwhile. Each topic that is there from the start to the end is visited
+    /// once.
+    pub(crate) fn walk<'a>(
+        &self,
+        patterns: impl Iterator<Item = &'a Pattern>,
+        mut visit: impl FnMut(&Arc<Topic>),
+    ) {
+        let mut prefixes: Vec<&str> = patterns.map(Pattern::prefix).collect();
+        prefixes.sort_unstable();
+        // The shorter one of two prefixes comes first, and includes what the longer one does.
+        prefixes.dedup_by(|longer, shorter| longer.starts_with(*shorter));
+        for prefix in prefixes {
+            let mut last: Option<Arc<str>> = None;
+            loop {
+                let page =
+                    self.lock_for_step().registry.page(prefix, last.as_deref(), TOPICS_PER_PAGE);
+                page.iter().for_each(&mut visit);
+                match page.last() {
+                    Some(topic) if page.len() == TOPICS_PER_PAGE => {
+                        last = Some(Arc::clone(&topic.name));
+                    }
+                    _ => break,
+                }
+            }
+        }
+    }
+
+    /// The greatest number greater than `after` that a removed topic had whose name the patterns
+    /// match, or zero. Other numbers may be included if the hub has forgotten whose they are.
+    pub(crate) fn last_removed_number(&self, after: u64, patterns: &[&Pattern]) -> u64 {
+        let mut end = u64::MAX;
+        let mut floor;
+        loop {
+            let page = {
+                let locked = self.lock_for_step();
+                floor = locked.registry.last_forgotten_number();
+                locked.registry.page_of_removed(after, end, TOPICS_PER_PAGE)
+            };
+            let is_match =
+                |(_, name): &&(u64, Arc<str>)| patterns.iter().any(|own| own.matches(name));
+            if let Some((number, _)) = page.iter().find(is_match) {
+                return *number;
+            }
+            match page.last() {
+                Some((number, _)) if page.len() == TOPICS_PER_PAGE => end = *number,
+                _ => return if floor > after { floor } else { 0 },
+            }
+        }
+    }
+
+    /// Decides anew what happens to topics of which a pattern has become a reader.
+    pub(crate) fn note_new_patterns(&self, mut topics: Vec<Arc<Topic>>) {
+        // Sorted by their last messages, so that the registry lists them in the order in which they
+        // should make room.
+        topics.sort_by_cached_key(|topic| topic.last_number());
+        let now = self.clock.now();
+        for some in topics.chunks(TOPICS_AT_ONCE) {
+            self.lock_for_step().note_new_readers(some, &self.settings, now);
+        }
+    }
+
+    /// Tells the registry of topics whose last subscription, or last subscription by name, has
+    /// ended. The lock is released after every few topics, because a subscription may have had
+    /// many.
+    pub(crate) fn note_left(&self, mut topics: Vec<Arc<Topic>>) {
+        if topics.is_empty() {
+            return;
+        }
+        topics.sort_by_cached_key(|topic| topic.last_number());
+        let now = self.clock.now();
+        for some in topics.chunks(TOPICS_AT_ONCE) {
+            self.lock_for_step().note_left(some, &self.settings, now);
+        }
+    }
+
+    /// Returns the topics that nothing but the readers of these patterns, which have left, may have
+    /// kept.
+    pub(crate) fn topics_left_by<'a>(
+        &self,
+        patterns: impl Iterator<Item = &'a Pattern>,
+    ) -> Vec<Arc<Topic>> {
+        let mut left = Vec::new();
+        self.walk(patterns, |topic| {
+            if topic.readers.is_empty() && self.patterns.of(topic).is_none() {
+                left.push(Arc::clone(topic));
+            }
+        });
+        left
+    }
+}

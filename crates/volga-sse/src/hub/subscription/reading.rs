@@ -1,0 +1,327 @@
+//! Reads from the logs what comes next.
+//!
+//! A subscription of several topics gets the numbers and topics of its messages in order: from the
+//! hub, which remembers those of its last messages, or else from a backlog, which the subscription
+//! finds by looking at all of its topics once. Then it reads each message from the log of its
+//! topic.
+
+use crate::hub::policy::Policy;
+use crate::hub::state::hub_state::HubState;
+use crate::hub::subscription::Subscription;
+use crate::hub::subscription::backlog::{Backlog, Collector};
+use crate::hub::subscription::delivery::Delivery;
+use crate::hub::subscription::opening::{Opening, Start};
+use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
+use crate::hub::topic::batch::{Batch, MAX_MESSAGES};
+use crate::hub::topic::pattern::Pattern;
+use crate::hub::topic::scan::Scan;
+use crate::hub::topic::subscriber::SubscriptionEnd;
+
+/// A subscription that names at most this many topics, and has no patterns, scans all of them.
+const SCAN_ALL_UP_TO: usize = 4;
+
+impl Subscription {
+    /// Reads from the logs until there is something to deliver, or nothing more to read.
+    #[inline(never)]
+    pub(super) fn read(&mut self) -> Option<Delivery> {
+        while self.has_news() {
+            if let Some(Opening::Snapshot { done, then }) = self.opening.as_deref().copied() {
+                if let Some(value) = self.read_values(done, then) {
+                    return Some(value);
+                }
+                continue;
+            }
+            let horizon = self.hub.horizon();
+            let cursor = self.subscriber.cursor();
+            let (through, newcomer) = match self.opening.as_deref() {
+                Some(Opening::Newcomer(start) | Opening::Unknown { start: Some(start), .. }) => {
+                    (start.through, Some(start.unkeyed_after))
+                }
+                _ => (horizon, None),
+            };
+            let mut scan = Scan {
+                after: cursor,
+                through,
+                only_latest: self.policy == Policy::Latest,
+                newcomer,
+                max_lag: self.max_lag(),
+                lost: 0,
+                lost_of_keyed: 0,
+                is_too_slow: false,
+            };
+            // With `Policy::Latest` one message is read at a time, because a queued message can't
+            // be replaced by a newer value anymore.
+            let mut batch = Batch::of(if scan.only_latest { 1 } else { MAX_MESSAGES });
+            self.scan(&mut scan, &mut batch);
+            // A subscription to a closed hub is never too slow, so that it delivers everything
+            // before it ends.
+            if scan.is_too_slow && self.subscriber.end().is_none() {
+                self.subscriber.close(SubscriptionEnd::TooSlow);
+                return None;
+            }
+            let lost = self.hub.last_missing();
+            if lost > cursor {
+                scan.lost = scan.lost.max(lost);
+                // The topics of these messages are not known.
+                if self.may_have_keys() {
+                    scan.lost_of_keyed = scan.lost_of_keyed.max(lost);
+                }
+            }
+            if let Some(gap) = self.gap(&scan, horizon, &batch) {
+                if gap.has_snapshot && gap.after.is_some() {
+                    // The snapshot replaces what was read here.
+                    return Some(Delivery::Gap(gap));
+                }
+                let (first, mut rest) = batch.into_parts();
+                rest.extend(first);
+                self.queue = rest;
+                return Some(Delivery::Gap(gap));
+            }
+            let (first, rest) = batch.into_parts();
+            if let Some(first) = first {
+                self.queue = rest;
+                return Some(self.deliver(first));
+            }
+            // There are no more messages up to the end of the scan.
+            self.subscriber.set_cursor(cursor.max(scan.through));
+            if scan.through >= through {
+                self.opening = None;
+            }
+        }
+        None
+    }
+
+    /// Reads the next values of a snapshot that follows a gap. `None` if there are no more.
+    fn read_values(&mut self, mut done: u64, then: Start) -> Option<Delivery> {
+        let cursor = self.subscriber.cursor();
+        let mut batch = Batch::of(if self.policy == Policy::Latest { 1 } else { MAX_MESSAGES });
+        match &mut self.topics {
+            SubscribedTopics::One(membership) => {
+                let offer = |number, bytes: &_| batch.offer(None, number, bytes);
+                membership.topic.scan_values(done, cursor, offer);
+            }
+            SubscribedTopics::Several(set) => {
+                while done < cursor && batch.first_number().is_none() {
+                    let mut backlog =
+                        set.backlog.take().unwrap_or_else(|| set.values(&self.hub, done, cursor));
+                    while !batch.is_full()
+                        && let Some((number, topic)) = backlog.pop()
+                    {
+                        // A value that was replaced meanwhile comes later.
+                        if let Some(bytes) = topic.value_at(number) {
+                            batch.offer(Some(&topic), number, &bytes);
+                        }
+                    }
+                    done = backlog.through;
+                    set.backlog = Some(backlog).filter(|backlog| !backlog.is_empty());
+                }
+            }
+        }
+        let last = batch.last_number();
+        let (first, rest) = batch.into_parts();
+        self.queue = rest;
+        let next = match last {
+            Some(done) => Opening::Snapshot { done, then },
+            None => Opening::Newcomer(then),
+        };
+        self.opening = Some(Box::new(next));
+        first.map(|first| self.deliver(first))
+    }
+
+    /// Whether there are values after a number that the client has had before.
+    pub(super) fn has_values(&self, after: u64) -> bool {
+        let cursor = self.subscriber.cursor();
+        match &self.topics {
+            SubscribedTopics::One(membership) => {
+                let mut has_values = false;
+                membership.topic.scan_values(after, cursor, |_, _| {
+                    has_values = true;
+                    false
+                });
+                has_values
+            }
+            SubscribedTopics::Several(set) => !set.values(&self.hub, after, cursor).is_empty(),
+        }
+    }
+
+    /// Forgets the backlog, because it is for something else than what comes next.
+    pub(super) fn drop_backlog(&mut self) {
+        if let SubscribedTopics::Several(set) = &mut self.topics {
+            set.backlog = None;
+        }
+    }
+
+    /// Whether one of its topics is keyed, or may have been.
+    pub(super) fn may_have_keys(&self) -> bool {
+        let has_patterns = match &self.topics {
+            SubscribedTopics::One(_) => false,
+            SubscribedTopics::Several(set) => set.has_patterns(),
+        };
+        has_patterns && !self.hub.settings.keyed.is_empty()
+            || self.topics.named().iter().any(|membership| membership.topic.is_keyed())
+    }
+
+    /// Offers to the batch what the subscription has not read yet.
+    pub(super) fn scan(&mut self, scan: &mut Scan, batch: &mut Batch) {
+        let reported = self.reported_through();
+        match &mut self.topics {
+            SubscribedTopics::One(membership) => {
+                membership.topic.scan(scan, |number, bytes| batch.offer(None, number, bytes));
+            }
+            SubscribedTopics::Several(set) => set.scan(&self.hub, scan, batch, reported),
+        }
+    }
+
+    /// Whether it lags behind one of its topics by so many messages or bytes.
+    pub(super) fn is_behind_by(&self, max: (usize, u64)) -> bool {
+        let cursor = self.subscriber.cursor();
+        match &self.topics {
+            SubscribedTopics::One(membership) => membership.topic.is_ahead_by(max, cursor),
+            SubscribedTopics::Several(set) => set.is_behind_by(&self.hub, max, cursor),
+        }
+    }
+}
+
+impl TopicSet {
+    fn scan(&mut self, hub: &HubState, scan: &mut Scan, batch: &mut Batch, reported: u64) {
+        let scans_named = !self.has_patterns() && self.named().len() <= SCAN_ALL_UP_TO;
+        if self.backlog.is_none()
+            && !scans_named
+            && scan.newcomer.is_none()
+            && self.scan_recent(hub, scan, batch, reported)
+        {
+            return;
+        }
+        if !self.has_patterns() {
+            for membership in self.named() {
+                let topic = &membership.topic;
+                topic.scan(scan, |number, bytes| batch.offer(Some(topic), number, bytes));
+            }
+            return;
+        }
+        let mut backlog = self.backlog.take().unwrap_or_else(|| self.find_backlog(hub, scan));
+        scan.through = scan.through.min(backlog.through);
+        while !batch.is_full()
+            && let Some((number, topic)) = backlog.pop()
+        {
+            if number > scan.after
+                && let Some(bytes) = topic.scan_at(number, scan)
+            {
+                batch.offer(Some(&topic), number, &bytes);
+            }
+        }
+        if looks_ahead(scan, reported) {
+            backlog.iter().for_each(|(number, topic)| _ = topic.scan_at(*number, scan));
+        }
+        self.backlog = Some(backlog).filter(|backlog| !backlog.is_empty());
+    }
+
+    /// Scans the messages that the hub remembers. Returns false if it does not remember the first
+    /// ones.
+    fn scan_recent(
+        &self,
+        hub: &HubState,
+        scan: &mut Scan,
+        batch: &mut Batch,
+        reported: u64,
+    ) -> bool {
+        let mut at = scan.after;
+        let now = (at < self.opened_after()).then(|| hub.clock.now());
+        while at < scan.through {
+            let Some(found) = hub.find_recent(at, scan.through, self.mask_after(at)) else {
+                let has_messages = batch.first_number().is_some();
+                if has_messages {
+                    scan.through = at;
+                }
+                return has_messages;
+            };
+            for (number, topic) in found.messages() {
+                if batch.is_full() && !looks_ahead(scan, reported) {
+                    return true;
+                }
+                if !self.has(topic, hub) {
+                    continue;
+                }
+                // A client that resumes does not get messages that are too old.
+                if let Some(now) = now {
+                    topic.expire(now, &hub.settings.bounds);
+                }
+                if let Some(bytes) = topic.scan_at(*number, scan)
+                    && !batch.is_full()
+                {
+                    batch.offer(Some(topic), *number, &bytes);
+                }
+            }
+            at = found.through;
+        }
+        true
+    }
+
+    /// Finds unread messages by looking at all topics, up to the first message that the hub
+    /// remembers.
+    fn find_backlog(&self, hub: &HubState, scan: &mut Scan) -> Backlog {
+        let first = hub.first_recent();
+        if scan.newcomer.is_none() && first > scan.after + 1 {
+            scan.through = scan.through.min(first - 1);
+        }
+        let recreated = hub.lock().registry.recreated;
+        let (now, bounds) = (hub.clock.now(), &hub.settings.bounds);
+        let mut collector = Collector::through(scan.through);
+        self.walk(hub, |topic| {
+            topic.expire(now, bounds);
+            if scan.newcomer.is_none() && !self.names(topic) {
+                scan.note_lost(topic.earlier_last_number, scan.after, topic.is_keyed());
+            }
+            topic.scan(scan, |number, _| collector.offer(number, topic));
+        });
+        if scan.newcomer.is_none() {
+            let patterns: Vec<&Pattern> = self.patterns().collect();
+            let mut lost = hub.last_removed_number(scan.after, &patterns);
+            if hub.lock().registry.recreated != recreated {
+                // One of these topics may be new and have been missed by the walk, although an
+                // earlier topic of its name had messages.
+                lost = lost.max(scan.through);
+            }
+            scan.note_lost(lost, scan.after, !hub.settings.keyed.is_empty());
+        }
+        collector.finish()
+    }
+
+    /// Finds the values of keys after one number and up to another.
+    fn values(&self, hub: &HubState, after: u64, through: u64) -> Backlog {
+        let mut collector = Collector::through(through);
+        self.walk(hub, |topic| {
+            topic.scan_values(after, through, |number, _| collector.offer(number, topic));
+        });
+        collector.finish()
+    }
+
+    fn is_behind_by(&self, hub: &HubState, max: (usize, u64), cursor: u64) -> bool {
+        if self.named().iter().any(|membership| membership.topic.is_ahead_by(max, cursor)) {
+            return true;
+        }
+        let (mut at, horizon) = (cursor, hub.horizon());
+        while self.has_patterns() && at < horizon {
+            let Some(found) = hub.find_recent(at, horizon, self.mask_after(at)) else {
+                let mut is_behind = false;
+                self.walk(hub, |topic| is_behind |= topic.is_ahead_by(max, cursor));
+                return is_behind;
+            };
+            let is_ahead = |topic: &_| self.has(topic, hub) && topic.is_ahead_by(max, cursor);
+            if found.messages().any(|(_, topic)| is_ahead(topic)) {
+                return true;
+            }
+            at = found.through;
+        }
+        false
+    }
+}
+
+/// Whether a scan looks at the messages after those that it takes. If some are lost, one gap covers
+/// what all topics have lost so far. And a subscription that ends if it lags must know the lag
+/// behind each topic.
+fn looks_ahead(scan: &Scan, reported: u64) -> bool {
+    scan.max_lag.is_some()
+        || scan.lost > scan.after.max(reported)
+        || scan.lost_of_keyed > scan.after
+}
