@@ -1,4 +1,8 @@
 //! The steps of `cargo xtask ci`, as data, and the code that runs them.
+//!
+//! To add a check, add a [`Step`] to [`STEPS`]: everyday steps first, long ones last. Then add its
+//! row to `CONTRIBUTING.md`; a test compares the two. A rule about the text of files is a module of
+//! `tidy` instead.
 
 mod long;
 mod summary;

@@ -3,6 +3,10 @@
 //! The compiler flags are the same as those of `cargo fuzz`, so that a machine without it can build
 //! the targets too. A run reads the corpus of the repository but never writes to it: new inputs go
 //! to `target/fuzz`. The target `http2` also gets the attacks of `cargo xtask abuse` as inputs.
+//!
+//! To add a target, write `fuzz/fuzz_targets/NAME.rs`, give it a `[[bin]]` in `fuzz/Cargo.toml`,
+//! and commit at least one input in `fuzz/corpus/NAME`. Nothing has to be changed here: each file
+//! in `fuzz_targets` is a target. `decode.rs` is a short example.
 
 use std::{
     fs,

@@ -40,6 +40,12 @@
 //! server: for example, it ends a connection that sends many DATA or CONTINUATION frames without
 //! content.
 
+// To add a limit of the server, add its constant here, a row to the table above, and a row to
+// `docs/src/limits.md` that names the test which reaches it. If users may change the limit, it
+// also needs a field in `connection/settings.rs` and a setter in `server.rs` and in
+// `volga/src/app.rs`. A limit of another crate is declared beside the code that keeps it, and
+// `limits` in `volga/src/lib.rs` exports it.
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
 //! `AppFaults`: the errors in an app that are found before it starts.
+//!
+//! To add a check of a setting, let its method or its environment variable (`env.rs`) push a
+//! [`SettingFault`] to `App::setting_faults`. `App::with_trusted_proxies` is the example, and
+//! `tests/it/start.rs` has tests. Checks of routes and of services are in `volga-core`.
 
 use std::fmt;
 

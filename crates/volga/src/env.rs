@@ -1,4 +1,8 @@
 //! Settings from environment variables.
+//!
+//! To add a variable, add its name and its reader to `VARIABLES`, a row to the table of
+//! [`App::with_env`], and a row to the guide's page `docs/src/environment.md`. Its test belongs in
+//! `env/tests.rs`.
 
 use std::{env, ffi::OsString, num::NonZeroUsize, time::Duration};
 

@@ -42,7 +42,7 @@
 //! | [`mod@middleware`] | the types for `wrap`, `with` and `filter` of an app, a group or a route |
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
-//! | `http::sse::Replies` | replies that outlive their connection; needs the feature `answers` |
+//! | `http::sse::Replies` | replies that outlive their connection; needs the feature `replies` |
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |

@@ -1,4 +1,9 @@
 //! The rows of the table: the work, the measures, and the lines that our server must reach.
+//!
+//! To add a row, add a [`Row`] to [`ROWS`], and its function to a module here; `churn` is the
+//! shortest example. Explain the row in `bench/README.md`. If it needs a route that the servers do
+//! not have, add the route to each of `bench/servers`, and a variant to [`Needs`] for those that
+//! cannot have it. `cargo xtask bench --only NAME` runs the row.
 
 mod abuse;
 mod after_burst;

@@ -2,6 +2,11 @@
 //!
 //! There are two traits: [`FromRequestParts`] for arguments that need only the head of a request,
 //! and [`FromRequest`] for the last argument, which may take the body.
+//!
+//! To add an extractor to this crate, implement one of them in a file of its own; `extension.rs` is
+//! a short example. Export the type in `lib.rs` here and in `volga`, and add it to the notes of
+//! `on_unimplemented` below. Its tests are beside the code, and those of an app that uses it are in
+//! `volga/tests/it/extract.rs`.
 
 pub(crate) mod body;
 mod context;

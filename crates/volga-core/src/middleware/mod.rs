@@ -2,6 +2,18 @@
 //!
 //! [`Middleware`] wraps an [`Endpoint`] in a new one. It sees only responses: an error of a handler
 //! has become a response before, whose extensions hold the error.
+//!
+//! | module | content |
+//! |---|---|
+//! | `wrap`, `with`, `filter`, `tap` | functions of several forms as middleware |
+//! | `tower` | tower layers as middleware, and the rest of the pipeline as a tower service |
+//! | `stage` | calls the function of one middleware, and makes its errors and panics responses |
+//! | `pipeline` | the endpoint that passes a request on to the next middleware |
+//!
+//! To add a middleware, implement [`Middleware`] for a type, as `volga/src/limit_streams.rs` does;
+//! users pass it to `attach` of an app, a group or a route. To add a form of function, write a
+//! module beside `wrap`, and a method in `volga/src/settings.rs` and `volga/src/before_routing.rs`.
+//! `volga/tests/it/middleware/forms.rs` tests each form on each level.
 
 pub(crate) mod filter;
 pub(crate) mod pipeline;

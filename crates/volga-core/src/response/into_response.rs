@@ -1,4 +1,9 @@
 //! `IntoResponse`: values that become responses.
+//!
+//! To add a kind of response, implement [`IntoResponse`] for its type, beside the type or here, and
+//! add it to the note of `on_unimplemented` below. A body that is not text or bytes implements
+//! `http_body::Body` and is passed to [`HttpBody::new`]. The response macros, such as `ok!`, are in
+//! `volga/src/macros`, and the tests of an app's responses in `volga/tests/it/responses.rs`.
 
 use std::{borrow::Cow, convert::Infallible};
 

@@ -1,4 +1,7 @@
 //! Checks of services before the first request (pure).
+//!
+//! To add a check, add a variant to [`ServiceFault`], and look for the fault in the function
+//! `check`. The tests at the end of this file compare the messages of the faults.
 
 use std::{fmt, panic::Location};
 

@@ -1,4 +1,6 @@
 //! The handshake of a connection, such as TLS: a stage of its own before the first request.
+//!
+//! Users set it by `Listener::with_handshake`. `connection/serve.rs` runs it, with its time limit.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,16 @@
 //! Serves one connection: detects its protocol, and runs the driver of that protocol.
+//!
+//! To add a protocol that runs on a byte stream:
+//!
+//! 1. Add it to `Protocol` in `preface.rs`: its first bytes, and its ALPN name.
+//! 2. Write its driver in a folder beside `http1/` and `http2/`. `http2::serve` is the example: it
+//!    takes the byte stream, calls the [`ConnectionService`] for each request, and watches
+//!    [`Patience`] to end when the server drains.
+//! 3. Call the driver in [`ConnectionContext::serve`].
+//!
+//! `exchange/` has what the protocols share, such as the request body. `tests/it/protocols.rs`
+//! shows that one port serves every protocol. A protocol that has no byte stream, such as HTTP/3
+//! over UDP, needs a server of its own instead.
 
 use std::future::poll_fn;
 use std::io;

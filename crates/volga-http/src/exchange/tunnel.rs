@@ -1,5 +1,10 @@
 //! Tunnels: the application uses the rest of a connection, or of one HTTP/2 stream, as a byte
 //! stream.
+//!
+//! A protocol that begins with an upgrade, such as WebSockets, needs no change in this crate. The
+//! service looks for a [`TunnelOffer`] in the request's extensions, checks the protocol's own
+//! fields, and returns the response of [`TunnelOffer::accept`]. The guide's page on HTTP/1 and
+//! HTTP/2 has a handler that does it, and `tests/it/tunnels.rs` tests it on both protocols.
 
 use std::fmt;
 use std::io::{self, IoSlice};

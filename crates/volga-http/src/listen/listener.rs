@@ -1,4 +1,10 @@
 //! `Listener`: a source of connections, of any kind.
+//!
+//! Neither TLS nor another kind of connection needs a change in this crate. For TLS, pass an async
+//! function to [`Listener::with_handshake`]; it returns the decrypted stream, and the connection
+//! info with the protocol that ALPN chose. For connections that are neither TCP nor Unix sockets,
+//! implement [`AcceptStreams`] and call [`Listener::custom`]. `tests/it/streams_of_any_kind.rs`
+//! does both.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,11 @@
 //! What happens to a subscriber that is slower than its topics.
+//!
+//! To add a policy, add a variant here. The policy acts where a subscription reads its topics: in
+//! `read` (`subscription/reading.rs`), `next_delivery` and `max_lag` (`subscription/mod.rs`). A
+//! `Scan` (`topic/scan.rs`) tells the logs what to read, and when the subscriber is too slow.
+//! `Subscribe::filters` in `subscription/subscribe.rs` refuses topics that do not fit the policy.
+//! `tests/it/hub_close_policy.rs` and `tests/it/hub_keyed.rs` test single policies, and
+//! `tests/it/hub_model` compares all of them with an oracle.
 
 use std::num::NonZeroU32;
 

@@ -1,4 +1,8 @@
 //! The settings of a hub, and the default of each bound.
+//!
+//! To add a bound of the hub, add its default and its field here, its setter to `builder.rs`, the
+//! export of the default to `hub/mod.rs` and to `limits` in `volga/src/lib.rs`, and its row to
+//! `docs/src/limits.md`.
 
 use std::time::Duration;
 

@@ -1,4 +1,9 @@
 //! Checks of patterns and endpoints when they are mapped (pure).
+//!
+//! To add a check of routes: add a variant to `RouteError` in `routing/fault.rs`, write the check
+//! here, and call it in `router.rs`, which collects the faults. What a check can know of an
+//! endpoint is in its [`Description`]. `volga/tests/it/describe.rs` and `routing/router/tests.rs`
+//! have the tests. Checks of an app's settings are in `volga/src/app_faults.rs`.
 
 use crate::handler::description::Description;
 use crate::request::parts::Endpoint;

@@ -1,5 +1,10 @@
 //! Publishing to a hub whose positions come from an ordered source outside. Unstable: logs that
 //! several nodes share will use it.
+//!
+//! A relay is a crate of its own, `volga-relay-NAME`, and needs no change here. It makes its hub
+//! with `HubBuilder::relay`, reads the source in order, and calls `Hub::publish_at` for each
+//! message, or `Hub::skip_to` for messages that the source has lost. `tests/it/hub_relay.rs` is a
+//! relay in memory.
 
 use std::sync::Arc;
 
