@@ -17,7 +17,7 @@ pub(crate) fn check_event_name(text: &str) -> Result<(), EncodeError> {
 }
 
 /// The default name of the event that tells a client of a gap.
-#[cfg(feature = "body")]
+#[cfg(any(feature = "hub", feature = "replies"))]
 pub(crate) const GAP_EVENT: &str = "gap";
 
 /// The maximum bytes of an event ID that is sent. A client returns the ID in a header, and servers
