@@ -18,7 +18,7 @@ fn refused_here() -> Vec<(&'static str, String)> {
         ("a `host` that is no host and port", get("/ HTTP/1.1\r\nhost: a{")),
         ("a user in `host` or target", get("/ HTTP/1.1\r\nhost: a@b")),
         ("a user in `host` or target", get("http://u@a/ HTTP/1.1\r\nhost: a")),
-        ("a target that names another host", get("http://b/ HTTP/1.1\r\nhost: a")),
+        ("a target that names another host than `host`", get("http://b/ HTTP/1.1\r\nhost: a")),
         ("a target without a slash", get("a HTTP/1.1\r\nhost: a")),
         ("`*` for a method other than OPTIONS", get("* HTTP/1.1\r\nhost: a")),
         ("a target of more than 8 KiB", get(&format!("/{} HTTP/1.1\r\nhost: a", "a".repeat(8192)))),
