@@ -24,9 +24,9 @@ fn refused_here() -> Vec<(&'static str, String)> {
         ("a target of more than 8 KiB", get(&format!("/{} HTTP/1.1\r\nhost: a", "a".repeat(8192)))),
         ("chunks within chunks", coded("chunked, chunked")),
         ("chunks within chunks", coded("chunked\r\ntransfer-encoding: chunked")),
-        ("a coding before the chunks", coded("gzip, chunked")),
-        ("a coding before the chunks", coded("identity, chunked")),
-        ("a coding before the chunks", coded("x\r\ntransfer-encoding: chunked")),
+        ("a coding before `chunked`", coded("gzip, chunked")),
+        ("a coding before `chunked`", coded("identity, chunked")),
+        ("a coding before `chunked`", coded("x\r\ntransfer-encoding: chunked")),
     ]
 }
 
