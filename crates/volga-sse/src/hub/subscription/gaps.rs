@@ -2,9 +2,9 @@
 
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::delivery::Gap;
-use crate::hub::subscription::opening::{Opening, Start};
+use crate::hub::subscription::opening::Opening;
 use crate::hub::topic::batch::Batch;
-use crate::hub::topic::scan::Scan;
+use crate::hub::topic::scan::{Scan, Start};
 
 impl Subscription {
     /// Returns the gap that must be reported before the messages of the batch, and records it as

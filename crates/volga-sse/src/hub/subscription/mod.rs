@@ -5,6 +5,7 @@
 //! | `subscribe`, `arguments` | a subscription before it opens |
 //! | `opening` | how it begins |
 //! | `topics` | the topics that it reads |
+//! | `unsubscribe` | how it ends |
 //! | `reading`, `backlog`, `gaps` | what comes next |
 //! | `delivery` | messages and gaps |
 //! | `deliveries` | a subscription as a `Stream` |
@@ -24,6 +25,7 @@ pub(crate) mod pacer;
 mod reading;
 pub(crate) mod subscribe;
 pub(crate) mod topics;
+mod unsubscribe;
 
 use std::fmt;
 use std::future::poll_fn;

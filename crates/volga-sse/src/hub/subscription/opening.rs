@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::subscription::topics::SubscribedTopics;
+use crate::hub::topic::scan::Start;
 use crate::hub::topic::subscriber::Subscriber;
 
 /// What a new subscription does before its cursor advances normally.
@@ -23,14 +24,6 @@ pub(crate) enum Opening {
     /// come the values that it has had before, of which those with numbers up to `done` have been
     /// read. Then it begins at `then`.
     Snapshot { done: u64, then: Start },
-}
-
-/// Where a new client begins, if one of its topics is keyed: a keyed topic begins with the newest
-/// value of each key up to `through`, and any other topic begins after `unkeyed_after`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Start {
-    pub(crate) through: u64,
-    pub(crate) unkeyed_after: u64,
 }
 
 /// The values that a subscription is built from.

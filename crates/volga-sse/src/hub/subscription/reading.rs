@@ -10,11 +10,11 @@ use crate::hub::state::hub_state::HubState;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::backlog::{Backlog, Collector};
 use crate::hub::subscription::delivery::Delivery;
-use crate::hub::subscription::opening::{Opening, Start};
+use crate::hub::subscription::opening::Opening;
 use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::topic::batch::{Batch, MAX_MESSAGES};
 use crate::hub::topic::pattern::Pattern;
-use crate::hub::topic::scan::Scan;
+use crate::hub::topic::scan::{Scan, Start};
 use crate::hub::topic::subscriber::SubscriptionEnd;
 
 /// A subscription that names at most this many topics, and has no patterns, scans all of them.

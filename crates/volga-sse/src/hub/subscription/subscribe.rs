@@ -12,11 +12,12 @@ use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
 use crate::hub::state::locked::PresentByPattern;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::arguments::ResumeFrom;
-use crate::hub::subscription::opening::{Opening, Start, SubscriptionParts};
+use crate::hub::subscription::opening::{Opening, SubscriptionParts};
 use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 use crate::hub::topic::pattern::{Pattern, TopicFilter};
+use crate::hub::topic::scan::Start;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 use crate::stream::refusal::RefusalResponse;
 

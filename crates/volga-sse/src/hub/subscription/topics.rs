@@ -1,13 +1,11 @@
-//! The topics of a subscription, and how it leaves them.
+//! The topics of a subscription.
 
 use std::sync::Arc;
 
 use crate::hub::patterns::shared_pattern::PatternMembership;
-use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
+use crate::hub::state::hub_state::HubState;
 use crate::hub::state::recent_messages::RecentMessages;
 use crate::hub::subscription::backlog::Backlog;
-use crate::hub::subscription::{Subscription, frame_cache};
-use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 use crate::hub::topic::membership::Membership;
 use crate::hub::topic::pattern::Pattern;
@@ -23,9 +21,9 @@ pub(crate) enum SubscribedTopics {
 #[derive(Default)]
 pub(crate) struct TopicSet {
     /// The topics that it names, sorted by ID. The tag of each is its index.
-    named: Box<[Membership]>,
+    pub(super) named: Box<[Membership]>,
     /// The tag of the first one follows the tags of the named topics.
-    patterns: Box<[PatternMembership]>,
+    pub(super) patterns: Box<[PatternMembership]>,
     /// The sorted IDs of the patterns.
     pattern_ids: Box<[u32]>,
     /// The messages after `mask_since` that it gets have one of these bits.
@@ -130,79 +128,6 @@ impl SubscribedTopics {
         match self {
             Self::One(membership) => std::slice::from_ref(membership),
             Self::Several(set) => set.named(),
-        }
-    }
-}
-
-impl Subscription {
-    /// Ends the presence of an identity in the topics that the patterns match, as they were when
-    /// the hub stopped to make it present in new ones.
-    fn leave_matching(hub: &HubState, set: &TopicSet, identity: &Arc<str>, next_id: u64) {
-        let gone_at = hub.settings.gone_at(hub.clock.now());
-        let mut page: Vec<Arc<Topic>> = Vec::new();
-        let leave = |page: &mut Vec<Arc<Topic>>| {
-            hub.lock_for_step().remove_presence(identity, page.iter(), gone_at);
-            page.clear();
-        };
-        set.walk(hub, |topic| {
-            if topic.id < next_id {
-                page.push(Arc::clone(topic));
-            }
-            if page.len() == TOPICS_AT_ONCE {
-                leave(&mut page);
-            }
-        });
-        leave(&mut page);
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let hub = Arc::clone(&self.hub);
-        let topics = std::mem::replace(&mut self.topics, SubscribedTopics::Several(Box::default()));
-        if let Some(extras) = &mut self.extras
-            && let Some((identity, handle)) = extras.identity.take()
-        {
-            let mut locked = hub.lock();
-            if let Some(handle) = extras.present_by_pattern.take() {
-                locked.remove_present_by_pattern(handle);
-            }
-            locked.remove_identity(&identity, handle);
-            let next_id = locked.registry.next_id();
-            match &topics {
-                SubscribedTopics::One(membership) => {
-                    let gone_at = hub.settings.gone_at(hub.clock.now());
-                    let topic = [&membership.topic].into_iter();
-                    locked.remove_presence(&identity, topic, gone_at);
-                }
-                SubscribedTopics::Several(set) => {
-                    drop(locked);
-                    Self::leave_matching(&hub, set, &identity, next_id);
-                }
-            }
-        }
-        hub.counters.subscribers.fetch_sub(1, Ordering::Relaxed);
-        match topics {
-            SubscribedTopics::One(membership) => {
-                frame_cache::remove(&membership.topic);
-                hub.note_left(membership.leave().into_iter().collect());
-            }
-            SubscribedTopics::Several(set) => {
-                let TopicSet { named, patterns, .. } = *set;
-                let mut left: Vec<_> = named.into_iter().filter_map(Membership::leave).collect();
-                if !patterns.is_empty() {
-                    let gone: Vec<_> = {
-                        // Patterns go under the lock, so that a publisher knows which ones are
-                        // there.
-                        let _locked = hub.lock();
-                        patterns.into_iter().filter_map(|own| hub.patterns.leave(own)).collect()
-                    };
-                    if !gone.is_empty() {
-                        left.extend(hub.topics_left_by(gone.iter().map(|gone| &gone.pattern)));
-                    }
-                }
-                hub.note_left(left);
-            }
         }
     }
 }

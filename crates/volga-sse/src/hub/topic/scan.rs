@@ -1,7 +1,14 @@
 //! What a subscription looks for in a topic. Pure.
 
-use crate::hub::subscription::opening::Start;
 use crate::hub::topic::log::TopicLog;
+
+/// Where a new client begins, if one of its topics is keyed: a keyed topic begins with the newest
+/// value of each key up to `through`, and any other topic begins after `unkeyed_after`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub(crate) through: u64,
+    pub(crate) unkeyed_after: u64,
+}
 
 /// What a subscription looks for in its topics, and what the scan finds besides messages.
 #[derive(Debug)]

@@ -72,7 +72,7 @@ pub(crate) fn wake_readers<T: HasReaders>(owner: &Arc<T>) {
         readers.idle_publishes += 1;
         if readers.idle_publishes < MAX_IDLE_PUBLISHES {
             // The next publish looks at the wave as well.
-            list.has_sleeper.store(true, Ordering::Release);
+            list.has_sleeper.swap(true, Ordering::AcqRel);
             return;
         }
         // The runtime of the wave does not run its tasks, so this publisher goes on with the wave.
@@ -82,7 +82,7 @@ pub(crate) fn wake_readers<T: HasReaders>(owner: &Arc<T>) {
     if is_first && left > WAKE_AT_ONCE && can_spawn() {
         readers.has_wave = true;
         readers.idle_publishes = 0;
-        list.has_sleeper.store(true, Ordering::Release);
+        list.has_sleeper.swap(true, Ordering::AcqRel);
         drop(readers);
         // The task comes first, because another worker of the runtime can't take the task that was
         // woken last.
