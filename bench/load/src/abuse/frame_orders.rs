@@ -110,7 +110,7 @@ mod tests {
         assert_ne!(frames(1, 50), frames(2, 50));
         let mut kinds = BTreeSet::new();
         let wire = frames(3, 1_000);
-        Frames::default().feed(&wire, |frame| drop(kinds.insert(frame.kind))).expect("frames");
+        Frames::default().feed(&wire, |frame| _ = kinds.insert(frame.kind)).expect("frames");
         let expected = [
             DATA,
             HEADERS,
