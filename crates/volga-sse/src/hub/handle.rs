@@ -20,8 +20,7 @@ use crate::hub::topic::name::{TopicError, check_name};
 /// A hub, to which you publish messages and from which clients subscribe. See the [module](super)
 /// for what it guarantees.
 ///
-/// Clones are handles of the same hub. A hub needs no runtime. If you publish in a task of tokio
-/// and many subscribers wait, the publish wakes the first ones, and a task wakes the others.
+/// Clones are handles of the same hub. A hub spawns no task and needs no runtime.
 #[derive(Clone)]
 pub struct Hub(Arc<HubState>);
 

@@ -141,7 +141,7 @@ impl Reader {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn readers_of_several_topics_get_every_message_in_order_or_a_gap(steps in vec(step(), 1..80)) {
         let hub = Hub::builder()

@@ -29,8 +29,6 @@ mod hub_support;
 mod hub_threads;
 #[cfg(feature = "hub")]
 mod hub_topics;
-#[cfg(feature = "hub")]
-mod hub_waves;
 mod linear;
 mod naive;
 mod pages;

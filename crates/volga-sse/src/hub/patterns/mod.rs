@@ -21,7 +21,6 @@ use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
 use crate::hub::topic::Topic;
 use crate::hub::topic::pattern::Pattern;
 use crate::hub::topic::subscriber::Subscriber;
-use crate::hub::topic::wait_list::wake_readers;
 
 /// How many sets of patterns are remembered, so that topics can share them. Topics beyond that have
 /// sets of their own.
@@ -172,6 +171,6 @@ impl PatternSet {
 
     /// Wakes the readers of all of these patterns.
     pub(crate) fn wake(&self) {
-        self.patterns.iter().for_each(wake_readers);
+        self.patterns.iter().for_each(|pattern| pattern.readers.wake());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::hub::topic::pattern::Pattern;
 use crate::hub::topic::subscriber::Subscriber;
-use crate::hub::topic::wait_list::{HasReaders, WaitList};
+use crate::hub::topic::wait_list::WaitList;
 
 /// A pattern that all its readers share.
 #[derive(Debug)]
@@ -54,11 +54,5 @@ impl PatternMembership {
     pub(crate) fn leave(self) -> (Arc<SharedPattern>, bool) {
         let (_, was_last) = self.pattern.readers.leave(self.handle);
         (self.pattern, was_last)
-    }
-}
-
-impl HasReaders for SharedPattern {
-    fn readers(&self) -> &WaitList {
-        &self.readers
     }
 }

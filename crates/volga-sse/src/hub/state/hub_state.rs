@@ -20,7 +20,6 @@ use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
-use crate::hub::topic::wait_list::wake_readers;
 use crate::stream::spread::random_seed;
 
 /// The bits of an epoch. With 48 bits two hubs practically never share an epoch, and event IDs stay
@@ -137,7 +136,7 @@ impl HubState {
         let patterns = self.append(&mut locked, &topic, message, key, now);
         self.advance_horizon(&locked, &[(&topic, number)]);
         drop(locked);
-        wake_readers(&topic);
+        topic.readers.wake();
         patterns.iter().for_each(|patterns| patterns.wake());
         self.catch_up(now);
         Ok(self.position(number))
@@ -167,7 +166,7 @@ impl HubState {
         let last = locked.last_number;
         self.advance_horizon(&locked, &[(&topic, last)]);
         drop(locked);
-        wake_readers(&topic);
+        topic.readers.wake();
         patterns.iter().for_each(|patterns| patterns.wake());
         self.catch_up(now);
         Ok(Some(self.position(last)))
@@ -191,7 +190,7 @@ impl HubState {
         locked.remove_topic(&topic, &self.settings, now);
         drop(locked);
         if is_told {
-            wake_readers(&topic);
+            topic.readers.wake();
             patterns.iter().for_each(|patterns| patterns.wake());
         }
         true

@@ -18,7 +18,6 @@ use crate::hub::state::reorder_buffer::{EarlyMessage, OwnedKeyChange};
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};
 use crate::hub::topic::name::check_name;
-use crate::hub::topic::wait_list::wake_readers;
 
 impl HubState {
     pub(crate) fn publish_at(
@@ -94,8 +93,8 @@ impl HubState {
         }
         self.advance_horizon(&locked, &changed);
         drop(locked);
-        changed.iter().for_each(|(topic, _)| wake_readers(topic));
-        self.patterns.all().iter().for_each(wake_readers);
+        changed.iter().for_each(|(topic, _)| topic.readers.wake());
+        self.patterns.all().iter().for_each(|pattern| pattern.readers.wake());
         Ok(())
     }
 

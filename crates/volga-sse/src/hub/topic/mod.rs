@@ -37,7 +37,7 @@ use crate::hub::topic::joined_frame::JoinedFrame;
 use crate::hub::topic::key_table::{KeyChange, KeyTable};
 use crate::hub::topic::log::TopicLog;
 use crate::hub::topic::scan::Scan;
-use crate::hub::topic::wait_list::{HasReaders, WaitList};
+use crate::hub::topic::wait_list::WaitList;
 
 /// A topic of a hub.
 #[derive(Debug)]
@@ -367,11 +367,5 @@ impl Topic {
             keys: keys.as_deref().map_or(0, KeyTable::len),
             max_lag: slowest.map_or(0, |cursor| log.behind(cursor).0),
         }
-    }
-}
-
-impl HasReaders for Topic {
-    fn readers(&self) -> &WaitList {
-        &self.readers
     }
 }

@@ -95,11 +95,6 @@ impl<T> Sleepers<T> {
         self.asleep as usize
     }
 
-    /// Whether the current wave has more values to wake.
-    pub(crate) fn has_wave(&self) -> bool {
-        self.to_wake > 0
-    }
-
     /// The next value that the current wave wakes, with its tag. The value is awake from now on.
     pub(crate) fn wake_next(&mut self) -> Option<(&T, u32)> {
         self.to_wake = self.to_wake.checked_sub(1)?;
@@ -204,7 +199,6 @@ mod tests {
                         }
                     }
                 }
-                prop_assert_eq!(sleepers.has_wave(), !naive.to_wake.is_empty());
                 prop_assert_eq!(sleepers.is_empty(), naive.values.is_empty());
                 for handle in 0..sleepers.end_of_handles() + 2 {
                     prop_assert_eq!(sleepers.get(handle), naive.values.get(&handle));
