@@ -29,7 +29,7 @@ use outcome::Outcome;
 use page::Page;
 use program::Programs;
 
-/// What the program tests.
+/// The part of the tests that a run of this program does.
 enum Subject {
     Clients,
     Proxies,

@@ -18,7 +18,7 @@ pub(crate) enum Page {
 /// A part of the page that a run writes, between two comments with its name.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// What makes the block: a command.
+    /// The command that writes the block.
     pub(crate) name: String,
     pub(crate) text: String,
 }

@@ -69,7 +69,7 @@ impl ClientStream {
             Protocol::Http1 => path.to_owned(),
             Protocol::Http2 => format!("http://127.0.0.1:{port}{path}"),
         };
-        // What a browser sends, as far as it matters to a proxy.
+        // A browser sends these headers too. Some proxies decide by them.
         let mut request = Request::get(uri)
             .header(header::ACCEPT, "text/event-stream")
             .header(header::ACCEPT_ENCODING, "gzip, deflate")
@@ -95,7 +95,7 @@ impl ClientStream {
         Ok(Self { seen, reader: reader.abort_handle(), connection, protocol })
     }
 
-    /// What arrives next, or `None` if nothing arrives in this time.
+    /// Waits for the next event or for the end. Returns `None` if neither arrives in this time.
     pub(crate) async fn next(&mut self, wait: Duration) -> Option<Seen> {
         timeout(wait, self.seen.recv()).await.ok().flatten()
     }
@@ -121,7 +121,7 @@ impl ClientStream {
     }
 }
 
-/// What the client sees, for a message. `None` stands for silence.
+/// Describes what the client has received, for an error message. `None` means nothing.
 pub(crate) fn shown(seen: &Option<Seen>) -> String {
     match seen {
         None => "nothing".to_owned(),

@@ -1,4 +1,4 @@
-//! What a proxy does to an event stream, measured from both of its sides.
+//! Measures how a proxy passes an event stream on, with our own server and client around it.
 
 use std::{fmt, time::Duration};
 
@@ -59,7 +59,7 @@ pub(crate) enum Leaving {
     NotNoticed,
 }
 
-/// What the client sees of a stream that failed at its source.
+/// How a stream that failed in the app ends at the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Failure {
     Reported,

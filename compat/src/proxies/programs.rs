@@ -18,7 +18,7 @@ pub(crate) enum Program {
     Node,
 }
 
-/// What a proxy is started with.
+/// The settings with which a proxy is started.
 pub(crate) struct Setup<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) configuration: &'a str,

@@ -1,4 +1,4 @@
-//! What is measured: each proxy with its configuration file, and with changes to it.
+//! The rows of the tables: each proxy with its configuration file, and with changes to that file.
 
 use super::{client::Protocol, programs::Program};
 
@@ -6,7 +6,7 @@ use super::{client::Protocol, programs::Program};
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) program: Program,
-    /// How the guide's table names the changes. Empty for the file as it is.
+    /// The name of the changes in the guide's table. Empty if the file has no changes.
     pub(crate) label: &'static str,
     /// Each text of the file that is replaced, and its replacement.
     edits: &'static [(&'static str, &'static str)],

@@ -123,8 +123,8 @@ impl HttpBody {
     /// - [`ExtractError::BodyTimedOut`] (status 408) if the client took too long to send it.
     /// - [`ExtractError::Body`] (status 400) if the body cannot be read to its end for another
     ///   reason.
-    /// - [`ExtractError::OtherBody`] (status 500, or 504 for a time-out) if the body is not the one
-    ///   of the request, but for example that of another server's response.
+    /// - [`ExtractError::OtherBody`] (status 500, or 504 for a time-out) if the body does not
+    ///   belong to the request. An example is the body of another server's response.
     ///
     /// # Cancel safety
     ///

@@ -7,6 +7,8 @@ const NONE: u32 = u32::MAX;
 /// wake, those that sleep, and those that are awake. Each value has a handle that stays the same
 /// while the value moves.
 ///
+/// A wave is the work of one publisher, which wakes all values that sleep when it begins.
+///
 /// Every change takes constant time, and a wave never visits a value that is awake.
 ///
 /// A wave takes values from the end, and values that fall asleep again in the order in which they
