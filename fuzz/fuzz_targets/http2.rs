@@ -44,7 +44,11 @@ fuzz_target!(|input: &[u8]| {
             while let Ok(1..) = read.read(&mut space).await {}
         });
         let hour = Duration::from_secs(60 * 60);
-        let served = tokio::time::timeout(hour, volga_http::fuzzing::serve_http2(server, Echo, width % 2 == 0)).await;
+        let served = tokio::time::timeout(
+            hour,
+            volga_http::fuzzing::serve_http2(server, Echo, width % 2 == 0),
+        )
+        .await;
         served.expect("the connection ends");
         writing.await.expect("no panic");
         reading.await.expect("no panic");

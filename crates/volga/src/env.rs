@@ -214,8 +214,9 @@ fn nearly(name: &str) -> Option<String> {
     }
     let known = VARIABLES.iter().map(|(known, _)| *known);
     let (distance, meant) = known.map(|known| (distance(name, known), known)).min()?;
-    (distance <= 2)
-        .then(|| format!("is unknown: write {meant}, or choose another name for a variable of your own"))
+    (distance <= 2).then(|| {
+        format!("is unknown: write {meant}, or choose another name for a variable of your own")
+    })
 }
 
 /// How many characters must be inserted, removed or replaced to make one text of the other.
