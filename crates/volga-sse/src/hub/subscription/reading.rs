@@ -24,6 +24,9 @@ impl Subscription {
     /// Reads from the logs until there is something to deliver, or nothing more to read.
     #[inline(never)]
     pub(super) fn read(&mut self) -> Option<Delivery> {
+        if let SubscribedTopics::Several(set) = &mut self.topics {
+            set.forget_queued();
+        }
         while self.has_news() {
             if let Some(Opening::Snapshot { done, then }) = self.opening.as_deref().copied() {
                 if let Some(value) = self.read_values(done, then) {
@@ -97,7 +100,7 @@ impl Subscription {
         let mut batch = Batch::of(if self.policy == Policy::Latest { 1 } else { MAX_MESSAGES });
         match &mut self.topics {
             SubscribedTopics::One(membership) => {
-                let offer = |number, bytes: &_| batch.offer(None, number, bytes);
+                let offer = |number, bytes: &_| batch.offer(0, number, bytes);
                 membership.topic.scan_values(done, cursor, offer);
             }
             SubscribedTopics::Several(set) => {
@@ -109,7 +112,7 @@ impl Subscription {
                     {
                         // A value that was replaced meanwhile comes later.
                         if let Some(bytes) = topic.value_at(number) {
-                            batch.offer(Some(&topic), number, &bytes);
+                            batch.offer(set.index_of(&topic), number, &bytes);
                         }
                     }
                     done = backlog.through;
@@ -166,7 +169,7 @@ impl Subscription {
         let reported = self.reported_through();
         match &mut self.topics {
             SubscribedTopics::One(membership) => {
-                membership.topic.scan(scan, |number, bytes| batch.offer(None, number, bytes));
+                membership.topic.scan(scan, |number, bytes| batch.offer(0, number, bytes));
             }
             SubscribedTopics::Several(set) => set.scan(&self.hub, scan, batch, reported),
         }
@@ -193,9 +196,8 @@ impl TopicSet {
             return;
         }
         if !self.has_patterns() {
-            for membership in self.named() {
-                let topic = &membership.topic;
-                topic.scan(scan, |number, bytes| batch.offer(Some(topic), number, bytes));
+            for (index, membership) in (0..).zip(self.named()) {
+                membership.topic.scan(scan, |number, bytes| batch.offer(index, number, bytes));
             }
             return;
         }
@@ -207,7 +209,7 @@ impl TopicSet {
             if number > scan.after
                 && let Some(bytes) = topic.scan_at(number, scan)
             {
-                batch.offer(Some(&topic), number, &bytes);
+                batch.offer(self.index_of(&topic), number, &bytes);
             }
         }
         if looks_ahead(scan, reported) {
@@ -219,7 +221,7 @@ impl TopicSet {
     /// Scans the messages that the hub remembers. Returns false if it does not remember the first
     /// ones.
     fn scan_recent(
-        &self,
+        &mut self,
         hub: &HubState,
         scan: &mut Scan,
         batch: &mut Batch,
@@ -249,7 +251,7 @@ impl TopicSet {
                 if let Some(bytes) = topic.scan_at(*number, scan)
                     && !batch.is_full()
                 {
-                    batch.offer(Some(topic), *number, &bytes);
+                    batch.offer(self.index_of(topic), *number, &bytes);
                 }
             }
             at = found.through;
