@@ -112,7 +112,9 @@ impl Subscription {
                     {
                         // A value that was replaced meanwhile comes later.
                         if let Some(bytes) = topic.value_at(number) {
-                            batch.offer(set.index_of(&topic), number, &bytes);
+                            let index = set.index_for(&topic);
+                            batch.offer(index, number, &bytes);
+                            set.note_queued(topic, index);
                         }
                     }
                     done = backlog.through;
@@ -206,14 +208,18 @@ impl TopicSet {
         while !batch.is_full()
             && let Some((number, topic)) = backlog.pop()
         {
-            if number > scan.after
-                && let Some(bytes) = topic.scan_at(number, scan)
-            {
-                batch.offer(self.index_of(&topic), number, &bytes);
+            if number > scan.after {
+                let (index, mut is_queued) = (self.index_for(&topic), false);
+                topic.scan_at(number, scan, |bytes| {
+                    is_queued = batch.offer(index, number, bytes);
+                });
+                if is_queued {
+                    self.note_queued(topic, index);
+                }
             }
         }
         if looks_ahead(scan, reported) {
-            backlog.iter().for_each(|(number, topic)| _ = topic.scan_at(*number, scan));
+            backlog.iter().for_each(|(number, topic)| topic.scan_at(*number, scan, |_| {}));
         }
         self.backlog = Some(backlog).filter(|backlog| !backlog.is_empty());
     }
@@ -237,24 +243,26 @@ impl TopicSet {
                 }
                 return has_messages;
             };
-            for (number, topic) in found.messages() {
+            at = found.through;
+            for (number, topic) in found.into_messages() {
                 if batch.is_full() && !looks_ahead(scan, reported) {
                     return true;
                 }
-                if !self.has(topic, hub) {
+                if !self.has(&topic, hub) {
                     continue;
                 }
                 // A client that resumes does not get messages that are too old.
                 if let Some(now) = now {
                     topic.expire(now, &hub.settings.bounds);
                 }
-                if let Some(bytes) = topic.scan_at(*number, scan)
-                    && !batch.is_full()
-                {
-                    batch.offer(self.index_of(topic), *number, &bytes);
+                let (index, mut is_queued) = (self.index_for(&topic), false);
+                topic.scan_at(number, scan, |bytes| {
+                    is_queued = !batch.is_full() && batch.offer(index, number, bytes);
+                });
+                if is_queued {
+                    self.note_queued(topic, index);
                 }
             }
-            at = found.through;
         }
         true
     }

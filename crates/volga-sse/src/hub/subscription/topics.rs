@@ -82,18 +82,24 @@ impl TopicSet {
         if number < self.mask_since { u64::MAX } else { self.mask }
     }
 
-    /// The index under which messages of the topic are queued.
-    pub(super) fn index_of(&mut self, topic: &Arc<Topic>) -> u32 {
+    /// The index under which the next message of the topic is queued. If it is queued,
+    /// [`note_queued`](Self::note_queued) must be told.
+    pub(super) fn index_for(&self, topic: &Arc<Topic>) -> u32 {
         let named = self.named.binary_search_by_key(&topic.id, |membership| membership.topic.id);
         let index = named.unwrap_or_else(|_| {
             // Messages of one topic often come one right after the other.
-            if self.unnamed.last().is_none_or(|last| !Arc::ptr_eq(last, topic)) {
-                debug_assert!(self.unnamed.len() < MAX_MESSAGES, "a queue has at most these");
-                self.unnamed.push(Arc::clone(topic));
-            }
-            self.named.len() + self.unnamed.len() - 1
+            let is_same = self.unnamed.last().is_some_and(|last| Arc::ptr_eq(last, topic));
+            self.named.len() + self.unnamed.len() - usize::from(is_same)
         });
         index as u32
+    }
+
+    /// Notes that a message of the topic was queued under this index.
+    pub(super) fn note_queued(&mut self, topic: Arc<Topic>, index: u32) {
+        if index as usize == self.named.len() + self.unnamed.len() {
+            debug_assert!(self.unnamed.len() < MAX_MESSAGES, "a queue has at most these");
+            self.unnamed.push(topic);
+        }
     }
 
     /// The topic of a queued message.
@@ -125,8 +131,7 @@ impl TopicSet {
     }
 
     pub(crate) fn matches(&self, topic: &Topic, hub: &HubState) -> bool {
-        self.has_patterns()
-            && hub.patterns.of(topic).is_some_and(|patterns| patterns.has_any(&self.pattern_ids))
+        self.has_patterns() && hub.patterns.matches_any(topic, &self.pattern_ids)
     }
 
     /// Visits all of its topics that exist. No lock is held meanwhile.
@@ -143,13 +148,13 @@ impl TopicSet {
 
     /// Records that the subscription sleeps, in those wait lists that have visited it.
     pub(super) fn sleep(&self, visits: Visits) {
-        for tag in visits.tags((self.named.len() + self.patterns.len()) as u32) {
+        visits.for_each_tag((self.named.len() + self.patterns.len()) as u32, |tag| {
             let is_set_aside = visits.is_set_aside(tag);
             match self.named.get(tag as usize) {
                 Some(membership) => membership.sleep(is_set_aside),
                 None => self.patterns[tag as usize - self.named.len()].sleep(is_set_aside),
             }
-        }
+        });
     }
 }
 

@@ -71,10 +71,13 @@ impl Visits {
         self.set_aside & bit(tag) != 0
     }
 
-    /// The tags below `end` of the lists that must be told.
-    pub(crate) fn tags(self, end: u32) -> impl Iterator<Item = u32> {
-        let firsts = (0..end.min(u32::BITS)).filter(move |first| self.has(*first));
-        firsts.flat_map(move |first| (first..end).step_by(u32::BITS as usize))
+    /// Calls a function with the tags below `end` of the lists that must be told.
+    pub(crate) fn for_each_tag(self, end: u32, mut tell: impl FnMut(u32)) {
+        let mut left = self.lists;
+        while left != 0 && left.trailing_zeros() < end {
+            (left.trailing_zeros()..end).step_by(u32::BITS as usize).for_each(&mut tell);
+            left &= left - 1;
+        }
     }
 }
 
@@ -159,6 +162,42 @@ impl Subscriber {
             IDENTITY_CLOSED => Some(SubscriptionEnd::IdentityClosed),
             TOO_SLOW => Some(SubscriptionEnd::TooSlow),
             _ => None,
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A subscription that is not told of a list would never be woken by it again.
+    #[test]
+    fn each_list_that_visits_a_subscription_is_told_when_it_sleeps() {
+        for end in [1, 2, 31, 32, 33, 64, 100] {
+            for tag in 0..end {
+                let subscriber = Subscriber::new(0);
+                let tags = |visits: Visits| {
+                    let mut tags = Vec::new();
+                    visits.for_each_tag(end, |tag| tags.push(tag));
+                    tags
+                };
+                let mut told = tags(subscriber.park(Waker::noop()));
+                told.sort_unstable();
+                assert_eq!(told, (0..end).collect::<Vec<_>>(), "a new subscription is told of all");
+                assert!(tags(subscriber.park(Waker::noop())).is_empty());
+
+                assert!(subscriber.take_waker(tag).is_some());
+                let visits = subscriber.park(Waker::noop());
+                let same: Vec<_> = (tag % u32::BITS..end).step_by(u32::BITS as usize).collect();
+                assert_eq!(tags(visits), same);
+                assert!(visits.has(tag) && !visits.is_set_aside(tag));
+
+                assert!(subscriber.take_waker(tag).is_some());
+                assert!(subscriber.take_waker(tag).is_none());
+                let visits = subscriber.park(Waker::noop());
+                assert_eq!(tags(visits), same);
+                assert!(visits.is_set_aside(tag) && !visits.is_set_aside(tag + 1));
+            }
         }
     }
 }
