@@ -88,7 +88,7 @@ impl LockedState {
         let max = settings.max_topics;
         self.make_room(1, [].iter(), settings, now)
             .map_err(|_| PublishError::TooManyTopics { max })?;
-        Ok(self.create(name, settings, now))
+        Ok(self.create(name, settings))
     }
 
     /// Returns the topics that a subscription names, and creates those that are missing. If this
@@ -117,8 +117,7 @@ impl LockedState {
         let max = settings.max_topics;
         self.make_room(count, wanted.iter(), settings, now)
             .map_err(|_| SubscribeError::TooManyTopics { max })?;
-        let mut topic_of =
-            |name| self.topic(name).unwrap_or_else(|| self.create(name, settings, now));
+        let mut topic_of = |name| self.topic(name).unwrap_or_else(|| self.create(name, settings));
         Ok(names.map(&mut topic_of).collect())
     }
 
@@ -139,7 +138,7 @@ impl LockedState {
                 let max = settings.max_topics;
                 self.make_room(1, [].iter(), settings, now)
                     .map_err(|_| CreateTopicError::TooManyTopics { max })?;
-                self.create(name, settings, now)
+                self.create(name, settings)
             }
         };
         self.registry.set_explicit(&topic, true);
@@ -197,8 +196,8 @@ impl LockedState {
     }
 
     /// Creates a topic that does not exist.
-    fn create(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
-        let topic = self.registry.add(name, settings, now);
+    fn create(&mut self, name: &str, settings: &HubSettings) -> Arc<Topic> {
+        let topic = self.registry.add(name, settings);
         for by_pattern in self.present_by_pattern.iter() {
             if by_pattern.filters.iter().any(|filter| filter.matches(name)) {
                 self.presence.join(&topic.name, &by_pattern.identity, &mut self.wakers);
