@@ -105,8 +105,8 @@ pub mod error {
         exit::ShutdownError,
     };
     pub use volga_core::{
-        BoxError, Error, ErrorReport, ExtractError, PanicError, Problem, RouteError, RouteFault,
-        RouteFaults, ServiceError, ServiceFault, ServiceFaults,
+        BoxError, Error, ErrorReport, ErrorResponse, ExtractError, PanicError, Problem, RouteError,
+        RouteFault, RouteFaults, ServiceError, ServiceFault, ServiceFaults,
     };
 }
 
