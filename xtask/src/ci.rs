@@ -294,6 +294,7 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features"]),
     ("volga-sse", &["--no-default-features", "--features", "json"]),
     ("volga-sse", &["--no-default-features", "--features", "body"]),
+    ("volga-sse", &["--no-default-features", "--features", "axum"]),
     ("volga-sse", &["--no-default-features", "--features", "hub"]),
     ("volga-sse", &["--no-default-features", "--features", "metrics"]),
     ("volga-sse", &["--no-default-features", "--features", "replies"]),
