@@ -308,7 +308,12 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features", "--features", "replies"]),
     ("volga-sse", &[]),
     ("volga-sse", &["--all-features"]),
+    ("volga-web", &[]),
+    ("volga-web", &["--features", "files"]),
+    ("volga-web", &["--features", "static-files"]),
+    ("volga-web", &["--features", "multipart"]),
     ("volga", &[]),
+    ("volga", &["--features", "multipart"]),
     ("volga", &["--all-features"]),
 ];
 
