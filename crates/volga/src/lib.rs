@@ -300,5 +300,11 @@ mod guide {
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
         what_clients_do: "../../../docs/src/what-clients-do.md";
         http1_and_http2: "../../../docs/src/http1-and-http2.md";
+        lists_and_changes: "../../../docs/src/lists-and-changes.md";
+        from_axum: "../../../docs/src/from-axum.md";
+        from_aspnet_core: "../../../docs/src/from-aspnet-core.md";
+        from_fastapi: "../../../docs/src/from-fastapi.md";
+        from_better_sse: "../../../docs/src/from-better-sse.md";
+        deploying: "../../../docs/src/deploying.md";
     }
 }
