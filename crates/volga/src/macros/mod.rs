@@ -1,11 +1,13 @@
 //! The response macros, and the functions that they call. A macro only sorts its arguments.
 
+mod form;
 mod html;
 mod raw;
 mod redirect;
 mod response;
 mod stream;
 
+pub use form::form;
 pub use html::{EscapeHtml, EscapedHtml, ToHtml, TrustedHtml, html, html_text};
 pub use raw::raw;
 pub use redirect::redirect;
