@@ -13,8 +13,8 @@
 //!
 //! Without JavaScript, the page works by its forms.
 //!
-//! `routes.rs` has the routes, `page.rs` the page and its forms, `store.rs` keeps the todos and broadcasts changes, `error.rs` has
-//! the errors and their responses.
+//! `routes.rs` has the routes, `page.rs` the page and its forms, `store.rs` keeps the todos and
+//! broadcasts changes, `error.rs` has the errors and their responses.
 
 mod error;
 mod page;

@@ -20,6 +20,8 @@ mod signal;
 mod streams_of_any_kind;
 mod support;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
 mod tunnels;
 #[cfg(unix)]
 mod unix_socket;

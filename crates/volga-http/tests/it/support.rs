@@ -272,7 +272,13 @@ pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
 pub(crate) async fn connect_h2(
     address: SocketAddr,
 ) -> (h2::client::SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
-    let stream = connect(address).await;
+    connect_h2_on(connect(address).await).await
+}
+
+/// The same on a stream of any kind.
+pub(crate) async fn connect_h2_on(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> (h2::client::SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
     let (client, connection) = within(h2::client::handshake(stream)).await.expect("a handshake");
     let driver = tokio::spawn(connection);
     (within(client.ready()).await.expect("an open connection"), driver)
