@@ -78,6 +78,7 @@ pub use response::box_error::BoxError;
 pub use response::error::Error;
 pub use response::error_mapper::{ErrorMapper, MapError};
 pub use response::error_report::ErrorReport;
+pub use response::error_response::ErrorResponse;
 pub use response::into_response::{HttpResponse, HttpResult, IntoResponse, OutStatus, OutValue};
 pub use response::into_response_parts::{IntoResponseParts, set_header};
 pub use response::observed_body::{BodyCut, BodyCutObserver, ResponseWatch};

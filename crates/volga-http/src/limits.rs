@@ -24,7 +24,8 @@
 //! | [`MAX_STREAMS`] | 250 | HTTP/2: the stream is refused |
 //! | [`PING_INTERVAL`], [`PING_TIMEOUT`] | 30 s, 20 s | HTTP/2: the connection of a silent client is closed |
 //! | [`MAX_PENDING_RESETS`], [`MAX_ERROR_RESETS`] | 20, 1,024 | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
-//! | [`MAX_UNANSWERED_RESETS`], [`RESET_WITHOUT_HANDLER`] | 250, a tenth of them without a handler, and [more](UNANSWERED_RESETS_PER_SECOND) with time and responses | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
+//! | [`MAX_UNANSWERED_RESETS`], [`RESET_WITHOUT_HANDLER`] | 250, or 15 without a handler, and [more](UNANSWERED_RESETS_PER_SECOND) with time and responses | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
+//! | [`MAX_PADDING_BYTES`], [`PADDING_BYTES_PER_SECOND`] | 256 KiB, and 64 KiB with each second | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
 //! | [`STREAM_WINDOW`], [`CONNECTION_WINDOW`] | 1 MiB, 1 MiB | HTTP/2: the client waits until the request body is read |
 //! | [`FRAME_BYTES`] | 16 KiB | HTTP/2: a larger frame from the client closes the connection; a larger piece of a response is split |
 //! | [`SEND_BUFFER`] | 64 KiB | HTTP/2: a response body is not polled until the client accepts more |
@@ -196,11 +197,12 @@ pub const MAX_STREAMS: u32 = 250;
 pub const MAX_UNANSWERED_RESETS: usize = MAX_STREAMS as usize;
 
 /// How many abandoned requests a request counts as if it is reset before its handler is called:
-/// 10.
+/// 16, so 16 such requests in a row end the connection.
 ///
 /// A client that gives up a request has usually waited for a response. A client that sends a
-/// request and its reset together only makes the server work.
-pub const RESET_WITHOUT_HANDLER: usize = 10;
+/// request and its reset together only makes the server work. The number is chosen so that the
+/// first block of such a client already ends its connection, in the same turn in which it arrives.
+pub const RESET_WITHOUT_HANDLER: usize = 16;
 
 /// How many responses allow for one more abandoned request: 4.
 pub const RESPONSES_PER_RESET: u32 = 4;
@@ -225,6 +227,16 @@ pub const MAX_PENDING_RESETS: usize = 20;
 /// How many HTTP/2 streams of one connection the server may have reset because of the client's
 /// errors before it ends the connection.
 pub const MAX_ERROR_RESETS: usize = 1_024;
+
+/// How many bytes of padding an HTTP/2 client may send in DATA frames beyond their content: 256 KiB.
+///
+/// Padding of a frame that has more content than padding does not count.
+/// [`PADDING_BYTES_PER_SECOND`] allows for more over time. Beyond that the connection is closed
+/// (`ENHANCE_YOUR_CALM`): the client makes the server do the work of a frame for each byte.
+pub const MAX_PADDING_BYTES: usize = 256 * 1024;
+
+/// How many more bytes of such padding a client may send with each second: 64 KiB.
+pub const PADDING_BYTES_PER_SECOND: usize = 64 * 1024;
 
 /// How many bytes of a request's body an HTTP/2 client may send before the handler reads them: 1
 /// MiB, so that one stream can fill a fast network.

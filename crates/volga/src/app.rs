@@ -75,7 +75,8 @@ pub struct App {
     status_rules: Vec<StatusRule>,
 }
 
-type StatusRule = Box<dyn Fn(&(dyn StdError + 'static)) -> Option<StatusCode> + Send + Sync>;
+/// Adds a rule for the status of errors to the context of the app.
+type StatusRule = Box<dyn FnOnce(AppContext) -> AppContext + Send + Sync>;
 
 impl App {
     /// Creates an app without routes. It listens on port 7878 for clients on the same machine:
@@ -409,7 +410,33 @@ impl App {
         mut self,
         rule: impl Fn(&(dyn StdError + 'static)) -> Option<StatusCode> + Send + Sync + 'static,
     ) -> Self {
-        self.status_rules.push(Box::new(rule));
+        self.status_rules.push(Box::new(move |context| context.with_status_rule(rule)));
+        self
+    }
+
+    /// Adds a rule for the status of errors of one type, such as one that derives
+    /// `thiserror::Error`. It applies to an error of this type, and to an error that has one as a
+    /// cause, such as an `anyhow::Error` with a context. Everything else is as for
+    /// [`with_status_rule`](Self::with_status_rule).
+    ///
+    /// ```
+    /// use volga::{App, http::StatusCode, ok};
+    ///
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("there is no {0} here")]
+    /// struct Unknown(String);
+    ///
+    /// let mut app = App::new().with_error_status(|_: &Unknown| StatusCode::NOT_FOUND);
+    /// app.map_get("/shop/{item}", async |item: String| -> Result<String, Unknown> {
+    ///     Err(Unknown(item))
+    /// });
+    /// # app.check().unwrap();
+    /// ```
+    pub fn with_error_status<E: StdError + 'static>(
+        mut self,
+        status: impl Fn(&E) -> StatusCode + Send + Sync + 'static,
+    ) -> Self {
+        self.status_rules.push(Box::new(move |context| context.with_error_status(status)));
         self
     }
 
@@ -453,8 +480,8 @@ impl App {
             .with_upgrade_check(is_tunnel)
             .with_status_rule(tower_status::status_of)
             .with_status_rule(sse_status::status_of);
-        for rule in self.status_rules {
-            context = context.with_status_rule(rule);
+        for add_rule in self.status_rules {
+            context = add_rule(context);
         }
         routes.router_mut().set_context(context);
         Ok(routes.into_service()?)

@@ -48,6 +48,8 @@
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |
 //! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
+//! | `files` | files as responses with [`file!`](crate::file), uploads, and static files; needs the feature `files` or `static-files` |
+//! | `multipart` | forms with files; needs the feature `multipart` |
 //! | `test` | a client for tests, in process or over a socket; needs the feature `test` |
 //!
 //! The guide is in the repository, under `docs`.
@@ -77,6 +79,8 @@ mod shutdown;
 mod shutdown_sequence;
 mod sse_status;
 mod sse_stream;
+#[cfg(feature = "static-files")]
+mod static_files;
 mod streams;
 mod tasks;
 #[cfg(feature = "test")]
@@ -116,8 +120,8 @@ pub mod error {
         exit::ShutdownError,
     };
     pub use volga_core::{
-        BoxError, Error, ErrorReport, ExtractError, PanicError, Problem, RouteError, RouteFault,
-        RouteFaults, ServiceError, ServiceFault, ServiceFaults,
+        BoxError, Error, ErrorReport, ErrorResponse, ExtractError, PanicError, Problem, RouteError,
+        RouteFault, RouteFaults, ServiceError, ServiceFault, ServiceFaults,
     };
 }
 
@@ -127,12 +131,28 @@ pub mod di {
     pub use volga_core::{Dc, Dependencies, Factory, Inject, Scope};
 }
 
+/// Files: sent as responses, saved from request bodies, and served from a folder.
+#[cfg(feature = "files")]
+pub mod files {
+    #[cfg(feature = "static-files")]
+    pub use volga_web::StaticFiles;
+    pub use volga_web::{Disposition, FileName, FileNameError, FileRequest, FileResponse, Upload};
+}
+
 /// Middleware: code around handlers that sees requests before them and responses after them.
 pub mod middleware {
     pub use crate::{before_routing::BeforeRouting, limit_streams::LimitStreams};
     pub use volga_core::{
         BoxFuture, Endpoint, EndpointService, FilterVerdict, HttpContext, Middleware, Next,
         NextCall, PartsArgs,
+    };
+}
+
+/// Forms with files (`multipart/form-data`), read and sent.
+#[cfg(feature = "multipart")]
+pub mod multipart {
+    pub use volga_web::{
+        Multipart, MultipartBuilder, MultipartError, MultipartForm, Part, SavedFile, TempFile,
     };
 }
 
@@ -214,6 +234,12 @@ pub mod limits {
         DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS, DEFAULT_RETRY_AFTER,
         DEFAULT_RETRY_AFTER_SPREAD, MAX_EVENT_ID,
     };
+    #[cfg(feature = "static-files")]
+    pub use volga_web::MAX_LISTED_FILES;
+    #[cfg(feature = "multipart")]
+    pub use volga_web::{DEFAULT_MAX_PART_HEADERS, DEFAULT_MAX_PART_MEMORY, DEFAULT_MAX_PARTS};
+    #[cfg(feature = "files")]
+    pub use volga_web::{DEFAULT_MAX_RANGES, MAX_FILE_NAME};
 }
 
 /// The paths to which the macros of this crate expand. This is not a public interface.
@@ -223,6 +249,8 @@ pub mod __private {
         EscapeHtml, EscapedHtml, IntoStatus, ToHtml, html, html_text, json, raw, redirect, respond,
         sse, stream, text,
     };
+    #[cfg(feature = "files")]
+    pub use crate::macros::{attachment, file};
     pub use serde_json;
     pub use volga_core::set_header;
     pub use volga_macros::html as html_format;
@@ -247,12 +275,19 @@ mod guide {
         readme_http: "../../volga-http/README.md";
         readme_macros: "../../volga-macros/README.md";
         readme_sse: "../../volga-sse/README.md";
+        readme_web: "../../volga-web/README.md";
         quick_start: "../../../docs/src/quick-start.md";
         route_parameters: "../../../docs/src/route-parameters.md";
         query_parameters: "../../../docs/src/query-parameters.md";
         route_groups: "../../../docs/src/route-groups.md";
         headers: "../../../docs/src/headers.md";
         handling_json: "../../../docs/src/handling-json.md";
+        #[cfg(feature = "files")]
+        files: "../../../docs/src/files.md";
+        #[cfg(feature = "multipart")]
+        multipart: "../../../docs/src/multipart.md";
+        #[cfg(feature = "static-files")]
+        static_files: "../../../docs/src/static-files.md";
         custom_extractors: "../../../docs/src/custom-extractors.md";
         custom_middleware: "../../../docs/src/custom-middleware.md";
         global_error_handling: "../../../docs/src/global-error-handling.md";

@@ -405,6 +405,34 @@ mod tests {
     }
 
     #[test]
+    fn the_error_of_a_later_pass_names_the_field_that_does_not_fit() {
+        #[derive(Debug, Deserialize)]
+        struct Outer {
+            #[serde(flatten)]
+            _inner: Inner,
+        }
+        #[derive(Debug, Deserialize)]
+        struct Inner {
+            _n: std::num::NonZeroU32,
+            _m: std::num::NonZeroI8,
+        }
+        for (query, field) in [("_n=0&_m=1", "_n"), ("_m=0&_n=1", "_m"), ("_n=1&_m=300", "_m")] {
+            let error = read::<Outer>(query).unwrap_err();
+            assert!(error.starts_with(&format!("{field}: invalid value")), "{query}: {error}");
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(untagged)]
+        enum Simple {
+            _Number(u32),
+            _Flag(bool),
+        }
+        for query in ["a=1&b=true&c=x", "a=true&b=1&c=x", "b=true&c=x", "c=x&a=true"] {
+            let error = read::<BTreeMap<String, Simple>>(query).unwrap_err();
+            assert!(error.starts_with("c: "), "{query}: {error}");
+        }
+    }
+
+    #[test]
     fn the_passes_over_a_value_are_limited() {
         #[derive(Debug, Deserialize)]
         struct Numbers {

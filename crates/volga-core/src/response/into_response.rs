@@ -54,6 +54,16 @@ pub trait IntoResponse<Out = OutValue> {
     /// Returns an error if the response cannot be created. The error then becomes the response.
     fn into_response(self) -> HttpResult;
 
+    /// Turns the value into a response as the error of a function. Only types of this crate differ
+    /// here from [`into_response`](Self::into_response).
+    #[doc(hidden)]
+    fn into_error_result(self) -> HttpResult
+    where
+        Self: Sized,
+    {
+        self.into_response()
+    }
+
     /// Describes the responses that values of this type may become. It is called at start-up, once
     /// for each route, and never for a request. The default says that any response is possible.
     ///
@@ -129,6 +139,10 @@ impl IntoResponse for StatusCode {
         *response.status_mut() = self;
         Ok(response)
     }
+
+    fn into_error_result(self) -> HttpResult {
+        Err(self.into_status_error())
+    }
 }
 
 /// `None` responds like an unknown path: by the [fallback](crate::Router::set_fallback) of the
@@ -198,6 +212,10 @@ macro_rules! text {
             fn into_response(self) -> HttpResult {
                 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
                 with_content_type(TEXT, self)
+            }
+
+            fn into_error_result(self) -> HttpResult {
+                Err(self.into())
             }
 
             fn describe(description: &mut Description) {

@@ -16,6 +16,7 @@ mod describe;
 mod error_headers;
 mod error_types;
 mod extract;
+mod files;
 mod framing;
 mod grpc;
 mod half_close;

@@ -85,6 +85,14 @@ impl de::Error for FieldError {
         Self { text, ..Self::custom(message) }
     }
 
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let text = conversions::converted_text(&unexpected);
+        Self {
+            text,
+            ..Self::custom(format_args!("invalid value: {unexpected}, expected {expected}"))
+        }
+    }
+
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
         let message = format!("invalid length {length}, expected {expected}");
         Self { at: String::new(), text: None, kind: FieldErrorKind::Length(message) }
