@@ -22,6 +22,8 @@ mod support;
 mod timeouts;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_relay;
 mod tunnels;
 #[cfg(unix)]
 mod unix_socket;
