@@ -121,7 +121,10 @@ impl Http1 {
                 match (read.await, head) {
                     (Ok(()), Some(head)) => head,
                     (Err(HeadError::Refused(status)), _) => break status,
-                    (Ok(()), None) | (Err(HeadError::Closed), _) => return NextStage::Closed,
+                    (Ok(()), None) | (Err(HeadError::Closed), _) => {
+                        connection.into_io().close();
+                        return NextStage::Closed;
+                    }
                 }
             };
             let rules = head.rules;
@@ -385,6 +388,26 @@ mod tests {
         let len = client.read(&mut wire).await.expect("responses");
         let responses = String::from_utf8_lossy(&wire[..len]).matches("HTTP/1.1 200 OK").count();
         assert!(REQUESTS_PER_TURN <= responses && responses < sent, "{responses} responses");
+    }
+
+    #[tokio::test]
+    async fn the_sockets_of_others_are_polled_after_each_turn() {
+        const REQUEST: &[u8] = b"GET /other HTTP/1.1\r\nhost: a\r\n\r\n";
+        let (mut client, server) = duplex(1 << 20);
+        let http1 = http1(&Drain::new());
+        let service = connection_service(FnService(respond));
+        tokio::spawn(async move { drop(http1.serve(server, Bytes::new(), service).await) });
+        let (near, mut far) = tokio::net::UnixStream::pair().expect("a pair of sockets");
+        let bystander = tokio::spawn(async move { far.read_u8().await.expect("a byte comes") });
+        // Both tasks wait for their transports from now on.
+        tokio::task::yield_now().await;
+        client.write_all(&REQUEST.repeat(20 * REQUESTS_PER_TURN)).await.expect("room");
+        near.try_write(b"x").expect("room");
+        bystander.await.expect("no panic");
+        let mut wire = vec![0; 1 << 20];
+        let len = client.read(&mut wire).await.expect("responses");
+        let responses = String::from_utf8_lossy(&wire[..len]).matches("HTTP/1.1 200 OK").count();
+        assert!(responses <= 2 * REQUESTS_PER_TURN, "{responses} responses");
     }
 
     #[tokio::test]
