@@ -11,7 +11,7 @@ mod versions;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, bench, browser, budget, compat, deps, fuzz, proxies, smoke, tidy,
+    api, bench, book, browser, budget, compat, deps, fuzz, proxies, smoke, tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -180,6 +180,14 @@ pub(crate) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "book",
+        claim: "the guide builds as a book in both languages, and every link leads to a page and a heading",
+        depth: Depth::Everyday,
+        advice: "each line above names a page and a link; headings and their links change together",
+        missing_program: |workspace| book::missing_program(workspace).map(MissingProgram::Required),
+        run: book::run,
+    },
+    Step {
         name: "api",
         claim: "the public API of each crate equals its snapshot in api/",
         depth: Depth::Everyday,
@@ -294,12 +302,18 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features"]),
     ("volga-sse", &["--no-default-features", "--features", "json"]),
     ("volga-sse", &["--no-default-features", "--features", "body"]),
+    ("volga-sse", &["--no-default-features", "--features", "axum"]),
     ("volga-sse", &["--no-default-features", "--features", "hub"]),
     ("volga-sse", &["--no-default-features", "--features", "metrics"]),
     ("volga-sse", &["--no-default-features", "--features", "replies"]),
     ("volga-sse", &[]),
     ("volga-sse", &["--all-features"]),
+    ("volga-web", &[]),
+    ("volga-web", &["--features", "files"]),
+    ("volga-web", &["--features", "static-files"]),
+    ("volga-web", &["--features", "multipart"]),
     ("volga", &[]),
+    ("volga", &["--features", "multipart"]),
     ("volga", &["--all-features"]),
 ];
 

@@ -45,16 +45,23 @@ pub(crate) enum Kind {
 const LAYERS: &[&[&str]] = &[
     &["volga-macros"],
     &["volga-core", "volga-http", "volga-sse"],
-    &["volga-relay-", "volga-sse-client"],
+    &["volga-relay-", "volga-sse-client", "volga-web"],
     &["volga"],
 ];
 
+/// The dependencies of `volga-sse` that one feature alone may enable, and which are not part of its
+/// default features.
+const SSE_FEATURES: &[(&str, &[&str])] =
+    &[("macros", &["volga-macros"]), ("axum", &["axum-core", "tower-layer", "tower-service"])];
+
 /// The number of the rule, the crate, and the crates that it must not import. A name also stands
-/// for the crates whose names begin with it (`hyper` for `hyper-util`).
+/// for the crates whose names begin with it (`hyper` for `hyper-util`). [`SSE_FEATURES`] has the
+/// exceptions.
 const FORBIDDEN_IMPORTS: &[(u8, &str, &[&str])] = &[
     (1, "volga-sse", &["hyper", "axum", "tower", "tracing"]),
     (2, "volga-core", &["hyper", "h2", "rustls", "tokio-rustls"]),
     (3, "volga-http", &["serde"]),
+    (4, "volga-web", &["volga-http", "volga-sse", "hyper", "h2"]),
 ];
 
 /// The features of tokio that `volga-core` must not enable: it has no socket and starts no runtime.
@@ -74,7 +81,11 @@ pub(crate) fn check(graph: &Graph) -> Vec<String> {
             check_forbidden_imports(member, dependency, &mut found);
             check_standalone_example(graph, member, dependency, &mut found);
         }
-        check_macros_feature(member, &mut found);
+        for (feature, dependencies) in SSE_FEATURES {
+            for dependency in *dependencies {
+                check_sse_feature(member, feature, dependency, &mut found);
+            }
+        }
         if is_library(member) && layer(&member.name).is_none() {
             found.push(format!(
                 "{} has no layer: add it to LAYERS in xtask/src/deps.rs",
@@ -118,7 +129,11 @@ fn check_layer(graph: &Graph, member: &Member, dependency: &Dependency, found: &
 /// Rules 1 to 3 for imports of foreign crates, and for the features of tokio.
 fn check_forbidden_imports(member: &Member, dependency: &Dependency, found: &mut Vec<String>) {
     for (number, name, forbidden) in FORBIDDEN_IMPORTS {
+        let is_checked_as_feature = member.name == "volga-sse"
+            && dependency.kind == Kind::Normal
+            && SSE_FEATURES.iter().any(|(_, names)| names.contains(&dependency.name.as_str()));
         if member.name == *name
+            && !is_checked_as_feature
             && forbidden.iter().any(|forbidden| is_family(forbidden, &dependency.name))
         {
             found.push(format!("rule {number}: {name} imports {}", dependency.name));
@@ -137,35 +152,33 @@ fn check_forbidden_imports(member: &Member, dependency: &Dependency, found: &mut
     }
 }
 
-/// Rule 1: only the feature `macros` of `volga-sse` enables `volga-macros`.
-fn check_macros_feature(member: &Member, found: &mut Vec<String>) {
+/// Rule 1: only this feature of `volga-sse` enables this dependency, and it is off by default.
+fn check_sse_feature(member: &Member, only: &str, dependency: &str, found: &mut Vec<String>) {
     if member.name != "volga-sse" {
         return;
     }
-    let imports = |dependency: &&Dependency| {
-        dependency.name == "volga-macros" && dependency.kind == Kind::Normal
-    };
-    if member.dependencies.iter().filter(imports).any(|dependency| !dependency.optional) {
-        found.push(
-            "rule 1: volga-sse imports volga-macros without the feature `macros`: make it optional"
-                .to_owned(),
-        );
+    let imports = |import: &&Dependency| import.name == dependency && import.kind == Kind::Normal;
+    if member.dependencies.iter().filter(imports).any(|import| !import.optional) {
+        found.push(format!(
+            "rule 1: volga-sse imports {dependency} without the feature `{only}`: make it optional"
+        ));
     }
     for (feature, enabled) in &member.features {
         let on = enabled.iter().any(|feature| {
             let name = feature.strip_prefix("dep:").unwrap_or(feature);
-            name.split(['/', '?']).next() == Some("volga-macros")
+            name.split(['/', '?']).next() == Some(dependency)
         });
         // If no feature mentions an optional dependency as `dep:NAME`, Cargo adds a feature with
         // the name of the dependency.
-        if on && feature != "macros" {
+        if on && feature != only {
             found.push(format!(
-                "rule 1: feature `{feature}` of volga-sse enables volga-macros: only `macros` may do that"
+                "rule 1: feature `{feature}` of volga-sse enables {dependency}: only `{only}` may do that"
             ));
         }
-    }
-    if reaches(&member.features, "default", "macros", &mut BTreeSet::new()) {
-        found.push("rule 1: feature `macros` of volga-sse is enabled by default".to_owned());
+        if on && feature == only && reaches(&member.features, "default", only, &mut BTreeSet::new())
+        {
+            found.push(format!("rule 1: feature `{only}` of volga-sse is enabled by default"));
+        }
     }
 }
 
@@ -255,6 +268,8 @@ mod tests {
         sse.features.insert("default".into(), vec!["body".into()]);
         sse.features.insert("body".into(), vec!["dep:tokio".into()]);
         sse.features.insert("macros".into(), vec!["dep:volga-macros".into(), "body".into()]);
+        sse.dependencies.push(Dependency { optional: true, ..normal("axum-core") });
+        sse.features.insert("axum".into(), vec!["dep:axum-core".into(), "body".into()]);
         let mut core = library("volga-core", &["http", "serde", "tower-service"]);
         core.dependencies.push(tokio(Kind::Normal, &["fs", "io-util", "sync"]));
         core.dependencies.push(tokio(Kind::Dev, &["macros", "rt"]));
@@ -266,6 +281,7 @@ mod tests {
                 sse,
                 core,
                 library("volga-http", &["httparse", "h2", "tokio"]),
+                library("volga-web", &["volga-core", "multer"]),
                 volga,
                 member("sse", "examples/sse", &["volga"]),
                 member("axum-sse", "examples/axum-sse", &["volga-sse", "axum"]),
@@ -338,16 +354,18 @@ mod tests {
     }
 
     #[test]
-    fn rule_1_the_macros_stay_behind_their_feature() {
-        check_broken(
-            |graph| {
+    fn rule_1_the_macros_and_axum_stay_behind_their_features() {
+        let required = |name: &'static str| {
+            move |graph: &mut Graph| {
                 find(graph, "volga-sse")
                     .dependencies
                     .iter_mut()
+                    .filter(|one| one.name == name)
                     .for_each(|one| one.optional = false)
-            },
-            "without the feature `macros`",
-        );
+            }
+        };
+        check_broken(required("volga-macros"), "without the feature `macros`");
+        check_broken(required("axum-core"), "without the feature `axum`");
         let feature = |name: &'static str, switch: &'static str| {
             move |graph: &mut Graph| {
                 find(graph, "volga-sse")
@@ -361,6 +379,8 @@ mod tests {
         check_broken(feature("json", "volga-macros/full"), "feature `json` of volga-sse");
         check_broken(feature("default", "macros"), "enabled by default");
         check_broken(feature("body", "macros"), "enabled by default");
+        check_broken(feature("body", "dep:axum-core"), "feature `body` of volga-sse");
+        check_broken(feature("default", "axum"), "enabled by default");
     }
 
     #[test]
@@ -413,6 +433,20 @@ mod tests {
             "rule 4: volga-macros imports for its tests volga-sse",
         );
         check_broken(add("volga", dev("sse")), "rule 4: volga imports sse, which is not a library");
+    }
+
+    #[test]
+    fn rule_4_web_is_on_core_alone() {
+        for name in ["volga-http", "volga-sse", "hyper-util", "h2"] {
+            check_broken(
+                add("volga-web", normal(name)),
+                &format!("rule 4: volga-web imports {name}"),
+            );
+        }
+        check_broken(
+            add("volga-web", dev("volga")),
+            "rule 4: volga-web imports for its tests volga",
+        );
     }
 
     #[test]

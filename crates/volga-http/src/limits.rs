@@ -4,6 +4,10 @@
 //! |---|---|---|
 //! | [`DEFAULT_HEADER_READ_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_HANDSHAKE_TIMEOUT`] | 10 s | the connection is closed |
+//! | `DEFAULT_TLS_RELOAD_INTERVAL` | 10 s | changed certificates are used from now on |
+//! | `MAX_PEM_BYTES` | 1 MiB | the server does not start, or keeps its certificates |
+//! | `MAX_TICKET_KEYS` | 16 | the server does not start, or keeps its keys |
+//! | `TICKET_LIFETIME` | 12 h | clients do a full handshake |
 //! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | the connection is closed; HTTP/2: a stream whose window stays closed is reset |
 //! | [`DEFAULT_MAX_UNSENT_BYTES`] | 64 KiB | a long-lived body is not polled until the client takes more |
 //! | [`DEFAULT_BODY_READ_TIMEOUT`], [`DEFAULT_MIN_BODY_RATE`] | 30 s, 240 bytes/s | the request body ends with an error, for a response with 408; HTTP/1: the connection closes after the response |
@@ -59,6 +63,33 @@ pub const DEFAULT_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the [handshake](crate::Listener::with_handshake) of a connection may take: 10 seconds.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often the files of certificates are read to find whether they have changed: 10 seconds.
+#[cfg(feature = "tls")]
+pub const DEFAULT_TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The largest file of certificates, of a key or of ticket keys: 1 MiB. A larger one is refused, so
+/// that a wrong path does not fill the memory.
+#[cfg(feature = "tls")]
+pub const MAX_PEM_BYTES: usize = 1024 * 1024;
+
+/// How many [ticket keys](crate::Tls::ticket_keys) there may be: 16. Two are enough to replace one.
+#[cfg(feature = "tls")]
+pub const MAX_TICKET_KEYS: usize = 16;
+
+/// For how long clients may keep a session ticket that is encrypted with
+/// [keys of yours](crate::Tls::ticket_keys): 12 hours.
+#[cfg(feature = "tls")]
+pub const TICKET_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// How many bytes of a TLS connection may be encrypted and not accepted by the socket: 64 KiB.
+/// While there are any, no further bytes are taken, so it only limits a single write.
+#[cfg(feature = "tls")]
+pub(crate) const TLS_WRITE_BUFFER: usize = 64 * 1024;
+
+/// How many bytes of a TLS connection one read takes if only its disconnect is watched.
+#[cfg(feature = "tls")]
+pub(crate) const TLS_RECEIVE: usize = 4 * 1024;
 
 /// How long a [tunnel](crate::TunnelStream) may be idle, with no byte in either direction: 5
 /// minutes.

@@ -26,6 +26,7 @@
 //! |---|---|---|
 //! | (no feature) | yes | the codec: [`Message`], [`EncodedMessage`], [`EventName`], [`EventId`], [`Position`]; [`Decoder`], [`Event`], [`reconnect`]. No runtime, no `http` |
 //! | `body` | yes | [`Sse`] and [`SseBody`]: a stream of messages as a response body; [`EventStream`]: a body as a stream of events; [`LastEventId`]; [`StreamLimit`] |
+//! | `axum` | no | [`axum`]: an [`Sse`] and the hub's errors as responses of axum, [`axum::Resume`] as an extractor, [`CloseGroup`] as a layer |
 //! | `hub` | no | [`hub`]: topics with a bounded log each, subscriptions that resume and report gaps |
 //! | `metrics` | no | `HubStats::record`: the numbers of a hub for the recorder of the `metrics` crate |
 //! | `json` | yes | [`Message::json`] |
@@ -33,6 +34,8 @@
 //! | `replies` | no | [`Replies`]: producers that outlive their connection, and clients that attach to them by a token. Needs a tokio runtime |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(feature = "body")]
 mod box_error;
 mod client;

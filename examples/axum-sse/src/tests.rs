@@ -12,7 +12,10 @@ use tokio::{
 };
 use volga_sse::{CloseGroup, EncodeError, Field, StreamLimit};
 
-use super::{MAX_PER_NAME, app, named_events};
+use super::{
+    app,
+    ticks::{MAX_PER_NAME, named_events},
+};
 
 /// Starts the program on a port that the system chooses.
 async fn start() -> SocketAddr {
@@ -90,7 +93,7 @@ async fn a_line_break_in_a_field_ends_the_stream_instead_of_forging_another() {
 
         // The client cannot see the reason, but the body's error has it: which field, and why.
         let limit = State(StreamLimit::new(1));
-        let response = named_events(limit, Path((event.into(), id.into()))).await;
+        let response = named_events(limit, Path((event.into(), id.into()))).await.unwrap();
         let error = to_bytes(response.into_body(), usize::MAX).await.unwrap_err();
         let Some(EncodeError::LineBreak { field: found, .. }) = refused(&error) else {
             panic!("{error:?}");
@@ -118,6 +121,36 @@ async fn a_stream_beyond_the_limit_is_refused_and_the_others_continue() {
 }
 
 #[tokio::test]
+async fn a_returning_reader_of_the_news_gets_what_it_missed() {
+    let address = start().await;
+    let mut first = get(address, "/news").await;
+    publish(address, "one").await;
+    let text = read(&mut first, Some("data: one\n")).await;
+    assert!(text.contains("data: one\n"), "{text}");
+    let id = publish(address, "two").await;
+    drop(first);
+    publish(address, "three").await;
+
+    let mut again = get(address, &format!("/news?lastEventId={id}")).await;
+
+    let text = read(&mut again, Some("data: three\n")).await;
+    assert!(text.contains("data: three\n") && !text.contains("data: two\n"), "{text}");
+}
+
+/// Publishes a text and returns its event ID.
+async fn publish(address: SocketAddr, text: &str) -> String {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let length = text.len();
+    let request = format!(
+        "POST /news HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n{text}"
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    let response = read(&mut client, None).await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    response.split("\r\n\r\n").nth(1).unwrap().trim().to_owned()
+}
+
+#[tokio::test]
 async fn closing_the_group_gives_every_reader_a_farewell_and_a_proper_end() {
     let streams = CloseGroup::new();
     let mut client = get(start_with(streams.clone()).await, "/events").await;
@@ -130,6 +163,8 @@ async fn closing_the_group_gives_every_reader_a_farewell_and_a_proper_end() {
 #[test]
 fn the_guide_shows_this_code() {
     const GUIDE: &str = include_str!("../../../docs/src/volga-sse-elsewhere.md");
-    let code = include_str!("main.rs").split("// [guide]\n").nth(1).unwrap();
-    assert!(GUIDE.contains(code.trim()), "copy what stands between the marks of main.rs");
+    for source in [include_str!("main.rs"), include_str!("ticks.rs")] {
+        let code = source.split("// [guide]\n").nth(1).unwrap();
+        assert!(GUIDE.contains(code.trim()), "copy what stands between the marks");
+    }
 }

@@ -330,7 +330,7 @@ impl<I: Transport> Http1Connection<I> {
         let mut piece = [0; READ_BYTES];
         while self.is_watched && self.read_buffer.len() < MAX_PIPELINED_BYTES {
             let room = READ_BYTES.min(MAX_PIPELINED_BYTES - self.read_buffer.len());
-            match self.io.get_ref().recv(&mut piece[..room]) {
+            match self.io.get_mut().recv(&mut piece[..room]) {
                 Ok(received) if received > 0 => self.read_buffer.push(&piece[..received]),
                 // Nothing is there, or the socket reports its end also in the usual way.
                 _ => self.is_watched = false,

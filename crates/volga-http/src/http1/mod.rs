@@ -121,7 +121,10 @@ impl Http1 {
                 match (read.await, head) {
                     (Ok(()), Some(head)) => head,
                     (Err(HeadError::Refused(status)), _) => break status,
-                    (Ok(()), None) | (Err(HeadError::Closed), _) => return NextStage::Closed,
+                    (Ok(()), None) | (Err(HeadError::Closed), _) => {
+                        connection.into_io().close();
+                        return NextStage::Closed;
+                    }
                 }
             };
             let rules = head.rules;

@@ -200,7 +200,13 @@ where
             handshaken = handshake => handshaken,
             () = poll_fn(|cx| limit.as_mut().poll(cx)) => return None,
         };
-        let mut h2 = handshaken.ok()?;
+        let Ok(mut h2) = handshaken else {
+            // The client sent something else, such as a request of HTTP/1 after ALPN chose HTTP/2.
+            if let Some(io) = transport.into_io() {
+                linger(io, LINGER_BYTES_AFTER_GOAWAY, patience).await;
+            }
+            return None;
+        };
         let pings = h2.ping_pong()?;
         let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&backpressure));
         Some(Self {

@@ -21,6 +21,10 @@ mod signal;
 mod streams_of_any_kind;
 mod support;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_relay;
 mod tunnels;
 #[cfg(unix)]
 mod unix_socket;

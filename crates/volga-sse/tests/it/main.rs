@@ -1,5 +1,7 @@
 //! The crate through its public interface, with generated inputs and orders.
 
+#[cfg(feature = "axum")]
+mod axum;
 mod chunks;
 #[cfg(all(feature = "hub", feature = "macros"))]
 mod closing;
