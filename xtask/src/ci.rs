@@ -11,7 +11,7 @@ mod versions;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, bench, browser, budget, compat, deps, fuzz, proxies, smoke, tidy,
+    api, bench, book, browser, budget, compat, deps, fuzz, proxies, smoke, tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -178,6 +178,14 @@ pub(crate) const STEPS: &[Step] = &[
                 workspace.cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
             tools::run(command.env("RUSTDOCFLAGS", "-D warnings"))
         },
+    },
+    Step {
+        name: "book",
+        claim: "the guide builds as a book in both languages, and every link leads to a page and a heading",
+        depth: Depth::Everyday,
+        advice: "each line above names a page and a link; headings and their links change together",
+        missing_program: |workspace| book::missing_program(workspace).map(MissingProgram::Required),
+        run: book::run,
     },
     Step {
         name: "api",

@@ -7,6 +7,7 @@
 mod api;
 mod args;
 mod bench;
+mod book;
 mod browser;
 mod budget;
 mod ci;

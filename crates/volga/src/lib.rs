@@ -31,9 +31,10 @@
 //! |---|---|
 //! | [`App`] | settings and routes; runs the server |
 //! | [`Group`], [`Route`] | routes: patterns, methods, prefixes |
-//! | [`Path`], [`Query`], [`Header`], [`Json`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
+//! | [`Path`], [`Query`], [`Header`], [`Json`], [`Form`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
 //! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
-//! | [`redirect!`], [`permanent_redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
+//! | [`Valid`], [`Validate`], [`FieldErrors`] | arguments that are checked before the handler runs |
+//! | [`redirect!`], [`permanent_redirect!`], [`html!`], [`form!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
 //! | [`http`] | requests, responses, and [event streams](http::sse) with their [hub](http::sse::Hub) |
 //! | [`mod@headers`] | typed headers; [`headers!`] declares more |
@@ -42,6 +43,7 @@
 //! | [`mod@middleware`] | the types for `wrap`, `with` and `filter` of an app, a group or a route |
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
+//! | [`mod@tls`] | HTTPS; all but the header for browsers needs the feature `tls` |
 //! | `http::sse::Replies` | replies that outlive their connection; needs the feature `replies` |
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
@@ -65,6 +67,7 @@ mod exit;
 mod framing;
 mod greeter;
 mod group;
+mod https;
 mod limit_streams;
 mod macros;
 mod map_service;
@@ -98,9 +101,19 @@ pub use macros::TrustedHtml;
 pub use run::ListeningApp;
 pub use shutdown::ShutdownHandle;
 pub use volga_core::{
-    CancellationToken, Header, Json, NdJson, Path, Query, Text, detached, headers,
+    CancellationToken, FieldErrors, Form, Header, Json, NdJson, NonEmptyFields, Path, Query, Text,
+    Valid, Validate, detached, headers,
 };
 pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener};
+
+/// HTTPS: certificates, and the rule that browsers use nothing else.
+pub mod tls {
+    pub use crate::https::hsts::Hsts;
+    #[cfg(feature = "tls")]
+    pub use volga_http::{
+        CertificateSource, ClientRoots, PemOrigin, Tls, TlsAcceptor, TlsError, TlsHandle,
+    };
+}
 
 /// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
@@ -109,8 +122,8 @@ pub mod error {
         exit::ShutdownError,
     };
     pub use volga_core::{
-        BoxError, Error, ErrorReport, ExtractError, PanicError, Problem, RouteError, RouteFault,
-        RouteFaults, ServiceError, ServiceFault, ServiceFaults,
+        BoxError, Error, ErrorReport, ErrorResponse, ExtractError, PanicError, Problem, RouteError,
+        RouteFault, RouteFaults, ServiceError, ServiceFault, ServiceFaults,
     };
 }
 
@@ -147,17 +160,22 @@ pub mod multipart {
 
 /// Requests and responses.
 pub mod http {
-    pub use crate::{client_addr::ClientAddr, trusted_proxies::ForwardedPrefix};
+    #[cfg(feature = "client-certificates")]
+    pub use crate::https::client_certificate::{ClientCertificate, ClientCertificateError};
+    pub use crate::{
+        client_addr::ClientAddr, https::client_scheme::ClientScheme,
+        trusted_proxies::ForwardedPrefix,
+    };
     pub use ::bytes::Bytes;
     pub use ::http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
     };
     pub use volga_core::{
         BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
-        FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
-        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, IntoStatusError,
-        NoRoute, OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
-        RouterService, SkipPathArg,
+        FieldNames, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs,
+        HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse,
+        IntoResponseParts, IntoStatusError, NoRoute, OptionalArg, OriginalUri, RequestParts,
+        ResponseFuture, RouteMatch, RouteMethod, RouterService, SkipPathArg, ValidArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
@@ -194,18 +212,19 @@ pub mod http {
 /// Every limit, with its default.
 pub mod limits {
     pub use crate::{
-        shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN, trusted_proxies::MAX_FORWARDED_PREFIX,
+        https::hsts::DEFAULT_HSTS_MAX_AGE, shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN,
+        trusted_proxies::MAX_FORWARDED_PREFIX,
     };
     pub use volga_core::{
-        COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_NDJSON_LINE,
-        MAX_PATH_ARGS,
+        COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_FIELD_ERRORS,
+        MAX_FORM_FIELDS, MAX_NDJSON_LINE, MAX_PATH_ARGS,
     };
     pub use volga_http::limits::*;
     pub use volga_sse::hub::{
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
         DEFAULT_MAX_MESSAGES, DEFAULT_MAX_PRESENCE_EVENTS, DEFAULT_MAX_REMEMBERED_TOPICS,
         DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
-        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE,
+        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
     };
     #[cfg(feature = "replies")]
     pub use volga_sse::{
@@ -229,8 +248,8 @@ pub mod limits {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::macros::{
-        EscapeHtml, EscapedHtml, IntoStatus, ToHtml, html, html_text, json, raw, redirect, respond,
-        sse, stream, text,
+        EscapeHtml, EscapedHtml, IntoStatus, ToHtml, form, html, html_text, json, raw, redirect,
+        respond, sse, stream, text,
     };
     #[cfg(feature = "files")]
     pub use crate::macros::{attachment, file};
@@ -265,6 +284,8 @@ mod guide {
         route_groups: "../../../docs/src/route-groups.md";
         headers: "../../../docs/src/headers.md";
         handling_json: "../../../docs/src/handling-json.md";
+        forms: "../../../docs/src/forms.md";
+        validation: "../../../docs/src/validation.md";
         #[cfg(feature = "files")]
         files: "../../../docs/src/files.md";
         #[cfg(feature = "multipart")]
@@ -300,5 +321,13 @@ mod guide {
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
         what_clients_do: "../../../docs/src/what-clients-do.md";
         http1_and_http2: "../../../docs/src/http1-and-http2.md";
+        #[cfg(feature = "tls")]
+        https: "../../../docs/src/https.md";
+        lists_and_changes: "../../../docs/src/lists-and-changes.md";
+        from_axum: "../../../docs/src/from-axum.md";
+        from_aspnet_core: "../../../docs/src/from-aspnet-core.md";
+        from_fastapi: "../../../docs/src/from-fastapi.md";
+        from_better_sse: "../../../docs/src/from-better-sse.md";
+        deploying: "../../../docs/src/deploying.md";
     }
 }

@@ -82,6 +82,20 @@ impl Patterns {
         set
     }
 
+    /// Whether one of the patterns with these IDs, which are sorted, matches a topic.
+    pub(crate) fn matches_any(&self, topic: &Topic, ids: &[u32]) -> bool {
+        let has_any = |set: &Option<Arc<PatternSet>>| {
+            set.as_ref().is_some_and(|patterns| patterns.has_any(ids))
+        };
+        let version = self.version.load(Ordering::Acquire);
+        let known = read(&topic.patterns);
+        if known.version == version {
+            return has_any(&known.set);
+        }
+        drop(known);
+        has_any(&self.of(topic))
+    }
+
     fn find(&self, name: &str) -> Option<Arc<PatternSet>> {
         let index = read(&self.index);
         let mut patterns = Vec::new();

@@ -9,7 +9,7 @@ use crate::codec::position::Position;
 use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
 use crate::hub::patterns::{PatternSet, Patterns};
-use crate::hub::presence::topic_presence::Present;
+use crate::hub::presence::topic_presence::{MAX_LISTED, Present};
 use crate::hub::settings::HubSettings;
 use crate::hub::state::guard::StateGuard;
 use crate::hub::state::locked::LockedState;
@@ -226,9 +226,21 @@ impl HubState {
     pub(crate) fn present(&self, topic: &str) -> Present {
         let (topic, now) = (Arc::from(topic), self.clock.now());
         while self.lock().sweep_presence_of(&topic, now).is_some_and(|next| next <= now) {}
-        let present = self.lock().present(&topic);
-        // Copied without the lock, because it may be long.
-        Arc::unwrap_or_clone(present)
+        self.list_present(&topic)
+    }
+
+    /// Lists the identities that are present in a topic, a few at a time. The lock is released in
+    /// between, so an identity that comes or goes meanwhile may be missing or there.
+    pub(crate) fn list_present(&self, topic: &str) -> Present {
+        let mut present = Present::new();
+        loop {
+            let page = self.lock_for_step().page_of_present(topic, present.keys().next_back());
+            let is_last = page.len() < MAX_LISTED;
+            present.extend(page);
+            if is_last {
+                return present;
+            }
+        }
     }
 
     /// The position that a message gets if it is published now and no other message comes first.

@@ -3,13 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::task::Waker;
 
 use crate::hub::clock::Moment;
 use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
-use crate::hub::presence::change_log::SharedLog;
+use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::hub_presence::HubPresence;
-use crate::hub::presence::topic_presence::Present;
 use crate::hub::registry::{HubFull, Readership, Registry};
 use crate::hub::settings::HubSettings;
 use crate::hub::slot_map::SlotMap;
@@ -38,7 +36,7 @@ pub(crate) struct LockedState {
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
     presence: HubPresence,
     /// The wakers to wake once the lock is released.
-    wakers: Vec<Waker>,
+    wakers: WakerLists,
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
     /// time.
     removed: Vec<Arc<Topic>>,
@@ -88,7 +86,7 @@ impl LockedState {
         let max = settings.max_topics;
         self.make_room(1, [].iter(), settings, now)
             .map_err(|_| PublishError::TooManyTopics { max })?;
-        Ok(self.create(name, settings, now))
+        Ok(self.create(name, settings))
     }
 
     /// Returns the topics that a subscription names, and creates those that are missing. If this
@@ -117,8 +115,7 @@ impl LockedState {
         let max = settings.max_topics;
         self.make_room(count, wanted.iter(), settings, now)
             .map_err(|_| SubscribeError::TooManyTopics { max })?;
-        let mut topic_of =
-            |name| self.topic(name).unwrap_or_else(|| self.create(name, settings, now));
+        let mut topic_of = |name| self.topic(name).unwrap_or_else(|| self.create(name, settings));
         Ok(names.map(&mut topic_of).collect())
     }
 
@@ -139,7 +136,7 @@ impl LockedState {
                 let max = settings.max_topics;
                 self.make_room(1, [].iter(), settings, now)
                     .map_err(|_| CreateTopicError::TooManyTopics { max })?;
-                self.create(name, settings, now)
+                self.create(name, settings)
             }
         };
         self.registry.set_explicit(&topic, true);
@@ -197,8 +194,8 @@ impl LockedState {
     }
 
     /// Creates a topic that does not exist.
-    fn create(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
-        let topic = self.registry.add(name, settings, now);
+    fn create(&mut self, name: &str, settings: &HubSettings) -> Arc<Topic> {
+        let topic = self.registry.add(name, settings);
         for by_pattern in self.present_by_pattern.iter() {
             if by_pattern.filters.iter().any(|filter| filter.matches(name)) {
                 self.presence.join(&topic.name, &by_pattern.identity, &mut self.wakers);
@@ -293,12 +290,23 @@ impl LockedState {
         self.presence.sweep_topic(topic, now, &mut self.wakers)
     }
 
-    /// Returns the identities that subscribe to a topic, each with the number of its subscriptions.
-    pub(crate) fn present(&mut self, topic: &str) -> Arc<Present> {
-        self.presence.present(topic)
+    /// Returns the next identities that are present in a topic after this one, each with the number
+    /// of its subscriptions.
+    pub(crate) fn page_of_present(
+        &self,
+        topic: &str,
+        after: Option<&Arc<str>>,
+    ) -> Vec<(Arc<str>, usize)> {
+        self.presence.page(topic, after)
     }
 
-    pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> (Arc<Present>, SharedLog) {
+    /// Returns the number of subscriptions of an identity in a topic, or `None` if it is not
+    /// present.
+    pub(crate) fn subscriptions_of(&self, topic: &str, identity: &str) -> Option<usize> {
+        self.presence.subscriptions_of(topic, identity)
+    }
+
+    pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> SharedLog {
         self.presence.watch(topic, self.is_closed)
     }
 
@@ -317,7 +325,7 @@ impl LockedState {
     }
 
     /// Takes the work for the time after the lock is released: wakers to wake and topics to clear.
-    pub(crate) fn take_deferred(&mut self) -> (Vec<Waker>, Vec<Arc<Topic>>) {
+    pub(crate) fn take_deferred(&mut self) -> (WakerLists, Vec<Arc<Topic>>) {
         (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed))
     }
 

@@ -147,6 +147,11 @@ impl Found {
     pub(crate) fn messages(&self) -> impl Iterator<Item = &(u64, Arc<Topic>)> {
         self.first.iter().chain(&self.more)
     }
+
+    /// The same without a copy of each topic.
+    pub(crate) fn into_messages(self) -> impl Iterator<Item = (u64, Arc<Topic>)> {
+        self.first.into_iter().chain(self.more)
+    }
 }
 
 #[cfg(test)]
