@@ -226,6 +226,7 @@ pub mod limits {
         DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
         DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
     };
+    pub use volga_sse::reconnect::{DEFAULT_MAX_BACKOFF, DEFAULT_MAX_WAIT};
     #[cfg(feature = "replies")]
     pub use volga_sse::{
         DEFAULT_ABANDON_GRACE, DEFAULT_FIRST_CLIENT_TIMEOUT, DEFAULT_MAX_REPLIES,
@@ -235,6 +236,9 @@ pub mod limits {
         DEFAULT_MAX_CLOSING_BYTES, DEFAULT_MAX_CLOSING_TIME, DEFAULT_MAX_FRAME_BYTES,
         DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS, DEFAULT_RETRY_AFTER,
         DEFAULT_RETRY_AFTER_SPREAD, MAX_EVENT_ID,
+    };
+    pub use volga_sse::{
+        DEFAULT_MAX_EVENT, DEFAULT_MAX_ID, DEFAULT_MAX_LAST_EVENT_ID, DEFAULT_MAX_LINE,
     };
     #[cfg(feature = "static-files")]
     pub use volga_web::MAX_LISTED_FILES;

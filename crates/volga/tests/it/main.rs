@@ -27,6 +27,7 @@ mod hub_cuts;
 mod hub_errors;
 mod in_process;
 mod layer_ends;
+mod limits_page;
 mod macros;
 mod middleware;
 mod missing_values;
