@@ -22,6 +22,7 @@ use crate::bound::{BoundAddress, BoundAddresses};
 use crate::counters::Counters;
 use crate::exit::ErrorLine;
 use crate::group::Group;
+use crate::https::{hsts, settings::HttpsSettings};
 use crate::shutdown::ShutdownHandle;
 use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook};
 use crate::sse_status;
@@ -61,6 +62,7 @@ pub struct App {
     pub(crate) bound: (watch::Sender<Vec<BoundAddress>>, BoundAddresses),
     pub(crate) setting_faults: Vec<SettingFault>,
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    pub(crate) https: HttpsSettings,
     pub(crate) server: Server,
     pub(crate) before: BeforeShutdown,
     pub(crate) deadline: Duration,
@@ -89,6 +91,7 @@ impl App {
             bound: BoundAddresses::new(),
             setting_faults: Vec::new(),
             trusted_proxies: Vec::new(),
+            https: HttpsSettings::default(),
             server: Server::new(),
             before: BeforeShutdown::default(),
             deadline: DEFAULT_DRAIN_DEADLINE,
@@ -152,6 +155,10 @@ impl App {
     /// - handlers and middleware take it as [`ForwardedPrefix`](crate::http::ForwardedPrefix), to
     ///   write links.
     ///
+    /// If a trusted proxy says by `X-Forwarded-Proto` or `Forwarded` whether its client asked over
+    /// HTTPS, [`ClientScheme`](crate::http::ClientScheme) has that scheme. A value that is neither
+    /// `http` nor `https` is answered with 400.
+    ///
     /// Routes do not change: they match the path without the prefix. A prefix that is not a path
     /// such as `/shop`, or that comes twice, is answered with 400. The header is removed from
     /// requests of anybody else. Let the proxy set or remove the header, because it would otherwise
@@ -211,6 +218,18 @@ impl App {
     /// the details.
     pub fn with_max_unsent_bytes(mut self, bytes: usize) -> Self {
         self.server = self.server.max_unsent_bytes(bytes);
+        self
+    }
+
+    /// Sets how long a client may be silent during a shutdown, while a handler waits for more of a
+    /// request's body and has read a part of it. Then the handler gets an error instead of the rest
+    /// of the body, which extractors turn into 408.
+    /// [`DEFAULT_UPLOAD_GRACE`](crate::limits::DEFAULT_UPLOAD_GRACE) by default, and at most half of
+    /// the [shutdown timeout](Self::with_shutdown_timeout).
+    ///
+    /// An upload that makes progress has the whole shutdown timeout.
+    pub fn with_upload_grace(mut self, time: Duration) -> Self {
+        self.server = self.server.upload_grace(time);
         self
     }
 
@@ -458,7 +477,10 @@ impl App {
     /// Returns the same errors as [`check`](Self::check).
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
         self.check()?;
-        let Self { mut routes, services, tasks, on_error, max_collected_bytes, .. } = self;
+        let Self { mut routes, services, tasks, on_error, max_collected_bytes, https, .. } = self;
+        if let Some(hsts) = https.hsts {
+            routes.router_mut().add_outermost(hsts::middleware(hsts));
+        }
         if !self.trusted_proxies.is_empty() {
             routes.router_mut().add_outermost(trusted_proxies::middleware(self.trusted_proxies));
         }

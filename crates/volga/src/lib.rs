@@ -43,6 +43,7 @@
 //! | [`mod@middleware`] | the types for `wrap`, `with` and `filter` of an app, a group or a route |
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
+//! | [`mod@tls`] | HTTPS; all but the header for browsers needs the feature `tls` |
 //! | `http::sse::Replies` | replies that outlive their connection; needs the feature `replies` |
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
@@ -66,6 +67,7 @@ mod exit;
 mod framing;
 mod greeter;
 mod group;
+mod https;
 mod limit_streams;
 mod macros;
 mod map_service;
@@ -103,6 +105,15 @@ pub use volga_core::{
     Valid, Validate, detached, headers,
 };
 pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener};
+
+/// HTTPS: certificates, and the rule that browsers use nothing else.
+pub mod tls {
+    pub use crate::https::hsts::Hsts;
+    #[cfg(feature = "tls")]
+    pub use volga_http::{
+        CertificateSource, ClientRoots, PemOrigin, Tls, TlsAcceptor, TlsError, TlsHandle,
+    };
+}
 
 /// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
@@ -149,7 +160,12 @@ pub mod multipart {
 
 /// Requests and responses.
 pub mod http {
-    pub use crate::{client_addr::ClientAddr, trusted_proxies::ForwardedPrefix};
+    #[cfg(feature = "client-certificates")]
+    pub use crate::https::client_certificate::{ClientCertificate, ClientCertificateError};
+    pub use crate::{
+        client_addr::ClientAddr, https::client_scheme::ClientScheme,
+        trusted_proxies::ForwardedPrefix,
+    };
     pub use ::bytes::Bytes;
     pub use ::http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
@@ -196,7 +212,8 @@ pub mod http {
 /// Every limit, with its default.
 pub mod limits {
     pub use crate::{
-        shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN, trusted_proxies::MAX_FORWARDED_PREFIX,
+        https::hsts::DEFAULT_HSTS_MAX_AGE, shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN,
+        trusted_proxies::MAX_FORWARDED_PREFIX,
     };
     pub use volga_core::{
         COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_FIELD_ERRORS,
@@ -207,7 +224,7 @@ pub mod limits {
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
         DEFAULT_MAX_MESSAGES, DEFAULT_MAX_PRESENCE_EVENTS, DEFAULT_MAX_REMEMBERED_TOPICS,
         DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
-        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE,
+        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
     };
     #[cfg(feature = "replies")]
     pub use volga_sse::{
@@ -304,5 +321,13 @@ mod guide {
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
         what_clients_do: "../../../docs/src/what-clients-do.md";
         http1_and_http2: "../../../docs/src/http1-and-http2.md";
+        #[cfg(feature = "tls")]
+        https: "../../../docs/src/https.md";
+        lists_and_changes: "../../../docs/src/lists-and-changes.md";
+        from_axum: "../../../docs/src/from-axum.md";
+        from_aspnet_core: "../../../docs/src/from-aspnet-core.md";
+        from_fastapi: "../../../docs/src/from-fastapi.md";
+        from_better_sse: "../../../docs/src/from-better-sse.md";
+        deploying: "../../../docs/src/deploying.md";
     }
 }

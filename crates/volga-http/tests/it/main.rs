@@ -12,6 +12,7 @@ mod limits;
 mod linger;
 mod long_lived;
 mod malformed_requests;
+mod panics;
 mod protocols;
 mod requests;
 mod same_bytes;
@@ -22,6 +23,8 @@ mod support;
 mod timeouts;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_relay;
 mod tunnels;
 #[cfg(unix)]
 mod unix_socket;

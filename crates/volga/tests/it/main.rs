@@ -22,6 +22,7 @@ mod framing;
 mod grpc;
 mod half_close;
 mod html;
+mod https;
 mod hub_cuts;
 mod hub_errors;
 mod in_process;
@@ -53,6 +54,8 @@ mod streams;
 mod support;
 mod test_client;
 mod texts_and_bodies;
+#[path = "../../../volga-http/tests/it/tls_relay.rs"]
+mod tls_relay;
 mod tracing;
 mod under_hyper;
 mod upstream_bodies;
