@@ -12,7 +12,7 @@ use crate::format_string::{self, Arg, Piece, Placeholder, SpecPart};
 use crate::literal;
 
 /// An argument after the format string.
-struct Given {
+struct MacroArg {
     name: Option<String>,
     value: TokenStream,
 }
@@ -23,7 +23,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let path = parts.next().unwrap_or_default();
     let format = unwrapped(parts.next().unwrap_or_default());
     let span = format.clone().into_iter().next().map_or_else(Span::call_site, |token| token.span());
-    let given: Vec<Given> = parts.map(argument).collect();
+    let given: Vec<MacroArg> = parts.map(argument).collect();
     match expand_format(&path, &format.to_string(), span, &given) {
         Ok(output) => output,
         Err(message) => compile_error(span, &message),
@@ -34,7 +34,7 @@ fn expand_format(
     path: &TokenStream,
     format: &str,
     span: Span,
-    given: &[Given],
+    given: &[MacroArg],
 ) -> Result<TokenStream, String> {
     let text = literal::text_of(format).ok_or("a format string is a text in quotation marks")?;
     let mut expansion = Expansion { path, span, given, is_used: vec![false; given.len()] };
@@ -78,7 +78,7 @@ fn expand_format(
 struct Expansion<'a> {
     path: &'a TokenStream,
     span: Span,
-    given: &'a [Given],
+    given: &'a [MacroArg],
     is_used: Vec<bool>,
 }
 
@@ -120,7 +120,7 @@ impl Expansion<'_> {
                 return Err(format!("the format string has no argument {index}"));
             }
             Arg::Name(name) => {
-                let is_it = |given: &Given| given.name.as_ref() == Some(name);
+                let is_it = |given: &MacroArg| given.name.as_ref() == Some(name);
                 match self.given.iter().position(is_it) {
                     Some(index) => index,
                     None => {
@@ -142,7 +142,7 @@ fn variable(index: usize) -> String {
 }
 
 /// Parses `name = value` or `value`.
-fn argument(tokens: TokenStream) -> Given {
+fn argument(tokens: TokenStream) -> MacroArg {
     let tokens = unwrapped(tokens);
     let mut rest = tokens.clone().into_iter();
     if let (Some(TokenTree::Ident(name)), Some(TokenTree::Punct(equals))) =
@@ -150,9 +150,9 @@ fn argument(tokens: TokenStream) -> Given {
         && equals.as_char() == '='
         && equals.spacing() == Spacing::Alone
     {
-        return Given { name: Some(name.to_string()), value: rest.collect() };
+        return MacroArg { name: Some(name.to_string()), value: rest.collect() };
     }
-    Given { name: None, value: tokens }
+    MacroArg { name: None, value: tokens }
 }
 
 /// Removes the invisible group in which `macro_rules` puts what it has matched.

@@ -140,7 +140,7 @@ pub fn exit_code(ended: io::Result<()>) -> ExitCode {
 /// `App::run_blocking` was called where it would block a thread of a runtime for ever.
 #[derive(Debug, thiserror::Error)]
 #[error("`run_blocking` was called inside a runtime; use `run().await` there")]
-pub(crate) struct InsideRuntime;
+pub(crate) struct NestedRuntime;
 
 /// Whether `run` writes its error to standard error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -166,7 +166,7 @@ fn is_of_run(error: &io::Error) -> bool {
         cause.is::<ShutdownError>()
             || cause.is::<BindError>()
             || cause.is::<AppFaults>()
-            || cause.is::<InsideRuntime>()
+            || cause.is::<NestedRuntime>()
     })
 }
 

@@ -38,7 +38,7 @@ enum FramingFault {
 }
 
 /// The value of a `content-length` field.
-enum Declared {
+enum ContentLength {
     Number(u64),
     /// The field is not a number, or it is there several times.
     Malformed,
@@ -80,8 +80,8 @@ pub(crate) fn check(response: &mut HttpResponse, reporter: &BodyErrorReporterBui
         return;
     }
     match (declared, response.body().size_hint().exact()) {
-        (Declared::Number(declared), Some(actual)) if declared == actual => {}
-        (Declared::Number(declared), None) => {
+        (ContentLength::Number(declared), Some(actual)) if declared == actual => {}
+        (ContentLength::Number(declared), None) => {
             if declared == 0 {
                 // The server would not poll a body without bytes, and so would not notice that
                 // this one has some.
@@ -91,24 +91,24 @@ pub(crate) fn check(response: &mut HttpResponse, reporter: &BodyErrorReporterBui
             let body = DeclaredLength { body, declared, sent: 0, next: None };
             *response.body_mut() = HttpBody::new(body);
         }
-        (Declared::Number(declared), Some(actual)) => {
+        (ContentLength::Number(declared), Some(actual)) => {
             response.headers_mut().remove(CONTENT_LENGTH);
             report(FramingFault::OtherLength { declared, actual });
         }
-        (Declared::Malformed, _) => {
+        (ContentLength::Malformed, _) => {
             response.headers_mut().remove(CONTENT_LENGTH);
             report(FramingFault::MalformedLength);
         }
     }
 }
 
-fn declared(headers: &HeaderMap) -> Option<Declared> {
+fn declared(headers: &HeaderMap) -> Option<ContentLength> {
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
     let first = values.next()?;
     let number = first.to_str().ok().and_then(|text| text.parse().ok());
     Some(match number {
-        Some(number) if values.next().is_none() => Declared::Number(number),
-        _ => Declared::Malformed,
+        Some(number) if values.next().is_none() => ContentLength::Number(number),
+        _ => ContentLength::Malformed,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::app::{App, DEFAULT_PORT};
 use crate::app_faults::AppFaults;
 use crate::bound::BoundAddress;
 use crate::connection_service::ConnectionService;
-use crate::exit::{InsideRuntime, ShutdownError};
+use crate::exit::{NestedRuntime, ShutdownError};
 use crate::greeter::{Style, greeting};
 use crate::https::settings::{AppListeners, serve_redirects};
 use crate::shutdown_sequence::ShutdownSequence;
@@ -77,7 +77,7 @@ impl App {
 
     fn block_on_run(self) -> io::Result<()> {
         if tokio::runtime::Handle::try_current().is_ok() {
-            return Err(io::Error::other(InsideRuntime));
+            return Err(io::Error::other(NestedRuntime));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ended = runtime.block_on(self.bind_and_serve());

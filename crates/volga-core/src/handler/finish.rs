@@ -49,7 +49,7 @@ impl<E: Endpoint, F: FinishResponse> Endpoint for FinishEndpoint<E, F> {
         let response = CatchPanic::call(|| self.endpoint.call(parts, body));
         Box::pin(async move {
             let mut response = respond(response, &responder).await;
-            finish.finish(&mut response, BodyErrorReporterBuilder::new(&responder));
+            finish.finish(&mut response, responder.body_error_reporter());
             response
         })
     }

@@ -10,7 +10,6 @@ use crate::handler::function::{Handler, HandlerArgs};
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::request::body::HttpBody;
 use crate::request::parts::{Endpoint, RequestParts};
-use crate::response::body_error_report::BodyErrorReporterBuilder;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::into_response::{HttpResponse, IntoResponse};
 use crate::response::lost_request::respond_to_lost_request;
@@ -80,7 +79,7 @@ where
                 Ok(response) => response,
                 Err(error) => responder.respond_to(error).await,
             };
-            finish.finish(&mut response, BodyErrorReporterBuilder::new(&responder));
+            finish.finish(&mut response, responder.body_error_reporter());
             response
         })
     }

@@ -10,8 +10,8 @@ use crate::request::body_budget::{BodyBudget, DEFAULT_MAX_COLLECTED_BYTES};
 use crate::response::causes;
 use crate::response::error::StatusRule;
 use crate::response::error_report::{ErrorHook, ErrorReport};
-use crate::response::observed_body::ResponseWatch;
 use crate::response::response_check::IsUpgrade;
+use crate::response::response_watch::ResponseWatch;
 use crate::services::error::ServiceError;
 use crate::services::registry::{Scope, Services};
 

@@ -6,21 +6,30 @@ use http::{Method, StatusCode};
 
 use crate::response::error::Error;
 use crate::response::error_report::{ErrorHook, ErrorReport};
-use crate::response::responder::Responder;
+
+/// The request that a report names, and the hook that gets the report.
+pub(crate) trait ReportContext {
+    fn hook(&self) -> Option<&ErrorHook>;
+    fn method(&self) -> &Method;
+    fn path(&self) -> &str;
+}
 
 /// Creates the [`BodyErrorReporter`] of a response. [`FinishResponse`](crate::FinishResponse) gets
 /// it.
-pub struct BodyErrorReporterBuilder<'a>(&'a Responder);
+///
+/// Every response makes one, and few use it. So it is a reference, and reads nothing of the request
+/// until it is used.
+pub struct BodyErrorReporterBuilder<'a>(Option<&'a dyn ReportContext>);
 
 impl<'a> BodyErrorReporterBuilder<'a> {
-    pub(crate) fn new(responder: &'a Responder) -> Self {
-        Self(responder)
+    pub(crate) fn new(context: Option<&'a dyn ReportContext>) -> Self {
+        Self(context)
     }
 
     /// Whether the method of the request is HEAD, so the body of the response is not sent.
     #[must_use]
     pub fn is_head(&self) -> bool {
-        self.0.reporter().is_some_and(|reporter| reporter.method() == Method::HEAD)
+        self.0.is_some_and(|context| context.method() == Method::HEAD)
     }
 
     /// Creates the reporter for a response with this status, to be kept as long as the body may
@@ -30,9 +39,9 @@ impl<'a> BodyErrorReporterBuilder<'a> {
     /// the request was read would stay in memory as long as the body.
     #[must_use]
     pub fn build(&self, status: StatusCode) -> Option<BodyErrorReporter> {
-        let reporter = self.0.reporter()?;
-        let hook = reporter.hook()?.clone();
-        let request = format!("{} {}", reporter.method(), reporter.path()).into();
+        let context = self.0?;
+        let hook = context.hook()?.clone();
+        let request = format!("{} {}", context.method(), context.path()).into();
         Some(BodyErrorReporter { hook, request, status })
     }
 }

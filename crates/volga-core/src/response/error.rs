@@ -10,14 +10,14 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::extract::error::COLLECTED_RETRY_AFTER;
 use crate::extract::error::ExtractError;
 use crate::headers::typed::IntoHeader;
+use crate::request::body::HttpBody;
 use crate::response::box_error::BoxError;
 use crate::response::causes;
-use crate::response::into_response::HttpResponse;
 use crate::response::problem::Problem;
 use crate::services::error::ServiceError;
 
@@ -83,7 +83,7 @@ struct ErrorInner {
     headers: Option<Box<HeaderMap>>,
     /// A response that is sent as it is. It may have a body that cannot be cloned, so it is sent
     /// once. Most errors have none.
-    response: Option<Box<Mutex<Option<HttpResponse>>>>,
+    response: Option<Box<Mutex<Option<Response<HttpBody>>>>>,
     reference: OnceLock<u64>,
     is_reported: AtomicBool,
 }
@@ -125,7 +125,7 @@ impl Error {
     }
 
     /// Creates an error whose response is sent as it is.
-    pub(crate) fn of_response(response: HttpResponse) -> Self {
+    pub(crate) fn of_response(response: Response<HttpBody>) -> Self {
         let status = response.status();
         let cause = format!("the application responded with status {status}").into();
         let response = Some(Box::new(Mutex::new(Some(response))));
@@ -134,7 +134,7 @@ impl Error {
 
     /// Takes the response that is sent as it is.
     #[inline]
-    pub(crate) fn take_response(&self) -> Option<HttpResponse> {
+    pub(crate) fn take_response(&self) -> Option<Response<HttpBody>> {
         let response = self.0.response.as_ref()?;
         response.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

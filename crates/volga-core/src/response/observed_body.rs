@@ -9,51 +9,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Extensions, StatusCode};
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::request::body::{DynBody, HttpBody};
-use crate::response::body_error_report::{BodyErrorReporterBuilder, ErrorCopy};
+use crate::response::body_error_report::{ErrorCopy, ReportContext};
 use crate::response::box_error::BoxError;
 use crate::response::into_response::HttpResponse;
 use crate::response::panic_error::PanicError;
 use crate::response::reporter::Reporter;
 use crate::response::responder::Responder;
-
-/// How a response body ended that a layer or a handler has made.
-#[derive(Debug)]
-pub enum BodyCut {
-    /// The body failed with this error.
-    Failed(BoxError),
-    /// The body panicked. The error is a [`PanicError`].
-    Panicked(BoxError),
-    /// The body ended without an error. A stream inside of it may not have ended.
-    Ended,
-}
-
-/// A function that is called once when a response body has ended.
-pub type BodyCutObserver = Box<dyn FnOnce(BodyCut) + Send>;
-
-/// What an app does with responses after all layers. See
-/// [`AppContext::with_response_watch`](crate::AppContext::with_response_watch).
-#[derive(Clone, Copy, Debug)]
-pub struct ResponseWatch {
-    /// Checks a response and corrects it, if middleware may have changed it.
-    pub check: Option<fn(&mut HttpResponse, &BodyErrorReporterBuilder<'_>)>,
-    /// Returns the observer of a response with these extensions. An error is then passed to the
-    /// observer, and not to the error hook of the app.
-    pub observer: fn(&Extensions) -> Option<BodyCutObserver>,
-    /// Whether the client has caused this error, which is then not reported. It is also called for
-    /// each cause of the error.
-    pub is_client_fault: fn(&(dyn StdError + 'static)) -> bool,
-}
+use crate::response::response_watch::{BodyCut, BodyCutObserver};
 
 /// Checks a response, and watches its body, unless the body is whole already or watched by the code
 /// that made it.
 pub(crate) fn watch(response: &mut HttpResponse, responder: &Arc<Responder>) {
     let watch = responder.reporter().and_then(Reporter::response_watch);
     if let Some(check) = watch.and_then(|watch| watch.check) {
-        check(response, &BodyErrorReporterBuilder::new(responder));
+        check(response, &responder.body_error_reporter());
     }
     if !response.body().is_unwatched() {
         return;
@@ -99,8 +72,7 @@ impl ObservedBody {
             && !causes().any(|cause| {
                 reporter.response_watch().is_some_and(|watch| (watch.is_client_fault)(cause))
             })
-            && let Some(reporter) =
-                BodyErrorReporterBuilder::new(&self.responder).build(self.status)
+            && let Some(reporter) = self.responder.body_error_reporter().build(self.status)
         {
             reporter.report(&*error);
         }

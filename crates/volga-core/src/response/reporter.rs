@@ -6,10 +6,11 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 
 use crate::request::app_context::AppContext;
+use crate::response::body_error_report::ReportContext;
 use crate::response::error::Error;
 use crate::response::error_report::{ErrorHook, ErrorReport};
-use crate::response::observed_body::ResponseWatch;
 use crate::response::response_check::IsUpgrade;
+use crate::response::response_watch::ResponseWatch;
 
 /// Applies the rules of the app to the errors of one request, and reports server errors.
 #[derive(Clone)]
@@ -43,19 +44,21 @@ impl Reporter {
         self.app.is_upgrade()
     }
 
-    pub(crate) fn hook(&self) -> Option<&ErrorHook> {
-        self.app.error_hook()
-    }
-
     pub(crate) fn response_watch(&self) -> Option<ResponseWatch> {
         self.app.response_watch()
     }
+}
 
-    pub(crate) fn method(&self) -> &Method {
+impl ReportContext for Reporter {
+    fn hook(&self) -> Option<&ErrorHook> {
+        self.app.error_hook()
+    }
+
+    fn method(&self) -> &Method {
         &self.method
     }
 
-    pub(crate) fn path(&self) -> &str {
+    fn path(&self) -> &str {
         self.path.as_ref().map_or("*", PathAndQuery::path)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use crate::response::body_error_report::{BodyErrorReporterBuilder, ReportContext};
 use crate::response::box_error::BoxError;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::error::Error;
@@ -165,6 +166,13 @@ impl Responder {
                 self.respond_by_default(checked_status(self.apply_rules(error)))
             }
         }
+    }
+
+    /// Returns what creates the reporter of errors in a response body.
+    #[inline]
+    pub(crate) fn body_error_reporter(&self) -> BodyErrorReporterBuilder<'_> {
+        let context = self.reporter.as_ref().map(|reporter| reporter as &dyn ReportContext);
+        BodyErrorReporterBuilder::new(context)
     }
 
     pub(crate) fn reporter(&self) -> Option<&Reporter> {

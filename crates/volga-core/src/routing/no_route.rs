@@ -16,7 +16,7 @@ use crate::response::into_response::{HttpResponse, IntoResponse};
 use crate::response::missing_value::UNKNOWN_PATH;
 use crate::response::response_check::ResponseOrigin;
 use crate::routing::query_method::AcceptQuery;
-use crate::routing::tree::Found;
+use crate::routing::tree::Lookup;
 
 /// Why a request has no route. The handler of a fallback can take it as an argument:
 /// `Extension(reason): Extension<NoRoute>`.
@@ -39,12 +39,12 @@ pub(super) enum NoRouteReason {
 }
 
 impl NoRouteReason {
-    pub(super) fn new<T>(found: Found<'_, T>, head: &request::Parts) -> Self {
+    pub(super) fn new<T>(found: Lookup<'_, T>, head: &request::Parts) -> Self {
         let is_options = head.method == Method::OPTIONS;
         match found {
-            Found::OtherMethods(methods) if is_options => Self::Options(methods),
-            Found::OtherMethods(methods) => Self::OtherMethods(methods),
-            Found::Malformed => Self::Malformed,
+            Lookup::OtherMethods(methods) if is_options => Self::Options(methods),
+            Lookup::OtherMethods(methods) => Self::OtherMethods(methods),
+            Lookup::Malformed => Self::Malformed,
             _ if is_options && head.uri.path() == "*" => Self::Options(Vec::new()),
             _ => Self::UnknownPath,
         }

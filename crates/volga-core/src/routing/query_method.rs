@@ -92,12 +92,12 @@ impl<E: Endpoint> Endpoint for QueryEndpoint<E> {
 }
 
 /// An endpoint for another method at a path that has a QUERY. Its responses tell clients of it.
-pub(super) struct TellsOfQuery {
+pub(super) struct AcceptQueryEndpoint {
     pub(super) endpoint: Arc<dyn Endpoint>,
     pub(super) accept: AcceptQuery,
 }
 
-impl Endpoint for TellsOfQuery {
+impl Endpoint for AcceptQueryEndpoint {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         with_accept(self.endpoint.call(parts, body), Some(self.accept.clone()))
     }

@@ -26,7 +26,7 @@ use crate::routing::no_route::fallback::{FallbackTable, FallbackTarget};
 use crate::routing::service::response_future::ResponseFuture;
 use crate::routing::service::target::Target;
 use crate::routing::settings::RouteId;
-use crate::routing::tree::{Found, RouteInfo, Spans, Tree};
+use crate::routing::tree::{Lookup, RouteInfo, Spans, Tree};
 
 /// Responds to requests by the routes of a [`Router`](crate::Router). Clones share the routes.
 #[derive(Clone)]
@@ -122,8 +122,8 @@ impl RouterService {
     pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Option<RouteMatch<'a>> {
         let mut spans = Spans::default();
         match self.routes.tree.find(method, path, &mut spans) {
-            Found::Route(route) => Some(RouteMatch { info: &route.info, spans, path }),
-            Found::OtherMethods(_) | Found::Malformed | Found::Nothing => None,
+            Lookup::Route(route) => Some(RouteMatch { info: &route.info, spans, path }),
+            Lookup::OtherMethods(_) | Lookup::Malformed | Lookup::UnknownPath => None,
         }
     }
 }
@@ -140,7 +140,7 @@ impl Routes {
         let mut spans = Spans::default();
         let (target, args, no_route) =
             match self.tree.find(&head.method, head.uri.path(), &mut spans) {
-                Found::Route(route) => {
+                Lookup::Route(route) => {
                     let args = PathArgs::new(&route.info, spans);
                     let target = self.targets.get(route.target.index());
                     match target
@@ -151,7 +151,7 @@ impl Routes {
                     }
                 }
                 found => {
-                    if let Found::OtherMethods(methods) = &found {
+                    if let Lookup::OtherMethods(methods) = &found {
                         self.tell_of_query(methods, &mut head);
                     }
                     let (fallback, args) = self.fallback(&found, head.uri.path());
@@ -172,7 +172,7 @@ impl Routes {
         if !methods.contains(&Method::QUERY) {
             return;
         }
-        if let Found::Route(route) =
+        if let Lookup::Route(route) =
             self.tree.find(&Method::QUERY, head.uri.path(), &mut Spans::default())
             && let Some(target) = self.targets.get(route.target.index())
             && let Some(accept) = target.accept_query.clone()
@@ -185,14 +185,14 @@ impl Routes {
     #[cold]
     fn fallback(
         &self,
-        found: &Found<'_, RouteId>,
+        found: &Lookup<'_, RouteId>,
         path: &str,
     ) -> (Option<&FallbackTarget>, PathArgs) {
         let (fallback, args) = match found {
-            Found::OtherMethods(_) => self.fallbacks.of_routes(path).unzip(),
+            Lookup::OtherMethods(_) => self.fallbacks.of_routes(path).unzip(),
             // The path has no segments that could be compared with a prefix.
-            Found::Malformed => (None, None),
-            Found::Nothing | Found::Route(_) => self.fallbacks.of_scopes(path).unzip(),
+            Lookup::Malformed => (None, None),
+            Lookup::UnknownPath | Lookup::Route(_) => self.fallbacks.of_scopes(path).unzip(),
         };
         (fallback.or_else(|| self.fallbacks.root()), args.unwrap_or_default())
     }
@@ -208,8 +208,8 @@ impl Routes {
     ) -> Option<(&Target, PathArgs, NoRouteReason)> {
         let path = head.uri.path();
         let found = match self.tree.methods_of(path) {
-            methods if methods.is_empty() => Found::<RouteId>::Nothing,
-            methods => Found::OtherMethods(methods),
+            methods if methods.is_empty() => Lookup::<RouteId>::UnknownPath,
+            methods => Lookup::OtherMethods(methods),
         };
         let (fallback, args) = self.fallback(&found, path);
         let is_deeper = |target: &FallbackTarget| target.depth > mounted;

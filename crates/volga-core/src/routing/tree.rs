@@ -92,13 +92,14 @@ impl Spans {
 }
 
 /// The result of a search.
-pub(crate) enum Found<'a, T> {
+pub(crate) enum Lookup<'a, T> {
     Route(&'a Route<T>),
     /// The path has routes, but only for these methods.
     OtherMethods(Vec<Method>),
     /// The path has a `%` without two hexadecimal digits after it.
     Malformed,
-    Nothing,
+    /// No route matches the path.
+    UnknownPath,
 }
 
 impl<T> Tree<T> {
@@ -152,7 +153,7 @@ impl<T> Tree<T> {
     /// Finds the route of a request, and writes the positions of its arguments to `spans`. A HEAD
     /// request gets the GET route, unless HEAD has its own route.
     #[inline(always)]
-    pub(crate) fn find(&self, method: &Method, path: &str, spans: &mut Spans) -> Found<'_, T> {
+    pub(crate) fn find(&self, method: &Method, path: &str, spans: &mut Spans) -> Lookup<'_, T> {
         let search = Search {
             path: without_trailing_slash(path),
             whole: path.len(),
@@ -161,7 +162,7 @@ impl<T> Tree<T> {
             is_known: Cell::new(false),
         };
         match self.find_compact(&search, spans) {
-            Some(route) => Found::Route(route),
+            Some(route) => Lookup::Route(route),
             None => self.find_slowly(&search, spans),
         }
     }
@@ -169,23 +170,23 @@ impl<T> Tree<T> {
     /// Completes the search if the compact form has found no route. The compact form does not
     /// handle a `%`, and it may not exist.
     #[cold]
-    fn find_slowly(&self, search: &Search<'_>, spans: &mut Spans) -> Found<'_, T> {
+    fn find_slowly(&self, search: &Search<'_>, spans: &mut Spans) -> Lookup<'_, T> {
         let is_encoded = has_percent(search.path.as_bytes());
         if is_encoded && !percent::is_well_formed(search.path) {
-            return Found::Malformed;
+            return Lookup::Malformed;
         }
         if !search.path.is_empty() && !search.path.starts_with('/') {
-            return Found::Nothing;
+            return Lookup::UnknownPath;
         }
         if (is_encoded || self.compact.is_none())
             && let Some(route) = self.search(&self.nodes[0], search, FIRST_SEGMENT, 0, spans)
         {
-            return Found::Route(route);
+            return Lookup::Route(route);
         }
         if !search.is_known.get() {
-            return Found::Nothing;
+            return Lookup::UnknownPath;
         }
-        Found::OtherMethods(self.methods_of(search.path))
+        Lookup::OtherMethods(self.methods_of(search.path))
     }
 
     /// The methods that a path is mapped for. Routes for any method do not count.

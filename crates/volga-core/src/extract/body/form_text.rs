@@ -86,9 +86,9 @@ impl<'o> Writer<'o> {
 
     fn items(self) -> Result<Items<'o>, FormTextError> {
         let list = match &self.place {
-            Place::Whole => List::Pairs,
-            Place::Pair => List::Pair(None),
-            _ => List::Name(self.prefix()?.unwrap_or_default()),
+            Place::Whole => ListPlace::Pairs,
+            Place::Pair => ListPlace::Pair(None),
+            _ => ListPlace::Name(self.prefix()?.unwrap_or_default()),
         };
         Ok(Items { out: self.out, list, count: 0 })
     }
@@ -315,7 +315,7 @@ fields! { SerializeStruct SerializeStructVariant }
 
 /// What a list is in the form.
 #[derive(Clone, Debug)]
-enum List {
+enum ListPlace {
     /// The form itself, as a list of pairs.
     Pairs,
     /// One of these pairs. It has its name once the first item is written.
@@ -327,15 +327,15 @@ enum List {
 /// The items of a list.
 struct Items<'o> {
     out: &'o mut String,
-    list: List,
+    list: ListPlace,
     count: usize,
 }
 
 impl Items<'_> {
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), FormTextError> {
         let place = match &mut self.list {
-            List::Pairs => Place::Pair,
-            List::Pair(name) => match name.take() {
+            ListPlace::Pairs => Place::Pair,
+            ListPlace::Pair(name) => match name.take() {
                 Some(name) if self.count == 1 => Place::Name(name),
                 _ if self.count == 0 => {
                     *name = Some(key_text(value)?);
@@ -344,7 +344,7 @@ impl Items<'_> {
                 }
                 _ => return Err(FormTextError("a pair has a name and one value".to_owned())),
             },
-            List::Name(name) => Place::Item(name.clone(), self.count),
+            ListPlace::Name(name) => Place::Item(name.clone(), self.count),
         };
         self.count += 1;
         value.serialize(Writer { out: self.out, place })
@@ -363,7 +363,7 @@ macro_rules! items {
 
             fn end(self) -> Result<(), FormTextError> {
                 match self.list {
-                    List::Pair(_) if self.count != 2 => {
+                    ListPlace::Pair(_) if self.count != 2 => {
                         Err(FormTextError("a pair has a name and one value".to_owned()))
                     }
                     _ => Ok(()),

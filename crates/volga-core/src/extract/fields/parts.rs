@@ -20,7 +20,7 @@ pub(super) const MAX_BRACKETS: usize = 8;
 type Field<'a> = (Cow<'a, str>, Values<'a>);
 
 /// A value, and the names that lead to it from the outermost: `["address", "city"]`.
-struct Entry<'a> {
+struct PartValue<'a> {
     path: Vec<Cow<'a, str>>,
     values: Values<'a>,
 }
@@ -31,14 +31,14 @@ pub(super) fn group<'a>(fields: Vec<Field<'a>>, whole_names: &[&str]) -> Vec<Fie
         Some(path) if !whole_names.contains(&&*name) => match path.len() > MAX_BRACKETS + 1 {
             true => {
                 let reason = format!("it has more than {MAX_BRACKETS} levels of brackets");
-                Entry {
+                PartValue {
                     path: vec![path.into_iter().next().unwrap_or_default()],
                     values: Values::Refused(reason),
                 }
             }
-            false => Entry { path, values },
+            false => PartValue { path, values },
         },
-        _ => Entry { path: vec![name], values },
+        _ => PartValue { path: vec![name], values },
     };
     group_level(fields.into_iter().map(entry).collect(), 0)
 }
@@ -62,8 +62,8 @@ fn split<'a>(name: &str) -> Option<Vec<Cow<'a, str>>> {
 }
 
 /// Groups entries by the name at this level of their paths.
-fn group_level(entries: Vec<Entry<'_>>, level: usize) -> Vec<Field<'_>> {
-    let mut groups: Vec<(Cow<'_, str>, Vec<Entry<'_>>)> = Vec::new();
+fn group_level(entries: Vec<PartValue<'_>>, level: usize) -> Vec<Field<'_>> {
+    let mut groups: Vec<(Cow<'_, str>, Vec<PartValue<'_>>)> = Vec::new();
     let mut index = HashMap::new();
     for entry in entries {
         let name = entry.path.get(level).cloned().unwrap_or_default();
@@ -77,8 +77,8 @@ fn group_level(entries: Vec<Entry<'_>>, level: usize) -> Vec<Field<'_>> {
 }
 
 /// Merges the entries of one name. Their paths continue at this level.
-fn merge(entries: Vec<Entry<'_>>, level: usize) -> Values<'_> {
-    let is_value = |entry: &Entry<'_>| match entry.path.get(level) {
+fn merge(entries: Vec<PartValue<'_>>, level: usize) -> Values<'_> {
+    let is_value = |entry: &PartValue<'_>| match entry.path.get(level) {
         None => true,
         Some(name) => name.is_empty() && entry.path.len() == level + 1,
     };

@@ -88,14 +88,17 @@ struct Probe<'p> {
 }
 
 impl<'p> Probe<'p> {
-    fn values(&self) -> Values<'p> {
-        Values { names: self.names, texts: self.texts, index: 0 }
+    fn values(&self) -> ProbeValues<'p> {
+        ProbeValues { names: self.names, texts: self.texts, index: 0 }
     }
 
     /// Passes on the only argument.
-    fn only<T>(&self, visit: impl FnOnce(Text) -> Result<T, ProbeError>) -> Result<T, ProbeError> {
+    fn only<T>(
+        &self,
+        visit: impl FnOnce(ProbeText) -> Result<T, ProbeError>,
+    ) -> Result<T, ProbeError> {
         match *self.texts {
-            [text] => visit(Text(text)).map_err(|_| ProbeError::Refused(0)),
+            [text] => visit(ProbeText(text)).map_err(|_| ProbeError::Refused(0)),
             [] => Err(ProbeError::Misfit(
                 "the type is one value, but the pattern has no arguments: add a segment such as \
                  `{name}`"
@@ -211,13 +214,13 @@ impl<'de> Deserializer<'de> for Probe<'_> {
 }
 
 /// The arguments one by one, as a map or a list.
-struct Values<'p> {
+struct ProbeValues<'p> {
     names: &'p [&'p str],
     texts: &'p [usize],
     index: usize,
 }
 
-impl<'de> MapAccess<'de> for Values<'_> {
+impl<'de> MapAccess<'de> for ProbeValues<'_> {
     type Error = ProbeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -237,7 +240,7 @@ impl<'de> MapAccess<'de> for Values<'_> {
     }
 }
 
-impl<'de> SeqAccess<'de> for Values<'_> {
+impl<'de> SeqAccess<'de> for ProbeValues<'_> {
     type Error = ProbeError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
@@ -247,12 +250,12 @@ impl<'de> SeqAccess<'de> for Values<'_> {
         let index = self.index;
         let Some(text) = self.texts.get(index) else { return Ok(None) };
         self.index += 1;
-        seed.deserialize(Text(*text)).map(Some).map_err(|_| ProbeError::Refused(index))
+        seed.deserialize(ProbeText(*text)).map(Some).map_err(|_| ProbeError::Refused(index))
     }
 }
 
 /// One of the made-up texts, or what else the type of the argument asks for.
-struct Text(usize);
+struct ProbeText(usize);
 
 macro_rules! values {
     ($($deserialize:ident $visit:ident($($value:expr)?);)*) => { $(
@@ -262,7 +265,7 @@ macro_rules! values {
     )* };
 }
 
-impl<'de> Deserializer<'de> for Text {
+impl<'de> Deserializer<'de> for ProbeText {
     type Error = ProbeError;
 
     values! {
@@ -306,7 +309,7 @@ impl<'de> Deserializer<'de> for Text {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ProbeError> {
-        visitor.visit_enum(Variant(variants.first().copied().unwrap_or_default()))
+        visitor.visit_enum(ProbeVariant(variants.first().copied().unwrap_or_default()))
     }
 
     serde::forward_to_deserialize_any! {
@@ -315,9 +318,9 @@ impl<'de> Deserializer<'de> for Text {
 }
 
 /// A variant without fields.
-struct Variant(&'static str);
+struct ProbeVariant(&'static str);
 
-impl<'de> EnumAccess<'de> for Variant {
+impl<'de> EnumAccess<'de> for ProbeVariant {
     type Error = ProbeError;
     type Variant = Self;
 
@@ -330,7 +333,7 @@ impl<'de> EnumAccess<'de> for Variant {
     }
 }
 
-impl<'de> VariantAccess<'de> for Variant {
+impl<'de> VariantAccess<'de> for ProbeVariant {
     type Error = ProbeError;
 
     fn unit_variant(self) -> Result<(), ProbeError> {

@@ -5,8 +5,6 @@ use std::fmt::{self, Display, Write};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::extract::error::ExtractError;
-use crate::response::error::Error;
 use crate::response::problem::Problem;
 
 /// The maximum number of errors in one [`FieldErrors`]: 100. Further ones are only counted, because
@@ -37,7 +35,7 @@ pub const MAX_FIELD_ERRORS: usize = 100;
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FieldErrors {
-    entries: Vec<Entry>,
+    entries: Vec<FieldMessage>,
     further: usize,
     names: FieldNames,
 }
@@ -54,7 +52,7 @@ pub enum FieldNames {
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Entry {
+struct FieldMessage {
     path: String,
     message: String,
 }
@@ -70,7 +68,7 @@ impl FieldErrors {
     pub fn add(&mut self, path: impl Display, message: impl Display) -> &mut Self {
         if self.entries.len() < MAX_FIELD_ERRORS {
             let (path, message) = (path.to_string(), message.to_string());
-            self.entries.push(Entry { path, message });
+            self.entries.push(FieldMessage { path, message });
         } else {
             self.further = self.further.saturating_add(1);
         }
@@ -80,7 +78,7 @@ impl FieldErrors {
     /// Adds the errors of the value at this path: `address` and `city` become `address.city`.
     pub fn add_nested(&mut self, path: impl Display, errors: Self) -> &mut Self {
         let path = path.to_string();
-        for Entry { path: inner, message } in errors.entries {
+        for FieldMessage { path: inner, message } in errors.entries {
             self.add(join(&path, &inner), message);
         }
         self.further = self.further.saturating_add(errors.further);
@@ -120,7 +118,8 @@ impl FieldErrors {
         self
     }
 
-    fn problem(&self) -> Problem {
+    /// The problem document with all errors.
+    pub(super) fn problem(&self) -> Problem {
         let errors: Vec<_> = self.iter().map(|error| self.member(error)).collect();
         let problem = Problem::of(StatusCode::UNPROCESSABLE_ENTITY)
             .with_detail(self.to_string())
@@ -162,13 +161,6 @@ impl<P: Display, M: Display> FromIterator<(P, M)> for FieldErrors {
             all.add(path, message);
         }
         all
-    }
-}
-
-impl From<FieldErrors> for Error {
-    fn from(errors: FieldErrors) -> Self {
-        let problem = errors.problem();
-        Self::of_cause_and_problem(ExtractError::Invalid { errors }, problem)
     }
 }
 

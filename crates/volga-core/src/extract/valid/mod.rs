@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use crate::extract::body::form::Form;
 use crate::extract::body::json::Json;
+use crate::extract::error::ExtractError;
 use crate::extract::fields::non_empty::NonEmptyFields;
 use crate::extract::optional::OptionalArg;
 use crate::extract::path::Path;
@@ -165,6 +166,13 @@ impl<A: ValidArg> Valid<A> {
             Ok(()) => Ok(Self(arg)),
             Err(errors) => Err(errors.with_names(A::NAMES).into()),
         }
+    }
+}
+
+impl From<FieldErrors> for Error {
+    fn from(errors: FieldErrors) -> Self {
+        let problem = errors.problem();
+        Self::of_cause_and_problem(ExtractError::Invalid { errors }, problem)
     }
 }
 

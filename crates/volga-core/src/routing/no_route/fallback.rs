@@ -10,7 +10,7 @@ use crate::routing::method::RouteMethod;
 use crate::routing::pattern::{FIRST_SEGMENT, Pattern, Segment, segment_at};
 use crate::routing::service::target::Target;
 use crate::routing::settings::ScopeId;
-use crate::routing::tree::{Found, RouteInfo, Spans, Tree};
+use crate::routing::tree::{Lookup, RouteInfo, Spans, Tree};
 
 /// The targets of requests without a route: by the patterns of routes, for a path that has routes
 /// for other methods, and by the prefixes of scopes, for every other path.
@@ -111,7 +111,7 @@ impl FallbackTable {
     /// Finds the target of a path that has routes for other methods.
     pub(in crate::routing) fn of_routes(&self, path: &str) -> Option<(&FallbackTarget, PathArgs)> {
         let mut spans = Spans::default();
-        let Found::Route(found) = self.routes.find(&Method::GET, path, &mut spans) else {
+        let Lookup::Route(found) = self.routes.find(&Method::GET, path, &mut spans) else {
             return None;
         };
         let target = self.targets.get(found.target)?;

@@ -17,7 +17,7 @@ use crate::routing::no_route::NoRouteEndpoint;
 use crate::routing::no_route::fallback::{FallbackArgs, FallbackTable, FallbackTarget, PrefixArgs};
 use crate::routing::no_route::missing_value::MissingValueEndpoint;
 use crate::routing::pattern::Pattern;
-use crate::routing::query_method::{AcceptQuery, TellsOfQuery};
+use crate::routing::query_method::{AcceptQuery, AcceptQueryEndpoint};
 use crate::routing::router::Router;
 use crate::routing::router::checks::{depth_of, parsed};
 use crate::routing::service::RouterService;
@@ -293,7 +293,7 @@ fn tell_of_query(
     }
     let Ok(pattern) = Pattern::parse(&route.pattern) else { return endpoint };
     match queries.iter().find(|(query, _)| query.shape() == pattern.shape()) {
-        Some((_, accept)) => Arc::new(TellsOfQuery { endpoint, accept: accept.clone() }),
+        Some((_, accept)) => Arc::new(AcceptQueryEndpoint { endpoint, accept: accept.clone() }),
         None => endpoint,
     }
 }

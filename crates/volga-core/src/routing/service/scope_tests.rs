@@ -18,7 +18,7 @@ use crate::routing::settings::{ScopeId, SettingsLevel};
 
 /// A scope of the model. The scope around it is chosen among the scopes before it.
 #[derive(Clone, Debug)]
-struct Scope {
+struct TestScope {
     parent: usize,
     prefix: &'static str,
     has_fallback: bool,
@@ -30,13 +30,13 @@ type Route = (usize, Method, &'static str);
 #[derive(Clone, Debug)]
 struct Model {
     /// The first one is the root.
-    scopes: Vec<Scope>,
+    scopes: Vec<TestScope>,
     routes: Vec<Route>,
 }
 
 impl Model {
     fn prefix(&self, scope: usize) -> String {
-        let Scope { parent, prefix, .. } = self.scopes[scope];
+        let TestScope { parent, prefix, .. } = self.scopes[scope];
         match scope {
             0 => String::new(),
             _ => format!("{}{prefix}", self.prefix(parent)).trim_end_matches('/').to_owned(),
@@ -96,7 +96,7 @@ impl Model {
     fn router(&self, routes: &[Route], are_settings_first: bool) -> Router {
         let mut router = Router::new();
         let mut ids = vec![ScopeId::ROOT];
-        for Scope { parent, prefix, .. } in &self.scopes[1..] {
+        for TestScope { parent, prefix, .. } in &self.scopes[1..] {
             ids.push(router.scope(ids[*parent], prefix));
         }
         let map = |router: &mut Router| {
@@ -193,14 +193,14 @@ fn model() -> impl Strategy<Value = Model> {
     let route = (any::<prop::sample::Index>(), method, pattern);
     let lists = (prop::collection::vec(scope, 0..5), prop::collection::vec(route, 0..6));
     lists.prop_map(|(scopes, routes)| {
-        let root = Scope { parent: 0, prefix: "", has_fallback: false };
+        let root = TestScope { parent: 0, prefix: "", has_fallback: false };
         let mut model = Model { scopes: vec![root], routes: Vec::new() };
         for (parent, prefix, has_fallback) in scopes {
             // A name may be used once in a pattern.
             let parent = parent.index(model.scopes.len());
             let is_free = !(prefix.contains("{x}") && model.prefix(parent).contains("{x}"));
             let prefix = if is_free { prefix } else { "/c" };
-            model.scopes.push(Scope { parent, prefix, has_fallback });
+            model.scopes.push(TestScope { parent, prefix, has_fallback });
         }
         let mut known = BTreeSet::new();
         for (scope, method, pattern) in routes {

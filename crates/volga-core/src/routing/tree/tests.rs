@@ -28,13 +28,13 @@ fn tree(patterns: &[&str]) -> Tree<usize> {
     tree
 }
 
-fn find<'t>(tree: &'t Tree<usize>, method: &Method, path: &str) -> Found<'t, usize> {
+fn find<'t>(tree: &'t Tree<usize>, method: &Method, path: &str) -> Lookup<'t, usize> {
     tree.find(method, path, &mut Spans::default())
 }
 
 fn target(tree: &Tree<usize>, path: &str) -> Option<usize> {
     match find(tree, &Method::GET, path) {
-        Found::Route(route) => Some(route.target),
+        Lookup::Route(route) => Some(route.target),
         _ => None,
     }
 }
@@ -42,7 +42,7 @@ fn target(tree: &Tree<usize>, path: &str) -> Option<usize> {
 /// The raw arguments of a path.
 fn args(tree: &Tree<usize>, path: &str) -> Vec<(String, String)> {
     let mut spans = Spans::default();
-    let Found::Route(route) = tree.find(&Method::GET, path, &mut spans) else { panic!("{path}") };
+    let Lookup::Route(route) = tree.find(&Method::GET, path, &mut spans) else { panic!("{path}") };
     let value = |index| spans.slice(path, index).unwrap().to_owned();
     route.info.names.iter().enumerate().map(|(at, name)| (name.to_string(), value(at))).collect()
 }
@@ -121,7 +121,7 @@ fn segments_are_compared_decoded_and_a_malformed_path_is_reported() {
     assert_eq!(target(&tree, "/n/%37"), Some(2));
     assert_eq!(args(&tree, "/s/a%2Fb")[0].1, "a%2Fb", "an encoded slash splits nothing");
     for path in ["/s/%", "/s/%2", "/nothing/%zz", "/100%"] {
-        assert!(matches!(find(&tree, &Method::GET, path), Found::Malformed), "{path}");
+        assert!(matches!(find(&tree, &Method::GET, path), Lookup::Malformed), "{path}");
     }
 }
 
@@ -131,15 +131,15 @@ fn an_encoded_rest_is_found_and_a_malformed_one_is_reported() {
     assert_eq!(args(&tree, "/f/a/b%20c")[0].1, "a/b%20c");
     assert_eq!(target(&tree, "/%66/a/b"), Some(0));
     assert_eq!(target(&tree, "/a%2Fb/c/z"), Some(1));
-    assert!(matches!(find(&tree, &Method::GET, "/f/a/%"), Found::Malformed));
-    assert!(matches!(find(&tree, &Method::GET, "/a/b/z%7"), Found::Malformed));
+    assert!(matches!(find(&tree, &Method::GET, "/f/a/%"), Lookup::Malformed));
+    assert!(matches!(find(&tree, &Method::GET, "/a/b/z%7"), Lookup::Malformed));
 }
 
 #[test]
 fn a_target_without_a_path_has_no_route() {
     let tree = tree(&["/a", "/{x}", "//"]);
     for text in ["*", "xa", "a", "xa%62", "%2Fa"] {
-        assert!(matches!(find(&tree, &Method::GET, text), Found::Nothing), "{text}");
+        assert!(matches!(find(&tree, &Method::GET, text), Lookup::UnknownPath), "{text}");
     }
 }
 
@@ -148,16 +148,16 @@ fn for_another_method_the_mapped_methods_are_returned() {
     let mut tree = tree(&["/a", "/{x}", "/b/{*rest}"]);
     insert(&mut tree, Method::POST, "/{x}", 9).unwrap();
     let allowed = |path| match find(&tree, &Method::PUT, path) {
-        Found::OtherMethods(methods) => methods,
+        Lookup::OtherMethods(methods) => methods,
         _ => panic!("the path is known"),
     };
     assert_eq!(allowed("/a"), [Method::GET, Method::HEAD, Method::POST]);
     assert_eq!(allowed("/b/c"), [Method::GET, Method::HEAD]);
     // A method of a less specific pattern is found when the more specific one lacks it.
-    assert!(matches!(find(&tree, &Method::POST, "/a"), Found::Route(Route { target: 9, .. })));
-    assert!(matches!(find(&tree, &Method::HEAD, "/a"), Found::Route(Route { target: 0, .. })));
+    assert!(matches!(find(&tree, &Method::POST, "/a"), Lookup::Route(Route { target: 9, .. })));
+    assert!(matches!(find(&tree, &Method::HEAD, "/a"), Lookup::Route(Route { target: 0, .. })));
     insert(&mut tree, Method::HEAD, "/a", 10).unwrap();
-    assert!(matches!(find(&tree, &Method::HEAD, "/a"), Found::Route(Route { target: 10, .. })));
+    assert!(matches!(find(&tree, &Method::HEAD, "/a"), Lookup::Route(Route { target: 10, .. })));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn any_method_comes_after_the_methods_of_the_same_pattern_and_before_other_patte
         (Method::from_bytes(b"ANY").unwrap(), "/a/b", 7),
         (Method::GET, "/a/b/c", 1),
     ] {
-        let Found::Route(route) = find(&tree, &method, path) else { panic!("{method} {path}") };
+        let Lookup::Route(route) = find(&tree, &method, path) else { panic!("{method} {path}") };
         assert_eq!(route.target, expect, "{method} {path}");
     }
     assert_eq!(tree.methods_of("/a/b"), [Method::GET, Method::HEAD]);
@@ -233,7 +233,7 @@ enum Part {
 
 /// A segment of a generated path: a word, or a number.
 #[derive(Clone, Copy, Debug)]
-enum Given {
+enum TestSegment {
     Word(u8),
     Number(i8),
     Empty,
@@ -251,13 +251,13 @@ impl Part {
         }
     }
 
-    fn matches(self, given: Given) -> bool {
+    fn matches(self, given: TestSegment) -> bool {
         match (self, given) {
-            (Self::Static(n), Given::Word(m)) => n == m,
+            (Self::Static(n), TestSegment::Word(m)) => n == m,
             (Self::Below, _) => true,
-            (_, Given::Empty) | (Self::Static(_), Given::Number(_)) => false,
-            (Self::Uint, given) => matches!(given, Given::Number(n) if n >= 0),
-            (Self::Int, given) => matches!(given, Given::Number(_)),
+            (_, TestSegment::Empty) | (Self::Static(_), TestSegment::Number(_)) => false,
+            (Self::Uint, given) => matches!(given, TestSegment::Number(n) if n >= 0),
+            (Self::Int, given) => matches!(given, TestSegment::Number(_)),
             (Self::Arg | Self::Rest, _) => true,
         }
     }
@@ -267,18 +267,18 @@ fn pattern_text(parts: &[Part]) -> String {
     parts.iter().enumerate().map(|(depth, part)| format!("/{}", part.text(depth))).collect()
 }
 
-fn path_text(path: &[Given]) -> String {
-    let segment = |given: &Given| match given {
-        Given::Word(n) => format!("/s{n}"),
-        Given::Number(n) => format!("/{n}"),
-        Given::Empty => "/".to_owned(),
+fn path_text(path: &[TestSegment]) -> String {
+    let segment = |given: &TestSegment| match given {
+        TestSegment::Word(n) => format!("/s{n}"),
+        TestSegment::Number(n) => format!("/{n}"),
+        TestSegment::Empty => "/".to_owned(),
     };
     path.iter().map(segment).collect()
 }
 
 /// The rules of the tree as a linear scan. Of the patterns that match, the smallest one wins, in
 /// the order of `Part`.
-fn scan(patterns: &[Vec<Part>], path: &[Given]) -> Option<usize> {
+fn scan(patterns: &[Vec<Part>], path: &[TestSegment]) -> Option<usize> {
     let matches = |pattern: &Vec<Part>| {
         let rest = matches!(pattern.last(), Some(Part::Rest | Part::Below));
         let long_enough =
@@ -314,15 +314,18 @@ fn part_strategy() -> impl Strategy<Value = Part> {
 }
 
 /// Paths that may have empty segments.
-fn gapped_path_strategy() -> impl Strategy<Value = Vec<Given>> {
+fn gapped_path_strategy() -> impl Strategy<Value = Vec<TestSegment>> {
     (path_strategy(), any::<[bool; 6]>()).prop_map(|(path, gaps)| {
-        let gap = |(given, gap)| if gap { Given::Empty } else { given };
+        let gap = |(given, gap)| if gap { TestSegment::Empty } else { given };
         path.into_iter().zip(gaps).map(gap).collect()
     })
 }
 
-fn path_strategy() -> impl Strategy<Value = Vec<Given>> {
-    let given = prop_oneof![(0..3_u8).prop_map(Given::Word), (-1..2_i8).prop_map(Given::Number)];
+fn path_strategy() -> impl Strategy<Value = Vec<TestSegment>> {
+    let given = prop_oneof![
+        (0..3_u8).prop_map(TestSegment::Word),
+        (-1..2_i8).prop_map(TestSegment::Number)
+    ];
     prop::collection::vec(given, 0..6)
 }
 
@@ -358,7 +361,7 @@ proptest! {
         }
         for mut path in paths {
             let text = format!("{}{slash}", path_text(&path));
-            if slash.is_empty() && matches!(path.last(), Some(Given::Empty)) {
+            if slash.is_empty() && matches!(path.last(), Some(TestSegment::Empty)) {
                 // As text, an empty segment at the end is the slash that is ignored.
                 path.pop();
             }
@@ -366,7 +369,7 @@ proptest! {
             prop_assert_eq!(target(&tree, &text), expect, "{}", text);
             let encoded = text.replace('s', "%73").replace('-', "%2D");
             prop_assert_eq!(target(&tree, &encoded), expect, "{}", encoded);
-            let allowed = matches!(find(&tree, &Method::PUT, &text), Found::OtherMethods(_));
+            let allowed = matches!(find(&tree, &Method::PUT, &text), Lookup::OtherMethods(_));
             prop_assert_eq!(allowed, expect.is_some(), "{}", text);
         }
     }
@@ -406,7 +409,7 @@ proptest! {
     fn no_path_panics(path in "[/a-c%0-9é{}*:.]{0,24}") {
         let tree = tree(&["/a", "/{x:int}/{y}", "/a/{*rest}", "/{x}/b/{*rest}"]);
         let mut spans = Spans::default();
-        if let Found::Route(route) = tree.find(&Method::GET, &path, &mut spans) {
+        if let Lookup::Route(route) = tree.find(&Method::GET, &path, &mut spans) {
             for index in 0..route.info.names.len() {
                 prop_assert!(spans.slice(&path, index).is_some_and(|text| !text.is_empty()));
             }
