@@ -1,9 +1,9 @@
 //! `Listener`: a source of connections, of any kind.
 //!
-//! Another kind of connection needs no change in this crate. For a handshake, pass an async function
-//! to [`Listener::with_handshake`]; it returns the stream that carries the requests, and the
-//! connection info with the protocol that was chosen. TLS with rustls is in the folder `tls`. For
-//! connections that are neither TCP nor Unix sockets, implement [`AcceptStreams`] and call
+//! Another kind of connection needs no change in this crate. For a handshake, pass an async
+//! function to [`Listener::with_handshake`]; it returns the stream that carries the requests, and
+//! the connection info with the protocol that was chosen. TLS with rustls is in the folder `tls`.
+//! For connections that are neither TCP nor Unix sockets, implement [`AcceptStreams`] and call
 //! [`Listener::custom`]. `tests/it/streams_of_any_kind.rs` does both.
 
 use std::fmt;

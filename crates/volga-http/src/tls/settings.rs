@@ -75,8 +75,8 @@ impl Tls {
         Self::new(TlsSource::Fixed(config.into()))
     }
 
-    /// Uses a certificate for `localhost`, `127.0.0.1` and `::1` that this machine makes for itself,
-    /// for development. Browsers warn of it, because nobody has signed it.
+    /// Uses a certificate for `localhost`, `127.0.0.1` and `::1` that this machine makes for
+    /// itself, for development. Browsers warn of it, because nobody has signed it.
     ///
     /// The certificate is made on the first use, and stored for the next ones in the folder
     /// `volga-dev-certificate` of the user's cache (`$XDG_CACHE_HOME` or `~/.cache`, and on Windows

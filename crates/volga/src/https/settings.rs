@@ -29,9 +29,10 @@ pub(crate) struct HttpsSettings {
 }
 
 impl App {
-    /// Tells browsers to use HTTPS only, by the header `Strict-Transport-Security` of every response
-    /// over HTTPS. The requests of a [trusted proxy](Self::with_trusted_proxies) count as HTTPS if
-    /// the proxy says so. Requests for `localhost` or for an IP address do not get the header.
+    /// Tells browsers to use HTTPS only, by the header `Strict-Transport-Security` of every
+    /// response over HTTPS. The requests of a [trusted proxy](Self::with_trusted_proxies) count as
+    /// HTTPS if the proxy says so. Requests for `localhost` or for an IP address do not get the
+    /// header.
     pub fn with_hsts(mut self, hsts: Hsts) -> Self {
         self.https.hsts = Some(hsts);
         self
@@ -65,16 +66,16 @@ impl App {
     }
 
     /// Adds an address that has no TLS, in an app [with TLS](Self::with_tls): for example a
-    /// Unix-domain socket for a proxy on the same machine. In an app without TLS it does the same as
-    /// [`bind`](Self::bind), except that it does not replace the default address.
+    /// Unix-domain socket for a proxy on the same machine. In an app without TLS it does the same
+    /// as [`bind`](Self::bind), except that it does not replace the default address.
     pub fn bind_plain(mut self, target: impl Into<BindTarget>) -> Self {
         self.https.plain.push(target.into());
         self
     }
 
-    /// Adds an address without TLS that redirects every request to HTTPS: to the same host, path and
-    /// query, with status 308, so the method and the body stay as well. A request without a valid
-    /// host gets status 400. No handler and no middleware sees these requests.
+    /// Adds an address without TLS that redirects every request to HTTPS: to the same host, path
+    /// and query, with status 308, so the method and the body stay as well. A request without a
+    /// valid host gets status 400. No handler and no middleware sees these requests.
     ///
     /// The port in the redirect is that of the first address with TLS. If clients use another one,
     /// as behind a router that maps ports, set it with

@@ -1,5 +1,5 @@
-//! How many records the server sends. Each record costs 22 bytes or more, and a system call if it is
-//! sent by itself.
+//! How many records the server sends. Each record costs 22 bytes or more, and a system call if it
+//! is sent by itself.
 
 use std::io;
 use std::pin::Pin;

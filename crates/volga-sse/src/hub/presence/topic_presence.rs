@@ -12,7 +12,7 @@ use crate::hub::presence::event::PresenceEvent;
 pub(crate) const MAX_LISTED: usize = 64;
 
 /// The identities that are present, each with the number of its subscriptions.
-pub(crate) type Present = BTreeMap<Arc<str>, usize>;
+pub(crate) type PresentIdentities = BTreeMap<Arc<str>, usize>;
 
 /// The identities that subscribe to one topic.
 #[derive(Debug, Default)]

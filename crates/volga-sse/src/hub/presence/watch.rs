@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep};
 use crate::hub::clock::Moment;
 use crate::hub::presence::change_log::{LogCursor, PresenceNews, SharedLog};
 use crate::hub::presence::event::PresenceEvent;
-use crate::hub::presence::topic_presence::Present;
+use crate::hub::presence::topic_presence::PresentIdentities;
 use crate::hub::state::hub_state::HubState;
 
 /// A stream of identities that subscribe to a topic and leave it, from
@@ -29,7 +29,7 @@ pub struct PresenceWatch {
     hub: Arc<HubState>,
     topic: Arc<str>,
     /// Who was present at the start, until the first event was taken.
-    first: Option<Present>,
+    first: Option<PresentIdentities>,
     log: SharedLog,
     cursor: LogCursor,
     /// Fires when the next identity that has left is gone.
@@ -50,7 +50,7 @@ impl PresenceWatch {
 
     /// Lists who is present, and moves behind the changes that the list has. The cursor was at the
     /// end of the log before.
-    fn list(&mut self) -> Present {
+    fn list(&mut self) -> PresentIdentities {
         let mut present = self.hub.list_present(&self.topic);
         let locked = self.hub.lock();
         // The changes that came during the listing. If they are too many, the next event is a list

@@ -67,7 +67,7 @@ pub(crate) struct Registry {
 
 /// Which kinds of subscriptions read a topic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Readership {
+pub(crate) enum TopicReaders {
     None,
     /// All its subscriptions are by pattern.
     ByPattern,
@@ -134,13 +134,13 @@ impl Registry {
     }
 
     /// Which kinds of subscriptions read a topic.
-    pub(crate) fn readership(&self, topic: &Topic) -> Readership {
+    pub(crate) fn readership(&self, topic: &Topic) -> TopicReaders {
         if !topic.readers.is_empty() {
-            Readership::Named
+            TopicReaders::Named
         } else if self.patterns.of(topic).is_some() {
-            Readership::ByPattern
+            TopicReaders::ByPattern
         } else {
-            Readership::None
+            TopicReaders::None
         }
     }
 
@@ -257,20 +257,21 @@ impl Registry {
         let slot = topic.slot;
         let readership = self.readership(topic);
         let contents = topic.contents_at(now, &settings.bounds);
-        let is_kept = readership == Readership::Named || contents == Contents::Keys;
+        let is_kept = readership == TopicReaders::Named || contents == Contents::Keys;
         let class = match (contents, readership) {
             _ if is_kept || self.records[slot as usize].is_explicit => None,
-            (Contents::Empty, Readership::None) => {
+            (Contents::Empty, TopicReaders::None) => {
                 return self.topic_at(slot).iter().for_each(|topic| self.remove(topic, settings));
             }
             (Contents::Empty, _) => Some(EvictionClass::Empty),
-            (_, Readership::None) => Some(EvictionClass::Unread),
+            (_, TopicReaders::None) => Some(EvictionClass::Unread),
             _ => Some(EvictionClass::ByPattern),
         };
         self.set_class(slot, class);
     }
 
-    /// Drops expired messages, and removes topics that hold nothing more. One call handles a bounded number of topics. Returns true if there may be more.
+    /// Drops expired messages, and removes topics that hold nothing more. One call handles a
+    /// bounded number of topics. Returns true if there may be more.
     pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
         if now < self.next_sweep {
             return false;

@@ -3,7 +3,7 @@
 
 use crate::hub::clock::Moment;
 use crate::hub::state::hub_state::HubState;
-use crate::hub::state::locked::LockedState;
+use crate::hub::state::locked_state::LockedState;
 use crate::hub::sync::Ordering;
 
 /// A call drops what has expired in one more step for each such pause before it, in milliseconds.

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::hub::state::locked::LockedState;
+use crate::hub::state::locked_state::LockedState;
 use crate::hub::sync::MutexGuard;
 
 /// The hub's lock while it is held.

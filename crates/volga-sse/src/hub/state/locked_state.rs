@@ -8,7 +8,7 @@ use crate::hub::clock::Moment;
 use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::hub_presence::HubPresence;
-use crate::hub::registry::{HubFull, Readership, Registry};
+use crate::hub::registry::{HubFull, Registry, TopicReaders};
 use crate::hub::settings::HubSettings;
 use crate::hub::slot_map::SlotMap;
 use crate::hub::state::reorder_buffer::ReorderBuffer;
@@ -32,7 +32,7 @@ pub(crate) struct LockedState {
     /// True once a subscription has several topics or a pattern. It needs to know the topics of the
     /// last messages.
     pub(crate) remembers_messages: bool,
-    present_by_pattern: SlotMap<PresentByPattern>,
+    present_by_pattern: SlotMap<PatternIdentity>,
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
     presence: HubPresence,
     /// The wakers to wake once the lock is released.
@@ -47,7 +47,7 @@ pub(crate) struct LockedState {
 /// A subscription with patterns and an identity, which is present in every topic that its patterns
 /// match.
 #[derive(Debug)]
-pub(crate) struct PresentByPattern {
+pub(crate) struct PatternIdentity {
     pub(crate) filters: Box<[TopicFilter]>,
     pub(crate) identity: Arc<str>,
 }
@@ -147,7 +147,7 @@ impl LockedState {
     /// Drops everything that a topic holds, and removes the topic if nobody subscribes to its name.
     pub(crate) fn remove_topic(&mut self, topic: &Arc<Topic>, settings: &HubSettings, now: Moment) {
         self.registry.set_explicit(topic, false);
-        if self.registry.readership(topic) == Readership::Named {
+        if self.registry.readership(topic) == TopicReaders::Named {
             topic.clear();
         } else {
             self.registry.remove(topic, settings);
@@ -234,11 +234,11 @@ impl LockedState {
     }
 
     /// Makes an identity present in every new topic that the filters match. Returns a handle.
-    pub(crate) fn add_present_by_pattern(&mut self, present: PresentByPattern) -> u32 {
+    pub(crate) fn add_present_by_pattern(&mut self, present: PatternIdentity) -> u32 {
         self.present_by_pattern.insert(present)
     }
 
-    pub(crate) fn remove_present_by_pattern(&mut self, handle: u32) -> PresentByPattern {
+    pub(crate) fn remove_present_by_pattern(&mut self, handle: u32) -> PatternIdentity {
         self.present_by_pattern.remove(handle)
     }
 
