@@ -7,7 +7,8 @@
 //! no longer happens.
 //!
 //! `cargo xtask compat` runs this program, which also writes the tables of the guide page "What
-//! clients do". With the argument `proxies` it measures proxies instead (see `proxies`).
+//! clients do". With the argument `proxies` it measures proxies instead (see `proxies`), and with
+//! `tls` it lets foreign programs look at an app with HTTPS (see `tls`).
 
 mod chat;
 mod corpus;
@@ -19,6 +20,7 @@ mod program;
 mod proxies;
 mod readers;
 mod server;
+mod tls;
 mod tokens;
 
 use std::{env, error::Error, process::ExitCode, time::Instant};
@@ -33,6 +35,7 @@ use program::Programs;
 enum Subject {
     Clients,
     Proxies,
+    Tls,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -51,6 +54,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     match subject {
         Subject::Clients => clients(page).await,
         Subject::Proxies => proxies::run(page).await,
+        Subject::Tls => tls::run().await,
     }
 }
 
@@ -115,12 +119,19 @@ fn arguments() -> Result<(Subject, Page), String> {
     if args.first().is_some_and(|first| first == "proxies") {
         args.remove(0);
         subject = Subject::Proxies;
+    } else if args.first().is_some_and(|first| first == "tls") {
+        args.remove(0);
+        subject = Subject::Tls;
     }
     let page = match &*args.iter().map(String::as_str).collect::<Vec<_>>() {
         [] => Page::Leave,
         ["--write", page] => Page::Write(page.into()),
         ["--check", page] => Page::Check(page.into()),
-        _ => return Err("usage: volga-compat [proxies] [--write PAGE | --check PAGE]".to_owned()),
+        _ => {
+            return Err(
+                "usage: volga-compat [proxies | tls] [--write PAGE | --check PAGE]".to_owned()
+            );
+        }
     };
     Ok((subject, page))
 }
