@@ -8,7 +8,8 @@
 //!
 //! `cargo xtask compat` runs this program, which also writes the tables of the guide page "What
 //! clients do". With the argument `proxies` it measures proxies instead (see `proxies`), and with
-//! `tls` it lets foreign programs look at an app with HTTPS (see `tls`).
+//! `tls` it lets foreign programs look at an app with HTTPS (see `tls`). With `web` it tests forms
+//! and files (see `web`).
 
 mod chat;
 mod corpus;
@@ -22,6 +23,7 @@ mod readers;
 mod server;
 mod tls;
 mod tokens;
+mod web;
 
 use std::{env, error::Error, process::ExitCode, time::Instant};
 
@@ -36,6 +38,7 @@ enum Subject {
     Clients,
     Proxies,
     Tls,
+    Web,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -55,6 +58,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         Subject::Clients => clients(page).await,
         Subject::Proxies => proxies::run(page).await,
         Subject::Tls => tls::run().await,
+        Subject::Web => web::run().await,
     }
 }
 
@@ -116,21 +120,21 @@ fn add(outcomes: &mut Vec<Outcome>, outcome: Outcome) {
 fn arguments() -> Result<(Subject, Page), String> {
     let mut args: Vec<_> = env::args().skip(1).collect();
     let mut subject = Subject::Clients;
-    if args.first().is_some_and(|first| first == "proxies") {
-        args.remove(0);
-        subject = Subject::Proxies;
-    } else if args.first().is_some_and(|first| first == "tls") {
-        args.remove(0);
-        subject = Subject::Tls;
+    for (name, other) in
+        [("proxies", Subject::Proxies), ("tls", Subject::Tls), ("web", Subject::Web)]
+    {
+        if args.first().is_some_and(|first| first == name) {
+            args.remove(0);
+            subject = other;
+        }
     }
     let page = match &*args.iter().map(String::as_str).collect::<Vec<_>>() {
         [] => Page::Leave,
         ["--write", page] => Page::Write(page.into()),
         ["--check", page] => Page::Check(page.into()),
         _ => {
-            return Err(
-                "usage: volga-compat [proxies | tls] [--write PAGE | --check PAGE]".to_owned()
-            );
+            return Err("usage: volga-compat [proxies | tls | web] [--write PAGE | --check PAGE]"
+                .to_owned());
         }
     };
     Ok((subject, page))

@@ -11,7 +11,7 @@ mod versions;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, bench, book, browser, budget, compat, deps, fuzz, proxies, smoke, tidy,
+    api, bench, book, browser, budget, compat, deps, fuzz, proxies, smoke, templates, tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -219,6 +219,14 @@ pub(crate) const STEPS: &[Step] = &[
         advice: "run the example by hand: cargo run -p NAME",
         missing_program: |_| None,
         run: smoke::run,
+    },
+    Step {
+        name: "templates",
+        claim: "a project that is made from each template compiles without a warning, and its tests pass",
+        depth: Depth::Everyday,
+        advice: "correct the template in templates/; target/templates has the project that was made from it",
+        missing_program: |_| None,
+        run: templates::run,
     },
     Step {
         name: "browser",

@@ -18,6 +18,7 @@ mod http_get;
 mod programs;
 mod proxies;
 mod smoke;
+mod templates;
 mod tidy;
 mod tools;
 mod workspace;

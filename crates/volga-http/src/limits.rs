@@ -33,6 +33,7 @@
 //! | [`ACCEPT_PAUSE`] | 100 ms | accepting continues after a shortage of descriptors or memory |
 //! | [`HANDOVER_WAIT`] | 200 ms | a listener on a shared port closes |
 //! | [`DRAIN_GRACE`] | 500 ms | the drain closes the connection of a client that makes no progress |
+//! | [`DEFAULT_UPLOAD_GRACE`] | 1 s | the same for a client that stops within a body of which the handler has read a part |
 //! | [`FIRST_BYTES_GRACE`] | 1 s | a connection without a request is closed by the drain |
 //! | [`ABORT_GRACE`] | 1 s | aborted code that still blocks its thread is left behind |
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: the connection of a client that still sends after its response is closed |
@@ -355,6 +356,14 @@ pub const HANDOVER_WAIT: Duration = Duration::from_millis(200);
 /// Such a client loses nothing, or has stopped to receive before. The time is at most a quarter of
 /// the drain's deadline.
 pub const DRAIN_GRACE: Duration = Duration::from_millis(500);
+
+/// How long a drain waits for more of a request's body when the handler has read a part of it: 1
+/// second, and at most half of the drain's deadline.
+///
+/// Two lost packets in a row make a client silent for more than half a second, and the upload would
+/// be lost although the client is there. A client that stays silent for longer has stopped as far
+/// as the server can tell. The handler then gets an error instead of the rest of the body.
+pub const DEFAULT_UPLOAD_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a connection that has sent nothing yet may take to send its first bytes after the drain
 /// has started.

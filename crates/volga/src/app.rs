@@ -221,6 +221,18 @@ impl App {
         self
     }
 
+    /// Sets how long a client may be silent during a shutdown, while a handler waits for more of a
+    /// request's body and has read a part of it. Then the handler gets an error instead of the rest
+    /// of the body, which extractors turn into 408.
+    /// [`DEFAULT_UPLOAD_GRACE`](crate::limits::DEFAULT_UPLOAD_GRACE) by default, and at most half of
+    /// the [shutdown timeout](Self::with_shutdown_timeout).
+    ///
+    /// An upload that makes progress has the whole shutdown timeout.
+    pub fn with_upload_grace(mut self, time: Duration) -> Self {
+        self.server = self.server.upload_grace(time);
+        self
+    }
+
     /// Sets how long the [handshake](crate::Listener::with_handshake) of a connection may take.
     /// Then the connection is closed.
     /// [`DEFAULT_HANDSHAKE_TIMEOUT`](crate::limits::DEFAULT_HANDSHAKE_TIMEOUT) by default.

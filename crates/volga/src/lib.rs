@@ -31,9 +31,10 @@
 //! |---|---|
 //! | [`App`] | settings and routes; runs the server |
 //! | [`Group`], [`Route`] | routes: patterns, methods, prefixes |
-//! | [`Path`], [`Query`], [`Header`], [`Json`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
+//! | [`Path`], [`Query`], [`Header`], [`Json`], [`Form`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
 //! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
-//! | [`redirect!`], [`permanent_redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
+//! | [`Valid`], [`Validate`], [`FieldErrors`] | arguments that are checked before the handler runs |
+//! | [`redirect!`], [`permanent_redirect!`], [`html!`], [`form!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
 //! | [`http`] | requests, responses, and [event streams](http::sse) with their [hub](http::sse::Hub) |
 //! | [`mod@headers`] | typed headers; [`headers!`] declares more |
@@ -100,7 +101,8 @@ pub use macros::TrustedHtml;
 pub use run::ListeningApp;
 pub use shutdown::ShutdownHandle;
 pub use volga_core::{
-    CancellationToken, Header, Json, NdJson, Path, Query, Text, detached, headers,
+    CancellationToken, FieldErrors, Form, Header, Json, NdJson, NonEmptyFields, Path, Query, Text,
+    Valid, Validate, detached, headers,
 };
 pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener};
 
@@ -170,10 +172,10 @@ pub mod http {
     };
     pub use volga_core::{
         BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
-        FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
-        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, IntoStatusError,
-        NoRoute, OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
-        RouterService, SkipPathArg,
+        FieldNames, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs,
+        HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse,
+        IntoResponseParts, IntoStatusError, NoRoute, OptionalArg, OriginalUri, RequestParts,
+        ResponseFuture, RouteMatch, RouteMethod, RouterService, SkipPathArg, ValidArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
@@ -214,15 +216,15 @@ pub mod limits {
         trusted_proxies::MAX_FORWARDED_PREFIX,
     };
     pub use volga_core::{
-        COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_NDJSON_LINE,
-        MAX_PATH_ARGS,
+        COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_FIELD_ERRORS,
+        MAX_FORM_FIELDS, MAX_NDJSON_LINE, MAX_PATH_ARGS,
     };
     pub use volga_http::limits::*;
     pub use volga_sse::hub::{
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
         DEFAULT_MAX_MESSAGES, DEFAULT_MAX_PRESENCE_EVENTS, DEFAULT_MAX_REMEMBERED_TOPICS,
         DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
-        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE,
+        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
     };
     #[cfg(feature = "replies")]
     pub use volga_sse::{
@@ -246,8 +248,8 @@ pub mod limits {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::macros::{
-        EscapeHtml, EscapedHtml, IntoStatus, ToHtml, html, html_text, json, raw, redirect, respond,
-        sse, stream, text,
+        EscapeHtml, EscapedHtml, IntoStatus, ToHtml, form, html, html_text, json, raw, redirect,
+        respond, sse, stream, text,
     };
     #[cfg(feature = "files")]
     pub use crate::macros::{attachment, file};
@@ -282,6 +284,8 @@ mod guide {
         route_groups: "../../../docs/src/route-groups.md";
         headers: "../../../docs/src/headers.md";
         handling_json: "../../../docs/src/handling-json.md";
+        forms: "../../../docs/src/forms.md";
+        validation: "../../../docs/src/validation.md";
         #[cfg(feature = "files")]
         files: "../../../docs/src/files.md";
         #[cfg(feature = "multipart")]
@@ -319,5 +323,11 @@ mod guide {
         http1_and_http2: "../../../docs/src/http1-and-http2.md";
         #[cfg(feature = "tls")]
         https: "../../../docs/src/https.md";
+        lists_and_changes: "../../../docs/src/lists-and-changes.md";
+        from_axum: "../../../docs/src/from-axum.md";
+        from_aspnet_core: "../../../docs/src/from-aspnet-core.md";
+        from_fastapi: "../../../docs/src/from-fastapi.md";
+        from_better_sse: "../../../docs/src/from-better-sse.md";
+        deploying: "../../../docs/src/deploying.md";
     }
 }

@@ -119,6 +119,11 @@ impl Error {
         Self(Arc::new(ErrorInner::new(status, cause, Some(problem))))
     }
 
+    /// Creates an error that the client gets as this problem.
+    pub(crate) fn of_cause_and_problem(cause: impl Into<BoxError>, problem: Problem) -> Self {
+        Self(Arc::new(ErrorInner::new(problem.status(), cause.into(), Some(problem))))
+    }
+
     /// Creates an error whose response is sent as it is.
     pub(crate) fn of_response(response: HttpResponse) -> Self {
         let status = response.status();

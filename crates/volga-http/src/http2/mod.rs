@@ -32,7 +32,6 @@ mod upload_window;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -62,7 +61,7 @@ use crate::drain::patience::Patience;
 use crate::exchange::date::date;
 use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::{ConnectionService, HttpService};
+use crate::exchange::service::{ConnectionService, HttpService, catch_panic};
 use crate::io::linger::linger;
 use crate::io::send_queue::SendQueue;
 use crate::io::wake::wake_after_sockets;
@@ -418,7 +417,7 @@ where
                 Ok(TaskOutcome::LongLived(start)) => {
                     // This calls the body and may drop it. A panic there must not end the other
                     // streams.
-                    let started = catch_unwind(AssertUnwindSafe(|| start.send_head()));
+                    let started = catch_panic(|| start.send_head());
                     if let Ok(Some(send_body)) = started {
                         self.limit_unsent();
                         self.streams.insert(send_body, &mut self.write_buffer.lock().windows);

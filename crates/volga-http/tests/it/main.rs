@@ -12,6 +12,7 @@ mod limits;
 mod linger;
 mod long_lived;
 mod malformed_requests;
+mod panics;
 mod protocols;
 mod requests;
 mod same_bytes;

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "files")]
 mod file;
+mod form;
 mod html;
 mod raw;
 mod redirect;
@@ -10,6 +11,7 @@ mod stream;
 
 #[cfg(feature = "files")]
 pub use file::{attachment, file};
+pub use form::form;
 pub use html::{EscapeHtml, EscapedHtml, ToHtml, TrustedHtml, html, html_text};
 pub use raw::raw;
 pub use redirect::redirect;

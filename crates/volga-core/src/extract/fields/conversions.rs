@@ -44,6 +44,15 @@ struct Conversions {
     /// Texts that were converted, but are needed as texts.
     kept: HashSet<usize>,
     converts_all: bool,
+    /// Whether a type took one value for a name that has parts.
+    has_refused_parts: bool,
+    /// Whether names with brackets are not split into parts.
+    are_names_whole: bool,
+    /// Whether a type took a struct or a map for parts that were read as a list.
+    has_refused_list: bool,
+    /// Whether parts whose names are numbers are read as a map where serde does not say what it
+    /// needs.
+    are_numbers_names: bool,
     /// Texts that did not fit, and whether a list was expected.
     misfits: Vec<(usize, bool)>,
     /// Converted texts that did not fit, because a text was expected.
@@ -86,7 +95,7 @@ pub(in crate::extract) fn deserialize<T, E>(
         // A later pass has more conversions, so an untagged enum finds an earlier variant. A pass
         // that takes conversions back may fail earlier in the value, at a field without a fault.
         match pass() {
-            Err(_) if result.is_ok() || learned == Learned::Texts => {}
+            Err(_) if result.is_ok() || learned != Learned::Conversions => {}
             new => result = new,
         }
     }
@@ -102,6 +111,8 @@ enum Learned {
     Conversions,
     /// It keeps texts that were converted.
     Texts,
+    /// It reads names in brackets in another way.
+    Names,
 }
 
 impl Conversions {
@@ -122,7 +133,17 @@ impl Conversions {
                 is_changed |= self.kept.insert(*text);
             }
         }
-        if is_changed { Learned::Texts } else { Learned::Nothing }
+        if is_changed {
+            Learned::Texts
+        } else if has_failed && self.has_refused_list && !self.are_numbers_names {
+            self.are_numbers_names = true;
+            Learned::Names
+        } else if has_failed && self.has_refused_parts && !self.are_names_whole {
+            self.are_names_whole = true;
+            Learned::Names
+        } else {
+            Learned::Nothing
+        }
     }
 }
 
@@ -166,10 +187,33 @@ pub(in crate::extract) fn misfit(
         Unexpected::Unsigned(value) => Conversion::Unsigned(value),
         Unexpected::Signed(value) => Conversion::Signed(value),
         Unexpected::Float(value) => Conversion::Float(value),
+        Unexpected::Seq => {
+            CURRENT.with_borrow_mut(|current| current.has_refused_list = true);
+            return None;
+        }
+        Unexpected::Map => {
+            refuse_parts();
+            return None;
+        }
         _ => return None,
     };
     CURRENT.with_borrow_mut(|current| current.needed_as_text.push(as_text));
     None
+}
+
+/// Takes the report that a type takes one value for a name that has parts.
+pub(in crate::extract) fn refuse_parts() {
+    CURRENT.with_borrow_mut(|current| current.has_refused_parts = true);
+}
+
+/// Whether parts whose names are numbers are read as a map in this pass.
+pub(in crate::extract) fn are_numbers_names() -> bool {
+    CURRENT.with_borrow(|current| current.are_numbers_names)
+}
+
+/// Whether names with brackets are not split into parts in this pass.
+pub(in crate::extract) fn are_names_whole() -> bool {
+    CURRENT.with_borrow(|current| current.are_names_whole)
 }
 
 /// Returns the address of the text that a value was in the request: a text, or the only text that

@@ -29,7 +29,7 @@ use bytes::Bytes;
 
 use crate::hub::clock::Moment;
 use crate::hub::error::PublishError;
-use crate::hub::patterns::KnownPatterns;
+use crate::hub::patterns::pattern_set::KnownPatterns;
 use crate::hub::settings::LogBounds;
 use crate::hub::stats::{Counters, TopicStats};
 use crate::hub::sync::{AtomicBool, AtomicU64, Ordering, RwLock, read, write};

@@ -188,7 +188,7 @@ mod tests {
 
     /// The same as plain sets.
     #[derive(Default)]
-    struct Naive {
+    struct PlainSets {
         values: BTreeMap<u32, u32>,
         active: BTreeSet<u32>,
         to_visit: BTreeSet<u32>,
@@ -198,7 +198,7 @@ mod tests {
         #[test]
         fn it_agrees_with_plain_sets(steps in vec((0..10_u8, any::<u8>()), 0..300)) {
             let mut sleepers = Sleepers::default();
-            let mut naive = Naive::default();
+            let mut naive = PlainSets::default();
             for (number, (step, pick)) in (0..).zip(steps) {
                 let picked = naive.values.keys().nth(usize::from(pick) % naive.values.len().max(1));
                 match (step, picked.copied()) {
