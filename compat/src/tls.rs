@@ -134,7 +134,7 @@ async fn expect(program: &str, args: &[&str], expect: &str) -> Result<(), String
 async fn curl(server: &Server) -> Outcome {
     let file = server.file("cert.pem");
     let (trust, url) = (file.to_string_lossy(), server.url("/finite"));
-    for (option, protocol) in [("--http2", "2"), ("--http1.1", "1.1"), ("--http1.0", "1.1")] {
+    for (option, protocol) in [("--http2", "2"), ("--http1.1", "1.1"), ("--http1.0", "1")] {
         for version in ["1.2", "1.3"] {
             let written = "%{http_version} %{ssl_verify_result}";
             let args = [

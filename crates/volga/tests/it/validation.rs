@@ -1,6 +1,5 @@
 //! Arguments that are checked before the handler runs, by `garde` and by hand.
 
-use garde::Validate as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use volga::{
