@@ -8,7 +8,8 @@
 //!
 //! `cargo xtask compat` runs this program, which also writes the tables of the guide page "What
 //! clients do". With the argument `proxies` it measures proxies instead (see `proxies`), and with
-//! `web` it tests forms and files (see `web`).
+//! `tls` it lets foreign programs look at an app with HTTPS (see `tls`). With `web` it tests forms
+//! and files (see `web`).
 
 mod chat;
 mod corpus;
@@ -20,6 +21,7 @@ mod program;
 mod proxies;
 mod readers;
 mod server;
+mod tls;
 mod tokens;
 mod web;
 
@@ -35,6 +37,7 @@ use program::Programs;
 enum Subject {
     Clients,
     Proxies,
+    Tls,
     Web,
 }
 
@@ -54,6 +57,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     match subject {
         Subject::Clients => clients(page).await,
         Subject::Proxies => proxies::run(page).await,
+        Subject::Tls => tls::run().await,
         Subject::Web => web::run().await,
     }
 }
@@ -116,7 +120,9 @@ fn add(outcomes: &mut Vec<Outcome>, outcome: Outcome) {
 fn arguments() -> Result<(Subject, Page), String> {
     let mut args: Vec<_> = env::args().skip(1).collect();
     let mut subject = Subject::Clients;
-    for (name, other) in [("proxies", Subject::Proxies), ("web", Subject::Web)] {
+    for (name, other) in
+        [("proxies", Subject::Proxies), ("tls", Subject::Tls), ("web", Subject::Web)]
+    {
         if args.first().is_some_and(|first| first == name) {
             args.remove(0);
             subject = other;
@@ -127,9 +133,8 @@ fn arguments() -> Result<(Subject, Page), String> {
         ["--write", page] => Page::Write(page.into()),
         ["--check", page] => Page::Check(page.into()),
         _ => {
-            return Err(
-                "usage: volga-compat [proxies | web] [--write PAGE | --check PAGE]".to_owned()
-            );
+            return Err("usage: volga-compat [proxies | tls | web] [--write PAGE | --check PAGE]"
+                .to_owned());
         }
     };
     Ok((subject, page))

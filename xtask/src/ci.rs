@@ -265,6 +265,15 @@ pub(crate) const STEPS: &[Step] = &[
         run: proxies::run,
     },
     Step {
+        name: "tls",
+        claim: "curl, OpenSSL, nghttp, h2load, Python's h2, Chromium and testssl find no fault in an app with HTTPS",
+        depth: Depth::Everyday,
+        advice: "compat/src/tls.rs has the command that failed",
+        // The step itself skips each program that is missing.
+        missing_program: |_| None,
+        run: compat::run_tls,
+    },
+    Step {
         name: "bench-check",
         claim: "the benchmarks of bench/ compile without a warning, and the laboratory's own tests pass",
         depth: Depth::Everyday,

@@ -62,6 +62,24 @@ fn web(workspace: &Workspace) -> Result<(), Failure> {
     tools::run(&mut compat)
 }
 
+/// Lets foreign programs look at an app with HTTPS. In CI none of them may be missing.
+///
+/// # Errors
+/// Fails when a program finds a fault. In CI it also fails when a program is missing.
+pub(crate) fn run_tls(workspace: &Workspace) -> Result<(), Failure> {
+    let python = required_in_ci("Python's h2", python(workspace))?;
+    let node = required_in_ci("Chromium", node(workspace))?;
+    let chromium = required_in_ci("Chromium", programs::chromium())?;
+    let mut look = command(workspace, "run");
+    look.args(["--", "tls"]);
+    for (name, program) in
+        [("COMPAT_PYTHON", python), ("COMPAT_NODE", node), ("CHROMIUM", chromium)]
+    {
+        look.env(name, program.unwrap_or_default());
+    }
+    tools::run(&mut look)
+}
+
 /// The path of a program that a package of its name installs.
 fn system_program(name: &str) -> Result<PathBuf, Failure> {
     // Debian has nginx where the PATH of a user may not lead.

@@ -17,8 +17,9 @@ use crate::tls::client_auth::{ClientAuth, verifier};
 use crate::tls::error::{PemOrigin, TlsError};
 use crate::tls::tickets::{SharedTickets, TicketKeys, parse};
 
-/// The protocols that the server offers, with the better one first.
-const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// The protocols that the server offers, with the best one first. Old clients and `curl --http1.0`
+/// know only the last one.
+const ALPN: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 
 /// What a configuration is made of.
 #[derive(Clone, Debug)]

@@ -16,7 +16,14 @@ async fn every_version_and_protocol_is_served_and_handlers_learn_what_was_agreed
     let server = TlsServer::facts(pair.tls()).await;
     for (version, name) in [(&TLS12, "TLSv1.2"), (&TLS13, "TLSv1.3")] {
         let client = Client::with_versions(&[&pair], &[version]);
-        for offered in [&["h2", "http/1.1"][..], &["http/1.1", "h2"], &["h2"], &["http/1.1"], &[]] {
+        for offered in [
+            &["h2", "http/1.1"][..],
+            &["http/1.1", "h2"],
+            &["h2"],
+            &["http/1.1"],
+            &["http/1.0"],
+            &[],
+        ] {
             let stream = client.clone().alpn(offered).connect(server.address).await.expect("TLS");
             let agreed = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
             // The server prefers HTTP/2, whatever the client's order is.
