@@ -43,6 +43,7 @@
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
 //! | `http::sse::Replies` | replies that outlive their connection; needs the feature `replies` |
+//! | `http::ws` | WebSockets; needs the feature `ws` |
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |
@@ -83,6 +84,8 @@ mod tower_status;
 #[cfg(feature = "tracing")]
 pub mod trace;
 mod trusted_proxies;
+#[cfg(feature = "ws")]
+mod ws;
 
 pub use app::App;
 pub use bound::{BoundAddress, BoundAddresses};
@@ -141,6 +144,18 @@ pub mod http {
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
+    /// WebSockets: the socket, its messages and settings, and how a hub's messages are forwarded.
+    /// [`map_ws`](crate::Group::map_ws) and [`map_msg`](crate::Group::map_msg) map them.
+    #[cfg(feature = "ws")]
+    pub mod ws {
+        pub use crate::ws::{FromMessage, IntoReply, MessageHandler, SocketHandler, SocketOutput};
+        pub use volga_ws::{
+            CloseCode, CloseReason, ClosedError, ForwardEnd, JsonError, Message, OriginRule,
+            SocketEnd, Utf8Bytes, WebSocket, WebSocketSettings, WebSocketSink, WebSocketStream,
+            envelope, forward, read_resume,
+        };
+    }
+
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {
         pub use crate::{resume::Resume, sse_stream::SseStream};
@@ -197,6 +212,12 @@ pub mod limits {
         DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS, DEFAULT_RETRY_AFTER,
         DEFAULT_RETRY_AFTER_SPREAD, MAX_EVENT_ID,
     };
+    #[cfg(feature = "ws")]
+    pub use volga_ws::{
+        DEFAULT_MAX_WS_FRAME, DEFAULT_MAX_WS_MESSAGE, DEFAULT_MAX_WS_UNREAD, DEFAULT_MAX_WS_UNSENT,
+        DEFAULT_WS_CLOSE_TIMEOUT, DEFAULT_WS_IDLE_TIMEOUT, DEFAULT_WS_PING_INTERVAL,
+        DEFAULT_WS_PONG_TIMEOUT,
+    };
 }
 
 /// The paths to which the macros of this crate expand. This is not a public interface.
@@ -230,6 +251,8 @@ mod guide {
         readme_http: "../../volga-http/README.md";
         readme_macros: "../../volga-macros/README.md";
         readme_sse: "../../volga-sse/README.md";
+        #[cfg(feature = "ws")]
+        readme_ws: "../../volga-ws/README.md";
         quick_start: "../../../docs/src/quick-start.md";
         route_parameters: "../../../docs/src/route-parameters.md";
         query_parameters: "../../../docs/src/query-parameters.md";
@@ -264,6 +287,8 @@ mod guide {
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
         what_clients_do: "../../../docs/src/what-clients-do.md";
+        #[cfg(feature = "ws")]
+        websockets: "../../../docs/src/websockets.md";
         http1_and_http2: "../../../docs/src/http1-and-http2.md";
     }
 }

@@ -54,3 +54,4 @@ mod texts_and_bodies;
 mod tracing;
 mod under_hyper;
 mod upstream_bodies;
+mod websockets;
