@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-//! use volga_ws::{Message, WebSocket, WebSocketSettings, serve};
+//! use volga_ws::{WebSocket, WebSocketSettings, serve};
 //!
 //! async fn echo(mut socket: WebSocket) {
 //!     while let Some(message) = socket.recv().await {
@@ -22,7 +22,8 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! // In a server, this is the connection after the handshake.
 //! let (mut client, connection) = duplex(1024);
-//! let served = serve(connection, &WebSocketSettings::new(), std::future::pending(), echo);
+//! let settings = WebSocketSettings::new();
+//! let served = serve(connection, &settings, std::future::pending(), echo);
 //! let talk = async move {
 //!     // A masked text message with the text "hi".
 //!     client.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']).await.unwrap();
