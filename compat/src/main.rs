@@ -7,7 +7,8 @@
 //! no longer happens.
 //!
 //! `cargo xtask compat` runs this program, which also writes the tables of the guide page "What
-//! clients do". With the argument `proxies` it measures proxies instead (see `proxies`).
+//! clients do". With the argument `proxies` it measures proxies instead (see `proxies`), and with
+//! `web` it tests forms and files (see `web`).
 
 mod chat;
 mod corpus;
@@ -20,6 +21,7 @@ mod proxies;
 mod readers;
 mod server;
 mod tokens;
+mod web;
 mod websockets;
 
 use std::{env, error::Error, process::ExitCode, time::Instant};
@@ -34,6 +36,7 @@ use program::Programs;
 enum Subject {
     Clients,
     Proxies,
+    Web,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -52,6 +55,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     match subject {
         Subject::Clients => clients(page).await,
         Subject::Proxies => proxies::run(page).await,
+        Subject::Web => web::run().await,
     }
 }
 
@@ -119,15 +123,21 @@ fn add(outcomes: &mut Vec<Outcome>, outcome: Outcome) {
 fn arguments() -> Result<(Subject, Page), String> {
     let mut args: Vec<_> = env::args().skip(1).collect();
     let mut subject = Subject::Clients;
-    if args.first().is_some_and(|first| first == "proxies") {
-        args.remove(0);
-        subject = Subject::Proxies;
+    for (name, other) in [("proxies", Subject::Proxies), ("web", Subject::Web)] {
+        if args.first().is_some_and(|first| first == name) {
+            args.remove(0);
+            subject = other;
+        }
     }
     let page = match &*args.iter().map(String::as_str).collect::<Vec<_>>() {
         [] => Page::Leave,
         ["--write", page] => Page::Write(page.into()),
         ["--check", page] => Page::Check(page.into()),
-        _ => return Err("usage: volga-compat [proxies] [--write PAGE | --check PAGE]".to_owned()),
+        _ => {
+            return Err(
+                "usage: volga-compat [proxies | web] [--write PAGE | --check PAGE]".to_owned()
+            );
+        }
     };
     Ok((subject, page))
 }

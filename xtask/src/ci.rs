@@ -11,7 +11,7 @@ mod versions;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, bench, browser, budget, compat, deps, fuzz, proxies, smoke, tidy,
+    api, bench, book, browser, budget, compat, deps, fuzz, proxies, smoke, templates, tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -154,6 +154,23 @@ pub(crate) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "over-tls",
+        claim: "the tests of requests, streams and shutdowns pass over TLS as well",
+        depth: Depth::Everyday,
+        advice: "`VOLGA_TEST_TLS=1 cargo test -p volga-http --all-features --test it NAME` repeats one test; tests/it/tls_relay.rs explains how it reaches the server",
+        missing_program: |_| None,
+        run: |workspace| {
+            for (package, names, skipped) in OVER_TLS {
+                let mut command =
+                    workspace.cargo(&["test", "--package", package, "--all-features"]);
+                command.args(["--test", "it", "--"]).args(*names);
+                command.args(skipped.iter().flat_map(|name| ["--skip", name]));
+                tools::run(command.env("VOLGA_TEST_TLS", "1"))?;
+            }
+            Ok(())
+        },
+    },
+    Step {
         name: "loom",
         claim: "the hub's synchronisation is right in every possible order of the threads' steps",
         depth: Depth::Everyday,
@@ -180,6 +197,14 @@ pub(crate) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "book",
+        claim: "the guide builds as a book in both languages, and every link leads to a page and a heading",
+        depth: Depth::Everyday,
+        advice: "each line above names a page and a link; headings and their links change together",
+        missing_program: |workspace| book::missing_program(workspace).map(MissingProgram::Required),
+        run: book::run,
+    },
+    Step {
         name: "api",
         claim: "the public API of each crate equals its snapshot in api/",
         depth: Depth::Everyday,
@@ -194,6 +219,14 @@ pub(crate) const STEPS: &[Step] = &[
         advice: "run the example by hand: cargo run -p NAME",
         missing_program: |_| None,
         run: smoke::run,
+    },
+    Step {
+        name: "templates",
+        claim: "a project that is made from each template compiles without a warning, and its tests pass",
+        depth: Depth::Everyday,
+        advice: "correct the template in templates/; target/templates has the project that was made from it",
+        missing_program: |_| None,
+        run: templates::run,
     },
     Step {
         name: "browser",
@@ -289,6 +322,25 @@ pub(crate) const STEPS: &[Step] = &[
     },
 ];
 
+/// The tests of the step `over-tls`: the package, the parts of their names, and those to skip.
+///
+/// Each test that is skipped compares the addresses that the client and the server see. Between the
+/// two is a relay here.
+const OVER_TLS: &[(&str, &[&str], &[&str])] = &[
+    (
+        "volga-http",
+        &["requests::", "long_lived::", "drain", "disconnects::", "http2::", "keep_alive::"],
+        &[
+            "requests_carry_both_addresses",
+            "after_a_stream_the_connection_serves_its_next_request",
+            "a_request_sent_during_a_stream_is_served_after_it",
+            "a_drain_closes_an_idle_connection_after_a_stream",
+            "at_the_deadline_a_stream_is_aborted",
+        ],
+    ),
+    ("volga", &["streams::", "stream_ends::", "shutdown::", "replies::", "same_requests::"], &[]),
+];
+
 /// The sets of features that the step `features` compiles: the package and the arguments.
 const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features"]),
@@ -300,7 +352,14 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-sse", &["--no-default-features", "--features", "replies"]),
     ("volga-sse", &[]),
     ("volga-sse", &["--all-features"]),
+    ("volga-web", &[]),
+    ("volga-web", &["--features", "files"]),
+    ("volga-web", &["--features", "static-files"]),
+    ("volga-web", &["--features", "multipart"]),
+    ("volga-http", &["--features", "tls"]),
     ("volga", &[]),
+    ("volga", &["--features", "tls"]),
+    ("volga", &["--features", "multipart"]),
     ("volga", &["--all-features"]),
 ];
 

@@ -40,7 +40,35 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     {
         compat.env(name, program.unwrap_or_default());
     }
+    tools::run(&mut compat)?;
+    web(workspace)
+}
+
+/// Tests forms and files with foreign programs. The packages are installed.
+fn web(workspace: &Workspace) -> Result<(), Failure> {
+    let mut compat = command(workspace, "run");
+    compat.args(["--", "web"]);
+    for (name, program) in [
+        ("COMPAT_PYTHON", python(workspace)),
+        ("COMPAT_NODE", node(workspace)),
+        ("CHROMIUM", programs::chromium()),
+        ("COMPAT_CURL", system_program("curl")),
+        ("COMPAT_WGET", system_program("wget")),
+        ("COMPAT_NGINX", system_program("nginx")),
+    ] {
+        let program = required_in_ci("a test of forms or files", program)?;
+        compat.env(name, program.unwrap_or_default());
+    }
     tools::run(&mut compat)
+}
+
+/// The path of a program that a package of its name installs.
+fn system_program(name: &str) -> Result<PathBuf, Failure> {
+    // Debian has nginx where the PATH of a user may not lead.
+    let system = Path::new("/usr/sbin").join(name);
+    find_program(&[name])
+        .or_else(|| system.is_file().then_some(system))
+        .ok_or_else(|| Failure::new(format!("{name} is missing: apt-get install {name}")))
 }
 
 /// A command of cargo in the workspace of `compat/`.

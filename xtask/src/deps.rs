@@ -45,7 +45,7 @@ pub(crate) enum Kind {
 const LAYERS: &[&[&str]] = &[
     &["volga-macros"],
     &["volga-core", "volga-http", "volga-sse"],
-    &["volga-relay-", "volga-sse-client", "volga-ws"],
+    &["volga-relay-", "volga-sse-client", "volga-web", "volga-ws"],
     &["volga"],
 ];
 
@@ -61,6 +61,7 @@ const FORBIDDEN_IMPORTS: &[(u8, &str, &[&str])] = &[
     (1, "volga-sse", &["hyper", "axum", "tower", "tracing"]),
     (2, "volga-core", &["hyper", "h2", "rustls", "tokio-rustls"]),
     (3, "volga-http", &["serde"]),
+    (4, "volga-web", &["volga-http", "volga-sse", "hyper", "h2"]),
     // It works in any server. Of our crates it knows the hub, for its feature `hub`.
     (4, "volga-ws", &["hyper", "axum", "tower", "volga-core", "volga-http"]),
 ];
@@ -285,6 +286,7 @@ mod tests {
                 sse,
                 core,
                 library("volga-http", &["httparse", "h2", "tokio"]),
+                library("volga-web", &["volga-core", "multer"]),
                 volga,
                 member("sse", "examples/sse", &["volga"]),
                 member("axum-sse", "examples/axum-sse", &["volga-sse", "axum"]),
@@ -446,6 +448,20 @@ mod tests {
             "rule 4: volga-macros imports for its tests volga-sse",
         );
         check_broken(add("volga", dev("sse")), "rule 4: volga imports sse, which is not a library");
+    }
+
+    #[test]
+    fn rule_4_web_is_on_core_alone() {
+        for name in ["volga-http", "volga-sse", "hyper-util", "h2"] {
+            check_broken(
+                add("volga-web", normal(name)),
+                &format!("rule 4: volga-web imports {name}"),
+            );
+        }
+        check_broken(
+            add("volga-web", dev("volga")),
+            "rule 4: volga-web imports for its tests volga",
+        );
     }
 
     #[test]

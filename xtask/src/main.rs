@@ -7,6 +7,7 @@
 mod api;
 mod args;
 mod bench;
+mod book;
 mod browser;
 mod budget;
 mod ci;
@@ -17,6 +18,7 @@ mod http_get;
 mod programs;
 mod proxies;
 mod smoke;
+mod templates;
 mod tidy;
 mod tools;
 mod workspace;

@@ -10,12 +10,16 @@
 //! | `line_width` | lines of prose have at most 100 columns |
 //! | `links` | links lead to files, and the guide's table of contents is complete |
 //! | `map` | the paths in `ARCHITECTURE.md` exist |
+//! | `next_page` | each page of the guide ends with a link to the next one |
+//! | `translation` | translated pages show the code of the English pages |
 //! | `unpublished` | no text makes a reader look for our crates in a registry |
 
 mod imports;
 mod line_width;
 mod links;
 mod map;
+mod next_page;
+mod translation;
 mod unpublished;
 
 use crate::{
@@ -70,6 +74,8 @@ fn check(files: &[SourceFile]) -> Vec<String> {
     line_width::check(files, &mut found);
     links::check(files, &mut found);
     map::check(files, &mut found);
+    next_page::check(files, &mut found);
+    translation::check(files, &mut found);
     unpublished::check(files, &mut found);
     found
 }

@@ -53,6 +53,7 @@
 //! | `exchange` | one request and its response, in either protocol |
 //! | `http1` | the HTTP/1 driver: requests one after another, and long-lived responses |
 //! | `http2` | the HTTP/2 driver around the `h2` library |
+//! | `tls` | HTTPS; needs the feature `tls` |
 //! | `pool` | memory that a thread keeps for its next connection |
 //! | `drain` | the graceful shutdown of a server |
 //! | [`limits`] | every limit, in one place |
@@ -69,6 +70,8 @@ pub mod limits;
 mod listen;
 mod pool;
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use connection::info::{ConnectionInfo, TlsInfo};
 pub use drain::handle::Drain;
@@ -88,3 +91,11 @@ pub use listen::counts::ConnectionCounts;
 pub use listen::error::BindError;
 pub use listen::listener::Listener;
 pub use server::Server;
+#[cfg(feature = "tls")]
+pub use tls::{
+    acceptor::{TlsAcceptor, TlsHandle},
+    certificates::CertificateSource,
+    client_auth::ClientRoots,
+    error::{PemOrigin, TlsError},
+    settings::Tls,
+};

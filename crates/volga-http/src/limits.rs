@@ -4,6 +4,10 @@
 //! |---|---|---|
 //! | [`DEFAULT_HEADER_READ_TIMEOUT`] | 10 s | the connection is closed |
 //! | [`DEFAULT_HANDSHAKE_TIMEOUT`] | 10 s | the connection is closed |
+//! | `DEFAULT_TLS_RELOAD_INTERVAL` | 10 s | changed certificates are used from now on |
+//! | `MAX_PEM_BYTES` | 1 MiB | the server does not start, or keeps its certificates |
+//! | `MAX_TICKET_KEYS` | 16 | the server does not start, or keeps its keys |
+//! | `TICKET_LIFETIME` | 12 h | clients do a full handshake |
 //! | [`DEFAULT_WRITE_STALL_TIMEOUT`] | 30 s | the connection is closed; HTTP/2: a stream whose window stays closed is reset |
 //! | [`DEFAULT_MAX_UNSENT_BYTES`] | 64 KiB | a long-lived body is not polled until the client takes more |
 //! | [`DEFAULT_BODY_READ_TIMEOUT`], [`DEFAULT_MIN_BODY_RATE`] | 30 s, 240 bytes/s | the request body ends with an error, for a response with 408; HTTP/1: the connection closes after the response |
@@ -20,7 +24,8 @@
 //! | [`MAX_STREAMS`] | 250 | HTTP/2: the stream is refused |
 //! | [`PING_INTERVAL`], [`PING_TIMEOUT`] | 30 s, 20 s | HTTP/2: the connection of a silent client is closed |
 //! | [`MAX_PENDING_RESETS`], [`MAX_ERROR_RESETS`] | 20, 1,024 | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
-//! | [`MAX_UNANSWERED_RESETS`], [`RESET_WITHOUT_HANDLER`] | 250, a tenth of them without a handler, and [more](UNANSWERED_RESETS_PER_SECOND) with time and responses | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
+//! | [`MAX_UNANSWERED_RESETS`], [`RESET_WITHOUT_HANDLER`] | 250, or 15 without a handler, and [more](UNANSWERED_RESETS_PER_SECOND) with time and responses | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
+//! | [`MAX_PADDING_BYTES`], [`PADDING_BYTES_PER_SECOND`] | 256 KiB, and 64 KiB with each second | HTTP/2: the connection is closed (`ENHANCE_YOUR_CALM`) |
 //! | [`STREAM_WINDOW`], [`CONNECTION_WINDOW`] | 1 MiB, 1 MiB | HTTP/2: the client waits until the request body is read |
 //! | [`FRAME_BYTES`] | 16 KiB | HTTP/2: a larger frame from the client closes the connection; a larger piece of a response is split |
 //! | [`SEND_BUFFER`] | 64 KiB | HTTP/2: a response body is not polled until the client accepts more |
@@ -28,6 +33,7 @@
 //! | [`ACCEPT_PAUSE`] | 100 ms | accepting continues after a shortage of descriptors or memory |
 //! | [`HANDOVER_WAIT`] | 200 ms | a listener on a shared port closes |
 //! | [`DRAIN_GRACE`] | 500 ms | the drain closes the connection of a client that makes no progress |
+//! | [`DEFAULT_UPLOAD_GRACE`] | 1 s | the same for a client that stops within a body of which the handler has read a part |
 //! | [`FIRST_BYTES_GRACE`] | 1 s | a connection without a request is closed by the drain |
 //! | [`ABORT_GRACE`] | 1 s | aborted code that still blocks its thread is left behind |
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: the connection of a client that still sends after its response is closed |
@@ -57,6 +63,33 @@ pub const DEFAULT_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the [handshake](crate::Listener::with_handshake) of a connection may take: 10 seconds.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often the files of certificates are read to find whether they have changed: 10 seconds.
+#[cfg(feature = "tls")]
+pub const DEFAULT_TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The largest file of certificates, of a key or of ticket keys: 1 MiB. A larger one is refused, so
+/// that a wrong path does not fill the memory.
+#[cfg(feature = "tls")]
+pub const MAX_PEM_BYTES: usize = 1024 * 1024;
+
+/// How many [ticket keys](crate::Tls::ticket_keys) there may be: 16. Two are enough to replace one.
+#[cfg(feature = "tls")]
+pub const MAX_TICKET_KEYS: usize = 16;
+
+/// For how long clients may keep a session ticket that is encrypted with
+/// [keys of yours](crate::Tls::ticket_keys): 12 hours.
+#[cfg(feature = "tls")]
+pub const TICKET_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// How many bytes of a TLS connection may be encrypted and not accepted by the socket: 64 KiB.
+/// While there are any, no further bytes are taken, so it only limits a single write.
+#[cfg(feature = "tls")]
+pub(crate) const TLS_WRITE_BUFFER: usize = 64 * 1024;
+
+/// How many bytes of a TLS connection one read takes if only its disconnect is watched.
+#[cfg(feature = "tls")]
+pub(crate) const TLS_RECEIVE: usize = 4 * 1024;
 
 /// How long a [tunnel](crate::TunnelStream) may be idle, with no byte in either direction: 5
 /// minutes.
@@ -165,11 +198,12 @@ pub const MAX_STREAMS: u32 = 250;
 pub const MAX_UNANSWERED_RESETS: usize = MAX_STREAMS as usize;
 
 /// How many abandoned requests a request counts as if it is reset before its handler is called:
-/// 10.
+/// 16, so 16 such requests in a row end the connection.
 ///
 /// A client that gives up a request has usually waited for a response. A client that sends a
-/// request and its reset together only makes the server work.
-pub const RESET_WITHOUT_HANDLER: usize = 10;
+/// request and its reset together only makes the server work. The number is chosen so that the
+/// first block of such a client already ends its connection, in the same turn in which it arrives.
+pub const RESET_WITHOUT_HANDLER: usize = 16;
 
 /// How many responses allow for one more abandoned request: 4.
 pub const RESPONSES_PER_RESET: u32 = 4;
@@ -194,6 +228,16 @@ pub const MAX_PENDING_RESETS: usize = 20;
 /// How many HTTP/2 streams of one connection the server may have reset because of the client's
 /// errors before it ends the connection.
 pub const MAX_ERROR_RESETS: usize = 1_024;
+
+/// How many bytes of padding an HTTP/2 client may send in DATA frames beyond their content: 256 KiB.
+///
+/// Padding of a frame that has more content than padding does not count.
+/// [`PADDING_BYTES_PER_SECOND`] allows for more over time. Beyond that the connection is closed
+/// (`ENHANCE_YOUR_CALM`): the client makes the server do the work of a frame for each byte.
+pub const MAX_PADDING_BYTES: usize = 256 * 1024;
+
+/// How many more bytes of such padding a client may send with each second: 64 KiB.
+pub const PADDING_BYTES_PER_SECOND: usize = 64 * 1024;
 
 /// How many bytes of a request's body an HTTP/2 client may send before the handler reads them: 1
 /// MiB, so that one stream can fill a fast network.
@@ -312,6 +356,14 @@ pub const HANDOVER_WAIT: Duration = Duration::from_millis(200);
 /// Such a client loses nothing, or has stopped to receive before. The time is at most a quarter of
 /// the drain's deadline.
 pub const DRAIN_GRACE: Duration = Duration::from_millis(500);
+
+/// How long a drain waits for more of a request's body when the handler has read a part of it: 1
+/// second, and at most half of the drain's deadline.
+///
+/// Two lost packets in a row make a client silent for more than half a second, and the upload would
+/// be lost although the client is there. A client that stays silent for longer has stopped as far
+/// as the server can tell. The handler then gets an error instead of the rest of the body.
+pub const DEFAULT_UPLOAD_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a connection that has sent nothing yet may take to send its first bytes after the drain
 /// has started.

@@ -21,7 +21,7 @@ use crate::exchange::service::{ConnectionService, HttpService};
 use crate::io::socket::Socket;
 use crate::limits::{
     ABORT_GRACE, DEFAULT_DEAD_CLIENT_TIMEOUT, DEFAULT_DRAIN_DEADLINE, DEFAULT_MAX_CONNECTIONS,
-    DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, DRAIN_GRACE, LONGEST_WAIT,
+    DEFAULT_MAX_CONNECTIONS_PER_ADDRESS, DEFAULT_UPLOAD_GRACE, DRAIN_GRACE, LONGEST_WAIT,
 };
 use crate::listen::accept::Acceptor;
 use crate::listen::admission::{Admission, AdmissionError, ConnectionBounds};
@@ -41,6 +41,8 @@ pub struct Server {
     dead_client_timeout: Duration,
     bounds: ConnectionBounds,
     drain_deadline: Duration,
+    /// `None` if the default applies, which depends on the deadline.
+    upload_grace: Option<Duration>,
     drain: Drain,
     counts: ConnectionCounts,
 }
@@ -57,6 +59,7 @@ impl Server {
                 per_address: DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
             },
             drain_deadline: DEFAULT_DRAIN_DEADLINE,
+            upload_grace: None,
             drain: Drain::new(),
             counts: ConnectionCounts::default(),
         }
@@ -236,6 +239,18 @@ impl Server {
         self
     }
 
+    /// Sets how long a client may be silent once the drain has started, while the service waits for
+    /// more of a request's body and has read a part of it. Then the service gets an error instead of
+    /// the rest of the body. The default is [`DEFAULT_UPLOAD_GRACE`] or half of the
+    /// [deadline](Self::drain_deadline), whichever is shorter.
+    ///
+    /// A client that makes progress has the whole deadline. Set a longer time if your clients pause
+    /// within an upload, and a deadline that is longer still.
+    pub fn upload_grace(mut self, time: Duration) -> Self {
+        self.upload_grace = Some(time.min(LONGEST_WAIT));
+        self
+    }
+
     /// Sets the drain that shuts the server down. Without one the server ends only when it is
     /// dropped.
     pub fn drain(mut self, drain: Drain) -> Self {
@@ -261,8 +276,11 @@ impl Server {
     /// When a client disconnects or resets its stream, the server drops what runs for it: the
     /// service's future, or the response's body even while that waits. On HTTP/1, a client that
     /// closes its sending side counts as disconnected, unless
-    /// [half-closed connections](Self::http1_half_close) are allowed. A panic ends its HTTP/1
-    /// connection or its HTTP/2 stream, and nothing else. A [long-lived](crate::LongLived) response
+    /// [half-closed connections](Self::http1_half_close) are allowed.
+    ///
+    /// A panic of the service becomes a response with 500. After a panic of a response's body the
+    /// client gets the head and what came before, and then its HTTP/1 connection or its HTTP/2
+    /// stream ends. Nothing else ends. A [long-lived](crate::LongLived) response
     /// costs little while it waits.
     ///
     /// Once the [`Drain`] starts, the listeners accept the clients that have connected already and
@@ -353,7 +371,11 @@ impl Server {
         let mut counted = self.counts.for_server();
         let (token, waiter) = task_tracker();
         let drain_grace = DRAIN_GRACE.min(self.drain_deadline / 4);
-        let settings = ConnectionSettings { drain_grace, ..self.connection };
+        let upload_grace = self.upload_grace.unwrap_or_else(|| {
+            // A drain with a short deadline must leave the handler time to respond.
+            DEFAULT_UPLOAD_GRACE.min(self.drain_deadline / 2)
+        });
+        let settings = ConnectionSettings { drain_grace, upload_grace, ..self.connection };
         let context = ConnectionContext::new(settings, self.drain.clone(), token.clone());
         let mut tasks = ConnectionTasks::new(context, make_service, token);
         let mut started = pin!(self.drain.started());

@@ -22,6 +22,7 @@ use crate::bound::{BoundAddress, BoundAddresses};
 use crate::counters::Counters;
 use crate::exit::ErrorLine;
 use crate::group::Group;
+use crate::https::{hsts, settings::HttpsSettings};
 use crate::shutdown::ShutdownHandle;
 use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook};
 use crate::sse_status;
@@ -61,6 +62,7 @@ pub struct App {
     pub(crate) bound: (watch::Sender<Vec<BoundAddress>>, BoundAddresses),
     pub(crate) setting_faults: Vec<SettingFault>,
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    pub(crate) https: HttpsSettings,
     pub(crate) server: Server,
     pub(crate) before: BeforeShutdown,
     pub(crate) deadline: Duration,
@@ -73,7 +75,8 @@ pub struct App {
     status_rules: Vec<StatusRule>,
 }
 
-type StatusRule = Box<dyn Fn(&(dyn StdError + 'static)) -> Option<StatusCode> + Send + Sync>;
+/// Adds a rule for the status of errors to the context of the app.
+type StatusRule = Box<dyn FnOnce(AppContext) -> AppContext + Send + Sync>;
 
 impl App {
     /// Creates an app without routes. It listens on port 7878 for clients on the same machine:
@@ -88,6 +91,7 @@ impl App {
             bound: BoundAddresses::new(),
             setting_faults: Vec::new(),
             trusted_proxies: Vec::new(),
+            https: HttpsSettings::default(),
             server: Server::new(),
             before: BeforeShutdown::default(),
             deadline: DEFAULT_DRAIN_DEADLINE,
@@ -151,6 +155,10 @@ impl App {
     /// - handlers and middleware take it as [`ForwardedPrefix`](crate::http::ForwardedPrefix), to
     ///   write links.
     ///
+    /// If a trusted proxy says by `X-Forwarded-Proto` or `Forwarded` whether its client asked over
+    /// HTTPS, [`ClientScheme`](crate::http::ClientScheme) has that scheme. A value that is neither
+    /// `http` nor `https` is answered with 400.
+    ///
     /// Routes do not change: they match the path without the prefix. A prefix that is not a path
     /// such as `/shop`, or that comes twice, is answered with 400. The header is removed from
     /// requests of anybody else. Let the proxy set or remove the header, because it would otherwise
@@ -210,6 +218,18 @@ impl App {
     /// the details.
     pub fn with_max_unsent_bytes(mut self, bytes: usize) -> Self {
         self.server = self.server.max_unsent_bytes(bytes);
+        self
+    }
+
+    /// Sets how long a client may be silent during a shutdown, while a handler waits for more of a
+    /// request's body and has read a part of it. Then the handler gets an error instead of the rest
+    /// of the body, which extractors turn into 408.
+    /// [`DEFAULT_UPLOAD_GRACE`](crate::limits::DEFAULT_UPLOAD_GRACE) by default, and at most half of
+    /// the [shutdown timeout](Self::with_shutdown_timeout).
+    ///
+    /// An upload that makes progress has the whole shutdown timeout.
+    pub fn with_upload_grace(mut self, time: Duration) -> Self {
+        self.server = self.server.upload_grace(time);
         self
     }
 
@@ -402,7 +422,33 @@ impl App {
         mut self,
         rule: impl Fn(&(dyn StdError + 'static)) -> Option<StatusCode> + Send + Sync + 'static,
     ) -> Self {
-        self.status_rules.push(Box::new(rule));
+        self.status_rules.push(Box::new(move |context| context.with_status_rule(rule)));
+        self
+    }
+
+    /// Adds a rule for the status of errors of one type, such as one that derives
+    /// `thiserror::Error`. It applies to an error of this type, and to an error that has one as a
+    /// cause, such as an `anyhow::Error` with a context. Everything else is as for
+    /// [`with_status_rule`](Self::with_status_rule).
+    ///
+    /// ```
+    /// use volga::{App, http::StatusCode, ok};
+    ///
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("there is no {0} here")]
+    /// struct Unknown(String);
+    ///
+    /// let mut app = App::new().with_error_status(|_: &Unknown| StatusCode::NOT_FOUND);
+    /// app.map_get("/shop/{item}", async |item: String| -> Result<String, Unknown> {
+    ///     Err(Unknown(item))
+    /// });
+    /// # app.check().unwrap();
+    /// ```
+    pub fn with_error_status<E: StdError + 'static>(
+        mut self,
+        status: impl Fn(&E) -> StatusCode + Send + Sync + 'static,
+    ) -> Self {
+        self.status_rules.push(Box::new(move |context| context.with_error_status(status)));
         self
     }
 
@@ -431,7 +477,10 @@ impl App {
     /// Returns the same errors as [`check`](Self::check).
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
         self.check()?;
-        let Self { mut routes, services, tasks, on_error, max_collected_bytes, .. } = self;
+        let Self { mut routes, services, tasks, on_error, max_collected_bytes, https, .. } = self;
+        if let Some(hsts) = https.hsts {
+            routes.router_mut().add_outermost(hsts::middleware(hsts));
+        }
         if !self.trusted_proxies.is_empty() {
             routes.router_mut().add_outermost(trusted_proxies::middleware(self.trusted_proxies));
         }
@@ -443,8 +492,8 @@ impl App {
             .with_upgrade_check(is_tunnel)
             .with_status_rule(tower_status::status_of)
             .with_status_rule(sse_status::status_of);
-        for rule in self.status_rules {
-            context = context.with_status_rule(rule);
+        for add_rule in self.status_rules {
+            context = add_rule(context);
         }
         routes.router_mut().set_context(context);
         Ok(routes.into_service()?)

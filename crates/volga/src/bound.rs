@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 use volga_http::Listener;
 
+use crate::https::settings::AppListeners;
+
 /// An address at which an app listens. It prints as [`App::bind`](crate::App::bind) accepts it.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,8 +33,8 @@ impl BoundAddress {
         }
     }
 
-    pub(crate) fn of_all(listeners: &[Listener]) -> Vec<Self> {
-        listeners.iter().map(Self::from).collect()
+    pub(crate) fn of_all(listeners: &AppListeners) -> Vec<Self> {
+        listeners.all().map(|(_, listener)| Self::from(listener)).collect()
     }
 }
 

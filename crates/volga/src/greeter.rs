@@ -13,9 +13,10 @@ pub(crate) enum Style {
     Colour,
 }
 
-/// Returns the greeting, with one line for each address and each route.
+/// Returns the greeting, with one line for each address and each route. Each address comes with the
+/// scheme of its URLs.
 pub(crate) fn greeting<'a>(
-    addresses: &[BoundAddress],
+    addresses: &[(&str, BoundAddress)],
     routes: impl Iterator<Item = (&'a RouteMethod, &'a str)>,
     style: Style,
 ) -> String {
@@ -38,26 +39,27 @@ pub(crate) fn greeting<'a>(
 }
 
 /// Returns the URLs of the addresses. Both loopback addresses with one port become `localhost`.
-fn urls(addresses: &[BoundAddress]) -> Vec<String> {
+fn urls(addresses: &[(&str, BoundAddress)]) -> Vec<String> {
     let tcp = || {
-        addresses.iter().filter_map(|address| match address {
-            BoundAddress::Tcp(address) => Some(address),
+        addresses.iter().filter_map(|(scheme, address)| match address {
+            BoundAddress::Tcp(address) => Some((scheme, address)),
             _ => None,
         })
     };
     let mut urls = Vec::new();
-    for address in addresses {
+    for (scheme, address) in addresses {
         let url = match address {
             BoundAddress::Tcp(address) => {
-                let is_twin = |other: &SocketAddr| {
-                    other.port() == address.port()
+                let is_twin = |(other_scheme, other): (&&str, &SocketAddr)| {
+                    other_scheme == scheme
+                        && other.port() == address.port()
                         && other.is_ipv4() != address.is_ipv4()
                         && other.ip().is_loopback()
                 };
                 if address.ip().is_loopback() && tcp().any(is_twin) {
-                    format!("http://localhost:{}", address.port())
+                    format!("{scheme}://localhost:{}", address.port())
                 } else {
-                    format!("http://{address}")
+                    format!("{scheme}://{address}")
                 }
             }
             other => other.to_string(),
@@ -77,12 +79,12 @@ mod tests {
 
     #[test]
     fn the_greeting_has_addresses_and_routes() {
-        let tcp = |text: &str| BoundAddress::Tcp(text.parse().unwrap());
+        let tcp = |scheme, text: &str| (scheme, BoundAddress::Tcp(text.parse().unwrap()));
         let addresses = [
-            tcp("127.0.0.1:7878"),
-            tcp("[::1]:7878"),
-            tcp("10.0.0.1:80"),
-            BoundAddress::Other("unix:/run/app.sock".to_owned()),
+            tcp("https", "127.0.0.1:7878"),
+            tcp("https", "[::1]:7878"),
+            tcp("http", "10.0.0.1:80"),
+            ("http", BoundAddress::Other("unix:/run/app.sock".to_owned())),
         ];
         let [get, delete] = [Method::GET, Method::DELETE].map(RouteMethod::from);
         let routes = [(&get, "/events"), (&delete, "/a/{id}")];
@@ -91,7 +93,7 @@ mod tests {
         assert_eq!(
             lines[2..],
             [
-                "    http://localhost:7878",
+                "    https://localhost:7878",
                 "    http://10.0.0.1:80",
                 "    unix:/run/app.sock",
                 "    GET    /events",

@@ -31,9 +31,10 @@
 //! |---|---|
 //! | [`App`] | settings and routes; runs the server |
 //! | [`Group`], [`Route`] | routes: patterns, methods, prefixes |
-//! | [`Path`], [`Query`], [`Header`], [`Json`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
+//! | [`Path`], [`Query`], [`Header`], [`Json`], [`Form`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
 //! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
-//! | [`redirect!`], [`permanent_redirect!`], [`html!`], [`stream!`], [`response!`] | other responses |
+//! | [`Valid`], [`Validate`], [`FieldErrors`] | arguments that are checked before the handler runs |
+//! | [`redirect!`], [`permanent_redirect!`], [`html!`], [`form!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
 //! | [`http`] | requests, responses, and [event streams](http::sse) with their [hub](http::sse::Hub) |
 //! | [`mod@headers`] | typed headers; [`headers!`] declares more |
@@ -42,12 +43,15 @@
 //! | [`mod@middleware`] | the types for `wrap`, `with` and `filter` of an app, a group or a route |
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
+//! | [`mod@tls`] | HTTPS; all but the header for browsers needs the feature `tls` |
 //! | `http::sse::Replies` | replies that outlive their connection; needs the feature `replies` |
 //! | `http::ws` | WebSockets; needs the feature `ws` |
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |
 //! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
+//! | `files` | files as responses with [`file!`](crate::file), uploads, and static files; needs the feature `files` or `static-files` |
+//! | `multipart` | forms with files; needs the feature `multipart` |
 //! | `test` | a client for tests, in process or over a socket; needs the feature `test` |
 //!
 //! The guide is in the repository, under `docs`.
@@ -64,6 +68,7 @@ mod exit;
 mod framing;
 mod greeter;
 mod group;
+mod https;
 mod limit_streams;
 mod macros;
 mod map_service;
@@ -76,6 +81,8 @@ mod shutdown;
 mod shutdown_sequence;
 mod sse_status;
 mod sse_stream;
+#[cfg(feature = "static-files")]
+mod static_files;
 mod streams;
 mod tasks;
 #[cfg(feature = "test")]
@@ -97,9 +104,19 @@ pub use macros::TrustedHtml;
 pub use run::ListeningApp;
 pub use shutdown::ShutdownHandle;
 pub use volga_core::{
-    CancellationToken, Header, Json, NdJson, Path, Query, Text, detached, headers,
+    CancellationToken, FieldErrors, Form, Header, Json, NdJson, NonEmptyFields, Path, Query, Text,
+    Valid, Validate, detached, headers,
 };
 pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener};
+
+/// HTTPS: certificates, and the rule that browsers use nothing else.
+pub mod tls {
+    pub use crate::https::hsts::Hsts;
+    #[cfg(feature = "tls")]
+    pub use volga_http::{
+        CertificateSource, ClientRoots, PemOrigin, Tls, TlsAcceptor, TlsError, TlsHandle,
+    };
+}
 
 /// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
@@ -108,8 +125,8 @@ pub mod error {
         exit::ShutdownError,
     };
     pub use volga_core::{
-        BoxError, Error, ErrorReport, ExtractError, PanicError, Problem, RouteError, RouteFault,
-        RouteFaults, ServiceError, ServiceFault, ServiceFaults,
+        BoxError, Error, ErrorReport, ErrorResponse, ExtractError, PanicError, Problem, RouteError,
+        RouteFault, RouteFaults, ServiceError, ServiceFault, ServiceFaults,
     };
 }
 
@@ -117,6 +134,14 @@ pub mod error {
 /// `add_` methods of an [`App`].
 pub mod di {
     pub use volga_core::{Dc, Dependencies, Factory, Inject, Scope};
+}
+
+/// Files: sent as responses, saved from request bodies, and served from a folder.
+#[cfg(feature = "files")]
+pub mod files {
+    #[cfg(feature = "static-files")]
+    pub use volga_web::StaticFiles;
+    pub use volga_web::{Disposition, FileName, FileNameError, FileRequest, FileResponse, Upload};
 }
 
 /// Middleware: code around handlers that sees requests before them and responses after them.
@@ -128,19 +153,32 @@ pub mod middleware {
     };
 }
 
+/// Forms with files (`multipart/form-data`), read and sent.
+#[cfg(feature = "multipart")]
+pub mod multipart {
+    pub use volga_web::{
+        Multipart, MultipartBuilder, MultipartError, MultipartForm, Part, SavedFile, TempFile,
+    };
+}
+
 /// Requests and responses.
 pub mod http {
-    pub use crate::{client_addr::ClientAddr, trusted_proxies::ForwardedPrefix};
+    #[cfg(feature = "client-certificates")]
+    pub use crate::https::client_certificate::{ClientCertificate, ClientCertificateError};
+    pub use crate::{
+        client_addr::ClientAddr, https::client_scheme::ClientScheme,
+        trusted_proxies::ForwardedPrefix,
+    };
     pub use ::bytes::Bytes;
     pub use ::http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
     };
     pub use volga_core::{
         BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
-        FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs, HandlerOutput, HttpBody,
-        HttpRequest, HttpResponse, HttpResult, IntoResponse, IntoResponseParts, IntoStatusError,
-        NoRoute, OptionalArg, OriginalUri, RequestParts, ResponseFuture, RouteMatch, RouteMethod,
-        RouterService, SkipPathArg,
+        FieldNames, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs,
+        HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse,
+        IntoResponseParts, IntoStatusError, NoRoute, OptionalArg, OriginalUri, RequestParts,
+        ResponseFuture, RouteMatch, RouteMethod, RouterService, SkipPathArg, ValidArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
@@ -189,18 +227,19 @@ pub mod http {
 /// Every limit, with its default.
 pub mod limits {
     pub use crate::{
-        shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN, trusted_proxies::MAX_FORWARDED_PREFIX,
+        https::hsts::DEFAULT_HSTS_MAX_AGE, shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN,
+        trusted_proxies::MAX_FORWARDED_PREFIX,
     };
     pub use volga_core::{
-        COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_NDJSON_LINE,
-        MAX_PATH_ARGS,
+        COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_FIELD_ERRORS,
+        MAX_FORM_FIELDS, MAX_NDJSON_LINE, MAX_PATH_ARGS,
     };
     pub use volga_http::limits::*;
     pub use volga_sse::hub::{
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
         DEFAULT_MAX_MESSAGES, DEFAULT_MAX_PRESENCE_EVENTS, DEFAULT_MAX_REMEMBERED_TOPICS,
         DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
-        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_TOPIC_IDLE,
+        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
     };
     #[cfg(feature = "replies")]
     pub use volga_sse::{
@@ -212,6 +251,12 @@ pub mod limits {
         DEFAULT_MAX_FRAME_MESSAGES, DEFAULT_MAX_OPEN_STREAMS, DEFAULT_RETRY_AFTER,
         DEFAULT_RETRY_AFTER_SPREAD, MAX_EVENT_ID,
     };
+    #[cfg(feature = "static-files")]
+    pub use volga_web::MAX_LISTED_FILES;
+    #[cfg(feature = "multipart")]
+    pub use volga_web::{DEFAULT_MAX_PART_HEADERS, DEFAULT_MAX_PART_MEMORY, DEFAULT_MAX_PARTS};
+    #[cfg(feature = "files")]
+    pub use volga_web::{DEFAULT_MAX_RANGES, MAX_FILE_NAME};
     #[cfg(feature = "ws")]
     pub use volga_ws::{
         DEFAULT_MAX_WS_FRAME, DEFAULT_MAX_WS_MESSAGE, DEFAULT_MAX_WS_UNREAD, DEFAULT_MAX_WS_UNSENT,
@@ -224,9 +269,11 @@ pub mod limits {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::macros::{
-        EscapeHtml, EscapedHtml, IntoStatus, ToHtml, html, html_text, json, raw, redirect, respond,
-        sse, stream, text,
+        EscapeHtml, EscapedHtml, IntoStatus, ToHtml, form, html, html_text, json, raw, redirect,
+        respond, sse, stream, text,
     };
+    #[cfg(feature = "files")]
+    pub use crate::macros::{attachment, file};
     pub use serde_json;
     pub use volga_core::set_header;
     pub use volga_macros::html as html_format;
@@ -251,6 +298,7 @@ mod guide {
         readme_http: "../../volga-http/README.md";
         readme_macros: "../../volga-macros/README.md";
         readme_sse: "../../volga-sse/README.md";
+        readme_web: "../../volga-web/README.md";
         #[cfg(feature = "ws")]
         readme_ws: "../../volga-ws/README.md";
         quick_start: "../../../docs/src/quick-start.md";
@@ -259,6 +307,14 @@ mod guide {
         route_groups: "../../../docs/src/route-groups.md";
         headers: "../../../docs/src/headers.md";
         handling_json: "../../../docs/src/handling-json.md";
+        forms: "../../../docs/src/forms.md";
+        validation: "../../../docs/src/validation.md";
+        #[cfg(feature = "files")]
+        files: "../../../docs/src/files.md";
+        #[cfg(feature = "multipart")]
+        multipart: "../../../docs/src/multipart.md";
+        #[cfg(feature = "static-files")]
+        static_files: "../../../docs/src/static-files.md";
         custom_extractors: "../../../docs/src/custom-extractors.md";
         custom_middleware: "../../../docs/src/custom-middleware.md";
         global_error_handling: "../../../docs/src/global-error-handling.md";
@@ -290,5 +346,13 @@ mod guide {
         #[cfg(feature = "ws")]
         websockets: "../../../docs/src/websockets.md";
         http1_and_http2: "../../../docs/src/http1-and-http2.md";
+        #[cfg(feature = "tls")]
+        https: "../../../docs/src/https.md";
+        lists_and_changes: "../../../docs/src/lists-and-changes.md";
+        from_axum: "../../../docs/src/from-axum.md";
+        from_aspnet_core: "../../../docs/src/from-aspnet-core.md";
+        from_fastapi: "../../../docs/src/from-fastapi.md";
+        from_better_sse: "../../../docs/src/from-better-sse.md";
+        deploying: "../../../docs/src/deploying.md";
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use volga_http::{BindTarget, Listener};
+use volga_http::{BindTarget, DrainOutcome, Listener};
 
 use crate::app::{App, DEFAULT_PORT};
 use crate::app_faults::AppFaults;
@@ -10,6 +10,7 @@ use crate::bound::BoundAddress;
 use crate::connection_service::ConnectionService;
 use crate::exit::{InsideRuntime, ShutdownError};
 use crate::greeter::{Style, greeting};
+use crate::https::settings::{AppListeners, serve_redirects};
 use crate::shutdown_sequence::ShutdownSequence;
 
 impl App {
@@ -26,6 +27,8 @@ impl App {
     /// - The routes or the services have errors: the message has all of them.
     /// - The app cannot listen on an address: the message has the address, the reason and what to
     ///   do. The cause is a [`BindError`](crate::BindError).
+    /// - The certificates of `with_tls` cannot be used: the message has the file, the line and what
+    ///   to do. The cause is a `TlsError`.
     /// - [`TimedOut`](io::ErrorKind::TimedOut): connections or tasks were still busy at the
     ///   deadline, and were aborted. The cause is a [`ShutdownError`].
     /// - [`Interrupted`](io::ErrorKind::Interrupted): a second signal came. The cause is a
@@ -57,9 +60,7 @@ impl App {
     /// Returns the same errors as [`run`](Self::run).
     pub async fn run_with_listener(self, listener: impl Into<Listener>) -> io::Result<()> {
         let line = self.error_line;
-        let listeners = vec![listener.into()];
-        self.bound.0.send_replace(BoundAddress::of_all(&listeners));
-        line.write(self.serve(listeners).await)
+        line.write(self.serve_on(listener.into()).await)
     }
 
     /// Serves as [`run`](Self::run) does, in a program without a runtime. It creates a tokio
@@ -112,14 +113,26 @@ impl App {
         line.write(self.bind_all().await)
     }
 
-    async fn bind_all(self) -> io::Result<ListeningApp> {
+    async fn bind_all(mut self) -> io::Result<ListeningApp> {
         self.check().map_err(faults)?;
-        let listeners = match &self.targets[..] {
-            [] => volga_http::bind(BindTarget::localhost(DEFAULT_PORT)).await?,
-            targets => volga_http::bind_all(targets.iter().cloned()).await?,
+        let targets = self.targets.clone();
+        let bind = async {
+            if targets.is_empty() {
+                volga_http::bind(BindTarget::localhost(DEFAULT_PORT)).await
+            } else {
+                volga_http::bind_all(targets).await
+            }
         };
+        let listeners = self.https.listeners(bind).await?;
         self.bound.0.send_replace(BoundAddress::of_all(&listeners));
         Ok(ListeningApp { app: self, listeners })
+    }
+
+    async fn serve_on(mut self, listener: Listener) -> io::Result<()> {
+        let bind = async { Ok::<_, io::Error>(vec![listener]) };
+        let listeners = self.https.listeners(bind).await?;
+        self.bound.0.send_replace(BoundAddress::of_all(&listeners));
+        self.serve(listeners).await
     }
 
     async fn bind_and_serve(self) -> io::Result<()> {
@@ -127,7 +140,7 @@ impl App {
         app.serve(listeners).await
     }
 
-    async fn serve(mut self, listeners: Vec<Listener>) -> io::Result<()> {
+    async fn serve(mut self, mut listeners: AppListeners) -> io::Result<()> {
         let greeting = self.greeter.then(|| self.greeting(&listeners));
         let Self { deadline, .. } = self;
         let (shutdown, tasks) = (self.shutdown.clone(), self.tasks.clone());
@@ -144,15 +157,21 @@ impl App {
                 let mut out = io::stdout();
                 let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
             }
-            server
-                .serve_each(listeners, move |info| ConnectionService::new(service.clone(), info))
-                .await
+            let served = std::mem::take(&mut listeners.served);
+            let redirects = serve_redirects(server.clone(), &mut listeners);
+            let app = server
+                .serve_each(served, move |info| ConnectionService::new(service.clone(), info));
+            let (app, redirects) = tokio::try_join!(app, redirects)?;
+            Ok(both(app, redirects))
         };
         sequence.run(serving).await
     }
 
-    fn greeting(&self, listeners: &[Listener]) -> String {
-        let addresses = BoundAddress::of_all(listeners);
+    fn greeting(&self, listeners: &AppListeners) -> String {
+        let addresses: Vec<_> = listeners
+            .all()
+            .map(|(scheme, listener)| (scheme, BoundAddress::from(listener)))
+            .collect();
         let colour = io::stdout().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let style = if colour { Style::Colour } else { Style::Plain };
@@ -165,7 +184,7 @@ impl App {
 #[derive(Debug)]
 pub struct ListeningApp {
     app: App,
-    listeners: Vec<Listener>,
+    listeners: AppListeners,
 }
 
 impl ListeningApp {
@@ -184,6 +203,17 @@ impl ListeningApp {
         let Self { app, listeners } = self;
         let line = app.error_line;
         line.write(app.serve(listeners).await)
+    }
+}
+
+/// How two servers have drained.
+fn both(one: DrainOutcome, other: DrainOutcome) -> DrainOutcome {
+    match (one, other) {
+        (
+            DrainOutcome::Incomplete { connections },
+            DrainOutcome::Incomplete { connections: others },
+        ) => DrainOutcome::Incomplete { connections: connections + others },
+        (DrainOutcome::Complete, outcome) | (outcome, DrainOutcome::Complete) => outcome,
     }
 }
 

@@ -10,6 +10,7 @@ use volga_core::{
 use volga_http::ConnectionInfo;
 
 use crate::client_addr;
+use crate::https::forwarded_scheme::{self, X_FORWARDED_PROTO};
 
 /// The maximum length of an `X-Forwarded-Prefix` in bytes.
 pub const MAX_FORWARDED_PREFIX: usize = 1024;
@@ -139,6 +140,9 @@ async fn respond(
     mut ctx: HttpContext,
     next: Next,
 ) -> Result<HttpResponse, Error> {
+    if forwarded_scheme::is_present(&ctx.headers) {
+        insert_scheme(proxies, &mut ctx)?;
+    }
     if !ctx.headers.contains_key(X_FORWARDED_PREFIX) {
         return Ok(next.run(ctx).await);
     }
@@ -162,6 +166,21 @@ async fn respond(
     let mut response = next.run(ctx).await;
     prefix_location(&mut response, &prefix, &uri);
     Ok(response)
+}
+
+/// Lets the request have the scheme that a trusted proxy says.
+fn insert_scheme(proxies: &[TrustedProxy], ctx: &mut HttpContext) -> Result<(), Error> {
+    if !is_trusted(proxies, &ctx.extensions) {
+        ctx.headers.remove(X_FORWARDED_PROTO);
+        return Ok(());
+    }
+    let is_proxy = |ip| proxies.iter().any(|proxy| proxy.has(Some(ip)));
+    let scheme = forwarded_scheme::scheme_of(&ctx.headers, is_proxy)
+        .map_err(|reason| Error::client_error(format!("the header {reason}")))?;
+    if let Some(scheme) = scheme {
+        ctx.extensions.insert(scheme);
+    }
+    Ok(())
 }
 
 /// The prefix in the headers, without a slash at its end.

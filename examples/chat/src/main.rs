@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo run -p chat
 //! cargo run -p chat -- localhost:8080
+//! cargo run -p chat --features tls -- --tls
 //! curl -N 'localhost:7878/rooms/lounge/events?name=curl'
 //! curl localhost:7878/rooms/lounge/messages --json '{"author":"curl","text":"hello"}'
 //! ```
@@ -26,7 +27,22 @@ const HELD: usize = 200;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    app().with_env().with_addresses(std::env::args().skip(1)).run().await
+    let (flags, addresses): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument == "--tls");
+    let app = app().with_env().with_addresses(addresses);
+    if flags.is_empty() { app.run().await } else { with_tls(app).run().await }
+}
+
+/// Serves HTTPS, with a certificate that this machine makes for itself.
+#[cfg(feature = "tls")]
+fn with_tls(app: App) -> App {
+    app.with_tls(volga::tls::Tls::development())
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_tls(_: App) -> App {
+    eprintln!("--tls needs the feature `tls`: cargo run -p chat --features tls -- --tls");
+    std::process::exit(2)
 }
 
 /// Builds the app. It is separate from `main`, so that the tests use the same app.

@@ -26,8 +26,7 @@ fn map_routes(app: &mut App) {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt;
-    use volga::http::{HttpBody, HttpRequest};
+    use volga::test::TestClient;
 
     use super::*;
 
@@ -35,14 +34,8 @@ mod tests {
     async fn get(path: &str) -> (u16, String) {
         let mut app = App::new();
         map_routes(&mut app);
-        let service = app.into_service().unwrap();
-
-        let mut request = HttpRequest::new(HttpBody::empty());
-        *request.uri_mut() = path.parse().unwrap();
-        let response = service.respond(request).await;
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8_lossy(&body).into_owned())
+        let response = TestClient::new(app).get(path).send().await;
+        (response.status().as_u16(), response.text().await)
     }
 
     #[tokio::test]

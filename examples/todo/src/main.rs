@@ -11,10 +11,13 @@
 //! Open <http://localhost:7878> twice: a change on one page appears on the other. Without a file,
 //! the todos are lost when the process ends.
 //!
-//! `routes.rs` has the routes, `store.rs` keeps the todos and broadcasts changes, `error.rs` has
-//! the errors and their responses.
+//! Without JavaScript, the page works by its forms.
+//!
+//! `routes.rs` has the routes, `page.rs` the page and its forms, `store.rs` keeps the todos and
+//! broadcasts changes, `error.rs` has the errors and their responses.
 
 mod error;
+mod page;
 mod routes;
 mod store;
 #[cfg(test)]

@@ -9,21 +9,26 @@ use volga::{
     error::Error,
     http::{HeaderValue, sse::Message},
     middleware::{HttpContext, Next},
-    no_content, ok, sse, sse_stream,
+    no_content, sse, sse_stream,
 };
 
+use crate::page;
 use crate::store::{Changes, Patch, Store, Todo};
 
-const PAGE: &str = include_str!("index.html");
-
 #[derive(Deserialize)]
-struct New {
-    title: String,
+pub(crate) struct New {
+    pub(crate) title: String,
 }
 
 pub(crate) fn map(app: &mut App) {
     app.wrap(time);
-    app.map_get("/", || ok!("{PAGE}"; [("content-type", "text/html; charset=utf-8")]));
+    app.map_get("/", page::show);
+    // What the page sends without JavaScript.
+    app.group("/form", |form| {
+        form.map_post("/", page::add);
+        form.map_post("/{id}", page::change);
+        form.map_post("/{id}/delete", page::delete);
+    });
     app.map_get("/events", events);
     app.group("/todos", |todos| {
         todos.map_get("/", list);

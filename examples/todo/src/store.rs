@@ -24,8 +24,8 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS todo (
 #[derive(Serialize)]
 pub(crate) struct Todo {
     pub(crate) id: i64,
-    title: String,
-    done: bool,
+    pub(crate) title: String,
+    pub(crate) done: bool,
 }
 
 /// A change of a todo. A missing member stays as it is.

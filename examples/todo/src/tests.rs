@@ -139,6 +139,39 @@ async fn a_reader_misses_no_change_and_sees_none_twice() {
 }
 
 #[tokio::test]
+async fn without_javascript_the_forms_of_the_page_change_the_list() {
+    let client = client();
+    let page = async || client.get("/").send().await.text().await;
+    let send =
+        async |path: &str, fields: &[(&str, &str)]| client.post(path).form(&fields).send().await;
+    let added = send("/form", &[("title", "<b>not bold</b>")]).await;
+    added.assert_status(303).assert_header("location", "/");
+    let shown = page().await;
+    assert!(shown.contains("<span class=title>&lt;b&gt;not bold&lt;/b&gt;</span>"), "{shown}");
+    assert!(shown.contains(r#"action="/form/1""#) && shown.contains(r#"value="true""#), "{shown}");
+
+    send("/form/1", &[("done", "true")]).await.assert_status(303);
+    assert_eq!(list(&client).await[0]["done"], true);
+    assert!(page().await.contains(r#"value="false""#));
+
+    for (path, fields, status, text) in [
+        ("/form", [("title", " ")], 422, "a title has 1 to 200 characters, not 0"),
+        ("/form/7", [("done", "true")], 404, "there is no todo 7"),
+        ("/form/7/delete", [("", "")], 404, "there is no todo 7"),
+    ] {
+        let refused = send(path, &fields).await;
+        refused.assert_status(status).assert_header("content-type", "text/html; charset=utf-8");
+        let shown = refused.text().await;
+        assert!(shown.contains(&format!(r#"role="alert">{text}</p>"#)), "{shown}");
+        assert!(shown.contains("&lt;b&gt;not bold"), "the list stays: {shown}");
+    }
+    send("/form", &[("name", "x")]).await.assert_status(422);
+    send("/form/1", &[("done", "yes")]).await.assert_status(422);
+    send("/form/1/delete", &[]).await.assert_status(303);
+    assert_eq!(list(&client).await, json!([]));
+}
+
+#[tokio::test]
 async fn a_file_keeps_the_todos() {
     let folder = std::env::temp_dir().join(format!("volga-todo-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

@@ -8,8 +8,9 @@ use crate::workspace::SourceFile;
 /// The pages outside of the guide whose links are checked.
 const PAGES: &[&str] =
     &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
-const GUIDE: &str = "docs/src/";
-const SUMMARY: &str = "docs/src/SUMMARY.md";
+/// The folders of the guide, one for each language.
+const GUIDES: &[&str] = &["docs/src/", "docs/ru/"];
+const SUMMARY: &str = "SUMMARY.md";
 
 /// Adds every page that is missing in the guide's table of contents, and every broken link.
 pub(super) fn check(files: &[SourceFile], found: &mut Vec<String>) {
@@ -19,7 +20,7 @@ pub(super) fn check(files: &[SourceFile], found: &mut Vec<String>) {
         for (line, target) in targets(file.text.as_deref().unwrap_or_default()) {
             match resolve(&file.path, &target) {
                 Some(path) if known.contains(&path) => {
-                    if file.path == SUMMARY {
+                    if file.path.ends_with(SUMMARY) {
                         in_summary.insert(path);
                     }
                 }
@@ -31,16 +32,25 @@ pub(super) fn check(files: &[SourceFile], found: &mut Vec<String>) {
         }
     }
     for file in files {
-        let page =
-            file.path.starts_with(GUIDE) && file.path.ends_with(".md") && file.path != SUMMARY;
-        if page && !in_summary.contains(&file.path) {
-            found.push(format!("{}: not in {SUMMARY}: add it, or no reader finds it", file.path));
+        let Some(guide) = guide_of(&file.path).filter(|_| !file.path.ends_with(SUMMARY)) else {
+            continue;
+        };
+        if !in_summary.contains(&file.path) {
+            found.push(format!(
+                "{}: not in {guide}{SUMMARY}: add it, or no reader finds it",
+                file.path
+            ));
         }
     }
 }
 
 fn is_page(path: &str) -> bool {
-    PAGES.contains(&path) || (path.starts_with(GUIDE) && path.ends_with(".md"))
+    PAGES.contains(&path) || guide_of(path).is_some()
+}
+
+/// The folder of the guide that the page is in.
+fn guide_of(path: &str) -> Option<&'static str> {
+    GUIDES.iter().copied().find(|guide| path.starts_with(guide) && path.ends_with(".md"))
 }
 
 /// The paths of all files and of their folders.

@@ -18,6 +18,10 @@ use crate::workspace::SourceFile;
 const SENTENCE: &str = "Volga is not published yet, so clone its repository next to your project: the path leads from \
     your project to the crate in the clone.";
 
+/// The sentence on the Russian pages of the guide.
+const RUSSIAN_SENTENCE: &str = "Volga пока не опубликована, поэтому клонируйте её репозиторий рядом со своим проектом. Путь ведёт \
+    от вашего проекта к крейту в клоне.";
+
 /// The beginning of a `path` that the sentence explains.
 const CLONE: &str = "\"../volga/crates/";
 
@@ -100,7 +104,8 @@ fn is_page(path: &str) -> bool {
 
 /// Whether the text contains the sentence, even if it is broken into lines.
 fn has_sentence(text: &str) -> bool {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").contains(SENTENCE)
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.contains(SENTENCE) || text.contains(RUSSIAN_SENTENCE)
 }
 
 /// The text without the marks of comments and quotations at the beginning of each line. The number

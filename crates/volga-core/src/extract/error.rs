@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use http_body_util::LengthLimitError;
 
+use crate::extract::valid::field_errors::FieldErrors;
 use crate::response::box_error::BoxError;
 use crate::response::causes;
 
@@ -61,6 +62,40 @@ pub enum ExtractError {
     Query {
         /// The fault.
         reason: String,
+    },
+    /// A name or a text of a form is not UTF-8 after percent-decoding.
+    #[error("form field `{at}`: {reason}")]
+    FormSyntax {
+        /// The name of the field, as the client has sent it.
+        at: String,
+        /// The fault.
+        reason: String,
+    },
+    /// The form does not have a required field.
+    #[error("form field `{field}` is missing")]
+    MissingFormField {
+        /// The path of the field, such as `address[city]`.
+        field: String,
+    },
+    /// A form cannot be converted to the type of the argument.
+    #[error("{}: {reason}", form_place(at))]
+    FormField {
+        /// The path of the field, such as `address[city]` or `tag[1]`. Empty for the whole form.
+        at: String,
+        /// The fault.
+        reason: String,
+    },
+    /// The value of a [`Valid`](crate::Valid) argument has errors.
+    #[error("{errors}")]
+    Invalid {
+        /// The errors of the fields.
+        errors: FieldErrors,
+    },
+    /// The form has too many fields.
+    #[error("the form has more than {limit} fields")]
+    TooManyFormFields {
+        /// The limit.
+        limit: usize,
     },
     /// The request does not have a required header.
     #[error("header `{name}` is missing")]
@@ -153,9 +188,9 @@ impl ExtractError {
     /// The status of the response:
     ///
     /// - 408 if the client took too long to send the body,
-    /// - 413 if the body or a line is too long,
+    /// - 413 if the body or a line is too long, or a form has too many fields,
     /// - 415 if the body has another content type,
-    /// - 422 if the body is JSON that does not fit the type,
+    /// - 422 if the body is JSON or a form that does not fit the type, or a value is not valid,
     /// - 500 if the handler does not fit its route, an extension is missing, or a body that is not
     ///   the request's could not be read,
     /// - 503 if all requests together would collect too many bytes,
@@ -167,12 +202,16 @@ impl ExtractError {
             Self::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. }
             | Self::BodyTooLargeForLayer(_)
+            | Self::TooManyFormFields { .. }
             | Self::LineTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooMuchCollected { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::OtherBody(error) if causes::is_timeout(&**error) => StatusCode::GATEWAY_TIMEOUT,
             Self::Line { error, .. } => error.status(),
-            Self::JsonShape { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::JsonShape { .. }
+            | Self::MissingFormField { .. }
+            | Self::FormField { .. }
+            | Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::PathShape { .. } | Self::MissingExtension { .. } | Self::OtherBody(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -225,6 +264,11 @@ impl ExtractError {
         });
         if is_of_request { Self::of_body(error) } else { Self::OtherBody(error) }
     }
+}
+
+/// Where a form has a fault.
+fn form_place(at: &str) -> String {
+    if at.is_empty() { "form".to_owned() } else { format!("form field `{at}`") }
 }
 
 /// Whether this is the error of `RequestBodyTimeoutLayer` in tower-http. Its type cannot be named

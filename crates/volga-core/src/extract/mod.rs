@@ -12,12 +12,13 @@ pub(crate) mod body;
 mod context;
 pub(crate) mod error;
 pub(crate) mod extension;
-mod fields;
+pub(crate) mod fields;
 pub(crate) mod header;
 pub(crate) mod optional;
 mod parts;
 pub(crate) mod path;
 pub(crate) mod query;
+pub(crate) mod valid;
 
 use std::future::Future;
 
@@ -51,8 +52,8 @@ use crate::response::error::Error;
     message = "`{Self}` cannot be an argument of a handler here",
     label = "not an argument",
     note = "an argument is a path argument (`String`, a number, `bool`, … or a type that implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, or a type that implements `FromRequestParts`",
-    note = "an argument that takes the body, such as `Json`, `HttpRequest` or `HttpBody`, must be the last one",
-    note = "the type in `Path`, `Query` and `Json` must implement serde's `Deserialize`, in `Header` it must implement `TypedHeader`, and in `Option` it must implement `OptionalArg`",
+    note = "an argument that takes the body, such as `Json`, `Form`, `HttpRequest` or `HttpBody`, must be the last one",
+    note = "the type in `Path`, `Query`, `Json` and `Form` must implement serde's `Deserialize`, in `Header` it must implement `TypedHeader`, and in `Option` it must implement `OptionalArg`",
     note = "arguments are owned: use `String` instead of `&str`",
     note = "a value of the app, such as an `Arc<State>`, is a service: add it with `app.add_singleton(state)` and take it as `Dc<State>`, or let the closure capture it: `async move || ..`"
 )]
@@ -100,8 +101,8 @@ pub trait FromRequestParts: Sized {
     message = "`{Self}` cannot be an argument of a handler",
     label = "not an argument",
     note = "an argument is a path argument (`String`, a number, `bool`, … or a type that implements `FromPathArg`), `Path`, `Query`, `Header`, `HeaderMap`, `Method`, `Uri`, or a type that implements `FromRequestParts`",
-    note = "the last argument may also be `Json`, `NdJson`, `Text`, `Bytes`, `HttpRequest`, `HttpBody`, or a type that implements `FromRequest`",
-    note = "the type in `Path`, `Query` and `Json` must implement serde's `Deserialize`, in `Header` it must implement `TypedHeader`, and in `Option` it must implement `OptionalArg`",
+    note = "the last argument may also be `Json`, `Form`, `NdJson`, `Text`, `Bytes`, `HttpRequest`, `HttpBody`, or a type that implements `FromRequest`",
+    note = "the type in `Path`, `Query`, `Json` and `Form` must implement serde's `Deserialize`, in `Header` it must implement `TypedHeader`, and in `Option` it must implement `OptionalArg`",
     note = "arguments are owned: use `String` instead of `&str`",
     note = "a value of the app, such as an `Arc<State>`, is a service: add it with `app.add_singleton(state)` and take it as `Dc<State>`, or let the closure capture it: `async move || ..`"
 )]

@@ -1,25 +1,14 @@
 //! `Query<T>`: the query of the URI as one value.
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    ops::{Deref, DerefMut},
-};
+use std::ops::{Deref, DerefMut};
 
 use http::StatusCode;
-use percent_encoding::percent_decode_str;
-use serde::{
-    Deserializer,
-    de::{
-        DeserializeOwned, Error as _, Visitor,
-        value::{MapAccessDeserializer, SeqDeserializer},
-    },
-};
+use serde::de::DeserializeOwned;
 
 use crate::extract::FromRequestParts;
 use crate::extract::error::ExtractError;
-use crate::extract::fields::conversions;
-use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values, borrow};
+use crate::extract::fields::pairs::{NotUtf8, pairs, read};
+use crate::extract::fields::{FieldError, FieldErrorKind};
 use crate::extract::optional::OptionalArg;
 use crate::handler::description::Description;
 use crate::request::parts::RequestParts;
@@ -34,9 +23,15 @@ use crate::response::error::Error;
 /// A text is converted to what the type asks for, also in `#[serde(flatten)]`, and in tagged and
 /// untagged enums. A variant of an enum without a tag is the only field: `?id=7` is `Id(7)`.
 ///
+/// Names with brackets are parts of a struct, a map or a list: `address[city]=x` fills the field
+/// `city` of a struct `address`, `tag[]=a&tag[]=b` and `tag[0]=a&tag[1]=b` fill a list, and
+/// `items[0][name]=x` fills a list of structs. An empty text is a text; with
+/// [`NonEmptyFields`](crate::NonEmptyFields), such a field counts as absent.
+///
 /// The status is 400 if a field is missing, cannot be parsed, occurs more often than the type
 /// takes it, or is not UTF-8 after percent-decoding. The message has the name of the
-/// field and the index of the value, such as `tag[1]`. `Option<Query<T>>` is `None` if the URI has
+/// field and the index of the value, such as `tag[1]`, or its parts, such as
+/// `address[city]`. `Option<Query<T>>` is `None` if the URI has
 /// no query. It dereferences to `T`.
 ///
 /// ```
@@ -73,21 +68,28 @@ impl<T: DeserializeOwned> FromRequestParts for Query<T> {
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        let pairs = pairs(parts.uri.query().unwrap_or_default())?;
-        let value = read(&pairs).map_err(|FieldError { at, kind, .. }| match kind {
-            FieldErrorKind::Missing => ExtractError::MissingQueryField { field: at },
-            FieldErrorKind::Malformed(reason)
-            | FieldErrorKind::Length(reason)
-            | FieldErrorKind::Shape(reason) => {
-                if at.is_empty() {
-                    ExtractError::Query { reason }
-                } else {
-                    ExtractError::QueryField { at, reason }
-                }
-            }
-        })?;
-        Ok(Self(value))
+        Ok(Self(of_text(parts.uri.query().unwrap_or_default())?))
     }
+}
+
+/// Reads a query.
+pub(super) fn of_text<T: DeserializeOwned>(query: &str) -> Result<T, ExtractError> {
+    let pairs = pairs(query).map_err(|NotUtf8(at)| ExtractError::QueryField {
+        at,
+        reason: NotUtf8::REASON.to_owned(),
+    })?;
+    read(&pairs).map_err(|FieldError { at, kind, .. }| match kind {
+        FieldErrorKind::Missing => ExtractError::MissingQueryField { field: at },
+        FieldErrorKind::Malformed(reason)
+        | FieldErrorKind::Length(reason)
+        | FieldErrorKind::Shape(reason) => {
+            if at.is_empty() {
+                ExtractError::Query { reason }
+            } else {
+                ExtractError::QueryField { at, reason }
+            }
+        }
+    })
 }
 
 /// Absent if the URI has no query, or an empty one.
@@ -111,137 +113,9 @@ impl<T> DerefMut for Query<T> {
     }
 }
 
-/// A field of a query: its name and its text.
-type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
-
-/// Splits and decodes a query. A plus is a space, and a `%` without two hexadecimal digits is a
-/// percent sign, as in the URL standard. Bytes that are not UTF-8 are an error, because replacing
-/// them would lose what the client has sent.
-fn pairs(query: &str) -> Result<Vec<Pair<'_>>, ExtractError> {
-    query.split('&').filter(|field| !field.is_empty()).map(pair).collect()
-}
-
-fn pair(field: &str) -> Result<Pair<'_>, ExtractError> {
-    let (name, text) = field.split_once('=').unwrap_or((field, ""));
-    match (decoded(name), decoded(text)) {
-        (Some(name), Some(text)) => Ok((name, text)),
-        _ => {
-            let reason = "it is not UTF-8 after percent-decoding".to_owned();
-            Err(ExtractError::QueryField { at: name.to_owned(), reason })
-        }
-    }
-}
-
-/// Decodes a name or a text. Returns `None` if the bytes are not UTF-8.
-fn decoded(raw: &str) -> Option<Cow<'_, str>> {
-    if !raw.contains('+') {
-        return percent_decode_str(raw).decode_utf8().ok();
-    }
-    let spaced = raw.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().ok().map(|text| Cow::Owned(text.into_owned()))
-}
-
-fn read<T: DeserializeOwned>(pairs: &[Pair<'_>]) -> Result<T, FieldError> {
-    let result = conversions::deserialize(|| T::deserialize(QueryDeserializer(pairs)));
-    result.map_err(|error| error.named(pairs.iter().map(|(name, text)| (&**name, &**text))))
-}
-
-/// The fields of a query, as a deserializer.
-struct QueryDeserializer<'a>(&'a [Pair<'a>]);
-
-/// The number of names up to which a linear search is used: 8.
-const MAX_SEARCHED: usize = 8;
-
-impl<'a> QueryDeserializer<'a> {
-    /// Returns each name once, in the order of the first occurrences, with all its values.
-    fn fields(&self) -> Vec<(Cow<'a, str>, Values<'a>)> {
-        let mut fields: Vec<(Cow<'a, str>, Values<'a>)> = Vec::with_capacity(self.0.len());
-        // The client chooses the number of names, so a linear search could be made slow on purpose.
-        let mut index: HashMap<Cow<'a, str>, usize> = HashMap::new();
-        for (name, text) in self.0 {
-            let (name, text): (&str, _) = (name, borrow(text));
-            let known = match fields.len() {
-                0..=MAX_SEARCHED => fields.iter().position(|(other, _)| other == name),
-                _ => index.get(name).copied(),
-            };
-            match known {
-                None => {
-                    fields.push((Cow::Borrowed(name), Values::One(text)));
-                    if fields.len() == MAX_SEARCHED + 1 {
-                        let names = fields.iter().map(|(name, _)| name.clone());
-                        index.extend(names.zip(0..));
-                    } else if fields.len() > MAX_SEARCHED {
-                        index.insert(Cow::Borrowed(name), fields.len() - 1);
-                    }
-                }
-                Some(at) => {
-                    let values: &mut Values<'a> = &mut fields[at].1;
-                    match values {
-                        Values::Many(texts) => texts.push(text),
-                        Values::One(first) => {
-                            *values = Values::Many(vec![std::mem::take(first), text]);
-                        }
-                    }
-                }
-            }
-        }
-        fields
-    }
-}
-
-impl<'a> Deserializer<'a> for QueryDeserializer<'a> {
-    type Error = FieldError;
-
-    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        visitor.visit_map(Fields::new(self.fields()))
-    }
-
-    fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        let pair =
-            |(name, text): &'a Pair<'a>| Value::new(Values::Many(vec![borrow(name), borrow(text)]));
-        visitor.visit_seq(SeqDeserializer::new(self.0.iter().map(pair)))
-    }
-
-    fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        if self.0.is_empty() { visitor.visit_none() } else { visitor.visit_some(self) }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'a>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, FieldError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_unit<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        visitor.visit_unit()
-    }
-
-    /// The only field is the variant: `?id=7`.
-    fn deserialize_enum<V: Visitor<'a>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, FieldError> {
-        let fields = self.fields();
-        if fields.len() != 1 {
-            return Err(FieldError::custom("an enum takes one field, the name of the variant"));
-        }
-        visitor.visit_enum(MapAccessDeserializer::new(Fields::new(fields)))
-    }
-
-    serde::forward_to_deserialize_any! {
-        <V: Visitor<'a>>
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit_struct tuple tuple_struct map struct identifier ignored_any
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, HashMap};
 
     use proptest::prelude::*;
     use serde::Deserialize;
@@ -249,7 +123,7 @@ mod tests {
     use super::*;
 
     fn read<T: DeserializeOwned>(query: &str) -> Result<T, String> {
-        let pairs = super::pairs(query).map_err(|error| error.to_string())?;
+        let pairs = super::pairs(query).map_err(|_| NotUtf8::REASON.to_owned())?;
         super::read(&pairs).map_err(|error| format!("{}: {error}", error.at))
     }
 
@@ -402,6 +276,35 @@ mod tests {
         }
         assert!(read::<Tagged>("kind=other&from=1").is_err());
         assert_eq!(read::<Tagged>("from=1").unwrap_err(), "kind: missing");
+    }
+
+    #[test]
+    fn the_error_of_a_later_pass_names_the_field_that_does_not_fit() {
+        #[derive(Debug, Deserialize)]
+        struct Outer {
+            #[serde(flatten)]
+            _inner: Inner,
+        }
+        #[derive(Debug, Deserialize)]
+        struct Inner {
+            _n: std::num::NonZeroU32,
+            _m: std::num::NonZeroI8,
+        }
+        for (query, field) in [("_n=0&_m=1", "_n"), ("_m=0&_n=1", "_m"), ("_n=1&_m=300", "_m")] {
+            let error = read::<Outer>(query).unwrap_err();
+            assert!(error.starts_with(&format!("{field}: invalid value")), "{query}: {error}");
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(untagged)]
+        #[expect(dead_code, reason = "only its errors matter")]
+        enum Simple {
+            Number(u32),
+            Flag(bool),
+        }
+        for query in ["a=1&b=true&c=x", "a=true&b=1&c=x", "b=true&c=x", "c=x&a=true"] {
+            let error = read::<BTreeMap<String, Simple>>(query).unwrap_err();
+            assert!(error.starts_with("c: "), "{query}: {error}");
+        }
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::response::into_response::{IntoResponse, OutValue};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot become a response",
     label = "this is what the handler returns",
-    note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, `Json`, an `http::Response`, an `Option` or `Result` of one of them, a tuple of a status, headers and one of them, or what `ok!`, `status!` and `sse!` give; or a future of it",
+    note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, `Json`, `Form`, an `http::Response`, an `Option` or `Result` of one of them, a tuple of a status, headers and one of them, or what `ok!`, `status!` and `sse!` give; or a future of it",
     note = "a value of your own is returned as JSON: `Json(value)` or `ok!(value)`",
-    note = "the error of a `Result` is `volga::error::Error`, a type that implements `std::error::Error`, `anyhow::Error`, a boxed error, a `StatusCode`, a status and a text `(StatusCode, String)`, or a type of your own with `impl From<MyError> for Error`"
+    note = "the error of a `Result` is `volga::error::Error`, a type that implements `std::error::Error`, `anyhow::Error`, a boxed error, a `StatusCode`, a status and a text `(StatusCode, String)`, a type of your own with `impl From<MyError> for Error`, or `ErrorResponse`, whose `?` takes every type that implements `IntoResponse`"
 )]
 pub trait HandlerOutput<Kind> {
     /// The value that becomes the response.

@@ -23,7 +23,7 @@ use crate::response::status_error::IntoStatusError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the result of a filter",
     label = "this is what the filter returns",
-    note = "a filter returns a `bool`, or a `Result` whose error becomes the response: `volga::error::Error`, a type that implements `std::error::Error`, a `StatusCode`, or a status and a text `(StatusCode, String)`"
+    note = "a filter returns a `bool`, or a `Result` whose error becomes the response: `volga::error::Error`, a type that implements `std::error::Error`, a `StatusCode`, a status and a text `(StatusCode, String)`, or `ErrorResponse`"
 )]
 pub trait FilterVerdict<Out = OutValue> {
     /// Returns whether the request is accepted.

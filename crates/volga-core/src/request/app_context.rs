@@ -7,10 +7,12 @@ use http::{Extensions, StatusCode};
 
 use crate::handler::box_future::BoxFuture;
 use crate::request::body_budget::{BodyBudget, DEFAULT_MAX_COLLECTED_BYTES};
+use crate::response::causes;
 use crate::response::error::StatusRule;
 use crate::response::error_report::{ErrorHook, ErrorReport};
 use crate::response::observed_body::ResponseWatch;
 use crate::response::response_check::IsUpgrade;
+use crate::services::error::ServiceError;
 use crate::services::registry::{Scope, Services};
 
 /// The context that all requests of an app share: its services, its rules for errors, its memory
@@ -115,6 +117,50 @@ impl AppContext {
     ) -> Self {
         self.status_rules.push(Arc::new(rule));
         self
+    }
+
+    /// Adds a rule for the status of errors of one type: `with_error_status(ShopError::status)`. It
+    /// applies to an error of this type, and to an error that has one as a cause, such as an
+    /// `anyhow::Error` with a context. Everything else is as for
+    /// [`with_status_rule`](Self::with_status_rule).
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use volga_core::AppContext;
+    ///
+    /// #[derive(Debug, thiserror::Error)]
+    /// enum ShopError {
+    ///     #[error("there is no {0} here")]
+    ///     Unknown(String),
+    ///     #[error("the database failed")]
+    ///     Database(#[source] std::io::Error),
+    /// }
+    ///
+    /// impl ShopError {
+    ///     fn status(&self) -> StatusCode {
+    ///         match self {
+    ///             Self::Unknown(_) => StatusCode::NOT_FOUND,
+    ///             Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let context = AppContext::default().with_error_status(ShopError::status);
+    /// # let _ = context;
+    /// ```
+    #[must_use]
+    pub fn with_error_status<E: std::error::Error + 'static>(
+        self,
+        status: impl Fn(&E) -> StatusCode + Send + Sync + 'static,
+    ) -> Self {
+        self.with_status_rule(move |error| {
+            // The factory of a service has failed, which is never the client's fault. The rules are
+            // asked about the factory's error itself later.
+            if error.is::<ServiceError>() {
+                return None;
+            }
+            causes::causes(error).find_map(|cause| cause.downcast_ref()).map(&status)
+        })
     }
 
     /// Sets a function that says, by the extensions of a response with an informational status

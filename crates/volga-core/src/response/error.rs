@@ -4,7 +4,7 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,6 +17,7 @@ use crate::extract::error::ExtractError;
 use crate::headers::typed::IntoHeader;
 use crate::response::box_error::BoxError;
 use crate::response::causes;
+use crate::response::into_response::HttpResponse;
 use crate::response::problem::Problem;
 use crate::services::error::ServiceError;
 
@@ -27,7 +28,8 @@ use crate::services::error::ServiceError;
 /// such a box, is `into` or [`into_cause`](Self::into_cause). The first of these that applies
 /// decides the status:
 ///
-/// - the [rules](crate::AppContext::with_status_rule) of the app,
+/// - the rules of the app for [a type](crate::AppContext::with_error_status) or [any
+///   error](crate::AppContext::with_status_rule),
 /// - the [status](ExtractError::status) of an [`ExtractError`]: what Volga read from the request,
 /// - 504 if the error or one of its causes is a time-out: an [`io::Error`](std::io::Error) of the
 ///   kind `TimedOut`, or the error of tokio's `timeout`,
@@ -51,11 +53,15 @@ use crate::services::error::ServiceError;
 ///
 /// To give your own error type a status, implement `From<MyError> for Error`, and do not implement
 /// [`std::error::Error`] for it. If it implements that, for example because it derives
-/// `thiserror::Error`, add a [rule](crate::AppContext::with_status_rule) to the app.
+/// `thiserror::Error`, say its status once for the app by
+/// [`with_error_status`](crate::AppContext::with_error_status). An `IntoResponse` of such a type is
+/// used by a function that returns `Result<_, ErrorResponse>`: see
+/// [`ErrorResponse`](crate::ErrorResponse).
 ///
 /// A handler may also return `Result<_, StatusCode>` or `Result<_, (StatusCode, String)>`, whose
 /// error [becomes](crate::IntoStatusError) an `Error`. `?` in a function that returns an `Error`
-/// takes neither; use `.ok_or(Problem::new(404))?` there.
+/// takes neither; use `.ok_or(Problem::new(404))?` or `.map_err(Problem::of)?` there, or return
+/// `Result<_, ErrorResponse>`.
 ///
 /// A clone is cheap, and is the same error. The extensions of an error response hold a clone of the
 /// error.
@@ -75,6 +81,9 @@ struct ErrorInner {
     problem: Option<Problem>,
     /// The headers of the response. Most errors have none.
     headers: Option<Box<HeaderMap>>,
+    /// A response that is sent as it is. It may have a body that cannot be cloned, so it is sent
+    /// once. Most errors have none.
+    response: Option<Box<Mutex<Option<HttpResponse>>>>,
     reference: OnceLock<u64>,
     is_reported: AtomicBool,
 }
@@ -87,6 +96,7 @@ impl ErrorInner {
             cause,
             problem,
             headers: None,
+            response: None,
             reference: OnceLock::new(),
             is_reported: AtomicBool::new(false),
         }
@@ -107,6 +117,38 @@ impl Error {
             None => format!("status {}", status.as_u16()).into(),
         };
         Self(Arc::new(ErrorInner::new(status, cause, Some(problem))))
+    }
+
+    /// Creates an error that the client gets as this problem.
+    pub(crate) fn of_cause_and_problem(cause: impl Into<BoxError>, problem: Problem) -> Self {
+        Self(Arc::new(ErrorInner::new(problem.status(), cause.into(), Some(problem))))
+    }
+
+    /// Creates an error whose response is sent as it is.
+    pub(crate) fn of_response(response: HttpResponse) -> Self {
+        let status = response.status();
+        let cause = format!("the application responded with status {status}").into();
+        let response = Some(Box::new(Mutex::new(Some(response))));
+        Self(Arc::new(ErrorInner { response, ..ErrorInner::new(status, cause, None) }))
+    }
+
+    /// Takes the response that is sent as it is.
+    #[inline]
+    pub(crate) fn take_response(&self) -> Option<HttpResponse> {
+        let response = self.0.response.as_ref()?;
+        response.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Sets the status, unless the head has the default, and adds the headers.
+    pub(crate) fn with_head(self, head: http::response::Parts) -> Self {
+        self.change(|inner| {
+            if head.status != StatusCode::OK {
+                (inner.status, inner.is_status_set) = (head.status, true);
+            }
+            if !head.headers.is_empty() {
+                inner.headers.get_or_insert_default().extend(head.headers);
+            }
+        })
     }
 
     /// Creates an error that the client caused: status 400. The client sees its message.
@@ -217,6 +259,7 @@ impl Error {
             is_status_set: shared.is_status_set,
             problem: shared.problem.clone(),
             headers: shared.headers.clone(),
+            response: None,
             reference: shared.reference.clone(),
             is_reported: AtomicBool::new(shared.is_reported.load(Ordering::Relaxed)),
             cause: Box::new(SharedError(shared)),

@@ -22,6 +22,10 @@ impl IntoResponse for Problem {
         }
         Err(self.into())
     }
+
+    fn into_error_result(self) -> HttpResult {
+        Err(self.into())
+    }
 }
 
 /// The format of an error response.

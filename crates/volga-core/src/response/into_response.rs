@@ -42,9 +42,9 @@ pub type HttpResult = Result<HttpResponse, Error>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot become a response",
     label = "this is what the handler returns",
-    note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, `Json`, an `http::Response`, an `Option` or `Result` of one of them, a tuple of a status, headers and one of them, or what `ok!`, `status!` and `sse!` give",
+    note = "a handler returns text, bytes, a number, `()`, a `StatusCode`, `Json`, `Form`, an `http::Response`, an `Option` or `Result` of one of them, a tuple of a status, headers and one of them, or what `ok!`, `status!` and `sse!` give",
     note = "a value of your own is returned as JSON: `Json(value)` or `ok!(value)`",
-    note = "the error of a `Result` is `volga::error::Error`, a type that implements `std::error::Error`, `anyhow::Error`, a boxed error, a `StatusCode`, a status and a text `(StatusCode, String)`, or a type of your own with `impl From<MyError> for Error`"
+    note = "the error of a `Result` is `volga::error::Error`, a type that implements `std::error::Error`, `anyhow::Error`, a boxed error, a `StatusCode`, a status and a text `(StatusCode, String)`, a type of your own with `impl From<MyError> for Error`, or `ErrorResponse`, whose `?` takes every type that implements `IntoResponse`"
 )]
 pub trait IntoResponse<Out = OutValue> {
     /// Turns the value into a response.
@@ -53,6 +53,16 @@ pub trait IntoResponse<Out = OutValue> {
     ///
     /// Returns an error if the response cannot be created. The error then becomes the response.
     fn into_response(self) -> HttpResult;
+
+    /// Turns the value into a response as the error of a function. Only types of this crate differ
+    /// here from [`into_response`](Self::into_response).
+    #[doc(hidden)]
+    fn into_error_result(self) -> HttpResult
+    where
+        Self: Sized,
+    {
+        self.into_response()
+    }
 
     /// Describes the responses that values of this type may become. It is called at start-up, once
     /// for each route, and never for a request. The default says that any response is possible.
@@ -129,6 +139,10 @@ impl IntoResponse for StatusCode {
         *response.status_mut() = self;
         Ok(response)
     }
+
+    fn into_error_result(self) -> HttpResult {
+        Err(self.into_status_error())
+    }
 }
 
 /// `None` responds like an unknown path: by the [fallback](crate::Router::set_fallback) of the
@@ -198,6 +212,10 @@ macro_rules! text {
             fn into_response(self) -> HttpResult {
                 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
                 with_content_type(TEXT, self)
+            }
+
+            fn into_error_result(self) -> HttpResult {
+                Err(self.into())
             }
 
             fn describe(description: &mut Description) {

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, header::Entry
 use crate::handler::description::{DescribedResponse, Description};
 use crate::headers::typed::{IntoHeader, TypedHeader};
 use crate::response::error::Error;
-use crate::response::into_response::{HttpResult, IntoResponse};
+use crate::response::into_response::{HttpResponse, HttpResult, IntoResponse};
 
 /// A value that a handler may put before the body in a tuple:
 /// `(StatusCode::CREATED, [("x-id", "7")], "text")`.
@@ -135,6 +135,21 @@ macro_rules! tuples {
                 let (mut head, body) = response.into_response()?.into_parts();
                 $( $part.into_response_parts(&mut head)?; )*
                 Ok(http::Response::from_parts(head, body))
+            }
+
+            #[expect(non_snake_case, reason = "the parts are named by their types")]
+            fn into_error_result(self) -> HttpResult {
+                let ($($part,)* response) = self;
+                let (response, error) = match response.into_error_result() {
+                    Ok(response) => (response, None),
+                    Err(error) => (HttpResponse::default(), Some(error)),
+                };
+                let (mut head, body) = response.into_parts();
+                $( $part.into_response_parts(&mut head)?; )*
+                match error {
+                    None => Ok(http::Response::from_parts(head, body)),
+                    Some(error) => Err(error.with_head(head)),
+                }
             }
 
             fn describe(description: &mut Description) {

@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod error_format;
 pub(crate) mod error_mapper;
 pub(crate) mod error_report;
+pub(crate) mod error_response;
 pub(crate) mod into_response;
 pub(crate) mod into_response_parts;
 pub(crate) mod lost_request;

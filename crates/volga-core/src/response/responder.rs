@@ -122,6 +122,13 @@ impl Responder {
     /// Turns an error into a response. The extensions of the response hold the error, so that
     /// middleware can log it.
     pub(crate) async fn respond_to(&self, error: Error) -> HttpResponse {
+        let error = match error.take_response() {
+            None => error,
+            Some(response) => match self.checked(Ok(response), ResponseOrigin::Handler) {
+                Ok(response) => return response,
+                Err(error) => error,
+            },
+        };
         let error = checked_status(self.apply_rules(error));
         let retry_after = error.retry_after();
         let headers = error.headers().cloned();

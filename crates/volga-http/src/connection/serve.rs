@@ -30,13 +30,11 @@ use crate::drain::patience::Patience;
 use crate::exchange::service::{ConnectionService, HttpService};
 use crate::http1::{Http1, NextStage};
 use crate::http2;
-use crate::io::byte_stream::ByteStream;
 use crate::io::rewind::Rewind;
-use crate::io::send_queue::SendQueue;
 use crate::io::socket::Socket;
 use crate::io::stack_read::poll_read;
 use crate::io::transport::Transport;
-use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE, HANDSHAKE_UNSENT_BYTES};
+use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -55,23 +53,15 @@ impl ConnectionContext {
     }
 
     /// Runs the handshake of a connection within its time limit. `None` if it failed.
-    pub(crate) async fn handshake<I: ByteStream + SendQueue>(
+    pub(crate) async fn handshake(
         &self,
         handshake: Handshake,
-        io: I,
+        socket: Socket,
         info: ConnectionInfo,
     ) -> Option<(Socket, ConnectionInfo)> {
-        // The stream of the handshake covers the socket, so the server cannot set the limit when a
-        // long-lived response begins.
-        if let Some(bytes) = self.settings.max_unsent_bytes {
-            io.limit_unsent(Some(bytes.max(HANDSHAKE_UNSENT_BYTES)));
-        }
-        let handshaking = handshake.run(Box::new(io), info);
+        let handshaking = handshake.run(socket, info, self.settings.max_unsent_bytes);
         tokio::select! {
-            completed = timeout(self.settings.handshake_timeout, handshaking) => {
-                let (stream, info) = completed.ok()?.ok()?;
-                Some((Socket::custom(stream, info.clone(), None), info))
-            }
+            completed = timeout(self.settings.handshake_timeout, handshaking) => completed.ok()?.ok(),
             () = self.drain_grace() => None,
         }
     }
@@ -102,9 +92,15 @@ impl ConnectionContext {
             // In this order, so that a request that has arrived already is served.
             biased;
             detected = timeout(self.settings.header_read_timeout, detect) => detected,
-            () = self.drain_grace() => return NextStage::Closed,
+            () = self.drain_grace() => {
+                io.close();
+                return NextStage::Closed;
+            }
         };
-        let Ok(Ok(protocol)) = detected else { return NextStage::Closed };
+        let Ok(Ok(protocol)) = detected else {
+            io.close();
+            return NextStage::Closed;
+        };
         let received = received.freeze();
         match protocol {
             Protocol::Http1 => self.http1.serve(io, received, service).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::exchange::body_pace::PaceLimits;
 use crate::limits::{
     DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_HEADER_READ_TIMEOUT, DEFAULT_MAX_UNSENT_BYTES,
-    DEFAULT_TUNNEL_IDLE_TIMEOUT, DEFAULT_WRITE_STALL_TIMEOUT, DRAIN_GRACE,
+    DEFAULT_TUNNEL_IDLE_TIMEOUT, DEFAULT_UPLOAD_GRACE, DEFAULT_WRITE_STALL_TIMEOUT, DRAIN_GRACE,
 };
 
 /// The settings that apply to each connection of a server.
@@ -30,6 +30,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) http1_half_close: bool,
     /// How long a drain waits for a client that makes no progress.
     pub(crate) drain_grace: Duration,
+    /// How long a drain waits for more of a body of which the handler has read a part.
+    pub(crate) upload_grace: Duration,
     /// How long a tunnel may be idle.
     pub(crate) tunnel_idle_timeout: Duration,
 }
@@ -44,6 +46,7 @@ impl ConnectionSettings {
         http2_direct_data: true,
         http1_half_close: false,
         drain_grace: DRAIN_GRACE,
+        upload_grace: DEFAULT_UPLOAD_GRACE,
         tunnel_idle_timeout: DEFAULT_TUNNEL_IDLE_TIMEOUT,
     };
 }

@@ -24,6 +24,7 @@ pub(crate) struct Patience(Arc<Waits>);
 struct Waits {
     drain: Drain,
     grace: Duration,
+    upload_grace: Duration,
     write: Duration,
     half_close: bool,
 }
@@ -31,8 +32,9 @@ struct Waits {
 impl Patience {
     pub(crate) fn new(settings: &ConnectionSettings, drain: Drain) -> Self {
         let (grace, write) = (settings.drain_grace, settings.write_stall_timeout);
+        let upload_grace = settings.upload_grace;
         let half_close = settings.http1_half_close;
-        Self(Arc::new(Waits { drain, grace, write, half_close }))
+        Self(Arc::new(Waits { drain, grace, upload_grace, write, half_close }))
     }
 
     /// The default waits, for tests.
@@ -53,6 +55,11 @@ impl Patience {
     /// How long a wait may last once the drain has started.
     pub(crate) fn grace(&self) -> Duration {
         self.0.grace
+    }
+
+    /// The same for more of a body of which the handler has read a part.
+    pub(crate) fn upload_grace(&self) -> Duration {
+        self.0.upload_grace
     }
 
     /// Starts to wait for a client that accepts no byte.

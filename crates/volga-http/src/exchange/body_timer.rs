@@ -20,6 +20,8 @@ use crate::exchange::body_pace::{BodyPace, PaceError, PaceLimits};
 pub(crate) struct BodyTimer {
     limits: PaceLimits,
     patience: Patience,
+    /// Whether the reader has received a part of the content.
+    is_begun: bool,
     waiting: Option<Pin<Box<PaceTimer>>>,
 }
 
@@ -39,7 +41,7 @@ pin_project! {
 
 impl BodyTimer {
     pub(crate) fn new(limits: PaceLimits, patience: Patience) -> Self {
-        Self { limits, patience, waiting: None }
+        Self { limits, patience, is_begun: false, waiting: None }
     }
 
     /// Waits until the client is too slow. The time runs from the first call after the last
@@ -52,6 +54,7 @@ impl BodyTimer {
         cx: &mut Context<'_>,
     ) -> Poll<PaceError> {
         let (limits, patience) = (self.limits, &self.patience);
+        let grace = if self.is_begun { patience.upload_grace() } else { patience.grace() };
         let waiting = match &mut self.waiting {
             Some(waiting) => waiting,
             // A timer cannot be made outside of a runtime. Code that reads a body there gets no
@@ -74,7 +77,7 @@ impl BodyTimer {
         let now = Instant::now();
         waiting.pace.wait(now);
         if waiting.drain.poll_deadline(cx).is_some() {
-            let end = *waiting.grace_end.get_or_insert(now + patience.grace());
+            let end = *waiting.grace_end.get_or_insert(now + grace);
             if end < waiting.timer.deadline() {
                 waiting.timer.as_mut().reset(end);
             }
@@ -95,9 +98,9 @@ impl BodyTimer {
             // A client that could not send is not too slow.
             if let Some(end) = waiting.grace_end.as_mut() {
                 if excuse(now).is_some_and(|until| until >= now) {
-                    *end = now + patience.grace();
+                    *end = now + grace;
                 } else if *end <= now {
-                    return Poll::Ready(PaceError::Silent(patience.grace()));
+                    return Poll::Ready(PaceError::Silent(grace));
                 }
             }
             // It was set for an earlier wait.
@@ -109,6 +112,7 @@ impl BodyTimer {
 
     /// Notes that this many bytes of the body have arrived.
     pub(crate) fn received(&mut self, bytes: usize, excuse: impl Fn(Instant) -> Option<Instant>) {
+        self.is_begun |= bytes > 0;
         let Some(waiting) = &mut self.waiting else { return };
         let waiting = waiting.as_mut().project();
         let (pace, now) = (waiting.pace, Instant::now());
@@ -185,19 +189,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn during_a_drain_the_client_may_be_silent_for_the_grace() {
-        let drain = Drain::new();
-        let mut timer = body_timer(&drain);
-        let grace = ConnectionSettings::DEFAULT.drain_grace;
-        assert!(timeout(SECOND, too_slow(&mut timer)).await.is_err());
-        drain.start();
-        for _ in 0..5 {
-            assert!(timeout(grace / 2, too_slow(&mut timer)).await.is_err());
-            timer.received(240, |_| None);
+    async fn during_a_drain_a_client_may_be_silent_for_longer_once_its_body_was_read() {
+        let ConnectionSettings { drain_grace, upload_grace, .. } = ConnectionSettings::DEFAULT;
+        assert!(drain_grace < upload_grace);
+        // What arrives before the drain and during it, in pieces of this many bytes. Framing is not
+        // content.
+        for (before, during, grace) in [
+            (0, 0, drain_grace),
+            (240, 0, upload_grace),
+            (0, 240, upload_grace),
+            (1, 1, upload_grace),
+        ] {
+            let drain = Drain::new();
+            let mut timer = body_timer(&drain);
+            timer.received(before, |_| None);
+            assert!(timeout(SECOND, too_slow(&mut timer)).await.is_err());
+            drain.start();
+            for _ in 0..5 {
+                assert!(timeout(drain_grace / 2, too_slow(&mut timer)).await.is_err());
+                timer.received(during, |_| None);
+            }
+            let start = Instant::now();
+            let case = format!("{before} bytes before and {during} during the drain");
+            assert_eq!(too_slow(&mut timer).await, PaceError::Silent(grace), "{case}");
+            assert_eq!(start.elapsed(), grace, "{case}");
         }
-        let start = Instant::now();
-        assert_eq!(too_slow(&mut timer).await, PaceError::Silent(grace));
-        assert_eq!(start.elapsed(), grace);
     }
 
     #[tokio::test(start_paused = true)]
@@ -222,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_never_waited_holds_two_pointers_and_its_limits() {
-        assert!(size_of::<BodyTimer>() <= 5 * size_of::<usize>());
+    fn a_body_that_never_waited_holds_two_pointers_its_limits_and_a_flag() {
+        assert!(size_of::<BodyTimer>() <= 6 * size_of::<usize>());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -65,6 +66,17 @@ mod sealed {
     impl<S: Service<Request<RequestBody>>> Sealed for S {}
 }
 
+/// The service or a response body has panicked. The process's panic hook has reported it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Panicked;
+
+/// Calls code of the application. What it has borrowed must not be used after a panic, except to
+/// end the connection.
+#[inline]
+pub(crate) fn catch_panic<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_payload| Panicked)
+}
+
 /// The service of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionService<S> {
@@ -82,16 +94,22 @@ impl<S: HttpService> ConnectionService<S> {
 
     /// Waits until the service is ready for a request.
     #[inline]
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.service.poll_ready(cx).map(|Ok(())| ())
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Panicked>> {
+        match catch_panic(|| self.service.poll_ready(cx)) {
+            Ok(ready) => ready.map(|Ok(())| Ok(())),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        }
     }
 
     /// Calls the service, which must be ready. Requests that run one after another need no clone of
     /// the service each.
     #[inline]
-    pub(crate) fn call(&mut self, mut request: Request<RequestBody>) -> S::Future {
+    pub(crate) fn call(
+        &mut self,
+        mut request: Request<RequestBody>,
+    ) -> Result<CatchPanic<S::Future>, Panicked> {
         self.extend(&mut request);
-        self.service.call(request)
+        catch_panic(|| CatchPanic { response: self.service.call(request) })
     }
 
     /// Waits until a clone of the service is ready, and calls it. This is for requests that run
@@ -101,6 +119,29 @@ impl<S: HttpService> ConnectionService<S> {
         self.extend(&mut request);
         // A clone for each request, because only the instance that reported readiness is ready.
         Oneshot::NotReady { service: self.service.clone(), request: Some(request) }
+    }
+}
+
+pin_project! {
+    /// Waits for the response, or for the panic that ends the service's future.
+    pub(crate) struct CatchPanic<F> {
+        #[pin]
+        response: F,
+    }
+}
+
+impl<F, B> Future for CatchPanic<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+{
+    type Output = Result<Response<B>, Panicked>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match catch_panic(|| self.project().response.poll(cx)) {
+            Ok(response) => response.map(|Ok(response)| Ok(response)),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::batch::{Batch, BatchRest};
 use super::body_framing::BodyFraming;
 use super::response_head::WrittenHead;
 use super::trailers::AnnouncedTrailers;
+use crate::exchange::service::catch_panic;
 use crate::limits::{FRAMES_PER_WRITE, WRITES_PER_TURN};
 
 pin_project! {
@@ -88,7 +89,7 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
 
     /// Sends what is ready, after what is in `first`. Ready once the whole body was sent.
     ///
-    /// A panic of the body ends the task, and the connection with it.
+    /// A panic of the body counts as a failure of the body.
     pub(crate) fn poll_send<W>(
         self: Pin<&mut Self>,
         io: &mut W,
@@ -157,8 +158,19 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
             if batch.is_full() || !matches!(self.phase, BodyPhase::Open) {
                 break;
             }
-            match ready!(self.body.as_mut().poll_frame(cx)) {
-                Some(Ok(frame)) => self.push(batch, frame, is_vectored),
+            let body = &mut self.body;
+            let polled = catch_panic(|| {
+                let frame = ready!(body.as_mut().poll_frame(cx));
+                Poll::Ready((frame, body.is_end_stream()))
+            });
+            let Ok(polled) = polled else {
+                // The head and the earlier frames are still sent.
+                *self.phase = BodyPhase::Broken;
+                break;
+            };
+            let (frame, is_last) = ready!(polled);
+            match frame {
+                Some(Ok(frame)) => self.push(batch, frame, is_last, is_vectored),
                 Some(Err(_)) => *self.phase = BodyPhase::Broken,
                 None => {
                     batch.push(self.framing.body_end());
@@ -169,7 +181,7 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
         Poll::Ready(())
     }
 
-    fn push(&mut self, batch: &mut Batch, frame: Frame<Bytes>, is_vectored: bool) {
+    fn push(&mut self, batch: &mut Batch, frame: Frame<Bytes>, is_last: bool, is_vectored: bool) {
         let data = match frame.into_data() {
             Ok(data) => data,
             // A body ends with its trailers.
@@ -181,7 +193,6 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
                 return self.end();
             }
         };
-        let is_last = self.body.is_end_stream();
         if !data.is_empty() {
             batch.push_frame(data, self.framing, is_last, is_vectored);
         } else if is_last {

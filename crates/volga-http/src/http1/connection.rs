@@ -22,6 +22,7 @@ use crate::exchange::half_close::OnHalfClose;
 use crate::exchange::request_body::RequestBody;
 use crate::io::stack_read::poll_read;
 use crate::io::transport::Transport;
+use crate::io::wake::wake_after_sockets;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
 use crate::pool;
@@ -127,7 +128,7 @@ impl<I: Transport> Http1Connection<I> {
     ) -> Poll<Result<(), HeadError>> {
         if self.in_turn >= REQUESTS_PER_TURN {
             self.in_turn = 0;
-            cx.waker().wake_by_ref();
+            wake_after_sockets(cx);
             return Poll::Pending;
         }
         let read = self.poll_read_head(head, cx);
@@ -329,7 +330,7 @@ impl<I: Transport> Http1Connection<I> {
         let mut piece = [0; READ_BYTES];
         while self.is_watched && self.read_buffer.len() < MAX_PIPELINED_BYTES {
             let room = READ_BYTES.min(MAX_PIPELINED_BYTES - self.read_buffer.len());
-            match self.io.get_ref().recv(&mut piece[..room]) {
+            match self.io.get_mut().recv(&mut piece[..room]) {
                 Ok(received) if received > 0 => self.read_buffer.push(&piece[..received]),
                 // Nothing is there, or the socket reports its end also in the usual way.
                 _ => self.is_watched = false,

@@ -64,7 +64,7 @@ use crate::drain::patience::Patience;
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::{ConnectionService, HttpService};
+use crate::exchange::service::{ConnectionService, HttpService, Panicked, catch_panic};
 use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelStream};
 use crate::io::linger::linger;
 use crate::io::rewind::Rewind;
@@ -103,7 +103,7 @@ impl Http1 {
         let mut connection = Http1Connection::new(io, &received, self.settings.header_read_timeout);
         drop(received);
         let mut started = pin!(self.drain.started());
-        let refused = loop {
+        let failure = loop {
             // The inner blocks end before the next `await`, so a request and its response can share
             // space in the future's layout.
             let head = {
@@ -121,7 +121,10 @@ impl Http1 {
                 match (read.await, head) {
                     (Ok(()), Some(head)) => head,
                     (Err(HeadError::Refused(status)), _) => break status,
-                    (Ok(()), None) | (Err(HeadError::Closed), _) => return NextStage::Closed,
+                    (Ok(()), None) | (Err(HeadError::Closed), _) => {
+                        connection.into_io().close();
+                        return NextStage::Closed;
+                    }
                 }
             };
             let rules = head.rules;
@@ -130,15 +133,21 @@ impl Http1 {
                     let request = open(&mut connection, head, self.settings.body_limits);
                     let mut ready = poll_fn(|cx| service.poll_ready(cx));
                     let ready = poll_fn(|cx| connection.poll_response(Pin::new(&mut ready), cx));
-                    if ready.await.is_none() {
-                        return connection.leave(None);
-                    }
-                    service.call(request)
+                    let called = match ready.await {
+                        Some(ready) => ready.and_then(|()| service.call(request)),
+                        None => return connection.leave(None),
+                    };
+                    let Ok(response) = called else { break StatusCode::INTERNAL_SERVER_ERROR };
+                    response
                 };
                 let mut response = pin!(response);
                 poll_fn(|cx| connection.poll_response(response.as_mut(), cx)).await
             };
-            let Some(Ok(response)) = response else { return connection.leave(None) };
+            let response = match response {
+                Some(Ok(response)) => response,
+                Some(Err(Panicked)) => break StatusCode::INTERNAL_SERVER_ERROR,
+                None => return connection.leave(None),
+            };
             // By value: a borrowed response would need space of its own in the future.
             let (response, run) = accepted_tunnel(response, rules);
             if let Some(run) = run {
@@ -147,7 +156,12 @@ impl Http1 {
             let may_continue = connection.may_complete() && !self.drain.is_started();
             let rules = if may_continue { rules } else { rules.closing() };
             let keep_alive = {
-                let (body_writer, batch, is_stream) = begin(&mut connection, response, rules);
+                // A variable for the result would need space of its own in the future.
+                let Ok((body_writer, batch, is_stream)) =
+                    catch_panic(|| begin(&mut connection, response, rules))
+                else {
+                    break StatusCode::INTERNAL_SERVER_ERROR;
+                };
                 if is_stream {
                     return self.stream(connection, body_writer, batch);
                 }
@@ -177,9 +191,10 @@ impl Http1 {
             }
             connection.close_body();
         };
-        // No service sees this request. The bytes after it may belong to it, so they are never read
-        // as a request.
-        match connection.io().write_all(&error_response(refused)).await {
+        // The request was refused, or the service has panicked. The bytes after its head may belong
+        // to the request, so they are never read as another one.
+        let response = [connection.unsent_continue(), &error_response(failure)].concat();
+        match connection.io().write_all(&response).await {
             Ok(()) => NextStage::Linger(connection.into_io()),
             Err(_) => NextStage::Closed,
         }
@@ -350,7 +365,7 @@ mod tests {
         let (_client, server) = duplex(1);
         let http1 = http1(&Drain::new());
         let serving = http1.serve(server, Bytes::new(), connection_service(FnService(respond)));
-        assert!(size_of_val(&serving) <= 904, "{} bytes", size_of_val(&serving));
+        assert!(size_of_val(&serving) <= 920, "{} bytes", size_of_val(&serving));
     }
 
     #[tokio::test]
@@ -388,6 +403,26 @@ mod tests {
         let len = client.read(&mut wire).await.expect("responses");
         let responses = String::from_utf8_lossy(&wire[..len]).matches("HTTP/1.1 200 OK").count();
         assert!(REQUESTS_PER_TURN <= responses && responses < sent, "{responses} responses");
+    }
+
+    #[tokio::test]
+    async fn the_sockets_of_others_are_polled_after_each_turn() {
+        const REQUEST: &[u8] = b"GET /other HTTP/1.1\r\nhost: a\r\n\r\n";
+        let (mut client, server) = duplex(1 << 20);
+        let http1 = http1(&Drain::new());
+        let service = connection_service(FnService(respond));
+        tokio::spawn(async move { drop(http1.serve(server, Bytes::new(), service).await) });
+        let (near, mut far) = tokio::net::UnixStream::pair().expect("a pair of sockets");
+        let bystander = tokio::spawn(async move { far.read_u8().await.expect("a byte comes") });
+        // Both tasks wait for their transports from now on.
+        tokio::task::yield_now().await;
+        client.write_all(&REQUEST.repeat(20 * REQUESTS_PER_TURN)).await.expect("room");
+        near.try_write(b"x").expect("room");
+        bystander.await.expect("no panic");
+        let mut wire = vec![0; 1 << 20];
+        let len = client.read(&mut wire).await.expect("responses");
+        let responses = String::from_utf8_lossy(&wire[..len]).matches("HTTP/1.1 200 OK").count();
+        assert!(responses <= 2 * REQUESTS_PER_TURN, "{responses} responses");
     }
 
     #[tokio::test]

@@ -8,7 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::direct::received_frames::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE,
 };
 use super::tests::{STALL, connect, get};
 use super::*;
@@ -19,7 +20,6 @@ pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) const PRIORITY: u8 = 2;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
-pub(super) const PADDED: u8 = 8;
 
 /// From the static table `:method: GET`, `:scheme: http`, `:path: /`, and the name of `:authority`,
 /// which is `a`.

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::backpressure::Backpressure;
-use super::direct::received_frames::{ReceivedFrames, window_update};
+use super::direct::received_frames::{HEAD_BYTES, NUMBER_BYTES, ReceivedFrames, window_update};
 use super::direct::windows::Place;
 use super::direct::write_buffer::SharedWriteBuffer;
 use crate::io::send_queue::SendQueue;
@@ -132,6 +132,12 @@ impl<I> H2Transport<I> {
         self.lock().frames.take_resets()
     }
 
+    /// How much padding the client has sent in DATA frames beyond their content, since this was last
+    /// called.
+    pub(super) fn take_padding(&self) -> usize {
+        self.lock().frames.take_padding()
+    }
+
     /// Whether frames of the client were held back from `h2`: more heads than were
     /// [allowed](Self::allow_heads), more resets than are remembered, or more than one turn reads.
     pub(super) fn has_stopped(&self) -> bool {
@@ -233,10 +239,12 @@ impl<I: AsyncRead + Unpin> TransportState<I> {
                 return Poll::Pending;
             }
             let received = &mut self.received;
-            // The buffer holds less than one frame, because a whole frame would have passed. At
-            // most one more frame is read, so the buffer does not grow.
-            received.bytes.reserve(FRAME_BYTES);
-            let mut space = (&mut received.bytes).limit(FRAME_BYTES);
+            // The buffer holds less than one frame, because a whole frame would have passed. It is
+            // filled up to the length of the largest frame, so it does not grow.
+            let space = (HEAD_BYTES + FRAME_BYTES).saturating_sub(received.bytes.len()).max(1);
+            // A grant for `h2` may be inserted as well.
+            received.bytes.reserve_exact(space + HEAD_BYTES + NUMBER_BYTES);
+            let mut space = (&mut received.bytes).limit(space);
             let Poll::Ready(read) = pin!(self.io.read_buf(&mut space)).poll(cx) else {
                 received.rest();
                 return Poll::Pending;
@@ -435,6 +443,42 @@ mod tests {
         assert!(!backpressure.is_full());
         drop(transport);
         assert_eq!(reading.await.expect("no panic"), GATHER_BYTES - 1);
+    }
+
+    #[tokio::test]
+    async fn the_read_buffer_never_holds_more_than_the_largest_frame() {
+        let largest = HEAD_BYTES + FRAME_BYTES;
+        let head = |length: usize| {
+            let bytes = (length as u32).to_be_bytes();
+            [bytes[1], bytes[2], bytes[3], 0, 0, 0, 0, 0, 1]
+        };
+        for length in [0, 1, FRAME_BYTES / 2, FRAME_BYTES - 1, FRAME_BYTES] {
+            let frame = [&head(length)[..], &vec![7; length]].concat();
+            let sent = [&[0; 24][..], &frame.repeat(1 + 3 * largest / frame.len())].concat();
+            for piece in [largest / 3, largest, sent.len()] {
+                let (mut far, near) = duplex(sent.len());
+                let mut transport =
+                    H2Transport::new(near, SharedWriteBuffer::new(true), backpressure());
+                let (mut all, mut most) = (Vec::new(), 0);
+                for piece in sent.chunks(piece) {
+                    far.write_all(piece).await.expect("room");
+                    transport.start_turn(usize::MAX);
+                    let mut space = [0; 1000];
+                    loop {
+                        let mut read = ReadBuf::new(&mut space);
+                        let mut cx = Context::from_waker(Waker::noop());
+                        if Pin::new(&mut transport).poll_read(&mut cx, &mut read).is_pending() {
+                            break;
+                        }
+                        all.extend_from_slice(read.filled());
+                        most = most.max(transport.lock().received.bytes.capacity());
+                    }
+                }
+                assert!(all == sent, "frames of {length}");
+                let limit = largest + HEAD_BYTES + NUMBER_BYTES;
+                assert!(most <= limit, "{most} bytes for frames of {length}");
+            }
+        }
     }
 
     #[tokio::test]

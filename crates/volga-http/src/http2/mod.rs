@@ -10,6 +10,7 @@
 //! | `long_lived`, `ready` | the long-lived bodies, all in the connection's task |
 //! | `ping` | checks whether a silent client is still there |
 //! | `reset_budget` | how many requests the client may abandon |
+//! | `padding_budget` | how much padding the client may send |
 //! | `h2_transport` | the transport, as `h2` sees it |
 //! | `h2_tunnel` | a stream as a byte stream |
 //! | `direct` | the data path beside `h2` |
@@ -19,6 +20,7 @@ mod direct;
 mod h2_transport;
 mod h2_tunnel;
 mod long_lived;
+mod padding_budget;
 mod ping;
 mod ready;
 mod request;
@@ -30,10 +32,9 @@ mod upload_window;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
@@ -49,6 +50,7 @@ use self::direct::windows::{Place, RequestCounts};
 use self::direct::write_buffer::SharedWriteBuffer;
 use self::h2_transport::H2Transport;
 use self::long_lived::LongLivedStreams;
+use self::padding_budget::{PaddingBudget, PaddingError};
 use self::ping::KeepAlive;
 use self::ready::Ready;
 use self::request_task::{RequestTask, TaskOutcome, TunnelEnds};
@@ -59,9 +61,10 @@ use crate::drain::patience::Patience;
 use crate::exchange::date::date;
 use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::{ConnectionService, HttpService};
+use crate::exchange::service::{ConnectionService, HttpService, catch_panic};
 use crate::io::linger::linger;
 use crate::io::send_queue::SendQueue;
+use crate::io::wake::wake_after_sockets;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{
     CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
@@ -89,7 +92,7 @@ pub(crate) async fn serve<I, S>(
     let has_told_client = match connection.run().await {
         End::Closed => false,
         End::Refused => true,
-        End::TooManyResets => connection.go_away(Reason::ENHANCE_YOUR_CALM).await,
+        End::Abuse => connection.go_away(Reason::ENHANCE_YOUR_CALM).await,
         End::Idle => connection.go_away(Reason::NO_ERROR).await,
     };
     if has_told_client && let Some(io) = connection.into_io() {
@@ -106,8 +109,9 @@ enum End {
     Closed,
     /// `h2` has ended the connection, and has written the GOAWAY frame that says why.
     Refused,
-    /// The client abandons too many requests. The GOAWAY frame is still to be sent.
-    TooManyResets,
+    /// The client abandons too many requests, or sends too much padding. The GOAWAY frame is still to
+    /// be sent.
+    Abuse,
     /// The drain ends a connection without streams. The last GOAWAY frame is still to be sent.
     Idle,
 }
@@ -156,6 +160,7 @@ struct Http2Connection<I, S: HttpService> {
     streams: LongLivedStreams<S::ResponseBody>,
     ready: Arc<Ready>,
     budget: ResetBudget,
+    padding_budget: PaddingBudget,
     /// How many responses have begun since the budget was last used.
     responses: usize,
     /// Whether the kernel's unsent bytes need no limit any more.
@@ -195,7 +200,13 @@ where
             handshaken = handshake => handshaken,
             () = poll_fn(|cx| limit.as_mut().poll(cx)) => return None,
         };
-        let mut h2 = handshaken.ok()?;
+        let Ok(mut h2) = handshaken else {
+            // The client sent something else, such as a request of HTTP/1 after ALPN chose HTTP/2.
+            if let Some(io) = transport.into_io() {
+                linger(io, LINGER_BYTES_AFTER_GOAWAY, patience).await;
+            }
+            return None;
+        };
         let pings = h2.ping_pong()?;
         let streams = LongLivedStreams::new(Arc::clone(&ready), Arc::clone(&backpressure));
         Some(Self {
@@ -215,6 +226,7 @@ where
             h2_waker,
             ready,
             budget: ResetBudget::new(Instant::now()),
+            padding_budget: PaddingBudget::new(Instant::now()),
             responses: 0,
             is_unsent_limited: settings.max_unsent_bytes.is_none(),
             settings,
@@ -282,8 +294,8 @@ where
             let changes = self.write_buffer.take_changes();
             self.end(&changes.resets);
             self.streams.reopen(&changes.opened);
-            if self.pay(changes.request_counts).is_err() {
-                return Poll::Ready(End::TooManyResets);
+            if self.pay(changes.request_counts).is_err() || self.pay_for_padding().is_err() {
+                return Poll::Ready(End::Abuse);
             }
             // Further requests stay in the socket while many wait. Otherwise all streams of the
             // connection would hold a head.
@@ -305,7 +317,8 @@ where
         let may_begin = !self.accepted.is_empty() && self.tasks.len() < MAX_REQUEST_TASKS;
         if may_begin || self.transport.has_stopped() && !self.backpressure.is_full() {
             // The client has sent more than one turn reads, so another turn follows.
-            self.ready.wake_by_ref();
+            wake_after_sockets(cx);
+            return Poll::Pending;
         }
         self.ready.rest(self.backpressure.is_full(), self.streams.queued() == 0, cx);
         Poll::Pending
@@ -370,6 +383,13 @@ where
         self.budget.pay(responses, resets, Instant::now())
     }
 
+    fn pay_for_padding(&mut self) -> Result<(), PaddingError> {
+        match self.transport.take_padding() {
+            0 => Ok(()),
+            padding => self.padding_budget.pay(padding, Instant::now()),
+        }
+    }
+
     /// Drops all requests and bodies, and sends a GOAWAY frame that says why the connection ends.
     /// Returns whether it was sent.
     async fn go_away(&mut self, reason: Reason) -> bool {
@@ -397,7 +417,7 @@ where
                 Ok(TaskOutcome::LongLived(start)) => {
                     // This calls the body and may drop it. A panic there must not end the other
                     // streams.
-                    let started = catch_unwind(AssertUnwindSafe(|| start.send_head()));
+                    let started = catch_panic(|| start.send_head());
                     if let Ok(Some(send_body)) = started {
                         self.limit_unsent();
                         self.streams.insert(send_body, &mut self.write_buffer.lock().windows);
@@ -470,6 +490,12 @@ where
             // In most cases no flood of frames follows, so the request begins at once.
             self.begin(accepted);
         } else {
+            if self.accepted.capacity() == 0 {
+                // Exactly as much as is ever needed. A queue that doubles would leave the blocks of
+                // its smaller sizes behind, and a client that floods the server gives most
+                // connections a queue.
+                self.accepted.reserve_exact(MAX_ACCEPTED_REQUESTS + HEADS_AT_ONCE);
+            }
             self.accepted.push_back(accepted);
         }
     }
@@ -505,6 +531,8 @@ mod bursts;
 mod closed_windows;
 #[cfg(test)]
 mod flow;
+#[cfg(test)]
+mod padding;
 #[cfg(test)]
 mod rapid_resets;
 #[cfg(test)]

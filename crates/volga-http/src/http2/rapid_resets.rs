@@ -11,13 +11,14 @@ use std::time::Duration;
 use http_body_util::Empty;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::sleep;
 use tower_service::Service;
 
-use super::abuse::{CANCEL, GET, GOAWAY, PADDED, PING, PREFACE, PRIORITY, frame, streams};
+use super::abuse::{CANCEL, GET, GOAWAY, PING, PREFACE, PRIORITY, frame, streams};
 use super::direct::received_frames::{
-    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, PADDED, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 };
 use super::tests::connect_to;
 use super::*;
@@ -213,7 +214,7 @@ impl Attack {
 }
 
 /// The reason of the GOAWAY frame among what a server has sent, if there is one.
-fn goaway(mut sent: &[u8]) -> Option<Reason> {
+pub(super) fn goaway(mut sent: &[u8]) -> Option<Reason> {
     while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = sent {
         let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
         let (payload, rest) = rest.split_at_checked(length)?;
@@ -265,7 +266,7 @@ async fn run(
 }
 
 /// Runs a future with a paused clock.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(future)
@@ -406,6 +407,26 @@ async fn a_turn_begins_a_limited_number_of_requests_and_then_other_tasks_run() {
         // The handlers respond at once. If waiting requests did not stop the reading, there would
         // be more open streams than are allowed, and some would be refused.
         assert_eq!(before, count);
+    }
+}
+
+#[tokio::test]
+async fn the_sockets_of_others_are_polled_after_each_turn() {
+    for count in [500, 5_000] {
+        let (mut client, calls, _serving) = connected(true).await;
+        let (near, mut far) = UnixStream::pair().expect("a pair of sockets");
+        let counted = Arc::clone(&calls);
+        let bystander = tokio::spawn(async move {
+            far.read_u8().await.expect("a byte comes");
+            counted.all.load(Ordering::Relaxed)
+        });
+        // Both tasks wait for their transports from now on.
+        yield_now().await;
+        let frames: Vec<u8> = streams().take(count).flat_map(request).collect();
+        client.write_all(&frames).await.expect("room");
+        near.try_write(b"x").expect("room");
+        let before = bystander.await.expect("no panic");
+        assert!(before <= 2 * (TURN_REQUESTS + HEADS_AT_ONCE), "{before} of {count} requests");
     }
 }
 

@@ -1,7 +1,6 @@
 //! The task of one request: calls the handler, and sends an ordinary response.
 
 use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -11,7 +10,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::header::CONTENT_LENGTH;
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -22,6 +21,7 @@ use super::send_body::{SendBody, Step};
 use crate::drain::handle::Drain;
 use crate::exchange::date::date;
 use crate::exchange::long_lived::LongLived;
+use crate::exchange::service::{Panicked, catch_panic};
 use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelFuture, TunnelStream};
 
 /// What the task of a request hands over to the task of its connection.
@@ -206,18 +206,28 @@ fn poll_handler<F, B, E>(
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
-    match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
+    match catch_panic(|| handler.poll(cx)) {
         Ok(Poll::Ready(response)) => Poll::Ready(response.ok()),
         Ok(Poll::Pending) => match respond {
             Some(respond) => respond.poll_reset(cx).map(|_why| None),
             None => Poll::Ready(None),
         },
-        Err(_panic) => {
+        Err(Panicked) => {
             if let Some(respond) = respond {
-                respond.send_reset(Reason::INTERNAL_ERROR);
+                send_server_error(respond);
             }
             Poll::Ready(None)
         }
+    }
+}
+
+/// Responds with 500 and no content, because the service has panicked.
+fn send_server_error(respond: &mut SendResponse<Bytes>) {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    complete(response.headers_mut(), date);
+    if respond.send_response(response, true).is_err() {
+        respond.send_reset(Reason::INTERNAL_ERROR);
     }
 }
 
@@ -234,9 +244,13 @@ where
             self.respond.send_reset(Reason::INTERNAL_ERROR);
             return None;
         }
+        let shape = catch_panic(|| (body.is_end_stream(), body.size_hint().exact()));
+        let Ok((is_empty, length)) = shape else {
+            send_server_error(&mut self.respond);
+            return None;
+        };
         complete(&mut head.headers, date);
-        let is_empty = body.is_end_stream();
-        let length = if is_empty { Some(0) } else { body.size_hint().exact() };
+        let length = if is_empty { Some(0) } else { length };
         set_length(&mut head.headers, (&self.method, head.status), length);
         let is_over = is_empty || is_without_content(&self.method, head.status);
         match self.respond.send_response(Response::from_parts(head, ()), is_over) {

@@ -1,7 +1,6 @@
 //! Sends the body of a response as DATA frames.
 
 use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,6 +14,7 @@ use pin_project_lite::pin_project;
 use super::backpressure::{Backpressure, WaitingInH2, WindowTimer};
 use super::direct::windows::{FirstByte, SendPath};
 use super::direct::write_buffer::DirectWriter;
+use crate::exchange::service::catch_panic;
 use crate::limits::{FRAME_BYTES, FRAME_PIECES};
 
 pin_project! {
@@ -343,10 +343,10 @@ fn poll_piece<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<(Bytes, Af
 where
     B: Body<Data = Bytes>,
 {
-    let polled = catch_unwind(AssertUnwindSafe(|| {
+    let polled = catch_panic(|| {
         let frame = ready!(body.as_mut().poll_frame(cx));
         Poll::Ready((frame, body.is_end_stream()))
-    }));
+    });
     let Ok(polled) = polled else { return Poll::Ready((Bytes::new(), AfterData::Failure)) };
     polled.map(|(frame, is_end)| match frame {
         None => (Bytes::new(), AfterData::End),

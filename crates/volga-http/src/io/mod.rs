@@ -8,6 +8,7 @@
 //! | `send_queue` | the limit of the bytes that the kernel holds unsent |
 //! | `stack_read` | reading through a buffer on the stack |
 //! | `rewind` | a transport that returns bytes again which were read from it |
+//! | `wake` | wakes a task after the runtime has polled the sockets |
 //! | `write_timeout` | the time limit for a client that does not read |
 //! | `linger` | closes a connection whose client may still be sending |
 
@@ -18,4 +19,5 @@ pub(crate) mod send_queue;
 pub(crate) mod socket;
 pub(crate) mod stack_read;
 pub(crate) mod transport;
+pub(crate) mod wake;
 pub(crate) mod write_timeout;

@@ -27,6 +27,10 @@ impl<I: SendQueue> SendQueue for Rewind<I> {
     fn limit_unsent(&self, bytes: Option<NonZeroU32>) {
         self.io.limit_unsent(bytes);
     }
+
+    fn has_sent(&self) -> bool {
+        self.io.has_sent()
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Rewind<I> {

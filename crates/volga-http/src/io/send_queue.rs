@@ -17,6 +17,14 @@ pub(crate) trait SendQueue {
     ///
     /// A transport without such a limit keeps the default, which does nothing.
     fn limit_unsent(&self, _bytes: Option<NonZeroU32>) {}
+
+    /// Whether the client has accepted bytes since this was last called, although a write or a
+    /// flush still waits.
+    ///
+    /// A transport whose writes return as soon as some bytes have left keeps the default.
+    fn has_sent(&self) -> bool {
+        false
+    }
 }
 
 impl SendQueue for TcpStream {

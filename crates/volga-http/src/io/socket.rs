@@ -16,6 +16,8 @@ use crate::io::byte_stream::ByteStream;
 use crate::io::send_queue::SendQueue;
 use crate::io::transport::Transport;
 use crate::listen::admission::AdmissionPermit;
+#[cfg(feature = "tls")]
+use crate::tls::stream::TlsStream;
 
 /// An accepted socket.
 ///
@@ -28,6 +30,8 @@ pub(crate) enum Socket {
     Counted(Box<CountedStream>),
     #[cfg(unix)]
     Unix(Box<UnixStream>),
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream>),
     /// A byte stream of another kind.
     Custom(Box<CustomStream>),
 }
@@ -80,6 +84,11 @@ macro_rules! each {
                 let $io = &mut **boxed;
                 $act
             }
+            #[cfg(feature = "tls")]
+            Socket::Tls(boxed) => {
+                let $io = &mut **boxed;
+                $act
+            }
             Socket::Custom(custom) => {
                 let $io = &mut custom.stream;
                 $act
@@ -95,6 +104,8 @@ impl Transport for Socket {
             Self::Counted(counted) => counted.stream.info(),
             #[cfg(unix)]
             Self::Unix(stream) => stream.info(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.info(),
             Self::Custom(custom) => Ok(custom.info.clone()),
         }
     }
@@ -105,6 +116,8 @@ impl Transport for Socket {
             Self::Counted(counted) => counted.stream.poll_disconnect(cx),
             #[cfg(unix)]
             Self::Unix(stream) => stream.poll_disconnect(cx),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.poll_disconnect(cx),
             Self::Custom(_) => Poll::Pending,
         }
     }
@@ -115,17 +128,28 @@ impl Transport for Socket {
             Self::Counted(counted) => counted.stream.is_broken(),
             #[cfg(unix)]
             Self::Unix(stream) => stream.is_broken(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.is_broken(),
             Self::Custom(_) => false,
         }
     }
 
-    fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
+    fn recv(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.recv(bytes),
             Self::Counted(counted) => counted.stream.recv(bytes),
             #[cfg(unix)]
             Self::Unix(stream) => stream.recv(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.recv(bytes),
             Self::Custom(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn close(self) {
+        #[cfg(feature = "tls")]
+        if let Self::Tls(stream) = self {
+            stream.close();
         }
     }
 }
@@ -137,8 +161,18 @@ impl SendQueue for Socket {
             Self::Counted(counted) => counted.stream.limit_unsent(bytes),
             #[cfg(unix)]
             Self::Unix(stream) => stream.limit_unsent(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.limit_unsent(bytes),
             // The limit was set before the handshake, if the connection had one.
             Self::Custom(_) => {}
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn has_sent(&self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.has_sent(),
+            _ => false,
         }
     }
 }

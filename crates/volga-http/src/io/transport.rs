@@ -41,8 +41,18 @@ pub(crate) trait Transport:
     /// Until this returns [`WouldBlock`](io::ErrorKind::WouldBlock), reading in the usual way could
     /// wait for bytes that are there already. A transport whose `poll_disconnect` does nothing
     /// keeps the default.
-    fn recv(&self, _bytes: &mut [u8]) -> io::Result<usize> {
+    fn recv(&mut self, _bytes: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Closes a connection on which nothing is missing: no response is incomplete.
+    ///
+    /// A protocol below HTTP may tell that to the client. Where the end of the bytes says it, as on
+    /// TCP, dropping the transport is enough.
+    fn close(self)
+    where
+        Self: Sized,
+    {
     }
 }
 
@@ -75,9 +85,9 @@ macro_rules! socket_methods {
             }
         }
 
-        fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        fn recv(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
             // Reading through tokio would wait for the readiness that was cleared.
-            (&*SockRef::from(self)).read(bytes)
+            (&*SockRef::from(&*self)).read(bytes)
         }
     };
 }

@@ -33,6 +33,10 @@ impl<I> WriteTimeout<I> {
         &self.io
     }
 
+    pub(crate) fn get_mut(&mut self) -> &mut I {
+        &mut self.io
+    }
+
     pub(crate) fn into_inner(self) -> I {
         self.io
     }
@@ -42,10 +46,16 @@ impl<I> WriteTimeout<I> {
         &mut self,
         write: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
+    ) -> Poll<io::Result<T>>
+    where
+        I: SendQueue,
+    {
         if write.is_ready() {
             self.timer = None;
             return write;
+        }
+        if self.io.has_sent() {
+            self.timer = None;
         }
         let patience = &self.patience;
         let timer = self.timer.get_or_insert_with(|| Box::pin(patience.write_timer()));
@@ -56,6 +66,10 @@ impl<I> WriteTimeout<I> {
 impl<I: SendQueue> SendQueue for WriteTimeout<I> {
     fn limit_unsent(&self, bytes: Option<NonZeroU32>) {
         self.io.limit_unsent(bytes);
+    }
+
+    fn has_sent(&self) -> bool {
+        self.io.has_sent()
     }
 }
 
@@ -70,7 +84,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for WriteTimeout<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<I> {
+impl<I: AsyncWrite + SendQueue + Unpin> AsyncWrite for WriteTimeout<I> {
     #[inline]
     fn poll_write(
         mut self: Pin<&mut Self>,

@@ -1,10 +1,10 @@
 //! `Listener`: a source of connections, of any kind.
 //!
-//! Neither TLS nor another kind of connection needs a change in this crate. For TLS, pass an async
-//! function to [`Listener::with_handshake`]; it returns the decrypted stream, and the connection
-//! info with the protocol that ALPN chose. For connections that are neither TCP nor Unix sockets,
-//! implement [`AcceptStreams`] and call [`Listener::custom`]. `tests/it/streams_of_any_kind.rs`
-//! does both.
+//! Another kind of connection needs no change in this crate. For a handshake, pass an async
+//! function to [`Listener::with_handshake`]; it returns the stream that carries the requests, and
+//! the connection info with the protocol that was chosen. TLS with rustls is in the folder `tls`.
+//! For connections that are neither TCP nor Unix sockets, implement [`AcceptStreams`] and call
+//! [`Listener::custom`]. `tests/it/streams_of_any_kind.rs` does both.
 
 use std::fmt;
 use std::io;
@@ -28,6 +28,8 @@ use crate::listen::handover;
 use crate::listen::tcp_keepalive::TcpKeepaliveSettings;
 #[cfg(unix)]
 use crate::listen::unix_socket::SocketFile;
+#[cfg(feature = "tls")]
+use crate::tls::acceptor::TlsAcceptor;
 
 /// A source of a server's connections: a socket of [`bind`](crate::bind()), a tokio listener, or a
 /// [listener of your own](Self::custom).
@@ -148,6 +150,35 @@ impl Listener {
         self
     }
 
+    /// Serves HTTPS: every connection of this listener does a TLS handshake before its first
+    /// request. It replaces a [handshake](Self::with_handshake) that was set before.
+    ///
+    /// The handshake has the time limit and the other properties of
+    /// [`with_handshake`](Self::with_handshake). If ALPN has chosen a protocol, the connection
+    /// speaks it. Only if the client offers no protocol, the first bytes decide.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use volga_http::{Tls, bind};
+    ///
+    /// let tls = Tls::pem_files("cert.pem", "key.pem").load()?;
+    /// let listeners =
+    ///     bind("0.0.0.0:443").await?.into_iter().map(|listener| listener.with_tls(&tls));
+    /// # let _ = listeners.count();
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: &TlsAcceptor) -> Self {
+        self.handshake = Some(Handshake::Tls(tls.clone()));
+        self
+    }
+
+    /// Whether its connections do a handshake.
+    pub fn has_handshake(&self) -> bool {
+        self.handshake.is_some()
+    }
+
     fn new(kind: ListenerKind, sharing: SocketSharing) -> Self {
         Self { kind, sharing, handshake: None }
     }
@@ -209,7 +240,12 @@ impl Listener {
 
     /// Sets the socket options that connections inherit from the listener: TCP keepalive and
     /// `TCP_NODELAY`.
+    /// Also begins to watch the files of certificates.
     pub(crate) fn prepare(&self, keepalive: TcpKeepaliveSettings) {
+        #[cfg(feature = "tls")]
+        if let Some(Handshake::Tls(acceptor)) = &self.handshake {
+            acceptor.start_watching();
+        }
         match &self.kind {
             ListenerKind::Tcp { listener, .. } => {
                 keepalive.set(SockRef::from(listener));

@@ -8,6 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use volga_http::limits::DEFAULT_UPLOAD_GRACE;
 use volga_http::{DrainOutcome, RequestBody, Server};
 
 use crate::support::{
@@ -185,6 +186,34 @@ async fn clients_that_make_no_progress_do_not_keep_a_draining_server() {
     while !tests.is_empty() {
         check(tests.join_next().await);
     }
+}
+
+#[tokio::test]
+async fn an_upload_may_pause_for_as_long_as_is_set() {
+    let (sent, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::new().drain_deadline(HOUR).upload_grace(HOUR).body_read_timeout(HOUR);
+    let server = Running::start(server.min_body_rate(0), move |request: Request<RequestBody>| {
+        let sent = sent.clone();
+        async move {
+            let mut body = request.into_body();
+            while let Some(frame) = body.frame().await {
+                let Ok(frame) = frame else { return status(StatusCode::REQUEST_TIMEOUT) };
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                sent.send(length).expect("the test waits");
+            }
+            status(StatusCode::NO_CONTENT)
+        }
+    })
+    .await;
+    let mut client = server.connect().await;
+    send(&mut client, UPLOAD.as_bytes()).await;
+    assert_eq!(received.recv().await, Some(4));
+    server.drain.start();
+    // Twice as long as the default allows.
+    tokio::time::sleep(2 * DEFAULT_UPLOAD_GRACE).await;
+    send(&mut client, &[b'x'; 996]).await;
+    read_until(&mut client, "204").await;
+    assert_eq!(server.drained().await, DrainOutcome::Complete);
 }
 
 type Ended = (Client, Result<DrainOutcome, tokio::time::error::Elapsed>);

@@ -12,6 +12,7 @@ mod limits;
 mod linger;
 mod long_lived;
 mod malformed_requests;
+mod panics;
 mod protocols;
 mod requests;
 mod same_bytes;
@@ -20,6 +21,10 @@ mod signal;
 mod streams_of_any_kind;
 mod support;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_relay;
 mod tunnels;
 #[cfg(unix)]
 mod unix_socket;

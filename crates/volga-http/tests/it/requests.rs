@@ -114,7 +114,7 @@ async fn fields_that_http2_forbids_are_not_sent() {
 }
 
 #[tokio::test]
-async fn a_panic_ends_its_request_and_nothing_else() {
+async fn a_panic_becomes_a_response_and_ends_nothing_else() {
     let server = Running::start(Server::new(), |request| {
         assert_ne!(request.uri().path(), "/call", "panics on purpose, in the call");
         async move {
@@ -127,11 +127,12 @@ async fn a_panic_ends_its_request_and_nothing_else() {
     for path in ["/call", "/future"] {
         let mut http1 = server.connect().await;
         send(&mut http1, format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await;
-        assert_eq!(read_to_close(&mut http1).await, b"", "{path}");
+        let received = String::from_utf8(read_to_close(&mut http1).await).expect("text");
+        assert!(received.starts_with("HTTP/1.1 500 "), "{path}: {received}");
 
         let request = Request::get(format!("http://a{path}")).body(()).expect("a request");
         let (response, _) = http2.send_request(request, true).expect("an open connection");
-        assert!(within(response).await.expect_err("no response").is_reset(), "{path}");
+        assert_eq!(within(response).await.expect("a response").status(), 500, "{path}");
     }
 
     let (response, _) = http2.send_request(get(), true).expect("the connection continues");

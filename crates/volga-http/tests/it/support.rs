@@ -244,6 +244,14 @@ where
 {
     let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
     let address = listeners[0].tcp_addr().expect("a TCP socket");
+    #[cfg(feature = "tls")]
+    if crate::tls_relay::is_on() {
+        let (certificate, key) = crate::tls_relay::pem();
+        let tls = volga_http::Tls::pem(certificate, key).load().expect("a pair");
+        let listeners = listeners.into_iter().map(|listener| listener.with_tls(&tls)).collect();
+        let (drain, serving) = serving_on(listeners, server, handler);
+        return (crate::tls_relay::relay(address).await, drain, serving);
+    }
     let (drain, serving) = serving_on(listeners, server, handler);
     (address, drain, serving)
 }
@@ -272,7 +280,13 @@ pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
 pub(crate) async fn connect_h2(
     address: SocketAddr,
 ) -> (h2::client::SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
-    let stream = connect(address).await;
+    connect_h2_on(connect(address).await).await
+}
+
+/// The same on a stream of any kind.
+pub(crate) async fn connect_h2_on(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> (h2::client::SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
     let (client, connection) = within(h2::client::handshake(stream)).await.expect("a handshake");
     let driver = tokio::spawn(connection);
     (within(client.ready()).await.expect("an open connection"), driver)

@@ -259,10 +259,10 @@ mod tests {
 
     use super::*;
 
-    type Found<'a> = Result<Option<&'a str>, LastEventIdError>;
+    type IdResult<'a> = Result<Option<&'a str>, LastEventIdError>;
 
     #[track_caller]
-    fn check(headers: &[&[u8]], query: Option<&str>, expect: Found<'_>) {
+    fn check(headers: &[&[u8]], query: Option<&str>, expect: IdResult<'_>) {
         let mut map = HeaderMap::new();
         for value in headers {
             map.append(HEADER, HeaderValue::from_bytes(value).expect("a header value"));

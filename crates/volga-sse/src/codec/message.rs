@@ -49,16 +49,16 @@ pub struct Message {
     // The fields as they are sent, in the order in which they were set, without the blank line at
     // the end.
     wire: Wire,
-    present: Present,
+    present: FieldSet,
     // Boxed, so that a message without an error moves only eight bytes for it.
     error: Option<Box<EncodeError>>,
 }
 
 /// Which fields are in the wire bytes already, one bit for each.
 #[derive(Clone, Copy, Default)]
-struct Present(u8);
+struct FieldSet(u8);
 
-impl Present {
+impl FieldSet {
     const DATA: u8 = 1;
     const EVENT: u8 = 2;
     const ID: u8 = 4;
@@ -82,7 +82,7 @@ impl Present {
 impl Message {
     /// Makes a message without any field.
     pub const fn new() -> Self {
-        Self { wire: Wire::Empty, present: Present(0), error: None }
+        Self { wire: Wire::Empty, present: FieldSet(0), error: None }
     }
 
     /// Makes a message without any field in the memory of `buffer`, whose content is dropped.
@@ -116,12 +116,12 @@ impl Message {
         // bytes inside, would send it to memory.
         let mut heap = match &mut self.wire {
             Wire::Empty => Vec::with_capacity(line_capacity(prefix::DATA, text)),
-            Wire::Heap(heap) if !self.present.has(Present::DATA) => std::mem::take(heap),
+            Wire::Heap(heap) if !self.present.has(FieldSet::DATA) => std::mem::take(heap),
             _ => return self.set_data(text),
         };
         push_lines(&mut heap, prefix::DATA, text);
         self.wire = Wire::Heap(heap);
-        self.present.0 |= Present::DATA;
+        self.present.0 |= FieldSet::DATA;
         self
     }
 
@@ -144,7 +144,7 @@ impl Message {
         // read again before the write has completed.
         let heap = match &mut self.wire {
             Wire::Empty => pool::take(),
-            Wire::Heap(heap) if !self.present.has(Present::DATA) => std::mem::take(heap),
+            Wire::Heap(heap) if !self.present.has(FieldSet::DATA) => std::mem::take(heap),
             _ => return self.set_json(&value),
         };
         self.push_json(heap, &value)
@@ -180,10 +180,10 @@ impl Message {
             self.refuse(EncodeError::RetryTooLong);
             return self;
         };
-        if self.present.has(Present::RETRY) {
+        if self.present.has(FieldSet::RETRY) {
             remove_lines(&mut self.wire, prefix::RETRY);
         }
-        self.present.0 |= Present::RETRY;
+        self.present.0 |= FieldSet::RETRY;
         let mut digits = [0; 20];
         self.wire.push_line(prefix::RETRY, decimal(milliseconds, &mut digits).as_bytes());
         self
@@ -226,7 +226,7 @@ impl Message {
         if let Some(error) = self.error {
             return Err(*error);
         }
-        if self.present.has(Present::ID) {
+        if self.present.has(FieldSet::ID) {
             remove_lines(&mut self.wire, prefix::ID);
         }
         let mut wire = self.wire.into_heap();
@@ -277,7 +277,7 @@ impl Message {
     /// The event name, or `None` for a message without a name.
     #[cfg(feature = "hub")]
     pub(crate) fn event_name(&self) -> Option<&[u8]> {
-        if !self.present.has(Present::EVENT) {
+        if !self.present.has(FieldSet::EVENT) {
             return None;
         }
         let mut wire = self.wire.as_slice();
@@ -318,7 +318,7 @@ impl Message {
         match out.write_line(prefix::DATA, value) {
             Ok(true) => {
                 self.wire = Wire::Heap(out.bytes);
-                self.present.0 |= Present::DATA;
+                self.present.0 |= FieldSet::DATA;
                 self
             }
             written => self.unusual_json(out.bytes, start, written),
@@ -351,14 +351,14 @@ impl Message {
     #[inline]
     fn append_data(&mut self, text: &str) {
         write_lines(&mut self.wire, prefix::DATA, text);
-        self.present.0 |= Present::DATA;
+        self.present.0 |= FieldSet::DATA;
     }
 
     #[inline]
     fn clear_data(&mut self) {
-        if self.present.has(Present::DATA) {
+        if self.present.has(FieldSet::DATA) {
             remove_lines(&mut self.wire, prefix::DATA);
-            self.present.0 &= !Present::DATA;
+            self.present.0 &= !FieldSet::DATA;
         }
     }
 
@@ -366,10 +366,10 @@ impl Message {
         if let Err(error) = check_event_name(name) {
             return self.refuse(error);
         }
-        if self.present.has(Present::EVENT) {
+        if self.present.has(FieldSet::EVENT) {
             remove_lines(&mut self.wire, prefix::EVENT);
         }
-        self.present.0 |= Present::EVENT;
+        self.present.0 |= FieldSet::EVENT;
         self.wire.push_line(prefix::EVENT, name.as_bytes());
     }
 
@@ -377,10 +377,10 @@ impl Message {
         if let Err(error) = check_event_id(id) {
             return self.refuse(error);
         }
-        if self.present.has(Present::ID) {
+        if self.present.has(FieldSet::ID) {
             remove_lines(&mut self.wire, prefix::ID);
         }
-        self.present.0 |= Present::ID;
+        self.present.0 |= FieldSet::ID;
         self.wire.push_line(prefix::ID, id.as_bytes());
     }
 

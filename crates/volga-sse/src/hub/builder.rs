@@ -10,8 +10,8 @@ use crate::hub::policy::Policy;
 use crate::hub::settings::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_MAX_MESSAGES, DEFAULT_MAX_REMEMBERED_TOPICS, DEFAULT_MAX_REORDERED,
-    DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
-    DEFAULT_TOPIC_IDLE, HubSettings, KeyedTopics, LogBounds, RelaySource,
+    DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, HubSettings,
+    KeyedTopics, LogBounds, RelaySource,
 };
 use crate::hub::subscription::delivery::GAP_EVENT;
 use crate::hub::topic::name::TopicError;
@@ -52,7 +52,6 @@ impl HubBuilder {
                     age: milliseconds(DEFAULT_MAX_AGE),
                 },
                 max_topics: DEFAULT_MAX_TOPICS,
-                topic_idle: milliseconds(DEFAULT_TOPIC_IDLE),
                 creation: TopicCreation::OnUse,
                 max_remembered_topics: DEFAULT_MAX_REMEMBERED_TOPICS,
                 max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
@@ -108,19 +107,6 @@ impl HubBuilder {
     /// refused only if all topics are like that.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.settings.max_topics = topics;
-        self
-    }
-
-    /// Sets how long a topic without subscribers stays after its last message. The default is
-    /// [`DEFAULT_TOPIC_IDLE`]. The time starts again when its last subscriber leaves. A time
-    /// shorter than [`max_age`](Self::max_age) counts as `max_age`, because a topic's history goes
-    /// with the topic. A topic that has no messages either is removed at once.
-    ///
-    /// A keyed topic stays while a key has a value. A topic that was [created
-    /// explicitly](crate::hub::Hub::create_topic) stays until it is
-    /// [removed](crate::hub::Hub::remove_topic).
-    pub fn topic_idle(mut self, time: Duration) -> Self {
-        self.settings.topic_idle = milliseconds(time);
         self
     }
 

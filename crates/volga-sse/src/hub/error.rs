@@ -5,7 +5,7 @@ use std::fmt;
 use http::StatusCode;
 
 use crate::codec::error::EncodeError;
-use crate::hub::counted::Counted;
+use crate::hub::plural::Plural;
 use crate::hub::topic::name::TopicError;
 use crate::hub::topic_creation::TopicCreation;
 use crate::stream::refusal::RefusalResponse;
@@ -119,7 +119,7 @@ impl fmt::Display for PublishError {
                  use another name, or set another one with `HubBuilder::gap_event`"
             ),
             Self::MessageTooLong { bytes, max } => {
-                let bytes = Counted(*bytes, "byte");
+                let bytes = Plural(*bytes, "byte");
                 write!(
                     f,
                     "the message has {bytes}, but `max_message_bytes` is {max}; \
@@ -127,11 +127,11 @@ impl fmt::Display for PublishError {
                 )
             }
             Self::KeyTooLong { max } => {
-                let max = Counted(*max, "byte");
+                let max = Plural(*max, "byte");
                 write!(f, "the key is longer than {max}; shorten it, or raise `max_key`")
             }
             Self::TooManyMessages { max } => {
-                let max = Counted(*max, "message");
+                let max = Plural(*max, "message");
                 write!(
                     f,
                     "a topic's log holds {max}, so it cannot hold all of these; \
@@ -139,7 +139,7 @@ impl fmt::Display for PublishError {
                 )
             }
             Self::TooManyBytes { max } => {
-                let max = Counted(*max, "byte");
+                let max = Plural(*max, "byte");
                 write!(
                     f,
                     "a topic's log holds {max}, so it cannot hold all of these messages; \
@@ -150,7 +150,7 @@ impl fmt::Display for PublishError {
                 f.write_str("the topic is not keyed; make it keyed with `HubBuilder::keyed`")
             }
             Self::TooManyKeys { max } => {
-                let max = Counted(*max, "key");
+                let max = Plural(*max, "key");
                 write!(
                     f,
                     "the topic already has its maximum of {max}; \
@@ -256,7 +256,7 @@ impl fmt::Display for SubscribeError {
             Self::Topic(_) => f.write_str("a topic to subscribe to is invalid"),
             Self::NoTopics => f.write_str("no topic to subscribe to was given; name at least one"),
             Self::TooManyFilters { max } => {
-                let max = Counted(*max, "topic");
+                let max = Plural(*max, "topic");
                 write!(
                     f,
                     "the subscription names more than {max}; \
@@ -353,6 +353,6 @@ fn full(f: &mut fmt::Formatter<'_>, max: usize) -> fmt::Result {
         f,
         "the hub has its maximum of {}, and each of them has subscribers or values of keys, \
          or was created explicitly; raise `max_topics`, or remove a topic",
-        Counted(max, "topic")
+        Plural(max, "topic")
     )
 }

@@ -41,8 +41,7 @@ impl Hub {
         &self.0
     }
 
-    pub(crate) fn with(mut settings: HubSettings) -> Self {
-        settings.topic_idle = settings.topic_idle.max(settings.bounds.age);
+    pub(crate) fn with(settings: HubSettings) -> Self {
         Self(Arc::new(HubState::new(settings)))
     }
 

@@ -165,6 +165,22 @@ fn a_subscriber_that_leaves_hides_no_other_from_a_publisher() {
 }
 
 #[test]
+fn a_subscriber_that_a_publisher_sets_aside_misses_no_message() {
+    model(|| {
+        let hub = Hub::new();
+        let mut busy = open(&hub, "a");
+        let mut sleeper = open(&hub, "a");
+        let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
+        assert_eq!(number(next(&mut busy)), 1);
+        // If the other subscriber sleeps now, the next publish visits both, and may find this one
+        // awake.
+        while sleeper.poll_delivery(&mut Context::from_waker(Waker::noop())).is_ready() {}
+        assert_eq!(number(next(&mut busy)), 2);
+        publisher.join().expect("no panic");
+    });
+}
+
+#[test]
 fn a_close_reaches_sleeping_subscribers_after_all_earlier_messages() {
     for topics in [&["a"][..], &["*"]] {
         model(move || {

@@ -43,13 +43,12 @@
 // | `subscription` | a cursor in the logs of some topics |
 // | `presence` | who subscribes to a topic |
 // | `state` | what all handles share, and what the hub's lock guards |
-// | `slot_map`, `clock`, `sync`, `counted` | small parts: a dense slot map, time, locks, plurals |
+// | `slot_map`, `clock`, `sync`, `plural` | small parts: a dense slot map, time, locks, plurals |
 // | `loom_model` | the hub under every order of its threads |
 // | `pattern_model` | readers of several topics, compared with a plain list |
 
 mod builder;
 mod clock;
-mod counted;
 mod error;
 mod handle;
 #[cfg(all(test, loom))]
@@ -57,6 +56,7 @@ mod loom_model;
 #[cfg(all(test, not(loom)))]
 mod pattern_model;
 mod patterns;
+mod plural;
 mod policy;
 mod presence;
 mod registry;
@@ -79,7 +79,6 @@ pub use settings::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_MAX_MESSAGES, DEFAULT_MAX_REMEMBERED_TOPICS, DEFAULT_MAX_REORDERED,
     DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
-    DEFAULT_TOPIC_IDLE,
 };
 pub use stats::{HubStats, TopicStats};
 pub use subscription::Subscription;

@@ -20,8 +20,6 @@ pub const DEFAULT_MAX_BYTES: usize = 1024 * 1024;
 pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
 /// How many topics a hub has.
 pub const DEFAULT_MAX_TOPICS: usize = 10_000;
-/// How long a topic without subscribers stays after its last message.
-pub const DEFAULT_TOPIC_IDLE: Duration = Duration::from_secs(60 * 60);
 /// For how many removed topics a hub remembers the last position.
 pub const DEFAULT_MAX_REMEMBERED_TOPICS: usize = 10_000;
 /// The length of an encoded message, in bytes.
@@ -50,8 +48,6 @@ pub(crate) struct LogBounds {
 pub(crate) struct HubSettings {
     pub(crate) bounds: LogBounds,
     pub(crate) max_topics: usize,
-    /// In milliseconds.
-    pub(crate) topic_idle: u64,
     pub(crate) creation: TopicCreation,
     pub(crate) max_remembered_topics: usize,
     pub(crate) max_message_bytes: usize,

@@ -203,3 +203,38 @@ async fn every_watch_has_the_right_picture_of_many_joins_and_leaves() {
         }
     }
 }
+
+/// A list is put together in steps, and identities come and go between them.
+#[test]
+fn a_watch_that_begins_while_identities_come_and_go_ends_with_the_right_ones() {
+    for _ in 0..20 {
+        let hub = Hub::new();
+        let join = |n: usize| hub.subscribe("a").identity(n.to_string()).open().unwrap();
+        let mut people: VecDeque<_> = (0..200).map(join).collect();
+        let (mut watches, people) = std::thread::scope(|scope| {
+            let changing = scope.spawn(|| {
+                for n in 200..350 {
+                    people.pop_front();
+                    people.push_back(join(n % 300));
+                }
+                people
+            });
+            let watches: Vec<_> = (0..20).map(|_| hub.watch_presence("a").unwrap()).collect();
+            (watches, changing.join().unwrap())
+        });
+        let expect: BTreeSet<Arc<str>> = hub.presence("a").into_keys().collect();
+        assert_eq!(expect.len(), people.len());
+        for watch in &mut watches {
+            let mut present: BTreeSet<Arc<str>> = BTreeSet::new();
+            while let Some(event) = watch.next().now_or_never() {
+                match event.expect("open") {
+                    PresenceEvent::Present(list) => present = list.into_keys().collect(),
+                    PresenceEvent::Joined(who) => assert!(present.insert(who)),
+                    PresenceEvent::Left(who) => assert!(present.remove(&who)),
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(present, expect);
+        }
+    }
+}

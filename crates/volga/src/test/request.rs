@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
-use volga_core::{HttpBody, HttpRequest};
+use volga_core::{Form, HttpBody, HttpRequest, IntoResponse};
 
 use crate::test::response::TestResponse;
 use crate::test::transport::Transport;
@@ -73,6 +73,24 @@ impl<'a> TestRequest<'a> {
         let content_type = HeaderValue::from_static("application/json");
         self.request.headers_mut().entry(header::CONTENT_TYPE).or_insert(content_type);
         self.body(json)
+    }
+
+    /// Sets the body to a value as the fields of a form, and the content type to
+    /// `application/x-www-form-urlencoded` unless you have set another.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the value is not a struct, a map or a list of pairs.
+    #[track_caller]
+    pub fn form(mut self, value: &impl Serialize) -> Self {
+        let (head, body) = match Form(value).into_response() {
+            Ok(response) => response.into_parts(),
+            Err(error) => panic!("{error}"),
+        };
+        for (name, value) in &head.headers {
+            self.request.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+        self.body(body)
     }
 
     /// Sends the request, and waits for the head of the response. If the length of the body is

@@ -8,7 +8,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
-use volga::{App, ShutdownHandle};
+use volga::{App, ShutdownHandle, tls::Tls};
+
+use super::tls_relay;
 
 /// The time after which a test fails because something is missing. No test measures it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,9 +40,15 @@ pub(crate) async fn run(map: impl FnOnce(&mut App)) -> Running {
 pub(crate) async fn run_app(app: App) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (app, shutdown) = app.without_greeter().with_shutdown();
+    let (mut app, shutdown) = app.without_greeter().with_shutdown();
+    let mut to_connect = address;
+    if tls_relay::is_on() {
+        let (certificate, key) = tls_relay::pem();
+        app = app.with_tls(Tls::pem(certificate, key));
+        to_connect = tls_relay::relay(address).await;
+    }
     let end = tokio::spawn(app.run_with_listener(listener));
-    Running { address, shutdown, end }
+    Running { address: to_connect, shutdown, end }
 }
 
 /// Sends a request with this first line over HTTP/1.1.

@@ -1,5 +1,7 @@
 //! The body as an argument: as a stream, as bytes or as text; and the whole request.
 
+pub(crate) mod form;
+mod form_text;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod ndjson;

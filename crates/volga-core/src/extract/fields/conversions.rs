@@ -44,6 +44,15 @@ struct Conversions {
     /// Texts that were converted, but are needed as texts.
     kept: HashSet<usize>,
     converts_all: bool,
+    /// Whether a type took one value for a name that has parts.
+    has_refused_parts: bool,
+    /// Whether names with brackets are not split into parts.
+    are_names_whole: bool,
+    /// Whether a type took a struct or a map for parts that were read as a list.
+    has_refused_list: bool,
+    /// Whether parts whose names are numbers are read as a map where serde does not say what it
+    /// needs.
+    are_numbers_names: bool,
     /// Texts that did not fit, and whether a list was expected.
     misfits: Vec<(usize, bool)>,
     /// Converted texts that did not fit, because a text was expected.
@@ -74,27 +83,41 @@ pub(in crate::extract) fn deserialize<T, E>(
     let _restore = Restore(Some(CURRENT.with(RefCell::take)));
     let mut result = pass();
     for number in 1..MAX_PASSES {
-        let is_changed = CURRENT.with_borrow_mut(|current| {
+        let learned = CURRENT.with_borrow_mut(|current| {
             if number >= CONVERT_ALL_FROM && !current.misfits.is_empty() {
                 current.converts_all = true;
             }
             current.learn(result.is_err())
         });
-        if !is_changed {
+        if learned == Learned::Nothing {
             break;
         }
-        // A later pass has more conversions, so an untagged enum finds an earlier variant.
+        // A later pass has more conversions, so an untagged enum finds an earlier variant. A pass
+        // that takes conversions back may fail earlier in the value, at a field without a fault.
         match pass() {
-            Err(_) if result.is_ok() => {}
+            Err(_) if result.is_ok() || learned != Learned::Conversions => {}
             new => result = new,
         }
     }
     result
 }
 
+/// What the next pass does differently.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Learned {
+    /// It would be the same as the last one.
+    Nothing,
+    /// It converts more texts.
+    Conversions,
+    /// It keeps texts that were converted.
+    Texts,
+    /// It reads names in brackets in another way.
+    Names,
+}
+
 impl Conversions {
-    /// Prepares the next pass. Returns false if it would be the same as the last one.
-    fn learn(&mut self, has_failed: bool) -> bool {
+    /// Prepares the next pass.
+    fn learn(&mut self, has_failed: bool) -> Learned {
         let mut is_changed = false;
         for (text, is_list) in std::mem::take(&mut self.misfits) {
             let set = if is_list { &mut self.lists } else { &mut self.scalars };
@@ -102,12 +125,25 @@ impl Conversions {
         }
         let converted = std::mem::take(&mut self.converted);
         let needed_as_text = std::mem::take(&mut self.needed_as_text);
-        if !is_changed && has_failed {
+        if is_changed {
+            return Learned::Conversions;
+        }
+        if has_failed {
             for (text, _) in converted.iter().filter(|(_, to)| needed_as_text.contains(to)) {
                 is_changed |= self.kept.insert(*text);
             }
         }
-        is_changed
+        if is_changed {
+            Learned::Texts
+        } else if has_failed && self.has_refused_list && !self.are_numbers_names {
+            self.are_numbers_names = true;
+            Learned::Names
+        } else if has_failed && self.has_refused_parts && !self.are_names_whole {
+            self.are_names_whole = true;
+            Learned::Names
+        } else {
+            Learned::Nothing
+        }
     }
 }
 
@@ -151,10 +187,51 @@ pub(in crate::extract) fn misfit(
         Unexpected::Unsigned(value) => Conversion::Unsigned(value),
         Unexpected::Signed(value) => Conversion::Signed(value),
         Unexpected::Float(value) => Conversion::Float(value),
+        Unexpected::Seq => {
+            CURRENT.with_borrow_mut(|current| current.has_refused_list = true);
+            return None;
+        }
+        Unexpected::Map => {
+            refuse_parts();
+            return None;
+        }
         _ => return None,
     };
     CURRENT.with_borrow_mut(|current| current.needed_as_text.push(as_text));
     None
+}
+
+/// Takes the report that a type takes one value for a name that has parts.
+pub(in crate::extract) fn refuse_parts() {
+    CURRENT.with_borrow_mut(|current| current.has_refused_parts = true);
+}
+
+/// Whether parts whose names are numbers are read as a map in this pass.
+pub(in crate::extract) fn are_numbers_names() -> bool {
+    CURRENT.with_borrow(|current| current.are_numbers_names)
+}
+
+/// Whether names with brackets are not split into parts in this pass.
+pub(in crate::extract) fn are_names_whole() -> bool {
+    CURRENT.with_borrow(|current| current.are_names_whole)
+}
+
+/// Returns the address of the text that a value was in the request: a text, or the only text that
+/// was converted to this value.
+pub(in crate::extract) fn converted_text(value: &Unexpected<'_>) -> Option<usize> {
+    let value = match *value {
+        Unexpected::Str(text) => return Some(text.as_ptr().addr()),
+        Unexpected::Bool(value) => Conversion::Bool(value),
+        Unexpected::Unsigned(value) => Conversion::Unsigned(value),
+        Unexpected::Signed(value) => Conversion::Signed(value),
+        Unexpected::Float(value) => Conversion::Float(value),
+        _ => return None,
+    };
+    CURRENT.with_borrow(|current| {
+        let mut texts = current.converted.iter().filter(|(_, to)| *to == value);
+        let first = texts.next().map(|(text, _)| *text);
+        first.filter(|_| texts.next().is_none())
+    })
 }
 
 fn scalar(text: &str) -> Option<Conversion> {

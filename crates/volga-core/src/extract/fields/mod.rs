@@ -1,12 +1,18 @@
-//! A serde deserializer for named texts, for path arguments and query fields (pure).
+//! A serde deserializer for named texts, for path arguments, queries and forms (pure).
 
 pub(in crate::extract) mod conversions;
+pub(crate) mod non_empty;
+pub(in crate::extract) mod pairs;
+mod parts;
+#[cfg(test)]
+mod parts_tests;
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess,
-    SeqAccess, Unexpected, VariantAccess, Visitor, value::CowStrDeserializer,
+    SeqAccess, Unexpected, VariantAccess, Visitor,
+    value::{CowStrDeserializer, MapAccessDeserializer},
 };
 
 use crate::extract::fields::conversions::Conversion;
@@ -16,6 +22,64 @@ use crate::extract::fields::conversions::Conversion;
 pub(super) enum Values<'a> {
     One(Cow<'a, str>),
     Many(Vec<Cow<'a, str>>),
+    /// The parts of a name, such as `city` for `address[city]`.
+    Parts(Vec<(Cow<'a, str>, Self)>),
+    /// Names that contradict each other, and why. It is an error only if the type has the name.
+    Refused(String),
+}
+
+impl Default for Values<'_> {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl Values<'_> {
+    /// Adds further texts.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Refused(reason), _) | (_, Self::Refused(reason)) => Self::Refused(reason),
+            (first, second) => {
+                let mut texts = first.into_texts();
+                texts.append(&mut second.into_texts());
+                Self::Many(texts)
+            }
+        }
+    }
+}
+
+impl<'a> Values<'a> {
+    fn into_texts(self) -> Vec<Cow<'a, str>> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+            Self::Parts(_) | Self::Refused(_) => Vec::new(),
+        }
+    }
+
+    /// The items of a list with their indexes. `Err` says why the values are no list.
+    fn into_items(self) -> Result<Vec<(usize, Self)>, String> {
+        let fields = match self {
+            Self::Parts(fields) => fields,
+            Self::Refused(reason) => return Err(reason),
+            texts => {
+                return Ok(texts.into_texts().into_iter().map(Self::One).enumerate().collect());
+            }
+        };
+        let number = |(name, values): (Cow<'a, str>, Self)| match name.parse() {
+            Ok(number) => Ok((number, values)),
+            Err(_) => Err(format!("it has the part `[{name}]`, but it takes a list")),
+        };
+        let mut items = fields.into_iter().map(number).collect::<Result<Vec<_>, _>>()?;
+        items.sort_by_key(|(number, _)| *number);
+        Ok(items)
+    }
+
+    /// Whether these are parts whose names are all numbers.
+    fn is_list(&self) -> bool {
+        !conversions::are_numbers_names()
+            && matches!(self, Self::Parts(fields) if fields.iter().all(|(name, _)| name.parse::<usize>().is_ok()))
+    }
 }
 
 /// Returns the same text, borrowed.
@@ -85,6 +149,14 @@ impl de::Error for FieldError {
         Self { text, ..Self::custom(message) }
     }
 
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let text = conversions::converted_text(&unexpected);
+        Self {
+            text,
+            ..Self::custom(format_args!("invalid value: {unexpected}, expected {expected}"))
+        }
+    }
+
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
         let message = format!("invalid length {length}, expected {expected}");
         Self { at: String::new(), text: None, kind: FieldErrorKind::Length(message) }
@@ -108,11 +180,21 @@ impl std::error::Error for FieldError {}
 pub(super) struct Fields<'a, I> {
     rest: I,
     next: Option<(Cow<'a, str>, Values<'a>)>,
+    /// Whether the names are parts of another name, which errors show in brackets.
+    are_parts: bool,
 }
 
 impl<'a, I: Iterator<Item = (Cow<'a, str>, Values<'a>)>> Fields<'a, I> {
     pub(super) fn new(fields: impl IntoIterator<IntoIter = I>) -> Self {
-        Self { rest: fields.into_iter(), next: None }
+        Self { rest: fields.into_iter(), next: None, are_parts: false }
+    }
+
+    fn of_parts(fields: impl IntoIterator<IntoIter = I>) -> Self {
+        Self { are_parts: true, ..Self::new(fields) }
+    }
+
+    fn label<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if self.are_parts { Cow::Owned(format!("[{name}]")) } else { Cow::Borrowed(name) }
     }
 }
 
@@ -127,7 +209,7 @@ impl<'a, I: Iterator<Item = (Cow<'a, str>, Values<'a>)>> MapAccess<'a> for Field
         let Some((name, _)) = &self.next else { return Ok(None) };
         // Keys use the deserializer of values, so that the keys of a map can be numbers, too.
         let key = Value::new(Values::One(name.clone()));
-        seed.deserialize(key).map(Some).map_err(|error| error.within(name))
+        seed.deserialize(key).map(Some).map_err(|error| error.within(&self.label(name)))
     }
 
     fn next_value_seed<V>(&mut self, seed: V) -> Result<V::Value, FieldError>
@@ -137,7 +219,7 @@ impl<'a, I: Iterator<Item = (Cow<'a, str>, Values<'a>)>> MapAccess<'a> for Field
         let Some((name, values)) = self.next.take() else {
             return Err(de::Error::custom("a value was asked for before its name"));
         };
-        seed.deserialize(Value::new(values)).map_err(|error| error.within(&name))
+        seed.deserialize(Value::new(values)).map_err(|error| error.within(&self.label(&name)))
     }
 }
 
@@ -159,33 +241,47 @@ impl<'a> Value<'a> {
                 "given {} times, but it takes one value",
                 texts.len()
             ))),
+            Values::Parts(fields) => {
+                let name = fields.first().map_or("", |(name, _)| name);
+                Err(parts_refused(format_args!(
+                    "it has the part `[{name}]`, but it takes one value"
+                )))
+            }
+            Values::Refused(reason) => Err(parts_refused(reason)),
         }
+    }
+
+    /// Reads the parts as a struct or a map.
+    fn read_parts<V: Visitor<'a>>(
+        fields: Vec<(Cow<'a, str>, Values<'a>)>,
+        visitor: V,
+    ) -> Result<V::Value, FieldError> {
+        visitor.visit_map(Fields::of_parts(fields)).map_err(|mut error| {
+            // A missing field is named by the visitor, without brackets.
+            if matches!(error.kind, FieldErrorKind::Missing) && !error.at.starts_with('[') {
+                error.at = format!("[{}]", error.at);
+            }
+            error
+        })
     }
 
     /// Reads all texts as a list. A text that the type does not take is an error, because it would
     /// be lost.
     fn read_list<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        let mut list = self.list();
-        let given = list.texts.len();
+        let items = self.values.into_items().map_err(parts_refused)?;
+        let given = items.len();
+        let mut list = List { items: items.into_iter() };
         let value = visitor.visit_seq(&mut list)?;
-        if list.texts.len() == 0 {
+        if list.items.len() == 0 {
             return Ok(value);
         }
-        let taken = given - list.texts.len();
+        let taken = given - list.items.len();
         let values = if taken == 1 { "value" } else { "values" };
         Err(de::Error::custom(format_args!("given {given} times, but it takes {taken} {values}")))
     }
 
     fn parse<T: FromStr<Err: fmt::Display>>(self) -> Result<T, FieldError> {
         self.one()?.parse().map_err(de::Error::custom)
-    }
-
-    fn list(self) -> List<'a> {
-        let texts = match self.values {
-            Values::One(text) => vec![text],
-            Values::Many(texts) => texts,
-        };
-        List { texts: texts.into_iter(), index: 0 }
     }
 }
 
@@ -218,7 +314,11 @@ impl<'a> Deserializer<'a> for Value<'a> {
     }
 
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        let Values::One(text) = &self.values else { return self.read_list(visitor) };
+        let text = match &self.values {
+            Values::One(text) => text,
+            Values::Parts(_) if !self.values.is_list() => return self.deserialize_map(visitor),
+            _ => return self.read_list(visitor),
+        };
         match conversions::of(text, self.is_list_item) {
             None => self.deserialize_str(visitor),
             Some(Conversion::Bool(value)) => visitor.visit_bool(value),
@@ -283,7 +383,29 @@ impl<'a> Deserializer<'a> for Value<'a> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, FieldError> {
-        visitor.visit_enum(Variant(self.one()?))
+        match self.values {
+            Values::Parts(fields) if fields.len() == 1 => {
+                visitor.visit_enum(MapAccessDeserializer::new(Fields::of_parts(fields)))
+            }
+            _ => visitor.visit_enum(Variant(self.one()?)),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        match self.values {
+            Values::Parts(fields) => Self::read_parts(fields, visitor),
+            Values::Refused(reason) => Err(parts_refused(reason)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'a>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FieldError> {
+        self.deserialize_map(visitor)
     }
 
     fn deserialize_unit<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
@@ -296,7 +418,7 @@ impl<'a> Deserializer<'a> for Value<'a> {
 
     serde::forward_to_deserialize_any! {
         <V: Visitor<'a>>
-        byte_buf unit_struct map struct identifier
+        byte_buf unit_struct identifier
     }
 }
 
@@ -308,10 +430,15 @@ impl<'a> IntoDeserializer<'a, FieldError> for Value<'a> {
     }
 }
 
-/// Several texts, each of which is parsed.
+/// An error because of parts of a name. The value is read again, without splitting names.
+fn parts_refused(reason: impl fmt::Display) -> FieldError {
+    conversions::refuse_parts();
+    de::Error::custom(reason)
+}
+
+/// Several values with their indexes, each of which is parsed.
 struct List<'a> {
-    texts: std::vec::IntoIter<Cow<'a, str>>,
-    index: usize,
+    items: std::vec::IntoIter<(usize, Values<'a>)>,
 }
 
 impl<'a> SeqAccess<'a> for List<'a> {
@@ -321,15 +448,13 @@ impl<'a> SeqAccess<'a> for List<'a> {
     where
         T: DeserializeSeed<'a>,
     {
-        let Some(text) = self.texts.next() else { return Ok(None) };
-        let index = self.index;
-        self.index += 1;
-        let value = seed.deserialize(Value { values: Values::One(text), is_list_item: true });
+        let Some((index, values)) = self.items.next() else { return Ok(None) };
+        let value = seed.deserialize(Value { values, is_list_item: true });
         value.map(Some).map_err(|error| error.within(&format!("[{index}]")))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.texts.len())
+        Some(self.items.len())
     }
 }
 

@@ -29,6 +29,7 @@ pub(in crate::http2) const CONTINUATION: u8 = 9;
 pub(in crate::http2) const ACK: u8 = 1;
 pub(in crate::http2) const END_STREAM: u8 = 1;
 pub(in crate::http2) const END_HEADERS: u8 = 4;
+pub(in crate::http2) const PADDED: u8 = 8;
 
 /// The ID of the setting for the window of new streams (section 6.5.2), and the size of a setting.
 const INITIAL_WINDOW_SIZE: u16 = 4;
@@ -90,6 +91,8 @@ pub(in crate::http2) struct ReceivedFrames {
     resets: Vec<Place>,
     /// How many of these resets `h2` has processed.
     settled: usize,
+    /// How much padding DATA frames had beyond their content, since it was last taken.
+    padding: usize,
 }
 
 impl ReceivedFrames {
@@ -102,6 +105,7 @@ impl ReceivedFrames {
             is_in_head: false,
             resets: Vec::new(),
             settled: 0,
+            padding: 0,
         }
     }
 
@@ -146,6 +150,11 @@ impl ReceivedFrames {
         }
         let rest = self.resets.split_off(std::mem::take(&mut self.settled));
         std::mem::replace(&mut self.resets, rest)
+    }
+
+    /// How much padding DATA frames had beyond their content, since this was last called.
+    pub(in crate::http2) fn take_padding(&mut self) -> usize {
+        std::mem::take(&mut self.padding)
     }
 
     /// Whether the server may insert a frame of its own next.
@@ -207,6 +216,13 @@ impl ReceivedFrames {
         if !is_whole_needed || head.length > FRAME_BYTES || self.is_in_head {
             // `h2` ends the connection because of a frame that is too large or interrupts a header
             // block.
+            if head.kind == DATA && head.flags & PADDED != 0 && head.length > 0 {
+                let padding = usize::from(*bytes.get(HEAD_BYTES)?);
+                // The first byte of the payload is the length of the padding. `h2` ends the
+                // connection if there is more padding than payload.
+                let content = (head.length - 1).saturating_sub(padding);
+                self.padding += padding.saturating_sub(content);
+            }
             if !self.may_pass(head, windows) {
                 return None;
             }

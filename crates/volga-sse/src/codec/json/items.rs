@@ -169,7 +169,7 @@ impl<'a> StructWriter<'a> {
         if let Some(name) = self.private {
             return self.private_field(name, key, value);
         }
-        write_key(self.out, self.before, key)?;
+        write_key(&mut self.out.bytes, self.before, key)?;
         self.before = b',';
         self.out.write(value)
     }

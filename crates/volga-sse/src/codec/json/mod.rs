@@ -10,6 +10,9 @@
 //! raw text that is not JSON, an error of a part that it ignores. What would not be JSON is an
 //! error here, also where `serde_json` writes it.
 //!
+//! A value may have items, and an item is a value. So this file and `items` use each other, as serde's
+//! traits of a value and of its items do.
+//!
 //! `docs/design/json.md` has the reasons and the measurements.
 
 mod items;
@@ -129,7 +132,7 @@ impl<'a> Serializer for ValueSerializer<'a> {
 
     #[inline]
     fn serialize_str(self, text: &str) -> Result<(), Error> {
-        text::write(self.out, text)
+        text::write(&mut self.out.bytes, text)
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Error> {
@@ -176,7 +179,7 @@ impl<'a> Serializer for ValueSerializer<'a> {
         _: u32,
         variant: &'static str,
     ) -> Result<(), Error> {
-        text::write(self.out, variant)
+        text::write(&mut self.out.bytes, variant)
     }
 
     #[inline]
@@ -195,7 +198,7 @@ impl<'a> Serializer for ValueSerializer<'a> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        text::write_key(self.out, b'{', variant)?;
+        text::write_key(&mut self.out.bytes, b'{', variant)?;
         self.out.write(value)?;
         self.out.bytes.push(b'}');
         Ok(())
@@ -223,7 +226,7 @@ impl<'a> Serializer for ValueSerializer<'a> {
         variant: &'static str,
         _: usize,
     ) -> Result<ArrayWriter<'a>, Error> {
-        text::write_key(self.out, b'{', variant)?;
+        text::write_key(&mut self.out.bytes, b'{', variant)?;
         Ok(ArrayWriter::new(self.out, "]}"))
     }
 
@@ -244,7 +247,7 @@ impl<'a> Serializer for ValueSerializer<'a> {
         variant: &'static str,
         _: usize,
     ) -> Result<StructWriter<'a>, Error> {
-        text::write_key(self.out, b'{', variant)?;
+        text::write_key(&mut self.out.bytes, b'{', variant)?;
         Ok(StructWriter::variant(self.out))
     }
 }

@@ -2,21 +2,19 @@
 
 use serde_json::Error;
 
-use super::Output;
-
 /// The number of bytes that are checked at once.
 const WORD: usize = size_of::<u64>();
 
 /// Writes a text in quotes.
 #[inline]
-pub(super) fn write(out: &mut Output, text: &str) -> Result<(), Error> {
+pub(super) fn write(bytes: &mut Vec<u8>, text: &str) -> Result<(), Error> {
     if !is_plain(text.as_bytes()) {
-        return out.write_as_serde_json(text);
+        return serde_json::to_writer(bytes, text);
     }
-    out.bytes.reserve(text.len() + 2);
-    out.bytes.push(b'"');
-    out.bytes.extend_from_slice(text.as_bytes());
-    out.bytes.push(b'"');
+    bytes.reserve(text.len() + 2);
+    bytes.push(b'"');
+    bytes.extend_from_slice(text.as_bytes());
+    bytes.push(b'"');
     Ok(())
 }
 
@@ -24,17 +22,17 @@ pub(super) fn write(out: &mut Output, text: &str) -> Result<(), Error> {
 // Always inlined: where the key is known, the compiler does the check for escapes, and what remains
 // is a copy.
 #[inline(always)]
-pub(super) fn write_key(out: &mut Output, before: u8, key: &'static str) -> Result<(), Error> {
+pub(super) fn write_key(bytes: &mut Vec<u8>, before: u8, key: &'static str) -> Result<(), Error> {
     if !is_plain(key.as_bytes()) {
-        out.bytes.push(before);
-        out.write_as_serde_json(key)?;
-        out.bytes.push(b':');
+        bytes.push(before);
+        serde_json::to_writer(&mut *bytes, key)?;
+        bytes.push(b':');
         return Ok(());
     }
-    out.bytes.reserve(key.len() + 4);
-    out.bytes.extend_from_slice(&[before, b'"']);
-    out.bytes.extend_from_slice(key.as_bytes());
-    out.bytes.extend_from_slice(b"\":");
+    bytes.reserve(key.len() + 4);
+    bytes.extend_from_slice(&[before, b'"']);
+    bytes.extend_from_slice(key.as_bytes());
+    bytes.extend_from_slice(b"\":");
     Ok(())
 }
 

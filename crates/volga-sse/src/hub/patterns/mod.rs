@@ -5,16 +5,19 @@
 //! |---|---|
 //! | `tree` (pure) | finds the patterns that match a name |
 //! | `shared_pattern` | a pattern and its readers |
+//! | `pattern_set` | the patterns that match a topic |
 //!
 //! So opening a subscription does nothing for the topics that its patterns match. The next message
 //! of a topic looks the patterns up again if some came or went since.
 
+pub(crate) mod pattern_set;
 pub(crate) mod shared_pattern;
 pub(crate) mod tree;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::hub::patterns::pattern_set::{KnownPatterns, PatternSet};
 use crate::hub::patterns::shared_pattern::{PatternMembership, SharedPattern};
 use crate::hub::patterns::tree::PatternTree;
 use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
@@ -42,21 +45,6 @@ struct PatternIndex {
     sets: HashMap<Box<[u32]>, Arc<PatternSet>>,
 }
 
-/// The patterns that match a topic.
-#[derive(Debug)]
-pub(crate) struct PatternSet {
-    /// Sorted by ID.
-    patterns: Box<[Arc<SharedPattern>]>,
-    mask: u64,
-}
-
-/// The patterns that match a topic, as of some version.
-#[derive(Debug, Default)]
-pub(crate) struct KnownPatterns {
-    version: u64,
-    set: Option<Arc<PatternSet>>,
-}
-
 impl Default for Patterns {
     fn default() -> Self {
         Self { version: AtomicU64::new(0), index: RwLock::new(PatternIndex::default()) }
@@ -82,6 +70,20 @@ impl Patterns {
         set
     }
 
+    /// Whether one of the patterns with these IDs, which are sorted, matches a topic.
+    pub(crate) fn matches_any(&self, topic: &Topic, ids: &[u32]) -> bool {
+        let has_any = |set: &Option<Arc<PatternSet>>| {
+            set.as_ref().is_some_and(|patterns| patterns.has_any(ids))
+        };
+        let version = self.version.load(Ordering::Acquire);
+        let known = read(&topic.patterns);
+        if known.version == version {
+            return has_any(&known.set);
+        }
+        drop(known);
+        has_any(&self.of(topic))
+    }
+
     fn find(&self, name: &str) -> Option<Arc<PatternSet>> {
         let index = read(&self.index);
         let mut patterns = Vec::new();
@@ -95,8 +97,7 @@ impl Patterns {
             return Some(Arc::clone(set));
         }
         drop(index);
-        let mask = patterns.iter().fold(0, |mask, pattern| mask | pattern.bit());
-        let set = Arc::new(PatternSet { patterns: patterns.into(), mask });
+        let set = Arc::new(PatternSet::new(patterns));
         let mut index = write(&self.index);
         if index.sets.len() < MAX_SHARED_SETS {
             index.sets.insert(ids, Arc::clone(&set));
@@ -151,26 +152,5 @@ impl Patterns {
     fn change(&self, index: &mut PatternIndex) {
         index.sets.clear();
         self.version.fetch_add(1, Ordering::Release);
-    }
-}
-
-impl PatternSet {
-    /// The bits of the patterns. Some patterns share a bit.
-    pub(crate) fn mask(&self) -> u64 {
-        self.mask
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<SharedPattern>> {
-        self.patterns.iter()
-    }
-
-    /// Whether one of these IDs, which are sorted, is the ID of one of the patterns.
-    pub(crate) fn has_any(&self, ids: &[u32]) -> bool {
-        self.patterns.iter().any(|pattern| ids.binary_search(&pattern.id).is_ok())
-    }
-
-    /// Wakes the readers of all of these patterns.
-    pub(crate) fn wake(&self) {
-        self.patterns.iter().for_each(|pattern| pattern.readers.wake());
     }
 }

@@ -45,9 +45,10 @@ impl PatternMembership {
         Self { pattern, handle }
     }
 
-    /// Records that the subscription sleeps.
-    pub(crate) fn sleep(&self) {
-        self.pattern.readers.sleep(self.handle);
+    /// Records that the subscription sleeps. `is_set_aside` says that a publisher may have set it
+    /// aside.
+    pub(crate) fn sleep(&self, is_set_aside: bool) {
+        self.pattern.readers.sleep(self.handle, is_set_aside);
     }
 
     /// Removes the subscription. Returns the pattern, and whether this was its last reader.

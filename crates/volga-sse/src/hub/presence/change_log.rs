@@ -41,7 +41,7 @@ pub(crate) enum PresenceNews {
 
 impl ChangeLog {
     /// Appends a change. The caller wakes the wakers once it holds no lock.
-    pub(crate) fn push(&self, event: PresenceEvent, wakers: &mut Vec<Waker>) {
+    pub(crate) fn push(&self, event: PresenceEvent, wakers: &mut WakerLists) {
         let mut changes = lock(&self.0);
         if changes.is_closed {
             return;
@@ -55,12 +55,12 @@ impl ChangeLog {
     }
 
     /// Lets every watch look again.
-    pub(crate) fn wake(&self, wakers: &mut Vec<Waker>) {
+    pub(crate) fn wake(&self, wakers: &mut WakerLists) {
         lock(&self.0).take_parked(wakers);
     }
 
     /// Lets the watches end after the changes that are in the log.
-    pub(crate) fn close(&self, wakers: &mut Vec<Waker>) {
+    pub(crate) fn close(&self, wakers: &mut WakerLists) {
         let mut changes = lock(&self.0);
         changes.is_closed = true;
         changes.take_parked(wakers);
@@ -71,6 +71,15 @@ impl ChangeLog {
     pub(crate) fn skip_to_end(&self, cursor: &mut LogCursor) {
         let changes = lock(&self.0);
         cursor.next = changes.dropped + changes.events.len() as u64;
+    }
+
+    /// Takes all changes after the cursor, which are at most [`DEFAULT_MAX_PRESENCE_EVENTS`]. `None`
+    /// if the log has dropped some of them.
+    pub(crate) fn take_changes(&self, cursor: &mut LogCursor) -> Option<Vec<PresenceEvent>> {
+        let changes = lock(&self.0);
+        let first = cursor.next.checked_sub(changes.dropped)?;
+        cursor.next = changes.dropped + changes.events.len() as u64;
+        Some(changes.events.range(first as usize..).cloned().collect())
     }
 
     /// Whether the log has dropped changes after the cursor.
@@ -106,10 +115,10 @@ impl ChangeLog {
 }
 
 impl Changes {
-    fn take_parked(&mut self, wakers: &mut Vec<Waker>) {
+    fn take_parked(&mut self, wakers: &mut WakerLists) {
         if !self.parked.is_empty() {
             self.rounds += 1;
-            wakers.extend(std::mem::take(&mut self.parked).into_iter().flatten());
+            wakers.push(std::mem::take(&mut self.parked));
         }
     }
 
@@ -129,6 +138,31 @@ impl Changes {
         cursor.parked = Some((self.rounds, self.parked.len()));
         self.parked.push(Some(waker.clone()));
         None
+    }
+}
+
+/// The wakers of watches, as whole lists. So taking the wakers of a topic is one step, however many
+/// watches wait.
+#[derive(Debug, Default)]
+pub(crate) struct WakerLists(Vec<Vec<Option<Waker>>>);
+
+impl WakerLists {
+    fn push(&mut self, list: Vec<Option<Waker>>) {
+        self.0.push(list);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Wakes all of them. The caller holds no lock.
+    pub(crate) fn wake(self) {
+        self.0.into_iter().flatten().flatten().for_each(Waker::wake);
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 

@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::task::Waker;
 
 use crate::hub::clock::Moment;
-use crate::hub::presence::change_log::SharedLog;
-use crate::hub::presence::topic_presence::{Present, TopicPresence};
+use crate::hub::presence::change_log::{SharedLog, WakerLists};
+use crate::hub::presence::topic_presence::TopicPresence;
 
 /// How many identities one call reports as gone at most.
 const MAX_GONE: usize = 16;
@@ -21,7 +20,7 @@ pub(crate) struct HubPresence {
 }
 
 impl HubPresence {
-    pub(crate) fn join(&mut self, topic: &Arc<str>, identity: &Arc<str>, wakers: &mut Vec<Waker>) {
+    pub(crate) fn join(&mut self, topic: &Arc<str>, identity: &Arc<str>, wakers: &mut WakerLists) {
         let presence = self.topics.entry(Arc::clone(topic)).or_default();
         if let Some(gone_at) = presence.join(identity, wakers) {
             self.leaving.remove(&(gone_at, Arc::clone(topic), Arc::clone(identity)));
@@ -35,7 +34,7 @@ impl HubPresence {
         topic: &Arc<str>,
         identity: &Arc<str>,
         gone_at: Option<Moment>,
-        wakers: &mut Vec<Waker>,
+        wakers: &mut WakerLists,
     ) {
         let Some(presence) = self.topics.get_mut(topic) else { return };
         let will_be_gone = presence.leave(identity, gone_at, wakers);
@@ -47,7 +46,7 @@ impl HubPresence {
         &mut self,
         topic: &Arc<str>,
         gone_at: Option<Moment>,
-        wakers: &mut Vec<Waker>,
+        wakers: &mut WakerLists,
     ) {
         let Some(presence) = self.topics.get_mut(topic) else { return };
         let leaving = presence.leave_all(gone_at, wakers);
@@ -75,7 +74,7 @@ impl HubPresence {
 
     /// Reports identities that have left any topic and did not return in time. Returns true if
     /// there may be more.
-    pub(crate) fn sweep(&mut self, now: Moment, wakers: &mut Vec<Waker>) -> bool {
+    pub(crate) fn sweep(&mut self, now: Moment, wakers: &mut WakerLists) -> bool {
         for _ in 0..MAX_GONE {
             let is_due = |(gone_at, ..): &&(Moment, _, _)| *gone_at <= now;
             let Some((gone_at, topic, identity)) = self.leaving.first().filter(is_due).cloned()
@@ -93,7 +92,7 @@ impl HubPresence {
         &mut self,
         topic: &Arc<str>,
         now: Moment,
-        wakers: &mut Vec<Waker>,
+        wakers: &mut WakerLists,
     ) -> Option<Moment> {
         for _ in 0..MAX_GONE {
             let (gone_at, identity) = self.next_gone(topic)?;
@@ -114,7 +113,7 @@ impl HubPresence {
         gone_at: Moment,
         topic: &Arc<str>,
         identity: &Arc<str>,
-        wakers: &mut Vec<Waker>,
+        wakers: &mut WakerLists,
     ) {
         self.leaving.remove(&(gone_at, Arc::clone(topic), Arc::clone(identity)));
         if let Some(presence) = self.topics.get_mut(topic) {
@@ -123,12 +122,17 @@ impl HubPresence {
         self.remove_unused(topic);
     }
 
-    /// The identities that are present in a topic, each with the number of its subscriptions.
-    pub(crate) fn present(&mut self, topic: &str) -> Arc<Present> {
-        self.topics.get_mut(topic).map_or_else(Arc::default, TopicPresence::present)
+    /// The next identities that are present in a topic after this one.
+    pub(crate) fn page(&self, topic: &str, after: Option<&Arc<str>>) -> Vec<(Arc<str>, usize)> {
+        self.topics.get(topic).map_or_else(Vec::new, |presence| presence.page(after))
     }
 
-    pub(crate) fn watch(&mut self, topic: &Arc<str>, is_closed: bool) -> (Arc<Present>, SharedLog) {
+    /// The number of subscriptions of an identity in a topic. `None` if it is not present.
+    pub(crate) fn subscriptions_of(&self, topic: &str, identity: &str) -> Option<usize> {
+        self.topics.get(topic)?.subscriptions_of(identity)
+    }
+
+    pub(crate) fn watch(&mut self, topic: &Arc<str>, is_closed: bool) -> SharedLog {
         self.topics.entry(Arc::clone(topic)).or_default().watch(is_closed)
     }
 
@@ -140,7 +144,102 @@ impl HubPresence {
     }
 
     /// Lets all watches end.
-    pub(crate) fn close(&self, wakers: &mut Vec<Waker>) {
+    pub(crate) fn close(&self, wakers: &mut WakerLists) {
         self.topics.values().for_each(|presence| presence.log().close(wakers));
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake, Waker};
+
+    use super::*;
+    use crate::hub::presence::change_log::LogCursor;
+    use crate::hub::presence::topic_presence::MAX_LISTED;
+
+    const TOPICS: usize = 3;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A step holds the hub's lock, so a publish waits for it. It must not do more if there are
+    /// more watches or identities: each change takes the wakers of a topic as one list, a sweep
+    /// reports at most `MAX_GONE` identities, and a page lists at most `MAX_LISTED`.
+    #[test]
+    fn a_step_does_the_same_for_one_watch_or_identity_and_for_thousands() {
+        for (watches, identities) in [(1, 1), (1, 5_000), (5_000, 1), (1_000, 1_000)] {
+            let topics: Vec<Arc<str>> = (0..TOPICS).map(|n| n.to_string().into()).collect();
+            let identities: Vec<Arc<str>> = (0..identities).map(|n| n.to_string().into()).collect();
+            let mut presence = HubPresence::default();
+            let logs: Vec<_> = topics
+                .iter()
+                .flat_map(|topic| std::iter::repeat_n(topic, watches))
+                .map(|topic| presence.watch(topic, false))
+                .collect();
+            let woken = Arc::new(Wakes::default());
+            let waker = Waker::from(Arc::clone(&woken));
+            let mut cursors: Vec<_> = logs.iter().map(|_| LogCursor::default()).collect();
+            let mut wait = || {
+                for (log, cursor) in logs.iter().zip(&mut cursors) {
+                    log.skip_to_end(cursor);
+                    assert!(log.poll_news(cursor, &Context::from_waker(&waker)).is_pending());
+                }
+            };
+            // Checks one step, after which all watches of `topics` topics are woken.
+            let mut step = |topics: usize, work: &mut dyn FnMut(&mut WakerLists)| {
+                wait();
+                let mut wakers = WakerLists::default();
+                work(&mut wakers);
+                assert!(wakers.len() <= topics, "{} lists", wakers.len());
+                wakers.wake();
+                assert_eq!(woken.0.swap(0, Ordering::Relaxed), topics * watches);
+            };
+
+            let [first, last] = [&identities[0], &identities[identities.len() - 1]];
+            let gone_at = Some(Moment(10));
+            step(1, &mut |wakers| presence.join(&topics[0], first, wakers));
+            step(1, &mut |wakers| presence.leave(&topics[0], first, None, wakers));
+            for topic in &topics {
+                let mut wakers = WakerLists::default();
+                identities.iter().for_each(|one| presence.join(topic, one, &mut wakers));
+            }
+            step(1, &mut |wakers| presence.leave(&topics[0], last, gone_at, wakers));
+            step(0, &mut |wakers| presence.join(&topics[0], last, wakers));
+
+            let mut listed = Vec::new();
+            loop {
+                let page = presence.page(&topics[0], listed.last().map(|(one, _)| one));
+                assert!(page.len() <= MAX_LISTED);
+                if page.is_empty() {
+                    break;
+                }
+                listed.extend(page);
+            }
+            assert_eq!(listed.len(), identities.len());
+
+            for topic in &topics {
+                let mut wakers = WakerLists::default();
+                identities.iter().for_each(|one| presence.leave(topic, one, gone_at, &mut wakers));
+            }
+            let before = presence.leaving.len();
+            let mut has_more = true;
+            for done in 0.. {
+                let mut wakers = WakerLists::default();
+                if !has_more {
+                    assert!(done >= before / MAX_GONE && presence.leaving.is_empty());
+                    break;
+                }
+                let left = presence.leaving.len();
+                has_more = presence.sweep(Moment(10), &mut wakers);
+                assert!(left - presence.leaving.len() <= MAX_GONE && wakers.len() <= MAX_GONE);
+            }
+        }
     }
 }

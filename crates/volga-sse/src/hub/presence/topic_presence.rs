@@ -1,15 +1,18 @@
 //! The identities that subscribe to one topic. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
-use std::task::Waker;
 
 use crate::hub::clock::Moment;
-use crate::hub::presence::change_log::{ChangeLog, SharedLog};
+use crate::hub::presence::change_log::{ChangeLog, SharedLog, WakerLists};
 use crate::hub::presence::event::PresenceEvent;
 
+/// How many identities one step lists. The hub's lock is released after each step.
+pub(crate) const MAX_LISTED: usize = 64;
+
 /// The identities that are present, each with the number of its subscriptions.
-pub(crate) type Present = BTreeMap<Arc<str>, usize>;
+pub(crate) type PresentIdentities = BTreeMap<Arc<str>, usize>;
 
 /// The identities that subscribe to one topic.
 #[derive(Debug, Default)]
@@ -17,8 +20,6 @@ pub(crate) struct TopicPresence {
     present: BTreeMap<Arc<str>, Stay>,
     /// The identities without subscriptions that may still return, by when they are gone.
     leaving: BTreeSet<(Moment, Arc<str>)>,
-    /// Who is present, for those who ask before the next change.
-    listed: Option<Arc<Present>>,
     log: SharedLog,
     watches: usize,
 }
@@ -31,15 +32,17 @@ struct Stay {
 }
 
 impl TopicPresence {
-    /// Who is present. Only the first call after a change has to copy.
-    pub(crate) fn present(&mut self) -> Arc<Present> {
-        let present = &self.present;
-        let list = || {
-            let count =
-                |(identity, stay): (&Arc<str>, &Stay)| (Arc::clone(identity), stay.subscriptions);
-            Arc::new(present.iter().map(count).collect())
-        };
-        Arc::clone(self.listed.get_or_insert_with(list))
+    /// The next identities that are present after this one, in order, each with the number of its
+    /// subscriptions. At most [`MAX_LISTED`].
+    pub(crate) fn page(&self, after: Option<&Arc<str>>) -> Vec<(Arc<str>, usize)> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = self.present.range::<Arc<str>, _>((start, Bound::Unbounded)).take(MAX_LISTED);
+        page.map(|(identity, stay)| (Arc::clone(identity), stay.subscriptions)).collect()
+    }
+
+    /// The number of subscriptions of an identity. `None` if it is not present.
+    pub(crate) fn subscriptions_of(&self, identity: &str) -> Option<usize> {
+        self.present.get(identity).map(|stay| stay.subscriptions)
     }
 
     pub(crate) fn is_unused(&self) -> bool {
@@ -48,8 +51,7 @@ impl TopicPresence {
 
     /// Counts a subscription of an identity. Adds the wakers of watches that wait to `wakers`.
     /// Returns when the identity would have been gone, if it had left.
-    pub(crate) fn join(&mut self, identity: &Arc<str>, wakers: &mut Vec<Waker>) -> Option<Moment> {
-        self.listed = None;
+    pub(crate) fn join(&mut self, identity: &Arc<str>, wakers: &mut WakerLists) -> Option<Moment> {
         let Some(stay) = self.present.get_mut(identity) else {
             let stay = Stay { subscriptions: 1, gone_at: Moment::default() };
             self.present.insert(Arc::clone(identity), stay);
@@ -68,14 +70,13 @@ impl TopicPresence {
         &mut self,
         identity: &Arc<str>,
         gone_at: Option<Moment>,
-        wakers: &mut Vec<Waker>,
+        wakers: &mut WakerLists,
     ) -> bool {
         let Some(stay) = self.present.get_mut(identity) else {
             return false;
         };
         let before = stay.subscriptions;
         stay.subscriptions = before.saturating_sub(1);
-        self.listed = None;
         if before == 1 { self.end_stay(identity, gone_at, wakers) } else { false }
     }
 
@@ -83,7 +84,7 @@ impl TopicPresence {
         &mut self,
         identity: &Arc<str>,
         gone_at: Option<Moment>,
-        wakers: &mut Vec<Waker>,
+        wakers: &mut WakerLists,
     ) -> bool {
         match (gone_at, self.present.get_mut(identity)) {
             (Some(gone_at), Some(stay)) => {
@@ -108,9 +109,8 @@ impl TopicPresence {
     pub(crate) fn leave_all(
         &mut self,
         gone_at: Option<Moment>,
-        wakers: &mut Vec<Waker>,
+        wakers: &mut WakerLists,
     ) -> Vec<Arc<str>> {
-        self.listed = None;
         let mut staying = Vec::new();
         for (identity, stay) in &mut self.present {
             if stay.subscriptions > 0 {
@@ -123,9 +123,8 @@ impl TopicPresence {
     }
 
     /// Notes that an identity that had left at this moment did not return.
-    pub(crate) fn gone(&mut self, gone_at: Moment, identity: &Arc<str>, wakers: &mut Vec<Waker>) {
+    pub(crate) fn gone(&mut self, gone_at: Moment, identity: &Arc<str>, wakers: &mut WakerLists) {
         if self.leaving.remove(&(gone_at, Arc::clone(identity))) {
-            self.listed = None;
             self.present.remove(identity);
             self.tell(PresenceEvent::Left(Arc::clone(identity)), wakers);
         }
@@ -137,12 +136,12 @@ impl TopicPresence {
     }
 
     /// Adds a watch. In a closed hub it ends after its first event.
-    pub(crate) fn watch(&mut self, is_closed: bool) -> (Arc<Present>, SharedLog) {
+    pub(crate) fn watch(&mut self, is_closed: bool) -> SharedLog {
         self.watches += 1;
         if is_closed {
-            self.log.close(&mut Vec::new());
+            self.log.close(&mut WakerLists::default());
         }
-        (self.present(), Arc::clone(&self.log))
+        Arc::clone(&self.log)
     }
 
     pub(crate) fn unwatch(&mut self) {
@@ -157,7 +156,7 @@ impl TopicPresence {
         &self.log
     }
 
-    fn tell(&self, event: PresenceEvent, wakers: &mut Vec<Waker>) {
+    fn tell(&self, event: PresenceEvent, wakers: &mut WakerLists) {
         if self.watches > 0 {
             self.log.push(event, wakers);
         }

@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep};
 use crate::hub::clock::Moment;
 use crate::hub::presence::change_log::{LogCursor, PresenceNews, SharedLog};
 use crate::hub::presence::event::PresenceEvent;
-use crate::hub::presence::topic_presence::Present;
+use crate::hub::presence::topic_presence::PresentIdentities;
 use crate::hub::state::hub_state::HubState;
 
 /// A stream of identities that subscribe to a topic and leave it, from
@@ -29,7 +29,7 @@ pub struct PresenceWatch {
     hub: Arc<HubState>,
     topic: Arc<str>,
     /// Who was present at the start, until the first event was taken.
-    first: Option<Arc<Present>>,
+    first: Option<PresentIdentities>,
     log: SharedLog,
     cursor: LogCursor,
     /// Fires when the next identity that has left is gone.
@@ -40,10 +40,30 @@ impl PresenceWatch {
     pub(crate) fn new(hub: Arc<HubState>, topic: Arc<str>) -> Self {
         let mut cursor = LogCursor::default();
         let mut locked = hub.lock();
-        let (first, log) = locked.watch_presence(&topic);
+        let log = locked.watch_presence(&topic);
         log.skip_to_end(&mut cursor);
         drop(locked);
-        Self { hub, topic, first: Some(first), log, cursor, timer: None }
+        let mut watch = Self { hub, topic, first: None, log, cursor, timer: None };
+        watch.first = Some(watch.list());
+        watch
+    }
+
+    /// Lists who is present, and moves behind the changes that the list has. The cursor was at the
+    /// end of the log before.
+    fn list(&mut self) -> PresentIdentities {
+        let mut present = self.hub.list_present(&self.topic);
+        let locked = self.hub.lock();
+        // The changes that came during the listing. If they are too many, the next event is a list
+        // again.
+        for change in self.log.take_changes(&mut self.cursor).unwrap_or_default() {
+            if let PresenceEvent::Joined(identity) | PresenceEvent::Left(identity) = change {
+                match locked.subscriptions_of(&self.topic, &identity) {
+                    Some(subscriptions) => present.insert(identity, subscriptions),
+                    None => present.remove(&identity),
+                };
+            }
+        }
+        present
     }
 
     /// Waits for the next change. `None` means that the hub has closed, and that all changes before
@@ -61,18 +81,15 @@ impl PresenceWatch {
         if let Some(first) = self.first.take()
             && !self.log.is_behind(&self.cursor)
         {
-            return Poll::Ready(Some(listed(first)));
+            return Poll::Ready(Some(PresenceEvent::Present(first)));
         }
         loop {
             match self.log.poll_news(&mut self.cursor, cx) {
                 Poll::Ready(PresenceNews::Event(event)) => return Poll::Ready(Some(event)),
                 Poll::Ready(PresenceNews::Behind) => {
                     // Listed only now, so that no join or leave has to copy the list.
-                    let mut locked = self.hub.lock();
                     self.log.skip_to_end(&mut self.cursor);
-                    let present = locked.present(&self.topic);
-                    drop(locked);
-                    return Poll::Ready(Some(listed(present)));
+                    return Poll::Ready(Some(PresenceEvent::Present(self.list())));
                 }
                 Poll::Ready(PresenceNews::Closed) => return Poll::Ready(None),
                 Poll::Pending => ready!(self.poll_gone(cx)),
@@ -100,11 +117,6 @@ impl PresenceWatch {
         self.timer = None;
         Poll::Ready(())
     }
-}
-
-/// Copies the list, which other watches may share.
-fn listed(present: Arc<Present>) -> PresenceEvent {
-    PresenceEvent::Present(Arc::unwrap_or_clone(present))
 }
 
 impl Stream for PresenceWatch {

@@ -67,7 +67,7 @@ pub(crate) struct Registry {
 
 /// Which kinds of subscriptions read a topic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Readership {
+pub(crate) enum TopicReaders {
     None,
     /// All its subscriptions are by pattern.
     ByPattern,
@@ -81,8 +81,6 @@ struct TopicRecord {
     topic: Option<Arc<Topic>>,
     /// The topic was created explicitly, so it stays.
     is_explicit: bool,
-    /// When the last message came or the last subscription ended.
-    idle_since: Moment,
     /// The list of idle topics that has this topic.
     class: Option<EvictionClass>,
     deadline: Option<Moment>,
@@ -136,13 +134,13 @@ impl Registry {
     }
 
     /// Which kinds of subscriptions read a topic.
-    pub(crate) fn readership(&self, topic: &Topic) -> Readership {
+    pub(crate) fn readership(&self, topic: &Topic) -> TopicReaders {
         if !topic.readers.is_empty() {
-            Readership::Named
+            TopicReaders::Named
         } else if self.patterns.of(topic).is_some() {
-            Readership::ByPattern
+            TopicReaders::ByPattern
         } else {
-            Readership::None
+            TopicReaders::None
         }
     }
 
@@ -184,7 +182,7 @@ impl Registry {
 
     /// Adds a topic that does not exist. The caller has made room, and calls
     /// [`reclassify`](Self::reclassify) once the topic has its message or its subscription.
-    pub(crate) fn add(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
+    pub(crate) fn add(&mut self, name: &str, settings: &HubSettings) -> Arc<Topic> {
         let name: Arc<str> = name.into();
         let before = self.removed_topics.take(&name);
         self.recreated += u64::from(before > 0);
@@ -196,11 +194,8 @@ impl Registry {
         let max_keys = settings.max_keys(&name);
         let topic = Arc::new(Topic::new(self.next_id, slot, Arc::clone(&name), before, max_keys));
         self.next_id += 1;
-        self.records[slot as usize] = TopicRecord {
-            topic: Some(Arc::clone(&topic)),
-            idle_since: now,
-            ..TopicRecord::default()
-        };
+        self.records[slot as usize] =
+            TopicRecord { topic: Some(Arc::clone(&topic)), ..TopicRecord::default() };
         self.topics.insert(Arc::clone(&name), Arc::clone(&topic));
         self.by_name.insert(name, Arc::clone(&topic));
         topic
@@ -216,7 +211,6 @@ impl Registry {
     ) {
         let slot = topic.slot;
         let record = &mut self.records[slot as usize];
-        record.idle_since = record.idle_since.max(now);
         let class = record.class;
         let was_empty = record.deadline.is_none();
         if was_empty {
@@ -239,7 +233,6 @@ impl Registry {
             if record.class == Some(EvictionClass::Unread) {
                 return;
             }
-            record.idle_since = record.idle_since.max(now);
             self.reclassify(topic, settings, now);
         }
     }
@@ -264,24 +257,21 @@ impl Registry {
         let slot = topic.slot;
         let readership = self.readership(topic);
         let contents = topic.contents_at(now, &settings.bounds);
-        let is_kept = readership == Readership::Named || contents == Contents::Keys;
+        let is_kept = readership == TopicReaders::Named || contents == Contents::Keys;
         let class = match (contents, readership) {
             _ if is_kept || self.records[slot as usize].is_explicit => None,
-            (Contents::Empty, Readership::None) => {
+            (Contents::Empty, TopicReaders::None) => {
                 return self.topic_at(slot).iter().for_each(|topic| self.remove(topic, settings));
             }
             (Contents::Empty, _) => Some(EvictionClass::Empty),
-            (_, Readership::None) => Some(EvictionClass::Unread),
+            (_, TopicReaders::None) => Some(EvictionClass::Unread),
             _ => Some(EvictionClass::ByPattern),
         };
         self.set_class(slot, class);
-        if class == Some(EvictionClass::Unread) {
-            self.next_sweep = self.next_sweep.min(self.idle_until(slot, settings));
-        }
     }
 
-    /// Drops expired messages, and removes topics that have been idle for too long. One call
-    /// handles a bounded number of topics. Returns true if there may be more.
+    /// Drops expired messages, and removes topics that hold nothing more. One call handles a
+    /// bounded number of topics. Returns true if there may be more.
     pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
         if now < self.next_sweep {
             return false;
@@ -305,18 +295,8 @@ impl Registry {
             self.schedule(slot, next.map(|(first, last)| first.max(least).min(last)));
             self.reclassify(&topic, settings, now);
         }
-        for _ in 0..MAX_SWEEP {
-            let oldest = self.idle[EvictionClass::Unread as usize].oldest();
-            let Some(topic) = oldest.and_then(|slot| self.topic_at(slot)) else { break };
-            if self.idle_until(topic.slot, settings) > now {
-                break;
-            }
-            self.remove(&topic, settings);
-        }
-        let expiry = self.deadlines.first().map(|(deadline, _)| *deadline);
-        let idle = self.idle[EvictionClass::Unread as usize].oldest();
-        let idle = idle.map(|slot| self.idle_until(slot, settings));
-        self.next_sweep = expiry.into_iter().chain(idle).min().unwrap_or(Moment(u64::MAX));
+        let next = self.deadlines.first().map(|(deadline, _)| *deadline);
+        self.next_sweep = next.unwrap_or(Moment(u64::MAX));
         self.next_sweep <= now
     }
 
@@ -365,10 +345,6 @@ impl Registry {
 
     fn topic_at(&self, slot: u32) -> Option<Arc<Topic>> {
         self.records[slot as usize].topic.clone()
-    }
-
-    fn idle_until(&self, slot: u32, settings: &HubSettings) -> Moment {
-        self.records[slot as usize].idle_since.after(settings.topic_idle).next()
     }
 
     /// Moves a topic to the list of another class, as the most recently used one. Does nothing if

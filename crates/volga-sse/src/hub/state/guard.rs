@@ -1,9 +1,8 @@
 //! The guard of the hub's lock, and what it does once the lock is free.
 
 use std::ops::{Deref, DerefMut};
-use std::task::Waker;
 
-use crate::hub::state::locked::LockedState;
+use crate::hub::state::locked_state::LockedState;
 use crate::hub::sync::MutexGuard;
 
 /// The hub's lock while it is held.
@@ -42,7 +41,7 @@ impl Drop for StateGuard<'_> {
         }
         let (wakers, removed) = locked.take_deferred();
         drop(locked);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.wake();
         removed.iter().for_each(|topic| topic.clear());
     }
 }

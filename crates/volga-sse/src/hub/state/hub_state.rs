@@ -8,12 +8,13 @@ use crate::codec::message::{Message, MessageWithoutId};
 use crate::codec::position::Position;
 use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
-use crate::hub::patterns::{PatternSet, Patterns};
-use crate::hub::presence::topic_presence::Present;
+use crate::hub::patterns::Patterns;
+use crate::hub::patterns::pattern_set::PatternSet;
+use crate::hub::presence::topic_presence::{MAX_LISTED, PresentIdentities};
 use crate::hub::settings::HubSettings;
 use crate::hub::state::guard::StateGuard;
-use crate::hub::state::locked::LockedState;
-use crate::hub::state::recent_messages::{Found, RecentMessages};
+use crate::hub::state::locked_state::LockedState;
+use crate::hub::state::recent_messages::{RecentMatches, RecentMessages};
 use crate::hub::stats::Counters;
 use crate::hub::sync::{AtomicU64, Mutex, Ordering, RwLock, lock, read, try_lock, write};
 use crate::hub::topic::Topic;
@@ -223,12 +224,24 @@ impl HubState {
 
     /// Returns the identities that are present in a topic, each with the number of its
     /// subscriptions.
-    pub(crate) fn present(&self, topic: &str) -> Present {
+    pub(crate) fn present(&self, topic: &str) -> PresentIdentities {
         let (topic, now) = (Arc::from(topic), self.clock.now());
         while self.lock().sweep_presence_of(&topic, now).is_some_and(|next| next <= now) {}
-        let present = self.lock().present(&topic);
-        // Copied without the lock, because it may be long.
-        Arc::unwrap_or_clone(present)
+        self.list_present(&topic)
+    }
+
+    /// Lists the identities that are present in a topic, a few at a time. The lock is released in
+    /// between, so an identity that comes or goes meanwhile may be missing or there.
+    pub(crate) fn list_present(&self, topic: &str) -> PresentIdentities {
+        let mut present = PresentIdentities::new();
+        loop {
+            let page = self.lock_for_step().page_of_present(topic, present.keys().next_back());
+            let is_last = page.len() < MAX_LISTED;
+            present.extend(page);
+            if is_last {
+                return present;
+            }
+        }
     }
 
     /// The position that a message gets if it is published now and no other message comes first.
@@ -362,7 +375,7 @@ impl HubState {
 
     /// Finds the topics of messages after one number and up to another, of which some have one of
     /// the bits of the mask. `None` if not all of these messages are remembered.
-    pub(crate) fn find_recent(&self, after: u64, through: u64, mask: u64) -> Option<Found> {
+    pub(crate) fn find_recent(&self, after: u64, through: u64, mask: u64) -> Option<RecentMatches> {
         read(&self.recent).find(after, through, mask)
     }
 

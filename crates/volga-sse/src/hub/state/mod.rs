@@ -3,7 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | `hub_state` | what all handles of a hub share; publishing |
-//! | `locked` | what the hub's one lock guards |
+//! | `locked_state` | what the hub's one lock guards |
 //! | `ageing` | what is old goes by time |
 //! | `guard` | the guard of that lock |
 //! | `recent_messages` | the topics of the last messages |
@@ -15,7 +15,7 @@
 pub(crate) mod ageing;
 pub(crate) mod guard;
 pub(crate) mod hub_state;
-pub(crate) mod locked;
+pub(crate) mod locked_state;
 pub(crate) mod recent_messages;
 pub(crate) mod relay;
 pub(crate) mod reorder_buffer;

@@ -42,7 +42,7 @@ struct RecentMessage {
 
 /// What a step of a search has found.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct RecentMatches {
     /// A single message, which is the common case, needs no allocation.
     first: Option<(u64, Arc<Topic>)>,
     more: Vec<(u64, Arc<Topic>)>,
@@ -111,13 +111,13 @@ impl RecentMessages {
     /// bits. `None` if not all of these messages are remembered.
     ///
     /// One step handles a bounded number of messages.
-    pub(crate) fn find(&self, after: u64, through: u64, mask: u64) -> Option<Found> {
+    pub(crate) fn find(&self, after: u64, through: u64, mask: u64) -> Option<RecentMatches> {
         let first = after + 1;
         if first < self.first || through >= self.end() {
             return None;
         }
         let last = through.min(after + MESSAGES_PER_STEP as u64);
-        let mut found = Found { first: None, more: Vec::new(), through: last };
+        let mut found = RecentMatches { first: None, more: Vec::new(), through: last };
         let start = (first - self.first) as usize;
         let end = (last + 1 - self.first) as usize;
         for (number, message) in (first..).zip(self.messages.range(start..end)) {
@@ -142,10 +142,15 @@ impl RecentMessages {
     }
 }
 
-impl Found {
+impl RecentMatches {
     /// The numbers and topics of the messages, in order.
     pub(crate) fn messages(&self) -> impl Iterator<Item = &(u64, Arc<Topic>)> {
         self.first.iter().chain(&self.more)
+    }
+
+    /// The same without a copy of each topic.
+    pub(crate) fn into_messages(self) -> impl Iterator<Item = (u64, Arc<Topic>)> {
+        self.first.into_iter().chain(self.more)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::codec::position::Position;
 use crate::hub::clock::Moment;
 use crate::hub::error::PublishError;
 use crate::hub::state::hub_state::HubState;
-use crate::hub::state::locked::LockedState;
+use crate::hub::state::locked_state::LockedState;
 use crate::hub::state::reorder_buffer::{EarlyMessage, OwnedKeyChange};
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};

@@ -32,6 +32,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
+
 use crate::codec::encode::EncodedMessage;
 use crate::codec::position::Position;
 use crate::hub::policy::Policy;
@@ -189,10 +191,9 @@ impl Subscription {
         let is_too_slow = !self.queue.is_empty()
             && self.subscriber.end().is_none()
             && self.queue.last().is_some_and(|next| {
-                let topic = match (&next.topic, &self.topics) {
-                    (Some(topic), _) => topic,
-                    (None, SubscribedTopics::One(membership)) => &membership.topic,
-                    (None, SubscribedTopics::Several(_)) => return false,
+                let topic = match &self.topics {
+                    SubscribedTopics::One(membership) => &*membership.topic,
+                    SubscribedTopics::Several(set) => set.at(next.topic),
                 };
                 self.max_lag().is_some_and(|max| topic.is_ahead_by(max, self.subscriber.cursor()))
             });
@@ -248,11 +249,16 @@ impl Subscription {
             if std::mem::take(&mut self.needs_first_id) {
                 return Poll::Ready(Some(self.position_message().into()));
             }
-            let woken_by = self.subscriber.park(cx.waker());
-            match &self.topics {
-                SubscribedTopics::One(membership) if woken_by != 0 => membership.sleep(),
+            let visits = self.subscriber.park(cx.waker());
+            match &mut self.topics {
+                SubscribedTopics::One(membership) if visits.has(0) => {
+                    membership.sleep(visits.is_set_aside(0));
+                }
                 SubscribedTopics::One(_) => {}
-                SubscribedTopics::Several(set) => set.sleep(woken_by),
+                SubscribedTopics::Several(set) => {
+                    set.forget_queued();
+                    set.sleep(visits);
+                }
             }
             if !self.has_news() && self.subscriber.end() == end {
                 return Poll::Pending;
@@ -289,18 +295,17 @@ impl Subscription {
 
     #[inline(always)]
     fn deliver(&self, message: QueuedMessage) -> Delivery {
-        if message.number <= self.subscriber.cursor() {
-            return repeated(&message, self.hub.position(message.number));
+        let QueuedMessage { topic, number, bytes } = message;
+        let position = self.hub.position(number);
+        if number <= self.subscriber.cursor() {
+            return repeated(bytes, position);
         }
-        self.subscriber.set_cursor(message.number);
-        match &message.topic {
-            None => self.subscriber.count_delivered(1),
-            Some(topic) => topic.count_delivered(&self.hub.counters),
+        self.subscriber.set_cursor(number);
+        match &self.topics {
+            SubscribedTopics::One(_) => self.subscriber.count_delivered(1),
+            SubscribedTopics::Several(set) => set.at(topic).count_delivered(&self.hub.counters),
         }
-        Delivery::Message(EncodedMessage::from_log(
-            message.bytes,
-            self.hub.position(message.number),
-        ))
+        Delivery::Message(EncodedMessage::from_log(bytes, position))
     }
 
     /// A frame of all messages that are ready, up to the size of one frame. `None` if the
@@ -371,8 +376,8 @@ impl Subscription {
 /// A value that comes again after a gap, without its ID: the client's last event ID must not go
 /// back to it.
 #[cold]
-fn repeated(message: &QueuedMessage, position: Position) -> Delivery {
-    Delivery::Message(EncodedMessage::without_id(&message.bytes, position))
+fn repeated(bytes: Bytes, position: Position) -> Delivery {
+    Delivery::Message(EncodedMessage::without_id(&bytes, position))
 }
 
 impl fmt::Debug for Subscription {

@@ -24,6 +24,9 @@ impl Subscription {
     /// Reads from the logs until there is something to deliver, or nothing more to read.
     #[inline(never)]
     pub(super) fn read(&mut self) -> Option<Delivery> {
+        if let SubscribedTopics::Several(set) = &mut self.topics {
+            set.forget_queued();
+        }
         while self.has_news() {
             if let Some(Opening::Snapshot { done, then }) = self.opening.as_deref().copied() {
                 if let Some(value) = self.read_values(done, then) {
@@ -97,7 +100,7 @@ impl Subscription {
         let mut batch = Batch::of(if self.policy == Policy::Latest { 1 } else { MAX_MESSAGES });
         match &mut self.topics {
             SubscribedTopics::One(membership) => {
-                let offer = |number, bytes: &_| batch.offer(None, number, bytes);
+                let offer = |number, bytes: &_| batch.offer(0, number, bytes);
                 membership.topic.scan_values(done, cursor, offer);
             }
             SubscribedTopics::Several(set) => {
@@ -109,7 +112,9 @@ impl Subscription {
                     {
                         // A value that was replaced meanwhile comes later.
                         if let Some(bytes) = topic.value_at(number) {
-                            batch.offer(Some(&topic), number, &bytes);
+                            let index = set.index_for(&topic);
+                            batch.offer(index, number, &bytes);
+                            set.note_queued(topic, index);
                         }
                     }
                     done = backlog.through;
@@ -166,7 +171,7 @@ impl Subscription {
         let reported = self.reported_through();
         match &mut self.topics {
             SubscribedTopics::One(membership) => {
-                membership.topic.scan(scan, |number, bytes| batch.offer(None, number, bytes));
+                membership.topic.scan(scan, |number, bytes| batch.offer(0, number, bytes));
             }
             SubscribedTopics::Several(set) => set.scan(&self.hub, scan, batch, reported),
         }
@@ -193,9 +198,8 @@ impl TopicSet {
             return;
         }
         if !self.has_patterns() {
-            for membership in self.named() {
-                let topic = &membership.topic;
-                topic.scan(scan, |number, bytes| batch.offer(Some(topic), number, bytes));
+            for (index, membership) in (0..).zip(self.named()) {
+                membership.topic.scan(scan, |number, bytes| batch.offer(index, number, bytes));
             }
             return;
         }
@@ -204,14 +208,18 @@ impl TopicSet {
         while !batch.is_full()
             && let Some((number, topic)) = backlog.pop()
         {
-            if number > scan.after
-                && let Some(bytes) = topic.scan_at(number, scan)
-            {
-                batch.offer(Some(&topic), number, &bytes);
+            if number > scan.after {
+                let (index, mut is_queued) = (self.index_for(&topic), false);
+                topic.scan_at(number, scan, |bytes| {
+                    is_queued = batch.offer(index, number, bytes);
+                });
+                if is_queued {
+                    self.note_queued(topic, index);
+                }
             }
         }
         if looks_ahead(scan, reported) {
-            backlog.iter().for_each(|(number, topic)| _ = topic.scan_at(*number, scan));
+            backlog.iter().for_each(|(number, topic)| topic.scan_at(*number, scan, |_| {}));
         }
         self.backlog = Some(backlog).filter(|backlog| !backlog.is_empty());
     }
@@ -219,7 +227,7 @@ impl TopicSet {
     /// Scans the messages that the hub remembers. Returns false if it does not remember the first
     /// ones.
     fn scan_recent(
-        &self,
+        &mut self,
         hub: &HubState,
         scan: &mut Scan,
         batch: &mut Batch,
@@ -235,24 +243,26 @@ impl TopicSet {
                 }
                 return has_messages;
             };
-            for (number, topic) in found.messages() {
+            at = found.through;
+            for (number, topic) in found.into_messages() {
                 if batch.is_full() && !looks_ahead(scan, reported) {
                     return true;
                 }
-                if !self.has(topic, hub) {
+                if !self.has(&topic, hub) {
                     continue;
                 }
                 // A client that resumes does not get messages that are too old.
                 if let Some(now) = now {
                     topic.expire(now, &hub.settings.bounds);
                 }
-                if let Some(bytes) = topic.scan_at(*number, scan)
-                    && !batch.is_full()
-                {
-                    batch.offer(Some(topic), *number, &bytes);
+                let (index, mut is_queued) = (self.index_for(&topic), false);
+                topic.scan_at(number, scan, |bytes| {
+                    is_queued = !batch.is_full() && batch.offer(index, number, bytes);
+                });
+                if is_queued {
+                    self.note_queued(topic, index);
                 }
             }
-            at = found.through;
         }
         true
     }

@@ -9,7 +9,7 @@ use crate::hub::error::SubscribeError;
 use crate::hub::patterns::shared_pattern::SharedPattern;
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
-use crate::hub::state::locked::PresentByPattern;
+use crate::hub::state::locked_state::PatternIdentity;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::arguments::ResumeFrom;
 use crate::hub::subscription::opening::{Opening, SubscriptionParts};
@@ -227,7 +227,7 @@ impl<'a> Subscribe<'a> {
             (Some((identity, _)), false) => {
                 let identity = Arc::clone(identity);
                 let filters = filters.clone().into();
-                Some(locked.add_present_by_pattern(PresentByPattern { filters, identity }))
+                Some(locked.add_present_by_pattern(PatternIdentity { filters, identity }))
             }
             _ => None,
         };

@@ -7,8 +7,10 @@ use crate::hub::state::hub_state::HubState;
 use crate::hub::state::recent_messages::RecentMessages;
 use crate::hub::subscription::backlog::Backlog;
 use crate::hub::topic::Topic;
+use crate::hub::topic::batch::MAX_MESSAGES;
 use crate::hub::topic::membership::Membership;
 use crate::hub::topic::pattern::Pattern;
+use crate::hub::topic::subscriber::Visits;
 
 /// The topics of a subscription. Most subscriptions have one topic, which needs no allocation.
 pub(crate) enum SubscribedTopics {
@@ -30,6 +32,9 @@ pub(crate) struct TopicSet {
     mask: u64,
     mask_since: u64,
     pub(super) backlog: Option<Backlog>,
+    /// The topics of queued messages that it does not name. Their indexes follow those of the named
+    /// topics.
+    unnamed: Vec<Arc<Topic>>,
     /// The last number that the hub had assigned when the subscription opened.
     opened_after: u64,
 }
@@ -51,6 +56,7 @@ impl TopicSet {
             named: named.into(),
             patterns: patterns.into(),
             backlog: None,
+            unnamed: Vec::new(),
             opened_after: last,
         }
     }
@@ -76,6 +82,45 @@ impl TopicSet {
         if number < self.mask_since { u64::MAX } else { self.mask }
     }
 
+    /// The index under which the next message of the topic is queued. If it is queued,
+    /// [`note_queued`](Self::note_queued) must be told.
+    pub(super) fn index_for(&self, topic: &Arc<Topic>) -> u32 {
+        let named = self.named.binary_search_by_key(&topic.id, |membership| membership.topic.id);
+        let index = named.unwrap_or_else(|_| {
+            // Messages of one topic often come one right after the other.
+            let is_same = self.unnamed.last().is_some_and(|last| Arc::ptr_eq(last, topic));
+            self.named.len() + self.unnamed.len() - usize::from(is_same)
+        });
+        index as u32
+    }
+
+    /// Notes that a message of the topic was queued under this index.
+    pub(super) fn note_queued(&mut self, topic: Arc<Topic>, index: u32) {
+        if index as usize == self.named.len() + self.unnamed.len() {
+            debug_assert!(self.unnamed.len() < MAX_MESSAGES, "a queue has at most these");
+            self.unnamed.push(topic);
+        }
+    }
+
+    /// The topic of a queued message.
+    pub(super) fn at(&self, index: u32) -> &Topic {
+        let index = index as usize;
+        match self.named.get(index) {
+            Some(membership) => &membership.topic,
+            None => &self.unnamed[index - self.named.len()],
+        }
+    }
+
+    /// Forgets the topics of the messages that were queued. No message is queued any more.
+    pub(super) fn forget_queued(&mut self) {
+        if self.unnamed.is_empty() {
+            return;
+        }
+        self.unnamed.clear();
+        // A subscription that waits must not keep the memory of its last burst.
+        self.unnamed.shrink_to(1);
+    }
+
     pub(crate) fn names(&self, topic: &Topic) -> bool {
         self.named.binary_search_by_key(&topic.id, |membership| membership.topic.id).is_ok()
     }
@@ -86,8 +131,7 @@ impl TopicSet {
     }
 
     pub(crate) fn matches(&self, topic: &Topic, hub: &HubState) -> bool {
-        self.has_patterns()
-            && hub.patterns.of(topic).is_some_and(|patterns| patterns.has_any(&self.pattern_ids))
+        self.has_patterns() && hub.patterns.matches_any(topic, &self.pattern_ids)
     }
 
     /// Visits all of its topics that exist. No lock is held meanwhile.
@@ -102,23 +146,15 @@ impl TopicSet {
         }
     }
 
-    /// Records that the subscription sleeps, in those wait lists that have woken it.
-    pub(super) fn sleep(&self, woken_by: u64) {
-        let len = self.named.len() + self.patterns.len();
-        let mut left = woken_by;
-        while left != 0 {
-            let first = left.trailing_zeros() as usize;
-            left &= left - 1;
-            if first >= len {
-                return;
+    /// Records that the subscription sleeps, in those wait lists that have visited it.
+    pub(super) fn sleep(&self, visits: Visits) {
+        visits.for_each_tag((self.named.len() + self.patterns.len()) as u32, |tag| {
+            let is_set_aside = visits.is_set_aside(tag);
+            match self.named.get(tag as usize) {
+                Some(membership) => membership.sleep(is_set_aside),
+                None => self.patterns[tag as usize - self.named.len()].sleep(is_set_aside),
             }
-            for tag in (first..len).step_by(u64::BITS as usize) {
-                match self.named.get(tag) {
-                    Some(membership) => membership.sleep(),
-                    None => self.patterns[tag - self.named.len()].sleep(),
-                }
-            }
-        }
+        });
     }
 }
 

@@ -163,28 +163,28 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Debug)]
-    enum Step {
+    enum LogStep {
         Append { skip: u64, bytes: usize },
         Wait(u64),
         Expire,
     }
 
-    fn step() -> impl Strategy<Value = Step> {
+    fn step() -> impl Strategy<Value = LogStep> {
         prop_oneof![
-            6 => (1..4_u64, 0..30_usize).prop_map(|(skip, bytes)| Step::Append { skip, bytes }),
-            2 => (0..40_u64).prop_map(Step::Wait),
-            1 => Just(Step::Expire),
+            6 => (1..4_u64, 0..30_usize).prop_map(|(skip, bytes)| LogStep::Append { skip, bytes }),
+            2 => (0..40_u64).prop_map(LogStep::Wait),
+            1 => Just(LogStep::Expire),
         ]
     }
 
     /// The same log as a plain list that is searched from its start.
     #[derive(Default)]
-    struct Naive {
+    struct PlainLog {
         entries: Vec<(u64, usize, u64)>,
         dropped: u64,
     }
 
-    impl Naive {
+    impl PlainLog {
         fn trim(&mut self, now: u64, bounds: &LogBounds) {
             let held = |entries: &[(u64, usize, u64)]| -> usize {
                 entries.iter().map(|entry| entry.1).sum()
@@ -209,19 +209,19 @@ mod tests {
             age in 0..100_u64,
         ) {
             let bounds = LogBounds { messages, bytes, age };
-            let (mut log, mut naive) = (TopicLog::default(), Naive::default());
+            let (mut log, mut naive) = (TopicLog::default(), PlainLog::default());
             let (mut number, mut now) = (0, 0);
             for step in steps {
                 match step {
-                    Step::Append { skip, bytes } => {
+                    LogStep::Append { skip, bytes } => {
                         number += skip;
                         log.append(number, vec![b'x'; bytes].into(), Moment(now), &bounds);
                         naive.entries.push((number, bytes, now));
                         naive.trim(now, &bounds);
                         prop_assert!(log.len() >= 1);
                     }
-                    Step::Wait(time) => now += time,
-                    Step::Expire => {
+                    LogStep::Wait(time) => now += time,
+                    LogStep::Expire => {
                         log.expire(Moment(now), &bounds);
                         naive.trim(now, &bounds);
                     }

@@ -22,9 +22,10 @@ impl Topic {
 }
 
 impl Membership {
-    /// Records that the subscription sleeps.
-    pub(crate) fn sleep(&self) {
-        self.topic.readers.sleep(self.handle);
+    /// Records that the subscription sleeps. `is_set_aside` says that a publisher may have set it
+    /// aside.
+    pub(crate) fn sleep(&self, is_set_aside: bool) {
+        self.topic.readers.sleep(self.handle, is_set_aside);
     }
 
     /// Removes the subscription. Returns the topic if this was its last subscription by name. The

@@ -29,7 +29,7 @@ use bytes::Bytes;
 
 use crate::hub::clock::Moment;
 use crate::hub::error::PublishError;
-use crate::hub::patterns::KnownPatterns;
+use crate::hub::patterns::pattern_set::KnownPatterns;
 use crate::hub::settings::LogBounds;
 use crate::hub::stats::{Counters, TopicStats};
 use crate::hub::sync::{AtomicBool, AtomicU64, Ordering, RwLock, read, write};
@@ -272,33 +272,34 @@ impl Topic {
         scan.note_lost(log.dropped(), after, keys.is_some());
     }
 
-    /// The same for a single message of this topic, which the subscription has not read yet. `None`
-    /// if the subscription does not get the message: the topic has lost it, or has replaced it by
-    /// one with a greater number.
-    pub(crate) fn scan_at(&self, number: u64, scan: &mut Scan) -> Option<Bytes> {
+    /// The same for a single message of this topic, which the subscription has not read yet. It is
+    /// not offered if the subscription does not get it: the topic has lost it, or has replaced it
+    /// by one with a greater number.
+    pub(crate) fn scan_at(&self, number: u64, scan: &mut Scan, offer: impl FnOnce(&Bytes)) {
         let data = read(&self.data);
         let TopicData { log, keys } = &*data;
         let after = scan.after_in(keys.is_some());
         scan.note_lag(log, after);
-        match keys {
-            Some(keys) if scan.newcomer.is_some() => keys.value_at(number).cloned(),
+        let bytes = match keys {
+            Some(keys) if scan.newcomer.is_some() => keys.value_at(number),
             Some(keys) if scan.only_latest => {
                 scan.note_lost_of_keyed(keys.unkeyed_dropped(), after);
                 let plain = || {
                     let number = keys.unkeyed_after(number - 1).next().filter(|n| *n == number)?;
-                    log.find(number).map(|entry| entry.bytes.clone())
+                    log.find(number).map(|entry| &entry.bytes)
                 };
-                keys.value_at(number).cloned().or_else(plain)
+                keys.value_at(number).or_else(plain)
             }
             _ => {
                 scan.note_lost(log.dropped(), after, keys.is_some());
                 match (log.find(number), keys) {
-                    (Some(entry), _) => Some(entry.bytes.clone()),
-                    (None, Some(keys)) => keys.value_at(number).cloned(),
+                    (Some(entry), _) => Some(&entry.bytes),
+                    (None, Some(keys)) => keys.value_at(number),
                     (None, None) => None,
                 }
             }
-        }
+        };
+        bytes.map(offer);
     }
 
     /// Offers the values of keys after one number and up to another, until one is refused.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-use crate::hub::counted::Counted;
+use crate::hub::plural::Plural;
 
 /// Why a text is not a valid topic name or pattern.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,7 +46,7 @@ impl fmt::Display for TopicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { max } => {
-                let max = Counted(*max, "byte");
+                let max = Plural(*max, "byte");
                 write!(
                     f,
                     "the topic name is longer than {max}; shorten it, or raise `max_topic_name`"

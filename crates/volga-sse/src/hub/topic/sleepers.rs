@@ -1,29 +1,33 @@
-//! Which readers of a wait list sleep, and which of those are to be woken now. Pure.
+//! Which readers of a wait list a publisher visits, and which ones are set aside. Pure.
+
+use std::ops::Range;
 
 /// The end of the list of free handles.
 const NONE: u32 = u32::MAX;
 
-/// Values without holes between them, in three parts: those that the current wave still has to
-/// wake, those that sleep, and those that are awake. Each value has a handle that stays the same
-/// while the value moves.
+/// Values without holes between them, in two parts: active values, which a wave visits, and values
+/// that are set aside, which it does not visit. Each value has a handle that stays the same while
+/// the value moves.
 ///
-/// A wave is the work of one publisher, which wakes all values that sleep when it begins.
+/// A wave is the work of one publisher. It takes the waker of each active value, and sets a value
+/// aside that has none, because it is awake. A value that keeps up has a waker again at the next
+/// wave, and so it never moves. A value that is set aside becomes active when it goes to sleep.
 ///
-/// Every change takes constant time, and a wave never visits a value that is awake.
+/// Every change takes constant time. A wave visits a value that stays awake at most once.
 ///
-/// A wave takes values from the end, and values that fall asleep again in the order in which they
-/// were woken are then in the reverse order. The values and the tasks that they wake are larger
-/// than a CPU cache, so each wave starts with the values that the last one visited last.
+/// Waves go up and down in turn. The values and the tasks that they wake are larger than a CPU
+/// cache, so each wave starts with the values that the last one visited last.
 #[derive(Debug)]
 pub(crate) struct Sleepers<T> {
     slots: Vec<Slot<T>>,
     /// For a handle in use, the index of its value. For a free handle, the next free handle.
     indexes: Vec<u32>,
     free: u32,
-    /// The values before this index are to be woken.
-    to_wake: u32,
-    /// The values before this index sleep.
-    asleep: u32,
+    /// The indexes of the values that the current wave still has to visit.
+    to_visit: Range<u32>,
+    /// The values before this index are active.
+    active: u32,
+    goes_up: bool,
 }
 
 #[derive(Debug)]
@@ -36,12 +40,19 @@ struct Slot<T> {
 
 impl<T> Default for Sleepers<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), indexes: Vec::new(), free: NONE, to_wake: 0, asleep: 0 }
+        Self {
+            slots: Vec::new(),
+            indexes: Vec::new(),
+            free: NONE,
+            to_visit: 0..0,
+            active: 0,
+            goes_up: false,
+        }
     }
 }
 
 impl<T> Sleepers<T> {
-    /// Adds a value that is awake, and returns its handle.
+    /// Adds a value that is set aside, and returns its handle.
     pub(crate) fn insert(&mut self, value: T, tag: u32) -> u32 {
         // 2^32 values do not fit into memory.
         let index = self.slots.len() as u32;
@@ -62,17 +73,7 @@ impl<T> Sleepers<T> {
 
     /// Removes the value of a handle. The handle may be used again.
     pub(crate) fn remove(&mut self, handle: u32) -> T {
-        let mut index = self.indexes[handle as usize];
-        if index < self.to_wake {
-            self.to_wake -= 1;
-            self.swap(index, self.to_wake);
-            index = self.to_wake;
-        }
-        if index < self.asleep {
-            self.asleep -= 1;
-            self.swap(index, self.asleep);
-            index = self.asleep;
-        }
+        let index = self.set_index_aside(self.indexes[handle as usize]);
         let last = self.slots.len() as u32 - 1;
         self.swap(index, last);
         let removed = self.slots.swap_remove(last as usize);
@@ -82,28 +83,37 @@ impl<T> Sleepers<T> {
         removed.value
     }
 
-    /// Marks a value as asleep. The next wave wakes it, not the current one.
-    pub(crate) fn sleep(&mut self, handle: u32) {
+    /// Makes a value active. The next wave visits it, not the current one.
+    pub(crate) fn activate(&mut self, handle: u32) {
         let index = self.indexes[handle as usize];
-        if index >= self.asleep {
-            self.swap(index, self.asleep);
-            self.asleep += 1;
+        if index >= self.active {
+            self.swap(index, self.active);
+            self.active += 1;
         }
     }
 
-    /// Lets the current wave wake all values that sleep now. Returns how many it has to wake.
+    /// Starts a wave. Returns how many values it has to visit.
     pub(crate) fn start_wave(&mut self) -> usize {
-        self.to_wake = self.asleep;
-        self.asleep as usize
+        self.to_visit = 0..self.active;
+        self.goes_up = !self.goes_up;
+        self.active as usize
     }
 
-    /// The next value that the current wave wakes, with its tag. The value is awake from now on.
-    pub(crate) fn wake_next(&mut self) -> Option<(&T, u32)> {
-        self.to_wake = self.to_wake.checked_sub(1)?;
-        self.asleep -= 1;
-        self.swap(self.to_wake, self.asleep);
-        let slot = &self.slots[self.asleep as usize];
-        Some((&slot.value, slot.tag))
+    /// Visits the next value of the current wave, with its tag. `take_waker` returns its waker, or
+    /// `None` if the value is awake and is set aside. Returns `None` at the end of the wave.
+    #[inline]
+    pub(crate) fn visit_next<W>(
+        &mut self,
+        take_waker: impl FnOnce(&T, u32) -> Option<W>,
+    ) -> Option<Option<W>> {
+        let next = if self.goes_up { self.to_visit.next() } else { self.to_visit.next_back() };
+        let index = next?;
+        let slot = &self.slots[index as usize];
+        let waker = take_waker(&slot.value, slot.tag);
+        if waker.is_none() {
+            self.set_index_aside(index);
+        }
+        Some(waker)
     }
 
     /// The value of a handle. `None` if the handle is not in use.
@@ -123,6 +133,28 @@ impl<T> Sleepers<T> {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().map(|slot| &slot.value)
+    }
+
+    /// Sets the value at an index aside. Returns the value's new index.
+    fn set_index_aside(&mut self, mut index: u32) -> u32 {
+        // The active values are those before the values to visit, those to visit, and those after
+        // them. The last value of each part takes the place of the one that leaves the part.
+        if index < self.to_visit.start {
+            self.to_visit.start -= 1;
+            self.swap(index, self.to_visit.start);
+            index = self.to_visit.start;
+        }
+        if index < self.to_visit.end {
+            self.to_visit.end -= 1;
+            self.swap(index, self.to_visit.end);
+            index = self.to_visit.end;
+        }
+        if index < self.active {
+            self.active -= 1;
+            self.swap(index, self.active);
+            index = self.active;
+        }
+        index
     }
 
     fn swap(&mut self, one: u32, other: u32) {
@@ -156,17 +188,17 @@ mod tests {
 
     /// The same as plain sets.
     #[derive(Default)]
-    struct Naive {
+    struct PlainSets {
         values: BTreeMap<u32, u32>,
-        asleep: BTreeSet<u32>,
-        to_wake: BTreeSet<u32>,
+        active: BTreeSet<u32>,
+        to_visit: BTreeSet<u32>,
     }
 
     proptest! {
         #[test]
-        fn it_agrees_with_plain_sets(steps in vec((0..8_u8, any::<u8>()), 0..300)) {
+        fn it_agrees_with_plain_sets(steps in vec((0..10_u8, any::<u8>()), 0..300)) {
             let mut sleepers = Sleepers::default();
-            let mut naive = Naive::default();
+            let mut naive = PlainSets::default();
             for (number, (step, pick)) in (0..).zip(steps) {
                 let picked = naive.values.keys().nth(usize::from(pick) % naive.values.len().max(1));
                 match (step, picked.copied()) {
@@ -176,28 +208,36 @@ mod tests {
                     }
                     (2, Some(handle)) => {
                         let value = naive.values.remove(&handle);
-                        naive.asleep.remove(&handle);
-                        naive.to_wake.remove(&handle);
+                        naive.active.remove(&handle);
+                        naive.to_visit.remove(&handle);
                         prop_assert_eq!(Some(sleepers.remove(handle)), value);
                     }
                     (3..6, Some(handle)) => {
-                        sleepers.sleep(handle);
-                        if !naive.to_wake.contains(&handle) {
-                            naive.asleep.insert(handle);
-                        }
+                        sleepers.activate(handle);
+                        naive.active.insert(handle);
                     }
                     (6, _) => {
-                        naive.to_wake.append(&mut naive.asleep);
-                        prop_assert_eq!(sleepers.start_wave(), naive.to_wake.len());
+                        naive.to_visit = naive.active.clone();
+                        prop_assert_eq!(sleepers.start_wave(), naive.to_visit.len());
                     }
                     _ => {
-                        let next = sleepers.wake_next().map(|(value, tag)| (*value, tag));
-                        prop_assert_eq!(next.is_none(), naive.to_wake.is_empty());
-                        if let Some((value, tag)) = next {
+                        let is_awake = step == 7;
+                        let mut visited = None;
+                        let next = sleepers.visit_next(|value, tag| {
+                            visited = Some((*value, tag));
+                            (!is_awake).then_some(())
+                        });
+                        prop_assert_eq!(next.is_none(), naive.to_visit.is_empty());
+                        prop_assert_eq!(next.is_some(), visited.is_some());
+                        if let Some((value, tag)) = visited {
                             prop_assert_eq!(tag, value + 1);
                             let values = &naive.values;
-                            let woken = naive.to_wake.extract_if(.., |handle| values[handle] == value);
-                            prop_assert_eq!(woken.count(), 1);
+                            let is_it = |handle: &u32| values[handle] == value;
+                            let visited: Vec<_> = naive.to_visit.extract_if(.., is_it).collect();
+                            prop_assert_eq!(visited.len(), 1);
+                            if is_awake {
+                                naive.active.remove(&visited[0]);
+                            }
                         }
                     }
                 }
@@ -214,18 +254,44 @@ mod tests {
         }
     }
 
+    /// Runs a wave in which the values that are not awake have a waker. Returns what it visits.
+    fn wave(sleepers: &mut Sleepers<usize>, is_awake: impl Fn(usize) -> bool) -> Vec<usize> {
+        sleepers.start_wave();
+        let mut visited = Vec::new();
+        while sleepers
+            .visit_next(|value, _| {
+                visited.push(*value);
+                (!is_awake(*value)).then_some(())
+            })
+            .is_some()
+        {}
+        visited
+    }
+
     #[test]
-    fn each_wave_begins_with_the_value_that_the_last_one_woke_last() {
+    fn each_wave_begins_with_the_value_that_the_last_one_visited_last() {
         let mut sleepers = Sleepers::default();
-        let handles: Vec<_> = (0..3).map(|value| sleepers.insert(value, 0)).collect();
-        handles.iter().for_each(|handle| sleepers.sleep(*handle));
-        for expect in [[2, 1, 0], [0, 1, 2], [2, 1, 0]] {
-            sleepers.start_wave();
-            let woken: Vec<_> =
-                std::iter::from_fn(|| sleepers.wake_next().map(|(value, _)| *value)).collect();
-            assert_eq!(woken, expect);
-            woken.iter().for_each(|value: &usize| sleepers.sleep(handles[*value]));
+        for value in 0..3 {
+            let handle = sleepers.insert(value, 0);
+            sleepers.activate(handle);
         }
+        for expect in [[0, 1, 2], [2, 1, 0], [0, 1, 2]] {
+            assert_eq!(wave(&mut sleepers, |_| false), expect);
+        }
+    }
+
+    #[test]
+    fn waves_visit_a_value_that_stays_awake_once() {
+        let mut sleepers = Sleepers::default();
+        let handles: Vec<_> = (0..1_000).map(|value| sleepers.insert(value, 0)).collect();
+        assert!(wave(&mut sleepers, |_| true).is_empty());
+        handles.iter().for_each(|handle| sleepers.activate(*handle));
+        assert_eq!(wave(&mut sleepers, |value| value != 500).len(), 1_000);
+        for _ in 0..3 {
+            assert_eq!(wave(&mut sleepers, |value| value != 500), [500]);
+        }
+        sleepers.activate(handles[7]);
+        assert_eq!(wave(&mut sleepers, |_| false).len(), 2);
     }
 
     #[test]

@@ -24,9 +24,9 @@ const TOO_SLOW: u8 = 3;
 
 /// What a subscription shares with publishers.
 ///
-/// No wake-up is lost: a subscription leaves its waker here, marks itself as asleep in its wait
-/// lists, and then checks once more for new messages, while a publisher first makes a message
-/// readable and then takes the sleepers of the lists. A subscription that is awake has no waker
+/// No wake-up is lost: a subscription leaves its waker here, tells its wait lists that it sleeps,
+/// and then checks once more for new messages, while a publisher first makes a message readable and
+/// then takes the wakers of the readers in its list. A subscription that is awake has no waker
 /// here, so it is not woken a second time.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
@@ -42,9 +42,47 @@ pub(crate) struct Subscriber {
 #[derive(Debug)]
 struct Parked {
     waker: Option<Waker>,
-    /// The wait lists in which the subscription is not asleep any more, by their tags modulo 64.
-    /// With it, a subscription of many topics marks itself as asleep only where it was woken.
-    woken_by: u64,
+    /// With it, a subscription of many topics tells only few wait lists that it sleeps again.
+    visits: Visits,
+}
+
+/// Which wait lists have visited a subscription since it went to sleep last.
+///
+/// The lists are noted by their tags modulo 32. So if one of them has visited the subscription,
+/// others seem to have done so as well.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Visits {
+    lists: u32,
+    /// Those that have set the subscription aside, because it was awake.
+    set_aside: u32,
+}
+
+impl Visits {
+    /// The subscription is new, and is set aside in all lists.
+    const NEW: Self = Self { lists: u32::MAX, set_aside: u32::MAX };
+
+    /// Whether the list must be told that the subscription sleeps again.
+    pub(crate) fn has(self, tag: u32) -> bool {
+        self.lists & bit(tag) != 0
+    }
+
+    /// Whether the list may have set the subscription aside.
+    pub(crate) fn is_set_aside(self, tag: u32) -> bool {
+        self.set_aside & bit(tag) != 0
+    }
+
+    /// Calls a function with the tags below `end` of the lists that must be told.
+    pub(crate) fn for_each_tag(self, end: u32, mut tell: impl FnMut(u32)) {
+        let mut left = self.lists;
+        while left != 0 && left.trailing_zeros() < end {
+            (left.trailing_zeros()..end).step_by(u32::BITS as usize).for_each(&mut tell);
+            left &= left - 1;
+        }
+    }
+}
+
+fn bit(tag: u32) -> u32 {
+    1 << (tag % u32::BITS)
 }
 
 impl Subscriber {
@@ -53,7 +91,7 @@ impl Subscriber {
             cursor: AtomicU64::new(cursor),
             delivered: AtomicU64::new(0),
             end: AtomicU8::new(OPEN),
-            parked: Mutex::new(Parked { waker: None, woken_by: u64::MAX }),
+            parked: Mutex::new(Parked { waker: None, visits: Visits::NEW }),
         }
     }
 
@@ -74,28 +112,33 @@ impl Subscriber {
         self.delivered.store(self.delivered() + messages as u64, Ordering::Relaxed);
     }
 
-    /// Leaves the waker for publishers. Returns in which wait lists the caller must mark itself as
-    /// asleep, as a set of tags modulo 64. After that it must check for new messages.
+    /// Leaves the waker for publishers. Returns the wait lists that the caller must tell that it
+    /// sleeps. After that it must check for new messages.
     #[must_use]
-    pub(crate) fn park(&self, waker: &Waker) -> u64 {
+    pub(crate) fn park(&self, waker: &Waker) -> Visits {
         let mut parked = lock(&self.parked);
-        let woken_by = std::mem::take(&mut parked.woken_by);
+        let visits = std::mem::take(&mut parked.visits);
         if parked.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
-            return woken_by;
+            return visits;
         }
         let old = parked.waker.replace(waker.clone());
         drop(parked);
         // Dropping a waker runs foreign code, which must not happen under the lock.
         drop(old);
-        woken_by
+        visits
     }
 
-    /// Takes the waker for the wait list with this tag, where the subscription is not asleep any
-    /// more. The caller wakes the waker after all locks are released.
+    /// Takes the waker for the wait list with this tag. The caller wakes the waker after all locks
+    /// are released. `None` means that the subscription is awake, and that the caller must set it
+    /// aside.
     pub(crate) fn take_waker(&self, tag: u32) -> Option<Waker> {
         let mut parked = lock(&self.parked);
-        parked.woken_by |= 1 << (tag % u64::BITS);
-        parked.waker.take()
+        let waker = parked.waker.take();
+        parked.visits.lists |= bit(tag);
+        if waker.is_none() {
+            parked.visits.set_aside |= bit(tag);
+        }
+        waker
     }
 
     /// Ends the subscription, and returns the waker that must be woken. The first reason is kept.
@@ -119,6 +162,42 @@ impl Subscriber {
             IDENTITY_CLOSED => Some(SubscriptionEnd::IdentityClosed),
             TOO_SLOW => Some(SubscriptionEnd::TooSlow),
             _ => None,
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A subscription that is not told of a list would never be woken by it again.
+    #[test]
+    fn each_list_that_visits_a_subscription_is_told_when_it_sleeps() {
+        for end in [1, 2, 31, 32, 33, 64, 100] {
+            for tag in 0..end {
+                let subscriber = Subscriber::new(0);
+                let tags = |visits: Visits| {
+                    let mut tags = Vec::new();
+                    visits.for_each_tag(end, |tag| tags.push(tag));
+                    tags
+                };
+                let mut told = tags(subscriber.park(Waker::noop()));
+                told.sort_unstable();
+                assert_eq!(told, (0..end).collect::<Vec<_>>(), "a new subscription is told of all");
+                assert!(tags(subscriber.park(Waker::noop())).is_empty());
+
+                assert!(subscriber.take_waker(tag).is_some());
+                let visits = subscriber.park(Waker::noop());
+                let same: Vec<_> = (tag % u32::BITS..end).step_by(u32::BITS as usize).collect();
+                assert_eq!(tags(visits), same);
+                assert!(visits.has(tag) && !visits.is_set_aside(tag));
+
+                assert!(subscriber.take_waker(tag).is_some());
+                assert!(subscriber.take_waker(tag).is_none());
+                let visits = subscriber.park(Waker::noop());
+                assert_eq!(tags(visits), same);
+                assert!(visits.is_set_aside(tag) && !visits.is_set_aside(tag + 1));
+            }
         }
     }
 }

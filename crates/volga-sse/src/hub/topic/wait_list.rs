@@ -11,8 +11,11 @@ use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 /// released.
 const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
 
-/// The readers of a topic or of a pattern. A publisher wakes those that sleep, and does no work for
-/// the others: a reader that was woken is not visited again before it sleeps again.
+/// The readers of a topic or of a pattern. A publisher wakes those that sleep.
+///
+/// The publisher visits all readers that were asleep at its last visit. A reader that it finds
+/// awake is set aside, and is not visited again before it sleeps. So a publisher does no work for
+/// readers that have stalled, and a reader that keeps up does not take the lock to go to sleep.
 #[derive(Debug, Default)]
 pub(crate) struct WaitList {
     /// True if a reader went to sleep after the last wake.
@@ -33,15 +36,24 @@ impl WaitList {
         (subscriber, readers.is_empty())
     }
 
-    /// Records that a reader has left its waker and is going to sleep. The reader must look for new
-    /// messages once more after this call.
+    /// Records that a reader has left its waker and is going to sleep. `is_set_aside` says that a
+    /// publisher may have set it aside. The reader must look for new messages once more after this
+    /// call.
     ///
     /// The publisher makes a message readable and then clears the flag. Both sides swap the same
     /// flag, so one swap happens before the other, and the later side sees what the earlier one
     /// did: the publisher finds the reader, or the reader finds the message.
-    pub(crate) fn sleep(&self, handle: u32) {
-        lock(&self.readers).sleep(handle);
+    #[inline]
+    pub(crate) fn sleep(&self, handle: u32, is_set_aside: bool) {
+        if is_set_aside {
+            self.activate(handle);
+        }
         self.has_sleeper.swap(true, Ordering::AcqRel);
+    }
+
+    #[cold]
+    fn activate(&self, handle: u32) {
+        lock(&self.readers).activate(handle);
     }
 
     /// Wakes every reader that sleeps. No lock is held while a waker runs.
@@ -52,17 +64,19 @@ impl WaitList {
         let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
         let mut readers = lock(&self.readers);
         // A reader that goes to sleep after this looks for the message itself. So this publisher
-        // wakes at most this many, however many others publish meanwhile.
+        // visits at most this many, however many others publish meanwhile.
         let mut left = readers.start_wave();
         loop {
             let mut count = 0;
             while count < WAKE_AT_ONCE
                 && left > 0
-                && let Some((subscriber, tag)) = readers.wake_next()
+                && let Some(waker) = readers.visit_next(|reader, tag| reader.take_waker(tag))
             {
                 left -= 1;
-                wakers[count] = subscriber.take_waker(tag);
-                count += usize::from(wakers[count].is_some());
+                if waker.is_some() {
+                    wakers[count] = waker;
+                    count += 1;
+                }
             }
             drop(readers);
             wakers[..count].iter_mut().filter_map(Option::take).for_each(Waker::wake);

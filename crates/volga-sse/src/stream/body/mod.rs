@@ -139,41 +139,17 @@ impl<S: SseSource> Body for SseBody<S> {
     ) -> Poll<Option<Result<BodyFrame<Bytes>, BoxError>>> {
         let mut this = self.project();
         let mut frame = Frame::default();
-        loop {
-            // A close leaves its frame to the first closing turn, which adds to it.
-            if !frame.is_empty()
-                && !matches!(this.phase, Phase::Closing(closing) if closing.is_new())
+        if let Phase::Open = this.phase {
+            let turn = ready!(this.turn(&mut frame, false, cx));
+            if let Ok(Turn::Send) = turn
+                && !frame.is_empty()
             {
+                this.end_notifier.sent.bytes += frame.len() as u64;
                 return Poll::Ready(Some(Ok(BodyFrame::data(frame.into_bytes()))));
             }
-            match std::mem::replace(this.phase, Phase::Open) {
-                phase @ (Phase::Opening | Phase::Open) => {
-                    let is_opening = matches!(phase, Phase::Opening);
-                    let turn = ready!(this.turn(&mut frame, is_opening, cx));
-                    this.end_turn(turn, &frame);
-                }
-                Phase::Closing(mut closing) => {
-                    let turn = this.closing_turn(&mut closing, &mut frame, cx);
-                    *this.phase = Phase::Closing(closing);
-                    this.end_turn(ready!(turn), &frame);
-                }
-                Phase::Flushing(error) => {
-                    // Servers drop the data that they hold when a body fails. After `Pending`, they
-                    // send it first.
-                    *this.phase = Phase::Failing(error);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Phase::Failing(error) => {
-                    *this.phase = Phase::Ended;
-                    return Poll::Ready(Some(Err(*error)));
-                }
-                Phase::Ended => {
-                    *this.phase = Phase::Ended;
-                    return Poll::Ready(None);
-                }
-            }
+            this.end_turn(turn, &frame);
         }
+        this.poll_phases(frame, cx)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -243,8 +219,55 @@ impl fmt::Display for StreamPanic {
 impl std::error::Error for StreamPanic {}
 
 impl<S: SseSource> SseBodyProj<'_, S> {
+    /// Polls for a frame in any phase, and adds to the frame of the turn before.
+    // A function of its own, so that an open stream with a frame to send does not pay for the other
+    // phases: with them, a delivery of one message took 10% more instructions.
+    #[inline(never)]
+    fn poll_phases(
+        &mut self,
+        mut frame: Frame,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, BoxError>>> {
+        loop {
+            // A close leaves its frame to the first closing turn, which adds to it.
+            if !frame.is_empty()
+                && !matches!(self.phase, Phase::Closing(closing) if closing.is_new())
+            {
+                return Poll::Ready(Some(Ok(BodyFrame::data(frame.into_bytes()))));
+            }
+            match std::mem::replace(self.phase, Phase::Open) {
+                phase @ (Phase::Opening | Phase::Open) => {
+                    let is_opening = matches!(phase, Phase::Opening);
+                    let turn = ready!(self.turn(&mut frame, is_opening, cx));
+                    self.end_turn(turn, &frame);
+                }
+                Phase::Closing(mut closing) => {
+                    let turn = self.closing_turn(&mut closing, &mut frame, cx);
+                    *self.phase = Phase::Closing(closing);
+                    self.end_turn(ready!(turn), &frame);
+                }
+                Phase::Flushing(error) => {
+                    // Servers drop the data that they hold when a body fails. After `Pending`, they
+                    // send it first.
+                    *self.phase = Phase::Failing(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Phase::Failing(error) => {
+                    *self.phase = Phase::Ended;
+                    return Poll::Ready(Some(Err(*error)));
+                }
+                Phase::Ended => {
+                    *self.phase = Phase::Ended;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
     /// Fills the frame with what is to be sent. It is ready when the frame is not empty, when the
     /// stream ends or is to end, or with an error.
+    #[inline(always)]
     fn turn(
         &mut self,
         frame: &mut Frame,
@@ -354,6 +377,7 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         filled
     }
 
+    #[inline(always)]
     fn poll_fill(
         &mut self,
         frame: &mut Frame,
@@ -433,6 +457,7 @@ impl<S: SseSource> SseBodyProj<'_, S> {
     }
 
     /// Waits for a close or for the clock.
+    #[inline(always)]
     fn wait(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
         // After each delivery, a stream waits for the same events with the same waker. Registering
         // it again would be wasted work. What happened meanwhile has woken the task, or is seen
@@ -442,6 +467,11 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         if is_known && !is_due && !self.end_notifier.close.is_closed() {
             return Poll::Pending;
         }
+        self.register(frame, cx)
+    }
+
+    /// Lets the close handle and the timer wake the task, unless one of them has something to do.
+    fn register(&mut self, frame: &mut Frame, cx: &mut Context<'_>) -> Poll<Option<EndReason>> {
         *self.known_waker = None;
         if let Some(reason) = self.end_notifier.close.poll_reason(cx) {
             return Poll::Ready(Some(reason));

@@ -12,7 +12,7 @@ use std::{num::NonZeroU32, time::Duration};
 use connection::{Connection, Received};
 use oracle::{
     Change, Knowledge, MAX_AGE, MAX_BYTES, MAX_KEYS, MAX_MESSAGES, MAX_TOPICS, Oracle, Sent,
-    TOPIC_IDLE, is_keyed,
+    is_keyed,
 };
 use tokio::time::advance;
 use topics::Refusal;
@@ -113,7 +113,6 @@ impl Run {
             .max_messages(MAX_MESSAGES)
             .max_bytes(MAX_BYTES)
             .max_age(Duration::from_millis(MAX_AGE))
-            .topic_idle(Duration::from_millis(TOPIC_IDLE))
             .max_topics(MAX_TOPICS)
             .keyed("k.*", MAX_KEYS)
             .expect("a pattern")

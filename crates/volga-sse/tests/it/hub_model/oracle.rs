@@ -11,7 +11,6 @@ use super::topics::Topics;
 pub(crate) const MAX_MESSAGES: usize = 12;
 pub(crate) const MAX_BYTES: usize = 600;
 pub(crate) const MAX_AGE: u64 = 10_000;
-pub(crate) const TOPIC_IDLE: u64 = 6_000;
 pub(crate) const MAX_TOPICS: usize = 7;
 pub(crate) const MAX_KEYS: usize = 3;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use volga_sse::hub::TopicCreation;
 
-use super::oracle::{Change, MAX_AGE, MAX_KEYS, MAX_TOPICS, TOPIC_IDLE, is_keyed, matches};
+use super::oracle::{Change, MAX_AGE, MAX_KEYS, MAX_TOPICS, is_keyed, matches};
 
 /// Why a call is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,7 +29,6 @@ struct Topic {
     keys: BTreeSet<&'static str>,
     last_message: Option<u64>,
     last_number: u64,
-    quiet_since: u64,
     class: Option<Class>,
     /// The step in which it was used last.
     used: u64,
@@ -87,14 +86,14 @@ impl Topics {
         }
         if found.is_none() {
             self.make_room(1, &[], last)?;
-            self.create(name, now);
+            self.create(name);
         }
         self.steps += 1;
         let steps = self.steps;
         let index = self.find(name).expect("there");
         let topic = &mut self.topics[index];
         (topic.last_message, topic.last_number) = (Some(now), last + 1);
-        (topic.quiet_since, topic.used) = (now, steps);
+        topic.used = steps;
         match change {
             Change::Plain => {}
             Change::Set(key) => _ = topic.keys.insert(key),
@@ -125,7 +124,7 @@ impl Topics {
             return Err(Refusal::Unknown);
         }
         self.make_room(missing.len(), &names, last)?;
-        missing.iter().for_each(|name| self.create(name, now));
+        missing.iter().for_each(|name| self.create(name));
         self.readers.insert(client, filters.to_vec());
         self.settle_all(names, last, now);
         let all: Vec<_> = self.topics.iter().map(|topic| topic.name).collect();
@@ -141,8 +140,6 @@ impl Topics {
         let mut left = Vec::new();
         for (name, before) in names.into_iter().zip(before) {
             if self.readers_of(name) != before {
-                let index = self.find(name).expect("there");
-                self.topics[index].quiet_since = now;
                 left.push(name);
             }
         }
@@ -157,7 +154,7 @@ impl Topics {
     ) -> Result<(), Refusal> {
         if self.find(name).is_none() {
             self.make_room(1, &[], last)?;
-            self.create(name, now);
+            self.create(name);
         }
         let index = self.find(name).expect("there");
         self.topics[index].is_explicit = true;
@@ -191,12 +188,6 @@ impl Topics {
     pub(crate) fn check(&mut self, hub: &[std::sync::Arc<str>], last: u64, now: u64) {
         let names: Vec<_> = self.topics.iter().map(|topic| topic.name).collect();
         names.into_iter().for_each(|name| self.settle(name, last, now));
-        let is_idle = |topic: &Topic| {
-            topic.class == Some(Class::Unread) && now - topic.quiet_since > TOPIC_IDLE.max(MAX_AGE)
-        };
-        let idle: Vec<_> =
-            self.topics.iter().filter(|topic| is_idle(topic)).map(|topic| topic.name).collect();
-        idle.into_iter().for_each(|name| self.remove(name, last));
         let there: BTreeSet<&str> = hub.iter().map(|name| &**name).collect();
         let (any_of, count) = std::mem::take(&mut self.any_of);
         let gone: Vec<_> = any_of.into_iter().filter(|name| !there.contains(name)).collect();
@@ -217,14 +208,13 @@ impl Topics {
         Some(reading().any(|filters| filters.contains(&name)))
     }
 
-    fn create(&mut self, name: &'static str, now: u64) {
+    fn create(&mut self, name: &'static str) {
         self.topics.push(Topic {
             name,
             is_explicit: false,
             keys: BTreeSet::new(),
             last_message: None,
             last_number: 0,
-            quiet_since: now,
             class: None,
             used: 0,
         });

@@ -3,14 +3,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::task::Waker;
 
 use crate::hub::clock::Moment;
 use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
-use crate::hub::presence::change_log::SharedLog;
+use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::hub_presence::HubPresence;
-use crate::hub::presence::topic_presence::Present;
-use crate::hub::registry::{HubFull, Readership, Registry};
+use crate::hub::registry::{HubFull, Registry, TopicReaders};
 use crate::hub::settings::HubSettings;
 use crate::hub::slot_map::SlotMap;
 use crate::hub::state::reorder_buffer::ReorderBuffer;
@@ -34,11 +32,11 @@ pub(crate) struct LockedState {
     /// True once a subscription has several topics or a pattern. It needs to know the topics of the
     /// last messages.
     pub(crate) remembers_messages: bool,
-    present_by_pattern: SlotMap<PresentByPattern>,
+    present_by_pattern: SlotMap<PatternIdentity>,
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
     presence: HubPresence,
     /// The wakers to wake once the lock is released.
-    wakers: Vec<Waker>,
+    wakers: WakerLists,
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
     /// time.
     removed: Vec<Arc<Topic>>,
@@ -49,7 +47,7 @@ pub(crate) struct LockedState {
 /// A subscription with patterns and an identity, which is present in every topic that its patterns
 /// match.
 #[derive(Debug)]
-pub(crate) struct PresentByPattern {
+pub(crate) struct PatternIdentity {
     pub(crate) filters: Box<[TopicFilter]>,
     pub(crate) identity: Arc<str>,
 }
@@ -88,7 +86,7 @@ impl LockedState {
         let max = settings.max_topics;
         self.make_room(1, [].iter(), settings, now)
             .map_err(|_| PublishError::TooManyTopics { max })?;
-        Ok(self.create(name, settings, now))
+        Ok(self.create(name, settings))
     }
 
     /// Returns the topics that a subscription names, and creates those that are missing. If this
@@ -117,8 +115,7 @@ impl LockedState {
         let max = settings.max_topics;
         self.make_room(count, wanted.iter(), settings, now)
             .map_err(|_| SubscribeError::TooManyTopics { max })?;
-        let mut topic_of =
-            |name| self.topic(name).unwrap_or_else(|| self.create(name, settings, now));
+        let mut topic_of = |name| self.topic(name).unwrap_or_else(|| self.create(name, settings));
         Ok(names.map(&mut topic_of).collect())
     }
 
@@ -139,7 +136,7 @@ impl LockedState {
                 let max = settings.max_topics;
                 self.make_room(1, [].iter(), settings, now)
                     .map_err(|_| CreateTopicError::TooManyTopics { max })?;
-                self.create(name, settings, now)
+                self.create(name, settings)
             }
         };
         self.registry.set_explicit(&topic, true);
@@ -150,7 +147,7 @@ impl LockedState {
     /// Drops everything that a topic holds, and removes the topic if nobody subscribes to its name.
     pub(crate) fn remove_topic(&mut self, topic: &Arc<Topic>, settings: &HubSettings, now: Moment) {
         self.registry.set_explicit(topic, false);
-        if self.registry.readership(topic) == Readership::Named {
+        if self.registry.readership(topic) == TopicReaders::Named {
             topic.clear();
         } else {
             self.registry.remove(topic, settings);
@@ -197,8 +194,8 @@ impl LockedState {
     }
 
     /// Creates a topic that does not exist.
-    fn create(&mut self, name: &str, settings: &HubSettings, now: Moment) -> Arc<Topic> {
-        let topic = self.registry.add(name, settings, now);
+    fn create(&mut self, name: &str, settings: &HubSettings) -> Arc<Topic> {
+        let topic = self.registry.add(name, settings);
         for by_pattern in self.present_by_pattern.iter() {
             if by_pattern.filters.iter().any(|filter| filter.matches(name)) {
                 self.presence.join(&topic.name, &by_pattern.identity, &mut self.wakers);
@@ -237,11 +234,11 @@ impl LockedState {
     }
 
     /// Makes an identity present in every new topic that the filters match. Returns a handle.
-    pub(crate) fn add_present_by_pattern(&mut self, present: PresentByPattern) -> u32 {
+    pub(crate) fn add_present_by_pattern(&mut self, present: PatternIdentity) -> u32 {
         self.present_by_pattern.insert(present)
     }
 
-    pub(crate) fn remove_present_by_pattern(&mut self, handle: u32) -> PresentByPattern {
+    pub(crate) fn remove_present_by_pattern(&mut self, handle: u32) -> PatternIdentity {
         self.present_by_pattern.remove(handle)
     }
 
@@ -293,12 +290,23 @@ impl LockedState {
         self.presence.sweep_topic(topic, now, &mut self.wakers)
     }
 
-    /// Returns the identities that subscribe to a topic, each with the number of its subscriptions.
-    pub(crate) fn present(&mut self, topic: &str) -> Arc<Present> {
-        self.presence.present(topic)
+    /// Returns the next identities that are present in a topic after this one, each with the number
+    /// of its subscriptions.
+    pub(crate) fn page_of_present(
+        &self,
+        topic: &str,
+        after: Option<&Arc<str>>,
+    ) -> Vec<(Arc<str>, usize)> {
+        self.presence.page(topic, after)
     }
 
-    pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> (Arc<Present>, SharedLog) {
+    /// Returns the number of subscriptions of an identity in a topic, or `None` if it is not
+    /// present.
+    pub(crate) fn subscriptions_of(&self, topic: &str, identity: &str) -> Option<usize> {
+        self.presence.subscriptions_of(topic, identity)
+    }
+
+    pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> SharedLog {
         self.presence.watch(topic, self.is_closed)
     }
 
@@ -317,7 +325,7 @@ impl LockedState {
     }
 
     /// Takes the work for the time after the lock is released: wakers to wake and topics to clear.
-    pub(crate) fn take_deferred(&mut self) -> (Vec<Waker>, Vec<Arc<Topic>>) {
+    pub(crate) fn take_deferred(&mut self) -> (WakerLists, Vec<Arc<Topic>>) {
         (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed))
     }
 

@@ -3,9 +3,9 @@
 use std::fmt;
 
 /// A number and its noun: "1 key", "2 keys".
-pub(crate) struct Counted(pub(crate) usize, pub(crate) &'static str);
+pub(crate) struct Plural(pub(crate) usize, pub(crate) &'static str);
 
-impl fmt::Display for Counted {
+impl fmt::Display for Plural {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(number, noun) = self;
         let plural = if *number == 1 { "" } else { "s" };
@@ -19,7 +19,7 @@ mod tests {
 
     #[test]
     fn only_one_is_singular() {
-        let text = [0, 1, 2].map(|number| Counted(number, "key").to_string());
+        let text = [0, 1, 2].map(|number| Plural(number, "key").to_string());
         assert_eq!(text, ["0 keys", "1 key", "2 keys"]);
     }
 }

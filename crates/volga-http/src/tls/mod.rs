@@ -1,0 +1,28 @@
+//! HTTPS: certificates, handshakes, and the stream of an encrypted connection. rustls does the
+//! cryptography, with the provider ring, which is passed explicitly.
+//!
+//! | module | idea |
+//! |---|---|
+//! | `settings` | `Tls`, what the user sets |
+//! | `pem`, `error` | reading certificates and keys from PEM (pure), and why that failed |
+//! | `certificates` | one certificate with its key, and choosing among several by name (pure) |
+//! | `client_auth` | certificates of clients |
+//! | `tickets` | session tickets, also with keys that several processes share |
+//! | `server_config` | the configuration of rustls, from everything that was read |
+//! | `acceptor` | the handshake, and replacing the certificates while the server runs |
+//! | `watch` | noticing that the files have changed |
+//! | `stream` | the byte stream after the handshake |
+//! | `development` | a certificate for this machine, in debug builds |
+
+pub(crate) mod acceptor;
+pub(crate) mod certificates;
+pub(crate) mod client_auth;
+#[cfg(feature = "dev-certificate")]
+pub(crate) mod development;
+pub(crate) mod error;
+pub(crate) mod pem;
+pub(crate) mod server_config;
+pub(crate) mod settings;
+pub(crate) mod stream;
+pub(crate) mod tickets;
+pub(crate) mod watch;

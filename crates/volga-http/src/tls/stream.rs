@@ -1,0 +1,207 @@
+//! The byte stream of an encrypted connection.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice, Read};
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::connection::info::ConnectionInfo;
+use crate::io::send_queue::SendQueue;
+use crate::io::socket::Socket;
+use crate::io::transport::Transport;
+use crate::limits::TLS_RECEIVE;
+
+/// A connection after its TLS handshake.
+///
+/// A write is encrypted in records of at most 16 KiB, whatever its pieces are, and given to the
+/// socket at once. What the socket does not accept waits here, and nothing more is accepted until
+/// it has left. So a body is polled only when its client takes its bytes, as without TLS.
+#[derive(Debug)]
+pub(crate) struct TlsStream {
+    stream: tokio_rustls::server::TlsStream<CountedSocket>,
+    info: ConnectionInfo,
+}
+
+impl TlsStream {
+    pub(crate) fn new(
+        stream: tokio_rustls::server::TlsStream<CountedSocket>,
+        info: ConnectionInfo,
+    ) -> Self {
+        Self { stream, info }
+    }
+
+    fn socket(&self) -> &Socket {
+        &self.stream.get_ref().0.socket
+    }
+
+    /// Waits until the socket has accepted everything that was encrypted.
+    fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.stream.get_ref().1.wants_write() {
+            Pin::new(&mut self.stream).poll_flush(cx)
+        } else {
+            Poll::Ready(Ok(()))
+        }
+    }
+}
+
+impl Transport for TlsStream {
+    fn info(&self) -> io::Result<ConnectionInfo> {
+        Ok(self.info.clone())
+    }
+
+    fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.socket().poll_disconnect(cx)
+    }
+
+    fn is_broken(&self) -> bool {
+        self.socket().is_broken()
+    }
+
+    fn recv(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let (socket, session) = self.stream.get_mut();
+        loop {
+            match session.reader().read(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            let mut received = [0; TLS_RECEIVE];
+            let count = socket.socket.recv(&mut received)?;
+            let mut received = &received[..count];
+            // Even the end of the input must reach rustls, because it may have come too early.
+            loop {
+                session.read_tls(&mut received)?;
+                session
+                    .process_new_packets()
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                if received.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Tells the client that nothing is missing, if the socket accepts it at once.
+    fn close(mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = Pin::new(&mut self.stream).poll_shutdown(&mut cx);
+    }
+}
+
+impl SendQueue for TlsStream {
+    fn limit_unsent(&self, bytes: Option<NonZeroU32>) {
+        self.socket().limit_unsent(bytes);
+    }
+
+    fn has_sent(&self) -> bool {
+        self.stream.get_ref().0.has_sent.take()
+    }
+}
+
+impl AsyncRead for TlsStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for TlsStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_empty(cx))?;
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_empty(cx))?;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A socket that remembers whether it has accepted bytes.
+///
+/// A flush of a whole record does not tell that the client has accepted a part of it.
+#[derive(Debug)]
+pub(crate) struct CountedSocket {
+    socket: Socket,
+    has_sent: Cell<bool>,
+}
+
+impl CountedSocket {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket, has_sent: Cell::new(false) }
+    }
+
+    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(1..)) = written {
+            self.has_sent.set(true);
+        }
+        written
+    }
+}
+
+impl AsyncRead for CountedSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for CountedSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.count(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.count(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,54 @@
+//! What every web application needs, on the public traits of [`volga_core`]: files, static files
+//! and multipart forms. Each part is a feature.
+//!
+//! | Feature | Contents |
+//! |---|---|
+//! | `files` | [`FileResponse`] sends a file with ranges and preconditions, [`Upload`] saves a request body, [`FileName`] and [`Disposition`] are names of files |
+//! | `static-files` | [`StaticFiles`] serves a folder or embedded files |
+//! | `multipart` | [`Multipart`] reads a form with files, [`MultipartForm`] into a type of your own, [`MultipartBuilder`] sends one |
+//!
+//! Without features the crate is empty. Files are read and written on the blocking threads of
+//! tokio, so responses and uploads need a tokio runtime.
+//!
+//! ```
+//! # #[cfg(feature = "files")] {
+//! use volga_core::{Error, HandlerEndpoint, HttpResponse, Router};
+//! use volga_web::{FileRequest, FileResponse};
+//!
+//! async fn report(request: FileRequest) -> Result<HttpResponse, Error> {
+//!     FileResponse::open("report.pdf").await?.attachment("Report.pdf").respond(&request)
+//! }
+//!
+//! let mut router = Router::new();
+//! router.map(http::Method::GET, "/report", HandlerEndpoint::new(report));
+//! # }
+//! ```
+
+#[cfg(feature = "files")]
+mod files;
+#[cfg(feature = "multipart")]
+mod multipart;
+#[cfg(feature = "static-files")]
+mod static_files;
+
+#[cfg(feature = "files")]
+pub use files::{
+    disposition::Disposition,
+    file_name::{FileName, FileNameError, MAX_FILE_NAME},
+    file_request::FileRequest,
+    file_response::FileResponse,
+    range::DEFAULT_MAX_RANGES,
+    upload::Upload,
+};
+#[cfg(feature = "multipart")]
+pub use multipart::{
+    builder::MultipartBuilder,
+    error::MultipartError,
+    form::MultipartForm,
+    limits::{DEFAULT_MAX_PART_HEADERS, DEFAULT_MAX_PART_MEMORY, DEFAULT_MAX_PARTS},
+    part::{Part, SavedFile},
+    reader::Multipart,
+    temp_file::TempFile,
+};
+#[cfg(feature = "static-files")]
+pub use static_files::{service::StaticFiles, store::MAX_LISTED_FILES};

@@ -1,0 +1,19 @@
+//! HTTPS for an app. The server's part is in `volga-http`.
+//!
+//! | module | idea |
+//! |---|---|
+//! | `settings` | the addresses of an app, with and without TLS |
+//! | `redirect` | responds to requests over plain HTTP with a redirect to HTTPS |
+//! | `hsts` | the header that keeps browsers on HTTPS |
+//! | `client_scheme` | the scheme of the client's request, as an argument |
+//! | `forwarded_scheme` | what trusted proxies say about the scheme (pure) |
+//! | `client_certificate` | what the certificate of the client says |
+
+#[cfg(feature = "client-certificates")]
+pub(crate) mod client_certificate;
+pub(crate) mod client_scheme;
+pub(crate) mod forwarded_scheme;
+pub(crate) mod hsts;
+#[cfg(feature = "tls")]
+pub(crate) mod redirect;
+pub(crate) mod settings;
