@@ -24,6 +24,7 @@ mod server;
 mod tls;
 mod tokens;
 mod web;
+mod websockets;
 
 use std::{env, error::Error, process::ExitCode, time::Instant};
 
@@ -93,6 +94,12 @@ async fn clients(page: Page) -> Result<(), Box<dyn Error>> {
         println!("{outcome}");
         if outcome.good() < outcome.results.len() {
             return Err(format!("{} does not work with examples/tokens", outcome.name).into());
+        }
+    }
+    for outcome in websockets::run(&programs).await? {
+        println!("{outcome}");
+        if outcome.good() < outcome.results.len() {
+            return Err(format!("{} does not work with our WebSockets", outcome.name).into());
         }
     }
     println!("{} clients and encoders in {:.1} s", outcomes.len(), start.elapsed().as_secs_f64());

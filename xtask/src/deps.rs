@@ -45,7 +45,7 @@ pub(crate) enum Kind {
 const LAYERS: &[&[&str]] = &[
     &["volga-macros"],
     &["volga-core", "volga-http", "volga-sse"],
-    &["volga-relay-", "volga-sse-client", "volga-web"],
+    &["volga-relay-", "volga-sse-client", "volga-web", "volga-ws"],
     &["volga"],
 ];
 
@@ -62,6 +62,8 @@ const FORBIDDEN_IMPORTS: &[(u8, &str, &[&str])] = &[
     (2, "volga-core", &["hyper", "h2", "rustls", "tokio-rustls"]),
     (3, "volga-http", &["serde"]),
     (4, "volga-web", &["volga-http", "volga-sse", "hyper", "h2"]),
+    // It works in any server. Of our crates it knows the hub, for its feature `hub`.
+    (4, "volga-ws", &["hyper", "axum", "tower", "volga-core", "volga-http"]),
 ];
 
 /// The features of tokio that `volga-core` must not enable: it has no socket and starts no runtime.
@@ -69,8 +71,12 @@ const FORBIDDEN_TOKIO_FEATURES: &[&str] = &["net", "rt", "rt-multi-thread", "ful
 /// The same for the tests of `volga-core`, which need a runtime, but no socket either.
 const FORBIDDEN_TOKIO_FEATURES_IN_TESTS: &[&str] = &["net", "full"];
 
-/// The examples that use `volga-sse` without any other crate of ours.
-const STANDALONE_EXAMPLES: &[&str] = &["examples/axum-sse", "examples/hyper-sse"];
+/// The examples that use one crate of ours without any other.
+const STANDALONE_EXAMPLES: &[(&str, &str)] = &[
+    ("examples/axum-sse", "volga-sse"),
+    ("examples/hyper-sse", "volga-sse"),
+    ("examples/axum-ws", "volga-ws"),
+];
 
 /// Returns a text for each violation of the rules.
 pub(crate) fn check(graph: &Graph) -> Vec<String> {
@@ -182,7 +188,7 @@ fn check_sse_feature(member: &Member, only: &str, dependency: &str, found: &mut 
     }
 }
 
-/// The examples for other frameworks import `volga-sse` and no other crate of ours.
+/// The examples for other frameworks import one crate of ours and no other.
 fn check_standalone_example(
     graph: &Graph,
     member: &Member,
@@ -190,14 +196,13 @@ fn check_standalone_example(
     found: &mut Vec<String>,
 ) {
     let ours = is_ours(graph, &dependency.name) || layer(&dependency.name).is_some();
-    if STANDALONE_EXAMPLES.contains(&member.folder.as_str())
-        && ours
-        && dependency.name != "volga-sse"
-    {
-        found.push(format!(
-            "{} imports {}: volga-sse is the only crate of ours that it may import",
-            member.folder, dependency.name
-        ));
+    for (folder, only) in STANDALONE_EXAMPLES {
+        if member.folder == *folder && ours && dependency.name != *only {
+            found.push(format!(
+                "{folder} imports {}: {only} is the only crate of ours that it may import",
+                dependency.name
+            ));
+        }
     }
 }
 
@@ -419,6 +424,16 @@ mod tests {
                 add("volga-http", normal(name)),
                 &format!("rule 3: volga-http imports {name}"),
             );
+        }
+    }
+
+    #[test]
+    fn rule_4_websockets_know_no_server_and_no_framework() {
+        for name in ["hyper", "axum", "tower", "volga-core", "volga-http"] {
+            let broken = |graph: &mut Graph| {
+                graph.members.push(member("volga-ws", "crates/volga-ws", &["volga-sse", name]));
+            };
+            check_broken(broken, &format!("rule 4: volga-ws imports {name}"));
         }
     }
 

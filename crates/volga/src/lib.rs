@@ -45,6 +45,7 @@
 //! | [`limits`] | every limit, with its default |
 //! | [`mod@tls`] | HTTPS; all but the header for browsers needs the feature `tls` |
 //! | `http::sse::Replies` | replies that outlive their connection; needs the feature `replies` |
+//! | `http::ws` | WebSockets; needs the feature `ws` |
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |
@@ -90,6 +91,8 @@ mod tower_status;
 #[cfg(feature = "tracing")]
 pub mod trace;
 mod trusted_proxies;
+#[cfg(feature = "ws")]
+mod ws;
 
 pub use app::App;
 pub use bound::{BoundAddress, BoundAddresses};
@@ -179,6 +182,18 @@ pub mod http {
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
+    /// WebSockets: the socket, its messages and settings, and how a hub's messages are forwarded.
+    /// [`map_ws`](crate::Group::map_ws) and [`map_msg`](crate::Group::map_msg) map them.
+    #[cfg(feature = "ws")]
+    pub mod ws {
+        pub use crate::ws::{FromMessage, IntoReply, MessageHandler, SocketHandler, SocketOutput};
+        pub use volga_ws::{
+            CloseCode, CloseReason, ClosedError, ForwardEnd, JsonError, Message, OriginRule,
+            SocketEnd, Utf8Bytes, WebSocket, WebSocketSettings, WebSocketSink, WebSocketStream,
+            envelope, forward, read_resume,
+        };
+    }
+
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {
         pub use crate::{resume::Resume, sse_stream::SseStream};
@@ -246,6 +261,12 @@ pub mod limits {
     pub use volga_web::{DEFAULT_MAX_PART_HEADERS, DEFAULT_MAX_PART_MEMORY, DEFAULT_MAX_PARTS};
     #[cfg(feature = "files")]
     pub use volga_web::{DEFAULT_MAX_RANGES, MAX_FILE_NAME};
+    #[cfg(feature = "ws")]
+    pub use volga_ws::{
+        DEFAULT_MAX_WS_FRAME, DEFAULT_MAX_WS_MESSAGE, DEFAULT_MAX_WS_UNREAD, DEFAULT_MAX_WS_UNSENT,
+        DEFAULT_WS_CLOSE_TIMEOUT, DEFAULT_WS_IDLE_TIMEOUT, DEFAULT_WS_PING_INTERVAL,
+        DEFAULT_WS_PONG_TIMEOUT,
+    };
 }
 
 /// The paths to which the macros of this crate expand. This is not a public interface.
@@ -282,6 +303,8 @@ mod guide {
         readme_macros: "../../volga-macros/README.md";
         readme_sse: "../../volga-sse/README.md";
         readme_web: "../../volga-web/README.md";
+        #[cfg(feature = "ws")]
+        readme_ws: "../../volga-ws/README.md";
         quick_start: "../../../docs/src/quick-start.md";
         route_parameters: "../../../docs/src/route-parameters.md";
         query_parameters: "../../../docs/src/query-parameters.md";
@@ -324,6 +347,8 @@ mod guide {
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";
         what_clients_do: "../../../docs/src/what-clients-do.md";
+        #[cfg(feature = "ws")]
+        websockets: "../../../docs/src/websockets.md";
         http1_and_http2: "../../../docs/src/http1-and-http2.md";
         #[cfg(feature = "tls")]
         https: "../../../docs/src/https.md";

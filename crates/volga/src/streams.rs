@@ -38,6 +38,10 @@ pub(crate) struct BindStreams(pub(crate) Arc<Streams>);
 impl FinishResponse for BindStreams {
     fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
         framing::check(response, &reporter);
+        #[cfg(feature = "ws")]
+        if let Some(report) = response.extensions().get::<crate::ws::SocketReport>() {
+            return report.set(reporter.build(response.status()));
+        }
         if let Some(stream) = response.extensions().get::<CloseHandle>() {
             if reporter.is_head() {
                 // Only the head is sent, so no stream begins or ends.

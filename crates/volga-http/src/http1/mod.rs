@@ -201,14 +201,16 @@ impl Http1 {
     }
 
     /// Makes a tunnel the next stage. The bytes that were read ahead are read from the tunnel
-    /// first.
-    fn tunnel<I: Transport, B>(
+    /// first. The response's body is empty, but it holds what belongs to the request until the
+    /// tunnel ends.
+    fn tunnel<I: Transport, B: Send + 'static>(
         &self,
         connection: Http1Connection<I>,
         response: Response<B>,
         run: TunnelFn,
     ) -> NextStage<I, B> {
-        let head = response_head::switching_protocols(response.headers());
+        let (response, body) = response.into_parts();
+        let head = response_head::switching_protocols(&response.headers);
         let (mut io, received, _) = connection.into_parts();
         let drain = self.drain.clone();
         let idle_timeout = self.settings.tunnel_idle_timeout;
@@ -217,6 +219,7 @@ impl Http1 {
                 let stream = Rewind::new(received, io);
                 run(TunnelStream::new(stream, drain, idle_timeout)).await;
             }
+            drop(body);
         }))
     }
 

@@ -2,10 +2,10 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -13,13 +13,82 @@ use super::backpressure::{Backpressure, WaitingInH2, WindowTimer};
 use super::send_body::poll_room;
 use crate::limits::FRAME_BYTES;
 
+/// What the client has sent through a tunnel and the application has not read yet.
+///
+/// The bytes are taken out of `h2` as soon as they arrive. `h2` ends the whole connection when too
+/// many small frames wait in it, and an application that reads slowly, for example because it
+/// writes to a database between two messages, would let them wait. The client's window is widened
+/// only when the application reads, so the window limits the buffer.
+#[derive(Debug)]
+pub(super) struct TunnelInput(Mutex<InputState>);
+
+#[derive(Debug)]
+struct InputState {
+    recv: RecvStream,
+    buffer: BytesMut,
+    /// `Some` when the client has sent everything, or has reset the stream.
+    end: Option<Option<io::Error>>,
+    /// The task that waits for bytes.
+    reader: Option<Waker>,
+}
+
+impl TunnelInput {
+    pub(super) fn new(recv: RecvStream) -> Arc<Self> {
+        let state = InputState { recv, buffer: BytesMut::new(), end: None, reader: None };
+        Arc::new(Self(Mutex::new(state)))
+    }
+
+    /// Takes what has arrived out of `h2`, and wakes the reader if it is in another task.
+    pub(super) fn take_arrived(&self, cx: &mut Context<'_>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut has_arrived = false;
+        while state.end.is_none()
+            && let Poll::Ready(data) = state.recv.poll_data(cx)
+        {
+            has_arrived = true;
+            match data {
+                Some(Ok(data)) => state.buffer.extend_from_slice(&data),
+                Some(Err(error)) => state.end = Some(Some(reset(error))),
+                None => state.end = Some(None),
+            }
+        }
+        if has_arrived
+            && let Some(reader) = state.reader.take()
+            && !reader.will_wake(cx.waker())
+        {
+            reader.wake();
+        }
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.buffer.is_empty() {
+            return match &mut state.end {
+                Some(error) => Poll::Ready(error.take().map_or(Ok(()), Err)),
+                None => {
+                    state.reader = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            };
+        }
+        let part = state.buffer.len().min(buf.remaining());
+        buf.put_slice(&state.buffer[..part]);
+        state.buffer.advance(part);
+        if state.buffer.is_empty() {
+            // A quiet tunnel holds no memory for bytes.
+            state.buffer = BytesMut::new();
+        }
+        // This fails when the stream is over, and then there is no window to widen.
+        let _ = state.recv.flow_control().release_capacity(part);
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// Both directions of one stream.
 #[derive(Debug)]
 pub(super) struct H2Tunnel {
     send: SendStream<Bytes>,
-    recv: RecvStream,
-    /// Bytes that were received and not read yet.
-    received: Bytes,
+    input: Arc<TunnelInput>,
     backpressure: Arc<Backpressure>,
     timer: WindowTimer,
     /// `Some` while `h2` has no room for the bytes to write.
@@ -29,17 +98,10 @@ pub(super) struct H2Tunnel {
 impl H2Tunnel {
     pub(super) fn new(
         send: SendStream<Bytes>,
-        recv: RecvStream,
+        input: Arc<TunnelInput>,
         backpressure: Arc<Backpressure>,
     ) -> Self {
-        Self {
-            send,
-            recv,
-            received: Bytes::new(),
-            backpressure,
-            timer: WindowTimer::default(),
-            waiting: None,
-        }
+        Self { send, input, backpressure, timer: WindowTimer::default(), waiting: None }
     }
 }
 
@@ -54,27 +116,11 @@ fn reset(error: h2::Error) -> io::Error {
 
 impl AsyncRead for H2Tunnel {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.received.is_empty() {
-            match ready!(self.recv.poll_data(cx)) {
-                Some(Ok(data)) => self.received = data,
-                Some(Err(error)) => return Poll::Ready(Err(reset(error))),
-                None => return Poll::Ready(Ok(())),
-            }
-        }
-        let part = self.received.len().min(buf.remaining());
-        buf.put_slice(&self.received[..part]);
-        self.received.advance(part);
-        if self.received.is_empty() {
-            // An empty slice would still hold the connection's read buffer.
-            self.received = Bytes::new();
-        }
-        // This fails when the stream is over, and then there is no window to widen.
-        let _ = self.recv.flow_control().release_capacity(part);
-        Poll::Ready(Ok(()))
+        self.input.poll_read(cx, buf)
     }
 }
 

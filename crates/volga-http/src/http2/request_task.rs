@@ -15,7 +15,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::backpressure::Backpressure;
-use super::h2_tunnel::H2Tunnel;
+use super::h2_tunnel::{H2Tunnel, TunnelInput};
 use super::response::{complete, is_without_content, set_length};
 use super::send_body::{SendBody, Step};
 use crate::drain::handle::Drain;
@@ -60,8 +60,9 @@ pin_project! {
             // `Some` if the client has asked for a tunnel.
             tunnel: Option<Box<TunnelEnds>>,
         },
-        // A tunnel has begun, and the application runs it.
-        Tunnel { running: TunnelFuture },
+        // A tunnel has begun, and the application runs it. The response's body is empty, but it
+        // holds what belongs to the request until the tunnel ends.
+        Tunnel { running: TunnelFuture, input: Arc<TunnelInput>, body: B },
         Body {
             // In a box, since it may move to the connection's task.
             send_body: Option<Pin<Box<SendBody<B>>>>,
@@ -104,10 +105,12 @@ where
                         && let Some(run) = accepted_tunnel(&response)
                     {
                         let backpressure = Arc::clone(backpressure);
-                        let Some(stream) = ends.open(response, respond, backpressure) else {
+                        let Some((stream, input, body)) =
+                            ends.open(response, respond, backpressure)
+                        else {
                             return Poll::Ready(TaskOutcome::Nothing);
                         };
-                        self.set(Self::Tunnel { running: run(stream) });
+                        self.set(Self::Tunnel { running: run(stream), input, body });
                         continue;
                     }
                     let is_long_lived = response.extensions().get::<LongLived>().is_some();
@@ -121,7 +124,8 @@ where
                     };
                     self.set(Self::Body { send_body: Some(send_body), backpressure });
                 }
-                RequestTaskProj::Tunnel { running } => {
+                RequestTaskProj::Tunnel { running, input, body: _ } => {
+                    input.take_arrived(cx);
                     return running.as_mut().poll(cx).map(|()| TaskOutcome::Nothing);
                 }
                 RequestTaskProj::Body { send_body: rest, backpressure } => {
@@ -173,14 +177,16 @@ impl TunnelEnds {
         response: Response<B>,
         mut respond: SendResponse<Bytes>,
         backpressure: Arc<Backpressure>,
-    ) -> Option<TunnelStream> {
-        let (mut head, _body) = response.into_parts();
+    ) -> Option<(TunnelStream, Arc<TunnelInput>, B)> {
+        let (mut head, body) = response.into_parts();
         complete(&mut head.headers, date);
         // A stream of bytes has no length (RFC 9110, section 9.3.6).
         head.headers.remove(CONTENT_LENGTH);
         let send = respond.send_response(Response::from_parts(head, ()), false).ok()?;
         let Self { recv, drain, idle_timeout } = self;
-        Some(TunnelStream::new(H2Tunnel::new(send, recv, backpressure), drain, idle_timeout))
+        let input = TunnelInput::new(recv);
+        let tunnel = H2Tunnel::new(send, Arc::clone(&input), backpressure);
+        Some((TunnelStream::new(tunnel, drain, idle_timeout), input, body))
     }
 }
 

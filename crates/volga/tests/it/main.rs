@@ -61,3 +61,4 @@ mod tracing;
 mod under_hyper;
 mod upstream_bodies;
 mod validation;
+mod websockets;

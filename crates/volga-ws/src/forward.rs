@@ -1,0 +1,182 @@
+//! Forwards the messages of a hub's subscription.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use volga_sse::hub::{Delivery, Subscription, SubscriptionEnd};
+use volga_sse::{Decoder, Event};
+
+use crate::message::{Message, Utf8Bytes};
+use crate::socket::WebSocketSink;
+
+/// How many encoded messages a thread remembers for the other readers of the same messages.
+const REMEMBERED: usize = 64;
+
+/// The larger messages are encoded for each reader again, so that what a thread remembers is small.
+const MAX_REMEMBERED_BYTES: usize = 16 * 1024;
+
+/// Why [`forward`] has returned.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ForwardEnd {
+    /// The WebSocket has ended.
+    SocketClosed,
+    /// The subscription has ended.
+    SubscriptionEnded(Option<SubscriptionEnd>),
+}
+
+/// Sends the messages of a subscription, each as an [envelope], until the subscription or the
+/// WebSocket ends.
+///
+/// A client that reads slowly holds back only its own subscription. When the hub no longer has what
+/// such a client has not read, the client gets a gap.
+///
+/// # Cancel safety
+///
+/// If the future is dropped, the message that waits to be sent may be lost.
+///
+/// [envelope]: crate::envelope
+pub async fn forward(socket: &mut WebSocketSink, subscription: &mut Subscription) -> ForwardEnd {
+    loop {
+        let delivery = {
+            let mut closed = pin!(socket.closed());
+            let mut next = pin!(subscription.next());
+            poll_fn(|cx| {
+                if closed.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Err(ForwardEnd::SocketClosed));
+                }
+                next.as_mut().poll(cx).map(Ok)
+            })
+            .await
+        };
+        match delivery {
+            Err(end) => return end,
+            Ok(None) => return ForwardEnd::SubscriptionEnded(subscription.end()),
+            Ok(Some(delivery)) => {
+                if socket.send(envelope(delivery)).await.is_err() {
+                    return ForwardEnd::SocketClosed;
+                }
+            }
+        }
+    }
+}
+
+/// Encodes what a subscription delivers as the text of a WebSocket message: a JSON object with the
+/// fields of the event.
+///
+/// ```json
+/// {"id":"2a-5","event":"draw","data":"{\"x\":1}"}
+/// ```
+///
+/// `event` is missing for a message without a name, and `data` for a message that has only an ID. A
+/// gap is an event like in an event stream: `{"id":"2a-13","event":"gap","data":"…"}`. The client
+/// keeps the last ID, and sends it when it returns: in the URL, as `?lastEventId=2a-5`, or in its
+/// [first message](read_resume).
+///
+/// The text is shared: all readers of a message on the same thread get the same bytes.
+#[must_use]
+pub fn envelope(delivery: Delivery) -> Utf8Bytes {
+    match delivery {
+        Delivery::Message(message) => shared_envelope(message.into_bytes()),
+        // Each reader has gaps of its own.
+        Delivery::Gap(gap) => match gap.to_message().encode() {
+            Ok(message) => encode(message.as_bytes()),
+            Err(_) => Utf8Bytes::default(),
+        },
+    }
+}
+
+thread_local! {
+    /// The last messages, as the hub has encoded them and as they were encoded here. The hub's
+    /// bytes are kept, so their address belongs to no other message.
+    static ENCODED: RefCell<VecDeque<(Bytes, Utf8Bytes)>> = const { RefCell::new(VecDeque::new()) };
+}
+
+fn shared_envelope(bytes: Bytes) -> Utf8Bytes {
+    if bytes.len() > MAX_REMEMBERED_BYTES {
+        return encode(&bytes);
+    }
+    ENCODED.with_borrow_mut(|encoded| {
+        let same = |(other, _): &&(Bytes, Utf8Bytes)| {
+            other.as_ptr() == bytes.as_ptr() && other.len() == bytes.len()
+        };
+        if let Some((_, text)) = encoded.iter().rev().find(same) {
+            return text.clone();
+        }
+        let text = encode(&bytes);
+        if encoded.len() == REMEMBERED {
+            encoded.pop_front();
+        }
+        encoded.push_back((bytes, text.clone()));
+        text
+    })
+}
+
+/// The event that a client of an event stream would get from these bytes.
+fn encode(bytes: &[u8]) -> Utf8Bytes {
+    let mut decoder = Decoder::new().max_event(usize::MAX).max_line(usize::MAX);
+    let event = decoder.feed(bytes).ok().and_then(|events| events.into_iter().next());
+    let id = Some(decoder.last_event_id()).filter(|id| !id.is_empty());
+    // `message` is the name of an event without a name.
+    let name = event.as_ref().map(Event::event).filter(|name| *name != "message");
+    let data = event.as_ref().map(Event::data);
+    let mut text = String::with_capacity(bytes.len() + 32);
+    for (field, value) in [("id", id), ("event", name), ("data", data)] {
+        // A text can always be written as JSON.
+        let value = value.and_then(|value| serde_json::to_string(value).ok());
+        if let Some(value) = value {
+            text.push(if text.is_empty() { '{' } else { ',' });
+            text.push('"');
+            text.push_str(field);
+            text.push_str("\":");
+            text.push_str(&value);
+        }
+    }
+    text.push_str(if text.is_empty() { "{}" } else { "}" });
+    text.into()
+}
+
+/// Reads the ID from which a returning client resumes out of its first message:
+/// `{"lastEventId":"2a-5"}`. `None` if the message has no ID: the client is new.
+///
+/// ```
+/// use volga_ws::{Message, read_resume};
+///
+/// assert_eq!(read_resume(&Message::from(r#"{"lastEventId":"2a-5"}"#)).as_deref(), Some("2a-5"));
+/// assert_eq!(read_resume(&Message::from("{}")), None);
+/// ```
+#[must_use]
+pub fn read_resume(message: &Message) -> Option<String> {
+    let first: serde_json::Value = serde_json::from_slice(message.as_bytes()).ok()?;
+    first.get("lastEventId")?.as_str().map(ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use volga_sse::Message as SseMessage;
+    use volga_sse::hub::Hub;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_envelope_has_the_fields_of_the_event_and_is_encoded_once() {
+        let hub = Hub::new();
+        let open = || hub.subscribe("news").without_first_id().open().unwrap();
+        let (mut first, mut second) = (open(), open());
+        hub.publish("news", SseMessage::new().event("tick").data("a \"quoted\"\nline")).unwrap();
+        let text = envelope(first.next().await.unwrap());
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["event"], "tick");
+        assert_eq!(value["data"], "a \"quoted\"\nline");
+        assert_eq!(value["id"], first.position().to_string());
+        let same = envelope(second.next().await.unwrap());
+        assert_eq!(same.as_ptr(), text.as_ptr());
+        hub.publish("news", SseMessage::new().data("again")).unwrap();
+        let next = envelope(first.next().await.unwrap());
+        assert!(next.contains(r#""data":"again""#) && !next.contains("event"), "{next}");
+    }
+}

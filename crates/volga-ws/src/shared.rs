@@ -1,0 +1,325 @@
+//! `Shared`: the state between the application, which holds the socket, and the connection.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::close::{CloseReason, SocketEnd};
+use crate::message::Message;
+use crate::out_queue::{FrameKind, OutQueue};
+use crate::settings::WebSocketSettings;
+
+/// What an unread message counts beside its bytes.
+const MESSAGE_OVERHEAD: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    max_unsent_bytes: usize,
+    max_unread_bytes: usize,
+    protocol: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    received: VecDeque<Message>,
+    unread_bytes: usize,
+    /// Frames that the connection has not taken yet.
+    pub(crate) out: OutQueue,
+    /// The bytes of the frames that the connection has taken and not written yet.
+    pub(crate) writing_bytes: usize,
+    /// The reason with which the application, or the server, wants to close.
+    close: Option<CloseReason>,
+    /// Whether the connection has seen the wish to close.
+    is_closing: bool,
+    end: Option<SocketEnd>,
+    /// Whether the application has been told of the end.
+    has_seen_end: bool,
+    /// How many parts of the socket the application holds.
+    handles: u8,
+    has_reader: bool,
+    /// Whether a message was sent or received since this was last asked.
+    is_active: bool,
+    /// Whether the application has changed something that the connection must act upon.
+    has_request: bool,
+    /// Whether the connection has something new for the task in which the application also runs.
+    has_news: bool,
+    reader: Option<Waker>,
+    sender: Option<Waker>,
+    flusher: Option<Waker>,
+    watchers: Vec<Waker>,
+    connection: Option<Waker>,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: &WebSocketSettings, protocol: Option<String>) -> Arc<Self> {
+        let state = State { handles: 1, has_reader: true, ..State::default() };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            max_unsent_bytes: settings.max_unsent_bytes,
+            max_unread_bytes: settings.max_unread_bytes,
+            protocol,
+        })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    pub(crate) fn end(&self) -> Option<SocketEnd> {
+        self.lock().end.clone()
+    }
+
+    /// Whether the connection may read more from the client.
+    pub(crate) fn may_read(&self) -> bool {
+        let state = self.lock();
+        state.unread_bytes < self.max_unread_bytes
+            && state.out.len() + state.writing_bytes < self.max_unsent_bytes
+    }
+
+    /// Whether the client has left without a close, and the application does not know it because it
+    /// waits for something else.
+    pub(crate) fn has_disappeared(&self) -> bool {
+        let state = self.lock();
+        !state.has_seen_end && state.end.as_ref().is_some_and(SocketEnd::is_abrupt)
+    }
+
+    /// The application's function has returned. Halves of the socket may live on in other tasks,
+    /// but not if the function gives a reason to close.
+    pub(crate) fn end_handler(&self, reason: CloseReason) {
+        if reason != CloseReason::from(()) {
+            self.close(reason);
+        }
+    }
+
+    /// Closes the socket if the application has dropped all of it.
+    ///
+    /// It is called after the application's function has run, and not when the last part is
+    /// dropped, because a function drops its socket before it returns the reason to close.
+    pub(crate) fn close_if_dropped(&self) {
+        if self.lock().handles == 0 {
+            self.close(CloseReason::from(()));
+        }
+    }
+
+    // What the application does.
+
+    pub(crate) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let mut state = self.lock();
+        if let Some(message) = state.received.pop_front() {
+            let was_full = state.unread_bytes >= self.max_unread_bytes;
+            state.unread_bytes -= message.len() + MESSAGE_OVERHEAD;
+            if was_full && state.unread_bytes < self.max_unread_bytes {
+                state.tell_connection(cx);
+            }
+            return Poll::Ready(Some(message));
+        }
+        if state.is_closing || state.end.is_some() {
+            state.has_seen_end = true;
+            return Poll::Ready(None);
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ready when a message may be queued. `Err` when no message can be sent any more.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        let mut state = self.lock();
+        if state.is_over() {
+            return Poll::Ready(Err(()));
+        }
+        if state.out.len() + state.writing_bytes < self.max_unsent_bytes {
+            return Poll::Ready(Ok(()));
+        }
+        state.sender = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Queues a message. There should be [room](Self::poll_room) for it.
+    pub(crate) fn queue(&self, message: Message, cx: Option<&Context<'_>>) -> Result<(), ()> {
+        let mut state = self.lock();
+        if state.is_over() {
+            return Err(());
+        }
+        let kind = match message {
+            Message::Text(_) => FrameKind::Text,
+            Message::Binary(_) => FrameKind::Binary,
+        };
+        state.out.push(kind, message.into_bytes());
+        state.is_active = true;
+        match cx {
+            Some(cx) => state.tell_connection(cx),
+            None => state.wake_connection(),
+        }
+        Ok(())
+    }
+
+    /// Ready when everything that was queued has been written.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        let mut state = self.lock();
+        if state.out.len() + state.writing_bytes == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if state.end.is_some() {
+            state.has_seen_end = true;
+            return Poll::Ready(Err(()));
+        }
+        state.flusher = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    pub(crate) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<SocketEnd> {
+        let mut state = self.lock();
+        if let Some(end) = state.end.clone() {
+            state.has_seen_end = true;
+            return Poll::Ready(end);
+        }
+        if !state.watchers.iter().any(|watcher| watcher.will_wake(cx.waker())) {
+            state.watchers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Closes the socket after everything that was queued. Only the first reason counts.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        if state.close.is_none() {
+            state.close = Some(reason);
+            state.wake_connection();
+            state.wake_senders();
+        }
+    }
+
+    pub(crate) fn add_handle(&self) {
+        self.lock().handles += 1;
+    }
+
+    /// Removes a part of the socket. See [`close_if_dropped`](Self::close_if_dropped).
+    pub(crate) fn remove_handle(&self) {
+        let mut state = self.lock();
+        state.handles -= 1;
+        if state.handles == 0 {
+            state.wake_connection();
+        }
+    }
+
+    /// Discards what was received and what will be: the application cannot read it any more.
+    pub(crate) fn remove_reader(&self) {
+        let mut state = self.lock();
+        state.has_reader = false;
+        state.received.clear();
+        state.unread_bytes = 0;
+        state.wake_connection();
+    }
+}
+
+impl State {
+    fn is_over(&mut self) -> bool {
+        let is_over = self.close.is_some() || self.is_closing || self.end.is_some();
+        self.has_seen_end |= is_over && self.end.is_some();
+        is_over
+    }
+
+    /// Has the connection act. In the task of the connection, the connection looks after the
+    /// application anyway, so the task need not be woken.
+    fn tell_connection(&mut self, cx: &Context<'_>) {
+        self.has_request = true;
+        if self.connection.as_ref().is_some_and(|waker| !waker.will_wake(cx.waker())) {
+            self.wake_connection();
+        }
+    }
+
+    fn wake_connection(&mut self) {
+        self.has_request = true;
+        if let Some(waker) = &self.connection {
+            waker.wake_by_ref();
+        }
+    }
+
+    // What the connection does.
+
+    /// Begins a turn of the connection.
+    pub(crate) fn begin_turn(&mut self, cx: &Context<'_>) {
+        self.has_request = false;
+        if !self.connection.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.connection = Some(cx.waker().clone());
+        }
+    }
+
+    pub(crate) fn has_request(&self) -> bool {
+        self.has_request
+    }
+
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
+    }
+
+    /// Whether a message was sent or received since this was last asked.
+    pub(crate) fn take_activity(&mut self) -> bool {
+        std::mem::take(&mut self.is_active)
+    }
+
+    /// Wakes a waiting part of the application. The task of the connection looks after the
+    /// application by itself.
+    fn wake(&mut self, waker: Option<Waker>) {
+        let Some(waker) = waker else { return };
+        if self.connection.as_ref().is_some_and(|connection| connection.will_wake(&waker)) {
+            self.has_news = true;
+        } else {
+            waker.wake();
+        }
+    }
+
+    fn wake_senders(&mut self) {
+        let (sender, flusher) = (self.sender.take(), self.flusher.take());
+        self.wake(sender);
+        self.wake(flusher);
+    }
+
+    pub(crate) fn receive(&mut self, message: Message) {
+        self.is_active = true;
+        if self.has_reader && self.close.is_none() {
+            self.unread_bytes += message.len() + MESSAGE_OVERHEAD;
+            self.received.push_back(message);
+            self.wake_reader();
+        }
+    }
+
+    /// Records how many bytes of taken frames are left to write.
+    pub(crate) fn wrote(&mut self, left: usize) {
+        self.writing_bytes = left;
+        self.wake_senders();
+    }
+
+    /// Takes the wish to close. Nothing is sent or received for the application after it.
+    pub(crate) fn begin_close(&mut self) -> Option<CloseReason> {
+        if self.is_closing || self.end.is_some() {
+            return None;
+        }
+        let reason = self.close.clone()?;
+        self.is_closing = true;
+        self.wake_reader();
+        self.wake_senders();
+        Some(reason)
+    }
+
+    fn wake_reader(&mut self) {
+        let reader = self.reader.take();
+        self.wake(reader);
+    }
+
+    pub(crate) fn set_end(&mut self, end: SocketEnd) {
+        if self.end.is_none() {
+            self.end = Some(end);
+            self.wake_reader();
+            self.wake_senders();
+            for watcher in std::mem::take(&mut self.watchers) {
+                self.wake(Some(watcher));
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! `SocketEndpoint`: checks a handshake, extracts the arguments, and opens the tunnel.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+
+use http::header::ALLOW;
+use http::{HeaderValue, Method, StatusCode};
+use volga_core::{
+    BodyErrorReporter, BoxFuture, Description, Error, Handler, HandlerArgs, HttpBody, HttpResult,
+    IntoResponse, PartsArgs, RequestParts,
+};
+use volga_http::TunnelOffer;
+use volga_ws::{
+    CloseCode, CloseReason, ClosedError, Handshake, HandshakeError, JsonError, WebSocketSettings,
+    serve_protocol,
+};
+
+use super::handler::SocketHandler;
+
+/// A function for a WebSocket as a handler of requests.
+pub(super) struct SocketEndpoint<H> {
+    handler: H,
+    settings: Arc<WebSocketSettings>,
+}
+
+impl<H> SocketEndpoint<H> {
+    pub(super) fn new(handler: H, settings: Arc<WebSocketSettings>) -> Self {
+        Self { handler, settings }
+    }
+}
+
+impl<H: Clone> Clone for SocketEndpoint<H> {
+    fn clone(&self) -> Self {
+        Self { handler: self.handler.clone(), settings: Arc::clone(&self.settings) }
+    }
+}
+
+/// The request of a handshake. Its arguments are extracted after the handshake was checked.
+pub(super) struct SocketArgs<Args>(RequestParts, PhantomData<fn() -> Args>);
+
+impl<Args: PartsArgs> HandlerArgs<Infallible> for SocketArgs<Args> {
+    fn describe(description: &mut Description) {
+        Args::describe(description);
+        // The offer of the client.
+        description.reads_extensions();
+    }
+
+    async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
+        drop(body);
+        Ok(Self(parts, PhantomData))
+    }
+}
+
+impl<H, Args> Handler<SocketArgs<Args>> for SocketEndpoint<H>
+where
+    H: SocketHandler<Args> + Send + 'static,
+    Args: PartsArgs + Send + 'static,
+{
+    type Output = BoxFuture<SocketResponse>;
+
+    fn call(self, args: SocketArgs<Args>) -> Self::Output {
+        Box::pin(async move { SocketResponse(respond(self, args.0).await) })
+    }
+}
+
+/// The response to a handshake.
+pub(super) struct SocketResponse(HttpResult);
+
+impl IntoResponse for SocketResponse {
+    fn into_response(self) -> HttpResult {
+        self.0
+    }
+
+    fn describe(description: &mut Description) {
+        description
+            .responds(StatusCode::SWITCHING_PROTOCOLS, &[])
+            .responds(StatusCode::BAD_REQUEST, &[])
+            .responds(StatusCode::FORBIDDEN, &[])
+            .responds(StatusCode::METHOD_NOT_ALLOWED, &[])
+            .responds(StatusCode::UPGRADE_REQUIRED, &[]);
+    }
+}
+
+async fn respond<H, Args>(endpoint: SocketEndpoint<H>, mut parts: RequestParts) -> HttpResult
+where
+    H: SocketHandler<Args> + Send + 'static,
+    Args: PartsArgs + Send + 'static,
+{
+    let SocketEndpoint { handler, settings } = endpoint;
+    if ![Method::GET, Method::HEAD, Method::CONNECT].contains(&parts.method) {
+        let error = Error::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this path opens a WebSocket: use GET on HTTP/1.1, and CONNECT on HTTP/2",
+        );
+        return Err(error.with_header((ALLOW, HeaderValue::from_static("GET, CONNECT"))));
+    }
+    let offer = parts.extensions.get::<TunnelOffer>().cloned();
+    let connect = (parts.method == Method::CONNECT)
+        .then(|| offer.as_ref().and_then(|offer| offer.protocols().next()).unwrap_or_default());
+    let handshake = Handshake::check(&parts, connect, &settings).map_err(refuse)?;
+    let args = Args::from_parts(&mut parts).await?;
+    let Some(offer) = offer else {
+        return Err(Error::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "the server cannot turn this connection into a WebSocket: run the app by `App::run`",
+        ));
+    };
+    let report = SocketReport::default();
+    let protocol = handshake.protocol().map(ToOwned::to_owned);
+    let reporter = report.clone();
+    let mut response = offer.accept("websocket", move |stream| async move {
+        let drain = stream.drain().started();
+        // The arguments are dropped with the function, before the tunnel's stream.
+        serve_protocol(stream, &settings, protocol, drain, |socket| {
+            run(handler.run(socket, args), reporter)
+        })
+        .await;
+    });
+    handshake.add_fields(response.headers_mut());
+    response.extensions_mut().insert(report);
+    Ok(response.map(|()| HttpBody::empty()))
+}
+
+fn refuse(error: HandshakeError) -> Error {
+    let fields: Vec<_> = error.fields().collect();
+    let refusal = Error::new(error.status(), error);
+    fields.into_iter().fold(refusal, Error::with_header)
+}
+
+/// Runs the function, and returns the reason to close the WebSocket with.
+async fn run(
+    function: impl Future<Output = Result<(), Error>>,
+    report: SocketReport,
+) -> CloseReason {
+    let mut function = pin!(function);
+    let result = poll_fn(|cx| {
+        // After a panic the function is not polled again, so no code sees it half changed.
+        match catch_unwind(AssertUnwindSafe(|| function.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await;
+    let error = match result {
+        Ok(Ok(())) => return CloseReason::from(()),
+        Ok(Err(error)) => error,
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            Error::server_error(format!("panic: {}", text.unwrap_or("no message")))
+        }
+    };
+    close_for(&error, &report)
+}
+
+/// The reason to close with after an error, which is reported if it is the server's.
+fn close_for(error: &Error, report: &SocketReport) -> CloseReason {
+    let cause = error.cause();
+    let is_closed =
+        cause.is::<ClosedError>() || matches!(cause.downcast_ref(), Some(JsonError::Closed(_)));
+    if is_closed {
+        // The client has left while the function was sending.
+        return CloseReason::from(());
+    }
+    if let Some(json @ JsonError::Json(_)) = cause.downcast_ref() {
+        return CloseReason::new(json.close_code(), json.to_string());
+    }
+    if error.status().is_client_error() {
+        return CloseReason::new(CloseCode::POLICY_VIOLATION, error.public_message());
+    }
+    if let Some(reporter) = report.0.get() {
+        reporter.report(cause);
+    }
+    CloseReason::new(CloseCode::SERVER_ERROR, "the server has failed")
+}
+
+/// Reports the error of a function for a WebSocket. It is an extension of the response to the
+/// handshake, because only there the app can be asked for it.
+#[derive(Clone, Default)]
+pub(crate) struct SocketReport(Arc<OnceLock<BodyErrorReporter>>);
+
+impl SocketReport {
+    pub(crate) fn set(&self, reporter: Option<BodyErrorReporter>) {
+        if let Some(reporter) = reporter {
+            let _ = self.0.set(reporter);
+        }
+    }
+}
+
+impl fmt::Debug for SocketReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SocketReport")
+    }
+}
