@@ -10,8 +10,8 @@
 //! raw text that is not JSON, an error of a part that it ignores. What would not be JSON is an
 //! error here, also where `serde_json` writes it.
 //!
-//! A value may have items, and an item is a value. So this file and `items` use each other, as serde's
-//! traits of a value and of its items do.
+//! A value may have items, and an item is a value. So this file and `items` use each other, as
+//! serde's traits of a value and of its items do.
 //!
 //! `docs/design/json.md` has the reasons and the measurements.
 

@@ -73,8 +73,8 @@ impl ChangeLog {
         cursor.next = changes.dropped + changes.events.len() as u64;
     }
 
-    /// Takes all changes after the cursor, which are at most [`DEFAULT_MAX_PRESENCE_EVENTS`]. `None`
-    /// if the log has dropped some of them.
+    /// Takes all changes after the cursor, which are at most [`DEFAULT_MAX_PRESENCE_EVENTS`].
+    /// `None` if the log has dropped some of them.
     pub(crate) fn take_changes(&self, cursor: &mut LogCursor) -> Option<Vec<PresenceEvent>> {
         let changes = lock(&self.0);
         let first = cursor.next.checked_sub(changes.dropped)?;
