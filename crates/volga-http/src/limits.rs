@@ -229,7 +229,8 @@ pub const MAX_PENDING_RESETS: usize = 20;
 /// errors before it ends the connection.
 pub const MAX_ERROR_RESETS: usize = 1_024;
 
-/// How many bytes of padding an HTTP/2 client may send in DATA frames beyond their content: 256 KiB.
+/// How many bytes of padding an HTTP/2 client may send in DATA frames beyond their content: 256
+/// KiB.
 ///
 /// Padding of a frame that has more content than padding does not count.
 /// [`PADDING_BYTES_PER_SECOND`] allows for more over time. Beyond that the connection is closed

@@ -240,8 +240,8 @@ impl Server {
     }
 
     /// Sets how long a client may be silent once the drain has started, while the service waits for
-    /// more of a request's body and has read a part of it. Then the service gets an error instead of
-    /// the rest of the body. The default is [`DEFAULT_UPLOAD_GRACE`] or half of the
+    /// more of a request's body and has read a part of it. Then the service gets an error instead
+    /// of the rest of the body. The default is [`DEFAULT_UPLOAD_GRACE`] or half of the
     /// [deadline](Self::drain_deadline), whichever is shorter.
     ///
     /// A client that makes progress has the whole deadline. Set a longer time if your clients pause

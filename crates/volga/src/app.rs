@@ -224,8 +224,8 @@ impl App {
     /// Sets how long a client may be silent during a shutdown, while a handler waits for more of a
     /// request's body and has read a part of it. Then the handler gets an error instead of the rest
     /// of the body, which extractors turn into 408.
-    /// [`DEFAULT_UPLOAD_GRACE`](crate::limits::DEFAULT_UPLOAD_GRACE) by default, and at most half of
-    /// the [shutdown timeout](Self::with_shutdown_timeout).
+    /// [`DEFAULT_UPLOAD_GRACE`](crate::limits::DEFAULT_UPLOAD_GRACE) by default, and at most half
+    /// of the [shutdown timeout](Self::with_shutdown_timeout).
     ///
     /// An upload that makes progress has the whole shutdown timeout.
     pub fn with_upload_grace(mut self, time: Duration) -> Self {

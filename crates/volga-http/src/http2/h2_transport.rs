@@ -132,8 +132,8 @@ impl<I> H2Transport<I> {
         self.lock().frames.take_resets()
     }
 
-    /// How much padding the client has sent in DATA frames beyond their content, since this was last
-    /// called.
+    /// How much padding the client has sent in DATA frames beyond their content, since this was
+    /// last called.
     pub(super) fn take_padding(&self) -> usize {
         self.lock().frames.take_padding()
     }

@@ -109,8 +109,8 @@ enum End {
     Closed,
     /// `h2` has ended the connection, and has written the GOAWAY frame that says why.
     Refused,
-    /// The client abandons too many requests, or sends too much padding. The GOAWAY frame is still to
-    /// be sent.
+    /// The client abandons too many requests, or sends too much padding. The GOAWAY frame is still
+    /// to be sent.
     Abuse,
     /// The drain ends a connection without streams. The last GOAWAY frame is still to be sent.
     Idle,

@@ -1,7 +1,7 @@
 //! How much padding a client may send in DATA frames with little content. Pure.
 //!
-//! Padding hides the length of a message, and 255 bytes of it are one frame. A client that sends one
-//! byte of content in each such frame makes the server do all the work of a frame for that byte.
+//! Padding hides the length of a message, and a frame has up to 255 bytes of it. A client that
+//! sends one byte of content in each such frame makes the server do the work of a frame for it.
 //! Only the padding of a frame beyond its content counts, so a client that pads ordinary messages
 //! never comes near the limit.
 

@@ -7,9 +7,9 @@ use tokio::task::yield_now;
 
 /// Wakes the task once the runtime has run the other ready tasks and has then polled the sockets.
 ///
-/// A task that wakes itself with its waker is ready at once. While such a task is ready, Tokio looks
-/// at the sockets only after every 61st poll of a task. So if a few clients always have more, all
-/// the others would wait for dozens of their turns.
+/// A task that wakes itself with its waker is ready at once. While such a task is ready, Tokio
+/// looks at the sockets only after every 61st poll of a task. So if a few clients always have more,
+/// all the others would wait for dozens of their turns.
 pub(crate) fn wake_after_sockets(cx: &mut Context<'_>) {
     // The first poll gives the waker to the runtime, which keeps it although the future is dropped.
     let _is_pending = pin!(yield_now()).poll(cx);
