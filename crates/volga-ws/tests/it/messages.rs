@@ -21,7 +21,7 @@ async fn an_echo_returns_messages_of_every_size_and_kind() {
             let mut head = [0; 10];
             let header = match length {
                 ..=125 => 2,
-                ..=0xffff => 4,
+                126..=0xffff => 4,
                 _ => 10,
             };
             tokio::io::AsyncReadExt::read_exact(&mut read, &mut head[..header]).await.unwrap();
