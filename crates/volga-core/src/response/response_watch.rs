@@ -13,7 +13,7 @@ use crate::response::into_response::HttpResponse;
 pub enum BodyCut {
     /// The body failed with this error.
     Failed(BoxError),
-    /// The body panicked. The error is a [`PanicError`].
+    /// The body panicked. The error is a [`PanicError`](crate::PanicError).
     Panicked(BoxError),
     /// The body ended without an error. A stream inside of it may not have ended.
     Ended,
