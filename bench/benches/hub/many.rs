@@ -160,7 +160,7 @@ fn bytes(hub: &Hub, filters: &[String]) -> u64 {
     bytes
 }
 
-/// The time for a message of a reader of `>` that is behind by so many, if they are messages of one
+/// The time for a message of a reader of `>` that is behind by this number, if all are of one
 /// topic, or each of another; and if it resumes.
 fn behind(topics: usize) -> [Duration; 3] {
     let hub =

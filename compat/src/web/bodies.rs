@@ -21,7 +21,7 @@ struct Body {
     piece: usize,
 }
 
-/// What a parser has read.
+/// The form that a parser has read.
 #[derive(Debug, Deserialize, Eq, PartialEq)]
 struct Parsed {
     fields: Vec<Field>,

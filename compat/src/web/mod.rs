@@ -1,6 +1,6 @@
-//! Tests forms, files and static files with foreign programs: who sends forms, who reads those that
-//! we send, a parser of forms that must agree with ours, clients that resume downloads, and nginx
-//! as the oracle for conditional and ranged requests.
+//! Tests forms, files and static files with foreign programs: senders and readers of forms, a
+//! parser of forms that must agree with ours, clients that resume downloads, and nginx as the
+//! oracle for conditional and ranged requests.
 //!
 //! `cargo xtask compat` runs this. A program that is missing is skipped; in CI that is a failure.
 

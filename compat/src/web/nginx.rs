@@ -192,7 +192,7 @@ fn headers<'a>(
     headers
 }
 
-/// What must be equal: the status, the ranges, and the bytes.
+/// The parts of a response that must be equal: the status, the ranges and the bytes.
 fn essence(response: &Response) -> (u16, Vec<(String, Vec<u8>)>) {
     if !matches!(response.status, 200 | 206) {
         let range = response.header("content-range").to_owned();

@@ -1,4 +1,4 @@
-//! A client that sends a request as it is, and sees the response as it is.
+//! A client that sends the given bytes and returns the bytes of the response.
 
 use std::collections::BTreeMap;
 

@@ -81,8 +81,8 @@ struct ErrorInner {
     problem: Option<Problem>,
     /// The headers of the response. Most errors have none.
     headers: Option<Box<HeaderMap>>,
-    /// A response that is sent as it is. It may have a body that cannot be cloned, so it is sent
-    /// once. Most errors have none.
+    /// A finished response, which the client gets in place of one made from the status. Its body
+    /// may not be cloneable, so it is sent once. Most errors do not have it.
     response: Option<Box<Mutex<Option<Response<HttpBody>>>>>,
     reference: OnceLock<u64>,
     is_reported: AtomicBool,
@@ -124,7 +124,7 @@ impl Error {
         Self(Arc::new(ErrorInner::new(problem.status(), cause.into(), Some(problem))))
     }
 
-    /// Creates an error whose response is sent as it is.
+    /// Creates an error that has a finished response.
     pub(crate) fn of_response(response: Response<HttpBody>) -> Self {
         let status = response.status();
         let cause = format!("the application responded with status {status}").into();
@@ -132,7 +132,7 @@ impl Error {
         Self(Arc::new(ErrorInner { response, ..ErrorInner::new(status, cause, None) }))
     }
 
-    /// Takes the response that is sent as it is.
+    /// Takes the finished response, if the error has one and it was not taken before.
     #[inline]
     pub(crate) fn take_response(&self) -> Option<Response<HttpBody>> {
         let response = self.0.response.as_ref()?;

@@ -11,9 +11,9 @@ use crate::response::into_response::IntoResponse;
 /// [`Problem`](crate::Problem) or an [`Error`].
 ///
 /// Handlers, filters and middleware may return it as the error of a `Result`. The client gets the
-/// response as it is, also with a status below 400, such as a redirect to a login page. So
-/// [error mappers](crate::MapError) do not see it. These stay errors, which mappers see: an
-/// [`Error`], a problem that is a server error, and a `StatusCode` without or with a text.
+/// response unchanged, even if its status is below 400, as for a redirect to a login page. [Error
+/// mappers](crate::MapError) do not see such a response. They do see an [`Error`], a problem that
+/// is a server error, and a `StatusCode` with or without a text.
 ///
 /// A type that implements [`std::error::Error`] may also be the error of a `Result` by itself. Its
 /// `IntoResponse` is then not used: see [`Error`] for its status.

@@ -13,7 +13,7 @@ use crate::exchange::half_close::OnHalfClose;
 use crate::io::transport::Transport;
 use crate::limits::HALF_CLOSED_CHECK;
 
-/// What a connection knows about its client's sending side.
+/// The state of the client's sending side.
 #[derive(Debug, Default)]
 pub(crate) struct HalfClose {
     /// Called when the sending side closes. `None` once it was called.

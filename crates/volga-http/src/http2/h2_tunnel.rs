@@ -13,7 +13,7 @@ use super::backpressure::{Backpressure, WaitingInH2, WindowTimer};
 use super::send_body::poll_room;
 use crate::limits::FRAME_BYTES;
 
-/// What the client has sent through a tunnel and the application has not read yet.
+/// Bytes that the client has sent through a tunnel and the application has not read yet.
 ///
 /// The bytes are taken out of `h2` as soon as they arrive. `h2` ends the whole connection when too
 /// many small frames wait in it, and an application that reads slowly, for example because it

@@ -98,7 +98,7 @@ impl TlsAcceptor {
     }
 }
 
-/// What the handshake has found out.
+/// The results of the handshake.
 fn tls_info(session: &ServerConnection) -> TlsInfo {
     let version = match session.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => Some("TLSv1.3".into()),
@@ -123,7 +123,7 @@ fn tls_info(session: &ServerConnection) -> TlsInfo {
     }
 }
 
-/// What a look at the files has found.
+/// The result of a check of the files.
 #[derive(Debug)]
 pub(crate) enum Reload {
     Unchanged,
@@ -197,7 +197,7 @@ impl TlsHandle {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe, but a reload that has begun goes on.
+    /// Cancel safe, but a reload that has begun continues.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Certificates of clients: who may connect, and what a handler learns about the client.
+//! Certificates of clients: which clients may connect, and the facts that a handler gets.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ const FOLDER: &str = "volga-dev-certificate";
 /// The names of the machine for itself.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// Reads the certificate of this machine, and makes it if there is none. Tells where it is.
+/// Reads the development certificate of this machine, or makes it. Returns where it is.
 ///
 /// # Errors
 ///

@@ -47,7 +47,7 @@ pub enum TlsError {
     NoCertificate {
         /// Where the text comes from.
         origin: PemOrigin,
-        /// What the text has instead.
+        /// The thing that the text contains instead.
         found: String,
     },
     /// No section of the PEM text is a private key.
@@ -57,7 +57,7 @@ pub enum TlsError {
     NoKey {
         /// Where the text comes from.
         origin: PemOrigin,
-        /// What the text has instead.
+        /// The thing that the text contains instead.
         found: String,
     },
     /// There are several private keys, and it is not clear which of them is meant.

@@ -3,7 +3,7 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | `settings` | `Tls`, what the user sets |
+//! | `settings` | `Tls`, the settings of HTTPS |
 //! | `pem`, `error` | reading certificates and keys from PEM (pure), and why that failed |
 //! | `certificates` | one certificate with its key, and choosing among several by name (pure) |
 //! | `client_auth` | certificates of clients |

@@ -21,7 +21,7 @@ use crate::tls::tickets::{SharedTickets, TicketKeys, parse};
 /// know only the last one.
 const ALPN: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 
-/// What a configuration is made of.
+/// The parts of a configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigSource {
     /// The first one is the default.

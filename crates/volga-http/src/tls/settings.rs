@@ -1,4 +1,4 @@
-//! `Tls`: what the user sets.
+//! `Tls`: the settings of HTTPS.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -65,7 +65,7 @@ impl Tls {
         Self::made(CertificateSource::pem(certificate, key))
     }
 
-    /// Uses a configuration of rustls that you made yourself, as it is.
+    /// Uses a configuration of rustls that you made yourself, without a change.
     ///
     /// Set `alpn_protocols` in it to `h2` and `http/1.1`: browsers speak HTTP/2 only if the server
     /// offers it there. Without ALPN, the first bytes of a connection decide between HTTP/1.1 and
@@ -138,8 +138,8 @@ impl Tls {
     /// The first key encrypts, and all of them decrypt.
     ///
     /// By default each process has random keys of its own, which change every six hours. Keys that
-    /// you set do not change by themselves. Whoever has a key can decrypt what clients of TLS 1.2
-    /// sent in the sessions of its tickets, so replace keys at least every
+    /// you set do not change by themselves. A person who has a key can decrypt what clients of TLS
+    /// 1.2 sent in the sessions of its tickets, so replace keys at least every
     /// [12 hours](crate::limits::TICKET_LIFETIME), best by a [file](Self::ticket_key_file).
     pub fn ticket_keys(self, keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
         let keys = keys.into_iter().collect();

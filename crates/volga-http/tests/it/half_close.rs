@@ -193,7 +193,7 @@ fn responses(mut wire: &[u8]) -> Vec<(u16, Vec<u8>, bool)> {
     all
 }
 
-/// What the client gets of this response to GET.
+/// The part of this response that the client gets for GET.
 fn expected(kind: Kind, is_allowed: bool) -> Option<(u16, Vec<u8>, bool)> {
     let large = || vec![b'x'; LARGE];
     let (ready, rest): (Vec<u8>, Option<&[u8]>) = match kind {

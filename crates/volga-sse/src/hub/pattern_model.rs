@@ -28,7 +28,7 @@ const FILTERS: [&[&str]; 7] = [
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many messages, to topics from this one on.
+    /// This number of messages, to topics from this one on.
     Publish(usize, usize),
     Remove(usize),
     /// The reader reads this many deliveries.
@@ -77,7 +77,7 @@ impl Reader {
         self.filters.iter().map(parse).any(|filter| filter.matches(name))
     }
 
-    /// Reads at most so many deliveries. Every message in between was reported as missing.
+    /// Reads at most this number of deliveries. Every message in between was reported as missing.
     fn read(&mut self, most: usize, sent: &BTreeMap<u64, String>) -> Result<(), TestCaseError> {
         for _ in 0..most {
             let mut cx = Context::from_waker(Waker::noop());

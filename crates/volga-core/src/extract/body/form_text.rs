@@ -313,7 +313,7 @@ macro_rules! fields {
 
 fields! { SerializeStruct SerializeStructVariant }
 
-/// What a list is in the form.
+/// The place of a list in the form.
 #[derive(Clone, Debug)]
 enum ListPlace {
     /// The form itself, as a list of pairs.

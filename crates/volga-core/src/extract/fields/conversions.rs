@@ -102,7 +102,7 @@ pub(in crate::extract) fn deserialize<T, E>(
     result
 }
 
-/// What the next pass does differently.
+/// The difference between the next pass and the last one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Learned {
     /// It would be the same as the last one.

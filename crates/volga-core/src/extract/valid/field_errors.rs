@@ -11,7 +11,7 @@ use crate::response::problem::Problem;
 /// a client can send a long list in which every item is wrong.
 pub const MAX_FIELD_ERRORS: usize = 100;
 
-/// What is wrong with the fields of a value: paths of fields, and messages for the client.
+/// The errors of a value: the path of each invalid field, and a message for the client.
 ///
 /// A path is written like a Rust expression, such as `address.city` or `items[2].price`. The empty
 /// path is the whole value. At most [`MAX_FIELD_ERRORS`] are kept, and the rest is counted.

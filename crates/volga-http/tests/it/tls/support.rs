@@ -42,7 +42,7 @@ impl Pair {
     }
 }
 
-/// What a TLS client does in its handshake.
+/// The behaviour of a TLS client in its handshake.
 #[derive(Clone)]
 pub(crate) struct Client {
     config: ClientConfig,
@@ -155,7 +155,7 @@ impl TlsServer {
     }
 }
 
-/// Responds with what the handshake has found out, with a `!` at the end.
+/// Responds with the results of the handshake, with a `!` at the end.
 pub(crate) async fn facts(request: Request<RequestBody>) -> Response<TestBody> {
     let info: &ConnectionInfo = request.extensions().get().expect("an extension");
     let tls = info.tls().expect("TLS");

@@ -48,8 +48,8 @@ impl PresenceWatch {
         watch
     }
 
-    /// Lists who is present, and moves behind the changes that the list has. The cursor was at the
-    /// end of the log before.
+    /// Lists the present identities, and moves behind the changes that the list has. The cursor was
+    /// at the end of the log before.
     fn list(&mut self) -> PresentIdentities {
         let mut present = self.hub.list_present(&self.topic);
         let locked = self.hub.lock();

@@ -40,7 +40,7 @@ struct RecentMessage {
     mask: u64,
 }
 
-/// What a step of a search has found.
+/// The result of one step of a search.
 #[derive(Debug)]
 pub(crate) struct RecentMatches {
     /// A single message, which is the common case, needs no allocation.
