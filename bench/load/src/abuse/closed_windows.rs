@@ -81,8 +81,8 @@ pub(crate) fn hold_streams(
     })
 }
 
-/// Opens the streams of one connection, and waits for the heads of their responses. Returns how many
-/// streams are open.
+/// Opens the streams of one connection, and waits for the heads of their responses. Returns how
+/// many streams are open.
 pub(super) fn open(
     server: SocketAddr,
     path: &str,

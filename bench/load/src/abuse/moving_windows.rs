@@ -60,9 +60,9 @@ pub(crate) struct WindowChanges {
     pub(crate) streams: u64,
 }
 
-/// Opens as many streams for the path as the server allows on each of [`CONNECTIONS`] connections, and changes
-/// their windows for `time`. The responses must be so long that every stream always has data. Holds
-/// the streams until [`Progress::is_finished`].
+/// Opens as many streams for the path as the server allows on each of [`CONNECTIONS`] connections,
+/// and changes their windows for `time`. Holds the streams until [`Progress::is_finished`]. The
+/// responses must be so long that every stream always has data.
 ///
 /// # Errors
 ///

@@ -111,8 +111,8 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
                 (None, BodyPhase::Broken) => return Poll::Ready(Err(SendError::Broken)),
                 (None, BodyPhase::Open) if is_waiting => return Poll::Pending,
                 (None, BodyPhase::Open) if writes == WRITES_PER_TURN => {
-                    // The other tasks of this thread run first, also those whose sockets have become
-                    // ready. This body continues afterwards.
+                    // The other tasks of this thread run first, also those whose sockets have
+                    // become ready. This body continues afterwards.
                     wake_after_sockets(cx);
                     return Poll::Pending;
                 }
