@@ -56,13 +56,13 @@ impl Tls {
     /// Uses the certificate chain and the private key in these PEM files. The server's own
     /// certificate comes first in the chain. Both may be in one file: then pass its path twice.
     pub fn pem_files(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        Self::made(CertificateSource::pem_files(certificate, key))
+        Self::from_source(CertificateSource::pem_files(certificate, key))
     }
 
     /// Uses the certificate chain and the private key in these PEM texts, for example those of
     /// `include_bytes!` or of a secret store.
     pub fn pem(certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
-        Self::made(CertificateSource::pem(certificate, key))
+        Self::from_source(CertificateSource::pem(certificate, key))
     }
 
     /// Uses a configuration of rustls that you made yourself, without a change.
@@ -89,7 +89,7 @@ impl Tls {
         Self::new(TlsSource::Development)
     }
 
-    fn made(certificate: CertificateSource) -> Self {
+    fn from_source(certificate: CertificateSource) -> Self {
         Self::new(TlsSource::Made(ConfigSource {
             certificates: vec![certificate],
             client_auth: None,
