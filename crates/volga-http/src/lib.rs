@@ -93,9 +93,10 @@ pub use listen::listener::Listener;
 pub use server::Server;
 #[cfg(feature = "tls")]
 pub use tls::{
-    acceptor::{TlsAcceptor, TlsHandle},
+    acceptor::TlsAcceptor,
     certificates::CertificateSource,
     client_auth::ClientRoots,
     error::{PemOrigin, TlsError},
+    loaded_certificates::TlsHandle,
     settings::Tls,
 };

@@ -39,7 +39,7 @@ impl FinishResponse for BindStreams {
     fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
         framing::check(response, &reporter);
         #[cfg(feature = "ws")]
-        if let Some(report) = response.extensions().get::<crate::ws::SocketReport>() {
+        if let Some(report) = response.extensions().get::<crate::ws::endpoint::SocketReport>() {
             return report.set(reporter.build(response.status()));
         }
         if let Some(stream) = response.extensions().get::<CloseHandle>() {
