@@ -72,7 +72,7 @@ pub struct LimitCounts {
     /// The keys that have streams.
     pub keys: usize,
     /// How many streams were refused because the limit in total was reached.
-    pub refused_in_all: u64,
+    pub refused_by_total: u64,
     /// How many streams were refused because the limit of their key was reached.
     pub refused_per_key: u64,
 }
@@ -126,7 +126,7 @@ impl<K: Clone + Eq + Hash> StreamLimit<K> {
     pub fn take(&self, key: K) -> Result<Permit<K>, StreamLimitError> {
         let mut state = lock(&self.state);
         if state.counts.open >= self.settings.in_all {
-            state.counts.refused_in_all += 1;
+            state.counts.refused_by_total += 1;
             drop(state);
             return Err(self.error(ReachedLimit::InAll));
         }
@@ -236,7 +236,7 @@ mod tests {
     #[track_caller]
     fn check<K: Eq + Hash>(limit: &StreamLimit<K>, expect: (usize, usize, u64, u64)) {
         let counts = limit.counts();
-        let found = (counts.open, counts.keys, counts.refused_in_all, counts.refused_per_key);
+        let found = (counts.open, counts.keys, counts.refused_by_total, counts.refused_per_key);
         assert_eq!(found, expect);
     }
 

@@ -5,14 +5,16 @@ use volga_core::Error;
 
 use crate::multipart::deserialize::{FieldValues, Value, from_fields};
 use crate::multipart::error::MultipartError;
-use crate::multipart::reader::Multipart;
+use crate::multipart::part::Part;
+use crate::multipart::part_reader::PartReader;
 use crate::multipart::temp_file::with_files;
 
 /// Reads a form to its end, and makes a value of its fields.
-pub(crate) async fn collect<T: DeserializeOwned>(mut form: Multipart) -> Result<T, Error> {
+pub(crate) async fn collect<T: DeserializeOwned>(mut form: PartReader) -> Result<T, Error> {
     let mut fields: Vec<FieldValues> = Vec::new();
     let mut files = Vec::new();
-    while let Some(mut part) = form.next().await? {
+    while form.next_part().await? {
+        let mut part = Part::new(&mut form);
         let name = part.name().to_owned();
         let value = if !part.is_file() {
             Value::Text(part.text().await?)

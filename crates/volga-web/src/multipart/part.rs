@@ -10,12 +10,13 @@ use crate::files::file_name::FileName;
 use crate::files::saver::{Existing, Saver, folder_of};
 use crate::files::upload::finish;
 use crate::multipart::error::MultipartError;
-use crate::multipart::reader::Multipart;
+use crate::multipart::part_reader::PartReader;
 use crate::multipart::temp_file::TempFile;
 
-/// One part of a [`Multipart`] form: a field of the form, or a file. Its content is read once.
+/// One part of a [`Multipart`](crate::Multipart) form: a field of the form, or a file. Its content
+/// is read once.
 pub struct Part<'a> {
-    form: &'a mut Multipart,
+    form: &'a mut PartReader,
     headers: HeaderMap,
     file_name: Option<String>,
 }
@@ -31,7 +32,7 @@ pub struct SavedFile {
 }
 
 impl<'a> Part<'a> {
-    pub(crate) fn new(form: &'a mut Multipart) -> Self {
+    pub(crate) fn new(form: &'a mut PartReader) -> Self {
         let field = form.field();
         let headers = field.map(|field| field.headers().clone()).unwrap_or_default();
         let file_name = field.and_then(|field| field.file_name().map(str::to_owned));
@@ -80,7 +81,7 @@ impl<'a> Part<'a> {
     ///
     /// # Errors
     ///
-    /// As for [`Multipart::next`].
+    /// As for [`Multipart::next`](crate::Multipart::next).
     ///
     /// # Cancel safety
     ///
@@ -93,8 +94,8 @@ impl<'a> Part<'a> {
     ///
     /// # Errors
     ///
-    /// As for [`Multipart::next`]. All parts that are read into memory together have at most
-    /// [`max_memory`](Multipart::max_memory) bytes.
+    /// As for [`Multipart::next`](crate::Multipart::next). All parts that are read into memory
+    /// together have at most [`max_memory`](crate::Multipart::max_memory) bytes.
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
         let mut all = Vec::new();
         while let Some(chunk) = self.form.chunk().await? {
@@ -137,7 +138,8 @@ impl<'a> Part<'a> {
     ///
     /// # Errors
     ///
-    /// As for [`Multipart::next`], or a server error if the file cannot be written.
+    /// As for [`Multipart::next`](crate::Multipart::next), or a server error if the file cannot be
+    /// written.
     pub async fn save_as(&mut self, path: impl AsRef<Path>) -> Result<u64, Error> {
         self.save(path.as_ref(), Existing::Replace).await
     }

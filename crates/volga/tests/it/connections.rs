@@ -33,7 +33,7 @@ async fn connections_beyond_the_limits_are_refused_and_counted() {
         read_until(&mut first, "retry: 3000\n").await;
         assert_eq!(read_to_end(&mut send(address, "GET /events").await).await, "");
         let now = counters.snapshot();
-        assert_eq!(now.connections_refused_in_all, u64::from(in_all == 1));
+        assert_eq!(now.connections_refused_by_total, u64::from(in_all == 1));
         assert_eq!(now.connections_refused_by_address, u64::from(per_address == 1));
         assert_eq!((now.connections_open, now.streams_open), (1, 1));
     }

@@ -126,7 +126,7 @@ async fn a_place_is_given_back_however_its_response_ends() {
     drop(body);
     until_open(&limit, 0).await;
     assert_eq!(get2(&client, "/plain").await.status(), 200);
-    assert_eq!(limit.counts().refused_in_all, 1);
+    assert_eq!(limit.counts().refused_by_total, 1);
 }
 
 #[tokio::test]
