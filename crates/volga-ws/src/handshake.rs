@@ -129,7 +129,7 @@ pub enum HandshakeError {
     Protocols,
     /// The page that opens the WebSocket comes from elsewhere. Status 403.
     #[error(
-        "the page's origin `{origin}` may not open this WebSocket; the server can allow it by `with_origins`"
+        "the page's origin `{origin}` may not open this WebSocket; the server can allow it by `origins`"
     )]
     Origin {
         /// The origin of the page.
@@ -440,11 +440,11 @@ mod tests {
         ] {
             assert_eq!(check(origin, host, &same), expect, "{origin} at {host}");
         }
-        let listed = WebSocketSettings::new().with_origins(["https://app.example/"]);
+        let listed = WebSocketSettings::new().origins(["https://app.example/"]);
         assert_eq!(check("https://app.example", "example.com", &listed), 101);
         assert_eq!(check("https://example.com", "example.com", &listed), 101);
         assert_eq!(check("http://app.example", "example.com", &listed), 403);
-        let any = WebSocketSettings::new().with_any_origin();
+        let any = WebSocketSettings::new().any_origin();
         assert_eq!(check("null", "example.com", &any), 101);
         let mut two = request(GOOD);
         two.headers.append("origin", "https://example.com".parse().unwrap());
@@ -454,7 +454,7 @@ mod tests {
 
     #[test]
     fn the_first_protocol_of_the_server_that_the_client_offers_is_chosen() {
-        let settings = WebSocketSettings::new().with_protocols(["v3", "v2", "v1"]);
+        let settings = WebSocketSettings::new().protocols(["v3", "v2", "v1"]);
         for (offered, expect) in [
             ("v1", Some("v1")),
             ("v1, v2", Some("v2")),

@@ -28,7 +28,7 @@ pub struct ClosedError(());
 ///
 /// When the client closes the WebSocket, or disappears, [`recv`](Self::recv) returns the messages
 /// that arrived before that, and then `None`. Sending then fails. Your function may go on for
-/// [`close_timeout`](crate::WebSocketSettings::with_close_timeout), and is then dropped at its next
+/// [`close_timeout`](crate::WebSocketSettings::close_timeout), and is then dropped at its next
 /// `.await`. If the client has disappeared without a close and your function waits for something
 /// other than the socket, it is dropped at once, as the handler of a request is.
 ///

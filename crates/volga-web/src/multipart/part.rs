@@ -95,7 +95,7 @@ impl<'a> Part<'a> {
     /// # Errors
     ///
     /// As for [`Multipart::next`](crate::Multipart::next). All parts that are read into memory
-    /// together have at most [`max_memory`](crate::Multipart::max_memory) bytes.
+    /// together have at most [`with_max_memory`](crate::Multipart::with_max_memory) bytes.
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
         let mut all = Vec::new();
         while let Some(chunk) = self.form.chunk().await? {
