@@ -119,17 +119,19 @@ pub enum HandshakeError {
         version: Version,
     },
     /// The key is missing, or is not 16 bytes in Base64. Status 400.
-    #[error("the header `sec-websocket-key` must be 16 bytes in Base64, once")]
+    #[error("the request must have one header `sec-websocket-key`, of 16 bytes in Base64")]
     Key,
     /// The request has a body. Status 400.
     #[error("a WebSocket handshake must not have a body")]
     Body,
     /// The list of subprotocols is not a list of names. Status 400.
-    #[error("the header `sec-websocket-protocol` must be a list of names")]
+    #[error(
+        "the header `sec-websocket-protocol` must be a list of names, with commas between them"
+    )]
     Protocols,
     /// The page that opens the WebSocket comes from elsewhere. Status 403.
     #[error(
-        "the page's origin `{origin}` may not open this WebSocket; the server can allow it by `origins`"
+        "the page's origin `{origin}` may not open this WebSocket; to allow it, the server lists it in `WebSocketSettings::origins`"
     )]
     Origin {
         /// The origin of the page.
@@ -177,8 +179,8 @@ impl HandshakeError {
     }
 }
 
-/// Checks an upgrade on HTTP/1.1, and returns what proves to the client that the server has
-/// understood it.
+/// Checks an upgrade on HTTP/1.1. Returns the value of `sec-websocket-accept`, which proves to the
+/// client that the server has understood the handshake.
 fn check_upgrade(head: &Parts) -> Result<HeaderValue, HandshakeError> {
     let version = head.version;
     let is_upgrade = head.method == Method::GET

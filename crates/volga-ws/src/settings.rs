@@ -149,7 +149,7 @@ impl WebSocketSettings {
     /// Sets how many bytes of messages may wait for the application,
     /// [`DEFAULT_MAX_WS_UNREAD`] by default. At this limit the server reads no more from the
     /// client until the application has received a message. Each message counts 64 bytes more than
-    /// it has. What the server has read at once, up to 8 KiB, may exceed the limit.
+    /// it has. One read, of up to 8 KiB, may exceed the limit.
     #[must_use]
     pub fn max_unread_bytes(mut self, bytes: usize) -> Self {
         self.max_unread_bytes = bytes.max(1);

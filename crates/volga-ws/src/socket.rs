@@ -11,7 +11,7 @@ use futures_sink::Sink;
 
 use crate::close::{CloseReason, SocketEnd};
 use crate::message::Message;
-use crate::shared::Shared;
+use crate::shared_state::SharedState;
 
 /// The WebSocket has ended, or is closed: nothing can be sent any more.
 ///
@@ -39,7 +39,7 @@ pub struct WebSocket {
 }
 
 impl WebSocket {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<SharedState>) -> Self {
         shared.add_handle();
         Self { sink: WebSocketSink(Arc::clone(&shared)), stream: WebSocketStream(shared) }
     }
@@ -110,7 +110,7 @@ impl fmt::Debug for WebSocket {
 }
 
 /// The half of a [`WebSocket`] that sends.
-pub struct WebSocketSink(Arc<Shared>);
+pub struct WebSocketSink(Arc<SharedState>);
 
 impl WebSocketSink {
     /// Sends a message, as [`WebSocket::send`] does.
@@ -183,7 +183,7 @@ impl fmt::Debug for WebSocketSink {
 }
 
 /// The half of a [`WebSocket`] that receives. Without it, messages from the client are discarded.
-pub struct WebSocketStream(Arc<Shared>);
+pub struct WebSocketStream(Arc<SharedState>);
 
 impl WebSocketStream {
     /// Waits for the next message, as [`WebSocket::recv`] does.

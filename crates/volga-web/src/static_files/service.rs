@@ -18,7 +18,7 @@ use crate::static_files::coding::{Coding, member};
 use crate::static_files::fingerprint;
 use crate::static_files::listing;
 use crate::static_files::request_path::RequestPath;
-use crate::static_files::store::{Content, Found, Query, Store};
+use crate::static_files::store::{Entry, FileContent, Query, Store};
 
 /// How long a browser keeps a file whose name has a hash of its content: a year.
 const IMMUTABLE_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -210,27 +210,27 @@ impl StaticFiles {
         let path = RequestPath::parse(head.uri.path(), self.dot_files);
         let found = match path.clone() {
             Some(path) => self.find(path, head).await?,
-            None => Found::Missing,
+            None => Entry::Missing,
         };
         let is_read = head.method == Method::GET || head.method == Method::HEAD;
         let path = path.map(|path| path.relative).unwrap_or_default();
         match found {
-            Found::Missing if is_read && is_navigation(head) => {
+            Entry::Missing if is_read && is_navigation(head) => {
                 self.respond_single_page(head).await
             }
-            Found::Missing => Ok(None),
+            Entry::Missing => Ok(None),
             _ if !is_read => refuse_method(&head.method).map(Some),
-            Found::FolderWithoutSlash => Ok(redirect(head)),
+            Entry::FolderWithoutSlash => Ok(redirect(head)),
             _ if is_root_without_slash(head) => Ok(redirect(head)),
-            Found::Listing(names) => Ok(Some(listing_response(listing::page(&path, &names)))),
-            Found::File { path: file, content, coding } => {
+            Entry::Listing(names) => Ok(Some(listing_response(listing::page(&path, &names)))),
+            Entry::File { path: file, content, coding } => {
                 let is_index = file != path;
                 self.respond_with_file(head, &file, content, coding, is_index).map(Some)
             }
         }
     }
 
-    async fn find(&self, path: RequestPath, head: &http::request::Parts) -> Result<Found, Error> {
+    async fn find(&self, path: RequestPath, head: &http::request::Parts) -> Result<Entry, Error> {
         let has_range = head.headers.contains_key(header::RANGE);
         let codings = match self.is_precompressed && !has_range {
             true => Coding::accepted(&head.headers),
@@ -253,7 +253,7 @@ impl StaticFiles {
     ) -> Result<Option<HttpResponse>, Error> {
         let Some(page) = &self.single_page else { return Ok(None) };
         let path = RequestPath { relative: page.clone().into_owned(), has_slash: false };
-        let Found::File { path, content, coding } = self.find(path, head).await? else {
+        let Entry::File { path, content, coding } = self.find(path, head).await? else {
             let text = format!("the single page `{page}` is not among the static files");
             return Err(Error::server_error(text));
         };
@@ -267,14 +267,14 @@ impl StaticFiles {
         &self,
         head: &http::request::Parts,
         path: &str,
-        content: Content,
+        content: FileContent,
         coding: Option<Coding>,
         is_page: bool,
     ) -> Result<HttpResponse, Error> {
         let content_type = content_type_of(path.as_ref());
         let mut file = match content {
-            Content::Open(open) => FileResponse::of_open(open, content_type),
-            Content::Bytes(bytes, own) => FileResponse::of_bytes(bytes, content_type, own),
+            FileContent::Open(open) => FileResponse::of_open(open, content_type),
+            FileContent::Bytes(bytes, own) => FileResponse::of_bytes(bytes, content_type, own),
         };
         file = file.cache_control(self.cache_control_of(path, is_page));
         if let Some(coding) = coding {
