@@ -54,7 +54,7 @@ mod message;
 mod out_queue;
 mod serve;
 mod settings;
-mod shared;
+mod shared_state;
 mod socket;
 
 pub use close::{CloseCode, CloseReason, SocketEnd};

@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 use volga_core::Error;
 
 use crate::files::file_name::FileName;
-use crate::files::saver::{Existing, Saver, folder_of};
+use crate::files::saver::{ExistingFilePolicy, Saver, folder_of};
 use crate::files::upload::finish;
 use crate::multipart::error::MultipartError;
 use crate::multipart::part_reader::PartReader;
@@ -95,7 +95,7 @@ impl<'a> Part<'a> {
     /// # Errors
     ///
     /// As for [`Multipart::next`](crate::Multipart::next). All parts that are read into memory
-    /// together have at most [`max_memory`](crate::Multipart::max_memory) bytes.
+    /// together have at most [`with_max_memory`](crate::Multipart::with_max_memory) bytes.
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
         let mut all = Vec::new();
         while let Some(chunk) = self.form.chunk().await? {
@@ -141,7 +141,7 @@ impl<'a> Part<'a> {
     /// As for [`Multipart::next`](crate::Multipart::next), or a server error if the file cannot be
     /// written.
     pub async fn save_as(&mut self, path: impl AsRef<Path>) -> Result<u64, Error> {
-        self.save(path.as_ref(), Existing::Replace).await
+        self.save(path.as_ref(), ExistingFilePolicy::Replace).await
     }
 
     /// Saves the content at this path, unless something is there. Returns the number of bytes.
@@ -151,10 +151,10 @@ impl<'a> Part<'a> {
     /// Returns an error with status 409 if the path exists, and otherwise the errors of
     /// [`save_as`](Self::save_as).
     pub async fn save_new(&mut self, path: impl AsRef<Path>) -> Result<u64, Error> {
-        self.save(path.as_ref(), Existing::Keep).await
+        self.save(path.as_ref(), ExistingFilePolicy::Keep).await
     }
 
-    async fn save(&mut self, path: &Path, existing: Existing) -> Result<u64, Error> {
+    async fn save(&mut self, path: &Path, existing: ExistingFilePolicy) -> Result<u64, Error> {
         let mut saver = Saver::create(folder_of(path)?).await?;
         self.write_to(&mut saver).await?;
         finish(saver, path, existing).await

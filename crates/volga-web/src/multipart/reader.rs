@@ -42,11 +42,11 @@ use crate::multipart::part_reader::PartReader;
 /// | Limit | Default | Setting |
 /// |---|---|---|
 /// | the whole body | 5 MiB | the [`BodyLimit`](volga_core::BodyLimit) of the route |
-/// | each part | none of its own | [`max_part_bytes`](Self::max_part_bytes) |
-/// | the parts of one field, each | none of its own | [`limit`](Self::limit) |
-/// | text and bytes in memory, together | [`DEFAULT_MAX_PART_MEMORY`](crate::DEFAULT_MAX_PART_MEMORY) | [`max_memory`](Self::max_memory) |
-/// | the number of parts | [`DEFAULT_MAX_PARTS`](crate::DEFAULT_MAX_PARTS) | [`max_parts`](Self::max_parts) |
-/// | the headers of a part | [`DEFAULT_MAX_PART_HEADERS`](crate::DEFAULT_MAX_PART_HEADERS), and 32 fields | [`max_part_headers`](Self::max_part_headers) |
+/// | each part | none of its own | [`with_max_part_bytes`](Self::with_max_part_bytes) |
+/// | the parts of one field, each | none of its own | [`with_field_limit`](Self::with_field_limit) |
+/// | text and bytes in memory, together | [`DEFAULT_MAX_PART_MEMORY`](crate::DEFAULT_MAX_PART_MEMORY) | [`with_max_memory`](Self::with_max_memory) |
+/// | the number of parts | [`DEFAULT_MAX_PARTS`](crate::DEFAULT_MAX_PARTS) | [`with_max_parts`](Self::with_max_parts) |
+/// | the headers of a part | [`DEFAULT_MAX_PART_HEADERS`](crate::DEFAULT_MAX_PART_HEADERS), and 32 fields | [`with_max_part_headers`](Self::with_max_part_headers) |
 ///
 /// A form beyond a limit has status 413, and the message names the field and the limit. Beside the
 /// text and bytes that the handler takes, at most a few pieces of the body are in memory.
@@ -57,15 +57,15 @@ pub struct Multipart {
 impl Multipart {
     /// Sets how many bytes each part may have. By default only the limit of the whole body counts.
     #[must_use]
-    pub fn max_part_bytes(mut self, bytes: u64) -> Self {
+    pub fn with_max_part_bytes(mut self, bytes: u64) -> Self {
         self.form.limits.part_bytes = Some(bytes);
         self
     }
 
     /// Sets how many bytes a part of this field may have, instead of
-    /// [`max_part_bytes`](Self::max_part_bytes).
+    /// [`with_max_part_bytes`](Self::with_max_part_bytes).
     #[must_use]
-    pub fn limit(mut self, field: impl Into<String>, bytes: u64) -> Self {
+    pub fn with_field_limit(mut self, field: impl Into<String>, bytes: u64) -> Self {
         self.form.limits.fields.push((field.into(), bytes));
         self
     }
@@ -73,7 +73,7 @@ impl Multipart {
     /// Sets how many bytes of parts may be held in memory together, instead of
     /// [`DEFAULT_MAX_PART_MEMORY`](crate::DEFAULT_MAX_PART_MEMORY).
     #[must_use]
-    pub fn max_memory(mut self, bytes: usize) -> Self {
+    pub fn with_max_memory(mut self, bytes: usize) -> Self {
         self.form.limits.memory = bytes;
         self
     }
@@ -81,7 +81,7 @@ impl Multipart {
     /// Sets how many parts the form may have, instead of
     /// [`DEFAULT_MAX_PARTS`](crate::DEFAULT_MAX_PARTS).
     #[must_use]
-    pub fn max_parts(mut self, count: usize) -> Self {
+    pub fn with_max_parts(mut self, count: usize) -> Self {
         self.form.limits.parts = count;
         self
     }
@@ -89,7 +89,7 @@ impl Multipart {
     /// Sets how many bytes the headers of a part may have, instead of
     /// [`DEFAULT_MAX_PART_HEADERS`](crate::DEFAULT_MAX_PART_HEADERS).
     #[must_use]
-    pub fn max_part_headers(mut self, bytes: usize) -> Self {
+    pub fn with_max_part_headers(mut self, bytes: usize) -> Self {
         self.form.limits.headers = bytes;
         self
     }
@@ -97,7 +97,7 @@ impl Multipart {
     /// Sets the folder for [temporary files](crate::TempFile), instead of that of the system. In
     /// the same file system as its last place, a file need not be copied there.
     #[must_use]
-    pub fn temp_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+    pub fn with_temp_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.form.temp_folder = Some(folder.into());
         self
     }

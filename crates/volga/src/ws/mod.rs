@@ -63,8 +63,8 @@ impl Group {
     /// use volga::{App, http::ws::{WebSocket, WebSocketSettings}};
     ///
     /// let settings = WebSocketSettings::new()
-    ///     .with_protocols(["chat.v2", "chat.v1"])
-    ///     .with_max_message_bytes(16 * 1024);
+    ///     .protocols(["chat.v2", "chat.v1"])
+    ///     .max_message_bytes(16 * 1024);
     /// let mut app = App::new();
     /// app.map_ws_with("/chat", settings, async |mut socket: WebSocket| {
     ///     let protocol = socket.protocol().unwrap_or("none").to_owned();

@@ -63,7 +63,7 @@ async fn a_unix_socket_has_streams_and_their_farewell_and_clients_without_addres
     app.map_get("/who", async |client: Option<ClientAddr>| ok!("{client:?};"))
         .map_get("/must", async |client: ClientAddr| ok!("{client};"));
     app.group("/", |limited| {
-        limited.attach(LimitStreams::by_client(StreamLimit::new(1).per_key(1)));
+        limited.attach(LimitStreams::by_client(StreamLimit::new(1).with_max_per_key(1)));
         limited.map_get("/events", || sse!(stream::pending::<Message>()));
     });
     let run = tokio::spawn(app.run());

@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::box_error::BoxError;
 use crate::codec::error::EncodeError;
-use crate::stream::body::closing::Closing;
+use crate::stream::body::closing::ClosingStream;
 use crate::stream::close::{CloseHandle, EndReason, SentCounts, StreamEnd};
 use crate::stream::frame::Frame;
 use crate::stream::heartbeat::Heartbeat;
@@ -84,7 +84,7 @@ enum Phase {
     Open,
     /// The stream is to end, and the messages that are ready are sent before. Boxed, because no
     /// stream is in this phase for long.
-    Closing(Box<Closing>),
+    Closing(Box<ClosingStream>),
     /// The stream failed, and the server is about to send what came before the error. The error is
     /// boxed, because it would be the largest part of the body.
     Flushing(Box<BoxError>),
