@@ -6,7 +6,9 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::{StatusCode, header};
 use serde::de::DeserializeOwned;
-use volga_core::{Description, Error, ExtractError, FromRequest, HttpBody, RequestParts};
+use volga_core::{
+    CollectedBytes, Description, Error, ExtractError, FromRequest, HttpBody, RequestParts,
+};
 
 use crate::multipart::error::MultipartError;
 use crate::multipart::fields::collect;
@@ -53,6 +55,11 @@ use crate::multipart::part::Part;
 ///
 /// A form beyond a limit has status 413, and the message names the field and the limit. Beside the
 /// text and bytes that the handler takes, at most a few pieces of the body are in memory.
+///
+/// While [`Part::bytes`], [`Part::text`] and [`collect`](Self::collect) read, what they have read
+/// counts for the memory that all requests of the app share,
+/// [`DEFAULT_MAX_COLLECTED_BYTES`](volga_core::DEFAULT_MAX_COLLECTED_BYTES). Beyond that, the
+/// status is 503.
 pub struct Multipart {
     parser: multer::Multipart<'static>,
     gate: Gate,
@@ -67,10 +74,12 @@ pub struct Multipart {
     /// How many bytes of the current part have come.
     part_bytes: u64,
     temp_folder: Option<PathBuf>,
+    /// A count of zero, from which the counts of the app are made.
+    collected: CollectedBytes,
 }
 
 impl Multipart {
-    fn new(boundary: String, body: HttpBody) -> Self {
+    fn new(boundary: String, body: HttpBody, collected: CollectedBytes) -> Self {
         let gate = Gate::default();
         let body = GatedBody { body, gate: gate.clone() };
         Self {
@@ -83,6 +92,7 @@ impl Multipart {
             memory: 0,
             part_bytes: 0,
             temp_folder: None,
+            collected,
         }
     }
 
@@ -172,6 +182,11 @@ impl Multipart {
 
     pub(crate) fn part_name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Returns a new count of the bytes that all requests of the app collect together.
+    pub(crate) fn new_count(&self) -> CollectedBytes {
+        self.collected.new_count()
     }
 
     /// Counts bytes that are put into memory.
@@ -285,7 +300,7 @@ impl FromRequest for Multipart {
     }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
-        Ok(Self::new(boundary(&parts)?, body))
+        Ok(Self::new(boundary(&parts)?, body, parts.collected_bytes()))
     }
 }
 

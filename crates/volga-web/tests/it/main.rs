@@ -3,6 +3,7 @@
 
 mod files;
 mod multipart;
+mod multipart_types;
 mod static_files;
 mod support;
 mod uploads;
