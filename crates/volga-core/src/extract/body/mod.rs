@@ -2,6 +2,8 @@
 
 pub(crate) mod form;
 mod form_text;
+#[cfg(test)]
+mod form_text_tests;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod ndjson;

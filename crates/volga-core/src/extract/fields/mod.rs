@@ -5,7 +5,7 @@ pub(crate) mod file_number;
 pub(crate) mod form_fields;
 pub(crate) mod non_empty;
 pub(in crate::extract) mod pairs;
-mod parts;
+pub(in crate::extract) mod parts;
 #[cfg(test)]
 mod parts_tests;
 
