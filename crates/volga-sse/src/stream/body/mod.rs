@@ -305,7 +305,7 @@ impl<S: SseSource> SseBodyProj<'_, S> {
     /// not empty, at the end, or with an error.
     fn closing_turn(
         &mut self,
-        closing: &mut Closing,
+        closing: &mut ClosingStream,
         frame: &mut Frame,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Turn, BoxError>> {
@@ -414,7 +414,8 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         if let Ok(Turn::Close(reason)) = turn {
             self.stream.as_mut().begin_close();
             let limits = self.settings.as_ref().map_or_else(Default::default, |set| set.closing);
-            *self.phase = Phase::Closing(Box::new(Closing::new(reason, limits, Instant::now())));
+            *self.phase =
+                Phase::Closing(Box::new(ClosingStream::new(reason, limits, Instant::now())));
             return;
         }
         self.end_notifier.sent.bytes += frame.len() as u64;
