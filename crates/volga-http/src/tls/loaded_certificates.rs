@@ -120,8 +120,8 @@ impl LoadedCertificates {
     }
 }
 
-/// Reloads the certificates of a server on call. [`Tls::handle`](crate::Tls::handle) returns it. Clones belong to the
-/// same server.
+/// Reloads the certificates of a server on call. [`Tls::handle`](crate::Tls::handle) returns it.
+/// Clones belong to the same server.
 #[derive(Clone, Default)]
 pub struct TlsHandle(Arc<OnceLock<Weak<LoadedCertificates>>>);
 

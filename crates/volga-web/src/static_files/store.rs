@@ -115,7 +115,7 @@ impl Store {
                 blocking::run(move || {
                     match Folder::open(&root)?.find(&query) {
                         // Something was deleted between two looks at it.
-                        Err(error) if is_missing(&error) => Ok(Found::Missing),
+                        Err(error) if is_missing(&error) => Ok(Entry::Missing),
                         found => found,
                     }
                 })
