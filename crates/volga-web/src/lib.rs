@@ -1,8 +1,9 @@
-//! What every web application needs, on the public traits of [`volga_core`]: files, static files
-//! and multipart forms. Each part is a feature.
+//! What every web application needs, on the public traits of [`volga_core`]: files, static files,
+//! multipart forms and credentials. Each part is a feature.
 //!
 //! | Feature | Contents |
 //! |---|---|
+//! | `auth` | [`Basic`] and [`Bearer`] are credentials as arguments, [`AuthError`] refuses a request, [`Challenge`] and [`Realm`] say what a client needs |
 //! | `files` | [`FileResponse`] sends a file with ranges and preconditions, [`Upload`] saves a request body, [`FileName`] and [`Disposition`] are names of files |
 //! | `static-files` | [`StaticFiles`] serves a folder or embedded files |
 //! | `multipart` | [`Multipart`] reads a form with files, [`MultipartForm`] into a type of your own, [`MultipartBuilder`] sends one |
@@ -24,6 +25,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "auth")]
+mod auth;
 #[cfg(feature = "files")]
 mod files;
 #[cfg(feature = "multipart")]
@@ -31,6 +34,15 @@ mod multipart;
 #[cfg(feature = "static-files")]
 mod static_files;
 
+#[cfg(feature = "auth")]
+pub use auth::{
+    basic::Basic,
+    bearer::Bearer,
+    challenge::Challenge,
+    constant_time::constant_time_eq,
+    error::AuthError,
+    realm::{Realm, RealmError},
+};
 #[cfg(feature = "files")]
 pub use files::{
     disposition::Disposition,

@@ -49,6 +49,8 @@
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |
+//! | `auth` | `Basic` and `Bearer` credentials as arguments; needs the feature `auth` |
+//! | [`BackgroundTask`], [`TaskPolicy`], [`ReadinessCheck`] | tasks that live with the app, and its health |
 //! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
 //! | `files` | files as responses with [`file!`](crate::file), uploads, and static files; needs the feature `files` or `static-files` |
 //! | `multipart` | forms with files; needs the feature `multipart` |
@@ -58,6 +60,7 @@
 
 mod app;
 mod app_faults;
+mod background;
 mod before_routing;
 mod bound;
 mod client_addr;
@@ -68,11 +71,11 @@ mod exit;
 mod framing;
 mod greeter;
 mod group;
+mod health;
 mod https;
 mod limit_streams;
 mod macros;
 mod map_service;
-mod readiness;
 mod resume;
 mod run;
 mod services;
@@ -95,10 +98,12 @@ mod trusted_proxies;
 mod ws;
 
 pub use app::App;
+pub use background::{policy::TaskPolicy, registration::BackgroundTask};
 pub use bound::{BoundAddress, BoundAddresses};
 pub use counters::{Counters, Snapshot};
 pub use exit::exit_code;
 pub use group::{Group, Route};
+pub use health::check::ReadinessCheck;
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
 pub use macros::TrustedHtml;
 pub use run::ListeningApp;
@@ -118,6 +123,12 @@ pub mod tls {
     };
 }
 
+/// Credentials of requests as arguments, and the challenges to clients without them.
+#[cfg(feature = "auth")]
+pub mod auth {
+    pub use volga_web::{AuthError, Basic, Bearer, Challenge, Realm, RealmError, constant_time_eq};
+}
+
 /// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
     pub use crate::{
@@ -133,6 +144,11 @@ pub mod error {
 /// Services: values that handlers take by their type (dependency injection). Register them with the
 /// `add_` methods of an [`App`].
 pub mod di {
+    pub use crate::background::{
+        args::{AppArg, AppArgs, CallContext},
+        registration::{TaskFunction, TaskOutput},
+    };
+    pub use crate::health::check::{CheckFunction, CheckOutput};
     pub use volga_core::{Dc, Dependencies, Factory, Inject, Scope};
 }
 
@@ -210,9 +226,9 @@ pub mod http {
             ReplyToken, ReplyTokenError, StartError,
         };
         pub use volga_sse::{
-            CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
-            EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse, Message,
-            Position, Sse, SseItem, SseSource, StreamEnd, StreamKind,
+            CloseGroup, CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY,
+            EncodeError, EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse,
+            Message, Position, Sse, SseItem, SseSource, StreamEnd, StreamKind,
         };
         pub use volga_sse::{
             DecodeError, Decoder, Event, EventRef, EventStream, LastEventId, LastEventIdError,
@@ -226,6 +242,8 @@ pub mod http {
 
 /// Every limit, with its default.
 pub mod limits {
+    pub use crate::background::policy::{MAX_TASK_RESTART_DELAY, TASK_RESTART_DELAY};
+    pub use crate::health::check::{DEFAULT_CHECK_INTERVAL, DEFAULT_CHECK_TIMEOUT};
     pub use crate::{
         https::hsts::DEFAULT_HSTS_MAX_AGE, shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN,
         trusted_proxies::MAX_FORWARDED_PREFIX,
@@ -329,6 +347,8 @@ mod guide {
         testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
         shutdown_and_deploys: "../../../docs/src/shutdown-and-deploys.md";
+        health: "../../../docs/src/health.md";
+        background_tasks: "../../../docs/src/background-tasks.md";
         behind_a_proxy: "../../../docs/src/behind-a-proxy.md";
         limits: "../../../docs/src/limits.md";
         environment: "../../../docs/src/environment.md";

@@ -26,7 +26,7 @@ impl Tasks {
         drop(tokio::spawn(task));
     }
 
-    fn count_one(&self) -> Running {
+    pub(crate) fn count_one(&self) -> Running {
         self.0.send_modify(|running| *running += 1);
         Running(self.0.clone())
     }
@@ -43,7 +43,8 @@ impl Tasks {
 }
 
 /// Counts one task. A task holds it until it ends, panics or is dropped.
-struct Running(watch::Sender<usize>);
+#[derive(Debug)]
+pub(crate) struct Running(watch::Sender<usize>);
 
 impl Drop for Running {
     fn drop(&mut self) {

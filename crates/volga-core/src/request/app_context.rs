@@ -8,7 +8,7 @@ use http::{Extensions, StatusCode};
 use crate::handler::box_future::BoxFuture;
 use crate::request::body_budget::{BodyBudget, DEFAULT_MAX_COLLECTED_BYTES};
 use crate::response::causes;
-use crate::response::error::StatusRule;
+use crate::response::error::{Error, StatusRule};
 use crate::response::error_report::{ErrorHook, ErrorReport};
 use crate::response::response_check::IsUpgrade;
 use crate::response::response_watch::ResponseWatch;
@@ -171,6 +171,20 @@ impl AppContext {
     pub fn with_upgrade_check(mut self, is_upgrade: fn(&Extensions) -> bool) -> Self {
         self.is_upgrade = Some(is_upgrade);
         self
+    }
+
+    /// Reports an error of work that no request asked for, such as a background task, to the
+    /// [error hook](Self::with_error_hook). The name says what has failed: `task cleanup`.
+    pub fn report_task_error(&self, name: &str, error: &Error) {
+        if let Some(hook) = self.error_hook() {
+            hook.call(&ErrorReport::of_task(error, name));
+        }
+    }
+
+    /// The services of the app.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     pub(crate) fn is_upgrade(&self) -> Option<IsUpgrade> {

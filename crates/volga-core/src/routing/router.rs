@@ -198,6 +198,20 @@ impl Router {
     ///
     /// Returns all faults, each with its place in the source.
     pub fn check_services(&self, services: &ServicesBuilder) -> Result<(), ServiceFaults> {
+        self.check_services_with(services, [])
+    }
+
+    /// Checks services as [`check_services`](Self::check_services) does, and also that the services
+    /// of other consumers are registered, such as those of background tasks.
+    ///
+    /// # Errors
+    ///
+    /// Returns all faults.
+    pub fn check_services_with<'a>(
+        &self,
+        services: &ServicesBuilder,
+        others: impl IntoIterator<Item = ServiceConsumer<'a>>,
+    ) -> Result<(), ServiceFaults> {
         let routes = self.routes.iter().map(|route| {
             let description = self.description_of(route.position(), &*route.endpoint);
             (format!("{} {}", route.method, route.pattern), description, route.location)
@@ -208,11 +222,17 @@ impl Router {
             ("middleware before routing".to_owned(), description, *location)
         });
         let consumers: Vec<_> = before.chain(routes).collect();
-        services.check(consumers.iter().map(|(name, description, location)| ServiceConsumer {
+        let own = consumers.iter().map(|(name, description, location)| ServiceConsumer {
             name,
             needs: description.needs(),
             location,
-        }))
+        });
+        let mut consumers: Vec<ServiceConsumer<'_>> = own.collect();
+        // Their lifetime is longer, so `extend` would not take them.
+        for other in others {
+            consumers.push(other);
+        }
+        services.check(consumers)
     }
 
     /// The description of a route: of its endpoint, and of the middleware around it at this time.

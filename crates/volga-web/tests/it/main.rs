@@ -1,6 +1,7 @@
-//! Files, static files and multipart forms, through a router, without a socket.
+//! The parts of this crate, through a router, without a socket.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
+mod auth;
 mod files;
 mod multipart;
 mod static_files;

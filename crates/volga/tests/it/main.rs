@@ -3,6 +3,7 @@
 
 #[cfg(unix)]
 mod addresses;
+mod background_tasks;
 mod before_routing;
 mod behind_others;
 mod body;
@@ -21,6 +22,7 @@ mod form_fields;
 mod framing;
 mod grpc;
 mod half_close;
+mod health;
 mod html;
 mod https;
 mod hub_cuts;
