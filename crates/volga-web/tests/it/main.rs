@@ -1,8 +1,10 @@
-//! Files, static files and multipart forms, through a router, without a socket.
+//! Files, static files, multipart forms and cookies, through a router, without a socket.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
+mod cookies;
 mod files;
 mod multipart;
+mod signed_cookies;
 mod static_files;
 mod support;
 mod uploads;
