@@ -1,5 +1,5 @@
 //! What every web application needs, on the public traits of [`volga_core`]: files, static files,
-//! multipart forms and credentials. Each part is a feature.
+//! multipart forms, cookies and credentials. Each part is a feature.
 //!
 //! | Feature | Contents |
 //! |---|---|
@@ -7,6 +7,9 @@
 //! | `files` | [`FileResponse`] sends a file with ranges and preconditions, [`Upload`] saves a request body, [`FileName`] and [`Disposition`] are names of files |
 //! | `static-files` | [`StaticFiles`] serves a folder or embedded files |
 //! | `multipart` | [`Multipart`] reads a form with files, [`MultipartForm`] into a type of your own, [`MultipartBuilder`] sends one |
+//! | `cookies` | [`Cookies`] are read from the request and written to the head of the response |
+//! | `signed-cookies` | [`SignedCookies`] and [`PrivateCookies`], with [`CookieKeys`] that can be replaced |
+//! | `tracing` | a log line for a cookie that is not valid |
 //!
 //! Without features the crate is empty. Files are read and written on the blocking threads of
 //! tokio, so responses and uploads need a tokio runtime.
@@ -27,6 +30,8 @@
 
 #[cfg(feature = "auth")]
 mod auth;
+#[cfg(feature = "cookies")]
+mod cookies;
 #[cfg(feature = "files")]
 mod files;
 #[cfg(feature = "multipart")]
@@ -42,6 +47,24 @@ pub use auth::{
     constant_time::constant_time_eq,
     error::AuthError,
     realm::{Realm, RealmError},
+};
+/// The crate whose types [`Cookies`] takes.
+#[cfg(feature = "cookies")]
+pub use cookie;
+#[cfg(feature = "cookies")]
+pub use cookies::{
+    argument::Cookies,
+    error::CookieError,
+    limits::{
+        MAX_COOKIE_ATTRIBUTE_BYTES, MAX_COOKIE_BYTES, MAX_REQUEST_COOKIES,
+        MAX_RESPONSE_COOKIE_BYTES, MAX_RESPONSE_COOKIES,
+    },
+};
+#[cfg(feature = "signed-cookies")]
+pub use cookies::{
+    keys::{CookieKeyError, CookieKeys},
+    private::PrivateCookies,
+    signed::SignedCookies,
 };
 #[cfg(feature = "files")]
 pub use files::{

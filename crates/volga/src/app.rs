@@ -25,7 +25,7 @@ use crate::counters::Counters;
 use crate::exit::ErrorLine;
 use crate::group::Group;
 use crate::health::checks::{CheckNeeds, Readiness};
-use crate::https::{hsts, settings::HttpsSettings};
+use crate::https::{client_scheme::ClientScheme, hsts, settings::HttpsSettings};
 use crate::shutdown::ShutdownHandle;
 use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook};
 use crate::sse_status;
@@ -522,6 +522,7 @@ impl App {
             .with_error_hook(on_error)
             .with_response_watch(routes.streams().response_watch())
             .with_upgrade_check(is_tunnel)
+            .with_https_check(|extensions| ClientScheme::of(extensions).is_https())
             .with_status_rule(tower_status::status_of)
             .with_status_rule(sse_status::status_of);
         for add_rule in self.status_rules {

@@ -52,6 +52,7 @@
 //! | `auth` | `Basic` and `Bearer` credentials as arguments; needs the feature `auth` |
 //! | [`BackgroundTask`], [`TaskPolicy`], [`ReadinessCheck`] | tasks that live with the app, and its health |
 //! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
+//! | `cookies` | cookies that are read and written; needs the feature `cookies`, and for signed and private ones `signed-cookies` |
 //! | `files` | files as responses with [`file!`](crate::file), uploads, and static files; needs the feature `files` or `static-files` |
 //! | `multipart` | forms with files; needs the feature `multipart` |
 //! | `test` | a client for tests, in process or over a socket; needs the feature `test` |
@@ -150,6 +151,17 @@ pub mod di {
     };
     pub use crate::health::check::{CheckFunction, CheckOutput};
     pub use volga_core::{Dc, Dependencies, Factory, Inject, Scope};
+}
+
+/// Cookies: read from the request, and written to the head of the response.
+#[cfg(feature = "cookies")]
+pub mod cookies {
+    /// The time types of [`Cookie`], such as its maximum age.
+    pub use volga_web::cookie::time;
+    pub use volga_web::cookie::{Cookie, CookieBuilder, Expiration, SameSite};
+    pub use volga_web::{CookieError, Cookies};
+    #[cfg(feature = "signed-cookies")]
+    pub use volga_web::{CookieKeyError, CookieKeys, PrivateCookies, SignedCookies};
 }
 
 /// Files: sent as responses, saved from request bodies, and served from a folder.
@@ -279,6 +291,11 @@ pub mod limits {
     pub use volga_web::{DEFAULT_MAX_PART_HEADERS, DEFAULT_MAX_PART_MEMORY, DEFAULT_MAX_PARTS};
     #[cfg(feature = "files")]
     pub use volga_web::{DEFAULT_MAX_RANGES, MAX_FILE_NAME};
+    #[cfg(feature = "cookies")]
+    pub use volga_web::{
+        MAX_COOKIE_ATTRIBUTE_BYTES, MAX_COOKIE_BYTES, MAX_REQUEST_COOKIES,
+        MAX_RESPONSE_COOKIE_BYTES, MAX_RESPONSE_COOKIES,
+    };
     #[cfg(feature = "ws")]
     pub use volga_ws::{
         DEFAULT_MAX_WS_FRAME, DEFAULT_MAX_WS_MESSAGE, DEFAULT_MAX_WS_UNREAD, DEFAULT_MAX_WS_UNSENT,

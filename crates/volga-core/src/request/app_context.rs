@@ -28,6 +28,7 @@ pub struct AppContext {
     /// The last rule is asked first.
     status_rules: Vec<StatusRule>,
     is_upgrade: Option<IsUpgrade>,
+    is_https: Option<fn(&Extensions) -> bool>,
     pub(crate) body_budget: Arc<BodyBudget>,
 }
 
@@ -45,6 +46,7 @@ impl AppContext {
             response_watch: None,
             status_rules: Vec::new(),
             is_upgrade: None,
+            is_https: None,
             body_budget,
         }
     }
@@ -185,6 +187,18 @@ impl AppContext {
     #[must_use]
     pub fn services(&self) -> &Services {
         &self.services
+    }
+
+    /// Sets a function that says, by the extensions of a request, whether the client asked over
+    /// HTTPS. [`RequestParts::is_https`](crate::RequestParts::is_https) asks it.
+    #[must_use]
+    pub fn with_https_check(mut self, is_https: fn(&Extensions) -> bool) -> Self {
+        self.is_https = Some(is_https);
+        self
+    }
+
+    pub(crate) fn https_check(&self) -> Option<fn(&Extensions) -> bool> {
+        self.is_https
     }
 
     pub(crate) fn is_upgrade(&self) -> Option<IsUpgrade> {

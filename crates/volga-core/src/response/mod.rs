@@ -20,5 +20,6 @@ pub(crate) mod problem;
 pub(crate) mod reporter;
 pub(crate) mod responder;
 pub(crate) mod response_check;
+pub(crate) mod response_hooks;
 pub(crate) mod response_watch;
 pub(crate) mod status_error;

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
 mod auth;
+mod cookies;
 mod files;
 mod multipart;
+mod signed_cookies;
 mod static_files;
 mod support;
 mod uploads;

@@ -99,6 +99,7 @@ impl Future for ResponseFuture {
         // The pipeline drops its services and its token now. Otherwise the guard would see them as
         // still in use.
         self.state = State::Done;
+        self.responder.run_hooks(&mut response);
         if self.is_head {
             response = without_body(response);
         }
