@@ -1,9 +1,10 @@
 //! What every web application needs, on the public traits of [`volga_core`]: files, static files,
-//! multipart forms, cookies and credentials. Each part is a feature.
+//! multipart forms, cookies, sessions and credentials. Each part is a feature.
 //!
 //! | Feature | Contents |
 //! |---|---|
-//! | `auth` | [`Basic`] and [`Bearer`] are credentials as arguments, [`AuthError`] refuses a request, [`Challenge`] and [`Realm`] say what a client needs |
+//! | `auth` | [`Basic`] and [`Bearer`] are credentials as arguments, [`AuthError`] refuses a request, [`Challenge`] and [`Realm`] say what a client needs, [`Tickets`] are tokens for one request |
+//! | `sessions` | [`Session`] is the session of a browser, and a [`SessionStore`] keeps it |
 //! | `files` | [`FileResponse`] sends a file with ranges and preconditions, [`Upload`] saves a request body, [`FileName`] and [`Disposition`] are names of files |
 //! | `static-files` | [`StaticFiles`] serves a folder or embedded files |
 //! | `multipart` | [`Multipart`] reads a form with files, [`MultipartForm`] into a type of your own, [`MultipartBuilder`] sends one |
@@ -36,6 +37,10 @@ mod cookies;
 mod files;
 #[cfg(feature = "multipart")]
 mod multipart;
+#[cfg(any(feature = "auth", feature = "sessions"))]
+mod random_id;
+#[cfg(feature = "sessions")]
+mod sessions;
 #[cfg(feature = "static-files")]
 mod static_files;
 
@@ -47,6 +52,7 @@ pub use auth::{
     constant_time::constant_time_eq,
     error::AuthError,
     realm::{Realm, RealmError},
+    tickets::{DEFAULT_MAX_TICKETS, DEFAULT_TICKET_LIFETIME, Tickets},
 };
 /// The crate whose types [`Cookies`] takes.
 #[cfg(feature = "cookies")]
@@ -84,6 +90,17 @@ pub use multipart::{
     part::{Part, SavedFile},
     reader::Multipart,
     temp_file::TempFile,
+};
+#[cfg(feature = "sessions")]
+pub use sessions::{
+    id::SessionId,
+    memory::{DEFAULT_MAX_SESSIONS, MemorySessions},
+    record::SessionRecord,
+    session::Session,
+    settings::{
+        DEFAULT_SESSION_IDLE_TIMEOUT, DEFAULT_SESSION_MAX_AGE, MAX_SESSION_BYTES, Sessions,
+    },
+    store::SessionStore,
 };
 #[cfg(feature = "static-files")]
 pub use static_files::{service::StaticFiles, store::MAX_LISTED_FILES};

@@ -49,7 +49,8 @@
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |
-//! | `auth` | `Basic` and `Bearer` credentials as arguments; needs the feature `auth` |
+//! | `auth` | `Basic` and `Bearer` credentials as arguments, and tickets; needs the feature `auth` |
+//! | `sessions` | sessions of browsers, in a store; needs the feature `sessions` |
 //! | [`BackgroundTask`], [`TaskPolicy`], [`ReadinessCheck`] | tasks that live with the app, and its health |
 //! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
 //! | `cookies` | cookies that are read and written; needs the feature `cookies`, and for signed and private ones `signed-cookies` |
@@ -127,7 +128,9 @@ pub mod tls {
 /// Credentials of requests as arguments, and the challenges to clients without them.
 #[cfg(feature = "auth")]
 pub mod auth {
-    pub use volga_web::{AuthError, Basic, Bearer, Challenge, Realm, RealmError, constant_time_eq};
+    pub use volga_web::{
+        AuthError, Basic, Bearer, Challenge, Realm, RealmError, Tickets, constant_time_eq,
+    };
 }
 
 /// Errors of requests, and errors of an app at start-up and shutdown.
@@ -186,6 +189,14 @@ pub mod middleware {
 pub mod multipart {
     pub use volga_web::{
         Multipart, MultipartBuilder, MultipartError, MultipartForm, Part, SavedFile, TempFile,
+    };
+}
+
+/// Sessions of browsers, by a cookie with a random ID.
+#[cfg(feature = "sessions")]
+pub mod sessions {
+    pub use volga_web::{
+        MemorySessions, Session, SessionId, SessionRecord, SessionStore, Sessions,
     };
 }
 
@@ -291,6 +302,13 @@ pub mod limits {
     pub use volga_web::{DEFAULT_MAX_PART_HEADERS, DEFAULT_MAX_PART_MEMORY, DEFAULT_MAX_PARTS};
     #[cfg(feature = "files")]
     pub use volga_web::{DEFAULT_MAX_RANGES, MAX_FILE_NAME};
+    #[cfg(feature = "sessions")]
+    pub use volga_web::{
+        DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_IDLE_TIMEOUT, DEFAULT_SESSION_MAX_AGE,
+        MAX_SESSION_BYTES,
+    };
+    #[cfg(feature = "auth")]
+    pub use volga_web::{DEFAULT_MAX_TICKETS, DEFAULT_TICKET_LIFETIME};
     #[cfg(feature = "cookies")]
     pub use volga_web::{
         MAX_COOKIE_ATTRIBUTE_BYTES, MAX_COOKIE_BYTES, MAX_REQUEST_COOKIES,
@@ -354,7 +372,10 @@ mod guide {
         multipart: "../../../docs/src/multipart.md";
         #[cfg(feature = "static-files")]
         static_files: "../../../docs/src/static-files.md";
+        #[cfg(feature = "auth")]
         custom_extractors: "../../../docs/src/custom-extractors.md";
+        #[cfg(all(feature = "auth", feature = "sessions"))]
+        who_is_asking: "../../../docs/src/who-is-asking.md";
         custom_middleware: "../../../docs/src/custom-middleware.md";
         global_error_handling: "../../../docs/src/global-error-handling.md";
         dependency_injection: "../../../docs/src/dependency-injection.md";

@@ -5,6 +5,7 @@ mod auth;
 mod cookies;
 mod files;
 mod multipart;
+mod sessions;
 mod signed_cookies;
 mod static_files;
 mod support;
