@@ -10,6 +10,7 @@ mod body;
 mod child;
 mod compile_fail;
 mod connections;
+mod cookies;
 mod crowd;
 mod cutting_proxy;
 mod describe;
