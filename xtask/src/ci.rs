@@ -374,10 +374,13 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-web", &["--features", "files"]),
     ("volga-web", &["--features", "static-files"]),
     ("volga-web", &["--features", "multipart"]),
+    ("volga-web", &["--features", "cookies"]),
+    ("volga-web", &["--features", "signed-cookies"]),
     ("volga-http", &["--features", "tls"]),
     ("volga", &[]),
     ("volga", &["--features", "tls"]),
     ("volga", &["--features", "multipart"]),
+    ("volga", &["--features", "signed-cookies"]),
     ("volga", &["--all-features"]),
 ];
 

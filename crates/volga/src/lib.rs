@@ -370,6 +370,8 @@ mod guide {
         files: "../../../docs/src/files.md";
         #[cfg(feature = "multipart")]
         multipart: "../../../docs/src/multipart.md";
+        #[cfg(feature = "signed-cookies")]
+        cookies: "../../../docs/src/cookies.md";
         #[cfg(feature = "static-files")]
         static_files: "../../../docs/src/static-files.md";
         #[cfg(feature = "auth")]

@@ -11,6 +11,7 @@ mod body;
 mod child;
 mod compile_fail;
 mod connections;
+mod cookies;
 mod crowd;
 mod cutting_proxy;
 mod describe;
