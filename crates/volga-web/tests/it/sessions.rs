@@ -74,6 +74,11 @@ impl SessionStore for Spy {
 }
 
 fn service(sessions: Sessions) -> RouterService {
+    service_over(sessions, |_| false)
+}
+
+/// A service whose clients asked over HTTPS, if the function says so.
+fn service_over(sessions: Sessions, is_https: fn(&http::Extensions) -> bool) -> RouterService {
     let mut router = Router::new();
     let mut services = ServicesBuilder::new();
     services.add_singleton(sessions);
@@ -103,7 +108,8 @@ fn service(sessions: Sessions) -> RouterService {
     router.map(Method::GET, "/clear", HandlerEndpoint::new(clear));
     let debug = async |session: Session| format!("{session:?}");
     router.map(Method::GET, "/debug", HandlerEndpoint::new(debug));
-    router.set_context(AppContext::new(services.build().unwrap()));
+    let context = AppContext::new(services.build().unwrap()).with_https_check(is_https);
+    router.set_context(context);
     router.into_service().unwrap()
 }
 
@@ -280,6 +286,53 @@ async fn all_sessions_of_a_user_end_together() {
         assert_eq!(browser.text("/who").await, who);
     }
     assert_eq!(browsers[3].text("/count").await, "2");
+}
+
+#[tokio::test]
+async fn over_https_no_other_host_can_set_the_cookie() {
+    let sessions = Sessions::new(MemorySessions::new()).with_cookie_name("sid");
+    let mut browser = Browser { service: service_over(sessions, |_| true), cookie: String::new() };
+    let received = browser.ask("/in/anna").await;
+    let cookie = received.header("set-cookie");
+    assert!(cookie.starts_with("__Host-sid=") && cookie.contains("; Secure"), "{cookie}");
+    assert_eq!(browser.text("/who").await, "anna");
+    // The same ID under the name that any host of the domain can set.
+    browser.cookie = browser.cookie.replace("__Host-", "");
+    assert_eq!(browser.text("/who").await, "nobody");
+}
+
+/// A cookie cannot be added once the head was sent, so the store must not keep a session that no
+/// browser has.
+#[tokio::test]
+async fn after_the_head_a_session_cannot_begin_and_can_still_end() {
+    let spy = Spy::default();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let mut router = Router::new();
+    let mut services = ServicesBuilder::new();
+    services.add_singleton(Sessions::new(spy.clone()));
+    let handler = async move |session: Session| sender.send(session).unwrap();
+    router.map(Method::GET, "/", HandlerEndpoint::new(handler));
+    router.set_context(AppContext::new(services.build().unwrap()));
+    let service = router.into_service().unwrap();
+
+    get(&service, "/", &[]).await;
+    let late = receiver.recv().unwrap();
+    assert_eq!(late.insert("a", 1).await.unwrap_err().status(), 500);
+    assert!(late.sign_in("anna").await.is_err());
+    assert_eq!((spy.inner.count(), late.user()), (0, None));
+
+    let id = SessionId::random().unwrap();
+    let (created_at, hour) = (SystemTime::now(), Duration::from_secs(3600));
+    let (data, user) = ("{}".to_owned(), Some("anna".to_owned()));
+    let record = SessionRecord { user, data, created_at, expires_at: created_at + hour };
+    spy.inner.insert(&id, record).await.unwrap();
+    get(&service, "/", &[("cookie", &format!("session={}", id.as_str()))]).await;
+    let late = receiver.recv().unwrap();
+    late.insert("a", 1).await.unwrap();
+    assert!(late.renew_id().await.is_err());
+    assert_eq!((spy.inner.count(), late.user().as_deref()), (1, Some("anna")));
+    late.sign_out().await.unwrap();
+    assert_eq!(spy.inner.count(), 0);
 }
 
 #[tokio::test]

@@ -32,8 +32,8 @@ where
     }
 }
 
-/// What a [background task](crate::App::add_background_task) returns: `()`, or a `Result` with an
-/// error that [`Error`] takes by `?`.
+/// What a [background task](crate::App::add_background_task) returns: `()`, a `Result` with an
+/// error that [`Error`] takes by `?`, or nothing at all if it loops without an end.
 #[diagnostic::on_unimplemented(
     message = "a background task returns `()` or `Result<(), volga::error::Error>`",
     label = "this is what the task returns"
@@ -56,6 +56,27 @@ where
 {
     fn into_result(self) -> Result<(), Error> {
         self.map_err(Error::from)
+    }
+}
+
+/// Names the type that a function returns.
+#[doc(hidden)]
+pub trait Returns {
+    /// The type.
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
+}
+
+/// The type `!` of a task that loops without an end, as in `async || loop { … }`. It has no name on
+/// stable Rust.
+type Never = <fn() -> ! as Returns>::Output;
+
+impl TaskOutput for Never {
+    fn into_result(self) -> Result<(), Error> {
+        match self {}
     }
 }
 

@@ -87,6 +87,40 @@ async fn a_task_is_told_after_the_hooks_and_while_they_run_it_works() {
     soon("the end", server.end).await.unwrap().unwrap();
 }
 
+/// Each kind of function is a task.
+#[tokio::test]
+async fn functions_and_closures_of_every_kind_are_tasks() {
+    async fn named(token: CancellationToken) {
+        token.cancelled().await;
+    }
+    async fn endless() -> std::io::Result<()> {
+        std::future::pending().await
+    }
+    let text = String::from("captured");
+    let shared = Arc::new(text.clone());
+    let mut app = App::new().with_shutdown_timeout(Duration::ZERO);
+    app.add_singleton(0_u8);
+    app.add_background_task("named", named);
+    app.add_background_task("endless", endless);
+    app.add_background_task("loop", async || {
+        loop {
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
+    app.add_background_task("captures", async move |token: CancellationToken, _: Dc<u8>| {
+        token.cancelled().await;
+        drop((text, shared));
+    });
+    app.add_background_task("block", |token: CancellationToken| async move {
+        token.cancelled().await;
+        Ok::<_, Error>(())
+    });
+    let server = run_app(app).await;
+    server.shutdown.shutdown();
+    let error = soon("the end", server.end).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("still busy"), "{error}");
+}
+
 #[tokio::test]
 async fn a_task_that_does_not_end_is_dropped_at_the_deadline_and_counted() {
     let (guard, dropped) = oneshot::channel::<()>();
