@@ -1,5 +1,5 @@
 //! What every web application needs, on the public traits of [`volga_core`]: files, static files,
-//! multipart forms and cookies. Each part is a feature.
+//! multipart forms, cookies, and requests of other origins. Each part is a feature.
 //!
 //! | Feature | Contents |
 //! |---|---|
@@ -7,6 +7,8 @@
 //! | `static-files` | [`StaticFiles`] serves a folder or embedded files |
 //! | `multipart` | [`Multipart`] reads a form with files, [`MultipartForm`] into a type of your own, [`MultipartBuilder`] sends one |
 //! | `cookies` | [`Cookies`] are read from the request and written to the head of the response |
+//! | `cors` | [`Cors`] says what browsers let the pages of other origins do |
+//! | `csrf` | [`CrossSiteProtection`] refuses requests that pages of other sites make |
 //! | `signed-cookies` | [`SignedCookies`] and [`PrivateCookies`], with [`CookieKeys`] that can be replaced |
 //! | `tracing` | a log line for a cookie that is not valid |
 //!
@@ -29,10 +31,16 @@
 
 #[cfg(feature = "cookies")]
 mod cookies;
+#[cfg(feature = "cors")]
+mod cors;
+#[cfg(feature = "csrf")]
+mod csrf;
 #[cfg(feature = "files")]
 mod files;
 #[cfg(feature = "multipart")]
 mod multipart;
+#[cfg(any(feature = "cors", feature = "csrf"))]
+mod origin;
 #[cfg(feature = "static-files")]
 mod static_files;
 
@@ -54,6 +62,10 @@ pub use cookies::{
     private::PrivateCookies,
     signed::SignedCookies,
 };
+#[cfg(feature = "cors")]
+pub use cors::policy::Cors;
+#[cfg(feature = "csrf")]
+pub use csrf::protection::CrossSiteProtection;
 #[cfg(feature = "files")]
 pub use files::{
     disposition::Disposition,

@@ -1,7 +1,10 @@
-//! Files, static files, multipart forms and cookies, through a router, without a socket.
+//! Files, static files, multipart forms, cookies, and requests of other origins, through a router,
+//! without a socket.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
 mod cookies;
+mod cors;
+mod cross_site;
 mod files;
 mod multipart;
 mod signed_cookies;
