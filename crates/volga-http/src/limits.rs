@@ -294,8 +294,7 @@ pub(crate) const REQUESTS_PER_TURN: usize = 64;
 pub(crate) const TURN_FRAMES: usize = 64;
 
 /// The same for a client that has used up a quarter of its budget of abandoned requests. A turn of
-/// such frames takes longer, and a runtime may run dozens of turns before it polls the sockets of
-/// other tasks.
+/// such frames takes longer, and every other client waits for it.
 pub(crate) const SUSPECT_TURN_FRAMES: usize = 16;
 
 /// About how many bytes one turn of an HTTP/2 connection reads.

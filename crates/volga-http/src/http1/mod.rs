@@ -26,6 +26,8 @@ mod connection;
 mod decode;
 #[cfg(test)]
 mod differential;
+#[cfg(test)]
+mod fairness;
 mod half_close;
 mod head_timer;
 mod pipelined;

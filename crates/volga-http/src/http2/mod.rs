@@ -530,6 +530,8 @@ mod bursts;
 #[cfg(test)]
 mod closed_windows;
 #[cfg(test)]
+mod fairness;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod padding;

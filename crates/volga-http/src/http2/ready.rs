@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
+use crate::io::wake::wake_after_sockets;
 use crate::limits::MAX_STREAMS;
 
 const BITS: usize = u64::BITS as usize;
@@ -52,9 +53,9 @@ impl Ready {
         self.connection.store(false, Ordering::SeqCst);
     }
 
-    /// Ends a turn. The next turn comes with the next note, or at once if there is a note that can
-    /// be handled. While `is_blocked`, notes of streams do not count.
-    pub(super) fn rest(&self, is_blocked: bool, is_line_empty: bool, cx: &Context<'_>) {
+    /// Ends a turn. The next turn comes with the next note, or after the other tasks if there is a
+    /// note that can be handled. While `is_blocked`, notes of streams do not count.
+    pub(super) fn rest(&self, is_blocked: bool, is_line_empty: bool, cx: &mut Context<'_>) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *task = Some(cx.waker().clone());
@@ -63,8 +64,12 @@ impl Ready {
         self.is_resting.store(true, Ordering::SeqCst);
         let is_noted = |word: &AtomicU64| word.load(Ordering::SeqCst) != 0;
         let is_anyone_ready = !is_line_empty || self.streams.iter().any(is_noted);
-        if self.connection.load(Ordering::SeqCst) || (is_anyone_ready && !is_blocked) {
-            self.wake_task();
+        let is_turn_due =
+            self.connection.load(Ordering::SeqCst) || (is_anyone_ready && !is_blocked);
+        if is_turn_due && self.is_resting.swap(false, Ordering::SeqCst) {
+            // A connection whose streams always have more would otherwise run dozens of turns
+            // before the runtime looks at the sockets of the other clients.
+            wake_after_sockets(cx);
         }
     }
 
@@ -150,7 +155,7 @@ mod tests {
         }
 
         fn rest(&self, is_blocked: bool) {
-            self.ready.rest(is_blocked, true, &Context::from_waker(&self.waker));
+            self.ready.rest(is_blocked, true, &mut Context::from_waker(&self.waker));
         }
 
         fn take(&self) -> Vec<usize> {

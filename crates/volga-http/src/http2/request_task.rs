@@ -23,6 +23,7 @@ use crate::exchange::date::date;
 use crate::exchange::long_lived::LongLived;
 use crate::exchange::service::{Panicked, catch_panic};
 use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelFuture, TunnelStream};
+use crate::io::wake::wake_after_sockets;
 
 /// What the task of a request hands over to the task of its connection.
 pub(super) enum TaskOutcome<B> {
@@ -150,8 +151,9 @@ where
                         }
                         Step::Sent => {
                             // The window may be wide and the body always ready, so the other tasks
-                            // of the thread run before the next step.
-                            cx.waker().wake_by_ref();
+                            // of the thread run before the next step, and so do those whose
+                            // sockets have become ready.
+                            wake_after_sockets(cx);
                             return Poll::Pending;
                         }
                     }
