@@ -4,7 +4,7 @@ import { openPage } from "./page.mjs";
 
 const [base, other, api] = process.argv.slice(2);
 
-const allowed = await openPage(base);
+const allowed = await openPage(base, { modules: false });
 const cases = await allowed.evaluate(async (api) => {
   const attempt = async (ask) => {
     try {
@@ -66,7 +66,7 @@ const cases = await allowed.evaluate(async (api) => {
   };
 }, api);
 
-const refused = await openPage(other);
+const refused = await openPage(other, { modules: false });
 Object.assign(
   cases,
   await refused.evaluate(async (api) => {
@@ -91,7 +91,7 @@ Object.assign(
   }, api),
 );
 
-const own = await openPage(`${api}/orders`);
+const own = await openPage(`${api}/orders`, { modules: false });
 Object.assign(
   cases,
   await own.evaluate(async () => ({
