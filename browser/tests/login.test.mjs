@@ -151,16 +151,25 @@ test("the cookie is not for scripts, and another site cannot use it", async () =
   const [cookie] = await context.cookies();
   assert.equal(cookie.name, "session");
   assert.ok(cookie.httpOnly && cookie.sameSite === "Lax" && cookie.path === "/" && cookie.expires === -1);
-  // The same machine under another name is another site. This page has no policy of its own.
-  const other = await context.newPage();
-  await other.goto(`http://127.0.0.1:${port}/live`);
-  const status = await other.evaluate(
-    (to) => fetch(to, { method: "POST", credentials: "include", mode: "no-cors" }).then(() => "sent"),
-    url("/logout"),
-  );
-  assert.equal(status, "sent");
-  await page.reload();
-  await state(page, "open");
+  // The same machine under another name is another site, whose requests have no cookie. Another port
+  // is the same site, whose requests have the cookie. These pages have no policy of their own.
+  const otherPort = await freePort();
+  const otherServer = await startServer("login", otherPort, [":memory:", `localhost:${otherPort}`]);
+  try {
+    for (const from of [`http://127.0.0.1:${port}`, `http://localhost:${otherPort}`]) {
+      const other = await context.newPage();
+      await other.goto(`${from}/live`);
+      const status = await other.evaluate(
+        (to) => fetch(to, { method: "POST", credentials: "include", mode: "no-cors" }).then(() => "sent"),
+        url("/logout"),
+      );
+      assert.equal(status, "sent");
+      await page.reload();
+      await state(page, "open");
+    }
+  } finally {
+    await otherServer.stop();
+  }
   assert.deepEqual(errors, []);
 });
 

@@ -375,6 +375,8 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-web", &["--features", "static-files"]),
     ("volga-web", &["--features", "multipart"]),
     ("volga-web", &["--features", "cookies"]),
+    ("volga-web", &["--features", "cors"]),
+    ("volga-web", &["--features", "csrf"]),
     ("volga-web", &["--features", "signed-cookies"]),
     ("volga-web", &["--features", "auth"]),
     ("volga-web", &["--features", "sessions"]),

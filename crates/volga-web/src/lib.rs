@@ -1,5 +1,6 @@
 //! What every web application needs, on the public traits of [`volga_core`]: files, static files,
-//! multipart forms, cookies, sessions and credentials. Each part is a feature.
+//! multipart forms, cookies, credentials, sessions, and requests of other origins. Each part is a
+//! feature.
 //!
 //! | Feature | Contents |
 //! |---|---|
@@ -9,6 +10,8 @@
 //! | `static-files` | [`StaticFiles`] serves a folder or embedded files |
 //! | `multipart` | [`Multipart`] reads a form with files, [`MultipartForm`] into a type of your own, [`MultipartBuilder`] sends one |
 //! | `cookies` | [`Cookies`] are read from the request and written to the head of the response |
+//! | `cors` | [`Cors`] says what browsers let the pages of other origins do |
+//! | `csrf` | [`CrossSiteProtection`] refuses requests that pages of other sites make |
 //! | `signed-cookies` | [`SignedCookies`] and [`PrivateCookies`], with [`CookieKeys`] that can be replaced |
 //! | `tracing` | a log line for a cookie that is not valid |
 //!
@@ -33,10 +36,16 @@
 mod auth;
 #[cfg(feature = "cookies")]
 mod cookies;
+#[cfg(feature = "cors")]
+mod cors;
+#[cfg(feature = "csrf")]
+mod csrf;
 #[cfg(feature = "files")]
 mod files;
 #[cfg(feature = "multipart")]
 mod multipart;
+#[cfg(any(feature = "cors", feature = "csrf"))]
+mod origin;
 #[cfg(any(feature = "auth", feature = "sessions"))]
 mod random_id;
 #[cfg(feature = "sessions")]
@@ -72,6 +81,10 @@ pub use cookies::{
     private::PrivateCookies,
     signed::SignedCookies,
 };
+#[cfg(feature = "cors")]
+pub use cors::policy::Cors;
+#[cfg(feature = "csrf")]
+pub use csrf::protection::CrossSiteProtection;
 #[cfg(feature = "files")]
 pub use files::{
     disposition::Disposition,

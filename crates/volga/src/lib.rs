@@ -182,6 +182,10 @@ pub mod middleware {
         BoxFuture, Endpoint, EndpointService, FilterVerdict, HttpContext, Middleware, Next,
         NextCall, PartsArgs,
     };
+    #[cfg(feature = "cors")]
+    pub use volga_web::Cors;
+    #[cfg(feature = "csrf")]
+    pub use volga_web::CrossSiteProtection;
 }
 
 /// Forms with files (`multipart/form-data`), read and sent.
@@ -372,6 +376,10 @@ mod guide {
         multipart: "../../../docs/src/multipart.md";
         #[cfg(feature = "signed-cookies")]
         cookies: "../../../docs/src/cookies.md";
+        #[cfg(feature = "cors")]
+        cors: "../../../docs/src/cors.md";
+        #[cfg(feature = "csrf")]
+        cross_site_requests: "../../../docs/src/cross-site-requests.md";
         #[cfg(feature = "static-files")]
         static_files: "../../../docs/src/static-files.md";
         #[cfg(feature = "auth")]

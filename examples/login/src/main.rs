@@ -21,7 +21,8 @@ mod user;
 use std::time::Duration;
 
 use volga::{
-    App, CancellationToken, auth::Tickets, di::Dc, error::Error, http::sse::Hub, sessions::Sessions,
+    App, CancellationToken, auth::Tickets, di::Dc, error::Error, http::sse::Hub,
+    middleware::CrossSiteProtection, sessions::Sessions,
 };
 
 use crate::accounts::Accounts;
@@ -46,6 +47,8 @@ async fn main() -> Result<(), Error> {
 fn app(database: Database) -> App {
     let store = SqliteSessions::new(database.clone());
     let mut app = App::new();
+    // No page of another site acts in the name of a user.
+    app.refuse_cross_site(CrossSiteProtection::new());
     app.add_singleton(Sessions::new(store.clone()))
         .add_singleton(store)
         .add_singleton(Accounts::new(database.clone()))

@@ -129,6 +129,19 @@ async fn a_session_survives_a_restart_and_its_cookie_a_sign_out_does_not() {
 }
 
 #[tokio::test]
+async fn a_page_of_another_site_signs_nobody_out() {
+    let client = client();
+    create(&client, "anna").await;
+    for from in ["cross-site", "same-site"] {
+        let request = client.post("/logout").header("sec-fetch-site", from);
+        request.send().await.assert_status(403);
+        client.get("/").send().await.assert_status(200);
+    }
+    let request = client.post("/logout").header("sec-fetch-site", "same-origin");
+    request.send().await.assert_status(303);
+}
+
+#[tokio::test]
 async fn a_token_opens_the_api_and_a_ticket_a_stream() {
     let client = client();
     client.post("/tokens").send().await.assert_status(401);

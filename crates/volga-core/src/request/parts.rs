@@ -22,6 +22,7 @@ use crate::request::context::RequestContext;
 use crate::request::decoded_path;
 use crate::request::path_args::PathArgs;
 use crate::request::path_args::decode;
+use crate::response::cross_origin::{CrossOriginPolicy, PolicyApplied};
 use crate::response::error::Error;
 use crate::response::error_mapper::MapError;
 use crate::response::into_response::HttpResponse;
@@ -172,6 +173,18 @@ impl RequestParts {
         state.responder = Some(Arc::new(Responder::new(&head.headers, mapper, reporter)));
     }
 
+    /// Lets a policy add its headers to the response, unless one further inside has done it.
+    pub(crate) fn apply_policy(&self, policy: &dyn CrossOriginPolicy) {
+        let Some(responder) = &self.0.state.responder else { return };
+        let change = policy.response_headers(&self.0.head);
+        responder.add_hook(Box::new(move |response| {
+            if response.extensions().get::<PolicyApplied>().is_none() {
+                change(response.headers_mut());
+                response.extensions_mut().insert(PolicyApplied);
+            }
+        }));
+    }
+
     /// Returns the responder, which turns results of this request into responses.
     pub(crate) fn responder(&self) -> Arc<Responder> {
         let responder = self.0.state.responder.clone();
@@ -251,7 +264,7 @@ impl RequestParts {
                  request; let it pass on the request that it got, with its extensions",
             ));
         };
-        match responder.add_hook(Box::new(change)) {
+        match responder.add_hook(Box::new(|response| change(response.headers_mut()))) {
             true => Ok(()),
             false => Err(Error::server_error(
                 "the headers of the response cannot be changed any more, because they are \

@@ -4,6 +4,7 @@ pub(crate) mod body_error_report;
 pub(crate) mod box_error;
 pub(crate) mod catch_panic;
 pub(crate) mod causes;
+pub(crate) mod cross_origin;
 pub(crate) mod error;
 pub(crate) mod error_format;
 pub(crate) mod error_mapper;

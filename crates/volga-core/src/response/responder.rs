@@ -77,7 +77,7 @@ impl Responder {
     #[inline]
     pub(crate) fn run_hooks(&self, response: &mut HttpResponse) {
         for hook in self.hooks.finish() {
-            if let Err(panic) = catch(|| hook(response.headers_mut())) {
+            if let Err(panic) = catch(|| hook(response)) {
                 self.report(&panic, response.status());
             }
         }

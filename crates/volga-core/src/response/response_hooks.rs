@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use http::HeaderMap;
+use crate::response::into_response::HttpResponse;
 
-/// A function that changes the headers of a response.
-pub(crate) type ResponseHook = Box<dyn FnOnce(&mut HeaderMap) + Send>;
+/// A function that changes the head of a response.
+pub(crate) type ResponseHook = Box<dyn FnOnce(&mut HttpResponse) + Send>;
 
 /// The functions that change the head of the response to one request. A request without any
 /// allocates nothing for them.
@@ -69,12 +69,13 @@ mod tests {
         let hooks = ResponseHooks::default();
         for value in ["1", "2"] {
             let value = http::HeaderValue::from_static(value);
-            assert!(hooks.add(Box::new(move |headers| {
-                headers.append("x-order", value);
+            assert!(hooks.add(Box::new(move |response| {
+                response.headers_mut().append("x-order", value);
             })));
         }
-        let mut headers = HeaderMap::new();
-        hooks.finish().into_iter().for_each(|hook| hook(&mut headers));
+        let mut response = HttpResponse::default();
+        hooks.finish().into_iter().for_each(|hook| hook(&mut response));
+        let headers = response.headers();
         assert_eq!(headers.get_all("x-order").iter().collect::<Vec<_>>(), ["1", "2"]);
         assert!(!hooks.add(Box::new(|_| {})));
         assert!(hooks.finish().is_empty());

@@ -15,6 +15,7 @@ use crate::middleware::Middleware;
 use crate::request::app_context::AppContext;
 use crate::request::body_limit::BodyLimit;
 use crate::request::parts::Endpoint;
+use crate::response::cross_origin::CrossOriginPolicy;
 use crate::response::error_mapper::MapError;
 use crate::routing::fault::{RouteError, RouteFault, RouteFaults};
 use crate::routing::method::RouteMethod;
@@ -318,6 +319,29 @@ impl Router {
     /// Sets the limit of request bodies at a level. The nearest limit applies.
     pub fn set_body_limit(&mut self, level: SettingsLevel, limit: BodyLimit) {
         self.settings_mut(level).body_limit = Some(limit);
+    }
+
+    /// Sets what pages of other origins may do. The nearest policy applies: of the route, of its
+    /// scope, of the scopes around that, of the router. A preflight gets the policy of the route
+    /// that it asks for.
+    #[track_caller]
+    pub fn set_cross_origin_policy(
+        &mut self,
+        level: SettingsLevel,
+        policy: impl CrossOriginPolicy,
+    ) {
+        if let Err(reason) = policy.check() {
+            self.refuse_setting("cors", reason);
+        }
+        self.settings_mut(level).policy = Some(Arc::new(policy));
+    }
+
+    /// Records that a setting is not valid, with the caller's place in the source. `setting` is the
+    /// name of the method that sets it. [`check`](Self::check) returns the fault.
+    #[track_caller]
+    pub fn refuse_setting(&mut self, setting: &'static str, reason: String) {
+        let error = RouteError::Setting { setting, reason };
+        self.faults.push(RouteFault { error, location: Location::caller() });
     }
 
     /// Sets the endpoint for requests without a route. The nearest fallback applies.

@@ -3,6 +3,8 @@
 
 mod auth;
 mod cookies;
+mod cors;
+mod cross_site;
 mod files;
 mod multipart;
 mod sessions;

@@ -12,6 +12,7 @@ mod child;
 mod compile_fail;
 mod connections;
 mod cookies;
+mod cross_origin;
 mod crowd;
 mod cutting_proxy;
 mod describe;
