@@ -1,6 +1,6 @@
 //! Tests forms, files and static files with foreign programs: senders and readers of forms, a
-//! parser of forms that must agree with ours, clients that resume downloads, and nginx as the
-//! oracle for conditional and ranged requests.
+//! parser of forms that must agree with ours, clients that resume downloads, nginx as the oracle
+//! for conditional and ranged requests, and browsers and cookie jars on several origins.
 //!
 //! `cargo xtask compat` runs this. A program that is missing is skipped; in CI that is a failure.
 
@@ -8,6 +8,7 @@ mod bodies;
 mod downloads;
 mod forms;
 mod nginx;
+mod origins;
 mod raw;
 mod server;
 
@@ -26,6 +27,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
         ("busboy", bodies::run(&programs).await),
         ("curl -C - and wget -c", downloads::run(&server).await),
         ("nginx", nginx::run(&server).await),
+        ("cookies and other origins", origins::run(&programs, &server).await),
     ] {
         match result? {
             Report { skipped, faults: new, checks } => {
@@ -37,7 +39,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    println!("forms and files in {:.1} s", start.elapsed().as_secs_f64());
+    println!("forms, files and origins in {:.1} s", start.elapsed().as_secs_f64());
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
 

@@ -1,12 +1,18 @@
-//! Files, static files and multipart forms, through a router, without a socket.
+//! The parts of this crate, through a router, without a socket.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
+mod auth;
 mod blocking;
+mod cookies;
+mod cors;
+mod cross_site;
 mod files;
 mod multipart;
 mod multipart_types;
 #[cfg(unix)]
 mod no_files;
+mod sessions;
+mod signed_cookies;
 mod static_files;
 mod support;
 mod uploads;

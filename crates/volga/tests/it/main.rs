@@ -3,6 +3,7 @@
 
 #[cfg(unix)]
 mod addresses;
+mod background_tasks;
 mod before_routing;
 mod behind_others;
 mod body;
@@ -10,6 +11,8 @@ mod body;
 mod child;
 mod compile_fail;
 mod connections;
+mod cookies;
+mod cross_origin;
 mod crowd;
 mod cutting_proxy;
 mod describe;
@@ -22,6 +25,7 @@ mod form_refusals;
 mod framing;
 mod grpc;
 mod half_close;
+mod health;
 mod html;
 mod https;
 mod hub_cuts;
