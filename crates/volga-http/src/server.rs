@@ -89,10 +89,11 @@ impl Server {
         self
     }
 
-    /// Sets how many bytes of a [long-lived](crate::LongLivedResponse) response the kernel may hold that it
-    /// has not sent yet (`TCP_NOTSENT_LOWAT`). While there are as many, the body is not polled. The
-    /// default is [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES). The least
-    /// is 1 byte, and [`u32::MAX`] or more leaves it to the system.
+    /// Sets how many bytes of a [long-lived](crate::LongLivedResponse) response the kernel may hold
+    /// that it has not sent yet (`TCP_NOTSENT_LOWAT`). While there are as many, the body is not
+    /// polled. The default is
+    /// [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES). The least is 1 byte,
+    /// and [`u32::MAX`] or more leaves it to the system.
     ///
     /// So a client that reads slowly gets newer messages, and one that reads nothing costs little
     /// memory. The kernel also holds the bytes that it has sent and that are not acknowledged, as
@@ -221,8 +222,8 @@ impl Server {
         self
     }
 
-    /// Sets whether the server writes the data of [long-lived](crate::LongLivedResponse) HTTP/2 bodies
-    /// directly, beside the `h2` library. The default is true.
+    /// Sets whether the server writes the data of [long-lived](crate::LongLivedResponse) HTTP/2
+    /// bodies directly, beside the `h2` library. The default is true.
     ///
     /// A message for many streams then costs half of the CPU time. The direct path relies on how
     /// `h2` behaves. If you suspect it of a fault, set this to false, and all data goes through

@@ -17,8 +17,8 @@ use crate::socket::WebSocket;
 /// Runs `handler` with the WebSocket of a connection, and returns how the WebSocket has ended.
 ///
 /// `io` carries the bytes after the response of the handshake: the upgraded connection on HTTP/1.1,
-/// or the stream of the extended CONNECT on HTTP/2. When `shutdown` is ready, the WebSocket is closed with code
-/// 1001.
+/// or the stream of the extended CONNECT on HTTP/2. When `shutdown` is ready, the WebSocket is
+/// closed with code 1001.
 ///
 /// When `handler` returns, and no half of its socket is left in another task, the WebSocket is
 /// closed with what it returned: `()` for code 1000, or a [`CloseReason`].

@@ -88,8 +88,8 @@ impl SharedState {
         !state.has_seen_end && state.end.as_ref().is_some_and(SocketEnd::is_abrupt)
     }
 
-    /// Notes that the application's function has returned. Halves of the socket may live on in other
-    /// tasks, unless the function gives a reason to close.
+    /// Notes that the application's function has returned. Halves of the socket may live on in
+    /// other tasks, unless the function gives a reason to close.
     pub(crate) fn end_handler(&self, reason: CloseReason) {
         if reason != CloseReason::from(()) {
             self.close(reason);

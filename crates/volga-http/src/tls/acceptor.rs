@@ -15,7 +15,8 @@ use crate::tls::loaded_certificates::LoadedCertificates;
 use crate::tls::stream::{CountedSocket, TlsStream};
 use crate::tls::watch::Watch;
 
-/// Accepts TLS connections with the certificates of [`Tls::load`](crate::Tls::load). Clones share them.
+/// Accepts TLS connections with the certificates of [`Tls::load`](crate::Tls::load). Clones share
+/// them.
 ///
 /// Pass it to [`Listener::with_tls`](crate::Listener::with_tls).
 #[derive(Clone)]
