@@ -55,6 +55,8 @@ mod out_queue;
 mod serve;
 mod settings;
 mod shared_state;
+#[cfg(feature = "hub")]
+mod shared_texts;
 mod socket;
 
 pub use close::{CloseCode, CloseReason, SocketEnd};

@@ -42,6 +42,13 @@ use crate::files::validators::{Validators, whole_seconds};
 /// `Content-Type` by the extension of the path, `ETag`, `Last-Modified`, `Accept-Ranges` and
 /// `X-Content-Type-Options: nosniff`. `HEAD` gets the same headers without the body.
 ///
+/// The tag of a file follows from its times of modification and change, its number in the file
+/// system, and its length. A file that was changed a moment ago has no tag yet, because a second
+/// change in the same moment could not be told from the first: for 20 ms, or for 2 s on file
+/// systems without fractions of seconds. `Last-Modified` is missing for the rest of the second. Two
+/// servers with copies of a file have different tags for it; use [`with_etag`](Self::with_etag) if
+/// they must be the same.
+///
 /// A file is opened and read on blocking threads, in blocks of 64 KiB, as fast as the client takes
 /// them. If it becomes shorter meanwhile, the response is cut off, and the client can tell.
 ///
@@ -145,6 +152,7 @@ impl FileResponse {
     /// Sets the time of the last modification.
     pub fn last_modified(mut self, time: SystemTime) -> Self {
         self.validators.modified = Some(whole_seconds(time));
+        self.validators.hides_modified = false;
         self
     }
 

@@ -1,7 +1,6 @@
 //! Forms with files: `multipart/form-data`, read and sent.
 
 pub(crate) mod builder;
-pub(crate) mod deserialize;
 pub(crate) mod error;
 pub(crate) mod fields;
 pub(crate) mod form;

@@ -95,11 +95,13 @@ impl<'a> Part<'a> {
     /// # Errors
     ///
     /// As for [`Multipart::next`](crate::Multipart::next). All parts that are read into memory
-    /// together have at most [`with_max_memory`](crate::Multipart::with_max_memory) bytes.
+    /// together have at most [`with_max_memory`](crate::Multipart::with_max_memory) bytes. The
+    /// status is 503 if all requests of the app collect too much at a time.
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
-        let mut all = Vec::new();
+        let (mut all, mut collected) = (Vec::new(), self.form.new_count());
         while let Some(chunk) = self.form.chunk().await? {
             self.form.hold(chunk.len())?;
+            collected.resize(all.len() + chunk.len())?;
             all.extend_from_slice(&chunk);
         }
         Ok(all.into())

@@ -4,7 +4,7 @@ use std::{fmt, future::poll_fn, path::PathBuf, pin::Pin};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use volga_core::{Error, HttpBody};
+use volga_core::{CollectedBytes, Error, HttpBody};
 
 use crate::multipart::error::MultipartError;
 use crate::multipart::gate::{Gate, GatedBody};
@@ -25,10 +25,12 @@ pub(crate) struct PartReader {
     /// How many bytes of the current part have come.
     part_bytes: u64,
     pub(crate) temp_folder: Option<PathBuf>,
+    /// A count of zero, from which the counts of the app are made.
+    collected: CollectedBytes,
 }
 
 impl PartReader {
-    pub(crate) fn new(boundary: String, body: HttpBody) -> Self {
+    pub(crate) fn new(boundary: String, body: HttpBody, collected: CollectedBytes) -> Self {
         let gate = Gate::default();
         let body = GatedBody { body, gate: gate.clone() };
         Self {
@@ -41,6 +43,7 @@ impl PartReader {
             memory: 0,
             part_bytes: 0,
             temp_folder: None,
+            collected,
         }
     }
 
@@ -61,6 +64,11 @@ impl PartReader {
 
     pub(crate) fn part_name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Returns a new count of the bytes that all requests of the app collect together.
+    pub(crate) fn new_count(&self) -> CollectedBytes {
+        self.collected.new_count()
     }
 
     /// Counts bytes that are put into memory.

@@ -50,6 +50,11 @@ use crate::multipart::part_reader::PartReader;
 ///
 /// A form beyond a limit has status 413, and the message names the field and the limit. Beside the
 /// text and bytes that the handler takes, at most a few pieces of the body are in memory.
+///
+/// While [`Part::bytes`], [`Part::text`] and [`collect`](Self::collect) read, what they have read
+/// counts for the memory that all requests of the app share,
+/// [`DEFAULT_MAX_COLLECTED_BYTES`](volga_core::DEFAULT_MAX_COLLECTED_BYTES). Beyond that, the
+/// status is 503.
 pub struct Multipart {
     form: PartReader,
 }
@@ -160,7 +165,7 @@ impl FromRequest for Multipart {
     }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
-        Ok(Self { form: PartReader::new(boundary(&parts)?, body) })
+        Ok(Self { form: PartReader::new(boundary(&parts)?, body, parts.collected_bytes()) })
     }
 }
 

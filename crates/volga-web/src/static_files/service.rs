@@ -51,6 +51,7 @@ const IMMUTABLE_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// - A symbolic link that leads out of the folder. The folder itself may be a link.
 /// - Names that begin with a dot, unless [`dot_files`](Self::dot_files) is called.
 /// - Names of devices of Windows such as `nul.txt`, on every system.
+/// - What is no regular file: pipes, sockets and devices.
 ///
 /// Do not let users write links into the folder: a link that changes between the check and the
 /// opening of the file is not noticed.

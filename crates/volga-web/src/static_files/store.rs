@@ -112,7 +112,14 @@ impl Store {
             Self::Embedded(files) => Ok(find_embedded(files, &query)),
             Self::Folder(root) => {
                 let root = root.clone();
-                blocking::run(move || Folder::open(&root)?.find(&query)).await
+                blocking::run(move || {
+                    match Folder::open(&root)?.find(&query) {
+                        // Something was deleted between two looks at it.
+                        Err(error) if is_missing(&error) => Ok(Entry::Missing),
+                        found => found,
+                    }
+                })
+                .await
             }
         }
     }
@@ -258,8 +265,8 @@ fn found_file(relative: &str, mut open: OpenFile, coding: Option<Coding>) -> Ent
     Entry::File { path: relative.to_owned(), content: FileContent::Open(open), coding }
 }
 
-/// Lists a folder. A link to a folder is listed as a file, because following each link would cost
-/// much; the request for it redirects.
+/// Lists the files and folders in a folder. A link to a folder is listed as a file, because
+/// following each link would cost much; the request for it redirects.
 fn list(path: &Path, dot_files: bool) -> io::Result<Entry> {
     let mut listing = Listing::default();
     for entry in fs::read_dir(path)? {
@@ -267,10 +274,14 @@ fn list(path: &Path, dot_files: bool) -> io::Result<Entry> {
         if let Ok(mut name) = entry.file_name().into_string()
             && is_listed(&name, dot_files)
         {
-            if entry.file_type()?.is_dir() {
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
                 name.push('/');
             }
-            listing.add(name);
+            // Pipes, sockets and devices are not served.
+            if kind.is_dir() || kind.is_file() || kind.is_symlink() {
+                listing.add(name);
+            }
         }
     }
     Ok(Entry::Listing(listing))
