@@ -19,11 +19,11 @@ const ARGS = [
 ];
 
 /**
- * Opens the page at `base` in a browser that ends with this process. `/modules/PATH` on the page is
+ * Opens the page at `base` in a browser with these further arguments, which ends with this process. `/modules/PATH` on the page is
  * the script PATH.js of an installed package.
  */
-export async function openPage(base) {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ARGS });
+export async function openPage(base, args = []) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: [...ARGS, ...args] });
   const page = await browser.newPage();
   await page.route(`${base}/modules/**`, async (route) => {
     const path = decodeURIComponent(new URL(route.request().url()).pathname).slice("/modules/".length);
