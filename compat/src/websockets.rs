@@ -115,9 +115,9 @@ impl FromRequestParts for Protocol {
 /// An echo at `/`, one for small messages at `/small`, sockets that the server closes, and a page.
 fn app() -> App {
     let mut app = App::new().without_greeter();
-    let large = WebSocketSettings::new().with_max_message_bytes(LARGEST);
-    app.map_ws_with("/", large.with_max_frame_bytes(LARGEST), echo);
-    app.map_ws_with("/small", WebSocketSettings::new().with_max_message_bytes(1000), echo);
+    let large = WebSocketSettings::new().max_message_bytes(LARGEST);
+    app.map_ws_with("/", large.max_frame_bytes(LARGEST), echo);
+    app.map_ws_with("/small", WebSocketSettings::new().max_message_bytes(1000), echo);
     app.map_ws("/protocol", async |mut socket: WebSocket, Protocol(protocol): Protocol| {
         let _ = socket.send(protocol).await;
     });

@@ -78,8 +78,7 @@ fn exchange(sent: &[u8], size: usize) -> (Vec<Message>, Vec<Message>, SocketEnd)
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
-        let settings =
-            WebSocketSettings::new().with_max_message_bytes(MOST).with_max_frame_bytes(MOST);
+        let settings = WebSocketSettings::new().max_message_bytes(MOST).max_frame_bytes(MOST);
         let (mut client, io) = duplex(1 << 20);
         let received = Arc::new(Mutex::new(Vec::new()));
         let messages = Arc::clone(&received);

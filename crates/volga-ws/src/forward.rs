@@ -85,7 +85,7 @@ pub fn envelope(delivery: Delivery) -> Utf8Bytes {
 
 /// The event that a client of an event stream would get from these bytes.
 fn encode(bytes: &[u8]) -> Utf8Bytes {
-    let mut decoder = Decoder::new().max_event(usize::MAX).max_line(usize::MAX);
+    let mut decoder = Decoder::new().with_max_event(usize::MAX).with_max_line(usize::MAX);
     let event = decoder.feed(bytes).ok().and_then(|events| events.into_iter().next());
     let id = Some(decoder.last_event_id()).filter(|id| !id.is_empty());
     // `message` is the name of an event without a name.

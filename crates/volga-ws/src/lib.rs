@@ -54,7 +54,7 @@ mod message;
 mod out_queue;
 mod serve;
 mod settings;
-mod shared;
+mod shared_state;
 #[cfg(feature = "hub")]
 mod shared_texts;
 mod socket;

@@ -228,7 +228,7 @@ pub mod http {
 /// Every limit, with its default.
 pub mod limits {
     pub use crate::{
-        https::hsts::DEFAULT_HSTS_MAX_AGE, shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN,
+        https::hsts::DEFAULT_HSTS_MAX_AGE, shutdown_sequence::DEFAULT_SHUTDOWN_HOOK_TIMEOUT,
         trusted_proxies::MAX_FORWARDED_PREFIX,
     };
     pub use volga_core::{

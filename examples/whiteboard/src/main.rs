@@ -50,7 +50,7 @@ fn app() -> App {
     let mut app = App::new();
     app.add_singleton(Hub::builder().max_messages(HELD).build());
     page::map(&mut app);
-    let settings = WebSocketSettings::new().with_max_message_bytes(MAX_MESSAGE);
+    let settings = WebSocketSettings::new().max_message_bytes(MAX_MESSAGE);
     app.map_ws_with("/board", settings, board);
     app
 }

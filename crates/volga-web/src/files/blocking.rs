@@ -23,8 +23,8 @@ pub(crate) async fn run<T: Send + 'static>(
     }
 }
 
-/// A result that nobody has taken yet. It may be a file whose drop waits for the disk. If the client
-/// leaves, this is dropped on a thread of the runtime.
+/// A result that nobody has taken yet. It may be a file whose drop waits for the disk. If the
+/// client leaves, this is dropped on a thread of the runtime.
 struct Guarded<T: Send + 'static>(Option<T>);
 
 impl<T: Send + 'static> Drop for Guarded<T> {

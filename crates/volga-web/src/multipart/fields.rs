@@ -6,17 +6,19 @@ use serde::de::DeserializeOwned;
 use volga_core::{Error, FileNumber, FormFields};
 
 use crate::multipart::error::MultipartError;
-use crate::multipart::reader::Multipart;
+use crate::multipart::part::Part;
+use crate::multipart::part_reader::PartReader;
 use crate::multipart::temp_file::{FILE_TYPE, with_files};
 
 /// Reads a form to its end, and makes a value of its fields.
-pub(crate) async fn collect<T: DeserializeOwned>(mut form: Multipart) -> Result<T, Error> {
+pub(crate) async fn collect<T: DeserializeOwned>(mut form: PartReader) -> Result<T, Error> {
     let mut fields = FormFields::new().with_file_type(FILE_TYPE);
     let mut files = Vec::new();
     // Random, so that no other form on this thread has the same numbers.
     let first_number = RandomState::new().hash_one(0_u8);
     let (mut collected, mut bytes) = (form.new_count(), 0);
-    while let Some(mut part) = form.next().await? {
+    while form.next_part().await? {
+        let mut part = Part::new(&mut form);
         let name = part.name().to_owned();
         let mut held = name.len();
         if !part.is_file() {

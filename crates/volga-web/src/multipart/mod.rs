@@ -7,5 +7,6 @@ pub(crate) mod form;
 pub(crate) mod gate;
 pub(crate) mod limits;
 pub(crate) mod part;
+pub(crate) mod part_reader;
 pub(crate) mod reader;
 pub(crate) mod temp_file;

@@ -8,7 +8,7 @@ use volga_core::{Error, FileNumber};
 
 use crate::files::blocking;
 use crate::files::file_name::FileName;
-use crate::files::saver::{Existing, persist};
+use crate::files::saver::{ExistingFilePolicy, persist};
 use crate::files::upload::error_of_persist;
 
 /// A file of a form, on the disk, without a place of its own. It is deleted when it is dropped,
@@ -72,7 +72,7 @@ impl TempFile {
     ///
     /// Returns a server error if the file cannot be written.
     pub async fn save_as(self, path: impl AsRef<Path>) -> Result<(), Error> {
-        self.save(path.as_ref(), Existing::Replace).await
+        self.save(path.as_ref(), ExistingFilePolicy::Replace).await
     }
 
     /// Gives the file its place, unless something is there.
@@ -82,10 +82,10 @@ impl TempFile {
     /// Returns an error with status 409 if the path exists, and a server error if the file cannot
     /// be written.
     pub async fn save_new(self, path: impl AsRef<Path>) -> Result<(), Error> {
-        self.save(path.as_ref(), Existing::Keep).await
+        self.save(path.as_ref(), ExistingFilePolicy::Keep).await
     }
 
-    async fn save(mut self, path: &Path, existing: Existing) -> Result<(), Error> {
+    async fn save(mut self, path: &Path, existing: ExistingFilePolicy) -> Result<(), Error> {
         let Some(file) = self.file.take() else { return Ok(()) };
         let path = path.to_owned();
         blocking::run(move || persist(file, &path, existing)).await.map_err(error_of_persist)
@@ -134,16 +134,16 @@ pub(crate) const FILE_TYPE: &str = "volga_web::TempFile";
 /// Makes the files available to [`TempFile::deserialize`] while `work` runs.
 pub(crate) fn with_files<T>(files: Vec<TempFile>, work: impl FnOnce() -> T) -> T {
     /// Drops the files that were not taken, also after a panic.
-    struct Clear;
+    struct FileSweeper;
 
-    impl Drop for Clear {
+    impl Drop for FileSweeper {
         fn drop(&mut self) {
             // Outside of the borrow, because a file that is dropped looks for its place here.
             drop(FILES.take());
         }
     }
 
-    let _clear = Clear;
+    let _sweeper = FileSweeper;
     FILES.replace(files.into_iter().map(|file| (file.number, Some(file))).collect());
     work()
 }

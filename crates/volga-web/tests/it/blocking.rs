@@ -58,7 +58,7 @@ fn poll_pending<T>(future: Pin<&mut impl Future<Output = T>>) {
 /// A service that reads and writes the files of a folder in every way.
 fn service(folder: &Path) -> RouterService {
     let mut router = Router::new();
-    let files = StaticFiles::folder(folder).precompressed().with_listing().single_page("page.html");
+    let files = StaticFiles::folder(folder).precompressed().listing().single_page("page.html");
     router.mount_in(ScopeId::ROOT, "/static", files.clone().into_endpoint());
     router.set_fallback(SettingsLevel::Scope(ScopeId::ROOT), files.into_endpoint());
     router.map(Method::GET, "/no/file", HandlerEndpoint::new(|| "served"));
@@ -76,7 +76,7 @@ fn service(folder: &Path) -> RouterService {
     router.map(Method::PUT, "/put/{name}", HandlerEndpoint::new(put));
     let root = folder.to_owned();
     let post = async move |form: Multipart| {
-        let mut form = form.temp_folder(&root);
+        let mut form = form.with_temp_folder(&root);
         let mut part = form.next().await?.ok_or_else(|| Error::server_error("no part"))?;
         Ok::<_, Error>(part.save_in(&root).await?.size)
     };
@@ -235,7 +235,7 @@ fn a_temporary_file_is_moved_and_removed_on_a_blocking_thread() {
         let to = folder.to_owned();
         let (give, mut given) = tokio::sync::mpsc::unbounded_channel();
         let handler = async move |form: Multipart| {
-            let mut form = form.temp_folder(&to);
+            let mut form = form.with_temp_folder(&to);
             let mut part = form.next().await?.ok_or_else(|| Error::server_error("no part"))?;
             let _ = give.send(part.temp_file().await?);
             Ok::<_, Error>("taken")

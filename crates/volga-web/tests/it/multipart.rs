@@ -113,34 +113,38 @@ async fn each_limit_is_exact_and_its_error_names_the_field_and_the_limit() {
     let two = form(&[part("first", "", ten), part("second", "", ten)]);
     for (fits, exceeds, expect) in [
         (
-            reader(|form| form.max_part_bytes(10)),
-            reader(|form| form.max_part_bytes(9)),
+            reader(|form| form.with_max_part_bytes(10)),
+            reader(|form| form.with_max_part_bytes(9)),
             "the field `first` is larger than 9 bytes",
         ),
         (
-            reader(|form| form.max_part_bytes(10).limit("second", 10)),
-            reader(|form| form.max_part_bytes(10).limit("second", 3)),
+            reader(|form| form.with_max_part_bytes(10).with_field_limit("second", 10)),
+            reader(|form| form.with_max_part_bytes(10).with_field_limit("second", 3)),
             "the field `second` is larger than 3 bytes",
         ),
         (
-            reader(|form| form.max_part_bytes(1).limit("first", 10).limit("second", 10)),
-            reader(|form| form.limit("first", 10).limit("second", 9)),
+            reader(|form| {
+                form.with_max_part_bytes(1)
+                    .with_field_limit("first", 10)
+                    .with_field_limit("second", 10)
+            }),
+            reader(|form| form.with_field_limit("first", 10).with_field_limit("second", 9)),
             "the field `second` is larger than 9 bytes",
         ),
         (
-            reader(|form| form.max_memory(20)),
-            reader(|form| form.max_memory(19)),
+            reader(|form| form.with_max_memory(20)),
+            reader(|form| form.with_max_memory(19)),
             "the field `second` makes the form larger than 19 bytes without its files",
         ),
         (
-            reader(|form| form.max_parts(2)),
-            reader(|form| form.max_parts(1)),
+            reader(|form| form.with_max_parts(2)),
+            reader(|form| form.with_max_parts(1)),
             "the form has more than 1 parts; the one before is the field `first`",
         ),
         (
             // `content-disposition: form-data; name="second"` and its line end.
-            reader(|form| form.max_part_headers(47)),
-            reader(|form| form.max_part_headers(46)),
+            reader(|form| form.with_max_part_headers(47)),
+            reader(|form| form.with_max_part_headers(46)),
             "the headers of the part after the field `first` are larger than 46 bytes",
         ),
     ] {
@@ -155,7 +159,7 @@ async fn each_limit_is_exact_and_its_error_names_the_field_and_the_limit() {
 
 #[tokio::test]
 async fn the_limit_of_the_whole_body_names_the_field_that_it_cuts() {
-    let service = reader(|form| form.max_memory(usize::MAX));
+    let service = reader(|form| form.with_max_memory(usize::MAX));
     let large = part("large", "", &"x".repeat(6 * 1024 * 1024));
     let refused = post(&service, cut(&large, 100_000)).await;
     assert_eq!(refused.status, 413);

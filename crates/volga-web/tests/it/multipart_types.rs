@@ -30,7 +30,7 @@ struct Profile {
 fn profile_service(folder: &Path) -> RouterService {
     let folder = folder.to_owned();
     let save = async move |form: Multipart| {
-        let form: Profile = form.temp_folder(&folder).collect().await?;
+        let form: Profile = form.with_temp_folder(&folder).collect().await?;
         let names: Vec<_> =
             form.photos.iter().map(|photo| photo.name().unwrap().as_str()).collect();
         let text = format!(
@@ -173,7 +173,7 @@ async fn a_file_is_there_for_each_attempt_to_read_a_form() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().to_owned();
     let handler = async move |form: Multipart| {
-        let form: Report = form.temp_folder(&to).collect().await?;
+        let form: Report = form.with_temp_folder(&to).collect().await?;
         let read = |file: &TempFile| std::fs::read_to_string(file.path());
         let mut all = vec![read(&form.file)?, read(&form.about.cover)?, form.about.address.city];
         all.push(form.about.count.to_string());

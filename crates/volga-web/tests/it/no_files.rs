@@ -62,7 +62,7 @@ const KINDS: [(&str, Make); 8] = [
 
 fn service(folder: &Path) -> RouterService {
     let mut router = Router::new();
-    let files = StaticFiles::folder(folder).precompressed().with_listing();
+    let files = StaticFiles::folder(folder).precompressed().listing();
     router.mount_in(ScopeId::ROOT, "/static", files.into_endpoint());
     let root = folder.to_owned();
     let file = async move |name: FileName, request: FileRequest| {

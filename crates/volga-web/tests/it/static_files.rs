@@ -223,7 +223,7 @@ async fn only_fingerprinted_names_are_immutable() {
 
 #[tokio::test]
 async fn hidden_files_and_paths_out_of_the_folder_do_not_exist() {
-    for service in both(StaticFiles::with_listing) {
+    for service in both(StaticFiles::listing) {
         for path in [
             "/.hidden",
             "/%2Ehidden",
@@ -247,7 +247,7 @@ async fn hidden_files_and_paths_out_of_the_folder_do_not_exist() {
             }
         }
     }
-    for service in both(StaticFiles::with_dot_files) {
+    for service in both(StaticFiles::dot_files) {
         assert_eq!(get(&service, "/.hidden", &[]).await.text(), "hidden\n");
     }
 }
@@ -295,7 +295,7 @@ async fn a_listing_shows_names_only_on_request() {
         let items = page.text().lines().filter_map(|line| line.strip_prefix("<li><a href=\""));
         items.map(|item| item.split('"').next().unwrap().to_owned()).collect()
     };
-    for service in both(|files| files.with_listing().without_index()) {
+    for service in both(|files| files.listing().without_index()) {
         let page = get(&service, "/a/", &[]).await;
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
         assert_eq!(page.header("content-security-policy"), "default-src 'none'");
@@ -320,7 +320,7 @@ async fn a_listing_shows_names_only_on_request() {
 #[tokio::test]
 async fn a_listing_has_a_limit() {
     let file = |at| (format!("{at:05}"), &b""[..]);
-    let files = StaticFiles::embedded((0..=MAX_LISTED_FILES).map(file)).with_listing();
+    let files = StaticFiles::embedded((0..=MAX_LISTED_FILES).map(file)).listing();
     let page = get(&mounted(files), "/", &[]).await;
     assert_eq!(page.text().matches("<li>").count(), MAX_LISTED_FILES);
     assert!(page.text().contains("Only 10000 names are shown."));

@@ -114,12 +114,16 @@ async fn server() -> Running {
     run(|app: &mut App| {
         const LARGE: usize = 1 << 40;
         app.map_get("/", || ok!("here"));
-        app.map_post("/field", |form: Multipart| count(form.limit("note", 1000))).body_limit(LARGE);
-        app.map_post("/text", |form: Multipart| texts(form.limit("note", 1000))).body_limit(LARGE);
-        app.map_post("/part", |form: Multipart| count(form.max_part_bytes(2000))).body_limit(LARGE);
-        app.map_post("/memory", |form: Multipart| texts(form.max_memory(3000))).body_limit(LARGE);
-        app.map_post("/parts", |form: Multipart| count(form.max_parts(3))).body_limit(LARGE);
-        app.map_post("/headers", |form: Multipart| count(form.max_part_headers(200)))
+        app.map_post("/field", |form: Multipart| count(form.with_field_limit("note", 1000)))
+            .body_limit(LARGE);
+        app.map_post("/text", |form: Multipart| texts(form.with_field_limit("note", 1000)))
+            .body_limit(LARGE);
+        app.map_post("/part", |form: Multipart| count(form.with_max_part_bytes(2000)))
+            .body_limit(LARGE);
+        app.map_post("/memory", |form: Multipart| texts(form.with_max_memory(3000)))
+            .body_limit(LARGE);
+        app.map_post("/parts", |form: Multipart| count(form.with_max_parts(3))).body_limit(LARGE);
+        app.map_post("/headers", |form: Multipart| count(form.with_max_part_headers(200)))
             .body_limit(LARGE);
         app.map_post("/body", count).body_limit(50_000);
         app.map_post("/typed", async |MultipartForm(form): MultipartForm<Note>| form.note.len())

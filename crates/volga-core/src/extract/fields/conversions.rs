@@ -109,13 +109,13 @@ pub(in crate::extract) fn deserialize<T, E>(
             }
             current.learn(result.is_err())
         });
-        if learned == Learned::Nothing {
+        if learned == PassChange::Nothing {
             break;
         }
         // A later pass has more conversions, so an untagged enum finds an earlier variant. A pass
         // that takes conversions back may fail earlier in the value, at a field without a fault.
         match pass() {
-            Err(_) if result.is_ok() || learned != Learned::Conversions => {}
+            Err(_) if result.is_ok() || learned != PassChange::Conversions => {}
             new => result = new,
         }
     }
@@ -124,7 +124,7 @@ pub(in crate::extract) fn deserialize<T, E>(
 
 /// The difference between the next pass and the last one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Learned {
+enum PassChange {
     /// It would be the same as the last one.
     Nothing,
     /// It converts more texts.
@@ -146,7 +146,7 @@ impl Conversions {
     }
 
     /// Prepares the next pass.
-    fn learn(&mut self, has_failed: bool) -> Learned {
+    fn learn(&mut self, has_failed: bool) -> PassChange {
         let mut is_changed = false;
         for (text, is_list) in std::mem::take(&mut self.misfits) {
             let set = if is_list { &mut self.lists } else { &mut self.scalars };
@@ -155,7 +155,7 @@ impl Conversions {
         let converted = std::mem::take(&mut self.converted);
         let needed_as_text = std::mem::take(&mut self.needed_as_text);
         if is_changed {
-            return Learned::Conversions;
+            return PassChange::Conversions;
         }
         if has_failed {
             for (text, _) in converted.iter().filter(|(_, to)| needed_as_text.contains(to)) {
@@ -163,15 +163,15 @@ impl Conversions {
             }
         }
         if is_changed {
-            Learned::Texts
+            PassChange::Texts
         } else if has_failed && self.has_refused_list && !self.are_numbers_names {
             self.are_numbers_names = true;
-            Learned::Names
+            PassChange::Names
         } else if has_failed && self.has_refused_parts && !self.are_names_whole {
             self.are_names_whole = true;
-            Learned::Names
+            PassChange::Names
         } else {
-            Learned::Nothing
+            PassChange::Nothing
         }
     }
 }
