@@ -1,10 +1,11 @@
 //! Tests forms, files and static files with foreign programs: senders and readers of forms, a
 //! parser of forms that must agree with ours, clients that resume downloads, and nginx as the
-//! oracle for conditional and ranged requests.
+//! oracle for conditional and ranged requests. Also compressed streams and bodies.
 //!
 //! `cargo xtask compat` runs this. A program that is missing is skipped; in CI that is a failure.
 
 mod bodies;
+mod compressed;
 mod downloads;
 mod forms;
 mod nginx;
@@ -26,6 +27,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
         ("busboy", bodies::run(&programs).await),
         ("curl -C - and wget -c", downloads::run(&server).await),
         ("nginx", nginx::run(&server).await),
+        ("compression", compressed::run(&programs).await),
     ] {
         match result? {
             Report { skipped, faults: new, checks } => {

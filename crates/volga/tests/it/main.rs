@@ -9,6 +9,7 @@ mod body;
 #[cfg(unix)]
 mod child;
 mod compile_fail;
+mod compression;
 mod connections;
 mod crowd;
 mod cutting_proxy;
@@ -36,6 +37,7 @@ mod ndjson;
 #[cfg(unix)]
 mod processes;
 mod query_method;
+mod rate_limits;
 mod replies;
 mod reports;
 mod responses;
