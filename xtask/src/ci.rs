@@ -11,7 +11,8 @@ mod versions;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, bench, book, browser, budget, compat, deps, fuzz, proxies, smoke, templates, tidy,
+    api, bench, book, browser, budget, compat, deps, fuzz, package, proxies, smoke, templates,
+    tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -227,6 +228,14 @@ pub(crate) const STEPS: &[Step] = &[
         advice: "correct the template in templates/; target/templates has the project that was made from it",
         missing_program: |_| None,
         run: templates::run,
+    },
+    Step {
+        name: "package",
+        claim: "every crate can be packed, and programs outside the workspace compile and run with the packed files",
+        depth: Depth::Everyday,
+        advice: "target/package has the packed files and the programs; a package must have every file that its code includes",
+        missing_program: |_| None,
+        run: package::run,
     },
     Step {
         name: "browser",

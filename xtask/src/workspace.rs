@@ -67,6 +67,22 @@ impl Workspace {
         tools::cargo(&self.root, args)
     }
 
+    /// The version that all packages have.
+    pub(crate) fn version(&self) -> String {
+        self.metadata
+            .packages
+            .first()
+            .map(|package| package.version.to_string())
+            .unwrap_or_default()
+    }
+
+    /// The features of this package, without `default`.
+    pub(crate) fn features(&self, name: &str) -> Vec<&str> {
+        let package = self.metadata.packages.iter().find(|package| package.name.as_str() == name);
+        let features = package.into_iter().flat_map(|package| package.features.keys());
+        features.map(String::as_str).filter(|name| *name != "default").collect()
+    }
+
     /// Whether the workspace has a package of this name.
     pub(crate) fn has_package(&self, name: &str) -> bool {
         self.metadata.packages.iter().any(|package| package.name.as_str() == name)

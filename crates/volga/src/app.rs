@@ -24,7 +24,7 @@ use crate::exit::ErrorLine;
 use crate::group::Group;
 use crate::https::{hsts, settings::HttpsSettings};
 use crate::shutdown::ShutdownHandle;
-use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook};
+use crate::shutdown_sequence::{ShutdownHook, ShutdownHooks};
 use crate::sse_status;
 use crate::streams::{Streams, is_tunnel};
 use crate::tasks::Tasks;
@@ -64,7 +64,7 @@ pub struct App {
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
     pub(crate) https: HttpsSettings,
     pub(crate) server: Server,
-    pub(crate) before: BeforeShutdown,
+    pub(crate) shutdown_hooks: ShutdownHooks,
     pub(crate) deadline: Duration,
     pub(crate) max_collected_bytes: usize,
     pub(crate) shutdown: ShutdownHandle,
@@ -93,7 +93,7 @@ impl App {
             trusted_proxies: Vec::new(),
             https: HttpsSettings::default(),
             server: Server::new(),
-            before: BeforeShutdown::default(),
+            shutdown_hooks: ShutdownHooks::default(),
             deadline: DEFAULT_DRAIN_DEADLINE,
             max_collected_bytes: DEFAULT_MAX_COLLECTED_BYTES,
             shutdown,
@@ -297,8 +297,8 @@ impl App {
     /// [`DEFAULT_MAX_COLLECTED_BYTES`](crate::limits::DEFAULT_MAX_COLLECTED_BYTES) by default.
     ///
     /// A request that needs more gets status 503 with `Retry-After`. The first of these requests is
-    /// reported to [`on_error`](Self::on_error). The next one is reported only after half of the
-    /// memory was free again. Bytes that a handler collects by itself do not count.
+    /// reported to [`with_error_hook`](Self::with_error_hook). The next one is reported only after
+    /// half of the memory was free again. Bytes that a handler collects by itself do not count.
     pub fn with_max_collected_bytes(mut self, bytes: usize) -> Self {
         self.max_collected_bytes = bytes;
         self
@@ -341,22 +341,22 @@ impl App {
     /// [readiness route](Self::map_readiness) says that the app shuts down. Several hooks run
     /// concurrently.
     ///
-    /// The hooks have a [time limit](Self::with_before_shutdown_timeout), and are dropped when it
+    /// The hooks have a [time limit](Self::with_shutdown_hook_timeout), and are dropped when it
     /// is over. A second signal does not wait for them.
-    pub fn before_shutdown<F, Fut>(mut self, hook: F) -> Self
+    pub fn with_shutdown_hook<F, Fut>(mut self, hook: F) -> Self
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
         let hook: ShutdownHook = Box::new(|| Box::pin(hook()));
-        self.before.hooks.push(hook);
+        self.shutdown_hooks.hooks.push(hook);
         self
     }
 
-    /// Sets the time limit of the hooks of [`before_shutdown`](Self::before_shutdown),
-    /// [`DEFAULT_BEFORE_SHUTDOWN`](crate::limits::DEFAULT_BEFORE_SHUTDOWN) by default.
-    pub fn with_before_shutdown_timeout(mut self, time: Duration) -> Self {
-        self.before.time = time;
+    /// Sets the time limit of the [shutdown hooks](Self::with_shutdown_hook),
+    /// [`DEFAULT_SHUTDOWN_HOOK_TIMEOUT`](crate::limits::DEFAULT_SHUTDOWN_HOOK_TIMEOUT) by default.
+    pub fn with_shutdown_hook_timeout(mut self, time: Duration) -> Self {
+        self.shutdown_hooks.time = time;
         self
     }
 
@@ -390,10 +390,14 @@ impl App {
     /// ```
     /// use volga::App;
     ///
-    /// let app = App::new().on_error(|report| eprintln!("{} failed: {report}", report.path()));
+    /// let app = App::new()
+    ///     .with_error_hook(|report| eprintln!("{} failed: {report}", report.path()));
     /// # let _ = app;
     /// ```
-    pub fn on_error(mut self, hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
+    pub fn with_error_hook(
+        mut self,
+        hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static,
+    ) -> Self {
         self.on_error = Box::new(hook);
         self
     }

@@ -184,11 +184,12 @@ pub mod http {
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
     };
     pub use volga_core::{
-        BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
-        FieldNames, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs,
-        HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse,
-        IntoResponseParts, IntoStatusError, NoRoute, OptionalArg, OriginalUri, RequestParts,
-        ResponseFuture, RouteMatch, RouteMethod, RouterService, SkipPathArg, ValidArg,
+        BodyLimit, CollectedBytes, DescribedBody, DescribedHeader, DescribedResponse, Description,
+        Extension, FieldNames, FileNumber, FormFields, FromPathArg, FromRequest, FromRequestParts,
+        Handler, HandlerArgs, HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult,
+        IntoResponse, IntoResponseParts, IntoStatusError, NoRoute, OptionalArg, OriginalUri,
+        RequestParts, ResponseFuture, RouteMatch, RouteMethod, RouterService, SkipPathArg,
+        ValidArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
@@ -237,7 +238,7 @@ pub mod http {
 /// Every limit, with its default.
 pub mod limits {
     pub use crate::{
-        https::hsts::DEFAULT_HSTS_MAX_AGE, shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN,
+        https::hsts::DEFAULT_HSTS_MAX_AGE, shutdown_sequence::DEFAULT_SHUTDOWN_HOOK_TIMEOUT,
         trusted_proxies::MAX_FORWARDED_PREFIX,
     };
     pub use volga_core::{

@@ -6,15 +6,15 @@ use crate::status;
 
 impl App {
     /// Maps a route that says whether the app is ready for requests. The status is 200, and 503
-    /// after the shutdown was requested. It is already 503 while the hooks of
-    /// [`before_shutdown`](Self::before_shutdown) run and the app still serves.
+    /// after the shutdown was requested. It is already 503 while the [shutdown
+    /// hooks](Self::with_shutdown_hook) run and the app still serves.
     ///
     /// ```
     /// use std::time::Duration;
     /// use volga::App;
     ///
     /// // At shutdown the app is not ready for 5 seconds, and only then stops accepting connections.
-    /// let mut app = App::new().before_shutdown(|| tokio::time::sleep(Duration::from_secs(5)));
+    /// let mut app = App::new().with_shutdown_hook(|| tokio::time::sleep(Duration::from_secs(5)));
     /// app.map_readiness("/ready");
     /// ```
     #[track_caller]

@@ -18,27 +18,27 @@ use crate::shutdown::ShutdownHandle;
 use crate::tasks::Tasks;
 
 /// The default time limit for the hooks before the shutdown: 10 seconds.
-pub const DEFAULT_BEFORE_SHUTDOWN: Duration = Duration::from_secs(10);
+pub const DEFAULT_SHUTDOWN_HOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A function that runs before the shutdown.
 pub(crate) type ShutdownHook = Box<dyn FnOnce() -> BoxFuture<()> + Send>;
 
 /// The hooks before the shutdown, and their time limit.
-pub(crate) struct BeforeShutdown {
+pub(crate) struct ShutdownHooks {
     pub(crate) hooks: Vec<ShutdownHook>,
     pub(crate) time: Duration,
 }
 
-impl Default for BeforeShutdown {
+impl Default for ShutdownHooks {
     fn default() -> Self {
-        Self { hooks: Vec::new(), time: DEFAULT_BEFORE_SHUTDOWN }
+        Self { hooks: Vec::new(), time: DEFAULT_SHUTDOWN_HOOK_TIMEOUT }
     }
 }
 
 /// Everything that the shutdown of an app needs.
 pub(crate) struct ShutdownSequence {
     pub(crate) shutdown: ShutdownHandle,
-    pub(crate) before: BeforeShutdown,
+    pub(crate) shutdown_hooks: ShutdownHooks,
     pub(crate) deadline: Duration,
     pub(crate) tasks: Tasks,
 }
@@ -51,7 +51,7 @@ impl ShutdownSequence {
         serving: impl Future<Output = io::Result<DrainOutcome>>,
     ) -> io::Result<()> {
         let shutdown = self.shutdown.clone();
-        if !self.before.hooks.is_empty() {
+        if !self.shutdown_hooks.hooks.is_empty() {
             shutdown.delay_drain();
         }
         tokio::select! {
@@ -70,10 +70,10 @@ impl ShutdownSequence {
         self,
         serving: impl Future<Output = io::Result<DrainOutcome>>,
     ) -> io::Result<()> {
-        let Self { shutdown, before, deadline, tasks } = self;
+        let Self { shutdown, shutdown_hooks, deadline, tasks } = self;
         let begin = async {
             shutdown.requested().await;
-            before.run().await;
+            shutdown_hooks.run().await;
             shutdown.begin();
             Ok(Instant::now())
         };
@@ -101,7 +101,7 @@ async fn second_signal(shutdown: &ShutdownHandle) -> io::Result<()> {
     second
 }
 
-impl BeforeShutdown {
+impl ShutdownHooks {
     /// Runs all hooks concurrently, each in its own task. So a hook that panics or never ends does
     /// not keep the app from shutting down.
     async fn run(self) {
@@ -111,10 +111,7 @@ impl BeforeShutdown {
         }
         let ended = timeout(self.time, async { while running.join_next().await.is_some() {} });
         if ended.await.is_err() {
-            warn(&format!(
-                "the hooks of `before_shutdown` took longer than {:?} and were stopped",
-                self.time
-            ));
+            warn(&format!("the shutdown hooks took longer than {:?} and were stopped", self.time));
         }
     }
 }
@@ -137,7 +134,7 @@ mod tests {
     fn sequence(hooks: Vec<ShutdownHook>) -> ShutdownSequence {
         ShutdownSequence {
             shutdown: ShutdownHandle::default(),
-            before: BeforeShutdown { hooks, ..BeforeShutdown::default() },
+            shutdown_hooks: ShutdownHooks { hooks, ..ShutdownHooks::default() },
             deadline: DEADLINE,
             tasks: Tasks::default(),
         }
@@ -167,7 +164,7 @@ mod tests {
         let running = tokio::spawn(sequence.run(server));
         tokio::time::sleep(Duration::from_secs(1)).await;
         shutdown.shutdown();
-        tokio::time::sleep(DEFAULT_BEFORE_SHUTDOWN - Duration::from_secs(1)).await;
+        tokio::time::sleep(DEFAULT_SHUTDOWN_HOOK_TIMEOUT - Duration::from_secs(1)).await;
         assert!(shutdown.is_shutdown_requested() && !shutdown.drain.is_started());
         drop(done);
         assert!(running.await.unwrap().is_ok());
@@ -182,7 +179,7 @@ mod tests {
         let asked = Instant::now();
         shutdown.shutdown();
         assert!(running.await.unwrap().is_ok());
-        assert_eq!(asked.elapsed().as_secs(), DEFAULT_BEFORE_SHUTDOWN.as_secs());
+        assert_eq!(asked.elapsed().as_secs(), DEFAULT_SHUTDOWN_HOOK_TIMEOUT.as_secs());
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,9 +26,9 @@ impl Tasks {
         drop(tokio::spawn(task));
     }
 
-    fn count_one(&self) -> Running {
+    fn count_one(&self) -> TaskGuard {
         self.0.send_modify(|running| *running += 1);
-        Running(self.0.clone())
+        TaskGuard(self.0.clone())
     }
 
     pub(crate) fn running(&self) -> usize {
@@ -43,9 +43,9 @@ impl Tasks {
 }
 
 /// Counts one task. A task holds it until it ends, panics or is dropped.
-struct Running(watch::Sender<usize>);
+struct TaskGuard(watch::Sender<usize>);
 
-impl Drop for Running {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
         self.0.send_modify(|running| *running -= 1);
     }

@@ -81,8 +81,13 @@ pub(crate) fn hold_streams(
     })
 }
 
-/// Opens the streams of one connection, and waits for the heads of their responses.
-fn open(server: SocketAddr, path: &str, number: usize) -> Result<(TcpStream, usize), Failure> {
+/// Opens the streams of one connection, and waits for the heads of their responses. Returns how
+/// many streams are open.
+pub(super) fn open(
+    server: SocketAddr,
+    path: &str,
+    number: usize,
+) -> Result<(TcpStream, usize), Failure> {
     let mut socket = connect::connect(server, number)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
@@ -210,7 +215,7 @@ impl Batches {
 }
 
 /// Reads like [`Read::read`]. Fails if the socket's timeout of [`PATIENCE`] is over.
-fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> Result<usize, Failure> {
+pub(super) fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> Result<usize, Failure> {
     socket.read(buffer).map_err(|error| match error.kind() {
         ErrorKind::WouldBlock => Failure::new(format!("no response within {PATIENCE:?}")),
         _ => error.into(),

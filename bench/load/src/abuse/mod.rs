@@ -8,6 +8,7 @@
 //! | `corpus` | the same bytes as inputs of a fuzz target |
 //! | `attackers` | the connections that send the bytes, for a bounded time and count |
 //! | `closed_windows` | connections that ask for many responses and let the server send none |
+//! | `moving_windows` | connections that change the windows of all their streams again and again |
 //! | `innocent` | an ordinary client, and how long it waits |
 //! | `waits` | the client's longest wait, and the percentiles (pure) |
 //! | `watch` | runs all clients together, and reads the server's memory |
@@ -18,6 +19,7 @@ mod closed_windows;
 mod corpus;
 mod frame_orders;
 mod innocent;
+mod moving_windows;
 mod waits;
 mod watch;
 
@@ -25,4 +27,5 @@ pub(crate) use attack::{Attack, CONNECTIONS, SLOW_CONNECTIONS};
 pub(crate) use attackers::attack;
 pub(crate) use closed_windows::hold_streams;
 pub(crate) use corpus::write_corpus;
+pub(crate) use moving_windows::{Moves, move_windows};
 pub(crate) use watch::watch;

@@ -2,7 +2,9 @@
 
 use super::{Against, Better, Line, Measure, Needs, Row, Unit, floor, less, more};
 use crate::{
-    abuse::{Attack, CONNECTIONS, SLOW_CONNECTIONS, attack, hold_streams, watch},
+    abuse::{
+        Attack, CONNECTIONS, Moves, SLOW_CONNECTIONS, attack, hold_streams, move_windows, watch,
+    },
     failure::Failure,
     plan::Plan,
     server::Server,
@@ -59,12 +61,28 @@ const CLOSED_WINDOWS: &[Measure] = &[
     less("unanswered", Unit::Count),
 ];
 
+/// The path of event streams that always have more.
+const FIREHOSE: &str = "/firehose?n=1000000";
+
+const MOVING_WINDOWS: &[Measure] = &[
+    less("CPU per changed window", Unit::Nanoseconds),
+    less("CPU per SETTINGS frame", Unit::Nanoseconds),
+    LONGEST_WAIT,
+    GROWTH_PER_STREAM,
+    more("streams", Unit::Count),
+    less("unanswered", Unit::Count),
+];
+
 /// How much the memory of our server may grow in any attack. That is several times what it does,
 /// and far below what a server without limits would need.
 const MAX_GROWTH: f64 = 16.0 * 1024.0 * 1024.0;
 
 /// The same for each stream with a closed window, which holds no data of its body.
 const MAX_GROWTH_PER_STREAM: f64 = 16.0 * 1024.0;
+
+/// The same for each stream whose window closes in the middle of a frame. It holds the rest of the
+/// frame, which is at most 16 KiB.
+const MAX_GROWTH_PER_PART: f64 = MAX_GROWTH_PER_STREAM + 4.0 * 1024.0;
 
 const HYPER: Against = Against::Peer("hyper");
 const FLOOD_LINES: &[Line] = &[
@@ -78,6 +96,12 @@ const CLOSED_WINDOWS_LINES: &[Line] = &[
     Line { measure: 2, against: HYPER, pass: Some(1.5), goal: Some(1.0) },
     floor(0, Against::Nothing, MAX_GROWTH_PER_STREAM),
     floor(6, Against::Nothing, 0.0),
+];
+const MOVING_WINDOWS_LINES: &[Line] = &[
+    Line { measure: 0, against: HYPER, pass: Some(1.5), goal: Some(1.0) },
+    Line { measure: 2, against: HYPER, pass: Some(1.5), goal: Some(1.0) },
+    floor(3, Against::Nothing, MAX_GROWTH_PER_PART),
+    floor(5, Against::Nothing, 0.0),
 ];
 
 /// All rows of attacks, in the order of the table.
@@ -164,12 +188,32 @@ pub(crate) const ABUSE: &[Row] = &[
     closed_windows_row(
         "closed-windows-firehose-http2",
         |_| "closed windows: event streams that always have more".to_owned(),
-        |server, plan| closed_windows(server, plan, "/firehose?n=1000000", false),
+        |server, plan| closed_windows(server, plan, FIREHOSE, false),
     ),
     closed_windows_row(
         "closed-windows-large-http2",
         |_| "closed windows: responses of 1 MiB".to_owned(),
         |server, plan| closed_windows(server, plan, "/large", false),
+    ),
+    moving_windows_row(
+        "moving-windows-large-http2",
+        |_| "SETTINGS that open and close the windows of large responses".to_owned(),
+        |server, plan| moving_windows(server, plan, "/large", Moves::UpAndDown),
+    ),
+    moving_windows_row(
+        "moving-windows-firehose-http2",
+        |_| "SETTINGS that open and close the windows of event streams".to_owned(),
+        |server, plan| moving_windows(server, plan, FIREHOSE, Moves::UpAndDown),
+    ),
+    moving_windows_row(
+        "growing-windows-large-http2",
+        |_| "SETTINGS that open the windows of large responses by one byte".to_owned(),
+        |server, plan| moving_windows(server, plan, "/large", Moves::Up),
+    ),
+    moving_windows_row(
+        "growing-windows-firehose-http2",
+        |_| "SETTINGS that open the windows of event streams by one byte".to_owned(),
+        |server, plan| moving_windows(server, plan, FIREHOSE, Moves::Up),
     ),
 ];
 
@@ -181,6 +225,11 @@ const fn flood_row(name: &'static str, title: fn(&Plan) -> String, run: Run) -> 
 
 const fn closed_windows_row(name: &'static str, title: fn(&Plan) -> String, run: Run) -> Row {
     let (measures, lines) = (CLOSED_WINDOWS, CLOSED_WINDOWS_LINES);
+    Row { name, title, needs: Needs::FirehoseHttp2, measures, lines, run }
+}
+
+const fn moving_windows_row(name: &'static str, title: fn(&Plan) -> String, run: Run) -> Row {
+    let (measures, lines) = (MOVING_WINDOWS, MOVING_WINDOWS_LINES);
     Row { name, title, needs: Needs::FirehoseHttp2, measures, lines, run }
 }
 
@@ -241,6 +290,27 @@ fn closed_windows(
         outcome.waits.percentile(0.99),
         streams,
         outcome.cpu,
+        outcome.waits.unanswered(),
+    ])
+}
+
+fn moving_windows(
+    server: &mut Server,
+    plan: &Plan,
+    path: &str,
+    moves: Moves,
+) -> Result<Vec<f64>, Failure> {
+    let address = server.address;
+    let outcome =
+        watch(server, |progress| move_windows(address, path, moves, plan.attack, progress));
+    let outcome = outcome.map_err(|failure| with_end(server, failure))?;
+    let changes = outcome.attackers;
+    Ok(vec![
+        outcome.cpu / changes.windows as f64,
+        outcome.cpu / changes.settings as f64,
+        outcome.waits.longest(),
+        outcome.growth / changes.streams as f64,
+        changes.streams as f64,
         outcome.waits.unanswered(),
     ])
 }

@@ -97,21 +97,21 @@ impl<'a> ErrorReport<'a> {
 
 impl fmt::Display for ErrorReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.status.as_u16(), self.method, Escaped(self.path))?;
+        write!(f, "{} {} {}", self.status.as_u16(), self.method, EscapedText(self.path))?;
         if self.is_body_error {
             f.write_str(" was cut short")?;
         }
         for cause in self.causes() {
-            write!(f, ": {}", Escaped(&cause.to_string()))?;
+            write!(f, ": {}", EscapedText(&cause.to_string()))?;
         }
         if self.is_body_error { Ok(()) } else { write!(f, " (reference {})", self.reference()) }
     }
 }
 
 /// Prints text on one line. Otherwise a client could forge lines of the log with a line break.
-struct Escaped<'a>(&'a str);
+struct EscapedText<'a>(&'a str);
 
-impl fmt::Display for Escaped<'_> {
+impl fmt::Display for EscapedText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for char in self.0.chars() {
             if char.is_control() || matches!(char, '\u{2028}' | '\u{2029}') {

@@ -15,6 +15,7 @@ use super::body_framing::BodyFraming;
 use super::response_head::WrittenHead;
 use super::trailers::AnnouncedTrailers;
 use crate::exchange::service::catch_panic;
+use crate::io::wake::wake_after_sockets;
 use crate::limits::{FRAMES_PER_WRITE, WRITES_PER_TURN};
 
 pin_project! {
@@ -110,8 +111,9 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
                 (None, BodyPhase::Broken) => return Poll::Ready(Err(SendError::Broken)),
                 (None, BodyPhase::Open) if is_waiting => return Poll::Pending,
                 (None, BodyPhase::Open) if writes == WRITES_PER_TURN => {
-                    // The other tasks of this thread run first, and this body continues afterwards.
-                    cx.waker().wake_by_ref();
+                    // The other tasks of this thread run first, also those whose sockets have
+                    // become ready. This body continues afterwards.
+                    wake_after_sockets(cx);
                     return Poll::Pending;
                 }
                 (None, BodyPhase::Open) => Batch::new(),

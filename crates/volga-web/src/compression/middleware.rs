@@ -53,7 +53,7 @@ use crate::content_coding::ContentCoding;
 ///
 /// The length of a compressed response tells something about its content. Do not compress a
 /// response that has a secret and also text that an attacker chooses (the attack is named BREACH).
-/// Leave such routes out with [`with_predicate`](Self::with_predicate).
+/// Leave such routes out with [`predicate`](Self::predicate).
 #[derive(Clone)]
 pub struct Compression {
     settings: Arc<Settings>,
@@ -83,7 +83,7 @@ impl Compression {
     /// [`DEFAULT_MIN_COMPRESSED_SIZE`]. A response whose length is not known, such as an event
     /// stream, is compressed in any case.
     #[must_use]
-    pub fn with_min_size(mut self, bytes: u64) -> Self {
+    pub fn min_size(mut self, bytes: u64) -> Self {
         Arc::make_mut(&mut self.settings).min_size = bytes;
         self
     }
@@ -93,7 +93,7 @@ impl Compression {
     /// By default the order is `zstd`, `br`, `gzip`, `deflate`, and for event streams `gzip`,
     /// `zstd`, `br`, `deflate`.
     #[must_use]
-    pub fn with_codings(mut self, codings: impl Into<Vec<ContentCoding>>) -> Self {
+    pub fn codings(mut self, codings: impl Into<Vec<ContentCoding>>) -> Self {
         Arc::make_mut(&mut self.settings).codings = Some(codings.into().into());
         self
     }
@@ -103,12 +103,12 @@ impl Compression {
     /// ```
     /// use volga_web::Compression;
     ///
-    /// let compression = Compression::new().with_predicate(|response| {
+    /// let compression = Compression::new().predicate(|response| {
     ///     Compression::is_compressible(response) && !response.headers().contains_key("x-secret")
     /// });
     /// ```
     #[must_use]
-    pub fn with_predicate(
+    pub fn predicate(
         mut self,
         predicate: impl Fn(&HttpResponse) -> bool + Send + Sync + 'static,
     ) -> Self {

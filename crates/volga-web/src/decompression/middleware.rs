@@ -54,7 +54,7 @@ impl Decompression {
     /// [`DEFAULT_MAX_DECOMPRESSION_RATIO`]. The ratio does not count for the first
     /// [`DECOMPRESSION_RATIO_SLACK`](crate::DECOMPRESSION_RATIO_SLACK) bytes.
     #[must_use]
-    pub fn with_max_ratio(mut self, ratio: u32) -> Self {
+    pub fn max_ratio(mut self, ratio: u32) -> Self {
         self.max_ratio = ratio;
         self
     }

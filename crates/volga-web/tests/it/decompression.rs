@@ -252,7 +252,7 @@ async fn a_bomb_is_refused_by_its_ratio_even_without_a_limit() {
             assert_eq!(received.status, 413, "{coding}: {}", received.text());
             assert!(received.text().contains("100 times larger"), "{}", received.text());
         }
-        let ratio = Decompression::new().with_max_ratio(u32::MAX);
+        let ratio = Decompression::new().max_ratio(u32::MAX);
         let patient = service_with(ratio, BodyLimit::UNLIMITED);
         let received = post(&patient, "/stream", coding.name(), HttpBody::full(sent)).await;
         assert_eq!(received.text(), bomb.len().to_string());

@@ -169,7 +169,8 @@ async fn each_event_arrives_when_it_is_sent_and_the_farewell_is_the_last_one() {
 async fn an_error_comes_after_the_events_before_it_and_is_reported_once() {
     let log = Arc::<Mutex<Vec<String>>>::default();
     let kept = Arc::clone(&log);
-    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app =
+        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
     app.attach(Compression::new());
     app.map_get("/events", || {
         let messages =
@@ -207,7 +208,7 @@ async fn compression_of_a_group_and_a_route_covers_their_responses() {
     app.map_get("/plain", text);
     app.map_get("/route", text).attach(Compression::new());
     app.group("/group", |group| {
-        group.attach(Compression::new().with_codings([ContentCoding::Brotli]));
+        group.attach(Compression::new().codings([ContentCoding::Brotli]));
         group.map_get("/text", text);
     });
     let server = run_app(app).await;

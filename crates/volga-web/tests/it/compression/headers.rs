@@ -227,7 +227,7 @@ async fn middleware_on_two_levels_compresses_once() {
 #[tokio::test]
 async fn the_order_of_the_codings_is_a_setting() {
     let order = [ContentCoding::Deflate, ContentCoding::Gzip];
-    let own = service(&Compression::new().with_codings(order), "app");
+    let own = service(&Compression::new().codings(order), "app");
     let default = service(&Compression::new(), "app");
     for (kind, by_default) in [("text/plain", "zstd"), ("text/event-stream", "gzip")] {
         let received = text(&default, "*", "", kind).await;
@@ -240,14 +240,14 @@ async fn the_order_of_the_codings_is_a_setting() {
 
 #[tokio::test]
 async fn the_predicate_and_the_size_are_settings() {
-    let pictures = Compression::new().with_predicate(|response| {
+    let pictures = Compression::new().predicate(|response| {
         response.headers().get("content-type").is_some_and(|kind| kind == "image/png")
     });
     let pictures = service(&pictures, "app");
     assert_eq!(text(&pictures, "br", "", "image/png").await.header("content-encoding"), "br");
     assert_eq!(text(&pictures, "br", "", "text/plain").await.header("content-encoding"), "-");
     for (size, encoding) in [(2000, "br"), (2001, "-")] {
-        let service = service(&Compression::new().with_min_size(size), "app");
+        let service = service(&Compression::new().min_size(size), "app");
         let received = text(&service, "br", "", "text/plain").await;
         assert_eq!(received.header("content-encoding"), encoding, "{size}");
     }
