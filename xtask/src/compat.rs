@@ -55,6 +55,9 @@ fn web(workspace: &Workspace) -> Result<(), Failure> {
         ("COMPAT_CURL", system_program("curl")),
         ("COMPAT_WGET", system_program("wget")),
         ("COMPAT_NGINX", system_program("nginx")),
+        ("COMPAT_GZIP", system_program("gzip")),
+        ("COMPAT_ZSTD", system_program("zstd")),
+        ("COMPAT_BROTLI", system_program("brotli")),
     ] {
         let program = required_in_ci("a test of forms or files", program)?;
         compat.env(name, program.unwrap_or_default());

@@ -1,10 +1,12 @@
 //! Tests forms, files and static files with foreign programs: senders and readers of forms, a
 //! parser of forms that must agree with ours, clients that resume downloads, nginx as the oracle
-//! for conditional and ranged requests, and browsers and cookie jars on several origins.
+//! for conditional and ranged requests, and browsers and cookie jars on several origins. Also
+//! compressed streams and bodies.
 //!
 //! `cargo xtask compat` runs this. A program that is missing is skipped; in CI that is a failure.
 
 mod bodies;
+mod compressed;
 mod downloads;
 mod forms;
 mod nginx;
@@ -28,6 +30,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
         ("curl -C - and wget -c", downloads::run(&server).await),
         ("nginx", nginx::run(&server).await),
         ("cookies and other origins", origins::run(&programs, &server).await),
+        ("compression", compressed::run(&programs).await),
     ] {
         match result? {
             Report { skipped, faults: new, checks } => {

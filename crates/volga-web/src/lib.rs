@@ -6,8 +6,11 @@
 //! |---|---|
 //! | `auth` | [`Basic`] and [`Bearer`] are credentials as arguments, [`AuthError`] refuses a request, [`Challenge`] and [`Realm`] say what a client needs, [`Tickets`] are tokens for one request |
 //! | `sessions` | [`Session`] is the session of a browser, and a [`SessionStore`] keeps it |
+//! | `compression` | [`Compression`] compresses responses, event streams included |
+//! | `decompression` | [`Decompression`] reads compressed request bodies |
 //! | `files` | [`FileResponse`] sends a file with ranges and preconditions, [`Upload`] saves a request body, [`FileName`] and [`Disposition`] are names of files |
 //! | `static-files` | [`StaticFiles`] serves a folder or embedded files |
+//! | `rate-limit` | [`RateLimit`] limits the rate of requests for each key |
 //! | `multipart` | [`Multipart`] reads a form with files, [`MultipartForm`] into a type of your own, [`MultipartBuilder`] sends one |
 //! | `cookies` | [`Cookies`] are read from the request and written to the head of the response |
 //! | `cors` | [`Cors`] says what browsers let the pages of other origins do |
@@ -32,14 +35,22 @@
 //! # }
 //! ```
 
+#[cfg(any(feature = "compression", feature = "static-files"))]
+mod accept_encoding;
 #[cfg(feature = "auth")]
 mod auth;
+#[cfg(feature = "compression")]
+mod compression;
+#[cfg(any(feature = "compression", feature = "decompression"))]
+mod content_coding;
 #[cfg(feature = "cookies")]
 mod cookies;
 #[cfg(feature = "cors")]
 mod cors;
 #[cfg(feature = "csrf")]
 mod csrf;
+#[cfg(feature = "decompression")]
+mod decompression;
 #[cfg(feature = "files")]
 mod files;
 #[cfg(feature = "multipart")]
@@ -48,6 +59,8 @@ mod multipart;
 mod origin;
 #[cfg(any(feature = "auth", feature = "sessions"))]
 mod random_id;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 #[cfg(feature = "sessions")]
 mod sessions;
 #[cfg(feature = "static-files")]
@@ -63,6 +76,10 @@ pub use auth::{
     realm::{Realm, RealmError},
     tickets::{DEFAULT_MAX_TICKETS, DEFAULT_TICKET_LIFETIME, Tickets},
 };
+#[cfg(feature = "compression")]
+pub use compression::{decide::DEFAULT_MIN_COMPRESSED_SIZE, middleware::Compression};
+#[cfg(any(feature = "compression", feature = "decompression"))]
+pub use content_coding::ContentCoding;
 /// The crate whose types [`Cookies`] takes.
 #[cfg(feature = "cookies")]
 pub use cookie;
@@ -85,6 +102,12 @@ pub use cookies::{
 pub use cors::policy::Cors;
 #[cfg(feature = "csrf")]
 pub use csrf::protection::CrossSiteProtection;
+#[cfg(feature = "decompression")]
+pub use decompression::{
+    chain::{DECOMPRESSION_RATIO_SLACK, DEFAULT_MAX_DECOMPRESSION_RATIO},
+    codings::MAX_CONTENT_CODINGS,
+    middleware::Decompression,
+};
 #[cfg(feature = "files")]
 pub use files::{
     disposition::Disposition,
@@ -103,6 +126,11 @@ pub use multipart::{
     part::{Part, SavedFile},
     reader::Multipart,
     temp_file::TempFile,
+};
+#[cfg(feature = "rate-limit")]
+pub use rate_limit::{
+    middleware::{DEFAULT_IPV6_PREFIX, DEFAULT_MAX_RATE_LIMIT_KEYS, RateLimit},
+    quota::Quota,
 };
 #[cfg(feature = "sessions")]
 pub use sessions::{

@@ -54,6 +54,7 @@
 //! | [`BackgroundTask`], [`TaskPolicy`], [`ReadinessCheck`] | tasks that live with the app, and its health |
 //! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
 //! | `cookies` | cookies that are read and written; needs the feature `cookies`, and for signed and private ones `signed-cookies` |
+//! | [`middleware`](mod@middleware) | `Compression`, `Decompression` and `RateLimit`; each needs its feature |
 //! | `files` | files as responses with [`file!`](crate::file), uploads, and static files; needs the feature `files` or `static-files` |
 //! | `multipart` | forms with files; needs the feature `multipart` |
 //! | `test` | a client for tests, in process or over a socket; needs the feature `test` |
@@ -66,6 +67,7 @@ mod background;
 mod before_routing;
 mod bound;
 mod client_addr;
+mod client_ip;
 mod connection_service;
 mod counters;
 mod env;
@@ -182,10 +184,18 @@ pub mod middleware {
         BoxFuture, Endpoint, EndpointService, FilterVerdict, HttpContext, Middleware, Next,
         NextCall, PartsArgs,
     };
+    #[cfg(feature = "compression")]
+    pub use volga_web::Compression;
+    #[cfg(any(feature = "compression", feature = "decompression"))]
+    pub use volga_web::ContentCoding;
     #[cfg(feature = "cors")]
     pub use volga_web::Cors;
     #[cfg(feature = "csrf")]
     pub use volga_web::CrossSiteProtection;
+    #[cfg(feature = "decompression")]
+    pub use volga_web::Decompression;
+    #[cfg(feature = "rate-limit")]
+    pub use volga_web::{Quota, RateLimit};
 }
 
 /// Forms with files (`multipart/form-data`), read and sent.
@@ -209,7 +219,7 @@ pub mod http {
     #[cfg(feature = "client-certificates")]
     pub use crate::https::client_certificate::{ClientCertificate, ClientCertificateError};
     pub use crate::{
-        client_addr::ClientAddr, https::client_scheme::ClientScheme,
+        client_addr::ClientAddr, client_ip::client_ip, https::client_scheme::ClientScheme,
         trusted_proxies::ForwardedPrefix,
     };
     pub use ::bytes::Bytes;
@@ -301,8 +311,16 @@ pub mod limits {
     pub use volga_sse::{
         DEFAULT_MAX_EVENT, DEFAULT_MAX_ID, DEFAULT_MAX_LAST_EVENT_ID, DEFAULT_MAX_LINE,
     };
+    #[cfg(feature = "compression")]
+    pub use volga_web::DEFAULT_MIN_COMPRESSED_SIZE;
     #[cfg(feature = "static-files")]
     pub use volga_web::MAX_LISTED_FILES;
+    #[cfg(feature = "decompression")]
+    pub use volga_web::{
+        DECOMPRESSION_RATIO_SLACK, DEFAULT_MAX_DECOMPRESSION_RATIO, MAX_CONTENT_CODINGS,
+    };
+    #[cfg(feature = "rate-limit")]
+    pub use volga_web::{DEFAULT_IPV6_PREFIX, DEFAULT_MAX_RATE_LIMIT_KEYS};
     #[cfg(feature = "multipart")]
     pub use volga_web::{DEFAULT_MAX_PART_HEADERS, DEFAULT_MAX_PART_MEMORY, DEFAULT_MAX_PARTS};
     #[cfg(feature = "files")]
@@ -388,6 +406,10 @@ mod guide {
         #[cfg(all(feature = "auth", feature = "sessions"))]
         who_is_asking: "../../../docs/src/who-is-asking.md";
         custom_middleware: "../../../docs/src/custom-middleware.md";
+        #[cfg(feature = "rate-limit")]
+        rate_limits: "../../../docs/src/rate-limits.md";
+        #[cfg(all(feature = "compression", feature = "decompression"))]
+        compression: "../../../docs/src/compression.md";
         global_error_handling: "../../../docs/src/global-error-handling.md";
         dependency_injection: "../../../docs/src/dependency-injection.md";
         request_cancellation: "../../../docs/src/request-cancellation.md";

@@ -10,6 +10,7 @@ use volga_core::{
 use volga_http::ConnectionInfo;
 
 use crate::client_addr;
+use crate::client_ip;
 use crate::https::forwarded_scheme::{self, X_FORWARDED_PROTO};
 
 /// The maximum length of an `X-Forwarded-Prefix` in bytes.
@@ -88,6 +89,17 @@ fn masked(ip: IpAddr, bits: u32) -> IpAddr {
     }
 }
 
+/// The proxies of the app, in the extensions of a request that one of them has sent.
+#[derive(Clone, Debug)]
+pub(crate) struct BelievedProxies(Arc<[TrustedProxy]>);
+
+impl BelievedProxies {
+    /// Whether the address is that of a trusted proxy.
+    pub(crate) fn has(&self, ip: IpAddr) -> bool {
+        self.0.iter().any(|proxy| proxy.has(Some(ip)))
+    }
+}
+
 /// Whether a request comes from one of these proxies.
 fn is_trusted(proxies: &[TrustedProxy], extensions: &Extensions) -> bool {
     let client = client_addr::address(extensions).map(|address| address.ip());
@@ -136,12 +148,16 @@ pub(crate) fn middleware(proxies: Vec<TrustedProxy>) -> impl Middleware {
 }
 
 async fn respond(
-    proxies: &[TrustedProxy],
+    proxies: &Arc<[TrustedProxy]>,
     mut ctx: HttpContext,
     next: Next,
 ) -> Result<HttpResponse, Error> {
     if forwarded_scheme::is_present(&ctx.headers) {
         insert_scheme(proxies, &mut ctx)?;
+    }
+    if client_ip::is_present(&ctx.headers) && is_trusted(proxies, &ctx.extensions) {
+        // The headers are read when somebody asks for the address, which few requests do.
+        ctx.extensions.insert(BelievedProxies(Arc::clone(proxies)));
     }
     if !ctx.headers.contains_key(X_FORWARDED_PREFIX) {
         return Ok(next.run(ctx).await);

@@ -142,6 +142,20 @@ pub enum ExtractError {
     /// The body exceeds the limit of a tower layer.
     #[error("the body is larger than a layer of the server allows")]
     BodyTooLargeForLayer(#[source] BoxError),
+    /// The body cannot be decompressed.
+    #[error("the body cannot be decompressed as `{coding}`: {reason}")]
+    Decompression {
+        /// The content coding of the body.
+        coding: &'static str,
+        /// The fault of the body.
+        reason: String,
+    },
+    /// The body becomes too many times larger by decompression.
+    #[error("the body becomes more than {limit} times larger by decompression")]
+    DecompressionRatio {
+        /// The limit: how many times larger it may become.
+        limit: u32,
+    },
     /// The body is not UTF-8 text.
     #[error("the body is not UTF-8")]
     NotText,
@@ -188,7 +202,8 @@ impl ExtractError {
     /// The status of the response:
     ///
     /// - 408 if the client took too long to send the body,
-    /// - 413 if the body or a line is too long, or a form has too many fields,
+    /// - 413 if the body or a line is too long, the body becomes too many times larger by
+    ///   decompression, or a form has too many fields,
     /// - 415 if the body has another content type,
     /// - 422 if the body is JSON or a form that does not fit the type, or a value is not valid,
     /// - 500 if the handler does not fit its route, an extension is missing, or a body that is not
@@ -202,6 +217,7 @@ impl ExtractError {
             Self::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. }
             | Self::BodyTooLargeForLayer(_)
+            | Self::DecompressionRatio { .. }
             | Self::TooManyFormFields { .. }
             | Self::LineTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
@@ -226,12 +242,18 @@ impl ExtractError {
             Ok(error) => return *error,
             Err(error) => error,
         };
-        let too_large = causes::causes(&*error).find_map(|cause| match cause.downcast_ref() {
+        let known = causes::causes(&*error).find_map(|cause| match cause.downcast_ref() {
             Some(Self::BodyTooLarge { limit }) => Some(Self::BodyTooLarge { limit: *limit }),
+            Some(Self::DecompressionRatio { limit }) => {
+                Some(Self::DecompressionRatio { limit: *limit })
+            }
+            Some(Self::Decompression { coding, reason }) => {
+                Some(Self::Decompression { coding, reason: reason.clone() })
+            }
             _ => None,
         });
-        if let Some(too_large) = too_large {
-            return too_large;
+        if let Some(known) = known {
+            return known;
         }
         if causes::causes(&*error).any(<dyn std::error::Error>::is::<LengthLimitError>) {
             Self::BodyTooLargeForLayer(error)
@@ -258,6 +280,8 @@ impl ExtractError {
                     Self::BodyTooLarge { .. }
                         | Self::BodyTooLargeForLayer(_)
                         | Self::BodyTimedOut(_)
+                        | Self::Decompression { .. }
+                        | Self::DecompressionRatio { .. }
                         | Self::Body(_)
                 )
             )

@@ -1,6 +1,8 @@
 //! `Coding`: the content codings of precompressed files, and those that a client accepts (pure).
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
+
+use crate::accept_encoding::AcceptEncoding;
 
 /// A content coding of which a compressed file may lie beside the plain one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,64 +35,15 @@ impl Coding {
     }
 
     /// The codings that a client accepts and likes as much as the plain file, the best one first.
-    /// RFC 9110, section 12.5.3.
     pub(crate) fn accepted(headers: &HeaderMap) -> Vec<Self> {
-        let accepted = AcceptedCodings::parse(headers);
-        let identity = accepted.quality("identity").unwrap_or_default();
-        let quality = |coding: &Self| {
-            let alias = if *coding == Self::Gzip { accepted.quality("x-gzip") } else { None };
-            let quality = accepted.quality(coding.name()).or(alias).or(accepted.quality("*"));
-            quality.unwrap_or_default()
-        };
-        let mut codings = Self::ALL.to_vec();
-        codings.retain(|coding| quality(coding) > 0 && quality(coding) >= identity);
-        codings.sort_by_key(|coding| std::cmp::Reverse(quality(coding)));
-        codings
-    }
-}
-
-/// The members of `Accept-Encoding`: names, and qualities in thousandths.
-struct AcceptedCodings(Vec<(String, u16)>);
-
-impl AcceptedCodings {
-    fn parse(headers: &HeaderMap) -> Self {
-        let values = headers.get_all(header::ACCEPT_ENCODING).iter();
-        let members =
-            values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
-        Self(members.filter_map(member).collect())
-    }
-
-    fn quality(&self, name: &str) -> Option<u16> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, quality)| *quality)
-    }
-}
-
-/// The name and the quality of a member of a list, such as `br;q=0.5`. A member whose quality is
-/// malformed is not accepted.
-pub(crate) fn member(text: &str) -> Option<(String, u16)> {
-    let mut parameters = text.split(';').map(str::trim);
-    let name = parameters.next().filter(|name| !name.is_empty())?.to_ascii_lowercase();
-    let quality = parameters.find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("q").then(|| thousandths(value.trim()))
-    });
-    Some((name, quality.unwrap_or(1000)))
-}
-
-fn thousandths(text: &str) -> u16 {
-    match text.parse::<f32>() {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the number is between 0 and 1000"
-        )]
-        Ok(quality) if (0.0..=1.0).contains(&quality) => (quality * 1000.0) as u16,
-        _ => 0,
+        AcceptEncoding::parse(headers).sort(&Self::ALL, Self::name)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header;
+
     use super::*;
 
     #[test]

@@ -12,9 +12,10 @@ use volga_core::{
     Endpoint, Error, HandlerEndpoint, HttpBody, HttpRequest, HttpResponse, OriginalUri,
 };
 
+use crate::accept_encoding::member;
 use crate::files::file_request::FileRequest;
 use crate::files::file_response::{FileResponse, content_type_of};
-use crate::static_files::coding::{Coding, member};
+use crate::static_files::coding::Coding;
 use crate::static_files::fingerprint;
 use crate::static_files::listing;
 use crate::static_files::request_path::RequestPath;

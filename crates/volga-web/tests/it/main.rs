@@ -3,14 +3,17 @@
 
 mod auth;
 mod blocking;
+mod compression;
 mod cookies;
 mod cors;
 mod cross_site;
+mod decompression;
 mod files;
 mod multipart;
 mod multipart_types;
 #[cfg(unix)]
 mod no_files;
+mod rate_limits;
 mod sessions;
 mod signed_cookies;
 mod static_files;

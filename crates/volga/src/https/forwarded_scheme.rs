@@ -92,14 +92,14 @@ fn parse(scheme: &[u8]) -> Option<ClientScheme> {
 }
 
 /// The address of a node, which may have a port. `None` for a name that hides the address.
-fn address(node: &str) -> Option<IpAddr> {
+pub(crate) fn address(node: &str) -> Option<IpAddr> {
     let with_port = || node.parse::<SocketAddr>().ok().map(|address| address.ip());
     let bare = node.trim_start_matches('[').trim_end_matches(']');
     bare.parse().ok().or_else(with_port)
 }
 
 /// Splits at a separator outside of quoted strings. `None` if a quoted string does not end.
-fn split(text: &str, separator: char) -> Option<Vec<&str>> {
+pub(crate) fn split(text: &str, separator: char) -> Option<Vec<&str>> {
     let mut parts = Vec::new();
     let (mut start, mut is_quoted, mut is_escaped) = (0, false, false);
     for (at, char) in text.char_indices() {

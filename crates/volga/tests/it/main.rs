@@ -10,6 +10,7 @@ mod body;
 #[cfg(unix)]
 mod child;
 mod compile_fail;
+mod compression;
 mod connections;
 mod cookies;
 mod cross_origin;
@@ -41,6 +42,7 @@ mod ndjson;
 #[cfg(unix)]
 mod processes;
 mod query_method;
+mod rate_limits;
 mod replies;
 mod reports;
 mod responses;
