@@ -160,7 +160,7 @@ impl Beat {
         match self {
             Self::Off => Heartbeat::off(),
             Self::OneLine => Heartbeat::every(HEARTBEAT),
-            Self::TwoLines => Heartbeat::every(HEARTBEAT).with_blank_line(),
+            Self::TwoLines => Heartbeat::every(HEARTBEAT).blank_line(),
         }
     }
 }

@@ -116,7 +116,7 @@ async fn left(said: &Said, text: &str, expect: Ending, replies: &Replies) -> Res
         return Err(format!("left after {:?}", said.text));
     }
     let token = said.answer.as_deref().ok_or("saw no token")?;
-    let claim = replies.claim(token).owned_by("key");
+    let claim = replies.claim(token).owner("key");
     let Ok(AttachOutcome::Open(client)) = claim.attach() else {
         return Err("the reply is gone".to_owned());
     };

@@ -53,9 +53,9 @@ pub(crate) async fn run(programs: &Programs) -> Result<Vec<Outcome>, Box<dyn Err
 /// Serves an echo at `/`, and one for small messages at `/small`. Returns its URL.
 async fn start() -> io::Result<String> {
     let mut app = App::new();
-    let large = WebSocketSettings::new().with_max_message_bytes(LARGEST);
-    app.map_ws_with("/", large.with_max_frame_bytes(LARGEST), echo);
-    app.map_ws_with("/small", WebSocketSettings::new().with_max_message_bytes(1000), echo);
+    let large = WebSocketSettings::new().max_message_bytes(LARGEST);
+    app.map_ws_with("/", large.max_frame_bytes(LARGEST), echo);
+    app.map_ws_with("/small", WebSocketSettings::new().max_message_bytes(1000), echo);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("ws://{}/", listener.local_addr()?);
     tokio::spawn(app.without_greeter().run_with_listener(listener));

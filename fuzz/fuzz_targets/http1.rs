@@ -15,7 +15,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-use volga_http::{LongLived, RequestBody, fuzzing::serve_http1};
+use volga_http::{LongLivedResponse, RequestBody, fuzzing::serve_http1};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&cut, sent)) = input.split_first() else {
@@ -73,7 +73,7 @@ impl tower_service::Service<Request<RequestBody>> for Echo {
         let events = Events { left, is_sized: path.ends_with('s'), waits: path.ends_with('w') };
         let mut response = Response::new(events);
         if self.marked {
-            response.extensions_mut().insert(LongLived);
+            response.extensions_mut().insert(LongLivedResponse);
         }
         ready(Ok(response))
     }

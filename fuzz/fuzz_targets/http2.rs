@@ -17,7 +17,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
-use volga_http::{LongLived, RequestBody};
+use volga_http::{LongLivedResponse, RequestBody};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -72,7 +72,7 @@ impl tower_service::Service<Request<RequestBody>> for Echo {
         let is_long_lived = request.uri().path().len() % 2 == 0;
         let mut response = Response::new(Back(request.into_body()));
         if is_long_lived {
-            response.extensions_mut().insert(LongLived);
+            response.extensions_mut().insert(LongLivedResponse);
         }
         std::future::ready(Ok(response))
     }

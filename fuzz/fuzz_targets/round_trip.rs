@@ -51,7 +51,7 @@ fuzz_target!(|fields: Fields<'_>| {
         return;
     };
 
-    let mut decoder = Decoder::new().max_id(usize::MAX);
+    let mut decoder = Decoder::new().with_max_id(usize::MAX);
     let mut events = Vec::new();
     for chunk in wire.as_bytes().chunks(usize::from(fields.piece) + 1) {
         events.extend(decoder.feed(chunk).expect("within limits"));

@@ -7,15 +7,15 @@ use tokio::io::DuplexStream;
 use crate::connection::info::ConnectionInfo;
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tracker::task_tracker;
+use crate::drain::client_timeouts::ClientTimeouts;
 use crate::drain::handle::Drain;
-use crate::drain::patience::Patience;
 use crate::exchange::service::{ConnectionService, HttpService};
 use crate::http1::{Http1, NextStage};
 
 /// Serves an HTTP/1 connection through all its stages.
 pub async fn serve_http1<S: HttpService>(io: DuplexStream, service: S) {
     let settings = ConnectionSettings::DEFAULT;
-    let http1 = Http1::new(settings, Patience::new(&settings, Drain::new()));
+    let http1 = Http1::new(settings, ClientTimeouts::new(&settings, Drain::new()));
     let address = ([127, 0, 0, 1], 1).into();
     let make_service = || ConnectionService {
         service: service.clone(),
@@ -41,7 +41,7 @@ pub async fn serve_http2<S: HttpService>(io: DuplexStream, service: S, direct_da
     let (token, waiter) = task_tracker();
     let settings =
         ConnectionSettings { http2_direct_data: direct_data, ..ConnectionSettings::DEFAULT };
-    let patience = Patience::new(&settings, Drain::new());
-    crate::http2::serve(io, service, settings, &patience, token).await;
+    let timeouts = ClientTimeouts::new(&settings, Drain::new());
+    crate::http2::serve(io, service, settings, &timeouts, token).await;
     waiter.wait().await;
 }

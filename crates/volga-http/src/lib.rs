@@ -77,8 +77,8 @@ pub use connection::info::{ConnectionInfo, TlsInfo};
 pub use drain::handle::Drain;
 pub use drain::progress::DrainOutcome;
 pub use drain::signal::shutdown_signal;
-pub use exchange::half_close::OnHalfClose;
-pub use exchange::long_lived::LongLived;
+pub use exchange::half_close::HalfCloseCallback;
+pub use exchange::long_lived_response::LongLivedResponse;
 pub use exchange::request_body::RequestBody;
 pub use exchange::request_body_error::RequestBodyError;
 pub use exchange::service::HttpService;
@@ -93,9 +93,10 @@ pub use listen::listener::Listener;
 pub use server::Server;
 #[cfg(feature = "tls")]
 pub use tls::{
-    acceptor::{TlsAcceptor, TlsHandle},
+    acceptor::TlsAcceptor,
     certificates::CertificateSource,
     client_auth::ClientRoots,
     error::{PemOrigin, TlsError},
+    loaded_certificates::TlsHandle,
     settings::Tls,
 };

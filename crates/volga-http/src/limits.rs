@@ -102,8 +102,8 @@ pub const DEFAULT_TUNNEL_IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// closed; then that stream is reset (`CANCEL`).
 pub const DEFAULT_WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many bytes of a [long-lived](crate::LongLived) response the kernel may hold that it has not
-/// sent yet: 64 KiB.
+/// How many bytes of a [long-lived](crate::LongLivedResponse) response the kernel may hold that it
+/// has not sent yet: 64 KiB.
 ///
 /// Bytes that wait there are old when a slow client reads them, and they take memory that no
 /// process shows. On Linux the default would be up to 4 MiB for each client. The limit applies to
@@ -175,8 +175,8 @@ pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 
 /// How many bytes of its next requests an HTTP/1 client may send during a response: 32 KiB.
 ///
-/// Beyond that the server does not read. After a [long-lived](crate::LongLived) response the
-/// connection then closes. Other responses end soon, and the rest is read after them.
+/// Beyond that the server does not read. After a [long-lived](crate::LongLivedResponse) response
+/// the connection then closes. Other responses end soon, and the rest is read after them.
 pub const MAX_PIPELINED_BYTES: usize = 32 * 1024;
 
 /// How many streams one HTTP/2 connection may have open at a time.
@@ -255,8 +255,8 @@ pub const FRAME_BYTES: usize = 16 * 1024;
 /// How many bytes of a response may wait for an HTTP/2 client whose window is open but whose
 /// network is slow: 64 KiB for each stream, four frames.
 ///
-/// The [long-lived](crate::LongLived) bodies of a connection share this amount. In addition each
-/// may hold less than one frame, if its window closed in the middle of the frame.
+/// The [long-lived](crate::LongLivedResponse) bodies of a connection share this amount. In addition
+/// each may hold less than one frame, if its window closed in the middle of the frame.
 pub const SEND_BUFFER: usize = 64 * 1024;
 
 /// How many bytes of HTTP/2 frames are gathered for one write. The frames of long-lived bodies are

@@ -89,10 +89,11 @@ impl Server {
         self
     }
 
-    /// Sets how many bytes of a [long-lived](crate::LongLived) response the kernel may hold that it
-    /// has not sent yet (`TCP_NOTSENT_LOWAT`). While there are as many, the body is not polled. The
-    /// default is [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES). The least
-    /// is 1 byte, and [`u32::MAX`] or more leaves it to the system.
+    /// Sets how many bytes of a [long-lived](crate::LongLivedResponse) response the kernel may hold
+    /// that it has not sent yet (`TCP_NOTSENT_LOWAT`). While there are as many, the body is not
+    /// polled. The default is
+    /// [`DEFAULT_MAX_UNSENT_BYTES`](crate::limits::DEFAULT_MAX_UNSENT_BYTES). The least is 1 byte,
+    /// and [`u32::MAX`] or more leaves it to the system.
     ///
     /// So a client that reads slowly gets newer messages, and one that reads nothing costs little
     /// memory. The kernel also holds the bytes that it has sent and that are not acknowledged, as
@@ -188,7 +189,7 @@ impl Server {
     /// | in the middle of the request's body | the same | the body ends with an error, and the response is sent |
     /// | while a response is sent | the frames that are ready are sent, and the rest is cut | the whole response is sent |
     /// | before its further pipelined requests are served | they are not served, unless the responses before them are ready | they are served |
-    /// | while a response with [`OnHalfClose`](crate::OnHalfClose) is sent | as above | its function is called, so that the response can end |
+    /// | while a response with [`HalfCloseCallback`](crate::HalfCloseCallback) is sent | as above | its function is called, so that the response can end |
     ///
     /// With `true`, a client that has closed its connection looks like a client that has closed
     /// only its sending side. The server then notices at its first write, or within a second after
@@ -221,8 +222,8 @@ impl Server {
         self
     }
 
-    /// Sets whether the server writes the data of [long-lived](crate::LongLived) HTTP/2 bodies
-    /// directly, beside the `h2` library. The default is true.
+    /// Sets whether the server writes the data of [long-lived](crate::LongLivedResponse) HTTP/2
+    /// bodies directly, beside the `h2` library. The default is true.
     ///
     /// A message for many streams then costs half of the CPU time. The direct path relies on how
     /// `h2` behaves. If you suspect it of a fault, set this to false, and all data goes through
@@ -280,7 +281,7 @@ impl Server {
     ///
     /// A panic of the service becomes a response with 500. After a panic of a response's body the
     /// client gets the head and what came before, and then its HTTP/1 connection or its HTTP/2
-    /// stream ends. Nothing else ends. A [long-lived](crate::LongLived) response
+    /// stream ends. Nothing else ends. A [long-lived](crate::LongLivedResponse) response
     /// costs little while it waits.
     ///
     /// Once the [`Drain`] starts, the listeners accept the clients that have connected already and
@@ -368,7 +369,7 @@ impl Server {
     ) -> DrainOutcome {
         let admission = Admission::new(self.bounds);
         let mut progress = Progress::new();
-        let mut counted = self.counts.for_server();
+        let mut counts = self.counts.for_server();
         let (token, waiter) = task_tracker();
         let drain_grace = DRAIN_GRACE.min(self.drain_deadline / 4);
         let upload_grace = self.upload_grace.unwrap_or_else(|| {
@@ -390,22 +391,22 @@ impl Server {
                     acceptor.close();
                 }
                 accepted = acceptor.accept() => match accepted {
-                    Some(accepted) => match admit(accepted.stream, &admission, counted.open()) {
+                    Some(accepted) => match admit(accepted.stream, &admission, counts.open()) {
                         Ok((socket, info)) => {
                             tasks.open(socket, info, accepted.handshake);
-                            progress.opened();
-                            counted.opened();
+                            progress.note_opened();
+                            counts.count_opened();
                         }
-                        Err(Rejection::Limit(reached)) => counted.refused(reached),
+                        Err(Rejection::Limit(reached)) => counts.count_refused(reached),
                         Err(Rejection::Disconnected) => {}
                     },
-                    None => progress.stopped_listening(),
+                    None => progress.note_listeners_closed(),
                 },
-                Some(()) = tasks.closed() => {
-                    progress.closed();
-                    counted.closed();
+                Some(()) = tasks.wait_for_end() => {
+                    progress.note_closed();
+                    counts.count_closed();
                 }
-                () = sleep_until_some(progress.until()) => progress.expire(Instant::now().into_std()),
+                () = sleep_until_some(progress.deadline()) => progress.expire(Instant::now().into_std()),
             }
         };
 

@@ -91,7 +91,7 @@ impl CloseReason {
         self.code
     }
 
-    /// The text. It is empty if there is none.
+    /// The text, which may be empty.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text

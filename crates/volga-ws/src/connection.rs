@@ -1,4 +1,4 @@
-//! `Connection`: moves frames between the client and the [state](Shared) of the socket.
+//! `Connection`: moves frames between the client and the [state](SharedState) of the socket.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -18,21 +18,21 @@ use crate::close::{CloseCode, CloseReason, SocketEnd};
 use crate::message::{Message, Utf8Bytes};
 use crate::out_queue::{FrameKind, advance, slices};
 use crate::settings::WebSocketSettings;
-use crate::shared::Shared;
+use crate::shared_state::SharedState;
 
-/// How many bytes are read at once. They are on the stack, so a quiet socket has no read buffer.
+/// The size of the read buffer. It is on the stack, so a quiet socket holds none.
 const READ_BYTES: usize = 8 * 1024;
 
-/// How often a connection reads before the other tasks of the thread run.
+/// How often a connection reads in one turn. Then the other tasks of the thread run.
 const READS_PER_TURN: usize = 16;
 
-/// A timer that is not needed soon.
+/// How far ahead the timer is set when nothing is due.
 const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) struct Connection<IO> {
     io: IO,
     context: WebSocketContext,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     phase: Phase,
     /// Frames that were taken from the queue and are not written yet.
     writing: VecDeque<Bytes>,
@@ -40,7 +40,7 @@ pub(crate) struct Connection<IO> {
     times: Times,
 }
 
-/// Where the life of the socket is.
+/// The phase in the life of a socket.
 enum Phase {
     Open,
     /// The server has closed, and waits for the close of the client.
@@ -67,7 +67,7 @@ struct Times {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-    pub(crate) fn new(io: IO, shared: Arc<Shared>, settings: &WebSocketSettings) -> Self {
+    pub(crate) fn new(io: IO, shared: Arc<SharedState>, settings: &WebSocketSettings) -> Self {
         let now = Instant::now();
         let times = Times {
             ping_interval: settings.ping_interval,
@@ -89,7 +89,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         }
     }
 
-    /// Does what can be done now. Ready when the connection is over.
+    /// Reads, writes and checks the timeouts, as far as that is possible now. Ready when the
+    /// connection is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.shared.lock().begin_turn(cx);
         for _ in 0..READS_PER_TURN {
@@ -166,7 +167,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     /// Reads once. Pending if nothing is there, or if nothing should be read.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if matches!(self.phase, Phase::Open) && !self.shared.may_read() {
-            // While the server itself does not read, a missing pong says nothing.
+            // A server that does not read sees no pong, so a missing pong proves nothing now.
             self.times.last_read = Instant::now();
             self.times.pinged = None;
             return Poll::Pending;
@@ -241,7 +242,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         });
     }
 
-    /// Whatever the client does after the server has closed, the server was first.
+    /// Records the end. If the server has closed first, its reason stays, whatever the client does
+    /// after that.
     fn set_end(&mut self, end: SocketEnd) {
         let end = match &self.phase {
             Phase::Closing { reason, .. } => SocketEnd::ClosedByServer(reason.clone()),
@@ -250,7 +252,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         self.shared.lock().set_end(end);
     }
 
-    /// Acts when a time is over. Ready when the connection is over.
+    /// Acts on timeouts that have passed. Ready when the connection is over.
     fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.shared.lock().take_activity() {
             self.times.last_message = Instant::now();
@@ -262,7 +264,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Phase::Over => return Poll::Ready(()),
             };
             let Some(due) = due else { return Poll::Pending };
-            // A later time need not move the timer: it is looked at again when it fires.
+            // A deadline that has moved to a later time does not move the timer. When the timer
+            // fires, this code compares the time with the deadline again.
             if due < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(due);
             }
@@ -303,7 +306,7 @@ impl Times {
         now.checked_add(self.close_timeout).unwrap_or(now + FAR)
     }
 
-    /// When something is to be done about a client that sends nothing.
+    /// The time of the next action against a client that sends nothing: a ping, or the end.
     fn next(&self) -> Option<Instant> {
         let client = match self.pinged {
             Some(pinged) => pinged.checked_add(self.pong_timeout),
@@ -323,7 +326,7 @@ impl Times {
     }
 }
 
-/// The reason to close for what tungstenite has refused.
+/// The reason with which the server closes after an error of tungstenite.
 fn refusal(error: &Error) -> CloseReason {
     let code = match error {
         Error::Utf8(_) => CloseCode::INVALID_DATA,
@@ -333,7 +336,7 @@ fn refusal(error: &Error) -> CloseReason {
     CloseReason::new(code, error.to_string())
 }
 
-/// What tungstenite reads and writes: bytes in memory.
+/// The stream that tungstenite reads and writes: bytes in memory.
 struct Pipe<'a> {
     input: &'a [u8],
     output: Vec<u8>,

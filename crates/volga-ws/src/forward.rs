@@ -1,23 +1,15 @@
 //! Forwards the messages of a hub's subscription.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use bytes::Bytes;
 use volga_sse::hub::{Delivery, Subscription, SubscriptionEnd};
 use volga_sse::{Decoder, Event};
 
 use crate::message::{Message, Utf8Bytes};
+use crate::shared_texts::shared_text;
 use crate::socket::WebSocketSink;
-
-/// How many encoded messages a thread remembers for the other readers of the same messages.
-const REMEMBERED: usize = 64;
-
-/// The larger messages are encoded for each reader again, so that what a thread remembers is small.
-const MAX_REMEMBERED_BYTES: usize = 16 * 1024;
 
 /// Why [`forward`] has returned.
 #[non_exhaustive]
@@ -77,11 +69,12 @@ pub async fn forward(socket: &mut WebSocketSink, subscription: &mut Subscription
 /// keeps the last ID, and sends it when it returns: in the URL, as `?lastEventId=2a-5`, or in its
 /// [first message](read_resume).
 ///
-/// The text is shared: all readers of a message on the same thread get the same bytes.
+/// A message is encoded once, and all its readers get the same bytes, whatever their threads are. A
+/// reader that is more than 256 messages behind the first one may have it encoded again.
 #[must_use]
 pub fn envelope(delivery: Delivery) -> Utf8Bytes {
     match delivery {
-        Delivery::Message(message) => shared_envelope(message.into_bytes()),
+        Delivery::Message(message) => shared_text(message.into_bytes(), encode),
         // Each reader has gaps of its own.
         Delivery::Gap(gap) => match gap.to_message().encode() {
             Ok(message) => encode(message.as_bytes()),
@@ -90,35 +83,9 @@ pub fn envelope(delivery: Delivery) -> Utf8Bytes {
     }
 }
 
-thread_local! {
-    /// The last messages, as the hub has encoded them and as they were encoded here. The hub's
-    /// bytes are kept, so their address belongs to no other message.
-    static ENCODED: RefCell<VecDeque<(Bytes, Utf8Bytes)>> = const { RefCell::new(VecDeque::new()) };
-}
-
-fn shared_envelope(bytes: Bytes) -> Utf8Bytes {
-    if bytes.len() > MAX_REMEMBERED_BYTES {
-        return encode(&bytes);
-    }
-    ENCODED.with_borrow_mut(|encoded| {
-        let same = |(other, _): &&(Bytes, Utf8Bytes)| {
-            other.as_ptr() == bytes.as_ptr() && other.len() == bytes.len()
-        };
-        if let Some((_, text)) = encoded.iter().rev().find(same) {
-            return text.clone();
-        }
-        let text = encode(&bytes);
-        if encoded.len() == REMEMBERED {
-            encoded.pop_front();
-        }
-        encoded.push_back((bytes, text.clone()));
-        text
-    })
-}
-
 /// The event that a client of an event stream would get from these bytes.
 fn encode(bytes: &[u8]) -> Utf8Bytes {
-    let mut decoder = Decoder::new().max_event(usize::MAX).max_line(usize::MAX);
+    let mut decoder = Decoder::new().with_max_event(usize::MAX).with_max_line(usize::MAX);
     let event = decoder.feed(bytes).ok().and_then(|events| events.into_iter().next());
     let id = Some(decoder.last_event_id()).filter(|id| !id.is_empty());
     // `message` is the name of an event without a name.

@@ -119,17 +119,19 @@ pub enum HandshakeError {
         version: Version,
     },
     /// The key is missing, or is not 16 bytes in Base64. Status 400.
-    #[error("the header `sec-websocket-key` must be 16 bytes in Base64, once")]
+    #[error("the request must have one header `sec-websocket-key`, of 16 bytes in Base64")]
     Key,
     /// The request has a body. Status 400.
     #[error("a WebSocket handshake must not have a body")]
     Body,
     /// The list of subprotocols is not a list of names. Status 400.
-    #[error("the header `sec-websocket-protocol` must be a list of names")]
+    #[error(
+        "the header `sec-websocket-protocol` must be a list of names, with commas between them"
+    )]
     Protocols,
     /// The page that opens the WebSocket comes from elsewhere. Status 403.
     #[error(
-        "the page's origin `{origin}` may not open this WebSocket; the server can allow it by `with_origins`"
+        "the page's origin `{origin}` may not open this WebSocket; to allow it, the server lists it in `WebSocketSettings::origins`"
     )]
     Origin {
         /// The origin of the page.
@@ -177,8 +179,8 @@ impl HandshakeError {
     }
 }
 
-/// Checks an upgrade on HTTP/1.1, and returns what proves to the client that the server has
-/// understood it.
+/// Checks an upgrade on HTTP/1.1. Returns the value of `sec-websocket-accept`, which proves to the
+/// client that the server has understood the handshake.
 fn check_upgrade(head: &Parts) -> Result<HeaderValue, HandshakeError> {
     let version = head.version;
     let is_upgrade = head.method == Method::GET
@@ -440,11 +442,11 @@ mod tests {
         ] {
             assert_eq!(check(origin, host, &same), expect, "{origin} at {host}");
         }
-        let listed = WebSocketSettings::new().with_origins(["https://app.example/"]);
+        let listed = WebSocketSettings::new().origins(["https://app.example/"]);
         assert_eq!(check("https://app.example", "example.com", &listed), 101);
         assert_eq!(check("https://example.com", "example.com", &listed), 101);
         assert_eq!(check("http://app.example", "example.com", &listed), 403);
-        let any = WebSocketSettings::new().with_any_origin();
+        let any = WebSocketSettings::new().any_origin();
         assert_eq!(check("null", "example.com", &any), 101);
         let mut two = request(GOOD);
         two.headers.append("origin", "https://example.com".parse().unwrap());
@@ -454,7 +456,7 @@ mod tests {
 
     #[test]
     fn the_first_protocol_of_the_server_that_the_client_offers_is_chosen() {
-        let settings = WebSocketSettings::new().with_protocols(["v3", "v2", "v1"]);
+        let settings = WebSocketSettings::new().protocols(["v3", "v2", "v1"]);
         for (offered, expect) in [
             ("v1", Some("v1")),
             ("v1, v2", Some("v2")),

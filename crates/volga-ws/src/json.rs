@@ -12,7 +12,7 @@ use crate::socket::{ClosedError, WebSocket, WebSocketSink, WebSocketStream};
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
     /// The value cannot be written as JSON, or the message is not the JSON of the expected type.
-    #[error("the JSON of a message is wrong")]
+    #[error("the message cannot be written as JSON, or is not the JSON of the expected type")]
     Json(#[from] serde_json::Error),
     /// The WebSocket is closed.
     #[error(transparent)]

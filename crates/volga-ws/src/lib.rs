@@ -54,7 +54,9 @@ mod message;
 mod out_queue;
 mod serve;
 mod settings;
-mod shared;
+mod shared_state;
+#[cfg(feature = "hub")]
+mod shared_texts;
 mod socket;
 
 pub use close::{CloseCode, CloseReason, SocketEnd};

@@ -11,14 +11,14 @@ use tokio::time::{Instant, sleep_until};
 use crate::close::{CloseCode, CloseReason, SocketEnd};
 use crate::connection::Connection;
 use crate::settings::WebSocketSettings;
-use crate::shared::Shared;
+use crate::shared_state::SharedState;
 use crate::socket::WebSocket;
 
 /// Runs `handler` with the WebSocket of a connection, and returns how the WebSocket has ended.
 ///
-/// `io` is the connection after the response of the handshake: what an upgrade of HTTP/1.1, or an
-/// extended CONNECT of HTTP/2, gives. When `shutdown` is ready, the WebSocket is closed with code
-/// 1001.
+/// `io` carries the bytes after the response of the handshake: the upgraded connection on HTTP/1.1,
+/// or the stream of the extended CONNECT on HTTP/2. When `shutdown` is ready, the WebSocket is
+/// closed with code 1001.
 ///
 /// When `handler` returns, and no half of its socket is left in another task, the WebSocket is
 /// closed with what it returned: `()` for code 1000, or a [`CloseReason`].
@@ -59,7 +59,7 @@ where
     H: FnOnce(WebSocket) -> Fut,
     Fut: Future<Output: Into<CloseReason>>,
 {
-    let shared = Shared::new(settings, protocol);
+    let shared = SharedState::new(settings, protocol);
     let grace = settings.close_timeout;
     let mut connection = Connection::new(io, Arc::clone(&shared), settings);
     let handler = handler(WebSocket::new(Arc::clone(&shared)));

@@ -36,7 +36,7 @@ pub const DEFAULT_WS_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// time.
 const FRAME_BUFFER: usize = 1024;
 
-/// Which pages may open a WebSocket. See [`WebSocketSettings::with_origins`].
+/// Which pages may open a WebSocket. See [`WebSocketSettings::origins`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum OriginRule {
     /// Pages from the host and port to which the request goes.
@@ -54,8 +54,8 @@ pub enum OriginRule {
 /// use volga_ws::WebSocketSettings;
 ///
 /// let settings = WebSocketSettings::new()
-///     .with_protocols(["chat.v2", "chat.v1"])
-///     .with_max_message_bytes(16 * 1024);
+///     .protocols(["chat.v2", "chat.v1"])
+///     .max_message_bytes(16 * 1024);
 /// # let _ = settings;
 /// ```
 #[derive(Clone, Debug)]
@@ -95,10 +95,7 @@ impl WebSocketSettings {
     /// [`WebSocket::protocol`](crate::WebSocket::protocol) returns it. If the client offers none of
     /// them, the WebSocket has no subprotocol, and a browser that offered others closes it.
     #[must_use]
-    pub fn with_protocols<T: Into<String>>(
-        mut self,
-        protocols: impl IntoIterator<Item = T>,
-    ) -> Self {
+    pub fn protocols<T: Into<String>>(mut self, protocols: impl IntoIterator<Item = T>) -> Self {
         self.protocols = protocols.into_iter().map(Into::into).collect();
         self
     }
@@ -110,7 +107,7 @@ impl WebSocketSettings {
     /// could otherwise act for its visitor. Programs other than browsers send no origin, and are
     /// always accepted.
     #[must_use]
-    pub fn with_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
+    pub fn origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
         self.origins = OriginRule::Listed(origins.into_iter().map(Into::into).collect());
         self
     }
@@ -118,7 +115,7 @@ impl WebSocketSettings {
     /// Accepts pages from any origin. Use it for data that is public, or if the client proves who
     /// it is by something that a browser does not send by itself.
     #[must_use]
-    pub fn with_any_origin(mut self) -> Self {
+    pub fn any_origin(mut self) -> Self {
         self.origins = OriginRule::Any;
         self
     }
@@ -126,7 +123,7 @@ impl WebSocketSettings {
     /// Sets how large a message from the client may be, [`DEFAULT_MAX_WS_MESSAGE`] by default. A
     /// larger message closes the WebSocket with code 1009.
     #[must_use]
-    pub fn with_max_message_bytes(mut self, bytes: usize) -> Self {
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.max_message_bytes = bytes;
         self
     }
@@ -134,7 +131,7 @@ impl WebSocketSettings {
     /// Sets how large one frame of a message from the client may be, [`DEFAULT_MAX_WS_FRAME`] by
     /// default. A larger frame closes the WebSocket with code 1009.
     #[must_use]
-    pub fn with_max_frame_bytes(mut self, bytes: usize) -> Self {
+    pub fn max_frame_bytes(mut self, bytes: usize) -> Self {
         self.max_frame_bytes = bytes;
         self
     }
@@ -144,7 +141,7 @@ impl WebSocketSettings {
     /// messages, since a client could otherwise have the server collect replies to pings. A message
     /// may exceed the limit if less than the limit waits before it.
     #[must_use]
-    pub fn with_max_unsent_bytes(mut self, bytes: usize) -> Self {
+    pub fn max_unsent_bytes(mut self, bytes: usize) -> Self {
         self.max_unsent_bytes = bytes.max(1);
         self
     }
@@ -152,9 +149,9 @@ impl WebSocketSettings {
     /// Sets how many bytes of messages may wait for the application,
     /// [`DEFAULT_MAX_WS_UNREAD`] by default. At this limit the server reads no more from the
     /// client until the application has received a message. Each message counts 64 bytes more than
-    /// it has. What the server has read at once, up to 8 KiB, may exceed the limit.
+    /// it has. One read, of up to 8 KiB, may exceed the limit.
     #[must_use]
-    pub fn with_max_unread_bytes(mut self, bytes: usize) -> Self {
+    pub fn max_unread_bytes(mut self, bytes: usize) -> Self {
         self.max_unread_bytes = bytes.max(1);
         self
     }
@@ -162,7 +159,7 @@ impl WebSocketSettings {
     /// Sets after how long without a byte from the client the server sends a ping,
     /// [`DEFAULT_WS_PING_INTERVAL`] by default. `Duration::MAX` switches pings off.
     #[must_use]
-    pub fn with_ping_interval(mut self, time: Duration) -> Self {
+    pub fn ping_interval(mut self, time: Duration) -> Self {
         self.ping_interval = time;
         self
     }
@@ -171,7 +168,7 @@ impl WebSocketSettings {
     /// [`DEFAULT_WS_PONG_TIMEOUT`] by default. Then the WebSocket ends. The time in which the
     /// server itself does not read, because the application is slow, does not count.
     #[must_use]
-    pub fn with_pong_timeout(mut self, time: Duration) -> Self {
+    pub fn pong_timeout(mut self, time: Duration) -> Self {
         self.pong_timeout = time;
         self
     }
@@ -180,7 +177,7 @@ impl WebSocketSettings {
     /// [`DEFAULT_WS_IDLE_TIMEOUT`] by default. Then the server closes it with code 1000. Pings and
     /// pongs are not messages.
     #[must_use]
-    pub fn with_idle_timeout(mut self, time: Duration) -> Self {
+    pub fn idle_timeout(mut self, time: Duration) -> Self {
         self.idle_timeout = time;
         self
     }
@@ -189,7 +186,7 @@ impl WebSocketSettings {
     /// has responded to it. The application's function may continue for as long after the
     /// WebSocket has ended, to do what is left to do. Then it is dropped.
     #[must_use]
-    pub fn with_close_timeout(mut self, time: Duration) -> Self {
+    pub fn close_timeout(mut self, time: Duration) -> Self {
         self.close_timeout = time;
         self
     }

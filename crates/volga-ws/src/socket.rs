@@ -11,7 +11,7 @@ use futures_sink::Sink;
 
 use crate::close::{CloseReason, SocketEnd};
 use crate::message::Message;
-use crate::shared::Shared;
+use crate::shared_state::SharedState;
 
 /// The WebSocket has ended, or is closed: nothing can be sent any more.
 ///
@@ -28,7 +28,7 @@ pub struct ClosedError(());
 ///
 /// When the client closes the WebSocket, or disappears, [`recv`](Self::recv) returns the messages
 /// that arrived before that, and then `None`. Sending then fails. Your function may go on for
-/// [`close_timeout`](crate::WebSocketSettings::with_close_timeout), and is then dropped at its next
+/// [`close_timeout`](crate::WebSocketSettings::close_timeout), and is then dropped at its next
 /// `.await`. If the client has disappeared without a close and your function waits for something
 /// other than the socket, it is dropped at once, as the handler of a request is.
 ///
@@ -39,7 +39,7 @@ pub struct WebSocket {
 }
 
 impl WebSocket {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<SharedState>) -> Self {
         shared.add_handle();
         Self { sink: WebSocketSink(Arc::clone(&shared)), stream: WebSocketStream(shared) }
     }
@@ -110,7 +110,7 @@ impl fmt::Debug for WebSocket {
 }
 
 /// The half of a [`WebSocket`] that sends.
-pub struct WebSocketSink(Arc<Shared>);
+pub struct WebSocketSink(Arc<SharedState>);
 
 impl WebSocketSink {
     /// Sends a message, as [`WebSocket::send`] does.
@@ -183,7 +183,7 @@ impl fmt::Debug for WebSocketSink {
 }
 
 /// The half of a [`WebSocket`] that receives. Without it, messages from the client are discarded.
-pub struct WebSocketStream(Arc<Shared>);
+pub struct WebSocketStream(Arc<SharedState>);
 
 impl WebSocketStream {
     /// Waits for the next message, as [`WebSocket::recv`] does.

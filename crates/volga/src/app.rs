@@ -27,7 +27,7 @@ use crate::group::Group;
 use crate::health::checks::{CheckNeeds, Readiness};
 use crate::https::{client_scheme::ClientScheme, hsts, settings::HttpsSettings};
 use crate::shutdown::ShutdownHandle;
-use crate::shutdown_sequence::{BeforeShutdown, ShutdownHook};
+use crate::shutdown_sequence::{ShutdownHook, ShutdownHooks};
 use crate::sse_status;
 use crate::streams::{Streams, is_tunnel};
 use crate::tasks::Tasks;
@@ -67,7 +67,7 @@ pub struct App {
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
     pub(crate) https: HttpsSettings,
     pub(crate) server: Server,
-    pub(crate) before: BeforeShutdown,
+    pub(crate) shutdown_hooks: ShutdownHooks,
     pub(crate) deadline: Duration,
     pub(crate) max_collected_bytes: usize,
     pub(crate) shutdown: ShutdownHandle,
@@ -98,7 +98,7 @@ impl App {
             trusted_proxies: Vec::new(),
             https: HttpsSettings::default(),
             server: Server::new(),
-            before: BeforeShutdown::default(),
+            shutdown_hooks: ShutdownHooks::default(),
             deadline: DEFAULT_DRAIN_DEADLINE,
             max_collected_bytes: DEFAULT_MAX_COLLECTED_BYTES,
             shutdown,
@@ -304,8 +304,8 @@ impl App {
     /// [`DEFAULT_MAX_COLLECTED_BYTES`](crate::limits::DEFAULT_MAX_COLLECTED_BYTES) by default.
     ///
     /// A request that needs more gets status 503 with `Retry-After`. The first of these requests is
-    /// reported to [`on_error`](Self::on_error). The next one is reported only after half of the
-    /// memory was free again. Bytes that a handler collects by itself do not count.
+    /// reported to [`on_error`](Self::on_error). The next one is reported only after
+    /// half of the memory was free again. Bytes that a handler collects by itself do not count.
     pub fn with_max_collected_bytes(mut self, bytes: usize) -> Self {
         self.max_collected_bytes = bytes;
         self
@@ -356,14 +356,14 @@ impl App {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let hook: ShutdownHook = Box::new(|| Box::pin(hook()));
-        self.before.hooks.push(hook);
+        self.shutdown_hooks.hooks.push(hook);
         self
     }
 
-    /// Sets the time limit of the hooks of [`before_shutdown`](Self::before_shutdown),
+    /// Sets the time limit of the [shutdown hooks](Self::before_shutdown),
     /// [`DEFAULT_BEFORE_SHUTDOWN`](crate::limits::DEFAULT_BEFORE_SHUTDOWN) by default.
     pub fn with_before_shutdown_timeout(mut self, time: Duration) -> Self {
-        self.before.time = time;
+        self.shutdown_hooks.time = time;
         self
     }
 
@@ -397,7 +397,8 @@ impl App {
     /// ```
     /// use volga::App;
     ///
-    /// let app = App::new().on_error(|report| eprintln!("{} failed: {report}", report.path()));
+    /// let app = App::new()
+    ///     .on_error(|report| eprintln!("{} failed: {report}", report.path()));
     /// # let _ = app;
     /// ```
     pub fn on_error(mut self, hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {

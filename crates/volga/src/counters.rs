@@ -49,7 +49,7 @@ pub struct Snapshot {
     pub connections_accepted: u64,
     /// Connections that were closed at once because the app had its
     /// [maximum](crate::App::with_max_connections).
-    pub connections_refused_in_all: u64,
+    pub connections_refused_by_total: u64,
     /// Connections that were closed at once because their client had its
     /// [maximum](crate::App::with_max_connections_per_address).
     pub connections_refused_by_address: u64,
@@ -78,7 +78,7 @@ impl Counters {
         Snapshot {
             connections_open: self.connections.open(),
             connections_accepted: self.connections.accepted(),
-            connections_refused_in_all: self.connections.refused_in_all(),
+            connections_refused_by_total: self.connections.refused_by_total(),
             connections_refused_by_address: self.connections.refused_by_address(),
             streams_open: streams.open.load(Ordering::Relaxed),
             streams_opened: streams.opened.load(Ordering::Relaxed),

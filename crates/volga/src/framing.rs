@@ -118,11 +118,11 @@ struct DeclaredLength {
     declared: u64,
     sent: u64,
     /// What the body has returned ahead of time.
-    next: Option<Polled>,
+    next: Option<PolledFrame>,
 }
 
 /// What polling a body returns.
-type Polled = Option<Result<Frame<Bytes>, BoxError>>;
+type PolledFrame = Option<Result<Frame<Bytes>, BoxError>>;
 
 impl DeclaredLength {
     /// Whether the body has more bytes ready. What was polled for this comes with the next frame.

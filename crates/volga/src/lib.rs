@@ -217,11 +217,12 @@ pub mod http {
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
     };
     pub use volga_core::{
-        BodyLimit, DescribedBody, DescribedHeader, DescribedResponse, Description, Extension,
-        FieldNames, FromPathArg, FromRequest, FromRequestParts, Handler, HandlerArgs,
-        HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult, IntoResponse,
-        IntoResponseParts, IntoStatusError, NoRoute, OptionalArg, OriginalUri, RequestParts,
-        ResponseFuture, RouteMatch, RouteMethod, RouterService, SkipPathArg, ValidArg,
+        BodyLimit, CollectedBytes, DescribedBody, DescribedHeader, DescribedResponse, Description,
+        Extension, FieldNames, FileNumber, FormFields, FromPathArg, FromRequest, FromRequestParts,
+        Handler, HandlerArgs, HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult,
+        IntoResponse, IntoResponseParts, IntoStatusError, NoRoute, OptionalArg, OriginalUri,
+        RequestParts, ResponseFuture, RouteMatch, RouteMethod, RouterService, SkipPathArg,
+        ValidArg,
     };
     pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 

@@ -17,13 +17,14 @@ use volga_sse::{CloseHandle, StreamLimit, StreamLimitError};
 /// permit before the inner middleware and the handler run. So a flood of these requests costs very
 /// little. The permit is given back if the response is not a stream. Other requests take a permit
 /// when their response is a stream; if no permit is free, that response is dropped. For routes that
-/// respond only with streams, use [`before_every_request`](Self::before_every_request).
+/// respond only with streams, use
+/// [`with_permit_for_every_request`](Self::with_permit_for_every_request).
 ///
 /// ```
 /// use volga::{App, http::sse::{Message, StreamLimit}, middleware::LimitStreams, sse};
 ///
 /// let mut app = App::new();
-/// app.attach(LimitStreams::by_client(StreamLimit::new(20_000).per_key(10)));
+/// app.attach(LimitStreams::by_client(StreamLimit::new(20_000).with_max_per_key(10)));
 /// app.map_get("/events", || sse!(futures_util::stream::pending::<Message>()));
 /// ```
 pub struct LimitStreams<K, F> {
@@ -75,7 +76,7 @@ where
     ///
     /// let mut app = App::new();
     /// app.group("/my", |my| {
-    ///     let limit = StreamLimit::new(20_000).per_key(3);
+    ///     let limit = StreamLimit::new(20_000).with_max_per_key(3);
     ///     let user = |parts: &RequestParts| Some(parts.extensions.get::<UserId>()?.0);
     ///     my.attach(LimitStreams::by(limit.clone(), user));
     ///     my.map_get("/events", || sse!(futures_util::stream::pending::<Message>()));
@@ -89,7 +90,7 @@ where
     /// Takes a permit before every request, whatever its `Accept` says. This is for routes that
     /// respond only with streams: if no permit is free, every request is refused.
     #[must_use]
-    pub fn before_every_request(mut self) -> Self {
+    pub fn with_permit_for_every_request(mut self) -> Self {
         self.take_permit = TakePermit::Always;
         self
     }

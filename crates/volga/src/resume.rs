@@ -35,7 +35,7 @@ impl FromRequestParts for Resume {
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        let source = LastEventIdSource::new().or_parameter(DEFAULT_LAST_EVENT_ID_PARAMETER);
+        let source = LastEventIdSource::new().with_parameter(DEFAULT_LAST_EVENT_ID_PARAMETER);
         Ok(Self(source.read(&parts.headers, parts.uri.query())))
     }
 }

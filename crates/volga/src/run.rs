@@ -18,7 +18,7 @@ impl App {
     /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) shuts
     /// the app down.
     ///
-    /// At shutdown the app runs the hooks of [`before_shutdown`](Self::before_shutdown), accepts no
+    /// At shutdown the app runs the [shutdown hooks](Self::before_shutdown), accepts no
     /// more connections, and closes every subscription with its farewell. Requests, responses and
     /// [`detached`](crate::detached) handlers may finish within the
     /// [deadline](Self::with_shutdown_timeout). A second signal ends the app at once.
@@ -147,9 +147,9 @@ impl App {
         let (shutdown, tasks) = (self.shutdown.clone(), self.tasks.clone());
         let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
         let server = server.counts(self.counters().connections);
-        let before = std::mem::take(&mut self.before);
+        let shutdown_hooks = std::mem::take(&mut self.shutdown_hooks);
         let (service, background) = self.into_service_and_tasks().map_err(faults)?;
-        let sequence = ShutdownSequence { shutdown, before, deadline, tasks };
+        let sequence = ShutdownSequence { shutdown, shutdown_hooks, deadline, tasks };
         // Dropped, and so aborted, after the wait for tasks is over.
         let mut running = RunningTasks::default();
         let serving = async {

@@ -23,7 +23,7 @@ use volga_sse::CloseGroup;
 pub struct ShutdownHandle {
     /// Starts when the shutdown is requested. The drain may follow later.
     request: Drain,
-    /// The app begins the drain itself, after the hooks of `before_shutdown` have run.
+    /// The app begins the drain itself, after the shutdown hooks have run.
     is_drain_delayed: Arc<AtomicBool>,
     pub(crate) drain: Drain,
     pub(crate) streams: CloseGroup,
@@ -34,7 +34,7 @@ pub struct ShutdownHandle {
 impl ShutdownHandle {
     /// Starts the shutdown.
     ///
-    /// The hooks of [`before_shutdown`](crate::App::before_shutdown) run first. Then the app
+    /// The [shutdown hooks](crate::App::before_shutdown) run first. Then the app
     /// accepts no more connections and closes every subscription with its farewell. Everything else
     /// may finish within the [deadline](crate::App::with_shutdown_timeout). Further calls have no
     /// effect.

@@ -24,14 +24,14 @@ pub const DEFAULT_BEFORE_SHUTDOWN: Duration = Duration::from_secs(10);
 pub(crate) type ShutdownHook = Box<dyn FnOnce() -> BoxFuture<()> + Send>;
 
 /// The hooks before the shutdown, and their time limit.
-pub(crate) struct BeforeShutdown {
+pub(crate) struct ShutdownHooks {
     pub(crate) hooks: Vec<ShutdownHook>,
     pub(crate) time: Duration,
     /// How long the app serves at least after the request, while it says that it is not ready.
     pub(crate) delay: Duration,
 }
 
-impl Default for BeforeShutdown {
+impl Default for ShutdownHooks {
     fn default() -> Self {
         Self { hooks: Vec::new(), time: DEFAULT_BEFORE_SHUTDOWN, delay: Duration::ZERO }
     }
@@ -40,7 +40,7 @@ impl Default for BeforeShutdown {
 /// Everything that the shutdown of an app needs.
 pub(crate) struct ShutdownSequence {
     pub(crate) shutdown: ShutdownHandle,
-    pub(crate) before: BeforeShutdown,
+    pub(crate) shutdown_hooks: ShutdownHooks,
     pub(crate) deadline: Duration,
     pub(crate) tasks: Tasks,
 }
@@ -53,7 +53,7 @@ impl ShutdownSequence {
         serving: impl Future<Output = io::Result<DrainOutcome>>,
     ) -> io::Result<()> {
         let shutdown = self.shutdown.clone();
-        if !self.before.hooks.is_empty() || !self.before.delay.is_zero() {
+        if !self.shutdown_hooks.hooks.is_empty() || !self.shutdown_hooks.delay.is_zero() {
             shutdown.delay_drain();
         }
         tokio::select! {
@@ -72,11 +72,11 @@ impl ShutdownSequence {
         self,
         serving: impl Future<Output = io::Result<DrainOutcome>>,
     ) -> io::Result<()> {
-        let Self { shutdown, before, deadline, tasks } = self;
+        let Self { shutdown, shutdown_hooks, deadline, tasks } = self;
         let begin = async {
             shutdown.requested().await;
-            let delay = before.delay;
-            tokio::join!(before.run(), async {
+            let delay = shutdown_hooks.delay;
+            tokio::join!(shutdown_hooks.run(), async {
                 if !delay.is_zero() {
                     sleep(delay).await;
                 }
@@ -117,7 +117,7 @@ async fn second_signal(shutdown: &ShutdownHandle) -> io::Result<()> {
     second
 }
 
-impl BeforeShutdown {
+impl ShutdownHooks {
     /// Runs all hooks concurrently, each in its own task. So a hook that panics or never ends does
     /// not keep the app from shutting down.
     async fn run(self) {
@@ -127,10 +127,7 @@ impl BeforeShutdown {
         }
         let ended = timeout(self.time, async { while running.join_next().await.is_some() {} });
         if ended.await.is_err() {
-            warn(&format!(
-                "the hooks of `before_shutdown` took longer than {:?} and were stopped",
-                self.time
-            ));
+            warn(&format!("the shutdown hooks took longer than {:?} and were stopped", self.time));
         }
     }
 }
@@ -153,7 +150,7 @@ mod tests {
     fn sequence(hooks: Vec<ShutdownHook>) -> ShutdownSequence {
         ShutdownSequence {
             shutdown: ShutdownHandle::default(),
-            before: BeforeShutdown { hooks, ..BeforeShutdown::default() },
+            shutdown_hooks: ShutdownHooks { hooks, ..ShutdownHooks::default() },
             deadline: DEADLINE,
             tasks: Tasks::default(),
         }
@@ -194,7 +191,7 @@ mod tests {
         let never: ShutdownHook = Box::new(|| Box::pin(pending()));
         for (hooks, delay, expect) in [(vec![], 30, 30), (vec![never], 5, 10)] {
             let mut sequence = sequence(hooks);
-            sequence.before.delay = Duration::from_secs(delay);
+            sequence.shutdown_hooks.delay = Duration::from_secs(delay);
             let (shutdown, server) = (sequence.shutdown.clone(), server(&sequence, Duration::ZERO));
             let running = tokio::spawn(sequence.run(server));
             tokio::time::sleep(Duration::from_secs(1)).await;

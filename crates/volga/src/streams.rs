@@ -11,7 +11,7 @@ use volga_core::{
     BodyCut, BodyCutObserver, BodyErrorReporterBuilder, BoxError, ExtractError, FinishResponse,
     HttpResponse, ResponseWatch,
 };
-use volga_http::{LongLived, OnHalfClose, RequestBodyError, Tunnel};
+use volga_http::{HalfCloseCallback, LongLivedResponse, RequestBodyError, Tunnel};
 use volga_sse::{CloseGroup, CloseHandle, EndReason, StreamKind};
 
 use crate::counters::Counters;
@@ -39,7 +39,7 @@ impl FinishResponse for BindStreams {
     fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
         framing::check(response, &reporter);
         #[cfg(feature = "ws")]
-        if let Some(report) = response.extensions().get::<crate::ws::SocketReport>() {
+        if let Some(report) = response.extensions().get::<crate::ws::endpoint::SocketReport>() {
             return report.set(reporter.build(response.status()));
         }
         if let Some(stream) = response.extensions().get::<CloseHandle>() {
@@ -53,7 +53,7 @@ impl FinishResponse for BindStreams {
                 let on_half_close = end_of_subscription(stream.clone());
                 response.extensions_mut().insert(on_half_close);
             }
-            response.extensions_mut().insert(LongLived);
+            response.extensions_mut().insert(LongLivedResponse);
         }
     }
 }
@@ -102,8 +102,8 @@ fn is_client_fault(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Ends a stream without an end of its own when its client closes its sending side.
-fn end_of_subscription(stream: CloseHandle) -> OnHalfClose {
-    OnHalfClose::new(move || {
+fn end_of_subscription(stream: CloseHandle) -> HalfCloseCallback {
+    HalfCloseCallback::new(move || {
         if stream.kind() == StreamKind::Subscription {
             stream.close();
         }

@@ -26,9 +26,9 @@ impl Tasks {
         drop(tokio::spawn(task));
     }
 
-    pub(crate) fn count_one(&self) -> Running {
+    pub(crate) fn count_one(&self) -> TaskGuard {
         self.0.send_modify(|running| *running += 1);
-        Running(self.0.clone())
+        TaskGuard(self.0.clone())
     }
 
     pub(crate) fn running(&self) -> usize {
@@ -44,9 +44,9 @@ impl Tasks {
 
 /// Counts one task. A task holds it until it ends, panics or is dropped.
 #[derive(Debug)]
-pub(crate) struct Running(watch::Sender<usize>);
+pub(crate) struct TaskGuard(watch::Sender<usize>);
 
-impl Drop for Running {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
         self.0.send_modify(|running| *running -= 1);
     }

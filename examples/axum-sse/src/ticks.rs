@@ -23,7 +23,7 @@ pub(crate) fn routes() -> Router {
     Router::new()
         .route("/events", get(events))
         .route("/events/{event}/{prefix}", get(named_events))
-        .with_state(StreamLimit::new(MAX_NAMED).per_key(MAX_PER_NAME))
+        .with_state(StreamLimit::new(MAX_NAMED).with_max_per_key(MAX_PER_NAME))
 }
 
 // [guide]

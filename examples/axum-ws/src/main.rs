@@ -44,7 +44,7 @@ fn app(shutdown: watch::Receiver<bool>) -> Router {
 /// Responds to a handshake, and serves the socket in a task of its own.
 async fn open(State(mut shutdown): State<watch::Receiver<bool>>, request: Request) -> Response {
     let (mut head, _) = request.into_parts();
-    let settings = WebSocketSettings::new().with_protocols(["echo"]);
+    let settings = WebSocketSettings::new().protocols(["echo"]);
     let protocol = head.extensions.remove::<Protocol>();
     let protocol = protocol.as_ref().map(Protocol::as_str);
     let handshake = match Handshake::check(&head, protocol, &settings) {

@@ -56,7 +56,7 @@ fn begin(
     options: &Options,
     completion: Completion,
 ) -> Result<ReplyToken, ApiError> {
-    let mut reply = replies.new_reply().owned_by(owner(headers));
+    let mut reply = replies.new_reply().owner(owner(headers));
     if let Some(policy) = options.when_abandoned {
         reply = reply.abandon_policy(match policy {
             WhenAbandoned::Cancel => AbandonPolicy::Cancel,
@@ -84,7 +84,7 @@ async fn complete(
         Ok(token) => token,
         Err(error) => return error.respond(),
     };
-    match replies.claim(token.as_str()).owned_by(owner(&headers)).attach()? {
+    match replies.claim(token.as_str()).owner(owner(&headers)).attach()? {
         // Some clients of this endpoint stumble over any block without data, so there is none: no
         // reconnection time, and a heartbeat of one line.
         AttachOutcome::Open(client) => {
@@ -126,7 +126,7 @@ async fn attach(
     replies: Dc<Replies>,
     headers: HeaderMap,
 ) -> HttpResult {
-    match replies.claim(&token).owned_by(owner(&headers)).resume(last).attach()? {
+    match replies.claim(&token).owner(owner(&headers)).resume(last).attach()? {
         AttachOutcome::Open(client) => sse!(client),
         // `EventSource` comes back after every end. Either status tells it to stop.
         AttachOutcome::Ended(Ok(())) => no_content!(),
@@ -135,7 +135,7 @@ async fn attach(
 }
 
 async fn cancel(token: String, replies: Dc<Replies>, headers: HeaderMap) -> HttpResult {
-    replies.claim(&token).owned_by(owner(&headers)).cancel()?;
+    replies.claim(&token).owner(owner(&headers)).cancel()?;
     no_content!()
 }
 

@@ -89,12 +89,12 @@ pub(crate) fn respond_to(responder: Arc<Responder>, error: Error) -> BoxFuture<H
 
 /// Returns an endpoint whose panics become responses. Most endpoints do that by themselves.
 pub(crate) fn catching(endpoint: Arc<dyn Endpoint>) -> Arc<dyn Endpoint> {
-    if endpoint.catches_panics() { endpoint } else { Arc::new(Catching(endpoint)) }
+    if endpoint.catches_panics() { endpoint } else { Arc::new(PanicCatcher(endpoint)) }
 }
 
-struct Catching(Arc<dyn Endpoint>);
+struct PanicCatcher(Arc<dyn Endpoint>);
 
-impl Endpoint for Catching {
+impl Endpoint for PanicCatcher {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         Stage::start(parts.responder(), || self.0.call(parts, body))
     }

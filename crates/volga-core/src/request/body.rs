@@ -151,7 +151,7 @@ impl HttpBody {
             {
                 continue;
             }
-            let body = Self::new(Peeked { first: Some(first), rest: self });
+            let body = Self::new(PeekedBody { first: Some(first), rest: self });
             return Some(body.into_request_body());
         }
     }
@@ -320,12 +320,12 @@ impl fmt::Debug for HttpBody {
 }
 
 /// A body whose first frame, or first error, was read before.
-struct Peeked {
+struct PeekedBody {
     first: Option<Result<Frame<Bytes>, BoxError>>,
     rest: HttpBody,
 }
 
-impl Body for Peeked {
+impl Body for PeekedBody {
     type Data = Bytes;
     type Error = BoxError;
 

@@ -51,26 +51,55 @@ impl BodyBudget {
     }
 }
 
-/// The part of the budget that one request holds. Dropping it gives everything back.
+/// The bytes of a request's body that an extractor has collected in memory, as a part of what all
+/// requests of the app collect together. [`DEFAULT_MAX_COLLECTED_BYTES`] is the bound. Dropping
+/// this gives the bytes back.
+///
+/// An extractor that needs much of a body at once gets it from
+/// [`RequestParts::collected_bytes`](crate::RequestParts::collected_bytes), and keeps it as long as
+/// it keeps the bytes:
+///
+/// ```
+/// use volga_core::{Error, FromRequest, HttpBody, RequestParts};
+///
+/// struct FirstLine(Vec<u8>);
+///
+/// impl FromRequest for FirstLine {
+///     async fn from_request(parts: RequestParts, mut body: HttpBody) -> Result<Self, Error> {
+///         let (mut collected, mut line) = (parts.collected_bytes(), Vec::new());
+///         while !line.contains(&b'\n') && let Some(piece) = body.next().await.transpose()? {
+///             collected.resize(line.len() + piece.len())?;
+///             line.extend_from_slice(&piece);
+///         }
+///         Ok(Self(line))
+///     }
+/// }
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct BudgetShare {
+pub struct CollectedBytes {
     /// `None` outside of an app, where nothing is counted.
     budget: Option<Arc<BodyBudget>>,
     bytes: usize,
 }
 
-impl BudgetShare {
+impl CollectedBytes {
     pub(crate) fn new(budget: &Arc<BodyBudget>) -> Self {
         Self { budget: Some(Arc::clone(budget)), bytes: 0 }
     }
 
-    /// Sets the number of bytes that the request holds.
+    /// Creates another count for the same app. It starts with no bytes.
+    #[must_use]
+    pub fn new_count(&self) -> Self {
+        Self { budget: self.budget.clone(), bytes: 0 }
+    }
+
+    /// Sets the number of bytes that are held now.
     ///
     /// # Errors
     ///
-    /// Returns [`ExtractError::TooMuchCollected`] if the budget has no room for them. The share
-    /// stays as it was.
-    pub(crate) fn resize(&mut self, bytes: usize) -> Result<(), Error> {
+    /// Returns [`ExtractError::TooMuchCollected`](crate::ExtractError::TooMuchCollected) (status
+    /// 503) if all requests together would hold too much. The count stays as it was.
+    pub fn resize(&mut self, bytes: usize) -> Result<(), Error> {
         if let Some(budget) = self.budget.as_ref().filter(|_| bytes != self.bytes) {
             match bytes.checked_sub(self.bytes) {
                 Some(more) => budget.take(more)?,
@@ -96,7 +125,7 @@ impl BudgetShare {
     }
 }
 
-impl Drop for BudgetShare {
+impl Drop for CollectedBytes {
     fn drop(&mut self) {
         if let Some(budget) = self.budget.as_ref().filter(|_| self.bytes > 0) {
             budget.give_back(self.bytes);
@@ -116,11 +145,11 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             ((seed >> 33) % below) as usize
         };
-        let mut shares: Vec<(BudgetShare, usize)> = Vec::new();
+        let mut shares: Vec<(CollectedBytes, usize)> = Vec::new();
         let mut refused = 0;
         for _ in 0..10_000 {
             match random(4) {
-                0 => shares.push((BudgetShare::new(&budget), 0)),
+                0 => shares.push((CollectedBytes::new(&budget), 0)),
                 1 if !shares.is_empty() => drop(shares.swap_remove(random(shares.len() as u64))),
                 _ if !shares.is_empty() => {
                     let at = random(shares.len() as u64);
@@ -145,21 +174,21 @@ mod tests {
     #[test]
     fn a_panic_gives_the_bytes_back() {
         let budget = BodyBudget::new(10);
-        let mut share = BudgetShare::new(&budget);
+        let mut share = CollectedBytes::new(&budget);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             share.resize(10).unwrap();
             panic!("on purpose");
         }));
         assert!(panicked.is_err());
-        assert!(BudgetShare::new(&budget).resize(10).is_ok());
+        assert!(CollectedBytes::new(&budget).resize(10).is_ok());
     }
 
     #[test]
     fn a_refusal_is_reported_once_until_half_of_the_budget_is_free_again() {
         let budget = BodyBudget::new(10);
-        let mut held = BudgetShare::new(&budget);
+        let mut held = CollectedBytes::new(&budget);
         held.resize(8).unwrap();
-        let is_reported = || BudgetShare::new(&budget).resize(9).unwrap_err().is_first_report();
+        let is_reported = || CollectedBytes::new(&budget).resize(9).unwrap_err().is_first_report();
         assert_eq!([is_reported(), is_reported(), is_reported()], [true, false, false]);
         assert!(!held.check(3).unwrap_err().is_first_report());
         held.resize(6).unwrap();
@@ -172,7 +201,7 @@ mod tests {
 
     #[test]
     fn outside_of_an_app_nothing_is_counted() {
-        assert!(BudgetShare::default().resize(usize::MAX).is_ok());
-        assert!(BudgetShare::default().check(usize::MAX).is_ok());
+        assert!(CollectedBytes::default().resize(usize::MAX).is_ok());
+        assert!(CollectedBytes::default().check(usize::MAX).is_ok());
     }
 }

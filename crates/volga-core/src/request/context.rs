@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::request::app_context::{AppContext, Spawner};
 use crate::request::body::HttpBody;
-use crate::request::body_budget::BudgetShare;
+use crate::request::body_budget::CollectedBytes;
 use crate::request::cancel::{CancelGuard, CancellationToken};
 use crate::response::box_error::BoxError;
 use crate::response::error::Error;
@@ -49,8 +49,8 @@ impl RequestContext {
     }
 
     /// Returns an empty share of the memory for collected request bodies.
-    pub(crate) fn budget_share(&self) -> BudgetShare {
-        self.app.as_ref().map(|app| BudgetShare::new(&app.body_budget)).unwrap_or_default()
+    pub(crate) fn collected_bytes(&self) -> CollectedBytes {
+        self.app.as_ref().map(|app| CollectedBytes::new(&app.body_budget)).unwrap_or_default()
     }
 
     pub(crate) fn spawner(&self) -> Option<&Spawner> {

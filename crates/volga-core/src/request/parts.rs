@@ -17,6 +17,7 @@ use crate::extract::error::ExtractError;
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
 use crate::request::body::HttpBody;
+use crate::request::body_budget::CollectedBytes;
 use crate::request::body_limit::BodyLimit;
 use crate::request::context::RequestContext;
 use crate::request::decoded_path;
@@ -358,6 +359,13 @@ impl RequestParts {
     #[must_use]
     pub fn body_limit(&self) -> BodyLimit {
         self.0.state.body_limit
+    }
+
+    /// Counts the bytes of the body that an extractor collects in memory, from zero. See
+    /// [`CollectedBytes`].
+    #[must_use]
+    pub fn collected_bytes(&self) -> CollectedBytes {
+        self.context().collected_bytes()
     }
 
     /// All path arguments with their names, percent-decoded.

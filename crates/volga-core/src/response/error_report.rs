@@ -118,16 +118,16 @@ impl<'a> ErrorReport<'a> {
 impl fmt::Display for ErrorReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.task {
-            Some(name) => write!(f, "{}", Escaped(name))?,
+            Some(name) => write!(f, "{}", EscapedText(name))?,
             None => {
-                write!(f, "{} {} {}", self.status.as_u16(), self.method, Escaped(self.path))?;
+                write!(f, "{} {} {}", self.status.as_u16(), self.method, EscapedText(self.path))?;
             }
         }
         if self.is_body_error {
             f.write_str(" was cut short")?;
         }
         for cause in self.causes() {
-            write!(f, ": {}", Escaped(&cause.to_string()))?;
+            write!(f, ": {}", EscapedText(&cause.to_string()))?;
         }
         if self.is_body_error || self.task.is_some() {
             return Ok(());
@@ -137,9 +137,9 @@ impl fmt::Display for ErrorReport<'_> {
 }
 
 /// Prints text on one line. Otherwise a client could forge lines of the log with a line break.
-struct Escaped<'a>(&'a str);
+struct EscapedText<'a>(&'a str);
 
-impl fmt::Display for Escaped<'_> {
+impl fmt::Display for EscapedText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for char in self.0.chars() {
             if char.is_control() || matches!(char, '\u{2028}' | '\u{2029}') {

@@ -49,7 +49,7 @@ struct ObservedBody {
     body: Option<DynBody>,
     /// Returned by the next poll. Servers drop the data that they hold when a body fails, so they
     /// get a chance to send it first.
-    error: Option<CutShort>,
+    error: Option<ReportedBodyError>,
     observer: Option<BodyCutObserver>,
     responder: Arc<Responder>,
     status: StatusCode,
@@ -58,12 +58,12 @@ struct ObservedBody {
 /// The error of a body whose cause was reported already.
 #[derive(Debug, thiserror::Error)]
 #[error("the response was cut short")]
-struct CutShort(#[source] BoxError);
+struct ReportedBodyError(#[source] BoxError);
 
 impl ObservedBody {
     fn fail(&mut self, error: BoxError, is_panic: bool) {
         let causes = || causes(&*error);
-        let is_reported = causes().any(|cause| cause.is::<CutShort>());
+        let is_reported = causes().any(|cause| cause.is::<ReportedBodyError>());
         if let Some(observer) = self.observer.take() {
             let copy = Box::new(ErrorCopy::of(&*error));
             observer(if is_panic { BodyCut::Panicked(copy) } else { BodyCut::Failed(copy) });
@@ -78,7 +78,7 @@ impl ObservedBody {
         }
         // Dropped after the observer was told, because the drop is an end as well.
         self.body = None;
-        self.error = Some(CutShort(error));
+        self.error = Some(ReportedBodyError(error));
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) enum Shape<'a> {
 }
 
 /// Why a segment is malformed.
-enum Malformed {
+enum SegmentFault {
     /// The segment breaks a rule at this byte.
     At(usize, &'static str),
     /// The segment is percent-encoded at this byte. The text says what to write.
@@ -67,11 +67,11 @@ impl Pattern {
                 return Err(malformed(at, "`{*name}` must be the last segment"));
             }
             segments.push(parse_segment(segment).map_err(|wrong| match wrong {
-                Malformed::Encoded(offset, instead) => {
+                SegmentFault::Encoded(offset, instead) => {
                     RouteError::Encoded { pattern: text.to_owned(), at: at + offset, instead }
                 }
-                Malformed::At(offset, expected) => malformed(at + offset, expected),
-                Malformed::UnknownConstraint(constraint) => RouteError::UnknownConstraint {
+                SegmentFault::At(offset, expected) => malformed(at + offset, expected),
+                SegmentFault::UnknownConstraint(constraint) => RouteError::UnknownConstraint {
                     pattern: text.to_owned(),
                     constraint,
                     known: KNOWN,
@@ -175,14 +175,14 @@ pub(crate) fn segment_at(path: &str, at: usize) -> Option<(&str, usize)> {
     Some((&rest[..len], at + len + 1))
 }
 
-fn parse_segment(segment: &str) -> Result<Segment, Malformed> {
+fn parse_segment(segment: &str) -> Result<Segment, SegmentFault> {
     const WHOLE: &str = "an argument is a whole segment: `/{name}/`";
     let Some(inner) = segment.strip_prefix('{') else {
         return parse_static(segment, WHOLE);
     };
     let Some(inner) = inner.strip_suffix('}') else {
         let expected = if inner.contains('}') { WHOLE } else { "a `}` closes the argument" };
-        return Err(Malformed::At(inner.find('}').map_or(segment.len(), |at| at + 2), expected));
+        return Err(SegmentFault::At(inner.find('}').map_or(segment.len(), |at| at + 2), expected));
     };
     if let Some(name) = inner.strip_prefix('*') {
         check_name(name, 2)?;
@@ -197,7 +197,7 @@ fn parse_segment(segment: &str) -> Result<Segment, Malformed> {
         None => None,
         Some(text) => Some(
             Constraint::from_name(text)
-                .ok_or_else(|| Malformed::UnknownConstraint(text.to_owned()))?,
+                .ok_or_else(|| SegmentFault::UnknownConstraint(text.to_owned()))?,
         ),
     };
     Ok(Segment::Arg(name.into(), constraint))
@@ -205,38 +205,38 @@ fn parse_segment(segment: &str) -> Result<Segment, Malformed> {
 
 /// Parses a static segment. A segment that is an argument in another framework, such as `:id`, is
 /// refused, because as a static segment it would silently match nothing.
-fn parse_static(segment: &str, whole: &'static str) -> Result<Segment, Malformed> {
+fn parse_static(segment: &str, whole: &'static str) -> Result<Segment, SegmentFault> {
     if segment.starts_with(':') {
-        return Err(Malformed::At(0, "an argument is written `{name}`"));
+        return Err(SegmentFault::At(0, "an argument is written `{name}`"));
     }
     if segment.starts_with('*') {
-        return Err(Malformed::At(0, "the rest of a path is written `{*name}`"));
+        return Err(SegmentFault::At(0, "the rest of a path is written `{*name}`"));
     }
     if segment.starts_with(['<', '[']) && segment.ends_with(['>', ']']) {
-        return Err(Malformed::At(0, "an argument is written `{name}`"));
+        return Err(SegmentFault::At(0, "an argument is written `{name}`"));
     }
     if segment == "." || segment == ".." {
-        return Err(Malformed::At(0, "clients resolve `.` and `..` before they send a path"));
+        return Err(SegmentFault::At(0, "clients resolve `.` and `..` before they send a path"));
     }
     if let Some(at) = segment.find(char::is_control) {
-        return Err(Malformed::At(at, "a pattern has no control characters, such as NUL"));
+        return Err(SegmentFault::At(at, "a pattern has no control characters, such as NUL"));
     }
     check_percent(segment)?;
     match segment.find(['{', '}', '?', '#']) {
         None => Ok(Segment::Static(segment.into())),
-        Some(at) if segment[at..].starts_with(['{', '}']) => Err(Malformed::At(at, whole)),
-        Some(at) => Err(Malformed::At(at, "a pattern is a path alone, without `?` and `#`")),
+        Some(at) if segment[at..].starts_with(['{', '}']) => Err(SegmentFault::At(at, whole)),
+        Some(at) => Err(SegmentFault::At(at, "a pattern is a path alone, without `?` and `#`")),
     }
 }
 
 /// Checks that a static segment is not percent-encoded. Paths are decoded before they are compared,
 /// so `%20` in a pattern would match `%2520` in a path. A `%` at the end is a percent sign.
-fn check_percent(segment: &str) -> Result<(), Malformed> {
+fn check_percent(segment: &str) -> Result<(), SegmentFault> {
     let Some(at) = segment.find('%').filter(|at| at + 1 < segment.len()) else { return Ok(()) };
     // `None` for text that is malformed or not UTF-8.
     let decoded = percent::decode(segment);
     let decoded = decoded.filter(|text| matches!(parse_plain(text), Ok(Segment::Static(_))));
-    Err(Malformed::Encoded(
+    Err(SegmentFault::Encoded(
         at,
         match decoded {
             Some(decoded) => format!("the segment decoded: `{decoded}`"),
@@ -246,22 +246,22 @@ fn check_percent(segment: &str) -> Result<(), Malformed> {
 }
 
 /// Parses a decoded segment.
-fn parse_plain(segment: &str) -> Result<Segment, Malformed> {
+fn parse_plain(segment: &str) -> Result<Segment, SegmentFault> {
     match segment.contains(['/', '%']) {
-        true => Err(Malformed::At(0, "a segment has no `/`")),
+        true => Err(SegmentFault::At(0, "a segment has no `/`")),
         false => parse_segment(segment),
     }
 }
 
 /// Checks the name of an argument. It starts at this byte of its segment.
-fn check_name(name: &str, at: usize) -> Result<(), Malformed> {
+fn check_name(name: &str, at: usize) -> Result<(), SegmentFault> {
     if name.is_empty() {
-        return Err(Malformed::At(at, "an argument has a name"));
+        return Err(SegmentFault::At(at, "an argument has a name"));
     }
     match name.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') {
         None => Ok(()),
         Some(offset) => {
-            Err(Malformed::At(at + offset, "an argument's name is letters, digits, `_` and `-`"))
+            Err(SegmentFault::At(at + offset, "an argument's name is letters, digits, `_` and `-`"))
         }
     }
 }

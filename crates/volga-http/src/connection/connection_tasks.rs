@@ -60,18 +60,18 @@ where
     /// is no connection.
     ///
     /// Cancel safe: a stage that has ended is followed by the next one before this waits again.
-    pub(crate) async fn closed(&mut self) -> Option<()> {
+    pub(crate) async fn wait_for_end(&mut self) -> Option<()> {
         loop {
             // A stage that panicked has dropped its connection, which closes it.
             let next = self.tasks.join_next().await?.unwrap_or(NextStage::Closed);
-            if !self.go_on(next) {
+            if !self.start_stage(next) {
                 return Some(());
             }
         }
     }
 
     /// Begins the next stage. Returns false if the connection has ended.
-    fn go_on(&mut self, next: NextStage<Socket, S::ResponseBody>) -> bool {
+    fn start_stage(&mut self, next: NextStage<Socket, S::ResponseBody>) -> bool {
         match next {
             NextStage::Closed => return false,
             NextStage::Serve(io, info) => self.serve(io, info),
@@ -103,7 +103,7 @@ where
     fn reopen(&mut self, io: Socket, received: Bytes) -> bool {
         // Asked of the socket again, so that a stream that waits for hours need not hold it.
         let Ok(info) = io.info() else { return false };
-        self.context.end_unsent_limit(&io);
+        self.context.lift_unsent_limit(&io);
         let service = (self.make_service)(info);
         let context = Arc::clone(&self.context);
         self.spawn(async move { context.http1.serve(io, received, service).await });

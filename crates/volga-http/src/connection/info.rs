@@ -19,10 +19,10 @@ use http::uri::Scheme;
 /// assert_eq!(info.scheme(), &http::uri::Scheme::HTTP);
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct ConnectionInfo(Arc<Facts>);
+pub struct ConnectionInfo(Arc<ConnectionDetails>);
 
 #[derive(Clone, Debug, Default)]
-struct Facts {
+struct ConnectionDetails {
     peer: Option<SocketAddr>,
     local: Option<SocketAddr>,
     tls: Option<TlsInfo>,
@@ -51,7 +51,7 @@ impl ConnectionInfo {
     }
 
     pub(crate) fn tcp(peer: SocketAddr, local: SocketAddr) -> Self {
-        Self(Arc::new(Facts { peer: Some(peer), local: Some(local), tls: None }))
+        Self(Arc::new(ConnectionDetails { peer: Some(peer), local: Some(local), tls: None }))
     }
 
     /// Sets the address of the client.

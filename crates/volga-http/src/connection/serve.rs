@@ -5,7 +5,7 @@
 //! 1. Add it to `Protocol` in `preface.rs`: its first bytes, and its ALPN name.
 //! 2. Write its driver in a folder beside `http1/` and `http2/`. `http2::serve` is the example: it
 //!    takes the byte stream, calls the [`ConnectionService`] for each request, and watches
-//!    [`Patience`] to end when the server drains.
+//!    [`ClientTimeouts`] to end when the server drains.
 //! 3. Call the driver in [`ConnectionContext::serve`].
 //!
 //! `exchange/` has what the protocols share, such as the request body. `tests/it/protocols.rs`
@@ -25,8 +25,8 @@ use crate::connection::info::ConnectionInfo;
 use crate::connection::preface::{self, Protocol};
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tracker::TaskToken;
+use crate::drain::client_timeouts::ClientTimeouts;
 use crate::drain::handle::Drain;
-use crate::drain::patience::Patience;
 use crate::exchange::service::{ConnectionService, HttpService};
 use crate::http1::{Http1, NextStage};
 use crate::http2;
@@ -41,15 +41,15 @@ use crate::limits::{DETECT_READ, FIRST_BYTES_GRACE};
 pub(crate) struct ConnectionContext {
     settings: ConnectionSettings,
     pub(crate) http1: Arc<Http1>,
-    patience: Patience,
+    timeouts: ClientTimeouts,
     token: TaskToken,
 }
 
 impl ConnectionContext {
     pub(crate) fn new(settings: ConnectionSettings, drain: Drain, token: TaskToken) -> Self {
-        let patience = Patience::new(&settings, drain);
-        let http1 = Http1::new(settings, patience.clone());
-        Self { settings, http1, patience, token }
+        let timeouts = ClientTimeouts::new(&settings, drain);
+        let http1 = Http1::new(settings, timeouts.clone());
+        Self { settings, http1, timeouts, token }
     }
 
     /// Runs the handshake of a connection within its time limit. `None` if it failed.
@@ -109,14 +109,14 @@ impl ConnectionContext {
                 let io = Rewind::new(received, io);
                 // In a box, because otherwise the task of every HTTP/1 connection would be as large
                 // as the larger of the two drivers.
-                Box::pin(http2::serve(io, service, self.settings, &self.patience, token)).await;
+                Box::pin(http2::serve(io, service, self.settings, &self.timeouts, token)).await;
                 NextStage::Closed
             }
         }
     }
 
     /// Gives a connection the system's limit of unsent bytes again, after its long-lived response.
-    pub(crate) fn end_unsent_limit(&self, io: &impl Transport) {
+    pub(crate) fn lift_unsent_limit(&self, io: &impl Transport) {
         if self.settings.max_unsent_bytes.is_some() {
             io.limit_unsent(None);
         }
@@ -124,8 +124,8 @@ impl ConnectionContext {
 
     /// Waits until a connection that has sent nothing is to be closed because of the drain.
     async fn drain_grace(&self) {
-        self.patience.drain().started().await;
-        sleep(FIRST_BYTES_GRACE.min(2 * self.patience.grace())).await;
+        self.timeouts.drain().started().await;
+        sleep(FIRST_BYTES_GRACE.min(2 * self.timeouts.grace())).await;
     }
 }
 

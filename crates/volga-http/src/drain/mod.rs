@@ -4,10 +4,10 @@
 //! |---|---|
 //! | `progress` | decides when a draining server is done (pure) |
 //! | `handle` | starts a drain, and tells the connections |
-//! | `patience` | shortens the waits for clients that do nothing |
+//! | `client_timeouts` | shortens the waits for clients that do nothing |
 //! | `signal` | SIGTERM and Ctrl-C |
 
+pub(crate) mod client_timeouts;
 pub(crate) mod handle;
-pub(crate) mod patience;
 pub(crate) mod progress;
 pub(crate) mod signal;

@@ -36,12 +36,12 @@ impl Progress {
     }
 
     /// Counts an accepted connection.
-    pub(crate) fn opened(&mut self) {
+    pub(crate) fn note_opened(&mut self) {
         self.open += 1;
     }
 
     /// Counts the end of a connection.
-    pub(crate) fn closed(&mut self) {
+    pub(crate) fn note_closed(&mut self) {
         self.open -= 1;
         self.settle();
     }
@@ -56,7 +56,7 @@ impl Progress {
 
     /// Notes that no more connections will be accepted. Until then the drain is not over, because
     /// connections may still wait in a listener's queue.
-    pub(crate) fn stopped_listening(&mut self) {
+    pub(crate) fn note_listeners_closed(&mut self) {
         self.is_listening = false;
         self.settle();
     }
@@ -76,7 +76,7 @@ impl Progress {
     }
 
     /// When to call [`expire`](Self::expire).
-    pub(crate) fn until(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
             DrainPhase::Draining { until } => Some(until),
             DrainPhase::Running | DrainPhase::Done(_) => None,
@@ -123,10 +123,10 @@ mod tests {
         for &(second, step) in steps {
             let now = zero + Duration::from_secs(second);
             match step {
-                Opened => progress.opened(),
-                Closed => progress.closed(),
+                Opened => progress.note_opened(),
+                Closed => progress.note_closed(),
                 Start => progress.start(now, DEADLINE),
-                Stopped => progress.stopped_listening(),
+                Stopped => progress.note_listeners_closed(),
                 Expire => progress.expire(now),
             }
         }
@@ -191,12 +191,12 @@ mod tests {
     fn a_drain_starts_once_and_has_a_deadline_only_while_it_runs() {
         let zero = Instant::now();
         let mut progress = Progress::new();
-        progress.opened();
-        assert!(progress.is_running() && progress.until().is_none());
+        progress.note_opened();
+        assert!(progress.is_running() && progress.deadline().is_none());
         progress.start(zero, DEADLINE);
-        assert!(!progress.is_running() && progress.until() == Some(zero + DEADLINE));
-        progress.stopped_listening();
-        progress.closed();
-        assert!(!progress.is_running() && progress.until().is_none());
+        assert!(!progress.is_running() && progress.deadline() == Some(zero + DEADLINE));
+        progress.note_listeners_closed();
+        progress.note_closed();
+        assert!(!progress.is_running() && progress.deadline().is_none());
     }
 }

@@ -68,7 +68,7 @@ impl BodyPace {
     }
 
     /// Notes that this many bytes of the body have come, which ends the wait.
-    pub(crate) fn received(&mut self, bytes: usize, now: Instant) {
+    pub(crate) fn note_received(&mut self, bytes: usize, now: Instant) {
         if let Some(since) = self.since.take() {
             self.credit = self.credit.saturating_sub(now.saturating_duration_since(since));
         }
@@ -107,7 +107,7 @@ mod tests {
 
     /// An event of a body, and the milliseconds before it.
     #[derive(Clone, Copy, Debug)]
-    enum Step {
+    enum PaceStep {
         /// The reader wants more.
         Wait(u64),
         /// This many bytes arrive.
@@ -117,13 +117,13 @@ mod tests {
     }
 
     /// The millisecond at which `BodyPace` finds these events too slow.
-    fn given_up(limits: PaceLimits, steps: &[Step]) -> Option<u64> {
+    fn given_up(limits: PaceLimits, steps: &[PaceStep]) -> Option<u64> {
         let (start, mut at) = (Instant::now(), 0);
         let time = |at: u64| start + Duration::from_millis(at);
         let mut pace = BodyPace::new(limits);
         let mut earliest = start;
         for step in steps {
-            let (Step::Wait(pause) | Step::Bytes(pause, _) | Step::Rest(pause)) = *step;
+            let (PaceStep::Wait(pause) | PaceStep::Bytes(pause, _) | PaceStep::Rest(pause)) = *step;
             if let Some(deadline) = pace.deadline() {
                 assert!(deadline >= earliest, "it moves back after {steps:?}");
                 earliest = deadline;
@@ -135,20 +135,20 @@ mod tests {
             }
             at += pause;
             match *step {
-                Step::Wait(_) => pace.wait(time(at)),
-                Step::Bytes(_, bytes) => pace.received(bytes, time(at)),
-                Step::Rest(_) => {}
+                PaceStep::Wait(_) => pace.wait(time(at)),
+                PaceStep::Bytes(_, bytes) => pace.note_received(bytes, time(at)),
+                PaceStep::Rest(_) => {}
             }
         }
         None
     }
 
     /// The same, found by counting each millisecond, with the credit in 240,000ths of a second.
-    fn expected(limits: PaceLimits, steps: &[Step]) -> Option<u64> {
+    fn expected(limits: PaceLimits, steps: &[PaceStep]) -> Option<u64> {
         let full = limits.timeout.as_millis() as u64 * 240;
         let (mut credit, mut at, mut is_waiting) = (full, 0, false);
         for step in steps {
-            let (Step::Wait(pause) | Step::Bytes(pause, _) | Step::Rest(pause)) = *step;
+            let (PaceStep::Wait(pause) | PaceStep::Bytes(pause, _) | PaceStep::Rest(pause)) = *step;
             for _ in 0..pause {
                 at += 1;
                 if is_waiting {
@@ -159,8 +159,8 @@ mod tests {
                 }
             }
             match *step {
-                Step::Wait(_) => is_waiting = true,
-                Step::Bytes(_, bytes) => {
+                PaceStep::Wait(_) => is_waiting = true,
+                PaceStep::Bytes(_, bytes) => {
                     is_waiting = false;
                     let earned = match (limits.min_rate, bytes as u64) {
                         (0, 0) => 0,
@@ -169,7 +169,7 @@ mod tests {
                     };
                     credit = full.min(credit + earned);
                 }
-                Step::Rest(_) => {}
+                PaceStep::Rest(_) => {}
             }
         }
         None
@@ -190,10 +190,10 @@ mod tests {
             let mut steps = Vec::new();
             for _ in 0..20 {
                 if random(4) == 0 {
-                    steps.push(Step::Rest(random(60_000)));
+                    steps.push(PaceStep::Rest(random(60_000)));
                 }
-                steps.push(Step::Wait(random(5)));
-                steps.push(Step::Bytes(random(pause), random(size) as usize));
+                steps.push(PaceStep::Wait(random(5)));
+                steps.push(PaceStep::Bytes(random(pause), random(size) as usize));
             }
             let (found, expect) = (given_up(limits, &steps), expected(limits, &steps));
             // Fractions of a nanosecond are dropped.
@@ -209,9 +209,9 @@ mod tests {
 
     #[test]
     fn a_fast_beginning_does_not_pay_for_a_slow_rest() {
-        let mut steps = vec![Step::Wait(0), Step::Bytes(1, 3_000_000)];
+        let mut steps = vec![PaceStep::Wait(0), PaceStep::Bytes(1, 3_000_000)];
         for _ in 0..60 {
-            steps.extend([Step::Wait(0), Step::Bytes(1_000, 1)]);
+            steps.extend([PaceStep::Wait(0), PaceStep::Bytes(1_000, 1)]);
         }
         assert_eq!(given_up(LIMITS, &steps), Some(30_125));
         assert_eq!(given_up(ANY_RATE, &steps), None);
@@ -222,12 +222,12 @@ mod tests {
         let start = Instant::now();
         let mut pace = BodyPace::new(LIMITS);
         pace.wait(start);
-        pace.received(1, start + Duration::from_secs(29));
+        pace.note_received(1, start + Duration::from_secs(29));
         pace.wait(start + Duration::from_secs(29));
         let end = pace.deadline().expect("it waits");
         assert_eq!(pace.too_slow(end), Some(PaceError::BelowRate(240)));
         assert_eq!(pace.too_slow(end - Duration::from_nanos(1)), None);
-        pace.received(7_200, end);
+        pace.note_received(7_200, end);
         pace.wait(end);
         assert_eq!(pace.too_slow(end + LIMITS.timeout), Some(PaceError::Silent(LIMITS.timeout)));
     }

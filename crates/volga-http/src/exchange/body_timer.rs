@@ -12,14 +12,14 @@ use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::drain::patience::{DrainWatch, Patience};
+use crate::drain::client_timeouts::{ClientTimeouts, DrainWatch};
 use crate::exchange::body_pace::{BodyPace, PaceError, PaceLimits};
 
 /// The pace of one body, and its timer. Nothing is allocated before the first wait.
 #[derive(Debug)]
 pub(crate) struct BodyTimer {
     limits: PaceLimits,
-    patience: Patience,
+    timeouts: ClientTimeouts,
     /// Whether the reader has received a part of the content.
     is_begun: bool,
     waiting: Option<Pin<Box<PaceTimer>>>,
@@ -40,8 +40,8 @@ pin_project! {
 }
 
 impl BodyTimer {
-    pub(crate) fn new(limits: PaceLimits, patience: Patience) -> Self {
-        Self { limits, patience, is_begun: false, waiting: None }
+    pub(crate) fn new(limits: PaceLimits, timeouts: ClientTimeouts) -> Self {
+        Self { limits, timeouts, is_begun: false, waiting: None }
     }
 
     /// Waits until the client is too slow. The time runs from the first call after the last
@@ -53,8 +53,8 @@ impl BodyTimer {
         excuse: impl Fn(Instant) -> Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<PaceError> {
-        let (limits, patience) = (self.limits, &self.patience);
-        let grace = if self.is_begun { patience.upload_grace() } else { patience.grace() };
+        let (limits, timeouts) = (self.limits, &self.timeouts);
+        let grace = if self.is_begun { timeouts.upload_grace() } else { timeouts.grace() };
         let waiting = match &mut self.waiting {
             Some(waiting) => waiting,
             // A timer cannot be made outside of a runtime. Code that reads a body there gets no
@@ -63,7 +63,7 @@ impl BodyTimer {
                 pace: BodyPace::new(limits),
                 timer: sleep_until(Instant::now() + limits.timeout),
                 waker: None,
-                drain: DrainWatch::new(patience),
+                drain: DrainWatch::new(timeouts),
                 grace_end: None,
             })),
             _ => return Poll::Pending,
@@ -111,7 +111,11 @@ impl BodyTimer {
     }
 
     /// Notes that this many bytes of the body have arrived.
-    pub(crate) fn received(&mut self, bytes: usize, excuse: impl Fn(Instant) -> Option<Instant>) {
+    pub(crate) fn note_received(
+        &mut self,
+        bytes: usize,
+        excuse: impl Fn(Instant) -> Option<Instant>,
+    ) {
         self.is_begun |= bytes > 0;
         let Some(waiting) = &mut self.waiting else { return };
         let waiting = waiting.as_mut().project();
@@ -120,7 +124,7 @@ impl BodyTimer {
         if let Some(until) = excuse(now).filter(|_| pace.is_waiting()) {
             pace.excuse(until);
         }
-        pace.received(bytes, now);
+        pace.note_received(bytes, now);
     }
 }
 
@@ -139,7 +143,7 @@ mod tests {
     const LIMITS: PaceLimits = PaceLimits { timeout: Duration::from_secs(30), min_rate: 240 };
 
     fn body_timer(drain: &Drain) -> BodyTimer {
-        BodyTimer::new(LIMITS, Patience::with_defaults(drain))
+        BodyTimer::new(LIMITS, ClientTimeouts::with_defaults(drain))
     }
 
     async fn too_slow(timer: &mut BodyTimer) -> PaceError {
@@ -150,10 +154,10 @@ mod tests {
     async fn it_fires_at_the_deadline_of_the_pace_whatever_came_before() {
         for first in [0, 1, 10, 29] {
             let mut timer = body_timer(&Drain::new());
-            timer.received(1, |_| None);
+            timer.note_received(1, |_| None);
             assert!(timer.waiting.is_none(), "a body that is there needs no timer");
             assert!(timeout(first * SECOND, too_slow(&mut timer)).await.is_err());
-            timer.received(240, |_| None);
+            timer.note_received(240, |_| None);
             // The reader is busy.
             sleep(100 * SECOND).await;
             let start = Instant::now();
@@ -202,12 +206,12 @@ mod tests {
         ] {
             let drain = Drain::new();
             let mut timer = body_timer(&drain);
-            timer.received(before, |_| None);
+            timer.note_received(before, |_| None);
             assert!(timeout(SECOND, too_slow(&mut timer)).await.is_err());
             drain.start();
             for _ in 0..5 {
                 assert!(timeout(drain_grace / 2, too_slow(&mut timer)).await.is_err());
-                timer.received(during, |_| None);
+                timer.note_received(during, |_| None);
             }
             let start = Instant::now();
             let case = format!("{before} bytes before and {during} during the drain");

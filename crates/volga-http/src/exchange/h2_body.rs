@@ -11,7 +11,7 @@ use http::header::CONTENT_LENGTH;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-use crate::drain::patience::Patience;
+use crate::drain::client_timeouts::ClientTimeouts;
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::body_timer::BodyTimer;
 use crate::exchange::request_body_error::RequestBodyError;
@@ -44,7 +44,7 @@ impl H2Body {
         stream: RecvStream,
         headers: &HeaderMap,
         limits: PaceLimits,
-        patience: Patience,
+        timeouts: ClientTimeouts,
         window: Arc<dyn ClientWindow>,
     ) -> Self {
         let is_over = stream.is_end_stream();
@@ -59,7 +59,7 @@ impl H2Body {
             stream,
             left,
             are_trailers_next: false,
-            timer: BodyTimer::new(limits, patience),
+            timer: BodyTimer::new(limits, timeouts),
             window,
         }
     }
@@ -77,7 +77,7 @@ impl H2Body {
                 return Poll::Ready(Some(Err(RequestBodyError::too_slow(reason))));
             }
             Poll::Ready(Some(Ok(frame))) => {
-                self.timer.received(frame.data_ref().map_or(0, Bytes::len), closed_until);
+                self.timer.note_received(frame.data_ref().map_or(0, Bytes::len), closed_until);
             }
             Poll::Ready(_) => {}
         }

@@ -16,15 +16,16 @@ use std::sync::Arc;
 ///
 /// ```
 /// use http::Response;
-/// use volga_http::OnHalfClose;
+/// use volga_http::HalfCloseCallback;
 ///
 /// let mut response = Response::new(());
-/// response.extensions_mut().insert(OnHalfClose::new(|| println!("the client sends no more")));
+/// let callback = HalfCloseCallback::new(|| println!("the client sends no more"));
+/// response.extensions_mut().insert(callback);
 /// ```
 #[derive(Clone)]
-pub struct OnHalfClose(Arc<dyn Fn() + Send + Sync>);
+pub struct HalfCloseCallback(Arc<dyn Fn() + Send + Sync>);
 
-impl OnHalfClose {
+impl HalfCloseCallback {
     /// Creates the extension from the function to call.
     pub fn new(function: impl Fn() + Send + Sync + 'static) -> Self {
         Self(Arc::new(function))
@@ -35,8 +36,8 @@ impl OnHalfClose {
     }
 }
 
-impl fmt::Debug for OnHalfClose {
+impl fmt::Debug for HalfCloseCallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnHalfClose").finish_non_exhaustive()
+        f.debug_struct("HalfCloseCallback").finish_non_exhaustive()
     }
 }

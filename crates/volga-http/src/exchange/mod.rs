@@ -6,7 +6,7 @@
 //! | `request_body`, `request_body_error` | the body of a request, and why it may end early |
 //! | `body_channel`, `h2_body` | the body of an HTTP/1 request, and of an HTTP/2 request |
 //! | `body_pace`, `body_timer` | how fast a client must send a request body |
-//! | `long_lived` | the mark of a long-lived response |
+//! | `long_lived_response` | the mark of a long-lived response |
 //! | `half_close` | what a response does when its client closes its sending side |
 //! | `tunnel` | a connection or an HTTP/2 stream that the application uses as a byte stream |
 //! | `target` | checks the target and the `host` field of a request |
@@ -18,7 +18,7 @@ pub(crate) mod body_timer;
 pub(crate) mod date;
 pub(crate) mod h2_body;
 pub(crate) mod half_close;
-pub(crate) mod long_lived;
+pub(crate) mod long_lived_response;
 pub(crate) mod request_body;
 pub(crate) mod request_body_error;
 pub(crate) mod service;

@@ -66,15 +66,15 @@ mod sealed {
     impl<S: Service<Request<RequestBody>>> Sealed for S {}
 }
 
-/// The service or a response body has panicked. The process's panic hook has reported it.
+/// The panic of the service or of a response body. The process's panic hook has reported it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Panicked;
+pub(crate) struct ServicePanic;
 
 /// Calls code of the application. What it has borrowed must not be used after a panic, except to
 /// end the connection.
 #[inline]
-pub(crate) fn catch_panic<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_payload| Panicked)
+pub(crate) fn catch_panic<T>(call: impl FnOnce() -> T) -> Result<T, ServicePanic> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_payload| ServicePanic)
 }
 
 /// The service of one connection.
@@ -94,10 +94,10 @@ impl<S: HttpService> ConnectionService<S> {
 
     /// Waits until the service is ready for a request.
     #[inline]
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Panicked>> {
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ServicePanic>> {
         match catch_panic(|| self.service.poll_ready(cx)) {
             Ok(ready) => ready.map(|Ok(())| Ok(())),
-            Err(panicked) => Poll::Ready(Err(panicked)),
+            Err(panic) => Poll::Ready(Err(panic)),
         }
     }
 
@@ -107,7 +107,7 @@ impl<S: HttpService> ConnectionService<S> {
     pub(crate) fn call(
         &mut self,
         mut request: Request<RequestBody>,
-    ) -> Result<CatchPanic<S::Future>, Panicked> {
+    ) -> Result<CatchPanic<S::Future>, ServicePanic> {
         self.extend(&mut request);
         catch_panic(|| CatchPanic { response: self.service.call(request) })
     }
@@ -134,13 +134,13 @@ impl<F, B> Future for CatchPanic<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
 {
-    type Output = Result<Response<B>, Panicked>;
+    type Output = Result<Response<B>, ServicePanic>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match catch_panic(|| self.project().response.poll(cx)) {
             Ok(response) => response.map(|Ok(response)| Ok(response)),
-            Err(panicked) => Poll::Ready(Err(panicked)),
+            Err(panic) => Poll::Ready(Err(panic)),
         }
     }
 }

@@ -37,15 +37,15 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a handler reads its body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Reading {
+enum ReadOrder {
     /// To its end, and then it responds.
-    First,
+    BeforeResponse,
     /// To its end, but it does something else for a minute before each piece.
-    Slowly,
+    SlowRead,
     /// In another task, while it responds.
-    Beside,
+    Concurrent,
     /// To its end, and it ignores an error.
-    Carelessly,
+    IgnoreErrors,
 }
 
 /// How reading a body ended, and when.
@@ -58,19 +58,19 @@ struct Outcome {
 
 #[derive(Clone)]
 struct Reader {
-    reading: Reading,
+    order: ReadOrder,
     outcomes: mpsc::UnboundedSender<Outcome>,
-    asking: Arc<Asking>,
+    read_signal: Arc<ReadSignal>,
 }
 
 /// Whether a handler waits for its body, and a signal for when it begins to wait.
 #[derive(Default)]
-struct Asking {
+struct ReadSignal {
     is_now: AtomicBool,
     begins: Notify,
 }
 
-impl Asking {
+impl ReadSignal {
     fn is_now(&self) -> bool {
         self.is_now.load(Ordering::Relaxed)
     }
@@ -87,13 +87,13 @@ impl Reader {
         let mut incoming = request.into_body();
         let mut body = Ok(0);
         loop {
-            if self.reading == Reading::Slowly {
+            if self.order == ReadOrder::SlowRead {
                 sleep(60 * SECOND).await;
             }
-            self.asking.is_now.store(true, Ordering::Relaxed);
-            self.asking.begins.notify_one();
+            self.read_signal.is_now.store(true, Ordering::Relaxed);
+            self.read_signal.begins.notify_one();
             let frame = incoming.frame().await;
-            self.asking.is_now.store(false, Ordering::Relaxed);
+            self.read_signal.is_now.store(false, Ordering::Relaxed);
             match frame {
                 None => break,
                 Some(Ok(frame)) => {
@@ -106,7 +106,7 @@ impl Reader {
                 }
             }
         }
-        let status = if body.is_ok() || self.reading == Reading::Carelessly { 200 } else { 408 };
+        let status = if body.is_ok() || self.order == ReadOrder::IgnoreErrors { 200 } else { 408 };
         self.outcomes.send(Outcome { path, body, time: start.elapsed() }).expect("the test waits");
         status
     }
@@ -123,9 +123,9 @@ impl Service<Request<RequestBody>> for Reader {
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let reading = self.clone().read(request);
-        let is_beside = self.reading == Reading::Beside;
+        let is_concurrent = self.order == ReadOrder::Concurrent;
         Box::pin(async move {
-            let status = if is_beside {
+            let status = if is_concurrent {
                 tokio::spawn(reading);
                 200
             } else {
@@ -139,20 +139,20 @@ impl Service<Request<RequestBody>> for Reader {
 }
 
 /// The client of a served connection.
-struct Client {
+struct UploadClient {
     io: DuplexStream,
     outcomes: mpsc::UnboundedReceiver<Outcome>,
-    asking: Arc<Asking>,
+    read_signal: Arc<ReadSignal>,
     serving: JoinHandle<()>,
 }
 
 /// Serves a connection through all its stages, over a transport that holds `size` bytes.
-fn connect(limits: PaceLimits, reading: Reading, size: usize) -> Client {
+fn connect(limits: PaceLimits, order: ReadOrder, size: usize) -> UploadClient {
     let (io, server) = duplex(size);
     let (tell, outcomes) = mpsc::unbounded_channel();
     let address = ([127, 0, 0, 1], 1).into();
-    let asking = Arc::default();
-    let service = Reader { reading, outcomes: tell, asking: Arc::clone(&asking) };
+    let read_signal = Arc::default();
+    let service = Reader { order, outcomes: tell, read_signal: Arc::clone(&read_signal) };
     let service = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let serving = tokio::spawn(async move {
         let (token, _gone) = task_tracker();
@@ -173,10 +173,10 @@ fn connect(limits: PaceLimits, reading: Reading, size: usize) -> Client {
             };
         }
     });
-    Client { io, outcomes, asking, serving }
+    UploadClient { io, outcomes, read_signal, serving }
 }
 
-impl Client {
+impl UploadClient {
     async fn send(&mut self, bytes: &[u8]) {
         self.io.write_all(bytes).await.expect("the server reads");
     }
@@ -353,11 +353,11 @@ fn assert_timed_out(outcome: &Outcome, after: std::ops::RangeInclusive<Duration>
 
 #[tokio::test(start_paused = true)]
 async fn silence_ends_a_body_wherever_it_begins() {
-    for (reading, status) in [(Reading::First, 408), (Reading::Carelessly, 200)] {
+    for (order, status) in [(ReadOrder::BeforeResponse, 408), (ReadOrder::IgnoreErrors, 200)] {
         for wire in wires(0, 20, 1) {
             for sent in 0..wire.rest.len() {
-                let case = format!("{}: {sent} pieces, read {reading:?}", wire.name);
-                let mut client = connect(PaceLimits::DEFAULT, reading, 64 * 1024);
+                let case = format!("{}: {sent} pieces, read {order:?}", wire.name);
+                let mut client = connect(PaceLimits::DEFAULT, order, 64 * 1024);
                 client.send(&[&wire.head[..], &wire.rest[..sent].concat()].concat()).await;
                 let outcome = client.outcome().await;
                 assert_timed_out(&outcome, TIMEOUT..=TIMEOUT, &case);
@@ -370,7 +370,7 @@ async fn silence_ends_a_body_wherever_it_begins() {
 #[tokio::test(start_paused = true)]
 async fn a_trickle_ends_a_body_whatever_trickles() {
     for wire in wires(0, 400, 1) {
-        let mut client = connect(PaceLimits::DEFAULT, Reading::First, 64 * 1024);
+        let mut client = connect(PaceLimits::DEFAULT, ReadOrder::BeforeResponse, 64 * 1024);
         client.send(&wire.head).await;
         client.trickle(&wire.rest[..50]).await;
         // The pieces have at most 7 bytes, which are worth 30 ms of each second.
@@ -383,7 +383,7 @@ async fn a_trickle_ends_a_body_whatever_trickles() {
 #[tokio::test(start_paused = true)]
 async fn a_fast_beginning_does_not_pay_for_a_trickle() {
     for wire in wires(60_000, 400, 1) {
-        let mut client = connect(PaceLimits::DEFAULT, Reading::First, 256 * 1024);
+        let mut client = connect(PaceLimits::DEFAULT, ReadOrder::BeforeResponse, 256 * 1024);
         client.send(&wire.head).await;
         sleep(SECOND / 10).await;
         client.send(&wire.first).await;
@@ -399,7 +399,7 @@ async fn slow_uploads_that_make_progress_continue() {
     let all = CONTENT as u32 * SECOND / 250;
     for parts in [480, 48, 7, 2] {
         for wire in wires(0, CONTENT, 50) {
-            let mut client = connect(PaceLimits::DEFAULT, Reading::First, 64 * 1024);
+            let mut client = connect(PaceLimits::DEFAULT, ReadOrder::BeforeResponse, 64 * 1024);
             client.send(&wire.head).await;
             let parts = wire.rest.chunks(wire.rest.len().div_ceil(parts));
             let pause = all / parts.len() as u32;
@@ -419,7 +419,7 @@ async fn slow_uploads_that_make_progress_continue() {
 async fn without_a_rate_any_byte_is_progress_and_framing_is_not() {
     let limits = PaceLimits { min_rate: 0, ..PaceLimits::DEFAULT };
     for wire in wires(0, 400, 5) {
-        let mut client = connect(limits, Reading::First, 64 * 1024);
+        let mut client = connect(limits, ReadOrder::BeforeResponse, 64 * 1024);
         client.send(&wire.head).await;
         for part in wire.rest.chunks(wire.rest.len().div_ceil(4)) {
             sleep(TIMEOUT - SECOND).await;
@@ -429,7 +429,7 @@ async fn without_a_rate_any_byte_is_progress_and_framing_is_not() {
         assert_eq!(outcome.body.expect(wire.name), wire.content, "{}", wire.name);
     }
     for nothing in [padded(1, 0, &[], 0), padded(1, 0, &[], 255)] {
-        let mut client = connect(limits, Reading::First, 64 * 1024);
+        let mut client = connect(limits, ReadOrder::BeforeResponse, 64 * 1024);
         client.send(&[PREFACE, &post2(1, "/")].concat()).await;
         for _ in 0..5 {
             client.send(&nothing).await;
@@ -447,14 +447,14 @@ async fn a_client_is_not_blamed_for_a_handler_that_reads_slowly() {
                 // A PING cannot be sent in the middle of a frame.
                 continue;
             }
-            let mut client = connect(PaceLimits::DEFAULT, Reading::Slowly, 64 * 1024);
+            let mut client = connect(PaceLimits::DEFAULT, ReadOrder::SlowRead, 64 * 1024);
             client.send(&wire.head).await;
             for piece in &wire.rest {
                 // Either the whole body waits for the handler, or each piece arrives shortly after
                 // the handler asks for it.
-                while is_prompt && !client.asking.is_now() {
+                while is_prompt && !client.read_signal.is_now() {
                     assert!(client.outcomes.is_empty(), "{}: it ended too soon", wire.name);
-                    if timeout(8 * SECOND, client.asking.begins.notified()).await.is_err() {
+                    if timeout(8 * SECOND, client.read_signal.begins.notified()).await.is_err() {
                         client.wait(0, &wire.head).await;
                     }
                 }
@@ -480,7 +480,7 @@ async fn a_client_is_not_blamed_for_a_handler_that_reads_slowly() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_body_that_is_read_beside_the_response_ends_the_connection_too() {
     for wire in wires(0, 20, 1) {
-        let mut client = connect(PaceLimits::DEFAULT, Reading::Beside, 64 * 1024);
+        let mut client = connect(PaceLimits::DEFAULT, ReadOrder::Concurrent, 64 * 1024);
         client.send(&[&wire.head[..], &wire.rest[..1].concat()].concat()).await;
         assert_timed_out(&client.outcome().await, TIMEOUT..=TIMEOUT, wire.name);
         let response = client.read_to_end().await;
@@ -498,7 +498,7 @@ async fn a_slow_body_that_is_read_beside_the_response_ends_the_connection_too() 
 async fn a_client_whose_window_is_closed_is_not_too_slow() {
     let window = CONNECTION_WINDOW as usize;
     for (held, is_late) in [(window, false), (window - 1, true)] {
-        let mut client = connect(PaceLimits::DEFAULT, Reading::First, 4 * window);
+        let mut client = connect(PaceLimits::DEFAULT, ReadOrder::BeforeResponse, 4 * window);
         client.send(&[PREFACE, &post2(1, "/hold")].concat()).await;
         // The server's settings and its window come first.
         sleep(SECOND).await;

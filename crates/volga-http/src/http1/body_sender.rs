@@ -9,7 +9,7 @@ use tokio::io::AsyncWrite;
 use super::decode::Decoder;
 use super::read_buffer::ReadBuffer;
 use super::request_head::BodyLength;
-use crate::drain::patience::Patience;
+use crate::drain::client_timeouts::ClientTimeouts;
 use crate::exchange::body_channel::{BodyChannel, BodyFault, ChannelBody};
 use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::body_timer::BodyTimer;
@@ -49,7 +49,7 @@ impl BodySender {
         length: BodyLength,
         expects_continue: bool,
         limits: PaceLimits,
-        patience: Patience,
+        timeouts: ClientTimeouts,
     ) -> (Self, ChannelBody) {
         let channel = Arc::<BodyChannel>::default();
         let left = match length {
@@ -61,7 +61,7 @@ impl BodySender {
             channel: Arc::clone(&channel),
             continue_line: if expects_continue { CONTINUE } else { b"" },
             state: SenderState::Open,
-            timer: BodyTimer::new(limits, patience),
+            timer: BodyTimer::new(limits, timeouts),
         };
         (sender, ChannelBody::new(channel, left))
     }
@@ -106,7 +106,7 @@ impl BodySender {
         loop {
             match self.state {
                 SenderState::Failed(BodyFault::Incomplete)
-                    if !io.patience().allows_half_close() =>
+                    if !io.timeouts().allows_half_close() =>
                 {
                     return Poll::Ready(Err(Disconnect));
                 }
@@ -124,7 +124,7 @@ impl BodySender {
                     Err(BodyFault::TooSlow(reason))
                 }
             };
-            self.timer.received(piece.as_ref().map_or(0, Vec::len), |_| None);
+            self.timer.note_received(piece.as_ref().map_or(0, Vec::len), |_| None);
             let is_last = piece.is_err() || self.decoder.is_done();
             if self.hand_over(piece, cx) || is_last {
                 return Poll::Ready(Ok(()));

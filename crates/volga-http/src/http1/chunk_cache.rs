@@ -14,12 +14,12 @@ use crate::limits::{CACHED_CHUNK_MAX, CACHED_CHUNK_MIN};
 
 thread_local! {
     /// Empty while it is in use.
-    static LAST: Cell<Option<Last>> = const { Cell::new(None) };
+    static CACHE: Cell<Option<CachedChunk>> = const { Cell::new(None) };
 }
 
 /// The last frame that this thread has sent. It holds the frame's memory, so no other frame can
 /// have the same address: comparing address and length is enough to recognize it.
-struct Last {
+struct CachedChunk {
     frame: Bytes,
     /// `None` until the frame is sent a second time.
     chunk: Option<Bytes>,
@@ -31,18 +31,19 @@ pub(crate) fn lookup(frame: &Bytes) -> Option<Bytes> {
     if !(CACHED_CHUNK_MIN..=CACHED_CHUNK_MAX).contains(&frame.len()) {
         return None;
     }
-    let is_same =
-        |last: &Last| (last.frame.as_ptr(), last.frame.len()) == (frame.as_ptr(), frame.len());
-    let Some(mut last) = LAST.take().filter(is_same) else {
-        LAST.set(Some(Last { frame: frame.clone(), chunk: None }));
+    let is_same = |last: &CachedChunk| {
+        (last.frame.as_ptr(), last.frame.len()) == (frame.as_ptr(), frame.len())
+    };
+    let Some(mut last) = CACHE.take().filter(is_same) else {
+        CACHE.set(Some(CachedChunk { frame: frame.clone(), chunk: None }));
         return None;
     };
-    let chunk = last.chunk.get_or_insert_with(|| framed(frame)).clone();
-    LAST.set(Some(last));
+    let chunk = last.chunk.get_or_insert_with(|| frame_chunk(frame)).clone();
+    CACHE.set(Some(last));
     Some(chunk)
 }
 
-fn framed(frame: &Bytes) -> Bytes {
+fn frame_chunk(frame: &Bytes) -> Bytes {
     let mut framing = BodyFraming::Chunked;
     let mut chunk = Vec::with_capacity(frame.len() + 16);
     framing.begin_frame(&mut frame.clone(), &mut chunk);
@@ -79,10 +80,10 @@ mod tests {
     #[test]
     fn small_and_large_frames_are_not_cached() {
         for size in [CACHED_CHUNK_MIN - 1, CACHED_CHUNK_MAX + 1] {
-            LAST.take();
+            CACHE.take();
             let frame = Bytes::from(vec![b'x'; size]);
             assert_eq!((lookup(&frame), lookup(&frame)), (None, None));
-            assert!(LAST.take().is_none());
+            assert!(CACHE.take().is_none());
         }
     }
 }

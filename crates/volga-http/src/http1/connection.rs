@@ -18,7 +18,7 @@ use super::read_buffer::ReadBuffer;
 use super::request_head::{self, BodyLength, RequestHead};
 use super::response_stream::NextStage;
 use crate::exchange::body_pace::PaceLimits;
-use crate::exchange::half_close::OnHalfClose;
+use crate::exchange::half_close::HalfCloseCallback;
 use crate::exchange::request_body::RequestBody;
 use crate::io::stack_read::poll_read;
 use crate::io::transport::Transport;
@@ -89,8 +89,8 @@ impl<I: Transport> Http1Connection<I> {
     /// Sets what is called when the client closes its sending side during the response, if
     /// half-closed connections are allowed.
     pub(crate) fn begin_response(&mut self, extensions: &Extensions) {
-        if self.io.patience().allows_half_close()
-            && let Some(callback) = extensions.get::<OnHalfClose>()
+        if self.io.timeouts().allows_half_close()
+            && let Some(callback) = extensions.get::<HalfCloseCallback>()
         {
             self.half_close.get_or_insert_default().set_callback(callback.clone());
         }
@@ -144,7 +144,7 @@ impl<I: Transport> Http1Connection<I> {
             if self.is_idle() {
                 return Poll::Ready(Err(HeadError::Closed));
             }
-            self.timer.shorten(self.io.patience().grace());
+            self.timer.shorten(self.io.timeouts().grace());
         }
         self.timer.poll_late(cx).map(|()| Err(HeadError::Closed))
     }
@@ -217,7 +217,7 @@ impl<I: Transport> Http1Connection<I> {
             return RequestBody::empty();
         }
         let (sender, body) =
-            BodySender::new(length, expects_continue, limits, self.io.patience().clone());
+            BodySender::new(length, expects_continue, limits, self.io.timeouts().clone());
         self.body = Some(Box::new(sender));
         RequestBody::from_channel(body)
     }
@@ -345,7 +345,7 @@ impl<I: Transport> Http1Connection<I> {
         if !is_half_closed && ready!(self.poll_input_end(cx)).is_err() {
             return Poll::Ready(());
         }
-        if !self.io.patience().allows_half_close() {
+        if !self.io.timeouts().allows_half_close() {
             return Poll::Ready(());
         }
         self.half_close.get_or_insert_default().poll_broken(self.io.get_ref(), cx)
@@ -391,8 +391,8 @@ mod tests {
     use tokio::time::{Instant, sleep, timeout};
 
     use super::*;
+    use crate::drain::client_timeouts::ClientTimeouts;
     use crate::drain::handle::Drain;
-    use crate::drain::patience::Patience;
     use crate::http1::testing::STALL;
     use crate::limits::DEFAULT_HEADER_READ_TIMEOUT;
 
@@ -405,7 +405,7 @@ mod tests {
         (
             client,
             Http1Connection::new(
-                WriteTimeout::new(server, Patience::with_defaults(&Drain::new())),
+                WriteTimeout::new(server, ClientTimeouts::with_defaults(&Drain::new())),
                 b"",
                 DEFAULT_HEADER_READ_TIMEOUT,
             ),

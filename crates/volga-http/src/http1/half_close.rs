@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::exchange::half_close::OnHalfClose;
+use crate::exchange::half_close::HalfCloseCallback;
 use crate::io::transport::Transport;
 use crate::limits::HALF_CLOSED_CHECK;
 
@@ -17,7 +17,7 @@ use crate::limits::HALF_CLOSED_CHECK;
 #[derive(Debug, Default)]
 pub(crate) struct HalfClose {
     /// Called when the sending side closes. `None` once it was called.
-    callback: Option<OnHalfClose>,
+    callback: Option<HalfCloseCallback>,
     is_closed: bool,
     /// `Some` while the connection is half-closed.
     check: Option<Pin<Box<Sleep>>>,
@@ -26,7 +26,7 @@ pub(crate) struct HalfClose {
 impl HalfClose {
     /// Sets the function of the response that is sent now. If the sending side is closed already,
     /// the function is called at once.
-    pub(crate) fn set_callback(&mut self, callback: OnHalfClose) {
+    pub(crate) fn set_callback(&mut self, callback: HalfCloseCallback) {
         if self.is_closed {
             callback.call();
         } else {

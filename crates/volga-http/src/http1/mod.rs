@@ -1,10 +1,10 @@
 //! HTTP/1: a loop that reads requests, calls the service and sends the responses.
 //!
 //! A connection's life is a series of stages, and each stage is a task of its own size. The first
-//! stage, with its [`Http1Connection`], reads requests and responds. When a response is marked
-//! [`LongLived`], that stage ends and the [`ResponseStream`] follows: a small task that writes this
-//! response and nothing else. If the connection stays open after it, the next requests have a new
-//! stage.
+//! stage, with its [`Http1Connection`], reads requests and responds. When a response has the mark
+//! [`LongLivedResponse`], that stage ends and the [`ResponseStream`] follows: a small task that
+//! writes this response and nothing else. If the connection stays open after it, a new stage serves
+//! the next requests.
 //!
 //! | module | idea |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | `decode`, `body_sender` | the body of a request, from the socket to its reader |
 //! | `response_framing`, `response_head`, `body_framing`, `trailers` | how a response is written (pure) |
 //! | `body_writer`, `batch`, `chunk_cache` | sending a response body in few writes |
-//! | `response_stream`, `pipelined` | a long-lived response, and what the client sends during it |
+//! | `response_stream`, `pipelined_bytes` | a long-lived response, and what the client sends during it |
 //! | `half_close` | a client that closes its sending side and still reads |
 //! | `read_buffer`, `head_timer` | what was read ahead, and how long a head may take |
 
@@ -30,7 +30,7 @@ mod differential;
 mod fairness;
 mod half_close;
 mod head_timer;
-mod pipelined;
+mod pipelined_bytes;
 mod read_buffer;
 mod request_head;
 mod response_framing;
@@ -56,19 +56,19 @@ use tokio::io::AsyncWriteExt;
 use self::batch::Batch;
 use self::body_writer::{BodyWriter, SendError, UnsentBytes};
 use self::connection::{HeadError, Http1Connection};
-use self::pipelined::PipelinedBytes;
+use self::pipelined_bytes::PipelinedBytes;
 use self::request_head::RequestHead;
 use self::response_framing::FramingRules;
 use self::response_head::{body_length, error_response};
 pub(crate) use self::response_stream::NextStage;
 use self::response_stream::ResponseStream;
 use crate::connection::settings::ConnectionSettings;
+use crate::drain::client_timeouts::ClientTimeouts;
 use crate::drain::handle::Drain;
-use crate::drain::patience::Patience;
 use crate::exchange::body_pace::PaceLimits;
-use crate::exchange::long_lived::LongLived;
+use crate::exchange::long_lived_response::LongLivedResponse;
 use crate::exchange::request_body::RequestBody;
-use crate::exchange::service::{ConnectionService, HttpService, Panicked, catch_panic};
+use crate::exchange::service::{ConnectionService, HttpService, ServicePanic, catch_panic};
 use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelStream};
 use crate::io::linger::linger;
 use crate::io::rewind::Rewind;
@@ -83,12 +83,12 @@ use crate::pool;
 pub(crate) struct Http1 {
     settings: ConnectionSettings,
     drain: Drain,
-    patience: Patience,
+    timeouts: ClientTimeouts,
 }
 
 impl Http1 {
-    pub(crate) fn new(settings: ConnectionSettings, patience: Patience) -> Arc<Self> {
-        Arc::new(Self { settings, drain: patience.drain().clone(), patience })
+    pub(crate) fn new(settings: ConnectionSettings, timeouts: ClientTimeouts) -> Arc<Self> {
+        Arc::new(Self { settings, drain: timeouts.drain().clone(), timeouts })
     }
 
     /// Serves requests until the connection ends or a response is long-lived. The bytes in
@@ -103,7 +103,7 @@ impl Http1 {
         I: Transport,
         S: HttpService,
     {
-        let io = WriteTimeout::new(io, self.patience.clone());
+        let io = WriteTimeout::new(io, self.timeouts.clone());
         let mut connection = Http1Connection::new(io, &received, self.settings.header_read_timeout);
         drop(received);
         let mut started = pin!(self.drain.started());
@@ -149,7 +149,7 @@ impl Http1 {
             };
             let response = match response {
                 Some(Ok(response)) => response,
-                Some(Err(Panicked)) => break StatusCode::INTERNAL_SERVER_ERROR,
+                Some(Err(ServicePanic)) => break StatusCode::INTERNAL_SERVER_ERROR,
                 None => return connection.leave(None),
             };
             // By value: a borrowed response would need space of its own in the future.
@@ -252,16 +252,16 @@ impl Http1 {
     /// Sends the rest of a response to a client that has closed its sending side, and closes the
     /// connection.
     pub(crate) async fn send_rest<I: Transport>(&self, io: I, unsent: UnsentBytes) {
-        let mut io = WriteTimeout::new(io, self.patience.clone());
+        let mut io = WriteTimeout::new(io, self.timeouts.clone());
         if unsent.send(&mut io).await.is_ok() {
-            linger(io, LINGER_BYTES, &self.patience).await;
+            linger(io, LINGER_BYTES, &self.timeouts).await;
         }
     }
 
     /// Closes a connection whose client may still be sending.
     pub(crate) async fn linger<I: Transport>(&self, io: I) {
-        let io = WriteTimeout::new(io, self.patience.clone());
-        linger(io, LINGER_BYTES, &self.patience).await;
+        let io = WriteTimeout::new(io, self.timeouts.clone());
+        linger(io, LINGER_BYTES, &self.timeouts).await;
     }
 }
 
@@ -299,7 +299,7 @@ where
 {
     let (parts, body) = response.into_parts();
     let length = body_length(&body);
-    let is_long = parts.extensions.get::<LongLived>().is_some();
+    let is_long = parts.extensions.get::<LongLivedResponse>().is_some();
     connection.begin_response(&parts.extensions);
     let mut batch = Batch::new();
     batch.push(connection.unsent_continue());

@@ -9,7 +9,7 @@ use super::body_framing::BodyFraming;
 use super::response_framing::{FramingRules, MethodKind, has_token};
 use super::trailers::AnnouncedTrailers;
 use crate::exchange::date::push_date;
-use crate::exchange::long_lived::is_event_stream;
+use crate::exchange::long_lived_response::is_event_stream;
 
 /// What a written head says about the rest of the response.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use tokio::io::AsyncWrite;
 
 use super::body_writer::{BodyWriter, SendError, UnsentBytes};
-use super::pipelined::PipelinedBytes;
+use super::pipelined_bytes::PipelinedBytes;
 use crate::connection::info::ConnectionInfo;
 use crate::exchange::tunnel::TunnelFuture;
 use crate::io::transport::Transport;
@@ -112,7 +112,7 @@ impl<I: Transport, B: Body<Data = Bytes>> ResponseStreamProj<'_, I, B> {
 
     /// Decides what follows a complete response.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<NextStage<I, B>> {
-        let is_draining = self.io.as_ref().is_none_or(|io| io.patience().drain().is_started());
+        let is_draining = self.io.as_ref().is_none_or(|io| io.timeouts().drain().is_started());
         let may_go_on = self.body_writer.keeps_alive() && !is_draining;
         if !may_go_on && !self.pipelined.is_full() {
             if let Some(io) = self.io.as_mut() {
@@ -143,8 +143,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::drain::client_timeouts::ClientTimeouts;
     use crate::drain::handle::Drain;
-    use crate::drain::patience::Patience;
     use crate::http1::batch::Batch;
     use crate::http1::body_framing::BodyFraming;
     use crate::http1::response_head::WrittenHead;
@@ -166,7 +166,7 @@ mod tests {
         let promise = WrittenHead { framing, keep_alive, trailers: None };
         let body_writer = BodyWriter::new(body, promise).with_head(HEAD.into());
         let pipelined = PipelinedBytes::new(Bytes::from_static(received), None);
-        let io = WriteTimeout::new(io, Patience::with_defaults(drain));
+        let io = WriteTimeout::new(io, ClientTimeouts::with_defaults(drain));
         ResponseStream::new(io, pipelined, body_writer)
     }
 
@@ -387,8 +387,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_is_always_ready_lets_other_tasks_run() {
-        struct Endless(&'static str);
-        impl Body for Endless {
+        struct AlwaysReadyBody(&'static str);
+        impl Body for AlwaysReadyBody {
             type Data = Bytes;
             type Error = std::convert::Infallible;
 
@@ -401,7 +401,7 @@ mod tests {
         }
         for text in ["", "x"] {
             let (_client, server) = duplex(usize::MAX / 2);
-            let mut stream = std::pin::pin!(stream(server, Endless(text)));
+            let mut stream = std::pin::pin!(stream(server, AlwaysReadyBody(text)));
             let first =
                 std::future::poll_fn(|cx| Poll::Ready(stream.as_mut().poll(cx).is_pending()));
             assert!(first.await, "{text:?}: a turn ends");

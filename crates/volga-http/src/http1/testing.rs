@@ -19,9 +19,9 @@ use tower_service::Service;
 use super::{Http1, NextStage};
 use crate::connection::info::ConnectionInfo;
 use crate::connection::settings::ConnectionSettings;
+use crate::drain::client_timeouts::ClientTimeouts;
 use crate::drain::handle::Drain;
-use crate::drain::patience::Patience;
-use crate::exchange::long_lived::LongLived;
+use crate::exchange::long_lived_response::LongLivedResponse;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::ConnectionService;
 use crate::io::send_queue::SendQueue;
@@ -30,7 +30,7 @@ use crate::io::transport::Transport;
 pub(super) const STALL: Duration = ConnectionSettings::DEFAULT.write_stall_timeout;
 
 pub(super) fn http1(drain: &Drain) -> Arc<Http1> {
-    Http1::new(ConnectionSettings::DEFAULT, Patience::with_defaults(drain))
+    Http1::new(ConnectionSettings::DEFAULT, ClientTimeouts::with_defaults(drain))
 }
 
 /// What a scripted body does next.
@@ -114,7 +114,7 @@ pub(super) fn connection_service<S>(service: S) -> ConnectionService<S> {
 
 pub(super) fn long_lived<B>(body: B) -> Response<B> {
     let mut response = Response::new(body);
-    response.extensions_mut().insert(LongLived);
+    response.extensions_mut().insert(LongLivedResponse);
     response
 }
 

@@ -229,9 +229,9 @@ async fn earlier_responses_are_sent_before_the_stream() {
 
 /// Reads the request, and responds with a stream.
 #[derive(Clone)]
-struct Reading;
+struct ReadThenStream;
 
-impl Service<Request<RequestBody>> for Reading {
+impl Service<Request<RequestBody>> for ReadThenStream {
     type Response = Response<ScriptedBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<ScriptedBody>, Infallible>> + Send>>;
@@ -256,7 +256,7 @@ async fn a_100_continue_is_written_to_its_end_before_the_stream() {
     let (mut read, mut write) = tokio::io::split(client);
     let http1 = http1(&Drain::new());
     let serving = async {
-        let next = http1.serve(server, Bytes::new(), connection_service(Reading)).await;
+        let next = http1.serve(server, Bytes::new(), connection_service(ReadThenStream)).await;
         let NextStage::Stream(stream) = next else { panic!("the response is a stream") };
         drop(Box::into_pin(stream).await);
     };

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
-use crate::drain::patience::{Patience, PatienceTimer};
+use crate::drain::client_timeouts::{ClientTimeouts, ClientTimer};
 
 /// The state that the streams of a connection share with its transport.
 #[derive(Debug)]
 pub(super) struct Backpressure {
-    patience: Patience,
+    timeouts: ClientTimeouts,
     is_full: AtomicBool,
     /// How many streams wait for room in `h2`.
     waiting: AtomicUsize,
@@ -22,9 +22,9 @@ pub(super) struct Backpressure {
 }
 
 impl Backpressure {
-    pub(super) fn new(patience: Patience, connection: Waker) -> Arc<Self> {
+    pub(super) fn new(timeouts: ClientTimeouts, connection: Waker) -> Arc<Self> {
         let (is_full, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { patience, is_full, waiting, connection })
+        Arc::new(Self { timeouts, is_full, waiting, connection })
     }
 
     /// Whether the socket accepted nothing at the last write.
@@ -45,9 +45,9 @@ impl Backpressure {
 /// Held while a stream waits for room in `h2`. As long as one exists, `h2` gets all of the window
 /// that the client grants.
 #[derive(Debug)]
-pub(super) struct WaitingInH2(Arc<Backpressure>);
+pub(super) struct H2WaitGuard(Arc<Backpressure>);
 
-impl WaitingInH2 {
+impl H2WaitGuard {
     pub(super) fn new(backpressure: &Arc<Backpressure>) -> Self {
         backpressure.waiting.fetch_add(1, Ordering::Release);
         // In its next turn, the connection gives `h2` the window that was granted before.
@@ -56,7 +56,7 @@ impl WaitingInH2 {
     }
 }
 
-impl Drop for WaitingInH2 {
+impl Drop for H2WaitGuard {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Release);
     }
@@ -66,7 +66,7 @@ impl Drop for WaitingInH2 {
 #[derive(Debug, Default)]
 pub(super) struct WindowTimer {
     /// Exists only while the stream waits.
-    timer: Option<Pin<Box<PatienceTimer>>>,
+    timer: Option<Pin<Box<ClientTimer>>>,
 }
 
 impl WindowTimer {
@@ -77,8 +77,8 @@ impl WindowTimer {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
-            let patience = &backpressure.patience;
-            let timer = self.timer.get_or_insert_with(|| Box::pin(patience.write_timer()));
+            let timeouts = &backpressure.timeouts;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(timeouts.write_timer()));
             ready!(timer.as_mut().poll(cx));
             if !backpressure.is_full() {
                 return Poll::Ready(());
@@ -101,26 +101,26 @@ mod tests {
     use crate::connection::settings::ConnectionSettings;
     use crate::drain::handle::Drain;
 
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const TIMEOUT: Duration = Duration::from_secs(30);
 
     fn backpressure(drain: &Drain) -> Arc<Backpressure> {
         let settings =
-            ConnectionSettings { write_stall_timeout: PATIENCE, ..ConnectionSettings::DEFAULT };
-        Backpressure::new(Patience::new(&settings, drain.clone()), Waker::noop().clone())
+            ConnectionSettings { write_stall_timeout: TIMEOUT, ..ConnectionSettings::DEFAULT };
+        Backpressure::new(ClientTimeouts::new(&settings, drain.clone()), Waker::noop().clone())
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_wait_has_the_whole_time() {
         let (mut wait, backpressure) = (WindowTimer::default(), backpressure(&Drain::new()));
         for _ in 0..3 {
-            let almost = PATIENCE - Duration::from_secs(1);
+            let almost = TIMEOUT - Duration::from_secs(1);
             let waiting = poll_fn(|cx| wait.poll_too_long(&backpressure, cx));
             timeout(almost, waiting).await.expect_err("a second is left");
             wait = WindowTimer::default();
         }
         let start = Instant::now();
         poll_fn(|cx| wait.poll_too_long(&backpressure, cx)).await;
-        assert_eq!(start.elapsed(), PATIENCE);
+        assert_eq!(start.elapsed(), TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
@@ -129,10 +129,10 @@ mod tests {
         let mut wait = WindowTimer::default();
         backpressure.set_full(true);
         let waiting = poll_fn(|cx| wait.poll_too_long(&backpressure, cx));
-        timeout(10 * PATIENCE, waiting).await.expect_err("the network is slow");
+        timeout(10 * TIMEOUT, waiting).await.expect_err("the network is slow");
         backpressure.set_full(false);
         let start = Instant::now();
         poll_fn(|cx| wait.poll_too_long(&backpressure, cx)).await;
-        assert!(start.elapsed() <= PATIENCE);
+        assert!(start.elapsed() <= TIMEOUT);
     }
 }

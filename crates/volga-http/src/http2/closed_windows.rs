@@ -24,7 +24,7 @@ use super::direct::received_frames::{
 };
 use super::tests::{STALL, connect_to};
 use super::*;
-use crate::exchange::long_lived::LongLived;
+use crate::exchange::long_lived_response::LongLivedResponse;
 
 /// How many bytes each body has returned, by the number in its path.
 type GivenBytes = Arc<Mutex<BTreeMap<u32, usize>>>;
@@ -119,14 +119,14 @@ impl Service<Request<RequestBody>> for BodySpecs {
         let given = Arc::clone(&self.given);
         let mut response = Response::new(PiecesBody { number, size, left, fails, at: 0, given });
         if is_long_lived {
-            response.extensions_mut().insert(LongLived);
+            response.extensions_mut().insert(LongLivedResponse);
         }
         std::future::ready(Ok(response))
     }
 }
 
 /// A client that writes its frames by hand, and tracks what it has granted.
-struct Client {
+struct WindowClient {
     io: DuplexStream,
     specs: BodySpecs,
     unread: Vec<u8>,
@@ -137,7 +137,7 @@ struct Client {
     received: BTreeMap<u32, usize>,
 }
 
-impl Client {
+impl WindowClient {
     async fn connect(initial: u32) -> Self {
         let specs = BodySpecs::default();
         let (mut io, _serving) = connect_to(specs.clone(), 1 << 20);
@@ -286,7 +286,7 @@ fn act() -> impl Strategy<Value = ClientAction> {
 }
 
 async fn check(initial: u32, acts: Vec<ClientAction>) {
-    let mut client = Client::connect(initial).await;
+    let mut client = WindowClient::connect(initial).await;
     let mut ids = streams();
     let start = Instant::now();
     for act in acts {
@@ -294,14 +294,14 @@ async fn check(initial: u32, acts: Vec<ClientAction>) {
         let at = |at: usize| open.get(at % open.len().max(1)).copied();
         match act {
             ClientAction::Grant(None, increment) => client.grant(0, increment).await,
-            ClientAction::Grant(Some(place), increment) => {
-                let Some(id) = at(place) else { continue };
+            ClientAction::Grant(Some(nth), increment) => {
+                let Some(id) = at(nth) else { continue };
                 client.grant(id, increment).await;
             }
             ClientAction::Initial(initial) => client.set_initial(initial).await,
             ClientAction::Get(asked) => client.get(ids.next().expect("enough"), asked).await,
-            ClientAction::Reset(place) => {
-                let Some(id) = at(place) else { continue };
+            ClientAction::Reset(nth) => {
+                let Some(id) = at(nth) else { continue };
                 client.reset(id).await;
             }
         }
@@ -333,7 +333,7 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn with_closed_windows_no_body_is_polled() {
     for kind in [true, false] {
-        let mut client = Client::connect(0).await;
+        let mut client = WindowClient::connect(0).await;
         for id in streams().take(MAX_STREAMS as usize) {
             client.get(id, BodySpec::endless(FRAME_BYTES, kind)).await;
         }
@@ -351,7 +351,7 @@ async fn with_closed_windows_no_body_is_polled() {
 
 #[tokio::test(start_paused = true)]
 async fn with_a_closed_connection_window_no_body_is_polled() {
-    let mut client = Client::connect(1 << 20).await;
+    let mut client = WindowClient::connect(1 << 20).await;
     client.get(1, BodySpec::endless(FRAME_BYTES, true)).await;
     client.read().await;
     assert_eq!(client.connection, 0);
@@ -365,7 +365,7 @@ async fn with_a_closed_connection_window_no_body_is_polled() {
 #[tokio::test(start_paused = true)]
 async fn waiting_bodies_reserve_no_part_of_the_connection_window() {
     for kind in [true, false] {
-        let mut client = Client::connect(1 << 20).await;
+        let mut client = WindowClient::connect(1 << 20).await;
         for id in streams().take(100) {
             client.get(id, BodySpec::endless(0, kind)).await;
         }
@@ -397,7 +397,7 @@ async fn a_smaller_initial_window_affects_only_open_streams() {
 #[tokio::test(start_paused = true)]
 async fn a_window_that_was_widened_and_used_up_may_open_to_the_maximum() {
     const WIDEST: u32 = (1 << 31) - 1;
-    let mut client = Client::connect(65_535).await;
+    let mut client = WindowClient::connect(65_535).await;
     client.grant(0, 3_000_000).await;
     client.get(1, BodySpec::endless(FRAME_BYTES, true)).await;
     client.read().await;

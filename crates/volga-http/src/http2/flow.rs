@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::tests::{STALL, connect_to, get};
 use super::*;
-use crate::exchange::long_lived::LongLived;
+use crate::exchange::long_lived_response::LongLivedResponse;
 
 /// The byte of a stream at this position.
 fn byte(stream: usize, at: usize) -> u8 {
@@ -72,7 +72,7 @@ impl Service<Request<RequestBody>> for Patterns {
         let (stream, length) = (next(), next());
         let mut response = Response::new(Pattern { stream, length, at: 0, polls: 0 });
         if stream % 2 == 1 {
-            response.extensions_mut().insert(LongLived);
+            response.extensions_mut().insert(LongLivedResponse);
         }
         std::future::ready(Ok(response))
     }
@@ -80,7 +80,7 @@ impl Service<Request<RequestBody>> for Patterns {
 
 /// How a client grants, and what it requests.
 #[derive(Clone, Debug)]
-struct Client {
+struct FlowClient {
     /// How many bytes the transport holds.
     network: usize,
     stream_window: u32,
@@ -92,7 +92,7 @@ struct Client {
     lengths: Vec<usize>,
 }
 
-fn client() -> impl Strategy<Value = Client> {
+fn client() -> impl Strategy<Value = FlowClient> {
     const WIDEST: u32 = (1 << 31) - 1;
     let window = || prop_oneof![100..1_000u32, 1_000..100_000u32, Just(1 << 20), Just(WIDEST)];
     let connection = prop_oneof![Just(65_535u32), 65_536..200_000u32, Just(1 << 24), Just(WIDEST)];
@@ -107,12 +107,12 @@ fn client() -> impl Strategy<Value = Client> {
         .prop_map(|(network, stream_window, connection_window, mut later, lengths)| {
             later.retain(|&window| window > stream_window);
             later.sort_unstable();
-            Client { network, stream_window, connection_window, later, lengths }
+            FlowClient { network, stream_window, connection_window, later, lengths }
         })
 }
 
 /// Requests all bodies at once, and expects every byte of each.
-async fn check(client: Client) {
+async fn check(client: FlowClient) {
     let (near, serving) = connect_to(Patterns, client.network);
     let mut builder = h2::client::Builder::new();
     builder
@@ -169,7 +169,7 @@ async fn check(client: Client) {
 async fn an_ordinary_body_gets_the_grants_from_before_it_began() {
     // This is more than `h2` was told of, and less than what makes this client grant more.
     let window = 1 << 20;
-    let client = Client {
+    let client = FlowClient {
         network: 1 << 16,
         stream_window: window,
         connection_window: window,

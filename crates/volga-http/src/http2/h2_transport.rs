@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::backpressure::Backpressure;
 use super::direct::received_frames::{HEAD_BYTES, NUMBER_BYTES, ReceivedFrames, window_update};
-use super::direct::windows::Place;
+use super::direct::windows::StreamRef;
 use super::direct::write_buffer::SharedWriteBuffer;
 use crate::io::send_queue::SendQueue;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE, TURN_READ_BYTES};
@@ -67,7 +67,7 @@ impl H2ReadBuffer {
     }
 
     /// Frees the buffer if it is empty.
-    fn rest(&mut self) {
+    fn free_if_empty(&mut self) {
         if self.bytes.is_empty() {
             pool::put_http2_read_buffer(std::mem::take(&mut self.bytes));
         }
@@ -128,7 +128,7 @@ impl<I> H2Transport<I> {
     }
 
     /// The streams that the client has reset since they were last taken.
-    pub(super) fn take_resets(&self) -> Vec<Place> {
+    pub(super) fn take_resets(&self) -> Vec<StreamRef> {
         self.lock().frames.take_resets()
     }
 
@@ -145,7 +145,7 @@ impl<I> H2Transport<I> {
     }
 
     /// When the client last sent anything.
-    pub(super) fn heard(&self) -> Instant {
+    pub(super) fn last_received(&self) -> Instant {
         self.lock().heard
     }
 
@@ -246,7 +246,7 @@ impl<I: AsyncRead + Unpin> TransportState<I> {
             received.bytes.reserve_exact(space + HEAD_BYTES + NUMBER_BYTES);
             let mut space = (&mut received.bytes).limit(space);
             let Poll::Ready(read) = pin!(self.io.read_buf(&mut space)).poll(cx) else {
-                received.rest();
+                received.free_if_empty();
                 return Poll::Pending;
             };
             let read = read?;
@@ -255,7 +255,7 @@ impl<I: AsyncRead + Unpin> TransportState<I> {
                 self.heard = Instant::now();
                 self.pass();
             } else if received.bytes.is_empty() {
-                received.rest();
+                received.free_if_empty();
                 return Poll::Ready(Ok(()));
             } else {
                 // The client has closed in the middle of a frame. `h2` must see that.
@@ -345,12 +345,12 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
+    use crate::drain::client_timeouts::ClientTimeouts;
     use crate::drain::handle::Drain;
-    use crate::drain::patience::Patience;
     use crate::limits::HEADS_AT_ONCE;
 
     fn backpressure() -> Arc<Backpressure> {
-        Backpressure::new(Patience::with_defaults(&Drain::new()), Waker::noop().clone())
+        Backpressure::new(ClientTimeouts::with_defaults(&Drain::new()), Waker::noop().clone())
     }
 
     /// Writes in pieces of these sizes through a transport that takes `size` bytes at a time, and

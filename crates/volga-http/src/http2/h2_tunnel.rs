@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::backpressure::{Backpressure, WaitingInH2, WindowTimer};
+use super::backpressure::{Backpressure, H2WaitGuard, WindowTimer};
 use super::send_body::poll_room;
 use crate::limits::FRAME_BYTES;
 
@@ -92,7 +92,7 @@ pub(super) struct H2Tunnel {
     backpressure: Arc<Backpressure>,
     timer: WindowTimer,
     /// `Some` while `h2` has no room for the bytes to write.
-    waiting: Option<WaitingInH2>,
+    waiting: Option<H2WaitGuard>,
 }
 
 impl H2Tunnel {
@@ -137,7 +137,7 @@ impl AsyncWrite for H2Tunnel {
         let wanted = buf.len().min(FRAME_BYTES);
         let Poll::Ready(room) = poll_room(&mut this.send, wanted, cx) else {
             let backpressure = &this.backpressure;
-            this.waiting.get_or_insert_with(|| WaitingInH2::new(backpressure));
+            this.waiting.get_or_insert_with(|| H2WaitGuard::new(backpressure));
             return this
                 .timer
                 .poll_too_long(backpressure, cx)

@@ -17,10 +17,10 @@ use slab::Slab;
 use tokio::task::coop::has_budget_remaining;
 
 use super::backpressure::Backpressure;
-use super::direct::windows::{Place, Windows};
+use super::direct::windows::{StreamRef, Windows};
 use super::direct::write_buffer::{DirectWriter, WriteBuffer};
-use super::ready::{NOTES, Ready, stream_waker};
-use super::send_body::{SendBody, Step};
+use super::ready_set::{NOTES, ReadySet, stream_waker};
+use super::send_body::{SendBody, StepOutcome};
 use crate::limits::FRAMES_AT_ONCE;
 
 /// The bodies, and the queue of those that are ready.
@@ -29,7 +29,7 @@ pub(super) struct LongLivedStreams<B> {
     /// The keys of the streams to serve next. A stream is here at most once, so no stream is served
     /// twice before another is served once.
     queue: VecDeque<usize>,
-    ready: Arc<Ready>,
+    ready: Arc<ReadySet>,
     backpressure: Arc<Backpressure>,
 }
 
@@ -56,7 +56,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(super) fn new(ready: Arc<Ready>, backpressure: Arc<Backpressure>) -> Self {
+    pub(super) fn new(ready: Arc<ReadySet>, backpressure: Arc<Backpressure>) -> Self {
         Self { streams: Slab::new(), queue: VecDeque::new(), ready, backpressure }
     }
 
@@ -89,7 +89,7 @@ where
     }
 
     /// How many streams are in the queue.
-    pub(super) fn queued(&self) -> usize {
+    pub(super) fn queue_len(&self) -> usize {
         self.queue.len()
     }
 
@@ -102,7 +102,7 @@ where
     pub(super) fn serve(&mut self, count: usize, buffer: &mut WriteBuffer) -> usize {
         let mut ended = 0;
         for served in 0..count {
-            let is_full = buffer.is_full() || buffer.given() + ended >= FRAMES_AT_ONCE;
+            let is_full = buffer.is_full() || buffer.frames_in_h2() + ended >= FRAMES_AT_ONCE;
             // tokio's coop budget limits this turn like that of any other task. The connection
             // reads and writes after it.
             if is_full || !has_budget_remaining() {
@@ -116,12 +116,12 @@ where
             let direct = DirectWriter { buffer, stream: stream.id };
             match stream.send_body.as_mut().step(&self.backpressure, Some(direct), &mut cx) {
                 Poll::Pending => {}
-                Poll::Ready(Step::Over) => {
+                Poll::Ready(StepOutcome::Over) => {
                     ended += 1;
                     self.remove(key);
                 }
                 Poll::Ready(step) => {
-                    ended += usize::from(step == Step::Failed);
+                    ended += usize::from(step == StepOutcome::Failed);
                     stream.enqueue(key, &mut self.queue);
                 }
             }
@@ -130,18 +130,18 @@ where
     }
 
     /// Puts these streams into the queue, because their windows are open again.
-    pub(super) fn reopen(&mut self, opened: &[Place]) {
-        for place in opened {
-            if let Some((key, stream)) = find(&mut self.streams, *place) {
+    pub(super) fn reopen(&mut self, opened: &[StreamRef]) {
+        for stream_ref in opened {
+            if let Some((key, stream)) = find(&mut self.streams, *stream_ref) {
                 stream.enqueue(key, &mut self.queue);
             }
         }
     }
 
     /// Drops the bodies of these streams, because one side has reset them.
-    pub(super) fn end(&mut self, resets: &[Place]) {
-        for place in resets {
-            if let Some((key, _)) = find(&mut self.streams, *place) {
+    pub(super) fn end(&mut self, resets: &[StreamRef]) {
+        for stream_ref in resets {
+            if let Some((key, _)) = find(&mut self.streams, *stream_ref) {
                 self.remove(key);
             }
         }
@@ -163,9 +163,9 @@ where
 /// Finds this stream, unless another one has its key by now.
 fn find<B>(
     streams: &mut Slab<LongLivedStream<B>>,
-    place: Place,
+    stream_ref: StreamRef,
 ) -> Option<(usize, &mut LongLivedStream<B>)> {
-    let key = place.key()?;
+    let key = stream_ref.key()?;
     let stream = streams.get_mut(key)?;
-    (stream.id == place.id).then_some((key, stream))
+    (stream_ref.id == stream.id).then_some((key, stream))
 }

@@ -7,7 +7,7 @@
 //! | `request_task` | one request, in a task of its own |
 //! | `send_body` | sends a body as DATA frames, as far as the windows allow |
 //! | `backpressure` | how long a body may wait for its window |
-//! | `long_lived`, `ready` | the long-lived bodies, all in the connection's task |
+//! | `long_lived`, `ready_set` | the long-lived bodies, all in the connection's task |
 //! | `ping` | checks whether a silent client is still there |
 //! | `reset_budget` | how many requests the client may abandon |
 //! | `padding_budget` | how much padding the client may send |
@@ -22,7 +22,7 @@ mod h2_tunnel;
 mod long_lived;
 mod padding_budget;
 mod ping;
-mod ready;
+mod ready_set;
 mod request;
 mod request_task;
 mod reset_budget;
@@ -46,18 +46,18 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use self::backpressure::Backpressure;
-use self::direct::windows::{Place, RequestCounts};
+use self::direct::windows::{RequestCounts, StreamRef};
 use self::direct::write_buffer::SharedWriteBuffer;
 use self::h2_transport::H2Transport;
 use self::long_lived::LongLivedStreams;
 use self::padding_budget::{PaddingBudget, PaddingError};
 use self::ping::KeepAlive;
-use self::ready::Ready;
+use self::ready_set::ReadySet;
 use self::request_task::{RequestTask, TaskOutcome, TunnelEnds};
 use self::reset_budget::{BudgetError, ResetBudget};
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tracker::TaskToken;
-use crate::drain::patience::Patience;
+use crate::drain::client_timeouts::ClientTimeouts;
 use crate::exchange::date::date;
 use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
@@ -79,32 +79,32 @@ pub(crate) async fn serve<I, S>(
     io: I,
     service: ConnectionService<S>,
     settings: ConnectionSettings,
-    patience: &Patience,
+    timeouts: &ClientTimeouts,
     token: TaskToken,
 ) where
     I: AsyncRead + AsyncWrite + SendQueue + Unpin,
     S: HttpService,
 {
-    let io = WriteTimeout::new(io, patience.clone());
-    let handshake = Http2Connection::handshake(io, service, settings, patience, token);
+    let io = WriteTimeout::new(io, timeouts.clone());
+    let handshake = Http2Connection::handshake(io, service, settings, timeouts, token);
     // In a box, because it is larger than the connection that it returns.
     let Some(mut connection) = Box::pin(handshake).await else { return };
     let has_told_client = match connection.run().await {
-        End::Closed => false,
-        End::Refused => true,
-        End::Abuse => connection.go_away(Reason::ENHANCE_YOUR_CALM).await,
-        End::Idle => connection.go_away(Reason::NO_ERROR).await,
+        ConnectionEnd::Closed => false,
+        ConnectionEnd::Refused => true,
+        ConnectionEnd::Abuse => connection.go_away(Reason::ENHANCE_YOUR_CALM).await,
+        ConnectionEnd::Idle => connection.go_away(Reason::NO_ERROR).await,
     };
     if has_told_client && let Some(io) = connection.into_io() {
         // If the socket were closed now, the kernel would reset it because of what the client still
         // sends, and the client might not read the GOAWAY frame.
-        linger(io, LINGER_BYTES_AFTER_GOAWAY, patience).await;
+        linger(io, LINGER_BYTES_AFTER_GOAWAY, timeouts).await;
     }
 }
 
 /// How a connection has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum End {
+enum ConnectionEnd {
     /// The client has disconnected, or there is nothing to tell it.
     Closed,
     /// `h2` has ended the connection, and has written the GOAWAY frame that says why.
@@ -158,7 +158,7 @@ struct Http2Connection<I, S: HttpService> {
     tasks: JoinSet<TaskOutcome<S::ResponseBody>>,
     token: TaskToken,
     streams: LongLivedStreams<S::ResponseBody>,
-    ready: Arc<Ready>,
+    ready: Arc<ReadySet>,
     budget: ResetBudget,
     padding_budget: PaddingBudget,
     /// How many responses have begun since the budget was last used.
@@ -169,7 +169,7 @@ struct Http2Connection<I, S: HttpService> {
     /// that it makes itself while the task runs.
     h2_waker: Waker,
     settings: ConnectionSettings,
-    patience: Patience,
+    timeouts: ClientTimeouts,
 }
 
 impl<I, S> Http2Connection<I, S>
@@ -185,16 +185,16 @@ where
         io: I,
         service: ConnectionService<S>,
         settings: ConnectionSettings,
-        patience: &Patience,
+        timeouts: &ClientTimeouts,
         token: TaskToken,
     ) -> Option<Self> {
-        let ready = Arc::new(Ready::default());
+        let ready = Arc::new(ReadySet::default());
         let h2_waker = Waker::from(Arc::clone(&ready));
-        let backpressure = Backpressure::new(patience.clone(), h2_waker.clone());
+        let backpressure = Backpressure::new(timeouts.clone(), h2_waker.clone());
         let write_buffer = SharedWriteBuffer::new(settings.http2_direct_data);
         let transport = H2Transport::new(io, write_buffer.clone(), Arc::clone(&backpressure));
         let handshake = builder().handshake(transport.clone());
-        let mut limit = pin!(patience.timer(settings.header_read_timeout));
+        let mut limit = pin!(timeouts.timer(settings.header_read_timeout));
         let handshaken = tokio::select! {
             biased;
             handshaken = handshake => handshaken,
@@ -203,7 +203,7 @@ where
         let Ok(mut h2) = handshaken else {
             // The client sent something else, such as a request of HTTP/1 after ALPN chose HTTP/2.
             if let Some(io) = transport.into_io() {
-                linger(io, LINGER_BYTES_AFTER_GOAWAY, patience).await;
+                linger(io, LINGER_BYTES_AFTER_GOAWAY, timeouts).await;
             }
             return None;
         };
@@ -230,19 +230,19 @@ where
             responses: 0,
             is_unsent_limited: settings.max_unsent_bytes.is_none(),
             settings,
-            patience: patience.clone(),
+            timeouts: timeouts.clone(),
         })
     }
 
     /// Serves requests until the connection ends.
-    async fn run(&mut self) -> End {
-        let patience = self.patience.clone();
-        let mut started = pin!(patience.drain().started());
+    async fn run(&mut self) -> ConnectionEnd {
+        let timeouts = self.timeouts.clone();
+        let mut started = pin!(timeouts.drain().started());
         // Runs from the start of the drain.
         let mut grace: Option<Pin<Box<Sleep>>> = None;
         poll_fn(|cx| {
             if grace.is_none() && started.as_mut().poll(cx).is_ready() {
-                grace = Some(Box::pin(sleep(patience.grace())));
+                grace = Some(Box::pin(sleep(timeouts.grace())));
                 self.h2.graceful_shutdown();
             }
             if let Poll::Ready(end) = self.poll(cx) {
@@ -251,7 +251,7 @@ where
             // `h2` ends a connection without streams once the client has acknowledged a PING. A
             // client that does not is not waited for.
             let is_over = grace.as_mut().is_some_and(|grace| grace.as_mut().poll(cx).is_ready());
-            if is_over && self.is_idle() { Poll::Ready(End::Idle) } else { Poll::Pending }
+            if is_over && self.is_idle() { Poll::Ready(ConnectionEnd::Idle) } else { Poll::Pending }
         })
         .await
     }
@@ -262,13 +262,13 @@ where
     /// Streams that become ready during the turn wait for the next one, so that the other tasks of
     /// the thread run first, above all the handlers. For the same reason a turn begins a limited
     /// number of requests, and reads a limited number of frames and bytes.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
         self.join(cx);
-        if self.keep_alive.poll_dead(|| self.transport.heard(), cx).is_ready() {
+        if self.keep_alive.poll_dead(|| self.transport.last_received(), cx).is_ready() {
             // The client may still be listening.
             self.h2.abrupt_shutdown(Reason::NO_ERROR);
             let _ = self.h2.poll_closed(cx);
-            return Poll::Ready(End::Closed);
+            return Poll::Ready(ConnectionEnd::Closed);
         }
         // While the socket accepts nothing, another frame would only wait in memory.
         if !self.backpressure.is_full() {
@@ -286,8 +286,10 @@ where
                 match next {
                     Some(Ok((request, respond))) => self.accept(request, respond),
                     // `h2` has ended the connection, not the client or the network.
-                    Some(Err(error)) if error.is_library() => return Poll::Ready(End::Refused),
-                    Some(Err(_)) | None => return Poll::Ready(End::Closed),
+                    Some(Err(error)) if error.is_library() => {
+                        return Poll::Ready(ConnectionEnd::Refused);
+                    }
+                    Some(Err(_)) | None => return Poll::Ready(ConnectionEnd::Closed),
                 }
             }
             self.end(&self.transport.take_resets());
@@ -295,7 +297,7 @@ where
             self.end(&changes.resets);
             self.streams.reopen(&changes.opened);
             if self.pay(changes.request_counts).is_err() || self.pay_for_padding().is_err() {
-                return Poll::Ready(End::Abuse);
+                return Poll::Ready(ConnectionEnd::Abuse);
             }
             // Further requests stay in the socket while many wait. Otherwise all streams of the
             // connection would hold a head.
@@ -312,7 +314,7 @@ where
             self.join(cx);
         }
         if let Poll::Ready(Err(_)) = self.transport.poll_send(cx) {
-            return Poll::Ready(End::Closed);
+            return Poll::Ready(ConnectionEnd::Closed);
         }
         let may_begin = !self.accepted.is_empty() && self.tasks.len() < MAX_REQUEST_TASKS;
         if may_begin || self.transport.has_stopped() && !self.backpressure.is_full() {
@@ -320,7 +322,7 @@ where
             wake_after_sockets(cx);
             return Poll::Pending;
         }
-        self.ready.rest(self.backpressure.is_full(), self.streams.queued() == 0, cx);
+        self.ready.wait_for_note(self.backpressure.is_full(), self.streams.queue_len() == 0, cx);
         Poll::Pending
     }
 
@@ -359,10 +361,10 @@ where
     }
 
     /// Drops the requests and the bodies of these streams, because one side has reset them.
-    fn end(&mut self, resets: &[Place]) {
-        for place in resets {
+    fn end(&mut self, resets: &[StreamRef]) {
+        for stream in resets {
             let id = |accepted: &PendingRequest| accepted.respond.stream_id().as_u32();
-            if let Ok(at) = self.accepted.binary_search_by_key(&place.id, id) {
+            if let Ok(at) = self.accepted.binary_search_by_key(&stream.id, id) {
                 self.accepted.remove(at);
                 self.resets_without_handler += 1;
             }
@@ -453,7 +455,7 @@ where
     fn serve_streams(&mut self, cx: &mut Context<'_>) {
         self.streams.enqueue_ready();
         for _ in 0..ROUNDS_PER_TURN {
-            let mut waiting = self.streams.queued();
+            let mut waiting = self.streams.queue_len();
             while waiting > 0 {
                 let served = self.streams.serve(waiting, &mut self.write_buffer.lock());
                 self.pass_on();
@@ -472,7 +474,7 @@ where
     fn pass_on(&mut self) {
         // The end of the connection shows when it is polled for requests.
         let _ = self.h2.poll_closed(&mut Context::from_waker(&self.h2_waker));
-        self.write_buffer.lock().passed_on();
+        self.write_buffer.lock().note_h2_flushed();
     }
 
     fn accept(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
@@ -504,8 +506,8 @@ where
         self.begun += 1;
         let method = head.method.clone();
         let (body, tunnel) = if head.method == Method::CONNECT {
-            let Self { patience, settings, .. } = self;
-            let (drain, idle_timeout) = (patience.drain().clone(), settings.tunnel_idle_timeout);
+            let Self { timeouts, settings, .. } = self;
+            let (drain, idle_timeout) = (timeouts.drain().clone(), settings.tunnel_idle_timeout);
             let ends = TunnelEnds { recv: body, drain, idle_timeout };
             (RequestBody::empty(), Some(Box::new(ends)))
         } else if body.is_end_stream() {
@@ -513,7 +515,7 @@ where
         } else {
             let window = self.write_buffer.client_window();
             let limits = self.settings.body_limits;
-            let body = H2Body::new(body, &head.headers, limits, self.patience.clone(), window);
+            let body = H2Body::new(body, &head.headers, limits, self.timeouts.clone(), window);
             (RequestBody::h2(body), None)
         };
         let handler = self.service.oneshot(Request::from_parts(head, body));

@@ -23,9 +23,9 @@ use crate::limits::{MAX_PADDING_BYTES, PADDING_BYTES_PER_SECOND};
 
 /// Reads the request's body, and responds with its length.
 #[derive(Clone)]
-struct Length;
+struct LengthService;
 
-impl Service<Request<RequestBody>> for Length {
+impl Service<Request<RequestBody>> for LengthService {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -62,7 +62,7 @@ impl Upload {
     /// Sends it in writes of this many bytes, with a pause after each. Returns what the server
     /// sends.
     async fn send(self, write: usize, pause: Option<Duration>) -> Vec<u8> {
-        let (client, serving) = connect_to(Length, 64 * 1024);
+        let (client, serving) = connect_to(LengthService, 64 * 1024);
         let (mut read, mut writer) = tokio::io::split(client);
         let sending = async move {
             let start = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();

@@ -13,42 +13,43 @@ use crate::limits::{PING_INTERVAL, PING_TIMEOUT};
 
 /// Decides by the time when to send a PING and when to give up. Pure.
 #[derive(Debug)]
-struct Silence {
+struct PingSchedule {
     due: Instant,
     is_ping_sent: bool,
 }
 
+/// What the schedule asks the connection to do.
 #[derive(Debug, Eq, PartialEq)]
-enum Due {
-    Nothing,
-    Ask,
-    GiveUp,
+enum KeepAliveAction {
+    Wait,
+    SendPing,
+    Close,
 }
 
-impl Silence {
+impl PingSchedule {
     fn new(now: Instant) -> Self {
         Self { due: now + PING_INTERVAL, is_ping_sent: false }
     }
 
-    /// Returns what is due at `now`, if the client was last `heard` at that time. Afterwards `due`
-    /// is the time of the next check.
-    fn fire(&mut self, now: Instant, heard: Instant) -> Due {
+    /// Returns what to do at `now`. `last_received` is when the client last sent anything.
+    /// Afterwards `due` is the time of the next check.
+    fn fire(&mut self, now: Instant, last_received: Instant) -> KeepAliveAction {
         if now < self.due {
-            return Due::Nothing;
+            return KeepAliveAction::Wait;
         }
         if self.is_ping_sent {
-            return Due::GiveUp;
+            return KeepAliveAction::Close;
         }
-        let end_of_interval = heard + PING_INTERVAL;
+        let end_of_interval = last_received + PING_INTERVAL;
         if now < end_of_interval {
             // The timer is moved here and not at every read, so a busy connection pays nothing for
             // it.
             self.due = end_of_interval;
-            return Due::Nothing;
+            return KeepAliveAction::Wait;
         }
         self.is_ping_sent = true;
         self.due = now + PING_TIMEOUT;
-        Due::Ask
+        KeepAliveAction::SendPing
     }
 
     fn pong(&mut self, now: Instant) {
@@ -58,37 +59,37 @@ impl Silence {
 
 /// Sends a PING to a silent client, and waits for the response.
 pub(super) struct KeepAlive {
-    silence: Silence,
+    schedule: PingSchedule,
     pings: PingPong,
     timer: Pin<Box<Sleep>>,
 }
 
 impl KeepAlive {
     pub(super) fn new(pings: PingPong) -> Self {
-        let silence = Silence::new(Instant::now());
-        let timer = Box::pin(sleep_until(silence.due));
-        Self { silence, pings, timer }
+        let schedule = PingSchedule::new(Instant::now());
+        let timer = Box::pin(sleep_until(schedule.due));
+        Self { schedule, pings, timer }
     }
 
-    /// Ready when the client is gone. `heard` returns when the client last sent something.
+    /// Ready when the client is gone. `last_received` returns when the client last sent anything.
     pub(super) fn poll_dead(
         &mut self,
-        heard: impl Fn() -> Instant,
+        last_received: impl Fn() -> Instant,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if self.silence.is_ping_sent && self.pings.poll_pong(cx).is_ready() {
-            self.silence.pong(Instant::now());
-            self.timer.as_mut().reset(self.silence.due);
+        if self.schedule.is_ping_sent && self.pings.poll_pong(cx).is_ready() {
+            self.schedule.pong(Instant::now());
+            self.timer.as_mut().reset(self.schedule.due);
         }
         while self.timer.as_mut().poll(cx).is_ready() {
-            match self.silence.fire(Instant::now(), heard()) {
-                Due::Nothing => {}
+            match self.schedule.fire(Instant::now(), last_received()) {
+                KeepAliveAction::Wait => {}
                 // This fails only when the connection is over, which its own poll reports.
-                Due::Ask => drop(self.pings.send_ping(Ping::opaque())),
-                Due::GiveUp => return Poll::Ready(()),
+                KeepAliveAction::SendPing => drop(self.pings.send_ping(Ping::opaque())),
+                KeepAliveAction::Close => return Poll::Ready(()),
             }
-            self.timer.as_mut().reset(self.silence.due);
-            if self.silence.is_ping_sent {
+            self.timer.as_mut().reset(self.schedule.due);
+            if self.schedule.is_ping_sent {
                 // Registers the waker for the response.
                 let _ = self.pings.poll_pong(cx);
             }
@@ -106,24 +107,28 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_a_silent_client_gets_a_ping() {
         let start = Instant::now();
-        let mut silence = Silence::new(start);
-        assert_eq!(silence.fire(start + PING_INTERVAL - ALMOST, start), Due::Nothing);
-        let heard = start + PING_INTERVAL / 2;
-        assert_eq!(silence.fire(start + PING_INTERVAL, heard), Due::Nothing);
-        assert_eq!(silence.due, heard + PING_INTERVAL, "asked as soon as the silence is as long");
-        assert_eq!(silence.fire(silence.due, heard), Due::Ask);
+        let mut schedule = PingSchedule::new(start);
+        assert_eq!(schedule.fire(start + PING_INTERVAL - ALMOST, start), KeepAliveAction::Wait);
+        let last_received = start + PING_INTERVAL / 2;
+        assert_eq!(schedule.fire(start + PING_INTERVAL, last_received), KeepAliveAction::Wait);
+        assert_eq!(
+            schedule.due,
+            last_received + PING_INTERVAL,
+            "asked once the silence is long enough"
+        );
+        assert_eq!(schedule.fire(schedule.due, last_received), KeepAliveAction::SendPing);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pong_restarts_the_interval_and_without_one_the_connection_ends() {
         let start = Instant::now();
-        let mut silence = Silence::new(start);
+        let mut schedule = PingSchedule::new(start);
         let asked = start + PING_INTERVAL;
-        assert_eq!(silence.fire(asked, start), Due::Ask);
-        silence.pong(asked + ALMOST);
-        assert_eq!(silence.due, asked + ALMOST + PING_INTERVAL);
-        assert_eq!(silence.fire(silence.due, asked + ALMOST), Due::Ask);
-        assert_eq!(silence.fire(silence.due - ALMOST, asked), Due::Nothing);
-        assert_eq!(silence.fire(silence.due, asked), Due::GiveUp);
+        assert_eq!(schedule.fire(asked, start), KeepAliveAction::SendPing);
+        schedule.pong(asked + ALMOST);
+        assert_eq!(schedule.due, asked + ALMOST + PING_INTERVAL);
+        assert_eq!(schedule.fire(schedule.due, asked + ALMOST), KeepAliveAction::SendPing);
+        assert_eq!(schedule.fire(schedule.due - ALMOST, asked), KeepAliveAction::Wait);
+        assert_eq!(schedule.fire(schedule.due, asked), KeepAliveAction::Close);
     }
 }

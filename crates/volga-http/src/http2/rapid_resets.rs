@@ -28,7 +28,7 @@ use crate::limits::{
 
 /// How many handlers were called, and how many of them exist.
 #[derive(Debug, Default)]
-struct Calls {
+struct HandlerCalls {
     all: AtomicUsize,
     running: AtomicUsize,
     most: AtomicUsize,
@@ -36,7 +36,7 @@ struct Calls {
 
 /// A handler that never responds, or responds at once.
 struct Handler {
-    calls: Arc<Calls>,
+    calls: Arc<HandlerCalls>,
     responds: bool,
 }
 
@@ -57,7 +57,7 @@ impl Drop for Handler {
 /// Calls a [`Handler`] for each request. Those with a body get no response.
 #[derive(Clone)]
 struct Handlers {
-    calls: Arc<Calls>,
+    calls: Arc<HandlerCalls>,
     respond: bool,
 }
 
@@ -235,8 +235,8 @@ async fn run(
     write: usize,
     pause: Option<Duration>,
     respond: bool,
-) -> (Option<Reason>, Arc<Calls>) {
-    let calls = Arc::<Calls>::default();
+) -> (Option<Reason>, Arc<HandlerCalls>) {
+    let calls = Arc::<HandlerCalls>::default();
     let handlers = Handlers { calls: Arc::clone(&calls), respond };
     let (client, serving) = connect_to(handlers, 64 * 1024);
     let (mut read, mut writer) = tokio::io::split(client);
@@ -293,8 +293,8 @@ proptest! {
 }
 
 /// Opens a connection to handlers that do or do not respond, and sends its first frames.
-async fn connected(respond: bool) -> (tokio::io::DuplexStream, Arc<Calls>, JoinHandle<()>) {
-    let calls = Arc::<Calls>::default();
+async fn connected(respond: bool) -> (tokio::io::DuplexStream, Arc<HandlerCalls>, JoinHandle<()>) {
+    let calls = Arc::<HandlerCalls>::default();
     let (mut client, serving) =
         connect_to(Handlers { calls: Arc::clone(&calls), respond }, 1 << 20);
     let start = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();

@@ -17,11 +17,11 @@ use pin_project_lite::pin_project;
 use super::backpressure::Backpressure;
 use super::h2_tunnel::{H2Tunnel, TunnelInput};
 use super::response::{complete, is_without_content, set_length};
-use super::send_body::{SendBody, Step};
+use super::send_body::{SendBody, StepOutcome};
 use crate::drain::handle::Drain;
 use crate::exchange::date::date;
-use crate::exchange::long_lived::LongLived;
-use crate::exchange::service::{Panicked, catch_panic};
+use crate::exchange::long_lived_response::LongLivedResponse;
+use crate::exchange::service::{ServicePanic, catch_panic};
 use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelFuture, TunnelStream};
 use crate::io::wake::wake_after_sockets;
 
@@ -114,7 +114,7 @@ where
                         self.set(Self::Tunnel { running: run(stream), input, body });
                         continue;
                     }
-                    let is_long_lived = response.extensions().get::<LongLived>().is_some();
+                    let is_long_lived = response.extensions().get::<LongLivedResponse>().is_some();
                     let backpressure = Arc::clone(backpressure);
                     let start = ResponseStart { response, method, respond };
                     if is_long_lived {
@@ -143,13 +143,13 @@ where
                         return send_body.as_mut().poll_reset(cx).map(|()| TaskOutcome::Nothing);
                     };
                     match step {
-                        Step::Over => return Poll::Ready(TaskOutcome::Nothing),
-                        Step::Failed => {
+                        StepOutcome::Over => return Poll::Ready(TaskOutcome::Nothing),
+                        StepOutcome::Failed => {
                             return Poll::Ready(
                                 rest.take().map_or(TaskOutcome::Nothing, TaskOutcome::Failed),
                             );
                         }
-                        Step::Sent => {
+                        StepOutcome::Sent => {
                             // The window may be wide and the body always ready, so the other tasks
                             // of the thread run before the next step, and so do those whose
                             // sockets have become ready.
@@ -214,7 +214,7 @@ where
             Some(respond) => respond.poll_reset(cx).map(|_why| None),
             None => Poll::Ready(None),
         },
-        Err(Panicked) => {
+        Err(ServicePanic) => {
             if let Some(respond) = respond {
                 send_server_error(respond);
             }

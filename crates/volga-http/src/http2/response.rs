@@ -3,7 +3,7 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::exchange::long_lived::is_event_stream;
+use crate::exchange::long_lived_response::is_event_stream;
 
 /// Fields that belong to one HTTP/1 connection (RFC 9113, section 8.2.2).
 const FORBIDDEN: [HeaderName; 5] = [

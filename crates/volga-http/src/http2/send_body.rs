@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::backpressure::{Backpressure, WaitingInH2, WindowTimer};
+use super::backpressure::{Backpressure, H2WaitGuard, WindowTimer};
 use super::direct::windows::{FirstByte, SendPath};
 use super::direct::write_buffer::DirectWriter;
 use crate::exchange::service::catch_panic;
@@ -37,15 +37,15 @@ pin_project! {
 #[derive(Default)]
 struct PendingFrame {
     data: Bytes,
-    then: AfterData,
+    then: FollowUp,
     wait: WindowTimer,
     /// `Some` while `h2` has no room for the stream.
-    waiting: Option<WaitingInH2>,
+    waiting: Option<H2WaitGuard>,
 }
 
 /// What follows after the data.
 #[derive(Default)]
-enum AfterData {
+enum FollowUp {
     #[default]
     More,
     End,
@@ -56,7 +56,7 @@ enum AfterData {
 
 /// The result of a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Step {
+pub(super) enum StepOutcome {
     /// A frame was sent, and the body may have more.
     Sent,
     /// Everything was sent, or the client has reset the stream.
@@ -88,7 +88,7 @@ where
         backpressure: &Arc<Backpressure>,
         mut direct: Option<DirectWriter<'_>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Step> {
+    ) -> Poll<StepOutcome> {
         let mut this = self.project();
         let mut next = this.held.take().map_or_else(PendingFrame::default, |held| *held);
         let mut is_drained = false;
@@ -104,46 +104,46 @@ where
                     }
                 }
                 // An end without data needs no room.
-                FirstByteRoom::None(_) if this.body.is_end_stream() => next.then = AfterData::End,
-                FirstByteRoom::None(shortage) => {
-                    return next.wait(this.held, this.stream, shortage, backpressure, cx);
+                FirstByteRoom::Blocked(_) if this.body.is_end_stream() => next.then = FollowUp::End,
+                FirstByteRoom::Blocked(cause) => {
+                    return next.wait(this.held, this.stream, cause, backpressure, cx);
                 }
-                FirstByteRoom::Gone => return Poll::Ready(Step::Over),
+                FirstByteRoom::Reset => return Poll::Ready(StepOutcome::Over),
             }
         }
         if !next.data.is_empty() {
             // The last frame waits here for room like any other, because `h2` has no limit on that
             // wait.
-            let is_last = matches!(next.then, AfterData::End);
+            let is_last = matches!(next.then, FollowUp::End);
             match send(this.stream, direct, &mut next.data, is_last, cx) {
                 SendOutcome::Part => (next.wait, next.waiting) = (WindowTimer::default(), None),
-                SendOutcome::Over => return Poll::Ready(Step::Over),
-                SendOutcome::None(shortage) => {
-                    return next.wait(this.held, this.stream, shortage, backpressure, cx);
+                SendOutcome::Over => return Poll::Ready(StepOutcome::Over),
+                SendOutcome::Blocked(cause) => {
+                    return next.wait(this.held, this.stream, cause, backpressure, cx);
                 }
             }
             if !next.data.is_empty() {
                 *this.held = Some(Box::new(next));
-                return Poll::Ready(Step::Sent);
+                return Poll::Ready(StepOutcome::Sent);
             }
         }
         match next.then {
-            AfterData::More if is_drained => return Poll::Pending,
-            AfterData::More => return Poll::Ready(Step::Sent),
+            FollowUp::More if is_drained => return Poll::Pending,
+            FollowUp::More => return Poll::Ready(StepOutcome::Sent),
             // This fails only if the client has reset the stream.
-            AfterData::End => drop(this.stream.send_data(Bytes::new(), true)),
-            AfterData::Trailers(trailers) => {
+            FollowUp::End => drop(this.stream.send_data(Bytes::new(), true)),
+            FollowUp::Trailers(trailers) => {
                 if this.stream.send_trailers(*trailers).is_err() {
                     this.stream.send_reset(Reason::INTERNAL_ERROR);
                 }
             }
-            AfterData::Failure => {
-                *this.held = Some(Box::new(PendingFrame { then: AfterData::Reset, ..next }));
-                return Poll::Ready(Step::Failed);
+            FollowUp::Failure => {
+                *this.held = Some(Box::new(PendingFrame { then: FollowUp::Reset, ..next }));
+                return Poll::Ready(StepOutcome::Failed);
             }
-            AfterData::Reset => this.stream.send_reset(Reason::INTERNAL_ERROR),
+            FollowUp::Reset => this.stream.send_reset(Reason::INTERNAL_ERROR),
         }
-        Poll::Ready(Step::Over)
+        Poll::Ready(StepOutcome::Over)
     }
 
     /// Waits until the client has reset the stream.
@@ -160,7 +160,7 @@ where
 impl PendingFrame {
     /// Whether the body is to be polled.
     fn is_for_more(&self) -> bool {
-        self.data.is_empty() && matches!(self.then, AfterData::More)
+        self.data.is_empty() && matches!(self.then, FollowUp::More)
     }
 
     /// Takes the data that is ready from the body, up to a frame. Returns whether the body now
@@ -193,7 +193,7 @@ impl PendingFrame {
                 joined.extend_from_slice(&data);
             }
             let is_full = self.data.len().max(joined.len()) >= enough;
-            if is_full || !matches!(self.then, AfterData::More) {
+            if is_full || !matches!(self.then, FollowUp::More) {
                 break;
             }
         }
@@ -208,15 +208,15 @@ impl PendingFrame {
         mut self,
         held: &mut Option<Box<Self>>,
         stream: &mut SendStream<Bytes>,
-        shortage: Shortage,
+        cause: BlockCause,
         backpressure: &Arc<Backpressure>,
         cx: &mut Context<'_>,
-    ) -> Poll<Step> {
-        match shortage {
-            Shortage::H2 => {
-                self.waiting.get_or_insert_with(|| WaitingInH2::new(backpressure));
+    ) -> Poll<StepOutcome> {
+        match cause {
+            BlockCause::H2 => {
+                self.waiting.get_or_insert_with(|| H2WaitGuard::new(backpressure));
             }
-            Shortage::Window => {
+            BlockCause::Window => {
                 // The stream may have waited for `h2` before. `h2` does not see what was sent
                 // directly, so it would keep room for a stream whose window has none.
                 stream.reserve_capacity(0);
@@ -228,13 +228,13 @@ impl PendingFrame {
             return Poll::Pending;
         }
         stream.send_reset(Reason::CANCEL);
-        Poll::Ready(Step::Over)
+        Poll::Ready(StepOutcome::Over)
     }
 }
 
 /// Why nothing can be sent now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Shortage {
+enum BlockCause {
     /// The stream's window is closed.
     Window,
     /// `h2` has no room.
@@ -245,9 +245,9 @@ enum Shortage {
 enum FirstByteRoom {
     /// A first byte could be sent, and this many bytes with it.
     Bytes(usize),
-    None(Shortage),
+    Blocked(BlockCause),
     /// The client has reset the stream.
-    Gone,
+    Reset,
 }
 
 /// Waits until the first byte of the body's next data could be sent.
@@ -258,13 +258,13 @@ fn poll_first_byte(
 ) -> FirstByteRoom {
     let wanted = match direct.map(DirectWriter::first_byte) {
         Some(FirstByte::Direct(room)) => return FirstByteRoom::Bytes(room),
-        Some(FirstByte::Blocked) => return FirstByteRoom::None(Shortage::Window),
+        Some(FirstByte::Blocked) => return FirstByteRoom::Blocked(BlockCause::Window),
         Some(FirstByte::ViaH2(room)) => room.min(FRAME_BYTES),
         None => FRAME_BYTES,
     };
     match poll_room(stream, wanted, cx) {
-        Poll::Pending => FirstByteRoom::None(Shortage::H2),
-        Poll::Ready(None) => FirstByteRoom::Gone,
+        Poll::Pending => FirstByteRoom::Blocked(BlockCause::H2),
+        Poll::Ready(None) => FirstByteRoom::Reset,
         Poll::Ready(Some(room)) => FirstByteRoom::Bytes(room),
     }
 }
@@ -275,7 +275,7 @@ enum SendOutcome {
     /// A part of the data was sent.
     Part,
     /// Nothing was sent.
-    None(Shortage),
+    Blocked(BlockCause),
     /// All data was sent and the stream has ended, or the client has reset it.
     Over,
 }
@@ -299,11 +299,11 @@ fn send(
             data.advance(sent);
             return SendOutcome::Part;
         }
-        SendPath::Blocked => return SendOutcome::None(Shortage::Window),
+        SendPath::Blocked => return SendOutcome::Blocked(BlockCause::Window),
         SendPath::ViaH2(wanted) => wanted,
     };
     let room = match poll_room(stream, wanted, cx) {
-        Poll::Pending => return SendOutcome::None(Shortage::H2),
+        Poll::Pending => return SendOutcome::Blocked(BlockCause::H2),
         Poll::Ready(None) => return SendOutcome::Over,
         Poll::Ready(Some(room)) => room,
     };
@@ -339,7 +339,7 @@ pub(super) fn poll_room(
 
 /// The next piece of a body, perhaps empty, and what follows it. A panic counts as a failure of the
 /// body, so it ends this stream and not the connection.
-fn poll_piece<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<(Bytes, AfterData)>
+fn poll_piece<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<(Bytes, FollowUp)>
 where
     B: Body<Data = Bytes>,
 {
@@ -347,16 +347,16 @@ where
         let frame = ready!(body.as_mut().poll_frame(cx));
         Poll::Ready((frame, body.is_end_stream()))
     });
-    let Ok(polled) = polled else { return Poll::Ready((Bytes::new(), AfterData::Failure)) };
+    let Ok(polled) = polled else { return Poll::Ready((Bytes::new(), FollowUp::Failure)) };
     polled.map(|(frame, is_end)| match frame {
-        None => (Bytes::new(), AfterData::End),
-        Some(Err(_)) => (Bytes::new(), AfterData::Failure),
+        None => (Bytes::new(), FollowUp::End),
+        Some(Err(_)) => (Bytes::new(), FollowUp::Failure),
         Some(Ok(frame)) => match frame.into_data() {
-            Ok(data) => (data, if is_end { AfterData::End } else { AfterData::More }),
+            Ok(data) => (data, if is_end { FollowUp::End } else { FollowUp::More }),
             Err(frame) => match frame.into_trailers() {
-                Ok(trailers) => (Bytes::new(), AfterData::Trailers(Box::new(trailers))),
+                Ok(trailers) => (Bytes::new(), FollowUp::Trailers(Box::new(trailers))),
                 // HTTP/2 has no frame for this kind of data.
-                Err(_) => (Bytes::new(), AfterData::More),
+                Err(_) => (Bytes::new(), FollowUp::More),
             },
         },
     })

@@ -20,7 +20,7 @@ use super::*;
 use crate::connection::info::ConnectionInfo;
 use crate::connection::task_tracker::task_tracker;
 use crate::drain::handle::Drain;
-use crate::exchange::long_lived::LongLived;
+use crate::exchange::long_lived_response::LongLivedResponse;
 use crate::limits::{
     DEFAULT_WRITE_STALL_TIMEOUT, GATHER_BYTES, PING_INTERVAL, PING_TIMEOUT, SEND_BUFFER,
 };
@@ -41,13 +41,13 @@ const QUIET: Duration = Duration::from_secs(20);
 
 /// A body that is always ready unless it is `quiet`, and counts what is taken from it. It keeps its
 /// request, whose body is not read.
-pub(super) struct Endless {
+pub(super) struct EndlessBody {
     taken: Arc<AtomicUsize>,
     request: Request<RequestBody>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-impl Body for Endless {
+impl Body for EndlessBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -76,7 +76,7 @@ struct EndlessService {
 }
 
 impl Service<Request<RequestBody>> for EndlessService {
-    type Response = Response<Endless>;
+    type Response = Response<EndlessBody>;
     type Error = Infallible;
     type Future = std::future::Ready<Result<Self::Response, Infallible>>;
 
@@ -89,9 +89,9 @@ impl Service<Request<RequestBody>> for EndlessService {
         let is_long_lived = is_quiet || request.uri().path() == "/long-lived";
         let pause = is_quiet.then(|| Box::pin(sleep(QUIET)));
         let mut response =
-            Response::new(Endless { taken: Arc::clone(&self.taken), request, pause });
+            Response::new(EndlessBody { taken: Arc::clone(&self.taken), request, pause });
         if is_long_lived {
-            response.extensions_mut().insert(LongLived);
+            response.extensions_mut().insert(LongLivedResponse);
         }
         std::future::ready(Ok(response))
     }
@@ -120,8 +120,8 @@ where
     let service = ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) };
     let serving = tokio::spawn(async move {
         let (token, _gone) = task_tracker();
-        let patience = Patience::new(&settings(), Drain::new());
-        serve(server, service, settings(), &patience, token).await;
+        let timeouts = ClientTimeouts::new(&settings(), Drain::new());
+        serve(server, service, settings(), &timeouts, token).await;
     });
     (client, serving)
 }
@@ -200,9 +200,9 @@ async fn a_client_that_reads_nothing_is_closed() {
 async fn the_future_of_a_connection_has_no_room_for_a_second_connection() {
     let (_client, server) = duplex(1);
     let (token, _tasks) = task_tracker();
-    let patience = Patience::new(&settings(), Drain::new());
+    let timeouts = ClientTimeouts::new(&settings(), Drain::new());
     let service = ConnectionService { service: EndlessService::default(), info: None };
-    let serving = serve(server, service, settings(), &patience, token);
+    let serving = serve(server, service, settings(), &timeouts, token);
     let connection = size_of::<Http2Connection<WriteTimeout<DuplexStream>, EndlessService>>();
     let size = size_of_val(&serving);
     assert!(size < connection * 3 / 2, "{size} bytes, and {connection} for the connection");

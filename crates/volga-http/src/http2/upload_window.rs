@@ -26,12 +26,12 @@ impl SharedUploadWindow {
         Self(Arc::new(Mutex::new(UploadWindow::new())))
     }
 
-    pub(super) fn received(&self, bytes: usize) {
-        self.lock().received(bytes);
+    pub(super) fn note_received(&self, bytes: usize) {
+        self.lock().note_received(bytes);
     }
 
-    pub(super) fn granted(&self, bytes: u32) {
-        self.lock().granted(bytes);
+    pub(super) fn note_grant(&self, bytes: u32) {
+        self.lock().note_grant(bytes);
     }
 
     pub(super) fn client_window(&self) -> Arc<dyn ClientWindow> {
@@ -45,7 +45,7 @@ impl SharedUploadWindow {
 
 impl ClientWindow for Mutex<UploadWindow> {
     fn closed_until(&self, now: Instant) -> Option<Instant> {
-        self.lock().unwrap_or_else(PoisonError::into_inner).shut_until(now)
+        self.lock().unwrap_or_else(PoisonError::into_inner).closed_until(now)
     }
 }
 
@@ -65,12 +65,12 @@ impl UploadWindow {
     }
 
     /// Notes that the client sends a frame of this many bytes, including padding.
-    pub(super) fn received(&mut self, bytes: usize) {
+    pub(super) fn note_received(&mut self, bytes: usize) {
         self.size -= bytes as i64;
     }
 
     /// Notes that the server grants this many more bytes.
-    pub(super) fn granted(&mut self, bytes: u32) {
+    pub(super) fn note_grant(&mut self, bytes: u32) {
         let was_shut = self.size <= 0;
         self.size += i64::from(bytes);
         self.has_opened |= was_shut && self.size > 0;
@@ -81,7 +81,7 @@ impl UploadWindow {
     ///
     /// The exact moment at which the window opened is unknown, because no clock is read for every
     /// frame. The first question after it counts.
-    pub(super) fn shut_until(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn closed_until(&mut self, now: Instant) -> Option<Instant> {
         if self.size <= 0 {
             return Some(now);
         }
@@ -103,15 +103,15 @@ mod tests {
         let now = Instant::now();
         let later = now + Duration::from_secs(1);
         let mut window = UploadWindow::new();
-        window.granted(1);
-        window.received(FIRST as usize);
-        assert_eq!(window.shut_until(now), None, "one byte is left");
-        window.received(1);
-        assert_eq!(window.shut_until(now), Some(now));
-        assert_eq!(window.shut_until(later), Some(later), "still");
-        window.granted(1);
-        assert_eq!(window.shut_until(now), Some(now), "it has opened");
-        window.granted(1);
-        assert_eq!(window.shut_until(later), Some(now), "it was open");
+        window.note_grant(1);
+        window.note_received(FIRST as usize);
+        assert_eq!(window.closed_until(now), None, "one byte is left");
+        window.note_received(1);
+        assert_eq!(window.closed_until(now), Some(now));
+        assert_eq!(window.closed_until(later), Some(later), "still");
+        window.note_grant(1);
+        assert_eq!(window.closed_until(now), Some(now), "it has opened");
+        window.note_grant(1);
+        assert_eq!(window.closed_until(later), Some(now), "it was open");
     }
 }

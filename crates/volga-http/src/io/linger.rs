@@ -14,18 +14,18 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::drain::patience::Patience;
+use crate::drain::client_timeouts::ClientTimeouts;
 use crate::limits::{LINGER_PAUSE, LINGER_READ, LINGER_TIME};
 
 /// Closes a transport whose client may still be sending. It reads at most `bytes` bytes.
 /// During a drain, the client has only the grace.
-pub(crate) async fn linger<I>(mut io: I, bytes: usize, patience: &Patience)
+pub(crate) async fn linger<I>(mut io: I, bytes: usize, timeouts: &ClientTimeouts)
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     if io.shutdown().await.is_ok() {
         let mut wait = LingerWait::new(bytes);
-        let mut limit = pin!(patience.timer(LINGER_TIME));
+        let mut limit = pin!(timeouts.timer(LINGER_TIME));
         poll_fn(|cx| match limit.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(()),
             Poll::Pending => wait.poll(&mut io, cx),
@@ -96,10 +96,10 @@ mod tests {
         F::Output: Send,
     {
         let (there, here) = duplex(1024);
-        let patience = Patience::with_defaults(drain);
+        let timeouts = ClientTimeouts::with_defaults(drain);
         let client = tokio::spawn(client(there));
         let start = Instant::now();
-        linger(here, LINGER_BYTES, &patience).await;
+        linger(here, LINGER_BYTES, &timeouts).await;
         let time = start.elapsed();
         client.abort();
         time

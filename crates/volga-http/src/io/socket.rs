@@ -31,7 +31,7 @@ pub(crate) enum Socket {
     #[cfg(unix)]
     Unix(Box<UnixStream>),
     #[cfg(feature = "tls")]
-    Tls(Box<TlsStream>),
+    Tls(Box<TlsStream<Self>>),
     /// A byte stream of another kind.
     Custom(Box<CustomStream>),
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::drain::patience::{Patience, PatienceTimer};
+use crate::drain::client_timeouts::{ClientTimeouts, ClientTimer};
 use crate::io::send_queue::SendQueue;
 
 /// A transport whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) when the client has
@@ -15,18 +15,18 @@ use crate::io::send_queue::SendQueue;
 #[derive(Debug)]
 pub(crate) struct WriteTimeout<I> {
     io: I,
-    patience: Patience,
+    timeouts: ClientTimeouts,
     /// `Some` only while a write waits.
-    timer: Option<Pin<Box<PatienceTimer>>>,
+    timer: Option<Pin<Box<ClientTimer>>>,
 }
 
 impl<I> WriteTimeout<I> {
-    pub(crate) fn new(io: I, patience: Patience) -> Self {
-        Self { io, patience, timer: None }
+    pub(crate) fn new(io: I, timeouts: ClientTimeouts) -> Self {
+        Self { io, timeouts, timer: None }
     }
 
-    pub(crate) fn patience(&self) -> &Patience {
-        &self.patience
+    pub(crate) fn timeouts(&self) -> &ClientTimeouts {
+        &self.timeouts
     }
 
     pub(crate) fn get_ref(&self) -> &I {
@@ -42,7 +42,7 @@ impl<I> WriteTimeout<I> {
     }
 
     /// Returns the result of a write, and starts or stops the timer.
-    fn bounded<T>(
+    fn limit_time<T>(
         &mut self,
         write: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
@@ -57,8 +57,8 @@ impl<I> WriteTimeout<I> {
         if self.io.has_sent() {
             self.timer = None;
         }
-        let patience = &self.patience;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(patience.write_timer()));
+        let timeouts = &self.timeouts;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(timeouts.write_timer()));
         timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -92,7 +92,7 @@ impl<I: AsyncWrite + SendQueue + Unpin> AsyncWrite for WriteTimeout<I> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.bounded(write, cx)
+        self.limit_time(write, cx)
     }
 
     #[inline]
@@ -102,7 +102,7 @@ impl<I: AsyncWrite + SendQueue + Unpin> AsyncWrite for WriteTimeout<I> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.bounded(write, cx)
+        self.limit_time(write, cx)
     }
 
     #[inline]
@@ -113,12 +113,12 @@ impl<I: AsyncWrite + SendQueue + Unpin> AsyncWrite for WriteTimeout<I> {
     #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flush = Pin::new(&mut self.io).poll_flush(cx);
-        self.bounded(flush, cx)
+        self.limit_time(flush, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shutdown = Pin::new(&mut self.io).poll_shutdown(cx);
-        self.bounded(shutdown, cx)
+        self.limit_time(shutdown, cx)
     }
 }
 
@@ -135,17 +135,17 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    fn patience(drain: &Drain) -> Patience {
+    fn timeouts(drain: &Drain) -> ClientTimeouts {
         let settings =
             ConnectionSettings { write_stall_timeout: LIMIT, ..ConnectionSettings::DEFAULT };
-        Patience::new(&settings, drain.clone())
+        ClientTimeouts::new(&settings, drain.clone())
     }
 
     #[tokio::test(start_paused = true)]
     async fn during_a_drain_the_limit_is_the_grace() {
         let drain = Drain::new();
         let (_client, server) = duplex(4);
-        let mut server = WriteTimeout::new(server, patience(&drain));
+        let mut server = WriteTimeout::new(server, timeouts(&drain));
         let writing = tokio::spawn(async move { server.write_all(b"12345").await });
         tokio::time::sleep(LIMIT / 2).await;
         let start = Instant::now();
@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_write_fails_when_the_client_reads_nothing_for_the_limit() {
         let (_client, server) = duplex(4);
-        let mut server = WriteTimeout::new(server, patience(&Drain::new()));
+        let mut server = WriteTimeout::new(server, timeouts(&Drain::new()));
         let start = Instant::now();
         let error = server.write_all(b"12345").await.expect_err("the client does not read");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -168,7 +168,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_a_byte_now_and_then_is_kept() {
         let (mut client, server) = duplex(1);
-        let mut server = WriteTimeout::new(server, patience(&Drain::new()));
+        let mut server = WriteTimeout::new(server, timeouts(&Drain::new()));
         let reading = tokio::spawn(async move {
             for _ in 0..5 {
                 tokio::time::sleep(LIMIT - Duration::from_secs(1)).await;

@@ -7,9 +7,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::limits::{BACKLOG, PORT_TRIES};
-use crate::listen::bind_target::{BindTarget, PortUse, TargetKind, loopbacks};
+use crate::listen::bind_target::{BindTarget, PortUse, loopbacks};
 use crate::listen::error::BindError;
 use crate::listen::listener::Listener;
+use crate::listen::target_text::TargetKind;
 
 /// Listens on every address of `target`, with one listener for each address; or on its Unix-domain
 /// socket, or on the sockets that the process inherited.

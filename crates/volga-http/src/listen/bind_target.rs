@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::listen::error::BindError;
+use crate::listen::target_text::{self, TargetKind};
 
 /// Where to listen: an address, or a name that stands for several.
 ///
@@ -21,7 +22,7 @@ use crate::listen::error::BindError;
 /// [`bind`](crate::bind()), which returns an error if it is malformed. `parse` checks it at once.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BindTarget {
-    written: TargetSource,
+    source: TargetSource,
     port: PortUse,
     #[cfg(unix)]
     mode: Option<u32>,
@@ -38,24 +39,6 @@ pub(crate) enum PortUse {
 enum TargetSource {
     Text(String),
     Kind(TargetKind),
-}
-
-/// A target that was checked.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum TargetKind {
-    Address(SocketAddr),
-    Localhost(u16),
-    Name {
-        host: String,
-        port: u16,
-    },
-    #[cfg(unix)]
-    Unix {
-        path: PathBuf,
-        mode: Option<u32>,
-    },
-    #[cfg(unix)]
-    Inherited,
 }
 
 impl BindTarget {
@@ -104,9 +87,9 @@ impl BindTarget {
         self
     }
 
-    fn new(written: TargetSource) -> Self {
+    fn new(source: TargetSource) -> Self {
         Self {
-            written,
+            source,
             port: PortUse::Exclusive,
             #[cfg(unix)]
             mode: None,
@@ -118,15 +101,15 @@ impl BindTarget {
     }
 
     pub(crate) fn check(self) -> Result<TargetKind, BindError> {
-        let place = match self.written {
-            TargetSource::Kind(place) => place,
-            TargetSource::Text(text) => check_text(&text)?,
+        let kind = match self.source {
+            TargetSource::Kind(kind) => kind,
+            TargetSource::Text(text) => parse(text)?,
         };
         #[cfg(unix)]
-        if let TargetKind::Unix { path, .. } = place {
+        if let TargetKind::Unix { path, .. } = kind {
             return Ok(TargetKind::Unix { path, mode: self.mode });
         }
-        Ok(place)
+        Ok(kind)
     }
 }
 
@@ -135,7 +118,7 @@ impl FromStr for BindTarget {
     type Err = BindError;
 
     fn from_str(text: &str) -> Result<Self, BindError> {
-        check_text(text).map(|_| text.into())
+        parse(text.to_owned()).map(|_| text.into())
     }
 }
 
@@ -168,85 +151,8 @@ pub(crate) fn loopbacks(port: u16) -> [SocketAddr; 2] {
     [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
 }
 
-fn check_text(text: &str) -> Result<TargetKind, BindError> {
-    #[cfg(unix)]
-    match text.split_once(':') {
-        Some(("unix", "")) => return Err(BindError::Malformed { target: text.to_owned() }),
-        Some(("unix", path)) => return Ok(TargetKind::Unix { path: path.into(), mode: None }),
-        Some(("inherited", "")) => return Ok(TargetKind::Inherited),
-        // A word without its colon looks like a host without its port.
-        None if text == "unix" || text == "inherited" => {
-            return Err(BindError::Malformed { target: text.to_owned() });
-        }
-        _ => {}
-    }
-    if let Ok(address) = text.parse() {
-        return Ok(TargetKind::Address(address));
-    }
-    let target = || text.to_owned();
-    if is_ip(text) {
-        return Err(BindError::MissingPort { target: target() });
-    }
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return Err(if port_of(text).is_some() {
-            BindError::MissingHost { target: target() }
-        } else if is_name(text) {
-            BindError::MissingPort { target: target() }
-        } else {
-            BindError::Malformed { target: target() }
-        });
-    };
-    if host.is_empty() && port_of(port).is_some() {
-        return Err(BindError::MissingHost { target: target() });
-    }
-    if !is_name(host) && !is_ip(host) {
-        return Err(BindError::Malformed { target: target() });
-    }
-    if port.is_empty() {
-        return Err(BindError::MissingPort { target: target() });
-    }
-    let Some(port) = port_of(port) else {
-        return Err(
-            if host.eq_ignore_ascii_case("unix")
-                || port.contains(|c: char| c == '/' || c.is_whitespace())
-            {
-                BindError::Malformed { target: target() }
-            } else {
-                BindError::InvalidPort { target: target() }
-            },
-        );
-    };
-    if is_ip(host) {
-        // Without brackets, `::1:80` can be an address, or an address with a port. The user must
-        // say which.
-        return Err(BindError::Malformed { target: target() });
-    }
-    if host.eq_ignore_ascii_case("localhost") {
-        return Ok(TargetKind::Localhost(port));
-    }
-    Ok(TargetKind::Name { host: host.to_owned(), port })
-}
-
-/// Whether a text is a target.
-pub(crate) fn is_valid(text: &str) -> bool {
-    check_text(text).is_ok()
-}
-
-/// Parses a port. `parse` alone would accept a sign.
-fn port_of(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// An address with or without brackets.
-fn is_ip(text: &str) -> bool {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    bare.parse::<IpAddr>().is_ok()
-}
-
-/// Whether the resolver should be asked for this name. Underscores are not allowed in host names,
-/// but some networks use them.
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'))
+fn parse(text: String) -> Result<TargetKind, BindError> {
+    target_text::parse(&text).map_err(|error| BindError::text(error, text))
 }
 
 #[cfg(test)]

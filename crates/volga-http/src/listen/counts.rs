@@ -16,7 +16,7 @@ pub struct ConnectionCounts(Arc<Counters>);
 struct Counters {
     accepted: AtomicU64,
     open: AtomicUsize,
-    refused_in_all: AtomicU64,
+    refused_by_total: AtomicU64,
     refused_by_address: AtomicU64,
 }
 
@@ -33,8 +33,8 @@ impl ConnectionCounts {
 
     /// How many connections were closed at once because the [total
     /// limit](crate::Server::max_connections) was reached.
-    pub fn refused_in_all(&self) -> u64 {
-        self.0.refused_in_all.load(Ordering::Relaxed)
+    pub fn refused_by_total(&self) -> u64 {
+        self.0.refused_by_total.load(Ordering::Relaxed)
     }
 
     /// How many connections were closed at once because the [limit of their
@@ -58,7 +58,7 @@ pub(crate) struct ServerCounts {
 }
 
 impl ServerCounts {
-    pub(crate) fn opened(&mut self) {
+    pub(crate) fn count_opened(&mut self) {
         self.open += 1;
         self.counts.0.accepted.fetch_add(1, Ordering::Relaxed);
         self.counts.0.open.fetch_add(1, Ordering::Relaxed);
@@ -69,15 +69,15 @@ impl ServerCounts {
         self.open
     }
 
-    pub(crate) fn refused(&self, reached: AdmissionError) {
+    pub(crate) fn count_refused(&self, reached: AdmissionError) {
         let counter = match reached {
-            AdmissionError::Total => &self.counts.0.refused_in_all,
+            AdmissionError::Total => &self.counts.0.refused_by_total,
             AdmissionError::PerAddress => &self.counts.0.refused_by_address,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn closed(&mut self) {
+    pub(crate) fn count_closed(&mut self) {
         self.open -= 1;
         self.counts.0.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -97,10 +97,10 @@ mod tests {
     fn the_connections_of_a_dropped_server_are_not_open_any_more() {
         let counts = ConnectionCounts::default();
         let (mut one, mut other) = (counts.for_server(), counts.for_server());
-        one.opened();
-        one.opened();
-        other.opened();
-        one.closed();
+        one.count_opened();
+        one.count_opened();
+        other.count_opened();
+        one.count_closed();
         assert_eq!((counts.accepted(), counts.open()), (3, 2));
         drop(one);
         assert_eq!((counts.accepted(), counts.open()), (3, 1));

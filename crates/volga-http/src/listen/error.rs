@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
 use crate::limits::MAX_UNIX_PATH;
-use crate::listen::advice;
+use crate::listen::bind_hints;
+use crate::listen::target_text::TargetTextError;
 
 /// Why [`bind`](crate::bind()) failed. Each message names the target or the address, and says what
 /// to do.
@@ -17,14 +18,22 @@ use crate::listen::advice;
 #[derive(thiserror::Error)]
 pub enum BindError {
     /// The text has no port. There is no default port, so write one.
-    #[error("`{}` has no port; {}", advice::shown(target), advice::with_port(target))]
+    #[error(
+        "`{}` has no port; {}",
+        bind_hints::escape_control(target),
+        bind_hints::missing_port(target)
+    )]
     MissingPort {
         /// The text as given.
         target: String,
     },
     /// The text has only a port. Write the address as well: `localhost`, or `0.0.0.0` for all IPv4
     /// addresses.
-    #[error("`{}` has a port and no host; {}", advice::shown(target), advice::with_host(target))]
+    #[error(
+        "`{}` has a port and no host; {}",
+        bind_hints::escape_control(target),
+        bind_hints::missing_host(target)
+    )]
     MissingHost {
         /// The text as given.
         target: String,
@@ -32,8 +41,8 @@ pub enum BindError {
     /// The port is not a number from 0 to 65535.
     #[error(
         "the port of `{}` is not a number from 0 to 65535; {}",
-        advice::shown(target),
-        advice::with_number(target)
+        bind_hints::escape_control(target),
+        bind_hints::invalid_port(target)
     )]
     InvalidPort {
         /// The text as given.
@@ -42,8 +51,8 @@ pub enum BindError {
     /// The text is neither an address nor a name with a port.
     #[error(
         "`{}` is not an address to listen on; {}",
-        advice::shown(target),
-        advice::instead_of(target)
+        bind_hints::escape_control(target),
+        bind_hints::malformed(target)
     )]
     Malformed {
         /// The text as given.
@@ -123,7 +132,7 @@ pub enum BindError {
     #[cfg(unix)]
     #[error(
         "cannot listen on unix:{}: the path of a socket has at most {MAX_UNIX_PATH} bytes and no NUL byte, and this one has {} bytes; choose a shorter one",
-        advice::shown(&path.to_string_lossy()),
+        bind_hints::escape_control(&path.to_string_lossy()),
         path.as_os_str().len()
     )]
     InvalidPath {
@@ -133,7 +142,7 @@ pub enum BindError {
     /// The system refused the Unix-domain socket, for the reason in the source: for example, a
     /// directory that does not exist or is not writable.
     #[cfg(unix)]
-    #[error("cannot listen on unix:{}: {}", path.display(), advice::of_path(path, source))]
+    #[error("cannot listen on unix:{}: {}", path.display(), bind_hints::path_error(path, source))]
     Path {
         /// The path that failed.
         path: PathBuf,
@@ -181,6 +190,16 @@ impl fmt::Debug for BindError {
 }
 
 impl BindError {
+    /// Creates the error for the text of a target.
+    pub(crate) fn text(error: TargetTextError, target: String) -> Self {
+        match error {
+            TargetTextError::MissingPort => Self::MissingPort { target },
+            TargetTextError::MissingHost => Self::MissingHost { target },
+            TargetTextError::InvalidPort => Self::InvalidPort { target },
+            TargetTextError::Malformed => Self::Malformed { target },
+        }
+    }
+
     /// Creates the error for a failed attempt to listen on `address`.
     pub(crate) fn listen(address: SocketAddr, source: io::Error) -> Self {
         match source.kind() {
@@ -308,7 +327,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn the_error_of_a_path_has_the_reason_and_what_to_do() {
-        for (kind, advice) in [
+        for (kind, hint) in [
             (io::ErrorKind::NotFound, "directory `/run/app` does not exist; create it"),
             (io::ErrorKind::PermissionDenied, "who may write to `/run/app`"),
             (io::ErrorKind::NotADirectory, "`/run/app` is not a directory; choose another"),
@@ -319,7 +338,7 @@ mod tests {
             let error = BindError::unix(Path::new("/run/app/s.sock"), kind.into());
             let message = error.to_string();
             assert!(message.contains("unix:/run/app/s.sock: "), "{message}");
-            assert!(message.contains(advice), "{message}");
+            assert!(message.contains(hint), "{message}");
             assert_eq!(io::Error::from(error).kind(), kind);
         }
         let error = BindError::unix(Path::new("s.sock"), io::ErrorKind::NotFound.into());

@@ -1,26 +1,22 @@
-//! The handshake of a connection, and replacing the certificates while the server runs.
+//! The handshake of a connection.
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use rustls::crypto::ring;
-use rustls::server::ProducesTickets;
-use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::{ProtocolVersion, ServerConnection};
 
 use crate::connection::info::{ConnectionInfo, TlsInfo};
 use crate::io::socket::Socket;
 use crate::limits::TLS_WRITE_BUFFER;
-#[cfg(feature = "dev-certificate")]
-use crate::tls::development;
-use crate::tls::error::TlsError;
-use crate::tls::server_config::{ConfigSource, Contents, Fingerprint};
-use crate::tls::settings::{ReloadHook, Tls, TlsSource};
+use crate::tls::loaded_certificates::LoadedCertificates;
 use crate::tls::stream::{CountedSocket, TlsStream};
 use crate::tls::watch::Watch;
 
-/// Accepts TLS connections with the certificates of [`Tls::load`]. Clones share them.
+/// Accepts TLS connections with the certificates of [`Tls::load`](crate::Tls::load). Clones share
+/// them.
 ///
 /// Pass it to [`Listener::with_tls`](crate::Listener::with_tls).
 #[derive(Clone)]
@@ -29,49 +25,11 @@ pub struct TlsAcceptor {
     watch: Arc<Watch>,
 }
 
-/// The certificates in use, and where they come from.
-pub(crate) struct LoadedCertificates {
-    config: RwLock<Arc<ServerConfig>>,
-    /// `None` if the configuration never changes.
-    source: Option<ConfigSource>,
-    /// What was loaded last. Locked for the whole of a reload, so that an older state of the files
-    /// never replaces a newer one.
-    loaded: Mutex<Fingerprint>,
-    /// Random keys stay the same across reloads, so that sessions can be resumed.
-    random_tickets: Arc<dyn ProducesTickets>,
-    on_reload: ReloadHook,
-}
-
 impl TlsAcceptor {
-    pub(crate) fn load(tls: Tls) -> Result<Self, TlsError> {
-        let Tls { source, reload_interval, on_reload, .. } = tls;
-        let config_error = |error: rustls::Error| TlsError::Config { reason: error.to_string() };
-        let random_tickets = ring::Ticketer::new().map_err(config_error)?;
-        let (config, source, fingerprint) = match source {
-            TlsSource::Fixed(config) => (config, None, Fingerprint::default()),
-            TlsSource::Made(source) => {
-                let contents = Contents::read(&source)?;
-                let config = contents.config(&source, &random_tickets)?;
-                (Arc::new(config), Some(source), contents.fingerprint())
-            }
-            #[cfg(feature = "dev-certificate")]
-            TlsSource::Development => {
-                let source = development::source()?;
-                let contents = Contents::read(&source)?;
-                let config = contents.config(&source, &random_tickets)?;
-                (Arc::new(config), Some(source), contents.fingerprint())
-            }
-        };
-        let interval =
-            source.as_ref().is_some_and(ConfigSource::has_files).then_some(reload_interval);
-        let certificates = Arc::new(LoadedCertificates {
-            config: RwLock::new(config),
-            source,
-            loaded: Mutex::new(fingerprint),
-            random_tickets,
-            on_reload,
-        });
-        Ok(Self { certificates, watch: Arc::new(Watch::new(interval)) })
+    /// Accepts with these certificates, whose files are checked once per interval.
+    pub(crate) fn new(certificates: Arc<LoadedCertificates>, reload_interval: Duration) -> Self {
+        let interval = certificates.has_files().then_some(reload_interval);
+        Self { certificates, watch: Arc::new(Watch::new(interval)) }
     }
 
     /// Begins to watch the files, until all clones are dropped. Needs a runtime.
@@ -123,104 +81,8 @@ fn tls_info(session: &ServerConnection) -> TlsInfo {
     }
 }
 
-/// The result of a check of the files.
-#[derive(Debug)]
-pub(crate) enum Reload {
-    Unchanged,
-    Replaced,
-    Failed {
-        /// Identifies the state of the files, to tell whether it lasts.
-        state: Fingerprint,
-        error: TlsError,
-    },
-}
-
-impl LoadedCertificates {
-    fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Reads the files, and uses them for new connections if they have changed. Blocks the thread
-    /// while it reads.
-    pub(crate) fn reload(&self) -> Reload {
-        let Some(source) = &self.source else { return Reload::Unchanged };
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let contents = match Contents::read(source) {
-            Ok(contents) => contents,
-            Err(error) => return Reload::Failed { state: Fingerprint::default(), error },
-        };
-        let fingerprint = contents.fingerprint();
-        if *loaded == fingerprint {
-            return Reload::Unchanged;
-        }
-        match contents.config(source, &self.random_tickets) {
-            Ok(config) => {
-                *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-                *loaded = fingerprint;
-                Reload::Replaced
-            }
-            Err(error) => Reload::Failed { state: fingerprint, error },
-        }
-    }
-
-    pub(crate) fn report(&self, result: Result<(), &TlsError>) {
-        (self.on_reload)(result);
-    }
-}
-
 impl fmt::Debug for TlsAcceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsAcceptor").field("source", &self.certificates.source).finish()
-    }
-}
-
-/// Reloads the certificates of a server on call. [`Tls::handle`] returns it. Clones belong to the
-/// same server.
-#[derive(Clone, Default)]
-pub struct TlsHandle(Arc<OnceLock<Weak<LoadedCertificates>>>);
-
-impl TlsHandle {
-    pub(crate) fn set(&self, acceptor: &TlsAcceptor) {
-        // It is set only once, because `load` consumes the settings.
-        let _ = self.0.set(Arc::downgrade(&acceptor.certificates));
-    }
-
-    /// Reads the files again, and uses them for new connections if they have changed. Connections
-    /// that are open go on with what they have.
-    ///
-    /// Before the server starts and after it has ended, this does nothing: the start reads the
-    /// files anyway.
-    ///
-    /// # Errors
-    ///
-    /// Returns the first fault in the new files. The server keeps what it had.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe, but a reload that has begun continues.
-    ///
-    /// # Panics
-    ///
-    /// Panics outside of a tokio runtime.
-    pub async fn reload(&self) -> Result<(), TlsError> {
-        let Some(certificates) = self.0.get().and_then(Weak::upgrade) else { return Ok(()) };
-        let reloading = tokio::task::spawn_blocking(move || {
-            let reload = certificates.reload();
-            if let Reload::Replaced = reload {
-                certificates.report(Ok(()));
-            }
-            reload
-        });
-        match reloading.await {
-            Ok(Reload::Failed { error, .. }) => Err(error),
-            Ok(Reload::Unchanged | Reload::Replaced) => Ok(()),
-            Err(error) => Err(TlsError::Config { reason: error.to_string() }),
-        }
-    }
-}
-
-impl fmt::Debug for TlsHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TlsHandle")
+        f.debug_struct("TlsAcceptor").field("source", &self.certificates.source()).finish()
     }
 }

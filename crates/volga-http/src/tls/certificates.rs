@@ -12,7 +12,7 @@ use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
 
 use crate::tls::error::{PemOrigin, TlsError};
-use crate::tls::pem::{self, Located};
+use crate::tls::pem::{self, PemItem};
 
 /// A certificate chain and its private key, as PEM text or in PEM files.
 ///
@@ -88,7 +88,7 @@ pub(crate) fn certificate(
         TlsError::UnusableKey { origin: key_origin.clone(), line, reason: error.to_string() }
     })?;
     // Only a key that cannot tell its public half is unknown. ring's keys all can.
-    let belongs = |to: &Located<CertificateDer<'static>>| {
+    let belongs = |to: &PemItem<CertificateDer<'static>>| {
         CertifiedKey::new(vec![to.value.clone()], Arc::clone(&key)).keys_match().is_ok()
     };
     if !belongs(first) {
@@ -117,14 +117,14 @@ fn names(certificate: &CertificateDer<'_>) -> Result<Vec<String>, String> {
 
 /// Chooses a certificate by the name that the client asks for (SNI). The first certificate is the
 /// default, also for clients that ask for no name.
-pub(crate) struct ByName {
+pub(crate) struct CertificatesByName {
     default: Arc<CertifiedKey>,
     /// Names, and wildcards without their `*.`, in lower case. Empty for a single certificate.
     exact: HashMap<Box<str>, Arc<CertifiedKey>>,
     wildcards: HashMap<Box<str>, Arc<CertifiedKey>>,
 }
 
-impl ByName {
+impl CertificatesByName {
     /// If several certificates have a name, the first of them has it.
     pub(crate) fn new(certificates: Vec<Certificate>) -> Option<Self> {
         let default = Arc::clone(&certificates.first()?.key);
@@ -156,16 +156,16 @@ impl ByName {
     }
 }
 
-impl ResolvesServerCert for ByName {
+impl ResolvesServerCert for CertificatesByName {
     fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(self.find(client_hello.server_name())))
     }
 }
 
-impl fmt::Debug for ByName {
+impl fmt::Debug for CertificatesByName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { exact, wildcards, .. } = self;
-        f.debug_struct("ByName")
+        f.debug_struct("CertificatesByName")
             .field("exact", &exact.keys())
             .field("wildcards", &wildcards.keys())
             .finish_non_exhaustive()
@@ -239,7 +239,7 @@ mod tests {
                 })
                 .into();
         let keys: Vec<_> = certificates.iter().map(|one| Arc::clone(&one.key)).collect();
-        let by_name = ByName::new(certificates).expect("certificates");
+        let by_name = CertificatesByName::new(certificates).expect("certificates");
         for (name, expect) in [
             (None, 0),
             (Some("unknown.example"), 0),

@@ -9,8 +9,9 @@
 //! | `client_auth` | certificates of clients |
 //! | `tickets` | session tickets, also with keys that several processes share |
 //! | `server_config` | the configuration of rustls, from everything that was read |
-//! | `acceptor` | the handshake, and replacing the certificates while the server runs |
-//! | `watch` | noticing that the files have changed |
+//! | `loaded_certificates` | the certificates in use, and replacing them while the server runs |
+//! | `watch` | notices that the files have changed |
+//! | `acceptor` | the handshake |
 //! | `stream` | the byte stream after the handshake |
 //! | `development` | a certificate for this machine, in debug builds |
 
@@ -20,6 +21,7 @@ pub(crate) mod client_auth;
 #[cfg(feature = "dev-certificate")]
 pub(crate) mod development;
 pub(crate) mod error;
+pub(crate) mod loaded_certificates;
 pub(crate) mod pem;
 pub(crate) mod server_config;
 pub(crate) mod settings;

@@ -16,7 +16,7 @@ struct Section<'a> {
 
 /// A value and the line where it begins.
 #[derive(Clone, Debug)]
-pub(crate) struct Located<T> {
+pub(crate) struct PemItem<T> {
     pub(crate) line: usize,
     pub(crate) value: T,
 }
@@ -32,19 +32,22 @@ const DASHES: &[u8] = b"-----";
 pub(crate) fn certificates(
     origin: &PemOrigin,
     pem: &[u8],
-) -> Result<Vec<Located<CertificateDer<'static>>>, TlsError> {
+) -> Result<Vec<PemItem<CertificateDer<'static>>>, TlsError> {
     let sections = sections(pem);
     let certificates: Vec<_> = sections
         .iter()
         .filter(|section| section.label == CERTIFICATE)
         .map(|section| {
             let value = CertificateDer::from_pem_slice(section.text)
-                .map_err(|error| damaged(origin, section, &error))?;
-            Ok(Located { line: section.line, value })
+                .map_err(|error| section_error(origin, section, &error))?;
+            Ok(PemItem { line: section.line, value })
         })
         .collect::<Result<_, TlsError>>()?;
     if certificates.is_empty() {
-        return Err(TlsError::NoCertificate { origin: origin.clone(), found: found(&sections) });
+        return Err(TlsError::NoCertificate {
+            origin: origin.clone(),
+            found: describe_sections(&sections),
+        });
     }
     Ok(certificates)
 }
@@ -53,11 +56,14 @@ pub(crate) fn certificates(
 pub(crate) fn private_key(
     origin: &PemOrigin,
     pem: &[u8],
-) -> Result<Located<PrivateKeyDer<'static>>, TlsError> {
+) -> Result<PemItem<PrivateKeyDer<'static>>, TlsError> {
     let sections = sections(pem);
     let mut keys = sections.iter().filter(|section| section.label.ends_with("PRIVATE KEY"));
     let Some(section) = keys.next() else {
-        return Err(TlsError::NoKey { origin: origin.clone(), found: found(&sections) });
+        return Err(TlsError::NoKey {
+            origin: origin.clone(),
+            found: describe_sections(&sections),
+        });
     };
     let others = keys.count();
     if others > 0 {
@@ -69,13 +75,13 @@ pub(crate) fn private_key(
         return Err(TlsError::EncryptedKey { origin: origin.clone(), line: section.line });
     }
     match PrivateKeyDer::from_pem_slice(section.text) {
-        Ok(value) => Ok(Located { line: section.line, value }),
+        Ok(value) => Ok(PemItem { line: section.line, value }),
         Err(PemError::NoItemsFound) => Err(TlsError::UnusableKey {
             origin: origin.clone(),
             line: section.line,
             reason: format!("a section `{}` is not supported", section.label),
         }),
-        Err(error) => Err(damaged(origin, section, &error)),
+        Err(error) => Err(section_error(origin, section, &error)),
     }
 }
 
@@ -100,7 +106,7 @@ fn sections(pem: &[u8]) -> Vec<Section<'_>> {
 }
 
 /// Says what a text has, for an error that misses something.
-fn found(sections: &[Section<'_>]) -> String {
+fn describe_sections(sections: &[Section<'_>]) -> String {
     if sections.is_empty() {
         return "it has no line that begins with `-----BEGIN`".to_owned();
     }
@@ -113,7 +119,7 @@ fn found(sections: &[Section<'_>]) -> String {
     format!("it has {}{more}", names.join(", "))
 }
 
-fn damaged(origin: &PemOrigin, section: &Section<'_>, error: &PemError) -> TlsError {
+fn section_error(origin: &PemOrigin, section: &Section<'_>, error: &PemError) -> TlsError {
     let reason = match error {
         PemError::MissingSectionEnd { .. } => "its `-----END` line is missing".to_owned(),
         PemError::Base64Decode(_) => "it is not Base64".to_owned(),

@@ -12,7 +12,7 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::version::{TLS12, TLS13};
 
 use crate::limits::MAX_PEM_BYTES;
-use crate::tls::certificates::{ByName, CertificateSource, PemSource, certificate};
+use crate::tls::certificates::{CertificateSource, CertificatesByName, PemSource, certificate};
 use crate::tls::client_auth::{ClientAuth, verifier};
 use crate::tls::error::{PemOrigin, TlsError};
 use crate::tls::tickets::{SharedTickets, TicketKeys, parse};
@@ -122,7 +122,7 @@ impl Contents {
         self.by_name(&provider::default_provider()).is_ok()
     }
 
-    fn by_name(&self, provider: &CryptoProvider) -> Result<ByName, TlsError> {
+    fn by_name(&self, provider: &CryptoProvider) -> Result<CertificatesByName, TlsError> {
         let mut certificates = Vec::new();
         for [(certificate_origin, certificate_text), (key_origin, key_text)] in &self.certificates {
             let certificate = certificate(
@@ -135,7 +135,7 @@ impl Contents {
             }
             certificates.push(certificate);
         }
-        ByName::new(certificates)
+        CertificatesByName::new(certificates)
             .ok_or_else(|| TlsError::Config { reason: "it has no certificate".to_owned() })
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use rustls::ServerConfig;
 
 use crate::limits::{DEFAULT_TLS_RELOAD_INTERVAL, LONGEST_WAIT};
-use crate::tls::acceptor::{TlsAcceptor, TlsHandle};
+use crate::tls::acceptor::TlsAcceptor;
 use crate::tls::certificates::CertificateSource;
 use crate::tls::client_auth::{ClientAuth, ClientRoots};
 use crate::tls::error::TlsError;
+use crate::tls::loaded_certificates::{LoadedCertificates, ReloadHook, TlsHandle, TlsSource};
 use crate::tls::server_config::ConfigSource;
 use crate::tls::tickets::TicketKeys;
 
@@ -34,35 +35,25 @@ use crate::tls::tickets::TicketKeys;
 /// uses the new ones for new connections. See [`reload_interval`](Self::reload_interval).
 #[must_use = "settings do nothing without a server"]
 pub struct Tls {
-    pub(crate) source: TlsSource,
-    pub(crate) reload_interval: Duration,
-    pub(crate) on_reload: ReloadHook,
+    source: TlsSource,
+    reload_interval: Duration,
+    on_reload: ReloadHook,
     handle: TlsHandle,
     /// The first setting that has no effect on this source.
     without_effect: Option<&'static str>,
-}
-
-pub(crate) type ReloadHook = Arc<dyn Fn(Result<(), &TlsError>) + Send + Sync>;
-
-pub(crate) enum TlsSource {
-    Fixed(Arc<ServerConfig>),
-    Made(ConfigSource),
-    /// A certificate that is made, or read again, when the server starts.
-    #[cfg(feature = "dev-certificate")]
-    Development,
 }
 
 impl Tls {
     /// Uses the certificate chain and the private key in these PEM files. The server's own
     /// certificate comes first in the chain. Both may be in one file: then pass its path twice.
     pub fn pem_files(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        Self::made(CertificateSource::pem_files(certificate, key))
+        Self::from_source(CertificateSource::pem_files(certificate, key))
     }
 
     /// Uses the certificate chain and the private key in these PEM texts, for example those of
     /// `include_bytes!` or of a secret store.
     pub fn pem(certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
-        Self::made(CertificateSource::pem(certificate, key))
+        Self::from_source(CertificateSource::pem(certificate, key))
     }
 
     /// Uses a configuration of rustls that you made yourself, without a change.
@@ -72,7 +63,7 @@ impl Tls {
     /// HTTP/2. Certificates are not reloaded; bring a
     /// [`ResolvesServerCert`](rustls::server::ResolvesServerCert) that does it.
     pub fn config(config: impl Into<Arc<ServerConfig>>) -> Self {
-        Self::new(TlsSource::Fixed(config.into()))
+        Self::new(TlsSource::RustlsConfig(config.into()))
     }
 
     /// Uses a certificate for `localhost`, `127.0.0.1` and `::1` that this machine makes for
@@ -89,8 +80,8 @@ impl Tls {
         Self::new(TlsSource::Development)
     }
 
-    fn made(certificate: CertificateSource) -> Self {
-        Self::new(TlsSource::Made(ConfigSource {
+    fn from_source(certificate: CertificateSource) -> Self {
+        Self::new(TlsSource::Certificates(ConfigSource {
             certificates: vec![certificate],
             client_auth: None,
             tickets: TicketKeys::Random,
@@ -193,25 +184,26 @@ impl Tls {
     pub fn load(self) -> Result<TlsAcceptor, TlsError> {
         if let Some(setting) = self.without_effect {
             let (source_of, advice) = match &self.source {
-                TlsSource::Fixed(_) => ("Tls::config", "set it in the `rustls::ServerConfig`"),
+                TlsSource::RustlsConfig(_) => {
+                    ("Tls::config", "set it in the `rustls::ServerConfig`")
+                }
                 _ => ("Tls::development", "begin with `Tls::pem_files`"),
             };
             return Err(TlsError::WithoutEffect { setting, source_of, advice });
         }
-        let handle = self.handle.clone();
-        let acceptor = TlsAcceptor::load(self)?;
-        handle.set(&acceptor);
-        Ok(acceptor)
+        let certificates = Arc::new(LoadedCertificates::load(self.source, self.on_reload)?);
+        self.handle.set(&certificates);
+        Ok(TlsAcceptor::new(certificates, self.reload_interval))
     }
 
     fn set(mut self, setting: &'static str, change: impl FnOnce(&mut ConfigSource)) -> Self {
         match &mut self.source {
-            TlsSource::Made(source) => change(source),
+            TlsSource::Certificates(source) => change(source),
             #[cfg(feature = "dev-certificate")]
             TlsSource::Development => {
                 self.without_effect.get_or_insert(setting);
             }
-            TlsSource::Fixed(_) => {
+            TlsSource::RustlsConfig(_) => {
                 self.without_effect.get_or_insert(setting);
             }
         }
@@ -233,8 +225,8 @@ impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Tls");
         match &self.source {
-            TlsSource::Fixed(_) => debug.field("source", &"a rustls::ServerConfig"),
-            TlsSource::Made(source) => debug.field("source", source),
+            TlsSource::RustlsConfig(_) => debug.field("source", &"a rustls::ServerConfig"),
+            TlsSource::Certificates(source) => debug.field("source", source),
             #[cfg(feature = "dev-certificate")]
             TlsSource::Development => debug.field("source", &"the development certificate"),
         };

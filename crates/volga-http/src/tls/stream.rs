@@ -1,4 +1,4 @@
-//! The byte stream of an encrypted connection.
+//! The byte stream of an encrypted connection, over any transport.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice, Read};
@@ -10,7 +10,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connection::info::ConnectionInfo;
 use crate::io::send_queue::SendQueue;
-use crate::io::socket::Socket;
 use crate::io::transport::Transport;
 use crate::limits::TLS_RECEIVE;
 
@@ -20,20 +19,20 @@ use crate::limits::TLS_RECEIVE;
 /// socket at once. What the socket does not accept waits here, and nothing more is accepted until
 /// it has left. So a body is polled only when its client takes its bytes, as without TLS.
 #[derive(Debug)]
-pub(crate) struct TlsStream {
-    stream: tokio_rustls::server::TlsStream<CountedSocket>,
+pub(crate) struct TlsStream<S> {
+    stream: tokio_rustls::server::TlsStream<CountedSocket<S>>,
     info: ConnectionInfo,
 }
 
-impl TlsStream {
+impl<S: Transport> TlsStream<S> {
     pub(crate) fn new(
-        stream: tokio_rustls::server::TlsStream<CountedSocket>,
+        stream: tokio_rustls::server::TlsStream<CountedSocket<S>>,
         info: ConnectionInfo,
     ) -> Self {
         Self { stream, info }
     }
 
-    fn socket(&self) -> &Socket {
+    fn socket(&self) -> &S {
         &self.stream.get_ref().0.socket
     }
 
@@ -47,7 +46,7 @@ impl TlsStream {
     }
 }
 
-impl Transport for TlsStream {
+impl<S: Transport> Transport for TlsStream<S> {
     fn info(&self) -> io::Result<ConnectionInfo> {
         Ok(self.info.clone())
     }
@@ -90,7 +89,7 @@ impl Transport for TlsStream {
     }
 }
 
-impl SendQueue for TlsStream {
+impl<S: Transport> SendQueue for TlsStream<S> {
     fn limit_unsent(&self, bytes: Option<NonZeroU32>) {
         self.socket().limit_unsent(bytes);
     }
@@ -100,7 +99,7 @@ impl SendQueue for TlsStream {
     }
 }
 
-impl AsyncRead for TlsStream {
+impl<S: Transport> AsyncRead for TlsStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -110,7 +109,7 @@ impl AsyncRead for TlsStream {
     }
 }
 
-impl AsyncWrite for TlsStream {
+impl<S: Transport> AsyncWrite for TlsStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -146,13 +145,13 @@ impl AsyncWrite for TlsStream {
 ///
 /// A flush of a whole record does not tell that the client has accepted a part of it.
 #[derive(Debug)]
-pub(crate) struct CountedSocket {
-    socket: Socket,
+pub(crate) struct CountedSocket<S> {
+    socket: S,
     has_sent: Cell<bool>,
 }
 
-impl CountedSocket {
-    pub(crate) fn new(socket: Socket) -> Self {
+impl<S> CountedSocket<S> {
+    pub(crate) fn new(socket: S) -> Self {
         Self { socket, has_sent: Cell::new(false) }
     }
 
@@ -164,7 +163,7 @@ impl CountedSocket {
     }
 }
 
-impl AsyncRead for CountedSocket {
+impl<S: Transport> AsyncRead for CountedSocket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -174,7 +173,7 @@ impl AsyncRead for CountedSocket {
     }
 }
 
-impl AsyncWrite for CountedSocket {
+impl<S: Transport> AsyncWrite for CountedSocket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::tls::acceptor::{LoadedCertificates, Reload};
+use crate::tls::loaded_certificates::{LoadedCertificates, Reload};
 use crate::tls::server_config::Fingerprint;
 
 /// The task that watches the files. It ends when this is dropped.

@@ -54,7 +54,7 @@ async fn a_connection_beyond_the_limit_is_closed_and_open_ones_stay() {
     let _last = open_stream(&server).await;
     check_refused(&server).await;
     assert_eq!((counts.open(), counts.accepted()), (2, 2));
-    assert_eq!((counts.refused_in_all(), counts.refused_by_address()), (2, 0));
+    assert_eq!((counts.refused_by_total(), counts.refused_by_address()), (2, 0));
 
     drop(first);
     until(|| counts.open() == 1).await;
@@ -71,7 +71,7 @@ async fn the_limit_of_an_address_holds_on_each_protocol_and_does_not_affect_anot
     send(&mut second, &[PREFACE, EMPTY_SETTINGS].concat()).await;
     RawFrame::read_kind(&mut second, RawFrame::SETTINGS).await;
     check_refused(&server).await;
-    assert_eq!((counts.refused_in_all(), counts.refused_by_address()), (0, 2));
+    assert_eq!((counts.refused_by_total(), counts.refused_by_address()), (0, 2));
 
     // If all of 127.0.0.0/8 belongs to this machine, 127.0.0.2 is a second client.
     #[cfg(target_os = "linux")]

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
-use volga_http::{OnHalfClose, RequestBody, Server};
+use volga_http::{HalfCloseCallback, RequestBody, Server};
 
 use crate::disconnects::reset;
 use crate::support::{
@@ -85,12 +85,12 @@ fn gated(first: impl Into<Bytes>, gate: Arc<Semaphore>) -> TestBody {
     TestBody::ending_after(first, receiver)
 }
 
-fn ending_at_half_close() -> (TestBody, OnHalfClose) {
+fn ending_at_half_close() -> (TestBody, HalfCloseCallback) {
     let (farewell, receiver) = oneshot::channel();
     let farewell = Arc::new(Mutex::new(Some(farewell)));
     // Without the call, the body must not end.
     let held = Arc::clone(&farewell);
-    let on_half_close = OnHalfClose::new(move || {
+    let on_half_close = HalfCloseCallback::new(move || {
         let farewell = farewell.lock().expect("no panic").take();
         let _ = farewell.expect("called once").send(Bytes::from_static(b"farewell"));
     });

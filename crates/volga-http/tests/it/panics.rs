@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tower_service::Service;
-use volga_http::{LongLived, RequestBody, Server, bind};
+use volga_http::{LongLivedResponse, RequestBody, Server, bind};
 
 use crate::support::{connect, connect_h2, get, read_to_close, send, within};
 
@@ -83,7 +83,7 @@ impl Future for PanicFuture {
         }
         let mut response = Response::new(PanicBody { site: self.panics.site, frames: 0 });
         if self.panics.is_long_lived {
-            response.extensions_mut().insert(LongLived);
+            response.extensions_mut().insert(LongLivedResponse);
         }
         Poll::Ready(Ok(response))
     }

@@ -1,7 +1,7 @@
 //! The mark of a long-lived response changes how it is sent, and no byte of what is sent.
 
 use http::{Request, Response, StatusCode};
-use volga_http::{LongLived, RequestBody, Server};
+use volga_http::{LongLivedResponse, RequestBody, Server};
 
 use crate::support::{Running, Step, TestBody, data, read_to_close, send};
 
@@ -89,7 +89,7 @@ async fn server(marked: bool) -> Running {
     Running::start(Server::new(), move |request| async move {
         let mut response = respond(&request);
         if marked {
-            response.extensions_mut().insert(LongLived);
+            response.extensions_mut().insert(LongLivedResponse);
         }
         response
     })

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use volga_http::{Drain, DrainOutcome, Listener, LongLived, RequestBody, Server, bind};
+use volga_http::{Drain, DrainOutcome, Listener, LongLivedResponse, RequestBody, Server, bind};
 
 /// Makes a failing test fail instead of hang. No test depends on how long this is.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
@@ -188,7 +188,7 @@ impl Body for TestBody {
 /// A response that is marked as long-lived.
 pub(crate) fn long_lived(body: TestBody) -> Response<TestBody> {
     let mut response = Response::new(body);
-    response.extensions_mut().insert(LongLived);
+    response.extensions_mut().insert(LongLivedResponse);
     response
 }
 

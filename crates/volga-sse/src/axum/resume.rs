@@ -28,7 +28,7 @@ impl<S: Sync> FromRequestParts<S> for Resume {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let source = LastEventIdSource::new().or_parameter(DEFAULT_LAST_EVENT_ID_PARAMETER);
+        let source = LastEventIdSource::new().with_parameter(DEFAULT_LAST_EVENT_ID_PARAMETER);
         Ok(Self(source.read(&parts.headers, parts.uri.query())))
     }
 }

@@ -89,7 +89,7 @@ impl From<LastEventId> for EventId {
 /// use volga_sse::LastEventIdSource;
 ///
 /// let request = Request::get("/events?lastEventId=a%2F7").body(()).expect("a request");
-/// let source = LastEventIdSource::new().or_parameter("lastEventId");
+/// let source = LastEventIdSource::new().with_parameter("lastEventId");
 /// let id = source.find(request.headers(), request.uri().query())?;
 /// assert_eq!(id.expect("an ID").as_str(), "a/7");
 /// # Ok::<(), volga_sse::LastEventIdError>(())
@@ -109,14 +109,14 @@ impl LastEventIdSource {
 
     /// Also looks at a query parameter of this name. [`DEFAULT_LAST_EVENT_ID_PARAMETER`] is a
     /// common one.
-    pub fn or_parameter(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_parameter(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.parameter = Some(name.into());
         self
     }
 
     /// Sets the maximum bytes of an ID; [`DEFAULT_MAX_LAST_EVENT_ID`] by default, which is also the
     /// most that an ID can have.
-    pub const fn max_bytes(mut self, bytes: usize) -> Self {
+    pub const fn with_max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
@@ -166,7 +166,7 @@ impl LastEventIdSource {
     /// use http::HeaderMap;
     /// use volga_sse::LastEventIdSource;
     ///
-    /// let source = LastEventIdSource::new().or_parameter("lastEventId");
+    /// let source = LastEventIdSource::new().with_parameter("lastEventId");
     /// let id = source.read(&HeaderMap::new(), Some("lastEventId=7%00"));
     /// assert!(id.is_some_and(|id| id.is_unreadable()));
     /// ```
@@ -222,7 +222,7 @@ fn hex(digit: u8) -> Option<u8> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum LastEventIdError {
-    /// The ID is longer than [`LastEventIdSource::max_bytes`] allows.
+    /// The ID is longer than [`LastEventIdSource::with_max_bytes`] allows.
     TooLong {
         /// The limit in bytes.
         max: usize,
@@ -267,8 +267,10 @@ mod tests {
         for value in headers {
             map.append(HEADER, HeaderValue::from_bytes(value).expect("a header value"));
         }
-        let found =
-            LastEventIdSource::new().or_parameter("lastEventId").max_bytes(8).find(&map, query);
+        let found = LastEventIdSource::new()
+            .with_parameter("lastEventId")
+            .with_max_bytes(8)
+            .find(&map, query);
         assert_eq!(
             found.as_ref().map(|id| id.as_ref().map(LastEventId::as_str)),
             expect.as_ref().copied()
@@ -333,7 +335,7 @@ mod tests {
     fn no_id_is_longer_than_an_event_can_have() {
         let find = |value: &[u8]| {
             let headers = HeaderMap::from_iter([(HEADER, HeaderValue::from_bytes(value).unwrap())]);
-            LastEventIdSource::new().max_bytes(usize::MAX).find(&headers, None)
+            LastEventIdSource::new().with_max_bytes(usize::MAX).find(&headers, None)
         };
         assert!(find(&[b'x'; MAX_EVENT_ID]).is_ok());
         assert!(find(&[b'x'; MAX_EVENT_ID + 1]).is_err());
@@ -370,7 +372,7 @@ mod tests {
             if let Some(Ok(value)) = value {
                 headers.insert(HEADER, value);
             }
-            let source = LastEventIdSource::new().or_parameter("lastEventId");
+            let source = LastEventIdSource::new().with_parameter("lastEventId");
             let read = source.read(&headers, query.as_deref());
             match source.find(&headers, query.as_deref()) {
                 Ok(found) => prop_assert_eq!(read, found),

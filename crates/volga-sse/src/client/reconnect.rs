@@ -54,7 +54,7 @@ pub enum AttemptEnd {
         /// Why the response is not an event stream.
         rejection: Rejection,
         /// The response's `Retry-After`, which is used with
-        /// [`ReconnectPolicy::retry_temporary_rejections`].
+        /// [`ReconnectPolicy::with_temporary_rejection_retries`].
         retry_after: Option<Duration>,
     },
 }
@@ -84,9 +84,9 @@ pub enum NextStep {
 /// Decides when a client reconnects.
 ///
 /// The client waits for the reconnection time. After each further failure without a stream in
-/// between, the wait doubles, up to [`max_backoff`](Self::max_backoff), but it is never shorter
-/// than the server requested. A random part of up to half the wait is added, so that clients which
-/// lost the same server do not reconnect at the same time.
+/// between, the wait doubles, up to [`with_max_backoff`](Self::with_max_backoff), but it is never
+/// shorter than the server requested. A random part of up to half the wait is added, so that
+/// clients which lost the same server do not reconnect at the same time.
 #[derive(Clone, Debug)]
 pub struct ReconnectPolicy {
     time: Duration,
@@ -113,7 +113,7 @@ impl ReconnectPolicy {
 
     /// Sets the wait at which back-off stops growing; [`DEFAULT_MAX_BACKOFF`] by default.
     #[must_use]
-    pub const fn max_backoff(mut self, wait: Duration) -> Self {
+    pub const fn with_max_backoff(mut self, wait: Duration) -> Self {
         self.max_backoff = wait;
         self
     }
@@ -121,7 +121,7 @@ impl ReconnectPolicy {
     /// Sets the longest wait before the random part is added, whatever the server requests;
     /// [`DEFAULT_MAX_WAIT`] by default.
     #[must_use]
-    pub const fn max_wait(mut self, wait: Duration) -> Self {
+    pub const fn with_max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = wait;
         self
     }
@@ -129,7 +129,7 @@ impl ReconnectPolicy {
     /// Tries again after 429 and 5xx, no sooner than `Retry-After` says. The standard does not have
     /// this, and a browser stops. Use it for a client that nobody is there to restart.
     #[must_use]
-    pub const fn retry_temporary_rejections(mut self) -> Self {
+    pub const fn with_temporary_rejection_retries(mut self) -> Self {
         self.retries_rejections = true;
         self
     }
@@ -275,7 +275,7 @@ mod tests {
     fn failures_in_a_row_double_the_wait_up_to_its_bound() {
         let no = AttemptEnd::NoResponse;
         check(
-            ReconnectPolicy::new().max_backoff(Duration::from_secs(20)),
+            ReconnectPolicy::new().with_max_backoff(Duration::from_secs(20)),
             &[
                 (no, 3),
                 (no, 6),
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn extreme_times_neither_overflow_nor_panic() {
         let mut reconnect =
-            ReconnectPolicy::new().max_backoff(Duration::MAX).max_wait(Duration::MAX);
+            ReconnectPolicy::new().with_max_backoff(Duration::MAX).with_max_wait(Duration::MAX);
         reconnect.set_time(Duration::MAX);
         for _ in 0..100 {
             assert_eq!(
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn temporary_rejections_are_tried_again_when_asked_to() {
-        let reconnect = || ReconnectPolicy::new().retry_temporary_rejections();
+        let reconnect = || ReconnectPolicy::new().with_temporary_rejection_retries();
         check(
             reconnect(),
             &[

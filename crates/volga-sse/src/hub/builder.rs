@@ -65,7 +65,7 @@ impl HubBuilder {
                 relay: None,
                 max_reordered: DEFAULT_MAX_REORDERED,
                 gap_event: GAP_EVENT,
-                when_closed: RefusalResponse::RetryLater,
+                closed_response: RefusalResponse::RetryLater,
             },
         }
     }
@@ -240,8 +240,8 @@ impl HubBuilder {
     ///
     /// With `RetryLater`, [`Subscribe::open`](crate::hub::Subscribe::open) returns a subscription
     /// that ends once it has delivered what is there for it.
-    pub fn when_closed(mut self, response: RefusalResponse) -> Self {
-        self.settings.when_closed = response;
+    pub fn closed_response(mut self, response: RefusalResponse) -> Self {
+        self.settings.closed_response = response;
         self
     }
 

@@ -226,8 +226,9 @@ pub enum SubscribeError {
     /// [`Policy::Latest`](crate::hub::Policy::Latest) needs a keyed topic, and this one is not
     /// keyed.
     NotKeyed,
-    /// The hub is closed, and [`HubBuilder::when_closed`](crate::hub::HubBuilder::when_closed)
-    /// refuses those who subscribe.
+    /// The hub is closed, and
+    /// [`HubBuilder::closed_response`](crate::hub::HubBuilder::closed_response) refuses those who
+    /// subscribe.
     Closed {
         /// What the client is told.
         refusal: RefusalResponse,

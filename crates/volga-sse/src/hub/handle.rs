@@ -223,7 +223,7 @@ impl Hub {
     /// what was published before, and each [`PresenceWatch`] after the changes before.
     ///
     /// An event stream of a subscription ends with its farewell, which spreads the returns of the
-    /// clients over time. [`HubBuilder::when_closed`] says what they get when they return.
+    /// clients over time. [`HubBuilder::closed_response`] says what they get when they return.
     pub fn close(&self) {
         self.0.close();
     }

@@ -65,7 +65,7 @@ pub(crate) struct HubSettings {
     /// The name of the event that reports a gap.
     pub(crate) gap_event: &'static str,
     /// What a client is told that subscribes after the hub has closed.
-    pub(crate) when_closed: RefusalResponse,
+    pub(crate) closed_response: RefusalResponse,
 }
 
 /// The outside source that assigns the positions of a relayed hub.

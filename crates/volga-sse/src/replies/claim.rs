@@ -31,7 +31,7 @@ impl<'a> NewReply<'a> {
 
     /// Sets the owner, a name that means something to the application, such as a user's number.
     /// A claim has to name the same owner. By default, or with `None`, a reply has no owner.
-    pub fn owned_by<'o>(mut self, owner: impl Into<Option<&'o str>>) -> Self {
+    pub fn owner<'o>(mut self, owner: impl Into<Option<&'o str>>) -> Self {
         self.options.owner = owner.into().map(Into::into);
         self
     }
@@ -83,9 +83,9 @@ impl<'a> ReplyClaim<'a> {
         Self { registry, token, owner: None, last_event_id: None }
     }
 
-    /// Names the owner, which must be the one that the reply [started with](NewReply::owned_by).
+    /// Names the owner, which must be the one that the reply [started with](NewReply::owner).
     /// A reply without an owner takes only claims that name no owner.
-    pub fn owned_by(mut self, owner: impl Into<Option<&'a str>>) -> Self {
+    pub fn owner(mut self, owner: impl Into<Option<&'a str>>) -> Self {
         self.owner = owner.into();
         self
     }

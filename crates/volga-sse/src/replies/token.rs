@@ -13,7 +13,7 @@ const TEXT_BYTES: usize = RANDOM_BYTES / 3 * 4;
 /// `_`, so that it can stand in a URL as it is.
 ///
 /// A client that has the token may read the reply, unless the reply has an
-/// [owner](crate::replies::claim::NewReply::owned_by). URLs end up in logs and histories. Where
+/// [owner](crate::replies::claim::NewReply::owner). URLs end up in logs and histories. Where
 /// that is too little protection, give the reply an owner, or send the token in a header. `Debug`
 /// does not show it.
 ///

@@ -37,7 +37,7 @@ impl Heartbeat {
     /// Adds a blank line to the comment. Relays that pass on whole blocks need it. It is not the
     /// default, because several client libraries take such a block for an empty event.
     #[must_use]
-    pub const fn with_blank_line(mut self) -> Self {
+    pub const fn blank_line(mut self) -> Self {
         self.blank_line = true;
         self
     }

@@ -30,7 +30,7 @@ const MIN_SHRINK: usize = 64;
 /// ```
 /// use volga_sse::{Message, ReachedLimit, Sse, StreamLimit};
 ///
-/// let limit = StreamLimit::new(10_000).per_key(1);
+/// let limit = StreamLimit::new(10_000).with_max_per_key(1);
 /// let permit = limit.take("anna").expect("her first");
 /// let stream = Sse::new(futures_util::stream::pending::<Message>()).hold(permit).into_response();
 ///
@@ -72,7 +72,7 @@ pub struct LimitCounts {
     /// The keys that have streams.
     pub keys: usize,
     /// How many streams were refused because the limit in total was reached.
-    pub refused_in_all: u64,
+    pub refused_by_total: u64,
     /// How many streams were refused because the limit of their key was reached.
     pub refused_per_key: u64,
 }
@@ -95,14 +95,14 @@ impl<K: Clone + Eq + Hash> StreamLimit<K> {
 
     /// Sets how many streams one key may have.
     #[must_use]
-    pub fn per_key(mut self, streams: usize) -> Self {
+    pub fn with_max_per_key(mut self, streams: usize) -> Self {
         self.settings.per_key = streams;
         self
     }
 
     /// Sets the response in place of a stream; [`RefusalResponse::Unavailable`] by default.
     #[must_use]
-    pub fn refuse_with(mut self, refusal: RefusalResponse) -> Self {
+    pub fn with_refusal(mut self, refusal: RefusalResponse) -> Self {
         self.settings.refusal = refusal;
         self
     }
@@ -111,7 +111,7 @@ impl<K: Clone + Eq + Hash> StreamLimit<K> {
     /// so that clients which were refused at the same time do not return at the same time. The
     /// defaults are [`DEFAULT_RETRY_AFTER`] and [`DEFAULT_RETRY_AFTER_SPREAD`].
     #[must_use]
-    pub fn retry_after(mut self, earliest: Duration, spread: Duration) -> Self {
+    pub fn with_retry_after(mut self, earliest: Duration, spread: Duration) -> Self {
         self.settings.retry_after = earliest;
         self.settings.retry_after_spread = spread;
         self
@@ -126,7 +126,7 @@ impl<K: Clone + Eq + Hash> StreamLimit<K> {
     pub fn take(&self, key: K) -> Result<Permit<K>, StreamLimitError> {
         let mut state = lock(&self.state);
         if state.counts.open >= self.settings.in_all {
-            state.counts.refused_in_all += 1;
+            state.counts.refused_by_total += 1;
             drop(state);
             return Err(self.error(ReachedLimit::InAll));
         }
@@ -236,13 +236,13 @@ mod tests {
     #[track_caller]
     fn check<K: Eq + Hash>(limit: &StreamLimit<K>, expect: (usize, usize, u64, u64)) {
         let counts = limit.counts();
-        let found = (counts.open, counts.keys, counts.refused_in_all, counts.refused_per_key);
+        let found = (counts.open, counts.keys, counts.refused_by_total, counts.refused_per_key);
         assert_eq!(found, expect);
     }
 
     #[test]
     fn each_bound_is_reached_and_counted_for_itself() {
-        let limit = StreamLimit::new(3).per_key(2);
+        let limit = StreamLimit::new(3).with_max_per_key(2);
         let kept = ["a", "a", "b"].map(|key| limit.take(key).unwrap());
         assert_eq!(limit.take("b").unwrap_err().limit(), ReachedLimit::InAll);
         check(&limit, (3, 2, 1, 0));
@@ -287,14 +287,14 @@ mod tests {
     #[test]
     fn clients_that_were_refused_together_return_spread_over_the_window() {
         let (earliest, spread) = (Duration::from_secs(2), Duration::from_secs(60));
-        let limit = StreamLimit::new(0).retry_after(earliest, spread);
+        let limit = StreamLimit::new(0).with_retry_after(earliest, spread);
         let mut times: Vec<_> =
             (0..100).map(|_| limit.take(()).unwrap_err().retry_after()).collect();
         assert!(times.iter().all(|time| (earliest..=earliest + spread).contains(time)));
         times.sort_unstable();
         times.dedup();
         assert!(times.len() > 50, "{times:?}");
-        let huge = StreamLimit::new(0).retry_after(Duration::MAX, Duration::MAX);
+        let huge = StreamLimit::new(0).with_retry_after(Duration::MAX, Duration::MAX);
         assert_eq!(huge.take(()).unwrap_err().retry_after(), Duration::MAX);
     }
 }

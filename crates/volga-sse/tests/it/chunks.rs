@@ -78,7 +78,7 @@ proptest! {
         event in 0..20_usize,
         id in 0..3_usize,
     ) {
-        let limited = || Decoder::new().max_line(line).max_event(event).max_id(id);
+        let limited = || Decoder::new().with_max_line(line).with_max_event(event).with_max_id(id);
         let whole = decode(&mut limited(), &wire, &[wire.len().max(1)]);
         let pieces = decode(&mut limited(), &wire, &sizes);
         prop_assert_eq!(whole, pieces);
@@ -92,7 +92,7 @@ proptest! {
         let id = used.last_event_id().to_owned();
         let (events, _) = decode(&mut used, &wire, &[5]);
 
-        let mut fresh = Decoder::new().resume_from(&id);
+        let mut fresh = Decoder::new().with_last_event_id(&id);
         prop_assert_eq!(events, decode(&mut fresh, &wire, &[5]).0);
         prop_assert_eq!(used.last_event_id(), fresh.last_event_id());
     }

@@ -65,7 +65,7 @@ impl EventSource {
         let end = match Rejection::of(status, content_type) {
             Some(rejection) => rejection.into(),
             None => {
-                let mut decoder = Decoder::new().resume_from(&self.last_event_id);
+                let mut decoder = Decoder::new().with_last_event_id(&self.last_event_id);
                 for event in decoder.feed(&body).expect("within limits") {
                     self.received.push(format!("{}:{}", event.event(), event.data()));
                 }
@@ -134,7 +134,7 @@ async fn a_client_is_told_to_stop_if_the_application_says_so() {
         (RefusalResponse::NoContent, StatusCode::NO_CONTENT),
         (RefusalResponse::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
     ] {
-        let (hub, mut client) = closed_hub(Hub::builder().when_closed(response));
+        let (hub, mut client) = closed_hub(Hub::builder().closed_response(response));
         client.connect(&hub);
         assert!(!client.is_open);
         let error = hub.subscribe("news").open().expect_err("closed");
@@ -148,7 +148,7 @@ async fn those_who_are_there_get_everything_and_a_farewell_whatever_comes_later(
     for response in
         [RefusalResponse::RetryLater, RefusalResponse::NoContent, RefusalResponse::Unavailable]
     {
-        let hub = Hub::builder().when_closed(response).build();
+        let hub = Hub::builder().closed_response(response).build();
         let subscription = hub.subscribe("news").open().expect("open");
         let mut program = hub.subscribe("*").open().expect("open");
         hub.publish("news", text("last")).expect("published");

@@ -119,7 +119,7 @@ fn check(sets: &[Set]) {
         (Err(error), Err(field)) => return assert_eq!(field_of(&error), Some(field), "{error}"),
         (wire, expect) => (wire.expect("valid"), expect.expect("refused")),
     };
-    let mut decoder = Decoder::new().max_id(usize::MAX);
+    let mut decoder = Decoder::new().with_max_id(usize::MAX);
     let mut events = decoder.feed(wire.as_bytes()).expect("within limits");
     assert_eq!(decoder.retry(), expect.retry);
     let id = expect.id.unwrap_or_default();

@@ -42,6 +42,13 @@ use crate::files::validators::{Validators, whole_seconds};
 /// `Content-Type` by the extension of the path, `ETag`, `Last-Modified`, `Accept-Ranges` and
 /// `X-Content-Type-Options: nosniff`. `HEAD` gets the same headers without the body.
 ///
+/// The tag of a file follows from its times of modification and change, its number in the file
+/// system, and its length. A file that was changed a moment ago has no tag yet, because a second
+/// change in the same moment could not be told from the first: for 20 ms, or for 2 s on file
+/// systems without fractions of seconds. `Last-Modified` is missing for the rest of the second. Two
+/// servers with copies of a file have different tags for it; use [`with_etag`](Self::with_etag) if
+/// they must be the same.
+///
 /// A file is opened and read on blocking threads, in blocks of 64 KiB, as fast as the client takes
 /// them. If it becomes shorter meanwhile, the response is cut off, and the client can tell.
 ///
@@ -121,11 +128,11 @@ impl FileResponse {
     /// Lets a browser save the file under this name instead of showing it. The name may be any
     /// text.
     pub fn attachment(self, name: impl AsRef<str>) -> Self {
-        self.with_disposition(&Disposition::attachment(name))
+        self.disposition(&Disposition::attachment(name))
     }
 
     /// Sets `Content-Disposition`.
-    pub fn with_disposition(mut self, disposition: &Disposition) -> Self {
+    pub fn disposition(mut self, disposition: &Disposition) -> Self {
         self.headers.insert(header::CONTENT_DISPOSITION, disposition.to_value());
         self
     }
@@ -137,19 +144,20 @@ impl FileResponse {
     }
 
     /// Sets the entity tag. It must change whenever the bytes change.
-    pub fn with_etag(mut self, etag: ETag) -> Self {
+    pub fn etag(mut self, etag: ETag) -> Self {
         self.validators.etag = Some(etag);
         self
     }
 
     /// Sets the time of the last modification.
-    pub fn with_last_modified(mut self, time: SystemTime) -> Self {
+    pub fn last_modified(mut self, time: SystemTime) -> Self {
         self.validators.modified = Some(whole_seconds(time));
+        self.validators.hides_modified = false;
         self
     }
 
     /// Sets `Cache-Control`, which a response with status 304 has, too.
-    pub fn with_cache_control(mut self, control: CacheControl) -> Self {
+    pub fn cache_control(mut self, control: CacheControl) -> Self {
         if let Ok((name, value)) = control.into_header() {
             self.headers.insert(name, value);
         }
@@ -158,7 +166,7 @@ impl FileResponse {
 
     /// Sets how many ranges a response may have, instead of [`DEFAULT_MAX_RANGES`]. A request for
     /// more gets the whole file. 0 turns ranges off.
-    pub fn with_max_ranges(mut self, count: usize) -> Self {
+    pub fn max_ranges(mut self, count: usize) -> Self {
         self.max_ranges = count;
         self
     }

@@ -11,7 +11,7 @@ use http::StatusCode;
 use volga_core::Error;
 
 use crate::files::blocking;
-use crate::files::validators::Validators;
+use crate::files::validators::{FileVersion, Validators};
 
 /// A file that is open, and what its file system says about it.
 #[derive(Debug)]
@@ -34,9 +34,13 @@ impl OpenFile {
         }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
-        let len = metadata.len();
-        let validators = Validators::of_file(metadata.modified().ok(), len, SystemTime::now());
-        Ok(Self { file, len, validators })
+        // Another program may have put something else at the path since then.
+        if !metadata.is_file() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let version = FileVersion::new(&metadata);
+        let validators = Validators::of_file(version.as_ref(), SystemTime::now());
+        Ok(Self { file, len: metadata.len(), validators })
     }
 }
 
@@ -53,17 +57,27 @@ pub(crate) fn error_of_open(error: io::Error) -> Error {
     }
 }
 
-/// Whether no file can exist at the path. That includes a name that is too long or has a NUL.
+/// Whether no file can exist at the path. That includes a name that is too long or has a NUL, and
+/// links that lead back to themselves.
 pub(crate) fn is_missing(error: &io::Error) -> bool {
-    matches!(
+    let is_missing_kind = matches!(
         error.kind(),
         io::ErrorKind::NotFound
             | io::ErrorKind::NotADirectory
             | io::ErrorKind::IsADirectory
             | io::ErrorKind::InvalidFilename
             | io::ErrorKind::InvalidInput
-    )
+    );
+    is_missing_kind || error.raw_os_error() == Some(TOO_MANY_LINKS)
 }
+
+/// The error of the system for a path with too many links. `io::ErrorKind` has no stable name for
+/// it.
+#[cfg(unix)]
+const TOO_MANY_LINKS: i32 = rustix::io::Errno::LOOP.raw_os_error();
+/// `ERROR_CANT_RESOLVE_FILENAME`.
+#[cfg(not(unix))]
+const TOO_MANY_LINKS: i32 = 1921;
 
 /// The client sees this text, so it has no path.
 #[derive(Debug, thiserror::Error)]

@@ -157,7 +157,7 @@ mod tests {
 
     fn own(is_weak: bool) -> Validators {
         let etag = if is_weak { ETag::weak("a,b") } else { ETag::strong("a,b") };
-        Validators { etag: etag.ok(), modified: Some(seconds(MODIFIED)) }
+        Validators { etag: etag.ok(), modified: Some(seconds(MODIFIED)), hides_modified: false }
     }
 
     fn request(method: Method, headers: &[(HeaderName, String)]) -> FileRequest {

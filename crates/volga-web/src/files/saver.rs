@@ -16,7 +16,7 @@ const BLOCK: usize = 64 * 1024;
 
 /// What happens to a file that has the same name already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Existing {
+pub(crate) enum ExistingFilePolicy {
     Replace,
     Keep,
 }
@@ -111,7 +111,7 @@ pub(crate) fn folder_of(path: &Path) -> io::Result<PathBuf> {
 
 /// Gives a temporary file its own name, after its bytes are on the disk. Call this on a blocking
 /// thread.
-pub(crate) fn persist(temp: TempPath, path: &Path, existing: Existing) -> io::Result<()> {
+pub(crate) fn persist(temp: TempPath, path: &Path, existing: ExistingFilePolicy) -> io::Result<()> {
     File::options().write(true).open(&temp)?.sync_all()?;
     let temp = match rename(temp, path, existing) {
         Ok(()) => return sync_folder(path),
@@ -126,10 +126,14 @@ pub(crate) fn persist(temp: TempPath, path: &Path, existing: Existing) -> io::Re
     sync_folder(path)
 }
 
-fn rename(temp: TempPath, path: &Path, existing: Existing) -> Result<(), PathPersistError> {
+fn rename(
+    temp: TempPath,
+    path: &Path,
+    existing: ExistingFilePolicy,
+) -> Result<(), PathPersistError> {
     match existing {
-        Existing::Replace => temp.persist(path),
-        Existing::Keep => temp.persist_noclobber(path),
+        ExistingFilePolicy::Replace => temp.persist(path),
+        ExistingFilePolicy::Keep => temp.persist_noclobber(path),
     }
 }
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 use volga_core::{Description, Error, FromRequest, HttpBody, RequestParts};
 
 use crate::files::blocking;
-use crate::files::saver::{Existing, Saver, folder_of, persist};
+use crate::files::saver::{ExistingFilePolicy, Saver, folder_of, persist};
 
 /// A request body that a handler saves to a file, as the last argument of the handler.
 ///
@@ -49,7 +49,7 @@ impl Upload {
     ///
     /// Not cancel safe: dropping the future drops the body. Nothing is left behind then.
     pub async fn save_as(self, path: impl AsRef<Path>) -> Result<u64, Error> {
-        self.save(path.as_ref(), Existing::Replace).await
+        self.save(path.as_ref(), ExistingFilePolicy::Replace).await
     }
 
     /// Saves the body at this path, unless something is there. Returns the number of bytes.
@@ -63,10 +63,10 @@ impl Upload {
     ///
     /// As for [`save_as`](Self::save_as).
     pub async fn save_new(self, path: impl AsRef<Path>) -> Result<u64, Error> {
-        self.save(path.as_ref(), Existing::Keep).await
+        self.save(path.as_ref(), ExistingFilePolicy::Keep).await
     }
 
-    async fn save(mut self, path: &Path, existing: Existing) -> Result<u64, Error> {
+    async fn save(mut self, path: &Path, existing: ExistingFilePolicy) -> Result<u64, Error> {
         let mut saver = Saver::create(folder_of(path)?).await?;
         while let Some(bytes) = self.body.next().await {
             saver.write(bytes?).await?;
@@ -76,7 +76,11 @@ impl Upload {
 }
 
 /// Gives a complete file its name. Returns its length.
-pub(crate) async fn finish(saver: Saver, path: &Path, existing: Existing) -> Result<u64, Error> {
+pub(crate) async fn finish(
+    saver: Saver,
+    path: &Path,
+    existing: ExistingFilePolicy,
+) -> Result<u64, Error> {
     let len = saver.len();
     let file = saver.finish().await?;
     let path = path.to_owned();
@@ -87,7 +91,7 @@ pub(crate) async fn finish(saver: Saver, path: &Path, existing: Existing) -> Res
 /// The error of a file that could not get its name: status 409 if the name is taken.
 pub(crate) fn error_of_persist(error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::AlreadyExists => Error::new(StatusCode::CONFLICT, ExistingFile(error)),
+        io::ErrorKind::AlreadyExists => Error::new(StatusCode::CONFLICT, ExistingFileError(error)),
         _ => Error::server_error(error),
     }
 }
@@ -95,7 +99,7 @@ pub(crate) fn error_of_persist(error: io::Error) -> Error {
 /// The client sees this text, so it has no path.
 #[derive(Debug, thiserror::Error)]
 #[error("a file with this name exists")]
-struct ExistingFile(#[source] io::Error);
+struct ExistingFileError(#[source] io::Error);
 
 impl FromRequest for Upload {
     fn describe(description: &mut Description) {

@@ -1,38 +1,44 @@
 //! Reads a whole form into its fields, and those into a type.
 
-use serde::de::DeserializeOwned;
-use volga_core::Error;
+use std::hash::{BuildHasher, RandomState};
 
-use crate::multipart::deserialize::{FieldValues, Value, from_fields};
+use serde::de::DeserializeOwned;
+use volga_core::{Error, FileNumber, FormFields};
+
 use crate::multipart::error::MultipartError;
-use crate::multipart::reader::Multipart;
-use crate::multipart::temp_file::with_files;
+use crate::multipart::part::Part;
+use crate::multipart::part_reader::PartReader;
+use crate::multipart::temp_file::{FILE_TYPE, with_files};
 
 /// Reads a form to its end, and makes a value of its fields.
-pub(crate) async fn collect<T: DeserializeOwned>(mut form: Multipart) -> Result<T, Error> {
-    let mut fields: Vec<FieldValues> = Vec::new();
+pub(crate) async fn collect<T: DeserializeOwned>(mut form: PartReader) -> Result<T, Error> {
+    let mut fields = FormFields::new().with_file_type(FILE_TYPE);
     let mut files = Vec::new();
-    while let Some(mut part) = form.next().await? {
+    // Random, so that no other form on this thread has the same numbers.
+    let first_number = RandomState::new().hash_one(0_u8);
+    let (mut collected, mut bytes) = (form.new_count(), 0);
+    while form.next_part().await? {
+        let mut part = Part::new(&mut form);
         let name = part.name().to_owned();
-        let value = if !part.is_file() {
-            Value::Text(part.text().await?)
+        let mut held = name.len();
+        if !part.is_file() {
+            let text = part.text().await?;
+            held += text.len();
+            fields.add_text(&*name, text);
         } else {
             let file = part.temp_file().await?;
             // A browser sends this for a file that the user did not choose.
             if file.size() == 0 && part.raw_file_name() == Some("") {
                 continue;
             }
-            files.push(file);
-            Value::File(files.len() - 1)
-        };
-        match fields.iter_mut().find(|field| field.name == name) {
-            Some(field) => field.values.push(value),
-            None => {
-                form.hold(name.len())?;
-                fields.push(FieldValues { name, values: vec![value] });
-            }
+            let number = FileNumber(first_number.wrapping_add(files.len() as u64));
+            fields.add_file(&*name, number);
+            files.push(file.with_number(number));
         }
+        form.hold(name.len())?;
+        bytes += held;
+        collected.resize(bytes)?;
     }
-    with_files(files, || from_fields(fields))
+    with_files(files, || fields.read())
         .map_err(|error| MultipartError::Shape { reason: error.to_string() }.into_error())
 }

@@ -4,7 +4,10 @@ use std::ops::{Deref, DerefMut};
 
 use http::StatusCode;
 use serde::de::DeserializeOwned;
-use volga_core::{Description, Error, FromRequest, HttpBody, RequestParts};
+use volga_core::{
+    Description, Error, FieldErrors, FieldNames, FromRequest, HttpBody, RequestParts, ValidArg,
+    Validate,
+};
 
 use crate::multipart::reader::Multipart;
 
@@ -42,8 +45,11 @@ use crate::multipart::reader::Multipart;
 /// | [`TempFile`](crate::TempFile) | a file, once |
 /// | `Option<T>` | as `T`; `None` if it is missing, an empty text, or a file that was not chosen |
 /// | `Vec<T>` | as `T`, any number of times; with `#[serde(default)]` also not at all |
+/// | a struct, a map | names with brackets: `address[city]`, `items[0][photo]` |
 ///
-/// A form that does not fit has status 422, and the message names the field. For other limits than
+/// The fields are read by [`FormFields`](volga_core::FormFields), as those of a
+/// [`Form`](volga_core::Form) are. A form that does not fit has status 422, and the message names
+/// the field. [`Valid`](volga_core::Valid) checks the value. For other limits than
 /// the [defaults](Multipart#limits), take a [`Multipart`] and call
 /// [`collect`](Multipart::collect).
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +63,15 @@ impl<T: DeserializeOwned> FromRequest for MultipartForm<T> {
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         Multipart::from_request(parts, body).await?.collect().await.map(Self)
+    }
+}
+
+/// Errors name the fields as the form does: `items[2][price]`.
+impl<T: Validate> ValidArg for MultipartForm<T> {
+    const NAMES: FieldNames = FieldNames::Brackets;
+
+    fn field_errors(&self) -> FieldErrors {
+        self.0.field_errors()
     }
 }
 

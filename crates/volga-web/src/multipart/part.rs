@@ -7,15 +7,16 @@ use http::{HeaderMap, header};
 use volga_core::Error;
 
 use crate::files::file_name::FileName;
-use crate::files::saver::{Existing, Saver, folder_of};
+use crate::files::saver::{ExistingFilePolicy, Saver, folder_of};
 use crate::files::upload::finish;
 use crate::multipart::error::MultipartError;
-use crate::multipart::reader::Multipart;
+use crate::multipart::part_reader::PartReader;
 use crate::multipart::temp_file::TempFile;
 
-/// One part of a [`Multipart`] form: a field of the form, or a file. Its content is read once.
+/// One part of a [`Multipart`](crate::Multipart) form: a field of the form, or a file. Its content
+/// is read once.
 pub struct Part<'a> {
-    form: &'a mut Multipart,
+    form: &'a mut PartReader,
     headers: HeaderMap,
     file_name: Option<String>,
 }
@@ -31,7 +32,7 @@ pub struct SavedFile {
 }
 
 impl<'a> Part<'a> {
-    pub(crate) fn new(form: &'a mut Multipart) -> Self {
+    pub(crate) fn new(form: &'a mut PartReader) -> Self {
         let field = form.field();
         let headers = field.map(|field| field.headers().clone()).unwrap_or_default();
         let file_name = field.and_then(|field| field.file_name().map(str::to_owned));
@@ -80,7 +81,7 @@ impl<'a> Part<'a> {
     ///
     /// # Errors
     ///
-    /// As for [`Multipart::next`].
+    /// As for [`Multipart::next`](crate::Multipart::next).
     ///
     /// # Cancel safety
     ///
@@ -93,12 +94,14 @@ impl<'a> Part<'a> {
     ///
     /// # Errors
     ///
-    /// As for [`Multipart::next`]. All parts that are read into memory together have at most
-    /// [`max_memory`](Multipart::max_memory) bytes.
+    /// As for [`Multipart::next`](crate::Multipart::next). All parts that are read into memory
+    /// together have at most [`with_max_memory`](crate::Multipart::with_max_memory) bytes. The
+    /// status is 503 if all requests of the app collect too much at a time.
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
-        let mut all = Vec::new();
+        let (mut all, mut collected) = (Vec::new(), self.form.new_count());
         while let Some(chunk) = self.form.chunk().await? {
             self.form.hold(chunk.len())?;
+            collected.resize(all.len() + chunk.len())?;
             all.extend_from_slice(&chunk);
         }
         Ok(all.into())
@@ -137,9 +140,10 @@ impl<'a> Part<'a> {
     ///
     /// # Errors
     ///
-    /// As for [`Multipart::next`], or a server error if the file cannot be written.
+    /// As for [`Multipart::next`](crate::Multipart::next), or a server error if the file cannot be
+    /// written.
     pub async fn save_as(&mut self, path: impl AsRef<Path>) -> Result<u64, Error> {
-        self.save(path.as_ref(), Existing::Replace).await
+        self.save(path.as_ref(), ExistingFilePolicy::Replace).await
     }
 
     /// Saves the content at this path, unless something is there. Returns the number of bytes.
@@ -149,10 +153,10 @@ impl<'a> Part<'a> {
     /// Returns an error with status 409 if the path exists, and otherwise the errors of
     /// [`save_as`](Self::save_as).
     pub async fn save_new(&mut self, path: impl AsRef<Path>) -> Result<u64, Error> {
-        self.save(path.as_ref(), Existing::Keep).await
+        self.save(path.as_ref(), ExistingFilePolicy::Keep).await
     }
 
-    async fn save(&mut self, path: &Path, existing: Existing) -> Result<u64, Error> {
+    async fn save(&mut self, path: &Path, existing: ExistingFilePolicy) -> Result<u64, Error> {
         let mut saver = Saver::create(folder_of(path)?).await?;
         self.write_to(&mut saver).await?;
         finish(saver, path, existing).await

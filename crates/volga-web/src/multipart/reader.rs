@@ -1,18 +1,15 @@
 //! `Multipart`: the parts of a form, as they arrive.
 
-use std::{fmt, future::poll_fn, path::PathBuf, pin::Pin};
+use std::{fmt, path::PathBuf};
 
-use bytes::Bytes;
-use futures_core::Stream;
 use http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 use volga_core::{Description, Error, ExtractError, FromRequest, HttpBody, RequestParts};
 
 use crate::multipart::error::MultipartError;
 use crate::multipart::fields::collect;
-use crate::multipart::gate::{Gate, GatedBody};
-use crate::multipart::limits::MultipartLimits;
 use crate::multipart::part::Part;
+use crate::multipart::part_reader::PartReader;
 
 /// A form with files, as the last argument of a handler: the parts of a `multipart/form-data` body
 /// (RFC 7578), one after another, while they arrive.
@@ -45,91 +42,68 @@ use crate::multipart::part::Part;
 /// | Limit | Default | Setting |
 /// |---|---|---|
 /// | the whole body | 5 MiB | the [`BodyLimit`](volga_core::BodyLimit) of the route |
-/// | each part | none of its own | [`max_part_bytes`](Self::max_part_bytes) |
-/// | the parts of one field, each | none of its own | [`limit`](Self::limit) |
-/// | text and bytes in memory, together | [`DEFAULT_MAX_PART_MEMORY`](crate::DEFAULT_MAX_PART_MEMORY) | [`max_memory`](Self::max_memory) |
-/// | the number of parts | [`DEFAULT_MAX_PARTS`](crate::DEFAULT_MAX_PARTS) | [`max_parts`](Self::max_parts) |
-/// | the headers of a part | [`DEFAULT_MAX_PART_HEADERS`](crate::DEFAULT_MAX_PART_HEADERS), and 32 fields | [`max_part_headers`](Self::max_part_headers) |
+/// | each part | none of its own | [`with_max_part_bytes`](Self::with_max_part_bytes) |
+/// | the parts of one field, each | none of its own | [`with_field_limit`](Self::with_field_limit) |
+/// | text and bytes in memory, together | [`DEFAULT_MAX_PART_MEMORY`](crate::DEFAULT_MAX_PART_MEMORY) | [`with_max_memory`](Self::with_max_memory) |
+/// | the number of parts | [`DEFAULT_MAX_PARTS`](crate::DEFAULT_MAX_PARTS) | [`with_max_parts`](Self::with_max_parts) |
+/// | the headers of a part | [`DEFAULT_MAX_PART_HEADERS`](crate::DEFAULT_MAX_PART_HEADERS), and 32 fields | [`with_max_part_headers`](Self::with_max_part_headers) |
 ///
 /// A form beyond a limit has status 413, and the message names the field and the limit. Beside the
 /// text and bytes that the handler takes, at most a few pieces of the body are in memory.
+///
+/// While [`Part::bytes`], [`Part::text`] and [`collect`](Self::collect) read, what they have read
+/// counts for the memory that all requests of the app share,
+/// [`DEFAULT_MAX_COLLECTED_BYTES`](volga_core::DEFAULT_MAX_COLLECTED_BYTES). Beyond that, the
+/// status is 503.
 pub struct Multipart {
-    parser: multer::Multipart<'static>,
-    gate: Gate,
-    limits: MultipartLimits,
-    /// The part whose content may not have been read yet.
-    field: Option<multer::Field<'static>>,
-    /// The name of the current or the last part.
-    name: Option<String>,
-    count: usize,
-    /// How many bytes of parts were put into memory.
-    memory: usize,
-    /// How many bytes of the current part have come.
-    part_bytes: u64,
-    temp_folder: Option<PathBuf>,
+    form: PartReader,
 }
 
 impl Multipart {
-    fn new(boundary: String, body: HttpBody) -> Self {
-        let gate = Gate::default();
-        let body = GatedBody { body, gate: gate.clone() };
-        Self {
-            parser: multer::Multipart::new(body, boundary),
-            gate,
-            limits: MultipartLimits::default(),
-            field: None,
-            name: None,
-            count: 0,
-            memory: 0,
-            part_bytes: 0,
-            temp_folder: None,
-        }
-    }
-
     /// Sets how many bytes each part may have. By default only the limit of the whole body counts.
     #[must_use]
-    pub fn max_part_bytes(mut self, bytes: u64) -> Self {
-        self.limits.part_bytes = Some(bytes);
+    pub fn with_max_part_bytes(mut self, bytes: u64) -> Self {
+        self.form.limits.part_bytes = Some(bytes);
         self
     }
 
     /// Sets how many bytes a part of this field may have, instead of
-    /// [`max_part_bytes`](Self::max_part_bytes).
+    /// [`with_max_part_bytes`](Self::with_max_part_bytes).
     #[must_use]
-    pub fn limit(mut self, field: impl Into<String>, bytes: u64) -> Self {
-        self.limits.fields.push((field.into(), bytes));
+    pub fn with_field_limit(mut self, field: impl Into<String>, bytes: u64) -> Self {
+        self.form.limits.fields.push((field.into(), bytes));
         self
     }
 
     /// Sets how many bytes of parts may be held in memory together, instead of
     /// [`DEFAULT_MAX_PART_MEMORY`](crate::DEFAULT_MAX_PART_MEMORY).
     #[must_use]
-    pub fn max_memory(mut self, bytes: usize) -> Self {
-        self.limits.memory = bytes;
+    pub fn with_max_memory(mut self, bytes: usize) -> Self {
+        self.form.limits.memory = bytes;
         self
     }
 
     /// Sets how many parts the form may have, instead of
     /// [`DEFAULT_MAX_PARTS`](crate::DEFAULT_MAX_PARTS).
     #[must_use]
-    pub fn max_parts(mut self, count: usize) -> Self {
-        self.limits.parts = count;
+    pub fn with_max_parts(mut self, count: usize) -> Self {
+        self.form.limits.parts = count;
         self
     }
 
     /// Sets how many bytes the headers of a part may have, instead of
     /// [`DEFAULT_MAX_PART_HEADERS`](crate::DEFAULT_MAX_PART_HEADERS).
     #[must_use]
-    pub fn max_part_headers(mut self, bytes: usize) -> Self {
-        self.limits.headers = bytes;
+    pub fn with_max_part_headers(mut self, bytes: usize) -> Self {
+        self.form.limits.headers = bytes;
         self
     }
 
     /// Sets the folder for [temporary files](crate::TempFile), instead of that of the system. In
     /// the same file system as its last place, a file need not be copied there.
     #[must_use]
-    pub fn temp_folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.temp_folder = Some(folder.into());
+    pub fn with_temp_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.form.temp_folder = Some(folder.into());
         self
     }
 
@@ -145,11 +119,10 @@ impl Multipart {
     ///
     /// Cancel safe: after the future is dropped, the next call goes on where it was.
     pub async fn next(&mut self) -> Result<Option<Part<'_>>, Error> {
-        while self.chunk().await?.is_some() {}
-        if !self.begin_part().await? {
+        if !self.form.next_part().await? {
             return Ok(None);
         }
-        Ok(Some(Part::new(self)))
+        Ok(Some(Part::new(&mut self.form)))
     }
 
     /// Reads the whole form into a type of your own, with the limits that were set.
@@ -159,102 +132,9 @@ impl Multipart {
     ///
     /// As for [`next`](Self::next); and status 422 if the fields do not fit the type.
     pub async fn collect<T: DeserializeOwned>(self) -> Result<T, Error> {
-        collect(self).await
-    }
-
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.temp_folder.clone().unwrap_or_else(std::env::temp_dir)
-    }
-
-    pub(crate) fn field(&self) -> Option<&multer::Field<'static>> {
-        self.field.as_ref()
-    }
-
-    pub(crate) fn part_name(&self) -> &str {
-        self.name.as_deref().unwrap_or_default()
-    }
-
-    /// Counts bytes that are put into memory.
-    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Error> {
-        self.memory = self.memory.saturating_add(bytes);
-        if self.memory > self.limits.memory {
-            let (field, limit) = (self.part_name().to_owned(), self.limits.memory);
-            return Err(MultipartError::TooMuchMemory { field, limit }.into_error());
-        }
-        Ok(())
-    }
-
-    /// Waits for the head of the next part. Returns false at the end of the form.
-    async fn begin_part(&mut self) -> Result<bool, Error> {
-        self.field = None;
-        let (limits, before) = (&self.limits, self.name.clone());
-        let too_large = || {
-            let field = before.clone().unwrap_or_default();
-            MultipartError::HeadersTooLarge { field, limit: limits.headers }.into_error()
-        };
-        // A boundary comes before the headers.
-        let most = limits.headers + MAX_DELIMITER;
-        let check = |passed| if passed > most { Err(too_large()) } else { Ok(()) };
-        let (parser, gate) = (&mut self.parser, &self.gate);
-        let field = poll_fn(|cx| {
-            let poll = |cx: &mut std::task::Context<'_>| {
-                let polled = parser.poll_next_field(cx);
-                polled.map_err(|error| MultipartError::of_parser(error, before.as_deref()))
-            };
-            gate.poll(cx, poll, check)
-        });
-        let Some(field) = field.await? else { return Ok(false) };
-        let header_bytes = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-            name.as_str().len() + value.len() + ": \r\n".len()
-        };
-        if field.headers().iter().map(header_bytes).sum::<usize>() > limits.headers {
-            return Err(too_large());
-        }
-        if self.count == limits.parts {
-            let (field, limit) = (before.unwrap_or_default(), limits.parts);
-            return Err(MultipartError::TooManyParts { field, limit }.into_error());
-        }
-        self.count += 1;
-        self.part_bytes = 0;
-        let number = self.count;
-        let Some(name) = field.name() else {
-            return Err(MultipartError::Unnamed { number }.into_error());
-        };
-        self.name = Some(name.to_owned());
-        self.field = Some(field);
-        Ok(true)
-    }
-
-    /// Waits for the next bytes of the current part. `None` means its end.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(field) = &mut self.field else { return Ok(None) };
-        let (gate, name) = (&self.gate, self.name.as_deref());
-        let chunk = poll_fn(|cx| {
-            let poll = |cx: &mut std::task::Context<'_>| {
-                let polled = Pin::new(&mut *field).poll_next(cx);
-                polled.map(|chunk| {
-                    chunk.transpose().map_err(|error| MultipartError::of_parser(error, name))
-                })
-            };
-            gate.poll(cx, poll, |_| Ok(()))
-        });
-        let Some(chunk) = chunk.await? else {
-            self.field = None;
-            self.gate.reset();
-            return Ok(None);
-        };
-        self.part_bytes += chunk.len() as u64;
-        let limit = self.limits.of_part(self.part_name());
-        if let Some(limit) = limit.filter(|limit| self.part_bytes > *limit) {
-            let field = self.part_name().to_owned();
-            return Err(MultipartError::PartTooLarge { field, limit }.into_error());
-        }
-        Ok(Some(chunk))
+        collect(self.form).await
     }
 }
-
-/// The most bytes of a boundary with its dashes and line ends.
-const MAX_DELIMITER: usize = 128;
 
 /// The boundary of a `multipart/form-data` body. RFC 2046, section 5.1.1.
 fn boundary(parts: &RequestParts) -> Result<String, Error> {
@@ -285,15 +165,12 @@ impl FromRequest for Multipart {
     }
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
-        Ok(Self::new(boundary(&parts)?, body))
+        Ok(Self { form: PartReader::new(boundary(&parts)?, body, parts.collected_bytes()) })
     }
 }
 
 impl fmt::Debug for Multipart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Multipart")
-            .field("limits", &self.limits)
-            .field("part", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Multipart").field("form", &self.form).finish()
     }
 }

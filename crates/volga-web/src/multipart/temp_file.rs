@@ -1,14 +1,14 @@
 //! `TempFile`: a file of a form that has no place yet.
 
-use std::{cell::RefCell, fmt, path::Path};
+use std::{cell::RefCell, collections::HashMap, fmt, path::Path};
 
 use serde::{Deserialize, Deserializer, de};
 use tempfile::TempPath;
-use volga_core::Error;
+use volga_core::{Error, FileNumber};
 
 use crate::files::blocking;
 use crate::files::file_name::FileName;
-use crate::files::saver::{Existing, persist};
+use crate::files::saver::{ExistingFilePolicy, persist};
 use crate::files::upload::error_of_persist;
 
 /// A file of a form, on the disk, without a place of its own. It is deleted when it is dropped,
@@ -22,6 +22,8 @@ pub struct TempFile {
     size: u64,
     name: Option<FileName>,
     content_type: Option<String>,
+    /// The number by which the fields of its form name the file.
+    number: FileNumber,
 }
 
 impl TempFile {
@@ -31,7 +33,12 @@ impl TempFile {
         name: Option<FileName>,
         content_type: Option<String>,
     ) -> Self {
-        Self { file: Some(file), size, name, content_type }
+        Self { file: Some(file), size, name, content_type, number: FileNumber(0) }
+    }
+
+    pub(crate) fn with_number(mut self, number: FileNumber) -> Self {
+        self.number = number;
+        self
     }
 
     /// The number of bytes.
@@ -65,7 +72,7 @@ impl TempFile {
     ///
     /// Returns a server error if the file cannot be written.
     pub async fn save_as(self, path: impl AsRef<Path>) -> Result<(), Error> {
-        self.save(path.as_ref(), Existing::Replace).await
+        self.save(path.as_ref(), ExistingFilePolicy::Replace).await
     }
 
     /// Gives the file its place, unless something is there.
@@ -75,10 +82,10 @@ impl TempFile {
     /// Returns an error with status 409 if the path exists, and a server error if the file cannot
     /// be written.
     pub async fn save_new(self, path: impl AsRef<Path>) -> Result<(), Error> {
-        self.save(path.as_ref(), Existing::Keep).await
+        self.save(path.as_ref(), ExistingFilePolicy::Keep).await
     }
 
-    async fn save(mut self, path: &Path, existing: Existing) -> Result<(), Error> {
+    async fn save(mut self, path: &Path, existing: ExistingFilePolicy) -> Result<(), Error> {
         let Some(file) = self.file.take() else { return Ok(()) };
         let path = path.to_owned();
         blocking::run(move || persist(file, &path, existing)).await.map_err(error_of_persist)
@@ -87,7 +94,17 @@ impl TempFile {
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        if let Some(file) = self.file.take() {
+        let Some(file) = self.file.take() else { return };
+        let dropped = Self {
+            file: Some(file),
+            size: self.size,
+            name: self.name.take(),
+            content_type: self.content_type.take(),
+            number: self.number,
+        };
+        if let Some(mut dropped) = put_back(dropped)
+            && let Some(file) = dropped.file.take()
+        {
             blocking::drop_later(file);
         }
     }
@@ -103,9 +120,12 @@ impl fmt::Debug for TempFile {
 }
 
 thread_local! {
-    /// The files of the form that this thread deserializes now. serde cannot pass on a value that
-    /// is not part of its data model, so it passes on the index of the file.
-    static FILES: RefCell<Vec<Option<TempFile>>> = const { RefCell::new(Vec::new()) };
+    /// The files of the form that this thread deserializes now, by their numbers. serde cannot pass
+    /// on a value that is not part of its data model, so it passes on the number of the file.
+    ///
+    /// A form may be deserialized several times until it fits. A file that was taken by a value
+    /// that did not fit is put back when that value is dropped.
+    static FILES: RefCell<HashMap<FileNumber, Option<TempFile>>> = RefCell::default();
 }
 
 /// The name of the type by which a deserializer of forms knows that a file is wanted.
@@ -114,17 +134,38 @@ pub(crate) const FILE_TYPE: &str = "volga_web::TempFile";
 /// Makes the files available to [`TempFile::deserialize`] while `work` runs.
 pub(crate) fn with_files<T>(files: Vec<TempFile>, work: impl FnOnce() -> T) -> T {
     /// Drops the files that were not taken, also after a panic.
-    struct Clear;
+    struct FileSweeper;
 
-    impl Drop for Clear {
+    impl Drop for FileSweeper {
         fn drop(&mut self) {
-            FILES.with_borrow_mut(Vec::clear);
+            // Outside of the borrow, because a file that is dropped looks for its place here.
+            drop(FILES.take());
         }
     }
 
-    let _clear = Clear;
-    FILES.with_borrow_mut(|all| *all = files.into_iter().map(Some).collect());
+    let _sweeper = FileSweeper;
+    FILES.replace(files.into_iter().map(|file| (file.number, Some(file))).collect());
     work()
+}
+
+/// Takes the file with this number, unless it was taken.
+fn take(number: FileNumber) -> Option<TempFile> {
+    FILES.with_borrow_mut(|files| files.get_mut(&number).and_then(Option::take))
+}
+
+/// Puts a file back if this thread still deserializes its form. Otherwise returns it.
+fn put_back(file: TempFile) -> Option<TempFile> {
+    let mut file = Some(file);
+    // The thread may be about to end, and have no files any more.
+    let _ = FILES.try_with(|files| {
+        if let Ok(mut files) = files.try_borrow_mut()
+            && let Some(number) = file.as_ref().map(|file| file.number)
+            && let Some(place @ None) = files.get_mut(&number)
+        {
+            *place = file.take();
+        }
+    });
+    file
 }
 
 impl<'de> Deserialize<'de> for TempFile {
@@ -142,8 +183,7 @@ impl<'de> Deserialize<'de> for TempFile {
                 self,
                 deserializer: D,
             ) -> Result<TempFile, D::Error> {
-                let index = usize::deserialize(deserializer)?;
-                let file = FILES.with_borrow_mut(|all| all.get_mut(index).and_then(Option::take));
+                let file = take(FileNumber::deserialize(deserializer)?);
                 file.ok_or_else(|| de::Error::custom("a file is read only from a multipart form"))
             }
         }

@@ -35,7 +35,7 @@ impl Coding {
     /// The codings that a client accepts and likes as much as the plain file, the best one first.
     /// RFC 9110, section 12.5.3.
     pub(crate) fn accepted(headers: &HeaderMap) -> Vec<Self> {
-        let accepted = Accepted::parse(headers);
+        let accepted = AcceptedCodings::parse(headers);
         let identity = accepted.quality("identity").unwrap_or_default();
         let quality = |coding: &Self| {
             let alias = if *coding == Self::Gzip { accepted.quality("x-gzip") } else { None };
@@ -50,9 +50,9 @@ impl Coding {
 }
 
 /// The members of `Accept-Encoding`: names, and qualities in thousandths.
-struct Accepted(Vec<(String, u16)>);
+struct AcceptedCodings(Vec<(String, u16)>);
 
-impl Accepted {
+impl AcceptedCodings {
     fn parse(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::ACCEPT_ENCODING).iter();
         let members =

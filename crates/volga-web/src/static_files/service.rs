@@ -18,7 +18,7 @@ use crate::static_files::coding::{Coding, member};
 use crate::static_files::fingerprint;
 use crate::static_files::listing;
 use crate::static_files::request_path::RequestPath;
-use crate::static_files::store::{Content, Found, Query, Store};
+use crate::static_files::store::{Entry, FileContent, Query, Store};
 
 /// How long a browser keeps a file whose name has a hash of its content: a year.
 const IMMUTABLE_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -42,15 +42,16 @@ const IMMUTABLE_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// GET and HEAD for a file, with ranges and preconditions as in
 /// [`FileResponse`](crate::FileResponse). Another method for a file has status 405. A folder
 /// without a slash at its end is redirected to the path with the slash, and a folder responds with
-/// its [index](Self::with_index). Everything else is passed to the fallback of the app or the
+/// its [index](Self::index). Everything else is passed to the fallback of the app or the
 /// group, or else has status 404.
 ///
 /// # What is never served
 ///
 /// - A path that leads out of the folder: `..` in any encoding, backslashes, NUL, drives.
 /// - A symbolic link that leads out of the folder. The folder itself may be a link.
-/// - Names that begin with a dot, unless [`with_dot_files`](Self::with_dot_files) is called.
+/// - Names that begin with a dot, unless [`dot_files`](Self::dot_files) is called.
 /// - Names of devices of Windows such as `nul.txt`, on every system.
+/// - What is no regular file: pipes, sockets and devices.
 ///
 /// Do not let users write links into the folder: a link that changes between the check and the
 /// opening of the file is not noticed.
@@ -58,7 +59,7 @@ const IMMUTABLE_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// # Caches
 ///
 /// Every response has `Cache-Control: no-cache`, which means that a browser keeps the file and asks
-/// each time whether it has changed. See [`with_cache_control`](Self::with_cache_control) and
+/// each time whether it has changed. See [`cache_control`](Self::cache_control) and
 /// [`fingerprinted`](Self::fingerprinted).
 #[derive(Clone)]
 #[must_use = "static files are not served until they are mapped"]
@@ -118,7 +119,7 @@ impl StaticFiles {
     }
 
     /// Sets the name of the file that stands for its folder, instead of `index.html`.
-    pub fn with_index(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+    pub fn index(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.index = Some(name.into());
         self
     }
@@ -177,20 +178,20 @@ impl StaticFiles {
 
     /// Shows the names in a folder without an index, up to
     /// [`MAX_LISTED_FILES`](crate::MAX_LISTED_FILES).
-    pub fn with_listing(mut self) -> Self {
+    pub fn listing(mut self) -> Self {
         self.has_listing = true;
         self
     }
 
     /// Serves names that begin with a dot, too.
-    pub fn with_dot_files(mut self) -> Self {
+    pub fn dot_files(mut self) -> Self {
         self.dot_files = true;
         self
     }
 
     /// Sets the `Cache-Control` of files that are not fingerprinted, instead of `no-cache`. An
     /// index and a [single page](Self::single_page) keep `no-cache`.
-    pub fn with_cache_control(mut self, control: CacheControl) -> Self {
+    pub fn cache_control(mut self, control: CacheControl) -> Self {
         self.cache_control = control;
         self
     }
@@ -210,27 +211,27 @@ impl StaticFiles {
         let path = RequestPath::parse(head.uri.path(), self.dot_files);
         let found = match path.clone() {
             Some(path) => self.find(path, head).await?,
-            None => Found::Missing,
+            None => Entry::Missing,
         };
         let is_read = head.method == Method::GET || head.method == Method::HEAD;
         let path = path.map(|path| path.relative).unwrap_or_default();
         match found {
-            Found::Missing if is_read && is_navigation(head) => {
+            Entry::Missing if is_read && is_navigation(head) => {
                 self.respond_single_page(head).await
             }
-            Found::Missing => Ok(None),
+            Entry::Missing => Ok(None),
             _ if !is_read => refuse_method(&head.method).map(Some),
-            Found::FolderWithoutSlash => Ok(redirect(head)),
+            Entry::FolderWithoutSlash => Ok(redirect(head)),
             _ if is_root_without_slash(head) => Ok(redirect(head)),
-            Found::Listing(names) => Ok(Some(listing_response(listing::page(&path, &names)))),
-            Found::File { path: file, content, coding } => {
+            Entry::Listing(names) => Ok(Some(listing_response(listing::page(&path, &names)))),
+            Entry::File { path: file, content, coding } => {
                 let is_index = file != path;
                 self.respond_with_file(head, &file, content, coding, is_index).map(Some)
             }
         }
     }
 
-    async fn find(&self, path: RequestPath, head: &http::request::Parts) -> Result<Found, Error> {
+    async fn find(&self, path: RequestPath, head: &http::request::Parts) -> Result<Entry, Error> {
         let has_range = head.headers.contains_key(header::RANGE);
         let codings = match self.is_precompressed && !has_range {
             true => Coding::accepted(&head.headers),
@@ -253,7 +254,7 @@ impl StaticFiles {
     ) -> Result<Option<HttpResponse>, Error> {
         let Some(page) = &self.single_page else { return Ok(None) };
         let path = RequestPath { relative: page.clone().into_owned(), has_slash: false };
-        let Found::File { path, content, coding } = self.find(path, head).await? else {
+        let Entry::File { path, content, coding } = self.find(path, head).await? else {
             let text = format!("the single page `{page}` is not among the static files");
             return Err(Error::server_error(text));
         };
@@ -267,20 +268,20 @@ impl StaticFiles {
         &self,
         head: &http::request::Parts,
         path: &str,
-        content: Content,
+        content: FileContent,
         coding: Option<Coding>,
         is_page: bool,
     ) -> Result<HttpResponse, Error> {
         let content_type = content_type_of(path.as_ref());
         let mut file = match content {
-            Content::Open(open) => FileResponse::of_open(open, content_type),
-            Content::Bytes(bytes, own) => FileResponse::of_bytes(bytes, content_type, own),
+            FileContent::Open(open) => FileResponse::of_open(open, content_type),
+            FileContent::Bytes(bytes, own) => FileResponse::of_bytes(bytes, content_type, own),
         };
-        file = file.with_cache_control(self.cache_control_of(path, is_page));
+        file = file.cache_control(self.cache_control_of(path, is_page));
         if let Some(coding) = coding {
             let name = HeaderValue::from_static(coding.name());
             // A range of a compressed file is of no use to a client that resumes the plain one.
-            file = file.with_header(header::CONTENT_ENCODING, name).with_max_ranges(0);
+            file = file.with_header(header::CONTENT_ENCODING, name).max_ranges(0);
         }
         if self.is_precompressed {
             file = file.with_header(header::VARY, HeaderValue::from_static("accept-encoding"));

@@ -1,4 +1,4 @@
-//! `Store`: where static files come from. `Found`: what is at a path.
+//! `Store`: where static files come from. `Entry`: what is at a path.
 
 use std::{
     borrow::Cow,
@@ -49,11 +49,11 @@ pub(crate) struct Query {
 
 /// What a store has at a path.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum Entry {
     /// A file. The path is that of the plain file, even if a compressed one was found.
     File {
         path: String,
-        content: Content,
+        content: FileContent,
         coding: Option<Coding>,
     },
     /// A folder, whose path needs a slash at its end.
@@ -64,7 +64,7 @@ pub(crate) enum Found {
 }
 
 #[derive(Debug)]
-pub(crate) enum Content {
+pub(crate) enum FileContent {
     Open(OpenFile),
     Bytes(Bytes, Validators),
 }
@@ -107,18 +107,25 @@ impl Store {
     }
 
     /// Looks a path up. Disks are read on blocking threads.
-    pub(crate) async fn find(&self, query: Query) -> io::Result<Found> {
+    pub(crate) async fn find(&self, query: Query) -> io::Result<Entry> {
         match self {
             Self::Embedded(files) => Ok(find_embedded(files, &query)),
             Self::Folder(root) => {
                 let root = root.clone();
-                blocking::run(move || Folder::open(&root)?.find(&query)).await
+                blocking::run(move || {
+                    match Folder::open(&root)?.find(&query) {
+                        // Something was deleted between two looks at it.
+                        Err(error) if is_missing(&error) => Ok(Entry::Missing),
+                        found => found,
+                    }
+                })
+                .await
             }
         }
     }
 }
 
-fn find_embedded(files: &BTreeMap<String, EmbeddedFile>, query: &Query) -> Found {
+fn find_embedded(files: &BTreeMap<String, EmbeddedFile>, query: &Query) -> Entry {
     let RequestPath { relative, has_slash } = &query.path;
     let file = |path: &str| {
         let plain = files.get(path)?;
@@ -127,8 +134,8 @@ fn find_embedded(files: &BTreeMap<String, EmbeddedFile>, query: &Query) -> Found
         });
         let (file, coding) = coded.map_or((plain, None), |(file, coding)| (file, Some(coding)));
         let validators = coded_validators(file.validators.clone(), coding);
-        let content = Content::Bytes(file.bytes.clone(), validators);
-        Some(Found::File { path: path.to_owned(), content, coding })
+        let content = FileContent::Bytes(file.bytes.clone(), validators);
+        Some(Entry::File { path: path.to_owned(), content, coding })
     };
     if !has_slash && let Some(found) = file(relative) {
         return found;
@@ -136,16 +143,16 @@ fn find_embedded(files: &BTreeMap<String, EmbeddedFile>, query: &Query) -> Found
     let prefix = if relative.is_empty() { String::new() } else { format!("{relative}/") };
     let below = files.range(prefix.clone()..).map_while(|(path, _)| path.strip_prefix(&*prefix));
     if below.clone().next().is_none() && !relative.is_empty() {
-        return Found::Missing;
+        return Entry::Missing;
     }
     if !has_slash {
-        return Found::FolderWithoutSlash;
+        return Entry::FolderWithoutSlash;
     }
     if let Some(found) = query.index.as_deref().and_then(|index| file(&query.path.join(index))) {
         return found;
     }
     if !query.has_listing {
-        return Found::Missing;
+        return Entry::Missing;
     }
     let mut listing = Listing::default();
     for path in below {
@@ -157,7 +164,7 @@ fn find_embedded(files: &BTreeMap<String, EmbeddedFile>, query: &Query) -> Found
             listing.add(format!("{name}{slash}"));
         }
     }
-    Found::Listing(listing)
+    Entry::Listing(listing)
 }
 
 /// Whether a listing shows a name: not if a request for it is refused.
@@ -189,26 +196,26 @@ impl Folder {
         }
     }
 
-    fn find(&self, query: &Query) -> io::Result<Found> {
+    fn find(&self, query: &Query) -> io::Result<Entry> {
         let RequestPath { relative, has_slash } = &query.path;
-        let Some(path) = self.resolve(relative, query)? else { return Ok(Found::Missing) };
+        let Some(path) = self.resolve(relative, query)? else { return Ok(Entry::Missing) };
         if !fs::metadata(&path)?.is_dir() {
-            return if *has_slash { Ok(Found::Missing) } else { self.find_file(relative, query) };
+            return if *has_slash { Ok(Entry::Missing) } else { self.find_file(relative, query) };
         }
         if !has_slash {
-            return Ok(Found::FolderWithoutSlash);
+            return Ok(Entry::FolderWithoutSlash);
         }
         if let Some(index) = &query.index {
             match self.find_file(&query.path.join(index), query)? {
-                Found::Missing => {}
+                Entry::Missing => {}
                 found => return Ok(found),
             }
         }
-        if query.has_listing { list(&path, query.dot_files) } else { Ok(Found::Missing) }
+        if query.has_listing { list(&path, query.dot_files) } else { Ok(Entry::Missing) }
     }
 
-    fn find_file(&self, relative: &str, query: &Query) -> io::Result<Found> {
-        let Some(plain) = self.open_file(relative, query)? else { return Ok(Found::Missing) };
+    fn find_file(&self, relative: &str, query: &Query) -> io::Result<Entry> {
+        let Some(plain) = self.open_file(relative, query)? else { return Ok(Entry::Missing) };
         for coding in &query.codings {
             let coded = self.open_file(&format!("{relative}{}", coding.extension()), query)?;
             // A compressed file that is older than the plain one is of an earlier version.
@@ -253,27 +260,31 @@ fn modified(open: &OpenFile) -> io::Result<SystemTime> {
     open.file.metadata()?.modified().map(whole_seconds)
 }
 
-fn found_file(relative: &str, mut open: OpenFile, coding: Option<Coding>) -> Found {
+fn found_file(relative: &str, mut open: OpenFile, coding: Option<Coding>) -> Entry {
     open.validators = coded_validators(open.validators, coding);
-    Found::File { path: relative.to_owned(), content: Content::Open(open), coding }
+    Entry::File { path: relative.to_owned(), content: FileContent::Open(open), coding }
 }
 
-/// Lists a folder. A link to a folder is listed as a file, because following each link would cost
-/// much; the request for it redirects.
-fn list(path: &Path, dot_files: bool) -> io::Result<Found> {
+/// Lists the files and folders in a folder. A link to a folder is listed as a file, because
+/// following each link would cost much; the request for it redirects.
+fn list(path: &Path, dot_files: bool) -> io::Result<Entry> {
     let mut listing = Listing::default();
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         if let Ok(mut name) = entry.file_name().into_string()
             && is_listed(&name, dot_files)
         {
-            if entry.file_type()?.is_dir() {
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
                 name.push('/');
             }
-            listing.add(name);
+            // Pipes, sockets and devices are not served.
+            if kind.is_dir() || kind.is_file() || kind.is_symlink() {
+                listing.add(name);
+            }
         }
     }
-    Ok(Found::Listing(listing))
+    Ok(Entry::Listing(listing))
 }
 
 #[derive(Debug, thiserror::Error)]

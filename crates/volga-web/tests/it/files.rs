@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use volga_core::{HandlerEndpoint, HttpBody, RouterService};
 use volga_web::{DEFAULT_MAX_RANGES, FileName, FileRequest, FileResponse};
 
-use crate::support::{Received, ask, get, service};
+use crate::support::{Received, ask, get, get_with_tag, service};
 
 const TEXT: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -30,7 +30,7 @@ fn files() -> (tempfile::TempDir, RouterService) {
 #[tokio::test]
 async fn a_whole_file_has_its_type_its_length_and_its_validators() {
     let (_folder, service) = files();
-    let whole = get(&service, "/text.txt", &[]).await;
+    let whole = get_with_tag(&service, "/text.txt", &[]).await;
     assert_eq!((whole.status.as_u16(), &whole.body[..]), (200, TEXT));
     assert_eq!(whole.header("content-type"), "text/plain; charset=utf-8");
     assert_eq!(whole.header("accept-ranges"), "bytes");
@@ -99,7 +99,7 @@ async fn ranges_do_not_make_a_response_larger_than_the_file() {
 #[tokio::test]
 async fn preconditions_decide_before_ranges() {
     let (folder, service) = files();
-    let whole = get(&service, "/text.txt", &[]).await;
+    let whole = get_with_tag(&service, "/text.txt", &[]).await;
     let (etag, date) = (whole.header("etag").to_owned(), whole.header("last-modified").to_owned());
     let with = async |headers: &[(&str, &str)]| {
         let headers = [headers, &[("range", "bytes=0-1")]].concat();
@@ -124,6 +124,58 @@ async fn preconditions_decide_before_ranges() {
     std::fs::write(folder.path().join("text.txt"), "another version").unwrap();
     assert_eq!(with(&[("if-none-match", &etag)]).await.text(), "an");
     assert_eq!(with(&[("if-range", &etag)]).await.text(), "another version");
+}
+
+/// A client that has a version never takes it for another one, however fast the file changes, and
+/// whatever the program that changes it does to its time and its length.
+#[tokio::test]
+async fn a_changed_file_is_never_the_version_that_a_client_has() {
+    let (folder, service) = files();
+    let path = folder.path().join("text.txt");
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let keep_time = || {
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(modified).unwrap();
+    };
+    type Change<'a> = &'a dyn Fn(&[u8]);
+    let changes: [Change<'_>; 4] = [
+        // In place, with the time of now.
+        &|text| std::fs::write(&path, text).unwrap(),
+        // In place, with the time that it had.
+        &|text| {
+            std::fs::write(&path, text).unwrap();
+            keep_time();
+        },
+        // Another file takes its place.
+        &|text| {
+            let other = path.with_file_name("other");
+            std::fs::write(&other, text).unwrap();
+            std::fs::rename(&other, &path).unwrap();
+        },
+        &|text| {
+            let other = path.with_file_name("other");
+            std::fs::write(&other, text).unwrap();
+            std::fs::rename(&other, &path).unwrap();
+            keep_time();
+        },
+    ];
+    for round in 0..200_usize {
+        // Half of the rounds begin with a file that has a tag.
+        let whole = match round % 2 {
+            0 => get(&service, "/text.txt", &[]).await,
+            _ => get_with_tag(&service, "/text.txt", &[]).await,
+        };
+        let etag = whole.header("etag").to_owned();
+        changes[round / 2 % changes.len()](format!("{round:036}").as_bytes());
+        if etag != "-" {
+            let again = get(&service, "/text.txt", &[("if-none-match", &etag)]).await;
+            assert_eq!((again.status.as_u16(), again.text()), (200, &*format!("{round:036}")));
+            let range = [("range", "bytes=0-1"), ("if-range", &*etag)];
+            assert_eq!(get(&service, "/text.txt", &range).await.status, 200);
+            let refused = get(&service, "/text.txt", &[("if-match", &etag)]).await;
+            assert_eq!(refused.status, 412);
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,11 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 
 mod auth;
+mod blocking;
 mod cookies;
 mod cors;
 mod cross_site;
 mod files;
 mod multipart;
+mod multipart_types;
+#[cfg(unix)]
+mod no_files;
 mod sessions;
 mod signed_cookies;
 mod static_files;

@@ -5,31 +5,30 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::Method;
 use proptest::prelude::*;
-use serde::Deserialize;
 use volga_core::{
     BoxError, Endpoint, Error, HandlerEndpoint, HttpBody, IntoResponse, RouterService,
 };
-use volga_web::{Multipart, MultipartBuilder, MultipartForm, TempFile};
+use volga_web::{Multipart, MultipartBuilder};
 
 use crate::support::{Received, pieces, send, service};
 
-const TYPE: (&str, &str) = ("content-type", "multipart/form-data; boundary=b");
+pub(crate) const TYPE: (&str, &str) = ("content-type", "multipart/form-data; boundary=b");
 
 /// A part with this name, further parameters of its `Content-Disposition`, and content.
-fn part(name: &str, more: &str, content: &str) -> String {
+pub(crate) fn part(name: &str, more: &str, content: &str) -> String {
     format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"{more}\r\n\r\n{content}\r\n")
 }
 
-fn form(parts: &[String]) -> String {
+pub(crate) fn form(parts: &[String]) -> String {
     format!("{}--b--\r\n", parts.concat())
 }
 
-async fn post(service: &RouterService, body: impl Into<HttpBody>) -> Received {
+pub(crate) async fn post(service: &RouterService, body: impl Into<HttpBody>) -> Received {
     send(service, Method::POST, "/", &[TYPE], body.into()).await
 }
 
 /// The text cut into pieces of this many bytes.
-fn cut(text: &str, size: usize) -> HttpBody {
+pub(crate) fn cut(text: &str, size: usize) -> HttpBody {
     let all = Bytes::from(text.to_owned());
     let ends: Vec<_> = (0..all.len()).step_by(size.max(1)).collect();
     let piece = |at: usize| Ok::<_, BoxError>(all.slice(at..(at + size).min(all.len())));
@@ -114,34 +113,38 @@ async fn each_limit_is_exact_and_its_error_names_the_field_and_the_limit() {
     let two = form(&[part("first", "", ten), part("second", "", ten)]);
     for (fits, exceeds, expect) in [
         (
-            reader(|form| form.max_part_bytes(10)),
-            reader(|form| form.max_part_bytes(9)),
+            reader(|form| form.with_max_part_bytes(10)),
+            reader(|form| form.with_max_part_bytes(9)),
             "the field `first` is larger than 9 bytes",
         ),
         (
-            reader(|form| form.max_part_bytes(10).limit("second", 10)),
-            reader(|form| form.max_part_bytes(10).limit("second", 3)),
+            reader(|form| form.with_max_part_bytes(10).with_field_limit("second", 10)),
+            reader(|form| form.with_max_part_bytes(10).with_field_limit("second", 3)),
             "the field `second` is larger than 3 bytes",
         ),
         (
-            reader(|form| form.max_part_bytes(1).limit("first", 10).limit("second", 10)),
-            reader(|form| form.limit("first", 10).limit("second", 9)),
+            reader(|form| {
+                form.with_max_part_bytes(1)
+                    .with_field_limit("first", 10)
+                    .with_field_limit("second", 10)
+            }),
+            reader(|form| form.with_field_limit("first", 10).with_field_limit("second", 9)),
             "the field `second` is larger than 9 bytes",
         ),
         (
-            reader(|form| form.max_memory(20)),
-            reader(|form| form.max_memory(19)),
+            reader(|form| form.with_max_memory(20)),
+            reader(|form| form.with_max_memory(19)),
             "the field `second` makes the form larger than 19 bytes without its files",
         ),
         (
-            reader(|form| form.max_parts(2)),
-            reader(|form| form.max_parts(1)),
+            reader(|form| form.with_max_parts(2)),
+            reader(|form| form.with_max_parts(1)),
             "the form has more than 1 parts; the one before is the field `first`",
         ),
         (
             // `content-disposition: form-data; name="second"` and its line end.
-            reader(|form| form.max_part_headers(47)),
-            reader(|form| form.max_part_headers(46)),
+            reader(|form| form.with_max_part_headers(47)),
+            reader(|form| form.with_max_part_headers(46)),
             "the headers of the part after the field `first` are larger than 46 bytes",
         ),
     ] {
@@ -156,7 +159,7 @@ async fn each_limit_is_exact_and_its_error_names_the_field_and_the_limit() {
 
 #[tokio::test]
 async fn the_limit_of_the_whole_body_names_the_field_that_it_cuts() {
-    let service = reader(|form| form.max_memory(usize::MAX));
+    let service = reader(|form| form.with_max_memory(usize::MAX));
     let large = part("large", "", &"x".repeat(6 * 1024 * 1024));
     let refused = post(&service, cut(&large, 100_000)).await;
     assert_eq!(refused.status, 413);
@@ -258,124 +261,6 @@ async fn what_is_no_form_is_refused() {
     for end in 0..good.len() - 2 {
         let status = post(&service, cut(&good[..end], 5)).await.status;
         assert!(status == 400 || good[..end].ends_with("--b--"), "{end}: {status}");
-    }
-}
-
-#[derive(Deserialize)]
-struct Profile {
-    name: String,
-    age: Option<u8>,
-    #[serde(default)]
-    tags: Vec<String>,
-    avatar: TempFile,
-    letter: Option<TempFile>,
-    #[serde(default)]
-    photos: Vec<TempFile>,
-}
-
-fn profile_service(folder: &std::path::Path) -> RouterService {
-    let folder = folder.to_owned();
-    let save = async move |form: Multipart| {
-        let form: Profile = form.temp_folder(&folder).collect().await?;
-        let names: Vec<_> =
-            form.photos.iter().map(|photo| photo.name().unwrap().as_str()).collect();
-        let text = format!(
-            "{} {:?} {:?} {} {} {names:?}",
-            form.name,
-            form.age,
-            form.tags,
-            form.avatar.size(),
-            form.letter.is_some(),
-        );
-        form.avatar.save_as(folder.join("saved")).await?;
-        Ok::<_, Error>(text)
-    };
-    service(Method::POST, "/", HandlerEndpoint::new(save))
-}
-
-#[tokio::test]
-async fn a_form_is_read_into_a_type() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = profile_service(folder.path());
-    let body = form(&[
-        part("tags", "", "x"),
-        part("name", "", "Anna"),
-        part("photos", "; filename=\"../1.jpg\"", "1"),
-        part("age", "", ""),
-        part("avatar", "; filename=\"a.png\"\r\ncontent-type: image/png", "12345"),
-        part("letter", "; filename=\"\"", ""),
-        part("tags", "", "y"),
-        part("unknown", "; filename=\"u\"", "u"),
-        part("photos", "; filename=\"/2.jpg\"", "2"),
-    ]);
-    let saved = post(&service, body).await;
-    assert_eq!(saved.text(), "Anna None [\"x\", \"y\"] 5 false [\"1.jpg\", \"2.jpg\"]");
-    assert_eq!(std::fs::read(folder.path().join("saved")).unwrap(), b"12345");
-    wait_for_one_file(folder.path()).await;
-}
-
-#[tokio::test]
-async fn a_form_that_does_not_fit_names_the_field_and_leaves_no_file() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("saved"), "").unwrap();
-    let service = profile_service(folder.path());
-    let avatar = part("avatar", "; filename=\"a\"", "1");
-    for (parts, expect) in [
-        (vec![avatar.clone()], "missing field `name`"),
-        (vec![part("name", "", "A")], "missing field `avatar`"),
-        (
-            vec![part("name", "", "A"), part("avatar", "", "text")],
-            "field `avatar`: a file is needed, not text",
-        ),
-        (
-            vec![part("name", "; filename=\"n\"", "A"), avatar.clone()],
-            "field `name`: text is needed, not a file",
-        ),
-        (
-            vec![part("name", "", "A"), avatar.clone(), avatar.clone()],
-            "field `avatar`: one value is needed, not 2",
-        ),
-        (vec![part("name", "", "A"), part("age", "", "old"), avatar], "field `age`: invalid digit"),
-    ] {
-        let refused = post(&service, form(&parts)).await;
-        assert_eq!(refused.status, 422, "{expect}");
-        assert!(refused.text().contains(expect), "{} is not {expect}", refused.text());
-    }
-    wait_for_one_file(folder.path()).await;
-}
-
-/// Waits until the blocking threads have deleted the temporary files.
-async fn wait_for_one_file(folder: &std::path::Path) {
-    while std::fs::read_dir(folder).unwrap().count() != 1 {
-        tokio::task::yield_now().await;
-    }
-}
-
-#[tokio::test]
-async fn the_default_limits_hold_for_a_typed_form() {
-    #[derive(Deserialize)]
-    struct Note {
-        text: String,
-    }
-
-    let length = async |MultipartForm(note): MultipartForm<Note>| note.text.len();
-    let service = service(Method::POST, "/", HandlerEndpoint::new(length));
-    // The name of the field counts, too.
-    let most = volga_web::DEFAULT_MAX_PART_MEMORY - "text".len();
-    for (length, status) in [(most, 200), (most + 1, 413)] {
-        let body = form(&[part("text", "", &"x".repeat(length))]);
-        assert_eq!(post(&service, body).await.status.as_u16(), status);
-    }
-    for (more, status) in
-        [(volga_web::DEFAULT_MAX_PARTS - 1, 200), (volga_web::DEFAULT_MAX_PARTS, 413)]
-    {
-        let mut parts = vec![part("x", "", ""); more];
-        parts.push(part("text", "", ""));
-        assert_eq!(post(&service, form(&parts)).await.status.as_u16(), status, "{more}");
-    }
-    for (more, status) in [(8000, 200), (8200, 413)] {
-        let body = form(&[part("text", &format!("\r\nx: {}", "y".repeat(more)), "")]);
-        assert_eq!(post(&service, body).await.status.as_u16(), status, "{more}");
     }
 }
 

@@ -58,6 +58,22 @@ pub(crate) async fn get(service: &RouterService, path: &str, headers: &[(&str, &
     ask(service, Method::GET, path, headers).await
 }
 
+/// Gets a file once it has a tag and a date: a file that was changed a moment ago has none.
+pub(crate) async fn get_with_tag(
+    service: &RouterService,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Received {
+    loop {
+        let received = get(service, path, headers).await;
+        // An embedded file has no date.
+        if received.headers.contains_key("etag") {
+            return received;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 pub(crate) async fn send(
     service: &RouterService,
     method: Method,

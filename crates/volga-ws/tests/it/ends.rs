@@ -83,7 +83,7 @@ async fn a_function_closes_with_its_reason_after_what_it_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_respond_to_a_close_is_left_after_the_close_timeout() {
-    let settings = WebSocketSettings::new().with_close_timeout(Duration::from_secs(7));
+    let settings = WebSocketSettings::new().close_timeout(Duration::from_secs(7));
     let start_time = Instant::now();
     let mut client = start(settings, 4096, async |_: WebSocket| {});
     assert_eq!(client.closed().await, 1000);
@@ -193,7 +193,7 @@ async fn any_byte_of_the_client_spares_it_the_ping() {
 
 #[tokio::test(start_paused = true)]
 async fn a_socket_without_messages_is_closed_at_its_idle_timeout_although_pongs_come() {
-    let settings = WebSocketSettings::new().with_idle_timeout(Duration::from_secs(100));
+    let settings = WebSocketSettings::new().idle_timeout(Duration::from_secs(100));
     let mut client = start_echo(settings);
     let begin = Instant::now();
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -212,7 +212,7 @@ async fn a_socket_without_messages_is_closed_at_its_idle_timeout_although_pongs_
 #[tokio::test(start_paused = true)]
 async fn a_client_is_not_left_for_a_pong_that_the_server_does_not_read() {
     let (go, wait) = oneshot::channel::<()>();
-    let settings = WebSocketSettings::new().with_max_unread_bytes(1);
+    let settings = WebSocketSettings::new().max_unread_bytes(1);
     let mut client = start(settings, 4096, async move |mut socket: WebSocket| {
         wait.await.unwrap();
         assert_eq!(socket.recv().await.unwrap().as_text(), Some("a"));

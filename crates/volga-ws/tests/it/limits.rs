@@ -16,8 +16,8 @@ async fn yield_often() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_or_frame_that_is_too_large_is_refused_with_1009() {
-    let message = WebSocketSettings::new().with_max_message_bytes(100);
-    let frames = WebSocketSettings::new().with_max_frame_bytes(100);
+    let message = WebSocketSettings::new().max_message_bytes(100);
+    let frames = WebSocketSettings::new().max_frame_bytes(100);
     for (settings, bytes, is_refused) in [
         (&message, whole(TEXT, &[b'x'; 100]), false),
         (&message, whole(TEXT, &[b'x'; 101]), true),
@@ -43,7 +43,7 @@ async fn a_message_or_frame_that_is_too_large_is_refused_with_1009() {
 async fn a_send_waits_at_the_limit_of_unsent_bytes() {
     let sent = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&sent);
-    let settings = WebSocketSettings::new().with_max_unsent_bytes(10_000);
+    let settings = WebSocketSettings::new().max_unsent_bytes(10_000);
     let mut client = start(settings, 64, async move |mut socket: WebSocket| {
         for _ in 0..1000 {
             socket.send("x".repeat(98)).await.unwrap();
@@ -77,7 +77,7 @@ async fn fill(client: &mut Client, bytes: &[u8]) -> usize {
 
 #[tokio::test]
 async fn nothing_is_read_at_the_limit_of_unread_bytes_or_of_unsent_pongs() {
-    let settings = WebSocketSettings::new().with_max_unread_bytes(6_000);
+    let settings = WebSocketSettings::new().max_unread_bytes(6_000);
     let mut client = start(settings, 64, async |mut socket: WebSocket| {
         let () = std::future::pending().await;
         socket.recv().await;
@@ -86,7 +86,7 @@ async fn nothing_is_read_at_the_limit_of_unread_bytes_or_of_unsent_pongs() {
     let taken = fill(&mut client, &whole(TEXT, b"x")).await;
     assert!((93 * 7..120 * 7).contains(&taken), "{taken} bytes");
 
-    let settings = WebSocketSettings::new().with_max_unsent_bytes(6_000);
+    let settings = WebSocketSettings::new().max_unsent_bytes(6_000);
     let mut client = start(settings, 64, async |mut socket: WebSocket| {
         socket.recv().await;
     });

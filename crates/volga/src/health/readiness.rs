@@ -117,7 +117,7 @@ impl App {
     /// [`before_shutdown`](Self::before_shutdown) run meanwhile, and their time limit does not
     /// apply to the delay. A second signal does not wait for it.
     pub fn with_shutdown_delay(mut self, time: Duration) -> Self {
-        self.before.delay = time;
+        self.shutdown_hooks.delay = time;
         self
     }
 }

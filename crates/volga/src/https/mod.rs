@@ -2,13 +2,15 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | `settings` | the addresses of an app, with and without TLS |
+//! | `app` | the methods of `App` for HTTPS |
+//! | `settings` | what they set, and the listeners of an app with and without TLS |
 //! | `redirect` | responds to requests over plain HTTP with a redirect to HTTPS |
 //! | `hsts` | the header that keeps browsers on HTTPS |
 //! | `client_scheme` | the scheme of the client's request, as an argument |
 //! | `forwarded_scheme` | what trusted proxies say about the scheme (pure) |
 //! | `client_certificate` | what the certificate of the client says |
 
+mod app;
 #[cfg(feature = "client-certificates")]
 pub(crate) mod client_certificate;
 pub(crate) mod client_scheme;

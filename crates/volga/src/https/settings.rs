@@ -1,4 +1,4 @@
-//! The addresses of an app, with and without TLS.
+//! The settings of an app for HTTPS, and its listeners with and without TLS.
 
 #[cfg(feature = "tls")]
 use std::io;
@@ -7,91 +7,25 @@ use std::io;
 use volga_http::{BindTarget, Tls, TlsAcceptor};
 use volga_http::{Listener, Server};
 
+use crate::https::hsts::Hsts;
 #[cfg(feature = "tls")]
 use crate::https::redirect::RedirectService;
-use crate::{app::App, https::hsts::Hsts};
 
 /// The settings of an app for HTTPS.
 #[derive(Debug, Default)]
 pub(crate) struct HttpsSettings {
     pub(crate) hsts: Option<Hsts>,
     #[cfg(feature = "tls")]
-    tls: Option<Tls>,
+    pub(crate) tls: Option<Tls>,
     /// Addresses without TLS, in an app with TLS.
     #[cfg(feature = "tls")]
-    plain: Vec<BindTarget>,
+    pub(crate) plain: Vec<BindTarget>,
     /// Addresses that only redirect to HTTPS.
     #[cfg(feature = "tls")]
-    redirects: Vec<BindTarget>,
+    pub(crate) redirects: Vec<BindTarget>,
     /// The port to which they redirect, if it is not that of the first listener.
     #[cfg(feature = "tls")]
-    port: Option<u16>,
-}
-
-impl App {
-    /// Tells browsers to use HTTPS only, by the header `Strict-Transport-Security` of every
-    /// response over HTTPS. The requests of a [trusted proxy](Self::with_trusted_proxies) count as
-    /// HTTPS if the proxy says so. Requests for `localhost` or for an IP address do not get the
-    /// header.
-    pub fn with_hsts(mut self, hsts: Hsts) -> Self {
-        self.https.hsts = Some(hsts);
-        self
-    }
-}
-
-#[cfg(feature = "tls")]
-impl App {
-    /// Serves HTTPS at all addresses of [`bind`](Self::bind), and at the default address without
-    /// one. Needs the feature `tls`.
-    ///
-    /// ```no_run
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
-    /// use volga::{App, ok, tls::Tls};
-    ///
-    /// let mut app = App::new()
-    ///     .bind("0.0.0.0:443")
-    ///     .with_tls(Tls::pem_files("cert.pem", "key.pem"))
-    ///     .bind_https_redirect("0.0.0.0:80");
-    /// app.map_get("/", || ok!("Hello!"));
-    /// app.run().await
-    /// # }
-    /// ```
-    ///
-    /// The files are read when the app starts. A fault in them is an error of [`run`](Self::run),
-    /// whose cause is a [`TlsError`](crate::tls::TlsError). [`bind_plain`](Self::bind_plain) adds
-    /// addresses without TLS.
-    pub fn with_tls(mut self, tls: Tls) -> Self {
-        self.https.tls = Some(tls);
-        self
-    }
-
-    /// Adds an address that has no TLS, in an app [with TLS](Self::with_tls): for example a
-    /// Unix-domain socket for a proxy on the same machine. In an app without TLS it does the same
-    /// as [`bind`](Self::bind), except that it does not replace the default address.
-    pub fn bind_plain(mut self, target: impl Into<BindTarget>) -> Self {
-        self.https.plain.push(target.into());
-        self
-    }
-
-    /// Adds an address without TLS that redirects every request to HTTPS: to the same host, path
-    /// and query, with status 308, so the method and the body stay as well. A request without a
-    /// valid host gets status 400. No handler and no middleware sees these requests.
-    ///
-    /// The port in the redirect is that of the first address with TLS. If clients use another one,
-    /// as behind a router that maps ports, set it with
-    /// [`with_https_port`](Self::with_https_port).
-    ///
-    /// The limit of connections counts these connections apart from the others.
-    pub fn bind_https_redirect(mut self, target: impl Into<BindTarget>) -> Self {
-        self.https.redirects.push(target.into());
-        self
-    }
-
-    /// Sets the port that clients use for HTTPS, for [redirects](Self::bind_https_redirect).
-    pub fn with_https_port(mut self, port: u16) -> Self {
-        self.https.port = Some(port);
-        self
-    }
+    pub(crate) port: Option<u16>,
 }
 
 /// The listeners of an app.

@@ -1,6 +1,6 @@
 //! `map_ws` and `map_msg`: WebSockets on routes.
 
-mod endpoint;
+pub(crate) mod endpoint;
 mod handler;
 mod messages;
 
@@ -16,8 +16,6 @@ use self::endpoint::SocketEndpoint;
 use self::messages::MessageLoop;
 use crate::group::{Group, Route};
 use crate::streams::BindStreams;
-
-pub(crate) use self::endpoint::SocketReport;
 
 impl Group {
     /// Maps a function that gets a WebSocket, over HTTP/1.1 (RFC 6455) and HTTP/2 (RFC 8441).
@@ -65,8 +63,8 @@ impl Group {
     /// use volga::{App, http::ws::{WebSocket, WebSocketSettings}};
     ///
     /// let settings = WebSocketSettings::new()
-    ///     .with_protocols(["chat.v2", "chat.v1"])
-    ///     .with_max_message_bytes(16 * 1024);
+    ///     .protocols(["chat.v2", "chat.v1"])
+    ///     .max_message_bytes(16 * 1024);
     /// let mut app = App::new();
     /// app.map_ws_with("/chat", settings, async |mut socket: WebSocket| {
     ///     let protocol = socket.protocol().unwrap_or("none").to_owned();

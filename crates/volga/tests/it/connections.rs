@@ -33,7 +33,7 @@ async fn connections_beyond_the_limits_are_refused_and_counted() {
         read_until(&mut first, "retry: 3000\n").await;
         assert_eq!(read_to_end(&mut send(address, "GET /events").await).await, "");
         let now = counters.snapshot();
-        assert_eq!(now.connections_refused_in_all, u64::from(in_all == 1));
+        assert_eq!(now.connections_refused_by_total, u64::from(in_all == 1));
         assert_eq!(now.connections_refused_by_address, u64::from(per_address == 1));
         assert_eq!((now.connections_open, now.streams_open), (1, 1));
     }
@@ -63,7 +63,7 @@ async fn a_unix_socket_has_streams_and_their_farewell_and_clients_without_addres
     app.map_get("/who", async |client: Option<ClientAddr>| ok!("{client:?};"))
         .map_get("/must", async |client: ClientAddr| ok!("{client};"));
     app.group("/", |limited| {
-        limited.attach(LimitStreams::by_client(StreamLimit::new(1).per_key(1)));
+        limited.attach(LimitStreams::by_client(StreamLimit::new(1).with_max_per_key(1)));
         limited.map_get("/events", || sse!(stream::pending::<Message>()));
     });
     let run = tokio::spawn(app.run());

@@ -95,7 +95,7 @@ fn uploads(folder: &Path) -> App {
         file!(request, name.within(&from), name; [("x-own", "1")])
     });
     app.map_post("/form", async move |form: Multipart| {
-        let mut form = form.limit("note", 1000);
+        let mut form = form.with_field_limit("note", 1000);
         let mut saved = Vec::new();
         while let Some(mut part) = form.next().await? {
             if part.is_file() {

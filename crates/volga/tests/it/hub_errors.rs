@@ -63,7 +63,7 @@ async fn a_closed_hub_tells_its_clients_what_the_application_chose() {
         (RefusalResponse::NoContent, 204),
         (RefusalResponse::Unavailable, 503),
     ] {
-        let hub = Hub::builder().when_closed(response).build();
+        let hub = Hub::builder().closed_response(response).build();
         let client = client(hub.clone());
         hub.close();
         let response = client.get("/read/a").send().await;

@@ -21,6 +21,7 @@ mod error_types;
 mod extract;
 mod files;
 mod form_fields;
+mod form_refusals;
 mod framing;
 mod grpc;
 mod half_close;

@@ -55,7 +55,7 @@ fn map_events(app: &mut App) -> Arc<AtomicUsize> {
 
 #[tokio::test]
 async fn beyond_the_limit_a_stream_is_503_before_its_handler_runs_and_running_ones_go_on() {
-    let limit = StreamLimit::new(10).per_key(2);
+    let limit = StreamLimit::new(10).with_max_per_key(2);
     let mut runs = None;
     let server = run(|app| {
         app.attach(LimitStreams::by_client(limit.clone()));
@@ -126,12 +126,12 @@ async fn a_place_is_given_back_however_its_response_ends() {
     drop(body);
     until_open(&limit, 0).await;
     assert_eq!(get2(&client, "/plain").await.status(), 200);
-    assert_eq!(limit.counts().refused_in_all, 1);
+    assert_eq!(limit.counts().refused_by_total, 1);
 }
 
 #[tokio::test]
 async fn keys_are_what_the_application_makes_of_a_request() {
-    let limit = StreamLimit::new(10).per_key(1);
+    let limit = StreamLimit::new(10).with_max_per_key(1);
     let server = run(|app| {
         let user = |parts: &RequestParts| {
             let query = parts.uri.query()?;
@@ -139,7 +139,7 @@ async fn keys_are_what_the_application_makes_of_a_request() {
         };
         map_events(app);
         let route = &mut app.map_get("/limited", || sse!(stream::pending::<Message>()));
-        route.attach(LimitStreams::by(limit.clone(), user).before_every_request());
+        route.attach(LimitStreams::by(limit.clone(), user).with_permit_for_every_request());
     })
     .await;
     let mut kept = Vec::new();
@@ -161,7 +161,7 @@ async fn keys_are_what_the_application_makes_of_a_request() {
 #[tokio::test]
 async fn a_handler_takes_a_permit_by_itself_and_chooses_the_refusal() {
     let limits = [RefusalResponse::NoContent, RefusalResponse::RetryLater]
-        .map(|refusal| StreamLimit::new(1).refuse_with(refusal));
+        .map(|refusal| StreamLimit::new(1).with_refusal(refusal));
     let counted = limits.clone();
     let server = run(|app| {
         app.map_get("/{limit}", move |Path(limit): Path<usize>| match limits[limit].take(()) {

@@ -184,7 +184,7 @@ async fn a_silent_stream_sends_heartbeats() {
             )
         })
         .map_get("/two", || {
-            let heartbeat = Heartbeat::every(Duration::from_millis(5)).with_blank_line();
+            let heartbeat = Heartbeat::every(Duration::from_millis(5)).blank_line();
             sse!(Sse::new(stream::pending::<Message>()).without_retry().heartbeat(heartbeat))
         });
     })

@@ -27,7 +27,7 @@ fn app(folder: &Path) -> App {
 
     let to = Arc::clone(&folder);
     app.map_post("/photos", async move |form: Multipart| {
-        let form: Photo = form.limit("photo", 1000).collect().await?;
+        let form: Photo = form.with_field_limit("photo", 1000).collect().await?;
         let name = FileName::new(format!("{}.jpg", form.title))?;
         let size = form.photo.size();
         form.photo.save_as(name.within(&to)).await?;

@@ -9,8 +9,8 @@ use crate::extract::FromRequest;
 use crate::extract::body::form_text::write;
 use crate::extract::body::{check_charset, read_all};
 use crate::extract::error::ExtractError;
+use crate::extract::fields::form_fields::error_of_form;
 use crate::extract::fields::pairs::{NotUtf8, count, pairs, read};
-use crate::extract::fields::{FieldError, FieldErrorKind};
 use crate::extract::optional::OptionalArg;
 use crate::extract::query;
 use crate::handler::description::Description;
@@ -167,12 +167,7 @@ fn of_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, ExtractError> {
         return Err(ExtractError::TooManyFormFields { limit: MAX_FORM_FIELDS });
     }
     let pairs = pairs(text).map_err(|NotUtf8(at)| not_utf8(at))?;
-    read(&pairs).map_err(|FieldError { at, kind, .. }| match kind {
-        FieldErrorKind::Missing => ExtractError::MissingFormField { field: at },
-        FieldErrorKind::Malformed(reason)
-        | FieldErrorKind::Length(reason)
-        | FieldErrorKind::Shape(reason) => ExtractError::FormField { at, reason },
-    })
+    read(&pairs).map_err(error_of_form)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 pub(crate) mod form;
 mod form_text;
+#[cfg(test)]
+mod form_text_tests;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod ndjson;
@@ -16,14 +18,14 @@ use crate::extract::FromRequest;
 use crate::extract::error::ExtractError;
 use crate::handler::description::Description;
 use crate::request::body::HttpBody;
-use crate::request::body_budget::BudgetShare;
+use crate::request::body_budget::CollectedBytes;
 use crate::request::parts::{HttpRequest, RequestParts};
 use crate::response::error::Error;
 
 /// All bytes of a body. They count for the app's memory for request bodies until this is dropped.
 pub(super) struct CollectedBody {
     bytes: Bytes,
-    _share: BudgetShare,
+    _share: CollectedBytes,
 }
 
 impl CollectedBody {
@@ -45,7 +47,7 @@ pub(super) async fn read_all(
     parts: &RequestParts,
     mut body: HttpBody,
 ) -> Result<CollectedBody, Error> {
-    let mut share = parts.context().budget_share();
+    let mut share = parts.collected_bytes();
     let Some(first) = body.next().await.transpose()? else {
         return Ok(CollectedBody { bytes: Bytes::new(), _share: share });
     };

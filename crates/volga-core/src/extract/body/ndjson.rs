@@ -19,7 +19,7 @@ use crate::extract::body::lines::Lines;
 use crate::extract::error::ExtractError;
 use crate::handler::description::Description;
 use crate::request::body::HttpBody;
-use crate::request::body_budget::BudgetShare;
+use crate::request::body_budget::CollectedBytes;
 use crate::request::parts::RequestParts;
 use crate::response::box_error::BoxError;
 use crate::response::error::Error;
@@ -97,7 +97,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for NdJson<T> {
 
     async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         check_content_type(&parts.headers)?;
-        let share = parts.context().budget_share();
+        let share = parts.collected_bytes();
         let reader =
             NdJsonReader { body: Some(body), lines: Lines::default(), share, value: read_line };
         Ok(Self(Box::pin(reader)))
@@ -127,7 +127,7 @@ struct NdJsonReader<T> {
     body: Option<HttpBody>,
     lines: Lines,
     /// The memory for the line that has not arrived completely.
-    share: BudgetShare,
+    share: CollectedBytes,
     value: fn(&[u8]) -> Result<T, ExtractError>,
 }
 
@@ -145,7 +145,7 @@ impl<T> NdJsonReader<T> {
     fn fail(&mut self, error: Error) -> Error {
         self.body = None;
         self.lines = Lines::default();
-        self.share = BudgetShare::default();
+        self.share = CollectedBytes::default();
         error
     }
 }
@@ -174,7 +174,7 @@ impl<T> Stream for NdJsonReader<T> {
                 }
                 None => {
                     self.body = None;
-                    self.share = BudgetShare::default();
+                    self.share = CollectedBytes::default();
                     let last = self.lines.last();
                     return Poll::Ready(last.map(|line| self.value(line)));
                 }

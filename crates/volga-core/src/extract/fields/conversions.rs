@@ -12,9 +12,14 @@
 //!
 //! [`de::Error::invalid_type`]: serde::de::Error::invalid_type
 
-use std::{cell::RefCell, collections::HashSet};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+};
 
 use serde::de::{Expected, Unexpected};
+
+use crate::extract::fields::file_number::FileNumber;
 
 /// The maximum number of passes over one value: 32. A client can make each pass find one more text
 /// to convert, so the passes over a long query would cost too much without a limit.
@@ -59,6 +64,19 @@ struct Conversions {
     needed_as_text: Vec<Conversion>,
     /// All conversions of this pass.
     converted: Vec<(usize, Conversion)>,
+    rules: ReadingRules,
+}
+
+/// How the texts of one value are read.
+#[derive(Clone, Debug, Default)]
+pub(in crate::extract) struct ReadingRules {
+    /// Whether blanks around numbers do not count, `on` and `off` are booleans, and an empty text
+    /// is `None` for an `Option`.
+    pub(in crate::extract) is_lenient: bool,
+    /// The files, by the addresses of the texts that stand for them.
+    pub(in crate::extract) files: HashMap<usize, FileNumber>,
+    /// The name of the newtype struct that takes a file.
+    pub(in crate::extract) file_type: Option<&'static str>,
 }
 
 thread_local! {
@@ -78,9 +96,11 @@ impl Drop for Restore {
 
 /// Deserializes a value, in as many passes as it needs. Each pass must read the same texts.
 pub(in crate::extract) fn deserialize<T, E>(
+    rules: ReadingRules,
     mut pass: impl FnMut() -> Result<T, E>,
 ) -> Result<T, E> {
-    let _restore = Restore(Some(CURRENT.with(RefCell::take)));
+    let new = Conversions { rules, ..Conversions::default() };
+    let _restore = Restore(Some(CURRENT.with(|current| current.replace(new))));
     let mut result = pass();
     for number in 1..MAX_PASSES {
         let learned = CURRENT.with_borrow_mut(|current| {
@@ -89,13 +109,13 @@ pub(in crate::extract) fn deserialize<T, E>(
             }
             current.learn(result.is_err())
         });
-        if learned == Learned::Nothing {
+        if learned == PassChange::Nothing {
             break;
         }
         // A later pass has more conversions, so an untagged enum finds an earlier variant. A pass
         // that takes conversions back may fail earlier in the value, at a field without a fault.
         match pass() {
-            Err(_) if result.is_ok() || learned != Learned::Conversions => {}
+            Err(_) if result.is_ok() || learned != PassChange::Conversions => {}
             new => result = new,
         }
     }
@@ -104,7 +124,7 @@ pub(in crate::extract) fn deserialize<T, E>(
 
 /// The difference between the next pass and the last one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Learned {
+enum PassChange {
     /// It would be the same as the last one.
     Nothing,
     /// It converts more texts.
@@ -116,8 +136,17 @@ enum Learned {
 }
 
 impl Conversions {
+    /// A list was expected for the file with these bytes.
+    fn need_file_as_list(&mut self, bytes: &[u8]) {
+        let Some(number) = FileNumber::from_bytes(bytes) else { return };
+        let mut files = self.rules.files.iter();
+        if let Some((text, _)) = files.find(|(_, other)| **other == number) {
+            self.misfits.push((*text, true));
+        }
+    }
+
     /// Prepares the next pass.
-    fn learn(&mut self, has_failed: bool) -> Learned {
+    fn learn(&mut self, has_failed: bool) -> PassChange {
         let mut is_changed = false;
         for (text, is_list) in std::mem::take(&mut self.misfits) {
             let set = if is_list { &mut self.lists } else { &mut self.scalars };
@@ -126,7 +155,7 @@ impl Conversions {
         let converted = std::mem::take(&mut self.converted);
         let needed_as_text = std::mem::take(&mut self.needed_as_text);
         if is_changed {
-            return Learned::Conversions;
+            return PassChange::Conversions;
         }
         if has_failed {
             for (text, _) in converted.iter().filter(|(_, to)| needed_as_text.contains(to)) {
@@ -134,15 +163,15 @@ impl Conversions {
             }
         }
         if is_changed {
-            Learned::Texts
+            PassChange::Texts
         } else if has_failed && self.has_refused_list && !self.are_numbers_names {
             self.are_numbers_names = true;
-            Learned::Names
+            PassChange::Names
         } else if has_failed && self.has_refused_parts && !self.are_names_whole {
             self.are_names_whole = true;
-            Learned::Names
+            PassChange::Names
         } else {
-            Learned::Nothing
+            PassChange::Nothing
         }
     }
 }
@@ -161,7 +190,7 @@ pub(in crate::extract) fn of(text: &str, is_list_item: bool) -> Option<Conversio
         if !is_scalar || current.kept.contains(&address) {
             return None;
         }
-        let conversion = scalar(text)?;
+        let conversion = scalar(text, current.rules.is_lenient)?;
         current.converted.push((address, conversion));
         Some(conversion)
     })
@@ -174,19 +203,25 @@ pub(in crate::extract) fn misfit(
 ) -> Option<usize> {
     let as_text = match *unexpected {
         Unexpected::Str(text) => {
-            let expected = expected.to_string();
-            let lists = ["a sequence", "a tuple", "an array", "tuple struct"];
-            let is_list = lists.iter().any(|list| expected.starts_with(list));
+            let is_list = is_list_expected(expected);
             let address = text.as_ptr().addr();
-            if is_list || scalar(text).is_some() {
-                CURRENT.with_borrow_mut(|current| current.misfits.push((address, is_list)));
-            }
+            CURRENT.with_borrow_mut(|current| {
+                if is_list || scalar(text, current.rules.is_lenient).is_some() {
+                    current.misfits.push((address, is_list));
+                }
+            });
             return Some(address);
         }
         Unexpected::Bool(value) => Conversion::Bool(value),
         Unexpected::Unsigned(value) => Conversion::Unsigned(value),
         Unexpected::Signed(value) => Conversion::Signed(value),
         Unexpected::Float(value) => Conversion::Float(value),
+        Unexpected::Bytes(bytes) => {
+            if is_list_expected(expected) {
+                CURRENT.with_borrow_mut(|current| current.need_file_as_list(bytes));
+            }
+            return None;
+        }
         Unexpected::Seq => {
             CURRENT.with_borrow_mut(|current| current.has_refused_list = true);
             return None;
@@ -199,6 +234,12 @@ pub(in crate::extract) fn misfit(
     };
     CURRENT.with_borrow_mut(|current| current.needed_as_text.push(as_text));
     None
+}
+
+fn is_list_expected(expected: &dyn Expected) -> bool {
+    let expected = expected.to_string();
+    let lists = ["a sequence", "a tuple", "an array", "tuple struct"];
+    lists.iter().any(|list| expected.starts_with(list))
 }
 
 /// Takes the report that a type takes one value for a name that has parts.
@@ -234,10 +275,41 @@ pub(in crate::extract) fn converted_text(value: &Unexpected<'_>) -> Option<usize
     })
 }
 
-fn scalar(text: &str) -> Option<Conversion> {
-    let boolean = text.parse().ok().map(Conversion::Bool);
-    boolean
-        .or_else(|| text.parse().ok().map(Conversion::Unsigned))
-        .or_else(|| text.parse().ok().map(Conversion::Signed))
-        .or_else(|| text.parse().ok().map(Conversion::Float))
+/// Returns the file that the text stands for.
+pub(in crate::extract) fn file(text: &str) -> Option<FileNumber> {
+    CURRENT.with_borrow(|current| current.rules.files.get(&text.as_ptr().addr()).copied())
+}
+
+/// Whether the text is read as a list in this pass.
+pub(in crate::extract) fn is_list(text: &str) -> bool {
+    CURRENT.with_borrow(|current| current.lists.contains(&text.as_ptr().addr()))
+}
+
+/// Whether this newtype struct takes a file.
+pub(in crate::extract) fn is_file_type(name: &str) -> bool {
+    CURRENT.with_borrow(|current| current.rules.file_type == Some(name))
+}
+
+/// Whether the rules for texts are lenient.
+pub(in crate::extract) fn is_lenient() -> bool {
+    CURRENT.with_borrow(|current| current.rules.is_lenient)
+}
+
+/// Reads a boolean.
+pub(in crate::extract) fn boolean(text: &str, is_lenient: bool) -> Option<bool> {
+    match text {
+        // A check box without a value of its own sends `on`.
+        "on" if is_lenient => Some(true),
+        "off" if is_lenient => Some(false),
+        text => text.parse().ok(),
+    }
+}
+
+fn scalar(text: &str, is_lenient: bool) -> Option<Conversion> {
+    let number = if is_lenient { text.trim() } else { text };
+    boolean(text, is_lenient)
+        .map(Conversion::Bool)
+        .or_else(|| number.parse().ok().map(Conversion::Unsigned))
+        .or_else(|| number.parse().ok().map(Conversion::Signed))
+        .or_else(|| number.parse().ok().map(Conversion::Float))
 }

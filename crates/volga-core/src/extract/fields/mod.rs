@@ -1,9 +1,11 @@
 //! A serde deserializer for named texts, for path arguments, queries and forms (pure).
 
 pub(in crate::extract) mod conversions;
+pub(crate) mod file_number;
+pub(crate) mod form_fields;
 pub(crate) mod non_empty;
 pub(in crate::extract) mod pairs;
-mod parts;
+pub(in crate::extract) mod parts;
 #[cfg(test)]
 mod parts_tests;
 
@@ -12,10 +14,11 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess,
     SeqAccess, Unexpected, VariantAccess, Visitor,
-    value::{CowStrDeserializer, MapAccessDeserializer},
+    value::{BytesDeserializer, CowStrDeserializer, MapAccessDeserializer},
 };
 
 use crate::extract::fields::conversions::Conversion;
+use crate::extract::fields::file_number::FileNumber;
 
 /// The text or texts of one name.
 #[derive(Clone, Debug)]
@@ -234,7 +237,17 @@ impl<'a> Value<'a> {
         Self { values, is_list_item: false }
     }
 
+    /// The only text.
     fn one(self) -> Result<Cow<'a, str>, FieldError> {
+        let text = self.one_text_or_file()?;
+        match conversions::file(&text) {
+            Some(_) => Err(de::Error::custom("text is needed, not a file")),
+            None => Ok(text),
+        }
+    }
+
+    /// The only text, which may stand for a file.
+    fn one_text_or_file(self) -> Result<Cow<'a, str>, FieldError> {
         match self.values {
             Values::One(text) => Ok(text),
             Values::Many(texts) => Err(de::Error::custom(format_args!(
@@ -281,7 +294,9 @@ impl<'a> Value<'a> {
     }
 
     fn parse<T: FromStr<Err: fmt::Display>>(self) -> Result<T, FieldError> {
-        self.one()?.parse().map_err(de::Error::custom)
+        let text = self.one()?;
+        let text = if conversions::is_lenient() { text.trim() } else { &text };
+        text.parse().map_err(de::Error::custom)
     }
 }
 
@@ -297,7 +312,6 @@ impl<'a> Deserializer<'a> for Value<'a> {
     type Error = FieldError;
 
     parsed! {
-        deserialize_bool visit_bool;
         deserialize_i8 visit_i8;
         deserialize_i16 visit_i16;
         deserialize_i32 visit_i32;
@@ -310,7 +324,22 @@ impl<'a> Deserializer<'a> for Value<'a> {
         deserialize_u128 visit_u128;
         deserialize_f32 visit_f32;
         deserialize_f64 visit_f64;
-        deserialize_char visit_char;
+    }
+
+    fn deserialize_bool<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        if !conversions::is_lenient() {
+            return visitor.visit_bool(self.parse()?);
+        }
+        let text = self.one()?;
+        let value = conversions::boolean(&text, true).ok_or_else(|| {
+            de::Error::custom(format_args!("`{text}` is neither `true` nor `false`"))
+        });
+        visitor.visit_bool(value?)
+    }
+
+    fn deserialize_char<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        // A blank is a character, too.
+        visitor.visit_char(self.one()?.parse().map_err(de::Error::custom)?)
     }
 
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
@@ -319,6 +348,12 @@ impl<'a> Deserializer<'a> for Value<'a> {
             Values::Parts(_) if !self.values.is_list() => return self.deserialize_map(visitor),
             _ => return self.read_list(visitor),
         };
+        if let Some(file) = conversions::file(text) {
+            return match conversions::is_list(text) && !self.is_list_item {
+                true => self.read_list(visitor),
+                false => visitor.visit_byte_buf(file.to_bytes()),
+            };
+        }
         match conversions::of(text, self.is_list_item) {
             None => self.deserialize_str(visitor),
             Some(Conversion::Bool(value)) => visitor.visit_bool(value),
@@ -345,15 +380,27 @@ impl<'a> Deserializer<'a> for Value<'a> {
     }
 
     fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        visitor.visit_some(self)
+        match &self.values {
+            Values::One(text) if text.is_empty() && conversions::is_lenient() => {
+                visitor.visit_none()
+            }
+            _ => visitor.visit_some(self),
+        }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'a>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, FieldError> {
-        visitor.visit_newtype_struct(self)
+        if !conversions::is_file_type(name) {
+            return visitor.visit_newtype_struct(self);
+        }
+        let file = conversions::file(&self.one_text_or_file()?);
+        match file.map(FileNumber::to_bytes) {
+            Some(bytes) => visitor.visit_newtype_struct(BytesDeserializer::new(&bytes)),
+            None => Err(de::Error::custom("a file is needed, not text")),
+        }
     }
 
     fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, FieldError> {

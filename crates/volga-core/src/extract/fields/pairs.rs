@@ -11,6 +11,7 @@ use serde::{
     },
 };
 
+use crate::extract::fields::conversions::ReadingRules;
 use crate::extract::fields::non_empty::NON_EMPTY_FIELDS;
 use crate::extract::fields::{FieldError, Fields, Value, Values, borrow, conversions, parts};
 
@@ -60,8 +61,16 @@ fn decoded(raw: &str) -> Option<Cow<'_, str>> {
 
 /// Reads a value from its fields.
 pub(in crate::extract) fn read<T: DeserializeOwned>(pairs: &[Pair<'_>]) -> Result<T, FieldError> {
+    read_with(ReadingRules::default(), pairs)
+}
+
+/// Reads a value from its fields by these rules.
+pub(super) fn read_with<T: DeserializeOwned>(
+    rules: ReadingRules,
+    pairs: &[Pair<'_>],
+) -> Result<T, FieldError> {
     let pass = || T::deserialize(PairsDeserializer { pairs, skips_empty: false });
-    let result = conversions::deserialize(pass);
+    let result = conversions::deserialize(rules, pass);
     result.map_err(|error| error.named(pairs.iter().map(|(name, text)| (&**name, &**text))))
 }
 

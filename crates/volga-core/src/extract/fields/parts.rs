@@ -15,7 +15,7 @@ use std::{borrow::Cow, collections::HashMap};
 use crate::extract::fields::Values;
 
 /// How many brackets a name may have: 8.
-pub(super) const MAX_BRACKETS: usize = 8;
+pub(in crate::extract) const MAX_BRACKETS: usize = 8;
 
 type Field<'a> = (Cow<'a, str>, Values<'a>);
 
@@ -41,6 +41,11 @@ pub(super) fn group<'a>(fields: Vec<Field<'a>>, whole_names: &[&str]) -> Vec<Fie
         _ => PartValue { path: vec![name], values },
     };
     group_level(fields.into_iter().map(entry).collect(), 0)
+}
+
+/// The number of brackets at which a name is split.
+pub(in crate::extract) fn brackets(name: &str) -> usize {
+    split(name).map_or(0, |path| path.len() - 1)
 }
 
 /// Splits a name at its brackets. Returns `None` for a name without brackets, or with brackets in

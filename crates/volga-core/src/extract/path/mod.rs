@@ -17,7 +17,7 @@ use serde::{
 
 use crate::extract::FromRequestParts;
 use crate::extract::error::ExtractError;
-use crate::extract::fields::conversions;
+use crate::extract::fields::conversions::{self, ReadingRules};
 use crate::extract::fields::{FieldError, FieldErrorKind, Fields, Value, Values, borrow};
 use crate::handler::description::Description;
 use crate::request::parts::RequestParts;
@@ -80,7 +80,7 @@ type Arg<'a> = (&'a str, Cow<'a, str>);
 fn read<T: DeserializeOwned>(args: &[Arg<'_>]) -> Result<T, FieldError> {
     let is_any_asked = Cell::new(false);
     let pass = |any| {
-        conversions::deserialize(|| {
+        conversions::deserialize(ReadingRules::default(), || {
             T::deserialize(PathArgsDeserializer { args, any, is_any_asked: &is_any_asked })
         })
     };

@@ -25,13 +25,13 @@ struct TestScope {
 }
 
 /// A route of the model: its scope, its method and its pattern.
-type Route = (usize, Method, &'static str);
+type TestRoute = (usize, Method, &'static str);
 
 #[derive(Clone, Debug)]
 struct Model {
     /// The first one is the root.
     scopes: Vec<TestScope>,
-    routes: Vec<Route>,
+    routes: Vec<TestRoute>,
 }
 
 impl Model {
@@ -43,7 +43,7 @@ impl Model {
         }
     }
 
-    fn pattern(&self, (scope, _, pattern): &Route) -> String {
+    fn pattern(&self, (scope, _, pattern): &TestRoute) -> String {
         format!("{}{pattern}", self.prefix(*scope)).trim_end_matches('/').to_owned()
     }
 
@@ -93,7 +93,7 @@ impl Model {
 
     /// Builds the router: the scopes as they are numbered, and the routes in this order. Settings
     /// come before the routes or after them.
-    fn router(&self, routes: &[Route], are_settings_first: bool) -> Router {
+    fn router(&self, routes: &[TestRoute], are_settings_first: bool) -> Router {
         let mut router = Router::new();
         let mut ids = vec![ScopeId::ROOT];
         for TestScope { parent, prefix, .. } in &self.scopes[1..] {

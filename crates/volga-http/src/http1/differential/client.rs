@@ -22,7 +22,7 @@ use tokio::io::duplex;
 use super::super::testing::{http1 as ours, serve_all};
 use super::config;
 use crate::drain::handle::Drain;
-use crate::exchange::long_lived::LongLived;
+use crate::exchange::long_lived_response::LongLivedResponse;
 
 /// A request, and the service's response.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ struct Exchange {
     status: StatusCode,
     fields: Vec<(HeaderName, HeaderValue)>,
     pieces: Vec<&'static str>,
-    length: Length,
+    length: LengthSource,
     trailers: bool,
     is_long_lived: bool,
     /// The service closes the connection with this response.
@@ -41,7 +41,7 @@ struct Exchange {
 
 /// How the service gives the length of its body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Length {
+enum LengthSource {
     Unknown,
     Hint,
     Field,
@@ -64,7 +64,7 @@ fn exchange() -> impl Strategy<Value = Exchange> {
     let head = (select(statuses), prop::collection::vec(select(fields), 0..4));
     let long = "x".repeat(20_000).leak();
     let pieces = prop::collection::vec(select(vec!["", "a", "\r\n0\r\n\r\n", "text", long]), 0..5);
-    let length = select(vec![Length::Unknown, Length::Hint, Length::Field]);
+    let length = select(vec![LengthSource::Unknown, LengthSource::Hint, LengthSource::Field]);
     (request, head, pieces, length, any::<bool>(), any::<bool>(), prop::bool::weighted(0.1))
         .prop_map(|(request, (status, fields), pieces, length, trailers, is_long_lived, closes)| {
             let field = |(name, value): (&'static str, &'static str)| {
@@ -102,7 +102,7 @@ impl Exchange {
 
     fn response(&self) -> Response<Pieces> {
         let pieces: VecDeque<_> = self.pieces.iter().copied().collect();
-        let hint = (self.length == Length::Hint).then_some(self.len() as u64);
+        let hint = (self.length == LengthSource::Hint).then_some(self.len() as u64);
         let body = Pieces { pieces, hint, trailers: self.trailers, waits: false };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
@@ -112,7 +112,7 @@ impl Exchange {
         }
         headers.extend(self.framing());
         if self.is_long_lived {
-            response.extensions_mut().insert(LongLived);
+            response.extensions_mut().insert(LongLivedResponse);
         }
         response
     }
@@ -120,7 +120,7 @@ impl Exchange {
     /// The fields with which the service frames its response.
     fn framing(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        if self.length == Length::Field {
+        if self.length == LengthSource::Field {
             headers.insert(CONTENT_LENGTH, self.len().into());
         }
         if self.trailers {
@@ -138,7 +138,8 @@ impl Exchange {
         let has_no_body = self.method == Method::HEAD
             || [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED]
                 .contains(&self.status);
-        let is_chunked = !has_no_body && self.length == Length::Unknown && !self.pieces_ended();
+        let is_chunked =
+            !has_no_body && self.length == LengthSource::Unknown && !self.pieces_ended();
         // A client gets trailers only if it said that it accepts them (RFC 9110, section 6.5.1).
         let has_trailers = self.trailers && self.takes_trailers && is_chunked;
         let sum = || HeaderMap::from_iter([sum()]);

@@ -12,7 +12,7 @@
 //! **Which grants `h2` sees.** [`Windows`] decides. A WINDOW_UPDATE frame passes with another
 //! increment, or is removed.
 
-use super::windows::{Place, Windows};
+use super::windows::{StreamRef, Windows};
 use crate::limits::{
     FRAME_BYTES, HEADS_AT_ONCE, MAX_PENDING_RESETS, RESETS_AT_ONCE, SETTINGS_AT_ONCE, TURN_FRAMES,
 };
@@ -88,7 +88,7 @@ pub(in crate::http2) struct ReceivedFrames {
     /// Whether a header block continues in the next frame, so that nothing may come between.
     is_in_head: bool,
     /// The streams whose resets have passed.
-    resets: Vec<Place>,
+    resets: Vec<StreamRef>,
     /// How many of these resets `h2` has processed.
     settled: usize,
     /// How much padding DATA frames had beyond their content, since it was last taken.
@@ -144,7 +144,7 @@ impl ReceivedFrames {
 
     /// The streams that the client has reset, and for which `h2` sends nothing any more. Each is
     /// returned once.
-    pub(in crate::http2) fn take_resets(&mut self) -> Vec<Place> {
+    pub(in crate::http2) fn take_resets(&mut self) -> Vec<StreamRef> {
         if self.settled == 0 {
             return Vec::new();
         }
@@ -248,7 +248,7 @@ impl ReceivedFrames {
                 }
             }
             SETTINGS if head.flags & ACK == 0 => {
-                if windows.announced() >= SETTINGS_AT_ONCE {
+                if windows.pending_settings() >= SETTINGS_AT_ONCE {
                     self.has_stopped = true;
                     return None;
                 }
@@ -284,7 +284,7 @@ impl ReceivedFrames {
             windows.open(head.stream);
         }
         if head.kind == DATA {
-            windows.upload.received(head.length);
+            windows.upload.note_received(head.length);
         }
         if matches!(head.kind, HEADERS | CONTINUATION) {
             self.is_in_head = head.flags & END_HEADERS == 0;
@@ -339,14 +339,14 @@ mod tests {
     }
 
     /// Frames of a client that arrive in parts.
-    struct Client {
+    struct FrameClient {
         frames: ReceivedFrames,
         windows: Windows,
         bytes: Vec<u8>,
         passed: usize,
     }
 
-    impl Client {
+    impl FrameClient {
         fn new() -> Self {
             let (frames, windows) = (ReceivedFrames::new(), Windows::new(true));
             Self { frames, windows, bytes: vec![], passed: 0 }
@@ -370,7 +370,7 @@ mod tests {
     /// Reads these bytes in pieces, and allows more heads whenever it stops. Returns where it
     /// stopped.
     fn stops(bytes: &[u8], cut: usize) -> Vec<usize> {
-        let (mut client, mut stops) = (Client::new(), vec![]);
+        let (mut client, mut stops) = (FrameClient::new(), vec![]);
         for part in bytes.chunks(cut) {
             client.send(part);
             while client.frames.has_stopped() {
@@ -424,7 +424,7 @@ mod tests {
         let reset = |stream: u8| [0, 0, 4, RST_STREAM, 0xff, 0x80, 0, 1, stream, 0, 0, 0, 8];
         let bytes = [&[0; PREFACE_BYTES][..], &reset(3), &frame(DATA, 9), &reset(5)].concat();
         for cut in 1..=bytes.len() {
-            let mut client = Client::new();
+            let mut client = FrameClient::new();
             [0x103, 0x105].into_iter().for_each(|id| client.windows.open(id));
             let mut told = vec![];
             for part in bytes.chunks(cut) {
@@ -436,7 +436,7 @@ mod tests {
             client.frames.settle();
             told.extend(client.frames.take_resets());
             // The first bit is reserved.
-            let told: Vec<u32> = told.iter().map(|place: &Place| place.id).collect();
+            let told: Vec<u32> = told.iter().map(|stream: &StreamRef| stream.id).collect();
             assert_eq!(told, [0x103, 0x105], "cut by {cut}");
             assert!(client.frames.take_resets().is_empty());
         }
@@ -444,7 +444,7 @@ mod tests {
 
     #[test]
     fn the_number_of_remembered_settings_is_limited() {
-        let mut client = Client::new();
+        let mut client = FrameClient::new();
         let sent = self::client(&[(SETTINGS, 4); SETTINGS_AT_ONCE + 1]);
         assert_eq!(sent.len() - client.send(&sent), frame(SETTINGS, 4).len());
         assert!(client.frames.has_stopped());
@@ -461,7 +461,7 @@ mod tests {
             [&head.write()[..], &[0; NUMBER_BYTES]].concat()
         };
         let streams = (1..).step_by(2).take(RESETS_AT_ONCE + 1);
-        let mut client = Client::new();
+        let mut client = FrameClient::new();
         streams.clone().for_each(|stream| client.windows.open(stream));
         let unknown = reset(9_999).repeat(TURN_FRAMES - RESETS_AT_ONCE - 1);
         let resets: Vec<u8> = streams.flat_map(reset).collect();
@@ -478,7 +478,7 @@ mod tests {
     #[test]
     fn a_turn_reads_a_limited_number_of_frames_and_the_next_one_continues() {
         for (kind, length) in [(DATA, 0), (DATA, 9), (6, 8), (RST_STREAM, 4), (WINDOW_UPDATE, 4)] {
-            let mut client = Client::new();
+            let mut client = FrameClient::new();
             client.send(&[0; PREFACE_BYTES]);
             let before = client.frames.frames_left;
             client.send(&frame(kind, length).repeat(2 * TURN_FRAMES));
@@ -505,7 +505,7 @@ mod tests {
         let expect =
             [&[0; PREFACE_BYTES][..], &frame(HEADERS, 3), &frame(DATA, 20), &frame(SETTINGS, 6)];
         for cut in 1..=sent.len() {
-            let mut client = Client::new();
+            let mut client = FrameClient::new();
             for part in sent.chunks(cut) {
                 client.send(part);
             }
@@ -517,7 +517,7 @@ mod tests {
     #[test]
     fn the_longest_frame_is_followed_to_its_end() {
         for kind in [DATA, SETTINGS] {
-            let mut client = Client::new();
+            let mut client = FrameClient::new();
             client.send(&[0; PREFACE_BYTES]);
             client.send(&[0xff, 0xff, 0xff, kind, 0, 0, 0, 0, 0]);
             assert_eq!(client.frames.skip, (1 << 24) - 1);
@@ -525,7 +525,7 @@ mod tests {
     }
 
     /// What `h2` reads when these bytes arrive.
-    fn told(client: &mut Client, bytes: &[u8]) -> Vec<u8> {
+    fn told(client: &mut FrameClient, bytes: &[u8]) -> Vec<u8> {
         let before = client.bytes.len();
         client.send(bytes);
         assert_eq!(client.passed, client.bytes.len(), "it passes");
@@ -539,10 +539,10 @@ mod tests {
 
     #[test]
     fn h2_sees_only_the_grants_that_are_meant_for_it() {
-        let mut client = Client::new();
+        let mut client = FrameClient::new();
         client.send(&[0; PREFACE_BYTES]);
         client.send(&frame(HEADERS, 3));
-        client.windows.written_head(1);
+        client.windows.note_head_sent(1);
         assert_eq!(told(&mut client, &update(0, 1_000)), [], "it goes to the pool");
         assert_eq!(client.windows.claim(1, 300), SendPath::Direct(300));
         assert_eq!(told(&mut client, &update(1, 200)), [], "it pays the debt");
@@ -555,7 +555,7 @@ mod tests {
 
     #[test]
     fn frames_within_a_header_block_pass_unchanged() {
-        let mut client = Client::new();
+        let mut client = FrameClient::new();
         client.send(&[0; PREFACE_BYTES]);
         let head = Head { kind: HEADERS, flags: 0, stream: 1, length: 0 };
         let sent = [&head.write()[..], &update(0, 1_000)].concat();

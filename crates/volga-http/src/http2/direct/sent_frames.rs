@@ -7,7 +7,7 @@ use super::received_frames::{
     CONTINUATION, DATA, HEAD_BYTES, HEADERS, Head, NUMBER_BYTES, RST_STREAM, SETTINGS,
     WINDOW_UPDATE,
 };
-use super::windows::{Place, Windows};
+use super::windows::{StreamRef, Windows};
 
 /// Follows the frames of `h2`, in whatever pieces `h2` writes them.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(in crate::http2) struct SentFrames {
     skip: usize,
     /// Whether a header block continues in the next frame, so that nothing may come between.
     is_in_head: bool,
-    resets: Vec<Place>,
+    resets: Vec<StreamRef>,
 }
 
 impl SentFrames {
@@ -63,7 +63,7 @@ impl SentFrames {
         let stream = head.stream;
         if head.kind == WINDOW_UPDATE {
             if stream == 0 {
-                windows.upload.granted(number);
+                windows.upload.note_grant(number);
             }
             return;
         }
@@ -76,10 +76,10 @@ impl SentFrames {
     fn note(&mut self, head: Head, windows: &mut Windows) {
         let Head { kind, flags, stream, length } = head;
         match kind {
-            DATA => windows.written(stream, length as u32),
+            DATA => windows.note_sent(stream, length as u32),
             HEADERS | CONTINUATION => {
                 self.is_in_head = flags & END_HEADERS == 0;
-                windows.written_head(stream);
+                windows.note_head_sent(stream);
             }
             SETTINGS if flags & ACK != 0 => windows.acknowledge(),
             _ => {}
@@ -95,7 +95,7 @@ impl SentFrames {
     }
 
     /// The streams that `h2` has reset. Each is returned once.
-    pub(in crate::http2) fn take_resets(&mut self) -> Vec<Place> {
+    pub(in crate::http2) fn take_resets(&mut self) -> Vec<StreamRef> {
         std::mem::take(&mut self.resets)
     }
 }
@@ -152,7 +152,7 @@ mod tests {
     fn resets_are_told_once() {
         let frames = [3, 9, 1, 3].map(|stream| frame(RST_STREAM, 0, stream, 4));
         write(&frames, |written, _, cut| {
-            let resets: Vec<u32> = written.take_resets().iter().map(|place| place.id).collect();
+            let resets: Vec<u32> = written.take_resets().iter().map(|stream| stream.id).collect();
             assert_eq!(resets, [3, 1], "cut by {cut}");
             assert!(written.take_resets().is_empty());
         });
@@ -163,9 +163,9 @@ mod tests {
         let (mut written, mut windows) = (SentFrames::default(), Windows::new(true));
         windows.announce(Some(7));
         written.follow(&frame(SETTINGS, 0, 0, 6), &mut windows);
-        assert_eq!(windows.announced(), 1);
+        assert_eq!(windows.pending_settings(), 1);
         written.follow(&frame(SETTINGS, ACK, 0, 0), &mut windows);
-        assert_eq!(windows.announced(), 0);
+        assert_eq!(windows.pending_settings(), 0);
     }
 
     #[test]

@@ -26,7 +26,7 @@ const FIRST: u32 = 65_535;
 /// A stream may have ended in `h2` while its last frame is not written yet, so more streams are
 /// followed than may be open.
 const MAX_FOLLOWED: usize = 2 * MAX_STREAMS as usize;
-/// Stands for no [key](Place::key).
+/// Stands for no [key](StreamRef::key).
 const NO_KEY: u32 = u32::MAX;
 
 /// The windows of a connection.
@@ -38,16 +38,16 @@ pub(in crate::http2) struct Windows {
     pool: u32,
     /// The connection's whole window, including the part of `h2`.
     connection: i64,
-    initial: Initial,
+    initial: InitialWindow,
     /// The initial windows in settings that were not acknowledged yet.
-    announced: VecDeque<Option<Initial>>,
+    announced: VecDeque<Option<InitialWindow>>,
     /// In the order of the stream IDs.
     streams: Vec<StreamWindow>,
     newest: u32,
     /// The index of the stream that was looked up last. A message for many streams goes out roughly
     /// in the order of their IDs, so the next lookup usually hits it or the stream after it.
     last: usize,
-    opened: Vec<Place>,
+    opened: Vec<StreamRef>,
     request_counts: RequestCounts,
     /// The window in the other direction: how much the client may send.
     pub(in crate::http2) upload: SharedUploadWindow,
@@ -55,7 +55,7 @@ pub(in crate::http2) struct Windows {
 
 /// The window with which a stream opens.
 #[derive(Clone, Copy, Debug)]
-struct Initial {
+struct InitialWindow {
     /// As set by the client.
     client: u32,
     /// As `h2` was told.
@@ -71,7 +71,7 @@ pub(in crate::http2) struct RequestCounts {
 
 /// A stream, and the key of its long-lived body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::http2) struct Place {
+pub(in crate::http2) struct StreamRef {
     pub(in crate::http2) id: u32,
     key: u32,
 }
@@ -117,7 +117,7 @@ pub(in crate::http2) enum FirstByte {
     Blocked,
 }
 
-impl Place {
+impl StreamRef {
     /// The key of the stream's long-lived body, if it has one.
     pub(in crate::http2) fn key(self) -> Option<usize> {
         (self.key != NO_KEY).then_some(self.key as usize)
@@ -130,7 +130,7 @@ impl Windows {
             is_direct,
             pool: 0,
             connection: i64::from(FIRST),
-            initial: Initial { client: FIRST, h2: FIRST },
+            initial: InitialWindow { client: FIRST, h2: FIRST },
             announced: VecDeque::new(),
             streams: Vec::new(),
             newest: 0,
@@ -148,7 +148,7 @@ impl Windows {
             return;
         }
         self.newest = id;
-        let Initial { client, h2 } = self.initial;
+        let InitialWindow { client, h2 } = self.initial;
         self.streams.push(StreamWindow {
             id,
             key: NO_KEY,
@@ -168,15 +168,15 @@ impl Windows {
     }
 
     /// Notes the end of the response. Returns the stream if it was open.
-    pub(in crate::http2) fn close(&mut self, id: u32) -> Option<Place> {
-        self.remove(id).map(|stream| stream.place())
+    pub(in crate::http2) fn close(&mut self, id: u32) -> Option<StreamRef> {
+        self.remove(id).map(|stream| stream.stream_ref())
     }
 
     /// Notes that one side has reset the stream. Returns it if it was open.
-    pub(in crate::http2) fn reset(&mut self, id: u32) -> Option<Place> {
+    pub(in crate::http2) fn reset(&mut self, id: u32) -> Option<StreamRef> {
         let stream = self.remove(id)?;
         self.request_counts.resets += usize::from(!stream.has_head);
-        Some(stream.place())
+        Some(stream.stream_ref())
     }
 
     /// The counts since this was last called.
@@ -218,8 +218,8 @@ impl Windows {
         stream.room = stream.room.saturating_add_unsigned(increment);
         stream.debt = (i64::from(stream.debt) + i64::from(told) - i64::from(increment)) as i32;
         if stream.unblock() {
-            let place = stream.place();
-            self.opened.push(place);
+            let opened = stream.stream_ref();
+            self.opened.push(opened);
         }
         told
     }
@@ -228,7 +228,8 @@ impl Windows {
     /// settings are acknowledged. Returns the initial window that `h2` is told of, if it is another
     /// one.
     pub(in crate::http2) fn announce(&mut self, initial: Option<u32>) -> Option<u32> {
-        let initial = initial.map(|client| Initial { client, h2: self.initial_for_h2(client) });
+        let initial =
+            initial.map(|client| InitialWindow { client, h2: self.initial_for_h2(client) });
         self.announced.push_back(initial);
         initial.filter(|initial| initial.h2 != initial.client).map(|initial| initial.h2)
     }
@@ -248,12 +249,12 @@ impl Windows {
         (i64::from(client) - most).max(0) as u32
     }
 
-    fn latest_initial(&self) -> Initial {
+    fn latest_initial(&self) -> InitialWindow {
         self.announced.iter().rev().find_map(|initial| *initial).unwrap_or(self.initial)
     }
 
     /// How many settings wait to be acknowledged.
-    pub(in crate::http2) fn announced(&self) -> usize {
+    pub(in crate::http2) fn pending_settings(&self) -> usize {
         self.announced.len()
     }
 
@@ -268,7 +269,7 @@ impl Windows {
             stream.room = stream.room.saturating_add(change as i32);
             stream.debt = stream.debt.saturating_add((seen_change - change) as i32);
             if stream.unblock() {
-                self.opened.push(stream.place());
+                self.opened.push(stream.stream_ref());
             }
         }
     }
@@ -334,7 +335,7 @@ impl Windows {
     }
 
     /// Notes that `h2` has written this many bytes of the stream.
-    pub(in crate::http2) fn written(&mut self, id: u32, bytes: u32) {
+    pub(in crate::http2) fn note_sent(&mut self, id: u32, bytes: u32) {
         self.connection -= i64::from(bytes);
         if let Some(stream) = self.find(id) {
             stream.in_h2 = stream.in_h2.saturating_sub(bytes);
@@ -342,7 +343,7 @@ impl Windows {
     }
 
     /// Notes that `h2` has written the head of the response.
-    pub(in crate::http2) fn written_head(&mut self, id: u32) {
+    pub(in crate::http2) fn note_head_sent(&mut self, id: u32) {
         if let Some(stream) = self.find(id)
             && !stream.has_head
         {
@@ -353,7 +354,7 @@ impl Windows {
 
     /// The streams that were [blocked](SendPath::Blocked) and are not any more. Each is returned
     /// once.
-    pub(in crate::http2) fn take_opened(&mut self) -> Vec<Place> {
+    pub(in crate::http2) fn take_opened(&mut self) -> Vec<StreamRef> {
         std::mem::take(&mut self.opened)
     }
 
@@ -382,8 +383,8 @@ impl Windows {
 }
 
 impl StreamWindow {
-    fn place(&self) -> Place {
-        Place { id: self.id, key: self.key }
+    fn stream_ref(&self) -> StreamRef {
+        StreamRef { id: self.id, key: self.key }
     }
 
     /// A direct frame must not overtake the stream's data in `h2`.

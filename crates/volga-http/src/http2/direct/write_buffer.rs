@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::received_frames::{DATA, HEAD_BYTES, Head};
 use super::sent_frames::SentFrames;
-use super::windows::{FirstByte, Place, RequestCounts, SendPath, Windows};
+use super::windows::{FirstByte, RequestCounts, SendPath, StreamRef, Windows};
 use crate::exchange::h2_body::ClientWindow;
 use crate::limits::{FRAME_BYTES, GATHER_BYTES};
 use crate::pool;
@@ -26,9 +26,9 @@ pub(in crate::http2) struct SharedWriteBuffer {
 #[derive(Debug)]
 pub(in crate::http2) struct StreamChanges {
     /// The streams that `h2` has reset.
-    pub(in crate::http2) resets: Vec<Place>,
+    pub(in crate::http2) resets: Vec<StreamRef>,
     /// The streams whose windows were closed and have opened.
-    pub(in crate::http2) opened: Vec<Place>,
+    pub(in crate::http2) opened: Vec<StreamRef>,
     pub(in crate::http2) request_counts: RequestCounts,
 }
 
@@ -139,12 +139,12 @@ impl WriteBuffer {
     }
 
     /// How many frames were given to `h2` that it may not have written yet.
-    pub(in crate::http2) fn given(&self) -> usize {
+    pub(in crate::http2) fn frames_in_h2(&self) -> usize {
         self.given
     }
 
     /// Notes that `h2` has written everything that it could.
-    pub(in crate::http2) fn passed_on(&mut self) {
+    pub(in crate::http2) fn note_h2_flushed(&mut self) {
         self.given = 0;
     }
 
@@ -263,9 +263,9 @@ mod tests {
         let (start, rest) = frame.split_at(10);
         assert_eq!(write_buffer.lock().advance(start.len(), &[IoSlice::new(start)]), start.len());
         assert_eq!(send(&write_buffer, 1, b"one"), SendPath::ViaH2(3));
-        assert_eq!(write_buffer.lock().given(), 0);
+        assert_eq!(write_buffer.lock().frames_in_h2(), 0);
         DirectWriter { buffer: &mut write_buffer.lock(), stream: 1 }.give_h2(3);
-        assert_eq!(write_buffer.lock().given(), 1);
+        assert_eq!(write_buffer.lock().frames_in_h2(), 1);
         assert_eq!(write_buffer.lock().advance(rest.len(), &[IoSlice::new(rest)]), rest.len());
         assert_eq!(send(&write_buffer, 1, b"two"), SendPath::ViaH2(3), "it would overtake");
         assert_eq!(send(&write_buffer, 3, b"three"), SendPath::Direct(5));

@@ -129,15 +129,15 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 
 /// Checks the message for a text, if the text is wrong. Returns whether it is.
 #[track_caller]
-fn check_advice(text: &str) -> bool {
-    let Err(error) = check_text(text) else { return false };
+fn check_hint(text: &str) -> bool {
+    let Err(error) = text.parse::<BindTarget>() else { return false };
     let message = error.to_string();
     assert!(!message.contains('\n') && message.contains("; "), "{message}");
     let mut words = quoted(&message);
-    assert_eq!(words.next(), Some(&*crate::listen::advice::shown(text)), "{message}");
+    assert_eq!(words.next(), Some(&*crate::listen::bind_hints::escape_control(text)), "{message}");
     let mut count = 0;
     for word in words {
-        assert!(is_valid(word), "{text:?}: {message}");
+        assert!(target_text::is_valid(word), "{text:?}: {message}");
         count += 1;
     }
     assert!(count > 0, "{message}");
@@ -155,7 +155,7 @@ fn a_wrong_target_is_named_and_what_the_message_says_to_write_is_right() {
     for start in ["", " ", "http://", "tcp://", "UNIX:", "Inherited"] {
         for host in hosts {
             for end in ends {
-                wrong += usize::from(check_advice(&format!("{start}{host}{end}")));
+                wrong += usize::from(check_hint(&format!("{start}{host}{end}")));
             }
         }
     }
@@ -164,7 +164,7 @@ fn a_wrong_target_is_named_and_what_the_message_says_to_write_is_right() {
 
 #[test]
 fn the_message_says_what_to_write() {
-    for (text, advice) in [
+    for (text, hint) in [
         ("24010", "`localhost:24010` for this machine alone, or `0.0.0.0:24010` for all"),
         (":80", "`0.0.0.0:80` for all"),
         ("localhost", "`localhost:7878`"),
@@ -187,7 +187,7 @@ fn the_message_says_what_to_write() {
         #[cfg(unix)]
         ("inherited", "`inherited:`"),
     ] {
-        let message = check_text(text).unwrap_err().to_string();
-        assert!(message.contains(advice), "{message}");
+        let message = text.parse::<BindTarget>().unwrap_err().to_string();
+        assert!(message.contains(hint), "{message}");
     }
 }

@@ -59,7 +59,7 @@ async fn the_mark_does_not_change_what_the_client_receives() {
         }
         let ordinary = received(Kind::Ordinary, pieces()).await;
         assert!(ordinary.1 == sent && ordinary.2 == ended_with, "case {number}");
-        assert!(ordinary == received(Kind::LongLived, pieces()).await, "case {number}");
+        assert!(ordinary == received(Kind::LongLivedResponse, pieces()).await, "case {number}");
     }
 }
 
@@ -188,7 +188,7 @@ async fn a_slow_handler_delays_no_other_request() {
             if request.uri().path() == "/long" {
                 std::future::pending::<()>().await;
             }
-            Kind::LongLived.response(bodies.lock().await.recv().await.expect("a body"))
+            Kind::LongLivedResponse.response(bodies.lock().await.recv().await.expect("a body"))
         }
     })
     .await;

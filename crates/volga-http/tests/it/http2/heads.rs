@@ -2,7 +2,7 @@
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use volga_http::{LongLived, Server};
+use volga_http::{LongLivedResponse, Server};
 
 use super::support::{ask, body_of, data, start};
 use crate::support::{Running, TestBody, get, within};
@@ -72,7 +72,7 @@ async fn a_status_without_content_sends_none_and_drops_the_body() {
         let server = start(move |_| async move {
             let mut response = Response::new(body_of([data("never sent")]));
             *response.status_mut() = StatusCode::from_u16(status).expect("a status");
-            response.extensions_mut().insert(LongLived);
+            response.extensions_mut().insert(LongLivedResponse);
             response
         })
         .await;

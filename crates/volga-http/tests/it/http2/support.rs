@@ -14,7 +14,7 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use volga_http::{Drain, LongLived, RequestBody, Server, bind};
+use volga_http::{Drain, LongLivedResponse, RequestBody, Server, bind};
 
 use crate::support::{Running, connect, within};
 
@@ -82,16 +82,16 @@ impl Body for Scripted {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Ordinary,
-    LongLived,
+    LongLivedResponse,
 }
 
-pub(crate) const KINDS: [Kind; 2] = [Kind::Ordinary, Kind::LongLived];
+pub(crate) const KINDS: [Kind; 2] = [Kind::Ordinary, Kind::LongLivedResponse];
 
 impl Kind {
     pub(crate) fn response<B>(self, body: B) -> Response<B> {
         let mut response = Response::new(body);
-        if self == Self::LongLived {
-            response.extensions_mut().insert(LongLived);
+        if self == Self::LongLivedResponse {
+            response.extensions_mut().insert(LongLivedResponse);
         }
         response
     }

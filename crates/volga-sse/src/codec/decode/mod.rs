@@ -90,7 +90,7 @@ impl Decoder {
 
     /// Sets the maximum bytes of a line, without its end; [`DEFAULT_MAX_LINE`] by default.
     #[must_use]
-    pub const fn max_line(mut self, bytes: usize) -> Self {
+    pub const fn with_max_line(mut self, bytes: usize) -> Self {
         self.lines.limits.line = bytes;
         self
     }
@@ -98,14 +98,14 @@ impl Decoder {
     /// Sets the maximum bytes of an event's data; [`DEFAULT_MAX_EVENT`] by default. For data of one
     /// line, the limit of the line has to allow for the field name, too.
     #[must_use]
-    pub const fn max_event(mut self, bytes: usize) -> Self {
+    pub const fn with_max_event(mut self, bytes: usize) -> Self {
         self.lines.limits.event = bytes;
         self
     }
 
     /// Sets the maximum bytes of an event ID; [`DEFAULT_MAX_ID`] by default.
     #[must_use]
-    pub const fn max_id(mut self, bytes: usize) -> Self {
+    pub const fn with_max_id(mut self, bytes: usize) -> Self {
         self.lines.limits.id = bytes;
         self
     }
@@ -113,7 +113,7 @@ impl Decoder {
     /// Sets the last event ID to start with, for a stream that continues an earlier one. It may be
     /// any ID that a server sent, also one that is not a valid [`EventId`](crate::EventId).
     #[must_use]
-    pub fn resume_from(mut self, id: impl AsRef<str>) -> Self {
+    pub fn with_last_event_id(mut self, id: impl AsRef<str>) -> Self {
         id.as_ref().clone_into(&mut self.lines.head.id);
         self
     }
@@ -412,7 +412,7 @@ mod tests {
 
     #[test]
     fn each_limit_is_reached_and_not_before() {
-        let limited = || Decoder::new().max_line(11).max_event(7).max_id(2);
+        let limited = || Decoder::new().with_max_line(11).with_max_event(7).with_max_id(2);
         let line = DecodeError::LineTooLong { max: 11 };
         check_limit(limited(), "data: a\n\n: 123456789\n: 1234567890\n", &["a"], line);
         check_limit(limited(), "data: a\n\ndata: b\n: 1234567890", &["a"], line);
@@ -425,7 +425,7 @@ mod tests {
         );
         check_limit(limited(), "data:123456\n\ndata\ndata:123456\ndata\n\n", &["123456"], event);
         check_limit(
-            Decoder::new().max_event(2),
+            Decoder::new().with_max_event(2),
             "data: 12\n\ndata: 123\n\n",
             &["12"],
             DecodeError::EventTooLong { max: 2 },
@@ -434,13 +434,13 @@ mod tests {
         check_limit(limited(), "id: 12\ndata: a\n\nid: 123\n", &["a"], id);
         assert_eq!(
             id.to_string(),
-            "an event ID exceeds 2 bytes; raise the limit with `Decoder::max_id`"
+            "an event ID exceeds 2 bytes; raise the limit with `Decoder::with_max_id`"
         );
     }
 
     #[test]
     fn what_came_before_the_limit_is_not_lost() {
-        let mut decoder = Decoder::new().max_line(10);
+        let mut decoder = Decoder::new().with_max_line(10);
         let events = decoder.feed(b"data: a\n\ndata: 123456\n\n").unwrap();
         assert_eq!(events[0].data(), "a");
         assert_eq!(decoder.feed(b""), Err(DecodeError::LineTooLong { max: 10 }));
@@ -448,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_new_connection_keeps_what_belongs_to_the_stream() {
-        let mut decoder = Decoder::new().max_line(20).resume_from("0");
+        let mut decoder = Decoder::new().with_max_line(20).with_last_event_id("0");
         assert_eq!(decoder.last_event_id(), "0");
         decoder.feed(b"retry: 7\nid: 1\ndata: a\n\nid: 2\nevent: e\ndata: b\nda\r").unwrap();
         assert!(decoder.feed(&[b'x'; 21]).is_err());

@@ -192,7 +192,7 @@ mod tests {
     /// Everything that is there without waiting, each error as its message.
     fn read(frames: Frames) -> Vec<String> {
         let body = StreamBody::new(stream::iter(frames));
-        collect(EventStream::with_decoder(body, Decoder::new().max_line(20)))
+        collect(EventStream::with_decoder(body, Decoder::new().with_max_line(20)))
     }
 
     fn collect<B: Body<Error: Into<BoxError>>>(events: EventStream<B>) -> Vec<String> {

@@ -157,23 +157,23 @@ impl<'a> Subscribe<'a> {
     /// with [`resume`](Self::resume) or [`history`](Self::history).
     ///
     /// If the hub is closed, the subscription ends after what is there for it, unless
-    /// [`when_closed`](crate::hub::HubBuilder::when_closed) says otherwise.
+    /// [`closed_response`](crate::hub::HubBuilder::closed_response) says otherwise.
     ///
     /// # Errors
     ///
     /// Returns an error if a topic is invalid, if the policy does not fit a topic, if a topic does
     /// not exist and [subscribing does not create it](crate::hub::TopicCreation), if the hub is
     /// full, or if it is closed and
-    /// [`when_closed`](crate::hub::HubBuilder::when_closed) refuses the client. No topic was
-    /// created then.
+    /// [`closed_response`](crate::hub::HubBuilder::closed_response) refuses the client. No topic
+    /// was created then.
     pub fn open(self) -> Result<Subscription, SubscribeError> {
         let filters = self.filters()?;
         let settings = &self.hub.settings;
         let now = self.hub.clock.now();
         let mut locked = self.hub.lock();
         let is_closed = locked.is_closed;
-        if is_closed && settings.when_closed != RefusalResponse::RetryLater {
-            return Err(SubscribeError::Closed { refusal: settings.when_closed });
+        if is_closed && settings.closed_response != RefusalResponse::RetryLater {
+            return Err(SubscribeError::Closed { refusal: settings.closed_response });
         }
         self.hub.sweep_step(&mut locked, now);
         let names = filters.iter().filter_map(|filter| match filter {

@@ -8,7 +8,7 @@ use crate::stream::settings::ClosingLimits;
 
 /// A stream that is to end, with what is left of its bounds.
 #[derive(Debug)]
-pub(crate) struct Closing {
+pub(crate) struct ClosingStream {
     pub(crate) reason: EndReason,
     bytes: usize,
     until: Instant,
@@ -17,7 +17,7 @@ pub(crate) struct Closing {
     was_asked: bool,
 }
 
-impl Closing {
+impl ClosingStream {
     pub(crate) fn new(reason: EndReason, limits: ClosingLimits, now: Instant) -> Self {
         let until = match reason {
             // Only one frame is sent after a deadline, because the client's permission may end with

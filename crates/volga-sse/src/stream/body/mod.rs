@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::box_error::BoxError;
 use crate::codec::error::EncodeError;
-use crate::stream::body::closing::Closing;
+use crate::stream::body::closing::ClosingStream;
 use crate::stream::close::{CloseHandle, EndReason, SentCounts, StreamEnd};
 use crate::stream::frame::Frame;
 use crate::stream::heartbeat::Heartbeat;
@@ -84,7 +84,7 @@ enum Phase {
     Open,
     /// The stream is to end, and the messages that are ready are sent before. Boxed, because no
     /// stream is in this phase for long.
-    Closing(Box<Closing>),
+    Closing(Box<ClosingStream>),
     /// The stream failed, and the server is about to send what came before the error. The error is
     /// boxed, because it would be the largest part of the body.
     Flushing(Box<BoxError>),
@@ -305,7 +305,7 @@ impl<S: SseSource> SseBodyProj<'_, S> {
     /// not empty, at the end, or with an error.
     fn closing_turn(
         &mut self,
-        closing: &mut Closing,
+        closing: &mut ClosingStream,
         frame: &mut Frame,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Turn, BoxError>> {
@@ -414,7 +414,8 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         if let Ok(Turn::Close(reason)) = turn {
             self.stream.as_mut().begin_close();
             let limits = self.settings.as_ref().map_or_else(Default::default, |set| set.closing);
-            *self.phase = Phase::Closing(Box::new(Closing::new(reason, limits, Instant::now())));
+            *self.phase =
+                Phase::Closing(Box::new(ClosingStream::new(reason, limits, Instant::now())));
             return;
         }
         self.end_notifier.sent.bytes += frame.len() as u64;

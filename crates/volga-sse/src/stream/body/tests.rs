@@ -218,7 +218,7 @@ async fn a_close_wakes_the_body_and_says_farewell_with_a_time_of_its_own() {
 /// StreamSettings are dropped at the opening if they are the defaults, and only then.
 #[tokio::test(start_paused = true)]
 async fn what_was_set_holds_for_as_long_as_the_stream() {
-    let heartbeat = Heartbeat::every(Duration::from_secs(1)).with_blank_line();
+    let heartbeat = Heartbeat::every(Duration::from_secs(1)).blank_line();
     let sse = || Sse::new(stream::pending::<Message>()).without_retry().heartbeat(heartbeat);
     let mut body = body(sse());
     for _ in 0..2 {

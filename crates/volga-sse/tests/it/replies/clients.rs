@@ -89,11 +89,10 @@ async fn a_client_that_has_everything_waits_while_the_reply_runs() {
 #[tokio::test]
 async fn only_its_owner_may_have_it() {
     let replies = Replies::new();
-    let hers = replies.new_reply().owned_by("anna").start(texts(["a"])).unwrap();
+    let hers = replies.new_reply().owner("anna").start(texts(["a"])).unwrap();
     let free = replies.start(texts(["b"])).unwrap();
-    let claim = |token: &str, owner: Option<&str>| {
-        replies.claim(token).owned_by(owner).attach().map(|_| ())
-    };
+    let claim =
+        |token: &str, owner: Option<&str>| replies.claim(token).owner(owner).attach().map(|_| ());
     for (token, owner, expect) in [
         (hers.as_str(), Some("anna"), Ok(())),
         (hers.as_str(), Some("bert"), Err(ClaimError::WrongOwner)),
@@ -106,7 +105,7 @@ async fn only_its_owner_may_have_it() {
     ] {
         assert_eq!(claim(token, owner), expect, "{owner:?}");
     }
-    let cancel = |owner| replies.claim(hers.as_str()).owned_by(owner).cancel();
+    let cancel = |owner| replies.claim(hers.as_str()).owner(owner).cancel();
     assert_eq!((cancel("bert"), cancel("anna")), (Err(ClaimError::WrongOwner), Ok(())));
 }
 

@@ -40,8 +40,8 @@ impl Ends {
 async fn a_proper_end_is_one_for_every_client() {
     let ends = Ends::default();
     let replies = ends.replies();
-    let token = replies.new_reply().owned_by("anna").start(texts(["a", "b"])).unwrap();
-    let mine = || Reader::new(replies.claim(token.as_str()).owned_by("anna").attach().unwrap());
+    let token = replies.new_reply().owner("anna").start(texts(["a", "b"])).unwrap();
+    let mine = || Reader::new(replies.claim(token.as_str()).owner("anna").attach().unwrap());
     let (one, two) = (mine(), mine());
     assert_eq!((one.rest().await, two.rest().await), ("a b".to_owned(), "a b".to_owned()));
     assert_eq!(mine().rest().await, "a b", "one that comes after the end");

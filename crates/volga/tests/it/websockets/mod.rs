@@ -106,7 +106,7 @@ async fn what_is_wrong_with_a_handshake_has_its_status_on_both_protocols() {
 
 #[tokio::test]
 async fn the_subprotocol_is_negotiated_and_the_settings_are_used() {
-    let settings = WebSocketSettings::new().with_protocols(["v2", "v1"]).with_max_message_bytes(10);
+    let settings = WebSocketSettings::new().protocols(["v2", "v1"]).max_message_bytes(10);
     let server = run(|app| {
         app.map_ws_with("/", settings, async |mut socket: WebSocket| {
             let protocol = socket.protocol().unwrap_or("none").to_owned();

@@ -7,14 +7,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn ids(places: Vec<Place>) -> Vec<u32> {
-    places.into_iter().map(|place| place.id).collect()
+fn ids(streams: Vec<StreamRef>) -> Vec<u32> {
+    streams.into_iter().map(|stream| stream.id).collect()
 }
 
 /// A stream that may send directly.
 fn opened(windows: &mut Windows, id: u32) {
     windows.open(id);
-    windows.written_head(id);
+    windows.note_head_sent(id);
 }
 
 #[test]
@@ -40,12 +40,12 @@ fn direct_data_does_not_overtake_the_data_in_h2() {
     windows.grant_connection(1_000, false);
     windows.open(1);
     assert_eq!(windows.claim(1, 10), SendPath::ViaH2(10), "there is no head yet");
-    windows.written_head(1);
+    windows.note_head_sent(1);
     windows.give_h2(1, 10);
     assert_eq!(windows.claim(1, 10), SendPath::ViaH2(10));
-    windows.written(1, 4);
+    windows.note_sent(1, 4);
     assert_eq!(windows.claim(1, 10), SendPath::ViaH2(10));
-    windows.written(1, 6);
+    windows.note_sent(1, 6);
     assert_eq!(windows.claim(1, 10), SendPath::Direct(10));
 }
 
@@ -80,7 +80,7 @@ fn a_new_initial_window_applies_when_acknowledged_and_may_make_windows_negative(
     windows.announce(Some(1_000));
     windows.announce(None);
     windows.announce(Some(66_000));
-    assert_eq!(windows.announced(), 3);
+    assert_eq!(windows.pending_settings(), 3);
     assert_eq!(windows.claim(1, 35), SendPath::Direct(35));
     windows.acknowledge();
     assert_eq!(windows.claim(1, 1), SendPath::Blocked);
@@ -283,7 +283,7 @@ impl Model {
             }
             WindowEvent::Write => {
                 let Some((id, sent)) = self.in_h2.pop_front() else { return };
-                self.windows.written(id, sent as u32);
+                self.windows.note_sent(id, sent as u32);
             }
         }
         self.check();
@@ -350,6 +350,6 @@ fn a_debt_does_not_make_a_legal_initial_window_too_wide_for_h2() {
     opened(&mut windows, 3);
     assert_eq!(windows.claim(3, usize::MAX), SendPath::ViaH2(LARGEST as usize));
     windows.give_h2(3, 1_000_000);
-    windows.written(3, 1_000_000);
+    windows.note_sent(3, 1_000_000);
     assert_eq!(windows.grant_stream(3, 1), 1_000_001, "what `h2` was not told before");
 }

@@ -1,4 +1,4 @@
-//! `Shared`: the state between the application, which holds the socket, and the connection.
+//! `SharedState`: the state between the application, which holds the socket, and the connection.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,11 +9,11 @@ use crate::message::Message;
 use crate::out_queue::{FrameKind, OutQueue};
 use crate::settings::WebSocketSettings;
 
-/// What an unread message counts beside its bytes.
+/// How many bytes an unread message counts in addition to its own, for the memory around it.
 const MESSAGE_OVERHEAD: usize = 64;
 
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SharedState {
     state: Mutex<State>,
     max_unsent_bytes: usize,
     max_unread_bytes: usize,
@@ -33,7 +33,7 @@ pub(crate) struct State {
     /// Whether the connection has seen the wish to close.
     is_closing: bool,
     end: Option<SocketEnd>,
-    /// Whether the application has been told of the end.
+    /// Whether the application knows of the end.
     has_seen_end: bool,
     /// How many parts of the socket the application holds.
     handles: u8,
@@ -51,7 +51,7 @@ pub(crate) struct State {
     connection: Option<Waker>,
 }
 
-impl Shared {
+impl SharedState {
     pub(crate) fn new(settings: &WebSocketSettings, protocol: Option<String>) -> Arc<Self> {
         let state = State { handles: 1, has_reader: true, ..State::default() };
         Arc::new(Self {
@@ -88,8 +88,8 @@ impl Shared {
         !state.has_seen_end && state.end.as_ref().is_some_and(SocketEnd::is_abrupt)
     }
 
-    /// The application's function has returned. Halves of the socket may live on in other tasks,
-    /// but not if the function gives a reason to close.
+    /// Notes that the application's function has returned. Halves of the socket may live on in
+    /// other tasks, unless the function gives a reason to close.
     pub(crate) fn end_handler(&self, reason: CloseReason) {
         if reason != CloseReason::from(()) {
             self.close(reason);
@@ -106,7 +106,7 @@ impl Shared {
         }
     }
 
-    // What the application does.
+    // Methods for the application.
 
     pub(crate) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let mut state = self.lock();
@@ -207,7 +207,7 @@ impl Shared {
         }
     }
 
-    /// Discards what was received and what will be: the application cannot read it any more.
+    /// Discards all received messages, also later ones: the application cannot read them any more.
     pub(crate) fn remove_reader(&self) {
         let mut state = self.lock();
         state.has_reader = false;
@@ -224,8 +224,8 @@ impl State {
         is_over
     }
 
-    /// Has the connection act. In the task of the connection, the connection looks after the
-    /// application anyway, so the task need not be woken.
+    /// Tells the connection that it has work to do. If this runs in the task of the connection, the
+    /// connection acts after the application's turn anyway, so no task is woken.
     fn tell_connection(&mut self, cx: &Context<'_>) {
         self.has_request = true;
         if self.connection.as_ref().is_some_and(|waker| !waker.will_wake(cx.waker())) {
@@ -240,7 +240,7 @@ impl State {
         }
     }
 
-    // What the connection does.
+    // Methods for the connection.
 
     /// Begins a turn of the connection.
     pub(crate) fn begin_turn(&mut self, cx: &Context<'_>) {
@@ -263,8 +263,8 @@ impl State {
         std::mem::take(&mut self.is_active)
     }
 
-    /// Wakes a waiting part of the application. The task of the connection looks after the
-    /// application by itself.
+    /// Wakes a waiting part of the application. A part in the task of the connection needs no wake,
+    /// because the connection polls it in the same turn.
     fn wake(&mut self, waker: Option<Waker>) {
         let Some(waker) = waker else { return };
         if self.connection.as_ref().is_some_and(|connection| connection.will_wake(&waker)) {

@@ -1,17 +1,17 @@
-//! What to write instead of a target that is not valid (pure).
+//! The hints in the messages of [`BindError`](crate::BindError): what to write or do instead. Pure.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 #[cfg(unix)]
 use std::{io, path::Path};
 
-use crate::listen::bind_target::is_valid;
+use crate::listen::target_text::is_valid;
 
-/// The port in advice: the one that a program without a port most likely means.
+/// The port in the hints: the one that a program without a port most likely means.
 const PORT: u16 = 7878;
 
 /// Makes the control characters of a text visible, such as the line break at the end of a variable.
-pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
     if !text.chars().any(char::is_control) {
         return text.into();
     }
@@ -22,7 +22,7 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// What to write instead of a host without a port.
-pub(crate) fn with_port(target: &str) -> String {
+pub(crate) fn missing_port(target: &str) -> String {
     let host = target.strip_suffix(':').filter(|host| !host.ends_with(':')).unwrap_or(target);
     let host = match host.parse::<Ipv6Addr>() {
         Ok(ip) => format!("[{ip}]"),
@@ -32,13 +32,13 @@ pub(crate) fn with_port(target: &str) -> String {
 }
 
 /// What to write instead of a port without a host.
-pub(crate) fn with_host(target: &str) -> String {
+pub(crate) fn missing_host(target: &str) -> String {
     let port = target.trim_start_matches(':');
     format!("write `localhost:{port}` for this machine alone, or `0.0.0.0:{port}` for all")
 }
 
 /// What to write instead of a port that is no number.
-pub(crate) fn with_number(target: &str) -> String {
+pub(crate) fn invalid_port(target: &str) -> String {
     let host = target.rsplit_once(':').map_or("", |(host, _)| host);
     let example = format!("{host}:{PORT}");
     if is_valid(&example) {
@@ -49,14 +49,14 @@ pub(crate) fn with_number(target: &str) -> String {
 }
 
 /// What to write instead of a text of another form.
-pub(crate) fn instead_of(target: &str) -> String {
+pub(crate) fn malformed(target: &str) -> String {
     let trimmed = target.trim();
     if trimmed != target && is_valid(trimmed) {
         return format!("leave the blanks around it out: write `{trimmed}`");
     }
     #[cfg(unix)]
-    if let Some(advice) = unix_or_inherited(target) {
-        return advice;
+    if let Some(hint) = unix_or_inherited(target) {
+        return hint;
     }
     if let Some((_, rest)) = target.split_once("://") {
         let host = rest.split('/').next().unwrap_or_default();
@@ -87,7 +87,7 @@ pub(crate) fn instead_of(target: &str) -> String {
     "write a host and a port, for example `localhost:7878` or `[::1]:7878`".to_owned()
 }
 
-/// Advice for what looks like a Unix-domain socket, or like inherited sockets.
+/// The hint for a text that looks like a Unix-domain socket, or like inherited sockets.
 #[cfg(unix)]
 fn unix_or_inherited(target: &str) -> Option<String> {
     let (word, rest) = target.split_once(':').unwrap_or((target, ""));
@@ -100,12 +100,13 @@ fn unix_or_inherited(target: &str) -> Option<String> {
         return Some(format!("write `unix:{path}`, with the path of the socket"));
     }
     let is_path = ["/", "./", "../"].iter().any(|start| target.starts_with(start));
-    is_path.then(|| format!("write `unix:{}` for a Unix-domain socket", shown(target.trim())))
+    is_path
+        .then(|| format!("write `unix:{}` for a Unix-domain socket", escape_control(target.trim())))
 }
 
 /// Why the system refused a Unix-domain socket at this path, and what to do.
 #[cfg(unix)]
-pub(crate) fn of_path(path: &Path, source: &io::Error) -> String {
+pub(crate) fn path_error(path: &Path, source: &io::Error) -> String {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => format!("`{}`", parent.display()),
         _ => "the current directory".to_owned(),

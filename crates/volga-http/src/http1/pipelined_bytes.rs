@@ -16,10 +16,10 @@ use crate::limits::{DETECT_READ, MAX_PIPELINED_BYTES};
 /// The bytes that have arrived, up to a bound, and whether more may arrive. The pointer is usually
 /// null, so a stream that waits pays one word.
 #[derive(Debug)]
-pub(crate) struct PipelinedBytes(Option<Box<Pipelined>>);
+pub(crate) struct PipelinedBytes(Option<Box<PipelineBuffer>>);
 
 #[derive(Debug, Default)]
-struct Pipelined {
+struct PipelineBuffer {
     received: ReadBuffer,
     half_close: Option<Box<HalfClose>>,
 }
@@ -30,7 +30,7 @@ impl PipelinedBytes {
         if received.is_empty() && half_close.is_none() {
             return Self(None);
         }
-        Self(Some(Box::new(Pipelined { received: ReadBuffer::new(&received), half_close })))
+        Self(Some(Box::new(PipelineBuffer { received: ReadBuffer::new(&received), half_close })))
     }
 
     /// Reads what has arrived, and waits until the client has disconnected. Unless half-closed
@@ -46,7 +46,7 @@ impl PipelinedBytes {
         if !self.is_half_closed() && ready!(self.poll_input_end(io, cx)).is_err() {
             return Poll::Ready(());
         }
-        if !io.patience().allows_half_close() {
+        if !io.timeouts().allows_half_close() {
             return Poll::Ready(());
         }
         let pipelined = self.0.get_or_insert_default();

@@ -15,13 +15,13 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::connection::settings::ConnectionSettings;
 use crate::drain::handle::Drain;
 
-/// What the connections of a server need for their waits. Clones share one allocation, so an idle
-/// stream pays one pointer.
+/// The timeouts of a server's connections, and the drain that shortens them. Clones share one
+/// allocation, so an idle stream pays one pointer.
 #[derive(Clone, Debug)]
-pub(crate) struct Patience(Arc<Waits>);
+pub(crate) struct ClientTimeouts(Arc<TimeoutValues>);
 
 #[derive(Debug)]
-struct Waits {
+struct TimeoutValues {
     drain: Drain,
     grace: Duration,
     upload_grace: Duration,
@@ -29,15 +29,15 @@ struct Waits {
     half_close: bool,
 }
 
-impl Patience {
+impl ClientTimeouts {
     pub(crate) fn new(settings: &ConnectionSettings, drain: Drain) -> Self {
         let (grace, write) = (settings.drain_grace, settings.write_stall_timeout);
         let upload_grace = settings.upload_grace;
         let half_close = settings.http1_half_close;
-        Self(Arc::new(Waits { drain, grace, upload_grace, write, half_close }))
+        Self(Arc::new(TimeoutValues { drain, grace, upload_grace, write, half_close }))
     }
 
-    /// The default waits, for tests.
+    /// The default timeouts, for tests.
     #[cfg(test)]
     pub(crate) fn with_defaults(drain: &Drain) -> Self {
         Self::new(&ConnectionSettings::DEFAULT, drain.clone())
@@ -57,33 +57,33 @@ impl Patience {
         self.0.grace
     }
 
-    /// The same for more of a body of which the handler has read a part.
+    /// Like [`grace`](Self::grace), for the rest of a body of which the handler has read a part.
     pub(crate) fn upload_grace(&self) -> Duration {
         self.0.upload_grace
     }
 
     /// Starts to wait for a client that accepts no byte.
-    pub(crate) fn write_timer(&self) -> PatienceTimer {
+    pub(crate) fn write_timer(&self) -> ClientTimer {
         self.timer(self.0.write)
     }
 
     /// Starts a wait that lasts for `limit`, or until the grace after the drain's start if that
     /// comes first.
-    pub(crate) fn timer(&self, limit: Duration) -> PatienceTimer {
-        PatienceTimer { sleep: sleep(limit), drain: DrainWatch::new(self) }
+    pub(crate) fn timer(&self, limit: Duration) -> ClientTimer {
+        ClientTimer { sleep: sleep(limit), drain: DrainWatch::new(self) }
     }
 }
 
 pin_project! {
     /// One wait. It is allocated while the client makes no progress, and dropped when it does.
-    pub(crate) struct PatienceTimer {
+    pub(crate) struct ClientTimer {
         #[pin]
         sleep: Sleep,
         drain: DrainWatch,
     }
 }
 
-impl PatienceTimer {
+impl ClientTimer {
     /// Ready when the wait has lasted for too long.
     pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
@@ -96,42 +96,42 @@ impl PatienceTimer {
     }
 }
 
-impl std::fmt::Debug for PatienceTimer {
+impl std::fmt::Debug for ClientTimer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PatienceTimer").field("deadline", &self.sleep.deadline()).finish()
+        f.debug_struct("ClientTimer").field("deadline", &self.sleep.deadline()).finish()
     }
 }
 
 /// Notices the start of the drain during a wait.
 pub(crate) struct DrainWatch {
-    patience: Patience,
+    timeouts: ClientTimeouts,
     started: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
     deadline: Option<Instant>,
 }
 
 impl DrainWatch {
-    pub(crate) fn new(patience: &Patience) -> Self {
-        Self { patience: patience.clone(), started: None, deadline: None }
+    pub(crate) fn new(timeouts: &ClientTimeouts) -> Self {
+        Self { timeouts: timeouts.clone(), started: None, deadline: None }
     }
 
     /// When a wait ends because of the drain, if the drain has started. The grace begins when this
     /// is first called after that.
     pub(crate) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
         if self.deadline.is_none() {
-            let drain = self.patience.drain();
+            let drain = self.timeouts.drain();
             let started = self.started.get_or_insert_with(|| Box::pin(drain.started()));
             if started.as_mut().poll(cx).is_pending() {
                 return None;
             }
             self.started = None;
-            self.deadline = Some(Instant::now() + self.patience.grace());
+            self.deadline = Some(Instant::now() + self.timeouts.grace());
         }
         self.deadline
     }
 
     /// Whether the drain has started and [`poll_deadline`](Self::poll_deadline) has not noticed.
     pub(crate) fn is_behind(&self) -> bool {
-        self.deadline.is_none() && self.patience.drain().is_started()
+        self.deadline.is_none() && self.timeouts.drain().is_started()
     }
 }
 
@@ -150,20 +150,20 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    async fn wait(patience: &Patience) -> Duration {
+    async fn wait(timeouts: &ClientTimeouts) -> Duration {
         let start = Instant::now();
-        let mut timer = pin!(patience.timer(LIMIT));
+        let mut timer = pin!(timeouts.timer(LIMIT));
         poll_fn(|cx| timer.as_mut().poll(cx)).await;
         start.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_ends_at_its_limit_or_the_grace_after_the_start_of_the_drain() {
-        assert_eq!(wait(&Patience::with_defaults(&Drain::new())).await, LIMIT);
+        assert_eq!(wait(&ClientTimeouts::with_defaults(&Drain::new())).await, LIMIT);
         let grace = ConnectionSettings::DEFAULT.drain_grace;
         for begins in [Duration::ZERO, LIMIT / 2, LIMIT - grace / 2, 2 * LIMIT] {
             let drain = Drain::new();
-            let waiting = Patience::with_defaults(&drain);
+            let waiting = ClientTimeouts::with_defaults(&drain);
             let starting = tokio::spawn(async move {
                 sleep(begins).await;
                 drain.start();
@@ -179,7 +179,7 @@ mod tests {
         drain.start();
         sleep(LIMIT).await;
         assert_eq!(
-            wait(&Patience::with_defaults(&drain)).await,
+            wait(&ClientTimeouts::with_defaults(&drain)).await,
             ConnectionSettings::DEFAULT.drain_grace
         );
     }

@@ -20,22 +20,22 @@ pub(super) const NOTES: usize = WORDS * BITS;
 
 /// The notes of one connection. As a waker it notes that `h2` has work to do.
 #[derive(Debug, Default)]
-pub(super) struct Ready {
+pub(super) struct ReadySet {
     streams: [AtomicU64; WORDS],
     connection: AtomicBool,
     /// Whether the task waits. A waker leaves its note and then looks here, and wakes the task if
     /// it waits. The task sets this and then looks for notes. All of these operations are in one
     /// order (`SeqCst`), so at least one of the two sees the other.
-    is_resting: AtomicBool,
+    is_waiting: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
 
-impl Ready {
+impl ReadySet {
     /// Takes the notes of all streams, and calls `each` with the key that each note stands for. The
     /// stream may have ended by now.
     pub(super) fn take(&self, mut each: impl FnMut(usize)) {
         // The task runs now, whatever has woken it.
-        self.is_resting.store(false, Ordering::SeqCst);
+        self.is_waiting.store(false, Ordering::SeqCst);
         for (at, word) in self.streams.iter().enumerate() {
             if word.load(Ordering::Relaxed) == 0 {
                 continue;
@@ -55,18 +55,23 @@ impl Ready {
 
     /// Ends a turn. The next turn comes with the next note, or after the other tasks if there is a
     /// note that can be handled. While `is_blocked`, notes of streams do not count.
-    pub(super) fn rest(&self, is_blocked: bool, is_line_empty: bool, cx: &mut Context<'_>) {
+    pub(super) fn wait_for_note(
+        &self,
+        is_blocked: bool,
+        is_line_empty: bool,
+        cx: &mut Context<'_>,
+    ) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *task = Some(cx.waker().clone());
         }
         drop(task);
-        self.is_resting.store(true, Ordering::SeqCst);
+        self.is_waiting.store(true, Ordering::SeqCst);
         let is_noted = |word: &AtomicU64| word.load(Ordering::SeqCst) != 0;
         let is_anyone_ready = !is_line_empty || self.streams.iter().any(is_noted);
         let is_turn_due =
             self.connection.load(Ordering::SeqCst) || (is_anyone_ready && !is_blocked);
-        if is_turn_due && self.is_resting.swap(false, Ordering::SeqCst) {
+        if is_turn_due && self.is_waiting.swap(false, Ordering::SeqCst) {
             // A connection whose streams always have more would otherwise run dozens of turns
             // before the runtime looks at the sockets of the other clients.
             wake_after_sockets(cx);
@@ -83,8 +88,8 @@ impl Ready {
 
     /// Wakes the task if it waits. Only the first call does.
     fn wake_task(&self) {
-        let is_resting = &self.is_resting;
-        if is_resting.load(Ordering::SeqCst) && is_resting.swap(false, Ordering::SeqCst) {
+        let is_waiting = &self.is_waiting;
+        if is_waiting.load(Ordering::SeqCst) && is_waiting.swap(false, Ordering::SeqCst) {
             let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(task) = task {
                 task.wake();
@@ -93,7 +98,7 @@ impl Ready {
     }
 }
 
-impl Wake for Ready {
+impl Wake for ReadySet {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -108,11 +113,11 @@ impl Wake for Ready {
 #[derive(Debug)]
 struct StreamWaker {
     stream: usize,
-    ready: Arc<Ready>,
+    ready: Arc<ReadySet>,
 }
 
 /// A waker for the stream with this key.
-pub(super) fn stream_waker(stream: usize, ready: &Arc<Ready>) -> Waker {
+pub(super) fn stream_waker(stream: usize, ready: &Arc<ReadySet>) -> Waker {
     Waker::from(Arc::new(StreamWaker { stream, ready: Arc::clone(ready) }))
 }
 
@@ -144,7 +149,7 @@ mod tests {
     struct Task {
         wakes: Arc<Count>,
         waker: Waker,
-        ready: Arc<Ready>,
+        ready: Arc<ReadySet>,
     }
 
     impl Task {
@@ -154,8 +159,8 @@ mod tests {
             Self { wakes, waker, ready: Arc::default() }
         }
 
-        fn rest(&self, is_blocked: bool) {
-            self.ready.rest(is_blocked, true, &mut Context::from_waker(&self.waker));
+        fn wait_for_note(&self, is_blocked: bool) {
+            self.ready.wait_for_note(is_blocked, true, &mut Context::from_waker(&self.waker));
         }
 
         fn take(&self) -> Vec<usize> {
@@ -173,7 +178,7 @@ mod tests {
     fn many_wakes_are_one_note_and_one_wake_of_the_task() {
         let task = Task::new();
         let streams = [8, 7, 200, NOTES - 1].map(|stream| stream_waker(stream, &task.ready));
-        task.rest(false);
+        task.wait_for_note(false);
         for _ in 0..3 {
             streams.iter().for_each(Waker::wake_by_ref);
             Waker::from(Arc::clone(&task.ready)).wake();
@@ -195,7 +200,7 @@ mod tests {
         let task = Task::new();
         stream_waker(7, &task.ready).wake();
         assert_eq!(task.wakes(), 0, "it runs");
-        task.rest(false);
+        task.wait_for_note(false);
         assert_eq!(task.wakes(), 1);
     }
 
@@ -203,7 +208,7 @@ mod tests {
     fn while_the_socket_is_blocked_only_h2_wakes_the_task() {
         let task = Task::new();
         stream_waker(7, &task.ready).wake();
-        task.rest(true);
+        task.wait_for_note(true);
         assert_eq!(task.wakes(), 0);
         task.ready.wake_by_ref();
         assert_eq!(task.wakes(), 1);
@@ -214,14 +219,14 @@ mod tests {
         let task = Task::new();
         task.ready.wake_by_ref();
         task.ready.clear_connection();
-        task.rest(false);
+        task.wait_for_note(false);
         assert_eq!(task.wakes(), 0);
     }
 
     #[test]
     fn no_wake_is_lost() {
         const WAKES: usize = 100_000;
-        let ready = Arc::<Ready>::default();
+        let ready = Arc::<ReadySet>::default();
         let waker = stream_waker(7, &ready);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let sent = Arc::<AtomicUsize>::default();
@@ -238,7 +243,7 @@ mod tests {
             if sent.load(Ordering::Relaxed) == WAKES {
                 return std::task::Poll::Ready(());
             }
-            ready.rest(false, true, cx);
+            ready.wait_for_note(false, true, cx);
             std::task::Poll::Pending
         }));
         waking.join().expect("no panic");

@@ -15,13 +15,13 @@ use http::header::CONTENT_TYPE;
 ///
 /// ```
 /// use http::Response;
-/// use volga_http::LongLived;
+/// use volga_http::LongLivedResponse;
 ///
 /// let mut response = Response::new(());
-/// response.extensions_mut().insert(LongLived);
+/// response.extensions_mut().insert(LongLivedResponse);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LongLived;
+pub struct LongLivedResponse;
 
 /// Whether a response is an event stream. Its length is not known in advance, so a length that a
 /// handler or a layer has set would cut it.
