@@ -39,7 +39,7 @@ impl Drop for Api {
 async fn start(page: &str) -> Result<Api, Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let mut app = App::new().without_greeter().with_error_hook(|_| {});
+    let mut app = App::new().without_greeter().on_error(|_| {});
     app.add_singleton(CookieKeys::random()?);
     app.cors(Cors::new().origins([page]).credentials());
     app.map_post("/login/{name}", async |cookies: SignedCookies, name: String| {

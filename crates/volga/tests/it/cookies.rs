@@ -49,7 +49,7 @@ async fn misses_and_errors_of_an_app_have_the_cookies_of_its_middleware() {
     });
     app.map_get("/", || ok!("here"));
     app.map_get("/panic", async || -> String { panic!("on purpose") });
-    let client = TestClient::serve(app.with_error_hook(|_| {})).await;
+    let client = TestClient::serve(app.on_error(|_| {})).await;
     for (path, status) in [("/", 200), ("/none", 404), ("/panic", 500), ("/%ff%", 400)] {
         let response = client.get(path).send().await;
         response.assert_status(status);

@@ -14,7 +14,7 @@ use volga::{
 const ORIGIN: &str = "https://app.example";
 
 fn app() -> App {
-    let mut app = App::new().with_error_hook(|_| {});
+    let mut app = App::new().on_error(|_| {});
     app.cors(Cors::new().origins([ORIGIN]).credentials());
     app.attach(LimitStreams::in_all(StreamLimit::new(1)));
     app.map_get("/events", |cookies: Cookies| {
