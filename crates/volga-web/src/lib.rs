@@ -1,5 +1,5 @@
-//! What every web application needs, on the public traits of [`volga_core`]: files, static files
-//! and multipart forms. Each part is a feature.
+//! What every web application needs, on the public traits of [`volga_core`]: files, static files,
+//! multipart forms, compression and rate limits. Each part is a feature.
 //!
 //! | Feature | Contents |
 //! |---|---|
