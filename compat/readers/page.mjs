@@ -21,14 +21,19 @@ const ARGS = [
 /**
  * Opens the page at `base` in a browser that ends with this process. `/modules/PATH` on the page is
  * the script PATH.js of an installed package.
+ *
+ * Playwright answers preflights by itself once a page has a route. With `modules: false` there is
+ * none, so the server answers them.
  */
-export async function openPage(base) {
+export async function openPage(base, { modules = true } = {}) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ARGS });
   const page = await browser.newPage();
-  await page.route(`${base}/modules/**`, async (route) => {
-    const path = decodeURIComponent(new URL(route.request().url()).pathname).slice("/modules/".length);
-    await route.fulfill({ contentType: "text/javascript", body: await readFile(`${MODULES}${path}.js`) });
-  });
+  if (modules) {
+    await page.route(`${base}/modules/**`, async (route) => {
+      const path = decodeURIComponent(new URL(route.request().url()).pathname).slice("/modules/".length);
+      await route.fulfill({ contentType: "text/javascript", body: await readFile(`${MODULES}${path}.js`) });
+    });
+  }
   await page.goto(base);
   return page;
 }

@@ -377,10 +377,18 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-web", &["--features", "rate-limit"]),
     ("volga-web", &["--features", "static-files"]),
     ("volga-web", &["--features", "multipart"]),
+    ("volga-web", &["--features", "cookies"]),
+    ("volga-web", &["--features", "cors"]),
+    ("volga-web", &["--features", "csrf"]),
+    ("volga-web", &["--features", "signed-cookies"]),
+    ("volga-web", &["--features", "auth"]),
+    ("volga-web", &["--features", "sessions"]),
     ("volga-http", &["--features", "tls"]),
     ("volga", &[]),
     ("volga", &["--features", "tls"]),
     ("volga", &["--features", "multipart"]),
+    ("volga", &["--features", "signed-cookies"]),
+    ("volga", &["--features", "auth,sessions"]),
     ("volga", &["--all-features"]),
 ];
 

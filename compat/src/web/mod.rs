@@ -1,6 +1,7 @@
 //! Tests forms, files and static files with foreign programs: senders and readers of forms, a
-//! parser of forms that must agree with ours, clients that resume downloads, and nginx as the
-//! oracle for conditional and ranged requests. Also compressed streams and bodies.
+//! parser of forms that must agree with ours, clients that resume downloads, nginx as the oracle
+//! for conditional and ranged requests, and browsers and cookie jars on several origins.
+//! Also compressed streams and bodies.
 //!
 //! `cargo xtask compat` runs this. A program that is missing is skipped; in CI that is a failure.
 
@@ -9,6 +10,7 @@ mod compressed;
 mod downloads;
 mod forms;
 mod nginx;
+mod origins;
 mod raw;
 mod server;
 
@@ -28,6 +30,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
         ("curl -C - and wget -c", downloads::run(&server).await),
         ("nginx", nginx::run(&server).await),
         ("compression", compressed::run(&programs).await),
+        ("cookies and other origins", origins::run(&programs, &server).await),
     ] {
         match result? {
             Report { skipped, faults: new, checks } => {
@@ -39,7 +42,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    println!("forms and files in {:.1} s", start.elapsed().as_secs_f64());
+    println!("forms, files and origins in {:.1} s", start.elapsed().as_secs_f64());
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
 

@@ -81,6 +81,7 @@ pub use request::original_uri::OriginalUri;
 pub use request::parts::{Endpoint, HttpRequest, Next, RequestParts};
 pub use response::body_error_report::{BodyErrorReporter, BodyErrorReporterBuilder};
 pub use response::box_error::BoxError;
+pub use response::cross_origin::CrossOriginPolicy;
 pub use response::error::Error;
 pub use response::error_mapper::{ErrorMapper, MapError};
 pub use response::error_report::ErrorReport;

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     io::{self, Write},
     ops::{Deref, DerefMut},
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -18,11 +18,14 @@ use volga_core::{
 use volga_http::{BindTarget, Server, limits::DEFAULT_DRAIN_DEADLINE};
 
 use crate::app_faults::{AppFaults, SettingFault};
+use crate::background::registration::BackgroundTask;
+use crate::background::running::{NEEDS_RUNTIME, ReadyTasks};
 use crate::bound::{BoundAddress, BoundAddresses};
 use crate::counters::Counters;
 use crate::exit::ErrorLine;
 use crate::group::Group;
-use crate::https::{hsts, settings::HttpsSettings};
+use crate::health::checks::{CheckNeeds, Readiness};
+use crate::https::{client_scheme::ClientScheme, hsts, settings::HttpsSettings};
 use crate::shutdown::ShutdownHandle;
 use crate::shutdown_sequence::{ShutdownHook, ShutdownHooks};
 use crate::sse_status;
@@ -69,6 +72,8 @@ pub struct App {
     pub(crate) max_collected_bytes: usize,
     pub(crate) shutdown: ShutdownHandle,
     pub(crate) tasks: Tasks,
+    pub(crate) background: Vec<BackgroundTask>,
+    pub(crate) readiness: Arc<Readiness>,
     pub(crate) greeter: bool,
     pub(crate) error_line: ErrorLine,
     on_error: Box<dyn Fn(&ErrorReport<'_>) + Send + Sync>,
@@ -98,6 +103,8 @@ impl App {
             max_collected_bytes: DEFAULT_MAX_COLLECTED_BYTES,
             shutdown,
             tasks: Tasks::default(),
+            background: Vec::new(),
+            readiness: Arc::default(),
             greeter: cfg!(debug_assertions),
             error_line: ErrorLine::Written,
             on_error: Box::new(log),
@@ -297,7 +304,7 @@ impl App {
     /// [`DEFAULT_MAX_COLLECTED_BYTES`](crate::limits::DEFAULT_MAX_COLLECTED_BYTES) by default.
     ///
     /// A request that needs more gets status 503 with `Retry-After`. The first of these requests is
-    /// reported to [`with_error_hook`](Self::with_error_hook). The next one is reported only after
+    /// reported to [`on_error`](Self::on_error). The next one is reported only after
     /// half of the memory was free again. Bytes that a handler collects by itself do not count.
     pub fn with_max_collected_bytes(mut self, bytes: usize) -> Self {
         self.max_collected_bytes = bytes;
@@ -341,9 +348,9 @@ impl App {
     /// [readiness route](Self::map_readiness) says that the app shuts down. Several hooks run
     /// concurrently.
     ///
-    /// The hooks have a [time limit](Self::with_shutdown_hook_timeout), and are dropped when it
+    /// The hooks have a [time limit](Self::with_before_shutdown_timeout), and are dropped when it
     /// is over. A second signal does not wait for them.
-    pub fn with_shutdown_hook<F, Fut>(mut self, hook: F) -> Self
+    pub fn before_shutdown<F, Fut>(mut self, hook: F) -> Self
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
@@ -353,9 +360,9 @@ impl App {
         self
     }
 
-    /// Sets the time limit of the [shutdown hooks](Self::with_shutdown_hook),
-    /// [`DEFAULT_SHUTDOWN_HOOK_TIMEOUT`](crate::limits::DEFAULT_SHUTDOWN_HOOK_TIMEOUT) by default.
-    pub fn with_shutdown_hook_timeout(mut self, time: Duration) -> Self {
+    /// Sets the time limit of the [shutdown hooks](Self::before_shutdown),
+    /// [`DEFAULT_BEFORE_SHUTDOWN`](crate::limits::DEFAULT_BEFORE_SHUTDOWN) by default.
+    pub fn with_before_shutdown_timeout(mut self, time: Duration) -> Self {
         self.shutdown_hooks.time = time;
         self
     }
@@ -391,13 +398,10 @@ impl App {
     /// use volga::App;
     ///
     /// let app = App::new()
-    ///     .with_error_hook(|report| eprintln!("{} failed: {report}", report.path()));
+    ///     .on_error(|report| eprintln!("{} failed: {report}", report.path()));
     /// # let _ = app;
     /// ```
-    pub fn with_error_hook(
-        mut self,
-        hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn on_error(mut self, hook: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_error = Box::new(hook);
         self
     }
@@ -469,18 +473,43 @@ impl App {
     /// Returns all errors in them, each with its place in the source.
     pub fn check(&self) -> Result<(), AppFaults> {
         let router = self.routes.router();
-        let services = router.check_services(&self.services);
+        let names: Vec<_> = self
+            .background
+            .iter()
+            .map(|task| format!("background task `{}`", task.name()))
+            .collect();
+        let tasks = self.background.iter().zip(&names).map(|(task, name)| task.consumer(name));
+        let checks = self.readiness.needs();
+        let checks = checks.iter().map(CheckNeeds::consumer);
+        let services = router.check_services_with(&self.services, tasks.chain(checks));
         AppFaults::check(&self.setting_faults, router.check(), services)
     }
 
     /// Turns the app into a [`tower_service::Service`], for a test or another server. The settings
     /// of the server have no effect then. The shutdown handle still closes the event streams.
     ///
+    /// [Background tasks](Self::add_background_task) start in the current tokio runtime, and the
+    /// shutdown handle tells them to end. Nothing waits for them.
+    ///
     /// # Errors
     ///
-    /// Returns the same errors as [`check`](Self::check).
+    /// Returns the same errors as [`check`](Self::check). Returns an error if the app has
+    /// background tasks, and no tokio runtime is at hand.
     pub fn into_service(self) -> Result<RouterService, AppFaults> {
+        let can_start = ReadyTasks::can_start(&self.background);
+        let (service, tasks) = self.into_service_and_tasks()?;
+        if !can_start {
+            let fault = SettingFault::method("add_background_task", NEEDS_RUNTIME.to_owned());
+            return Err(fault.into());
+        }
+        tasks.start().detach();
+        Ok(service)
+    }
+
+    /// Turns the app into a service, and into its background tasks, which do not run yet.
+    pub(crate) fn into_service_and_tasks(self) -> Result<(RouterService, ReadyTasks), AppFaults> {
         self.check()?;
+        let shutdown = self.shutdown_handle();
         let Self { mut routes, services, tasks, on_error, max_collected_bytes, https, .. } = self;
         if let Some(hsts) = https.hsts {
             routes.router_mut().add_outermost(hsts::middleware(hsts));
@@ -494,13 +523,16 @@ impl App {
             .with_error_hook(on_error)
             .with_response_watch(routes.streams().response_watch())
             .with_upgrade_check(is_tunnel)
+            .with_https_check(|extensions| ClientScheme::of(extensions).is_https())
             .with_status_rule(tower_status::status_of)
             .with_status_rule(sse_status::status_of);
         for add_rule in self.status_rules {
             context = add_rule(context);
         }
+        self.readiness.start(&context);
+        let ready = ReadyTasks { list: self.background, app: context.clone(), shutdown, tasks };
         routes.router_mut().set_context(context);
-        Ok(routes.into_service()?)
+        Ok((routes.into_service()?, ready))
     }
 
     pub(crate) fn shutdown_handle(&self) -> ShutdownHandle {

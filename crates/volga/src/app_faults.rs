@@ -48,6 +48,12 @@ impl AppFaults {
     }
 }
 
+impl From<SettingFault> for AppFaults {
+    fn from(setting: SettingFault) -> Self {
+        Self { settings: vec![setting], routes: None, services: None }
+    }
+}
+
 impl From<RouteFaults> for AppFaults {
     fn from(routes: RouteFaults) -> Self {
         Self { settings: Vec::new(), routes: Some(routes), services: None }

@@ -44,7 +44,10 @@ const VARIABLES: &[Variable] = &[
     ("VOLGA_HANDSHAKE_TIMEOUT", |text| change(wait(text), App::with_handshake_timeout)),
     ("VOLGA_TUNNEL_IDLE_TIMEOUT", |text| change(wait(text), App::with_tunnel_idle_timeout)),
     ("VOLGA_DEAD_CLIENT_TIMEOUT", |text| change(wait(text), App::with_dead_client_timeout)),
-    ("VOLGA_SHUTDOWN_HOOK_TIMEOUT", |text| change(duration(text), App::with_shutdown_hook_timeout)),
+    ("VOLGA_SHUTDOWN_DELAY", |text| change(duration(text), App::with_shutdown_delay)),
+    ("VOLGA_BEFORE_SHUTDOWN_TIMEOUT", |text| {
+        change(duration(text), App::with_before_shutdown_timeout)
+    }),
     ("VOLGA_SHUTDOWN_TIMEOUT", |text| change(duration(text), App::with_shutdown_timeout)),
 ];
 
@@ -71,7 +74,8 @@ impl App {
     /// | `VOLGA_HANDSHAKE_TIMEOUT` | a time | [`with_handshake_timeout`](Self::with_handshake_timeout) |
     /// | `VOLGA_TUNNEL_IDLE_TIMEOUT` | a time | [`with_tunnel_idle_timeout`](Self::with_tunnel_idle_timeout) |
     /// | `VOLGA_DEAD_CLIENT_TIMEOUT` | a time | [`with_dead_client_timeout`](Self::with_dead_client_timeout) |
-    /// | `VOLGA_SHUTDOWN_HOOK_TIMEOUT` | a time, also `0s` | [`with_shutdown_hook_timeout`](Self::with_shutdown_hook_timeout) |
+    /// | `VOLGA_SHUTDOWN_DELAY` | a time, also `0s` | [`with_shutdown_delay`](Self::with_shutdown_delay) |
+    /// | `VOLGA_BEFORE_SHUTDOWN_TIMEOUT` | a time, also `0s` | [`with_before_shutdown_timeout`](Self::with_before_shutdown_timeout) |
     /// | `VOLGA_SHUTDOWN_TIMEOUT` | a time, also `0s` | [`with_shutdown_timeout`](Self::with_shutdown_timeout) |
     ///
     /// A time is a number with `ms`, `s`, `m` or `h`. Bytes are a number, with `KiB`, `MiB` or

@@ -22,13 +22,20 @@ pub enum ShutdownError {
     DeadlineExceeded {
         /// The number of connections that were aborted.
         connections: usize,
-        /// The number of [`detached`](crate::detached) handlers. They end with the runtime.
+        /// The number of [`detached`](crate::detached) handlers, which end with the runtime, and of
+        /// [background tasks](crate::App::add_background_task).
         tasks: usize,
         /// The deadline.
         deadline: Duration,
     },
     /// A second signal came, and everything was aborted.
     SecondSignal,
+    /// A [background task](crate::App::add_background_task) ended, and its policy is to [stop the
+    /// app](crate::TaskPolicy::StopApp).
+    TaskEnded {
+        /// The name of the task.
+        name: &'static str,
+    },
 }
 
 impl ShutdownError {
@@ -54,12 +61,13 @@ impl ShutdownError {
     }
 
     /// The exit code: 2 for [`DeadlineExceeded`](Self::DeadlineExceeded), 3 for
-    /// [`SecondSignal`](Self::SecondSignal).
+    /// [`SecondSignal`](Self::SecondSignal), 4 for [`TaskEnded`](Self::TaskEnded).
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::DeadlineExceeded { .. } => 2,
             Self::SecondSignal => 3,
+            Self::TaskEnded { .. } => 4,
         }
     }
 }
@@ -75,7 +83,7 @@ impl fmt::Display for ShutdownError {
                     f.write_str(" and ")?;
                 }
                 if tasks > 0 {
-                    write_count(f, tasks, "detached handler")?;
+                    write_count(f, tasks, "task")?;
                 }
                 let were = if connections + tasks == 1 { "was" } else { "were" };
                 write!(
@@ -84,6 +92,9 @@ impl fmt::Display for ShutdownError {
                 )
             }
             Self::SecondSignal => f.write_str("a second signal came, and everything was aborted"),
+            Self::TaskEnded { name } => {
+                write!(f, "the background task `{name}` ended, so the app was stopped")
+            }
         }
     }
 }
@@ -100,6 +111,7 @@ impl From<ShutdownError> for io::Error {
         let kind = match error {
             ShutdownError::DeadlineExceeded { .. } => io::ErrorKind::TimedOut,
             ShutdownError::SecondSignal => io::ErrorKind::Interrupted,
+            ShutdownError::TaskEnded { .. } => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }
@@ -116,6 +128,7 @@ impl From<ShutdownError> for io::Error {
 /// | 1 | It could not start: a faulty route, or an address that is in use. |
 /// | 2 | Connections or tasks were still busy at the deadline, and were aborted. |
 /// | 3 | A second signal ended it at once. |
+/// | 4 | A background task ended, and its policy is to stop the app. |
 ///
 /// A `main` that returns the result of `run` exits with 0 or 1.
 ///
@@ -203,14 +216,8 @@ mod tests {
     fn the_message_counts_what_was_aborted() {
         let rest = "were still busy 10s after the shutdown began, and were aborted";
         assert_eq!(exceeded(2, 0).to_string(), format!("2 connections {rest}"));
-        assert_eq!(
-            exceeded(0, 1).to_string(),
-            format!("1 detached handler {}", rest.replace("were", "was"))
-        );
-        assert_eq!(
-            exceeded(2, 1).to_string(),
-            format!("2 connections and 1 detached handler {rest}")
-        );
+        assert_eq!(exceeded(0, 1).to_string(), format!("1 task {}", rest.replace("were", "was")));
+        assert_eq!(exceeded(2, 1).to_string(), format!("2 connections and 1 task {rest}"));
     }
 
     #[test]

@@ -49,7 +49,11 @@
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
 //! | [`ShutdownHandle`], [`exit_code`] | the shutdown of an app, and the exit code of the process |
 //! | [`Counters`] | the numbers of connections and streams |
+//! | `auth` | `Basic` and `Bearer` credentials as arguments, and tickets; needs the feature `auth` |
+//! | `sessions` | sessions of browsers, in a store; needs the feature `sessions` |
+//! | [`BackgroundTask`], [`TaskPolicy`], [`ReadinessCheck`] | tasks that live with the app, and its health |
 //! | `trace` | requests as spans, and an access log; needs the feature `tracing` |
+//! | `cookies` | cookies that are read and written; needs the feature `cookies`, and for signed and private ones `signed-cookies` |
 //! | [`middleware`](mod@middleware) | `Compression`, `Decompression` and `RateLimit`; each needs its feature |
 //! | `files` | files as responses with [`file!`](crate::file), uploads, and static files; needs the feature `files` or `static-files` |
 //! | `multipart` | forms with files; needs the feature `multipart` |
@@ -59,6 +63,7 @@
 
 mod app;
 mod app_faults;
+mod background;
 mod before_routing;
 mod bound;
 mod client_addr;
@@ -70,11 +75,11 @@ mod exit;
 mod framing;
 mod greeter;
 mod group;
+mod health;
 mod https;
 mod limit_streams;
 mod macros;
 mod map_service;
-mod readiness;
 mod resume;
 mod run;
 mod services;
@@ -97,10 +102,12 @@ mod trusted_proxies;
 mod ws;
 
 pub use app::App;
+pub use background::{policy::TaskPolicy, registration::BackgroundTask};
 pub use bound::{BoundAddress, BoundAddresses};
 pub use counters::{Counters, Snapshot};
 pub use exit::exit_code;
 pub use group::{Group, Route};
+pub use health::check::ReadinessCheck;
 pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
 pub use macros::TrustedHtml;
 pub use run::ListeningApp;
@@ -120,6 +127,14 @@ pub mod tls {
     };
 }
 
+/// Credentials of requests as arguments, and the challenges to clients without them.
+#[cfg(feature = "auth")]
+pub mod auth {
+    pub use volga_web::{
+        AuthError, Basic, Bearer, Challenge, Realm, RealmError, Tickets, constant_time_eq,
+    };
+}
+
 /// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
     pub use crate::{
@@ -135,7 +150,23 @@ pub mod error {
 /// Services: values that handlers take by their type (dependency injection). Register them with the
 /// `add_` methods of an [`App`].
 pub mod di {
+    pub use crate::background::{
+        args::{AppArg, AppArgs, CallContext},
+        registration::{TaskFunction, TaskOutput},
+    };
+    pub use crate::health::check::{CheckFunction, CheckOutput};
     pub use volga_core::{Dc, Dependencies, Factory, Inject, Scope};
+}
+
+/// Cookies: read from the request, and written to the head of the response.
+#[cfg(feature = "cookies")]
+pub mod cookies {
+    /// The time types of [`Cookie`], such as its maximum age.
+    pub use volga_web::cookie::time;
+    pub use volga_web::cookie::{Cookie, CookieBuilder, Expiration, SameSite};
+    pub use volga_web::{CookieError, Cookies};
+    #[cfg(feature = "signed-cookies")]
+    pub use volga_web::{CookieKeyError, CookieKeys, PrivateCookies, SignedCookies};
 }
 
 /// Files: sent as responses, saved from request bodies, and served from a folder.
@@ -157,6 +188,10 @@ pub mod middleware {
     pub use volga_web::Compression;
     #[cfg(any(feature = "compression", feature = "decompression"))]
     pub use volga_web::ContentCoding;
+    #[cfg(feature = "cors")]
+    pub use volga_web::Cors;
+    #[cfg(feature = "csrf")]
+    pub use volga_web::CrossSiteProtection;
     #[cfg(feature = "decompression")]
     pub use volga_web::Decompression;
     #[cfg(feature = "rate-limit")]
@@ -168,6 +203,14 @@ pub mod middleware {
 pub mod multipart {
     pub use volga_web::{
         Multipart, MultipartBuilder, MultipartError, MultipartForm, Part, SavedFile, TempFile,
+    };
+}
+
+/// Sessions of browsers, by a cookie with a random ID.
+#[cfg(feature = "sessions")]
+pub mod sessions {
+    pub use volga_web::{
+        MemorySessions, Session, SessionId, SessionRecord, SessionStore, Sessions,
     };
 }
 
@@ -221,9 +264,9 @@ pub mod http {
             ReplyToken, ReplyTokenError, StartError,
         };
         pub use volga_sse::{
-            CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError,
-            EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse, Message,
-            Position, Sse, SseItem, SseSource, StreamEnd, StreamKind,
+            CloseGroup, CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY,
+            EncodeError, EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse,
+            Message, Position, Sse, SseItem, SseSource, StreamEnd, StreamKind,
         };
         pub use volga_sse::{
             DecodeError, Decoder, Event, EventRef, EventStream, LastEventId, LastEventIdError,
@@ -237,8 +280,10 @@ pub mod http {
 
 /// Every limit, with its default.
 pub mod limits {
+    pub use crate::background::policy::{MAX_TASK_RESTART_DELAY, TASK_RESTART_DELAY};
+    pub use crate::health::check::{DEFAULT_CHECK_INTERVAL, DEFAULT_CHECK_TIMEOUT};
     pub use crate::{
-        https::hsts::DEFAULT_HSTS_MAX_AGE, shutdown_sequence::DEFAULT_SHUTDOWN_HOOK_TIMEOUT,
+        https::hsts::DEFAULT_HSTS_MAX_AGE, shutdown_sequence::DEFAULT_BEFORE_SHUTDOWN,
         trusted_proxies::MAX_FORWARDED_PREFIX,
     };
     pub use volga_core::{
@@ -280,6 +325,18 @@ pub mod limits {
     pub use volga_web::{DEFAULT_MAX_PART_HEADERS, DEFAULT_MAX_PART_MEMORY, DEFAULT_MAX_PARTS};
     #[cfg(feature = "files")]
     pub use volga_web::{DEFAULT_MAX_RANGES, MAX_FILE_NAME};
+    #[cfg(feature = "sessions")]
+    pub use volga_web::{
+        DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_IDLE_TIMEOUT, DEFAULT_SESSION_MAX_AGE,
+        MAX_SESSION_BYTES,
+    };
+    #[cfg(feature = "auth")]
+    pub use volga_web::{DEFAULT_MAX_TICKETS, DEFAULT_TICKET_LIFETIME};
+    #[cfg(feature = "cookies")]
+    pub use volga_web::{
+        MAX_COOKIE_ATTRIBUTE_BYTES, MAX_COOKIE_BYTES, MAX_REQUEST_COOKIES,
+        MAX_RESPONSE_COOKIE_BYTES, MAX_RESPONSE_COOKIES,
+    };
     #[cfg(feature = "ws")]
     pub use volga_ws::{
         DEFAULT_MAX_WS_FRAME, DEFAULT_MAX_WS_MESSAGE, DEFAULT_MAX_WS_UNREAD, DEFAULT_MAX_WS_UNSENT,
@@ -336,9 +393,18 @@ mod guide {
         files: "../../../docs/src/files.md";
         #[cfg(feature = "multipart")]
         multipart: "../../../docs/src/multipart.md";
+        #[cfg(feature = "signed-cookies")]
+        cookies: "../../../docs/src/cookies.md";
+        #[cfg(feature = "cors")]
+        cors: "../../../docs/src/cors.md";
+        #[cfg(feature = "csrf")]
+        cross_site_requests: "../../../docs/src/cross-site-requests.md";
         #[cfg(feature = "static-files")]
         static_files: "../../../docs/src/static-files.md";
+        #[cfg(feature = "auth")]
         custom_extractors: "../../../docs/src/custom-extractors.md";
+        #[cfg(all(feature = "auth", feature = "sessions"))]
+        who_is_asking: "../../../docs/src/who-is-asking.md";
         custom_middleware: "../../../docs/src/custom-middleware.md";
         #[cfg(feature = "rate-limit")]
         rate_limits: "../../../docs/src/rate-limits.md";
@@ -352,6 +418,8 @@ mod guide {
         testing: "../../../docs/src/testing.md";
         server_sent_events: "../../../docs/src/server-sent-events.md";
         shutdown_and_deploys: "../../../docs/src/shutdown-and-deploys.md";
+        health: "../../../docs/src/health.md";
+        background_tasks: "../../../docs/src/background-tasks.md";
         behind_a_proxy: "../../../docs/src/behind-a-proxy.md";
         limits: "../../../docs/src/limits.md";
         environment: "../../../docs/src/environment.md";

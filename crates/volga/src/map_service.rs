@@ -81,7 +81,7 @@ impl Group {
     ///
     /// An error of the service becomes a response as if a handler had returned it: the status is
     /// 503 for tower's `LoadShed`, 504 for its `Timeout`, and 500 for most other errors. A panic
-    /// becomes a response with status 500. Both are [reported](crate::App::with_error_hook).
+    /// becomes a response with status 500. Both are [reported](crate::App::on_error).
     ///
     /// # Routes that come before the service
     ///

@@ -6,6 +6,7 @@ use volga_http::{BindTarget, DrainOutcome, Listener};
 
 use crate::app::{App, DEFAULT_PORT};
 use crate::app_faults::AppFaults;
+use crate::background::running::RunningTasks;
 use crate::bound::BoundAddress;
 use crate::connection_service::ConnectionService;
 use crate::exit::{NestedRuntime, ShutdownError};
@@ -17,7 +18,7 @@ impl App {
     /// Listens and serves until Ctrl-C, SIGTERM or the [shutdown handle](Self::with_shutdown) shuts
     /// the app down.
     ///
-    /// At shutdown the app runs the [shutdown hooks](Self::with_shutdown_hook), accepts no
+    /// At shutdown the app runs the [shutdown hooks](Self::before_shutdown), accepts no
     /// more connections, and closes every subscription with its farewell. Requests, responses and
     /// [`detached`](crate::detached) handlers may finish within the
     /// [deadline](Self::with_shutdown_timeout). A second signal ends the app at once.
@@ -147,8 +148,10 @@ impl App {
         let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
         let server = server.counts(self.counters().connections);
         let shutdown_hooks = std::mem::take(&mut self.shutdown_hooks);
-        let service = self.into_service().map_err(faults)?;
+        let (service, background) = self.into_service_and_tasks().map_err(faults)?;
         let sequence = ShutdownSequence { shutdown, shutdown_hooks, deadline, tasks };
+        // Dropped, and so aborted, after the wait for tasks is over.
+        let mut running = RunningTasks::default();
         let serving = async {
             // The signal handlers are installed by now, so a reader of the greeting may send a
             // signal.
@@ -157,6 +160,7 @@ impl App {
                 let mut out = io::stdout();
                 let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
             }
+            running = background.start();
             let served = std::mem::take(&mut listeners.served);
             let redirects = serve_redirects(server.clone(), &mut listeners);
             let app = server
@@ -164,7 +168,9 @@ impl App {
             let (app, redirects) = tokio::try_join!(app, redirects)?;
             Ok(both(app, redirects))
         };
-        sequence.run(serving).await
+        let ended = sequence.run(serving).await;
+        drop(running);
+        ended
     }
 
     fn greeting(&self, listeners: &AppListeners) -> String {

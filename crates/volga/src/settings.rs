@@ -123,6 +123,53 @@ macro_rules! settings {
             $self
         }
 
+        /// Sets what browsers let the pages of other origins do. The nearest policy applies: of the
+        /// route, of its group, of the groups around that, of the app.
+        ///
+        /// The policy applies around all middleware. It answers preflights by itself, and adds its
+        /// headers to every response, also to errors and to responses of middleware. Set it on the
+        /// app or a group to cover requests without a route.
+        ///
+        /// ```
+        /// use volga::{App, middleware::Cors, ok};
+        ///
+        /// let mut app = App::new();
+        /// app.cors(Cors::new().origins(["https://app.example"]).credentials());
+        /// app.map_put("/tea/{id}", async |id: u32| ok!("tea {id}"));
+        /// # app.check().unwrap();
+        /// ```
+        #[cfg(feature = "cors")]
+        #[track_caller]
+        pub fn cors(&mut $self, policy: volga_web::Cors) -> &mut Self {
+            let level = $level;
+            $self.router_mut().set_cross_origin_policy(level, policy);
+            $self
+        }
+
+        /// Refuses requests that the page of another site has made in the name of a user, with
+        /// status 403. [`CrossSiteProtection`](crate::middleware::CrossSiteProtection) says which
+        /// requests pass. It is [middleware](Self::attach) in the order in which you add it.
+        ///
+        /// ```
+        /// use volga::{App, middleware::CrossSiteProtection, ok};
+        ///
+        /// let mut app = App::new();
+        /// app.refuse_cross_site(CrossSiteProtection::new().exempt(["/webhooks/*"]));
+        /// app.map_post("/order", || ok!("ordered"));
+        /// # app.check().unwrap();
+        /// ```
+        #[cfg(feature = "csrf")]
+        #[track_caller]
+        pub fn refuse_cross_site(
+            &mut $self,
+            protection: volga_web::CrossSiteProtection,
+        ) -> &mut Self {
+            if let Err(reason) = protection.check() {
+                $self.router_mut().refuse_setting("refuse_cross_site", reason);
+            }
+            $self.attach(protection)
+        }
+
         /// Limits the size of request bodies to a number of bytes or to [`BodyLimit::UNLIMITED`],
         /// [`DEFAULT_MAX_BODY`](crate::limits::DEFAULT_MAX_BODY) by default. The nearest limit
         /// applies: of the route, of its group, of the groups around that, of the app.

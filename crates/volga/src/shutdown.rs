@@ -1,7 +1,7 @@
 //! `ShutdownHandle`: shuts down an app, with its server and its event streams.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -27,12 +27,14 @@ pub struct ShutdownHandle {
     is_drain_delayed: Arc<AtomicBool>,
     pub(crate) drain: Drain,
     pub(crate) streams: CloseGroup,
+    /// The background task that has stopped the app.
+    stopped_by: Arc<OnceLock<&'static str>>,
 }
 
 impl ShutdownHandle {
     /// Starts the shutdown.
     ///
-    /// The [shutdown hooks](crate::App::with_shutdown_hook) run first. Then the app
+    /// The [shutdown hooks](crate::App::before_shutdown) run first. Then the app
     /// accepts no more connections and closes every subscription with its farewell. Everything else
     /// may finish within the [deadline](crate::App::with_shutdown_timeout). Further calls have no
     /// effect.
@@ -56,6 +58,19 @@ impl ShutdownHandle {
     /// Cancel safe.
     pub async fn requested(&self) {
         self.request.started().await;
+    }
+
+    /// Starts the shutdown because a background task has ended. The first such task is remembered.
+    pub(crate) fn stop_for_task(&self, name: &'static str) {
+        if !self.is_shutdown_requested() {
+            let _ = self.stopped_by.set(name);
+        }
+        self.shutdown();
+    }
+
+    /// The background task that has stopped the app.
+    pub(crate) fn stopped_by(&self) -> Option<&'static str> {
+        self.stopped_by.get().copied()
     }
 
     /// Lets the caller begin the drain. The caller must wait for [`requested`](Self::requested)

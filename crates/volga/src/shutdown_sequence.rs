@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     task::JoinSet,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use volga_core::BoxFuture;
 use volga_http::{DrainOutcome, shutdown_signal};
@@ -18,7 +18,7 @@ use crate::shutdown::ShutdownHandle;
 use crate::tasks::Tasks;
 
 /// The default time limit for the hooks before the shutdown: 10 seconds.
-pub const DEFAULT_SHUTDOWN_HOOK_TIMEOUT: Duration = Duration::from_secs(10);
+pub const DEFAULT_BEFORE_SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// A function that runs before the shutdown.
 pub(crate) type ShutdownHook = Box<dyn FnOnce() -> BoxFuture<()> + Send>;
@@ -27,11 +27,13 @@ pub(crate) type ShutdownHook = Box<dyn FnOnce() -> BoxFuture<()> + Send>;
 pub(crate) struct ShutdownHooks {
     pub(crate) hooks: Vec<ShutdownHook>,
     pub(crate) time: Duration,
+    /// How long the app serves at least after the request, while it says that it is not ready.
+    pub(crate) delay: Duration,
 }
 
 impl Default for ShutdownHooks {
     fn default() -> Self {
-        Self { hooks: Vec::new(), time: DEFAULT_SHUTDOWN_HOOK_TIMEOUT }
+        Self { hooks: Vec::new(), time: DEFAULT_BEFORE_SHUTDOWN, delay: Duration::ZERO }
     }
 }
 
@@ -51,7 +53,7 @@ impl ShutdownSequence {
         serving: impl Future<Output = io::Result<DrainOutcome>>,
     ) -> io::Result<()> {
         let shutdown = self.shutdown.clone();
-        if !self.shutdown_hooks.hooks.is_empty() {
+        if !self.shutdown_hooks.hooks.is_empty() || !self.shutdown_hooks.delay.is_zero() {
             shutdown.delay_drain();
         }
         tokio::select! {
@@ -73,7 +75,12 @@ impl ShutdownSequence {
         let Self { shutdown, shutdown_hooks, deadline, tasks } = self;
         let begin = async {
             shutdown.requested().await;
-            shutdown_hooks.run().await;
+            let delay = shutdown_hooks.delay;
+            tokio::join!(shutdown_hooks.run(), async {
+                if !delay.is_zero() {
+                    sleep(delay).await;
+                }
+            });
             shutdown.begin();
             Ok(Instant::now())
         };
@@ -86,9 +93,18 @@ impl ShutdownSequence {
             DrainOutcome::Complete => 0,
             DrainOutcome::Incomplete { connections } => connections,
         };
-        match (connections, tasks) {
-            (0, 0) => Ok(()),
-            _ => Err(ShutdownError::DeadlineExceeded { connections, tasks, deadline }.into()),
+        let exceeded = ShutdownError::DeadlineExceeded { connections, tasks, deadline };
+        let is_exceeded = connections > 0 || tasks > 0;
+        match shutdown.stopped_by() {
+            Some(name) => {
+                // Only one error can be returned, and the other must not be lost.
+                if is_exceeded {
+                    warn(&exceeded.to_string());
+                }
+                Err(ShutdownError::TaskEnded { name }.into())
+            }
+            None if is_exceeded => Err(exceeded.into()),
+            None => Ok(()),
         }
     }
 }
@@ -164,10 +180,27 @@ mod tests {
         let running = tokio::spawn(sequence.run(server));
         tokio::time::sleep(Duration::from_secs(1)).await;
         shutdown.shutdown();
-        tokio::time::sleep(DEFAULT_SHUTDOWN_HOOK_TIMEOUT - Duration::from_secs(1)).await;
+        tokio::time::sleep(DEFAULT_BEFORE_SHUTDOWN - Duration::from_secs(1)).await;
         assert!(shutdown.is_shutdown_requested() && !shutdown.drain.is_started());
         drop(done);
         assert!(running.await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_drain_waits_for_the_delay_and_the_hooks_keep_their_own_limit() {
+        let never: ShutdownHook = Box::new(|| Box::pin(pending()));
+        for (hooks, delay, expect) in [(vec![], 30, 30), (vec![never], 5, 10)] {
+            let mut sequence = sequence(hooks);
+            sequence.shutdown_hooks.delay = Duration::from_secs(delay);
+            let (shutdown, server) = (sequence.shutdown.clone(), server(&sequence, Duration::ZERO));
+            let running = tokio::spawn(sequence.run(server));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let asked = Instant::now();
+            shutdown.shutdown();
+            assert!(!shutdown.drain.is_started());
+            assert!(running.await.unwrap().is_ok());
+            assert_eq!(asked.elapsed().as_secs(), expect);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -179,7 +212,7 @@ mod tests {
         let asked = Instant::now();
         shutdown.shutdown();
         assert!(running.await.unwrap().is_ok());
-        assert_eq!(asked.elapsed().as_secs(), DEFAULT_SHUTDOWN_HOOK_TIMEOUT.as_secs());
+        assert_eq!(asked.elapsed().as_secs(), DEFAULT_BEFORE_SHUTDOWN.as_secs());
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,7 +26,7 @@ impl Tasks {
         drop(tokio::spawn(task));
     }
 
-    fn count_one(&self) -> TaskGuard {
+    pub(crate) fn count_one(&self) -> TaskGuard {
         self.0.send_modify(|running| *running += 1);
         TaskGuard(self.0.clone())
     }
@@ -43,7 +43,8 @@ impl Tasks {
 }
 
 /// Counts one task. A task holds it until it ends, panics or is dropped.
-struct TaskGuard(watch::Sender<usize>);
+#[derive(Debug)]
+pub(crate) struct TaskGuard(watch::Sender<usize>);
 
 impl Drop for TaskGuard {
     fn drop(&mut self) {

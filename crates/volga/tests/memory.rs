@@ -78,7 +78,7 @@ fn held_by_uploads(count: usize, sent: usize, limit: usize) -> (usize, u64) {
             let mut app = App::new()
                 .without_greeter()
                 .with_max_collected_bytes(limit)
-                .with_error_hook(|report| assert_eq!(report.status(), 503));
+                .on_error(|report| assert_eq!(report.status(), 503));
             app.map_post("/", async |body: Bytes| ok!("{}", body.len()));
             tokio::spawn(app.run_with_listener(listener));
             for _ in 0..count {

@@ -25,6 +25,8 @@ use crate::response::error::Error;
 /// A header that holds a text may have any bytes: see
 /// [`TextHeader::as_bytes`](crate::headers::TextHeader::as_bytes).
 ///
+/// `Debug` does not print the value of `Authorization`, `Proxy-Authorization` and `Cookie`.
+///
 /// The module [`mod@crate::headers`] has types for standard headers. [`headers!`](crate::headers!)
 /// declares more. Implement [`TypedHeader`] for a type of your own.
 ///
@@ -61,8 +63,10 @@ impl<T: TypedHeader> FromRequestParts for Header<T> {
             let reason = format!("sent {count} times, but it takes one value");
             return Err(ExtractError::Header { name: T::NAME, reason }.into());
         }
-        let value = joined(&parts.headers, &T::NAME)
+        let mut value = joined(&parts.headers, &T::NAME)
             .ok_or(ExtractError::MissingHeader { name: T::NAME })?;
+        // Then `Debug` does not print the value.
+        value.set_sensitive(is_secret(&T::NAME));
         T::from_value(&value).map(Self).map_err(|error| {
             ExtractError::Header { name: T::NAME, reason: error.into().to_string() }.into()
         })
@@ -123,6 +127,11 @@ fn has_one_value(name: &HeaderName) -> bool {
     NAMES.contains(name)
 }
 
+/// Whether the values are credentials.
+fn is_secret(name: &HeaderName) -> bool {
+    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION].contains(name)
+}
+
 /// Returns the value of a header. Several fields with one name mean the same as one field with
 /// commas (RFC 9110, section 5.3). Cookies are joined with semicolons (RFC 9113, section 8.2.3).
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
@@ -145,6 +154,28 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn debug_prints_no_credentials() {
+        use crate::headers::{Authorization, Cookie, UserAgent};
+
+        async fn debug<T: TypedHeader + fmt::Debug>() -> String {
+            let mut request = http::Request::builder();
+            for name in ["authorization", "cookie", "user-agent"] {
+                // Bytes that are not UTF-8 are kept as a text, too.
+                request = request.header(name, &b"s3cret \xff"[..]);
+            }
+            let body = crate::request::body::HttpBody::empty();
+            let (head, body) = request.body(body).unwrap().into_parts();
+            let path_args = crate::request::path_args::PathArgs::default();
+            let mut parts = RequestParts::new(head, path_args, &body);
+            format!("{:?}", Header::<T>::from_request_parts(&mut parts).await.unwrap())
+        }
+
+        assert!(!debug::<Authorization>().await.contains("s3cret"));
+        assert!(!debug::<Cookie>().await.contains("s3cret"));
+        assert!(debug::<UserAgent>().await.contains("s3cret"));
+    }
 
     #[tokio::test]
     async fn a_header_that_takes_one_value_is_refused_if_it_occurs_again() {

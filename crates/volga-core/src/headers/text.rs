@@ -113,7 +113,7 @@ macro_rules! headers {
 /// A text that your code creates is visible ASCII and spaces. A received text may have any bytes:
 /// browsers send cookies and other values in UTF-8 or Latin-1, and one odd value must not make all
 /// requests of a user fail.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Eq, Hash, PartialEq)]
 pub struct TextHeader {
     value: HeaderValue,
     /// The text, if the value is not UTF-8.
@@ -200,6 +200,13 @@ impl TryFrom<String> for TextHeader {
 
     fn try_from(text: String) -> Result<Self, HeaderTextError> {
         HeaderValue::try_from(text).map_err(|_| HeaderTextError).and_then(Self::new)
+    }
+}
+
+/// Prints the value, unless it is [sensitive](HeaderValue::is_sensitive).
+impl fmt::Debug for TextHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
     }
 }
 

@@ -8,7 +8,7 @@ use http::{Extensions, StatusCode};
 use crate::handler::box_future::BoxFuture;
 use crate::request::body_budget::{BodyBudget, DEFAULT_MAX_COLLECTED_BYTES};
 use crate::response::causes;
-use crate::response::error::StatusRule;
+use crate::response::error::{Error, StatusRule};
 use crate::response::error_report::{ErrorHook, ErrorReport};
 use crate::response::response_check::IsUpgrade;
 use crate::response::response_watch::ResponseWatch;
@@ -28,6 +28,7 @@ pub struct AppContext {
     /// The last rule is asked first.
     status_rules: Vec<StatusRule>,
     is_upgrade: Option<IsUpgrade>,
+    is_https: Option<fn(&Extensions) -> bool>,
     pub(crate) body_budget: Arc<BodyBudget>,
 }
 
@@ -45,6 +46,7 @@ impl AppContext {
             response_watch: None,
             status_rules: Vec::new(),
             is_upgrade: None,
+            is_https: None,
             body_budget,
         }
     }
@@ -171,6 +173,32 @@ impl AppContext {
     pub fn with_upgrade_check(mut self, is_upgrade: fn(&Extensions) -> bool) -> Self {
         self.is_upgrade = Some(is_upgrade);
         self
+    }
+
+    /// Reports an error of work that no request asked for, such as a background task, to the
+    /// [error hook](Self::with_error_hook). The name says what has failed: `task cleanup`.
+    pub fn report_task_error(&self, name: &str, error: &Error) {
+        if let Some(hook) = self.error_hook() {
+            hook.call(&ErrorReport::of_task(error, name));
+        }
+    }
+
+    /// The services of the app.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Sets a function that says, by the extensions of a request, whether the client asked over
+    /// HTTPS. [`RequestParts::is_https`](crate::RequestParts::is_https) asks it.
+    #[must_use]
+    pub fn with_https_check(mut self, is_https: fn(&Extensions) -> bool) -> Self {
+        self.is_https = Some(is_https);
+        self
+    }
+
+    pub(crate) fn https_check(&self) -> Option<fn(&Extensions) -> bool> {
+        self.is_https
     }
 
     pub(crate) fn is_upgrade(&self) -> Option<IsUpgrade> {

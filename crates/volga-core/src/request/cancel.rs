@@ -11,10 +11,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Signals the end of a request. As an argument of a handler it is the token of the handler's own
-/// request.
+/// Signals the end of a request, or that the app shuts down. As an argument of a handler it is the
+/// token of the handler's own request. As an argument of a background task it fires when the drain
+/// begins.
 ///
-/// It fires once, at the first of these events:
+/// The token of a request fires once, at the first of these events:
 ///
 /// - The client left, or reset this stream of its HTTP/2 connection, before the handler returned a
 ///   response.

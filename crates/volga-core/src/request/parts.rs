@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use http::request;
+use http::{HeaderMap, request};
 use http_body::Body;
 
 use crate::extract::error::ExtractError;
@@ -23,6 +23,8 @@ use crate::request::context::RequestContext;
 use crate::request::decoded_path;
 use crate::request::path_args::PathArgs;
 use crate::request::path_args::decode;
+use crate::response::cross_origin::{CrossOriginPolicy, PolicyApplied};
+use crate::response::error::Error;
 use crate::response::error_mapper::MapError;
 use crate::response::into_response::HttpResponse;
 use crate::response::reporter::Reporter;
@@ -172,6 +174,18 @@ impl RequestParts {
         state.responder = Some(Arc::new(Responder::new(&head.headers, mapper, reporter)));
     }
 
+    /// Lets a policy add its headers to the response, unless one further inside has done it.
+    pub(crate) fn apply_policy(&self, policy: &dyn CrossOriginPolicy) {
+        let Some(responder) = &self.0.state.responder else { return };
+        let change = policy.response_headers(&self.0.head);
+        responder.add_hook(Box::new(move |response| {
+            if response.extensions().get::<PolicyApplied>().is_none() {
+                change(response.headers_mut());
+                response.extensions_mut().insert(PolicyApplied);
+            }
+        }));
+    }
+
     /// Returns the responder, which turns results of this request into responses.
     pub(crate) fn responder(&self) -> Arc<Responder> {
         let responder = self.0.state.responder.clone();
@@ -201,6 +215,74 @@ impl RequestParts {
 
     pub(crate) fn take_next(&mut self) -> Option<Next> {
         self.0.state.next.take()
+    }
+
+    /// Adds a function that changes the headers of the response to this request. It runs after the
+    /// handler and all middleware, whatever they respond with: also for an error, a panic and an
+    /// event stream. So an argument can add headers by itself, as that of cookies does.
+    ///
+    /// Functions run in the order in which they were added.
+    ///
+    /// # Errors
+    ///
+    /// Returns a server error, and drops the function, if the headers of the response are finished
+    /// or if a tower layer has passed on a new request instead of the one that it got.
+    ///
+    /// ```
+    /// use http::HeaderValue;
+    /// use volga_core::{Description, Error, FromRequestParts, RequestParts};
+    ///
+    /// /// Lets no cache store the response.
+    /// struct Confidential;
+    ///
+    /// impl FromRequestParts for Confidential {
+    ///     fn describe(_: &mut Description) {}
+    ///
+    ///     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+    ///         parts.on_response_head(|headers| {
+    ///             headers.insert("cache-control", HeaderValue::from_static("no-store"));
+    ///         })?;
+    ///         Ok(Self)
+    ///     }
+    /// }
+    /// # use volga_core::{HandlerEndpoint, HttpBody, Router};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let mut router = Router::new();
+    /// # let handler = |_: Confidential| Err::<(), _>(Error::client_error("no"));
+    /// # router.map(http::Method::GET, "/", HandlerEndpoint::new(handler));
+    /// # let request = http::Request::get("/").body(HttpBody::empty()).unwrap();
+    /// # let response = router.into_service().unwrap().respond(request).await;
+    /// # assert_eq!(response.headers()["cache-control"], "no-store");
+    /// # }
+    /// ```
+    pub fn on_response_head(
+        &self,
+        change: impl FnOnce(&mut HeaderMap) + Send + 'static,
+    ) -> Result<(), Error> {
+        let Some(responder) = &self.0.state.responder else {
+            return Err(Error::server_error(
+                "the headers of the response cannot be changed: a tower layer has passed on a new \
+                 request; let it pass on the request that it got, with its extensions",
+            ));
+        };
+        match responder.add_hook(Box::new(|response| change(response.headers_mut()))) {
+            true => Ok(()),
+            false => Err(Error::server_error(
+                "the headers of the response cannot be changed any more, because they are \
+                 finished; change them before the handler returns",
+            )),
+        }
+    }
+
+    /// Whether the client asked over HTTPS, as the [check](crate::AppContext::with_https_check) of
+    /// the app says by the extensions of the request. Without a check the answer is no.
+    ///
+    /// An extractor that calls this describes that it [reads
+    /// extensions](Description::reads_extensions).
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        let check = self.0.state.context.app().and_then(|app| app.https_check());
+        check.is_some_and(|is_https| is_https(&self.0.head.extensions))
     }
 
     /// The pattern of the route, such as `/users/{id}`, or `None` if no route was found.

@@ -3,7 +3,7 @@
 use std::{
     fmt, iter,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use http::{Method, StatusCode};
@@ -16,7 +16,8 @@ use crate::response::error::Error;
 /// 500 that was not created from an error is one, too. The client sees only the status and the
 /// [`reference`](Self::reference) number. An error is reported once, and so is a panic. An error in
 /// the [body](Self::is_body_error) of an event stream is reported, too, unless the stream has an
-/// observer of its own.
+/// observer of its own. So is an error of work that no request asked for: see
+/// [`task`](Self::task).
 ///
 /// As text it is one line: `500 GET /orders/7: payment failed: connection refused (reference
 /// 3f0c9a6e51d27b84)`. Line breaks and control characters in it are escaped.
@@ -27,7 +28,12 @@ pub struct ErrorReport<'a> {
     method: &'a Method,
     path: &'a str,
     is_body_error: bool,
+    task: Option<&'a str>,
 }
+
+/// The method in the report of a task, because no request has one.
+static TASK_METHOD: LazyLock<Method> =
+    LazyLock::new(|| Method::from_bytes(b"TASK").unwrap_or_default());
 
 impl<'a> ErrorReport<'a> {
     /// Creates the report of an error that became a response.
@@ -37,7 +43,13 @@ impl<'a> ErrorReport<'a> {
         method: &'a Method,
         path: &'a str,
     ) -> Self {
-        Self { error, status, method, path, is_body_error: false }
+        Self { error, status, method, path, is_body_error: false, task: None }
+    }
+
+    /// Creates the report of an error in work that no request asked for.
+    pub(crate) fn of_task(error: &'a Error, name: &'a str) -> Self {
+        let (status, method) = (StatusCode::INTERNAL_SERVER_ERROR, &*TASK_METHOD);
+        Self { error, status, method, path: name, is_body_error: false, task: Some(name) }
     }
 
     /// Creates the report of an error that cut a response body short.
@@ -47,7 +59,7 @@ impl<'a> ErrorReport<'a> {
         method: &'a Method,
         path: &'a str,
     ) -> Self {
-        Self { error, status, method, path, is_body_error: true }
+        Self { error, status, method, path, is_body_error: true, task: None }
     }
 
     /// The error.
@@ -76,6 +88,14 @@ impl<'a> ErrorReport<'a> {
         self.is_body_error
     }
 
+    /// The name of the background task or of the readiness check, such as `task cleanup`, if the
+    /// error did not come from a request. Then no client saw the error, [`status`](Self::status) is
+    /// 500, [`method`](Self::method) is `TASK`, and [`path`](Self::path) is this name.
+    #[must_use]
+    pub fn task(&self) -> Option<&'a str> {
+        self.task
+    }
+
     /// The method of the request.
     #[must_use]
     pub fn method(&self) -> &'a Method {
@@ -97,14 +117,22 @@ impl<'a> ErrorReport<'a> {
 
 impl fmt::Display for ErrorReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.status.as_u16(), self.method, EscapedText(self.path))?;
+        match self.task {
+            Some(name) => write!(f, "{}", EscapedText(name))?,
+            None => {
+                write!(f, "{} {} {}", self.status.as_u16(), self.method, EscapedText(self.path))?;
+            }
+        }
         if self.is_body_error {
             f.write_str(" was cut short")?;
         }
         for cause in self.causes() {
             write!(f, ": {}", EscapedText(&cause.to_string()))?;
         }
-        if self.is_body_error { Ok(()) } else { write!(f, " (reference {})", self.reference()) }
+        if self.is_body_error || self.task.is_some() {
+            return Ok(());
+        }
+        write!(f, " (reference {})", self.reference())
     }
 }
 
@@ -171,6 +199,15 @@ mod tests {
         );
         assert_eq!(report.causes().count(), 2);
         assert_eq!(error.clone().reference(), Some(reference));
+    }
+
+    #[test]
+    fn the_report_of_a_task_has_its_name_and_no_reference() {
+        let error = Error::server_error(Payment(std::io::Error::other("refused\n")));
+        let report = ErrorReport::of_task(&error, "task pay\nall");
+        assert_eq!(report.to_string(), "task pay\\nall: payment failed: refused\\n");
+        assert_eq!((report.task(), report.path()), (Some("task pay\nall"), "task pay\nall"));
+        assert_eq!((report.status().as_u16(), report.method().as_str()), (500, "TASK"));
     }
 
     #[test]

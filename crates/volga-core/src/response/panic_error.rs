@@ -39,7 +39,10 @@ pub struct PanicError {
 }
 
 impl PanicError {
-    pub(crate) fn new(panic: &(dyn Any + Send)) -> Self {
+    /// Creates the error of a panic from its payload, as [`catch_unwind`](std::panic::catch_unwind)
+    /// returns it.
+    #[must_use]
+    pub fn new(panic: &(dyn Any + Send)) -> Self {
         let message = panic
             .downcast_ref::<&str>()
             .copied()

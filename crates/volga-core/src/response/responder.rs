@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::response::body_error_report::{BodyErrorReporterBuilder, ReportContext};
 use crate::response::box_error::BoxError;
-use crate::response::catch_panic::CatchPanic;
+use crate::response::catch_panic::{CatchPanic, catch};
 use crate::response::error::Error;
 use crate::response::error_format::ErrorFormat;
 use crate::response::error_mapper::MapError;
@@ -17,6 +17,7 @@ use crate::response::reporter::Reporter;
 use crate::response::response_check::{
     ResponseOrigin, check_upgrade, errorless_failure, has_empty_body,
 };
+use crate::response::response_hooks::{ResponseHook, ResponseHooks};
 
 /// Turns the results of one request into responses. It holds what it needs of the request, because
 /// the request itself is consumed by then.
@@ -28,6 +29,9 @@ pub(crate) struct Responder {
     reporter: Option<Reporter>,
     /// A fallback responds to a missing value, so the mapper must not.
     has_missing_fallback: bool,
+    /// The responder that this one was made from. Its hooks are those of the request.
+    outer: Option<Arc<Responder>>,
+    hooks: ResponseHooks,
 }
 
 /// The `Accept` fields of a request. Most requests have one field, which needs no `Vec`.
@@ -45,12 +49,38 @@ impl Responder {
     ) -> Self {
         let mut fields = headers.get_all(header::ACCEPT).iter().cloned();
         let accept = Accept { first: fields.next(), others: fields.collect() };
-        Self { accept, mapper, reporter, has_missing_fallback: false }
+        Self {
+            accept,
+            mapper,
+            reporter,
+            has_missing_fallback: false,
+            outer: None,
+            hooks: ResponseHooks::default(),
+        }
     }
 
     /// Returns a responder for an endpoint whose missing values get the response of a fallback.
-    pub(crate) fn with_missing_fallback(&self) -> Self {
-        Self { has_missing_fallback: true, ..self.clone() }
+    pub(crate) fn with_missing_fallback(self: Arc<Self>) -> Self {
+        Self { has_missing_fallback: true, outer: Some(Arc::clone(&self)), ..(*self).clone() }
+    }
+
+    /// Adds a function that changes the headers of the response. Returns false if they are
+    /// finished.
+    pub(crate) fn add_hook(&self, hook: ResponseHook) -> bool {
+        match &self.outer {
+            Some(outer) => outer.add_hook(hook),
+            None => self.hooks.add(hook),
+        }
+    }
+
+    /// Lets the added functions change the headers of the response that the client gets.
+    #[inline]
+    pub(crate) fn run_hooks(&self, response: &mut HttpResponse) {
+        for hook in self.hooks.finish() {
+            if let Err(panic) = catch(|| hook(response)) {
+                self.report(&panic, response.status());
+            }
+        }
     }
 
     /// Turns a result into a response.

@@ -104,6 +104,14 @@ pub enum RouteError {
         /// What does not fit, and what to do.
         reason: String,
     },
+    /// A setting of an app, a group or a route is not valid.
+    #[error("`{setting}`: {reason}")]
+    Setting {
+        /// The name of the method that sets it.
+        setting: &'static str,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// The pattern is percent-encoded. It would match paths in which the `%` is encoded again.
     #[error("pattern `{pattern}` is percent-encoded at byte {at}: write {instead}")]
     Encoded {
@@ -139,9 +147,12 @@ impl RouteFaults {
 
 impl fmt::Display for RouteFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.len() {
-            1 => f.write_str("1 route could not be mapped:")?,
-            count => write!(f, "{count} routes could not be mapped:")?,
+        let is_setting = |fault: &RouteFault| matches!(fault.error, RouteError::Setting { .. });
+        match (self.0.len(), self.0.iter().any(is_setting)) {
+            (1, true) => f.write_str("1 problem with the settings of routes:")?,
+            (count, true) => write!(f, "{count} problems with routes and their settings:")?,
+            (1, false) => f.write_str("1 route could not be mapped:")?,
+            (count, false) => write!(f, "{count} routes could not be mapped:")?,
         }
         self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
     }

@@ -15,6 +15,7 @@ use crate::middleware::Middleware;
 use crate::request::app_context::AppContext;
 use crate::request::body_limit::BodyLimit;
 use crate::request::parts::Endpoint;
+use crate::response::cross_origin::CrossOriginPolicy;
 use crate::response::error_mapper::MapError;
 use crate::routing::fault::{RouteError, RouteFault, RouteFaults};
 use crate::routing::method::RouteMethod;
@@ -198,6 +199,20 @@ impl Router {
     ///
     /// Returns all faults, each with its place in the source.
     pub fn check_services(&self, services: &ServicesBuilder) -> Result<(), ServiceFaults> {
+        self.check_services_with(services, [])
+    }
+
+    /// Checks services as [`check_services`](Self::check_services) does, and also that the services
+    /// of other consumers are registered, such as those of background tasks.
+    ///
+    /// # Errors
+    ///
+    /// Returns all faults.
+    pub fn check_services_with<'a>(
+        &self,
+        services: &ServicesBuilder,
+        others: impl IntoIterator<Item = ServiceConsumer<'a>>,
+    ) -> Result<(), ServiceFaults> {
         let routes = self.routes.iter().map(|route| {
             let description = self.description_of(route.position(), &*route.endpoint);
             (format!("{} {}", route.method, route.pattern), description, route.location)
@@ -208,11 +223,17 @@ impl Router {
             ("middleware before routing".to_owned(), description, *location)
         });
         let consumers: Vec<_> = before.chain(routes).collect();
-        services.check(consumers.iter().map(|(name, description, location)| ServiceConsumer {
+        let own = consumers.iter().map(|(name, description, location)| ServiceConsumer {
             name,
             needs: description.needs(),
             location,
-        }))
+        });
+        let mut consumers: Vec<ServiceConsumer<'_>> = own.collect();
+        // Their lifetime is longer, so `extend` would not take them.
+        for other in others {
+            consumers.push(other);
+        }
+        services.check(consumers)
     }
 
     /// The description of a route: of its endpoint, and of the middleware around it at this time.
@@ -298,6 +319,29 @@ impl Router {
     /// Sets the limit of request bodies at a level. The nearest limit applies.
     pub fn set_body_limit(&mut self, level: SettingsLevel, limit: BodyLimit) {
         self.settings_mut(level).body_limit = Some(limit);
+    }
+
+    /// Sets what pages of other origins may do. The nearest policy applies: of the route, of its
+    /// scope, of the scopes around that, of the router. A preflight gets the policy of the route
+    /// that it asks for.
+    #[track_caller]
+    pub fn set_cross_origin_policy(
+        &mut self,
+        level: SettingsLevel,
+        policy: impl CrossOriginPolicy,
+    ) {
+        if let Err(reason) = policy.check() {
+            self.refuse_setting("cors", reason);
+        }
+        self.settings_mut(level).policy = Some(Arc::new(policy));
+    }
+
+    /// Records that a setting is not valid, with the caller's place in the source. `setting` is the
+    /// name of the method that sets it. [`check`](Self::check) returns the fault.
+    #[track_caller]
+    pub fn refuse_setting(&mut self, setting: &'static str, reason: String) {
+        let error = RouteError::Setting { setting, reason };
+        self.faults.push(RouteFault { error, location: Location::caller() });
     }
 
     /// Sets the endpoint for requests without a route. The nearest fallback applies.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Extensions, Method, Request, request};
+use http::{Extensions, Method, Request, header, request};
 use http_body::Body;
 use tower_service::Service;
 
@@ -20,6 +20,7 @@ use crate::request::context::RequestContext;
 use crate::request::parts::{Endpoint, HttpRequest, RequestParts};
 use crate::request::path_args::PathArgs;
 use crate::response::box_error::BoxError;
+use crate::response::cross_origin::PolicyApplied;
 use crate::response::into_response::HttpResponse;
 use crate::routing::no_route::NoRouteReason;
 use crate::routing::no_route::fallback::{FallbackTable, FallbackTarget};
@@ -42,6 +43,8 @@ struct Routes {
     targets: Vec<Target>,
     fallbacks: FallbackTable,
     app: Arc<AppContext>,
+    /// Whether any target has a policy about pages of other origins.
+    has_policies: bool,
 }
 
 impl RouterService {
@@ -50,10 +53,11 @@ impl RouterService {
         targets: Vec<Target>,
         mut fallbacks: FallbackTable,
         app: AppContext,
+        has_policies: bool,
     ) -> Self {
         fallbacks.compact();
         Self {
-            routes: Arc::new(Routes { tree, targets, fallbacks, app: Arc::new(app) }),
+            routes: Arc::new(Routes { tree, targets, fallbacks, app: Arc::new(app), has_policies }),
             before_routing: None,
         }
     }
@@ -137,6 +141,15 @@ impl Routes {
         context: RequestContext,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
+        if self.has_policies
+            && head.method == Method::OPTIONS
+            && let Some(response) = self.preflight(&head)
+        {
+            return ResponseFuture::of_preflight(
+                RequestParts::new(head, PathArgs::default(), &body),
+                response,
+            );
+        }
         let mut spans = Spans::default();
         let (target, args, no_route) =
             match self.tree.find(&head.method, head.uri.path(), &mut spans) {
@@ -164,6 +177,35 @@ impl Routes {
             Some(target) => target.send(parts, body, context, no_route, extend),
             None => ResponseFuture::without_target(parts),
         }
+    }
+
+    /// Responds to a preflight by the policy of the route that it asks for. `None` if the request
+    /// is not a preflight, its path is unknown, or that route has no policy.
+    #[cold]
+    fn preflight(&self, head: &request::Parts) -> Option<HttpResponse> {
+        head.headers.get(header::ORIGIN)?;
+        let method = head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+        let method = Method::from_bytes(method.as_bytes()).ok()?;
+        let path = head.uri.path();
+        let mut methods = self.tree.methods_of(path);
+        let target = match self.tree.find(&method, path, &mut Spans::default()) {
+            Lookup::Route(route) => {
+                // A mounted service takes every method.
+                if !methods.contains(&method) {
+                    methods.push(method);
+                }
+                self.targets.get(route.target.index())?
+            }
+            found @ Lookup::OtherMethods(_) => &self.fallback(&found, path).0?.target,
+            Lookup::UnknownPath | Lookup::Malformed => return None,
+        };
+        // The router responds to OPTIONS for every known path.
+        if !methods.contains(&Method::OPTIONS) {
+            methods.push(Method::OPTIONS);
+        }
+        let mut response = target.policy.as_ref()?.preflight(head, &methods);
+        response.extensions_mut().insert(PolicyApplied);
+        Some(response)
     }
 
     /// Remembers which media types a QUERY of the path may have, if it is mapped for QUERY.

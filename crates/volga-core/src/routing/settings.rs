@@ -7,6 +7,7 @@ use crate::middleware::Middleware;
 use crate::middleware::stage::catching;
 use crate::request::body_limit::BodyLimit;
 use crate::request::parts::Endpoint;
+use crate::response::cross_origin::CrossOriginPolicy;
 use crate::response::error_mapper::MapError;
 
 /// Identifies a route of a [`Router`](crate::Router), to change its settings.
@@ -51,6 +52,7 @@ pub(super) struct Settings {
     pub(super) mapper: Option<Arc<dyn MapError>>,
     pub(super) body_limit: Option<BodyLimit>,
     pub(super) fallback: Option<Arc<dyn Endpoint>>,
+    pub(super) policy: Option<Arc<dyn CrossOriginPolicy>>,
 }
 
 impl Settings {

@@ -6,6 +6,7 @@ use http::Method;
 use tokio::net::TcpListener;
 
 use crate::app::App;
+use crate::background::running::{ReadyTasks, RunningTasks};
 use crate::test::request::TestRequest;
 use crate::test::transport::Transport;
 
@@ -15,6 +16,8 @@ use crate::test::transport::Transport;
 /// and times, except that `Max-Age=0` deletes a cookie.
 pub struct TestClient {
     transport: Transport,
+    /// The background tasks of an app in process.
+    _background: RunningTasks,
 }
 
 impl TestClient {
@@ -26,14 +29,26 @@ impl TestClient {
     /// host, is `127.0.0.1:7878` unless you set another `host`. The client's address is
     /// `127.0.0.1:50000`.
     ///
+    /// The app's [background tasks](App::add_background_task) start, and are dropped with the
+    /// client. The app's [shutdown handle](App::with_shutdown) tells them to end.
+    ///
     /// # Panics
     ///
-    /// Panics if the app has [errors](App::check).
+    /// Panics if the app has [errors](App::check), or has background tasks outside of a tokio
+    /// runtime.
     #[must_use]
     #[track_caller]
     pub fn new(app: App) -> Self {
-        match app.into_service() {
-            Ok(service) => Self { transport: Transport::in_process(service) },
+        if !ReadyTasks::can_start(&app.background) {
+            panic!(
+                "the app has background tasks, which need a tokio runtime: create the client in a \
+                 `#[tokio::test]`"
+            );
+        }
+        match app.into_service_and_tasks() {
+            Ok((service, tasks)) => {
+                Self { transport: Transport::in_process(service), _background: tasks.start() }
+            }
             Err(faults) => panic!("{faults}"),
         }
     }
@@ -54,7 +69,7 @@ impl TestClient {
             let ended = app.without_greeter().run_with_listener(listener).await;
             ended.expect("the server ends in order");
         });
-        Self { transport: Transport::socket(address, server) }
+        Self { transport: Transport::socket(address, server), _background: RunningTasks::default() }
     }
 
     /// The address of the server, or `None` in process.

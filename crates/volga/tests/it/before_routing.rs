@@ -127,8 +127,7 @@ async fn several_run_in_order_around_everything_else() {
 async fn it_may_respond_and_its_errors_and_panics_use_the_mapper_of_the_app() {
     let reports = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&reports);
-    let mut app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     app.before_routing(|before| {
         before.filter(|uri: Uri| uri.path() != "/filtered");
         before.wrap(|ctx: HttpContext, next: Next| async move {

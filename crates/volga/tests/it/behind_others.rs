@@ -75,7 +75,7 @@ async fn a_missing_address_is_a_server_error_that_says_what_to_insert() {
     let reports = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&reports);
     let service = app()
-        .with_error_hook(move |report| sink.lock().unwrap().push(report.to_string()))
+        .on_error(move |report| sink.lock().unwrap().push(report.to_string()))
         .into_service()
         .unwrap();
     let inserted = SocketAddr::from(([192, 0, 2, 7], 1));

@@ -327,7 +327,7 @@ async fn collected_bodies_have_a_limit_together_and_give_their_bytes_back() {
         for way_out in ["end", "error", "leave"] {
             let reports = Arc::new(AtomicUsize::new(0));
             let reported = Arc::clone(&reports);
-            let app = takers().with_max_collected_bytes(8).with_error_hook(move |report| {
+            let app = takers().with_max_collected_bytes(8).on_error(move |report| {
                 assert_eq!(report.status(), 503);
                 reported.fetch_add(1, Ordering::Relaxed);
             });

@@ -55,7 +55,7 @@ fn map(group: &mut Group) {
 async fn headers_reach_the_client_whatever_creates_the_response() {
     let reports = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&reports);
-    let mut app = App::new().with_error_hook(move |report| {
+    let mut app = App::new().on_error(move |report| {
         kept.lock().unwrap().push(report.error().headers().cloned().unwrap_or_default());
     });
     app.group("/plain", map);

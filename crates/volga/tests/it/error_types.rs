@@ -54,8 +54,7 @@ fn shop(item: &str) -> Result<u8, ShopError> {
 #[tokio::test]
 async fn anyhow_and_boxed_errors_are_server_errors_with_all_their_causes() {
     let (sender, receiver) = std::sync::mpsc::channel();
-    let mut app =
-        App::new().with_error_hook(move |report| sender.send(report.to_string()).unwrap());
+    let mut app = App::new().on_error(move |report| sender.send(report.to_string()).unwrap());
     app.map_get("/anyhow/try", || ok!("{}", with_anyhow()?));
     app.map_get("/anyhow/ok", async || Ok::<_, Error>(with_anyhow()?));
     app.map_get("/anyhow/returned", async || with_anyhow());
@@ -86,7 +85,7 @@ async fn anyhow_and_boxed_errors_are_server_errors_with_all_their_causes() {
 #[tokio::test]
 async fn an_error_type_that_derives_thiserror_chooses_its_status_by_a_rule() {
     let mut app = App::new()
-        .with_error_hook(|_| {})
+        .on_error(|_| {})
         .with_error_status(ShopError::status)
         .with_status_rule(|error| error.is::<Outer>().then_some(StatusCode::GONE));
     app.map_get("/shop/{item}", |item: String| ok!("{}", shop(&item)?));
@@ -172,8 +171,7 @@ fn fail(way: &str, status: u16) -> Result<u8, ErrorResponse> {
 #[tokio::test]
 async fn any_value_with_a_response_is_an_error_of_handlers_filters_and_middleware() {
     let (sender, reports) = std::sync::mpsc::channel();
-    let mut app =
-        App::new().with_error_hook(move |report| sender.send(report.to_string()).unwrap());
+    let mut app = App::new().on_error(move |report| sender.send(report.to_string()).unwrap());
     app.map_err(|error: Error| async move {
         (error.status(), [("x-mapped", "1")], error.public_message())
     });

@@ -30,7 +30,7 @@ struct Address {
 }
 
 fn app() -> App {
-    let mut app = App::new().with_error_hook(|_| {});
+    let mut app = App::new().on_error(|_| {});
     app.map_post("/", async |Form(order): Form<Order>| ok!(order))
         .map_put("/", async |order: Option<Form<Order>>| match order {
             Some(Form(order)) => ok!(order),

@@ -75,8 +75,7 @@ fn breaking(response: HttpResponse, frames: usize, end: End) -> HttpResponse {
 fn app(place: Place, frames: usize, end: End) -> (App, Log, Arc<Mutex<Vec<EndReason>>>) {
     let (log, ends) = (Log::default(), Arc::<Mutex<Vec<EndReason>>>::default());
     let kept = Arc::clone(&log);
-    let mut app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     let events = || stream::iter([Message::new().data("x")]).chain(stream::pending());
     let wrap = move |response: HttpResponse| async move { breaking(response, frames, end) };
     let told = Arc::clone(&ends);
@@ -198,8 +197,8 @@ async fn a_body_of_a_handler_that_breaks_is_reported() {
         for frames in [0, 1] {
             let log = Log::default();
             let kept = Arc::clone(&log);
-            let mut app = App::new()
-                .with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+            let mut app =
+                App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
             app.map_get("/", move || {
                 breaking(HttpResponse::new(HttpBody::full("data: x")), frames, end)
             });
@@ -219,8 +218,7 @@ async fn a_body_of_a_handler_that_breaks_is_reported() {
 async fn a_time_limit_of_tower_http_is_reported_with_its_cause() {
     let log = Log::default();
     let kept = Arc::clone(&log);
-    let mut app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     app.map_get("/events", || sse!(stream::pending::<Message>()));
     app.map_get("/pieces", || {
         HttpResponse::new(HttpBody::from_stream(stream::pending::<Result<Bytes, BoxError>>()))

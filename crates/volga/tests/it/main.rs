@@ -3,6 +3,7 @@
 
 #[cfg(unix)]
 mod addresses;
+mod background_tasks;
 mod before_routing;
 mod behind_others;
 mod body;
@@ -11,6 +12,8 @@ mod child;
 mod compile_fail;
 mod compression;
 mod connections;
+mod cookies;
+mod cross_origin;
 mod crowd;
 mod cutting_proxy;
 mod describe;
@@ -23,6 +26,7 @@ mod form_refusals;
 mod framing;
 mod grpc;
 mod half_close;
+mod health;
 mod html;
 mod https;
 mod hub_cuts;

@@ -243,8 +243,7 @@ impl Service<HttpRequest> for Moody {
 async fn the_clone_that_was_ready_is_called_and_its_errors_are_reported() {
     let (calls, reports) = <(Arc<Mutex<Vec<&str>>>, Arc<Mutex<Vec<String>>>)>::default();
     let kept = Arc::clone(&reports);
-    let mut app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     for (prefix, fails) in [("/well", None), ("/call", Some("call")), ("/r", Some("readiness"))] {
         app.map_service(prefix, Moody { is_ready: true, calls: Arc::clone(&calls), fails });
     }

@@ -40,7 +40,7 @@ impl std::error::Error for Outer {
 fn app() -> (App, Log) {
     let log = Log::default();
     let kept = Arc::clone(&log);
-    let mut app = App::new().with_error_hook(move |report| {
+    let mut app = App::new().on_error(move |report| {
         assert!(report.status().is_server_error());
         kept.lock().unwrap().push(report.to_string());
     });
@@ -89,8 +89,7 @@ async fn an_error_that_arises_in_the_application_is_a_server_error_and_shows_not
     use io::ErrorKind as Kind;
     let log = Log::default();
     let kept = Arc::clone(&log);
-    let mut app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     app.map_get("/unwritable", || {
         let map = HashMap::from([(vec!["secret"], 1)]);
         ok!("{}", serde_json::to_string(&map)?)
@@ -188,7 +187,7 @@ async fn the_status_of_the_mapped_response_decides_about_the_report() {
 
 #[tokio::test]
 async fn a_hook_that_panics_does_not_fail_the_request() {
-    let mut app = App::new().with_error_hook(|_| panic!("the log is full"));
+    let mut app = App::new().on_error(|_| panic!("the log is full"));
     app.map_get("/", || Err::<(), _>(Error::server_error("x")));
     TestClient::new(app).get("/").send().await.assert_status(500);
 }
@@ -197,8 +196,7 @@ async fn a_hook_that_panics_does_not_fail_the_request() {
 async fn an_error_in_a_stream_is_reported_unless_the_stream_has_an_observer() {
     let log = Log::default();
     let kept = Arc::clone(&log);
-    let mut app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     let failing = || {
         let error = Outer(io::Error::other("connection lost"));
         Sse::new(stream::iter([Ok(Message::new().data("x")), Err(error)]))
@@ -235,8 +233,7 @@ async fn an_error_in_a_stream_is_reported_unless_the_stream_has_an_observer() {
 async fn a_status_that_is_not_final_is_a_server_error_and_reported() {
     let log = Log::default();
     let kept = Arc::clone(&log);
-    let mut app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     app.map_get("/{status}", |status: u16| StatusCode::from_u16(status).expect("a status"));
     let client = TestClient::new(app);
     for status in [100, 101, 103, 199] {
@@ -254,7 +251,7 @@ async fn each_app_decides_the_status_of_an_error_by_its_own_rules() {
     // Both apps respond with the same error, which was created before them.
     let error = Error::from(Outer(io::Error::other("password x")));
     let app = |status: Option<u16>| {
-        let mut app = App::new().with_error_hook(|_| {});
+        let mut app = App::new().on_error(|_| {});
         if let Some(status) = status {
             let status = StatusCode::from_u16(status).unwrap();
             app = app

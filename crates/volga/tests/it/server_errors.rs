@@ -27,8 +27,7 @@ type Log = Arc<Mutex<Vec<String>>>;
 fn logging() -> (App, Log) {
     let log = Log::default();
     let kept = Arc::clone(&log);
-    let app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     (app, log)
 }
 

@@ -175,7 +175,7 @@ async fn before_the_shutdown_the_app_serves_and_only_its_readiness_changes() {
     let (left, leave) = tokio::sync::oneshot::channel::<()>();
     let (app, shutdown) = App::new()
         .without_greeter()
-        .with_shutdown_hook(|| async { drop(leave.await) })
+        .before_shutdown(|| async { drop(leave.await) })
         .with_shutdown();
     let mut app = app;
     app.map_get("/events", || sse!(stream::pending::<Message>())).map_get("/", || ok!("served"));
@@ -212,8 +212,8 @@ async fn a_hook_that_takes_too_long_is_stopped() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (app, shutdown) = App::new()
         .without_greeter()
-        .with_shutdown_hook(std::future::pending)
-        .with_shutdown_hook_timeout(Duration::from_millis(10))
+        .before_shutdown(std::future::pending)
+        .with_before_shutdown_timeout(Duration::from_millis(10))
         .with_shutdown();
     let end = tokio::spawn(app.run_with_listener(listener));
     shutdown.shutdown();

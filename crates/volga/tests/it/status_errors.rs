@@ -36,8 +36,7 @@ fn asked(ctx: &HttpContext, place: &str) -> Result<(), StatusCode> {
 fn app() -> (App, Arc<Mutex<Vec<String>>>) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&log);
-    let mut app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     app.wrap(async |ctx: HttpContext, next: Next| {
         asked(&ctx, "wrap")?;
         Ok::<_, StatusCode>(next.run(ctx).await)

@@ -19,7 +19,7 @@ type Log = Arc<Mutex<Vec<String>>>;
 fn logged_app() -> (App, Log) {
     let log = Log::default();
     let kept = Arc::clone(&log);
-    (App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string())), log)
+    (App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string())), log)
 }
 
 /// A stream that panics after this many messages.

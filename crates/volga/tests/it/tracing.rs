@@ -6,10 +6,12 @@ use std::{
 };
 
 use futures_util::stream;
-use tracing::subscriber::DefaultGuard;
+use tracing::{Level, subscriber::DefaultGuard};
 use tracing_subscriber::fmt::format::FmtSpan;
 use volga::{
-    App, CancellationToken, HttpResponse, detached,
+    App, CancellationToken, HttpResponse,
+    cookies::{CookieKeys, SignedCookies},
+    detached,
     http::{
         Extension,
         sse::{Message, Sse},
@@ -28,10 +30,15 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 impl Lines {
     /// Subscribes for this thread. A test has only one thread.
     fn subscribe() -> (Self, DefaultGuard) {
+        Self::subscribe_to(Level::INFO)
+    }
+
+    fn subscribe_to(level: Level) -> (Self, DefaultGuard) {
         let lines = Self::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
+            .with_max_level(level)
             .without_time()
             .with_span_events(FmtSpan::CLOSE)
             .with_writer(move || writer.clone())
@@ -272,4 +279,24 @@ async fn a_detached_handler_continues_in_the_span_of_its_request() {
     let written = lines.until_closed().await;
     let line = written.iter().find(|line| line.contains("after the client left"));
     assert!(line.is_some_and(|line| line.contains(r#"path=/detached"#)), "{written:?}");
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_not_valid_is_a_line_at_the_level_debug() {
+    let (lines, _guard) = Lines::subscribe_to(Level::DEBUG);
+    let mut app = App::new();
+    app.add_singleton(CookieKeys::random().unwrap());
+    app.map_get("/", async |cookies: SignedCookies| ok!("{:?}", cookies.get("user")));
+    let client = TestClient::new(app);
+    for (cookie, expect) in [("user=forged", 1), ("other=forged", 0)] {
+        let response = client.get("/").header("cookie", cookie).send().await;
+        assert_eq!(response.text().await, "None");
+        let taken = lines.taken();
+        let is_told = |line: &&String| {
+            line.contains("DEBUG")
+                && line.contains("ignored a signed cookie that is not valid cookie=\"user\"")
+        };
+        assert_eq!(taken.iter().filter(is_told).count(), expect, "{taken:?}");
+        assert!(!taken.concat().contains("forged"), "{taken:?}");
+    }
 }

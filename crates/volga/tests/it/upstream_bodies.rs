@@ -94,8 +94,7 @@ fn passed_on(body: HttpBody) -> HttpBody {
 fn app(kind: &'static str, layers: usize) -> (RouterService, Arc<Mutex<Vec<String>>>) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&log);
-    let mut app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     // The request fails.
     app.map_post("/request/next", async |body: HttpBody| read(body).await);
     app.map_post("/request/request", async |request: HttpRequest| read(request.into_body()).await);

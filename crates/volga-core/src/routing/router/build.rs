@@ -62,8 +62,12 @@ impl Router {
             })
             .collect();
         let fallbacks = self.fallbacks(&stages);
+        let settings = self.scopes.iter().map(|scope| &scope.settings);
+        let has_policies = settings
+            .chain(self.routes.iter().map(|route| &route.settings))
+            .any(|settings| settings.policy.is_some());
         let (before, settings) = (self.before_routing, self.scopes.swap_remove(0).settings);
-        let service = RouterService::new(self.tree, targets, fallbacks, self.app);
+        let service = RouterService::new(self.tree, targets, fallbacks, self.app, has_policies);
         if before.is_empty() {
             return Ok(service);
         }
@@ -128,6 +132,7 @@ impl Router {
                 .settings_at(position)
                 .find_map(|settings| settings.body_limit)
                 .unwrap_or_default(),
+            policy: self.settings_at(position).find_map(|settings| settings.policy.clone()),
             mounted: None,
             accept_query: None,
             is_before_routing: false,
@@ -274,6 +279,7 @@ fn before_routing_target(
         body_limit: root.body_limit.unwrap_or_default(),
         needs: description.needs().clone(),
         sees_extensions: description.are_extensions_read(),
+        policy: root.policy,
         mounted: None,
         accept_query: None,
         is_before_routing: true,

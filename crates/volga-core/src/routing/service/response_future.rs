@@ -69,6 +69,12 @@ impl ResponseFuture {
         Self { state, responder, is_head, guard }
     }
 
+    /// Creates the response to a preflight, which no handler and no middleware gets.
+    pub(in crate::routing) fn of_preflight(parts: RequestParts, response: HttpResponse) -> Self {
+        let ready = Box::pin(std::future::ready(response));
+        Self::new(Ok(ready), parts.responder(), false, None)
+    }
+
     /// Creates the error response to a request without a target.
     pub(in crate::routing) fn without_target(parts: RequestParts) -> Self {
         let (responder, is_head) = (parts.responder(), parts.method == Method::HEAD);
@@ -99,6 +105,7 @@ impl Future for ResponseFuture {
         // The pipeline drops its services and its token now. Otherwise the guard would see them as
         // still in use.
         self.state = State::Done;
+        self.responder.run_hooks(&mut response);
         if self.is_head {
             response = without_body(response);
         }

@@ -11,6 +11,7 @@ use crate::request::original_uri::OriginalUri;
 use crate::request::parts::{Endpoint, Pipeline, RequestParts};
 use crate::request::path_args::PathArgs;
 use crate::response::catch_panic::CatchPanic;
+use crate::response::cross_origin::CrossOriginPolicy;
 use crate::response::error_mapper::MapError;
 use crate::response::lost_request::respond_to_lost_request;
 use crate::routing::no_route::NoRouteReason;
@@ -32,6 +33,8 @@ pub(crate) struct Target {
     pub(crate) mounted: Option<usize>,
     /// The media types of the body, for a route for QUERY.
     pub(in crate::routing) accept_query: Option<AcceptQuery>,
+    /// What pages of other origins may do.
+    pub(crate) policy: Option<Arc<dyn CrossOriginPolicy>>,
     /// Whether this is the target before routing.
     pub(crate) is_before_routing: bool,
 }
@@ -74,6 +77,9 @@ impl Target {
         state.pipeline = Pipeline::after_first(&self.stages);
         state.body_limit = self.body_limit;
         parts.set_mapper(self.mapper.clone());
+        if let Some(policy) = &self.policy {
+            parts.apply_policy(&**policy);
+        }
         // Before routing, the limit of the body is not known.
         let body = if self.is_before_routing { body } else { parts.body_limit().apply(body) };
         if let Some(reason) = no_route {

@@ -98,7 +98,7 @@ async fn a_panic_becomes_a_response_at_its_own_stage_and_passes_everything_outsi
         for is_inside in [false, true] {
             let reports = Arc::new(AtomicUsize::new(0));
             let counter = Arc::clone(&reports);
-            let mut app = App::new().with_error_hook(move |report| {
+            let mut app = App::new().on_error(move |report| {
                 assert!(report.to_string().contains("panic: on purpose"), "{report}");
                 counter.fetch_add(1, Ordering::Relaxed);
             });

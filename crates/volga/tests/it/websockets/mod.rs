@@ -131,7 +131,7 @@ async fn errors_and_panics_close_with_a_code_and_only_those_of_the_server_are_re
     let reports = Arc::new(Mutex::new(Vec::new()));
     let app = {
         let reports = Arc::clone(&reports);
-        App::new().with_error_hook(move |report| {
+        App::new().on_error(move |report| {
             reports.lock().unwrap().push(format!("{} {report}", report.path()));
         })
     };

@@ -1,0 +1,98 @@
+//! `ResponseHooks`: functions that change the head of the response to one request.
+
+use std::fmt;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use crate::response::into_response::HttpResponse;
+
+/// A function that changes the head of a response.
+pub(crate) type ResponseHook = Box<dyn FnOnce(&mut HttpResponse) + Send>;
+
+/// The functions that change the head of the response to one request. A request without any
+/// allocates nothing for them.
+#[derive(Default)]
+pub(crate) struct ResponseHooks(OnceLock<Option<Box<HookList>>>);
+
+/// The functions, until they have run.
+type HookList = Mutex<Option<Vec<ResponseHook>>>;
+
+impl ResponseHooks {
+    /// Adds a function. Returns false, and drops the function, if the head is finished.
+    pub(crate) fn add(&self, hook: ResponseHook) -> bool {
+        let list = self.0.get_or_init(|| Some(Box::new(Mutex::new(Some(Vec::new())))));
+        let Some(list) = list else { return false };
+        match &mut *list.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(hooks) => {
+                hooks.push(hook);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Returns the functions, in the order in which they were added. None can be added afterwards.
+    #[inline]
+    pub(crate) fn finish(&self) -> Vec<ResponseHook> {
+        // For most requests no function was added, and this says that none will be.
+        if self.0.set(None).is_ok() { Vec::new() } else { self.take() }
+    }
+
+    #[cold]
+    fn take(&self) -> Vec<ResponseHook> {
+        let list = self.0.get().and_then(Option::as_ref);
+        let taken =
+            list.and_then(|list| list.lock().unwrap_or_else(PoisonError::into_inner).take());
+        taken.unwrap_or_default()
+    }
+}
+
+/// A clone is for another response, so it has no functions.
+impl Clone for ResponseHooks {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for ResponseHooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseHooks").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::parts::{RequestParts, RequestState};
+
+    #[test]
+    fn functions_run_in_their_order_and_none_is_added_afterwards() {
+        let hooks = ResponseHooks::default();
+        for value in ["1", "2"] {
+            let value = http::HeaderValue::from_static(value);
+            assert!(hooks.add(Box::new(move |response| {
+                response.headers_mut().append("x-order", value);
+            })));
+        }
+        let mut response = HttpResponse::default();
+        hooks.finish().into_iter().for_each(|hook| hook(&mut response));
+        let headers = response.headers();
+        assert_eq!(headers.get_all("x-order").iter().collect::<Vec<_>>(), ["1", "2"]);
+        assert!(!hooks.add(Box::new(|_| {})));
+        assert!(hooks.finish().is_empty());
+    }
+
+    #[test]
+    fn a_request_that_lost_its_state_is_an_error() {
+        let (head, ()) = http::Request::new(()).into_parts();
+        let parts = RequestParts::with_state(head, RequestState::default());
+        let error = parts.on_response_head(|_| {}).unwrap_err();
+        assert!(error.to_string().contains("has passed on a new request"), "{error}");
+    }
+
+    #[test]
+    fn a_finished_head_without_functions_takes_none() {
+        let hooks = ResponseHooks::default();
+        assert!(hooks.finish().is_empty());
+        assert!(!hooks.add(Box::new(|_| {})));
+    }
+}

@@ -1,0 +1,3 @@
+//! Protection from requests that other sites make in the name of a user (CSRF).
+
+pub(crate) mod protection;
