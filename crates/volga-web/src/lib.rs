@@ -1,6 +1,6 @@
 //! What every web application needs, on the public traits of [`volga_core`]: files, static files,
-//! multipart forms, cookies, credentials, sessions, and requests of other origins. Each part is a
-//! feature.
+//! multipart forms, compression, rate limits, cookies, credentials, sessions, and requests of other
+//! origins. Each part is a feature.
 //!
 //! | Feature | Contents |
 //! |---|---|

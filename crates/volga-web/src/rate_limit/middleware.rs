@@ -119,9 +119,7 @@ impl RateLimit {
     /// A client can send any value. So use this only for a header that outer middleware or a proxy
     /// has checked. Otherwise a client gets a new quota with each new value.
     pub fn by_header(quota: Quota, name: HeaderName) -> Self {
-        Self::by(quota, move |parts| {
-            Some(parts.headers.get(&name).map(|value| value.as_bytes().to_vec()))
-        })
+        Self::by(quota, move |parts| Some(parts.headers.get(&name).cloned()))
     }
 
     /// Limits all requests together.
