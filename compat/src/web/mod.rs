@@ -1,6 +1,6 @@
 //! Tests forms, files and static files with foreign programs: senders and readers of forms, a
-//! parser of forms that must agree with ours, clients that resume downloads, nginx as the oracle for
-//! conditional and ranged requests, and browsers and cookie jars on several origins.
+//! parser of forms that must agree with ours, clients that resume downloads, nginx as the oracle
+//! for conditional and ranged requests, and browsers and cookie jars on several origins.
 //!
 //! `cargo xtask compat` runs this. A program that is missing is skipped; in CI that is a failure.
 

@@ -52,8 +52,8 @@ impl PrivateCookies {
         valid_value(&self.cookies, &self.keys, "private", name, decode)
     }
 
-    /// Adds a cookie to the response, with its value encrypted. The encrypted value has a third more
-    /// bytes than the value, and 59 bytes more.
+    /// Adds a cookie to the response, with its value encrypted. The encrypted value has a third
+    /// more bytes than the value, and 59 bytes more.
     ///
     /// # Errors
     ///

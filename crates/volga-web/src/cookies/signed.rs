@@ -52,7 +52,8 @@ impl SignedCookies {
         valid_value(&self.cookies, &self.keys, "signed", name, decode)
     }
 
-    /// Adds a cookie to the response, with a signature before its value. The signature has 44 bytes.
+    /// Adds a cookie to the response, with a signature before its value. The signature has 44
+    /// bytes.
     ///
     /// # Errors
     ///

@@ -27,8 +27,8 @@ const MAX_AGE: Duration = Duration::from_secs(60 * 60);
 /// What browsers let the pages of other origins do (CORS).
 ///
 /// A new policy allows no origin. [`origins`](Self::origins), [`origins_if`](Self::origins_if) and
-/// [`any_origin`](Self::any_origin) allow some. In the crate `volga`, `cors` of an app, a group or a
-/// route takes the policy. With `volga-core` alone, pass it to
+/// [`any_origin`](Self::any_origin) allow some. In the crate `volga`, `cors` of an app, a group or
+/// a route takes the policy. With `volga-core` alone, pass it to
 /// [`set_cross_origin_policy`](volga_core::Router::set_cross_origin_policy).
 ///
 /// ```
