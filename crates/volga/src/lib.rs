@@ -422,8 +422,12 @@ mod guide {
         background_tasks: "../../../docs/src/background-tasks.md";
         behind_a_proxy: "../../../docs/src/behind-a-proxy.md";
         limits: "../../../docs/src/limits.md";
+        settings: "../../../docs/src/settings.md";
+        features: "../../../docs/src/features.md";
+        security: "../../../docs/src/security.md";
         environment: "../../../docs/src/environment.md";
         performance: "../../../docs/src/performance.md";
+        not_included: "../../../docs/src/not-included.md";
         #[cfg(feature = "tracing")]
         tracing: "../../../docs/src/tracing.md";
         messages: "../../../docs/src/messages.md";

@@ -51,6 +51,7 @@ mod same_requests;
 mod seed;
 mod server_errors;
 mod services;
+mod settings_page;
 mod shutdown;
 #[cfg(target_os = "linux")]
 mod slow_readers;
