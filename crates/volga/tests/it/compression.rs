@@ -169,8 +169,7 @@ async fn each_event_arrives_when_it_is_sent_and_the_farewell_is_the_last_one() {
 async fn an_error_comes_after_the_events_before_it_and_is_reported_once() {
     let log = Arc::<Mutex<Vec<String>>>::default();
     let kept = Arc::clone(&log);
-    let mut app =
-        App::new().with_error_hook(move |report| kept.lock().unwrap().push(report.to_string()));
+    let mut app = App::new().on_error(move |report| kept.lock().unwrap().push(report.to_string()));
     app.attach(Compression::new());
     app.map_get("/events", || {
         let messages =
