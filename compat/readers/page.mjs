@@ -19,14 +19,14 @@ const ARGS = [
 ];
 
 /**
- * Opens the page at `base` in a browser that ends with this process. `/modules/PATH` on the page is
- * the script PATH.js of an installed package.
+ * Opens the page at `base` in a browser with these further arguments, which ends with this
+ * process. `/modules/PATH` on the page is the script PATH.js of an installed package.
  *
  * Playwright answers preflights by itself once a page has a route. With `modules: false` there is
  * none, so the server answers them.
  */
-export async function openPage(base, { modules = true } = {}) {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ARGS });
+export async function openPage(base, { args = [], modules = true } = {}) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: [...ARGS, ...args] });
   const page = await browser.newPage();
   if (modules) {
     await page.route(`${base}/modules/**`, async (route) => {

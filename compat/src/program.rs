@@ -52,6 +52,15 @@ impl Programs {
         }
     }
 
+    /// Whether this machine has the program.
+    pub(crate) fn has(&self, runtime: Runtime) -> bool {
+        match runtime {
+            Runtime::Python => self.python.is_some(),
+            Runtime::Node => self.node.is_some(),
+            Runtime::Chromium => self.node.is_some() && self.chromium.is_some(),
+        }
+    }
+
     /// Runs `readers/SCRIPT` with these arguments. Returns `None` if its program is missing.
     pub(crate) async fn run<T: DeserializeOwned>(
         &self,

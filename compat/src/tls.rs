@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::ErrorKind,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
     sync::atomic::{AtomicBool, Ordering},
@@ -199,16 +199,20 @@ async fn python(server: &Server) -> Outcome {
 async fn chromium(server: &Server) -> Outcome {
     let node = program("COMPAT_NODE")?;
     program("CHROMIUM")?;
-    // Chromium trusts a key by the hash of its public part.
-    let certificate = server.file("cert.pem").to_string_lossy().into_owned();
-    let hash = format!(
-        "openssl x509 -in '{certificate}' -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | openssl base64"
-    );
-    let (pin, _) = output("sh", &["-c", &hash]).await?;
+    let pin = key_hash(&server.file("cert.pem")).await?;
     let (script, url) = (script("chromium.mjs"), server.url("/"));
     let text = "20 streams over h2";
-    expect(&node, &[&script, &url, pin.trim()], text).await?;
+    expect(&node, &[&script, &url, &pin], text).await?;
     Ok(format!("{text}, in one tab"))
+}
+
+/// The hash of the public key in a certificate, by which Chromium may trust the key.
+pub(crate) async fn key_hash(certificate: &Path) -> Result<String, String> {
+    let hash = format!(
+        "openssl x509 -in '{}' -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | openssl base64",
+        certificate.display()
+    );
+    Ok(output("sh", &["-c", &hash]).await?.0.trim().to_owned())
 }
 
 /// Clients connect all the time, and the certificate changes all the time.

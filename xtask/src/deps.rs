@@ -76,6 +76,7 @@ const STANDALONE_EXAMPLES: &[(&str, &str)] = &[
     ("examples/axum-sse", "volga-sse"),
     ("examples/hyper-sse", "volga-sse"),
     ("examples/axum-ws", "volga-ws"),
+    ("examples/hyper-ws", "volga-ws"),
 ];
 
 /// Returns a text for each violation of the rules.

@@ -1,7 +1,7 @@
 //! Tests forms, files and static files with foreign programs: senders and readers of forms, a
 //! parser of forms that must agree with ours, clients that resume downloads, nginx as the oracle
-//! for conditional and ranged requests, and browsers and cookie jars on several origins.
-//! Also compressed streams and bodies.
+//! for conditional and ranged requests, and browsers and cookie jars on several origins. Also
+//! compressed streams and bodies.
 //!
 //! `cargo xtask compat` runs this. A program that is missing is skipped; in CI that is a failure.
 
@@ -29,8 +29,8 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
         ("busboy", bodies::run(&programs).await),
         ("curl -C - and wget -c", downloads::run(&server).await),
         ("nginx", nginx::run(&server).await),
-        ("compression", compressed::run(&programs).await),
         ("cookies and other origins", origins::run(&programs, &server).await),
+        ("compression", compressed::run(&programs).await),
     ] {
         match result? {
             Report { skipped, faults: new, checks } => {

@@ -122,7 +122,7 @@ impl ConnectionContext {
         }
     }
 
-    /// Waits until a connection that has sent nothing is to be closed because of the drain.
+    /// Waits until the drain closes a connection on which nothing has arrived.
     async fn drain_grace(&self) {
         self.timeouts.drain().started().await;
         sleep(FIRST_BYTES_GRACE.min(2 * self.timeouts.grace())).await;

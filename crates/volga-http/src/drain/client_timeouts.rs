@@ -47,7 +47,7 @@ impl ClientTimeouts {
         &self.0.drain
     }
 
-    /// Whether an HTTP/1 client that has closed its sending side is still waited for.
+    /// Whether the server still serves an HTTP/1 client that has closed its sending side.
     pub(crate) fn allows_half_close(&self) -> bool {
         self.0.half_close
     }

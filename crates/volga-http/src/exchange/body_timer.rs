@@ -45,7 +45,7 @@ impl BodyTimer {
     }
 
     /// Waits until the client is too slow. The time runs from the first call after the last
-    /// [`received`](Self::received).
+    /// [`note_received`](Self::note_received).
     ///
     /// `excuse` returns the moment until which the server did not let the client send.
     pub(crate) fn poll_too_slow(

@@ -70,8 +70,8 @@ mod sealed {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ServicePanic;
 
-/// Calls code of the application. What it has borrowed must not be used after a panic, except to
-/// end the connection.
+/// Calls code of the application. After a panic, the values that it has borrowed may be
+/// inconsistent, so the caller uses them only to end the connection.
 #[inline]
 pub(crate) fn catch_panic<T>(call: impl FnOnce() -> T) -> Result<T, ServicePanic> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_payload| ServicePanic)

@@ -1,4 +1,4 @@
-//! Checks for which host a request is, by its target and its `host` field. Pure.
+//! Checks which host a request names in its target and its `host` field. Pure.
 
 use http::header::HOST;
 use http::uri::Authority;

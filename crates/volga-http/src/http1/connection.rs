@@ -103,7 +103,7 @@ impl<I: Transport> Http1Connection<I> {
         }
     }
 
-    /// Returns the transport alone, when nothing more is to be read from it.
+    /// Returns the transport alone, when the server reads nothing more from it.
     pub(crate) fn into_io(self) -> I {
         self.io.into_inner()
     }

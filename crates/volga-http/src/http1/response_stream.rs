@@ -27,7 +27,7 @@ pub(crate) enum NextStage<I, B> {
     /// A long-lived response is complete, and more requests may follow. These bytes of them were
     /// read already.
     Requests(I, Bytes),
-    /// The connection is to be closed, while the client may still be sending.
+    /// The connection must be closed, while the client may still be sending.
     Linger(I),
     /// The client has closed its sending side. It gets the rest of what was taken from the body,
     /// and then the connection is closed.

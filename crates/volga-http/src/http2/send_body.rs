@@ -33,7 +33,7 @@ pin_project! {
     }
 }
 
-/// The data to be sent next. Without data, the body is to be polled, or waits for room.
+/// The data to send next. If it is empty, the body is polled next, or waits for room.
 #[derive(Default)]
 struct PendingFrame {
     data: Bytes,
@@ -61,8 +61,8 @@ pub(super) enum StepOutcome {
     Sent,
     /// Everything was sent, or the client has reset the stream.
     Over,
-    /// The body failed. The next step resets the stream. Before it, `h2` must write what it has of
-    /// the stream, because a reset drops that.
+    /// The body failed. The next step resets the stream. Before that, `h2` must write the frames
+    /// that it holds of the stream, because a reset drops them.
     Failed,
 }
 
@@ -158,7 +158,7 @@ where
 }
 
 impl PendingFrame {
-    /// Whether the body is to be polled.
+    /// Whether the body must be polled for more data.
     fn is_for_more(&self) -> bool {
         self.data.is_empty() && matches!(self.then, FollowUp::More)
     }
@@ -241,7 +241,7 @@ enum BlockCause {
     H2,
 }
 
-/// Whether a body is to be polled.
+/// Whether there is room for a first byte, so that the body can be polled.
 enum FirstByteRoom {
     /// A first byte could be sent, and this many bytes with it.
     Bytes(usize),

@@ -49,7 +49,7 @@ impl ClientWindow for Mutex<UploadWindow> {
     }
 }
 
-/// The window of the connection for what the client sends.
+/// The window of the connection for the data that the client sends.
 #[derive(Debug)]
 pub(super) struct UploadWindow {
     size: i64,

@@ -73,7 +73,7 @@ pub enum BindError {
     InUse {
         /// The address that is busy.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The process is not permitted to listen there.
@@ -83,7 +83,7 @@ pub enum BindError {
     Denied {
         /// The address that is refused.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The machine does not have this address.
@@ -93,7 +93,7 @@ pub enum BindError {
     NotLocal {
         /// The address that the machine does not have.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The system refused for another reason, which is the source.
@@ -101,7 +101,7 @@ pub enum BindError {
     Listen {
         /// The address that failed.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Another program listens on the Unix-domain socket.
@@ -113,7 +113,7 @@ pub enum BindError {
     PathInUse {
         /// The path that is busy.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The path of the Unix-domain socket is taken by a file of another kind, which is not
@@ -146,7 +146,7 @@ pub enum BindError {
     Path {
         /// The path that failed.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Two targets of one program are the same address.

@@ -38,7 +38,7 @@ use crate::tls::acceptor::TlsAcceptor;
 /// [`bind`](crate::bind()) created.
 pub struct Listener {
     kind: ListenerKind,
-    /// Who else listens on the same port or socket, which matters when this listener closes.
+    /// Whether other sockets or processes share the port, which matters when this listener closes.
     sharing: SocketSharing,
     /// The handshake of its connections before their first request.
     handshake: Option<Handshake>,
@@ -61,7 +61,7 @@ enum ListenerKind {
     },
 }
 
-/// Who else can accept the connections that arrive when a listener closes.
+/// Which other socket can accept the connections that arrive while a listener closes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SocketSharing {
     /// No other listener has this address.

@@ -87,7 +87,7 @@ pub(crate) fn certificate(
     let key = provider.key_provider.load_private_key(key.value).map_err(|error| {
         TlsError::UnusableKey { origin: key_origin.clone(), line, reason: error.to_string() }
     })?;
-    // Only a key that cannot tell its public half is unknown. ring's keys all can.
+    // rustls cannot compare a key whose type does not return its public half. All keys of ring do.
     let belongs = |to: &PemItem<CertificateDer<'static>>| {
         CertifiedKey::new(vec![to.value.clone()], Arc::clone(&key)).keys_match().is_ok()
     };

@@ -33,7 +33,7 @@ pub enum TlsError {
     Read {
         /// The path as given.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file is larger than [`MAX_PEM_BYTES`](crate::limits::MAX_PEM_BYTES), or is not a file.
@@ -200,7 +200,7 @@ pub enum TlsError {
     /// rustls refused the configuration.
     #[error("TLS cannot be configured: {reason}; please report this, with your certificate")]
     Config {
-        /// What rustls said.
+        /// The error of rustls.
         reason: String,
     },
 }

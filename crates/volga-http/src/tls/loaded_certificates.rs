@@ -132,7 +132,7 @@ impl TlsHandle {
     }
 
     /// Reads the files again, and uses them for new connections if they have changed. Connections
-    /// that are open go on with what they have.
+    /// that are open keep their certificates.
     ///
     /// Before the server starts and after it has ended, this does nothing: the start reads the
     /// files anyway.

@@ -1,4 +1,10 @@
 //! `Tls`: the settings of HTTPS.
+//!
+//! To add a setting of the handshake, add its field to `ConfigSource` in `server_config.rs`, use it
+//! there in `Contents::config`, and set it by `Tls::set` here, which refuses it together with a
+//! configuration that the program made itself. To add a setting of the server, add a field to
+//! [`Tls`], as `reload_interval` is. `tests/it/tls/` has the tests, and `docs/src/https.md` the
+//! guide's page.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -138,7 +138,7 @@ impl FileResponse {
     }
 
     /// Sets the content type.
-    pub fn with_content_type(mut self, content_type: HeaderValue) -> Self {
+    pub fn content_type(mut self, content_type: HeaderValue) -> Self {
         self.content_type = content_type;
         self
     }

@@ -36,7 +36,7 @@ fn values(name: &str) -> (&'static [&'static str], &'static [&'static str]) {
         ),
         "VOLGA_MIN_BODY_RATE" => (&["0", "240"], &["-1", "240B", "4294967296"]),
         name if name.starts_with("VOLGA_MAX_CONN") => (&["1", "100000"], &["0", "-1", "1k", "1.0"]),
-        name if name.ends_with("SHUTDOWN_TIMEOUT") || name == "VOLGA_SHUTDOWN_DELAY" => {
+        name if name.contains("SHUTDOWN") => {
             (&["0s", "10s", "500ms", "2m", "1h", "1 s"], &["10", "s", "-1s", "1d", "1.5s", "1s1s"])
         }
         _ => (&["10s", "1ms"], &["0s", "0ms", "10", "10 sec", "18446744073709551615h"]),

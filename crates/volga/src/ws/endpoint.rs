@@ -1,4 +1,8 @@
 //! `SocketEndpoint`: checks a handshake, extracts the arguments, and opens the tunnel.
+//!
+//! It is the example of an upgrade to another protocol in an app: `respond` returns the response of
+//! [`TunnelOffer::accept`] with the function that runs the protocol. `tests/it/websockets/` has the
+//! tests.
 
 use std::convert::Infallible;
 use std::fmt;

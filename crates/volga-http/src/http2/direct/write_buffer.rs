@@ -45,7 +45,7 @@ pub(in crate::http2) struct WriteBuffer {
     bytes: Vec<u8>,
     sent: usize,
     written: SentFrames,
-    /// How many frames were given to `h2` since it last wrote what it had.
+    /// How many frames `h2` was given since it last wrote all its frames.
     given: usize,
     pub(in crate::http2) windows: Windows,
 }
