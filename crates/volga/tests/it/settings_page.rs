@@ -13,6 +13,20 @@ fn quoted(line: &str) -> Option<&str> {
     line.split('`').nth(1)
 }
 
+/// The text without its generic arguments.
+fn without_generics(text: &str) -> String {
+    let mut depth = 0_usize;
+    let keep = |c: &char| {
+        match c {
+            '<' => depth += 1,
+            '>' => depth -= 1,
+            _ => return depth == 0,
+        }
+        false
+    };
+    text.chars().filter(keep).collect()
+}
+
 /// The setters of a type, in the snapshots of the public API: methods that take the value and
 /// return it.
 fn setters(apis: &[String], name: &str) -> BTreeSet<String> {
@@ -22,21 +36,13 @@ fn setters(apis: &[String], name: &str) -> BTreeSet<String> {
             continue;
         };
         let Some((path, rest)) = rest.split_once("(self") else { continue };
-        if !rest.starts_with([',', ')'])
-            || !rest.split(" where ").any(|part| part.ends_with("-> Self"))
+        let is_setter = rest.starts_with([',', ')'])
+            && rest.split(" where ").any(|part| part.ends_with("-> Self"));
+        let path = without_generics(path);
+        if let (true, Some((owner, method))) = (is_setter, path.rsplit_once("::"))
+            && owner.rsplit("::").next() == Some(name)
         {
-            continue;
-        }
-        let without_types = path.split('<').next().unwrap_or(path);
-        let owner = path.rsplit_once("::").map_or(path, |(owner, _)| owner);
-        let owner = owner.split('<').next().unwrap_or(owner).trim_end_matches("::");
-        let method = if without_types == owner {
-            path.rsplit("::").next().unwrap_or(path)
-        } else {
-            without_types.rsplit("::").next().unwrap_or(path)
-        };
-        if owner.rsplit("::").next() == Some(name) {
-            found.insert(method.split('<').next().unwrap_or(method).to_owned());
+            found.insert(method.to_owned());
         }
     }
     found
