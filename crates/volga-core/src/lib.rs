@@ -32,6 +32,8 @@
 //! | `services` | dependency injection |
 //! | [`mod@headers`] | typed headers |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod extract;
 mod handler;
 pub mod headers;

@@ -58,6 +58,8 @@
 //! | `drain` | the graceful shutdown of a server |
 //! | [`limits`] | every limit, in one place |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod connection;
 mod drain;
 mod exchange;

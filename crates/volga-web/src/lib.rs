@@ -35,6 +35,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(any(feature = "compression", feature = "static-files"))]
 mod accept_encoding;
 #[cfg(feature = "auth")]

@@ -7,7 +7,8 @@ use volga_core::Error;
 const RANDOM_BYTES: usize = 24;
 
 /// The length of an identifier as text.
-pub(crate) const RANDOM_ID_LENGTH: usize = RANDOM_BYTES / 3 * 4;
+#[cfg(feature = "sessions")]
+const RANDOM_ID_LENGTH: usize = RANDOM_BYTES / 3 * 4;
 
 /// Returns 192 random bits of the system, as 32 characters of URL-safe Base64.
 ///
@@ -21,12 +22,13 @@ pub(crate) fn random_id() -> Result<Box<str>, Error> {
 }
 
 /// Whether a text has the form of an identifier, so that no other text reaches a store.
+#[cfg(feature = "sessions")]
 pub(crate) fn is_random_id(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     text.len() == RANDOM_ID_LENGTH && text.bytes().all(is_part)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sessions"))]
 mod tests {
     use super::*;
 

@@ -43,6 +43,8 @@
 //! | `json` | yes | [`WebSocket::send_json`] and [`WebSocket::recv_json`] |
 //! | `hub` | no | `forward`: sends the messages of a hub of `volga-sse` |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod close;
 mod connection;
 #[cfg(feature = "hub")]
