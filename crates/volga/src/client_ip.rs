@@ -27,7 +27,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// use volga::{App, middleware::LimitStreams};
 ///
 /// let mut app = App::new().with_trusted_proxies(["10.0.0.0/8"]);
-/// app.attach(LimitStreams::by(StreamLimit::new(20_000).per_key(10), client_ip));
+/// app.attach(LimitStreams::by(StreamLimit::new(20_000).with_max_per_key(10), client_ip));
 /// ```
 #[must_use]
 pub fn client_ip(parts: &RequestParts) -> Option<IpAddr> {
