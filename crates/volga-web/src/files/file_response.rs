@@ -46,7 +46,7 @@ use crate::files::validators::{Validators, whole_seconds};
 /// system, and its length. A file that was changed a moment ago has no tag yet, because a second
 /// change in the same moment could not be told from the first: for 20 ms, or for 2 s on file
 /// systems without fractions of seconds. `Last-Modified` is missing for the rest of the second. Two
-/// servers with copies of a file have different tags for it; use [`with_etag`](Self::with_etag) if
+/// servers with copies of a file have different tags for it; use [`etag`](Self::etag) if
 /// they must be the same.
 ///
 /// A file is opened and read on blocking threads, in blocks of 64 KiB, as fast as the client takes
