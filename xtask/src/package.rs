@@ -9,7 +9,7 @@
 //! is. In the repository the packages have the names of their libraries. The step therefore works
 //! on a copy of the crates, in which it changes the manifests.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, process::Command};
 
 use crate::{
     tools::{self, Failure},
@@ -42,8 +42,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let mut packages = Vec::new();
     for library in workspace.libraries() {
         let package = format!("{}-{version}", public_name(library.name));
-        let mut tar = std::process::Command::new("tar");
-        tar.arg("-xzf").arg(build.join(format!("package/{package}.crate")));
+        let mut tar = Command::new("tar");
+        // With the present time as the time of each file (`-m`), so that cargo compiles them again.
+        tar.arg("-xmzf").arg(build.join(format!("package/{package}.crate")));
         tools::run(tar.arg("-C").arg(&unpacked))?;
         packages.push((public_name(library.name), unpacked.join(package)));
     }
