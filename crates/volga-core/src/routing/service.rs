@@ -20,7 +20,7 @@ use crate::request::context::RequestContext;
 use crate::request::parts::{Endpoint, HttpRequest, RequestParts};
 use crate::request::path_args::PathArgs;
 use crate::response::box_error::BoxError;
-use crate::response::cross_origin::PolicyApplied;
+use crate::response::cross_origin::{CrossOriginPolicy, PolicyApplied};
 use crate::response::into_response::HttpResponse;
 use crate::routing::no_route::NoRouteReason;
 use crate::routing::no_route::fallback::{FallbackTable, FallbackTarget};
@@ -151,6 +151,7 @@ impl Routes {
             );
         }
         let mut spans = Spans::default();
+        let mut policy = None;
         let (target, args, no_route) =
             match self.tree.find(&head.method, head.uri.path(), &mut spans) {
                 Lookup::Route(route) => {
@@ -166,6 +167,10 @@ impl Routes {
                 found => {
                     if let Lookup::OtherMethods(methods) = &found {
                         self.tell_of_query(methods, &mut head);
+                        // A preflight that no policy has answered allows nothing.
+                        if head.method != Method::OPTIONS {
+                            policy = self.policy_of_path(head.uri.path(), methods);
+                        }
                     }
                     let (fallback, args) = self.fallback(&found, head.uri.path());
                     let reason = NoRouteReason::new(found, &head);
@@ -174,7 +179,7 @@ impl Routes {
             };
         let parts = RequestParts::new(head, args, &body);
         match target {
-            Some(target) => target.send(parts, body, context, no_route, extend),
+            Some(target) => target.send(parts, body, context, no_route, policy, extend),
             None => ResponseFuture::without_target(parts),
         }
     }
@@ -188,24 +193,43 @@ impl Routes {
         let method = Method::from_bytes(method.as_bytes()).ok()?;
         let path = head.uri.path();
         let mut methods = self.tree.methods_of(path);
-        let target = match self.tree.find(&method, path, &mut Spans::default()) {
+        let policy = match self.tree.find(&method, path, &mut Spans::default()) {
             Lookup::Route(route) => {
                 // A mounted service takes every method.
                 if !methods.contains(&method) {
                     methods.push(method);
                 }
-                self.targets.get(route.target.index())?
+                self.targets.get(route.target.index())?.policy.as_deref()
             }
-            found @ Lookup::OtherMethods(_) => &self.fallback(&found, path).0?.target,
-            Lookup::UnknownPath | Lookup::Malformed => return None,
+            found @ Lookup::OtherMethods(_) => {
+                let fallback = self.fallback(&found, path).0;
+                let policy = fallback.and_then(|fallback| fallback.target.policy.as_deref());
+                policy.or_else(|| self.policy_of_path(path, &methods))
+            }
+            Lookup::UnknownPath | Lookup::Malformed => None,
         };
         // The router responds to OPTIONS for every known path.
         if !methods.contains(&Method::OPTIONS) {
             methods.push(Method::OPTIONS);
         }
-        let mut response = target.policy.as_ref()?.preflight(head, &methods);
+        let mut response = policy?.preflight(head, &methods);
         response.extensions_mut().insert(PolicyApplied);
         Some(response)
+    }
+
+    /// The policy of the first of these methods of a path that has one. It applies to a request with
+    /// a method for which the path is not mapped, if no scope around the path has a policy.
+    #[cold]
+    fn policy_of_path(&self, path: &str, methods: &[Method]) -> Option<&dyn CrossOriginPolicy> {
+        if !self.has_policies {
+            return None;
+        }
+        methods.iter().find_map(|method| {
+            match self.tree.find(method, path, &mut Spans::default()) {
+                Lookup::Route(route) => self.targets.get(route.target.index())?.policy.as_deref(),
+                _ => None,
+            }
+        })
     }
 
     /// Remembers which media types a QUERY of the path may have, if it is mapped for QUERY.

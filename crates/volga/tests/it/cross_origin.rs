@@ -84,6 +84,8 @@ async fn groups_and_routes_have_policies_of_their_own() {
         ("DELETE", "/public", "https://admin.example", Some("https://admin.example")),
         ("PUT", "/tea/7", ORIGIN, Some(ORIGIN)),
         ("PUT", "/tea/7", "https://admin.example", None),
+        // The policy of the group covers 405, although a route of the path has another one.
+        ("PATCH", "/public", ORIGIN, Some("*")),
     ] {
         let response = ask(&client, method, path, origin).await;
         assert_eq!(response.header("access-control-allow-origin"), expect, "{method} {path}");
@@ -94,6 +96,33 @@ async fn groups_and_routes_have_policies_of_their_own() {
             .send()
             .await;
         preflight.assert_status(204);
+        assert_eq!(preflight.header("access-control-allow-origin"), expect, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn the_policy_of_a_route_covers_the_methods_that_its_path_does_not_have() {
+    let mut app = App::new();
+    app.map_get("/tea/{id}", async |id: u32| ok!("tea {id}"));
+    app.map_put("/tea/{id}", async |id: u32| ok!("tea {id}")).cors(Cors::new().origins([ORIGIN]));
+    app.map_get("/milk", || ok!("milk"));
+    let client = TestClient::new(app);
+    for (method, path, origin, status, expect) in [
+        ("PATCH", "/tea/7", ORIGIN, 405, Some(ORIGIN)),
+        ("PATCH", "/tea/7", "https://evil.example", 405, None),
+        ("GET", "/tea/7", ORIGIN, 200, None),
+        ("PATCH", "/milk", ORIGIN, 405, None),
+        ("PATCH", "/unknown", ORIGIN, 404, None),
+    ] {
+        let response = ask(&client, method, path, origin).await;
+        response.assert_status(status);
+        assert_eq!(response.header("access-control-allow-origin"), expect, "{method} {path}");
+        let preflight = client
+            .request(Method::OPTIONS, path)
+            .header("origin", origin)
+            .header("access-control-request-method", method)
+            .send()
+            .await;
         assert_eq!(preflight.header("access-control-allow-origin"), expect, "{method} {path}");
     }
 }

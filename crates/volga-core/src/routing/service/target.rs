@@ -53,10 +53,10 @@ impl Target {
             head.extensions.insert(original);
         }
         let parts = RequestParts::new(head, PathArgs::default(), &body);
-        self.send(parts, body, context, None, extend)
+        self.send(parts, body, context, None, None, extend)
     }
 
-    /// Sends a request into the pipeline.
+    /// Sends a request into the pipeline. `policy` applies if the target has none.
     #[inline]
     pub(in crate::routing) fn send(
         &self,
@@ -64,6 +64,7 @@ impl Target {
         body: HttpBody,
         context: RequestContext,
         no_route: Option<NoRouteReason>,
+        policy: Option<&dyn CrossOriginPolicy>,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
         let is_head = parts.method == Method::HEAD;
@@ -77,8 +78,8 @@ impl Target {
         state.pipeline = Pipeline::after_first(&self.stages);
         state.body_limit = self.body_limit;
         parts.set_mapper(self.mapper.clone());
-        if let Some(policy) = &self.policy {
-            parts.apply_policy(&**policy);
+        if let Some(policy) = self.policy.as_deref().or(policy) {
+            parts.apply_policy(policy);
         }
         // Before routing, the limit of the body is not known.
         let body = if self.is_before_routing { body } else { parts.body_limit().apply(body) };
