@@ -217,8 +217,8 @@ impl Routes {
         Some(response)
     }
 
-    /// The policy of the first of these methods of a path that has one. It applies to a request with
-    /// a method for which the path is not mapped, if no scope around the path has a policy.
+    /// The policy of the first of these methods of a path that has one. It applies to a request
+    /// with a method for which the path is not mapped, if no scope around the path has a policy.
     #[cold]
     fn policy_of_path(&self, path: &str, methods: &[Method]) -> Option<&dyn CrossOriginPolicy> {
         if !self.has_policies {
