@@ -196,7 +196,7 @@ async fn send_compressed(server: &Server, report: &mut Report) -> Result<(), Box
     let files: [(&str, Vec<u8>, u16); 4] = [
         ("text", text, 200),
         ("empty", Vec::new(), 200),
-        // The body is as large as the limit allows, but for its ratio.
+        // The plain size is within the limit, and only the ratio is too high.
         ("ratio", vec![b'x'; 5 * 1024 * 1024], 413),
         ("bomb", vec![0; 64 * 1024 * 1024], 413),
     ];

@@ -102,7 +102,7 @@ mod tests {
     /// The qualities of a table, in thousandths. `None` means that the name is not listed.
     type Table = [Option<u16>; 6];
 
-    /// What the RFC says about each coding, written for one coding at a time.
+    /// The rules of the RFC, applied to one coding at a time.
     fn model(table: &Table) -> Vec<&'static str> {
         let [br, zstd, gzip, deflate, identity, any] = *table;
         let mut codings = Vec::new();

@@ -11,7 +11,8 @@ const MAX_NAME: usize = 32;
 const MIN_PASSWORD: usize = 8;
 /// Hashing a password of any length would be work of any length.
 const MAX_PASSWORD: usize = 256;
-/// What a token begins with, so that a program that looks for leaked secrets recognizes it.
+/// Every token begins with this text, so that a program that looks for leaked secrets recognizes
+/// it.
 const TOKEN_PREFIX: &str = "login_";
 
 /// The accounts in SQLite.

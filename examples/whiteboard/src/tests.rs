@@ -1,4 +1,5 @@
-//! What pages may send. `browser/tests/whiteboard.test.mjs` draws with two browsers.
+//! Tests which changes a page may send. `browser/tests/whiteboard.test.mjs` draws with two
+//! browsers.
 
 use volga::test::TestClient;
 

@@ -4,8 +4,8 @@ use http::{HeaderMap, Method, request};
 
 use crate::response::into_response::HttpResponse;
 
-/// What browsers let the pages of other origins do (CORS). [`set_cross_origin_policy`] adds it to a
-/// router.
+/// A policy that tells browsers what pages of other origins may do (CORS).
+/// [`set_cross_origin_policy`] adds it to a router.
 ///
 /// The policy applies around all middleware: middleware that refuses a request does not refuse the
 /// preflight before it, and every response has the headers, whatever made it.

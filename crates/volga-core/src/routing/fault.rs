@@ -109,7 +109,7 @@ pub enum RouteError {
     Setting {
         /// The name of the method that sets it.
         setting: &'static str,
-        /// What is wrong, and what to do.
+        /// The fault, and what to do about it.
         reason: String,
     },
     /// The pattern is percent-encoded. It would match paths in which the `%` is encoded again.

@@ -18,7 +18,7 @@ struct PingSchedule {
     is_ping_sent: bool,
 }
 
-/// What the schedule asks the connection to do.
+/// The next step of the connection, by the schedule.
 #[derive(Debug, Eq, PartialEq)]
 enum KeepAliveAction {
     Wait,

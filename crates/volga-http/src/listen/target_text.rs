@@ -22,7 +22,7 @@ pub(crate) enum TargetKind {
     Inherited,
 }
 
-/// What is wrong with the text of a target. [`BindError`](crate::BindError) has a variant of the
+/// The fault in the text of a target. [`BindError`](crate::BindError) has a variant of the
 /// same name for each.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TargetTextError {

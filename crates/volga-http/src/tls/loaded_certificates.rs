@@ -12,7 +12,7 @@ use crate::tls::development;
 use crate::tls::error::TlsError;
 use crate::tls::server_config::{ConfigSource, Contents, Fingerprint};
 
-/// What is called after each reload.
+/// A function that is called after each reload.
 pub(crate) type ReloadHook = Arc<dyn Fn(Result<(), &TlsError>) + Send + Sync>;
 
 /// Where the configuration of TLS comes from.
@@ -30,8 +30,8 @@ pub(crate) struct LoadedCertificates {
     config: RwLock<Arc<ServerConfig>>,
     /// `None` if the configuration never changes.
     source: Option<ConfigSource>,
-    /// What was loaded last. Locked for the whole of a reload, so that an older state of the files
-    /// never replaces a newer one.
+    /// The fingerprint of the files that were loaded last. A reload holds this lock from its start
+    /// to its end, so that an older state of the files never replaces a newer one.
     loaded: Mutex<Fingerprint>,
     /// Random keys stay the same across reloads, so that sessions can be resumed.
     random_tickets: Arc<dyn ProducesTickets>,

@@ -135,7 +135,7 @@ impl Tls {
     /// The first key encrypts, and all of them decrypt.
     ///
     /// By default each process has random keys of its own, which change every six hours. Keys that
-    /// you set do not change by themselves. A person who has a key can decrypt what clients of TLS
+    /// you set stay until you set others. A person who has a key can decrypt what clients of TLS
     /// 1.2 sent in the sessions of its tickets, so replace keys at least every
     /// [12 hours](crate::limits::TICKET_LIFETIME), best by a [file](Self::ticket_key_file).
     pub fn ticket_keys(self, keys: impl IntoIterator<Item = [u8; 32]>) -> Self {

@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 pub(super) enum Credentials<'a> {
     /// There are none for this scheme.
     Missing,
-    /// What follows the name of the scheme.
+    /// The text after the name of the scheme.
     Value(&'a str),
     /// The field cannot be read. The reason is the rest of a sentence about the field.
     Malformed(&'static str),

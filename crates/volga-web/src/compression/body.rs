@@ -33,7 +33,7 @@ pub(crate) struct CompressedBody {
     input: Bytes,
     /// Whether the encoder may hold bytes back.
     holds_bytes: bool,
-    /// What comes after the compressed bytes: trailers or an error.
+    /// The last frame, after the compressed bytes: trailers or an error.
     last: Option<Result<Frame<Bytes>, BoxError>>,
 }
 

@@ -89,7 +89,7 @@ impl Chosen {
     }
 }
 
-/// What the response is.
+/// The kind of a response, by its content type.
 pub(crate) fn workload(headers: &HeaderMap) -> Workload {
     match media_type(headers).as_deref() {
         Some("text/event-stream") => Workload::EventStream,

@@ -14,7 +14,7 @@ use zstd::zstd_safe::CParameter;
 
 use crate::content_coding::ContentCoding;
 
-/// What the encoder will compress.
+/// The kind of data that an encoder compresses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Workload {
     /// A body with an end, such as a file or JSON.
@@ -23,7 +23,7 @@ pub(crate) enum Workload {
     EventStream,
 }
 
-/// What happens after the bytes that are given to [`Encoder::encode`].
+/// Whether [`Encoder::encode`] may keep bytes back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Flush {
     /// The encoder may keep bytes back to compress them with later ones.

@@ -38,7 +38,7 @@ pub enum CookieError {
         name: String,
         /// The attribute.
         attribute: &'static str,
-        /// What is wrong, and what to do.
+        /// The fault, and what to do about it.
         reason: &'static str,
     },
     /// The name and the value together are larger than [`MAX_COOKIE_BYTES`].

@@ -182,7 +182,7 @@ impl Key {
     }
 }
 
-/// What is signed. A name has no `=`, so two pairs never have the same text.
+/// The text that is signed. A name has no `=`, so two pairs never have the same text.
 fn signed_text(name: &str, value: &str) -> Vec<u8> {
     format!("{name}={value}").into_bytes()
 }

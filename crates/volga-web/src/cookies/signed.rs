@@ -1,22 +1,21 @@
 //! `SignedCookies`: cookies that the client can read and cannot change.
 
 use cookie::Cookie;
-use volga_core::{Dc, Description, Error, FromRequestParts, RequestParts};
+use volga_core::{Description, Error, FromRequestParts, RequestParts};
 
 use crate::cookies::argument::Cookies;
-use crate::cookies::checked::valid_value;
+use crate::cookies::checked::CheckedCookies;
 use crate::cookies::error::CookieError;
-use crate::cookies::keys::CookieKeys;
 
-/// Cookies that the client can read and cannot change, as an argument. [`CookieKeys`] must be a
-/// service of the app.
+/// Cookies that the client can read and cannot change, as an argument.
+/// [`CookieKeys`](crate::CookieKeys) must be a service of the app.
 ///
 /// The signature covers the name and the value, so the value of one cookie is not valid as another.
 /// It does not cover the time: a client may keep a cookie for longer than its `Max-Age`, and send
 /// an old one again. Put the time into the value where that matters.
 ///
-/// A cookie that is not valid is absent, and is [counted](CookieKeys::invalid_count). With the
-/// feature `tracing` it is also logged, at the level `debug`.
+/// A cookie that is not valid is absent, and is [counted](crate::CookieKeys::invalid_count). With
+/// the feature `tracing` it is also logged, at the level `debug`.
 ///
 /// ```
 /// use volga_core::{Error, HandlerEndpoint, Router};
@@ -39,17 +38,13 @@ use crate::cookies::keys::CookieKeys;
 /// router.map(http::Method::GET, "/", HandlerEndpoint::new(page));
 /// ```
 #[derive(Clone, Debug)]
-pub struct SignedCookies {
-    cookies: Cookies,
-    keys: Dc<CookieKeys>,
-}
+pub struct SignedCookies(CheckedCookies);
 
 impl SignedCookies {
     /// The value of a cookie, if it is valid.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
-        let decode = |value: &str| self.keys.verify(name, value);
-        valid_value(&self.cookies, &self.keys, "signed", name, decode)
+        self.0.value("signed", name, |keys, value| keys.verify(name, value))
     }
 
     /// Adds a cookie to the response, with a signature before its value. The signature has 44
@@ -60,9 +55,9 @@ impl SignedCookies {
     /// Returns the same errors as [`Cookies::add`].
     pub fn add(&self, cookie: impl Into<Cookie<'static>>) -> Result<(), CookieError> {
         let mut cookie = cookie.into();
-        let signed = self.keys.sign(cookie.name(), cookie.value());
+        let signed = self.0.keys.sign(cookie.name(), cookie.value());
         cookie.set_value(signed);
-        self.cookies.add(cookie)
+        self.0.cookies.add(cookie)
     }
 
     /// Lets the client remove a cookie, as [`Cookies::remove`] does.
@@ -71,25 +66,22 @@ impl SignedCookies {
     ///
     /// Returns the same errors as [`Cookies::add`].
     pub fn remove(&self, cookie: impl Into<Cookie<'static>>) -> Result<(), CookieError> {
-        self.cookies.remove(cookie)
+        self.0.cookies.remove(cookie)
     }
 
     /// All cookies, as they are without signed ones.
     #[must_use]
     pub fn plain(&self) -> &Cookies {
-        &self.cookies
+        &self.0.cookies
     }
 }
 
 impl FromRequestParts for SignedCookies {
     fn describe(description: &mut Description) {
-        Cookies::describe(description);
-        description.uses_service::<CookieKeys>();
+        CheckedCookies::describe(description);
     }
 
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        let cookies = Cookies::from_request_parts(parts).await?;
-        let keys = Dc::from_request_parts(parts).await?;
-        Ok(Self { cookies, keys })
+        CheckedCookies::from_request_parts(parts).await.map(Self)
     }
 }

@@ -24,7 +24,7 @@ const ALLOW_PRIVATE_NETWORK: HeaderName =
 /// How long a browser may keep the response to a preflight.
 const MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// What browsers let the pages of other origins do (CORS).
+/// A policy that tells browsers what pages of other origins may do (CORS).
 ///
 /// A new policy allows no origin. [`origins`](Self::origins), [`origins_if`](Self::origins_if) and
 /// [`any_origin`](Self::any_origin) allow some. In the crate `volga`, `cors` of an app, a group or
@@ -73,7 +73,7 @@ pub struct Cors {
     exposed: Vec<HeaderName>,
     max_age: Duration,
     allows_private_network: bool,
-    /// What is wrong with the arguments so far.
+    /// The faults of the arguments so far.
     faults: Vec<String>,
 }
 

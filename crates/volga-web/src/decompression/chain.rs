@@ -42,7 +42,7 @@ struct Stage {
     written: u64,
 }
 
-/// What a step of a [`Chain`] has done.
+/// The result of one step of a [`Chain`].
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Decompressed bytes.

@@ -37,7 +37,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What a call of [`Decoder::decode`] has done.
+/// The result of one call of [`Decoder::decode`].
 pub(crate) struct Progress {
     /// The number of bytes that were read.
     pub(crate) taken: usize,

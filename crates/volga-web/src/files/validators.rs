@@ -28,7 +28,7 @@ const FINE_STEP: Duration = Duration::from_millis(20);
 /// The largest steps, on file systems without fractions of seconds: 2 seconds on FAT.
 const COARSE_STEP: Duration = Duration::from_secs(2);
 
-/// What a file system knows about a version of a file.
+/// The facts that a file system has about one version of a file.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct FileVersion {
     modified: SystemTime,

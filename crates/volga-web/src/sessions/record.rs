@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-/// What a [store](crate::SessionStore) keeps of a session, beside its ID.
+/// A session as a [store](crate::SessionStore) keeps it, without its ID.
 #[derive(Clone, Eq, PartialEq)]
 pub struct SessionRecord {
     /// The user who is signed in.

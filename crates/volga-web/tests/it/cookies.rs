@@ -17,7 +17,7 @@ use volga_web::{
 
 use crate::support::{Pieces, Received, ask, get, service};
 
-/// What follows name and value by default.
+/// The attributes that a cookie has by default.
 const DEFAULTS: &str = "; HttpOnly; SameSite=Lax; Path=/";
 
 fn set_cookies(received: &Received) -> Vec<&str> {
@@ -329,7 +329,7 @@ fn is_allowed(name: &str, value: &str) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// What is added comes back exactly with the next request, or is refused.
+    /// A cookie that is added comes back unchanged with the next request, or is refused.
     #[test]
     fn a_cookie_comes_back_as_it_was_added_or_is_refused(
         pairs in prop::collection::vec(

@@ -2,7 +2,7 @@
 
 use volga_core::{CancellationToken, Dc, Dependencies, Error, Needs, Scope};
 
-/// What a call outside of a request can use.
+/// The parts of the app that a call outside of a request can use.
 #[derive(Clone, Debug)]
 pub struct CallContext {
     pub(crate) scope: Scope,

@@ -10,7 +10,7 @@ pub const TASK_RESTART_DELAY: Duration = Duration::from_secs(1);
 /// this long begins with [`TASK_RESTART_DELAY`] once more.
 pub const MAX_TASK_RESTART_DELAY: Duration = Duration::from_secs(60);
 
-/// What follows the end of a [background task](crate::App::add_background_task) before the drain:
+/// The reaction to a [background task](crate::App::add_background_task) that ends before the drain:
 /// after an error, a panic, or an early return. Each of them is reported to
 /// [`on_error`](crate::App::on_error) first.
 #[non_exhaustive]

@@ -32,8 +32,8 @@ where
     }
 }
 
-/// What a [background task](crate::App::add_background_task) returns: `()`, a `Result` with an
-/// error that [`Error`] takes by `?`, or nothing at all if it loops without an end.
+/// A type that a [background task](crate::App::add_background_task) may return: `()`, a `Result`
+/// with an error that [`Error`] takes by `?`, or nothing at all if it loops without an end.
 #[diagnostic::on_unimplemented(
     message = "a background task returns `()` or `Result<(), volga::error::Error>`",
     label = "this is what the task returns"

@@ -18,7 +18,7 @@ use crate::shutdown::ShutdownHandle;
 )]
 struct EarlyEnd;
 
-/// What the tasks of an app have in common.
+/// The state that all tasks of an app share.
 #[derive(Clone)]
 pub(super) struct TaskContext {
     pub(super) app: AppContext,

@@ -44,8 +44,8 @@ where
     }
 }
 
-/// What a [readiness check](crate::App::add_readiness_check) returns: `bool`, or a `Result` with an
-/// error that [`Error`] takes by `?`.
+/// A type that a [readiness check](crate::App::add_readiness_check) may return: `bool`, or a
+/// `Result` with an error that [`Error`] takes by `?`.
 #[diagnostic::on_unimplemented(
     message = "a readiness check returns `bool` or `Result<(), volga::error::Error>`",
     label = "this is what the check returns"

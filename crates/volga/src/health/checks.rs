@@ -50,7 +50,7 @@ impl Readiness {
         failed.map(|(check, _)| check.name()).collect()
     }
 
-    /// What each check needs, for the checks at start-up.
+    /// The services that each check needs. The app compares them with its services at start-up.
     pub(crate) fn needs(&self) -> Vec<CheckNeeds> {
         let named = |check: &ReadinessCheck| CheckNeeds {
             name: format!("readiness check `{}`", check.name()),

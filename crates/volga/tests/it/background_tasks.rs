@@ -24,7 +24,7 @@ use volga::{
 
 use super::support::{ask, read_until, run_app, send, soon};
 
-/// What the app has reported, as text.
+/// The reports of the app, as texts.
 type Reports = Arc<Mutex<Vec<String>>>;
 
 fn reporting() -> (App, Reports) {

@@ -1,4 +1,4 @@
-//! What the writer of forms writes, and that the reader takes it.
+//! Tests the writer of forms, and that the reader reads its texts back.
 
 use std::collections::BTreeMap;
 
@@ -226,7 +226,7 @@ fn shapes() -> impl Strategy<Value = Shapes> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
-    /// What the writer writes is read back, and it refuses only what would be lost.
+    /// The reader gets back every value that was written. The writer refuses only the others.
     #[test]
     fn the_writer_and_the_reader_agree_on_every_shape(form in shapes()) {
         let Shapes { one, maybe, many, two, by } = &form;

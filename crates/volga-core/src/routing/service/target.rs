@@ -33,7 +33,7 @@ pub(crate) struct Target {
     pub(crate) mounted: Option<usize>,
     /// The media types of the body, for a route for QUERY.
     pub(in crate::routing) accept_query: Option<AcceptQuery>,
-    /// What pages of other origins may do.
+    /// The policy about pages of other origins.
     pub(crate) policy: Option<Arc<dyn CrossOriginPolicy>>,
     /// Whether this is the target before routing.
     pub(crate) is_before_routing: bool,

@@ -17,7 +17,7 @@ use volga_web::{Compression, ContentCoding};
 
 use super::{Decoder, decode};
 
-/// What a poll of a body returns.
+/// The result of one poll of a body.
 #[derive(Clone, Debug)]
 enum Step {
     Data(Vec<u8>),
