@@ -77,6 +77,7 @@ test("without JavaScript a todo is added, done and deleted by forms", async () =
 
 test("a refused form shows the reason and the list, and a reload sends nothing twice", async () => {
   await add("once");
+  await shows(["once"]);
   await page.reload();
   await shows(["once"]);
   await add("   ");

@@ -80,9 +80,18 @@ element("token").onclick = async () => {
 
 let last = "";
 
+const openLater = () => setTimeout(openByTicket, 1000 + Math.random() * 5000);
+
 /** Opens a stream as a page of another site does: by a ticket, which is good once. */
 async function openByTicket() {
-  const response = await fetch("/api/tickets", { method: "POST", headers: { authorization: `Bearer ${token}` } });
+  const headers = { authorization: `Bearer ${token}` };
+  const response = await fetch("/api/tickets", { method: "POST", headers }).catch(() => null);
+  // Without a response the server is away. With a refusal the token has ended.
+  if (!response || response.status >= 500) return openLater();
+  if (!response.ok) {
+    element("by-ticket").dataset.state = "ended";
+    return;
+  }
   const { ticket } = await response.json();
   const stream = new EventSource(`/ticket-events?ticket=${ticket}&lastEventId=${encodeURIComponent(last)}`);
   stream.onopen = () => {
@@ -92,10 +101,11 @@ async function openByTicket() {
     last = event.lastEventId;
     show("by-ticket", event);
   };
+  stream.addEventListener("gap", () => add("by-ticket", "Some notifications are missing.", "gap"));
   // Closed by hand, because a reconnection would send a ticket that is used up.
   stream.onerror = () => {
     stream.close();
-    setTimeout(openByTicket, 1000 + Math.random() * 5000);
+    openLater();
   };
 }
 

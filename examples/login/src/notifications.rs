@@ -19,6 +19,9 @@ use crate::accounts::check_name;
 use crate::user::{TokenUser, User};
 
 const MAX_TEXT: usize = 500;
+/// This many earlier notifications are sent to a page that opens, or that returns to a server that
+/// was started anew and does not know its ID.
+const HISTORY: usize = 50;
 /// A topic that every open page subscribes to, so that its presence says who is online.
 const ONLINE: &str = "online";
 
@@ -37,7 +40,8 @@ pub(crate) fn map(app: &mut App) {
 async fn events(session: Session, Resume(last): Resume, hub: Dc<Hub>) -> HttpResult {
     let user = session.user().ok_or(Problem::new(401))?;
     let topics = [topic_of(&user), ONLINE.to_owned()];
-    let mut notifications = hub.subscribe(topics).resume(last).identity(&*user).open()?;
+    let mut notifications =
+        hub.subscribe(topics).resume(last).history(HISTORY).identity(&*user).open()?;
     // Presence is watched after subscribing, so that a user is online for itself at once.
     let mut people = hub.watch_presence(ONLINE)?;
     let stream = sse_stream! {
@@ -75,7 +79,7 @@ async fn events_by_token(
     Resume(last): Resume,
     hub: Dc<Hub>,
 ) -> HttpResult {
-    sse!(hub.subscribe(topic_of(&user)).resume(last).identity(user).open()?)
+    sse!(hub.subscribe(topic_of(&user)).resume(last).history(HISTORY).identity(user).open()?)
 }
 
 /// A ticket for an `EventSource` on another site, which can send neither the cookie nor the token.
@@ -95,7 +99,7 @@ async fn events_by_ticket(
     hub: Dc<Hub>,
 ) -> HttpResult {
     let user = tickets.redeem(&opened.ticket)?;
-    sse!(hub.subscribe(topic_of(&user)).resume(last).identity(user).open()?)
+    sse!(hub.subscribe(topic_of(&user)).resume(last).history(HISTORY).identity(user).open()?)
 }
 
 #[derive(Deserialize)]

@@ -165,6 +165,8 @@ async fn a_token_opens_the_api_and_a_ticket_a_stream() {
     let body = json!({ "to": "anna", "text": "hello" });
     client.post("/notifications").json(&body).send().await.assert_status(201);
     for events in [&mut by_ticket, &mut by_token] {
+        // A stream that opens begins with the last notifications.
+        assert_eq!(notification(events).await["text"], "hi");
         assert_eq!(notification(events).await["text"], "hello");
     }
 }
