@@ -11,6 +11,24 @@ use crate::test::transport::Transport;
 use crate::test::wire;
 
 /// A request of a [`TestClient`](super::TestClient). [`send`](Self::send) sends it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use volga::{App, Form, Query, ok, test::TestClient};
+///
+/// type Fields = Vec<(String, String)>;
+///
+/// let mut app = App::new();
+/// app.map_post("/users", async |Query(query): Query<Fields>, Form(form): Form<Fields>| {
+///     ok!("{} and {}", query[0].1, form[0].1)
+/// });
+/// let client = TestClient::new(app);
+///
+/// let request = client.post("/users").query("team", "blue & red").header("x-id", "7");
+/// let response = request.form(&[("name", "Anna")]).send().await;
+/// assert_eq!(response.text().await, "blue & red and Anna");
+/// # }
+/// ```
 #[must_use = "a request does nothing until it is sent"]
 pub struct TestRequest<'a> {
     transport: &'a Transport,
