@@ -86,7 +86,7 @@ impl<'a> TestRequest<'a> {
     ///
     /// Panics if the value cannot be serialized.
     #[track_caller]
-    pub fn json(mut self, value: &impl Serialize) -> Self {
+    pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
         let json = serde_json::to_vec(value).expect("a value that can be serialized");
         let content_type = HeaderValue::from_static("application/json");
         self.request.headers_mut().entry(header::CONTENT_TYPE).or_insert(content_type);
@@ -100,7 +100,7 @@ impl<'a> TestRequest<'a> {
     ///
     /// Panics if the value is not a struct, a map or a list of pairs.
     #[track_caller]
-    pub fn form(mut self, value: &impl Serialize) -> Self {
+    pub fn form(mut self, value: &(impl Serialize + ?Sized)) -> Self {
         let (head, body) = match Form(value).into_response() {
             Ok(response) => response.into_parts(),
             Err(error) => panic!("{error}"),
