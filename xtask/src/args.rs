@@ -35,10 +35,19 @@ impl Command {
             return Ok(Self::Help);
         };
         match command.as_str() {
-            "help" | "-h" | "--help" => expect_end(args, Self::Help),
+            help if help == "help" || is_help(help) => expect_end(args, Self::Help),
             "ci" => parse_ci(args),
-            "bench" => Ok(Self::Bench { args: args.collect() }),
-            "abuse" => Ok(Self::Abuse { args: args.collect() }),
+            "bench" | "abuse" => {
+                let args: Vec<_> = args.collect();
+                // Otherwise a question about the command would build everything and begin to
+                // measure.
+                let asks = args.iter().take_while(|arg| *arg != "--").any(|arg| is_help(arg));
+                Ok(match command.as_str() {
+                    _ if asks => Self::Help,
+                    "bench" => Self::Bench { args },
+                    _ => Self::Abuse { args },
+                })
+            }
             "api" => match args.next().as_deref() {
                 None => Ok(Self::Ci(Choice::Named(vec![command]))),
                 Some("--write") => expect_end(args, Self::WriteApi),
@@ -52,6 +61,10 @@ impl Command {
             ))),
         }
     }
+}
+
+fn is_help(arg: &str) -> bool {
+    arg == "-h" || arg == "--help"
 }
 
 fn parse_ci(mut args: impl Iterator<Item = String>) -> Result<Command, Failure> {
@@ -120,6 +133,13 @@ mod tests {
         assert_eq!(parse("tidy").unwrap(), Command::Ci(Choice::Named(vec!["tidy".into()])));
         assert_eq!(parse("api").unwrap(), Command::Ci(Choice::Named(vec!["api".into()])));
         assert_eq!(parse("api --write").unwrap(), Command::WriteApi);
+        for line in ["help", "-h", "--help", "bench --help", "bench --quick -h", "abuse --help"] {
+            assert_eq!(parse(line).unwrap(), Command::Help, "{line}");
+        }
+        assert_eq!(
+            parse("bench -- --help").unwrap(),
+            Command::Bench { args: vec!["--".into(), "--help".into()] }
+        );
         assert_eq!(
             parse("bench -- short").unwrap(),
             Command::Bench { args: vec!["--".into(), "short".into()] }

@@ -6,6 +6,8 @@
 //!
 //! | module | rule |
 //! |---|---|
+//! | `example_pages` | pages of examples name their source, their guide page and what to try |
+//! | `facade_examples` | what `volga` exports has an example there |
 //! | `imports` | modules import a name from its owner, not through the root of the crate |
 //! | `line_width` | lines of prose have at most 100 columns |
 //! | `links` | links lead to files, and the guide's table of contents is complete |
@@ -14,6 +16,8 @@
 //! | `translation` | translated pages show the code of the English pages |
 //! | `unpublished` | no text makes a reader look for our crates in a registry |
 
+mod example_pages;
+mod facade_examples;
 mod imports;
 mod line_width;
 mod links;
@@ -70,6 +74,8 @@ fn check(files: &[SourceFile]) -> Vec<String> {
         check_silenced(&file.path, text, &mut found);
     }
     check_examples(files, &mut found);
+    example_pages::check(files, &mut found);
+    facade_examples::check(files, &mut found);
     imports::check(files, &mut found);
     line_width::check(files, &mut found);
     links::check(files, &mut found);

@@ -10,6 +10,18 @@ use volga_core::{RouteFaults, ServiceFaults};
 
 /// The errors in the routes and the services of an app, each with its place in the source, and in
 /// its settings.
+///
+/// ```
+/// use volga::{App, di::Dc, ok};
+///
+/// let mut app = App::new().with_trusted_proxies(["10.0.0.0/99"]);
+/// app.map_get("/{id", || ok!("a brace is missing"));
+/// app.map_get("/count", async |count: Dc<u64>| ok!("{}", *count));
+/// let faults = app.check().unwrap_err();
+/// assert_eq!(faults.settings()[0].setting(), "with_trusted_proxies");
+/// assert!(faults.routes().is_some() && faults.services().is_some());
+/// println!("{faults}");
+/// ```
 #[derive(Clone, Eq, PartialEq)]
 pub struct AppFaults {
     settings: Vec<SettingFault>,

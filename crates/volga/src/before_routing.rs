@@ -98,6 +98,20 @@ impl App {
 /// arguments, and the body has no limit. Errors and panics become responses by the app's
 /// [`map_err`](crate::Group::map_err). The extensions hold the URI that the client sent as
 /// [`OriginalUri`](crate::http::OriginalUri).
+///
+/// ```
+/// use volga::{App, http::HeaderMap, middleware::{HttpContext, Next}, ok};
+///
+/// let mut app = App::new();
+/// app.before_routing(|before| {
+///     before.filter(|headers: HeaderMap| !headers.contains_key("x-robot"));
+///     before.tap_req(|parts| println!("{} {}", parts.method, parts.uri));
+///     before.wrap(async |ctx: HttpContext, next: Next| next.run(ctx).await);
+///     before.layer(tower_http::normalize_path::NormalizePathLayer::trim_trailing_slash());
+/// });
+/// app.map_get("/", || ok!("hello"));
+/// # app.check().unwrap();
+/// ```
 pub struct BeforeRouting<'a>(&'a mut Router);
 
 impl BeforeRouting<'_> {

@@ -11,6 +11,15 @@ use volga_http::Listener;
 use crate::https::settings::AppListeners;
 
 /// An address at which an app listens. It prints as [`App::bind`](crate::App::bind) accepts it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+/// let listening = volga::App::new().bind("127.0.0.1:0").listen().await?;
+/// let port = listening.addresses()[0].tcp().map(|address| address.port());
+/// assert!(port.is_some_and(|port| port != 0));
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BoundAddress {

@@ -40,6 +40,11 @@ struct StreamCounts {
 
 /// The values of [`Counters`] at one time. They are read one after another, so they may differ by
 /// what happens in between.
+///
+/// ```
+/// let now = volga::App::new().counters().snapshot();
+/// assert_eq!((now.connections_open, now.streams_open), (0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {

@@ -200,6 +200,14 @@ impl Group {
     }
 
     /// The prefix of the patterns of this group.
+    ///
+    /// ```
+    /// use volga::App;
+    ///
+    /// App::new().group("/api", |api| {
+    ///     api.group("/v2", |v2| assert_eq!(v2.prefix(), "/api/v2"));
+    /// });
+    /// ```
     #[must_use]
     pub fn prefix(&self) -> &str {
         self.router.prefix(self.scope)

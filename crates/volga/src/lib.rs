@@ -1,10 +1,8 @@
 //! A web framework whose server-sent events are exact, resumable and bounded in memory.
 //!
 //! ```no_run
-//! use futures_util::stream::repeat_with;
 //! use std::time::Duration;
-//! use tokio_stream::StreamExt;
-//! use volga::{App, error::Error, http::sse::Message, ok, sse};
+//! use volga::{App, http::sse::Message, ok, sse_stream};
 //!
 //! #[tokio::main]
 //! async fn main() -> std::io::Result<()> {
@@ -13,10 +11,12 @@
 //!     app.map_get("/hello/{name}", async |name: String| ok!("Hello, {name}!"));
 //!
 //!     app.map_get("/events", async || {
-//!         let ticks = repeat_with(|| Message::new().data("tick"))
-//!             .map(Ok::<_, Error>)
-//!             .throttle(Duration::from_secs(1));
-//!         sse!(ticks)
+//!         sse_stream! {
+//!             loop {
+//!                 yield Message::new().data("tick");
+//!                 tokio::time::sleep(Duration::from_secs(1)).await;
+//!             }
+//!         }
 //!     });
 //!
 //!     app.run().await
@@ -72,6 +72,7 @@ mod connection_service;
 mod counters;
 mod env;
 mod exit;
+mod exports;
 mod framing;
 mod greeter;
 mod group;
@@ -82,6 +83,7 @@ mod macros;
 mod map_service;
 mod resume;
 mod run;
+mod server_limits;
 mod services;
 mod settings;
 mod shutdown;
@@ -101,6 +103,12 @@ mod trusted_proxies;
 #[cfg(feature = "ws")]
 mod ws;
 
+pub use crate::exports::arguments::{
+    CancellationToken, FieldErrors, Form, Header, Json, NdJson, NonEmptyFields, Path, Query, Text,
+    Valid, Validate, detached,
+};
+pub use crate::exports::connections::{AcceptStreams, BindTarget, ByteStream, Listener};
+pub use crate::exports::connections::{HttpBody, HttpRequest, HttpResponse, HttpResult};
 pub use app::App;
 pub use background::{policy::TaskPolicy, registration::BackgroundTask};
 pub use bound::{BoundAddress, BoundAddresses};
@@ -108,42 +116,42 @@ pub use counters::{Counters, Snapshot};
 pub use exit::exit_code;
 pub use group::{Group, Route};
 pub use health::check::ReadinessCheck;
-pub use http::{HttpBody, HttpRequest, HttpResponse, HttpResult};
 pub use macros::TrustedHtml;
 pub use run::ListeningApp;
 pub use shutdown::ShutdownHandle;
-pub use volga_core::{
-    CancellationToken, FieldErrors, Form, Header, Json, NdJson, NonEmptyFields, Path, Query, Text,
-    Valid, Validate, detached, headers,
-};
-pub use volga_http::{AcceptStreams, BindError, BindTarget, ByteStream, Listener};
+pub use volga_core::headers;
+pub use volga_http::BindError;
 
 /// HTTPS: certificates, and the rule that browsers use nothing else.
 pub mod tls {
+    #[cfg(feature = "tls")]
+    pub use crate::exports::identity::{
+        CertificateSource, ClientRoots, Tls, TlsAcceptor, TlsHandle,
+    };
     pub use crate::https::hsts::Hsts;
     #[cfg(feature = "tls")]
-    pub use volga_http::{
-        CertificateSource, ClientRoots, PemOrigin, Tls, TlsAcceptor, TlsError, TlsHandle,
-    };
+    pub use volga_http::{PemOrigin, TlsError};
 }
 
 /// Credentials of requests as arguments, and the challenges to clients without them.
 #[cfg(feature = "auth")]
 pub mod auth {
-    pub use volga_web::{
-        AuthError, Basic, Bearer, Challenge, Realm, RealmError, Tickets, constant_time_eq,
+    pub use crate::exports::identity::{
+        AuthError, Basic, Bearer, Challenge, Realm, Tickets, constant_time_eq,
     };
+    pub use volga_web::RealmError;
 }
 
 /// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
+    pub use crate::exports::responses::{Error, ErrorReport, Problem};
     pub use crate::{
         app_faults::{AppFaults, SettingFault},
         exit::ShutdownError,
     };
     pub use volga_core::{
-        BoxError, Error, ErrorReport, ErrorResponse, ExtractError, PanicError, Problem, RouteError,
-        RouteFault, RouteFaults, ServiceError, ServiceFault, ServiceFaults,
+        BoxError, ErrorResponse, ExtractError, PanicError, RouteError, RouteFault, RouteFaults,
+        ServiceError, ServiceFault, ServiceFaults,
     };
 }
 
@@ -154,68 +162,83 @@ pub mod di {
         args::{AppArg, AppArgs, CallContext},
         registration::{TaskFunction, TaskOutput},
     };
+    pub use crate::exports::arguments::{Dc, Dependencies, Factory, Inject, Scope};
     pub use crate::health::check::{CheckFunction, CheckOutput};
-    pub use volga_core::{Dc, Dependencies, Factory, Inject, Scope};
 }
 
 /// Cookies: read from the request, and written to the head of the response.
 #[cfg(feature = "cookies")]
 pub mod cookies {
+    pub use crate::exports::identity::Cookies;
+    #[cfg(feature = "signed-cookies")]
+    pub use crate::exports::identity::{CookieKeys, PrivateCookies, SignedCookies};
+    pub use volga_web::CookieError;
+    #[cfg(feature = "signed-cookies")]
+    pub use volga_web::CookieKeyError;
     /// The time types of [`Cookie`], such as its maximum age.
     pub use volga_web::cookie::time;
     pub use volga_web::cookie::{Cookie, CookieBuilder, Expiration, SameSite};
-    pub use volga_web::{CookieError, Cookies};
-    #[cfg(feature = "signed-cookies")]
-    pub use volga_web::{CookieKeyError, CookieKeys, PrivateCookies, SignedCookies};
 }
 
 /// Files: sent as responses, saved from request bodies, and served from a folder.
 #[cfg(feature = "files")]
 pub mod files {
     #[cfg(feature = "static-files")]
-    pub use volga_web::StaticFiles;
-    pub use volga_web::{Disposition, FileName, FileNameError, FileRequest, FileResponse, Upload};
+    pub use crate::exports::content::StaticFiles;
+    pub use crate::exports::content::{
+        Disposition, FileName, FileNameError, FileRequest, FileResponse, Upload,
+    };
 }
 
 /// Middleware: code around handlers that sees requests before them and responses after them.
 pub mod middleware {
-    pub use crate::{before_routing::BeforeRouting, limit_streams::LimitStreams};
-    pub use volga_core::{
-        BoxFuture, Endpoint, EndpointService, FilterVerdict, HttpContext, Middleware, Next,
-        NextCall, PartsArgs,
-    };
     #[cfg(feature = "compression")]
-    pub use volga_web::Compression;
+    pub use crate::exports::content::Compression;
+    #[cfg(feature = "decompression")]
+    pub use crate::exports::content::Decompression;
+    #[cfg(feature = "rate-limit")]
+    pub use crate::exports::content::{Quota, RateLimit};
+    #[cfg(feature = "cors")]
+    pub use crate::exports::identity::Cors;
+    #[cfg(feature = "csrf")]
+    pub use crate::exports::identity::CrossSiteProtection;
+    pub use crate::exports::responses::{
+        Endpoint, FilterVerdict, HttpContext, Middleware, Next, NextCall,
+    };
+    pub use crate::{before_routing::BeforeRouting, limit_streams::LimitStreams};
+    pub use volga_core::{BoxFuture, EndpointService, PartsArgs};
     #[cfg(any(feature = "compression", feature = "decompression"))]
     pub use volga_web::ContentCoding;
-    #[cfg(feature = "cors")]
-    pub use volga_web::Cors;
-    #[cfg(feature = "csrf")]
-    pub use volga_web::CrossSiteProtection;
-    #[cfg(feature = "decompression")]
-    pub use volga_web::Decompression;
-    #[cfg(feature = "rate-limit")]
-    pub use volga_web::{Quota, RateLimit};
 }
 
 /// Forms with files (`multipart/form-data`), read and sent.
 #[cfg(feature = "multipart")]
 pub mod multipart {
-    pub use volga_web::{
-        Multipart, MultipartBuilder, MultipartError, MultipartForm, Part, SavedFile, TempFile,
+    pub use crate::exports::content::{
+        Multipart, MultipartBuilder, MultipartForm, Part, SavedFile, TempFile,
     };
+    pub use volga_web::MultipartError;
 }
 
 /// Sessions of browsers, by a cookie with a random ID.
 #[cfg(feature = "sessions")]
 pub mod sessions {
-    pub use volga_web::{
+    pub use crate::exports::identity::{
         MemorySessions, Session, SessionId, SessionRecord, SessionStore, Sessions,
     };
 }
 
 /// Requests and responses.
 pub mod http {
+    pub use crate::exports::arguments::{
+        Extension, FromPathArg, FromRequest, FromRequestParts, OptionalArg, OriginalUri,
+        RequestParts,
+    };
+    pub use crate::exports::connections::{
+        ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream,
+    };
+    pub use crate::exports::connections::{HttpBody, HttpRequest, HttpResponse, HttpResult};
+    pub use crate::exports::responses::{IntoResponse, IntoResponseParts};
     #[cfg(feature = "client-certificates")]
     pub use crate::https::client_certificate::{ClientCertificate, ClientCertificateError};
     pub use crate::{
@@ -228,53 +251,56 @@ pub mod http {
     };
     pub use volga_core::{
         BodyLimit, CollectedBytes, DescribedBody, DescribedHeader, DescribedResponse, Description,
-        Extension, FieldNames, FileNumber, FormFields, FromPathArg, FromRequest, FromRequestParts,
-        Handler, HandlerArgs, HandlerOutput, HttpBody, HttpRequest, HttpResponse, HttpResult,
-        IntoResponse, IntoResponseParts, IntoStatusError, NoRoute, OptionalArg, OriginalUri,
-        RequestParts, ResponseFuture, RouteMatch, RouteMethod, RouterService, SkipPathArg,
-        ValidArg,
+        FieldNames, FileNumber, FormFields, Handler, HandlerArgs, HandlerOutput, IntoStatusError,
+        NoRoute, ResponseFuture, RouteMatch, RouteMethod, RouterService, SkipPathArg, ValidArg,
     };
-    pub use volga_http::{ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream};
 
     /// WebSockets: the socket, its messages and settings, and how a hub's messages are forwarded.
     /// [`map_ws`](crate::Group::map_ws) and [`map_msg`](crate::Group::map_msg) map them.
     #[cfg(feature = "ws")]
     pub mod ws {
-        pub use crate::ws::{FromMessage, IntoReply, MessageHandler, SocketHandler, SocketOutput};
-        pub use volga_ws::{
-            CloseCode, CloseReason, ClosedError, ForwardEnd, JsonError, Message, OriginRule,
-            SocketEnd, Utf8Bytes, WebSocket, WebSocketSettings, WebSocketSink, WebSocketStream,
-            envelope, forward, read_resume,
+        pub use crate::exports::websockets::{
+            CloseCode, CloseReason, ClosedError, ForwardEnd, Message, OriginRule, SocketEnd,
+            WebSocket, WebSocketSettings, WebSocketSink, WebSocketStream, envelope, forward,
+            read_resume,
         };
+        pub use crate::ws::{FromMessage, IntoReply, MessageHandler, SocketHandler, SocketOutput};
+        pub use volga_ws::{JsonError, Utf8Bytes};
     }
 
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {
-        pub use crate::{resume::Resume, sse_stream::SseStream};
-        pub use volga_sse::hub::{
-            CreateTopicError, Deliveries, Delivery, GAP_EVENT, Gap, Hub, HubBuilder, HubStats,
-            KeyChange, Policy, PresenceEvent, PresenceWatch, PublishError, ResumeFrom, Subscribe,
-            SubscribeError, Subscription, SubscriptionEnd, TopicCreation, TopicError, TopicStats,
-            Topics,
+        pub use crate::exports::hub::{
+            Deliveries, Delivery, Gap, Hub, HubBuilder, HubStats, KeyChange, Policy, PresenceEvent,
+            PresenceWatch, ResumeFrom, Subscribe, Subscription, SubscriptionEnd, TopicCreation,
+            TopicStats, Topics,
         };
         #[cfg(feature = "replies")]
-        pub use volga_sse::{
-            AbandonPolicy, AttachOutcome, Attachment, ClaimError, NewReply, Replies,
-            RepliesBuilder, RepliesCounts, ReplyClaim, ReplyEnd, ReplyError, ReplyMessages,
-            ReplyToken, ReplyTokenError, StartError,
+        pub use crate::exports::replies::{
+            AbandonPolicy, AttachOutcome, Attachment, NewReply, Replies, RepliesBuilder,
+            RepliesCounts, ReplyClaim, ReplyEnd, ReplyMessages, ReplyToken,
         };
-        pub use volga_sse::{
-            CloseGroup, CloseHandle, DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY,
-            EncodeError, EncodedMessage, EndReason, EventId, EventName, Field, Heartbeat, IntoSse,
-            Message, Position, Sse, SseItem, SseSource, StreamEnd, StreamKind,
+        pub use crate::exports::streams::{
+            CloseGroup, CloseHandle, EncodedMessage, EndReason, EventId, EventName, Heartbeat,
+            IntoSse, Message, Position, Sse, SseItem, SseSource, StreamEnd, StreamKind,
         };
-        pub use volga_sse::{
-            DecodeError, Decoder, Event, EventRef, EventStream, LastEventId, LastEventIdError,
-            LastEventIdSource, ReadError, reconnect,
+        pub use crate::exports::streams::{
+            Decoder, Event, EventRef, EventStream, LastEventId, LastEventIdSource,
         };
-        pub use volga_sse::{
-            LimitCounts, Permit, ReachedLimit, RefusalResponse, StreamLimit, StreamLimitError,
+        pub use crate::exports::streams::{
+            LimitCounts, Permit, ReachedLimit, RefusalResponse, StreamLimit,
         };
+        pub use crate::{resume::Resume, sse_stream::SseStream};
+        pub use volga_sse::StreamLimitError;
+        pub use volga_sse::hub::{
+            CreateTopicError, GAP_EVENT, PublishError, SubscribeError, TopicError,
+        };
+        #[cfg(feature = "replies")]
+        pub use volga_sse::{ClaimError, ReplyError, ReplyTokenError, StartError};
+        pub use volga_sse::{
+            DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError, Field,
+        };
+        pub use volga_sse::{DecodeError, LastEventIdError, ReadError, reconnect};
     }
 }
 

@@ -21,11 +21,11 @@ use volga_sse::{CloseHandle, StreamLimit, StreamLimitError};
 /// [`with_permit_for_every_request`](Self::with_permit_for_every_request).
 ///
 /// ```
-/// use volga::{App, http::sse::{Message, StreamLimit}, middleware::LimitStreams, sse};
+/// use volga::{App, http::sse::{Message, StreamLimit}, middleware::LimitStreams, sse_stream};
 ///
 /// let mut app = App::new();
 /// app.attach(LimitStreams::by_client(StreamLimit::new(20_000).with_max_per_key(10)));
-/// app.map_get("/events", || sse!(futures_util::stream::pending::<Message>()));
+/// app.map_get("/events", async || sse_stream! { yield Message::new().data("one"); });
 /// ```
 pub struct LimitStreams<K, F> {
     limit: StreamLimit<K>,
@@ -42,6 +42,15 @@ enum TakePermit {
 
 impl LimitStreams<(), fn(&RequestParts) -> Option<()>> {
     /// Limits all streams together.
+    ///
+    /// ```
+    /// use volga::{App, http::sse::{Message, StreamLimit}, middleware::LimitStreams, sse_stream};
+    ///
+    /// let mut app = App::new();
+    /// app.map_get("/events", async || sse_stream! { yield Message::new().data("one"); })
+    ///     .attach(LimitStreams::in_all(StreamLimit::new(1_000)).with_permit_for_every_request());
+    /// # app.check().unwrap();
+    /// ```
     pub fn in_all(limit: StreamLimit) -> Self {
         Self::by(limit, |_| Some(()))
     }
@@ -69,7 +78,7 @@ where
     ///
     /// ```
     /// use volga::http::{RequestParts, sse::{Message, StreamLimit}};
-    /// use volga::{App, middleware::LimitStreams, sse};
+    /// use volga::{App, middleware::LimitStreams, sse_stream};
     ///
     /// #[derive(Clone)]
     /// struct UserId(u64); // outer middleware puts it into the extensions
@@ -79,7 +88,7 @@ where
     ///     let limit = StreamLimit::new(20_000).with_max_per_key(3);
     ///     let user = |parts: &RequestParts| Some(parts.extensions.get::<UserId>()?.0);
     ///     my.attach(LimitStreams::by(limit.clone(), user));
-    ///     my.map_get("/events", || sse!(futures_util::stream::pending::<Message>()));
+    ///     my.map_get("/events", async || sse_stream! { yield Message::new().data("one"); });
     ///     my.map_get("/counts", move || format!("{} open", limit.counts().open));
     /// });
     /// ```

@@ -59,6 +59,18 @@ impl App {
     /// # Errors
     ///
     /// Returns the same errors as [`run`](Self::run).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+    /// use volga::{App, ok};
+    ///
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let (mut app, shutdown) = App::new().without_greeter().with_shutdown();
+    /// app.map_get("/", || ok!("hello"));
+    /// # shutdown.shutdown();
+    /// app.run_with_listener(listener).await
+    /// # }
+    /// ```
     pub async fn run_with_listener(self, listener: impl Into<Listener>) -> io::Result<()> {
         let line = self.error_line;
         line.write(self.serve_on(listener.into()).await)
@@ -71,6 +83,17 @@ impl App {
     ///
     /// Returns the same errors as [`run`](Self::run). Returns an error inside of a runtime, because
     /// it would block a thread of the runtime for ever.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use volga::{App, ok};
+    ///
+    /// let (mut app, shutdown) = App::new().bind("localhost:0").without_greeter().with_shutdown();
+    /// app.map_get("/", || ok!("hello"));
+    /// # shutdown.shutdown();
+    /// app.run_blocking()
+    /// # }
+    /// ```
     pub fn run_blocking(self) -> io::Result<()> {
         let line = self.error_line;
         line.write(self.block_on_run())
@@ -186,6 +209,21 @@ impl App {
 }
 
 /// An app that listens and does not serve yet. [`App::listen`] returns it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+/// use volga::{App, ok};
+///
+/// let (mut app, shutdown) = App::new().bind("localhost:0").without_greeter().with_shutdown();
+/// app.map_get("/", || ok!("hello"));
+/// let listening = app.listen().await?;
+/// for address in listening.addresses() {
+///     println!("http://{address}");
+/// }
+/// # shutdown.shutdown();
+/// listening.run().await
+/// # }
+/// ```
 #[must_use = "an app does nothing until it runs"]
 #[derive(Debug)]
 pub struct ListeningApp {

@@ -29,6 +29,28 @@ impl App {
 
     /// Adds a singleton that is already in an `Arc`, also under a trait: `add_shared::<dyn
     /// Repo>(Arc::new(PgRepo))`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use volga::{App, di::Dc, ok};
+    ///
+    /// trait Clock: Send + Sync {
+    ///     fn now(&self) -> u64;
+    /// }
+    ///
+    /// struct Fixed(u64);
+    ///
+    /// impl Clock for Fixed {
+    ///     fn now(&self) -> u64 {
+    ///         self.0
+    ///     }
+    /// }
+    ///
+    /// let mut app = App::new();
+    /// app.add_shared::<dyn Clock>(Arc::new(Fixed(7)));
+    /// app.map_get("/now", async |clock: Dc<dyn Clock>| ok!("{}", clock.now()));
+    /// # app.check().unwrap();
+    /// ```
     #[track_caller]
     pub fn add_shared<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) -> &mut Self {
         self.services_mut().add_shared(value);
@@ -40,6 +62,21 @@ impl App {
     ///
     /// The factory is a function, async or not, with up to five services as arguments. It returns a
     /// `Result`.
+    ///
+    /// ```
+    /// use volga::{App, di::Dc, error::Error, ok};
+    ///
+    /// struct Settings { size: usize }
+    /// struct Pool(Vec<u32>);
+    ///
+    /// let mut app = App::new();
+    /// app.add_singleton(Settings { size: 4 });
+    /// app.add_singleton_factory(async |settings: Dc<Settings>| {
+    ///     Ok::<_, Error>(Pool(vec![0; settings.size]))
+    /// });
+    /// app.map_get("/size", async |pool: Dc<Pool>| ok!("{}", pool.0.len()));
+    /// # app.check().unwrap();
+    /// ```
     #[track_caller]
     pub fn add_singleton_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
     where
@@ -53,6 +90,17 @@ impl App {
 
     /// Adds a service that is created once for each request that needs it, and lives as long as the
     /// body of the response.
+    ///
+    /// ```
+    /// use volga::{App, di::Dc, error::Error, ok};
+    ///
+    /// struct Visit(std::time::Instant);
+    ///
+    /// let mut app = App::new();
+    /// app.add_scoped_factory(|| Ok::<_, Error>(Visit(std::time::Instant::now())));
+    /// app.map_get("/", async |visit: Dc<Visit>| ok!("{:?}", visit.0.elapsed()));
+    /// # app.check().unwrap();
+    /// ```
     #[track_caller]
     pub fn add_scoped_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
     where
@@ -65,6 +113,19 @@ impl App {
     }
 
     /// Adds a service that is created for each argument.
+    ///
+    /// ```
+    /// use volga::{App, di::Dc, error::Error, ok};
+    ///
+    /// struct Buffer(Vec<u8>);
+    ///
+    /// let mut app = App::new();
+    /// app.add_transient_factory(|| Ok::<_, Error>(Buffer(Vec::with_capacity(1024))));
+    /// app.map_get("/", async |one: Dc<Buffer>, other: Dc<Buffer>| {
+    ///     ok!("{} and {}", one.0.capacity(), other.0.capacity())
+    /// });
+    /// # app.check().unwrap();
+    /// ```
     #[track_caller]
     pub fn add_transient_factory<F, Args, Kind>(&mut self, factory: F) -> &mut Self
     where
@@ -78,6 +139,25 @@ impl App {
 
     /// Adds a scoped service whose type has its own factory, as
     /// [`add_scoped_factory`](Self::add_scoped_factory) does.
+    ///
+    /// ```
+    /// use volga::{App, di::{Dc, Inject}, error::Error, ok};
+    ///
+    /// struct Letter(&'static str);
+    ///
+    /// impl Inject for Letter {
+    ///     type Dependencies = ();
+    ///
+    ///     async fn inject((): ()) -> Result<Self, Error> {
+    ///         Ok(Self("Dear Anna"))
+    ///     }
+    /// }
+    ///
+    /// let mut app = App::new();
+    /// app.add_scoped::<Letter>();
+    /// app.map_get("/letter", async |letter: Dc<Letter>| ok!("{}", letter.0));
+    /// # app.check().unwrap();
+    /// ```
     #[track_caller]
     pub fn add_scoped<T: Inject>(&mut self) -> &mut Self {
         self.services_mut().add_scoped::<T>();
@@ -86,6 +166,25 @@ impl App {
 
     /// Adds a transient service whose type has its own factory, as
     /// [`add_transient_factory`](Self::add_transient_factory) does.
+    ///
+    /// ```
+    /// use volga::{App, di::{Dc, Inject}, error::Error, ok};
+    ///
+    /// struct Letter(&'static str);
+    ///
+    /// impl Inject for Letter {
+    ///     type Dependencies = ();
+    ///
+    ///     async fn inject((): ()) -> Result<Self, Error> {
+    ///         Ok(Self("Dear Anna"))
+    ///     }
+    /// }
+    ///
+    /// let mut app = App::new();
+    /// app.add_transient::<Letter>();
+    /// app.map_get("/letter", async |letter: Dc<Letter>| ok!("{}", letter.0));
+    /// # app.check().unwrap();
+    /// ```
     #[track_caller]
     pub fn add_transient<T: Inject>(&mut self) -> &mut Self {
         self.services_mut().add_transient::<T>();
@@ -93,6 +192,28 @@ impl App {
     }
 
     /// Registers a service under a trait, too: `add_alias::<dyn Repo, PgRepo>(|repo| repo)`.
+    ///
+    /// ```
+    /// use volga::{App, di::Dc, error::Error, ok};
+    ///
+    /// trait Clock: Send + Sync {
+    ///     fn now(&self) -> u64;
+    /// }
+    ///
+    /// struct Fixed(u64);
+    ///
+    /// impl Clock for Fixed {
+    ///     fn now(&self) -> u64 {
+    ///         self.0
+    ///     }
+    /// }
+    ///
+    /// let mut app = App::new();
+    /// app.add_scoped_factory(|| Ok::<_, Error>(Fixed(7)));
+    /// app.add_alias::<dyn Clock, Fixed>(|fixed| fixed);
+    /// app.map_get("/now", async |clock: Dc<dyn Clock>| ok!("{}", clock.now()));
+    /// # app.check().unwrap();
+    /// ```
     #[track_caller]
     pub fn add_alias<T, S>(&mut self, alias: fn(Arc<S>) -> Arc<T>) -> &mut Self
     where

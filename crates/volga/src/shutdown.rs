@@ -56,6 +56,17 @@ impl ShutdownHandle {
     /// # Cancel safety
     ///
     /// Cancel safe.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let (_app, shutdown) = volga::App::new().with_shutdown();
+    /// let watched = shutdown.clone();
+    /// let task = tokio::spawn(async move { watched.requested().await });
+    /// shutdown.shutdown();
+    /// assert!(shutdown.is_shutdown_requested());
+    /// task.await.expect("no panic");
+    /// # }
+    /// ```
     pub async fn requested(&self) {
         self.request.started().await;
     }

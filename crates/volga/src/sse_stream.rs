@@ -17,6 +17,22 @@ pin_project! {
     ///
     /// To change settings of the stream, pass it to [`Sse::new`]:
     /// `sse!(Sse::new(stream).retry(..))`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use volga::{App, http::sse::{Message, Sse, SseStream}, sse, sse_stream};
+    ///
+    /// let mut app = App::new();
+    /// app.map_get("/one", async || sse_stream! { yield Message::new().data("one"); });
+    /// app.map_get("/slow", async || {
+    ///     let stream = sse_stream! { yield Message::new().data("one"); };
+    ///     sse!(Sse::new(stream).retry(Duration::from_secs(30)))
+    /// });
+    /// // A stream of your own becomes one, too.
+    /// let one = futures_util::stream::iter([Message::new().data("one")]);
+    /// app.map_get("/own", move || SseStream::new(one.clone()));
+    /// # app.check().unwrap();
+    /// ```
     #[derive(Debug)]
     #[must_use = "a stream does nothing until it is returned from a handler"]
     pub struct SseStream<S> {

@@ -111,6 +111,14 @@ fn is_trusted(proxies: &[TrustedProxy], extensions: &Extensions) -> bool {
 /// The prefix that a [trusted proxy](crate::App::with_trusted_proxies) has removed from the path,
 /// without a slash at its end, such as `/shop`. It is empty if no prefix was removed, so
 /// `format!("{prefix}/tea")` is right either way.
+///
+/// ```
+/// use volga::{App, http::ForwardedPrefix, ok};
+///
+/// let mut app = App::new().with_trusted_proxies(["10.0.0.0/8"]);
+/// app.map_get("/", async |prefix: ForwardedPrefix| ok!("the tea is at {prefix}/tea"));
+/// # app.check().unwrap();
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ForwardedPrefix(Arc<str>);
 

@@ -1,6 +1,5 @@
 //! Tests the service in process, through the test client.
 
-use futures_util::StreamExt;
 use serde_json::{Value, json};
 use volga::{
     HttpBody,

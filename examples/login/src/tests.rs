@@ -1,6 +1,5 @@
 //! The accounts, the sessions and the streams, through the app.
 
-use futures_util::StreamExt;
 use serde_json::{Value, json};
 use volga::{
     HttpBody,

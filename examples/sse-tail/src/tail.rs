@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use http::{Response, header};
 use hyper::body::Incoming;
 use tokio::time::{sleep, timeout};

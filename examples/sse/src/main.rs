@@ -10,10 +10,9 @@
 //! The example needs no code for its end. At Ctrl-C and SIGTERM every reader gets a farewell with
 //! the time after which to return, and the process exits with code 0.
 
-use futures_util::stream::repeat_with;
 use std::time::Duration;
-use tokio_stream::StreamExt;
-use volga::{App, error::Error, http::sse::Message, ok, sse};
+
+use volga::{App, html, http::sse::Message, sse_stream};
 
 const PAGE: &str = include_str!("index.html");
 
@@ -26,15 +25,15 @@ async fn main() -> std::io::Result<()> {
         app = with_tls(app);
     }
 
-    app.map_get("/", || ok!("{PAGE}"; [("content-type", "text/html; charset=utf-8")]));
+    app.map_get("/", || html!(PAGE));
 
-    app.map_get("/events", || async {
-        // Create a stream of messages sent every second
-        let stream = repeat_with(|| Message::new().data("Hello, world!"))
-            .map(Ok::<_, Error>)
-            .throttle(Duration::from_secs(1));
-
-        sse!(stream)
+    app.map_get("/events", async || {
+        sse_stream! {
+            loop {
+                yield Message::new().data("Hello, world!");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
     });
 
     app.run().await

@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
 use serde_json::{Value, json};
 use volga::{HttpBody, http::sse::EventStream, test::TestClient};
 

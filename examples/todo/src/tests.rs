@@ -1,6 +1,6 @@
 //! Tests the service in process, through the test client.
 
-use futures_util::{StreamExt, future::join_all};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use volga::{
     HttpBody,

@@ -5,6 +5,7 @@ use volga::{
     App, HttpResult, Json, Query, created,
     di::Dc,
     error::Error,
+    html,
     http::{
         HeaderMap,
         sse::{AbandonPolicy, AttachOutcome, Replies, ReplyToken, Resume},
@@ -21,7 +22,7 @@ use crate::{
 const PAGE: &str = include_str!("index.html");
 
 pub(crate) fn map(app: &mut App) {
-    app.map_get("/", || ok!("{PAGE}"; [("content-type", "text/html; charset=utf-8")]));
+    app.map_get("/", || html!(PAGE));
     app.map_post("/v1/chat/completions", complete);
     app.map_post("/replies", start);
     app.map_get("/replies/{token}", attach);

@@ -1,6 +1,5 @@
 //! The endpoint through the test client, in process, with a paused clock.
 
-use futures_util::StreamExt;
 use serde_json::{Value, json};
 use volga::{
     HttpBody,

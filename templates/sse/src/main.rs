@@ -3,8 +3,9 @@
 use volga::{
     App,
     di::Dc,
+    html,
     http::sse::{Hub, Message, Resume},
-    ok, sse, status,
+    sse, status,
 };
 
 const PAGE: &str = include_str!("index.html");
@@ -19,7 +20,7 @@ fn app() -> App {
     let mut app = App::new();
     app.add_singleton(Hub::new());
 
-    app.map_get("/", async || ok!("{PAGE}"; [("content-type", "text/html; charset=utf-8")]));
+    app.map_get("/", async || html!(PAGE));
 
     app.map_post("/messages/{text}", async |text: String, hub: Dc<Hub>| {
         hub.publish("messages", Message::new().data(text))?;
@@ -36,7 +37,6 @@ fn app() -> App {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt;
     use volga::test::TestClient;
 
     use super::app;

@@ -13,6 +13,18 @@ pub const MAX_TASK_RESTART_DELAY: Duration = Duration::from_secs(60);
 /// The reaction to a [background task](crate::App::add_background_task) that ends before the drain:
 /// after an error, a panic, or an early return. Each of them is reported to
 /// [`on_error`](crate::App::on_error) first.
+///
+/// ```
+/// use volga::{App, TaskPolicy};
+///
+/// async fn read_queue() -> std::io::Result<()> {
+///     std::future::pending().await
+/// }
+///
+/// let mut app = App::new();
+/// app.add_background_task("queue", read_queue).policy(TaskPolicy::StopApp);
+/// # app.check().unwrap();
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum TaskPolicy {

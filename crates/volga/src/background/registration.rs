@@ -82,6 +82,19 @@ impl TaskOutput for Never {
 
 /// A [background task](crate::App::add_background_task) that was added to an app, to change its
 /// settings.
+///
+/// ```
+/// use volga::{App, TaskPolicy};
+///
+/// async fn import() -> std::io::Result<()> {
+///     // …
+///     Ok(())
+/// }
+///
+/// let mut app = App::new();
+/// app.add_background_task("import", import).may_finish().policy(TaskPolicy::StopApp);
+/// # app.check().unwrap();
+/// ```
 pub struct BackgroundTask {
     name: &'static str,
     location: &'static Location<'static>,

@@ -78,6 +78,18 @@ struct TimedOut(Duration);
 
 /// A [readiness check](crate::App::add_readiness_check) that was added to an app, to change its
 /// settings. Clones are the same check.
+///
+/// ```
+/// use std::time::Duration;
+/// use volga::App;
+///
+/// let mut app = App::new();
+/// app.add_readiness_check("queue", async || true)
+///     .timeout(Duration::from_millis(500))
+///     .interval(Duration::from_secs(5));
+/// app.map_readiness("/ready");
+/// # app.check().unwrap();
+/// ```
 #[derive(Clone)]
 pub struct ReadinessCheck(Arc<CheckInner>);
 

@@ -46,6 +46,18 @@ impl App {
     /// Adds an address that has no TLS, in an app [with TLS](Self::with_tls): for example a
     /// Unix-domain socket for a proxy on the same machine. In an app without TLS it does the same
     /// as [`bind`](Self::bind), except that it does not replace the default address.
+    ///
+    /// ```
+    /// use volga::{App, tls::Tls};
+    ///
+    /// let app = App::new()
+    ///     .bind("0.0.0.0:8443")
+    ///     .with_tls(Tls::pem_files("cert.pem", "key.pem"))
+    ///     .bind_plain("unix:/run/app.sock")
+    ///     .bind_https_redirect("0.0.0.0:8080")
+    ///     .with_https_port(443);
+    /// # drop(app);
+    /// ```
     pub fn bind_plain(mut self, target: impl Into<BindTarget>) -> Self {
         self.https.plain.push(target.into());
         self

@@ -20,7 +20,9 @@ use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 /// use volga::{App, http::ClientCertificate, ok};
 ///
 /// let mut app = App::new();
-/// app.map_get("/whoami", async |client: ClientCertificate| ok!("{}", client.subject()));
+/// app.map_get("/whoami", async |client: ClientCertificate| {
+///     ok!("{}, {:?}, {:?}", client.subject(), client.common_name(), client.dns_names())
+/// });
 /// # app.check().unwrap();
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -59,6 +59,13 @@ impl Hsts {
     /// Allows browsers to build the host into their list of hosts with HTTPS. Their makers require
     /// the [subdomains](Self::include_subdomains) and a year at least, so this sets both. It takes
     /// months to leave the list.
+    ///
+    /// ```
+    /// use volga::{App, tls::Hsts};
+    ///
+    /// let app = App::new().with_hsts(Hsts::new().preload());
+    /// # drop(app);
+    /// ```
     #[must_use]
     pub fn preload(mut self) -> Self {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -49,6 +49,14 @@ macro_rules! html {
 ///
 /// Use it for HTML that your program has written. Text from a client must be escaped, or the client
 /// can run scripts in the pages of other users.
+///
+/// ```
+/// use volga::{TrustedHtml, html};
+///
+/// let menu = TrustedHtml("<a href=\"/\">home</a>");
+/// let page = html!("{menu} <h1>{}</h1>", "1 < 2").unwrap();
+/// # drop(page);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TrustedHtml<T>(
     /// The HTML.

@@ -14,18 +14,19 @@ use volga_sse::IntoSse;
 /// change settings of the stream. Headers follow after a semicolon, as in [`ok!`](crate::ok).
 ///
 /// ```
-/// use futures_util::stream;
-/// use volga::{HttpResult, http::sse::{Message, Sse}, sse};
+/// use volga::{HttpResult, http::sse::{Hub, Message, Sse}, sse, sse_stream};
 ///
-/// fn plain() -> HttpResult {
-///     sse!(stream::iter([Message::new().data("one")]))
+/// fn of_a_hub(hub: &Hub) -> HttpResult {
+///     sse!(hub.subscribe("news").open()?)
 /// }
 ///
 /// fn with_settings() -> HttpResult {
-///     let messages = stream::iter([Message::new().data("one")]);
+///     let messages = sse_stream! {
+///         yield Message::new().data("one");
+///     };
 ///     sse!(Sse::new(messages).finite(); [("x-id", "7")])
 /// }
-/// assert_eq!(plain().unwrap().headers()["content-type"], "text/event-stream");
+/// assert_eq!(of_a_hub(&Hub::new()).unwrap().headers()["content-type"], "text/event-stream");
 /// assert_eq!(with_settings().unwrap().headers()["x-id"], "7");
 /// ```
 #[macro_export]

@@ -14,6 +14,31 @@ use crate::test::transport::Transport;
 ///
 /// It keeps cookies by name and value from one request to the next. It ignores their paths, domains
 /// and times, except that `Max-Age=0` deletes a cookie.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use volga::{App, Text, ok, test::TestClient};
+///
+/// fn app() -> App {
+///     let mut app = App::new();
+///     app.map_get("/users/{id}", async |id: u32| ok!("user {id}"));
+///     app.map_delete("/users/{id}", async |_: u32| ok!("deleted"));
+///     app.map_patch("/users/{id}", async |id: u32, Text(name): Text| ok!("{id} is {name}"));
+///     app
+/// }
+///
+/// let client = TestClient::new(app());
+/// assert_eq!(client.get("/users/7").send().await.text().await, "user 7");
+/// client.head("/users/7").send().await.assert_status(200);
+/// client.patch("/users/7").body("Anna").send().await.assert_status(200);
+/// client.delete("/users/7").send().await.assert_status(200);
+///
+/// // The same over a socket.
+/// let client = TestClient::serve(app()).await;
+/// assert!(client.address().is_some());
+/// client.get("/users/seven").send().await.assert_status(400);
+/// # }
+/// ```
 pub struct TestClient {
     transport: Transport,
     /// The background tasks of an app in process.

@@ -10,9 +10,8 @@
 //! ```
 //!
 //! ```
-//! use futures_util::{StreamExt, stream};
 //! use serde::{Deserialize, Serialize};
-//! use volga::{App, Json, http::sse::Message, sse, test::TestClient};
+//! use volga::{App, Json, http::sse::Message, sse_stream, test::TestClient};
 //!
 //! #[derive(Debug, Deserialize, PartialEq, Serialize)]
 //! struct User { name: String }
@@ -20,7 +19,7 @@
 //! fn app() -> App {
 //!     let mut app = App::new();
 //!     app.map_post("/users", async |Json(user): Json<User>| Json(user));
-//!     app.map_get("/events", || sse!(stream::iter([Message::new().data("one")])));
+//!     app.map_get("/events", async || sse_stream! { yield Message::new().data("one"); });
 //!     app
 //! }
 //!

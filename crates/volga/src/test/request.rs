@@ -11,6 +11,24 @@ use crate::test::transport::Transport;
 use crate::test::wire;
 
 /// A request of a [`TestClient`](super::TestClient). [`send`](Self::send) sends it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use volga::{App, Form, Query, ok, test::TestClient};
+///
+/// type Fields = Vec<(String, String)>;
+///
+/// let mut app = App::new();
+/// app.map_post("/users", async |Query(query): Query<Fields>, Form(form): Form<Fields>| {
+///     ok!("{} and {}", query[0].1, form[0].1)
+/// });
+/// let client = TestClient::new(app);
+///
+/// let request = client.post("/users").query("team", "blue & red").header("x-id", "7");
+/// let response = request.form(&[("name", "Anna")]).send().await;
+/// assert_eq!(response.text().await, "blue & red and Anna");
+/// # }
+/// ```
 #[must_use = "a request does nothing until it is sent"]
 pub struct TestRequest<'a> {
     transport: &'a Transport,
@@ -68,7 +86,7 @@ impl<'a> TestRequest<'a> {
     ///
     /// Panics if the value cannot be serialized.
     #[track_caller]
-    pub fn json(mut self, value: &impl Serialize) -> Self {
+    pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
         let json = serde_json::to_vec(value).expect("a value that can be serialized");
         let content_type = HeaderValue::from_static("application/json");
         self.request.headers_mut().entry(header::CONTENT_TYPE).or_insert(content_type);
@@ -82,7 +100,7 @@ impl<'a> TestRequest<'a> {
     ///
     /// Panics if the value is not a struct, a map or a list of pairs.
     #[track_caller]
-    pub fn form(mut self, value: &impl Serialize) -> Self {
+    pub fn form(mut self, value: &(impl Serialize + ?Sized)) -> Self {
         let (head, body) = match Form(value).into_response() {
             Ok(response) => response.into_parts(),
             Err(error) => panic!("{error}"),

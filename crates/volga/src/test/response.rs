@@ -19,6 +19,25 @@ const SHOWN: usize = 4096;
 
 /// The response to a [`TestRequest`](super::TestRequest). A body of unknown length is read only
 /// when you ask for it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use volga::{App, HttpBody, created, http::sse::{EventStream, Message}, sse_stream, test::TestClient};
+///
+/// let mut app = App::new();
+/// app.map_post("/users", || created!({ "id": 7 }; [("location", "/users/7")]));
+/// app.map_get("/events", async || sse_stream! { yield Message::new().data("one"); });
+/// let client = TestClient::new(app);
+///
+/// let response = client.post("/users").send().await;
+/// response.assert_status(201).assert_header("location", "/users/7");
+/// assert_eq!(response.headers()["content-type"], "application/json");
+///
+/// let mut events: EventStream<HttpBody> = client.get("/events").send().await.events();
+/// let event = events.next().await.expect("an event").expect("a whole event");
+/// assert_eq!(event.data(), "one");
+/// # }
+/// ```
 pub struct TestResponse {
     /// The method and the target of the request, for panic messages.
     request_line: String,

@@ -10,6 +10,18 @@ use http::{HeaderMap, HeaderValue};
 ///
 /// It is parsed as the standard requires. A header that is malformed or occurs twice is ignored.
 /// For a version later than 00, the fields of version 00 are used.
+///
+/// ```
+/// use volga::{http::{HeaderMap, HeaderValue}, trace::TraceParent};
+///
+/// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let mut headers = HeaderMap::new();
+/// headers.insert("traceparent", HeaderValue::from_static(text));
+/// let parent = TraceParent::from_headers(&headers).expect("a parent");
+/// assert_eq!(parent.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
+/// assert_eq!(parent.parent_id().to_string(), "b7ad6b7169203331");
+/// assert!(parent.is_sampled());
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TraceParent {
     trace_id: TraceId,

@@ -1,6 +1,5 @@
 //! The responses for errors of a hub, and the position from which a client resumes.
 
-use futures_util::StreamExt;
 use volga::{
     App,
     di::Dc,

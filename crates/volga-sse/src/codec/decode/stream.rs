@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -25,7 +26,6 @@ pin_project! {
     /// skipped.
     ///
     /// ```
-    /// use futures_util::StreamExt;
     /// use http_body_util::Full;
     /// use volga_sse::EventStream;
     ///
@@ -79,6 +79,40 @@ impl<B: Body> EventStream<B> {
     /// Returns the decoder, for the next connection.
     pub fn into_decoder(self) -> Decoder {
         self.decoder
+    }
+}
+
+impl<B> EventStream<B>
+where
+    B: Body<Error: Into<BoxError>> + Unpin,
+{
+    /// Waits for the next event. `None` means that the body has ended.
+    ///
+    /// A body that is not `Unpin` is read through the `Stream` instead, after
+    /// [`pin!`](std::pin::pin).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the body fails, or if the stream exceeds a limit. After that the stream
+    /// has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future loses nothing, so it may be a `select!` branch.
+    ///
+    /// ```
+    /// use volga_sse::EventStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), volga_sse::ReadError> {
+    /// let mut events = EventStream::from_reader(&b"data: one\n\n"[..]);
+    /// assert_eq!(events.next().await.expect("an event")?.data(), "one");
+    /// assert!(events.next().await.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next(&mut self) -> Option<Result<Event, ReadError>> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
