@@ -128,6 +128,7 @@ impl<'a> Streams<'a> {
             return Ok(Transport::Plain(connect::ask(self.server, number, &self.request)?));
         };
         let socket = connect::connect(listener.address, number)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
         let mut stream = listener.handshake(socket)?;
         stream.write_all(&self.request)?;
         stream.flush()?;

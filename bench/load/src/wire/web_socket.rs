@@ -112,8 +112,7 @@ impl Messages {
         }
         while used < bytes.len() {
             used += taker.recognise(number, &bytes[used..]);
-            let Some((kind, head, payload)) = frame(&bytes[used..])? else { break };
-            let length = head + payload.len();
+            let Some(Frame { kind, length, payload }) = Frame::read(&bytes[used..])? else { break };
             match kind {
                 TEXT => {
                     if let Some(data) = data(payload) {
@@ -129,19 +128,30 @@ impl Messages {
     }
 }
 
-/// The first byte of the frame at the beginning of `bytes`, the length of its head, and its
-/// payload; `None` until all of it has come.
-fn frame(bytes: &[u8]) -> Result<Option<(u8, usize, &[u8])>, Malformed> {
-    let [kind, length, ..] = *bytes else { return Ok(None) };
-    let (head, length) = match length {
-        0..126 => (2, usize::from(length)),
-        126 => match *bytes {
-            [_, _, high, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),
-            _ => return Ok(None),
-        },
-        _ => return Err(Malformed::new("a frame that is masked or too long")),
-    };
-    Ok(bytes.get(head..head + length).map(|payload| (kind, head, payload)))
+/// A frame of a server.
+struct Frame<'a> {
+    /// Its first byte.
+    kind: u8,
+    /// The length of the head and the payload.
+    length: usize,
+    payload: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// The frame at the beginning of `bytes`; `None` until all of it has come.
+    fn read(bytes: &'a [u8]) -> Result<Option<Self>, Malformed> {
+        let [kind, length, ..] = *bytes else { return Ok(None) };
+        let (head, length) = match length {
+            0..126 => (2, usize::from(length)),
+            126 => match *bytes {
+                [_, _, high, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),
+                _ => return Ok(None),
+            },
+            _ => return Err(Malformed::new("a frame that is masked or too long")),
+        };
+        let length = head + length;
+        Ok(bytes.get(head..length).map(|payload| Self { kind, length, payload }))
+    }
 }
 
 /// The data in a text: all of it, or the field `data` of a hub's envelope, if it has one. The data
