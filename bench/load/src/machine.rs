@@ -5,7 +5,18 @@ use std::{fs, process::Command};
 use crate::peer::{PEERS, Peer, Places};
 
 /// The crates whose versions matter to the figures.
-const CRATES: &[&str] = &["actix-web", "actix-web-lab", "axum", "h2", "hyper", "tokio"];
+const CRATES: &[&str] = &[
+    "actix-web",
+    "actix-web-lab",
+    "actix-ws",
+    "axum",
+    "h2",
+    "hyper",
+    "rustls",
+    "tokio",
+    "tokio-rustls",
+    "tungstenite",
+];
 
 /// The machine, the versions and the command, one on each line.
 pub(crate) fn describe(places: &Places, command: &str, cores: (usize, usize)) -> String {

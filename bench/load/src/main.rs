@@ -3,7 +3,7 @@
 //!
 //! The pure modules are `wire` (turns bytes into events), `deliveries` (checks that each message
 //! arrives once and in order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`.
-//! The others act: `server` and `launch` start processes; `streams`, `http2`, `publisher` and
+//! The others act: `server` and `launch` start processes; `tls` connects to them over TLS; `streams`, `http2`, `publisher` and
 //! `abuse` make load; `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and
 //! `profile` run the rows.
 
@@ -31,6 +31,7 @@ mod server;
 mod stats;
 mod streams;
 mod table;
+mod tls;
 mod windows;
 mod wire;
 

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, tls::TlsListener};
 
 const NCHAN_MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
@@ -22,6 +22,10 @@ pub(crate) struct Peer {
     pub(crate) firehose: bool,
     /// Whether it serves `/collect` and `/built`.
     pub(crate) collects: bool,
+    /// Whether it has WebSockets.
+    pub(crate) web_sockets: bool,
+    /// Whether it has a listener with TLS.
+    pub(crate) tls: bool,
 }
 
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub(crate) const PEERS: &[Peer] = &[
         http2: true,
         firehose: true,
         collects: true,
+        web_sockets: true,
+        tls: true,
     },
     Peer {
         name: BEFORE,
@@ -51,6 +57,8 @@ pub(crate) const PEERS: &[Peer] = &[
         http2: true,
         firehose: true,
         collects: true,
+        web_sockets: true,
+        tls: true,
     },
     Peer {
         name: "hyper",
@@ -59,6 +67,8 @@ pub(crate) const PEERS: &[Peer] = &[
         http2: true,
         firehose: true,
         collects: true,
+        web_sockets: false,
+        tls: true,
     },
     Peer {
         name: "axum",
@@ -67,6 +77,8 @@ pub(crate) const PEERS: &[Peer] = &[
         http2: true,
         firehose: true,
         collects: true,
+        web_sockets: true,
+        tls: false,
     },
     Peer {
         name: "actix",
@@ -75,6 +87,8 @@ pub(crate) const PEERS: &[Peer] = &[
         http2: true,
         firehose: true,
         collects: false,
+        web_sockets: true,
+        tls: false,
     },
     Peer {
         name: "nchan",
@@ -83,6 +97,8 @@ pub(crate) const PEERS: &[Peer] = &[
         http2: false,
         firehose: false,
         collects: false,
+        web_sockets: false,
+        tls: true,
     },
     Peer {
         name: "better-sse",
@@ -91,6 +107,8 @@ pub(crate) const PEERS: &[Peer] = &[
         http2: false,
         firehose: true,
         collects: false,
+        web_sockets: false,
+        tls: false,
     },
     Peer {
         name: LIMIT,
@@ -99,6 +117,8 @@ pub(crate) const PEERS: &[Peer] = &[
         http2: false,
         firehose: false,
         collects: false,
+        web_sockets: false,
+        tls: false,
     },
 ];
 
@@ -170,7 +190,12 @@ impl Peer {
 
     /// The program and its arguments. The port is the last argument, except for nginx, which reads
     /// it from a file.
-    pub(crate) fn command(&self, places: &Places, port: u16) -> Result<Vec<OsString>, Failure> {
+    pub(crate) fn command(
+        &self,
+        places: &Places,
+        port: u16,
+        tls: Option<&TlsListener>,
+    ) -> Result<Vec<OsString>, Failure> {
         let port_text = OsString::from(port.to_string());
         Ok(match self.kind {
             Kind::Ours(program) => vec![places.programs.join(program).into(), port_text],
@@ -184,7 +209,10 @@ impl Peer {
                 let file = places.scratch.join("nginx.conf");
                 fs::write(
                     &file,
-                    template.replace("@PORT@", &port.to_string()).replace("@MODULE@", NCHAN_MODULE),
+                    template
+                        .replace("@PORT@", &port.to_string())
+                        .replace("@MODULE@", NCHAN_MODULE)
+                        .replace("@TLS@", &tls.map(nginx_listener).unwrap_or_default()),
                 )?;
                 let scratch = OsString::from(&places.scratch);
                 vec![
@@ -206,6 +234,16 @@ impl Peer {
             }
         })
     }
+}
+
+/// The lines of a configuration that add the listener with TLS.
+fn nginx_listener(tls: &TlsListener) -> String {
+    format!(
+        "listen {} ssl backlog=1024;\nssl_certificate {};\nssl_certificate_key {};\nssl_protocols TLSv1.3;\n",
+        tls.address,
+        tls.certificate.display(),
+        tls.key.display()
+    )
 }
 
 fn answers(program: &str, argument: &str) -> bool {

@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) fan_out_http2: usize,
     /// The smaller and the larger number of idle streams, between which the slope is measured.
     pub(crate) idle: (usize, usize),
+    /// The same for streams over TLS, which take more of the load's memory.
+    pub(crate) idle_tls: (usize, usize),
     /// The number of streams that are open when SIGTERM comes.
     pub(crate) drain: usize,
     /// The number of large bodies that are held at the same time.
@@ -41,6 +43,7 @@ impl Plan {
         burst: 500,
         fan_out_http2: 20,
         idle: (2_000, 18_000),
+        idle_tls: (500, 4_500),
         drain: 10_000,
         burst_bodies: 400,
         attack: Duration::from_millis(1_500),
@@ -53,6 +56,7 @@ impl Plan {
         burst: 100,
         fan_out_http2: 5,
         idle: (500, 2_500),
+        idle_tls: (200, 1_200),
         drain: 1_000,
         burst_bodies: 40,
         attack: Duration::from_millis(400),

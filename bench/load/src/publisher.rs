@@ -14,6 +14,7 @@ pub(crate) const DATA: usize = 64;
 
 pub(crate) struct Publisher {
     socket: TcpStream,
+    path: &'static str,
     response: Response,
     /// The number of requests that have no response yet.
     open: usize,
@@ -22,11 +23,12 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn connect(server: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) fn connect(server: SocketAddr, path: &'static str) -> Result<Self, Failure> {
         let socket = connect::connect(server, 0)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
+            path,
             response: Response::new(),
             open: 0,
             requests: Vec::new(),
@@ -41,7 +43,8 @@ impl Publisher {
             // The number and the time are at the beginning, where the load reads them.
             write!(
                 self.requests,
-                "POST /publish HTTP/1.1\r\nhost: bench\r\ncontent-type: text/plain\r\ncontent-length: {DATA}\r\n\r\n{number:010} {:020} {:.<32}",
+                "POST {} HTTP/1.1\r\nhost: bench\r\ncontent-type: text/plain\r\ncontent-length: {DATA}\r\n\r\n{number:010} {:020} {:.<32}",
+                self.path,
                 clock::now(),
                 ""
             )?;

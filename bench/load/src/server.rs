@@ -17,6 +17,7 @@ use crate::{
     failure::Failure,
     launch, meter,
     peer::{Peer, Places},
+    tls::TlsListener,
 };
 
 /// How long a server may take until it responds.
@@ -32,6 +33,11 @@ const PORTS: u32 = 10_000;
 
 /// The environment variable by which a Rust server learns how many workers its runtime has.
 const WORKERS: &str = "BENCH_WORKERS";
+
+/// The environment variables by which a Rust server learns that it has a listener with TLS.
+const TLS_PORT: &str = "BENCH_TLS_PORT";
+const TLS_CERTIFICATE: &str = "BENCH_TLS_CERTIFICATE";
+const TLS_KEY: &str = "BENCH_TLS_KEY";
 
 /// Where a server runs, and on how many threads.
 #[derive(Clone, Copy, Debug)]
@@ -58,24 +64,41 @@ impl Seat {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    tls: Option<TlsListener>,
     errors: PathBuf,
 }
 
 impl Server {
-    /// Starts the server on a core of its own and waits until it responds.
-    pub(crate) fn start(peer: &Peer, places: &Places, seat: Seat) -> Result<Self, Failure> {
+    /// Starts the server on a core of its own and waits until it responds. `with_tls` gives it a
+    /// second listener, which speaks TLS.
+    pub(crate) fn start(
+        peer: &Peer,
+        places: &Places,
+        seat: Seat,
+        with_tls: bool,
+    ) -> Result<Self, Failure> {
         let address = free_address()?;
+        let tls =
+            with_tls.then(|| TlsListener::new(free_address()?, &places.scratch)).transpose()?;
+        let tls_variables = tls.iter().flat_map(|tls| {
+            [
+                (TLS_PORT, tls.address.port().to_string().into()),
+                (TLS_CERTIFICATE, tls.certificate.clone().into_os_string()),
+                (TLS_KEY, tls.key.clone().into_os_string()),
+            ]
+        });
         let errors = places.scratch.join(format!("{}.stderr", peer.name));
         let workers = seat.workers.map(|workers| (WORKERS, workers.to_string()));
         let child = Command::new(std::env::current_exe()?)
             .args(["launch", &seat.core_argument()])
-            .args(peer.command(places, address.port())?)
+            .args(peer.command(places, address.port(), tls.as_ref())?)
             .envs(workers)
+            .envs(tls_variables)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&errors)?)
             .spawn()?;
-        let mut server = Self { child, address, errors };
+        let mut server = Self { child, address, tls, errors };
         let begin = Instant::now();
         while !server.answers() {
             if let Some(status) = server.exited()? {
@@ -97,6 +120,15 @@ impl Server {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The listener with TLS.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server was started without it.
+    pub(crate) fn tls(&self) -> Result<&TlsListener, Failure> {
+        self.tls.as_ref().ok_or_else(|| Failure::new("the row does not say that it needs TLS"))
     }
 
     pub(crate) fn cpu(&self) -> Result<u64, Failure> {

@@ -1,17 +1,22 @@
 //! Opens many event streams over HTTP/1, which one thread reads with epoll.
 
 use std::{
-    io::{ErrorKind, Read},
+    io::{ErrorKind, Read, Write},
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use mio::{Interest, Poll, Token, net::TcpStream};
+use rustls::StreamOwned;
 
 use crate::{
     connect,
     failure::Failure,
-    wire::{Events, Malformed, Response, Take},
+    tls::{TlsListener, Transport},
+    wire::{
+        Events, Malformed, Response, Take,
+        web_socket::{self, Messages},
+    },
 };
 
 /// How many connections wait for their response at once. It is below the shortest queue of a
@@ -20,9 +25,12 @@ const WAVE: usize = 100;
 /// How long the client waits if nothing at all comes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Streams in the order in which they were opened.
-pub(crate) struct Streams {
+/// Streams in the order in which they were opened: event streams, or WebSockets.
+pub(crate) struct Streams<'a> {
     server: SocketAddr,
+    /// The server's listener with TLS, if the streams go over TLS.
+    tls: Option<&'a TlsListener>,
+    new_decoder: fn() -> Decoder,
     request: Vec<u8>,
     poll: Poll,
     ready: mio::Events,
@@ -33,9 +41,14 @@ pub(crate) struct Streams {
 }
 
 struct Stream {
-    socket: Option<TcpStream>,
-    response: Response,
-    events: Events,
+    socket: Option<Transport>,
+    decoder: Decoder,
+}
+
+/// Reads the bytes of one stream.
+enum Decoder {
+    Events { response: Response, events: Events },
+    Messages(Messages),
 }
 
 /// How many streams have ended.
@@ -47,12 +60,33 @@ pub(crate) struct Ends {
     pub(crate) ended: usize,
 }
 
-impl Streams {
-    /// Creates an empty set of streams.
+impl<'a> Streams<'a> {
+    /// Creates an empty set of event streams.
     pub(crate) fn of(server: SocketAddr, path: &str) -> Result<Self, Failure> {
+        Self::new(server, connect::get(path), Decoder::events)
+    }
+
+    /// Creates an empty set of event streams over TLS.
+    pub(crate) fn over_tls(listener: &'a TlsListener, path: &str) -> Result<Self, Failure> {
+        let streams = Self::of(listener.address, path)?;
+        Ok(Self { tls: Some(listener), ..streams })
+    }
+
+    /// Creates an empty set of WebSockets.
+    pub(crate) fn web_sockets(server: SocketAddr, path: &str) -> Result<Self, Failure> {
+        Self::new(server, web_socket::handshake(path), Decoder::messages)
+    }
+
+    fn new(
+        server: SocketAddr,
+        request: Vec<u8>,
+        new_decoder: fn() -> Decoder,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             server,
-            request: connect::get(path),
+            tls: None,
+            new_decoder,
+            request,
             poll: Poll::new()?,
             ready: mio::Events::with_capacity(1024),
             streams: Vec::new(),
@@ -70,20 +104,37 @@ impl Streams {
             let wave = count.min(self.streams.len() + WAVE);
             while self.streams.len() < wave {
                 let number = self.streams.len();
-                let mut socket = connect::ask(self.server, number, &self.request)
+                let mut socket = self
+                    .ask(number)
                     .map_err(|error| Failure::new(format!("stream {number}: {error}")))?;
-                self.poll.registry().register(&mut socket, Token(number), Interest::READABLE)?;
-                self.streams.push(Stream {
-                    socket: Some(socket),
-                    response: Response::new(),
-                    events: Events::default(),
-                });
+                self.poll.registry().register(
+                    socket.socket(),
+                    Token(number),
+                    Interest::READABLE,
+                )?;
+                let decoder = (self.new_decoder)();
+                self.streams.push(Stream { socket: Some(socket), decoder });
             }
             while self.heads < wave {
                 self.read(taker)?;
             }
         }
         Ok(())
+    }
+
+    /// Connects and sends the request.
+    fn ask(&self, number: usize) -> Result<Transport, Failure> {
+        let Some(listener) = self.tls else {
+            return Ok(Transport::Plain(connect::ask(self.server, number, &self.request)?));
+        };
+        let socket = connect::connect(listener.address, number)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = listener.handshake(socket)?;
+        stream.write_all(&self.request)?;
+        stream.flush()?;
+        stream.sock.set_nonblocking(true)?;
+        let socket = TcpStream::from_std(stream.sock);
+        Ok(Transport::Tls(Box::new(StreamOwned::new(stream.conn, socket))))
     }
 
     /// Waits until bytes come, and passes the events in them on, each with the number of its
@@ -118,11 +169,11 @@ impl Streams {
         for event in &self.ready {
             let number = event.token().0;
             let stream = &mut self.streams[number];
-            let had_head = stream.response.has_head();
+            let had_head = stream.decoder.has_head();
             let open = stream
                 .read(number, &mut self.buffer, event.is_read_closed(), taker)
                 .map_err(|malformed| Failure::new(format!("stream {number}: {malformed}")))?;
-            self.heads += usize::from(!had_head && stream.response.has_head());
+            self.heads += usize::from(!had_head && stream.decoder.has_head());
             if !open && stream.socket.take().is_some() {
                 self.ended += 1;
             }
@@ -132,7 +183,7 @@ impl Streams {
 
     /// The numbers of streams that have ended, and how.
     pub(crate) fn ends(&self) -> Ends {
-        let terminated = self.streams.iter().filter(|stream| stream.response.is_complete()).count();
+        let terminated = self.streams.iter().filter(|stream| stream.decoder.is_complete()).count();
         Ends { terminated, ended: self.ended }
     }
 }
@@ -155,20 +206,58 @@ impl Stream {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return Ok(false),
             };
-            let used = self
-                .response
-                .feed(&buffer[..read], |content| self.events.feed(number, content, taker))?;
-            if used < read {
-                return Err(Malformed::new("bytes after the end of its response"));
-            }
-            if self.response.is_complete() {
+            self.decoder.feed(number, &buffer[..read], taker)?;
+            if self.decoder.is_complete() {
                 return Ok(false);
             }
             // A read that does not fill the buffer has emptied the socket, unless the end of the
             // stream waits behind it. This saves one system call for each delivery.
-            if read < buffer.len() && !closed {
+            if read < buffer.len() && !closed && socket.short_read_is_last() {
                 return Ok(true);
             }
+        }
+    }
+}
+
+impl Decoder {
+    fn events() -> Self {
+        Self::Events { response: Response::new(), events: Events::default() }
+    }
+
+    fn messages() -> Self {
+        Self::Messages(Messages::default())
+    }
+
+    fn feed(
+        &mut self,
+        number: usize,
+        bytes: &[u8],
+        taker: &mut impl Take,
+    ) -> Result<(), Malformed> {
+        match self {
+            Self::Events { response, events } => {
+                let used = response.feed(bytes, |content| events.feed(number, content, taker))?;
+                if used < bytes.len() {
+                    return Err(Malformed::new("bytes after the end of its response"));
+                }
+                Ok(())
+            }
+            Self::Messages(messages) => messages.feed(number, bytes, taker),
+        }
+    }
+
+    fn has_head(&self) -> bool {
+        match self {
+            Self::Events { response, .. } => response.has_head(),
+            Self::Messages(messages) => messages.is_open(),
+        }
+    }
+
+    /// Whether the last chunk of a response was read. A WebSocket has none.
+    fn is_complete(&self) -> bool {
+        match self {
+            Self::Events { response, .. } => response.is_complete(),
+            Self::Messages(_) => false,
         }
     }
 }

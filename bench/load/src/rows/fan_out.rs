@@ -15,18 +15,68 @@ use crate::{
 };
 
 pub(crate) fn one_at_a_time(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(server, plan.fan_out, 1, Pace::Requests, plan.window)?;
+    let streams = Streams::of(server.address, "/events")?;
+    one_at_a_time_on(server, plan, streams, "/publish")
+}
+
+pub(crate) fn over_tls(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let streams = Streams::over_tls(server.tls()?, "/events")?;
+    one_at_a_time_on(server, plan, streams, "/publish")
+}
+
+pub(crate) fn web_sockets(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let streams = Streams::web_sockets(server.address, "/ws/events")?;
+    one_at_a_time_on(server, plan, streams, "/ws/publish")
+}
+
+pub(crate) fn web_sockets_with_channel(
+    server: &mut Server,
+    plan: &Plan,
+) -> Result<Vec<f64>, Failure> {
+    let streams = Streams::web_sockets(server.address, "/ws/channel")?;
+    one_at_a_time_on(server, plan, streams, "/ws/publish-channel")
+}
+
+fn one_at_a_time_on(
+    server: &Server,
+    plan: &Plan,
+    streams: Streams<'_>,
+    publish: &'static str,
+) -> Result<Vec<f64>, Failure> {
+    let work = Work { streams, publish, count: plan.fan_out, outstanding: 1 };
+    let measured = measure(server, work, Pace::Requests, plan.window)?;
     Ok(vec![measured.cpu, measured.p50, measured.p99])
 }
 
 pub(crate) fn burst(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(server, plan.burst, OUTSTANDING, Pace::Requests, plan.window)?;
+    let measured = measure(server, Work::burst(server, plan)?, Pace::Requests, plan.window)?;
     Ok(vec![measured.rate, measured.cpu, measured.load_cpu, measured.p50, measured.p99])
 }
 
 pub(crate) fn one_request_at_a_time(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(server, plan.burst, OUTSTANDING, Pace::Responses, plan.window)?;
+    let measured = measure(server, Work::burst(server, plan)?, Pace::Responses, plan.window)?;
     Ok(vec![measured.rate, measured.cpu, measured.load_cpu, measured.p50, measured.p99])
+}
+
+/// The streams, and the messages that go to them.
+struct Work<'a> {
+    /// An empty set.
+    streams: Streams<'a>,
+    /// The path to which the messages are posted.
+    publish: &'static str,
+    count: usize,
+    outstanding: usize,
+}
+
+impl Work<'_> {
+    fn burst(server: &Server, plan: &Plan) -> Result<Self, Failure> {
+        Ok(Self {
+            streams: Streams::of(server.address, "/events")?,
+            publish: "/publish",
+            count: plan.burst,
+            outstanding: OUTSTANDING,
+        })
+    }
 }
 
 /// When the publisher sends its next request.
@@ -50,15 +100,14 @@ struct Measured {
 
 fn measure(
     server: &Server,
-    count: usize,
-    outstanding: usize,
+    work: Work<'_>,
     pace: Pace,
     window: Duration,
 ) -> Result<Measured, Failure> {
-    let mut streams = Streams::of(server.address, "/events")?;
+    let Work { mut streams, publish, count, outstanding } = work;
     let mut deliveries = Deliveries::new(count, outstanding);
     streams.open(count, &mut deliveries)?;
-    let mut publisher = Publisher::connect(server.address)?;
+    let mut publisher = Publisher::connect(server.address, publish)?;
 
     // This run warms the server up.
     run(&mut streams, &mut publisher, &mut deliveries, pace, window)?;
@@ -82,7 +131,7 @@ fn measure(
 /// Publishes for this time, and waits until every stream has each message. Returns the number of
 /// messages.
 fn run(
-    streams: &mut Streams,
+    streams: &mut Streams<'_>,
     publisher: &mut Publisher,
     deliveries: &mut Deliveries,
     pace: Pace,

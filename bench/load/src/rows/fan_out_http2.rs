@@ -28,7 +28,7 @@ pub(crate) fn run(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure>
             taking.borrow_mut().take(stream, event, &[])
         });
         streams.open(count).await?;
-        let mut publisher = Publisher::connect(server.address)?;
+        let mut publisher = Publisher::connect(server.address, "/publish")?;
 
         // This run warms the server up.
         publish(&streams, &mut publisher, &deliveries, plan.window).await?;

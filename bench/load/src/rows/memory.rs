@@ -17,7 +17,34 @@ use crate::{
 
 pub(crate) fn http1(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
     let mut streams = Streams::of(server.address, "/events")?;
-    let (few, many) = plan.idle;
+    slope(server, &mut streams, plan.idle)
+}
+
+pub(crate) fn web_sockets(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let mut streams = Streams::web_sockets(server.address, "/ws/events")?;
+    slope(server, &mut streams, plan.idle)
+}
+
+/// Plain streams and then streams over TLS, on one server. The plain ones stay open, so that their
+/// memory is not used again.
+pub(crate) fn over_tls(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let mut streams = Streams::of(server.address, "/events")?;
+    let plain = slope(server, &mut streams, plan.idle_tls)?[0];
+    let mut streams_with_tls = Streams::over_tls(server.tls()?, "/events")?;
+    let with_tls = slope(server, &mut streams_with_tls, plan.idle_tls)?[0];
+    if streams.ends().ended > 0 {
+        return Err(Failure::new("a plain stream ended by itself"));
+    }
+    Ok(vec![with_tls, with_tls - plain, plain])
+}
+
+/// Opens the smaller and then the larger number of streams, and returns what each of those between
+/// them takes.
+fn slope(
+    server: &Server,
+    streams: &mut Streams<'_>,
+    (few, many): (usize, usize),
+) -> Result<Vec<f64>, Failure> {
     streams.open(few, &mut ignore)?;
     let before = MemoryUse::now(server)?;
     streams.open(many, &mut ignore)?;

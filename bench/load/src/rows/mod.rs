@@ -9,9 +9,11 @@ mod abuse;
 mod after_burst;
 mod churn;
 mod drain;
+mod echo;
 mod fan_out;
 mod fan_out_http2;
 mod firehose;
+mod handshakes;
 mod memory;
 mod requests;
 
@@ -43,6 +45,8 @@ enum Needs {
     Firehose,
     FirehoseHttp2,
     Collects,
+    WebSockets,
+    Tls,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -106,8 +110,15 @@ impl Row {
             Needs::Http2 => peer.http2,
             Needs::Firehose => peer.firehose,
             Needs::Collects => peer.collects,
+            Needs::WebSockets => peer.web_sockets,
+            Needs::Tls => peer.tls,
             Needs::FirehoseHttp2 => peer.http2 && peer.firehose,
         }
+    }
+
+    /// Whether the servers get a listener with TLS.
+    pub(crate) fn needs_tls(&self) -> bool {
+        matches!(self.needs, Needs::Tls)
     }
 }
 
@@ -132,6 +143,7 @@ const IDLE: &[Measure] = &[
     less("kernel: socket buffers", Unit::Bytes),
     less("kernel: socket objects", Unit::Bytes),
 ];
+const DELIVERY: &[Measure] = &[less("CPU per delivery", Unit::Nanoseconds), P50, P99];
 const AFTER_BURST: &[Measure] = &[
     less("kept after two bursts", Unit::Bytes),
     less("after one", Unit::Bytes),
@@ -172,7 +184,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "fan-out",
         title: |plan| format!("fan-out: {} HTTP/1 streams, one message at a time", plan.fan_out),
         needs: Needs::Nothing,
-        measures: &[less("CPU per delivery", Unit::Nanoseconds), P50, P99],
+        measures: DELIVERY,
         lines: &[line(Against::Limit, 1.3, 1.1), floor(0, Against::BestPeer, 1.0)],
         run: fan_out::one_at_a_time,
     },
@@ -320,7 +332,7 @@ pub(crate) const ROWS: &[Row] = &[
             )
         },
         needs: Needs::Http2,
-        measures: &[less("CPU per delivery", Unit::Nanoseconds), P50, P99],
+        measures: DELIVERY,
         lines: &[line(Against::BestPeer, 0.5, 0.25)],
         run: fan_out_http2::run,
     },
@@ -344,6 +356,101 @@ pub(crate) const ROWS: &[Row] = &[
         measures: IDLE,
         lines: &[line(Against::Nothing, 1.5 * KB, 0.7 * KB)],
         run: memory::http2,
+    },
+    Row {
+        name: "idle-ws",
+        title: |plan| {
+            format!("idle WebSocket: slope from {} to {} WebSockets", plan.idle.0, plan.idle.1)
+        },
+        needs: Needs::WebSockets,
+        measures: IDLE,
+        lines: &[floor(0, Against::BestPeer, 0.5)],
+        run: memory::web_sockets,
+    },
+    Row {
+        name: "echo-ws",
+        title: |_| {
+            format!(
+                "echo: messages of {} bytes over {REQUEST_CONNECTIONS} WebSockets, each with one message at a time",
+                echo::MESSAGE
+            )
+        },
+        needs: Needs::WebSockets,
+        measures: &[
+            more("messages per CPU second", Unit::PerSecond),
+            more("messages per second", Unit::PerSecond),
+            P50,
+            P99,
+        ],
+        lines: &[floor(0, Against::BestPeer, 1.0)],
+        run: echo::run,
+    },
+    Row {
+        name: "fan-out-ws",
+        title: |plan| {
+            format!(
+                "fan-out: {} WebSockets, one message at a time; volga with a hub, the others with a channel",
+                plan.fan_out
+            )
+        },
+        needs: Needs::WebSockets,
+        measures: DELIVERY,
+        lines: &[floor(0, Against::BestPeer, 1.0)],
+        run: fan_out::web_sockets,
+    },
+    Row {
+        name: "fan-out-ws-channel",
+        title: |plan| {
+            format!(
+                "fan-out: {} WebSockets, one message at a time; all with a channel of tokio",
+                plan.fan_out
+            )
+        },
+        needs: Needs::WebSockets,
+        measures: DELIVERY,
+        lines: &[floor(0, Against::BestPeer, 1.0)],
+        run: fan_out::web_sockets_with_channel,
+    },
+    Row {
+        name: "idle-tls",
+        title: |plan| {
+            format!(
+                "idle HTTP/1 stream over TLS: slope from {} to {} streams, after as many plain ones",
+                plan.idle_tls.0, plan.idle_tls.1
+            )
+        },
+        needs: Needs::Tls,
+        measures: &[
+            less("user memory", Unit::Bytes),
+            less("added by TLS", Unit::Bytes),
+            less("plain stream", Unit::Bytes),
+        ],
+        // What TLS adds to hyper is the state of rustls. Less than that cannot be ours.
+        lines: &[floor(1, Against::Peer("hyper"), 1.0)],
+        run: memory::over_tls,
+    },
+    Row {
+        name: "fan-out-tls",
+        title: |plan| {
+            format!("fan-out: {} HTTP/1 streams over TLS, one message at a time", plan.fan_out)
+        },
+        needs: Needs::Tls,
+        measures: DELIVERY,
+        lines: &[floor(0, Against::BestPeer, 1.0)],
+        run: fan_out::over_tls,
+    },
+    Row {
+        name: "handshakes-tls",
+        title: |_| {
+            "connections over TLS, each with a full handshake and one GET /plaintext".to_owned()
+        },
+        needs: Needs::Tls,
+        measures: &[
+            more("handshakes per CPU second", Unit::PerSecond),
+            less("CPU per handshake", Unit::Nanoseconds),
+        ],
+        lines: &[],
+        run: handshakes::run,
     },
     Row {
         name: "drain",

@@ -4,6 +4,7 @@ mod chunked;
 mod events;
 pub(crate) mod frames;
 mod response;
+pub(crate) mod web_socket;
 
 pub(crate) use events::{Event, Events, Take, ignore};
 pub(crate) use response::Response;

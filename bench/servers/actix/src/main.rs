@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use actix_web::{App, HttpResponse, HttpServer, Responder, get, post, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, get, post, rt, web};
 use actix_web_lab::sse;
+use actix_ws::Message;
 use bench_common::{CHANNEL, Greeting, HELLO, LARGE, Tick};
+use bytestring::ByteString;
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 
 type Topic = broadcast::Sender<sse::Data>;
+type SocketTopic = broadcast::Sender<ByteString>;
 
 #[derive(Deserialize)]
 struct Firehose {
@@ -20,9 +23,11 @@ struct Firehose {
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     let topic = web::Data::new(Topic::new(CHANNEL));
+    let socket_topic = web::Data::new(SocketTopic::new(CHANNEL));
     HttpServer::new(move || {
         App::new()
             .app_data(topic.clone())
+            .app_data(socket_topic.clone())
             .service(events)
             .service(publish)
             .service(firehose)
@@ -30,6 +35,13 @@ async fn main() -> std::io::Result<()> {
             .service(large)
             .service(json)
             .service(user)
+            // The laboratory asks for the messages of a hub or of a channel. Here both are a
+            // channel.
+            .route("/ws/echo", web::get().to(echo))
+            .route("/ws/events", web::get().to(socket_events))
+            .route("/ws/channel", web::get().to(socket_events))
+            .route("/ws/publish", web::post().to(publish_to_sockets))
+            .route("/ws/publish-channel", web::post().to(publish_to_sockets))
     })
     .workers(bench_common::workers().unwrap_or(1))
     .bind_auto_h2c(bench_common::address())?
@@ -76,4 +88,56 @@ async fn json() -> impl Responder {
 #[get("/users/{id}")]
 async fn user(id: web::Path<u64>) -> String {
     format!("user {id}")
+}
+
+async fn echo(request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
+    let (response, mut session, mut messages) = actix_ws::handle(&request, body)?;
+    rt::spawn(async move {
+        while let Some(Ok(message)) = messages.recv().await {
+            let sent = match message {
+                Message::Text(text) => session.text(text).await,
+                Message::Binary(bytes) => session.binary(bytes).await,
+                Message::Ping(bytes) => session.pong(&bytes).await,
+                _ => break,
+            };
+            if sent.is_err() {
+                break;
+            }
+        }
+    });
+    Ok(response)
+}
+
+async fn socket_events(
+    request: HttpRequest,
+    body: web::Payload,
+    topic: web::Data<SocketTopic>,
+) -> actix_web::Result<HttpResponse> {
+    let (response, mut session, mut received) = actix_ws::handle(&request, body)?;
+    let mut messages = topic.subscribe();
+    rt::spawn(async move {
+        loop {
+            let sent = tokio::select! {
+                message = messages.recv() => {
+                    let Ok(text) = message else { break };
+                    session.text(text).await
+                }
+                message = received.recv() => match message {
+                    Some(Ok(Message::Ping(bytes))) => session.pong(&bytes).await,
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => break,
+                    Some(Ok(_)) => Ok(()),
+                },
+            };
+            if sent.is_err() {
+                break;
+            }
+        }
+    });
+    Ok(response)
+}
+
+async fn publish_to_sockets(topic: web::Data<SocketTopic>, data: String) -> impl Responder {
+    // An error means that nobody listens, which is not a fault.
+    let _ = topic.send(data.into());
+    HttpResponse::NoContent()
 }

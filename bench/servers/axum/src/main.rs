@@ -3,9 +3,15 @@
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, Query, State},
+    extract::{
+        DefaultBodyLimit, Path, Query, State,
+        ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
+    },
     http::StatusCode,
-    response::sse::{Event, KeepAlive, Sse},
+    response::{
+        Response,
+        sse::{Event, KeepAlive, Sse},
+    },
     routing::{get, post},
     serve::ListenerExt,
 };
@@ -20,6 +26,10 @@ use tokio::{
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
 type Topic = broadcast::Sender<String>;
+type SocketTopic = broadcast::Sender<Utf8Bytes>;
+
+/// The read buffer of each WebSocket. The default of 128 KiB is for large messages.
+const READ_BUFFER: usize = 4096;
 
 #[derive(Deserialize)]
 struct Firehose {
@@ -42,7 +52,8 @@ async fn serve_all() -> std::io::Result<()> {
         .layer(DefaultBodyLimit::disable())
         .route("/json", get(async || Json(Greeting::HELLO)))
         .route("/users/{id}", get(async |Path(id): Path<u64>| format!("user {id}")))
-        .with_state(Topic::new(CHANNEL));
+        .with_state(Topic::new(CHANNEL))
+        .merge(web_sockets());
     let listener = TcpListener::bind(bench_common::address()).await?.tap_io(|socket| {
         let _ = socket.set_nodelay(true);
     });
@@ -72,4 +83,55 @@ async fn firehose(
 ) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
     let ticks = (0..n).map(|counter| Event::default().json_data(Tick::new(counter)));
     Sse::new(stream::iter(ticks)).keep_alive(KeepAlive::default())
+}
+
+/// The laboratory asks for the messages of a hub or of a channel. Here both are a channel.
+fn web_sockets() -> Router {
+    Router::new()
+        .route("/ws/echo", get(async |upgrade: WebSocketUpgrade| open(upgrade).on_upgrade(echo)))
+        .route("/ws/events", get(socket_events))
+        .route("/ws/channel", get(socket_events))
+        .route("/ws/publish", post(publish_to_sockets))
+        .route("/ws/publish-channel", post(publish_to_sockets))
+        .with_state(SocketTopic::new(CHANNEL))
+}
+
+fn open(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade.read_buffer_size(READ_BUFFER)
+}
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        let is_data = matches!(message, Message::Text(_) | Message::Binary(_));
+        if is_data && socket.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+async fn socket_events(State(topic): State<SocketTopic>, upgrade: WebSocketUpgrade) -> Response {
+    let mut messages = topic.subscribe();
+    open(upgrade).on_upgrade(async move |mut socket| {
+        loop {
+            tokio::select! {
+                message = messages.recv() => {
+                    let Ok(text) = message else { break };
+                    if socket.send(Message::Text(text)).await.is_err() {
+                        break;
+                    }
+                }
+                received = socket.recv() => {
+                    if !matches!(received, Some(Ok(_))) {
+                        break;
+                    }
+                }
+            }
+        }
+    })
+}
+
+async fn publish_to_sockets(State(topic): State<SocketTopic>, data: String) -> StatusCode {
+    // An error means that nobody listens, which is not a fault.
+    let _ = topic.send(data.into());
+    StatusCode::NO_CONTENT
 }

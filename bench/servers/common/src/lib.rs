@@ -4,6 +4,7 @@
 use std::{
     env, io,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
 };
 
 use serde::Serialize;
@@ -96,4 +97,29 @@ pub fn run(server: impl Future<Output = io::Result<()>>) -> io::Result<()> {
 pub fn workers() -> Option<usize> {
     let workers = env::var("BENCH_WORKERS").ok()?;
     Some(workers.parse().expect("BENCH_WORKERS is a number"))
+}
+
+/// The second listener of a server, which speaks TLS.
+pub struct Tls {
+    pub address: SocketAddr,
+    /// The file of the certificate, in PEM.
+    pub certificate: PathBuf,
+    /// The file of its private key, in PEM.
+    pub key: PathBuf,
+}
+
+/// The listener with TLS that the laboratory asks for; `None` in the rows that do not need it.
+///
+/// # Panics
+///
+/// Panics if `BENCH_TLS_PORT` is not a port, or if the paths of the files are missing.
+pub fn tls() -> Option<Tls> {
+    let port = env::var("BENCH_TLS_PORT").ok()?;
+    let port: u16 = port.parse().expect("BENCH_TLS_PORT is a port");
+    let file = |name| env::var_os(name).map(PathBuf::from).expect("the path of a PEM file");
+    Some(Tls {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        certificate: file("BENCH_TLS_CERTIFICATE"),
+        key: file("BENCH_TLS_KEY"),
+    })
 }

@@ -16,8 +16,17 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::broadcast,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
 };
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
@@ -32,6 +41,11 @@ fn main() -> std::io::Result<()> {
 async fn serve_all() -> std::io::Result<()> {
     let listener = TcpListener::bind(bench_common::address()).await?;
     let topic = Topic::new(CHANNEL);
+    if let Some(tls) = bench_common::tls() {
+        let acceptor = acceptor(&tls).map_err(std::io::Error::other)?;
+        let listener = TcpListener::bind(tls.address).await?;
+        tokio::spawn(serve_all_tls(listener, acceptor, topic.clone()));
+    }
     loop {
         let (socket, _) = listener.accept().await?;
         tokio::spawn(serve(socket, topic.clone()));
@@ -40,12 +54,46 @@ async fn serve_all() -> std::io::Result<()> {
 
 async fn serve(socket: TcpStream, topic: Topic) {
     let _ = socket.set_nodelay(true);
-    let service = service_fn(move |request| answer(request, topic.clone()));
     // The first read has the whole preface of HTTP/2 or none of it, because clients do not send it
     // byte by byte.
     let mut first = [0; 4];
     let is_http2 = socket.peek(&mut first).await.is_ok_and(|read| &first[..read] == b"PRI ");
-    let io = TokioIo::new(socket);
+    speak(socket, is_http2, topic).await;
+}
+
+fn acceptor(
+    tls: &bench_common::Tls,
+) -> Result<TlsAcceptor, Box<dyn std::error::Error + Send + Sync>> {
+    let chain = CertificateDer::pem_file_iter(&tls.certificate)?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key)?;
+    let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(std::sync::Arc::new(config)))
+}
+
+async fn serve_all_tls(listener: TcpListener, acceptor: TlsAcceptor, topic: Topic) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let _ = socket.set_nodelay(true);
+        let (accepting, topic) = (acceptor.accept(socket), topic.clone());
+        tokio::spawn(async move {
+            // A client whose handshake fails has no response.
+            let Ok(stream) = accepting.await else { return };
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            speak(stream, is_http2, topic).await;
+        });
+    }
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    is_http2: bool,
+    topic: Topic,
+) {
+    let service = service_fn(move |request| answer(request, topic.clone()));
+    let io = TokioIo::new(stream);
     // For hyper it is an error if a client leaves. Here it is normal.
     if is_http2 {
         let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await;
