@@ -9,6 +9,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 /// sockets that send the same message share its bytes.
 const COPIED: usize = 1024;
 
+/// The length of the longest frame header of a server: two bytes, and the length in eight.
+const MAX_HEADER: usize = 10;
+
 /// How many pieces are written at once.
 const SLICES: usize = 16;
 
@@ -40,6 +43,9 @@ impl OutQueue {
     /// Adds the frame of a server, which has no mask.
     pub(crate) fn push(&mut self, kind: FrameKind, payload: Bytes) {
         let before = self.tail.len();
+        let copied = if payload.len() <= COPIED { payload.len() } else { 0 };
+        // At once, because a frame that grows byte by byte is allocated several times.
+        self.tail.reserve(MAX_HEADER + copied);
         self.tail.put_u8(kind as u8);
         match payload.len() {
             length @ ..=125 => self.tail.put_u8(length as u8),
