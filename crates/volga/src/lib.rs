@@ -253,9 +253,9 @@ pub mod http {
         pub use crate::{resume::Resume, sse_stream::SseStream};
         pub use volga_sse::hub::{
             CreateTopicError, Deliveries, Delivery, GAP_EVENT, Gap, Hub, HubBuilder, HubStats,
-            KeyChange, Policy, PresenceEvent, PresenceWatch, PublishError, ResumeFrom, Subscribe,
-            SubscribeError, Subscription, SubscriptionEnd, TopicCreation, TopicError, TopicStats,
-            Topics,
+            KeyChange, Policy, PresenceEvent, PresenceWatch, PublishError, Receipt, RelayError,
+            RelayState, RelayWatch, ResumeFrom, SendError, SendMessage, Subscribe, SubscribeError,
+            Subscription, SubscriptionEnd, TopicCreation, TopicError, TopicStats, Topics,
         };
         #[cfg(feature = "replies")]
         pub use volga_sse::{
@@ -293,9 +293,9 @@ pub mod limits {
     pub use volga_http::limits::*;
     pub use volga_sse::hub::{
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
-        DEFAULT_MAX_MESSAGES, DEFAULT_MAX_PRESENCE_EVENTS, DEFAULT_MAX_REMEMBERED_TOPICS,
-        DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
-        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
+        DEFAULT_MAX_MESSAGES, DEFAULT_MAX_NODE_WAIT, DEFAULT_MAX_PRESENCE_EVENTS,
+        DEFAULT_MAX_REMEMBERED_TOPICS, DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME,
+        DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, MAX_RETRY_KEYS,
     };
     pub use volga_sse::reconnect::{DEFAULT_MAX_BACKOFF, DEFAULT_MAX_WAIT};
     #[cfg(feature = "replies")]
