@@ -99,7 +99,7 @@ impl StartRequest {
     fn needs_topics(&self, hub: &HubState, place: &ResumePlace, floor: u64) -> bool {
         match place {
             ResumePlace::After(after) => floor > *after,
-            ResumePlace::RolledBack { .. } => false,
+            ResumePlace::RolledBack { lost, .. } => floor > *lost,
             ResumePlace::Newcomer | ResumePlace::Unknown => {
                 self.history > 0 || !hub.settings.keyed.is_empty()
             }
@@ -126,22 +126,18 @@ impl StartRequest {
         before: u64,
         topics: &[Arc<Topic>],
     ) -> (u64, Option<Opening>) {
-        if let ResumePlace::After(_) | ResumePlace::RolledBack { .. } = place {
+        // What the client has, and up to where nothing is to come for it.
+        let resumed = match *place {
+            ResumePlace::After(after) => Some((after, after)),
+            ResumePlace::RolledBack { kept, lost } => Some((kept, lost)),
+            ResumePlace::Newcomer | ResumePlace::Unknown => None,
+        };
+        if let Some((after, through)) = resumed {
             hub.counters.resumed.fetch_add(1, Ordering::Relaxed);
-        }
-        match *place {
-            ResumePlace::After(after) => {
-                let unseen =
-                    topics.iter().map(|topic| topic.last_through(floor)).max().unwrap_or(0);
-                let lost = before.max(if floor > after { unseen } else { 0 });
-                let opening = (lost > after).then_some(Opening::Returning { after, lost });
-                return (after.max(floor), opening);
-            }
-            ResumePlace::RolledBack { kept, lost } => {
-                let opening = Opening::Returning { after: kept, lost };
-                return (lost.max(floor), Some(opening));
-            }
-            ResumePlace::Newcomer | ResumePlace::Unknown => {}
+            let unseen = topics.iter().map(|topic| topic.last_through(floor)).max().unwrap_or(0);
+            let lost = before.max(through).max(if floor > through { unseen } else { 0 });
+            let opening = (lost > after).then_some(Opening::Returning { after, lost });
+            return (through.max(floor), opening);
         }
         let unkeyed_after = self.history_start(last, topics).max(floor);
         let has_keys = topics.iter().any(|topic| topic.is_keyed());

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use volga_sse::{
     Position,
-    hub::{Delivery, KeyChange, RelayState, SnapshotEntry},
+    hub::{Delivery, Incoming, KeyChange, RelayState, SnapshotEntry},
 };
 
 use super::support::{EPOCH, Script, at, builder, node, node_of, payload, positions, ready};
@@ -65,6 +65,22 @@ fn a_client_that_was_not_told_yet_is_told_of_all_of_it() {
     node.feed.take([]);
     // The engine lost the message of the second epoch, too, and this client never received it.
     assert_eq!(positions(&mut back), [(at(3), next(0))]);
+}
+
+#[test]
+fn a_client_is_told_of_what_its_node_could_not_hold_after_an_epoch_began() {
+    let mut node = node(0);
+    (1..=4).for_each(|number| node.put(number));
+    node.feed.begin(EPOCH + 1, Some(at(3)));
+    let next = |number| Position::new(EPOCH + 1, number);
+    let (position, key) = (next(1), KeyChange::None);
+    let foreign = Incoming { position, after: None, at: None, topic: b"t.c", key, payload: b"?" };
+    node.feed.take([foreign]);
+    node.put_in(next(2), "t.c", KeyChange::None);
+    for topics in [&["t.c"][..], &["t.c", "t.b"], &["t.*"]] {
+        let mut back = node.hub.subscribe(topics).resume(at(4)).open().unwrap();
+        assert_eq!(positions(&mut back), [(at(3), next(1)), (next(2), next(2))], "{topics:?}");
+    }
 }
 
 #[test]
