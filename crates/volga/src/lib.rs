@@ -272,8 +272,8 @@ pub mod http {
     pub mod sse {
         pub use crate::exports::hub::{
             Deliveries, Delivery, Gap, Hub, HubBuilder, HubStats, KeyChange, Policy, PresenceEvent,
-            PresenceWatch, ResumeFrom, Subscribe, Subscription, SubscriptionEnd, TopicCreation,
-            TopicStats, Topics,
+            PresenceWatch, Receipt, RelayState, RelayWatch, ResumeFrom, SendMessage, Subscribe,
+            Subscription, SubscriptionEnd, TopicCreation, TopicStats, Topics,
         };
         #[cfg(feature = "replies")]
         pub use crate::exports::replies::{
@@ -293,7 +293,8 @@ pub mod http {
         pub use crate::{resume::Resume, sse_stream::SseStream};
         pub use volga_sse::StreamLimitError;
         pub use volga_sse::hub::{
-            CreateTopicError, GAP_EVENT, PublishError, SubscribeError, TopicError,
+            CreateTopicError, GAP_EVENT, PublishError, RelayError, SendError, SubscribeError,
+            TopicError,
         };
         #[cfg(feature = "replies")]
         pub use volga_sse::{ClaimError, ReplyError, ReplyTokenError, StartError};
@@ -319,9 +320,9 @@ pub mod limits {
     pub use volga_http::limits::*;
     pub use volga_sse::hub::{
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
-        DEFAULT_MAX_MESSAGES, DEFAULT_MAX_PRESENCE_EVENTS, DEFAULT_MAX_REMEMBERED_TOPICS,
-        DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
-        DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
+        DEFAULT_MAX_MESSAGES, DEFAULT_MAX_NODE_WAIT, DEFAULT_MAX_PRESENCE_EVENTS,
+        DEFAULT_MAX_REMEMBERED_TOPICS, DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME,
+        DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, MAX_RETRY_KEYS,
     };
     pub use volga_sse::reconnect::{DEFAULT_MAX_BACKOFF, DEFAULT_MAX_WAIT};
     #[cfg(feature = "replies")]

@@ -5,7 +5,7 @@ use std::error::Error;
 use http::StatusCode;
 use volga_sse::{
     LastEventIdError,
-    hub::{CreateTopicError, PublishError, SubscribeError, TopicError},
+    hub::{CreateTopicError, PublishError, SendError, SubscribeError, TopicError},
 };
 
 /// Returns the status of an error that the client caused, or that depends on the state of the
@@ -17,6 +17,7 @@ pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<StatusCode> {
     let subscribe = error.downcast_ref().map(SubscribeError::status);
     subscribe
         .or_else(|| error.downcast_ref().map(PublishError::status))
+        .or_else(|| error.downcast_ref().map(SendError::status))
         .or_else(|| error.downcast_ref().map(CreateTopicError::status))
         .or_else(|| error.downcast_ref().map(TopicError::status))
         .or_else(|| status_of_reply(error))

@@ -403,6 +403,21 @@ impl MessageWithoutId {
         EncodedMessage::new(self.wire).at(position)
     }
 
+    /// Makes a message of the lines of one, and keeps room for the ID of a position.
+    #[cfg(feature = "hub")]
+    pub(crate) fn from_lines(lines: &[u8], expected: Position) -> Self {
+        let more = line_capacity(prefix::ID, PositionText::new(expected).as_str());
+        let mut wire = Vec::with_capacity(lines.len() + more);
+        wire.extend_from_slice(lines);
+        Self { wire }
+    }
+
+    /// The lines, apart from the ID and the blank line.
+    #[cfg(feature = "hub")]
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.wire
+    }
+
     /// The bytes that are sent once it has an ID of the expected length.
     #[cfg(feature = "hub")]
     pub(crate) fn len(&self) -> usize {

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use crate::codec::error::EncodeError;
 use crate::codec::field::check_event_name;
-use crate::codec::position::Position;
 use crate::hub::clock::milliseconds;
 use crate::hub::policy::Policy;
 use crate::hub::settings::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
-    DEFAULT_MAX_MESSAGES, DEFAULT_MAX_REMEMBERED_TOPICS, DEFAULT_MAX_REORDERED,
-    DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, HubSettings,
-    KeyedTopics, LogBounds, RelaySource,
+    DEFAULT_MAX_MESSAGES, DEFAULT_MAX_NODE_WAIT, DEFAULT_MAX_REMEMBERED_TOPICS,
+    DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
+    DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, HubSettings, KeyedTopics, LogBounds,
 };
 use crate::hub::subscription::delivery::GAP_EVENT;
 use crate::hub::topic::name::TopicError;
@@ -62,8 +61,8 @@ impl HubBuilder {
                 pace: Duration::ZERO,
                 presence_grace: 0,
                 keyed: Vec::new(),
-                relay: None,
                 max_reordered: DEFAULT_MAX_REORDERED,
+                max_node_wait: DEFAULT_MAX_NODE_WAIT,
                 gap_event: GAP_EVENT,
                 closed_response: RefusalResponse::RetryLater,
             },
@@ -245,22 +244,22 @@ impl HubBuilder {
         self
     }
 
-    /// Makes a hub that assigns no positions itself. An ordered source outside assigns them, and
-    /// you publish with [`Hub::publish_at`](crate::hub::Hub::publish_at). `after` is the last
-    /// position that this hub does not need. All hubs of one source share its epoch, so a client
-    /// may resume on any of them.
-    ///
-    /// **Unstable**: this exists for logs that several nodes share, and will change with them.
-    pub fn relay(mut self, after: Position) -> Self {
-        self.settings.relay = Some(RelaySource { epoch: after.epoch(), after: after.number() });
-        self
-    }
-
-    /// Sets how many messages a [relayed](Self::relay) hub holds back because an earlier one has
-    /// not come. The default is [`DEFAULT_MAX_REORDERED`]. With one more, the missing messages
+    /// Sets how many messages a [shared](Self::build_shared) hub holds back because an earlier one
+    /// has not come. The default is [`DEFAULT_MAX_REORDERED`]. With one more, the missing messages
     /// count as lost.
     pub fn max_reordered(mut self, messages: usize) -> Self {
         self.settings.max_reordered = messages;
+        self
+    }
+
+    /// Sets how long a client of a [shared](Self::build_shared) hub waits if this node does not
+    /// hold what the engine holds: because the node has just started, or because the client returns
+    /// from a node that is ahead of it. The default is [`DEFAULT_MAX_NODE_WAIT`]. After that its
+    /// subscription ends, and the client can go to another node.
+    ///
+    /// Such a subscription needs a tokio runtime with its timer enabled.
+    pub fn max_node_wait(mut self, time: Duration) -> Self {
+        self.settings.max_node_wait = time;
         self
     }
 }

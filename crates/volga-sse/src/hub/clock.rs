@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Milliseconds since the hub was created.
+/// The time at which the clock of a shared hub starts, in milliseconds. Such a hub holds messages
+/// that are older than it is.
+const SHARED_START: u64 = 1 << 40;
+
+/// Milliseconds since the hub was created. The clock of a shared hub starts later than at zero.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Moment(pub(crate) u64);
 
@@ -28,15 +32,23 @@ impl Moment {
 /// The clock of a hub. It is tokio's clock, so a test that pauses tokio's time controls the hub.
 /// Without a runtime it is the system's clock.
 #[derive(Debug)]
-pub(crate) struct HubClock(Instant);
+pub(crate) struct HubClock {
+    created: Instant,
+    start: u64,
+}
 
 impl HubClock {
     pub(crate) fn new() -> Self {
-        Self(Instant::now())
+        Self { created: Instant::now(), start: 0 }
+    }
+
+    /// The clock of a shared hub.
+    pub(crate) fn of_shared_hub() -> Self {
+        Self { start: SHARED_START, ..Self::new() }
     }
 
     pub(crate) fn now(&self) -> Moment {
-        Moment(milliseconds(self.0.elapsed()))
+        Moment(milliseconds(self.created.elapsed())).after(self.start)
     }
 }
 

@@ -72,14 +72,9 @@ pub enum PublishError {
         /// The limit.
         max: usize,
     },
-    /// The hub is [relayed](crate::hub::HubBuilder::relay), so only its source may publish, with
-    /// [`Hub::publish_at`](crate::hub::Hub::publish_at).
-    Relayed,
-    /// The hub is not relayed, so it assigns positions itself. Use
-    /// [`Hub::publish`](crate::hub::Hub::publish).
-    NotRelayed,
-    /// The position has another epoch than the hub's source.
-    OtherEpoch,
+    /// Several nodes [share](crate::hub::HubBuilder::build_shared) the hub, so publishing waits for
+    /// the engine behind it. Use [`Hub::send`](crate::hub::Hub::send), which works for every hub.
+    Shared,
     /// The hub is closed.
     Closed,
 }
@@ -101,9 +96,7 @@ impl PublishError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             // The program chooses the hub's settings.
-            Self::NotKeyed | Self::Relayed | Self::NotRelayed | Self::OtherEpoch => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::NotKeyed | Self::Shared => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -161,13 +154,9 @@ impl fmt::Display for PublishError {
                 write!(f, "there is no topic `{topic}`; create it with `Hub::create_topic` first")
             }
             Self::TooManyTopics { max } => full(f, *max),
-            Self::Relayed => f.write_str(
-                "the hub is relayed, so only its source may publish; use `Hub::publish_at`",
+            Self::Shared => f.write_str(
+                "several nodes share the hub, so publishing waits for the engine; use `Hub::send`",
             ),
-            Self::NotRelayed => f.write_str(
-                "the hub is not relayed, so it assigns positions itself; use `Hub::publish`",
-            ),
-            Self::OtherEpoch => f.write_str("the position has another epoch than the hub"),
             Self::Closed => f.write_str("the hub is closed"),
         }
     }

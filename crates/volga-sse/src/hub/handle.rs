@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::codec::message::Message;
 use crate::codec::position::Position;
 use crate::hub::builder::HubBuilder;
 use crate::hub::error::{CreateTopicError, PublishError};
 use crate::hub::presence::watch::PresenceWatch;
-use crate::hub::settings::HubSettings;
+use crate::hub::relay::adapter::Relay;
+use crate::hub::relay::feed::Feed;
+use crate::hub::relay::send::SendMessage;
+use crate::hub::relay::shared_hub::SharedHub;
+use crate::hub::relay::state::{RelayState, RelayWatch};
 use crate::hub::state::hub_state::HubState;
 use crate::hub::stats::{HubStats, TopicStats};
 use crate::hub::subscription::arguments::Topics;
@@ -39,10 +45,6 @@ impl Hub {
     #[cfg(all(test, not(loom)))]
     pub(crate) fn state(&self) -> &Arc<HubState> {
         &self.0
-    }
-
-    pub(crate) fn with(settings: HubSettings) -> Self {
-        Self(Arc::new(HubState::new(settings)))
     }
 
     /// Publishes a message to a topic and wakes the topic's subscribers. Publishing never waits,
@@ -125,41 +127,40 @@ impl Hub {
         self.0.publish(topic, message, KeyChange::Remove(key))
     }
 
-    /// Publishes a message at the position that the source of a [relayed](HubBuilder::relay) hub
-    /// assigned.
+    /// Publishes a message, and waits until it is published. This works for every hub, also for one
+    /// that several nodes [share](HubBuilder::build_shared).
     ///
-    /// Positions are consecutive numbers. A message that was published before is ignored. A message
-    /// that comes early waits for the ones before it, while at most
-    /// [`max_reordered`](HubBuilder::max_reordered) messages wait. With one more, the missing
-    /// messages count as lost, and every subscription is told of a gap. A message whose topic can't
-    /// be created in this hub counts as lost, too.
+    /// The receipt says how many machines have the message. In a shared hub, the subscribers of
+    /// every node receive the message in the same order, those of this node included.
     ///
-    /// **Unstable**: this exists for logs that several nodes share, and will change with them.
+    /// ```
+    /// use volga_sse::{Message, hub::Hub};
     ///
-    /// # Errors
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = Hub::builder().keyed("ticker", 100)?.build();
+    /// let receipt = hub.send("chat", Message::new().data("hello")).await?;
+    /// assert_eq!(receipt.machines, 1);
     ///
-    /// Returns an error if the position, the name, the key or the message is invalid. You may then
-    /// publish another message at this position.
-    pub fn publish_at(
-        &self,
-        position: Position,
-        topic: &str,
-        key: KeyChange<'_>,
-        message: Message,
-    ) -> Result<(), PublishError> {
-        self.0.publish_at(position, topic, message, key)
-    }
-
-    /// Declares that no more messages come up to this position, for a source that knows it. Those
-    /// that are missing count as lost.
-    ///
-    /// **Unstable**: as [`publish_at`](Self::publish_at).
+    /// // The newest message of a key; and a message that may be sent again, but is published once.
+    /// hub.send("ticker", Message::new().data("7.20")).key("AAPL").await?;
+    /// let first = hub.send("orders", Message::new().data("paid")).retry_key("order 7").await?;
+    /// let again = hub.send("orders", Message::new().data("paid")).retry_key("order 7").await?;
+    /// assert_eq!(first, again);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Returns an error if the hub is not relayed, has another epoch, or is closed.
-    pub fn skip_to(&self, position: Position) -> Result<(), PublishError> {
-        self.0.skip_to(position)
+    /// Returns [`SendError::Refused`](crate::hub::SendError::Refused) for a message that
+    /// [`publish`](Self::publish) would refuse. In a shared hub,
+    /// [`NotSent`](crate::hub::SendError::NotSent) says that the message was surely not published,
+    /// and [`Unknown`](crate::hub::SendError::Unknown) that it may have been.
+    ///
+    /// # Cancel safety
+    ///
+    /// In a shared hub, a message whose future is dropped may be published or not.
+    pub fn send(&self, topic: &str, message: Message) -> SendMessage {
+        SendMessage::new(Arc::clone(&self.0), topic.into(), message)
     }
 
     /// Prepares a subscription to topics: a name or a pattern, or a list of them. Each message is
@@ -199,9 +200,9 @@ impl Hub {
     /// a gap, and so is a client that resumes later. If keys of the topic have values, every
     /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which
     /// a page knows that the values are gone. This gap takes a position of the hub. (A
-    /// [relayed](HubBuilder::relay) hub gives no positions, so there only those are told who have
-    /// not read everything.) While somebody subscribes to the topic's name,
-    /// [`topics`](Self::topics) still lists it. In a hub with
+    /// [shared](HubBuilder::build_shared) hub gives no positions. There, this node alone removes
+    /// the topic, and only subscriptions that have not read everything are told.) While somebody
+    /// subscribes to the topic's name, [`topics`](Self::topics) still lists it. In a hub with
     /// [`TopicCreation::Explicit`](crate::hub::TopicCreation::Explicit), publishing to the topic
     /// and new subscriptions to its name fail from now on.
     ///
@@ -302,6 +303,30 @@ impl Hub {
         self.0.lock().registry.topics().map(|topic| Arc::clone(&topic.name)).collect()
     }
 
+    /// Whether clients of this node get what they come for. A shared hub is not ready while it
+    /// reads what its engine holds, and while it has lost its engine. Other hubs are always ready.
+    ///
+    /// Use it for the readiness of a node behind a load balancer.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.relay_state() == RelayState::Live
+    }
+
+    /// Whether a [shared](HubBuilder::build_shared) hub has what the engine behind it has.
+    #[must_use]
+    pub fn relay_state(&self) -> RelayState {
+        self.0.shared.as_ref().map_or(RelayState::Live, |shared| shared.state())
+    }
+
+    /// Watches [`relay_state`](Self::relay_state), for example for a log or an alarm.
+    #[must_use]
+    pub fn watch_relay(&self) -> RelayWatch {
+        RelayWatch(match &self.0.shared {
+            Some(shared) => shared.state.subscribe(),
+            None => watch::channel(RelayState::Live).1,
+        })
+    }
+
     /// Returns the position of the last message that was published. Before the first message, this
     /// is the position before it.
     #[must_use]
@@ -314,7 +339,19 @@ impl HubBuilder {
     /// Builds the hub.
     #[must_use]
     pub fn build(self) -> Hub {
-        Hub::with(self.settings)
+        Hub(Arc::new(HubState::new(self.settings, None)))
+    }
+
+    /// Builds a hub that several nodes share, and the feed that fills it. A crate that connects an
+    /// engine calls this, with its own [`Relay`]; an application calls that crate.
+    ///
+    /// The engine keeps one ordered log for all nodes, and gives the positions. So a client may
+    /// resume on any node. [`Hub::send`] publishes; [`Hub::publish`] and its relatives fail.
+    #[must_use]
+    pub fn build_shared(self, relay: impl Relay) -> (Hub, Feed) {
+        let shared = Arc::new(SharedHub::new(Arc::new(relay)));
+        let state = Arc::new(HubState::new(self.settings, Some(Arc::clone(&shared))));
+        (Hub(Arc::clone(&state)), Feed::new(state, shared))
     }
 }
 

@@ -42,6 +42,7 @@
 // | `registry` | which topics exist, and which one makes room for another |
 // | `subscription` | a cursor in the logs of some topics |
 // | `presence` | who subscribes to a topic |
+// | `relay` | several nodes as one hub |
 // | `state` | what all handles share, and what the hub's lock guards |
 // | `slot_map`, `clock`, `sync`, `plural` | small parts: a dense slot map, time, locks, plurals |
 // | `loom_model` | the hub under every order of its threads |
@@ -60,6 +61,7 @@ mod plural;
 mod policy;
 mod presence;
 mod registry;
+mod relay;
 mod settings;
 mod slot_map;
 mod state;
@@ -75,10 +77,18 @@ pub use handle::Hub;
 pub use policy::Policy;
 pub use presence::event::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent};
 pub use presence::watch::PresenceWatch;
+pub use relay::adapter::{Append, Receipt, Relay, RelayFuture};
+pub use relay::error::{RelayError, SendError};
+pub use relay::feed::Feed;
+pub use relay::incoming::{Incoming, SnapshotEntry};
+pub use relay::retry_keys::{MAX_RETRY_KEYS, RETRY_WINDOW};
+pub use relay::send::{SendMessage, Sending};
+pub use relay::state::{RelayState, RelayWatch};
 pub use settings::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
-    DEFAULT_MAX_MESSAGES, DEFAULT_MAX_REMEMBERED_TOPICS, DEFAULT_MAX_REORDERED,
-    DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
+    DEFAULT_MAX_MESSAGES, DEFAULT_MAX_NODE_WAIT, DEFAULT_MAX_REMEMBERED_TOPICS,
+    DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
+    DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
 };
 pub use stats::{HubStats, TopicStats};
 pub use subscription::Subscription;

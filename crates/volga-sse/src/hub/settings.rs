@@ -31,8 +31,10 @@ pub const DEFAULT_MAX_KEY: usize = 255;
 /// How many names and patterns a subscription has.
 pub const DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION: usize = 100;
 
-/// How many messages a relayed hub holds back because an earlier one has not come.
+/// How many messages a shared hub holds back because an earlier one has not come.
 pub const DEFAULT_MAX_REORDERED: usize = 1_024;
+/// How long a client of a shared hub waits for a node that is behind.
+pub const DEFAULT_MAX_NODE_WAIT: Duration = Duration::from_secs(5);
 
 /// The bounds of a topic's log.
 #[derive(Clone, Copy, Debug)]
@@ -60,20 +62,13 @@ pub(crate) struct HubSettings {
     /// For how long an identity that has left may return, in milliseconds.
     pub(crate) presence_grace: u64,
     pub(crate) keyed: Vec<KeyedTopics>,
-    pub(crate) relay: Option<RelaySource>,
     pub(crate) max_reordered: usize,
+    /// How long a client waits for a node that is behind.
+    pub(crate) max_node_wait: Duration,
     /// The name of the event that reports a gap.
     pub(crate) gap_event: &'static str,
     /// What a client is told that subscribes after the hub has closed.
     pub(crate) closed_response: RefusalResponse,
-}
-
-/// The outside source that assigns the positions of a relayed hub.
-#[derive(Debug)]
-pub(crate) struct RelaySource {
-    pub(crate) epoch: u64,
-    /// The hub has no messages up to this number.
-    pub(crate) after: u64,
 }
 
 /// Topics that are keyed, and the maximum number of their keys.

@@ -27,6 +27,13 @@ pub struct HubStats {
     pub skipped: u64,
     /// How many subscriptions resumed from a last event ID that this hub knew.
     pub resumed: u64,
+    /// How many messages of the engine behind a shared hub this node could not hold. The readers of
+    /// their topics were told. If this grows, another node or another program writes what this node
+    /// does not accept: a longer message or name, more topics or keys, or another version.
+    pub unheld: u64,
+    /// How often a shared hub found that messages are missing whose topics are not known, for
+    /// example because the engine dropped them while this node could not reach it.
+    pub losses: u64,
     /// The number of messages in the logs.
     pub messages: usize,
     /// The bytes of these messages, and of values of keyed topics whose messages have left the log.
@@ -88,6 +95,8 @@ impl HubStats {
             ("volga_hub_gaps_total", self.gaps),
             ("volga_hub_skipped_total", self.skipped),
             ("volga_hub_resumed_total", self.resumed),
+            ("volga_hub_unheld_total", self.unheld),
+            ("volga_hub_losses_total", self.losses),
         ] {
             metrics::counter!(name, labels).absolute(value);
         }

@@ -23,7 +23,7 @@ pub enum TopicCreation {
     /// Only [`Hub::create_topic`](crate::hub::Hub::create_topic) creates topics. Publishing to any
     /// other name fails, and so does subscribing to it.
     ///
-    /// In a hub that is [relayed](crate::hub::HubBuilder::relay), a message of any other topic
-    /// counts as lost.
+    /// In a [shared](crate::hub::HubBuilder::build_shared) hub, each node needs its own topics. A
+    /// message of any other topic is missing on this node, and readers by pattern are told of it.
     Explicit,
 }

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body::Body;
 use volga_sse::{
-    DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, EndReason, Heartbeat, Message, Position,
-    Sse, SseBody, SseSource, StreamEnd,
-    hub::{Hub, KeyChange, Policy, Subscribe, Subscription},
+    DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_FRAME_MESSAGES, EndReason, Heartbeat, Message, Sse,
+    SseBody, SseSource, StreamEnd,
+    hub::{Hub, Policy, Subscribe, Subscription},
 };
 
 type Stream = Pin<Box<SseBody<Subscription>>>;
@@ -196,20 +196,6 @@ fn a_gap_is_reported_although_others_got_what_it_covers() {
     let late = frame(&mut sleeps).expect("a frame");
     assert!(late.starts_with(b"event: gap\n"));
     assert_eq!(messages(&late), 1 + 8);
-}
-
-#[test]
-fn a_gap_of_the_source_is_reported_before_later_messages() {
-    let at = |number| Position::new(0x2a, number);
-    let hub = Hub::builder().relay(at(0)).build();
-    let put = |number| hub.publish_at(at(number), "t", KeyChange::None, Message::new().data("x"));
-    put(1).expect("published");
-    let mut body = body(hub.subscribe("t").resume(at(1)));
-    hub.skip_to(at(3)).expect("skipped");
-    put(4).expect("published");
-    let sent = frame(&mut body).expect("a frame");
-    assert!(sent.starts_with(b"event: gap\n"), "{sent:?}");
-    assert_eq!(messages(&sent), 1 + 1);
 }
 
 #[test]

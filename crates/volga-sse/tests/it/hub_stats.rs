@@ -131,8 +131,9 @@ fn the_numbers_reach_a_recorder_of_the_metrics_crate() {
         ("volga_hub_subscribers", 1.0),
         ("volga_hub_max_lag", 1.0),
         ("volga_hub_gaps_total", 0.0),
+        ("volga_hub_unheld_total", 0.0),
     ] {
         assert!(seen.contains(&(name.to_owned(), value)), "{name}: {seen:?}");
     }
-    assert_eq!(seen.len(), 11);
+    assert_eq!(seen.len(), 13);
 }

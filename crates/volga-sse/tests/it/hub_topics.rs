@@ -9,8 +9,8 @@ use tokio::time::advance;
 use volga_sse::{
     Message, Position,
     hub::{
-        CreateTopicError, Delivery, Hub, HubBuilder, KeyChange, Policy, PresenceEvent,
-        PublishError, SubscribeError, Subscription, TopicCreation,
+        CreateTopicError, Delivery, Hub, HubBuilder, Policy, PresenceEvent, PublishError,
+        SubscribeError, Subscription, TopicCreation,
     },
 };
 
@@ -265,24 +265,6 @@ fn nobody_is_present_in_a_removed_topic() {
     assert_eq!(hub.presence("a"), [("anna".into(), 1)].into());
     drop(again);
     assert_eq!(events(), [left]);
-}
-
-#[test]
-fn a_relayed_topic_that_makes_room_before_it_was_seen_is_a_gap() {
-    let at = |number| Position::new(0x77, number);
-    let hub = Hub::builder().relay(at(0)).max_topics(1).build();
-    // The first message comes last, so that both have their turn at once.
-    hub.publish_at(at(2), "b", KeyChange::None, text()).unwrap();
-    hub.publish_at(at(1), "a", KeyChange::None, text()).unwrap();
-    assert_eq!(names(&hub), ["b"]);
-    for topics in [&["a"][..], &["a", "b"]] {
-        let hub = Hub::builder().relay(at(0)).max_topics(2).build();
-        for (number, name) in [(3, "c"), (2, "b"), (1, "a")] {
-            hub.publish_at(at(number), name, KeyChange::None, text()).unwrap();
-        }
-        let mut resumed = hub.subscribe(topics).resume(at(0)).open().unwrap();
-        assert_eq!(ready(&mut resumed)[0], (0, 1), "{topics:?}");
-    }
 }
 
 #[test]

@@ -18,11 +18,11 @@ mod hub_keyed;
 #[cfg(feature = "hub")]
 mod hub_model;
 #[cfg(feature = "hub")]
+mod hub_nodes;
+#[cfg(feature = "hub")]
 mod hub_presence;
 #[cfg(feature = "hub")]
 mod hub_refusals;
-#[cfg(feature = "hub")]
-mod hub_relay;
 #[cfg(feature = "hub")]
 mod hub_stats;
 #[cfg(feature = "hub")]

@@ -209,3 +209,32 @@ pub use volga_sse::hub::SubscriptionEnd;
 /// # }
 /// ```
 pub use volga_sse::hub::KeyChange;
+
+/// A message on its way, and the receipt that says how many machines have it.
+///
+/// ```
+/// use volga::http::sse::{Hub, Message, Receipt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), volga::error::Error> {
+/// let hub = Hub::new();
+/// let paid = Message::new().data("paid");
+/// let receipt: Receipt = hub.send("orders", paid).retry_key("order 7").await?;
+/// assert_eq!(receipt.machines, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub use volga_sse::hub::{Receipt, SendMessage};
+
+/// Whether a hub that several nodes share has what its engine has. A hub of one process is always
+/// live.
+///
+/// ```
+/// use volga::http::sse::{Hub, RelayState, RelayWatch};
+///
+/// let hub = Hub::new();
+/// let relay: RelayWatch = hub.watch_relay();
+/// assert_eq!(relay.state(), RelayState::Live);
+/// assert!(hub.is_ready());
+/// ```
+pub use volga_sse::hub::{RelayState, RelayWatch};

@@ -327,6 +327,12 @@ impl Registry {
         std::mem::take(&mut self.newly_removed)
     }
 
+    /// Notes that a message of a topic that does not exist is lost.
+    pub(crate) fn note_removed(&mut self, name: &str, number: u64, max: usize) {
+        self.removed_topics.take(name);
+        self.removed_topics.note(name.into(), number, max);
+    }
+
     /// Notes that messages up to this number are lost and may have belonged to any topic.
     pub(crate) fn note_loss(&mut self, number: u64) {
         self.removed_topics.raise_floor(number);

@@ -11,6 +11,8 @@ use crate::hub::error::PublishError;
 use crate::hub::patterns::Patterns;
 use crate::hub::patterns::pattern_set::PatternSet;
 use crate::hub::presence::topic_presence::{MAX_LISTED, PresentIdentities};
+use crate::hub::relay::epochs::Place;
+use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::settings::HubSettings;
 use crate::hub::state::guard::StateGuard;
 use crate::hub::state::locked_state::LockedState;
@@ -36,7 +38,10 @@ const MAX_YIELDS: usize = 1_000;
 #[derive(Debug)]
 pub(crate) struct HubState {
     pub(crate) settings: HubSettings,
-    pub(crate) epoch: u64,
+    /// The epoch of a hub without a relay.
+    epoch: u64,
+    /// What a shared hub has beyond that.
+    pub(crate) shared: Option<Arc<SharedHub>>,
     pub(crate) clock: HubClock,
     /// The greatest number for which all messages up to it are in their logs.
     ///
@@ -44,8 +49,8 @@ pub(crate) struct HubState {
     /// the log has dropped it. So a subscription reads the messages of several topics in one order
     /// without ever taking the hub's lock.
     horizon: AtomicU64,
-    /// The last number of a relayed hub whose message never came, or zero. A subscription whose
-    /// cursor is before it has missed something.
+    /// A subscription of a shared hub whose cursor is before this number may have missed something,
+    /// or may have received what did not last. Zero in other hubs.
     last_missing: AtomicU64,
     locked: Mutex<LockedState>,
     /// How many threads wait for the lock. Those that take it often wait until nobody else does.
@@ -59,20 +64,20 @@ pub(crate) struct HubState {
 }
 
 impl HubState {
-    pub(crate) fn new(settings: HubSettings) -> Self {
+    pub(crate) fn new(settings: HubSettings, shared: Option<Arc<SharedHub>>) -> Self {
         // The highest bit is set, so that epochs always have the same number of digits. Messages
         // then have the same length in every run of a program.
-        let random = random_seed() >> (u64::BITS - EPOCH_BITS) | 1 << (EPOCH_BITS - 1);
-        let (epoch, after) =
-            settings.relay.as_ref().map_or((random, 0), |relay| (relay.epoch, relay.after));
-        let locked = LockedState::starting_after(after);
+        let epoch = random_seed() >> (u64::BITS - EPOCH_BITS) | 1 << (EPOCH_BITS - 1);
+        let is_shared = shared.is_some();
+        let locked = LockedState::default();
         let patterns = Arc::clone(&locked.registry.patterns);
         Self {
             settings,
             epoch,
-            clock: HubClock::new(),
-            horizon: AtomicU64::new(after),
-            last_missing: AtomicU64::new(after),
+            shared,
+            clock: if is_shared { HubClock::of_shared_hub() } else { HubClock::new() },
+            horizon: AtomicU64::new(0),
+            last_missing: AtomicU64::new(0),
             locked: Mutex::new(locked),
             waiting: std::sync::atomic::AtomicUsize::new(0),
             recent: RwLock::new(RecentMessages::default()),
@@ -109,15 +114,21 @@ impl HubState {
     }
 
     pub(crate) fn position(&self, number: u64) -> Position {
-        Position::new(self.epoch, number)
+        match &self.shared {
+            None => Position::new(self.epoch, number),
+            Some(shared) => shared.position(number),
+        }
     }
 
-    /// Whether a client can have received an event of this position when the hub has assigned
-    /// numbers up to `last`. A relayed hub shares its positions with other hubs. Such a hub may be
-    /// ahead of this one, by at most the number of messages that this hub holds back.
-    pub(crate) fn may_have_sent(&self, position: Position, last: u64) -> bool {
-        let ahead = if self.settings.relay.is_some() { self.settings.max_reordered } else { 0 };
-        position.epoch() == self.epoch && position.number() <= last.saturating_add(ahead as u64)
+    /// Where a client's position is when the hub has assigned numbers up to `last`.
+    pub(crate) fn place(&self, position: Position, last: u64) -> Place {
+        match &self.shared {
+            Some(shared) => shared.place(position, last),
+            None if position.epoch() == self.epoch && position.number() <= last => {
+                Place::Known(position.number())
+            }
+            None => Place::Unknown,
+        }
     }
 
     pub(crate) fn publish(
@@ -134,6 +145,35 @@ impl HubState {
         let topic = self.open_topic(&mut locked, topic, key, now)?;
         locked.last_number += 1;
         let number = locked.last_number;
+        let patterns = self.append(&mut locked, &topic, message, key, now);
+        self.advance_horizon(&locked, &[(&topic, number)]);
+        drop(locked);
+        topic.readers.wake();
+        patterns.iter().for_each(|patterns| patterns.wake());
+        self.catch_up(now);
+        Ok(self.position(number))
+    }
+
+    /// Publishes a message, unless one was published with the same retry key.
+    pub(crate) fn publish_once(
+        &self,
+        topic: &str,
+        message: Message,
+        key: KeyChange<'_>,
+        retry_key: &Arc<str>,
+    ) -> Result<Position, PublishError> {
+        check_name(topic, self.settings.max_topic_name)?;
+        self.check_key(key)?;
+        let message = self.prepare(message, self.next_position()?)?;
+        let now = self.clock.now();
+        let mut locked = self.lock();
+        if let Some(number) = locked.retry_keys.find(retry_key, now) {
+            return Ok(self.position(number));
+        }
+        let topic = self.open_topic(&mut locked, topic, key, now)?;
+        locked.last_number += 1;
+        let number = locked.last_number;
+        locked.retry_keys.note(retry_key, number, now);
         let patterns = self.append(&mut locked, &topic, message, key, now);
         self.advance_horizon(&locked, &[(&topic, number)]);
         drop(locked);
@@ -178,7 +218,7 @@ impl HubState {
         let now = self.clock.now();
         let mut locked = self.lock();
         let Some(topic) = locked.topic(name) else { return false };
-        let is_told = self.settings.relay.is_none() && topic.has_values();
+        let is_told = self.shared.is_none() && topic.has_values();
         if is_told {
             locked.last_number += 1;
             let number = locked.last_number;
@@ -211,6 +251,13 @@ impl HubState {
         for pattern in self.patterns.all() {
             pattern.readers.close(SubscriptionEnd::HubClosed);
         }
+    }
+
+    /// Whether a new message of a topic with this key would be refused, as far as this node knows.
+    pub(crate) fn check_send(&self, topic: &str, key: KeyChange<'_>) -> Result<(), PublishError> {
+        check_name(topic, self.settings.max_topic_name)?;
+        self.check_key(key)?;
+        self.lock().check_publish(topic, key, &self.settings)
     }
 
     /// Ends all subscriptions of an identity at once, and returns their number.
@@ -246,8 +293,8 @@ impl HubState {
 
     /// The position that a message gets if it is published now and no other message comes first.
     fn next_position(&self) -> Result<Position, PublishError> {
-        if self.settings.relay.is_some() {
-            return Err(PublishError::Relayed);
+        if self.shared.is_some() {
+            return Err(PublishError::Shared);
         }
         Ok(self.position(self.horizon() + 1))
     }
@@ -349,7 +396,11 @@ impl HubState {
 
     /// Remembers the topic of the last number that was assigned. Returns the patterns that match
     /// it.
-    fn remember(&self, locked: &LockedState, topic: &Arc<Topic>) -> Option<Arc<PatternSet>> {
+    pub(crate) fn remember(
+        &self,
+        locked: &LockedState,
+        topic: &Arc<Topic>,
+    ) -> Option<Arc<PatternSet>> {
         let patterns = self.patterns.of(topic);
         if locked.remembers_messages {
             let of_patterns = patterns.as_ref().map_or(0, |patterns| patterns.mask());
@@ -386,6 +437,12 @@ impl HubState {
 
     pub(crate) fn last_missing(&self) -> u64 {
         self.last_missing.load(Ordering::Acquire)
+    }
+
+    /// Messages of a shared hub up to this number are missing, and may have belonged to any topic.
+    #[cold]
+    pub(crate) fn lost_by_all(&self) -> u64 {
+        self.shared.as_ref().map_or(0, |shared| shared.lost_by_all())
     }
 
     /// Must be called before the horizon advances past the number.

@@ -9,6 +9,7 @@ use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::hub_presence::HubPresence;
 use crate::hub::registry::{HubFull, Registry, TopicReaders};
+use crate::hub::relay::retry_keys::RetryKeys;
 use crate::hub::settings::HubSettings;
 use crate::hub::slot_map::SlotMap;
 use crate::hub::state::reorder_buffer::ReorderBuffer;
@@ -40,7 +41,9 @@ pub(crate) struct LockedState {
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
     /// time.
     removed: Vec<Arc<Topic>>,
-    /// The messages of a relayed hub that wait for earlier ones.
+    /// The retry keys of the last messages of a hub without a relay.
+    pub(crate) retry_keys: RetryKeys,
+    /// The messages of a shared hub that wait for earlier ones.
     pub(crate) reorder_buffer: ReorderBuffer,
 }
 
@@ -53,13 +56,6 @@ pub(crate) struct PatternIdentity {
 }
 
 impl LockedState {
-    /// The state of a hub that has no messages up to this number.
-    pub(crate) fn starting_after(last: u64) -> Self {
-        let mut locked = Self { last_number: last, ..Self::default() };
-        locked.note_loss(last);
-        locked
-    }
-
     pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
         self.registry.find(name).cloned()
     }
@@ -87,6 +83,35 @@ impl LockedState {
         self.make_room(1, [].iter(), settings, now)
             .map_err(|_| PublishError::TooManyTopics { max })?;
         Ok(self.create(name, settings))
+    }
+
+    /// Checks what [`topic_to_publish`](Self::topic_to_publish) checks, apart from the number of
+    /// topics. Changes nothing.
+    pub(crate) fn check_publish(
+        &self,
+        name: &str,
+        key: KeyChange<'_>,
+        settings: &HubSettings,
+    ) -> Result<(), PublishError> {
+        if self.is_closed {
+            return Err(PublishError::Closed);
+        }
+        let is_strict = settings.creation == TopicCreation::Explicit;
+        match self.registry.find(name) {
+            Some(topic) if !is_strict || self.registry.is_explicit(topic) => topic.check_key(key),
+            _ if is_strict => Err(PublishError::UnknownTopic { topic: name.to_owned() }),
+            _ => check_first_key(key, settings.max_keys(name)),
+        }
+    }
+
+    /// Returns the topic for values of its keys, and creates it if necessary.
+    pub(crate) fn topic_to_fill(
+        &mut self,
+        name: &str,
+        settings: &HubSettings,
+        now: Moment,
+    ) -> Result<Arc<Topic>, PublishError> {
+        self.topic_to_publish(name, KeyChange::None, settings, now)
     }
 
     /// Returns the topics that a subscription names, and creates those that are missing. If this

@@ -9,8 +9,8 @@
 //! | `recent_messages` | the topics of the last messages |
 //! | `walk` | the topics that patterns match, a few at a time |
 //! | `statistics` | `Hub::stats` and `Hub::topic_stats` |
-//! | `relay` | publishing at positions that an outside source gives |
-//! | `reorder_buffer` (pure) | relayed messages that wait for earlier ones |
+//! | `relay` | what the feed of a shared hub brings |
+//! | `reorder_buffer` (pure) | messages that wait for earlier ones |
 
 pub(crate) mod ageing;
 pub(crate) mod guard;

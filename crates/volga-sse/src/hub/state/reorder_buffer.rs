@@ -1,20 +1,26 @@
-//! Messages of a relayed hub that wait for the ones before them. Pure.
+//! Messages of a shared hub that wait for the ones before them. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::codec::message::MessageWithoutId;
+use crate::hub::clock::Moment;
 use crate::hub::topic::key_table::KeyChange;
 
 /// The messages that came early, by their numbers.
 #[derive(Debug, Default)]
 pub(crate) struct ReorderBuffer(pub(crate) BTreeMap<u64, EarlyMessage>);
 
-/// A message that has a position and waits for the messages before it.
+/// A message that has a number and waits for the messages before it.
 pub(crate) struct EarlyMessage {
+    pub(crate) number: u64,
+    /// The number of the message before it in the feed.
+    pub(crate) after: u64,
+    pub(crate) at: Moment,
     pub(crate) topic: Box<str>,
     pub(crate) key: OwnedKeyChange,
-    pub(crate) message: MessageWithoutId,
+    /// `None` if this node cannot hold it.
+    pub(crate) message: Option<MessageWithoutId>,
 }
 
 impl fmt::Debug for EarlyMessage {
@@ -24,6 +30,7 @@ impl fmt::Debug for EarlyMessage {
 }
 
 /// A [`KeyChange`] that owns its key.
+#[derive(Clone, Debug)]
 pub(crate) enum OwnedKeyChange {
     None,
     Set(Box<str>),

@@ -28,6 +28,8 @@ impl HubState {
             delivered: gone + self.counters.late_delivered.load(Ordering::Relaxed),
             gaps: self.counters.gaps.load(Ordering::Relaxed),
             skipped: self.counters.skipped.load(Ordering::Relaxed),
+            unheld: self.shared.as_ref().map_or(0, |shared| shared.unheld()),
+            losses: self.shared.as_ref().map_or(0, |shared| shared.losses()),
             resumed: self.counters.resumed.load(Ordering::Relaxed),
             ..HubStats::default()
         };

@@ -49,8 +49,10 @@ impl Delivery {
 /// [a snapshot follows](Self::has_snapshot).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Gap {
-    /// A number of the same epoch as `through`.
-    pub(crate) after: Option<u64>,
+    /// Counts only if it is known what the client has.
+    // An `Option` would make every delivery larger.
+    pub(crate) after: Position,
+    pub(crate) is_known: bool,
     pub(crate) through: Position,
     pub(crate) is_settled: bool,
     pub(crate) has_snapshot: bool,
@@ -63,7 +65,7 @@ impl Gap {
     /// what the client has, because its last event ID is not one of this hub.
     #[must_use]
     pub fn after(&self) -> Option<Position> {
-        self.after.map(|after| Position::new(self.through.epoch(), after))
+        self.is_known.then_some(self.after)
     }
 
     /// The position of the last message that may be missing.
@@ -115,7 +117,8 @@ mod tests {
     #[test]
     fn a_gap_is_an_event_that_names_both_ends() {
         let gap = Gap {
-            after: Some(5),
+            after: Position::new(0x2a, 5),
+            is_known: true,
             through: Position::new(0x2a, 19),
             is_settled: true,
             has_snapshot: false,
@@ -126,7 +129,7 @@ mod tests {
             b"event: gap\ndata: {\"after\":\"2a-5\",\"through\":\"2a-13\"}\nid: 2a-13\n\n"
         );
         let gap =
-            Gap { after: None, is_settled: false, has_snapshot: true, event: "missed", ..gap };
+            Gap { is_known: false, is_settled: false, has_snapshot: true, event: "missed", ..gap };
         assert_eq!(
             gap.to_message().encode().unwrap().as_bytes(),
             b"event: missed\ndata: {\"after\":null,\"through\":\"2a-13\",\"snapshot\":true}\n\n"

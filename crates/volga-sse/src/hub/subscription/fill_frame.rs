@@ -59,7 +59,8 @@ impl FillFrame for Subscription {
 
     fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
         // All clients of a hub that closes return, and they should not do so at the same time.
-        self.subscriber.end() == Some(SubscriptionEnd::HubClosed)
+        let end = self.subscriber.end();
+        matches!(end, Some(SubscriptionEnd::HubClosed | SubscriptionEnd::NodeBehind))
     }
 
     fn is_resumable(self: Pin<&mut Self>) -> bool {

@@ -63,7 +63,8 @@ impl Subscription {
             self.extras.get_or_insert_default().reported_through = lost;
         }
         Some(Gap {
-            after,
+            after: self.hub.position(after.unwrap_or(0)),
+            is_known,
             through: self.hub.position(lost),
             is_settled,
             has_snapshot: !is_known && self.may_have_keys(),
@@ -94,7 +95,8 @@ impl Subscription {
         }
         self.hub.counters.count_gap(through - after);
         Gap {
-            after: Some(after),
+            after: self.hub.position(after),
+            is_known: true,
             through: self.hub.position(through),
             is_settled,
             has_snapshot: true,

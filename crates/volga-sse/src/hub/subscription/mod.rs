@@ -3,7 +3,8 @@
 //! | module | content |
 //! |---|---|
 //! | `subscribe`, `arguments` | a subscription before it opens |
-//! | `opening` | how it begins |
+//! | `start`, `opening` | how it begins |
+//! | `waiting` | it waits for its node |
 //! | `topics` | the topics that it reads |
 //! | `unsubscribe` | how it ends |
 //! | `reading`, `backlog`, `gaps` | what comes next |
@@ -23,9 +24,11 @@ mod gaps;
 pub(crate) mod opening;
 pub(crate) mod pacer;
 mod reading;
+pub(crate) mod start;
 pub(crate) mod subscribe;
 pub(crate) mod topics;
 mod unsubscribe;
+pub(crate) mod waiting;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -42,6 +45,7 @@ use crate::hub::subscription::delivery::Delivery;
 use crate::hub::subscription::opening::{Opening, SubscriptionParts};
 use crate::hub::subscription::pacer::Pacer;
 use crate::hub::subscription::topics::SubscribedTopics;
+use crate::hub::subscription::waiting::{WaitOutcome, Waiting};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::batch::QueuedMessage;
 use crate::hub::topic::joined_frame::JoinedFrame;
@@ -87,6 +91,8 @@ struct Extras {
     present_by_pattern: Option<u32>,
     identity: Option<(Arc<str>, u32)>,
     pacer: Option<Pacer>,
+    /// It has not started, because it waits for its node.
+    waiting: Option<Waiting>,
 }
 
 /// What a subscription has ready for an empty frame.
@@ -114,12 +120,20 @@ impl Subscription {
             floor,
             present_by_pattern,
             identity,
+            waiting,
         } = parts;
         hub.counters.subscribers.fetch_add(1, Ordering::Relaxed);
-        let has_extras = identity.is_some() || !pace.is_zero() || floor > 0;
+        let has_extras = identity.is_some() || !pace.is_zero() || floor > 0 || waiting.is_some();
         let pacer = (!pace.is_zero()).then(|| Pacer::new(pace));
         let extras = has_extras.then(|| {
-            Box::new(Extras { floor, present_by_pattern, identity, pacer, ..Extras::default() })
+            Box::new(Extras {
+                floor,
+                present_by_pattern,
+                identity,
+                pacer,
+                waiting,
+                ..Extras::default()
+            })
         });
         Self {
             hub,
@@ -228,6 +242,13 @@ impl Subscription {
                 self.queue = Vec::new();
                 return Poll::Ready(None);
             }
+            if self.extras.as_ref().is_some_and(|extras| extras.waiting.is_some()) {
+                if end.is_some() {
+                    return Poll::Ready(None);
+                }
+                ready!(self.poll_start(cx));
+                continue;
+            }
             if let (None, Some(pacer)) = (end, self.pacer()) {
                 ready!(pacer.poll_open(cx));
             }
@@ -249,21 +270,63 @@ impl Subscription {
             if std::mem::take(&mut self.needs_first_id) {
                 return Poll::Ready(Some(self.position_message().into()));
             }
-            let visits = self.subscriber.park(cx.waker());
-            match &mut self.topics {
-                SubscribedTopics::One(membership) if visits.has(0) => {
-                    membership.sleep(visits.is_set_aside(0));
-                }
-                SubscribedTopics::One(_) => {}
-                SubscribedTopics::Several(set) => {
-                    set.forget_queued();
-                    set.sleep(visits);
-                }
-            }
+            self.park(cx);
             if !self.has_news() && self.subscriber.end() == end {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Leaves the waker for publishers. After that, the caller must look for news once more.
+    #[inline(always)]
+    fn park(&mut self, cx: &Context<'_>) {
+        let visits = self.subscriber.park(cx.waker());
+        match &mut self.topics {
+            SubscribedTopics::One(membership) if visits.has(0) => {
+                membership.sleep(visits.is_set_aside(0));
+            }
+            SubscribedTopics::One(_) => {}
+            SubscribedTopics::Several(set) => {
+                set.forget_queued();
+                set.sleep(visits);
+            }
+        }
+    }
+
+    /// Polls a subscription that has not started until it starts or ends.
+    #[cold]
+    fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // So closing the hub wakes it.
+        self.park(cx);
+        if self.subscriber.end().is_some() {
+            return Poll::Ready(());
+        }
+        let hub = Arc::clone(&self.hub);
+        let (Some(shared), Some(extras)) = (&hub.shared, &mut self.extras) else {
+            return Poll::Ready(());
+        };
+        let Some(waiting) = &mut extras.waiting else { return Poll::Ready(()) };
+        match ready!(waiting.poll(cx, &hub, shared)) {
+            WaitOutcome::TimedOut => _ = self.subscriber.close(SubscriptionEnd::NodeBehind),
+            WaitOutcome::Start => {
+                let request = waiting.request;
+                extras.waiting = None;
+                let locked = hub.lock();
+                let last = locked.last_number;
+                // The topics that patterns match may be many, so the lock is not held for them.
+                let has_patterns = match &self.topics {
+                    SubscribedTopics::One(_) => false,
+                    SubscribedTopics::Several(set) => set.has_patterns(),
+                };
+                let locked = (!has_patterns).then_some(locked);
+                let start = request.find_start(&hub, &self.topics, last, hub.clock.now());
+                drop(locked);
+                extras.floor = start.floor;
+                self.opening = start.opening.map(Box::new);
+                self.subscriber.set_cursor(start.cursor);
+            }
+        }
+        Poll::Ready(())
     }
 
     /// A message that has an ID and nothing else.

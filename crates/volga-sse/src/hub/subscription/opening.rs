@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::subscription::topics::SubscribedTopics;
+use crate::hub::subscription::waiting::Waiting;
 use crate::hub::topic::scan::Start;
 use crate::hub::topic::subscriber::Subscriber;
 
@@ -42,4 +43,6 @@ pub(crate) struct SubscriptionParts {
     /// The entry that makes its identity present in the topics that its patterns match.
     pub(crate) present_by_pattern: Option<u32>,
     pub(crate) identity: Option<(Arc<str>, u32)>,
+    /// What it waits for before it starts.
+    pub(crate) waiting: Option<Waiting>,
 }

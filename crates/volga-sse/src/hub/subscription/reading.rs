@@ -34,6 +34,9 @@ impl Subscription {
                 }
                 continue;
             }
+            if self.hub.last_missing() > self.subscriber.cursor() {
+                self.note_rollback();
+            }
             let horizon = self.hub.horizon();
             let cursor = self.subscriber.cursor();
             let (through, newcomer) = match self.opening.as_deref() {
@@ -62,7 +65,10 @@ impl Subscription {
                 self.subscriber.close(SubscriptionEnd::TooSlow);
                 return None;
             }
-            let lost = self.hub.last_missing();
+            // This is read after the logs are. A missing number that is recorded later lies behind
+            // everything that was read from them.
+            let is_complete = self.hub.last_missing() <= cursor;
+            let lost = if is_complete { 0 } else { self.hub.lost_by_all() };
             if lost > cursor {
                 scan.lost = scan.lost.max(lost);
                 // The topics of these messages are not known.
@@ -71,7 +77,7 @@ impl Subscription {
                 }
             }
             if let Some(gap) = self.gap(&scan, horizon, &batch) {
-                if gap.has_snapshot && gap.after.is_some() {
+                if gap.has_snapshot && gap.is_known {
                     // The snapshot replaces what was read here.
                     return Some(Delivery::Gap(gap));
                 }
@@ -92,6 +98,31 @@ impl Subscription {
             }
         }
         None
+    }
+
+    /// If the subscription has received messages that did not last, it is told of a gap after the
+    /// last one that did, and goes on after them.
+    #[cold]
+    fn note_rollback(&mut self) {
+        let Some(shared) = self.hub.shared.clone() else { return };
+        // The gap may reach further than the first rollback, so all of them are found before it.
+        while let Some((after, lost)) =
+            shared.find_rollback(self.subscriber.cursor(), |name| self.topics.has_name(name))
+        {
+            self.drop_backlog();
+            self.subscriber.set_cursor(lost);
+            // What it was to be told of before is part of the same gap.
+            let opening = match self.opening.as_deref() {
+                Some(Opening::Unknown { start, .. }) => Opening::Unknown { lost, start: *start },
+                Some(Opening::Returning { after: before, .. }) => {
+                    Opening::Returning { after: after.min(*before), lost }
+                }
+                Some(Opening::Newcomer(_) | Opening::Snapshot { .. }) | None => {
+                    Opening::Returning { after, lost }
+                }
+            };
+            self.opening = Some(Box::new(opening));
+        }
     }
 
     /// Reads the next values of a snapshot that follows a gap. `None` if there are no more.

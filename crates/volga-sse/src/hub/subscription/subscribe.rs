@@ -12,12 +12,12 @@ use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
 use crate::hub::state::locked_state::PatternIdentity;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::arguments::ResumeFrom;
-use crate::hub::subscription::opening::{Opening, SubscriptionParts};
+use crate::hub::subscription::opening::SubscriptionParts;
+use crate::hub::subscription::start::{ResumePoint, StartPoint, StartRequest};
 use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
-use crate::hub::sync::Ordering;
+use crate::hub::subscription::waiting::Waiting;
 use crate::hub::topic::Topic;
 use crate::hub::topic::pattern::{Pattern, TopicFilter};
-use crate::hub::topic::scan::Start;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 use crate::stream::refusal::RefusalResponse;
 
@@ -27,23 +27,11 @@ use crate::stream::refusal::RefusalResponse;
 pub struct Subscribe<'a> {
     hub: &'a Arc<HubState>,
     topics: Vec<String>,
-    resume: ResumePoint,
+    request: StartRequest,
     policy: Policy,
     pace: Duration,
-    history: usize,
-    oldest: Option<Position>,
     has_first_id: bool,
     identity: Option<Arc<str>>,
-}
-
-/// Where a subscription starts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum ResumePoint {
-    /// The client is new.
-    Newcomer,
-    From(Position),
-    /// The client returns, but its ID is not one of this hub.
-    Unknown,
 }
 
 impl<'a> Subscribe<'a> {
@@ -51,11 +39,9 @@ impl<'a> Subscribe<'a> {
         Self {
             hub,
             topics,
-            resume: ResumePoint::Newcomer,
+            request: StartRequest { resume: ResumePoint::Newcomer, history: 0, oldest: None },
             policy: hub.settings.policy,
             pace: hub.settings.pace,
-            history: 0,
-            oldest: None,
             has_first_id: true,
             identity: None,
         }
@@ -74,7 +60,8 @@ impl<'a> Subscribe<'a> {
             Ok(position) => ResumePoint::From(position),
             Err(_) => ResumePoint::Unknown,
         };
-        self.resume = last_event_id.resume_from().as_deref().map_or(ResumePoint::Newcomer, resume);
+        self.request.resume =
+            last_event_id.resume_from().as_deref().map_or(ResumePoint::Newcomer, resume);
         self
     }
 
@@ -84,7 +71,7 @@ impl<'a> Subscribe<'a> {
     /// Of keyed topics, a new client always receives the newest message of each key. Those do not
     /// count here.
     pub fn history(mut self, messages: usize) -> Self {
-        self.history = messages;
+        self.request.history = messages;
         self
     }
 
@@ -108,7 +95,7 @@ impl<'a> Subscribe<'a> {
     /// # Ok(()) }
     /// ```
     pub fn oldest(mut self, position: Position) -> Self {
-        self.oldest = Some(position);
+        self.request.oldest = Some(position);
         self
     }
 
@@ -237,23 +224,18 @@ impl<'a> Subscribe<'a> {
             SubscribedTopics::Several(set) if set.has_patterns() => Some(&**set),
             _ => None,
         };
-        let matching = match set {
-            Some(set) => {
-                self.note_new_patterns(new_patterns);
-                if let Some((identity, _)) = &identity {
-                    self.join_matching(set, identity, next_id);
-                }
-                self.matching(set, last)
+        if let Some(set) = set {
+            self.note_new_patterns(new_patterns);
+            if let Some((identity, _)) = &identity {
+                self.join_matching(set, identity, next_id);
             }
-            None => Vec::new(),
+        }
+        let waiting = Waiting::new(self.request, self.hub);
+        let start = match &waiting {
+            None => self.request.find_start(self.hub, &topics, last, now),
+            Some(_) => StartPoint { cursor: last, opening: None, floor: 0 },
         };
-        let mut all = named;
-        all.extend(matching);
-        all.iter().for_each(|topic| _ = topic.expire(now, &settings.bounds));
-        let floor = self.floor(last);
-        let before = all.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
-        let (cursor, opening) = self.opening(last, floor, before, &all);
-        subscriber.set_cursor(cursor);
+        subscriber.set_cursor(start.cursor);
         drop(locked);
         self.hub.catch_up(now);
         Ok(Subscription::new(SubscriptionParts {
@@ -262,11 +244,12 @@ impl<'a> Subscribe<'a> {
             topics,
             policy: self.policy,
             pace: self.pace,
-            opening,
-            needs_first_id: self.has_first_id && self.resume == ResumePoint::Newcomer,
-            floor,
+            opening: start.opening,
+            needs_first_id: self.has_first_id && self.request.resume == ResumePoint::Newcomer,
+            floor: start.floor,
             present_by_pattern,
             identity,
+            waiting,
         }))
     }
 
@@ -298,30 +281,6 @@ impl<'a> Subscribe<'a> {
         }
     }
 
-    /// The topics that the patterns match, if how the subscription begins depends on them. A client
-    /// that begins with what comes next, or resumes, reads its topics later.
-    fn matching(&self, set: &TopicSet, last: u64) -> Vec<Arc<Topic>> {
-        let mut topics = Vec::new();
-        let visit = |topic: &Arc<Topic>| {
-            if !set.names(topic) {
-                topics.push(Arc::clone(topic));
-            }
-        };
-        match self.resume {
-            ResumePoint::From(position) if self.hub.may_have_sent(position, last) => {
-                let after = position.number();
-                if self.floor(last) > after {
-                    set.walk(self.hub, visit);
-                }
-            }
-            _ if self.history > 0 || !self.hub.settings.keyed.is_empty() => {
-                set.walk(self.hub, visit);
-            }
-            _ => {}
-        }
-        topics
-    }
-
     /// The parsed names and patterns, each once.
     fn filters(&self) -> Result<Vec<TopicFilter>, SubscribeError> {
         let settings = &self.hub.settings;
@@ -347,71 +306,13 @@ impl<'a> Subscribe<'a> {
         filters.dedup();
         Ok(filters)
     }
-
-    /// The number up to which the client may not see messages, when the hub has assigned numbers up
-    /// to `last`.
-    fn floor(&self, last: u64) -> u64 {
-        match self.oldest {
-            None => 0,
-            Some(oldest) if self.hub.may_have_sent(oldest, last.saturating_add(1)) => {
-                oldest.number().saturating_sub(1)
-            }
-            Some(_) => last,
-        }
-    }
-
-    /// Returns the cursor, and what the subscription does before the cursor advances normally. The
-    /// client sees nothing up to `floor`. `before` is an upper bound of the numbers that removed
-    /// topics of these names had.
-    fn opening(
-        &self,
-        last: u64,
-        floor: u64,
-        before: u64,
-        topics: &[Arc<Topic>],
-    ) -> (u64, Option<Opening>) {
-        if let ResumePoint::From(position) = self.resume
-            && self.hub.may_have_sent(position, last)
-        {
-            let after = position.number();
-            self.hub.counters.resumed.fetch_add(1, Ordering::Relaxed);
-            let unseen = topics.iter().map(|topic| topic.last_through(floor)).max().unwrap_or(0);
-            let lost = before.max(if floor > after { unseen } else { 0 });
-            let opening = (lost > after).then_some(Opening::Returning { after, lost });
-            return (after.max(floor), opening);
-        }
-        let unkeyed_after = self.history_start(last, topics).max(floor);
-        let has_keys = topics.iter().any(|topic| topic.is_keyed());
-        let start = has_keys.then_some(Start { through: last, unkeyed_after });
-        let cursor = if has_keys { floor } else { unkeyed_after };
-        let opening = if self.resume == ResumePoint::Newcomer {
-            start.map(Opening::Newcomer)
-        } else {
-            let lost = before.max(if has_keys { last } else { unkeyed_after });
-            Some(Opening::Unknown { lost, start })
-        };
-        (cursor, opening)
-    }
-
-    /// Returns the number after which the requested history starts.
-    fn history_start(&self, last: u64, topics: &[Arc<Topic>]) -> u64 {
-        if self.history == 0 {
-            return last;
-        }
-        let plain = topics.iter().filter(|topic| !topic.is_keyed());
-        let mut numbers: Vec<u64> =
-            plain.flat_map(|topic| topic.last_numbers(self.history)).collect();
-        numbers.sort_unstable();
-        let first = numbers.len().saturating_sub(self.history);
-        numbers.get(first).map_or(last, |number| number - 1)
-    }
 }
 
 impl fmt::Debug for Subscribe<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscribe")
             .field("topics", &self.topics)
-            .field("resume", &self.resume)
+            .field("request", &self.request)
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }

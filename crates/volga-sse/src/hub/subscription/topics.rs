@@ -159,6 +159,16 @@ impl TopicSet {
 }
 
 impl SubscribedTopics {
+    /// Whether the subscription reads a topic of this name.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        let is_named = self.named().iter().any(|membership| &*membership.topic.name == name);
+        let patterns = match self {
+            Self::One(_) => return is_named,
+            Self::Several(set) => set.patterns(),
+        };
+        is_named || patterns.into_iter().any(|pattern| pattern.matches(name))
+    }
+
     /// The topics that the subscription names.
     pub(super) fn named(&self) -> &[Membership] {
         match self {

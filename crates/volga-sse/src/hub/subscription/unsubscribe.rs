@@ -37,6 +37,11 @@ impl Drop for Subscription {
         let hub = Arc::clone(&self.hub);
         let topics = std::mem::replace(&mut self.topics, SubscribedTopics::Several(Box::default()));
         if let Some(extras) = &mut self.extras
+            && let (Some(waiting), Some(shared)) = (&mut extras.waiting, &hub.shared)
+        {
+            waiting.leave(shared);
+        }
+        if let Some(extras) = &mut self.extras
             && let Some((identity, handle)) = extras.identity.take()
         {
             let mut locked = hub.lock();

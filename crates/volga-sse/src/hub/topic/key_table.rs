@@ -63,6 +63,40 @@ impl KeyTable {
         Some(key)
     }
 
+    /// Drops the values after a number, which did not last.
+    pub(crate) fn roll_back(&mut self, kept: u64) {
+        for (key, _) in self.newest.split_off(&kept.saturating_add(1)).into_values() {
+            self.numbers.remove(&key);
+        }
+        while self.unkeyed.back().is_some_and(|number| *number > kept) {
+            self.unkeyed.pop_back();
+        }
+        self.unkeyed_dropped = self.unkeyed_dropped.min(kept);
+    }
+
+    /// Replaces all values. Of a key whose newest value has a number greater than `last`, the value
+    /// of before stays until the newest one comes. Returns how many values found no room, and
+    /// whether there are other values now.
+    pub(crate) fn replace(&mut self, entries: Vec<(&str, u64, Bytes)>, last: u64) -> (u64, bool) {
+        let numbers = std::mem::take(&mut self.numbers);
+        let mut newest = std::mem::take(&mut self.newest);
+        let mut unheld = 0;
+        for (key, mut number, mut bytes) in entries {
+            if number > last {
+                let Some(old) = numbers.get(key).filter(|old| **old <= last) else { continue };
+                let Some((_, old_bytes)) = newest.remove(old) else { continue };
+                (number, bytes) = (*old, old_bytes);
+            }
+            if self.has_room(key) && !self.newest.contains_key(&number) {
+                self.set(key, number, bytes);
+            } else {
+                unheld += 1;
+            }
+        }
+        let is_changed = self.numbers != numbers;
+        (unheld, is_changed)
+    }
+
     /// Records a message without a key.
     pub(crate) fn note_unkeyed(&mut self, number: u64) {
         self.unkeyed.push_back(number);

@@ -31,6 +31,9 @@ pub(crate) struct LogEntry {
 pub(crate) struct TopicLog {
     entries: VecDeque<LogEntry>,
     dropped: u64,
+    /// The greatest number of a message of the topic that never came, or zero. The log may hold
+    /// messages before it.
+    lost: u64,
     appended: u64,
 }
 
@@ -78,9 +81,27 @@ impl TopicLog {
         Some((expiry(self.entries.front()?), expiry(self.entries.back()?)))
     }
 
-    /// The number of the last message that was appended, or zero.
+    /// The number of the last message that was appended or lost, or zero.
     pub(crate) fn last_number(&self) -> u64 {
-        self.entries.back().map_or(self.dropped, |entry| entry.number)
+        self.entries.back().map_or(self.dropped, |entry| entry.number).max(self.lost)
+    }
+
+    /// Records that the message with this number never came.
+    pub(crate) fn note_lost(&mut self, number: u64) {
+        self.lost = self.lost.max(number);
+    }
+
+    /// Drops the messages after a number, which did not last. Returns the first number of which
+    /// the topic may have had such a message.
+    pub(crate) fn roll_back(&mut self, kept: u64) -> Option<u64> {
+        let mut first = (self.dropped.max(self.lost) > kept).then_some(kept + 1);
+        self.dropped = self.dropped.min(kept);
+        self.lost = self.lost.min(kept);
+        while self.entries.back().is_some_and(|entry| entry.number > kept) {
+            let entry = self.entries.pop_back();
+            first = first.filter(|first| *first == kept + 1).or(entry.map(|entry| entry.number));
+        }
+        first
     }
 
     fn drop_first(&mut self) {
@@ -93,6 +114,17 @@ impl TopicLog {
     /// missed something.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// The greatest number that was dropped or lost, or zero. A subscription whose cursor is before
+    /// it has missed something.
+    pub(crate) fn missing(&self) -> u64 {
+        self.dropped.max(self.lost)
+    }
+
+    /// The greatest number that was lost, or zero.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// The entries with numbers greater than this, in order.

@@ -103,6 +103,14 @@ impl Topic {
         }
     }
 
+    /// A topic that a hub does not have, and that holds nothing.
+    pub(crate) fn removed(name: &str) -> Self {
+        // No other topic has this ID.
+        let topic = Self::new(u64::MAX, 0, name.into(), 0, None);
+        topic.set_removed();
+        topic
+    }
+
     /// The number of the last message that may be read, or zero.
     pub(crate) fn last_readable(&self) -> u64 {
         self.last.load(Ordering::Acquire)
@@ -190,6 +198,41 @@ impl Topic {
         }
     }
 
+    /// Records that the message with this number never came, and that it had this key.
+    pub(crate) fn note_lost(&self, number: u64, key: KeyChange<'_>) {
+        let mut data = write(&self.data);
+        data.log.note_lost(number);
+        if let (Some(keys), KeyChange::Set(key) | KeyChange::Remove(key)) = (&mut data.keys, key) {
+            // The value before is not the newest one any more.
+            keys.remove(key);
+        }
+    }
+
+    /// Drops what came after a number and did not last. Returns the first number of which the topic
+    /// may have had such a message. The readers of a keyed topic are told of a gap up to `through`,
+    /// because the values of before are not known any more.
+    pub(crate) fn roll_back(&self, kept: u64, through: u64) -> Option<u64> {
+        let mut data = write(&self.data);
+        let first = data.log.roll_back(kept)?;
+        if let Some(keys) = &mut data.keys {
+            keys.roll_back(kept);
+            data.log.note_lost(through);
+        }
+        Some(first)
+    }
+
+    /// See [`KeyTable::replace`].
+    pub(crate) fn replace_values(
+        &self,
+        entries: Vec<(&str, u64, Bytes)>,
+        last: u64,
+    ) -> (u64, bool) {
+        match &mut write(&self.data).keys {
+            Some(keys) => keys.replace(entries, last),
+            None => (entries.len() as u64, false),
+        }
+    }
+
     /// Drops the messages that are too old. Returns when the first and the last of the remaining
     /// messages expire, or `None` if no message remains.
     pub(crate) fn expire(&self, now: Moment, bounds: &LogBounds) -> Option<(Moment, Moment)> {
@@ -252,7 +295,7 @@ impl Topic {
                 return;
             }
             Some(keys) if scan.only_latest => {
-                scan.note_lost_of_keyed(keys.unkeyed_dropped(), after);
+                scan.note_lost_of_keyed(keys.unkeyed_dropped().max(log.lost()), after);
                 keys.after(after).all(|(number, bytes)| offer(number, bytes));
                 keys.unkeyed_after(after)
                     .filter_map(|number| log.find(number))
@@ -269,7 +312,7 @@ impl Topic {
             None => {}
         }
         log.after(after).all(|entry| offer(entry.number, &entry.bytes));
-        scan.note_lost(log.dropped(), after, keys.is_some());
+        scan.note_lost(log.missing(), after, keys.is_some());
     }
 
     /// The same for a single message of this topic, which the subscription has not read yet. It is
@@ -283,7 +326,7 @@ impl Topic {
         let bytes = match keys {
             Some(keys) if scan.newcomer.is_some() => keys.value_at(number),
             Some(keys) if scan.only_latest => {
-                scan.note_lost_of_keyed(keys.unkeyed_dropped(), after);
+                scan.note_lost_of_keyed(keys.unkeyed_dropped().max(log.lost()), after);
                 let plain = || {
                     let number = keys.unkeyed_after(number - 1).next().filter(|n| *n == number)?;
                     log.find(number).map(|entry| &entry.bytes)
@@ -291,7 +334,7 @@ impl Topic {
                 keys.value_at(number).or_else(plain)
             }
             _ => {
-                scan.note_lost(log.dropped(), after, keys.is_some());
+                scan.note_lost(log.missing(), after, keys.is_some());
                 match (log.find(number), keys) {
                     (Some(entry), _) => Some(&entry.bytes),
                     (None, Some(keys)) => keys.value_at(number),
@@ -330,10 +373,10 @@ impl Topic {
     }
 
     /// Joins the messages after one number and up to another into a frame. Returns `None` if there
-    /// are no such messages, or if the log has dropped some of them.
+    /// are no such messages, or if some of them are missing.
     pub(crate) fn join_frame(&self, after: u64, through: u64) -> Option<JoinedFrame> {
         let log = &read(&self.data).log;
-        if log.dropped() > after {
+        if log.missing() > after {
             return None;
         }
         let entries = log.after(after).take_while(|entry| entry.number <= through);

@@ -15,12 +15,18 @@ pub enum SubscriptionEnd {
     IdentityClosed,
     /// It lagged behind further than [`Policy::Close`](crate::hub::Policy::Close) allows.
     TooSlow,
+    /// This node of a [shared](crate::hub::HubBuilder::build_shared) hub did not reach what the
+    /// client has, or did not read what the engine holds, within
+    /// [`max_node_wait`](crate::hub::HubBuilder::max_node_wait). Nothing was delivered, so the
+    /// client can return to any node.
+    NodeBehind,
 }
 
 const OPEN: u8 = 0;
 const HUB_CLOSED: u8 = 1;
 const IDENTITY_CLOSED: u8 = 2;
 const TOO_SLOW: u8 = 3;
+const NODE_BEHIND: u8 = 4;
 
 /// What a subscription shares with publishers.
 ///
@@ -147,6 +153,7 @@ impl Subscriber {
             SubscriptionEnd::HubClosed => HUB_CLOSED,
             SubscriptionEnd::IdentityClosed => IDENTITY_CLOSED,
             SubscriptionEnd::TooSlow => TOO_SLOW,
+            SubscriptionEnd::NodeBehind => NODE_BEHIND,
         };
         // A subscription to a closed hub delivers what is left before it ends. If its identity is
         // closed as well, it ends without that.
@@ -161,6 +168,7 @@ impl Subscriber {
             HUB_CLOSED => Some(SubscriptionEnd::HubClosed),
             IDENTITY_CLOSED => Some(SubscriptionEnd::IdentityClosed),
             TOO_SLOW => Some(SubscriptionEnd::TooSlow),
+            NODE_BEHIND => Some(SubscriptionEnd::NodeBehind),
             _ => None,
         }
     }

@@ -1,0 +1,66 @@
+//! The retry keys of messages that a hub without a relay has published. Pure.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::hub::clock::Moment;
+
+/// For how long a message with the same retry key counts as the same message.
+pub const RETRY_WINDOW: Duration = Duration::from_secs(120);
+/// How many retry keys a hub remembers. Beyond that it forgets the oldest.
+pub const MAX_RETRY_KEYS: usize = 100_000;
+
+/// The numbers of published messages by their retry keys.
+#[derive(Debug, Default)]
+pub(crate) struct RetryKeys {
+    numbers: HashMap<Arc<str>, u64>,
+    /// In the order of time.
+    all: VecDeque<(Moment, Arc<str>)>,
+}
+
+impl RetryKeys {
+    /// The number of the message that was published with this key within the window.
+    pub(crate) fn find(&mut self, key: &str, now: Moment) -> Option<u64> {
+        let window = RETRY_WINDOW.as_millis() as u64;
+        while self.all.front().is_some_and(|(at, _)| at.age(now) > window) {
+            self.forget_first();
+        }
+        self.numbers.get(key).copied()
+    }
+
+    /// Notes a message with a key that [`find`](Self::find) did not find.
+    pub(crate) fn note(&mut self, key: &Arc<str>, number: u64, now: Moment) {
+        if self.all.len() == MAX_RETRY_KEYS {
+            self.forget_first();
+        }
+        self.numbers.insert(Arc::clone(key), number);
+        self.all.push_back((now, Arc::clone(key)));
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((_, key)) = self.all.pop_front() {
+            self.numbers.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_within_the_window_and_the_bound() {
+        let window = RETRY_WINDOW.as_millis() as u64;
+        let mut keys = RetryKeys::default();
+        keys.note(&"a".into(), 7, Moment(10));
+        assert_eq!(keys.find("a", Moment(10 + window)), Some(7));
+        assert_eq!(keys.find("a", Moment(11 + window)), None);
+        for number in 0..=MAX_RETRY_KEYS as u64 {
+            keys.note(&number.to_string().into(), number, Moment(0));
+        }
+        assert_eq!((keys.all.len(), keys.numbers.len()), (MAX_RETRY_KEYS, MAX_RETRY_KEYS));
+        assert_eq!(keys.find("0", Moment(0)), None);
+        assert_eq!(keys.find("1", Moment(0)), Some(1));
+    }
+}
