@@ -5,6 +5,7 @@
 //! micro benchmarks of one function each.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -17,6 +18,9 @@ use crate::{
 /// The programs of the laboratory: the load generator, and the servers that are written in Rust.
 const PROGRAMS: &[&str] =
     &["bench-load", "bench-volga", "bench-hyper", "bench-axum", "bench-actix", "bench-limit"];
+
+/// The environment variable by which the laboratory asks a server for worker threads.
+const WORKERS_VARIABLE: &str = "BENCH_WORKERS";
 
 /// Runs the laboratory with these arguments, or the micro benchmarks if the arguments are for
 /// `cargo bench`.
@@ -32,6 +36,9 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure>
         return tools::run(command(workspace, "bench", all).args(args));
     }
     let (revision, args) = take_revision(args)?;
+    let has_workers = args.iter().any(|arg| arg == "--workers");
+    let before = revision.map(|revision| build_before(workspace, &revision, has_workers));
+    let before = before.transpose()?;
     for program in PROGRAMS {
         // Each program is built alone, as its user would build it. Built together, all of them
         // would get the features that one of them enables in a library that they share. With the
@@ -40,8 +47,8 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure>
         tools::run(&mut command(workspace, "build", &["--release", "--package", program]))?;
     }
     let mut lab = Command::new(workspace.target_dir().join("bench/release/lab"));
-    if let Some(revision) = revision {
-        lab.arg("--before").arg(build_before(workspace, &revision)?);
+    if let Some(before) = before {
+        lab.arg("--before").arg(before);
     }
     tools::run(lab.args(args))
 }
@@ -100,7 +107,11 @@ fn take_revision(args: &[String]) -> Result<(Option<String>, Vec<String>), Failu
 }
 
 /// Builds the laboratory's volga server as it was at this revision, and returns the program.
-fn build_before(workspace: &Workspace, revision: &str) -> Result<PathBuf, Failure> {
+fn build_before(
+    workspace: &Workspace,
+    revision: &str,
+    has_workers: bool,
+) -> Result<PathBuf, Failure> {
     let folder = workspace.target_dir().join("bench-before");
     let source = folder.join("source");
     let git = |args: &[&str]| {
@@ -113,6 +124,14 @@ fn build_before(workspace: &Workspace, revision: &str) -> Result<PathBuf, Failur
         git(&["worktree", "remove", "--force", &source_text])?;
     }
     git(&["worktree", "add", "--force", "--detach", &source_text, revision])?;
+    // Older servers ignore the number of workers. Their figures would be those of one thread.
+    let servers = fs::read_to_string(source.join("bench/servers/common/src/lib.rs"));
+    if has_workers && !servers.is_ok_and(|text| text.contains(WORKERS_VARIABLE)) {
+        return Err(Failure::new(format!(
+            "the server of {revision} always runs on one thread, because it does not read \
+             {WORKERS_VARIABLE}; choose a later revision, or leave out `--workers`",
+        )));
+    }
     let target = folder.join("build");
     let mut build = tools::cargo(&source, &["build", "--manifest-path", "bench/Cargo.toml"]);
     build.args(["--release", "--package", "bench-volga", "--target-dir"]).arg(&target);

@@ -286,6 +286,10 @@ pub(crate) const SETTINGS_AT_ONCE: usize = 32;
 /// more.
 pub(crate) const ROUNDS_PER_TURN: usize = 4;
 
+/// How many bytes one turn of an HTTP/2 connection takes from long-lived bodies beyond what it can
+/// send, because the windows close in the middle of frames.
+pub(crate) const HELD_PER_TURN: usize = 16 * FRAME_BYTES;
+
 /// About how many pipelined requests one turn of an HTTP/1 connection begins.
 pub(crate) const REQUESTS_PER_TURN: usize = 64;
 

@@ -25,6 +25,7 @@ use super::direct::received_frames::{
 use super::tests::{STALL, connect_to};
 use super::*;
 use crate::exchange::long_lived_response::LongLivedResponse;
+use crate::limits::HELD_PER_TURN;
 
 /// How many bytes each body has returned, by the number in its path.
 type GivenBytes = Arc<Mutex<BTreeMap<u32, usize>>>;
@@ -408,4 +409,29 @@ async fn a_window_that_was_widened_and_used_up_may_open_to_the_maximum() {
     client.get(3, BodySpec::endless(FRAME_BYTES, false)).await;
     client.read().await;
     assert_eq!(client.connection, 0, "and the connection continues");
+}
+
+#[tokio::test(start_paused = true)]
+async fn windows_that_open_by_a_byte_let_others_run_after_a_few_frames() {
+    const STREAMS: usize = 200;
+    let mut client = WindowClient::connect(0).await;
+    for id in streams().take(STREAMS) {
+        client.get(id, BodySpec::endless(FRAME_BYTES, true)).await;
+    }
+    client.read().await;
+    let given = Arc::clone(&client.specs.given);
+    let taken = move || given.lock().expect("no panic").len();
+    assert_eq!(taken(), 0, "no window is open");
+    client.set_initial(1).await;
+    let mut counts = vec![0];
+    while counts.last() != Some(&STREAMS) {
+        tokio::task::yield_now().await;
+        counts.push(taken());
+    }
+    // The first turn in a row is followed by another at once.
+    let most = counts.windows(2).map(|pair| pair[1] - pair[0]).max();
+    let limit = 2 * (1 + HELD_PER_TURN / (FRAME_BYTES - 1));
+    assert!(most <= Some(limit), "{counts:?}");
+    client.read().await;
+    assert!(client.rooms.keys().all(|id| client.received[id] == 1));
 }

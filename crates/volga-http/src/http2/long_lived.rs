@@ -21,7 +21,7 @@ use super::direct::windows::{StreamRef, Windows};
 use super::direct::write_buffer::{DirectWriter, WriteBuffer};
 use super::ready_set::{NOTES, ReadySet, stream_waker};
 use super::send_body::{SendBody, StepOutcome};
-use crate::limits::FRAMES_AT_ONCE;
+use crate::limits::{FRAMES_AT_ONCE, HELD_PER_TURN};
 
 /// The bodies, and the queue of those that are ready.
 pub(super) struct LongLivedStreams<B> {
@@ -29,6 +29,8 @@ pub(super) struct LongLivedStreams<B> {
     /// The keys of the streams to serve next. A stream is here at most once, so no stream is served
     /// twice before another is served once.
     queue: VecDeque<usize>,
+    /// How many bytes this turn has taken from bodies and could not send.
+    held: usize,
     ready: Arc<ReadySet>,
     backpressure: Arc<Backpressure>,
 }
@@ -57,7 +59,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     pub(super) fn new(ready: Arc<ReadySet>, backpressure: Arc<Backpressure>) -> Self {
-        Self { streams: Slab::new(), queue: VecDeque::new(), ready, backpressure }
+        Self { streams: Slab::new(), queue: VecDeque::new(), held: 0, ready, backpressure }
     }
 
     /// Adds a body, which is served in the next turn.
@@ -72,6 +74,7 @@ where
 
     /// Begins a turn: puts every stream that is ready into the queue.
     pub(super) fn enqueue_ready(&mut self) {
+        self.held = 0;
         let Self { streams, queue, ready, .. } = self;
         ready.take(|note| {
             // A note may outlive its stream. Then the stream that has its key now is polled once
@@ -97,6 +100,10 @@ where
     /// hold too many frames and the write buffer has room. Returns how many streams were served. A
     /// stream that has more goes to the end of the queue.
     ///
+    /// If windows close in the middle of frames, the turn is over when the rests of these frames
+    /// are [`HELD_PER_TURN`] bytes. Otherwise a client that opens the windows of all its streams by
+    /// one byte would make the turn fill a frame for each of them.
+    ///
     /// `h2` must have written what it was given in earlier turns: a failed stream is reset here,
     /// and that drops what `h2` still holds of it.
     pub(super) fn serve(&mut self, count: usize, buffer: &mut WriteBuffer) -> usize {
@@ -105,7 +112,7 @@ where
             let is_full = buffer.is_full() || buffer.frames_in_h2() + ended >= FRAMES_AT_ONCE;
             // tokio's coop budget limits this turn like that of any other task. The connection
             // reads and writes after it.
-            if is_full || !has_budget_remaining() {
+            if is_full || self.held >= HELD_PER_TURN || !has_budget_remaining() {
                 return served;
             }
             let Some(key) = self.queue.pop_front() else { return served };
@@ -121,7 +128,11 @@ where
                     self.remove(key);
                 }
                 Poll::Ready(step) => {
-                    ended += usize::from(step == StepOutcome::Failed);
+                    match step {
+                        StepOutcome::Held(bytes) => self.held += bytes,
+                        StepOutcome::Failed => ended += 1,
+                        StepOutcome::Sent | StepOutcome::Over => {}
+                    }
                     stream.enqueue(key, &mut self.queue);
                 }
             }

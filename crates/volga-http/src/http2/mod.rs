@@ -62,7 +62,7 @@ use crate::exchange::response_fields;
 use crate::exchange::service::{ConnectionService, HttpService, catch_panic};
 use crate::io::linger::linger;
 use crate::io::send_queue::SendQueue;
-use crate::io::wake::wake_after_sockets;
+use crate::io::wake::{NextTurn, wake_after_sockets};
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::{
     CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
@@ -148,6 +148,7 @@ struct Http2Connection<I, S: HttpService> {
     /// For how many turns the oldest of these requests has waited, because the client had sent more
     /// frames after it.
     deferred: usize,
+    next_turn: NextTurn,
     /// How many pending requests were reset since the budget was last charged.
     resets_without_handler: usize,
     /// How many requests this turn has begun.
@@ -217,6 +218,7 @@ where
             accepted: VecDeque::new(),
             begun: 0,
             deferred: 0,
+            next_turn: NextTurn::default(),
             resets_without_handler: 0,
             tasks: JoinSet::new(),
             token,
@@ -320,7 +322,12 @@ where
             wake_after_sockets(cx);
             return Poll::Pending;
         }
-        self.ready.wait_for_note(self.backpressure.is_full(), self.streams.queue_len() == 0, cx);
+        let is_line_empty = self.streams.queue_len() == 0;
+        if self.ready.wait_for_note(self.backpressure.is_full(), is_line_empty, cx) {
+            self.next_turn.wake(cx);
+        } else {
+            self.next_turn.wait();
+        }
         Poll::Pending
     }
 

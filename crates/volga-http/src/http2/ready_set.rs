@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
-use crate::io::wake::wake_after_sockets;
 use crate::limits::MAX_STREAMS;
 
 const BITS: usize = u64::BITS as usize;
@@ -53,14 +52,15 @@ impl ReadySet {
         self.connection.store(false, Ordering::SeqCst);
     }
 
-    /// Ends a turn. The next turn comes with the next note, or after the other tasks if there is a
-    /// note that can be handled. While `is_blocked`, notes of streams do not count.
+    /// Ends a turn. Returns whether there is a note that can be handled: then the task has to wake
+    /// itself. Otherwise the next note wakes it. While `is_blocked`, notes of streams do not count.
+    #[must_use]
     pub(super) fn wait_for_note(
         &self,
         is_blocked: bool,
         is_line_empty: bool,
         cx: &mut Context<'_>,
-    ) {
+    ) -> bool {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *task = Some(cx.waker().clone());
@@ -71,11 +71,7 @@ impl ReadySet {
         let is_anyone_ready = !is_line_empty || self.streams.iter().any(is_noted);
         let is_turn_due =
             self.connection.load(Ordering::SeqCst) || (is_anyone_ready && !is_blocked);
-        if is_turn_due && self.is_waiting.swap(false, Ordering::SeqCst) {
-            // A connection whose streams always have more would otherwise run dozens of turns
-            // before the runtime looks at the sockets of the other clients.
-            wake_after_sockets(cx);
-        }
+        is_turn_due && self.is_waiting.swap(false, Ordering::SeqCst)
     }
 
     fn note(&self, stream: usize) {
@@ -159,8 +155,8 @@ mod tests {
             Self { wakes, waker, ready: Arc::default() }
         }
 
-        fn wait_for_note(&self, is_blocked: bool) {
-            self.ready.wait_for_note(is_blocked, true, &mut Context::from_waker(&self.waker));
+        fn wait_for_note(&self, is_blocked: bool) -> bool {
+            self.ready.wait_for_note(is_blocked, true, &mut Context::from_waker(&self.waker))
         }
 
         fn take(&self) -> Vec<usize> {
@@ -178,7 +174,7 @@ mod tests {
     fn many_wakes_are_one_note_and_one_wake_of_the_task() {
         let task = Task::new();
         let streams = [8, 7, 200, NOTES - 1].map(|stream| stream_waker(stream, &task.ready));
-        task.wait_for_note(false);
+        assert!(!task.wait_for_note(false));
         for _ in 0..3 {
             streams.iter().for_each(Waker::wake_by_ref);
             Waker::from(Arc::clone(&task.ready)).wake();
@@ -200,16 +196,14 @@ mod tests {
         let task = Task::new();
         stream_waker(7, &task.ready).wake();
         assert_eq!(task.wakes(), 0, "it runs");
-        task.wait_for_note(false);
-        assert_eq!(task.wakes(), 1);
+        assert!(task.wait_for_note(false));
     }
 
     #[test]
     fn while_the_socket_is_blocked_only_h2_wakes_the_task() {
         let task = Task::new();
         stream_waker(7, &task.ready).wake();
-        task.wait_for_note(true);
-        assert_eq!(task.wakes(), 0);
+        assert!(!task.wait_for_note(true));
         task.ready.wake_by_ref();
         assert_eq!(task.wakes(), 1);
     }
@@ -219,8 +213,7 @@ mod tests {
         let task = Task::new();
         task.ready.wake_by_ref();
         task.ready.clear_connection();
-        task.wait_for_note(false);
-        assert_eq!(task.wakes(), 0);
+        assert!(!task.wait_for_note(false));
     }
 
     #[test]
@@ -243,7 +236,9 @@ mod tests {
             if sent.load(Ordering::Relaxed) == WAKES {
                 return std::task::Poll::Ready(());
             }
-            ready.wait_for_note(false, true, cx);
+            if ready.wait_for_note(false, true, cx) {
+                cx.waker().wake_by_ref();
+            }
             std::task::Poll::Pending
         }));
         waking.join().expect("no panic");

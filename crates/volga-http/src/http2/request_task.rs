@@ -149,7 +149,7 @@ where
                                 rest.take().map_or(TaskOutcome::Nothing, TaskOutcome::Failed),
                             );
                         }
-                        StepOutcome::Sent => {
+                        StepOutcome::Sent | StepOutcome::Held(_) => {
                             // The window may be wide and the body always ready, so the other tasks
                             // of the thread run before the next step, and so do those whose
                             // sockets have become ready.

@@ -59,6 +59,8 @@ enum FollowUp {
 pub(super) enum StepOutcome {
     /// A frame was sent, and the body may have more.
     Sent,
+    /// A frame was taken from the body and a part of it was sent. This many bytes wait for room.
+    Held(usize),
     /// Everything was sent, or the client has reset the stream.
     Over,
     /// The body failed. The next step resets the stream. Before that, `h2` must write the frames
@@ -92,7 +94,8 @@ where
         let mut this = self.project();
         let mut next = this.held.take().map_or_else(PendingFrame::default, |held| *held);
         let mut is_drained = false;
-        if next.is_for_more() {
+        let is_new = next.is_for_more();
+        if is_new {
             match poll_first_byte(this.stream, direct.as_mut(), cx) {
                 FirstByteRoom::Bytes(room) => {
                     (next.wait, next.waiting) = (WindowTimer::default(), None);
@@ -122,9 +125,11 @@ where
                     return next.wait(this.held, this.stream, cause, backpressure, cx);
                 }
             }
-            if !next.data.is_empty() {
+            let left = next.data.len();
+            if left > 0 {
                 *this.held = Some(Box::new(next));
-                return Poll::Ready(StepOutcome::Sent);
+                let outcome = if is_new { StepOutcome::Held(left) } else { StepOutcome::Sent };
+                return Poll::Ready(outcome);
             }
         }
         match next.then {

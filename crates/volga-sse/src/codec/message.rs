@@ -8,7 +8,7 @@ use crate::codec::encode::{
 use crate::codec::error::EncodeError;
 use crate::codec::field::{check_event_id, check_event_name};
 #[cfg(feature = "json")]
-use crate::codec::json::Output;
+use crate::codec::json::{output::Output, write_line};
 use crate::codec::position::{Position, PositionText};
 use crate::codec::wire::Wire;
 #[cfg(feature = "json")]
@@ -315,7 +315,7 @@ impl Message {
     fn push_json(mut self, heap: Vec<u8>, value: &impl serde::Serialize) -> Self {
         let start = heap.len();
         let mut out = Output::new(heap);
-        match out.write_line(prefix::DATA, value) {
+        match write_line(&mut out, prefix::DATA, value) {
             Ok(true) => {
                 self.wire = Wire::Heap(out.bytes);
                 self.present.0 |= FieldSet::DATA;

@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::{Value, value::RawValue};
 
-use super::Output;
+use super::{output::Output, value::write_value};
 
 #[track_caller]
 fn check<T: Serialize + ?Sized>(value: &T) {
     let mut out = Output::new(b"before".to_vec());
-    match (out.write(value), serde_json::to_string(value)) {
+    match (write_value(&mut out, value), serde_json::to_string(value)) {
         (Ok(()), Ok(expect)) => {
             assert_eq!(String::from_utf8(out.bytes).unwrap(), format!("before{expect}"));
             assert!(out.has_raw_text || !expect.contains(['\r', '\n']), "{expect}");
@@ -169,7 +169,7 @@ fn text_that_was_laid_out_before_is_told_of_wherever_it_stands() {
     check(&raw);
     check(&BTreeMap::from([("a", [Some((1, &raw))])]));
     let mut out = Output::new(Vec::new());
-    out.write(&Drawing::named("a\nb")).unwrap();
+    write_value(&mut out, &Drawing::named("a\nb")).unwrap();
     assert!(!out.has_raw_text);
 }
 

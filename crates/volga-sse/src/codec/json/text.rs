@@ -7,7 +7,7 @@ const WORD: usize = size_of::<u64>();
 
 /// Writes a text in quotes.
 #[inline]
-pub(super) fn write(bytes: &mut Vec<u8>, text: &str) -> Result<(), Error> {
+pub(super) fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<(), Error> {
     if !is_plain(text.as_bytes()) {
         return serde_json::to_writer(bytes, text);
     }

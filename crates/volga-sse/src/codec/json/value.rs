@@ -1,4 +1,5 @@
-//! The writers of arrays, maps and structs.
+//! The serialiser of a value, and the writers of arrays, maps and structs. They are in one file
+//! because an item is a value, and a value may have items.
 
 use serde::{
     Serialize, Serializer,
@@ -10,14 +11,192 @@ use serde::{
 };
 use serde_json::Error;
 
-use super::{Output, text::write_key};
+use super::{
+    output::Output,
+    text::{write_key, write_text},
+};
+
+/// Writes a value. After an error, a part of it may have been written.
+#[inline]
+pub(crate) fn write_value<T: Serialize + ?Sized>(out: &mut Output, value: &T) -> Result<(), Error> {
+    let written = value.serialize(ValueSerializer { out: &mut *out });
+    out.has_failed |= written.is_err();
+    written
+}
+
+/// The serialiser of one value.
+struct ValueSerializer<'a> {
+    out: &'a mut Output,
+}
+
+/// Methods that leave the value to `serde_json`.
+macro_rules! as_serde_json {
+    ($($name:ident($type:ty)),* $(,)?) => {
+        $(
+            #[inline]
+            fn $name(self, value: $type) -> Result<(), Error> {
+                self.out.write_as_serde_json(&value)
+            }
+        )*
+    };
+}
+
+impl<'a> Serializer for ValueSerializer<'a> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = ArrayWriter<'a>;
+    type SerializeTuple = ArrayWriter<'a>;
+    type SerializeTupleStruct = ArrayWriter<'a>;
+    type SerializeTupleVariant = ArrayWriter<'a>;
+    type SerializeMap = MapWriter<'a>;
+    type SerializeStruct = StructWriter<'a>;
+    type SerializeStructVariant = StructWriter<'a>;
+
+    as_serde_json! {
+        serialize_bool(bool),
+        serialize_i8(i8),
+        serialize_i16(i16),
+        serialize_i32(i32),
+        serialize_i64(i64),
+        serialize_i128(i128),
+        serialize_u8(u8),
+        serialize_u16(u16),
+        serialize_u32(u32),
+        serialize_u64(u64),
+        serialize_u128(u128),
+        serialize_f32(f32),
+        serialize_f64(f64),
+        serialize_char(char),
+    }
+
+    #[inline]
+    fn serialize_str(self, text: &str) -> Result<(), Error> {
+        write_text(&mut self.out.bytes, text)
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Error> {
+        /// Bytes rather than a sequence of numbers: `serde_json` decides what they become.
+        struct RawBytes<'a>(&'a [u8]);
+
+        impl Serialize for RawBytes<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(self.0)
+            }
+        }
+
+        self.out.write_as_serde_json(&RawBytes(bytes))
+    }
+
+    fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<(), Error> {
+        self.out.write_as_serde_json(&format_args!("{value}"))
+    }
+
+    #[inline]
+    fn serialize_none(self) -> Result<(), Error> {
+        self.serialize_unit()
+    }
+
+    #[inline]
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+        value.serialize(self)
+    }
+
+    #[inline]
+    fn serialize_unit(self) -> Result<(), Error> {
+        self.out.bytes.extend_from_slice(b"null");
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Error> {
+        self.serialize_unit()
+    }
+
+    #[inline]
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), Error> {
+        write_text(&mut self.out.bytes, variant)
+    }
+
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        write_key(&mut self.out.bytes, b'{', variant)?;
+        write_value(self.out, value)?;
+        self.out.bytes.push(b'}');
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_seq(self, _: Option<usize>) -> Result<ArrayWriter<'a>, Error> {
+        Ok(ArrayWriter::new(self.out, "]"))
+    }
+
+    #[inline]
+    fn serialize_tuple(self, _: usize) -> Result<ArrayWriter<'a>, Error> {
+        Ok(ArrayWriter::new(self.out, "]"))
+    }
+
+    #[inline]
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ArrayWriter<'a>, Error> {
+        Ok(ArrayWriter::new(self.out, "]"))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<ArrayWriter<'a>, Error> {
+        write_key(&mut self.out.bytes, b'{', variant)?;
+        Ok(ArrayWriter::new(self.out, "]}"))
+    }
+
+    #[inline]
+    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'a>, Error> {
+        Ok(MapWriter::new(self.out))
+    }
+
+    #[inline]
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<StructWriter<'a>, Error> {
+        Ok(StructWriter::new(self.out, name))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<StructWriter<'a>, Error> {
+        write_key(&mut self.out.bytes, b'{', variant)?;
+        Ok(StructWriter::variant(self.out))
+    }
+}
 
 /// The start of the struct names by which `serde_json` recognises its own types: `RawValue`, and
 /// numbers of any length. No name in Rust starts with it.
 const PRIVATE: &str = "$serde_json::private::";
 
 /// Writes an array.
-pub(super) struct ArrayWriter<'a> {
+struct ArrayWriter<'a> {
     out: &'a mut Output,
     /// The byte before the next item: the bracket, then commas.
     before: u8,
@@ -26,7 +205,7 @@ pub(super) struct ArrayWriter<'a> {
 
 impl<'a> ArrayWriter<'a> {
     #[inline]
-    pub(super) fn new(out: &'a mut Output, end: &'static str) -> Self {
+    fn new(out: &'a mut Output, end: &'static str) -> Self {
         Self { out, before: b'[', end }
     }
 
@@ -34,7 +213,7 @@ impl<'a> ArrayWriter<'a> {
     fn item<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Error> {
         self.out.bytes.push(self.before);
         self.before = b',';
-        self.out.write(item)
+        write_value(self.out, item)
     }
 
     #[inline]
@@ -78,7 +257,7 @@ items!(
 const KEY_WITHOUT_VALUE: &str = "a map has a key without a value";
 
 /// Writes a map, whose keys need not be strings.
-pub(super) struct MapWriter<'a> {
+struct MapWriter<'a> {
     out: &'a mut Output,
     is_empty: bool,
     /// A key was written, and its value comes next.
@@ -87,7 +266,7 @@ pub(super) struct MapWriter<'a> {
 
 impl<'a> MapWriter<'a> {
     #[inline]
-    pub(super) fn new(out: &'a mut Output) -> Self {
+    fn new(out: &'a mut Output) -> Self {
         Self { out, is_empty: true, has_key: false }
     }
 }
@@ -130,7 +309,7 @@ impl SerializeMap for MapWriter<'_> {
         if !std::mem::take(&mut self.has_key) {
             return self.out.fail("a map has a value without a key");
         }
-        self.out.write(value)
+        write_value(self.out, value)
     }
 
     #[inline]
@@ -144,7 +323,7 @@ impl SerializeMap for MapWriter<'_> {
 }
 
 /// Writes a struct.
-pub(super) struct StructWriter<'a> {
+struct StructWriter<'a> {
     out: &'a mut Output,
     /// The byte before the next field: the brace, then commas.
     before: u8,
@@ -155,12 +334,12 @@ pub(super) struct StructWriter<'a> {
 
 impl<'a> StructWriter<'a> {
     #[inline(always)]
-    pub(super) fn new(out: &'a mut Output, name: &'static str) -> Self {
+    fn new(out: &'a mut Output, name: &'static str) -> Self {
         let private = name.starts_with(PRIVATE).then_some(name);
         Self { out, before: b'{', end: "}", private }
     }
 
-    pub(super) fn variant(out: &'a mut Output) -> Self {
+    fn variant(out: &'a mut Output) -> Self {
         Self { out, before: b'{', end: "}}", private: None }
     }
 
@@ -171,7 +350,7 @@ impl<'a> StructWriter<'a> {
         }
         write_key(&mut self.out.bytes, self.before, key)?;
         self.before = b',';
-        self.out.write(value)
+        write_value(self.out, value)
     }
 
     /// Writes the one field of `serde_json`'s own types. Its text stands in the output as it is, so
