@@ -1,4 +1,5 @@
-//! HTTP/3 for an app: its listeners, and the header `Alt-Svc`, which tells clients of it (RFC 7838).
+//! HTTP/3 for an app: its listeners, and the header `Alt-Svc`, which tells clients of it (RFC
+//! 7838).
 
 use std::{
     io,
