@@ -442,6 +442,16 @@ mod tests {
     }
 
     #[test]
+    fn rule_4_http3_knows_no_framework_and_no_event() {
+        for name in ["hyper", "axum", "volga-core", "volga-sse"] {
+            let broken = |graph: &mut Graph| {
+                graph.members.push(member("volga-h3", "crates/volga-h3", &["volga-http", name]));
+            };
+            check_broken(broken, &format!("rule 4: volga-h3 imports {name}"));
+        }
+    }
+
+    #[test]
     fn rule_4_a_dev_dependency_never_points_upward() {
         check_broken(
             add("volga-macros", dev("volga")),
