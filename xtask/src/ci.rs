@@ -386,6 +386,7 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga-http", &["--features", "tls"]),
     ("volga", &[]),
     ("volga", &["--features", "tls"]),
+    ("volga", &["--features", "http3"]),
     ("volga", &["--features", "multipart"]),
     ("volga", &["--features", "signed-cookies"]),
     ("volga", &["--features", "auth,sessions"]),

@@ -45,7 +45,7 @@ pub(crate) enum Kind {
 const LAYERS: &[&[&str]] = &[
     &["volga-macros"],
     &["volga-core", "volga-http", "volga-sse"],
-    &["volga-relay-", "volga-sse-client", "volga-web", "volga-ws"],
+    &["volga-h3", "volga-relay-", "volga-sse-client", "volga-web", "volga-ws"],
     &["volga"],
 ];
 
@@ -62,6 +62,9 @@ const FORBIDDEN_IMPORTS: &[(u8, &str, &[&str])] = &[
     (2, "volga-core", &["hyper", "h2", "rustls", "tokio-rustls"]),
     (3, "volga-http", &["serde"]),
     (4, "volga-web", &["volga-http", "volga-sse", "hyper", "h2"]),
+    // It serves any tower service, so it knows no route and no event. Of our crates it knows the
+    // server, whose settings and drain it has.
+    (4, "volga-h3", &["hyper", "axum", "volga-core", "volga-sse"]),
     // It works in any server. Of our crates it knows the hub, for its feature `hub`.
     (4, "volga-ws", &["hyper", "axum", "tower", "volga-core", "volga-http"]),
 ];
@@ -435,6 +438,16 @@ mod tests {
                 graph.members.push(member("volga-ws", "crates/volga-ws", &["volga-sse", name]));
             };
             check_broken(broken, &format!("rule 4: volga-ws imports {name}"));
+        }
+    }
+
+    #[test]
+    fn rule_4_http3_knows_no_framework_and_no_event() {
+        for name in ["hyper", "axum", "volga-core", "volga-sse"] {
+            let broken = |graph: &mut Graph| {
+                graph.members.push(member("volga-h3", "crates/volga-h3", &["volga-http", name]));
+            };
+            check_broken(broken, &format!("rule 4: volga-h3 imports {name}"));
         }
     }
 

@@ -57,6 +57,7 @@
 //! | `pool` | memory that a thread keeps for its next connection |
 //! | `drain` | the graceful shutdown of a server |
 //! | [`limits`] | every limit, in one place |
+//! | [`protocol`] | parts for a protocol that has a server of its own, such as HTTP/3 |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -71,6 +72,7 @@ mod io;
 pub mod limits;
 mod listen;
 mod pool;
+pub mod protocol;
 mod server;
 #[cfg(feature = "tls")]
 mod tls;

@@ -28,6 +28,7 @@ use crate::listen::admission::{Admission, AdmissionError, ConnectionBounds};
 use crate::listen::counts::ConnectionCounts;
 use crate::listen::listener::{AcceptedStream, Listener};
 use crate::listen::tcp_keepalive::TcpKeepaliveSettings;
+use crate::protocol::ServerSettings;
 
 /// Serves any tower service over TCP and Unix-domain sockets: HTTP/1.1, and HTTP/2 with prior
 /// knowledge, on the same port.
@@ -362,6 +363,29 @@ impl Server {
         }
     }
 
+    /// The settings of each connection, with the times that depend on the drain's deadline.
+    fn connection_settings(&self) -> ConnectionSettings {
+        let drain_grace = DRAIN_GRACE.min(self.drain_deadline / 4);
+        let upload_grace = self.upload_grace.unwrap_or_else(|| {
+            // A drain with a short deadline must leave the handler time to respond.
+            DEFAULT_UPLOAD_GRACE.min(self.drain_deadline / 2)
+        });
+        ConnectionSettings { drain_grace, upload_grace, ..self.connection }
+    }
+
+    /// The settings as a server of another protocol reads them, so that all of them have the same
+    /// limits and end with the same drain.
+    pub fn settings(&self) -> ServerSettings {
+        ServerSettings {
+            connection: self.connection_settings(),
+            dead_client_timeout: self.dead_client_timeout,
+            bounds: self.bounds,
+            drain_deadline: self.drain_deadline,
+            drain: self.drain.clone(),
+            counts: self.counts.clone(),
+        }
+    }
+
     async fn run<S: HttpService>(
         self,
         mut acceptor: Acceptor,
@@ -371,13 +395,8 @@ impl Server {
         let mut progress = Progress::new();
         let mut counts = self.counts.for_server();
         let (token, waiter) = task_tracker();
-        let drain_grace = DRAIN_GRACE.min(self.drain_deadline / 4);
-        let upload_grace = self.upload_grace.unwrap_or_else(|| {
-            // A drain with a short deadline must leave the handler time to respond.
-            DEFAULT_UPLOAD_GRACE.min(self.drain_deadline / 2)
-        });
-        let settings = ConnectionSettings { drain_grace, upload_grace, ..self.connection };
-        let context = ConnectionContext::new(settings, self.drain.clone(), token.clone());
+        let context =
+            ConnectionContext::new(self.connection_settings(), self.drain.clone(), token.clone());
         let mut tasks = ConnectionTasks::new(context, make_service, token);
         let mut started = pin!(self.drain.started());
 

@@ -400,6 +400,10 @@ impl App {
         if let Some(hsts) = https.hsts {
             routes.router_mut().add_outermost(hsts::middleware(hsts));
         }
+        #[cfg(feature = "http3")]
+        if https.http3.is_on {
+            routes.router_mut().add_outermost(https.http3.middleware());
+        }
         if !self.trusted_proxies.is_empty() {
             routes.router_mut().add_outermost(trusted_proxies::middleware(self.trusted_proxies));
         }

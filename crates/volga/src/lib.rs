@@ -317,6 +317,11 @@ pub mod limits {
         COLLECTED_RETRY_AFTER, DEFAULT_MAX_BODY, DEFAULT_MAX_COLLECTED_BYTES, MAX_FIELD_ERRORS,
         MAX_FORM_FIELDS, MAX_NDJSON_LINE, MAX_PATH_ARGS,
     };
+    #[cfg(feature = "http3")]
+    pub use volga_h3::limits::{
+        MAX_QUIC_CLIENT_STREAMS, MAX_QUIC_HANDSHAKES, QUIC_CLOSE_WAIT,
+        QUIC_HANDSHAKES_BEFORE_RETRY, QUIC_IDLE_TIMEOUT, QUIC_KEEP_ALIVE, QUIC_SEND_WINDOW,
+    };
     pub use volga_http::limits::*;
     pub use volga_sse::hub::{
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
@@ -406,6 +411,8 @@ mod guide {
         readme_macros: "../../volga-macros/README.md";
         readme_sse: "../../volga-sse/README.md";
         readme_web: "../../volga-web/README.md";
+        #[cfg(feature = "http3")]
+        readme_h3: "../../volga-h3/README.md";
         #[cfg(feature = "ws")]
         readme_ws: "../../volga-ws/README.md";
         quick_start: "../../../docs/src/quick-start.md";
@@ -474,6 +481,8 @@ mod guide {
         http1_and_http2: "../../../docs/src/http1-and-http2.md";
         #[cfg(feature = "tls")]
         https: "../../../docs/src/https.md";
+        #[cfg(feature = "http3")]
+        http3: "../../../docs/src/http3.md";
         lists_and_changes: "../../../docs/src/lists-and-changes.md";
         from_axum: "../../../docs/src/from-axum.md";
         from_aspnet_core: "../../../docs/src/from-aspnet-core.md";

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+#[cfg(feature = "http3")]
+use volga_http::limits::PORT_TRIES;
 use volga_http::{BindTarget, DrainOutcome, Listener};
 
 use crate::app::{App, DEFAULT_PORT};
@@ -11,7 +13,9 @@ use crate::bound::BoundAddress;
 use crate::connection_service::ConnectionService;
 use crate::exit::{NestedRuntime, ShutdownError};
 use crate::greeter::{Style, greeting};
-use crate::https::settings::{AppListeners, serve_redirects};
+#[cfg(feature = "http3")]
+use crate::https::http3;
+use crate::https::settings::{AppListeners, HttpsSettings, LoadedTls, serve_redirects};
 use crate::shutdown_sequence::ShutdownSequence;
 
 impl App {
@@ -139,22 +143,16 @@ impl App {
 
     async fn bind_all(mut self) -> io::Result<ListeningApp> {
         self.check().map_err(faults)?;
-        let targets = self.targets.clone();
-        let bind = async {
-            if targets.is_empty() {
-                volga_http::bind(BindTarget::localhost(DEFAULT_PORT)).await
-            } else {
-                volga_http::bind_all(targets).await
-            }
-        };
-        let listeners = self.https.listeners(bind).await?;
+        let tls = self.https.load()?;
+        let listeners = bind_listeners(&self.https, &self.targets, &tls).await?;
         self.bound.0.send_replace(BoundAddress::of_all(&listeners));
         Ok(ListeningApp { app: self, listeners })
     }
 
     async fn serve_on(mut self, listener: Listener) -> io::Result<()> {
+        let tls = self.https.load()?;
         let bind = async { Ok::<_, io::Error>(vec![listener]) };
-        let listeners = self.https.listeners(bind).await?;
+        let listeners = self.https.listeners(&tls, bind).await?;
         self.bound.0.send_replace(BoundAddress::of_all(&listeners));
         self.serve(listeners).await
     }
@@ -171,6 +169,8 @@ impl App {
         let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
         let server = server.counts(self.counters().connections);
         let shutdown_hooks = std::mem::take(&mut self.shutdown_hooks);
+        #[cfg(feature = "http3")]
+        self.https.http3.announce(&listeners.http3, self.https.port);
         let (service, background) = self.into_service_and_tasks().map_err(faults)?;
         let sequence = ShutdownSequence { shutdown, shutdown_hooks, deadline, tasks };
         // Dropped, and so aborted, after the wait for tasks is over.
@@ -185,9 +185,14 @@ impl App {
             }
             running = background.start();
             let served = std::mem::take(&mut listeners.served);
+            #[cfg(feature = "http3")]
+            let http3 =
+                http3::serve(server.clone(), std::mem::take(&mut listeners.http3), service.clone());
             let redirects = serve_redirects(server.clone(), &mut listeners);
             let app = server
                 .serve_each(served, move |info| ConnectionService::new(service.clone(), info));
+            #[cfg(feature = "http3")]
+            let app = async { tokio::try_join!(app, http3).map(|(app, http3)| both(app, http3)) };
             let (app, redirects) = tokio::try_join!(app, redirects)?;
             Ok(both(app, redirects))
         };
@@ -250,6 +255,30 @@ impl ListeningApp {
     }
 }
 
+/// Binds all addresses of an app.
+async fn bind_listeners(
+    https: &HttpsSettings,
+    targets: &[BindTarget],
+    tls: &LoadedTls,
+) -> io::Result<AppListeners> {
+    let bind = async || {
+        if targets.is_empty() {
+            volga_http::bind(BindTarget::localhost(DEFAULT_PORT)).await
+        } else {
+            volga_http::bind_all(targets.iter().cloned()).await
+        }
+    };
+    #[cfg(feature = "http3")]
+    for _ in 1..PORT_TRIES {
+        // The system may choose a port for TCP that is in use over UDP. Let it choose again.
+        match https.listeners(tls, bind()).await {
+            Err(error) if https.http3.is_on && is_in_use(&error) => {}
+            result => return result,
+        }
+    }
+    https.listeners(tls, bind()).await
+}
+
 /// How two servers have drained.
 fn both(one: DrainOutcome, other: DrainOutcome) -> DrainOutcome {
     match (one, other) {
@@ -259,6 +288,12 @@ fn both(one: DrainOutcome, other: DrainOutcome) -> DrainOutcome {
         ) => DrainOutcome::Incomplete { connections: connections + others },
         (DrainOutcome::Complete, outcome) | (outcome, DrainOutcome::Complete) => outcome,
     }
+}
+
+/// Whether the address is in use.
+#[cfg(feature = "http3")]
+fn is_in_use(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrInUse
 }
 
 fn faults(faults: AppFaults) -> io::Error {

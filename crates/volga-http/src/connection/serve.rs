@@ -10,7 +10,7 @@
 //!
 //! `exchange/` has what the protocols share, such as the request body. `tests/it/protocols.rs`
 //! shows that one port serves every protocol. A protocol that has no byte stream, such as HTTP/3
-//! over UDP, needs a server of its own instead.
+//! over UDP, needs a server of its own instead: `protocol.rs` has the parts that it needs.
 
 use std::future::poll_fn;
 use std::io;

@@ -7,6 +7,8 @@
 //! | `body_channel`, `h2_body` | the body of an HTTP/1 request, and of an HTTP/2 request |
 //! | `body_pace`, `body_timer` | how fast a client must send a request body |
 //! | `long_lived_response` | the mark of a long-lived response |
+//! | `request_fields`, `response_fields` | checks and completes the fields of heads, for HTTP/2 and HTTP/3 |
+//! | `reset_budget` | how many requests a client may abandon |
 //! | `half_close` | what a response does when its client closes its sending side |
 //! | `tunnel` | a connection or an HTTP/2 stream that the application uses as a byte stream |
 //! | `target` | checks the target and the `host` field of a request |
@@ -21,6 +23,9 @@ pub(crate) mod half_close;
 pub(crate) mod long_lived_response;
 pub(crate) mod request_body;
 pub(crate) mod request_body_error;
+pub(crate) mod request_fields;
+pub(crate) mod reset_budget;
+pub(crate) mod response_fields;
 pub(crate) mod service;
 #[cfg(test)]
 mod slow_bodies;

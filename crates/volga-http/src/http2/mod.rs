@@ -2,14 +2,13 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | `request`, `response` | checks and completes heads, as far as `h2` does not (pure) |
+//! | `request` | checks heads, as far as `h2` does not (pure) |
 //! | `upload_window` | the window for uploads: how much the client may send |
 //! | `request_task` | one request, in a task of its own |
 //! | `send_body` | sends a body as DATA frames, as far as the windows allow |
 //! | `backpressure` | how long a body may wait for its window |
 //! | `long_lived`, `ready_set` | the long-lived bodies, all in the connection's task |
 //! | `ping` | checks whether a silent client is still there |
-//! | `reset_budget` | how many requests the client may abandon |
 //! | `padding_budget` | how much padding the client may send |
 //! | `h2_transport` | the transport, as `h2` sees it |
 //! | `h2_tunnel` | a stream as a byte stream |
@@ -25,8 +24,6 @@ mod ping;
 mod ready_set;
 mod request;
 mod request_task;
-mod reset_budget;
-mod response;
 mod send_body;
 mod upload_window;
 
@@ -54,13 +51,14 @@ use self::padding_budget::{PaddingBudget, PaddingError};
 use self::ping::KeepAlive;
 use self::ready_set::ReadySet;
 use self::request_task::{RequestTask, TaskOutcome, TunnelEnds};
-use self::reset_budget::{BudgetError, ResetBudget};
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tracker::TaskToken;
 use crate::drain::client_timeouts::ClientTimeouts;
 use crate::exchange::date::date;
 use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
+use crate::exchange::reset_budget::{BudgetError, ResetBudget};
+use crate::exchange::response_fields;
 use crate::exchange::service::{ConnectionService, HttpService, catch_panic};
 use crate::io::linger::linger;
 use crate::io::send_queue::SendQueue;
@@ -489,7 +487,7 @@ where
         if let Err(status) = request::check(&mut head) {
             let mut response = Response::new(());
             *response.status_mut() = status;
-            response::complete(response.headers_mut(), date);
+            response_fields::complete(response.headers_mut(), date);
             // An error means that the client has disconnected.
             let _ = respond.send_response(response, true);
             return;

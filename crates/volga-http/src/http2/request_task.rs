@@ -16,11 +16,11 @@ use pin_project_lite::pin_project;
 
 use super::backpressure::Backpressure;
 use super::h2_tunnel::{H2Tunnel, TunnelInput};
-use super::response::{complete, is_without_content, set_length};
 use super::send_body::{SendBody, StepOutcome};
 use crate::drain::handle::Drain;
 use crate::exchange::date::date;
 use crate::exchange::long_lived_response::LongLivedResponse;
+use crate::exchange::response_fields::{complete, is_without_content, set_length};
 use crate::exchange::service::{ServicePanic, catch_panic};
 use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelFuture, TunnelStream};
 use crate::io::wake::wake_after_sockets;

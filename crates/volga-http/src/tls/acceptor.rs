@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustls::{ProtocolVersion, ServerConnection};
+use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 
 use crate::connection::info::{ConnectionInfo, TlsInfo};
 use crate::io::socket::Socket;
@@ -32,8 +32,21 @@ impl TlsAcceptor {
         Self { certificates, watch: Arc::new(Watch::new(interval)) }
     }
 
-    /// Begins to watch the files, until all clones are dropped. Needs a runtime.
-    pub(crate) fn start_watching(&self) {
+    /// The configuration with the certificates in use, for a protocol that does its own handshakes.
+    ///
+    /// After a reload this is another one, so ask for it for each connection. It offers the
+    /// protocols of TCP by ALPN: clone it, and set your own.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        self.certificates.config()
+    }
+
+    /// Begins to watch the files, until all clones are dropped. A [`Server`](crate::Server) does
+    /// it. A second call changes nothing.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime, unless nothing is to be watched.
+    pub fn start_watching(&self) {
         self.watch.start(&self.certificates);
     }
 

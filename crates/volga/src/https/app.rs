@@ -77,9 +77,41 @@ impl App {
         self
     }
 
-    /// Sets the port that clients use for HTTPS, for [redirects](Self::bind_https_redirect).
+    /// Sets the port that clients use for HTTPS, for [redirects](Self::bind_https_redirect) and for
+    /// the announcement of HTTP/3.
     pub fn with_https_port(mut self, port: u16) -> Self {
         self.https.port = Some(port);
+        self
+    }
+}
+
+#[cfg(feature = "http3")]
+impl App {
+    /// Serves HTTP/3 as well, at all addresses [with TLS](Self::with_tls): over UDP, at the same
+    /// port. Needs the feature `http3`.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+    /// use volga::{App, ok, tls::Tls};
+    ///
+    /// let mut app = App::new()
+    ///     .bind("0.0.0.0:443")
+    ///     .with_tls(Tls::pem_files("cert.pem", "key.pem"))
+    ///     .with_http3();
+    /// app.map_get("/", || ok!("Hello!"));
+    /// app.run().await
+    /// # }
+    /// ```
+    ///
+    /// Responses over TCP tell clients of it by the header `Alt-Svc`. Browsers then use HTTP/3 for
+    /// their next connection. Routes, middleware, limits and the shutdown are the same. The limit
+    /// of connections counts those of HTTP/3 apart from the others.
+    ///
+    /// Without [`with_tls`](Self::with_tls), [`run`](Self::run) returns an error. So it does if the
+    /// port is in use over UDP: two processes cannot share one, even with
+    /// [`BindTarget::reuse_port`](crate::BindTarget::reuse_port).
+    pub fn with_http3(mut self) -> Self {
+        self.https.http3.is_on = true;
         self
     }
 }

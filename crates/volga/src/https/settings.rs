@@ -8,6 +8,8 @@ use volga_http::{BindTarget, Tls, TlsAcceptor};
 use volga_http::{Listener, Server};
 
 use crate::https::hsts::Hsts;
+#[cfg(feature = "http3")]
+use crate::https::http3::Http3Settings;
 #[cfg(feature = "tls")]
 use crate::https::redirect::RedirectService;
 
@@ -26,6 +28,15 @@ pub(crate) struct HttpsSettings {
     /// The port to which they redirect, if it is not that of the first listener.
     #[cfg(feature = "tls")]
     pub(crate) port: Option<u16>,
+    #[cfg(feature = "http3")]
+    pub(crate) http3: Http3Settings,
+}
+
+/// The certificates of an app, once they are loaded.
+#[derive(Debug)]
+pub(crate) struct LoadedTls {
+    #[cfg(feature = "tls")]
+    acceptor: Option<TlsAcceptor>,
 }
 
 /// The listeners of an app.
@@ -38,6 +49,9 @@ pub(crate) struct AppListeners {
     /// The port to which they redirect.
     #[cfg(feature = "tls")]
     https_port: u16,
+    /// Those of HTTP/3.
+    #[cfg(feature = "http3")]
+    pub(crate) http3: Vec<volga_h3::Http3Listener>,
 }
 
 impl AppListeners {
@@ -52,9 +66,15 @@ impl AppListeners {
 
 #[cfg(not(feature = "tls"))]
 impl HttpsSettings {
+    /// There are no certificates without the feature `tls`.
+    pub(crate) fn load(&mut self) -> std::io::Result<LoadedTls> {
+        Ok(LoadedTls {})
+    }
+
     /// Makes the listeners of the app. Without the feature `tls` they are the given ones.
     pub(crate) async fn listeners<E: Into<std::io::Error>>(
-        &mut self,
+        &self,
+        _: &LoadedTls,
         bind: impl Future<Output = Result<Vec<Listener>, E>>,
     ) -> std::io::Result<AppListeners> {
         let served = bind.await.map_err(Into::into)?;
@@ -64,15 +84,23 @@ impl HttpsSettings {
 
 #[cfg(feature = "tls")]
 impl HttpsSettings {
-    /// Reads the certificates, binds the addresses, and adds TLS to the listeners of `bind`.
+    /// Reads the certificates.
+    pub(crate) fn load(&mut self) -> io::Result<LoadedTls> {
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        let acceptor = self.tls.take().map(Tls::load).transpose().map_err(invalid)?;
+        Ok(LoadedTls { acceptor })
+    }
+
+    /// Binds the addresses, and adds TLS to the listeners of `bind`.
     pub(crate) async fn listeners<E: Into<io::Error>>(
-        &mut self,
+        &self,
+        tls: &LoadedTls,
         bind: impl Future<Output = Result<Vec<Listener>, E>>,
     ) -> io::Result<AppListeners> {
-        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
-        let tls = self.tls.take().map(Tls::load).transpose().map_err(invalid)?;
         let mut served = bind.await.map_err(Into::into)?;
-        if let Some(tls) = &tls {
+        #[cfg(feature = "http3")]
+        let http3 = self.http3.bind(tls.acceptor.as_ref(), &served)?;
+        if let Some(tls) = &tls.acceptor {
             served = served.into_iter().map(|listener| encrypted(listener, tls)).collect();
         }
         if !self.plain.is_empty() {
@@ -92,7 +120,13 @@ impl HttpsSettings {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
         };
-        Ok(AppListeners { served, redirects, https_port })
+        Ok(AppListeners {
+            served,
+            redirects,
+            https_port,
+            #[cfg(feature = "http3")]
+            http3,
+        })
     }
 }
 

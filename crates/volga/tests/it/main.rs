@@ -28,6 +28,7 @@ mod grpc;
 mod half_close;
 mod health;
 mod html;
+mod http3;
 mod https;
 mod hub_cuts;
 mod hub_errors;

@@ -18,7 +18,7 @@ const FULL: u64 = MAX_UNANSWERED_RESETS as u64 * RESET;
 
 /// The budget of one connection.
 #[derive(Debug)]
-pub(super) struct ResetBudget {
+pub struct ResetBudget {
     left: u64,
     /// When the budget was last refilled for the time that has passed.
     refilled: Instant,
@@ -26,17 +26,22 @@ pub(super) struct ResetBudget {
 
 /// The client has abandoned more requests than it may.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct BudgetError;
+pub struct BudgetError;
 
 impl ResetBudget {
-    pub(super) fn new(now: Instant) -> Self {
+    /// A full budget.
+    pub fn new(now: Instant) -> Self {
         Self { left: FULL, refilled: now }
     }
 
     /// Pays for `resets` streams that ended before their response began.
     ///
     /// `responses` have begun since the last call, and came first.
-    pub(super) fn pay(
+    ///
+    /// # Errors
+    ///
+    /// The budget is used up: the server ends the connection.
+    pub fn pay(
         &mut self,
         responses: usize,
         resets: usize,
@@ -51,7 +56,7 @@ impl ResetBudget {
 
     /// Whether the client has used up a quarter of the budget or more, when `responses` have begun
     /// since the last payment.
-    pub(super) fn is_low(&self, responses: usize) -> bool {
+    pub(crate) fn is_low(&self, responses: usize) -> bool {
         self.left.saturating_add(responses as u64) <= FULL - FULL / 4
     }
 

@@ -1,11 +1,12 @@
-//! Completes the head of a response for HTTP/2. Pure.
+//! Completes the head of a response for HTTP/2 and HTTP/3. Pure.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::exchange::long_lived_response::is_event_stream;
 
-/// Fields that belong to one HTTP/1 connection (RFC 9113, section 8.2.2).
+/// Fields that belong to one HTTP/1 connection (RFC 9113, section 8.2.2, and RFC 9114, section
+/// 4.2).
 const FORBIDDEN: [HeaderName; 5] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -16,7 +17,7 @@ const FORBIDDEN: [HeaderName; 5] = [
 
 /// Whether the response has no content, whatever its body says (RFC 9110, sections 9.3.2,
 /// 15.3.5, 15.3.6 and 15.4.5).
-pub(super) fn is_without_content(method: &Method, status: StatusCode) -> bool {
+pub(crate) fn is_without_content(method: &Method, status: StatusCode) -> bool {
     let has_no_content = matches!(
         status,
         StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
@@ -24,15 +25,15 @@ pub(super) fn is_without_content(method: &Method, status: StatusCode) -> bool {
     method == Method::HEAD || has_no_content
 }
 
-/// Removes the fields that HTTP/2 forbids, and adds those that the server must send.
-pub(super) fn complete(headers: &mut HeaderMap, date: impl FnOnce() -> HeaderValue) {
+/// Removes the fields that HTTP/2 and HTTP/3 forbid, and adds those that the server must send.
+pub(crate) fn complete(headers: &mut HeaderMap, date: impl FnOnce() -> HeaderValue) {
     remove_forbidden(headers);
     headers.entry(DATE).or_insert_with(date);
 }
 
 /// Makes `content-length` agree with the response, whatever the application has set. `length` is
 /// the length of the body, if it is known.
-pub(super) fn set_length(
+pub(crate) fn set_length(
     headers: &mut HeaderMap,
     (method, status): (&Method, StatusCode),
     length: Option<u64>,

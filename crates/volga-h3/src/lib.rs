@@ -1,0 +1,84 @@
+//! HTTP/3 for Volga: a server for any tower service, over QUIC.
+//!
+//! It has the settings, the limits and the drain of a [`volga_http::Server`], and the certificates
+//! of its [`TlsAcceptor`](volga_http::TlsAcceptor). So one program serves the same service over TCP
+//! and UDP, and shuts both down together. quinn is the QUIC below it. The frames and heads of
+//! HTTP/3 are read and written here, without the dynamic table of QPACK.
+//!
+//! ```no_run
+//! use std::convert::Infallible;
+//! use std::future::{Ready, ready};
+//! use std::task::{Context, Poll};
+//!
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use volga_h3::Http3Server;
+//! use volga_http::{Drain, RequestBody, Server, Tls};
+//!
+//! #[derive(Clone)]
+//! struct Hello;
+//!
+//! impl tower_service::Service<Request<RequestBody>> for Hello {
+//!     type Response = Response<Full<Bytes>>;
+//!     type Error = Infallible;
+//!     type Future = Ready<Result<Self::Response, Infallible>>;
+//!
+//!     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+//!         Poll::Ready(Ok(()))
+//!     }
+//!
+//!     fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
+//!         ready(Ok(Response::new("hello".into())))
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let drain = Drain::new();
+//! let tls = Tls::pem_files("cert.pem", "key.pem").load()?;
+//! let listeners = volga_h3::bind(["0.0.0.0:443".parse()?], &tls)?;
+//! let settings = Server::new().drain(drain).settings();
+//! Http3Server::new(settings).serve_each(listeners, |_connection| Hello).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Not supported: extended CONNECT (so WebSockets use HTTP/1.1 or HTTP/2), WebTransport, server
+//! push, datagrams, and requests in the first flight (0-RTT).
+//!
+//! | module | idea |
+//! |---|---|
+//! | `server` | the server: its accept loop and its shutdown |
+//! | `listener` | UDP sockets, and the configuration of QUIC |
+//! | `connection` | the life of one connection |
+//! | `client_stream` | the control stream of a client, and its streams of QPACK |
+//! | `request` | one request: its handler and its response |
+//! | `request_stream`, `request_body` | the receiving half of a request |
+//! | `response_stream` | the sending half |
+//! | `head` | the head of a request, from its fields (pure) |
+//! | `qpack` | the compression of heads (pure) |
+//! | `frame`, `settings`, `streams`, `varint`, `code` | what is on the wire (pure) |
+//! | [`limits`] | every limit, in one place |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod client_stream;
+mod code;
+mod connection;
+mod frame;
+mod head;
+pub mod limits;
+mod listener;
+mod qpack;
+mod request;
+mod request_body;
+mod request_stream;
+mod response_stream;
+mod server;
+mod settings;
+mod streams;
+mod varint;
+
+pub use listener::{Http3Listener, bind};
+pub use server::Http3Server;

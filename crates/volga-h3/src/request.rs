@@ -1,0 +1,260 @@
+//! One request: reads it, calls the service, and sends the response.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use volga_http::protocol::{check_request, complete_response};
+use volga_http::{HttpService, RequestBody};
+
+use crate::code::Code;
+use crate::connection::SharedConnection;
+use crate::request_body::{Http3Body, UnreadRest};
+use crate::request_stream::{ReadFault, RequestStream};
+use crate::response_stream::{ResponseStream, SendFault};
+
+/// How a request has ended, for the budget of abandoned requests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum RequestEnd {
+    /// The response has begun.
+    Responded,
+    /// The client gave it up before the response began.
+    Abandoned,
+    /// The same, before the service was called.
+    AbandonedEarly,
+}
+
+/// The panic of the service or of a response body. The process's panic hook has reported it.
+struct ServicePanic;
+
+/// Serves one request to its end.
+pub(crate) async fn serve<S: HttpService>(
+    mut respond: ResponseStream,
+    mut request: RequestStream,
+    service: S,
+    shared: Arc<SharedConnection>,
+) -> RequestEnd {
+    // When the client gives up the response, everything that runs for it is dropped, even while it
+    // waits.
+    let mut stopped = pin!(respond.stopped());
+    let head = {
+        let mut timer = shared.waits.head();
+        tokio::select! {
+            biased;
+            head = request.head() => head,
+            () = &mut stopped => return RequestEnd::AbandonedEarly,
+            () = timer.expired() => Err(ReadFault::Incomplete),
+        }
+    };
+    let mut head = match head {
+        Ok(head) => head,
+        Err(fault) => return refuse(fault, respond, request, &shared).await,
+    };
+    // The server is no proxy, and has told clients that it knows no protocol for CONNECT.
+    let checked = match head.method {
+        Method::CONNECT => Err(StatusCode::NOT_IMPLEMENTED),
+        _ => check_request(&mut head),
+    };
+    if let Err(status) = checked {
+        return send_status(status, respond, &shared).await;
+    }
+    let Ok(length) = announced_length(&head) else {
+        return send_status(StatusCode::BAD_REQUEST, respond, &shared).await;
+    };
+    request.left = length;
+    request.has_ended();
+    let method = head.method.clone();
+    let rest = Arc::new(UnreadRest::default());
+    let quic = shared.quic.clone();
+    let body = Http3Body::new(request, shared.waits.body(), Arc::clone(&rest), quic);
+    let request = Request::from_parts(head, RequestBody::new(body));
+    let called = tokio::select! {
+        biased;
+        called = call(service, request) => called,
+        () = &mut stopped => return RequestEnd::Abandoned,
+    };
+    match called {
+        Ok(response) => send(response, &method, &mut respond, stopped, &shared).await,
+        Err(ServicePanic) => {
+            return send_status(StatusCode::INTERNAL_SERVER_ERROR, respond, &shared).await;
+        }
+    }
+    rest.discard();
+    RequestEnd::Responded
+}
+
+/// The length of the body, if the client has announced it.
+fn announced_length(head: &Parts) -> Result<Option<u64>, ()> {
+    let Some(length) = head.headers.get(CONTENT_LENGTH) else { return Ok(None) };
+    let digits = length.as_bytes();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(());
+    }
+    length.to_str().map_err(drop)?.parse().map(Some).map_err(drop)
+}
+
+/// Ends a request whose head could not be read.
+async fn refuse(
+    fault: ReadFault,
+    mut respond: ResponseStream,
+    mut request: RequestStream,
+    shared: &SharedConnection,
+) -> RequestEnd {
+    let code = match fault {
+        ReadFault::TooLarge => {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return send_status(status, respond, shared).await;
+        }
+        ReadFault::Connection(code) => {
+            shared.quic.close(code.into(), b"the request breaks the rules of HTTP/3");
+            code
+        }
+        ReadFault::Malformed => Code::MESSAGE_ERROR,
+        ReadFault::Incomplete => Code::REQUEST_INCOMPLETE,
+        ReadFault::Disconnected => Code::REQUEST_CANCELLED,
+    };
+    request.stop(code);
+    respond.reset(code);
+    RequestEnd::AbandonedEarly
+}
+
+/// Sends a response without content.
+async fn send_status(
+    status: StatusCode,
+    mut respond: ResponseStream,
+    shared: &SharedConnection,
+) -> RequestEnd {
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    let (mut head, ()) = response.into_parts();
+    complete_response(&mut head, &Method::GET, Some(0));
+    if respond.send_head(status, &head.headers, shared).await.is_ok() {
+        respond.finish(shared).await;
+    }
+    RequestEnd::Responded
+}
+
+/// Waits until the service is ready, calls it, and waits for the response.
+async fn call<S: HttpService>(
+    mut service: S,
+    request: Request<RequestBody>,
+) -> Result<Response<S::ResponseBody>, ServicePanic> {
+    let ready = poll_fn(|cx| catch_panic(|| service.poll_ready(cx)));
+    let Ok(()) = ready.await?;
+    let Ok(future) = catch_unwind(AssertUnwindSafe(|| service.call(request))) else {
+        return Err(ServicePanic);
+    };
+    let mut future = pin!(future);
+    let response: Result<_, Infallible> =
+        poll_fn(|cx| catch_panic(|| future.as_mut().poll(cx))).await?;
+    let Ok(response) = response;
+    Ok(response)
+}
+
+/// Polls code of the application. After a panic, what it has borrowed is only dropped.
+fn catch_panic<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, ServicePanic>> {
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(poll) => poll.map(Ok),
+        Err(_payload) => Poll::Ready(Err(ServicePanic)),
+    }
+}
+
+/// Sends a response.
+async fn send<B>(
+    response: Response<B>,
+    method: &Method,
+    respond: &mut ResponseStream,
+    stopped: Pin<&mut impl Future<Output = ()>>,
+    shared: &SharedConnection,
+) where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let (mut head, body) = response.into_parts();
+    if head.status.is_informational() {
+        // A status of 1xx only announces a response, and the service has no other.
+        return respond.reset(Code::INTERNAL_ERROR);
+    }
+    let shape = catch_unwind(AssertUnwindSafe(|| (body.is_end_stream(), body.size_hint().exact())));
+    let Ok((is_empty, length)) = shape else { return respond.reset(Code::INTERNAL_ERROR) };
+    let length = if is_empty { Some(0) } else { length };
+    let has_content = complete_response(&mut head, method, length);
+    let sent = async {
+        respond.send_head(head.status, &head.headers, shared).await?;
+        if has_content { send_body(body, respond, stopped, shared).await } else { Ok(()) }
+    };
+    match sent.await {
+        Ok(()) => respond.finish(shared).await,
+        Err(BodyFault::Send(SendFault::Disconnected | SendFault::Stalled)) => {
+            respond.reset(Code::REQUEST_CANCELLED);
+        }
+        Err(BodyFault::Send(SendFault::TooLarge)) => respond.reset(Code::INTERNAL_ERROR),
+        Err(BodyFault::Body) => respond.fail(shared).await,
+    }
+}
+
+/// Why the body of a response was not sent to its end.
+enum BodyFault {
+    Send(SendFault),
+    /// The body has failed or panicked.
+    Body,
+}
+
+impl From<SendFault> for BodyFault {
+    fn from(fault: SendFault) -> Self {
+        Self::Send(fault)
+    }
+}
+
+/// Sends the body of a response, and its trailers.
+async fn send_body<B>(
+    body: B,
+    respond: &mut ResponseStream,
+    mut stopped: Pin<&mut impl Future<Output = ()>>,
+    shared: &SharedConnection,
+) -> Result<(), BodyFault>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let mut body = pin!(body);
+    loop {
+        respond.room(shared).await?;
+        let frame = tokio::select! {
+            biased;
+            // What the error says is for the application, which made it.
+            frame = poll_fn(|cx| catch_panic(|| body.as_mut().poll_frame(cx).map_err(drop))) => frame,
+            // The client may leave while the body waits for hours.
+            () = stopped.as_mut() => return Err(SendFault::Disconnected.into()),
+        };
+        let Ok(frame) = frame else { return Err(BodyFault::Body) };
+        let Some(frame) = frame else { return Ok(()) };
+        let Ok(frame) = frame else { return Err(BodyFault::Body) };
+        match frame.into_data().map_err(Frame::into_trailers) {
+            Ok(data) => {
+                respond.send_data(data, shared).await?;
+                if body.is_end_stream() {
+                    return Ok(());
+                }
+            }
+            Err(Ok(trailers)) => return send_trailers(&trailers, respond, shared).await,
+            // HTTP/3 has no frame for this kind of data.
+            Err(Err(_)) => {}
+        }
+    }
+}
+
+async fn send_trailers(
+    trailers: &HeaderMap,
+    respond: &mut ResponseStream,
+    shared: &SharedConnection,
+) -> Result<(), BodyFault> {
+    Ok(respond.send_trailers(trailers, shared).await?)
+}

@@ -1,0 +1,198 @@
+//! The sending half of a request: the response.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use quinn::{SendStream, WriteError};
+use tokio::time::timeout;
+
+use crate::code::Code;
+use crate::connection::SharedConnection;
+use crate::limits::{LONGEST_WAIT, SHORTEST_WAIT};
+use crate::{frame, qpack};
+
+/// The sending half of a request.
+///
+/// If it is dropped before its end, it is reset. quinn would end it properly, and the client would
+/// take the part that it has for the whole.
+#[derive(Debug)]
+pub(crate) struct ResponseStream {
+    stream: SendStream,
+    is_over: bool,
+}
+
+/// Why a response could not be sent to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SendFault {
+    /// The client wants no more of it, or the connection is lost.
+    Disconnected,
+    /// The client has accepted no byte for too long.
+    Stalled,
+    /// The head is larger than the client accepts.
+    TooLarge,
+}
+
+impl From<WriteError> for SendFault {
+    fn from(_: WriteError) -> Self {
+        Self::Disconnected
+    }
+}
+
+impl ResponseStream {
+    pub(crate) fn new(stream: SendStream) -> Self {
+        Self { stream, is_over: false }
+    }
+
+    /// Waits until the client wants no more of the response, or the connection is lost, or
+    /// everything has arrived.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stopped = self.stream.stopped();
+        async { drop(stopped.await) }
+    }
+
+    /// Waits until a first byte could be sent, so that a body is polled only when its data has a
+    /// place to go.
+    pub(crate) async fn room(&mut self, shared: &SharedConnection) -> Result<(), SendFault> {
+        // An empty write waits for room like any other.
+        let stream = &mut self.stream;
+        within(shared, poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, &[]))).await.map(drop)
+    }
+
+    /// Sends the head.
+    pub(crate) async fn send_head(
+        &mut self,
+        status: StatusCode,
+        fields: &HeaderMap,
+        shared: &SharedConnection,
+    ) -> Result<(), SendFault> {
+        self.send_fields(Some(status), fields, shared).await
+    }
+
+    /// Sends the trailers.
+    pub(crate) async fn send_trailers(
+        &mut self,
+        fields: &HeaderMap,
+        shared: &SharedConnection,
+    ) -> Result<(), SendFault> {
+        self.send_fields(None, fields, shared).await
+    }
+
+    async fn send_fields(
+        &mut self,
+        status: Option<StatusCode>,
+        fields: &HeaderMap,
+        shared: &SharedConnection,
+    ) -> Result<(), SendFault> {
+        let status_size = status.map_or(0, |_| ":status".len() + 3 + 32);
+        let size: usize =
+            fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        if (size + status_size) as u64 > shared.max_field_section_size.load(Ordering::Relaxed) {
+            return Err(SendFault::TooLarge);
+        }
+        let mut section = Vec::with_capacity(size);
+        qpack::encode(status, fields, &mut section);
+        let mut header = Vec::new();
+        frame::write_header(frame::HEADERS, section.len(), &mut header);
+        self.send([header.into(), section.into()], shared).await
+    }
+
+    /// Sends a piece of the body.
+    pub(crate) async fn send_data(
+        &mut self,
+        data: Bytes,
+        shared: &SharedConnection,
+    ) -> Result<(), SendFault> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let mut header = Vec::with_capacity(9);
+        frame::write_header(frame::DATA, data.len(), &mut header);
+        self.send([header.into(), data], shared).await
+    }
+
+    async fn send(
+        &mut self,
+        mut chunks: [Bytes; 2],
+        shared: &SharedConnection,
+    ) -> Result<(), SendFault> {
+        let mut left = &mut chunks[..];
+        while !left.is_empty() {
+            // The chunks become shorter by what was written.
+            let written = within(shared, self.stream.write_chunks(left)).await?;
+            left = &mut left[written.chunks..];
+        }
+        Ok(())
+    }
+
+    /// Ends the response, and waits until the client has received it.
+    ///
+    /// Otherwise the drain could close the connection while the end of a response is on its way.
+    pub(crate) async fn finish(&mut self, shared: &SharedConnection) {
+        self.is_over = true;
+        if self.stream.finish().is_err() {
+            return;
+        }
+        let mut arrived = std::pin::pin!(self.stopped());
+        let mut acknowledged = shared.quic.stats().frame_rx.acks;
+        loop {
+            let mut timer = shared.waits.write();
+            tokio::select! {
+                biased;
+                () = &mut arrived => return,
+                () = timer.expired() => {
+                    let now = shared.quic.stats().frame_rx.acks;
+                    if now == acknowledged {
+                        return;
+                    }
+                    acknowledged = now;
+                }
+            }
+        }
+    }
+
+    /// Ends the response early, because its body has failed. What was sent before has the time to
+    /// arrive: a reset makes both sides forget it.
+    pub(crate) async fn fail(&mut self, shared: &SharedConnection) {
+        let stopped = self.stopped();
+        let wait = (2 * shared.quic.rtt()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+        let _ = timeout(wait, stopped).await;
+        self.reset(Code::INTERNAL_ERROR);
+    }
+
+    /// Ends the response early.
+    pub(crate) fn reset(&mut self, code: Code) {
+        self.is_over = true;
+        // An error means that it is over already.
+        let _ = self.stream.reset(code.into());
+    }
+}
+
+impl Drop for ResponseStream {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.reset(Code::INTERNAL_ERROR);
+        }
+    }
+}
+
+/// Waits for a write, as long as a client may accept nothing.
+async fn within<T>(
+    shared: &SharedConnection,
+    write: impl Future<Output = Result<T, WriteError>>,
+) -> Result<T, SendFault> {
+    let mut write = std::pin::pin!(write);
+    // In most cases there is room, and no timer is made.
+    if let Poll::Ready(written) = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await {
+        return Ok(written?);
+    }
+    let mut timer = shared.waits.write();
+    tokio::select! {
+        biased;
+        written = write => Ok(written?),
+        () = timer.expired() => Err(SendFault::Stalled),
+    }
+}
