@@ -16,9 +16,14 @@
 
 use std::time::Duration;
 
-pub(crate) use volga_http::limits::{
-    CONNECTION_WINDOW, MAX_HEAD_BYTES, MAX_STREAMS, STREAM_WINDOW,
-};
+pub(crate) use volga_http::limits::{CONNECTION_WINDOW, MAX_HEAD_BYTES, MAX_STREAMS};
+
+/// How many bytes of one request's body a client may send before the handler reads them: a quarter
+/// of the connection's window, so that a body that nobody reads does not close that window.
+///
+/// A client on quinn does not notice that the server has stopped its stream while the window of the
+/// connection is closed.
+pub(crate) const STREAM_WINDOW: u32 = CONNECTION_WINDOW / 4;
 
 /// How many handshakes may run at a time: 1,024. Beyond that a new connection is refused.
 ///
